@@ -1,1 +1,22 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+pub mod consistency_token;
+pub mod envelope;
+pub mod event;
+pub mod feed;
+pub mod ids;
+pub mod reservation_events;
+pub mod room_events;
+pub mod room_rules;
+pub mod time;
+pub mod topics;
+pub mod upcasting;
+
+pub use consistency_token::ConsistencyToken;
+pub use envelope::{Envelope, Metadata, RecordedEvent};
+pub use event::Event;
+pub use ids::{ReservationId, RoomId, UserId};
+pub use reservation_events::{Place, Reservation};
+pub use room_events::{OpeningHours, OpeningSpan, Room, RoomSettings};
+pub use time::{Interval, Minute, TimeZone, Timestamp};
+pub use upcasting::Unreadable;

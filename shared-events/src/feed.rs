@@ -1,0 +1,126 @@
+//! The feed: heads and events straight from the event store, as JSON over HTTP. For gap repair, rebuild and audit.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    envelope::{CONTENT_TYPE, Metadata, RecordedEvent, SOURCE, SPEC_VERSION, parse_id},
+    ids::{RoomId, UserId},
+    time::Timestamp,
+    upcasting::Unreadable,
+};
+
+/// A page of a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// What is on this page.
+    pub items: Vec<T>,
+    /// The cursor of the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// How far a stream has come: `GET /v1/streams`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Head {
+    /// The stream.
+    pub room: RoomId,
+    /// Its latest version.
+    pub version: u64,
+}
+
+/// An event in CloudEvents' JSON form: `GET /v1/streams/{room}/events?after=`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub struct FeedEvent {
+    /// CloudEvents' own version.
+    pub specversion: Cow<'static, str>,
+    /// `{room}:{version}`.
+    pub id: String,
+    /// Who published it.
+    pub source: Cow<'static, str>,
+    /// Name and version of its form.
+    #[serde(rename = "type")]
+    pub event_type: Cow<'static, str>,
+    /// When it happened.
+    pub time: Timestamp,
+    /// Id of the reservation, or of the room.
+    pub subject: String,
+    /// Its version, as text.
+    pub sequence: String,
+    /// Who sent the command.
+    pub actor: UserId,
+    /// What joins everything that belongs together.
+    pub correlationid: String,
+    /// Id of the command.
+    pub causationid: String,
+    /// When it was committed.
+    pub recordedtime: Timestamp,
+    /// Trace context of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// The media type of `data`.
+    pub datacontenttype: Cow<'static, str>,
+    /// The payload, byte for byte as it is stored.
+    pub data: Box<RawValue>,
+}
+
+impl FeedEvent {
+    /// The feed's form of a stored event.
+    ///
+    /// # Errors
+    /// When the stored payload is not JSON.
+    pub fn from_recorded(event: RecordedEvent) -> Result<Self, Unreadable> {
+        let malformed =
+            |reason: String| Unreadable::Malformed { event_type: event.event_type.to_string(), reason };
+        let payload =
+            String::from_utf8(event.payload.clone()).map_err(|error| malformed(error.to_string()))?;
+        let data = RawValue::from_string(payload).map_err(|error| malformed(error.to_string()))?;
+        Ok(Self {
+            specversion: SPEC_VERSION.into(),
+            id: event.id(),
+            source: SOURCE.into(),
+            time: event.metadata.time,
+            subject: event.metadata.subject,
+            sequence: event.version.to_string(),
+            actor: event.metadata.actor,
+            correlationid: event.metadata.correlation_id,
+            causationid: event.metadata.causation_id,
+            recordedtime: event.recorded_at,
+            traceparent: event.metadata.traceparent,
+            datacontenttype: CONTENT_TYPE.into(),
+            event_type: event.event_type,
+            data,
+        })
+    }
+
+    /// The event as it is stored.
+    ///
+    /// # Errors
+    /// When the id is not `{room}:{version}`.
+    pub fn into_recorded(self) -> Result<RecordedEvent, Unreadable> {
+        let Some((room, version)) = parse_id(&self.id) else {
+            return Err(Unreadable::Malformed {
+                event_type: self.event_type.into_owned(),
+                reason: format!("id {:.80} is not room:version", self.id),
+            });
+        };
+        Ok(RecordedEvent {
+            room,
+            version,
+            event_type: self.event_type,
+            payload: String::from(Box::<str>::from(self.data)).into_bytes(),
+            metadata: Metadata {
+                time: self.time,
+                subject: self.subject,
+                actor: self.actor,
+                correlation_id: self.correlationid,
+                causation_id: self.causationid,
+                traceparent: self.traceparent,
+            },
+            recorded_at: self.recordedtime,
+        })
+    }
+}

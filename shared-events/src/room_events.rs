@@ -1,0 +1,179 @@
+//! Events of a room itself: registered, changed, retired.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ids::RoomId, time::TimeZone};
+
+/// A room's settings: who may book it, when and how long. Their meaning is in [`crate::room_rules`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoomSettings {
+    /// Unique among rooms that are not retired; 1 to 200 characters.
+    pub name: String,
+    /// Rooms of one kind are interchangeable; 1 to 200 characters.
+    pub kind: String,
+    /// Most people that a reservation may bring, at least 1.
+    pub capacity: u32,
+    /// The zone of opening hours, slots and days.
+    pub time_zone: TimeZone,
+    /// Open time per weekday; none means always open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opening_hours: Option<OpeningHours>,
+    /// Stays begin and end on multiples of this many minutes after local midnight; it divides 1440.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot_minutes: Option<u32>,
+    /// Shortest stay in elapsed minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_minutes: Option<u32>,
+    /// Longest stay in elapsed minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_minutes: Option<u32>,
+    /// How many local dates ahead of today a stay may begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_days_ahead: Option<u32>,
+}
+
+/// Open time per weekday. A day without a span is closed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpeningHours {
+    /// Monday's open time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monday: Option<OpeningSpan>,
+    /// Tuesday's open time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuesday: Option<OpeningSpan>,
+    /// Wednesday's open time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wednesday: Option<OpeningSpan>,
+    /// Thursday's open time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thursday: Option<OpeningSpan>,
+    /// Friday's open time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub friday: Option<OpeningSpan>,
+    /// Saturday's open time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saturday: Option<OpeningSpan>,
+    /// Sunday's open time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sunday: Option<OpeningSpan>,
+}
+
+impl OpeningHours {
+    /// The open time of a weekday.
+    #[must_use]
+    pub const fn on(&self, weekday: chrono::Weekday) -> Option<OpeningSpan> {
+        match weekday {
+            chrono::Weekday::Mon => self.monday,
+            chrono::Weekday::Tue => self.tuesday,
+            chrono::Weekday::Wed => self.wednesday,
+            chrono::Weekday::Thu => self.thursday,
+            chrono::Weekday::Fri => self.friday,
+            chrono::Weekday::Sat => self.saturday,
+            chrono::Weekday::Sun => self.sunday,
+        }
+    }
+}
+
+/// Open from `opens` to `closes` of one day, in local time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "SpanText", into = "SpanText")]
+pub struct OpeningSpan {
+    opens: u16,
+    closes: u16,
+}
+
+impl OpeningSpan {
+    /// A span in minutes after local midnight: `opens < closes <= 1440`.
+    ///
+    /// # Errors
+    /// When that does not hold.
+    pub fn new(opens: u16, closes: u16) -> Result<Self, InvalidSpan> {
+        if opens < closes && closes <= 1440 { Ok(Self { opens, closes }) } else { Err(InvalidSpan) }
+    }
+
+    /// Minutes after local midnight at which the room opens, 0 to 1439.
+    #[must_use]
+    pub const fn opens(self) -> u16 {
+        self.opens
+    }
+
+    /// Minutes after local midnight at which the room closes, 1 to 1440.
+    #[must_use]
+    pub const fn closes(self) -> u16 {
+        self.closes
+    }
+}
+
+/// The text is not an opening span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("opening hours need `opens` before `closes`, both as HH:MM from 00:00 to 24:00")]
+pub struct InvalidSpan;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SpanText {
+    opens: String,
+    closes: String,
+}
+
+impl TryFrom<SpanText> for OpeningSpan {
+    type Error = InvalidSpan;
+    fn try_from(text: SpanText) -> Result<Self, InvalidSpan> {
+        let minutes = |text: &str| -> Result<u16, InvalidSpan> {
+            let (hours, minutes) = text.split_once(':').ok_or(InvalidSpan)?;
+            let two_digits = |part: &str| {
+                if part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit()) {
+                    part.parse::<u16>().ok()
+                } else {
+                    None
+                }
+            };
+            let (hours, minutes) =
+                (two_digits(hours).ok_or(InvalidSpan)?, two_digits(minutes).ok_or(InvalidSpan)?);
+            if minutes < 60 { Ok(hours * 60 + minutes) } else { Err(InvalidSpan) }
+        };
+        Self::new(minutes(&text.opens)?, minutes(&text.closes)?)
+    }
+}
+
+impl From<OpeningSpan> for SpanText {
+    fn from(span: OpeningSpan) -> Self {
+        let text = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
+        Self { opens: text(span.opens), closes: text(span.closes) }
+    }
+}
+
+/// A room with all its values after a change.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Room {
+    /// Which room.
+    pub id: RoomId,
+    /// Counts the changes of the settings: 1 when registered. Reservations don't change it.
+    pub revision: u32,
+    /// What holds from now on.
+    pub settings: RoomSettings,
+}
+
+/// A room can be booked from now on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RoomRegistered {
+    /// The new room.
+    pub room: Room,
+}
+
+/// A room's settings were changed. Reservations that exist stay as they are.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RoomChanged {
+    /// The room after the change.
+    pub room: Room,
+}
+
+/// A room can no longer be booked; its name is free again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RoomRetired {
+    /// The room as it was at its end.
+    pub room: Room,
+}

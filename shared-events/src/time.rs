@@ -1,0 +1,274 @@
+//! Times of the contract: whole minutes for intervals, milliseconds for when something happened, IANA time zones.
+
+use std::{fmt, str::FromStr};
+
+use chrono::{DateTime, Datelike, Timelike, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A whole minute in UTC, counted from 1970-01-01T00:00Z. In JSON: `2026-01-31T09:00:00Z`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Minute(i64);
+
+/// A moment in UTC with milliseconds, counted from 1970-01-01T00:00Z. In JSON: `2026-01-31T09:00:00.123Z`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// Why a text is not a time of the contract.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TimeError {
+    /// Not RFC 3339, or without an offset.
+    #[error("not an RFC 3339 time with an offset, such as 2026-01-31T09:00:00Z")]
+    NotRfc3339,
+    /// Seconds or fractions that are not zero.
+    #[error("not a whole minute")]
+    NotWholeMinute,
+    /// Before year 1970 or after year 9999.
+    #[error("not between the years 1970 and 9999")]
+    OutOfRange,
+}
+
+/// Minutes from 1970 to the end of year 9999, so that every value has a four-digit year.
+const MAX_MINUTE: i64 = 4_223_371_680 - 1;
+
+impl Minute {
+    /// The minute with this number since 1970-01-01T00:00Z.
+    ///
+    /// # Errors
+    /// When it lies outside of the years 1970 to 9999.
+    pub const fn from_epoch_minutes(minutes: i64) -> Result<Self, TimeError> {
+        if minutes < 0 || minutes > MAX_MINUTE { Err(TimeError::OutOfRange) } else { Ok(Self(minutes)) }
+    }
+
+    /// Minutes since 1970-01-01T00:00Z.
+    #[must_use]
+    pub const fn epoch_minutes(self) -> i64 {
+        self.0
+    }
+
+    /// The moment at which this minute begins.
+    #[must_use]
+    pub const fn start(self) -> Timestamp {
+        Timestamp(self.0 * 60_000)
+    }
+
+    /// The same as a chrono time.
+    #[must_use]
+    pub fn to_utc(self) -> DateTime<Utc> {
+        self.start().to_utc()
+    }
+
+    /// The minute of a chrono time; seconds are cut off.
+    ///
+    /// # Errors
+    /// When it lies outside of the years 1970 to 9999.
+    pub fn from_utc(time: DateTime<Utc>) -> Result<Self, TimeError> {
+        Self::from_epoch_minutes(time.timestamp().div_euclid(60))
+    }
+
+    /// This many minutes later (earlier when negative), within the years 1970 to 9999.
+    ///
+    /// # Errors
+    /// When the result lies outside of them.
+    pub const fn plus(self, minutes: i64) -> Result<Self, TimeError> {
+        Self::from_epoch_minutes(self.0.saturating_add(minutes))
+    }
+}
+
+impl Timestamp {
+    /// The moment with this number of milliseconds since 1970-01-01T00:00Z, cut to the years 1970 to 9999.
+    #[must_use]
+    pub const fn from_epoch_millis(millis: i64) -> Self {
+        let max = MAX_MINUTE * 60_000 + 59_999;
+        Self(if millis < 0 {
+            0
+        } else if millis > max {
+            max
+        } else {
+            millis
+        })
+    }
+
+    /// Milliseconds since 1970-01-01T00:00Z.
+    #[must_use]
+    pub const fn epoch_millis(self) -> i64 {
+        self.0
+    }
+
+    /// The same as a chrono time.
+    #[must_use]
+    pub fn to_utc(self) -> DateTime<Utc> {
+        // The range was checked when the value was made, so the fallback is never taken.
+        DateTime::from_timestamp_millis(self.0).unwrap_or(DateTime::UNIX_EPOCH)
+    }
+
+    /// The minute in which this moment lies.
+    #[must_use]
+    pub const fn minute(self) -> Minute {
+        Minute(self.0 / 60_000)
+    }
+}
+
+fn parse_rfc3339(text: &str) -> Result<DateTime<Utc>, TimeError> {
+    DateTime::parse_from_rfc3339(text).map(|time| time.to_utc()).map_err(|_| TimeError::NotRfc3339)
+}
+
+impl FromStr for Minute {
+    type Err = TimeError;
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        let time = parse_rfc3339(text)?;
+        if time.second() != 0 || time.nanosecond() != 0 {
+            return Err(TimeError::NotWholeMinute);
+        }
+        Self::from_utc(time)
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = TimeError;
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        let millis = parse_rfc3339(text)?.timestamp_millis();
+        let time = Self::from_epoch_millis(millis);
+        if time.0 == millis { Ok(time) } else { Err(TimeError::OutOfRange) }
+    }
+}
+
+impl fmt::Display for Minute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let t = self.to_utc();
+        write!(f, "{:04}-{:02}-{:02}T{:02}:{:02}:00Z", t.year(), t.month(), t.day(), t.hour(), t.minute())
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let t = self.to_utc();
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
+            t.year(),
+            t.month(),
+            t.day(),
+            t.hour(),
+            t.minute(),
+            t.second()
+        )?;
+        write!(f, ".{:03}Z", self.0 % 1000)
+    }
+}
+
+/// An IANA time zone, such as `Europe/Lisbon`. Its rules are compiled in, so that every build decides the same.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TimeZone(pub chrono_tz::Tz);
+
+impl FromStr for TimeZone {
+    type Err = UnknownTimeZone;
+    fn from_str(text: &str) -> Result<Self, UnknownTimeZone> {
+        text.parse().map(Self).map_err(|_| UnknownTimeZone)
+    }
+}
+
+/// The text names no IANA time zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an IANA time zone, such as Europe/Lisbon")]
+pub struct UnknownTimeZone;
+
+impl fmt::Display for TimeZone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name())
+    }
+}
+
+macro_rules! text_serde {
+    ($($name:ident: $expecting:literal),*) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Text;
+                impl de::Visitor<'_> for Text {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($expecting)
+                    }
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_str(Text)
+            }
+        }
+    )*};
+}
+text_serde!(Minute: "an RFC 3339 time in whole minutes", Timestamp: "an RFC 3339 time", TimeZone: "an IANA time zone");
+
+/// The half-open interval `[from, to)`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Interval {
+    /// First minute that belongs to it.
+    pub from: Minute,
+    /// First minute that no longer belongs to it; later than `from`.
+    pub to: Minute,
+}
+
+impl Interval {
+    /// Whether both share a minute.
+    #[must_use]
+    pub fn overlaps(self, other: Self) -> bool {
+        self.from < other.to && other.from < self.to
+    }
+
+    /// Elapsed minutes.
+    #[must_use]
+    pub const fn minutes(self) -> i64 {
+        self.to.0 - self.from.0
+    }
+
+    /// The part that both share, if any.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Option<Self> {
+        let shared = Self { from: self.from.max(other.from), to: self.to.min(other.to) };
+        (shared.from < shared.to).then_some(shared)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minute_reads_any_offset_and_writes_utc() {
+        let minute: Minute = "2026-07-01T10:00:00+01:00".parse().unwrap();
+        assert_eq!(minute.to_string(), "2026-07-01T09:00:00Z");
+        assert_eq!(serde_json::to_string(&minute).unwrap(), "\"2026-07-01T09:00:00Z\"");
+    }
+
+    #[test]
+    fn a_minute_refuses_seconds_missing_offsets_and_years_that_it_can_not_write() {
+        assert_eq!("2026-07-01T10:00:01Z".parse::<Minute>(), Err(TimeError::NotWholeMinute));
+        assert_eq!("2026-07-01T10:00:00".parse::<Minute>(), Err(TimeError::NotRfc3339));
+        assert_eq!("1969-12-31T23:59:00Z".parse::<Minute>(), Err(TimeError::OutOfRange));
+        assert_eq!("9999-12-31T23:59:00Z".parse::<Minute>().unwrap().epoch_minutes(), MAX_MINUTE);
+    }
+
+    #[test]
+    fn a_timestamp_keeps_its_milliseconds() {
+        let time: Timestamp = "2026-07-01T10:00:00.007Z".parse().unwrap();
+        assert_eq!(time.to_string(), "2026-07-01T10:00:00.007Z");
+    }
+
+    #[test]
+    fn adjoining_intervals_do_not_overlap() {
+        let at = |n| Minute::from_epoch_minutes(n).unwrap();
+        let a = Interval { from: at(10), to: at(20) };
+        assert!(!a.overlaps(Interval { from: at(20), to: at(30) }));
+        assert!(a.overlaps(Interval { from: at(19), to: at(30) }));
+    }
+}
