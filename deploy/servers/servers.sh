@@ -1,0 +1,263 @@
+#!/usr/bin/env bash
+# Real MySQL, Kafka and MongoDB on loopback, without Docker. See the usage below, or run it without arguments.
+set -euo pipefail
+HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+
+usage() {
+    cat >&2 <<'END'
+usage: servers.sh COMMAND [mysql] [kafka] [mongodb]        (all three where none is named)
+
+  up | start   fetch, start and wait until ready; prints the variables for `eval "$(servers.sh up)"`
+  down | stop  end them cleanly
+  kill         end them with SIGKILL, as a crash would; `start` then finds the same data
+  reset        down, delete their data, up
+  env          print the variables only
+  status       a table of what runs; the exit status is 3 if one does not
+  mysql-client [arguments]     the MySQL client, connected
+
+Environment: SERVERS_DIR (data and logs, default: .servers in the project), MYSQL_PORT (13306), KAFKA_PORT (19092; its
+controller listens on the next one), MONGODB_PORT (17017). A folder remembers the ports that it was last started with, and
+each folder is a set of servers of its own.
+END
+    exit 2
+}
+
+say() { echo "servers: $*" >&2; }
+
+die() { # STEP WHY [LOG]
+    say "FAILED while $1: $2"
+    if [[ -n ${3:-} && -s $3 ]]; then
+        say "the end of $3:"
+        tail -n 25 "$3" | sed 's/^/    /' >&2
+    fi
+    exit 1
+}
+
+# shellcheck source=deploy/servers/install.sh
+source "$HERE/install.sh"
+
+ALL=(mysql kafka mongodb)
+DIR="${SERVERS_DIR:-$(cd "$HERE/../.." && pwd)/.servers}"
+RUN="$DIR/run"
+
+settings() {
+    local file="$RUN/ports" name value
+    if [[ -f $file ]]; then
+        while IFS='=' read -r name value; do
+            [[ -n ${!name:-} ]] || printf -v "$name" '%s' "$value"
+        done <"$file"
+    fi
+    : "${MYSQL_PORT:=13306}" "${KAFKA_PORT:=19092}" "${MONGODB_PORT:=17017}"
+    KAFKA_CONTROLLER_PORT=$((KAFKA_PORT + 1))
+}
+
+port_of() { local name="${1^^}_PORT"; echo "${!name}"; }
+
+# --- processes -------------------------------------------------------------------------------------------------------
+# A pid file holds the pid and the time at which that process began, in clock ticks since boot. Both together name one
+# process for good, so a pid that the system has meanwhile given to somebody else is never touched.
+
+began() { # PID
+    local stat
+    stat="$(cat "/proc/$1/stat" 2>/dev/null)" || return 1
+    # The name in parentheses may hold spaces: count fields from behind it. A zombie has ended.
+    read -r -a stat <<<"${stat##*) }"
+    [[ ${stat[0]} != Z ]] && echo "${stat[19]}"
+}
+
+pid_of() { # NAME: prints the pid if that server runs and is ours
+    local pid start
+    read -r pid start 2>/dev/null <"$RUN/$1.pid" || return 1
+    [[ "$(began "$pid")" == "$start" ]] && echo "$pid"
+}
+
+spawn() { # NAME COMMAND...: starts it detached from this shell, with a log of its own
+    local name=$1 log="$RUN/$1.log" pid
+    shift
+    [[ -f $log ]] && mv "$log" "$log.old"
+    setsid "$@" </dev/null >"$log" 2>&1 9>&- &
+    pid=$!
+    echo "$pid $(began "$pid")" >"$RUN/$name.pid"
+}
+
+listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+await() { # NAME SECONDS TEST...: until TEST succeeds, as long as the server lives
+    local name=$1 deadline=$((SECONDS + $2))
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        pid_of "$name" >/dev/null || die "starting $name" "it ended" "$RUN/$name.log"
+        ((SECONDS < deadline)) || die "starting $name" "it was not ready in time" "$RUN/$name.log"
+        sleep 0.1
+    done
+}
+
+end() { # NAME SIGNAL: ends it, and comes back when it is gone
+    local name=$1 signal=$2 pid deadline=$((SECONDS + 30))
+    if pid="$(pid_of "$name")"; then
+        say "ending $name (pid $pid, SIG$signal)"
+        kill "-$signal" "$pid" 2>/dev/null || true
+        # Its memory and its locks are free only when all of its threads are gone, which is later than its death.
+        while [[ -d /proc/$pid/task ]] && { pid_of "$name" >/dev/null || [[ $(ls "/proc/$pid/task" | wc -l) -gt 1 ]]; }; do
+            if ((SECONDS >= deadline)); then
+                say "$name did not end in 30 s: SIGKILL"
+                kill -KILL "$pid" 2>/dev/null || true
+                deadline=$((SECONDS + 30))
+            fi
+            sleep 0.05
+        done
+    fi
+    rm -f "$RUN/$name.pid"
+}
+
+# --- the three servers -----------------------------------------------------------------------------------------------
+
+# Runs a command inside the Debian tree, where this set's folder is /servers. The mounts are in a namespace of that
+# process's own: they vanish with it, even after a SIGKILL, and nobody else sees them.
+# shellcheck disable=SC2016 # the inner bash expands them
+inside() {
+    exec unshare --mount bash -ec '
+        debian=$1 mongodb=$2 dir=$3
+        shift 3
+        mount --rbind /proc "$debian/proc"
+        mount --rbind /sys "$debian/sys"
+        mount --rbind /dev "$debian/dev"
+        mount --bind "$dir/tmp" "$debian/tmp"
+        mount --bind "$dir" "$debian/servers"
+        if [[ -d $mongodb ]]; then mount --bind "$mongodb" "$debian/opt/mongodb"; fi
+        exec chroot "$debian" "$@"' inside "$DEBIAN" "$MONGODB" "$DIR" "$@"
+}
+inside_detached() { # NAME COMMAND...: bash as an own process, because setsid can start no function
+    local name=$1
+    shift
+    spawn "$name" env DEBIAN="$DEBIAN" MONGODB="$MONGODB" DIR="$DIR" bash -c "$(declare -f inside); inside \"\$@\"" inside "$@"
+}
+
+mysql_tool() { chroot "$DEBIAN" "$1" --no-defaults --protocol=tcp --host=127.0.0.1 --port="$MYSQL_PORT" --user=root "${@:2}"; }
+
+begin_mysql() {
+    cp "$HERE/mysql.cnf" "$RUN/mysql.cnf"
+    if [[ ! -d $DIR/mysql ]]; then
+        rm -rf "$DIR/mysql.new"
+        (inside mysqld --defaults-file=/servers/run/mysql.cnf --initialize-insecure --datadir=/servers/mysql.new) \
+            >"$RUN/mysql.log" 2>&1 </dev/null || die "initializing MySQL" "mysqld --initialize failed" "$RUN/mysql.log"
+        mv "$DIR/mysql.new" "$DIR/mysql"
+    fi
+    # Left by a SIGKILL, it makes mysqld refuse as long as its old process id is in use, be it by a zombie.
+    rm -f "$DIR/mysql/mysql.sock.lock"
+    inside_detached mysql mysqld --defaults-file=/servers/run/mysql.cnf --datadir=/servers/mysql --port="$MYSQL_PORT" \
+        --socket=/servers/mysql/mysql.sock
+    await mysql 120 mysql_tool mysqladmin --silent ping
+}
+
+begin_kafka() {
+    local id
+    sed -e "s/@PORT@/$KAFKA_PORT/; s/@CONTROLLER_PORT@/$KAFKA_CONTROLLER_PORT/" -e "s|@DATA@|$DIR/kafka|" \
+        "$HERE/kafka.properties" >"$RUN/kafka.properties"
+    # Kafka itself writes this file last: a folder without it was never formatted to the end.
+    if [[ ! -f $DIR/kafka/meta.properties ]]; then
+        rm -rf "$DIR/kafka"
+        id="$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')"
+        [[ $id != -* ]] || id="A${id:1}"
+        java -cp "$KAFKA/lib/*" "-Dlog4j2.configurationFile=$HERE/kafka-log4j2.properties" kafka.tools.StorageTool \
+            format -t "$id" -c "$RUN/kafka.properties" >"$RUN/kafka.log" 2>&1 </dev/null ||
+            die "formatting Kafka's log folder" "StorageTool failed" "$RUN/kafka.log"
+    fi
+    spawn kafka java -Xms256m -Xmx512m -XX:+ExitOnOutOfMemoryError -cp "$KAFKA/lib/*" \
+        "-Dlog4j2.configurationFile=$HERE/kafka-log4j2.properties" kafka.Kafka "$RUN/kafka.properties"
+    await kafka 120 grep -q 'Kafka Server started' "$RUN/kafka.log"
+}
+
+begin_mongodb() {
+    cp "$HERE/mongodb.js" "$RUN/mongodb.js"
+    mkdir -p "$DIR/mongodb"
+    rm -rf "$DIR"/tmp/embedded-mongodb-* # sockets that a SIGKILL left behind
+    inside_detached mongodb node /servers/run/mongodb.js /opt/mongodb /servers/mongodb "$MONGODB_PORT"
+    await mongodb 60 grep -q 'MongoDB is ready' "$RUN/mongodb.log"
+}
+
+start() { # NAME
+    local name=$1 port
+    port="$(port_of "$name")"
+    if pid_of "$name" >/dev/null; then return; fi
+    "install_$name"
+    if listening "$port"; then
+        die "starting $name" "port $port is taken by another program; choose one with ${name^^}_PORT"
+    fi
+    say "starting $name on port $port"
+    "begin_$name"
+}
+
+print_env() { # NAME
+    case $1 in
+        mysql) echo "export MYSQL_URL='mysql://root@127.0.0.1:$MYSQL_PORT'" ;;
+        kafka) echo "export KAFKA_BROKERS='127.0.0.1:$KAFKA_PORT'" ;;
+        mongodb) echo "export MONGODB_URL='mongodb://127.0.0.1:$MONGODB_PORT/?directConnection=true'" ;;
+    esac
+}
+
+status() {
+    local name pid size result=0
+    printf '%-8s %-8s %8s %6s %8s  %s\n' server state pid port data log
+    for name in "$@"; do
+        size="$(du -sh "$DIR/$name" 2>/dev/null | cut -f1 || true)"
+        if pid="$(pid_of "$name")"; then
+            printf '%-8s %-8s %8s %6s %8s  %s\n' "$name" running "$pid" "$(port_of "$name")" "${size:--}" "$RUN/$name.log"
+        else
+            printf '%-8s %-8s %8s %6s %8s  %s\n' "$name" stopped - "$(port_of "$name")" "${size:--}" "$RUN/$name.log"
+            result=3
+        fi
+    done
+    return $result
+}
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+[[ $# -ge 1 ]] || usage
+COMMAND=$1
+shift
+
+if [[ $COMMAND == mysql-client ]]; then
+    settings
+    mysql_tool mysql "$@"
+    exit
+fi
+
+NAMES=("$@")
+((${#NAMES[@]})) || NAMES=("${ALL[@]}")
+for name in "${NAMES[@]}"; do
+    [[ " ${ALL[*]} " == *" $name "* ]] || usage
+done
+
+case $COMMAND in
+    up | start | down | stop | kill | reset)
+        # One command at a time for one folder. Servers must not inherit the lock: `spawn` closes it for them.
+        mkdir -p "$RUN" "$DIR/tmp"
+        exec 9>"$RUN/lock"
+        flock 9
+        ;;
+esac
+settings
+
+case $COMMAND in
+    up | start) ;;
+    down | stop) for name in "${NAMES[@]}"; do end "$name" TERM; done ;;
+    kill) for name in "${NAMES[@]}"; do end "$name" KILL; done ;;
+    reset)
+        for name in "${NAMES[@]}"; do end "$name" TERM; done
+        for name in "${NAMES[@]}"; do rm -rf --one-file-system "${DIR:?}/$name"; done
+        ;;
+    env) for name in "${NAMES[@]}"; do print_env "$name"; done ;;
+    status) status "${NAMES[@]}" ;;
+    *) usage ;;
+esac
+
+case $COMMAND in
+    up | start | reset)
+        # The programs first: fetching is what takes long, and what fails.
+        for name in "${NAMES[@]}"; do "install_$name"; done
+        printf '%s\n' "MYSQL_PORT=$MYSQL_PORT" "KAFKA_PORT=$KAFKA_PORT" "MONGODB_PORT=$MONGODB_PORT" >"$RUN/ports"
+        for name in "${NAMES[@]}"; do start "$name"; done
+        for name in "${NAMES[@]}"; do print_env "$name"; done
+        ;;
+esac
