@@ -71,6 +71,11 @@ pid_of() { # NAME: prints the pid if that server runs and is ours
     [[ "$(began "$pid")" == "$start" ]] && echo "$pid"
 }
 
+has_threads() { # PID: beside its first one, which is all that a zombie has
+    local threads=(/proc/"$1"/task/*)
+    ((${#threads[@]} > 1))
+}
+
 spawn() { # NAME COMMAND...: starts it detached from this shell, with a log of its own
     local name=$1 log="$RUN/$1.log" pid
     shift
@@ -98,7 +103,7 @@ end() { # NAME SIGNAL: ends it, and comes back when it is gone
         say "ending $name (pid $pid, SIG$signal)"
         kill "-$signal" "$pid" 2>/dev/null || true
         # Its memory and its locks are free only when all of its threads are gone, which is later than its death.
-        while [[ -d /proc/$pid/task ]] && { pid_of "$name" >/dev/null || [[ $(ls "/proc/$pid/task" | wc -l) -gt 1 ]]; }; do
+        while pid_of "$name" >/dev/null || has_threads "$pid"; do
             if ((SECONDS >= deadline)); then
                 say "$name did not end in 30 s: SIGKILL"
                 kill -KILL "$pid" 2>/dev/null || true
