@@ -1,0 +1,205 @@
+//! The two services as a client sees them.
+
+use anyhow::{Context, bail};
+use reqwest::{
+    Client, Method, RequestBuilder, Response, Url,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::plan::{Kind, Minute, ZONE};
+
+/// 60 days, in minutes.
+const LONGEST_STAY: u32 = 60 * 24 * 60;
+
+/// Both services.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    http: Client,
+    command_url: Url,
+    query_url: Url,
+}
+
+/// What a command answers, and a line of an import.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Registered {
+    pub(crate) room: String,
+    pub(crate) version: u64,
+}
+
+/// One line of an import's answer.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Answer {
+    pub(crate) key: Option<String>,
+    pub(crate) outcome: Outcome,
+    pub(crate) room: Option<String>,
+    pub(crate) reservation: Option<String>,
+    pub(crate) version: Option<u64>,
+    pub(crate) revision: Option<u64>,
+    pub(crate) problem: Option<Problem>,
+}
+
+/// What became of a line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Outcome {
+    Done,
+    Repeated,
+    Rejected,
+    Failed,
+}
+
+/// Why a command was refused.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Problem {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    #[serde(default)]
+    pub(crate) detail: Option<String>,
+}
+
+/// A room as queries show it.
+#[derive(Debug, Deserialize)]
+struct RoomShown {
+    version: u64,
+}
+
+#[derive(Deserialize)]
+struct Page<T> {
+    items: Vec<T>,
+    next: Option<String>,
+}
+
+impl Api {
+    /// A client of both services; without a token it names itself by the development headers.
+    ///
+    /// # Errors
+    /// When an address or the token can't be used.
+    pub(crate) fn new(command_url: &str, query_url: &str, token: Option<&str>) -> anyhow::Result<Self> {
+        let mut headers = HeaderMap::new();
+        match token {
+            Some(token) => {
+                headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}"))?);
+            }
+            None => {
+                headers.insert("X-User", HeaderValue::from_static("demo"));
+                headers.insert("X-Roles", HeaderValue::from_static("admin"));
+            }
+        }
+        let url = |text: &str| Url::parse(text).with_context(|| format!("{text} is not an address"));
+        Ok(Self {
+            http: Client::builder().default_headers(headers).tcp_nodelay(true).build()?,
+            command_url: url(command_url)?,
+            query_url: url(query_url)?,
+        })
+    }
+
+    /// Registers a room; the same name always has the same key, so that it is registered once.
+    ///
+    /// # Errors
+    /// When the service is out of reach or refuses.
+    pub(crate) async fn register_room(&self, name: &str, kind: &Kind) -> anyhow::Result<Registered> {
+        let body = json!({
+            "name": name, "kind": kind.name, "capacity": kind.capacity,
+            "timeZone": ZONE.name(), "maxMinutes": LONGEST_STAY,
+        });
+        let request = self
+            .request(Method::POST, &self.command_url, &["v1", "rooms"])?
+            .header("Idempotency-Key", format!("hotel-bookings/room/{name}"))
+            .json(&body);
+        send(request)
+            .await
+            .with_context(|| format!("registering room {name}"))?
+            .json()
+            .await
+            .map_err(Into::into)
+    }
+
+    /// Begins an import; the answer's body arrives while the request's is sent.
+    ///
+    /// # Errors
+    /// When the service is out of reach or refuses.
+    pub(crate) async fn import(&self, lines: reqwest::Body) -> anyhow::Result<Response> {
+        let request = self
+            .request(Method::POST, &self.command_url, &["v1", "import"])?
+            .header("Idempotency-Key", "hotel-bookings/import")
+            .header(CONTENT_TYPE, "application/x-ndjson")
+            .body(lines);
+        send(request).await.context("importing")
+    }
+
+    /// The version of a room that queries show; none where they don't know it yet.
+    ///
+    /// # Errors
+    /// When the service is out of reach or refuses.
+    pub(crate) async fn shown_version(&self, room: &str) -> anyhow::Result<Option<u64>> {
+        let response = self.request(Method::GET, &self.query_url, &["v1", "rooms", room])?.send().await?;
+        if response.status() == reqwest::StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let shown: RoomShown = accept(response).await?.json().await?;
+        Ok(Some(shown.version))
+    }
+
+    /// All items of a list of the query service.
+    ///
+    /// # Errors
+    /// When the service is out of reach or refuses.
+    pub(crate) async fn list<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<Vec<T>> {
+        let mut items = Vec::new();
+        let mut cursor = None::<String>;
+        loop {
+            let mut request =
+                self.request(Method::GET, &self.query_url, path)?.query(query).query(&[("limit", "500")]);
+            if let Some(cursor) = &cursor {
+                request = request.query(&[("cursor", cursor)]);
+            }
+            let page: Page<T> =
+                send(request).await.with_context(|| format!("reading /{}", path.join("/")))?.json().await?;
+            items.extend(page.items);
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    fn request(&self, method: Method, base: &Url, path: &[&str]) -> anyhow::Result<RequestBuilder> {
+        let mut url = base.clone();
+        match url.path_segments_mut() {
+            Ok(mut segments) => segments.pop_if_empty().extend(path),
+            Err(()) => bail!("{base} is not an address of a service"),
+        };
+        Ok(self.http.request(method, url))
+    }
+}
+
+/// The minute of an RFC 3339 time.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn minute(text: &str) -> anyhow::Result<Minute> {
+    let time = chrono::DateTime::parse_from_rfc3339(text).with_context(|| format!("{text} is not a time"))?;
+    Ok(time.timestamp().div_euclid(60))
+}
+
+async fn send(request: RequestBuilder) -> anyhow::Result<Response> {
+    accept(request.send().await.context("the service can't be reached: is it running?")?).await
+}
+
+/// The response, or the problem that it tells.
+async fn accept(response: Response) -> anyhow::Result<Response> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let url = response.url().clone();
+    let body = response.text().await?;
+    let problem: Value = serde_json::from_str(&body).unwrap_or(Value::String(body));
+    bail!("{url} answered {status}: {problem}")
+}
