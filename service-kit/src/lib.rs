@@ -1,1 +1,15 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+pub mod auth;
+pub mod clock;
+pub mod config;
+pub mod dev_key;
+pub mod http;
+pub mod ids;
+pub mod jwks;
+pub mod kit_settings;
+pub mod probe;
+pub mod readiness;
+pub mod retry;
+pub mod shutdown;
+pub mod telemetry;

@@ -1,0 +1,168 @@
+//! The one who sent the request, as an extractor, and what is asked of them.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::future::{Either, FutureExt, LocalBoxFuture};
+
+use super::problem::{Problem, ProblemType};
+use crate::auth::{Authenticator, Caller, Refusal};
+
+const USER: &str = "X-User";
+const ROLES: &str = "X-Roles";
+
+/// The application's data must hold an [`Authenticator`], as `server::app` provides.
+impl FromRequest for Caller {
+    type Error = Problem;
+    type Future = Either<Ready<Result<Self, Problem>>, LocalBoxFuture<'static, Result<Self, Problem>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let now = |outcome: Result<Self, Problem>| Either::Left(ready(outcome));
+        let Some(authenticator) = request.app_data::<Authenticator>() else {
+            return now(Err(Problem::defect("no authenticator in the application's data")));
+        };
+        if !request.headers().contains_key(header::AUTHORIZATION) {
+            return now(by_headers(authenticator, request).map_err(Problem::from));
+        }
+        let Some(token) = bearer(request) else {
+            return now(Err(Refusal::Scheme.into()));
+        };
+        if let Some(caller) = authenticator.remembered(token) {
+            return now(Ok(caller));
+        }
+        let (authenticator, token) = (authenticator.clone(), token.to_owned());
+        Either::Right(async move { authenticator.check(&token).await.map_err(Problem::from) }.boxed_local())
+    }
+}
+
+/// The token of the only `Authorization` header.
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let mut values = request.headers().get_all(header::AUTHORIZATION);
+    let value = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("Bearer") && !token.is_empty() && !token.contains(' ')).then_some(token)
+}
+
+/// The caller that the development headers name, where they are trusted.
+fn by_headers(authenticator: &Authenticator, request: &HttpRequest) -> Result<Caller, Refusal> {
+    let user = request.headers().get(USER).filter(|_| authenticator.dev_headers()).ok_or(Refusal::Nobody)?;
+    // Names are not only ASCII: the header's bytes are UTF-8.
+    let user = std::str::from_utf8(user.as_bytes()).map_err(|_| Refusal::User)?;
+    let roles = request.headers().get_all(ROLES).filter_map(|roles| roles.to_str().ok());
+    Caller::new(user, roles.flat_map(|roles| roles.split(',')))
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(ProblemType::Unauthenticated, refusal.to_string())
+    }
+}
+
+impl Caller {
+    /// Passes administrators.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden` for all others.
+    pub fn require_admin(&self) -> Result<(), Problem> {
+        self.require(self.admin, "this is for administrators")
+    }
+
+    /// Passes administrators and other services.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden` for all others.
+    pub fn require_admin_or_service(&self) -> Result<(), Problem> {
+        self.require(self.admin || self.service, "this is for administrators and services")
+    }
+
+    /// Passes administrators and the one whose thing it is.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden` for all others.
+    pub fn require_owner_or_admin(&self, owner: &str) -> Result<(), Problem> {
+        self.require(self.admin || self.user == owner, "this is for its owner and administrators")
+    }
+
+    fn require(&self, allowed: bool, detail: &str) -> Result<(), Problem> {
+        if allowed { Ok(()) } else { Err(Problem::new(ProblemType::Forbidden, detail)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+    use crate::auth::TokenRules;
+    use crate::clock::Clock;
+    use crate::dev_key::DevKey;
+    use crate::jwks::{Jwks, Source};
+
+    fn headers_only(trusted: bool) -> Authenticator {
+        Authenticator::new(None, TokenRules::default(), trusted, Clock::system())
+    }
+
+    async fn extract(
+        authenticator: Authenticator,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Caller, Problem> {
+        let request =
+            headers.iter().fold(TestRequest::default(), |request, header| request.append_header(*header));
+        Caller::extract(&request.app_data(authenticator).to_http_request()).await
+    }
+
+    #[actix_web::test]
+    async fn headers_name_the_caller_where_they_are_trusted() {
+        let headers = [("X-User", "Zoë"), ("X-Roles", "admin, service")];
+        let caller = extract(headers_only(true), &headers).await.unwrap();
+        assert_eq!(caller, Caller { user: "Zoë".to_owned(), admin: true, service: true });
+        let problem = extract(headers_only(false), &headers).await.unwrap_err();
+        assert_eq!(problem.kind(), ProblemType::Unauthenticated);
+    }
+
+    #[actix_web::test]
+    async fn a_request_that_names_nobody_is_refused() {
+        for headers in
+            [&[][..], &[("X-Roles", "admin")], &[("X-User", "")], &[("Authorization", "Basic YTpi")]]
+        {
+            let problem = extract(headers_only(true), headers).await.unwrap_err();
+            assert_eq!(problem.kind(), ProblemType::Unauthenticated, "{headers:?}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_token_names_the_caller_and_a_bad_one_does_not_fall_back_to_headers() {
+        let folder = tempfile::tempdir().unwrap();
+        let token =
+            DevKey::ensure(folder.path()).unwrap().token("ann", &["admin"], 1, &Clock::system()).unwrap();
+        let jwks =
+            Jwks::new(Source::File(folder.path().join("jwks.json")), "EdDSA".parse().unwrap()).unwrap();
+        let authenticator = Authenticator::new(Some(jwks), TokenRules::default(), true, Clock::system());
+        for scheme in ["Bearer", "bearer"] {
+            let value = format!("{scheme} {token}");
+            let caller = extract(authenticator.clone(), &[("Authorization", &value)]).await.unwrap();
+            assert_eq!(caller, Caller { user: "ann".to_owned(), admin: true, service: false });
+        }
+        let bad = [("Authorization", "Bearer a.b.c"), ("X-User", "ann")];
+        assert!(extract(authenticator.clone(), &bad).await.is_err());
+        let value = format!("Bearer {token}");
+        let twice = [("Authorization", value.as_str()), ("Authorization", "Bearer a.b.c")];
+        assert!(extract(authenticator, &twice).await.is_err());
+    }
+
+    #[test]
+    fn what_is_not_allowed_is_forbidden() {
+        let caller = |admin, service| Caller { user: "ann".to_owned(), admin, service };
+        assert!(caller(true, false).require_admin().is_ok());
+        assert_eq!(caller(false, true).require_admin().unwrap_err().kind(), ProblemType::Forbidden);
+        assert!(caller(false, true).require_admin_or_service().is_ok());
+        assert!(caller(false, false).require_owner_or_admin("ann").is_ok());
+        assert!(caller(false, false).require_owner_or_admin("bob").is_err());
+    }
+}

@@ -1,0 +1,186 @@
+//! Turns what serde finds wrong into problems that name field and reason.
+
+use serde::de::DeserializeOwned;
+use serde_path_to_error::{Path, Segment};
+
+use super::problem::{Problem, ProblemType};
+
+/// Decodes a JSON document.
+///
+/// # Errors
+///
+/// `malformed` where it is no JSON, `unknown-field` and `invalid-value` with a JSON pointer where it is not
+/// what it should be.
+pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut decoder = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut decoder).map_err(|error| {
+        let inner = error.inner();
+        if inner.is_data() {
+            let reason = without_position(&inner.to_string()).to_owned();
+            explained(&reason, Names::Pointer(error.path()))
+        } else {
+            Problem::new(ProblemType::Malformed, format!("the body is no JSON: {inner}"))
+        }
+    })?;
+    decoder
+        .end()
+        .map_err(|error| Problem::new(ProblemType::Malformed, format!("the body is no JSON: {error}")))?;
+    Ok(value)
+}
+
+/// Decodes the query string of a request, or anything else in its form.
+///
+/// # Errors
+///
+/// `unknown-field` and `invalid-value` with the parameter's name.
+pub fn query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    let decoder = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+    serde_path_to_error::deserialize(decoder)
+        .map_err(|error| explained(&error.inner().to_string(), Names::Parameter(error.path())))
+}
+
+/// How the place of an error is written.
+enum Names<'a> {
+    Pointer(&'a Path),
+    Parameter(&'a Path),
+}
+
+fn explained(reason: &str, names: Names<'_>) -> Problem {
+    let kind = if reason.starts_with("unknown field") {
+        ProblemType::UnknownField
+    } else {
+        ProblemType::InvalidValue
+    };
+    // A missing field is reported at the object that lacks it; its name is in the text alone.
+    let missing = reason.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    let field = match names {
+        Names::Pointer(path) => pointer(path, missing),
+        Names::Parameter(path) => missing.map_or_else(|| parameter(path), str::to_owned),
+    };
+    let place = if field.is_empty() { "the value as a whole" } else { &field };
+    Problem::new(kind, format!("{place}: {reason}")).field(field)
+}
+
+/// A JSON pointer (RFC 6901) to the place.
+fn pointer(path: &Path, missing: Option<&str>) -> String {
+    let mut pointer = String::new();
+    let mut add = |name: &str| {
+        pointer.push('/');
+        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+    };
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => add(&index.to_string()),
+            Segment::Map { key } => add(key),
+            Segment::Enum { variant } => add(variant),
+            Segment::Unknown => {}
+        }
+    }
+    if let Some(name) = missing {
+        add(name);
+    }
+    pointer
+}
+
+/// The name of the parameter.
+fn parameter(path: &Path) -> String {
+    path.iter().next().map(ToString::to_string).unwrap_or_default()
+}
+
+/// The library's message without line and column, which say less than the field.
+fn without_position(reason: &str) -> &str {
+    reason.rfind(" at line ").and_then(|end| reason.get(..end)).unwrap_or(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "camelCase")]
+    #[expect(dead_code, reason = "only decoded")]
+    struct Body {
+        people: u32,
+        opening_hours: Option<std::collections::BTreeMap<String, Hours>>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only decoded")]
+    struct Hours {
+        opens: String,
+    }
+
+    fn found(text: &str) -> (ProblemType, Option<String>) {
+        let problem = json::<Body>(text.as_bytes()).unwrap_err();
+        (problem.kind(), problem.named_field().map(str::to_owned))
+    }
+
+    #[test]
+    fn each_mistake_in_a_body_is_named() {
+        let cases = [
+            ("", ProblemType::Malformed, None),
+            ("{\"people\": 1", ProblemType::Malformed, None),
+            ("{\"people\": 1} x", ProblemType::Malformed, None),
+            ("\u{feff}{}", ProblemType::Malformed, None),
+            ("{}", ProblemType::InvalidValue, Some("/people")),
+            ("[]", ProblemType::InvalidValue, Some("/people")),
+            ("7", ProblemType::InvalidValue, Some("")),
+            ("{\"people\": \"two\"}", ProblemType::InvalidValue, Some("/people")),
+            ("{\"people\": -1}", ProblemType::InvalidValue, Some("/people")),
+            ("{\"people\": 1, \"people\": 1}", ProblemType::InvalidValue, Some("/people")),
+            ("{\"people\": 1, \"peeple\": 1}", ProblemType::UnknownField, Some("/peeple")),
+            (
+                "{\"people\": 1, \"openingHours\": {\"a/b\": {\"opens\": 8}}}",
+                ProblemType::InvalidValue,
+                Some("/openingHours/a~1b/opens"),
+            ),
+            (
+                "{\"people\": 1, \"openingHours\": {\"monday\": {}}}",
+                ProblemType::InvalidValue,
+                Some("/openingHours/monday/opens"),
+            ),
+        ];
+        for (text, kind, field) in cases {
+            assert_eq!(found(text), (kind, field.map(str::to_owned)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_no_utf_8_is_malformed() {
+        assert_eq!(json::<Body>(b"{\"people\xff\": 1}").unwrap_err().kind(), ProblemType::Malformed);
+        assert_eq!(json::<Body>(&[b'['; 100_000]).unwrap_err().named_field(), Some("/people"));
+        assert_eq!(json::<serde_json::Value>(&[b'['; 100_000]).unwrap_err().kind(), ProblemType::Malformed);
+    }
+
+    #[test]
+    fn the_reason_says_what_was_expected() {
+        let problem = json::<Body>(b"{\"people\": \"two\"}").unwrap_err();
+        assert_eq!(problem.detail(), "/people: invalid type: string \"two\", expected u32");
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Parameters {
+        from: String,
+        limit: Option<u32>,
+    }
+
+    #[test]
+    fn each_mistake_in_a_query_is_named() {
+        let good: Parameters = query("from=a%20b&limit=5").unwrap();
+        assert_eq!((good.from.as_str(), good.limit), ("a b", Some(5)));
+        let cases = [
+            ("", ProblemType::InvalidValue, "from"),
+            ("from=a&limit=many", ProblemType::InvalidValue, "limit"),
+            ("from=a&from=b", ProblemType::InvalidValue, "from"),
+            ("from=a&colour=red", ProblemType::UnknownField, "colour"),
+        ];
+        for (text, kind, field) in cases {
+            let problem = query::<Parameters>(text).unwrap_err();
+            assert_eq!((problem.kind(), problem.named_field()), (kind, Some(field)), "{text}");
+        }
+    }
+}

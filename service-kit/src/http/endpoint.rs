@@ -1,0 +1,82 @@
+//! Routes that answer every other method with 405 and the methods that there are.
+
+use actix_web::dev::{AppService, HttpServiceFactory};
+use actix_web::guard;
+use actix_web::http::Method;
+use actix_web::{FromRequest, Handler, Resource, Responder, web};
+
+use super::problem::{Problem, ProblemType};
+
+/// A path and its methods. GET answers HEAD too.
+pub struct Endpoint {
+    resource: Resource,
+    allow: Vec<&'static str>,
+}
+
+/// An endpoint at `path`, which may have variable parts (`/v1/rooms/{room}`).
+#[must_use]
+pub fn endpoint(path: &str) -> Endpoint {
+    Endpoint { resource: web::resource(path), allow: Vec::new() }
+}
+
+macro_rules! methods {
+    ($($name:ident $method:ident;)+) => {
+        impl Endpoint {
+            $(
+                /// Answers this method with `handler`.
+                #[must_use]
+                pub fn $name<F, Args>(self, handler: F) -> Self
+                where
+                    F: Handler<Args>,
+                    Args: FromRequest + 'static,
+                    F::Output: Responder + 'static,
+                {
+                    let route = web::route().method(Method::$method).to(handler);
+                    self.with(stringify!($method), route)
+                }
+            )+
+        }
+    };
+}
+
+methods! {
+    post POST;
+    put PUT;
+    patch PATCH;
+    delete DELETE;
+}
+
+impl Endpoint {
+    /// Answers GET and HEAD with `handler`.
+    #[must_use]
+    pub fn get<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let route = web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(handler);
+        self.with("GET, HEAD", route)
+    }
+
+    fn with(mut self, methods: &'static str, route: actix_web::Route) -> Self {
+        self.allow.push(methods);
+        Self { resource: self.resource.route(route), allow: self.allow }
+    }
+}
+
+impl HttpServiceFactory for Endpoint {
+    fn register(self, config: &mut AppService) {
+        let allow = self.allow.join(", ");
+        let refuse = move || {
+            let problem = Problem::new(ProblemType::MethodNotAllowed, format!("this address knows {allow}"));
+            std::future::ready(problem.allow(allow.clone()))
+        };
+        self.resource.default_service(web::to(refuse)).register(config);
+    }
+}
+
+/// Answers what no endpoint does.
+pub(crate) fn unknown_route() -> std::future::Ready<Problem> {
+    std::future::ready(Problem::new(ProblemType::NotFound, "there is no such address"))
+}

@@ -1,0 +1,69 @@
+//! What operators and machines ask: health, metrics, the API's description, the list of problems.
+
+use std::future::{Ready, ready};
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpResponse, web};
+use serde_json::json;
+
+use super::endpoint::endpoint;
+use super::problem::{Problem, ProblemType};
+use super::server::HttpParts;
+
+/// Adds `/health/live`, `/health/ready`, `/metrics`, `/openapi.json` and `/problems`.
+pub(crate) fn configure(config: &mut ServiceConfig) {
+    config
+        .service(endpoint("/health/live").get(live))
+        .service(endpoint("/health/ready").get(ready_or_not))
+        .service(endpoint("/metrics").get(metrics))
+        .service(endpoint("/openapi.json").get(openapi))
+        .service(endpoint("/problems").get(problems))
+        .service(endpoint("/problems/{slug}").get(problem));
+}
+
+/// The process serves requests; whether it can do its work is another question.
+fn live() -> Ready<HttpResponse> {
+    ready(HttpResponse::Ok().json(json!({"status": "live"})))
+}
+
+/// 200 where all components work, 503 with the ones that don't otherwise.
+fn ready_or_not(parts: Data<HttpParts>) -> Ready<HttpResponse> {
+    let report = parts.readiness.report();
+    let mut answer = match report.ready {
+        true => HttpResponse::Ok(),
+        false => HttpResponse::build(StatusCode::SERVICE_UNAVAILABLE),
+    };
+    if !report.ready {
+        answer.insert_header((RETRY_AFTER, "1"));
+    }
+    ready(answer.json(report))
+}
+
+fn metrics(parts: Data<HttpParts>) -> Ready<HttpResponse> {
+    let answer = HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4"))
+        .body(parts.metrics.render());
+    ready(answer)
+}
+
+fn openapi(parts: Data<HttpParts>) -> Ready<HttpResponse> {
+    let document = web::Bytes::from_static(parts.openapi.as_bytes());
+    ready(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(document))
+}
+
+fn describe(kind: ProblemType) -> serde_json::Value {
+    json!({"type": kind.uri(), "title": kind.title(), "status": kind.status().as_u16()})
+}
+
+fn problems() -> Ready<HttpResponse> {
+    let all: Vec<_> = ProblemType::ALL.iter().copied().map(describe).collect();
+    ready(HttpResponse::Ok().json(json!({"items": all})))
+}
+
+fn problem(slug: web::Path<String>) -> Ready<Result<HttpResponse, Problem>> {
+    let kind = ProblemType::from_slug(&slug);
+    let unknown = || Problem::new(ProblemType::NotFound, "there is no such type of problem");
+    ready(kind.map(|kind| HttpResponse::Ok().json(describe(kind))).ok_or_else(unknown))
+}

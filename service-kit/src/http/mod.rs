@@ -1,0 +1,12 @@
+//! What both services' HTTP sides have in common, on actix-web.
+
+pub mod caller;
+pub mod context;
+pub mod decode;
+pub mod endpoint;
+pub mod health;
+pub mod json;
+pub mod path;
+pub mod problem;
+pub mod query;
+pub mod server;

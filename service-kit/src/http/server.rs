@@ -1,0 +1,289 @@
+//! The server: limits, and what is done around every request.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{Data, PayloadConfig, ServiceConfig};
+use actix_web::{App, Error, HttpMessage, HttpServer, ResponseError, web};
+use tokio_util::sync::CancellationToken;
+
+use super::context::{REQUEST_ID, RequestContext};
+use super::endpoint::unknown_route;
+use super::health;
+use super::json::MAX_BODY_BYTES;
+use super::problem::{Answered, Problem, ProblemType};
+use crate::auth::Authenticator;
+use crate::kit_settings::ServerSettings;
+use crate::readiness::Readiness;
+use crate::telemetry::{HTTP_DURATION, HTTP_IN_FLIGHT, HTTP_PROBLEMS, HTTP_REQUESTS, Metrics};
+
+/// How long a client may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may take to close.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 2048;
+/// The route of requests that no endpoint answers, in logs and metrics.
+const NO_ROUTE: &str = "none";
+
+/// What the common part of an HTTP side needs.
+#[derive(Debug, Clone)]
+pub struct HttpParts {
+    /// Name of the service in logs and metrics.
+    pub service: &'static str,
+    /// Recognises callers.
+    pub authenticator: Authenticator,
+    /// Answers `/health/ready`.
+    pub readiness: Readiness,
+    /// Answers `/metrics`.
+    pub metrics: Metrics,
+    /// Answers `/openapi.json`.
+    pub openapi: &'static str,
+    /// In which a request is answered.
+    pub request_timeout: Duration,
+}
+
+/// The application: the common endpoints, those that `configure` adds, and what is done around each request.
+/// Tests use it without a socket.
+pub fn app<F: FnOnce(&mut ServiceConfig)>(
+    parts: &HttpParts,
+    configure: F,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    > + use<F>,
+> {
+    App::new()
+        .app_data(parts.authenticator.clone())
+        .app_data(Data::new(parts.clone()))
+        .app_data(PayloadConfig::new(MAX_BODY_BYTES))
+        .configure(health::configure)
+        .configure(configure)
+        .default_service(web::to(unknown_route))
+        .wrap(from_fn(around))
+}
+
+/// A server that listens.
+pub struct HttpService {
+    /// The address it listens on; its port is never 0.
+    pub address: SocketAddr,
+    server: Server,
+}
+
+impl HttpService {
+    /// Listens, and answers from when [`HttpService::run`] is called. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the address can't be listened on; the error names it.
+    pub fn bind(
+        parts: HttpParts,
+        settings: &ServerSettings,
+        configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    ) -> io::Result<Self> {
+        let parts = HttpParts { request_timeout: settings.request_timeout, ..parts };
+        let workers = match settings.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        };
+        let server = HttpServer::new(move || app(&parts, configure.clone()))
+            .workers(workers)
+            .backlog(BACKLOG)
+            .keep_alive(settings.keep_alive)
+            .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .disable_signals()
+            .shutdown_timeout(settings.shutdown_timeout.as_secs())
+            .bind(settings.listen)
+            .map_err(|error| {
+                io::Error::new(error.kind(), format!("can't listen on {}: {error}", settings.listen))
+            })?;
+        let address = server.addrs().first().copied().unwrap_or(settings.listen);
+        Ok(Self { address, server: server.run() })
+    }
+
+    /// Answers requests until `stop` is cancelled, then finishes those that were begun, within the bound.
+    ///
+    /// # Errors
+    ///
+    /// When the server fails.
+    pub async fn run(self, stop: CancellationToken) -> io::Result<()> {
+        let handle = self.server.handle();
+        let mut server = std::pin::pin!(self.server);
+        tokio::select! {
+            outcome = &mut server => outcome,
+            () = stop.cancelled() => tokio::join!(server, handle.stop(true)).0,
+        }
+    }
+}
+
+/// What is known of a request when its answer is.
+struct Seen {
+    service: &'static str,
+    method: Method,
+    route: String,
+    context: RequestContext,
+    started: Instant,
+}
+
+/// Takes the request out of the number of those in flight, also when it is dropped.
+struct InFlight(metrics::Gauge);
+
+impl InFlight {
+    fn new(service: &'static str) -> Self {
+        let gauge = metrics::gauge!(HTTP_IN_FLIGHT, "service" => service);
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+/// Done around every request: its context, deadline, log line, metrics and the headers of all answers. What the
+/// framework refuses by itself becomes a problem here.
+async fn around(
+    parts: Data<HttpParts>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let seen = Seen {
+        service: parts.service,
+        method: request.method().clone(),
+        route: request.match_pattern().unwrap_or_else(|| NO_ROUTE.to_owned()),
+        context: RequestContext::of(request.headers()),
+        started: Instant::now(),
+    };
+    let _in_flight = InFlight::new(parts.service);
+    request.extensions_mut().insert(seen.context.clone());
+    let problem = match tokio::time::timeout(parts.request_timeout, next.call(request)).await {
+        Ok(Ok(response)) => return Ok(finished(&seen, response)),
+        Ok(Err(error)) => error.as_error::<Problem>().cloned().unwrap_or_else(|| {
+            Problem::for_status(error.as_response_error().status_code(), error.to_string())
+        }),
+        Err(_) => too_late(&seen.method),
+    };
+    // The request is gone with the future that held it: the answer travels as an error.
+    let mut response = problem.error_response();
+    let answered = response.extensions_mut().remove::<Answered>();
+    seen.record(response.status(), answered.as_ref());
+    common_headers(response.headers_mut(), &seen.context);
+    Err(actix_web::error::InternalError::from_response(problem, response).into())
+}
+
+fn too_late(method: &Method) -> Problem {
+    match *method {
+        Method::GET | Method::HEAD => Problem::new(ProblemType::Unavailable, "the answer took too long"),
+        _ => Problem::new(
+            ProblemType::OutcomeUnknown,
+            "the answer took too long: send the same request with the same Idempotency-Key again",
+        ),
+    }
+}
+
+fn finished<B: MessageBody + 'static>(seen: &Seen, response: ServiceResponse<B>) -> ServiceResponse<BoxBody> {
+    let known = response.response().extensions().get::<Answered>().cloned();
+    let foreign = match response.response().error() {
+        Some(error) if known.is_none() => Some(Problem::for_status(response.status(), error.to_string())),
+        _ => None,
+    };
+    let mut response = match foreign {
+        Some(problem) => response.into_response(problem.error_response()),
+        None => response.map_into_boxed_body(),
+    };
+    let answered = response.response_mut().extensions_mut().remove::<Answered>();
+    seen.record(response.status(), answered.as_ref());
+    common_headers(response.headers_mut(), &seen.context);
+    response
+}
+
+fn common_headers(headers: &mut HeaderMap, context: &RequestContext) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if let Ok(id) = HeaderValue::from_str(&context.correlation_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+}
+
+impl Seen {
+    /// Counts the request and writes its log line: the route's pattern instead of the path, and nothing of the
+    /// caller, because names are personal data.
+    fn record(&self, status: StatusCode, answered: Option<&Answered>) {
+        let elapsed = self.started.elapsed();
+        let method = self.method_label();
+        let labels = [
+            ("service", self.service.to_owned()),
+            ("method", method.to_owned()),
+            ("route", self.route.clone()),
+            ("status", status.as_str().to_owned()),
+        ];
+        metrics::counter!(HTTP_REQUESTS, &labels).increment(1);
+        metrics::histogram!(HTTP_DURATION, "service" => self.service, "route" => self.route.clone())
+            .record(elapsed.as_secs_f64());
+        if let Some(answered) = answered {
+            metrics::counter!(HTTP_PROBLEMS, "service" => self.service, "type" => answered.kind.slug())
+                .increment(1);
+        }
+        let problem = answered.map(|answered| answered.kind.slug());
+        let field = answered.and_then(|answered| answered.field.as_deref());
+        let cause = answered.and_then(|answered| answered.cause.as_deref());
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "http.request",
+                    service = self.service,
+                    http.method = method,
+                    http.route = self.route,
+                    http.status = status.as_u16(),
+                    elapsed_ms = elapsed.as_secs_f64() * 1000.0,
+                    correlation_id = self.context.correlation_id,
+                    problem,
+                    field,
+                    cause,
+                    "answered request"
+                )
+            };
+        }
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            line!(error);
+        } else if self.route.starts_with("/health") || self.route == "/metrics" {
+            line!(debug);
+        } else if cause.is_some() {
+            line!(warn);
+        } else {
+            line!(info);
+        }
+    }
+
+    /// Methods are open-ended, labels must not be.
+    fn method_label(&self) -> &'static str {
+        match self.method {
+            Method::GET => "GET",
+            Method::HEAD => "HEAD",
+            Method::POST => "POST",
+            Method::PUT => "PUT",
+            Method::PATCH => "PATCH",
+            Method::DELETE => "DELETE",
+            _ => "OTHER",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

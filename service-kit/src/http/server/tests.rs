@@ -1,0 +1,223 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use actix_web::test::{TestRequest, call_service, init_service, read_body};
+use actix_web::{HttpResponse, error};
+use serde_json::Value;
+
+use super::*;
+use crate::auth::{Caller, TokenRules};
+use crate::clock::Clock;
+use crate::http::endpoint::endpoint;
+use crate::http::json::Json;
+
+fn parts() -> HttpParts {
+    HttpParts {
+        service: "test-service",
+        authenticator: Authenticator::new(None, TokenRules::default(), true, Clock::system()),
+        readiness: Readiness::new(Clock::system()),
+        metrics: Metrics::install().unwrap(),
+        openapi: "{}",
+        request_timeout: Duration::from_secs(5),
+    }
+}
+
+fn routes(config: &mut ServiceConfig) {
+    config
+        .service(
+            endpoint("/v1/things/{thing}")
+                .get(|caller: Caller| async move { HttpResponse::Ok().body(caller.user) })
+                .post(|_: Caller, json: Json<Value>| async move { HttpResponse::Ok().json(json.value) }),
+        )
+        .service(
+            endpoint("/v1/defect").get(|| async {
+                Err::<HttpResponse, _>(Problem::internal(&io::Error::other("a secret cause")))
+            }),
+        )
+        .service(
+            endpoint("/v1/foreign")
+                .get(|| async { Err::<HttpResponse, _>(error::ErrorBadRequest("foreign")) }),
+        )
+        .service(endpoint("/v1/slow").get(slow).post(slow));
+}
+
+async fn slow() -> HttpResponse {
+    std::future::pending().await
+}
+
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    body: Value,
+}
+
+async fn ask(parts: &HttpParts, request: TestRequest) -> Answer {
+    let app = init_service(app(parts, routes)).await;
+    let response = match actix_web::dev::Service::call(&app, request.to_request()).await {
+        Ok(response) => response.into_parts().1,
+        Err(error) => error.error_response(),
+    };
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let bytes = actix_web::body::to_bytes(response.into_body()).await.unwrap();
+    let body = serde_json::from_slice(&bytes)
+        .unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into());
+    Answer { status, headers, body }
+}
+
+fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
+    answer.headers.get(name).unwrap_or_else(|| panic!("no {name}")).to_str().unwrap()
+}
+
+#[actix_web::test]
+async fn every_answer_has_the_common_headers() {
+    let request = TestRequest::get()
+        .uri("/v1/things/1")
+        .append_header(("x-user", "ann"))
+        .append_header(("x-request-id", "r-1"));
+    let answer = ask(&parts(), request).await;
+    assert_eq!((answer.status, answer.body), (200, "ann".into()));
+    let answer =
+        ask(&parts(), TestRequest::get().uri("/nowhere").append_header(("x-request-id", "r-1"))).await;
+    assert_eq!(header(&answer, "x-request-id"), "r-1");
+    assert_eq!(header(&answer, "cache-control"), "no-store");
+    assert_eq!(header(&answer, "x-content-type-options"), "nosniff");
+}
+
+#[actix_web::test]
+async fn an_unknown_route_and_a_wrong_method_are_problems() {
+    let answer = ask(&parts(), TestRequest::get().uri("/nowhere")).await;
+    assert_eq!((answer.status, &answer.body["type"]), (404, &"/problems/not-found".into()));
+    let answer = ask(&parts(), TestRequest::delete().uri("/v1/things/1")).await;
+    assert_eq!((answer.status, &answer.body["type"]), (405, &"/problems/method-not-allowed".into()));
+    assert_eq!(header(&answer, "allow"), "GET, HEAD, POST");
+    assert_eq!(header(&answer, "content-type"), "application/problem+json");
+}
+
+#[actix_web::test]
+async fn head_is_answered_like_get() {
+    let request =
+        TestRequest::default().method(Method::HEAD).uri("/v1/things/1").append_header(("x-user", "ann"));
+    assert_eq!(ask(&parts(), request).await.status, 200);
+}
+
+#[actix_web::test]
+async fn nobody_is_told_so_before_the_body_is_judged() {
+    let request = TestRequest::post().uri("/v1/things/1").set_payload("nonsense");
+    assert_eq!(ask(&parts(), request).await.status, 401);
+}
+
+#[actix_web::test]
+async fn a_defect_is_counted_and_says_nothing() {
+    let parts = parts();
+    let answer = ask(&parts, TestRequest::get().uri("/v1/defect")).await;
+    assert_eq!(answer.status, 500);
+    assert!(!answer.body.to_string().contains("secret"));
+    let metrics = parts.metrics.render();
+    let counted =
+        "http_requests_total{service=\"test-service\",method=\"GET\",route=\"/v1/defect\",status=\"500\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
+    assert!(metrics.contains("http_problems_total{service=\"test-service\",type=\"internal\"}"), "{metrics}");
+}
+
+#[actix_web::test]
+async fn errors_of_the_framework_become_problems() {
+    let answer = ask(&parts(), TestRequest::get().uri("/v1/foreign")).await;
+    assert_eq!((answer.status, &answer.body["type"]), (400, &"/problems/malformed".into()));
+}
+
+#[actix_web::test]
+async fn a_request_has_a_deadline() {
+    let parts = HttpParts { request_timeout: Duration::from_millis(5), ..parts() };
+    let read = ask(&parts, TestRequest::get().uri("/v1/slow")).await;
+    assert_eq!((read.status, &read.body["type"]), (503, &"/problems/unavailable".into()));
+    assert_eq!(header(&read, "cache-control"), "no-store");
+    let write = ask(&parts, TestRequest::post().uri("/v1/slow")).await;
+    assert_eq!((write.status, &write.body["type"]), (503, &"/problems/outcome-unknown".into()));
+    assert_eq!(header(&write, "retry-after"), "1");
+}
+
+#[actix_web::test]
+async fn readiness_names_what_is_missing() {
+    let parts = parts();
+    let mysql = parts.readiness.component("mysql");
+    mysql.failing("connection refused");
+    let answer = ask(&parts, TestRequest::get().uri("/health/ready")).await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.body["components"]["mysql"]["reason"], "connection refused");
+    mysql.ok();
+    assert_eq!(ask(&parts, TestRequest::get().uri("/health/ready")).await.status, 200);
+    assert_eq!(ask(&parts, TestRequest::get().uri("/health/live")).await.status, 200);
+}
+
+#[actix_web::test]
+async fn types_of_problems_can_be_looked_up() {
+    for kind in ProblemType::ALL {
+        let answer = ask(&parts(), TestRequest::get().uri(&kind.uri())).await;
+        assert_eq!((answer.status, &answer.body["title"]), (200, &kind.title().into()));
+    }
+    assert_eq!(ask(&parts(), TestRequest::get().uri("/problems/none")).await.status, 404);
+}
+
+#[actix_web::test]
+async fn the_body_of_a_success_is_left_alone() {
+    let app = init_service(app(&parts(), routes)).await;
+    let request = TestRequest::post()
+        .uri("/v1/things/1")
+        .append_header(("x-user", "ann"))
+        .append_header(("content-type", "application/json"))
+        .set_payload("{\"a\": 1}");
+    let response = call_service(&app, request.to_request()).await;
+    assert_eq!(read_body(response).await, "{\"a\":1}");
+}
+
+/// Runs a real server, gives its address to `client` on a thread, and stops the server afterwards.
+async fn with_server<T: Send + 'static>(client: impl FnOnce(SocketAddr) -> T + Send + 'static) -> T {
+    let settings = ServerSettings { workers: 1, ..ServerSettings::on("127.0.0.1:0".parse().unwrap()) };
+    let service = HttpService::bind(parts(), &settings, routes).unwrap();
+    let (address, stop) = (service.address, CancellationToken::new());
+    let running = tokio::spawn(service.run(stop.clone()));
+    let outcome = tokio::task::spawn_blocking(move || client(address)).await.unwrap();
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(20), running).await.unwrap().unwrap().unwrap();
+    outcome
+}
+
+fn send(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // The server may answer, and stop reading, before all is written.
+    let _ = stream.write_all(request);
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_of_ten_megabytes_gets_its_answer() {
+    let head = "POST /v1/things/1 HTTP/1.1\r\nhost: h\r\nx-user: ann\r\ncontent-type: application/json\r\n";
+    let body = format!("{{\"name\": \"{}\"}}", "x".repeat(10_000_000));
+    let with_length = format!("{head}connection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let chunked = format!(
+        "{head}connection: close\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+        body.len()
+    );
+    for request in [with_length, chunked] {
+        let answer = with_server(move |address| send(address, request.as_bytes())).await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        assert!(answer.contains("/problems/too-large"), "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_on_any_port_says_which_and_stops_when_asked() {
+    let answer = with_server(|address| {
+        send(address, b"GET /health/live HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n")
+    });
+    assert!(answer.await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_probe_sees_a_service_that_is_ready() {
+    let handle = tokio::runtime::Handle::current();
+    with_server(move |address| handle.block_on(crate::probe::ready(address)).unwrap()).await;
+}

@@ -1,0 +1,329 @@
+//! The public keys that tokens are checked with: a JWKS document in a file or behind a URL.
+//!
+//! Keys that were read stay in use when a later reading fails. A token with an unknown key id makes the
+//! document be read again, at most once in [`MISS_PAUSE`].
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey};
+use serde::Deserialize;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::{Algorithms, Refusal};
+use crate::readiness::Component;
+use crate::retry::{Backoff, Stopped, until_it_succeeds};
+
+/// Shortest time between two readings that tokens with unknown keys ask for.
+const MISS_PAUSE: Duration = Duration::from_secs(10);
+/// How often the document is read again, so that a key which was taken out stops working.
+const REFRESH: Duration = Duration::from_secs(300);
+/// How long a server may take to answer with the document.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Largest document that is read, in bytes.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// Where the document is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file.
+    File(PathBuf),
+    /// A URL (http or https).
+    Url(String),
+}
+
+/// Why the document could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file can't be read.
+    #[error("can't read the keys' file {0}")]
+    File(PathBuf, #[source] std::io::Error),
+    /// The URL does not answer as it should.
+    #[error("can't fetch the keys")]
+    Fetch(#[source] reqwest::Error),
+    /// The document is larger than any set of keys.
+    #[error("the document of keys is larger than {MAX_BYTES} bytes")]
+    TooLarge,
+    /// The document is none.
+    #[error("the document of keys is no JWKS")]
+    Format(#[source] serde_json::Error),
+    /// No key in it can be used.
+    #[error("no key in the document can be used with the accepted algorithms")]
+    NoKey,
+}
+
+/// The keys. Clones share them.
+#[derive(Clone)]
+pub struct Jwks(Arc<Inner>);
+
+struct Inner {
+    source: Source,
+    algorithms: Vec<Algorithm>,
+    client: reqwest::Client,
+    current: RwLock<KeySet>,
+    /// When the document was last asked for; whoever reads it holds the lock.
+    last_read: tokio::sync::Mutex<Option<Instant>>,
+}
+
+#[derive(Default)]
+struct KeySet {
+    /// Counts the sets that differ from the one before.
+    generation: u64,
+    document: Vec<u8>,
+    keys: Vec<Key>,
+}
+
+struct Key {
+    id: Option<String>,
+    algorithm: Algorithm,
+    key: DecodingKey,
+}
+
+/// The document, leniently: a key of a kind that is not known must not spoil the others.
+#[derive(Deserialize)]
+struct Document {
+    keys: Vec<serde_json::Value>,
+}
+
+impl Jwks {
+    /// The keys of `source`, not read yet, for the given algorithms alone.
+    ///
+    /// # Errors
+    ///
+    /// When no HTTP client can be made.
+    pub fn new(source: Source, algorithms: Algorithms) -> Result<Self, Error> {
+        let client = reqwest::Client::builder().timeout(FETCH_TIMEOUT).build().map_err(Error::Fetch)?;
+        Ok(Self(Arc::new(Inner {
+            source,
+            algorithms: algorithms.0,
+            client,
+            current: RwLock::default(),
+            last_read: tokio::sync::Mutex::new(None),
+        })))
+    }
+
+    /// Whether tokens may be signed with `algorithm`.
+    #[must_use]
+    pub fn accepts(&self, algorithm: Algorithm) -> bool {
+        self.0.algorithms.contains(&algorithm)
+    }
+
+    /// Counts the changes of the keys; what was checked under another generation must be checked again.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.0.current.read().unwrap_or_else(PoisonError::into_inner).generation
+    }
+
+    /// The key for a token, and the generation it belongs to. A token without a key id is checked with the
+    /// only key of its algorithm, if there is but one.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::UnknownKey`], or [`Refusal::Algorithm`] where the key is for another one.
+    pub async fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Result<(DecodingKey, u64), Refusal> {
+        match self.known(id, algorithm) {
+            Err(Refusal::UnknownKey) => {
+                self.read_after_miss().await;
+                self.known(id, algorithm)
+            }
+            found => found,
+        }
+    }
+
+    fn known(&self, id: Option<&str>, algorithm: Algorithm) -> Result<(DecodingKey, u64), Refusal> {
+        let current = self.0.current.read().unwrap_or_else(PoisonError::into_inner);
+        let key = match id {
+            Some(id) => current.keys.iter().find(|key| key.id.as_deref() == Some(id)),
+            None => {
+                let mut fitting = current.keys.iter().filter(|key| key.algorithm == algorithm);
+                fitting.next().filter(|_| fitting.next().is_none())
+            }
+        };
+        let key = key.ok_or(Refusal::UnknownKey)?;
+        if key.algorithm != algorithm {
+            return Err(Refusal::Algorithm);
+        }
+        Ok((key.key.clone(), current.generation))
+    }
+
+    async fn read_after_miss(&self) {
+        let mut last_read = self.0.last_read.lock().await;
+        if last_read.is_some_and(|last| last.elapsed() < MISS_PAUSE) {
+            return;
+        }
+        *last_read = Some(Instant::now());
+        if let Err(error) = self.read_now().await {
+            tracing::warn!(error = chain(&error), "can't read the keys of tokens");
+        }
+    }
+
+    /// Reads the document.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] that says why it can't be read; the keys stay as they were.
+    pub async fn read(&self) -> Result<(), Error> {
+        let mut last_read = self.0.last_read.lock().await;
+        *last_read = Some(Instant::now());
+        self.read_now().await
+    }
+
+    async fn read_now(&self) -> Result<(), Error> {
+        let document = match &self.0.source {
+            Source::File(path) => {
+                tokio::fs::read(path).await.map_err(|error| Error::File(path.clone(), error))?
+            }
+            Source::Url(url) => self.fetch(url).await?,
+        };
+        if document.len() > MAX_BYTES {
+            return Err(Error::TooLarge);
+        }
+        if self.0.current.read().unwrap_or_else(PoisonError::into_inner).document == document {
+            return Ok(());
+        }
+        let parsed: Document = serde_json::from_slice(&document).map_err(Error::Format)?;
+        let keys: Vec<Key> = parsed.keys.into_iter().filter_map(|key| self.usable(key)).collect();
+        if keys.is_empty() {
+            return Err(Error::NoKey);
+        }
+        tracing::info!(keys = keys.len(), "read the keys of tokens");
+        let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
+        *current = KeySet { generation: current.generation + 1, document, keys };
+        Ok(())
+    }
+
+    async fn fetch(&self, url: &str) -> Result<Vec<u8>, Error> {
+        let answer = self.0.client.get(url).send().await.and_then(reqwest::Response::error_for_status);
+        let mut answer = answer.map_err(Error::Fetch)?;
+        let mut document = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(Error::Fetch)? {
+            document.extend_from_slice(&chunk);
+            if document.len() > MAX_BYTES {
+                return Err(Error::TooLarge);
+            }
+        }
+        Ok(document)
+    }
+
+    fn usable(&self, key: serde_json::Value) -> Option<Key> {
+        let jwk: Jwk = serde_json::from_value(key).ok()?;
+        if !matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
+            return None;
+        }
+        let algorithm = match &jwk.algorithm {
+            AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
+                Algorithm::EdDSA
+            }
+            AlgorithmParameters::EllipticCurve(curve) if curve.curve == EllipticCurve::P256 => {
+                Algorithm::ES256
+            }
+            AlgorithmParameters::RSA(_) => Algorithm::RS256,
+            _ => return None,
+        };
+        let named = match jwk.common.key_algorithm {
+            None => Some(algorithm),
+            Some(KeyAlgorithm::EdDSA) => Some(Algorithm::EdDSA),
+            Some(KeyAlgorithm::ES256) => Some(Algorithm::ES256),
+            Some(KeyAlgorithm::RS256) => Some(Algorithm::RS256),
+            Some(_) => None,
+        };
+        if named != Some(algorithm) || !self.accepts(algorithm) {
+            return None;
+        }
+        let decoding = DecodingKey::from_jwk(&jwk).ok()?;
+        Some(Key { id: jwk.common.key_id, algorithm, key: decoding })
+    }
+
+    /// Reads the document until that succeeds, then again every five minutes until `stop` is cancelled.
+    pub async fn keep_fresh(self, component: Component, stop: CancellationToken) {
+        let first = until_it_succeeds(&component, &stop, Backoff::for_server(), async || self.read().await);
+        if first.await == Err(Stopped) {
+            return;
+        }
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(REFRESH) => {}
+            }
+            if let Err(error) = self.read().await {
+                tracing::warn!(
+                    error = chain(&error),
+                    "can't read the keys of tokens again, keeping the old ones"
+                );
+            }
+        }
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jwks(text: &str) -> (tempfile::TempDir, Jwks) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jwks.json");
+        std::fs::write(&path, text).unwrap();
+        let jwks = Jwks::new(Source::File(path), "EdDSA,ES256".parse().unwrap()).unwrap();
+        (folder, jwks)
+    }
+
+    const KEYS: &str = r#"{"keys": [
+        {"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+        {"kty": "OKP", "crv": "Ed25519", "kid": "enc", "use": "enc", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+        {"kty": "oct", "kid": "shared", "k": "c2VjcmV0"},
+        {"kty": "OKP", "crv": "Ed25519", "kid": "lies", "alg": "ES256", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+        {"kty": "of tomorrow", "kid": "t"}
+    ]}"#;
+
+    #[tokio::test]
+    async fn only_signing_keys_of_accepted_algorithms_are_used() {
+        let (_folder, jwks) = jwks(KEYS);
+        jwks.read().await.unwrap();
+        assert!(jwks.find(Some("a"), Algorithm::EdDSA).await.is_ok());
+        assert!(jwks.find(None, Algorithm::EdDSA).await.is_ok());
+        assert_eq!(jwks.find(Some("a"), Algorithm::ES256).await.err(), Some(Refusal::Algorithm));
+        for id in ["enc", "shared", "lies", "t", "nobody"] {
+            assert_eq!(jwks.find(Some(id), Algorithm::EdDSA).await.err(), Some(Refusal::UnknownKey), "{id}");
+        }
+    }
+
+    #[tokio::test]
+    async fn unknown_keys_make_the_document_be_read_again_but_seldom() {
+        let (folder, jwks) = jwks(KEYS);
+        assert!(jwks.find(Some("a"), Algorithm::EdDSA).await.is_ok(), "read at the first miss");
+        std::fs::write(folder.path().join("jwks.json"), KEYS.replace("\"a\"", "\"b\"")).unwrap();
+        assert_eq!(jwks.find(Some("b"), Algorithm::EdDSA).await.err(), Some(Refusal::UnknownKey));
+        *jwks.0.last_read.lock().await = Instant::now().checked_sub(MISS_PAUSE);
+        assert!(jwks.find(Some("b"), Algorithm::EdDSA).await.is_ok());
+        assert_eq!(jwks.generation(), 2);
+    }
+
+    #[tokio::test]
+    async fn keys_stay_when_the_document_is_lost_or_broken() {
+        let (folder, jwks) = jwks(KEYS);
+        jwks.read().await.unwrap();
+        let path = folder.path().join("jwks.json");
+        for text in ["", "{\"keys\": []}", "[]"] {
+            std::fs::write(&path, text).unwrap();
+            assert!(jwks.read().await.is_err());
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(jwks.read().await, Err(Error::File(..))));
+        assert!(jwks.find(Some("a"), Algorithm::EdDSA).await.is_ok());
+    }
+}

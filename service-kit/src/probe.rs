@@ -1,0 +1,50 @@
+//! Asks a service on this machine whether it is ready, for the health checks of containers.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+/// How long the service has to answer.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Asks `/health/ready` of the service that listens on `listen`.
+///
+/// # Errors
+///
+/// When it does not answer in time or is not ready; the error says what is missing.
+pub async fn ready(listen: SocketAddr) -> anyhow::Result<()> {
+    let url = format!("http://{}/health/ready", reachable(listen));
+    let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build()?;
+    let answer = client.get(&url).send().await?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let body = answer.text().await.unwrap_or_default();
+    anyhow::bail!("{status}: {body}")
+}
+
+/// An address to connect to: a service that listens on all addresses is reached over loopback.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, listen.port()).into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => (Ipv6Addr::LOCALHOST, listen.port()).into(),
+        _ => listen,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_on_all_addresses_is_asked_over_loopback() {
+        assert_eq!(reachable("0.0.0.0:1".parse().unwrap()), "127.0.0.1:1".parse().unwrap());
+        assert_eq!(reachable("[::]:1".parse().unwrap()), "[::1]:1".parse().unwrap());
+        assert_eq!(reachable("10.0.0.1:1".parse().unwrap()), "10.0.0.1:1".parse().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_service_that_is_not_there_is_not_ready() {
+        assert!(ready("127.0.0.1:1".parse().unwrap()).await.is_err());
+    }
+}

@@ -1,0 +1,162 @@
+//! What a service needs in order to serve, and which of it is missing.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+
+use crate::clock::Clock;
+
+/// Longest reason that is shown, in characters.
+const MAX_REASON: usize = 200;
+
+/// The named components that must all work before the service counts as ready. Clones are the same registry.
+#[derive(Debug, Clone)]
+pub struct Readiness {
+    clock: Clock,
+    states: Arc<Mutex<BTreeMap<&'static str, ComponentState>>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum ComponentState {
+    Ok,
+    Failing { since: DateTime<Utc>, reason: String },
+}
+
+/// One component, which reports how it is.
+#[derive(Debug, Clone)]
+pub struct Component {
+    name: &'static str,
+    readiness: Readiness,
+}
+
+/// The state of all components at one time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Whether every component works.
+    pub ready: bool,
+    /// The components by name.
+    pub components: BTreeMap<&'static str, ComponentReport>,
+}
+
+/// The state of one component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ComponentReport {
+    /// `ok` or `failing`.
+    pub state: &'static str,
+    /// When it began to fail (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Why it fails, in few words and without secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Readiness {
+    /// A registry without components, which is ready.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, states: Arc::default() }
+    }
+
+    /// Adds a component that fails until it reports otherwise.
+    #[must_use]
+    pub fn component(&self, name: &'static str) -> Component {
+        let component = Component { name, readiness: self.clone() };
+        component.failing("starting");
+        component
+    }
+
+    /// The state of all components.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let components: BTreeMap<_, _> = states.iter().map(|(name, state)| (*name, state.report())).collect();
+        Report { ready: states.values().all(|state| *state == ComponentState::Ok), components }
+    }
+
+    /// Whether every component works.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.values().all(|state| *state == ComponentState::Ok)
+    }
+}
+
+impl ComponentState {
+    fn report(&self) -> ComponentReport {
+        match self {
+            Self::Ok => ComponentReport { state: "ok", since: None, reason: None },
+            Self::Failing { since, reason } => ComponentReport {
+                state: "failing",
+                since: Some(since.to_rfc3339_opts(SecondsFormat::Secs, true)),
+                reason: Some(reason.clone()),
+            },
+        }
+    }
+}
+
+impl Component {
+    /// The name under which it is shown.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// It works.
+    pub fn ok(&self) {
+        let mut states = self.readiness.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = states.insert(self.name, ComponentState::Ok);
+        drop(states);
+        if before != Some(ComponentState::Ok) {
+            tracing::info!(component = self.name, "component is ready");
+        }
+    }
+
+    /// It does not work; `reason` is shown to whoever asks and must hold no secret. Keeps the time at which
+    /// it began to fail.
+    pub fn failing(&self, reason: impl Into<String>) {
+        let reason: String = reason.into().chars().take(MAX_REASON).collect();
+        let now = self.readiness.clock.now();
+        let mut states = self.readiness.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = match states.get(self.name) {
+            Some(ComponentState::Failing { since, .. }) => *since,
+            _ => now,
+        };
+        let before = states.insert(self.name, ComponentState::Failing { since, reason: reason.clone() });
+        drop(states);
+        if before == Some(ComponentState::Ok) {
+            tracing::warn!(component = self.name, reason, "component fails");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    #[test]
+    fn a_service_is_ready_when_every_component_is() {
+        let clock = Clock::standing_at(DateTime::from_timestamp(0, 0).unwrap());
+        let readiness = Readiness::new(clock.clone());
+        let (mysql, kafka) = (readiness.component("mysql"), readiness.component("kafka"));
+        assert!(!readiness.is_ready());
+        mysql.ok();
+        clock.advance(TimeDelta::seconds(5));
+        kafka.failing("no broker answers");
+        let report = readiness.report();
+        assert!(!report.ready);
+        assert_eq!(report.components["mysql"].state, "ok");
+        assert_eq!(report.components["kafka"].reason.as_deref(), Some("no broker answers"));
+        assert_eq!(report.components["kafka"].since.as_deref(), Some("1970-01-01T00:00:00Z"));
+        kafka.ok();
+        assert!(readiness.is_ready());
+        clock.advance(TimeDelta::seconds(5));
+        kafka.failing("gone");
+        assert_eq!(readiness.report().components["kafka"].since.as_deref(), Some("1970-01-01T00:00:10Z"));
+    }
+}

@@ -1,0 +1,144 @@
+//! Logs and metrics of a process.
+//!
+//! Logs go to standard error. Messages read alone, fields are queryable, names are dotted; no bodies, no
+//! personal data, no secrets.
+
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+/// Counter: answered requests, by `service`, `method`, `route` and `status`.
+pub const HTTP_REQUESTS: &str = "http_requests_total";
+/// Histogram: seconds until a request was answered, by `service` and `route`.
+pub const HTTP_DURATION: &str = "http_request_duration_seconds";
+/// Gauge: requests that are being answered, by `service`.
+pub const HTTP_IN_FLIGHT: &str = "http_requests_in_flight";
+/// Counter: problems answered, by `service` and `type`.
+pub const HTTP_PROBLEMS: &str = "http_problems_total";
+
+/// Upper bounds of histograms whose name ends in `_seconds`.
+const SECONDS: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// Upper bounds of histograms whose name ends in `_rows`: sizes of batches.
+const ROWS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0];
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl std::str::FromStr for LogFormat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("neither text nor json"),
+        }
+    }
+}
+
+/// Which log lines are written.
+#[derive(Debug, Clone)]
+pub struct LogLevel(String);
+
+impl std::str::FromStr for LogLevel {
+    type Err = tracing_subscriber::filter::ParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        EnvFilter::try_new(text)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// Sends the process's logs to standard error. Only the first call has an effect.
+pub fn start_logs(format: LogFormat, level: &LogLevel) {
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(&level.0))
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
+    let started = match format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    if let Err(error) = started {
+        tracing::debug!(%error, "logs were started before");
+    }
+}
+
+/// The metrics of the process. Clones are the same.
+#[derive(Clone)]
+pub struct Metrics(PrometheusHandle);
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Metrics {
+    /// The recorder that all metrics of the process go to; installed by the first call.
+    ///
+    /// # Errors
+    ///
+    /// When another recorder is installed.
+    pub fn install() -> Result<Self, BuildError> {
+        static INSTALLED: OnceLock<PrometheusHandle> = OnceLock::new();
+        static INSTALLING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+        let _one_at_a_time = INSTALLING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(handle) = INSTALLED.get() {
+            return Ok(Self(handle.clone()));
+        }
+        let handle = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
+            .set_buckets_for_metric(Matcher::Suffix("_rows".to_owned()), ROWS)?
+            .install_recorder()?;
+        metrics::describe_counter!(HTTP_REQUESTS, "Answered requests by service, method, route and status.");
+        metrics::describe_histogram!(
+            HTTP_DURATION,
+            metrics::Unit::Seconds,
+            "Time until a request was answered."
+        );
+        metrics::describe_gauge!(HTTP_IN_FLIGHT, "Requests that are being answered.");
+        metrics::describe_counter!(HTTP_PROBLEMS, "Problems answered, by their type.");
+        Ok(Self(INSTALLED.get_or_init(|| handle).clone()))
+    }
+
+    /// All metrics in Prometheus' text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.0.render()
+    }
+
+    /// Folds what histograms collected, so that they do not grow between scrapes. Call it every few seconds.
+    pub fn upkeep(&self) {
+        self.0.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_can_be_installed_twice_and_are_the_same() {
+        let (one, other) = (Metrics::install().unwrap(), Metrics::install().unwrap());
+        metrics::counter!("test_things_total").increment(3);
+        metrics::histogram!("test_wait_seconds").record(0.004);
+        assert!(one.render().contains("test_things_total 3"));
+        assert!(other.render().contains("test_wait_seconds_bucket{le=\"0.005\"} 1"));
+    }
+
+    #[test]
+    fn a_level_that_is_none_is_refused() {
+        assert!("info,http.request=warn".parse::<LogLevel>().is_ok());
+        assert!("a=b=c".parse::<LogLevel>().is_err());
+        assert!("loud".parse::<LogFormat>().is_err());
+    }
+}
