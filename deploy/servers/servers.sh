@@ -16,8 +16,9 @@ usage: servers.sh COMMAND [mysql] [kafka] [mongodb]        (all three where none
   mysql-client [arguments]     the MySQL client, connected
 
 Environment: SERVERS_DIR (data and logs, default: .servers in the project), MYSQL_PORT (13306), KAFKA_PORT (19092; its
-controller listens on the next one), MONGODB_PORT (17017). A folder remembers the ports that it was last started with, and
-each folder is a set of servers of its own.
+controller listens on the next one), MONGODB_PORT (17017); 0 is any free port. A folder remembers the ports that it was
+last started with, and each folder is a set of servers of its own. deploy/test.sh ends and deletes the sets that tests
+leave in .servers/private/.
 END
     exit 2
 }
@@ -40,15 +41,39 @@ ALL=(mysql kafka mongodb)
 DIR="${SERVERS_DIR:-$(cd "$HERE/../.." && pwd)/.servers}"
 RUN="$DIR/run"
 
+listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# A port that is free, as is the next one. It lies below those that the system gives to outgoing connections.
+free_port() {
+    local port
+    while port=$((20000 + RANDOM % 5000 * 2)); do
+        if ! listening "$port" && ! listening $((port + 1)); then
+            echo "$port"
+            return
+        fi
+    done
+}
+
 settings() {
     local file="$RUN/ports" name value
     if [[ -f $file ]]; then
         while IFS='=' read -r name value; do
-            [[ -n ${!name:-} ]] || printf -v "$name" '%s' "$value"
+            [[ ${!name:-0} != 0 ]] || printf -v "$name" '%s' "$value"
         done <"$file"
     fi
     : "${MYSQL_PORT:=13306}" "${KAFKA_PORT:=19092}" "${MONGODB_PORT:=17017}"
+    for name in MYSQL_PORT KAFKA_PORT MONGODB_PORT; do
+        [[ ${!name} != 0 ]] || printf -v "$name" '%s' "$(free_port)"
+    done
     KAFKA_CONTROLLER_PORT=$((KAFKA_PORT + 1))
+}
+
+remember_ports() { # NAME...: those, and what is remembered already
+    local name known
+    known="$(cat "$RUN/ports" 2>/dev/null || true)"
+    for name in "${ALL[@]}"; do
+        if [[ " $* " == *" $name "* || $known == *"${name^^}_PORT="* ]]; then echo "${name^^}_PORT=$(port_of "$name")"; fi
+    done >"$RUN/ports"
 }
 
 port_of() { local name="${1^^}_PORT"; echo "${!name}"; }
@@ -84,8 +109,6 @@ spawn() { # NAME COMMAND...: starts it detached from this shell, with a log of i
     pid=$!
     echo "$pid $(began "$pid")" >"$RUN/$name.pid"
 }
-
-listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 await() { # NAME SECONDS TEST...: until TEST succeeds, as long as the server lives
     local name=$1 deadline=$((SECONDS + $2))
@@ -261,7 +284,7 @@ case $COMMAND in
     up | start | reset)
         # The programs first: fetching is what takes long, and what fails.
         for name in "${NAMES[@]}"; do "install_$name"; done
-        printf '%s\n' "MYSQL_PORT=$MYSQL_PORT" "KAFKA_PORT=$KAFKA_PORT" "MONGODB_PORT=$MONGODB_PORT" >"$RUN/ports"
+        remember_ports "${NAMES[@]}"
         for name in "${NAMES[@]}"; do start "$name"; done
         for name in "${NAMES[@]}"; do print_env "$name"; done
         ;;
