@@ -1,0 +1,62 @@
+//! What commands about a reservation that exists check alike, in this order: that it is there, whose it is, that the client
+//! has its current revision, that its time has not come.
+
+use shared_events::{Reservation, ReservationId, RoomId, RoomSettings, Timestamp};
+
+use super::{
+    Command, Decided, Decision,
+    room_checks::{check_order, check_revision, open_room},
+};
+use crate::domain::{Located, Rejection, Room, Rooms};
+
+/// A reservation and the room that it holds.
+pub(super) struct Found<'a> {
+    pub(super) room: &'a Room,
+    pub(super) settings: &'a RoomSettings,
+    pub(super) reservation: &'a Reservation,
+}
+
+/// The reservation, in `room` or, where that is not said, wherever it is; if the actor may change it.
+pub(super) fn find<'a>(
+    command: &Command,
+    rooms: &'a Rooms,
+    room: Option<RoomId>,
+    reservation: ReservationId,
+) -> Decided<Found<'a>> {
+    let located = match room {
+        Some(room) => {
+            let (room, _) = open_room(rooms, room)?;
+            check_order(command, room)?;
+            rooms.locate_in(room.id(), reservation)
+        }
+        None => rooms.locate(reservation),
+    };
+    let (room, reservation) = match located {
+        Located::Here(room, reservation) => (room, reservation),
+        Located::NeedsRoom(room) => return Err(Decision::NeedsRoom(room)),
+        Located::NeedsWholeStream(room) => return Err(Decision::NeedsWholeStream(room)),
+        Located::Nowhere => return Err(Rejection::UnknownReservation.into()),
+    };
+    let (room, settings) = open_room(rooms, room.id())?;
+    check_order(command, room)?;
+    if !command.actor.admin && command.actor.user != reservation.reserved_by {
+        return Err(Rejection::NotOwner.into());
+    }
+    check_revision(command, reservation.revision)?;
+    Ok(Found { room, settings, reservation })
+}
+
+/// Whether the stay has begun or ended.
+pub(super) fn check_not_begun(reservation: &Reservation, now: Timestamp) -> Result<(), Rejection> {
+    check_not_ended(reservation, now)?;
+    if reservation.from.start() <= now {
+        Err(Rejection::AlreadyStarted { from: reservation.from })
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether the stay has ended.
+pub(super) fn check_not_ended(reservation: &Reservation, now: Timestamp) -> Result<(), Rejection> {
+    if reservation.to.start() <= now { Err(Rejection::Ended { to: reservation.to }) } else { Ok(()) }
+}

@@ -1,0 +1,142 @@
+//! Which rooms a kind has, and who has a name.
+
+use std::collections::HashMap;
+
+use shared_events::{ReservationId, RoomId};
+
+/// What the directory knows of a room.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RoomEntry {
+    /// Which room.
+    pub room: RoomId,
+    /// Its name: nobody else's while it is not retired.
+    pub name: String,
+    /// Its kind.
+    pub kind: String,
+    /// Whether it was retired: its name is free, and its kind no longer has it.
+    pub retired: bool,
+}
+
+/// All rooms by name and by kind. Names and kinds are compared byte for byte, in the form that
+/// [`values::normalise`](super::values::normalise) gives them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Directory {
+    /// With the place in the order of registration.
+    entries: HashMap<RoomId, (usize, RoomEntry)>,
+    kinds: HashMap<String, Vec<RoomId>>,
+    names: HashMap<String, RoomId>,
+    fingerprints: HashMap<u32, Vec<RoomId>>,
+    registered: usize,
+}
+
+impl Directory {
+    /// Puts an entry in place of the room's old one, which is returned. A room that is new comes last in its kind; one that
+    /// changes its kind takes the place that its registration gives it.
+    pub fn upsert(&mut self, entry: RoomEntry) -> Option<RoomEntry> {
+        let room = entry.room;
+        let (order, previous) = match self.entries.remove(&room) {
+            Some((order, previous)) => {
+                self.unlink(&previous);
+                (order, Some(previous))
+            }
+            None => {
+                self.fingerprints.entry(room.fingerprint()).or_default().push(room);
+                self.registered += 1;
+                (self.registered, None)
+            }
+        };
+        if !entry.retired {
+            self.names.insert(entry.name.clone(), room);
+            let place_of = |room: &RoomId| self.entries.get(room).map_or(0, |(order, _)| *order);
+            let rooms = self.kinds.entry(entry.kind.clone()).or_default();
+            rooms.insert(rooms.partition_point(|other| place_of(other) < order), room);
+        }
+        self.entries.insert(room, (order, entry));
+        previous
+    }
+
+    /// Takes an [`upsert`](Self::upsert) back: `previous` is what it returned for this room.
+    pub fn restore(&mut self, room: RoomId, previous: Option<RoomEntry>) {
+        match previous {
+            Some(previous) => {
+                self.upsert(previous);
+            }
+            None => {
+                if let Some((_, entry)) = self.entries.remove(&room) {
+                    self.unlink(&entry);
+                    if let Some(rooms) = self.fingerprints.get_mut(&room.fingerprint()) {
+                        rooms.retain(|other| *other != room);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes these the only rooms of a kind, in this order: what the store holds, where another instance changed it. What
+    /// became of a room that is no longer among them, its own events tell.
+    pub fn replace_kind(&mut self, kind: &str, rooms: Vec<RoomEntry>) {
+        let order = rooms.iter().map(|entry| entry.room).collect();
+        for entry in rooms {
+            self.upsert(entry);
+        }
+        self.kinds.insert(kind.to_owned(), order);
+    }
+
+    /// Makes this room the only one that has a name, or nobody: what the store holds, where another instance changed it.
+    pub fn replace_name(&mut self, name: &str, holder: Option<RoomEntry>) {
+        self.names.remove(name);
+        if let Some(holder) = holder {
+            self.upsert(holder);
+        }
+    }
+
+    /// What is known of a room.
+    #[must_use]
+    pub fn entry(&self, room: RoomId) -> Option<&RoomEntry> {
+        self.entries.get(&room).map(|(_, entry)| entry)
+    }
+
+    /// The rooms of a kind that are not retired, in the order of registration.
+    #[must_use]
+    pub fn rooms_of_kind(&self, kind: &str) -> &[RoomId] {
+        self.kinds.get(kind).map_or(&[], Vec::as_slice)
+    }
+
+    /// The room that has this name and is not retired.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<RoomId> {
+        self.names.get(name).copied()
+    }
+
+    /// The rooms, retired ones too, with this [fingerprint](RoomId::fingerprint): nearly always one at most.
+    #[must_use]
+    pub fn rooms_with_fingerprint(&self, fingerprint: u32) -> &[RoomId] {
+        self.fingerprints.get(&fingerprint).map_or(&[], Vec::as_slice)
+    }
+
+    /// The rooms in which a reservation may have been made.
+    #[must_use]
+    pub fn origins(&self, reservation: ReservationId) -> &[RoomId] {
+        self.rooms_with_fingerprint(reservation.room_fingerprint())
+    }
+
+    fn unlink(&mut self, entry: &RoomEntry) {
+        if self.names.get(&entry.name) == Some(&entry.room) {
+            self.names.remove(&entry.name);
+        }
+        if let Some(rooms) = self.kinds.get_mut(&entry.kind) {
+            rooms.retain(|room| *room != entry.room);
+        }
+    }
+}
+
+impl FromIterator<RoomEntry> for Directory {
+    /// The directory of these rooms, which come in the order of registration.
+    fn from_iter<I: IntoIterator<Item = RoomEntry>>(entries: I) -> Self {
+        let mut directory = Self::default();
+        for entry in entries {
+            directory.upsert(entry);
+        }
+        directory
+    }
+}

@@ -1,0 +1,17 @@
+//! What a decision rests on: the rooms with what is reserved in them, who has which name and kind, and the ways in which
+//! a command can be refused.
+//!
+//! All of it is pure: no clock, no randomness, no input or output.
+
+pub mod directory;
+pub mod rejection;
+pub mod room;
+pub mod rooms;
+mod timeline;
+pub mod values;
+
+pub use directory::{Directory, RoomEntry};
+pub use rejection::Rejection;
+pub use room::{OutOfSequence, Room, SNAPSHOT_SCHEMA, Undo};
+pub use rooms::{Located, Rooms};
+pub use values::{InvalidInterval, InvalidSetting};

@@ -1,0 +1,122 @@
+//! The rooms that a decision can see.
+
+use std::collections::HashMap;
+
+use shared_events::{Reservation, ReservationId, RoomId};
+
+use super::{directory::Directory, room::Room};
+
+/// Rooms with their state, and the directory of all rooms.
+#[derive(Clone, Debug, Default)]
+pub struct Rooms {
+    loaded: HashMap<RoomId, Room>,
+    whole: HashMap<RoomId, Room>,
+    /// Names and kinds of all rooms.
+    pub directory: Directory,
+}
+
+/// Where a reservation is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Located<'a> {
+    /// In this room.
+    Here(&'a Room, &'a Reservation),
+    /// The room has to be loaded to tell.
+    NeedsRoom(RoomId),
+    /// The room may have forgotten it: its whole stream has to be read to tell.
+    NeedsWholeStream(RoomId),
+    /// It is cancelled or never was.
+    Nowhere,
+}
+
+impl Rooms {
+    /// The room's state: the whole one that was put beside it for the current decision, otherwise the loaded one.
+    #[must_use]
+    pub fn get(&self, room: RoomId) -> Option<&Room> {
+        self.whole.get(&room).or_else(|| self.loaded.get(&room))
+    }
+
+    /// The loaded state, to apply events to it.
+    pub fn get_mut(&mut self, room: RoomId) -> Option<&mut Room> {
+        self.loaded.get_mut(&room)
+    }
+
+    /// Whether the room is loaded.
+    #[must_use]
+    pub fn contains(&self, room: RoomId) -> bool {
+        self.loaded.contains_key(&room)
+    }
+
+    /// Puts a room in place of its old state, which is returned.
+    pub fn insert(&mut self, room: Room) -> Option<Room> {
+        self.loaded.insert(room.id(), room)
+    }
+
+    /// Forgets a room's state; it has to be loaded again before a decision about it.
+    pub fn remove(&mut self, room: RoomId) -> Option<Room> {
+        self.loaded.remove(&room)
+    }
+
+    /// Puts a whole room beside the loaded one, at the same version, until [`Rooms::drop_whole`].
+    pub fn insert_whole(&mut self, room: Room) {
+        self.whole.insert(room.id(), room);
+    }
+
+    /// Drops all whole rooms: after the decision, before its events are applied.
+    pub fn drop_whole(&mut self) {
+        self.whole.clear();
+    }
+
+    /// How many rooms are loaded.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.loaded.len()
+    }
+
+    /// Whether no room is loaded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.loaded.is_empty()
+    }
+
+    /// The loaded rooms, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Room> {
+        self.loaded.values()
+    }
+
+    /// Looks for a reservation in one room, where it must be now.
+    #[must_use]
+    pub fn locate_in(&self, room: RoomId, reservation: ReservationId) -> Located<'_> {
+        let Some(room) = self.get(room) else { return Located::NeedsRoom(room) };
+        match room.reservation(reservation) {
+            Some(found) => Located::Here(room, found),
+            None if room.has_lost(reservation) || room.remembers_all() => Located::Nowhere,
+            None => Located::NeedsWholeStream(room.id()),
+        }
+    }
+
+    /// Looks for a reservation wherever it is now: in the room in which it was made, and from there along its moves.
+    #[must_use]
+    pub fn locate(&self, reservation: ReservationId) -> Located<'_> {
+        self.trail(reservation)
+            .into_iter()
+            .filter(|room| self.get(*room).is_none_or(|room| room.moved_to(reservation).is_none()))
+            .map(|room| self.locate_in(room, reservation))
+            .find(|located| *located != Located::Nowhere)
+            .unwrap_or(Located::Nowhere)
+    }
+
+    /// The rooms in which [`Rooms::locate`] looks, as far as they are known.
+    #[must_use]
+    pub fn trail(&self, reservation: ReservationId) -> Vec<RoomId> {
+        let mut trail = Vec::new();
+        for origin in self.directory.origins(reservation) {
+            let mut here = Some(*origin);
+            // States of different age could send us in a circle.
+            while let Some(room) = here.filter(|room| !trail.contains(room)) {
+                trail.push(room);
+                here = self.get(room).and_then(|room| room.moved_to(reservation));
+            }
+        }
+        trail
+    }
+}

@@ -1,0 +1,56 @@
+//! Values of reservations in the order of a time, found by that time or by their reservation, both in O(log n).
+
+use std::collections::{BTreeMap, HashMap};
+
+use shared_events::{Minute, ReservationId};
+use uuid::Uuid;
+
+/// The reservation is part of the key, so that two values at one time never displace each other.
+type Key = (Minute, ReservationId);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Timeline<T> {
+    by_time: BTreeMap<Key, T>,
+    times: HashMap<ReservationId, Minute>,
+}
+
+impl<T> Timeline<T> {
+    pub(super) fn new() -> Self {
+        Self { by_time: BTreeMap::new(), times: HashMap::new() }
+    }
+
+    pub(super) fn get(&self, id: ReservationId) -> Option<&T> {
+        self.by_time.get(&(*self.times.get(&id)?, id))
+    }
+
+    /// Puts a value in place of the one that the reservation has.
+    pub(super) fn insert(&mut self, time: Minute, id: ReservationId, value: T) {
+        self.remove(id);
+        self.times.insert(id, time);
+        self.by_time.insert((time, id), value);
+    }
+
+    pub(super) fn remove(&mut self, id: ReservationId) -> Option<(Minute, T)> {
+        let time = self.times.remove(&id)?;
+        Some((time, self.by_time.remove(&(time, id))?))
+    }
+
+    pub(super) fn first(&self) -> Option<(Minute, &T)> {
+        self.by_time.first_key_value().map(|((time, _), value)| (*time, value))
+    }
+
+    pub(super) fn pop_first(&mut self) -> Option<(Minute, ReservationId, T)> {
+        let ((time, id), value) = self.by_time.pop_first()?;
+        self.times.remove(&id);
+        Some((time, id, value))
+    }
+
+    /// The values at times before this one, latest first.
+    pub(super) fn before(&self, time: Minute) -> impl Iterator<Item = (ReservationId, &T)> {
+        self.by_time.range(..(time, ReservationId(Uuid::nil()))).rev().map(|((_, id), value)| (*id, value))
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (Minute, ReservationId, &T)> {
+        self.by_time.iter().map(|((time, id), value)| (*time, *id, value))
+    }
+}
