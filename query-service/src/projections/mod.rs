@@ -1,0 +1,59 @@
+//! How events become documents: pure folds that never delete and that any repetition leaves as it is.
+
+pub mod history;
+pub mod reservations;
+pub mod rooms;
+pub mod usage;
+
+use shared_events::{Envelope, Interval};
+
+/// The longest stay, in minutes, that documents are made for: 366 days and an hour of daylight saving.
+pub const LONGEST_STAY: i64 = 366 * 24 * 60 + 60;
+
+/// Why an event that can be read can't be applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Inapplicable {
+    /// A stay that does not end after it begins.
+    #[error("the stay does not end after it begins")]
+    EmptyStay,
+    /// A stay that no command could have made.
+    #[error("the stay is longer than 366 days")]
+    EndlessStay,
+    /// Only streams of the room that an event names may hold it.
+    #[error("the event names another room than its stream")]
+    OtherRoom,
+}
+
+/// Whether the projections can apply an event. The projector asks before it applies, and parks the room if not.
+///
+/// # Errors
+/// What is wrong with the event.
+pub fn check(envelope: &Envelope) -> Result<(), Inapplicable> {
+    use shared_events::Event;
+    let stay = |interval: Interval| {
+        if interval.minutes() <= 0 {
+            Err(Inapplicable::EmptyStay)
+        } else if interval.minutes() > LONGEST_STAY {
+            Err(Inapplicable::EndlessStay)
+        } else {
+            Ok(())
+        }
+    };
+    let (named, previous) = match &envelope.event {
+        Event::RoomRegistered(e) => (e.room.id, None),
+        Event::RoomChanged(e) => (e.room.id, None),
+        Event::RoomRetired(e) => (e.room.id, None),
+        Event::ReservationMade(e) => (e.reservation.room, None),
+        Event::ReservationRescheduled(e) => (e.reservation.room, Some(e.previous)),
+        Event::ReservationMovedOut(e) => (e.previous.room, Some(e.previous)),
+        Event::ReservationMovedIn(e) => (e.reservation.room, Some(e.previous)),
+        Event::ReservationCancelled(e) => (e.reservation.room, None),
+    };
+    if named != envelope.room {
+        return Err(Inapplicable::OtherRoom);
+    }
+    if let Some(reservation) = envelope.event.reservation() {
+        stay(reservation.interval())?;
+    }
+    previous.map_or(Ok(()), |place| stay(place.interval()))
+}

@@ -1,0 +1,71 @@
+//! Which rooms one could reserve now.
+
+use shared_events::{Interval, RoomId, Timestamp};
+
+use super::{Page, PageRequest, QueryError, ROOMS_AT_ONCE, free::first_minute_from};
+use crate::{
+    read_models::RoomDoc,
+    stores::{ReadModels, RoomFilter},
+};
+
+/// Rooms that would accept a request now, by name: all their rules are kept and nothing overlaps.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Availability {
+    /// The stay.
+    pub stay: Interval,
+    /// How many come.
+    pub people: u32,
+    /// Of this kind only.
+    pub kind: Option<String>,
+}
+
+/// A room that would accept the request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AvailableRoom {
+    /// The room.
+    pub room: RoomDoc,
+    /// The version of its stream at which it is free, at least.
+    pub version: u64,
+}
+
+impl Availability {
+    /// One page of them as of `now`.
+    ///
+    /// # Errors
+    /// When the cursor is not this query's, or the read models can't be read.
+    pub async fn run(
+        &self,
+        models: &dyn ReadModels,
+        now: Timestamp,
+        page: &PageRequest,
+    ) -> Result<Page<AvailableRoom>, QueryError> {
+        let after: Option<(RoomId, String)> = page.after(self)?;
+        let mut after = after.map(|(id, name)| (name, id));
+        let mut available = Vec::new();
+        let filter = RoomFilter { kind: self.kind.as_deref(), people: Some(self.people) };
+        let in_past = self.stay.from < first_minute_from(now);
+        while !in_past && available.len() < page.to_read() {
+            let rooms = models.rooms_by_name(filter, after.as_ref(), ROOMS_AT_ONCE).await?;
+            let complete = rooms.len() < ROOMS_AT_ONCE;
+            after = rooms.last().map(|room| (room.settings.name.clone(), room.room));
+            let fitting: Vec<RoomDoc> = rooms.into_iter().filter(|room| self.fits(room, now)).collect();
+            let ids: Vec<RoomId> = fitting.iter().map(|room| room.room).collect();
+            let checkpoints = models.checkpoints(&ids).await?;
+            let occupied = models.occupied(&ids, self.stay).await?;
+            available.extend(fitting.into_iter().filter(|room| !occupied.contains(&room.room)).map(|room| {
+                let version = checkpoints.get(&room.room).map_or(0, |checkpoint| checkpoint.version);
+                AvailableRoom { room, version }
+            }));
+            if complete {
+                break;
+            }
+        }
+        Ok(page.page(self, available, |found| (found.room.room, found.room.settings.name.clone())))
+    }
+
+    fn fits(&self, room: &RoomDoc, now: Timestamp) -> bool {
+        room.settings.check_people(self.people).is_ok()
+            && room.settings.check_stay(self.stay).is_ok()
+            && room.settings.check_days_ahead(self.stay.from, now).is_ok()
+    }
+}

@@ -1,0 +1,73 @@
+//! Rooms and their kinds.
+
+use shared_events::RoomId;
+
+use super::{Page, PageRequest, QueryError};
+use crate::{
+    read_models::{KindCount, RoomDoc},
+    stores::{ReadModels, RoomFilter},
+};
+
+/// Rooms that can be booked, by name.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Rooms {
+    /// Of this kind only.
+    pub kind: Option<String>,
+    /// That take at least this many people.
+    pub people: Option<u32>,
+}
+
+impl Rooms {
+    /// One page of them.
+    ///
+    /// # Errors
+    /// When the cursor is not this query's, or the read models can't be read.
+    pub async fn run(
+        &self,
+        models: &dyn ReadModels,
+        page: &PageRequest,
+    ) -> Result<Page<RoomDoc>, QueryError> {
+        let after: Option<(RoomId, String)> = page.after(self)?;
+        let after = after.map(|(id, name)| (name, id));
+        let filter = RoomFilter { kind: self.kind.as_deref(), people: self.people };
+        let rooms = models.rooms_by_name(filter, after.as_ref(), page.to_read()).await?;
+        Ok(page.page(self, rooms, |room| (room.room, room.settings.name.clone())))
+    }
+}
+
+/// One room, retired or not.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct RoomById {
+    /// Which.
+    pub room: RoomId,
+}
+
+impl RoomById {
+    /// The room, if there is such a one.
+    ///
+    /// # Errors
+    /// When the read models can't be read.
+    pub async fn run(&self, models: &dyn ReadModels) -> Result<Option<RoomDoc>, QueryError> {
+        Ok(models.room(self.room).await?)
+    }
+}
+
+/// Kinds by name, with how many rooms of them can be booked.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Kinds;
+
+impl Kinds {
+    /// One page of them.
+    ///
+    /// # Errors
+    /// When the cursor is not this query's, or the read models can't be read.
+    pub async fn run(
+        &self,
+        models: &dyn ReadModels,
+        page: &PageRequest,
+    ) -> Result<Page<KindCount>, QueryError> {
+        let after: Option<String> = page.after(self)?;
+        let kinds = models.kinds(after.as_deref(), page.to_read()).await?;
+        Ok(page.page(self, kinds, |kind| kind.kind.clone()))
+    }
+}

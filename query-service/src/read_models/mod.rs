@@ -1,0 +1,16 @@
+//! What queries read: documents that the projections fold from events. Pure types.
+//!
+//! Whatever shows something of a room says which room and which version of its stream it shows.
+
+pub mod checkpoint;
+pub mod history;
+pub mod local_time;
+pub mod reservation;
+pub mod room;
+pub mod usage;
+
+pub use checkpoint::{Checkpoint, Parked, ParkedMessage};
+pub use history::{HistoryDoc, HistoryKind};
+pub use reservation::{ReservationDoc, Status};
+pub use room::{KindCount, RoomDoc};
+pub use usage::{UsageDays, UsageDoc, UsageHours, UsageKey};

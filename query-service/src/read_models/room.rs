@@ -1,0 +1,30 @@
+//! Rooms as queries see them.
+
+use serde::{Deserialize, Serialize};
+use shared_events::{RoomId, RoomSettings};
+
+/// A room: the form that its latest own event gave it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoomDoc {
+    /// Which room.
+    pub room: RoomId,
+    /// Counts the changes of the settings: the room's `ETag`.
+    pub revision: u32,
+    /// What holds for it.
+    pub settings: RoomSettings,
+    /// Whether it can no longer be booked.
+    pub retired: bool,
+    /// The version of the room's stream that gave it this form. Later versions changed reservations only.
+    pub version: u64,
+}
+
+/// A kind and how many of its rooms are not retired.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KindCount {
+    /// The kind.
+    pub kind: String,
+    /// Rooms that are not retired, at least 1.
+    pub rooms: u64,
+}

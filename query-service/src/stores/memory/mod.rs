@@ -1,0 +1,1 @@
+//! Read models in memory: the embedded default's, and the oracle of the others.
