@@ -31,6 +31,11 @@ pub enum TimeError {
 const MAX_MINUTE: i64 = 4_223_371_680 - 1;
 
 impl Minute {
+    /// 1970-01-01T00:00Z.
+    pub const EARLIEST: Self = Self(0);
+    /// The last minute of year 9999.
+    pub const LATEST: Self = Self(MAX_MINUTE);
+
     /// The minute with this number since 1970-01-01T00:00Z.
     ///
     /// # Errors
