@@ -1,5 +1,6 @@
 //! Where the read models are kept: a port with two adapters.
 
+mod batch;
 pub mod memory;
 pub mod mongo;
 

@@ -1,0 +1,36 @@
+//! What both stores ask of a batch before they apply it.
+
+use std::collections::BTreeMap;
+
+use shared_events::{Envelope, RoomId};
+
+use super::StoreError;
+use crate::projections;
+
+/// The events of one room in a batch: after `base` up to `last`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Span {
+    /// The checkpoint that the batch continues.
+    pub(super) base: u64,
+    /// The checkpoint that it leads to.
+    pub(super) last: u64,
+}
+
+/// The spans of a batch's rooms.
+///
+/// # Errors
+/// When a room's events are not consecutive, or one can't be applied.
+pub(super) fn spans(batch: &[Envelope]) -> Result<BTreeMap<RoomId, Span>, StoreError> {
+    let mut spans: BTreeMap<RoomId, Span> = BTreeMap::new();
+    for envelope in batch {
+        let refuse = |reason: String| StoreError::Batch { room: envelope.room, reason };
+        projections::check(envelope).map_err(|error| refuse(error.to_string()))?;
+        let before = envelope.version.checked_sub(1).ok_or_else(|| refuse("version 0".to_owned()))?;
+        let span = spans.entry(envelope.room).or_insert(Span { base: before, last: before });
+        if span.last != before {
+            return Err(refuse(format!("version {} follows {}", envelope.version, span.last)));
+        }
+        span.last = envelope.version;
+    }
+    Ok(spans)
+}

@@ -1,0 +1,111 @@
+//! The documents and the orders in which they are listed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::RangeInclusive,
+};
+
+use shared_events::{Envelope, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use uuid::Uuid;
+
+use crate::{
+    projections::{LONGEST_STAY, history, reservations, rooms, usage},
+    read_models::{Checkpoint, HistoryDoc, ParkedMessage, ReservationDoc, RoomDoc, UsageDoc},
+};
+
+/// A live reservation's place in its room's schedule.
+pub(super) type InRoom = (RoomId, Minute, ReservationId);
+
+#[derive(Debug, Default)]
+pub(super) struct Documents {
+    pub(super) checkpoints: HashMap<RoomId, Checkpoint>,
+    pub(super) parked: HashMap<RoomId, ParkedMessage>,
+    pub(super) rooms: BTreeMap<RoomId, RoomDoc>,
+    /// Rooms that are not retired.
+    pub(super) rooms_by_name: BTreeSet<(String, RoomId)>,
+    pub(super) reservations: HashMap<ReservationId, ReservationDoc>,
+    live_by_room: BTreeSet<InRoom>,
+    pub(super) live_by_user: BTreeSet<(UserId, Minute, ReservationId)>,
+    pub(super) history: BTreeMap<(UserId, Timestamp, RoomId, u64), HistoryDoc>,
+    usage: HashMap<RoomId, Vec<UsageDoc>>,
+}
+
+impl Documents {
+    pub(super) fn fold(&mut self, envelope: &Envelope) {
+        if let Some(room) = rooms::touches(envelope) {
+            self.fold_room(room, envelope);
+        }
+        if let Some(reservation) = reservations::touches(envelope) {
+            self.fold_reservation(reservation, envelope);
+        }
+        if let Some(entry) = history::entry(envelope) {
+            let place = (entry.user.clone(), entry.at, entry.room, entry.version);
+            self.history.entry(place).or_insert(entry);
+        }
+        for key in usage::touches(envelope) {
+            let docs = self.usage.entry(key.room).or_default();
+            let stored = docs.iter().position(|doc| doc.key == key).map(|at| docs.swap_remove(at));
+            docs.push(usage::fold(stored, key, envelope));
+        }
+    }
+
+    fn fold_room(&mut self, room: RoomId, envelope: &Envelope) {
+        let stored = self.rooms.remove(&room);
+        if let Some(stored) = &stored {
+            self.rooms_by_name.remove(&(stored.settings.name.clone(), room));
+        }
+        let Some(doc) = rooms::fold(stored, envelope) else { return };
+        if !doc.retired {
+            self.rooms_by_name.insert((doc.settings.name.clone(), room));
+        }
+        self.rooms.insert(room, doc);
+    }
+
+    fn fold_reservation(&mut self, id: ReservationId, envelope: &Envelope) {
+        let stored = self.reservations.remove(&id);
+        if let Some(ReservationDoc { reservation, .. }) = &stored {
+            self.live_by_room.remove(&(reservation.room, reservation.from, id));
+            self.live_by_user.remove(&(reservation.reserved_by.clone(), reservation.from, id));
+        }
+        let Some(doc) = reservations::fold(stored, envelope) else { return };
+        if doc.is_live() {
+            let reservation = &doc.reservation;
+            self.live_by_room.insert((reservation.room, reservation.from, id));
+            self.live_by_user.insert((reservation.reserved_by.clone(), reservation.from, id));
+        }
+        self.reservations.insert(id, doc);
+    }
+
+    /// Live reservations of a room that overlap an interval, in the order of the schedule.
+    pub(super) fn overlapping(
+        &self,
+        room: RoomId,
+        during: Interval,
+    ) -> impl Iterator<Item = (InRoom, &ReservationDoc)> {
+        let first = (room, earliest_start(during.from), ReservationId(Uuid::nil()));
+        let end = (room, during.to, ReservationId(Uuid::nil()));
+        // An interval that ends before it begins overlaps nothing.
+        let end = end.max(first);
+        self.live_by_room
+            .range(first..end)
+            .filter_map(|key| self.reservations.get(&key.2).map(|doc| (*key, doc)))
+            .filter(move |(_, doc)| doc.reservation.interval().overlaps(during))
+    }
+
+    pub(super) fn usage_of(
+        &self,
+        rooms: &[RoomId],
+        years: RangeInclusive<i32>,
+    ) -> impl Iterator<Item = &UsageDoc> {
+        rooms
+            .iter()
+            .filter_map(|room| self.usage.get(room))
+            .flatten()
+            .filter(move |doc| years.contains(&doc.key.year))
+    }
+}
+
+/// The earliest minute at which a stay can have begun that still goes on at `minute`.
+pub(super) fn earliest_start(minute: Minute) -> Minute {
+    minute.plus(-LONGEST_STAY).unwrap_or(Minute::EARLIEST)
+}
