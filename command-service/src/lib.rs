@@ -2,3 +2,7 @@
 
 pub mod commands;
 pub mod domain;
+pub mod event_store;
+pub mod kafka;
+pub mod outbox;
+pub mod writer;

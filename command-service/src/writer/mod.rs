@@ -28,7 +28,6 @@ mod answers;
 mod attempt;
 mod cache;
 mod group;
-mod locate;
 
 pub use answers::RecordedOutcome;
 
@@ -57,8 +56,9 @@ impl Default for Options {
 pub struct Submission {
     /// What is wanted. Its time is set by the writer, unless it is imported.
     pub command: Command,
-    /// Where the command names a reservation but not its room (imports): the writer fills both in.
-    pub locate: Option<ReservationRef>,
+    /// The key of the import line that made the reservation: the writer fills the reservation's id in. (Where a command
+    /// knows the id but not the room, its action says so itself.)
+    pub made_by: Option<KeyId>,
     /// The client's idempotency key.
     pub key: Option<IdempotencyKey>,
     /// What joins everything that belongs together; 1 to 200 characters.
@@ -74,15 +74,6 @@ pub struct IdempotencyKey {
     pub id: KeyId,
     /// Of method, path and body.
     pub fingerprint: [u8; 16],
-}
-
-/// How an import line names a reservation.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ReservationRef {
-    /// By its id.
-    Id(ReservationId),
-    /// By the key of the line that made it.
-    MadeBy(KeyId),
 }
 
 /// A command's effect.

@@ -1,0 +1,53 @@
+//! Makes the topic where it is missing and checks it where it exists.
+
+use std::time::Duration;
+
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    error::RDKafkaErrorCode,
+};
+
+use super::{Error, KafkaOptions};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Makes the topic if there is none, and checks its number of partitions.
+///
+/// # Errors
+/// When the brokers can't be reached in 10 s, refuse, or the topic has another number of partitions.
+pub async fn ensure_topic(options: &KafkaOptions) -> Result<(), Error> {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", &options.brokers)
+        .create()
+        .map_err(|source| Error::Client { operation: "creating an admin client", source })?;
+    let topic = NewTopic::new(&options.topic, options.partitions, TopicReplication::Fixed(options.replication))
+        .set("cleanup.policy", "delete");
+    let made = admin
+        .create_topics([&topic], &AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT)))
+        .await
+        .map_err(|source| Error::Client { operation: "making the topic", source })?;
+    for result in made {
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => return Err(Error::TopicRefused { topic, reason: code.to_string() }),
+        }
+    }
+    let options = options.clone();
+    let check = tokio::task::spawn_blocking(move || check_partitions(&admin, &options)).await;
+    check.unwrap_or(Ok(()))
+}
+
+fn check_partitions(admin: &AdminClient<DefaultClientContext>, options: &KafkaOptions) -> Result<(), Error> {
+    let metadata = admin
+        .inner()
+        .fetch_metadata(Some(&options.topic), TIMEOUT)
+        .map_err(|source| Error::Client { operation: "reading the topic's metadata", source })?;
+    let found = metadata.topics().iter().find(|topic| topic.name() == options.topic).map_or(0, |t| t.partitions().len());
+    // A topic that was made just now may not be known to every broker yet.
+    if found != 0 && i32::try_from(found) != Ok(options.partitions) {
+        return Err(Error::PartitionCount { topic: options.topic.clone(), found, configured: options.partitions });
+    }
+    Ok(())
+}

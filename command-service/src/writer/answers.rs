@@ -1,0 +1,82 @@
+//! From events to answers: the same for a command that was just decided and for one whose record was found.
+
+use serde::{Deserialize, Serialize};
+use shared_events::{ConsistencyToken, Event, ReservationId, RoomId};
+
+use super::{Decided, Done, Failure, Reply};
+use crate::{domain::Rejection, event_store::{KeyRecord, StoredEvent}};
+
+/// What an idempotency record holds where its command made no event.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RecordedOutcome {
+    /// The command was rejected.
+    Rejected(Rejection),
+    /// What it asked for was so already.
+    Unchanged {
+        /// The room.
+        room: RoomId,
+        /// Its version.
+        version: u64,
+        /// The reservation, where it was about one.
+        reservation: Option<ReservationId>,
+        /// The reservation's revision, or that of the room's settings.
+        revision: u32,
+    },
+}
+
+impl RecordedOutcome {
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        // Serialising can't fail: the types have string keys only.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+/// The effect of a command that made these events; the answer speaks of the last one.
+pub(super) fn done(events: &[(RoomId, u64, &Event)]) -> Option<Done> {
+    let (room, version, event) = *events.last()?;
+    let (reservation, revision) = match event {
+        Event::RoomRegistered(e) => (None, e.room.revision),
+        Event::RoomChanged(e) => (None, e.room.revision),
+        Event::RoomRetired(e) => (None, e.room.revision),
+        _ => event.reservation().map(|reservation| (Some(reservation.id), reservation.revision))?,
+    };
+    Some(Done {
+        room,
+        version,
+        reservation,
+        revision,
+        created: matches!(event, Event::RoomRegistered(_) | Event::ReservationMade(_)),
+        token: ConsistencyToken { rooms: events.iter().map(|(room, version, _)| (*room, *version)).collect() },
+    })
+}
+
+/// The effect of a command that found everything as it wanted it.
+pub(super) fn unchanged(room: RoomId, version: u64, reservation: Option<ReservationId>, revision: u32) -> Done {
+    let token = ConsistencyToken { rooms: vec![(room, version)] };
+    Done { room, version, reservation, revision, created: false, token }
+}
+
+/// The answer that a record gives to a request with this fingerprint.
+pub(super) fn from_record(record: KeyRecord, fingerprint: [u8; 16]) -> Reply {
+    if record.fingerprint != fingerprint {
+        return Err(Failure::KeyReused);
+    }
+    let refused = |_| Failure::Refused;
+    let result = if let Some(outcome) = &record.outcome {
+        match serde_json::from_slice(outcome).map_err(refused)? {
+            RecordedOutcome::Rejected(rejection) => Err(rejection),
+            RecordedOutcome::Unchanged { room, version, reservation, revision } => {
+                Ok(unchanged(room, version, reservation, revision))
+            }
+        }
+    } else {
+        let room = record.event.as_ref().map(|event| event.room);
+        let not_understood = |_| room.map_or(Failure::Refused, Failure::NotUnderstood);
+        let read = |event: StoredEvent| event.into_recorded().and_then(|event| event.decode()).map_err(not_understood);
+        let events = [record.other_event, record.event].into_iter().flatten().map(read).collect::<Result<Vec<_>, _>>()?;
+        let events: Vec<_> = events.iter().map(|event| (event.room, event.version, &event.event)).collect();
+        Ok(done(&events).ok_or(Failure::Refused)?)
+    };
+    Ok(Decided { result, rests_on: Vec::new(), repeated: true })
+}

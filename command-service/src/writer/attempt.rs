@@ -1,0 +1,484 @@
+//! One try at deciding and committing a group.
+//!
+//! Decisions are made one after the other on the cached rooms, each seeing the effects of those before it. Everything
+//! that was applied can be undone, so a try that fails leaves no trace: the next one decides all commands again.
+
+use std::collections::{HashMap, HashSet};
+
+use service_kit::clock::Clock;
+use shared_events::{Envelope, Event, Metadata, RecordedEvent, ReservationId, RoomId, Timestamp};
+
+use super::{
+    Decided, Failure, Pending, RecordedOutcome, Reply, Submission, answers,
+    cache::{Cache, directory_entry},
+};
+use crate::{
+    commands::{Action, Command, Decision, NewEvent},
+    domain::{Rejection, Room, RoomEntry, Undo},
+    event_store::{AppendError, EventStore, Group, KeyId, KeyRecord, NewKey, StoreError},
+};
+
+/// How often a decision may ask for a room, or for a room's past, before something must be wrong: once for each room of
+/// a kind, or for each move of a reservation.
+const MAX_LOADS: usize = 100_000;
+
+/// Why a try failed. Nothing that it applied is left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Setback {
+    /// Another writer was first: decide again.
+    Conflict,
+    /// The store could not be reached, or did not answer in time.
+    Transient,
+    /// As before, and what was to be committed may have been.
+    Unknown,
+    /// The store refuses the group.
+    Permanent,
+}
+
+impl Setback {
+    pub(super) const fn reason(self) -> &'static str {
+        match self {
+            Self::Conflict => "conflict",
+            Self::Transient => "transient",
+            Self::Unknown => "unknown",
+            Self::Permanent => "permanent",
+        }
+    }
+}
+
+impl From<StoreError> for Setback {
+    fn from(error: StoreError) -> Self {
+        let permanent = !matches!(error, StoreError::Unavailable { .. });
+        tracing::warn!(error = &error as &dyn std::error::Error, permanent, "the event store could not be read");
+        if permanent { Self::Permanent } else { Self::Transient }
+    }
+}
+
+/// What a successful try leaves.
+pub(super) struct Committed {
+    /// Answers by index; a command without one has the key of another command of its group, and has to be tried again.
+    pub(super) replies: HashMap<usize, Reply>,
+    /// The rooms that have new events, with their versions before them.
+    pub(super) written: HashMap<RoomId, u64>,
+}
+
+pub(super) struct Attempt<'a, S: ?Sized> {
+    pub(super) cache: &'a mut Cache<S>,
+    clock: &'a Clock,
+    pending: &'a [Pending],
+    now: Timestamp,
+    replies: HashMap<usize, Reply>,
+    group: Group,
+    undo: Vec<(RoomId, Undo)>,
+    directory_undo: Vec<(RoomId, Option<RoomEntry>)>,
+    /// Versions, before this try, of all rooms on which its outcomes rest; 0 for those that don't exist.
+    base: HashMap<RoomId, u64>,
+    records: HashMap<KeyId, KeyRecord>,
+    /// Reservations made in this group by keys of this group.
+    made: HashMap<KeyId, ReservationId>,
+    new_keys: HashSet<KeyId>,
+    /// Rooms without events that are in the cache for this try.
+    invented: Vec<RoomId>,
+    doubted_kinds: HashSet<String>,
+    doubted_names: HashSet<String>,
+}
+
+impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
+    pub(super) fn new(cache: &'a mut Cache<S>, clock: &'a Clock, pending: &'a [Pending]) -> Self {
+        Self {
+            cache,
+            clock,
+            pending,
+            now: Timestamp::from_epoch_millis(clock.now().timestamp_millis()),
+            replies: HashMap::new(),
+            group: Group::default(),
+            undo: Vec::new(),
+            directory_undo: Vec::new(),
+            base: HashMap::new(),
+            records: HashMap::new(),
+            made: HashMap::new(),
+            new_keys: HashSet::new(),
+            invented: Vec::new(),
+            doubted_kinds: HashSet::new(),
+            doubted_names: HashSet::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self) -> Result<Committed, Setback> {
+        let result = self.decide_and_commit().await;
+        if let Err(setback) = result {
+            self.take_back(setback);
+        }
+        for room in std::mem::take(&mut self.invented) {
+            if self.cache.rooms.get(room).is_some_and(|room| room.version() == 0) {
+                self.cache.forget(room);
+            }
+        }
+        match result {
+            Ok(()) => {
+                let written = self.group.events.iter().map(|event| event.room).collect::<HashSet<_>>();
+                let written = written.into_iter().map(|room| (room, self.base.get(&room).copied().unwrap_or(0))).collect();
+                Ok(Committed { replies: self.replies, written })
+            }
+            Err(setback) => Err(setback),
+        }
+    }
+
+    async fn decide_and_commit(&mut self) -> Result<(), Setback> {
+        self.cache.refresh_directory().await?;
+        let directory = &self.cache.rooms.directory;
+        let rooms: HashSet<RoomId> =
+            self.pending.iter().flat_map(|pending| pending.submission.command.rooms(directory)).collect();
+        let gained = self.cache.load(rooms.into_iter()).await?;
+        self.settle(&gained);
+        self.find_records().await?;
+        for (index, pending) in self.pending.iter().enumerate() {
+            if !self.replies.contains_key(&index) {
+                if let Some(reply) = self.carry_out(&pending.submission).await? {
+                    self.replies.insert(index, reply);
+                }
+                self.cache.rooms.drop_whole();
+            }
+        }
+        self.verify().await?;
+        self.append().await
+    }
+
+    /// Commands of this group that an earlier try has committed after all: its connection was lost during COMMIT.
+    fn settle(&mut self, gained: &[Envelope]) {
+        if gained.is_empty() {
+            return;
+        }
+        for (index, pending) in self.pending.iter().enumerate() {
+            let id = pending.submission.command.id.to_string();
+            let mut own: Vec<_> = gained.iter().filter(|event| event.metadata.causation_id == id).collect();
+            // The answer of a move speaks of the room that it entered.
+            own.sort_by_key(|event| !matches!(event.event, Event::ReservationMovedOut(_)));
+            let own: Vec<_> = own.into_iter().map(|event| (event.room, event.version, &event.event)).collect();
+            if let Some(done) = answers::done(&own) {
+                self.replies.insert(index, Ok(Decided { result: Ok(done), rests_on: Vec::new(), repeated: false }));
+            }
+        }
+    }
+
+    /// Looks up all keys of the group in one read. After the rooms were loaded: were it before, a key that is committed
+    /// in between, and whose effect is then changed again, would be decided a second time.
+    async fn find_records(&mut self) -> Result<(), Setback> {
+        let mut wanted = HashSet::new();
+        for pending in self.pending {
+            wanted.extend(pending.submission.key.map(|key| key.id));
+            wanted.extend(pending.submission.made_by);
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let wanted: Vec<KeyId> = wanted.into_iter().collect();
+        self.records = self.cache.store.find_keys(&wanted).await?.into_iter().map(|record| (record.id, record)).collect();
+        for (index, pending) in self.pending.iter().enumerate() {
+            let Some(key) = pending.submission.key else { continue };
+            if let Some(record) = self.records.get(&key.id)
+                && !self.replies.contains_key(&index)
+            {
+                self.replies.insert(index, answers::from_record(record.clone(), key.fingerprint));
+            }
+        }
+        Ok(())
+    }
+
+    /// The reservation that the command with this key made.
+    fn made_by(&self, key: KeyId) -> Option<ReservationId> {
+        self.made.get(&key).copied().or_else(|| {
+            let event = self.records.get(&key)?.event.clone()?.into_recorded().ok()?;
+            event.metadata.subject.parse().ok()
+        })
+    }
+
+    /// Decides one command and applies its events. `None` when it has to wait for a command with the same key.
+    async fn carry_out(&mut self, submission: &Submission) -> Result<Option<Reply>, Setback> {
+        if submission.key.is_some_and(|key| self.new_keys.contains(&key.id)) {
+            return Ok(None);
+        }
+        let mut command = submission.command.clone();
+        if !command.imported {
+            command.now = self.now;
+        }
+        if let Some(key) = submission.made_by {
+            match self.made_by(key) {
+                Some(reservation) => name_reservation(&mut command.action, reservation),
+                // The line that should have made it was rejected, or there is none.
+                None => return Ok(Some(self.reject(submission, Rejection::UnknownReservation, Vec::new()))),
+            }
+        }
+        let rooms = command.rooms(&self.cache.rooms.directory);
+        self.touch(&rooms).await?;
+        for _ in 0..MAX_LOADS {
+            let decision = command.decide(&self.cache.rooms);
+            if let Decision::NeedsRoom(room) | Decision::NeedsWholeStream(room) = decision
+                && self.cache.is_not_understood(room)
+            {
+                return Ok(Some(Err(Failure::NotUnderstood(room))));
+            }
+            match decision {
+                Decision::NeedsRoom(room) => {
+                    self.touch(&[room]).await?;
+                    self.invent(room);
+                }
+                Decision::NeedsWholeStream(room) => self.take_whole(room).await?,
+                Decision::Events(events) => return self.apply(submission, &command, events).map(Some),
+                Decision::Unchanged { room, reservation, revision } => {
+                    let rests_on = self.doubt(&command);
+                    let version = self.cache.rooms.get(room).map_or(0, Room::version);
+                    self.record(submission, || RecordedOutcome::Unchanged { room, version, reservation, revision });
+                    let result = Ok(answers::unchanged(room, version, reservation, revision));
+                    return Ok(Some(Ok(Decided { result, rests_on, repeated: false })));
+                }
+                Decision::Rejected(rejection) => {
+                    let rests_on = self.doubt(&command);
+                    return Ok(Some(self.reject(submission, rejection, rests_on)));
+                }
+            }
+        }
+        tracing::error!(command = %command.id, "a decision does not end");
+        Ok(Some(Err(Failure::Refused)))
+    }
+
+    /// Notes what has to be found unchanged for an outcome without events to hold.
+    fn doubt(&mut self, command: &Command) -> Vec<(RoomId, u64)> {
+        self.doubted_kinds.extend(command.kind().map(str::to_owned));
+        self.doubted_names.extend(command.name().map(str::to_owned));
+        let rests_on = command.rests_on(&self.cache.rooms);
+        rests_on.into_iter().map(|room| (room, self.cache.rooms.get(room).map_or(0, Room::version))).collect()
+    }
+
+    fn reject(&mut self, submission: &Submission, rejection: Rejection, rests_on: Vec<(RoomId, u64)>) -> Reply {
+        self.record(submission, || RecordedOutcome::Rejected(rejection.clone()));
+        Ok(Decided { result: Err(rejection), rests_on, repeated: false })
+    }
+
+    /// Puts an empty room where a stream has no events, for this try only.
+    fn invent(&mut self, room: RoomId) {
+        if !self.cache.rooms.contains(room) {
+            self.cache.rooms.insert(Room::new(room));
+            self.invented.push(room);
+        }
+    }
+
+    /// Makes sure that the rooms are loaded and notes the versions on which this try rests.
+    pub(super) async fn touch(&mut self, rooms: &[RoomId]) -> Result<(), Setback> {
+        // A room that was touched before may hold effects of this group: it is not loaded over them.
+        let untouched: Vec<RoomId> = rooms.iter().copied().filter(|room| !self.base.contains_key(room)).collect();
+        if !untouched.is_empty() {
+            self.cache.load(untouched.into_iter()).await?;
+        }
+        for room in rooms {
+            let version = self.cache.rooms.get(*room).map_or(0, Room::version);
+            self.base.entry(*room).or_insert(version);
+        }
+        Ok(())
+    }
+
+    /// Puts a room's whole past beside it for the decision in hand.
+    pub(super) async fn take_whole(&mut self, room: RoomId) -> Result<(), Setback> {
+        self.touch(&[room]).await?;
+        let base = self.base.get(&room).copied().unwrap_or(0);
+        let Some(mut whole) = self.cache.load_whole(room, base).await? else { return Err(Setback::Conflict) };
+        for event in self.group.events.iter().filter(|event| event.room == room) {
+            let applied = event.decode().ok().and_then(|event| {
+                whole.apply(event.version, event.metadata.time, &event.event).ok()
+            });
+            if applied.is_none() {
+                return Err(Setback::Permanent);
+            }
+        }
+        self.cache.rooms.insert_whole(whole);
+        Ok(())
+    }
+
+    fn apply(&mut self, submission: &Submission, command: &Command, events: Vec<NewEvent>) -> Result<Reply, Setback> {
+        self.cache.rooms.drop_whole();
+        let first = self.group.events.len();
+        let mut effects = Vec::with_capacity(events.len());
+        for NewEvent { room, event } in events {
+            let Some(state) = self.cache.rooms.get_mut(room) else { return Err(Setback::Permanent) };
+            let version = state.version() + 1;
+            self.base.entry(room).or_insert(version - 1);
+            let undo = state.apply(version, command.now, &event).map_err(|_| Setback::Permanent)?;
+            self.undo.push((room, undo));
+            if let Some(entry) = directory_entry(&event) {
+                self.group.rooms.push(entry.clone());
+                self.directory_undo.push((room, self.cache.rooms.directory.upsert(entry)));
+            }
+            self.group.events.push(RecordedEvent {
+                room,
+                version,
+                event_type: event.event_type().into(),
+                payload: event.to_json(),
+                metadata: Metadata {
+                    time: command.now,
+                    subject: event.subject(),
+                    actor: command.actor.user.clone(),
+                    correlation_id: submission.correlation_id.clone(),
+                    causation_id: command.id.to_string(),
+                    traceparent: submission.traceparent.clone(),
+                },
+                recorded_at: self.now,
+            });
+            effects.push((room, version, event));
+        }
+        let effects: Vec<_> = effects.iter().map(|(room, version, event)| (*room, *version, event)).collect();
+        let Some(done) = answers::done(&effects) else { return Err(Setback::Permanent) };
+        if let Some(key) = submission.key {
+            let last = self.group.events.len() - 1;
+            self.new_keys.insert(key.id);
+            self.made.extend(done.reservation.map(|reservation| (key.id, reservation)));
+            self.group.keys.push(NewKey {
+                id: key.id,
+                fingerprint: key.fingerprint,
+                event: Some(last),
+                other_event: (last > first).then_some(first),
+                outcome: None,
+            });
+        }
+        Ok(Ok(Decided { result: Ok(done), rests_on: Vec::new(), repeated: false }))
+    }
+
+    /// Records an outcome without an event, for imports only: online it changed nothing, and a retry is decided anew.
+    fn record(&mut self, submission: &Submission, outcome: impl FnOnce() -> RecordedOutcome) {
+        let Some(key) = submission.key.filter(|_| submission.command.imported) else { return };
+        self.new_keys.insert(key.id);
+        self.group.keys.push(NewKey {
+            id: key.id,
+            fingerprint: key.fingerprint,
+            event: None,
+            other_event: None,
+            outcome: Some(outcome().to_json()),
+        });
+    }
+
+    /// Reads the heads of all rooms on which this try rests. A rejection holds only if they are unchanged; a stream that
+    /// has moved on would conflict at append anyway; and a head that lies behind would leave a gap that nothing fills.
+    async fn verify(&mut self) -> Result<(), Setback> {
+        let rooms: Vec<RoomId> = self.base.keys().copied().collect();
+        let heads: HashMap<RoomId, u64> = if rooms.is_empty() {
+            HashMap::new()
+        } else {
+            self.cache.store.heads(&rooms).await?.into_iter().collect()
+        };
+        let mut unchanged = true;
+        for (room, base) in &self.base {
+            let head = heads.get(room).copied().unwrap_or(0);
+            if head > *base {
+                self.cache.distrust(*room);
+                unchanged = false;
+            } else if head < *base {
+                tracing::error!(room = %room, head, cached = base, "the event store has lost events of a room");
+                self.cache.forget(*room);
+                unchanged = false;
+            }
+        }
+        let kinds: Vec<String> = self.doubted_kinds.iter().cloned().collect();
+        if !kinds.is_empty() {
+            let mut stored: HashMap<&str, HashSet<RoomId>> = HashMap::new();
+            let entries = self.cache.store.rooms_of_kinds(&kinds).await?;
+            for entry in &entries {
+                stored.entry(&entry.kind).or_default().insert(entry.room);
+            }
+            let directory = &self.cache.rooms.directory;
+            let uncommitted: HashSet<RoomId> = self.group.rooms.iter().map(|entry| entry.room).collect();
+            for kind in &kinds {
+                let cached: HashSet<RoomId> = directory.rooms_of_kind(kind).iter().copied().collect();
+                let stored = stored.remove(kind.as_str()).unwrap_or_default();
+                unchanged &= cached.symmetric_difference(&stored).all(|room| uncommitted.contains(room));
+            }
+        }
+        let names: Vec<String> = self.doubted_names.iter().cloned().collect();
+        if !names.is_empty() {
+            let stored = self.cache.store.rooms_named(&names).await?;
+            let directory = &self.cache.rooms.directory;
+            let uncommitted: HashSet<RoomId> = self.group.rooms.iter().map(|entry| entry.room).collect();
+            for name in &names {
+                let cached = directory.named(name);
+                let stored = stored.iter().find(|entry| entry.name == *name).map(|entry| entry.room);
+                unchanged &= cached == stored
+                    || cached.is_some_and(|room| uncommitted.contains(&room))
+                    || stored.is_some_and(|room| uncommitted.contains(&room));
+            }
+        }
+        if unchanged {
+            Ok(())
+        } else {
+            self.cache.distrust_directory();
+            Err(Setback::Conflict)
+        }
+    }
+
+    async fn append(&mut self) -> Result<(), Setback> {
+        if self.group.events.is_empty() && self.group.keys.is_empty() {
+            return Ok(());
+        }
+        let recorded_at = Timestamp::from_epoch_millis(self.clock.now().timestamp_millis());
+        for event in &mut self.group.events {
+            event.recorded_at = recorded_at;
+        }
+        let error = match self.cache.store.append(&self.group).await {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        // What was read before may be old now; the rooms of the group are caught up together, in one read.
+        for event in &self.group.events {
+            self.cache.distrust(event.room);
+        }
+        Err(match error {
+            AppendError::Conflict(what) => {
+                tracing::debug!(what, "another writer was first");
+                if !self.group.rooms.is_empty() {
+                    self.cache.distrust_directory();
+                }
+                Setback::Conflict
+            }
+            AppendError::Transient(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a group was not committed");
+                Setback::Transient
+            }
+            AppendError::Unknown(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the outcome of a commit is unknown");
+                Setback::Unknown
+            }
+            AppendError::Permanent(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the event store refuses a group");
+                Setback::Permanent
+            }
+        })
+    }
+
+    /// Leaves rooms and directory as they were before this try.
+    fn take_back(&mut self, setback: Setback) {
+        self.cache.rooms.drop_whole();
+        for (room, undo) in self.undo.drain(..).rev() {
+            // A room that was found to be wrong is no longer there.
+            if let Some(state) = self.cache.rooms.get_mut(room) {
+                state.undo(undo);
+            }
+        }
+        for (room, previous) in self.directory_undo.drain(..).rev() {
+            self.cache.rooms.directory.restore(room, previous);
+        }
+        if setback == Setback::Unknown {
+            self.cache.distrust_directory();
+        }
+    }
+}
+
+/// Fills in which reservation an import line speaks of.
+const fn name_reservation(action: &mut Action, id: ReservationId) {
+    match action {
+        Action::ChangeReservation(action) => action.reservation = id,
+        Action::MoveReservation(action) => action.reservation = id,
+        Action::CancelReservation(action) => action.reservation = id,
+        Action::RegisterRoom(_)
+        | Action::ChangeRoom(_)
+        | Action::RetireRoom(_)
+        | Action::Reserve(_)
+        | Action::ReserveKind(_) => {}
+    }
+}

@@ -1,0 +1,228 @@
+//! The decision state of rooms, kept between groups: loaded together, caught up after a conflict, bounded.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use shared_events::{Envelope, Event, RoomId, Unreadable};
+
+use crate::{
+    domain::{Room, RoomEntry, Rooms, SNAPSHOT_SCHEMA},
+    event_store::{EventStore, Snapshot, StoreError},
+};
+
+/// A snapshot is kept each time a room's version passes a multiple of this, so that loading a cold room folds few events.
+const SNAPSHOT_EVERY: u64 = 1000;
+
+pub(super) struct Cache<S: ?Sized> {
+    pub(super) store: Arc<S>,
+    /// The rooms at versions that are committed, but for what the attempt in progress has applied and can undo.
+    pub(super) rooms: Rooms,
+    /// Rooms that may have moved on in the store.
+    suspects: HashSet<RoomId>,
+    /// Rooms that hold an event which this version of the service can't read.
+    not_understood: HashMap<RoomId, Unreadable>,
+    directory_is_stale: bool,
+    last_used: HashMap<RoomId, u64>,
+    now: u64,
+    capacity: usize,
+}
+
+impl<S: EventStore + ?Sized> Cache<S> {
+    pub(super) fn new(store: Arc<S>, capacity: usize) -> Self {
+        Self {
+            store,
+            rooms: Rooms::default(),
+            suspects: HashSet::new(),
+            not_understood: HashMap::new(),
+            directory_is_stale: true,
+            last_used: HashMap::new(),
+            now: 0,
+            capacity,
+        }
+    }
+
+    /// Reads the directory where it is not known or may be wrong.
+    pub(super) async fn refresh_directory(&mut self) -> Result<(), StoreError> {
+        if self.directory_is_stale {
+            let entries = self.store.directory().await?;
+            self.rooms.directory = entries.into_iter().collect();
+            self.directory_is_stale = false;
+        }
+        Ok(())
+    }
+
+    pub(super) const fn distrust_directory(&mut self) {
+        self.directory_is_stale = true;
+    }
+
+    /// The room may have moved on: it is caught up before the next decision.
+    pub(super) fn distrust(&mut self, room: RoomId) {
+        self.suspects.insert(room);
+    }
+
+    /// The room's cached state is wrong: it is loaded anew.
+    pub(super) fn forget(&mut self, room: RoomId) {
+        self.rooms.remove(room);
+        self.last_used.remove(&room);
+    }
+
+    /// Why the room can't be decided, if so.
+    pub(super) fn is_not_understood(&self, room: RoomId) -> bool {
+        self.not_understood.contains_key(&room)
+    }
+
+    /// Loads those of the rooms that are missing and catches up those that may have moved on, in one read of events.
+    /// Returns what the latter have gained.
+    pub(super) async fn load(&mut self, wanted: impl Iterator<Item = RoomId>) -> Result<Vec<Envelope>, StoreError> {
+        let mut cold = Vec::new();
+        let mut after = Vec::new();
+        let wanted: HashSet<RoomId> = wanted.collect();
+        for room in wanted {
+            self.last_used.insert(room, self.now);
+            match self.rooms.get(room) {
+                Some(known) if self.suspects.contains(&room) => after.push((room, known.version())),
+                Some(_) => {}
+                None => cold.push(room),
+            }
+        }
+        let suspects: HashSet<RoomId> = after.iter().map(|(room, _)| *room).collect();
+        if !cold.is_empty() {
+            for snapshot in self.store.snapshots(&cold).await? {
+                if let Some(room) = restore(&snapshot) {
+                    self.rooms.insert(room);
+                }
+            }
+            after.extend(cold.iter().map(|room| (*room, self.rooms.get(*room).map_or(0, Room::version))));
+        }
+        if after.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut gained = Vec::new();
+        let stored = match self.store.load(&after).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                // A snapshot without the events after it is no state to decide on.
+                for room in cold {
+                    self.forget(room);
+                }
+                return Err(error);
+            }
+        };
+        for (room, _) in &after {
+            self.not_understood.remove(room);
+        }
+        for event in stored {
+            let room = event.room;
+            if self.not_understood.contains_key(&room) {
+                continue;
+            }
+            match event.into_recorded().and_then(|event| event.decode()) {
+                Ok(event) => {
+                    self.apply(&event);
+                    if suspects.contains(&room) {
+                        gained.push(event);
+                    }
+                }
+                Err(reason) => {
+                    tracing::error!(room = %room, %reason, "a room's history is not understood, it takes no commands");
+                    self.forget(room);
+                    self.not_understood.insert(room, reason);
+                }
+            }
+        }
+        for room in suspects {
+            self.suspects.remove(&room);
+        }
+        Ok(gained)
+    }
+
+    fn apply(&mut self, event: &Envelope) {
+        if self.rooms.get(event.room).is_none() {
+            self.rooms.insert(Room::new(event.room));
+        }
+        let Some(room) = self.rooms.get_mut(event.room) else { return };
+        if let Err(reason) = room.apply(event.version, event.metadata.time, &event.event) {
+            tracing::error!(room = %event.room, version = event.version, %reason, "a stream has a gap");
+            let reason = Unreadable::Malformed { event_type: event.event.event_type().into(), reason: reason.to_string() };
+            self.forget(event.room);
+            self.not_understood.insert(event.room, reason);
+        } else if let Some(entry) = directory_entry(&event.event) {
+            self.rooms.directory.upsert(entry);
+        }
+    }
+
+    /// The room folded from its whole stream, so that it knows its past. `None` when it has moved on since `version`.
+    pub(super) async fn load_whole(&mut self, room: RoomId, version: u64) -> Result<Option<Room>, StoreError> {
+        let mut whole = Room::whole(room);
+        for event in self.store.load(&[(room, 0)]).await? {
+            let read = event.into_recorded().and_then(|event| event.decode());
+            let applied = read.map_err(|reason| reason.to_string()).and_then(|event| {
+                whole.apply(event.version, event.metadata.time, &event.event).map_err(|reason| reason.to_string())
+            });
+            if let Err(detail) = applied {
+                return Err(StoreError::Inconsistent { operation: "load a whole stream", detail });
+            }
+        }
+        if whole.version() == version {
+            Ok(Some(whole))
+        } else {
+            self.distrust(room);
+            Ok(None)
+        }
+    }
+
+    /// Ends a group: keeps due snapshots, and drops the rooms that were not used for longest where there are too many.
+    pub(super) fn end_group(&mut self, written: &HashMap<RoomId, u64>) {
+        self.now += 1;
+        for (id, before) in written {
+            let Some(room) = self.rooms.get(*id) else { continue };
+            if room.version() / SNAPSHOT_EVERY > before / SNAPSHOT_EVERY {
+                keep_snapshot(Arc::clone(&self.store), room.clone());
+            }
+        }
+        if self.last_used.len() > self.capacity {
+            let mut by_age: Vec<(u64, RoomId)> = self.last_used.iter().map(|(room, used)| (*used, *room)).collect();
+            by_age.sort_unstable();
+            for (_, room) in by_age.into_iter().take(self.capacity / 10 + 1) {
+                self.forget(room);
+            }
+        }
+    }
+}
+
+/// The directory's entry for a room after this event, where the event changes it.
+pub(super) fn directory_entry(event: &Event) -> Option<RoomEntry> {
+    let (room, retired) = match event {
+        Event::RoomRegistered(e) => (&e.room, false),
+        Event::RoomChanged(e) => (&e.room, false),
+        Event::RoomRetired(e) => (&e.room, true),
+        _ => return None,
+    };
+    Some(RoomEntry {
+        room: room.id,
+        name: room.settings.name.clone(),
+        kind: room.settings.kind.clone(),
+        retired,
+    })
+}
+
+fn restore(snapshot: &Snapshot) -> Option<Room> {
+    if snapshot.schema != SNAPSHOT_SCHEMA {
+        return None;
+    }
+    let room: Room = serde_json::from_slice(&snapshot.body).ok()?;
+    (room.id() == snapshot.room && room.version() == snapshot.version).then_some(room)
+}
+
+fn keep_snapshot<S: EventStore + ?Sized>(store: Arc<S>, room: Room) {
+    tokio::spawn(async move {
+        let Ok(body) = serde_json::to_vec(&room) else { return };
+        let snapshot = Snapshot { room: room.id(), version: room.version(), schema: SNAPSHOT_SCHEMA.to_owned(), body };
+        if let Err(error) = store.save_snapshot(&snapshot).await {
+            // Without it the next cold load reads more events, nothing else.
+            tracing::warn!(room = %snapshot.room, %error, "a snapshot was not kept");
+        }
+    });
+}
