@@ -8,8 +8,12 @@ use shared_events::{Metadata, RecordedEvent, RoomId, Timestamp, Unreadable};
 
 use crate::domain::RoomEntry;
 
+pub mod fail_points;
+mod insert_plan;
 pub mod mysql;
 pub mod sqlite;
+
+pub use fail_points::{FailPoint, FailPoints};
 
 /// Number of buckets into which rooms are hashed; relays share their work by bucket.
 pub const BUCKETS: u32 = 64;
@@ -50,10 +54,11 @@ impl StoredEvent {
     /// # Errors
     /// When the metadata is not of its form.
     pub fn into_recorded(self) -> Result<RecordedEvent, Unreadable> {
-        let metadata: Metadata = serde_json::from_slice(&self.metadata).map_err(|error| Unreadable::Malformed {
-            event_type: self.event_type.clone(),
-            reason: format!("metadata of {}:{}: {error}", self.room, self.version),
-        })?;
+        let metadata: Metadata =
+            serde_json::from_slice(&self.metadata).map_err(|error| Unreadable::Malformed {
+                event_type: self.event_type.clone(),
+                reason: format!("metadata of {}:{}: {error}", self.room, self.version),
+            })?;
         Ok(RecordedEvent {
             room: self.room,
             version: self.version,

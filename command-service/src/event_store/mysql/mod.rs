@@ -1,13 +1,209 @@
-//! stub
-use super::StoreError;
-/// stub
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct LeaseRow { pub holder: Option<String>, pub epoch: u64, pub heartbeat: u64 }
-/// stub
-pub struct Leases;
-impl Leases {
-    pub async fn read(&self, _: &str) -> Result<LeaseRow, StoreError> { todo!() }
-    pub async fn take(&self, _: &str, _: &LeaseRow, _: &str) -> Result<Option<u64>, StoreError> { todo!() }
-    pub async fn renew(&self, _: &str, _: &str, _: u64) -> Result<bool, StoreError> { todo!() }
-    pub async fn release(&self, _: &str, _: &str, _: u64) -> Result<bool, StoreError> { todo!() }
+//! The event store in MySQL.
+
+mod append;
+mod errors;
+mod leases;
+mod migrate;
+mod outbox;
+mod reads;
+mod session;
+
+use std::{str::FromStr, sync::Arc};
+
+use async_trait::async_trait;
+use shared_events::{RoomId, Timestamp};
+use sqlx::{
+    ConnectOptions,
+    mysql::{MySqlConnectOptions, MySqlDatabaseError},
+};
+use tokio::sync::Mutex;
+
+pub use leases::{LeaseRow, Leases};
+use session::{Sessions, Statement, WriterSession, cannot_connect};
+
+use super::{
+    AppendError, EventStore, Group, HeldRoom, KeyId, KeyRecord, Snapshot, StoreError, StoredEvent,
+    fail_points::{FailPoint, FailPoints},
+};
+use crate::domain::RoomEntry;
+
+/// The database that is used when the URL names none.
+pub const DEFAULT_DATABASE: &str = "reservations";
+
+/// The event store in MySQL. Cheap to clone.
+#[derive(Clone)]
+pub struct MySqlStore(Arc<Inner>);
+
+struct Inner {
+    options: MySqlConnectOptions,
+    sessions: Arc<Sessions>,
+    /// The connection on which groups are committed, one after the other.
+    writer: Mutex<Option<WriterSession>>,
+    /// The name of a writer session that was lost inside of a transaction and may still live on the server.
+    lost: Mutex<Option<String>>,
+    fail_points: Option<Arc<FailPoints>>,
+}
+
+impl MySqlStore {
+    /// The store at `url` (`mysql://user:password@host:port/database?ssl-mode=...`), with at most `connections` besides
+    /// the writer's own. Nothing is connected yet. `fail_points` are for tests.
+    ///
+    /// # Errors
+    /// When the URL is not of its form.
+    pub fn open(
+        url: &str,
+        connections: u32,
+        fail_points: Option<Arc<FailPoints>>,
+    ) -> Result<Self, StoreError> {
+        let mut options = MySqlConnectOptions::from_str(url)
+            .map_err(|source| StoreError::Failed { operation: "open", source: Box::new(source) })?
+            // The session's settings are made in one statement of our own.
+            .pipes_as_concat(false)
+            .no_engine_substitution(false)
+            .timezone(None)
+            .statement_cache_capacity(256)
+            // Values of commands don't belong into logs.
+            .disable_statement_logging();
+        if options.get_database().is_none_or(str::is_empty) {
+            options = options.database(DEFAULT_DATABASE);
+        }
+        let sessions = Arc::new(Sessions::new(options.clone(), connections));
+        Ok(Self(Arc::new(Inner {
+            options,
+            sessions,
+            writer: Mutex::default(),
+            lost: Mutex::default(),
+            fail_points,
+        })))
+    }
+
+    /// Creates the database if it is not there and brings its tables up to date. Safe to call by many instances at once:
+    /// one migrates, the others wait for it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the server is away; [`StoreError::Failed`] when it refuses.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        migrate::migrate(&self.0.options).await
+    }
+
+    /// Asks the server for a sign of life and whether the tables are there.
+    ///
+    /// # Errors
+    /// When it gives none.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.run("check", Statement::new("SELECT 1 FROM outbox LIMIT 1")).await.map(drop)
+    }
+
+    /// Leases, which are kept in the same database.
+    #[must_use]
+    pub fn leases(&self) -> Leases {
+        Leases::new(Arc::clone(&self.0.sessions))
+    }
+
+    /// Ends its connections in an orderly way.
+    pub async fn close(&self) {
+        self.0.sessions.close().await;
+        drop(self.0.writer.lock().await.take());
+    }
+
+    async fn run(
+        &self,
+        operation: &'static str,
+        statement: Statement,
+    ) -> Result<session::Answer, StoreError> {
+        self.0.sessions.run(operation, statement).await
+    }
+
+    fn pass(&self, point: FailPoint) -> Result<(), StoreError> {
+        self.0.fail_points.as_ref().map_or(Ok(()), |points| points.pass(point))
+    }
+
+    /// Makes sure that a writer session that was lost inside of a transaction is dead, so that what it did not commit
+    /// will never be committed. As long as this can't be told, nothing that depends on it is read.
+    async fn bury_lost_session(&self) -> Result<(), StoreError> {
+        const OPERATION: &str = "bury_lost_session";
+        let mut lost = self.0.lost.lock().await;
+        let Some(name) = lost.as_deref() else { return Ok(()) };
+        let mut connection =
+            session::connect(&self.0.options).await.map_err(|error| cannot_connect(OPERATION, error))?;
+        let holder = Statement::new("SELECT IS_USED_LOCK(?)").bind(name).run(&mut connection).await;
+        let holder = holder.map_err(|error| errors::store_error(OPERATION, error))?;
+        let holder: Option<u64> = reads::first(OPERATION, &holder.rows, 0)?;
+        if let Some(id) = holder {
+            // Killing a session that has just ended by itself is an error that means the same.
+            match session::run_text(&mut connection, &format!("KILL {id}")).await {
+                Err(sqlx::Error::Database(error))
+                    if error.try_downcast_ref::<MySqlDatabaseError>().is_some_and(|e| e.number() == 1094) => {
+                }
+                result => result.map_err(|error| errors::store_error(OPERATION, error))?,
+            }
+            // A session gives up its locks after its transaction has come to an end.
+            let taken = Statement::new("SELECT GET_LOCK(?, 5)").bind(name).run(&mut connection).await;
+            let taken = taken.map_err(|error| errors::store_error(OPERATION, error))?;
+            let taken: Option<i64> = reads::first(OPERATION, &taken.rows, 0)?;
+            if taken != Some(1) {
+                return Err(StoreError::Unavailable {
+                    operation: OPERATION,
+                    source: "a lost session is still alive".into(),
+                });
+            }
+        }
+        *lost = None;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl EventStore for MySqlStore {
+    async fn append(&self, group: &Group) -> Result<Vec<u64>, AppendError> {
+        self.append_group(group).await
+    }
+    async fn load(&self, after: &[(RoomId, u64)]) -> Result<Vec<StoredEvent>, StoreError> {
+        self.read_streams(after).await
+    }
+    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, u64)>, StoreError> {
+        self.read_heads(rooms).await
+    }
+    async fn all_heads(&self, after: Option<RoomId>, limit: u32) -> Result<Vec<(RoomId, u64)>, StoreError> {
+        self.read_all_heads(after, limit).await
+    }
+    async fn stream(&self, room: RoomId, after: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+        self.read_stream(room, after, limit).await
+    }
+    async fn directory(&self) -> Result<Vec<RoomEntry>, StoreError> {
+        self.read_directory().await
+    }
+    async fn rooms_of_kinds(&self, kinds: &[String]) -> Result<Vec<RoomEntry>, StoreError> {
+        self.read_rooms_of_kinds(kinds).await
+    }
+    async fn rooms_named(&self, names: &[String]) -> Result<Vec<RoomEntry>, StoreError> {
+        self.read_rooms_named(names).await
+    }
+    async fn find_keys(&self, keys: &[KeyId]) -> Result<Vec<KeyRecord>, StoreError> {
+        self.read_keys(keys).await
+    }
+    async fn sweep_keys(&self, made_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.delete_old_keys(made_before, limit).await
+    }
+    async fn snapshots(&self, rooms: &[RoomId]) -> Result<Vec<Snapshot>, StoreError> {
+        self.read_snapshots(rooms).await
+    }
+    async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        self.write_snapshot(snapshot).await
+    }
+    async fn undelivered(&self, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+        self.read_outbox(limit).await
+    }
+    async fn delete_delivered(&self, positions: &[u64]) -> Result<(), StoreError> {
+        self.delete_outbox(positions).await
+    }
+    async fn backlog(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
+        self.measure_outbox().await
+    }
+    async fn hold_room(&self, held: &HeldRoom) -> Result<(), StoreError> {
+        self.write_held_room(held).await
+    }
+    async fn held_rooms(&self) -> Result<Vec<HeldRoom>, StoreError> {
+        self.read_held_rooms().await
+    }
 }

@@ -1,1 +1,162 @@
-//! stub
+//! The event store in one SQLite file, for the embedded default: same promises, one process.
+
+mod append;
+mod outbox;
+mod reads;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use shared_events::{RoomId, Timestamp};
+use sqlx::{
+    ConnectOptions, Connection, SqliteConnection, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use tokio::sync::Mutex;
+
+use super::{
+    AppendError, EventStore, Group, HeldRoom, KeyId, KeyRecord, Snapshot, StoreError, StoredEvent,
+    fail_points::{FailPoint, FailPoints},
+};
+use crate::domain::RoomEntry;
+
+/// Connections for reading; each is a thread.
+const READERS: u32 = 4;
+
+/// The event store in one SQLite file. Cheap to clone.
+#[derive(Clone)]
+pub struct SqliteStore(Arc<Inner>);
+
+struct Inner {
+    /// The only connection that writes.
+    writer: Mutex<SqliteConnection>,
+    readers: SqlitePool,
+    fail_points: Option<Arc<FailPoints>>,
+}
+
+impl SqliteStore {
+    /// Opens the file, which is made if it is not there, and brings its tables up to date. `fail_points` are for tests.
+    ///
+    /// # Errors
+    /// When the file can't be opened or is not such a store.
+    pub async fn open(file: &Path, fail_points: Option<Arc<FailPoints>>) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // An answered command is on the disk.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(5))
+            .statement_cache_capacity(256)
+            // Values of commands don't belong into logs.
+            .disable_statement_logging();
+        let mut writer = options.connect().await.map_err(|error| store_error("open", error))?;
+        sqlx::migrate!("migrations/sqlite")
+            .run_direct(&mut writer)
+            .await
+            .map_err(|source| StoreError::Failed { operation: "migrate", source: Box::new(source) })?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .test_before_acquire(false)
+            .connect_lazy_with(options);
+        Ok(Self(Arc::new(Inner { writer: Mutex::new(writer), readers, fail_points })))
+    }
+
+    /// Closes the file. Other clones can use the store no more for reading.
+    pub async fn close(&self) {
+        self.0.readers.close().await;
+        // What the log holds goes into the file; the next start does so otherwise.
+        drop(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *self.0.writer.lock().await).await);
+        drop(self.0.writer.lock().await.flush().await);
+    }
+
+    fn pass(&self, point: FailPoint) -> Result<(), StoreError> {
+        self.0.fail_points.as_ref().map_or(Ok(()), |points| points.pass(point))
+    }
+}
+
+#[async_trait]
+impl EventStore for SqliteStore {
+    async fn append(&self, group: &Group) -> Result<Vec<u64>, AppendError> {
+        self.append_group(group).await
+    }
+    async fn load(&self, after: &[(RoomId, u64)]) -> Result<Vec<StoredEvent>, StoreError> {
+        self.read_streams(after).await
+    }
+    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, u64)>, StoreError> {
+        self.read_heads(rooms).await
+    }
+    async fn all_heads(&self, after: Option<RoomId>, limit: u32) -> Result<Vec<(RoomId, u64)>, StoreError> {
+        self.read_all_heads(after, limit).await
+    }
+    async fn stream(&self, room: RoomId, after: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+        self.read_stream(room, after, limit).await
+    }
+    async fn directory(&self) -> Result<Vec<RoomEntry>, StoreError> {
+        self.read_directory().await
+    }
+    async fn rooms_of_kinds(&self, kinds: &[String]) -> Result<Vec<RoomEntry>, StoreError> {
+        self.read_rooms("rooms_of_kinds", "kind", kinds).await
+    }
+    async fn rooms_named(&self, names: &[String]) -> Result<Vec<RoomEntry>, StoreError> {
+        self.read_rooms("rooms_named", "name", names).await
+    }
+    async fn find_keys(&self, keys: &[KeyId]) -> Result<Vec<KeyRecord>, StoreError> {
+        self.read_keys(keys).await
+    }
+    async fn sweep_keys(&self, made_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.delete_old_keys(made_before, limit).await
+    }
+    async fn snapshots(&self, rooms: &[RoomId]) -> Result<Vec<Snapshot>, StoreError> {
+        self.read_snapshots(rooms).await
+    }
+    async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        self.write_snapshot(snapshot).await
+    }
+    async fn undelivered(&self, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+        self.read_outbox(limit).await
+    }
+    async fn delete_delivered(&self, positions: &[u64]) -> Result<(), StoreError> {
+        self.delete_outbox(positions).await
+    }
+    async fn backlog(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
+        self.measure_outbox().await
+    }
+    async fn hold_room(&self, held: &HeldRoom) -> Result<(), StoreError> {
+        self.write_held_room(held).await
+    }
+    async fn held_rooms(&self) -> Result<Vec<HeldRoom>, StoreError> {
+        self.read_held_rooms().await
+    }
+}
+
+/// SQLite's result code without its extension.
+fn code(error: &sqlx::Error) -> Option<u8> {
+    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    u8::try_from(code & 0xff).ok()
+}
+
+/// Whether trying again may help: busy, locked, no memory, an I/O error, full, can't open.
+fn is_transient(error: &sqlx::Error) -> bool {
+    matches!(code(error), Some(5 | 6 | 7 | 10 | 13 | 14)) || matches!(error, sqlx::Error::PoolTimedOut)
+}
+
+fn store_error(operation: &'static str, error: sqlx::Error) -> StoreError {
+    let transient = is_transient(&error);
+    let source = Box::new(error);
+    if transient {
+        StoreError::Unavailable { operation, source }
+    } else {
+        StoreError::Failed { operation, source }
+    }
+}
+
+/// SQLite's integers are signed. Numbers of this store never come near the limit.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A number of this store, which is never negative.
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}

@@ -1,0 +1,79 @@
+-- A migration is run again from its start after it was interrupted (DDL commits as it goes), so each of its statements
+-- must do nothing when it has been done already.
+
+CREATE TABLE IF NOT EXISTS events (
+    position BIGINT UNSIGNED NOT NULL AUTO_INCREMENT
+        COMMENT 'order of insertion over all streams; given at insert, seen at commit, so later commits may fill lower positions',
+    stream_id BINARY(16) NOT NULL COMMENT 'the room',
+    version BIGINT UNSIGNED NOT NULL COMMENT 'place in the stream: 1, 2, 3, ... without gaps',
+    type VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'ce_type',
+    payload MEDIUMBLOB NOT NULL COMMENT 'JSON of the event, byte for byte as it is sent; the JSON type would reorder its keys',
+    metadata BLOB NOT NULL COMMENT 'JSON of the other attributes: time, subject, actor, correlation, causation, trace',
+    recorded_at BIGINT NOT NULL COMMENT 'when it was committed, by the clock of its writer: milliseconds since 1970 in UTC',
+    PRIMARY KEY (position),
+    UNIQUE KEY events_stream_version (stream_id, version)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin
+  COMMENT 'Every event of every room. Rows are only ever inserted; the unique key is the optimistic lock.';
+
+CREATE TABLE IF NOT EXISTS outbox (
+    position BIGINT UNSIGNED NOT NULL COMMENT 'the event in question',
+    bucket SMALLINT UNSIGNED NOT NULL COMMENT 'hash of the room, by which relays share their work',
+    PRIMARY KEY (position)
+) ENGINE = InnoDB
+  COMMENT 'Events that Kafka has not acknowledged yet. Written with the event, deleted one by one after delivery.';
+
+CREATE TABLE IF NOT EXISTS idempotency_keys (
+    seq BIGINT UNSIGNED NOT NULL AUTO_INCREMENT COMMENT 'order of insertion, in which old records are swept',
+    id BINARY(16) NOT NULL COMMENT 'hash of caller and key',
+    fingerprint BINARY(16) NOT NULL COMMENT 'hash of the request: the same key with another request is a mistake of the client',
+    position BIGINT UNSIGNED NULL COMMENT 'the event of which the answer speaks',
+    other_position BIGINT UNSIGNED NULL COMMENT 'the other event of a move: in the room that was left',
+    outcome BLOB NULL COMMENT 'JSON of the outcome where there is no event',
+    made_at BIGINT NOT NULL COMMENT 'when its command was committed: milliseconds since 1970 in UTC',
+    PRIMARY KEY (seq),
+    UNIQUE KEY idempotency_keys_id (id)
+) ENGINE = InnoDB
+  COMMENT 'One key has one effect: committed with what its command did, at which it points.';
+
+CREATE TABLE IF NOT EXISTS rooms (
+    seq BIGINT UNSIGNED NOT NULL AUTO_INCREMENT COMMENT 'order of registration',
+    room BINARY(16) NOT NULL COMMENT 'the room',
+    name VARCHAR(200) NOT NULL COMMENT 'its name, or the last one if it is retired',
+    kind VARCHAR(200) NOT NULL COMMENT 'its kind: rooms of one kind are interchangeable',
+    retired BOOLEAN NOT NULL COMMENT 'whether it can no longer be booked',
+    live_name VARCHAR(200) GENERATED ALWAYS AS (IF(retired, NULL, name)) VIRTUAL
+        COMMENT 'the name while it is taken: a retired room frees it',
+    PRIMARY KEY (seq),
+    UNIQUE KEY rooms_room (room),
+    UNIQUE KEY rooms_live_name (live_name),
+    KEY rooms_kind (kind, retired)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin
+  COMMENT 'Unique names, and which rooms a kind has. Written with the event that changes it.';
+
+CREATE TABLE IF NOT EXISTS snapshots (
+    stream_id BINARY(16) NOT NULL COMMENT 'the room',
+    version BIGINT UNSIGNED NOT NULL COMMENT 'the last version that is in the state',
+    schema_fingerprint VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL
+        COMMENT 'form of the state: ignored by readers of another form',
+    body MEDIUMBLOB NOT NULL COMMENT 'the decision state',
+    PRIMARY KEY (stream_id)
+) ENGINE = InnoDB
+  COMMENT 'Decision states, so that long streams need not be read from their start. May be emptied at any time.';
+
+CREATE TABLE IF NOT EXISTS held_rooms (
+    room BINARY(16) NOT NULL COMMENT 'the room',
+    position BIGINT UNSIGNED NOT NULL COMMENT 'the event that was refused',
+    reason VARCHAR(1000) NOT NULL COMMENT 'why',
+    held_at BIGINT NOT NULL COMMENT 'since when: milliseconds since 1970 in UTC',
+    PRIMARY KEY (room)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin
+  COMMENT 'Rooms whose messages are held back because Kafka refused one for good.';
+
+CREATE TABLE IF NOT EXISTS leases (
+    name VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'what is leased',
+    holder VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'the instance that has it; empty when it was given back',
+    epoch BIGINT UNSIGNED NOT NULL COMMENT 'goes up by one with every holder',
+    heartbeat BIGINT UNSIGNED NOT NULL COMMENT 'goes up while the holder lives; others time it with their own monotonic clocks',
+    PRIMARY KEY (name)
+) ENGINE = InnoDB
+  COMMENT 'Which instance relays. No clock times: a row that stands still for long enough may be taken over.';

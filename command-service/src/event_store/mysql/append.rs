@@ -1,0 +1,241 @@
+//! The one transaction that commits a group of commands.
+
+use std::time::Duration;
+
+use shared_events::RecordedEvent;
+use sqlx::{Executor, Row};
+
+use super::{
+    MySqlStore,
+    errors::{Meaning, meaning, store_error},
+    session::{Statement, WriterSession, cannot_connect, run_text, within},
+};
+use crate::event_store::{
+    AppendError, FailPoint, Group, NewKey, StoreError, bucket,
+    insert_plan::{events_in_lock_order, expected_heads, pieces, repeated},
+};
+
+const OPERATION: &str = "append_events";
+/// How long the answer to a ROLLBACK is awaited before the connection is given up.
+const ROLLBACK_LIMIT: Duration = Duration::from_secs(2);
+
+impl MySqlStore {
+    pub(super) async fn append_group(&self, group: &Group) -> Result<Vec<u64>, AppendError> {
+        self.bury_lost_session().await.map_err(AppendError::Transient)?;
+        let mut kept = self.0.writer.lock().await;
+        let mut session = match kept.take() {
+            Some(session) if session.is_fresh() => session,
+            _ => self.open_writer().await?,
+        };
+        let written = self.write(&mut session, group).await;
+        let (session, result) = match written {
+            Ok(positions) => self.commit(session, positions).await,
+            Err(error) => (self.roll_back(session).await, Err(error)),
+        };
+        *kept = session;
+        result
+    }
+
+    async fn open_writer(&self) -> Result<WriterSession, AppendError> {
+        let session = WriterSession::open(&self.0.options).await;
+        session.map_err(|error| AppendError::Transient(cannot_connect(OPERATION, error)))
+    }
+
+    /// Everything but the COMMIT. The tables and their rows always come in the same order, so that two instances that
+    /// write the same rooms wait for one another instead of deadlocking.
+    async fn write(&self, session: &mut WriterSession, group: &Group) -> Result<Vec<u64>, AppendError> {
+        let sorted = events_in_lock_order(group);
+        begin(session, &sorted).await?;
+        self.pass(FailPoint::Begin).map_err(AppendError::Transient)?;
+        let positions = insert_events(session, &sorted).await?;
+        self.pass(FailPoint::Events).map_err(AppendError::Transient)?;
+        insert_outbox(session, &sorted, &positions).await?;
+        self.pass(FailPoint::Outbox).map_err(AppendError::Transient)?;
+        insert_keys(session, &group.keys, &positions).await?;
+        self.pass(FailPoint::Keys).map_err(AppendError::Transient)?;
+        write_rooms(session, group).await?;
+        self.pass(FailPoint::Rooms).map_err(AppendError::Transient)?;
+        self.pass(FailPoint::BeforeCommit).map_err(AppendError::Transient)?;
+        Ok(positions)
+    }
+
+    async fn commit(
+        &self,
+        mut session: WriterSession,
+        positions: Vec<u64>,
+    ) -> (Option<WriterSession>, Result<Vec<u64>, AppendError>) {
+        match run_text(&mut session.connection, "COMMIT").await {
+            Ok(()) => {
+                session.touch();
+                let result = self.pass(FailPoint::AfterCommit).map_err(AppendError::Unknown);
+                (Some(session), result.map(|()| positions))
+            }
+            // The server says that it did not commit.
+            Err(error) if meaning(&error) == Meaning::Again => {
+                (self.roll_back(session).await, Err(AppendError::Transient(store_error(OPERATION, error))))
+            }
+            Err(error) => {
+                *self.0.lost.lock().await = Some(session.name);
+                let source = StoreError::Unavailable { operation: OPERATION, source: Box::new(error) };
+                (None, Err(AppendError::Unknown(source)))
+            }
+        }
+    }
+
+    /// Rolls back, and gives the session up when it can't be told that this happened.
+    async fn roll_back(&self, mut session: WriterSession) -> Option<WriterSession> {
+        match within(ROLLBACK_LIMIT, session.connection.execute("ROLLBACK")).await {
+            Ok(_) => {
+                session.touch();
+                Some(session)
+            }
+            Err(_) => {
+                *self.0.lost.lock().await = Some(session.name);
+                None
+            }
+        }
+    }
+}
+
+/// Opens the transaction, and in the same round trip makes sure that each stream goes on where it ended: a number that
+/// is left out could never be filled. (That nobody else has taken the next number is the unique key's business.)
+async fn begin(session: &mut WriterSession, sorted: &[(usize, &RecordedEvent)]) -> Result<(), AppendError> {
+    let inconsistent = |detail: &str| {
+        AppendError::Permanent(StoreError::Inconsistent { operation: OPERATION, detail: detail.to_owned() })
+    };
+    let Some(heads) = expected_heads(sorted) else {
+        return Err(inconsistent("the versions of a stream in a group don't adjoin one another"));
+    };
+    let mut sql = "START TRANSACTION".to_owned();
+    if !heads.is_empty() {
+        // Text, so that any number of heads is one statement. Numbers and hexadecimal digits need no escaping.
+        let heads: Vec<_> =
+            heads.iter().map(|(room, version)| format!("(x'{}',{version})", room.0.simple())).collect();
+        sql.push_str("; /* append_events */ SELECT COUNT(*) FROM events WHERE (stream_id, version) IN (");
+        sql.push_str(&heads.join(","));
+        sql.push(')');
+    }
+    let row = within(super::session::STATEMENT_LIMIT, session.connection.fetch_optional(sql.as_str())).await;
+    let row = row.map_err(|error| refused("", error))?;
+    let found: i64 = match row {
+        Some(row) => row.try_get(0).map_err(|error| refused("", error))?,
+        None => 0,
+    };
+    if usize::try_from(found).ok() == Some(heads.len()) {
+        Ok(())
+    } else {
+        Err(inconsistent("a stream would have a gap: the version before its first new one is not there"))
+    }
+}
+
+/// Inserts the events and returns their positions in the order of the group.
+async fn insert_events(
+    session: &mut WriterSession,
+    sorted: &[(usize, &RecordedEvent)],
+) -> Result<Vec<u64>, AppendError> {
+    let mut positions = vec![0; sorted.len()];
+    let rows: Vec<_> = sorted
+        .iter()
+        .map(|(at, event)| (*at, *event, serde_json::to_vec(&event.metadata).unwrap_or_default()))
+        .collect();
+    for piece in pieces(&rows, |(_, event, metadata)| event.payload.len() + metadata.len() + 64) {
+        let values = repeated("(?,?,?,?,?,?)", piece.len());
+        let mut insert = Statement::new(format!(
+            "/* append_events */ INSERT INTO events (stream_id, version, type, payload, metadata, recorded_at) VALUES {values}"
+        ));
+        for (_, event, metadata) in piece {
+            insert = insert
+                .bind(event.room.0.as_bytes().as_slice())
+                .bind(event.version)
+                .bind(event.event_type.as_ref())
+                .bind(event.payload.as_slice())
+                .bind(metadata.as_slice())
+                .bind(event.recorded_at.epoch_millis());
+        }
+        let answer = insert.run(&mut session.connection).await.map_err(|error| refused("version", error))?;
+        // A plain VALUES insert, whose number of rows is known beforehand, gets ids at equal distances.
+        let mut position = answer.first_id;
+        for (at, ..) in piece {
+            if let Some(slot) = positions.get_mut(*at) {
+                *slot = position;
+            }
+            position += session.id_step;
+        }
+    }
+    Ok(positions)
+}
+
+async fn insert_outbox(
+    session: &mut WriterSession,
+    sorted: &[(usize, &RecordedEvent)],
+    positions: &[u64],
+) -> Result<(), AppendError> {
+    let rows: Vec<_> = sorted
+        .iter()
+        .filter_map(|(at, event)| {
+            positions.get(*at).map(|position| format!("({position},{})", bucket(event.room)))
+        })
+        .collect();
+    for piece in rows.chunks(4096) {
+        let sql =
+            format!("/* append_events */ INSERT INTO outbox (position, bucket) VALUES {}", piece.join(","));
+        run_text(&mut session.connection, &sql).await.map_err(|error| refused("version", error))?;
+    }
+    Ok(())
+}
+
+async fn insert_keys(
+    session: &mut WriterSession,
+    keys: &[NewKey],
+    positions: &[u64],
+) -> Result<(), AppendError> {
+    let mut sorted: Vec<_> = keys.iter().collect();
+    sorted.sort_by_key(|key| key.id);
+    let position_of = |event: Option<usize>| event.and_then(|at| positions.get(at)).copied();
+    for piece in pieces(&sorted, |key| key.outcome.as_ref().map_or(0, Vec::len) + 64) {
+        let row = "(?,?,?,?,?,CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED))";
+        let values = repeated(row, piece.len());
+        let mut insert = Statement::new(format!(
+            "/* append_events */ INSERT INTO idempotency_keys (id, fingerprint, position, other_position, outcome, made_at) VALUES {values}"
+        ));
+        for key in piece {
+            insert = insert
+                .bind(key.id.0.as_slice())
+                .bind(key.fingerprint.as_slice())
+                .bind(position_of(key.event))
+                .bind(position_of(key.other_event))
+                .bind(key.outcome.as_deref());
+        }
+        insert.run(&mut session.connection).await.map_err(|error| refused("key", error))?;
+    }
+    Ok(())
+}
+
+/// Changes the directory, in the order of the commands: one may free the name that the next one takes.
+async fn write_rooms(session: &mut WriterSession, group: &Group) -> Result<(), AppendError> {
+    for entry in &group.rooms {
+        let update = Statement::new(
+            "/* append_events */ UPDATE rooms SET name = ?, kind = ?, retired = ? WHERE room = ?",
+        );
+        let room = entry.room.0.as_bytes().as_slice();
+        let update = update.bind(&entry.name).bind(&entry.kind).bind(entry.retired).bind(room);
+        let answer = update.run(&mut session.connection).await.map_err(|error| refused("name", error))?;
+        if answer.affected == 0 {
+            let insert = Statement::new(
+                "/* append_events */ INSERT INTO rooms (name, kind, retired, room) VALUES (?,?,?,?)",
+            );
+            let insert = insert.bind(&entry.name).bind(&entry.kind).bind(entry.retired).bind(room);
+            insert.run(&mut session.connection).await.map_err(|error| refused("name", error))?;
+        }
+    }
+    Ok(())
+}
+
+/// What an error before COMMIT means: `unique` is what a duplicate would be in this statement.
+fn refused(unique: &'static str, error: sqlx::Error) -> AppendError {
+    match meaning(&error) {
+        Meaning::Duplicate => AppendError::Conflict(unique),
+        Meaning::Again | Meaning::Lost => AppendError::Transient(store_error(OPERATION, error)),
+        Meaning::Refused => AppendError::Permanent(store_error(OPERATION, error)),
+    }
+}
