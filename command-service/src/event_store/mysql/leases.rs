@@ -15,11 +15,9 @@ use crate::event_store::StoreError;
 /// A lease as it was read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LeaseRow {
-    /// What is leased.
-    pub name: String,
-    /// The instance that has it; empty when it was given back.
-    pub holder: String,
-    /// Goes up by one with every holder.
+    /// The instance that has it; `None` when it was given back or nobody ever had it.
+    pub holder: Option<String>,
+    /// Goes up by one with every holder; 0 when nobody ever had it.
     pub epoch: u64,
     /// Goes up while the holder lives.
     pub heartbeat: u64,
@@ -34,61 +32,47 @@ impl Leases {
         Self(sessions)
     }
 
-    /// The lease, if anybody ever had it.
+    /// The lease of this name.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn read(&self, name: &str) -> Result<Option<LeaseRow>, StoreError> {
-        const SQL: &str = "/* lease_read */ SELECT name, holder, epoch, heartbeat FROM leases WHERE name = ?";
+    pub async fn read(&self, name: &str) -> Result<LeaseRow, StoreError> {
+        const SQL: &str = "/* lease_read */ SELECT holder, epoch, heartbeat FROM leases WHERE name = ?";
         let answer = self.0.run("lease_read", Statement::new(SQL).bind(name)).await?;
-        let row = answer.rows.first().map(|row| {
-            Ok(LeaseRow {
-                name: text("lease_read", row, 0)?,
-                holder: text("lease_read", row, 1)?,
-                epoch: get("lease_read", row, 2)?,
-                heartbeat: get("lease_read", row, 3)?,
-            })
-        });
-        row.transpose()
+        let Some(row) = answer.rows.first() else {
+            return Ok(LeaseRow { holder: None, epoch: 0, heartbeat: 0 });
+        };
+        Ok(LeaseRow {
+            holder: Some(text("lease_read", row, 0)?).filter(|holder| !holder.is_empty()),
+            epoch: get("lease_read", row, 1)?,
+            heartbeat: get("lease_read", row, 2)?,
+        })
     }
 
-    /// Takes the lease if it is still as it was seen (`None`: nobody ever had it). Returns it as taken, or `None` when
-    /// it has changed meanwhile.
+    /// Takes the lease if it is still as it was seen. Returns the new epoch, or `None` when it has changed meanwhile.
     ///
     /// # Errors
     /// When the database is not available. Whether the lease was taken is then unknown; reading it tells.
-    pub async fn take(
-        &self,
-        name: &str,
-        seen: Option<&LeaseRow>,
-        me: &str,
-    ) -> Result<Option<LeaseRow>, StoreError> {
-        let (statement, taken) = match seen {
-            None => (
-                Statement::new("/* lease_take */ INSERT IGNORE INTO leases (name, holder, epoch, heartbeat) VALUES (?,?,1,0)")
-                    .bind(name)
-                    .bind(me),
-                LeaseRow { name: name.to_owned(), holder: me.to_owned(), epoch: 1, heartbeat: 0 },
-            ),
-            Some(seen) => (
-                Statement::new(
-                    "/* lease_take */ UPDATE leases SET holder = ?, epoch = epoch + 1, heartbeat = heartbeat + 1 \
-                     WHERE name = ? AND epoch = ? AND heartbeat = ?",
-                )
-                .bind(me)
+    pub async fn take(&self, name: &str, seen: &LeaseRow, me: &str) -> Result<Option<u64>, StoreError> {
+        let epoch = seen.epoch + 1;
+        let statement = if seen.epoch == 0 {
+            Statement::new("/* lease_take */ INSERT IGNORE INTO leases (name, holder, epoch, heartbeat) VALUES (?,?,?,0)")
                 .bind(name)
-                .bind(seen.epoch)
-                .bind(seen.heartbeat),
-                LeaseRow {
-                    name: name.to_owned(),
-                    holder: me.to_owned(),
-                    epoch: seen.epoch + 1,
-                    heartbeat: seen.heartbeat + 1,
-                },
-            ),
+                .bind(me)
+                .bind(epoch)
+        } else {
+            Statement::new(
+                "/* lease_take */ UPDATE leases SET holder = ?, epoch = ?, heartbeat = heartbeat + 1 \
+                 WHERE name = ? AND epoch = ? AND heartbeat = ?",
+            )
+            .bind(me)
+            .bind(epoch)
+            .bind(name)
+            .bind(seen.epoch)
+            .bind(seen.heartbeat)
         };
         let answer = self.0.run_once("lease_take", statement).await?;
-        Ok((answer.affected == 1).then_some(taken))
+        Ok((answer.affected == 1).then_some(epoch))
     }
 
     /// Shows that the holder lives. False when it is the holder no more.
@@ -102,14 +86,14 @@ impl Leases {
         Ok(self.0.run("lease_renew", update).await?.affected == 1)
     }
 
-    /// Gives the lease back, so that the next one need not wait. Does nothing when it is another's by now.
+    /// Gives the lease back, so that the next one need not wait. False when it is another's by now.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn release(&self, name: &str, me: &str, epoch: u64) -> Result<(), StoreError> {
+    pub async fn release(&self, name: &str, me: &str, epoch: u64) -> Result<bool, StoreError> {
         const SQL: &str = "/* lease_release */ UPDATE leases SET holder = '', heartbeat = heartbeat + 1 \
                            WHERE name = ? AND holder = ? AND epoch = ?";
         let update = Statement::new(SQL).bind(name).bind(me).bind(epoch);
-        self.0.run("lease_release", update).await.map(drop)
+        Ok(self.0.run("lease_release", update).await?.affected == 1)
     }
 }
