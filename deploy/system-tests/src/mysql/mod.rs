@@ -1,0 +1,25 @@
+//! A database of one's own.
+
+use sqlx::{Connection, MySqlConnection};
+
+/// Makes a database.
+///
+/// # Errors
+/// When the server can't be reached or refuses.
+pub(crate) async fn create_database(server: &str, name: &str) -> sqlx::Result<()> {
+    run(server, &format!("CREATE DATABASE `{name}`")).await
+}
+
+/// Removes a database with all that is in it.
+///
+/// # Errors
+/// When the server can't be reached or refuses.
+pub(crate) async fn drop_database(server: &str, name: &str) -> sqlx::Result<()> {
+    run(server, &format!("DROP DATABASE IF EXISTS `{name}`")).await
+}
+
+async fn run(server: &str, statement: &str) -> sqlx::Result<()> {
+    let mut connection = MySqlConnection::connect(server).await?;
+    sqlx::raw_sql(statement).execute(&mut connection).await?;
+    connection.close().await
+}

@@ -1,0 +1,152 @@
+//! One process of the system.
+
+use std::{
+    fs::File,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
+    time::{Duration, Instant},
+};
+
+/// How long a process may take to be ready, or to end. Two cores are shared with everything else that runs.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// A process that is started, killed and started again with the same settings. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Server {
+    program: PathBuf,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+    /// Addresses that must be ready.
+    urls: Vec<String>,
+    log: PathBuf,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// A process that is not running yet; its output goes to a file in `folder`.
+    pub(crate) fn new(binary: &str, arguments: &[&str], folder: &Path, urls: &[&String]) -> Self {
+        Self {
+            program: crate::binaries::path(binary),
+            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            environment: Vec::new(),
+            urls: urls.iter().map(|url| (*url).clone()).collect(),
+            log: folder.join(format!("{}.log", crate::unique(binary))),
+            child: None,
+        }
+    }
+
+    /// Adds a variable to its environment.
+    pub(crate) fn variable(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Starts the process, for this once with more variables, and does not wait.
+    pub fn start(&mut self, more: &[(&str, &str)]) {
+        assert!(self.child.is_none(), "{} runs already", self.program.display());
+        let log = File::options().create(true).append(true).open(&self.log).unwrap();
+        let child = Command::new(&self.program)
+            .args(&self.arguments)
+            .env_remove("CONFIG_FILE")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .envs(more.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} can't be started: {error}", self.program.display()));
+        self.child = Some(child);
+    }
+
+    /// Waits until it says that it is ready.
+    pub async fn until_ready(&mut self) {
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
+        let start = Instant::now();
+        for url in self.urls.clone() {
+            loop {
+                let answer = http.get(format!("{url}/health/ready")).send().await;
+                if answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
+                    break;
+                }
+                if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().unwrap()) {
+                    panic!("{} ended with {status}:\n{}", self.program.display(), self.log());
+                }
+                let missing = match answer {
+                    Ok(answer) => answer.text().await.unwrap_or_default(),
+                    Err(error) => error.to_string(),
+                };
+                assert!(
+                    start.elapsed() < PATIENCE,
+                    "{} is not ready: {missing}\n{}",
+                    self.program.display(),
+                    self.log()
+                );
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        }
+    }
+
+    /// Ends it as a power cut would (SIGKILL).
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Asks it to end (SIGTERM), and waits until it has.
+    pub async fn stop(&mut self) -> ExitStatus {
+        let id = self.child.as_ref().map(Child::id).unwrap();
+        let sent = Command::new("kill").args(["-TERM", &id.to_string()]).status().unwrap();
+        assert!(sent.success(), "{id} can't be signalled");
+        self.until_end().await
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn until_end(&mut self) -> ExitStatus {
+        let mut child = self.child.take().unwrap();
+        let start = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+            if start.elapsed() > PATIENCE {
+                self.child = Some(child);
+                panic!("{} does not end:\n{}", self.program.display(), self.log());
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// What it wrote so far, in all its lives.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail = log.len().saturating_sub(4_000);
+            let tail = (tail..log.len()).find_map(|start| log.get(start..)).unwrap_or_default();
+            eprintln!("--- the end of what {} wrote:\n{tail}", self.program.display());
+        }
+    }
+}
+
+/// A port that nobody listens on. Below the range from which systems take ports of outgoing connections, so that it is
+/// still free when the process is started again.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 100).unwrap() * 100;
+    (0..10_000)
+        .map(|_| 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .unwrap()
+}

@@ -1,0 +1,165 @@
+//! The whole system, as one process or as several on real servers.
+
+use tempfile::TempDir;
+
+use crate::{Client, Server, kafka, mongo, mysql, server::free_port, unique};
+
+/// A running system. Dropped, it ends and takes with it what it made on the servers.
+#[derive(Debug)]
+pub struct Stack {
+    /// Command services; of the embedded default the one process that is both.
+    pub commands: Vec<Server>,
+    /// Query services; none of the embedded default.
+    pub queries: Vec<Server>,
+    command_urls: Vec<String>,
+    query_url: String,
+    /// Logs, and the data of the embedded default.
+    _folder: TempDir,
+    /// Dropped last: nothing may use any more what it removes.
+    _servers: Option<Servers>,
+}
+
+impl Stack {
+    /// The embedded default, with a data folder of its own.
+    pub async fn embedded() -> Self {
+        let folder = TempDir::new().unwrap();
+        let (command, query) = (free_port(), free_port());
+        let (command_url, query_url) = (url(command), url(query));
+        let server = Server::new("standalone", &[], folder.path(), &[&command_url, &query_url])
+            .variable("COMMAND_LISTEN", address(command))
+            .variable("QUERY_LISTEN", address(query))
+            .variable("DATA_DIR", folder.path().join("data").to_str().unwrap());
+        let mut stack = Self {
+            commands: vec![server],
+            queries: Vec::new(),
+            command_urls: vec![command_url],
+            query_url,
+            _folder: folder,
+            _servers: None,
+        };
+        stack.start().await;
+        stack
+    }
+
+    /// So many command services and one query service on the real servers that the environment names, with a database,
+    /// topic and group of their own.
+    pub async fn real(command_services: usize) -> Self {
+        let folder = TempDir::new().unwrap();
+        let servers = Servers::new().await;
+        let command_ports: Vec<u16> = (0..command_services).map(|_| free_port()).collect();
+        let command_urls: Vec<String> = command_ports.iter().copied().map(url).collect();
+        let query_port = free_port();
+        let query_url = url(query_port);
+        let commands = command_ports
+            .iter()
+            .zip(&command_urls)
+            .map(|(port, url)| {
+                Server::new("command-service", &["serve"], folder.path(), &[url])
+                    .variable("LISTEN", address(*port))
+                    .variable("DEV_HEADERS", "true")
+                    .variable("MYSQL_URL", servers.database_url())
+                    .variable("KAFKA_BROKERS", &servers.brokers)
+                    .variable("KAFKA_TOPIC", &servers.name)
+            })
+            .collect();
+        let query = Server::new("query-service", &["serve"], folder.path(), &[&query_url])
+            .variable("LISTEN", address(query_port))
+            .variable("DEV_HEADERS", "true")
+            .variable("MONGODB_URL", &servers.mongodb)
+            .variable("MONGODB_DATABASE", &servers.name)
+            .variable("KAFKA_BROKERS", &servers.brokers)
+            .variable("KAFKA_TOPIC", &servers.name)
+            .variable("KAFKA_GROUP", &servers.name)
+            .variable("FEED_URL", command_urls.first().unwrap());
+        let mut stack = Self {
+            commands,
+            queries: vec![query],
+            command_urls,
+            query_url,
+            _folder: folder,
+            _servers: Some(servers),
+        };
+        stack.start().await;
+        stack
+    }
+
+    /// A client of the first command service and the query service: an administrator.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client_of(0)
+    }
+
+    /// A client of one of the command services.
+    #[must_use]
+    pub fn client_of(&self, command_service: usize) -> Client {
+        Client::new(self.command_urls.get(command_service).unwrap(), &self.query_url)
+    }
+
+    async fn start(&mut self) {
+        for server in self.commands.iter_mut().chain(&mut self.queries) {
+            server.start(&[]);
+        }
+        for server in self.commands.iter_mut().chain(&mut self.queries) {
+            server.until_ready().await;
+        }
+    }
+}
+
+/// What a stack has on the real servers: everything of the same unique name.
+#[derive(Debug)]
+struct Servers {
+    name: String,
+    mysql: String,
+    mongodb: String,
+    brokers: String,
+}
+
+impl Servers {
+    async fn new() -> Self {
+        let named = |name: &str| {
+            std::env::var(name).unwrap_or_else(|_| panic!("{name} must name a server: run deploy/test.sh"))
+        };
+        let servers = Self {
+            name: unique("system"),
+            mysql: named("MYSQL_URL"),
+            mongodb: named("MONGODB_URL"),
+            brokers: named("KAFKA_BROKERS"),
+        };
+        mysql::create_database(&servers.mysql, &servers.name).await.unwrap();
+        servers
+    }
+
+    fn database_url(&self) -> String {
+        let mut url = reqwest::Url::parse(&self.mysql).unwrap();
+        url.set_path(&self.name);
+        url.into()
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        std::thread::scope(|scope| {
+            // The thread that drops may be inside of a runtime, which must not be blocked on.
+            scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                let removed = runtime.block_on(async {
+                    mysql::drop_database(&self.mysql, &self.name).await?;
+                    mongo::drop_database(&self.mongodb, &self.name).await?;
+                    kafka::remove(&self.brokers, &self.name, &self.name).await?;
+                    anyhow::Ok(())
+                });
+                if let Err(error) = removed {
+                    eprintln!("{} was not removed from the servers: {error}", self.name);
+                }
+            });
+        });
+    }
+}
+
+fn address(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
