@@ -412,9 +412,10 @@ mod tests {
         let rules = TokenRules { issuer: Some("idp".to_owned()), audience: Some("rooms".to_owned()) };
         let authenticator = setup.authenticator(rules);
         let with_issuer = with(setup.claims(), "iss", "idp".into());
+        let with_audience = with(setup.claims(), "aud", "rooms".into());
         let cases = [
-            (setup.claims(), Some(Refusal::Issuer)),
-            (with(setup.claims(), "iss", "other".into()), Some(Refusal::Issuer)),
+            (with_audience.clone(), Some(Refusal::Issuer)),
+            (with(with_audience, "iss", "other".into()), Some(Refusal::Issuer)),
             (with_issuer.clone(), Some(Refusal::Audience)),
             (with(with_issuer.clone(), "aud", "desks".into()), Some(Refusal::Audience)),
             (with(with_issuer, "aud", json!(["desks", "rooms"])), None),
