@@ -97,3 +97,264 @@ fn added(before: Interval, after: Interval) -> Vec<Interval> {
     let later = Interval { from: after.from.max(before.to), to: after.to };
     [earlier, later].into_iter().filter(|part| part.from < part.to).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use shared_events::{TimeZone, room_rules::BrokenRule};
+
+    use super::*;
+    use crate::{
+        commands::{
+            Action,
+            scenario::{
+                Given, after, cancelled, given, made, minute, moved, overlap, rescheduled, reservation, room,
+                room_changed, room_id, room_with, timestamp,
+            },
+        },
+        domain::InvalidInterval,
+    };
+
+    /// Ana's, tomorrow from ten to twelve.
+    fn tomorrow() -> Reservation {
+        reservation(1, "2026-06-02T10:00", "2026-06-02T12:00")
+    }
+
+    /// Ana's, since an hour and for two more.
+    fn running() -> Reservation {
+        reservation(1, "2026-06-01T07:00", "2026-06-01T10:00")
+    }
+
+    fn change(change: impl FnOnce(&mut ChangeReservation)) -> Action {
+        let mut action = ChangeReservation::new(Some(room_id(1)), tomorrow().id);
+        change(&mut action);
+        Action::ChangeReservation(action)
+    }
+
+    fn from_to(from: &str, to: &str) -> Action {
+        change(|change| (change.from, change.to) = (Some(minute(from)), Some(minute(to))))
+    }
+
+    fn holding(reservation: &Reservation) -> Given {
+        given([room(1), made(reservation)])
+    }
+
+    #[test]
+    fn a_new_interval_is_named_with_the_old_one() {
+        let before = tomorrow();
+        let later = after(&before, |after| {
+            (after.from, after.to) = (minute("2026-06-02T11:00"), minute("2026-06-02T13:00"));
+        });
+        let when = holding(&before).when(from_to("2026-06-02T11:00", "2026-06-02T13:00"));
+        when.then([rescheduled(&before, &later)]);
+    }
+
+    #[test]
+    fn title_guest_and_people_change_without_the_interval() {
+        let mut before = tomorrow();
+        before.reserved_for = Some("Bob".into());
+        let action = change(|change| {
+            change.people = Some(4);
+            change.title = Some(Some("Talk".into()));
+            change.reserved_for = Some(None);
+        });
+        let changed = after(&before, |after| {
+            after.people = 4;
+            after.title = Some("Talk".into());
+            after.reserved_for = None;
+        });
+        holding(&before).when(action).then([rescheduled(&before, &changed)]);
+    }
+
+    #[test]
+    fn a_change_that_changes_nothing_makes_no_event() {
+        let when = holding(&tomorrow()).when(from_to("2026-06-02T10:00", "2026-06-02T12:00"));
+        when.unchanged(room_id(1), Some(tomorrow().id), 1);
+    }
+
+    #[test]
+    fn a_reservation_does_not_stand_in_its_own_way_but_others_do() {
+        let before = tomorrow();
+        let next = reservation(2, "2026-06-02T12:30", "2026-06-02T14:00");
+        let given = || given([room(1), made(&before), made(&next)]);
+        given().when(from_to("2026-06-02T10:30", "2026-06-02T12:30")).accepted();
+        given().when(from_to("2026-06-02T10:30", "2026-06-02T12:31")).rejected(overlap(&next));
+        // Its own old interval lies between the new one's start and the one in the way.
+        given().when(from_to("2026-06-02T09:00", "2026-06-02T15:00")).rejected(overlap(&next));
+        let earlier = reservation(3, "2026-06-02T08:00", "2026-06-02T09:30");
+        let given = given().and_at("2026-05-02T00:00", [made(&earlier)]);
+        given.when(from_to("2026-06-02T09:00", "2026-06-02T11:00")).rejected(overlap(&earlier));
+    }
+
+    #[test]
+    fn what_is_not_there_is_unknown() {
+        let other_id = Action::ChangeReservation(ChangeReservation::new(
+            Some(room_id(1)),
+            reservation(2, "2026-06-02T10:00", "2026-06-02T12:00").id,
+        ));
+        holding(&tomorrow()).when(other_id).rejected(Rejection::UnknownReservation);
+        let given_up = given([room(1), made(&tomorrow()), cancelled(&tomorrow())]);
+        given_up.when(change(|_| ())).rejected(Rejection::UnknownReservation);
+        let there = after(&tomorrow(), |after| after.room = room_id(2));
+        let moved_away = given([room(1), room(2), made(&tomorrow())])
+            .and_at("2026-05-02T00:00", moved(&tomorrow(), &there));
+        moved_away.when(change(|_| ())).rejected(Rejection::UnknownReservation);
+        given([]).when(change(|_| ())).rejected(Rejection::UnknownRoom { room: room_id(1) });
+    }
+
+    #[test]
+    fn a_reservation_is_followed_to_where_it_was_moved() {
+        let there = after(&tomorrow(), |after| after.room = room_id(2));
+        let further = after(&there, |after| after.room = room_id(3));
+        let retitled = after(&further, |after| after.title = Some("Talk".into()));
+        let given = given([room(1), room(2), room(3), made(&tomorrow())])
+            .and_at("2026-05-02T00:00", moved(&tomorrow(), &there))
+            .and_at("2026-05-03T00:00", moved(&there, &further));
+        let action = change(|change| {
+            change.room = None;
+            change.title = Some(Some("Talk".into()));
+        });
+        given.when(action).then([rescheduled(&further, &retitled)]);
+    }
+
+    #[test]
+    fn only_its_owner_or_an_administrator_changes_it() {
+        let action = || change(|change| change.people = Some(3));
+        holding(&tomorrow()).when(action()).by("bob").rejected(Rejection::NotOwner);
+        holding(&tomorrow()).when(action()).by_admin().accepted();
+    }
+
+    #[test]
+    fn a_stale_revision_is_refused() {
+        let action = || change(|change| change.people = Some(3));
+        holding(&tomorrow()).when(action()).if_match(2).rejected(Rejection::Stale { revision: 1 });
+        holding(&tomorrow()).when(action()).if_match(1).accepted();
+    }
+
+    #[test]
+    fn somebody_else_is_not_told_the_revision() {
+        let when = holding(&tomorrow()).when(change(|_| ())).by("bob").if_match(2);
+        when.rejected(Rejection::NotOwner);
+    }
+
+    #[test]
+    fn more_people_than_the_room_takes_are_refused() {
+        let when = holding(&tomorrow()).when(change(|change| change.people = Some(5)));
+        when.rejected(BrokenRule::Capacity { limit: 4 });
+    }
+
+    #[test]
+    fn a_new_interval_keeps_the_rules_about_time() {
+        let strict = room_changed(1, 2, |settings| {
+            settings.max_minutes = Some(60);
+            settings.max_days_ahead = Some(7);
+        });
+        let given = || given([room(1), made(&tomorrow()), strict.clone()]);
+        let longest = BrokenRule::LongestStay { minutes: 60 };
+        given().when(from_to("2026-06-02T10:00", "2026-06-02T11:01")).rejected(longest);
+        let ahead = BrokenRule::DaysAhead { days: 7 };
+        given().when(from_to("2026-06-09T10:00", "2026-06-09T11:00")).rejected(ahead);
+        let past = from_to("2026-06-01T07:59", "2026-06-01T08:30");
+        given().when(past).rejected(Rejection::InThePast);
+        let backward = change(|change| change.to = Some(minute("2026-06-02T10:00")));
+        given().when(backward).rejected(InvalidInterval::FromNotBeforeTo);
+    }
+
+    #[test]
+    fn changed_rules_do_not_touch_a_reservation_whose_time_stays() {
+        let strict = room_changed(1, 2, |settings| {
+            settings.max_minutes = Some(60);
+            settings.capacity = 1;
+            settings.time_zone = TimeZone(chrono_tz::Asia::Tokyo);
+        });
+        let titled = after(&tomorrow(), |after| after.title = Some("Talk".into()));
+        let when = given([room(1), made(&tomorrow()), strict])
+            .when(change(|change| change.title = Some(Some("Talk".into()))));
+        when.then([rescheduled(&tomorrow(), &titled)]);
+    }
+
+    #[test]
+    fn a_new_interval_is_counted_in_the_rooms_zone_of_now() {
+        let zone = TimeZone(chrono_tz::Asia::Tokyo);
+        let longer = after(&tomorrow(), |after| {
+            after.to = minute("2026-06-02T13:00");
+            after.time_zone = zone;
+        });
+        let given = given([room(1), made(&tomorrow()), room_changed(1, 2, |s| s.time_zone = zone)]);
+        let when = given.when(change(|change| change.to = Some(minute("2026-06-02T13:00"))));
+        when.then([rescheduled(&tomorrow(), &longer)]);
+    }
+
+    #[test]
+    fn a_running_stay_can_end_early_or_last_longer() {
+        for to in ["2026-06-01T08:01", "2026-06-01T11:00"] {
+            let ends = after(&running(), |after| after.to = minute(to));
+            let action = change(|change| change.to = Some(minute(to)));
+            holding(&running()).when(action).then([rescheduled(&running(), &ends)]);
+        }
+    }
+
+    #[test]
+    fn a_running_stay_can_not_end_before_now() {
+        let to = |to: &str| change(|change| change.to = Some(minute(to)));
+        holding(&running()).when(to("2026-06-01T08:00")).rejected(Rejection::InThePast);
+        holding(&running()).when(to("2026-06-01T07:30")).rejected(Rejection::InThePast);
+    }
+
+    #[test]
+    fn nothing_else_of_a_running_stay_changes() {
+        let begun = || Rejection::AlreadyStarted { from: minute("2026-06-01T07:00") };
+        let with = |action| holding(&running()).when(action);
+        with(change(|change| change.from = Some(minute("2026-06-01T09:00")))).rejected(begun());
+        with(change(|change| change.people = Some(1))).rejected(begun());
+        with(change(|change| change.title = Some(Some("Talk".into())))).rejected(begun());
+        with(from_to("2026-06-01T09:00", "2026-06-01T11:00")).rejected(begun());
+        let at_its_first_minute = with(change(|change| change.people = Some(1))).at("2026-06-01T07:00");
+        at_its_first_minute.rejected(begun());
+    }
+
+    #[test]
+    fn a_stay_that_has_ended_stays_as_it_is() {
+        let ended = || Rejection::Ended { to: minute("2026-06-01T10:00") };
+        let action = || change(|change| change.to = Some(minute("2026-06-01T11:00")));
+        holding(&running()).when(action()).at("2026-06-01T10:00").rejected(ended());
+        holding(&running()).when(action()).at("2026-06-01T09:59").accepted();
+    }
+
+    #[test]
+    fn a_stay_that_was_forgotten_has_ended_and_is_not_unknown() {
+        let next = reservation(2, "2026-08-01T10:00", "2026-08-01T11:00");
+        let given = holding(&running()).and_at("2026-07-01T00:00", [made(&next)]);
+        let (decision, whole_reads) =
+            given.when(change(|change| change.people = Some(1))).at("2026-07-02T00:00").decided();
+        assert_eq!(decision, Decision::Rejected(Rejection::Ended { to: minute("2026-06-01T10:00") }));
+        assert_eq!(whole_reads, 1);
+    }
+
+    #[test]
+    fn a_running_stay_is_made_longer_without_reading_the_whole_stream() {
+        let past = reservation(2, "2026-05-10T10:00", "2026-05-10T11:00");
+        let next = reservation(3, "2026-08-01T10:00", "2026-08-01T11:00");
+        let given = given([room(1), made(&past), made(&running())]).and_at("2026-06-01T07:30", [made(&next)]);
+        let action = change(|change| change.to = Some(minute("2026-06-01T12:00")));
+        let (decision, whole_reads) = given.when(action).decided();
+        assert!(matches!(decision, Decision::Events(_)));
+        assert_eq!(whole_reads, 0);
+    }
+
+    #[test]
+    fn an_import_that_is_older_than_what_the_room_has_seen_is_out_of_order() {
+        for room in [None, Some(room_id(1))] {
+            let action = change(|change| (change.room, change.people) = (room, Some(1)));
+            let horizon = timestamp("2026-05-01T08:00");
+            let when = holding(&tomorrow()).when(action).imported_at("2026-05-01T07:59");
+            when.rejected(Rejection::OutOfOrder { horizon });
+        }
+    }
+
+    #[test]
+    fn ending_early_keeps_the_slots_of_the_room() {
+        let given = given([room_with(1, |settings| settings.slot_minutes = Some(30)), made(&running())]);
+        let when = given.when(change(|change| change.to = Some(minute("2026-06-01T08:15"))));
+        when.rejected(BrokenRule::Slot { minutes: 30 });
+    }
+}

@@ -81,3 +81,89 @@ impl ChangeRoom {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::{
+        Action,
+        scenario::{given, made, reservation, room, room_changed, room_id, room_retired, room_with},
+    };
+
+    fn change(change: impl FnOnce(&mut ChangeRoom)) -> Action {
+        let mut action = ChangeRoom::new(room_id(1));
+        change(&mut action);
+        Action::ChangeRoom(action)
+    }
+
+    #[test]
+    fn a_change_touches_only_what_it_gives() {
+        let given = given([room_with(1, |settings| settings.max_minutes = Some(60))]);
+        let action = change(|change| {
+            change.capacity = Some(9);
+            change.min_minutes = Some(Some(30));
+        });
+        given.when(action).by_admin().then([room_changed(1, 2, |settings| {
+            settings.capacity = 9;
+            (settings.min_minutes, settings.max_minutes) = (Some(30), Some(60));
+        })]);
+    }
+
+    #[test]
+    fn a_limit_can_be_taken_away() {
+        let given = given([room_with(1, |settings| settings.max_minutes = Some(60))]);
+        let action = change(|change| change.max_minutes = Some(None));
+        given.when(action).by_admin().then([room_changed(1, 2, |_| ())]);
+    }
+
+    #[test]
+    fn a_change_that_changes_nothing_makes_no_event() {
+        let action = || change(|change| change.name = Some("room 1".into()));
+        given([room(1)]).when(action()).by_admin().unchanged(room_id(1), None, 1);
+    }
+
+    #[test]
+    fn only_administrators_change_rooms() {
+        given([room(1)]).when(change(|_| ())).rejected(Rejection::NotAdmin);
+    }
+
+    #[test]
+    fn a_room_that_is_not_there_or_was_retired_is_unknown() {
+        let unknown = || Rejection::UnknownRoom { room: room_id(1) };
+        given([]).when(change(|_| ())).by_admin().rejected(unknown());
+        given([room(1), room_retired(1, 2)]).when(change(|_| ())).by_admin().rejected(unknown());
+    }
+
+    #[test]
+    fn another_rooms_name_is_taken_and_its_own_is_not() {
+        let rename = |name: &str| change(|change| change.name = Some(name.into()));
+        let two = || given([room(1), room(2)]);
+        two().when(rename("room 2")).by_admin().rejected(Rejection::NameTaken { by: room_id(2) });
+        two().when(rename("room 3")).by_admin().accepted();
+        let renamed_before =
+            given([room(1), room(2), room_changed(2, 2, |settings| settings.name = "x".into())]);
+        renamed_before.when(rename("room 2")).by_admin().accepted();
+    }
+
+    #[test]
+    fn a_stale_revision_is_refused_and_reservations_do_not_make_it_stale() {
+        let held = made(&reservation(1, "2026-06-02T10:00", "2026-06-02T11:00"));
+        let action = || change(|change| change.capacity = Some(1));
+        let given = || given([room(1), room_changed(1, 2, |settings| settings.capacity = 5), held.clone()]);
+        given().when(action()).by_admin().if_match(1).rejected(Rejection::Stale { revision: 2 });
+        given().when(action()).by_admin().if_match(2).accepted();
+    }
+
+    #[test]
+    fn what_a_change_leaves_must_mean_something() {
+        let given = given([room_with(1, |settings| settings.max_minutes = Some(60))]);
+        let when = given.when(change(|change| change.min_minutes = Some(Some(90)))).by_admin();
+        assert!(matches!(when.decided().0, Decision::Rejected(Rejection::InvalidSetting(_))));
+    }
+
+    #[test]
+    fn a_smaller_capacity_does_not_mind_reservations_that_exist() {
+        let held = made(&reservation(1, "2026-06-02T10:00", "2026-06-02T11:00"));
+        given([room(1), held]).when(change(|change| change.capacity = Some(1))).by_admin().accepted();
+    }
+}

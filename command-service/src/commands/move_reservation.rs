@@ -59,3 +59,126 @@ impl MoveReservation {
         ]))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shared_events::{TimeZone, room_rules::BrokenRule};
+
+    use super::*;
+    use crate::commands::{
+        Action,
+        scenario::{
+            Given, after, given, made, minute, moved, overlap, reservation, room, room_id, room_retired,
+            room_with, timestamp,
+        },
+    };
+
+    /// Ana's, tomorrow from ten to twelve in room 1.
+    fn tomorrow() -> Reservation {
+        reservation(1, "2026-06-02T10:00", "2026-06-02T12:00")
+    }
+
+    fn to_room(n: u128) -> MoveReservation {
+        let (room, to_room) = (Some(room_id(1)), room_id(n));
+        MoveReservation { room, reservation: tomorrow().id, to_room, from: None, to: None }
+    }
+
+    fn move_to(n: u128) -> Action {
+        Action::MoveReservation(to_room(n))
+    }
+
+    fn two_rooms() -> Given {
+        given([room(1), room(2), made(&tomorrow())])
+    }
+
+    #[test]
+    fn a_move_is_one_decision_over_both_rooms() {
+        let there = after(&tomorrow(), |after| after.room = room_id(2));
+        two_rooms().when(move_to(2)).then(moved(&tomorrow(), &there));
+    }
+
+    #[test]
+    fn a_move_can_change_the_time_too_and_counts_in_the_new_rooms_zone() {
+        let zone = TimeZone(chrono_tz::Asia::Tokyo);
+        let action = MoveReservation { to: Some(minute("2026-06-02T13:00")), ..to_room(2) };
+        let there = after(&tomorrow(), |after| {
+            after.room = room_id(2);
+            after.to = minute("2026-06-02T13:00");
+            after.time_zone = zone;
+        });
+        let given = given([room(1), room_with(2, |settings| settings.time_zone = zone), made(&tomorrow())]);
+        given.when(Action::MoveReservation(action)).then(moved(&tomorrow(), &there));
+    }
+
+    #[test]
+    fn a_reservation_can_come_back() {
+        let there = after(&tomorrow(), |after| after.room = room_id(2));
+        let back = after(&there, |after| after.room = room_id(1));
+        let given = two_rooms().and_at("2026-05-02T00:00", moved(&tomorrow(), &there));
+        let action = MoveReservation { room: None, ..to_room(1) };
+        given.when(Action::MoveReservation(action)).then(moved(&there, &back));
+    }
+
+    #[test]
+    fn what_holds_the_new_room_is_in_the_way() {
+        let other =
+            Reservation { room: room_id(2), ..reservation(2, "2026-06-02T11:00", "2026-06-02T13:00") };
+        let given = || given([room(1), room(2), made(&tomorrow()), made(&other)]);
+        given().when(move_to(2)).rejected(overlap(&other));
+        let earlier = MoveReservation { to: Some(minute("2026-06-02T11:00")), ..to_room(2) };
+        given().when(Action::MoveReservation(earlier)).accepted();
+    }
+
+    #[test]
+    fn the_new_rooms_rules_hold() {
+        let into = |change: fn(&mut shared_events::RoomSettings)| {
+            given([room(1), room_with(2, change), made(&tomorrow())]).when(move_to(2))
+        };
+        into(|room| room.capacity = 1).rejected(BrokenRule::Capacity { limit: 1 });
+        into(|room| room.max_minutes = Some(60)).rejected(BrokenRule::LongestStay { minutes: 60 });
+        into(|room| room.max_days_ahead = Some(0)).rejected(BrokenRule::DaysAhead { days: 0 });
+    }
+
+    #[test]
+    fn rooms_and_reservations_that_are_not_there_are_unknown() {
+        two_rooms().when(move_to(3)).rejected(Rejection::UnknownRoom { room: room_id(3) });
+        let retired = two_rooms().and_at("2026-05-02T00:00", [room_retired(2, 2)]);
+        retired.when(move_to(2)).rejected(Rejection::UnknownRoom { room: room_id(2) });
+        given([room(1), room(2)]).when(move_to(2)).rejected(Rejection::UnknownReservation);
+    }
+
+    #[test]
+    fn a_move_within_one_room_is_refused() {
+        two_rooms().when(move_to(1)).rejected(Rejection::SameRoom);
+    }
+
+    #[test]
+    fn a_stay_that_has_begun_stays_where_it_is() {
+        let begun = Rejection::AlreadyStarted { from: tomorrow().from };
+        two_rooms().when(move_to(2)).at("2026-06-02T10:00").rejected(begun);
+        let ended = Rejection::Ended { to: tomorrow().to };
+        two_rooms().when(move_to(2)).at("2026-06-02T12:00").rejected(ended);
+    }
+
+    #[test]
+    fn a_move_into_the_past_is_refused() {
+        let action = MoveReservation { from: Some(minute("2026-06-01T07:59")), ..to_room(2) };
+        two_rooms().when(Action::MoveReservation(action)).rejected(Rejection::InThePast);
+    }
+
+    #[test]
+    fn only_its_owner_or_an_administrator_moves_its_current_revision() {
+        two_rooms().when(move_to(2)).by("bob").rejected(Rejection::NotOwner);
+        two_rooms().when(move_to(2)).by_admin().accepted();
+        two_rooms().when(move_to(2)).if_match(3).rejected(Rejection::Stale { revision: 1 });
+    }
+
+    #[test]
+    fn an_import_must_not_be_older_than_what_either_room_has_seen() {
+        let other =
+            Reservation { room: room_id(2), ..reservation(2, "2026-07-02T11:00", "2026-07-02T13:00") };
+        let given = two_rooms().and_at("2026-05-20T00:00", [made(&other)]);
+        let horizon = timestamp("2026-05-20T00:00");
+        given.when(move_to(2)).imported_at("2026-05-19T00:00").rejected(Rejection::OutOfOrder { horizon });
+    }
+}

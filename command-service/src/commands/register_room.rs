@@ -33,3 +33,87 @@ impl RegisterRoom {
         Ok(Decision::event(room.id, RoomRegistered { room }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shared_events::room_events::RoomRegistered;
+
+    use super::*;
+    use crate::commands::{
+        Action, NewEvent,
+        scenario::{COMMAND, When, given, room, room_id, room_retired, settings},
+    };
+
+    fn register(change: impl FnOnce(&mut RoomSettings)) -> Action {
+        let mut settings = settings("Blue");
+        change(&mut settings);
+        Action::RegisterRoom(RegisterRoom::new(settings))
+    }
+
+    #[track_caller]
+    fn invalid(when: When, field: &str) {
+        match when.decided().0 {
+            Decision::Rejected(Rejection::InvalidSetting(invalid)) => assert_eq!(invalid.field, field),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_new_room_has_the_id_of_its_command() {
+        let room = Room { id: RoomId(COMMAND), revision: 1, settings: settings("Blue") };
+        let event = NewEvent { room: room.id, event: RoomRegistered { room }.into() };
+        given([]).when(register(|_| ())).by_admin().then([event]);
+    }
+
+    #[test]
+    fn only_administrators_register_rooms() {
+        given([]).when(register(|_| ())).rejected(Rejection::NotAdmin);
+    }
+
+    #[test]
+    fn a_name_belongs_to_one_room_until_that_is_retired() {
+        let same = || register(|settings| settings.name = "room 1".into());
+        given([room(1)]).when(same()).by_admin().rejected(Rejection::NameTaken { by: room_id(1) });
+        given([room(1), room_retired(1, 2)]).when(same()).by_admin().accepted();
+    }
+
+    #[test]
+    fn names_that_look_the_same_are_the_same() {
+        // A decomposed e with acute, and white space around it.
+        let taken = register(|settings| settings.name = "  Cafe\u{301}\u{a0}".into());
+        let mut first = room(1);
+        if let shared_events::Event::RoomRegistered(event) = &mut first.event {
+            event.room.settings.name = "Caf\u{e9}".into();
+        }
+        given([first]).when(taken).by_admin().rejected(Rejection::NameTaken { by: room_id(1) });
+    }
+
+    #[test]
+    fn settings_without_a_meaning_are_refused_by_name() {
+        let when = |change: fn(&mut RoomSettings)| given([]).when(register(change)).by_admin();
+        invalid(when(|settings| settings.name = " ".into()), "name");
+        invalid(when(|settings| settings.name = "é".repeat(201)), "name");
+        invalid(when(|settings| settings.kind = "a\u{7}b".into()), "kind");
+        invalid(when(|settings| settings.capacity = 0), "capacity");
+        invalid(when(|settings| settings.slot_minutes = Some(0)), "slotMinutes");
+        invalid(when(|settings| settings.slot_minutes = Some(7)), "slotMinutes");
+        invalid(when(|settings| settings.min_minutes = Some(0)), "minMinutes");
+        invalid(when(|settings| settings.max_minutes = Some(0)), "maxMinutes");
+        invalid(
+            when(|settings| (settings.min_minutes, settings.max_minutes) = (Some(61), Some(60))),
+            "minMinutes",
+        );
+    }
+
+    #[test]
+    fn names_of_two_hundred_characters_and_limits_at_their_bounds_are_accepted() {
+        let most = |settings: &mut RoomSettings| {
+            settings.name = "é".repeat(200);
+            settings.capacity = u32::MAX;
+            settings.slot_minutes = Some(1440);
+            (settings.min_minutes, settings.max_minutes) = (Some(1440), Some(1440));
+            settings.max_days_ahead = Some(0);
+        };
+        given([]).when(register(most)).by_admin().accepted();
+    }
+}

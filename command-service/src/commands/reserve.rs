@@ -63,3 +63,257 @@ impl Stay {
         Decision::event(room, ReservationMade { reservation })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shared_events::{OpeningHours, OpeningSpan, TimeZone, room_rules::BrokenRule};
+
+    use super::*;
+    use crate::{
+        commands::{
+            Action,
+            scenario::{
+                Given, cancelled, given, made, new_reservation, overlap, reservation, room, room_id,
+                room_retired, room_with, stay, timestamp,
+            },
+        },
+        domain::InvalidInterval,
+    };
+
+    fn reserve(from: &str, to: &str) -> Action {
+        Action::Reserve(Reserve { room: room_id(1), stay: stay(from, to) })
+    }
+
+    fn given_room(change: impl FnOnce(&mut RoomSettings)) -> Given {
+        given([room_with(1, change)])
+    }
+
+    fn every_day(opens: u16, closes: u16) -> Option<OpeningHours> {
+        let span = OpeningSpan::new(opens, closes).ok();
+        Some(OpeningHours {
+            monday: span,
+            tuesday: span,
+            wednesday: span,
+            thursday: span,
+            friday: span,
+            saturday: span,
+            sunday: span,
+        })
+    }
+
+    #[test]
+    fn a_free_room_is_reserved_for_who_asks() {
+        let mut wanted = stay("2026-06-01T08:00", "2026-06-01T09:00");
+        (wanted.title, wanted.reserved_for) = (Some("Talk".into()), Some("Bob".into()));
+        let expected = Reservation {
+            id: new_reservation(room_id(1)),
+            title: Some("Talk".into()),
+            reserved_for: Some("Bob".into()),
+            reserved_by: "eve".into(),
+            ..reservation(1, "2026-06-01T08:00", "2026-06-01T09:00")
+        };
+        let action = Action::Reserve(Reserve { room: room_id(1), stay: wanted });
+        given([room(1)]).when(action).by("eve").then([made(&expected)]);
+    }
+
+    #[test]
+    fn a_stay_that_overlaps_another_is_refused_by_its_name() {
+        let held = reservation(1, "2026-06-02T10:00", "2026-06-02T12:00");
+        for (from, to) in [("09:00", "10:01"), ("11:59", "13:00"), ("10:30", "11:00"), ("09:00", "13:00")] {
+            let action = reserve(&format!("2026-06-02T{from}"), &format!("2026-06-02T{to}"));
+            given([room(1), made(&held)]).when(action).rejected(overlap(&held));
+        }
+    }
+
+    #[test]
+    fn stays_may_adjoin() {
+        let held = || made(&reservation(1, "2026-06-02T10:00", "2026-06-02T12:00"));
+        given([room(1), held()]).when(reserve("2026-06-02T09:00", "2026-06-02T10:00")).accepted();
+        given([room(1), held()]).when(reserve("2026-06-02T12:00", "2026-06-02T13:00")).accepted();
+    }
+
+    #[test]
+    fn a_cancelled_stay_is_free_again() {
+        let held = reservation(1, "2026-06-02T10:00", "2026-06-02T12:00");
+        let given = given([room(1), made(&held), cancelled(&held)]);
+        given.when(reserve("2026-06-02T11:00", "2026-06-02T13:00")).accepted();
+    }
+
+    #[test]
+    fn a_room_that_is_not_there_or_was_retired_is_unknown() {
+        let unknown = || Rejection::UnknownRoom { room: room_id(1) };
+        let action = || reserve("2026-06-02T11:00", "2026-06-02T13:00");
+        given([]).when(action()).rejected(unknown());
+        given([room(1), room_retired(1, 2)]).when(action()).rejected(unknown());
+    }
+
+    #[test]
+    fn an_interval_must_go_forward_and_last_at_most_366_days() {
+        let reject =
+            |from, to, invalid: InvalidInterval| given([room(1)]).when(reserve(from, to)).rejected(invalid);
+        reject("2026-06-02T11:00", "2026-06-02T11:00", InvalidInterval::FromNotBeforeTo);
+        reject("2026-06-02T11:00", "2026-06-02T10:00", InvalidInterval::FromNotBeforeTo);
+        reject("2026-06-02T11:00", "2027-06-03T11:01", InvalidInterval::TooLong);
+        given([room(1)]).when(reserve("2026-06-02T11:00", "2027-06-03T11:00")).accepted();
+    }
+
+    #[test]
+    fn a_stay_can_not_begin_before_now() {
+        let action = || reserve("2026-06-01T08:00", "2026-06-01T09:00");
+        given([room(1)]).when(action()).at("2026-06-01T08:00:00.001Z").rejected(Rejection::InThePast);
+        given([room(1)]).when(action()).at("2026-06-01T08:00:00.000Z").accepted();
+    }
+
+    #[test]
+    fn each_rule_of_the_room_refuses_by_its_name_and_limit() {
+        let reject = |change: fn(&mut RoomSettings), rule: BrokenRule| {
+            let when = given_room(change).when(reserve("2026-06-05T10:00", "2026-06-05T11:00"));
+            when.rejected(rule);
+        };
+        reject(|room| room.capacity = 1, BrokenRule::Capacity { limit: 1 });
+        reject(|room| room.slot_minutes = Some(480), BrokenRule::Slot { minutes: 480 });
+        reject(|room| room.min_minutes = Some(61), BrokenRule::ShortestStay { minutes: 61 });
+        reject(|room| room.max_minutes = Some(59), BrokenRule::LongestStay { minutes: 59 });
+        reject(|room| room.max_days_ahead = Some(3), BrokenRule::DaysAhead { days: 3 });
+        reject(|room| room.opening_hours = every_day(0, 11 * 60), BrokenRule::OpeningHours);
+    }
+
+    #[test]
+    fn limits_at_their_bounds_are_accepted() {
+        let exact = |room: &mut RoomSettings| {
+            room.capacity = 2;
+            room.slot_minutes = Some(60);
+            (room.min_minutes, room.max_minutes) = (Some(60), Some(60));
+            room.max_days_ahead = Some(4);
+            room.opening_hours = every_day(11 * 60, 12 * 60);
+        };
+        given_room(exact).when(reserve("2026-06-05T10:00", "2026-06-05T11:00")).accepted();
+    }
+
+    #[test]
+    fn a_rule_is_named_before_a_reservation_that_is_in_the_way() {
+        let held = reservation(1, "2026-06-02T10:00", "2026-06-02T12:00");
+        let given = given([room_with(1, |room| room.capacity = 1), made(&held)]);
+        let when = given.when(reserve("2026-06-02T10:00", "2026-06-02T12:00"));
+        when.rejected(BrokenRule::Capacity { limit: 1 });
+    }
+
+    #[test]
+    fn opening_hours_follow_the_clocks_when_they_change() {
+        let day = |room: &mut RoomSettings| room.opening_hours = every_day(8 * 60, 18 * 60);
+        // Lisbon goes to summer time on 29 March 2026 and back on 25 October.
+        let eight_utc = |date: &str| reserve(&format!("{date}T08:00"), &format!("{date}T09:00"));
+        let seven_utc = |date: &str| reserve(&format!("{date}T07:00"), &format!("{date}T08:00"));
+        let at = |action, now| given_room(day).when(action).at(now);
+        at(seven_utc("2026-03-28"), "2026-03-01T00:00").rejected(BrokenRule::OpeningHours);
+        at(eight_utc("2026-03-28"), "2026-03-01T00:00").accepted();
+        at(seven_utc("2026-03-29"), "2026-03-01T00:00").accepted();
+        at(seven_utc("2026-10-24"), "2026-10-01T00:00").accepted();
+        at(seven_utc("2026-10-25"), "2026-10-01T00:00").rejected(BrokenRule::OpeningHours);
+    }
+
+    #[test]
+    fn a_night_has_an_hour_less_in_spring_and_one_more_in_autumn() {
+        let night = |date: &str, hours: u32| {
+            let from = format!("{date}T00:00:00{}", if hours == 5 { "+01:00" } else { "Z" });
+            let to = format!("{date}T04:00:00{}", if hours == 3 { "+01:00" } else { "Z" });
+            reserve(&from, &to)
+        };
+        let four_hours =
+            |room: &mut RoomSettings| (room.min_minutes, room.max_minutes) = (Some(240), Some(240));
+        let at = |action| given_room(four_hours).when(action).at("2026-01-01T00:00");
+        at(night("2026-03-28", 4)).accepted();
+        at(night("2026-03-29", 3)).rejected(BrokenRule::ShortestStay { minutes: 240 });
+        at(night("2026-10-25", 5)).rejected(BrokenRule::LongestStay { minutes: 240 });
+    }
+
+    #[test]
+    fn a_room_that_opens_at_a_time_that_the_clocks_skip_opens_when_they_go_on() {
+        let berlin = |room: &mut RoomSettings| {
+            room.time_zone = TimeZone(chrono_tz::Europe::Berlin);
+            room.opening_hours = every_day(150, 300);
+        };
+        let at = |action| given_room(berlin).when(action).at("2026-01-01T00:00");
+        at(reserve("2026-03-29T01:00", "2026-03-29T03:00")).accepted();
+        at(reserve("2026-03-29T00:59", "2026-03-29T03:00")).rejected(BrokenRule::OpeningHours);
+    }
+
+    #[test]
+    fn a_room_that_closes_at_a_time_that_the_clocks_show_twice_closes_at_the_later() {
+        let new_york = |room: &mut RoomSettings| {
+            room.time_zone = TimeZone(chrono_tz::America::New_York);
+            room.opening_hours = every_day(0, 90);
+        };
+        let at = |action| given_room(new_york).when(action).at("2026-01-01T00:00");
+        at(reserve("2026-11-01T04:00", "2026-11-01T06:30")).accepted();
+        at(reserve("2026-11-01T04:00", "2026-11-01T06:31")).rejected(BrokenRule::OpeningHours);
+    }
+
+    #[test]
+    fn slots_follow_clocks_that_change_by_half_an_hour() {
+        let lord_howe = |room: &mut RoomSettings| {
+            room.time_zone = TimeZone(chrono_tz::Australia::Lord_Howe);
+            room.slot_minutes = Some(60);
+        };
+        let at = |action| given_room(lord_howe).when(action).at("2026-01-01T00:00");
+        // 01:00+10:30 to 03:00+11:00 on the night of the change: ninety minutes between two full hours.
+        at(reserve("2026-10-03T14:30", "2026-10-03T16:00")).accepted();
+        at(reserve("2026-10-03T14:30", "2026-10-03T16:30")).rejected(BrokenRule::Slot { minutes: 60 });
+    }
+
+    #[test]
+    fn days_ahead_are_those_of_the_rooms_zone() {
+        let auckland = |room: &mut RoomSettings| {
+            room.time_zone = TimeZone(chrono_tz::Pacific::Auckland);
+            room.max_days_ahead = Some(0);
+        };
+        // In Auckland 2 June begins at 12:00 UTC on 1 June.
+        let today = reserve("2026-06-01T11:59", "2026-06-01T13:00");
+        given_room(auckland).when(today).accepted();
+        let tomorrow = reserve("2026-06-01T12:00", "2026-06-01T13:00");
+        given_room(auckland).when(tomorrow).rejected(BrokenRule::DaysAhead { days: 0 });
+    }
+
+    /// The clock had jumped to July, what had ended by then was forgotten, and now the clock is right again.
+    fn after_a_clock_jump() -> (Given, Reservation) {
+        let held = reservation(1, "2026-06-02T10:00", "2026-06-02T12:00");
+        let later = reservation(2, "2026-08-01T10:00", "2026-08-01T12:00");
+        (given([room(1), made(&held)]).and_at("2026-07-01T00:00", [made(&later)]), held)
+    }
+
+    #[test]
+    fn what_was_forgotten_by_a_clock_that_jumped_is_still_in_the_way() {
+        let (given, held) = after_a_clock_jump();
+        let (decision, whole_reads) = given.when(reserve("2026-06-02T11:00", "2026-06-02T13:00")).decided();
+        assert_eq!(decision, Decision::Rejected(overlap(&held)));
+        assert_eq!(whole_reads, 1);
+    }
+
+    #[test]
+    fn the_whole_stream_is_read_only_for_time_before_the_horizon() {
+        let (given, _) = after_a_clock_jump();
+        let (decision, whole_reads) = given.when(reserve("2026-07-01T00:00", "2026-07-01T13:00")).decided();
+        assert!(matches!(decision, Decision::Events(_)));
+        assert_eq!(whole_reads, 0);
+    }
+
+    #[test]
+    fn an_imported_stay_is_judged_by_its_own_time() {
+        let given = || given([room_with(1, |room| room.max_days_ahead = Some(1))]);
+        let action = || reserve("2015-06-02T10:00", "2015-06-02T11:00");
+        given().when(action()).imported_at("2015-06-01T10:00").accepted();
+        let rule = BrokenRule::DaysAhead { days: 1 };
+        given().when(action()).imported_at("2015-05-31T10:00").rejected(rule);
+        given().when(action()).imported_at("2015-06-02T10:01").rejected(Rejection::InThePast);
+    }
+
+    #[test]
+    fn an_import_that_is_older_than_what_the_room_has_seen_is_out_of_order() {
+        let given = || given([room(1), made(&reservation(1, "2026-06-02T10:00", "2026-06-02T12:00"))]);
+        let action = || reserve("2026-06-03T10:00", "2026-06-03T11:00");
+        let rejection = Rejection::OutOfOrder { horizon: timestamp("2026-05-01T08:00") };
+        given().when(action()).imported_at("2026-05-01T07:59").rejected(rejection);
+        given().when(action()).imported_at("2026-05-01T08:00").accepted();
+        given().when(action()).at("2026-05-01T07:59").accepted();
+    }
+}

@@ -89,3 +89,106 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shared_events::{Reservation, RoomSettings};
+
+    use super::*;
+    use crate::commands::{
+        Action, NewEvent,
+        scenario::{
+            given, made, minute, new_reservation, reservation, room, room_changed, room_id, room_retired,
+            room_with, stay, timestamp,
+        },
+    };
+
+    const TEN: &str = "2026-06-02T10:00";
+    const TWELVE: &str = "2026-06-02T12:00";
+
+    fn reserve(people: u32) -> Action {
+        let stay = Stay { people, ..stay(TEN, TWELVE) };
+        Action::ReserveKind(ReserveKind { kind: "meeting".into(), stay })
+    }
+
+    /// Room `n` is held from ten to twelve.
+    fn held(n: u128) -> NewEvent {
+        made(&Reservation { room: room_id(n), ..reservation(n, TEN, TWELVE) })
+    }
+
+    fn expected(n: u128, people: u32) -> NewEvent {
+        let (id, room) = (new_reservation(room_id(n)), room_id(n));
+        made(&Reservation { id, room, people, ..reservation(1, TEN, TWELVE) })
+    }
+
+    fn capacity(n: u128, capacity: u32) -> NewEvent {
+        room_with(n, |settings| settings.capacity = capacity)
+    }
+
+    #[test]
+    fn the_first_registered_room_that_is_free_is_taken() {
+        given([room(5), room(3), room(4)]).when(reserve(2)).then([expected(5, 2)]);
+        given([room(5), room(3), room(4), held(5)]).when(reserve(2)).then([expected(3, 2)]);
+    }
+
+    #[test]
+    fn rooms_whose_rules_refuse_are_passed_over() {
+        given([capacity(1, 2), capacity(2, 8)]).when(reserve(6)).then([expected(2, 6)]);
+    }
+
+    #[test]
+    fn a_kind_whose_suitable_rooms_are_reserved_has_no_free_room() {
+        given([capacity(1, 2), capacity(2, 8), held(2)]).when(reserve(6)).rejected(Rejection::NoFreeRoom);
+    }
+
+    #[test]
+    fn a_kind_whose_rooms_all_refuse_by_a_rule_answers_with_the_closest() {
+        let given = || given([capacity(1, 2), capacity(2, 5), capacity(3, 4)]);
+        given().when(reserve(6)).rejected(BrokenRule::Capacity { limit: 5 });
+        let short = |settings: &mut RoomSettings| settings.max_minutes = Some(60);
+        let given = given().and_at("2026-05-02T00:00", [room_with(4, short)]);
+        given.when(reserve(6)).rejected(BrokenRule::Capacity { limit: 5 });
+        let given = super::super::scenario::given([capacity(1, 1), room_with(2, short)]);
+        given.when(reserve(2)).rejected(BrokenRule::LongestStay { minutes: 60 });
+    }
+
+    #[test]
+    fn a_kind_without_rooms_is_unknown() {
+        let unknown = || Rejection::UnknownKind { kind: "meeting".into() };
+        given([]).when(reserve(2)).rejected(unknown());
+        given([room(1), room_retired(1, 2)]).when(reserve(2)).rejected(unknown());
+        let other = room_changed(1, 2, |settings| settings.kind = "hall".into());
+        given([room(1), other]).when(reserve(2)).rejected(unknown());
+    }
+
+    #[test]
+    fn the_past_is_refused_once_for_all_rooms() {
+        given([room(1), room(2)]).when(reserve(2)).at("2026-06-02T10:01").rejected(Rejection::InThePast);
+    }
+
+    #[test]
+    fn an_import_takes_a_room_that_has_not_seen_later_ones() {
+        let later = |n| {
+            let (from, to) = (minute("2026-07-02T10:00"), minute("2026-07-02T11:00"));
+            made(&Reservation { room: room_id(n), from, to, ..reservation(9, TEN, TWELVE) })
+        };
+        let time = "2026-04-01T00:00";
+        given([room(1), room(2), later(1)]).when(reserve(2)).imported_at(time).then([expected(2, 2)]);
+        let given = given([room(1), room(2), later(1), later(2)]);
+        let horizon = timestamp("2026-05-01T08:00");
+        given.when(reserve(2)).imported_at(time).rejected(Rejection::OutOfOrder { horizon });
+    }
+
+    #[test]
+    fn whole_streams_are_read_only_of_rooms_that_look_free() {
+        let later = |n| {
+            let (from, to) = (minute("2026-08-02T10:00"), minute("2026-08-02T11:00"));
+            made(&Reservation { room: room_id(n), from, to, ..reservation(9, TEN, TWELVE) })
+        };
+        let given = given([room(1), room(2), room(3), held(1), held(2), held(3)])
+            .and_at("2026-07-01T00:00", [later(1), later(2)]);
+        let (decision, whole_reads) = given.when(reserve(2)).decided();
+        assert_eq!(decision, Decision::Rejected(Rejection::NoFreeRoom));
+        assert_eq!(whole_reads, 2);
+    }
+}
