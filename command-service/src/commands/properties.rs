@@ -1,1 +1,307 @@
-//! Properties of all sequences of commands.
+//! What holds for every sequence of commands, whatever the clock does between them.
+
+use std::collections::BTreeMap;
+
+use proptest::{prelude::*, sample::Index};
+use shared_events::{
+    Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings, Timestamp, reservation_events::*,
+};
+use uuid::Uuid;
+
+use super::{
+    Action, Actor, CancelReservation, ChangeReservation, ChangeRoom, Command, Decision, MoveReservation,
+    NewEvent, RegisterRoom, Reserve, ReserveKind, RetireRoom, Stay,
+    scenario::{World, settings},
+};
+use crate::domain::{Room, Undo};
+
+/// Commands that register rooms; one of them is strict.
+const ROOMS: u64 = 4;
+/// Minutes of the clock when the first command comes.
+const START: i64 = 30_000_000;
+
+/// One command, its times relative to the clock at which it comes.
+#[derive(Clone, Debug)]
+struct Step {
+    /// How far the clock moves before it; back where negative.
+    clock: i64,
+    imported: bool,
+    admin: bool,
+    from: i64,
+    minutes: i64,
+    people: u32,
+    kind: Kind,
+    room: Index,
+    other_room: Index,
+    reservation: Index,
+    /// Whether the command says in which room the reservation is.
+    says_room: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Reserve,
+    ReserveKind,
+    Reschedule,
+    ChangeEnd,
+    Retitle,
+    Move,
+    MoveInTime,
+    Cancel,
+    ChangeRoom,
+    Retire,
+}
+
+fn kinds() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        6 => Just(Kind::Reserve),
+        2 => Just(Kind::ReserveKind),
+        3 => Just(Kind::Reschedule),
+        2 => Just(Kind::ChangeEnd),
+        1 => Just(Kind::Retitle),
+        3 => Just(Kind::Move),
+        2 => Just(Kind::MoveInTime),
+        3 => Just(Kind::Cancel),
+        1 => Just(Kind::ChangeRoom),
+        1 => Just(Kind::Retire),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    // Mostly small steps on, now and then a jump there and back.
+    let clock = prop_oneof![8 => 0..6_i64, 1 => -60..0_i64, 1 => 20..90_i64];
+    let numbers = (clock, -3..40_i64, 1..25_i64, 1..4_u32);
+    let flags = (prop::bool::weighted(0.2), prop::bool::weighted(0.8), any::<bool>());
+    let targets = (any::<Index>(), any::<Index>(), any::<Index>());
+    let step = (numbers, flags, kinds(), targets).prop_map(|(numbers, flags, kind, targets)| {
+        let (clock, from, minutes, people) = numbers;
+        let (imported, admin, says_room) = flags;
+        let (room, other_room, reservation) = targets;
+        Step { clock, imported, admin, from, minutes, people, kind, room, other_room, reservation, says_room }
+    });
+    prop::collection::vec(step, 1..80)
+}
+
+/// A world with what is known of it from its events alone.
+#[derive(Default)]
+struct Run {
+    world: World,
+    /// Every live reservation, past ones too.
+    live: BTreeMap<ReservationId, Reservation>,
+    ever_made: Vec<ReservationId>,
+    rooms: Vec<RoomId>,
+    clock: i64,
+    commands: u64,
+}
+
+impl Run {
+    fn new() -> Self {
+        let mut run = Self { clock: START, ..Self::default() };
+        for n in 0..ROOMS {
+            let mut settings = settings(&format!("room {n}"));
+            if n == 0 {
+                settings = RoomSettings { capacity: 2, max_minutes: Some(15), ..settings };
+            }
+            let command = run.command(Action::RegisterRoom(RegisterRoom::new(settings)), false, true);
+            run.rooms.push(RoomId(command.id));
+            run.handle(&command);
+        }
+        run
+    }
+
+    fn command(&mut self, action: Action, imported: bool, admin: bool) -> Command {
+        self.commands += 1;
+        let id = Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0000 | u128::from(self.commands) << 32);
+        let actor = Actor { user: "ana".into(), admin };
+        let now = Timestamp::from_epoch_millis(self.clock * 60_000);
+        Command { id, actor, now, imported, if_match: None, action }
+    }
+
+    fn next(&mut self, step: &Step) -> Command {
+        self.clock += step.clock;
+        let minute = |minutes| Minute::from_epoch_minutes(minutes).unwrap();
+        let interval = Interval {
+            from: minute(self.clock + step.from),
+            to: minute(self.clock + step.from + step.minutes),
+        };
+        let stay = Stay { interval, people: step.people, title: None, reserved_for: None };
+        let (room, to_room) = (*step.room.get(&self.rooms), *step.other_room.get(&self.rooms));
+        let reservation = if self.ever_made.is_empty() {
+            ReservationId(Uuid::from_u128(7))
+        } else {
+            *step.reservation.get(&self.ever_made)
+        };
+        let place = step.says_room.then(|| self.live.get(&reservation).map_or(room, |live| live.room));
+        let mut change = ChangeReservation::new(place, reservation);
+        let mut moving = MoveReservation { room: place, reservation, to_room, from: None, to: None };
+        let action = match step.kind {
+            Kind::Reserve => Action::Reserve(Reserve { room, stay }),
+            Kind::ReserveKind => Action::ReserveKind(ReserveKind { kind: "meeting".into(), stay }),
+            Kind::Reschedule => {
+                (change.from, change.to) = (Some(interval.from), Some(interval.to));
+                Action::ChangeReservation(change)
+            }
+            Kind::ChangeEnd => {
+                change.to = Some(interval.to);
+                Action::ChangeReservation(change)
+            }
+            Kind::Retitle => {
+                change.title = Some(Some(format!("title {}", step.people)));
+                Action::ChangeReservation(change)
+            }
+            Kind::Move => Action::MoveReservation(moving),
+            Kind::MoveInTime => {
+                (moving.from, moving.to) = (Some(interval.from), Some(interval.to));
+                Action::MoveReservation(moving)
+            }
+            Kind::Cancel => Action::CancelReservation(CancelReservation { room: place, reservation }),
+            Kind::ChangeRoom => {
+                let mut change = ChangeRoom::new(room);
+                change.capacity = Some(step.people);
+                Action::ChangeRoom(change)
+            }
+            Kind::Retire => Action::RetireRoom(RetireRoom { room }),
+        };
+        self.command(action, step.imported, step.admin)
+    }
+
+    /// Decides the command and commits its events. Returns what takes them back.
+    fn handle(&mut self, command: &Command) -> Vec<(RoomId, Undo)> {
+        let Decision::Events(events) = self.world.decide(command) else { return Vec::new() };
+        events.iter().map(|event| (event.room, self.commit(command.now, event))).collect()
+    }
+
+    fn commit(&mut self, now: Timestamp, new: &NewEvent) -> Undo {
+        use shared_events::Event;
+        match &new.event {
+            Event::ReservationMade(ReservationMade { reservation }) => {
+                self.ever_made.push(reservation.id);
+                self.live.insert(reservation.id, reservation.clone());
+            }
+            Event::ReservationRescheduled(ReservationRescheduled { reservation, .. })
+            | Event::ReservationMovedIn(ReservationMovedIn { reservation, .. }) => {
+                self.live.insert(reservation.id, reservation.clone());
+            }
+            Event::ReservationCancelled(ReservationCancelled { reservation }) => {
+                self.live.remove(&reservation.id);
+            }
+            _ => {}
+        }
+        self.world.commit(now, new)
+    }
+
+    /// Every two live reservations of a room, ended or not.
+    fn assert_no_overlap(&self) {
+        let live: Vec<_> = self.live.values().collect();
+        for (n, one) in live.iter().enumerate() {
+            for other in live.iter().skip(n + 1).filter(|other| other.room == one.room) {
+                assert!(!one.interval().overlaps(other.interval()), "{one:?} overlaps {other:?}");
+            }
+        }
+    }
+
+    /// The same world, whose rooms never forget.
+    fn with_whole_rooms(&self) -> World {
+        let mut world =
+            World { streams: self.world.streams.clone(), rooms: Default::default(), whole_reads: 0 };
+        world.rooms.directory = self.world.rooms.directory.clone();
+        for room in &self.rooms {
+            let whole = world.fold(Room::whole(*room));
+            world.rooms.insert(whole);
+        }
+        world
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_sequence_of_commands_makes_two_live_reservations_overlap(steps in steps()) {
+        let mut run = Run::new();
+        for step in &steps {
+            let command = run.next(step);
+            run.handle(&command);
+            run.assert_no_overlap();
+        }
+    }
+
+    #[test]
+    fn folding_the_events_gives_the_state_that_the_commands_left(steps in steps()) {
+        let mut run = Run::new();
+        for step in &steps {
+            let command = run.next(step);
+            run.handle(&command);
+        }
+        for room in &run.rooms {
+            let left = run.world.rooms.get(*room).unwrap();
+            prop_assert_eq!(&run.world.fold(Room::new(*room)), left);
+            let snapshot = serde_json::to_vec(left).unwrap();
+            prop_assert_eq!(&serde_json::from_slice::<Room>(&snapshot).unwrap(), left);
+            // Of what is live, a room has forgotten only what ended before its horizon.
+            let whole = run.world.fold(Room::whole(*room));
+            let live: Vec<_> = run.live.values().filter(|live| live.room == *room).collect();
+            prop_assert_eq!(whole.reservations().count(), live.len());
+            for reservation in live {
+                prop_assert_eq!(whole.reservation(reservation.id), Some(reservation));
+                let kept = left.reservation(reservation.id);
+                prop_assert_eq!(kept.is_some(), reservation.to.start() >= left.horizon());
+            }
+        }
+    }
+
+    #[test]
+    fn taking_events_back_leaves_no_trace(steps in steps(), kept in any::<Index>()) {
+        let mut run = Run::new();
+        let mut undos = Vec::new();
+        let mut states = Vec::new();
+        for step in &steps {
+            let command = run.next(step);
+            states.push(run.rooms.iter().map(|room| run.world.rooms.get(*room).unwrap().clone()).collect::<Vec<_>>());
+            undos.push(run.handle(&command));
+        }
+        let kept = kept.index(steps.len());
+        for (room, undo) in undos.drain(kept..).flatten().rev() {
+            run.world.rooms.get_mut(room).unwrap().undo(undo);
+        }
+        for before in &states[kept] {
+            prop_assert_eq!(run.world.rooms.get(before.id()).unwrap(), before);
+        }
+    }
+
+    #[test]
+    fn a_room_that_forgets_decides_as_one_that_does_not(steps in steps()) {
+        let mut run = Run::new();
+        for step in &steps {
+            let command = run.next(step);
+            let whole = run.with_whole_rooms().decide(&command);
+            prop_assert_eq!(run.world.decide(&command), whole, "{:?}", command);
+            run.handle(&command);
+        }
+    }
+}
+
+/// The properties say nothing about commands that are never accepted, or rooms that never forget.
+#[test]
+fn the_sequences_of_these_tests_reach_every_kind_of_event_and_forget() {
+    use proptest::{strategy::ValueTree, test_runner::TestRunner};
+
+    let mut runner = TestRunner::deterministic();
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    let (mut whole_reads, mut forgetful) = (0, 0);
+    for _ in 0..100 {
+        let mut run = Run::new();
+        for step in steps().new_tree(&mut runner).unwrap().current() {
+            let command = run.next(&step);
+            run.handle(&command);
+        }
+        for (_, event) in run.world.streams.values().flatten() {
+            *seen.entry(event.event_type()).or_default() += 1;
+        }
+        whole_reads += run.world.whole_reads;
+        forgetful += run.world.rooms.iter().filter(|room| !room.remembers_all()).count();
+    }
+    assert_eq!(seen.len(), shared_events::event::EVENT_TYPES.len(), "{seen:?}");
+    assert!(seen.values().all(|count| *count >= 20), "{seen:?}");
+    assert!(whole_reads >= 100 && forgetful >= 100, "{whole_reads} whole reads, {forgetful} rooms");
+}

@@ -140,3 +140,84 @@ impl FromIterator<RoomEntry> for Directory {
         directory
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn id(n: u128) -> RoomId {
+        RoomId(Uuid::from_u128(n))
+    }
+
+    fn entry(n: u128, name: &str, kind: &str) -> RoomEntry {
+        RoomEntry { room: id(n), name: name.into(), kind: kind.into(), retired: false }
+    }
+
+    fn three() -> Directory {
+        [entry(7, "a", "x"), entry(3, "b", "x"), entry(5, "c", "x")].into_iter().collect()
+    }
+
+    #[test]
+    fn rooms_of_a_kind_come_in_the_order_of_registration() {
+        let mut directory = three();
+        assert_eq!(directory.rooms_of_kind("x"), [id(7), id(3), id(5)]);
+        directory.upsert(entry(3, "b", "y"));
+        assert_eq!(directory.rooms_of_kind("x"), [id(7), id(5)]);
+        assert_eq!(directory.rooms_of_kind("y"), [id(3)]);
+        directory.upsert(entry(3, "b", "x"));
+        assert_eq!(directory.rooms_of_kind("x"), [id(7), id(3), id(5)]);
+    }
+
+    #[test]
+    fn a_retired_room_is_found_by_its_fingerprint_only() {
+        let mut directory = three();
+        directory.upsert(RoomEntry { retired: true, ..entry(7, "a", "x") });
+        assert_eq!(directory.rooms_of_kind("x"), [id(3), id(5)]);
+        assert_eq!(directory.named("a"), None);
+        assert_eq!(directory.rooms_with_fingerprint(id(7).fingerprint()), [id(7)]);
+        let made = ReservationId::made_in(id(7), Uuid::from_u128(1));
+        assert_eq!(directory.origins(made), [id(7)]);
+    }
+
+    #[test]
+    fn a_retired_room_does_not_take_its_old_name_from_a_new_one() {
+        let mut directory = three();
+        directory.upsert(RoomEntry { retired: true, ..entry(7, "a", "x") });
+        directory.upsert(entry(9, "a", "x"));
+        directory.upsert(RoomEntry { retired: true, ..entry(7, "a", "x") });
+        assert_eq!(directory.named("a"), Some(id(9)));
+    }
+
+    #[test]
+    fn what_was_put_in_can_be_taken_back() {
+        let mut directory = three();
+        for change in
+            [entry(3, "other", "y"), RoomEntry { retired: true, ..entry(3, "b", "x") }, entry(9, "new", "x")]
+        {
+            let previous = directory.upsert(change.clone());
+            directory.restore(change.room, previous);
+            let expected = three();
+            assert_eq!(directory.rooms_of_kind("x"), expected.rooms_of_kind("x"));
+            assert!(directory.rooms_of_kind("y").is_empty());
+            for name in ["a", "b", "c", "other", "new"] {
+                assert_eq!(directory.named(name), expected.named(name), "{name}");
+            }
+            assert_eq!(directory.entry(id(9)), None);
+            assert!(directory.rooms_with_fingerprint(id(9).fingerprint()).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_kind_and_a_name_can_be_replaced_by_what_the_store_holds() {
+        let mut directory = three();
+        directory.replace_kind("x", vec![entry(5, "c", "x"), entry(9, "d", "x")]);
+        assert_eq!(directory.rooms_of_kind("x"), [id(5), id(9)]);
+        assert_eq!(directory.named("d"), Some(id(9)));
+        directory.replace_name("c", None);
+        assert_eq!(directory.named("c"), None);
+        directory.replace_name("d", Some(entry(5, "d", "x")));
+        assert_eq!(directory.named("d"), Some(id(5)));
+    }
+}

@@ -120,3 +120,81 @@ impl Rooms {
         trail
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shared_events::{
+        Minute, Place, TimeZone, Timestamp, UserId,
+        reservation_events::{ReservationMade, ReservationMovedOut},
+    };
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::RoomEntry;
+
+    fn id(n: u128) -> RoomId {
+        RoomId(Uuid::from_u128(n))
+    }
+
+    fn reservation(room: RoomId) -> Reservation {
+        Reservation {
+            id: ReservationId::made_in(id(1), Uuid::from_u128(1 << 64)),
+            revision: 1,
+            room,
+            time_zone: TimeZone(chrono_tz::UTC),
+            from: Minute::from_epoch_minutes(100).unwrap(),
+            to: Minute::from_epoch_minutes(110).unwrap(),
+            people: 1,
+            title: None,
+            reserved_for: None,
+            reserved_by: UserId("ana".into()),
+        }
+    }
+
+    /// A room that the reservation left for another.
+    fn left(from: RoomId, to: RoomId) -> Room {
+        let mut room = Room::new(from);
+        let previous = Place { room: from, ..reservation(from).place() };
+        let event = ReservationMovedOut { reservation: reservation(to), previous }.into();
+        room.apply(1, Timestamp::from_epoch_millis(0), &event).unwrap();
+        room
+    }
+
+    fn rooms(loaded: impl IntoIterator<Item = Room>) -> Rooms {
+        let mut rooms = Rooms::default();
+        for n in 1..4 {
+            let name = n.to_string();
+            rooms.directory.upsert(RoomEntry { room: id(n), name, kind: "x".into(), retired: false });
+        }
+        for room in loaded {
+            rooms.insert(room);
+        }
+        rooms
+    }
+
+    #[test]
+    fn a_reservation_is_followed_as_far_as_rooms_are_loaded() {
+        let rooms = rooms([left(id(1), id(2)), left(id(2), id(3))]);
+        assert_eq!(rooms.locate(reservation(id(3)).id), Located::NeedsRoom(id(3)));
+        assert_eq!(rooms.trail(reservation(id(3)).id), [id(1), id(2), id(3)]);
+    }
+
+    #[test]
+    fn states_of_different_age_do_not_send_the_search_in_a_circle() {
+        let rooms = rooms([left(id(1), id(2)), left(id(2), id(1))]);
+        assert_eq!(rooms.locate(reservation(id(1)).id), Located::Nowhere);
+    }
+
+    #[test]
+    fn a_whole_room_is_preferred_until_it_is_dropped() {
+        let mut rooms = rooms([Room::new(id(1))]);
+        let mut whole = Room::whole(id(1));
+        let made = ReservationMade { reservation: reservation(id(1)) }.into();
+        whole.apply(1, Timestamp::from_epoch_millis(0), &made).unwrap();
+        rooms.insert_whole(whole);
+        assert!(rooms.get(id(1)).unwrap().is_whole());
+        assert!(!rooms.get_mut(id(1)).unwrap().is_whole());
+        rooms.drop_whole();
+        assert!(!rooms.get(id(1)).unwrap().is_whole());
+    }
+}
