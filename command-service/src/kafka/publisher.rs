@@ -95,7 +95,8 @@ impl Publisher for KafkaPublisher {
                     let refused = is_refused_for_good(&error);
                     if let Some(delivery) = deliveries.get_mut(index) {
                         let reason = error.to_string();
-                        *delivery = if refused { Delivery::Refused(reason) } else { Delivery::Failed(reason) };
+                        *delivery =
+                            if refused { Delivery::Refused(reason) } else { Delivery::Failed(reason) };
                     }
                     // Later messages of this room must not overtake it, so nothing more is sent in this batch.
                     break;
@@ -103,7 +104,10 @@ impl Publisher for KafkaPublisher {
             }
         }
         while waiting > 0 {
-            let Ok(Some((index, result))) = tokio::time::timeout(STALL, connection.reports.recv()).await else { break };
+            let Ok(Some((index, result))) = tokio::time::timeout(STALL, connection.reports.recv()).await
+            else {
+                break;
+            };
             waiting -= 1;
             if let Some(delivery) = deliveries.get_mut(index) {
                 *delivery = match result {
@@ -132,7 +136,8 @@ impl Connection {
         for (name, value) in &headers {
             owned = owned.insert(Header { key: name, value: Some(value.as_bytes()) });
         }
-        let record = BaseRecord::with_opaque_to(topic, index).key(&key).payload(&event.payload).headers(owned);
+        let record =
+            BaseRecord::with_opaque_to(topic, index).key(&key).payload(&event.payload).headers(owned);
         self.producer.send(record).map_err(|(error, _)| error)
     }
 }
@@ -141,6 +146,10 @@ impl Connection {
 fn is_refused_for_good(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
-        Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize | RDKafkaErrorCode::InvalidRecord)
+        Some(
+            RDKafkaErrorCode::MessageSizeTooLarge
+                | RDKafkaErrorCode::InvalidMessageSize
+                | RDKafkaErrorCode::InvalidRecord
+        )
     )
 }

@@ -22,10 +22,14 @@ pub async fn ensure_topic(options: &KafkaOptions) -> Result<(), Error> {
         .set("bootstrap.servers", &options.brokers)
         .create()
         .map_err(|source| Error::Client { operation: "creating an admin client", source })?;
-    let topic = NewTopic::new(&options.topic, options.partitions, TopicReplication::Fixed(options.replication))
-        .set("cleanup.policy", "delete");
+    let topic =
+        NewTopic::new(&options.topic, options.partitions, TopicReplication::Fixed(options.replication))
+            .set("cleanup.policy", "delete");
     let made = admin
-        .create_topics([&topic], &AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT)))
+        .create_topics(
+            [&topic],
+            &AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT)),
+        )
         .await
         .map_err(|source| Error::Client { operation: "making the topic", source })?;
     for result in made {
@@ -44,10 +48,18 @@ fn check_partitions(admin: &AdminClient<DefaultClientContext>, options: &KafkaOp
         .inner()
         .fetch_metadata(Some(&options.topic), TIMEOUT)
         .map_err(|source| Error::Client { operation: "reading the topic's metadata", source })?;
-    let found = metadata.topics().iter().find(|topic| topic.name() == options.topic).map_or(0, |t| t.partitions().len());
+    let found = metadata
+        .topics()
+        .iter()
+        .find(|topic| topic.name() == options.topic)
+        .map_or(0, |t| t.partitions().len());
     // A topic that was made just now may not be known to every broker yet.
     if found != 0 && i32::try_from(found) != Ok(options.partitions) {
-        return Err(Error::PartitionCount { topic: options.topic.clone(), found, configured: options.partitions });
+        return Err(Error::PartitionCount {
+            topic: options.topic.clone(),
+            found,
+            configured: options.partitions,
+        });
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 //! are always duplicates. No clock is compared between machines: a contender takes over when epoch and heartbeat have
 //! not changed for a while on its own monotonic clock.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,12 @@ pub struct LeaseOptions {
 pub type Lease = watch::Receiver<bool>;
 
 /// Takes the lease when it is free or abandoned, renews it while `stop` is not cancelled, and releases it at the end.
-pub async fn keep_lease(leases: Arc<Leases>, options: LeaseOptions, held: watch::Sender<bool>, stop: CancellationToken) {
+pub async fn keep_lease(
+    leases: Leases,
+    options: LeaseOptions,
+    held: watch::Sender<bool>,
+    stop: CancellationToken,
+) {
     let mut keeper = Keeper { leases, options, held, epoch: None, renewed: Instant::now(), seen: None };
     let every = keeper.options.takeover / 4;
     loop {
@@ -42,7 +47,7 @@ pub async fn keep_lease(leases: Arc<Leases>, options: LeaseOptions, held: watch:
 }
 
 struct Keeper {
-    leases: Arc<Leases>,
+    leases: Leases,
     options: LeaseOptions,
     held: watch::Sender<bool>,
     /// The epoch under which we hold it.
@@ -50,7 +55,7 @@ struct Keeper {
     /// When it was last known to be ours.
     renewed: Instant,
     /// What another holder's row looked like, and since when it has.
-    seen: Option<(LeaseRow, Instant)>,
+    seen: Option<(Option<LeaseRow>, Instant)>,
 }
 
 impl Keeper {
@@ -62,10 +67,15 @@ impl Keeper {
                 Ok(false) => self.lose("another instance has taken it"),
                 // The others see no heartbeat either: at the same age they take over, so we stop before.
                 Err(error) if sent.duration_since(self.renewed) >= self.options.takeover / 2 => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the lease could not be renewed");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the lease could not be renewed"
+                    );
                     self.lose("it could not be renewed in time");
                 }
-                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the lease could not be renewed"),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the lease could not be renewed")
+                }
             }
             return;
         }
@@ -82,11 +92,17 @@ impl Keeper {
             Some((seen, since)) if *seen == row => *since,
             _ => now,
         };
-        let abandoned = row.holder.is_none() || now.duration_since(since) >= self.options.takeover;
-        self.seen = Some((row.clone(), since));
-        if abandoned && let Some(epoch) = self.leases.take(RELAY, &row, &self.options.holder).await? {
-            tracing::info!(epoch, "this instance relays now");
-            self.epoch = Some(epoch);
+        let free = row.as_ref().is_none_or(|row| row.holder.is_empty());
+        let abandoned = now.duration_since(since) >= self.options.takeover;
+        let taken = if free || abandoned {
+            self.leases.take(RELAY, row.as_ref(), &self.options.holder).await?
+        } else {
+            None
+        };
+        self.seen = Some((row, since));
+        if let Some(taken) = taken {
+            tracing::info!(epoch = taken.epoch, "this instance relays now");
+            self.epoch = Some(taken.epoch);
             self.renewed = now;
             self.seen = None;
             self.held.send_replace(true);

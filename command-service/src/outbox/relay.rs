@@ -59,7 +59,12 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
     }
 
     /// Delivers while the lease is held, until told to stop; then delivers what is left.
-    pub async fn run(mut self, lease: watch::Receiver<bool>, committed: Arc<Notify>, stop: CancellationToken) {
+    pub async fn run(
+        mut self,
+        lease: watch::Receiver<bool>,
+        committed: Arc<Notify>,
+        stop: CancellationToken,
+    ) {
         let mut failures = 0u32;
         let mut lease = lease;
         loop {
@@ -92,7 +97,10 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
                 }
                 Ok(Step::Setback) | Err(_) => {
                     if let Err(error) = &step {
-                        tracing::warn!(error = error as &dyn std::error::Error, "the outbox could not be read");
+                        tracing::warn!(
+                            error = error as &dyn std::error::Error,
+                            "the outbox could not be read"
+                        );
                     }
                     if stopping {
                         return;
@@ -140,11 +148,14 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
         let mut delivered = Vec::with_capacity(positions.len());
         let mut failed = false;
         // A missing report is a failure: only what was reported is deleted.
-        let deliveries = deliveries.into_iter().chain(std::iter::repeat(Delivery::Failed("no report".into())));
+        let deliveries =
+            deliveries.into_iter().chain(std::iter::repeat(Delivery::Failed("no report".into())));
         for ((position, event), delivery) in positions.into_iter().zip(&events).zip(deliveries) {
             match delivery {
                 Delivery::Delivered => delivered.push(position),
-                Delivery::Refused(reason) if held.insert(event.room) => self.hold(event.room, position, reason).await?,
+                Delivery::Refused(reason) if held.insert(event.room) => {
+                    self.hold(event.room, position, reason).await?
+                }
                 Delivery::Refused(_) => {}
                 Delivery::Failed(reason) => {
                     if !failed {

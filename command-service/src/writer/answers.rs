@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use shared_events::{ConsistencyToken, Event, ReservationId, RoomId};
 
 use super::{Decided, Done, Failure, Reply};
-use crate::{domain::Rejection, event_store::{KeyRecord, StoredEvent}};
+use crate::{
+    domain::Rejection,
+    event_store::{KeyRecord, StoredEvent},
+};
 
 /// What an idempotency record holds where its command made no event.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -47,12 +50,19 @@ pub(super) fn done(events: &[(RoomId, u64, &Event)]) -> Option<Done> {
         reservation,
         revision,
         created: matches!(event, Event::RoomRegistered(_) | Event::ReservationMade(_)),
-        token: ConsistencyToken { rooms: events.iter().map(|(room, version, _)| (*room, *version)).collect() },
+        token: ConsistencyToken {
+            rooms: events.iter().map(|(room, version, _)| (*room, *version)).collect(),
+        },
     })
 }
 
 /// The effect of a command that found everything as it wanted it.
-pub(super) fn unchanged(room: RoomId, version: u64, reservation: Option<ReservationId>, revision: u32) -> Done {
+pub(super) fn unchanged(
+    room: RoomId,
+    version: u64,
+    reservation: Option<ReservationId>,
+    revision: u32,
+) -> Done {
     let token = ConsistencyToken { rooms: vec![(room, version)] };
     Done { room, version, reservation, revision, created: false, token }
 }
@@ -73,8 +83,14 @@ pub(super) fn from_record(record: KeyRecord, fingerprint: [u8; 16]) -> Reply {
     } else {
         let room = record.event.as_ref().map(|event| event.room);
         let not_understood = |_| room.map_or(Failure::Refused, Failure::NotUnderstood);
-        let read = |event: StoredEvent| event.into_recorded().and_then(|event| event.decode()).map_err(not_understood);
-        let events = [record.other_event, record.event].into_iter().flatten().map(read).collect::<Result<Vec<_>, _>>()?;
+        let read = |event: StoredEvent| {
+            event.into_recorded().and_then(|event| event.decode()).map_err(not_understood)
+        };
+        let events = [record.other_event, record.event]
+            .into_iter()
+            .flatten()
+            .map(read)
+            .collect::<Result<Vec<_>, _>>()?;
         let events: Vec<_> = events.iter().map(|event| (event.room, event.version, &event.event)).collect();
         Ok(done(&events).ok_or(Failure::Refused)?)
     };

@@ -49,7 +49,11 @@ impl Setback {
 impl From<StoreError> for Setback {
     fn from(error: StoreError) -> Self {
         let permanent = !matches!(error, StoreError::Unavailable { .. });
-        tracing::warn!(error = &error as &dyn std::error::Error, permanent, "the event store could not be read");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            permanent,
+            "the event store could not be read"
+        );
         if permanent { Self::Permanent } else { Self::Transient }
     }
 }
@@ -117,7 +121,10 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
         match result {
             Ok(()) => {
                 let written = self.group.events.iter().map(|event| event.room).collect::<HashSet<_>>();
-                let written = written.into_iter().map(|room| (room, self.base.get(&room).copied().unwrap_or(0))).collect();
+                let written = written
+                    .into_iter()
+                    .map(|room| (room, self.base.get(&room).copied().unwrap_or(0)))
+                    .collect();
                 Ok(Committed { replies: self.replies, written })
             }
             Err(setback) => Err(setback),
@@ -154,9 +161,11 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
             let mut own: Vec<_> = gained.iter().filter(|event| event.metadata.causation_id == id).collect();
             // The answer of a move speaks of the room that it entered.
             own.sort_by_key(|event| !matches!(event.event, Event::ReservationMovedOut(_)));
-            let own: Vec<_> = own.into_iter().map(|event| (event.room, event.version, &event.event)).collect();
+            let own: Vec<_> =
+                own.into_iter().map(|event| (event.room, event.version, &event.event)).collect();
             if let Some(done) = answers::done(&own) {
-                self.replies.insert(index, Ok(Decided { result: Ok(done), rests_on: Vec::new(), repeated: false }));
+                self.replies
+                    .insert(index, Ok(Decided { result: Ok(done), rests_on: Vec::new(), repeated: false }));
             }
         }
     }
@@ -173,7 +182,14 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
             return Ok(());
         }
         let wanted: Vec<KeyId> = wanted.into_iter().collect();
-        self.records = self.cache.store.find_keys(&wanted).await?.into_iter().map(|record| (record.id, record)).collect();
+        self.records = self
+            .cache
+            .store
+            .find_keys(&wanted)
+            .await?
+            .into_iter()
+            .map(|record| (record.id, record))
+            .collect();
         for (index, pending) in self.pending.iter().enumerate() {
             let Some(key) = pending.submission.key else { continue };
             if let Some(record) = self.records.get(&key.id)
@@ -228,7 +244,12 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
                 Decision::Unchanged { room, reservation, revision } => {
                     let rests_on = self.doubt(&command);
                     let version = self.cache.rooms.get(room).map_or(0, Room::version);
-                    self.record(submission, || RecordedOutcome::Unchanged { room, version, reservation, revision });
+                    self.record(submission, || RecordedOutcome::Unchanged {
+                        room,
+                        version,
+                        reservation,
+                        revision,
+                    });
                     let result = Ok(answers::unchanged(room, version, reservation, revision));
                     return Ok(Some(Ok(Decided { result, rests_on, repeated: false })));
                 }
@@ -250,7 +271,12 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
         rests_on.into_iter().map(|room| (room, self.cache.rooms.get(room).map_or(0, Room::version))).collect()
     }
 
-    fn reject(&mut self, submission: &Submission, rejection: Rejection, rests_on: Vec<(RoomId, u64)>) -> Reply {
+    fn reject(
+        &mut self,
+        submission: &Submission,
+        rejection: Rejection,
+        rests_on: Vec<(RoomId, u64)>,
+    ) -> Reply {
         self.record(submission, || RecordedOutcome::Rejected(rejection.clone()));
         Ok(Decided { result: Err(rejection), rests_on, repeated: false })
     }
@@ -266,7 +292,8 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
     /// Makes sure that the rooms are loaded and notes the versions on which this try rests.
     pub(super) async fn touch(&mut self, rooms: &[RoomId]) -> Result<(), Setback> {
         // A room that was touched before may hold effects of this group: it is not loaded over them.
-        let untouched: Vec<RoomId> = rooms.iter().copied().filter(|room| !self.base.contains_key(room)).collect();
+        let untouched: Vec<RoomId> =
+            rooms.iter().copied().filter(|room| !self.base.contains_key(room)).collect();
         if !untouched.is_empty() {
             self.cache.load(untouched.into_iter()).await?;
         }
@@ -283,9 +310,10 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
         let base = self.base.get(&room).copied().unwrap_or(0);
         let Some(mut whole) = self.cache.load_whole(room, base).await? else { return Err(Setback::Conflict) };
         for event in self.group.events.iter().filter(|event| event.room == room) {
-            let applied = event.decode().ok().and_then(|event| {
-                whole.apply(event.version, event.metadata.time, &event.event).ok()
-            });
+            let applied = event
+                .decode()
+                .ok()
+                .and_then(|event| whole.apply(event.version, event.metadata.time, &event.event).ok());
             if applied.is_none() {
                 return Err(Setback::Permanent);
             }
@@ -294,11 +322,18 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
         Ok(())
     }
 
-    fn apply(&mut self, submission: &Submission, command: &Command, events: Vec<NewEvent>) -> Result<Reply, Setback> {
+    fn apply(
+        &mut self,
+        submission: &Submission,
+        command: &Command,
+        events: Vec<NewEvent>,
+    ) -> Result<Reply, Setback> {
         self.cache.rooms.drop_whole();
         let first = self.group.events.len();
         let mut effects = Vec::with_capacity(events.len());
         for NewEvent { room, event } in events {
+            // A room that is being registered.
+            self.invent(room);
             let Some(state) = self.cache.rooms.get_mut(room) else { return Err(Setback::Permanent) };
             let version = state.version() + 1;
             self.base.entry(room).or_insert(version - 1);
@@ -441,7 +476,10 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
                 Setback::Transient
             }
             AppendError::Unknown(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the outcome of a commit is unknown");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the outcome of a commit is unknown"
+                );
                 Setback::Unknown
             }
             AppendError::Permanent(error) => {

@@ -75,7 +75,10 @@ impl<S: EventStore + ?Sized> Cache<S> {
 
     /// Loads those of the rooms that are missing and catches up those that may have moved on, in one read of events.
     /// Returns what the latter have gained.
-    pub(super) async fn load(&mut self, wanted: impl Iterator<Item = RoomId>) -> Result<Vec<Envelope>, StoreError> {
+    pub(super) async fn load(
+        &mut self,
+        wanted: impl Iterator<Item = RoomId>,
+    ) -> Result<Vec<Envelope>, StoreError> {
         let mut cold = Vec::new();
         let mut after = Vec::new();
         let wanted: HashSet<RoomId> = wanted.collect();
@@ -145,7 +148,10 @@ impl<S: EventStore + ?Sized> Cache<S> {
         let Some(room) = self.rooms.get_mut(event.room) else { return };
         if let Err(reason) = room.apply(event.version, event.metadata.time, &event.event) {
             tracing::error!(room = %event.room, version = event.version, %reason, "a stream has a gap");
-            let reason = Unreadable::Malformed { event_type: event.event.event_type().into(), reason: reason.to_string() };
+            let reason = Unreadable::Malformed {
+                event_type: event.event.event_type().into(),
+                reason: reason.to_string(),
+            };
             self.forget(event.room);
             self.not_understood.insert(event.room, reason);
         } else if let Some(entry) = directory_entry(&event.event) {
@@ -154,12 +160,18 @@ impl<S: EventStore + ?Sized> Cache<S> {
     }
 
     /// The room folded from its whole stream, so that it knows its past. `None` when it has moved on since `version`.
-    pub(super) async fn load_whole(&mut self, room: RoomId, version: u64) -> Result<Option<Room>, StoreError> {
+    pub(super) async fn load_whole(
+        &mut self,
+        room: RoomId,
+        version: u64,
+    ) -> Result<Option<Room>, StoreError> {
         let mut whole = Room::whole(room);
         for event in self.store.load(&[(room, 0)]).await? {
             let read = event.into_recorded().and_then(|event| event.decode());
             let applied = read.map_err(|reason| reason.to_string()).and_then(|event| {
-                whole.apply(event.version, event.metadata.time, &event.event).map_err(|reason| reason.to_string())
+                whole
+                    .apply(event.version, event.metadata.time, &event.event)
+                    .map_err(|reason| reason.to_string())
             });
             if let Err(detail) = applied {
                 return Err(StoreError::Inconsistent { operation: "load a whole stream", detail });
@@ -183,7 +195,8 @@ impl<S: EventStore + ?Sized> Cache<S> {
             }
         }
         if self.last_used.len() > self.capacity {
-            let mut by_age: Vec<(u64, RoomId)> = self.last_used.iter().map(|(room, used)| (*used, *room)).collect();
+            let mut by_age: Vec<(u64, RoomId)> =
+                self.last_used.iter().map(|(room, used)| (*used, *room)).collect();
             by_age.sort_unstable();
             for (_, room) in by_age.into_iter().take(self.capacity / 10 + 1) {
                 self.forget(room);
@@ -219,7 +232,8 @@ fn restore(snapshot: &Snapshot) -> Option<Room> {
 fn keep_snapshot<S: EventStore + ?Sized>(store: Arc<S>, room: Room) {
     tokio::spawn(async move {
         let Ok(body) = serde_json::to_vec(&room) else { return };
-        let snapshot = Snapshot { room: room.id(), version: room.version(), schema: SNAPSHOT_SCHEMA.to_owned(), body };
+        let snapshot =
+            Snapshot { room: room.id(), version: room.version(), schema: SNAPSHOT_SCHEMA.to_owned(), body };
         if let Err(error) = store.save_snapshot(&snapshot).await {
             // Without it the next cold load reads more events, nothing else.
             tracing::warn!(room = %snapshot.room, %error, "a snapshot was not kept");

@@ -72,7 +72,11 @@ impl<S: EventStore + ?Sized> GroupCommit<S> {
             if group.failures >= FAILURES_BEFORE_SPLIT && group.pending.len() > 1 {
                 // The first half is on top of the stack, so that commands are still decided in their order.
                 let second = group.pending.split_off(group.pending.len() / 2);
-                groups.push(Remaining { pending: second, failures: 0, outcome_unknown: group.outcome_unknown });
+                groups.push(Remaining {
+                    pending: second,
+                    failures: 0,
+                    outcome_unknown: group.outcome_unknown,
+                });
                 groups.push(Remaining { failures: 0, ..group });
             } else {
                 groups.push(group);

@@ -160,7 +160,8 @@ pub fn writer<S: EventStore + ?Sized>(
     let task = async move {
         let mut pending = Vec::with_capacity(MAX_GROUP);
         while waiting.recv_many(&mut pending, MAX_GROUP).await > 0 {
-            metrics::histogram!("command_group_size_commands").record(u32::try_from(pending.len()).unwrap_or(u32::MAX));
+            metrics::histogram!("command_group_size_commands")
+                .record(u32::try_from(pending.len()).unwrap_or(u32::MAX));
             group.carry_out(std::mem::take(&mut pending)).await;
         }
     };

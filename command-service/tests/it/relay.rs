@@ -1,0 +1,274 @@
+//! The relay: what it promises while deliveries fail, transactions commit late and holders die.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use command_service::{
+    event_store::{EventStore, Group},
+    kafka::{KafkaOptions, KafkaPublisher, ensure_topic},
+    outbox::{Delivery, LeaseOptions, Publisher, Relay, RelayOptions, Step, keep_lease},
+};
+use rdkafka::{
+    ClientConfig, Message,
+    consumer::{BaseConsumer, Consumer},
+    message::Headers,
+};
+use service_kit::{clock::Clock, ids};
+use shared_events::{Metadata, RecordedEvent, RoomId, Timestamp};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::test_store::TestStore;
+
+fn event(room: RoomId, version: u64) -> RecordedEvent {
+    RecordedEvent {
+        room,
+        version,
+        event_type: "reservations.reservation-made.v1".into(),
+        payload: format!("{{\"n\":{version}}}").into_bytes(),
+        metadata: Metadata {
+            time: Timestamp::from_epoch_millis(0),
+            subject: "s".into(),
+            actor: "ann".into(),
+            correlation_id: "c".into(),
+            causation_id: "c".into(),
+            traceparent: None,
+        },
+        recorded_at: Timestamp::from_epoch_millis(1),
+    }
+}
+
+async fn commit(store: &dyn EventStore, events: Vec<RecordedEvent>) -> Vec<u64> {
+    store.append(&Group { events, ..Group::default() }).await.unwrap()
+}
+
+/// A log that fails as it is told.
+#[derive(Clone, Default)]
+struct Log {
+    delivered: Arc<Mutex<Vec<(RoomId, u64)>>>,
+    outcomes: Arc<Mutex<HashMap<(RoomId, u64), Delivery>>>,
+    resets: Arc<Mutex<usize>>,
+}
+
+#[async_trait]
+impl Publisher for Log {
+    async fn publish(&mut self, events: &[RecordedEvent]) -> Vec<Delivery> {
+        let mut outcomes = self.outcomes.lock().unwrap();
+        let outcome = |event: &RecordedEvent| {
+            let outcome = outcomes.remove(&(event.room, event.version)).unwrap_or(Delivery::Delivered);
+            if outcome == Delivery::Delivered {
+                self.delivered.lock().unwrap().push((event.room, event.version));
+            }
+            outcome
+        };
+        events.iter().map(outcome).collect()
+    }
+
+    async fn reset(&mut self) {
+        *self.resets.lock().unwrap() += 1;
+    }
+}
+
+fn relay<P: Publisher>(store: Arc<dyn EventStore>, publisher: P) -> Relay<dyn EventStore, P> {
+    Relay::new(store, publisher, Clock::system(), RelayOptions::default())
+}
+
+#[tokio::test]
+async fn exactly_the_delivered_rows_are_deleted_and_the_rest_goes_out_again() {
+    for store in TestStore::both().await {
+        let opened = store.open(None).await;
+        let room = RoomId(ids::new_id());
+        commit(opened.as_ref(), (1..=10).map(|version| event(room, version)).collect()).await;
+        let log = Log::default();
+        log.outcomes.lock().unwrap().insert((room, 4), Delivery::Failed("on purpose".into()));
+        let mut relay = relay(Arc::clone(&opened), log.clone());
+        assert_eq!(relay.step().await.unwrap(), Step::Setback);
+        assert_eq!(*log.resets.lock().unwrap(), 1, "the sender is dropped after a failure");
+        let left: Vec<u64> =
+            opened.undelivered(100).await.unwrap().iter().map(|event| event.version).collect();
+        assert_eq!(left, vec![4]);
+        assert_eq!(relay.step().await.unwrap(), Step::Delivered(1));
+        assert_eq!(relay.step().await.unwrap(), Step::Idle);
+        store.remove().await;
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_is_refused_for_good_holds_back_its_room_only() {
+    for store in TestStore::both().await {
+        let opened = store.open(None).await;
+        let (bad, good) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
+        commit(opened.as_ref(), vec![event(bad, 1)]).await;
+        let log = Log::default();
+        log.outcomes.lock().unwrap().insert((bad, 1), Delivery::Refused("too large".into()));
+        let mut relay = relay(Arc::clone(&opened), log.clone());
+        relay.step().await.unwrap();
+        commit(opened.as_ref(), vec![event(bad, 2), event(good, 1)]).await;
+        assert_eq!(relay.step().await.unwrap(), Step::Delivered(1));
+        assert_eq!(relay.step().await.unwrap(), Step::Idle, "a held room is no endless retry");
+        assert_eq!(*log.delivered.lock().unwrap(), vec![(good, 1)]);
+        let held = opened.held_rooms().await.unwrap();
+        assert_eq!((held[0].room, held[0].reason.as_str()), (bad, "too large"));
+        store.remove().await;
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_took_its_position_first_and_commits_last_is_delivered_in_order_for_its_room() {
+    let store = TestStore::mysql().await;
+    let opened = store.open(None).await;
+    let (late, other) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
+    let log = Log::default();
+    let mut relay = relay(Arc::clone(&opened), log.clone());
+    commit(opened.as_ref(), vec![event(late, 1)]).await;
+    let open_transaction = store.insert_without_commit(&event(late, 2)).await;
+    commit(opened.as_ref(), vec![event(other, 1)]).await;
+    assert_eq!(relay.step().await.unwrap(), Step::Delivered(2));
+    assert_eq!(relay.step().await.unwrap(), Step::Idle);
+    open_transaction.commit().await;
+    commit(opened.as_ref(), vec![event(late, 3)]).await;
+    assert_eq!(relay.step().await.unwrap(), Step::Delivered(2));
+    let of_late: Vec<u64> = log
+        .delivered
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|(room, _)| *room == late)
+        .map(|(_, version)| *version)
+        .collect();
+    assert_eq!(of_late, vec![1, 2, 3]);
+    store.remove().await;
+}
+
+fn kafka(topic: &str) -> KafkaOptions {
+    let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS names the brokers");
+    KafkaOptions { brokers, topic: topic.into(), partitions: 4, replication: 1 }
+}
+
+/// Reads a topic from its start until `done` says that enough was read.
+fn read_topic(options: &KafkaOptions, mut done: impl FnMut(&[(i32, String)]) -> bool) -> Vec<(i32, String)> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &options.brokers)
+        .set("group.id", ids::new_id().to_string())
+        .create()
+        .unwrap();
+    let mut assignment = rdkafka::TopicPartitionList::new();
+    for partition in 0..options.partitions {
+        assignment.add_partition_offset(&options.topic, partition, rdkafka::Offset::Beginning).unwrap();
+    }
+    consumer.assign(&assignment).unwrap();
+    let mut read = Vec::new();
+    let started = std::time::Instant::now();
+    while !done(&read) {
+        assert!(started.elapsed() < Duration::from_secs(30), "only {} messages arrived", read.len());
+        let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
+        let message = message.unwrap();
+        let headers = message.headers().unwrap();
+        let id = headers.iter().find(|header| header.key == "ce_id").unwrap().value.unwrap();
+        assert!(id.starts_with(message.key().unwrap()), "the key is the room");
+        read.push((message.partition(), String::from_utf8(id.to_vec()).unwrap()));
+    }
+    read
+}
+
+/// First occurrences of each room's versions are 1, 2, 3, ..., all in one partition.
+fn assert_in_order(read: &[(i32, String)]) {
+    let mut seen: HashMap<&str, (i32, u64)> = HashMap::new();
+    for (partition, id) in read {
+        let (room, version) = id.split_once(':').unwrap();
+        let version: u64 = version.parse().unwrap();
+        let (home, last) = seen.entry(room).or_insert((*partition, 0));
+        assert_eq!(home, partition, "room {room} has one partition");
+        assert!(version <= *last + 1, "room {room}: {version} after {last}");
+        *last = (*last).max(version);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_gets_every_event_and_each_rooms_first_occurrences_in_order() {
+    let store = TestStore::mysql().await;
+    let opened = store.open(None).await;
+    let options = kafka(&format!("test-{}", ids::new_id()));
+    ensure_topic(&options).await.unwrap();
+    ensure_topic(&options).await.unwrap();
+    let other_count = KafkaOptions { partitions: 5, ..options.clone() };
+    assert!(
+        ensure_topic(&other_count).await.is_err(),
+        "another number of partitions would break the order of rooms"
+    );
+
+    let rooms: Vec<RoomId> = (0..20).map(|_| RoomId(ids::new_id())).collect();
+    let committed = Arc::new(Notify::new());
+    let stop = CancellationToken::new();
+    let (_held, lease) = watch::channel(true);
+    let relay = relay(Arc::clone(&opened), KafkaPublisher::new(options.clone()));
+    let running = tokio::spawn(relay.run(lease, Arc::clone(&committed), stop.clone()));
+    for version in 1..=25 {
+        commit(opened.as_ref(), rooms.iter().map(|room| event(*room, version)).collect()).await;
+        committed.notify_one();
+    }
+    let to_read = options.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        read_topic(&to_read, |read| read.iter().map(|(_, id)| id).collect::<HashSet<_>>().len() == 500)
+    })
+    .await
+    .unwrap();
+    assert_in_order(&read);
+    stop.cancel();
+    running.await.unwrap();
+    assert_eq!(opened.backlog().await.unwrap().0, 0);
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn a_room_whose_stored_metadata_is_broken_is_held_and_the_others_go_on() {
+    let store = TestStore::mysql().await;
+    let opened = store.open(None).await;
+    let (bad, good) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
+    commit(opened.as_ref(), vec![event(bad, 1), event(good, 1)]).await;
+    store.break_metadata(bad, 1).await;
+    let log = Log::default();
+    let mut relay = relay(Arc::clone(&opened), log.clone());
+    assert_eq!(relay.step().await.unwrap(), Step::Delivered(1));
+    assert_eq!(*log.delivered.lock().unwrap(), vec![(good, 1)]);
+    assert_eq!(opened.held_rooms().await.unwrap()[0].room, bad);
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn one_instance_holds_the_lease_and_another_takes_over_when_it_dies_or_stops() {
+    let store = TestStore::mysql().await;
+    store.open(None).await;
+    let leases = || store.mysql_store().leases();
+    let options = |holder: &str| LeaseOptions { holder: holder.into(), takeover: Duration::from_millis(400) };
+    let start = |holder: &str| {
+        let (held, lease) = watch::channel(false);
+        let stop = CancellationToken::new();
+        (tokio::spawn(keep_lease(leases(), options(holder), held, stop.clone())), lease, stop)
+    };
+    let (first, mut first_lease, _stop) = start("first");
+    first_lease.wait_for(|held| *held).await.unwrap();
+    let (second, mut second_lease, stop_second) = start("second");
+    let waited =
+        tokio::time::timeout(Duration::from_millis(1200), second_lease.wait_for(|held| *held)).await.is_err();
+    assert!(waited, "the second must not take what the first still renews");
+    // As by kill -9: it stops renewing and releases nothing.
+    first.abort();
+    tokio::time::timeout(Duration::from_secs(10), second_lease.wait_for(|held| *held))
+        .await
+        .unwrap()
+        .unwrap();
+    stop_second.cancel();
+    second.await.unwrap();
+    // An orderly stop gives the lease back, so that the next one need not wait.
+    let (_third, mut third_lease, _stop) = start("third");
+    tokio::time::timeout(Duration::from_millis(300), third_lease.wait_for(|held| *held))
+        .await
+        .unwrap()
+        .unwrap();
+    store.remove().await;
+}

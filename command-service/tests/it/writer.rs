@@ -1,0 +1,443 @@
+//! The writer on real stores: what it promises while others write, connections break and clocks jump.
+
+use std::sync::Arc;
+
+use command_service::{
+    commands::{
+        Action, Actor, CancelReservation, ChangeReservation, Command, MoveReservation, RegisterRoom, Reserve,
+        ReserveKind, RetireRoom, Stay,
+    },
+    domain::Rejection,
+    event_store::{
+        KeyId,
+        fail_points::{FailPoint, FailPoints},
+    },
+    writer::{Decided, Done, Failure, IdempotencyKey, Options, Reply, Submission, Writer, writer},
+};
+use service_kit::{clock::Clock, ids};
+use shared_events::{Interval, ReservationId, RoomId, RoomSettings, Timestamp};
+use tokio::sync::Notify;
+
+use crate::test_store::TestStore;
+
+/// A writer on a store, with a clock of its own.
+struct Instance {
+    writer: Writer,
+    clock: Clock,
+    faults: Arc<FailPoints>,
+}
+
+const NOON: &str = "2030-01-01T12:00:00Z";
+
+async fn instance(store: &TestStore) -> Instance {
+    let faults = Arc::new(FailPoints::default());
+    let clock = Clock::standing_at(NOON.parse().unwrap());
+    let opened = store.open(Some(Arc::clone(&faults))).await;
+    let (writer, task) = writer(opened, clock.clone(), Arc::new(Notify::new()), &Options::default());
+    tokio::spawn(task);
+    Instance { writer, clock, faults }
+}
+
+fn stay(from: &str, to: &str) -> Stay {
+    let interval = Interval { from: from.parse().unwrap(), to: to.parse().unwrap() };
+    Stay { interval, people: 2, title: None, reserved_for: None }
+}
+
+/// An hour of the second of January 2030.
+fn hour(hour: u32) -> Stay {
+    stay(&format!("2030-01-02T{hour:02}:00:00Z"), &format!("2030-01-02T{:02}:00:00Z", hour + 1))
+}
+
+fn by(user: &str, action: Action) -> Submission {
+    let command = Command {
+        id: ids::new_id(),
+        actor: Actor { user: user.into(), admin: user == "admin" },
+        now: Timestamp::from_epoch_millis(0),
+        imported: false,
+        if_match: None,
+        action,
+    };
+    Submission { command, made_by: None, key: None, correlation_id: "test".into(), traceparent: None }
+}
+
+fn key(name: &str) -> IdempotencyKey {
+    let mut id = [0; 16];
+    for (slot, byte) in id.iter_mut().zip(name.bytes()) {
+        *slot = byte;
+    }
+    IdempotencyKey { id: KeyId(id), fingerprint: [7; 16] }
+}
+
+impl Instance {
+    async fn room(&self, name: &str, kind: &str) -> RoomId {
+        let settings = RoomSettings {
+            name: name.into(),
+            kind: kind.into(),
+            capacity: 4,
+            time_zone: "Europe/Lisbon".parse().unwrap(),
+            opening_hours: None,
+            slot_minutes: None,
+            min_minutes: None,
+            max_minutes: None,
+            max_days_ahead: None,
+        };
+        self.does(by("admin", Action::RegisterRoom(RegisterRoom::new(settings)))).await.room
+    }
+
+    async fn does(&self, submission: Submission) -> Done {
+        self.writer.submit(submission).await.unwrap().result.unwrap()
+    }
+
+    async fn refuses(&self, submission: Submission) -> (Rejection, Vec<(RoomId, u64)>) {
+        let decided = self.writer.submit(submission).await.unwrap();
+        (decided.result.unwrap_err(), decided.rests_on)
+    }
+}
+
+fn reserve(room: RoomId, stay: Stay) -> Action {
+    Action::Reserve(Reserve { room, stay })
+}
+
+fn cancel(room: RoomId, reservation: ReservationId) -> Action {
+    Action::CancelReservation(CancelReservation { room: Some(room), reservation })
+}
+
+/// Every stream of the store, its versions checked to be without gaps; fails when two live reservations overlap.
+async fn events_of(store: &TestStore) -> Vec<(RoomId, u64, String)> {
+    let opened = store.open(None).await;
+    let mut all = Vec::new();
+    for (room, head) in opened.all_heads(None, 1000).await.unwrap() {
+        let stream = opened.stream(room, 0, 10_000).await.unwrap();
+        let versions: Vec<u64> = stream.iter().map(|event| event.version).collect();
+        assert_eq!(versions, (1..=head).collect::<Vec<_>>(), "room {room}");
+        let mut state = command_service::domain::Room::whole(room);
+        for event in stream {
+            all.push((room, event.version, event.event_type.clone()));
+            let event = event.into_recorded().unwrap().decode().unwrap();
+            state.apply(event.version, event.metadata.time, &event.event).unwrap();
+            let live: Vec<_> = state.reservations().map(shared_events::Reservation::interval).collect();
+            for (at, one) in live.iter().enumerate() {
+                assert!(live[at + 1..].iter().all(|other| !one.overlaps(*other)), "overlap in {room}");
+            }
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn of_commands_that_wait_together_each_sees_the_effects_of_those_before_it() {
+    for store in TestStore::both().await {
+        let one = instance(&store).await;
+        let room = one.room("Blue", "meeting").await;
+        let tries = (0..50).map(|_| one.writer.submit(by("ann", reserve(room, hour(9)))));
+        let replies = futures_util::future::join_all(tries).await;
+        let made = replies.iter().filter(|reply| matches!(reply, Ok(Decided { result: Ok(_), .. }))).count();
+        assert_eq!(made, 1);
+        for reply in replies {
+            if let Err(rejection) = reply.as_ref().unwrap().result.as_ref() {
+                assert!(matches!(rejection, Rejection::Overlap { .. }), "{rejection}");
+                assert_eq!(reply.unwrap().rests_on, vec![(room, 2)]);
+            }
+        }
+        assert_eq!(events_of(&store).await.len(), 2);
+        store.remove().await;
+    }
+}
+
+#[tokio::test]
+async fn two_instances_never_double_a_booking_and_lose_none() {
+    let store = TestStore::mysql().await;
+    let (a, b) = (instance(&store).await, instance(&store).await);
+    let mut rooms = Vec::new();
+    for n in 0..8 {
+        rooms.push(a.room(&format!("Room {n}"), "meeting").await);
+    }
+    let tries = (0..400usize).map(|n| {
+        let writer = if n % 2 == 0 { &a.writer } else { &b.writer };
+        let hour_of_day = u32::try_from(n / 16 % 20).unwrap();
+        writer.submit(by("ann", reserve(rooms[n / 2 % 8], hour(hour_of_day))))
+    });
+    let replies = futures_util::future::join_all(tries).await;
+    let made: Vec<_> = replies.into_iter().filter_map(|reply| reply.unwrap().result.ok()).collect();
+    assert_eq!(made.len(), 160, "every hour of every room has exactly one reservation");
+    assert_eq!(events_of(&store).await.len(), 8 + 160);
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn an_instance_that_has_not_seen_a_cancellation_does_not_reject_because_of_it() {
+    let store = TestStore::mysql().await;
+    let (a, b) = (instance(&store).await, instance(&store).await);
+    let room = a.room("Blue", "meeting").await;
+    let made = a.does(by("ann", reserve(room, hour(9)))).await;
+    // From here on b has the reservation in its memory.
+    let (rejection, at) = b.refuses(by("bob", reserve(room, hour(9)))).await;
+    assert!(matches!(rejection, Rejection::Overlap { .. }));
+    assert_eq!(at, vec![(room, 2)]);
+    a.does(by("ann", cancel(room, made.reservation.unwrap()))).await;
+    assert_eq!(b.does(by("bob", reserve(room, hour(9)))).await.version, 4);
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn an_instance_learns_of_rooms_that_another_has_registered_and_retired() {
+    let store = TestStore::mysql().await;
+    let (a, b) = (instance(&store).await, instance(&store).await);
+    let any = || Action::ReserveKind(ReserveKind { kind: "meeting".into(), stay: hour(9) });
+    assert!(matches!(b.refuses(by("bob", any())).await.0, Rejection::UnknownKind { .. }));
+    let blue = a.room("Blue", "meeting").await;
+    assert_eq!(b.does(by("bob", any())).await.room, blue);
+    assert_eq!(b.refuses(by("bob", any())).await.0, Rejection::NoFreeRoom);
+    let red = a.room("Red", "meeting").await;
+    assert_eq!(b.does(by("bob", any())).await.room, red);
+    let green = a.room("Green", "quiet").await;
+    a.does(by("admin", Action::RetireRoom(RetireRoom { room: green }))).await;
+    let (rejection, _) = b.refuses(by("bob", reserve(green, hour(9)))).await;
+    assert_eq!(rejection, Rejection::UnknownRoom { room: green });
+    b.room("Green", "quiet").await;
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn a_failed_group_leaves_no_trace_in_memory() {
+    for store in TestStore::both().await {
+        let one = instance(&store).await;
+        let (blue, red) = (one.room("Blue", "meeting").await, one.room("Red", "meeting").await);
+        let made = one.does(by("ann", reserve(blue, hour(9)))).await;
+        for point in [FailPoint::Events, FailPoint::Outbox, FailPoint::BeforeCommit] {
+            one.faults.arm(point, 1);
+        }
+        let to_red = Action::MoveReservation(MoveReservation {
+            room: Some(blue),
+            reservation: made.reservation.unwrap(),
+            to_room: red,
+            from: None,
+            to: None,
+        });
+        let moved = one.does(by("ann", to_red)).await;
+        assert_eq!((moved.room, moved.version, moved.revision), (red, 2, 2));
+        assert_eq!(moved.token.rooms, vec![(blue, 3), (red, 2)]);
+        assert_eq!(one.does(by("bob", reserve(blue, hour(9)))).await.version, 4);
+        assert_eq!(events_of(&store).await.len(), 6);
+        store.remove().await;
+    }
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_is_looked_up_and_not_done_again() {
+    for store in TestStore::both().await {
+        let one = instance(&store).await;
+        let room = one.room("Blue", "meeting").await;
+        one.faults.arm(FailPoint::AfterCommit, 1);
+        let made = one.does(by("ann", reserve(room, hour(9)))).await;
+        assert_eq!((made.version, made.revision), (2, 1));
+        // A change without a key: decided again it would find its own effect, or be refused by it.
+        one.faults.arm(FailPoint::AfterCommit, 1);
+        let cancelled = one.does(by("ann", cancel(room, made.reservation.unwrap()))).await;
+        assert_eq!(cancelled.version, 3);
+        assert_eq!(events_of(&store).await.len(), 3);
+        store.remove().await;
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_the_store_refuses_for_good_does_not_take_its_neighbours_along() {
+    let store = TestStore::mysql().await;
+    let one = instance(&store).await;
+    let room = one.room("Blue", "meeting").await;
+    let tries = (0..20).map(|n| {
+        let mut submission = by("ann", reserve(room, hour(n)));
+        if n == 7 {
+            // Too long for its column.
+            submission.correlation_id = "x".repeat(20_000_000);
+        }
+        one.writer.submit(submission)
+    });
+    let replies = futures_util::future::join_all(tries).await;
+    let refused: Vec<usize> =
+        replies.iter().enumerate().filter(|(_, reply)| reply.is_err()).map(|(index, _)| index).collect();
+    assert_eq!(refused, vec![7]);
+    assert_eq!(replies[7], Err(Failure::Refused));
+    assert_eq!(events_of(&store).await.len(), 20);
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn one_key_has_one_effect_over_two_instances_and_any_room_of_a_kind() {
+    let store = TestStore::mysql().await;
+    let (a, b) = (instance(&store).await, instance(&store).await);
+    for n in 0..4 {
+        a.room(&format!("Room {n}"), "meeting").await;
+    }
+    for n in 0..25u32 {
+        let with_key = || {
+            let minute = n * 10;
+            let from = format!("2030-01-03T{:02}:{:02}:00Z", minute / 60, minute % 60);
+            let to = format!("2030-01-03T{:02}:{:02}:00Z", (minute + 10) / 60, (minute + 10) % 60);
+            let mut submission = by(
+                "ann",
+                Action::ReserveKind(ReserveKind { kind: "meeting".into(), stay: stay(&from, &to) }),
+            );
+            submission.key = Some(key(&format!("k{n}")));
+            submission
+        };
+        let (one, other) = tokio::join!(a.writer.submit(with_key()), b.writer.submit(with_key()));
+        let (one, other) = (one.unwrap(), other.unwrap());
+        assert_eq!(one.result, other.result);
+        assert!(one.repeated != other.repeated, "one of them is the repetition");
+    }
+    assert_eq!(events_of(&store).await.len(), 4 + 25);
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn a_key_is_known_for_ever_even_when_its_effect_is_undone() {
+    for store in TestStore::both().await {
+        let one = instance(&store).await;
+        let room = one.room("Blue", "meeting").await;
+        let with_key = || Submission { key: Some(key("k")), ..by("ann", reserve(room, hour(9))) };
+        let made = one.does(with_key()).await;
+        one.does(by("ann", cancel(room, made.reservation.unwrap()))).await;
+        let again = one.writer.submit(with_key()).await.unwrap();
+        assert_eq!((again.result, again.repeated), (Ok(made), true));
+        let other =
+            Submission { key: Some(IdempotencyKey { fingerprint: [8; 16], ..key("k") }), ..with_key() };
+        assert_eq!(one.writer.submit(other).await, Err(Failure::KeyReused));
+        assert_eq!(events_of(&store).await.len(), 3);
+        store.remove().await;
+    }
+}
+
+#[tokio::test]
+async fn a_rejection_online_is_not_recorded_so_a_retry_is_decided_anew() {
+    for store in TestStore::both().await {
+        let one = instance(&store).await;
+        let room = one.room("Blue", "meeting").await;
+        let made = one.does(by("ann", reserve(room, hour(9)))).await;
+        let with_key = || Submission { key: Some(key("k")), ..by("bob", reserve(room, hour(9))) };
+        assert!(matches!(one.refuses(with_key()).await.0, Rejection::Overlap { .. }));
+        one.does(by("ann", cancel(room, made.reservation.unwrap()))).await;
+        assert_eq!(one.does(with_key()).await.version, 4);
+        store.remove().await;
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_jumped_ahead_and_back_does_not_hide_what_is_reserved() {
+    for store in TestStore::both().await {
+        let one = instance(&store).await;
+        let room = one.room("Blue", "meeting").await;
+        one.does(by("ann", reserve(room, hour(9)))).await;
+        one.clock.set("2031-01-01T12:00:00Z".parse().unwrap());
+        one.does(by("ann", reserve(room, stay("2031-06-01T09:00:00Z", "2031-06-01T10:00:00Z")))).await;
+        one.clock.set(NOON.parse().unwrap());
+        assert!(matches!(one.refuses(by("bob", reserve(room, hour(9)))).await.0, Rejection::Overlap { .. }));
+        // Another instance, which has only ever read the stream, decides the same.
+        let other = instance(&store).await;
+        assert!(matches!(
+            other.refuses(by("bob", reserve(room, hour(9)))).await.0,
+            Rejection::Overlap { .. }
+        ));
+        assert_eq!(other.does(by("bob", reserve(room, hour(11)))).await.version, 4);
+        store.remove().await;
+    }
+}
+
+fn imported(at: &str, key_name: &str, action: Action) -> Submission {
+    let mut submission = by("ann", action);
+    submission.command.imported = true;
+    submission.command.now = at.parse().unwrap();
+    submission.key = Some(key(key_name));
+    submission
+}
+
+async fn import(one: &Instance, lines: Vec<Submission>) -> Vec<Reply> {
+    let mut waiting = Vec::new();
+    for line in lines {
+        waiting.push(one.writer.enqueue(line).await.unwrap());
+    }
+    futures_util::future::join_all(waiting).await.into_iter().map(Result::unwrap).collect()
+}
+
+#[tokio::test]
+async fn an_import_sent_twice_repeats_every_outcome_rejections_too() {
+    for store in TestStore::both().await {
+        let one = instance(&store).await;
+        let blue = one.room("Blue", "meeting").await;
+        let red = one.room("Red", "quiet").await;
+        let nobody = ReservationId(uuid::Uuid::nil());
+        let lines = || {
+            let mut moved = imported(
+                "2030-01-01T12:00:02Z",
+                "move",
+                Action::MoveReservation(MoveReservation {
+                    room: None,
+                    reservation: nobody,
+                    to_room: red,
+                    from: None,
+                    to: None,
+                }),
+            );
+            moved.made_by = Some(key("make").id);
+            let mut changed = imported(
+                "2030-01-01T12:00:03Z",
+                "change",
+                Action::ChangeReservation(ChangeReservation {
+                    people: Some(3),
+                    ..ChangeReservation::new(None, nobody)
+                }),
+            );
+            changed.made_by = Some(key("make").id);
+            let mut orphan = imported(
+                "2030-01-01T12:00:04Z",
+                "orphan",
+                Action::CancelReservation(CancelReservation { room: None, reservation: nobody }),
+            );
+            orphan.made_by = Some(key("refused").id);
+            vec![
+                imported("2030-01-01T12:00:00Z", "make", reserve(blue, hour(9))),
+                imported("2030-01-01T12:00:01Z", "refused", reserve(blue, hour(9))),
+                moved,
+                changed,
+                orphan,
+                imported("2030-01-01T12:00:00Z", "late", reserve(red, hour(20))),
+            ]
+        };
+        let first: Vec<Decided> = import(&one, lines()).await.into_iter().map(Result::unwrap).collect();
+        assert!(first.iter().all(|decided| !decided.repeated));
+        assert_eq!(first[0].result.as_ref().unwrap().room, blue);
+        assert!(matches!(first[1].result, Err(Rejection::Overlap { .. })));
+        assert_eq!(first[2].result.as_ref().unwrap().room, red);
+        assert_eq!(
+            (first[3].result.as_ref().unwrap().room, first[3].result.as_ref().unwrap().revision),
+            (red, 3)
+        );
+        assert_eq!(first[4].result, Err(Rejection::UnknownReservation));
+        assert!(matches!(first[5].result, Err(Rejection::OutOfOrder { .. })));
+        let events = events_of(&store).await;
+        // By another instance, as after a crash: nothing of it is in memory.
+        let other = instance(&store).await;
+        let second: Vec<Decided> = import(&other, lines()).await.into_iter().map(Result::unwrap).collect();
+        for (one, again) in first.iter().zip(&second) {
+            assert_eq!(one.result, again.result);
+            assert!(again.repeated);
+        }
+        assert_eq!(events_of(&store).await, events);
+        store.remove().await;
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_stands_twice_in_one_import_repeats_the_outcome_of_the_first() {
+    for store in TestStore::both().await {
+        let one = instance(&store).await;
+        let blue = one.room("Blue", "meeting").await;
+        let line = || imported("2030-01-01T12:00:00Z", "make", reserve(blue, hour(9)));
+        let replies = import(&one, vec![line(), line()]).await;
+        let [Ok(first), Ok(second)] = &replies[..] else { panic!("{replies:?}") };
+        assert_eq!(first.result, second.result);
+        assert_eq!((first.repeated, second.repeated), (false, true));
+        assert_eq!(events_of(&store).await.len(), 2);
+        store.remove().await;
+    }
+}
