@@ -1,7 +1,7 @@
 //! The public keys that tokens are checked with: a JWKS document in a file or behind a URL.
 //!
 //! Keys that were read stay in use when a later reading fails. A token with an unknown key id makes the
-//! document be read again, at most once in ten seconds.
+//! document be read again, at most once in [`MISS_PAUSE`].
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -239,7 +239,7 @@ impl Jwks {
 
     /// Reads the document until that succeeds, then again every five minutes until `stop` is cancelled.
     pub async fn keep_fresh(self, component: Component, stop: CancellationToken) {
-        let first = until_it_succeeds(&component, &stop, Backoff::for_server(), async || self.read().await);
+        let first = until_it_succeeds(&component, &stop, Backoff::for_server(), || self.read());
         if first.await == Err(Stopped) {
             return;
         }

@@ -53,11 +53,12 @@ pub struct Stopped;
 /// # Errors
 ///
 /// [`Stopped`] if `stop` is cancelled first; a try that runs is dropped then.
-pub async fn until_it_succeeds<T, E: Display>(
+pub async fn until_it_succeeds<T, E: Display, F: Future<Output = Result<T, E>>>(
     component: &Component,
     stop: &CancellationToken,
     mut backoff: Backoff,
-    mut operation: impl AsyncFnMut() -> Result<T, E>,
+    // Not AsyncFnMut: of its futures the compiler can't tell that they may be sent to another thread.
+    mut operation: impl FnMut() -> F,
 ) -> Result<T, Stopped> {
     loop {
         let outcome = tokio::select! {
@@ -106,9 +107,9 @@ mod tests {
         let component = readiness.component("mysql");
         let backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(2));
         let mut tries = 0;
-        let value = until_it_succeeds(&component, &CancellationToken::new(), backoff, async || {
+        let value = until_it_succeeds(&component, &CancellationToken::new(), backoff, || {
             tries += 1;
-            if tries < 3 { Err("connection refused") } else { Ok(tries) }
+            std::future::ready(if tries < 3 { Err("connection refused") } else { Ok(tries) })
         })
         .await;
         assert_eq!(value, Ok(3));
@@ -121,9 +122,9 @@ mod tests {
         let component = readiness.component("mysql");
         let stop = CancellationToken::new();
         let backoff = Backoff::new(Duration::from_secs(3600), Duration::from_secs(3600));
-        let outcome = until_it_succeeds(&component, &stop, backoff, async || {
+        let outcome = until_it_succeeds(&component, &stop, backoff, || {
             stop.cancel();
-            Err::<(), _>("connection refused")
+            std::future::ready(Err::<(), _>("connection refused"))
         })
         .await;
         assert_eq!(outcome, Err(Stopped));
