@@ -1,0 +1,165 @@
+//! The command service's feed: heads and events straight from its event store. It fills what is missing.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::{Client, StatusCode, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use shared_events::{
+    RecordedEvent, RoomId,
+    feed::{FeedEvent, Head, Page},
+};
+
+/// Where events are read that did not come by themselves. Over HTTP, or in process in the embedded default.
+#[async_trait]
+pub trait Feed: Send + Sync {
+    /// A page of all streams' heads, the first one without a cursor.
+    ///
+    /// # Errors
+    /// [`FeedError`].
+    async fn heads(&self, cursor: Option<&str>) -> Result<Page<Head>, FeedError>;
+
+    /// Events of a room after a version, in order and without gaps. Empty only where there are no more.
+    ///
+    /// # Errors
+    /// [`FeedError`].
+    async fn events(&self, room: RoomId, after: u64) -> Result<Vec<RecordedEvent>, FeedError>;
+}
+
+/// The feed did not give what was asked for. Nothing is known then: the same is asked again later.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// No answer.
+    #[error("the feed is out of reach: {0}")]
+    Unreachable(String),
+    /// An answer that is not a page of the feed.
+    #[error("the feed answered {0}")]
+    Answer(String),
+    /// This service can't show who it is.
+    #[error("no token for the feed: {0}")]
+    Token(String),
+}
+
+/// Who this service is for the feed.
+pub enum Credentials {
+    /// The development header, which the feed may trust on loopback.
+    Header,
+    /// A token that was given.
+    Token(SecretString),
+    /// Signs a token of its own for each request; the error says why it can't.
+    Signed(Box<dyn Fn() -> Result<SecretString, String> + Send + Sync>),
+}
+
+/// The feed over HTTP.
+pub struct HttpFeed {
+    client: Client,
+    streams: Url,
+    credentials: Credentials,
+}
+
+/// Events asked for at once.
+const PAGE: usize = 500;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Longest page that is read: 500 events of the largest size that a command can make, with room to spare.
+const MAX_PAGE_BYTES: usize = 64 * 1024 * 1024;
+
+impl HttpFeed {
+    /// The feed of the command service at `base`, such as `http://127.0.0.1:8081`. A request that takes longer than
+    /// `timeout` counts as unreachable.
+    ///
+    /// # Errors
+    /// When `base` is no base of a URL, or the HTTP client can't be built.
+    pub fn new(base: &Url, credentials: Credentials, timeout: Duration) -> Result<Self, FeedError> {
+        let unusable = |reason: String| FeedError::Unreachable(reason);
+        let mut streams = base.clone();
+        streams
+            .path_segments_mut()
+            .map_err(|()| unusable(format!("{base} is no base of a URL")))?
+            .pop_if_empty()
+            .extend(["v1", "streams"]);
+        let client = Client::builder()
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| unusable(error.to_string()))?;
+        Ok(Self { client, streams, credentials })
+    }
+
+    /// A page, or none where the feed does not know the stream.
+    async fn page<T: DeserializeOwned>(&self, url: Url) -> Result<Option<Page<T>>, FeedError> {
+        let request = self.client.get(url);
+        let request = match &self.credentials {
+            Credentials::Header => request.header("X-User", "query-service").header("X-Roles", "service"),
+            Credentials::Token(token) => request.bearer_auth(token.expose_secret()),
+            Credentials::Signed(sign) => {
+                request.bearer_auth(sign().map_err(FeedError::Token)?.expose_secret())
+            }
+        };
+        let mut answer = request.send().await.map_err(unreachable)?;
+        match answer.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Ok(None),
+            status => return Err(FeedError::Answer(status.to_string())),
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
+            if body.len() + chunk.len() > MAX_PAGE_BYTES {
+                return Err(FeedError::Answer("a page that is too large".to_owned()));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let page = serde_json::from_slice(&body);
+        page.map(Some).map_err(|error| FeedError::Answer(format!("a page that can't be read: {error}")))
+    }
+}
+
+/// The cause alone: the URL is known, and the outermost text says nothing else.
+fn unreachable(error: reqwest::Error) -> FeedError {
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    FeedError::Unreachable(if error.is_timeout() {
+        "it did not answer in time".to_owned()
+    } else {
+        cause.to_string()
+    })
+}
+
+#[async_trait]
+impl Feed for HttpFeed {
+    async fn heads(&self, cursor: Option<&str>) -> Result<Page<Head>, FeedError> {
+        let mut url = self.streams.clone();
+        url.query_pairs_mut().append_pair("limit", &PAGE.to_string());
+        if let Some(cursor) = cursor {
+            url.query_pairs_mut().append_pair("cursor", cursor);
+        }
+        self.page(url).await?.ok_or_else(|| FeedError::Answer("404 for the list of streams".to_owned()))
+    }
+
+    async fn events(&self, room: RoomId, after: u64) -> Result<Vec<RecordedEvent>, FeedError> {
+        let mut url = self.streams.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.extend([&room.to_string(), "events"]);
+        }
+        url.query_pairs_mut()
+            .append_pair("after", &after.to_string())
+            .append_pair("limit", &PAGE.to_string());
+        let Some(page) = self.page::<FeedEvent>(url).await? else { return Ok(Vec::new()) };
+        let events = page.items.into_iter().map(FeedEvent::into_recorded).collect::<Result<Vec<_>, _>>();
+        let events = events.map_err(|error| FeedError::Answer(error.to_string()))?;
+        let in_order = events
+            .iter()
+            .zip(after + 1..)
+            .all(|(event, version)| event.room == room && event.version == version);
+        if in_order {
+            Ok(events)
+        } else {
+            Err(FeedError::Answer(format!("events out of order for room {room}")))
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Read your writes: how far each room has come, and who waits for it.
+//!
+//! Rooms that this instance projects wake their waiters when their events are written; nothing is polled. For rooms
+//! that another instance projects, the checkpoints in the store are looked at until the time is over.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use shared_events::RoomId;
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
+
+use crate::stores::{ReadModels, StoreError};
+
+/// Most waits at one time.
+const MOST_WAITERS: usize = 20_000;
+/// First and longest pause between two looks at another instance's checkpoints.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Tells whether this instance projects a room.
+pub type Owns = Box<dyn Fn(RoomId) -> bool + Send + Sync>;
+
+/// What the projector has written, by room, and who waits for more.
+pub struct Progress {
+    state: Mutex<State>,
+    /// Counts changes of ownership.
+    ownership: watch::Sender<u64>,
+}
+
+struct State {
+    owns: Owns,
+    seen: HashMap<RoomId, Seen>,
+    waiters: HashMap<RoomId, Vec<Waiter>>,
+    waiting: usize,
+    next_waiter: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Seen {
+    version: u64,
+    parked: bool,
+}
+
+struct Waiter {
+    id: u64,
+    version: u64,
+    wake: oneshot::Sender<()>,
+}
+
+/// Why a query can't show what its token asks for.
+#[derive(Debug, thiserror::Error)]
+pub enum NotVisible {
+    /// It has not come that far in time.
+    #[error("room {room} has not come to version {version} yet")]
+    NotYet {
+        /// The room that is behind.
+        room: RoomId,
+        /// The version that was asked for.
+        version: u64,
+    },
+    /// The room waits for an operator.
+    #[error("room {room} is parked at an event that can't be read")]
+    Parked {
+        /// The parked room.
+        room: RoomId,
+    },
+    /// Too many wait already.
+    #[error("too many queries wait")]
+    Overloaded,
+    /// The checkpoints could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            state: Mutex::new(State {
+                owns: Box::new(|_| false),
+                seen: HashMap::new(),
+                waiters: HashMap::new(),
+                waiting: 0,
+                next_waiter: 0,
+            }),
+            ownership: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Progress {
+    /// Sets which rooms this instance projects from now on. What is known of others is forgotten.
+    pub fn set_owned(&self, owns: Owns) {
+        let mut state = self.state();
+        state.seen.retain(|room, _| owns(*room));
+        state.owns = owns;
+        drop(state);
+        self.ownership.send_modify(|changes| *changes += 1);
+    }
+
+    /// Whether this instance projects the room.
+    #[must_use]
+    pub fn owns(&self, room: RoomId) -> bool {
+        (self.state().owns)(room)
+    }
+
+    /// These rooms are visible up to these versions. Wakes who waits for that.
+    pub fn publish(&self, rooms: impl IntoIterator<Item = (RoomId, u64)>) {
+        let mut state = self.state();
+        for (room, version) in rooms {
+            let seen = state.seen.entry(room).or_default();
+            *seen = Seen { version: version.max(seen.version), parked: false };
+            let reached = seen.version;
+            state.wake(room, |waiter| waiter.version <= reached);
+        }
+    }
+
+    /// The room is parked: nobody waits for it.
+    pub fn park(&self, room: RoomId) {
+        let mut state = self.state();
+        state.seen.entry(room).or_default().parked = true;
+        state.wake(room, |_| true);
+    }
+
+    /// Forgets what is known of a room, as when its checkpoint turns out to be another one.
+    pub fn forget(&self, room: RoomId) {
+        self.state().seen.remove(&room);
+    }
+
+    /// Waits until all of these rooms are visible up to these versions.
+    ///
+    /// # Errors
+    /// [`NotVisible`], at the latest after `within`.
+    pub async fn wait(
+        &self,
+        store: &dyn ReadModels,
+        wanted: &[(RoomId, u64)],
+        within: Duration,
+    ) -> Result<(), NotVisible> {
+        let deadline = Instant::now() + within;
+        for (room, version) in wanted {
+            self.wait_for(store, *room, *version, deadline).await?;
+        }
+        Ok(())
+    }
+
+    async fn wait_for(
+        &self,
+        store: &dyn ReadModels,
+        room: RoomId,
+        version: u64,
+        deadline: Instant,
+    ) -> Result<(), NotVisible> {
+        let late = NotVisible::NotYet { room, version };
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let mut ownership = self.ownership.subscribe();
+            match self.look(room, version)? {
+                Look::Visible => return Ok(()),
+                Look::Waiting { mut waiting, known } => {
+                    if !known && stored(store, room, version).await? {
+                        return Ok(());
+                    }
+                    tokio::select! {
+                        biased;
+                        _ = &mut waiting.woken => {}
+                        _ = ownership.changed() => {}
+                        () = tokio::time::sleep_until(deadline) => return Err(late),
+                    }
+                }
+                Look::Elsewhere => {
+                    if stored(store, room, version).await? {
+                        return Ok(());
+                    }
+                    if Instant::now() + pause >= deadline {
+                        return Err(late);
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        _ = ownership.changed() => {}
+                    }
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// Looks a room up, and registers a waiter where it is one of ours that has not come that far.
+    fn look(&self, room: RoomId, version: u64) -> Result<Look<'_>, NotVisible> {
+        let mut state = self.state();
+        if !(state.owns)(room) {
+            return Ok(Look::Elsewhere);
+        }
+        let seen = state.seen.get(&room).copied();
+        match seen {
+            Some(seen) if seen.version >= version => return Ok(Look::Visible),
+            Some(seen) if seen.parked => return Err(NotVisible::Parked { room }),
+            _ => {}
+        }
+        if state.waiting >= MOST_WAITERS {
+            return Err(NotVisible::Overloaded);
+        }
+        let (wake, woken) = oneshot::channel();
+        let id = state.next_waiter;
+        state.next_waiter += 1;
+        state.waiting += 1;
+        state.waiters.entry(room).or_default().push(Waiter { id, version, wake });
+        Ok(Look::Waiting { waiting: Waiting { progress: self, room, id, woken }, known: seen.is_some() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn wake(&mut self, room: RoomId, which: impl Fn(&Waiter) -> bool) {
+        let Some(waiters) = self.waiters.get_mut(&room) else { return };
+        let before = waiters.len();
+        for waiter in waiters.extract_if(.., |waiter| which(waiter)) {
+            // One that has given up in the meantime needs no waking.
+            let _ = waiter.wake.send(());
+        }
+        let left = waiters.len();
+        self.waiting -= before - left;
+        if left == 0 {
+            self.waiters.remove(&room);
+        }
+    }
+}
+
+/// Whether the store has the room at that version.
+async fn stored(store: &dyn ReadModels, room: RoomId, version: u64) -> Result<bool, NotVisible> {
+    let checkpoint = store.checkpoints(&[room]).await?.remove(&room).unwrap_or_default();
+    if checkpoint.version >= version {
+        return Ok(true);
+    }
+    if checkpoint.parked.is_some() { Err(NotVisible::Parked { room }) } else { Ok(false) }
+}
+
+enum Look<'a> {
+    Visible,
+    Waiting { waiting: Waiting<'a>, known: bool },
+    Elsewhere,
+}
+
+/// A registered waiter, which is taken off the list when it gives up.
+struct Waiting<'a> {
+    progress: &'a Progress,
+    room: RoomId,
+    id: u64,
+    woken: oneshot::Receiver<()>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let id = self.id;
+        self.progress.state().wake(self.room, |waiter| waiter.id == id);
+    }
+}

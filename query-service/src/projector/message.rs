@@ -1,0 +1,92 @@
+//! A message as it comes from a source, before its payload is read.
+
+use shared_events::{RecordedEvent, RoomId, Unreadable, envelope::parse_id};
+
+/// One message of a partition.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Its place in the partition.
+    pub offset: i64,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// What a message holds.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// Its attributes could be read; its payload may still turn out not to.
+    Event(RecordedEvent),
+    /// Its attributes could not be read.
+    Unreadable(UnreadableMessage),
+}
+
+/// A message whose attributes can't be read, as it came.
+#[derive(Clone, Debug)]
+pub struct UnreadableMessage {
+    /// The room, from the message's key or id.
+    pub room: Option<RoomId>,
+    /// The version, where the message's id could be read.
+    pub version: Option<u64>,
+    /// What is wrong with it.
+    pub why: Unreadable,
+    /// Its headers, byte for byte.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// Its value.
+    pub payload: Vec<u8>,
+}
+
+impl Message {
+    /// A message that holds an event.
+    #[must_use]
+    pub const fn event(offset: i64, event: RecordedEvent) -> Self {
+        Self { offset, content: Content::Event(event) }
+    }
+
+    /// Reads a message of the topic.
+    #[must_use]
+    pub fn read(offset: i64, key: Option<&[u8]>, headers: &[(&str, &[u8])], payload: &[u8]) -> Self {
+        let content = match RecordedEvent::from_message(headers.iter().copied(), payload) {
+            Ok(event) => Content::Event(event),
+            Err(why) => Content::Unreadable(unreadable(why, key, headers, payload)),
+        };
+        Self { offset, content }
+    }
+
+    /// The room that it belongs to, where that can be told.
+    #[must_use]
+    pub const fn room(&self) -> Option<RoomId> {
+        match &self.content {
+            Content::Event(event) => Some(event.room),
+            Content::Unreadable(message) => message.room,
+        }
+    }
+
+    /// Bytes that it takes in an inbox, roughly.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        const ATTRIBUTES: usize = 400;
+        ATTRIBUTES
+            + match &self.content {
+                Content::Event(event) => event.payload.len(),
+                Content::Unreadable(message) => message.payload.len(),
+            }
+    }
+}
+
+fn unreadable(
+    why: Unreadable,
+    key: Option<&[u8]>,
+    headers: &[(&str, &[u8])],
+    payload: &[u8],
+) -> UnreadableMessage {
+    let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).ok();
+    let id = headers.iter().find(|(name, _)| *name == "ce_id").and_then(|(_, id)| parse_id(&text(id)?));
+    let key_room = key.and_then(|key| text(key)?.parse().ok());
+    UnreadableMessage {
+        room: key_room.or(id.map(|(room, _)| room)),
+        version: id.filter(|(room, _)| key_room.is_none_or(|key| key == *room)).map(|(_, version)| version),
+        why,
+        headers: headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect(),
+        payload: payload.to_vec(),
+    }
+}

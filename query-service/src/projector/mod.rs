@@ -1,0 +1,220 @@
+//! Brings events into the read models, whatever they come from. One pipeline for each partition.
+
+pub mod inbox;
+pub mod message;
+mod metrics;
+pub mod pipeline;
+mod run;
+pub mod watchdog;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use service_kit::readiness::Component;
+use shared_events::{RoomId, feed::Head};
+use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+pub use inbox::{Bounds, Inbox};
+pub use message::{Content, Message, UnreadableMessage};
+pub use metrics::{LAG, VISIBLE_SECONDS};
+pub use pipeline::{Parts, Pipeline};
+
+/// A place at which the process ends itself, so that tests see what a crash there leaves behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FailPoint {
+    /// Documents and checkpoints are written, the offset is not stored.
+    AfterWriteBeforeOffset,
+}
+
+impl std::str::FromStr for FailPoint {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "after-write-before-offset" => Ok(Self::AfterWriteBeforeOffset),
+            _ => Err("not after-write-before-offset"),
+        }
+    }
+}
+
+/// How much is worked on at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// One batch.
+    pub batch: Bounds,
+    /// What waits in one inbox before its source is held up.
+    pub inbox: Bounds,
+    /// Where the process ends itself, in tests.
+    pub fail_point: Option<FailPoint>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            batch: Bounds { rows: 5_000, bytes: 8 * 1024 * 1024 },
+            inbox: Bounds { rows: 20_000, bytes: 32 * 1024 * 1024 },
+            fail_point: None,
+        }
+    }
+}
+
+/// The pipelines that run in this process.
+pub struct Projector {
+    parts: Parts,
+    limits: Limits,
+    store: Component,
+    runtime: Handle,
+    running: Mutex<HashMap<i32, Running>>,
+    routing: OnceLock<Routing>,
+}
+
+/// Tells in which partition a room's messages are.
+pub type Routing = Box<dyn Fn(RoomId) -> i32 + Send + Sync>;
+
+struct Running {
+    inbox: Arc<Inbox>,
+    /// The offset after the last one that is done with, or [`NONE`].
+    next_offset: Arc<AtomicI64>,
+    heads: mpsc::Sender<Vec<Head>>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+const NONE: i64 = -1;
+
+/// A pipeline ended by itself, which is a defect: the process should be started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the pipeline of partition {0} ended by itself")]
+pub struct PipelineEnded(pub i32);
+
+impl Projector {
+    /// A projector without partitions, whose pipelines run on the current runtime. `store` shows whether the read
+    /// models can be written.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    #[must_use]
+    pub fn new(parts: Parts, limits: Limits, store: Component) -> Self {
+        Self {
+            parts,
+            limits,
+            store,
+            runtime: Handle::current(),
+            running: Mutex::default(),
+            routing: OnceLock::new(),
+        }
+    }
+
+    /// What its pipelines work with.
+    #[must_use]
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Starts a partition's pipeline, which knows nothing yet. Messages go into the inbox.
+    pub fn start(&self, partition: i32) -> Arc<Inbox> {
+        self.start_with(partition, Pipeline::new(self.parts.clone()))
+    }
+
+    /// Starts a partition with a pipeline that has worked before, as one that has just rebuilt the read models.
+    pub fn start_with(&self, partition: i32, pipeline: Pipeline) -> Arc<Inbox> {
+        let inbox = Arc::new(Inbox::new(self.limits.inbox));
+        let next_offset = Arc::new(AtomicI64::new(NONE));
+        let stop = CancellationToken::new();
+        let (heads, requests) = mpsc::channel(1);
+        let task = self.runtime.spawn(run::run(run::Run {
+            pipeline,
+            inbox: Arc::clone(&inbox),
+            requests,
+            next_offset: Arc::clone(&next_offset),
+            stop: stop.clone(),
+            limits: self.limits,
+            store: self.store.clone(),
+        }));
+        let running = Running { inbox: Arc::clone(&inbox), next_offset, heads, stop, task };
+        self.running().insert(partition, running);
+        inbox
+    }
+
+    /// Ends these partitions' pipelines: a batch that is being written may finish `within` that time, otherwise it is
+    /// abandoned. Gives the offsets that may be stored.
+    pub async fn stop(&self, partitions: &[i32], within: Duration) -> Vec<(i32, i64)> {
+        let ending: Vec<(i32, Running)> = {
+            let mut running = self.running();
+            partitions.iter().filter_map(|partition| running.remove_entry(partition)).collect()
+        };
+        for (_, running) in &ending {
+            running.stop.cancel();
+            running.inbox.close();
+        }
+        let deadline = tokio::time::Instant::now() + within;
+        let mut offsets = Vec::new();
+        for (partition, mut running) in ending {
+            if tokio::time::timeout_at(deadline, &mut running.task).await.is_err() {
+                tracing::warn!(partition, "a batch is abandoned");
+                running.task.abort();
+            }
+            offsets.extend(running.processed().map(|offset| (partition, offset)));
+        }
+        offsets
+    }
+
+    /// For each partition the offset after the last message that is done with.
+    #[must_use]
+    pub fn processed(&self) -> Vec<(i32, i64)> {
+        let running = self.running();
+        running.iter().filter_map(|(partition, running)| Some((*partition, running.processed()?))).collect()
+    }
+
+    /// The partitions that are running.
+    #[must_use]
+    pub fn partitions(&self) -> Vec<i32> {
+        self.running().keys().copied().collect()
+    }
+
+    /// Whether all pipelines still run.
+    ///
+    /// # Errors
+    /// [`PipelineEnded`].
+    pub fn check(&self) -> Result<(), PipelineEnded> {
+        let running = self.running();
+        let ended = running.iter().find(|(_, running)| running.task.is_finished());
+        ended.map_or(Ok(()), |(partition, _)| Err(PipelineEnded(*partition)))
+    }
+
+    /// Sets, once, in which partition a room's messages are.
+    pub fn route_by(&self, routing: Routing) {
+        // The topic's partitions never change in number: a second call says the same.
+        let _ = self.routing.set(routing);
+    }
+
+    /// The partition of a room, once that is known.
+    #[must_use]
+    pub fn partition_of(&self, room: RoomId) -> Option<i32> {
+        self.routing.get().map(|routing| routing(room))
+    }
+
+    /// Lets a partition's pipeline compare heads with its checkpoints, when it has nothing else to do. A request is
+    /// dropped where another one waits.
+    pub fn compare(&self, partition: i32, heads: Vec<Head>) {
+        if let Some(running) = self.running().get(&partition) {
+            let _ = running.heads.try_send(heads);
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<i32, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Running {
+    fn processed(&self) -> Option<i64> {
+        Some(self.next_offset.load(Ordering::Acquire)).filter(|offset| *offset != NONE)
+    }
+}

@@ -1,0 +1,477 @@
+//! What happens to the messages of one partition: read, checked against the rooms' checkpoints, written, published.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use futures_util::{StreamExt, stream};
+use service_kit::{clock::Clock, retry::Backoff};
+use shared_events::{Envelope, RecordedEvent, RoomId, Timestamp, feed::Head};
+use tokio::time::{Duration, Instant};
+
+use super::{
+    message::{Content, Message, UnreadableMessage},
+    metrics::ProjectorMetrics,
+};
+use crate::{
+    feed::{Feed, FeedError},
+    progress::Progress,
+    projections,
+    read_models::ParkedMessage,
+    stores::{ReadModels, StoreError},
+};
+
+/// Rooms whose events are read from the feed side by side, and written together.
+const ROOMS_AT_ONCE: usize = 16;
+/// Rounds in which rooms that others wrote meanwhile are read and tried again, before the step fails.
+const ROUNDS: usize = 5;
+
+/// What a pipeline works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where documents and checkpoints are written.
+    pub store: Arc<dyn ReadModels>,
+    /// Where missing events are read.
+    pub feed: Arc<dyn Feed>,
+    /// Who waits for what.
+    pub progress: Arc<Progress>,
+    /// The time, for lag and for when a room was parked.
+    pub clock: Clock,
+}
+
+/// The rooms of one partition. Dropped with all that it knows when the partition goes to another owner.
+pub struct Pipeline {
+    parts: Parts,
+    rooms: HashMap<RoomId, RoomState>,
+    /// Rooms that miss events which the feed did not give yet.
+    behind: HashSet<RoomId>,
+    feed_rests_until: Option<Instant>,
+    feed_backoff: Backoff,
+    /// What is written now tells nothing about lag.
+    late_by_design: bool,
+    metrics: ProjectorMetrics,
+}
+
+/// What is known of a room.
+#[derive(Clone, Copy, Debug, Default)]
+struct RoomState {
+    /// Its checkpoint.
+    version: u64,
+    /// A version that is known to exist.
+    known: u64,
+    /// A message came whose version can't be read: the feed tells what there is.
+    ask: bool,
+    /// It waits behind an event that can't be read.
+    parked: bool,
+    /// It was found parked: what could not be read then may be readable for this build.
+    try_again: bool,
+}
+
+impl RoomState {
+    /// Whether there is something to read from the feed, or no saying yet.
+    const fn misses_events(self) -> bool {
+        if self.version == UNKNOWN {
+            return true;
+        }
+        if self.parked { self.try_again } else { self.known > self.version || self.ask }
+    }
+}
+
+/// Messages that can't be read, by room, until the feed's copy was tried.
+type Suspects = HashMap<RoomId, ParkedMessage>;
+
+impl Pipeline {
+    /// A pipeline that knows nothing yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            rooms: HashMap::new(),
+            behind: HashSet::new(),
+            feed_rests_until: None,
+            feed_backoff: Backoff::new(Duration::from_millis(250), Duration::from_secs(30)),
+            late_by_design: false,
+            metrics: ProjectorMetrics::default(),
+        }
+    }
+
+    /// Works on a batch. When it returns, everything that the batch brought is written, or its room is parked or
+    /// known to be behind; the offset may be stored. Working on the same batch again changes nothing.
+    ///
+    /// # Errors
+    /// When the store can't be read or written. Any part may have been written; the same batch is to be tried again.
+    pub async fn step(&mut self, batch: &[Message]) -> Result<(), StoreError> {
+        self.metrics.batch(batch.len());
+        let outcome = self.rounds(batch).await;
+        if outcome.is_err() {
+            // What is known may no longer be so.
+            self.forget_everything();
+        }
+        outcome
+    }
+
+    async fn rounds(&mut self, batch: &[Message]) -> Result<(), StoreError> {
+        for _ in 0..ROUNDS {
+            self.load(batch.iter().filter_map(Message::room)).await?;
+            let (ready, suspects) = self.sort(batch);
+            let mut as_expected = self.write(ready).await?;
+            let rooms: HashSet<RoomId> = batch.iter().filter_map(Message::room).collect();
+            let missing = self.those_that_miss_events(rooms);
+            for room in missing.iter().filter(|room| !self.behind.contains(room)) {
+                tracing::warn!(%room, "events are missing: they are read from the feed");
+                self.metrics.gap();
+            }
+            as_expected &= self.fill(missing, suspects).await?;
+            if as_expected {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Contended)
+    }
+
+    /// Compares streams' heads with the checkpoints and fills what is missing, so that a loss at the end of a stream,
+    /// which no later event shows, is noticed. Also what makes read models from nothing. Tells how many rooms missed
+    /// events.
+    ///
+    /// # Errors
+    /// As [`Pipeline::step`].
+    pub async fn compare(&mut self, heads: &[Head]) -> Result<usize, StoreError> {
+        self.late_by_design = true;
+        let outcome = self.compare_rounds(heads).await;
+        self.late_by_design = false;
+        if outcome.is_err() {
+            self.forget_everything();
+        }
+        outcome
+    }
+
+    async fn compare_rounds(&mut self, heads: &[Head]) -> Result<usize, StoreError> {
+        let mut found = 0;
+        for _ in 0..ROUNDS {
+            self.load(heads.iter().map(|head| head.room)).await?;
+            for head in heads {
+                if let Some(state) = self.rooms.get_mut(&head.room) {
+                    state.known = state.known.max(head.version);
+                }
+            }
+            let missing = self.those_that_miss_events(heads.iter().map(|head| head.room));
+            found = found.max(missing.len());
+            if self.fill(missing, Suspects::new()).await? {
+                return Ok(found);
+            }
+        }
+        Err(StoreError::Contended)
+    }
+
+    /// When rooms that are behind are to be tried again, if there are any.
+    #[must_use]
+    pub fn retry_at(&self) -> Option<Instant> {
+        if self.behind.is_empty() { None } else { Some(self.feed_rests_until.unwrap_or_else(Instant::now)) }
+    }
+
+    /// Tries to fill the rooms that are behind.
+    ///
+    /// # Errors
+    /// As [`Pipeline::step`].
+    pub async fn fill_those_behind(&mut self) -> Result<(), StoreError> {
+        let rooms: Vec<RoomId> = self.behind.iter().copied().collect();
+        self.load(rooms.iter().copied()).await?;
+        let missing = self.those_that_miss_events(rooms);
+        // A room that another owner wrote is read and tried again the next time.
+        self.fill(missing, Suspects::new()).await.map(|_| ())
+    }
+
+    /// The rooms that miss events which the feed did not give yet.
+    #[must_use]
+    pub fn rooms_behind(&self) -> usize {
+        self.behind.len()
+    }
+
+    fn forget_everything(&mut self) {
+        // What a room that is behind is known to miss is kept: nothing else may tell it again soon.
+        self.rooms.retain(|room, _| self.behind.contains(room));
+        for state in self.rooms.values_mut() {
+            state.version = UNKNOWN;
+        }
+    }
+
+    /// Reads the checkpoints that are not known yet.
+    async fn load(&mut self, rooms: impl Iterator<Item = RoomId>) -> Result<(), StoreError> {
+        let is_known = |room: &RoomId| self.rooms.get(room).is_some_and(|state| state.version != UNKNOWN);
+        let unknown: HashSet<RoomId> = rooms.filter(|room| !is_known(room)).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let unknown: Vec<RoomId> = unknown.into_iter().collect();
+        let checkpoints = self.parts.store.checkpoints(&unknown).await?;
+        for room in unknown {
+            let checkpoint = checkpoints.get(&room);
+            let parked = checkpoint.is_some_and(|checkpoint| checkpoint.parked.is_some());
+            let state = self.rooms.entry(room).or_default();
+            state.version = checkpoint.map_or(0, |checkpoint| checkpoint.version);
+            state.try_again |= parked && !state.parked;
+            state.parked = parked;
+            self.parts.progress.publish([(room, state.version)]);
+            if parked {
+                self.parts.progress.park(room);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the messages that come next in their rooms. Notes what others tell.
+    fn sort(&mut self, batch: &[Message]) -> (Vec<Envelope>, Suspects) {
+        let mut ready = Vec::with_capacity(batch.len());
+        let mut suspects = Suspects::new();
+        let mut next: HashMap<RoomId, u64> = HashMap::new();
+        let now = self.parts.clock.now_ms();
+        for message in batch {
+            let Some((room, state)) =
+                message.room().and_then(|room| Some((room, self.rooms.get_mut(&room)?)))
+            else {
+                self.metrics.foreign();
+                tracing::error!(offset = message.offset, "a message that belongs to no room is passed over");
+                continue;
+            };
+            let next = next.entry(room).or_insert(state.version + 1);
+            match &message.content {
+                Content::Event(event) if event.version < *next => self.metrics.duplicate(),
+                Content::Event(event) => {
+                    state.known = state.known.max(event.version);
+                    if event.version > *next || state.parked {
+                        continue;
+                    }
+                    match read(event) {
+                        Ok(envelope) => {
+                            ready.push(envelope);
+                            *next += 1;
+                        }
+                        Err(reason) => {
+                            suspects.entry(room).or_insert_with(|| parked_event(event, reason, now));
+                        }
+                    }
+                }
+                Content::Unreadable(message) => match message.version {
+                    Some(version) if version < *next => self.metrics.duplicate(),
+                    Some(version) => {
+                        state.known = state.known.max(version);
+                        suspects.entry(room).or_insert_with(|| parked_message(room, version, message, now));
+                    }
+                    None => state.ask = true,
+                },
+            }
+        }
+        (ready, suspects)
+    }
+
+    /// Writes events that follow their rooms' checkpoints. False when a checkpoint was not where it was thought to
+    /// be: the room is forgotten and must be looked at again.
+    async fn write(&mut self, mut ready: Vec<Envelope>) -> Result<bool, StoreError> {
+        let mut as_expected = true;
+        while !ready.is_empty() {
+            match self.parts.store.apply(&ready).await {
+                Ok(applied) => {
+                    for room in &applied.conflicts {
+                        as_expected = false;
+                        self.metrics.conflict();
+                        self.forget(*room);
+                    }
+                    self.advance(&ready, &applied.advanced);
+                    break;
+                }
+                // Nothing of a room whose events don't fit is worth a second try; the others go on.
+                Err(StoreError::Batch { room, reason }) => {
+                    let first = ready.iter().find(|envelope| envelope.room == room).map(Envelope::record);
+                    let Some(first) = first else { return Err(StoreError::Batch { room, reason }) };
+                    ready.retain(|envelope| envelope.room != room);
+                    let now = self.parts.clock.now_ms();
+                    as_expected &= self.park(parked_event(&first, reason, now)).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(as_expected)
+    }
+
+    fn advance(&mut self, written: &[Envelope], advanced: &[(RoomId, u64)]) {
+        for (room, version) in advanced {
+            let state = self.rooms.entry(*room).or_default();
+            state.version = *version;
+            state.parked = false;
+            state.try_again = false;
+            state.known = state.known.max(*version);
+        }
+        self.parts.progress.publish(advanced.iter().copied());
+        self.metrics.applied(written.len());
+        if self.late_by_design {
+            return;
+        }
+        let now = self.parts.clock.now_ms();
+        for envelope in written {
+            self.metrics.visible(now - envelope.recorded_at.epoch_millis());
+        }
+    }
+
+    fn forget(&mut self, room: RoomId) {
+        if let Some(state) = self.rooms.get_mut(&room) {
+            state.version = UNKNOWN;
+        }
+        self.parts.progress.forget(room);
+    }
+
+    /// Reads what these rooms miss from the feed, as far as it can be reached; what stays missing is remembered.
+    /// False as in [`Pipeline::write`].
+    async fn fill(&mut self, mut missing: Vec<RoomId>, mut suspects: Suspects) -> Result<bool, StoreError> {
+        let mut as_expected = true;
+        self.behind.extend(&missing);
+        while !missing.is_empty() {
+            if self.feed_rests_until.is_some_and(|until| until > Instant::now()) {
+                break;
+            }
+            let rooms: Vec<RoomId> = missing.drain(..missing.len().min(ROOMS_AT_ONCE)).collect();
+            let (read_again, expected) = self.fill_some(rooms, &mut suspects).await?;
+            as_expected &= expected;
+            missing.extend(read_again);
+        }
+        let still = |room: &RoomId| self.rooms.get(room).is_some_and(|state| state.misses_events());
+        self.behind.retain(still);
+        self.metrics.behind(self.behind.len());
+        Ok(as_expected)
+    }
+
+    fn misses_events(&self, room: RoomId) -> bool {
+        self.rooms.get(&room).is_some_and(|state| state.version != UNKNOWN && state.misses_events())
+    }
+
+    fn those_that_miss_events(&self, rooms: impl IntoIterator<Item = RoomId>) -> Vec<RoomId> {
+        rooms.into_iter().filter(|room| self.misses_events(*room)).collect()
+    }
+
+    /// Reads one page for each room. Tells which rooms have more, and whether checkpoints were where they should be.
+    async fn fill_some(
+        &mut self,
+        rooms: Vec<RoomId>,
+        suspects: &mut Suspects,
+    ) -> Result<(Vec<RoomId>, bool), StoreError> {
+        let feed = &self.parts.feed;
+        let after = |room: RoomId| self.rooms.get(&room).map_or(0, |state| state.version);
+        let reads: Vec<_> = rooms.into_iter().map(|room| (room, after(room))).collect();
+        let pages: Vec<_> = stream::iter(reads)
+            .map(|(room, after)| async move { (room, feed.events(room, after).await) })
+            .buffer_unordered(ROOMS_AT_ONCE)
+            .collect()
+            .await;
+        let now = self.parts.clock.now_ms();
+        let (mut ready, mut broken, mut more) = (Vec::new(), Vec::new(), Vec::new());
+        for (room, page) in pages {
+            match page {
+                Err(error) => self.let_the_feed_rest(&error),
+                Ok(events) if events.is_empty() => {
+                    broken.extend(self.nothing_more(room, suspects.remove(&room)))
+                }
+                Ok(events) => {
+                    more.push(room);
+                    for event in events {
+                        match read(&event) {
+                            Ok(envelope) => ready.push(envelope),
+                            Err(reason) => {
+                                broken.push(parked_event(&event, reason, now));
+                                break;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if !ready.is_empty() {
+            self.feed_backoff.reset();
+            self.feed_rests_until = None;
+        }
+        let mut as_expected = self.write(ready).await?;
+        for message in broken {
+            as_expected &= self.park(message).await?;
+        }
+        more.retain(|room| self.misses_events(*room));
+        Ok((more, as_expected))
+    }
+
+    /// The feed has nothing after the room's checkpoint. What can't be read is then all there is.
+    fn nothing_more(&mut self, room: RoomId, suspect: Option<ParkedMessage>) -> Option<ParkedMessage> {
+        let state = self.rooms.get_mut(&room)?;
+        state.ask = false;
+        state.try_again = false;
+        if let Some(message) = suspect.filter(|message| message.version == state.version + 1) {
+            return Some(message);
+        }
+        if state.known > state.version && !state.parked {
+            let (version, known) = (state.version, state.known);
+            tracing::error!(%room, version, known, "the feed does not have events that were seen");
+            self.feed_rests_until = Some(Instant::now() + self.feed_backoff.next_delay());
+        }
+        None
+    }
+
+    fn let_the_feed_rest(&mut self, error: &FeedError) {
+        self.metrics.feed_failed();
+        let delay = self.feed_backoff.next_delay();
+        tracing::warn!(%error, delay_ms = delay.as_millis(), "rooms stay behind until the feed answers");
+        self.feed_rests_until = Some(Instant::now() + delay);
+    }
+
+    /// Lets a room wait behind a message. False as in [`Pipeline::write`].
+    async fn park(&mut self, message: ParkedMessage) -> Result<bool, StoreError> {
+        let (room, version) = (message.room, message.version);
+        let Some(state) = self.rooms.get_mut(&room) else { return Ok(true) };
+        if state.version == UNKNOWN {
+            return Ok(false);
+        }
+        state.try_again = false;
+        if state.parked && state.version + 1 == version {
+            return Ok(true);
+        }
+        if !self.parts.store.park(&message).await? {
+            self.metrics.conflict();
+            self.forget(room);
+            return Ok(false);
+        }
+        state.parked = true;
+        self.metrics.parked();
+        self.parts.progress.park(room);
+        tracing::error!(%room, version, reason = message.reason, "the room is parked: its next event can't be read");
+        Ok(true)
+    }
+}
+
+/// Stands for a checkpoint that has to be read. No stream is that long.
+const UNKNOWN: u64 = u64::MAX - 1;
+
+/// An event that can be applied, or why it can't.
+fn read(event: &RecordedEvent) -> Result<Envelope, String> {
+    let envelope = event.decode().map_err(|error| error.to_string())?;
+    projections::check(&envelope).map_err(|error| error.to_string())?;
+    Ok(envelope)
+}
+
+fn parked_event(event: &RecordedEvent, reason: String, now: i64) -> ParkedMessage {
+    let headers = event.headers().into_iter();
+    ParkedMessage {
+        room: event.room,
+        version: event.version,
+        reason,
+        at: Timestamp::from_epoch_millis(now),
+        headers: headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect(),
+        payload: event.payload.clone(),
+    }
+}
+
+fn parked_message(room: RoomId, version: u64, message: &UnreadableMessage, now: i64) -> ParkedMessage {
+    ParkedMessage {
+        room,
+        version,
+        reason: message.why.to_string(),
+        at: Timestamp::from_epoch_millis(now),
+        headers: message.headers.clone(),
+        payload: message.payload.clone(),
+    }
+}

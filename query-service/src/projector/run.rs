@@ -1,0 +1,116 @@
+//! The loop around a pipeline: what is ready goes in, and comes back until it is written.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use service_kit::{readiness::Component, retry::Backoff};
+use shared_events::feed::Head;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{FailPoint, Limits, inbox::Inbox, message::Message, pipeline::Pipeline};
+use crate::stores::StoreError;
+
+pub(super) struct Run {
+    pub(super) pipeline: Pipeline,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) requests: mpsc::Receiver<Vec<Head>>,
+    pub(super) next_offset: Arc<AtomicI64>,
+    pub(super) stop: CancellationToken,
+    pub(super) limits: Limits,
+    pub(super) store: Component,
+}
+
+enum Work {
+    Batch(Vec<Message>),
+    Compare(Vec<Head>),
+    FillThoseBehind,
+}
+
+/// Works until it is stopped. A batch that has begun to be written is finished then, unless the store fails.
+pub(super) async fn run(mut run: Run) {
+    while let Some(work) = run.next().await {
+        if !run.until_written(&work).await {
+            return;
+        }
+        let Work::Batch(batch) = work else { continue };
+        if run.limits.fail_point == Some(FailPoint::AfterWriteBeforeOffset) {
+            tracing::error!("the process ends itself at its fail point");
+            std::process::abort();
+        }
+        if let Some(last) = batch.last() {
+            run.next_offset.store(last.offset + 1, Ordering::Release);
+        }
+    }
+}
+
+impl Run {
+    async fn next(&mut self) -> Option<Work> {
+        loop {
+            let retry_at = self.pipeline.retry_at();
+            let retry = async {
+                match retry_at {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return None,
+                () = retry => return Some(Work::FillThoseBehind),
+                batch = self.inbox.take(self.limits.batch) => {
+                    return if batch.is_empty() { None } else { Some(Work::Batch(batch)) };
+                }
+                // While messages are waiting, what seems to be missing may be among them.
+                Some(heads) = self.requests.recv() => return Some(Work::Compare(heads)),
+            }
+        }
+    }
+
+    /// False when it was stopped first.
+    async fn until_written(&mut self, work: &Work) -> bool {
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+        loop {
+            match self.attempt(work).await {
+                Ok(()) => {
+                    self.store.ok();
+                    return true;
+                }
+                Err(error) => {
+                    let cause =
+                        std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                    let delay = backoff.next_delay();
+                    tracing::warn!(%error, cause, delay_ms = delay.as_millis(), "nothing is lost: the batch is tried again");
+                    self.store.failing(error.to_string());
+                    tokio::select! {
+                        biased;
+                        () = self.stop.cancelled() => return false,
+                        () = tokio::time::sleep(delay) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn attempt(&mut self, work: &Work) -> Result<(), StoreError> {
+        match work {
+            Work::Batch(batch) => self.pipeline.step(batch).await,
+            Work::Compare(heads) => {
+                let found = self.pipeline.compare(heads).await?;
+                if found > 0 {
+                    tracing::warn!(
+                        rooms = found,
+                        "the comparison with the feed found rooms that miss events"
+                    );
+                }
+                Ok(())
+            }
+            Work::FillThoseBehind => self.pipeline.fill_those_behind().await,
+        }
+    }
+}
