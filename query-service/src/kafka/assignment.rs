@@ -1,0 +1,191 @@
+//! What happens when partitions come and go: pipelines are started, and finished before others may take over.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientContext, Offset, Statistics, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
+    error::{KafkaError, KafkaResult},
+    types::RDKafkaErrorCode,
+};
+use tokio::runtime::Handle;
+
+use super::partitioner::partition_of;
+use crate::projector::{Inbox, LAG, Message, Projector};
+
+/// How long a batch that is being written may hold up a rebalance.
+const FINISH_WITHIN: Duration = Duration::from_secs(3);
+
+/// The partitions of this instance. Its callbacks run on the thread that polls the consumer.
+pub(super) struct Assignment {
+    pub(super) projector: Arc<Projector>,
+    pub(super) topic: String,
+    /// How many partitions the topic has.
+    pub(super) partitions: i32,
+    pub(super) runtime: Handle,
+    pub(super) held: Mutex<Held>,
+    /// Set when no broker answers any more.
+    pub(super) brokers_gone: AtomicBool,
+}
+
+#[derive(Default)]
+pub(super) struct Held {
+    inboxes: HashMap<i32, Arc<Inbox>>,
+    paused: HashSet<i32>,
+    /// What librdkafka was told to commit.
+    stored: HashMap<i32, i64>,
+}
+
+impl Assignment {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of_topic(&self, list: &TopicPartitionList) -> Vec<i32> {
+        let elements = list.elements_for_topic(&self.topic);
+        elements.iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect()
+    }
+
+    fn start(&self, partitions: &[i32]) {
+        for partition in partitions {
+            let inbox = self.projector.start(*partition);
+            self.held().inboxes.insert(*partition, inbox);
+        }
+        self.publish_ownership();
+    }
+
+    /// Ends pipelines and stores how far they came, so that the next owner begins there.
+    pub(super) fn stop(&self, consumer: &BaseConsumer<Self>, partitions: &[i32]) {
+        let offsets = self.runtime.block_on(self.projector.stop(partitions, FINISH_WITHIN));
+        self.store(consumer, offsets);
+        let mut held = self.held();
+        for partition in partitions {
+            held.inboxes.remove(partition);
+            held.paused.remove(partition);
+            held.stored.remove(partition);
+        }
+        drop(held);
+        self.publish_ownership();
+    }
+
+    fn publish_ownership(&self) {
+        let owned: HashSet<i32> = self.held().inboxes.keys().copied().collect();
+        let mut sorted: Vec<i32> = owned.iter().copied().collect();
+        sorted.sort_unstable();
+        tracing::info!(partitions = ?sorted, "partitions of this instance");
+        let partitions = self.partitions;
+        let owns = move |room| owned.contains(&partition_of(room, partitions));
+        self.projector.parts().progress.set_owned(Box::new(owns));
+    }
+
+    /// Hands a message to its pipeline. When that has enough, the partition is paused.
+    pub(super) fn deliver(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partition: i32,
+        message: Message,
+    ) -> KafkaResult<()> {
+        let mut held = self.held();
+        let full = held.inboxes.get(&partition).is_some_and(|inbox| inbox.push(message));
+        if full && held.paused.insert(partition) {
+            consumer.pause(&self.list([(partition, Offset::Invalid)])?)?;
+        }
+        Ok(())
+    }
+
+    /// Lets partitions go on whose pipelines have caught up. True while some are paused.
+    pub(super) fn resume(&self, consumer: &BaseConsumer<Self>) -> KafkaResult<bool> {
+        let mut held = self.held();
+        let Held { inboxes, paused, .. } = &mut *held;
+        let caught_up = |partition: &i32| inboxes.get(partition).is_some_and(|inbox| inbox.is_nearly_empty());
+        let ready: Vec<i32> = paused.iter().copied().filter(caught_up).collect();
+        if !ready.is_empty() {
+            consumer.resume(&self.list(ready.iter().map(|partition| (*partition, Offset::Invalid)))?)?;
+            paused.retain(|partition| !ready.contains(partition));
+        }
+        Ok(!paused.is_empty())
+    }
+
+    /// Tells librdkafka what may be committed. What it no longer takes, after partitions were lost, is read again by
+    /// their next owner, which changes nothing.
+    pub(super) fn store(&self, consumer: &BaseConsumer<Self>, offsets: Vec<(i32, i64)>) {
+        let mut held = self.held();
+        let news: Vec<(i32, i64)> = offsets
+            .into_iter()
+            .filter(|(partition, offset)| held.stored.get(partition) != Some(offset))
+            .collect();
+        if news.is_empty() {
+            return;
+        }
+        let list = self.list(news.iter().map(|(partition, offset)| (*partition, Offset::Offset(*offset))));
+        match list.and_then(|list| consumer.store_offsets(&list)) {
+            Ok(()) => held.stored.extend(news),
+            Err(error) => tracing::warn!(%error, "offsets were not stored"),
+        }
+    }
+
+    fn list(&self, partitions: impl IntoIterator<Item = (i32, Offset)>) -> KafkaResult<TopicPartitionList> {
+        let mut list = TopicPartitionList::new();
+        for (partition, offset) in partitions {
+            list.add_partition_offset(&self.topic, partition, offset)?;
+        }
+        Ok(list)
+    }
+}
+
+impl ConsumerContext for Assignment {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(list) => self.start(&self.of_topic(list)),
+            Rebalance::Revoke(list) => self.stop(consumer, &self.of_topic(list)),
+            Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed"),
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        match result {
+            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
+            Err(error) => tracing::warn!(%error, "offsets were not committed"),
+        }
+    }
+}
+
+impl ClientContext for Assignment {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error => {
+                tracing::warn!(facility, message, "librdkafka");
+            }
+            _ => tracing::debug!(facility, message, "librdkafka"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.brokers_gone.store(true, Ordering::Relaxed);
+        }
+        tracing::warn!(%error, reason, "Kafka client");
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let Some(topic) = statistics.topics.get(&self.topic) else { return };
+        let owned: HashSet<i32> = self.held().inboxes.keys().copied().collect();
+        for (partition, figures) in topic.partitions.iter().filter(|(partition, _)| owned.contains(partition))
+        {
+            #[expect(clippy::cast_precision_loss, reason = "a lag fits into 53 bits")]
+            let lag = figures.consumer_lag_stored.max(0) as f64;
+            metrics::gauge!(LAG, "partition" => partition.to_string()).set(lag);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The thread that polls Kafka. All calls of librdkafka are made there, callbacks included.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientConfig, Message as _,
+    consumer::{BaseConsumer, CommitMode, Consumer},
+    error::KafkaError,
+    message::{BorrowedMessage, Headers},
+    types::RDKafkaErrorCode,
+};
+use service_kit::{readiness::Component, retry::Backoff};
+use tokio::{runtime::Handle, sync::oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    assignment::{Assignment, Held},
+    partitioner::partition_of,
+};
+use crate::projector::{Message, PipelineEnded, Projector};
+
+/// Messages are delivered at least this long before offsets and paused partitions are looked after.
+const TURN: Duration = Duration::from_millis(50);
+const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often a broker that went away is looked for.
+const LOOK_FOR_BROKER: Duration = Duration::from_secs(1);
+
+/// Where events come from.
+#[derive(Clone, Debug)]
+pub struct KafkaSettings {
+    /// `host:port`, several separated by commas.
+    pub brokers: String,
+    /// The topic of events.
+    pub topic: String,
+    /// The consumer group whose members share the partitions.
+    pub group: String,
+    /// After this time without a sign of life another member takes an instance's partitions over.
+    pub session_timeout: Duration,
+}
+
+/// Why nothing more is consumed. The process should be started again.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsumerError {
+    /// The client can't go on.
+    #[error("the Kafka consumer failed")]
+    Kafka(#[from] KafkaError),
+    /// A pipeline is gone.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineEnded),
+    /// The thread is gone.
+    #[error("the Kafka thread ended by itself")]
+    Thread,
+}
+
+/// Feeds the projector from Kafka until it is stopped; waits for a broker and a topic that are not there yet, and shows
+/// that in `component`.
+///
+/// # Errors
+/// [`ConsumerError`].
+pub async fn consume(
+    settings: KafkaSettings,
+    projector: Arc<Projector>,
+    component: Component,
+    stop: CancellationToken,
+) -> Result<(), ConsumerError> {
+    let (ended, end) = oneshot::channel();
+    let runtime = Handle::current();
+    let thread = std::thread::Builder::new().name("kafka".to_owned()).spawn(move || {
+        let outcome = poll_thread(&settings, projector, &component, &stop, runtime);
+        // Nobody asks any more when the process is about to end.
+        let _ = ended.send(outcome);
+    });
+    if thread.is_err() {
+        return Err(ConsumerError::Thread);
+    }
+    end.await.unwrap_or(Err(ConsumerError::Thread))
+}
+
+fn poll_thread(
+    settings: &KafkaSettings,
+    projector: Arc<Projector>,
+    component: &Component,
+    stop: &CancellationToken,
+    runtime: Handle,
+) -> Result<(), ConsumerError> {
+    let Some(partitions) = wait_for_topic(settings, component, stop, &runtime)? else { return Ok(()) };
+    projector.route_by(Box::new(move |room| partition_of(room, partitions)));
+    let assignment = Assignment {
+        projector: Arc::clone(&projector),
+        topic: settings.topic.clone(),
+        partitions,
+        runtime,
+        held: Mutex::new(Held::default()),
+        brokers_gone: AtomicBool::new(false),
+    };
+    let consumer: BaseConsumer<Assignment> = client_config(settings).create_with_context(assignment)?;
+    consumer.subscribe(&[&settings.topic])?;
+    let outcome = poll(settings, &consumer, &projector, component, stop);
+    // What is being written is finished and its offset committed; the group learns at once that this member leaves.
+    consumer.context().stop(&consumer, &projector.partitions());
+    if let Err(error) = consumer.commit_consumer_state(CommitMode::Sync)
+        && error.rdkafka_error_code() != Some(RDKafkaErrorCode::NoOffset)
+    {
+        tracing::warn!(%error, "the last offsets were not committed");
+    }
+    drop(consumer);
+    outcome
+}
+
+fn client_config(settings: &KafkaSettings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    let session = settings.session_timeout.as_millis();
+    config
+        .set("bootstrap.servers", &settings.brokers)
+        .set("group.id", &settings.group)
+        .set("client.id", "query-service")
+        // Stored by hand after the write, committed in the background.
+        .set("enable.auto.offset.store", "false")
+        .set("enable.auto.commit", "true")
+        .set("auto.commit.interval.ms", "1000")
+        .set("auto.offset.reset", "earliest")
+        .set("isolation.level", "read_committed")
+        .set("allow.auto.create.topics", "false")
+        .set("session.timeout.ms", session.to_string())
+        .set("heartbeat.interval.ms", (session / 4).to_string())
+        .set("partition.assignment.strategy", "range")
+        // The default of a second would hold up a backlog.
+        .set("fetch.queue.backoff.ms", "10")
+        // What is prefetched is thrown away when a partition is paused, so it is kept small.
+        .set("queued.min.messages", "20000")
+        .set("queued.max.messages.kbytes", "16384")
+        .set("socket.nagle.disable", "true")
+        .set("log.connection.close", "false")
+        .set("statistics.interval.ms", "5000");
+    config
+}
+
+/// The number of partitions, as soon as there is a topic. None when it was stopped first.
+fn wait_for_topic(
+    settings: &KafkaSettings,
+    component: &Component,
+    stop: &CancellationToken,
+    runtime: &Handle,
+) -> Result<Option<i32>, ConsumerError> {
+    let asking: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &settings.brokers)
+        .set("client.id", "query-service")
+        .set("allow.auto.create.topics", "false")
+        .set("log_level", "0")
+        .create()?;
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+    while !stop.is_cancelled() {
+        let reason = match asking.fetch_metadata(Some(&settings.topic), METADATA_TIMEOUT) {
+            Ok(metadata) => {
+                let topic = metadata.topics().iter().find(|topic| topic.name() == settings.topic);
+                match topic.filter(|topic| topic.error().is_none()).map(|topic| topic.partitions().len()) {
+                    Some(partitions @ 1..) => {
+                        component.ok();
+                        return Ok(i32::try_from(partitions).ok());
+                    }
+                    _ => format!("the topic {} does not exist yet", settings.topic),
+                }
+            }
+            Err(error) => format!("no broker answers: {error}"),
+        };
+        component.failing(reason);
+        let delay = backoff.next_delay();
+        runtime.block_on(async {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(delay) => {}
+            }
+        });
+    }
+    Ok(None)
+}
+
+fn poll(
+    settings: &KafkaSettings,
+    consumer: &BaseConsumer<Assignment>,
+    projector: &Projector,
+    component: &Component,
+    stop: &CancellationToken,
+) -> Result<(), ConsumerError> {
+    let assignment = consumer.context();
+    let mut asked = Instant::now();
+    while !stop.is_cancelled() {
+        projector.check()?;
+        assignment.store(consumer, projector.processed());
+        let paused = assignment.resume(consumer)?;
+        let turn_ends = Instant::now() + if paused { TURN / 5 } else { TURN };
+        loop {
+            let left = turn_ends.saturating_duration_since(Instant::now());
+            match consumer.poll(left) {
+                Some(Ok(message)) => assignment.deliver(consumer, message.partition(), read(&message))?,
+                Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
+                    return Err(KafkaError::MessageConsumptionFatal(code).into());
+                }
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "consuming goes on");
+                    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+                        assignment.brokers_gone.store(true, Ordering::Relaxed);
+                    }
+                }
+                None => {}
+            }
+            if left.is_zero() {
+                break;
+            }
+        }
+        if assignment.brokers_gone.load(Ordering::Relaxed) && asked.elapsed() > LOOK_FOR_BROKER {
+            component.failing("no broker answers");
+            if consumer.fetch_metadata(Some(&settings.topic), LOOK_FOR_BROKER / 2).is_ok() {
+                assignment.brokers_gone.store(false, Ordering::Relaxed);
+                component.ok();
+            }
+            asked = Instant::now();
+        }
+    }
+    Ok(())
+}
+
+fn read(message: &BorrowedMessage<'_>) -> Message {
+    let headers: Vec<(&str, &[u8])> = message
+        .headers()
+        .map(|headers| headers.iter().map(|header| (header.key, header.value.unwrap_or_default())).collect())
+        .unwrap_or_default();
+    Message::read(message.offset(), message.key(), &headers, message.payload().unwrap_or_default())
+}

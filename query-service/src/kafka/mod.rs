@@ -1,0 +1,7 @@
+//! Events from Kafka: a consumer group shares the topic's partitions among the instances of this service.
+
+mod assignment;
+mod consumer;
+pub mod partitioner;
+
+pub use consumer::{ConsumerError, KafkaSettings, consume};
