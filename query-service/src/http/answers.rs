@@ -1,0 +1,355 @@
+//! What is answered: read models in the form of the API.
+
+use serde::Serialize;
+use shared_events::{
+    Interval, Minute, OpeningHours, Place, ReservationId, RoomId, TimeZone, Timestamp, UserId, feed::Page,
+};
+use utoipa::ToSchema;
+
+use crate::{
+    queries::{BusyHour, PopularRoom},
+    read_models::{HistoryDoc, HistoryKind, KindCount, ReservationDoc, RoomDoc, Status},
+};
+
+/// A page of a list.
+#[derive(Serialize, ToSchema)]
+pub(super) struct List<T> {
+    /// What is on this page.
+    items: Vec<T>,
+    /// The cursor of the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+impl<T> List<T> {
+    pub(super) fn of<D>(page: Page<D>, show: impl FnMut(D) -> T) -> Self {
+        Self { items: page.items.into_iter().map(show).collect(), next: page.next }
+    }
+
+    pub(super) const fn whole(items: Vec<T>) -> Self {
+        Self { items, next: None }
+    }
+}
+
+/// A room.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Room {
+    /// Its id.
+    #[schema(value_type = Uuid)]
+    room: RoomId,
+    /// The version of the room's stream that is shown, at least.
+    version: u64,
+    /// Counts the changes of its settings: the `ETag`.
+    revision: u32,
+    name: String,
+    /// Rooms of one kind are interchangeable.
+    kind: String,
+    /// Most people.
+    capacity: u32,
+    /// IANA time zone.
+    #[schema(value_type = String)]
+    time_zone: TimeZone,
+    /// Open time by weekday, as in `{"monday": {"opens": "08:00", "closes": "24:00"}}`; a day that is missing is
+    /// closed. Absent where the room is always open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, OpenTime>>)]
+    opening_hours: Option<OpeningHours>,
+    /// Stays begin and end on multiples of this after local midnight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slot_minutes: Option<u32>,
+    /// Shortest stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_minutes: Option<u32>,
+    /// Longest stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_minutes: Option<u32>,
+    /// Local dates ahead of today on which a stay may begin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_days_ahead: Option<u32>,
+    /// Whether it can no longer be booked.
+    retired: bool,
+}
+
+/// Open time of a day.
+#[derive(Serialize, ToSchema)]
+pub(super) struct OpenTime {
+    /// `HH:MM`, local time.
+    opens: String,
+    /// `HH:MM`, up to `24:00`.
+    closes: String,
+}
+
+impl Room {
+    /// The room as of at least this version, which may have changed reservations only.
+    pub(super) fn at(doc: RoomDoc, version: u64) -> Self {
+        let settings = doc.settings;
+        Self {
+            room: doc.room,
+            version: version.max(doc.version),
+            revision: doc.revision,
+            name: settings.name,
+            kind: settings.kind,
+            capacity: settings.capacity,
+            time_zone: settings.time_zone,
+            opening_hours: settings.opening_hours,
+            slot_minutes: settings.slot_minutes,
+            min_minutes: settings.min_minutes,
+            max_minutes: settings.max_minutes,
+            max_days_ahead: settings.max_days_ahead,
+            retired: doc.retired,
+        }
+    }
+}
+
+/// A kind of rooms.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Kind {
+    kind: String,
+    /// How many rooms of it can be booked.
+    rooms: u64,
+}
+
+impl From<KindCount> for Kind {
+    fn from(count: KindCount) -> Self {
+        Self { kind: count.kind, rooms: count.rooms }
+    }
+}
+
+/// A reservation.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Reservation {
+    /// Its id.
+    #[schema(value_type = Uuid)]
+    reservation: ReservationId,
+    /// The room that it holds, or held when it was cancelled.
+    #[schema(value_type = Uuid)]
+    room: RoomId,
+    /// The version of the room's stream that gave it this form. Absent for the moment in which of a move only the
+    /// other room's half has been seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
+    /// Counts its changes: the `ETag`.
+    revision: u32,
+    #[schema(value_type = ReservationStatus)]
+    status: Status,
+    /// First minute.
+    #[schema(value_type = String, format = DateTime)]
+    from: Minute,
+    /// First minute after it.
+    #[schema(value_type = String, format = DateTime)]
+    to: Minute,
+    /// How many come.
+    people: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    /// For whom, where that is not the one who reserved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reserved_for: Option<String>,
+    /// Whose it is.
+    #[schema(value_type = String)]
+    reserved_by: UserId,
+}
+
+/// Whether a reservation holds its room.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes another type")]
+pub(super) enum ReservationStatus {
+    Live,
+    Cancelled,
+}
+
+impl From<ReservationDoc> for Reservation {
+    fn from(doc: ReservationDoc) -> Self {
+        let values = doc.reservation;
+        Self {
+            reservation: values.id,
+            room: values.room,
+            version: doc.version,
+            revision: values.revision,
+            status: doc.status,
+            from: values.from,
+            to: values.to,
+            people: values.people,
+            title: values.title,
+            reserved_for: values.reserved_for,
+            reserved_by: values.reserved_by,
+        }
+    }
+}
+
+/// A stretch of time.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Span {
+    /// First minute.
+    #[schema(value_type = String, format = DateTime)]
+    from: Minute,
+    /// First minute after it.
+    #[schema(value_type = String, format = DateTime)]
+    to: Minute,
+}
+
+impl From<Interval> for Span {
+    fn from(Interval { from, to }: Interval) -> Self {
+        Self { from, to }
+    }
+}
+
+/// What a schedule shows of a reservation: all of it to its owner and administrators, the time alone to others.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Occupied {
+    Reservation(Box<Reservation>),
+    Busy(Span),
+}
+
+/// A page of what is reserved in a room.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Schedule {
+    #[schema(value_type = Uuid)]
+    pub(super) room: RoomId,
+    /// The version of the room's stream that is shown, at least.
+    pub(super) version: u64,
+    /// By `from`.
+    pub(super) items: Vec<Occupied>,
+    /// The cursor of the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next: Option<String>,
+}
+
+/// A page of what is free in a room.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Free {
+    #[schema(value_type = Uuid)]
+    pub(super) room: RoomId,
+    /// The version of the room's stream that is shown, at least.
+    pub(super) version: u64,
+    /// In order of time.
+    pub(super) items: Vec<Span>,
+    /// The cursor of the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next: Option<String>,
+}
+
+/// Something that a user did.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct HistoryEntry {
+    #[schema(value_type = Deed)]
+    what: HistoryKind,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    time: Timestamp,
+    /// The room; for a move the one that was entered.
+    #[schema(value_type = Uuid)]
+    room: RoomId,
+    /// The version of the room's stream that this is.
+    version: u64,
+    #[schema(value_type = Uuid)]
+    reservation: ReservationId,
+    /// The reservation's revision afterwards.
+    revision: u32,
+    /// First minute, afterwards.
+    #[schema(value_type = String, format = DateTime)]
+    from: Minute,
+    /// First minute after it, afterwards.
+    #[schema(value_type = String, format = DateTime)]
+    to: Minute,
+    /// How many come.
+    people: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reserved_for: Option<String>,
+    /// Whose reservation it is.
+    #[schema(value_type = String)]
+    reserved_by: UserId,
+    /// Where and when it was before, where it was changed or moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<Before>,
+}
+
+/// What one can do with a reservation.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes another type")]
+pub(super) enum Deed {
+    Made,
+    Changed,
+    Moved,
+    Cancelled,
+}
+
+/// Where and when a reservation was before.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Before {
+    #[schema(value_type = Uuid)]
+    room: RoomId,
+    /// First minute.
+    #[schema(value_type = String, format = DateTime)]
+    from: Minute,
+    /// First minute after it.
+    #[schema(value_type = String, format = DateTime)]
+    to: Minute,
+}
+
+impl From<HistoryDoc> for HistoryEntry {
+    fn from(doc: HistoryDoc) -> Self {
+        let values = doc.reservation;
+        let before = |Place { room, from, to, .. }: Place| Before { room, from, to };
+        Self {
+            what: doc.what,
+            time: doc.at,
+            room: doc.room,
+            version: doc.version,
+            reservation: values.id,
+            revision: values.revision,
+            from: values.from,
+            to: values.to,
+            people: values.people,
+            title: values.title,
+            reserved_for: values.reserved_for,
+            reserved_by: values.reserved_by,
+            previous: doc.previous.map(before),
+        }
+    }
+}
+
+/// How much a room was reserved.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Popular {
+    #[schema(value_type = Uuid)]
+    room: RoomId,
+    name: String,
+    /// Reserved minutes within the range.
+    minutes: u64,
+    /// Reservations that overlap the range.
+    reservations: u64,
+}
+
+impl From<PopularRoom> for Popular {
+    fn from(PopularRoom { room, name, minutes, reservations }: PopularRoom) -> Self {
+        Self { room, name, minutes, reservations }
+    }
+}
+
+/// An hour of the week.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Busy {
+    /// 1 (Monday) to 7.
+    #[schema(minimum = 1, maximum = 7)]
+    weekday: u8,
+    /// What the local clock shows.
+    #[schema(maximum = 23)]
+    hour: u8,
+    /// Reserved minutes of all rooms and weeks in the range.
+    minutes: u64,
+}
+
+impl From<BusyHour> for Busy {
+    fn from(BusyHour { weekday, hour, minutes }: BusyHour) -> Self {
+        Self { weekday, hour, minutes }
+    }
+}

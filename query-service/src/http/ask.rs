@@ -1,0 +1,206 @@
+//! What every query has: a caller, a path, parameters, and perhaps a token that says what it has to show.
+
+use std::time::Duration;
+
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse,
+    dev::Payload,
+    http::header::{ETAG, HeaderMap, IF_NONE_MATCH},
+    web::Data,
+};
+use futures_util::future::LocalBoxFuture;
+use serde::{Serialize, de::DeserializeOwned};
+use service_kit::{
+    auth::Caller,
+    http::{
+        path::Path,
+        problem::{Problem, ProblemType},
+        query::Query,
+    },
+};
+use shared_events::{ConsistencyToken, RoomId};
+
+use super::{Api, visibility_problem};
+use crate::stores::ReadModels;
+
+pub(super) const TOKEN: &str = "Consistency-Token";
+pub(super) const PREFER: &str = "Prefer";
+/// How long a query waits where it does not say.
+const DEFAULT_WAIT: u64 = 2;
+/// How long it waits at most.
+const LONGEST_WAIT: u64 = 10;
+
+/// A request: who asks is checked first, then what is asked.
+pub(super) struct Ask<P, Q> {
+    pub(super) api: Data<Api>,
+    pub(super) caller: Caller,
+    pub(super) path: P,
+    pub(super) parameters: Q,
+    wanted: Vec<(RoomId, u64)>,
+    wait: Duration,
+    if_none_match: Option<String>,
+}
+
+impl<P: DeserializeOwned + 'static, Q: DeserializeOwned + 'static> FromRequest for Ask<P, Q> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let caller = Caller::from_request(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            let caller = caller.await?;
+            let api = request.app_data::<Data<Api>>().cloned();
+            let headers = request.headers();
+            Ok(Self {
+                api: api.ok_or_else(|| Problem::defect("no API in the application's data"))?,
+                caller,
+                path: Path::<P>::extract(&request).await?.0,
+                parameters: Query::<Q>::extract(&request).await?.0,
+                wanted: wanted(headers)?,
+                wait: wait(headers)?,
+                if_none_match: joined(headers, IF_NONE_MATCH.as_str())?,
+            })
+        })
+    }
+}
+
+impl<P, Q> Ask<P, Q> {
+    /// The read models, once they show what the request's token asks for.
+    pub(super) async fn models(&self) -> Result<&dyn ReadModels, Problem> {
+        let models = self.api.models()?;
+        if !self.wanted.is_empty() {
+            self.api.progress.wait(models, &self.wanted, self.wait).await.map_err(visibility_problem)?;
+        }
+        Ok(models)
+    }
+
+    /// A thing with a revision: 304 where the client has it already.
+    pub(super) fn tagged(&self, revision: u32, answer: &impl Serialize) -> HttpResponse {
+        let tag = format!("\"{revision}\"");
+        if self.if_none_match.as_deref().is_some_and(|tags| names(tags, &tag)) {
+            return HttpResponse::NotModified().insert_header((ETAG, tag)).finish();
+        }
+        HttpResponse::Ok().insert_header((ETAG, tag)).json(answer)
+    }
+}
+
+/// Whether an `If-None-Match` names the tag. Weak tags count too (RFC 9110, 13.1.2).
+fn names(tags: &str, tag: &str) -> bool {
+    let strong = |tag: &str| tag.strip_prefix("W/").map(str::to_owned).unwrap_or_else(|| tag.to_owned());
+    tags.split(',').map(str::trim).any(|one| one == "*" || strong(one) == tag)
+}
+
+/// All values of a header, separated by commas.
+fn joined(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
+    let mut all: Option<String> = None;
+    for value in headers.get_all(name) {
+        let value = value.to_str().map_err(|_| invalid(name, "it must be ASCII"))?;
+        match &mut all {
+            Some(all) => {
+                all.push(',');
+                all.push_str(value);
+            }
+            None => all = Some(value.to_owned()),
+        }
+    }
+    Ok(all)
+}
+
+fn wanted(headers: &HeaderMap) -> Result<Vec<(RoomId, u64)>, Problem> {
+    let Some(text) = joined(headers, TOKEN)? else { return Ok(Vec::new()) };
+    let token = ConsistencyToken::parse_header(&text).map_err(|error| invalid(TOKEN, &error.to_string()))?;
+    let mut rooms = token.rooms;
+    // Of several versions of a room the highest one counts.
+    rooms.sort_unstable_by(|a, b| b.cmp(a));
+    rooms.dedup_by_key(|(room, _)| *room);
+    Ok(rooms)
+}
+
+/// The `wait` of `Prefer` (RFC 7240), which may hold other preferences that mean nothing here.
+fn wait(headers: &HeaderMap) -> Result<Duration, Problem> {
+    let text = joined(headers, PREFER)?.unwrap_or_default();
+    let mut waits = text.split(',').filter_map(|preference| {
+        let preference = preference.split(';').next().unwrap_or_default();
+        let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
+        name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"').to_owned())
+    });
+    // The first of several counts.
+    let seconds = match waits.next() {
+        None => DEFAULT_WAIT,
+        Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            digits.parse().unwrap_or(LONGEST_WAIT)
+        }
+        Some(_) => return Err(invalid(PREFER, "wait must be a number of seconds, as in wait=5")),
+    };
+    Ok(Duration::from_secs(seconds.min(LONGEST_WAIT)))
+}
+
+fn invalid(header: &str, reason: &str) -> Problem {
+    Problem::new(ProblemType::InvalidValue, format!("{header}: {reason}")).field(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_wait_is_read_among_other_preferences_and_bounded() {
+        let seconds = |text: &str| wait(&headers(&[("prefer", text)])).map(|wait| wait.as_secs());
+        assert_eq!(wait(&headers(&[])).unwrap().as_secs(), 2);
+        for (text, expected) in [
+            ("wait=5", 5),
+            ("respond-async, Wait = \"7\" ; x=y, wait=1", 7),
+            ("wait=11", 10),
+            ("wait=99999999999999999999", 10),
+            ("wait=0", 0),
+            ("return=minimal", 2),
+        ] {
+            assert_eq!(seconds(text).unwrap(), expected, "{text}");
+        }
+        for text in ["wait", "wait=", "wait=-1", "wait=soon"] {
+            assert_eq!(seconds(text).unwrap_err().named_field(), Some("Prefer"), "{text}");
+        }
+    }
+
+    #[test]
+    fn tokens_of_several_headers_are_joined_and_the_highest_version_counts() {
+        let room = |n| RoomId(Uuid::from_u128(n));
+        let token = |n, version| ConsistencyToken { rooms: vec![(room(n), version)] }.to_string();
+        let lines = [
+            ("consistency-token", format!("{}, {}", token(1, 3), token(2, 9))),
+            ("consistency-token", token(1, 4)),
+        ];
+        let lines: Vec<_> = lines.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let mut found = wanted(&headers(&lines)).unwrap();
+        found.sort_unstable();
+        assert_eq!(found, [(room(1), 4), (room(2), 9)]);
+        let bad = wanted(&headers(&[("consistency-token", "zzz")])).unwrap_err();
+        assert_eq!((bad.kind(), bad.named_field()), (ProblemType::InvalidValue, Some(TOKEN)));
+    }
+
+    #[test]
+    fn a_tag_is_found_among_others_weak_or_not() {
+        for (tags, expected) in [
+            ("\"3\"", true),
+            ("\"2\", W/\"3\"", true),
+            ("*", true),
+            ("\"33\"", false),
+            ("3", false),
+            ("", false),
+        ] {
+            assert_eq!(names(tags, "\"3\""), expected, "{tags}");
+        }
+    }
+}

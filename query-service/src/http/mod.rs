@@ -1,0 +1,100 @@
+//! Queries over HTTP.
+
+mod answers;
+mod ask;
+mod openapi;
+mod parameters;
+mod reservations;
+mod rooms;
+mod statistics;
+
+use std::sync::{Arc, OnceLock};
+
+use actix_web::web::{Data, ServiceConfig};
+use service_kit::{
+    clock::Clock,
+    http::{
+        endpoint::endpoint,
+        problem::{Problem, ProblemType},
+    },
+};
+use shared_events::Timestamp;
+
+pub use openapi::document;
+
+use crate::{
+    progress::{NotVisible, Progress},
+    queries::QueryError,
+    stores::{ReadModels, StoreError},
+};
+
+/// What the handlers work with. Clones share it.
+#[derive(Clone)]
+pub struct Api {
+    /// What is read, as soon as it can be: before, answers would be wrong.
+    pub models: Arc<OnceLock<Arc<dyn ReadModels>>>,
+    /// What has become visible.
+    pub progress: Arc<Progress>,
+    /// The time, for what is free or available now.
+    pub clock: Clock,
+}
+
+impl Api {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_epoch_millis(self.clock.now_ms())
+    }
+
+    fn models(&self) -> Result<&dyn ReadModels, Problem> {
+        let unavailable = || Problem::new(ProblemType::Unavailable, "the read models are not there yet");
+        self.models.get().map(AsRef::as_ref).ok_or_else(unavailable)
+    }
+}
+
+/// Adds the API's endpoints.
+pub fn configure(config: &mut ServiceConfig, api: Api) {
+    config
+        .app_data(Data::new(api))
+        .service(endpoint("/v1/rooms").get(rooms::rooms))
+        .service(endpoint("/v1/rooms/{room}").get(rooms::room))
+        .service(endpoint("/v1/rooms/{room}/schedule").get(rooms::schedule))
+        .service(endpoint("/v1/rooms/{room}/free").get(rooms::free))
+        .service(endpoint("/v1/kinds").get(rooms::kinds))
+        .service(endpoint("/v1/availability").get(rooms::availability))
+        .service(endpoint("/v1/reservations/{reservation}").get(reservations::reservation))
+        .service(endpoint("/v1/me/reservations").get(reservations::my_reservations))
+        .service(endpoint("/v1/me/history").get(reservations::my_history))
+        .service(endpoint("/v1/users/{user}/reservations").get(reservations::users_reservations))
+        .service(endpoint("/v1/users/{user}/history").get(reservations::users_history))
+        .service(endpoint("/v1/statistics/popular-rooms").get(statistics::popular_rooms))
+        .service(endpoint("/v1/statistics/busiest-times").get(statistics::busiest_times));
+}
+
+fn query_problem(error: QueryError) -> Problem {
+    match error {
+        QueryError::InvalidCursor(error) => {
+            Problem::new(ProblemType::InvalidValue, format!("cursor: {error}")).field("cursor")
+        }
+        QueryError::Store(error) => store_problem(&error),
+    }
+}
+
+fn store_problem(error: &StoreError) -> Problem {
+    match error {
+        StoreError::Backend(_) | StoreError::Contended => {
+            Problem::new(ProblemType::Unavailable, "the read models can't be read now").caused_by(error)
+        }
+        StoreError::Unreadable { .. } | StoreError::Batch { .. } => Problem::internal(error),
+    }
+}
+
+fn visibility_problem(error: NotVisible) -> Problem {
+    let detail = error.to_string();
+    match error {
+        NotVisible::NotYet { room, version } => {
+            Problem::new(ProblemType::NotYetVisible, detail).with("room", room).with("version", version)
+        }
+        NotVisible::Parked { room } => Problem::new(ProblemType::Parked, detail).with("room", room),
+        NotVisible::Overloaded => Problem::new(ProblemType::Overloaded, detail),
+        NotVisible::Store(error) => store_problem(&error),
+    }
+}

@@ -1,0 +1,272 @@
+//! What may be asked: parts of paths and parameters, checked before anything is read.
+
+use serde::{Deserialize, Deserializer, de};
+use service_kit::{
+    auth::MAX_USER_CHARS,
+    http::problem::{Problem, ProblemType},
+};
+use shared_events::{Interval, Minute, ReservationId, RoomId, UserId};
+use utoipa::IntoParams;
+
+use crate::queries::PageRequest;
+
+const DEFAULT_LIMIT: u32 = 100;
+const HIGHEST_LIMIT: u32 = 500;
+const LONGEST_RANGE_MINUTES: i64 = 366 * 24 * 60;
+const LONGEST_NAME_CHARS: usize = 200;
+
+/// No variable parts, or no parameters.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+#[derive(Deserialize)]
+pub(super) struct RoomPath {
+    pub(super) room: RoomId,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ReservationPath {
+    pub(super) reservation: ReservationId,
+}
+
+#[derive(Deserialize)]
+pub(super) struct UserPath {
+    user: String,
+}
+
+impl UserPath {
+    pub(super) fn user(&self) -> Result<UserId, Problem> {
+        check_text("user", &self.user, MAX_USER_CHARS)?;
+        Ok(UserId(self.user.clone()))
+    }
+}
+
+/// A time in a query string, where a `+` that was not percent-encoded arrives as a space.
+#[derive(Clone, Copy)]
+pub(super) struct Time(Minute);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut text = String::deserialize(deserializer)?;
+        if let Some(sign) = text.len().checked_sub("+00:00".len())
+            && text.get(sign..=sign) == Some(" ")
+        {
+            text.replace_range(sign..=sign, "+");
+        }
+        text.parse().map(Self).map_err(de::Error::custom)
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListParameters {
+    /// Most items of a page.
+    #[param(minimum = 1, maximum = 500, default = 100)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RoomsParameters {
+    /// Rooms of this kind only.
+    kind: Option<String>,
+    /// Rooms that take at least this many people.
+    #[param(minimum = 1)]
+    people: Option<u32>,
+    /// Most items of a page.
+    #[param(minimum = 1, maximum = 500, default = 100)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RangeParameters {
+    /// First minute, RFC 3339 with an offset.
+    #[param(value_type = String, format = DateTime)]
+    from: Time,
+    /// First minute after it; at most 366 days later.
+    #[param(value_type = String, format = DateTime)]
+    to: Time,
+    /// Most items of a page.
+    #[param(minimum = 1, maximum = 500, default = 100)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct OpenRangeParameters {
+    /// Only reservations that end after this.
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<Time>,
+    /// Only reservations that begin before this; at most 366 days after `from`.
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<Time>,
+    /// Most items of a page.
+    #[param(minimum = 1, maximum = 500, default = 100)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AvailabilityParameters {
+    /// First minute of the stay, RFC 3339 with an offset.
+    #[param(value_type = String, format = DateTime)]
+    from: Time,
+    /// First minute after the stay; at most 366 days later.
+    #[param(value_type = String, format = DateTime)]
+    to: Time,
+    /// How many come.
+    #[param(minimum = 1, default = 1)]
+    people: Option<u32>,
+    /// Rooms of this kind only.
+    kind: Option<String>,
+    /// Most items of a page.
+    #[param(minimum = 1, maximum = 500, default = 100)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct StatisticsParameters {
+    /// First minute, RFC 3339 with an offset.
+    #[param(value_type = String, format = DateTime)]
+    from: Time,
+    /// First minute after it; at most 366 days later.
+    #[param(value_type = String, format = DateTime)]
+    to: Time,
+    /// Rooms of this kind only.
+    kind: Option<String>,
+    /// Most items of a page.
+    #[param(minimum = 1, maximum = 500, default = 100)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+macro_rules! has_page {
+    ($($name:ident),*) => {$(
+        impl $name {
+            pub(super) fn page(&self) -> Result<PageRequest, Problem> {
+                page(self.limit, self.cursor.as_deref())
+            }
+        }
+    )*};
+}
+has_page!(
+    ListParameters,
+    RoomsParameters,
+    RangeParameters,
+    OpenRangeParameters,
+    AvailabilityParameters,
+    StatisticsParameters
+);
+
+impl RoomsParameters {
+    pub(super) fn kind(&self) -> Result<Option<String>, Problem> {
+        kind(self.kind.as_deref())
+    }
+
+    pub(super) fn people(&self) -> Result<Option<u32>, Problem> {
+        people(self.people)
+    }
+}
+
+impl RangeParameters {
+    pub(super) fn range(&self) -> Result<Interval, Problem> {
+        range(self.from, self.to)
+    }
+}
+
+impl OpenRangeParameters {
+    pub(super) fn range(&self) -> Result<(Option<Minute>, Option<Minute>), Problem> {
+        if let (Some(from), Some(to)) = (self.from, self.to) {
+            range(from, to)?;
+        }
+        Ok((self.from.map(|time| time.0), self.to.map(|time| time.0)))
+    }
+}
+
+impl AvailabilityParameters {
+    pub(super) fn range(&self) -> Result<Interval, Problem> {
+        range(self.from, self.to)
+    }
+
+    pub(super) fn kind(&self) -> Result<Option<String>, Problem> {
+        kind(self.kind.as_deref())
+    }
+
+    pub(super) fn people(&self) -> Result<u32, Problem> {
+        Ok(people(self.people)?.unwrap_or(1))
+    }
+}
+
+impl StatisticsParameters {
+    pub(super) fn range(&self) -> Result<Interval, Problem> {
+        range(self.from, self.to)
+    }
+
+    pub(super) fn kind(&self) -> Result<Option<String>, Problem> {
+        kind(self.kind.as_deref())
+    }
+}
+
+fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<PageRequest, Problem> {
+    let limit = limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=HIGHEST_LIMIT).contains(&limit) {
+        return Err(invalid("limit", &format!("it must be from 1 to {HIGHEST_LIMIT}")));
+    }
+    Ok(PageRequest { limit: usize::try_from(limit).unwrap_or(1), cursor: cursor.map(str::to_owned) })
+}
+
+fn range(Time(from): Time, Time(to): Time) -> Result<Interval, Problem> {
+    let range = Interval { from, to };
+    if range.minutes() <= 0 {
+        return Err(invalid("from", "it must lie before to"));
+    }
+    if range.minutes() > LONGEST_RANGE_MINUTES {
+        return Err(invalid("to", "it must be at most 366 days after from"));
+    }
+    Ok(range)
+}
+
+fn kind(kind: Option<&str>) -> Result<Option<String>, Problem> {
+    if let Some(kind) = kind {
+        check_text("kind", kind, LONGEST_NAME_CHARS)?;
+    }
+    Ok(kind.map(str::to_owned))
+}
+
+fn people(people: Option<u32>) -> Result<Option<u32>, Problem> {
+    if people == Some(0) { Err(invalid("people", "it must be at least 1")) } else { Ok(people) }
+}
+
+fn check_text(name: &str, text: &str, most: usize) -> Result<(), Problem> {
+    if text.is_empty() || text.chars().count() > most {
+        return Err(invalid(name, &format!("it must have 1 to {most} characters")));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(invalid(name, "it must have no control characters"));
+    }
+    Ok(())
+}
+
+fn invalid(name: &str, reason: &str) -> Problem {
+    Problem::new(ProblemType::InvalidValue, format!("{name}: {reason}")).field(name)
+}

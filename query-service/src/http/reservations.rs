@@ -1,0 +1,100 @@
+//! Reservations by id and by user, and what users did.
+
+use actix_web::{HttpResponse, web::Json};
+use service_kit::http::problem::{Problem, ProblemType};
+use shared_events::UserId;
+
+use super::{
+    answers::{HistoryEntry, List, Reservation},
+    ask::Ask,
+    openapi::{QueryHeaders, Refusals},
+    parameters::{ListParameters, Nothing, OpenRangeParameters, ReservationPath, UserPath},
+    query_problem,
+};
+use crate::queries;
+
+/// One reservation, cancelled or not, for its owner and administrators.
+#[utoipa::path(get, path = "/v1/reservations/{reservation}", tag = "reservations",
+    params(("reservation" = Uuid, Path), QueryHeaders),
+    responses(
+        (status = 200, body = Reservation, headers(("ETag" = String, description = "Its revision."))),
+        (status = 304, description = "The client has this revision."),
+        (status = 403, description = "It is somebody else's.", content_type = "application/problem+json", body = Problem),
+        (status = 404, description = "There is no such reservation.", content_type = "application/problem+json", body = Problem),
+        Refusals))]
+pub(super) async fn reservation(ask: Ask<ReservationPath, Nothing>) -> Result<HttpResponse, Problem> {
+    let id = ask.path.reservation;
+    let found =
+        queries::ReservationById { reservation: id }.run(ask.models().await?).await.map_err(query_problem)?;
+    let found = found.ok_or_else(|| {
+        Problem::new(ProblemType::UnknownReservation, format!("there is no reservation {id}"))
+    })?;
+    ask.caller.require_owner_or_admin(&found.reservation.reserved_by.0)?;
+    Ok(ask.tagged(found.reservation.revision, &Reservation::from(found)))
+}
+
+/// My live reservations, by `from`.
+#[utoipa::path(get, path = "/v1/me/reservations", tag = "reservations", params(OpenRangeParameters, QueryHeaders),
+    responses((status = 200, body = List<Reservation>), Refusals))]
+pub(super) async fn my_reservations(
+    ask: Ask<Nothing, OpenRangeParameters>,
+) -> Result<Json<List<Reservation>>, Problem> {
+    reservations_of(UserId(ask.caller.user.clone()), &ask).await
+}
+
+/// A user's live reservations, by `from`. For administrators.
+#[utoipa::path(get, path = "/v1/users/{user}/reservations", tag = "reservations",
+    params(("user" = String, Path), OpenRangeParameters, QueryHeaders),
+    responses(
+        (status = 200, body = List<Reservation>),
+        (status = 403, description = "For administrators only.", content_type = "application/problem+json", body = Problem),
+        Refusals))]
+pub(super) async fn users_reservations(
+    ask: Ask<UserPath, OpenRangeParameters>,
+) -> Result<Json<List<Reservation>>, Problem> {
+    ask.caller.require_admin()?;
+    reservations_of(ask.path.user()?, &ask).await
+}
+
+async fn reservations_of<P>(
+    user: UserId,
+    ask: &Ask<P, OpenRangeParameters>,
+) -> Result<Json<List<Reservation>>, Problem> {
+    let (from, to) = ask.parameters.range()?;
+    let page = ask.parameters.page()?;
+    let query = queries::UserReservations { user, from, to };
+    let found = query.run(ask.models().await?, &page).await.map_err(query_problem)?;
+    Ok(Json(List::of(found, Reservation::from)))
+}
+
+/// What I made, changed, moved and cancelled, newest first.
+#[utoipa::path(get, path = "/v1/me/history", tag = "reservations", params(ListParameters, QueryHeaders),
+    responses((status = 200, body = List<HistoryEntry>), Refusals))]
+pub(super) async fn my_history(
+    ask: Ask<Nothing, ListParameters>,
+) -> Result<Json<List<HistoryEntry>>, Problem> {
+    history_of(UserId(ask.caller.user.clone()), &ask).await
+}
+
+/// What a user made, changed, moved and cancelled, newest first. For administrators.
+#[utoipa::path(get, path = "/v1/users/{user}/history", tag = "reservations",
+    params(("user" = String, Path), ListParameters, QueryHeaders),
+    responses(
+        (status = 200, body = List<HistoryEntry>),
+        (status = 403, description = "For administrators only.", content_type = "application/problem+json", body = Problem),
+        Refusals))]
+pub(super) async fn users_history(
+    ask: Ask<UserPath, ListParameters>,
+) -> Result<Json<List<HistoryEntry>>, Problem> {
+    ask.caller.require_admin()?;
+    history_of(ask.path.user()?, &ask).await
+}
+
+async fn history_of<P>(
+    user: UserId,
+    ask: &Ask<P, ListParameters>,
+) -> Result<Json<List<HistoryEntry>>, Problem> {
+    let page = ask.parameters.page()?;
+    let found = queries::UserHistory { user }.run(ask.models().await?, &page).await.map_err(query_problem)?;
+    Ok(Json(List::of(found, HistoryEntry::from)))
+}

@@ -1,0 +1,40 @@
+//! Which rooms and which hours are reserved most.
+
+use actix_web::web::Json;
+use service_kit::http::problem::{Problem, ProblemType};
+
+use super::{
+    answers::{Busy, List, Popular},
+    ask::Ask,
+    openapi::{QueryHeaders, Refusals},
+    parameters::{Nothing, StatisticsParameters},
+    query_problem,
+};
+use crate::queries;
+
+/// Rooms by reserved minutes within a range, most first.
+#[utoipa::path(get, path = "/v1/statistics/popular-rooms", tag = "statistics",
+    params(StatisticsParameters, QueryHeaders), responses((status = 200, body = List<Popular>), Refusals))]
+pub(super) async fn popular_rooms(
+    ask: Ask<Nothing, StatisticsParameters>,
+) -> Result<Json<List<Popular>>, Problem> {
+    let query = queries::PopularRooms { during: ask.parameters.range()?, kind: ask.parameters.kind()? };
+    let page = ask.parameters.page()?;
+    let found = query.run(ask.models().await?, &page).await.map_err(query_problem)?;
+    Ok(Json(List::of(found, Popular::from)))
+}
+
+/// Reserved minutes within a range by weekday and hour of each room's own zone: 168 rows on one page.
+#[utoipa::path(get, path = "/v1/statistics/busiest-times", tag = "statistics",
+    params(StatisticsParameters, QueryHeaders), responses((status = 200, body = List<Busy>), Refusals))]
+pub(super) async fn busiest_times(
+    ask: Ask<Nothing, StatisticsParameters>,
+) -> Result<Json<List<Busy>>, Problem> {
+    let query = queries::BusiestTimes { during: ask.parameters.range()?, kind: ask.parameters.kind()? };
+    if ask.parameters.page()?.cursor.is_some() {
+        let detail = "cursor: this list has one page";
+        return Err(Problem::new(ProblemType::InvalidValue, detail).field("cursor"));
+    }
+    let hours = query.run(ask.models().await?).await.map_err(query_problem)?;
+    Ok(Json(List::whole(hours.into_iter().map(Busy::from).collect())))
+}
