@@ -1,6 +1,13 @@
-//! Consumes events into read models and answers queries over them.
+#![doc = include_str!("../README.md")]
 
+pub mod config;
+pub mod feed;
+pub mod http;
+pub mod kafka;
+pub mod progress;
 pub mod projections;
+pub mod projector;
 pub mod queries;
 pub mod read_models;
+pub mod service;
 pub mod stores;

@@ -54,10 +54,10 @@ impl Clock {
         if stands_at != RUNNING {
             return DateTime::from_timestamp_millis(stands_at).unwrap_or_default();
         }
-        let offset = TimeDelta::milliseconds(self.0.offset_ms.load(Ordering::Relaxed));
+        let offset = TimeDelta::try_milliseconds(self.0.offset_ms.load(Ordering::Relaxed));
         let system = system_now();
         // A sum outside of the calendar is a mistake in the setting; the system's time is nearest.
-        system.checked_add_signed(offset).unwrap_or(system)
+        offset.and_then(|offset| system.checked_add_signed(offset)).unwrap_or(system)
     }
 
     /// The current time as milliseconds since the Unix epoch.

@@ -1,6 +1,5 @@
 //! The variable parts of a path.
 
-use std::collections::BTreeMap;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
@@ -25,11 +24,12 @@ impl<T: DeserializeOwned> FromRequest for Path<T> {
 
 fn extract<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Problem> {
     // The framework undoes the percent-encoding; the detour through a query string gives the same errors.
-    let parts = web::Path::<BTreeMap<String, String>>::extract(request)
+    let values = web::Path::<Vec<String>>::extract(request)
         .into_inner()
         .map_err(|error| Problem::new(ProblemType::Malformed, "the path can't be read").caused_by(&error))?;
-    let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(parts.into_inner()).finish();
-    decode::query(&encoded)
+    let names = request.match_info().iter().map(|(name, _)| name);
+    let pairs = names.zip(values.iter());
+    decode::query(&form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
 }
 
 #[cfg(test)]

@@ -144,7 +144,11 @@ impl ProblemType {
 
 /// A problem that is answered. 503, 429 and `in-progress` have a `Retry-After`, 401 a `WWW-Authenticate`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+/// Boxed, because a problem is the rare case of many results.
+#[derive(Debug, Clone, PartialEq)]
+struct Parts {
     kind: ProblemType,
     detail: String,
     field: Option<String>,
@@ -171,7 +175,7 @@ impl Problem {
             detail.truncate(end);
             detail.push_str("...");
         }
-        Self {
+        Self(Box::new(Parts {
             kind,
             detail,
             field: None,
@@ -179,7 +183,7 @@ impl Problem {
             retry_after: kind.is_temporary().then_some(RETRY_AFTER),
             allow: None,
             cause: None,
-        }
+        }))
     }
 
     /// A defect. The client learns nothing of `cause`; it is logged, with its own causes, when the request is.
@@ -191,8 +195,9 @@ impl Problem {
     /// A defect that is no error value.
     #[must_use]
     pub fn defect(cause: impl Into<String>) -> Self {
-        let problem = Self::new(ProblemType::Internal, "the cause is in the service's log");
-        Self { cause: Some(cause.into()), ..problem }
+        let mut problem = Self::new(ProblemType::Internal, "the cause is in the service's log");
+        problem.0.cause = Some(cause.into());
+        problem
     }
 
     /// Adds a cause for the log alone.
@@ -205,7 +210,7 @@ impl Problem {
             text.push_str(&error.to_string());
             next = error.source();
         }
-        self.cause = Some(text);
+        self.0.cause = Some(text);
         self
     }
 
@@ -213,7 +218,7 @@ impl Problem {
     /// of a part of the path, or of a header.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
-        self.field = Some(field.into());
+        self.0.field = Some(field.into());
         self
     }
 
@@ -221,7 +226,7 @@ impl Problem {
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
         if let Ok(value) = serde_json::to_value(value) {
-            self.extensions.insert(name.to_owned(), value);
+            self.0.extensions.insert(name.to_owned(), value);
         }
         self
     }
@@ -229,39 +234,39 @@ impl Problem {
     /// Sets when to come back, in whole seconds, at least one.
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {
-        self.retry_after = Some(after);
+        self.0.retry_after = Some(after);
         self
     }
 
     /// Sets the methods that are allowed.
     #[must_use]
     pub(crate) fn allow(mut self, methods: String) -> Self {
-        self.allow = Some(methods);
+        self.0.allow = Some(methods);
         self
     }
 
     /// Its type.
     #[must_use]
     pub fn kind(&self) -> ProblemType {
-        self.kind
+        self.0.kind
     }
 
     /// What is wrong this time.
     #[must_use]
     pub fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     /// What `field` names.
     #[must_use]
     pub fn named_field(&self) -> Option<&str> {
-        self.field.as_deref()
+        self.0.field.as_deref()
     }
 
     /// The cause for the log.
     #[must_use]
     pub fn cause(&self) -> Option<&str> {
-        self.cause.as_deref()
+        self.0.cause.as_deref()
     }
 
     /// The nearest problem for a status that the framework answered by itself.
@@ -282,23 +287,23 @@ impl Problem {
     }
 
     fn respond(&self) -> HttpResponse {
-        let mut builder = HttpResponseBuilder::new(self.kind.status());
+        let mut builder = HttpResponseBuilder::new(self.0.kind.status());
         builder.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE)));
-        if let Some(after) = self.retry_after {
+        if let Some(after) = self.0.retry_after {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             builder.insert_header((header::RETRY_AFTER, seconds.max(1)));
         }
-        if let Some(allow) = &self.allow {
+        if let Some(allow) = &self.0.allow {
             builder.insert_header((header::ALLOW, allow.as_str()));
         }
-        if self.kind == ProblemType::Unauthenticated {
+        if self.0.kind == ProblemType::Unauthenticated {
             builder.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         let mut response = builder.body(serde_json::to_vec(self).unwrap_or_default());
         response.extensions_mut().insert(Answered {
-            kind: self.kind,
-            field: self.field.clone(),
-            cause: self.cause.clone(),
+            kind: self.0.kind,
+            field: self.0.field.clone(),
+            cause: self.0.cause.clone(),
         });
         response
     }
@@ -308,14 +313,14 @@ impl Problem {
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", &self.kind.uri())?;
-        map.serialize_entry("title", self.kind.title())?;
-        map.serialize_entry("status", &self.kind.status().as_u16())?;
-        map.serialize_entry("detail", &self.detail)?;
-        if let Some(field) = &self.field {
+        map.serialize_entry("type", &self.0.kind.uri())?;
+        map.serialize_entry("title", self.0.kind.title())?;
+        map.serialize_entry("status", &self.0.kind.status().as_u16())?;
+        map.serialize_entry("detail", &self.0.detail)?;
+        if let Some(field) = &self.0.field {
             map.serialize_entry("field", field)?;
         }
-        for (name, value) in &self.extensions {
+        for (name, value) in &self.0.extensions {
             if !matches!(name.as_str(), "type" | "title" | "status" | "detail" | "field" | "instance") {
                 map.serialize_entry(name, value)?;
             }
@@ -326,7 +331,7 @@ impl Serialize for Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.kind.slug(), self.detail)
+        write!(f, "{}: {}", self.0.kind.slug(), self.0.detail)
     }
 }
 
@@ -334,7 +339,7 @@ impl std::error::Error for Problem {}
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.kind.status()
+        self.0.kind.status()
     }
 
     fn error_response(&self) -> HttpResponse {
@@ -381,66 +386,4 @@ impl PartialSchema for Problem {
 impl ToSchema for Problem {}
 
 #[cfg(test)]
-mod tests {
-    use actix_web::body::to_bytes;
-    use serde_json::json;
-
-    use super::*;
-
-    #[actix_web::test]
-    async fn a_problem_has_the_standard_members_and_its_own() {
-        let problem = Problem::new(ProblemType::Overlap, "the room is taken")
-            .field("/from")
-            .with("room", "r1")
-            .with("status", "can't be replaced");
-        let response = problem.error_response();
-        assert_eq!(response.status(), StatusCode::CONFLICT);
-        assert_eq!(response.headers().get("content-type").unwrap(), MEDIA_TYPE);
-        let body: Value = serde_json::from_slice(&to_bytes(response.into_body()).await.unwrap()).unwrap();
-        let expected = json!({
-            "type": "/problems/overlap", "title": "Another reservation is in the way", "status": 409,
-            "detail": "the room is taken", "field": "/from", "room": "r1"
-        });
-        assert_eq!(body, expected);
-    }
-
-    #[actix_web::test]
-    async fn a_defect_says_nothing_of_its_cause() {
-        let cause = std::io::Error::other("mysql://u:hunter2@h");
-        let problem = Problem::internal(&cause);
-        assert!(problem.cause().unwrap().contains("hunter2"));
-        let body = to_bytes(problem.error_response().into_body()).await.unwrap();
-        assert!(!String::from_utf8_lossy(&body).contains("hunter2"));
-    }
-
-    #[test]
-    fn headers_go_with_their_types() {
-        let header = |problem: Problem, name: &str| {
-            problem.error_response().headers().get(name).map(|value| value.to_str().unwrap().to_owned())
-        };
-        let problem = |kind| Problem::new(kind, "");
-        for kind in ProblemType::ALL {
-            let temporary = matches!(kind.status().as_u16(), 429 | 503) || *kind == ProblemType::InProgress;
-            assert_eq!(header(problem(*kind), "retry-after").is_some(), temporary, "{kind:?}");
-        }
-        let soon = problem(ProblemType::Overloaded).retry_after(Duration::from_millis(1200));
-        assert_eq!(header(soon, "retry-after").as_deref(), Some("2"));
-        assert_eq!(
-            header(problem(ProblemType::Unauthenticated), "www-authenticate").as_deref(),
-            Some("Bearer")
-        );
-    }
-
-    #[test]
-    fn slugs_are_unique_and_found_again() {
-        for kind in ProblemType::ALL {
-            assert_eq!(ProblemType::from_slug(kind.slug()), Some(*kind));
-        }
-    }
-
-    #[test]
-    fn a_long_detail_is_cut() {
-        let problem = Problem::new(ProblemType::Malformed, "ü".repeat(100_000));
-        assert_eq!(problem.detail().chars().count(), MAX_DETAIL + 3);
-    }
-}
+mod tests;

@@ -1,0 +1,164 @@
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use chrono::TimeDelta;
+use jsonwebtoken::{EncodingKey, Header, encode};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::dev_key::DevKey;
+use crate::jwks::Source;
+
+struct Setup {
+    folder: tempfile::TempDir,
+    key: DevKey,
+    clock: Clock,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let key = DevKey::ensure(folder.path()).unwrap();
+        Self { folder, key, clock: Clock::system() }
+    }
+
+    fn authenticator(&self, rules: TokenRules) -> Authenticator {
+        let source = Source::File(self.folder.path().join("jwks.json"));
+        let jwks = Jwks::new(source, Algorithms(vec![Algorithm::EdDSA])).unwrap();
+        Authenticator::new(Some(jwks), rules, false, self.clock.clone())
+    }
+
+    fn sign(&self, claims: &Value) -> String {
+        self.key.sign(claims).unwrap()
+    }
+
+    fn claims(&self) -> Value {
+        json!({"sub": "ann", "exp": self.clock.now().timestamp() + 600, "roles": ["admin", "other"]})
+    }
+}
+
+fn with(mut claims: Value, name: &str, value: Value) -> Value {
+    claims[name] = value;
+    claims
+}
+
+#[tokio::test]
+async fn a_good_token_names_user_and_roles_and_is_remembered() {
+    let setup = Setup::new();
+    let authenticator = setup.authenticator(TokenRules::default());
+    let token = setup.sign(&setup.claims());
+    assert_eq!(authenticator.remembered(&token), None);
+    let caller = authenticator.check(&token).await.unwrap();
+    assert_eq!(caller, Caller { user: "ann".to_owned(), admin: true, service: false });
+    assert_eq!(authenticator.remembered(&token), Some(caller));
+}
+
+#[tokio::test]
+async fn an_expired_token_is_refused_even_if_remembered() {
+    let setup = Setup::new();
+    let authenticator = setup.authenticator(TokenRules::default());
+    let token = setup.sign(&setup.claims());
+    authenticator.check(&token).await.unwrap();
+    setup.clock.advance(TimeDelta::seconds(625));
+    assert!(authenticator.remembered(&token).is_some(), "clocks may be 30 s apart");
+    setup.clock.advance(TimeDelta::seconds(10));
+    assert_eq!(authenticator.remembered(&token), None);
+    assert_eq!(authenticator.check(&token).await, Err(Refusal::Expired));
+}
+
+#[tokio::test]
+async fn a_token_must_expire() {
+    let setup = Setup::new();
+    let authenticator = setup.authenticator(TokenRules::default());
+    let token = setup.sign(&json!({"sub": "ann"}));
+    assert_eq!(authenticator.check(&token).await, Err(Refusal::Claims));
+}
+
+#[tokio::test]
+async fn a_token_of_the_future_is_refused() {
+    let setup = Setup::new();
+    let authenticator = setup.authenticator(TokenRules::default());
+    let soon = setup.clock.now().timestamp() + 300;
+    let token = setup.sign(&with(setup.claims(), "nbf", soon.into()));
+    assert_eq!(authenticator.check(&token).await, Err(Refusal::NotYetValid));
+}
+
+#[tokio::test]
+async fn other_algorithms_and_none_are_refused() {
+    let setup = Setup::new();
+    let authenticator = setup.authenticator(TokenRules::default());
+    // A public key taken for a shared secret is the classic confusion.
+    let secret = EncodingKey::from_secret(&std::fs::read(setup.folder.path().join("jwks.json")).unwrap());
+    let token = encode(&Header::new(Algorithm::HS256), &setup.claims(), &secret).unwrap();
+    assert_eq!(authenticator.check(&token).await, Err(Refusal::Algorithm));
+    let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+    let none = format!("{}.{}.", part(&json!({"alg": "none", "typ": "JWT"})), part(&setup.claims()));
+    assert_eq!(authenticator.check(&none).await, Err(Refusal::Algorithm));
+}
+
+#[tokio::test]
+async fn another_key_is_refused_with_its_own_id_and_with_a_stolen_one() {
+    let (setup, other) = (Setup::new(), Setup::new());
+    let authenticator = setup.authenticator(TokenRules::default());
+    let token = other.sign(&setup.claims());
+    assert_eq!(authenticator.check(&token).await, Err(Refusal::UnknownKey));
+    let header = setup.sign(&setup.claims()).split_once('.').unwrap().0.to_owned();
+    let (_, rest) = token.split_once('.').unwrap();
+    assert_eq!(authenticator.check(&format!("{header}.{rest}")).await, Err(Refusal::Signature));
+}
+
+#[tokio::test]
+async fn changed_claims_are_refused() {
+    let setup = Setup::new();
+    let authenticator = setup.authenticator(TokenRules::default());
+    let token = setup.sign(&setup.claims());
+    let mut parts: Vec<&str> = token.split('.').collect();
+    let changed = BASE64_URL_SAFE_NO_PAD.encode(with(setup.claims(), "sub", "bob".into()).to_string());
+    parts[1] = &changed;
+    assert_eq!(authenticator.check(&parts.join(".")).await, Err(Refusal::Signature));
+}
+
+#[tokio::test]
+async fn issuer_and_audience_are_checked_where_configured() {
+    let setup = Setup::new();
+    let rules = TokenRules { issuer: Some("idp".to_owned()), audience: Some("rooms".to_owned()) };
+    let authenticator = setup.authenticator(rules);
+    let with_issuer = with(setup.claims(), "iss", "idp".into());
+    let with_audience = with(setup.claims(), "aud", "rooms".into());
+    let cases = [
+        (with_audience.clone(), Some(Refusal::Issuer)),
+        (with(with_audience, "iss", "other".into()), Some(Refusal::Issuer)),
+        (with_issuer.clone(), Some(Refusal::Audience)),
+        (with(with_issuer.clone(), "aud", "desks".into()), Some(Refusal::Audience)),
+        (with(with_issuer, "aud", json!(["desks", "rooms"])), None),
+    ];
+    for (claims, expected) in cases {
+        assert_eq!(authenticator.check(&setup.sign(&claims)).await.err(), expected, "{claims}");
+    }
+}
+
+#[tokio::test]
+async fn claims_of_the_wrong_type_and_unusable_names_are_refused() {
+    let setup = Setup::new();
+    let authenticator = setup.authenticator(TokenRules::default());
+    let cases = [
+        ("roles", json!("admin"), Refusal::Claims),
+        ("exp", json!("tomorrow"), Refusal::Claims),
+        ("sub", json!(7), Refusal::Claims),
+        ("sub", json!(""), Refusal::User),
+        ("sub", json!("a\nb"), Refusal::User),
+        ("sub", json!("x".repeat(201)), Refusal::User),
+    ];
+    for (name, value, expected) in cases {
+        let token = setup.sign(&with(setup.claims(), name, value));
+        assert_eq!(authenticator.check(&token).await, Err(expected), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_token_is_refused() {
+    let setup = Setup::new();
+    let authenticator = setup.authenticator(TokenRules::default());
+    for text in ["", ".", "a.b.c", "....", &"x".repeat(100_000)] {
+        assert!(authenticator.check(text).await.is_err());
+    }
+}
