@@ -55,7 +55,7 @@ struct Keeper {
     /// When it was last known to be ours.
     renewed: Instant,
     /// What another holder's row looked like, and since when it has.
-    seen: Option<(Option<LeaseRow>, Instant)>,
+    seen: Option<(LeaseRow, Instant)>,
 }
 
 impl Keeper {
@@ -92,17 +92,17 @@ impl Keeper {
             Some((seen, since)) if *seen == row => *since,
             _ => now,
         };
-        let free = row.as_ref().is_none_or(|row| row.holder.is_empty());
+        let free = row.holder.is_none();
         let abandoned = now.duration_since(since) >= self.options.takeover;
         let taken = if free || abandoned {
-            self.leases.take(RELAY, row.as_ref(), &self.options.holder).await?
+            self.leases.take(RELAY, &row, &self.options.holder).await?
         } else {
             None
         };
         self.seen = Some((row, since));
-        if let Some(taken) = taken {
-            tracing::info!(epoch = taken.epoch, "this instance relays now");
-            self.epoch = Some(taken.epoch);
+        if let Some(epoch) = taken {
+            tracing::info!(epoch, "this instance relays now");
+            self.epoch = Some(epoch);
             self.renewed = now;
             self.seen = None;
             self.held.send_replace(true);
