@@ -5,7 +5,7 @@ mod relay;
 
 use async_trait::async_trait;
 pub use lease::{Lease, LeaseOptions, keep_lease};
-pub use relay::{Relay, RelayOptions, Step};
+pub use relay::{AbortPoint, Relay, RelayOptions, Step};
 use shared_events::RecordedEvent;
 
 /// What became of a message.

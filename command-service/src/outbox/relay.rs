@@ -22,11 +22,33 @@ pub struct RelayOptions {
     pub batch: u32,
     /// How often the outbox is read without a wake-up: the latency of what another instance committed.
     pub poll: Duration,
+    /// Where the process ends itself, in tests.
+    pub abort_at: Option<AbortPoint>,
 }
 
 impl Default for RelayOptions {
     fn default() -> Self {
-        Self { batch: 5000, poll: Duration::from_millis(100) }
+        Self { batch: 5000, poll: Duration::from_millis(100), abort_at: None }
+    }
+}
+
+/// A place at which the process ends itself as by kill -9, so that tests see what a crash there leaves behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AbortPoint {
+    /// Events are committed, nothing is sent.
+    BeforeSend,
+    /// Events are delivered, their rows are not deleted.
+    BeforeDelete,
+}
+
+impl std::str::FromStr for AbortPoint {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "after-commit-before-relay" => Ok(Self::BeforeSend),
+            "after-send-before-delete" => Ok(Self::BeforeDelete),
+            _ => Err("neither after-commit-before-relay nor after-send-before-delete"),
+        }
     }
 }
 
@@ -144,6 +166,7 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
                 }
             }
         }
+        self.abort_at(AbortPoint::BeforeSend);
         let deliveries = self.publisher.publish(&events).await;
         let mut delivered = Vec::with_capacity(positions.len());
         let mut failed = false;
@@ -168,9 +191,17 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
         if failed {
             self.publisher.reset().await;
         }
+        self.abort_at(AbortPoint::BeforeDelete);
         self.store.delete_delivered(&delivered).await?;
         metrics::counter!("relay_delivered_events_total").increment(delivered.len() as u64);
         Ok(if failed { Step::Setback } else { Step::Delivered(delivered.len()) })
+    }
+
+    fn abort_at(&self, point: AbortPoint) {
+        if self.options.abort_at == Some(point) {
+            tracing::error!(?point, "the process ends itself at its abort point");
+            std::process::abort();
+        }
     }
 
     async fn hold(&self, room: RoomId, position: u64, reason: String) -> Result<(), StoreError> {
