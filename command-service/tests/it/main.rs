@@ -7,6 +7,9 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod event_store;
+mod event_store_mysql;
+mod event_store_rig;
 mod relay;
 mod test_store;
 mod writer;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use shared_events::RecordedEvent;
+use shared_events::{RecordedEvent, RoomId};
 use sqlx::{Executor, Row};
 
 use super::{
     MySqlStore,
     errors::{Meaning, meaning, store_error},
-    session::{Statement, WriterSession, cannot_connect, run_text, within},
+    session::{STATEMENT_LIMIT, Statement, WriterSession, cannot_connect, run_text, within},
 };
 use crate::event_store::{
     AppendError, FailPoint, Group, NewKey, StoreError, bucket,
@@ -21,13 +21,17 @@ const ROLLBACK_LIMIT: Duration = Duration::from_secs(2);
 
 impl MySqlStore {
     pub(super) async fn append_group(&self, group: &Group) -> Result<Vec<u64>, AppendError> {
+        let sorted = events_in_lock_order(group);
+        let heads = expected_heads(&sorted)
+            .ok_or_else(|| gap("the versions of a stream in a group don't adjoin one another"))?;
         self.bury_lost_session().await.map_err(AppendError::Transient)?;
         let mut kept = self.0.writer.lock().await;
-        let mut session = match kept.take() {
-            Some(session) if session.is_fresh() => session,
-            _ => self.open_writer().await?,
+        let (mut session, goes_on) = self.begin(kept.take(), &heads).await?;
+        let written = match goes_on {
+            Ok(true) => self.write(&mut session, group, &sorted).await,
+            Ok(false) => Err(gap("the version before a stream's first new one is not there")),
+            Err(error) => Err(refused("", error)),
         };
-        let written = self.write(&mut session, group).await;
         let (session, result) = match written {
             Ok(positions) => self.commit(session, positions).await,
             Err(error) => (self.roll_back(session).await, Err(error)),
@@ -36,20 +40,37 @@ impl MySqlStore {
         result
     }
 
-    async fn open_writer(&self) -> Result<WriterSession, AppendError> {
-        let session = WriterSession::open(&self.0.options).await;
-        session.map_err(|error| AppendError::Transient(cannot_connect(OPERATION, error)))
+    /// Opens the transaction on the kept connection, or on a new one when that has gone away meanwhile, and tells
+    /// whether all streams have the heads that are expected.
+    async fn begin(
+        &self,
+        kept: Option<WriterSession>,
+        heads: &[(RoomId, u64)],
+    ) -> Result<(WriterSession, Result<bool, sqlx::Error>), AppendError> {
+        if let Some(mut session) = kept.filter(WriterSession::is_fresh) {
+            let begun = begin(&mut session, heads).await;
+            if !begun.as_ref().is_err_and(|error| meaning(error) == Meaning::Lost) {
+                return Ok((session, begun));
+            }
+        }
+        let opened = WriterSession::open(&self.0.options).await;
+        let mut session = opened.map_err(|error| AppendError::Transient(cannot_connect(OPERATION, error)))?;
+        let begun = begin(&mut session, heads).await;
+        Ok((session, begun))
     }
 
-    /// Everything but the COMMIT. The tables and their rows always come in the same order, so that two instances that
-    /// write the same rooms wait for one another instead of deadlocking.
-    async fn write(&self, session: &mut WriterSession, group: &Group) -> Result<Vec<u64>, AppendError> {
-        let sorted = events_in_lock_order(group);
-        begin(session, &sorted).await?;
+    /// Everything between BEGIN and COMMIT. The tables and their rows always come in the same order, so that two
+    /// instances that write the same rooms wait for one another instead of deadlocking.
+    async fn write(
+        &self,
+        session: &mut WriterSession,
+        group: &Group,
+        sorted: &[(usize, &RecordedEvent)],
+    ) -> Result<Vec<u64>, AppendError> {
         self.pass(FailPoint::Begin).map_err(AppendError::Transient)?;
-        let positions = insert_events(session, &sorted).await?;
+        let positions = insert_events(session, sorted).await?;
         self.pass(FailPoint::Events).map_err(AppendError::Transient)?;
-        insert_outbox(session, &sorted, &positions).await?;
+        insert_outbox(session, sorted, &positions).await?;
         self.pass(FailPoint::Outbox).map_err(AppendError::Transient)?;
         insert_keys(session, &group.keys, &positions).await?;
         self.pass(FailPoint::Keys).map_err(AppendError::Transient)?;
@@ -99,13 +120,7 @@ impl MySqlStore {
 
 /// Opens the transaction, and in the same round trip makes sure that each stream goes on where it ended: a number that
 /// is left out could never be filled. (That nobody else has taken the next number is the unique key's business.)
-async fn begin(session: &mut WriterSession, sorted: &[(usize, &RecordedEvent)]) -> Result<(), AppendError> {
-    let inconsistent = |detail: &str| {
-        AppendError::Permanent(StoreError::Inconsistent { operation: OPERATION, detail: detail.to_owned() })
-    };
-    let Some(heads) = expected_heads(sorted) else {
-        return Err(inconsistent("the versions of a stream in a group don't adjoin one another"));
-    };
+async fn begin(session: &mut WriterSession, heads: &[(RoomId, u64)]) -> Result<bool, sqlx::Error> {
     let mut sql = "START TRANSACTION".to_owned();
     if !heads.is_empty() {
         // Text, so that any number of heads is one statement. Numbers and hexadecimal digits need no escaping.
@@ -115,17 +130,13 @@ async fn begin(session: &mut WriterSession, sorted: &[(usize, &RecordedEvent)]) 
         sql.push_str(&heads.join(","));
         sql.push(')');
     }
-    let row = within(super::session::STATEMENT_LIMIT, session.connection.fetch_optional(sql.as_str())).await;
-    let row = row.map_err(|error| refused("", error))?;
-    let found: i64 = match row {
-        Some(row) => row.try_get(0).map_err(|error| refused("", error))?,
-        None => 0,
-    };
-    if usize::try_from(found).ok() == Some(heads.len()) {
-        Ok(())
-    } else {
-        Err(inconsistent("a stream would have a gap: the version before its first new one is not there"))
-    }
+    let row = within(STATEMENT_LIMIT, session.connection.fetch_optional(sql.as_str())).await?;
+    let found: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
+    Ok(usize::try_from(found).ok() == Some(heads.len()))
+}
+
+fn gap(detail: &str) -> AppendError {
+    AppendError::Permanent(StoreError::Inconsistent { operation: OPERATION, detail: detail.to_owned() })
 }
 
 /// Inserts the events and returns their positions in the order of the group.

@@ -1,0 +1,363 @@
+//! What both event stores promise alike.
+
+use command_service::{
+    domain::RoomEntry,
+    event_store::{
+        AppendError, EventStore, FailPoint, Group, HeldRoom, KeyId, NewKey, Snapshot, StoreError, bucket,
+    },
+};
+use shared_events::Timestamp;
+
+use crate::event_store_rig::{Rig, event, events, ids, key, room};
+
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {
+        mod mysql {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::Rig::mysql().await).await;
+            })*
+        }
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::Rig::sqlite().await).await;
+            })*
+        }
+    };
+}
+
+on_both!(
+    what_was_appended_comes_back_byte_for_byte,
+    a_failure_at_any_statement_leaves_no_trace,
+    a_version_can_be_taken_once,
+    a_stream_never_gets_a_gap,
+    a_key_can_be_used_once_and_takes_its_events_along,
+    keys_point_at_the_events_of_their_commands,
+    a_name_is_unique_until_its_room_is_retired,
+    names_and_kinds_differ_by_case_accents_and_spaces,
+    a_kind_has_its_rooms_in_the_order_of_registration,
+    positions_follow_the_order_of_the_group_given_and_are_consecutive,
+    streams_are_loaded_after_the_version_that_is_known,
+    heads_are_those_of_the_streams_asked_for,
+    all_heads_come_page_by_page,
+    undelivered_events_stay_until_just_they_are_deleted,
+    a_held_room_holds_up_no_other,
+    old_keys_are_swept_oldest_first,
+    the_newest_snapshot_is_kept,
+    a_group_of_rejections_is_kept,
+);
+
+/// Everything that a command can leave behind.
+fn full_group() -> Group {
+    Group {
+        events: vec![event(room(2), 1), event(room(1), 1)],
+        keys: vec![key(9, 0), key(4, 1)],
+        rooms: vec![entry(2, "Aula", "hall"), entry(1, "Attic", "hall")],
+    }
+}
+
+fn entry(number: u128, name: &str, kind: &str) -> RoomEntry {
+    RoomEntry { room: room(number), name: name.to_owned(), kind: kind.to_owned(), retired: false }
+}
+
+fn registered(entry: RoomEntry) -> Group {
+    Group { events: vec![event(entry.room, 1)], keys: Vec::new(), rooms: vec![entry] }
+}
+
+async fn assert_empty(store: &dyn EventStore) {
+    assert_eq!(store.all_heads(None, 10).await.unwrap(), []);
+    assert_eq!(store.backlog().await.unwrap(), (0, None));
+    assert_eq!(store.find_keys(&[key(9, 0).id, key(4, 0).id]).await.unwrap(), []);
+    assert_eq!(store.directory().await.unwrap(), []);
+}
+
+fn is_conflict(error: &AppendError, what: &str) -> bool {
+    matches!(error, AppendError::Conflict(found) if *found == what)
+}
+
+async fn what_was_appended_comes_back_byte_for_byte(rig: Rig) {
+    let mut first = event(room(1), 1);
+    first.payload = b"{\"b\":1, \"a\" : \"\\u0000 \xf0\x9f\x8f\xa8\", \"b\":2}\n\x00\xff".to_vec();
+    let mut second = event(room(1), 2);
+    second.payload = vec![b'x'; 100_000];
+    let positions = rig.store.append(&events(vec![first.clone(), second.clone()])).await.unwrap();
+    let found = rig.store.stream(room(1), 0, 10).await.unwrap();
+    assert_eq!(found.len(), 2);
+    for ((stored, appended), position) in found.into_iter().zip([first, second]).zip(positions) {
+        assert_eq!(stored.position, position);
+        assert_eq!(stored.metadata, serde_json::to_vec(&appended.metadata).unwrap());
+        assert_eq!(stored.into_recorded().unwrap(), appended);
+    }
+}
+
+async fn a_failure_at_any_statement_leaves_no_trace(rig: Rig) {
+    for point in FailPoint::ALL.into_iter().filter(|point| *point != FailPoint::AfterCommit) {
+        rig.fail_points.arm(point, 1);
+        let error = rig.store.append(&full_group()).await.unwrap_err();
+        assert!(
+            matches!(error, AppendError::Transient(StoreError::Unavailable { .. })),
+            "{point:?}: {error:?}"
+        );
+        assert_empty(&*rig.store).await;
+    }
+    rig.fail_points.arm(FailPoint::AfterCommit, 1);
+    let error = rig.store.append(&full_group()).await.unwrap_err();
+    assert!(matches!(error, AppendError::Unknown(_)), "{error:?}");
+    assert_eq!(rig.store.heads(&[room(1), room(2)]).await.unwrap().len(), 2);
+    assert_eq!(rig.store.find_keys(&[key(9, 0).id, key(4, 0).id]).await.unwrap().len(), 2);
+    assert_eq!(rig.store.directory().await.unwrap().len(), 2);
+    assert_eq!(rig.store.backlog().await.unwrap().0, 2);
+}
+
+async fn a_version_can_be_taken_once(rig: Rig) {
+    rig.store.append(&events(vec![event(room(1), 1), event(room(2), 1)])).await.unwrap();
+    let mut late = events(vec![event(room(3), 1), event(room(2), 1)]);
+    late.keys.push(key(1, 0));
+    let error = rig.store.append(&late).await.unwrap_err();
+    assert!(is_conflict(&error, "version"), "{error:?}");
+    assert_eq!(rig.store.heads(&[room(2), room(3)]).await.unwrap(), [(room(2), 1)]);
+    assert_eq!(rig.store.find_keys(&[key(1, 0).id]).await.unwrap(), []);
+    rig.store.append(&events(vec![event(room(3), 1), event(room(2), 2)])).await.unwrap();
+}
+
+async fn a_stream_never_gets_a_gap(rig: Rig) {
+    rig.store.append(&events(vec![event(room(1), 1)])).await.unwrap();
+    for group in [
+        vec![event(room(1), 3)],
+        vec![event(room(1), 2), event(room(1), 4)],
+        vec![event(room(2), 2)],
+        vec![event(room(2), 0)],
+        vec![event(room(1), 2), event(room(3), 1), event(room(4), 7)],
+    ] {
+        let error = rig.store.append(&events(group)).await.unwrap_err();
+        assert!(matches!(error, AppendError::Permanent(StoreError::Inconsistent { .. })), "{error:?}");
+    }
+    assert_eq!(rig.store.all_heads(None, 10).await.unwrap(), [(room(1), 1)]);
+    rig.store.append(&events(vec![event(room(1), 3), event(room(1), 2)])).await.unwrap();
+    assert_eq!(
+        ids(&rig.store.stream(room(1), 0, 9).await.unwrap()),
+        [(room(1), 1), (room(1), 2), (room(1), 3)]
+    );
+}
+
+async fn a_key_can_be_used_once_and_takes_its_events_along(rig: Rig) {
+    let with_key = |number: u128| Group {
+        events: vec![event(room(number), 1)],
+        keys: vec![key(5, 0)],
+        rooms: vec![entry(number, "Any", "room")],
+    };
+    rig.store.append(&with_key(1)).await.unwrap();
+    let error = rig.store.append(&with_key(2)).await.unwrap_err();
+    assert!(is_conflict(&error, "key"), "{error:?}");
+    assert_eq!(rig.store.heads(&[room(2)]).await.unwrap(), []);
+    let records = rig.store.find_keys(&[key(5, 0).id, key(6, 0).id]).await.unwrap();
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].event.as_ref().unwrap().room, room(1));
+}
+
+async fn keys_point_at_the_events_of_their_commands(rig: Rig) {
+    let mut group = Group::default();
+    for number in 0..300_u128 {
+        // Given in the opposite order of the rooms, with keys in an order of their own.
+        let at = group.events.len();
+        group.events.push(event(room(1000 - number), 1));
+        group.events.push(event(room(5000 - number), 1));
+        group.keys.push(NewKey { other_event: Some(at + 1), ..key((number * 7919) % 1009, at) });
+    }
+    rig.store.append(&group).await.unwrap();
+    let wanted: Vec<KeyId> = group.keys.iter().map(|key| key.id).collect();
+    let found = rig.store.find_keys(&wanted).await.unwrap();
+    assert_eq!(found.len(), 300);
+    for record in found {
+        let made = group.keys.iter().find(|key| key.id == record.id).unwrap();
+        assert_eq!(record.event.unwrap().room, group.events[made.event.unwrap()].room);
+        assert_eq!(record.other_event.unwrap().room, group.events[made.other_event.unwrap()].room);
+        assert_eq!(record.fingerprint, [7; 16]);
+    }
+}
+
+async fn a_name_is_unique_until_its_room_is_retired(rig: Rig) {
+    rig.store.append(&registered(entry(1, "Aula", "hall"))).await.unwrap();
+    let error = rig.store.append(&registered(entry(2, "Aula", "hall"))).await.unwrap_err();
+    assert!(is_conflict(&error, "name"), "{error:?}");
+    assert_eq!(rig.store.heads(&[room(2)]).await.unwrap(), []);
+
+    // One group frees the name and takes it again.
+    let retired = RoomEntry { retired: true, ..entry(1, "Aula", "hall") };
+    let group = Group {
+        events: vec![event(room(1), 2), event(room(2), 1)],
+        keys: Vec::new(),
+        rooms: vec![retired.clone(), entry(2, "Aula", "hall")],
+    };
+    rig.store.append(&group).await.unwrap();
+    assert_eq!(rig.store.directory().await.unwrap(), [retired, entry(2, "Aula", "hall")]);
+    assert_eq!(
+        rig.store.rooms_named(&["Aula".into(), "None".into()]).await.unwrap(),
+        [entry(2, "Aula", "hall")]
+    );
+
+    // Two retired rooms may have had the same name.
+    let group = Group {
+        events: vec![event(room(2), 2)],
+        keys: Vec::new(),
+        rooms: vec![RoomEntry { retired: true, ..entry(2, "Aula", "hall") }],
+    };
+    rig.store.append(&group).await.unwrap();
+    assert_eq!(rig.store.rooms_named(&["Aula".into()]).await.unwrap(), []);
+    assert_eq!(rig.store.rooms_named(&[]).await.unwrap(), []);
+}
+
+async fn names_and_kinds_differ_by_case_accents_and_spaces(rig: Rig) {
+    let names = ["abc", "ABC", "äbc", "abc ", "\u{1f3e8}", "a\u{308}bc"];
+    for (number, name) in (1..).zip(names) {
+        rig.store.append(&registered(entry(number, name, name))).await.unwrap();
+    }
+    for (number, name) in (1..).zip(names) {
+        assert_eq!(rig.store.rooms_named(&[name.into()]).await.unwrap(), [entry(number, name, name)]);
+        assert_eq!(rig.store.rooms_of_kinds(&[name.into()]).await.unwrap(), [entry(number, name, name)]);
+    }
+}
+
+async fn a_kind_has_its_rooms_in_the_order_of_registration(rig: Rig) {
+    for (number, kind) in [(9, "hall"), (3, "cell"), (7, "hall"), (1, "hall"), (5, "attic")] {
+        rig.store.append(&registered(entry(number, &number.to_string(), kind))).await.unwrap();
+    }
+    let mut group = events(vec![event(room(7), 2), event(room(3), 2)]);
+    group.rooms = vec![RoomEntry { retired: true, ..entry(7, "7", "hall") }, entry(3, "3", "hall")];
+    rig.store.append(&group).await.unwrap();
+    let rooms = rig.store.rooms_of_kinds(&["hall".into(), "attic".into(), "none".into()]).await.unwrap();
+    let numbers: Vec<_> = rooms.iter().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(numbers, ["9", "3", "1", "5"]);
+}
+
+async fn positions_follow_the_order_of_the_group_given_and_are_consecutive(rig: Rig) {
+    for count in [1, 15, 17, 255, 600_u128] {
+        let base = count * 10_000;
+        let group = events((0..count).rev().map(|number| event(room(base + number), 1)).collect());
+        let positions = rig.store.append(&group).await.unwrap();
+        let wanted: Vec<_> = group.events.iter().map(|event| (event.room, 0)).collect();
+        let stored = rig.store.load(&wanted).await.unwrap();
+        assert_eq!(stored.len(), group.events.len());
+        for (event, position) in group.events.iter().zip(&positions) {
+            let found = stored.iter().find(|stored| stored.room == event.room).unwrap();
+            assert_eq!(found.position, *position);
+        }
+        let mut sorted = positions.clone();
+        sorted.sort_unstable();
+        assert!(sorted.windows(2).all(|pair| pair[1] == pair[0] + 1), "{sorted:?}");
+    }
+    let undelivered = rig.store.undelivered(2000).await.unwrap();
+    assert_eq!(undelivered.len(), 1 + 15 + 17 + 255 + 600);
+    assert!(undelivered.is_sorted_by_key(|event| event.position));
+}
+
+async fn streams_are_loaded_after_the_version_that_is_known(rig: Rig) {
+    let group = (1..=40).flat_map(|number| (1..=5).map(move |version| event(room(number), version)));
+    rig.store.append(&events(group.collect())).await.unwrap();
+    let wanted = [(room(30), 3), (room(2), 5), (room(7), 4), (room(99), 0), (room(30), 4), (room(1), 0)];
+    let found = rig.store.load(&wanted).await.unwrap();
+    let expected = [(1, 1), (1, 2), (1, 3), (1, 4), (1, 5), (7, 5), (30, 4), (30, 5)];
+    assert_eq!(ids(&found), expected.map(|(number, version)| (room(number), version)));
+    assert_eq!(rig.store.load(&[]).await.unwrap(), []);
+    let all: Vec<_> = (1..=300).map(|number| (room(number), 4)).collect();
+    assert_eq!(rig.store.load(&all).await.unwrap().len(), 40);
+    assert_eq!(ids(&rig.store.stream(room(4), 1, 2).await.unwrap()), [(room(4), 2), (room(4), 3)]);
+}
+
+async fn heads_are_those_of_the_streams_asked_for(rig: Rig) {
+    let group =
+        (1..=9).flat_map(|number| (1..=number).map(move |version| event(room(u128::from(number)), version)));
+    rig.store.append(&events(group.collect())).await.unwrap();
+    let mut heads = rig.store.heads(&[room(7), room(3), room(99)]).await.unwrap();
+    heads.sort_unstable();
+    assert_eq!(heads, [(room(3), 3), (room(7), 7)]);
+    assert_eq!(rig.store.heads(&[]).await.unwrap(), []);
+    let all: Vec<_> = (1..=1500).map(room).collect();
+    assert_eq!(rig.store.heads(&all).await.unwrap().len(), 9);
+}
+
+async fn all_heads_come_page_by_page(rig: Rig) {
+    let group = (1..=5).flat_map(|number| (1..=3).map(move |version| event(room(number), version)));
+    rig.store.append(&events(group.collect())).await.unwrap();
+    let first = rig.store.all_heads(None, 2).await.unwrap();
+    assert_eq!(first, [(room(1), 3), (room(2), 3)]);
+    assert_eq!(rig.store.all_heads(Some(room(2)), 2).await.unwrap(), [(room(3), 3), (room(4), 3)]);
+    assert_eq!(rig.store.all_heads(Some(room(4)), 2).await.unwrap(), [(room(5), 3)]);
+    assert_eq!(rig.store.all_heads(Some(room(5)), 2).await.unwrap(), []);
+}
+
+async fn undelivered_events_stay_until_just_they_are_deleted(rig: Rig) {
+    let group = events((1..=5).map(|number| event(room(number), 1)).collect());
+    let positions = rig.store.append(&group).await.unwrap();
+    assert_eq!(rig.store.backlog().await.unwrap(), (5, Some(group.events[0].recorded_at)));
+    let first = rig.store.undelivered(3).await.unwrap();
+    assert_eq!(first.iter().map(|event| event.position).collect::<Vec<_>>(), positions[..3]);
+    rig.store.delete_delivered(&[positions[0], positions[2], positions[4]]).await.unwrap();
+    rig.store.delete_delivered(&[]).await.unwrap();
+    let left = rig.store.undelivered(10).await.unwrap();
+    assert_eq!(left.iter().map(|event| event.position).collect::<Vec<_>>(), [positions[1], positions[3]]);
+    rig.store.delete_delivered(&positions).await.unwrap();
+    assert_eq!(rig.store.backlog().await.unwrap(), (0, None));
+    assert_eq!(rig.store.stream(room(1), 0, 10).await.unwrap().len(), 1);
+    assert!((1..=100).any(|number| bucket(room(number)) != bucket(room(1))));
+}
+
+async fn a_held_room_holds_up_no_other(rig: Rig) {
+    rig.store.append(&events((1..=3).map(|number| event(room(number), 1)).collect())).await.unwrap();
+    let held = HeldRoom {
+        room: room(2),
+        position: 2,
+        reason: "message too large".to_owned(),
+        held_at: Timestamp::from_epoch_millis(1_790_000_000_000),
+    };
+    rig.store.hold_room(&held).await.unwrap();
+    rig.store.hold_room(&HeldRoom { reason: "again".to_owned(), position: 3, ..held.clone() }).await.unwrap();
+    assert_eq!(rig.store.held_rooms().await.unwrap(), [held]);
+    assert_eq!(ids(&rig.store.undelivered(10).await.unwrap()), [(room(1), 1), (room(3), 1)]);
+    assert_eq!(rig.store.backlog().await.unwrap().0, 3);
+}
+
+async fn old_keys_are_swept_oldest_first(rig: Rig) {
+    for number in 1..=5 {
+        let group = Group {
+            events: vec![event(room(number), 1)],
+            keys: vec![key(100 - number, 0)],
+            rooms: Vec::new(),
+        };
+        rig.store.append(&group).await.unwrap();
+    }
+    let keys: Vec<_> = (1..=5).map(|number| key(100 - number, 0).id).collect();
+    assert_eq!(rig.store.sweep_keys(Timestamp::from_epoch_millis(1_000), 100).await.unwrap(), 0);
+    let far = Timestamp::from_epoch_millis(9_000_000_000_000);
+    assert_eq!(rig.store.sweep_keys(far, 2).await.unwrap(), 2);
+    let left = rig.store.find_keys(&keys).await.unwrap();
+    assert_eq!(left.len(), 3);
+    assert!(left.iter().all(|record| record.event.as_ref().unwrap().room > room(2)));
+    assert_eq!(rig.store.sweep_keys(far, 100).await.unwrap(), 3);
+    assert_eq!(rig.store.all_heads(None, 10).await.unwrap().len(), 5);
+}
+
+async fn the_newest_snapshot_is_kept(rig: Rig) {
+    let snapshot = |version: u64, schema: &str| Snapshot {
+        room: room(1),
+        version,
+        schema: schema.to_owned(),
+        body: format!("{version} {schema}").into_bytes(),
+    };
+    rig.store.save_snapshot(&snapshot(5, "a")).await.unwrap();
+    rig.store.save_snapshot(&snapshot(3, "a")).await.unwrap();
+    assert_eq!(rig.store.snapshots(&[room(1), room(2)]).await.unwrap(), [snapshot(5, "a")]);
+    rig.store.save_snapshot(&snapshot(6, "a")).await.unwrap();
+    rig.store.save_snapshot(&snapshot(4, "b")).await.unwrap();
+    assert_eq!(rig.store.snapshots(&[room(1)]).await.unwrap(), [snapshot(4, "b")]);
+}
+
+async fn a_group_of_rejections_is_kept(rig: Rig) {
+    let outcome = br#"{"rejected": "overlap"}"#.to_vec();
+    let rejected = NewKey { event: None, outcome: Some(outcome.clone()), ..key(1, 0) };
+    let group = Group { events: Vec::new(), keys: vec![rejected], rooms: Vec::new() };
+    assert_eq!(rig.store.append(&group).await.unwrap(), Vec::<u64>::new());
+    let found = rig.store.find_keys(&[key(1, 0).id]).await.unwrap();
+    assert_eq!((found[0].event.as_ref(), found[0].outcome.as_ref()), (None, Some(&outcome)));
+}
