@@ -30,7 +30,7 @@ struct Step {
     from: i64,
     minutes: i64,
     people: u32,
-    kind: Kind,
+    ask: Ask,
     room: Index,
     other_room: Index,
     reservation: Index,
@@ -39,7 +39,7 @@ struct Step {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+enum Ask {
     Reserve,
     ReserveKind,
     Reschedule,
@@ -52,18 +52,18 @@ enum Kind {
     Retire,
 }
 
-fn kinds() -> impl Strategy<Value = Kind> {
+fn asks() -> impl Strategy<Value = Ask> {
     prop_oneof![
-        6 => Just(Kind::Reserve),
-        2 => Just(Kind::ReserveKind),
-        3 => Just(Kind::Reschedule),
-        2 => Just(Kind::ChangeEnd),
-        1 => Just(Kind::Retitle),
-        3 => Just(Kind::Move),
-        2 => Just(Kind::MoveInTime),
-        3 => Just(Kind::Cancel),
-        1 => Just(Kind::ChangeRoom),
-        1 => Just(Kind::Retire),
+        6 => Just(Ask::Reserve),
+        2 => Just(Ask::ReserveKind),
+        3 => Just(Ask::Reschedule),
+        2 => Just(Ask::ChangeEnd),
+        1 => Just(Ask::Retitle),
+        3 => Just(Ask::Move),
+        2 => Just(Ask::MoveInTime),
+        3 => Just(Ask::Cancel),
+        1 => Just(Ask::ChangeRoom),
+        1 => Just(Ask::Retire),
     ]
 }
 
@@ -73,11 +73,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let numbers = (clock, -3..40_i64, 1..25_i64, 1..4_u32);
     let flags = (prop::bool::weighted(0.2), prop::bool::weighted(0.8), any::<bool>());
     let targets = (any::<Index>(), any::<Index>(), any::<Index>());
-    let step = (numbers, flags, kinds(), targets).prop_map(|(numbers, flags, kind, targets)| {
+    let step = (numbers, flags, asks(), targets).prop_map(|(numbers, flags, ask, targets)| {
         let (clock, from, minutes, people) = numbers;
         let (imported, admin, says_room) = flags;
         let (room, other_room, reservation) = targets;
-        Step { clock, imported, admin, from, minutes, people, kind, room, other_room, reservation, says_room }
+        Step { clock, imported, admin, from, minutes, people, ask, room, other_room, reservation, says_room }
     });
     prop::collection::vec(step, 1..80)
 }
@@ -134,33 +134,33 @@ impl Run {
         let place = step.says_room.then(|| self.live.get(&reservation).map_or(room, |live| live.room));
         let mut change = ChangeReservation::new(place, reservation);
         let mut moving = MoveReservation { room: place, reservation, to_room, from: None, to: None };
-        let action = match step.kind {
-            Kind::Reserve => Action::Reserve(Reserve { room, stay }),
-            Kind::ReserveKind => Action::ReserveKind(ReserveKind { kind: "meeting".into(), stay }),
-            Kind::Reschedule => {
+        let action = match step.ask {
+            Ask::Reserve => Action::Reserve(Reserve { room, stay }),
+            Ask::ReserveKind => Action::ReserveKind(ReserveKind { kind: "meeting".into(), stay }),
+            Ask::Reschedule => {
                 (change.from, change.to) = (Some(interval.from), Some(interval.to));
                 Action::ChangeReservation(change)
             }
-            Kind::ChangeEnd => {
+            Ask::ChangeEnd => {
                 change.to = Some(interval.to);
                 Action::ChangeReservation(change)
             }
-            Kind::Retitle => {
+            Ask::Retitle => {
                 change.title = Some(Some(format!("title {}", step.people)));
                 Action::ChangeReservation(change)
             }
-            Kind::Move => Action::MoveReservation(moving),
-            Kind::MoveInTime => {
+            Ask::Move => Action::MoveReservation(moving),
+            Ask::MoveInTime => {
                 (moving.from, moving.to) = (Some(interval.from), Some(interval.to));
                 Action::MoveReservation(moving)
             }
-            Kind::Cancel => Action::CancelReservation(CancelReservation { room: place, reservation }),
-            Kind::ChangeRoom => {
+            Ask::Cancel => Action::CancelReservation(CancelReservation { room: place, reservation }),
+            Ask::ChangeRoom => {
                 let mut change = ChangeRoom::new(room);
                 change.capacity = Some(step.people);
                 Action::ChangeRoom(change)
             }
-            Kind::Retire => Action::RetireRoom(RetireRoom { room }),
+            Ask::Retire => Action::RetireRoom(RetireRoom { room }),
         };
         self.command(action, step.imported, step.admin)
     }
