@@ -96,7 +96,7 @@ impl RoomSettings {
         if let Some(minutes) = self.slot_minutes.filter(|minutes| *minutes > 1) {
             let on_slot = |time: Minute| {
                 let local = time.to_utc().with_timezone(&zone);
-                (local.hour() * 60 + local.minute()) % minutes == 0
+                (local.hour() * 60 + local.minute()).is_multiple_of(minutes)
             };
             if !on_slot(stay.from) || !on_slot(stay.to) {
                 return Err(BrokenRule::Slot { minutes });
@@ -138,7 +138,8 @@ fn is_open(hours: &OpeningHours, zone: Tz, stay: Interval) -> bool {
         else {
             return false;
         };
-        if open_until < opens || open_until >= closes {
+        // Where the clocks skip a whole day, its span is empty: there is nothing to be closed in.
+        if open_until < opens || open_until > closes || (open_until == closes && opens < closes) {
             return false;
         }
         open_until = closes.to_utc();
@@ -202,6 +203,21 @@ mod tests {
         settings.opening_hours =
             Some(OpeningHours { friday: open(480, 1439), saturday: open(0, 120), ..Default::default() });
         assert_eq!(settings.check_stay(friday_to_saturday), Err(BrokenRule::OpeningHours));
+    }
+
+    #[test]
+    fn a_room_that_is_always_open_has_no_gap_where_the_clocks_skip_a_day() {
+        let open = OpeningSpan::new(0, 1440).ok();
+        let mut settings = room();
+        // Samoa had no 30 December 2011.
+        settings.time_zone = TimeZone(chrono_tz::Pacific::Apia);
+        settings.opening_hours =
+            Some(OpeningHours { thursday: open, friday: open, saturday: open, ..Default::default() });
+        let through = stay("2011-12-29T22:00:00-10:00", "2011-12-31T02:00:00+14:00");
+        assert_eq!(settings.check_stay(through), Ok(()));
+        settings.opening_hours =
+            Some(OpeningHours { thursday: open, friday: OpeningSpan::new(0, 60).ok(), ..Default::default() });
+        assert_eq!(settings.check_stay(through), Err(BrokenRule::OpeningHours));
     }
 
     #[test]
