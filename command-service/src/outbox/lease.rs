@@ -94,11 +94,8 @@ impl Keeper {
         };
         let free = row.holder.is_none();
         let abandoned = now.duration_since(since) >= self.options.takeover;
-        let taken = if free || abandoned {
-            self.leases.take(RELAY, &row, &self.options.holder).await?
-        } else {
-            None
-        };
+        let taken =
+            if free || abandoned { self.leases.take(RELAY, &row, &self.options.holder).await? } else { None };
         self.seen = Some((row, since));
         if let Some(epoch) = taken {
             tracing::info!(epoch, "this instance relays now");

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     commands::{Action, Command, Decision, NewEvent},
     domain::{Rejection, Room, RoomEntry, Undo},
-    event_store::{AppendError, EventStore, Group, KeyId, KeyRecord, NewKey, StoreError},
+    event_store::{EventStore, Group, KeyId, KeyRecord, NewKey, StoreError},
 };
 
 /// How often a decision may ask for a room, or for a room's past, before something must be wrong: once for each room of
@@ -68,23 +68,26 @@ pub(super) struct Committed {
 
 pub(super) struct Attempt<'a, S: ?Sized> {
     pub(super) cache: &'a mut Cache<S>,
-    clock: &'a Clock,
+    pub(super) clock: &'a Clock,
     pending: &'a [Pending],
     now: Timestamp,
     replies: HashMap<usize, Reply>,
-    group: Group,
+    pub(super) group: Group,
     undo: Vec<(RoomId, Undo)>,
     directory_undo: Vec<(RoomId, Option<RoomEntry>)>,
-    /// Versions, before this try, of all rooms on which its outcomes rest; 0 for those that don't exist.
-    base: HashMap<RoomId, u64>,
+    /// Versions, before this try, of all rooms that it has looked at; 0 for those that don't exist.
+    pub(super) base: HashMap<RoomId, u64>,
+    /// The rooms on which its outcomes rest: those that it writes, and those that stand behind a rejection. (A room of a
+    /// kind that was looked at and not taken is none of them.)
+    pub(super) rests_on: HashSet<RoomId>,
     records: HashMap<KeyId, KeyRecord>,
     /// Reservations made in this group by keys of this group.
     made: HashMap<KeyId, ReservationId>,
     new_keys: HashSet<KeyId>,
     /// Rooms without events that are in the cache for this try.
     invented: Vec<RoomId>,
-    doubted_kinds: HashSet<String>,
-    doubted_names: HashSet<String>,
+    pub(super) doubted_kinds: HashSet<String>,
+    pub(super) doubted_names: HashSet<String>,
 }
 
 impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
@@ -99,6 +102,7 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
             undo: Vec::new(),
             directory_undo: Vec::new(),
             base: HashMap::new(),
+            rests_on: HashSet::new(),
             records: HashMap::new(),
             made: HashMap::new(),
             new_keys: HashSet::new(),
@@ -268,6 +272,7 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
         self.doubted_kinds.extend(command.kind().map(str::to_owned));
         self.doubted_names.extend(command.name().map(str::to_owned));
         let rests_on = command.rests_on(&self.cache.rooms);
+        self.rests_on.extend(&rests_on);
         rests_on.into_iter().map(|room| (room, self.cache.rooms.get(room).map_or(0, Room::version))).collect()
     }
 
@@ -337,6 +342,7 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
             let Some(state) = self.cache.rooms.get_mut(room) else { return Err(Setback::Permanent) };
             let version = state.version() + 1;
             self.base.entry(room).or_insert(version - 1);
+            self.rests_on.insert(room);
             let undo = state.apply(version, command.now, &event).map_err(|_| Setback::Permanent)?;
             self.undo.push((room, undo));
             if let Some(entry) = directory_entry(&event) {
@@ -388,105 +394,6 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
             other_event: None,
             outcome: Some(outcome().to_json()),
         });
-    }
-
-    /// Reads the heads of all rooms on which this try rests. A rejection holds only if they are unchanged; a stream that
-    /// has moved on would conflict at append anyway; and a head that lies behind would leave a gap that nothing fills.
-    async fn verify(&mut self) -> Result<(), Setback> {
-        let rooms: Vec<RoomId> = self.base.keys().copied().collect();
-        let heads: HashMap<RoomId, u64> = if rooms.is_empty() {
-            HashMap::new()
-        } else {
-            self.cache.store.heads(&rooms).await?.into_iter().collect()
-        };
-        let mut unchanged = true;
-        for (room, base) in &self.base {
-            let head = heads.get(room).copied().unwrap_or(0);
-            if head > *base {
-                self.cache.distrust(*room);
-                unchanged = false;
-            } else if head < *base {
-                tracing::error!(room = %room, head, cached = base, "the event store has lost events of a room");
-                self.cache.forget(*room);
-                unchanged = false;
-            }
-        }
-        let kinds: Vec<String> = self.doubted_kinds.iter().cloned().collect();
-        if !kinds.is_empty() {
-            let mut stored: HashMap<&str, HashSet<RoomId>> = HashMap::new();
-            let entries = self.cache.store.rooms_of_kinds(&kinds).await?;
-            for entry in &entries {
-                stored.entry(&entry.kind).or_default().insert(entry.room);
-            }
-            let directory = &self.cache.rooms.directory;
-            let uncommitted: HashSet<RoomId> = self.group.rooms.iter().map(|entry| entry.room).collect();
-            for kind in &kinds {
-                let cached: HashSet<RoomId> = directory.rooms_of_kind(kind).iter().copied().collect();
-                let stored = stored.remove(kind.as_str()).unwrap_or_default();
-                unchanged &= cached.symmetric_difference(&stored).all(|room| uncommitted.contains(room));
-            }
-        }
-        let names: Vec<String> = self.doubted_names.iter().cloned().collect();
-        if !names.is_empty() {
-            let stored = self.cache.store.rooms_named(&names).await?;
-            let directory = &self.cache.rooms.directory;
-            let uncommitted: HashSet<RoomId> = self.group.rooms.iter().map(|entry| entry.room).collect();
-            for name in &names {
-                let cached = directory.named(name);
-                let stored = stored.iter().find(|entry| entry.name == *name).map(|entry| entry.room);
-                unchanged &= cached == stored
-                    || cached.is_some_and(|room| uncommitted.contains(&room))
-                    || stored.is_some_and(|room| uncommitted.contains(&room));
-            }
-        }
-        if unchanged {
-            Ok(())
-        } else {
-            self.cache.distrust_directory();
-            Err(Setback::Conflict)
-        }
-    }
-
-    async fn append(&mut self) -> Result<(), Setback> {
-        if self.group.events.is_empty() && self.group.keys.is_empty() {
-            return Ok(());
-        }
-        let recorded_at = Timestamp::from_epoch_millis(self.clock.now().timestamp_millis());
-        for event in &mut self.group.events {
-            event.recorded_at = recorded_at;
-        }
-        let error = match self.cache.store.append(&self.group).await {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        };
-        // What was read before may be old now; the rooms of the group are caught up together, in one read.
-        for event in &self.group.events {
-            self.cache.distrust(event.room);
-        }
-        Err(match error {
-            AppendError::Conflict(what) => {
-                tracing::debug!(what, "another writer was first");
-                if !self.group.rooms.is_empty() {
-                    self.cache.distrust_directory();
-                }
-                Setback::Conflict
-            }
-            AppendError::Transient(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a group was not committed");
-                Setback::Transient
-            }
-            AppendError::Unknown(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "the outcome of a commit is unknown"
-                );
-                Setback::Unknown
-            }
-            AppendError::Permanent(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the event store refuses a group");
-                Setback::Permanent
-            }
-        })
     }
 
     /// Leaves rooms and directory as they were before this try.

@@ -27,6 +27,7 @@ use crate::{
 mod answers;
 mod attempt;
 mod cache;
+mod commit;
 mod group;
 
 pub use answers::RecordedOutcome;

@@ -1,0 +1,110 @@
+//! The end of a try: what it rests on is found unchanged, then it is committed.
+
+use std::collections::{HashMap, HashSet};
+
+use shared_events::{RoomId, Timestamp};
+
+use super::attempt::{Attempt, Setback};
+use crate::event_store::{AppendError, EventStore};
+
+impl<S: EventStore + ?Sized> Attempt<'_, S> {
+    /// Reads the heads of all rooms on which this try rests. A rejection holds only if they are unchanged; a stream that
+    /// has moved on would conflict at append anyway; and a head that lies behind would leave a gap that nothing fills.
+    pub(super) async fn verify(&mut self) -> Result<(), Setback> {
+        let rooms: Vec<RoomId> = self.rests_on.iter().copied().collect();
+        let heads: HashMap<RoomId, u64> = if rooms.is_empty() {
+            HashMap::new()
+        } else {
+            self.cache.store.heads(&rooms).await?.into_iter().collect()
+        };
+        let mut unchanged = true;
+        for room in &self.rests_on {
+            let head = heads.get(room).copied().unwrap_or(0);
+            let base = self.base.get(room).copied().unwrap_or(0);
+            if head > base {
+                self.cache.distrust(*room);
+                unchanged = false;
+            } else if head < base {
+                tracing::error!(room = %room, head, cached = base, "the event store has lost events of a room");
+                self.cache.forget(*room);
+                unchanged = false;
+            }
+        }
+        let kinds: Vec<String> = self.doubted_kinds.iter().cloned().collect();
+        if !kinds.is_empty() {
+            let mut stored: HashMap<&str, HashSet<RoomId>> = HashMap::new();
+            let entries = self.cache.store.rooms_of_kinds(&kinds).await?;
+            for entry in &entries {
+                stored.entry(&entry.kind).or_default().insert(entry.room);
+            }
+            let directory = &self.cache.rooms.directory;
+            let uncommitted: HashSet<RoomId> = self.group.rooms.iter().map(|entry| entry.room).collect();
+            for kind in &kinds {
+                let cached: HashSet<RoomId> = directory.rooms_of_kind(kind).iter().copied().collect();
+                let stored = stored.remove(kind.as_str()).unwrap_or_default();
+                unchanged &= cached.symmetric_difference(&stored).all(|room| uncommitted.contains(room));
+            }
+        }
+        let names: Vec<String> = self.doubted_names.iter().cloned().collect();
+        if !names.is_empty() {
+            let stored = self.cache.store.rooms_named(&names).await?;
+            let directory = &self.cache.rooms.directory;
+            let uncommitted: HashSet<RoomId> = self.group.rooms.iter().map(|entry| entry.room).collect();
+            for name in &names {
+                let cached = directory.named(name);
+                let stored = stored.iter().find(|entry| entry.name == *name).map(|entry| entry.room);
+                unchanged &= cached == stored
+                    || cached.is_some_and(|room| uncommitted.contains(&room))
+                    || stored.is_some_and(|room| uncommitted.contains(&room));
+            }
+        }
+        if unchanged {
+            Ok(())
+        } else {
+            self.cache.distrust_directory();
+            Err(Setback::Conflict)
+        }
+    }
+
+    pub(super) async fn append(&mut self) -> Result<(), Setback> {
+        if self.group.events.is_empty() && self.group.keys.is_empty() {
+            return Ok(());
+        }
+        let recorded_at = Timestamp::from_epoch_millis(self.clock.now().timestamp_millis());
+        for event in &mut self.group.events {
+            event.recorded_at = recorded_at;
+        }
+        let error = match self.cache.store.append(&self.group).await {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        // What was read before may be old now; the rooms of the group are caught up together, in one read.
+        for event in &self.group.events {
+            self.cache.distrust(event.room);
+        }
+        Err(match error {
+            AppendError::Conflict(what) => {
+                tracing::debug!(what, "another writer was first");
+                if !self.group.rooms.is_empty() {
+                    self.cache.distrust_directory();
+                }
+                Setback::Conflict
+            }
+            AppendError::Transient(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a group was not committed");
+                Setback::Transient
+            }
+            AppendError::Unknown(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the outcome of a commit is unknown"
+                );
+                Setback::Unknown
+            }
+            AppendError::Permanent(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the event store refuses a group");
+                Setback::Permanent
+            }
+        })
+    }
+}
