@@ -6,7 +6,7 @@
 mod batch_writes;
 mod checkpoints;
 mod documents;
-mod read_models;
+mod reads;
 
 use std::time::Duration;
 
