@@ -28,3 +28,114 @@ pub fn fold(stored: Option<ReservationDoc>, envelope: &Envelope) -> Option<Reser
         _ => Some(made),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shared_events::{
+        Minute, Reservation, ReservationId, RoomId, TimeZone, Timestamp, UserId,
+        envelope::Metadata,
+        reservation_events::{
+            ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
+            ReservationRescheduled,
+        },
+    };
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn envelope(room: u128, version: u64, event: impl Into<Event>) -> Envelope {
+        let at = Timestamp::from_epoch_millis(1);
+        Envelope {
+            room: RoomId(Uuid::from_u128(room)),
+            version,
+            metadata: Metadata {
+                time: at,
+                subject: String::new(),
+                actor: UserId::from("ann"),
+                correlation_id: String::new(),
+                causation_id: String::new(),
+                traceparent: None,
+            },
+            recorded_at: at,
+            event: event.into(),
+        }
+    }
+
+    fn reservation(room: u128, revision: u32) -> Reservation {
+        let at = |minute| Minute::from_epoch_minutes(minute).unwrap();
+        Reservation {
+            id: ReservationId(Uuid::from_u128(7)),
+            revision,
+            room: RoomId(Uuid::from_u128(room)),
+            time_zone: TimeZone(chrono_tz::UTC),
+            from: at(100 + i64::from(revision)),
+            to: at(200),
+            people: revision,
+            title: None,
+            reserved_for: None,
+            reserved_by: UserId::from("ann"),
+        }
+    }
+
+    /// All orders in which two streams can be woven into one.
+    fn woven<'a>(one: &'a [Envelope], other: &'a [Envelope]) -> Vec<Vec<&'a Envelope>> {
+        let after = |event: &'a Envelope, rest: Vec<Vec<&'a Envelope>>| {
+            rest.into_iter().map(move |rest| [vec![event], rest].concat()).collect::<Vec<_>>()
+        };
+        match (one, other) {
+            ([], _) => vec![other.iter().collect()],
+            (_, []) => vec![one.iter().collect()],
+            ([a, one_rest @ ..], [b, other_rest @ ..]) => {
+                [after(a, woven(one_rest, other)), after(b, woven(one, other_rest))].concat()
+            }
+        }
+    }
+
+    #[test]
+    fn the_two_streams_of_moves_there_and_back_end_in_one_document_however_they_interleave() {
+        let made = reservation(1, 1);
+        let there = reservation(2, 2);
+        let changed = reservation(2, 3);
+        let back = reservation(1, 4);
+        let (from, to) = (made.place(), changed.place());
+        let first = [
+            envelope(1, 10, ReservationMade { reservation: made }),
+            envelope(1, 11, ReservationMovedOut { reservation: there.clone(), previous: from }),
+            envelope(1, 12, ReservationMovedIn { reservation: back.clone(), previous: to }),
+            envelope(1, 13, ReservationCancelled { reservation: back.clone() }),
+        ];
+        let second = [
+            envelope(2, 20, ReservationMovedIn { reservation: there.clone(), previous: from }),
+            envelope(2, 21, ReservationRescheduled { reservation: changed, previous: there.place() }),
+            envelope(2, 22, ReservationMovedOut { reservation: back.clone(), previous: to }),
+        ];
+        for length in 1..=first.len() {
+            let latest = if length < 2 { None } else { Some(&first[..length]) };
+            let Some(first) = latest else { continue };
+            let orders = woven(first, &second);
+            assert!(orders.len() > 5);
+            let ends: Vec<_> = orders
+                .iter()
+                .map(|order| order.iter().fold(None, |stored, event| fold(stored, event)).unwrap())
+                .collect();
+            assert!(ends.windows(2).all(|pair| pair[0] == pair[1]), "{ends:#?}");
+            let (status, version) = match length {
+                2 => (Status::Live, None),
+                3 => (Status::Live, Some(12)),
+                _ => (Status::Cancelled, Some(13)),
+            };
+            let expected = ReservationDoc { reservation: back.clone(), status, version };
+            assert_eq!(ends[0], expected);
+        }
+    }
+
+    #[test]
+    fn a_cancelled_reservation_stays_cancelled_when_the_other_half_of_its_move_arrives_late() {
+        let (made, moved) = (reservation(1, 1), reservation(2, 2));
+        let previous = made.place();
+        let late = envelope(1, 2, ReservationMovedOut { reservation: moved.clone(), previous });
+        let cancelled = envelope(2, 9, ReservationCancelled { reservation: moved });
+        let stored = fold(fold(None, &cancelled), &late).unwrap();
+        assert_eq!((stored.status, stored.version), (Status::Cancelled, Some(9)));
+    }
+}

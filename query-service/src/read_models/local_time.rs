@@ -101,3 +101,79 @@ fn instant(zone: Tz, minute: i64) -> DateTime<Tz> {
     let utc = DateTime::from_timestamp(minute * 60, 0).unwrap_or(DateTime::UNIX_EPOCH);
     zone.from_utc_datetime(&utc.naive_utc())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(from: &str, minutes: i64) -> Interval {
+        let from: Minute = from.parse().unwrap();
+        Interval { from, to: from.plus(minutes).unwrap() }
+    }
+
+    /// The cells of an interval, found minute by minute and with adjoining ones joined.
+    fn counted(zone: Tz, interval: Interval) -> Vec<(NaiveDate, u8, u32)> {
+        let mut counted: Vec<(NaiveDate, u8, u32)> = Vec::new();
+        for minute in interval.from.epoch_minutes()..interval.to.epoch_minutes() {
+            let local = Minute::from_epoch_minutes(minute).unwrap().to_utc().with_timezone(&zone);
+            let key = (local.date_naive(), u8::try_from(local.hour()).unwrap());
+            join(&mut counted, key, 1);
+        }
+        counted
+    }
+
+    fn join(cells: &mut Vec<(NaiveDate, u8, u32)>, (date, hour): (NaiveDate, u8), minutes: u32) {
+        match cells.last_mut() {
+            Some(last) if (last.0, last.1) == (date, hour) => last.2 += minutes,
+            _ => cells.push((date, hour, minutes)),
+        }
+    }
+
+    #[test]
+    fn cells_are_those_that_a_clock_shows_minute_by_minute() {
+        for (zone, from) in [
+            (chrono_tz::Europe::Lisbon, "2026-03-28T20:13:00Z"),
+            (chrono_tz::Europe::Lisbon, "2026-10-24T20:13:00Z"),
+            (chrono_tz::Australia::Lord_Howe, "2026-04-04T10:01:00Z"),
+            (chrono_tz::Australia::Lord_Howe, "2026-10-03T10:01:00Z"),
+            // Clocks changed one minute after midnight.
+            (chrono_tz::America::St_Johns, "2005-10-30T00:07:00Z"),
+            (chrono_tz::Asia::Kathmandu, "2026-12-31T12:00:00Z"),
+            // An offset of 44 minutes and 30 seconds, until 1972.
+            (chrono_tz::Africa::Monrovia, "1972-01-06T12:00:00Z"),
+            // The date line was crossed: 30 December 2011 never was.
+            (chrono_tz::Pacific::Apia, "2011-12-29T12:00:00Z"),
+        ] {
+            let interval = interval(from, 2500);
+            let mut joined = Vec::new();
+            for cell in cells(zone, interval) {
+                join(&mut joined, (cell.date, cell.hour), u32::from(cell.minutes));
+            }
+            assert_eq!(joined, counted(zone, interval), "{zone} {from}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_whole_when_no_minute_of_it_is_missing() {
+        let date = |text: &str| text.parse::<NaiveDate>().unwrap();
+        let lisbon = chrono_tz::Europe::Lisbon;
+        // The night on which clocks go back: 25 hours.
+        let day = interval("2026-10-24T23:00:00Z", 25 * 60);
+        assert_eq!(day_span(lisbon, date("2026-10-25")), Some(day));
+        assert_eq!(whole_days(lisbon, day), Some((date("2026-10-25"), date("2026-10-25"))));
+        assert_eq!(whole_days(lisbon, Interval { to: day.to.plus(-1).unwrap(), ..day }), None);
+        assert_eq!(whole_days(lisbon, Interval { from: day.from.plus(1).unwrap(), ..day }), None);
+        // Clocks went back over midnight: one minute of the 30th, an hour of the 29th again, then the 30th.
+        let st_johns = chrono_tz::America::St_Johns;
+        let saturday = day_span(st_johns, date("2005-10-29")).unwrap();
+        let sunday = day_span(st_johns, date("2005-10-30")).unwrap();
+        assert!(saturday.overlaps(sunday));
+        assert_eq!(whole_days(st_johns, saturday), Some((date("2005-10-29"), date("2005-10-29"))));
+        assert_eq!(whole_days(st_johns, Interval { to: sunday.from, ..saturday }), None);
+        // A date that never was is no obstacle.
+        let apia = chrono_tz::Pacific::Apia;
+        assert_eq!(day_span(apia, date("2011-12-30")), None);
+        let both = interval("2011-12-29T10:00:00Z", 2 * 1440);
+        assert_eq!(whole_days(apia, both), Some((date("2011-12-29"), date("2011-12-31"))));
+    }
+}

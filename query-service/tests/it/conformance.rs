@@ -1,0 +1,295 @@
+//! One suite for both stores: every query against the same histories, compared with one another and with a recount.
+
+use std::fmt::Write;
+
+use proptest::prelude::*;
+use query_service::{
+    queries::{
+        Availability, BusiestTimes, FreeTime, Kinds, Page, PageRequest, PopularRooms, QueryError,
+        ReservationById, RoomById, Rooms, Schedule, UserHistory, UserReservations,
+    },
+    read_models::HistoryKind,
+    stores::{ReadModels, memory::MemoryReadModels},
+};
+use shared_events::{Envelope, Event, Interval, Minute, Timestamp, UserId};
+
+use crate::{
+    conformance_histories::{ANCHORS, History, USERS, fixed_steps, history, steps},
+    mongo_database::with_database,
+};
+
+pub(crate) async fn feed(models: &dyn ReadModels, events: &[Envelope], batch: usize) {
+    for batch in events.chunks(batch) {
+        let applied = models.apply(batch).await.unwrap();
+        assert_eq!(applied.conflicts, vec![]);
+    }
+}
+
+pub(crate) fn interval(from: &str, minutes: i64) -> Interval {
+    let from: Minute = from.parse().unwrap();
+    Interval { from, to: from.plus(minutes).unwrap() }
+}
+
+/// Intervals that begin and end anywhere: on days, within hours, over changes of clocks and years.
+pub(crate) fn intervals() -> Vec<Interval> {
+    let mut intervals =
+        vec![interval("2026-01-01T00:00:00Z", 366 * 1440), interval("2026-12-31T10:17:00Z", 1440 * 3)];
+    for (anchor, length) in ANCHORS.iter().zip([5 * 1440, 2 * 1440 + 61, 777, 4 * 1440 + 5, 3 * 1440, 60]) {
+        intervals.push(interval(anchor, length));
+        let odd = interval(anchor, 0).from.plus(13 * 60 + 47).unwrap();
+        intervals.push(Interval { from: odd, to: odd.plus(length + 23).unwrap() });
+    }
+    intervals
+}
+
+fn now() -> Timestamp {
+    "2026-03-29T05:30:00.001Z".parse().unwrap()
+}
+
+/// All pages of a list, three items each.
+pub(crate) async fn all_pages<T, F>(mut query: impl FnMut(PageRequest) -> F) -> Vec<T>
+where
+    F: Future<Output = Result<Page<T>, QueryError>>,
+{
+    let mut request = PageRequest::first(3);
+    let mut items = Vec::new();
+    loop {
+        let page = query(request).await.unwrap();
+        assert!(page.items.len() == 3 || page.next.is_none());
+        items.extend(page.items);
+        match page.next {
+            Some(next) => request = PageRequest { limit: 3, cursor: Some(next) },
+            None => return items,
+        }
+    }
+}
+
+/// The answers of every query, as text.
+async fn answers(models: &dyn ReadModels, history: &History) -> String {
+    let mut text = String::new();
+    for kind in [None, Some("meeting".to_owned()), Some("$suite.a".to_owned())] {
+        for people in [None, Some(3)] {
+            let query = Rooms { kind: kind.clone(), people };
+            let rooms = all_pages(|page| {
+                let query = query.clone();
+                async move { query.run(models, &page).await }
+            })
+            .await;
+            writeln!(text, "{query:?}: {rooms:#?}").unwrap();
+        }
+    }
+    writeln!(text, "{:?}", all_pages(|page| async move { Kinds.run(models, &page).await }).await).unwrap();
+    for reservation in history.all.iter().copied() {
+        writeln!(text, "{:?}", ReservationById { reservation }.run(models).await.unwrap()).unwrap();
+    }
+    for user in USERS.iter().chain(&["admin", "nobody"]) {
+        let query = UserHistory { user: UserId::from(*user) };
+        let entries = all_pages(|page| {
+            let query = query.clone();
+            async move { query.run(models, &page).await }
+        })
+        .await;
+        writeln!(text, "{user}: {entries:#?}").unwrap();
+        for (from, to) in [(None, None), (Some(ANCHORS[0]), Some(ANCHORS[2]))] {
+            let minute = |time: Option<&str>| time.map(|time| time.parse().unwrap());
+            let query = UserReservations { user: UserId::from(*user), from: minute(from), to: minute(to) };
+            let live = all_pages(|page| {
+                let query = query.clone();
+                async move { query.run(models, &page).await }
+            })
+            .await;
+            writeln!(text, "{query:?}: {live:#?}").unwrap();
+        }
+    }
+    for room in history.room_ids() {
+        writeln!(text, "{:?}", RoomById { room }.run(models).await.unwrap()).unwrap();
+    }
+    text
+}
+
+/// Every query that has an oracle, against it.
+async fn check_against_recount(models: &dyn ReadModels, history: &History) {
+    for room in &history.rooms {
+        for during in intervals() {
+            let query = Schedule { room: room.id, during };
+            let live =
+                all_pages(|page| async move { Ok(query.run(models, &page).await?.unwrap().page) }).await;
+            let shown: Vec<_> = live.into_iter().map(|doc| doc.reservation).collect();
+            assert_eq!(shown, history.schedule(room.id, during), "{query:?}");
+            if during.minutes() < 10 * 1440 {
+                let query = FreeTime { room: room.id, during };
+                let free =
+                    all_pages(|page| async move { Ok(query.run(models, now(), &page).await?.unwrap().page) })
+                        .await;
+                assert_eq!(free, history.free(room, during, now()), "{query:?} {:?}", room.settings);
+            }
+        }
+    }
+    for (people, kind) in [(1, None), (2, Some("meeting"))] {
+        for stay in intervals() {
+            let query = Availability { stay, people, kind: kind.map(str::to_owned) };
+            let found = all_pages(|page| {
+                let query = query.clone();
+                async move { query.run(models, now(), &page).await }
+            })
+            .await;
+            let rooms: Vec<_> = found.iter().map(|found| found.room.room).collect();
+            assert_eq!(rooms, history.available(stay, people, kind, now()), "{query:?}");
+        }
+    }
+    for user in USERS {
+        let query = UserReservations { user: UserId::from(user), from: None, to: None };
+        let live = all_pages(|page| {
+            let query = query.clone();
+            async move { query.run(models, &page).await }
+        })
+        .await;
+        let mut expected: Vec<_> =
+            history.live.values().filter(|reservation| reservation.reserved_by.0 == user).cloned().collect();
+        expected.sort_by_key(|reservation| (reservation.from, reservation.id));
+        assert_eq!(live.into_iter().map(|doc| doc.reservation).collect::<Vec<_>>(), expected);
+    }
+}
+
+pub(crate) async fn check_statistics(models: &dyn ReadModels, history: &History, intervals: &[Interval]) {
+    for during in intervals.iter().copied() {
+        for kind in [None, Some("meeting")] {
+            let query = PopularRooms { during, kind: kind.map(str::to_owned) };
+            let rooms = all_pages(|page| {
+                let query = query.clone();
+                async move { query.run(models, &page).await }
+            })
+            .await;
+            assert_eq!(rooms, history.popular_rooms(during, kind), "{query:?}");
+            let query = BusiestTimes { during, kind: kind.map(str::to_owned) };
+            assert_eq!(query.run(models).await.unwrap(), history.busiest_times(during, kind), "{query:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn both_stores_answer_every_query_alike_and_as_a_recount_does() {
+    with_database(|server| async move {
+        let history = history(&fixed_steps(400, 7));
+        assert!(history.live.len() > 30 && history.events.len() > 150, "{}", history.events.len());
+        let (memory, mongo) = (MemoryReadModels::new(), server.models().await);
+        feed(&memory, &history.events, 1).await;
+        feed(&mongo, &history.events, 64).await;
+        for models in [&memory as &dyn ReadModels, &mongo] {
+            check_against_recount(models, &history).await;
+            check_statistics(models, &history, &intervals()).await;
+        }
+        similar(&answers(&memory, &history).await, &answers(&mongo, &history).await);
+        let rooms = history.room_ids();
+        assert_eq!(memory.checkpoints(&rooms).await.unwrap(), mongo.checkpoints(&rooms).await.unwrap());
+    })
+    .await;
+}
+
+fn similar(one: &str, other: &str) {
+    for (number, (a, b)) in one.lines().zip(other.lines()).enumerate() {
+        assert_eq!(a, b, "line {number}");
+    }
+    assert_eq!(one.len(), other.len());
+}
+
+#[tokio::test]
+async fn every_answer_is_of_the_version_that_it_names() {
+    let history = history(&fixed_steps(120, 3));
+    let models = MemoryReadModels::new();
+    feed(&models, &history.events, 10).await;
+    let during = interval("2026-01-01T00:00:00Z", 366 * 1440);
+    for room in history.room_ids() {
+        let last = history.events.iter().filter(|event| event.room == room).map(|event| event.version).max();
+        let page = PageRequest::first(500);
+        let schedule = Schedule { room, during }.run(&models, &page).await.unwrap().unwrap();
+        let free = FreeTime { room, during }.run(&models, now(), &page).await.unwrap().unwrap();
+        assert_eq!((Some(schedule.version), Some(free.version)), (last, last));
+        for doc in schedule.page.items {
+            let id = doc.reservation.id;
+            let latest = history
+                .events
+                .iter()
+                .rfind(|event| {
+                    event.room == room
+                        && event.event.reservation().is_some_and(|reservation| reservation.id == id)
+                })
+                .unwrap();
+            assert_eq!(doc.version, Some(latest.version));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_move_is_one_entry_of_history() {
+    let history = history(&fixed_steps(400, 7));
+    let models = MemoryReadModels::new();
+    feed(&models, &history.events, 10).await;
+    let mut moved = 0;
+    for user in USERS {
+        let query = UserHistory { user: UserId::from(user) };
+        let entries = query.run(&models, &PageRequest::first(500)).await.unwrap().items;
+        moved += entries.iter().filter(|entry| entry.what == HistoryKind::Moved).count();
+    }
+    let moves =
+        history.events.iter().filter(|event| matches!(event.event, Event::ReservationMovedIn(_))).count();
+    assert!(moves > 3);
+    assert_eq!(moved, moves);
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_query_or_one_that_was_altered_is_refused() {
+    let history = history(&fixed_steps(200, 5));
+    let models = MemoryReadModels::new();
+    feed(&models, &history.events, 10).await;
+    let rooms = Rooms { kind: None, people: None };
+    let next = rooms.run(&models, &PageRequest::first(1)).await.unwrap().next.unwrap();
+    let with = |cursor: &str| PageRequest { limit: 1, cursor: Some(cursor.to_owned()) };
+    assert_eq!(rooms.run(&models, &with(&next)).await.unwrap().items.len(), 1);
+    let refused = |result: Result<Page<_>, QueryError>| matches!(result, Err(QueryError::InvalidCursor(_)));
+    assert!(refused(Rooms { kind: None, people: Some(1) }.run(&models, &with(&next)).await));
+    assert!(refused(rooms.run(&models, &with(&next[1..])).await));
+    assert!(refused(rooms.run(&models, &with("%%%")).await));
+    let user = UserHistory { user: UserId::from("ann") };
+    assert!(matches!(user.run(&models, &with(&next)).await, Err(QueryError::InvalidCursor(_))));
+}
+
+#[tokio::test]
+async fn rooms_that_nobody_knows_have_no_schedule_and_retired_ones_nothing_free() {
+    let mut history = history(&fixed_steps(30, 5));
+    let during = interval("2026-05-01T00:00:00Z", 1440);
+    let unknown = shared_events::RoomId(service_kit::ids::new_id());
+    let models = MemoryReadModels::new();
+    history.retire(0);
+    feed(&models, &history.events, 10).await;
+    let page = PageRequest::first(5);
+    assert!(Schedule { room: unknown, during }.run(&models, &page).await.unwrap().is_none());
+    assert!(FreeTime { room: unknown, during }.run(&models, now(), &page).await.unwrap().is_none());
+    let retired = history.rooms[0].id;
+    assert_eq!(
+        FreeTime { room: retired, during }.run(&models, now(), &page).await.unwrap().unwrap().page.items,
+        vec![]
+    );
+    assert!(RoomById { room: retired }.run(&models).await.unwrap().unwrap().retired);
+    let listed = Rooms::default().run(&models, &PageRequest::first(100)).await.unwrap();
+    assert!(listed.items.iter().all(|room| room.room != retired));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_history_in_any_order_of_arrival_answers_as_a_recount_does(
+        steps in steps(0..60),
+        seed in any::<u64>(),
+        batch in 1..20_usize,
+    ) {
+        let history = history(&steps);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let models = MemoryReadModels::new();
+            feed(&models, &history.mixed(seed), batch).await;
+            check_against_recount(&models, &history).await;
+        });
+    }
+}

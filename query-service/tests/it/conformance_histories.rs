@@ -1,0 +1,331 @@
+//! Histories as the command side would write them, generated from small steps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::Strategy;
+use shared_events::{
+    Envelope, Event, Interval, Metadata, Minute, OpeningHours, OpeningSpan, Reservation, ReservationId, Room,
+    RoomId, RoomSettings, TimeZone, Timestamp, UserId,
+    reservation_events::{
+        ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
+        ReservationRescheduled,
+    },
+    room_events::{RoomChanged, RoomRegistered, RoomRetired},
+};
+use uuid::Uuid;
+
+/// Whole hours, half and three quarters of one, clocks that go by half an hour, the far ends of the date line.
+pub(crate) const ZONES: [&str; 8] = [
+    "Europe/Lisbon",
+    "Asia/Kathmandu",
+    "Australia/Lord_Howe",
+    "America/St_Johns",
+    "Pacific/Kiritimati",
+    "Asia/Kolkata",
+    "America/New_York",
+    "UTC",
+];
+/// Days around which something happens to clocks and calendars.
+pub(crate) const ANCHORS: [&str; 6] = [
+    "2026-03-28T00:00:00Z",
+    "2026-04-04T00:00:00Z",
+    "2026-10-03T00:00:00Z",
+    "2026-10-24T00:00:00Z",
+    "2026-12-30T00:00:00Z",
+    "2026-06-10T00:00:00Z",
+];
+pub(crate) const USERS: [&str; 3] = ["ann", "$bob.x", "Zoë"];
+const KINDS: [&str; 2] = ["meeting", "$suite.a"];
+const TITLES: [&str; 5] = ["$5 lunch", "$$ROOT", "a.b: {\"$gt\": 1}", "", "plain"];
+pub(crate) const ROOMS: u8 = 5;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub(crate) action: u8,
+    pub(crate) room: u8,
+    pub(crate) other: u8,
+    pub(crate) anchor: u8,
+    pub(crate) start: u16,
+    pub(crate) length: u16,
+    pub(crate) user: u8,
+}
+
+pub(crate) fn steps(count: impl Into<proptest::collection::SizeRange>) -> impl Strategy<Value = Vec<Step>> {
+    let step = (0..20_u8, 0..ROOMS, 0..ROOMS, 0..6_u8, 0..4 * 1440_u16, 1..2000_u16, 0..3_u8).prop_map(
+        |(action, room, other, anchor, start, length, user)| Step {
+            action,
+            room,
+            other,
+            anchor,
+            start,
+            length,
+            user,
+        },
+    );
+    proptest::collection::vec(step, count)
+}
+
+/// Many steps, the same ones every time.
+pub(crate) fn fixed_steps(count: usize, seed: u64) -> Vec<Step> {
+    let mut state = seed;
+    let mut below = |n: u16| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        u16::try_from((state >> 33) % u64::from(n)).unwrap()
+    };
+    let mut small = |n: u16| u8::try_from(below(n)).unwrap();
+    (0..count)
+        .map(|_| {
+            let (action, room, other, anchor, user) =
+                (small(20), small(u16::from(ROOMS)), small(u16::from(ROOMS)), small(6), small(3));
+            let (high, low, hours) = (small(96), small(60), small(33));
+            Step {
+                action,
+                room,
+                other,
+                anchor,
+                start: u16::from(high) * 60 + u16::from(low),
+                length: u16::from(hours) * 60 + u16::from(low) + 1,
+                user,
+            }
+        })
+        .collect()
+}
+
+pub(crate) struct RoomState {
+    pub(crate) id: RoomId,
+    pub(crate) settings: RoomSettings,
+    pub(crate) retired: bool,
+    revision: u32,
+    version: u64,
+}
+
+/// What happened, and what must be known in the end, kept in the plainest way.
+pub(crate) struct History {
+    pub(crate) events: Vec<Envelope>,
+    pub(crate) rooms: Vec<RoomState>,
+    pub(crate) live: BTreeMap<ReservationId, Reservation>,
+    pub(crate) all: BTreeSet<ReservationId>,
+}
+
+pub(crate) fn history(steps: &[Step]) -> History {
+    let mut history =
+        History { events: Vec::new(), rooms: Vec::new(), live: BTreeMap::new(), all: BTreeSet::new() };
+    for number in 0..ROOMS {
+        history.register(number);
+    }
+    for step in steps {
+        history.take(*step);
+    }
+    history
+}
+
+impl History {
+    pub(crate) fn room_ids(&self) -> Vec<RoomId> {
+        self.rooms.iter().map(|room| room.id).collect()
+    }
+
+    /// Live reservations of a room in the order of its schedule.
+    pub(crate) fn live_in(&self, room: RoomId) -> Vec<&Reservation> {
+        let mut live: Vec<_> = self.live.values().filter(|reservation| reservation.room == room).collect();
+        live.sort_by_key(|reservation| (reservation.from, reservation.id));
+        live
+    }
+
+    fn append(&mut self, room: usize, actor: &str, event: impl Into<Event>) {
+        let event = event.into();
+        // Several events at one time, and times that lie before those of earlier events, as imports have them.
+        let at = 1_780_000_000_000 + i64::try_from(self.events.len() * 7 % 50 / 3).unwrap();
+        let state = &mut self.rooms[room];
+        state.version += 1;
+        self.events.push(Envelope {
+            room: state.id,
+            version: state.version,
+            metadata: Metadata {
+                time: Timestamp::from_epoch_millis(at),
+                subject: event.subject(),
+                actor: UserId::from(actor),
+                correlation_id: "c".into(),
+                causation_id: "c".into(),
+                traceparent: None,
+            },
+            recorded_at: Timestamp::from_epoch_millis(at),
+            event,
+        });
+    }
+
+    fn register(&mut self, number: u8) {
+        let settings = RoomSettings {
+            // Two rooms of one name: the second one of a name that was free again.
+            name: if number == 1 { "Room 0".into() } else { format!("Room {number}") },
+            kind: KINDS[usize::from(number % 2)].into(),
+            capacity: u32::from(number) + 1,
+            time_zone: ZONES[usize::from(number)].parse().unwrap(),
+            opening_hours: (number == 2).then(office_hours),
+            slot_minutes: None,
+            min_minutes: None,
+            max_minutes: (number == 3).then_some(600),
+            max_days_ahead: (number == 4).then_some(10),
+        };
+        let id = RoomId(Uuid::from_u128(
+            0x0199_0000_0000_7000_8000_0000_0000_0000 + u128::from(number.wrapping_mul(77)),
+        ));
+        let room = Room { id, revision: 1, settings: settings.clone() };
+        self.rooms.push(RoomState { id, settings, retired: false, revision: 1, version: 0 });
+        self.append(self.rooms.len() - 1, "admin", RoomRegistered { room });
+    }
+
+    fn is_free(&self, room: RoomId, stay: Interval, but: Option<ReservationId>) -> bool {
+        self.live
+            .values()
+            .filter(|other| other.room == room && Some(other.id) != but)
+            .all(|other| !other.interval().overlaps(stay))
+    }
+
+    fn take(&mut self, step: Step) {
+        let room = usize::from(step.room);
+        let start: Minute = ANCHORS[usize::from(step.anchor)].parse().unwrap();
+        let from = start.plus(i64::from(step.start)).unwrap();
+        let stay = Interval { from, to: from.plus(i64::from(step.length)).unwrap() };
+        let held = self.live_in(self.rooms[room].id);
+        let chosen = held.get(usize::from(step.user) % held.len().max(1)).map(|held| (*held).clone());
+        match (step.action, chosen) {
+            (0..10, _) => self.make(room, stay, step),
+            (10..13, Some(held)) => self.reschedule(room, held, stay, step),
+            (13..16, Some(held)) => self.move_to(room, usize::from(step.other), held, stay, step),
+            (16..18, Some(reservation)) => {
+                self.live.remove(&reservation.id);
+                self.append(room, USERS[usize::from(step.user)], ReservationCancelled { reservation });
+            }
+            (18, _) => self.change_room(room, step),
+            (19, _) if seldom(step) => self.retire(room),
+            _ => {}
+        }
+    }
+
+    fn make(&mut self, room: usize, stay: Interval, step: Step) {
+        let state = &self.rooms[room];
+        if state.retired || !self.is_free(state.id, stay, None) {
+            return;
+        }
+        let unique =
+            0x0199_0000_0000_7000_8000_0000_0000_0000 + ((self.all.len() as u128 * 7919 % 1009) << 40);
+        let title = TITLES[usize::from(step.other)];
+        let reservation = Reservation {
+            id: ReservationId::made_in(state.id, Uuid::from_u128(unique)),
+            revision: 1,
+            room: state.id,
+            time_zone: state.settings.time_zone,
+            from: stay.from,
+            to: stay.to,
+            people: 1,
+            title: (!title.is_empty()).then(|| title.into()),
+            reserved_for: (step.user == 1).then(|| "$$NOW".into()),
+            reserved_by: UserId::from(USERS[usize::from(step.user)]),
+        };
+        self.all.insert(reservation.id);
+        self.live.insert(reservation.id, reservation.clone());
+        self.append(room, USERS[usize::from(step.user)], ReservationMade { reservation });
+    }
+
+    fn reschedule(&mut self, room: usize, held: Reservation, stay: Interval, step: Step) {
+        let previous = held.place();
+        let mut reservation = Reservation { revision: held.revision + 1, ..held };
+        if step.other == 0 {
+            reservation.people += 1;
+        } else if self.is_free(previous.room, stay, Some(reservation.id)) {
+            (reservation.from, reservation.to) = (stay.from, stay.to);
+            reservation.time_zone = self.rooms[room].settings.time_zone;
+        } else {
+            return;
+        }
+        self.live.insert(reservation.id, reservation.clone());
+        self.append(room, "admin", ReservationRescheduled { reservation, previous });
+    }
+
+    fn move_to(&mut self, room: usize, other: usize, held: Reservation, stay: Interval, step: Step) {
+        let target = &self.rooms[other];
+        let stay = if step.user == 0 { stay } else { held.interval() };
+        if other == room || target.retired || !self.is_free(target.id, stay, None) {
+            return;
+        }
+        let previous = held.place();
+        let reservation = Reservation {
+            revision: held.revision + 1,
+            room: target.id,
+            time_zone: target.settings.time_zone,
+            from: stay.from,
+            to: stay.to,
+            ..held
+        };
+        self.live.insert(reservation.id, reservation.clone());
+        let actor = USERS[usize::from(step.user)];
+        self.append(room, actor, ReservationMovedOut { reservation: reservation.clone(), previous });
+        self.append(other, actor, ReservationMovedIn { reservation, previous });
+    }
+
+    fn change_room(&mut self, room: usize, step: Step) {
+        let state = &mut self.rooms[room];
+        if state.retired {
+            return;
+        }
+        state.revision += 1;
+        state.settings.time_zone = ZONES[usize::from(step.other) + usize::from(step.user)].parse().unwrap();
+        if step.user == 2 {
+            state.settings.kind = KINDS[usize::from(step.anchor % 2)].into();
+            state.settings.name = format!("{} $$", state.settings.name);
+        }
+        let room_now = Room { id: state.id, revision: state.revision, settings: state.settings.clone() };
+        self.append(room, "admin", RoomChanged { room: room_now });
+    }
+
+    pub(crate) fn retire(&mut self, room: usize) {
+        let state = &mut self.rooms[room];
+        if !state.retired {
+            state.retired = true;
+            let last = Room { id: state.id, revision: state.revision, settings: state.settings.clone() };
+            self.append(room, "admin", RoomRetired { room: last });
+        }
+    }
+
+    /// The events in another order in which they may arrive: each room's in order, rooms mixed anyhow.
+    pub(crate) fn mixed(&self, seed: u64) -> Vec<Envelope> {
+        let mut streams: Vec<Vec<Envelope>> = self
+            .rooms
+            .iter()
+            .map(|room| self.events.iter().rev().filter(|event| event.room == room.id).cloned().collect())
+            .collect();
+        let mut mixed = Vec::new();
+        let mut state = seed;
+        while !streams.is_empty() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let at = usize::try_from(state >> 40).unwrap() % streams.len();
+            match streams[at].pop() {
+                Some(event) => mixed.push(event),
+                None => drop(streams.swap_remove(at)),
+            }
+        }
+        mixed
+    }
+}
+
+/// Rooms are seldom retired, or nothing would happen in the end.
+fn seldom(step: Step) -> bool {
+    step.user == 0 && step.other == 0 && step.room == 4
+}
+
+fn office_hours() -> OpeningHours {
+    let span = |opens, closes| Some(OpeningSpan::new(opens, closes).unwrap());
+    OpeningHours {
+        monday: span(480, 1080),
+        tuesday: span(480, 1440),
+        wednesday: span(0, 1080),
+        friday: span(60, 1440),
+        saturday: span(0, 1440),
+        sunday: span(0, 150),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn zone(name: &str) -> TimeZone {
+    name.parse().unwrap()
+}

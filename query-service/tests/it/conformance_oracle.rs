@@ -1,0 +1,127 @@
+//! What the queries must answer, counted minute by minute from the live reservations of a history. It shares no code
+//! with what it checks but the types.
+
+use std::collections::BTreeMap;
+
+use chrono::{Datelike, Timelike};
+use query_service::queries::{BusyHour, PopularRoom};
+use shared_events::{Interval, Minute, Reservation, RoomId, Timestamp};
+
+use crate::conformance_histories::{History, RoomState};
+
+fn minutes(interval: Interval) -> impl Iterator<Item = Minute> {
+    (interval.from.epoch_minutes()..interval.to.epoch_minutes())
+        .map(|minute| Minute::from_epoch_minutes(minute).unwrap())
+}
+
+impl History {
+    fn of_kind<'a>(&'a self, kind: Option<&'a str>) -> impl Iterator<Item = &'a RoomState> {
+        self.rooms.iter().filter(move |room| kind.is_none_or(|kind| room.settings.kind == kind))
+    }
+
+    pub(crate) fn schedule(&self, room: RoomId, during: Interval) -> Vec<Reservation> {
+        self.live_in(room)
+            .into_iter()
+            .filter(|reservation| {
+                minutes(reservation.interval()).any(|minute| during.from <= minute && minute < during.to)
+            })
+            .cloned()
+            .collect()
+    }
+
+    pub(crate) fn popular_rooms(&self, during: Interval, kind: Option<&str>) -> Vec<PopularRoom> {
+        let mut popular: Vec<PopularRoom> = self
+            .of_kind(kind)
+            .filter_map(|room| {
+                let counts: Vec<u64> = self
+                    .live_in(room.id)
+                    .iter()
+                    .map(|reservation| {
+                        minutes(reservation.interval())
+                            .filter(|minute| during.from <= *minute && *minute < during.to)
+                            .count() as u64
+                    })
+                    .filter(|minutes| *minutes > 0)
+                    .collect();
+                (!counts.is_empty()).then(|| PopularRoom {
+                    room: room.id,
+                    name: room.settings.name.clone(),
+                    minutes: counts.iter().sum(),
+                    reservations: counts.len() as u64,
+                })
+            })
+            .collect();
+        popular.sort_by(|a, b| b.minutes.cmp(&a.minutes).then(a.room.cmp(&b.room)));
+        popular
+    }
+
+    pub(crate) fn busiest_times(&self, during: Interval, kind: Option<&str>) -> Vec<BusyHour> {
+        let mut counts: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+        for room in self.of_kind(kind) {
+            for reservation in self.live_in(room.id) {
+                for minute in minutes(reservation.interval()) {
+                    if during.from <= minute && minute < during.to {
+                        let local = minute.to_utc().with_timezone(&reservation.time_zone.0);
+                        *counts.entry((local.weekday().number_from_monday(), local.hour())).or_default() += 1;
+                    }
+                }
+            }
+        }
+        (1..=7_u8)
+            .flat_map(|weekday| (0..24_u8).map(move |hour| (weekday, hour)))
+            .map(|(weekday, hour)| BusyHour {
+                weekday,
+                hour,
+                minutes: counts.get(&(weekday.into(), hour.into())).copied().unwrap_or(0),
+            })
+            .collect()
+    }
+
+    /// Minute by minute: open by the local clock, not reserved, not past.
+    pub(crate) fn free(&self, room: &RoomState, during: Interval, now: Timestamp) -> Vec<Interval> {
+        let live = self.live_in(room.id);
+        let is_free = |minute: Minute| {
+            let local = minute.to_utc().with_timezone(&room.settings.time_zone.0);
+            let of_day = u16::try_from(local.hour() * 60 + local.minute()).unwrap();
+            let open = room.settings.opening_hours.is_none_or(|hours| {
+                hours.on(local.weekday()).is_some_and(|span| span.opens() <= of_day && of_day < span.closes())
+            });
+            !room.retired
+                && open
+                && minute.start() >= now
+                && !live.iter().any(|reservation| reservation.from <= minute && minute < reservation.to)
+        };
+        let mut free: Vec<Interval> = Vec::new();
+        for minute in minutes(during).filter(|minute| is_free(*minute)) {
+            let next = minute.plus(1).unwrap();
+            match free.last_mut() {
+                Some(last) if last.to == minute => last.to = next,
+                _ => free.push(Interval { from: minute, to: next }),
+            }
+        }
+        free
+    }
+
+    /// Rooms that would take the stay, by name.
+    pub(crate) fn available(
+        &self,
+        stay: Interval,
+        people: u32,
+        kind: Option<&str>,
+        now: Timestamp,
+    ) -> Vec<RoomId> {
+        let mut rooms: Vec<&RoomState> = self
+            .of_kind(kind)
+            .filter(|room| {
+                !room.retired
+                    && stay.from.start() >= now
+                    && room.settings.check_people(people).is_ok()
+                    && room.settings.check_stay(stay).is_ok()
+                    && room.settings.check_days_ahead(stay.from, now).is_ok()
+                    && self.schedule(room.id, stay).is_empty()
+            })
+            .collect();
+        rooms.sort_by(|a, b| a.settings.name.cmp(&b.settings.name).then(a.id.cmp(&b.id)));
+        rooms.into_iter().map(|room| room.id).collect()
+    }
+}

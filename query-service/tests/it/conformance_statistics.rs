@@ -1,0 +1,120 @@
+//! Statistics against a recount minute by minute, where clocks and calendars are at their worst.
+
+use proptest::prelude::*;
+use query_service::{
+    queries::{BusiestTimes, PageRequest, PopularRooms},
+    stores::memory::MemoryReadModels,
+};
+use shared_events::{Interval, Minute};
+
+use crate::{
+    conformance::{check_statistics, feed, interval, intervals},
+    conformance_histories::{Step, ZONES, fixed_steps, history, steps},
+};
+
+fn made(room: u8, start: u16, length: u16, anchor: u8) -> Step {
+    Step { action: 0, room, other: 4, anchor, start, length, user: 0 }
+}
+
+#[tokio::test]
+async fn stays_over_changed_clocks_and_new_year_count_at_the_hours_that_clocks_show() {
+    let steps: Vec<Step> = (0..5)
+        .flat_map(|room| (0..6).map(move |anchor| made(room, u16::from(anchor) * 37, 3 * 1440 + 91, anchor)))
+        .collect();
+    let history = history(&steps);
+    let models = MemoryReadModels::new();
+    feed(&models, &history.events, 7).await;
+    check_statistics(&models, &history, &intervals()).await;
+    let mut whole_days = Vec::new();
+    for zone in ZONES {
+        let zone = crate::conformance_histories::zone(zone).0;
+        for (from, to) in
+            [("2026-03-28", "2026-03-30"), ("2026-12-30", "2027-01-02"), ("2026-10-24", "2026-10-26")]
+        {
+            let midnight = |date: &str| {
+                let local = date.parse::<chrono::NaiveDate>().unwrap().and_hms_opt(0, 0, 0).unwrap();
+                Minute::from_utc(local.and_local_timezone(zone).unwrap().to_utc()).unwrap()
+            };
+            whole_days.push(Interval { from: midnight(from), to: midnight(to) });
+        }
+    }
+    check_statistics(&models, &history, &whole_days).await;
+}
+
+#[tokio::test]
+async fn the_hour_that_clocks_show_twice_adds_up() {
+    // Lisbon goes back from 02:00 to 01:00 on 25 October 2026, a Sunday.
+    let history = history(&[made(0, 1440, 240, 3)]);
+    let models = MemoryReadModels::new();
+    feed(&models, &history.events, 7).await;
+    let during = interval("2026-10-24T23:00:00Z", 25 * 60);
+    let busy = BusiestTimes { during, kind: None }.run(&models).await.unwrap();
+    let of = |hour: u8| busy.iter().find(|row| (row.weekday, row.hour) == (7, hour)).unwrap().minutes;
+    assert_eq!([of(0), of(1), of(2), of(3)], [0, 120, 60, 60]);
+}
+
+#[tokio::test]
+async fn a_stay_counts_as_one_reservation_wherever_the_interval_cuts_it() {
+    let history = history(&[made(0, 0, 2 * 1440, 5)]);
+    let models = MemoryReadModels::new();
+    feed(&models, &history.events, 7).await;
+    for (from, length, minutes) in [
+        ("2026-06-10T12:00:00Z", 5 * 1440, 2160),
+        ("2026-06-01T00:00:00Z", 20 * 1440, 2880),
+        ("2026-06-11T00:00:00Z", 60, 60),
+        ("2026-06-10T23:00:00Z", 1440, 1440),
+        ("2026-06-11T23:59:00Z", 7000, 1),
+    ] {
+        let query = PopularRooms { during: interval(from, length), kind: None };
+        let rooms = query.run(&models, &PageRequest::first(5)).await.unwrap().items;
+        let counts: Vec<_> = rooms.iter().map(|room| (room.minutes, room.reservations)).collect();
+        assert_eq!(counts, vec![(minutes, 1)], "{from}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_zone_between_made_and_cancelled_leaves_nothing_behind() {
+    let step =
+        |action, other, user| Step { action, room: 0, other, anchor: 4, start: 30, length: 1900, user };
+    // Made in one zone, the room's zone changed, made again elsewhere in time, both given up.
+    let history = history(&[step(0, 4, 0), step(18, 2, 0), step(16, 0, 0)]);
+    assert!(history.live.is_empty() && history.events.len() == 8);
+    let models = MemoryReadModels::new();
+    feed(&models, &history.events, 1).await;
+    check_statistics(&models, &history, &intervals()).await;
+    let during = interval("2026-01-01T00:00:00Z", 366 * 1440 + 1440);
+    let busy = BusiestTimes { during, kind: None }.run(&models).await.unwrap();
+    assert_eq!(busy.iter().map(|row| row.minutes).sum::<u64>(), 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn statistics_of_any_interval_are_those_of_a_recount(
+        steps in steps(0..60),
+        seed in any::<u64>(),
+        anchor in 0..6_usize,
+        start in 0..4000_i64,
+        length in 1..9000_i64,
+    ) {
+        let history = history(&steps);
+        let anchor = interval(crate::conformance_histories::ANCHORS[anchor], 0).from;
+        let from = anchor.plus(start - 1000).unwrap();
+        let during = Interval { from, to: from.plus(length).unwrap() };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let models = MemoryReadModels::new();
+            feed(&models, &history.mixed(seed), 9).await;
+            check_statistics(&models, &history, &[during]).await;
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_long_history_counts_right() {
+    let history = history(&fixed_steps(1500, 99));
+    let models = MemoryReadModels::new();
+    feed(&models, &history.mixed(1), 50).await;
+    check_statistics(&models, &history, &intervals()).await;
+}

@@ -1,0 +1,16 @@
+//! Tests of the query side. Those on MongoDB and Kafka read `MONGODB_URL` and `KAFKA_BROKERS`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod conformance;
+mod conformance_histories;
+mod conformance_oracle;
+mod conformance_statistics;
+mod mongo_database;
+mod mongo_indexes;
+mod mongo_writes;

@@ -1,0 +1,115 @@
+//! No query of the API reads a whole collection: every command that the queries send is explained.
+
+use std::sync::{Arc, Mutex};
+
+use mongodb::{
+    bson::{Bson, Document, doc},
+    event::{EventHandler, command::CommandEvent},
+    options::ClientOptions,
+};
+use query_service::queries::{
+    Availability, BusiestTimes, FreeTime, Kinds, PageRequest, PopularRooms, ReservationById, RoomById, Rooms,
+    Schedule, UserHistory, UserReservations,
+};
+use shared_events::UserId;
+
+use crate::{
+    conformance::{all_pages, feed, interval},
+    conformance_histories::{fixed_steps, history},
+    mongo_database::{url, with_options},
+};
+
+/// All stages of a plan, in whatever form the server tells it.
+fn stages(plan: &Bson, found: &mut Vec<String>) {
+    match plan {
+        Bson::Document(document) => {
+            for (name, value) in document {
+                match value.as_str() {
+                    Some(stage) if name == "stage" => found.push(stage.to_owned()),
+                    _ if name == "rejectedPlans" => {}
+                    _ => stages(value, found),
+                }
+            }
+        }
+        Bson::Array(values) => values.iter().for_each(|value| stages(value, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn no_query_scans_a_collection() {
+    let sent: Arc<Mutex<Vec<Document>>> = Arc::default();
+    let mut options = ClientOptions::parse(url()).await.unwrap();
+    let record = Arc::clone(&sent);
+    options.command_event_handler = Some(EventHandler::callback(move |event| {
+        if let CommandEvent::Started(started) = event
+            && ["find", "aggregate", "distinct", "count"].contains(&started.command_name.as_str())
+        {
+            record.lock().unwrap().push(started.command);
+        }
+    }));
+    with_options(options, |server| async move {
+        let models = &server.models().await;
+        let history = history(&fixed_steps(300, 37));
+        feed(models, &history.events, 50).await;
+        sent.lock().unwrap().clear();
+
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        let during = interval("2026-03-28T00:10:00Z", 20 * 1440);
+        for kind in [None, Some("meeting".to_owned())] {
+            for people in [None, Some(2)] {
+                let query = &Rooms { kind: kind.clone(), people };
+                all_pages(|page| async move { query.run(models, &page).await }).await;
+            }
+            let query = &Availability { stay: during, people: 1, kind: kind.clone() };
+            all_pages(|page| async move { query.run(models, now, &page).await }).await;
+            let query = &PopularRooms { during, kind: kind.clone() };
+            all_pages(|page| async move { query.run(models, &page).await }).await;
+            BusiestTimes { during, kind }.run(models).await.unwrap();
+        }
+        all_pages(|page| async move { Kinds.run(models, &page).await }).await;
+        let room = history.room_ids()[1];
+        RoomById { room }.run(models).await.unwrap().unwrap();
+        all_pages(
+            |page| async move { Ok(Schedule { room, during }.run(models, &page).await?.unwrap().page) },
+        )
+        .await;
+        FreeTime { room, during }.run(models, now, &PageRequest::first(2)).await.unwrap().unwrap();
+        let reservation = *history.all.first().unwrap();
+        ReservationById { reservation }.run(models).await.unwrap().unwrap();
+        for (from, to) in [(None, None), (Some(during.from), Some(during.to))] {
+            let query = &UserReservations { user: UserId::from("ann"), from, to };
+            all_pages(|page| async move { query.run(models, &page).await }).await;
+        }
+        let query = &UserHistory { user: UserId::from("ann") };
+        all_pages(|page| async move { query.run(models, &page).await }).await;
+
+        let commands = std::mem::take(&mut *sent.lock().unwrap());
+        assert!(commands.len() > 40, "{}", commands.len());
+        for command in commands.into_iter().map(without_driver_fields) {
+            let explain = doc! { "explain": command.clone(), "verbosity": "queryPlanner" };
+            let plan = server.client.database(&server.database).run_command(explain).await.unwrap();
+            let mut found = Vec::new();
+            stages(&Bson::Document(plan.clone()), &mut found);
+            assert!(!found.iter().any(|stage| stage == "COLLSCAN"), "{command}\n{plan}");
+            let by_index = [
+                "IXSCAN",
+                "IDHACK",
+                "EXPRESS_IXSCAN",
+                "EXPRESS_CLUSTERED_IXSCAN",
+                "COUNT_SCAN",
+                "DISTINCT_SCAN",
+            ];
+            assert!(found.iter().any(|stage| by_index.contains(&stage.as_str())), "{command}\n{plan}");
+        }
+    })
+    .await;
+}
+
+/// A command without what the driver adds to every one: that can't be explained.
+fn without_driver_fields(mut command: Document) -> Document {
+    for added in ["lsid", "$db", "$clusterTime", "$readPreference", "readConcern"] {
+        command.remove(added);
+    }
+    command
+}
