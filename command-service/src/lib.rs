@@ -3,6 +3,7 @@
 pub mod commands;
 pub mod domain;
 pub mod event_store;
+pub mod http;
 pub mod kafka;
 pub mod outbox;
 pub mod writer;

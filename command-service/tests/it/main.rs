@@ -10,6 +10,11 @@
 mod event_store;
 mod event_store_mysql;
 mod event_store_rig;
+mod http;
+mod http_bad_input;
+mod import;
+mod openapi;
 mod relay;
+mod test_service;
 mod test_store;
 mod writer;

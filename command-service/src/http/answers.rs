@@ -1,0 +1,61 @@
+//! How a command's effect is told.
+
+use actix_web::{
+    HttpRequest, HttpResponse, Responder,
+    body::BoxBody,
+    http::header::{ETAG, LOCATION},
+};
+use serde::Serialize;
+use shared_events::{ReservationId, RoomId};
+use utoipa::ToSchema;
+
+use crate::writer::Done;
+
+/// A command's effect, and whether an earlier request with the same key had it.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) done: Done,
+    pub(super) repeated: bool,
+}
+
+/// What a command did.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Effect {
+    /// The room; for a move the new one.
+    #[schema(value_type = uuid::Uuid)]
+    room: RoomId,
+    /// The room's version after the command.
+    #[schema(minimum = 1)]
+    version: u64,
+    /// The reservation, where the command was about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>, nullable = false)]
+    reservation: Option<ReservationId>,
+    /// The reservation's revision, or that of the room's settings; also in `ETag`.
+    #[schema(minimum = 1)]
+    revision: u32,
+}
+
+impl Responder for Answer {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let Done { room, version, reservation, revision, created, token } = self.done;
+        let mut response = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
+        if created {
+            let location = match reservation {
+                Some(reservation) => format!("/v1/reservations/{reservation}"),
+                None => format!("/v1/rooms/{room}"),
+            };
+            response.insert_header((LOCATION, location));
+        }
+        if self.repeated {
+            response.insert_header(("Idempotency-Replayed", "true"));
+        }
+        response
+            .insert_header((ETAG, format!("\"{revision}\"")))
+            .insert_header(("Consistency-Token", token.to_string()))
+            .json(Effect { room, version, reservation, revision })
+    }
+}

@@ -1,0 +1,139 @@
+//! `Idempotency-Key`: one key has one effect, however often its request is sent.
+
+use actix_web::http::header::HeaderMap;
+use service_kit::http::problem::{Problem, ProblemType};
+use sha2::{Digest, Sha256};
+
+use crate::event_store::KeyId;
+
+/// The header's name.
+pub(super) const HEADER: &str = "Idempotency-Key";
+/// Longest key, in characters.
+pub(super) const MAX_CHARS: usize = 255;
+
+/// Keys of callers and of import lines are kept apart, whatever the callers' names are.
+const OF_CALLER: &[u8] = b"caller";
+const OF_IMPORT: &[u8] = b"import";
+
+/// The client's key, if it sent one.
+///
+/// # Errors
+/// `invalid-idempotency-key` where the header is there more than once or its value can't be a key.
+pub(super) fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let invalid = |detail: &str| Problem::new(ProblemType::InvalidIdempotencyKey, detail).field(HEADER);
+    let mut values = headers.get_all(HEADER);
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(invalid("the header is there more than once"));
+    }
+    let key = std::str::from_utf8(value.as_bytes()).ok().and_then(read);
+    let usable =
+        |key: &String| (1..=MAX_CHARS).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
+    match key.filter(usable) {
+        Some(key) => Ok(Some(key)),
+        None => {
+            Err(invalid("a key has 1 to 255 visible ASCII characters, with or without quotes around them"))
+        }
+    }
+}
+
+/// The key in the header's value: a quoted string (RFC 9651, as the header's draft wants it), or the value itself.
+fn read(value: &str) -> Option<String> {
+    let value = value.trim_matches([' ', '\t']);
+    let Some(quoted) = value.strip_prefix('"') else { return Some(value.to_owned()) };
+    let mut key = String::new();
+    let mut rest = quoted.chars();
+    loop {
+        match rest.next()? {
+            '"' => break,
+            '\\' => key.push(rest.next().filter(|escaped| matches!(escaped, '"' | '\\'))?),
+            other => key.push(other),
+        }
+    }
+    rest.as_str().is_empty().then_some(key)
+}
+
+/// Under which a caller's key is recorded.
+pub(super) fn key_of_caller(user: &str, key: &str) -> KeyId {
+    KeyId(digest(&[OF_CALLER, user.as_bytes(), key.as_bytes()]))
+}
+
+/// Under which the key of an import line is recorded: the same for all administrators, so that each of them can send
+/// another's file again.
+pub(super) fn key_of_line(key: &str) -> KeyId {
+    KeyId(digest(&[OF_IMPORT, key.as_bytes()]))
+}
+
+/// Of a request: the same caller, method, path and body bytes are the same request.
+pub(super) fn fingerprint_of_request(user: &str, method: &str, path: &str, body: &[u8]) -> [u8; 16] {
+    digest(&[user.as_bytes(), method.as_bytes(), path.as_bytes(), body])
+}
+
+/// Of an import line: its bytes.
+pub(super) fn fingerprint_of_line(line: &[u8]) -> [u8; 16] {
+    digest(&[line])
+}
+
+/// The first half of a SHA-256 over all parts, each with its length before it.
+fn digest(parts: &[&[u8]]) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let mut half = [0; 16];
+    for (byte, hashed) in half.iter_mut().zip(hash.finalize()) {
+        *byte = hashed;
+    }
+    half
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn key(values: &[&str]) -> Result<Option<String>, Problem> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(HeaderName::from_static("idempotency-key"), HeaderValue::from_str(value).unwrap());
+        }
+        key_of(&headers)
+    }
+
+    #[test]
+    fn a_key_is_the_same_with_and_without_quotes() {
+        assert_eq!(key(&["abc-1"]).unwrap().as_deref(), Some("abc-1"));
+        assert_eq!(key(&["\"abc-1\""]).unwrap().as_deref(), Some("abc-1"));
+        assert_eq!(key(&[r#""a\"b\\c""#]).unwrap().as_deref(), Some(r#"a"b\c"#));
+        assert_eq!(key(&[]).unwrap(), None);
+    }
+
+    #[test]
+    fn what_can_not_be_a_key_is_refused() {
+        let long = "x".repeat(256);
+        for bad in ["", "\"\"", "a b", "\"a b\"", "\"open", "\"a\"b", "\"a\";q=1", r#""a\b""#, "ü", &long] {
+            let problem = key(&[bad]).unwrap_err();
+            assert_eq!(problem.kind(), ProblemType::InvalidIdempotencyKey, "{bad}");
+        }
+        assert!(key(&["a", "a"]).is_err());
+        assert!(key(&[&"x".repeat(255)]).is_ok());
+    }
+
+    #[test]
+    fn keys_of_callers_and_lines_never_meet() {
+        assert_ne!(key_of_caller("ann", "1"), key_of_caller("an", "n1"));
+        assert_ne!(key_of_caller("import", "1"), key_of_line("1"));
+    }
+
+    #[test]
+    fn a_request_is_told_by_each_of_its_parts() {
+        let first = fingerprint_of_request("ann", "POST", "/v1/rooms", b"{}");
+        assert_eq!(first, fingerprint_of_request("ann", "POST", "/v1/rooms", b"{}"));
+        assert_ne!(first, fingerprint_of_request("bob", "POST", "/v1/rooms", b"{}"));
+        assert_ne!(first, fingerprint_of_request("ann", "PATCH", "/v1/rooms", b"{}"));
+        assert_ne!(first, fingerprint_of_request("ann", "POST", "/v1/room", b"{}"));
+        assert_ne!(first, fingerprint_of_request("ann", "POST", "/v1/rooms", b"{ }"));
+    }
+}

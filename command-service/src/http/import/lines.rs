@@ -1,0 +1,140 @@
+//! Splits what arrives into lines. One that is too long is passed over without being kept.
+
+use bytes::{Bytes, BytesMut};
+
+/// Longest line in bytes, without its line feed.
+pub(super) const MAX_LINE_BYTES: usize = 64 * 1024;
+
+/// A line as it arrived, without its end.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Line {
+    /// All of it.
+    Whole(Bytes),
+    /// It has more than [`MAX_LINE_BYTES`].
+    TooLong,
+}
+
+/// The lines of what arrives piece by piece. Blank lines are counted and passed over.
+#[derive(Default, Debug)]
+pub(super) struct Lines {
+    waiting: BytesMut,
+    /// How much of `waiting` is known to hold no line feed.
+    searched: usize,
+    /// Whether the rest of a line that is too long is still to be passed over.
+    too_long: bool,
+    number: u64,
+    finished: bool,
+}
+
+impl Lines {
+    /// Adds what arrived.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.waiting.extend_from_slice(bytes);
+    }
+
+    /// Nothing more arrives: what is left is the last line.
+    pub(super) fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    /// Whether nothing more arrives and all lines were taken.
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished && self.waiting.is_empty() && !self.too_long
+    }
+
+    /// The next line that is there, with its number from 1.
+    pub(super) fn next(&mut self) -> Option<(u64, Line)> {
+        loop {
+            let line = self.take()?;
+            self.number += 1;
+            match line {
+                Line::Whole(bytes) if bytes.trim_ascii().is_empty() => {}
+                line => return Some((self.number, line)),
+            }
+        }
+    }
+
+    fn take(&mut self) -> Option<Line> {
+        let unsearched = self.waiting.get(self.searched..).unwrap_or_default();
+        let end = unsearched.iter().position(|byte| *byte == b'\n').map(|at| self.searched + at);
+        let mut line = match end {
+            Some(end) => {
+                self.searched = 0;
+                let line = self.waiting.split_to(end);
+                let _line_feed = self.waiting.split_to(1);
+                line
+            }
+            None if self.finished && (self.too_long || !self.waiting.is_empty()) => {
+                self.searched = 0;
+                self.waiting.split()
+            }
+            None => {
+                if self.too_long || self.waiting.len() > MAX_LINE_BYTES + 1 {
+                    self.too_long = true;
+                    self.waiting.clear();
+                }
+                self.searched = self.waiting.len();
+                return None;
+            }
+        };
+        if line.last() == Some(&b'\r') {
+            line.truncate(line.len() - 1);
+        }
+        if std::mem::take(&mut self.too_long) || line.len() > MAX_LINE_BYTES {
+            return Some(Line::TooLong);
+        }
+        Some(Line::Whole(line.freeze()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(pieces: &[&[u8]]) -> Vec<(u64, Line)> {
+        let mut lines = Lines::default();
+        let mut all = Vec::new();
+        for piece in pieces {
+            lines.push(piece);
+            all.extend(std::iter::from_fn(|| lines.next()));
+        }
+        lines.finish();
+        all.extend(std::iter::from_fn(|| lines.next()));
+        assert!(lines.is_finished());
+        all
+    }
+
+    fn whole(text: &'static str) -> Line {
+        Line::Whole(Bytes::from_static(text.as_bytes()))
+    }
+
+    #[test]
+    fn lines_come_out_whole_however_they_arrive() {
+        let expected = vec![(1, whole("one")), (2, whole("two")), (4, whole("four"))];
+        assert_eq!(split(&[b"one\ntwo\r\n\nfour"]), expected);
+        assert_eq!(split(&[b"o", b"ne", b"\n", b"two\r", b"\n\nfo", b"ur\n"]), expected);
+        assert_eq!(split(&[]), []);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_does_not_touch_its_neighbours() {
+        let long = vec![b'x'; MAX_LINE_BYTES + 1];
+        let much_longer = vec![b'x'; 5 * MAX_LINE_BYTES];
+        for long in [long, much_longer] {
+            let expected = vec![(1, whole("a")), (2, Line::TooLong), (3, whole("b"))];
+            assert_eq!(split(&[b"a\n", &long, b"\nb\n"]), expected);
+            assert_eq!(split(&[b"a\n", &long]), expected[..2]);
+            let pieces: Vec<&[u8]> =
+                [&b"a\n"[..]].into_iter().chain(long.chunks(1000)).chain([&b"\nb"[..]]).collect();
+            assert_eq!(split(&pieces), expected);
+        }
+    }
+
+    #[test]
+    fn the_longest_line_is_kept() {
+        let longest = vec![b'x'; MAX_LINE_BYTES];
+        for end in ["", "\n", "\r\n"] {
+            assert_eq!(split(&[&longest, end.as_bytes()]), [(1, Line::Whole(longest.clone().into()))]);
+        }
+    }
+}

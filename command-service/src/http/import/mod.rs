@@ -1,0 +1,153 @@
+//! The import of historic bookings: NDJSON in, NDJSON out, both streamed.
+//!
+//! Guarantees: lines are decided in the order of the file; each line's outcome is recorded under its key in the
+//! transaction of its effects, so that a file can be sent again from the start after any failure and nothing changes. A
+//! line that can't be read fails alone. Only as many lines are read as wait for their outcome or for a slow client to
+//! take it; what was queued is carried out even if the client has gone.
+
+use std::time::Duration;
+
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse,
+    http::header::CONTENT_TYPE,
+    web::{Data, Payload},
+};
+use futures_util::StreamExt;
+use service_kit::{
+    auth::Caller,
+    http::{context::RequestContext, json::check_media_type, problem::Problem},
+};
+use tokio::sync::mpsc;
+
+use self::{
+    answers::{Queued, QueuedLine, Reached, answers},
+    line::{Imported, Request},
+    lines::{Line, Lines},
+};
+use super::{
+    Api, Backend,
+    incoming::no_parameters,
+    openapi::{ImportAnswer, ImportFailed},
+};
+use crate::writer::Submission;
+
+mod answers;
+mod line;
+mod lines;
+
+pub(super) use answers::ImportOutcome;
+pub(super) use line::{CancelLine, MoveLine, RescheduleLine, ReserveLine};
+
+/// The body of an import, for its description.
+pub(super) enum ImportLines {}
+
+/// Media type of import and answer.
+pub(super) const MEDIA_TYPE: &str = "application/x-ndjson";
+/// Lines that may wait for their outcome, or for the client to take it.
+const IN_FLIGHT: usize = 1024;
+/// How long a client may send nothing.
+const SILENCE: Duration = Duration::from_secs(120);
+
+/// Imports bookings. The answer has one line for each line, in their order, while the import is still being sent.
+///
+/// An answer that breaks off says nothing of the lines that it does not reach: send the file again from the start.
+#[utoipa::path(
+    post, path = "/v1/import", tag = "import", operation_id = "import",
+    request_body(content = ImportLines, content_type = "application/x-ndjson"),
+    responses(ImportAnswer, ImportFailed)
+)]
+pub(super) async fn import(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    Caller::extract(&request).await?.require_admin()?;
+    no_parameters(&request)?;
+    check_media_type(&request, MEDIA_TYPE)?;
+    let context = RequestContext::extract(&request).await?;
+    let reader = Reader { backend: api.backend()?, api, context };
+    let (queued, to_answer) = mpsc::channel(IN_FLIGHT);
+    actix_web::rt::spawn(async move {
+        if let Err(end) = reader.read(payload, &queued).await {
+            tracing::warn!(%end, "import ended early");
+            // The client may have gone, and then there is nobody to tell.
+            let _ = queued.send(Queued::End(end)).await;
+        }
+    });
+    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, MEDIA_TYPE)).streaming(answers(to_answer)))
+}
+
+/// Why an import ended before its last line. The answer breaks off.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+enum Ended {
+    #[error("the rest of the import did not arrive")]
+    Broken,
+    #[error("the client sent nothing for too long")]
+    Silent,
+    #[error("the service ends")]
+    Stopping,
+    #[error("the client no longer takes the answer")]
+    Gone,
+    #[error("the event store could not carry out a line, and later ones must not overtake it")]
+    Failing,
+}
+
+/// Reads lines and queues them.
+struct Reader {
+    api: Data<Api>,
+    backend: Backend,
+    context: RequestContext,
+}
+
+impl Reader {
+    async fn read(&self, mut payload: Payload, queued: &mpsc::Sender<Queued>) -> Result<(), Ended> {
+        let mut lines = Lines::default();
+        loop {
+            let chunk = tokio::select! {
+                biased;
+                () = self.api.stop.cancelled() => return Err(Ended::Stopping),
+                () = queued.closed() => return Err(Ended::Gone),
+                chunk = tokio::time::timeout(SILENCE, payload.next()) => chunk.map_err(|_| Ended::Silent)?,
+            };
+            match chunk {
+                Some(chunk) => lines.push(&chunk.map_err(|_| Ended::Broken)?),
+                None => lines.finish(),
+            }
+            while let Some((number, line)) = lines.next() {
+                self.queue(number, &line, queued).await?;
+            }
+            if lines.is_finished() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn queue(&self, number: u64, line: &Line, queued: &mpsc::Sender<Queued>) -> Result<(), Ended> {
+        // The place is taken first: a line is decided only if its outcome can be told.
+        let place = tokio::select! {
+            biased;
+            () = self.api.stop.cancelled() => return Err(Ended::Stopping),
+            place = queued.reserve() => place.map_err(|_| Ended::Gone)?,
+        };
+        let Imported { key, request } = Imported::read(line, self.api.now());
+        let reached = match request {
+            Request::Command { command, made_by, key } => {
+                let submission = Submission {
+                    command: *command,
+                    made_by,
+                    key: Some(key),
+                    correlation_id: self.context.correlation_id.clone(),
+                    traceparent: self.context.traceparent.clone(),
+                };
+                match self.backend.writer.enqueue(submission).await {
+                    Ok(reply) => Reached::Writer(reply),
+                    Err(_) => return Err(Ended::Stopping),
+                }
+            }
+            Request::Rejected(problem) => Reached::Rejected(Box::new(problem)),
+            Request::Failed(problem) => Reached::Failed(Box::new(problem)),
+        };
+        place.send(Queued::Line(QueuedLine { number, key, reached }));
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! How a refusal or a failure is told.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+use service_kit::http::problem::{Problem, ProblemType};
+use shared_events::RoomId;
+
+use super::fields::{interval_problem, invalid};
+use crate::{domain::Rejection, writer::Failure};
+
+/// When to come back where an operator or a newer version of this service has to act first.
+const AFTER_REPAIR: Duration = Duration::from_secs(30);
+
+#[derive(Serialize)]
+struct RoomAt {
+    room: RoomId,
+    version: u64,
+}
+
+/// What stands in the way, with the rooms at the versions at which that was decided: `room` and `version` of one,
+/// `rooms` of several.
+pub(super) fn of_rejection(rejection: &Rejection, rests_on: &[(RoomId, u64)]) -> Problem {
+    let problem = reason(rejection);
+    match rests_on {
+        [] => problem,
+        [(room, version)] => problem.with("room", room).with("version", version),
+        several => {
+            let rooms: Vec<_> =
+                several.iter().map(|(room, version)| RoomAt { room: *room, version: *version }).collect();
+            problem.with("rooms", rooms)
+        }
+    }
+}
+
+/// What stands in the way, without the rooms on which that rests.
+pub(super) fn reason(rejection: &Rejection) -> Problem {
+    let problem = |kind| Problem::new(kind, rejection.to_string());
+    match rejection {
+        Rejection::UnknownRoom { room } => problem(ProblemType::UnknownRoom).with("room", room),
+        Rejection::UnknownKind { kind } => problem(ProblemType::UnknownKind).with("kind", kind),
+        Rejection::UnknownReservation => problem(ProblemType::UnknownReservation),
+        Rejection::NotOwner | Rejection::NotAdmin => problem(ProblemType::Forbidden),
+        Rejection::NameTaken { by } => problem(ProblemType::NameTaken).field("/name").with("takenBy", by),
+        Rejection::Overlap { reservation, from, to } => problem(ProblemType::Overlap)
+            .with("inTheWay", json!({"reservation": reservation, "from": from, "to": to})),
+        Rejection::NoFreeRoom => problem(ProblemType::NoFreeRoom),
+        Rejection::Rule { rule, limit, .. } => {
+            let problem = problem(ProblemType::Rule).with("rule", rule);
+            match limit {
+                Some(limit) => problem.with("limit", limit),
+                None => problem,
+            }
+        }
+        Rejection::InThePast => problem(ProblemType::InThePast),
+        Rejection::AlreadyStarted { from } => problem(ProblemType::InThePast).with("from", from),
+        Rejection::Ended { to } => problem(ProblemType::InThePast).with("to", to),
+        Rejection::OutOfOrder { horizon } => problem(ProblemType::OutOfOrder).with("horizon", horizon),
+        Rejection::Stale { revision } => {
+            problem(ProblemType::Stale).field("If-Match").with("revision", revision)
+        }
+        Rejection::ReservationsAhead { count, from, to } => problem(ProblemType::ReservationsAhead)
+            .with("reservations", count)
+            .with("inTheWay", json!({"from": from, "to": to})),
+        Rejection::SameRoom => invalid("/toRoom", &rejection.to_string()),
+        Rejection::InvalidSetting(setting) => invalid(&format!("/{}", setting.field), &setting.reason),
+        Rejection::InvalidInterval(interval) => interval_problem(*interval),
+    }
+}
+
+/// Why a command was not decided.
+pub(super) fn of_failure(failure: Failure) -> Problem {
+    let problem = |kind, detail: &str| Problem::new(kind, detail);
+    match failure {
+        Failure::Overloaded => {
+            problem(ProblemType::Overloaded, "too many commands are waiting; nothing was done")
+        }
+        Failure::InProgress => {
+            problem(ProblemType::InProgress, "the first request with this key is still running")
+        }
+        Failure::KeyReused => {
+            problem(ProblemType::KeyReused, "the key was used for another request: use a new one")
+        }
+        Failure::Unavailable => {
+            problem(ProblemType::Unavailable, "the event store is not available; nothing was done")
+        }
+        Failure::OutcomeUnknown => problem(
+            ProblemType::OutcomeUnknown,
+            "the connection to the event store was lost: send the same request with the same key again",
+        ),
+        Failure::NotUnderstood(room) => {
+            problem(ProblemType::Unavailable, "the room's history is not understood; nothing was done")
+                .with("room", room)
+                .retry_after(AFTER_REPAIR)
+        }
+        Failure::Refused => Problem::defect("the event store refuses the command for good"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared_events::{ReservationId, room_rules::BrokenRule};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn members(problem: &Problem) -> serde_json::Value {
+        serde_json::to_value(problem).unwrap()
+    }
+
+    #[test]
+    fn an_overlap_names_what_is_in_the_way_and_where_it_was_seen() {
+        let room = RoomId(Uuid::from_u128(1));
+        let (from, to) = ("2030-01-01T10:00:00Z".parse().unwrap(), "2030-01-01T11:00:00Z".parse().unwrap());
+        let rejection = Rejection::Overlap { reservation: ReservationId(Uuid::from_u128(2)), from, to };
+        let problem = members(&of_rejection(&rejection, &[(room, 7)]));
+        assert_eq!(problem["type"], "/problems/overlap");
+        assert_eq!((&problem["room"], &problem["version"]), (&json!(room), &json!(7)));
+        assert_eq!(problem["inTheWay"]["from"], "2030-01-01T10:00:00Z");
+        assert_eq!(problem["inTheWay"]["reservation"], json!(Uuid::from_u128(2)));
+    }
+
+    #[test]
+    fn a_kind_names_all_its_rooms_with_their_versions() {
+        let rooms = [(RoomId(Uuid::from_u128(1)), 7), (RoomId(Uuid::from_u128(2)), 9)];
+        let problem = members(&of_rejection(&Rejection::NoFreeRoom, &rooms));
+        assert_eq!(problem["rooms"][1]["version"], 9);
+    }
+
+    #[test]
+    fn a_rule_is_named_with_its_limit() {
+        let problem = members(&reason(&BrokenRule::LongestStay { minutes: 60 }.into()));
+        assert_eq!((&problem["rule"], &problem["limit"]), (&json!("maxMinutes"), &json!(60)));
+        assert_eq!(members(&reason(&BrokenRule::OpeningHours.into())).get("limit"), None);
+    }
+}

@@ -1,0 +1,237 @@
+//! Commands about reservations: for everybody; a reservation that exists is changed by its owner or an administrator.
+
+use actix_web::{
+    HttpRequest,
+    web::{Data, Payload},
+};
+use serde::Deserialize;
+use service_kit::http::problem::Problem;
+use shared_events::{Minute, ReservationId, RoomId};
+use utoipa::ToSchema;
+
+use super::{
+    Api,
+    answers::Answer,
+    fields::{ends, given, name, people, stay, text},
+    incoming::Incoming,
+    openapi::{Changed, Created, Failed, Keyed, KeyedOptionally, Preconditions},
+};
+use crate::commands::{
+    Action, CancelReservation, ChangeReservation, MoveReservation, Reserve, ReserveKind, Stay,
+};
+
+/// A stay that is wanted.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Reserve)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NewReservation {
+    /// First minute: RFC 3339 with an offset, whole minutes.
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    from: Minute,
+    /// First minute after the stay, at most 366 days after `from`.
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    to: Minute,
+    /// How many come.
+    #[schema(minimum = 1)]
+    people: u32,
+    /// What it is about.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    title: Option<String>,
+    /// For whom, where that is not the caller.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    reserved_for: Option<String>,
+}
+
+impl NewReservation {
+    fn stay(self) -> Result<Stay, Problem> {
+        stay(self.from, self.to, self.people, self.title, self.reserved_for)
+    }
+}
+
+/// Other values of a reservation. What is left out stays; null takes title or guest away.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ChangeReservation)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ReservationPatch {
+    /// First minute.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, nullable = false)]
+    from: Option<Minute>,
+    /// First minute after the stay; all that can change of a running one.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, nullable = false)]
+    to: Option<Minute>,
+    /// How many come.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(minimum = 1, nullable = false)]
+    people: Option<u32>,
+    /// What it is about.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, max_length = 200)]
+    title: Option<Option<String>>,
+    /// For whom.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, max_length = 200)]
+    reserved_for: Option<Option<String>>,
+}
+
+impl ReservationPatch {
+    fn of(
+        self,
+        ReservationPath { room, reservation }: ReservationPath,
+    ) -> Result<ChangeReservation, Problem> {
+        ends(self.from, self.to)?;
+        Ok(ChangeReservation {
+            room: Some(room),
+            reservation,
+            from: self.from,
+            to: self.to,
+            people: self.people.map(people).transpose()?,
+            title: self.title.map(|title| text("/title", title)).transpose()?,
+            reserved_for: self.reserved_for.map(|guest| text("/reservedFor", guest)).transpose()?,
+        })
+    }
+}
+
+/// Where a reservation goes.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Move {
+    /// The room, whose rules it must keep.
+    #[schema(value_type = uuid::Uuid)]
+    to_room: RoomId,
+    /// First minute, where that changes too.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, nullable = false)]
+    from: Option<Minute>,
+    /// First minute after the stay, where that changes too.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, nullable = false)]
+    to: Option<Minute>,
+}
+
+#[derive(Deserialize)]
+struct RoomPath {
+    room: RoomId,
+}
+
+#[derive(Deserialize)]
+struct KindPath {
+    kind: String,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+struct ReservationPath {
+    room: RoomId,
+    reservation: ReservationId,
+}
+
+/// Reserves a room.
+#[utoipa::path(
+    post, path = "/v1/rooms/{room}/reservations", tag = "reservations", operation_id = "reserve",
+    params(("room" = uuid::Uuid, Path, description = "The room."), Keyed),
+    request_body = NewReservation, responses(Created, Failed)
+)]
+pub(super) async fn reserve(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<Answer, Problem> {
+    let incoming = Incoming::read(request).await?;
+    let RoomPath { room } = incoming.path().await?;
+    let body = incoming.body::<NewReservation>(payload).await?;
+    let action = Action::Reserve(Reserve { room, stay: body.value.stay()? });
+    incoming.carry_out(&api, &body.bytes, action).await
+}
+
+/// Reserves any room of a kind that accepts the stay and is free. The answer names the room.
+#[utoipa::path(
+    post, path = "/v1/kinds/{kind}/reservations", tag = "reservations", operation_id = "reserveKind",
+    params(("kind" = String, Path, description = "The kind, percent-encoded."), Keyed),
+    request_body = NewReservation, responses(Created, Failed)
+)]
+pub(super) async fn reserve_kind(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<Answer, Problem> {
+    let incoming = Incoming::read(request).await?;
+    let KindPath { kind } = incoming.path().await?;
+    let kind = name("kind", &kind)?;
+    let body = incoming.body::<NewReservation>(payload).await?;
+    let action = Action::ReserveKind(ReserveKind { kind, stay: body.value.stay()? });
+    incoming.carry_out(&api, &body.bytes, action).await
+}
+
+/// Changes a reservation, which stays in its room.
+#[utoipa::path(
+    patch, path = "/v1/rooms/{room}/reservations/{reservation}", tag = "reservations",
+    operation_id = "changeReservation",
+    params(
+        ("room" = uuid::Uuid, Path, description = "The room in which it is."),
+        ("reservation" = uuid::Uuid, Path, description = "The reservation."),
+        KeyedOptionally, Preconditions
+    ),
+    request_body = ReservationPatch, responses(Changed, Failed)
+)]
+pub(super) async fn change(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<Answer, Problem> {
+    let incoming = Incoming::read(request).await?;
+    let path = incoming.path().await?;
+    let body = incoming.body::<ReservationPatch>(payload).await?;
+    let action = Action::ChangeReservation(body.value.of(path)?);
+    incoming.carry_out(&api, &body.bytes, action).await
+}
+
+/// Cancels a reservation that has not begun.
+#[utoipa::path(
+    delete, path = "/v1/rooms/{room}/reservations/{reservation}", tag = "reservations",
+    operation_id = "cancelReservation",
+    params(
+        ("room" = uuid::Uuid, Path, description = "The room in which it is."),
+        ("reservation" = uuid::Uuid, Path, description = "The reservation."),
+        KeyedOptionally, Preconditions
+    ),
+    responses(Changed, Failed)
+)]
+pub(super) async fn cancel(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<Answer, Problem> {
+    let incoming = Incoming::read(request).await?;
+    let ReservationPath { room, reservation } = incoming.path().await?;
+    let action = Action::CancelReservation(CancelReservation { room: Some(room), reservation });
+    let body = incoming.bytes(payload).await?;
+    incoming.carry_out(&api, &body, action).await
+}
+
+/// Moves a reservation that has not begun to another room. The answer is about the new room.
+#[utoipa::path(
+    post, path = "/v1/rooms/{room}/reservations/{reservation}/move", tag = "reservations",
+    operation_id = "moveReservation",
+    params(
+        ("room" = uuid::Uuid, Path, description = "The room in which it is."),
+        ("reservation" = uuid::Uuid, Path, description = "The reservation."),
+        Keyed, Preconditions
+    ),
+    request_body = Move, responses(Changed, Failed)
+)]
+pub(super) async fn move_to_room(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<Answer, Problem> {
+    let incoming = Incoming::read(request).await?;
+    let ReservationPath { room, reservation } = incoming.path().await?;
+    let body = incoming.body::<Move>(payload).await?;
+    let Move { to_room, from, to } = body.value;
+    ends(from, to)?;
+    let action = MoveReservation { room: Some(room), reservation, to_room, from, to };
+    incoming.carry_out(&api, &body.bytes, Action::MoveReservation(action)).await
+}

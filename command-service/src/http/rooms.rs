@@ -1,0 +1,195 @@
+//! Commands about rooms, for administrators.
+
+use actix_web::{
+    HttpRequest,
+    web::{Data, Payload},
+};
+use serde::Deserialize;
+use service_kit::http::problem::Problem;
+use shared_events::{OpeningHours, RoomId, RoomSettings, TimeZone};
+use utoipa::ToSchema;
+
+use super::{
+    Api,
+    answers::Answer,
+    fields::{given, invalid, name},
+    incoming::Incoming,
+    openapi::{Changed, Created, Failed, Keyed, KeyedOptionally, Preconditions, opening_hours},
+};
+use crate::{
+    commands::{Action, ChangeRoom, RegisterRoom, RetireRoom},
+    domain::values::validate_settings,
+};
+
+/// A new room. Where a limit is left out there is none.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = RegisterRoom)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NewRoom {
+    /// Unique among rooms that are not retired. White space at its ends does not count.
+    #[schema(min_length = 1, max_length = 200)]
+    name: String,
+    /// Rooms of one kind are interchangeable.
+    #[schema(min_length = 1, max_length = 200)]
+    kind: String,
+    /// Most people that a reservation may bring.
+    #[schema(minimum = 1)]
+    capacity: u32,
+    /// The IANA time zone of opening hours, slots and days.
+    #[schema(value_type = String, example = "Europe/Lisbon")]
+    time_zone: TimeZone,
+    /// Open time per weekday; a missing day is closed, without the object the room is always open.
+    #[serde(default)]
+    #[schema(schema_with = opening_hours)]
+    opening_hours: Option<OpeningHours>,
+    /// Stays begin and end on multiples of so many minutes after local midnight; it divides 1440.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 1440)]
+    slot_minutes: Option<u32>,
+    /// Shortest stay in elapsed minutes.
+    #[serde(default)]
+    #[schema(minimum = 1)]
+    min_minutes: Option<u32>,
+    /// Longest stay in elapsed minutes.
+    #[serde(default)]
+    #[schema(minimum = 1)]
+    max_minutes: Option<u32>,
+    /// How many local dates ahead of today a stay may begin.
+    #[serde(default)]
+    max_days_ahead: Option<u32>,
+}
+
+impl NewRoom {
+    fn settings(self) -> Result<RoomSettings, Problem> {
+        let settings = RoomSettings {
+            name: name("/name", &self.name)?,
+            kind: name("/kind", &self.kind)?,
+            capacity: self.capacity,
+            time_zone: self.time_zone,
+            opening_hours: self.opening_hours,
+            slot_minutes: self.slot_minutes,
+            min_minutes: self.min_minutes,
+            max_minutes: self.max_minutes,
+            max_days_ahead: self.max_days_ahead,
+        };
+        validate_settings(&settings)
+            .map_err(|setting| invalid(&format!("/{}", setting.field), &setting.reason))?;
+        Ok(settings)
+    }
+}
+
+/// Other settings of a room. What is left out stays; null takes a limit away.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ChangeRoom)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RoomPatch {
+    /// As of a new room.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(min_length = 1, max_length = 200, nullable = false)]
+    name: Option<String>,
+    /// As of a new room.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(min_length = 1, max_length = 200, nullable = false)]
+    kind: Option<String>,
+    /// As of a new room.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(minimum = 1, nullable = false)]
+    capacity: Option<u32>,
+    /// As of a new room.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, example = "Europe/Lisbon", nullable = false)]
+    time_zone: Option<TimeZone>,
+    /// As of a new room.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(schema_with = opening_hours)]
+    opening_hours: Option<Option<OpeningHours>>,
+    /// As of a new room.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1440)]
+    slot_minutes: Option<Option<u32>>,
+    /// As of a new room.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    min_minutes: Option<Option<u32>>,
+    /// As of a new room.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    max_minutes: Option<Option<u32>>,
+    /// As of a new room.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>)]
+    max_days_ahead: Option<Option<u32>>,
+}
+
+impl RoomPatch {
+    fn of(self, room: RoomId) -> Result<ChangeRoom, Problem> {
+        Ok(ChangeRoom {
+            room,
+            name: self.name.map(|text| name("/name", &text)).transpose()?,
+            kind: self.kind.map(|text| name("/kind", &text)).transpose()?,
+            capacity: self.capacity,
+            time_zone: self.time_zone,
+            opening_hours: self.opening_hours,
+            slot_minutes: self.slot_minutes,
+            min_minutes: self.min_minutes,
+            max_minutes: self.max_minutes,
+            max_days_ahead: self.max_days_ahead,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct RoomPath {
+    room: RoomId,
+}
+
+/// Registers a room.
+#[utoipa::path(
+    post, path = "/v1/rooms", tag = "rooms", operation_id = "registerRoom",
+    params(Keyed), request_body = NewRoom, responses(Created, Failed)
+)]
+pub(super) async fn register(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<Answer, Problem> {
+    let incoming = Incoming::from_admin(request).await?;
+    let body = incoming.body::<NewRoom>(payload).await?;
+    let action = Action::RegisterRoom(RegisterRoom::new(body.value.settings()?));
+    incoming.carry_out(&api, &body.bytes, action).await
+}
+
+/// Changes a room's settings. Reservations that exist stay as they are.
+#[utoipa::path(
+    patch, path = "/v1/rooms/{room}", tag = "rooms", operation_id = "changeRoom",
+    params(("room" = uuid::Uuid, Path, description = "The room."), KeyedOptionally, Preconditions),
+    request_body = RoomPatch, responses(Changed, Failed)
+)]
+pub(super) async fn change(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<Answer, Problem> {
+    let incoming = Incoming::from_admin(request).await?;
+    let RoomPath { room } = incoming.path().await?;
+    let body = incoming.body::<RoomPatch>(payload).await?;
+    let action = Action::ChangeRoom(body.value.of(room)?);
+    incoming.carry_out(&api, &body.bytes, action).await
+}
+
+/// Retires a room in which no stay lies ahead or is running. Its name is free again.
+#[utoipa::path(
+    delete, path = "/v1/rooms/{room}", tag = "rooms", operation_id = "retireRoom",
+    params(("room" = uuid::Uuid, Path, description = "The room."), KeyedOptionally, Preconditions),
+    responses(Changed, Failed)
+)]
+pub(super) async fn retire(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<Answer, Problem> {
+    let incoming = Incoming::from_admin(request).await?;
+    let RoomPath { room } = incoming.path().await?;
+    let body = incoming.bytes(payload).await?;
+    incoming.carry_out(&api, &body, Action::RetireRoom(RetireRoom { room })).await
+}

@@ -1,0 +1,34 @@
+//! The committed description of the API is what the handlers make.
+
+use command_service::http::{OPENAPI, document};
+use serde_json::Value;
+
+#[test]
+fn the_committed_description_is_current() {
+    let current = document().unwrap();
+    assert!(current == OPENAPI, "run `command-service openapi > command-service/openapi.json`");
+}
+
+#[test]
+fn every_operation_says_what_can_go_wrong() {
+    let document: Value = serde_json::from_str(OPENAPI).unwrap();
+    let mut operations = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            operations += 1;
+            let responses = operation["responses"].as_object().unwrap();
+            if path.starts_with("/v1/") {
+                for status in ["401", "403", "500", "503"] {
+                    let problem = &responses[status]["content"]["application/problem+json"];
+                    assert!(problem.is_object(), "{method} {path} {status}");
+                }
+            }
+            let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice);
+            let keyed = parameters
+                .iter()
+                .any(|parameter| parameter["name"] == "Idempotency-Key" && parameter["required"] == true);
+            assert_eq!(keyed, method == "post" && path != "/v1/import", "{method} {path}");
+        }
+    }
+    assert_eq!(operations, 16);
+}
