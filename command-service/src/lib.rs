@@ -1,9 +1,12 @@
 //! Takes commands over HTTP, commits their events and relays them.
 
 pub mod commands;
+pub mod config;
 pub mod domain;
 pub mod event_store;
+pub mod housekeeping;
 pub mod http;
 pub mod kafka;
 pub mod outbox;
+pub mod serve;
 pub mod writer;
