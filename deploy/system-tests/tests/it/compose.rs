@@ -1,0 +1,247 @@
+//! Holds docker-compose.yml against the settings that the services have, and against what it promises.
+#![expect(clippy::panic, reason = "a test ends at the first thing that is not as it should be")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde_yaml_ng::Value;
+
+/// Of the services that this project builds: its name, and the folder whose README has the table of its settings.
+const OURS: [&str; 2] = ["command-service", "query-service"];
+
+/// Read by subcommands for development, not by the service.
+const OF_SUBCOMMANDS: [&str; 1] = ["DEV_KEY_DIR"];
+
+#[derive(Deserialize)]
+struct Compose {
+    services: BTreeMap<String, Service>,
+    volumes: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Service {
+    image: String,
+    build: Option<Build>,
+    #[serde(default)]
+    environment: BTreeMap<String, Value>,
+    #[serde(default)]
+    volumes: Vec<String>,
+    #[serde(default)]
+    ports: Vec<String>,
+    #[serde(default)]
+    depends_on: BTreeMap<String, Dependency>,
+    healthcheck: Healthcheck,
+    #[serde(default)]
+    read_only: bool,
+    #[serde(default)]
+    cap_drop: Vec<String>,
+    #[serde(default)]
+    security_opt: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Build {
+    dockerfile: String,
+    target: String,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    condition: String,
+}
+
+#[derive(Deserialize)]
+struct Healthcheck {
+    #[serde(default)]
+    test: Vec<String>,
+    #[serde(default)]
+    disable: bool,
+}
+
+/// A row of a README's table of settings.
+struct Setting {
+    required: bool,
+    secret: bool,
+}
+
+fn read(path: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn compose() -> Compose {
+    let mut document: Value = serde_yaml_ng::from_str(&read("docker-compose.yml")).unwrap();
+    document.apply_merge().unwrap();
+    serde_yaml_ng::from_value(document).unwrap()
+}
+
+/// The rows `| `NAME` | default | meaning |` of a service's README, which its own tests hold against its code.
+fn settings(service: &str) -> BTreeMap<String, Setting> {
+    let readme = read(&format!("{service}/README.md"));
+    let rows = readme.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| `")?.split(" | ");
+        let name = cells.next()?.strip_suffix('`')?;
+        let upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        let required = cells.next()?.trim() == "required";
+        let secret = cells.next()?.contains(&format!("{name}_FILE"));
+        name.chars().all(upper).then(|| (name.to_owned(), Setting { required, secret }))
+    });
+    let settings: BTreeMap<_, _> = rows.collect();
+    assert!(settings.contains_key("LISTEN"), "{service}/README.md has no table of settings");
+    settings
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(truth) => truth.to_string(),
+        other => panic!("{other:?} is no value of a variable"),
+    }
+}
+
+#[test]
+fn every_variable_is_a_setting_of_its_service_and_every_required_setting_is_given() {
+    let compose = compose();
+    for name in OURS {
+        let settings = settings(name);
+        let given = &compose.services[name].environment;
+        for variable in given.keys().filter(|variable| !OF_SUBCOMMANDS.contains(&variable.as_str())) {
+            let from_file = variable.strip_suffix("_FILE").and_then(|of| settings.get(of));
+            let known = settings.contains_key(variable) || from_file.is_some_and(|setting| setting.secret);
+            assert!(known, "{name} has no setting {variable}");
+        }
+        for (setting, _) in settings.iter().filter(|(_, setting)| setting.required) {
+            let is_given = given.contains_key(setting) || given.contains_key(&format!("{setting}_FILE"));
+            assert!(is_given, "{name} needs {setting}");
+        }
+    }
+}
+
+#[test]
+fn addresses_name_services_of_the_file_and_the_ports_on_which_they_listen() {
+    let compose = compose();
+    let ports: BTreeMap<&str, &str> = [
+        ("mysql", "3306"),
+        ("kafka", "9092"),
+        ("mongodb", "27017"),
+        ("command-service", "8081"),
+        ("query-service", "8082"),
+    ]
+    .into();
+    for name in OURS {
+        let service = &compose.services[name];
+        assert_eq!(text(&service.environment["LISTEN"]), format!("0.0.0.0:{}", ports[name]));
+        assert!(service.ports[0].ends_with(&format!(":{}", ports[name])), "{name} publishes another port");
+        for (variable, host) in [
+            ("MYSQL_URL", "mysql"),
+            ("KAFKA_BROKERS", "kafka"),
+            ("MONGODB_URL", "mongodb"),
+            ("FEED_URL", "command-service"),
+        ] {
+            let Some(value) = service.environment.get(variable).map(text) else { continue };
+            let authority = value.rsplit("//").next().unwrap().rsplit('@').next().unwrap();
+            let authority = authority.split('/').next().unwrap();
+            assert_eq!(authority, format!("{host}:{}", ports[host]), "{name}: {variable}");
+            assert!(service.depends_on.contains_key(host), "{name} does not wait for {host}");
+        }
+    }
+}
+
+#[test]
+fn the_user_and_the_database_of_mysql_are_those_that_are_made() {
+    let compose = compose();
+    let made = &compose.services["mysql"].environment;
+    let [user, password, database] =
+        ["MYSQL_USER", "MYSQL_PASSWORD", "MYSQL_DATABASE"].map(|variable| text(&made[variable]));
+    let url = text(&compose.services["command-service"].environment["MYSQL_URL"]);
+    assert_eq!(url, format!("mysql://{user}:{password}@mysql:3306/{database}"));
+    let made = &compose.services["mongodb"].environment;
+    let [user, password] =
+        ["MONGO_INITDB_ROOT_USERNAME", "MONGO_INITDB_ROOT_PASSWORD"].map(|variable| text(&made[variable]));
+    let url = text(&compose.services["query-service"].environment["MONGODB_URL"]);
+    assert!(url.starts_with(&format!("mongodb://{user}:{password}@mongodb:27017/")), "{url}");
+}
+
+#[test]
+fn whoever_waits_waits_until_the_other_is_healthy() {
+    let compose = compose();
+    for (name, service) in &compose.services {
+        for (other, dependency) in &service.depends_on {
+            let runs_once = compose.services[other].healthcheck.disable;
+            let condition = if runs_once { "service_completed_successfully" } else { "service_healthy" };
+            assert_eq!(dependency.condition, condition, "{name} waits for {other}");
+        }
+        assert!(
+            service.healthcheck.disable || !service.healthcheck.test.is_empty(),
+            "{name} has no health check"
+        );
+    }
+}
+
+#[test]
+fn images_from_elsewhere_are_pinned_and_data_is_in_named_volumes() {
+    let compose = compose();
+    let mut used = BTreeSet::new();
+    for (name, service) in &compose.services {
+        if service.build.is_none() {
+            let (_, tag) = service.image.split_once(':').unwrap_or_else(|| panic!("{name} has no tag"));
+            assert_eq!(tag.split('.').count(), 3, "{name}: {tag} is not a whole version");
+        }
+        for volume in &service.volumes {
+            let source = volume.split(':').next().unwrap();
+            assert!(compose.volumes.contains_key(source), "{name}: {source} is no named volume");
+            used.insert(source.to_owned());
+        }
+    }
+    assert!(compose.volumes.keys().all(|volume| used.contains(volume)), "a volume is not used");
+}
+
+#[test]
+fn nothing_is_published_beyond_this_machine() {
+    for (name, service) in &compose().services {
+        assert!(
+            service.ports.iter().all(|port| port.starts_with("127.0.0.1:")),
+            "{name}: {:?}",
+            service.ports
+        );
+    }
+}
+
+#[test]
+fn our_services_can_change_nothing_but_their_volumes() {
+    let compose = compose();
+    let ours = compose.services.iter().filter(|(_, service)| service.build.is_some());
+    let mut count = 0;
+    for (name, service) in ours {
+        assert!(service.read_only, "{name} may write to its image");
+        assert_eq!(service.cap_drop, ["ALL"], "{name}");
+        assert_eq!(service.security_opt, ["no-new-privileges:true"], "{name}");
+        count += 1;
+    }
+    assert_eq!(count, 3);
+}
+
+#[test]
+fn the_image_is_built_with_the_toolchain_of_the_project_from_all_manifests() {
+    let compose = compose();
+    let build = compose.services["command-service"].build.as_ref().unwrap();
+    let dockerfile = read(&build.dockerfile);
+    for name in OURS {
+        let build = compose.services[name].build.as_ref().unwrap();
+        assert!(dockerfile.contains(&format!(" AS {}\n", build.target)), "{name}: no such target");
+    }
+    let toolchain = read("rust-toolchain.toml");
+    let channel =
+        toolchain.lines().find_map(|line| line.strip_prefix("channel = ")).unwrap().trim_matches('"');
+    assert!(dockerfile.contains(&format!("FROM rust:{channel}-")), "another version of Rust");
+    assert!(dockerfile.contains(&format!("ENV RUSTUP_TOOLCHAIN={channel}\n")), "another version of Rust");
+    let manifest = read("Cargo.toml");
+    let members = manifest.split("members = [").nth(1).unwrap().split(']').next().unwrap();
+    for member in members.split('"').filter(|member| member.contains(|c: char| c.is_ascii_alphabetic())) {
+        let copied = dockerfile.contains(&format!("COPY {member}/Cargo.toml {member}/\n"));
+        assert!(copied, "the layer of dependencies has no {member}");
+    }
+}
