@@ -1,1 +1,126 @@
-fn main() {}
+//! The embedded default: both services in one process on loopback, with SQLite in place of MySQL, a bounded in-process
+//! log in place of Kafka and read models in memory in place of MongoDB. For trying, developing and testing.
+//!
+//! Domain, writer, relay, projector, folds and HTTP are those of the real stack.
+
+mod config;
+mod feed;
+mod log;
+mod welcome;
+
+use std::{fs, process::ExitCode, sync::Arc};
+
+use anyhow::Context;
+use command_service::{
+    event_store::{EventStore, sqlite::SqliteStore},
+    http::{Api, Backend, Gate, configure},
+    outbox::{Relay, RelayOptions},
+    writer::{Options, writer},
+};
+use query_service::{
+    projector::Limits,
+    service::{Service, Source},
+    stores::{ReadModels, memory::MemoryReadModels},
+};
+use service_kit::{
+    clock::Clock,
+    http::server::{HttpParts, HttpService},
+    readiness::Readiness,
+    shutdown::{End, Lifecycle},
+    telemetry::{Metrics, start_logs},
+};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(end) => ExitCode::from(end),
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> anyhow::Result<End> {
+    let config = Config::load()?;
+    start_logs(config.kit.log_format, &config.kit.log_level);
+    fs::create_dir_all(&config.data).with_context(|| format!("{} can't be made", config.data.display()))?;
+    let data = fs::canonicalize(&config.data)?;
+    let lock = fs::File::create(data.join("lock"))?;
+    lock.try_lock().with_context(|| format!("another process works in {}", data.display()))?;
+
+    let clock = Clock::with_offset(config.kit.clock_offset_seconds);
+    let lifecycle = Lifecycle::new(config.kit.shutdown_timeout);
+    let metrics = Metrics::install()?;
+    let authenticator = config.kit.auth.authenticator(clock.clone())?;
+    let store: Arc<dyn EventStore> = Arc::new(SqliteStore::open(&data.join("events.sqlite"), None).await?);
+
+    let readiness = Readiness::new(clock.clone());
+    let sqlite = readiness.component("sqlite");
+    let gate = Gate::default();
+    let parts = HttpParts {
+        service: "command-service",
+        authenticator: authenticator.clone(),
+        readiness,
+        metrics: metrics.clone(),
+        openapi: command_service::http::OPENAPI,
+        request_timeout: config.kit.server.request_timeout,
+    };
+    let api = Api::new(gate.clone(), clock.clone(), lifecycle.soft());
+    let http = HttpService::bind(parts, &config.kit.server, configure(api))?;
+    let command_address = http.address;
+
+    let (log, events) = mpsc::channel(log::CAPACITY);
+    let query = Service {
+        store: Box::new(|| Box::pin(async { Ok(Arc::new(MemoryReadModels::new()) as Arc<dyn ReadModels>) })),
+        feed: Arc::new(feed::StoreFeed(Arc::clone(&store))),
+        source: Source::InProcess(events),
+        authenticator,
+        server: config.query_server.clone(),
+        clock: clock.clone(),
+        metrics,
+        limits: Limits::default(),
+        watchdog: config.watchdog,
+    };
+    let query_address = query.start(&lifecycle)?;
+
+    // At the end HTTP takes no more, the writer finishes what waits, and the relay hands on what is left.
+    let committed = Arc::new(Notify::new());
+    let (writer, writing) =
+        writer(Arc::clone(&store), clock.clone(), Arc::clone(&committed), &Options::default());
+    gate.open(Backend { writer, store: Arc::clone(&store) });
+    sqlite.ok();
+    let stop = lifecycle.soft();
+    lifecycle.spawn("http", async move {
+        let outcome = http.run(stop).await;
+        gate.close();
+        outcome.context("serving HTTP")
+    });
+    let written = CancellationToken::new();
+    let ended = written.clone();
+    lifecycle.spawn("writer", async move {
+        let _ended = ended.drop_guard();
+        writing.await;
+        Ok(())
+    });
+    let relay =
+        Relay::new(Arc::clone(&store), log::InProcessLog(log), clock.clone(), RelayOptions::default());
+    lifecycle.spawn("relay", async move {
+        // One process, one relay: there is nobody to share a lease with.
+        let (_held, lease) = watch::channel(true);
+        relay.run(lease, committed, written).await;
+        Ok(())
+    });
+    let (stop, kept) = (lifecycle.soft(), config.keys_kept);
+    let sweep_clock = clock.clone();
+    lifecycle.spawn("sweep", async move {
+        command_service::housekeeping::sweep_keys(store, sweep_clock, kept, stop).await;
+        Ok(())
+    });
+    println!("{}", welcome::text(command_address, query_address, &data, clock.now()));
+    Ok(lifecycle.run().await)
+}

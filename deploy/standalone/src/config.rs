@@ -1,0 +1,83 @@
+//! The settings of the embedded default. None is needed.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use service_kit::{
+    config::{Key, Mistakes, Settings},
+    kit_settings::{self, KitSettings, LISTEN, ServerSettings},
+};
+
+const KEYS: &[Key] = &[
+    Key::with_default(
+        LISTEN,
+        "127.0.0.1:8081",
+        "Address of the command service; COMMAND_LISTEN is the same.",
+    ),
+    Key::optional("COMMAND_LISTEN", "Address of the command service."),
+    Key::with_default("QUERY_LISTEN", "127.0.0.1:8082", "Address of the query service."),
+    Key::with_default("DATA_DIR", "./data", "Folder of the data; made where it is missing."),
+    Key::with_default(
+        "WATCHDOG_SECONDS",
+        "30",
+        "How often read models are compared with the store, 1 to 3600.",
+    ),
+    Key::with_default("IDEMPOTENCY_DAYS", "7", "Days for which idempotency keys are kept, 1 to 3650."),
+];
+
+/// The settings, read.
+pub(crate) struct Config {
+    /// What both services have; its server is the command service's.
+    pub(crate) kit: KitSettings,
+    /// Where the query service listens.
+    pub(crate) query_server: ServerSettings,
+    /// Where the data is.
+    pub(crate) data: PathBuf,
+    /// How often read models are compared with the store.
+    pub(crate) watchdog: Duration,
+    /// How long idempotency keys are kept.
+    pub(crate) keys_kept: Duration,
+}
+
+impl Config {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub(crate) fn load() -> Result<Self, Mistakes> {
+        // Development headers are on: everybody on this machine may be anyone.
+        let keys: Vec<Key> =
+            [KEYS, kit_settings::KEYS]
+                .concat()
+                .into_iter()
+                .map(|key| {
+                    if key.name == "DEV_HEADERS" { Key::with_default(key.name, "true", key.doc) } else { key }
+                })
+                .collect();
+        let mut settings = Settings::load(&keys);
+        let kit = KitSettings::read(&mut settings);
+        let command: Option<SocketAddr> = settings.optional("COMMAND_LISTEN");
+        let query: Option<SocketAddr> = settings.get("QUERY_LISTEN");
+        let data: Option<PathBuf> = settings.get("DATA_DIR");
+        let watchdog = settings.within("WATCHDOG_SECONDS", 1, 3600);
+        let days: Option<u64> = settings.within("IDEMPOTENCY_DAYS", 1, 3650);
+        let outside =
+            |address: Option<SocketAddr>| address.is_some_and(|address| !address.ip().is_loopback());
+        for (name, address) in [("COMMAND_LISTEN", command), ("QUERY_LISTEN", query)] {
+            if outside(address) {
+                settings.mistake(name, "the embedded default listens on a loopback address only");
+            }
+        }
+        settings.finish(|| {
+            let mut kit = kit?;
+            kit.server.listen = command.unwrap_or(kit.server.listen);
+            let query_server = ServerSettings { listen: query?, ..kit.server.clone() };
+            Some(Self {
+                kit,
+                query_server,
+                data: data?,
+                watchdog: Duration::from_secs(watchdog?),
+                keys_kept: Duration::from_secs(days? * 24 * 60 * 60),
+            })
+        })
+    }
+}
