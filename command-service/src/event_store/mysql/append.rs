@@ -7,8 +7,8 @@ use sqlx::{Executor, Row};
 
 use super::{
     MySqlStore,
-    errors::{Meaning, meaning, store_error},
-    session::{STATEMENT_LIMIT, Statement, WriterSession, cannot_connect, run_text, within},
+    errors::{Meaning, meaning, says_rolled_back, store_error},
+    session::{Statement, WRITE_LIMIT, WriterSession, cannot_connect, run_text, within},
 };
 use crate::event_store::{
     AppendError, FailPoint, Group, NewKey, StoreError, bucket,
@@ -37,6 +37,9 @@ impl MySqlStore {
             Err(error) => (self.roll_back(session).await, Err(error)),
         };
         *kept = session;
+        if let (Some(session), Ok(_)) = (kept.as_mut(), &result) {
+            session.remember(sorted.iter().map(|(_, event)| (event.room, event.version)));
+        }
         result
     }
 
@@ -91,8 +94,7 @@ impl MySqlStore {
                 let result = self.pass(FailPoint::AfterCommit).map_err(AppendError::Unknown);
                 (Some(session), result.map(|()| positions))
             }
-            // The server says that it did not commit.
-            Err(error) if meaning(&error) == Meaning::Again => {
+            Err(error) if says_rolled_back(&error) => {
                 (self.roll_back(session).await, Err(AppendError::Transient(store_error(OPERATION, error))))
             }
             Err(error) => {
@@ -121,16 +123,19 @@ impl MySqlStore {
 /// Opens the transaction, and in the same round trip makes sure that each stream goes on where it ended: a number that
 /// is left out could never be filled. (That nobody else has taken the next number is the unique key's business.)
 async fn begin(session: &mut WriterSession, heads: &[(RoomId, u64)]) -> Result<bool, sqlx::Error> {
+    // Text, so that any number of heads is one statement. Numbers and hexadecimal digits need no escaping.
+    let heads: Vec<_> = heads
+        .iter()
+        .filter(|(room, version)| !session.knows(*room, *version))
+        .map(|(room, version)| format!("(x'{}',{version})", room.0.simple()))
+        .collect();
     let mut sql = "START TRANSACTION".to_owned();
     if !heads.is_empty() {
-        // Text, so that any number of heads is one statement. Numbers and hexadecimal digits need no escaping.
-        let heads: Vec<_> =
-            heads.iter().map(|(room, version)| format!("(x'{}',{version})", room.0.simple())).collect();
         sql.push_str("; /* append_events */ SELECT COUNT(*) FROM events WHERE (stream_id, version) IN (");
         sql.push_str(&heads.join(","));
         sql.push(')');
     }
-    let row = within(STATEMENT_LIMIT, session.connection.fetch_optional(sql.as_str())).await?;
+    let row = within(WRITE_LIMIT, session.connection.fetch_optional(sql.as_str())).await?;
     let found: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
     Ok(usize::try_from(found).ok() == Some(heads.len()))
 }
@@ -163,7 +168,10 @@ async fn insert_events(
                 .bind(metadata.as_slice())
                 .bind(event.recorded_at.epoch_millis());
         }
-        let answer = insert.run(&mut session.connection).await.map_err(|error| refused("version", error))?;
+        let answer = insert
+            .run(&mut session.connection, WRITE_LIMIT)
+            .await
+            .map_err(|error| refused("version", error))?;
         // A plain VALUES insert, whose number of rows is known beforehand, gets ids at equal distances.
         let mut position = answer.first_id;
         for (at, ..) in piece {
@@ -217,7 +225,7 @@ async fn insert_keys(
                 .bind(position_of(key.other_event))
                 .bind(key.outcome.as_deref());
         }
-        insert.run(&mut session.connection).await.map_err(|error| refused("key", error))?;
+        insert.run(&mut session.connection, WRITE_LIMIT).await.map_err(|error| refused("key", error))?;
     }
     Ok(())
 }
@@ -230,13 +238,14 @@ async fn write_rooms(session: &mut WriterSession, group: &Group) -> Result<(), A
         );
         let room = entry.room.0.as_bytes().as_slice();
         let update = update.bind(&entry.name).bind(&entry.kind).bind(entry.retired).bind(room);
-        let answer = update.run(&mut session.connection).await.map_err(|error| refused("name", error))?;
+        let answer =
+            update.run(&mut session.connection, WRITE_LIMIT).await.map_err(|error| refused("name", error))?;
         if answer.affected == 0 {
             let insert = Statement::new(
                 "/* append_events */ INSERT INTO rooms (name, kind, retired, room) VALUES (?,?,?,?)",
             );
             let insert = insert.bind(&entry.name).bind(&entry.kind).bind(entry.retired).bind(room);
-            insert.run(&mut session.connection).await.map_err(|error| refused("name", error))?;
+            insert.run(&mut session.connection, WRITE_LIMIT).await.map_err(|error| refused("name", error))?;
         }
     }
     Ok(())

@@ -46,6 +46,13 @@ fn of_number(number: u16) -> Meaning {
     }
 }
 
+/// Whether the server answered a COMMIT by saying that it rolled the transaction back: as the victim of a deadlock, or
+/// because other members of its group refused it. After any other error it may have been committed.
+pub(super) fn says_rolled_back(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error().and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>());
+    error.is_some_and(|error| matches!(error.number(), 1213 | 3101))
+}
+
 pub(super) fn store_error(operation: &'static str, error: sqlx::Error) -> StoreError {
     match meaning(&error) {
         Meaning::Again | Meaning::Lost => StoreError::Unavailable { operation, source: Box::new(error) },

@@ -19,7 +19,7 @@ use sqlx::{
 use tokio::sync::Mutex;
 
 pub use leases::{LeaseRow, Leases};
-use session::{Sessions, Statement, WriterSession, cannot_connect};
+use session::{Sessions, Statement, WRITE_LIMIT, WriterSession, cannot_connect};
 
 use super::{
     AppendError, EventStore, Group, HeldRoom, KeyId, KeyRecord, Snapshot, StoreError, StoredEvent,
@@ -126,7 +126,8 @@ impl MySqlStore {
         let Some(name) = lost.as_deref() else { return Ok(()) };
         let mut connection =
             session::connect(&self.0.options).await.map_err(|error| cannot_connect(OPERATION, error))?;
-        let holder = Statement::new("SELECT IS_USED_LOCK(?)").bind(name).run(&mut connection).await;
+        let holder =
+            Statement::new("SELECT IS_USED_LOCK(?)").bind(name).run(&mut connection, WRITE_LIMIT).await;
         let holder = holder.map_err(|error| errors::store_error(OPERATION, error))?;
         let holder: Option<u64> = reads::first(OPERATION, &holder.rows, 0)?;
         if let Some(id) = holder {
@@ -138,7 +139,8 @@ impl MySqlStore {
                 result => result.map_err(|error| errors::store_error(OPERATION, error))?,
             }
             // A session gives up its locks after its transaction has come to an end.
-            let taken = Statement::new("SELECT GET_LOCK(?, 5)").bind(name).run(&mut connection).await;
+            let taken =
+                Statement::new("SELECT GET_LOCK(?, 5)").bind(name).run(&mut connection, WRITE_LIMIT).await;
             let taken = taken.map_err(|error| errors::store_error(OPERATION, error))?;
             let taken: Option<i64> = reads::first(OPERATION, &taken.rows, 0)?;
             if taken != Some(1) {

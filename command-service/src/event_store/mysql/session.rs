@@ -1,11 +1,13 @@
 //! Connections to MySQL, kept without pings between uses: a server that went away is noticed by the next statement.
 
 use std::{
+    collections::HashMap,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use futures_util::TryStreamExt;
+use shared_events::RoomId;
 use sqlx::{
     Arguments, ConnectOptions, Connection, Either, Encode, Executor, MySql, MySqlConnection, Row, Type,
     mysql::{MySqlArguments, MySqlConnectOptions, MySqlRow},
@@ -19,10 +21,14 @@ use crate::event_store::StoreError;
 const WAIT_TIMEOUT: u32 = 10;
 /// A connection that has been idle for longer is not used again; well before the server would end it.
 const IDLE_LIMIT: Duration = Duration::from_secs(5);
+/// Of how many streams a writer session knows a version that is there.
+const MOST_REMEMBERED: usize = 100_000;
 /// How long making a connection may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// How long one statement may take. Large reads need seconds; nothing needs this.
-pub(super) const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
+/// How long a statement may take. A write waits for a row for a second at most, and for the disk.
+pub(super) const WRITE_LIMIT: Duration = Duration::from_secs(10);
+/// How long a read or a delete of many rows may take.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// A statement with its values.
 pub(super) struct Statement {
@@ -44,13 +50,17 @@ impl Statement {
     }
 
     /// Runs it on a connection. Returns the rows, and how many rows were changed, and the first id given by an insert.
-    pub(super) async fn run(self, connection: &mut MySqlConnection) -> Result<Answer, sqlx::Error> {
+    pub(super) async fn run(
+        self,
+        connection: &mut MySqlConnection,
+        limit: Duration,
+    ) -> Result<Answer, sqlx::Error> {
         if let Some(error) = self.invalid {
             return Err(error);
         }
         let mut answer = Answer::default();
         let mut results = connection.fetch_many(sqlx::query_with(&self.sql, self.arguments));
-        within(STATEMENT_LIMIT, async {
+        within(limit, async {
             while let Some(result) = results.try_next().await? {
                 match result {
                     Either::Left(done) => {
@@ -89,7 +99,7 @@ pub(super) async fn within<T>(
 
 /// Runs statements without values, as text.
 pub(super) async fn run_text(connection: &mut MySqlConnection, sql: &str) -> Result<(), sqlx::Error> {
-    within(STATEMENT_LIMIT, connection.execute(sql)).await.map(drop)
+    within(WRITE_LIMIT, connection.execute(sql)).await.map(drop)
 }
 
 /// A new connection with the settings that the adapter relies on.
@@ -116,6 +126,8 @@ pub(super) struct WriterSession {
     pub(super) name: String,
     /// The distance between the ids of two rows that one statement inserts.
     pub(super) id_step: u64,
+    /// Versions that were committed on this connection. What was committed is there for good, and need not be looked up.
+    committed: HashMap<RoomId, u64>,
     used: Instant,
 }
 
@@ -128,7 +140,7 @@ impl WriterSession {
                 .await?;
             let (name, id_step) = (row.try_get::<String, _>(0)?, row.try_get(1)?);
             sqlx::query("DO GET_LOCK(?, 0)").bind(&name).execute(&mut connection).await?;
-            Ok(Self { connection, name, id_step, used: Instant::now() })
+            Ok(Self { connection, name, id_step, committed: HashMap::new(), used: Instant::now() })
         })
         .await
     }
@@ -136,6 +148,22 @@ impl WriterSession {
     /// Whether it was used so lately that it should still be alive.
     pub(super) fn is_fresh(&self) -> bool {
         self.used.elapsed() < IDLE_LIMIT
+    }
+
+    /// Whether this version of a stream is there for certain.
+    pub(super) fn knows(&self, room: RoomId, version: u64) -> bool {
+        self.committed.get(&room).is_some_and(|committed| *committed >= version)
+    }
+
+    /// Notes what was committed.
+    pub(super) fn remember(&mut self, committed: impl Iterator<Item = (RoomId, u64)>) {
+        if self.committed.len() > MOST_REMEMBERED {
+            self.committed.clear();
+        }
+        for (room, version) in committed {
+            let known = self.committed.entry(room).or_default();
+            *known = version.max(*known);
+        }
     }
 
     /// Notes that it was just used.
@@ -171,7 +199,7 @@ impl Sessions {
             Statement { sql: statement.sql.clone(), arguments: statement.arguments.clone(), invalid: None };
         let permit = self.permits.acquire().await;
         if let Some(mut connection) = self.take_idle() {
-            match statement.run(&mut connection).await {
+            match statement.run(&mut connection, LIMIT).await {
                 Err(error) if meaning(&error) == Meaning::Lost => self.idle().clear(),
                 result => return self.finish(operation, connection, result),
             }
@@ -190,7 +218,7 @@ impl Sessions {
         let permit = self.permits.acquire().await;
         let result = match self.take_idle() {
             Some(mut connection) => {
-                let result = statement.run(&mut connection).await;
+                let result = statement.run(&mut connection, LIMIT).await;
                 self.finish(operation, connection, result)
             }
             None => self.run_on_new(operation, statement).await,
@@ -202,7 +230,7 @@ impl Sessions {
     async fn run_on_new(&self, operation: &'static str, statement: Statement) -> Result<Answer, StoreError> {
         let mut connection =
             connect(&self.options).await.map_err(|error| cannot_connect(operation, error))?;
-        let result = statement.run(&mut connection).await;
+        let result = statement.run(&mut connection, LIMIT).await;
         self.finish(operation, connection, result)
     }
 
