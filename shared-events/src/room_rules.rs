@@ -126,37 +126,55 @@ impl RoomSettings {
     }
 }
 
-/// Whether all of the stay lies in open time. Spans of adjoining days join at midnight.
+/// Whether all of the stay lies in open time. Spans of adjoining days join at midnight, also over dates that the zone
+/// left out.
 fn is_open(hours: &OpeningHours, zone: Tz, stay: Interval) -> bool {
-    let mut open_until = stay.from.to_utc();
-    let end = stay.to.to_utc();
-    let mut day = open_until.with_timezone(&zone).date_naive();
-    while open_until < end {
-        let Some(span) = hours.on(day.weekday()) else { return false };
-        let (Some(opens), Some(closes)) =
-            (local_instant(zone, day, span.opens(), false), local_instant(zone, day, span.closes(), true))
-        else {
-            return false;
-        };
-        // Where the clocks skip a whole day, its span is empty: there is nothing to be closed in.
-        if open_until < opens || open_until > closes || (open_until == closes && opens < closes) {
-            return false;
-        }
-        open_until = closes.to_utc();
+    let mut open_until = stay.from;
+    let mut day = stay.from.to_utc().with_timezone(&zone).date_naive();
+    while open_until < stay.to {
         let Some(next) = day.checked_add_days(Days::new(1)) else { return false };
+        match open_on(hours, zone, day) {
+            Some(open) if open.from <= open_until => open_until = open_until.max(open.to),
+            _ if is_left_out(zone, day, next) => {}
+            _ => return false,
+        }
         day = next;
     }
     true
 }
 
-/// The instant at which a zone's clocks show so many minutes after midnight of a day. A time that the clocks show
-/// twice is the earlier one, or the `later` one; a time that they skip is the end of what they skip.
-fn local_instant(zone: Tz, day: NaiveDate, minutes: u16, later: bool) -> Option<DateTime<Tz>> {
-    let local = day.and_time(NaiveTime::MIN).checked_add_signed(TimeDelta::minutes(i64::from(minutes)))?;
-    resolve_local(zone, local, later)
+/// Whether a zone has no minute of a day, as where it went over the date line.
+fn is_left_out(zone: Tz, day: NaiveDate, next: NaiveDate) -> bool {
+    let begins = |day: NaiveDate| resolve_local(zone, day.and_time(NaiveTime::MIN), false);
+    begins(day) == begins(next)
 }
 
-/// As [`local_instant`], for a whole local date and time.
+/// When a room is open on a local date: none where it is closed, or the clocks skip all of its open time.
+///
+/// It opens when the clocks first show that time, and closes after they last showed the minute before, so that a room
+/// that is open through an hour that they repeat is open twice, and one that closes as that hour begins is not. Where
+/// they skip the time, it opens or closes as they go on.
+#[must_use]
+pub fn open_on(hours: &OpeningHours, zone: Tz, day: NaiveDate) -> Option<Interval> {
+    let span = hours.on(day.weekday())?;
+    let local = |minutes: u16| {
+        day.and_time(NaiveTime::MIN).checked_add_signed(TimeDelta::minutes(i64::from(minutes)))
+    };
+    let opens = resolve_local(zone, local(span.opens())?, false)?;
+    let last_minute = local(span.closes() - 1)?;
+    let closes = match zone.from_local_datetime(&last_minute).latest() {
+        Some(shown) => shown.checked_add_signed(TimeDelta::minutes(1))?,
+        None => resolve_local(zone, last_minute, true)?,
+    };
+    let open = Interval {
+        from: Minute::from_utc(opens.to_utc()).ok()?,
+        to: Minute::from_utc(closes.to_utc()).ok()?,
+    };
+    (open.from < open.to).then_some(open)
+}
+
+/// The instant at which a zone's clocks show a date and time. A time that they show twice is the earlier one, or the
+/// `later` one; a time that they skip is the end of what they skip.
 #[must_use]
 pub fn resolve_local(zone: Tz, local: NaiveDateTime, later: bool) -> Option<DateTime<Tz>> {
     match zone.from_local_datetime(&local) {

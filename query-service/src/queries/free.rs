@@ -2,8 +2,11 @@
 
 use std::collections::VecDeque;
 
-use chrono::{Datelike, Days, NaiveTime, TimeDelta};
-use shared_events::{Interval, Minute, RoomId, RoomSettings, Timestamp, room_rules::resolve_local};
+use chrono::{Days, NaiveTime};
+use shared_events::{
+    Interval, Minute, RoomId, RoomSettings, Timestamp,
+    room_rules::{open_on, resolve_local},
+};
 
 use super::{Page, PageRequest, QueryError, schedule::version_of};
 use crate::{read_models::local_time::local_date, stores::ReadModels};
@@ -118,21 +121,15 @@ impl<'a> OpenTime<'a> {
         let hours = self.settings.opening_hours.as_ref()?;
         loop {
             let date = self.date?;
-            let instant = |minutes: u16, later| {
-                let local = date.and_time(NaiveTime::MIN) + TimeDelta::minutes(i64::from(minutes));
-                Minute::from_utc(resolve_local(zone, local, later)?.to_utc()).ok()
-            };
-            if instant(0, false).is_none_or(|begins| begins >= self.rest.to) {
+            let begins = resolve_local(zone, date.and_time(NaiveTime::MIN), false);
+            if begins.is_none_or(|begins| begins >= self.rest.to.to_utc()) {
                 self.date = None;
                 return None;
             }
             self.date = date.checked_add_days(Days::new(1));
-            let Some(span) = hours.on(date.weekday()) else { continue };
-            let (Some(from), Some(to)) = (instant(span.opens(), false), instant(span.closes(), true)) else {
-                continue;
-            };
-            if let Some(open) = (Interval { from, to }).intersection(self.rest) {
-                return Some(open);
+            let open = open_on(hours, zone, date).and_then(|open| open.intersection(self.rest));
+            if open.is_some() {
+                return open;
             }
         }
     }

@@ -1,0 +1,272 @@
+//! Opening hours, slots and lengths where local clocks do odd things: hours skipped and repeated, offsets that are no
+//! whole hours, days left out.
+
+use chrono::{Datelike, Timelike};
+use chrono_tz::{
+    Africa, America, Asia, Australia, Europe, Pacific,
+    Tz::{self, UTC},
+};
+use proptest::{option, prelude::*, sample::select};
+use shared_events::{
+    Interval, Minute, OpeningHours, OpeningSpan, RoomSettings, TimeZone, Timestamp,
+    room_rules::{BrokenRule, open_on},
+};
+
+fn room_in(zone: Tz) -> RoomSettings {
+    RoomSettings {
+        name: "Blue".into(),
+        kind: "meeting".into(),
+        capacity: 4,
+        time_zone: TimeZone(zone),
+        opening_hours: None,
+        slot_minutes: None,
+        min_minutes: None,
+        max_minutes: None,
+        max_days_ahead: None,
+    }
+}
+
+fn open(opens: u16, closes: u16) -> Option<OpeningSpan> {
+    Some(OpeningSpan::new(opens * 60, closes * 60).unwrap())
+}
+
+fn every_day(span: Option<OpeningSpan>) -> OpeningHours {
+    OpeningHours {
+        monday: span,
+        tuesday: span,
+        wednesday: span,
+        thursday: span,
+        friday: span,
+        saturday: span,
+        sunday: span,
+    }
+}
+
+fn stay(from: &str, to: &str) -> Interval {
+    Interval { from: from.parse().unwrap(), to: to.parse().unwrap() }
+}
+
+fn is_open(zone: Tz, hours: OpeningHours, from: &str, to: &str) -> bool {
+    let room = RoomSettings { opening_hours: Some(hours), ..room_in(zone) };
+    match room.check_stay(stay(from, to)) {
+        Ok(()) => true,
+        Err(BrokenRule::OpeningHours) => false,
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn is_on_slot(zone: Tz, minutes: u32, from: &str, to: &str) -> bool {
+    let room = RoomSettings { slot_minutes: Some(minutes), ..room_in(zone) };
+    room.check_stay(stay(from, to)).is_ok()
+}
+
+#[test]
+fn a_room_that_is_open_round_the_clock_by_its_hours_is_always_open() {
+    let always = every_day(open(0, 24));
+    assert!(is_open(UTC, always, "2026-01-01T00:00:00Z", "2026-12-31T23:59:00Z"));
+    // Both changes of the clocks are in it.
+    assert!(is_open(Europe::Lisbon, always, "2026-01-01T00:00:00Z", "2026-12-31T23:59:00Z"));
+    assert!(is_open(Australia::Lord_Howe, always, "2026-01-01T00:00:00Z", "2026-12-31T23:59:00Z"));
+}
+
+#[test]
+fn a_day_that_closes_at_midnight_joins_the_next_only_where_that_opens_at_midnight() {
+    let hours = |saturday| OpeningHours { friday: open(20, 24), saturday, ..OpeningHours::default() };
+    let at = |saturday, to| is_open(UTC, hours(saturday), "2026-01-02T23:00:00Z", to);
+    assert!(at(None, "2026-01-03T00:00:00Z"));
+    assert!(!at(None, "2026-01-03T00:01:00Z"));
+    assert!(at(open(0, 2), "2026-01-03T02:00:00Z"));
+    assert!(!at(open(0, 2), "2026-01-03T02:01:00Z"));
+    assert!(!at(open(1, 2), "2026-01-03T02:00:00Z"));
+}
+
+#[test]
+fn a_stay_may_begin_as_the_room_opens_and_end_as_it_closes() {
+    let hours = every_day(open(8, 18));
+    assert!(is_open(UTC, hours, "2026-01-02T08:00:00Z", "2026-01-02T18:00:00Z"));
+    assert!(!is_open(UTC, hours, "2026-01-02T07:59:00Z", "2026-01-02T18:00:00Z"));
+    assert!(!is_open(UTC, hours, "2026-01-02T08:00:00Z", "2026-01-02T18:01:00Z"));
+    assert!(!is_open(UTC, hours, "2026-01-02T18:00:00Z", "2026-01-02T18:01:00Z"));
+    assert!(!is_open(UTC, hours, "2026-01-02T17:00:00Z", "2026-01-03T09:00:00Z"));
+}
+
+#[test]
+fn open_time_that_the_clocks_skip_is_no_open_time() {
+    // Berlin has no time from 02:00 to 03:00 on 29 March 2026, a Sunday.
+    let hours = OpeningHours { sunday: open(2, 3), ..OpeningHours::default() };
+    assert!(!is_open(Europe::Berlin, hours, "2026-03-29T01:00:00Z", "2026-03-29T01:01:00Z"));
+    assert!(is_open(Europe::Berlin, hours, "2026-04-05T00:00:00Z", "2026-04-05T01:00:00Z"));
+    let sunday = chrono::NaiveDate::from_ymd_opt(2026, 3, 29).unwrap();
+    assert_eq!(open_on(&hours, Europe::Berlin, sunday), None);
+}
+
+#[test]
+fn a_room_is_open_for_both_passes_of_an_hour_that_is_repeated() {
+    // Berlin shows 02:00 to 03:00 twice on 25 October 2026: 00:00Z to 01:00Z, and again to 02:00Z.
+    let hours = every_day(open(2, 3));
+    assert!(is_open(Europe::Berlin, hours, "2026-10-25T00:00:00Z", "2026-10-25T02:00:00Z"));
+    assert!(!is_open(Europe::Berlin, hours, "2026-10-24T23:59:00Z", "2026-10-25T02:00:00Z"));
+    assert!(!is_open(Europe::Berlin, hours, "2026-10-25T00:00:00Z", "2026-10-25T02:01:00Z"));
+}
+
+#[test]
+fn a_room_that_closes_as_the_repeated_hour_begins_stays_closed() {
+    let hours = every_day(open(0, 2));
+    assert!(is_open(Europe::Berlin, hours, "2026-10-24T22:00:00Z", "2026-10-25T00:00:00Z"));
+    assert!(!is_open(Europe::Berlin, hours, "2026-10-24T22:00:00Z", "2026-10-25T00:01:00Z"));
+    assert!(!is_open(Europe::Berlin, hours, "2026-10-25T00:30:00Z", "2026-10-25T00:45:00Z"));
+}
+
+#[test]
+fn midnight_that_comes_twice_does_not_lengthen_the_day_before() {
+    // Havana goes from 01:00 back to 00:00 on Sunday, 1 November 2026: that midnight is 04:00Z and 05:00Z.
+    let saturday = OpeningHours { saturday: open(8, 24), ..OpeningHours::default() };
+    assert!(is_open(America::Havana, saturday, "2026-11-01T00:00:00Z", "2026-11-01T04:00:00Z"));
+    assert!(!is_open(America::Havana, saturday, "2026-11-01T00:00:00Z", "2026-11-01T04:01:00Z"));
+    let both = OpeningHours { sunday: open(0, 1), ..saturday };
+    assert!(is_open(America::Havana, both, "2026-11-01T00:00:00Z", "2026-11-01T06:00:00Z"));
+    assert!(!is_open(America::Havana, both, "2026-11-01T00:00:00Z", "2026-11-01T06:01:00Z"));
+}
+
+#[test]
+fn midnight_that_is_skipped_still_joins_two_days() {
+    // Cairo goes from 00:00 to 01:00 on Friday, 24 April 2026: 22:00Z of Thursday.
+    let hours = OpeningHours { thursday: open(20, 24), friday: open(0, 2), ..OpeningHours::default() };
+    assert!(is_open(Africa::Cairo, hours, "2026-04-23T21:00:00Z", "2026-04-23T23:00:00Z"));
+    assert!(!is_open(Africa::Cairo, hours, "2026-04-23T21:00:00Z", "2026-04-23T23:01:00Z"));
+}
+
+#[test]
+fn a_day_that_a_zone_left_out_neither_opens_nor_closes_a_room() {
+    // Samoa went from Thursday, 29 December 2011 to Saturday the 31st, at 10:00Z of the 30th.
+    let no_friday = OpeningHours { thursday: open(0, 24), saturday: open(0, 24), ..OpeningHours::default() };
+    for hours in [every_day(open(0, 24)), no_friday] {
+        assert!(is_open(Pacific::Apia, hours, "2011-12-30T09:00:00Z", "2011-12-30T11:00:00Z"));
+    }
+    let friday_only = OpeningHours { friday: open(0, 24), ..OpeningHours::default() };
+    assert!(!is_open(Pacific::Apia, friday_only, "2011-12-30T09:00:00Z", "2011-12-30T09:01:00Z"));
+    assert!(!is_open(Pacific::Apia, friday_only, "2011-12-30T10:00:00Z", "2011-12-30T10:01:00Z"));
+    let nights_closed = every_day(open(1, 24));
+    assert!(!is_open(Pacific::Apia, nights_closed, "2011-12-30T09:00:00Z", "2011-12-30T12:00:00Z"));
+    let left_out = chrono::NaiveDate::from_ymd_opt(2011, 12, 30).unwrap();
+    assert_eq!(open_on(&every_day(open(8, 18)), Pacific::Apia, left_out), None);
+}
+
+#[test]
+fn hours_and_slots_follow_offsets_of_half_and_quarter_hours() {
+    let hours = every_day(open(9, 17));
+    // +05:45, +12:45 (+13:45 in summer), -03:30 (-02:30), +05:30.
+    let nine = [
+        (Asia::Kathmandu, "2026-01-05T03:15:00Z", "2026-01-05T11:15:00Z"),
+        (Pacific::Chatham, "2026-07-05T20:15:00Z", "2026-07-06T04:15:00Z"),
+        (Pacific::Chatham, "2026-01-04T19:15:00Z", "2026-01-05T03:15:00Z"),
+        (America::St_Johns, "2026-01-05T12:30:00Z", "2026-01-05T20:30:00Z"),
+        (America::St_Johns, "2026-07-06T11:30:00Z", "2026-07-06T19:30:00Z"),
+        (Asia::Kolkata, "2026-01-05T03:30:00Z", "2026-01-05T11:30:00Z"),
+    ];
+    for (zone, from, to) in nine {
+        assert!(is_open(zone, hours, from, to), "{zone} {from}");
+        assert!(is_on_slot(zone, 60, from, to), "{zone} {from}");
+        let Interval { from: opens, to: closes } = stay(from, to);
+        for (early, late) in [(-1, 0), (0, 1)] {
+            let (from, to) = (opens.plus(early).unwrap().to_string(), closes.plus(late).unwrap().to_string());
+            assert!(!is_open(zone, hours, &from, &to), "{zone} {from} {to}");
+            assert!(!is_on_slot(zone, 15, &from, &to), "{zone} {from} {to}");
+        }
+    }
+}
+
+#[test]
+fn slots_begin_anew_at_every_local_midnight_whatever_the_clocks_did_before() {
+    // 02:00 to 03:00 is left out in Berlin on 29 March: slots of four hours are 00:00, 04:00, ... by the clock.
+    assert!(is_on_slot(Europe::Berlin, 240, "2026-03-28T23:00:00Z", "2026-03-29T02:00:00Z"));
+    assert!(!is_on_slot(Europe::Berlin, 240, "2026-03-28T23:00:00Z", "2026-03-29T03:00:00Z"));
+    // A slot of a whole day is 23 or 25 hours long on the days of the changes.
+    assert!(is_on_slot(Europe::Berlin, 1440, "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"));
+    assert!(is_on_slot(Europe::Berlin, 1440, "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"));
+    // An hour that is repeated begins twice.
+    assert!(is_on_slot(Europe::Berlin, 60, "2026-10-25T00:00:00Z", "2026-10-25T01:00:00Z"));
+}
+
+#[test]
+fn the_shortest_and_the_longest_stay_are_elapsed_time() {
+    let room = RoomSettings { min_minutes: Some(60), max_minutes: Some(60), ..room_in(Europe::Berlin) };
+    // By the clock 01:30 to 03:30, and 02:30 to 02:30.
+    assert_eq!(room.check_stay(stay("2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z")), Ok(()));
+    assert_eq!(room.check_stay(stay("2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z")), Ok(()));
+    let short = room.check_stay(stay("2026-03-29T00:30:00Z", "2026-03-29T01:29:00Z"));
+    assert_eq!(short, Err(BrokenRule::ShortestStay { minutes: 60 }));
+    let long = room.check_stay(stay("2026-10-25T00:30:00Z", "2026-10-25T01:31:00Z"));
+    assert_eq!(long, Err(BrokenRule::LongestStay { minutes: 60 }));
+}
+
+#[test]
+fn days_ahead_are_local_dates_also_where_one_was_left_out() {
+    let room = RoomSettings { max_days_ahead: Some(1), ..room_in(Pacific::Apia) };
+    let thursday: Timestamp = "2011-12-30T09:00:00.000Z".parse().unwrap();
+    let at = |from: &str| room.check_days_ahead(from.parse().unwrap(), thursday);
+    assert_eq!(at("2011-12-30T09:59:00Z"), Ok(()));
+    // An hour later it is Saturday, two dates ahead.
+    assert_eq!(at("2011-12-30T10:00:00Z"), Err(BrokenRule::DaysAhead { days: 1 }));
+    let none = RoomSettings { max_days_ahead: Some(0), ..room_in(Asia::Kathmandu) };
+    let before_midnight: Timestamp = "2026-01-01T18:14:59.999Z".parse().unwrap();
+    assert_eq!(none.check_days_ahead("2026-01-01T18:14:00Z".parse().unwrap(), before_midnight), Ok(()));
+    let after = none.check_days_ahead("2026-01-01T18:15:00Z".parse().unwrap(), before_midnight);
+    assert_eq!(after, Err(BrokenRule::DaysAhead { days: 0 }));
+}
+
+#[test]
+fn the_room_takes_as_many_people_as_it_has_places() {
+    let room = room_in(UTC);
+    assert_eq!(room.check_people(4), Ok(()));
+    assert_eq!(room.check_people(5), Err(BrokenRule::Capacity { limit: 4 }));
+}
+
+/// Zones with what they do in the days after a date, in UTC: none changes inside of an hour at which spans below begin.
+const ODD_DAYS: [(Tz, &str); 12] = [
+    (Europe::Lisbon, "2026-03-27T12:00:00Z"),
+    (Europe::Lisbon, "2026-10-23T12:00:00Z"),
+    (America::New_York, "2026-03-06T12:00:00Z"),
+    (America::New_York, "2026-10-30T12:00:00Z"),
+    (America::Havana, "2026-03-06T12:00:00Z"),
+    (America::Havana, "2026-10-30T12:00:00Z"),
+    (America::Sao_Paulo, "2018-02-16T12:00:00Z"),
+    (Africa::Cairo, "2026-04-22T12:00:00Z"),
+    (Africa::Cairo, "2026-10-28T12:00:00Z"),
+    (Australia::Lord_Howe, "2026-10-02T12:00:00Z"),
+    (Australia::Lord_Howe, "2026-04-03T12:00:00Z"),
+    (Pacific::Apia, "2011-12-28T12:00:00Z"),
+];
+
+fn whole_hours() -> impl Strategy<Value = Option<OpeningSpan>> {
+    let hour = || select(vec![0, 0, 1, 2, 4, 8, 12, 20, 23, 24, 24_u16]);
+    option::weighted(0.9, (hour(), hour()))
+        .prop_map(|hours| hours.and_then(|(a, b)| OpeningSpan::new(a.min(b) * 60, a.max(b) * 60).ok()))
+}
+
+/// Whether a room is open in a minute by what its clock shows then.
+fn shows_open(hours: &OpeningHours, zone: Tz, minute: Minute) -> bool {
+    let local = minute.to_utc().with_timezone(&zone);
+    let shown = local.hour() * 60 + local.minute();
+    hours
+        .on(local.weekday())
+        .is_some_and(|span| u32::from(span.opens()) <= shown && shown < u32::from(span.closes()))
+}
+
+proptest! {
+    #[test]
+    fn a_stay_is_in_open_time_when_the_clock_shows_open_time_in_every_minute(
+        (zone, day) in select(ODD_DAYS.as_slice()),
+        days in proptest::array::uniform7(whole_hours()),
+        (after, half_hours) in (0..120_i64, 1..60_i64),
+    ) {
+        let [monday, tuesday, wednesday, thursday, friday, saturday, sunday] = days;
+        let hours = OpeningHours { monday, tuesday, wednesday, thursday, friday, saturday, sunday };
+        let from = day.parse::<Minute>().unwrap().plus(after * 30).unwrap();
+        let to = from.plus(half_hours * 30).unwrap();
+        let room = RoomSettings { opening_hours: Some(hours), ..room_in(zone) };
+        let expected = (from.epoch_minutes()..to.epoch_minutes())
+            .all(|minute| shows_open(&hours, zone, Minute::from_epoch_minutes(minute).unwrap()));
+        prop_assert_eq!(room.check_stay(Interval { from, to }).is_ok(), expected, "{} to {}", from, to);
+    }
+}
