@@ -1,6 +1,6 @@
 //! Events of a room itself: registered, changed, retired.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::{ids::RoomId, time::TimeZone};
 
@@ -17,7 +17,7 @@ pub struct RoomSettings {
     /// The zone of opening hours, slots and days.
     pub time_zone: TimeZone,
     /// Open time per weekday; none means always open.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "with_unknown_fields")]
     pub opening_hours: Option<OpeningHours>,
     /// Stays begin and end on multiples of this many minutes after local midnight; it divides 1440.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,6 +34,9 @@ pub struct RoomSettings {
 }
 
 /// Open time per weekday. A day without a span is closed.
+///
+/// Read by itself, as in a request, it refuses unknown fields, so that a misspelt day is not taken for a closed one.
+/// Within [`RoomSettings`], as in an event, it accepts them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpeningHours {
@@ -58,6 +61,40 @@ pub struct OpeningHours {
     /// Sunday's open time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sunday: Option<OpeningSpan>,
+}
+
+/// Reads opening hours as events have them: written by a newer service, they may have fields that are unknown here.
+fn with_unknown_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OpeningHours>, D::Error> {
+    #[derive(Deserialize)]
+    struct Span {
+        opens: String,
+        closes: String,
+    }
+    #[derive(Deserialize)]
+    struct Week {
+        monday: Option<Span>,
+        tuesday: Option<Span>,
+        wednesday: Option<Span>,
+        thursday: Option<Span>,
+        friday: Option<Span>,
+        saturday: Option<Span>,
+        sunday: Option<Span>,
+    }
+    let Some(week) = Option::<Week>::deserialize(deserializer)? else { return Ok(None) };
+    let span = |span: Option<Span>| {
+        span.map(|Span { opens, closes }| OpeningSpan::try_from(SpanText { opens, closes }))
+            .transpose()
+            .map_err(D::Error::custom)
+    };
+    Ok(Some(OpeningHours {
+        monday: span(week.monday)?,
+        tuesday: span(week.tuesday)?,
+        wednesday: span(week.wednesday)?,
+        thursday: span(week.thursday)?,
+        friday: span(week.friday)?,
+        saturday: span(week.saturday)?,
+        sunday: span(week.sunday)?,
+    }))
 }
 
 impl OpeningHours {
