@@ -52,16 +52,20 @@ pub fn decode_with(upcasters: &[Upcaster], event_type: &str, payload: &[u8]) -> 
     let Some(first) = upcasters.iter().find(|step| step.from == event_type) else {
         return Event::from_json(event_type, payload);
     };
-    let malformed =
-        |step: &Upcaster, reason: String| Unreadable::Malformed { event_type: step.from.to_owned(), reason };
-    let mut value: Value =
-        serde_json::from_slice(payload).map_err(|error| malformed(first, error.to_string()))?;
+    // Whatever step fails, the error names the type that the message bears, by which it is found again.
+    let malformed = |reason: String| Unreadable::Malformed { event_type: event_type.to_owned(), reason };
+    let mut value: Value = serde_json::from_slice(payload).map_err(|error| malformed(error.to_string()))?;
     let mut step = first;
     loop {
-        value = (step.upcast)(value).map_err(|reason| malformed(step, reason))?;
+        value = (step.upcast)(value)
+            .map_err(|reason| malformed(format!("{} to {}: {reason}", step.from, step.to)))?;
         match upcasters.iter().find(|next| next.from == step.to) {
             Some(next) => step = next,
-            None => return Event::from_json(step.to, value.to_string().as_bytes()),
+            None => break,
         }
     }
+    Event::from_json(step.to, value.to_string().as_bytes()).map_err(|error| match error {
+        Unreadable::Malformed { reason, .. } => malformed(format!("as {}: {reason}", step.to)),
+        unknown @ Unreadable::UnknownType(_) => unknown,
+    })
 }
