@@ -1,8 +1,15 @@
-//! Tests of the contract.
+//! Tests of the contract: golden files, the AsyncAPI document, the README, and properties of every codec.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
+mod asyncapi;
+mod golden;
+mod properties;
+mod readme;
 mod room_rules;
+mod schema;
+mod upcasting;
