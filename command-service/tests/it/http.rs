@@ -355,7 +355,7 @@ async fn the_feed_gives_heads_and_events_page_by_page() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn before_the_event_store_is_reached_commands_are_answered_503() {
-    let service = TestService::start_closed(TestStore::mysql().await).await;
+    let service = TestService::start_closed(TestStore::mysql().await);
     let body = json!({"name": "Blue", "kind": "a", "capacity": 1, "timeZone": "UTC"});
     let request = keyed(service.admin(Method::POST, "/v1/rooms")).json(&body);
     let refused = send(request.try_clone().unwrap()).await;

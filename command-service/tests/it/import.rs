@@ -184,17 +184,43 @@ async fn a_key_belongs_to_one_line() {
     service.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn answers_come_while_the_rest_is_still_being_sent() {
-    let service = TestService::start().await;
-    service.room("Blue", json!({})).await;
+/// A body that is sent line by line.
+fn line_by_line() -> (mpsc::UnboundedSender<String>, reqwest::Body) {
     let (to_send, lines) = mpsc::unbounded_channel::<String>();
     let body = futures_util::stream::unfold(lines, |mut lines| async move {
         lines.recv().await.map(|line| (Ok::<_, std::io::Error>(line), lines))
     });
+    (to_send, reqwest::Body::wrap_stream(body))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_breaks_off_when_the_service_ends() {
+    let service = TestService::start().await;
+    service.room("Blue", json!({})).await;
+    let (to_send, body) = line_by_line();
     to_send.send(file(&[reserve("1", "ann", EARLY, 10, 11)])).unwrap();
     let request = service.admin(Method::POST, "/v1/import").header("content-type", "application/x-ndjson");
-    let response = request.body(reqwest::Body::wrap_stream(body)).send().await.unwrap();
+    let mut answer = request.body(body).send().await.unwrap().bytes_stream();
+    let first: Value = serde_json::from_slice(&answer.next().await.unwrap().unwrap()).unwrap();
+    assert_eq!(first["outcome"], json!("done"));
+    service.ask_to_end();
+    let end = tokio::time::timeout(Duration::from_secs(20), answer.next()).await.unwrap();
+    assert!(
+        matches!(end, Some(Err(_))),
+        "an end that looks whole would hide that lines are missing: {end:?}"
+    );
+    drop(to_send);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_come_while_the_rest_is_still_being_sent() {
+    let service = TestService::start().await;
+    service.room("Blue", json!({})).await;
+    let (to_send, body) = line_by_line();
+    to_send.send(file(&[reserve("1", "ann", EARLY, 10, 11)])).unwrap();
+    let request = service.admin(Method::POST, "/v1/import").header("content-type", "application/x-ndjson");
+    let response = request.body(body).send().await.unwrap();
     let mut answer = response.bytes_stream();
     for hour in 11..14 {
         let chunk =

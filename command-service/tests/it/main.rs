@@ -15,6 +15,7 @@ mod http_bad_input;
 mod import;
 mod openapi;
 mod relay;
+mod serve;
 mod test_service;
 mod test_store;
 mod writer;

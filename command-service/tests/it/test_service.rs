@@ -71,12 +71,12 @@ impl Answer {
 
 impl TestService {
     pub(crate) async fn start() -> Self {
-        let service = Self::start_closed(TestStore::mysql().await).await;
+        let service = Self::start_closed(TestStore::mysql().await);
         service.open().await
     }
 
     /// Before the event store was reached.
-    pub(crate) async fn start_closed(store: TestStore) -> Self {
+    pub(crate) fn start_closed(store: TestStore) -> Self {
         let clock = Clock::standing_at(NOW.parse().unwrap());
         let (gate, stop) = (Gate::default(), CancellationToken::new());
         let readiness = Readiness::new(clock.clone());
@@ -108,6 +108,10 @@ impl TestService {
         let writing = tokio::spawn(task);
         self.gate.open(Backend { writer, store });
         Self { writing, ..self }
+    }
+
+    pub(crate) fn ask_to_end(&self) {
+        self.stop.cancel();
     }
 
     pub(crate) async fn stop(self) {

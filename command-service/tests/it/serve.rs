@@ -1,0 +1,173 @@
+//! The program: its settings, its start, its end.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use command_service::event_store::EventStore;
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
+};
+use serde_json::{Value, json};
+use service_kit::ids;
+
+use crate::test_store::TestStore;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn program(settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_command-service"));
+    command.env_clear().envs(settings.iter().copied());
+    command
+}
+
+fn output(settings: &[(&str, &str)], arguments: &[&str]) -> Output {
+    program(settings).args(arguments).output().unwrap()
+}
+
+/// A running service, killed when the test ends before it does.
+struct Running {
+    child: Child,
+    url: String,
+}
+
+impl Running {
+    fn start(settings: &[(&str, &str)]) -> Self {
+        let mut child = program(settings)
+            .env("LISTEN", "127.0.0.1:0")
+            .arg("serve")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        let url = loop {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "the service ended before it listened");
+            if let Some((_, address)) = line.trim().split_once("listening address=") {
+                break format!("http://{address}");
+            }
+        };
+        // Nobody reads the rest, but the service must be able to write it.
+        std::thread::spawn(move || log.read_to_end(&mut Vec::new()));
+        Self { child, url }
+    }
+
+    async fn ready(&self) -> (u16, Value) {
+        let answer = reqwest::get(format!("{}/health/ready", self.url)).await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    async fn end(mut self) -> ExitStatus {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(start.elapsed() < PATIENCE, "the service does not end");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn keys(folder: &Path) -> String {
+    let made = output(&[], &["dev-key", "--dir", folder.to_str().unwrap()]);
+    assert!(made.status.success());
+    folder.join("jwks.json").to_str().unwrap().to_owned()
+}
+
+#[test]
+fn mistakes_in_the_settings_are_reported_all_at_once() {
+    let ended = output(&[("LISTEN", "somewhere"), ("QUEUE_CAPACITY", "0")], &["serve"]);
+    assert!(!ended.status.success());
+    let report = String::from_utf8(ended.stderr).unwrap();
+    for name in ["LISTEN", "MYSQL_URL", "KAFKA_BROKERS", "JWKS_FILE", "QUEUE_CAPACITY"] {
+        assert!(report.contains(&format!("  {name}: ")), "{report}");
+    }
+}
+
+#[test]
+fn the_description_of_the_api_is_printed() {
+    let printed = output(&[], &["openapi"]);
+    assert_eq!(String::from_utf8(printed.stdout).unwrap(), command_service::http::OPENAPI);
+}
+
+#[tokio::test]
+async fn readiness_names_the_servers_that_are_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let jwks = keys(folder.path());
+    let service = Running::start(&[
+        ("MYSQL_URL", "mysql://root:secret@127.0.0.1:1/nothing"),
+        ("KAFKA_BROKERS", "127.0.0.1:1"),
+        ("JWKS_FILE", &jwks),
+    ]);
+    let (status, report) = service.ready().await;
+    assert_eq!(status, 503);
+    for server in ["mysql", "kafka"] {
+        assert_eq!(report["components"][server]["state"], json!("failing"), "{report}");
+    }
+    assert!(!report.to_string().contains("secret"));
+    let listen = service.url.trim_start_matches("http://").to_owned();
+    assert!(!output(&[("LISTEN", &listen)], &["health"]).status.success());
+    assert!(service.end().await.success());
+}
+
+#[tokio::test]
+async fn a_service_that_is_asked_to_end_leaves_nothing_behind() {
+    let store = TestStore::mysql().await;
+    let folder = tempfile::tempdir().unwrap();
+    let jwks = keys(folder.path());
+    let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS names the brokers");
+    let topic = format!("test-{}", ids::new_id());
+    let url = store.url();
+    let service = Running::start(&[
+        ("MYSQL_URL", &url),
+        ("KAFKA_BROKERS", &brokers),
+        ("KAFKA_TOPIC", &topic),
+        ("JWKS_FILE", &jwks),
+    ]);
+    let start = Instant::now();
+    while service.ready().await.0 != 200 {
+        assert!(start.elapsed() < PATIENCE, "{:?}", service.ready().await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let folder = folder.path().to_str().unwrap();
+    let token = output(&[], &["token", "--user", "root", "--admin", "--dir", folder]);
+    let token = String::from_utf8(token.stdout).unwrap();
+    let room = |name: &str| {
+        reqwest::Client::new()
+            .post(format!("{}/v1/rooms", service.url))
+            .bearer_auth(token.trim())
+            .header("Idempotency-Key", name)
+            .json(&json!({"name": name, "kind": "meeting", "capacity": 2, "timeZone": "UTC"}))
+            .send()
+    };
+    for name in ["Blue", "Red"] {
+        assert_eq!(room(name).await.unwrap().status().as_u16(), 201);
+    }
+    assert!(service.end().await.success());
+
+    let left = store.mysql_store();
+    assert_eq!(left.all_heads(None, 10).await.unwrap().len(), 2);
+    assert_eq!(left.backlog().await.unwrap(), (0, None), "all is delivered");
+    let lease = left.leases().read("relay").await.unwrap();
+    assert_eq!((lease.holder, lease.epoch), (None, 1), "the lease is given back");
+    store.remove().await;
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();
+    admin.delete_topics(&[&topic], &AdminOptions::new()).await.unwrap();
+}
