@@ -1,0 +1,114 @@
+//! `query-service serve|health|openapi`.
+
+use std::{process::ExitCode, sync::Arc};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use query_service::{
+    config::{Config, FeedIdentity, keys},
+    feed::{Credentials, HttpFeed},
+    http,
+    service::{OpenStore, Service, Source},
+    stores::{ReadModels, mongo::MongoReadModels},
+};
+use secrecy::{ExposeSecret, SecretString};
+use service_kit::{
+    clock::Clock,
+    config::Settings,
+    dev_key::DevKey,
+    kit_settings::LISTEN,
+    probe,
+    shutdown::{End, Lifecycle},
+    telemetry::{self, Metrics},
+};
+
+/// Begins the names of collections, so that other generations of read models fit beside this one.
+const GENERATION: &str = "g1_";
+
+/// Answers queries over read models that it makes of events. Settings are environment variables; the README lists
+/// them.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Consumes events and answers queries.
+    Serve,
+    /// Asks the service on this machine whether it is ready.
+    Health,
+    /// Prints the description of the API.
+    Openapi,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Serve => serve().await,
+        Command::Health => health().await,
+        Command::Openapi => {
+            print!("{}", http::document());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("query-service: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn health() -> anyhow::Result<ExitCode> {
+    let mut settings = Settings::load(&keys());
+    let listen = settings.get(LISTEN).context("LISTEN can't be read")?;
+    probe::ready(listen).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve() -> anyhow::Result<ExitCode> {
+    let config = Config::load()?;
+    telemetry::start_logs(config.kit.log_format, &config.kit.log_level);
+    let clock = Clock::with_offset(config.kit.clock_offset_seconds);
+    let metrics = Metrics::install()?;
+    let lifecycle = Lifecycle::new(config.kit.shutdown_timeout);
+    let credentials = credentials(&config.feed_identity, clock.clone())?;
+    let feed = HttpFeed::new(&config.feed_url, credentials, config.feed_timeout)?;
+    let (url, database) = (config.mongodb_url, config.mongodb_database);
+    let open: OpenStore = Box::new(move || {
+        let (url, database) = (url.clone(), database.clone());
+        Box::pin(async move {
+            let models = MongoReadModels::connect(url.expose_secret(), &database, GENERATION).await?;
+            Ok(Arc::new(models) as Arc<dyn ReadModels>)
+        })
+    });
+    let service = Service {
+        store: open,
+        feed: Arc::new(feed),
+        source: Source::Kafka(config.kafka),
+        authenticator: config.kit.auth.authenticator(clock.clone())?,
+        server: config.kit.server,
+        clock,
+        metrics,
+        limits: config.limits,
+        watchdog: config.watchdog,
+    };
+    let address = service.start(&lifecycle)?;
+    tracing::info!(%address, "query-service listens");
+    Ok(End::into(lifecycle.run().await))
+}
+
+fn credentials(identity: &FeedIdentity, clock: Clock) -> anyhow::Result<Credentials> {
+    Ok(match identity {
+        FeedIdentity::Header => Credentials::Header,
+        FeedIdentity::Token(token) => Credentials::Token(token.clone()),
+        FeedIdentity::Key(folder) => {
+            let key = DevKey::ensure(folder)?;
+            Credentials::Signed(Box::new(move || {
+                let token = key.token("query-service", &["service"], 1, &clock);
+                token.map(SecretString::from).map_err(|error| error.to_string())
+            }))
+        }
+    })
+}
