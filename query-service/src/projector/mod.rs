@@ -1,5 +1,6 @@
 //! Brings events into the read models, whatever they come from. One pipeline for each partition.
 
+mod filling;
 pub mod inbox;
 pub mod message;
 mod metrics;

@@ -5,9 +5,8 @@ use std::{
     sync::Arc,
 };
 
-use futures_util::{StreamExt, stream};
 use service_kit::{clock::Clock, retry::Backoff};
-use shared_events::{Envelope, RecordedEvent, RoomId, Timestamp, feed::Head};
+use shared_events::{Envelope, RecordedEvent, RoomId, Timestamp};
 use tokio::time::{Duration, Instant};
 
 use super::{
@@ -15,17 +14,15 @@ use super::{
     metrics::ProjectorMetrics,
 };
 use crate::{
-    feed::{Feed, FeedError},
+    feed::Feed,
     progress::Progress,
     projections,
     read_models::ParkedMessage,
     stores::{ReadModels, StoreError},
 };
 
-/// Rooms whose events are read from the feed side by side, and written together.
-const ROOMS_AT_ONCE: usize = 16;
 /// Rounds in which rooms that others wrote meanwhile are read and tried again, before the step fails.
-const ROUNDS: usize = 5;
+pub(super) const ROUNDS: usize = 5;
 
 /// What a pipeline works with.
 #[derive(Clone)]
@@ -42,35 +39,35 @@ pub struct Parts {
 
 /// The rooms of one partition. Dropped with all that it knows when the partition goes to another owner.
 pub struct Pipeline {
-    parts: Parts,
-    rooms: HashMap<RoomId, RoomState>,
+    pub(super) parts: Parts,
+    pub(super) rooms: HashMap<RoomId, RoomState>,
     /// Rooms that miss events which the feed did not give yet.
-    behind: HashSet<RoomId>,
-    feed_rests_until: Option<Instant>,
-    feed_backoff: Backoff,
+    pub(super) behind: HashSet<RoomId>,
+    pub(super) feed_rests_until: Option<Instant>,
+    pub(super) feed_backoff: Backoff,
     /// What is written now tells nothing about lag.
-    late_by_design: bool,
-    metrics: ProjectorMetrics,
+    pub(super) late_by_design: bool,
+    pub(super) metrics: ProjectorMetrics,
 }
 
 /// What is known of a room.
 #[derive(Clone, Copy, Debug, Default)]
-struct RoomState {
+pub(super) struct RoomState {
     /// Its checkpoint.
-    version: u64,
+    pub(super) version: u64,
     /// A version that is known to exist.
-    known: u64,
+    pub(super) known: u64,
     /// A message came whose version can't be read: the feed tells what there is.
-    ask: bool,
+    pub(super) ask: bool,
     /// It waits behind an event that can't be read.
-    parked: bool,
+    pub(super) parked: bool,
     /// It was found parked: what could not be read then may be readable for this build.
-    try_again: bool,
+    pub(super) try_again: bool,
 }
 
 impl RoomState {
     /// Whether there is something to read from the feed, or no saying yet.
-    const fn misses_events(self) -> bool {
+    pub(super) const fn misses_events(self) -> bool {
         if self.version == UNKNOWN {
             return true;
         }
@@ -79,7 +76,7 @@ impl RoomState {
 }
 
 /// Messages that can't be read, by room, until the feed's copy was tried.
-type Suspects = HashMap<RoomId, ParkedMessage>;
+pub(super) type Suspects = HashMap<RoomId, ParkedMessage>;
 
 impl Pipeline {
     /// A pipeline that knows nothing yet.
@@ -130,56 +127,10 @@ impl Pipeline {
         Err(StoreError::Contended)
     }
 
-    /// Compares streams' heads with the checkpoints and fills what is missing, so that a loss at the end of a stream,
-    /// which no later event shows, is noticed. Also what makes read models from nothing. Tells how many rooms missed
-    /// events.
-    ///
-    /// # Errors
-    /// As [`Pipeline::step`].
-    pub async fn compare(&mut self, heads: &[Head]) -> Result<usize, StoreError> {
-        self.late_by_design = true;
-        let outcome = self.compare_rounds(heads).await;
-        self.late_by_design = false;
-        if outcome.is_err() {
-            self.forget_everything();
-        }
-        outcome
-    }
-
-    async fn compare_rounds(&mut self, heads: &[Head]) -> Result<usize, StoreError> {
-        let mut found = 0;
-        for _ in 0..ROUNDS {
-            self.load(heads.iter().map(|head| head.room)).await?;
-            for head in heads {
-                if let Some(state) = self.rooms.get_mut(&head.room) {
-                    state.known = state.known.max(head.version);
-                }
-            }
-            let missing = self.those_that_miss_events(heads.iter().map(|head| head.room));
-            found = found.max(missing.len());
-            if self.fill(missing, Suspects::new()).await? {
-                return Ok(found);
-            }
-        }
-        Err(StoreError::Contended)
-    }
-
     /// When rooms that are behind are to be tried again, if there are any.
     #[must_use]
     pub fn retry_at(&self) -> Option<Instant> {
         if self.behind.is_empty() { None } else { Some(self.feed_rests_until.unwrap_or_else(Instant::now)) }
-    }
-
-    /// Tries to fill the rooms that are behind.
-    ///
-    /// # Errors
-    /// As [`Pipeline::step`].
-    pub async fn fill_those_behind(&mut self) -> Result<(), StoreError> {
-        let rooms: Vec<RoomId> = self.behind.iter().copied().collect();
-        self.load(rooms.iter().copied()).await?;
-        let missing = self.those_that_miss_events(rooms);
-        // A room that another owner wrote is read and tried again the next time.
-        self.fill(missing, Suspects::new()).await.map(|_| ())
     }
 
     /// The rooms that miss events which the feed did not give yet.
@@ -188,7 +139,7 @@ impl Pipeline {
         self.behind.len()
     }
 
-    fn forget_everything(&mut self) {
+    pub(super) fn forget_everything(&mut self) {
         // What a room that is behind is known to miss is kept: nothing else may tell it again soon.
         self.rooms.retain(|room, _| self.behind.contains(room));
         for state in self.rooms.values_mut() {
@@ -197,7 +148,7 @@ impl Pipeline {
     }
 
     /// Reads the checkpoints that are not known yet.
-    async fn load(&mut self, rooms: impl Iterator<Item = RoomId>) -> Result<(), StoreError> {
+    pub(super) async fn load(&mut self, rooms: impl Iterator<Item = RoomId>) -> Result<(), StoreError> {
         let is_known = |room: &RoomId| self.rooms.get(room).is_some_and(|state| state.version != UNKNOWN);
         let unknown: HashSet<RoomId> = rooms.filter(|room| !is_known(room)).collect();
         if unknown.is_empty() {
@@ -267,7 +218,7 @@ impl Pipeline {
 
     /// Writes events that follow their rooms' checkpoints. False when a checkpoint was not where it was thought to
     /// be: the room is forgotten and must be looked at again.
-    async fn write(&mut self, mut ready: Vec<Envelope>) -> Result<bool, StoreError> {
+    pub(super) async fn write(&mut self, mut ready: Vec<Envelope>) -> Result<bool, StoreError> {
         let mut as_expected = true;
         while !ready.is_empty() {
             match self.parts.store.apply(&ready).await {
@@ -320,107 +271,16 @@ impl Pipeline {
         self.parts.progress.forget(room);
     }
 
-    /// Reads what these rooms miss from the feed, as far as it can be reached; what stays missing is remembered.
-    /// False as in [`Pipeline::write`].
-    async fn fill(&mut self, mut missing: Vec<RoomId>, mut suspects: Suspects) -> Result<bool, StoreError> {
-        let mut as_expected = true;
-        self.behind.extend(&missing);
-        while !missing.is_empty() {
-            if self.feed_rests_until.is_some_and(|until| until > Instant::now()) {
-                break;
-            }
-            let rooms: Vec<RoomId> = missing.drain(..missing.len().min(ROOMS_AT_ONCE)).collect();
-            let (read_again, expected) = self.fill_some(rooms, &mut suspects).await?;
-            as_expected &= expected;
-            missing.extend(read_again);
-        }
-        let still = |room: &RoomId| self.rooms.get(room).is_some_and(|state| state.misses_events());
-        self.behind.retain(still);
-        self.metrics.behind(self.behind.len());
-        Ok(as_expected)
-    }
-
-    fn misses_events(&self, room: RoomId) -> bool {
+    pub(super) fn misses_events(&self, room: RoomId) -> bool {
         self.rooms.get(&room).is_some_and(|state| state.version != UNKNOWN && state.misses_events())
     }
 
-    fn those_that_miss_events(&self, rooms: impl IntoIterator<Item = RoomId>) -> Vec<RoomId> {
+    pub(super) fn those_that_miss_events(&self, rooms: impl IntoIterator<Item = RoomId>) -> Vec<RoomId> {
         rooms.into_iter().filter(|room| self.misses_events(*room)).collect()
     }
 
-    /// Reads one page for each room. Tells which rooms have more, and whether checkpoints were where they should be.
-    async fn fill_some(
-        &mut self,
-        rooms: Vec<RoomId>,
-        suspects: &mut Suspects,
-    ) -> Result<(Vec<RoomId>, bool), StoreError> {
-        let feed = &self.parts.feed;
-        let after = |room: RoomId| self.rooms.get(&room).map_or(0, |state| state.version);
-        let reads: Vec<_> = rooms.into_iter().map(|room| (room, after(room))).collect();
-        let pages: Vec<_> = stream::iter(reads)
-            .map(|(room, after)| async move { (room, feed.events(room, after).await) })
-            .buffer_unordered(ROOMS_AT_ONCE)
-            .collect()
-            .await;
-        let now = self.parts.clock.now_ms();
-        let (mut ready, mut broken, mut more) = (Vec::new(), Vec::new(), Vec::new());
-        for (room, page) in pages {
-            match page {
-                Err(error) => self.let_the_feed_rest(&error),
-                Ok(events) if events.is_empty() => {
-                    broken.extend(self.nothing_more(room, suspects.remove(&room)))
-                }
-                Ok(events) => {
-                    more.push(room);
-                    for event in events {
-                        match read(&event) {
-                            Ok(envelope) => ready.push(envelope),
-                            Err(reason) => {
-                                broken.push(parked_event(&event, reason, now));
-                                break;
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        if !ready.is_empty() {
-            self.feed_backoff.reset();
-            self.feed_rests_until = None;
-        }
-        let mut as_expected = self.write(ready).await?;
-        for message in broken {
-            as_expected &= self.park(message).await?;
-        }
-        more.retain(|room| self.misses_events(*room));
-        Ok((more, as_expected))
-    }
-
-    /// The feed has nothing after the room's checkpoint. What can't be read is then all there is.
-    fn nothing_more(&mut self, room: RoomId, suspect: Option<ParkedMessage>) -> Option<ParkedMessage> {
-        let state = self.rooms.get_mut(&room)?;
-        state.ask = false;
-        state.try_again = false;
-        if let Some(message) = suspect.filter(|message| message.version == state.version + 1) {
-            return Some(message);
-        }
-        if state.known > state.version && !state.parked {
-            let (version, known) = (state.version, state.known);
-            tracing::error!(%room, version, known, "the feed does not have events that were seen");
-            self.feed_rests_until = Some(Instant::now() + self.feed_backoff.next_delay());
-        }
-        None
-    }
-
-    fn let_the_feed_rest(&mut self, error: &FeedError) {
-        self.metrics.feed_failed();
-        let delay = self.feed_backoff.next_delay();
-        tracing::warn!(%error, delay_ms = delay.as_millis(), "rooms stay behind until the feed answers");
-        self.feed_rests_until = Some(Instant::now() + delay);
-    }
-
     /// Lets a room wait behind a message. False as in [`Pipeline::write`].
-    async fn park(&mut self, message: ParkedMessage) -> Result<bool, StoreError> {
+    pub(super) async fn park(&mut self, message: ParkedMessage) -> Result<bool, StoreError> {
         let (room, version) = (message.room, message.version);
         let Some(state) = self.rooms.get_mut(&room) else { return Ok(true) };
         if state.version == UNKNOWN {
@@ -444,16 +304,16 @@ impl Pipeline {
 }
 
 /// Stands for a checkpoint that has to be read. No stream is that long.
-const UNKNOWN: u64 = u64::MAX - 1;
+pub(super) const UNKNOWN: u64 = u64::MAX - 1;
 
 /// An event that can be applied, or why it can't.
-fn read(event: &RecordedEvent) -> Result<Envelope, String> {
+pub(super) fn read(event: &RecordedEvent) -> Result<Envelope, String> {
     let envelope = event.decode().map_err(|error| error.to_string())?;
     projections::check(&envelope).map_err(|error| error.to_string())?;
     Ok(envelope)
 }
 
-fn parked_event(event: &RecordedEvent, reason: String, now: i64) -> ParkedMessage {
+pub(super) fn parked_event(event: &RecordedEvent, reason: String, now: i64) -> ParkedMessage {
     let headers = event.headers().into_iter();
     ParkedMessage {
         room: event.room,
