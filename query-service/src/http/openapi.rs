@@ -6,10 +6,10 @@ use service_kit::http::problem::{MEDIA_TYPE, Problem};
 use utoipa::{
     IntoParams, IntoResponses, Modify, OpenApi, PartialSchema,
     openapi::{
-        Content, Ref, RefOr, ResponseBuilder,
-        path::{Parameter, ParameterBuilder, ParameterIn},
+        Content, ContentBuilder, HttpMethod, PathItem, Ref, RefOr, ResponseBuilder,
+        path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn},
         response::Response,
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 
@@ -42,7 +42,7 @@ use super::{
     ),
     components(schemas(Problem)),
     security(("token" = [])),
-    modifiers(&Token)
+    modifiers(&Token, &Operations)
 )]
 struct Document;
 
@@ -53,6 +53,42 @@ impl Modify for Token {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+/// What operators ask, which is the same in both services and needs no token.
+struct Operations;
+
+impl Modify for Operations {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let nobody: Vec<SecurityRequirement> = vec![SecurityRequirement::default()];
+        for (path, id, summary, media_type, refusal) in [
+            ("/health/live", "live", "Whether the process serves requests.", "application/json", None),
+            (
+                "/health/ready",
+                "ready",
+                "Whether everything that the service needs is there.",
+                "application/json",
+                Some("What is missing."),
+            ),
+            ("/metrics", "metrics", "Metrics for Prometheus.", "text/plain", None),
+            ("/openapi.json", "openapi", "This description.", "application/json", None),
+        ] {
+            let content = ContentBuilder::new().build();
+            let answer =
+                ResponseBuilder::new().description("The answer.").content(media_type, content.clone());
+            let mut operation = OperationBuilder::new()
+                .operation_id(Some(id))
+                .summary(Some(summary))
+                .tag("operations")
+                .securities(Some(nobody.clone()))
+                .response("200", answer.build());
+            if let Some(refusal) = refusal {
+                let answer = ResponseBuilder::new().description(refusal).content(media_type, content);
+                operation = operation.response("503", answer.build());
+            }
+            document.paths.paths.insert(path.to_owned(), PathItem::new(HttpMethod::Get, operation.build()));
+        }
     }
 }
 
