@@ -1,0 +1,104 @@
+//! Read your writes: queries wait for what they ask for, and for no longer than they have to.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use query_service::{
+    progress::{NotVisible, Progress},
+    projector::{Message, Parts, Pipeline},
+    stores::ReadModels,
+};
+use service_kit::clock::Clock;
+
+use crate::{events::Stream, feed_double::FeedDouble, store_double::StoreDouble};
+
+const LONG: Duration = Duration::from_secs(20);
+
+fn parts(store: &Arc<StoreDouble>, progress: &Arc<Progress>, stream: &Stream) -> Parts {
+    Parts {
+        store: Arc::clone(store) as Arc<dyn ReadModels>,
+        feed: FeedDouble::of(&[stream]),
+        progress: Arc::clone(progress),
+        clock: Clock::system(),
+    }
+}
+
+fn messages(stream: &Stream) -> Vec<Message> {
+    (0..).zip(&stream.events).map(|(offset, event)| Message::event(offset, event.clone())).collect()
+}
+
+#[tokio::test]
+async fn a_waiting_query_is_woken_by_the_projector_and_polls_nothing() {
+    let (store, progress) = (StoreDouble::in_memory(), Arc::new(Progress::default()));
+    progress.set_owned(Box::new(|_| true));
+    let mut stream = Stream::new("Blue");
+    stream.reserve("ann", 1, 2);
+    let wanted = [(stream.room, 2)];
+    let waiting = progress.wait(store.as_ref(), &wanted, LONG);
+    let projecting = async {
+        // Long enough for many looks, were there any.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let mut pipeline = Pipeline::new(parts(&store, &progress, &stream));
+        pipeline.step(&messages(&stream)).await.unwrap();
+    };
+    let (waited, ()) = tokio::join!(waiting, projecting);
+    waited.unwrap();
+    let reads = store.checkpoint_reads.load(Ordering::SeqCst);
+    assert_eq!(reads, 2, "one by the query before it waits, one by the projector");
+    // From now on it is known.
+    progress.wait(store.as_ref(), &wanted, Duration::ZERO).await.unwrap();
+    assert_eq!(store.checkpoint_reads.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn what_another_instance_projects_is_looked_for_in_the_store() {
+    let (store, progress) = (StoreDouble::in_memory(), Arc::new(Progress::default()));
+    let stream = Stream::new("Blue");
+    let elsewhere = Arc::new(Progress::default());
+    let wanted = [(stream.room, 1)];
+    let waiting = progress.wait(store.as_ref(), &wanted, LONG);
+    let projecting = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut pipeline = Pipeline::new(parts(&store, &elsewhere, &stream));
+        pipeline.step(&messages(&stream)).await.unwrap();
+    };
+    let (waited, ()) = tokio::join!(waiting, projecting);
+    waited.unwrap();
+}
+
+#[tokio::test]
+async fn a_query_does_not_wait_longer_than_it_wants() {
+    let (store, progress) = (StoreDouble::in_memory(), Arc::new(Progress::default()));
+    let stream = Stream::new("Blue");
+    for owned in [true, false] {
+        progress.set_owned(Box::new(move |_| owned));
+        let started = Instant::now();
+        let within = Duration::from_millis(100);
+        let waited = progress.wait(store.as_ref(), &[(stream.room, 1)], within).await;
+        assert!(matches!(waited, Err(NotVisible::NotYet { version: 1, .. })), "{waited:?}");
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_waiting_query_follows_its_room_to_another_owner_and_back() {
+    let (store, progress) = (StoreDouble::in_memory(), Arc::new(Progress::default()));
+    progress.set_owned(Box::new(|_| true));
+    let mut stream = Stream::new("Blue");
+    stream.reserve("ann", 1, 2);
+    let wanted = [(stream.room, 2)];
+    let waiting = progress.wait(store.as_ref(), &wanted, LONG);
+    let moving = async {
+        tokio::task::yield_now().await;
+        progress.set_owned(Box::new(|_| false));
+        let elsewhere = Arc::new(Progress::default());
+        let mut pipeline = Pipeline::new(parts(&store, &elsewhere, &stream));
+        pipeline.step(&messages(&stream)).await.unwrap();
+        // Whoever owns it now was not told of what was written elsewhere.
+        progress.set_owned(Box::new(|_| true));
+    };
+    let (waited, ()) = tokio::join!(waiting, moving);
+    waited.unwrap();
+}

@@ -1,0 +1,76 @@
+//! The binary, killed where it hurts.
+
+use std::{process::Stdio, time::Duration};
+
+use query_service::stores::ReadModels;
+use tokio::process::{Child, Command};
+
+use crate::{
+    events::Stream, feed_double::FeedDouble, feed_double::FeedServer, kafka_consumer::Topic,
+    store_double::TestMongo,
+};
+
+/// What the binary calls its collections.
+const GENERATION: &str = "g1_";
+
+fn start(mongo: &TestMongo, topic: &Topic, feed: &FeedServer, fail_point: Option<&str>) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_query-service"));
+    command
+        .arg("serve")
+        .env_clear()
+        .env("LISTEN", "127.0.0.1:0")
+        .env("DEV_HEADERS", "true")
+        .env("MONGODB_URL", &mongo.url)
+        .env("MONGODB_DATABASE", &mongo.database)
+        .env("KAFKA_BROKERS", &topic.settings.brokers)
+        .env("KAFKA_TOPIC", &topic.settings.topic)
+        .env("KAFKA_GROUP", &topic.settings.group)
+        .env("FEED_URL", feed.url.as_str())
+        .env("FEED_TOKEN", "let-me-in")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    if let Some(fail_point) = fail_point {
+        command.env("FAIL_POINT", fail_point);
+    }
+    command.spawn().unwrap()
+}
+
+#[tokio::test]
+async fn a_process_that_dies_between_write_and_offset_loses_and_doubles_nothing() {
+    let mongo = TestMongo::with_prefix(GENERATION).await;
+    let topic = Topic::named_anew();
+    topic.make(1).await;
+    let feed = FeedServer::start(FeedDouble::of(&[])).await;
+    let mut stream = Stream::new("Blue");
+    let reservation = stream.reserve("ann", 1, 2);
+    stream.reschedule(&reservation, 1, 4);
+    for event in &stream.events {
+        topic.send(event).await;
+    }
+    let mut dying = start(&mongo, &topic, &feed, Some("after-write-before-offset"));
+    let status = tokio::time::timeout(Duration::from_secs(30), dying.wait()).await.unwrap().unwrap();
+    assert!(!status.success(), "{status}");
+    let written = mongo.models.checkpoints(&[stream.room]).await.unwrap()[&stream.room].version;
+    assert!(written > 0, "it died after it had written");
+
+    let mut living = start(&mongo, &topic, &feed, None);
+    stream.reserve("ann", 5, 6);
+    topic.send(stream.events.last().unwrap()).await;
+    let visible = async {
+        while mongo.models.checkpoints(&[stream.room]).await.unwrap()[&stream.room].version < stream.head() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // The dead member's session has to end first.
+    tokio::time::timeout(Duration::from_secs(40), visible).await.unwrap();
+    let usage = mongo.models.usage_days(&[stream.room], 2031..=2031).await.unwrap();
+    let minutes: u64 = usage.iter().flat_map(|usage| &usage.minutes).map(|minutes| u64::from(*minutes)).sum();
+    assert_eq!(minutes, (3 + 1) * 60);
+    let pid = living.id().unwrap().to_string();
+    Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
+    let status = tokio::time::timeout(Duration::from_secs(20), living.wait()).await.unwrap().unwrap();
+    assert!(status.success(), "an orderly end: {status}");
+    topic.remove().await;
+    mongo.remove().await;
+}

@@ -1,0 +1,135 @@
+//! Events as the command service would make them.
+
+use service_kit::ids;
+use shared_events::{
+    Envelope, Event, Metadata, Place, RecordedEvent, Reservation, ReservationId, Room, RoomId, RoomSettings,
+    TimeZone, Timestamp, UserId,
+    reservation_events::{
+        ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
+        ReservationRescheduled,
+    },
+    room_events::{RoomChanged, RoomRegistered},
+};
+
+/// The day of tests' reservations.
+pub(crate) const DAY: &str = "2031-05-05";
+
+/// A room's stream, written by hand.
+#[derive(Clone)]
+pub(crate) struct Stream {
+    pub(crate) room: RoomId,
+    pub(crate) settings: RoomSettings,
+    pub(crate) events: Vec<RecordedEvent>,
+    revision: u32,
+}
+
+impl Stream {
+    /// A room in which nothing happened but its registration.
+    pub(crate) fn new(name: &str) -> Self {
+        let settings = RoomSettings {
+            name: name.to_owned(),
+            kind: "meeting".to_owned(),
+            capacity: 8,
+            time_zone: TimeZone(chrono_tz::Europe::Lisbon),
+            opening_hours: None,
+            slot_minutes: None,
+            min_minutes: None,
+            max_minutes: None,
+            max_days_ahead: None,
+        };
+        let room = RoomId(ids::new_id());
+        let mut stream = Self { room, settings, events: Vec::new(), revision: 1 };
+        let registered = RoomRegistered { room: stream.room_now() };
+        stream.push("admin", registered.into());
+        stream
+    }
+
+    fn room_now(&self) -> Room {
+        Room { id: self.room, revision: self.revision, settings: self.settings.clone() }
+    }
+
+    pub(crate) fn push(&mut self, user: &str, event: Event) -> RecordedEvent {
+        let version = u64::try_from(self.events.len()).unwrap() + 1;
+        let at = Timestamp::from_epoch_millis(1_800_000_000_000 + i64::try_from(version).unwrap());
+        let envelope = Envelope {
+            room: self.room,
+            version,
+            metadata: Metadata {
+                time: at,
+                subject: event.subject(),
+                actor: UserId::from(user),
+                correlation_id: "test".to_owned(),
+                causation_id: ids::new_id().to_string(),
+                traceparent: None,
+            },
+            recorded_at: at,
+            event,
+        };
+        self.events.push(envelope.record());
+        self.events.last().unwrap().clone()
+    }
+
+    /// Changes the room's settings.
+    pub(crate) fn change(&mut self, name: &str) -> RecordedEvent {
+        self.revision += 1;
+        self.settings.name = name.to_owned();
+        let changed = RoomChanged { room: self.room_now() };
+        self.push("admin", changed.into())
+    }
+
+    /// Reserves from one hour of [`DAY`] to another.
+    pub(crate) fn reserve(&mut self, user: &str, from_hour: u32, to_hour: u32) -> Reservation {
+        let reservation = Reservation {
+            id: ReservationId::made_in(self.room, ids::new_id()),
+            revision: 1,
+            room: self.room,
+            time_zone: self.settings.time_zone,
+            from: hour(from_hour),
+            to: hour(to_hour),
+            people: 2,
+            title: Some("$5 lunch $$x".to_owned()),
+            reserved_for: None,
+            reserved_by: UserId::from(user),
+        };
+        self.push(user, ReservationMade { reservation: reservation.clone() }.into());
+        reservation
+    }
+
+    pub(crate) fn reschedule(&mut self, old: &Reservation, from_hour: u32, to_hour: u32) -> Reservation {
+        let mut reservation = old.clone();
+        reservation.revision += 1;
+        reservation.from = hour(from_hour);
+        reservation.to = hour(to_hour);
+        let event = ReservationRescheduled { reservation: reservation.clone(), previous: old.place() };
+        self.push(&old.reserved_by.0, event.into());
+        reservation
+    }
+
+    pub(crate) fn cancel(&mut self, old: &Reservation) -> Reservation {
+        let mut reservation = old.clone();
+        reservation.revision += 1;
+        self.push(&old.reserved_by.0, ReservationCancelled { reservation: reservation.clone() }.into());
+        reservation
+    }
+
+    /// Moves a reservation from this room to another.
+    pub(crate) fn move_to(&mut self, other: &mut Self, old: &Reservation) -> Reservation {
+        let previous: Place = old.place();
+        let mut reservation = old.clone();
+        reservation.revision += 1;
+        reservation.room = other.room;
+        let user = old.reserved_by.0.clone();
+        self.push(&user, ReservationMovedOut { reservation: reservation.clone(), previous }.into());
+        other.push(&user, ReservationMovedIn { reservation: reservation.clone(), previous }.into());
+        reservation
+    }
+
+    /// The latest version.
+    pub(crate) fn head(&self) -> u64 {
+        u64::try_from(self.events.len()).unwrap()
+    }
+}
+
+pub(crate) fn hour(hour: u32) -> shared_events::Minute {
+    format!("{DAY}T{hour:02}:00:00Z").parse().unwrap()
+}

@@ -1,0 +1,341 @@
+//! The API, asked over HTTP as clients do. The service is put together as in the embedded default.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use query_service::{
+    projector::Limits,
+    service::{OpenStore, Service, Source},
+    stores::{ReadModels, memory::MemoryReadModels},
+};
+use reqwest::{RequestBuilder, StatusCode};
+use serde_json::Value;
+use service_kit::{
+    auth::{Authenticator, TokenRules},
+    clock::Clock,
+    kit_settings::ServerSettings,
+    shutdown::{End, Lifecycle},
+    telemetry::Metrics,
+};
+use shared_events::{ConsistencyToken, RecordedEvent, RoomId};
+use tokio::sync::mpsc;
+
+use crate::{
+    events::{DAY, Stream},
+    feed_double::FeedDouble,
+};
+
+struct TestService {
+    address: SocketAddr,
+    events: mpsc::Sender<RecordedEvent>,
+    lifecycle: Lifecycle,
+    client: reqwest::Client,
+}
+
+struct Answer {
+    status: StatusCode,
+    etag: Option<String>,
+    retry_after: Option<String>,
+    body: Value,
+}
+
+impl Answer {
+    /// The problem's type without its prefix, and the field that it names.
+    fn problem(&self) -> (u16, &str, &str) {
+        let text = |name: &str| self.body[name].as_str().unwrap_or_default();
+        (self.status.as_u16(), text("type").trim_start_matches("/problems/"), text("field"))
+    }
+
+    fn items(&self) -> &Vec<Value> {
+        self.body["items"].as_array().unwrap_or_else(|| panic!("{} {}", self.status, self.body))
+    }
+}
+
+impl TestService {
+    /// A service whose read models are made of these streams.
+    async fn of(streams: &[&Stream]) -> Self {
+        let service = Self::starting(FeedDouble::of(streams)).await;
+        service.ready().await;
+        service
+    }
+
+    async fn starting(feed: Arc<FeedDouble>) -> Self {
+        let (events, source) = mpsc::channel(16);
+        let clock = Clock::standing_at("2031-01-01T00:00:00Z".parse().unwrap());
+        let open: OpenStore =
+            Box::new(|| async { Ok(Arc::new(MemoryReadModels::new()) as Arc<dyn ReadModels>) }.boxed());
+        let lifecycle = Lifecycle::new(Duration::from_secs(10));
+        let service = Service {
+            store: open,
+            feed,
+            source: Source::InProcess(source),
+            authenticator: Authenticator::new(None, TokenRules::default(), true, clock.clone()),
+            server: ServerSettings { workers: 1, ..ServerSettings::on("127.0.0.1:0".parse().unwrap()) },
+            clock,
+            metrics: Metrics::install().unwrap(),
+            limits: Limits::default(),
+            watchdog: Duration::from_secs(60),
+        };
+        let address = service.start(&lifecycle).unwrap();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { address, events, lifecycle, client }
+    }
+
+    async fn ready(&self) {
+        let url = format!("http://{}/health/ready", self.address);
+        let ready = async {
+            while !self.client.get(&url).send().await.unwrap().status().is_success() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), ready).await.unwrap();
+    }
+
+    fn request(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("http://{}{path}", self.address))
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        let header =
+            |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (status, etag, retry_after) = (response.status(), header("etag"), header("retry-after"));
+        let body = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default();
+        Answer { status, etag, retry_after, body }
+    }
+
+    async fn get(&self, user: &str, path: &str) -> Answer {
+        self.send(self.request(path).header("X-User", user)).await
+    }
+
+    async fn get_as_admin(&self, path: &str) -> Answer {
+        self.send(self.request(path).header("X-User", "root").header("X-Roles", "admin")).await
+    }
+
+    async fn stop(self) {
+        self.lifecycle.stop();
+        assert_eq!(self.lifecycle.run().await, End::Orderly);
+    }
+}
+
+fn token(room: RoomId, version: u64) -> String {
+    ConsistencyToken { rooms: vec![(room, version)] }.to_string()
+}
+
+fn range() -> String {
+    format!("from={DAY}T00:00:00Z&to={DAY}T23:00:00Z")
+}
+
+#[tokio::test]
+async fn every_impossible_parameter_is_refused_by_name() {
+    let stream = Stream::new("Blue");
+    let service = TestService::of(&[&stream]).await;
+    let room = stream.room;
+    let time = format!("{DAY}T10:00:00Z");
+    let cases = [
+        ("/v1/rooms?colour=red".to_owned(), "unknown-field", "colour"),
+        ("/v1/rooms?limit=0".to_owned(), "invalid-value", "limit"),
+        ("/v1/rooms?limit=501".to_owned(), "invalid-value", "limit"),
+        ("/v1/rooms?limit=many".to_owned(), "invalid-value", "limit"),
+        ("/v1/rooms?limit=1&limit=2".to_owned(), "invalid-value", "limit"),
+        ("/v1/rooms?people=0".to_owned(), "invalid-value", "people"),
+        ("/v1/rooms?people=-1".to_owned(), "invalid-value", "people"),
+        ("/v1/rooms?kind=".to_owned(), "invalid-value", "kind"),
+        (format!("/v1/rooms?kind={}", "k".repeat(201)), "invalid-value", "kind"),
+        ("/v1/rooms?kind=a%0Ab".to_owned(), "invalid-value", "kind"),
+        ("/v1/rooms?cursor=AAAA".to_owned(), "invalid-value", "cursor"),
+        ("/v1/rooms/seven".to_owned(), "invalid-value", "room"),
+        (format!("/v1/rooms/{room}?x=1"), "unknown-field", "x"),
+        ("/v1/reservations/7".to_owned(), "invalid-value", "reservation"),
+        (format!("/v1/rooms/{room}/schedule"), "invalid-value", "from"),
+        (format!("/v1/rooms/{room}/schedule?from={time}"), "invalid-value", "to"),
+        (format!("/v1/rooms/{room}/schedule?from={time}&to={time}"), "invalid-value", "from"),
+        (format!("/v1/rooms/{room}/free?from={DAY}T10:00:00&to={time}"), "invalid-value", "from"),
+        (format!("/v1/rooms/{room}/free?from={DAY}T10:00:30Z&to={time}"), "invalid-value", "from"),
+        (format!("/v1/rooms/{room}/free?from={time}&to=3031-01-01T00:00:00Z"), "invalid-value", "to"),
+        (format!("/v1/availability?from={time}&to=tomorrow&people=2"), "invalid-value", "to"),
+        (format!("/v1/me/reservations?from={time}&to=2020-01-01T00:00:00Z"), "invalid-value", "from"),
+        (format!("/v1/statistics/busiest-times?from={time}&to=2032-12-01T00:00:00Z"), "invalid-value", "to"),
+        (format!("/v1/statistics/busiest-times?{}&cursor=AQ", range()), "invalid-value", "cursor"),
+    ];
+    for (path, kind, field) in cases {
+        assert_eq!(service.get("ann", &path).await.problem(), (400, kind, field), "{path}");
+    }
+    let unknown = format!("/v1/rooms/{}", RoomId(service_kit::ids::new_id()));
+    assert_eq!(service.get("ann", &unknown).await.problem().1, "unknown-room");
+    assert_eq!(service.get("ann", &format!("{unknown}/free?{}", range())).await.problem().1, "unknown-room");
+    assert_eq!(service.get("ann", "/v1/nothing").await.problem().0, 404);
+    let post = service.client.post(format!("http://{}/v1/rooms", service.address)).header("X-User", "ann");
+    assert_eq!(service.send(post).await.problem().1, "method-not-allowed");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_is_told_nothing_and_others_see_busy_times_only() {
+    let mut stream = Stream::new("Blue");
+    let reservation = stream.reserve("ann", 9, 10);
+    stream.reserve("bob", 11, 12);
+    let service = TestService::of(&[&stream]).await;
+    let room = stream.room;
+    assert_eq!(service.send(service.request("/v1/rooms?colour=red")).await.problem().1, "unauthenticated");
+
+    let schedule = service.get("ann", &format!("/v1/rooms/{room}/schedule?{}", range())).await;
+    assert_eq!(
+        (schedule.body["room"].clone(), schedule.body["version"].clone()),
+        (room.to_string().into(), 3.into())
+    );
+    let [mine, others] = schedule.items().as_slice() else { panic!("{}", schedule.body) };
+    assert_eq!(
+        (&mine["reservedBy"], &mine["people"], &mine["title"]),
+        (&"ann".into(), &2.into(), &"$5 lunch $$x".into())
+    );
+    let fields: BTreeMap<&str, &Value> =
+        others.as_object().unwrap().iter().map(|(k, v)| (k.as_str(), v)).collect();
+    let (from, to) = (format!("{DAY}T11:00:00Z").into(), format!("{DAY}T12:00:00Z").into());
+    assert_eq!(fields, BTreeMap::from([("from", &from), ("to", &to)]), "the time alone");
+    let all = service.get_as_admin(&format!("/v1/rooms/{room}/schedule?{}", range())).await;
+    assert!(all.items().iter().all(|item| item["reservedBy"].is_string()));
+
+    let path = format!("/v1/reservations/{}", reservation.id);
+    assert_eq!(service.get("bob", &path).await.problem(), (403, "forbidden", ""));
+    assert_eq!(service.get("ann", &path).await.body["status"], "live");
+    for path in ["/v1/users/ann/reservations", "/v1/users/ann/history"] {
+        assert_eq!(service.get("ann", path).await.problem().0, 403, "{path}");
+        assert_eq!(service.get_as_admin(path).await.items().len(), 1, "{path}");
+    }
+    let mine = service.get("ann", "/v1/me/reservations").await;
+    assert_eq!(mine.items()[0]["reservation"], reservation.id.to_string());
+    let history = service.get("ann", "/v1/me/history").await;
+    assert_eq!((&history.items()[0]["what"], &history.items()[0]["revision"]), (&"made".into(), &1.into()));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn rooms_and_reservations_have_entity_tags() {
+    let mut stream = Stream::new("Blue");
+    let reservation = stream.reserve("ann", 9, 10);
+    stream.reschedule(&reservation, 9, 11);
+    stream.change("Azure");
+    let service = TestService::of(&[&stream]).await;
+    let paths = [format!("/v1/rooms/{}", stream.room), format!("/v1/reservations/{}", reservation.id)];
+    for path in paths {
+        let answer = service.get("ann", &path).await;
+        assert_eq!((answer.status, answer.etag.as_deref()), (StatusCode::OK, Some("\"2\"")), "{path}");
+        assert_eq!(answer.body["revision"], 2);
+        let request = service.request(&path).header("X-User", "ann");
+        let again = service.send(request.header("If-None-Match", "\"1\", W/\"2\"")).await;
+        assert_eq!((again.status, again.body), (StatusCode::NOT_MODIFIED, Value::Null));
+    }
+    let room = service.get("ann", &format!("/v1/rooms/{}", stream.room)).await;
+    assert_eq!((room.body["version"].as_u64(), room.body["name"].as_str()), (Some(4), Some("Azure")));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_query_with_a_token_shows_the_write_or_says_that_it_can_not_yet() {
+    let mut stream = Stream::new("Blue");
+    let service = TestService::of(&[&stream]).await;
+    stream.reserve("ann", 9, 10);
+    let path = format!("/v1/rooms/{}/schedule?{}", stream.room, range());
+    let with = |token: &str, prefer: &str| {
+        service
+            .request(&path)
+            .header("X-User", "ann")
+            .header("Consistency-Token", token)
+            .header("Prefer", prefer)
+    };
+    let token = token(stream.room, 2);
+    let early = service.send(with(&token, "wait=0")).await;
+    assert_eq!((early.problem().1, early.retry_after.as_deref()), ("not-yet-visible", Some("1")));
+    let asked = service.send(with(&token, "wait=10"));
+    let written = service.events.send(stream.events[1].clone());
+    let (answer, sent) = tokio::join!(asked, written);
+    sent.unwrap();
+    assert_eq!((answer.items().len(), answer.body["version"].as_u64()), (1, Some(2)));
+    assert_eq!(
+        service.send(with("AAAA", "wait=1")).await.problem(),
+        (400, "invalid-value", "Consistency-Token")
+    );
+    assert_eq!(service.send(with(&token, "wait=x")).await.problem(), (400, "invalid-value", "Prefer"));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn lists_go_on_where_their_page_ended_and_only_there() {
+    let streams: Vec<Stream> = ["Blue", "Green", "Red"].map(Stream::new).into();
+    let service = TestService::of(&streams.iter().collect::<Vec<_>>()).await;
+    let mut names = Vec::new();
+    let mut path = "/v1/rooms?limit=1".to_owned();
+    let mut first_cursor = None;
+    loop {
+        let page = service.get("ann", &path).await;
+        names.extend(page.items().iter().map(|room| room["name"].as_str().unwrap().to_owned()));
+        let Some(next) = page.body["next"].as_str() else { break };
+        first_cursor.get_or_insert_with(|| next.to_owned());
+        path = format!("/v1/rooms?limit=1&cursor={next}");
+    }
+    assert_eq!(names, ["Blue", "Green", "Red"]);
+    let cursor = first_cursor.unwrap();
+    let elsewhere = service.get("ann", &format!("/v1/kinds?cursor={cursor}")).await;
+    assert_eq!(elsewhere.problem(), (400, "invalid-value", "cursor"));
+    let kinds = service.get("ann", "/v1/kinds").await;
+    assert_eq!(kinds.items(), &vec![serde_json::json!({"kind": "meeting", "rooms": 3})]);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn availability_and_statistics_are_answered() {
+    let (mut blue, green) = (Stream::new("Blue"), Stream::new("Green"));
+    blue.reserve("ann", 9, 11);
+    let service = TestService::of(&[&blue, &green]).await;
+    // An offset whose + was not encoded is understood.
+    let stay = format!("from={DAY}T10:00:00+00:00&to={DAY}T12:00:00Z");
+    let free = service.get("ann", &format!("/v1/availability?{stay}&people=2&kind=meeting")).await;
+    let names: Vec<_> = free.items().iter().map(|room| room["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Green"]);
+    let none = service.get("ann", &format!("/v1/availability?{stay}&people=9")).await;
+    assert!(none.items().is_empty());
+    let free = service.get("ann", &format!("/v1/rooms/{}/free?{}", blue.room, range())).await;
+    assert_eq!(free.items().len(), 2, "{}", free.body);
+    let popular = service.get("ann", &format!("/v1/statistics/popular-rooms?{}", range())).await;
+    let expected =
+        serde_json::json!([{"room": blue.room, "name": "Blue", "minutes": 120, "reservations": 1}]);
+    assert_eq!(popular.body["items"], expected);
+    let busiest = service.get("ann", &format!("/v1/statistics/busiest-times?{}", range())).await;
+    assert_eq!(busiest.items().len(), 168);
+    let sum: u64 = busiest.items().iter().map(|row| row["minutes"].as_u64().unwrap()).sum();
+    assert_eq!(sum, 120);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_is_answered_from_read_models_that_are_not_rebuilt_yet() {
+    let mut stream = Stream::new("Blue");
+    stream.reserve("ann", 9, 10);
+    let feed = FeedDouble::of(&[&stream]);
+    feed.out_of_reach.store(true, std::sync::atomic::Ordering::SeqCst);
+    let service = TestService::starting(Arc::clone(&feed)).await;
+    let early = service.get("ann", "/v1/rooms").await;
+    assert_eq!(early.problem().1, "unavailable");
+    let health = service.send(service.request("/health/ready")).await;
+    assert_eq!(
+        (health.status.as_u16(), health.body["components"]["readModels"]["state"].as_str()),
+        (503, Some("failing"))
+    );
+    feed.out_of_reach.store(false, std::sync::atomic::Ordering::SeqCst);
+    service.ready().await;
+    assert_eq!(service.get("ann", "/v1/rooms").await.items().len(), 1);
+    service.stop().await;
+}
+
+#[test]
+fn the_committed_description_is_what_the_handlers_say() {
+    let committed = include_str!("../../openapi.json");
+    let generated = query_service::http::document();
+    assert!(
+        committed == generated,
+        "run: cargo run -p query-service -- openapi > query-service/openapi.json"
+    );
+    let document: Value = serde_json::from_str(generated).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+}

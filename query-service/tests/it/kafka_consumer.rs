@@ -1,0 +1,205 @@
+//! The consumer on a real broker: nothing is lost or done twice when members come, go and die.
+
+use std::{sync::Arc, time::Duration};
+
+use query_service::{
+    kafka::{KafkaSettings, consume},
+    progress::Progress,
+    projector::{Limits, Parts, Projector},
+    stores::{ReadModels, memory::MemoryReadModels},
+};
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    message::{Header, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord},
+};
+use service_kit::{clock::Clock, ids, readiness::Readiness};
+use shared_events::{RecordedEvent, topics::PARTITIONER};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{events::Stream, feed_double::FeedDouble, store_double::StoreDouble};
+
+/// A topic of the real broker that only one test uses.
+pub(crate) struct Topic {
+    pub(crate) settings: KafkaSettings,
+    producer: FutureProducer,
+}
+
+impl Topic {
+    pub(crate) fn named_anew() -> Self {
+        let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS names a broker");
+        let topic = format!("query-test-{}", ids::new_id().simple());
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", &brokers)
+            .set("partitioner", PARTITIONER)
+            .set("linger.ms", "0")
+            .create()
+            .unwrap();
+        let session_timeout = Duration::from_secs(6);
+        Self { settings: KafkaSettings { brokers, group: topic.clone(), topic, session_timeout }, producer }
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        ClientConfig::new().set("bootstrap.servers", &self.settings.brokers).create().unwrap()
+    }
+
+    pub(crate) async fn make(&self, partitions: i32) {
+        let topic = NewTopic::new(&self.settings.topic, partitions, TopicReplication::Fixed(1));
+        self.admin().create_topics([&topic], &AdminOptions::new()).await.unwrap();
+    }
+
+    pub(crate) async fn remove(self) {
+        self.admin().delete_topics(&[&self.settings.topic], &AdminOptions::new()).await.unwrap();
+    }
+
+    pub(crate) async fn send(&self, event: &RecordedEvent) {
+        let headers = event.headers().into_iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+            headers.insert(Header { key, value: Some(value.as_ref()) })
+        });
+        let key = event.room.to_string();
+        let record =
+            FutureRecord::to(&self.settings.topic).key(&key).payload(&event.payload).headers(headers);
+        self.producer.send(record, Duration::from_secs(20)).await.unwrap();
+    }
+}
+
+/// A member of the group.
+struct Member {
+    projector: Arc<Projector>,
+    readiness: Readiness,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Member {
+    fn join(topic: &Topic, store: Arc<dyn ReadModels>, feed: Arc<FeedDouble>) -> Self {
+        let readiness = Readiness::new(Clock::system());
+        let progress = Arc::new(Progress::default());
+        let parts = Parts { store, feed, progress, clock: Clock::system() };
+        let projector = Arc::new(Projector::new(parts, Limits::default(), readiness.component("store")));
+        let stop = CancellationToken::new();
+        let consumed = consume(
+            topic.settings.clone(),
+            Arc::clone(&projector),
+            readiness.component("kafka"),
+            stop.clone(),
+        );
+        let task = tokio::spawn(async move { consumed.await.unwrap() });
+        Self { projector, readiness, stop, task }
+    }
+
+    async fn visible(&self, stream: &Stream) {
+        let Parts { store, progress, .. } = self.projector.parts();
+        let wanted = [(stream.room, stream.head())];
+        progress.wait(store.as_ref(), &wanted, Duration::from_secs(40)).await.unwrap();
+    }
+
+    /// Waits until it has so many partitions.
+    async fn holds(&self, partitions: usize) {
+        let holds = async {
+            while self.projector.partitions().len() != partitions {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(40), holds).await.unwrap();
+    }
+
+    async fn leave(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+fn applications(store: &StoreDouble) -> usize {
+    store.applications.load(std::sync::atomic::Ordering::SeqCst)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_is_made_later_is_waited_for_and_a_restart_goes_on_where_it_ended() {
+    let topic = Topic::named_anew();
+    let store = StoreDouble::in_memory();
+    let mut stream = Stream::new("Blue");
+    stream.reserve("ann", 9, 10);
+    let feed = FeedDouble::of(&[]);
+    let member = Member::join(&topic, Arc::clone(&store) as _, Arc::clone(&feed));
+    let told = async {
+        let missing =
+            |reason: &Option<String>| reason.as_ref().is_some_and(|text| text.contains("does not exist"));
+        while !missing(&member.readiness.report().components["kafka"].reason) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), told).await.unwrap();
+    topic.make(2).await;
+    for event in &stream.events {
+        topic.send(event).await;
+    }
+    member.visible(&stream).await;
+    assert_eq!(member.readiness.report().components["kafka"].state, "ok");
+    member.leave().await;
+
+    let applied = applications(&store);
+    let again = Member::join(&topic, Arc::clone(&store) as _, Arc::clone(&feed));
+    again.holds(2).await;
+    stream.reserve("ann", 11, 12);
+    topic.send(&stream.events[2]).await;
+    again.visible(&stream).await;
+    assert_eq!(applications(&store), applied + 1, "what was committed is not read again");
+    assert_eq!(feed.reads.load(std::sync::atomic::Ordering::SeqCst), 0);
+    again.leave().await;
+    topic.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_members_share_the_partitions_and_one_takes_over_what_the_other_leaves() {
+    let topic = Topic::named_anew();
+    topic.make(4).await;
+    let store: Arc<dyn ReadModels> = Arc::new(MemoryReadModels::new());
+    let mut streams: Vec<Stream> = (0..12).map(|n| Stream::new(&format!("Room {n}"))).collect();
+    let feed = FeedDouble::of(&[]);
+    let first = Member::join(&topic, Arc::clone(&store), Arc::clone(&feed));
+    first.holds(4).await;
+    let mut sent = 0;
+    for round in 0..6 {
+        streams.iter_mut().for_each(|stream| _ = stream.reserve("ann", round * 2, round * 2 + 1));
+    }
+    // A second member joins while events flow.
+    let mut second = None;
+    for at in 0..7 {
+        if at == 3 {
+            second = Some(Member::join(&topic, Arc::clone(&store), Arc::clone(&feed)));
+        }
+        for stream in &streams {
+            topic.send(&stream.events[at]).await;
+            sent += 1;
+        }
+    }
+    assert_eq!(sent, 84);
+    let second = second.unwrap();
+    second.holds(2).await;
+    first.holds(2).await;
+    for stream in &streams {
+        // Each asks for rooms of both: those of the other are looked for in the store.
+        first.visible(stream).await;
+        second.visible(stream).await;
+    }
+    first.leave().await;
+    second.holds(4).await;
+    for stream in &mut streams {
+        stream.reserve("ann", 20, 21);
+        topic.send(&stream.events[7]).await;
+        second.visible(stream).await;
+    }
+    for stream in &streams {
+        let usage = store.usage_days(&[stream.room], 2031..=2031).await.unwrap();
+        let minutes: u64 =
+            usage.iter().flat_map(|usage| &usage.minutes).map(|minutes| u64::from(*minutes)).sum();
+        assert_eq!(minutes, 7 * 60, "{}", stream.settings.name);
+    }
+    assert_eq!(feed.reads.load(std::sync::atomic::Ordering::SeqCst), 0, "no gaps");
+    second.leave().await;
+    topic.remove().await;
+}

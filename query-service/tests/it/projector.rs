@@ -1,0 +1,365 @@
+//! The projector: what it promises while messages come twice, late, not at all or can't be read, and while stores,
+//! feed and owners fail.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use query_service::{
+    feed::{Credentials, HttpFeed},
+    progress::Progress,
+    projector::{Inbox, Limits, Message, Parts, Pipeline, Projector},
+    read_models::ReservationDoc,
+    stores::{ReadModels, memory::MemoryReadModels},
+};
+use service_kit::{clock::Clock, readiness::Readiness};
+use shared_events::{Interval, RecordedEvent, RoomId, UserId, feed::Head};
+
+use crate::{
+    events::{Stream, hour},
+    feed_double::{FeedDouble, FeedServer},
+    store_double::{StoreDouble, TestMongo},
+};
+
+fn parts(store: Arc<dyn ReadModels>, feed: Arc<FeedDouble>) -> Parts {
+    let progress = Arc::new(Progress::default());
+    progress.set_owned(Box::new(|_| true));
+    Parts { store, feed, progress, clock: Clock::system() }
+}
+
+fn batch<'a>(events: impl IntoIterator<Item = &'a RecordedEvent>) -> Vec<Message> {
+    (0..).zip(events).map(|(offset, event)| Message::event(offset, event.clone())).collect()
+}
+
+async fn version(store: &dyn ReadModels, room: RoomId) -> u64 {
+    store.checkpoints(&[room]).await.unwrap()[&room].version
+}
+
+async fn is_parked(store: &dyn ReadModels, room: RoomId) -> bool {
+    store.checkpoints(&[room]).await.unwrap()[&room].parked.is_some()
+}
+
+/// All that queries can see, in a form that can be compared.
+async fn everything(store: &dyn ReadModels, rooms: &[RoomId], users: &[&str]) -> String {
+    let mut seen = String::new();
+    let mut write = |what: &str, value: String| seen.push_str(&format!("{what}: {value}\n"));
+    let day = Interval { from: hour(0), to: hour(23) };
+    for room in rooms {
+        write("checkpoint", format!("{:?}", store.checkpoints(&[*room]).await.unwrap()[room]));
+        write("room", format!("{:?}", store.room(*room).await.unwrap()));
+        write("live", format!("{:?}", store.live_in_room(*room, day, None, 1000).await.unwrap()));
+    }
+    for user in users {
+        let user = UserId::from(*user);
+        write("history", format!("{:?}", store.history_of_user(&user, None, 1000).await.unwrap()));
+    }
+    let mut usage = store.usage_days(rooms, 2031..=2031).await.unwrap();
+    usage.sort_by_key(|usage| usage.key.room);
+    let usage = usage.iter().map(|usage| {
+        let minutes: u64 = usage.minutes.iter().map(|minutes| u64::from(*minutes)).sum();
+        let starts: u64 = usage.starts.iter().map(|starts| u64::from(*starts)).sum();
+        format!("{} {minutes} {starts}", usage.key.room)
+    });
+    write("usage", usage.collect::<Vec<_>>().join(", "));
+    seen
+}
+
+/// Three rooms with all kinds of events, moves among them.
+fn busy_streams() -> Vec<Stream> {
+    let mut streams: Vec<Stream> = ["Blue", "Green", "Red"].map(Stream::new).into();
+    for round in 0..4 {
+        let [a, b, c] = &mut streams[..] else { unreachable!() };
+        let one = a.reserve("ann", round * 4, round * 4 + 1);
+        let two = b.reserve("bob", round * 4, round * 4 + 2);
+        let one = a.reschedule(&one, round * 4 + 1, round * 4 + 3);
+        let one = a.move_to(c, &one);
+        c.cancel(&one);
+        if round % 2 == 0 {
+            b.move_to(a, &two);
+        }
+        c.change(&format!("Red {round}"));
+    }
+    streams
+}
+
+/// The events of several streams, mixed as a partition may hold them: each room in its order.
+fn mixed(streams: &[Stream]) -> Vec<RecordedEvent> {
+    let longest = streams.iter().map(|stream| stream.events.len()).max().unwrap();
+    let at = |index: usize| streams.iter().filter_map(move |stream| stream.events.get(index).cloned());
+    (0..longest).flat_map(at).collect()
+}
+
+#[tokio::test]
+async fn every_event_twice_and_replays_of_old_batches_leave_what_one_clean_pass_leaves() {
+    let mongo = TestMongo::open().await;
+    let streams = busy_streams();
+    let rooms: Vec<RoomId> = streams.iter().map(|stream| stream.room).collect();
+    let feed = FeedDouble::of(&streams.iter().collect::<Vec<_>>());
+    let clean: Arc<dyn ReadModels> = Arc::new(MemoryReadModels::new());
+    for stream in &streams {
+        Pipeline::new(parts(Arc::clone(&clean), Arc::clone(&feed)))
+            .step(&batch(&stream.events))
+            .await
+            .unwrap();
+    }
+    let messy: Arc<dyn ReadModels> = Arc::clone(&mongo.models) as _;
+    let mut pipeline = Pipeline::new(parts(Arc::clone(&messy), Arc::clone(&feed)));
+    let events = mixed(&streams);
+    for (at, chunk) in events.chunks(5).enumerate() {
+        let twice: Vec<_> = chunk.iter().chain(chunk).collect();
+        pipeline.step(&batch(twice)).await.unwrap();
+        // What an owner would do that died before its offsets were stored.
+        if at % 2 == 0 {
+            pipeline = Pipeline::new(parts(Arc::clone(&messy), Arc::clone(&feed)));
+        }
+        let old = &events[..(at * 5).min(events.len())];
+        pipeline.step(&batch(old)).await.unwrap();
+    }
+    let expected = everything(clean.as_ref(), &rooms, &["ann", "bob"]).await;
+    assert_eq!(everything(messy.as_ref(), &rooms, &["ann", "bob"]).await, expected);
+    assert_eq!(feed.reads.load(Ordering::SeqCst), 0, "nothing was missing");
+    mongo.remove().await;
+}
+
+#[tokio::test]
+async fn a_gap_is_filled_from_the_feed_over_http() {
+    let mongo = TestMongo::open().await;
+    let mut stream = Stream::new("Blue");
+    (0..9).for_each(|hour| _ = stream.reserve("ann", hour, hour + 1));
+    let feed = FeedDouble::of(&[&stream]);
+    let server = FeedServer::start(Arc::clone(&feed)).await;
+    let token = Credentials::Token("let-me-in".to_owned().into());
+    let over_http = HttpFeed::new(&server.url, token, Duration::from_secs(5)).unwrap();
+    let mut parts = parts(Arc::clone(&mongo.models) as _, feed);
+    parts.feed = Arc::new(over_http);
+    let mut pipeline = Pipeline::new(parts);
+    // 1, 2 arrive, 3 to 8 are lost, 9 arrives; 10 is not in the topic yet.
+    pipeline.step(&batch(&stream.events[..2])).await.unwrap();
+    pipeline.step(&batch(&stream.events[8..9])).await.unwrap();
+    assert!(version(mongo.models.as_ref(), stream.room).await >= 9);
+    let day = Interval { from: hour(0), to: hour(23) };
+    let live = mongo.models.live_in_room(stream.room, day, None, 100).await.unwrap();
+    assert!(live.len() >= 8, "{live:?}");
+    assert_eq!(pipeline.rooms_behind(), 0);
+    mongo.remove().await;
+}
+
+#[tokio::test]
+async fn a_feed_out_of_reach_leaves_one_room_behind_and_it_catches_up_by_itself() {
+    let store = StoreDouble::in_memory();
+    let (mut gappy, mut other) = (Stream::new("Blue"), Stream::new("Green"));
+    gappy.reserve("ann", 1, 2);
+    gappy.reserve("ann", 3, 4);
+    other.reserve("bob", 1, 2);
+    let feed = FeedDouble::of(&[&gappy, &other]);
+    feed.out_of_reach.store(true, Ordering::SeqCst);
+    let running = Running::start(Arc::clone(&store), Arc::clone(&feed));
+    let messages = [&gappy.events[0], &gappy.events[2], &other.events[0], &other.events[1]];
+    batch(messages).into_iter().for_each(|message| _ = running.inbox.push(message));
+    running.visible(other.room, 2).await;
+    running.done_with(4).await;
+    assert_eq!(version(store.as_ref(), gappy.room).await, 1);
+    feed.out_of_reach.store(false, Ordering::SeqCst);
+    running.visible(gappy.room, 3).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_that_can_not_be_read_parks_its_room_alone() {
+    let mongo = TestMongo::open().await;
+    let (mut bad, mut good) = (Stream::new("Blue"), Stream::new("Green"));
+    bad.reserve("ann", 1, 2);
+    bad.reserve("ann", 3, 4);
+    good.reserve("bob", 1, 2);
+    bad.events[1].payload = b"{\"reservation\":17}".to_vec();
+    let feed = FeedDouble::of(&[&bad, &good]);
+    let parts = parts(Arc::clone(&mongo.models) as _, feed);
+    let mut pipeline = Pipeline::new(parts.clone());
+    pipeline.step(&batch(mixed_refs(&[&bad, &good]))).await.unwrap();
+    let models = mongo.models.as_ref();
+    assert_eq!((version(models, bad.room).await, version(models, good.room).await), (1, 2));
+    assert!(is_parked(models, bad.room).await && !is_parked(models, good.room).await);
+    let message = models.parked_message(bad.room).await.unwrap().unwrap();
+    assert_eq!((message.version, message.payload), (2, bad.events[1].payload.clone()));
+    // Later events of the room wait, those of others don't.
+    good.reserve("bob", 5, 6);
+    pipeline.step(&batch([&bad.events[2], &good.events[2]])).await.unwrap();
+    assert_eq!((version(models, bad.room).await, version(models, good.room).await), (1, 3));
+    // A query that asks for it is told at once.
+    let waited = parts.progress.wait(models, &[(bad.room, 2)], Duration::from_secs(60)).await;
+    assert!(waited.unwrap_err().to_string().contains("parked"));
+    mongo.remove().await;
+}
+
+#[tokio::test]
+async fn an_event_that_can_not_be_read_is_taken_from_the_feed_where_its_copy_can() {
+    let store = StoreDouble::in_memory();
+    let mut stream = Stream::new("Blue");
+    stream.reserve("ann", 1, 2);
+    stream.reserve("ann", 3, 4);
+    let feed = FeedDouble::of(&[&stream]);
+    let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, feed));
+    // One with a payload that is cut, one without its attributes, known by its key alone.
+    let mut cut = stream.events[1].clone();
+    cut.payload.truncate(10);
+    let key = stream.room.to_string();
+    let bare =
+        Message::read(2, Some(key.as_bytes()), &[("ce_type", b"reservations.reservation-made.v1")], b"{}");
+    let messages = vec![Message::event(0, stream.events[0].clone()), Message::event(1, cut), bare];
+    pipeline.step(&messages).await.unwrap();
+    assert_eq!(version(store.as_ref(), stream.room).await, 3);
+    assert!(!is_parked(store.as_ref(), stream.room).await);
+}
+
+#[tokio::test]
+async fn an_unknown_type_parks_the_room_until_a_build_can_read_it() {
+    let store = StoreDouble::in_memory();
+    let mut stream = Stream::new("Blue");
+    stream.reserve("ann", 1, 2);
+    let mut from_the_future = stream.clone();
+    from_the_future.events[1].event_type = "reservations.reservation-blessed.v9".into();
+    let old_build = FeedDouble::of(&[&from_the_future]);
+    let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, Arc::clone(&old_build)));
+    pipeline.step(&batch(&from_the_future.events)).await.unwrap();
+    assert!(is_parked(store.as_ref(), stream.room).await);
+    let reads = old_build.reads.load(Ordering::SeqCst);
+    pipeline.step(&batch(&from_the_future.events)).await.unwrap();
+    assert_eq!(old_build.reads.load(Ordering::SeqCst), reads, "a parked room asks no more");
+    // An upgraded instance takes over: to it the same event is readable.
+    let mut upgraded = Pipeline::new(parts(Arc::clone(&store) as _, FeedDouble::of(&[&stream])));
+    stream.reserve("ann", 3, 4);
+    upgraded.step(&batch(&stream.events[2..])).await.unwrap();
+    assert_eq!(version(store.as_ref(), stream.room).await, 2, "as far as its feed goes");
+    assert!(!is_parked(store.as_ref(), stream.room).await);
+}
+
+#[tokio::test]
+async fn no_offset_is_done_with_before_its_batch_is_written_however_often_the_store_fails() {
+    let store = StoreDouble::in_memory();
+    let mut stream = Stream::new("Blue");
+    let reservation = stream.reserve("ann", 1, 2);
+    stream.reschedule(&reservation, 1, 3);
+    store.fail_before.store(1_000_000, Ordering::SeqCst);
+    store.fail_after.store(1, Ordering::SeqCst);
+    let running = Running::start(Arc::clone(&store), FeedDouble::of(&[&stream]));
+    batch(&stream.events).into_iter().for_each(|message| _ = running.inbox.push(message));
+    let failed = async {
+        while store.fail_before.load(Ordering::SeqCst) > 1_000_000 - 3 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), failed).await.unwrap();
+    assert_eq!(running.projector.processed(), [], "nothing is written");
+    store.fail_before.store(0, Ordering::SeqCst);
+    running.visible(stream.room, 3).await;
+    running.done_with(3).await;
+    assert_eq!(store.fail_after.load(Ordering::SeqCst), 0, "once it was written and failed all the same");
+    let usage = store.usage_days(&[stream.room], 2031..=2031).await.unwrap();
+    assert_eq!(
+        usage.iter().flat_map(|usage| &usage.minutes).map(|minutes| u64::from(*minutes)).sum::<u64>(),
+        120
+    );
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_owner_whose_knowledge_is_stale_writes_nothing_twice() {
+    let mongo = TestMongo::open().await;
+    let mut stream = Stream::new("Blue");
+    (0..4).for_each(|hour| _ = stream.reserve("ann", hour, hour + 1));
+    let feed = FeedDouble::of(&[&stream]);
+    let mut stale = Pipeline::new(parts(Arc::clone(&mongo.models) as _, Arc::clone(&feed)));
+    stale.step(&batch(&stream.events[..2])).await.unwrap();
+    let mut current = Pipeline::new(parts(Arc::clone(&mongo.models) as _, Arc::clone(&feed)));
+    current.step(&batch(&stream.events[2..4])).await.unwrap();
+    // The old owner did not notice yet, and has the same messages and one more.
+    stale.step(&batch(&stream.events[2..])).await.unwrap();
+    current.step(&batch(&stream.events[3..])).await.unwrap();
+    assert_eq!(version(mongo.models.as_ref(), stream.room).await, 5);
+    let usage = mongo.models.usage_days(&[stream.room], 2031..=2031).await.unwrap();
+    assert_eq!(
+        usage.iter().flat_map(|usage| &usage.minutes).map(|minutes| u64::from(*minutes)).sum::<u64>(),
+        240
+    );
+    mongo.remove().await;
+}
+
+#[tokio::test]
+async fn a_loss_at_the_end_of_a_stream_is_found_by_comparing_heads() {
+    let store = StoreDouble::in_memory();
+    let mut stream = Stream::new("Blue");
+    (0..7).for_each(|hour| _ = stream.reserve("ann", hour, hour + 1));
+    let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, FeedDouble::of(&[&stream])));
+    pipeline.step(&batch(&stream.events[..3])).await.unwrap();
+    let head = Head { room: stream.room, version: stream.head() };
+    assert_eq!(pipeline.compare(&[head]).await.unwrap(), 1);
+    assert_eq!(version(store.as_ref(), stream.room).await, stream.head());
+    assert_eq!(pipeline.compare(&[head]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn both_halves_of_a_move_lead_to_the_same_in_any_order() {
+    let (mut from, mut to) = (Stream::new("Blue"), Stream::new("Green"));
+    let reservation = from.reserve("ann", 1, 2);
+    let moved = from.move_to(&mut to, &reservation);
+    to.cancel(&moved);
+    let orders: [&[(usize, usize)]; 4] =
+        [&[(3, 0), (0, 3)], &[(0, 3), (3, 0)], &[(2, 0), (0, 2), (1, 1)], &[(0, 2), (3, 0), (0, 1)]];
+    let mut seen: Vec<Option<ReservationDoc>> = Vec::new();
+    for order in orders {
+        let store = StoreDouble::in_memory();
+        let feed = FeedDouble::of(&[&from, &to]);
+        let mut one = Pipeline::new(parts(Arc::clone(&store) as _, Arc::clone(&feed)));
+        let mut other = Pipeline::new(parts(Arc::clone(&store) as _, feed));
+        let (mut a, mut b) = (0, 0);
+        for (of_from, of_to) in order {
+            one.step(&batch(from.events.iter().skip(a).take(*of_from))).await.unwrap();
+            other.step(&batch(to.events.iter().skip(b).take(*of_to))).await.unwrap();
+            (a, b) = (a + of_from, b + of_to);
+        }
+        seen.push(store.reservation(reservation.id).await.unwrap());
+    }
+    assert!(seen[0].as_ref().is_some_and(|doc| !doc.is_live()));
+    assert!(seen.iter().all(|doc| *doc == seen[0]), "{seen:?}");
+}
+
+fn mixed_refs<'a>(streams: &[&'a Stream]) -> Vec<&'a RecordedEvent> {
+    let longest = streams.iter().map(|stream| stream.events.len()).max().unwrap();
+    (0..longest).flat_map(|at| streams.iter().filter_map(move |stream| stream.events.get(at))).collect()
+}
+
+/// A projector with one partition.
+struct Running {
+    projector: Projector,
+    inbox: Arc<Inbox>,
+    store: Arc<StoreDouble>,
+}
+
+impl Running {
+    fn start(store: Arc<StoreDouble>, feed: Arc<FeedDouble>) -> Self {
+        let component = Readiness::new(Clock::system()).component("store");
+        let projector = Projector::new(parts(Arc::clone(&store) as _, feed), Limits::default(), component);
+        let inbox = projector.start(0);
+        Self { projector, inbox, store }
+    }
+
+    async fn visible(&self, room: RoomId, version: u64) {
+        let progress = &self.projector.parts().progress;
+        progress.wait(self.store.as_ref(), &[(room, version)], Duration::from_secs(20)).await.unwrap();
+    }
+
+    /// Waits until the offset before this one is done with.
+    async fn done_with(&self, next: i64) {
+        let done = async {
+            while self.projector.processed() != [(0, next)] {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), done).await.unwrap();
+    }
+
+    async fn stop(self) {
+        self.projector.stop(&[0], Duration::from_secs(5)).await;
+    }
+}

@@ -1,0 +1,196 @@
+//! Stores of tests: real ones that are removed at the end, and one that fails and counts.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ops::RangeInclusive,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use query_service::{
+    read_models::{
+        Checkpoint, HistoryDoc, KindCount, ParkedMessage, ReservationDoc, RoomDoc, UsageDays, UsageHours,
+    },
+    stores::{Applied, ReadModels, RoomFilter, StoreError, memory::MemoryReadModels, mongo::MongoReadModels},
+};
+use service_kit::ids;
+use shared_events::{Envelope, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+
+/// Read models in a database of the real server that only one test uses.
+pub(crate) struct TestMongo {
+    pub(crate) models: Arc<MongoReadModels>,
+    pub(crate) url: String,
+    pub(crate) database: String,
+}
+
+impl TestMongo {
+    pub(crate) async fn open() -> Self {
+        Self::with_prefix("t_").await
+    }
+
+    /// Read models whose collections' names begin so.
+    pub(crate) async fn with_prefix(prefix: &str) -> Self {
+        let url = std::env::var("MONGODB_URL").expect("MONGODB_URL names a MongoDB server");
+        let database = format!("query_test_{}", ids::new_id().simple());
+        let models = MongoReadModels::connect(&url, &database, prefix).await.unwrap();
+        Self { models: Arc::new(models), url, database }
+    }
+
+    pub(crate) async fn remove(self) {
+        let client = mongodb::Client::with_uri_str(&self.url).await.unwrap();
+        client.database(&self.database).drop().await.unwrap();
+    }
+}
+
+/// Passes everything on, after the failures that a test asked for.
+pub(crate) struct StoreDouble {
+    inner: Arc<dyn ReadModels>,
+    /// How many of the next applications fail before anything is written.
+    pub(crate) fail_before: AtomicUsize,
+    /// How many of the next applications fail after everything is written.
+    pub(crate) fail_after: AtomicUsize,
+    /// How often checkpoints were read.
+    pub(crate) checkpoint_reads: AtomicUsize,
+    /// How often a batch was applied.
+    pub(crate) applications: AtomicUsize,
+}
+
+impl StoreDouble {
+    pub(crate) fn over(inner: Arc<dyn ReadModels>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            fail_before: AtomicUsize::new(0),
+            fail_after: AtomicUsize::new(0),
+            checkpoint_reads: AtomicUsize::new(0),
+            applications: AtomicUsize::new(0),
+        })
+    }
+
+    pub(crate) fn in_memory() -> Arc<Self> {
+        Self::over(Arc::new(MemoryReadModels::new()))
+    }
+}
+
+fn due(count: &AtomicUsize) -> bool {
+    count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+}
+
+fn failure() -> StoreError {
+    StoreError::Backend("as the test wants".into())
+}
+
+#[async_trait]
+impl ReadModels for StoreDouble {
+    async fn checkpoints(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Checkpoint>, StoreError> {
+        self.checkpoint_reads.fetch_add(1, Ordering::SeqCst);
+        self.inner.checkpoints(rooms).await
+    }
+
+    async fn apply(&self, batch: &[Envelope]) -> Result<Applied, StoreError> {
+        if due(&self.fail_before) {
+            return Err(failure());
+        }
+        self.applications.fetch_add(1, Ordering::SeqCst);
+        let applied = self.inner.apply(batch).await?;
+        if due(&self.fail_after) { Err(failure()) } else { Ok(applied) }
+    }
+
+    async fn park(&self, message: &ParkedMessage) -> Result<bool, StoreError> {
+        self.inner.park(message).await
+    }
+
+    async fn parked_message(&self, room: RoomId) -> Result<Option<ParkedMessage>, StoreError> {
+        self.inner.parked_message(room).await
+    }
+
+    async fn room(&self, room: RoomId) -> Result<Option<RoomDoc>, StoreError> {
+        self.inner.room(room).await
+    }
+
+    async fn rooms_by_name(
+        &self,
+        filter: RoomFilter<'_>,
+        after: Option<&(String, RoomId)>,
+        limit: usize,
+    ) -> Result<Vec<RoomDoc>, StoreError> {
+        self.inner.rooms_by_name(filter, after, limit).await
+    }
+
+    async fn rooms_by_id(
+        &self,
+        kind: Option<&str>,
+        after: Option<RoomId>,
+        limit: usize,
+    ) -> Result<Vec<RoomDoc>, StoreError> {
+        self.inner.rooms_by_id(kind, after, limit).await
+    }
+
+    async fn kinds(&self, after: Option<&str>, limit: usize) -> Result<Vec<KindCount>, StoreError> {
+        self.inner.kinds(after, limit).await
+    }
+
+    async fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationDoc>, StoreError> {
+        self.inner.reservation(reservation).await
+    }
+
+    async fn live_in_room(
+        &self,
+        room: RoomId,
+        during: Interval,
+        after: Option<(Minute, ReservationId)>,
+        limit: usize,
+    ) -> Result<Vec<ReservationDoc>, StoreError> {
+        self.inner.live_in_room(room, during, after, limit).await
+    }
+
+    async fn live_in_rooms(
+        &self,
+        rooms: &[RoomId],
+        during: &[Interval],
+    ) -> Result<Vec<ReservationDoc>, StoreError> {
+        self.inner.live_in_rooms(rooms, during).await
+    }
+
+    async fn occupied(&self, rooms: &[RoomId], during: Interval) -> Result<HashSet<RoomId>, StoreError> {
+        self.inner.occupied(rooms, during).await
+    }
+
+    async fn live_of_user(
+        &self,
+        user: &UserId,
+        from: Option<Minute>,
+        to: Option<Minute>,
+        after: Option<(Minute, ReservationId)>,
+        limit: usize,
+    ) -> Result<Vec<ReservationDoc>, StoreError> {
+        self.inner.live_of_user(user, from, to, after, limit).await
+    }
+
+    async fn history_of_user(
+        &self,
+        user: &UserId,
+        after: Option<(Timestamp, RoomId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<HistoryDoc>, StoreError> {
+        self.inner.history_of_user(user, after, limit).await
+    }
+
+    async fn usage_days(
+        &self,
+        rooms: &[RoomId],
+        years: RangeInclusive<i32>,
+    ) -> Result<Vec<UsageDays>, StoreError> {
+        self.inner.usage_days(rooms, years).await
+    }
+
+    async fn usage_hours(
+        &self,
+        rooms: &[RoomId],
+        years: RangeInclusive<i32>,
+    ) -> Result<Vec<UsageHours>, StoreError> {
+        self.inner.usage_hours(rooms, years).await
+    }
+}
