@@ -1,17 +1,23 @@
 //! What keeps documents right on MongoDB: replays, crashes, several owners, hostile text.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use mongodb::{
+    Client,
+    event::{EventHandler, command::CommandEvent},
+    options::ClientOptions,
+};
 use query_service::{
     read_models::{Parked, ParkedMessage},
     stores::{ReadModels, StoreError, memory::MemoryReadModels, mongo::MongoReadModels},
 };
 use shared_events::{Envelope, Event, RoomId, Timestamp, UserId};
+use tokio::runtime::Handle;
 
 use crate::{
     conformance::feed,
     conformance_histories::{History, fixed_steps, history},
-    mongo_database::{Server, with_database},
+    mongo_database::{Server, url, with_database, with_options},
 };
 
 async fn models(server: &Server, prefix: &str) -> MongoReadModels {
@@ -108,6 +114,42 @@ async fn an_owner_that_lags_behind_another_overwrites_nothing() {
         assert_eq!(server.dump("race_").await, expected);
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usage_that_another_owner_wrote_between_load_and_write_is_folded_again() {
+    let history = history(&fixed_steps(300, 17));
+    let events = Arc::new(of_room(&history, history.room_ids()[0]));
+    for before in [0, 4] {
+        // The other owner runs ahead once, right before this one's usage documents go out.
+        let other: Arc<Mutex<Option<MongoReadModels>>> = Arc::default();
+        let mut options = ClientOptions::parse(url()).await.unwrap();
+        let (waiting, all) = (Arc::clone(&other), Arc::clone(&events));
+        options.command_event_handler = Some(EventHandler::callback(move |event| {
+            let CommandEvent::Started(started) = event else { return };
+            if started.command_name == "bulkWrite" && started.command.to_string().contains("slow_usage") {
+                let Some(other) = waiting.lock().unwrap().take() else { return };
+                tokio::task::block_in_place(|| {
+                    Handle::current().block_on(feed(&other, &all[before..], 100));
+                });
+            }
+        }));
+        let (other_waits, events) = (Arc::clone(&other), Arc::clone(&events));
+        with_options(options, |server| async move {
+            feed(&models(&server, "clean_").await, &events, 100).await;
+            let clean = server.dump("clean_").await;
+            let slow = models(&server, "slow_").await;
+            feed(&slow, &events[..before], 100).await;
+            let client = Client::with_uri_str(url()).await.unwrap();
+            let ahead = MongoReadModels::open(client, &server.database, "slow_").await.unwrap();
+            *other_waits.lock().unwrap() = Some(ahead);
+            let applied = slow.apply(&events[before..before + 6]).await.unwrap();
+            assert_eq!(applied.conflicts, vec![]);
+            assert!(other_waits.lock().unwrap().is_none(), "the other owner never ran");
+            assert_eq!(server.dump("slow_").await, clean);
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
