@@ -23,11 +23,8 @@ pub(super) fn expected_heads(sorted: &[(usize, &RecordedEvent)]) -> Option<Vec<(
     let mut previous: Option<(RoomId, u64)> = None;
     for (_, event) in sorted {
         match previous {
-            Some((room, version)) if room == event.room => {
-                if event.version != version + 1 {
-                    return None;
-                }
-            }
+            Some((room, version)) if room == event.room && event.version != version + 1 => return None,
+            Some((room, _)) if room == event.room => {}
             _ if event.version == 0 => return None,
             _ if event.version > 1 => expected.push((event.room, event.version - 1)),
             _ => {}
@@ -44,7 +41,7 @@ pub(super) fn rows_at_once(left: usize) -> usize {
 }
 
 /// Cuts rows into the pieces that one statement takes each.
-pub(super) fn pieces<'r, T>(rows: &'r [T], bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &'r [T]> {
+pub(super) fn pieces<T>(rows: &[T], bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
     let mut rest = rows;
     std::iter::from_fn(move || {
         let mut room = MAX_BYTES;

@@ -107,12 +107,11 @@ async fn insert_events(
         }
         let done = insert.execute(&mut *connection).await.map_err(|error| refused("version", error))?;
         // The id of a multi-row insert is that of its last row.
-        let mut position = unsigned(done.last_insert_rowid()) + 1 - piece.len() as u64;
-        for (at, ..) in piece {
+        let first = unsigned(done.last_insert_rowid()) + 1 - piece.len() as u64;
+        for (position, (at, ..)) in (first..).zip(piece) {
             if let Some(slot) = positions.get_mut(*at) {
                 *slot = position;
             }
-            position += 1;
         }
     }
     Ok(positions)
