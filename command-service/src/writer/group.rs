@@ -6,7 +6,7 @@ use service_kit::clock::Clock;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    Failure, Pending,
+    Failure, Pending, Sequence,
     attempt::{Attempt, Setback},
     cache::Cache,
 };
@@ -112,14 +112,79 @@ impl Remaining {
         }
     }
 
+    /// Gives up those whose time is over, and those that come after one of them in its sequence.
     fn answer_overdue(&mut self) {
         let now = Instant::now();
         let failure = if self.outcome_unknown { Failure::OutcomeUnknown } else { Failure::Unavailable };
-        let (overdue, in_time): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.pending).into_iter().partition(|pending| pending.deadline <= now);
-        for pending in overdue {
+        for pending in std::mem::take(&mut self.pending) {
+            let overdue = pending.deadline <= now;
+            if !overdue && !pending.sequence.as_ref().is_some_and(Sequence::is_given_up) {
+                self.pending.push(pending);
+                continue;
+            }
+            if let Some(sequence) = &pending.sequence {
+                sequence.give_up();
+            }
             drop(pending.reply.send(Err(failure)));
         }
-        self.pending = in_time;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared_events::{ReservationId, RoomId, Timestamp};
+    use tokio::sync::oneshot;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        commands::{Action, Actor, CancelReservation, Command},
+        writer::{Reply, Submission},
+    };
+
+    fn pending(in_time: bool, sequence: Option<&Sequence>) -> (Pending, oneshot::Receiver<Reply>) {
+        let (reply, receiver) = oneshot::channel();
+        let action =
+            CancelReservation { room: Some(RoomId(Uuid::nil())), reservation: ReservationId(Uuid::nil()) };
+        let command = Command {
+            id: Uuid::nil(),
+            actor: Actor { user: "ann".into(), admin: false },
+            now: Timestamp::from_epoch_millis(0),
+            imported: true,
+            if_match: None,
+            action: Action::CancelReservation(action),
+        };
+        let submission = Submission {
+            command,
+            made_by: None,
+            key: None,
+            correlation_id: "1".to_owned(),
+            traceparent: None,
+        };
+        let deadline = if in_time { Instant::now() + Duration::from_secs(3600) } else { Instant::now() };
+        (Pending { submission, reply, deadline, sequence: sequence.cloned() }, receiver)
+    }
+
+    fn remaining(pending: Vec<Pending>) -> Remaining {
+        Remaining { pending, failures: 0, outcome_unknown: false }
+    }
+
+    #[test]
+    fn what_follows_a_command_that_was_given_up_is_given_up_in_its_sequence_alone() {
+        let (import, other) = (Sequence::default(), Sequence::default());
+        let (before, mut of_before) = pending(true, Some(&import));
+        let (overdue, mut of_overdue) = pending(false, Some(&import));
+        let (after, mut of_after) = pending(true, Some(&import));
+        let (of_other, _kept) = pending(true, Some(&other));
+        let (alone, _kept_too) = pending(true, None);
+        let mut group = remaining(vec![before, overdue, after, of_other, alone]);
+        group.answer_overdue();
+        assert_eq!(group.pending.len(), 3);
+        assert!(of_before.try_recv().is_err(), "it is still to be carried out");
+        assert_eq!(of_overdue.try_recv(), Ok(Err(Failure::Unavailable)));
+        assert_eq!(of_after.try_recv(), Ok(Err(Failure::Unavailable)));
+        let (later, mut of_later) = pending(true, Some(&import));
+        remaining(vec![later]).answer_overdue();
+        assert_eq!(of_later.try_recv(), Ok(Err(Failure::Unavailable)), "also in a later group");
     }
 }

@@ -7,7 +7,10 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -146,6 +149,22 @@ struct Pending {
     submission: Submission,
     reply: oneshot::Sender<Reply>,
     deadline: Instant,
+    sequence: Option<Sequence>,
+}
+
+/// Commands that must not overtake one another, such as the lines of an import: when one of them is given up, so are
+/// all that were queued after it, and none of them has an effect. Clones are the same sequence.
+#[derive(Clone, Default, Debug)]
+pub struct Sequence(Arc<AtomicBool>);
+
+impl Sequence {
+    fn give_up(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Makes a writer and the task that does its work. `committed` is notified after each commit that wrote events.
@@ -179,7 +198,7 @@ impl Writer {
             Some(key) => Some(RunningKey::claim(&self.running_keys, key.id).ok_or(Failure::InProgress)?),
             None => None,
         };
-        let (pending, reply) = self.pending(submission);
+        let (pending, reply) = self.pending(submission, None);
         self.queue.try_send(pending).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Failure::Overloaded,
             mpsc::error::TrySendError::Closed(_) => Failure::Unavailable,
@@ -188,19 +207,28 @@ impl Writer {
     }
 
     /// Queues a command of an import, waiting for room in the queue. Commands are decided in the order in which they
-    /// were queued; of two with one key the later one repeats the outcome of the earlier.
+    /// were queued; of two with one key the later one repeats the outcome of the earlier; and after one that was given up
+    /// those of its sequence are given up too.
     ///
     /// # Errors
     /// When the writer has ended.
-    pub async fn enqueue(&self, submission: Submission) -> Result<oneshot::Receiver<Reply>, Failure> {
-        let (pending, reply) = self.pending(submission);
+    pub async fn enqueue(
+        &self,
+        submission: Submission,
+        sequence: &Sequence,
+    ) -> Result<oneshot::Receiver<Reply>, Failure> {
+        let (pending, reply) = self.pending(submission, Some(sequence.clone()));
         self.queue.send(pending).await.map_err(|_| Failure::Unavailable)?;
         Ok(reply)
     }
 
-    fn pending(&self, submission: Submission) -> (Pending, oneshot::Receiver<Reply>) {
+    fn pending(
+        &self,
+        submission: Submission,
+        sequence: Option<Sequence>,
+    ) -> (Pending, oneshot::Receiver<Reply>) {
         let (reply, receiver) = oneshot::channel();
-        (Pending { submission, reply, deadline: Instant::now() + self.deadline }, receiver)
+        (Pending { submission, reply, deadline: Instant::now() + self.deadline, sequence }, receiver)
     }
 }
 

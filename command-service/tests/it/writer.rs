@@ -12,7 +12,7 @@ use command_service::{
         KeyId,
         fail_points::{FailPoint, FailPoints},
     },
-    writer::{Decided, Done, Failure, IdempotencyKey, Options, Reply, Submission, Writer, writer},
+    writer::{Decided, Done, Failure, IdempotencyKey, Options, Reply, Sequence, Submission, Writer, writer},
 };
 use service_kit::{clock::Clock, ids};
 use shared_events::{Interval, ReservationId, RoomId, RoomSettings, Timestamp};
@@ -352,9 +352,10 @@ fn imported(at: &str, key_name: &str, action: Action) -> Submission {
 }
 
 async fn import(one: &Instance, lines: Vec<Submission>) -> Vec<Reply> {
+    let sequence = Sequence::default();
     let mut waiting = Vec::new();
     for line in lines {
-        waiting.push(one.writer.enqueue(line).await.unwrap());
+        waiting.push(one.writer.enqueue(line, &sequence).await.unwrap());
     }
     futures_util::future::join_all(waiting).await.into_iter().map(Result::unwrap).collect()
 }

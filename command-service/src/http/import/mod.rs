@@ -29,7 +29,7 @@ use super::{
     incoming::no_parameters,
     openapi::{ImportAnswer, ImportFailed},
 };
-use crate::writer::Submission;
+use crate::writer::{Sequence, Submission};
 
 mod answers;
 mod line;
@@ -65,7 +65,7 @@ pub(super) async fn import(
     no_parameters(&request)?;
     check_media_type(&request, MEDIA_TYPE)?;
     let context = RequestContext::extract(&request).await?;
-    let reader = Reader { backend: api.backend()?, api, context };
+    let reader = Reader { backend: api.backend()?, api, context, sequence: Sequence::default() };
     let (queued, to_answer) = mpsc::channel(IN_FLIGHT);
     actix_web::rt::spawn(async move {
         if let Err(end) = reader.read(payload, &queued).await {
@@ -97,6 +97,8 @@ struct Reader {
     api: Data<Api>,
     backend: Backend,
     context: RequestContext,
+    /// Of all lines: none overtakes one that was given up.
+    sequence: Sequence,
 }
 
 impl Reader {
@@ -139,7 +141,7 @@ impl Reader {
                     correlation_id: self.context.correlation_id.clone(),
                     traceparent: self.context.traceparent.clone(),
                 };
-                match self.backend.writer.enqueue(submission).await {
+                match self.backend.writer.enqueue(submission, &self.sequence).await {
                     Ok(reply) => Reached::Writer(reply),
                     Err(_) => return Err(Ended::Stopping),
                 }
