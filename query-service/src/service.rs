@@ -117,11 +117,11 @@ impl Service {
         match self.source {
             Source::Kafka(settings) => {
                 let (store, kafka) = (readiness.component("mongodb"), readiness.component("kafka"));
-                lifecycle.spawn("query projector", projection.from_kafka(settings, store, kafka));
+                lifecycle.spawn("query projector", projection.run_on_kafka(settings, store, kafka));
             }
             Source::InProcess(events) => {
                 let store = readiness.component("readModels");
-                lifecycle.spawn("query projector", projection.in_process(events, store));
+                lifecycle.spawn("query projector", projection.run_in_process(events, store));
             }
         }
         Ok(address)
@@ -159,7 +159,7 @@ impl Projection {
         let _ = self.models.set(Arc::clone(&projector.parts().store));
     }
 
-    async fn from_kafka(
+    async fn run_on_kafka(
         self,
         settings: KafkaSettings,
         component: Component,
@@ -178,7 +178,7 @@ impl Projection {
     }
 
     /// Makes the read models from the feed, then keeps them up to date from the channel.
-    async fn in_process(
+    async fn run_in_process(
         self,
         events: mpsc::Receiver<RecordedEvent>,
         component: Component,

@@ -50,25 +50,22 @@ pub(super) async fn run(mut run: Run) {
 }
 
 impl Run {
+    /// What to do next; none when it was stopped.
     async fn next(&mut self) -> Option<Work> {
-        loop {
-            let retry_at = self.pipeline.retry_at();
-            let retry = async {
-                match retry_at {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return None,
-                () = retry => return Some(Work::FillThoseBehind),
-                batch = self.inbox.take(self.limits.batch) => {
-                    return if batch.is_empty() { None } else { Some(Work::Batch(batch)) };
-                }
-                // While messages are waiting, what seems to be missing may be among them.
-                Some(heads) = self.requests.recv() => return Some(Work::Compare(heads)),
+        let retry_at = self.pipeline.retry_at();
+        let retry = async {
+            match retry_at {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
             }
+        };
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => None,
+            () = retry => Some(Work::FillThoseBehind),
+            batch = self.inbox.take(self.limits.batch) => (!batch.is_empty()).then_some(Work::Batch(batch)),
+            // While messages are waiting, what seems to be missing may be among them.
+            Some(heads) = self.requests.recv() => Some(Work::Compare(heads)),
         }
     }
 

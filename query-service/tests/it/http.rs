@@ -54,12 +54,12 @@ impl Answer {
 impl TestService {
     /// A service whose read models are made of these streams.
     async fn of(streams: &[&Stream]) -> Self {
-        let service = Self::starting(FeedDouble::of(streams)).await;
+        let service = Self::starting(FeedDouble::of(streams));
         service.ready().await;
         service
     }
 
-    async fn starting(feed: Arc<FeedDouble>) -> Self {
+    fn starting(feed: Arc<FeedDouble>) -> Self {
         let (events, source) = mpsc::channel(16);
         let clock = Clock::standing_at("2031-01-01T00:00:00Z".parse().unwrap());
         let open: OpenStore =
@@ -314,7 +314,7 @@ async fn nothing_is_answered_from_read_models_that_are_not_rebuilt_yet() {
     stream.reserve("ann", 9, 10);
     let feed = FeedDouble::of(&[&stream]);
     feed.out_of_reach.store(true, std::sync::atomic::Ordering::SeqCst);
-    let service = TestService::starting(Arc::clone(&feed)).await;
+    let service = TestService::starting(Arc::clone(&feed));
     let early = service.get("ann", "/v1/rooms").await;
     assert_eq!(early.problem().1, "unavailable");
     let health = service.send(service.request("/health/ready")).await;
