@@ -1,26 +1,25 @@
 //! The description of this API (OpenAPI 3.1), made from the handlers.
 
-use std::collections::BTreeMap;
-
-use service_kit::http::problem::{self, Problem};
+use service_kit::http::problem::Problem;
 use utoipa::{
-    IntoParams, IntoResponses, Modify, OpenApi, PartialSchema, ToSchema,
-    openapi::{
-        Content, Header, Ref, RefOr, Required, Response, ResponseBuilder,
-        header::HeaderBuilder,
-        path::{Parameter, ParameterBuilder, ParameterIn},
-        schema::{
-            ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, SchemaType, Type,
-        },
-        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    Modify, OpenApi,
+    openapi::security::{
+        ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
     },
 };
 
 use super::{
     answers::Effect,
-    feed, idempotency,
-    import::{self, ImportLines, ImportOutcome},
+    feed,
+    import::{self, ImportOutcome},
     reservations, rooms,
+};
+
+mod parts;
+
+pub(super) use parts::{
+    Changed, Created, EventsPage, Failed, HeadsPage, ImportAnswer, ImportFailed, Keyed, KeyedOptionally,
+    Preconditions, ReadFailed, opening_hours,
 };
 
 #[derive(OpenApi)]
@@ -107,288 +106,6 @@ impl Modify for Callers {
             }
         }
     }
-}
-
-/// `Idempotency-Key` of a POST.
-pub(super) enum Keyed {}
-
-/// `Idempotency-Key` of a PATCH or DELETE.
-pub(super) enum KeyedOptionally {}
-
-/// `If-Match`.
-pub(super) enum Preconditions {}
-
-impl IntoParams for Keyed {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        vec![key(Required::True)]
-    }
-}
-
-impl IntoParams for KeyedOptionally {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        vec![key(Required::False)]
-    }
-}
-
-impl IntoParams for Preconditions {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "The `ETag` that the client has, or `*`. Where it is no longer current: 412.";
-        vec![header_parameter("If-Match", Required::False, description, text())]
-    }
-}
-
-fn key(required: Required) -> Parameter {
-    let description = "The same key and the same request, sent again within seven days, have no other effect and the \
-        same answer. Visible ASCII characters, with or without quotes around them.";
-    let schema = text().min_length(Some(1)).max_length(Some(idempotency::MAX_CHARS));
-    header_parameter(idempotency::HEADER, required, description, schema)
-}
-
-fn header_parameter(name: &str, required: Required, description: &str, schema: ObjectBuilder) -> Parameter {
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(ParameterIn::Header)
-        .required(required)
-        .description(Some(description))
-        .schema(Some(schema))
-        .build()
-}
-
-/// 201: something new.
-pub(super) enum Created {}
-
-/// 200: something changed.
-pub(super) enum Changed {}
-
-impl IntoResponses for Created {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let location = header("Where queries show it: a path of the query service.");
-        let response = effect("It was made.").header("Location", location).build();
-        BTreeMap::from([("201".to_owned(), response.into())])
-    }
-}
-
-impl IntoResponses for Changed {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        BTreeMap::from([("200".to_owned(), effect("It was changed, or was so already.").build().into())])
-    }
-}
-
-fn effect(description: &str) -> ResponseBuilder {
-    ResponseBuilder::new()
-        .description(description)
-        .content("application/json", Content::new(Some(Ref::from_schema_name("Effect"))))
-        .header("ETag", header("The revision, for `If-Match`. Queries give the same."))
-        .header("Consistency-Token", header("Sent with a query, makes it show at least this effect."))
-        .header(
-            "Idempotency-Replayed",
-            header("`true` where an earlier request with this key had this effect."),
-        )
-        .header("X-Request-Id", header("Names the request in logs and events."))
-}
-
-/// What stands in a command's way.
-pub(super) enum Failed {}
-
-impl IntoResponses for Failed {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[
-            ("400", "It can't be read: `field` names what is wrong, or the key is missing."),
-            ("401", "Nobody is recognised."),
-            ("403", "Not the owner, or not the role."),
-            ("404", "There is no such room, kind or reservation."),
-            ("405", "The address knows other methods."),
-            (
-                "409",
-                "Something is in the way: another reservation (`inTheWay`), every room of the kind taken, a name, \
-                reservations ahead, or the same request still running. `room` and `version`, or `rooms`, tell at which \
-                versions that was decided.",
-            ),
-            ("412", "`If-Match` names another revision than the current one, which is in `revision`."),
-            ("413", "The body has more than 65536 bytes."),
-            ("415", "The body is not of the media type."),
-            (
-                "422",
-                "A rule of the room is broken (`rule`, `limit`), the time lies in the past, or the key was used for \
-                another request.",
-            ),
-            ("500", "A defect of the service."),
-            ("503", "Overloaded or not available: nothing was done, unless the type is `outcome-unknown`."),
-        ])
-    }
-}
-
-/// What stands in the way of an import as a whole.
-pub(super) enum ImportFailed {}
-
-impl IntoResponses for ImportFailed {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[
-            ("400", "A parameter is unknown."),
-            ("401", "Nobody is recognised."),
-            ("403", "Not an administrator."),
-            ("405", "The address knows other methods."),
-            ("415", "The body is not application/x-ndjson."),
-            ("500", "A defect of the service."),
-            ("503", "Not available; nothing was done."),
-        ])
-    }
-}
-
-/// What stands in the way of reading the feed.
-pub(super) enum ReadFailed {}
-
-impl IntoResponses for ReadFailed {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[
-            ("400", "A parameter is unknown or has no meaning."),
-            ("401", "Nobody is recognised."),
-            ("403", "Neither an administrator nor a service."),
-            ("404", "There is no such stream."),
-            ("405", "The address knows other methods."),
-            ("500", "A defect of the service."),
-            ("503", "Not available."),
-        ])
-    }
-}
-
-fn problems(problems: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
-    let response = |(status, description): &(&str, &str)| {
-        let content = Content::new(Some(Ref::from_schema_name("Problem")));
-        let response = ResponseBuilder::new().description(*description).content(problem::MEDIA_TYPE, content);
-        let response = match *status {
-            "401" => response.header("WWW-Authenticate", header("`Bearer`.")),
-            "405" => response.header("Allow", header("The methods that the address knows.")),
-            "409" => {
-                response.header("Retry-After", header("Where the same request is still running: seconds."))
-            }
-            "503" => response.header("Retry-After", header("Seconds after which to come back.")),
-            _ => response,
-        };
-        ((*status).to_owned(), response.build().into())
-    };
-    problems.iter().map(response).collect()
-}
-
-/// 200: heads.
-pub(super) enum HeadsPage {}
-
-impl IntoResponses for HeadsPage {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let head =
-            object([("room", id()), ("version", number())]).description(Some("A stream's latest version."));
-        page("Heads, ordered by room.", head)
-    }
-}
-
-/// 200: events.
-pub(super) enum EventsPage {}
-
-impl IntoResponses for EventsPage {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let data = ObjectBuilder::new()
-            .schema_type(Type::Object)
-            .description(Some("As the contract of the type says."));
-        let event = object([
-            ("specversion", text()),
-            ("id", text().description(Some("`{room}:{version}`."))),
-            ("source", text()),
-            ("type", text()),
-            ("time", time().description(Some("When it happened."))),
-            ("subject", text().description(Some("Id of the reservation, or of the room."))),
-            ("sequence", text().description(Some("The version, as text."))),
-            ("actor", text()),
-            ("correlationid", text()),
-            ("causationid", text().description(Some("Id of the command."))),
-            ("recordedtime", time().description(Some("When it was committed."))),
-            ("datacontenttype", text()),
-            ("data", data),
-        ]);
-        let event =
-            event.property("traceparent", text()).description(Some("An event in CloudEvents' JSON form."));
-        page(
-            "Events in the order of their versions, without gaps. `next` is the `after` of the next page.",
-            event,
-        )
-    }
-}
-
-fn page(description: &str, item: ObjectBuilder) -> BTreeMap<String, RefOr<Response>> {
-    let page = ObjectBuilder::new()
-        .property("items", ArrayBuilder::new().items(item))
-        .required("items")
-        .property("next", text().description(Some("For the next page; absent on the last one.")));
-    let content = Content::new(Some(Schema::from(page)));
-    let response = ResponseBuilder::new().description(description).content("application/json", content);
-    BTreeMap::from([("200".to_owned(), response.build().into())])
-}
-
-/// 200: the outcomes of an import's lines.
-pub(super) enum ImportAnswer {}
-
-impl IntoResponses for ImportAnswer {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let content = Content::new(Some(Ref::from_schema_name(ImportOutcome::name())));
-        let description = "One line for each line that is not blank, in their order.";
-        let response = ResponseBuilder::new().description(description).content(import::MEDIA_TYPE, content);
-        BTreeMap::from([("200".to_owned(), response.build().into())])
-    }
-}
-
-impl PartialSchema for ImportLines {
-    fn schema() -> RefOr<Schema> {
-        let line = |name: std::borrow::Cow<'static, str>| Ref::from_schema_name(name);
-        OneOfBuilder::new()
-            .item(line(import::ReserveLine::name()))
-            .item(line(import::RescheduleLine::name()))
-            .item(line(import::MoveLine::name()))
-            .item(line(import::CancelLine::name()))
-            .description(Some("A line, told apart by `command`: `reserve`, `reschedule`, `move`, `cancel`."))
-            .into()
-    }
-}
-
-impl ToSchema for ImportLines {}
-
-/// The schema of opening hours.
-pub(super) fn opening_hours() -> Schema {
-    let time = || text().pattern(Some("^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$"));
-    let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-    let hours = days.into_iter().fold(ObjectBuilder::new(), |hours, day| {
-        hours.property(day, object([("opens", time()), ("closes", time())]))
-    });
-    let kinds = SchemaType::Array(vec![Type::Object, Type::Null]);
-    hours
-        .schema_type(kinds)
-        .description(Some("Open time per weekday; a missing day is closed, null is always open."))
-        .into()
-}
-
-fn object<const N: usize>(properties: [(&str, ObjectBuilder); N]) -> ObjectBuilder {
-    let add = |object: ObjectBuilder, (name, schema)| object.property(name, schema).required(name);
-    properties.into_iter().fold(ObjectBuilder::new(), add)
-}
-
-fn text() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String)
-}
-
-fn number() -> ObjectBuilder {
-    ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-}
-
-fn id() -> ObjectBuilder {
-    text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)))
-}
-
-fn time() -> ObjectBuilder {
-    text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
-}
-
-fn header(description: &str) -> Header {
-    HeaderBuilder::new().schema(text()).description(Some(description)).build()
 }
 
 macro_rules! common {
