@@ -44,15 +44,7 @@ impl Config {
     /// # Errors
     /// All mistakes at once.
     pub(crate) fn load() -> Result<Self, Mistakes> {
-        // Development headers are on: everybody on this machine may be anyone.
-        let keys: Vec<Key> =
-            [KEYS, kit_settings::KEYS]
-                .concat()
-                .into_iter()
-                .map(|key| {
-                    if key.name == "DEV_HEADERS" { Key::with_default(key.name, "true", key.doc) } else { key }
-                })
-                .collect();
+        let keys: Vec<Key> = [KEYS, kit_settings::KEYS].concat().into_iter().map(own_default).collect();
         let mut settings = Settings::load(&keys);
         let kit = KitSettings::read(&mut settings);
         let command: Option<SocketAddr> = settings.optional("COMMAND_LISTEN");
@@ -79,5 +71,16 @@ impl Config {
                 keys_kept: Duration::from_secs(days? * 24 * 60 * 60),
             })
         })
+    }
+}
+
+/// The settings of both services whose defaults differ here.
+fn own_default(key: Key) -> Key {
+    match key.name {
+        // Everybody on this machine may be anyone.
+        "DEV_HEADERS" => Key::with_default(key.name, "true", key.doc),
+        // The terminal is for what is printed at start.
+        "LOG_LEVEL" => Key::with_default(key.name, "warn", key.doc),
+        _ => key,
     }
 }
