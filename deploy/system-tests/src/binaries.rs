@@ -10,8 +10,9 @@ pub(crate) fn path(name: &str) -> PathBuf {
 
 fn build() -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
-    // The whole workspace: the same features as the tests were built with, so that no dependency is built twice.
-    cargo.args(["build", "--workspace", "--bins", "--locked"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    // The whole workspace with its tests: the same features as `cargo test --workspace` builds with, so that no
+    // dependency is built twice.
+    cargo.args(["build", "--workspace", "--bins", "--tests", "--locked"]).current_dir(env!("CARGO_MANIFEST_DIR"));
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
