@@ -27,7 +27,7 @@ use crate::{
 
 /// Documents in one command: reservations and history entries take a few hundred bytes each.
 const SMALL_DOCUMENTS: usize = 1000;
-/// Usage documents take some 10 KB each.
+/// Usage documents take up to 10 KB each, mostly less than one.
 const LARGE_DOCUMENTS: usize = 200;
 /// Commands of one collection at a time.
 const IN_FLIGHT: usize = 4;
@@ -125,7 +125,7 @@ impl MongoReadModels {
                 }
             }
             let wanted = updates.len();
-            if wanted == 0 || self.update(updates).await? == wanted {
+            if self.update(updates).await? == wanted {
                 return Ok(());
             }
         }

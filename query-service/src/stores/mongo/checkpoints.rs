@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::{
     bson::{Bson, Document, doc},
-    options::ReturnDocument,
+    options::{ReturnDocument, UpdateModifications, UpdateOneModel},
 };
 use shared_events::RoomId;
 
@@ -88,7 +88,22 @@ impl MongoReadModels {
         for (room, span) in spans {
             groups.entry(group(*room)).or_default().push((*room, *span));
         }
-        let writes = groups.into_iter().map(|(group, rooms)| self.advance_group(group, rooms));
+        if groups.is_empty() {
+            return Ok(Applied::default());
+        }
+        // Nearly always all rooms are where the batch begins and none of them waits: then one command does.
+        let plain = groups.iter().map(|(group, rooms)| self.advance_plainly(*group, rooms));
+        let done = self
+            .client
+            .bulk_write(plain.collect::<Vec<_>>())
+            .ordered(false)
+            .write_concern(self.write_concern.clone())
+            .await?;
+        if usize::try_from(done.matched_count).is_ok_and(|matched| matched == groups.len()) {
+            let advanced = spans.iter().map(|(room, span)| (*room, span.last)).collect();
+            return Ok(Applied { advanced, conflicts: Vec::new() });
+        }
+        let writes = groups.into_iter().map(|(group, rooms)| self.advance_each(group, rooms));
         let mut groups = stream::iter(writes).buffer_unordered(IN_FLIGHT);
         let mut applied = Applied::default();
         while let Some(part) = groups.try_next().await? {
@@ -98,7 +113,26 @@ impl MongoReadModels {
         Ok(applied)
     }
 
-    async fn advance_group(&self, group: u32, rooms: Vec<(RoomId, Span)>) -> Result<Applied, StoreError> {
+    /// Advances the rooms of a group if all of them are where the batch begins and none waits; else nothing.
+    fn advance_plainly(&self, group: u32, rooms: &[(RoomId, Span)]) -> UpdateOneModel {
+        let mut unchanged = doc! { "_id": i64::from(group) };
+        let mut changes = Document::new();
+        for (room, span) in rooms {
+            let (version, parked) = (format!("v.{}", field(*room)), format!("p.{}", field(*room)));
+            let base = if span.base == 0 { Bson::Null } else { number(span.base) };
+            unchanged.insert(version.as_str(), base);
+            unchanged.insert(parked, Bson::Null);
+            changes.insert(version, number(span.last));
+        }
+        UpdateOneModel::builder()
+            .namespace(self.checkpoints.namespace())
+            .filter(unchanged)
+            .update(UpdateModifications::Document(doc! { "$set": changes }))
+            .build()
+    }
+
+    /// Advances those rooms that are where the batch begins, and takes away the flags of those that pass them.
+    async fn advance_each(&self, group: u32, rooms: Vec<(RoomId, Span)>) -> Result<Applied, StoreError> {
         let mut changes = Document::new();
         let mut wanted = Document::new();
         for (room, span) in &rooms {

@@ -6,10 +6,12 @@ use mongodb::bson::{
 use shared_events::{Minute, Place, Reservation, ReservationId, RoomId, TimeZone, Timestamp, UserId};
 use uuid::Uuid;
 
+use super::packing::{pack, pack_wide, unpack, unpack_wide};
 use crate::{
     read_models::{
         HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, Status, UsageDays, UsageDoc,
         UsageHours, UsageKey,
+        usage::{DAYS, HOURS},
     },
     stores::StoreError,
 };
@@ -129,16 +131,15 @@ pub(super) fn from_history(entry: &HistoryDoc) -> Document {
 }
 
 pub(super) fn from_usage(usage: &UsageDoc) -> Document {
-    let packed = |table: &[u16]| bytes(table.iter().flat_map(|value| value.to_le_bytes()).collect());
     doc! {
         "_id": usage_id(usage.key),
         "version": number(usage.version),
         "room": uuid(usage.key.room.0),
         "year": usage.key.year,
         "zone": usage.key.zone.to_string(),
-        "hours": bytes(usage.hours.clone()),
-        "minutes": packed(&usage.minutes),
-        "starts": packed(&usage.starts),
+        "hours": bytes(pack(&usage.hours)),
+        "minutes": bytes(pack_wide(&usage.minutes)),
+        "starts": bytes(pack_wide(&usage.starts)),
     }
 }
 
@@ -208,14 +209,20 @@ impl Stored<'_> {
         })
     }
 
-    fn words(&self, name: &str) -> Result<Vec<u16>, StoreError> {
-        let bytes = self.bytes(name)?;
-        let (pairs, rest) = bytes.as_chunks::<2>();
-        if rest.is_empty() {
-            Ok(pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect())
-        } else {
-            Err(self.unreadable(name))
-        }
+    /// A packed table with a value for each day.
+    fn days(&self, name: &str) -> Result<Vec<u16>, StoreError> {
+        self.field(name, |value| match value {
+            Bson::Binary(binary) => unpack_wide(&binary.bytes, DAYS),
+            _ => None,
+        })
+    }
+
+    /// A packed table with a value for each hour of each day.
+    fn hours(&self, name: &str) -> Result<Vec<u8>, StoreError> {
+        self.field(name, |value| match value {
+            Bson::Binary(binary) => unpack(&binary.bytes, DAYS * HOURS),
+            _ => None,
+        })
     }
 
     fn moment(&self, name: &str) -> Result<Timestamp, StoreError> {
@@ -326,14 +333,14 @@ pub(super) fn to_usage_days(doc: &Document) -> Result<UsageDays, StoreError> {
     let stored = Stored { collection: "usage", doc };
     Ok(UsageDays {
         key: stored.usage_key()?,
-        minutes: stored.words("minutes")?,
-        starts: stored.words("starts")?,
+        minutes: stored.days("minutes")?,
+        starts: stored.days("starts")?,
     })
 }
 
 pub(super) fn to_usage_hours(doc: &Document) -> Result<UsageHours, StoreError> {
     let stored = Stored { collection: "usage", doc };
-    Ok(UsageHours { key: stored.usage_key()?, hours: stored.bytes("hours")? })
+    Ok(UsageHours { key: stored.usage_key()?, hours: stored.hours("hours")? })
 }
 
 pub(super) fn to_parked(doc: &Document) -> Result<ParkedMessage, StoreError> {

@@ -6,6 +6,7 @@
 mod batch_writes;
 mod checkpoints;
 mod documents;
+mod packing;
 mod reads;
 
 use std::time::Duration;

@@ -1,0 +1,115 @@
+//! Tables of usage as a few bytes: most hours are reserved for all of their minutes or not at all, so that a year of
+//! them, 8784 bytes, usually takes some hundred. PackBits: a byte below 128 says how many bytes follow as they are
+//! (one more than it says), any other how often the next one is repeated (126 less than it says).
+
+const LONGEST_LITERAL: usize = 128;
+const LONGEST_RUN: usize = 129;
+const RUN_OFFSET: usize = 126;
+
+/// Packs bytes: at worst one more for each 128.
+pub(super) fn pack(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    let mut literal: Vec<u8> = Vec::new();
+    let mut rest = bytes;
+    while let Some(first) = rest.first() {
+        let run = rest.iter().take(LONGEST_RUN).take_while(|byte| *byte == first).count();
+        // A run of two gains nothing, and would cut a literal in two.
+        let taken = if run > 2 { run } else { 1 };
+        if taken > 1 {
+            put_literal(&mut packed, &mut literal);
+            packed.push(u8::try_from(run + RUN_OFFSET).unwrap_or(u8::MAX));
+            packed.push(*first);
+        } else {
+            literal.push(*first);
+            if literal.len() == LONGEST_LITERAL {
+                put_literal(&mut packed, &mut literal);
+            }
+        }
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+    put_literal(&mut packed, &mut literal);
+    packed
+}
+
+fn put_literal(packed: &mut Vec<u8>, literal: &mut Vec<u8>) {
+    if let Some(last) = literal.len().checked_sub(1) {
+        packed.push(u8::try_from(last).unwrap_or(u8::MAX));
+        packed.append(literal);
+    }
+}
+
+/// Unpacks exactly `length` bytes; none where the packed ones are not of this form.
+pub(super) fn unpack(mut packed: &[u8], length: usize) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(length);
+    while let Some((control, rest)) = packed.split_first() {
+        let control = usize::from(*control);
+        if control < LONGEST_LITERAL {
+            let (literal, after) = rest.split_at_checked(control + 1)?;
+            bytes.extend_from_slice(literal);
+            packed = after;
+        } else {
+            let (byte, after) = rest.split_first()?;
+            bytes.resize(bytes.len() + control - RUN_OFFSET, *byte);
+            packed = after;
+        }
+        if bytes.len() > length {
+            return None;
+        }
+    }
+    (bytes.len() == length).then_some(bytes)
+}
+
+/// Packs numbers: all low bytes, then all high ones, which are mostly equal.
+pub(super) fn pack_wide(values: &[u16]) -> Vec<u8> {
+    let bytes = values.iter().map(|value| value.to_le_bytes());
+    let planes: Vec<u8> = bytes.clone().map(|[low, _]| low).chain(bytes.map(|[_, high]| high)).collect();
+    pack(&planes)
+}
+
+/// Unpacks exactly `length` numbers; none where the packed ones are not of this form.
+pub(super) fn unpack_wide(packed: &[u8], length: usize) -> Option<Vec<u16>> {
+    let planes = unpack(packed, length * 2)?;
+    let (low, high) = planes.split_at_checked(length)?;
+    Some(low.iter().zip(high).map(|(low, high)| u16::from_le_bytes([*low, *high])).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_year_of_nights_takes_a_few_hundred_bytes() {
+        let mut hours = vec![0; 8784];
+        for stay in 0..100 {
+            hours[stay * 80 + 14..stay * 80 + 60].fill(60);
+        }
+        assert!(pack(&hours).len() < 500);
+        assert!(pack(&[0; 8784]).len() < 150);
+    }
+
+    #[test]
+    fn what_was_cut_is_refused() {
+        let packed = pack(&[1, 2, 3, 3, 3, 3, 9]);
+        for end in 0..packed.len() {
+            assert_eq!(unpack(&packed[..end], 7), None);
+        }
+        assert_eq!(unpack(&packed, 6), None);
+        assert_eq!(unpack(&[255; 1000], 7), None);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_packed_unpacks_and_grows_little(
+            runs in proptest::collection::vec((any::<u16>(), 1..300_usize), 0..40),
+        ) {
+            let values: Vec<u16> = runs.iter().flat_map(|(value, count)| vec![*value; *count]).collect();
+            let bytes: Vec<u8> = runs.iter().flat_map(|(value, count)| vec![value.to_le_bytes()[0]; *count % 3]).collect();
+            prop_assert_eq!(unpack_wide(&pack_wide(&values), values.len()), Some(values));
+            let packed = pack(&bytes);
+            prop_assert!(packed.len() <= bytes.len() + bytes.len() / 128 + 1);
+            prop_assert_eq!(unpack(&packed, bytes.len()), Some(bytes));
+        }
+    }
+}
