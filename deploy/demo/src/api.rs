@@ -106,7 +106,7 @@ impl Api {
         });
         let request = self
             .request(Method::POST, &self.command_url, &["v1", "rooms"])?
-            .header("Idempotency-Key", format!("hotel-bookings/room/{name}"))
+            .header("Idempotency-Key", format!("hotel-bookings/room/{}", name.replace(' ', "-")))
             .json(&body);
         send(request)
             .await
@@ -123,7 +123,6 @@ impl Api {
     pub(crate) async fn import(&self, lines: reqwest::Body) -> anyhow::Result<Response> {
         let request = self
             .request(Method::POST, &self.command_url, &["v1", "import"])?
-            .header("Idempotency-Key", "hotel-bookings/import")
             .header(CONTENT_TYPE, "application/x-ndjson")
             .body(lines);
         send(request).await.context("importing")
