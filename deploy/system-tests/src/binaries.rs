@@ -12,7 +12,9 @@ fn build() -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
     // The whole workspace with its tests: the same features as `cargo test --workspace` builds with, so that no
     // dependency is built twice.
-    cargo.args(["build", "--workspace", "--bins", "--tests", "--locked"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo
+        .args(["build", "--workspace", "--bins", "--tests", "--locked"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }

@@ -1,12 +1,14 @@
 //! HTTP as a client of the system speaks it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::stream;
 use reqwest::{
     Method, RequestBuilder, StatusCode,
     header::{CONTENT_TYPE, HeaderMap},
 };
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use crate::unique;
 
@@ -156,6 +158,19 @@ impl Client {
         self.post(&format!("/v1/rooms/{room}/reservations"), &body)
     }
 
+    /// Reads a path again and again until the answer is as it should be, for at most a minute.
+    pub async fn until(&self, path: &str, expected: impl Fn(&Answer) -> bool) -> Answer {
+        let start = Instant::now();
+        loop {
+            let answer = self.get(path).send().await;
+            if expected(&answer) {
+                return answer;
+            }
+            assert!(start.elapsed() < Duration::from_secs(60), "{path} still answers {answer:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Sends lines to the import.
     #[must_use]
     pub fn import(&self, lines: &str) -> Call {
@@ -163,6 +178,52 @@ impl Client {
             .key(&unique("key"))
             .header("Content-Type", "application/x-ndjson")
             .body(lines.to_owned())
+    }
+
+    /// Begins an import whose lines are sent one by one; the first one opens it.
+    pub async fn open_import(&self, first: &Value) -> Import {
+        let (lines, receiver) = mpsc::unbounded_channel::<String>();
+        let body = stream::unfold(receiver, |mut receiver| async {
+            let line = receiver.recv().await?;
+            Some((Ok::<_, std::convert::Infallible>(line), receiver))
+        });
+        lines.send(format!("{first}\n")).unwrap();
+        let call = self.command(Method::POST, "/v1/import").header("Content-Type", "application/x-ndjson");
+        let answer = call.body(reqwest::Body::wrap_stream(body)).0.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        Import { lines: Some(lines), answer, read: Vec::new() }
+    }
+}
+
+/// An import that is being sent.
+#[derive(Debug)]
+pub struct Import {
+    lines: Option<mpsc::UnboundedSender<String>>,
+    answer: reqwest::Response,
+    read: Vec<u8>,
+}
+
+impl Import {
+    /// Sends a line more.
+    pub fn send(&self, line: &Value) {
+        self.lines.as_ref().unwrap().send(format!("{line}\n")).unwrap();
+    }
+
+    /// Ends what is sent.
+    pub fn finish(&mut self) {
+        self.lines = None;
+    }
+
+    /// The next line of the answer; none after the last one.
+    pub async fn next_answer(&mut self) -> Option<Value> {
+        loop {
+            if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.read.drain(..=end).collect();
+                return Some(serde_json::from_slice(&line).unwrap());
+            }
+            let chunk = self.answer.chunk().await.unwrap()?;
+            self.read.extend_from_slice(&chunk);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ mod mysql;
 mod server;
 mod stack;
 
-pub use client::{Answer, Call, Client, Room};
+pub use client::{Answer, Call, Client, Import, Room};
 pub use server::Server;
 pub use stack::Stack;
 

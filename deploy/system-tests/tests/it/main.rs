@@ -1,5 +1,15 @@
 //! Black-box tests of the whole system over HTTP, and tests that read its sources.
-#![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test ends at the first thing that is not as it should be, and has the machine's time"
+)]
 
+mod bad_input;
 mod compose;
+mod kills;
 mod layering;
+mod races;
+mod stacks;
+mod whole_system;

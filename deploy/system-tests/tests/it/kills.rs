@@ -1,0 +1,225 @@
+//! Processes that die at the worst moment: nothing that was answered is lost, nothing is done twice.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+use system_tests::{Answer, Client, Stack, unique};
+
+const YEAR: [(&str, &str); 2] = [("from", "2031-01-01T00:00:00Z"), ("to", "2032-01-01T00:00:00Z")];
+
+async fn events(client: &Client, room: &str) -> Vec<Value> {
+    let path = format!("/v1/streams/{room}/events?limit=500");
+    client.command(Method::GET, &path).send().await.expect(200)["items"].as_array().unwrap().clone()
+}
+
+/// What queries show of a room agrees with its events: each reservation once, each minute once.
+async fn shown_as_it_happened(client: &Client, user: &Client, room: &str, kind: &str) {
+    let events = events(client, room).await;
+    let path = format!("/v1/rooms/{room}");
+    client
+        .until(&path, |answer| answer.status == 200 && answer.json()["version"] == json!(events.len()))
+        .await;
+    let made: Vec<&Value> = events.iter().filter_map(|event| event["data"].get("reservation")).collect();
+    let schedule = client.get(&format!("{path}/schedule?limit=500")).with(&YEAR).send().await.expect(200);
+    let ids = |items: &[&Value], name: &str| {
+        let mut ids: Vec<String> = items.iter().map(|item| item[name].to_string()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let shown: Vec<&Value> = schedule["items"].as_array().unwrap().iter().collect();
+    assert_eq!(ids(&shown, "reservation"), ids(&made, "id"));
+    let history = user.get("/v1/me/history?limit=500").send().await.expect(200);
+    let history: Vec<&Value> = history["items"].as_array().unwrap().iter().collect();
+    assert_eq!(ids(&history, "reservation"), ids(&made, "id"));
+    let popular = client.get("/v1/statistics/popular-rooms").with(&YEAR).with(&[("kind", kind)]).send().await;
+    assert_eq!(popular.expect(200)["items"][0]["minutes"], json!(made.len() * 60));
+}
+
+#[tokio::test]
+async fn a_command_service_that_dies_between_commit_and_relay_loses_and_doubles_nothing() {
+    die_at("after-commit-before-relay").await;
+}
+
+#[tokio::test]
+async fn a_command_service_that_dies_before_it_forgets_what_it_relayed_doubles_nothing() {
+    die_at("after-send-before-delete").await;
+}
+
+async fn die_at(fail_point: &str) {
+    let mut stack = Stack::real(1).await;
+    let client = stack.client();
+    let room = client.register(json!({})).await;
+    let _ = client.get(&format!("/v1/rooms/{}", room.id)).after(&room.token).send().await.expect(200);
+    let user = client.as_user(&unique("user"));
+    for day in 1..=3 {
+        // Asked to end, it leaves nothing to relay behind on which it would die when it starts.
+        assert!(stack.commands[0].stop().await.success());
+        stack.commands[0].start(&[("FAIL_POINT", fail_point)]);
+        stack.commands[0].until_ready().await;
+        let key = unique("key");
+        let body = json!({
+            "from": format!("2031-01-{day:02}T10:00:00Z"), "to": format!("2031-01-{day:02}T11:00:00Z"), "people": 1,
+        });
+        let path = format!("/v1/rooms/{}/reservations", room.id);
+        let ask = || user.command(Method::POST, &path).key(&key).json(&body);
+        // It dies before or after it has answered.
+        let _ = ask().try_send().await;
+        let end = stack.commands[0].until_end().await;
+        assert!(!end.success(), "it ended with {end}");
+        stack.commands[0].start(&[]);
+        stack.commands[0].until_ready().await;
+        let again = ask().send().await;
+        let _ = again.expect(201);
+        assert_eq!(again.header("idempotency-replayed"), Some("true"), "the commit was lost");
+        shown_as_it_happened(&client, &user, &room.id, &room.kind).await;
+    }
+    assert_eq!(events(&client, &room.id).await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_query_service_that_dies_between_write_and_offset_shows_everything_once() {
+    let mut stack = Stack::real(1).await;
+    let client = stack.client();
+    let room = client.register(json!({})).await;
+    let _ = client.get(&format!("/v1/rooms/{}", room.id)).after(&room.token).send().await.expect(200);
+    let user = client.as_user(&unique("user"));
+    for day in 1..=3 {
+        assert!(stack.queries[0].stop().await.success());
+        stack.queries[0].start(&[("FAIL_POINT", "after-write-before-offset")]);
+        let day = |hour: u32| format!("2031-01-{day:02}T{hour:02}:00:00Z");
+        let _ = user.reserve(&room.id, &day(10), &day(11)).send().await.expect(201);
+        let end = stack.queries[0].until_end().await;
+        assert!(!end.success(), "it ended with {end}");
+        stack.queries[0].start(&[]);
+        stack.queries[0].until_ready().await;
+        shown_as_it_happened(&client, &user, &room.id, &room.kind).await;
+    }
+}
+
+/// A reservation that was asked for, and whether the answer arrived.
+struct Asked {
+    key: String,
+    body: Value,
+    answered: Option<Answer>,
+}
+
+/// Sends reservations of one room one after the other until the service dies.
+async fn keep_reserving(
+    user: Client,
+    room: String,
+    number: u64,
+    next: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+) -> Vec<Asked> {
+    let mut asked = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let hour = next.fetch_add(1, Ordering::Relaxed);
+        assert!(hour < 8_000, "writer {number} used up the year");
+        let time = |hour: u64| {
+            format!("2031-{:02}-{:02}T{:02}:00:00Z", 1 + hour / 24 / 28, 1 + hour / 24 % 28, hour % 24)
+        };
+        let body = json!({"from": time(hour), "to": time(hour + 1), "people": 1});
+        let key = unique("key");
+        let path = format!("/v1/rooms/{room}/reservations");
+        let answered = user.command(Method::POST, &path).key(&key).json(&body).try_send().await.ok();
+        let lost = answered.is_none();
+        asked.push(Asked { key, body, answered });
+        if lost {
+            break;
+        }
+    }
+    asked
+}
+
+/// Kills the command side in the middle of writes, three times, and compares.
+async fn kill_during_writes(stack: &mut Stack) {
+    let client = stack.client();
+    let room = client.register(json!({})).await;
+    let user = client.as_user(&unique("user"));
+    let next = Arc::new(AtomicU64::new(0));
+    let mut all = 0;
+    for round in 1..=3_u64 {
+        let stop = Arc::new(AtomicBool::new(false));
+        let writers: Vec<_> = (0..8)
+            .map(|number| {
+                let (user, room) = (user.clone(), room.id.clone());
+                tokio::spawn(keep_reserving(user, room, number, Arc::clone(&next), Arc::clone(&stop)))
+            })
+            .collect();
+        while next.load(Ordering::Relaxed) < round * 60 {
+            tokio::task::yield_now().await;
+        }
+        stack.commands[0].kill();
+        stop.store(true, Ordering::Relaxed);
+        let asked: Vec<Asked> = join_all(writers).await.into_iter().flat_map(Result::unwrap).collect();
+        stack.commands[0].start(&[]);
+        stack.commands[0].until_ready().await;
+        for Asked { key, body, answered } in asked {
+            let path = format!("/v1/rooms/{}/reservations", room.id);
+            let again = user.command(Method::POST, &path).key(&key).json(&body).send().await;
+            let again = again.expect(201);
+            if let Some(answered) = answered {
+                assert_eq!(again, answered.expect(201), "an answer was not kept");
+            }
+            all += 1;
+        }
+        assert_eq!(events(&client, &room.id).await.len(), 1 + all);
+        shown_as_it_happened(&client, &user, &room.id, &room.kind).await;
+    }
+}
+
+#[tokio::test]
+async fn the_embedded_default_that_is_killed_while_it_writes_keeps_what_it_answered() {
+    kill_during_writes(&mut Stack::embedded().await).await;
+}
+
+#[tokio::test]
+async fn a_command_service_that_is_killed_while_it_writes_keeps_what_it_answered() {
+    kill_during_writes(&mut Stack::real(1).await).await;
+}
+
+#[tokio::test]
+async fn the_embedded_default_ends_when_it_is_asked_to_and_has_everything_when_it_starts_again() {
+    let mut stack = Stack::embedded().await;
+    let client = stack.client();
+    let room = client.register(json!({})).await;
+    let user = client.as_user(&unique("user"));
+    let made = user.reserve(&room.id, "2031-01-01T10:00:00Z", "2031-01-01T11:00:00Z").send().await;
+    let _ = made.expect(201);
+    let end = stack.commands[0].stop().await;
+    assert!(end.success(), "it ended with {end}");
+    stack.commands[0].start(&[]);
+    stack.commands[0].until_ready().await;
+    // Ready means that the read models are complete: nothing has to be waited for.
+    let schedule =
+        client.get(&format!("/v1/rooms/{}/schedule", room.id)).with(&YEAR).send().await.expect(200);
+    assert_eq!(schedule["items"].as_array().unwrap().len(), 1);
+    shown_as_it_happened(&client, &user, &room.id, &room.kind).await;
+}
+
+#[tokio::test]
+async fn another_command_service_publishes_when_the_one_with_the_lease_dies() {
+    let mut stack = Stack::real(2).await;
+    let user = stack.client().as_user(&unique("user"));
+    let room = stack.client().register(json!({})).await;
+    let mut day = 0;
+    // One of them has the lease: each dies once.
+    for (dead, alive) in [(1, 0), (0, 1)] {
+        stack.commands[dead].kill();
+        let client = stack.client_of(alive);
+        let writer = client.as_user(user.name());
+        for _ in 0..3 {
+            day += 1;
+            let day = |hour: u32| format!("2031-01-{day:02}T{hour:02}:00:00Z");
+            let _ = writer.reserve(&room.id, &day(10), &day(11)).send().await.expect(201);
+        }
+        shown_as_it_happened(&client, &user, &room.id, &room.kind).await;
+        stack.commands[dead].start(&[]);
+        stack.commands[dead].until_ready().await;
+    }
+}

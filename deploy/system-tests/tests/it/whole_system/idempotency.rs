@@ -1,0 +1,131 @@
+//! One key, one effect.
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+use system_tests::{Answer, Client, unique};
+
+use crate::stacks::on_both_stacks;
+
+on_both_stacks! {
+    a_retry_with_the_same_key_gives_the_same_answer_and_one_event
+    a_key_is_good_for_one_request
+    many_at_once_with_one_key_have_one_effect
+    a_refused_request_is_decided_anew
+    keys_of_different_callers_are_different_keys
+    changes_and_cancellations_take_keys_too
+}
+
+async fn versions(client: &Client, room: &str) -> u64 {
+    let path = format!("/v1/streams/{room}/events");
+    client.command(Method::GET, &path).send().await.expect(200)["items"].as_array().unwrap().len() as u64
+}
+
+fn stay(day: u32) -> Value {
+    json!({"from": format!("2031-01-{day:02}T10:00:00Z"), "to": format!("2031-01-{day:02}T11:00:00Z"), "people": 1})
+}
+
+fn effect(answer: &Answer) -> (u16, Value, Option<String>, String) {
+    let location = answer.header("location").map(str::to_owned);
+    (answer.status, answer.json(), location, answer.token())
+}
+
+async fn a_retry_with_the_same_key_gives_the_same_answer_and_one_event(client: &Client) {
+    let room = client.register(json!({})).await;
+    let path = format!("/v1/rooms/{}/reservations", room.id);
+    let key = unique("key");
+    let ask = || client.command(Method::POST, &path).key(&key).json(&stay(6));
+    let first = ask().send().await;
+    let _ = first.expect(201);
+    // What happened since does not change the answer to a request that was answered.
+    let _ = client.post(&path, &stay(7)).send().await.expect(201);
+    let again = ask().send().await;
+    assert_eq!(effect(&again), effect(&first));
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(versions(client, &room.id).await, 3);
+
+    let body = json!({"name": unique("room"), "kind": "any", "capacity": 1, "timeZone": "UTC"});
+    let register = || client.command(Method::POST, "/v1/rooms").key(&key).json(&body);
+    // The same key for another path is another request.
+    register().send().await.problem(422, "key-reused");
+    let key = unique("key");
+    let register = || client.command(Method::POST, "/v1/rooms").key(&key).json(&body);
+    let first = register().send().await;
+    assert_eq!(effect(&register().send().await), effect(&first));
+}
+
+async fn a_key_is_good_for_one_request(client: &Client) {
+    let room = client.register(json!({})).await;
+    let path = format!("/v1/rooms/{}/reservations", room.id);
+    let key = unique("key");
+    let ask = |body: &Value| client.command(Method::POST, &path).key(&key).json(body);
+    let _ = ask(&stay(6)).send().await.expect(201);
+    ask(&stay(7)).send().await.problem(422, "key-reused");
+    assert_eq!(versions(client, &room.id).await, 2);
+}
+
+async fn many_at_once_with_one_key_have_one_effect(client: &Client) {
+    let kind = unique("kind");
+    for _ in 0..3 {
+        client.register(json!({"kind": kind})).await;
+    }
+    let path = format!("/v1/kinds/{kind}/reservations");
+    let key = unique("key");
+    let asked = (0..16).map(|_| client.command(Method::POST, &path).key(&key).json(&stay(6)).send());
+    let answers = join_all(asked).await;
+    let done: Vec<_> = answers.iter().filter(|answer| answer.is_success()).collect();
+    assert!(!done.is_empty());
+    assert!(done.iter().all(|answer| effect(answer) == effect(done[0])));
+    for answer in answers.iter().filter(|answer| !answer.is_success()) {
+        answer.problem(409, "in-progress");
+        assert!(answer.header("retry-after").is_some());
+    }
+    let last = client.command(Method::POST, &path).key(&key).json(&stay(6)).send().await;
+    assert_eq!(effect(&last), effect(done[0]));
+    let stays = client.get("/v1/me/reservations").after(&last.token()).send().await;
+    assert_eq!(stays.expect(200)["items"].as_array().unwrap().len(), 1);
+}
+
+async fn a_refused_request_is_decided_anew(client: &Client) {
+    let room = client.register(json!({})).await;
+    let path = format!("/v1/rooms/{}/reservations", room.id);
+    let made = client.post(&path, &stay(6)).send().await.expect(201);
+    let key = unique("key");
+    let ask = || client.command(Method::POST, &path).key(&key).json(&stay(6));
+    ask().send().await.problem(409, "overlap");
+    let in_the_way = format!("{path}/{}", made["reservation"].as_str().unwrap());
+    let _ = client.command(Method::DELETE, &in_the_way).send().await.expect(200);
+    let _ = ask().send().await.expect(201);
+}
+
+async fn keys_of_different_callers_are_different_keys(client: &Client) {
+    let room = client.register(json!({})).await;
+    let path = format!("/v1/rooms/{}/reservations", room.id);
+    let key = unique("key");
+    for day in [6, 7] {
+        let user = client.as_user(&unique("user"));
+        let _ = user.command(Method::POST, &path).key(&key).json(&stay(day)).send().await.expect(201);
+    }
+    // Keys are compared byte by byte.
+    let _ = client.command(Method::POST, &path).key(&key).json(&stay(8)).send().await.expect(201);
+    let upper = key.to_uppercase();
+    let _ = client.command(Method::POST, &path).key(&upper).json(&stay(9)).send().await.expect(201);
+}
+
+async fn changes_and_cancellations_take_keys_too(client: &Client) {
+    let room = client.register(json!({})).await;
+    let path = format!("/v1/rooms/{}/reservations", room.id);
+    let made = client.post(&path, &stay(6)).send().await.expect(201);
+    let path = format!("{path}/{}", made["reservation"].as_str().unwrap());
+    let key = unique("key");
+    let change = || client.command(Method::PATCH, &path).key(&key).json(&json!({"people": 3}));
+    let first = change().send().await.expect(200);
+    let _ = client.command(Method::PATCH, &path).json(&json!({"people": 4})).send().await.expect(200);
+    assert_eq!(change().send().await.expect(200), first);
+    let key = unique("key");
+    let cancel = || client.command(Method::DELETE, &path).key(&key);
+    let first = cancel().send().await.expect(200);
+    assert_eq!(cancel().send().await.expect(200), first);
+    client.command(Method::DELETE, &path).send().await.problem(404, "unknown-reservation");
+    assert_eq!(versions(client, &room.id).await, 5);
+}
