@@ -79,8 +79,8 @@ fn own_default(key: Key) -> Key {
     match key.name {
         // Everybody on this machine may be anyone.
         "DEV_HEADERS" => Key::with_default(key.name, "true", key.doc),
-        // The terminal is for what is printed at start.
-        "LOG_LEVEL" => Key::with_default(key.name, "warn", key.doc),
+        // The terminal is for what is printed at start; that read models are being rebuilt then is no news.
+        "LOG_LEVEL" => Key::with_default(key.name, "warn,service_kit::readiness=error", key.doc),
         _ => key,
     }
 }
