@@ -1,7 +1,7 @@
 //! The public keys that tokens are checked with: a JWKS document in a file or behind a URL.
 //!
 //! Keys that were read stay in use when a later reading fails. A token with an unknown key id makes the
-//! document be read again, at most once in [`MISS_PAUSE`].
+//! document be read again, at most once in `MISS_PAUSE`.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
