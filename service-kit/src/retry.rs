@@ -122,9 +122,10 @@ mod tests {
         let component = readiness.component("mysql");
         let stop = CancellationToken::new();
         let backoff = Backoff::new(Duration::from_secs(3600), Duration::from_secs(3600));
-        let outcome = until_it_succeeds(&component, &stop, backoff, || {
+        // Stopped while the try runs: what it found is still shown.
+        let outcome = until_it_succeeds(&component, &stop, backoff, || async {
             stop.cancel();
-            std::future::ready(Err::<(), _>("connection refused"))
+            Err::<(), _>("connection refused")
         })
         .await;
         assert_eq!(outcome, Err(Stopped));

@@ -44,6 +44,7 @@ struct Connection {
 /// Sends events to the topic.
 pub struct KafkaPublisher {
     options: KafkaOptions,
+    stall: Duration,
     connection: Option<Connection>,
 }
 
@@ -51,7 +52,13 @@ impl KafkaPublisher {
     /// A sender; it connects when it first sends.
     #[must_use]
     pub const fn new(options: KafkaOptions) -> Self {
-        Self { options, connection: None }
+        Self::with_stall(options, STALL)
+    }
+
+    /// A sender that gives a batch up when nothing is reported for so long.
+    #[must_use]
+    pub const fn with_stall(options: KafkaOptions, stall: Duration) -> Self {
+        Self { options, stall, connection: None }
     }
 
     fn connect(options: &KafkaOptions) -> Result<Connection, Error> {
@@ -104,7 +111,7 @@ impl Publisher for KafkaPublisher {
             }
         }
         while waiting > 0 {
-            let Ok(Some((index, result))) = tokio::time::timeout(STALL, connection.reports.recv()).await
+            let Ok(Some((index, result))) = tokio::time::timeout(self.stall, connection.reports.recv()).await
             else {
                 break;
             };

@@ -10,6 +10,7 @@
 mod event_store;
 mod event_store_mysql;
 mod event_store_rig;
+mod hooked_store;
 mod http;
 mod http_bad_input;
 mod import;

@@ -272,3 +272,24 @@ async fn one_instance_holds_the_lease_and_another_takes_over_when_it_dies_or_sto
         .unwrap();
     store.remove().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_does_not_answer_is_given_up_by_a_timer_and_nothing_is_lost() {
+    let store = TestStore::mysql().await;
+    let opened = store.open(None).await;
+    let room = RoomId(ids::new_id());
+    commit(opened.as_ref(), (1..=3).map(|version| event(room, version)).collect()).await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = kafka(&format!("test-{}", ids::new_id()));
+    let unreachable = KafkaOptions { brokers: silent.local_addr().unwrap().to_string(), ..options.clone() };
+    let publisher = KafkaPublisher::with_stall(unreachable, Duration::from_millis(300));
+    assert_eq!(relay(Arc::clone(&opened), publisher).step().await.unwrap(), Step::Setback);
+    assert_eq!(opened.backlog().await.unwrap().0, 3, "what was not reported as delivered stays");
+    ensure_topic(&options).await.unwrap();
+    let publisher = KafkaPublisher::new(options.clone());
+    assert_eq!(relay(Arc::clone(&opened), publisher).step().await.unwrap(), Step::Delivered(3));
+    let read =
+        tokio::task::spawn_blocking(move || read_topic(&options, |read| read.len() == 3)).await.unwrap();
+    assert_in_order(&read);
+    store.remove().await;
+}

@@ -1,6 +1,6 @@
 //! The writer on real stores: what it promises while others write, connections break and clocks jump.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use command_service::{
     commands::{
@@ -18,7 +18,7 @@ use service_kit::{clock::Clock, ids};
 use shared_events::{Interval, ReservationId, RoomId, RoomSettings, Timestamp};
 use tokio::sync::Notify;
 
-use crate::test_store::TestStore;
+use crate::{hooked_store::HookedStore, test_store::TestStore};
 
 /// A writer on a store, with a clock of its own.
 struct Instance {
@@ -441,4 +441,25 @@ async fn a_line_that_stands_twice_in_one_import_repeats_the_outcome_of_the_first
         assert_eq!(events_of(&store).await.len(), 2);
         store.remove().await;
     }
+}
+
+#[tokio::test]
+async fn a_key_that_is_used_and_its_effect_undone_while_its_twin_loads_still_has_one_effect() {
+    let store = TestStore::mysql().await;
+    let quick = Arc::new(instance(&store).await);
+    let room = quick.room("Blue", "meeting").await;
+    let with_key = move || Submission { key: Some(key("k")), ..by("ann", reserve(room, hour(9))) };
+    let clock = quick.clock.clone();
+    let meanwhile = async move {
+        let made = quick.does(with_key()).await;
+        quick.does(by("ann", cancel(room, made.reservation.unwrap()))).await;
+    };
+    let before_load = Mutex::new(Some(Box::pin(meanwhile) as _));
+    let hooked = Arc::new(HookedStore { store: store.open(None).await, before_load });
+    let (slow, task) = writer(hooked, clock, Arc::new(Notify::new()), &Options::default());
+    tokio::spawn(task);
+    // What it loads is free again: were the key looked up before, it would reserve a second time.
+    assert!(slow.submit(with_key()).await.unwrap().repeated);
+    assert_eq!(events_of(&store).await.len(), 3);
+    store.remove().await;
 }

@@ -1,0 +1,80 @@
+//! A store in which something happens just before it loads streams, as if another instance had been that quick.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use command_service::{
+    domain::RoomEntry,
+    event_store::{
+        AppendError, EventStore, Group, HeldRoom, KeyId, KeyRecord, Snapshot, StoreError, StoredEvent,
+    },
+};
+use futures_util::future::BoxFuture;
+use shared_events::{RoomId, Timestamp};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+pub(crate) struct HookedStore {
+    pub(crate) store: Arc<dyn EventStore>,
+    /// Happens once, before the next load.
+    pub(crate) before_load: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+#[async_trait]
+impl EventStore for HookedStore {
+    async fn load(&self, after: &[(RoomId, u64)]) -> Result<Vec<StoredEvent>> {
+        let hook = self.before_load.lock().unwrap().take();
+        if let Some(hook) = hook {
+            hook.await;
+        }
+        self.store.load(after).await
+    }
+    async fn append(&self, group: &Group) -> std::result::Result<Vec<u64>, AppendError> {
+        self.store.append(group).await
+    }
+    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, u64)>> {
+        self.store.heads(rooms).await
+    }
+    async fn all_heads(&self, after: Option<RoomId>, limit: u32) -> Result<Vec<(RoomId, u64)>> {
+        self.store.all_heads(after, limit).await
+    }
+    async fn stream(&self, room: RoomId, after: u64, limit: u32) -> Result<Vec<StoredEvent>> {
+        self.store.stream(room, after, limit).await
+    }
+    async fn directory(&self) -> Result<Vec<RoomEntry>> {
+        self.store.directory().await
+    }
+    async fn rooms_of_kinds(&self, kinds: &[String]) -> Result<Vec<RoomEntry>> {
+        self.store.rooms_of_kinds(kinds).await
+    }
+    async fn rooms_named(&self, names: &[String]) -> Result<Vec<RoomEntry>> {
+        self.store.rooms_named(names).await
+    }
+    async fn find_keys(&self, keys: &[KeyId]) -> Result<Vec<KeyRecord>> {
+        self.store.find_keys(keys).await
+    }
+    async fn sweep_keys(&self, made_before: Timestamp, limit: u32) -> Result<u64> {
+        self.store.sweep_keys(made_before, limit).await
+    }
+    async fn snapshots(&self, rooms: &[RoomId]) -> Result<Vec<Snapshot>> {
+        self.store.snapshots(rooms).await
+    }
+    async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
+        self.store.save_snapshot(snapshot).await
+    }
+    async fn undelivered(&self, limit: u32) -> Result<Vec<StoredEvent>> {
+        self.store.undelivered(limit).await
+    }
+    async fn delete_delivered(&self, positions: &[u64]) -> Result<()> {
+        self.store.delete_delivered(positions).await
+    }
+    async fn backlog(&self) -> Result<(u64, Option<Timestamp>)> {
+        self.store.backlog().await
+    }
+    async fn hold_room(&self, held: &HeldRoom) -> Result<()> {
+        self.store.hold_room(held).await
+    }
+    async fn held_rooms(&self) -> Result<Vec<HeldRoom>> {
+        self.store.held_rooms().await
+    }
+}
