@@ -458,7 +458,7 @@ async fn a_key_that_is_used_and_its_effect_undone_while_its_twin_loads_still_has
     let hooked = Arc::new(HookedStore { store: store.open(None).await, before_load });
     let (slow, task) = writer(hooked, clock, Arc::new(Notify::new()), &Options::default());
     tokio::spawn(task);
-    // What it loads is free again: were the key looked up before, it would reserve a second time.
+    // What it loads is free again. The look-up after the load finds the key; were that missed, its unique index would.
     assert!(slow.submit(with_key()).await.unwrap().repeated);
     assert_eq!(events_of(&store).await.len(), 3);
     store.remove().await;
