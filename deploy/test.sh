@@ -17,7 +17,6 @@ SUMMARY="$(mktemp)"
 
 # shellcheck disable=SC2317 # the trap calls it
 cleanup() {
-    local private
     trap - EXIT
     trap '' INT TERM HUP
     if [[ -n $GROUP ]] && kill -TERM -- "-$GROUP" 2>/dev/null; then
@@ -27,6 +26,12 @@ cleanup() {
         done
         kill -KILL -- "-$GROUP" 2>/dev/null || true
     fi
+    end_servers
+    rm -f "$SUMMARY"
+}
+
+end_servers() {
+    local private
     # Tests that kill a server start one of their own here; a test that was itself killed could not end it.
     for private in .servers/private/*/; do
         [[ -d $private ]] || continue
@@ -34,7 +39,8 @@ cleanup() {
     done
     if ((${#STARTED[@]})); then "$SERVERS" down "${STARTED[@]}"; fi
     if ((${#COMPOSE[@]})); then "${COMPOSE[@]}" down --volumes --timeout 20 >&2; fi
-    rm -f "$SUMMARY"
+    STARTED=()
+    COMPOSE=()
 }
 trap cleanup EXIT
 trap 'exit 130' INT
@@ -130,6 +136,9 @@ STATUS=0
 # shellcheck disable=SC2016 # the inner bash expands them
 grouped bash -c 'set -o pipefail; summary=$1; shift; cargo test "$@" 2>&1 | tee "$summary"' test \
     "$SUMMARY" "${ARGUMENTS[@]}" "$@" || STATUS=$?
+
+# Before the summary, which is to be the last that is seen.
+end_servers
 
 echo
 echo "Summary"
