@@ -13,11 +13,14 @@ use crate::{
 /// The weekday (Monday = 1) and hour of every minute of a span.
 pub(crate) struct Calendar {
     first: Minute,
-    cells: Vec<Cell>,
+    /// The hour of the week of each minute.
+    hours: Vec<u8>,
 }
 
 /// A weekday (Monday = 1) and an hour.
 pub(crate) type Cell = (u32, u32);
+
+const HOURS_OF_WEEK: usize = 7 * 24;
 
 impl Calendar {
     /// The local time of each minute of a span.
@@ -25,18 +28,20 @@ impl Calendar {
     /// # Errors
     /// When a minute lies outside of the calendar.
     pub(crate) fn of(span: Stay) -> anyhow::Result<Self> {
-        let cells = (span.from..span.to)
+        let hours = (span.from..span.to)
             .map(|minute| {
                 let time = DateTime::from_timestamp(minute * 60, 0).context("outside of the calendar")?;
                 let local = time.with_timezone(&ZONE);
-                Ok((local.weekday().number_from_monday(), local.hour()))
+                Ok(u8::try_from(local.weekday().num_days_from_monday() * 24 + local.hour())?)
             })
             .collect::<anyhow::Result<_>>()?;
-        Ok(Self { first: span.from, cells })
+        Ok(Self { first: span.from, hours })
     }
 
-    fn cell(&self, minute: Minute) -> Option<Cell> {
-        self.cells.get(usize::try_from(minute - self.first).ok()?).copied()
+    /// The hour of the week of each minute of a part.
+    fn hours(&self, part: Stay) -> Option<&[u8]> {
+        let place = |minute: Minute| usize::try_from(minute - self.first).ok();
+        self.hours.get(place(part.from)?..place(part.to)?)
     }
 }
 
@@ -86,14 +91,16 @@ pub(crate) fn busiest(
     range: Stay,
     kind: Option<&str>,
 ) -> anyhow::Result<HashMap<Cell, i64>> {
-    let mut cells = HashMap::new();
+    let mut minutes = [0_i64; HOURS_OF_WEEK];
     for (_, part) in parts(record, range, kind) {
-        for minute in part.from..part.to {
-            *cells.entry(calendar.cell(minute).context("a minute outside of the calendar")?).or_default() +=
-                1;
+        for hour in calendar.hours(part).context("a minute outside of the calendar")? {
+            if let Some(minutes) = minutes.get_mut(usize::from(*hour)) {
+                *minutes += 1;
+            }
         }
     }
-    Ok(cells)
+    let week = (1..=7).flat_map(|weekday| (0..24).map(move |hour| (weekday, hour)));
+    Ok(week.zip(minutes).filter(|(_, minutes)| *minutes > 0).collect())
 }
 
 #[cfg(test)]
