@@ -83,6 +83,15 @@ impl Stack {
         stack
     }
 
+    /// A program of the workspace that speaks with this system: it finds both services by its arguments.
+    #[must_use]
+    pub fn program(&self, name: &str) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(crate::binaries::path(name));
+        let command_url = self.command_urls.first().unwrap();
+        command.args(["--command-url", command_url, "--query-url", &self.query_url]).kill_on_drop(true);
+        command
+    }
+
     /// A client of the first command service and the query service: an administrator.
     #[must_use]
     pub fn client(&self) -> Client {

@@ -11,5 +11,6 @@ mod compose;
 mod kills;
 mod layering;
 mod races;
+mod replay;
 mod stacks;
 mod whole_system;

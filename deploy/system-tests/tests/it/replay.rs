@@ -1,0 +1,32 @@
+//! Real bookings, replayed by the demo and compared with its own recount.
+
+use system_tests::Stack;
+
+const COMMANDS: &str = "25,855";
+
+async fn replayed(stack: &Stack, arguments: &[&str]) -> String {
+    let output = stack.program("demo").args(arguments).output().await.unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    println!("{told}");
+    told
+}
+
+async fn real_bookings_come_through(stack: &Stack) {
+    let first = replayed(stack, &["--verify"]).await;
+    assert!(first.contains(&format!("{COMMANDS} commands: ")), "{first}");
+    assert!(first.contains("verified in "), "{first}");
+    assert!(!first.contains("earlier replay"), "{first}");
+    let second = replayed(stack, &[]).await;
+    assert!(second.contains(&format!("nothing changed: all {COMMANDS} outcomes")), "{second}");
+}
+
+#[tokio::test]
+async fn real_bookings_come_through_the_embedded_default_and_a_second_replay_changes_nothing() {
+    real_bookings_come_through(&Stack::embedded().await).await;
+}
+
+#[tokio::test]
+async fn real_bookings_come_through_the_real_stack_and_a_second_replay_changes_nothing() {
+    real_bookings_come_through(&Stack::real(1).await).await;
+}
