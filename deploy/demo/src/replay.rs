@@ -65,8 +65,8 @@ pub(crate) async fn import(
     let bytes = response.bytes_stream().map_err(std::io::Error::other);
     let mut lines = StreamReader::new(bytes).lines();
     for command in commands {
-        let line = lines.next_line().await?.with_context(|| {
-            format!("the answer ended before {}: start the replay again, nothing is done twice", command.key)
+        let line = lines.next_line().await.ok().flatten().with_context(|| {
+            format!("the answer broke off before {}: start again, nothing is done twice", command.key)
         })?;
         let answer: Answer =
             serde_json::from_str(&line).with_context(|| format!("unreadable answer {line}"))?;

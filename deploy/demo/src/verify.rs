@@ -157,6 +157,13 @@ async fn schedule(
         let expected = reserved.iter().filter(|reserved| overlaps(reserved.stay, *window));
         same(&of, expected.map(|reserved| entry_of(reserved)).collect(), items)?;
     }
+    let shown = api.shown_version(id).await?.unwrap_or_default();
+    ensure!(
+        shown == room.version,
+        "{} is at version {shown}, but its last answer left it at {}: somebody else was here",
+        room.name,
+        room.version
+    );
     let in_order: Vec<_> = all.into_keys().collect();
     for (earlier, later) in in_order.iter().zip(in_order.iter().skip(1)) {
         ensure!(earlier.1 <= later.0, "{}: {earlier:?} and {later:?} overlap", room.name);
