@@ -9,14 +9,14 @@
 
 mod binaries;
 mod client;
-mod kafka;
-mod mongo;
-mod mysql;
+pub mod kafka;
+pub mod mongo;
+pub mod mysql;
 mod server;
 mod stack;
 
 pub use client::{Answer, Call, Client, Import, Room};
-pub use server::Server;
+pub use server::{Server, free_port};
 pub use stack::Stack;
 
 /// A name that no other test, process or run has.

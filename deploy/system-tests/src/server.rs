@@ -142,7 +142,8 @@ impl Drop for Server {
 
 /// A port that nobody listens on. Below the range from which systems take ports of outgoing connections, so that it is
 /// still free when the process is started again.
-pub(crate) fn free_port() -> u16 {
+#[must_use]
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 100).unwrap() * 100;
     (0..10_000)

@@ -11,7 +11,7 @@ use rdkafka::{
 ///
 /// # Errors
 /// When the broker can't be reached.
-pub(crate) async fn remove(brokers: &str, topic: &str, group: &str) -> KafkaResult<()> {
+pub async fn remove(brokers: &str, topic: &str, group: &str) -> KafkaResult<()> {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", brokers).create()?;
     let options = AdminOptions::new();

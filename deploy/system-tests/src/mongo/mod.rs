@@ -4,6 +4,6 @@
 ///
 /// # Errors
 /// When the server can't be reached or refuses.
-pub(crate) async fn drop_database(server: &str, name: &str) -> mongodb::error::Result<()> {
+pub async fn drop_database(server: &str, name: &str) -> mongodb::error::Result<()> {
     mongodb::Client::with_uri_str(server).await?.database(name).drop().await
 }

@@ -6,7 +6,7 @@ use sqlx::{Connection, MySqlConnection};
 ///
 /// # Errors
 /// When the server can't be reached or refuses.
-pub(crate) async fn create_database(server: &str, name: &str) -> sqlx::Result<()> {
+pub async fn create_database(server: &str, name: &str) -> sqlx::Result<()> {
     run(server, &format!("CREATE DATABASE `{name}`")).await
 }
 
@@ -14,7 +14,7 @@ pub(crate) async fn create_database(server: &str, name: &str) -> sqlx::Result<()
 ///
 /// # Errors
 /// When the server can't be reached or refuses.
-pub(crate) async fn drop_database(server: &str, name: &str) -> sqlx::Result<()> {
+pub async fn drop_database(server: &str, name: &str) -> sqlx::Result<()> {
     run(server, &format!("DROP DATABASE IF EXISTS `{name}`")).await
 }
 

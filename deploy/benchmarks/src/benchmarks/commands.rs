@@ -1,0 +1,207 @@
+//! Durable commands over HTTP: reservations in 500 rooms by 256 connections, each answered after its commit.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use command_service::event_store::mysql::MySqlStore;
+
+use crate::{
+    desk::{Desk, Relaying},
+    figures::{Finding, Series, Target},
+    load::{Outcome, Pace},
+    mysql::limit,
+    rig::Rig,
+    rounds::alternate,
+    usual_service,
+};
+
+const ROOMS: usize = 500;
+const CONNECTIONS: usize = 256;
+/// The numbers of writers and rows of which the best are the limit.
+const WRITERS: [usize; 3] = [1, 2, 3];
+const GROUPS: [usize; 3] = [128, 256, 512];
+/// The sizes of connection pools of which the best is the usual service's.
+const POOLS: [usize; 4] = [4, 8, 16, 32];
+
+/// Against the usual service: one transaction for each command.
+///
+/// # Errors
+/// When a service fails, or did not write exactly what it answered.
+pub(crate) async fn against_the_usual_service(rig: &Rig) -> Result<Vec<Finding>> {
+    let mut ours = Desk::ours(rig, ROOMS, Relaying::Off).await?;
+    let mut best: Option<(f64, usize, Desk)> = None;
+    for pool in POOLS {
+        let mut desk = usual_service::desk(rig, pool, ours.rooms()).await?;
+        let rate = desk.reserve(CONNECTIONS, Pace::Closed, 0.5, 2.0).await?.rate;
+        eprintln!("  usual service with {pool} connections: {rate:.0}/s");
+        if best.as_ref().is_none_or(|(so_far, ..)| rate > *so_far) {
+            best = Some((rate, pool, desk));
+        }
+    }
+    let Some((_, pool, mut theirs)) = best else { anyhow::bail!("no pool was tried") };
+    let (mut p50, mut p99, mut their_p99) = (Vec::new(), Vec::new(), Vec::new());
+    let (our_rates, their_rates) = alternate(
+        rig.rounds,
+        async |_| {
+            let outcome = load(rig, &mut ours).await?;
+            p50.push(outcome.latency_ms(50.0)?);
+            p99.push(outcome.latency_ms(99.0)?);
+            Ok(outcome.rate)
+        },
+        async |_| {
+            let outcome = load(rig, &mut theirs).await?;
+            their_p99.push(outcome.latency_ms(99.0)?);
+            Ok(outcome.rate)
+        },
+    )
+    .await?;
+    ours.check().await?;
+    theirs.check().await?;
+    Ok(vec![
+        Finding::new(
+            "commands-usual",
+            "one transaction a command",
+            Target::AtLeast(7.0),
+            10.0,
+            Series::new("command-service", "commands/s", our_rates),
+            Series::new(&format!("usual service, pool of {pool}"), "commands/s", their_rates),
+        )
+        .with(Series::new("command-service, p50", "ms", p50))
+        .with(Series::new("command-service, p99", "ms", p99))
+        .with(Series::new("usual service, p99", "ms", their_p99)),
+    ])
+}
+
+/// Against bare multi-row inserts of the same rows.
+///
+/// # Errors
+/// When the service fails, or did not write exactly what it answered.
+pub(crate) async fn against_the_limit(rig: &Rig) -> Result<Vec<Finding>> {
+    let mut ours = Desk::ours(rig, ROOMS, Relaying::Off).await?;
+    load(rig, &mut ours).await?;
+    let sample = limit::sample(&ours.place.database_url()).await?;
+    let place = rig.place("limit").await?;
+    let store = MySqlStore::open(&place.database_url(), 1, None)?;
+    store.migrate().await?;
+    store.close().await;
+    let url = place.database_url();
+    let mut best = (0.0, 0, 0);
+    for writers in WRITERS {
+        for group in GROUPS {
+            let during = Duration::from_millis(rig.size(1500, 700));
+            let rate = limit::insert(&url, writers, group, during, &sample).await?;
+            eprintln!("  {writers} writers, {group} rows: {rate:.0}/s");
+            if rate > best.0 {
+                best = (rate, writers, group);
+            }
+        }
+    }
+    let (_, writers, group) = best;
+    let (mut cpu, mut relaying) = (Vec::new(), Vec::new());
+    let (our_rates, their_rates) = alternate(
+        rig.rounds,
+        async |_| {
+            let before = ours.service.processor_seconds()?;
+            let outcome = load(rig, &mut ours).await?;
+            let used = ours.service.processor_seconds()? - before;
+            #[expect(clippy::cast_precision_loss, reason = "a count of some seconds")]
+            cpu.push(used / outcome.sent as f64 * 1e6);
+            Ok(outcome.rate)
+        },
+        async |_| limit::insert(&url, writers, group, seconds(rig), &sample).await,
+    )
+    .await?;
+    ours.check().await?;
+    let mut with_relay = Desk::ours(rig, ROOMS, Relaying::On).await?;
+    for _ in 0..rig.rounds {
+        relaying.push(load(rig, &mut with_relay).await?.rate);
+    }
+    with_relay.check().await?;
+    Ok(vec![
+        Finding::new(
+            "commands-limit",
+            "bare multi-row inserts",
+            Target::AtLeast(0.4),
+            0.55,
+            Series::new("command-service", "commands/s", our_rates),
+            Series::new(
+                &format!("bare inserts, {writers} writers of {group} rows"),
+                "commands/s",
+                their_rates,
+            ),
+        )
+        .with(Series::new("command-service, processor time", "µs/command", cpu))
+        .with(Series::new("command-service, relaying to Kafka meanwhile", "commands/s", relaying)),
+    ])
+}
+
+/// One command at a time on an idle system, against one raw durable transaction of the same rows.
+///
+/// # Errors
+/// When the service fails, or did not write exactly what it answered.
+pub(crate) async fn one_at_a_time(rig: &Rig) -> Result<Vec<Finding>> {
+    let mut ours = Desk::ours(rig, ROOMS, Relaying::Off).await?;
+    ours.reserve(1, Pace::Closed, 0.0, 1.0).await?;
+    let sample = limit::sample(&ours.place.database_url()).await?;
+    let place = rig.place("limit").await?;
+    let store = MySqlStore::open(&place.database_url(), 1, None)?;
+    store.migrate().await?;
+    store.close().await;
+    let url = place.database_url();
+    let mut p99 = Vec::new();
+    let (our_values, their_values) = alternate(
+        rig.rounds,
+        async |_| {
+            let outcome = ours.reserve(1, Pace::Closed, 0.5, seconds(rig).as_secs_f64() / 2.0).await?;
+            p99.push(outcome.latency_ms(99.0)?);
+            outcome.latency_ms(50.0)
+        },
+        async |_| limit::median_transaction_ms(&url, seconds(rig) / 2, &sample).await,
+    )
+    .await?;
+    ours.check().await?;
+    Ok(vec![
+        Finding::new(
+            "single-command",
+            "one raw transaction",
+            Target::AtMost(1.5),
+            1.2,
+            Series::new("one command over HTTP, p50", "ms", our_values),
+            Series::new("one transaction of the same rows, p50", "ms", their_values),
+        )
+        .with(Series::new("one command over HTTP, p99", "ms", p99)),
+    ])
+}
+
+/// All commands on one room, against 500 rooms.
+///
+/// # Errors
+/// When the service fails, or did not write exactly what it answered.
+pub(crate) async fn on_one_room(rig: &Rig) -> Result<Vec<Finding>> {
+    let mut hot = Desk::ours(rig, 1, Relaying::Off).await?;
+    let mut spread = Desk::ours(rig, ROOMS, Relaying::Off).await?;
+    let (our_rates, their_rates) = alternate(
+        rig.rounds,
+        async |_| Ok(load(rig, &mut hot).await?.rate),
+        async |_| Ok(load(rig, &mut spread).await?.rate),
+    )
+    .await?;
+    hot.check().await?;
+    spread.check().await?;
+    Ok(vec![Finding::new(
+        "hot-room",
+        "500 rooms",
+        Target::AtLeast(0.6),
+        0.9,
+        Series::new("one room", "commands/s", our_rates),
+        Series::new("500 rooms", "commands/s", their_rates),
+    )])
+}
+
+fn seconds(rig: &Rig) -> Duration {
+    Duration::from_secs(rig.size(8, 3))
+}
+
+async fn load(rig: &Rig, desk: &mut Desk) -> Result<Outcome> {
+    desk.reserve(CONNECTIONS, Pace::Closed, 0.5, seconds(rig).as_secs_f64()).await
+}

@@ -1,0 +1,40 @@
+//! One file for each benchmark: what is done, what it is held against, and the check of what was written.
+
+mod commands;
+
+use std::pin::Pin;
+
+use anyhow::Result;
+
+use crate::{figures::Finding, rig::Rig};
+
+/// A benchmark by its name.
+pub(crate) struct Benchmark {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) run: fn(&Rig) -> Pin<Box<dyn Future<Output = Result<Vec<Finding>>> + '_>>,
+}
+
+/// All of them, in the order in which `all` runs them.
+pub(crate) const BENCHMARKS: &[Benchmark] = &[
+    Benchmark {
+        name: "commands-usual",
+        about: "durable commands over HTTP, against the usual service: one transaction a command",
+        run: |rig| Box::pin(commands::against_the_usual_service(rig)),
+    },
+    Benchmark {
+        name: "commands-limit",
+        about: "durable commands over HTTP, against bare multi-row inserts of the same rows",
+        run: |rig| Box::pin(commands::against_the_limit(rig)),
+    },
+    Benchmark {
+        name: "single-command",
+        about: "one command at a time, against one raw durable transaction of the same rows",
+        run: |rig| Box::pin(commands::one_at_a_time(rig)),
+    },
+    Benchmark {
+        name: "hot-room",
+        about: "all commands on one room, against 500 rooms",
+        run: |rig| Box::pin(commands::on_one_room(rig)),
+    },
+];

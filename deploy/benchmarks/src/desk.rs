@@ -1,0 +1,133 @@
+//! A service that takes reservations, with rooms, callers and a database of its own.
+
+use anyhow::{Result, ensure};
+use command_service::event_store::mysql::MySqlStore;
+use serde_json::{Value, json};
+use shared_events::RoomId;
+
+use crate::{
+    load::{Load, Outcome, Pace, Requests},
+    mysql::written::{self, Written},
+    rig::{Place, Process, Rig},
+};
+
+/// Callers that take turns.
+const CALLERS: usize = 64;
+
+/// Where load goes to, and what it has sent so far.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) place: Place,
+    pub(crate) service: Process,
+    rooms: Vec<RoomId>,
+    tokens: Vec<String>,
+    next: u64,
+    made: u64,
+}
+
+/// Who delivers what is committed meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Relaying {
+    /// The service itself.
+    On,
+    /// Nobody: the lease is held by the benchmark, as it is for every second instance by the first one.
+    Off,
+}
+
+impl Desk {
+    /// Our service with so many rooms.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub(crate) async fn ours(rig: &Rig, rooms: usize, relaying: Relaying) -> Result<Self> {
+        let place = rig.place("commands").await?;
+        let store = MySqlStore::open(&place.database_url(), 1, None)?;
+        store.migrate().await?;
+        if relaying == Relaying::Off {
+            let leases = store.leases();
+            let free = leases.read("relay").await?;
+            ensure!(leases.take("relay", &free, "benchmark").await?.is_some(), "the lease is taken");
+        }
+        store.close().await;
+        let more: &[(&str, &str)] = if relaying == Relaying::Off { &[("LEASE_SECONDS", "300")] } else { &[] };
+        let mut service = rig.command_service(&place, more)?;
+        service.until_ready().await?;
+        let rooms = register(&service.url(), &rig.token("admin", &["admin"])?, rooms).await?;
+        Self::with(rig, place, service, rooms)
+    }
+
+    /// Any service of the same API that has these rooms.
+    ///
+    /// # Errors
+    /// When tokens can't be signed.
+    pub(crate) fn with(rig: &Rig, place: Place, service: Process, rooms: Vec<RoomId>) -> Result<Self> {
+        let tokens = (0..CALLERS)
+            .map(|caller| rig.token(&format!("caller-{caller}@example.com"), &[]))
+            .collect::<Result<_>>()?;
+        Ok(Self { place, service, rooms, tokens, next: 0, made: 0 })
+    }
+
+    pub(crate) fn rooms(&self) -> &[RoomId] {
+        &self.rooms
+    }
+
+    /// Reserves for a while. Every request must be answered with a success.
+    ///
+    /// # Errors
+    /// When one is not.
+    pub(crate) async fn reserve(
+        &mut self,
+        connections: usize,
+        pace: Pace,
+        warm_up_seconds: f64,
+        seconds: f64,
+    ) -> Result<Outcome> {
+        let requests =
+            Requests::Reserve { rooms: self.rooms.clone(), tokens: self.tokens.clone(), first: self.next };
+        let address = self.service.address.clone();
+        let load = Load { address, connections, pace, warm_up_seconds, seconds, requests };
+        let outcome = load.run().await?;
+        self.next += outcome.sent;
+        outcome.all_succeeded()?;
+        self.made += outcome.sent;
+        Ok(outcome)
+    }
+
+    /// Checks what was written: exactly what was answered.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(crate) async fn check(&self) -> Result<Written> {
+        let written = written::check(&self.place.database_url()).await?;
+        ensure!(
+            written.made == self.made,
+            "{} reservations were answered, {} are there",
+            self.made,
+            written.made
+        );
+        Ok(written)
+    }
+}
+
+/// Registers rooms without rules.
+async fn register(url: &str, token: &str, rooms: usize) -> Result<Vec<RoomId>> {
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let mut registered = Vec::with_capacity(rooms);
+    for number in 0..rooms {
+        let answer = http
+            .post(format!("{url}/v1/rooms"))
+            .bearer_auth(token)
+            .header("Idempotency-Key", format!("room-{number}"))
+            .json(&json!({
+                "name": format!("Room {number}"), "kind": format!("Kind {}", number % 20), "capacity": 12,
+                "timeZone": "Europe/Lisbon",
+            }))
+            .send()
+            .await?;
+        let status = answer.status();
+        let body: Value = answer.json().await?;
+        ensure!(status.is_success(), "a room was not registered: {status} {body}");
+        registered.push(serde_json::from_value(body.get("room").cloned().unwrap_or_default())?);
+    }
+    Ok(registered)
+}

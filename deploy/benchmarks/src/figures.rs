@@ -1,0 +1,181 @@
+//! What a benchmark finds: values of every round, and their ratio.
+
+use serde::{Deserialize, Serialize};
+
+/// The middle and the ends of some values.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Spread {
+    pub(crate) min: f64,
+    pub(crate) median: f64,
+    pub(crate) max: f64,
+}
+
+impl Spread {
+    /// Of values that may not be empty: of none it is not a number.
+    pub(crate) fn of(values: &[f64]) -> Self {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
+        let middle = sorted.len() / 2;
+        let median = if sorted.len().is_multiple_of(2) {
+            f64::midpoint(at(middle.wrapping_sub(1)), at(middle))
+        } else {
+            at(middle)
+        };
+        Self { min: at(0), median, max: at(sorted.len().wrapping_sub(1)) }
+    }
+}
+
+/// One quantity, measured once a round.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Series {
+    /// What was measured, of whom.
+    pub(crate) name: String,
+    /// In which unit, such as `events/s`.
+    pub(crate) unit: String,
+    #[serde(flatten)]
+    pub(crate) spread: Spread,
+    /// The value of each round.
+    pub(crate) values: Vec<f64>,
+}
+
+impl Series {
+    pub(crate) fn new(name: &str, unit: &str, values: Vec<f64>) -> Self {
+        Self { name: name.to_owned(), unit: unit.to_owned(), spread: Spread::of(&values), values }
+    }
+}
+
+/// What the median ratio must reach.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Target {
+    /// More is better.
+    AtLeast(f64),
+    /// Less is better.
+    AtMost(f64),
+}
+
+impl Target {
+    fn is_met_by(self, ratio: f64) -> bool {
+        match self {
+            Self::AtLeast(least) => ratio >= least,
+            Self::AtMost(most) => ratio <= most,
+        }
+    }
+
+    /// The target of a guard that only looks for what got far worse: half as good.
+    pub(crate) fn halved(self) -> Self {
+        match self {
+            Self::AtLeast(least) => Self::AtLeast(least / 2.0),
+            Self::AtMost(most) => Self::AtMost(most * 2.0),
+        }
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AtLeast(least) => write!(f, "≥ {least}"),
+            Self::AtMost(most) => write!(f, "≤ {most}"),
+        }
+    }
+}
+
+/// One comparison: ours over what it is held against, round by round.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Finding {
+    pub(crate) benchmark: String,
+    /// What it is compared with.
+    pub(crate) against: String,
+    pub(crate) ratio: Spread,
+    pub(crate) target: Target,
+    /// What we would like it to reach.
+    pub(crate) aim: f64,
+    /// Whether the median reaches the target.
+    pub(crate) met: bool,
+    /// The figures behind the ratio, ours and theirs first.
+    pub(crate) figures: Vec<Series>,
+}
+
+impl Finding {
+    /// The ratio of ours to theirs in each round.
+    pub(crate) fn new(
+        benchmark: &str,
+        against: &str,
+        target: Target,
+        aim: f64,
+        ours: Series,
+        theirs: Series,
+    ) -> Self {
+        let ratios: Vec<f64> =
+            ours.values.iter().zip(&theirs.values).map(|(ours, theirs)| ours / theirs).collect();
+        Self::of(benchmark, against, target, aim, &ratios, vec![ours, theirs])
+    }
+
+    /// Ours as a part of a fixed limit in the same unit: at most 1.
+    pub(crate) fn within(benchmark: &str, limit_name: &str, ours: Series, limit: f64, aim: f64) -> Self {
+        let ratios: Vec<f64> = ours.values.iter().map(|value| value / limit).collect();
+        let limit = Series::new(limit_name, &ours.unit.clone(), vec![limit]);
+        Self::of(benchmark, limit_name, Target::AtMost(1.0), aim, &ratios, vec![ours, limit])
+    }
+
+    fn of(
+        benchmark: &str,
+        against: &str,
+        target: Target,
+        aim: f64,
+        ratios: &[f64],
+        figures: Vec<Series>,
+    ) -> Self {
+        let ratio = Spread::of(ratios);
+        Self {
+            benchmark: benchmark.to_owned(),
+            against: against.to_owned(),
+            ratio,
+            target,
+            aim,
+            met: target.is_met_by(ratio.median),
+            figures,
+        }
+    }
+
+    /// Adds a figure behind the ratio.
+    pub(crate) fn with(mut self, series: Series) -> Self {
+        self.figures.push(series);
+        self
+    }
+
+    /// The same finding held against another target.
+    pub(crate) fn held_against(mut self, target: Target) -> Self {
+        self.target = target;
+        self.met = target.is_met_by(self.ratio.median);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ratio_is_taken_round_by_round_and_its_median_decides() {
+        let finding = Finding::new(
+            "b",
+            "them",
+            Target::AtLeast(2.0),
+            3.0,
+            Series::new("ours", "1/s", vec![10.0, 30.0, 40.0]),
+            Series::new("theirs", "1/s", vec![10.0, 10.0, 10.0]),
+        );
+        assert_eq!(finding.ratio, Spread { min: 1.0, median: 3.0, max: 4.0 });
+        assert!(finding.met);
+        assert!(!finding.held_against(Target::AtMost(2.9)).met);
+    }
+
+    #[test]
+    fn a_limit_is_kept_when_the_median_is_below_it() {
+        let ours = Series::new("p99", "ms", vec![1.0, 9.0, 11.0, 30.0]);
+        assert!(Finding::within("b", "10 ms", ours.clone(), 10.0, 0.5).met);
+        assert!(!Finding::within("b", "9 ms", ours, 9.0, 0.5).met);
+    }
+}

@@ -1,0 +1,62 @@
+//! One connection: requests as bytes, answers read as far as they have to be. A full client would cost more than the
+//! service that it measures.
+
+use anyhow::{Context, Result, bail};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// Most headers of an answer.
+const MAX_HEADERS: usize = 32;
+
+pub(crate) struct Connection {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub(crate) async fn open(address: &str) -> Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, received: Vec::with_capacity(4096) })
+    }
+
+    /// Sends a request and reads the whole answer. Gives its status.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the answer is not one with a length.
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> Result<u16> {
+        self.stream.write_all(request).await?;
+        self.received.clear();
+        let (status, length) = loop {
+            self.read().await?;
+            let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+            let mut answer = httparse::Response::new(&mut headers);
+            if let httparse::Status::Complete(head) = answer.parse(&self.received)? {
+                let length = answer
+                    .headers
+                    .iter()
+                    .find(|header| header.name.eq_ignore_ascii_case("content-length"))
+                    .context("an answer without content-length")?;
+                let body: usize = std::str::from_utf8(length.value)?.trim().parse()?;
+                break (answer.code.context("an answer without a status")?, head + body);
+            }
+        };
+        while self.received.len() < length {
+            self.read().await?;
+        }
+        Ok(status)
+    }
+
+    async fn read(&mut self) -> Result<()> {
+        if self.stream.read_buf(&mut self.received).await? == 0 {
+            bail!("the connection was closed within an answer");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! The limit of the event store: the same rows as commands write, in bare multi-row inserts.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use sqlx::{Connection, Executor, MySqlConnection};
+use uuid::Uuid;
+
+use crate::figures::Spread;
+
+/// The parts of a row that a command would write, taken from rows that commands wrote.
+#[derive(Clone, Debug)]
+pub(crate) struct Sample {
+    pub(crate) payload: Vec<u8>,
+    pub(crate) metadata: Vec<u8>,
+}
+
+/// An event that was written last, as a pattern for the others.
+///
+/// # Errors
+/// When there is none.
+pub(crate) async fn sample(database_url: &str) -> Result<Sample> {
+    let mut connection = MySqlConnection::connect(database_url).await?;
+    let (payload, metadata) =
+        sqlx::query_as("SELECT payload, metadata FROM events ORDER BY position DESC LIMIT 1")
+            .fetch_one(&mut connection)
+            .await?;
+    Ok(Sample { payload, metadata })
+}
+
+/// Inserts events with their outbox rows and idempotency records, `group` of them in each transaction, by so many
+/// writers side by side. Gives events per second. The tables must be there.
+///
+/// # Errors
+/// When a statement fails.
+pub(crate) async fn insert(
+    database_url: &str,
+    writers: usize,
+    group: usize,
+    during: Duration,
+    sample: &Sample,
+) -> Result<f64> {
+    let written = Arc::new(AtomicU64::new(0));
+    let started = Instant::now();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..writers {
+        let (url, sample, written) = (database_url.to_owned(), sample.clone(), Arc::clone(&written));
+        tasks.spawn(async move {
+            let mut connection = MySqlConnection::connect(&url).await?;
+            connection.execute("SET SESSION transaction_isolation = 'READ-COMMITTED'").await?;
+            // Streams of its own, as many as commands are spread over.
+            let streams: Vec<Uuid> = (0..500).map(|_| unique()).collect();
+            let mut next = 0;
+            while started.elapsed() < during {
+                insert_group(&mut connection, &streams, next, group, &sample).await?;
+                next += group;
+                written.fetch_add(group as u64, Ordering::Relaxed);
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(task) = tasks.join_next().await {
+        task??;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "counts of a few seconds")]
+    Ok(written.load(Ordering::Relaxed) as f64 / started.elapsed().as_secs_f64())
+}
+
+/// The median time of one transaction with the rows of one command, in milliseconds.
+///
+/// # Errors
+/// When a statement fails.
+pub(crate) async fn median_transaction_ms(
+    database_url: &str,
+    during: Duration,
+    sample: &Sample,
+) -> Result<f64> {
+    let mut connection = MySqlConnection::connect(database_url).await?;
+    connection.execute("SET SESSION transaction_isolation = 'READ-COMMITTED'").await?;
+    let streams: Vec<Uuid> = (0..500).map(|_| unique()).collect();
+    let mut times = Vec::new();
+    let started = Instant::now();
+    while started.elapsed() < during {
+        let begun = Instant::now();
+        insert_group(&mut connection, &streams, times.len(), 1, sample).await?;
+        times.push(begun.elapsed().as_secs_f64() * 1000.0);
+    }
+    Ok(Spread::of(&times).median)
+}
+
+/// One transaction, as a group of so many commands is committed.
+async fn insert_group(
+    connection: &mut MySqlConnection,
+    streams: &[Uuid],
+    first: usize,
+    group: usize,
+    sample: &Sample,
+) -> Result<()> {
+    let mut rows: Vec<(Uuid, u64)> = (first..first + group)
+        .filter_map(|number| {
+            let stream = streams.get(number % streams.len())?;
+            Some((*stream, (number / streams.len()) as u64 + 1))
+        })
+        .collect();
+    rows.sort_unstable();
+    connection.execute("START TRANSACTION").await?;
+    let values = vec!["(?,?,?,?,?,?)"; rows.len()].join(",");
+    let sql = format!(
+        "INSERT INTO events (stream_id, version, type, payload, metadata, recorded_at) VALUES {values}"
+    );
+    let mut insert = sqlx::query(&sql);
+    for (stream, version) in &rows {
+        insert = insert
+            .bind(stream.as_bytes().as_slice())
+            .bind(version)
+            .bind("reservations.reservation-made.v1")
+            .bind(sample.payload.as_slice())
+            .bind(sample.metadata.as_slice())
+            .bind(1_790_000_000_000_i64);
+    }
+    let first_position = insert.execute(&mut *connection).await?.last_insert_id();
+    let positions = (first_position..).take(rows.len());
+    let outbox: Vec<String> = positions.clone().map(|position| format!("({position},1)")).collect();
+    let sql = format!("INSERT INTO outbox (position, bucket) VALUES {}", outbox.join(","));
+    connection.execute(sql.as_str()).await?;
+    let values = vec!["(?,?,?,1790000000000)"; rows.len()].join(",");
+    let sql = format!("INSERT INTO idempotency_keys (id, fingerprint, position, made_at) VALUES {values}");
+    let mut keys: Vec<(Uuid, u64)> = positions.map(|position| (unique(), position)).collect();
+    keys.sort_unstable();
+    let mut insert = sqlx::query(&sql);
+    for (key, position) in &keys {
+        insert = insert.bind(key.as_bytes().as_slice()).bind(key.as_bytes().as_slice()).bind(position);
+    }
+    insert.execute(&mut *connection).await?;
+    connection.execute("COMMIT").await?;
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "ids of rows that nobody reads")]
+fn unique() -> Uuid {
+    Uuid::new_v4()
+}

@@ -1,0 +1,93 @@
+//! The check of what commands wrote: complete, without gaps, without overlap.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result, ensure};
+use shared_events::{Event, RecordedEvent, RoomId};
+use sqlx::{Connection, MySqlConnection, Row};
+use uuid::Uuid;
+
+/// What the store holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Written {
+    /// Reservations made.
+    pub(crate) made: u64,
+    /// Rows of the outbox.
+    pub(crate) undelivered: u64,
+}
+
+/// Reads all events and checks them: each room's versions are 1, 2, 3, ...; live reservations of a room never overlap;
+/// each event has its idempotency record.
+///
+/// # Errors
+/// When one of that does not hold.
+pub(crate) async fn check(database_url: &str) -> Result<Written> {
+    let mut connection = MySqlConnection::connect(database_url).await?;
+    let keys = count(&mut connection, "idempotency_keys").await?;
+    let undelivered = count(&mut connection, "outbox").await?;
+    let mut made = 0;
+    let mut events = 0;
+    let mut stays: HashMap<RoomId, Vec<(i64, i64)>> = HashMap::new();
+    let mut versions: HashMap<RoomId, u64> = HashMap::new();
+    let mut last = (vec![0; 16], 0u64);
+    loop {
+        let rows = sqlx::query(
+            "SELECT stream_id, version, type, payload FROM events WHERE (stream_id, version) > (?, ?) \
+             ORDER BY stream_id, version LIMIT 50000",
+        )
+        .bind(&last.0)
+        .bind(last.1)
+        .fetch_all(&mut connection)
+        .await?;
+        let Some(end) = rows.last() else { break };
+        last = (end.try_get(0)?, end.try_get(1)?);
+        for row in rows {
+            let room = RoomId(Uuid::from_slice(&row.try_get::<Vec<u8>, _>(0)?)?);
+            let version: u64 = row.try_get(1)?;
+            let before = versions.insert(room, version).unwrap_or(0);
+            ensure!(version == before + 1, "room {room} goes from {before} to {version}");
+            events += 1;
+            let recorded = recorded(room, version, row.try_get(2)?, row.try_get(3)?);
+            if let Event::ReservationMade(event) = recorded.decode()?.event {
+                made += 1;
+                let stay = event.reservation.interval();
+                stays.entry(room).or_default().push((stay.from.epoch_minutes(), stay.to.epoch_minutes()));
+            }
+        }
+    }
+    for (room, stays) in &mut stays {
+        stays.sort_unstable();
+        for pair in stays.windows(2) {
+            if let [(_, end), (start, _)] = pair {
+                ensure!(end <= start, "reservations of room {room} overlap");
+            }
+        }
+    }
+    ensure!(keys == events, "{events} events, but {keys} idempotency records");
+    Ok(Written { made, undelivered })
+}
+
+async fn count(connection: &mut MySqlConnection, table: &str) -> Result<u64> {
+    let count: i64 =
+        sqlx::query_scalar(&format!("SELECT COUNT(*) FROM {table}")).fetch_one(connection).await?;
+    u64::try_from(count).context("a count")
+}
+
+fn recorded(room: RoomId, version: u64, event_type: String, payload: Vec<u8>) -> RecordedEvent {
+    let time = shared_events::Timestamp::from_epoch_millis(0);
+    RecordedEvent {
+        room,
+        version,
+        event_type: event_type.into(),
+        payload,
+        metadata: shared_events::Metadata {
+            time,
+            subject: String::new(),
+            actor: shared_events::UserId(String::new()),
+            correlation_id: String::new(),
+            causation_id: String::new(),
+            traceparent: None,
+        },
+        recorded_at: time,
+    }
+}

@@ -1,0 +1,143 @@
+//! What a run found, as a table and as JSON.
+
+use std::{fmt::Write as _, path::Path};
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    figures::{Finding, Series, Target},
+    machine::Machine,
+};
+
+/// A finding with the machine it was found on: one entry of the JSON list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    #[serde(flatten)]
+    pub(crate) finding: Finding,
+    pub(crate) machine: Machine,
+}
+
+/// All findings of a run.
+#[derive(Debug)]
+pub(crate) struct Report {
+    machine: Machine,
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    pub(crate) const fn new(machine: Machine) -> Self {
+        Self { machine, findings: Vec::new() }
+    }
+
+    /// Adds findings and shows them.
+    pub(crate) fn add(&mut self, findings: Vec<Finding>) {
+        eprint!("{}", table(&findings));
+        self.findings.extend(findings);
+    }
+
+    /// Writes the list, in which findings of other benchmarks stay.
+    ///
+    /// # Errors
+    /// When the file holds something else or can't be written.
+    pub(crate) fn save(&self, path: &Path) -> Result<()> {
+        let mut entries = if path.exists() { read(path)? } else { Vec::new() };
+        entries
+            .retain(|entry| self.findings.iter().all(|finding| finding.benchmark != entry.finding.benchmark));
+        entries.extend(
+            self.findings
+                .iter()
+                .map(|finding| Entry { finding: finding.clone(), machine: self.machine.clone() }),
+        );
+        std::fs::write(path, serde_json::to_string_pretty(&entries)? + "\n")?;
+        Ok(())
+    }
+
+    /// The table of all findings, with the machine.
+    pub(crate) fn table(&self) -> String {
+        format!("\n{}\n{}", self.machine, table(&self.findings))
+    }
+
+    /// The comparisons whose ratio is under half of its target.
+    pub(crate) fn far_off(&self) -> Vec<String> {
+        self.findings
+            .iter()
+            .filter(|finding| !(*finding).clone().held_against(finding.target.halved()).met)
+            .map(|finding| format!("{} against {}", finding.benchmark, finding.against))
+            .collect()
+    }
+}
+
+/// Reads a list of findings.
+///
+/// # Errors
+/// When the file can't be read or holds something else.
+pub(crate) fn read(path: &Path) -> Result<Vec<Entry>> {
+    Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+}
+
+fn table(findings: &[Finding]) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        let met = if finding.met { "met" } else { "MISSED" };
+        let goal = match finding.target {
+            Target::AtLeast(_) => format!("{}, aim ≥ {}", finding.target, finding.aim),
+            Target::AtMost(_) => format!("{}, aim ≤ {}", finding.target, finding.aim),
+        };
+        // Writing to a string can't fail.
+        let _ = writeln!(
+            text,
+            "{} against {}: {} / {} / {}  ({goal}) {met}",
+            finding.benchmark,
+            finding.against,
+            number(finding.ratio.min),
+            number(finding.ratio.median),
+            number(finding.ratio.max),
+        );
+        for Series { name, unit, spread, .. } in &finding.figures {
+            let _ = writeln!(
+                text,
+                "    {name:44} {:>12} / {:>12} / {:>12} {unit}",
+                number(spread.min),
+                number(spread.median),
+                number(spread.max)
+            );
+        }
+    }
+    text
+}
+
+/// A number with about three digits that count.
+pub(crate) fn number(value: f64) -> String {
+    let whole = |value: f64| {
+        let digits = format!("{value:.0}");
+        let mut text = String::new();
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) && digit.is_ascii_digit() {
+                text.push(',');
+            }
+            text.push(digit);
+        }
+        text
+    };
+    match value.abs() {
+        size if size >= 100.0 => whole(value),
+        size if size >= 10.0 => format!("{value:.1}"),
+        size if size >= 0.01 || size == 0.0 => format!("{value:.2}"),
+        _ => format!("{value:.4}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn numbers_have_the_digits_that_count() {
+        assert_eq!(number(1_234_567.8), "1,234,568");
+        assert_eq!(number(999.6), "1,000");
+        assert_eq!(number(12.34), "12.3");
+        assert_eq!(number(0.256), "0.26");
+        assert_eq!(number(0.0012), "0.0012");
+    }
+}

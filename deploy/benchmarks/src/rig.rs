@@ -1,0 +1,339 @@
+//! What is measured on: the real servers, and the services as processes of their shipped binaries.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use service_kit::{clock::Clock, dev_key::DevKey};
+use system_tests::{free_port, kafka, mongo, mysql, unique};
+use tempfile::TempDir;
+
+/// How long a process may take to be ready or to end.
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// The servers, and how much is measured on them.
+#[derive(Debug)]
+pub(crate) struct Rig {
+    /// Less of everything: to see that it runs, not to quote.
+    pub(crate) short: bool,
+    /// How often both sides are measured.
+    pub(crate) rounds: usize,
+    /// URL of MySQL, without a database.
+    pub(crate) mysql: String,
+    pub(crate) brokers: String,
+    pub(crate) mongodb: String,
+    /// The signing key of all callers, and logs.
+    folder: TempDir,
+    binaries: PathBuf,
+}
+
+impl Rig {
+    /// The servers that the environment names. Builds the services where they are not up to date.
+    ///
+    /// # Errors
+    /// When a variable is missing or the services can't be built.
+    pub(crate) fn new(short: bool, rounds: usize) -> Result<Self> {
+        let named = |name: &str| {
+            std::env::var(name).with_context(|| {
+                format!("{name} must name a server: eval \"$(deploy/servers/servers.sh up)\"")
+            })
+        };
+        let rig = Self {
+            short,
+            rounds,
+            mysql: named("MYSQL_URL")?,
+            brokers: named("KAFKA_BROKERS")?,
+            mongodb: named("MONGODB_URL")?,
+            folder: TempDir::new()?,
+            binaries: build()?,
+        };
+        DevKey::ensure(rig.folder.path())?;
+        Ok(rig)
+    }
+
+    /// One number for a full run, another one for a short run.
+    pub(crate) const fn size(&self, full: u64, short: u64) -> u64 {
+        if self.short { short } else { full }
+    }
+
+    /// A place of one's own on all servers.
+    ///
+    /// # Errors
+    /// When the database can't be made.
+    pub(crate) async fn place(&self, prefix: &str) -> Result<Place> {
+        let name = unique(prefix);
+        mysql::create_database(&self.mysql, &name).await?;
+        Ok(Place {
+            name,
+            mysql: self.mysql.clone(),
+            brokers: self.brokers.clone(),
+            mongodb: self.mongodb.clone(),
+        })
+    }
+
+    /// A token of a user, as every caller sends one.
+    ///
+    /// # Errors
+    /// When it can't be signed.
+    pub(crate) fn token(&self, user: &str, roles: &[&str]) -> Result<String> {
+        Ok(DevKey::ensure(self.folder.path())?.token(user, roles, 24, &Clock::system())?)
+    }
+
+    /// The folder of the public keys and the logs.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A command service, started and not awaited.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub(crate) fn command_service(&self, place: &Place, more: &[(&str, &str)]) -> Result<Process> {
+        let settings = [
+            ("MYSQL_URL", place.database_url()),
+            ("KAFKA_BROKERS", self.brokers.clone()),
+            ("KAFKA_TOPIC", place.name.clone()),
+        ];
+        self.start(&self.binaries.join("command-service"), &["serve"], &settings, more)
+    }
+
+    /// A query service that reads gaps from `feed`, started and not awaited.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub(crate) fn query_service(&self, place: &Place, feed: &str, more: &[(&str, &str)]) -> Result<Process> {
+        let settings = [
+            ("MONGODB_URL", self.mongodb.clone()),
+            ("MONGODB_DATABASE", place.name.clone()),
+            ("KAFKA_BROKERS", self.brokers.clone()),
+            ("KAFKA_TOPIC", place.name.clone()),
+            ("KAFKA_GROUP", place.name.clone()),
+            ("FEED_URL", feed.to_owned()),
+            ("FEED_TOKEN", self.token("query-service", &["service"])?),
+        ];
+        self.start(&self.binaries.join("query-service"), &["serve"], &settings, more)
+    }
+
+    /// Another program that is configured as the services are, started and not awaited.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub(crate) fn start(
+        &self,
+        program: &Path,
+        arguments: &[&str],
+        settings: &[(&str, String)],
+        more: &[(&str, &str)],
+    ) -> Result<Process> {
+        let address = format!("127.0.0.1:{}", free_port());
+        let log = self.folder.path().join(format!("{}.log", unique("process")));
+        let output = File::create(&log)?;
+        let child = Command::new(program)
+            .args(arguments)
+            .env_remove("CONFIG_FILE")
+            .env("LISTEN", &address)
+            .env("JWKS_FILE", self.folder.path().join(service_kit::dev_key::JWKS_FILE))
+            .envs(settings.iter().map(|(name, value)| (*name, value)))
+            .envs(more.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()
+            .with_context(|| format!("{} can't be started", program.display()))?;
+        Ok(Process { program: program.to_owned(), child, address, log, started: Instant::now() })
+    }
+}
+
+/// Builds the services, as they ship, with the same command that built this program's dependencies.
+fn build() -> Result<PathBuf> {
+    ensure!(
+        !cfg!(debug_assertions),
+        "measuring a debug build tells nothing: cargo run --release -p benchmarks"
+    );
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let status = Command::new(cargo)
+        .args(["build", "--release", "--workspace", "--bins", "--locked", "--quiet"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()?;
+    ensure!(status.success(), "the services can't be built: {status}");
+    let program = std::env::current_exe()?;
+    Ok(program.parent().context("a program lies in a folder")?.to_owned())
+}
+
+/// A name of one's own on the servers: database, topic, consumer group and database of read models. Dropped, it takes
+/// all of them away.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) name: String,
+    mysql: String,
+    brokers: String,
+    mongodb: String,
+}
+
+impl Place {
+    /// URL of the MySQL database.
+    pub(crate) fn database_url(&self) -> String {
+        format!("{}/{}", self.mysql.trim_end_matches('/'), self.name)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        std::thread::scope(|scope| {
+            // The thread that drops may be inside of a runtime, which must not be blocked on.
+            scope.spawn(|| {
+                let removed = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .map_err(anyhow::Error::from)
+                    .and_then(|runtime| {
+                        runtime.block_on(async {
+                            mysql::drop_database(&self.mysql, &self.name).await?;
+                            mongo::drop_database(&self.mongodb, &self.name).await?;
+                            kafka::remove(&self.brokers, &self.name, &self.name).await?;
+                            Ok(())
+                        })
+                    });
+                if let Err(error) = removed {
+                    eprintln!("{} was not removed from the servers: {error:#}", self.name);
+                }
+            });
+        });
+    }
+}
+
+/// A process that listens. Dropped, it is killed.
+#[derive(Debug)]
+pub(crate) struct Process {
+    program: PathBuf,
+    child: Child,
+    /// Host and port.
+    pub(crate) address: String,
+    log: PathBuf,
+    started: Instant,
+}
+
+/// Memory of a process in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    /// Resident now.
+    pub(crate) now: u64,
+    /// The most that was ever resident.
+    pub(crate) peak: u64,
+}
+
+impl Process {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `http://host:port`.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Waits until it says that it is ready, and tells how long that took since it was started.
+    ///
+    /// # Errors
+    /// When it ends instead, or takes too long.
+    pub(crate) async fn until_ready(&mut self) -> Result<Duration> {
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
+        loop {
+            let answer = http.get(format!("{}/health/ready", self.url())).send().await;
+            if answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(self.started.elapsed());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("{} ended with {status}:\n{}", self.program.display(), self.log());
+            }
+            if self.started.elapsed() > PATIENCE {
+                bail!("{} is not ready:\n{}", self.program.display(), self.log());
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Its memory.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub(crate) fn memory(&self) -> Result<Memory> {
+        memory_of(self.pid())
+    }
+
+    /// Seconds of processor time that it has used.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub(crate) fn processor_seconds(&self) -> Result<f64> {
+        processor_seconds_of(self.pid())
+    }
+
+    /// Asks it to end (SIGTERM), and waits until it has.
+    ///
+    /// # Errors
+    /// When it does not end in time or ends with an error.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status()?;
+        ensure!(sent.success(), "{} can't be signalled", self.pid());
+        let asked = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                ensure!(status.success(), "{} ended with {status}:\n{}", self.program.display(), self.log());
+                return Ok(());
+            }
+            if asked.elapsed() > PATIENCE {
+                bail!("{} does not end:\n{}", self.program.display(), self.log());
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// The end of what it wrote, without its lines about requests.
+    pub(crate) fn log(&self) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().filter(|line| !line.contains("answered request")).collect();
+        lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Memory of any process.
+///
+/// # Errors
+/// When there is none, or the system does not tell.
+pub(crate) fn memory_of(pid: u32) -> Result<Memory> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let bytes = |name: &str| -> Result<u64> {
+        let line = status.lines().find(|line| line.starts_with(name)).context("no such line")?;
+        let kilobytes: u64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
+        Ok(kilobytes * 1024)
+    };
+    Ok(Memory { now: bytes("VmRSS:")?, peak: bytes("VmHWM:")? })
+}
+
+/// Seconds of processor time, of all threads, that any process has used.
+///
+/// # Errors
+/// When there is none, or the system does not tell.
+pub(crate) fn processor_seconds_of(pid: u32) -> Result<f64> {
+    /// Linux counts in hundredths on all common systems (`getconf CLK_TCK`).
+    const TICKS: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name in parentheses may hold spaces: count fields from behind it.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| -> Result<f64> { Ok(fields.get(at).context("no such field")?.parse()?) };
+    Ok((ticks(11)? + ticks(12)?) / TICKS)
+}

@@ -1,0 +1,86 @@
+//! What is usually built: one transaction for each command. Same framework, driver, validation, authentication, logs and
+//! metrics as ours, same tables and rows; it does not even look whether a reservation overlaps another one.
+
+mod http;
+mod mysql;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use command_service::config::{self, Config};
+use service_kit::{
+    clock::Clock,
+    config::Settings,
+    http::server::{HttpParts, HttpService},
+    readiness::Readiness,
+    shutdown::Lifecycle,
+    telemetry::{Metrics, start_logs},
+};
+use shared_events::RoomId;
+
+use crate::{desk::Desk, rig::Rig};
+
+/// Name of the subcommand that runs [`serve`].
+pub(crate) const SUBCOMMAND: &str = "usual-service";
+
+/// A usual service with so many connections to its database.
+///
+/// # Errors
+/// When it can't be started.
+pub(crate) async fn desk(rig: &Rig, pool: usize, rooms: &[RoomId]) -> Result<Desk> {
+    let place = rig.place("usual").await?;
+    let store = command_service::event_store::mysql::MySqlStore::open(&place.database_url(), 1, None)?;
+    store.migrate().await?;
+    store.close().await;
+    let settings = [
+        ("MYSQL_URL", place.database_url()),
+        ("KAFKA_BROKERS", rig.brokers.clone()),
+        ("MYSQL_CONNECTIONS", pool.to_string()),
+    ];
+    let mut service = rig.start(&std::env::current_exe()?, &[SUBCOMMAND], &settings, &[])?;
+    service.until_ready().await?;
+    Desk::with(rig, place, service, rooms.to_vec())
+}
+
+/// Serves until it is asked to end. Settings as those of the command service.
+///
+/// # Errors
+/// When it can't start.
+#[tokio::main]
+pub(crate) async fn serve() -> Result<()> {
+    let config = Config::read(Settings::load(&config::keys()))?;
+    start_logs(config.kit.log_format, &config.kit.log_level);
+    let clock = Clock::system();
+    let lifecycle = Lifecycle::new(config.kit.shutdown_timeout);
+    let readiness = Readiness::new(clock.clone());
+    let metrics = Metrics::install()?;
+    let authenticator = config.kit.auth.authenticator(clock.clone())?;
+    if let Some(jwks) = authenticator.jwks().cloned() {
+        let (component, stop) = (readiness.component("jwks"), lifecycle.soft());
+        lifecycle.spawn("jwks", async move {
+            jwks.keep_fresh(component, stop).await;
+            Ok(())
+        });
+    }
+    let parts = HttpParts {
+        service: "usual-service",
+        authenticator,
+        readiness,
+        metrics: metrics.clone(),
+        openapi: "{}",
+        request_timeout: config.kit.server.request_timeout,
+    };
+    let store = mysql::Store::open(&config)?;
+    let http = HttpService::bind(parts, &config.kit.server, http::configure(store, clock))?;
+    let stop = lifecycle.soft();
+    lifecycle.spawn("http", async move { Ok(http.run(stop).await?) });
+    let stop = lifecycle.soft();
+    lifecycle.spawn("metrics", async move {
+        while tokio::time::timeout(Duration::from_secs(5), stop.cancelled()).await.is_err() {
+            metrics.upkeep();
+        }
+        Ok(())
+    });
+    lifecycle.run().await;
+    Ok(())
+}
