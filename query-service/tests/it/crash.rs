@@ -2,16 +2,13 @@
 
 use std::{process::Stdio, time::Duration};
 
-use query_service::stores::ReadModels;
+use query_service::stores::{ReadModels, mongo::GENERATION};
 use tokio::process::{Child, Command};
 
 use crate::{
     events::Stream, feed_double::FeedDouble, feed_double::FeedServer, kafka_consumer::Topic,
     store_double::TestMongo,
 };
-
-/// What the binary calls its collections.
-const GENERATION: &str = "g1_";
 
 fn start(mongo: &TestMongo, topic: &Topic, feed: &FeedServer, fail_point: Option<&str>) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_query-service"));

@@ -17,6 +17,7 @@ mod events;
 mod feed_double;
 mod http;
 mod kafka_consumer;
+mod mongo_cache;
 mod mongo_database;
 mod mongo_indexes;
 mod mongo_writes;

@@ -20,7 +20,7 @@ use crate::{
     mongo_database::{Server, url, with_database, with_options},
 };
 
-async fn models(server: &Server, prefix: &str) -> MongoReadModels {
+pub(crate) async fn models(server: &Server, prefix: &str) -> MongoReadModels {
     MongoReadModels::open(server.client.clone(), &server.database, prefix).await.unwrap()
 }
 
@@ -30,7 +30,7 @@ async fn clean(server: &Server, history: &History) -> Vec<(String, Vec<mongodb::
     server.dump("clean_").await
 }
 
-fn of_room(history: &History, room: RoomId) -> Vec<Envelope> {
+pub(crate) fn of_room(history: &History, room: RoomId) -> Vec<Envelope> {
     history.events.iter().filter(|event| event.room == room).cloned().collect()
 }
 
@@ -127,7 +127,7 @@ async fn usage_that_another_owner_wrote_between_load_and_write_is_folded_again()
         let (waiting, all) = (Arc::clone(&other), Arc::clone(&events));
         options.command_event_handler = Some(EventHandler::callback(move |event| {
             let CommandEvent::Started(started) = event else { return };
-            if started.command_name == "bulkWrite" && started.command.to_string().contains("slow_usage") {
+            if started.command_name == "update" && started.command.to_string().contains("slow_usage") {
                 let Some(other) = waiting.lock().unwrap().take() else { return };
                 tokio::task::block_in_place(|| {
                     Handle::current().block_on(feed(&other, &all[before..], 100));

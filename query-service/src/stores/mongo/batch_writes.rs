@@ -1,58 +1,55 @@
 //! How a batch of events is written: one write for each document that it touches, several commands in flight.
 //!
-//! New documents are inserted, which costs a tenth of an update; one that is there already is left to the guarded
-//! update. Guarded updates are found by `_id` alone and decide inside, so that a duplicate is no error. Values stand in
-//! `$literal`: in a pipeline a title such as `$5 lunch` would be a field's name.
+//! New documents are inserted, which costs a third of an update; one that is there already is left to the guarded
+//! update. Guarded updates are found by `_id` alone and decide inside, so that a duplicate is no error.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
-use mongodb::{
-    Collection,
-    bson::{Bson, Document, doc},
-    error::{Error, ErrorKind},
-    options::{UpdateModifications, UpdateOneModel},
-};
-use shared_events::{Envelope, ReservationId, RoomId};
+use mongodb::bson::doc;
+use shared_events::{Envelope, Event, ReservationId, RoomId};
 
 use super::{
     MongoReadModels,
-    documents::{from_history, from_reservation, from_room, from_usage, number, to_usage, usage_id},
+    documents::{Guarded, PackedUsage, from_history, from_reservation, from_room, usage_id},
+    stored::to_usage,
 };
 use crate::{
     projections::{history, reservations, rooms, usage},
-    read_models::{ReservationDoc, RoomDoc, UsageDoc, UsageKey},
-    stores::{Applied, StoreError, batch::spans},
+    read_models::{ReservationDoc, RoomDoc, UsageKey},
+    stores::{
+        Applied, StoreError,
+        batch::{Span, spans},
+    },
 };
 
-/// Documents in one command: reservations and history entries take a few hundred bytes each.
-const SMALL_DOCUMENTS: usize = 1000;
-/// Usage documents take up to 10 KB each, mostly less than one.
-const LARGE_DOCUMENTS: usize = 200;
-/// Commands of one collection at a time.
-const IN_FLIGHT: usize = 4;
-/// How often a document that others keep writing is folded again.
-const ATTEMPTS: usize = 20;
-
-/// MongoDB's code for a key that is already there.
-const DUPLICATE_KEY: i32 = 11000;
+/// What became of the usage of a batch.
+#[derive(Default)]
+struct Usage {
+    /// Documents that are right up to the batch's end, by room.
+    known: HashMap<RoomId, Vec<PackedUsage>>,
+    /// Rooms whose checkpoint is before the batch: an older copy of the database was restored.
+    behind: BTreeSet<RoomId>,
+}
 
 impl MongoReadModels {
     /// Writes documents, then checkpoints: what a checkpoint claims is there.
     pub(super) async fn apply_batch(&self, batch: &[Envelope]) -> Result<Applied, StoreError> {
-        let spans = spans(batch)?;
-        self.write_documents(batch).await?;
-        self.advance(&spans).await
-    }
-
-    async fn write_documents(&self, batch: &[Envelope]) -> Result<(), StoreError> {
-        tokio::try_join!(
+        let mut spans = spans(batch)?;
+        let (mut usage, (), (), ()) = tokio::try_join!(
+            self.write_usage(batch, &spans),
             self.write_rooms(batch),
             self.write_reservations(batch),
             self.write_history(batch),
-            self.write_usage(batch),
         )?;
-        Ok(())
+        spans.retain(|room, _| !usage.behind.contains(room));
+        let mut applied = self.advance(&spans).await?;
+        for (room, version) in &applied.advanced {
+            if let Some(documents) = usage.known.remove(room) {
+                self.usage_cache.put(*room, *version, documents);
+            }
+        }
+        applied.conflicts.extend(usage.behind);
+        Ok(applied)
     }
 
     async fn write_rooms(&self, batch: &[Envelope]) -> Result<(), StoreError> {
@@ -63,173 +60,109 @@ impl MongoReadModels {
                 *doc = rooms::fold(doc.take(), envelope);
             }
         }
-        let updates = folded.values().flatten().map(from_room).collect::<Result<Vec<_>, _>>()?;
-        self.replace_lower(&self.rooms, "version", updates).await
+        let rooms = folded.values().flatten().map(from_room).collect::<Result<Vec<_>, _>>()?;
+        self.rooms.keep_newer(rooms.iter()).await
     }
 
     async fn write_reservations(&self, batch: &[Envelope]) -> Result<(), StoreError> {
-        let mut folded: HashMap<ReservationId, (bool, Option<ReservationDoc>)> = HashMap::new();
+        // In the order of ids, which is that of time: their index grows at its end.
+        let mut folded: BTreeMap<ReservationId, (bool, Option<ReservationDoc>)> = BTreeMap::new();
         for envelope in batch {
             if let Some(reservation) = reservations::touches(envelope) {
                 let (new, doc) = folded.entry(reservation).or_default();
-                *new |= matches!(envelope.event, shared_events::Event::ReservationMade(_));
+                *new |= matches!(envelope.event, Event::ReservationMade(_));
                 *doc = reservations::fold(doc.take(), envelope);
             }
         }
-        let (mut inserts, mut updates) = (Vec::new(), Vec::new());
-        for (new, doc) in folded.values() {
-            let list = if *new { &mut inserts } else { &mut updates };
+        let (mut new, mut old) = (Vec::new(), Vec::new());
+        for (is_new, doc) in folded.into_values() {
+            let list = if is_new { &mut new } else { &mut old };
             list.extend(doc.as_ref().map(from_reservation));
         }
-        updates.extend(insert_new(&self.reservations, inserts).await?);
-        self.replace_lower(&self.reservations, "rank", updates).await
+        let inserts: Vec<_> = new.iter().map(Guarded::document).collect();
+        let insert = async {
+            let present = self.reservations.insert(&inserts).await?;
+            self.reservations.keep_newer(present.iter().filter_map(|at| new.get(*at))).await
+        };
+        tokio::try_join!(insert, self.reservations.keep_newer(old.iter()))?;
+        Ok(())
     }
 
     async fn write_history(&self, batch: &[Envelope]) -> Result<(), StoreError> {
-        let entries = batch.iter().filter_map(history::entry).map(|entry| from_history(&entry)).collect();
+        let mut entries: Vec<_> = batch.iter().filter_map(history::entry).collect();
+        entries.sort_unstable_by_key(|entry| (entry.room, entry.version));
+        let entries: Vec<_> = entries.iter().map(from_history).collect();
         // An entry that is already there is this one.
-        insert_new(&self.history, entries).await.map(|_| ())
+        self.history.insert(&entries).await.map(|_| ())
     }
 
-    async fn write_usage(&self, batch: &[Envelope]) -> Result<(), StoreError> {
+    async fn write_usage(
+        &self,
+        batch: &[Envelope],
+        spans: &BTreeMap<RoomId, Span>,
+    ) -> Result<Usage, StoreError> {
         let mut events: HashMap<UsageKey, Vec<&Envelope>> = HashMap::new();
         for envelope in batch {
             for key in usage::touches(envelope) {
                 events.entry(key).or_default().push(envelope);
             }
         }
-        let events: Vec<(UsageKey, Vec<&Envelope>)> = events.into_iter().collect();
-        let writes: Vec<_> = events.chunks(LARGE_DOCUMENTS).map(|part| self.fold_usage(part)).collect();
-        stream::iter(writes).buffer_unordered(IN_FLIGHT).try_collect::<()>().await
+        let mut usage = Usage::default();
+        for (room, span) in spans {
+            usage.known.insert(*room, self.usage_cache.take(*room, span.base));
+        }
+        self.load_missing(&events, spans, &mut usage).await?;
+        let mut writes = Vec::new();
+        for (key, events) in events {
+            let Some(documents) = usage.known.get_mut(&key.room) else { continue };
+            let place = documents.iter().position(|document| document.key == key);
+            let base = place.map(|place| documents.swap_remove(place));
+            let version = base.as_ref().map_or(0, |base| base.version);
+            let base = base.map(|base| base.unpack()).transpose()?;
+            let folded = events.into_iter().fold(base, |doc, event| Some(usage::fold(doc, key, event)));
+            let Some(folded) = folded else { continue };
+            let packed = PackedUsage::pack(&folded);
+            if packed.version > version {
+                writes.push(packed.guarded());
+            }
+            documents.push(packed);
+        }
+        // One that another owner has counted further stays: it holds what this one would add.
+        self.usage.keep_newer(writes.iter()).await?;
+        Ok(usage)
     }
 
-    /// Folds events into stored documents and replaces those that are still what was folded from; what another owner
-    /// has written meanwhile is folded again.
-    async fn fold_usage(&self, events: &[(UsageKey, Vec<&Envelope>)]) -> Result<(), StoreError> {
-        let ids: Vec<String> = events.iter().map(|(key, _)| usage_id(*key)).collect();
-        for _ in 0..ATTEMPTS {
-            let mut stored: HashMap<UsageKey, UsageDoc> = HashMap::new();
-            let mut found = self.usage.find(doc! { "_id": { "$in": &ids } }).await?;
-            while let Some(document) = found.try_next().await? {
-                let usage = to_usage(&document)?;
-                stored.insert(usage.key, usage);
-            }
-            let mut updates = Vec::new();
-            for (key, events) in events {
-                let base = stored.remove(key);
-                let version = base.as_ref().map_or(0, |base| base.version);
-                let folded = events.iter().fold(base, |doc, event| Some(usage::fold(doc, *key, event)));
-                if let Some(folded) = folded.filter(|folded| folded.version > version) {
-                    let unchanged = doc! { "$eq": [{ "$ifNull": ["$version", 0] }, number(version)] };
-                    updates.push(replacement(&self.usage, unchanged, from_usage(&folded)));
-                }
-            }
-            let wanted = updates.len();
-            if self.update(updates).await? == wanted {
-                return Ok(());
+    /// Loads the documents that are to be folded and are not known. A room whose checkpoint is not as far as the batch
+    /// takes for granted is given up: its documents lack what lies between.
+    async fn load_missing(
+        &self,
+        events: &HashMap<UsageKey, Vec<&Envelope>>,
+        spans: &BTreeMap<RoomId, Span>,
+        usage: &mut Usage,
+    ) -> Result<(), StoreError> {
+        let is_known = |key: &UsageKey| {
+            usage.known.get(&key.room).is_some_and(|known| known.iter().any(|document| document.key == *key))
+        };
+        let missing: Vec<UsageKey> = events.keys().filter(|key| !is_known(key)).copied().collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<String> = missing.iter().map(|key| usage_id(*key)).collect();
+        let mut found = self.usage.collection.find(doc! { "_id": { "$in": ids } }).await?;
+        while found.advance().await? {
+            let document = to_usage(found.current())?;
+            usage.known.entry(document.key.room).or_default().push(document);
+        }
+        // Checkpoints are read after the documents: these have at least what those claim.
+        let rooms: BTreeSet<RoomId> = missing.iter().map(|key| key.room).collect();
+        let claimed = |room: &RoomId| spans.get(room).map_or(0, |span| span.base);
+        let rooms: Vec<RoomId> = rooms.into_iter().filter(|room| claimed(room) > 0).collect();
+        for (room, checkpoint) in self.read_checkpoints(&rooms).await? {
+            if checkpoint.version < claimed(&room) {
+                usage.known.remove(&room);
+                usage.behind.insert(room);
             }
         }
-        Err(StoreError::Contended)
-    }
-
-    /// Replaces documents whose `guard` is lower than the new one's, or that are not there.
-    async fn replace_lower(
-        &self,
-        collection: &Collection<Document>,
-        guard: &str,
-        documents: Vec<Document>,
-    ) -> Result<(), StoreError> {
-        let updates = documents
-            .into_iter()
-            .map(|document| {
-                let new = document.get(guard).cloned().unwrap_or(Bson::Null);
-                let lower = doc! { "$lt": [{ "$ifNull": [format!("${guard}"), -1] }, new] };
-                replacement(collection, lower, document)
-            })
-            .collect::<Vec<_>>();
-        let parts: Vec<_> = updates.chunks(SMALL_DOCUMENTS).map(|part| self.update(part.to_vec())).collect();
-        let mut parts = stream::iter(parts).buffer_unordered(IN_FLIGHT);
-        while parts.try_next().await?.is_some() {}
         Ok(())
     }
-
-    /// Runs updates, and tells how many changed something.
-    async fn update(&self, updates: Vec<UpdateOneModel>) -> Result<usize, StoreError> {
-        if updates.is_empty() {
-            return Ok(0);
-        }
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let run = self
-                .client
-                .bulk_write(updates.iter().cloned())
-                .ordered(false)
-                .write_concern(self.write_concern.clone());
-            match run.await {
-                Ok(done) => {
-                    return Ok(usize::try_from(done.modified_count + done.upserted_count).unwrap_or_default());
-                }
-                // Two owners inserted the same document at once: the second try finds it.
-                Err(error) if attempts < ATTEMPTS && is_race(&error) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-}
-
-/// The write of a whole document where `condition` holds for the stored one; else that stays.
-fn replacement(collection: &Collection<Document>, condition: Document, document: Document) -> UpdateOneModel {
-    let id = document.get("_id").cloned().unwrap_or(Bson::Null);
-    let decide = doc! { "$replaceWith": { "$cond": [condition, { "$literal": document }, "$$ROOT"] } };
-    UpdateOneModel::builder()
-        .namespace(collection.namespace())
-        .filter(doc! { "_id": id })
-        .update(UpdateModifications::Pipeline(vec![decide]))
-        .upsert(true)
-        .build()
-}
-
-fn is_race(error: &Error) -> bool {
-    match error.kind.as_ref() {
-        ErrorKind::BulkWrite(failed) => {
-            failed.write_concern_errors.is_empty()
-                && !failed.write_errors.is_empty()
-                && failed.write_errors.values().all(|failed| failed.code == DUPLICATE_KEY)
-        }
-        _ => false,
-    }
-}
-
-/// Inserts documents, and gives back those whose id is already there.
-async fn insert_new(
-    collection: &Collection<Document>,
-    documents: Vec<Document>,
-) -> Result<Vec<Document>, StoreError> {
-    let parts: Vec<_> = documents
-        .chunks(SMALL_DOCUMENTS)
-        .map(|part| async move {
-            match collection.insert_many(part).ordered(false).await {
-                Ok(_) => Ok::<_, StoreError>(Vec::new()),
-                Err(error) => {
-                    let present = duplicates(error)?;
-                    Ok(present.into_iter().filter_map(|at| part.get(at).cloned()).collect())
-                }
-            }
-        })
-        .collect();
-    let present: Vec<Vec<Document>> = stream::iter(parts).buffer_unordered(IN_FLIGHT).try_collect().await?;
-    Ok(present.concat())
-}
-
-/// Which inserts failed because their id is already there; any other failure stays one.
-pub(super) fn duplicates(error: Error) -> Result<Vec<usize>, StoreError> {
-    if let ErrorKind::InsertMany(failed) = error.kind.as_ref()
-        && failed.write_concern_error.is_none()
-        && let Some(errors) = &failed.write_errors
-        && errors.iter().all(|error| error.code == DUPLICATE_KEY)
-    {
-        return Ok(errors.iter().map(|error| error.index).collect());
-    }
-    Err(error.into())
 }

@@ -8,15 +8,19 @@ use std::collections::{BTreeMap, HashMap};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::{
-    bson::{Bson, Document, doc},
-    options::{ReturnDocument, UpdateModifications, UpdateOneModel},
+    bson::{
+        Document, RawBsonRef, RawDocument, RawDocumentBuf, doc,
+        raw::{CString, cstr},
+        rawdoc,
+    },
+    options::ReturnDocument,
 };
 use shared_events::RoomId;
 
 use super::{
     MongoReadModels,
-    batch_writes::duplicates,
-    documents::{Stored, from_parked, number, uuid},
+    documents::{from_parked, number, uuid},
+    stored::Stored,
 };
 use crate::{
     read_models::{Checkpoint, Parked, ParkedMessage},
@@ -38,13 +42,16 @@ fn field(room: RoomId) -> String {
     room.0.simple().to_string()
 }
 
+/// The path to a room's field.
+fn path(part: char, room: RoomId) -> Result<CString, StoreError> {
+    CString::try_from(format!("{part}.{}", field(room))).map_err(|error| StoreError::Backend(Box::new(error)))
+}
+
 impl MongoReadModels {
     pub(super) async fn create_checkpoints(&self) -> Result<(), StoreError> {
-        let groups = (0..GROUPS).map(|group| doc! { "_id": i64::from(group), "v": {}, "p": {} });
-        match self.checkpoints.insert_many(groups).ordered(false).await {
-            Ok(_) => Ok(()),
-            Err(error) => duplicates(error).map(|_| ()),
-        }
+        let groups: Vec<_> =
+            (0..GROUPS).map(|group| rawdoc! { "_id": i64::from(group), "v": {}, "p": {} }).collect();
+        self.checkpoints.insert(&groups).await.map(|_| ())
     }
 
     pub(super) async fn read_checkpoints(
@@ -63,23 +70,24 @@ impl MongoReadModels {
         }
         let mut found = HashMap::new();
         if !rooms.is_empty() {
-            let mut documents =
-                self.checkpoints.find(doc! { "_id": { "$in": groups } }).projection(wanted).await?;
+            let mut documents = self
+                .checkpoints
+                .collection
+                .find(doc! { "_id": { "$in": groups } })
+                .projection(wanted)
+                .await?;
             while let Some(document) = documents.try_next().await? {
-                let id = Stored { collection: "checkpoints", doc: &document }.integer::<u32>("_id")?;
+                let id = Stored::read("checkpoints", &document)?.integer::<u32>("_id")?;
                 found.insert(id, document);
             }
         }
-        rooms
-            .iter()
-            .map(|room| {
-                let checkpoint = match found.get(&group(*room)) {
-                    Some(document) => of_room(document, *room)?,
-                    None => Checkpoint::default(),
-                };
-                Ok((*room, checkpoint))
-            })
-            .collect()
+        let groups = found.iter().map(|(group, document)| Ok((*group, Group::read(document)?)));
+        let groups = groups.collect::<Result<HashMap<_, _>, StoreError>>()?;
+        let of_room = |room: &RoomId| match groups.get(&group(*room)) {
+            Some(group) => Ok((*room, group.room(*room)?)),
+            None => Ok((*room, Checkpoint::default())),
+        };
+        rooms.iter().map(of_room).collect()
     }
 
     /// Advances each room from its span's base to its end, if it is still there.
@@ -92,14 +100,9 @@ impl MongoReadModels {
             return Ok(Applied::default());
         }
         // Nearly always all rooms are where the batch begins and none of them waits: then one command does.
-        let plain = groups.iter().map(|(group, rooms)| self.advance_plainly(*group, rooms));
-        let done = self
-            .client
-            .bulk_write(plain.collect::<Vec<_>>())
-            .ordered(false)
-            .write_concern(self.write_concern.clone())
-            .await?;
-        if usize::try_from(done.matched_count).is_ok_and(|matched| matched == groups.len()) {
+        let plain = groups.iter().map(|(group, rooms)| advance_plainly(*group, rooms));
+        let plain = plain.collect::<Result<Vec<_>, _>>()?;
+        if self.checkpoints.update(&plain).await? == groups.len() {
             let advanced = spans.iter().map(|(room, span)| (*room, span.last)).collect();
             return Ok(Applied { advanced, conflicts: Vec::new() });
         }
@@ -111,24 +114,6 @@ impl MongoReadModels {
             applied.conflicts.extend(part.conflicts);
         }
         Ok(applied)
-    }
-
-    /// Advances the rooms of a group if all of them are where the batch begins and none waits; else nothing.
-    fn advance_plainly(&self, group: u32, rooms: &[(RoomId, Span)]) -> UpdateOneModel {
-        let mut unchanged = doc! { "_id": i64::from(group) };
-        let mut changes = Document::new();
-        for (room, span) in rooms {
-            let (version, parked) = (format!("v.{}", field(*room)), format!("p.{}", field(*room)));
-            let base = if span.base == 0 { Bson::Null } else { number(span.base) };
-            unchanged.insert(version.as_str(), base);
-            unchanged.insert(parked, Bson::Null);
-            changes.insert(version, number(span.last));
-        }
-        UpdateOneModel::builder()
-            .namespace(self.checkpoints.namespace())
-            .filter(unchanged)
-            .update(UpdateModifications::Document(doc! { "$set": changes }))
-            .build()
     }
 
     /// Advances those rooms that are where the batch begins, and takes away the flags of those that pass them.
@@ -150,14 +135,15 @@ impl MongoReadModels {
         }
         let now = self
             .checkpoints
+            .collection
             .find_one_and_update(doc! { "_id": i64::from(group) }, vec![doc! { "$set": changes }])
             .projection(wanted)
             .return_document(ReturnDocument::After)
             .await?
             .ok_or_else(missing)?;
-        let mut applied = Applied::default();
+        let (now, mut applied) = (Group::read(&now)?, Applied::default());
         for (room, span) in rooms {
-            if of_room(&now, room)?.version >= span.last {
+            if now.room(room)?.version >= span.last {
                 applied.advanced.push((room, span.last));
             } else {
                 applied.conflicts.push(room);
@@ -178,7 +164,7 @@ impl MongoReadModels {
             return Ok(false);
         }
         let id = doc! { "_id": uuid(message.room.0) };
-        self.parked.replace_one(id, from_parked(message)).upsert(true).await?;
+        self.parked.collection.replace_one(id, from_parked(message)).upsert(true).await?;
         let room = field(message.room);
         let (version, parked) = (format!("$v.{room}"), format!("p.{room}"));
         let flag = doc! { "version": number(message.version), "reason": message.reason.as_str() };
@@ -186,6 +172,7 @@ impl MongoReadModels {
         let change = doc! { "$cond": [still_there, { "$literal": flag }, format!("${parked}")] };
         let now = self
             .checkpoints
+            .collection
             .find_one_and_update(
                 doc! { "_id": i64::from(group(message.room)) },
                 vec![doc! { "$set": { parked.as_str(): change } }],
@@ -194,31 +181,66 @@ impl MongoReadModels {
             .return_document(ReturnDocument::After)
             .await?
             .ok_or_else(missing)?;
-        let parked = of_room(&now, message.room)?.parked;
+        let parked = Group::read(&now)?.room(message.room)?.parked;
         Ok(parked.is_some_and(|parked| parked.version == message.version))
     }
+}
+
+/// Advances the rooms of a group if all of them are where the batch begins and none waits; else nothing.
+fn advance_plainly(group: u32, rooms: &[(RoomId, Span)]) -> Result<RawDocumentBuf, StoreError> {
+    let (mut unchanged, mut changes) = (RawDocumentBuf::new(), RawDocumentBuf::new());
+    unchanged.append(cstr!("_id"), i64::from(group));
+    for (room, span) in rooms {
+        let (version, parked) = (path('v', *room)?, path('p', *room)?);
+        if span.base == 0 {
+            unchanged.append(&version, RawBsonRef::Null);
+        } else {
+            unchanged.append(&version, number(span.base));
+        }
+        unchanged.append(parked, RawBsonRef::Null);
+        changes.append(version, number(span.last));
+    }
+    let (mut update, mut statement) = (RawDocumentBuf::new(), RawDocumentBuf::new());
+    update.append(cstr!("$set"), changes);
+    statement.append(cstr!("q"), unchanged);
+    statement.append(cstr!("u"), update);
+    Ok(statement)
 }
 
 fn missing() -> StoreError {
     StoreError::Unreadable { collection: "checkpoints", reason: "a document is missing".to_owned() }
 }
 
-/// A room's checkpoint in its group's document.
-fn of_room(document: &Document, room: RoomId) -> Result<Checkpoint, StoreError> {
-    let room = field(room);
-    let part = |name: &str| match document.get(name) {
-        Some(Bson::Document(part)) if part.contains_key(&room) => {
-            Some(Stored { collection: "checkpoints", doc: part })
-        }
-        _ => None,
-    };
-    let version = part("v").map_or(Ok(0), |versions| versions.integer(&room))?;
-    let parked = match part("p").and_then(|parked| parked.doc.get_document(&room).ok().cloned()) {
-        Some(doc) => {
-            let stored = Stored { collection: "checkpoints", doc: &doc };
-            Some(Parked { version: stored.integer("version")?, reason: stored.text("reason")? })
-        }
-        None => None,
-    };
-    Ok(Checkpoint { version, parked })
+/// A document of checkpoints: versions and flags by room.
+struct Group<'a> {
+    versions: HashMap<&'a str, RawBsonRef<'a>>,
+    parked: HashMap<&'a str, RawBsonRef<'a>>,
+}
+
+impl<'a> Group<'a> {
+    fn read(document: &'a RawDocument) -> Result<Self, StoreError> {
+        let stored = Stored::read("checkpoints", document)?;
+        let part = |name: &str| {
+            if stored.has(name) { stored.part(name).map(Stored::into_fields) } else { Ok(HashMap::new()) }
+        };
+        Ok(Self { versions: part("v")?, parked: part("p")? })
+    }
+
+    fn room(&self, room: RoomId) -> Result<Checkpoint, StoreError> {
+        let field = field(room);
+        let unreadable = || StoreError::Unreadable {
+            collection: "checkpoints",
+            reason: format!("{room}: neither a version nor a flag"),
+        };
+        let version = self.versions.get(field.as_str()).map_or(Some(0), |version| version.as_i64());
+        let version = version.and_then(|version| u64::try_from(version).ok()).ok_or_else(unreadable)?;
+        let parked = match self.parked.get(field.as_str()) {
+            Some(parked) => {
+                let stored = Stored::read("checkpoints", parked.as_document().ok_or_else(unreadable)?)?;
+                Some(Parked { version: stored.integer("version")?, reason: stored.text("reason")? })
+            }
+            None => None,
+        };
+        Ok(Checkpoint { version, parked })
+    }
 }

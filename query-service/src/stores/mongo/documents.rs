@@ -1,16 +1,22 @@
-//! Documents as they are stored: ids as binary UUIDs, times as dates, so that an operator can read them.
+//! Documents as they are stored: ids as binary UUIDs, times as dates, so that an operator can read them. They are
+//! written as bytes, without trees of values in between.
+//!
+//! What is guarded lies in one field, `form`, whose first value counts the forms of the document: `$max` then keeps the
+//! newer of two, for it compares embedded documents field by field.
 
 use mongodb::bson::{
-    Binary, Bson, DateTime, Document, deserialize_from_bson, doc, serialize_to_bson, spec::BinarySubtype,
+    Binary, Bson, DateTime, RawArrayBuf, RawBsonRef, RawDocumentBuf,
+    raw::{CStr, RawBinaryRef, cstr},
+    serialize_to_raw_document_buf,
+    spec::BinarySubtype,
 };
-use shared_events::{Minute, Place, Reservation, ReservationId, RoomId, TimeZone, Timestamp, UserId};
+use shared_events::{Minute, Place, Reservation, RoomId, Timestamp};
 use uuid::Uuid;
 
 use super::packing::{pack, pack_wide, unpack, unpack_wide};
 use crate::{
     read_models::{
-        HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, Status, UsageDays, UsageDoc,
-        UsageHours, UsageKey,
+        HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, UsageDoc, UsageKey,
         usage::{DAYS, HOURS},
     },
     stores::StoreError,
@@ -34,329 +40,213 @@ pub(super) fn uuid(id: Uuid) -> Bson {
     Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes: id.as_bytes().to_vec() })
 }
 
-pub(super) fn date(minute: Minute) -> Bson {
+fn raw_uuid(id: &Uuid) -> RawBsonRef<'_> {
+    RawBsonRef::Binary(RawBinaryRef { subtype: BinarySubtype::Uuid, bytes: id.as_bytes() })
+}
+
+pub(super) fn date(minute: Minute) -> DateTime {
     moment(minute.start())
 }
 
-pub(super) fn moment(time: Timestamp) -> Bson {
-    Bson::DateTime(DateTime::from_millis(time.epoch_millis()))
+pub(super) fn moment(time: Timestamp) -> DateTime {
+    DateTime::from_millis(time.epoch_millis())
 }
 
 /// Versions stay far below 2^63.
-pub(super) fn number(value: u64) -> Bson {
-    Bson::Int64(i64::try_from(value).unwrap_or(i64::MAX))
+pub(super) fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn bytes(bytes: Vec<u8>) -> Bson {
-    Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes })
+fn raw_bytes(bytes: &[u8]) -> RawBsonRef<'_> {
+    RawBsonRef::Binary(RawBinaryRef { subtype: BinarySubtype::Generic, bytes })
+}
+
+/// The field of all that is guarded.
+pub(super) const FORM: &CStr = cstr!("form");
+const ID: &CStr = cstr!("_id");
+
+/// A document that only a newer form replaces.
+pub(super) struct Guarded {
+    /// Holds `_id` and nothing else: it finds the document.
+    id: RawDocumentBuf,
+    /// Begins with the number that counts its forms.
+    form: RawDocumentBuf,
+}
+
+impl Guarded {
+    /// `newness` grows with each form of the document.
+    fn new<'a>(id: impl Into<RawBsonRef<'a>>, count: &CStr, newness: u64) -> Self {
+        let (mut id_alone, mut form) = (RawDocumentBuf::new(), RawDocumentBuf::new());
+        id_alone.append(ID, id.into());
+        form.append(count, number(newness));
+        Self { id: id_alone, form }
+    }
+
+    /// The whole document, for a command that inserts it.
+    pub(super) fn document(&self) -> RawDocumentBuf {
+        let mut document = self.id.clone();
+        document.append(FORM, RawBsonRef::Document(&self.form));
+        document
+    }
+
+    /// The statement of an update command that leaves the newer of two forms.
+    pub(super) fn statement(&self) -> RawDocumentBuf {
+        let (mut newer, mut update, mut statement) =
+            (RawDocumentBuf::new(), RawDocumentBuf::new(), RawDocumentBuf::new());
+        newer.append(FORM, RawBsonRef::Document(&self.form));
+        update.append(cstr!("$max"), RawBsonRef::Document(&newer));
+        statement.append(cstr!("q"), RawBsonRef::Document(&self.id));
+        statement.append(cstr!("u"), RawBsonRef::Document(&update));
+        statement.append(cstr!("upsert"), true);
+        statement
+    }
 }
 
 pub(super) fn usage_id(key: UsageKey) -> String {
     format!("{}/{}/{}", key.room, key.year, key.zone)
 }
 
-pub(super) fn from_room(room: &RoomDoc) -> Result<Document, StoreError> {
-    let settings = serialize_to_bson(&room.settings)
+pub(super) fn from_room(room: &RoomDoc) -> Result<Guarded, StoreError> {
+    let settings = serialize_to_raw_document_buf(&room.settings)
         .map_err(|error| StoreError::Unreadable { collection: "rooms", reason: error.to_string() })?;
-    Ok(doc! {
-        "_id": uuid(room.room.0),
-        "version": number(room.version),
-        "revision": i64::from(room.revision),
-        "retired": room.retired,
-        "settings": settings,
-    })
+    let mut guarded = Guarded::new(raw_uuid(&room.room.0), cstr!("version"), room.version);
+    guarded.form.append(cstr!("revision"), i64::from(room.revision));
+    guarded.form.append(cstr!("retired"), room.retired);
+    guarded.form.append(cstr!("settings"), settings);
+    Ok(guarded)
 }
 
-fn from_values(reservation: &Reservation) -> Document {
-    let mut values = doc! {
-        "revision": i64::from(reservation.revision),
-        "room": uuid(reservation.room.0),
-        "timeZone": reservation.time_zone.to_string(),
-        "from": date(reservation.from),
-        "to": date(reservation.to),
-        "people": i64::from(reservation.people),
-        "user": reservation.reserved_by.0.as_str(),
-    };
+fn append_place(stored: &mut RawDocumentBuf, place: Place) {
+    stored.append(cstr!("room"), raw_uuid(&place.room.0));
+    stored.append(cstr!("timeZone"), place.time_zone.0.name());
+    stored.append(cstr!("from"), date(place.from));
+    stored.append(cstr!("to"), date(place.to));
+}
+
+fn append_values(stored: &mut RawDocumentBuf, reservation: &Reservation) {
+    stored.append(cstr!("revision"), i64::from(reservation.revision));
+    append_place(stored, reservation.place());
+    stored.append(cstr!("people"), i64::from(reservation.people));
+    stored.append(cstr!("user"), reservation.reserved_by.0.as_str());
     if let Some(title) = &reservation.title {
-        values.insert("title", title.as_str());
+        stored.append(cstr!("title"), title.as_str());
     }
     if let Some(reserved_for) = &reservation.reserved_for {
-        values.insert("reservedFor", reserved_for.as_str());
+        stored.append(cstr!("reservedFor"), reserved_for.as_str());
     }
-    values
 }
 
-pub(super) fn from_reservation(doc: &ReservationDoc) -> Document {
+pub(super) fn from_reservation(doc: &ReservationDoc) -> Guarded {
     let reservation = &doc.reservation;
-    let mut stored = doc! {
-        "_id": uuid(reservation.id.0),
-        "rank": number(doc.rank()),
-        "live": doc.is_live(),
-        "weeks": (week(reservation.from)..=last_week(reservation.to)).collect::<Vec<_>>(),
-    };
+    let mut guarded = Guarded::new(raw_uuid(&reservation.id.0), cstr!("rank"), doc.rank());
+    guarded.form.append(cstr!("live"), doc.is_live());
+    let mut weeks = RawArrayBuf::new();
+    for week in week(reservation.from)..=last_week(reservation.to) {
+        weeks.push(week);
+    }
+    guarded.form.append(cstr!("weeks"), weeks);
     if let Some(version) = doc.version {
-        stored.insert("version", number(version));
+        guarded.form.append(cstr!("version"), number(version));
     }
-    stored.extend(from_values(reservation));
-    stored
+    append_values(&mut guarded.form, reservation);
+    guarded
 }
 
-pub(super) fn from_history(entry: &HistoryDoc) -> Document {
-    let mut reservation = doc! { "id": uuid(entry.reservation.id.0) };
-    reservation.extend(from_values(&entry.reservation));
-    let mut stored = doc! {
-        "_id": entry.id(),
-        "room": uuid(entry.room.0),
-        "version": number(entry.version),
-        "user": entry.user.0.as_str(),
-        "at": moment(entry.at),
-        "what": match entry.what {
-            HistoryKind::Made => "made",
-            HistoryKind::Changed => "changed",
-            HistoryKind::Moved => "moved",
-            HistoryKind::Cancelled => "cancelled",
-        },
-        "reservation": reservation,
+/// An entry's id: its event's room and version, most significant byte first, so that ids are in the order of both.
+pub(super) fn history_id(room: RoomId, version: u64) -> Binary {
+    let bytes = [room.0.as_bytes().as_slice(), &version.to_be_bytes()].concat();
+    Binary { subtype: BinarySubtype::Generic, bytes }
+}
+
+/// Bytes of the room in such an id.
+pub(super) const ROOM_ID: usize = 16;
+
+pub(super) fn from_history(entry: &HistoryDoc) -> RawDocumentBuf {
+    let mut stored = RawDocumentBuf::new();
+    stored.append(ID, history_id(entry.room, entry.version));
+    stored.append(cstr!("user"), entry.user.0.as_str());
+    stored.append(cstr!("at"), moment(entry.at));
+    let what = match entry.what {
+        HistoryKind::Made => "made",
+        HistoryKind::Changed => "changed",
+        HistoryKind::Moved => "moved",
+        HistoryKind::Cancelled => "cancelled",
     };
-    if let Some(place) = &entry.previous {
-        let previous = doc! {
-            "room": uuid(place.room.0),
-            "timeZone": place.time_zone.to_string(),
-            "from": date(place.from),
-            "to": date(place.to),
-        };
-        stored.insert("previous", previous);
+    stored.append(cstr!("what"), what);
+    let mut reservation = RawDocumentBuf::new();
+    reservation.append(cstr!("id"), raw_uuid(&entry.reservation.id.0));
+    append_values(&mut reservation, &entry.reservation);
+    stored.append(cstr!("reservation"), reservation);
+    if let Some(place) = entry.previous {
+        let mut previous = RawDocumentBuf::new();
+        append_place(&mut previous, place);
+        stored.append(cstr!("previous"), previous);
     }
     stored
 }
 
-pub(super) fn from_usage(usage: &UsageDoc) -> Document {
-    doc! {
-        "_id": usage_id(usage.key),
-        "version": number(usage.version),
-        "room": uuid(usage.key.room.0),
-        "year": usage.key.year,
-        "zone": usage.key.zone.to_string(),
-        "hours": bytes(pack(&usage.hours)),
-        "minutes": bytes(pack_wide(&usage.minutes)),
-        "starts": bytes(pack_wide(&usage.starts)),
-    }
+/// A usage document as it is stored: its tables packed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PackedUsage {
+    pub(super) key: UsageKey,
+    pub(super) version: u64,
+    pub(super) hours: Vec<u8>,
+    pub(super) minutes: Vec<u8>,
+    pub(super) starts: Vec<u8>,
 }
 
-pub(super) fn from_parked(message: &ParkedMessage) -> Document {
-    let headers: Vec<Document> = message
-        .headers
-        .iter()
-        .map(|(name, value)| doc! { "name": name.as_str(), "value": bytes(value.clone()) })
-        .collect();
-    doc! {
-        "_id": uuid(message.room.0),
-        "version": number(message.version),
-        "reason": message.reason.as_str(),
-        "at": moment(message.at),
-        "headers": headers,
-        "payload": bytes(message.payload.clone()),
-    }
-}
-
-/// Reads fields of a stored document.
-pub(super) struct Stored<'a> {
-    pub(super) collection: &'static str,
-    pub(super) doc: &'a Document,
-}
-
-impl Stored<'_> {
-    fn unreadable(&self, field: &str) -> StoreError {
-        let id = self.doc.get("_id").map(ToString::to_string).unwrap_or_default();
-        StoreError::Unreadable { collection: self.collection, reason: format!("{id}: field {field}") }
-    }
-
-    fn field<T>(&self, name: &str, read: impl FnOnce(&Bson) -> Option<T>) -> Result<T, StoreError> {
-        self.doc.get(name).and_then(read).ok_or_else(|| self.unreadable(name))
-    }
-
-    pub(super) fn integer<T: TryFrom<i64>>(&self, name: &str) -> Result<T, StoreError> {
-        self.field(name, |value| match value {
-            Bson::Int32(value) => T::try_from(i64::from(*value)).ok(),
-            Bson::Int64(value) => T::try_from(*value).ok(),
-            _ => None,
-        })
-    }
-
-    fn flag(&self, name: &str) -> Result<bool, StoreError> {
-        self.field(name, Bson::as_bool)
-    }
-
-    pub(super) fn text(&self, name: &str) -> Result<String, StoreError> {
-        self.field(name, |value| value.as_str().map(str::to_owned))
-    }
-
-    fn optional_text(&self, name: &str) -> Result<Option<String>, StoreError> {
-        if self.doc.contains_key(name) { self.text(name).map(Some) } else { Ok(None) }
-    }
-
-    pub(super) fn uuid(&self, name: &str) -> Result<Uuid, StoreError> {
-        self.field(name, |value| match value {
-            Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes }) => Uuid::from_slice(bytes).ok(),
-            _ => None,
-        })
-    }
-
-    fn bytes(&self, name: &str) -> Result<Vec<u8>, StoreError> {
-        self.field(name, |value| match value {
-            Bson::Binary(binary) => Some(binary.bytes.clone()),
-            _ => None,
-        })
-    }
-
-    /// A packed table with a value for each day.
-    fn days(&self, name: &str) -> Result<Vec<u16>, StoreError> {
-        self.field(name, |value| match value {
-            Bson::Binary(binary) => unpack_wide(&binary.bytes, DAYS),
-            _ => None,
-        })
-    }
-
-    /// A packed table with a value for each hour of each day.
-    fn hours(&self, name: &str) -> Result<Vec<u8>, StoreError> {
-        self.field(name, |value| match value {
-            Bson::Binary(binary) => unpack(&binary.bytes, DAYS * HOURS),
-            _ => None,
-        })
-    }
-
-    fn moment(&self, name: &str) -> Result<Timestamp, StoreError> {
-        self.field(name, |value| match value {
-            Bson::DateTime(time) => Some(Timestamp::from_epoch_millis(time.timestamp_millis())),
-            _ => None,
-        })
-    }
-
-    fn minute(&self, name: &str) -> Result<Minute, StoreError> {
-        self.moment(name).map(Timestamp::minute)
-    }
-
-    fn zone(&self, name: &str) -> Result<TimeZone, StoreError> {
-        self.field(name, |value| value.as_str()?.parse().ok())
-    }
-
-    fn part(&self, name: &str) -> Result<Stored<'_>, StoreError> {
-        match self.doc.get(name) {
-            Some(Bson::Document(doc)) => Ok(Stored { collection: self.collection, doc }),
-            _ => Err(self.unreadable(name)),
+impl PackedUsage {
+    pub(super) fn pack(usage: &UsageDoc) -> Self {
+        Self {
+            key: usage.key,
+            version: usage.version,
+            hours: pack(&usage.hours),
+            minutes: pack_wide(&usage.minutes),
+            starts: pack_wide(&usage.starts),
         }
     }
 
-    fn values(&self, id: &str) -> Result<Reservation, StoreError> {
-        Ok(Reservation {
-            id: ReservationId(self.uuid(id)?),
-            revision: self.integer("revision")?,
-            room: RoomId(self.uuid("room")?),
-            time_zone: self.zone("timeZone")?,
-            from: self.minute("from")?,
-            to: self.minute("to")?,
-            people: self.integer("people")?,
-            title: self.optional_text("title")?,
-            reserved_for: self.optional_text("reservedFor")?,
-            reserved_by: UserId(self.text("user")?),
+    pub(super) fn unpack(&self) -> Result<UsageDoc, StoreError> {
+        let table = |table: Option<_>| table.ok_or_else(|| unreadable_table(self.key));
+        Ok(UsageDoc {
+            key: self.key,
+            version: self.version,
+            hours: unpack(&self.hours, DAYS * HOURS).ok_or_else(|| unreadable_table(self.key))?,
+            minutes: table(unpack_wide(&self.minutes, DAYS))?,
+            starts: table(unpack_wide(&self.starts, DAYS))?,
         })
     }
 
-    fn usage_key(&self) -> Result<UsageKey, StoreError> {
-        Ok(UsageKey {
-            room: RoomId(self.uuid("room")?),
-            zone: self.zone("zone")?,
-            year: self.integer("year")?,
-        })
+    pub(super) fn guarded(&self) -> Guarded {
+        let mut guarded = Guarded::new(usage_id(self.key).as_str(), cstr!("version"), self.version);
+        guarded.form.append(cstr!("room"), raw_uuid(&self.key.room.0));
+        guarded.form.append(cstr!("year"), self.key.year);
+        guarded.form.append(cstr!("zone"), self.key.zone.0.name());
+        guarded.form.append(cstr!("hours"), raw_bytes(&self.hours));
+        guarded.form.append(cstr!("minutes"), raw_bytes(&self.minutes));
+        guarded.form.append(cstr!("starts"), raw_bytes(&self.starts));
+        guarded
     }
 }
 
-pub(super) fn to_room(doc: &Document) -> Result<RoomDoc, StoreError> {
-    let stored = Stored { collection: "rooms", doc };
-    let settings = doc.get("settings").cloned().unwrap_or(Bson::Null);
-    Ok(RoomDoc {
-        room: RoomId(stored.uuid("_id")?),
-        revision: stored.integer("revision")?,
-        settings: deserialize_from_bson(settings).map_err(|_| stored.unreadable("settings"))?,
-        retired: stored.flag("retired")?,
-        version: stored.integer("version")?,
-    })
+fn unreadable_table(key: UsageKey) -> StoreError {
+    StoreError::Unreadable { collection: "usage", reason: format!("{}: a packed table", usage_id(key)) }
 }
 
-pub(super) fn to_reservation(doc: &Document) -> Result<ReservationDoc, StoreError> {
-    let stored = Stored { collection: "reservations", doc };
-    Ok(ReservationDoc {
-        reservation: stored.values("_id")?,
-        status: if stored.flag("live")? { Status::Live } else { Status::Cancelled },
-        version: if doc.contains_key("version") { Some(stored.integer("version")?) } else { None },
-    })
-}
-
-pub(super) fn to_history(doc: &Document) -> Result<HistoryDoc, StoreError> {
-    let stored = Stored { collection: "history", doc };
-    let previous = if doc.contains_key("previous") {
-        let place = stored.part("previous")?;
-        Some(Place {
-            room: RoomId(place.uuid("room")?),
-            time_zone: place.zone("timeZone")?,
-            from: place.minute("from")?,
-            to: place.minute("to")?,
-        })
-    } else {
-        None
-    };
-    Ok(HistoryDoc {
-        room: RoomId(stored.uuid("room")?),
-        version: stored.integer("version")?,
-        user: UserId(stored.text("user")?),
-        at: stored.moment("at")?,
-        what: stored.field("what", |what| match what.as_str()? {
-            "made" => Some(HistoryKind::Made),
-            "changed" => Some(HistoryKind::Changed),
-            "moved" => Some(HistoryKind::Moved),
-            "cancelled" => Some(HistoryKind::Cancelled),
-            _ => None,
-        })?,
-        reservation: stored.part("reservation")?.values("id")?,
-        previous,
-    })
-}
-
-pub(super) fn to_usage(doc: &Document) -> Result<UsageDoc, StoreError> {
-    let UsageDays { key, minutes, starts } = to_usage_days(doc)?;
-    let UsageHours { hours, .. } = to_usage_hours(doc)?;
-    let version = Stored { collection: "usage", doc }.integer("version")?;
-    Ok(UsageDoc { key, version, hours, minutes, starts })
-}
-
-pub(super) fn to_usage_days(doc: &Document) -> Result<UsageDays, StoreError> {
-    let stored = Stored { collection: "usage", doc };
-    Ok(UsageDays {
-        key: stored.usage_key()?,
-        minutes: stored.days("minutes")?,
-        starts: stored.days("starts")?,
-    })
-}
-
-pub(super) fn to_usage_hours(doc: &Document) -> Result<UsageHours, StoreError> {
-    let stored = Stored { collection: "usage", doc };
-    Ok(UsageHours { key: stored.usage_key()?, hours: stored.hours("hours")? })
-}
-
-pub(super) fn to_parked(doc: &Document) -> Result<ParkedMessage, StoreError> {
-    let stored = Stored { collection: "parked", doc };
-    let mut headers = Vec::new();
-    for header in stored.field("headers", |value| value.as_array().cloned())? {
-        let header = header.as_document().ok_or_else(|| stored.unreadable("headers"))?;
-        let header = Stored { collection: "parked", doc: header };
-        headers.push((header.text("name")?, header.bytes("value")?));
+pub(super) fn from_parked(message: &ParkedMessage) -> RawDocumentBuf {
+    let mut headers = RawArrayBuf::new();
+    for (name, value) in &message.headers {
+        let mut header = RawDocumentBuf::new();
+        header.append(cstr!("name"), name.as_str());
+        header.append(cstr!("value"), raw_bytes(value));
+        headers.push(header);
     }
-    Ok(ParkedMessage {
-        room: RoomId(stored.uuid("_id")?),
-        version: stored.integer("version")?,
-        reason: stored.text("reason")?,
-        at: stored.moment("at")?,
-        headers,
-        payload: stored.bytes("payload")?,
-    })
+    let mut stored = RawDocumentBuf::new();
+    stored.append(ID, raw_uuid(&message.room.0));
+    stored.append(cstr!("version"), number(message.version));
+    stored.append(cstr!("reason"), message.reason.as_str());
+    stored.append(cstr!("at"), moment(message.at));
+    stored.append(cstr!("headers"), headers);
+    stored.append(cstr!("payload"), raw_bytes(&message.payload));
+    stored
 }

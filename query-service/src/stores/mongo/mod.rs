@@ -5,14 +5,17 @@
 
 mod batch_writes;
 mod checkpoints;
+mod commands;
 mod documents;
 mod packing;
 mod reads;
+mod stored;
+mod usage_cache;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use mongodb::{
-    Client, Collection, IndexModel,
+    Client, IndexModel,
     bson::{Document, doc},
     options::{
         Acknowledgment, ClientOptions, DatabaseOptions, IndexOptions, ReadConcern, ReadPreference,
@@ -20,22 +23,31 @@ use mongodb::{
     },
 };
 
+use self::{commands::Target, usage_cache::UsageCache};
 use super::StoreError;
+
+/// Begins the names of collections, so that other generations of read models fit beside this one. Another form of
+/// documents is another generation.
+pub const GENERATION: &str = "g1_";
 
 /// How long an operation waits for a server that is not there.
 const SERVER_WAIT: Duration = Duration::from_secs(5);
+/// Connections that are kept open, so that a query after a quiet time does not wait for one.
+const MIN_CONNECTIONS: u32 = 8;
+/// Most connections, where the URL does not say: queries must not wait for those that the projector writes on.
+const MAX_CONNECTIONS: u32 = 64;
 
 /// One generation of read models in a database.
 #[derive(Clone, Debug)]
 pub struct MongoReadModels {
     client: Client,
-    write_concern: WriteConcern,
-    rooms: Collection<Document>,
-    reservations: Collection<Document>,
-    history: Collection<Document>,
-    usage: Collection<Document>,
-    checkpoints: Collection<Document>,
-    parked: Collection<Document>,
+    rooms: Target,
+    reservations: Target,
+    history: Target,
+    usage: Target,
+    checkpoints: Target,
+    parked: Target,
+    usage_cache: Arc<UsageCache>,
 }
 
 impl MongoReadModels {
@@ -47,6 +59,8 @@ impl MongoReadModels {
         let mut options = ClientOptions::parse(url).await?;
         options.server_selection_timeout.get_or_insert(SERVER_WAIT);
         options.connect_timeout.get_or_insert(SERVER_WAIT);
+        options.min_pool_size.get_or_insert(MIN_CONNECTIONS);
+        options.max_pool_size.get_or_insert(MAX_CONNECTIONS);
         options.app_name.get_or_insert_with(|| "query-service".to_owned());
         Self::open(Client::with_options(options)?, database, prefix).await
     }
@@ -58,12 +72,15 @@ impl MongoReadModels {
     pub async fn open(client: Client, database: &str, prefix: &str) -> Result<Self, StoreError> {
         let write_concern = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build();
         let options = DatabaseOptions::builder()
-            .write_concern(write_concern.clone())
+            .write_concern(write_concern)
             .read_concern(ReadConcern::majority())
             .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
             .build();
         let database = client.database_with_options(database, options);
-        let collection = |name: &str| database.collection(&format!("{prefix}{name}"));
+        let collection = |name: &str| Target {
+            database: database.clone(),
+            collection: database.collection(&format!("{prefix}{name}")),
+        };
         let models = Self {
             rooms: collection("rooms"),
             reservations: collection("reservations"),
@@ -71,7 +88,7 @@ impl MongoReadModels {
             usage: collection("usage"),
             checkpoints: collection("checkpoints"),
             parked: collection("parked"),
-            write_concern,
+            usage_cache: Arc::default(),
             client,
         };
         models.create_indexes().await?;
@@ -92,22 +109,25 @@ impl MongoReadModels {
     async fn create_indexes(&self) -> Result<(), StoreError> {
         let index = |keys: Document| IndexModel::builder().keys(keys).build();
         let live = |keys: Document| {
-            let only_live = IndexOptions::builder().partial_filter_expression(doc! { "live": true }).build();
+            let only_live =
+                IndexOptions::builder().partial_filter_expression(doc! { "form.live": true }).build();
             IndexModel::builder().keys(keys).options(only_live).build()
         };
         let of_rooms = [
-            index(doc! { "retired": 1, "settings.name": 1, "_id": 1 }),
-            index(doc! { "retired": 1, "settings.kind": 1, "settings.name": 1, "_id": 1 }),
-            index(doc! { "settings.kind": 1, "_id": 1 }),
+            index(doc! { "form.retired": 1, "form.settings.name": 1, "_id": 1 }),
+            index(doc! { "form.retired": 1, "form.settings.kind": 1, "form.settings.name": 1, "_id": 1 }),
+            index(doc! { "form.settings.kind": 1, "_id": 1 }),
         ];
-        let of_reservations =
-            [live(doc! { "room": 1, "weeks": 1 }), live(doc! { "user": 1, "from": 1, "_id": 1 })];
-        let of_history = [index(doc! { "user": 1, "at": -1, "room": -1, "version": -1 })];
-        let of_usage = [index(doc! { "room": 1, "year": 1 })];
-        self.rooms.create_indexes(of_rooms).await?;
-        self.reservations.create_indexes(of_reservations).await?;
-        self.history.create_indexes(of_history).await?;
-        self.usage.create_indexes(of_usage).await?;
+        let of_reservations = [
+            live(doc! { "form.room": 1, "form.weeks": 1 }),
+            live(doc! { "form.user": 1, "form.from": 1, "_id": 1 }),
+        ];
+        let of_history = [index(doc! { "user": 1, "at": -1, "_id": -1 })];
+        let of_usage = [index(doc! { "form.room": 1, "form.year": 1 })];
+        self.rooms.collection.create_indexes(of_rooms).await?;
+        self.reservations.collection.create_indexes(of_reservations).await?;
+        self.history.collection.create_indexes(of_history).await?;
+        self.usage.collection.create_indexes(of_usage).await?;
         Ok(())
     }
 }

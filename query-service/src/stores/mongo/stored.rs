@@ -1,0 +1,243 @@
+//! Reads stored documents, straight from the bytes that came.
+
+use std::collections::HashMap;
+
+use mongodb::bson::{
+    RawBsonRef, RawDocument, deserialize_from_slice, raw::RawBinaryRef, spec::BinarySubtype,
+};
+use shared_events::{Minute, Place, Reservation, ReservationId, RoomId, TimeZone, Timestamp, UserId};
+use uuid::Uuid;
+
+use super::{
+    documents::{FORM, PackedUsage, ROOM_ID},
+    packing::{unpack, unpack_wide},
+};
+use crate::{
+    read_models::{
+        HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, Status, UsageDays, UsageHours,
+        UsageKey,
+        usage::{DAYS, HOURS},
+    },
+    stores::StoreError,
+};
+
+/// The fields of a stored document, found in one pass over its bytes.
+pub(super) struct Stored<'a> {
+    collection: &'static str,
+    fields: Vec<(&'a str, RawBsonRef<'a>)>,
+}
+
+impl<'a> Stored<'a> {
+    pub(super) fn read(collection: &'static str, document: &'a RawDocument) -> Result<Self, StoreError> {
+        let mut fields = Vec::with_capacity(16);
+        for field in document {
+            let (name, value) =
+                field.map_err(|error| StoreError::Unreadable { collection, reason: error.to_string() })?;
+            fields.push((name.as_str(), value));
+        }
+        Ok(Self { collection, fields })
+    }
+
+    fn unreadable(&self, field: &str) -> StoreError {
+        let id = self.get("_id").map(|id| format!("{id:?}")).unwrap_or_default();
+        StoreError::Unreadable { collection: self.collection, reason: format!("{id}: field {field}") }
+    }
+
+    fn get(&self, name: &str) -> Option<RawBsonRef<'a>> {
+        self.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| *value)
+    }
+
+    pub(super) fn into_fields(self) -> HashMap<&'a str, RawBsonRef<'a>> {
+        self.fields.into_iter().collect()
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    fn field<T>(&self, name: &str, read: impl FnOnce(RawBsonRef<'a>) -> Option<T>) -> Result<T, StoreError> {
+        self.get(name).and_then(read).ok_or_else(|| self.unreadable(name))
+    }
+
+    pub(super) fn integer<T: TryFrom<i64>>(&self, name: &str) -> Result<T, StoreError> {
+        self.field(name, |value| match value {
+            RawBsonRef::Int32(value) => T::try_from(i64::from(value)).ok(),
+            RawBsonRef::Int64(value) => T::try_from(value).ok(),
+            _ => None,
+        })
+    }
+
+    fn flag(&self, name: &str) -> Result<bool, StoreError> {
+        self.field(name, RawBsonRef::as_bool)
+    }
+
+    fn str(&self, name: &str) -> Result<&'a str, StoreError> {
+        self.field(name, RawBsonRef::as_str)
+    }
+
+    pub(super) fn text(&self, name: &str) -> Result<String, StoreError> {
+        self.str(name).map(str::to_owned)
+    }
+
+    fn optional_text(&self, name: &str) -> Result<Option<String>, StoreError> {
+        if self.has(name) { self.text(name).map(Some) } else { Ok(None) }
+    }
+
+    pub(super) fn uuid(&self, name: &str) -> Result<Uuid, StoreError> {
+        self.field(name, |value| match value.as_binary()? {
+            RawBinaryRef { subtype: BinarySubtype::Uuid, bytes } => Uuid::from_slice(bytes).ok(),
+            _ => None,
+        })
+    }
+
+    fn bytes(&self, name: &str) -> Result<&'a [u8], StoreError> {
+        self.field(name, |value| value.as_binary().map(|binary| binary.bytes))
+    }
+
+    /// A packed table with a value for each day.
+    fn days(&self, name: &str) -> Result<Vec<u16>, StoreError> {
+        self.field(name, |value| unpack_wide(value.as_binary()?.bytes, DAYS))
+    }
+
+    fn moment(&self, name: &str) -> Result<Timestamp, StoreError> {
+        self.field(name, |value| Some(Timestamp::from_epoch_millis(value.as_datetime()?.timestamp_millis())))
+    }
+
+    fn minute(&self, name: &str) -> Result<Minute, StoreError> {
+        self.moment(name).map(Timestamp::minute)
+    }
+
+    fn zone(&self, name: &str) -> Result<TimeZone, StoreError> {
+        self.field(name, |value| value.as_str()?.parse().ok())
+    }
+
+    pub(super) fn part(&self, name: &str) -> Result<Stored<'a>, StoreError> {
+        Stored::read(self.collection, self.field(name, RawBsonRef::as_document)?)
+    }
+
+    /// What is guarded.
+    fn form(&self) -> Result<Stored<'a>, StoreError> {
+        self.part(FORM.as_str())
+    }
+
+    fn place(&self) -> Result<Place, StoreError> {
+        Ok(Place {
+            room: RoomId(self.uuid("room")?),
+            time_zone: self.zone("timeZone")?,
+            from: self.minute("from")?,
+            to: self.minute("to")?,
+        })
+    }
+
+    fn values(&self, id: Uuid) -> Result<Reservation, StoreError> {
+        let Place { room, time_zone, from, to } = self.place()?;
+        Ok(Reservation {
+            id: ReservationId(id),
+            revision: self.integer("revision")?,
+            room,
+            time_zone,
+            from,
+            to,
+            people: self.integer("people")?,
+            title: self.optional_text("title")?,
+            reserved_for: self.optional_text("reservedFor")?,
+            reserved_by: UserId(self.text("user")?),
+        })
+    }
+
+    fn usage_key(&self) -> Result<UsageKey, StoreError> {
+        Ok(UsageKey {
+            room: RoomId(self.uuid("room")?),
+            zone: self.zone("zone")?,
+            year: self.integer("year")?,
+        })
+    }
+}
+
+pub(super) fn to_room(doc: &RawDocument) -> Result<RoomDoc, StoreError> {
+    let stored = Stored::read("rooms", doc)?;
+    let form = stored.form()?;
+    let settings = form.field("settings", RawBsonRef::as_document)?;
+    Ok(RoomDoc {
+        room: RoomId(stored.uuid("_id")?),
+        revision: form.integer("revision")?,
+        settings: deserialize_from_slice(settings.as_bytes()).map_err(|_| stored.unreadable("settings"))?,
+        retired: form.flag("retired")?,
+        version: form.integer("version")?,
+    })
+}
+
+pub(super) fn to_reservation(doc: &RawDocument) -> Result<ReservationDoc, StoreError> {
+    let stored = Stored::read("reservations", doc)?;
+    let form = stored.form()?;
+    Ok(ReservationDoc {
+        reservation: form.values(stored.uuid("_id")?)?,
+        status: if form.flag("live")? { Status::Live } else { Status::Cancelled },
+        version: if form.has("version") { Some(form.integer("version")?) } else { None },
+    })
+}
+
+pub(super) fn to_history(doc: &RawDocument) -> Result<HistoryDoc, StoreError> {
+    let stored = Stored::read("history", doc)?;
+    let previous = if stored.has("previous") { Some(stored.part("previous")?.place()?) } else { None };
+    let (room, version) = stored.field("_id", |id| {
+        let (room, version) = id.as_binary()?.bytes.split_first_chunk::<ROOM_ID>()?;
+        Some((RoomId(Uuid::from_bytes(*room)), u64::from_be_bytes(version.try_into().ok()?)))
+    })?;
+    let reservation = stored.part("reservation")?;
+    Ok(HistoryDoc {
+        room,
+        version,
+        user: UserId(stored.text("user")?),
+        at: stored.moment("at")?,
+        what: stored.field("what", |what| match what.as_str()? {
+            "made" => Some(HistoryKind::Made),
+            "changed" => Some(HistoryKind::Changed),
+            "moved" => Some(HistoryKind::Moved),
+            "cancelled" => Some(HistoryKind::Cancelled),
+            _ => None,
+        })?,
+        reservation: reservation.values(reservation.uuid("id")?)?,
+        previous,
+    })
+}
+
+pub(super) fn to_usage(doc: &RawDocument) -> Result<PackedUsage, StoreError> {
+    let form = Stored::read("usage", doc)?.form()?;
+    Ok(PackedUsage {
+        key: form.usage_key()?,
+        version: form.integer("version")?,
+        hours: form.bytes("hours")?.to_vec(),
+        minutes: form.bytes("minutes")?.to_vec(),
+        starts: form.bytes("starts")?.to_vec(),
+    })
+}
+
+pub(super) fn to_usage_days(doc: &RawDocument) -> Result<UsageDays, StoreError> {
+    let form = Stored::read("usage", doc)?.form()?;
+    Ok(UsageDays { key: form.usage_key()?, minutes: form.days("minutes")?, starts: form.days("starts")? })
+}
+
+pub(super) fn to_usage_hours(doc: &RawDocument) -> Result<UsageHours, StoreError> {
+    let form = Stored::read("usage", doc)?.form()?;
+    let hours = form.field("hours", |hours| unpack(hours.as_binary()?.bytes, DAYS * HOURS))?;
+    Ok(UsageHours { key: form.usage_key()?, hours })
+}
+
+pub(super) fn to_parked(doc: &RawDocument) -> Result<ParkedMessage, StoreError> {
+    let stored = Stored::read("parked", doc)?;
+    let mut headers = Vec::new();
+    for header in stored.field("headers", RawBsonRef::as_array)? {
+        let header = header.ok().and_then(RawBsonRef::as_document);
+        let header = Stored::read("parked", header.ok_or_else(|| stored.unreadable("headers"))?)?;
+        headers.push((header.text("name")?, header.bytes("value")?.to_vec()));
+    }
+    Ok(ParkedMessage {
+        room: RoomId(stored.uuid("_id")?),
+        version: stored.integer("version")?,
+        reason: stored.text("reason")?,
+        at: stored.moment("at")?,
+        headers,
+        payload: stored.bytes("payload")?.to_vec(),
+    })
+}

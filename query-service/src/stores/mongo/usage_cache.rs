@@ -1,0 +1,117 @@
+//! Usage documents of rooms that are being written, so that the next batch need not load them.
+//!
+//! A document is a function of its room's events up to its version, so one that was folded here is right whatever is
+//! stored: it is written where it is the newer one. What must not happen is that a batch is folded into a document that
+//! lacks events before it. So a room is found here only for the batch that continues what was written last, and what
+//! is taken is put back only after its checkpoint was written: another owner's batch, an older copy of the database and
+//! a write that failed all end in a look-up that finds nothing.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use shared_events::RoomId;
+
+use super::documents::PackedUsage;
+
+/// Most documents of each of two halves; packed, a year of a busy room takes about 1 KB.
+const HALF: usize = 8192;
+
+#[derive(Debug, Default)]
+pub(super) struct UsageCache {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    recent: HashMap<RoomId, RoomUsage>,
+    /// How many documents those are.
+    documents: usize,
+    /// What was recent before that had become too much. Dropped when it has again.
+    older: HashMap<RoomId, RoomUsage>,
+}
+
+/// Usage documents of a room, not necessarily all of them.
+#[derive(Clone, Debug)]
+struct RoomUsage {
+    /// The room's checkpoint: all events up to it are counted.
+    complete_to: u64,
+    documents: Vec<PackedUsage>,
+}
+
+impl UsageCache {
+    /// Takes the documents of a room whose checkpoint is at `version`. What is known of another version is dropped.
+    pub(super) fn take(&self, room: RoomId, version: u64) -> Vec<PackedUsage> {
+        let mut state = self.state();
+        let recent = state.recent.remove(&room);
+        if let Some(found) = &recent {
+            state.documents -= found.documents.len();
+        }
+        let older = state.older.remove(&room);
+        let found = recent.or(older).filter(|found| found.complete_to == version);
+        found.map(|found| found.documents).unwrap_or_default()
+    }
+
+    /// Keeps the documents of a room whose checkpoint is at `version` now.
+    pub(super) fn put(&self, room: RoomId, version: u64, documents: Vec<PackedUsage>) {
+        let mut state = self.state();
+        state.documents += documents.len();
+        if let Some(before) = state.recent.insert(room, RoomUsage { complete_to: version, documents }) {
+            state.documents -= before.documents.len();
+        }
+        if state.documents > HALF {
+            state.older = std::mem::take(&mut state.recent);
+            state.documents = 0;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared_events::TimeZone;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::read_models::{UsageDoc, UsageKey};
+
+    fn room(n: usize) -> RoomId {
+        RoomId(Uuid::from_u128(n as u128))
+    }
+
+    fn usage(n: usize) -> PackedUsage {
+        let key = UsageKey { room: room(n), zone: TimeZone(chrono_tz::UTC), year: 2026 };
+        PackedUsage::pack(&UsageDoc { version: 7, ..UsageDoc::empty(key) })
+    }
+
+    #[test]
+    fn only_the_batch_that_goes_on_from_there_finds_a_room_and_only_once() {
+        let cache = UsageCache::default();
+        cache.put(room(1), 9, vec![usage(1)]);
+        assert_eq!(cache.take(room(1), 9), [usage(1)]);
+        assert!(cache.take(room(1), 9).is_empty(), "it was not put back");
+        for other in [8, 10] {
+            cache.put(room(1), 9, vec![usage(1)]);
+            assert!(cache.take(room(1), other).is_empty());
+            assert!(cache.take(room(1), 9).is_empty(), "it is not known any more");
+        }
+    }
+
+    #[test]
+    fn it_is_bounded_and_keeps_what_was_used_last() {
+        let cache = UsageCache::default();
+        for n in 0..3 * HALF {
+            cache.put(room(n), 1, vec![usage(n)]);
+            assert_eq!(cache.take(room(0), 1).len(), 1);
+            cache.put(room(0), 1, vec![usage(0)]);
+        }
+        let kept = (0..3 * HALF).filter(|n| !cache.take(room(*n), 1).is_empty()).count();
+        assert!((HALF..=2 * HALF + 1).contains(&kept), "{kept}");
+        assert!(cache.take(room(3 * HALF - 1), 1).is_empty(), "all were taken");
+        assert_eq!(cache.state().documents, 0);
+    }
+}
