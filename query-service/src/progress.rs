@@ -15,7 +15,10 @@ use tokio::{
     time::Instant,
 };
 
-use crate::stores::{ReadModels, StoreError};
+use crate::{
+    read_models::Checkpoint,
+    stores::{ReadModels, StoreError},
+};
 
 /// Most waits at one time.
 const MOST_WAITERS: usize = 20_000;
@@ -125,6 +128,22 @@ impl Progress {
         let mut state = self.state();
         state.seen.entry(room).or_default().parked = true;
         state.wake(room, |_| true);
+    }
+
+    /// How far these rooms have come, of those that this instance projects and knows.
+    #[must_use]
+    pub fn known(&self, rooms: &[RoomId]) -> HashMap<RoomId, u64> {
+        let state = self.state();
+        let version = |room: &RoomId| Some((*room, state.seen.get(room)?.version));
+        rooms.iter().filter(|room| (state.owns)(**room)).filter_map(version).collect()
+    }
+
+    /// Notes a checkpoint that was read from the store, of a room that this instance projects and did not know.
+    pub fn learn(&self, room: RoomId, checkpoint: &Checkpoint) {
+        let mut state = self.state();
+        if (state.owns)(room) && checkpoint.parked.is_none() {
+            state.seen.entry(room).or_insert(Seen { version: checkpoint.version, parked: false });
+        }
     }
 
     /// Forgets what is known of a room, as when its checkpoint turns out to be another one.

@@ -11,7 +11,7 @@ use super::{
     parameters::{
         AvailabilityParameters, ListParameters, Nothing, RangeParameters, RoomPath, RoomsParameters,
     },
-    query_problem, store_problem,
+    query_problem,
 };
 use crate::queries;
 
@@ -36,10 +36,10 @@ pub(super) async fn room(ask: Ask<RoomPath, Nothing>) -> Result<HttpResponse, Pr
     let models = ask.models().await?;
     let id = ask.path.room;
     // Read first, so that the document shows at least this version.
-    let checkpoints = models.checkpoints(&[id]).await.map_err(|error| store_problem(&error))?;
+    let versions = queries::versions_of(models, &ask.api.progress, &[id]).await.map_err(query_problem)?;
     let room = queries::RoomById { room: id }.run(models).await.map_err(query_problem)?;
     let room = room.ok_or_else(|| unknown(id))?;
-    let version = checkpoints.get(&id).map_or(0, |checkpoint| checkpoint.version);
+    let version = versions.get(&id).copied().unwrap_or_default();
     Ok(ask.tagged(room.revision, &Room::at(room, version)))
 }
 
@@ -62,7 +62,7 @@ pub(super) async fn kinds(ask: Ask<Nothing, ListParameters>) -> Result<Json<List
 pub(super) async fn schedule(ask: Ask<RoomPath, RangeParameters>) -> Result<Json<Schedule>, Problem> {
     let query = queries::Schedule { room: ask.path.room, during: ask.parameters.range()? };
     let page = ask.parameters.page()?;
-    let schedule = query.run(ask.models().await?, &page).await.map_err(query_problem)?;
+    let schedule = query.run(ask.models().await?, &ask.api.progress, &page).await.map_err(query_problem)?;
     let schedule = schedule.ok_or_else(|| unknown(ask.path.room))?;
     let show = |doc: crate::read_models::ReservationDoc| {
         let shown = ask.caller.require_owner_or_admin(&doc.reservation.reserved_by.0).is_ok();
@@ -90,7 +90,10 @@ pub(super) async fn schedule(ask: Ask<RoomPath, RangeParameters>) -> Result<Json
 pub(super) async fn free(ask: Ask<RoomPath, RangeParameters>) -> Result<Json<Free>, Problem> {
     let query = queries::FreeTime { room: ask.path.room, during: ask.parameters.range()? };
     let page = ask.parameters.page()?;
-    let free = query.run(ask.models().await?, ask.api.now(), &page).await.map_err(query_problem)?;
+    let free = query
+        .run(ask.models().await?, &ask.api.progress, ask.api.now(), &page)
+        .await
+        .map_err(query_problem)?;
     let free = free.ok_or_else(|| unknown(ask.path.room))?;
     Ok(Json(Free {
         room: free.room,
@@ -112,7 +115,10 @@ pub(super) async fn availability(
         kind: ask.parameters.kind()?,
     };
     let page = ask.parameters.page()?;
-    let rooms = query.run(ask.models().await?, ask.api.now(), &page).await.map_err(query_problem)?;
+    let rooms = query
+        .run(ask.models().await?, &ask.api.progress, ask.api.now(), &page)
+        .await
+        .map_err(query_problem)?;
     Ok(Json(List::of(rooms, |found| Room::at(found.room, found.version))))
 }
 

@@ -2,8 +2,9 @@
 
 use shared_events::{Interval, RoomId, Timestamp};
 
-use super::{Page, PageRequest, QueryError, ROOMS_AT_ONCE, free::first_minute_from};
+use super::{Page, PageRequest, QueryError, ROOMS_AT_ONCE, free::first_minute_from, versions_of};
 use crate::{
+    progress::Progress,
     read_models::RoomDoc,
     stores::{ReadModels, RoomFilter},
 };
@@ -36,6 +37,7 @@ impl Availability {
     pub async fn run(
         &self,
         models: &dyn ReadModels,
+        progress: &Progress,
         now: Timestamp,
         page: &PageRequest,
     ) -> Result<Page<AvailableRoom>, QueryError> {
@@ -50,10 +52,10 @@ impl Availability {
             after = rooms.last().map(|room| (room.settings.name.clone(), room.room));
             let fitting: Vec<RoomDoc> = rooms.into_iter().filter(|room| self.fits(room, now)).collect();
             let ids: Vec<RoomId> = fitting.iter().map(|room| room.room).collect();
-            let checkpoints = models.checkpoints(&ids).await?;
+            let versions = versions_of(models, progress, &ids).await?;
             let occupied = models.occupied(&ids, self.stay).await?;
             available.extend(fitting.into_iter().filter(|room| !occupied.contains(&room.room)).map(|room| {
-                let version = checkpoints.get(&room.room).map_or(0, |checkpoint| checkpoint.version);
+                let version = versions.get(&room.room).copied().unwrap_or_default();
                 AvailableRoom { room, version }
             }));
             if complete {

@@ -8,8 +8,8 @@ use shared_events::{
     room_rules::{open_on, resolve_local},
 };
 
-use super::{Page, PageRequest, QueryError, schedule::version_of};
-use crate::{read_models::local_time::local_date, stores::ReadModels};
+use super::{Page, PageRequest, QueryError, version_of};
+use crate::{progress::Progress, read_models::local_time::local_date, stores::ReadModels};
 
 /// How many reservations are read at a time.
 const RESERVATIONS_AT_ONCE: usize = 500;
@@ -43,11 +43,12 @@ impl FreeTime {
     pub async fn run(
         &self,
         models: &dyn ReadModels,
+        progress: &Progress,
         now: Timestamp,
         page: &PageRequest,
     ) -> Result<Option<FreeIntervals>, QueryError> {
         let after: Option<Minute> = page.after(self)?;
-        let version = version_of(models, self.room).await?;
+        let version = version_of(models, progress, self.room).await?;
         let Some(room) = models.room(self.room).await? else { return Ok(None) };
         // A page begins where the last interval of the page before ended, never in the past.
         let from = self.during.from.max(after.unwrap_or(self.during.from)).max(first_minute_from(now));

@@ -25,9 +25,14 @@ pub use rooms::{Kinds, RoomById, Rooms};
 pub use schedule::{RoomSchedule, Schedule};
 pub use shared_events::feed::Page;
 
-use std::hash::Hash;
+use std::{collections::HashMap, hash::Hash};
 
-use crate::stores::StoreError;
+use shared_events::RoomId;
+
+use crate::{
+    progress::Progress,
+    stores::{ReadModels, StoreError},
+};
 
 /// How many rooms a query over many rooms takes at a time.
 const ROOMS_AT_ONCE: usize = 500;
@@ -41,6 +46,32 @@ pub enum QueryError {
     /// The read models can't be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// How far rooms have come, at least: what this instance has written itself is known, the rest is read. To be asked
+/// before the documents are read, so that these show at least that.
+///
+/// # Errors
+/// When the store can't be read.
+pub async fn versions_of(
+    models: &dyn ReadModels,
+    progress: &Progress,
+    rooms: &[RoomId],
+) -> Result<HashMap<RoomId, u64>, QueryError> {
+    let mut versions = progress.known(rooms);
+    let unknown: Vec<RoomId> = rooms.iter().filter(|room| !versions.contains_key(room)).copied().collect();
+    if !unknown.is_empty() {
+        for (room, checkpoint) in models.checkpoints(&unknown).await? {
+            progress.learn(room, &checkpoint);
+            versions.insert(room, checkpoint.version);
+        }
+    }
+    Ok(versions)
+}
+
+/// [`versions_of`] one room.
+async fn version_of(models: &dyn ReadModels, progress: &Progress, room: RoomId) -> Result<u64, QueryError> {
+    Ok(versions_of(models, progress, &[room]).await?.get(&room).copied().unwrap_or_default())
 }
 
 /// Which page of a list.

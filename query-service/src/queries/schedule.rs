@@ -2,8 +2,8 @@
 
 use shared_events::{Interval, Minute, ReservationId, RoomId};
 
-use super::{Page, PageRequest, QueryError};
-use crate::{read_models::ReservationDoc, stores::ReadModels};
+use super::{Page, PageRequest, QueryError, version_of};
+use crate::{progress::Progress, read_models::ReservationDoc, stores::ReadModels};
 
 /// A room's live reservations that overlap an interval, by `from`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -33,20 +33,17 @@ impl Schedule {
     pub async fn run(
         &self,
         models: &dyn ReadModels,
+        progress: &Progress,
         page: &PageRequest,
     ) -> Result<Option<RoomSchedule>, QueryError> {
         let after: Option<(Minute, ReservationId)> = page.after(self)?;
-        if models.room(self.room).await?.is_none() {
+        let version = version_of(models, progress, self.room).await?;
+        // A stream begins with its room: where something was written, the room was.
+        if version == 0 && models.room(self.room).await?.is_none() {
             return Ok(None);
         }
-        let version = version_of(models, self.room).await?;
         let found = models.live_in_room(self.room, self.during, after, page.to_read()).await?;
         let page = page.page(self, found, |doc| (doc.reservation.from, doc.reservation.id));
         Ok(Some(RoomSchedule { room: self.room, version, page }))
     }
-}
-
-/// How far a room has come. Read before the documents, so that these show at least that.
-pub(super) async fn version_of(models: &dyn ReadModels, room: RoomId) -> Result<u64, QueryError> {
-    Ok(models.checkpoints(&[room]).await?.get(&room).map_or(0, |checkpoint| checkpoint.version))
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use proptest::prelude::*;
 use query_service::{
+    progress::Progress,
     queries::{
         Availability, BusiestTimes, FreeTime, Kinds, Page, PageRequest, PopularRooms, QueryError,
         ReservationById, RoomById, Rooms, Schedule, UserHistory, UserReservations,
@@ -112,15 +113,18 @@ async fn check_against_recount(models: &dyn ReadModels, history: &History) {
     for room in &history.rooms {
         for during in intervals() {
             let query = Schedule { room: room.id, during };
-            let live =
-                all_pages(|page| async move { Ok(query.run(models, &page).await?.unwrap().page) }).await;
+            let live = all_pages(|page| async move {
+                Ok(query.run(models, &Progress::default(), &page).await?.unwrap().page)
+            })
+            .await;
             let shown: Vec<_> = live.into_iter().map(|doc| doc.reservation).collect();
             assert_eq!(shown, history.schedule(room.id, during), "{query:?}");
             if during.minutes() < 10 * 1440 {
                 let query = FreeTime { room: room.id, during };
-                let free =
-                    all_pages(|page| async move { Ok(query.run(models, now(), &page).await?.unwrap().page) })
-                        .await;
+                let free = all_pages(|page| async move {
+                    Ok(query.run(models, &Progress::default(), now(), &page).await?.unwrap().page)
+                })
+                .await;
                 assert_eq!(free, history.free(room, during, now()), "{query:?} {:?}", room.settings);
             }
         }
@@ -130,7 +134,7 @@ async fn check_against_recount(models: &dyn ReadModels, history: &History) {
             let query = Availability { stay, people, kind: kind.map(str::to_owned) };
             let found = all_pages(|page| {
                 let query = query.clone();
-                async move { query.run(models, now(), &page).await }
+                async move { query.run(models, &Progress::default(), now(), &page).await }
             })
             .await;
             let rooms: Vec<_> = found.iter().map(|found| found.room.room).collect();
@@ -202,8 +206,13 @@ async fn every_answer_is_of_the_version_that_it_names() {
     for room in history.room_ids() {
         let last = history.events.iter().filter(|event| event.room == room).map(|event| event.version).max();
         let page = PageRequest::first(500);
-        let schedule = Schedule { room, during }.run(&models, &page).await.unwrap().unwrap();
-        let free = FreeTime { room, during }.run(&models, now(), &page).await.unwrap().unwrap();
+        let schedule =
+            Schedule { room, during }.run(&models, &Progress::default(), &page).await.unwrap().unwrap();
+        let free = FreeTime { room, during }
+            .run(&models, &Progress::default(), now(), &page)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!((Some(schedule.version), Some(free.version)), (last, last));
         for doc in schedule.page.items {
             let id = doc.reservation.id;
@@ -263,11 +272,25 @@ async fn rooms_that_nobody_knows_have_no_schedule_and_retired_ones_nothing_free(
     history.retire(0);
     feed(&models, &history.events, 10).await;
     let page = PageRequest::first(5);
-    assert!(Schedule { room: unknown, during }.run(&models, &page).await.unwrap().is_none());
-    assert!(FreeTime { room: unknown, during }.run(&models, now(), &page).await.unwrap().is_none());
+    assert!(
+        Schedule { room: unknown, during }.run(&models, &Progress::default(), &page).await.unwrap().is_none()
+    );
+    assert!(
+        FreeTime { room: unknown, during }
+            .run(&models, &Progress::default(), now(), &page)
+            .await
+            .unwrap()
+            .is_none()
+    );
     let retired = history.rooms[0].id;
     assert_eq!(
-        FreeTime { room: retired, during }.run(&models, now(), &page).await.unwrap().unwrap().page.items,
+        FreeTime { room: retired, during }
+            .run(&models, &Progress::default(), now(), &page)
+            .await
+            .unwrap()
+            .unwrap()
+            .page
+            .items,
         vec![]
     );
     assert!(RoomById { room: retired }.run(&models).await.unwrap().unwrap().retired);

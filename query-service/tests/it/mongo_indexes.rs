@@ -7,9 +7,12 @@ use mongodb::{
     event::{EventHandler, command::CommandEvent},
     options::ClientOptions,
 };
-use query_service::queries::{
-    Availability, BusiestTimes, FreeTime, Kinds, PageRequest, PopularRooms, ReservationById, RoomById, Rooms,
-    Schedule, UserHistory, UserReservations,
+use query_service::{
+    progress::Progress,
+    queries::{
+        Availability, BusiestTimes, FreeTime, Kinds, PageRequest, PopularRooms, ReservationById, RoomById,
+        Rooms, Schedule, UserHistory, UserReservations,
+    },
 };
 use shared_events::UserId;
 
@@ -62,7 +65,7 @@ async fn no_query_scans_a_collection() {
                 all_pages(|page| async move { query.run(models, &page).await }).await;
             }
             let query = &Availability { stay: during, people: 1, kind: kind.clone() };
-            all_pages(|page| async move { query.run(models, now, &page).await }).await;
+            all_pages(|page| async move { query.run(models, &Progress::default(), now, &page).await }).await;
             let query = &PopularRooms { during, kind: kind.clone() };
             all_pages(|page| async move { query.run(models, &page).await }).await;
             BusiestTimes { during, kind }.run(models).await.unwrap();
@@ -70,11 +73,15 @@ async fn no_query_scans_a_collection() {
         all_pages(|page| async move { Kinds.run(models, &page).await }).await;
         let room = history.room_ids()[1];
         RoomById { room }.run(models).await.unwrap().unwrap();
-        all_pages(
-            |page| async move { Ok(Schedule { room, during }.run(models, &page).await?.unwrap().page) },
-        )
+        all_pages(|page| async move {
+            Ok(Schedule { room, during }.run(models, &Progress::default(), &page).await?.unwrap().page)
+        })
         .await;
-        FreeTime { room, during }.run(models, now, &PageRequest::first(2)).await.unwrap().unwrap();
+        FreeTime { room, during }
+            .run(models, &Progress::default(), now, &PageRequest::first(2))
+            .await
+            .unwrap()
+            .unwrap();
         let reservation = *history.all.first().unwrap();
         ReservationById { reservation }.run(models).await.unwrap().unwrap();
         for (from, to) in [(None, None), (Some(during.from), Some(during.to))] {
