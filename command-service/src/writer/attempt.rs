@@ -77,9 +77,11 @@ pub(super) struct Attempt<'a, S: ?Sized> {
     directory_undo: Vec<(RoomId, Option<RoomEntry>)>,
     /// Versions, before this try, of all rooms that it has looked at; 0 for those that don't exist.
     pub(super) base: HashMap<RoomId, u64>,
-    /// The rooms on which its outcomes rest: those that it writes, and those that stand behind a rejection. (A room of a
-    /// kind that was looked at and not taken is none of them.)
+    /// The rooms that stand behind an outcome without events. (A room of a kind that was looked at and not taken is none
+    /// of them.)
     pub(super) rests_on: HashSet<RoomId>,
+    /// Whether the keys of all commands are looked up before they are decided.
+    keys_first: bool,
     records: HashMap<KeyId, KeyRecord>,
     /// Reservations made in this group by keys of this group.
     made: HashMap<KeyId, ReservationId>,
@@ -91,8 +93,17 @@ pub(super) struct Attempt<'a, S: ?Sized> {
 }
 
 impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
-    pub(super) fn new(cache: &'a mut Cache<S>, clock: &'a Clock, pending: &'a [Pending]) -> Self {
+    /// `keys_first` where an earlier try has shown that some of the keys are taken, or may have.
+    pub(super) fn new(
+        cache: &'a mut Cache<S>,
+        clock: &'a Clock,
+        pending: &'a [Pending],
+        keys_first: bool,
+    ) -> Self {
+        // Lines of an import may have been sent before, and speak of one another by their keys.
+        let imported = |pending: &Pending| pending.submission.command.imported;
         Self {
+            keys_first: keys_first || pending.iter().any(imported),
             cache,
             clock,
             pending,
@@ -142,7 +153,9 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
             self.pending.iter().flat_map(|pending| pending.submission.command.rooms(directory)).collect();
         let gained = self.cache.load(rooms.into_iter()).await?;
         self.settle(&gained);
-        self.find_records().await?;
+        if self.keys_first {
+            self.find_records().await?;
+        }
         for (index, pending) in self.pending.iter().enumerate() {
             if !self.replies.contains_key(&index) {
                 if let Some(reply) = self.carry_out(&pending.submission).await? {
@@ -150,6 +163,9 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
                 }
                 self.cache.rooms.drop_whole();
             }
+        }
+        if !self.keys_first {
+            self.find_records_of_those_without_effect().await?;
         }
         self.verify().await?;
         self.append().await
@@ -182,27 +198,45 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
             wanted.extend(pending.submission.key.map(|key| key.id));
             wanted.extend(pending.submission.made_by);
         }
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let wanted: Vec<KeyId> = wanted.into_iter().collect();
-        self.records = self
-            .cache
-            .store
-            .find_keys(&wanted)
-            .await?
-            .into_iter()
-            .map(|record| (record.id, record))
-            .collect();
+        self.read_records(wanted).await?;
         for (index, pending) in self.pending.iter().enumerate() {
-            let Some(key) = pending.submission.key else { continue };
-            if let Some(record) = self.records.get(&key.id)
-                && !self.replies.contains_key(&index)
-            {
-                self.replies.insert(index, answers::from_record(record.clone(), key.fingerprint));
+            if !self.replies.contains_key(&index) {
+                self.answer_from_record(index, pending);
             }
         }
         Ok(())
+    }
+
+    /// Looks up the keys of commands that are about to be told that nothing was done: the key of a command with an
+    /// effect is checked by the unique index when its record is inserted, and needs no read.
+    async fn find_records_of_those_without_effect(&mut self) -> Result<(), Setback> {
+        let without_effect = |(index, pending): (usize, &'a Pending)| {
+            let key = pending.submission.key?;
+            (!self.new_keys.contains(&key.id)).then_some((index, pending, key.id))
+        };
+        let doubtful: Vec<_> = self.pending.iter().enumerate().filter_map(without_effect).collect();
+        self.read_records(doubtful.iter().map(|(.., key)| *key).collect()).await?;
+        for (index, pending, _) in doubtful {
+            self.answer_from_record(index, pending);
+        }
+        Ok(())
+    }
+
+    async fn read_records(&mut self, wanted: HashSet<KeyId>) -> Result<(), Setback> {
+        if !wanted.is_empty() {
+            let wanted: Vec<KeyId> = wanted.into_iter().collect();
+            let found = self.cache.store.find_keys(&wanted).await?;
+            self.records = found.into_iter().map(|record| (record.id, record)).collect();
+        }
+        Ok(())
+    }
+
+    fn answer_from_record(&mut self, index: usize, pending: &Pending) {
+        if let Some(key) = pending.submission.key
+            && let Some(record) = self.records.get(&key.id)
+        {
+            self.replies.insert(index, answers::from_record(record.clone(), key.fingerprint));
+        }
     }
 
     /// The reservation that the command with this key made.
@@ -342,7 +376,6 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
             let Some(state) = self.cache.rooms.get_mut(room) else { return Err(Setback::Permanent) };
             let version = state.version() + 1;
             self.base.entry(room).or_insert(version - 1);
-            self.rests_on.insert(room);
             let undo = state.apply(version, command.now, &event).map_err(|_| Setback::Permanent)?;
             self.undo.push((room, undo));
             if let Some(entry) = directory_entry(&event) {

@@ -5,12 +5,15 @@ use std::collections::{HashMap, HashSet};
 use shared_events::{RoomId, Timestamp};
 
 use super::attempt::{Attempt, Setback};
-use crate::event_store::{AppendError, EventStore};
+use crate::event_store::{AppendError, EventStore, StoreError};
 
 impl<S: EventStore + ?Sized> Attempt<'_, S> {
-    /// Reads the heads of all rooms on which this try rests. A rejection holds only if they are unchanged; a stream that
-    /// has moved on would conflict at append anyway; and a head that lies behind would leave a gap that nothing fills.
+    /// Reads the heads of the rooms that stand behind outcomes without events: those hold only if nothing has changed. A
+    /// room that this try writes is none of them, because append finds out whether its stream has moved on.
     pub(super) async fn verify(&mut self) -> Result<(), Setback> {
+        for event in &self.group.events {
+            self.rests_on.remove(&event.room);
+        }
         let rooms: Vec<RoomId> = self.rests_on.iter().copied().collect();
         let heads: HashMap<RoomId, u64> = if rooms.is_empty() {
             HashMap::new()
@@ -100,6 +103,17 @@ impl<S: EventStore + ?Sized> Attempt<'_, S> {
                     "the outcome of a commit is unknown"
                 );
                 Setback::Unknown
+            }
+            AppendError::Permanent(error @ StoreError::Inconsistent { .. }) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the event store has lost events of a room"
+                );
+                // What is cached goes beyond what is there: the rooms are loaded anew.
+                for event in &self.group.events {
+                    self.cache.forget(event.room);
+                }
+                Setback::Transient
             }
             AppendError::Permanent(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the event store refuses a group");

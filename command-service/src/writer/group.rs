@@ -32,14 +32,18 @@ impl<S: EventStore + ?Sized> GroupCommit<S> {
 
     /// Decides and commits these commands and answers each of them.
     pub(super) async fn carry_out(&mut self, group: Vec<Pending>) {
-        let mut groups = vec![Remaining { pending: group, failures: 0, outcome_unknown: false }];
+        let mut groups =
+            vec![Remaining { pending: group, failures: 0, outcome_unknown: false, keys_first: false }];
         while let Some(mut group) = groups.pop() {
             group.answer_overdue();
             if group.pending.is_empty() {
                 continue;
             }
             let started = Instant::now();
-            let setback = match Attempt::new(&mut self.cache, &self.clock, &group.pending).run().await {
+            let setback = match Attempt::new(&mut self.cache, &self.clock, &group.pending, group.keys_first)
+                .run()
+                .await
+            {
                 Ok(committed) => {
                     metrics::histogram!("command_commit_duration_seconds").record(started.elapsed());
                     if !committed.written.is_empty() {
@@ -48,13 +52,14 @@ impl<S: EventStore + ?Sized> GroupCommit<S> {
                     self.cache.end_group(&committed.written);
                     group.answer(committed.replies);
                     if !group.pending.is_empty() {
-                        groups.push(Remaining { failures: 0, ..group });
+                        groups.push(Remaining { failures: 0, keys_first: true, ..group });
                     }
                     continue;
                 }
                 Err(setback) => setback,
             };
             metrics::counter!("command_group_setbacks_total", "reason" => setback.reason()).increment(1);
+            group.keys_first = true;
             match setback {
                 Setback::Conflict => {}
                 Setback::Transient | Setback::Unknown => {
@@ -76,6 +81,7 @@ impl<S: EventStore + ?Sized> GroupCommit<S> {
                     pending: second,
                     failures: 0,
                     outcome_unknown: group.outcome_unknown,
+                    keys_first: true,
                 });
                 groups.push(Remaining { failures: 0, ..group });
             } else {
@@ -90,6 +96,8 @@ struct Remaining {
     pending: Vec<Pending>,
     failures: u32,
     outcome_unknown: bool,
+    /// Whether a key may be one that is taken: then all keys are looked up first.
+    keys_first: bool,
 }
 
 impl Remaining {
@@ -166,7 +174,7 @@ mod tests {
     }
 
     fn remaining(pending: Vec<Pending>) -> Remaining {
-        Remaining { pending, failures: 0, outcome_unknown: false }
+        Remaining { pending, failures: 0, outcome_unknown: false, keys_first: false }
     }
 
     #[test]
