@@ -18,6 +18,9 @@ use service_kit::{
     telemetry::start_logs,
 };
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Takes commands over HTTP, commits their events to MySQL and relays them to Kafka. Settings: see the README.
 #[derive(Parser)]
 #[command(version)]

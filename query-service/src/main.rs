@@ -22,6 +22,9 @@ use service_kit::{
     telemetry::{self, Metrics},
 };
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Begins the names of collections, so that other generations of read models fit beside this one.
 const GENERATION: &str = "g1_";
 

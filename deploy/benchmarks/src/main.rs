@@ -57,6 +57,7 @@ fn main() -> Result<ExitCode> {
 
 #[tokio::main]
 async fn run(arguments: Arguments) -> Result<ExitCode> {
+    rig::program()?;
     if arguments.names.iter().any(|name| name == "list") {
         for benchmark in BENCHMARKS {
             println!("{:18} {}", benchmark.name, benchmark.about);

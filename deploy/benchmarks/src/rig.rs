@@ -4,6 +4,7 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -149,8 +150,23 @@ impl Rig {
     }
 }
 
-/// Builds the services, as they ship, with the same command that built this program's dependencies.
+/// The path of this program, taken when it began: building may put another file in its place.
+///
+/// # Errors
+/// When the system does not tell.
+pub(crate) fn program() -> Result<&'static Path> {
+    static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
+    PROGRAM
+        .get_or_init(|| std::env::current_exe().ok())
+        .as_deref()
+        .context("the path of this program is not known")
+}
+
+/// The folder of the services' programs: the one that `BENCHMARKS_BINARIES` names, else they are built as they ship.
 fn build() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("BENCHMARKS_BINARIES") {
+        return Ok(folder.into());
+    }
     ensure!(
         !cfg!(debug_assertions),
         "measuring a debug build tells nothing: cargo run --release -p benchmarks"
@@ -161,8 +177,7 @@ fn build() -> Result<PathBuf> {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()?;
     ensure!(status.success(), "the services can't be built: {status}");
-    let program = std::env::current_exe()?;
-    Ok(program.parent().context("a program lies in a folder")?.to_owned())
+    Ok(program()?.parent().context("a program lies in a folder")?.to_owned())
 }
 
 /// A name of one's own on the servers: database, topic, consumer group and database of read models. Dropped, it takes

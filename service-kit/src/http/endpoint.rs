@@ -1,5 +1,8 @@
 //! Routes that answer every other method with 405 and the methods that there are.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::guard;
 use actix_web::http::Method;
@@ -15,9 +18,20 @@ pub struct Endpoint {
 
 /// An endpoint at `path`, which may have variable parts (`/v1/rooms/{room}`).
 #[must_use]
-pub fn endpoint(path: &str) -> Endpoint {
-    Endpoint { resource: web::resource(path), allow: Vec::new() }
+pub fn endpoint(path: &'static str) -> Endpoint {
+    let note = guard::fn_guard(move |context| {
+        if let Some(matched) = context.req_data().get::<MatchedRoute>() {
+            matched.0.set(path);
+        }
+        true
+    });
+    Endpoint { resource: web::resource(path).guard(note), allow: Vec::new() }
 }
+
+/// The path of the endpoint that a request was led to, which puts it there: asking the framework for it would match the
+/// path a second time. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct MatchedRoute(pub(crate) Rc<Cell<&'static str>>);
 
 macro_rules! methods {
     ($($name:ident $method:ident;)+) => {

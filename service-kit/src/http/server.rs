@@ -1,7 +1,10 @@
 //! The server: limits, and what is done around every request.
 
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -14,7 +17,7 @@ use actix_web::{App, Error, HttpMessage, HttpServer, ResponseError, web};
 use tokio_util::sync::CancellationToken;
 
 use super::context::{REQUEST_ID, RequestContext};
-use super::endpoint::unknown_route;
+use super::endpoint::{MatchedRoute, unknown_route};
 use super::health;
 use super::json::MAX_BODY_BYTES;
 use super::problem::{Answered, Problem, ProblemType};
@@ -132,7 +135,7 @@ impl HttpService {
 struct Seen {
     service: &'static str,
     method: Method,
-    route: String,
+    route: MatchedRoute,
     context: RequestContext,
     started: Instant,
 }
@@ -164,12 +167,13 @@ async fn around(
     let seen = Seen {
         service: parts.service,
         method: request.method().clone(),
-        route: request.match_pattern().unwrap_or_else(|| NO_ROUTE.to_owned()),
+        route: MatchedRoute(Rc::new(Cell::new(NO_ROUTE))),
         context: RequestContext::of(request.headers()),
         started: Instant::now(),
     };
     let _in_flight = InFlight::new(parts.service);
     request.extensions_mut().insert(seen.context.clone());
+    request.extensions_mut().insert(seen.route.clone());
     let problem = match tokio::time::timeout(parts.request_timeout, next.call(request)).await {
         Ok(Ok(response)) => return Ok(finished(&seen, response)),
         Ok(Err(error)) => error.as_error::<Problem>().cloned().unwrap_or_else(|| {
@@ -227,15 +231,8 @@ impl Seen {
     fn record(&self, status: StatusCode, answered: Option<&Answered>) {
         let elapsed = self.started.elapsed();
         let method = self.method_label();
-        let labels = [
-            ("service", self.service.to_owned()),
-            ("method", method.to_owned()),
-            ("route", self.route.clone()),
-            ("status", status.as_str().to_owned()),
-        ];
-        metrics::counter!(HTTP_REQUESTS, &labels).increment(1);
-        metrics::histogram!(HTTP_DURATION, "service" => self.service, "route" => self.route.clone())
-            .record(elapsed.as_secs_f64());
+        let route = self.route.0.get();
+        self.count(method, route, status, elapsed);
         if let Some(answered) = answered {
             metrics::counter!(HTTP_PROBLEMS, "service" => self.service, "type" => answered.kind.slug())
                 .increment(1);
@@ -249,7 +246,7 @@ impl Seen {
                     target: "http.request",
                     service = self.service,
                     http.method = method,
-                    http.route = self.route,
+                    http.route = route,
                     http.status = status.as_u16(),
                     elapsed_ms = elapsed.as_secs_f64() * 1000.0,
                     correlation_id = self.context.correlation_id,
@@ -262,13 +259,39 @@ impl Seen {
         }
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             line!(error);
-        } else if self.route.starts_with("/health") || self.route == "/metrics" {
+        } else if route.starts_with("/health") || route == "/metrics" {
             line!(debug);
         } else if cause.is_some() {
             line!(warn);
         } else {
             line!(info);
         }
+    }
+
+    fn count(&self, method: &'static str, route: &'static str, status: StatusCode, elapsed: Duration) {
+        /// Number and duration of the requests that have the same labels.
+        type Counts = (metrics::Counter, metrics::Histogram);
+        thread_local! {
+            // Finding a metric by its labels costs more than to count.
+            static KNOWN: RefCell<HashMap<[&'static str; 3], HashMap<u16, Counts>>> = RefCell::default();
+        }
+        KNOWN.with_borrow_mut(|known| {
+            let statuses = known.entry([self.service, method, route]).or_default();
+            let (number, duration) = statuses.entry(status.as_u16()).or_insert_with(|| {
+                let labels = [
+                    ("service", self.service.to_owned()),
+                    ("method", method.to_owned()),
+                    ("route", route.to_owned()),
+                    ("status", status.as_str().to_owned()),
+                ];
+                (
+                    metrics::counter!(HTTP_REQUESTS, &labels),
+                    metrics::histogram!(HTTP_DURATION, "service" => self.service, "route" => route),
+                )
+            });
+            number.increment(1);
+            duration.record(elapsed.as_secs_f64());
+        });
     }
 
     /// Methods are open-ended, labels must not be.

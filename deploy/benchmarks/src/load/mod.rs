@@ -118,7 +118,7 @@ impl Load {
     /// # Errors
     /// When that fails, or a connection breaks.
     pub(crate) async fn run(&self) -> Result<Outcome> {
-        let mut child = Command::new(std::env::current_exe()?)
+        let mut child = Command::new(crate::rig::program()?)
             .arg(SUBCOMMAND)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -32,7 +32,7 @@ pub(crate) async fn check(database_url: &str) -> Result<Written> {
     let mut last = (vec![0; 16], 0u64);
     loop {
         let rows = sqlx::query(
-            "SELECT stream_id, version, type, payload FROM events WHERE (stream_id, version) > (?, ?) \
+            "SELECT stream_id, version, CONVERT(type USING utf8mb4), payload FROM events WHERE (stream_id, version) > (?, ?) \
              ORDER BY stream_id, version LIMIT 50000",
         )
         .bind(&last.0)

@@ -37,7 +37,7 @@ pub(crate) async fn desk(rig: &Rig, pool: usize, rooms: &[RoomId]) -> Result<Des
         ("KAFKA_BROKERS", rig.brokers.clone()),
         ("MYSQL_CONNECTIONS", pool.to_string()),
     ];
-    let mut service = rig.start(&std::env::current_exe()?, &[SUBCOMMAND], &settings, &[])?;
+    let mut service = rig.start(crate::rig::program()?, &[SUBCOMMAND], &settings, &[])?;
     service.until_ready().await?;
     Desk::with(rig, place, service, rooms.to_vec())
 }

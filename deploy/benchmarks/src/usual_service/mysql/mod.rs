@@ -71,10 +71,11 @@ impl Store {
     ) -> sqlx::Result<u64> {
         let room = event.room.0.as_bytes().as_slice();
         let mut transaction = self.0.begin().await?;
-        let head = sqlx::query("SELECT COALESCE(MAX(version), 0) FROM events WHERE stream_id = ?")
-            .bind(room)
-            .fetch_one(&mut *transaction)
-            .await?;
+        let head =
+            sqlx::query("SELECT CAST(COALESCE(MAX(version), 0) AS UNSIGNED) FROM events WHERE stream_id = ?")
+                .bind(room)
+                .fetch_one(&mut *transaction)
+                .await?;
         event.version = head.try_get::<u64, _>(0)? + 1;
         let position = sqlx::query(
             "INSERT INTO events (stream_id, version, type, payload, metadata, recorded_at) VALUES (?,?,?,?,?,?)",
