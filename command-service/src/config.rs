@@ -57,7 +57,7 @@ const KEYS: &[Key] = &[
         "100",
         "How often the outbox is read without a wake-up: for what other instances committed. 1 to 60000.",
     ),
-    Key::with_default("RELAY_BATCH", "5000", "Most events sent together, 1 to 100000."),
+    Key::with_default("RELAY_BATCH", "2000", "Most events read from the outbox together, 1 to 100000."),
     Key::with_default("IDEMPOTENCY_DAYS", "7", "Days for which idempotency keys are kept, 1 to 3650."),
     Key::optional(
         "FAIL_POINT",

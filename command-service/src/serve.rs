@@ -16,7 +16,7 @@ use service_kit::{
     shutdown::{End, Lifecycle},
     telemetry::Metrics,
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     housekeeping::{measure_outbox, sweep_keys},
     http::{Api, Backend, Gate, OPENAPI, configure},
     kafka::{KafkaPublisher, ensure_topic},
-    outbox::{Relay, keep_lease},
+    outbox::{Relay, handoff, keep_lease},
     writer::writer,
 };
 
@@ -131,10 +131,9 @@ async fn start(parts: Parts, components: Components) -> anyhow::Result<()> {
     if let Err(Stopped) = migrated.await {
         return Ok(());
     }
-    let committed = Arc::new(Notify::new());
+    let (committed, handed) = handoff();
     let shared: Arc<dyn EventStore> = Arc::new(store.clone());
-    let (writer, writing) =
-        writer(Arc::clone(&shared), clock.clone(), Arc::clone(&committed), &config.writer);
+    let (writer, writing) = writer(Arc::clone(&shared), clock.clone(), committed, &config.writer);
     gate.open(Backend { writer, store: Arc::clone(&shared) });
     let (written, relayed) = (CancellationToken::new(), CancellationToken::new());
     let ended = written.clone();
@@ -161,7 +160,7 @@ async fn start(parts: Parts, components: Components) -> anyhow::Result<()> {
             ensure_topic(&config.kafka).await
         });
         if topic.await.is_ok() {
-            relay.run(lease, committed, written).await;
+            relay.run(lease, handed, written).await;
         }
         Ok(())
     });

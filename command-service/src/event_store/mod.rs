@@ -11,6 +11,7 @@ use crate::domain::RoomEntry;
 pub mod fail_points;
 mod insert_plan;
 pub mod mysql;
+mod positions;
 pub mod sqlite;
 
 pub use fail_points::{FailPoint, FailPoints};
@@ -226,11 +227,14 @@ pub trait EventStore: Send + Sync + 'static {
     /// Keeps a snapshot, in place of an older one of that room.
     async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError>;
 
-    /// Undelivered events of rooms that are not held, in the order of position, at most `limit`. Present rows, never
-    /// "after the last one seen": a transaction that took its position first may commit last.
-    async fn undelivered(&self, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
+    /// The positions of undelivered events of rooms that are not held, in order, at most `limit`, all read at one moment.
+    /// Present rows, never "after the last one seen": a transaction that took its position first may commit last.
+    async fn undelivered(&self, limit: u32) -> Result<Vec<u64>, StoreError>;
 
-    /// Deletes exactly these rows of the outbox.
+    /// The events at these positions, in the order of position.
+    async fn events_at(&self, positions: &[u64]) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// Deletes exactly these rows of the outbox, in one transaction where the adapter can.
     async fn delete_delivered(&self, positions: &[u64]) -> Result<(), StoreError>;
 
     /// How many events are undelivered, and when the oldest of them was committed.

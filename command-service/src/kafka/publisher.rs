@@ -1,11 +1,10 @@
-//! The sender: an idempotent producer that waits for every delivery report.
+//! The sender: an idempotent producer that passes every delivery report on.
 //!
 //! librdkafka's own message time-out is switched off, because it makes gaps: a message that is given up while a later one
 //! of its room is delivered. A stall is noticed by a timer here, and then the whole producer is dropped.
 
-use std::time::Duration;
+use std::{future::pending, time::Duration};
 
-use async_trait::async_trait;
 use rdkafka::{
     ClientConfig, ClientContext,
     error::{KafkaError, RDKafkaErrorCode},
@@ -13,32 +12,43 @@ use rdkafka::{
     producer::{BaseRecord, ProducerContext, ThreadedProducer},
 };
 use shared_events::{RecordedEvent, topics::PARTITIONER};
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
 
-use super::{Error, KafkaOptions};
-use crate::outbox::{Delivery, Publisher};
+use super::KafkaOptions;
+use crate::outbox::{Publisher, Report, Undelivered};
 
 /// How long nothing may be reported before the producer is dropped.
 const STALL: Duration = Duration::from_secs(30);
+/// How long is waited for room in the producer's queue before it is tried again.
+const FULL_PAUSE: Duration = Duration::from_millis(1);
+/// Most reports that are taken together.
+const MOST_REPORTS: usize = 10_000;
 
-/// Passes each delivery report on, with the message's place in its batch.
-struct Reports(mpsc::UnboundedSender<(usize, Result<(), KafkaError>)>);
+/// Passes each delivery report on, with the event's position.
+struct Reports(mpsc::UnboundedSender<Report>);
 
 impl ClientContext for Reports {}
 
 impl ProducerContext for Reports {
     type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
-        let result = result.as_ref().map(|_| ()).map_err(|(error, _)| error.clone());
-        // Nobody listens any more when the producer was dropped: its batch is sent again.
-        drop(self.0.send((index, result)));
+    fn delivery(&self, result: &DeliveryResult<'_>, position: usize) {
+        let result = result.as_ref().map(|_| ()).map_err(|(error, _)| undelivered(error));
+        // Nobody listens any more when the producer was dropped: its events are sent again.
+        drop(self.0.send((position as u64, result)));
     }
 }
 
 struct Connection {
     producer: ThreadedProducer<Reports>,
-    reports: mpsc::UnboundedReceiver<(usize, Result<(), KafkaError>)>,
+    reports: mpsc::UnboundedReceiver<Report>,
+    /// How many messages were sent and not reported.
+    under_way: usize,
+    /// When something was reported last, or sent while nothing was under way.
+    moved: Instant,
 }
 
 /// Sends events to the topic.
@@ -55,13 +65,13 @@ impl KafkaPublisher {
         Self::with_stall(options, STALL)
     }
 
-    /// A sender that gives a batch up when nothing is reported for so long.
+    /// A sender that gives up when nothing is reported for so long.
     #[must_use]
     pub const fn with_stall(options: KafkaOptions, stall: Duration) -> Self {
         Self { options, stall, connection: None }
     }
 
-    fn connect(options: &KafkaOptions) -> Result<Connection, Error> {
+    fn connect(options: &KafkaOptions) -> Result<Connection, KafkaError> {
         let (sender, reports) = mpsc::unbounded_channel();
         let producer = ClientConfig::new()
             .set("bootstrap.servers", &options.brokers)
@@ -74,57 +84,55 @@ impl KafkaPublisher {
             .set("compression.type", "none")
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "1000")
-            .create_with_context(Reports(sender))
-            .map_err(|source| Error::Client { operation: "creating a producer", source })?;
-        Ok(Connection { producer, reports })
+            .create_with_context(Reports(sender))?;
+        Ok(Connection { producer, reports, under_way: 0, moved: Instant::now() })
     }
 }
 
-#[async_trait]
 impl Publisher for KafkaPublisher {
-    async fn publish(&mut self, events: &[RecordedEvent]) -> Vec<Delivery> {
-        let mut deliveries = vec![Delivery::Failed("not reported".to_owned()); events.len()];
-        if self.connection.is_none() {
-            match Self::connect(&self.options) {
-                Ok(connection) => self.connection = Some(connection),
-                Err(error) => {
-                    deliveries.fill(Delivery::Failed(error.to_string()));
-                    return deliveries;
-                }
+    async fn send(&mut self, position: u64, event: RecordedEvent) -> Result<(), Undelivered> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            None => {
+                let connected = Self::connect(&self.options);
+                self.connection.insert(connected.map_err(|error| undelivered(&error))?)
             }
-        }
-        let Some(connection) = &mut self.connection else { return deliveries };
-        let mut waiting = 0usize;
-        for (index, event) in events.iter().enumerate() {
-            match connection.send(&self.options.topic, index, event) {
-                Ok(()) => waiting += 1,
-                Err(error) => {
-                    let refused = is_refused_for_good(&error);
-                    if let Some(delivery) = deliveries.get_mut(index) {
-                        let reason = error.to_string();
-                        *delivery =
-                            if refused { Delivery::Refused(reason) } else { Delivery::Failed(reason) };
-                    }
-                    // Later messages of this room must not overtake it, so nothing more is sent in this batch.
-                    break;
-                }
+        };
+        let key = event.room.to_string();
+        let index = usize::try_from(position).map_err(|error| Undelivered::Refused(error.to_string()))?;
+        let mut record = BaseRecord::with_opaque_to(&self.options.topic, index)
+            .key(&key)
+            .payload(&event.payload)
+            .headers(headers(&event));
+        while let Err((error, unsent)) = connection.producer.send(record) {
+            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+                return Err(undelivered(&error));
             }
-        }
-        while waiting > 0 {
-            let Ok(Some((index, result))) = tokio::time::timeout(self.stall, connection.reports.recv()).await
-            else {
-                break;
-            };
-            waiting -= 1;
-            if let Some(delivery) = deliveries.get_mut(index) {
-                *delivery = match result {
-                    Ok(()) => Delivery::Delivered,
-                    Err(error) if is_refused_for_good(&error) => Delivery::Refused(error.to_string()),
-                    Err(error) => Delivery::Failed(error.to_string()),
-                };
+            if connection.moved.elapsed() > self.stall && connection.reports.is_empty() {
+                return Err(stalled(self.stall));
             }
+            tokio::time::sleep(FULL_PAUSE).await;
+            record = unsent;
         }
-        deliveries
+        if connection.under_way == 0 {
+            connection.moved = Instant::now();
+        }
+        connection.under_way += 1;
+        Ok(())
+    }
+
+    async fn reports(&mut self) -> Vec<Report> {
+        let Some(connection) = self.connection.as_mut().filter(|connection| connection.under_way > 0) else {
+            return pending().await;
+        };
+        let mut reports = Vec::new();
+        let received = connection.reports.recv_many(&mut reports, MOST_REPORTS);
+        if timeout_at(connection.moved + self.stall, received).await.is_err() {
+            return vec![(0, Err(stalled(self.stall)))];
+        }
+        connection.moved = Instant::now();
+        connection.under_way = connection.under_way.saturating_sub(reports.len());
+        reports
     }
 
     async fn reset(&mut self) {
@@ -135,17 +143,24 @@ impl Publisher for KafkaPublisher {
     }
 }
 
-impl Connection {
-    fn send(&self, topic: &str, index: usize, event: &RecordedEvent) -> Result<(), KafkaError> {
-        let key = event.room.to_string();
-        let headers = event.headers();
-        let mut owned = OwnedHeaders::new_with_capacity(headers.len());
-        for (name, value) in &headers {
-            owned = owned.insert(Header { key: name, value: Some(value.as_bytes()) });
-        }
-        let record =
-            BaseRecord::with_opaque_to(topic, index).key(&key).payload(&event.payload).headers(owned);
-        self.producer.send(record).map_err(|(error, _)| error)
+fn headers(event: &RecordedEvent) -> OwnedHeaders {
+    let headers = event.headers();
+    let mut owned = OwnedHeaders::new_with_capacity(headers.len());
+    for (name, value) in &headers {
+        owned = owned.insert(Header { key: name, value: Some(value.as_bytes()) });
+    }
+    owned
+}
+
+fn stalled(after: Duration) -> Undelivered {
+    Undelivered::Failed(format!("the broker has reported nothing for {after:?}"))
+}
+
+fn undelivered(error: &KafkaError) -> Undelivered {
+    if is_refused_for_good(error) {
+        Undelivered::Refused(error.to_string())
+    } else {
+        Undelivered::Failed(error.to_string())
     }
 }
 

@@ -1,31 +1,47 @@
 //! From the outbox to the log: every committed event is delivered at least once, a room's events in order.
 
+mod flight;
+mod handoff;
 mod lease;
+mod options;
 mod relay;
+mod sweep;
 
-use async_trait::async_trait;
+pub use handoff::{Committed, Handed, handoff};
 pub use lease::{Lease, LeaseOptions, keep_lease};
-pub use relay::{AbortPoint, Relay, RelayOptions, Step};
+pub use options::{AbortPoint, RelayOptions};
+pub use relay::{Relay, Step};
 use shared_events::RecordedEvent;
 
-/// What became of a message.
+/// Why a message is not in the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Delivery {
-    /// The log has it for good.
-    Delivered,
+pub enum Undelivered {
     /// The log will never take it, however often it is sent.
     Refused(String),
     /// It may or may not arrive: it has to be sent again by a new sender.
     Failed(String),
 }
 
-/// Sends events to the log. Two adapters: Kafka, and the bounded in-process log of the embedded default.
-#[async_trait]
-pub trait Publisher: Send {
-    /// Sends the events in this order, all at once, and waits for what became of each. After a [`Delivery::Failed`] or
-    /// [`Delivery::Refused`] of an event, later ones of its room may have been delivered or not.
-    async fn publish(&mut self, events: &[RecordedEvent]) -> Vec<Delivery>;
+/// What became of the event at a position.
+pub type Report = (u64, Result<(), Undelivered>);
 
-    /// Gives up what is still under way and starts afresh; late deliveries are duplicates.
-    async fn reset(&mut self);
+/// Sends events to the log. Two adapters: Kafka, and the bounded in-process log of the embedded default.
+pub trait Publisher: Send {
+    /// Hands an event to the log and doesn't wait for its delivery, only, when the log's queue is full, for room in it.
+    /// Events are sent in the order of these calls.
+    ///
+    /// # Errors
+    /// When it was not sent; there is no report of it.
+    fn send(
+        &mut self,
+        position: u64,
+        event: RecordedEvent,
+    ) -> impl Future<Output = Result<(), Undelivered>> + Send;
+
+    /// Waits until there are reports of events that were sent, and returns all that there are. Of an event whose delivery
+    /// failed, later ones of its room may have been delivered or not. Nothing is lost when the wait is given up.
+    fn reports(&mut self) -> impl Future<Output = Vec<Report>> + Send;
+
+    /// Gives up what is still under way and starts afresh; late deliveries are duplicates, and are not reported.
+    fn reset(&mut self) -> impl Future<Output = ()> + Send;
 }

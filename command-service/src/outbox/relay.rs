@@ -1,56 +1,29 @@
 //! The relay: delivers the outbox.
 //!
-//! Guarantees: at least once; the first occurrences of a room's versions are in order. It reads the rows that are present
-//! (never "after the last one seen": a transaction that took its position first may commit last), sends a whole batch,
-//! and deletes exactly the rows whose delivery the log reported. On a failure it stops, drops the sender and reads again.
-//! An event that can't be sent holds back its room, not the others, and is recorded.
+//! Guarantees: at least once; the first occurrences of a room's versions are in order. It sends the rows that are present
+//! (see [`Sweep`]; never "after the last one seen": a transaction that took its position first may commit last), and from
+//! memory what this process has just committed, where the same sender has sent all before it. Reading, sending and
+//! deleting go on side by side; exactly the rows whose delivery the log reported are deleted. On a failure the sender is
+//! dropped with all that was read ahead, and the table is read again. An event that can't be sent holds back its room,
+//! not the others, and is recorded.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, future::pending, sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
 use service_kit::clock::Clock;
 use shared_events::{RecordedEvent, RoomId, Timestamp};
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{Delivery, Publisher};
+use super::{
+    AbortPoint, Handed, Publisher, RelayOptions, Report, Undelivered,
+    flight::Flight,
+    sweep::{Row, Sweep, Swept},
+};
 use crate::event_store::{EventStore, HeldRoom, StoreError};
-
-/// Settings of the relay.
-#[derive(Clone, Debug)]
-pub struct RelayOptions {
-    /// Most events in one batch.
-    pub batch: u32,
-    /// How often the outbox is read without a wake-up: the latency of what another instance committed.
-    pub poll: Duration,
-    /// Where the process ends itself, in tests.
-    pub abort_at: Option<AbortPoint>,
-}
-
-impl Default for RelayOptions {
-    fn default() -> Self {
-        Self { batch: 5000, poll: Duration::from_millis(100), abort_at: None }
-    }
-}
-
-/// A place at which the process ends itself as by kill -9, so that tests see what a crash there leaves behind.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AbortPoint {
-    /// Events are committed, nothing is sent.
-    BeforeSend,
-    /// Events are delivered, their rows are not deleted.
-    BeforeDelete,
-}
-
-impl std::str::FromStr for AbortPoint {
-    type Err = &'static str;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "after-commit-before-relay" => Ok(Self::BeforeSend),
-            "after-send-before-delete" => Ok(Self::BeforeDelete),
-            _ => Err("neither after-commit-before-relay nor after-send-before-delete"),
-        }
-    }
-}
 
 /// What one step did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,144 +42,295 @@ pub struct Relay<S: ?Sized, P> {
     publisher: P,
     clock: Clock,
     options: RelayOptions,
+    flight: Flight,
+    /// The read of the table that is going on.
+    sweep: Option<Sweep>,
+    /// When the next one is due.
+    sweep_at: Instant,
+    /// Rooms of which an event was refused since the sweep began; the next one leaves them out.
+    held: HashSet<RoomId>,
+    deleting: Option<BoxFuture<'static, Deleted>>,
 }
 
+/// Rows of which the deletion has ended.
+type Deleted = (Vec<u64>, Result<(), StoreError>);
+
+/// Something that the relay waits for.
+enum Happened {
+    Reported(Vec<Report>),
+    Read(Result<Swept, StoreError>),
+    Deleted(Deleted),
+    Committed(Option<Vec<(u64, RecordedEvent)>>),
+    Nothing,
+}
+
+/// Why the relay pauses and reads the table again.
+enum Setback {
+    Delivery,
+    Store(StoreError),
+}
+
+impl From<StoreError> for Setback {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Most rows of one sweep: more than may be in flight, so that there is always something new in it.
+const SWEEP_ROWS: u32 = 100_000;
+/// Rows are deleted when there are so many, or after so long: a transaction for every few of them would take the disk
+/// from the writer. What was delivered and not deleted when the process dies is sent twice.
+const MANY_TO_DELETE: usize = 5_000;
+const DELETE_AFTER: Duration = Duration::from_millis(50);
+const MOST_DELETED: usize = 20_000;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
     /// A relay from this store to this log.
-    pub const fn new(store: Arc<S>, publisher: P, clock: Clock, options: RelayOptions) -> Self {
-        Self { store, publisher, clock, options }
+    pub fn new(store: Arc<S>, publisher: P, clock: Clock, options: RelayOptions) -> Self {
+        Self {
+            store,
+            publisher,
+            clock,
+            options,
+            flight: Flight::default(),
+            sweep: None,
+            sweep_at: Instant::now(),
+            held: HashSet::new(),
+            deleting: None,
+        }
     }
 
     /// Delivers while the lease is held, until told to stop; then delivers what is left.
     pub async fn run(
         mut self,
-        lease: watch::Receiver<bool>,
-        committed: Arc<Notify>,
+        mut lease: watch::Receiver<bool>,
+        mut handed: Handed,
         stop: CancellationToken,
     ) {
         let mut failures = 0u32;
-        let mut lease = lease;
-        loop {
-            let stopping = stop.is_cancelled();
+        while !stop.is_cancelled() {
             if !*lease.borrow_and_update() {
-                if stopping {
-                    return;
-                }
+                self.start_again().await;
                 tokio::select! {
                     // A lease whose keeper is gone never comes back.
                     changed = lease.changed() => if changed.is_err() { return },
+                    // The instance that has it delivers this too.
+                    _ = handed.next() => {}
                     () = stop.cancelled() => {}
                 }
                 continue;
             }
-            let step = self.step().await;
-            match step {
-                Ok(Step::Delivered(_)) => failures = 0,
-                // A commit that comes after the read has left a permit in `committed`, so no wake-up is lost.
-                Ok(Step::Idle) => {
-                    failures = 0;
-                    if stopping {
-                        return;
-                    }
-                    tokio::select! {
-                        () = committed.notified() => {}
-                        () = tokio::time::sleep(self.options.poll) => {}
-                        () = stop.cancelled() => {}
-                    }
-                }
-                Ok(Step::Setback) | Err(_) => {
-                    if let Err(error) = &step {
+            if self.sweep.is_none() && self.sweep_at <= Instant::now() {
+                self.begin_sweep();
+            }
+            let (sweep_at, sweeping) = (self.sweep_at, self.sweep.is_some());
+            let happened = tokio::select! {
+                happened = self.wait(DELETE_AFTER) => happened,
+                committed = handed.next() => Happened::Committed(committed),
+                () = sleep_until(sweep_at), if !sweeping => Happened::Nothing,
+                Ok(()) = lease.changed() => Happened::Nothing,
+                () = stop.cancelled() => break,
+            };
+            let came_through = matches!(happened, Happened::Deleted((_, Ok(()))));
+            match self.handle(happened).await {
+                Ok(()) => failures = if came_through { 0 } else { failures },
+                Err(setback) => {
+                    if let Setback::Store(error) = setback {
                         tracing::warn!(
-                            error = error as &dyn std::error::Error,
-                            "the outbox could not be read"
+                            error = &error as &dyn std::error::Error,
+                            "the event store failed the relay"
                         );
-                    }
-                    if stopping {
-                        return;
                     }
                     failures += 1;
                     let pause = SHORTEST_PAUSE.saturating_mul(1 << failures.min(10)).min(LONGEST_PAUSE);
                     tokio::select! {
-                        () = tokio::time::sleep(pause) => {}
+                        () = sleep(pause) => {}
                         () = stop.cancelled() => {}
                     }
                 }
             }
         }
+        while *lease.borrow() && matches!(self.step().await, Ok(Step::Delivered(_))) {}
     }
 
-    /// Reads a batch, sends it and deletes what was delivered.
+    /// Reads the table, sends what is there and deletes what was delivered.
     ///
     /// # Errors
     /// When the store can't be read or written; what was sent then goes out again.
     pub async fn step(&mut self) -> Result<Step, StoreError> {
-        let stored = self.store.undelivered(self.options.batch).await?;
-        if stored.is_empty() {
-            return Ok(Step::Idle);
+        let (mut delivered, mut failed) = (0, false);
+        self.begin_sweep();
+        while self.sweep.is_some() || !self.flight.is_empty() {
+            let happened = self.wait(Duration::ZERO).await;
+            if let Happened::Deleted((positions, Ok(()))) = &happened {
+                delivered += positions.len();
+            }
+            match self.handle(happened).await {
+                Ok(()) => {}
+                Err(Setback::Delivery) => failed = true,
+                Err(Setback::Store(error)) => return Err(error),
+            }
         }
-        let mut positions = Vec::with_capacity(stored.len());
-        let mut events: Vec<RecordedEvent> = Vec::with_capacity(stored.len());
-        let mut held: HashSet<RoomId> = HashSet::new();
-        for event in stored {
-            let (room, position) = (event.room, event.position);
-            if held.contains(&room) {
+        Ok(match delivered {
+            _ if failed => Step::Setback,
+            0 => Step::Idle,
+            _ => Step::Delivered(delivered),
+        })
+    }
+
+    fn begin_sweep(&mut self) {
+        self.held.clear();
+        self.sweep_at = Instant::now() + self.options.poll;
+        let (store, known) = (Arc::clone(&self.store), self.flight.positions());
+        self.sweep = Some(Sweep::begin(store, known, SWEEP_ROWS, self.options.batch));
+    }
+
+    /// Waits for something to do. Nothing is lost when the wait is given up.
+    async fn wait(&mut self, delete_after: Duration) -> Happened {
+        let (rows, since) = self.flight.to_delete();
+        let delete_at = since.map(|since| since + delete_after);
+        if self.deleting.is_none()
+            && (rows >= MANY_TO_DELETE || delete_at.is_some_and(|time| time <= Instant::now()))
+        {
+            self.options.abort_at(AbortPoint::BeforeDelete);
+            let (store, positions) = (Arc::clone(&self.store), self.flight.take_to_delete(MOST_DELETED));
+            self.deleting = Some(Box::pin(async move {
+                let result = store.delete_delivered(&positions).await;
+                (positions, result)
+            }));
+        }
+        let (idle, full) = (self.deleting.is_none(), self.flight.is_full());
+        tokio::select! {
+            reports = self.publisher.reports() => Happened::Reported(reports),
+            read = next_page(&mut self.sweep), if !full => Happened::Read(read),
+            deleted = end_of(&mut self.deleting) => Happened::Deleted(deleted),
+            () = sleep_until(delete_at.unwrap_or_else(Instant::now)), if idle && delete_at.is_some() => Happened::Nothing,
+        }
+    }
+
+    async fn handle(&mut self, happened: Happened) -> Result<(), Setback> {
+        match happened {
+            Happened::Reported(reports) => return self.settle(reports).await,
+            Happened::Read(Ok(Swept::Page(rows))) => return self.send(rows).await,
+            Happened::Committed(Some(events)) => return self.send_from_memory(events).await,
+            Happened::Read(Ok(Swept::End { more })) => {
+                self.sweep = None;
+                if more {
+                    self.sweep_at = Instant::now();
+                }
+            }
+            Happened::Committed(None) => self.sweep_at = Instant::now(),
+            Happened::Read(Err(error)) => {
+                (self.sweep, self.sweep_at) = (None, Instant::now());
+                return Err(error.into());
+            }
+            Happened::Deleted((positions, Ok(()))) => self.flight.deleted(&positions),
+            Happened::Deleted((positions, Err(error))) => {
+                self.flight.not_deleted(positions);
+                return Err(error.into());
+            }
+            Happened::Nothing => {}
+        }
+        Ok(())
+    }
+
+    /// Sends what was read from the table.
+    async fn send(&mut self, rows: Vec<Row>) -> Result<(), Setback> {
+        for Row { position, room, event } in rows {
+            // It may have been sent from memory meanwhile.
+            if self.held.contains(&room) || self.flight.contains(position) {
                 continue;
             }
-            match event.into_recorded() {
-                Ok(event) => {
-                    positions.push(position);
-                    events.push(event);
-                }
-                Err(reason) => {
-                    self.hold(room, position, reason.to_string()).await?;
-                    held.insert(room);
-                }
+            match event {
+                Ok(event) => self.send_one(position, event).await?,
+                Err(reason) => self.hold(room, position, reason).await?,
             }
         }
-        self.abort_at(AbortPoint::BeforeSend);
-        let deliveries = self.publisher.publish(&events).await;
-        let mut delivered = Vec::with_capacity(positions.len());
-        let mut failed = false;
-        // A missing report is a failure: only what was reported is deleted.
-        let deliveries =
-            deliveries.into_iter().chain(std::iter::repeat(Delivery::Failed("no report".into())));
-        for ((position, event), delivery) in positions.into_iter().zip(&events).zip(deliveries) {
-            match delivery {
-                Delivery::Delivered => delivered.push(position),
-                Delivery::Refused(reason) if held.insert(event.room) => {
-                    self.hold(event.room, position, reason).await?
-                }
-                Delivery::Refused(_) => {}
-                Delivery::Failed(reason) => {
-                    if !failed {
-                        tracing::warn!(%reason, "a delivery failed, the sender is dropped and the outbox read again");
-                    }
-                    failed = true;
-                }
+        Ok(())
+    }
+
+    /// Sends what was just committed, but for what may not overtake what the table holds: that is read after its commit.
+    async fn send_from_memory(&mut self, events: Vec<(u64, RecordedEvent)>) -> Result<(), Setback> {
+        for (position, event) in events {
+            if self.flight.contains(position) {
+                continue;
+            }
+            if self.flight.is_next(event.room, event.version) && !self.flight.is_full() {
+                self.send_one(position, event).await?;
+            } else {
+                self.sweep_at = Instant::now();
             }
         }
-        if failed {
-            self.publisher.reset().await;
-        }
-        self.abort_at(AbortPoint::BeforeDelete);
-        self.store.delete_delivered(&delivered).await?;
-        metrics::counter!("relay_delivered_events_total").increment(delivered.len() as u64);
-        Ok(if failed { Step::Setback } else { Step::Delivered(delivered.len()) })
+        Ok(())
     }
 
-    fn abort_at(&self, point: AbortPoint) {
-        if self.options.abort_at == Some(point) {
-            tracing::error!(?point, "the process ends itself at its abort point");
-            std::process::abort();
+    async fn send_one(&mut self, position: u64, event: RecordedEvent) -> Result<(), Setback> {
+        self.options.abort_at(AbortPoint::BeforeSend);
+        let (room, version) = (event.room, event.version);
+        match self.publisher.send(position, event).await {
+            Ok(()) => self.flight.sent(position, room, version),
+            Err(Undelivered::Refused(reason)) => self.hold(room, position, reason).await?,
+            Err(Undelivered::Failed(reason)) => return Err(self.fail(&reason).await),
+        }
+        Ok(())
+    }
+
+    async fn settle(&mut self, reports: Vec<Report>) -> Result<(), Setback> {
+        let (mut refused, mut failed) = (Vec::new(), None);
+        for (position, result) in reports {
+            match result {
+                Ok(()) => self.flight.reported(position),
+                Err(Undelivered::Refused(reason)) => refused.push((position, reason)),
+                Err(Undelivered::Failed(reason)) => failed = Some(reason),
+            }
+        }
+        for (position, reason) in refused {
+            if let Some(room) = self.flight.refused(position) {
+                self.hold(room, position, reason).await?;
+            }
+        }
+        match failed {
+            Some(reason) => Err(self.fail(&reason).await),
+            None => Ok(()),
         }
     }
 
-    async fn hold(&self, room: RoomId, position: u64, reason: String) -> Result<(), StoreError> {
+    async fn fail(&mut self, reason: &str) -> Setback {
+        tracing::warn!(%reason, "a delivery failed, the sender is dropped and the outbox read again");
+        self.start_again().await;
+        Setback::Delivery
+    }
+
+    /// Drops the sender, and all that was read ahead for it.
+    async fn start_again(&mut self) {
+        (self.sweep, self.sweep_at) = (None, Instant::now());
+        self.publisher.reset().await;
+        self.flight.abandon();
+    }
+
+    async fn hold(&mut self, room: RoomId, position: u64, reason: String) -> Result<(), StoreError> {
+        if !self.held.insert(room) {
+            return Ok(());
+        }
         tracing::error!(room = %room, position, %reason, "an event can't be sent, its room is held back");
+        self.flight.forget(room);
         let held_at = Timestamp::from_epoch_millis(self.clock.now().timestamp_millis());
         self.store.hold_room(&HeldRoom { room, position, reason, held_at }).await
     }
+}
+
+async fn next_page(sweep: &mut Option<Sweep>) -> Result<Swept, StoreError> {
+    match sweep {
+        Some(sweep) => sweep.next().await,
+        None => pending().await,
+    }
+}
+
+async fn end_of(deleting: &mut Option<BoxFuture<'static, Deleted>>) -> Deleted {
+    let Some(future) = deleting else { return pending().await };
+    let deleted = future.await;
+    *deleting = None;
+    deleted
 }

@@ -64,6 +64,8 @@ pub(super) struct Committed {
     pub(super) replies: HashMap<usize, Reply>,
     /// The rooms that have new events, with their versions before them.
     pub(super) written: HashMap<RoomId, u64>,
+    /// The new events with their positions, in the order in which they were decided.
+    pub(super) events: Vec<(u64, RecordedEvent)>,
 }
 
 pub(super) struct Attempt<'a, S: ?Sized> {
@@ -73,6 +75,8 @@ pub(super) struct Attempt<'a, S: ?Sized> {
     now: Timestamp,
     replies: HashMap<usize, Reply>,
     pub(super) group: Group,
+    /// Of the group's events, once they are committed.
+    pub(super) positions: Vec<u64>,
     undo: Vec<(RoomId, Undo)>,
     directory_undo: Vec<(RoomId, Option<RoomEntry>)>,
     /// Versions, before this try, of all rooms that it has looked at; 0 for those that don't exist.
@@ -110,6 +114,7 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
             now: Timestamp::from_epoch_millis(clock.now().timestamp_millis()),
             replies: HashMap::new(),
             group: Group::default(),
+            positions: Vec::new(),
             undo: Vec::new(),
             directory_undo: Vec::new(),
             base: HashMap::new(),
@@ -140,7 +145,8 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
                     .into_iter()
                     .map(|room| (room, self.base.get(&room).copied().unwrap_or(0)))
                     .collect();
-                Ok(Committed { replies: self.replies, written })
+                let events = self.positions.into_iter().zip(self.group.events).collect();
+                Ok(Committed { replies: self.replies, written, events })
             }
             Err(setback) => Err(setback),
         }

@@ -78,7 +78,10 @@ impl<S: EventStore + ?Sized> Attempt<'_, S> {
             event.recorded_at = recorded_at;
         }
         let error = match self.cache.store.append(&self.group).await {
-            Ok(_) => return Ok(()),
+            Ok(positions) => {
+                self.positions = positions;
+                return Ok(());
+            }
             Err(error) => error,
         };
         // What was read before may be old now; the rooms of the group are caught up together, in one read.

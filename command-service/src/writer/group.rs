@@ -3,14 +3,14 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use service_kit::clock::Clock;
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     Failure, Pending, Sequence,
     attempt::{Attempt, Setback},
     cache::Cache,
 };
-use crate::event_store::EventStore;
+use crate::{event_store::EventStore, outbox::Committed};
 
 /// After so many failures of the store a group is halved, so that one command, or one room that another session
 /// blocks, can't keep the others waiting.
@@ -22,11 +22,11 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 pub(super) struct GroupCommit<S: ?Sized> {
     cache: Cache<S>,
     clock: Clock,
-    committed: Arc<Notify>,
+    committed: Committed,
 }
 
 impl<S: EventStore + ?Sized> GroupCommit<S> {
-    pub(super) fn new(store: Arc<S>, clock: Clock, committed: Arc<Notify>, cached_rooms: usize) -> Self {
+    pub(super) fn new(store: Arc<S>, clock: Clock, committed: Committed, cached_rooms: usize) -> Self {
         Self { cache: Cache::new(store, cached_rooms), clock, committed }
     }
 
@@ -46,8 +46,8 @@ impl<S: EventStore + ?Sized> GroupCommit<S> {
             {
                 Ok(committed) => {
                     metrics::histogram!("command_commit_duration_seconds").record(started.elapsed());
-                    if !committed.written.is_empty() {
-                        self.committed.notify_one();
+                    if !committed.events.is_empty() {
+                        self.committed.hand_over(committed.events);
                     }
                     self.cache.end_group(&committed.written);
                     group.answer(committed.replies);

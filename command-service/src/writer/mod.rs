@@ -17,7 +17,7 @@ use std::{
 use service_kit::clock::Clock;
 use shared_events::{ConsistencyToken, ReservationId, RoomId};
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     time::Instant,
 };
 
@@ -25,6 +25,7 @@ use crate::{
     commands::Command,
     domain::Rejection,
     event_store::{EventStore, KeyId},
+    outbox::Committed,
 };
 
 mod answers;
@@ -167,11 +168,11 @@ impl Sequence {
     }
 }
 
-/// Makes a writer and the task that does its work. `committed` is notified after each commit that wrote events.
+/// Makes a writer and the task that does its work. What it commits it hands over to `committed`.
 pub fn writer<S: EventStore + ?Sized>(
     store: Arc<S>,
     clock: Clock,
-    committed: Arc<Notify>,
+    committed: Committed,
     options: &Options,
 ) -> (Writer, impl Future<Output = ()> + Send + use<S>) {
     let (queue, mut waiting) = mpsc::channel::<Pending>(options.queue_capacity);

@@ -249,7 +249,9 @@ async fn positions_follow_the_order_of_the_group_given_and_are_consecutive(rig: 
     }
     let undelivered = rig.store.undelivered(2000).await.unwrap();
     assert_eq!(undelivered.len(), 1 + 15 + 17 + 255 + 600);
-    assert!(undelivered.is_sorted_by_key(|event| event.position));
+    assert!(undelivered.is_sorted());
+    let read = rig.store.events_at(&undelivered).await.unwrap();
+    assert_eq!(read.iter().map(|event| event.position).collect::<Vec<_>>(), undelivered);
 }
 
 async fn streams_are_loaded_after_the_version_that_is_known(rig: Rig) {
@@ -291,13 +293,21 @@ async fn undelivered_events_stay_until_just_they_are_deleted(rig: Rig) {
     let group = events((1..=5).map(|number| event(room(number), 1)).collect());
     let positions = rig.store.append(&group).await.unwrap();
     assert_eq!(rig.store.backlog().await.unwrap(), (5, Some(group.events[0].recorded_at)));
-    let first = rig.store.undelivered(3).await.unwrap();
-    assert_eq!(first.iter().map(|event| event.position).collect::<Vec<_>>(), positions[..3]);
+    assert_eq!(rig.store.undelivered(3).await.unwrap(), positions[..3]);
     rig.store.delete_delivered(&[positions[0], positions[2], positions[4]]).await.unwrap();
     rig.store.delete_delivered(&[]).await.unwrap();
-    let left = rig.store.undelivered(10).await.unwrap();
-    assert_eq!(left.iter().map(|event| event.position).collect::<Vec<_>>(), [positions[1], positions[3]]);
+    assert_eq!(rig.store.undelivered(10).await.unwrap(), [positions[1], positions[3]]);
+    let between = rig.store.events_at(&[positions[3], positions[1], positions[2]]).await.unwrap();
+    assert_eq!(ids(&between), [(room(2), 1), (room(3), 1), (room(4), 1)]);
+    assert_eq!(rig.store.events_at(&[]).await.unwrap(), []);
     rig.store.delete_delivered(&positions).await.unwrap();
+    let more = events((6..=3005).map(|number| event(room(number), 1)).collect());
+    let more = rig.store.append(&more).await.unwrap();
+    let kept = [more[0], more[700], more[702], more[2000], more[2999]];
+    let delivered: Vec<u64> = more.iter().filter(|position| !kept.contains(position)).copied().collect();
+    rig.store.delete_delivered(&delivered).await.unwrap();
+    assert_eq!(rig.store.undelivered(10).await.unwrap(), kept, "what lies between delivered rows stays");
+    rig.store.delete_delivered(&kept).await.unwrap();
     assert_eq!(rig.store.backlog().await.unwrap(), (0, None));
     assert_eq!(rig.store.stream(room(1), 0, 10).await.unwrap().len(), 1);
     assert!((1..=100).any(|number| bucket(room(number)) != bucket(room(1))));
@@ -314,7 +324,8 @@ async fn a_held_room_holds_up_no_other(rig: Rig) {
     rig.store.hold_room(&held).await.unwrap();
     rig.store.hold_room(&HeldRoom { reason: "again".to_owned(), position: 3, ..held.clone() }).await.unwrap();
     assert_eq!(rig.store.held_rooms().await.unwrap(), [held]);
-    assert_eq!(ids(&rig.store.undelivered(10).await.unwrap()), [(room(1), 1), (room(3), 1)]);
+    let undelivered = rig.store.undelivered(10).await.unwrap();
+    assert_eq!(ids(&rig.store.events_at(&undelivered).await.unwrap()), [(room(1), 1), (room(3), 1)]);
     assert_eq!(rig.store.backlog().await.unwrap().0, 3);
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct HookedStore {
     pub(crate) store: Arc<dyn EventStore>,
     /// Happens once, before the next load.
     pub(crate) before_load: Mutex<Option<BoxFuture<'static, ()>>>,
+    /// Happens once, before the next read of events for the relay.
+    pub(crate) before_events_at: Mutex<Option<BoxFuture<'static, ()>>>,
 }
 
 #[async_trait]
@@ -62,8 +64,15 @@ impl EventStore for HookedStore {
     async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
         self.store.save_snapshot(snapshot).await
     }
-    async fn undelivered(&self, limit: u32) -> Result<Vec<StoredEvent>> {
+    async fn undelivered(&self, limit: u32) -> Result<Vec<u64>> {
         self.store.undelivered(limit).await
+    }
+    async fn events_at(&self, positions: &[u64]) -> Result<Vec<StoredEvent>> {
+        let hook = self.before_events_at.lock().unwrap().take();
+        if let Some(hook) = hook {
+            hook.await;
+        }
+        self.store.events_at(positions).await
     }
     async fn delete_delivered(&self, positions: &[u64]) -> Result<()> {
         self.store.delete_delivered(positions).await

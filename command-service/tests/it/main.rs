@@ -16,6 +16,8 @@ mod http_bad_input;
 mod import;
 mod openapi;
 mod relay;
+mod relay_interleavings;
+mod relay_rig;
 mod serve;
 mod test_service;
 mod test_store;

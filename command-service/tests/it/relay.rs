@@ -2,95 +2,42 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
-use async_trait::async_trait;
 use command_service::{
-    event_store::{EventStore, Group},
     kafka::{KafkaOptions, KafkaPublisher, ensure_topic},
-    outbox::{Delivery, LeaseOptions, Publisher, Relay, RelayOptions, Step, keep_lease},
+    outbox::{LeaseOptions, Step, Undelivered, handoff, keep_lease},
 };
 use rdkafka::{
     ClientConfig, Message,
     consumer::{BaseConsumer, Consumer},
     message::Headers,
 };
-use service_kit::{clock::Clock, ids};
-use shared_events::{Metadata, RecordedEvent, RoomId, Timestamp};
-use tokio::sync::{Notify, watch};
+use service_kit::ids;
+use shared_events::RoomId;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::test_store::TestStore;
-
-fn event(room: RoomId, version: u64) -> RecordedEvent {
-    RecordedEvent {
-        room,
-        version,
-        event_type: "reservations.reservation-made.v1".into(),
-        payload: format!("{{\"n\":{version}}}").into_bytes(),
-        metadata: Metadata {
-            time: Timestamp::from_epoch_millis(0),
-            subject: "s".into(),
-            actor: "ann".into(),
-            correlation_id: "c".into(),
-            causation_id: "c".into(),
-            traceparent: None,
-        },
-        recorded_at: Timestamp::from_epoch_millis(1),
-    }
-}
-
-async fn commit(store: &dyn EventStore, events: Vec<RecordedEvent>) -> Vec<u64> {
-    store.append(&Group { events, ..Group::default() }).await.unwrap()
-}
-
-/// A log that fails as it is told.
-#[derive(Clone, Default)]
-struct Log {
-    delivered: Arc<Mutex<Vec<(RoomId, u64)>>>,
-    outcomes: Arc<Mutex<HashMap<(RoomId, u64), Delivery>>>,
-    resets: Arc<Mutex<usize>>,
-}
-
-#[async_trait]
-impl Publisher for Log {
-    async fn publish(&mut self, events: &[RecordedEvent]) -> Vec<Delivery> {
-        let mut outcomes = self.outcomes.lock().unwrap();
-        let outcome = |event: &RecordedEvent| {
-            let outcome = outcomes.remove(&(event.room, event.version)).unwrap_or(Delivery::Delivered);
-            if outcome == Delivery::Delivered {
-                self.delivered.lock().unwrap().push((event.room, event.version));
-            }
-            outcome
-        };
-        events.iter().map(outcome).collect()
-    }
-
-    async fn reset(&mut self) {
-        *self.resets.lock().unwrap() += 1;
-    }
-}
-
-fn relay<P: Publisher>(store: Arc<dyn EventStore>, publisher: P) -> Relay<dyn EventStore, P> {
-    Relay::new(store, publisher, Clock::system(), RelayOptions::default())
-}
+use crate::{
+    relay_rig::{Log, commit, event, relay},
+    test_store::TestStore,
+};
 
 #[tokio::test]
 async fn exactly_the_delivered_rows_are_deleted_and_the_rest_goes_out_again() {
     for store in TestStore::both().await {
         let opened = store.open(None).await;
         let room = RoomId(ids::new_id());
-        commit(opened.as_ref(), (1..=10).map(|version| event(room, version)).collect()).await;
+        let positions = commit(opened.as_ref(), (1..=10).map(|version| event(room, version)).collect()).await;
         let log = Log::default();
-        log.outcomes.lock().unwrap().insert((room, 4), Delivery::Failed("on purpose".into()));
+        log.outcomes.lock().unwrap().insert((room, 4), Undelivered::Failed("on purpose".into()));
         let mut relay = relay(Arc::clone(&opened), log.clone());
         assert_eq!(relay.step().await.unwrap(), Step::Setback);
         assert_eq!(*log.resets.lock().unwrap(), 1, "the sender is dropped after a failure");
-        let left: Vec<u64> =
-            opened.undelivered(100).await.unwrap().iter().map(|event| event.version).collect();
-        assert_eq!(left, vec![4]);
+        let left = opened.undelivered(100).await.unwrap();
+        assert_eq!(left, positions[3..4]);
         assert_eq!(relay.step().await.unwrap(), Step::Delivered(1));
         assert_eq!(relay.step().await.unwrap(), Step::Idle);
         store.remove().await;
@@ -104,13 +51,13 @@ async fn an_event_that_is_refused_for_good_holds_back_its_room_only() {
         let (bad, good) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
         commit(opened.as_ref(), vec![event(bad, 1)]).await;
         let log = Log::default();
-        log.outcomes.lock().unwrap().insert((bad, 1), Delivery::Refused("too large".into()));
+        log.outcomes.lock().unwrap().insert((bad, 1), Undelivered::Refused("too large".into()));
         let mut relay = relay(Arc::clone(&opened), log.clone());
         relay.step().await.unwrap();
         commit(opened.as_ref(), vec![event(bad, 2), event(good, 1)]).await;
         assert_eq!(relay.step().await.unwrap(), Step::Delivered(1));
         assert_eq!(relay.step().await.unwrap(), Step::Idle, "a held room is no endless retry");
-        assert_eq!(*log.delivered.lock().unwrap(), vec![(good, 1)]);
+        assert_eq!(*log.delivered.borrow(), [(good, 1)]);
         let held = opened.held_rooms().await.unwrap();
         assert_eq!((held[0].room, held[0].reason.as_str()), (bad, "too large"));
         store.remove().await;
@@ -132,15 +79,7 @@ async fn a_transaction_that_took_its_position_first_and_commits_last_is_delivere
     open_transaction.commit().await;
     commit(opened.as_ref(), vec![event(late, 3)]).await;
     assert_eq!(relay.step().await.unwrap(), Step::Delivered(2));
-    let of_late: Vec<u64> = log
-        .delivered
-        .lock()
-        .unwrap()
-        .iter()
-        .filter(|(room, _)| *room == late)
-        .map(|(_, version)| *version)
-        .collect();
-    assert_eq!(of_late, vec![1, 2, 3]);
+    assert_eq!(log.of(late), [1, 2, 3]);
     store.remove().await;
 }
 
@@ -202,14 +141,15 @@ async fn kafka_gets_every_event_and_each_rooms_first_occurrences_in_order() {
     );
 
     let rooms: Vec<RoomId> = (0..20).map(|_| RoomId(ids::new_id())).collect();
-    let committed = Arc::new(Notify::new());
+    let (committed, handed) = handoff();
     let stop = CancellationToken::new();
     let (_held, lease) = watch::channel(true);
     let relay = relay(Arc::clone(&opened), KafkaPublisher::new(options.clone()));
-    let running = tokio::spawn(relay.run(lease, Arc::clone(&committed), stop.clone()));
+    let running = tokio::spawn(relay.run(lease, handed, stop.clone()));
     for version in 1..=25 {
-        commit(opened.as_ref(), rooms.iter().map(|room| event(*room, version)).collect()).await;
-        committed.notify_one();
+        let events: Vec<_> = rooms.iter().map(|room| event(*room, version)).collect();
+        let positions = commit(opened.as_ref(), events.clone()).await;
+        committed.hand_over(positions.into_iter().zip(events).collect());
     }
     let to_read = options.clone();
     let read = tokio::task::spawn_blocking(move || {
@@ -234,7 +174,7 @@ async fn a_room_whose_stored_metadata_is_broken_is_held_and_the_others_go_on() {
     let log = Log::default();
     let mut relay = relay(Arc::clone(&opened), log.clone());
     assert_eq!(relay.step().await.unwrap(), Step::Delivered(1));
-    assert_eq!(*log.delivered.lock().unwrap(), vec![(good, 1)]);
+    assert_eq!(*log.delivered.borrow(), [(good, 1)]);
     assert_eq!(opened.held_rooms().await.unwrap()[0].room, bad);
     store.remove().await;
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use command_service::{
     event_store::EventStore,
     http::{Api, Backend, Gate, OPENAPI, configure},
+    outbox::handoff,
     writer::{Options, writer},
 };
 use reqwest::{Method, RequestBuilder, header::HeaderMap};
@@ -18,7 +19,7 @@ use service_kit::{
     readiness::Readiness,
     telemetry::Metrics,
 };
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::test_store::TestStore;
@@ -103,8 +104,7 @@ impl TestService {
     /// Lets commands through.
     pub(crate) async fn open(self) -> Self {
         let store: Arc<dyn EventStore> = self.store.open(None).await;
-        let (writer, task) =
-            writer(Arc::clone(&store), self.clock.clone(), Arc::new(Notify::new()), &Options::default());
+        let (writer, task) = writer(Arc::clone(&store), self.clock.clone(), handoff().0, &Options::default());
         let writing = tokio::spawn(task);
         self.gate.open(Backend { writer, store });
         Self { writing, ..self }

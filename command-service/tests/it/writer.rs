@@ -12,11 +12,11 @@ use command_service::{
         KeyId,
         fail_points::{FailPoint, FailPoints},
     },
+    outbox::handoff,
     writer::{Decided, Done, Failure, IdempotencyKey, Options, Reply, Sequence, Submission, Writer, writer},
 };
 use service_kit::{clock::Clock, ids};
 use shared_events::{Interval, ReservationId, RoomId, RoomSettings, Timestamp};
-use tokio::sync::Notify;
 
 use crate::{hooked_store::HookedStore, test_store::TestStore};
 
@@ -33,7 +33,7 @@ async fn instance(store: &TestStore) -> Instance {
     let faults = Arc::new(FailPoints::default());
     let clock = Clock::standing_at(NOON.parse().unwrap());
     let opened = store.open(Some(Arc::clone(&faults))).await;
-    let (writer, task) = writer(opened, clock.clone(), Arc::new(Notify::new()), &Options::default());
+    let (writer, task) = writer(opened, clock.clone(), handoff().0, &Options::default());
     tokio::spawn(task);
     Instance { writer, clock, faults }
 }
@@ -455,8 +455,9 @@ async fn a_key_that_is_used_and_its_effect_undone_while_its_twin_loads_still_has
         quick.does(by("ann", cancel(room, made.reservation.unwrap()))).await;
     };
     let before_load = Mutex::new(Some(Box::pin(meanwhile) as _));
-    let hooked = Arc::new(HookedStore { store: store.open(None).await, before_load });
-    let (slow, task) = writer(hooked, clock, Arc::new(Notify::new()), &Options::default());
+    let opened = store.open(None).await;
+    let hooked = Arc::new(HookedStore { store: opened, before_load, before_events_at: Mutex::default() });
+    let (slow, task) = writer(hooked, clock, handoff().0, &Options::default());
     tokio::spawn(task);
     // What it loads is free again. The look-up after the load finds the key; were that missed, its unique index would.
     assert!(slow.submit(with_key()).await.unwrap().repeated);

@@ -1,7 +1,8 @@
 //! The log of the embedded default: a bounded channel from the relay to the projector, in place of Kafka.
 
-use async_trait::async_trait;
-use command_service::outbox::{Delivery, Publisher};
+use std::future::pending;
+
+use command_service::outbox::{Publisher, Report, Undelivered};
 use shared_events::RecordedEvent;
 use tokio::sync::mpsc;
 
@@ -10,20 +11,33 @@ pub(crate) const CAPACITY: usize = 4096;
 
 /// The relay's end. What is in it when the process dies is lost, and made anew: at the next start the read models are
 /// rebuilt from the store.
-pub(crate) struct InProcessLog(pub(crate) mpsc::Sender<RecordedEvent>);
+pub(crate) struct InProcessLog {
+    events: mpsc::Sender<RecordedEvent>,
+    reports: Vec<Report>,
+}
 
-#[async_trait]
+impl InProcessLog {
+    pub(crate) const fn new(events: mpsc::Sender<RecordedEvent>) -> Self {
+        Self { events, reports: Vec::new() }
+    }
+}
+
 impl Publisher for InProcessLog {
-    async fn publish(&mut self, events: &[RecordedEvent]) -> Vec<Delivery> {
-        let mut deliveries = Vec::with_capacity(events.len());
-        for event in events {
-            deliveries.push(match self.0.send(event.clone()).await {
-                Ok(()) => Delivery::Delivered,
-                Err(_) => Delivery::Failed("the projector has ended".to_owned()),
-            });
-        }
-        deliveries
+    async fn send(&mut self, position: u64, event: RecordedEvent) -> Result<(), Undelivered> {
+        let sent = self.events.send(event).await;
+        sent.map_err(|_| Undelivered::Failed("the projector has ended".to_owned()))?;
+        self.reports.push((position, Ok(())));
+        Ok(())
     }
 
-    async fn reset(&mut self) {}
+    async fn reports(&mut self) -> Vec<Report> {
+        if self.reports.is_empty() {
+            return pending().await;
+        }
+        std::mem::take(&mut self.reports)
+    }
+
+    async fn reset(&mut self) {
+        self.reports.clear();
+    }
 }

@@ -14,7 +14,7 @@ use anyhow::Context;
 use command_service::{
     event_store::{EventStore, sqlite::SqliteStore},
     http::{Api, Backend, Gate, configure},
-    outbox::{Relay, RelayOptions},
+    outbox::{Relay, RelayOptions, handoff},
     writer::{Options, writer},
 };
 use query_service::{
@@ -29,7 +29,7 @@ use service_kit::{
     shutdown::{End, Lifecycle},
     telemetry::{Metrics, start_logs},
 };
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -89,9 +89,8 @@ async fn run() -> anyhow::Result<End> {
     let query_address = query.start(&lifecycle)?;
 
     // At the end HTTP takes no more, the writer finishes what waits, and the relay hands on what is left.
-    let committed = Arc::new(Notify::new());
-    let (writer, writing) =
-        writer(Arc::clone(&store), clock.clone(), Arc::clone(&committed), &Options::default());
+    let (committed, handed) = handoff();
+    let (writer, writing) = writer(Arc::clone(&store), clock.clone(), committed, &Options::default());
     gate.open(Backend { writer, store: Arc::clone(&store) });
     sqlite.ok();
     let stop = lifecycle.soft();
@@ -108,11 +107,11 @@ async fn run() -> anyhow::Result<End> {
         Ok(())
     });
     let relay =
-        Relay::new(Arc::clone(&store), log::InProcessLog(log), clock.clone(), RelayOptions::default());
+        Relay::new(Arc::clone(&store), log::InProcessLog::new(log), clock.clone(), RelayOptions::default());
     lifecycle.spawn("relay", async move {
         // One process, one relay: there is nobody to share a lease with.
         let (_held, lease) = watch::channel(true);
-        relay.run(lease, committed, written).await;
+        relay.run(lease, handed, written).await;
         Ok(())
     });
     let (stop, kept) = (lifecycle.soft(), config.keys_kept);

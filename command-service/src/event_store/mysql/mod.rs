@@ -193,8 +193,11 @@ impl EventStore for MySqlStore {
     async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
         self.write_snapshot(snapshot).await
     }
-    async fn undelivered(&self, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+    async fn undelivered(&self, limit: u32) -> Result<Vec<u64>, StoreError> {
         self.read_outbox(limit).await
+    }
+    async fn events_at(&self, positions: &[u64]) -> Result<Vec<StoredEvent>, StoreError> {
+        self.read_events_at(positions).await
     }
     async fn delete_delivered(&self, positions: &[u64]) -> Result<(), StoreError> {
         self.delete_outbox(positions).await

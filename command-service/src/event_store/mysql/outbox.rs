@@ -7,33 +7,40 @@ use super::{
     reads::{event, first, get, room, text},
     session::Statement,
 };
-use crate::event_store::{
-    HeldRoom, StoreError, StoredEvent,
-    insert_plan::{list_length, padded, repeated},
-};
+use crate::event_store::{HeldRoom, StoreError, StoredEvent, positions::is_one_of};
 
-/// The most rows that one DELETE names.
-const MOST_DELETED: usize = 1024;
+/// The most positions that one statement names: beyond some 25,000 ranges the server would read the whole table instead.
+const MOST_NAMED: usize = 20_000;
 
 impl MySqlStore {
-    pub(super) async fn read_outbox(&self, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
-        // From the outbox to the events, whatever the statistics of a table say that is full now and empty soon.
-        const SQL: &str = "/* undelivered */ SELECT STRAIGHT_JOIN e.position, e.stream_id, e.version, e.type, \
-             e.payload, e.metadata, e.recorded_at FROM outbox o JOIN events e ON e.position = o.position \
-             WHERE e.stream_id NOT IN (SELECT room FROM held_rooms) ORDER BY o.position LIMIT ?";
+    pub(super) async fn read_outbox(&self, limit: u32) -> Result<Vec<u64>, StoreError> {
+        // The rooms are looked up only where there is one that is held.
+        const SQL: &str = "/* undelivered */ SELECT o.position FROM outbox o WHERE NOT EXISTS (SELECT 1 FROM held_rooms) \
+             OR (SELECT e.stream_id FROM events e WHERE e.position = o.position) NOT IN (SELECT room FROM held_rooms) \
+             ORDER BY o.position LIMIT ?";
         let answer = self.run("undelivered", Statement::new(SQL).bind(limit)).await?;
-        answer.rows.iter().map(|row| event("undelivered", row, 0)).collect()
+        answer.rows.iter().map(|row| get("undelivered", row, 0)).collect()
+    }
+
+    pub(super) async fn read_events_at(&self, positions: &[u64]) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut events = Vec::with_capacity(positions.len());
+        for piece in positions.chunks(MOST_NAMED) {
+            let select = Statement::text(format!(
+                "/* events_at */ SELECT position, stream_id, version, type, payload, metadata, recorded_at FROM events \
+                 WHERE {} ORDER BY position",
+                is_one_of(piece)
+            ));
+            for row in &self.run("events_at", select).await?.rows {
+                events.push(event("events_at", row, 0)?);
+            }
+        }
+        Ok(events)
     }
 
     pub(super) async fn delete_outbox(&self, positions: &[u64]) -> Result<(), StoreError> {
-        for piece in positions.chunks(MOST_DELETED) {
-            let list = repeated("?", list_length(piece.len()));
-            let mut delete = Statement::new(format!(
-                "/* delete_delivered */ DELETE FROM outbox WHERE position IN ({list})"
-            ));
-            for position in padded(piece) {
-                delete = delete.bind(position);
-            }
+        for piece in positions.chunks(MOST_NAMED) {
+            let named = is_one_of(piece);
+            let delete = Statement::text(format!("/* delete_delivered */ DELETE FROM outbox WHERE {named}"));
             self.run("delete_delivered", delete).await?;
         }
         Ok(())

@@ -33,17 +33,23 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// A statement with its values.
 pub(super) struct Statement {
     sql: String,
-    arguments: MySqlArguments,
+    /// `None`: it is sent as text and not prepared.
+    arguments: Option<MySqlArguments>,
     invalid: Option<sqlx::Error>,
 }
 
 impl Statement {
     pub(super) fn new(sql: impl Into<String>) -> Self {
-        Self { sql: sql.into(), arguments: MySqlArguments::default(), invalid: None }
+        Self { sql: sql.into(), arguments: Some(MySqlArguments::default()), invalid: None }
+    }
+
+    /// A statement whose form is never the same twice, so that preparing it would be in vain. It has no values.
+    pub(super) const fn text(sql: String) -> Self {
+        Self { sql, arguments: None, invalid: None }
     }
 
     pub(super) fn bind<'q, T: Encode<'q, MySql> + Type<MySql> + 'q>(mut self, value: T) -> Self {
-        if let Err(error) = self.arguments.add(value) {
+        if let Err(error) = self.arguments.get_or_insert_default().add(value) {
             self.invalid.get_or_insert(sqlx::Error::Encode(error));
         }
         self
@@ -59,7 +65,10 @@ impl Statement {
             return Err(error);
         }
         let mut answer = Answer::default();
-        let mut results = connection.fetch_many(sqlx::query_with(&self.sql, self.arguments));
+        let mut results = match self.arguments {
+            Some(arguments) => connection.fetch_many(sqlx::query_with(&self.sql, arguments)),
+            None => connection.fetch_many(self.sql.as_str()),
+        };
         within(limit, async {
             while let Some(result) = results.try_next().await? {
                 match result {

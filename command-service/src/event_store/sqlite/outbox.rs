@@ -7,32 +7,40 @@ use super::{
     reads::{event, get, number, room},
     signed, store_error,
 };
-use crate::event_store::{
-    HeldRoom, StoreError, StoredEvent,
-    insert_plan::{list_length, padded, repeated},
-};
+use crate::event_store::{HeldRoom, StoreError, StoredEvent, positions::is_one_of};
 
-/// The most rows that one DELETE names.
-const MOST_DELETED: usize = 1024;
+/// The most positions that one statement names: a condition may not be deeper than a thousand terms.
+const MOST_NAMED: usize = 1024;
 
 impl SqliteStore {
-    pub(super) async fn read_outbox(&self, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
-        const SQL: &str = "SELECT e.position, e.stream_id, e.version, e.type, e.payload, e.metadata, e.recorded_at \
-            FROM outbox o CROSS JOIN events e ON e.position = o.position \
+    pub(super) async fn read_outbox(&self, limit: u32) -> Result<Vec<u64>, StoreError> {
+        const SQL: &str = "SELECT o.position FROM outbox o CROSS JOIN events e ON e.position = o.position \
             WHERE e.stream_id NOT IN (SELECT room FROM held_rooms) ORDER BY o.position LIMIT ?";
         let rows = sqlx::query(SQL).bind(limit).fetch_all(&self.0.readers).await;
         let rows = rows.map_err(|error| store_error("undelivered", error))?;
-        rows.iter().map(|row| event("undelivered", row, 0)).collect()
+        rows.iter().map(|row| number("undelivered", row, 0)).collect()
+    }
+
+    pub(super) async fn read_events_at(&self, positions: &[u64]) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut events = Vec::with_capacity(positions.len());
+        for piece in positions.chunks(MOST_NAMED) {
+            let sql = format!(
+                "SELECT position, stream_id, version, type, payload, metadata, recorded_at FROM events \
+                 WHERE {} ORDER BY position",
+                is_one_of(piece)
+            );
+            let rows = sqlx::query(&sql).persistent(false).fetch_all(&self.0.readers).await;
+            for row in &rows.map_err(|error| store_error("events_at", error))? {
+                events.push(event("events_at", row, 0)?);
+            }
+        }
+        Ok(events)
     }
 
     pub(super) async fn delete_outbox(&self, positions: &[u64]) -> Result<(), StoreError> {
-        for piece in positions.chunks(MOST_DELETED) {
-            let sql =
-                format!("DELETE FROM outbox WHERE position IN ({})", repeated("?", list_length(piece.len())));
-            let mut delete = sqlx::query(&sql);
-            for position in padded(piece) {
-                delete = delete.bind(signed(position));
-            }
+        for piece in positions.chunks(MOST_NAMED) {
+            let sql = format!("DELETE FROM outbox WHERE {}", is_one_of(piece));
+            let delete = sqlx::query(&sql).persistent(false);
             let done = delete.execute(&mut *self.0.writer.lock().await).await;
             done.map_err(|error| store_error("delete_delivered", error))?;
         }

@@ -1,0 +1,115 @@
+//! What the relay has sent and not yet deleted.
+
+use std::collections::{HashMap, HashSet};
+
+use shared_events::RoomId;
+use tokio::time::Instant;
+
+/// Most events that wait for their report. With more the sender is no faster, and its memory is used up.
+const MOST_WAITING: usize = 10_000;
+/// Most rows that are delivered and not deleted.
+const MOST_DELIVERED: usize = 40_000;
+/// Of how many rooms it is known which version was sent last.
+const MOST_ROOMS: usize = 100_000;
+
+/// Rows of the outbox between sending and deletion, and how far each room has been sent.
+#[derive(Default)]
+pub(super) struct Flight {
+    /// Sent, not reported.
+    waiting: HashMap<u64, RoomId>,
+    /// Reported as delivered, not known to be deleted.
+    delivered: HashSet<u64>,
+    /// Those of them that no deletion has begun for.
+    to_delete: Vec<u64>,
+    to_delete_since: Option<Instant>,
+    /// The last version of each room that the present sender has sent.
+    sent: HashMap<RoomId, u64>,
+}
+
+impl Flight {
+    /// Whether so much is under way that nothing more should be sent now.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= MOST_WAITING || self.delivered.len() >= MOST_DELIVERED
+    }
+
+    /// Whether everything that was sent is reported and deleted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.delivered.is_empty()
+    }
+
+    pub(super) fn contains(&self, position: u64) -> bool {
+        self.waiting.contains_key(&position) || self.delivered.contains(&position)
+    }
+
+    /// All that a read of the table need not bring again.
+    pub(super) fn positions(&self) -> HashSet<u64> {
+        self.waiting.keys().chain(&self.delivered).copied().collect()
+    }
+
+    /// Whether everything before this version was sent by the present sender, so that it can't overtake a row that the
+    /// table still holds. Another instance may have committed the version before, and that may not have been read yet.
+    pub(super) fn is_next(&self, room: RoomId, version: u64) -> bool {
+        version == 1 || self.sent.get(&room).is_some_and(|sent| sent + 1 == version)
+    }
+
+    pub(super) fn sent(&mut self, position: u64, room: RoomId, version: u64) {
+        self.waiting.insert(position, room);
+        if self.sent.len() >= MOST_ROOMS {
+            self.sent.clear();
+        }
+        let sent = self.sent.entry(room).or_default();
+        *sent = version.max(*sent);
+    }
+
+    /// Notes a delivery.
+    pub(super) fn reported(&mut self, position: u64) {
+        if self.waiting.remove(&position).is_some() {
+            self.delivered.insert(position);
+            self.to_delete.push(position);
+            self.to_delete_since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Notes that an event will not be delivered, and returns its room.
+    pub(super) fn refused(&mut self, position: u64) -> Option<RoomId> {
+        self.waiting.remove(&position)
+    }
+
+    /// Lets nothing more of a room go from memory.
+    pub(super) fn forget(&mut self, room: RoomId) {
+        self.sent.remove(&room);
+    }
+
+    /// How many rows are to be deleted, and since when the first of them waits.
+    pub(super) const fn to_delete(&self) -> (usize, Option<Instant>) {
+        (self.to_delete.len(), self.to_delete_since)
+    }
+
+    /// The rows to be deleted next, at most so many.
+    pub(super) fn take_to_delete(&mut self, most: usize) -> Vec<u64> {
+        let rest = self.to_delete.split_off(most.min(self.to_delete.len()));
+        if rest.is_empty() {
+            self.to_delete_since = None;
+        }
+        std::mem::replace(&mut self.to_delete, rest)
+    }
+
+    /// Notes that rows are deleted.
+    pub(super) fn deleted(&mut self, positions: &[u64]) {
+        for position in positions {
+            self.delivered.remove(position);
+        }
+    }
+
+    /// Notes that rows could not be deleted: they have to be tried again.
+    pub(super) fn not_deleted(&mut self, positions: Vec<u64>) {
+        self.to_delete.extend(positions);
+        self.to_delete_since.get_or_insert_with(Instant::now);
+    }
+
+    /// Forgets all that was sent and not reported, because its sender is gone.
+    pub(super) fn abandon(&mut self) {
+        self.waiting.clear();
+        self.sent.clear();
+    }
+}

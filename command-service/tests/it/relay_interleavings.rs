@@ -1,0 +1,179 @@
+//! What would break the order of a room in a relay that reads ahead and sends from memory.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use command_service::{
+    event_store::EventStore,
+    outbox::{Committed, Relay, RelayOptions, Step, Undelivered, handoff},
+};
+use service_kit::{clock::Clock, ids};
+use shared_events::RoomId;
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    hooked_store::HookedStore,
+    relay_rig::{Log, commit, event},
+    test_store::TestStore,
+};
+
+/// A relay that reads the table when it has to, and once an hour.
+struct Running {
+    committed: Committed,
+    held: watch::Sender<bool>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(store: Arc<dyn EventStore>, log: Log) -> Self {
+        let options = RelayOptions { poll: Duration::from_secs(3600), ..RelayOptions::default() };
+        let relay = Relay::new(store, log, Clock::system(), options);
+        let (committed, handed) = handoff();
+        let (held, lease) = watch::channel(true);
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(relay.run(lease, handed, stop.clone()));
+        Self { committed, held, stop, task }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+/// Commits an event in this process, as the writer does.
+async fn commit_here(store: &dyn EventStore, running: &Running, room: RoomId, version: u64) {
+    let positions = commit(store, vec![event(room, version)]).await;
+    running.committed.hand_over(vec![(positions[0], event(room, version))]);
+}
+
+#[tokio::test]
+async fn what_was_committed_here_is_delivered_without_being_read_back() {
+    let store = TestStore::mysql().await;
+    let log = Log::default();
+    let running = Running::start(store.open(None).await, log.clone());
+    let room = RoomId(ids::new_id());
+    // It is not in the table at all.
+    running.committed.hand_over(vec![(1, event(room, 1)), (2, event(room, 2))]);
+    log.has(2).await;
+    assert_eq!(log.of(room), [1, 2]);
+    running.stop().await;
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn a_version_from_memory_waits_for_the_one_before_it_that_another_instance_committed() {
+    let store = TestStore::mysql().await;
+    let (here, there) = (store.open(None).await, store.open(None).await);
+    let log = Log::default();
+    let running = Running::start(Arc::clone(&here), log.clone());
+    let room = RoomId(ids::new_id());
+    commit_here(here.as_ref(), &running, room, 1).await;
+    log.has(1).await;
+    commit(there.as_ref(), vec![event(room, 2)]).await;
+    commit_here(here.as_ref(), &running, room, 3).await;
+    log.has(3).await;
+    commit_here(here.as_ref(), &running, room, 4).await;
+    log.has(4).await;
+    assert_eq!(log.of(room), [1, 2, 3, 4]);
+    running.stop().await;
+    assert_eq!(here.backlog().await.unwrap().0, 0);
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn nothing_goes_from_memory_after_a_failure_before_the_table_was_read() {
+    let store = TestStore::mysql().await;
+    let opened = store.open(None).await;
+    let log = Log::that_breaks();
+    let room = RoomId(ids::new_id());
+    log.outcomes.lock().unwrap().insert((room, 2), Undelivered::Failed("on purpose".into()));
+    let running = Running::start(Arc::clone(&opened), log.clone());
+    for version in 1..=20 {
+        commit_here(opened.as_ref(), &running, room, version).await;
+    }
+    log.has(20).await;
+    assert_eq!(log.of(room), (1..=20).collect::<Vec<u64>>());
+    assert_eq!(*log.resets.lock().unwrap(), 1);
+    running.stop().await;
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn an_instance_without_the_lease_sends_nothing_and_delivers_all_when_it_gets_it() {
+    let store = TestStore::mysql().await;
+    let opened = store.open(None).await;
+    let log = Log::default();
+    let running = Running::start(Arc::clone(&opened), log.clone());
+    let room = RoomId(ids::new_id());
+    commit_here(opened.as_ref(), &running, room, 1).await;
+    log.has(1).await;
+    running.held.send_replace(false);
+    while *log.resets.lock().unwrap() == 0 {
+        tokio::task::yield_now().await;
+    }
+    for version in 2..=100 {
+        commit_here(opened.as_ref(), &running, room, version).await;
+    }
+    assert_eq!(log.of(room), [1]);
+    running.held.send_replace(true);
+    log.has(100).await;
+    assert_eq!(log.of(room), (1..=100).collect::<Vec<u64>>());
+    running.stop().await;
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_commits_between_two_pages_of_a_sweep_is_not_overtaken() {
+    let store = TestStore::mysql().await;
+    let opened = store.open(None).await;
+    let (late, other) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
+    commit(opened.as_ref(), vec![event(late, 1)]).await;
+    let open_transaction = store.insert_without_commit(&event(late, 2)).await;
+    commit(opened.as_ref(), vec![event(other, 1), event(other, 2)]).await;
+    let writer = Arc::clone(&opened);
+    let between = Box::pin(async move {
+        open_transaction.commit().await;
+        commit(writer.as_ref(), vec![event(late, 3)]).await;
+    });
+    let hooked = HookedStore {
+        store: Arc::clone(&opened),
+        before_load: Mutex::default(),
+        before_events_at: Mutex::new(Some(between)),
+    };
+    let log = Log::default();
+    let options = RelayOptions { batch: 1, ..RelayOptions::default() };
+    let mut relay = Relay::new(Arc::new(hooked), log.clone(), Clock::system(), options);
+    while relay.step().await.unwrap() != Step::Idle {}
+    assert_eq!(log.of(late), [1, 2, 3]);
+    assert_eq!(log.of(other), [1, 2]);
+    assert_eq!(opened.backlog().await.unwrap().0, 0);
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn what_was_read_ahead_is_dropped_when_a_delivery_fails() {
+    for store in TestStore::both().await {
+        let opened = store.open(None).await;
+        let room = RoomId(ids::new_id());
+        commit(opened.as_ref(), (1..=40).map(|version| event(room, version)).collect()).await;
+        let log = Log::that_breaks();
+        for version in [4, 23, 24] {
+            let failed = Undelivered::Failed("on purpose".into());
+            log.outcomes.lock().unwrap().insert((room, version), failed);
+        }
+        let options = RelayOptions { batch: 2, ..RelayOptions::default() };
+        let mut relay = Relay::new(Arc::clone(&opened), log.clone(), Clock::system(), options);
+        for _ in 0..3 {
+            assert_eq!(relay.step().await.unwrap(), Step::Setback);
+        }
+        assert!(matches!(relay.step().await.unwrap(), Step::Delivered(_)));
+        assert_eq!(log.of(room), (1..=40).collect::<Vec<u64>>());
+        assert_eq!(opened.backlog().await.unwrap().0, 0);
+        store.remove().await;
+    }
+}

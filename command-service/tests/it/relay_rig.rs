@@ -1,0 +1,111 @@
+//! What tests of the relay share: events, and a log that fails as it is told.
+
+use std::{
+    collections::HashMap,
+    future::pending,
+    sync::{Arc, Mutex},
+};
+
+use command_service::{
+    event_store::{EventStore, Group},
+    outbox::{Publisher, Relay, RelayOptions, Report, Undelivered},
+};
+use service_kit::clock::Clock;
+use shared_events::{Metadata, RecordedEvent, RoomId, Timestamp};
+use tokio::sync::watch;
+
+pub(crate) fn event(room: RoomId, version: u64) -> RecordedEvent {
+    RecordedEvent {
+        room,
+        version,
+        event_type: "reservations.reservation-made.v1".into(),
+        payload: format!("{{\"n\":{version}}}").into_bytes(),
+        metadata: Metadata {
+            time: Timestamp::from_epoch_millis(0),
+            subject: "s".into(),
+            actor: "ann".into(),
+            correlation_id: "c".into(),
+            causation_id: "c".into(),
+            traceparent: None,
+        },
+        recorded_at: Timestamp::from_epoch_millis(1),
+    }
+}
+
+pub(crate) async fn commit(store: &dyn EventStore, events: Vec<RecordedEvent>) -> Vec<u64> {
+    store.append(&Group { events, ..Group::default() }).await.unwrap()
+}
+
+pub(crate) fn relay<P: Publisher>(store: Arc<dyn EventStore>, publisher: P) -> Relay<dyn EventStore, P> {
+    Relay::new(store, publisher, Clock::system(), RelayOptions::default())
+}
+
+/// A log that fails as it is told.
+#[derive(Clone)]
+pub(crate) struct Log {
+    pub(crate) delivered: Arc<watch::Sender<Vec<(RoomId, u64)>>>,
+    /// What becomes of an event when it is first sent, where that is not its delivery.
+    pub(crate) outcomes: Arc<Mutex<HashMap<(RoomId, u64), Undelivered>>>,
+    pub(crate) resets: Arc<Mutex<usize>>,
+    breaks: bool,
+    broken: bool,
+    reports: Vec<Report>,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            delivered: Arc::new(watch::Sender::new(Vec::new())),
+            outcomes: Arc::default(),
+            resets: Arc::default(),
+            breaks: false,
+            broken: false,
+            reports: Vec::new(),
+        }
+    }
+}
+
+impl Log {
+    /// A log to which nothing more comes after a failure, until the sender is dropped.
+    pub(crate) fn that_breaks() -> Self {
+        Self { breaks: true, ..Self::default() }
+    }
+
+    /// The versions of a room that arrived, in that order.
+    pub(crate) fn of(&self, room: RoomId) -> Vec<u64> {
+        self.delivered.borrow().iter().filter(|(of, _)| *of == room).map(|(_, version)| *version).collect()
+    }
+
+    /// Waits until so many events have arrived.
+    pub(crate) async fn has(&self, events: usize) {
+        self.delivered.subscribe().wait_for(|delivered| delivered.len() >= events).await.unwrap();
+    }
+}
+
+impl Publisher for Log {
+    async fn send(&mut self, position: u64, event: RecordedEvent) -> Result<(), Undelivered> {
+        if self.broken {
+            return Ok(());
+        }
+        let outcome = self.outcomes.lock().unwrap().remove(&(event.room, event.version));
+        self.broken = self.breaks && matches!(outcome, Some(Undelivered::Failed(_)));
+        if outcome.is_none() {
+            self.delivered.send_modify(|delivered| delivered.push((event.room, event.version)));
+        }
+        self.reports.push((position, outcome.map_or(Ok(()), Err)));
+        Ok(())
+    }
+
+    async fn reports(&mut self) -> Vec<Report> {
+        if self.reports.is_empty() {
+            return pending().await;
+        }
+        std::mem::take(&mut self.reports)
+    }
+
+    async fn reset(&mut self) {
+        *self.resets.lock().unwrap() += 1;
+        self.broken = false;
+        self.reports.clear();
+    }
+}
