@@ -3,9 +3,11 @@
 //! Every figure is a ratio taken in one run: both sides in turns, in several rounds, with their minimum, median and
 //! maximum. Each benchmark ends by checking that what it wrote is complete, in order and without overlap.
 
+mod backlog;
 mod benchmarks;
 mod desk;
 mod figures;
+mod kafka;
 mod load;
 mod machine;
 mod mongo;

@@ -1,6 +1,7 @@
 //! One file for each benchmark: what is done, what it is held against, and the check of what was written.
 
 mod commands;
+mod relay;
 
 use std::pin::Pin;
 
@@ -36,5 +37,15 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         name: "hot-room",
         about: "all commands on one room, against 500 rooms",
         run: |rig| Box::pin(commands::on_one_room(rig)),
+    },
+    Benchmark {
+        name: "relay",
+        about: "a backlog from the outbox to Kafka, against the Kafka client alone",
+        run: |rig| Box::pin(relay::backlog(rig)),
+    },
+    Benchmark {
+        name: "relay-growth",
+        about: "the relay with a long backlog and after it, against a short one and none",
+        run: |rig| Box::pin(relay::growth(rig)),
     },
 ];

@@ -1,5 +1,6 @@
 //! What benchmarks ask MySQL for.
 
+pub(crate) mod backlog;
 pub(crate) mod limit;
 pub(crate) mod written;
 

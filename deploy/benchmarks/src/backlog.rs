@@ -1,0 +1,97 @@
+//! Events that wait for the relay: reservations of some rooms, as commands would have written them.
+
+use anyhow::Result;
+use service_kit::ids::new_id;
+use shared_events::{
+    Event, Metadata, Minute, RecordedEvent, Reservation, ReservationId, RoomId, TimeZone, Timestamp, UserId,
+    reservation_events::ReservationMade,
+};
+
+use crate::{mysql, rig::Place};
+
+/// Noon of 2026-01-01 in minutes since 1970.
+const FIRST_MINUTE: i64 = 29_453_760;
+
+/// A database whose events can be made to wait again and again.
+#[derive(Debug)]
+pub(crate) struct Backlog {
+    rooms: Vec<RoomId>,
+    events: u64,
+    database_url: String,
+}
+
+impl Backlog {
+    /// Writes so many events over so many rooms into a fresh database, in turns: the first of each room, then the second.
+    ///
+    /// # Errors
+    /// When the database can't be written.
+    pub(crate) async fn build(place: &Place, rooms: usize, events: u64) -> Result<Self> {
+        let database_url = place.database_url();
+        command_service::serve::migrate(&database_url).await?;
+        let backlog = Self { rooms: (0..rooms).map(|_| RoomId(new_id())).collect(), events, database_url };
+        mysql::backlog::insert(&backlog.database_url, backlog.events()).await?;
+        Ok(backlog)
+    }
+
+    /// Makes the first so many events wait, and nothing else.
+    ///
+    /// # Errors
+    /// When the database can't be written.
+    pub(crate) async fn refill(&self, first: u64) -> Result<()> {
+        mysql::backlog::refill(&self.database_url, first).await
+    }
+
+    pub(crate) const fn len(&self) -> u64 {
+        self.events
+    }
+
+    pub(crate) const fn rooms(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// The events, in the order of position.
+    pub(crate) fn events(&self) -> impl Iterator<Item = RecordedEvent> {
+        (1..)
+            .flat_map(|version| self.rooms.iter().map(move |room| event(*room, version)))
+            .zip(0..self.events)
+            .map(|(event, _)| event)
+    }
+}
+
+fn event(room: RoomId, version: u64) -> RecordedEvent {
+    let start = FIRST_MINUTE + 60 * i64::try_from(version).unwrap_or(0);
+    let minute = |minutes| {
+        Minute::from_epoch_minutes(minutes).unwrap_or_else(|_| Timestamp::from_epoch_millis(0).minute())
+    };
+    let id = new_id();
+    let event = Event::from(ReservationMade {
+        reservation: Reservation {
+            id: ReservationId::made_in(room, id),
+            revision: 1,
+            room,
+            time_zone: TimeZone(chrono_tz::Europe::Lisbon),
+            from: minute(start),
+            to: minute(start + 60),
+            people: 4,
+            title: Some("Weekly planning of the team".to_owned()),
+            reserved_for: None,
+            reserved_by: UserId(format!("user-{}", version % 1000)),
+        },
+    });
+    let time = Timestamp::from_epoch_millis(60_000 * start);
+    RecordedEvent {
+        room,
+        version,
+        event_type: event.event_type().into(),
+        payload: event.to_json(),
+        metadata: Metadata {
+            time,
+            subject: event.subject(),
+            actor: UserId(format!("user-{}", version % 1000)),
+            correlation_id: id.to_string(),
+            causation_id: id.to_string(),
+            traceparent: None,
+        },
+        recorded_at: time,
+    }
+}

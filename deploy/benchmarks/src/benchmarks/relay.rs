@@ -1,0 +1,180 @@
+//! The relay: what waits in the outbox goes to Kafka.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use command_service::{
+    event_store::{EventStore, mysql::MySqlStore},
+    kafka::{KafkaOptions, ensure_topic},
+};
+use tokio::task::spawn_blocking;
+
+use crate::{
+    backlog::Backlog,
+    figures::{Finding, Series, Spread, Target},
+    kafka::{self, PARTITIONS, Passage},
+    rig::{Place, Process, Rig},
+    rounds::alternate,
+};
+
+const ROOMS: usize = 500;
+/// How much of a backlog is relayed where its length should not matter.
+const FIRST: u64 = 10_000;
+/// Looks at an empty outbox.
+const POLLS: usize = 200;
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A backlog, against the Kafka client alone that sends the same messages from memory.
+///
+/// # Errors
+/// When a message is missing or out of order in the topic, or a row is left in the outbox.
+pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
+    let place = rig.place("relay").await?;
+    let events = rig.size(500_000, 100_000);
+    let backlog = Backlog::build(&place, ROOMS, events).await?;
+    let store = MySqlStore::open(&place.database_url(), 1, None)?;
+    let (mut memory, mut cost, mut duplicates) = (Vec::new(), Vec::new(), Vec::new());
+    let (ours, theirs) = alternate(
+        rig.rounds,
+        async |_| {
+            let topic = topic(rig).await?;
+            let (process, passage) = drain(rig, &place, &topic, &backlog, events, events).await?;
+            while !store.undelivered(1).await?.is_empty() {
+                ensure!(passage.reached_at.elapsed() < PATIENCE, "the outbox does not get empty");
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            let emptied = Passage { reached_at: Instant::now(), reached: events, ..passage };
+            memory.push(number(process.memory()?.peak) / 1e6);
+            cost.push(process.processor_seconds()? * 1e6 / number(events));
+            process.stop().await?;
+            duplicates.push(number(check(rig, &topic, &backlog).await?));
+            Ok(emptied.rate())
+        },
+        async |_| {
+            let topic = topic(rig).await?;
+            let (brokers, name, ready) =
+                (rig.brokers.clone(), topic.name.clone(), backlog.events().collect::<Vec<_>>());
+            let rate =
+                spawn_blocking(move || kafka::send_from_memory(&brokers, &name, ready.into_iter())).await??;
+            check(rig, &topic, &backlog).await?;
+            Ok(rate)
+        },
+    )
+    .await?;
+    store.close().await;
+    Ok(vec![
+        Finding::new(
+            "relay",
+            "the Kafka client alone, the same messages from memory",
+            Target::AtLeast(0.25),
+            0.5,
+            Series::new("outbox to Kafka, until it is empty", "events/s", ours),
+            Series::new("client alone, all acknowledged", "events/s", theirs),
+        )
+        .with(Series::new("command service, most memory", "MB", memory))
+        .with(Series::new("command service, processor time", "µs/event", cost))
+        .with(Series::new("duplicates", "events", duplicates)),
+    ])
+}
+
+/// The first events of a long backlog against those of a short one, and looks at an empty outbox after all was deleted
+/// against looks at one that was never filled.
+///
+/// # Errors
+/// When events don't arrive.
+pub(crate) async fn growth(rig: &Rig) -> Result<Vec<Finding>> {
+    let (place, fresh) = (rig.place("relay_growth").await?, rig.place("relay_fresh").await?);
+    let many = rig.size(1_000_000, 100_000);
+    let backlog = Backlog::build(&place, ROOMS, many).await?;
+    let first = async |waiting| {
+        let topic = topic(rig).await?;
+        let (process, passage) = drain(rig, &place, &topic, &backlog, waiting, FIRST).await?;
+        drop(process);
+        Ok(1e6 / passage.rate())
+    };
+    let (long, short) =
+        alternate(rig.rounds, async |_| first(many).await, async |_| first(FIRST).await).await?;
+    let topic = topic(rig).await?;
+    let (process, _) = drain(rig, &place, &topic, &backlog, many, many).await?;
+    process.stop().await?;
+    check(rig, &topic, &backlog).await?;
+    command_service::serve::migrate(&fresh.database_url()).await?;
+    let (used, unused) = (open(&place)?, open(&fresh)?);
+    ensure!(used.undelivered(1).await?.is_empty(), "the outbox is not empty");
+    let (after, never) =
+        alternate(rig.rounds, async |_| look(&used).await, async |_| look(&unused).await).await?;
+    used.close().await;
+    unused.close().await;
+    Ok(vec![
+        Finding::new(
+            "relay-growth",
+            "the first events of a short backlog",
+            Target::AtMost(1.2),
+            1.0,
+            Series::new(&format!("first {FIRST} of {many}"), "µs/event", long),
+            Series::new(&format!("first {FIRST} of {FIRST}"), "µs/event", short),
+        ),
+        Finding::new(
+            "relay-growth",
+            "a look at an outbox that was never filled",
+            Target::AtMost(1.2),
+            1.0,
+            Series::new(&format!("look at an empty outbox after {many} deletions"), "µs", after),
+            Series::new("look at an outbox that was never filled", "µs", never),
+        ),
+    ])
+}
+
+/// A topic of its own.
+async fn topic(rig: &Rig) -> Result<Place> {
+    let place = rig.place("relay_topic").await?;
+    let (brokers, topic) = (rig.brokers.clone(), place.name.clone());
+    ensure_topic(&KafkaOptions { brokers, topic, partitions: PARTITIONS, replication: 1 }).await?;
+    Ok(place)
+}
+
+/// Makes the first so many events wait, starts the command service on them, and waits until some have arrived.
+async fn drain(
+    rig: &Rig,
+    place: &Place,
+    topic: &Place,
+    backlog: &Backlog,
+    waiting: u64,
+    arrive: u64,
+) -> Result<(Process, Passage)> {
+    backlog.refill(waiting).await?;
+    let (brokers, name) = (rig.brokers.clone(), topic.name.clone());
+    let watching = spawn_blocking(move || kafka::watch(&brokers, &name, arrive));
+    let partitions = PARTITIONS.to_string();
+    let settings = [("KAFKA_TOPIC", topic.name.as_str()), ("KAFKA_PARTITIONS", partitions.as_str())];
+    let process = rig.command_service(place, &settings)?;
+    Ok((process, watching.await??))
+}
+
+/// Checks that the whole backlog is in a topic, and gives the number of duplicates.
+async fn check(rig: &Rig, topic: &Place, backlog: &Backlog) -> Result<u64> {
+    let (brokers, name) = (rig.brokers.clone(), topic.name.clone());
+    let (rooms, events) = (backlog.rooms(), backlog.len());
+    spawn_blocking(move || kafka::check(&brokers, &name, rooms, events)).await?
+}
+
+fn open(place: &Place) -> Result<MySqlStore> {
+    Ok(MySqlStore::open(&place.database_url(), 1, None)?)
+}
+
+/// Microseconds that a look at an empty outbox takes, as the idle relay does it.
+async fn look(store: &MySqlStore) -> Result<f64> {
+    let mut times = Vec::with_capacity(POLLS);
+    for _ in 0..POLLS {
+        let started = Instant::now();
+        store.undelivered(100_000).await?;
+        times.push(started.elapsed().as_secs_f64() * 1e6);
+    }
+    Ok(Spread::of(&times).median)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn number(of: u64) -> f64 {
+    of as f64
+}

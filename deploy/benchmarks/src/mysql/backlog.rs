@@ -1,0 +1,57 @@
+//! Events in bulk, and the outbox that is filled with them again and again.
+
+use anyhow::Result;
+use shared_events::RecordedEvent;
+use sqlx::{Connection, Executor, MySql, MySqlConnection, QueryBuilder};
+
+/// Rows of one statement.
+const ROWS: usize = 1000;
+
+/// Inserts events.
+///
+/// # Errors
+/// When a statement fails.
+pub(crate) async fn insert(
+    database_url: &str,
+    mut events: impl Iterator<Item = RecordedEvent>,
+) -> Result<()> {
+    let mut connection = MySqlConnection::connect(database_url).await?;
+    loop {
+        let rows: Vec<RecordedEvent> = events.by_ref().take(ROWS).collect();
+        if rows.is_empty() {
+            break;
+        }
+        let metadata: Vec<Vec<u8>> =
+            rows.iter().map(|event| serde_json::to_vec(&event.metadata)).collect::<Result<_, _>>()?;
+        let mut insert = QueryBuilder::<MySql>::new(
+            "INSERT INTO events (stream_id, version, type, payload, metadata, recorded_at) ",
+        );
+        insert.push_values(rows.iter().zip(&metadata), |mut row, (event, metadata)| {
+            row.push_bind(event.room.0.as_bytes().as_slice())
+                .push_bind(event.version)
+                .push_bind(event.event_type.as_ref())
+                .push_bind(event.payload.as_slice())
+                .push_bind(metadata.as_slice())
+                .push_bind(event.recorded_at.epoch_millis());
+        });
+        insert.build().execute(&mut connection).await?;
+    }
+    connection.execute("ANALYZE TABLE events").await?;
+    Ok(())
+}
+
+/// Makes the first so many events wait, and nothing else; nobody holds the lease of the relay.
+///
+/// # Errors
+/// When a statement fails.
+pub(crate) async fn refill(database_url: &str, first: u64) -> Result<()> {
+    let mut connection = MySqlConnection::connect(database_url).await?;
+    connection.execute("DELETE FROM leases").await?;
+    connection.execute("TRUNCATE outbox").await?;
+    sqlx::query("INSERT INTO outbox SELECT position, position % 64 FROM events ORDER BY position LIMIT ?")
+        .bind(first)
+        .execute(&mut connection)
+        .await?;
+    connection.execute("ANALYZE TABLE outbox").await?;
+    Ok(())
+}
