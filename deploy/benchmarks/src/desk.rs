@@ -71,6 +71,11 @@ impl Desk {
         &self.rooms
     }
 
+    /// The number of the next reservation: the n-th one is in room n modulo the rooms.
+    pub(crate) const fn next(&self) -> u64 {
+        self.next
+    }
+
     /// Reserves for a while. Every request must be answered with a success.
     ///
     /// # Errors

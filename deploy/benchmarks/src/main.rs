@@ -5,6 +5,7 @@
 
 mod backlog;
 mod benchmarks;
+mod connect;
 mod desk;
 mod figures;
 mod kafka;
@@ -16,7 +17,9 @@ mod plot;
 mod report;
 mod rig;
 mod rounds;
+mod sightings;
 mod usual_service;
+mod workload;
 
 use std::{path::PathBuf, process::ExitCode};
 

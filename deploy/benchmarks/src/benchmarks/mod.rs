@@ -1,7 +1,10 @@
 //! One file for each benchmark: what is done, what it is held against, and the check of what was written.
 
 mod commands;
+mod projector_sink;
 mod relay;
+mod relay_debezium;
+mod visible;
 
 use std::pin::Pin;
 
@@ -47,5 +50,20 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         name: "relay-growth",
         about: "the relay with a long backlog and after it, against a short one and none",
         run: |rig| Box::pin(relay::growth(rig)),
+    },
+    Benchmark {
+        name: "relay-debezium",
+        about: "draining a backlog to Kafka, against Debezium's outbox event router",
+        run: |rig| Box::pin(relay_debezium::against_debezium(rig)),
+    },
+    Benchmark {
+        name: "projector-sink",
+        about: "waiting events into all read models, against one document each by the MongoDB sink connector",
+        run: |rig| Box::pin(projector_sink::against_the_sink(rig)),
+    },
+    Benchmark {
+        name: "visible",
+        about: "from commit to visible in MongoDB, against Debezium and the sink connector",
+        run: |rig| Box::pin(visible::from_commit(rig)),
     },
 ];

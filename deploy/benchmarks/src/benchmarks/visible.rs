@@ -1,0 +1,309 @@
+//! From commit to visible in MongoDB: our two services, against Debezium and the MongoDB sink connector in one worker.
+//!
+//! Ours begins at an event's `recorded_at`, which the writer takes before it sends the transaction to MySQL and which
+//! leaves fractions of a millisecond out; theirs begins when COMMIT has returned to the writer. So our figures hold more
+//! than theirs. Both end when a document is seen: our entry of the history, their only one. Both are looked for in the
+//! same way, some events of all, with majority read concern.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use hdrhistogram::Histogram;
+use shared_events::RoomId;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::{
+    connect::{
+        Worker,
+        documents::Document,
+        mongo::Documents,
+        mysql::Writer,
+        peers::{Sink, Source},
+        settings::Tuning,
+    },
+    desk::{Desk, Relaying},
+    figures::{Finding, Series, Target},
+    load::{Pace, new_histogram},
+    mysql::recorded,
+    rig::{Process, Rig},
+    sightings::{Sightings, clock_micros},
+};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Connections on which single rows are committed.
+const WRITERS: u32 = 8;
+const ROOMS: usize = 500;
+const CONNECTIONS: usize = 64;
+/// Events a second that are looked for.
+const LOOKED_FOR: u64 = 100;
+const WARM_UP_SECONDS: u64 = 1;
+/// Events a second at which both sides are measured, and at which only ours is.
+const RATES: [u64; 2] = [50, 500];
+const MOST: u64 = 2000;
+/// What ours may take then.
+const LIMIT_MS: f64 = 50.0;
+
+/// The latencies of one run in microseconds.
+type Latencies = Histogram<u64>;
+/// By rate.
+type Runs = BTreeMap<u64, Vec<Latencies>>;
+
+/// Latency at 50, 500 and 2,000 events/s.
+///
+/// # Errors
+/// When the peers can't be fetched or started, or something is missing at the end.
+pub(crate) async fn from_commit(rig: &Rig) -> Result<Vec<Finding>> {
+    let seconds = rig.size(8, 2);
+    let worker = Worker::start(rig).await?;
+    let mut as_they_come = Vec::new();
+    let others = [("default", Tuning::Default), ("tuned for rate", Tuning::Rate)];
+    // They are reported beside the ratio; a short run does without.
+    for (name, tuning) in others.into_iter().filter(|_| !rig.short) {
+        let mut theirs = Theirs::start(rig, &worker, tuning).await?;
+        theirs.warm_up(rig).await?;
+        for rate in RATES {
+            as_they_come.push((rate, name, theirs.run(rate, seconds).await?));
+        }
+        theirs.end().await?;
+    }
+    let mut theirs = Theirs::start(rig, &worker, Tuning::Latency).await?;
+    theirs.warm_up(rig).await?;
+    let mut ours = Ours::start(rig).await?;
+    let (mut our_runs, mut their_runs): (Runs, Runs) = (Runs::new(), Runs::new());
+    for round in 0..rig.rounds {
+        for turn in 0..2 {
+            if (round + turn).is_multiple_of(2) {
+                theirs.rest().await?;
+                for rate in RATES.into_iter().chain([MOST]) {
+                    our_runs.entry(rate).or_default().push(ours.run(rate, seconds).await?);
+                }
+            } else {
+                theirs.wake().await?;
+                for rate in RATES {
+                    their_runs.entry(rate).or_default().push(theirs.run(rate, seconds).await?);
+                }
+            }
+        }
+        eprintln!("  round {}: ours {}; theirs {}", round + 1, short(&our_runs), short(&their_runs));
+    }
+    theirs.wake().await?;
+    theirs.verify().await?;
+    ours.check().await?;
+    let mut findings = Vec::new();
+    for rate in RATES {
+        let (our_runs, their_runs) =
+            (our_runs.remove(&rate).unwrap_or_default(), their_runs.remove(&rate).unwrap_or_default());
+        let against = "Debezium and sink connector, tuned for latency";
+        let mut finding = |name: &str, quantile: f64, target: Target, aim: f64| {
+            let of = |who: &str, runs: &[Latencies]| {
+                Series::new(&format!("{who}, {name} at {rate}/s"), "ms", each(runs, quantile))
+            };
+            let mut finding = Finding::new(
+                &format!("visible-{rate}-{name}"),
+                against,
+                target,
+                aim,
+                of("ours", &our_runs),
+                of("theirs", &their_runs),
+            );
+            for (_, tuning, latencies) in as_they_come.iter().filter(|(at, ..)| *at == rate) {
+                let values = vec![milliseconds(latencies, quantile)];
+                finding = finding.with(Series::new(&format!("theirs, {tuning}, {name}"), "ms", values));
+            }
+            findings.push(finding);
+        };
+        finding("p50", 0.5, Target::AtMost(0.5), 0.3);
+        finding("p99", 0.99, Target::AtMost(0.6), 0.4);
+    }
+    let runs = our_runs.remove(&MOST).unwrap_or_default();
+    let mut finding = Finding::within(
+        "visible-2000-p99",
+        "50 ms",
+        Series::new("ours, p99 at 2000/s", "ms", each(&runs, 0.99)),
+        LIMIT_MS,
+        0.4,
+    );
+    for (name, quantile) in [("p50", 0.5), ("p90", 0.9), ("p99.9", 0.999), ("max", 1.0)] {
+        finding = finding.with(Series::new(&format!("ours, {name} at 2000/s"), "ms", each(&runs, quantile)));
+    }
+    findings.push(finding);
+    Ok(findings)
+}
+
+fn each(runs: &[Latencies], quantile: f64) -> Vec<f64> {
+    runs.iter().map(|run| milliseconds(run, quantile)).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "microseconds of a minute")]
+fn milliseconds(latencies: &Latencies, quantile: f64) -> f64 {
+    latencies.value_at_quantile(quantile) as f64 / 1000.0
+}
+
+fn short(runs: &Runs) -> String {
+    let last = runs.iter().filter_map(|(rate, runs)| Some((rate, runs.last()?)));
+    let texts = last.map(|(rate, run)| {
+        format!("{rate}/s p50 {:.1} p99 {:.1} ms", milliseconds(run, 0.5), milliseconds(run, 0.99))
+    });
+    texts.collect::<Vec<_>>().join(", ")
+}
+
+/// Every how many events one is looked for.
+fn stride(rate: u64) -> u64 {
+    (rate / LOOKED_FOR).max(1)
+}
+
+/// Room and version of the n-th reservation: it is in room n modulo the rooms, each of which begins with its registration.
+fn event(rooms: &[RoomId], number: u64) -> (RoomId, u64) {
+    let count = rooms.len() as u64;
+    let room = usize::try_from(number % count).ok().and_then(|room| rooms.get(room));
+    (room.copied().unwrap_or(RoomId(Uuid::nil())), number / count + 2)
+}
+
+/// Command service and query service.
+struct Ours {
+    desk: Desk,
+    history: Documents,
+    _query: Process,
+}
+
+impl Ours {
+    async fn start(rig: &Rig) -> Result<Self> {
+        let desk = Desk::ours(rig, ROOMS, Relaying::On).await?;
+        let mut query = rig.query_service(&desk.place, &desk.service.url(), &[])?;
+        query.until_ready().await?;
+        let history = Documents::open(&rig.mongodb, &desk.place.name, "g1_history").await?;
+        let mut ours = Self { desk, history, _query: query };
+        ours.run(500, 2).await?;
+        Ok(ours)
+    }
+
+    async fn run(&mut self, rate: u64, seconds: u64) -> Result<Latencies> {
+        let first = self.desk.next();
+        let rooms = self.desk.rooms().to_vec();
+        let event = move |number| event(&rooms, number);
+        let ids = {
+            let event = event.clone();
+            move |number| {
+                let (room, version) = event(number);
+                format!("{room}:{version}")
+            }
+        };
+        let sightings = Sightings::begin(self.history.clone(), Box::new(ids), first, stride(rate));
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        self.desk
+            .reserve(CONNECTIONS, Pace::Open(rate as f64), WARM_UP_SECONDS as f64, seconds as f64)
+            .await?;
+        let seen = sightings.end(self.desk.next()).await?;
+        let recorded = recorded::times(&self.desk.place.database_url()).await?;
+        let mut latencies = new_histogram()?;
+        for (number, micros) in seen {
+            if number >= first + WARM_UP_SECONDS * rate {
+                let recorded = recorded.get(&event(number)).context("an event that is seen is recorded")?;
+                latencies.record(u64::try_from(micros - recorded * 1000)?.max(1))?;
+            }
+        }
+        Ok(latencies)
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.desk.check().await.map(|_| ())
+    }
+}
+
+/// Debezium and the sink connector.
+struct Theirs<'worker> {
+    source: Source<'worker>,
+    sink: Sink<'worker>,
+    writer: Arc<Writer>,
+}
+
+impl<'worker> Theirs<'worker> {
+    async fn start(rig: &Rig, worker: &'worker Worker, tuning: Tuning) -> Result<Self> {
+        let source = Source::start(rig, worker, tuning).await?;
+        let sink = Sink::start(rig, worker, &source.place, "documents", tuning).await?;
+        let writer = Arc::new(Writer::open(&source.place.database_url(), WRITERS).await?);
+        Ok(Self { source, sink, writer })
+    }
+
+    /// A worker is slow until it has done much.
+    async fn warm_up(&mut self, rig: &Rig) -> Result<()> {
+        let documents = rig.size(100_000, 30_000);
+        self.source.drain(documents, PATIENCE).await?;
+        self.until_visible().await
+    }
+
+    async fn until_visible(&mut self) -> Result<()> {
+        let wanted = self.source.committed;
+        let started = Instant::now();
+        // The first row is a document too.
+        while self.sink.documents.recount().await? < wanted + 1 {
+            ensure!(started.elapsed() < PATIENCE, "the sink connector does not write what is there");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Ok(())
+    }
+
+    /// Commits single rows at this rate.
+    async fn run(&mut self, rate: u64, seconds: u64) -> Result<Latencies> {
+        let first = self.source.committed;
+        let counted_from = first + rate * WARM_UP_SECONDS;
+        let end = counted_from + rate * seconds;
+        let ids = Box::new(|number| Document(number).id());
+        let sightings = Sightings::begin(self.sink.documents.clone(), ids, first, stride(rate));
+        let start = tokio::time::Instant::now();
+        let mut commits = JoinSet::new();
+        for number in first..end {
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+            let due = start + Duration::from_secs_f64((number - first) as f64 / rate as f64);
+            let writer = Arc::clone(&self.writer);
+            tokio::time::sleep_until(due).await;
+            commits.spawn(async move {
+                writer.commit(Document(number)).await?;
+                anyhow::Ok((number, clock_micros()))
+            });
+        }
+        self.source.committed = end;
+        let mut committed = HashMap::new();
+        while let Some(commit) = commits.join_next().await {
+            let (number, micros) = commit??;
+            committed.insert(number, micros);
+        }
+        let seen = sightings.end(end).await?;
+        let mut latencies = new_histogram()?;
+        for (number, micros) in seen.into_iter().filter(|(number, _)| *number >= counted_from) {
+            let committed = committed.get(&number).context("a commit")?;
+            latencies.record(u64::try_from(micros - committed).unwrap_or_default().max(1))?;
+        }
+        Ok(latencies)
+    }
+
+    /// Stops the connectors, so that they don't take the processor from what is measured meanwhile.
+    async fn rest(&self) -> Result<()> {
+        self.source.stop().await?;
+        self.sink.stop().await
+    }
+
+    /// Lets them go on, and waits until what is committed now becomes visible.
+    async fn wake(&mut self) -> Result<()> {
+        self.source.resume().await?;
+        self.sink.resume().await?;
+        self.writer.commit(Document(self.source.committed)).await?;
+        self.source.committed += 1;
+        self.until_visible().await
+    }
+
+    async fn verify(&mut self) -> Result<()> {
+        self.source.verify().await?;
+        self.until_visible().await
+    }
+
+    async fn end(self) -> Result<()> {
+        self.sink.end().await?;
+        self.source.end().await
+    }
+}

@@ -1,0 +1,149 @@
+//! The two peers at work: a source that empties an outbox table into a topic, and a sink that fills a collection.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+
+use super::{
+    Worker,
+    kafka::{self, Topic},
+    mongo::Documents,
+    mysql,
+    settings::{self, Tuning},
+};
+use crate::rig::{Place, Rig};
+
+/// Debezium with an outbox table and a topic of its own.
+pub(crate) struct Source<'worker> {
+    worker: &'worker Worker,
+    pub(crate) place: Place,
+    pub(crate) topic: Topic,
+    name: String,
+    /// Documents that were ever committed.
+    pub(crate) committed: u64,
+}
+
+impl<'worker> Source<'worker> {
+    /// Makes table and topic, and runs the connector until it has delivered a first row. (It passes over the rows that are
+    /// there before it has taken its place in the binary log, and it keeps no place before it has delivered one: rows that
+    /// are committed while it is stopped would never arrive.)
+    ///
+    /// # Errors
+    /// When no row arrives.
+    pub(crate) async fn start(rig: &Rig, worker: &'worker Worker, tuning: Tuning) -> Result<Self> {
+        let place = rig.place("outbox").await?;
+        mysql::create_outbox(&place.database_url()).await?;
+        kafka::create_topic(&rig.brokers, &place.name).await?;
+        let name = format!("{}-source", place.name);
+        worker.create(&name, &settings::source(rig, &place, &name, tuning)?).await?;
+        let topic = Topic::open(&rig.brokers, &place.name)?;
+        for _ in 0..30 {
+            mysql::commit_first_row(&place.database_url()).await?;
+            if topic.rate_until(0, 1, Duration::from_secs(2)).await.is_ok() {
+                topic.until_quiet().await?;
+                return Ok(Self { worker, place, topic, name, committed: 0 });
+            }
+        }
+        bail!("Debezium delivers no row")
+    }
+
+    /// Commits a backlog while the connector is stopped, lets it go on, and gives the rate at which the backlog comes into
+    /// the topic.
+    ///
+    /// # Errors
+    /// When a row does not arrive.
+    pub(crate) async fn drain(&mut self, documents: u64, patience: Duration) -> Result<f64> {
+        self.worker.stop(&self.name).await?;
+        let before = self.topic.messages().await?;
+        mysql::fill_outbox(&self.place.database_url(), self.committed, documents).await?;
+        self.committed += documents;
+        self.worker.resume(&self.name).await?;
+        let rate = self.topic.rate_until(before, documents, patience).await?;
+        let after = self.topic.until_quiet().await?;
+        ensure!(after == before + documents, "{documents} rows became {} messages", after - before);
+        Ok(rate)
+    }
+
+    /// Ends its task; it keeps its place.
+    ///
+    /// # Errors
+    /// When it does not stop.
+    pub(crate) async fn stop(&self) -> Result<()> {
+        self.worker.stop(&self.name).await
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// When the worker refuses.
+    pub(crate) async fn resume(&self) -> Result<()> {
+        self.worker.resume(&self.name).await
+    }
+
+    /// Makes sure that every document that was committed is in the topic, and those of a room in their order.
+    ///
+    /// # Errors
+    /// When it is not so.
+    pub(crate) async fn verify(&self) -> Result<()> {
+        self.topic.verify(self.committed, kafka::of_documents).await
+    }
+
+    /// Removes the connector.
+    ///
+    /// # Errors
+    /// When the worker refuses.
+    pub(crate) async fn end(self) -> Result<()> {
+        self.worker.delete(&self.name).await
+    }
+}
+
+/// The MongoDB sink connector, from a place's topic into a collection of the place's database.
+pub(crate) struct Sink<'worker> {
+    worker: &'worker Worker,
+    name: String,
+    pub(crate) documents: Documents,
+}
+
+impl<'worker> Sink<'worker> {
+    /// Runs the connector: it reads the topic from its beginning.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub(crate) async fn start(
+        rig: &Rig,
+        worker: &'worker Worker,
+        place: &Place,
+        collection: &str,
+        tuning: Tuning,
+    ) -> Result<Self> {
+        let documents = Documents::open(&rig.mongodb, &place.name, collection).await?;
+        let name = format!("{}-{collection}-sink", place.name);
+        worker.create(&name, &settings::sink(rig, place, collection, tuning)).await?;
+        Ok(Self { worker, name, documents })
+    }
+
+    /// Ends its tasks; it keeps its place.
+    ///
+    /// # Errors
+    /// When it does not stop.
+    pub(crate) async fn stop(&self) -> Result<()> {
+        self.worker.stop(&self.name).await
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// When the worker refuses.
+    pub(crate) async fn resume(&self) -> Result<()> {
+        self.worker.resume(&self.name).await
+    }
+
+    /// Removes the connector and what it has written.
+    ///
+    /// # Errors
+    /// When the worker or the server refuses.
+    pub(crate) async fn end(self) -> Result<()> {
+        self.worker.delete(&self.name).await?;
+        self.documents.clear().await
+    }
+}

@@ -1,0 +1,169 @@
+//! How the peers are set up: as they come, tuned for rate, and tuned for latency.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use anyhow::{Context, Result};
+use reqwest::Url;
+use serde::Serialize;
+
+use crate::rig::{Place, Rig};
+
+/// The settings of a connector, as Kafka Connect takes them.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Settings(BTreeMap<String, String>);
+
+/// What a connector is tuned for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Tuning {
+    /// For nothing: as it comes.
+    Default,
+    /// For rate.
+    Rate,
+    /// For latency.
+    Latency,
+}
+
+impl Settings {
+    fn of<V: Into<String>>(pairs: impl IntoIterator<Item = (&'static str, V)>) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect())
+    }
+
+    fn with<const N: usize>(mut self, pairs: [(&'static str, &str); N]) -> Self {
+        self.0.extend(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        self
+    }
+
+    /// How many tasks it asks for.
+    pub(super) fn tasks(&self) -> usize {
+        self.0.get("tasks.max").and_then(|tasks| tasks.parse().ok()).unwrap_or(1)
+    }
+}
+
+/// The worker's own settings. Its group and topics are named after it.
+pub(super) fn worker(name: &str, brokers: &str, address: &str, plugins: &Path) -> String {
+    let mut lines = vec![
+        format!("bootstrap.servers={brokers}"),
+        format!("group.id={name}"),
+        format!("listeners=http://{address}"),
+        format!("plugin.path={}", plugins.display()),
+    ];
+    for converter in ["key", "value"] {
+        lines.push(format!("{converter}.converter=org.apache.kafka.connect.storage.StringConverter"));
+    }
+    for storage in STORAGES {
+        lines.push(format!("{storage}.storage.topic={name}-{storage}"));
+        lines.push(format!("{storage}.storage.replication.factor=1"));
+    }
+    lines.extend(
+        [
+            "offset.flush.interval.ms=10000",
+            "plugin.discovery=hybrid_warn",
+            "connector.client.config.override.policy=All",
+            "scheduled.rebalance.max.delay.ms=0",
+        ]
+        .map(str::to_owned),
+    );
+    lines.join("\n")
+}
+
+const STORAGES: [&str; 3] = ["config", "offset", "status"];
+
+/// The topics that a worker of this name and its connectors make for themselves.
+pub(super) fn topics(worker: &str, connectors: &[String]) -> Vec<String> {
+    let of_worker = STORAGES.iter().map(|storage| format!("{worker}-{storage}"));
+    of_worker.chain(connectors.iter().map(|connector| history_topic(connector))).collect()
+}
+
+fn history_topic(connector: &str) -> String {
+    format!("{connector}-history")
+}
+
+/// Debezium's MySQL connector with the outbox event router, from the place's outbox table to the place's topic. It
+/// connects as the user of the server's URL, who must be allowed to read the binary log.
+///
+/// # Errors
+/// When the server's URL is not one.
+pub(crate) fn source(rig: &Rig, place: &Place, name: &str, tuning: Tuning) -> Result<Settings> {
+    let url = Url::parse(&rig.mysql).context("MYSQL_URL")?;
+    // Every reader of the binary log needs a number of its own.
+    static READERS: AtomicU32 = AtomicU32::new(0);
+    let reader = std::process::id() % 1_000_000 * 100 + READERS.fetch_add(1, Ordering::Relaxed);
+    let settings = Settings::of([
+        ("connector.class", "io.debezium.connector.mysql.MySqlConnector".to_owned()),
+        ("tasks.max", "1".to_owned()),
+        ("database.hostname", url.host_str().context("MYSQL_URL names no host")?.to_owned()),
+        ("database.port", url.port().unwrap_or(3306).to_string()),
+        ("database.user", url.username().to_owned()),
+        ("database.password", url.password().unwrap_or_default().to_owned()),
+        ("database.server.id", (1_000_000 + reader).to_string()),
+        ("database.include.list", place.name.clone()),
+        ("table.include.list", format!("{}.outbox", place.name)),
+        ("topic.prefix", name.to_owned()),
+        ("schema.history.internal.kafka.bootstrap.servers", rig.brokers.clone()),
+        ("schema.history.internal.kafka.topic", history_topic(name)),
+        ("transforms.outbox.route.topic.replacement", place.name.clone()),
+    ])
+    .with([
+        // Rows that are there when it starts are none of its business.
+        ("snapshot.mode", "no_data"),
+        ("include.schema.changes", "false"),
+        ("tombstones.on.delete", "false"),
+        ("schema.history.internal.store.only.captured.tables.ddl", "true"),
+        ("transforms", "outbox"),
+        ("transforms.outbox.type", "io.debezium.transforms.outbox.EventRouter"),
+        ("transforms.outbox.table.fields.additional.placement", "type:header:eventType"),
+        // A user who never logged in before could not without TLS.
+        ("driver.allowPublicKeyRetrieval", "true"),
+    ]);
+    if tuning == Tuning::Default {
+        return Ok(settings);
+    }
+    let latency = tuning == Tuning::Latency;
+    Ok(settings.with([
+        ("extended.headers.enabled", "false"),
+        ("database.ssl.mode", "disabled"),
+        ("max.batch.size", "8192"),
+        ("max.queue.size", "32768"),
+        ("poll.interval.ms", if latency { "1" } else { "10" }),
+        ("producer.override.linger.ms", if latency { "0" } else { "5" }),
+        ("producer.override.batch.size", "262144"),
+        ("producer.override.buffer.memory", "67108864"),
+    ]))
+}
+
+/// MongoDB's sink connector, from the place's topic to one collection of the place's database: each message is a document
+/// with its `_id`.
+pub(crate) fn sink(rig: &Rig, place: &Place, collection: &str, tuning: Tuning) -> Settings {
+    let separator = if rig.mongodb.contains('?') { '&' } else { '?' };
+    let strategy = "com.mongodb.kafka.connect.sink";
+    let settings = Settings::of([
+        ("connector.class", "com.mongodb.kafka.connect.MongoSinkConnector".to_owned()),
+        ("tasks.max", "1".to_owned()),
+        ("topics", place.name.clone()),
+        // As durable as ours.
+        ("connection.uri", format!("{}{separator}w=majority&journal=true", rig.mongodb)),
+        ("database", place.name.clone()),
+        ("collection", collection.to_owned()),
+        ("document.id.strategy", format!("{strategy}.processor.id.strategy.ProvidedInValueStrategy")),
+        ("writemodel.strategy", format!("{strategy}.writemodel.strategy.ReplaceOneDefaultStrategy")),
+    ])
+    .with([
+        // Without this it logs a warning for each document.
+        ("document.id.strategy.overwrite.existing", "true"),
+        ("max.batch.size", "1000"),
+        ("bulk.write.ordered", "false"),
+    ]);
+    if tuning == Tuning::Default {
+        return settings;
+    }
+    settings.with([
+        ("tasks.max", "2"),
+        ("consumer.override.max.poll.records", "2000"),
+        ("consumer.override.max.partition.fetch.bytes", "4194304"),
+    ])
+}
