@@ -9,7 +9,10 @@ use query_service::{
     feed::{Credentials, HttpFeed},
     http,
     service::{OpenStore, Service, Source},
-    stores::{ReadModels, mongo::MongoReadModels},
+    stores::{
+        ReadModels,
+        mongo::{GENERATION, MongoReadModels},
+    },
 };
 use secrecy::{ExposeSecret, SecretString};
 use service_kit::{
@@ -24,9 +27,6 @@ use service_kit::{
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Begins the names of collections, so that other generations of read models fit beside this one.
-const GENERATION: &str = "g1_";
 
 /// Answers queries over read models that it makes of events. Settings are environment variables; the README lists
 /// them.

@@ -28,7 +28,7 @@ use super::StoreError;
 
 /// Begins the names of collections, so that other generations of read models fit beside this one. Another form of
 /// documents is another generation.
-pub const GENERATION: &str = "g1_";
+pub const GENERATION: &str = "g2_";
 
 /// How long an operation waits for a server that is not there.
 const SERVER_WAIT: Duration = Duration::from_secs(5);
