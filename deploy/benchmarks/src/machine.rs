@@ -4,6 +4,7 @@ use std::fmt;
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
+use service_kit::clock::Clock;
 
 use crate::rig::Rig;
 
@@ -47,7 +48,7 @@ pub(crate) async fn describe(rig: &Rig) -> Result<Machine> {
         mysql,
         kafka: "acks=all, idempotent producer".to_owned(),
         mongodb: crate::mongo::version(&rig.mongodb).await?,
-        date: chrono::Utc::now().format("%Y-%m-%d").to_string(),
+        date: Clock::system().now().format("%Y-%m-%d").to_string(),
         short: rig.short,
     })
 }

@@ -16,8 +16,10 @@ use crate::{figures::Finding, rig::Rig};
 pub(crate) struct Benchmark {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
-    pub(crate) run: fn(&Rig) -> Pin<Box<dyn Future<Output = Result<Vec<Finding>>> + '_>>,
+    pub(crate) run: fn(&Rig) -> Run<'_>,
 }
+
+type Run<'rig> = Pin<Box<dyn Future<Output = Result<Vec<Finding>>> + 'rig>>;
 
 /// All of them, in the order in which `all` runs them.
 pub(crate) const BENCHMARKS: &[Benchmark] = &[
