@@ -15,7 +15,7 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
 };
 
-use crate::connect::mongo::Documents;
+use crate::connect::mongo::{Documents, Id};
 
 /// So many are looked for in one query: more than are on their way at a time.
 const AT_ONCE: u64 = 4;
@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_micros(700);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The `_id` of a document by its number.
-pub(crate) type Ids = Box<dyn Fn(u64) -> String + Send>;
+pub(crate) type Ids = Box<dyn Fn(u64) -> Id + Send>;
 
 /// The clock by which commits and sightings are compared: microseconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "the services' clock counts in milliseconds")]
@@ -62,13 +62,13 @@ impl Sightings {
                     .map(|ahead| next + ahead * stride)
                     .filter(|number| *number < end && !seen.contains_key(number))
                     .collect();
-                let missing_ids: Vec<String> = missing.iter().map(|number| ids(*number)).collect();
+                let missing_ids: Vec<Id> = missing.iter().map(|number| ids(*number)).collect();
                 let present = runtime.block_on(documents.present(&missing_ids))?;
                 let now = clock_micros();
                 if !present.is_empty() {
                     last_seen = Instant::now();
                 }
-                let found = missing.iter().zip(&missing_ids).filter(|(_, id)| present.contains(*id));
+                let found = missing.iter().zip(&missing_ids).filter(|(_, id)| present.contains(id));
                 seen.extend(found.map(|(number, _)| (*number, now)));
                 ensure!(last_seen.elapsed() < PATIENCE, "number {next} does not become visible");
                 std::thread::sleep(PAUSE);

@@ -7,7 +7,10 @@
 use std::{collections::HashMap, time::Duration};
 
 use anyhow::{Result, ensure};
-use query_service::stores::{ReadModels, mongo::MongoReadModels};
+use query_service::stores::{
+    ReadModels,
+    mongo::{GENERATION, MongoReadModels},
+};
 use shared_events::RoomId;
 use tokio::task::spawn_blocking;
 
@@ -27,8 +30,6 @@ use crate::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(180);
-/// The collections' names begin with it.
-const PREFIX: &str = "g1_";
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// The rate of a projection from waiting events.
@@ -80,8 +81,8 @@ async fn project(rig: &Rig, place: &Place, events: u64, heads: &HashMap<RoomId, 
         ("KAFKA_TOPIC", place.name.as_str()),
         ("WATCHDOG_SECONDS", "86400"),
     ];
-    let models = MongoReadModels::connect(&rig.mongodb, &models_place.name, PREFIX).await?;
-    let history = Documents::open(&rig.mongodb, &models_place.name, &format!("{PREFIX}history")).await?;
+    let models = MongoReadModels::connect(&rig.mongodb, &models_place.name, GENERATION).await?;
+    let history = Documents::open(&rig.mongodb, &models_place.name, &format!("{GENERATION}history")).await?;
     let entries = events - workload::ROOMS;
     let rooms: Vec<RoomId> = workload::rooms().collect();
     // Nothing is missing from the topic, so the feed is never asked.

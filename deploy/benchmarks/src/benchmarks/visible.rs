@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
+use query_service::stores::mongo::GENERATION;
 use shared_events::RoomId;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -21,7 +22,7 @@ use crate::{
     connect::{
         Worker,
         documents::Document,
-        mongo::Documents,
+        mongo::{self, Documents},
         mysql::Writer,
         peers::{Sink, Source},
         settings::Tuning,
@@ -176,7 +177,8 @@ impl Ours {
         let desk = Desk::ours(rig, ROOMS, Relaying::On).await?;
         let mut query = rig.query_service(&desk.place, &desk.service.url(), &[])?;
         query.until_ready().await?;
-        let history = Documents::open(&rig.mongodb, &desk.place.name, "g1_history").await?;
+        let history =
+            Documents::open(&rig.mongodb, &desk.place.name, &format!("{GENERATION}history")).await?;
         let mut ours = Self { desk, history, _query: query };
         ours.run(500, 2).await?;
         Ok(ours)
@@ -190,7 +192,7 @@ impl Ours {
             let event = event.clone();
             move |number| {
                 let (room, version) = event(number);
-                format!("{room}:{version}")
+                mongo::history_id(room, version)
             }
         };
         let sightings = Sightings::begin(self.history.clone(), Box::new(ids), first, stride(rate));
@@ -253,7 +255,7 @@ impl<'worker> Theirs<'worker> {
         let first = self.source.committed;
         let counted_from = first + rate * WARM_UP_SECONDS;
         let end = counted_from + rate * seconds;
-        let ids = Box::new(|number| Document(number).id());
+        let ids = Box::new(|number| mongo::document_id(Document(number).id()));
         let sightings = Sightings::begin(self.sink.documents.clone(), ids, first, stride(rate));
         let start = tokio::time::Instant::now();
         let mut commits = JoinSet::new();

@@ -1,14 +1,27 @@
 //! What is visible in MongoDB.
 
-use std::collections::HashSet;
-
 use anyhow::Result;
 use futures_util::TryStreamExt;
 use mongodb::{
     Client, Collection,
-    bson::{Document, doc},
+    bson::{Binary, Bson, Document, doc, spec::BinarySubtype},
     options::{CollectionOptions, ReadConcern},
 };
+use shared_events::RoomId;
+
+/// The `_id` of a document.
+pub(crate) type Id = Bson;
+
+/// The id of a peer's document.
+pub(crate) const fn document_id(id: String) -> Id {
+    Bson::String(id)
+}
+
+/// The id of an event's entry in our history.
+pub(crate) fn history_id(room: RoomId, version: u64) -> Id {
+    let bytes = [room.0.as_bytes().as_slice(), &version.to_be_bytes()].concat();
+    Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes })
+}
 
 /// A collection, read with majority concern.
 #[derive(Clone, Debug)]
@@ -45,11 +58,12 @@ impl Documents {
     ///
     /// # Errors
     /// When the server does not answer.
-    pub(crate) async fn present(&self, ids: &[String]) -> Result<HashSet<String>> {
-        let mut found = self.0.find(doc! { "_id": { "$in": ids } }).projection(doc! { "_id": 1 }).await?;
-        let mut present = HashSet::new();
-        while let Some(document) = found.try_next().await? {
-            present.insert(document.get_str("_id")?.to_owned());
+    pub(crate) async fn present(&self, ids: &[Id]) -> Result<Vec<Id>> {
+        let mut found =
+            self.0.find(doc! { "_id": { "$in": ids.to_vec() } }).projection(doc! { "_id": 1 }).await?;
+        let mut present = Vec::new();
+        while let Some(mut document) = found.try_next().await? {
+            present.extend(document.remove("_id"));
         }
         Ok(present)
     }
