@@ -8,6 +8,7 @@ mod benchmarks;
 mod connect;
 mod desk;
 mod figures;
+mod happenings;
 mod kafka;
 mod load;
 mod machine;

@@ -1,7 +1,10 @@
 //! One file for each benchmark: what is done, what it is held against, and the check of what was written.
 
 mod commands;
+mod projector;
 mod projector_sink;
+mod queries;
+mod rebuild;
 mod relay;
 mod relay_debezium;
 mod visible;
@@ -67,5 +70,25 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         name: "visible",
         about: "from commit to visible in MongoDB, against Debezium and the sink connector",
         run: |rig| Box::pin(visible::from_commit(rig)),
+    },
+    Benchmark {
+        name: "projector",
+        about: "events that wait in Kafka into all read models, against the driver alone inserting what they end in",
+        run: |rig| Box::pin(projector::backlog(rig)),
+    },
+    Benchmark {
+        name: "queries",
+        about: "queries over HTTP at 1,000,000 stored reservations, against the driver alone",
+        run: |rig| Box::pin(queries::against_the_driver(rig)),
+    },
+    Benchmark {
+        name: "queries-growth",
+        about: "what queries cost at 1,000,000 stored reservations, against what they cost at 10,000",
+        run: |rig| Box::pin(queries::growth(rig)),
+    },
+    Benchmark {
+        name: "rebuild",
+        about: "all read models from nothing out of the feed, against the driver alone",
+        run: |rig| Box::pin(rebuild::from_the_feed(rig)),
     },
 ];

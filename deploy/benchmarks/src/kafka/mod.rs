@@ -1,5 +1,7 @@
 //! What benchmarks ask Kafka for: how far a topic has come, messages sent from memory, and the check of a topic.
 
+pub(crate) mod fill;
+
 use std::{
     collections::HashMap,
     sync::{

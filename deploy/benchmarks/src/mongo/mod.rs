@@ -1,7 +1,18 @@
 //! What benchmarks ask MongoDB for.
 
-use anyhow::{Context, Result};
-use mongodb::{Client, bson::doc};
+pub(crate) mod bare;
+pub(crate) mod replay;
+
+use std::{collections::HashMap, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use mongodb::{Client, bson::doc, options::ClientOptions};
+use query_service::stores::{
+    ReadModels,
+    mongo::{GENERATION, MongoReadModels},
+};
+use shared_events::{Envelope, RoomId};
+use tokio::time::Instant;
 
 /// The server's version.
 ///
@@ -11,4 +22,53 @@ pub(crate) async fn version(url: &str) -> Result<String> {
     let info =
         Client::with_uri_str(url).await?.database("admin").run_command(doc! { "buildInfo": 1 }).await?;
     info.get_str("version").map(str::to_owned).context("no version")
+}
+
+/// The read models of a database, with their indexes.
+///
+/// # Errors
+/// When the server can't be reached.
+pub(crate) async fn read_models(url: &str, database: &str) -> Result<MongoReadModels> {
+    let client = Client::with_options(ClientOptions::parse(url).await?)?;
+    Ok(MongoReadModels::open(client, database, GENERATION).await?)
+}
+
+/// The last version of each room.
+pub(crate) fn heads(events: &[Envelope]) -> HashMap<RoomId, u64> {
+    let mut heads = HashMap::new();
+    for event in events {
+        let head: &mut u64 = heads.entry(event.room).or_default();
+        *head = event.version.max(*head);
+    }
+    heads
+}
+
+/// Waits until the checkpoints are at the heads, and tells how many events a second came in from the first look at which
+/// there were some.
+///
+/// # Errors
+/// When they are not there in time.
+pub(crate) async fn until_level(
+    models: &MongoReadModels,
+    heads: &HashMap<RoomId, u64>,
+    within: Duration,
+) -> Result<f64> {
+    let rooms: Vec<RoomId> = heads.keys().copied().collect();
+    let wanted: u64 = heads.values().sum();
+    let started = Instant::now();
+    let mut first: Option<(Instant, u64)> = None;
+    loop {
+        let done: u64 = models.checkpoints(&rooms).await?.values().map(|checkpoint| checkpoint.version).sum();
+        let now = Instant::now();
+        match first {
+            None if done > 0 => first = Some((now, done)),
+            Some((since, before)) if done == wanted => {
+                #[expect(clippy::cast_precision_loss, reason = "a count of events")]
+                return Ok((wanted - before) as f64 / now.duration_since(since).as_secs_f64());
+            }
+            _ => {}
+        }
+        ensure!(started.elapsed() < within, "{done} of {wanted} events are visible after {within:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

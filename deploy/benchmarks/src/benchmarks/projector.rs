@@ -1,0 +1,148 @@
+//! Events that wait in Kafka, into all read models: reservations, rooms, history, usage, checkpoints.
+
+use std::{collections::HashSet, time::Duration};
+
+use anyhow::{Result, ensure};
+use query_service::{
+    read_models::{ReservationDoc, UsageDays},
+    stores::{ReadModels, memory::MemoryReadModels},
+};
+use sha2::{Digest, Sha256};
+use shared_events::{Envelope, Interval, Minute, RoomId, UserId};
+
+use crate::{
+    figures::{Finding, Series, Target},
+    happenings::{self, Shape},
+    kafka,
+    mongo::{
+        bare::{self, Documents, FORMS, Form},
+        heads, read_models, until_level,
+    },
+    rig::{Place, Rig},
+    rounds::alternate,
+};
+
+const ROOMS: usize = 500;
+const USERS: u64 = 2_000;
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Nobody listens there: no event may be missing.
+const NO_FEED: &str = "http://127.0.0.1:9";
+
+/// A backlog in Kafka, against the driver alone inserting the documents that it ends in.
+///
+/// # Errors
+/// When the service fails, or the read models are not what an independent fold of the events gives.
+pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
+    let events = happenings::events(Shape::mixed(ROOMS, USERS), rig.size(500_000, 60_000))?;
+    let source = rig.place("events").await?;
+    kafka::fill::fill(&rig.brokers, &source.name, &events).await?;
+    let mut cpu = Vec::new();
+    let first = project(rig, &source, &events, &mut cpu).await?;
+    cpu.clear();
+    check(rig, &first.1, &events).await?;
+    let documents = bare::stored(&rig.mongodb, &first.1.name).await?;
+    drop(first);
+    let form = best_form(rig, &documents).await?;
+    #[expect(clippy::cast_precision_loss, reason = "a count of events")]
+    let count = events.len() as f64;
+    let (ours, theirs) = alternate(
+        rig.rounds,
+        async |_| Ok(project(rig, &source, &events, &mut cpu).await?.0),
+        async |_| Ok(count / insert(rig, &documents, form, 1).await?),
+    )
+    .await?;
+    let against = format!("driver alone, {} rows a command, {} in flight", form.rows, form.in_flight);
+    Ok(vec![
+        Finding::new(
+            "projector",
+            "the driver alone inserting the final documents",
+            Target::AtLeast(0.6),
+            0.8,
+            Series::new("query-service, all read models", "events/s", ours),
+            Series::new(&against, "events/s", theirs),
+        )
+        .with(Series::new("query-service, processor time", "µs/event", cpu)),
+    ])
+}
+
+/// Runs a query service on the topic until all is visible. Gives events a second.
+async fn project(rig: &Rig, source: &Place, events: &[Envelope], cpu: &mut Vec<f64>) -> Result<(f64, Place)> {
+    let place = rig.place("projected").await?;
+    let models = read_models(&rig.mongodb, &place.name).await?;
+    let more = [("KAFKA_TOPIC", source.name.as_str()), ("WATCHDOG_SECONDS", "86400")];
+    let service = rig.query_service(&place, NO_FEED, &more)?;
+    let rate = until_level(&models, &heads(events), PATIENCE).await?;
+    #[expect(clippy::cast_precision_loss, reason = "a count of events")]
+    cpu.push(service.processor_seconds()? / events.len() as f64 * 1e6);
+    service.stop().await?;
+    Ok((rate, place))
+}
+
+/// The fastest of several forms, tried on a part of the documents.
+pub(crate) async fn best_form(rig: &Rig, documents: &Documents) -> Result<Form> {
+    let mut best: Option<(f64, Form)> = None;
+    for form in FORMS {
+        let seconds = insert(rig, documents, form, 8).await?;
+        eprintln!("  driver alone, {form:?}: {seconds:.2} s for an eighth");
+        if best.is_none_or(|(so_far, _)| seconds < so_far) {
+            best = Some((seconds, form));
+        }
+    }
+    best.map(|(_, form)| form).ok_or_else(|| anyhow::anyhow!("no form was tried"))
+}
+
+/// Inserts every `step`-th document into a new database. Gives seconds.
+pub(crate) async fn insert(rig: &Rig, documents: &Documents, form: Form, step: usize) -> Result<f64> {
+    let place = rig.place("bare").await?;
+    read_models(&rig.mongodb, &place.name).await?;
+    documents.insert(&place.name, form, step).await
+}
+
+/// Compares the read models with those that a plain fold in memory gives.
+///
+/// # Errors
+/// When they differ.
+pub(crate) async fn check(rig: &Rig, place: &Place, events: &[Envelope]) -> Result<()> {
+    let oracle = MemoryReadModels::new();
+    for part in events.chunks(1000) {
+        ensure!(oracle.apply(part).await?.conflicts.is_empty(), "the events are not in order");
+    }
+    let models = read_models(&rig.mongodb, &place.name).await?;
+    let rooms: Vec<RoomId> = heads(events).into_keys().collect();
+    let users: HashSet<&UserId> = events.iter().map(|event| &event.metadata.actor).collect();
+    let expected = digest(&oracle, &rooms, &users).await?;
+    let found = digest(&models, &rooms, &users).await?;
+    ensure!(expected == found, "the read models differ from a fold of the events: {expected:?}, {found:?}");
+    let documents = bare::stored(&rig.mongodb, &place.name).await?;
+    let made: HashSet<_> =
+        events.iter().filter_map(|event| event.event.reservation()).map(|r| r.id).collect();
+    ensure!(documents.count_of("reservations") == made.len(), "reservations are missing");
+    Ok(())
+}
+
+/// Hashes of everything that queries can see: rooms with their checkpoints, live reservations, usage, history.
+async fn digest(models: &dyn ReadModels, rooms: &[RoomId], users: &HashSet<&UserId>) -> Result<[String; 3]> {
+    const ALL: usize = 1_000_000;
+    let at = Minute::from_epoch_minutes;
+    let always = Interval { from: at(0)?, to: at(60_000_000)? };
+    let (mut of_rooms, mut of_usage, mut of_history) = (Sha256::new(), Sha256::new(), Sha256::new());
+    let mut rooms = rooms.to_vec();
+    rooms.sort_unstable();
+    for room in &rooms {
+        let checkpoint = models.checkpoints(&[*room]).await?.remove(room);
+        let mut live: Vec<ReservationDoc> = Vec::new();
+        live.extend(models.live_in_room(*room, always, None, ALL).await?);
+        of_rooms.update(format!("{checkpoint:?} {:?} {live:?}", models.room(*room).await?));
+        let mut days: Vec<UsageDays> = models.usage_days(&[*room], 1970..=2100).await?;
+        days.sort_by_key(|usage| (usage.key.year, usage.key.zone.to_string()));
+        let mut hours = models.usage_hours(&[*room], 1970..=2100).await?;
+        hours.sort_by_key(|usage| (usage.key.year, usage.key.zone.to_string()));
+        of_usage.update(format!("{days:?} {hours:?}"));
+    }
+    let mut users: Vec<_> = users.iter().collect();
+    users.sort_unstable();
+    for user in users {
+        of_history.update(format!("{:?}", models.history_of_user(user, None, ALL).await?));
+    }
+    Ok([of_rooms, of_usage, of_history].map(|hash| format!("{:x}", hash.finalize())))
+}

@@ -1,0 +1,363 @@
+//! Queries over HTTP against many stored reservations.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use query_service::{
+    progress::Progress,
+    projector::LAG,
+    queries::{
+        Availability, BusiestTimes, FreeTime, Kinds, PageRequest, PopularRooms, ReservationById, Rooms,
+        Schedule, UserHistory, UserReservations,
+    },
+    stores::{ReadModels, mongo::MongoReadModels},
+};
+use service_kit::clock::Clock;
+use shared_events::{Envelope, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use tokio::task::JoinSet;
+
+use crate::{
+    figures::{Finding, Series, Target},
+    happenings::{self, Shape},
+    kafka,
+    load::{Load, Pace, Requests},
+    mongo::{
+        heads, read_models,
+        replay::{self, Commands, Recorder},
+    },
+    rig::{Place, Process, Rig},
+    rounds::alternate,
+};
+
+const ROOMS: usize = 500;
+/// So many reservations of each user, however many are stored.
+const OF_A_USER: u64 = 50;
+const CONNECTIONS: usize = 16;
+/// Where connections only wait for a processor, their latency tells how many there are.
+const CONNECTIONS_FOR_LATENCY: usize = 2;
+/// Different requests of each query.
+const VARIATIONS: usize = 64;
+const DAY: i64 = 24 * 60;
+
+const QUERIES: [Asked; 11] = [
+    Asked::Reservation,
+    Asked::Schedule,
+    Asked::Free,
+    Asked::Availability,
+    Asked::MyReservations,
+    Asked::MyHistory,
+    Asked::Rooms,
+    Asked::RoomsOfAKind,
+    Asked::Kinds,
+    Asked::PopularRooms,
+    Asked::BusiestTimes,
+];
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Asked {
+    Reservation,
+    Schedule,
+    Free,
+    Availability,
+    MyReservations,
+    MyHistory,
+    Rooms,
+    RoomsOfAKind,
+    Kinds,
+    PopularRooms,
+    BusiestTimes,
+}
+
+impl Asked {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Reservation => "a reservation",
+            Self::Schedule => "a room's week",
+            Self::Free => "what is free in a room in a week",
+            Self::Availability => "which rooms of a kind are available",
+            Self::MyReservations => "my reservations",
+            Self::MyHistory => "my history",
+            Self::Rooms => "rooms",
+            Self::RoomsOfAKind => "rooms of a kind",
+            Self::Kinds => "kinds",
+            Self::PopularRooms => "popular rooms of a kind",
+            Self::BusiestTimes => "busiest times of a kind",
+        }
+    }
+}
+
+/// A service on a database that holds so many reservations.
+struct Stored {
+    place: Place,
+    service: Process,
+    admin: String,
+    samples: Vec<Sample>,
+}
+
+/// What one request asks about.
+#[derive(Clone, Debug)]
+struct Sample {
+    room: RoomId,
+    reservation: ReservationId,
+    user: UserId,
+    /// The days around the reservation.
+    days: Interval,
+    kind: String,
+}
+
+/// Each query at 1,000,000 stored reservations, against the driver alone sending the same commands.
+///
+/// # Errors
+/// When the service fails.
+pub(crate) async fn against_the_driver(rig: &Rig) -> Result<Vec<Finding>> {
+    let stored = Stored::new(rig, rig.size(1_000_000, 100_000), 7).await?;
+    let recorder = Recorder::open(&rig.mongodb, &stored.place.name).await?;
+    let mut findings = Vec::new();
+    for kind in QUERIES {
+        let commands = Arc::new(stored.commands(&recorder, kind).await?);
+        let mut p99 = Vec::new();
+        let (ours, theirs) = alternate(
+            rig.rounds,
+            async |_| {
+                let outcome = stored.load(rig, kind, CONNECTIONS).await?;
+                Ok(outcome.rate)
+            },
+            async |_| {
+                let commands = Arc::clone(&commands);
+                replay::rate(&rig.mongodb, &stored.place.name, commands, CONNECTIONS, seconds(rig)).await
+            },
+        )
+        .await?;
+        for _ in 0..rig.rounds {
+            p99.push(stored.load(rig, kind, CONNECTIONS_FOR_LATENCY).await?.latency_ms(99.0)?);
+        }
+        let name = format!("queries: {}", kind.name());
+        let each = commands.first().map_or(0, Vec::len);
+        let against = format!("the driver alone, {each} commands a request");
+        findings.push(Finding::new(
+            &name,
+            "the driver alone",
+            Target::AtLeast(0.7),
+            0.9,
+            Series::new("over HTTP, 16 connections", "queries/s", ours),
+            Series::new(&against, "queries/s", theirs),
+        ));
+        let ours = Series::new(&format!("p99, {CONNECTIONS_FOR_LATENCY} connections"), "ms", p99);
+        findings.push(Finding::within(&name, "10 ms", ours, 10.0, 0.5));
+    }
+    Ok(findings)
+}
+
+/// What each query costs at 1,000,000 stored reservations, against what it costs at 10,000, where its answer is as long.
+///
+/// # Errors
+/// When a service fails.
+pub(crate) async fn growth(rig: &Rig) -> Result<Vec<Finding>> {
+    let few = Stored::new(rig, 10_000, 3).await?;
+    let many = Stored::new(rig, rig.size(1_000_000, 100_000), 3).await?;
+    let mut findings = Vec::new();
+    for kind in QUERIES {
+        let (large, small) = alternate(
+            rig.rounds,
+            async |_| Ok(1e6 / many.load(rig, kind, CONNECTIONS).await?.rate),
+            async |_| Ok(1e6 / few.load(rig, kind, CONNECTIONS).await?.rate),
+        )
+        .await?;
+        findings.push(Finding::new(
+            &format!("queries-growth: {}", kind.name()),
+            "10,000 stored reservations",
+            Target::AtMost(1.2),
+            1.0,
+            Series::new("with 1,000,000 stored", "µs/query", large),
+            Series::new("with 10,000 stored", "µs/query", small),
+        ));
+    }
+    Ok(findings)
+}
+
+fn seconds(rig: &Rig) -> Duration {
+    Duration::from_millis(rig.size(1_000, 500))
+}
+
+impl Stored {
+    /// Writes reservations with the store of the query service and starts one on it. Requests are about `days` around a
+    /// reservation.
+    async fn new(rig: &Rig, reservations: u64, days: i64) -> Result<Self> {
+        let shape = Shape::only_made(ROOMS, reservations / OF_A_USER);
+        let events = happenings::events(shape, reservations + u64::try_from(ROOMS)?)?;
+        let place = rig.place("queries").await?;
+        kafka::fill::fill(&rig.brokers, &place.name, &[]).await?;
+        let models = read_models(&rig.mongodb, &place.name).await?;
+        write(&models, &events).await?;
+        let rooms: Vec<RoomId> = heads(&events).into_keys().collect();
+        let visible: u64 =
+            models.checkpoints(&rooms).await?.values().map(|checkpoint| checkpoint.version).sum();
+        ensure!(visible == u64::try_from(events.len())?, "{visible} of {} events were written", events.len());
+        let samples = samples(&events, days)?;
+        drop(events);
+        let mut service =
+            rig.query_service(&place, "http://127.0.0.1:9", &[("WATCHDOG_SECONDS", "86400")])?;
+        service.until_ready().await?;
+        let stored = Self { place, service, admin: rig.token("admin", &["admin"])?, samples };
+        stored.until_partitions_are_assigned().await?;
+        Ok(stored)
+    }
+
+    /// Until then it asks the store for versions that it would know.
+    async fn until_partitions_are_assigned(&self) -> Result<()> {
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        for _ in 0..200 {
+            let metrics = http.get(format!("{}/metrics", self.service.url())).send().await?.text().await?;
+            if metrics.contains(LAG) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        eprintln!("  no lag is shown: partitions may not be assigned yet");
+        Ok(())
+    }
+
+    async fn load(&self, rig: &Rig, kind: Asked, connections: usize) -> Result<crate::load::Outcome> {
+        let paths = self.samples.iter().map(|sample| path(kind, sample)).collect();
+        let load = Load {
+            address: self.service.address.clone(),
+            connections,
+            pace: Pace::Closed,
+            warm_up_seconds: 0.3,
+            seconds: seconds(rig).as_secs_f64(),
+            requests: Requests::Get { paths, token: self.admin.clone() },
+        };
+        let outcome = load.run().await?;
+        outcome.all_succeeded()?;
+        Ok(outcome)
+    }
+
+    /// The commands behind each request.
+    async fn commands(&self, recorder: &Recorder, kind: Asked) -> Result<Vec<Commands>> {
+        let (models, progress) = (&recorder.models, Progress::default());
+        progress.set_owned(Box::new(|_| true));
+        let now = Timestamp::from_epoch_millis(Clock::system().now_ms());
+        let mut commands = Vec::new();
+        for sample in &self.samples {
+            // The first time what has to be known of a room is read, as once in the life of a service.
+            for _ in 0..2 {
+                recorder.take()?;
+                ask(models, &progress, now, kind, sample).await?;
+            }
+            commands.push(recorder.take()?);
+        }
+        Ok(commands)
+    }
+}
+
+async fn ask(
+    models: &MongoReadModels,
+    progress: &Progress,
+    now: Timestamp,
+    kind: Asked,
+    sample: &Sample,
+) -> Result<()> {
+    let page = PageRequest::first(100);
+    let (room, during, of) = (sample.room, sample.days, Some(sample.kind.clone()));
+    match kind {
+        Asked::Reservation => {
+            let found = ReservationById { reservation: sample.reservation }.run(models).await?;
+            ensure!(found.is_some(), "the reservation is not stored");
+        }
+        Asked::Schedule => {
+            let found = Schedule { room, during }.run(models, progress, &page).await?.context("the room")?;
+            ensure!(!found.page.items.is_empty(), "nothing is reserved");
+        }
+        Asked::Free => {
+            FreeTime { room, during }.run(models, progress, now, &page).await?.context("the room")?;
+        }
+        Asked::Availability => {
+            let query = Availability { stay: hour(sample)?, people: 4, kind: of };
+            query.run(models, progress, now, &page).await?;
+        }
+        Asked::MyReservations => {
+            let query = UserReservations { user: sample.user.clone(), from: None, to: None };
+            ensure!(!query.run(models, &page).await?.items.is_empty(), "the user has reserved nothing");
+        }
+        Asked::MyHistory => {
+            UserHistory { user: sample.user.clone() }.run(models, &page).await?;
+        }
+        Asked::Rooms => _ = Rooms::default().run(models, &page).await?,
+        Asked::RoomsOfAKind => _ = Rooms { kind: of, people: Some(4) }.run(models, &page).await?,
+        Asked::Kinds => _ = Kinds.run(models, &page).await?,
+        Asked::PopularRooms => _ = PopularRooms { during, kind: of }.run(models, &page).await?,
+        Asked::BusiestTimes => _ = BusiestTimes { during, kind: of }.run(models).await?,
+    }
+    Ok(())
+}
+
+fn path(kind: Asked, sample: &Sample) -> String {
+    let Sample { room, reservation, user, days, kind: of } = sample;
+    let (range, of) = (format!("from={}&to={}", days.from, days.to), of.replace(' ', "%20"));
+    match kind {
+        Asked::Reservation => format!("/v1/reservations/{reservation}"),
+        Asked::Schedule => format!("/v1/rooms/{room}/schedule?{range}"),
+        Asked::Free => format!("/v1/rooms/{room}/free?{range}"),
+        Asked::Availability => {
+            let hour = hour(sample).unwrap_or(*days);
+            format!("/v1/availability?from={}&to={}&people=4&kind={of}", hour.from, hour.to)
+        }
+        Asked::MyReservations => format!("/v1/users/{user}/reservations"),
+        Asked::MyHistory => format!("/v1/users/{user}/history"),
+        Asked::Rooms => "/v1/rooms".to_owned(),
+        Asked::RoomsOfAKind => format!("/v1/rooms?kind={of}&people=4"),
+        Asked::Kinds => "/v1/kinds".to_owned(),
+        Asked::PopularRooms => format!("/v1/statistics/popular-rooms?{range}&kind={of}"),
+        Asked::BusiestTimes => format!("/v1/statistics/busiest-times?{range}&kind={of}"),
+    }
+}
+
+/// An hour on the first of the days.
+fn hour(sample: &Sample) -> Result<Interval> {
+    Ok(Interval { from: sample.days.from, to: sample.days.from.plus(60)? })
+}
+
+/// Reservations spread over all that is stored, each with what one may ask around it.
+fn samples(events: &[Envelope], days: i64) -> Result<Vec<Sample>> {
+    let made: Vec<_> = events.iter().filter_map(|event| event.event.reservation()).collect();
+    let mut samples = Vec::new();
+    let mut rooms = BTreeSet::new();
+    for reservation in made.iter().skip(made.len() / 3).step_by((made.len() / 3 / VARIATIONS).max(1)) {
+        if samples.len() == VARIATIONS {
+            break;
+        }
+        rooms.insert(reservation.room);
+        let midnight = reservation.from.epoch_minutes().div_euclid(DAY) * DAY;
+        let from = Minute::from_epoch_minutes(midnight - DAY)?;
+        samples.push(Sample {
+            room: reservation.room,
+            reservation: reservation.id,
+            user: reservation.reserved_by.clone(),
+            days: Interval { from, to: from.plus(days * DAY)? },
+            kind: format!("Kind {:02}", samples.len() % 20),
+        });
+    }
+    ensure!(samples.len() == VARIATIONS && rooms.len() > 10, "too few reservations");
+    Ok(samples)
+}
+
+/// Writes events as the projector does: several partitions side by side, in large batches.
+async fn write(models: &MongoReadModels, events: &[Envelope]) -> Result<()> {
+    const PARTITIONS: u32 = 4;
+    let mut tasks = JoinSet::new();
+    for partition in 0..PARTITIONS {
+        let of_partition = |event: &&Envelope| event.room.fingerprint() % PARTITIONS == partition;
+        let events: Vec<Envelope> = events.iter().filter(of_partition).cloned().collect();
+        let models = models.clone();
+        tasks.spawn(async move {
+            for batch in events.chunks(5000) {
+                ensure!(models.apply(batch).await?.conflicts.is_empty(), "somebody else writes there");
+            }
+            Ok(())
+        });
+    }
+    while let Some(task) = tasks.join_next().await {
+        task??;
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! All read models from nothing, out of the feed of the event store.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use command_service::event_store::{EventStore, Group, mysql::MySqlStore};
+use shared_events::Envelope;
+
+use super::projector::{best_form, check, insert};
+use crate::{
+    figures::{Finding, Series, Target},
+    happenings::{self, Shape},
+    kafka,
+    mongo::{bare, heads, read_models, until_level},
+    rig::{Place, Process, Rig},
+    rounds::alternate,
+};
+
+const ROOMS: usize = 500;
+const USERS: u64 = 2_000;
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// From an empty database and an empty topic, against the driver alone inserting the documents that the events end in.
+///
+/// # Errors
+/// When a service fails, or the read models are not what an independent fold of the events gives.
+pub(crate) async fn from_the_feed(rig: &Rig) -> Result<Vec<Finding>> {
+    let events = happenings::events(Shape::mixed(ROOMS, USERS), rig.size(300_000, 50_000))?;
+    let source = rig.place("rebuild").await?;
+    kafka::fill::fill(&rig.brokers, &source.name, &[]).await?;
+    let commands = store(rig, &source, &events).await?;
+    let first = fill(rig, &source, &commands, &events).await?;
+    check(rig, &first.1, &events).await?;
+    let documents = bare::stored(&rig.mongodb, &first.1.name).await?;
+    drop(first);
+    let form = best_form(rig, &documents).await?;
+    #[expect(clippy::cast_precision_loss, reason = "a count of events")]
+    let count = events.len() as f64;
+    let (ours, theirs) = alternate(
+        rig.rounds,
+        async |_| Ok(fill(rig, &source, &commands, &events).await?.0),
+        async |_| Ok(count / insert(rig, &documents, form, 1).await?),
+    )
+    .await?;
+    let against = format!("driver alone, {} rows a command, {} in flight", form.rows, form.in_flight);
+    Ok(vec![Finding::new(
+        "rebuild",
+        "the driver alone inserting the final documents",
+        Target::AtLeast(0.5),
+        0.8,
+        Series::new("query-service from the feed, all read models", "events/s", ours),
+        Series::new(&against, "events/s", theirs),
+    )])
+}
+
+/// A command service whose event store holds the events, and which sends none of them to Kafka.
+async fn store(rig: &Rig, place: &Place, events: &[Envelope]) -> Result<Process> {
+    let store = MySqlStore::open(&place.database_url(), 1, None)?;
+    store.migrate().await?;
+    let leases = store.leases();
+    let free = leases.read("relay").await?;
+    ensure!(leases.take("relay", &free, "benchmark").await?.is_some(), "the lease is taken");
+    for part in events.chunks(2000) {
+        let events = part.iter().map(Envelope::record).collect();
+        store.append(&Group { events, keys: Vec::new(), rooms: Vec::new() }).await?;
+    }
+    store.close().await;
+    let mut service = rig.command_service(place, &[("LEASE_SECONDS", "300")])?;
+    service.until_ready().await?;
+    Ok(service)
+}
+
+/// Runs a query service until all is visible. Gives events a second.
+async fn fill(rig: &Rig, source: &Place, commands: &Process, events: &[Envelope]) -> Result<(f64, Place)> {
+    let place = rig.place("rebuilt").await?;
+    let models = read_models(&rig.mongodb, &place.name).await?;
+    let more = [("KAFKA_TOPIC", source.name.as_str()), ("WATCHDOG_SECONDS", "1")];
+    let service = rig.query_service(&place, &commands.url(), &more)?;
+    let rate = until_level(&models, &heads(events), PATIENCE).await?;
+    service.stop().await?;
+    Ok((rate, place))
+}

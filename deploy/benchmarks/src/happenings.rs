@@ -1,0 +1,263 @@
+//! Events as a system of rooms makes them: mostly reservations, of which some are changed, moved or cancelled while
+//! they lie ahead. The same numbers give the same events.
+
+use anyhow::{Context, Result};
+use chrono_tz::Tz;
+use shared_events::{
+    Envelope, Event, Interval, Metadata, Minute, Reservation, ReservationId, RoomId, RoomSettings, TimeZone,
+    Timestamp, UserId,
+    reservation_events::{
+        ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
+        ReservationRescheduled,
+    },
+    room_events::{Room, RoomRegistered},
+};
+use uuid::Uuid;
+
+/// 1 March 2027, a Monday: far enough ahead that rooms can still be reserved then.
+const FIRST_MINUTE: i64 = 30_064_320;
+/// Each stay has so many minutes of its room to itself, and lies somewhere in them.
+const SLOT: i64 = 12 * 60;
+/// So many of a room's latest reservations still lie ahead and may be changed.
+const AHEAD: usize = 40;
+const ZONES: [Tz; 4] = [Tz::Europe__Lisbon, Tz::Europe__Berlin, Tz::America__New_York, Tz::Asia__Kolkata];
+const TITLES: [&str; 8] = [
+    "Planning of the quarter",
+    "Weekly",
+    "Interview with a candidate",
+    "Retrospective of the team",
+    "Budget",
+    "A call with the suppliers",
+    "Training: first aid at work",
+    "One to one",
+];
+
+/// What is to happen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) rooms: usize,
+    pub(crate) users: u64,
+    /// Out of a hundred events so many are new reservations, then changes, then moves (two events each); the others are
+    /// cancellations.
+    pub(crate) made: u64,
+    pub(crate) changed: u64,
+    pub(crate) moved: u64,
+}
+
+impl Shape {
+    /// A mixture as it is found where people use rooms.
+    pub(crate) const fn mixed(rooms: usize, users: u64) -> Self {
+        Self { rooms, users, made: 66, changed: 15, moved: 1 }
+    }
+
+    /// Nothing but new reservations.
+    pub(crate) const fn only_made(rooms: usize, users: u64) -> Self {
+        Self { rooms, users, made: 100, changed: 0, moved: 0 }
+    }
+}
+
+/// Makes events, one after the other.
+#[derive(Debug)]
+pub(crate) struct Happenings {
+    shape: Shape,
+    rooms: Vec<RoomState>,
+    random: u64,
+    events: u64,
+}
+
+#[derive(Debug)]
+struct RoomState {
+    id: RoomId,
+    zone: TimeZone,
+    version: u64,
+    /// Slots that were given away.
+    slots: i64,
+    /// Reservations that lie ahead, each with the begin of its slot.
+    ahead: Vec<(Reservation, i64)>,
+}
+
+impl Happenings {
+    /// The rooms' registrations come first.
+    pub(crate) fn new(shape: Shape) -> Result<(Self, Vec<Envelope>)> {
+        let mut all = Self { shape, rooms: Vec::new(), random: 0x9e37_79b9_7f4a_7c15, events: 0 };
+        let mut registered = Vec::new();
+        for number in 0..shape.rooms {
+            let zone = TimeZone(*ZONES.get(number % ZONES.len()).context("a zone")?);
+            let id = RoomId(Uuid::from_u128(all.unique()));
+            all.rooms.push(RoomState { id, zone, version: 0, slots: 0, ahead: Vec::new() });
+            let settings = RoomSettings {
+                name: format!("Room {number:05}"),
+                kind: format!("Kind {:02}", number % 20),
+                capacity: 12,
+                time_zone: zone,
+                opening_hours: None,
+                slot_minutes: None,
+                min_minutes: None,
+                max_minutes: None,
+                max_days_ahead: None,
+            };
+            let event = RoomRegistered { room: Room { id, revision: 1, settings } };
+            registered.push(all.envelope(number, id.to_string(), event.into())?);
+        }
+        Ok((all, registered))
+    }
+
+    /// The next event, or two where something moved.
+    pub(crate) fn next(&mut self, happened: &mut Vec<Envelope>) -> Result<()> {
+        let room = self.below(self.rooms.len());
+        let Shape { made, changed, moved, .. } = self.shape;
+        let what = self.random() % 100;
+        let ahead = self.room(room)?.ahead.len();
+        if what < made || ahead == 0 {
+            return self.make(room, happened);
+        }
+        let at = self.below(ahead);
+        let (mut reservation, slot) = self.room(room)?.ahead.swap_remove(at);
+        let event = if what < made + changed {
+            let previous = reservation.place();
+            reservation.revision += 1;
+            let stay = self.stay(slot)?;
+            (reservation.from, reservation.to) = (stay.from, stay.to);
+            self.room(room)?.ahead.push((reservation.clone(), slot));
+            ReservationRescheduled { reservation: reservation.clone(), previous }.into()
+        } else if what < made + changed + moved && self.rooms.len() > 1 {
+            let other = (room + 1) % self.rooms.len();
+            return self.move_to(room, other, reservation, happened);
+        } else {
+            ReservationCancelled { reservation: reservation.clone() }.into()
+        };
+        happened.push(self.envelope(room, reservation.id.to_string(), event)?);
+        Ok(())
+    }
+
+    fn make(&mut self, room: usize, happened: &mut Vec<Envelope>) -> Result<()> {
+        let unique = self.time_ordered();
+        let slot = self.next_slot(room)?;
+        let stay = self.stay(slot)?;
+        let user = self.random() % self.shape.users;
+        let people = u32::try_from(1 + self.random() % 12)?;
+        let title = self.below(TITLES.len());
+        let state = self.room(room)?;
+        let reservation = Reservation {
+            id: ReservationId::made_in(state.id, unique),
+            revision: 1,
+            room: state.id,
+            time_zone: state.zone,
+            from: stay.from,
+            to: stay.to,
+            people,
+            title: TITLES.get(title).map(|title| (*title).to_owned()),
+            reserved_for: people.is_multiple_of(4).then(|| "The whole team".to_owned()),
+            reserved_by: UserId(format!("user-{user}@example.com")),
+        };
+        state.ahead.push((reservation.clone(), slot));
+        if state.ahead.len() > AHEAD {
+            // It has begun by now.
+            state.ahead.remove(0);
+        }
+        let subject = reservation.id.to_string();
+        happened.push(self.envelope(room, subject, ReservationMade { reservation }.into())?);
+        Ok(())
+    }
+
+    fn move_to(
+        &mut self,
+        from: usize,
+        to: usize,
+        mut reservation: Reservation,
+        happened: &mut Vec<Envelope>,
+    ) -> Result<()> {
+        let previous = reservation.place();
+        let slot = self.next_slot(to)?;
+        let stay = self.stay(slot)?;
+        let state = self.room(to)?;
+        reservation.revision += 1;
+        (reservation.room, reservation.time_zone) = (state.id, state.zone);
+        (reservation.from, reservation.to) = (stay.from, stay.to);
+        state.ahead.push((reservation.clone(), slot));
+        let subject = reservation.id.to_string();
+        let left = ReservationMovedOut { reservation: reservation.clone(), previous };
+        let entered = ReservationMovedIn { reservation, previous };
+        happened.push(self.envelope(from, subject.clone(), left.into())?);
+        happened.push(self.envelope(to, subject, entered.into())?);
+        Ok(())
+    }
+
+    fn envelope(&mut self, room: usize, subject: String, event: Event) -> Result<Envelope> {
+        self.events += 1;
+        let at = Timestamp::from_epoch_millis(1_767_225_600_000 + i64::try_from(self.events)?);
+        let actor = event.reservation().map_or(UserId::from("admin"), |made| made.reserved_by.clone());
+        let (correlation, causation) = (self.unique(), self.unique());
+        let state = self.room(room)?;
+        state.version += 1;
+        Ok(Envelope {
+            room: state.id,
+            version: state.version,
+            metadata: Metadata {
+                time: at,
+                subject,
+                actor,
+                correlation_id: Uuid::from_u128(correlation).to_string(),
+                causation_id: Uuid::from_u128(causation).to_string(),
+                traceparent: None,
+            },
+            recorded_at: at,
+            event,
+        })
+    }
+
+    fn next_slot(&mut self, room: usize) -> Result<i64> {
+        let state = self.room(room)?;
+        state.slots += 1;
+        Ok(FIRST_MINUTE + state.slots * SLOT)
+    }
+
+    /// One to four hours in steps of a quarter, somewhere in a slot.
+    fn stay(&mut self, slot: i64) -> Result<Interval> {
+        let begin = i64::try_from(self.random() % 32)? * 15;
+        let length = i64::try_from(4 + self.random() % 13)? * 15;
+        let at = |minute| Minute::from_epoch_minutes(minute).context("a minute");
+        Ok(Interval { from: at(slot + begin)?, to: at(slot + begin + length)? })
+    }
+
+    fn room(&mut self, room: usize) -> Result<&mut RoomState> {
+        self.rooms.get_mut(room).context("no such room")
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.random()).unwrap_or_default() % bound.max(1)
+    }
+
+    /// As ids of reservations are made: a UUIDv7.
+    fn time_ordered(&mut self) -> Uuid {
+        let millis = u128::from(1_767_225_600_000 + self.events);
+        let (high, low) = (self.unique() >> 116, self.unique() >> 66);
+        Uuid::from_u128(millis << 80 | 7 << 76 | high << 64 | 2 << 62 | low)
+    }
+
+    fn unique(&mut self) -> u128 {
+        u128::from(self.random()) << 64 | u128::from(self.random())
+    }
+
+    /// SplitMix64.
+    fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+/// So many events of such a mixture, registrations included (one more where the last one is a move).
+///
+/// # Errors
+/// Never for rooms and users that are there.
+pub(crate) fn events(shape: Shape, count: u64) -> Result<Vec<Envelope>> {
+    let count = usize::try_from(count)?;
+    let (mut happenings, mut events) = Happenings::new(shape)?;
+    while events.len() < count {
+        happenings.next(&mut events)?;
+    }
+    Ok(events)
+}

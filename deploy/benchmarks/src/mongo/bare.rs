@@ -1,0 +1,95 @@
+//! The limit of the read models: the driver alone, inserting the documents that the events end in.
+
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use mongodb::{
+    Client, Collection, Database,
+    bson::{RawDocumentBuf, doc},
+    options::{Acknowledgment, CollectionOptions, WriteConcern},
+};
+use query_service::stores::mongo::GENERATION;
+use tokio::time::Instant;
+
+/// Documents as bytes, ready to be sent, by collection.
+#[derive(Clone, Debug)]
+pub(crate) struct Documents {
+    client: Client,
+    collections: Arc<Vec<(&'static str, Vec<RawDocumentBuf>)>>,
+}
+
+/// How they are sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Form {
+    /// Documents in one command.
+    pub(crate) rows: usize,
+    /// Commands at a time.
+    pub(crate) in_flight: usize,
+}
+
+/// The forms of which the best is the limit.
+pub(crate) const FORMS: [Form; 4] = [
+    Form { rows: 1000, in_flight: 2 },
+    Form { rows: 1000, in_flight: 4 },
+    Form { rows: 1000, in_flight: 8 },
+    Form { rows: 3000, in_flight: 4 },
+];
+
+/// What is stored in a database. Checkpoints are there in every empty one and are left out.
+///
+/// # Errors
+/// When it can't be read.
+pub(crate) async fn stored(url: &str, database: &str) -> Result<Documents> {
+    let client = Client::with_uri_str(url).await?;
+    let mut collections = Vec::new();
+    for name in ["rooms", "reservations", "history", "usage"] {
+        let found = collection(&client.database(database), name).find(doc! {}).await?;
+        collections.push((name, found.try_collect().await?));
+    }
+    Ok(Documents { client, collections: Arc::new(collections) })
+}
+
+impl Documents {
+    /// Documents of one collection.
+    pub(crate) fn count_of(&self, name: &str) -> usize {
+        self.collections
+            .iter()
+            .filter(|(other, _)| *other == name)
+            .map(|(_, documents)| documents.len())
+            .sum()
+    }
+
+    /// Inserts every `step`-th of them into a database that has its indexes but no documents, and tells how many seconds
+    /// that took.
+    ///
+    /// # Errors
+    /// When one was not inserted.
+    pub(crate) async fn insert(&self, database: &str, form: Form, step: usize) -> Result<f64> {
+        let database = self.client.database(database);
+        let mut commands = Vec::new();
+        for (name, documents) in self.collections.iter() {
+            for rows in documents.iter().step_by(step).collect::<Vec<_>>().chunks(form.rows) {
+                commands.push((collection(&database, name), rows.to_vec()));
+            }
+        }
+        // All collections at a time, as they are written by whoever writes them as they come.
+        let mut mixed: Vec<_> = commands.into_iter().enumerate().collect();
+        mixed.sort_by_key(|(number, _)| number.wrapping_mul(0x9e37_79b9) % 1_000_003);
+        let started = Instant::now();
+        let writes = mixed.into_iter().map(|(_, (collection, rows))| async move {
+            let wanted = rows.len();
+            let done = collection.insert_many(rows).ordered(false).await?;
+            ensure!(done.inserted_ids.len() == wanted, "not all documents were inserted");
+            Ok(())
+        });
+        stream::iter(writes).buffer_unordered(form.in_flight).try_collect::<()>().await?;
+        Ok(started.elapsed().as_secs_f64())
+    }
+}
+
+fn collection(database: &Database, name: &str) -> Collection<RawDocumentBuf> {
+    let durable = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build();
+    let options = CollectionOptions::builder().write_concern(durable).build();
+    database.collection_with_options(&format!("{GENERATION}{name}"), options)
+}
