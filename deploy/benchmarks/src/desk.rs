@@ -1,5 +1,7 @@
 //! A service that takes reservations, with rooms, callers and a database of its own.
 
+use std::sync::Arc;
+
 use anyhow::{Result, ensure};
 use command_service::event_store::mysql::MySqlStore;
 use serde_json::{Value, json};
@@ -17,12 +19,14 @@ const CALLERS: usize = 64;
 /// Where load goes to, and what it has sent so far.
 #[derive(Debug)]
 pub(crate) struct Desk {
-    pub(crate) place: Place,
+    pub(crate) place: Arc<Place>,
     pub(crate) service: Process,
-    rooms: Vec<RoomId>,
+    pub(crate) rooms: Vec<RoomId>,
     tokens: Vec<String>,
     next: u64,
     made: u64,
+    /// Reservations that were put there beside the API, which have no idempotency records.
+    beside: u64,
 }
 
 /// Who delivers what is committed meanwhile.
@@ -60,15 +64,27 @@ impl Desk {
     ///
     /// # Errors
     /// When tokens can't be signed.
-    pub(crate) fn with(rig: &Rig, place: Place, service: Process, rooms: Vec<RoomId>) -> Result<Self> {
+    pub(crate) fn with(
+        rig: &Rig,
+        place: impl Into<Arc<Place>>,
+        service: Process,
+        rooms: Vec<RoomId>,
+    ) -> Result<Self> {
         let tokens = (0..CALLERS)
             .map(|caller| rig.token(&format!("caller-{caller}@example.com"), &[]))
             .collect::<Result<_>>()?;
-        Ok(Self { place, service, rooms, tokens, next: 0, made: 0 })
+        Ok(Self { place: place.into(), service, rooms, tokens, next: 0, made: 0, beside: 0 })
     }
 
-    pub(crate) fn rooms(&self) -> &[RoomId] {
-        &self.rooms
+    /// The same desk, when so many reservations were put there beside the API.
+    pub(crate) const fn beside(mut self, beside: u64) -> Self {
+        self.beside = beside;
+        self
+    }
+
+    /// Reservations that were answered.
+    pub(crate) const fn made(&self) -> u64 {
+        self.made
     }
 
     /// The number of the next reservation: the n-th one is in room n modulo the rooms.
@@ -105,10 +121,17 @@ impl Desk {
     pub(crate) async fn check(&self) -> Result<Written> {
         let written = written::check(&self.place.database_url()).await?;
         ensure!(
-            written.made == self.made,
-            "{} reservations were answered, {} are there",
+            written.made == self.made + self.beside,
+            "{} reservations were answered, and {} put there; {} are there",
             self.made,
+            self.beside,
             written.made
+        );
+        ensure!(
+            written.keys + self.beside == written.events,
+            "{} events, but {} idempotency records",
+            written.events,
+            written.keys
         );
         Ok(written)
     }

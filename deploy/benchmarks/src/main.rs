@@ -14,7 +14,7 @@ mod load;
 mod machine;
 mod mongo;
 mod mysql;
-mod plot;
+mod publish;
 mod report;
 mod rig;
 mod rounds;
@@ -26,6 +26,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, bail};
 use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{benchmarks::BENCHMARKS, report::Report, rig::Rig};
 
@@ -55,10 +56,20 @@ fn main() -> Result<ExitCode> {
     match std::env::args().nth(1).as_deref() {
         Some(load::SUBCOMMAND) => return load::generate().map(|()| ExitCode::SUCCESS),
         Some(usual_service::SUBCOMMAND) => return usual_service::serve().map(|()| ExitCode::SUCCESS),
-        Some("plot") => return plot::draw().map(|()| ExitCode::SUCCESS),
+        Some(publish::SUBCOMMAND) => return publish::publish().map(|()| ExitCode::SUCCESS),
         _ => {}
     }
     run(Arguments::parse())
+}
+
+/// Waits until the process is asked to end.
+async fn asked_to_end() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
 }
 
 #[tokio::main]
@@ -84,7 +95,12 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
     for benchmark in BENCHMARKS {
         if all || arguments.names.iter().any(|name| name == benchmark.name) {
             eprintln!("{}: {}", benchmark.name, benchmark.about);
-            match (benchmark.run)(&rig).await {
+            // Dropped, a benchmark ends its processes and takes away what it made on the servers.
+            let found = tokio::select! {
+                found = (benchmark.run)(&rig) => found,
+                signal = asked_to_end() => return signal.and_then(|()| bail!("ended by a signal")),
+            };
+            match found {
                 Ok(findings) => report.add(findings),
                 Err(error) => {
                     eprintln!("{} FAILED: {error:#}", benchmark.name);

@@ -31,7 +31,7 @@ pub(crate) async fn against_the_usual_service(rig: &Rig) -> Result<Vec<Finding>>
     let mut ours = Desk::ours(rig, ROOMS, Relaying::Off).await?;
     let mut best: Option<(f64, usize, Desk)> = None;
     for pool in POOLS {
-        let mut desk = usual_service::desk(rig, pool, ours.rooms()).await?;
+        let mut desk = usual_service::desk(rig, pool, &ours.rooms).await?;
         let rate = desk.reserve(CONNECTIONS, Pace::Closed, 0.5, 2.0).await?.rate;
         eprintln!("  usual service with {pool} connections: {rate:.0}/s");
         if best.as_ref().is_none_or(|(so_far, ..)| rate > *so_far) {

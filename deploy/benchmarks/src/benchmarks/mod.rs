@@ -1,12 +1,15 @@
 //! One file for each benchmark: what is done, what it is held against, and the check of what was written.
 
 mod commands;
+mod footprint;
+mod growth;
 mod projector;
 mod projector_sink;
 mod queries;
 mod rebuild;
 mod relay;
 mod relay_debezium;
+mod sharing;
 mod visible;
 
 use std::pin::Pin;
@@ -90,5 +93,20 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         name: "rebuild",
         about: "all read models from nothing out of the feed, against the driver alone",
         run: |rig| Box::pin(rebuild::from_the_feed(rig)),
+    },
+    Benchmark {
+        name: "reserve-growth",
+        about: "reserving in a room with a long past and many live reservations, against one with little of both",
+        run: |rig| Box::pin(growth::reserving(rig)),
+    },
+    Benchmark {
+        name: "footprint",
+        about: "memory and start of both services with a store of a million events",
+        run: |rig| Box::pin(footprint::memory_and_start(rig)),
+    },
+    Benchmark {
+        name: "sharing",
+        about: "two processes of each service that share the work, against one of each",
+        run: |rig| Box::pin(sharing::two_of_each(rig)),
     },
 ];

@@ -186,7 +186,7 @@ impl Ours {
 
     async fn run(&mut self, rate: u64, seconds: u64) -> Result<Latencies> {
         let first = self.desk.next();
-        let rooms = self.desk.rooms().to_vec();
+        let rooms = self.desk.rooms.clone();
         let event = move |number| event(&rooms, number);
         let ids = {
             let event = event.clone();

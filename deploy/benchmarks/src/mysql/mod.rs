@@ -5,8 +5,12 @@ pub(crate) mod limit;
 pub(crate) mod recorded;
 pub(crate) mod written;
 
+use std::collections::HashMap;
+
 use anyhow::Result;
+use shared_events::RoomId;
 use sqlx::{Connection, MySqlConnection};
+use uuid::Uuid;
 
 /// The server's version, and its settings of `innodb_flush_log_at_trx_commit` and `sync_binlog`.
 ///
@@ -19,4 +23,17 @@ pub(crate) async fn version_and_durability(url: &str) -> Result<(String, i64, i6
     )
     .fetch_one(&mut connection)
     .await?)
+}
+
+/// The last version of every room.
+///
+/// # Errors
+/// When the database can't be read.
+pub(crate) async fn heads(database_url: &str) -> Result<HashMap<RoomId, u64>> {
+    let mut connection = MySqlConnection::connect(database_url).await?;
+    let rows: Vec<(Vec<u8>, u64)> =
+        sqlx::query_as("SELECT stream_id, MAX(version) FROM events GROUP BY stream_id")
+            .fetch_all(&mut connection)
+            .await?;
+    rows.into_iter().map(|(room, version)| Ok((RoomId(Uuid::from_slice(&room)?), version))).collect()
 }

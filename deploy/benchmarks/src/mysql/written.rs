@@ -12,12 +12,15 @@ use uuid::Uuid;
 pub(crate) struct Written {
     /// Reservations made.
     pub(crate) made: u64,
+    /// Events of all kinds.
+    pub(crate) events: u64,
+    /// Idempotency records.
+    pub(crate) keys: u64,
     /// Rows of the outbox.
     pub(crate) undelivered: u64,
 }
 
-/// Reads all events and checks them: each room's versions are 1, 2, 3, ...; live reservations of a room never overlap;
-/// each event has its idempotency record.
+/// Reads all events and checks them: each room's versions are 1, 2, 3, ...; live reservations of a room never overlap.
 ///
 /// # Errors
 /// When one of that does not hold.
@@ -25,8 +28,7 @@ pub(crate) async fn check(database_url: &str) -> Result<Written> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     let keys = count(&mut connection, "idempotency_keys").await?;
     let undelivered = count(&mut connection, "outbox").await?;
-    let mut made = 0;
-    let mut events = 0;
+    let (mut made, mut events) = (0, 0);
     let mut stays: HashMap<RoomId, Vec<(i64, i64)>> = HashMap::new();
     let mut versions: HashMap<RoomId, u64> = HashMap::new();
     let mut last = (vec![0; 16], 0u64);
@@ -63,8 +65,7 @@ pub(crate) async fn check(database_url: &str) -> Result<Written> {
             }
         }
     }
-    ensure!(keys == events, "{events} events, but {keys} idempotency records");
-    Ok(Written { made, undelivered })
+    Ok(Written { made, events, keys, undelivered })
 }
 
 async fn count(connection: &mut MySqlConnection, table: &str) -> Result<u64> {

@@ -1,0 +1,93 @@
+//! Memory and start of both services, with a store of a million events.
+
+use std::{collections::HashMap, time::Duration};
+
+use anyhow::Result;
+
+use crate::{
+    backlog::Backlog,
+    desk::{Desk, Relaying},
+    figures::{Finding, Series},
+    load::Pace,
+    mongo,
+    mysql::heads,
+    rig::{Process, Rig},
+};
+
+const ROOMS: usize = 500;
+const MEGABYTE: f64 = 1e6;
+const IDLE_MB: f64 = 64.0;
+const LOADED_MB: f64 = 256.0;
+const READY_SECONDS: f64 = 1.0;
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What both services need: idle, under load from 256 connections with everything relayed and projected meanwhile, and
+/// how long each takes to be ready.
+///
+/// # Errors
+/// When a service fails.
+pub(crate) async fn memory_and_start(rig: &Rig) -> Result<Vec<Finding>> {
+    let events = rig.size(1_000_000, 100_000);
+    let place = rig.place("footprint").await?;
+    Backlog::build(&place, ROOMS, events).await?;
+    let mut command = Measured::default();
+    let mut query = Measured::default();
+    for _ in 0..rig.rounds {
+        let mut service = rig.command_service(&place, &[])?;
+        command.ready.push(service.until_ready().await?.as_secs_f64());
+        let mut reader = rig.query_service(&place, &service.url(), &[("WATCHDOG_SECONDS", "86400")])?;
+        query.ready.push(reader.until_ready().await?.as_secs_f64());
+        // Until whatever they do at the start is done.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        command.idle.push(memory(&service)?);
+        query.idle.push(memory(&reader)?);
+        reader.stop().await?;
+        service.stop().await?;
+    }
+    for _ in 0..rig.rounds {
+        let mut desk = Desk::ours(rig, ROOMS, Relaying::On).await?;
+        let mut reader = rig.query_service(&desk.place, &desk.service.url(), &[])?;
+        reader.until_ready().await?;
+        desk.reserve(256, Pace::Closed, 0.0, if rig.short { 2.0 } else { 6.0 }).await?;
+        let heads: HashMap<_, _> = heads(&desk.place.database_url()).await?;
+        let models = mongo::read_models(&rig.mongodb, &desk.place.name).await?;
+        mongo::until_level(&models, &heads, PATIENCE).await?;
+        command.loaded.push(peak(&desk.service)?);
+        query.loaded.push(peak(&reader)?);
+        desk.check().await?;
+    }
+    let mut findings = Vec::new();
+    for (name, measured) in [("command-service", command), ("query-service", query)] {
+        let within = |what: &str, unit: &str, values, limit, limit_name: &str| {
+            let series = Series::new(&format!("{name}, {what}"), unit, values);
+            Finding::within("footprint", limit_name, series, limit, 1.0)
+        };
+        findings.push(within("idle", "MB", measured.idle, IDLE_MB, "64 MB idle"));
+        findings.push(within("most under load", "MB", measured.loaded, LOADED_MB, "256 MB loaded"));
+        findings.push(within(
+            &format!("ready with a store of {events} events"),
+            "s",
+            measured.ready,
+            READY_SECONDS,
+            "1 s until ready",
+        ));
+    }
+    Ok(findings)
+}
+
+#[derive(Default)]
+struct Measured {
+    idle: Vec<f64>,
+    loaded: Vec<f64>,
+    ready: Vec<f64>,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "bytes of one process")]
+fn memory(process: &Process) -> Result<f64> {
+    Ok(process.memory()?.now as f64 / MEGABYTE)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "bytes of one process")]
+fn peak(process: &Process) -> Result<f64> {
+    Ok(process.memory()?.peak as f64 / MEGABYTE)
+}

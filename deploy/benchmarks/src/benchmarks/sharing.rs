@@ -1,0 +1,147 @@
+//! Two processes of each service that share the work, against one of each.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+use shared_events::RoomId;
+
+use crate::{
+    desk::{Desk, Relaying},
+    figures::{Finding, Series, Target},
+    load::Pace,
+    mongo,
+    mysql::heads,
+    rig::{Process, Rig},
+    rounds::alternate,
+};
+
+const ROOMS: usize = 500;
+const CONNECTIONS: usize = 256;
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A system with so many processes of each service; each command service has its part of the rooms, as a balancer that
+/// routes by room gives it.
+struct System {
+    desks: Vec<Desk>,
+    queries: Vec<Process>,
+    /// Commands that were sent to each command service.
+    sent: Vec<u64>,
+}
+
+impl System {
+    async fn start(rig: &Rig, processes: usize) -> Result<Self> {
+        let first = Desk::ours(rig, ROOMS, Relaying::On).await?;
+        let mut queries = Vec::new();
+        for _ in 0..processes {
+            let mut query = rig.query_service(&first.place, &first.service.url(), &[])?;
+            query.until_ready().await?;
+            queries.push(query);
+        }
+        let mut desks = vec![first];
+        for _ in 1..processes {
+            let Some(first) = desks.first() else { break };
+            let mut service = rig.command_service(&first.place, &[])?;
+            service.until_ready().await?;
+            let desk = Desk::with(rig, Arc::clone(&first.place), service, first.rooms.clone())?;
+            desks.push(desk);
+        }
+        for (number, desk) in desks.iter_mut().enumerate() {
+            desk.rooms = desk.rooms.iter().copied().skip(number).step_by(processes).collect();
+        }
+        Ok(Self { sent: vec![0; desks.len()], desks, queries })
+    }
+
+    /// Reserves for a while with all connections, and waits until everything is visible. Gives commands per second from
+    /// the first request to the last document.
+    async fn run(&mut self, rig: &Rig, seconds: f64) -> Result<f64> {
+        let connections = CONNECTIONS / self.desks.len();
+        let started = Instant::now();
+        let loads = self.desks.iter_mut().map(|desk| desk.reserve(connections, Pace::Closed, 0.0, seconds));
+        let outcomes = futures_util::future::try_join_all(loads).await?;
+        for (sent, outcome) in self.sent.iter_mut().zip(&outcomes) {
+            *sent += outcome.sent;
+        }
+        self.until_visible(rig).await?;
+        let all: u64 = outcomes.iter().map(|outcome| outcome.sent).sum();
+        Ok(number(all) / started.elapsed().as_secs_f64())
+    }
+
+    async fn until_visible(&self, rig: &Rig) -> Result<()> {
+        let Some(desk) = self.desks.first() else { return Ok(()) };
+        let heads: HashMap<RoomId, u64> = heads(&desk.place.database_url()).await?;
+        let models = mongo::read_models(&rig.mongodb, &desk.place.name).await?;
+        mongo::until_level(&models, &heads, PATIENCE).await?;
+        Ok(())
+    }
+
+    async fn check(self) -> Result<()> {
+        let made: u64 = self.desks.iter().map(Desk::made).sum();
+        if let Some(desk) = self.desks.first() {
+            let written = crate::mysql::written::check(&desk.place.database_url()).await?;
+            ensure!(written.made == made, "{made} reservations were answered, {} are there", written.made);
+            ensure!(written.keys == written.events, "events without idempotency records");
+        }
+        for query in self.queries {
+            query.stop().await?;
+        }
+        for desk in self.desks {
+            desk.service.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Two of each, against one of each: from the first request until everything is visible.
+///
+/// # Errors
+/// When a process fails, or something is missing or doubled.
+pub(crate) async fn two_of_each(rig: &Rig) -> Result<Vec<Finding>> {
+    let seconds = if rig.short { 2.0 } else { 6.0 };
+    let mut two = System::start(rig, 2).await?;
+    let mut one = System::start(rig, 1).await?;
+    let mut processor: Vec<Vec<f64>> = vec![Vec::new(); 2];
+    let (our_rates, their_rates) = alternate(
+        rig.rounds,
+        async |_| {
+            let before: Vec<f64> =
+                two.queries.iter().map(Process::processor_seconds).collect::<Result<_>>()?;
+            let rate = two.run(rig, seconds).await?;
+            for ((query, before), used) in two.queries.iter().zip(before).zip(&mut processor) {
+                used.push(query.processor_seconds()? - before);
+            }
+            Ok(rate)
+        },
+        async |_| one.run(rig, seconds).await,
+    )
+    .await?;
+    let sent: Vec<f64> = two.sent.iter().map(|sent| number(*sent)).collect();
+    let share: Vec<f64> = sent.iter().map(|part| part / sent.iter().sum::<f64>() * 100.0).collect();
+    two.check().await?;
+    one.check().await?;
+    let mut finding = Finding::new(
+        "sharing",
+        "one process of each service",
+        Target::AtLeast(0.9),
+        1.0,
+        Series::new("two of each, commands until visible", "commands/s", our_rates),
+        Series::new("one of each, commands until visible", "commands/s", their_rates),
+    )
+    .with(Series::new("share of each command service", "%", share));
+    for (query, used) in processor.into_iter().enumerate() {
+        finding = finding.with(Series::new(
+            &format!("query service {}, processor time", query + 1),
+            "s/round",
+            used,
+        ));
+    }
+    Ok(vec![finding])
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of some seconds")]
+fn number(of: u64) -> f64 {
+    of as f64
+}

@@ -1,0 +1,151 @@
+//! The committed results as a picture, and as a table in the README.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use plotters::{
+    prelude::{
+        BLACK, Circle, Color, IntoDrawingArea, IntoFont, PathElement, RED, RGBColor, SVGBackend, ShapeStyle,
+        Text, WHITE,
+    },
+    style::TextStyle,
+    style::text_anchor::{HPos, Pos, VPos},
+};
+
+use crate::{
+    figures::{Finding, Target},
+    report::{self, Entry, number},
+};
+
+/// Name of the subcommand that runs [`publish`].
+pub(crate) const SUBCOMMAND: &str = "publish";
+const RESULTS: &str = "results/results.json";
+const PICTURE: &str = "results/results.svg";
+const README: &str = "../../README.md";
+const BEGIN: &str = "<!-- measured: begin -->\n";
+const END: &str = "<!-- measured: end -->\n";
+
+const WIDTH: i32 = 1000;
+const ROW: i32 = 24;
+const TOP: i32 = 60;
+const LEFT: i32 = 470;
+const RIGHT: i32 = 30;
+/// The picture's ends: a sixteenth of the target and sixteen times better.
+const DOUBLINGS: f64 = 4.0;
+
+/// Draws the results and writes their table into the README.
+///
+/// # Errors
+/// When they can't be read, or a file can't be written.
+pub(crate) fn publish() -> Result<()> {
+    let entries = report::read(&path(RESULTS))?;
+    draw(&entries, &path(PICTURE))?;
+    let readme = std::fs::read_to_string(path(README))?;
+    std::fs::write(path(README), with_table(&readme, &entries)?)?;
+    Ok(())
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// The README with the results' table in place of what stands between its marks.
+fn with_table(readme: &str, entries: &[Entry]) -> Result<String> {
+    let (before, rest) = readme.split_once(BEGIN).context("the README has no place for the table")?;
+    let (_, after) = rest.split_once(END).context("the table's place in the README has no end")?;
+    Ok(format!("{before}{BEGIN}{}{END}{after}", table(entries)?))
+}
+
+fn table(entries: &[Entry]) -> Result<String> {
+    let machine = &entries.first().context("there are no results")?.machine;
+    let mut text = format!(
+        "{machine}.\n\n| benchmark | ours | compared with | ratio: min / median / max | target |\n| --- | --- | --- | --- | --- |\n"
+    );
+    for Entry { finding, .. } in entries {
+        let (ours, theirs) = (figure(finding, 0), figure(finding, 1));
+        let ratio = &finding.ratio;
+        let ratio = format!("{} / **{}** / {}", number(ratio.min), number(ratio.median), number(ratio.max));
+        let missed = if finding.met { "" } else { ", missed" };
+        text.push_str(&format!(
+            "| `{}` | {ours} | {theirs} | {ratio} | {}{missed} |\n",
+            finding.benchmark, finding.target
+        ));
+    }
+    Ok(text)
+}
+
+fn figure(finding: &Finding, at: usize) -> String {
+    finding.figures.get(at).map_or_else(String::new, |series| {
+        format!("{}: {} {}", series.name, number(series.spread.median), series.unit)
+    })
+}
+
+/// How many times as good as the target a ratio is.
+fn goodness(target: Target, ratio: f64) -> f64 {
+    match target {
+        Target::AtLeast(least) => ratio / least,
+        Target::AtMost(most) => most / ratio,
+    }
+}
+
+fn draw(entries: &[Entry], to: &Path) -> Result<()> {
+    let rows = i32::try_from(entries.len())?;
+    let height = TOP + ROW * rows + 50;
+    let root = SVGBackend::new(to, (u32::try_from(WIDTH)?, u32::try_from(height)?)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let x = |goodness: f64| {
+        let part = (goodness.max(1e-9).log2().clamp(-DOUBLINGS, DOUBLINGS) + DOUBLINGS) / (2.0 * DOUBLINGS);
+        #[expect(clippy::cast_possible_truncation, reason = "a place in a picture")]
+        let place = (part * f64::from(WIDTH - LEFT - RIGHT)) as i32;
+        LEFT + place
+    };
+    let font = ("sans-serif", 13).into_font();
+    let right = TextStyle::from(font.clone()).pos(Pos::new(HPos::Right, VPos::Center));
+    let center = font.color(&BLACK).pos(Pos::new(HPos::Center, VPos::Center));
+    root.draw(&Text::new(
+        "How many times as good as its target each ratio is (minimum, median, maximum of the rounds)",
+        (WIDTH / 2, 20),
+        center.clone(),
+    ))?;
+    for (label, at) in [("1/16", 1.0 / 16.0), ("1/4", 0.25), ("target", 1.0), ("4", 4.0), ("16", 16.0)] {
+        let strong = if at == 1.0 { 0.9 } else { 0.2 };
+        let line = vec![(x(at), TOP - 12), (x(at), height - 40)];
+        root.draw(&PathElement::new(line, BLACK.mix(strong)))?;
+        root.draw(&Text::new(label, (x(at), height - 25), center.clone()))?;
+    }
+    for (row, Entry { finding, .. }) in (0..).zip(entries) {
+        let y = TOP + ROW * row;
+        let label = format!("{} / {}", finding.benchmark, finding.against);
+        root.draw(&Text::new(label.chars().take(70).collect::<String>(), (LEFT - 12, y), right.clone()))?;
+        let color = if finding.met { RGBColor(20, 110, 60) } else { RED };
+        let ends =
+            [finding.ratio.min, finding.ratio.max].map(|ratio| (x(goodness(finding.target, ratio)), y));
+        root.draw(&PathElement::new(ends.to_vec(), ShapeStyle::from(&color).stroke_width(3)))?;
+        let median = (x(goodness(finding.target, finding.ratio.median)), y);
+        root.draw(&Circle::new(median, 5, ShapeStyle::from(&color).filled()))?;
+    }
+    root.present()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_says_what_the_committed_results_say() {
+        let entries = report::read(&path(RESULTS)).unwrap();
+        let readme = std::fs::read_to_string(path(README)).unwrap();
+        assert_eq!(
+            with_table(&readme, &entries).unwrap(),
+            readme,
+            "run: cargo run --release -p benchmarks -- publish"
+        );
+    }
+
+    #[test]
+    fn less_is_better_where_the_target_is_a_limit() {
+        assert!(goodness(Target::AtMost(2.0), 1.0) > 1.0);
+        assert!(goodness(Target::AtLeast(2.0), 1.0) < 1.0);
+    }
+}
