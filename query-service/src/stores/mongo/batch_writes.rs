@@ -5,12 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use mongodb::bson::doc;
+use mongodb::bson::{RawDocumentBuf, doc};
 use shared_events::{Envelope, Event, ReservationId, RoomId};
 
 use super::{
     MongoReadModels,
+    checkpoints::plain_advances,
     documents::{Guarded, PackedUsage, from_history, from_reservation, from_room, usage_id},
+    ordered_writes::OrderedWrites,
     stored::to_usage,
 };
 use crate::{
@@ -22,6 +24,10 @@ use crate::{
     },
 };
 
+/// Up to so many events are written by one command with their checkpoints. More are written faster by several commands
+/// side by side, each of which can go on when a document is there already.
+const SMALL_BATCH: usize = 100;
+
 /// What became of the usage of a batch.
 #[derive(Default)]
 struct Usage {
@@ -31,18 +37,39 @@ struct Usage {
     behind: BTreeSet<RoomId>,
 }
 
+/// The documents of a batch as they are to be.
+struct Writes {
+    rooms: Vec<Guarded>,
+    /// Reservations that were made in the batch: nearly always they are not there yet.
+    made: Vec<Guarded>,
+    /// Other reservations.
+    changed: Vec<Guarded>,
+    history: Vec<RawDocumentBuf>,
+    usage: Vec<Guarded>,
+}
+
 impl MongoReadModels {
     /// Writes documents, then checkpoints: what a checkpoint claims is there.
     pub(super) async fn apply_batch(&self, batch: &[Envelope]) -> Result<Applied, StoreError> {
         let mut spans = spans(batch)?;
-        let (mut usage, (), (), ()) = tokio::try_join!(
-            self.write_usage(batch, &spans),
-            self.write_rooms(batch),
-            self.write_reservations(batch),
-            self.write_history(batch),
-        )?;
+        let (mut usage, usage_writes) = self.fold_usage(batch, &spans).await?;
+        let (made, changed) = fold_reservations(batch);
+        let writes = Writes {
+            rooms: fold_rooms(batch)?,
+            made,
+            changed,
+            history: history_of(batch),
+            usage: usage_writes,
+        };
         spans.retain(|room, _| !usage.behind.contains(room));
-        let mut applied = self.advance(&spans).await?;
+        let at_once = batch.len() <= SMALL_BATCH && self.write_at_once(&writes, &spans).await?;
+        let mut applied = if at_once {
+            let advanced = spans.iter().map(|(room, span)| (*room, span.last)).collect();
+            Applied { advanced, conflicts: Vec::new() }
+        } else {
+            self.write_apart(&writes).await?;
+            self.advance(&spans).await?
+        };
         for (room, version) in &applied.advanced {
             if let Some(documents) = usage.known.remove(room) {
                 self.usage_cache.put(*room, *version, documents);
@@ -52,55 +79,51 @@ impl MongoReadModels {
         Ok(applied)
     }
 
-    async fn write_rooms(&self, batch: &[Envelope]) -> Result<(), StoreError> {
-        let mut folded: HashMap<RoomId, Option<RoomDoc>> = HashMap::new();
-        for envelope in batch {
-            if let Some(room) = rooms::touches(envelope) {
-                let doc = folded.entry(room).or_default();
-                *doc = rooms::fold(doc.take(), envelope);
-            }
-        }
-        let rooms = folded.values().flatten().map(from_room).collect::<Result<Vec<_>, _>>()?;
-        self.rooms.keep_newer(rooms.iter()).await
-    }
-
-    async fn write_reservations(&self, batch: &[Envelope]) -> Result<(), StoreError> {
-        // In the order of ids, which is that of time: their index grows at its end.
-        let mut folded: BTreeMap<ReservationId, (bool, Option<ReservationDoc>)> = BTreeMap::new();
-        for envelope in batch {
-            if let Some(reservation) = reservations::touches(envelope) {
-                let (new, doc) = folded.entry(reservation).or_default();
-                *new |= matches!(envelope.event, Event::ReservationMade(_));
-                *doc = reservations::fold(doc.take(), envelope);
-            }
-        }
-        let (mut new, mut old) = (Vec::new(), Vec::new());
-        for (is_new, doc) in folded.into_values() {
-            let list = if is_new { &mut new } else { &mut old };
-            list.extend(doc.as_ref().map(from_reservation));
-        }
-        let inserts: Vec<_> = new.iter().map(Guarded::document).collect();
+    /// Writes each collection by commands of its own, side by side.
+    async fn write_apart(&self, writes: &Writes) -> Result<(), StoreError> {
+        let inserts: Vec<_> = writes.made.iter().map(Guarded::document).collect();
         let insert = async {
             let present = self.reservations.insert(&inserts).await?;
-            self.reservations.keep_newer(present.iter().filter_map(|at| new.get(*at))).await
+            self.reservations.keep_newer(present.iter().filter_map(|at| writes.made.get(*at))).await
         };
-        tokio::try_join!(insert, self.reservations.keep_newer(old.iter()))?;
+        tokio::try_join!(
+            insert,
+            self.reservations.keep_newer(writes.changed.iter()),
+            self.rooms.keep_newer(writes.rooms.iter()),
+            // An entry that is already there is this one.
+            self.history.insert(&writes.history),
+            // One that another owner has counted further stays: it holds what this one would add.
+            self.usage.keep_newer(writes.usage.iter()),
+        )?;
         Ok(())
     }
 
-    async fn write_history(&self, batch: &[Envelope]) -> Result<(), StoreError> {
-        let mut entries: Vec<_> = batch.iter().filter_map(history::entry).collect();
-        entries.sort_unstable_by_key(|entry| (entry.room, entry.version));
-        let entries: Vec<_> = entries.iter().map(from_history).collect();
-        // An entry that is already there is this one.
-        self.history.insert(&entries).await.map(|_| ())
+    /// Writes documents and then checkpoints by one command, in this order, which waits for the journal once. False when
+    /// not all of it was done, because a document was there already or a room has moved: then all is to be written
+    /// again, which changes nothing where it was done.
+    async fn write_at_once(
+        &self,
+        writes: &Writes,
+        spans: &BTreeMap<RoomId, Span>,
+    ) -> Result<bool, StoreError> {
+        let mut command = OrderedWrites::default();
+        command.keep_newer(&self.rooms, &writes.rooms);
+        command.insert(&self.reservations, writes.made.iter().map(Guarded::document));
+        command.keep_newer(&self.reservations, &writes.changed);
+        command.insert(&self.history, writes.history.iter().cloned());
+        command.keep_newer(&self.usage, &writes.usage);
+        for statement in plain_advances(spans)? {
+            command.update(&self.checkpoints, &statement)?;
+        }
+        command.run(&self.client).await
     }
 
-    async fn write_usage(
+    /// Folds usage into what is known of it or stored.
+    async fn fold_usage(
         &self,
         batch: &[Envelope],
         spans: &BTreeMap<RoomId, Span>,
-    ) -> Result<Usage, StoreError> {
+    ) -> Result<(Usage, Vec<Guarded>), StoreError> {
         let mut events: HashMap<UsageKey, Vec<&Envelope>> = HashMap::new();
         for envelope in batch {
             for key in usage::touches(envelope) {
@@ -127,9 +150,7 @@ impl MongoReadModels {
             }
             documents.push(packed);
         }
-        // One that another owner has counted further stays: it holds what this one would add.
-        self.usage.keep_newer(writes.iter()).await?;
-        Ok(usage)
+        Ok((usage, writes))
     }
 
     /// Loads the documents that are to be folded and are not known. A room whose checkpoint is not as far as the batch
@@ -165,4 +186,40 @@ impl MongoReadModels {
         }
         Ok(())
     }
+}
+
+fn fold_rooms(batch: &[Envelope]) -> Result<Vec<Guarded>, StoreError> {
+    let mut folded: HashMap<RoomId, Option<RoomDoc>> = HashMap::new();
+    for envelope in batch {
+        if let Some(room) = rooms::touches(envelope) {
+            let doc = folded.entry(room).or_default();
+            *doc = rooms::fold(doc.take(), envelope);
+        }
+    }
+    folded.values().flatten().map(from_room).collect()
+}
+
+/// Reservations that were made in the batch, and others.
+fn fold_reservations(batch: &[Envelope]) -> (Vec<Guarded>, Vec<Guarded>) {
+    // In the order of ids, which is that of time: their index grows at its end.
+    let mut folded: BTreeMap<ReservationId, (bool, Option<ReservationDoc>)> = BTreeMap::new();
+    for envelope in batch {
+        if let Some(reservation) = reservations::touches(envelope) {
+            let (made, doc) = folded.entry(reservation).or_default();
+            *made |= matches!(envelope.event, Event::ReservationMade(_));
+            *doc = reservations::fold(doc.take(), envelope);
+        }
+    }
+    let (mut made, mut changed) = (Vec::new(), Vec::new());
+    for (is_new, doc) in folded.into_values() {
+        let list = if is_new { &mut made } else { &mut changed };
+        list.extend(doc.as_ref().map(from_reservation));
+    }
+    (made, changed)
+}
+
+fn history_of(batch: &[Envelope]) -> Vec<RawDocumentBuf> {
+    let mut entries: Vec<_> = batch.iter().filter_map(history::entry).collect();
+    entries.sort_unstable_by_key(|entry| (entry.room, entry.version));
+    entries.iter().map(from_history).collect()
 }

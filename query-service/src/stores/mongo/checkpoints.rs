@@ -92,21 +92,16 @@ impl MongoReadModels {
 
     /// Advances each room from its span's base to its end, if it is still there.
     pub(super) async fn advance(&self, spans: &BTreeMap<RoomId, Span>) -> Result<Applied, StoreError> {
-        let mut groups: BTreeMap<u32, Vec<(RoomId, Span)>> = BTreeMap::new();
-        for (room, span) in spans {
-            groups.entry(group(*room)).or_default().push((*room, *span));
-        }
-        if groups.is_empty() {
+        if spans.is_empty() {
             return Ok(Applied::default());
         }
         // Nearly always all rooms are where the batch begins and none of them waits: then one command does.
-        let plain = groups.iter().map(|(group, rooms)| advance_plainly(*group, rooms));
-        let plain = plain.collect::<Result<Vec<_>, _>>()?;
-        if self.checkpoints.update(&plain).await? == groups.len() {
+        let plain = plain_advances(spans)?;
+        if self.checkpoints.update(&plain).await? == plain.len() {
             let advanced = spans.iter().map(|(room, span)| (*room, span.last)).collect();
             return Ok(Applied { advanced, conflicts: Vec::new() });
         }
-        let writes = groups.into_iter().map(|(group, rooms)| self.advance_each(group, rooms));
+        let writes = by_group(spans).into_iter().map(|(group, rooms)| self.advance_each(group, rooms));
         let mut groups = stream::iter(writes).buffer_unordered(IN_FLIGHT);
         let mut applied = Applied::default();
         while let Some(part) = groups.try_next().await? {
@@ -184,6 +179,19 @@ impl MongoReadModels {
         let parked = Group::read(&now)?.room(message.room)?.parked;
         Ok(parked.is_some_and(|parked| parked.version == message.version))
     }
+}
+
+fn by_group(spans: &BTreeMap<RoomId, Span>) -> BTreeMap<u32, Vec<(RoomId, Span)>> {
+    let mut groups: BTreeMap<u32, Vec<(RoomId, Span)>> = BTreeMap::new();
+    for (room, span) in spans {
+        groups.entry(group(*room)).or_default().push((*room, *span));
+    }
+    groups
+}
+
+/// The statements that advance all rooms, one for each group.
+pub(super) fn plain_advances(spans: &BTreeMap<RoomId, Span>) -> Result<Vec<RawDocumentBuf>, StoreError> {
+    by_group(spans).iter().map(|(group, rooms)| advance_plainly(*group, rooms)).collect()
 }
 
 /// Advances the rooms of a group if all of them are where the batch begins and none waits; else nothing.

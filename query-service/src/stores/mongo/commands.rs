@@ -22,7 +22,7 @@ const IN_FLIGHT: usize = 4;
 const ATTEMPTS: usize = 20;
 
 /// MongoDB's code for a key that is already there.
-const DUPLICATE_KEY: i32 = 11000;
+pub(super) const DUPLICATE_KEY: i32 = 11000;
 
 /// Where to write.
 #[derive(Clone, Debug)]
@@ -95,10 +95,7 @@ impl Target {
         let mut command = RawDocumentBuf::new();
         command.append(name, self.collection.name());
         command.append(cstr!("ordered"), false);
-        let mut durable = RawDocumentBuf::new();
-        durable.append(cstr!("w"), "majority");
-        durable.append(cstr!("j"), true);
-        command.append(cstr!("writeConcern"), durable);
+        command.append(cstr!("writeConcern"), durable());
         let mut array = RawArrayBuf::new();
         for statement in statements {
             array.push(RawBsonRef::Document(statement));
@@ -106,6 +103,14 @@ impl Target {
         command.append(list, array);
         done(&self.database.run_raw_command(command).await?, first)
     }
+}
+
+/// The write concern of everything that is written.
+pub(super) fn durable() -> RawDocumentBuf {
+    let mut durable = RawDocumentBuf::new();
+    durable.append(cstr!("w"), "majority");
+    durable.append(cstr!("j"), true);
+    durable
 }
 
 /// Parts of a list that one command can hold, each with the place of its first.

@@ -5,7 +5,7 @@
 //! newer of two, for it compares embedded documents field by field.
 
 use mongodb::bson::{
-    Binary, Bson, DateTime, RawArrayBuf, RawBsonRef, RawDocumentBuf,
+    Binary, Bson, DateTime, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf,
     raw::{CStr, RawBinaryRef, cstr},
     serialize_to_raw_document_buf,
     spec::BinarySubtype,
@@ -91,14 +91,24 @@ impl Guarded {
 
     /// The statement of an update command that leaves the newer of two forms.
     pub(super) fn statement(&self) -> RawDocumentBuf {
-        let (mut newer, mut update, mut statement) =
-            (RawDocumentBuf::new(), RawDocumentBuf::new(), RawDocumentBuf::new());
-        newer.append(FORM, RawBsonRef::Document(&self.form));
-        update.append(cstr!("$max"), RawBsonRef::Document(&newer));
-        statement.append(cstr!("q"), RawBsonRef::Document(&self.id));
-        statement.append(cstr!("u"), RawBsonRef::Document(&update));
+        let mut statement = RawDocumentBuf::new();
+        statement.append(cstr!("q"), RawBsonRef::Document(self.filter()));
+        statement.append(cstr!("u"), RawBsonRef::Document(&self.update()));
         statement.append(cstr!("upsert"), true);
         statement
+    }
+
+    /// What finds the document.
+    pub(super) fn filter(&self) -> &RawDocument {
+        &self.id
+    }
+
+    /// What leaves the newer of two forms.
+    pub(super) fn update(&self) -> RawDocumentBuf {
+        let (mut newer, mut update) = (RawDocumentBuf::new(), RawDocumentBuf::new());
+        newer.append(FORM, RawBsonRef::Document(&self.form));
+        update.append(cstr!("$max"), RawBsonRef::Document(&newer));
+        update
     }
 }
 

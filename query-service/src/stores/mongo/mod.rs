@@ -7,6 +7,7 @@ mod batch_writes;
 mod checkpoints;
 mod commands;
 mod documents;
+mod ordered_writes;
 mod packing;
 mod reads;
 mod stored;

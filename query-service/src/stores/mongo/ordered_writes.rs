@@ -1,0 +1,157 @@
+//! Writes to several collections as one command, carried out in order: what comes later is there only if what comes
+//! before it is, and the answer is waited for once.
+
+use mongodb::{
+    Client,
+    bson::{Bson, Document, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, raw::cstr},
+};
+
+use super::{
+    commands::{DUPLICATE_KEY, Target, durable},
+    documents::Guarded,
+};
+use crate::stores::StoreError;
+
+/// A command that is being put together.
+#[derive(Default)]
+pub(super) struct OrderedWrites {
+    operations: RawArrayBuf,
+    count: usize,
+    namespaces: Vec<String>,
+    /// Places of updates that must find a document.
+    must_match: Vec<usize>,
+}
+
+impl OrderedWrites {
+    /// Inserts documents that should not be there yet.
+    pub(super) fn insert(&mut self, target: &Target, documents: impl Iterator<Item = RawDocumentBuf>) {
+        for document in documents {
+            let mut operation = RawDocumentBuf::new();
+            operation.append(cstr!("insert"), self.namespace(target));
+            operation.append(cstr!("document"), RawBsonRef::Document(&document));
+            self.push(&operation);
+        }
+    }
+
+    /// Writes documents, but where the stored form is the newer one.
+    pub(super) fn keep_newer(&mut self, target: &Target, documents: &[Guarded]) {
+        for document in documents {
+            let mut operation = RawDocumentBuf::new();
+            operation.append(cstr!("update"), self.namespace(target));
+            operation.append(cstr!("filter"), RawBsonRef::Document(document.filter()));
+            operation.append(cstr!("updateMods"), RawBsonRef::Document(&document.update()));
+            operation.append(cstr!("upsert"), true);
+            self.push(&operation);
+        }
+    }
+
+    /// Runs the statement of an update command, which must find its document.
+    ///
+    /// # Errors
+    /// When it is no such statement.
+    pub(super) fn update(&mut self, target: &Target, statement: &RawDocument) -> Result<(), StoreError> {
+        let part = |name| statement.get_document(name).map_err(|error| StoreError::Backend(Box::new(error)));
+        let (filter, update) = (part(cstr!("q"))?, part(cstr!("u"))?);
+        let mut operation = RawDocumentBuf::new();
+        operation.append(cstr!("update"), self.namespace(target));
+        operation.append(cstr!("filter"), RawBsonRef::Document(filter));
+        operation.append(cstr!("updateMods"), RawBsonRef::Document(update));
+        self.must_match.push(self.count);
+        self.push(&operation);
+        Ok(())
+    }
+
+    /// Runs it. False when a document was there already, at which it stopped, or an update found none.
+    ///
+    /// # Errors
+    /// When the server can't be reached or refuses.
+    pub(super) async fn run(self, client: &Client) -> Result<bool, StoreError> {
+        if self.count == 0 {
+            return Ok(true);
+        }
+        let mut command = RawDocumentBuf::new();
+        command.append(cstr!("bulkWrite"), 1);
+        command.append(cstr!("ops"), self.operations);
+        let mut namespaces = RawArrayBuf::new();
+        for namespace in &self.namespaces {
+            let mut entry = RawDocumentBuf::new();
+            entry.append(cstr!("ns"), namespace.as_str());
+            namespaces.push(RawBsonRef::Document(&entry));
+        }
+        command.append(cstr!("nsInfo"), namespaces);
+        command.append(cstr!("ordered"), true);
+        command.append(cstr!("errorsOnly"), false);
+        command.append(cstr!("writeConcern"), durable());
+        let answer = client.database("admin").run_raw_command(command).await?;
+        done(&answer, self.count, &self.must_match)
+    }
+
+    fn push(&mut self, operation: &RawDocument) {
+        self.operations.push(RawBsonRef::Document(operation));
+        self.count += 1;
+    }
+
+    /// The place of a collection in the list of those that are written.
+    fn namespace(&mut self, target: &Target) -> i32 {
+        let name = target.collection.namespace().to_string();
+        let place = self.namespaces.iter().position(|known| *known == name).unwrap_or_else(|| {
+            self.namespaces.push(name);
+            self.namespaces.len() - 1
+        });
+        i32::try_from(place).unwrap_or(i32::MAX)
+    }
+}
+
+/// Reads the server's answer: one result for each operation up to the first that failed.
+fn done(answer: &Document, operations: usize, must_match: &[usize]) -> Result<bool, StoreError> {
+    let failed =
+        |what: &dyn std::fmt::Display| StoreError::Backend(format!("the server answered {what}").into());
+    if let Some(error) = answer.get("writeConcernError") {
+        return Err(failed(error));
+    }
+    let results = answer.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
+    let results = results.map_err(|_| failed(answer))?;
+    let number = |result: &Bson, name: &str| match result.as_document().and_then(|result| result.get(name)) {
+        Some(Bson::Int32(number)) => Some(i64::from(*number)),
+        Some(Bson::Int64(number)) => Some(*number),
+        #[expect(clippy::cast_possible_truncation, reason = "a count that the server sends as a double")]
+        Some(Bson::Double(number)) => Some(*number as i64),
+        _ => None,
+    };
+    for result in results {
+        if number(result, "ok") != Some(1) {
+            return match number(result, "code") {
+                Some(code) if code == i64::from(DUPLICATE_KEY) => Ok(false),
+                _ => Err(failed(result)),
+            };
+        }
+    }
+    if results.len() != operations {
+        return Err(failed(answer));
+    }
+    Ok(must_match.iter().all(|at| results.get(*at).is_some_and(|result| number(result, "n") == Some(1))))
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::doc;
+
+    use super::*;
+
+    #[test]
+    fn it_is_done_only_when_every_write_was_and_every_checkpoint_was_found() {
+        let answer = |results: Vec<Document>| doc! { "ok": 1.0, "cursor": { "firstBatch": results } };
+        let wrote = doc! { "ok": 1.0, "n": 1 };
+        let found_none = doc! { "ok": 1.0, "n": 0 };
+        let duplicate = doc! { "ok": 0.0, "code": DUPLICATE_KEY };
+        let read = |results, operations| done(&answer(results), operations, &[1]);
+        assert!(matches!(read(vec![wrote.clone(), wrote.clone()], 2), Ok(true)));
+        assert!(matches!(read(vec![wrote.clone(), found_none], 2), Ok(false)));
+        assert!(matches!(read(vec![duplicate], 2), Ok(false)));
+        assert!(read(vec![wrote.clone()], 2).is_err(), "a result is missing");
+        assert!(read(vec![doc! { "ok": 0.0, "code": 121 }], 1).is_err());
+        let mut unsure = answer(vec![wrote.clone(), wrote]);
+        unsure.insert("writeConcernError", doc! { "code": 64 });
+        assert!(done(&unsure, 2, &[]).is_err());
+    }
+}
