@@ -176,6 +176,12 @@ impl Room {
         self.departed.get(id).is_some()
     }
 
+    /// How many reservations it knows, those that were cancelled or left counted too.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.reservations.len() + self.departed.len()
+    }
+
     /// The reservations that it knows, by `from`.
     pub fn reservations(&self) -> impl DoubleEndedIterator<Item = &Reservation> {
         self.reservations.iter().map(|(_, _, reservation)| reservation)

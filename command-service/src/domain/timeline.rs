@@ -19,6 +19,10 @@ impl<T> Timeline<T> {
         Self { by_time: BTreeMap::new(), times: HashMap::new() }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.by_time.len()
+    }
+
     pub(super) fn get(&self, id: ReservationId) -> Option<&T> {
         self.by_time.get(&(*self.times.get(&id)?, id))
     }

@@ -15,6 +15,14 @@ use crate::{
 /// A snapshot is kept each time a room's version passes a multiple of this, so that loading a cold room folds few events.
 const SNAPSHOT_EVERY: u64 = 1000;
 
+/// After how many versions the next snapshot of a room is due: more when it knows many reservations, which all are
+/// written, so that snapshots cost each event the same however large a room has grown. Doubled in steps, so that the
+/// room's size need not be remembered from one to the next.
+fn versions_between_snapshots(size: usize) -> u64 {
+    let size = u64::try_from(size).unwrap_or(u64::MAX);
+    SNAPSHOT_EVERY.saturating_mul(size.div_ceil(SNAPSHOT_EVERY).saturating_mul(2).next_power_of_two())
+}
+
 pub(super) struct Cache<S: ?Sized> {
     pub(super) store: Arc<S>,
     /// The rooms at versions that are committed, but for what the attempt in progress has applied and can undo.
@@ -190,7 +198,8 @@ impl<S: EventStore + ?Sized> Cache<S> {
         self.now += 1;
         for (id, before) in written {
             let Some(room) = self.rooms.get(*id) else { continue };
-            if room.version() / SNAPSHOT_EVERY > before / SNAPSHOT_EVERY {
+            let step = versions_between_snapshots(room.size());
+            if room.version() / step > before / step {
                 keep_snapshot(Arc::clone(&self.store), room.clone());
             }
         }
@@ -239,4 +248,18 @@ fn keep_snapshot<S: EventStore + ?Sized>(store: Arc<S>, room: Room) {
             tracing::warn!(room = %snapshot.room, %error, "a snapshot was not kept");
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn snapshots_of_a_large_room_are_further_apart_than_it_is_large() {
+        for size in [0, 1, 999, 1000, 5000, 123_456, 1_000_000] {
+            let step = versions_between_snapshots(size);
+            assert!(step >= SNAPSHOT_EVERY && step >= 2 * size as u64, "{size}: {step}");
+            assert!(step <= SNAPSHOT_EVERY.max(5 * (size as u64 + SNAPSHOT_EVERY)), "{size}: {step}");
+        }
+    }
 }
