@@ -127,7 +127,8 @@ async fn usage_that_another_owner_wrote_between_load_and_write_is_folded_again()
         let (waiting, all) = (Arc::clone(&other), Arc::clone(&events));
         options.command_event_handler = Some(EventHandler::callback(move |event| {
             let CommandEvent::Started(started) = event else { return };
-            if started.command_name == "update" && started.command.to_string().contains("slow_usage") {
+            let writes = ["update", "bulkWrite"].contains(&started.command_name.as_str());
+            if writes && started.command.to_string().contains("slow_usage") {
                 let Some(other) = waiting.lock().unwrap().take() else { return };
                 tokio::task::block_in_place(|| {
                     Handle::current().block_on(feed(&other, &all[before..], 100));
