@@ -24,7 +24,11 @@ export BENCHMARKS_BINARIES="${CARGO_TARGET_DIR:-$PWD/target}/release"
 
 if [[ -z ${MYSQL_URL:-} || -z ${KAFKA_BROKERS:-} || -z ${MONGODB_URL:-} ]]; then
     for name in mysql kafka mongodb; do
-        "$SERVERS" status "$name" >/dev/null 2>&1 || STARTED+=("$name")
+        if "$SERVERS" status "$name" >/dev/null 2>&1; then continue; fi
+        STARTED+=("$name")
+        # Any free port: another set of servers may have the usual one.
+        port="${name^^}_PORT"
+        if [[ -z ${!port:-} ]]; then export "$port=0"; fi
     done
     variables="$("$SERVERS" up)"
     eval "$variables"
