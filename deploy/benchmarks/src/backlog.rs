@@ -58,27 +58,33 @@ impl Backlog {
     }
 }
 
+/// Hourly, from noon of 2026-01-01, an hour each, made when they began.
 fn event(room: RoomId, version: u64) -> RecordedEvent {
-    let start = FIRST_MINUTE + 60 * i64::try_from(version).unwrap_or(0);
-    let minute = |minutes| {
+    let from = FIRST_MINUTE + 60 * i64::try_from(version).unwrap_or(0);
+    reservation_made(room, version, [from, from + 60], from)
+}
+
+/// The event that a reservation from and to these minutes was made at another one, all counted from 1970.
+pub(crate) fn reservation_made(room: RoomId, version: u64, stay: [i64; 2], at: i64) -> RecordedEvent {
+    let [from, to] = stay.map(|minutes| {
         Minute::from_epoch_minutes(minutes).unwrap_or_else(|_| Timestamp::from_epoch_millis(0).minute())
-    };
-    let id = new_id();
+    });
+    let (id, user) = (new_id(), UserId(format!("user-{}@example.com", version % 1000)));
     let event = Event::from(ReservationMade {
         reservation: Reservation {
             id: ReservationId::made_in(room, id),
             revision: 1,
             room,
             time_zone: TimeZone(chrono_tz::Europe::Lisbon),
-            from: minute(start),
-            to: minute(start + 60),
+            from,
+            to,
             people: 4,
-            title: Some("Weekly planning of the team".to_owned()),
-            reserved_for: None,
-            reserved_by: UserId(format!("user-{}", version % 1000)),
+            title: Some("Planning of the quarter".to_owned()),
+            reserved_for: Some("The whole team".to_owned()),
+            reserved_by: user.clone(),
         },
     });
-    let time = Timestamp::from_epoch_millis(60_000 * start);
+    let time = Timestamp::from_epoch_millis(60_000 * at);
     RecordedEvent {
         room,
         version,
@@ -87,7 +93,7 @@ fn event(room: RoomId, version: u64) -> RecordedEvent {
         metadata: Metadata {
             time,
             subject: event.subject(),
-            actor: UserId(format!("user-{}", version % 1000)),
+            actor: user,
             correlation_id: id.to_string(),
             causation_id: id.to_string(),
             traceparent: None,

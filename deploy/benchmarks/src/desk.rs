@@ -15,6 +15,8 @@ use crate::{
 
 /// Callers that take turns.
 const CALLERS: usize = 64;
+/// Who holds the lease of the relay where nobody is to relay.
+const HOLDER: &str = "benchmark";
 
 /// Where load goes to, and what it has sent so far.
 #[derive(Debug)]
@@ -45,17 +47,7 @@ impl Desk {
     /// When it can't be started.
     pub(crate) async fn ours(rig: &Rig, rooms: usize, relaying: Relaying) -> Result<Self> {
         let place = rig.place("commands").await?;
-        let store = MySqlStore::open(&place.database_url(), 1, None)?;
-        store.migrate().await?;
-        if relaying == Relaying::Off {
-            let leases = store.leases();
-            let free = leases.read("relay").await?;
-            ensure!(leases.take("relay", &free, "benchmark").await?.is_some(), "the lease is taken");
-        }
-        store.close().await;
-        let more: &[(&str, &str)] = if relaying == Relaying::Off { &[("LEASE_SECONDS", "300")] } else { &[] };
-        let mut service = rig.command_service(&place, more)?;
-        service.until_ready().await?;
+        let service = start(rig, &place, relaying).await?;
         let rooms = register(&service.url(), &rig.token("admin", &["admin"])?, rooms).await?;
         Self::with(rig, place, service, rooms)
     }
@@ -135,6 +127,29 @@ impl Desk {
         );
         Ok(written)
     }
+}
+
+/// Starts a command service, and waits until it is ready. Where it is not to relay, somebody else holds the lease for as
+/// long as any benchmark takes.
+///
+/// # Errors
+/// When the lease is taken or the service can't be started.
+pub(crate) async fn start(rig: &Rig, place: &Place, relaying: Relaying) -> Result<Process> {
+    let mut more: &[(&str, &str)] = &[];
+    if relaying == Relaying::Off {
+        let store = MySqlStore::open(&place.database_url(), 1, None)?;
+        store.migrate().await?;
+        let leases = store.leases();
+        let lease = leases.read("relay").await?;
+        if lease.holder.as_deref() != Some(HOLDER) {
+            ensure!(leases.take("relay", &lease, HOLDER).await?.is_some(), "the lease is taken");
+        }
+        store.close().await;
+        more = &[("LEASE_SECONDS", "300")];
+    }
+    let mut service = rig.command_service(place, more)?;
+    service.until_ready().await?;
+    Ok(service)
 }
 
 /// Registers rooms without rules.

@@ -2,6 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+/// A count as a figure: exact up to 2^53.
+#[expect(clippy::cast_precision_loss, reason = "nothing here is counted that far")]
+pub(crate) const fn number(of: u64) -> f64 {
+    of as f64
+}
+
 /// The middle and the ends of some values.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Spread {

@@ -7,6 +7,7 @@ mod backlog;
 mod benchmarks;
 mod connect;
 mod desk;
+mod drain;
 mod figures;
 mod happenings;
 mod kafka;
@@ -20,7 +21,6 @@ mod rig;
 mod rounds;
 mod sightings;
 mod usual_service;
-mod workload;
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -14,7 +14,8 @@ use plotters::{
 
 use crate::{
     figures::{Finding, Target},
-    report::{self, Entry, number},
+    machine::Machine,
+    report::{self, Entry, shown},
 };
 
 /// Name of the subcommand that runs [`publish`].
@@ -78,19 +79,23 @@ fn table(entries: &[Entry]) -> Result<String> {
     ))
 }
 
-fn rows(entries: &[Entry], shown: impl Fn(&Finding) -> bool) -> Result<String> {
-    let machine = &entries.first().context("there are no results")?.machine;
+fn rows(entries: &[Entry], wanted: impl Fn(&Finding) -> bool) -> Result<String> {
+    // Each row says by itself whether it is of a short run.
+    let machine =
+        Machine { short: false, ..entries.first().context("there are no results")?.machine.clone() };
     let mut text = format!(
         "{machine}.\n\n| benchmark | ours | compared with | ratio: min / median / max | target |\n| --- | --- | --- | --- | --- |\n"
     );
-    for finding in entries.iter().map(|entry| &entry.finding).filter(|finding| shown(finding)) {
+    for Entry { finding, machine } in entries.iter().filter(|entry| wanted(&entry.finding)) {
         let (ours, theirs) = (figure(finding, 0), figure(finding, 1));
         let ratio = &finding.ratio;
-        let ratio = format!("{} / **{}** / {}", number(ratio.min), number(ratio.median), number(ratio.max));
+        let ratio = format!("{} / **{}** / {}", shown(ratio.min), shown(ratio.median), shown(ratio.max));
         let missed = if finding.met { "" } else { ", missed" };
         text.push_str(&format!(
-            "| `{}` | {ours} | {theirs} | {ratio} | {}{missed} |\n",
-            finding.benchmark, finding.target
+            "| `{}`{} | {ours} | {theirs} | {ratio} | {}{missed} |\n",
+            finding.benchmark,
+            if machine.short { " (short)" } else { "" },
+            finding.target
         ));
     }
     Ok(text)
@@ -98,7 +103,7 @@ fn rows(entries: &[Entry], shown: impl Fn(&Finding) -> bool) -> Result<String> {
 
 fn figure(finding: &Finding, at: usize) -> String {
     finding.figures.get(at).map_or_else(String::new, |series| {
-        format!("{}: {} {}", series.name, number(series.spread.median), series.unit)
+        format!("{}: {} {}", series.name, shown(series.spread.median), series.unit)
     })
 }
 

@@ -90,17 +90,17 @@ fn table(findings: &[Finding]) -> String {
             "{} against {}: {} / {} / {}  ({goal}) {met}",
             finding.benchmark,
             finding.against,
-            number(finding.ratio.min),
-            number(finding.ratio.median),
-            number(finding.ratio.max),
+            shown(finding.ratio.min),
+            shown(finding.ratio.median),
+            shown(finding.ratio.max),
         );
         for Series { name, unit, spread, .. } in &finding.figures {
             let _ = writeln!(
                 text,
                 "    {name:44} {:>12} / {:>12} / {:>12} {unit}",
-                number(spread.min),
-                number(spread.median),
-                number(spread.max)
+                shown(spread.min),
+                shown(spread.median),
+                shown(spread.max)
             );
         }
     }
@@ -108,7 +108,7 @@ fn table(findings: &[Finding]) -> String {
 }
 
 /// A number with about three digits that count.
-pub(crate) fn number(value: f64) -> String {
+pub(crate) fn shown(value: f64) -> String {
     let whole = |value: f64| {
         let digits = format!("{value:.0}");
         let mut text = String::new();
@@ -130,14 +130,14 @@ pub(crate) fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::number;
+    use super::shown;
 
     #[test]
     fn numbers_have_the_digits_that_count() {
-        assert_eq!(number(1_234_567.8), "1,234,568");
-        assert_eq!(number(999.6), "1,000");
-        assert_eq!(number(12.34), "12.3");
-        assert_eq!(number(0.256), "0.26");
-        assert_eq!(number(0.0012), "0.0012");
+        assert_eq!(shown(1_234_567.8), "1,234,568");
+        assert_eq!(shown(999.6), "1,000");
+        assert_eq!(shown(12.34), "12.3");
+        assert_eq!(shown(0.256), "0.26");
+        assert_eq!(shown(0.0012), "0.0012");
     }
 }

@@ -13,6 +13,8 @@ use service_kit::{clock::Clock, dev_key::DevKey};
 use system_tests::{free_port, kafka, mongo, mysql, unique};
 use tempfile::TempDir;
 
+use crate::figures::number;
+
 /// How long a process may take to be ready or to end.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -233,13 +235,13 @@ pub(crate) struct Process {
     started: Instant,
 }
 
-/// Memory of a process in bytes.
+/// Memory of a process in megabytes (1,000,000 bytes).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
     /// Resident now.
-    pub(crate) now: u64,
+    pub(crate) now: f64,
     /// The most that was ever resident.
-    pub(crate) peak: u64,
+    pub(crate) peak: f64,
 }
 
 impl Process {
@@ -331,12 +333,12 @@ impl Drop for Process {
 /// When there is none, or the system does not tell.
 pub(crate) fn memory_of(pid: u32) -> Result<Memory> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let bytes = |name: &str| -> Result<u64> {
+    let megabytes = |name: &str| -> Result<f64> {
         let line = status.lines().find(|line| line.starts_with(name)).context("no such line")?;
         let kilobytes: u64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
-        Ok(kilobytes * 1024)
+        Ok(number(kilobytes * 1024) / 1e6)
     };
-    Ok(Memory { now: bytes("VmRSS:")?, peak: bytes("VmHWM:")? })
+    Ok(Memory { now: megabytes("VmRSS:")?, peak: megabytes("VmHWM:")? })
 }
 
 /// Seconds of processor time, of all threads, that any process has used.

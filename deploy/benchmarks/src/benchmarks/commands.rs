@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use command_service::event_store::mysql::MySqlStore;
 
 use crate::{
     desk::{Desk, Relaying},
-    figures::{Finding, Series, Target},
+    figures::{Finding, Series, Target, number},
     load::{Outcome, Pace},
     mysql::limit,
-    rig::Rig,
+    rig::{Place, Rig},
     rounds::alternate,
     usual_service,
 };
@@ -80,10 +79,7 @@ pub(crate) async fn against_the_limit(rig: &Rig) -> Result<Vec<Finding>> {
     let mut ours = Desk::ours(rig, ROOMS, Relaying::Off).await?;
     load(rig, &mut ours).await?;
     let sample = limit::sample(&ours.place.database_url()).await?;
-    let place = rig.place("limit").await?;
-    let store = MySqlStore::open(&place.database_url(), 1, None)?;
-    store.migrate().await?;
-    store.close().await;
+    let place = tables(rig).await?;
     let url = place.database_url();
     let mut best = (0.0, 0, 0);
     for writers in WRITERS {
@@ -104,8 +100,7 @@ pub(crate) async fn against_the_limit(rig: &Rig) -> Result<Vec<Finding>> {
             let before = ours.service.processor_seconds()?;
             let outcome = load(rig, &mut ours).await?;
             let used = ours.service.processor_seconds()? - before;
-            #[expect(clippy::cast_precision_loss, reason = "a count of some seconds")]
-            cpu.push(used / outcome.sent as f64 * 1e6);
+            cpu.push(used / number(outcome.sent) * 1e6);
             Ok(outcome.rate)
         },
         async |_| limit::insert(&url, writers, group, seconds(rig), &sample).await,
@@ -143,10 +138,7 @@ pub(crate) async fn one_at_a_time(rig: &Rig) -> Result<Vec<Finding>> {
     let mut ours = Desk::ours(rig, ROOMS, Relaying::Off).await?;
     ours.reserve(1, Pace::Closed, 0.0, 1.0).await?;
     let sample = limit::sample(&ours.place.database_url()).await?;
-    let place = rig.place("limit").await?;
-    let store = MySqlStore::open(&place.database_url(), 1, None)?;
-    store.migrate().await?;
-    store.close().await;
+    let place = tables(rig).await?;
     let url = place.database_url();
     let mut p99 = Vec::new();
     let (our_values, their_values) = alternate(
@@ -196,6 +188,13 @@ pub(crate) async fn on_one_room(rig: &Rig) -> Result<Vec<Finding>> {
         Series::new("one room", "commands/s", our_rates),
         Series::new("500 rooms", "commands/s", their_rates),
     )])
+}
+
+/// The tables of the event store, empty.
+async fn tables(rig: &Rig) -> Result<Place> {
+    let place = rig.place("limit").await?;
+    command_service::serve::migrate(&place.database_url()).await?;
+    Ok(place)
 }
 
 fn seconds(rig: &Rig) -> Duration {

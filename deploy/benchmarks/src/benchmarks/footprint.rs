@@ -11,11 +11,10 @@ use crate::{
     load::Pace,
     mongo,
     mysql::heads,
-    rig::{Process, Rig},
+    rig::Rig,
 };
 
 const ROOMS: usize = 500;
-const MEGABYTE: f64 = 1e6;
 const IDLE_MB: f64 = 64.0;
 const LOADED_MB: f64 = 256.0;
 const READY_SECONDS: f64 = 1.0;
@@ -39,8 +38,8 @@ pub(crate) async fn memory_and_start(rig: &Rig) -> Result<Vec<Finding>> {
         query.ready.push(reader.until_ready().await?.as_secs_f64());
         // Until whatever they do at the start is done.
         tokio::time::sleep(Duration::from_secs(2)).await;
-        command.idle.push(memory(&service)?);
-        query.idle.push(memory(&reader)?);
+        command.idle.push(service.memory()?.now);
+        query.idle.push(reader.memory()?.now);
         reader.stop().await?;
         service.stop().await?;
     }
@@ -52,8 +51,8 @@ pub(crate) async fn memory_and_start(rig: &Rig) -> Result<Vec<Finding>> {
         let heads: HashMap<_, _> = heads(&desk.place.database_url()).await?;
         let models = mongo::read_models(&rig.mongodb, &desk.place.name).await?;
         mongo::until_level(&models, &heads, PATIENCE).await?;
-        command.loaded.push(peak(&desk.service)?);
-        query.loaded.push(peak(&reader)?);
+        command.loaded.push(desk.service.memory()?.peak);
+        query.loaded.push(reader.memory()?.peak);
         desk.check().await?;
     }
     let mut findings = Vec::new();
@@ -80,14 +79,4 @@ struct Measured {
     idle: Vec<f64>,
     loaded: Vec<f64>,
     ready: Vec<f64>,
-}
-
-#[expect(clippy::cast_precision_loss, reason = "bytes of one process")]
-fn memory(process: &Process) -> Result<f64> {
-    Ok(process.memory()?.now as f64 / MEGABYTE)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "bytes of one process")]
-fn peak(process: &Process) -> Result<f64> {
-    Ok(process.memory()?.peak as f64 / MEGABYTE)
 }

@@ -5,14 +5,11 @@ use command_service::{
     domain::{Room, SNAPSHOT_SCHEMA},
     event_store::{EventStore, Snapshot, mysql::MySqlStore},
 };
-use service_kit::ids::new_id;
-use shared_events::{
-    Event, Metadata, Minute, RecordedEvent, Reservation, ReservationId, RoomId, TimeZone, Timestamp, UserId,
-    reservation_events::ReservationMade,
-};
+use shared_events::{RecordedEvent, RoomId};
 
 use crate::{
-    desk::{Desk, Relaying},
+    backlog::reservation_made,
+    desk::{Desk, Relaying, start},
     figures::{Finding, Series, Target},
     load::Pace,
     mysql::backlog,
@@ -24,6 +21,8 @@ use crate::{
 const PAST: i64 = 26_297_280;
 /// 2027-01-01 in minutes since 1970: where what lies ahead begins; the load reserves after all of it.
 const AHEAD: i64 = 29_979_360;
+/// Events that are read at once.
+const PAGE: u32 = 50_000;
 
 /// One command at a time in a room that has grown, against one that has not.
 ///
@@ -61,75 +60,35 @@ async fn grown(rig: &Rig, past: u64, live: u64) -> Result<Desk> {
     let Some(id) = rooms.first().copied() else { anyhow::bail!("no room was registered") };
     let url = place.database_url();
     let store = MySqlStore::open(&url, 1, None)?;
+    backlog::insert(&url, (0..past + live).map(|number| made(id, number, past))).await?;
     let mut room = Room::new(id);
-    for stored in store.load(&[(id, 0)]).await? {
-        let event = stored.into_recorded()?.decode()?;
-        room.apply(event.version, event.metadata.time, &event.event)?;
-    }
-    let mut failed = Ok(());
-    let events = (0..past + live).map_while(|number| {
-        let (event, at) = made(id, number, past);
-        let version = room.version() + 1;
-        if let Err(error) = room.apply(version, at, &event) {
-            failed = Err(error);
-            return None;
+    loop {
+        let page = store.stream(id, room.version(), PAGE).await?;
+        if page.is_empty() {
+            break;
         }
-        Some(recorded(id, version, &event, at))
-    });
-    backlog::insert(&url, events).await?;
-    failed?;
+        for stored in page {
+            let event = stored.into_recorded()?.decode()?;
+            room.apply(event.version, event.metadata.time, &event.event)?;
+        }
+    }
     let body = serde_json::to_vec(&room)?;
     let snapshot = Snapshot { room: id, version: room.version(), schema: SNAPSHOT_SCHEMA.to_owned(), body };
     store.save_snapshot(&snapshot).await?;
     store.close().await;
-    let mut service = rig.command_service(&place, &[("LEASE_SECONDS", "300")])?;
-    service.until_ready().await?;
+    let service = start(rig, &place, Relaying::Off).await?;
     Ok(Desk::with(rig, place, service, rooms)?.beside(past + live))
 }
 
-/// The n-th reservation: two minutes each in the past, an hour each ahead; each made when it was not over yet.
-fn made(room: RoomId, number: u64, past: u64) -> (Event, Timestamp) {
+/// The n-th reservation, after the room's registration: two minutes each in the past, an hour each ahead; each made when
+/// it was not over yet.
+fn made(room: RoomId, number: u64, past: u64) -> RecordedEvent {
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let (from, to, at) = if number < past {
+    let (from, minutes, at) = if number < past {
         let from = PAST + 2 * signed(number);
-        (from, from + 2, from)
+        (from, 2, from)
     } else {
-        let from = AHEAD + 60 * signed(number - past);
-        (from, from + 60, PAST + 2 * signed(past))
+        (AHEAD + 60 * signed(number - past), 60, PAST + 2 * signed(past))
     };
-    let minute = |minutes| {
-        Minute::from_epoch_minutes(minutes).unwrap_or_else(|_| Timestamp::from_epoch_millis(0).minute())
-    };
-    let reservation = Reservation {
-        id: ReservationId::made_in(room, new_id()),
-        revision: 1,
-        room,
-        time_zone: TimeZone(chrono_tz::Europe::Lisbon),
-        from: minute(from),
-        to: minute(to),
-        people: 4,
-        title: Some("Planning of the quarter".to_owned()),
-        reserved_for: None,
-        reserved_by: UserId("somebody@example.com".to_owned()),
-    };
-    (Event::from(ReservationMade { reservation }), Timestamp::from_epoch_millis(at * 60_000))
-}
-
-fn recorded(room: RoomId, version: u64, event: &Event, at: Timestamp) -> RecordedEvent {
-    let id = new_id().to_string();
-    RecordedEvent {
-        room,
-        version,
-        event_type: event.event_type().into(),
-        payload: event.to_json(),
-        metadata: Metadata {
-            time: at,
-            subject: event.subject(),
-            actor: UserId("somebody@example.com".to_owned()),
-            correlation_id: id.clone(),
-            causation_id: id,
-            traceparent: None,
-        },
-        recorded_at: at,
-    }
+    reservation_made(room, number + 2, [from, from + minutes], at)
 }

@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 use shared_events::{Envelope, Interval, Minute, RoomId, UserId};
 
 use crate::{
-    figures::{Finding, Series, Target},
+    figures::{Finding, Series, Target, number},
     happenings::{self, Shape},
-    kafka,
+    kafka::{self, Filler},
     mongo::{
         bare::{self, Documents, FORMS, Form},
         heads, read_models, until_level,
@@ -35,7 +35,8 @@ const NO_FEED: &str = "http://127.0.0.1:9";
 pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
     let events = happenings::events(Shape::mixed(ROOMS, USERS), rig.size(500_000, 60_000))?;
     let source = rig.place("events").await?;
-    kafka::fill::fill(&rig.brokers, &source.name, &events).await?;
+    kafka::create_topic(&rig.brokers, &source.name).await?;
+    Filler::new(&rig.brokers)?.events(&source.name, events.iter().map(Envelope::record))?;
     let mut cpu = Vec::new();
     let first = project(rig, &source, &events, &mut cpu).await?;
     cpu.clear();
@@ -43,8 +44,7 @@ pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
     let documents = bare::stored(&rig.mongodb, &first.1.name).await?;
     drop(first);
     let form = best_form(rig, &documents).await?;
-    #[expect(clippy::cast_precision_loss, reason = "a count of events")]
-    let count = events.len() as f64;
+    let count = number(u64::try_from(events.len())?);
     let (ours, theirs) = alternate(
         rig.rounds,
         async |_| Ok(project(rig, &source, &events, &mut cpu).await?.0),
@@ -66,14 +66,18 @@ pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
 }
 
 /// Runs a query service on the topic until all is visible. Gives events a second.
-async fn project(rig: &Rig, source: &Place, events: &[Envelope], cpu: &mut Vec<f64>) -> Result<(f64, Place)> {
+pub(crate) async fn project(
+    rig: &Rig,
+    source: &Place,
+    events: &[Envelope],
+    cpu: &mut Vec<f64>,
+) -> Result<(f64, Place)> {
     let place = rig.place("projected").await?;
     let models = read_models(&rig.mongodb, &place.name).await?;
     let more = [("KAFKA_TOPIC", source.name.as_str()), ("WATCHDOG_SECONDS", "86400")];
     let service = rig.query_service(&place, NO_FEED, &more)?;
     let rate = until_level(&models, &heads(events), PATIENCE).await?;
-    #[expect(clippy::cast_precision_loss, reason = "a count of events")]
-    cpu.push(service.processor_seconds()? / events.len() as f64 * 1e6);
+    cpu.push(service.processor_seconds()? / number(u64::try_from(events.len())?) * 1e6);
     service.stop().await?;
     Ok((rate, place))
 }

@@ -186,7 +186,7 @@ impl Stored {
         let shape = Shape::only_made(ROOMS, reservations / OF_A_USER);
         let events = happenings::events(shape, reservations + u64::try_from(ROOMS)?)?;
         let place = rig.place("queries").await?;
-        kafka::fill::fill(&rig.brokers, &place.name, &[]).await?;
+        kafka::create_topic(&rig.brokers, &place.name).await?;
         let models = read_models(&rig.mongodb, &place.name).await?;
         write(&models, &events).await?;
         let rooms: Vec<RoomId> = heads(&events).into_keys().collect();

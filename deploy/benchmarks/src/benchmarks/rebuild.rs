@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use command_service::event_store::{EventStore, Group, mysql::MySqlStore};
 use shared_events::Envelope;
 
 use super::projector::{best_form, check, insert};
 use crate::{
-    figures::{Finding, Series, Target},
+    desk::{Relaying, start},
+    figures::{Finding, Series, Target, number},
     happenings::{self, Shape},
     kafka,
     mongo::{bare, heads, read_models, until_level},
@@ -27,15 +28,14 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub(crate) async fn from_the_feed(rig: &Rig) -> Result<Vec<Finding>> {
     let events = happenings::events(Shape::mixed(ROOMS, USERS), rig.size(300_000, 50_000))?;
     let source = rig.place("rebuild").await?;
-    kafka::fill::fill(&rig.brokers, &source.name, &[]).await?;
+    kafka::create_topic(&rig.brokers, &source.name).await?;
     let commands = store(rig, &source, &events).await?;
     let first = fill(rig, &source, &commands, &events).await?;
     check(rig, &first.1, &events).await?;
     let documents = bare::stored(&rig.mongodb, &first.1.name).await?;
     drop(first);
     let form = best_form(rig, &documents).await?;
-    #[expect(clippy::cast_precision_loss, reason = "a count of events")]
-    let count = events.len() as f64;
+    let count = number(u64::try_from(events.len())?);
     let (ours, theirs) = alternate(
         rig.rounds,
         async |_| Ok(fill(rig, &source, &commands, &events).await?.0),
@@ -57,17 +57,12 @@ pub(crate) async fn from_the_feed(rig: &Rig) -> Result<Vec<Finding>> {
 async fn store(rig: &Rig, place: &Place, events: &[Envelope]) -> Result<Process> {
     let store = MySqlStore::open(&place.database_url(), 1, None)?;
     store.migrate().await?;
-    let leases = store.leases();
-    let free = leases.read("relay").await?;
-    ensure!(leases.take("relay", &free, "benchmark").await?.is_some(), "the lease is taken");
     for part in events.chunks(2000) {
         let events = part.iter().map(Envelope::record).collect();
         store.append(&Group { events, keys: Vec::new(), rooms: Vec::new() }).await?;
     }
     store.close().await;
-    let mut service = rig.command_service(place, &[("LEASE_SECONDS", "300")])?;
-    service.until_ready().await?;
-    Ok(service)
+    start(rig, place, Relaying::Off).await
 }
 
 /// Runs a query service until all is visible. Gives events a second.

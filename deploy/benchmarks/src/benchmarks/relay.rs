@@ -3,16 +3,14 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use command_service::{
-    event_store::{EventStore, mysql::MySqlStore},
-    kafka::{KafkaOptions, ensure_topic},
-};
+use command_service::event_store::{EventStore, mysql::MySqlStore};
 use tokio::task::spawn_blocking;
 
 use crate::{
     backlog::Backlog,
-    figures::{Finding, Series, Spread, Target},
-    kafka::{self, PARTITIONS, Passage},
+    drain::Drained,
+    figures::{Finding, Series, Spread, Target, number},
+    kafka::{self, Topic},
     rig::{Place, Process, Rig},
     rounds::alternate,
 };
@@ -39,13 +37,13 @@ pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
         rig.rounds,
         async |_| {
             let topic = topic(rig).await?;
-            let (process, passage) = drain(rig, &place, &topic, &backlog, events, events).await?;
+            let (process, arrived) = drain(rig, &place, &topic, &backlog, events, events).await?;
             while !store.undelivered(1).await?.is_empty() {
-                ensure!(passage.reached_at.elapsed() < PATIENCE, "the outbox does not get empty");
+                ensure!(arrived.since() < PATIENCE, "the outbox does not get empty");
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
-            let emptied = Passage { reached_at: Instant::now(), reached: events, ..passage };
-            memory.push(number(process.memory()?.peak) / 1e6);
+            let emptied = arrived.until_now();
+            memory.push(process.memory()?.peak);
             cost.push(process.processor_seconds()? * 1e6 / number(events));
             process.stop().await?;
             duplicates.push(number(check(rig, &topic, &backlog).await?));
@@ -89,9 +87,9 @@ pub(crate) async fn growth(rig: &Rig) -> Result<Vec<Finding>> {
     let backlog = Backlog::build(&place, ROOMS, many).await?;
     let first = async |waiting| {
         let topic = topic(rig).await?;
-        let (process, passage) = drain(rig, &place, &topic, &backlog, waiting, FIRST).await?;
+        let (process, arrived) = drain(rig, &place, &topic, &backlog, waiting, FIRST).await?;
         drop(process);
-        Ok(1e6 / passage.rate())
+        Ok(1e6 / arrived.rate())
     };
     let (long, short) =
         alternate(rig.rounds, async |_| first(many).await, async |_| first(FIRST).await).await?;
@@ -127,36 +125,34 @@ pub(crate) async fn growth(rig: &Rig) -> Result<Vec<Finding>> {
 }
 
 /// A topic of its own.
-async fn topic(rig: &Rig) -> Result<Place> {
+pub(super) async fn topic(rig: &Rig) -> Result<Place> {
     let place = rig.place("relay_topic").await?;
-    let (brokers, topic) = (rig.brokers.clone(), place.name.clone());
-    ensure_topic(&KafkaOptions { brokers, topic, partitions: PARTITIONS, replication: 1 }).await?;
+    kafka::create_topic(&rig.brokers, &place.name).await?;
     Ok(place)
 }
 
 /// Makes the first so many events wait, starts the command service on them, and waits until some have arrived.
-async fn drain(
+pub(super) async fn drain(
     rig: &Rig,
     place: &Place,
     topic: &Place,
     backlog: &Backlog,
     waiting: u64,
     arrive: u64,
-) -> Result<(Process, Passage)> {
+) -> Result<(Process, Drained)> {
     backlog.refill(waiting).await?;
-    let (brokers, name) = (rig.brokers.clone(), topic.name.clone());
-    let watching = spawn_blocking(move || kafka::watch(&brokers, &name, arrive));
-    let partitions = PARTITIONS.to_string();
-    let settings = [("KAFKA_TOPIC", topic.name.as_str()), ("KAFKA_PARTITIONS", partitions.as_str())];
-    let process = rig.command_service(place, &settings)?;
-    Ok((process, watching.await??))
+    let watched = Topic::open(&rig.brokers, &topic.name)?;
+    let arrival = tokio::spawn(async move { watched.until(0, arrive, PATIENCE).await });
+    let process = rig.command_service(place, &[("KAFKA_TOPIC", topic.name.as_str())])?;
+    Ok((process, arrival.await??))
 }
 
 /// Checks that the whole backlog is in a topic, and gives the number of duplicates.
-async fn check(rig: &Rig, topic: &Place, backlog: &Backlog) -> Result<u64> {
-    let (brokers, name) = (rig.brokers.clone(), topic.name.clone());
-    let (rooms, events) = (backlog.rooms(), backlog.len());
-    spawn_blocking(move || kafka::check(&brokers, &name, rooms, events)).await?
+pub(super) async fn check(rig: &Rig, topic: &Place, backlog: &Backlog) -> Result<u64> {
+    let topic = Topic::open(&rig.brokers, &topic.name)?;
+    let found = topic.verify(backlog.len(), kafka::of_events).await?;
+    ensure!(found.keys == backlog.rooms(), "{} rooms in place of {}", found.keys, backlog.rooms());
+    Ok(found.duplicates)
 }
 
 fn open(place: &Place) -> Result<MySqlStore> {
@@ -172,9 +168,4 @@ async fn look(store: &MySqlStore) -> Result<f64> {
         times.push(started.elapsed().as_secs_f64() * 1e6);
     }
     Ok(Spread::of(&times).median)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn number(of: u64) -> f64 {
-    of as f64
 }

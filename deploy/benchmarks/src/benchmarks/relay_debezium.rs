@@ -7,17 +7,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::relay;
 use crate::{
-    connect::{
-        Worker,
-        kafka::{self, Topic},
-        peers::Source,
-        settings::Tuning,
-    },
+    backlog::Backlog,
+    connect::{Worker, documents::KEYS, peers::Source, settings::Tuning},
     figures::{Finding, Series, Target},
     rig::{Memory, Rig},
     rounds::alternate,
-    workload::{self, Workload},
 };
 
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -33,13 +29,18 @@ pub(crate) async fn against_debezium(rig: &Rig) -> Result<Vec<Finding>> {
     // The first drain after a start is half as fast as those that follow.
     let warm = source.drain(200_000, PATIENCE).await?;
     eprintln!("  Debezium, warming up: {warm:.0}/s");
+    let place = rig.place("relay").await?;
+    let backlog = Backlog::build(&place, usize::try_from(KEYS)?, events).await?;
     let (mut memory, mut their_memory) = (Vec::new(), Vec::new());
     let (our_rates, their_rates) = alternate(
         rig.rounds,
         async |_| {
-            let (rate, used) = ours(rig, events).await?;
-            memory.push(used);
-            Ok(rate)
+            let topic = relay::topic(rig).await?;
+            let (service, arrived) = relay::drain(rig, &place, &topic, &backlog, events, events).await?;
+            memory.push(service.memory()?);
+            service.stop().await?;
+            relay::check(rig, &topic, &backlog).await?;
+            Ok(arrived.rate())
         },
         async |_| {
             let rate = source.drain(events, PATIENCE).await?;
@@ -63,36 +64,13 @@ pub(crate) async fn against_debezium(rig: &Rig) -> Result<Vec<Finding>> {
             "Debezium's worker",
             Target::AtMost(0.1),
             0.05,
-            Series::new("command-service, peak", "MB", megabytes(&memory, |memory| memory.peak)),
-            Series::new(
-                "Kafka Connect with Debezium, peak",
-                "MB",
-                megabytes(&their_memory, |memory| memory.peak),
-            ),
+            Series::new("command-service, peak", "MB", each(&memory, |memory| memory.peak)),
+            Series::new("Kafka Connect with Debezium, peak", "MB", each(&their_memory, |memory| memory.peak)),
         )
-        .with(Series::new(
-            "command-service, afterwards",
-            "MB",
-            megabytes(&memory, |memory| memory.now),
-        )),
+        .with(Series::new("command-service, afterwards", "MB", each(&memory, |memory| memory.now))),
     ])
 }
 
-/// Rate and memory of a command service that finds a backlog when it starts.
-async fn ours(rig: &Rig, events: u64) -> Result<(f64, Memory)> {
-    let place = rig.place("relay").await?;
-    workload::commit(&place.database_url(), Workload::new().take(usize::try_from(events)?)).await?;
-    kafka::create_topic(&rig.brokers, &place.name).await?;
-    let topic = Topic::open(&rig.brokers, &place.name)?;
-    let service = rig.command_service(&place, &[])?;
-    let rate = topic.rate_until(0, events, PATIENCE).await?;
-    let memory = service.memory()?;
-    service.stop().await?;
-    topic.verify(events, kafka::of_events).await?;
-    Ok((rate, memory))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-fn megabytes(memory: &[Memory], which: fn(&Memory) -> u64) -> Vec<f64> {
-    memory.iter().map(|memory| which(memory) as f64 / 1e6).collect()
+fn each(memory: &[Memory], which: fn(&Memory) -> f64) -> Vec<f64> {
+    memory.iter().map(which).collect()
 }

@@ -11,7 +11,7 @@ use shared_events::RoomId;
 
 use crate::{
     desk::{Desk, Relaying},
-    figures::{Finding, Series, Target},
+    figures::{Finding, Series, Target, number},
     load::Pace,
     mongo,
     mysql::heads,
@@ -139,9 +139,4 @@ pub(crate) async fn two_of_each(rig: &Rig) -> Result<Vec<Finding>> {
         ));
     }
     Ok(vec![finding])
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of some seconds")]
-fn number(of: u64) -> f64 {
-    of as f64
 }

@@ -28,7 +28,7 @@ use crate::{
         settings::Tuning,
     },
     desk::{Desk, Relaying},
-    figures::{Finding, Series, Target},
+    figures::{Finding, Series, Target, number},
     load::{Pace, new_histogram},
     mysql::recorded,
     rig::{Process, Rig},
@@ -140,9 +140,8 @@ fn each(runs: &[Latencies], quantile: f64) -> Vec<f64> {
     runs.iter().map(|run| milliseconds(run, quantile)).collect()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "microseconds of a minute")]
 fn milliseconds(latencies: &Latencies, quantile: f64) -> f64 {
-    latencies.value_at_quantile(quantile) as f64 / 1000.0
+    number(latencies.value_at_quantile(quantile)) / 1000.0
 }
 
 fn short(runs: &Runs) -> String {
@@ -196,9 +195,8 @@ impl Ours {
             }
         };
         let sightings = Sightings::begin(self.history.clone(), Box::new(ids), first, stride(rate));
-        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         self.desk
-            .reserve(CONNECTIONS, Pace::Open(rate as f64), WARM_UP_SECONDS as f64, seconds as f64)
+            .reserve(CONNECTIONS, Pace::Open(number(rate)), number(WARM_UP_SECONDS), number(seconds))
             .await?;
         let seen = sightings.end(self.desk.next()).await?;
         let recorded = recorded::times(&self.desk.place.database_url()).await?;
@@ -259,14 +257,13 @@ impl<'worker> Theirs<'worker> {
         let sightings = Sightings::begin(self.sink.documents.clone(), ids, first, stride(rate));
         let start = tokio::time::Instant::now();
         let mut commits = JoinSet::new();
-        for number in first..end {
-            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-            let due = start + Duration::from_secs_f64((number - first) as f64 / rate as f64);
+        for document in first..end {
+            let due = start + Duration::from_secs_f64(number(document - first) / number(rate));
             let writer = Arc::clone(&self.writer);
             tokio::time::sleep_until(due).await;
             commits.spawn(async move {
-                writer.commit(Document(number)).await?;
-                anyhow::Ok((number, clock_micros()))
+                writer.commit(Document(document)).await?;
+                anyhow::Ok((document, clock_micros()))
             });
         }
         self.source.committed = end;

@@ -3,7 +3,6 @@
 
 pub(crate) mod documents;
 mod install;
-pub(crate) mod kafka;
 pub(crate) mod mongo;
 pub(crate) mod mysql;
 pub(crate) mod peers;
@@ -217,9 +216,9 @@ impl Drop for Worker {
             // The thread that drops may be inside of a runtime, which must not be blocked on.
             scope.spawn(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                let removed = runtime
-                    .map_err(anyhow::Error::from)
-                    .and_then(|runtime| runtime.block_on(kafka::remove(&self.brokers, &topics, &groups)));
+                let removed = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
+                    runtime.block_on(crate::kafka::remove(&self.brokers, &topics, &groups))
+                });
                 if let Err(error) = removed {
                     eprintln!("the topics of {} were not removed: {error:#}", self.name);
                 }

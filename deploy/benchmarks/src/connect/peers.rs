@@ -6,12 +6,14 @@ use anyhow::{Result, bail, ensure};
 
 use super::{
     Worker,
-    kafka::{self, Topic},
     mongo::Documents,
     mysql,
     settings::{self, Tuning},
 };
-use crate::rig::{Place, Rig};
+use crate::{
+    kafka::{self, Topic},
+    rig::{Place, Rig},
+};
 
 /// Debezium with an outbox table and a topic of its own.
 pub(crate) struct Source<'worker> {
@@ -39,7 +41,7 @@ impl<'worker> Source<'worker> {
         let topic = Topic::open(&rig.brokers, &place.name)?;
         for _ in 0..30 {
             mysql::commit_first_row(&place.database_url()).await?;
-            if topic.rate_until(0, 1, Duration::from_secs(2)).await.is_ok() {
+            if topic.until(0, 1, Duration::from_secs(2)).await.is_ok() {
                 topic.until_quiet().await?;
                 return Ok(Self { worker, place, topic, name, committed: 0 });
             }
@@ -58,10 +60,10 @@ impl<'worker> Source<'worker> {
         mysql::fill_outbox(&self.place.database_url(), self.committed, documents).await?;
         self.committed += documents;
         self.worker.resume(&self.name).await?;
-        let rate = self.topic.rate_until(before, documents, patience).await?;
+        let drained = self.topic.until(before, documents, patience).await?;
         let after = self.topic.until_quiet().await?;
         ensure!(after == before + documents, "{documents} rows became {} messages", after - before);
-        Ok(rate)
+        Ok(drained.rate())
     }
 
     /// Ends its task; it keeps its place.
@@ -85,7 +87,7 @@ impl<'worker> Source<'worker> {
     /// # Errors
     /// When it is not so.
     pub(crate) async fn verify(&self) -> Result<()> {
-        self.topic.verify(self.committed, kafka::of_documents).await
+        self.topic.verify(self.committed, kafka::of_documents).await.map(|_| ())
     }
 
     /// Removes the connector.

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use shared_events::RoomId;
 use tokio::{io::AsyncWriteExt, process::Command};
 
+use crate::figures::number;
+
 pub(crate) use run::generate;
 
 /// Name of the subcommand that runs [`generate`].
@@ -89,8 +91,7 @@ impl Outcome {
     /// # Errors
     /// As [`Outcome::histogram`].
     pub(crate) fn latency_ms(&self, percentile: f64) -> Result<f64> {
-        #[expect(clippy::cast_precision_loss, reason = "microseconds of a minute fit")]
-        Ok(self.histogram()?.value_at_percentile(percentile) as f64 / 1000.0)
+        Ok(number(self.histogram()?.value_at_percentile(percentile)) / 1000.0)
     }
 
     /// Makes sure that all were answered with a success.

@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use super::{Load, Outcome, Pace, Requests, connection::Connection, new_histogram};
+use crate::figures::number;
 
 /// Reads a [`Load`] from standard input, runs it and prints its [`Outcome`].
 ///
@@ -92,11 +93,10 @@ async fn run(load: Load) -> Result<Outcome> {
         task??;
     }
     let latencies = shared.latencies.borrow();
-    #[expect(clippy::cast_precision_loss, reason = "counts of a few minutes")]
     Ok(Outcome {
         sent: shared.next.get(),
         statuses: shared.statuses.borrow().clone(),
-        rate: shared.succeeded.get() as f64 / shared.load.seconds,
+        rate: number(shared.succeeded.get()) / shared.load.seconds,
         latencies: latencies
             .iter_recorded()
             .map(|value| (value.value_iterated_to(), value.count_at_value()))

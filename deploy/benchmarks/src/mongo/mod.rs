@@ -5,14 +5,15 @@ pub(crate) mod replay;
 
 use std::{collections::HashMap, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use mongodb::{Client, bson::doc, options::ClientOptions};
 use query_service::stores::{
     ReadModels,
     mongo::{GENERATION, MongoReadModels},
 };
 use shared_events::{Envelope, RoomId};
-use tokio::time::Instant;
+
+use crate::drain::Drain;
 
 /// The server's version.
 ///
@@ -55,20 +56,12 @@ pub(crate) async fn until_level(
 ) -> Result<f64> {
     let rooms: Vec<RoomId> = heads.keys().copied().collect();
     let wanted: u64 = heads.values().sum();
-    let started = Instant::now();
-    let mut first: Option<(Instant, u64)> = None;
+    let mut drain = Drain::new(0, wanted, within);
     loop {
-        let done: u64 = models.checkpoints(&rooms).await?.values().map(|checkpoint| checkpoint.version).sum();
-        let now = Instant::now();
-        match first {
-            None if done > 0 => first = Some((now, done)),
-            Some((since, before)) if done == wanted => {
-                #[expect(clippy::cast_precision_loss, reason = "a count of events")]
-                return Ok((wanted - before) as f64 / now.duration_since(since).as_secs_f64());
-            }
-            _ => {}
+        let done = models.checkpoints(&rooms).await?.values().map(|checkpoint| checkpoint.version).sum();
+        if let Some(drained) = drain.saw(done)? {
+            return Ok(drained.rate());
         }
-        ensure!(started.elapsed() < within, "{done} of {wanted} events are visible after {within:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -12,7 +12,7 @@ use anyhow::Result;
 use sqlx::{Connection, Executor, MySqlConnection};
 use uuid::Uuid;
 
-use crate::figures::Spread;
+use crate::figures::{Spread, number};
 
 /// The parts of a row that a command would write, taken from rows that commands wrote.
 #[derive(Clone, Debug)]
@@ -68,8 +68,7 @@ pub(crate) async fn insert(
     while let Some(task) = tasks.join_next().await {
         task??;
     }
-    #[expect(clippy::cast_precision_loss, reason = "counts of a few seconds")]
-    Ok(written.load(Ordering::Relaxed) as f64 / started.elapsed().as_secs_f64())
+    Ok(number(written.load(Ordering::Relaxed)) / started.elapsed().as_secs_f64())
 }
 
 /// The median time of one transaction with the rows of one command, in milliseconds.

@@ -29,9 +29,7 @@ pub(crate) const SUBCOMMAND: &str = "usual-service";
 /// When it can't be started.
 pub(crate) async fn desk(rig: &Rig, pool: usize, rooms: &[RoomId]) -> Result<Desk> {
     let place = rig.place("usual").await?;
-    let store = command_service::event_store::mysql::MySqlStore::open(&place.database_url(), 1, None)?;
-    store.migrate().await?;
-    store.close().await;
+    command_service::serve::migrate(&place.database_url()).await?;
     let settings = [
         ("MYSQL_URL", place.database_url()),
         ("KAFKA_BROKERS", rig.brokers.clone()),

@@ -1,0 +1,131 @@
+//! Messages into topics: as fast as the client can, and to fill a topic for others.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+use rdkafka::{
+    ClientConfig, ClientContext,
+    error::RDKafkaErrorCode,
+    message::{DeliveryResult, Header, OwnedHeaders},
+    producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
+};
+use shared_events::{RecordedEvent, topics::PARTITIONER};
+
+use super::headers_of;
+use crate::{connect::documents::Document, figures::number};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+/// Counts what the broker has acknowledged.
+struct Acknowledged(Arc<AtomicU64>);
+
+impl ClientContext for Acknowledged {}
+
+impl ProducerContext for Acknowledged {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if result.is_ok() {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Fills topics, durably and pipelined.
+pub(crate) struct Filler {
+    producer: ThreadedProducer<Acknowledged>,
+    sent: u64,
+    acknowledged: Arc<AtomicU64>,
+}
+
+impl Filler {
+    /// # Errors
+    /// When the client can't be made.
+    pub(crate) fn new(brokers: &str) -> Result<Self> {
+        let acknowledged = Arc::new(AtomicU64::new(0));
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("partitioner", PARTITIONER)
+            .set("linger.ms", "5")
+            .create_with_context(Acknowledged(Arc::clone(&acknowledged)))?;
+        Ok(Self { producer, sent: 0, acknowledged })
+    }
+
+    fn send(&mut self, topic: &str, key: &str, payload: &[u8], headers: OwnedHeaders) -> Result<()> {
+        let mut record = BaseRecord::to(topic).key(key).payload(payload).headers(headers);
+        while let Err((error, unsent)) = self.producer.send(record) {
+            ensure!(error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull), error);
+            record = unsent;
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        self.sent += 1;
+        Ok(())
+    }
+
+    fn until_acknowledged(&self) -> Result<()> {
+        let started = Instant::now();
+        while self.acknowledged.load(Ordering::Relaxed) < self.sent {
+            ensure!(started.elapsed() < PATIENCE, "not all messages were acknowledged");
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        Ok(())
+    }
+
+    /// Writes events as the relay does. Blocks.
+    ///
+    /// # Errors
+    /// When the broker does not take all of them.
+    pub(crate) fn events(&mut self, topic: &str, events: impl Iterator<Item = RecordedEvent>) -> Result<()> {
+        for event in events {
+            self.send(topic, &event.room.to_string(), &event.payload, headers_of(&event))?;
+        }
+        self.until_acknowledged()
+    }
+
+    /// Writes documents as Debezium does. Blocks.
+    ///
+    /// # Errors
+    /// When the broker does not take all of them.
+    pub(crate) fn documents(&mut self, topic: &str, documents: impl Iterator<Item = Document>) -> Result<()> {
+        for document in documents {
+            let id = document.id();
+            let headers = OwnedHeaders::new()
+                .insert(Header { key: "id", value: Some(id.as_bytes()) })
+                .insert(Header { key: "eventType", value: Some("reservation-made") });
+            self.send(topic, &document.key(), document.json().as_bytes(), headers)?;
+        }
+        self.until_acknowledged()
+    }
+}
+
+/// Sends messages that lie ready in memory, pipelined, and waits until all are acknowledged: the limit of the client.
+/// Gives messages per second. Blocks.
+///
+/// # Errors
+/// When not all are acknowledged.
+pub(crate) fn send_from_memory(
+    brokers: &str,
+    topic: &str,
+    events: impl Iterator<Item = RecordedEvent>,
+) -> Result<f64> {
+    let ready: Vec<_> =
+        events.map(|event| (event.room.to_string(), headers_of(&event), event.payload)).collect();
+    let mut filler = Filler::new(brokers)?;
+    // Connected, as the relay is when it begins.
+    filler.producer.client().fetch_metadata(Some(topic), PATIENCE)?;
+    let started = Instant::now();
+    for (key, headers, payload) in ready {
+        filler.send(topic, &key, &payload, headers)?;
+    }
+    filler.until_acknowledged()?;
+    Ok(number(filler.sent) / started.elapsed().as_secs_f64())
+}

@@ -1,0 +1,172 @@
+//! A topic as both sides of a comparison see it: how far it has come, and whether everything is in it.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use rdkafka::{
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    message::{BorrowedMessage, Headers},
+};
+use serde_json::Value;
+use shared_events::topics;
+use tokio::task::spawn_blocking;
+
+use crate::drain::{Drain, Drained};
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// How exactly the end of a drain is known.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// A topic of events that is there. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Topic {
+    consumer: Arc<BaseConsumer>,
+    name: String,
+}
+
+/// What is in a topic.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Found {
+    /// Different keys.
+    pub(crate) keys: usize,
+    /// Messages that were there before.
+    pub(crate) duplicates: u64,
+}
+
+/// The key of a message and its number within that key; none for a message that does not count.
+type ReadMessage = fn(&BorrowedMessage<'_>) -> Result<Option<(String, u64)>>;
+
+impl Topic {
+    /// # Errors
+    /// When the client can't be made.
+    pub(crate) fn open(brokers: &str, name: &str) -> Result<Self> {
+        let consumer = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            // Nothing is committed to it, the client insists on a name.
+            .set("group.id", format!("{name}-watch"))
+            .set("enable.auto.commit", "false")
+            .set("socket.nagle.disable", "true")
+            .create()?;
+        Ok(Self { consumer: Arc::new(consumer), name: name.to_owned() })
+    }
+
+    fn count(&self) -> Result<u64> {
+        (0..topics::DEFAULT_PARTITIONS)
+            .map(|partition| {
+                let (_, high) = self.consumer.fetch_watermarks(&self.name, partition, TIMEOUT)?;
+                Ok(u64::try_from(high)?)
+            })
+            .sum()
+    }
+
+    /// The number of messages that were ever written to it.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub(crate) async fn messages(&self) -> Result<u64> {
+        let topic = self.clone();
+        spawn_blocking(move || topic.count()).await?
+    }
+
+    /// Waits until nothing has come for half a second, and gives the number of messages.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub(crate) async fn until_quiet(&self) -> Result<u64> {
+        let mut before = self.messages().await?;
+        loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let now = self.messages().await?;
+            if now == before {
+                return Ok(now);
+            }
+            before = now;
+        }
+    }
+
+    /// Waits until it has so many messages more than before.
+    ///
+    /// # Errors
+    /// When they don't come in time.
+    pub(crate) async fn until(&self, before: u64, more: u64, patience: Duration) -> Result<Drained> {
+        let topic = self.clone();
+        spawn_blocking(move || {
+            let mut drain = Drain::new(before, more, patience);
+            loop {
+                if let Some(drained) = drain.saw(topic.count()?)? {
+                    return Ok(drained);
+                }
+                std::thread::sleep(LOOK_AGAIN);
+            }
+        })
+        .await?
+    }
+
+    /// Reads it from its start and makes sure that it has so many different messages, numbered 1, 2, 3, ... for each key
+    /// where they first occur.
+    ///
+    /// # Errors
+    /// When it has not.
+    pub(crate) async fn verify(&self, messages: u64, read: ReadMessage) -> Result<Found> {
+        let topic = self.clone();
+        spawn_blocking(move || topic.verify_now(messages, read)).await?
+    }
+
+    fn verify_now(&self, messages: u64, read: ReadMessage) -> Result<Found> {
+        let mut all = TopicPartitionList::new();
+        for partition in 0..topics::DEFAULT_PARTITIONS {
+            all.add_partition_offset(&self.name, partition, Offset::Beginning)?;
+        }
+        self.consumer.assign(&all)?;
+        let mut heads: HashMap<String, u64> = HashMap::new();
+        let (mut different, mut duplicates) = (0, 0);
+        for _ in 0..self.count()? {
+            let message = self.consumer.poll(TIMEOUT).context("a message does not come")??;
+            let Some((key, number)) = read(&message)? else { continue };
+            let head = heads.entry(key).or_default();
+            if number > *head {
+                ensure!(
+                    number == *head + 1,
+                    "in {} a message of a room follows {head} as {number}",
+                    self.name
+                );
+                *head = number;
+                different += 1;
+            } else {
+                duplicates += 1;
+            }
+        }
+        self.consumer.unassign()?;
+        ensure!(
+            different == messages,
+            "{different} different messages instead of {messages} in {}",
+            self.name
+        );
+        Ok(Found { keys: heads.len(), duplicates })
+    }
+}
+
+/// Reads one of our events.
+///
+/// # Errors
+/// When it is none, or its key is not its room.
+pub(crate) fn of_events(message: &BorrowedMessage<'_>) -> Result<Option<(String, u64)>> {
+    let headers = message.headers().context("a message without headers")?;
+    let id = headers.iter().find(|header| header.key == "ce_id").and_then(|header| header.value);
+    let id = std::str::from_utf8(id.context("a message without ce_id")?)?;
+    let (room, version) = shared_events::envelope::parse_id(id).context("a ce_id of another form")?;
+    let room = room.to_string();
+    ensure!(message.key() == Some(room.as_bytes()), "{id} has another key");
+    Ok(Some((room, version)))
+}
+
+/// Reads a document of the peers.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn of_documents(message: &BorrowedMessage<'_>) -> Result<Option<(String, u64)>> {
+    let value: Value = serde_json::from_slice(message.payload().unwrap_or_default())?;
+    let room = value.get("room").and_then(Value::as_str);
+    Ok(room.map(str::to_owned).zip(value.get("version").and_then(Value::as_u64)))
+}
