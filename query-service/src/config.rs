@@ -5,12 +5,15 @@ use std::{path::PathBuf, time::Duration};
 use reqwest::Url;
 use secrecy::SecretString;
 use service_kit::{
+    clock::Clock,
     config::{Key, Mistakes, Settings},
+    dev_key::{self, DevKey},
     kit_settings::{self, KitSettings, LISTEN},
 };
 use shared_events::topics::EVENTS_TOPIC;
 
 use crate::{
+    feed::Credentials,
     kafka::KafkaSettings,
     projector::{Bounds, FailPoint, Limits},
 };
@@ -85,6 +88,26 @@ pub enum FeedIdentity {
     Key(PathBuf),
     /// With the development header, where the feed trusts it.
     Header,
+}
+
+impl FeedIdentity {
+    /// What the feed's client shows.
+    ///
+    /// # Errors
+    /// When the development key can't be read or made.
+    pub fn credentials(&self, clock: Clock) -> Result<Credentials, dev_key::Error> {
+        Ok(match self {
+            Self::Header => Credentials::Header,
+            Self::Token(token) => Credentials::Token(token.clone()),
+            Self::Key(folder) => {
+                let key = DevKey::ensure(folder)?;
+                Credentials::Signed(Box::new(move || {
+                    let token = key.token("query-service", &["service"], 1, &clock);
+                    token.map(SecretString::from).map_err(|error| error.to_string())
+                }))
+            }
+        })
+    }
 }
 
 impl Config {

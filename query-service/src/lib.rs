@@ -4,6 +4,7 @@ pub mod config;
 pub mod feed;
 pub mod http;
 pub mod kafka;
+pub mod operate;
 pub mod progress;
 pub mod projections;
 pub mod projector;

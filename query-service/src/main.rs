@@ -1,24 +1,24 @@
-//! `query-service serve|health|openapi`.
+//! `query-service serve|health|openapi`, and operators' commands.
 
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use query_service::{
-    config::{Config, FeedIdentity, keys},
-    feed::{Credentials, HttpFeed},
+    config::{Config, keys},
+    feed::HttpFeed,
     http,
+    operate::{self, Operate},
     service::{OpenStore, Service, Source},
     stores::{
         ReadModels,
         mongo::{GENERATION, MongoReadModels},
     },
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use service_kit::{
     clock::Clock,
     config::Settings,
-    dev_key::DevKey,
     kit_settings::LISTEN,
     probe,
     shutdown::{End, Lifecycle},
@@ -45,6 +45,8 @@ enum Command {
     Health,
     /// Prints the description of the API.
     Openapi,
+    #[command(flatten)]
+    Operate(Operate),
 }
 
 #[tokio::main]
@@ -56,6 +58,15 @@ async fn main() -> ExitCode {
             print!("{}", http::document());
             Ok(ExitCode::SUCCESS)
         }
+        // 1 tells a script that something is not as it was wanted, 2 that it could not be found out.
+        Command::Operate(command) => match operate::run(command).await {
+            Ok(true) => Ok(ExitCode::SUCCESS),
+            Ok(false) => Ok(ExitCode::FAILURE),
+            Err(error) => {
+                eprintln!("query-service: {error:#}");
+                Ok(ExitCode::from(2))
+            }
+        },
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("query-service: {error:#}");
@@ -76,7 +87,7 @@ async fn serve() -> anyhow::Result<ExitCode> {
     let clock = Clock::with_offset(config.kit.clock_offset_seconds);
     let metrics = Metrics::install()?;
     let lifecycle = Lifecycle::new(config.kit.shutdown_timeout);
-    let credentials = credentials(&config.feed_identity, clock.clone())?;
+    let credentials = config.feed_identity.credentials(clock.clone())?;
     let feed = HttpFeed::new(&config.feed_url, credentials, config.feed_timeout)?;
     let (url, database) = (config.mongodb_url, config.mongodb_database);
     let open: OpenStore = Box::new(move || {
@@ -100,18 +111,4 @@ async fn serve() -> anyhow::Result<ExitCode> {
     let address = service.start(&lifecycle)?;
     tracing::info!(%address, "query-service listens");
     Ok(End::into(lifecycle.run().await))
-}
-
-fn credentials(identity: &FeedIdentity, clock: Clock) -> anyhow::Result<Credentials> {
-    Ok(match identity {
-        FeedIdentity::Header => Credentials::Header,
-        FeedIdentity::Token(token) => Credentials::Token(token.clone()),
-        FeedIdentity::Key(folder) => {
-            let key = DevKey::ensure(folder)?;
-            Credentials::Signed(Box::new(move || {
-                let token = key.token("query-service", &["service"], 1, &clock);
-                token.map(SecretString::from).map_err(|error| error.to_string())
-            }))
-        }
-    })
 }

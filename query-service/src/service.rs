@@ -28,7 +28,7 @@ use crate::{
     http::{self, Api},
     kafka::{self, KafkaSettings},
     progress::Progress,
-    projector::{Inbox, Limits, Message, Parts, Pipeline, Projector, watchdog},
+    projector::{Inbox, Limits, Message, Parts, Pipeline, Projector, take_requests, watchdog},
     stores::{ReadModels, StoreError},
 };
 
@@ -174,6 +174,7 @@ impl Projection {
             // Both end when they are stopped, while the consumer still has offsets to commit.
             () = forever(look_at(store, component, self.stop.clone())) => Ok(()),
             () = forever(watchdog::watch(&projector, self.watchdog, self.stop.clone())) => Ok(()),
+            () = forever(take_requests(&projector, self.stop.clone())) => Ok(()),
         }
     }
 

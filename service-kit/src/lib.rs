@@ -10,6 +10,7 @@ pub mod jwks;
 pub mod kit_settings;
 pub mod probe;
 pub mod readiness;
+pub mod report;
 pub mod retry;
 pub mod shutdown;
 pub mod telemetry;

@@ -61,6 +61,19 @@ impl Server {
         self.child = Some(child);
     }
 
+    /// Another command of the same program, with the same settings.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(&self.program);
+        command
+            .args(arguments)
+            .env_remove("CONFIG_FILE")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
     /// Waits until it says that it is ready.
     pub async fn until_ready(&mut self) {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();

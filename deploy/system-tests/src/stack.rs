@@ -16,7 +16,7 @@ pub struct Stack {
     /// Logs, and the data of the embedded default.
     _folder: TempDir,
     /// Dropped last: nothing may use any more what it removes.
-    _servers: Option<Servers>,
+    servers: Option<Servers>,
 }
 
 impl Stack {
@@ -35,7 +35,7 @@ impl Stack {
             command_urls: vec![command_url],
             query_url,
             _folder: folder,
-            _servers: None,
+            servers: None,
         };
         stack.start().await;
         stack
@@ -77,7 +77,7 @@ impl Stack {
             command_urls,
             query_url,
             _folder: folder,
-            _servers: Some(servers),
+            servers: Some(servers),
         };
         stack.start().await;
         stack
@@ -102,6 +102,13 @@ impl Stack {
     #[must_use]
     pub fn client_of(&self, command_service: usize) -> Client {
         Client::new(self.command_urls.get(command_service).unwrap(), &self.query_url)
+    }
+
+    /// Brokers and topic of a stack on real servers.
+    #[must_use]
+    pub fn topic(&self) -> (&str, &str) {
+        let servers = self.servers.as_ref().unwrap();
+        (&servers.brokers, &servers.name)
     }
 
     async fn start(&mut self) {

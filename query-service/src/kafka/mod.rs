@@ -2,6 +2,8 @@
 
 mod assignment;
 mod consumer;
+mod lag;
 pub mod partitioner;
 
 pub use consumer::{ConsumerError, KafkaSettings, consume};
+pub use lag::{PartitionLag, lag};

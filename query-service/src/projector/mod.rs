@@ -4,6 +4,7 @@ mod filling;
 pub mod inbox;
 pub mod message;
 mod metrics;
+mod operating;
 pub mod pipeline;
 mod run;
 pub mod watchdog;
@@ -22,9 +23,12 @@ use shared_events::{RoomId, feed::Head};
 use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+use crate::read_models::Request;
+
 pub use inbox::{Bounds, Inbox};
 pub use message::{Content, Message, UnreadableMessage};
 pub use metrics::{LAG, VISIBLE_SECONDS};
+pub use operating::take_requests;
 pub use pipeline::{Parts, Pipeline};
 
 /// A place at which the process ends itself, so that tests see what a crash there leaves behind.
@@ -78,11 +82,17 @@ pub struct Projector {
 /// Tells in which partition a room's messages are.
 pub type Routing = Box<dyn Fn(RoomId) -> i32 + Send + Sync>;
 
+/// What a pipeline does beside its messages.
+enum Task {
+    Compare(Vec<Head>),
+    Operate(Request),
+}
+
 struct Running {
     inbox: Arc<Inbox>,
     /// The offset after the last one that is done with, or [`NONE`].
     next_offset: Arc<AtomicI64>,
-    heads: mpsc::Sender<Vec<Head>>,
+    tasks: mpsc::Sender<Task>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -128,17 +138,17 @@ impl Projector {
         let inbox = Arc::new(Inbox::new(self.limits.inbox));
         let next_offset = Arc::new(AtomicI64::new(NONE));
         let stop = CancellationToken::new();
-        let (heads, requests) = mpsc::channel(1);
+        let (tasks, asked) = mpsc::channel(1);
         let task = self.runtime.spawn(run::run(run::Run {
             pipeline,
             inbox: Arc::clone(&inbox),
-            requests,
+            asked,
             next_offset: Arc::clone(&next_offset),
             stop: stop.clone(),
             limits: self.limits,
             store: self.store.clone(),
         }));
-        let running = Running { inbox: Arc::clone(&inbox), next_offset, heads, stop, task };
+        let running = Running { inbox: Arc::clone(&inbox), next_offset, tasks, stop, task };
         self.running().insert(partition, running);
         inbox
     }
@@ -205,8 +215,16 @@ impl Projector {
     /// dropped where another one waits.
     pub fn compare(&self, partition: i32, heads: Vec<Head>) {
         if let Some(running) = self.running().get(&partition) {
-            let _ = running.heads.try_send(heads);
+            let _ = running.tasks.try_send(Task::Compare(heads));
         }
+    }
+
+    /// Lets the pipeline of a request's room do it, if that room is projected here. False when it could not be handed
+    /// over: it is another instance's, or the pipeline has something to do already.
+    pub fn operate(&self, request: Request) -> bool {
+        let Some(partition) = self.partition_of(request.room) else { return false };
+        let running = self.running();
+        running.get(&partition).is_some_and(|running| running.tasks.try_send(Task::Operate(request)).is_ok())
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<i32, Running>> {

@@ -264,7 +264,7 @@ impl Pipeline {
         }
     }
 
-    fn forget(&mut self, room: RoomId) {
+    pub(super) fn forget(&mut self, room: RoomId) {
         if let Some(state) = self.rooms.get_mut(&room) {
             state.version = UNKNOWN;
         }
@@ -279,12 +279,16 @@ impl Pipeline {
         rooms.into_iter().filter(|room| self.misses_events(*room)).collect()
     }
 
-    /// Lets a room wait behind a message. False as in [`Pipeline::write`].
+    /// Lets a room wait behind a message, unless an operator has said that it is left out. False as in
+    /// [`Pipeline::write`].
     pub(super) async fn park(&mut self, message: ParkedMessage) -> Result<bool, StoreError> {
         let (room, version) = (message.room, message.version);
         let Some(state) = self.rooms.get_mut(&room) else { return Ok(true) };
         if state.version == UNKNOWN {
             return Ok(false);
+        }
+        if self.parts.store.is_dropped(room, version).await? {
+            return self.pass_over(room, version).await;
         }
         state.try_again = false;
         if state.parked && state.version + 1 == version {
@@ -301,13 +305,28 @@ impl Pipeline {
         tracing::error!(%room, version, reason = message.reason, "the room is parked: its next event can't be read");
         Ok(true)
     }
+
+    /// Goes on after an event that is left out. False as in [`Pipeline::write`].
+    async fn pass_over(&mut self, room: RoomId, version: u64) -> Result<bool, StoreError> {
+        if !self.parts.store.pass_over(room, version).await? {
+            self.metrics.conflict();
+            self.forget(room);
+            return Ok(false);
+        }
+        tracing::warn!(%room, version, "an event is left out, as an operator said");
+        self.advance(&[], &[(room, version)]);
+        Ok(true)
+    }
 }
 
 /// Stands for a checkpoint that has to be read. No stream is that long.
 pub(super) const UNKNOWN: u64 = u64::MAX - 1;
 
 /// An event that can be applied, or why it can't.
-pub(super) fn read(event: &RecordedEvent) -> Result<Envelope, String> {
+///
+/// # Errors
+/// The reason.
+pub fn read(event: &RecordedEvent) -> Result<Envelope, String> {
     let envelope = event.decode().map_err(|error| error.to_string())?;
     projections::check(&envelope).map_err(|error| error.to_string())?;
     Ok(envelope)

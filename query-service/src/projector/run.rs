@@ -9,17 +9,16 @@ use std::{
 };
 
 use service_kit::{readiness::Component, retry::Backoff};
-use shared_events::feed::Head;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{FailPoint, Limits, inbox::Inbox, message::Message, pipeline::Pipeline};
+use super::{FailPoint, Limits, Task, inbox::Inbox, message::Message, pipeline::Pipeline};
 use crate::stores::StoreError;
 
 pub(super) struct Run {
     pub(super) pipeline: Pipeline,
     pub(super) inbox: Arc<Inbox>,
-    pub(super) requests: mpsc::Receiver<Vec<Head>>,
+    pub(super) asked: mpsc::Receiver<Task>,
     pub(super) next_offset: Arc<AtomicI64>,
     pub(super) stop: CancellationToken,
     pub(super) limits: Limits,
@@ -28,7 +27,7 @@ pub(super) struct Run {
 
 enum Work {
     Batch(Vec<Message>),
-    Compare(Vec<Head>),
+    Task(Task),
     FillThoseBehind,
 }
 
@@ -65,7 +64,7 @@ impl Run {
             () = retry => Some(Work::FillThoseBehind),
             batch = self.inbox.take(self.limits.batch) => (!batch.is_empty()).then_some(Work::Batch(batch)),
             // While messages are waiting, what seems to be missing may be among them.
-            Some(heads) = self.requests.recv() => Some(Work::Compare(heads)),
+            Some(task) = self.asked.recv() => Some(Work::Task(task)),
         }
     }
 
@@ -97,7 +96,8 @@ impl Run {
     async fn attempt(&mut self, work: &Work) -> Result<(), StoreError> {
         match work {
             Work::Batch(batch) => self.pipeline.step(batch).await,
-            Work::Compare(heads) => {
+            Work::Task(Task::Operate(request)) => self.pipeline.operate(request).await,
+            Work::Task(Task::Compare(heads)) => {
                 let found = self.pipeline.compare(heads).await?;
                 if found > 0 {
                     tracing::warn!(

@@ -36,3 +36,16 @@ pub struct ParkedMessage {
     /// The message's payload, byte for byte.
     pub payload: Vec<u8>,
 }
+
+/// An event that an operator left out, with what there was of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DroppedEvent {
+    /// The message that could not be applied.
+    pub message: ParkedMessage,
+    /// Why it may be left out.
+    pub reason: String,
+    /// Who said so.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}

@@ -5,12 +5,14 @@
 pub mod checkpoint;
 pub mod history;
 pub mod local_time;
+pub mod requests;
 pub mod reservation;
 pub mod room;
 pub mod usage;
 
-pub use checkpoint::{Checkpoint, Parked, ParkedMessage};
+pub use checkpoint::{Checkpoint, DroppedEvent, Parked, ParkedMessage};
 pub use history::{HistoryDoc, HistoryKind};
+pub use requests::{Action, Outcome, Request};
 pub use reservation::{ReservationDoc, Status};
 pub use room::{KindCount, RoomDoc};
 pub use usage::{UsageDays, UsageDoc, UsageHours, UsageKey};

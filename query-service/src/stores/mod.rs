@@ -11,9 +11,11 @@ use std::{
 
 use async_trait::async_trait;
 use shared_events::{Envelope, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use uuid::Uuid;
 
 use crate::read_models::{
-    Checkpoint, HistoryDoc, KindCount, ParkedMessage, ReservationDoc, RoomDoc, UsageDays, UsageHours,
+    Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, ParkedMessage, Request, ReservationDoc,
+    RoomDoc, UsageDays, UsageHours,
 };
 
 /// Read models: the projector writes them, queries read them. One generation of them.
@@ -52,6 +54,44 @@ pub trait ReadModels: Send + Sync + 'static {
     /// # Errors
     /// When the store can't be read.
     async fn parked_message(&self, room: RoomId) -> Result<Option<ParkedMessage>, StoreError>;
+
+    /// Notes, for every generation and for ever, that an event is left out: [`ReadModels::is_dropped`] is true from then
+    /// on. Of a second drop of the same event nothing is noted.
+    ///
+    /// # Errors
+    /// When the store can't be written.
+    async fn drop_event(&self, dropped: &DroppedEvent) -> Result<(), StoreError>;
+
+    /// Whether an operator left this event out.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    async fn is_dropped(&self, room: RoomId, version: u64) -> Result<bool, StoreError>;
+
+    /// Advances a room's checkpoint over an event that was left out, and takes the flag away. False when the checkpoint
+    /// is not right before it.
+    ///
+    /// # Errors
+    /// When the store can't be written.
+    async fn pass_over(&self, room: RoomId, version: u64) -> Result<bool, StoreError>;
+
+    /// Forgets a room: its checkpoint first, then its documents, so that its events are applied from the first one.
+    ///
+    /// # Errors
+    /// When the store can't be written; the rest of its documents may be there then.
+    async fn forget_room(&self, room: RoomId) -> Result<(), StoreError>;
+
+    /// Requests of operators that have no outcome yet, oldest first, at most 100.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    async fn requests(&self) -> Result<Vec<Request>, StoreError>;
+
+    /// Notes what became of a request, unless that is noted already.
+    ///
+    /// # Errors
+    /// When the store can't be written.
+    async fn answer(&self, request: Uuid, outcome: &Outcome) -> Result<(), StoreError>;
 
     /// A room, retired or not.
     ///

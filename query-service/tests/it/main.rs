@@ -21,5 +21,6 @@ mod mongo_cache;
 mod mongo_database;
 mod mongo_indexes;
 mod mongo_writes;
+mod operating;
 mod projector;
 mod store_double;

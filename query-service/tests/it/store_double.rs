@@ -12,12 +12,14 @@ use std::{
 use async_trait::async_trait;
 use query_service::{
     read_models::{
-        Checkpoint, HistoryDoc, KindCount, ParkedMessage, ReservationDoc, RoomDoc, UsageDays, UsageHours,
+        Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, ParkedMessage, Request, ReservationDoc,
+        RoomDoc, UsageDays, UsageHours,
     },
     stores::{Applied, ReadModels, RoomFilter, StoreError, memory::MemoryReadModels, mongo::MongoReadModels},
 };
 use service_kit::ids;
 use shared_events::{Envelope, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use uuid::Uuid;
 
 /// Read models in a database of the real server that only one test uses.
 pub(crate) struct TestMongo {
@@ -104,6 +106,30 @@ impl ReadModels for StoreDouble {
 
     async fn parked_message(&self, room: RoomId) -> Result<Option<ParkedMessage>, StoreError> {
         self.inner.parked_message(room).await
+    }
+
+    async fn drop_event(&self, dropped: &DroppedEvent) -> Result<(), StoreError> {
+        self.inner.drop_event(dropped).await
+    }
+
+    async fn is_dropped(&self, room: RoomId, version: u64) -> Result<bool, StoreError> {
+        self.inner.is_dropped(room, version).await
+    }
+
+    async fn pass_over(&self, room: RoomId, version: u64) -> Result<bool, StoreError> {
+        self.inner.pass_over(room, version).await
+    }
+
+    async fn forget_room(&self, room: RoomId) -> Result<(), StoreError> {
+        self.inner.forget_room(room).await
+    }
+
+    async fn requests(&self) -> Result<Vec<Request>, StoreError> {
+        self.inner.requests().await
+    }
+
+    async fn answer(&self, request: Uuid, outcome: &Outcome) -> Result<(), StoreError> {
+        self.inner.answer(request, outcome).await
     }
 
     async fn room(&self, room: RoomId) -> Result<Option<RoomDoc>, StoreError> {

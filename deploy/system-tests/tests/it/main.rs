@@ -10,6 +10,7 @@ mod bad_input;
 mod compose;
 mod kills;
 mod layering;
+mod operators;
 mod races;
 mod replay;
 mod stacks;

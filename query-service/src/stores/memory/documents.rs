@@ -1,7 +1,7 @@
 //! The documents and the orders in which they are listed.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ops::RangeInclusive,
 };
 
@@ -20,6 +20,7 @@ pub(super) type InRoom = (RoomId, Minute, ReservationId);
 pub(super) struct Documents {
     pub(super) checkpoints: HashMap<RoomId, Checkpoint>,
     pub(super) parked: HashMap<RoomId, ParkedMessage>,
+    pub(super) dropped: HashSet<(RoomId, u64)>,
     pub(super) rooms: BTreeMap<RoomId, RoomDoc>,
     /// Rooms that are not retired.
     pub(super) rooms_by_name: BTreeSet<(String, RoomId)>,
@@ -47,6 +48,19 @@ impl Documents {
             let stored = docs.iter().position(|doc| doc.key == key).map(|at| docs.swap_remove(at));
             docs.push(usage::fold(stored, key, envelope));
         }
+    }
+
+    pub(super) fn forget(&mut self, room: RoomId) {
+        self.checkpoints.remove(&room);
+        if let Some(doc) = self.rooms.remove(&room) {
+            self.rooms_by_name.remove(&(doc.settings.name, room));
+        }
+        self.reservations.retain(|_, doc| doc.reservation.room != room);
+        let reservations = &self.reservations;
+        self.live_by_room.retain(|(_, _, id)| reservations.contains_key(id));
+        self.live_by_user.retain(|(_, _, id)| reservations.contains_key(id));
+        self.history.retain(|(_, _, of, _), _| *of != room);
+        self.usage.remove(&room);
     }
 
     fn fold_room(&mut self, room: RoomId, envelope: &Envelope) {

@@ -16,7 +16,8 @@ use uuid::Uuid;
 use self::documents::{Documents, earliest_start};
 use super::{Applied, ReadModels, RoomFilter, StoreError, batch::spans};
 use crate::read_models::{
-    Checkpoint, HistoryDoc, KindCount, Parked, ParkedMessage, ReservationDoc, RoomDoc, UsageDays, UsageHours,
+    Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, Parked, ParkedMessage, Request, ReservationDoc,
+    RoomDoc, UsageDays, UsageHours,
 };
 
 /// Read models that live as long as the process.
@@ -92,6 +93,39 @@ impl ReadModels for MemoryReadModels {
 
     async fn parked_message(&self, room: RoomId) -> Result<Option<ParkedMessage>, StoreError> {
         Ok(self.read().parked.get(&room).cloned())
+    }
+
+    async fn drop_event(&self, dropped: &DroppedEvent) -> Result<(), StoreError> {
+        self.write().dropped.insert((dropped.message.room, dropped.message.version));
+        Ok(())
+    }
+
+    async fn is_dropped(&self, room: RoomId, version: u64) -> Result<bool, StoreError> {
+        Ok(self.read().dropped.contains(&(room, version)))
+    }
+
+    async fn pass_over(&self, room: RoomId, version: u64) -> Result<bool, StoreError> {
+        let mut documents = self.write();
+        let checkpoint = documents.checkpoints.entry(room).or_default();
+        if checkpoint.version + 1 != version {
+            return Ok(false);
+        }
+        *checkpoint = Checkpoint { version, parked: None };
+        Ok(true)
+    }
+
+    async fn forget_room(&self, room: RoomId) -> Result<(), StoreError> {
+        self.write().forget(room);
+        Ok(())
+    }
+
+    /// Nobody can ask: the embedded default has no operators' commands, a new start makes everything again.
+    async fn requests(&self) -> Result<Vec<Request>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn answer(&self, _: Uuid, _: &Outcome) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn room(&self, room: RoomId) -> Result<Option<RoomDoc>, StoreError> {

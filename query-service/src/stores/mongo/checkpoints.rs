@@ -4,7 +4,7 @@
 //! still is what the batch continued: two owners never overwrite one another. A room takes some 42 bytes, so the
 //! documents stay far below MongoDB's limit of 16 MB up to millions of rooms.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::{
@@ -88,6 +88,36 @@ impl MongoReadModels {
             None => Ok((*room, Checkpoint::default())),
         };
         rooms.iter().map(of_room).collect()
+    }
+
+    /// How far all rooms have come.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn all_checkpoints(&self) -> Result<BTreeMap<RoomId, Checkpoint>, StoreError> {
+        let mut documents = self.checkpoints.collection.find(doc! {}).await?;
+        let mut checkpoints = BTreeMap::new();
+        while let Some(document) = documents.try_next().await? {
+            let group = Group::read(&document)?;
+            let names: HashSet<&str> = group.versions.keys().chain(group.parked.keys()).copied().collect();
+            for name in names {
+                let room = name.parse().map_err(|_| StoreError::Unreadable {
+                    collection: "checkpoints",
+                    reason: format!("{name:.80} is not a room"),
+                })?;
+                checkpoints.insert(room, group.room(room)?);
+            }
+        }
+        Ok(checkpoints)
+    }
+
+    /// Lets a room be one of which nothing is known.
+    pub(super) async fn reset_checkpoint(&self, room: RoomId) -> Result<(), StoreError> {
+        let room_field = field(room);
+        let nothing = doc! { format!("v.{room_field}"): "", format!("p.{room_field}"): "" };
+        let id = doc! { "_id": i64::from(group(room)) };
+        self.checkpoints.collection.update_one(id, doc! { "$unset": nothing }).await?;
+        Ok(())
     }
 
     /// Advances each room from its span's base to its end, if it is still there.

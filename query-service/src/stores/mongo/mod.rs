@@ -10,6 +10,7 @@ mod documents;
 mod ordered_writes;
 mod packing;
 mod reads;
+mod requests;
 mod stored;
 mod usage_cache;
 
@@ -31,6 +32,9 @@ use super::StoreError;
 /// documents is another generation.
 pub const GENERATION: &str = "g2_";
 
+/// The collection of events that operators left out: read models that are made again leave them out too.
+const DROPPED: &str = "dropped_events";
+
 /// How long an operation waits for a server that is not there.
 const SERVER_WAIT: Duration = Duration::from_secs(5);
 /// Connections that are kept open, so that a query after a quiet time does not wait for one.
@@ -48,6 +52,9 @@ pub struct MongoReadModels {
     usage: Target,
     checkpoints: Target,
     parked: Target,
+    /// Events that are left out, of all generations.
+    dropped: Target,
+    requests: Target,
     usage_cache: Arc<UsageCache>,
 }
 
@@ -89,6 +96,8 @@ impl MongoReadModels {
             usage: collection("usage"),
             checkpoints: collection("checkpoints"),
             parked: collection("parked"),
+            dropped: Target { database: database.clone(), collection: database.collection(DROPPED) },
+            requests: collection("requests"),
             usage_cache: Arc::default(),
             client,
         };

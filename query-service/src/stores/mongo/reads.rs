@@ -1,7 +1,7 @@
 //! The port, answered by MongoDB: writes are in their own modules, each read here is one command and uses an index.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     ops::RangeInclusive,
 };
 
@@ -11,6 +11,7 @@ use mongodb::{
     bson::{Bson, Document, RawDocument, RawDocumentBuf, doc},
 };
 use shared_events::{Envelope, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use uuid::Uuid;
 
 use super::{
     MongoReadModels,
@@ -19,9 +20,10 @@ use super::{
 };
 use crate::{
     read_models::{
-        Checkpoint, HistoryDoc, KindCount, ParkedMessage, ReservationDoc, RoomDoc, UsageDays, UsageHours,
+        Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, ParkedMessage, Request, ReservationDoc,
+        RoomDoc, UsageDays, UsageHours,
     },
-    stores::{Applied, ReadModels, RoomFilter, StoreError},
+    stores::{Applied, ReadModels, RoomFilter, StoreError, batch::Span},
 };
 
 #[async_trait]
@@ -46,6 +48,33 @@ impl ReadModels for MongoReadModels {
             .as_deref()
             .map(to_parked)
             .transpose()
+    }
+
+    async fn drop_event(&self, dropped: &DroppedEvent) -> Result<(), StoreError> {
+        self.note_drop(dropped).await
+    }
+
+    async fn is_dropped(&self, room: RoomId, version: u64) -> Result<bool, StoreError> {
+        let id = doc! { "_id": history_id(room, version) };
+        Ok(self.dropped.collection.find_one(id).await?.is_some())
+    }
+
+    async fn pass_over(&self, room: RoomId, version: u64) -> Result<bool, StoreError> {
+        let Some(base) = version.checked_sub(1) else { return Ok(false) };
+        let applied = self.advance(&BTreeMap::from([(room, Span { base, last: version })])).await?;
+        Ok(applied.conflicts.is_empty())
+    }
+
+    async fn forget_room(&self, room: RoomId) -> Result<(), StoreError> {
+        self.delete_room(room).await
+    }
+
+    async fn requests(&self) -> Result<Vec<Request>, StoreError> {
+        self.waiting_requests().await
+    }
+
+    async fn answer(&self, request: Uuid, outcome: &Outcome) -> Result<(), StoreError> {
+        self.note_outcome(request, outcome).await
     }
 
     async fn room(&self, room: RoomId) -> Result<Option<RoomDoc>, StoreError> {

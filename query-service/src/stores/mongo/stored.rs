@@ -67,7 +67,7 @@ impl<'a> Stored<'a> {
         })
     }
 
-    fn flag(&self, name: &str) -> Result<bool, StoreError> {
+    pub(super) fn flag(&self, name: &str) -> Result<bool, StoreError> {
         self.field(name, RawBsonRef::as_bool)
     }
 
@@ -99,7 +99,7 @@ impl<'a> Stored<'a> {
         self.field(name, |value| unpack_wide(value.as_binary()?.bytes, DAYS))
     }
 
-    fn moment(&self, name: &str) -> Result<Timestamp, StoreError> {
+    pub(super) fn moment(&self, name: &str) -> Result<Timestamp, StoreError> {
         self.field(name, |value| Some(Timestamp::from_epoch_millis(value.as_datetime()?.timestamp_millis())))
     }
 

@@ -1,0 +1,59 @@
+//! How far the read models are, room by room.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use service_kit::report::Format;
+use shared_events::RoomId;
+
+use super::Tools;
+use crate::{projector::watchdog::all_heads, read_models::Checkpoint};
+
+#[derive(Serialize)]
+struct Row {
+    room: String,
+    version: u64,
+    /// The latest version in the event store.
+    head: u64,
+    /// Events that are not in the read models.
+    behind: u64,
+    parked: Option<String>,
+}
+
+/// True when no room is behind or parked.
+pub(super) async fn show(
+    tools: &Tools,
+    only: &[RoomId],
+    only_behind: bool,
+    format: Format,
+) -> anyhow::Result<bool> {
+    // Heads first: what is written meanwhile then looks ahead, not behind.
+    let heads: BTreeMap<RoomId, u64> =
+        all_heads(&tools.feed).await?.into_iter().map(|head| (head.room, head.version)).collect();
+    let checkpoints = tools.models.all_checkpoints().await?;
+    let rooms: BTreeSet<RoomId> = heads.keys().chain(checkpoints.keys()).copied().collect();
+    let nothing = Checkpoint::default();
+    let mut rows = Vec::new();
+    let (mut total, mut behind, mut parked) = (0_u32, 0_u32, 0_u32);
+    for room in rooms.into_iter().filter(|room| only.is_empty() || only.contains(room)) {
+        let checkpoint = checkpoints.get(&room).unwrap_or(&nothing);
+        let head = heads.get(&room).copied().unwrap_or(0).max(checkpoint.version);
+        let missing = head - checkpoint.version;
+        total += 1;
+        behind += u32::from(missing > 0);
+        parked += u32::from(checkpoint.parked.is_some());
+        if only_behind && missing == 0 && checkpoint.parked.is_none() {
+            continue;
+        }
+        rows.push(Row {
+            room: room.to_string(),
+            version: checkpoint.version,
+            head,
+            behind: missing,
+            parked: checkpoint.parked.as_ref().map(|parked| parked.reason.clone()),
+        });
+    }
+    print!("{}", format.rows(&rows, &["room", "version", "head", "behind", "parked"])?);
+    eprintln!("{total} rooms, {behind} behind, {parked} parked");
+    Ok(behind == 0 && parked == 0)
+}

@@ -1,0 +1,33 @@
+//! How far the consumer group is behind the topic.
+
+use serde::Serialize;
+use service_kit::report::Format;
+
+use crate::kafka::{self, KafkaSettings};
+
+#[derive(Serialize)]
+struct Row {
+    partition: i32,
+    /// The offset from which the group goes on; none where it has committed nothing.
+    committed: Option<i64>,
+    /// The offset of the next message that is sent.
+    end: i64,
+    lag: i64,
+}
+
+/// Always true: a group that is behind is no failure of the list.
+pub(super) async fn show(settings: &KafkaSettings, format: Format) -> anyhow::Result<bool> {
+    let settings = settings.clone();
+    let partitions = tokio::task::spawn_blocking(move || kafka::lag(&settings)).await??;
+    let rows: Vec<Row> = partitions
+        .into_iter()
+        .map(|place| Row {
+            partition: place.partition,
+            committed: place.committed,
+            end: place.end,
+            lag: place.end - place.committed.unwrap_or(place.start).max(place.start),
+        })
+        .collect();
+    print!("{}", format.rows(&rows, &["partition", "committed", "end", "lag"])?);
+    Ok(true)
+}

@@ -1,0 +1,130 @@
+//! What operators ask a pipeline to do with one of its rooms: by the same code that delivers its events the first time.
+
+use std::time::Duration;
+
+use shared_events::{RoomId, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Projector,
+    pipeline::{Pipeline, Suspects},
+};
+use crate::{
+    read_models::{Action, Checkpoint, DroppedEvent, Outcome, Request},
+    stores::StoreError,
+};
+
+/// How often requests are looked for. An operator waits for it.
+const LOOK: Duration = Duration::from_millis(500);
+
+impl Pipeline {
+    /// Does what an operator asked, and notes what became of it. Doing it again, after a crash, leads to the same.
+    ///
+    /// # Errors
+    /// As [`Pipeline::step`].
+    pub async fn operate(&mut self, request: &Request) -> Result<(), StoreError> {
+        // It may have been done since it was handed over.
+        if !self.parts.store.requests().await?.iter().any(|waiting| waiting.id == request.id) {
+            return Ok(());
+        }
+        self.late_by_design = true;
+        let outcome = self.do_it(request).await;
+        self.late_by_design = false;
+        if outcome.is_err() {
+            self.forget_everything();
+        }
+        let outcome = outcome?;
+        let (room, action, by) = (request.room, &request.action, &request.by);
+        tracing::warn!(%room, ?action, by, done = outcome.done, outcome = outcome.text, "an operator's request");
+        self.parts.store.answer(request.id, &outcome).await
+    }
+
+    async fn do_it(&mut self, request: &Request) -> Result<Outcome, StoreError> {
+        let room = request.room;
+        match &request.action {
+            Action::Redrive => {
+                let before = self.checkpoint(room).await?;
+                if before.parked.is_none() {
+                    let version = before.version;
+                    return Ok(Outcome { done: true, text: format!("is not parked: at version {version}") });
+                }
+            }
+            Action::Drop { version, reason } => {
+                if let Some(refusal) = self.note_drop(request, *version, reason).await? {
+                    return Ok(refusal);
+                }
+            }
+            Action::Repair => self.parts.store.forget_room(room).await?,
+        }
+        self.fill_from_its_checkpoint(room).await?;
+        self.outcome(room).await
+    }
+
+    async fn note_drop(
+        &self,
+        request: &Request,
+        version: u64,
+        reason: &str,
+    ) -> Result<Option<Outcome>, StoreError> {
+        let (store, room) = (&self.parts.store, request.room);
+        if store.is_dropped(room, version).await? {
+            return Ok(None);
+        }
+        let parked = self.checkpoint(room).await?.parked.map(|parked| parked.version);
+        let message = store.parked_message(room).await?.filter(|message| message.version == version);
+        let (Some(message), true) = (message, parked == Some(version)) else {
+            let text = format!("the room does not wait behind version {version}, nothing was dropped");
+            return Ok(Some(Outcome { done: false, text }));
+        };
+        let at = Timestamp::from_epoch_millis(self.parts.clock.now_ms());
+        let (reason, by) = (reason.to_owned(), request.by.clone());
+        store.drop_event(&DroppedEvent { message, reason, by, at }).await?;
+        Ok(None)
+    }
+
+    /// Reads everything that the feed has after the room's checkpoint, parked or not.
+    async fn fill_from_its_checkpoint(&mut self, room: RoomId) -> Result<(), StoreError> {
+        self.feed_rests_until = None;
+        self.forget(room);
+        self.load([room].into_iter()).await?;
+        if let Some(state) = self.rooms.get_mut(&room) {
+            state.try_again = true;
+            state.ask = true;
+        }
+        // A room that another owner wrote meanwhile is looked at below.
+        self.fill(vec![room], Suspects::new()).await.map(|_| ())
+    }
+
+    async fn outcome(&self, room: RoomId) -> Result<Outcome, StoreError> {
+        let Checkpoint { version, parked } = self.checkpoint(room).await?;
+        Ok(match parked {
+            Some(parked) => {
+                let (parked, reason) = (parked.version, parked.reason);
+                Outcome { done: false, text: format!("parked at version {parked}: {reason}") }
+            }
+            None if self.behind.contains(&room) => Outcome {
+                done: false,
+                text: format!("at version {version}; the feed can't be reached, the rest follows by itself"),
+            },
+            None => Outcome { done: true, text: format!("at version {version}") },
+        })
+    }
+
+    async fn checkpoint(&self, room: RoomId) -> Result<Checkpoint, StoreError> {
+        Ok(self.parts.store.checkpoints(&[room]).await?.remove(&room).unwrap_or_default())
+    }
+}
+
+/// Hands requests to the pipelines of their rooms until it is stopped.
+pub async fn take_requests(projector: &Projector, stop: CancellationToken) {
+    loop {
+        match projector.parts().store.requests().await {
+            // One that can't be handed over now is found again.
+            Ok(requests) => requests.into_iter().for_each(|request| _ = projector.operate(request)),
+            Err(error) => tracing::info!(%error, "operators' requests can't be read now"),
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_none() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What operators ask of the instance that projects a room, and what it answers.
+
+use shared_events::{RoomId, Timestamp};
+use uuid::Uuid;
+
+/// Something that only the owner of a room's partition may do, because it alone knows what it is writing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Request {
+    /// Its own id.
+    pub id: Uuid,
+    /// The room in question.
+    pub room: RoomId,
+    /// What is to be done.
+    pub action: Action,
+    /// Who asked.
+    pub by: String,
+    /// When it was asked.
+    pub at: Timestamp,
+}
+
+/// What an operator can ask for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Try the event again that a parked room waits behind, and go on from there.
+    Redrive,
+    /// Leave out the event of this version, behind which the room waits, and go on after it.
+    Drop {
+        /// The version of the event.
+        version: u64,
+        /// Why it may be left out.
+        reason: String,
+    },
+    /// Delete what is stored of the room, and make it again from its events.
+    Repair,
+}
+
+/// What became of a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// Whether the room is now as the operator wanted it.
+    pub done: bool,
+    /// What was found or done, for the operator.
+    pub text: String,
+}

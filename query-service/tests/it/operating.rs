@@ -1,0 +1,175 @@
+//! What operators ask of the pipeline that owns a room.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use mongodb::bson::{Document, doc};
+use query_service::{
+    progress::Progress,
+    projector::{Message, Parts, Pipeline},
+    read_models::{Action, Outcome, Request},
+    stores::{ReadModels, memory::MemoryReadModels, mongo::MongoReadModels},
+};
+use service_kit::{clock::Clock, ids};
+use shared_events::{RoomId, Timestamp, UserId};
+
+use crate::{
+    events::{Stream, hour},
+    feed_double::FeedDouble,
+    store_double::TestMongo,
+};
+
+fn pipeline(store: Arc<dyn ReadModels>, feed: &Arc<FeedDouble>) -> Pipeline {
+    let progress = Arc::new(Progress::default());
+    progress.set_owned(Box::new(|_| true));
+    Pipeline::new(Parts { store, feed: Arc::clone(feed) as _, progress, clock: Clock::system() })
+}
+
+fn messages(stream: &Stream) -> Vec<Message> {
+    (0..).zip(&stream.events).map(|(offset, event)| Message::event(offset, event.clone())).collect()
+}
+
+async fn ask(models: &MongoReadModels, pipeline: &mut Pipeline, room: RoomId, action: Action) -> Outcome {
+    let at = Timestamp::from_epoch_millis(1);
+    let request = Request { id: ids::new_id(), room, action, by: "olga".to_owned(), at };
+    models.ask(&request).await.unwrap();
+    assert_eq!(models.requests().await.unwrap(), std::slice::from_ref(&request));
+    assert_eq!(models.outcome(request.id).await.unwrap(), None);
+    pipeline.operate(&request).await.unwrap();
+    assert_eq!(models.requests().await.unwrap(), [], "it is answered");
+    let outcome = models.outcome(request.id).await.unwrap().unwrap();
+    // One that was handed over twice is done once.
+    pipeline.operate(&request).await.unwrap();
+    assert_eq!(models.outcome(request.id).await.unwrap().unwrap(), outcome);
+    outcome
+}
+
+/// Everything that is stored of a room and its user.
+async fn shown(store: &dyn ReadModels, room: RoomId) -> String {
+    let day = shared_events::Interval { from: hour(0), to: hour(23) };
+    let usage = store.usage_days(&[room], 2031..=2031).await.unwrap();
+    let minutes: u64 = usage.iter().flat_map(|usage| &usage.minutes).map(|minutes| u64::from(*minutes)).sum();
+    format!(
+        "{:?} {:?} {:?} {:?} {minutes}",
+        store.checkpoints(&[room]).await.unwrap(),
+        store.room(room).await.unwrap(),
+        store.live_in_room(room, day, None, 100).await.unwrap(),
+        store.history_of_user(&UserId::from("ann"), None, 100).await.unwrap(),
+    )
+}
+
+/// A room whose third event of five can't be read.
+fn broken_stream() -> (Stream, Stream) {
+    let mut good = Stream::new("Blue");
+    (0..4).for_each(|hour| _ = good.reserve("ann", hour, hour + 1));
+    let mut bad = good.clone();
+    bad.events[2].payload = b"{\"reservation\":17}".to_vec();
+    (good, bad)
+}
+
+#[tokio::test]
+async fn a_redrive_goes_on_in_order_as_soon_as_the_event_can_be_read() {
+    let mongo = TestMongo::open().await;
+    let (good, bad) = broken_stream();
+    let (room, feed) = (good.room, FeedDouble::of(&[&bad]));
+    let mut owner = pipeline(Arc::clone(&mongo.models) as _, &feed);
+    owner.step(&messages(&bad)).await.unwrap();
+    let still = ask(&mongo.models, &mut owner, room, Action::Redrive).await;
+    assert!(!still.done && still.text.starts_with("parked at version 3"), "{still:?}");
+    feed.put(&good);
+    let done = ask(&mongo.models, &mut owner, room, Action::Redrive).await;
+    assert_eq!(done, Outcome { done: true, text: "at version 5".to_owned() });
+    let again = ask(&mongo.models, &mut owner, room, Action::Redrive).await;
+    assert!(again.done && again.text.contains("not parked"), "{again:?}");
+    let clean = MemoryReadModels::new();
+    clean.apply(&good.events.iter().map(|event| event.decode().unwrap()).collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(shown(mongo.models.as_ref(), room).await, shown(&clean, room).await);
+    mongo.remove().await;
+}
+
+#[tokio::test]
+async fn a_redrive_that_can_not_reach_the_feed_says_so_and_the_room_goes_on_by_itself_later() {
+    let mongo = TestMongo::open().await;
+    let (good, bad) = broken_stream();
+    let (room, feed) = (good.room, FeedDouble::of(&[&bad]));
+    let mut owner = pipeline(Arc::clone(&mongo.models) as _, &feed);
+    owner.step(&messages(&bad)).await.unwrap();
+    feed.put(&good);
+    feed.out_of_reach.store(true, Ordering::SeqCst);
+    let outcome = ask(&mongo.models, &mut owner, room, Action::Redrive).await;
+    assert!(!outcome.done, "{outcome:?}");
+    feed.out_of_reach.store(false, Ordering::SeqCst);
+    tokio::time::sleep_until(owner.retry_at().unwrap()).await;
+    owner.fill_those_behind().await.unwrap();
+    assert_eq!(mongo.models.checkpoints(&[room]).await.unwrap()[&room].version, 5);
+    mongo.remove().await;
+}
+
+#[tokio::test]
+async fn a_dropped_event_is_left_out_for_ever_and_with_it_is_kept_who_dropped_it_and_why() {
+    let mongo = TestMongo::open().await;
+    let (_, bad) = broken_stream();
+    let (room, feed) = (bad.room, FeedDouble::of(&[&bad]));
+    let mut owner = pipeline(Arc::clone(&mongo.models) as _, &feed);
+    owner.step(&messages(&bad)).await.unwrap();
+    let drop = |version| Action::Drop { version, reason: "sent by a broken build".to_owned() };
+    let wrong = ask(&mongo.models, &mut owner, room, drop(4)).await;
+    assert!(!wrong.done && wrong.text.contains("nothing was dropped"), "{wrong:?}");
+    let done = ask(&mongo.models, &mut owner, room, drop(3)).await;
+    assert_eq!(done, Outcome { done: true, text: "at version 5".to_owned() });
+    let client = mongodb::Client::with_uri_str(&mongo.url).await.unwrap();
+    let kept = client.database(&mongo.database).collection::<Document>("dropped_events");
+    let kept = kept.find_one(doc! {}).await.unwrap().unwrap();
+    let text = |name: &str| kept.get_str(name).unwrap();
+    assert_eq!((text("by"), text("reason")), ("olga", "sent by a broken build"));
+    assert_eq!(kept.get_document("message").unwrap().get_i64("version").unwrap(), 3);
+    // Read models that are made from nothing leave it out by themselves.
+    let anew = MongoReadModels::connect(&mongo.url, &mongo.database, "other_").await.unwrap();
+    let anew: Arc<dyn ReadModels> = Arc::new(anew);
+    pipeline(Arc::clone(&anew), &feed).step(&messages(&bad)).await.unwrap();
+    assert_eq!(shown(anew.as_ref(), room).await, shown(mongo.models.as_ref(), room).await);
+    assert_eq!(anew.checkpoints(&[room]).await.unwrap()[&room].version, 5);
+    mongo.remove().await;
+}
+
+#[tokio::test]
+async fn a_repair_makes_everything_of_a_room_again_whatever_had_become_of_it() {
+    let mongo = TestMongo::open().await;
+    let (mut from, mut to) = (Stream::new("Blue"), Stream::new("Green"));
+    let kept = from.reserve("ann", 1, 3);
+    let moved = from.reserve("ann", 4, 5);
+    from.move_to(&mut to, &moved);
+    let feed = FeedDouble::of(&[&from, &to]);
+    let mut owner = pipeline(Arc::clone(&mongo.models) as _, &feed);
+    for stream in [&from, &to] {
+        owner.step(&messages(stream)).await.unwrap();
+    }
+    let right = (shown(mongo.models.as_ref(), from.room).await, shown(mongo.models.as_ref(), to.room).await);
+    let client = mongodb::Client::with_uri_str(&mongo.url).await.unwrap();
+    let database = client.database(&mongo.database);
+    let all = |name: &str| database.collection::<Document>(&format!("t_{name}"));
+    let id = mongodb::bson::Binary {
+        subtype: mongodb::bson::spec::BinarySubtype::Uuid,
+        bytes: kept.id.0.as_bytes().to_vec(),
+    };
+    all("reservations").delete_one(doc! { "_id": id }).await.unwrap();
+    all("history").delete_many(doc! { "what": "made" }).await.unwrap();
+    // Whatever was counted wrong looks newer than it is.
+    all("usage").update_many(doc! {}, doc! { "$set": { "form.version": 1_000_000_i64 } }).await.unwrap();
+    all("rooms").update_many(doc! {}, doc! { "$set": { "form.settings.capacity": 1 } }).await.unwrap();
+    for room in [from.room, to.room] {
+        assert_ne!(shown(mongo.models.as_ref(), room).await, right.0);
+        let done = ask(&mongo.models, &mut owner, room, Action::Repair).await;
+        assert!(done.done, "{done:?}");
+    }
+    assert_eq!(shown(mongo.models.as_ref(), from.room).await, right.0);
+    assert_eq!(shown(mongo.models.as_ref(), to.room).await, right.1);
+    // What was cached of it is gone as well: the next event counts on what was made again.
+    from.reserve("ann", 8, 9);
+    owner.step(&messages(&from)).await.unwrap();
+    let usage = mongo.models.usage_days(&[from.room], 2031..=2031).await.unwrap();
+    assert_eq!(
+        usage.iter().flat_map(|usage| &usage.minutes).map(|minutes| u32::from(*minutes)).sum::<u32>(),
+        180
+    );
+    mongo.remove().await;
+}

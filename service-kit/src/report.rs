@@ -1,0 +1,58 @@
+//! What operators' commands print: a table for people, JSON for scripts, from the same rows.
+
+use comfy_table::{Table, presets::NOTHING};
+use serde::Serialize;
+use serde_json::Value;
+
+/// How a command prints, as arguments of a command line.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Format {
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Format {
+    /// Rows as text that ends with a line break: these of their fields as columns of a table, or all of them as a JSON
+    /// list.
+    ///
+    /// # Errors
+    /// When a row can't be made JSON.
+    pub fn rows<T: Serialize>(self, rows: &[T], columns: &[&str]) -> serde_json::Result<String> {
+        if self.json {
+            return Ok(serde_json::to_string_pretty(rows)? + "\n");
+        }
+        let mut table = Table::new();
+        table.load_preset(NOTHING).set_header(columns.iter().map(|column| column.to_uppercase()));
+        for row in rows {
+            let row = serde_json::to_value(row)?;
+            table.add_row(columns.iter().map(|column| row.get(column).map(cell).unwrap_or_default()));
+        }
+        Ok(table.lines().map(|line| line.trim_end().to_owned() + "\n").collect())
+    }
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn people_get_columns_and_scripts_get_everything() {
+        let rows = [json!({"room": "r1", "behind": 17, "reason": null}), json!({"room": "r2", "behind": 0})];
+        let table = Format { json: false }.rows(&rows, &["room", "behind", "reason"]).unwrap();
+        let words: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(words, [["ROOM", "BEHIND", "REASON"], ["r1", "17", "-"], ["r2", "0", "-"]]);
+        let list = Format { json: true }.rows(&rows, &["room"]).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&list).unwrap(), json!(rows));
+    }
+}
