@@ -31,7 +31,10 @@ const KEYS: &[Key] = &[
     ),
     Key::with_default("KAFKA_PARTITIONS", "4", "Partitions of the topic; one that exists must have as many."),
     Key::with_default("KAFKA_REPLICATION", "1", "Replicas of the topic where it is made."),
-    Key::optional("INSTANCE_ID", "Unique name of this process, for the lease; a random one by default."),
+    Key::optional(
+        "INSTANCE_ID",
+        "Unique name of this process, for its leases, at most 90 visible ASCII characters; a random one by default.",
+    ),
     Key::with_default(
         "QUEUE_CAPACITY",
         "4096",
@@ -50,7 +53,7 @@ const KEYS: &[Key] = &[
     Key::with_default(
         "LEASE_SECONDS",
         "3",
-        "Seconds without a heartbeat after which another instance relays in this one's place, 1 to 300.",
+        "Seconds without a heartbeat after which the other instances relay in this one's place, 1 to 300.",
     ),
     Key::with_default(
         "RELAY_POLL_MILLISECONDS",
@@ -82,7 +85,7 @@ pub struct Config {
     pub mysql_connections: u32,
     /// The log.
     pub kafka: KafkaOptions,
-    /// The lease of the relay.
+    /// The leases of the relay.
     pub lease: LeaseOptions,
     /// The relay.
     pub relay: RelayOptions,
@@ -105,7 +108,10 @@ impl Config {
         let topic = settings.get("KAFKA_TOPIC");
         let partitions = settings.within("KAFKA_PARTITIONS", 1, 10_000);
         let replication = settings.within("KAFKA_REPLICATION", 1, 100);
-        let holder = settings.optional("INSTANCE_ID");
+        let holder: Option<String> = settings.optional("INSTANCE_ID");
+        if holder.as_ref().is_some_and(|name| !LeaseOptions::can_name(name)) {
+            settings.mistake("INSTANCE_ID", "must be at most 90 visible ASCII characters");
+        }
         let queue_capacity = settings.within("QUEUE_CAPACITY", 1, 1_000_000);
         let deadline = settings.within("COMMAND_TIMEOUT_SECONDS", 1, 600).map(Duration::from_secs);
         let cached_rooms = settings.within("CACHED_ROOMS", 1, usize::MAX);
@@ -169,13 +175,26 @@ mod tests {
 
     #[test]
     fn every_mistake_is_reported_with_the_name_of_its_setting() {
-        let mistakes =
-            read(&[("LISTEN", "x"), ("QUEUE_CAPACITY", "0"), ("FAIL_POINT", "nowhere")]).unwrap_err();
+        let mistakes = read(&[
+            ("LISTEN", "x"),
+            ("QUEUE_CAPACITY", "0"),
+            ("FAIL_POINT", "nowhere"),
+            ("INSTANCE_ID", "my pod"),
+        ])
+        .unwrap_err();
         let mut names: Vec<&str> = mistakes.0.iter().map(|mistake| mistake.key.as_str()).collect();
         names.sort_unstable();
         assert_eq!(
             names,
-            ["FAIL_POINT", "JWKS_FILE", "KAFKA_BROKERS", "LISTEN", "MYSQL_URL", "QUEUE_CAPACITY"]
+            [
+                "FAIL_POINT",
+                "INSTANCE_ID",
+                "JWKS_FILE",
+                "KAFKA_BROKERS",
+                "LISTEN",
+                "MYSQL_URL",
+                "QUEUE_CAPACITY"
+            ]
         );
     }
 

@@ -1,8 +1,8 @@
 //! The service as a process: its parts, put together.
 //!
 //! HTTP is up first and answers 503 until the event store is reached. At the end the parts stop in the order of the way
-//! that a command goes: HTTP takes no more, the writer finishes what waits, the relay delivers what is left, the lease is
-//! given back.
+//! that a command goes: HTTP takes no more, the writer finishes what waits, the relay delivers what is left, the leases
+//! are given back.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,16 +16,15 @@ use service_kit::{
     shutdown::{End, Lifecycle},
     telemetry::Metrics,
 };
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
-    event_store::{EventStore, mysql::MySqlStore},
+    event_store::{Buckets, EventStore, mysql::MySqlStore},
     housekeeping::{measure_outbox, sweep_keys},
     http::{Api, Backend, Gate, OPENAPI, configure},
     kafka::{KafkaPublisher, ensure_topic},
-    outbox::{Relay, handoff, keep_lease},
+    outbox::{Relay, allotment, handoff, keep_leases},
     writer::writer,
 };
 
@@ -142,25 +141,27 @@ async fn start(parts: Parts, components: Components) -> anyhow::Result<()> {
         writing.await;
         Ok(())
     });
-    let (held, lease) = watch::channel(false);
-    let (leases, options, stop) = (store.leases(), config.lease.clone(), relayed.clone());
-    lifecycle.spawn("lease", async move {
-        keep_lease(leases, options, held, stop).await;
-        Ok(())
-    });
     let relay = Relay::new(
         Arc::clone(&shared),
         KafkaPublisher::new(config.kafka.clone()),
         clock.clone(),
         config.relay.clone(),
     );
+    let (allotter, allotted) = allotment(Buckets::NONE);
+    let (leases, options, stop) = (store.leases(), config.lease.clone(), relayed.clone());
+    let tasks = lifecycle.clone();
     lifecycle.spawn("relay", async move {
         let _ended = relayed.drop_guard();
         let topic = until_it_succeeds(&components.kafka, &written, Backoff::for_server(), async || {
             ensure_topic(&config.kafka).await
         });
         if topic.await.is_ok() {
-            relay.run(lease, handed, written).await;
+            // Not before: what is held by an instance that does not reach the log is not delivered.
+            tasks.spawn("leases", async move {
+                keep_leases(leases, options, allotter, stop).await;
+                Ok(())
+            });
+            relay.run(allotted, handed, written).await;
         }
         Ok(())
     });

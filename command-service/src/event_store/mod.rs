@@ -8,22 +8,15 @@ use shared_events::{Metadata, RecordedEvent, RoomId, Timestamp, Unreadable};
 
 use crate::domain::RoomEntry;
 
+mod buckets;
 pub mod fail_points;
 mod insert_plan;
 pub mod mysql;
 mod positions;
 pub mod sqlite;
 
+pub use buckets::{BUCKETS, Buckets, bucket};
 pub use fail_points::{FailPoint, FailPoints};
-
-/// Number of buckets into which rooms are hashed; relays share their work by bucket.
-pub const BUCKETS: u32 = 64;
-
-/// The bucket of a room's outbox rows, 0 to [`BUCKETS`] - 1.
-#[must_use]
-pub fn bucket(room: RoomId) -> u32 {
-    room.fingerprint() % BUCKETS
-}
 
 /// The hash under which an idempotency record is kept: of the caller and the key together, so that no caller can meet
 /// another's record. The first 16 bytes of a SHA-256.
@@ -227,9 +220,10 @@ pub trait EventStore: Send + Sync + 'static {
     /// Keeps a snapshot, in place of an older one of that room.
     async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError>;
 
-    /// The positions of undelivered events of rooms that are not held, in order, at most `limit`, all read at one moment.
-    /// Present rows, never "after the last one seen": a transaction that took its position first may commit last.
-    async fn undelivered(&self, limit: u32) -> Result<Vec<u64>, StoreError>;
+    /// The positions of undelivered events of rooms that are in these buckets and not held back, in order, at most `limit`,
+    /// all read at one moment. Present rows, never "after the last one seen": a transaction that took its position first
+    /// may commit last.
+    async fn undelivered(&self, buckets: Buckets, limit: u32) -> Result<Vec<u64>, StoreError>;
 
     /// The events at these positions, in the order of position.
     async fn events_at(&self, positions: &[u64]) -> Result<Vec<StoredEvent>, StoreError>;

@@ -5,6 +5,8 @@ use std::collections::{HashMap, HashSet};
 use shared_events::RoomId;
 use tokio::time::Instant;
 
+use crate::event_store::Buckets;
+
 /// Most events that wait for their report. With more the sender is no faster, and its memory is used up.
 const MOST_WAITING: usize = 10_000;
 /// Most rows that are delivered and not deleted.
@@ -75,9 +77,14 @@ impl Flight {
         self.waiting.remove(&position)
     }
 
-    /// Lets nothing more of a room go from memory.
+    /// Lets nothing more of a room go from memory, until it was read from the table.
     pub(super) fn forget(&mut self, room: RoomId) {
         self.sent.remove(&room);
+    }
+
+    /// The same for all rooms of other buckets than these.
+    pub(super) fn forget_others(&mut self, buckets: Buckets) {
+        self.sent.retain(|room, _| buckets.has_room(*room));
     }
 
     /// How many rows are to be deleted, and since when the first of them waits.

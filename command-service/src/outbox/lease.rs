@@ -1,126 +1,168 @@
-//! The relay's lease: of several instances one delivers, and when it dies another takes over.
+//! The relay's leases: the instances share the buckets evenly, and when one dies the others take over.
 //!
-//! The lease is for efficiency only. A holder that was paused and wakes up may send before it learns that it lost the
-//! lease, and no fencing reaches the log; what keeps order is that only delivered rows are deleted, so that late messages
-//! are always duplicates. No clock is compared between machines: a contender takes over when epoch and heartbeat have
-//! not changed for a while on its own monotonic clock.
+//! Each instance has a row with a heartbeat, each bucket a row with its holder. An instance that has more than its share
+//! lets go of some, one that has less takes what nobody alive holds. Leases are for efficiency only. A holder that was
+//! paused and wakes up may send before it learns that it lost its buckets, and no fencing reaches the log; what keeps
+//! order is that only delivered rows are deleted, so that late messages are always duplicates. No clock is compared
+//! between machines: an instance counts as dead when its heartbeat has stood still for a while on the observer's own
+//! monotonic clock.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
-use tokio::{sync::watch, time::Instant};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::event_store::mysql::{LeaseRow, Leases};
+use super::{
+    allotment::Allotter,
+    shares::{Plan, plan},
+};
+use crate::event_store::{
+    Buckets, StoreError,
+    mysql::{BucketLease, Leases},
+};
 
-/// Name of the lease over all buckets.
-const RELAY: &str = "relay";
-
-/// Settings of the lease.
+/// Settings of the leases.
 #[derive(Clone, Debug)]
 pub struct LeaseOptions {
-    /// Who holds it: unique for each process.
+    /// Name of this instance: unique for each process, and such as [`LeaseOptions::can_name`] allows.
     pub holder: String,
-    /// How long epoch and heartbeat stand still before a contender takes over.
+    /// How long its heartbeat stands still before an instance counts as dead.
     pub takeover: Duration,
 }
 
-/// Whether this process holds the lease.
-pub type Lease = watch::Receiver<bool>;
+impl LeaseOptions {
+    /// Whether an instance can have this name: 1 to 90 visible ASCII characters.
+    #[must_use]
+    pub fn can_name(holder: &str) -> bool {
+        (1..=90).contains(&holder.len()) && holder.bytes().all(|byte| byte.is_ascii_graphic())
+    }
+}
 
-/// Takes the lease when it is free or abandoned, renews it while `stop` is not cancelled, and releases it at the end.
-pub async fn keep_lease(
-    leases: Leases,
-    options: LeaseOptions,
-    held: watch::Sender<bool>,
-    stop: CancellationToken,
-) {
-    let mut keeper = Keeper { leases, options, held, epoch: None, renewed: Instant::now(), seen: None };
-    let every = keeper.options.takeover / 4;
+/// Holds this instance's share of the buckets and tells the relay which they are, until `stop` is cancelled; then gives
+/// them back. What is given back is first let go of by the relay.
+pub async fn keep_leases(leases: Leases, options: LeaseOptions, allotter: Allotter, stop: CancellationToken) {
+    metrics::describe_gauge!("relay_buckets_held", "Buckets of rooms that this instance relays.");
+    let mut keeper = Keeper {
+        leases,
+        options,
+        allotter,
+        renewed: Instant::now(),
+        seen: HashMap::new(),
+        leaving: Buckets::NONE,
+        settled: true,
+    };
     loop {
         keeper.beat().await;
+        let (pause, leaving) = (keeper.pause(), keeper.leaving);
         tokio::select! {
-            () = tokio::time::sleep(every) => {}
+            () = sleep(pause) => {}
+            () = keeper.allotter.let_go(leaving), if !leaving.is_empty() => {}
             () = stop.cancelled() => break,
         }
     }
-    keeper.release().await;
+    keeper.leave().await;
 }
 
 struct Keeper {
     leases: Leases,
     options: LeaseOptions,
-    held: watch::Sender<bool>,
-    /// The epoch under which we hold it.
-    epoch: Option<u64>,
-    /// When it was last known to be ours.
+    allotter: Allotter,
+    /// When it was last known that the others see us alive.
     renewed: Instant,
-    /// What another holder's row looked like, and since when it has.
-    seen: Option<(LeaseRow, Instant)>,
+    /// Each instance's heartbeat, and since when it is known to stand still.
+    seen: HashMap<String, (u64, Instant)>,
+    /// What is given back as soon as the relay has let go of it.
+    leaving: Buckets,
+    settled: bool,
 }
 
 impl Keeper {
+    /// Instances that wait for their share look more often: a bucket that nobody holds is not delivered.
+    fn pause(&self) -> Duration {
+        self.options.takeover / if self.settled { 4 } else { 16 }
+    }
+
     async fn beat(&mut self) {
         let sent = Instant::now();
-        if let Some(epoch) = self.epoch {
-            match self.leases.renew(RELAY, &self.options.holder, epoch).await {
-                Ok(true) => self.renewed = sent,
-                Ok(false) => self.lose("another instance has taken it"),
-                // The others see no heartbeat either: at the same age they take over, so we stop before.
-                Err(error) if sent.duration_since(self.renewed) >= self.options.takeover / 2 => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "the lease could not be renewed"
-                    );
-                    self.lose("it could not be renewed in time");
-                }
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the lease could not be renewed")
-                }
+        let limit = self.options.takeover / 2;
+        let problem = match timeout(limit, self.renew()).await {
+            Ok(Ok(())) => {
+                self.renewed = sent;
+                return;
             }
-            return;
-        }
-        if let Err(error) = self.contend().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the lease could not be read");
-            self.seen = None;
+            Ok(Err(error)) => format!("{:#}", anyhow::Error::from(error)),
+            Err(_) => "the event store does not answer".to_owned(),
+        };
+        tracing::warn!(%problem, "the leases could not be renewed");
+        (self.leaving, self.settled) = (Buckets::NONE, true);
+        // The others see no heartbeat either: they take over soon, so we stop before.
+        if self.renewed.elapsed() >= limit {
+            self.hold(Buckets::NONE);
         }
     }
 
-    async fn contend(&mut self) -> Result<(), crate::event_store::StoreError> {
-        let row = self.leases.read(RELAY).await?;
-        let now = Instant::now();
-        let since = match &self.seen {
-            Some((seen, since)) if *seen == row => *since,
-            _ => now,
-        };
-        let free = row.holder.is_none();
-        let abandoned = now.duration_since(since) >= self.options.takeover;
-        let taken =
-            if free || abandoned { self.leases.take(RELAY, &row, &self.options.holder).await? } else { None };
-        self.seen = Some((row, since));
-        if let Some(epoch) = taken {
-            tracing::info!(epoch, "this instance relays now");
-            self.epoch = Some(epoch);
-            self.renewed = now;
-            self.seen = None;
-            self.held.send_replace(true);
+    async fn renew(&mut self) -> Result<(), StoreError> {
+        self.leases.beat(&self.options.holder).await?;
+        let (leases, mut plan) = self.look().await?;
+        if !plan.take.is_empty() {
+            let wanted: Vec<_> =
+                leases.into_iter().filter(|lease| plan.take.contains(lease.bucket)).collect();
+            self.leases.take(&self.options.holder, &wanted).await?;
+            // Another instance may have been quicker.
+            (_, plan) = self.look().await?;
         }
+        self.settled = plan.settled;
+        self.hold(plan.keep);
+        let unused = plan.give_back.without(self.allotter.used());
+        if !unused.is_empty() {
+            self.leases.release(&self.options.holder, unused).await?;
+        }
+        self.leaving = plan.give_back.without(unused);
         Ok(())
     }
 
-    fn lose(&mut self, reason: &str) {
-        tracing::warn!(reason, "this instance no longer relays");
-        self.epoch = None;
-        self.seen = None;
-        self.held.send_replace(false);
+    /// Reads who holds what, and plans by who is alive. Forgets the dead.
+    async fn look(&mut self) -> Result<(Vec<BucketLease>, Plan), StoreError> {
+        let asked = Instant::now();
+        let table = self.leases.read().await?;
+        let answered = Instant::now();
+        self.seen.retain(|name, _| table.members.contains_key(name));
+        let mut alive = BTreeSet::from([self.options.holder.clone()]);
+        for (name, heartbeat) in table.members {
+            let seen = self.seen.entry(name.clone()).or_insert((heartbeat, answered));
+            if seen.0 != heartbeat {
+                *seen = (heartbeat, answered);
+            }
+            // From answer to question: a pause of our own must not make another one look dead.
+            if asked.duration_since(seen.1) < self.options.takeover {
+                alive.insert(name);
+            } else if name != self.options.holder {
+                tracing::warn!(instance = %name, "an instance shows no life, its buckets are taken over");
+                self.leases.forget(&name, heartbeat).await?;
+            }
+        }
+        let plan = plan(&self.options.holder, &alive, &table.buckets);
+        Ok((table.buckets, plan))
     }
 
-    async fn release(&mut self) {
-        self.held.send_replace(false);
-        if let Some(epoch) = self.epoch.take()
-            && let Err(error) = self.leases.release(RELAY, &self.options.holder, epoch).await
-        {
-            // The next holder takes over when it sees no heartbeat.
-            tracing::warn!(error = &error as &dyn std::error::Error, "the lease was not released");
+    fn hold(&self, buckets: Buckets) {
+        let before = self.allotter.held();
+        if buckets != before {
+            tracing::info!(%buckets, gained = %buckets.without(before), lost = %before.without(buckets),
+                "this instance relays other buckets now");
+        }
+        self.allotter.allot(buckets);
+        metrics::gauge!("relay_buckets_held").set(buckets.len());
+    }
+
+    async fn leave(&self) {
+        self.hold(Buckets::NONE);
+        if let Err(error) = self.leases.leave(&self.options.holder).await {
+            // The others take over when they see no heartbeat.
+            tracing::warn!(error = &error as &dyn std::error::Error, "the leases were not given back");
         }
     }
 }

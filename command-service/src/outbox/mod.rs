@@ -1,14 +1,17 @@
 //! From the outbox to the log: every committed event is delivered at least once, a room's events in order.
 
+mod allotment;
 mod flight;
 mod handoff;
 mod lease;
 mod options;
 mod relay;
+mod shares;
 mod sweep;
 
+pub use allotment::{Allotted, Allotter, allotment};
 pub use handoff::{Committed, Handed, handoff};
-pub use lease::{Lease, LeaseOptions, keep_lease};
+pub use lease::{LeaseOptions, keep_leases};
 pub use options::{AbortPoint, RelayOptions};
 pub use relay::{Relay, Step};
 use shared_events::RecordedEvent;

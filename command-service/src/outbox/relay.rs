@@ -12,18 +12,15 @@ use std::{collections::HashSet, future::pending, sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use service_kit::clock::Clock;
 use shared_events::{RecordedEvent, RoomId, Timestamp};
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep, sleep_until},
-};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AbortPoint, Handed, Publisher, RelayOptions, Report, Undelivered,
+    AbortPoint, Allotted, Handed, Publisher, RelayOptions, Report, Undelivered,
     flight::Flight,
     sweep::{Row, Sweep, Swept},
 };
-use crate::event_store::{EventStore, HeldRoom, StoreError};
+use crate::event_store::{Buckets, EventStore, HeldRoom, StoreError};
 
 /// What one step did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +39,8 @@ pub struct Relay<S: ?Sized, P> {
     publisher: P,
     clock: Clock,
     options: RelayOptions,
+    /// What it delivers; the rest is left to other instances.
+    buckets: Buckets,
     flight: Flight,
     /// The read of the table that is going on.
     sweep: Option<Sweep>,
@@ -83,17 +82,20 @@ const SWEEP_ROWS: u32 = 100_000;
 const MANY_TO_DELETE: usize = 5_000;
 const DELETE_AFTER: Duration = Duration::from_millis(50);
 const MOST_DELETED: usize = 20_000;
+/// How long what is under way may hold up that a bucket is given to another instance.
+const LETTING_GO: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
-    /// A relay from this store to this log.
+    /// A relay from this store to this log, of all buckets unless it is run with others.
     pub fn new(store: Arc<S>, publisher: P, clock: Clock, options: RelayOptions) -> Self {
         Self {
             store,
             publisher,
             clock,
             options,
+            buckets: Buckets::ALL,
             flight: Flight::default(),
             sweep: None,
             sweep_at: Instant::now(),
@@ -102,21 +104,21 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
         }
     }
 
-    /// Delivers while the lease is held, until told to stop; then delivers what is left.
-    pub async fn run(
-        mut self,
-        mut lease: watch::Receiver<bool>,
-        mut handed: Handed,
-        stop: CancellationToken,
-    ) {
+    /// Delivers the buckets that are allotted, until told to stop; then delivers what is left of them.
+    pub async fn run(mut self, mut allotted: Allotted, mut handed: Handed, stop: CancellationToken) {
         let mut failures = 0u32;
+        self.buckets = Buckets::NONE;
         while !stop.is_cancelled() {
-            if !*lease.borrow_and_update() {
-                self.start_again().await;
+            let held = allotted.held();
+            if held != self.buckets {
+                self.change_to(held).await;
+                allotted.uses(held);
+            }
+            if held.is_empty() {
                 tokio::select! {
-                    // A lease whose keeper is gone never comes back.
-                    changed = lease.changed() => if changed.is_err() { return },
-                    // The instance that has it delivers this too.
+                    // Without a keeper there will never be any.
+                    changed = allotted.changed() => if !changed { return },
+                    // The instances that have the buckets deliver this too.
                     _ = handed.next() => {}
                     () = stop.cancelled() => {}
                 }
@@ -130,7 +132,7 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
                 happened = self.wait(DELETE_AFTER) => happened,
                 committed = handed.next() => Happened::Committed(committed),
                 () = sleep_until(sweep_at), if !sweeping => Happened::Nothing,
-                Ok(()) = lease.changed() => Happened::Nothing,
+                true = allotted.changed() => Happened::Nothing,
                 () = stop.cancelled() => break,
             };
             let came_through = matches!(happened, Happened::Deleted((_, Ok(()))));
@@ -152,7 +154,29 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
                 }
             }
         }
-        while *lease.borrow() && matches!(self.step().await, Ok(Step::Delivered(_))) {}
+        while !allotted.held().is_empty() && matches!(self.step().await, Ok(Step::Delivered(_))) {}
+    }
+
+    /// Delivers these buckets from now on. When it is to let go of some, what is under way comes to its end first, so
+    /// that the next holder finds no row of an event that is delivered: that would be sent twice.
+    async fn change_to(&mut self, buckets: Buckets) {
+        self.sweep = None;
+        if !self.buckets.without(buckets).is_empty() {
+            if !matches!(timeout(LETTING_GO, self.finish()).await, Ok(Ok(()))) {
+                self.start_again().await;
+            }
+            self.flight.forget_others(buckets);
+        }
+        (self.buckets, self.sweep_at) = (buckets, Instant::now());
+    }
+
+    /// Waits until all that was sent is delivered and deleted.
+    async fn finish(&mut self) -> Result<(), Setback> {
+        while !self.flight.is_empty() {
+            let happened = self.wait(Duration::ZERO).await;
+            self.handle(happened).await?;
+        }
+        Ok(())
     }
 
     /// Reads the table, sends what is there and deletes what was delivered.
@@ -184,7 +208,7 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
         self.held.clear();
         self.sweep_at = Instant::now() + self.options.poll;
         let (store, known) = (Arc::clone(&self.store), self.flight.positions());
-        self.sweep = Some(Sweep::begin(store, known, SWEEP_ROWS, self.options.batch));
+        self.sweep = Some(Sweep::begin(store, self.buckets, known, SWEEP_ROWS, self.options.batch));
     }
 
     /// Waits for something to do. Nothing is lost when the wait is given up.
@@ -254,7 +278,7 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
     /// Sends what was just committed, but for what may not overtake what the table holds: that is read after its commit.
     async fn send_from_memory(&mut self, events: Vec<(u64, RecordedEvent)>) -> Result<(), Setback> {
         for (position, event) in events {
-            if self.flight.contains(position) {
+            if self.flight.contains(position) || !self.buckets.has_room(event.room) {
                 continue;
             }
             if self.flight.is_next(event.room, event.version) && !self.flight.is_full() {

@@ -12,7 +12,7 @@ use shared_events::{RecordedEvent, RoomId};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::event_store::{EventStore, StoreError, StoredEvent};
+use crate::event_store::{Buckets, EventStore, StoreError, StoredEvent};
 
 /// Pages that are read ahead.
 const PAGES_AHEAD: usize = 2;
@@ -39,16 +39,17 @@ pub(super) struct Sweep {
 }
 
 impl Sweep {
-    /// Begins to read at most `rows` rows, but for the events that are `known`, in pages of `page` events.
+    /// Begins to read at most `rows` rows of these buckets, but for the events that are `known`, in pages of `page` events.
     pub(super) fn begin<S: EventStore + ?Sized>(
         store: Arc<S>,
+        buckets: Buckets,
         known: HashSet<u64>,
         rows: u32,
         page: u32,
     ) -> Self {
         let (sender, pages) = mpsc::channel(PAGES_AHEAD);
         let reader = tokio::spawn(async move {
-            let end = read(&*store, &known, rows, page, &sender).await;
+            let end = read(&*store, buckets, &known, rows, page, &sender).await;
             // Nobody waits for it any more when the sweep was dropped.
             drop(sender.send(end).await);
         });
@@ -64,12 +65,13 @@ impl Sweep {
 
 async fn read<S: EventStore + ?Sized>(
     store: &S,
+    buckets: Buckets,
     known: &HashSet<u64>,
     rows: u32,
     page: u32,
     pages: &mpsc::Sender<Result<Swept, StoreError>>,
 ) -> Result<Swept, StoreError> {
-    let mut positions = store.undelivered(rows).await?;
+    let mut positions = store.undelivered(buckets, rows).await?;
     let more = u32::try_from(positions.len()).is_ok_and(|read| read >= rows);
     positions.retain(|position| !known.contains(position));
     for piece in positions.chunks(usize::try_from(page).unwrap_or(1).max(1)) {

@@ -3,7 +3,8 @@
 use command_service::{
     domain::RoomEntry,
     event_store::{
-        AppendError, EventStore, FailPoint, Group, HeldRoom, KeyId, NewKey, Snapshot, StoreError, bucket,
+        AppendError, Buckets, EventStore, FailPoint, Group, HeldRoom, KeyId, NewKey, Snapshot, StoreError,
+        bucket,
     },
 };
 use shared_events::Timestamp;
@@ -247,7 +248,7 @@ async fn positions_follow_the_order_of_the_group_given_and_are_consecutive(rig: 
         sorted.sort_unstable();
         assert!(sorted.windows(2).all(|pair| pair[1] == pair[0] + 1), "{sorted:?}");
     }
-    let undelivered = rig.store.undelivered(2000).await.unwrap();
+    let undelivered = rig.store.undelivered(Buckets::ALL, 2000).await.unwrap();
     assert_eq!(undelivered.len(), 1 + 15 + 17 + 255 + 600);
     assert!(undelivered.is_sorted());
     let read = rig.store.events_at(&undelivered).await.unwrap();
@@ -293,10 +294,10 @@ async fn undelivered_events_stay_until_just_they_are_deleted(rig: Rig) {
     let group = events((1..=5).map(|number| event(room(number), 1)).collect());
     let positions = rig.store.append(&group).await.unwrap();
     assert_eq!(rig.store.backlog().await.unwrap(), (5, Some(group.events[0].recorded_at)));
-    assert_eq!(rig.store.undelivered(3).await.unwrap(), positions[..3]);
+    assert_eq!(rig.store.undelivered(Buckets::ALL, 3).await.unwrap(), positions[..3]);
     rig.store.delete_delivered(&[positions[0], positions[2], positions[4]]).await.unwrap();
     rig.store.delete_delivered(&[]).await.unwrap();
-    assert_eq!(rig.store.undelivered(10).await.unwrap(), [positions[1], positions[3]]);
+    assert_eq!(rig.store.undelivered(Buckets::ALL, 10).await.unwrap(), [positions[1], positions[3]]);
     let between = rig.store.events_at(&[positions[3], positions[1], positions[2]]).await.unwrap();
     assert_eq!(ids(&between), [(room(2), 1), (room(3), 1), (room(4), 1)]);
     assert_eq!(rig.store.events_at(&[]).await.unwrap(), []);
@@ -306,7 +307,11 @@ async fn undelivered_events_stay_until_just_they_are_deleted(rig: Rig) {
     let kept = [more[0], more[700], more[702], more[2000], more[2999]];
     let delivered: Vec<u64> = more.iter().filter(|position| !kept.contains(position)).copied().collect();
     rig.store.delete_delivered(&delivered).await.unwrap();
-    assert_eq!(rig.store.undelivered(10).await.unwrap(), kept, "what lies between delivered rows stays");
+    assert_eq!(
+        rig.store.undelivered(Buckets::ALL, 10).await.unwrap(),
+        kept,
+        "what lies between delivered rows stays"
+    );
     rig.store.delete_delivered(&kept).await.unwrap();
     assert_eq!(rig.store.backlog().await.unwrap(), (0, None));
     assert_eq!(rig.store.stream(room(1), 0, 10).await.unwrap().len(), 1);
@@ -324,7 +329,7 @@ async fn a_held_room_holds_up_no_other(rig: Rig) {
     rig.store.hold_room(&held).await.unwrap();
     rig.store.hold_room(&HeldRoom { reason: "again".to_owned(), position: 3, ..held.clone() }).await.unwrap();
     assert_eq!(rig.store.held_rooms().await.unwrap(), [held]);
-    let undelivered = rig.store.undelivered(10).await.unwrap();
+    let undelivered = rig.store.undelivered(Buckets::ALL, 10).await.unwrap();
     assert_eq!(ids(&rig.store.events_at(&undelivered).await.unwrap()), [(room(1), 1), (room(3), 1)]);
     assert_eq!(rig.store.backlog().await.unwrap().0, 3);
 }

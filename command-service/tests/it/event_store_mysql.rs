@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use command_service::event_store::{
-    AppendError, EventStore, Group, KeyId,
-    mysql::{LeaseRow, MySqlStore},
+    AppendError, Buckets, EventStore, Group, KeyId,
+    mysql::{Leases, MySqlStore},
 };
 use shared_events::RoomId;
 use sqlx::{Connection, Executor, Row};
@@ -132,7 +132,7 @@ async fn pointers_are_right_where_ids_go_up_in_larger_steps() {
             assert_keys_point_at_their_events(&store, &group).await;
         }
     }
-    assert_eq!(store.undelivered(1000).await.unwrap().len(), 500);
+    assert_eq!(store.undelivered(Buckets::ALL, 1000).await.unwrap().len(), 500);
 }
 
 #[tokio::test]
@@ -149,11 +149,11 @@ async fn a_transaction_that_took_its_position_first_and_commits_last_is_still_de
 
     let positions = store.append(&events(vec![event(room(1), 1)])).await.unwrap();
     assert!(positions[0] > position);
-    let seen = store.undelivered(10).await.unwrap();
+    let seen = store.undelivered(Buckets::ALL, 10).await.unwrap();
     assert_eq!(ids(&store.events_at(&seen).await.unwrap()), [(room(1), 1)]);
     late.execute("COMMIT").await.unwrap();
     store.delete_delivered(&positions).await.unwrap();
-    assert_eq!(store.undelivered(10).await.unwrap(), [position]);
+    assert_eq!(store.undelivered(Buckets::ALL, 10).await.unwrap(), [position]);
 }
 
 #[tokio::test]
@@ -253,30 +253,53 @@ async fn a_value_that_is_too_long_is_refused_for_good_and_spares_the_next_group(
     store.append(&events(vec![event(room(1), 1)])).await.unwrap();
 }
 
+/// Who holds the first bucket, and under which epoch.
+async fn first_lease(leases: &Leases) -> (Option<String>, u64) {
+    let lease = leases.read().await.unwrap().buckets.swap_remove(0);
+    (lease.holder, lease.epoch)
+}
+
 #[tokio::test]
 async fn a_lease_has_one_holder() {
     let database = Database::new().await;
     let (one, two) = (database.open().leases(), database.open().leases());
-    let free = one.read("relay").await.unwrap();
-    assert_eq!(free, LeaseRow { holder: None, epoch: 0, heartbeat: 0 });
-    let (a, b) = tokio::join!(one.take("relay", &free, "one"), two.take("relay", &free, "two"));
-    let taken = [a.unwrap(), b.unwrap()];
-    assert_eq!(taken.iter().flatten().count(), 1, "{taken:?}");
-    let (holder, other) = if taken[0].is_some() { ("one", "two") } else { ("two", "one") };
+    let free = one.read().await.unwrap();
+    assert_eq!(free.buckets.len(), 64);
+    assert!(free.buckets.iter().all(|lease| lease.holder.is_none() && lease.epoch == 0));
+    let (a, b) = tokio::join!(one.take("one", &free.buckets), two.take("two", &free.buckets));
+    a.and(b).unwrap();
+    let seen = two.read().await.unwrap();
+    let holder = seen.buckets[0].holder.clone().unwrap();
+    assert!(seen.buckets.iter().all(|lease| lease.holder.as_deref() == Some(&holder) && lease.epoch == 1));
+    let other = if holder == "one" { "two" } else { "one" };
 
-    let seen = two.read("relay").await.unwrap();
-    assert_eq!((seen.holder.as_deref(), seen.epoch), (Some(holder), 1));
-    assert!(one.renew("relay", holder, 1).await.unwrap());
-    assert!(!one.renew("relay", other, 1).await.unwrap());
-    assert_eq!(two.take("relay", &seen, other).await.unwrap(), None, "it has shown life meanwhile");
-    let seen = two.read("relay").await.unwrap();
-    assert_eq!(two.take("relay", &seen, other).await.unwrap(), Some(2));
-    assert!(!one.renew("relay", holder, 1).await.unwrap());
-    assert!(!one.release("relay", holder, 1).await.unwrap());
-    assert!(two.release("relay", other, 2).await.unwrap());
-    let seen = one.read("relay").await.unwrap();
-    assert_eq!((seen.holder.clone(), seen.epoch), (None, 2));
-    assert_eq!(one.take("relay", &seen, holder).await.unwrap(), Some(3));
+    two.take(other, &seen.buckets[..1]).await.unwrap();
+    assert_eq!(first_lease(&one).await, (Some(other.to_owned()), 2));
+    one.take(&holder, &seen.buckets[..1]).await.unwrap();
+    assert_eq!(first_lease(&one).await, (Some(other.to_owned()), 2), "it is not as it was seen");
+    one.release(&holder, Buckets::ALL).await.unwrap();
+    let left = one.read().await.unwrap().buckets;
+    assert_eq!(left.iter().filter_map(|lease| lease.holder.as_deref()).collect::<Vec<_>>(), [other]);
+    one.take(&holder, &left).await.unwrap();
+    assert_eq!(first_lease(&one).await, (Some(holder), 3));
+}
+
+#[tokio::test]
+async fn an_instance_that_shows_life_is_not_forgotten() {
+    let database = Database::new().await;
+    let leases = database.open().leases();
+    leases.beat("one").await.unwrap();
+    leases.beat("two").await.unwrap();
+    let heartbeat = leases.read().await.unwrap().members["one"];
+    leases.beat("one").await.unwrap();
+    leases.forget("one", heartbeat).await.unwrap();
+    assert_eq!(leases.read().await.unwrap().members["one"], heartbeat + 1);
+    leases.forget("one", heartbeat + 1).await.unwrap();
+    leases.take("two", &leases.read().await.unwrap().buckets).await.unwrap();
+    leases.leave("two").await.unwrap();
+    let left = leases.read().await.unwrap();
+    assert!(left.members.is_empty(), "{left:?}");
+    assert!(left.buckets.iter().all(|lease| lease.holder.is_none() && lease.epoch == 1));
 }
 
 #[tokio::test]
@@ -305,7 +328,7 @@ async fn an_interrupted_migration_is_run_again() {
     connection.execute("DROP TABLE leases").await.unwrap();
     store.migrate().await.unwrap();
     assert_eq!(store.heads(&[room(1)]).await.unwrap(), [(room(1), 1)]);
-    assert_eq!(store.leases().read("relay").await.unwrap().epoch, 0);
+    assert!(store.leases().read().await.unwrap().members.is_empty());
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use command_service::{
     domain::RoomEntry,
     event_store::{
-        AppendError, EventStore, Group, HeldRoom, KeyId, KeyRecord, Snapshot, StoreError, StoredEvent,
+        AppendError, Buckets, EventStore, Group, HeldRoom, KeyId, KeyRecord, Snapshot, StoreError,
+        StoredEvent,
     },
 };
 use futures_util::future::BoxFuture;
@@ -64,8 +65,8 @@ impl EventStore for HookedStore {
     async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
         self.store.save_snapshot(snapshot).await
     }
-    async fn undelivered(&self, limit: u32) -> Result<Vec<u64>> {
-        self.store.undelivered(limit).await
+    async fn undelivered(&self, buckets: Buckets, limit: u32) -> Result<Vec<u64>> {
+        self.store.undelivered(buckets, limit).await
     }
     async fn events_at(&self, positions: &[u64]) -> Result<Vec<StoredEvent>> {
         let hook = self.before_events_at.lock().unwrap().take();

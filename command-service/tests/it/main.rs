@@ -18,6 +18,7 @@ mod openapi;
 mod relay;
 mod relay_interleavings;
 mod relay_rig;
+mod relay_sharing;
 mod serve;
 mod test_service;
 mod test_store;

@@ -7,8 +7,9 @@ use std::{
 };
 
 use command_service::{
+    event_store::Buckets,
     kafka::{KafkaOptions, KafkaPublisher, ensure_topic},
-    outbox::{LeaseOptions, Step, Undelivered, handoff, keep_lease},
+    outbox::{Step, Undelivered, allotment, handoff},
 };
 use rdkafka::{
     ClientConfig, Message,
@@ -17,7 +18,6 @@ use rdkafka::{
 };
 use service_kit::ids;
 use shared_events::RoomId;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -36,7 +36,7 @@ async fn exactly_the_delivered_rows_are_deleted_and_the_rest_goes_out_again() {
         let mut relay = relay(Arc::clone(&opened), log.clone());
         assert_eq!(relay.step().await.unwrap(), Step::Setback);
         assert_eq!(*log.resets.lock().unwrap(), 1, "the sender is dropped after a failure");
-        let left = opened.undelivered(100).await.unwrap();
+        let left = opened.undelivered(Buckets::ALL, 100).await.unwrap();
         assert_eq!(left, positions[3..4]);
         assert_eq!(relay.step().await.unwrap(), Step::Delivered(1));
         assert_eq!(relay.step().await.unwrap(), Step::Idle);
@@ -143,9 +143,9 @@ async fn kafka_gets_every_event_and_each_rooms_first_occurrences_in_order() {
     let rooms: Vec<RoomId> = (0..20).map(|_| RoomId(ids::new_id())).collect();
     let (committed, handed) = handoff();
     let stop = CancellationToken::new();
-    let (_held, lease) = watch::channel(true);
+    let (_allotter, allotted) = allotment(Buckets::ALL);
     let relay = relay(Arc::clone(&opened), KafkaPublisher::new(options.clone()));
-    let running = tokio::spawn(relay.run(lease, handed, stop.clone()));
+    let running = tokio::spawn(relay.run(allotted, handed, stop.clone()));
     for version in 1..=25 {
         let events: Vec<_> = rooms.iter().map(|room| event(*room, version)).collect();
         let positions = commit(opened.as_ref(), events.clone()).await;
@@ -176,40 +176,6 @@ async fn a_room_whose_stored_metadata_is_broken_is_held_and_the_others_go_on() {
     assert_eq!(relay.step().await.unwrap(), Step::Delivered(1));
     assert_eq!(*log.delivered.borrow(), [(good, 1)]);
     assert_eq!(opened.held_rooms().await.unwrap()[0].room, bad);
-    store.remove().await;
-}
-
-#[tokio::test]
-async fn one_instance_holds_the_lease_and_another_takes_over_when_it_dies_or_stops() {
-    let store = TestStore::mysql().await;
-    store.open(None).await;
-    let leases = || store.mysql_store().leases();
-    let options = |holder: &str| LeaseOptions { holder: holder.into(), takeover: Duration::from_millis(400) };
-    let start = |holder: &str| {
-        let (held, lease) = watch::channel(false);
-        let stop = CancellationToken::new();
-        (tokio::spawn(keep_lease(leases(), options(holder), held, stop.clone())), lease, stop)
-    };
-    let (first, mut first_lease, _stop) = start("first");
-    first_lease.wait_for(|held| *held).await.unwrap();
-    let (second, mut second_lease, stop_second) = start("second");
-    let waited =
-        tokio::time::timeout(Duration::from_millis(1200), second_lease.wait_for(|held| *held)).await.is_err();
-    assert!(waited, "the second must not take what the first still renews");
-    // As by kill -9: it stops renewing and releases nothing.
-    first.abort();
-    tokio::time::timeout(Duration::from_secs(10), second_lease.wait_for(|held| *held))
-        .await
-        .unwrap()
-        .unwrap();
-    stop_second.cancel();
-    second.await.unwrap();
-    // An orderly stop gives the lease back, so that the next one need not wait.
-    let (_third, mut third_lease, _stop) = start("third");
-    tokio::time::timeout(Duration::from_millis(300), third_lease.wait_for(|held| *held))
-        .await
-        .unwrap()
-        .unwrap();
     store.remove().await;
 }
 

@@ -6,12 +6,12 @@ use std::{
 };
 
 use command_service::{
-    event_store::EventStore,
-    outbox::{Committed, Relay, RelayOptions, Step, Undelivered, handoff},
+    event_store::{Buckets, EventStore},
+    outbox::{Allotter, Committed, Relay, RelayOptions, Step, Undelivered, allotment, handoff},
 };
 use service_kit::{clock::Clock, ids};
 use shared_events::RoomId;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
 /// A relay that reads the table when it has to, and once an hour.
 struct Running {
     committed: Committed,
-    held: watch::Sender<bool>,
+    allotter: Allotter,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -33,10 +33,10 @@ impl Running {
         let options = RelayOptions { poll: Duration::from_secs(3600), ..RelayOptions::default() };
         let relay = Relay::new(store, log, Clock::system(), options);
         let (committed, handed) = handoff();
-        let (held, lease) = watch::channel(true);
+        let (allotter, allotted) = allotment(Buckets::ALL);
         let stop = CancellationToken::new();
-        let task = tokio::spawn(relay.run(lease, handed, stop.clone()));
-        Self { committed, held, stop, task }
+        let task = tokio::spawn(relay.run(allotted, handed, stop.clone()));
+        Self { committed, allotter, stop, task }
     }
 
     async fn stop(self) {
@@ -104,23 +104,21 @@ async fn nothing_goes_from_memory_after_a_failure_before_the_table_was_read() {
 }
 
 #[tokio::test]
-async fn an_instance_without_the_lease_sends_nothing_and_delivers_all_when_it_gets_it() {
+async fn an_instance_without_buckets_sends_nothing_and_delivers_all_when_it_gets_them() {
     let store = TestStore::mysql().await;
     let opened = store.open(None).await;
     let log = Log::default();
-    let running = Running::start(Arc::clone(&opened), log.clone());
+    let mut running = Running::start(Arc::clone(&opened), log.clone());
     let room = RoomId(ids::new_id());
     commit_here(opened.as_ref(), &running, room, 1).await;
     log.has(1).await;
-    running.held.send_replace(false);
-    while *log.resets.lock().unwrap() == 0 {
-        tokio::task::yield_now().await;
-    }
+    running.allotter.allot(Buckets::NONE);
+    running.allotter.let_go(Buckets::ALL).await;
     for version in 2..=100 {
         commit_here(opened.as_ref(), &running, room, version).await;
     }
     assert_eq!(log.of(room), [1]);
-    running.held.send_replace(true);
+    running.allotter.allot(Buckets::ALL);
     log.has(100).await;
     assert_eq!(log.of(room), (1..=100).collect::<Vec<u64>>());
     running.stop().await;

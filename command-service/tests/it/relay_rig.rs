@@ -47,6 +47,8 @@ pub(crate) struct Log {
     /// What becomes of an event when it is first sent, where that is not its delivery.
     pub(crate) outcomes: Arc<Mutex<HashMap<(RoomId, u64), Undelivered>>>,
     pub(crate) resets: Arc<Mutex<usize>>,
+    /// Whether deliveries are reported.
+    pub(crate) reported: Arc<watch::Sender<bool>>,
     breaks: bool,
     broken: bool,
     reports: Vec<Report>,
@@ -58,6 +60,7 @@ impl Default for Log {
             delivered: Arc::new(watch::Sender::new(Vec::new())),
             outcomes: Arc::default(),
             resets: Arc::default(),
+            reported: Arc::new(watch::Sender::new(true)),
             breaks: false,
             broken: false,
             reports: Vec::new(),
@@ -69,6 +72,11 @@ impl Log {
     /// A log to which nothing more comes after a failure, until the sender is dropped.
     pub(crate) fn that_breaks() -> Self {
         Self { breaks: true, ..Self::default() }
+    }
+
+    /// A log that reports no delivery until it is told to.
+    pub(crate) fn that_reports_later() -> Self {
+        Self { reported: Arc::new(watch::Sender::new(false)), ..Self::default() }
     }
 
     /// The versions of a room that arrived, in that order.
@@ -100,6 +108,7 @@ impl Publisher for Log {
         if self.reports.is_empty() {
             return pending().await;
         }
+        self.reported.subscribe().wait_for(|reported| *reported).await.unwrap();
         std::mem::take(&mut self.reports)
     }
 

@@ -164,8 +164,11 @@ async fn a_service_that_is_asked_to_end_leaves_nothing_behind() {
     let left = store.mysql_store();
     assert_eq!(left.all_heads(None, 10).await.unwrap().len(), 2);
     assert_eq!(left.backlog().await.unwrap(), (0, None), "all is delivered");
-    let lease = left.leases().read("relay").await.unwrap();
-    assert_eq!((lease.holder, lease.epoch), (None, 1), "the lease is given back");
+    let leases = left.leases().read().await.unwrap();
+    assert!(leases.members.is_empty());
+    for lease in leases.buckets {
+        assert_eq!((lease.holder, lease.epoch), (None, 1), "every lease is given back");
+    }
     store.remove().await;
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();

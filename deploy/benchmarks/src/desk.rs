@@ -15,7 +15,7 @@ use crate::{
 
 /// Callers that take turns.
 const CALLERS: usize = 64;
-/// Who holds the lease of the relay where nobody is to relay.
+/// Who holds the leases of the relay where nobody is to relay.
 const HOLDER: &str = "benchmark";
 
 /// Where load goes to, and what it has sent so far.
@@ -36,7 +36,7 @@ pub(crate) struct Desk {
 pub(crate) enum Relaying {
     /// The service itself.
     On,
-    /// Nobody: the lease is held by the benchmark, as it is for every second instance by the first one.
+    /// Nobody: the leases are held by the benchmark, which looks alive for as long as any benchmark takes.
     Off,
 }
 
@@ -129,21 +129,24 @@ impl Desk {
     }
 }
 
-/// Starts a command service, and waits until it is ready. Where it is not to relay, somebody else holds the lease for as
+/// Starts a command service, and waits until it is ready. Where it is not to relay, somebody else holds the leases for as
 /// long as any benchmark takes.
 ///
 /// # Errors
-/// When the lease is taken or the service can't be started.
+/// When leases are taken or the service can't be started.
 pub(crate) async fn start(rig: &Rig, place: &Place, relaying: Relaying) -> Result<Process> {
     let mut more: &[(&str, &str)] = &[];
     if relaying == Relaying::Off {
         let store = MySqlStore::open(&place.database_url(), 1, None)?;
         store.migrate().await?;
         let leases = store.leases();
-        let lease = leases.read("relay").await?;
-        if lease.holder.as_deref() != Some(HOLDER) {
-            ensure!(leases.take("relay", &lease, HOLDER).await?.is_some(), "the lease is taken");
-        }
+        leases.beat(HOLDER).await?;
+        let mut buckets = leases.read().await?.buckets;
+        buckets.retain(|lease| lease.holder.as_deref() != Some(HOLDER));
+        leases.take(HOLDER, &buckets).await?;
+        let buckets = leases.read().await?.buckets;
+        let held = buckets.iter().all(|lease| lease.holder.as_deref() == Some(HOLDER));
+        ensure!(held, "another instance holds leases of the relay");
         store.close().await;
         more = &[("LEASE_SECONDS", "300")];
     }

@@ -12,9 +12,9 @@ use std::{fs, process::ExitCode, sync::Arc};
 
 use anyhow::Context;
 use command_service::{
-    event_store::{EventStore, sqlite::SqliteStore},
+    event_store::{Buckets, EventStore, sqlite::SqliteStore},
     http::{Api, Backend, Gate, configure},
-    outbox::{Relay, RelayOptions, handoff},
+    outbox::{Relay, RelayOptions, allotment, handoff},
     writer::{Options, writer},
 };
 use query_service::{
@@ -29,7 +29,7 @@ use service_kit::{
     shutdown::{End, Lifecycle},
     telemetry::{Metrics, start_logs},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -109,9 +109,9 @@ async fn run() -> anyhow::Result<End> {
     let relay =
         Relay::new(Arc::clone(&store), log::InProcessLog::new(log), clock.clone(), RelayOptions::default());
     lifecycle.spawn("relay", async move {
-        // One process, one relay: there is nobody to share a lease with.
-        let (_held, lease) = watch::channel(true);
-        relay.run(lease, handed, written).await;
+        // One process, one relay: there is nobody to share the buckets with.
+        let (_allotter, allotted) = allotment(Buckets::ALL);
+        relay.run(allotted, handed, written).await;
         Ok(())
     });
     let (stop, kept) = (lifecycle.soft(), config.keys_kept);

@@ -18,11 +18,11 @@ use sqlx::{
 };
 use tokio::sync::Mutex;
 
-pub use leases::{LeaseRow, Leases};
+pub use leases::{BucketLease, LeaseTable, Leases};
 use session::{Sessions, Statement, WRITE_LIMIT, WriterSession, cannot_connect};
 
 use super::{
-    AppendError, EventStore, Group, HeldRoom, KeyId, KeyRecord, Snapshot, StoreError, StoredEvent,
+    AppendError, Buckets, EventStore, Group, HeldRoom, KeyId, KeyRecord, Snapshot, StoreError, StoredEvent,
     fail_points::{FailPoint, FailPoints},
 };
 use crate::domain::RoomEntry;
@@ -193,8 +193,8 @@ impl EventStore for MySqlStore {
     async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
         self.write_snapshot(snapshot).await
     }
-    async fn undelivered(&self, limit: u32) -> Result<Vec<u64>, StoreError> {
-        self.read_outbox(limit).await
+    async fn undelivered(&self, buckets: Buckets, limit: u32) -> Result<Vec<u64>, StoreError> {
+        self.read_outbox(buckets, limit).await
     }
     async fn events_at(&self, positions: &[u64]) -> Result<Vec<StoredEvent>, StoreError> {
         self.read_events_at(positions).await

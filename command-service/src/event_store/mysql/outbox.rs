@@ -7,18 +7,24 @@ use super::{
     reads::{event, first, get, room, text},
     session::Statement,
 };
-use crate::event_store::{HeldRoom, StoreError, StoredEvent, positions::is_one_of};
+use crate::event_store::{Buckets, HeldRoom, StoreError, StoredEvent, positions::is_one_of};
 
 /// The most positions that one statement names: beyond some 25,000 ranges the server would read the whole table instead.
 const MOST_NAMED: usize = 20_000;
 
 impl MySqlStore {
-    pub(super) async fn read_outbox(&self, limit: u32) -> Result<Vec<u64>, StoreError> {
+    pub(super) async fn read_outbox(&self, buckets: Buckets, limit: u32) -> Result<Vec<u64>, StoreError> {
         // The rooms are looked up only where there is one that is held.
-        const SQL: &str = "/* undelivered */ SELECT o.position FROM outbox o WHERE NOT EXISTS (SELECT 1 FROM held_rooms) \
-             OR (SELECT e.stream_id FROM events e WHERE e.position = o.position) NOT IN (SELECT room FROM held_rooms) \
-             ORDER BY o.position LIMIT ?";
-        let answer = self.run("undelivered", Statement::new(SQL).bind(limit)).await?;
+        const WAITING: &str = "/* undelivered */ SELECT o.position FROM outbox o WHERE (NOT EXISTS (SELECT 1 FROM \
+             held_rooms) OR (SELECT e.stream_id FROM events e WHERE e.position = o.position) NOT IN (SELECT room FROM \
+             held_rooms))";
+        const FIRST: &str = "ORDER BY o.position LIMIT ?";
+        let select = if buckets == Buckets::ALL {
+            Statement::new(format!("{WAITING} {FIRST}"))
+        } else {
+            Statement::new(format!("{WAITING} AND ? >> o.bucket & 1 {FIRST}")).bind(buckets.bits())
+        };
+        let answer = self.run("undelivered", select.bind(limit)).await?;
         answer.rows.iter().map(|row| get("undelivered", row, 0)).collect()
     }
 

@@ -15,7 +15,7 @@ use sqlx::{
 use tokio::sync::Mutex;
 
 use super::{
-    AppendError, EventStore, Group, HeldRoom, KeyId, KeyRecord, Snapshot, StoreError, StoredEvent,
+    AppendError, Buckets, EventStore, Group, HeldRoom, KeyId, KeyRecord, Snapshot, StoreError, StoredEvent,
     fail_points::{FailPoint, FailPoints},
 };
 use crate::domain::RoomEntry;
@@ -113,8 +113,8 @@ impl EventStore for SqliteStore {
     async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
         self.write_snapshot(snapshot).await
     }
-    async fn undelivered(&self, limit: u32) -> Result<Vec<u64>, StoreError> {
-        self.read_outbox(limit).await
+    async fn undelivered(&self, buckets: Buckets, limit: u32) -> Result<Vec<u64>, StoreError> {
+        self.read_outbox(buckets, limit).await
     }
     async fn events_at(&self, positions: &[u64]) -> Result<Vec<StoredEvent>, StoreError> {
         self.read_events_at(positions).await

@@ -7,16 +7,18 @@ use super::{
     reads::{event, get, number, room},
     signed, store_error,
 };
-use crate::event_store::{HeldRoom, StoreError, StoredEvent, positions::is_one_of};
+use crate::event_store::{Buckets, HeldRoom, StoreError, StoredEvent, positions::is_one_of};
 
 /// The most positions that one statement names: a condition may not be deeper than a thousand terms.
 const MOST_NAMED: usize = 1024;
 
 impl SqliteStore {
-    pub(super) async fn read_outbox(&self, limit: u32) -> Result<Vec<u64>, StoreError> {
+    pub(super) async fn read_outbox(&self, buckets: Buckets, limit: u32) -> Result<Vec<u64>, StoreError> {
         const SQL: &str = "SELECT o.position FROM outbox o CROSS JOIN events e ON e.position = o.position \
-            WHERE e.stream_id NOT IN (SELECT room FROM held_rooms) ORDER BY o.position LIMIT ?";
-        let rows = sqlx::query(SQL).bind(limit).fetch_all(&self.0.readers).await;
+            WHERE e.stream_id NOT IN (SELECT room FROM held_rooms) AND (? >> o.bucket) & 1 \
+            ORDER BY o.position LIMIT ?";
+        let rows =
+            sqlx::query(SQL).bind(buckets.bits().cast_signed()).bind(limit).fetch_all(&self.0.readers).await;
         let rows = rows.map_err(|error| store_error("undelivered", error))?;
         rows.iter().map(|row| number("undelivered", row, 0)).collect()
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use command_service::event_store::{EventStore, mysql::MySqlStore};
+use command_service::event_store::{Buckets, EventStore, mysql::MySqlStore};
 use tokio::task::spawn_blocking;
 
 use crate::{
@@ -38,7 +38,7 @@ pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
         async |_| {
             let topic = topic(rig).await?;
             let (process, arrived) = drain(rig, &place, &topic, &backlog, events, events).await?;
-            while !store.undelivered(1).await?.is_empty() {
+            while !store.undelivered(Buckets::ALL, 1).await?.is_empty() {
                 ensure!(arrived.since() < PATIENCE, "the outbox does not get empty");
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
@@ -99,7 +99,7 @@ pub(crate) async fn growth(rig: &Rig) -> Result<Vec<Finding>> {
     check(rig, &topic, &backlog).await?;
     command_service::serve::migrate(&fresh.database_url()).await?;
     let (used, unused) = (open(&place)?, open(&fresh)?);
-    ensure!(used.undelivered(1).await?.is_empty(), "the outbox is not empty");
+    ensure!(used.undelivered(Buckets::ALL, 1).await?.is_empty(), "the outbox is not empty");
     let (after, never) =
         alternate(rig.rounds, async |_| look(&used).await, async |_| look(&unused).await).await?;
     used.close().await;
@@ -164,7 +164,7 @@ async fn look(store: &MySqlStore) -> Result<f64> {
     let mut times = Vec::with_capacity(POLLS);
     for _ in 0..POLLS {
         let started = Instant::now();
-        store.undelivered(100_000).await?;
+        store.undelivered(Buckets::ALL, 100_000).await?;
         times.push(started.elapsed().as_secs_f64() * 1e6);
     }
     Ok(Spread::of(&times).median)

@@ -1,0 +1,310 @@
+//! Several relays share the buckets of one store: whoever joins, leaves or dies, and however often a bucket changes hands.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use command_service::{
+    event_store::{Buckets, EventStore, mysql::Leases},
+    outbox::{
+        Allotter, Committed, LeaseOptions, Relay, RelayOptions, Undelivered, allotment, handoff, keep_leases,
+    },
+};
+use rand::{Rng, seq::IndexedRandom};
+use service_kit::{clock::Clock, ids};
+use shared_events::RoomId;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    relay_rig::{Log, commit, event},
+    test_store::TestStore,
+};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A relay whose buckets the test decides.
+struct Driven {
+    store: Arc<dyn EventStore>,
+    committed: Committed,
+    allotter: Allotter,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Driven {
+    fn start(store: Arc<dyn EventStore>, log: Log, poll: Duration) -> Self {
+        let options = RelayOptions { batch: 3, poll, ..RelayOptions::default() };
+        let relay = Relay::new(Arc::clone(&store), log, Clock::system(), options);
+        let (committed, handed) = handoff();
+        let (allotter, allotted) = allotment(Buckets::NONE);
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(relay.run(allotted, handed, stop.clone()));
+        Self { store, committed, allotter, stop, task }
+    }
+
+    async fn commit(&self, room: RoomId, versions: std::ops::RangeInclusive<u64>) {
+        let events: Vec<_> = versions.map(|version| event(room, version)).collect();
+        let positions = commit(self.store.as_ref(), events.clone()).await;
+        self.committed.hand_over(positions.into_iter().zip(events).collect());
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+/// Waits until nothing is left in the outbox.
+async fn emptied(store: &dyn EventStore) {
+    let start = Instant::now();
+    while store.backlog().await.unwrap().0 > 0 {
+        assert!(start.elapsed() < PATIENCE, "{:?} are left", store.backlog().await.unwrap());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The first occurrences of each room's versions are all there and in order, whatever is there twice.
+fn assert_in_order(log: &Log, rooms: &HashMap<RoomId, u64>) {
+    for (room, last) in rooms {
+        let mut next = 1;
+        for version in log.of(*room) {
+            assert!(version <= next, "room {room}: {version} before {next}");
+            next = next.max(version + 1);
+        }
+        assert_eq!(next, last + 1, "room {room}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn buckets_that_change_hands_under_load_keep_the_order_of_their_rooms() {
+    let store = TestStore::mysql().await;
+    // Nothing comes after a failure: the sender of the log leaves no gaps.
+    let log = Log::that_breaks();
+    let mut relays = Vec::new();
+    for _ in 0..3 {
+        relays.push(Driven::start(store.open(None).await, log.clone(), Duration::from_millis(10)));
+    }
+    let mut rng = rand::rng();
+    let mut rooms: HashMap<RoomId, u64> = (0..30).map(|_| (RoomId(ids::new_id()), 0)).collect();
+    let names: Vec<RoomId> = rooms.keys().copied().collect();
+    for round in 0..120 {
+        // Each bucket has one holder; now and then none, or two: one of them has not learned yet that it lost it.
+        let mut held = [Vec::new(), Vec::new(), Vec::new()];
+        for bucket in Buckets::ALL.iter() {
+            match rng.random_range(0..10) {
+                0 => {}
+                1 => held.iter_mut().for_each(|held| held.push(bucket)),
+                other => held[other % 3].push(bucket),
+            }
+        }
+        for (relay, held) in relays.iter().zip(held) {
+            relay.allotter.allot(held.into_iter().collect());
+        }
+        for _ in 0..rng.random_range(1..12) {
+            let (room, relay) = (names.choose(&mut rng).unwrap(), relays.choose(&mut rng).unwrap());
+            let last = rooms.get_mut(room).unwrap();
+            let more = rng.random_range(1..4);
+            if round % 10 == 3 {
+                log.outcomes.lock().unwrap().insert((*room, *last + 1), Undelivered::Failed("chance".into()));
+            }
+            relay.commit(*room, *last + 1..=*last + more).await;
+            *last += more;
+        }
+    }
+    for relay in &relays {
+        relay.allotter.allot(Buckets::NONE);
+    }
+    relays[0].allotter.allot(Buckets::ALL);
+    emptied(relays[0].store.as_ref()).await;
+    assert_in_order(&log, &rooms);
+    for relay in relays {
+        relay.stop().await;
+    }
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn a_bucket_is_let_go_of_when_all_that_was_sent_is_delivered_and_deleted() {
+    let store = TestStore::mysql().await;
+    let log = Log::that_reports_later();
+    let mut relay = Driven::start(store.open(None).await, log.clone(), PATIENCE);
+    relay.allotter.allot(Buckets::ALL);
+    let room = RoomId(ids::new_id());
+    relay.commit(room, 1..=5).await;
+    log.has(5).await;
+    relay.allotter.allot(Buckets::NONE);
+    let early = tokio::time::timeout(Duration::from_millis(200), relay.allotter.let_go(Buckets::ALL)).await;
+    assert!(early.is_err(), "it lets go of what it has not delivered yet");
+    log.reported.send_replace(true);
+    relay.allotter.let_go(Buckets::ALL).await;
+    assert_eq!(relay.store.backlog().await.unwrap().0, 0, "the next holder would send it again");
+    // What it commits from now on is another one's to deliver.
+    relay.commit(room, 6..=7).await;
+    relay.stop().await;
+    assert_eq!(log.of(room), [1, 2, 3, 4, 5]);
+    assert_eq!(store.open(None).await.backlog().await.unwrap().0, 2);
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn a_log_that_does_not_answer_holds_up_the_next_holder_for_a_moment_only() {
+    let store = TestStore::mysql().await;
+    let log = Log::that_reports_later();
+    let mut relay = Driven::start(store.open(None).await, log.clone(), PATIENCE);
+    relay.allotter.allot(Buckets::ALL);
+    relay.commit(RoomId(ids::new_id()), 1..=5).await;
+    log.has(5).await;
+    relay.allotter.allot(Buckets::NONE);
+    tokio::time::timeout(Duration::from_secs(5), relay.allotter.let_go(Buckets::ALL)).await.unwrap();
+    assert_eq!(*log.resets.lock().unwrap(), 1, "what is under way is given up with its sender");
+    assert_eq!(relay.store.backlog().await.unwrap().0, 5, "what was not reported as delivered stays");
+    relay.stop().await;
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn a_relay_leaves_the_buckets_of_others_alone() {
+    let store = TestStore::mysql().await;
+    let log = Log::default();
+    let relay = Driven::start(store.open(None).await, log.clone(), Duration::from_millis(10));
+    let mine: Buckets = (0..32).collect();
+    relay.allotter.allot(mine);
+    let rooms: HashMap<RoomId, u64> = (0..40).map(|_| (RoomId(ids::new_id()), 2)).collect();
+    for room in rooms.keys() {
+        relay.commit(*room, 1..=1).await;
+        commit(relay.store.as_ref(), vec![event(*room, 2)]).await;
+    }
+    let own = rooms.keys().filter(|room| mine.has_room(**room)).count();
+    log.has(2 * own).await;
+    let store_of_others = store.open(None).await;
+    let start = Instant::now();
+    while !store_of_others.undelivered(mine, 1).await.unwrap().is_empty() {
+        assert!(start.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let others = 2 * (rooms.len() - own);
+    assert_eq!(store_of_others.undelivered(Buckets::ALL, 1000).await.unwrap().len(), others);
+    assert!(log.delivered.borrow().iter().all(|(room, _)| mine.has_room(*room)));
+    relay.allotter.allot(Buckets::ALL);
+    emptied(store_of_others.as_ref()).await;
+    assert_in_order(&log, &rooms);
+    relay.stop().await;
+    store.remove().await;
+}
+
+/// An instance as the service runs it, with a task that tells what it was allotted.
+struct Instance {
+    store: Arc<dyn EventStore>,
+    committed: Committed,
+    leases: Leases,
+    name: String,
+    relayed: CancellationToken,
+    written: CancellationToken,
+    keeper: JoinHandle<()>,
+    relay: JoinHandle<()>,
+}
+
+impl Instance {
+    async fn start(store: &TestStore, name: &str, log: &Log, takeover: Duration) -> Self {
+        let mysql = store.mysql_store();
+        let options = LeaseOptions { holder: name.into(), takeover };
+        let shared: Arc<dyn EventStore> = store.open(None).await;
+        let (allotter, allotted) = allotment(Buckets::NONE);
+        let (relayed, written) = (CancellationToken::new(), CancellationToken::new());
+        let keeper = tokio::spawn(keep_leases(mysql.leases(), options, allotter, relayed.clone()));
+        let (committed, handed) = handoff();
+        let relay = Relay::new(Arc::clone(&shared), log.clone(), Clock::system(), RelayOptions::default());
+        let relay = tokio::spawn(relay.run(allotted, handed, written.clone()));
+        let (leases, name) = (mysql.leases(), name.to_owned());
+        Self { store: shared, committed, leases, name, relayed, written, keeper, relay }
+    }
+
+    async fn commit(&self, room: RoomId, version: u64) {
+        let positions = commit(self.store.as_ref(), vec![event(room, version)]).await;
+        self.committed.hand_over(vec![(positions[0], event(room, version))]);
+    }
+
+    /// As the service ends when it is asked to.
+    async fn stop(self) {
+        self.written.cancel();
+        self.relay.await.unwrap();
+        self.relayed.cancel();
+        self.keeper.await.unwrap();
+    }
+
+    /// As by kill -9: nothing is given back.
+    fn kill(self) {
+        self.keeper.abort();
+        self.relay.abort();
+    }
+}
+
+/// Waits until these instances, and no others, hold so many buckets each, and tells how long that took.
+async fn shared_as(instances: &[&Instance], shares: &[usize]) -> Duration {
+    let start = Instant::now();
+    loop {
+        let table = instances[0].leases.read().await.unwrap();
+        let held =
+            |name: &str| table.buckets.iter().filter(|lease| lease.holder.as_deref() == Some(name)).count();
+        let held: Vec<usize> = instances.iter().map(|instance| held(&instance.name)).collect();
+        if held == shares && table.members.len() == instances.len() {
+            return start.elapsed();
+        }
+        assert!(start.elapsed() < PATIENCE, "{held:?} in place of {shares:?}: {table:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_instances_share_the_buckets_and_take_over_what_another_leaves_behind() {
+    let store = TestStore::mysql().await;
+    let log = Log::default();
+    // An orderly end must not be waited for as long as a death.
+    let takeover = Duration::from_secs(8);
+    let a = Instance::start(&store, "a", &log, takeover).await;
+    shared_as(&[&a], &[64]).await;
+    let b = Instance::start(&store, "b", &log, takeover).await;
+    let c = Instance::start(&store, "c", &log, takeover).await;
+    shared_as(&[&a, &b, &c], &[22, 21, 21]).await;
+    b.stop().await;
+    let took = shared_as(&[&a, &c], &[32, 32]).await;
+    assert!(took < takeover / 2, "the others took {took:?}");
+    for instance in [a, c] {
+        instance.stop().await;
+    }
+    store.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_that_is_killed_is_replaced_and_nothing_is_lost() {
+    let store = TestStore::mysql().await;
+    let log = Log::default();
+    let takeover = Duration::from_secs(2);
+    let mut rooms: HashMap<RoomId, u64> = (0..60).map(|_| (RoomId(ids::new_id()), 0)).collect();
+    let a = Instance::start(&store, "a", &log, takeover).await;
+    let b = Instance::start(&store, "b", &log, takeover).await;
+    shared_as(&[&a, &b], &[32, 32]).await;
+    for (room, last) in &mut rooms {
+        *last += 1;
+        a.commit(*room, *last).await;
+    }
+    a.kill();
+    for (room, last) in &mut rooms {
+        *last += 1;
+        b.commit(*room, *last).await;
+    }
+    let took = shared_as(&[&b], &[64]).await;
+    assert!(took < 2 * takeover, "the other took {took:?}");
+    // Its row is gone too, and a new one of that name starts afresh.
+    let again = Instance::start(&store, "a", &log, takeover).await;
+    shared_as(&[&again, &b], &[32, 32]).await;
+    emptied(b.store.as_ref()).await;
+    assert_in_order(&log, &rooms);
+    for instance in [again, b] {
+        instance.stop().await;
+    }
+    store.remove().await;
+}
