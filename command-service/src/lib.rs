@@ -7,6 +7,7 @@ pub mod event_store;
 pub mod housekeeping;
 pub mod http;
 pub mod kafka;
+pub mod operate;
 pub mod outbox;
 pub mod serve;
 pub mod writer;

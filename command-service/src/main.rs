@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use command_service::{
     config::{self, Config, MYSQL_URL},
-    http, serve,
+    http, operate, serve,
 };
 use secrecy::ExposeSecret;
 use service_kit::{
@@ -35,6 +35,22 @@ enum Task {
     Serve,
     /// Brings the event store's tables up to date, and ends.
     Migrate,
+    /// Shows what waits for Kafka, which instance relays it, and which rooms are held back.
+    ///
+    /// For when events are late: how many wait and how long, in which buckets, and which instance holds each of them. A
+    /// bucket that nobody holds for longer than LEASE_SECONDS, or one whose events don't get fewer, is where to look. A
+    /// room is held back when Kafka refused one of its events for good; `release-room` lets it go on.
+    ///
+    /// Reads the database that MYSQL_URL names, and changes nothing. Ends with 0, with 1 when the database does not answer
+    /// or is not this service's.
+    Outbox(operate::OutboxArgs),
+    /// Lets a room go on that is held back, after the cause is gone.
+    ///
+    /// The relay then sends the room's events again, in order, from the one that was refused; if Kafka refuses it again,
+    /// the room is held back again. Needs no restart.
+    ///
+    /// Ends with 0 when the room was released, with 1 when it is not held back or the database does not answer.
+    ReleaseRoom(operate::ReleaseRoomArgs),
     /// Prints a token for a user, signed with the development key.
     Token(TokenArgs),
     /// Makes the development key where it is missing.
@@ -67,6 +83,17 @@ async fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Migrate => {
             let url = settings.secret(MYSQL_URL);
             serve::migrate(settings.finish(|| url)?.expose_secret()).await?;
+        }
+        Task::Outbox(arguments) => {
+            let url = settings.secret(MYSQL_URL);
+            print!("{}", operate::outbox(&settings.finish(|| url)?, arguments, &Clock::system()).await?);
+        }
+        Task::ReleaseRoom(arguments) => {
+            let (url, format, level) =
+                (settings.secret(MYSQL_URL), settings.get("LOG_FORMAT"), settings.get("LOG_LEVEL"));
+            let (url, format, level) = settings.finish(|| Some((url?, format?, level?)))?;
+            start_logs(format, &level);
+            print!("{}", operate::release_room(&url, arguments).await?);
         }
         Task::Token(arguments) => println!("{}", arguments.token(&Clock::system())?),
         Task::DevKey(arguments) => {

@@ -15,6 +15,7 @@ mod http;
 mod http_bad_input;
 mod import;
 mod openapi;
+mod operate;
 mod relay;
 mod relay_interleavings;
 mod relay_rig;

@@ -1,6 +1,8 @@
-//! What the relay reads and deletes.
+//! What the relay reads and deletes, and what an operator sees of it.
 
-use shared_events::Timestamp;
+use std::collections::BTreeMap;
+
+use shared_events::{RoomId, Timestamp};
 
 use super::{
     MySqlStore,
@@ -13,6 +15,28 @@ use crate::event_store::{Buckets, HeldRoom, StoreError, StoredEvent, positions::
 const MOST_NAMED: usize = 20_000;
 
 impl MySqlStore {
+    /// How many events are undelivered in each bucket that has any, those of rooms that are held back too.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn outbox_by_bucket(&self) -> Result<BTreeMap<u32, u64>, StoreError> {
+        const OPERATION: &str = "outbox_by_bucket";
+        const SQL: &str = "/* outbox_by_bucket */ SELECT CAST(bucket AS UNSIGNED), CAST(COUNT(*) AS UNSIGNED) \
+                           FROM outbox GROUP BY bucket";
+        let answer = self.run(OPERATION, Statement::new(SQL)).await?;
+        answer.rows.iter().map(|row| Ok((get(OPERATION, row, 0)?, get(OPERATION, row, 1)?))).collect()
+    }
+
+    /// Lets a room go on that was held back. False when it is not.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn release_room(&self, room: RoomId) -> Result<bool, StoreError> {
+        const SQL: &str = "/* release_room */ DELETE FROM held_rooms WHERE room = ?";
+        let delete = Statement::new(SQL).bind(room.0.as_bytes().as_slice());
+        Ok(self.0.sessions.run_once("release_room", delete).await?.affected == 1)
+    }
+
     pub(super) async fn read_outbox(&self, buckets: Buckets, limit: u32) -> Result<Vec<u64>, StoreError> {
         // The rooms are looked up only where there is one that is held.
         const WAITING: &str = "/* undelivered */ SELECT o.position FROM outbox o WHERE (NOT EXISTS (SELECT 1 FROM \

@@ -1,0 +1,138 @@
+//! The operator's subcommands, run as a program.
+
+use std::process::{Command, Output};
+
+use command_service::{
+    event_store::{Buckets, bucket},
+    outbox::{Step, Undelivered, allotment, handoff},
+};
+use serde_json::{Value, json};
+use service_kit::ids;
+use shared_events::RoomId;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    relay_rig::{Log, commit, event, relay},
+    test_store::TestStore,
+};
+
+fn run(url: &str, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_command-service"))
+        .env_clear()
+        .env("MYSQL_URL", url)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+/// What it prints when it succeeds.
+fn printed(store: &TestStore, arguments: &[&str]) -> String {
+    let ended = run(&store.url(), arguments);
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    String::from_utf8(ended.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn the_outbox_is_shown_with_its_holders_and_the_rooms_that_are_held_back() {
+    let store = TestStore::mysql().await;
+    assert!(printed(&store, &["outbox"]).starts_with("No event waits; no instance relays.\n"));
+    let opened = store.open(None).await;
+    let (bad, good) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
+    commit(opened.as_ref(), vec![event(bad, 1)]).await;
+    let log = Log::default();
+    log.outcomes.lock().unwrap().insert((bad, 1), Undelivered::Refused("too large".into()));
+    relay(opened.clone(), log).step().await.unwrap();
+    commit(opened.as_ref(), vec![event(good, 1), event(good, 2)]).await;
+    let leases = store.mysql_store().leases();
+    leases.beat("one").await.unwrap();
+    leases.take("one", &leases.read().await.unwrap().buckets[..40]).await.unwrap();
+
+    let text = printed(&store, &["outbox"]);
+    assert!(text.starts_with("3 events wait, the oldest for "), "{text}");
+    assert!(text.contains("; 1 relaying: one.\n"), "{text}");
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    let events = |of: std::ops::Range<u32>| {
+        [(bad, 1), (good, 2)]
+            .iter()
+            .filter(|(room, _)| of.contains(&bucket(*room)))
+            .map(|(_, n)| n)
+            .sum::<i32>()
+    };
+    let (low, high) = (events(0..40).to_string(), events(40..64).to_string());
+    assert!(rows.contains(&vec!["0-39", &low, "1", "one"]), "{text}");
+    assert!(rows.contains(&vec!["40-63", &high, "0", "nobody"]), "{text}");
+    let held = rows.iter().find(|row| row.first() == Some(&bad.to_string().as_str())).unwrap();
+    assert_eq!((held[1], &held[3..]), ("1", &["too", "large"][..]), "{text}");
+
+    let shown: Value = serde_json::from_str(&printed(&store, &["outbox", "--json"])).unwrap();
+    assert_eq!((&shown["events"], &shown["instances"]), (&json!(3), &json!(["one"])));
+    assert!(shown["oldestAgeMs"].as_i64().unwrap() > 0);
+    assert_eq!(shown["buckets"].as_array().unwrap().len(), 64);
+    assert_eq!(shown["buckets"][39]["holder"], json!("one"));
+    assert_eq!(shown["buckets"][40]["holder"], Value::Null);
+    assert_eq!(shown["heldRooms"][0]["room"], json!(bad));
+    assert_eq!(shown["heldRooms"][0]["reason"], json!("too large"));
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn a_room_that_is_released_goes_on_in_order_without_a_restart() {
+    let store = TestStore::mysql().await;
+    let opened = store.open(None).await;
+    let (bad, good) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
+    commit(opened.as_ref(), vec![event(bad, 1)]).await;
+    let log = Log::default();
+    log.outcomes.lock().unwrap().insert((bad, 1), Undelivered::Refused("too large".into()));
+    let (committed, handed) = handoff();
+    let (_allotter, allotted) = allotment(Buckets::ALL);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(relay(opened.clone(), log.clone()).run(allotted, handed, stop.clone()));
+    while opened.held_rooms().await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // What comes meanwhile waits behind it.
+    let later = vec![event(bad, 2), event(bad, 3), event(good, 1)];
+    let positions = commit(opened.as_ref(), later.clone()).await;
+    committed.hand_over(positions.into_iter().zip(later).collect());
+    log.has(1).await;
+    assert_eq!(*log.delivered.borrow(), [(good, 1)]);
+
+    let released =
+        run(&store.url(), &["release-room", &bad.to_string(), "--reason", "the topic takes more now"]);
+    assert!(released.status.success());
+    let logged = String::from_utf8(released.stderr).unwrap();
+    assert!(logged.contains("the topic takes more now") && logged.contains(&bad.to_string()), "{logged}");
+    log.has(4).await;
+    assert_eq!(log.of(bad), [1, 2, 3]);
+    stop.cancel();
+    running.await.unwrap();
+    assert_eq!(opened.backlog().await.unwrap().0, 0);
+    let again = run(&store.url(), &["release-room", &bad.to_string(), "--reason", "once more"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8(again.stderr).unwrap().contains(&format!("room {bad} is not held back")));
+    assert_eq!(relay(opened, log).step().await.unwrap(), Step::Idle);
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_or_another_ones_is_a_clear_error() {
+    let room = RoomId(ids::new_id()).to_string();
+    let server = std::env::var("MYSQL_URL").expect("MYSQL_URL names the server");
+    let empty = format!("{}/mysql", server.trim_end_matches('/'));
+    for arguments in [&["outbox"][..], &["outbox", "--json"], &["release-room", &room, "--reason", "why"]] {
+        for url in ["mysql://root:secret@127.0.0.1:1/nothing", &empty] {
+            let ended = run(url, arguments);
+            assert_eq!(ended.status.code(), Some(1));
+            assert!(ended.stdout.is_empty());
+            let error = String::from_utf8(ended.stderr).unwrap();
+            assert!(
+                error.contains("the database does not answer, or has no tables of this service"),
+                "{error}"
+            );
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+    assert_eq!(run(&empty, &["release-room", &room]).status.code(), Some(2), "a reason is required");
+    assert_eq!(run(&empty, &["release-room", &room, "--reason", ""]).status.code(), Some(2));
+    assert_eq!(run(&empty, &["release-room", "17", "--reason", "why"]).status.code(), Some(2));
+}
