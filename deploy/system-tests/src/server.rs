@@ -112,10 +112,24 @@ impl Server {
 
     /// Asks it to end (SIGTERM), and waits until it has.
     pub async fn stop(&mut self) -> ExitStatus {
-        let id = self.child.as_ref().map(Child::id).unwrap();
-        let sent = Command::new("kill").args(["-TERM", &id.to_string()]).status().unwrap();
-        assert!(sent.success(), "{id} can't be signalled");
+        self.signal("-TERM");
         self.until_end().await
+    }
+
+    /// Makes it stand still (SIGSTOP) until it is resumed: it keeps its memory and its connections.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on after a pause.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.as_ref().map(Child::id).unwrap();
+        let sent = Command::new("kill").args([signal, &id.to_string()]).status().unwrap();
+        assert!(sent.success(), "{id} can't be signalled");
     }
 
     /// Waits until it ends by itself.

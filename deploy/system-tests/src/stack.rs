@@ -111,6 +111,12 @@ impl Stack {
         (&servers.brokers, &servers.name)
     }
 
+    /// How many events a stack on real servers has committed and not delivered.
+    pub async fn undelivered(&self) -> i64 {
+        let servers = self.servers.as_ref().unwrap();
+        mysql::rows(&servers.database_url(), "outbox").await.unwrap()
+    }
+
     async fn start(&mut self) {
         for server in self.commands.iter_mut().chain(&mut self.queries) {
             server.start(&[]);

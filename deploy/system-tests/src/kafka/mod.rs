@@ -1,11 +1,14 @@
-//! A topic and a consumer group of one's own, and messages that none of the services sent.
+//! A topic and a consumer group of one's own, what is in the topic, and messages that none of the services sent.
+
+use std::time::{Duration, Instant};
 
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, Message, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer},
     error::KafkaResult,
-    message::{Header, OwnedHeaders},
+    message::{Header, Headers, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
 
@@ -41,6 +44,41 @@ pub async fn send(
         headers.insert(Header { key, value: Some(*value) })
     });
     let record = FutureRecord::to(topic).key(key).payload(payload).headers(headers);
-    let sent = producer.send(record, std::time::Duration::from_secs(30)).await;
+    let sent = producer.send(record, Duration::from_secs(30)).await;
     sent.map(drop).map_err(|(error, _)| error)
+}
+
+/// Reads a topic from its start: the ids of events (`ROOM:VERSION`), a room's in the order of the topic, until `done` has
+/// seen enough. Blocks.
+///
+/// # Errors
+/// When the broker can't be reached, or not enough has come within a minute.
+pub fn event_ids(
+    brokers: &str,
+    topic: &str,
+    mut done: impl FnMut(&str) -> bool,
+) -> anyhow::Result<Vec<String>> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", crate::unique("reader"))
+        .set("enable.auto.commit", "false")
+        .create()?;
+    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10))?;
+    let mut partitions = TopicPartitionList::new();
+    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+        partitions.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
+    }
+    consumer.assign(&partitions)?;
+    let (mut ids, start) = (Vec::new(), Instant::now());
+    loop {
+        anyhow::ensure!(start.elapsed() < Duration::from_secs(60), "after {} events none came", ids.len());
+        let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
+        let message = message?;
+        let mut headers = message.headers().into_iter().flat_map(Headers::iter);
+        let id = headers.find(|header| header.key == "ce_id").and_then(|header| header.value);
+        ids.push(String::from_utf8(id.unwrap_or_default().to_vec())?);
+        if ids.last().is_some_and(|id| done(id)) {
+            return Ok(ids);
+        }
+    }
 }

@@ -18,6 +18,18 @@ pub async fn drop_database(server: &str, name: &str) -> sqlx::Result<()> {
     run(server, &format!("DROP DATABASE IF EXISTS `{name}`")).await
 }
 
+/// How many rows a table has.
+///
+/// # Errors
+/// When the server can't be reached or refuses.
+pub async fn rows(database_url: &str, table: &str) -> sqlx::Result<i64> {
+    let mut connection = MySqlConnection::connect(database_url).await?;
+    let rows =
+        sqlx::query_scalar(&format!("SELECT COUNT(*) FROM `{table}`")).fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(rows)
+}
+
 async fn run(server: &str, statement: &str) -> sqlx::Result<()> {
     let mut connection = MySqlConnection::connect(server).await?;
     sqlx::raw_sql(statement).execute(&mut connection).await?;
