@@ -57,7 +57,7 @@ const KEYS: &[Key] = &[
     ),
     Key::with_default(
         "RELAY_POLL_MILLISECONDS",
-        "100",
+        "25",
         "How often the outbox is read without a wake-up: for what other instances committed. 1 to 60000.",
     ),
     Key::with_default("RELAY_BATCH", "2000", "Most events read from the outbox together, 1 to 100000."),

@@ -15,7 +15,7 @@ pub struct RelayOptions {
 
 impl Default for RelayOptions {
     fn default() -> Self {
-        Self { batch: 2000, poll: Duration::from_millis(100), abort_at: None }
+        Self { batch: 2000, poll: Duration::from_millis(25), abort_at: None }
     }
 }
 

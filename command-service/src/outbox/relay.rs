@@ -239,11 +239,11 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
             Happened::Reported(reports) => return self.settle(reports).await,
             Happened::Read(Ok(Swept::Page(rows))) => return self.send(rows).await,
             Happened::Committed(Some(events)) => return self.send_from_memory(events).await,
-            Happened::Read(Ok(Swept::End { more })) => {
+            Happened::Read(Ok(Swept::End { more, took })) => {
                 self.sweep = None;
-                if more {
-                    self.sweep_at = Instant::now();
-                }
+                // Rows that are not for us to send make a read long and bring nothing: it should not be done all the time.
+                let earliest = Instant::now() + took.saturating_mul(2);
+                self.sweep_at = if more { Instant::now() } else { self.sweep_at.max(earliest) };
             }
             Happened::Committed(None) => self.sweep_at = Instant::now(),
             Happened::Read(Err(error)) => {

@@ -6,10 +6,10 @@
 //! early and commits between two pages would be missed by the first, and its successor be seen by the second. The events
 //! themselves never change, so they may be read page by page.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use shared_events::{RecordedEvent, RoomId};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::event_store::{Buckets, EventStore, StoreError, StoredEvent};
@@ -28,8 +28,9 @@ pub(super) struct Row {
 pub(super) enum Swept {
     /// Events in the order of position.
     Page(Vec<Row>),
-    /// That was all; `more` tells whether there may be more in the table, because the sweep was full.
-    End { more: bool },
+    /// That was all; `more` tells whether there may be more in the table, because the sweep was full; `took`, how long the
+    /// read of the positions took.
+    End { more: bool, took: Duration },
 }
 
 /// A sweep that is going on. Dropping it ends it.
@@ -71,7 +72,9 @@ async fn read<S: EventStore + ?Sized>(
     page: u32,
     pages: &mpsc::Sender<Result<Swept, StoreError>>,
 ) -> Result<Swept, StoreError> {
+    let asked = Instant::now();
     let mut positions = store.undelivered(buckets, rows).await?;
+    let took = asked.elapsed();
     let more = u32::try_from(positions.len()).is_ok_and(|read| read >= rows);
     positions.retain(|position| !known.contains(position));
     for piece in positions.chunks(usize::try_from(page).unwrap_or(1).max(1)) {
@@ -80,7 +83,7 @@ async fn read<S: EventStore + ?Sized>(
             break;
         }
     }
-    Ok(Swept::End { more })
+    Ok(Swept::End { more, took })
 }
 
 fn row(stored: StoredEvent) -> Row {

@@ -43,6 +43,7 @@ on_both!(
     heads_are_those_of_the_streams_asked_for,
     all_heads_come_page_by_page,
     undelivered_events_stay_until_just_they_are_deleted,
+    undelivered_events_are_read_by_bucket,
     a_held_room_holds_up_no_other,
     old_keys_are_swept_oldest_first,
     the_newest_snapshot_is_kept,
@@ -288,6 +289,22 @@ async fn all_heads_come_page_by_page(rig: Rig) {
     assert_eq!(rig.store.all_heads(Some(room(2)), 2).await.unwrap(), [(room(3), 3), (room(4), 3)]);
     assert_eq!(rig.store.all_heads(Some(room(4)), 2).await.unwrap(), [(room(5), 3)]);
     assert_eq!(rig.store.all_heads(Some(room(5)), 2).await.unwrap(), []);
+}
+
+async fn undelivered_events_are_read_by_bucket(rig: Rig) {
+    let rooms: Vec<_> = (1..=200).map(room).collect();
+    let group = events(rooms.iter().map(|room| event(*room, 1)).collect());
+    let positions = rig.store.append(&group).await.unwrap();
+    for bucket in Buckets::ALL.iter() {
+        let one: Buckets = [bucket].into_iter().collect();
+        for buckets in [one, Buckets::ALL.without(one)] {
+            let of = rooms.iter().zip(&positions).filter(|(room, _)| buckets.has_room(**room));
+            let mut expected: Vec<u64> = of.map(|(_, position)| *position).collect();
+            expected.sort_unstable();
+            assert_eq!(rig.store.undelivered(buckets, 1000).await.unwrap(), expected, "{buckets}");
+        }
+    }
+    assert_eq!(rig.store.undelivered(Buckets::NONE, 1000).await.unwrap(), [0; 0]);
 }
 
 async fn undelivered_events_stay_until_just_they_are_deleted(rig: Rig) {
