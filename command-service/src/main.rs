@@ -15,6 +15,7 @@ use service_kit::{
     dev_key::{DevKey, DevKeyArgs, TokenArgs},
     kit_settings::LISTEN,
     probe,
+    report::Format,
     telemetry::start_logs,
 };
 
@@ -43,7 +44,7 @@ enum Task {
     ///
     /// Reads the database that MYSQL_URL names, and changes nothing. Ends with 0, with 1 when the database does not answer
     /// or is not this service's.
-    Outbox(operate::OutboxArgs),
+    Outbox(Format),
     /// Lets a room go on that is held back, after the cause is gone.
     ///
     /// The relay then sends the room's events again, in order, from the one that was refused; if Kafka refuses it again,
@@ -84,9 +85,9 @@ async fn run(task: Task) -> anyhow::Result<ExitCode> {
             let url = settings.secret(MYSQL_URL);
             serve::migrate(settings.finish(|| url)?.expose_secret()).await?;
         }
-        Task::Outbox(arguments) => {
+        Task::Outbox(format) => {
             let url = settings.secret(MYSQL_URL);
-            print!("{}", operate::outbox(&settings.finish(|| url)?, arguments, &Clock::system()).await?);
+            print!("{}", operate::outbox(&settings.finish(|| url)?, format, &Clock::system()).await?);
         }
         Task::ReleaseRoom(arguments) => {
             let (url, format, level) =

@@ -2,9 +2,8 @@
 
 mod outbox;
 mod release_room;
-mod table;
 
-pub use outbox::{OutboxArgs, outbox};
+pub use outbox::outbox;
 pub use release_room::{ReleaseRoomArgs, release_room};
 use secrecy::{ExposeSecret, SecretString};
 

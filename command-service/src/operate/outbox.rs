@@ -5,25 +5,17 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use secrecy::SecretString;
 use serde::Serialize;
-use service_kit::clock::Clock;
+use service_kit::{clock::Clock, report::Format};
 use shared_events::{RoomId, Timestamp};
 
-use super::{open, table::table};
+use super::open;
 use crate::event_store::{Buckets, EventStore, HeldRoom, mysql::BucketLease};
 
-/// Arguments of the subcommand that shows the outbox.
-#[derive(Clone, Copy, Debug, clap::Args)]
-pub struct OutboxArgs {
-    /// Prints one JSON object, for scripts.
-    #[arg(long)]
-    json: bool,
-}
-
-/// The state of the outbox as text: for people, or JSON.
+/// The state of the outbox as text: tables for people, or one JSON object.
 ///
 /// # Errors
 /// When the database can't be used, does not answer, or has no tables.
-pub async fn outbox(url: &SecretString, arguments: OutboxArgs, clock: &Clock) -> anyhow::Result<String> {
+pub async fn outbox(url: &SecretString, format: Format, clock: &Clock) -> anyhow::Result<String> {
     let store = open(url).await?;
     let (_, oldest) = store.backlog().await?;
     let waiting = store.outbox_by_bucket().await?;
@@ -38,11 +30,11 @@ pub async fn outbox(url: &SecretString, arguments: OutboxArgs, clock: &Clock) ->
         buckets: leases.buckets.into_iter().map(|lease| Bucket::new(lease, &waiting)).collect(),
         held_rooms: held.into_iter().map(Held::from).collect(),
     };
-    if arguments.json {
+    if format.json {
         let text = serde_json::to_string_pretty(&outbox).context("the outbox can't be shown as JSON")?;
         return Ok(format!("{text}\n"));
     }
-    Ok(outbox.to_text())
+    outbox.for_people().context("the outbox can't be shown")
 }
 
 #[derive(Serialize)]
@@ -88,8 +80,18 @@ impl From<HeldRoom> for Held {
     }
 }
 
+/// Adjoining buckets of one holder and epoch.
+#[derive(Serialize)]
+struct Run {
+    buckets: String,
+    events: u64,
+    epoch: u64,
+    holder: Option<String>,
+}
+
 impl Outbox {
-    fn to_text(&self) -> String {
+    fn for_people(&self) -> serde_json::Result<String> {
+        let tables = Format { json: false };
         let waiting = match self.oldest_age_ms {
             Some(age) => {
                 format!("{} events wait, the oldest for {}.{:03} s", self.events, age / 1000, age % 1000)
@@ -100,35 +102,26 @@ impl Outbox {
             [] => "no instance relays".to_owned(),
             names => format!("{} relaying: {}", names.len(), names.join(", ")),
         };
+        let buckets = tables.rows(&self.runs(), &["buckets", "events", "epoch", "holder"])?;
         let held = match self.held_rooms.as_slice() {
             [] => "No room is held back.\n".to_owned(),
-            rooms => format!("Held back, because Kafka refused an event of theirs:\n{}", held_table(rooms)),
+            rooms => {
+                let rooms = tables.rows(rooms, &["room", "position", "since", "reason"])?;
+                format!("Held back, because Kafka refused an event of theirs:\n{rooms}")
+            }
         };
-        format!("{waiting}; {instances}.\n\n{}\n{held}", self.bucket_table())
+        Ok(format!("{waiting}; {instances}.\n\n{buckets}\n{held}"))
     }
 
-    /// Adjoining buckets of one holder and epoch in one line.
-    fn bucket_table(&self) -> String {
+    fn runs(&self) -> Vec<Run> {
         let runs = self.buckets.chunk_by(|one, next| one.holder == next.holder && one.epoch == next.epoch);
-        let rows: Vec<_> = runs
-            .filter_map(|run| {
-                let first = run.first()?;
-                let buckets: Buckets = run.iter().map(|bucket| bucket.bucket).collect();
-                Some(vec![
-                    buckets.to_string(),
-                    run.iter().map(|bucket| bucket.events).sum::<u64>().to_string(),
-                    first.epoch.to_string(),
-                    first.holder.clone().unwrap_or_else(|| "nobody".to_owned()),
-                ])
-            })
-            .collect();
-        table(&["BUCKETS", "EVENTS", "EPOCH", "HOLDER"], &rows)
+        let run = |run: &[Bucket]| {
+            let first = run.first()?;
+            let buckets: Buckets = run.iter().map(|bucket| bucket.bucket).collect();
+            let events = run.iter().map(|bucket| bucket.events).sum();
+            let holder = first.holder.clone();
+            Some(Run { buckets: buckets.to_string(), events, epoch: first.epoch, holder })
+        };
+        runs.filter_map(run).collect()
     }
-}
-
-fn held_table(rooms: &[Held]) -> String {
-    let row = |held: &Held| {
-        vec![held.room.to_string(), held.position.to_string(), held.since.to_string(), held.reason.clone()]
-    };
-    table(&["ROOM", "POSITION", "SINCE", "REASON"], &rooms.iter().map(row).collect::<Vec<_>>())
 }
