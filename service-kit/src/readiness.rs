@@ -16,6 +16,7 @@ const MAX_REASON: usize = 200;
 pub struct Readiness {
     clock: Clock,
     states: Arc<Mutex<BTreeMap<&'static str, ComponentState>>>,
+    part: Arc<Mutex<Option<Self>>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +59,14 @@ impl Readiness {
     /// A registry without components, which is ready.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { clock, states: Arc::default() }
+        Self { clock, states: Arc::default(), part: Arc::default() }
+    }
+
+    /// Counts the components of another registry as well from now on, in place of those of the one that was given
+    /// before: of several parts that can each do the work, the one that does it. Where both know a component, it
+    /// works when both say so.
+    pub fn count_in(&self, part: &Self) {
+        *self.part.lock().unwrap_or_else(PoisonError::into_inner) = Some(part.clone());
     }
 
     /// Adds a component that fails until it reports otherwise.
@@ -72,16 +80,27 @@ impl Readiness {
     /// The state of all components.
     #[must_use]
     pub fn report(&self) -> Report {
-        let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let states = self.all_states();
         let components: BTreeMap<_, _> = states.iter().map(|(name, state)| (*name, state.report())).collect();
         Report { ready: states.values().all(|state| *state == ComponentState::Ok), components }
+    }
+
+    fn all_states(&self) -> BTreeMap<&'static str, ComponentState> {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let part = self.part.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (name, state) in part.map(|part| part.all_states()).unwrap_or_default() {
+            let known = states.entry(name).or_insert(ComponentState::Ok);
+            if *known == ComponentState::Ok {
+                *known = state;
+            }
+        }
+        states
     }
 
     /// Whether every component works.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.values().all(|state| *state == ComponentState::Ok)
+        self.all_states().values().all(|state| *state == ComponentState::Ok)
     }
 }
 
@@ -138,6 +157,24 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
+
+    #[test]
+    fn of_several_parts_only_the_one_that_is_counted_in_matters() {
+        let readiness = Readiness::new(Clock::system());
+        let whole = readiness.component("mongodb");
+        let [one, other] = [Readiness::new(Clock::system()), Readiness::new(Clock::system())];
+        let (kafka, same) = (one.component("kafka"), one.component("mongodb"));
+        other.component("kafka").failing("no broker answers");
+        readiness.count_in(&one);
+        whole.ok();
+        kafka.ok();
+        assert!(!readiness.is_ready(), "one of two that know a component says that it fails");
+        same.ok();
+        assert!(readiness.is_ready());
+        readiness.count_in(&other);
+        assert_eq!(readiness.report().components["kafka"].reason.as_deref(), Some("no broker answers"));
+        assert_eq!(readiness.report().components["mongodb"].state, "ok");
+    }
 
     #[test]
     fn a_service_is_ready_when_every_component_is() {
