@@ -16,6 +16,7 @@ use crate::{
     feed::Credentials,
     kafka::KafkaSettings,
     projector::{Bounds, FailPoint, Limits},
+    stores::mongo::MongoSettings,
 };
 
 /// The settings of this service alone; those of both services are in [`kit_settings::KEYS`].
@@ -62,9 +63,7 @@ pub struct Config {
     /// What both services are told.
     pub kit: KitSettings,
     /// Where the read models are.
-    pub mongodb_url: SecretString,
-    /// The database of the read models.
-    pub mongodb_database: String,
+    pub mongo: MongoSettings,
     /// Where events come from.
     pub kafka: KafkaSettings,
     /// The command service.
@@ -154,8 +153,7 @@ impl Config {
             let rows = rows?;
             Some(Self {
                 kit: kit?,
-                mongodb_url: mongodb_url?,
-                mongodb_database: mongodb_database?,
+                mongo: MongoSettings { url: mongodb_url?, database: mongodb_database? },
                 kafka: KafkaSettings {
                     brokers: brokers?,
                     topic: topic?,

@@ -9,13 +9,8 @@ use query_service::{
     feed::HttpFeed,
     http,
     operate::{self, Operate},
-    service::{OpenStore, Service, Source},
-    stores::{
-        ReadModels,
-        mongo::{GENERATION, MongoReadModels},
-    },
+    service::{Service, Source},
 };
-use secrecy::ExposeSecret;
 use service_kit::{
     clock::Clock,
     config::Settings,
@@ -89,18 +84,9 @@ async fn serve() -> anyhow::Result<ExitCode> {
     let lifecycle = Lifecycle::new(config.kit.shutdown_timeout);
     let credentials = config.feed_identity.credentials(clock.clone())?;
     let feed = HttpFeed::new(&config.feed_url, credentials, config.feed_timeout)?;
-    let (url, database) = (config.mongodb_url, config.mongodb_database);
-    let open: OpenStore = Box::new(move || {
-        let (url, database) = (url.clone(), database.clone());
-        Box::pin(async move {
-            let models = MongoReadModels::connect(url.expose_secret(), &database, GENERATION).await?;
-            Ok(Arc::new(models) as Arc<dyn ReadModels>)
-        })
-    });
     let service = Service {
-        store: open,
         feed: Arc::new(feed),
-        source: Source::Kafka(config.kafka),
+        source: Source::Kafka(config.kafka, config.mongo),
         authenticator: config.kit.auth.authenticator(clock.clone())?,
         server: config.kit.server,
         clock,

@@ -1,12 +1,6 @@
 //! The whole service, put together from its parts: the same for the real stack and for the embedded default.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
-
-use futures_util::future::BoxFuture;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use service_kit::{
     auth::Authenticator,
@@ -14,33 +8,29 @@ use service_kit::{
     http::server::{HttpParts, HttpService},
     kit_settings::ServerSettings,
     readiness::{Component, Readiness},
-    retry::{Backoff, until_it_succeeds},
+    retry::Backoff,
     shutdown::Lifecycle,
     telemetry::Metrics,
 };
-use shared_events::{RecordedEvent, RoomId, feed::Head};
-use tokio::sync::mpsc;
+use shared_events::{RecordedEvent, feed::Head};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::{
     feed::Feed,
+    generations::{Feeding, Shown},
     http::{self, Api},
-    kafka::{self, KafkaSettings},
+    kafka::KafkaSettings,
     progress::Progress,
-    projector::{Inbox, Limits, Message, Parts, Pipeline, Projector, take_requests, watchdog},
-    stores::{ReadModels, StoreError},
+    projector::{Inbox, Limits, Message, Parts, Pipeline, Projector, watchdog},
+    stores::{memory::MemoryReadModels, mongo::MongoSettings},
 };
 
-/// How often the store is asked whether it is there.
-const LOOK_AT_STORE: Duration = Duration::from_secs(5);
 /// How often histograms are folded.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// What the service is made of.
 pub struct Service {
-    /// Opens what keeps the read models; tried until it succeeds.
-    pub store: OpenStore,
     /// Where missing events are read.
     pub feed: Arc<dyn Feed>,
     /// Where events come from.
@@ -59,14 +49,10 @@ pub struct Service {
     pub watchdog: Duration,
 }
 
-/// Opens the read models, or says why they can't be opened now.
-pub type OpenStore =
-    Box<dyn Fn() -> BoxFuture<'static, Result<Arc<dyn ReadModels>, StoreError>> + Send + Sync>;
-
-/// Where events come from.
+/// Where events come from, and with that where the read models are.
 pub enum Source {
-    /// A topic. The read models are kept elsewhere and outlive the process.
-    Kafka(KafkaSettings),
+    /// A topic. The read models are in MongoDB, in as many generations as its registry says, and outlive the process.
+    Kafka(KafkaSettings, MongoSettings),
     /// A bounded channel in this process. The read models live in memory and are made from the feed at start.
     InProcess(mpsc::Receiver<RecordedEvent>),
 }
@@ -79,10 +65,8 @@ impl Service {
     /// When it can't listen.
     pub fn start(self, lifecycle: &Lifecycle) -> anyhow::Result<SocketAddr> {
         let readiness = Readiness::new(self.clock.clone());
-        let progress = Arc::new(Progress::default());
-        let models = Arc::new(OnceLock::new());
-        let api =
-            Api { models: Arc::clone(&models), progress: Arc::clone(&progress), clock: self.clock.clone() };
+        let (shown, to_read) = watch::channel(None);
+        let api = Api { shown: to_read, clock: self.clock.clone() };
         let http_parts = HttpParts {
             service: "query-service",
             authenticator: self.authenticator.clone(),
@@ -104,99 +88,72 @@ impl Service {
             });
         }
         lifecycle.spawn("query metrics", keep_up(self.metrics, lifecycle.soft()));
-        let projection = Projection {
-            open: self.store,
-            models,
-            feed: self.feed,
-            progress,
-            clock: self.clock,
-            limits: self.limits,
-            watchdog: self.watchdog,
-            stop: lifecycle.soft(),
-        };
         match self.source {
-            Source::Kafka(settings) => {
-                let (store, kafka) = (readiness.component("mongodb"), readiness.component("kafka"));
-                lifecycle.spawn("query projector", projection.run_on_kafka(settings, store, kafka));
+            Source::Kafka(kafka, mongo) => {
+                let feeding = Feeding {
+                    mongo,
+                    kafka,
+                    feed: self.feed,
+                    clock: self.clock,
+                    limits: self.limits,
+                    watchdog: self.watchdog,
+                    shown,
+                    readiness,
+                    stop: lifecycle.soft(),
+                };
+                lifecycle.spawn("query projector", feeding.run());
             }
             Source::InProcess(events) => {
-                let store = readiness.component("readModels");
-                lifecycle.spawn("query projector", projection.run_in_process(events, store));
+                let projection = InProcess {
+                    feed: self.feed,
+                    clock: self.clock,
+                    limits: self.limits,
+                    watchdog: self.watchdog,
+                    shown,
+                    component: readiness.component("readModels"),
+                    stop: lifecycle.soft(),
+                };
+                lifecycle.spawn("query projector", projection.run(events));
             }
         }
         Ok(address)
     }
 }
 
-/// What brings events into the read models.
-struct Projection {
-    open: OpenStore,
-    /// Set when queries may read.
-    models: Arc<OnceLock<Arc<dyn ReadModels>>>,
+/// What brings events into the one generation that lives in memory.
+struct InProcess {
     feed: Arc<dyn Feed>,
-    progress: Arc<Progress>,
     clock: Clock,
     limits: Limits,
     watchdog: Duration,
+    shown: watch::Sender<Option<Arc<Shown>>>,
+    component: Component,
     stop: CancellationToken,
 }
 
-impl Projection {
-    /// The projector, once the store is open; none when it was stopped first.
-    async fn projector(&self, component: &Component) -> Option<Arc<Projector>> {
-        let store = until_it_succeeds(component, &self.stop, Backoff::for_server(), &self.open).await.ok()?;
-        let parts = Parts {
-            store,
-            feed: Arc::clone(&self.feed),
-            progress: Arc::clone(&self.progress),
-            clock: self.clock.clone(),
-        };
-        Some(Arc::new(Projector::new(parts, self.limits, component.clone())))
-    }
-
-    fn let_queries_read(&self, projector: &Projector) {
-        // Set once: this runs once.
-        let _ = self.models.set(Arc::clone(&projector.parts().store));
-    }
-
-    async fn run_on_kafka(
-        self,
-        settings: KafkaSettings,
-        component: Component,
-        kafka: Component,
-    ) -> anyhow::Result<()> {
-        let Some(projector) = self.projector(&component).await else { return Ok(()) };
-        self.let_queries_read(&projector);
-        let consumed = kafka::consume(settings, Arc::clone(&projector), kafka, self.stop.clone());
-        let store = Arc::clone(&projector.parts().store);
-        tokio::select! {
-            outcome = consumed => Ok(outcome?),
-            // Both end when they are stopped, while the consumer still has offsets to commit.
-            () = forever(look_at(store, component, self.stop.clone())) => Ok(()),
-            () = forever(watchdog::watch(&projector, self.watchdog, self.stop.clone())) => Ok(()),
-            () = forever(take_requests(&projector, self.stop.clone())) => Ok(()),
-        }
-    }
-
+impl InProcess {
     /// Makes the read models from the feed, then keeps them up to date from the channel.
-    async fn run_in_process(
-        self,
-        events: mpsc::Receiver<RecordedEvent>,
-        component: Component,
-    ) -> anyhow::Result<()> {
+    async fn run(self, events: mpsc::Receiver<RecordedEvent>) -> anyhow::Result<()> {
         const THE_PARTITION: i32 = 0;
-        let Some(projector) = self.projector(&component).await else { return Ok(()) };
-        component.failing("the read models are being rebuilt");
+        let parts = Parts {
+            store: Arc::new(MemoryReadModels::new()),
+            feed: self.feed,
+            progress: Arc::new(Progress::default()),
+            clock: self.clock,
+        };
+        let shown = Shown { models: Arc::clone(&parts.store), progress: Arc::clone(&parts.progress) };
+        let projector = Projector::new(parts, self.limits, self.component.clone());
+        self.component.failing("the read models are being rebuilt");
         projector.route_by(Box::new(|_| THE_PARTITION));
         let mut pipeline = Pipeline::new(projector.parts().clone());
-        let rebuilt = rebuild(&projector, &mut pipeline, &component);
+        let rebuilt = rebuild(&projector, &mut pipeline, &self.component);
         if self.stop.run_until_cancelled(rebuilt).await.is_none() {
             return Ok(());
         }
-        self.progress.set_owned(Box::new(|_| true));
+        shown.progress.set_owned(Box::new(|_| true));
         let inbox = projector.start_with(THE_PARTITION, pipeline);
-        self.let_queries_read(&projector);
-        component.ok();
+        self.shown.send_replace(Some(Arc::new(shown)));
+        self.component.ok();
         tokio::select! {
             () = forever(forward(events, &inbox)) => {}
             () = watchdog::watch(&projector, self.watchdog, self.stop.clone()) => {}
@@ -229,20 +186,6 @@ async fn keep_up(metrics: Metrics, stop: CancellationToken) -> anyhow::Result<()
         metrics.upkeep();
     }
     Ok(())
-}
-
-/// Notices a store that is gone while no event comes.
-async fn look_at(store: Arc<dyn ReadModels>, component: Component, stop: CancellationToken) {
-    let nobodys = RoomId(Uuid::nil());
-    while let Some(outcome) = stop.run_until_cancelled(store.checkpoints(&[nobodys])).await {
-        match outcome {
-            Ok(_) => component.ok(),
-            Err(error) => component.failing(error.to_string()),
-        }
-        if stop.run_until_cancelled(tokio::time::sleep(LOOK_AT_STORE)).await.is_none() {
-            break;
-        }
-    }
 }
 
 /// Reads all streams, as often as it takes.

@@ -20,7 +20,6 @@ use command_service::{
 use query_service::{
     projector::Limits,
     service::{Service, Source},
-    stores::{ReadModels, memory::MemoryReadModels},
 };
 use service_kit::{
     clock::Clock,
@@ -76,7 +75,6 @@ async fn run() -> anyhow::Result<End> {
 
     let (log, events) = mpsc::channel(log::CAPACITY);
     let query = Service {
-        store: Box::new(|| Box::pin(async { Ok(Arc::new(MemoryReadModels::new()) as Arc<dyn ReadModels>) })),
         feed: Arc::new(feed::StoreFeed(Arc::clone(&store))),
         source: Source::InProcess(events),
         authenticator,

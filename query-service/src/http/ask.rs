@@ -1,6 +1,6 @@
 //! What every query has: a caller, a path, parameters, and perhaps a token that says what it has to show.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     FromRequest, HttpRequest, HttpResponse,
@@ -21,7 +21,7 @@ use service_kit::{
 use shared_events::{ConsistencyToken, RoomId};
 
 use super::{Api, visibility_problem};
-use crate::stores::ReadModels;
+use crate::{generations::Shown, stores::ReadModels};
 
 pub(super) const TOKEN: &str = "Consistency-Token";
 pub(super) const PREFER: &str = "Prefer";
@@ -36,6 +36,8 @@ pub(super) struct Ask<P, Q> {
     pub(super) caller: Caller,
     pub(super) path: P,
     pub(super) parameters: Q,
+    /// Looked up once, so that an answer shows one generation.
+    shown: Option<Arc<Shown>>,
     wanted: Vec<(RoomId, u64)>,
     wait: Duration,
     if_none_match: Option<String>,
@@ -51,9 +53,12 @@ impl<P: DeserializeOwned + 'static, Q: DeserializeOwned + 'static> FromRequest f
         Box::pin(async move {
             let caller = caller.await?;
             let api = request.app_data::<Data<Api>>().cloned();
+            let api = api.ok_or_else(|| Problem::defect("no API in the application's data"))?;
+            let shown = api.shown.borrow().clone();
             let headers = request.headers();
             Ok(Self {
-                api: api.ok_or_else(|| Problem::defect("no API in the application's data"))?,
+                shown,
+                api,
                 caller,
                 path: Path::<P>::extract(&request).await?.0,
                 parameters: Query::<Q>::extract(&request).await?.0,
@@ -66,13 +71,20 @@ impl<P: DeserializeOwned + 'static, Q: DeserializeOwned + 'static> FromRequest f
 }
 
 impl<P, Q> Ask<P, Q> {
-    /// The read models, once they show what the request's token asks for.
-    pub(super) async fn models(&self) -> Result<&dyn ReadModels, Problem> {
-        let models = self.api.models()?;
+    /// The read models with what is known of them, once they show what the request's token asks for.
+    pub(super) async fn shown(&self) -> Result<&Shown, Problem> {
+        let unavailable = || Problem::new(ProblemType::Unavailable, "the read models are not there yet");
+        let shown = self.shown.as_deref().ok_or_else(unavailable)?;
         if !self.wanted.is_empty() {
-            self.api.progress.wait(models, &self.wanted, self.wait).await.map_err(visibility_problem)?;
+            let waited = shown.progress.wait(shown.models.as_ref(), &self.wanted, self.wait).await;
+            waited.map_err(visibility_problem)?;
         }
-        Ok(models)
+        Ok(shown)
+    }
+
+    /// [`Ask::shown`] for queries that tell no version.
+    pub(super) async fn models(&self) -> Result<&dyn ReadModels, Problem> {
+        Ok(self.shown().await?.models.as_ref())
     }
 
     /// A thing with a revision: 304 where the client has it already.

@@ -8,7 +8,7 @@ mod reservations;
 mod rooms;
 mod statistics;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig};
 use service_kit::{
@@ -19,22 +19,17 @@ use service_kit::{
     },
 };
 use shared_events::Timestamp;
+use tokio::sync::watch;
 
 pub use openapi::document;
 
-use crate::{
-    progress::{NotVisible, Progress},
-    queries::QueryError,
-    stores::{ReadModels, StoreError},
-};
+use crate::{generations::Shown, progress::NotVisible, queries::QueryError, stores::StoreError};
 
 /// What the handlers work with. Clones share it.
 #[derive(Clone)]
 pub struct Api {
-    /// What is read, as soon as it can be: before, answers would be wrong.
-    pub models: Arc<OnceLock<Arc<dyn ReadModels>>>,
-    /// What has become visible.
-    pub progress: Arc<Progress>,
+    /// What is read, as soon as there is something: before, answers would be wrong.
+    pub shown: watch::Receiver<Option<Arc<Shown>>>,
     /// The time, for what is free or available now.
     pub clock: Clock,
 }
@@ -42,11 +37,6 @@ pub struct Api {
 impl Api {
     fn now(&self) -> Timestamp {
         Timestamp::from_epoch_millis(self.clock.now_ms())
-    }
-
-    fn models(&self) -> Result<&dyn ReadModels, Problem> {
-        let unavailable = || Problem::new(ProblemType::Unavailable, "the read models are not there yet");
-        self.models.get().map(AsRef::as_ref).ok_or_else(unavailable)
     }
 }
 

@@ -33,10 +33,10 @@ pub(super) async fn rooms(ask: Ask<Nothing, RoomsParameters>) -> Result<Json<Lis
         (status = 404, description = "There is no such room.", content_type = "application/problem+json", body = Problem),
         Refusals))]
 pub(super) async fn room(ask: Ask<RoomPath, Nothing>) -> Result<HttpResponse, Problem> {
-    let models = ask.models().await?;
-    let id = ask.path.room;
+    let shown = ask.shown().await?;
+    let (models, id) = (shown.models.as_ref(), ask.path.room);
     // Read first, so that the document shows at least this version.
-    let versions = queries::versions_of(models, &ask.api.progress, &[id]).await.map_err(query_problem)?;
+    let versions = queries::versions_of(models, &shown.progress, &[id]).await.map_err(query_problem)?;
     let room = queries::RoomById { room: id }.run(models).await.map_err(query_problem)?;
     let room = room.ok_or_else(|| unknown(id))?;
     let version = versions.get(&id).copied().unwrap_or_default();
@@ -62,7 +62,8 @@ pub(super) async fn kinds(ask: Ask<Nothing, ListParameters>) -> Result<Json<List
 pub(super) async fn schedule(ask: Ask<RoomPath, RangeParameters>) -> Result<Json<Schedule>, Problem> {
     let query = queries::Schedule { room: ask.path.room, during: ask.parameters.range()? };
     let page = ask.parameters.page()?;
-    let schedule = query.run(ask.models().await?, &ask.api.progress, &page).await.map_err(query_problem)?;
+    let shown = ask.shown().await?;
+    let schedule = query.run(shown.models.as_ref(), &shown.progress, &page).await.map_err(query_problem)?;
     let schedule = schedule.ok_or_else(|| unknown(ask.path.room))?;
     let show = |doc: crate::read_models::ReservationDoc| {
         let shown = ask.caller.require_owner_or_admin(&doc.reservation.reserved_by.0).is_ok();
@@ -90,8 +91,9 @@ pub(super) async fn schedule(ask: Ask<RoomPath, RangeParameters>) -> Result<Json
 pub(super) async fn free(ask: Ask<RoomPath, RangeParameters>) -> Result<Json<Free>, Problem> {
     let query = queries::FreeTime { room: ask.path.room, during: ask.parameters.range()? };
     let page = ask.parameters.page()?;
+    let shown = ask.shown().await?;
     let free = query
-        .run(ask.models().await?, &ask.api.progress, ask.api.now(), &page)
+        .run(shown.models.as_ref(), &shown.progress, ask.api.now(), &page)
         .await
         .map_err(query_problem)?;
     let free = free.ok_or_else(|| unknown(ask.path.room))?;
@@ -115,8 +117,9 @@ pub(super) async fn availability(
         kind: ask.parameters.kind()?,
     };
     let page = ask.parameters.page()?;
+    let shown = ask.shown().await?;
     let rooms = query
-        .run(ask.models().await?, &ask.api.progress, ask.api.now(), &page)
+        .run(shown.models.as_ref(), &shown.progress, ask.api.now(), &page)
         .await
         .map_err(query_problem)?;
     Ok(Json(List::of(rooms, |found| Room::at(found.room, found.version))))

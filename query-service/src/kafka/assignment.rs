@@ -19,7 +19,7 @@ use rdkafka::{
 use tokio::runtime::Handle;
 
 use super::partitioner::partition_of;
-use crate::projector::{Inbox, LAG, Message, Projector};
+use crate::projector::{Inbox, Message, Projector};
 
 /// How long a batch that is being written may hold up a rebalance.
 const FINISH_WITHIN: Duration = Duration::from_secs(3);
@@ -183,9 +183,7 @@ impl ClientContext for Assignment {
         let owned: HashSet<i32> = self.held().inboxes.keys().copied().collect();
         for (partition, figures) in topic.partitions.iter().filter(|(partition, _)| owned.contains(partition))
         {
-            #[expect(clippy::cast_precision_loss, reason = "a lag fits into 53 bits")]
-            let lag = figures.consumer_lag_stored.max(0) as f64;
-            metrics::gauge!(LAG, "partition" => partition.to_string()).set(lag);
+            self.projector.count_lag(*partition, figures.consumer_lag_stored);
         }
     }
 }

@@ -23,7 +23,10 @@ use super::{
     assignment::{Assignment, Held},
     partitioner::partition_of,
 };
-use crate::projector::{Message, PipelineEnded, Projector};
+use crate::{
+    generations::group_of,
+    projector::{Message, PipelineEnded, Projector},
+};
 
 /// Messages are delivered at least this long before offsets and paused partitions are looked after.
 const TURN: Duration = Duration::from_millis(50);
@@ -42,6 +45,14 @@ pub struct KafkaSettings {
     pub group: String,
     /// After this time without a sign of life another member takes an instance's partitions over.
     pub session_timeout: Duration,
+}
+
+impl KafkaSettings {
+    /// The same for the consumer group of a generation.
+    #[must_use]
+    pub fn of_generation(&self, number: u32) -> Self {
+        Self { group: group_of(&self.group, number), ..self.clone() }
+    }
 }
 
 /// Why nothing more is consumed. The process should be started again.

@@ -2,6 +2,7 @@
 
 mod assignment;
 mod consumer;
+pub mod groups;
 mod lag;
 pub mod partitioner;
 

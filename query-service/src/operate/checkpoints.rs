@@ -29,7 +29,7 @@ pub(super) async fn show(
 ) -> anyhow::Result<bool> {
     // Heads first: what is written meanwhile then looks ahead, not behind.
     let heads: BTreeMap<RoomId, u64> =
-        all_heads(&tools.feed).await?.into_iter().map(|head| (head.room, head.version)).collect();
+        all_heads(tools.feed.as_ref()).await?.into_iter().map(|head| (head.room, head.version)).collect();
     let checkpoints = tools.models.all_checkpoints().await?;
     let rooms: BTreeSet<RoomId> = heads.keys().chain(checkpoints.keys()).copied().collect();
     let nothing = Checkpoint::default();

@@ -7,18 +7,19 @@ mod ask;
 mod checkpoints;
 mod lag;
 mod parked;
+mod servers;
+
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use secrecy::ExposeSecret;
-use service_kit::{clock::Clock, report::Format};
+use service_kit::{clock::Clock, report::Format, telemetry};
 use shared_events::RoomId;
 
-pub use self::ask::Asking;
+pub use self::{ask::Asking, servers::Servers};
 use crate::{
-    config::Config,
-    feed::HttpFeed,
-    stores::mongo::{GENERATION, MongoReadModels},
+    config::Config, feed::Feed, generations::operate, kafka::KafkaSettings, rebuild,
+    stores::mongo::MongoReadModels, verify,
 };
 
 /// What operators can do beside `serve`.
@@ -54,6 +55,27 @@ pub enum Operate {
         /// Table or JSON.
         #[command(flatten)]
         format: Format,
+    },
+    /// Compares stored documents with what the events of the feed make, room by room.
+    Verify(verify::Arguments),
+    /// Makes all read models again from the events, while queries go on, and shows them.
+    ///
+    /// Run again, it goes on where it was interrupted.
+    Rebuild(rebuild::Arguments),
+    /// Lists the generations of read models.
+    Generations {
+        /// Table or JSON.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Shows the generation of read models that was live before.
+    Rollback,
+    /// Removes a generation that is not shown: services stop feeding it, its collections and its consumer group go.
+    ///
+    /// Interrupted, it goes on when it is run again.
+    DropGeneration {
+        /// Its number.
+        number: u32,
     },
 }
 
@@ -111,12 +133,22 @@ pub struct Redrive {
     asking: Asking,
 }
 
-/// What the commands work with.
+/// What the commands on the live generation work with.
 struct Tools {
-    config: Config,
     models: MongoReadModels,
-    feed: HttpFeed,
+    feed: Arc<dyn Feed>,
+    /// With the group of that generation.
+    kafka: KafkaSettings,
     clock: Clock,
+}
+
+impl Tools {
+    async fn of_the_live_generation(servers: Servers) -> anyhow::Result<Self> {
+        let live = servers.generations.read().await?.live.context("no generation is live yet")?;
+        let models = servers.generations.models(live).await.context("MongoDB")?;
+        let kafka = servers.kafka.of_generation(live);
+        Ok(Self { models, feed: servers.feed, kafka, clock: servers.clock })
+    }
 }
 
 /// Runs a command and prints what it found. True when everything is as the operator wanted it.
@@ -125,25 +157,33 @@ struct Tools {
 /// When settings, database or feed don't answer.
 pub async fn run(command: Operate) -> anyhow::Result<bool> {
     let config = Config::load()?;
-    let clock = Clock::with_offset(config.kit.clock_offset_seconds);
-    let credentials = config.feed_identity.credentials(clock.clone())?;
-    let feed = HttpFeed::new(&config.feed_url, credentials, config.feed_timeout)?;
-    let (url, database) = (config.mongodb_url.expose_secret(), &config.mongodb_database);
-    let models = MongoReadModels::connect(url, database, GENERATION).await.context("MongoDB")?;
-    let tools = Tools { config, models, feed, clock };
+    telemetry::start_logs(config.kit.log_format, &"warn".parse()?);
+    let servers = Servers::connect(config).await?;
     match command {
-        Operate::Parked(Parked::List { format }) => parked::list(&tools, format).await,
-        Operate::Parked(Parked::Show { room, format }) => parked::show(&tools, room, format).await,
-        Operate::Parked(Parked::Redrive(redrive)) => parked::redrive(&tools, redrive).await,
+        Operate::Verify(arguments) => arguments.run(&servers).await,
+        Operate::Rebuild(arguments) => arguments.run(&servers).await,
+        Operate::Generations { format } => operate::list(&servers, format).await,
+        Operate::Rollback => operate::roll_back(&servers).await,
+        Operate::DropGeneration { number } => operate::drop_generation(&servers, number).await,
+        command => on_the_live_generation(command, &Tools::of_the_live_generation(servers).await?).await,
+    }
+}
+
+async fn on_the_live_generation(command: Operate, tools: &Tools) -> anyhow::Result<bool> {
+    match command {
+        Operate::Parked(Parked::List { format }) => parked::list(tools, format).await,
+        Operate::Parked(Parked::Show { room, format }) => parked::show(tools, room, format).await,
+        Operate::Parked(Parked::Redrive(redrive)) => parked::redrive(tools, redrive).await,
         Operate::Parked(Parked::Drop { room, version, reason, asking }) => {
-            asking.ask(&tools, &[room], &crate::read_models::Action::Drop { version, reason }).await
+            asking.ask(tools, &[room], &crate::read_models::Action::Drop { version, reason }).await
         }
         Operate::Repair { rooms, asking } => {
-            asking.ask(&tools, &rooms, &crate::read_models::Action::Repair).await
+            asking.ask(tools, &rooms, &crate::read_models::Action::Repair).await
         }
         Operate::Checkpoints { rooms, behind, format } => {
-            checkpoints::show(&tools, &rooms, behind, format).await
+            checkpoints::show(tools, &rooms, behind, format).await
         }
-        Operate::Lag { format } => lag::show(&tools.config.kafka, format).await,
+        Operate::Lag { format } => lag::show(&tools.kafka, format).await,
+        _ => Ok(true),
     }
 }

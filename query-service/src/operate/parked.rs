@@ -5,7 +5,7 @@ use service_kit::report::Format;
 use shared_events::RoomId;
 
 use super::{Redrive, Tools};
-use crate::{feed::Feed, projector::pipeline::read, read_models::Action, stores::ReadModels};
+use crate::{projector::pipeline::read, read_models::Action, stores::ReadModels};
 
 #[derive(Serialize)]
 struct Row {

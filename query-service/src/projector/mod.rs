@@ -13,7 +13,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -23,6 +23,7 @@ use shared_events::{RoomId, feed::Head};
 use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+use self::metrics::ProjectorMetrics;
 use crate::read_models::Request;
 
 pub use inbox::{Bounds, Inbox};
@@ -74,6 +75,7 @@ pub struct Projector {
     parts: Parts,
     limits: Limits,
     store: Component,
+    metrics: ProjectorMetrics,
     runtime: Handle,
     running: Mutex<HashMap<i32, Running>>,
     routing: OnceLock<Routing>,
@@ -116,10 +118,17 @@ impl Projector {
             parts,
             limits,
             store,
+            metrics: ProjectorMetrics::default(),
             runtime: Handle::current(),
             running: Mutex::default(),
             routing: OnceLock::new(),
         }
+    }
+
+    /// Counts apart what is done for this generation while it is not shown.
+    #[must_use]
+    pub fn for_generation(self, number: u32, is_shown: Arc<AtomicBool>) -> Self {
+        Self { metrics: ProjectorMetrics::of_generation(number, is_shown), ..self }
     }
 
     /// What its pipelines work with.
@@ -130,7 +139,9 @@ impl Projector {
 
     /// Starts a partition's pipeline, which knows nothing yet. Messages go into the inbox.
     pub fn start(&self, partition: i32) -> Arc<Inbox> {
-        self.start_with(partition, Pipeline::new(self.parts.clone()))
+        let mut pipeline = Pipeline::new(self.parts.clone());
+        pipeline.metrics = self.metrics.clone();
+        self.start_with(partition, pipeline)
     }
 
     /// Starts a partition with a pipeline that has worked before, as one that has just rebuilt the read models.
@@ -187,6 +198,11 @@ impl Projector {
     #[must_use]
     pub fn partitions(&self) -> Vec<i32> {
         self.running().keys().copied().collect()
+    }
+
+    /// Notes how many messages of a partition are not processed yet.
+    pub fn count_lag(&self, partition: i32, messages: i64) {
+        self.metrics.lag(partition, messages);
     }
 
     /// Whether all pipelines still run.

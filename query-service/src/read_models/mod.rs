@@ -5,6 +5,7 @@
 pub mod checkpoint;
 pub mod history;
 pub mod local_time;
+pub mod of_room;
 pub mod requests;
 pub mod reservation;
 pub mod room;
@@ -12,6 +13,7 @@ pub mod usage;
 
 pub use checkpoint::{Checkpoint, DroppedEvent, Parked, ParkedMessage};
 pub use history::{HistoryDoc, HistoryKind};
+pub use of_room::{Compared, Difference, RoomDocuments};
 pub use requests::{Action, Outcome, Request};
 pub use reservation::{ReservationDoc, Status};
 pub use room::{KindCount, RoomDoc};

@@ -18,6 +18,14 @@ pub struct UsageKey {
     pub year: i32,
 }
 
+impl UsageKey {
+    /// Its place among the documents of its room: local year, then zone.
+    #[must_use]
+    pub fn place(self) -> (i32, String) {
+        (self.year, self.zone.to_string())
+    }
+}
+
 /// Live reservations of one room, zone and local year, by local day (0 is January 1) and hour.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UsageDoc {

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::read_models::{
     Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, ParkedMessage, Request, ReservationDoc,
-    RoomDoc, UsageDays, UsageHours,
+    RoomDoc, RoomDocuments, UsageDays, UsageHours,
 };
 
 /// Read models: the projector writes them, queries read them. One generation of them.
@@ -205,6 +205,17 @@ pub trait ReadModels: Send + Sync + 'static {
         rooms: &[RoomId],
         years: RangeInclusive<i32>,
     ) -> Result<Vec<UsageHours>, StoreError>;
+
+    /// All documents of a room, and these reservations wherever they are. They show at least what the checkpoint claimed
+    /// when this was asked; of a room that is being written some may be further than others.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    async fn documents_of(
+        &self,
+        room: RoomId,
+        reservations: &[ReservationId],
+    ) -> Result<RoomDocuments, StoreError>;
 }
 
 /// Which rooms to list.

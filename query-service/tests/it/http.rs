@@ -2,11 +2,9 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
-use futures_util::FutureExt;
 use query_service::{
     projector::Limits,
-    service::{OpenStore, Service, Source},
-    stores::{ReadModels, memory::MemoryReadModels},
+    service::{Service, Source},
 };
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -62,11 +60,8 @@ impl TestService {
     fn starting(feed: Arc<FeedDouble>) -> Self {
         let (events, source) = mpsc::channel(16);
         let clock = Clock::standing_at("2031-01-01T00:00:00Z".parse().unwrap());
-        let open: OpenStore =
-            Box::new(|| async { Ok(Arc::new(MemoryReadModels::new()) as Arc<dyn ReadModels>) }.boxed());
         let lifecycle = Lifecycle::new(Duration::from_secs(10));
         let service = Service {
-            store: open,
             feed,
             source: Source::InProcess(source),
             authenticator: Authenticator::new(None, TokenRules::default(), true, clock.clone()),

@@ -22,13 +22,13 @@ use crate::{
     store_double::{StoreDouble, TestMongo},
 };
 
-fn parts(store: Arc<dyn ReadModels>, feed: Arc<FeedDouble>) -> Parts {
+pub(crate) fn parts(store: Arc<dyn ReadModels>, feed: Arc<FeedDouble>) -> Parts {
     let progress = Arc::new(Progress::default());
     progress.set_owned(Box::new(|_| true));
     Parts { store, feed, progress, clock: Clock::system() }
 }
 
-fn batch<'a>(events: impl IntoIterator<Item = &'a RecordedEvent>) -> Vec<Message> {
+pub(crate) fn batch<'a>(events: impl IntoIterator<Item = &'a RecordedEvent>) -> Vec<Message> {
     (0..).zip(events).map(|(offset, event)| Message::event(offset, event.clone())).collect()
 }
 
@@ -66,7 +66,7 @@ async fn everything(store: &dyn ReadModels, rooms: &[RoomId], users: &[&str]) ->
 }
 
 /// Three rooms with all kinds of events, moves among them.
-fn busy_streams() -> Vec<Stream> {
+pub(crate) fn busy_streams() -> Vec<Stream> {
     let mut streams: Vec<Stream> = ["Blue", "Green", "Red"].map(Stream::new).into();
     for round in 0..4 {
         let [a, b, c] = &mut streams[..] else { unreachable!() };

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use query_service::{
     read_models::{
         Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, ParkedMessage, Request, ReservationDoc,
-        RoomDoc, UsageDays, UsageHours,
+        RoomDoc, RoomDocuments, UsageDays, UsageHours,
     },
     stores::{Applied, ReadModels, RoomFilter, StoreError, memory::MemoryReadModels, mongo::MongoReadModels},
 };
@@ -218,5 +218,13 @@ impl ReadModels for StoreDouble {
         years: RangeInclusive<i32>,
     ) -> Result<Vec<UsageHours>, StoreError> {
         self.inner.usage_hours(rooms, years).await
+    }
+
+    async fn documents_of(
+        &self,
+        room: RoomId,
+        reservations: &[ReservationId],
+    ) -> Result<RoomDocuments, StoreError> {
+        self.inner.documents_of(room, reservations).await
     }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     projections::{LONGEST_STAY, history, reservations, rooms, usage},
-    read_models::{Checkpoint, HistoryDoc, ParkedMessage, ReservationDoc, RoomDoc, UsageDoc},
+    read_models::{Checkpoint, HistoryDoc, ParkedMessage, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc},
 };
 
 /// A live reservation's place in its room's schedule.
@@ -104,6 +104,23 @@ impl Documents {
             .range(first..end)
             .filter_map(|key| self.reservations.get(&key.2).map(|doc| (*key, doc)))
             .filter(move |(_, doc)| doc.reservation.interval().overlaps(during))
+    }
+
+    pub(super) fn of_room(&self, room: RoomId, reservations: &[ReservationId]) -> RoomDocuments {
+        let history = self.history.values().filter(|entry| entry.room == room);
+        let history: BTreeMap<u64, HistoryDoc> =
+            history.map(|entry| (entry.version, entry.clone())).collect();
+        let known = history.values().map(|entry| entry.reservation.id);
+        let live = self.live_by_room.iter().filter(|(of, _, _)| *of == room).map(|(_, _, id)| *id);
+        let ids: BTreeSet<ReservationId> = known.chain(live).chain(reservations.iter().copied()).collect();
+        let stored = |id| Some((id, self.reservations.get(&id)?.clone()));
+        let usage = self.usage.get(&room).into_iter().flatten();
+        RoomDocuments {
+            room: self.rooms.get(&room).cloned(),
+            reservations: ids.into_iter().filter_map(stored).collect(),
+            history,
+            usage: usage.map(|usage| (usage.key.place(), usage.clone())).collect(),
+        }
     }
 
     pub(super) fn usage_of(

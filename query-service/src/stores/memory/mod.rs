@@ -17,7 +17,7 @@ use self::documents::{Documents, earliest_start};
 use super::{Applied, ReadModels, RoomFilter, StoreError, batch::spans};
 use crate::read_models::{
     Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, Parked, ParkedMessage, Request, ReservationDoc,
-    RoomDoc, UsageDays, UsageHours,
+    RoomDoc, RoomDocuments, UsageDays, UsageHours,
 };
 
 /// Read models that live as long as the process.
@@ -295,5 +295,13 @@ impl ReadModels for MemoryReadModels {
             .usage_of(rooms, years)
             .map(|doc| UsageHours { key: doc.key, hours: doc.hours.clone() })
             .collect())
+    }
+
+    async fn documents_of(
+        &self,
+        room: RoomId,
+        reservations: &[ReservationId],
+    ) -> Result<RoomDocuments, StoreError> {
+        Ok(self.read().of_room(room, reservations))
     }
 }

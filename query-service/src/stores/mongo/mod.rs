@@ -7,6 +7,8 @@ mod batch_writes;
 mod checkpoints;
 mod commands;
 mod documents;
+mod generations;
+mod of_room;
 mod ordered_writes;
 mod packing;
 mod reads;
@@ -17,7 +19,7 @@ mod usage_cache;
 use std::{sync::Arc, time::Duration};
 
 use mongodb::{
-    Client, IndexModel,
+    Client, Database, IndexModel,
     bson::{Document, doc},
     options::{
         Acknowledgment, ClientOptions, DatabaseOptions, IndexOptions, ReadConcern, ReadPreference,
@@ -25,12 +27,15 @@ use mongodb::{
     },
 };
 
+pub use self::generations::{Generations, MongoSettings};
 use self::{commands::Target, usage_cache::UsageCache};
 use super::StoreError;
 
-/// Begins the names of collections, so that other generations of read models fit beside this one. Another form of
-/// documents is another generation.
+/// Begins the names of the first generation's collections.
 pub const GENERATION: &str = "g2_";
+/// The form of the documents that this program reads and writes. Another form is another generation: programs of
+/// either show their own.
+pub const FORM: u32 = 2;
 
 /// The collection of events that operators left out: read models that are made again leave them out too.
 const DROPPED: &str = "dropped_events";
@@ -64,13 +69,7 @@ impl MongoReadModels {
     /// # Errors
     /// When the address is not one, the server can't be reached, or collections can't be prepared.
     pub async fn connect(url: &str, database: &str, prefix: &str) -> Result<Self, StoreError> {
-        let mut options = ClientOptions::parse(url).await?;
-        options.server_selection_timeout.get_or_insert(SERVER_WAIT);
-        options.connect_timeout.get_or_insert(SERVER_WAIT);
-        options.min_pool_size.get_or_insert(MIN_CONNECTIONS);
-        options.max_pool_size.get_or_insert(MAX_CONNECTIONS);
-        options.app_name.get_or_insert_with(|| "query-service".to_owned());
-        Self::open(Client::with_options(options)?, database, prefix).await
+        Self::open(client(url).await?, database, prefix).await
     }
 
     /// Opens the read models whose collections' names begin with `prefix`; what is missing is made.
@@ -78,13 +77,7 @@ impl MongoReadModels {
     /// # Errors
     /// When the server can't be reached, or collections can't be prepared.
     pub async fn open(client: Client, database: &str, prefix: &str) -> Result<Self, StoreError> {
-        let write_concern = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build();
-        let options = DatabaseOptions::builder()
-            .write_concern(write_concern)
-            .read_concern(ReadConcern::majority())
-            .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
-            .build();
-        let database = client.database_with_options(database, options);
+        let database = durable_database(&client, database);
         let collection = |name: &str| Target {
             database: database.clone(),
             collection: database.collection(&format!("{prefix}{name}")),
@@ -140,6 +133,27 @@ impl MongoReadModels {
         self.usage.collection.create_indexes(of_usage).await?;
         Ok(())
     }
+}
+
+/// A client of the server at an address.
+async fn client(url: &str) -> Result<Client, StoreError> {
+    let mut options = ClientOptions::parse(url).await?;
+    options.server_selection_timeout.get_or_insert(SERVER_WAIT);
+    options.connect_timeout.get_or_insert(SERVER_WAIT);
+    options.min_pool_size.get_or_insert(MIN_CONNECTIONS);
+    options.max_pool_size.get_or_insert(MAX_CONNECTIONS);
+    options.app_name.get_or_insert_with(|| "query-service".to_owned());
+    Ok(Client::with_options(options)?)
+}
+
+/// A database of which everything is read from and written to a majority.
+fn durable_database(client: &Client, name: &str) -> Database {
+    let options = DatabaseOptions::builder()
+        .write_concern(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build())
+        .read_concern(ReadConcern::majority())
+        .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
+        .build();
+    client.database_with_options(name, options)
 }
 
 impl From<mongodb::error::Error> for StoreError {

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     read_models::{
         Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, ParkedMessage, Request, ReservationDoc,
-        RoomDoc, UsageDays, UsageHours,
+        RoomDoc, RoomDocuments, UsageDays, UsageHours,
     },
     stores::{Applied, ReadModels, RoomFilter, StoreError, batch::Span},
 };
@@ -246,6 +246,14 @@ impl ReadModels for MongoReadModels {
         all(self.usage.collection.find(usage_of(rooms, &years)).projection(without).await?, to_usage_hours)
             .await
     }
+
+    async fn documents_of(
+        &self,
+        room: RoomId,
+        reservations: &[ReservationId],
+    ) -> Result<RoomDocuments, StoreError> {
+        self.read_documents_of(room, reservations).await
+    }
 }
 
 /// Live reservations of rooms that overlap an interval, found by the weeks that both touch.
@@ -283,7 +291,7 @@ fn bound(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX).max(1)
 }
 
-async fn all<T>(
+pub(super) async fn all<T>(
     mut cursor: Cursor<RawDocumentBuf>,
     read: impl Fn(&RawDocument) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, StoreError> {

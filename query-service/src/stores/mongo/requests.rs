@@ -108,7 +108,8 @@ impl MongoReadModels {
     }
 }
 
-fn is_duplicate(error: &mongodb::error::Error) -> bool {
+/// Whether a document with that id was there already.
+pub(super) fn is_duplicate(error: &mongodb::error::Error) -> bool {
     matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteError(error)) if error.code == DUPLICATE_KEY)
 }
 

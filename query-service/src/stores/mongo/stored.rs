@@ -67,6 +67,17 @@ impl<'a> Stored<'a> {
         })
     }
 
+    /// A list of integers.
+    pub(super) fn integers<T: TryFrom<i64>>(&self, name: &str) -> Result<Vec<T>, StoreError> {
+        let list = self.field(name, RawBsonRef::as_array)?;
+        let read = |value: RawBsonRef<'_>| match value {
+            RawBsonRef::Int32(value) => T::try_from(i64::from(value)).ok(),
+            RawBsonRef::Int64(value) => T::try_from(value).ok(),
+            _ => None,
+        };
+        list.into_iter().map(|value| value.ok().and_then(read).ok_or_else(|| self.unreadable(name))).collect()
+    }
+
     pub(super) fn flag(&self, name: &str) -> Result<bool, StoreError> {
         self.field(name, RawBsonRef::as_bool)
     }

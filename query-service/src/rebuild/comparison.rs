@@ -1,0 +1,170 @@
+//! Compares two generations, room by room, while events come.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use shared_events::{RoomId, feed::Head};
+
+use super::{fill::Fill, meter::Meter};
+use crate::{
+    progress::Progress,
+    read_models::{Checkpoint, Difference, of_room::compare},
+    stores::ReadModels,
+};
+
+/// Rooms that are compared side by side.
+const SIDE_BY_SIDE: usize = 4;
+/// Rooms with more events are compared one at a time: all documents of a room are in memory while it is.
+const LARGE: u64 = 20_000;
+/// How often a room must differ before it is believed: what another room's events told may be on its way.
+const TRIES: usize = 4;
+/// How often usage may be found counted further on one side.
+const TRIES_OF_USAGE: usize = 30;
+/// Between two looks at rooms that were not equal.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How long rooms may stay behind without any becoming level.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The live generation, and the one that is to take its place.
+pub(super) struct Comparison<'a> {
+    pub(super) live: Arc<dyn ReadModels>,
+    pub(super) next: Arc<dyn ReadModels>,
+    /// Fills the next one.
+    pub(super) fill: &'a Fill,
+    /// Fills the live one, where no service does.
+    pub(super) fill_live: Option<&'a Fill>,
+}
+
+/// How a room was found.
+enum Found {
+    Equal,
+    Differs(Vec<Difference>),
+    /// Its usage was counted further on one side.
+    Undecided,
+    /// One of them has not come to the head.
+    Behind(Difference),
+}
+
+/// A room that is not known to be equal yet.
+#[derive(Clone, Copy)]
+struct Pending {
+    head: Head,
+    differed: usize,
+    undecided: usize,
+}
+
+impl Comparison<'_> {
+    /// Compares until each room was found equal at its head or later, or is believed to differ. Gives what differs.
+    pub(super) async fn run(
+        &self,
+        heads: Vec<Head>,
+        strangers: Vec<RoomId>,
+    ) -> anyhow::Result<Vec<Difference>> {
+        let strangers = strangers.into_iter().map(|room| Head { room, version: 0 });
+        let heads = heads.into_iter().chain(strangers);
+        let mut pending: Vec<Pending> =
+            heads.map(|head| Pending { head, differed: 0, undecided: 0 }).collect();
+        let meter = Meter::new("comparing", u64::try_from(pending.len())?);
+        let (mut differences, mut since) = (Vec::new(), Instant::now());
+        loop {
+            let before = pending.len();
+            let late = since.elapsed() > PATIENCE;
+            let mut left = Vec::new();
+            for (room, found) in self.round(&pending).await? {
+                match found {
+                    Found::Equal => {}
+                    Found::Differs(found) if room.differed + 1 >= TRIES => differences.extend(found),
+                    Found::Differs(_) => left.push(Pending { differed: room.differed + 1, ..room }),
+                    Found::Undecided if room.undecided + 1 >= TRIES_OF_USAGE => {
+                        differences.push(never_at_rest(room.head.room));
+                    }
+                    Found::Undecided => left.push(Pending { undecided: room.undecided + 1, ..room }),
+                    Found::Behind(difference) if late => differences.push(difference),
+                    Found::Behind(_) => left.push(room),
+                }
+            }
+            meter.add(u64::try_from(before - left.len())?);
+            if left.is_empty() {
+                meter.finish();
+                return Ok(differences);
+            }
+            if left.len() < before {
+                since = Instant::now();
+            }
+            pending = left;
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Looks at all of these rooms once.
+    async fn round(&self, pending: &[Pending]) -> anyhow::Result<Vec<(Pending, Found)>> {
+        let (large, small): (Vec<Pending>, Vec<Pending>) =
+            pending.iter().partition(|room| room.head.version > LARGE);
+        let mut found = Vec::new();
+        for (rooms, side_by_side) in [(small, SIDE_BY_SIDE), (large, 1)] {
+            let looks: Vec<_> = rooms.into_iter().map(|room| self.look(room)).collect();
+            found.extend(stream::iter(looks).buffer_unordered(side_by_side).try_collect::<Vec<_>>().await?);
+        }
+        Ok(found)
+    }
+
+    async fn look(&self, pending: Pending) -> anyhow::Result<(Pending, Found)> {
+        let Head { room, version: head } = pending.head;
+        let mut live = checkpoint(self.live.as_ref(), room).await?;
+        if let Some(fill) = self.fill_live.filter(|_| live.version < head && live.parked.is_none()) {
+            fill.fill(&[pending.head], &Arc::new(Progress::default())).await?;
+            live = checkpoint(self.live.as_ref(), room).await?;
+        }
+        let mut next = checkpoint(self.next.as_ref(), room).await?;
+        let level = head.max(live.version);
+        if next.version < level && next.parked.is_none() {
+            // Services may be about to; where none runs, nobody else does.
+            self.fill.fill(&[Head { room, version: level }], &Arc::new(Progress::default())).await?;
+            next = checkpoint(self.next.as_ref(), room).await?;
+        }
+        let waits_alike = live.parked.is_some() && next.parked.is_some() && live.version == next.version;
+        if (live.version < head || next.version < head) && !waits_alike {
+            let difference = not_level(room, &live, &next);
+            let parked = live.parked.is_some() || next.parked.is_some();
+            let found = if parked { Found::Differs(vec![difference]) } else { Found::Behind(difference) };
+            return Ok((pending, found));
+        }
+        let version = live.version.min(next.version);
+        let (mut expected, found) =
+            tokio::try_join!(self.live.documents_of(room, &[]), self.next.documents_of(room, &[]))?;
+        // Those that moved away are compared where they are now.
+        expected.reservations.retain(|_, doc| doc.reservation.room == room);
+        let compared = compare(room, &expected, &found, version);
+        let found = if !compared.differences.is_empty() {
+            Found::Differs(compared.differences)
+        } else if compared.undecided {
+            Found::Undecided
+        } else {
+            Found::Equal
+        };
+        Ok((pending, found))
+    }
+}
+
+async fn checkpoint(models: &dyn ReadModels, room: RoomId) -> anyhow::Result<Checkpoint> {
+    let mut found: HashMap<RoomId, Checkpoint> = models.checkpoints(&[room]).await?;
+    Ok(found.remove(&room).unwrap_or_default())
+}
+
+fn not_level(room: RoomId, live: &Checkpoint, next: &Checkpoint) -> Difference {
+    let text = |checkpoint: &Checkpoint| match &checkpoint.parked {
+        Some(parked) => format!("{}, parked: {}", checkpoint.version, parked.reason),
+        None => checkpoint.version.to_string(),
+    };
+    let (expected, found) = (Some(text(live)), Some(text(next)));
+    Difference { room, what: "checkpoint", id: room.to_string(), expected, found }
+}
+
+fn never_at_rest(room: RoomId) -> Difference {
+    let reason = Some("it kept changing while it was read".to_owned());
+    Difference { room, what: "usage", id: room.to_string(), expected: reason, found: None }
+}

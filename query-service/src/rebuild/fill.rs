@@ -1,0 +1,108 @@
+//! Fills read models from the feed, many rooms at once.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::bail;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use service_kit::{clock::Clock, retry::Backoff};
+use shared_events::{RoomId, feed::Head};
+
+use super::meter::Meter;
+use crate::{
+    feed::Feed,
+    operate::Servers,
+    progress::Progress,
+    projector::{Parts, Pipeline},
+    stores::ReadModels,
+};
+
+/// Pipelines that work side by side. Each holds some pages of the feed in memory at a time.
+const SIDE_BY_SIDE: usize = 4;
+/// Rooms that one pipeline fills before another, which knows nothing, goes on.
+const ROOMS: usize = 64;
+/// How long nothing may come before it is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at how far it is.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What fills a generation.
+pub(super) struct Fill {
+    store: Arc<dyn ReadModels>,
+    feed: Arc<dyn Feed>,
+    clock: Clock,
+}
+
+impl Fill {
+    pub(super) fn new(store: Arc<dyn ReadModels>, servers: &Servers) -> Self {
+        Self { store, feed: Arc::clone(&servers.feed), clock: servers.clock.clone() }
+    }
+
+    /// Fills until each room shows at least its head, or is parked.
+    pub(super) async fn run(&self, heads: &[Head]) -> anyhow::Result<()> {
+        let meter = Meter::new("filling", heads.iter().map(|head| head.version).sum());
+        let parts = heads.chunks(ROOMS).map(|heads| self.part(heads, &meter));
+        let parts: Vec<_> = parts.collect();
+        stream::iter(parts).buffer_unordered(SIDE_BY_SIDE).try_collect::<()>().await?;
+        meter.finish();
+        Ok(())
+    }
+
+    /// Fills some rooms, and tells the meter how far they are meanwhile.
+    async fn part(&self, heads: &[Head], meter: &Meter) -> anyhow::Result<()> {
+        let progress = Arc::new(Progress::default());
+        progress.set_owned(Box::new(|_| true));
+        let mut told = 0;
+        let filling = self.fill(heads, &progress);
+        tokio::pin!(filling);
+        loop {
+            let ended = tokio::time::timeout(LOOK, &mut filling).await;
+            let done = events_of(&progress, heads);
+            if let Ok(outcome) = ended {
+                outcome?;
+                meter.add(heads.iter().map(|head| head.version).sum::<u64>().saturating_sub(told));
+                return Ok(());
+            }
+            meter.add(done.saturating_sub(told));
+            told = told.max(done);
+        }
+    }
+
+    /// Fills some rooms, as often as it takes.
+    pub(super) async fn fill(&self, heads: &[Head], progress: &Arc<Progress>) -> anyhow::Result<()> {
+        let mut pipeline = Pipeline::new(Parts {
+            store: Arc::clone(&self.store),
+            feed: Arc::clone(&self.feed),
+            progress: Arc::clone(progress),
+            clock: self.clock.clone(),
+        });
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+        let (mut best, mut since) = (0, Instant::now());
+        loop {
+            let outcome = pipeline.compare(heads).await;
+            let reason = match outcome {
+                Ok(_) if pipeline.rooms_behind() == 0 => return Ok(()),
+                Ok(_) => format!("the feed does not give the events of {} rooms", pipeline.rooms_behind()),
+                Err(error) => format!("{:#}", anyhow::Error::from(error)),
+            };
+            let done = events_of(progress, heads);
+            if done > best {
+                (best, since) = (done, Instant::now());
+                backoff.reset();
+            }
+            if since.elapsed() > PATIENCE {
+                bail!("{reason}: run this again, it goes on from here");
+            }
+            tokio::time::sleep(backoff.next_delay()).await;
+        }
+    }
+}
+
+/// Events of these rooms that are written.
+fn events_of(progress: &Progress, heads: &[Head]) -> u64 {
+    let rooms: Vec<RoomId> = heads.iter().map(|head| head.room).collect();
+    let known = progress.known(&rooms);
+    heads.iter().map(|head| known.get(&head.room).copied().unwrap_or_default().min(head.version)).sum()
+}

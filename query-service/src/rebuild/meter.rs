@@ -1,0 +1,52 @@
+//! Shows how far a long step is: a bar on a terminal, lines now and then elsewhere. Always on standard error.
+
+use std::{
+    io::IsTerminal,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Between two lines where there is no terminal.
+const A_LINE_EVERY: Duration = Duration::from_secs(10);
+
+pub(super) struct Meter {
+    what: &'static str,
+    bar: ProgressBar,
+    /// When the last line was written; none on a terminal.
+    line_at: Option<Mutex<Instant>>,
+}
+
+impl Meter {
+    /// A step of so many events or rooms.
+    pub(super) fn new(what: &'static str, total: u64) -> Self {
+        let style = "{msg:<10} {bar:40} {human_pos}/{human_len}, {per_sec}, {eta} to go";
+        // A template that can't be read shows a plainer bar.
+        let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+        // Hidden by itself where standard error is no terminal.
+        let bar = ProgressBar::new(total).with_style(style).with_message(what);
+        let line_at = (!std::io::stderr().is_terminal()).then(|| Mutex::new(Instant::now()));
+        Self { what, bar, line_at }
+    }
+
+    pub(super) fn add(&self, more: u64) {
+        self.bar.inc(more);
+        let Some(line_at) = &self.line_at else { return };
+        let mut line_at = line_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if line_at.elapsed() >= A_LINE_EVERY {
+            *line_at = Instant::now();
+            let (done, total) = (self.bar.position(), self.bar.length().unwrap_or_default());
+            eprintln!(
+                "{}: {done} of {total}, {:.0}/s, {:.0?} to go",
+                self.what,
+                self.bar.per_sec(),
+                self.bar.eta()
+            );
+        }
+    }
+
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

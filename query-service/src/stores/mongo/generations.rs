@@ -1,0 +1,230 @@
+//! The registry of generations: a document for each, and one that names the live generation of a form.
+
+use mongodb::{
+    Client, Collection, Database,
+    bson::{Document, RawDocumentBuf, doc},
+};
+use secrecy::{ExposeSecret, SecretString};
+use shared_events::Timestamp;
+
+use super::{
+    FORM, GENERATION, MongoReadModels, client, documents::moment, durable_database, requests::is_duplicate,
+    stored::Stored,
+};
+use crate::{
+    generations::{FIRST, Generation, Registry, State, Totals},
+    stores::StoreError,
+};
+
+/// Holds the registry, beside the collections of all generations.
+const REGISTRY: &str = "generations";
+/// Collections of a generation, whose names begin with its prefix.
+const COLLECTIONS: [&str; 7] =
+    ["rooms", "reservations", "history", "usage", "checkpoints", "parked", "requests"];
+
+/// Where the read models are.
+#[derive(Clone, Debug)]
+pub struct MongoSettings {
+    /// A MongoDB connection string.
+    pub url: SecretString,
+    /// The database.
+    pub database: String,
+}
+
+/// The generations of read models in a database.
+#[derive(Clone, Debug)]
+pub struct Generations {
+    client: Client,
+    name: String,
+    database: Database,
+    registry: Collection<RawDocumentBuf>,
+}
+
+/// What a generation's collections begin with.
+fn prefix(number: u32) -> String {
+    format!("g{number}_")
+}
+
+/// Names the document that names the live generation.
+fn pointer() -> String {
+    format!("live-{FORM}")
+}
+
+impl Generations {
+    /// Connects to a server. Read models that were made before there was a registry are taken into it.
+    ///
+    /// # Errors
+    /// When the address is not one, or the server can't be reached.
+    pub async fn connect(settings: &MongoSettings, now: Timestamp) -> Result<Self, StoreError> {
+        let client = client(settings.url.expose_secret()).await?;
+        let database = durable_database(&client, &settings.database);
+        let registry = database.collection(REGISTRY);
+        let generations = Self { client, name: settings.database.clone(), database, registry };
+        let names = generations.database.list_collection_names().await?;
+        let unrecorded = !names.iter().any(|name| name == REGISTRY);
+        if unrecorded && names.contains(&format!("{GENERATION}checkpoints")) {
+            generations.ensure_first(now).await?;
+        }
+        Ok(generations)
+    }
+
+    /// All that is recorded.
+    ///
+    /// # Errors
+    /// When the server can't be reached, or a record is not readable.
+    pub async fn read(&self) -> Result<Registry, StoreError> {
+        let mut registry = Registry { form: FORM, ..Registry::default() };
+        let mut found =
+            self.registry.find(doc! { "form": { "$exists": true } }).sort(doc! { "_id": 1 }).await?;
+        while found.advance().await? {
+            registry.generations.push(to_generation(found.current())?);
+        }
+        // Read last: what it names was recorded before.
+        if let Some(pointer) = self.registry.find_one(doc! { "_id": pointer() }).await? {
+            let stored = Stored::read(REGISTRY, &pointer)?;
+            registry.live = Some(stored.integer("live")?);
+            registry.before = if stored.has("before") { Some(stored.integer("before")?) } else { None };
+            registry.served = stored.integers("served")?;
+        }
+        Ok(registry)
+    }
+
+    /// Makes the first generation of this form and shows it, where there is none. Of several that try at once one
+    /// succeeds, and all find the same. One that a rebuild has begun is left to it.
+    ///
+    /// # Errors
+    /// When the server can't be reached.
+    pub async fn ensure_first(&self, now: Timestamp) -> Result<(), StoreError> {
+        loop {
+            let registry = self.read().await?;
+            if registry.live.is_some() {
+                return Ok(());
+            }
+            let first = registry.ours().find(|generation| generation.first);
+            if let Some(number) = first.map(|generation| generation.number) {
+                self.insert(doc! { "_id": pointer(), "live": number, "served": [number] }).await?;
+            } else if registry.unfinished().is_some() {
+                return Ok(());
+            } else {
+                self.record(registry.next_number(), State::Following, true, now).await?;
+            }
+        }
+    }
+
+    /// The generation that a rebuild has begun and not finished, or else a new one.
+    ///
+    /// # Errors
+    /// When the server can't be reached.
+    pub async fn begin(&self, now: Timestamp) -> Result<Generation, StoreError> {
+        loop {
+            let registry = self.read().await?;
+            if let Some(unfinished) = registry.unfinished() {
+                return Ok(unfinished.clone());
+            }
+            self.record(registry.next_number(), State::Building, false, now).await?;
+        }
+    }
+
+    /// Takes a generation from one state to another. False when it is not in the first one.
+    ///
+    /// # Errors
+    /// When the server can't be reached.
+    pub async fn advance(&self, number: u32, from: State, to: State) -> Result<bool, StoreError> {
+        let filter = doc! { "_id": number, "state": from.word() };
+        let changed = self.registry.update_one(filter, doc! { "$set": { "state": to.word() } }).await?;
+        Ok(changed.matched_count == 1)
+    }
+
+    /// Shows another generation from now on. False when the live one is not `from` any more.
+    ///
+    /// # Errors
+    /// When the server can't be reached.
+    pub async fn flip(&self, from: Option<u32>, to: u32) -> Result<bool, StoreError> {
+        let Some(from) = from else {
+            return self.insert(doc! { "_id": pointer(), "live": to, "served": [to] }).await;
+        };
+        let change = doc! { "$set": { "live": to, "before": from }, "$addToSet": { "served": to } };
+        let changed = self.registry.update_one(doc! { "_id": pointer(), "live": from }, change).await?;
+        Ok(changed.matched_count == 1)
+    }
+
+    /// The read models of a generation; what is missing of collections and indexes is made.
+    ///
+    /// # Errors
+    /// When the server can't be reached.
+    pub async fn models(&self, number: u32) -> Result<MongoReadModels, StoreError> {
+        MongoReadModels::open(self.client.clone(), &self.name, &prefix(number)).await
+    }
+
+    /// Removes a generation's collections.
+    ///
+    /// # Errors
+    /// When the server can't be reached.
+    pub async fn drop_collections(&self, number: u32) -> Result<(), StoreError> {
+        for name in COLLECTIONS {
+            self.database.collection::<Document>(&format!("{}{name}", prefix(number))).drop().await?;
+        }
+        Ok(())
+    }
+
+    /// How much a generation holds, after its checkpoints.
+    ///
+    /// # Errors
+    /// When the server can't be reached, or a checkpoint is not readable.
+    pub async fn totals(&self, number: u32) -> Result<Totals, StoreError> {
+        let checkpoints =
+            self.database.collection::<RawDocumentBuf>(&format!("{}checkpoints", prefix(number)));
+        let mut groups = checkpoints.find(doc! {}).await?;
+        let mut totals = Totals::default();
+        while groups.advance().await? {
+            let versions = Stored::read("checkpoints", groups.current())?.part("v")?;
+            for version in versions.into_fields().into_values() {
+                totals.rooms += 1;
+                totals.events +=
+                    version.as_i64().and_then(|version| u64::try_from(version).ok()).unwrap_or_default();
+            }
+        }
+        Ok(totals)
+    }
+
+    async fn record(
+        &self,
+        number: u32,
+        state: State,
+        first: bool,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let number = number.max(FIRST);
+        let made_at = moment(now);
+        self.insert(
+            doc! { "_id": number, "form": FORM, "state": state.word(), "first": first, "madeAt": made_at },
+        )
+        .await
+    }
+
+    /// False when there is such a document already.
+    async fn insert(&self, document: Document) -> Result<bool, StoreError> {
+        let document =
+            RawDocumentBuf::try_from(&document).map_err(|error| StoreError::Backend(Box::new(error)))?;
+        match self.registry.insert_one(document).await {
+            Ok(_) => Ok(true),
+            Err(error) if is_duplicate(&error) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn to_generation(document: &mongodb::bson::RawDocument) -> Result<Generation, StoreError> {
+    let stored = Stored::read(REGISTRY, document)?;
+    let word = stored.text("state")?;
+    Ok(Generation {
+        number: stored.integer("_id")?,
+        form: stored.integer("form")?,
+        state: State::of_word(&word).ok_or_else(|| StoreError::Unreadable {
+            collection: REGISTRY,
+            reason: format!("the state {word}"),
+        })?,
+        first: stored.flag("first")?,
+        made_at: stored.moment("madeAt")?,
+    })
+}

@@ -1,0 +1,82 @@
+//! The command, where no service runs: it finishes by itself.
+
+use std::process::Stdio;
+
+use query_service::stores::{ReadModels, mongo::MongoReadModels};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::{
+    events::Stream,
+    feed_double::{FeedDouble, FeedServer},
+    kafka_consumer::Topic,
+    store_double::TestMongo,
+};
+
+struct Operator {
+    mongo: TestMongo,
+    topic: Topic,
+    feed: FeedServer,
+}
+
+impl Operator {
+    async fn run(&self, arguments: &[&str]) -> (i32, Value) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_query-service"));
+        command
+            .args(arguments)
+            .arg("--json")
+            .env_clear()
+            .env("DEV_HEADERS", "true")
+            .env("MONGODB_URL", &self.mongo.url)
+            .env("MONGODB_DATABASE", &self.mongo.database)
+            .env("KAFKA_BROKERS", &self.topic.settings.brokers)
+            .env("KAFKA_TOPIC", &self.topic.settings.topic)
+            .env("KAFKA_GROUP", &self.topic.settings.group)
+            .env("FEED_URL", self.feed.url.as_str())
+            .env("FEED_TOKEN", "let-me-in")
+            .stdin(Stdio::null());
+        let output = command.output().await.unwrap();
+        let status = output.status.code().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let value = serde_json::from_slice(&output.stdout);
+        (status, value.unwrap_or_else(|error| panic!("{error}: {errors}")))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_any_service_read_models_are_made_from_the_feed_and_made_again() {
+    let mut stream = Stream::new("Blue");
+    let mut parked = Stream::new("Green");
+    stream.reserve("ann", 1, 2);
+    parked.reserve("bob", 1, 2);
+    parked.events[1].payload = b"{\"reservation\":7}".to_vec();
+    let double = FeedDouble::of(&[&stream, &parked]);
+    let operator = Operator {
+        mongo: TestMongo::open().await,
+        topic: Topic::named_anew(),
+        feed: FeedServer::start(std::sync::Arc::clone(&double)).await,
+    };
+    operator.topic.make(3).await;
+    for (number, before) in [(2, Value::Null), (3, json!(2))] {
+        let (status, report) = operator.run(&["rebuild"]).await;
+        assert_eq!(status, 0, "{report}");
+        assert_eq!((&report["generation"], &report["before"]), (&json!(number), &before));
+        let (status, verified) = operator.run(&["verify", "--all"]).await;
+        assert_eq!((status, &verified["differences"], &verified["behind"]), (0, &json!([]), &json!([])));
+        assert_eq!(verified["parked"][0]["room"], json!(parked.room));
+        let prefix = format!("g{number}_");
+        let url = &operator.mongo.url;
+        let models = MongoReadModels::connect(url, &operator.mongo.database, &prefix).await.unwrap();
+        let checkpoints = models.checkpoints(&[stream.room, parked.room]).await.unwrap();
+        assert_eq!(checkpoints[&stream.room].version, stream.head());
+        assert_eq!(checkpoints[&parked.room].version, 1);
+        // The live one is fed by nobody: the next rebuild has to bring it level too.
+        stream.reserve("ann", 3 + number, 4 + number);
+        double.put(&stream);
+    }
+    let (status, list) = operator.run(&["generations"]).await;
+    let states: Vec<_> = list.as_array().unwrap().iter().map(|row| &row["state"]).collect();
+    assert_eq!((status, states), (0, vec![&json!("old"), &json!("live")]));
+    operator.topic.remove().await;
+    operator.mongo.remove().await;
+}
