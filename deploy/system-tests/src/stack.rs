@@ -12,7 +12,7 @@ pub struct Stack {
     /// Query services; none of the embedded default.
     pub queries: Vec<Server>,
     command_urls: Vec<String>,
-    query_url: String,
+    query_urls: Vec<String>,
     /// Logs, and the data of the embedded default.
     _folder: TempDir,
     /// Dropped last: nothing may use any more what it removes.
@@ -33,7 +33,7 @@ impl Stack {
             commands: vec![server],
             queries: Vec::new(),
             command_urls: vec![command_url],
-            query_url,
+            query_urls: vec![query_url],
             _folder: folder,
             servers: None,
         };
@@ -44,12 +44,17 @@ impl Stack {
     /// So many command services and one query service on the real servers that the environment names, with a database,
     /// topic and group of their own.
     pub async fn real(command_services: usize) -> Self {
+        Self::real_with(command_services, 1).await
+    }
+
+    /// [`Stack::real`] with several query services.
+    pub async fn real_with(command_services: usize, query_services: usize) -> Self {
         let folder = TempDir::new().unwrap();
         let servers = Servers::new().await;
         let command_ports: Vec<u16> = (0..command_services).map(|_| free_port()).collect();
         let command_urls: Vec<String> = command_ports.iter().copied().map(url).collect();
-        let query_port = free_port();
-        let query_url = url(query_port);
+        let query_ports: Vec<u16> = (0..query_services).map(|_| free_port()).collect();
+        let query_urls: Vec<String> = query_ports.iter().copied().map(url).collect();
         let commands = command_ports
             .iter()
             .zip(&command_urls)
@@ -62,23 +67,23 @@ impl Stack {
                     .variable("KAFKA_TOPIC", &servers.name)
             })
             .collect();
-        let query = Server::new("query-service", &["serve"], folder.path(), &[&query_url])
-            .variable("LISTEN", address(query_port))
-            .variable("DEV_HEADERS", "true")
-            .variable("MONGODB_URL", &servers.mongodb)
-            .variable("MONGODB_DATABASE", &servers.name)
-            .variable("KAFKA_BROKERS", &servers.brokers)
-            .variable("KAFKA_TOPIC", &servers.name)
-            .variable("KAFKA_GROUP", &servers.name)
-            .variable("FEED_URL", command_urls.first().unwrap());
-        let mut stack = Self {
-            commands,
-            queries: vec![query],
-            command_urls,
-            query_url,
-            _folder: folder,
-            servers: Some(servers),
-        };
+        let queries = query_ports
+            .iter()
+            .zip(&query_urls)
+            .map(|(port, url)| {
+                Server::new("query-service", &["serve"], folder.path(), &[url])
+                    .variable("LISTEN", address(*port))
+                    .variable("DEV_HEADERS", "true")
+                    .variable("MONGODB_URL", &servers.mongodb)
+                    .variable("MONGODB_DATABASE", &servers.name)
+                    .variable("KAFKA_BROKERS", &servers.brokers)
+                    .variable("KAFKA_TOPIC", &servers.name)
+                    .variable("KAFKA_GROUP", &servers.name)
+                    .variable("FEED_URL", command_urls.first().unwrap())
+            })
+            .collect();
+        let mut stack =
+            Self { commands, queries, command_urls, query_urls, _folder: folder, servers: Some(servers) };
         stack.start().await;
         stack
     }
@@ -88,7 +93,9 @@ impl Stack {
     pub fn program(&self, name: &str) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(crate::binaries::path(name));
         let command_url = self.command_urls.first().unwrap();
-        command.args(["--command-url", command_url, "--query-url", &self.query_url]).kill_on_drop(true);
+        command
+            .args(["--command-url", command_url, "--query-url", self.query_urls.first().unwrap()])
+            .kill_on_drop(true);
         command
     }
 
@@ -98,10 +105,24 @@ impl Stack {
         self.client_of(0)
     }
 
-    /// A client of one of the command services.
+    /// A client of one of the command services and the first query service.
     #[must_use]
     pub fn client_of(&self, command_service: usize) -> Client {
-        Client::new(self.command_urls.get(command_service).unwrap(), &self.query_url)
+        self.client_of_both(command_service, 0)
+    }
+
+    /// A client of one of the command services and one of the query services.
+    #[must_use]
+    pub fn client_of_both(&self, command_service: usize, query_service: usize) -> Client {
+        let command_url = self.command_urls.get(command_service).unwrap();
+        Client::new(command_url, self.query_urls.get(query_service).unwrap())
+    }
+
+    /// The database of the read models: the server's URL and its name there.
+    #[must_use]
+    pub fn read_models(&self) -> (&str, &str) {
+        let servers = self.servers.as_ref().unwrap();
+        (&servers.mongodb, &servers.name)
     }
 
     /// Brokers and topic of a stack on real servers.

@@ -12,7 +12,11 @@ use rdkafka::{
     producer::{FutureProducer, FutureRecord},
 };
 
-/// Removes a topic and a consumer group. That one of them was never made is no mistake.
+/// The generations of read models that tests make at most.
+const GENERATIONS: std::ops::RangeInclusive<u32> = 3..=6;
+
+/// Removes a topic and a consumer group, with the groups of further generations. That one of them was never made is no
+/// mistake.
 ///
 /// # Errors
 /// When the broker can't be reached.
@@ -20,7 +24,9 @@ pub async fn remove(brokers: &str, topic: &str, group: &str) -> KafkaResult<()> 
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", brokers).create()?;
     let options = AdminOptions::new();
-    admin.delete_groups(&[group], &options).await?;
+    let of_generations: Vec<String> = GENERATIONS.map(|number| format!("{group}-g{number}")).collect();
+    let groups: Vec<&str> = of_generations.iter().map(String::as_str).chain([group]).collect();
+    admin.delete_groups(&groups, &options).await?;
     admin.delete_topics(&[topic], &options).await?;
     Ok(())
 }

@@ -12,6 +12,7 @@ mod kills;
 mod layering;
 mod operators;
 mod races;
+mod rebuild;
 mod relays;
 mod replay;
 mod stacks;
