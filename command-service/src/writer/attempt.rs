@@ -3,6 +3,8 @@
 //! Decisions are made one after the other on the cached rooms, each seeing the effects of those before it. Everything
 //! that was applied can be undone, so a try that fails leaves no trace: the next one decides all commands again.
 
+mod records;
+
 use std::collections::{HashMap, HashSet};
 
 use service_kit::clock::Clock;
@@ -13,7 +15,7 @@ use super::{
     cache::{Cache, directory_entry},
 };
 use crate::{
-    commands::{Action, Command, Decision, NewEvent},
+    commands::{Command, Decision, NewEvent},
     domain::{Rejection, Room, RoomEntry, Undo},
     event_store::{EventStore, Group, KeyId, KeyRecord, NewKey, StoreError},
 };
@@ -196,63 +198,6 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
         }
     }
 
-    /// Looks up all keys of the group in one read. After the rooms were loaded: were it before, a key that is committed
-    /// in between, and whose effect is then changed again, would be decided a second time.
-    async fn find_records(&mut self) -> Result<(), Setback> {
-        let mut wanted = HashSet::new();
-        for pending in self.pending {
-            wanted.extend(pending.submission.key.map(|key| key.id));
-            wanted.extend(pending.submission.made_by);
-        }
-        self.read_records(wanted).await?;
-        for (index, pending) in self.pending.iter().enumerate() {
-            if !self.replies.contains_key(&index) {
-                self.answer_from_record(index, pending);
-            }
-        }
-        Ok(())
-    }
-
-    /// Looks up the keys of commands that are about to be told that nothing was done: the key of a command with an
-    /// effect is checked by the unique index when its record is inserted, and needs no read.
-    async fn find_records_of_those_without_effect(&mut self) -> Result<(), Setback> {
-        let without_effect = |(index, pending): (usize, &'a Pending)| {
-            let key = pending.submission.key?;
-            (!self.new_keys.contains(&key.id)).then_some((index, pending, key.id))
-        };
-        let doubtful: Vec<_> = self.pending.iter().enumerate().filter_map(without_effect).collect();
-        self.read_records(doubtful.iter().map(|(.., key)| *key).collect()).await?;
-        for (index, pending, _) in doubtful {
-            self.answer_from_record(index, pending);
-        }
-        Ok(())
-    }
-
-    async fn read_records(&mut self, wanted: HashSet<KeyId>) -> Result<(), Setback> {
-        if !wanted.is_empty() {
-            let wanted: Vec<KeyId> = wanted.into_iter().collect();
-            let found = self.cache.store.find_keys(&wanted).await?;
-            self.records = found.into_iter().map(|record| (record.id, record)).collect();
-        }
-        Ok(())
-    }
-
-    fn answer_from_record(&mut self, index: usize, pending: &Pending) {
-        if let Some(key) = pending.submission.key
-            && let Some(record) = self.records.get(&key.id)
-        {
-            self.replies.insert(index, answers::from_record(record.clone(), key.fingerprint));
-        }
-    }
-
-    /// The reservation that the command with this key made.
-    fn made_by(&self, key: KeyId) -> Option<ReservationId> {
-        self.made.get(&key).copied().or_else(|| {
-            let event = self.records.get(&key)?.event.clone()?.into_recorded().ok()?;
-            event.metadata.subject.parse().ok()
-        })
-    }
-
     /// Decides one command and applies its events. `None` when it has to wait for a command with the same key.
     async fn carry_out(&mut self, submission: &Submission) -> Result<Option<Reply>, Setback> {
         if submission.key.is_some_and(|key| self.new_keys.contains(&key.id)) {
@@ -264,7 +209,7 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
         }
         if let Some(key) = submission.made_by {
             match self.made_by(key) {
-                Some(reservation) => name_reservation(&mut command.action, reservation),
+                Some(reservation) => records::name_reservation(&mut command.action, reservation),
                 // The line that should have made it was rejected, or there is none.
                 None => return Ok(Some(self.reject(submission, Rejection::UnknownReservation, Vec::new()))),
             }
@@ -422,19 +367,6 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
         Ok(Ok(Decided { result: Ok(done), rests_on: Vec::new(), repeated: false }))
     }
 
-    /// Records an outcome without an event, for imports only: online it changed nothing, and a retry is decided anew.
-    fn record(&mut self, submission: &Submission, outcome: impl FnOnce() -> RecordedOutcome) {
-        let Some(key) = submission.key.filter(|_| submission.command.imported) else { return };
-        self.new_keys.insert(key.id);
-        self.group.keys.push(NewKey {
-            id: key.id,
-            fingerprint: key.fingerprint,
-            event: None,
-            other_event: None,
-            outcome: Some(outcome().to_json()),
-        });
-    }
-
     /// Leaves rooms and directory as they were before this try.
     fn take_back(&mut self, setback: Setback) {
         self.cache.rooms.drop_whole();
@@ -450,19 +382,5 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
         if setback == Setback::Unknown {
             self.cache.distrust_directory();
         }
-    }
-}
-
-/// Fills in which reservation an import line speaks of.
-const fn name_reservation(action: &mut Action, id: ReservationId) {
-    match action {
-        Action::ChangeReservation(action) => action.reservation = id,
-        Action::MoveReservation(action) => action.reservation = id,
-        Action::CancelReservation(action) => action.reservation = id,
-        Action::RegisterRoom(_)
-        | Action::ChangeRoom(_)
-        | Action::RetireRoom(_)
-        | Action::Reserve(_)
-        | Action::ReserveKind(_) => {}
     }
 }

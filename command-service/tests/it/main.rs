@@ -23,4 +23,7 @@ mod relay_sharing;
 mod serve;
 mod test_service;
 mod test_store;
+mod upgrades;
 mod writer;
+mod writer_import;
+mod writer_rig;

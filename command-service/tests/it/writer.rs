@@ -3,126 +3,18 @@
 use std::sync::{Arc, Mutex};
 
 use command_service::{
-    commands::{
-        Action, Actor, CancelReservation, ChangeReservation, Command, MoveReservation, RegisterRoom, Reserve,
-        ReserveKind, RetireRoom, Stay,
-    },
+    commands::{Action, MoveReservation, ReserveKind, RetireRoom},
     domain::Rejection,
-    event_store::{
-        KeyId,
-        fail_points::{FailPoint, FailPoints},
-    },
+    event_store::fail_points::FailPoint,
     outbox::handoff,
-    writer::{Decided, Done, Failure, IdempotencyKey, Options, Reply, Sequence, Submission, Writer, writer},
+    writer::{Decided, Failure, IdempotencyKey, Options, Submission, writer},
 };
-use service_kit::{clock::Clock, ids};
-use shared_events::{Interval, ReservationId, RoomId, RoomSettings, Timestamp};
 
-use crate::{hooked_store::HookedStore, test_store::TestStore};
-
-/// A writer on a store, with a clock of its own.
-struct Instance {
-    writer: Writer,
-    clock: Clock,
-    faults: Arc<FailPoints>,
-}
-
-const NOON: &str = "2030-01-01T12:00:00Z";
-
-async fn instance(store: &TestStore) -> Instance {
-    let faults = Arc::new(FailPoints::default());
-    let clock = Clock::standing_at(NOON.parse().unwrap());
-    let opened = store.open(Some(Arc::clone(&faults))).await;
-    let (writer, task) = writer(opened, clock.clone(), handoff().0, &Options::default());
-    tokio::spawn(task);
-    Instance { writer, clock, faults }
-}
-
-fn stay(from: &str, to: &str) -> Stay {
-    let interval = Interval { from: from.parse().unwrap(), to: to.parse().unwrap() };
-    Stay { interval, people: 2, title: None, reserved_for: None }
-}
-
-/// An hour of the second of January 2030.
-fn hour(hour: u32) -> Stay {
-    stay(&format!("2030-01-02T{hour:02}:00:00Z"), &format!("2030-01-02T{:02}:00:00Z", hour + 1))
-}
-
-fn by(user: &str, action: Action) -> Submission {
-    let command = Command {
-        id: ids::new_id(),
-        actor: Actor { user: user.into(), admin: user == "admin" },
-        now: Timestamp::from_epoch_millis(0),
-        imported: false,
-        if_match: None,
-        action,
-    };
-    Submission { command, made_by: None, key: None, correlation_id: "test".into(), traceparent: None }
-}
-
-fn key(name: &str) -> IdempotencyKey {
-    let mut id = [0; 16];
-    for (slot, byte) in id.iter_mut().zip(name.bytes()) {
-        *slot = byte;
-    }
-    IdempotencyKey { id: KeyId(id), fingerprint: [7; 16] }
-}
-
-impl Instance {
-    async fn room(&self, name: &str, kind: &str) -> RoomId {
-        let settings = RoomSettings {
-            name: name.into(),
-            kind: kind.into(),
-            capacity: 4,
-            time_zone: "Europe/Lisbon".parse().unwrap(),
-            opening_hours: None,
-            slot_minutes: None,
-            min_minutes: None,
-            max_minutes: None,
-            max_days_ahead: None,
-        };
-        self.does(by("admin", Action::RegisterRoom(RegisterRoom::new(settings)))).await.room
-    }
-
-    async fn does(&self, submission: Submission) -> Done {
-        self.writer.submit(submission).await.unwrap().result.unwrap()
-    }
-
-    async fn refuses(&self, submission: Submission) -> (Rejection, Vec<(RoomId, u64)>) {
-        let decided = self.writer.submit(submission).await.unwrap();
-        (decided.result.unwrap_err(), decided.rests_on)
-    }
-}
-
-fn reserve(room: RoomId, stay: Stay) -> Action {
-    Action::Reserve(Reserve { room, stay })
-}
-
-fn cancel(room: RoomId, reservation: ReservationId) -> Action {
-    Action::CancelReservation(CancelReservation { room: Some(room), reservation })
-}
-
-/// Every stream of the store, its versions checked to be without gaps; fails when two live reservations overlap.
-async fn events_of(store: &TestStore) -> Vec<(RoomId, u64, String)> {
-    let opened = store.open(None).await;
-    let mut all = Vec::new();
-    for (room, head) in opened.all_heads(None, 1000).await.unwrap() {
-        let stream = opened.stream(room, 0, 10_000).await.unwrap();
-        let versions: Vec<u64> = stream.iter().map(|event| event.version).collect();
-        assert_eq!(versions, (1..=head).collect::<Vec<_>>(), "room {room}");
-        let mut state = command_service::domain::Room::whole(room);
-        for event in stream {
-            all.push((room, event.version, event.event_type.clone()));
-            let event = event.into_recorded().unwrap().decode().unwrap();
-            state.apply(event.version, event.metadata.time, &event.event).unwrap();
-            let live: Vec<_> = state.reservations().map(shared_events::Reservation::interval).collect();
-            for (at, one) in live.iter().enumerate() {
-                assert!(live[at + 1..].iter().all(|other| !one.overlaps(*other)), "overlap in {room}");
-            }
-        }
-    }
-    all
-}
+use crate::{
+    hooked_store::HookedStore,
+    test_store::TestStore,
+    writer_rig::{NOON, by, cancel, events_of, hour, instance, key, reserve, stay},
+};
 
 #[tokio::test]
 async fn of_commands_that_wait_together_each_sees_the_effects_of_those_before_it() {
@@ -339,106 +231,6 @@ async fn a_clock_that_jumped_ahead_and_back_does_not_hide_what_is_reserved() {
             Rejection::Overlap { .. }
         ));
         assert_eq!(other.does(by("bob", reserve(room, hour(11)))).await.version, 4);
-        store.remove().await;
-    }
-}
-
-fn imported(at: &str, key_name: &str, action: Action) -> Submission {
-    let mut submission = by("ann", action);
-    submission.command.imported = true;
-    submission.command.now = at.parse().unwrap();
-    submission.key = Some(key(key_name));
-    submission
-}
-
-async fn import(one: &Instance, lines: Vec<Submission>) -> Vec<Reply> {
-    let sequence = Sequence::default();
-    let mut waiting = Vec::new();
-    for line in lines {
-        waiting.push(one.writer.enqueue(line, &sequence).await.unwrap());
-    }
-    futures_util::future::join_all(waiting).await.into_iter().map(Result::unwrap).collect()
-}
-
-#[tokio::test]
-async fn an_import_sent_twice_repeats_every_outcome_rejections_too() {
-    for store in TestStore::both().await {
-        let one = instance(&store).await;
-        let blue = one.room("Blue", "meeting").await;
-        let red = one.room("Red", "quiet").await;
-        let nobody = ReservationId(uuid::Uuid::nil());
-        let lines = || {
-            let mut moved = imported(
-                "2030-01-01T12:00:02Z",
-                "move",
-                Action::MoveReservation(MoveReservation {
-                    room: None,
-                    reservation: nobody,
-                    to_room: red,
-                    from: None,
-                    to: None,
-                }),
-            );
-            moved.made_by = Some(key("make").id);
-            let mut changed = imported(
-                "2030-01-01T12:00:03Z",
-                "change",
-                Action::ChangeReservation(ChangeReservation {
-                    people: Some(3),
-                    ..ChangeReservation::new(None, nobody)
-                }),
-            );
-            changed.made_by = Some(key("make").id);
-            let mut orphan = imported(
-                "2030-01-01T12:00:04Z",
-                "orphan",
-                Action::CancelReservation(CancelReservation { room: None, reservation: nobody }),
-            );
-            orphan.made_by = Some(key("refused").id);
-            vec![
-                imported("2030-01-01T12:00:00Z", "make", reserve(blue, hour(9))),
-                imported("2030-01-01T12:00:01Z", "refused", reserve(blue, hour(9))),
-                moved,
-                changed,
-                orphan,
-                imported("2030-01-01T12:00:00Z", "late", reserve(red, hour(20))),
-            ]
-        };
-        let first: Vec<Decided> = import(&one, lines()).await.into_iter().map(Result::unwrap).collect();
-        assert!(first.iter().all(|decided| !decided.repeated));
-        assert_eq!(first[0].result.as_ref().unwrap().room, blue);
-        assert!(matches!(first[1].result, Err(Rejection::Overlap { .. })));
-        assert_eq!(first[2].result.as_ref().unwrap().room, red);
-        assert_eq!(
-            (first[3].result.as_ref().unwrap().room, first[3].result.as_ref().unwrap().revision),
-            (red, 3)
-        );
-        assert_eq!(first[4].result, Err(Rejection::UnknownReservation));
-        assert!(matches!(first[5].result, Err(Rejection::OutOfOrder { .. })));
-        let events = events_of(&store).await;
-        // By another instance, as after a crash: nothing of it is in memory.
-        let other = instance(&store).await;
-        let second: Vec<Decided> = import(&other, lines()).await.into_iter().map(Result::unwrap).collect();
-        for (one, again) in first.iter().zip(&second) {
-            assert_eq!(one.result, again.result);
-            assert!(again.repeated);
-        }
-        assert_eq!(events_of(&store).await, events);
-        store.remove().await;
-    }
-}
-
-#[tokio::test]
-async fn a_line_that_stands_twice_in_one_import_repeats_the_outcome_of_the_first() {
-    for store in TestStore::both().await {
-        let one = instance(&store).await;
-        let blue = one.room("Blue", "meeting").await;
-        let line = || imported("2030-01-01T12:00:00Z", "make", reserve(blue, hour(9)));
-        let replies = import(&one, vec![line(), line()]).await;
-        let [Ok(first), Ok(second)] = &replies[..] else { panic!("{replies:?}") };
-        assert_eq!(first.result, second.result);
-        assert_eq!((first.repeated, second.repeated), (false, true));
-        assert_eq!(events_of(&store).await.len(), 2);
         store.remove().await;
     }
 }

@@ -1,0 +1,98 @@
+//! Idempotency records of a group's commands: looked up, answered from, and written.
+
+use std::collections::HashSet;
+
+use shared_events::ReservationId;
+
+use super::{Attempt, Setback};
+use crate::{
+    commands::Action,
+    event_store::{EventStore, KeyId, NewKey},
+    writer::{Pending, RecordedOutcome, Submission, answers},
+};
+
+impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
+    /// Looks up all keys of the group in one read. After the rooms were loaded: were it before, a key that is committed
+    /// in between, and whose effect is then changed again, would be decided a second time.
+    pub(super) async fn find_records(&mut self) -> Result<(), Setback> {
+        let mut wanted = HashSet::new();
+        for pending in self.pending {
+            wanted.extend(pending.submission.key.map(|key| key.id));
+            wanted.extend(pending.submission.made_by);
+        }
+        self.read_records(wanted).await?;
+        for (index, pending) in self.pending.iter().enumerate() {
+            if !self.replies.contains_key(&index) {
+                self.answer_from_record(index, pending);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks up the keys of commands that are about to be told that nothing was done: the key of a command with an
+    /// effect is checked by the unique index when its record is inserted, and needs no read.
+    pub(super) async fn find_records_of_those_without_effect(&mut self) -> Result<(), Setback> {
+        let without_effect = |(index, pending): (usize, &'a Pending)| {
+            let key = pending.submission.key?;
+            (!self.new_keys.contains(&key.id)).then_some((index, pending, key.id))
+        };
+        let doubtful: Vec<_> = self.pending.iter().enumerate().filter_map(without_effect).collect();
+        self.read_records(doubtful.iter().map(|(.., key)| *key).collect()).await?;
+        for (index, pending, _) in doubtful {
+            self.answer_from_record(index, pending);
+        }
+        Ok(())
+    }
+
+    async fn read_records(&mut self, wanted: HashSet<KeyId>) -> Result<(), Setback> {
+        if !wanted.is_empty() {
+            let wanted: Vec<KeyId> = wanted.into_iter().collect();
+            let found = self.cache.store.find_keys(&wanted).await?;
+            self.records = found.into_iter().map(|record| (record.id, record)).collect();
+        }
+        Ok(())
+    }
+
+    fn answer_from_record(&mut self, index: usize, pending: &Pending) {
+        if let Some(key) = pending.submission.key
+            && let Some(record) = self.records.get(&key.id)
+        {
+            self.replies.insert(index, answers::from_record(record.clone(), key.fingerprint));
+        }
+    }
+
+    /// The reservation that the command with this key made.
+    pub(super) fn made_by(&self, key: KeyId) -> Option<ReservationId> {
+        self.made.get(&key).copied().or_else(|| {
+            let event = self.records.get(&key)?.event.clone()?.into_recorded().ok()?;
+            event.metadata.subject.parse().ok()
+        })
+    }
+
+    /// Records an outcome without an event, for imports only: online it changed nothing, and a retry is decided anew.
+    pub(super) fn record(&mut self, submission: &Submission, outcome: impl FnOnce() -> RecordedOutcome) {
+        let Some(key) = submission.key.filter(|_| submission.command.imported) else { return };
+        self.new_keys.insert(key.id);
+        self.group.keys.push(NewKey {
+            id: key.id,
+            fingerprint: key.fingerprint,
+            event: None,
+            other_event: None,
+            outcome: Some(outcome().to_json()),
+        });
+    }
+}
+
+/// Fills in which reservation an import line speaks of.
+pub(super) const fn name_reservation(action: &mut Action, id: ReservationId) {
+    match action {
+        Action::ChangeReservation(action) => action.reservation = id,
+        Action::MoveReservation(action) => action.reservation = id,
+        Action::CancelReservation(action) => action.reservation = id,
+        Action::RegisterRoom(_)
+        | Action::ChangeRoom(_)
+        | Action::RetireRoom(_)
+        | Action::Reserve(_)
+        | Action::ReserveKind(_) => {}
+    }
+}

@@ -1,0 +1,61 @@
+//! Builds of different age side by side, and servers that are not as this build would have made them.
+
+use command_service::{
+    event_store::{EventStore, Group},
+    kafka::{Error, KafkaOptions, ensure_topic},
+    writer::Failure,
+};
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
+};
+use service_kit::ids;
+
+use crate::{
+    relay_rig::event,
+    test_store::TestStore,
+    writer_rig::{by, hour, instance, reserve},
+};
+
+#[tokio::test]
+async fn a_room_with_an_event_of_a_later_build_is_not_decided_and_its_neighbours_are() {
+    for store in TestStore::both().await {
+        let one = instance(&store).await;
+        let blue = one.room("Blue", "meeting").await;
+        let red = one.room("Red", "meeting").await;
+        let mut blessed = event(blue, 2);
+        blessed.event_type = "reservations.reservation-blessed.v9".into();
+        let later: std::sync::Arc<dyn EventStore> = store.open(None).await;
+        later.append(&Group { events: vec![blessed], ..Group::default() }).await.unwrap();
+        // This instance knows the room already, the other one loads it.
+        for reply in [
+            one.writer.submit(by("ann", reserve(blue, hour(9)))).await,
+            instance(&store).await.writer.submit(by("ann", reserve(blue, hour(9)))).await,
+        ] {
+            assert_eq!(reply.unwrap_err(), Failure::NotUnderstood(blue));
+        }
+        assert_eq!(one.does(by("ann", reserve(red, hour(9)))).await.version, 2);
+        assert_eq!(later.heads(&[blue]).await.unwrap(), [(blue, 2)], "nothing was written");
+        store.remove().await;
+    }
+}
+
+#[tokio::test]
+async fn a_topic_with_another_number_of_partitions_is_refused() {
+    let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS names the brokers");
+    let topic = format!("partitions-{}", ids::new_id());
+    let with = |partitions| KafkaOptions {
+        brokers: brokers.clone(),
+        topic: topic.clone(),
+        partitions,
+        replication: 1,
+    };
+    ensure_topic(&with(2)).await.unwrap();
+    ensure_topic(&with(2)).await.unwrap();
+    let refused = ensure_topic(&with(3)).await.unwrap_err();
+    assert!(matches!(refused, Error::PartitionCount { found: 2, configured: 3, .. }), "{refused}");
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();
+    admin.delete_topics(&[&topic], &AdminOptions::new()).await.unwrap();
+}

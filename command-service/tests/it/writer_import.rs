@@ -1,0 +1,113 @@
+//! Lines of imports on real stores: decided in their order, and sent again without effect.
+
+use command_service::{
+    commands::{Action, CancelReservation, ChangeReservation, MoveReservation},
+    domain::Rejection,
+    writer::{Decided, Reply, Sequence, Submission},
+};
+use shared_events::ReservationId;
+
+use crate::{
+    test_store::TestStore,
+    writer_rig::{Instance, by, events_of, hour, instance, key, reserve},
+};
+
+fn imported(at: &str, key_name: &str, action: Action) -> Submission {
+    let mut submission = by("ann", action);
+    submission.command.imported = true;
+    submission.command.now = at.parse().unwrap();
+    submission.key = Some(key(key_name));
+    submission
+}
+
+async fn import(one: &Instance, lines: Vec<Submission>) -> Vec<Reply> {
+    let sequence = Sequence::default();
+    let mut waiting = Vec::new();
+    for line in lines {
+        waiting.push(one.writer.enqueue(line, &sequence).await.unwrap());
+    }
+    futures_util::future::join_all(waiting).await.into_iter().map(Result::unwrap).collect()
+}
+
+#[tokio::test]
+async fn an_import_sent_twice_repeats_every_outcome_rejections_too() {
+    for store in TestStore::both().await {
+        let one = instance(&store).await;
+        let blue = one.room("Blue", "meeting").await;
+        let red = one.room("Red", "quiet").await;
+        let nobody = ReservationId(uuid::Uuid::nil());
+        let lines = || {
+            let mut moved = imported(
+                "2030-01-01T12:00:02Z",
+                "move",
+                Action::MoveReservation(MoveReservation {
+                    room: None,
+                    reservation: nobody,
+                    to_room: red,
+                    from: None,
+                    to: None,
+                }),
+            );
+            moved.made_by = Some(key("make").id);
+            let mut changed = imported(
+                "2030-01-01T12:00:03Z",
+                "change",
+                Action::ChangeReservation(ChangeReservation {
+                    people: Some(3),
+                    ..ChangeReservation::new(None, nobody)
+                }),
+            );
+            changed.made_by = Some(key("make").id);
+            let mut orphan = imported(
+                "2030-01-01T12:00:04Z",
+                "orphan",
+                Action::CancelReservation(CancelReservation { room: None, reservation: nobody }),
+            );
+            orphan.made_by = Some(key("refused").id);
+            vec![
+                imported("2030-01-01T12:00:00Z", "make", reserve(blue, hour(9))),
+                imported("2030-01-01T12:00:01Z", "refused", reserve(blue, hour(9))),
+                moved,
+                changed,
+                orphan,
+                imported("2030-01-01T12:00:00Z", "late", reserve(red, hour(20))),
+            ]
+        };
+        let first: Vec<Decided> = import(&one, lines()).await.into_iter().map(Result::unwrap).collect();
+        assert!(first.iter().all(|decided| !decided.repeated));
+        assert_eq!(first[0].result.as_ref().unwrap().room, blue);
+        assert!(matches!(first[1].result, Err(Rejection::Overlap { .. })));
+        assert_eq!(first[2].result.as_ref().unwrap().room, red);
+        assert_eq!(
+            (first[3].result.as_ref().unwrap().room, first[3].result.as_ref().unwrap().revision),
+            (red, 3)
+        );
+        assert_eq!(first[4].result, Err(Rejection::UnknownReservation));
+        assert!(matches!(first[5].result, Err(Rejection::OutOfOrder { .. })));
+        let events = events_of(&store).await;
+        // By another instance, as after a crash: nothing of it is in memory.
+        let other = instance(&store).await;
+        let second: Vec<Decided> = import(&other, lines()).await.into_iter().map(Result::unwrap).collect();
+        for (one, again) in first.iter().zip(&second) {
+            assert_eq!(one.result, again.result);
+            assert!(again.repeated);
+        }
+        assert_eq!(events_of(&store).await, events);
+        store.remove().await;
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_stands_twice_in_one_import_repeats_the_outcome_of_the_first() {
+    for store in TestStore::both().await {
+        let one = instance(&store).await;
+        let blue = one.room("Blue", "meeting").await;
+        let line = || imported("2030-01-01T12:00:00Z", "make", reserve(blue, hour(9)));
+        let replies = import(&one, vec![line(), line()]).await;
+        let [Ok(first), Ok(second)] = &replies[..] else { panic!("{replies:?}") };
+        assert_eq!(first.result, second.result);
+        assert_eq!((first.repeated, second.repeated), (false, true));
+        assert_eq!(events_of(&store).await.len(), 2);
+        store.remove().await;
+    }
+}
