@@ -43,7 +43,7 @@ pub enum Operate {
     Checkpoints {
         /// These rooms only; all of them otherwise.
         rooms: Vec<RoomId>,
-        /// Only rooms that are behind or parked.
+        /// Only rooms that are behind, ahead (the event store has lost events) or parked.
         #[arg(long)]
         behind: bool,
         /// Table or JSON.

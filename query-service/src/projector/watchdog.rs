@@ -1,12 +1,22 @@
 //! Losses that no later event shows: streams' heads are compared with what is written, now and then.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
-use shared_events::feed::Head;
+use shared_events::{RoomId, feed::Head};
 use tokio_util::sync::CancellationToken;
 
 use super::Projector;
-use crate::feed::{Feed, FeedError};
+use crate::{
+    feed::{Feed, FeedError},
+    stores::{ReadModels, StoreError},
+};
+
+/// Gauge: rooms of which the read models show events that the event store does not have: it was put back to an older
+/// state, and events that were published are missing from it.
+pub const AHEAD: &str = "projector_rooms_ahead";
 
 /// Reads all heads.
 ///
@@ -26,13 +36,41 @@ pub async fn all_heads(feed: &dyn Feed) -> Result<Vec<Head>, FeedError> {
     }
 }
 
+/// Rooms whose checkpoints, read before the heads, lie beyond them, with both. No order of reading explains that: the
+/// event store has lost what it had committed.
+pub(crate) fn ahead(checkpoints: &BTreeMap<RoomId, u64>, heads: &[Head]) -> Vec<(RoomId, u64, u64)> {
+    let heads: HashMap<RoomId, u64> = heads.iter().map(|head| (head.room, head.version)).collect();
+    let with_head = checkpoints.iter().map(|(room, version)| (*room, *version, heads.get(room).copied()));
+    with_head
+        .map(|(room, version, head)| (room, version, head.unwrap_or(0)))
+        .filter(|(_, version, head)| version > head)
+        .collect()
+}
+
+/// The checkpoints of rooms, as versions.
+async fn versions(
+    store: &dyn ReadModels,
+    rooms: impl Iterator<Item = RoomId>,
+) -> Result<BTreeMap<RoomId, u64>, StoreError> {
+    let rooms: Vec<RoomId> = rooms.collect();
+    let checkpoints = store.checkpoints(&rooms).await?;
+    Ok(checkpoints.into_iter().map(|(room, checkpoint)| (room, checkpoint.version)).collect())
+}
+
+fn tell(ahead: &[(RoomId, u64, u64)]) {
+    for (room, shown, stored) in ahead.iter().take(10) {
+        tracing::error!(%room, shown, stored, "the event store lacks events that the read models show");
+    }
+    metrics::gauge!(AHEAD).set(u32::try_from(ahead.len()).unwrap_or(u32::MAX));
+}
+
 /// Compares until it is stopped. What is compared are the heads of the round before, so that what is merely on its
 /// way is not taken for lost.
 pub async fn watch(projector: &Projector, every: Duration, stop: CancellationToken) {
     let mut before: Vec<Head> = Vec::new();
     loop {
         let mut by_partition: HashMap<i32, Vec<Head>> = HashMap::new();
-        for head in before {
+        for &head in &before {
             if let Some(partition) = projector.partition_of(head.room) {
                 by_partition.entry(partition).or_default().push(head);
             }
@@ -40,8 +78,14 @@ pub async fn watch(projector: &Projector, every: Duration, stop: CancellationTok
         for (partition, heads) in by_partition {
             projector.compare(partition, heads);
         }
-        before = match all_heads(projector.parts().feed.as_ref()).await {
-            Ok(heads) => heads,
+        let parts = projector.parts();
+        let shown = versions(parts.store.as_ref(), before.iter().map(|head| head.room)).await;
+        before = match all_heads(parts.feed.as_ref()).await {
+            Ok(heads) => {
+                // A store that can't be read is noticed elsewhere.
+                shown.iter().for_each(|shown| tell(&ahead(shown, &heads)));
+                heads
+            }
             Err(error) => {
                 tracing::info!(%error, "heads can't be compared now");
                 Vec::new()
@@ -50,5 +94,20 @@ pub async fn watch(projector: &Projector, every: Duration, stop: CancellationTok
         if stop.run_until_cancelled(tokio::time::sleep(every)).await.is_none() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_room_is_ahead_only_where_the_store_lacks_what_is_shown() {
+        let room = |n| RoomId(Uuid::from_u128(n));
+        let shown = BTreeMap::from([(room(1), 3), (room(2), 3), (room(3), 3), (room(4), 0)]);
+        let heads = [Head { room: room(1), version: 3 }, Head { room: room(2), version: 2 }];
+        assert_eq!(ahead(&shown, &heads), [(room(2), 3, 2), (room(3), 3, 0)]);
     }
 }

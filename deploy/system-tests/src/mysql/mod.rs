@@ -35,3 +35,13 @@ async fn run(server: &str, statement: &str) -> sqlx::Result<()> {
     sqlx::raw_sql(statement).execute(&mut connection).await?;
     connection.close().await
 }
+
+/// Takes the last event of a room away, as a copy of the database would lack it that was made before.
+///
+/// # Errors
+/// When the server can't be reached or refuses.
+pub async fn forget_last_event(database_url: &str, room: &str) -> sqlx::Result<()> {
+    let room = room.replace('-', "");
+    let last = format!("DELETE FROM events WHERE stream_id = UNHEX('{room}') ORDER BY version DESC LIMIT 1");
+    run(database_url, &last).await
+}

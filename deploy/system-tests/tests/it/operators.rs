@@ -82,3 +82,20 @@ async fn a_repair_is_done_by_the_service_that_runs_and_lag_is_told_for_each_part
         stack.queries[0].command(&["repair", "--wait", "0", &uuid::Uuid::nil().to_string()]).output().await;
     assert_eq!(nobody.unwrap().status.code(), Some(1), "it was not waited for");
 }
+
+#[tokio::test]
+async fn an_event_store_that_was_put_back_to_an_older_state_is_noticed() {
+    let mut stack = Stack::real(1).await;
+    let client = stack.client();
+    let room = client.register(json!({})).await;
+    let reserved = client.reserve(&room.id, "2031-01-01T10:00:00Z", "2031-01-01T11:00:00Z").send().await;
+    let shown = client.get(&format!("/v1/rooms/{}", room.id)).after(&reserved.token()).send().await;
+    let _ = shown.expect(200);
+    stack.queries[0].kill();
+    stack.queries[0].start(&[("WATCHDOG_SECONDS", "1")]);
+    stack.queries[0].until_ready().await;
+    stack.forget_last_event(&room.id).await;
+    let (code, ahead) = query_service(&stack, &["checkpoints", "--behind"]).await;
+    assert_eq!((code, &ahead[0]["room"], &ahead[0]["ahead"]), (1, &json!(room.id), &json!(1)));
+    let _ = client.until("/metrics", |answer| answer.text.contains("projector_rooms_ahead 1")).await;
+}
