@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod compose;
+mod documents;
 mod kills;
 mod layering;
 mod operators;
