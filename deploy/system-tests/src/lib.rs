@@ -8,6 +8,7 @@
 )]
 
 mod binaries;
+pub mod campaign;
 mod client;
 pub mod kafka;
 pub mod mongo;

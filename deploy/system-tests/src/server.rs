@@ -112,24 +112,29 @@ impl Server {
 
     /// Asks it to end (SIGTERM), and waits until it has.
     pub async fn stop(&mut self) -> ExitStatus {
-        self.signal("-TERM");
+        self.signal("TERM");
         self.until_end().await
     }
 
     /// Makes it stand still (SIGSTOP) until it is resumed: it keeps its memory and its connections.
     pub fn pause(&self) {
-        self.signal("-STOP");
+        self.signal("STOP");
     }
 
     /// Lets it go on after a pause.
     pub fn resume(&self) {
-        self.signal("-CONT");
+        self.signal("CONT");
     }
 
-    fn signal(&self, signal: &str) {
-        let id = self.child.as_ref().map(Child::id).unwrap();
-        let sent = Command::new("kill").args([signal, &id.to_string()]).status().unwrap();
-        assert!(sent.success(), "{id} can't be signalled");
+    fn signal(&self, name: &str) {
+        signal(&self.child.as_ref().map(Child::id).unwrap().to_string(), name);
+    }
+
+    /// How it ended, if it ended by itself.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.as_mut()?.try_wait().unwrap()?;
+        self.child = None;
+        Some(status)
     }
 
     /// Waits until it ends by itself.
@@ -165,6 +170,11 @@ impl Drop for Server {
             eprintln!("--- the end of what {} wrote:\n{tail}", self.program.display());
         }
     }
+}
+
+pub(crate) fn signal(pid: &str, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), pid]).status().unwrap();
+    assert!(sent.success(), "{pid} can't be signalled");
 }
 
 /// A port that nobody listens on. Below the range from which systems take ports of outgoing connections, so that it is

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+mod topic;
+
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions},
@@ -11,6 +13,8 @@ use rdkafka::{
     message::{Header, Headers, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
+
+pub(crate) use self::topic::{MessageRow, Topic};
 
 /// The generations of read models that tests make at most.
 const GENERATIONS: std::ops::RangeInclusive<u32> = 3..=6;

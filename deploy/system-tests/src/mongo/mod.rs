@@ -1,9 +1,121 @@
 //! A database of one's own.
 
+use anyhow::{Context, bail};
+use futures_util::TryStreamExt;
+use mongodb::{
+    Database,
+    bson::{Bson, Document, doc},
+};
+use uuid::Uuid;
+
 /// Removes a database with all that is in it.
 ///
 /// # Errors
 /// When the server can't be reached or refuses.
 pub async fn drop_database(server: &str, name: &str) -> mongodb::error::Result<()> {
     mongodb::Client::with_uri_str(server).await?.database(name).drop().await
+}
+
+/// Begins the names of collections where the database does not say which generation is live.
+const GENERATION: &str = "g2_";
+
+/// A reservation as the read models have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReservationDoc {
+    pub(crate) id: Uuid,
+    pub(crate) room: Uuid,
+    pub(crate) revision: u64,
+    pub(crate) live: bool,
+    /// None where of a move only the half of the room that was left was folded.
+    pub(crate) version: Option<u64>,
+    /// Minutes since 1970.
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+    pub(crate) user: String,
+}
+
+/// An entry of the history as the read models have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HistoryDoc {
+    pub(crate) room: Uuid,
+    pub(crate) version: u64,
+    pub(crate) user: String,
+    pub(crate) what: String,
+    pub(crate) reservation: Uuid,
+    pub(crate) revision: u64,
+}
+
+/// The documents of the live generation.
+#[derive(Debug, Clone)]
+pub(crate) struct Documents {
+    pub(crate) reservations: Vec<ReservationDoc>,
+    pub(crate) history: Vec<HistoryDoc>,
+}
+
+/// Reads the documents of the live generation.
+pub(crate) async fn documents(server: &str, database: &str) -> anyhow::Result<Documents> {
+    let database = mongodb::Client::with_uri_str(server).await?.database(database);
+    let prefix = live_prefix(&database).await?;
+    let all = async |name: &str| -> anyhow::Result<Vec<Document>> {
+        let collection = database.collection::<Document>(&format!("{prefix}{name}"));
+        Ok(collection.find(doc! {}).await?.try_collect().await?)
+    };
+    let reservations = all("reservations").await?;
+    let history = all("history").await?;
+    Ok(Documents {
+        reservations: reservations.iter().map(reservation).collect::<anyhow::Result<_>>()?,
+        history: history.iter().map(entry).collect::<anyhow::Result<_>>()?,
+    })
+}
+
+/// How the names of the live generation's collections begin.
+async fn live_prefix(database: &Database) -> anyhow::Result<String> {
+    let generations = database.collection::<Document>("generations");
+    let live = generations.find_one(doc! { "live": true }).await?;
+    let prefix = live.as_ref().and_then(|live| live.get_str("prefix").ok()).unwrap_or(GENERATION);
+    Ok(prefix.to_owned())
+}
+
+fn reservation(document: &Document) -> anyhow::Result<ReservationDoc> {
+    let form = document.get_document("form")?;
+    Ok(ReservationDoc {
+        id: uuid(document, "_id")?,
+        room: uuid(form, "room")?,
+        revision: number(form, "revision")?,
+        live: form.get_bool("live")?,
+        version: form.get_i64("version").ok().and_then(|version| u64::try_from(version).ok()),
+        from: minute(form, "from")?,
+        to: minute(form, "to")?,
+        user: form.get_str("user")?.to_owned(),
+    })
+}
+
+fn entry(document: &Document) -> anyhow::Result<HistoryDoc> {
+    let id = document.get_binary_generic("_id")?;
+    let (room, version) = id.split_at_checked(16).context("an entry's id is its room and version")?;
+    let reservation = document.get_document("reservation")?;
+    Ok(HistoryDoc {
+        room: Uuid::from_slice(room)?,
+        version: u64::from_be_bytes(version.try_into()?),
+        user: document.get_str("user")?.to_owned(),
+        what: document.get_str("what")?.to_owned(),
+        reservation: uuid(reservation, "id")?,
+        revision: number(reservation, "revision")?,
+    })
+}
+
+fn uuid(document: &Document, name: &str) -> anyhow::Result<Uuid> {
+    match document.get(name) {
+        Some(Bson::Binary(binary)) => Ok(Uuid::from_slice(&binary.bytes)?),
+        other => bail!("{name} is no id but {other:?}"),
+    }
+}
+
+fn number(document: &Document, name: &str) -> anyhow::Result<u64> {
+    let value = document.get_i64(name).or_else(|_| document.get_i32(name).map(i64::from))?;
+    Ok(u64::try_from(value)?)
+}
+
+fn minute(document: &Document, name: &str) -> anyhow::Result<i64> {
+    Ok(document.get_datetime(name)?.timestamp_millis().div_euclid(60_000))
 }

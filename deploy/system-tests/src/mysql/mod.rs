@@ -1,6 +1,7 @@
 //! A database of one's own.
 
-use sqlx::{Connection, MySqlConnection};
+use sqlx::{Connection, MySqlConnection, Row, mysql::MySqlRow};
+use uuid::Uuid;
 
 /// Makes a database.
 ///
@@ -44,4 +45,74 @@ pub async fn forget_last_event(database_url: &str, room: &str) -> sqlx::Result<(
     let room = room.replace('-', "");
     let last = format!("DELETE FROM events WHERE stream_id = UNHEX('{room}') ORDER BY version DESC LIMIT 1");
     run(database_url, &last).await
+}
+
+/// A row of the event store.
+#[derive(Debug, Clone)]
+pub(crate) struct EventRow {
+    pub(crate) room: Uuid,
+    pub(crate) version: u64,
+    pub(crate) event_type: String,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) metadata: Vec<u8>,
+}
+
+/// All events of a database, in the order of rooms and versions.
+pub(crate) async fn events(database: &str) -> sqlx::Result<Vec<EventRow>> {
+    let mut connection = MySqlConnection::connect(database).await?;
+    let rows = sqlx::query(
+        "SELECT stream_id, version, type, payload, metadata FROM events ORDER BY stream_id, version",
+    )
+    .fetch_all(&mut connection)
+    .await?;
+    connection.close().await?;
+    rows.iter()
+        .map(|row| {
+            Ok(EventRow {
+                room: room(row)?,
+                version: row.try_get(1)?,
+                event_type: text(row, 2)?,
+                payload: row.try_get(3)?,
+                metadata: row.try_get(4)?,
+            })
+        })
+        .collect()
+}
+
+/// How many events wait to be delivered.
+pub(crate) async fn undelivered(database: &str) -> sqlx::Result<i64> {
+    let mut connection = MySqlConnection::connect(database).await?;
+    let count = sqlx::query_scalar("SELECT COUNT(*) FROM outbox").fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(count)
+}
+
+/// The last version of every room.
+pub(crate) async fn heads(database: &str) -> sqlx::Result<Vec<(Uuid, u64)>> {
+    let mut connection = MySqlConnection::connect(database).await?;
+    let rows = sqlx::query("SELECT stream_id, MAX(version) FROM events GROUP BY stream_id")
+        .fetch_all(&mut connection)
+        .await?;
+    connection.close().await?;
+    rows.iter().map(|row| Ok((room(row)?, row.try_get(1)?))).collect()
+}
+
+/// Text of a binary collation, which the driver takes for bytes.
+fn text(row: &MySqlRow, column: usize) -> sqlx::Result<String> {
+    String::from_utf8(row.try_get(column)?).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+fn room(row: &MySqlRow) -> sqlx::Result<Uuid> {
+    let room: Vec<u8> = row.try_get(0)?;
+    Uuid::from_slice(&room).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+/// Who holds most leases.
+pub(crate) async fn lease_holder(database: &str) -> sqlx::Result<Option<String>> {
+    let mut connection = MySqlConnection::connect(database).await?;
+    let row = sqlx::query("SELECT holder FROM leases GROUP BY holder ORDER BY COUNT(*) DESC LIMIT 1")
+        .fetch_optional(&mut connection)
+        .await?;
+    connection.close().await?;
+    row.map(|row| text(&row, 0)).transpose()
 }

@@ -1,0 +1,104 @@
+//! One key has one effect: what was acknowledged is there once, what was refused is not.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Findings;
+use crate::campaign::{
+    evidence::{Event, Evidence, Kind},
+    record::{Ask, Command, Done, Known, Outcome, Record},
+};
+
+pub(super) fn check(record: &Record, evidence: &Evidence, findings: &mut Findings) {
+    let mut by_key: HashMap<&str, Vec<&Event>> = HashMap::new();
+    for event in evidence.streams.values().flatten() {
+        by_key.entry(&event.key).or_default().push(event);
+    }
+    let mut keys = HashSet::new();
+    for command in &record.commands {
+        keys.insert(command.key.as_str());
+        let events = by_key.get(command.key.as_str()).map(Vec::as_slice).unwrap_or_default();
+        for attempt in &command.attempts {
+            if let Outcome::Wrong { status, why } = &attempt.outcome {
+                findings.add("answers are of the contract", format!("{}: {status}: {why}", name(command)));
+            }
+        }
+        match command.known() {
+            Known::Done(done) => acknowledged(command, done, events, findings),
+            Known::Nothing => findings.check(events.is_empty(), "a refused command has no effect", || {
+                format!("{} was refused and has {}", name(command), list(events))
+            }),
+            Known::Unknown if events.is_empty() => {}
+            Known::Unknown => one_effect(command, events, findings),
+        }
+    }
+    for (key, events) in by_key {
+        findings
+            .check(keys.contains(key), "every event was asked for", || format!("{key}: {}", list(&events)));
+    }
+}
+
+fn acknowledged(command: &Command, done: &Done, events: &[&Event], findings: &mut Findings) {
+    let rule = "an acknowledged command has its effect";
+    let told = events.iter().find(|event| event.room == done.room && event.version == done.version);
+    let Some(event) = told else {
+        return findings
+            .add(rule, format!("{} was answered {done:?} and has {}", name(command), list(events)));
+    };
+    let same = match &event.reservation {
+        Some(made) => Some(made.id) == done.reservation && made.revision == done.revision,
+        None => done.reservation.is_none(),
+    };
+    findings.check(same, rule, || format!("{} was answered {done:?} but {event:?} is stored", name(command)));
+    one_effect(command, events, findings);
+}
+
+/// The events are those of one execution of this command.
+fn one_effect(command: &Command, events: &[&Event], findings: &mut Findings) {
+    let expected: &[Kind] = match &command.ask {
+        Ask::Register { .. } => &[Kind::Registered],
+        Ask::Reserve { .. } | Ask::ReserveKind { .. } => &[Kind::Made],
+        Ask::Reschedule { .. } => &[Kind::Rescheduled],
+        Ask::Move { .. } => &[Kind::MovedIn, Kind::MovedOut],
+        Ask::Cancel { .. } => &[Kind::Cancelled],
+    };
+    let once = events.len() == expected.len()
+        && expected.iter().all(|kind| events.iter().any(|event| event.kind == *kind))
+        && events.iter().all(|event| event.command == events[0].command);
+    findings.check(once, "a command has one effect", || format!("{} has {}", name(command), list(events)));
+    for event in events {
+        findings.check(as_asked(command, event), "an effect is what was asked for", || {
+            format!("{} has {event:?}", name(command))
+        });
+    }
+}
+
+fn as_asked(command: &Command, event: &Event) -> bool {
+    let about = event.reservation.as_ref();
+    let is = |id| about.is_some_and(|reservation| reservation.id == id);
+    let asked = match &command.ask {
+        Ask::Register { kind, .. } => event.room_kind.as_ref() == Some(kind),
+        Ask::Reserve { room, stay } => event.room == *room && about.is_some_and(|made| made.stay == *stay),
+        Ask::ReserveKind { stay, .. } => about.is_some_and(|made| made.stay == *stay),
+        Ask::Reschedule { room, reservation, stay } => {
+            event.room == *room && is(*reservation) && about.is_some_and(|made| made.stay == *stay)
+        }
+        Ask::Move { room, reservation, to_room } => {
+            let stream = if event.kind == Kind::MovedOut { room } else { to_room };
+            event.room == *stream && is(*reservation) && about.is_some_and(|moved| moved.room == *to_room)
+        }
+        Ask::Cancel { room, reservation } => event.room == *room && is(*reservation),
+    };
+    asked && event.actor == command.user
+}
+
+pub(super) fn name(command: &Command) -> String {
+    format!("command {} ({:?})", command.key, command.ask)
+}
+
+fn list(events: &[&Event]) -> String {
+    let events: Vec<String> = events
+        .iter()
+        .map(|event| format!("{} {:?} of command {}", event.id(), event.kind, event.command))
+        .collect();
+    format!("[{}]", events.join(", "))
+}

@@ -1,0 +1,154 @@
+//! Every event is in every read model, once in effect: the events are folded again, in the plainest way.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{Datelike, Timelike};
+use uuid::Uuid;
+
+use super::Findings;
+use crate::{
+    campaign::{
+        evidence::{Event, Evidence, Kind, Shown},
+        record::Stay,
+    },
+    mongo::{HistoryDoc, ReservationDoc},
+};
+
+pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
+    let expected = reservations(evidence);
+    compare_reservations(&expected, &evidence.documents.reservations, findings);
+    compare_history(evidence, findings);
+    for shown in &evidence.shown {
+        compare_shown(evidence, &expected, shown, findings);
+    }
+}
+
+/// Each reservation as its event of the highest revision left it.
+fn reservations(evidence: &Evidence) -> HashMap<Uuid, ReservationDoc> {
+    let mut latest: HashMap<Uuid, &Event> = HashMap::new();
+    let changes = evidence.streams.values().flatten().filter(|event| event.kind != Kind::MovedOut);
+    for event in changes {
+        let Some(reservation) = &event.reservation else { continue };
+        let kept = latest.entry(reservation.id).or_insert(event);
+        if kept.reservation.as_ref().is_some_and(|kept| kept.revision <= reservation.revision) {
+            *kept = event;
+        }
+    }
+    let document = |event: &Event| {
+        let reservation = event.reservation.as_ref()?;
+        let document = ReservationDoc {
+            id: reservation.id,
+            room: reservation.room,
+            revision: reservation.revision,
+            live: event.kind != Kind::Cancelled,
+            version: Some(event.version),
+            from: reservation.stay.from,
+            to: reservation.stay.to,
+            user: reservation.user.clone(),
+        };
+        Some((document.id, document))
+    };
+    latest.into_values().filter_map(document).collect()
+}
+
+fn compare_reservations(
+    expected: &HashMap<Uuid, ReservationDoc>,
+    found: &[ReservationDoc],
+    findings: &mut Findings,
+) {
+    let rule = "every reservation is in the read model as its events left it";
+    let by_id: HashMap<Uuid, &ReservationDoc> = found.iter().map(|found| (found.id, found)).collect();
+    for (id, expected) in expected {
+        let found = by_id.get(id).copied();
+        findings.check(found == Some(expected), rule, || format!("{expected:?} is {found:?}"));
+    }
+    for found in found.iter().filter(|found| !expected.contains_key(&found.id)) {
+        findings.add(rule, format!("{found:?} has no events"));
+    }
+}
+
+fn compare_history(evidence: &Evidence, findings: &mut Findings) {
+    let rule = "every event is in the history once";
+    let mut found: HashMap<(Uuid, u64), Vec<&HistoryDoc>> = HashMap::new();
+    for entry in &evidence.documents.history {
+        found.entry((entry.room, entry.version)).or_default().push(entry);
+    }
+    for event in evidence.streams.values().flatten() {
+        let (Some(what), Some(reservation)) = (what(event.kind), &event.reservation) else { continue };
+        let expected = HistoryDoc {
+            room: event.room,
+            version: event.version,
+            user: event.actor.clone(),
+            what: what.to_owned(),
+            reservation: reservation.id,
+            revision: reservation.revision,
+        };
+        let entries = found.remove(&(event.room, event.version)).unwrap_or_default();
+        findings.check(entries.as_slice() == [&expected], rule, || format!("{expected:?} is {entries:?}"));
+    }
+    for entries in found.into_values() {
+        findings.add(rule, format!("{entries:?} have no event"));
+    }
+}
+
+const fn what(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Made => Some("made"),
+        Kind::Rescheduled => Some("changed"),
+        Kind::MovedIn => Some("moved"),
+        Kind::Cancelled => Some("cancelled"),
+        Kind::Registered | Kind::MovedOut => None,
+    }
+}
+
+fn compare_shown(
+    evidence: &Evidence,
+    expected: &HashMap<Uuid, ReservationDoc>,
+    shown: &Shown,
+    findings: &mut Findings,
+) {
+    let who = format!("query-service {}", shown.instance);
+    let mut schedules: BTreeMap<Uuid, Vec<(Uuid, u64, Stay)>> = BTreeMap::new();
+    let mut popular: BTreeMap<Uuid, (i64, u64)> = BTreeMap::new();
+    let mut busiest: BTreeMap<(String, i64, i64), i64> = BTreeMap::new();
+    for live in expected.values().filter(|document| document.live) {
+        let stay = Stay { from: live.from, to: live.to };
+        schedules.entry(live.room).or_default().push((live.id, live.revision, stay));
+        let tally = popular.entry(live.room).or_default();
+        *tally = (tally.0 + stay.minutes(), tally.1 + 1);
+        let kind = evidence.streams.get(&live.room).and_then(|events| events.first()?.room_kind.clone());
+        for minute in stay.from..stay.to {
+            let time = chrono::DateTime::from_timestamp(minute * 60, 0).unwrap();
+            let (weekday, hour) = (i64::from(time.weekday().number_from_monday()), i64::from(time.hour()));
+            *busiest.entry((kind.clone().unwrap_or_default(), weekday, hour)).or_default() += 1;
+        }
+    }
+    for (room, events) in &evidence.streams {
+        let head = u64::try_from(events.len()).unwrap();
+        let version = shown.versions.get(room).copied();
+        findings.check(version == Some(head), "read models are level with the store", || {
+            format!("{who} shows room {room} at version {version:?} of {head}")
+        });
+        let mut expected = schedules.remove(room).unwrap_or_default();
+        expected.sort_unstable_by_key(|(id, ..)| *id);
+        let found = shown.schedules.get(room).cloned().unwrap_or_default();
+        findings.check(found == expected, "a schedule shows every live reservation", || {
+            let missing: Vec<_> = expected.iter().filter(|stay| !found.contains(stay)).collect();
+            let strange: Vec<_> = found.iter().filter(|stay| !expected.contains(stay)).collect();
+            format!("{who}, room {room}: {missing:?} are missing, {strange:?} are not live")
+        });
+        let (counted, told) = (popular.get(room), shown.popular.get(room));
+        findings.check(counted == told, "reserved minutes are counted once", || {
+            format!("{who}, room {room}: {counted:?} are {told:?}")
+        });
+    }
+    findings.check(
+        busiest == shown.busiest,
+        "reserved minutes of weekdays and hours are counted once",
+        || {
+            let wrong: Vec<_> =
+                busiest.iter().filter(|(at, minutes)| shown.busiest.get(at) != Some(minutes)).collect();
+            format!("{who}: {wrong:?} are not shown so")
+        },
+    );
+}

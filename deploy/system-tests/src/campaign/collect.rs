@@ -1,0 +1,134 @@
+//! Waits until the system has come to rest, and reads what is left.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{
+    evidence::{Event, Evidence, Shown, streams},
+    record::Stay,
+    world::World,
+};
+use crate::{mongo, mysql};
+
+/// How long everything may take to reach every read model once nothing is at fault any more.
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// All stays lie in it.
+const YEAR: &str = "from=2031-01-01T00:00:00Z&to=2032-01-01T00:00:00Z";
+
+/// Waits until the outbox is empty and both query services show the last version of every room. What is missing then
+/// is for the checker to say; this says how long it took, or none.
+pub(crate) async fn rest(world: &World) -> Option<Duration> {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if is_level(world).await.unwrap_or(false) {
+            return Some(start.elapsed());
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    None
+}
+
+async fn is_level(world: &World) -> Result<bool> {
+    if mysql::undelivered(&world.database_url()).await? > 0 {
+        return Ok(false);
+    }
+    let heads = mysql::heads(&world.database_url()).await?;
+    for url in &world.query_urls {
+        for (room, head) in &heads {
+            if version(url, *room).await? < *head {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Everything that is left.
+pub(crate) async fn evidence(world: &World, topic_emptied: bool) -> Result<Evidence> {
+    let streams = streams(mysql::events(&world.database_url()).await?)?;
+    let topic = world.topic();
+    let topic = tokio::task::spawn_blocking(move || topic.read()).await?.context("reading the topic")?;
+    let documents = mongo::documents(&world.mongodb_url(), World::mongodb_database()).await?;
+    let mut all = Vec::new();
+    for (instance, url) in world.query_urls.iter().enumerate() {
+        all.push(shown(instance, url, &streams).await?);
+    }
+    Ok(Evidence { streams, topic, topic_emptied, documents, shown: all })
+}
+
+async fn get(url: &str, path: &str) -> Result<Value> {
+    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
+    let request = http.get(format!("{url}{path}")).header("X-User", "checker").header("X-Roles", "admin");
+    let answer = request.send().await?;
+    let status = answer.status();
+    let text = answer.text().await?;
+    ensure!(status.is_success(), "{path}: {status}: {text}");
+    Ok(serde_json::from_str(&text)?)
+}
+
+/// All items of a list.
+async fn list(url: &str, path: &str) -> Result<Vec<Value>> {
+    let mut items = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = get(url, &format!("{path}&limit=500{cursor}")).await?;
+        items.extend(page["items"].as_array().context("no list")?.iter().cloned());
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return Ok(items),
+        }
+    }
+}
+
+async fn version(url: &str, room: Uuid) -> Result<u64> {
+    get(url, &format!("/v1/rooms/{room}")).await?["version"].as_u64().context("a room without version")
+}
+
+async fn shown(instance: usize, url: &str, streams: &BTreeMap<Uuid, Vec<Event>>) -> Result<Shown> {
+    let mut shown = Shown { instance, ..Shown::default() };
+    let mut kinds: Vec<&str> = Vec::new();
+    for (room, events) in streams {
+        shown.versions.insert(*room, version(url, *room).await?);
+        let stays = list(url, &format!("/v1/rooms/{room}/schedule?{YEAR}")).await?;
+        let mut stays = stays.iter().map(stay).collect::<Result<Vec<_>>>()?;
+        stays.sort_unstable_by_key(|(id, ..)| *id);
+        shown.schedules.insert(*room, stays);
+        kinds.extend(events.first().and_then(|event| event.room_kind.as_deref()));
+    }
+    kinds.sort_unstable();
+    kinds.dedup();
+    for kind in kinds {
+        for room in list(url, &format!("/v1/statistics/popular-rooms?{YEAR}&kind={kind}")).await? {
+            let tally = (number(&room, "minutes")?, room["reservations"].as_u64().context("no count")?);
+            shown.popular.insert(id(&room, "room")?, tally);
+        }
+        for hour in list(url, &format!("/v1/statistics/busiest-times?{YEAR}&kind={kind}")).await? {
+            let minutes = number(&hour, "minutes")?;
+            if minutes > 0 {
+                let at = (kind.to_owned(), number(&hour, "weekday")?, number(&hour, "hour")?);
+                shown.busiest.insert(at, minutes);
+            }
+        }
+    }
+    Ok(shown)
+}
+
+fn id(value: &Value, name: &str) -> Result<Uuid> {
+    Ok(value[name].as_str().with_context(|| format!("no {name}"))?.parse()?)
+}
+
+fn number(value: &Value, name: &str) -> Result<i64> {
+    value[name].as_i64().with_context(|| format!("no {name}"))
+}
+
+fn stay(value: &Value) -> Result<(Uuid, u64, Stay)> {
+    let stay = Stay::read(&value["from"], &value["to"]).context("no stay")?;
+    Ok((id(value, "reservation")?, value["revision"].as_u64().context("no revision")?, stay))
+}

@@ -1,0 +1,185 @@
+//! One caller: sends commands until their outcome is known, and queries with tokens.
+
+use std::{sync::Arc, time::Duration};
+
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use super::{
+    random::Random,
+    record::{Ask, Attempt, Clock, Command, Done, Look, Outcome, Query, Record},
+};
+
+/// How long an answer is awaited before the request is sent again.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a command is sent again and again before its outcome stays unknown, in microseconds.
+const GIVE_UP: u64 = 60_000_000;
+
+/// What all callers share.
+#[derive(Debug)]
+pub(crate) struct Office {
+    pub(crate) command_urls: Vec<String>,
+    pub(crate) query_urls: Vec<String>,
+    pub(crate) clock: Clock,
+    pub(crate) record: Mutex<Record>,
+}
+
+/// One caller with connections of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Desk {
+    office: Arc<Office>,
+    http: reqwest::Client,
+    user: String,
+    random: Random,
+    asked: u64,
+}
+
+impl Desk {
+    pub(crate) fn new(office: &Arc<Office>, user: &str, random: Random) -> Self {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .tcp_nodelay(true)
+            .timeout(PATIENCE)
+            .connect_timeout(Duration::from_secs(2))
+            .build()
+            .unwrap();
+        Self { office: Arc::clone(office), http, user: user.to_owned(), random, asked: 0 }
+    }
+
+    pub(crate) const fn random(&mut self) -> &mut Random {
+        &mut self.random
+    }
+
+    /// Sends a command until its outcome is known, each time to any of `instances`, and records it.
+    pub(crate) async fn ask(&mut self, ask: Ask, instances: &[usize]) -> Option<Done> {
+        self.asked += 1;
+        let key = format!("{}-{}", self.user, self.asked);
+        let mut command = Command { key, user: self.user.clone(), ask, attempts: Vec::new() };
+        loop {
+            let instance = instances[self.random.index(instances.len())];
+            let attempt = self.send(&command, instance).await;
+            let again = matches!(attempt.outcome, Outcome::NotTaken { .. } | Outcome::Unknown { .. });
+            let given_up = attempt.end > command.start() + GIVE_UP && !command.attempts.is_empty();
+            command.attempts.push(attempt);
+            if !again || given_up {
+                break;
+            }
+            tokio::time::sleep(self.random.millis(20, 200)).await;
+        }
+        let done = match command.attempts.last().map(|attempt| &attempt.outcome) {
+            Some(Outcome::Done(done)) => Some(done.clone()),
+            _ => None,
+        };
+        self.office.record.lock().await.commands.push(command);
+        done
+    }
+
+    async fn send(&self, command: &Command, instance: usize) -> Attempt {
+        let (method, path, body) = command.ask.request(&command.key);
+        let url = format!("{}{path}", self.office.command_urls[instance]);
+        let mut request = self
+            .http
+            .request(method, url)
+            .header("X-User", &self.user)
+            .header("X-Roles", "admin")
+            .header("X-Request-Id", &command.key)
+            .header("Idempotency-Key", &command.key);
+        if let Some(body) = body {
+            request = request.header("Content-Type", "application/json").body(body.to_string());
+        }
+        let start = self.office.clock.now();
+        let outcome = match answer(request).await {
+            Ok((status, headers, body)) => outcome(status, &headers, body),
+            Err(error) => Outcome::Unknown { why: error },
+        };
+        Attempt { instance, start, end: self.office.clock.now(), outcome }
+    }
+
+    /// Asks one query service for what a command's token stands for, and records what it showed.
+    pub(crate) async fn look(&self, done: &Done, look: Look, instance: usize, wait: u64) -> Option<u16> {
+        let path = match look {
+            Look::Schedule => {
+                let year = "from=2031-01-01T00:00:00Z&to=2032-01-01T00:00:00Z&limit=5";
+                format!("/v1/rooms/{}/schedule?{year}", done.room)
+            }
+            Look::Reservation { reservation, .. } => format!("/v1/reservations/{reservation}"),
+        };
+        let request = self
+            .http
+            .get(format!("{}{path}", self.office.query_urls[instance]))
+            .header("X-User", &self.user)
+            .header("X-Roles", "admin")
+            .header("Consistency-Token", &done.token)
+            .header("Prefer", format!("wait={wait}"));
+        let start = self.office.clock.now();
+        let (status, shown) = match answer(request).await {
+            Ok((status, _, body)) => (Some(status), shown(look, &body)),
+            Err(_) => (None, None),
+        };
+        let query = Query {
+            instance,
+            start,
+            end: self.office.clock.now(),
+            room: done.room,
+            version: done.version,
+            look,
+            status,
+            shown: shown.filter(|_| status == Some(200)),
+        };
+        self.office.record.lock().await.queries.push(query);
+        status
+    }
+}
+
+fn shown(look: Look, body: &Value) -> Option<u64> {
+    match look {
+        Look::Schedule => body["version"].as_u64(),
+        Look::Reservation { .. } => body["revision"].as_u64(),
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Result<(u16, HeaderMap, Value), String> {
+    let answer = async {
+        let response = request.send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        reqwest::Result::Ok((status, headers, response.bytes().await?))
+    };
+    let (status, headers, body) = answer.await.map_err(|error| {
+        let kind = if error.is_timeout() { "no answer in time" } else { "connection lost" };
+        kind.to_owned()
+    })?;
+    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    Ok((status, headers, body))
+}
+
+/// What an answer means, by the contract of the commands' API.
+fn outcome(status: u16, headers: &HeaderMap, body: Value) -> Outcome {
+    let slug = body["type"].as_str().unwrap_or_default().trim_start_matches("/problems/").to_owned();
+    let wrong = |why: String| Outcome::Wrong { status, why };
+    match (status, slug.as_str()) {
+        (200 | 201, _) => match done(headers, &body) {
+            Some(done) => Outcome::Done(done),
+            None => wrong(format!("a success without room, version, revision or token: {body}")),
+        },
+        (503, _) if !headers.contains_key("retry-after") => wrong(format!("503 without Retry-After: {body}")),
+        (503, "outcome-unknown") => Outcome::Unknown { why: slug },
+        (503 | 429, _) | (409, "in-progress") => Outcome::NotTaken { status, problem: slug },
+        (409, "overlap" | "no-free-room") | (404, "unknown-reservation") => {
+            Outcome::Rejected { status, problem: body }
+        }
+        _ => wrong(body.to_string()),
+    }
+}
+
+fn done(headers: &HeaderMap, body: &Value) -> Option<Done> {
+    let id = |name: &str| body[name].as_str().and_then(|text| text.parse::<Uuid>().ok());
+    Some(Done {
+        room: id("room")?,
+        version: body["version"].as_u64()?,
+        reservation: id("reservation"),
+        revision: body["revision"].as_u64()?,
+        token: headers.get("consistency-token")?.to_str().ok()?.to_owned(),
+    })
+}

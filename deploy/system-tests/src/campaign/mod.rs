@@ -1,0 +1,211 @@
+//! Faults of all kinds for as long as one likes, under load, and a checker that forgives nothing.
+//!
+//! [`run`] starts two command services and two query services on servers of its own, has callers compete for rooms,
+//! inflicts the faults that follow from a seed, measures how long recovery takes, and in the end compares every answer
+//! with the event store, the topic and the read models.
+
+mod checker;
+mod collect;
+mod desk;
+mod evidence;
+mod probe;
+mod random;
+mod record;
+mod report;
+mod schedule;
+mod servers;
+mod workload;
+mod world;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Mutex, oneshot},
+    task::JoinSet,
+};
+
+use self::{
+    checker::Violation,
+    desk::Office,
+    probe::{PROBE_ROOMS, Prober},
+    record::{Clock, Record},
+    report::{Inflicted, mark_alone, seconds},
+    schedule::{Episode, Fault, Planned, Schedule},
+    workload::{Rooms, WARM_UP, Workload},
+    world::World,
+};
+
+pub use self::report::{Report, Row};
+
+/// How long recovery from one episode is awaited before the next one begins.
+const BREATH: Duration = Duration::from_secs(5);
+/// In which another instance must do the work of one that was killed.
+const TAKEOVER: u64 = 10_000_000;
+
+/// What a campaign is told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// From which the faults follow.
+    pub seed: u64,
+    /// How long faults are inflicted.
+    pub lasts: Duration,
+    /// Clients that send commands at the same time.
+    pub callers: u64,
+    /// Where services log, and where all that was recorded is written if there are violations.
+    pub logs: Option<PathBuf>,
+    /// Whether each fault is printed when it begins.
+    pub verbose: bool,
+}
+
+/// Runs a campaign.
+pub async fn run(options: Options) -> Report {
+    let world = Arc::new(World::start(options.logs.as_deref()).await);
+    let clock = Clock::start();
+    let office = Arc::new(Office {
+        command_urls: world.command_urls.clone(),
+        query_urls: world.query_urls.clone(),
+        clock,
+        record: Mutex::default(),
+    });
+    let supervisor = tokio::spawn({
+        let world = Arc::clone(&world);
+        async move { world.supervise(clock).await }
+    });
+    let rooms = Rooms::register(&office, options.seed, PROBE_ROOMS).await;
+    let prober = Arc::new(Prober::new(&office, rooms.probes.clone(), options.seed));
+    let workload = Workload::start(&office, &rooms, options.seed, options.callers);
+    tokio::time::sleep(WARM_UP).await;
+    let began = clock.now();
+    let inflicted = inflict(&options, &world, &prober, clock).await;
+    let micros = clock.now() - began;
+    workload.finish().await;
+    let rest = collect::rest(&world).await;
+    supervisor.abort();
+    let record = std::mem::take(&mut *office.record.lock().await);
+    judge(&options, &world, &record, inflicted, (micros, rest)).await
+}
+
+/// Has one episode follow the other until the time is over.
+async fn inflict(
+    options: &Options,
+    world: &Arc<World>,
+    prober: &Arc<Prober>,
+    clock: Clock,
+) -> Vec<Inflicted> {
+    let start = clock.elapsed();
+    let mut probes = JoinSet::new();
+    let mut inflicted = Vec::new();
+    for Episode { faults, quiet } in Schedule::new(options.seed) {
+        if clock.elapsed() - start >= options.lasts {
+            break;
+        }
+        let mut healing = JoinSet::new();
+        for planned in faults {
+            if options.verbose {
+                println!("{:9.1} s: {planned}", seconds(clock.now()));
+            }
+            let (world, prober) = (Arc::clone(world), Arc::clone(prober));
+            healing.spawn(one(world, prober, planned, clock));
+        }
+        let mut recovering = JoinSet::new();
+        while let Some(recovery) = healing.join_next().await {
+            recovering.spawn(recovery.unwrap());
+        }
+        let recovered = async move {
+            let mut done = Vec::new();
+            while let Some(one) = recovering.join_next().await {
+                done.push(one.unwrap());
+            }
+            done
+        };
+        let mut recovered = tokio::spawn(recovered);
+        match tokio::time::timeout(BREATH, &mut recovered).await {
+            Ok(done) => inflicted.extend(done.unwrap()),
+            Err(_) => drop(probes.spawn(recovered)),
+        }
+        tokio::time::sleep(quiet).await;
+    }
+    while let Some(late) = probes.join_next().await {
+        inflicted.extend(late.unwrap().unwrap());
+    }
+    inflicted.sort_by_key(|one| one.began);
+    mark_alone(&mut inflicted);
+    inflicted
+}
+
+/// Inflicts a fault. What is returned measures the recovery, which has begun already where the fault takes its time to
+/// heal.
+async fn one(
+    world: Arc<World>,
+    prober: Arc<Prober>,
+    planned: Planned,
+    clock: Clock,
+) -> impl Future<Output = Inflicted> + Send + 'static {
+    let planned = world.aimed(planned).await;
+    let began = clock.now();
+    let (struck, is_struck) = oneshot::channel();
+    let early = (planned.fault == Fault::Takeover).then(|| {
+        let prober = Arc::clone(&prober);
+        tokio::spawn(async move {
+            is_struck.await.unwrap();
+            prober.recovered(&planned).await
+        })
+    });
+    world.inflict(&planned, struck).await;
+    let healed = clock.now();
+    async move {
+        let recovered = match early {
+            Some(early) => early.await.unwrap(),
+            None => prober.recovered(&planned).await,
+        };
+        Inflicted { planned, began, healed, recovered, alone: false }
+    }
+}
+
+async fn judge(
+    options: &Options,
+    world: &World,
+    record: &Record,
+    inflicted: Vec<Inflicted>,
+    (micros, rest): (u64, Option<Duration>),
+) -> Report {
+    let mut violations = Vec::new();
+    let mut add = |rule, detail: String| violations.push(Violation { rule, detail });
+    if rest.is_none() {
+        add("all is level in the end", "outbox or read models are not level after two minutes".to_owned());
+    }
+    for one in &inflicted {
+        let took = one.recovered.map(|recovered| recovered.saturating_sub(one.measured_from()));
+        let at = format!("{} at {:.1} s", one.planned, seconds(one.began));
+        match took {
+            None => add("the system recovers", at),
+            Some(took) if one.planned.fault == Fault::Takeover && one.alone && took > TAKEOVER => {
+                add("another instance takes over in 10 s", format!("{at}: {:.1} s", seconds(took)));
+            }
+            Some(_) => {}
+        }
+    }
+    let ended = std::mem::take(&mut *world.ended.lock().await);
+    for one in &ended {
+        let at = seconds(one.at);
+        add(
+            "no service ends by itself",
+            format!("{} at {at:.1} s: {}\n{}", one.service, one.status, one.log),
+        );
+    }
+    let mut events = 0;
+    match collect::evidence(world, false).await {
+        Ok(evidence) => {
+            events = evidence.streams.values().map(Vec::len).sum();
+            violations.extend(checker::check(record, &evidence, &[]));
+        }
+        Err(error) => add("what is left can be read", format!("{error:#}")),
+    }
+    if let Some(folder) = options.logs.as_ref().filter(|_| !violations.is_empty()) {
+        std::fs::write(folder.join("record.json"), serde_json::to_vec(record).unwrap()).unwrap();
+    }
+    let mut report = Report::new(options.seed, micros, record, inflicted, ended, &violations);
+    report.events = events;
+    report.rest = rest.map(|rest| rest.as_secs_f64());
+    report
+}

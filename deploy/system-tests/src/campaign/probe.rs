@@ -1,0 +1,84 @@
+//! Measures how long it takes until the system is whole again.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use super::{
+    desk::{Desk, Office},
+    random::Random,
+    record::{Ask, Look, Stay, YEAR_BEGINS},
+    schedule::{Fault, Planned, Target},
+};
+
+/// Rooms in which probes reserve: enough to have some in each partition and with each relay.
+pub(crate) const PROBE_ROOMS: usize = 16;
+/// How long it may take until a query shows what was committed. A system that needs longer has not recovered.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Probes, each of which reserves an hour of its own in every probe room.
+#[derive(Debug)]
+pub(crate) struct Prober {
+    office: Arc<Office>,
+    rooms: Vec<Uuid>,
+    seed: u64,
+    next: Mutex<u64>,
+}
+
+impl Prober {
+    pub(crate) fn new(office: &Arc<Office>, rooms: Vec<Uuid>, seed: u64) -> Self {
+        Self { office: Arc::clone(office), rooms, seed, next: Mutex::new(0) }
+    }
+
+    /// Reserves through the services that the fault has hit (after a takeover: through those that are left) until all
+    /// of it is visible. Returns when that was; none if it did not come to it in time.
+    pub(crate) async fn recovered(&self, planned: &Planned) -> Option<u64> {
+        let (commands, queries): (&[usize], &[usize]) = match (planned.fault, planned.target) {
+            (Fault::Takeover, Target::Command(dead)) => (if dead == 0 { &[1] } else { &[0] }, &[0, 1]),
+            (Fault::Takeover, Target::Query(dead)) => (&[0, 1], if dead == 0 { &[1] } else { &[0] }),
+            (_, Target::Command(number)) => (if number == 0 { &[0] } else { &[1] }, &[0, 1]),
+            (_, Target::Query(number)) => (&[0, 1], if number == 0 { &[0] } else { &[1] }),
+            _ => (&[0, 1], &[0, 1]),
+        };
+        let number = {
+            let mut next = self.next.lock().await;
+            *next += 1;
+            *next
+        };
+        let from = YEAR_BEGINS + i64::try_from(number).unwrap() * 60;
+        let stay = Stay { from, to: from + 60 };
+        let rooms = self.rooms.iter().zip(0..).map(|(room, index)| {
+            let desk = self.desk(number, index);
+            visible(desk, *room, stay, commands, queries)
+        });
+        let all = join_all(rooms).await;
+        all.into_iter().all(|visible| visible).then(|| self.office.clock.now())
+    }
+
+    fn desk(&self, number: u64, room: u64) -> Desk {
+        let random = Random::part(self.seed, 1_000_000 + number * 100 + room);
+        Desk::new(&self.office, &format!("probe-{number}-{room}"), random)
+    }
+}
+
+/// Until each of the query services shows the reservation.
+async fn visible(mut desk: Desk, room: Uuid, stay: Stay, commands: &[usize], queries: &[usize]) -> bool {
+    let Some(done) = desk.ask(Ask::Reserve { room, stay }, commands).await else { return false };
+    let Some(reservation) = done.reservation else { return false };
+    let start = Instant::now();
+    for instance in queries {
+        let look = Look::Reservation { reservation, revision: done.revision };
+        while desk.look(&done, look, *instance, 2).await != Some(200) {
+            if start.elapsed() > PATIENCE {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    true
+}

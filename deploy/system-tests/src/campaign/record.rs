@@ -1,0 +1,219 @@
+//! What clients asked and what they were answered: all that the checker knows of the services.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Minutes since 1970 of the first minute of 2031: all stays lie in that year.
+pub(crate) const YEAR_BEGINS: i64 = 32_083_200;
+
+/// Microseconds since the campaign began, on the monotonic clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn now(self) -> u64 {
+        u64::try_from(self.0.elapsed().as_micros()).unwrap()
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// A stay: `[from, to)` in minutes since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Stay {
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+}
+
+impl Stay {
+    pub(crate) const fn overlaps(self, other: Self) -> bool {
+        self.from < other.to && other.from < self.to
+    }
+
+    pub(crate) const fn minutes(self) -> i64 {
+        self.to - self.from
+    }
+
+    fn text(minute: i64) -> String {
+        chrono::DateTime::from_timestamp(minute * 60, 0).unwrap().format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    pub(crate) fn begins(self) -> String {
+        Self::text(self.from)
+    }
+
+    pub(crate) fn ends(self) -> String {
+        Self::text(self.to)
+    }
+
+    /// Reads two times as the services write them.
+    pub(crate) fn read(from: &Value, to: &Value) -> Option<Self> {
+        let minute = |value: &Value| {
+            let time = chrono::DateTime::parse_from_rfc3339(value.as_str()?).ok()?;
+            Some(time.timestamp().div_euclid(60))
+        };
+        Some(Self { from: minute(from)?, to: minute(to)? })
+    }
+}
+
+/// What a command asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "what", rename_all = "camelCase")]
+pub(crate) enum Ask {
+    Register { name: String, kind: String },
+    Reserve { room: Uuid, stay: Stay },
+    ReserveKind { kind: String, stay: Stay },
+    Reschedule { room: Uuid, reservation: Uuid, stay: Stay },
+    Move { room: Uuid, reservation: Uuid, to_room: Uuid },
+    Cancel { room: Uuid, reservation: Uuid },
+}
+
+impl Ask {
+    /// Method, path and body. The title makes each change a change.
+    pub(crate) fn request(&self, key: &str) -> (reqwest::Method, String, Option<Value>) {
+        use reqwest::Method;
+        let stay = |stay: &Stay| json!({"from": stay.begins(), "to": stay.ends(), "people": 2, "title": key});
+        match self {
+            Self::Register { name, kind } => {
+                let body = json!({"name": name, "kind": kind, "capacity": 8, "timeZone": "UTC"});
+                (Method::POST, "/v1/rooms".to_owned(), Some(body))
+            }
+            Self::Reserve { room, stay: asked } => {
+                (Method::POST, format!("/v1/rooms/{room}/reservations"), Some(stay(asked)))
+            }
+            Self::ReserveKind { kind, stay: asked } => {
+                (Method::POST, format!("/v1/kinds/{kind}/reservations"), Some(stay(asked)))
+            }
+            Self::Reschedule { room, reservation, stay: asked } => {
+                let path = format!("/v1/rooms/{room}/reservations/{reservation}");
+                (Method::PATCH, path, Some(stay(asked)))
+            }
+            Self::Move { room, reservation, to_room } => {
+                let path = format!("/v1/rooms/{room}/reservations/{reservation}/move");
+                (Method::POST, path, Some(json!({"toRoom": to_room})))
+            }
+            Self::Cancel { room, reservation } => {
+                (Method::DELETE, format!("/v1/rooms/{room}/reservations/{reservation}"), None)
+            }
+        }
+    }
+}
+
+/// A success, as it was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Done {
+    pub(crate) room: Uuid,
+    pub(crate) version: u64,
+    pub(crate) reservation: Option<Uuid>,
+    pub(crate) revision: u64,
+    pub(crate) token: String,
+}
+
+/// What one sending of a request came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "camelCase")]
+pub(crate) enum Outcome {
+    /// It took effect, now or when it was sent before.
+    Done(Done),
+    /// It is refused, and changed nothing.
+    Rejected { status: u16, problem: Value },
+    /// This sending changed nothing: the service was not able to take it.
+    NotTaken { status: u16, problem: String },
+    /// Nobody knows.
+    Unknown { why: String },
+    /// An answer that must never be.
+    Wrong { status: u16, why: String },
+}
+
+/// One sending of a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Attempt {
+    /// Which command service.
+    pub(crate) instance: usize,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    pub(crate) outcome: Outcome,
+}
+
+/// A command with all of its sendings: the last one tells what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Command {
+    pub(crate) key: String,
+    pub(crate) user: String,
+    pub(crate) ask: Ask,
+    pub(crate) attempts: Vec<Attempt>,
+}
+
+/// What is known of a command in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known<'a> {
+    Done(&'a Done),
+    /// No sending of it had an effect.
+    Nothing,
+    /// It may have had its effect or not: a sending without an answer may be carried out even after a later one was
+    /// refused.
+    Unknown,
+}
+
+impl Command {
+    pub(crate) fn start(&self) -> u64 {
+        self.attempts.first().map_or(0, |attempt| attempt.start)
+    }
+
+    pub(crate) fn known(&self) -> Known<'_> {
+        if let Some(Outcome::Done(done)) = self.attempts.last().map(|attempt| &attempt.outcome) {
+            return Known::Done(done);
+        }
+        let without_effect = |attempt: &Attempt| {
+            matches!(attempt.outcome, Outcome::Rejected { .. } | Outcome::NotTaken { .. })
+        };
+        if self.attempts.iter().all(without_effect) { Known::Nothing } else { Known::Unknown }
+    }
+
+    /// When its success was known.
+    pub(crate) fn acknowledged(&self) -> Option<u64> {
+        let last = self.attempts.last()?;
+        matches!(last.outcome, Outcome::Done(_)).then_some(last.end)
+    }
+}
+
+/// What a query asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "what", rename_all = "camelCase")]
+pub(crate) enum Look {
+    Schedule,
+    Reservation { reservation: Uuid, revision: u64 },
+}
+
+/// A query with a token, and what it showed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Query {
+    /// Which query service.
+    pub(crate) instance: usize,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    /// The command whose token was sent.
+    pub(crate) room: Uuid,
+    pub(crate) version: u64,
+    pub(crate) look: Look,
+    /// None where no answer came.
+    pub(crate) status: Option<u16>,
+    /// The version of the room, or the revision of the reservation, that a success showed.
+    pub(crate) shown: Option<u64>,
+}
+
+/// All that was recorded.
+#[derive(Debug, Default, Clone, Serialize)]
+pub(crate) struct Record {
+    pub(crate) commands: Vec<Command>,
+    pub(crate) queries: Vec<Query>,
+}

@@ -1,0 +1,206 @@
+//! What a campaign came to.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::Serialize;
+
+use super::{
+    checker::Violation,
+    record::{Known, Outcome, Record},
+    schedule::{Fault, Planned},
+    world::Ended,
+};
+
+/// Microseconds in a second.
+const SECOND: f64 = 1e6;
+
+/// Most violations that are printed; all are in the JSON.
+const PRINTED: usize = 20;
+
+/// A fault that was inflicted. Times are microseconds since the campaign began.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Inflicted {
+    pub(crate) planned: Planned,
+    pub(crate) began: u64,
+    pub(crate) healed: u64,
+    /// When a probe through what was hit was visible again; none if that did not come.
+    pub(crate) recovered: Option<u64>,
+    /// Whether no other fault lay between beginning and recovery.
+    pub(crate) alone: bool,
+}
+
+impl Inflicted {
+    /// From when its recovery is measured.
+    pub(crate) const fn measured_from(&self) -> u64 {
+        if matches!(self.planned.fault, Fault::Takeover) { self.began } else { self.healed }
+    }
+}
+
+/// One kind of fault: how often it was, and how long recovery took.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// What was done to what.
+    pub fault: String,
+    /// How often.
+    pub times: usize,
+    /// How many of them were alone until recovery: those that the next two figures are about.
+    pub alone: usize,
+    /// Median seconds until a probe through what was hit was visible; none where none was alone.
+    pub p50: Option<f64>,
+    /// The most seconds.
+    pub max: Option<f64>,
+}
+
+/// The result of a campaign.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// From which the faults follow.
+    pub seed: u64,
+    /// Seconds in which faults were inflicted.
+    pub seconds: f64,
+    /// Faults by kind.
+    pub faults: Vec<Row>,
+    /// Processes that were ended by SIGKILL.
+    pub kills: usize,
+    /// Commands that were sent.
+    pub commands: usize,
+    /// Commands with a success.
+    pub acknowledged: usize,
+    /// Commands that were refused.
+    pub rejected: usize,
+    /// Commands whose outcome no client knows.
+    pub unknown: usize,
+    /// Commands that no service could take.
+    pub not_taken: usize,
+    /// Sendings of commands.
+    pub attempts: usize,
+    /// Queries with a token.
+    pub queries: usize,
+    /// Events in the event store.
+    pub events: usize,
+    /// Seconds from the end of the last fault until all was level.
+    pub rest: Option<f64>,
+    /// All that must not be.
+    pub violations: Vec<String>,
+    inflicted: Vec<Inflicted>,
+    ended: Vec<Ended>,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "microseconds of hours are exact in 53 bits")]
+pub(crate) fn seconds(micros: u64) -> f64 {
+    micros as f64 / SECOND
+}
+
+/// Marks the faults between whose beginning and recovery no other one lay.
+pub(crate) fn mark_alone(inflicted: &mut [Inflicted]) {
+    let spans: Vec<(u64, u64)> = inflicted
+        .iter()
+        .map(|fault| (fault.began, fault.recovered.unwrap_or(u64::MAX).max(fault.healed)))
+        .collect();
+    for (place, fault) in inflicted.iter_mut().enumerate() {
+        let (began, until) = (fault.began, fault.recovered.unwrap_or(u64::MAX));
+        let others = spans.iter().enumerate().filter(|(other, _)| *other != place);
+        fault.alone = others.into_iter().all(|(_, (from, to))| *to < began || *from > until);
+    }
+}
+
+impl Report {
+    pub(crate) fn new(
+        seed: u64,
+        micros: u64,
+        record: &Record,
+        inflicted: Vec<Inflicted>,
+        ended: Vec<Ended>,
+        violations: &[Violation],
+    ) -> Self {
+        let mut report = Self {
+            seed,
+            seconds: seconds(micros),
+            faults: rows(&inflicted),
+            kills: inflicted.iter().filter(|one| one.planned.fault.kills()).count(),
+            commands: record.commands.len(),
+            acknowledged: 0,
+            rejected: 0,
+            unknown: 0,
+            not_taken: 0,
+            attempts: record.commands.iter().map(|command| command.attempts.len()).sum(),
+            queries: record.queries.len(),
+            events: 0,
+            rest: None,
+            violations: violations.iter().map(ToString::to_string).collect(),
+            inflicted,
+            ended,
+        };
+        for command in &record.commands {
+            let last = command.attempts.last().map(|attempt| &attempt.outcome);
+            match (command.known(), last) {
+                (Known::Done(_), _) => report.acknowledged += 1,
+                (Known::Unknown, _) => report.unknown += 1,
+                (Known::Nothing, Some(Outcome::NotTaken { .. })) => report.not_taken += 1,
+                (Known::Nothing, _) => report.rejected += 1,
+            }
+        }
+        report
+    }
+}
+
+fn rows(inflicted: &[Inflicted]) -> Vec<Row> {
+    let mut kinds: BTreeMap<(Fault, &str), Vec<&Inflicted>> = BTreeMap::new();
+    for fault in inflicted {
+        kinds.entry((fault.planned.fault, fault.planned.target.group())).or_default().push(fault);
+    }
+    let row = |((fault, group), all): ((Fault, &str), Vec<&Inflicted>)| {
+        let mut alone: Vec<u64> = all
+            .iter()
+            .filter(|one| one.alone)
+            .filter_map(|one| Some(one.recovered?.saturating_sub(one.measured_from())))
+            .collect();
+        alone.sort_unstable();
+        Row {
+            fault: format!("{} of {group}", fault.name()),
+            times: all.len(),
+            alone: alone.len(),
+            p50: alone.get(alone.len() / 2).copied().map(seconds),
+            max: alone.last().copied().map(seconds),
+        }
+    };
+    kinds.into_iter().map(row).collect()
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let figure = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
+        writeln!(
+            f,
+            "| fault | times | recovery measured | p50, s | max, s |\n| --- | --- | --- | --- | --- |"
+        )?;
+        for Row { fault, times, alone, p50, max } in &self.faults {
+            writeln!(f, "| {fault} | {times} | {alone} | {} | {} |", figure(*p50), figure(*max))?;
+        }
+        writeln!(f)?;
+        writeln!(f, "seed {}, {:.0} s of faults, {} processes killed", self.seed, self.seconds, self.kills)?;
+        writeln!(
+            f,
+            "{} commands in {} attempts: {} acknowledged, {} rejected, {} unknown, {} not taken; {} queries with a \
+             token; {} events",
+            self.commands,
+            self.attempts,
+            self.acknowledged,
+            self.rejected,
+            self.unknown,
+            self.not_taken,
+            self.queries,
+            self.events
+        )?;
+        writeln!(
+            f,
+            "all level after {} s; {} services ended by themselves",
+            figure(self.rest),
+            self.ended.len()
+        )?;
+        for violation in self.violations.iter().take(PRINTED) {
+            writeln!(f, "VIOLATION {violation:.1000}")?;
+        }
+        write!(f, "{} violations", self.violations.len())
+    }
+}

@@ -1,0 +1,198 @@
+//! The system under fault: two command services and two query services on servers of their own.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Serialize;
+use tempfile::TempDir;
+use tokio::sync::{Mutex, oneshot};
+
+use super::{
+    record::Clock,
+    schedule::{Fault, Planned, Target},
+    servers::OwnServers,
+};
+use crate::{Server, free_port, kafka::Topic, mysql};
+
+/// Name of database, topic and group: nobody else is on these servers.
+const NAME: &str = "campaign";
+/// How often it is looked whether a service has ended by itself.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// The running system.
+#[derive(Debug)]
+pub(crate) struct World {
+    commands: Vec<Mutex<Server>>,
+    queries: Vec<Mutex<Server>>,
+    pub(crate) command_urls: Vec<String>,
+    pub(crate) query_urls: Vec<String>,
+    pub(crate) servers: OwnServers,
+    /// Services that ended by themselves, with the end of what they wrote.
+    pub(crate) ended: Mutex<Vec<Ended>>,
+    /// Where services log.
+    logs: PathBuf,
+    _folder: TempDir,
+}
+
+/// A service that ended though nobody killed it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Ended {
+    pub(crate) at: u64,
+    pub(crate) service: Target,
+    pub(crate) status: String,
+    pub(crate) log: String,
+}
+
+impl World {
+    /// Starts everything and waits until it is ready. Services log to `logs`, or to a folder that is gone in the end.
+    pub(crate) async fn start(logs: Option<&Path>) -> Self {
+        let servers = OwnServers::start().await;
+        mysql::create_database(&servers.mysql_url(), NAME).await.unwrap();
+        let folder = TempDir::new().unwrap();
+        let logs = logs.unwrap_or_else(|| folder.path()).to_owned();
+        std::fs::create_dir_all(&logs).unwrap();
+        let ports: Vec<u16> = (0..4).map(|_| free_port()).collect();
+        let urls: Vec<String> = ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
+        let (command_urls, query_urls) = (urls[..2].to_vec(), urls[2..].to_vec());
+        let mut world = Self {
+            commands: Vec::new(),
+            queries: Vec::new(),
+            command_urls,
+            query_urls,
+            servers,
+            ended: Mutex::default(),
+            logs,
+            _folder: folder,
+        };
+        for number in 0..2 {
+            world.commands.push(Mutex::new(world.command_service(number, ports[number])));
+            world.queries.push(Mutex::new(world.query_service(number, ports[2 + number])));
+        }
+        for service in world.commands.iter().chain(&world.queries) {
+            service.lock().await.start(&[]);
+        }
+        for service in world.commands.iter().chain(&world.queries) {
+            service.lock().await.until_ready().await;
+        }
+        world
+    }
+
+    fn command_service(&self, number: usize, port: u16) -> Server {
+        Server::new("command-service", &["serve"], &self.logs, &[&self.command_urls[number]])
+            .variable("LISTEN", format!("127.0.0.1:{port}"))
+            .variable("DEV_HEADERS", "true")
+            .variable("INSTANCE_ID", number.to_string())
+            .variable("LOG_LEVEL", "info,http.request=warn")
+            .variable("MYSQL_URL", self.database_url())
+            .variable("KAFKA_BROKERS", self.brokers())
+            .variable("KAFKA_TOPIC", NAME)
+    }
+
+    fn query_service(&self, number: usize, port: u16) -> Server {
+        Server::new("query-service", &["serve"], &self.logs, &[&self.query_urls[number]])
+            .variable("LISTEN", format!("127.0.0.1:{port}"))
+            .variable("DEV_HEADERS", "true")
+            .variable("LOG_LEVEL", "info,http.request=warn")
+            .variable("MONGODB_URL", self.mongodb_url())
+            .variable("MONGODB_DATABASE", NAME)
+            .variable("KAFKA_BROKERS", self.brokers())
+            .variable("KAFKA_TOPIC", NAME)
+            .variable("KAFKA_GROUP", NAME)
+            .variable("FEED_URL", &self.command_urls[number])
+            // Half a minute by default: what only the watchdog finds must be found while the campaign lasts.
+            .variable("WATCHDOG_SECONDS", "5")
+    }
+
+    pub(crate) fn database_url(&self) -> String {
+        format!("{}/{NAME}", self.servers.mysql_url())
+    }
+
+    pub(crate) fn mongodb_url(&self) -> String {
+        format!("mongodb://127.0.0.1:{}/?directConnection=true", self.servers.mongodb)
+    }
+
+    pub(crate) const fn mongodb_database() -> &'static str {
+        NAME
+    }
+
+    fn brokers(&self) -> String {
+        format!("127.0.0.1:{}", self.servers.kafka)
+    }
+
+    pub(crate) fn topic(&self) -> Topic {
+        Topic { brokers: self.brokers(), name: NAME.to_owned() }
+    }
+
+    fn service(&self, target: Target) -> Option<&Mutex<Server>> {
+        match target {
+            Target::Command(number) => self.commands.get(number),
+            Target::Query(number) => self.queries.get(number),
+            Target::Mysql | Target::Kafka | Target::Mongodb => None,
+        }
+    }
+
+    /// A takeover is of interest where the command service that relays is killed: it is hit, whichever it is.
+    pub(crate) async fn aimed(&self, planned: Planned) -> Planned {
+        if planned.fault != Fault::Takeover || !matches!(planned.target, Target::Command(_)) {
+            return planned;
+        }
+        let holder = mysql::lease_holder(&self.database_url()).await.ok().flatten();
+        let target = holder.and_then(|holder| holder.parse().ok()).map_or(planned.target, Target::Command);
+        Planned { target, ..planned }
+    }
+
+    /// Has a fault begin, last and end; `struck` is told once it has begun.
+    pub(crate) async fn inflict(&self, planned: &Planned, struck: oneshot::Sender<()>) {
+        let target = planned.target;
+        let last = async {
+            // Nobody waits for most faults.
+            let _ = struck.send(());
+            tokio::time::sleep(planned.lasts).await;
+        };
+        match (planned.fault, self.service(target)) {
+            (Fault::Kill | Fault::Takeover, Some(service)) => {
+                let mut service = service.lock().await;
+                service.kill();
+                last.await;
+                service.start(&[]);
+            }
+            (Fault::Kill | Fault::Takeover, None) => {
+                self.servers.kill(target).await;
+                last.await;
+                self.servers.start_again(target).await;
+            }
+            (Fault::Pause, Some(service)) => {
+                let service = service.lock().await;
+                service.pause();
+                last.await;
+                service.resume();
+            }
+            (Fault::Pause, None) => {
+                self.servers.signal(target, "STOP");
+                last.await;
+                self.servers.signal(target, "CONT");
+            }
+        }
+    }
+
+    /// Starts services again that end by themselves, as an operator's supervisor would, and remembers that they did.
+    pub(crate) async fn supervise(&self, clock: Clock) {
+        loop {
+            for target in [Target::Command(0), Target::Command(1), Target::Query(0), Target::Query(1)] {
+                // Who is under fault has no supervisor.
+                let Some(Ok(mut service)) = self.service(target).map(Mutex::try_lock) else { continue };
+                if let Some(status) = service.ended() {
+                    let log = service.log();
+                    let tail: Vec<&str> = log.lines().rev().take(8).collect();
+                    let log = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
+                    let ended = Ended { at: clock.now(), service: target, status: status.to_string(), log };
+                    self.ended.lock().await.push(ended);
+                    service.start(&[]);
+                }
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Runs a campaign of faults against the whole system, and judges what is left.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Parser, Subcommand};
+use system_tests::campaign::{self, Options};
+
+/// Trials of the whole system that take longer than a test.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    trial: Trial,
+}
+
+#[derive(Debug, Subcommand)]
+enum Trial {
+    /// Inflicts faults on services and servers of its own under load, and checks every answer. Fails on any violation.
+    Campaign {
+        /// From which the faults follow.
+        #[arg(long)]
+        seed: u64,
+        /// For how long faults are inflicted.
+        #[arg(long)]
+        minutes: u64,
+        /// Clients that send commands at the same time.
+        #[arg(long, default_value_t = 32)]
+        callers: u64,
+        /// Where the result is written as JSON.
+        #[arg(long)]
+        json: Option<PathBuf>,
+        /// Folder for the services' logs, and for all that was recorded if there are violations.
+        #[arg(long)]
+        logs: Option<PathBuf>,
+    },
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let Trial::Campaign { seed, minutes, callers, json, logs } = Arguments::parse().trial;
+    let lasts = Duration::from_mins(minutes);
+    let report = campaign::run(Options { seed, lasts, callers, logs, verbose: true }).await;
+    println!("\n{report}");
+    if let Some(path) = json {
+        std::fs::write(path, serde_json::to_vec_pretty(&report)?)?;
+    }
+    Ok(if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
