@@ -6,6 +6,9 @@ mod streams;
 mod tokens;
 mod topic;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use serde::Serialize;
