@@ -16,6 +16,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// A process that is started, killed and started again with the same settings. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Server {
+    /// What runs the program in its own place, if anything.
+    wrapper: Vec<String>,
     program: PathBuf,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
@@ -29,6 +31,7 @@ impl Server {
     /// A process that is not running yet; its output goes to a file in `folder`.
     pub(crate) fn new(binary: &str, arguments: &[&str], folder: &Path, urls: &[&String]) -> Self {
         Self {
+            wrapper: Vec::new(),
             program: crate::binaries::path(binary),
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
             environment: Vec::new(),
@@ -44,11 +47,31 @@ impl Server {
         self
     }
 
+    /// Has a command run the program: it is followed by the program and its arguments, and puts it in its own place.
+    pub(crate) fn run_by(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(|part| (*part).to_owned()).collect();
+        self
+    }
+
+    /// The process's id while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// Starts the process, for this once with more variables, and does not wait.
     pub fn start(&mut self, more: &[(&str, &str)]) {
         assert!(self.child.is_none(), "{} runs already", self.program.display());
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
-        let child = Command::new(&self.program)
+        let mut command = match self.wrapper.split_first() {
+            None => Command::new(&self.program),
+            Some((wrapper, arguments)) => {
+                let mut command = Command::new(wrapper);
+                command.args(arguments).arg(&self.program);
+                command
+            }
+        };
+        let child = command
             .args(&self.arguments)
             .env_remove("CONFIG_FILE")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))

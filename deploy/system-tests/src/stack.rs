@@ -1,5 +1,7 @@
 //! The whole system, as one process or as several on real servers.
 
+use std::path::PathBuf;
+
 use tempfile::TempDir;
 
 use crate::{Client, Server, kafka, mongo, mysql, server::free_port, unique};
@@ -14,7 +16,7 @@ pub struct Stack {
     command_urls: Vec<String>,
     query_urls: Vec<String>,
     /// Logs, and the data of the embedded default.
-    _folder: TempDir,
+    folder: TempDir,
     /// Dropped last: nothing may use any more what it removes.
     servers: Option<Servers>,
 }
@@ -22,6 +24,22 @@ pub struct Stack {
 impl Stack {
     /// The embedded default, with a data folder of its own.
     pub async fn embedded() -> Self {
+        Self::embedded_by(|server| server).await
+    }
+
+    /// The embedded default with its data on a disk of 8 MB, and where that disk is seen from outside. It is gone when
+    /// the process ends. Linux gives it to any user in a namespace of its own.
+    pub async fn embedded_on_a_small_disk() -> (Self, PathBuf) {
+        let mount = "mkdir -p \"$DATA_DIR\" && mount -t tmpfs -o size=8m none \"$DATA_DIR\" && exec \"$@\"";
+        let wrapper = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "sh"];
+        let stack = Self::embedded_by(|server| server.run_by(&wrapper)).await;
+        let process = stack.commands.first().and_then(Server::id).unwrap();
+        let data = stack.folder.path().join("data");
+        let disk = format!("/proc/{process}/root{}", data.display());
+        (stack, disk.into())
+    }
+
+    async fn embedded_by(change: impl FnOnce(Server) -> Server) -> Self {
         let folder = TempDir::new().unwrap();
         let (command, query) = (free_port(), free_port());
         let (command_url, query_url) = (url(command), url(query));
@@ -30,11 +48,11 @@ impl Stack {
             .variable("QUERY_LISTEN", address(query))
             .variable("DATA_DIR", folder.path().join("data").to_str().unwrap());
         let mut stack = Self {
-            commands: vec![server],
+            commands: vec![change(server)],
             queries: Vec::new(),
             command_urls: vec![command_url],
             query_urls: vec![query_url],
-            _folder: folder,
+            folder,
             servers: None,
         };
         stack.start().await;
@@ -83,7 +101,7 @@ impl Stack {
             })
             .collect();
         let mut stack =
-            Self { commands, queries, command_urls, query_urls, _folder: folder, servers: Some(servers) };
+            Self { commands, queries, command_urls, query_urls, folder, servers: Some(servers) };
         stack.start().await;
         stack
     }

@@ -1,7 +1,7 @@
 //! The one transaction that commits a group of commands.
 
 use shared_events::RecordedEvent;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::{SqliteStore, code, is_transient, signed, store_error, unsigned};
 use crate::event_store::{
@@ -14,23 +14,21 @@ const OPERATION: &str = "append_events";
 impl SqliteStore {
     pub(super) async fn append_group(&self, group: &Group) -> Result<Vec<u64>, AppendError> {
         let mut writer = self.0.writer.lock().await;
-        // Takes the write lock at once: a transaction that starts as a reader may find that it can't become a writer.
-        let mut transaction =
-            writer.begin_with("BEGIN IMMEDIATE").await.map_err(|error| refused("", error))?;
-        let written = self.write(&mut transaction, group).await;
+        begin(&mut writer).await.map_err(|error| refused("", error))?;
+        let written = self.write(&mut writer, group).await;
         let positions = match written {
             Ok(positions) => positions,
             Err(error) => {
-                // Were this to fail too, the next BEGIN would; dropping the transaction rolls back as well.
-                drop(transaction.rollback().await);
+                roll_back(&mut writer).await;
                 return Err(error);
             }
         };
-        transaction.commit().await.map_err(|error| {
+        if let Err(error) = run(&mut writer, "COMMIT").await {
+            roll_back(&mut writer).await;
             let unknown = !matches!(code(&error), Some(5 | 6 | 13));
             let error = store_error(OPERATION, error);
-            if unknown { AppendError::Unknown(error) } else { AppendError::Transient(error) }
-        })?;
+            return Err(if unknown { AppendError::Unknown(error) } else { AppendError::Transient(error) });
+        }
         self.pass(FailPoint::AfterCommit).map_err(AppendError::Unknown)?;
         Ok(positions)
     }
@@ -50,6 +48,33 @@ impl SqliteStore {
         self.pass(FailPoint::BeforeCommit).map_err(AppendError::Transient)?;
         Ok(positions)
     }
+}
+
+/// SQLite's code for a BEGIN within a transaction, among other things.
+const ERROR: u8 = 1;
+
+/// Begins a transaction with plain statements: sqlx counts the transactions that it opened, and would for ever believe
+/// in one that SQLite rolled back by itself because the disk was full.
+async fn begin(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    // Takes the write lock at once: a transaction that starts as a reader may find that it can't become a writer.
+    const BEGIN: &str = "BEGIN IMMEDIATE";
+    match run(connection, BEGIN).await {
+        // One was left open by an append that was given up half-way.
+        Err(error) if code(&error) == Some(ERROR) => {
+            roll_back(connection).await;
+            run(connection, BEGIN).await
+        }
+        begun => begun,
+    }
+}
+
+/// Were this to fail, then because there is nothing left to roll back.
+async fn roll_back(connection: &mut SqliteConnection) {
+    drop(run(connection, "ROLLBACK").await);
+}
+
+async fn run(connection: &mut SqliteConnection, statement: &str) -> sqlx::Result<()> {
+    sqlx::query(statement).execute(connection).await.map(drop)
 }
 
 /// Makes sure that each stream goes on where it ended: a number that is left out could never be filled.

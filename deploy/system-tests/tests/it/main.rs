@@ -9,6 +9,7 @@
 mod bad_input;
 mod compose;
 mod documents;
+mod full_disk;
 mod kills;
 mod layering;
 mod operators;
