@@ -16,7 +16,8 @@ usage: servers.sh COMMAND [mysql] [kafka] [mongodb]        (all three where none
   mysql-client [arguments]     the MySQL client, connected
 
 Environment: SERVERS_DIR (data and logs, default: .servers in the project), MYSQL_PORT (13306), KAFKA_PORT (19092; its
-controller listens on the next one), MONGODB_PORT (17017); 0 is any free port. A folder remembers the ports that it was
+controller listens on the next one), MONGODB_PORT (17017); 0 is any free port. KAFKA_ADVERTISED_PORT is where Kafka
+tells clients to connect, where a proxy stands in between (default: KAFKA_PORT). A folder remembers the ports that it was
 last started with, and each folder is a set of servers of its own. deploy/test.sh ends and deletes the sets that tests
 leave in .servers/private/.
 END
@@ -180,7 +181,8 @@ begin_mysql() {
 
 begin_kafka() {
     local id
-    sed -e "s/@PORT@/$KAFKA_PORT/; s/@CONTROLLER_PORT@/$KAFKA_CONTROLLER_PORT/" -e "s|@DATA@|$DIR/kafka|" \
+    sed -e "s/@PORT@/$KAFKA_PORT/; s/@CONTROLLER_PORT@/$KAFKA_CONTROLLER_PORT/" \
+        -e "s/@ADVERTISED_PORT@/${KAFKA_ADVERTISED_PORT:-$KAFKA_PORT}/" -e "s|@DATA@|$DIR/kafka|" \
         "$HERE/kafka.properties" >"$RUN/kafka.properties"
     # Kafka itself writes this file last: a folder without it was never formatted to the end.
     if [[ ! -f $DIR/kafka/meta.properties ]]; then

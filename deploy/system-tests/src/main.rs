@@ -14,7 +14,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Trial {
-    /// Inflicts faults on services and servers of its own under load, and checks every answer. Fails on any violation.
+    /// Inflicts faults on services and servers of its own under load, and checks every answer. Fails on any
+    /// violation, and on a takeover that takes longer than ten seconds.
     Campaign {
         /// From which the faults follow.
         #[arg(long)]
@@ -38,10 +39,21 @@ enum Trial {
 async fn main() -> anyhow::Result<ExitCode> {
     let Trial::Campaign { seed, minutes, callers, json, logs } = Arguments::parse().trial;
     let lasts = Duration::from_mins(minutes);
-    let report = campaign::run(Options { seed, lasts, callers, logs, verbose: true }).await;
+    let report = tokio::select! {
+        report = campaign::run(Options { seed, lasts, callers, logs, verbose: true }) => report,
+        // What is dropped then takes the servers with it.
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted?;
+            anyhow::bail!("interrupted");
+        }
+    };
     println!("\n{report}");
     if let Some(path) = json {
         std::fs::write(path, serde_json::to_vec_pretty(&report)?)?;
     }
-    Ok(if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.violations.is_empty() && report.late.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

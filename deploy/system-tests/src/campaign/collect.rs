@@ -55,7 +55,7 @@ pub(crate) async fn evidence(world: &World, topic_emptied: bool) -> Result<Evide
     let streams = streams(mysql::events(&world.database_url()).await?)?;
     let topic = world.topic();
     let topic = tokio::task::spawn_blocking(move || topic.read()).await?.context("reading the topic")?;
-    let documents = mongo::documents(&world.mongodb_url(), World::mongodb_database()).await?;
+    let documents = mongo::documents(&world.mongodb_url(), World::database()).await?;
     let mut all = Vec::new();
     for (instance, url) in world.query_urls.iter().enumerate() {
         all.push(shown(instance, url, &streams).await?);

@@ -13,11 +13,13 @@ use super::{
     desk::{Desk, Office},
     random::Random,
     record::{Ask, Look, Stay, YEAR_BEGINS},
-    schedule::{Fault, Planned, Target},
+    schedule::{Fault, Link, Planned, Target},
 };
 
 /// Rooms in which probes reserve: enough to have some in each partition and with each relay.
 pub(crate) const PROBE_ROOMS: usize = 16;
+/// Callers of a burst.
+const BURST: u64 = 64;
 /// How long it may take until a query shows what was committed. A system that needs longer has not recovered.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -41,15 +43,17 @@ impl Prober {
         let (commands, queries): (&[usize], &[usize]) = match (planned.fault, planned.target) {
             (Fault::Takeover, Target::Command(dead)) => (if dead == 0 { &[1] } else { &[0] }, &[0, 1]),
             (Fault::Takeover, Target::Query(dead)) => (&[0, 1], if dead == 0 { &[1] } else { &[0] }),
-            (_, Target::Command(number)) => (if number == 0 { &[0] } else { &[1] }, &[0, 1]),
-            (_, Target::Query(number)) => (&[0, 1], if number == 0 { &[0] } else { &[1] }),
+            // Both of them were hit.
+            (Fault::Storm, _) => (&[0, 1], &[0, 1]),
+            (_, Target::Command(number) | Target::Link(Link::Mysql(number))) => {
+                (if number == 0 { &[0] } else { &[1] }, &[0, 1])
+            }
+            (_, Target::Query(number) | Target::Link(Link::Mongodb(number) | Link::Feed(number))) => {
+                (&[0, 1], if number == 0 { &[0] } else { &[1] })
+            }
             _ => (&[0, 1], &[0, 1]),
         };
-        let number = {
-            let mut next = self.next.lock().await;
-            *next += 1;
-            *next
-        };
+        let number = self.number().await;
         let from = YEAR_BEGINS + i64::try_from(number).unwrap() * 60;
         let stay = Stay { from, to: from + 60 };
         let rooms = self.rooms.iter().zip(0..).map(|(room, index)| {
@@ -60,8 +64,30 @@ impl Prober {
         all.into_iter().all(|visible| visible).then(|| self.office.clock.now())
     }
 
+    /// Sends many commands to one command service at the same time.
+    pub(crate) async fn burst(&self, instance: usize) {
+        let number = self.number().await;
+        let callers = (0..BURST).map(|caller| async move {
+            let mut desk = self.desk(number, 100 + caller);
+            for _ in 0..4 {
+                let room = self.rooms[desk.random().index(self.rooms.len())];
+                let hour = 4_000 + i64::try_from(desk.random().below(4_000)).unwrap();
+                let from = YEAR_BEGINS + hour * 60;
+                desk.ask(Ask::Reserve { room, stay: Stay { from, to: from + 60 } }, &[instance]).await;
+            }
+        });
+        join_all(callers).await;
+    }
+
+    /// A number that no other probe has.
+    async fn number(&self) -> u64 {
+        let mut next = self.next.lock().await;
+        *next += 1;
+        *next
+    }
+
     fn desk(&self, number: u64, room: u64) -> Desk {
-        let random = Random::part(self.seed, 1_000_000 + number * 100 + room);
+        let random = Random::part(self.seed, 1_000_000 + number * 1_000 + room);
         Desk::new(&self.office, &format!("probe-{number}-{room}"), random)
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     checker::Violation,
-    record::{Known, Outcome, Record},
+    record::{Attempt, Known, Outcome, Record},
     schedule::{Fault, Planned},
     world::Ended,
 };
@@ -72,6 +72,8 @@ pub struct Report {
     pub unknown: usize,
     /// Commands that no service could take.
     pub not_taken: usize,
+    /// Sendings that were refused because the queue was full.
+    pub overloaded: usize,
     /// Sendings of commands.
     pub attempts: usize,
     /// Queries with a token.
@@ -82,6 +84,8 @@ pub struct Report {
     pub rest: Option<f64>,
     /// All that must not be.
     pub violations: Vec<String>,
+    /// Takeovers that took longer than ten seconds. Other work on the machine can be the reason.
+    pub late: Vec<String>,
     inflicted: Vec<Inflicted>,
     ended: Vec<Ended>,
 }
@@ -117,17 +121,24 @@ impl Report {
             seed,
             seconds: seconds(micros),
             faults: rows(&inflicted),
-            kills: inflicted.iter().filter(|one| one.planned.fault.kills()).count(),
+            kills: 0,
             commands: record.commands.len(),
             acknowledged: 0,
             rejected: 0,
             unknown: 0,
             not_taken: 0,
             attempts: record.commands.iter().map(|command| command.attempts.len()).sum(),
+            overloaded: record
+                .commands
+                .iter()
+                .flat_map(|command| &command.attempts)
+                .filter(is_overloaded)
+                .count(),
             queries: record.queries.len(),
             events: 0,
             rest: None,
             violations: violations.iter().map(ToString::to_string).collect(),
+            late: Vec::new(),
             inflicted,
             ended,
         };
@@ -142,6 +153,10 @@ impl Report {
         }
         report
     }
+}
+
+fn is_overloaded(attempt: &&Attempt) -> bool {
+    matches!(&attempt.outcome, Outcome::NotTaken { problem, .. } if problem == "overloaded")
 }
 
 fn rows(inflicted: &[Inflicted]) -> Vec<Row> {
@@ -181,14 +196,15 @@ impl fmt::Display for Report {
         writeln!(f, "seed {}, {:.0} s of faults, {} processes killed", self.seed, self.seconds, self.kills)?;
         writeln!(
             f,
-            "{} commands in {} attempts: {} acknowledged, {} rejected, {} unknown, {} not taken; {} queries with a \
-             token; {} events",
+            "{} commands in {} attempts: {} acknowledged, {} rejected, {} unknown, {} not taken \
+             ({} times the queue was full); {} queries with a token; {} events",
             self.commands,
             self.attempts,
             self.acknowledged,
             self.rejected,
             self.unknown,
             self.not_taken,
+            self.overloaded,
             self.queries,
             self.events
         )?;
@@ -200,6 +216,9 @@ impl fmt::Display for Report {
         )?;
         for violation in self.violations.iter().take(PRINTED) {
             writeln!(f, "VIOLATION {violation:.1000}")?;
+        }
+        for late in &self.late {
+            writeln!(f, "LATE {late}")?;
         }
         write!(f, "{} violations", self.violations.len())
     }

@@ -15,6 +15,21 @@ pub(crate) enum Target {
     Mysql,
     Kafka,
     Mongodb,
+    Link(Link),
+}
+
+/// What connects a service with what it needs. The number is the service's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Link {
+    /// Of a command service.
+    Mysql(usize),
+    /// Of all services: the broker tells all of them the same address.
+    Kafka,
+    /// Of a query service.
+    Mongodb(usize),
+    /// Of a query service, to a command service.
+    Feed(usize),
 }
 
 /// What is done to it. Each ends by itself after the time that the plan gives it.
@@ -27,6 +42,28 @@ pub(crate) enum Fault {
     Takeover,
     /// SIGSTOP, and SIGCONT after that time.
     Pause,
+    /// SIGSTOP and SIGCONT many times, so that it is slow.
+    Stutter,
+    /// Connections are reset.
+    Cut,
+    /// Everything arrives `amount` milliseconds later.
+    Late,
+    /// Nothing arrives, and nobody is told.
+    Silent,
+    /// Connections are reset after `amount` bytes of requests.
+    ResetAfter,
+    /// Connections are reset at COMMIT, before or after it arrives.
+    LoseCommit,
+    /// Kafka is killed, and comes back with nothing in the topic.
+    EmptyTopic,
+    /// MongoDB is killed, and comes back with the data that it had when the fault began.
+    PutBack,
+    /// Restarted with a clock that is `amount` seconds off; 0 stands for a clock in the middle of the stays.
+    ClockJump,
+    /// Both query services are killed and started again in turns.
+    Storm,
+    /// Restarted with a queue of one command, and sent many at the same time.
+    FullQueue,
 }
 
 /// One fault to come.
@@ -36,6 +73,8 @@ pub(crate) struct Planned {
     pub(crate) target: Target,
     /// How long it lasts. A server that was killed needs its own time to start beside that.
     pub(crate) lasts: Duration,
+    /// Of which size it is, where it has one.
+    pub(crate) amount: i64,
 }
 
 /// Faults that begin together, and the quiet time after they have healed.
@@ -53,6 +92,10 @@ impl fmt::Display for Target {
             Self::Mysql => f.write_str("MySQL"),
             Self::Kafka => f.write_str("Kafka"),
             Self::Mongodb => f.write_str("MongoDB"),
+            Self::Link(Link::Mysql(number)) => write!(f, "command-service {number} to MySQL"),
+            Self::Link(Link::Kafka) => f.write_str("all services to Kafka"),
+            Self::Link(Link::Mongodb(number)) => write!(f, "query-service {number} to MongoDB"),
+            Self::Link(Link::Feed(number)) => write!(f, "query-service {number} to the feed"),
         }
     }
 }
@@ -66,6 +109,10 @@ impl Target {
             Self::Mysql => "MySQL",
             Self::Kafka => "Kafka",
             Self::Mongodb => "MongoDB",
+            Self::Link(Link::Mysql(_)) => "command-service to MySQL",
+            Self::Link(Link::Kafka) => "all services to Kafka",
+            Self::Link(Link::Mongodb(_)) => "query-service to MongoDB",
+            Self::Link(Link::Feed(_)) => "query-service to the feed",
         }
     }
 }
@@ -76,62 +123,123 @@ impl Fault {
             Self::Kill => "kill -9",
             Self::Takeover => "kill -9, the other takes over",
             Self::Pause => "pause",
+            Self::Stutter => "stutter",
+            Self::Cut => "connections reset",
+            Self::Late => "delay",
+            Self::Silent => "half-open",
+            Self::ResetAfter => "reset after some bytes",
+            Self::LoseCommit => "reset at COMMIT",
+            Self::EmptyTopic => "topic lost",
+            Self::PutBack => "put back to an older copy",
+            Self::ClockJump => "clock jump",
+            Self::Storm => "rebalance storm",
+            Self::FullQueue => "full queue",
         }
-    }
-
-    /// Whether it ends a process by SIGKILL.
-    pub(crate) const fn kills(self) -> bool {
-        matches!(self, Self::Kill | Self::Takeover)
     }
 }
 
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} for {} ms", self.fault.name(), self.target, self.lasts.as_millis())
+        let Self { target, amount, .. } = self;
+        write!(f, "{}, {target}, {} ms", self.fault.name(), self.lasts.as_millis())?;
+        if *amount == 0 { Ok(()) } else { write!(f, " ({amount})") }
     }
 }
+
+/// How often each fault is in a deck. Decks are dealt one after the other, so that each fault comes now and then.
+const DECK: [(Fault, usize); 14] = [
+    (Fault::Kill, 9),
+    (Fault::Takeover, 2),
+    (Fault::Pause, 7),
+    (Fault::Stutter, 1),
+    (Fault::Cut, 2),
+    (Fault::Late, 1),
+    (Fault::Silent, 2),
+    (Fault::ResetAfter, 1),
+    (Fault::LoseCommit, 2),
+    (Fault::EmptyTopic, 1),
+    (Fault::PutBack, 1),
+    (Fault::ClockJump, 1),
+    (Fault::Storm, 1),
+    (Fault::FullQueue, 1),
+];
+/// Clocks that are an hour ahead, a day late, a month ahead, and in the middle of the stays.
+const JUMPS: [i64; 4] = [3_600, -86_400, 30 * 86_400, 0];
 
 /// The endless sequence of episodes of a seed.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
     random: Random,
     number: u64,
+    deck: Vec<Fault>,
 }
 
 impl Schedule {
     pub(crate) const fn new(seed: u64) -> Self {
-        Self { random: Random::part(seed, 2), number: 0 }
+        Self { random: Random::part(seed, 2), number: 0, deck: Vec::new() }
     }
 
     fn planned(&mut self, apart_from: Option<Target>) -> Planned {
-        let random = &mut self.random;
+        if self.deck.is_empty() {
+            let all = DECK.iter().flat_map(|(fault, times)| std::iter::repeat_n(*fault, *times));
+            self.deck = all.collect();
+        }
+        let card = self.random.index(self.deck.len());
+        let fault = self.deck.swap_remove(card);
         loop {
-            let (fault, target, lasts) = match random.below(100) {
-                0..22 => (Fault::Kill, service(random), random.millis(0, 2_000)),
-                22..30 => (Fault::Takeover, service(random), random.millis(12_000, 14_000)),
-                30..45 => (Fault::Kill, server(random), random.millis(0, 2_000)),
-                45..75 => (Fault::Pause, service(random), pause(random)),
-                _ => (Fault::Pause, server(random), pause(random)),
-            };
+            let target = target(fault, &mut self.random);
             if apart_from != Some(target) {
-                return Planned { fault, target, lasts };
+                let (lasts, amount) = (lasts(fault, &mut self.random), amount(fault, &mut self.random));
+                return Planned { fault, target, lasts, amount };
+            }
+            // There is but one target for it: another time.
+            if matches!(fault, Fault::EmptyTopic | Fault::PutBack) {
+                return self.planned(apart_from);
             }
         }
     }
 }
 
-fn service(random: &mut Random) -> Target {
+fn target(fault: Fault, random: &mut Random) -> Target {
     let number = random.index(2);
-    if random.chance(50) { Target::Command(number) } else { Target::Query(number) }
+    let (command, query) = (Target::Command(number), Target::Query(number));
+    let service = if random.chance(50) { command } else { query };
+    let server = [Target::Mysql, Target::Kafka, Target::Mongodb][random.index(3)];
+    let links = [Link::Mysql(number), Link::Kafka, Link::Mongodb(number), Link::Feed(number)];
+    match fault {
+        Fault::Kill | Fault::Pause if random.chance(40) => server,
+        Fault::Kill | Fault::Pause | Fault::Takeover | Fault::Stutter | Fault::ClockJump => service,
+        Fault::Cut | Fault::Late | Fault::Silent => Target::Link(links[random.index(links.len())]),
+        Fault::ResetAfter => Target::Link(links[random.index(3)]),
+        Fault::LoseCommit => Target::Link(Link::Mysql(number)),
+        Fault::EmptyTopic => Target::Kafka,
+        Fault::PutBack => Target::Mongodb,
+        Fault::Storm => query,
+        Fault::FullQueue => command,
+    }
 }
 
-fn server(random: &mut Random) -> Target {
-    [Target::Mysql, Target::Kafka, Target::Mongodb][random.index(3)]
+fn lasts(fault: Fault, random: &mut Random) -> Duration {
+    match fault {
+        Fault::Kill | Fault::EmptyTopic => random.millis(0, 2_000),
+        Fault::Takeover => random.millis(12_000, 14_000),
+        // Mostly short; some longer than each time-out on the way.
+        Fault::Pause if random.chance(75) => random.millis(1_000, 4_000),
+        Fault::Pause => random.millis(4_000, 15_000),
+        Fault::Silent => random.millis(2_000, 10_000),
+        Fault::Storm => random.millis(4_000, 8_000),
+        Fault::ClockJump => random.millis(3_000, 8_000),
+        _ => random.millis(2_000, 5_000),
+    }
 }
 
-/// Mostly short; some longer than each time-out on the way.
-const fn pause(random: &mut Random) -> Duration {
-    if random.chance(75) { random.millis(1_000, 4_000) } else { random.millis(4_000, 15_000) }
+fn amount(fault: Fault, random: &mut Random) -> i64 {
+    match fault {
+        Fault::Late => i64::try_from(random.between(20, 400)).unwrap(),
+        Fault::ResetAfter => i64::try_from(random.between(200, 20_000)).unwrap(),
+        Fault::ClockJump => JUMPS[random.index(JUMPS.len())],
+        _ => 0,
+    }
 }
 
 impl Iterator for Schedule {
@@ -142,9 +250,9 @@ impl Iterator for Schedule {
         let first = self.planned(None);
         let mut faults = vec![first];
         // Where one of two is to take over, it must be left alone.
-        if first.fault != Fault::Takeover && self.random.chance(15) {
+        if !matches!(first.fault, Fault::Takeover | Fault::Storm) && self.random.chance(15) {
             let second = self.planned(Some(first.target));
-            if second.fault != Fault::Takeover {
+            if !matches!(second.fault, Fault::Takeover | Fault::Storm) {
                 faults.push(second);
             }
         }
@@ -159,7 +267,19 @@ impl Iterator for Schedule {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+
+    #[test]
+    fn every_fault_comes_within_fifty_episodes() {
+        let faults: HashSet<Fault> = Schedule::new(1)
+            .take(50)
+            .flat_map(|episode| episode.faults)
+            .map(|planned| planned.fault)
+            .collect();
+        assert_eq!(faults.len(), DECK.len());
+    }
 
     #[test]
     fn a_seed_gives_the_same_faults_again_and_another_seed_gives_others() {

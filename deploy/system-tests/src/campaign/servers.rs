@@ -17,6 +17,8 @@ pub(crate) struct OwnServers {
     pub(crate) mysql: u16,
     pub(crate) kafka: u16,
     pub(crate) mongodb: u16,
+    /// Where Kafka tells clients to connect: a proxy's port.
+    pub(crate) kafka_proxy: u16,
 }
 
 impl OwnServers {
@@ -28,7 +30,13 @@ impl OwnServers {
         while kafka.0 + 1 != kafka.1 {
             kafka = (kafka.1, free_port());
         }
-        let servers = Self { folder, mysql: free_port(), kafka: kafka.0, mongodb: free_port() };
+        let servers = Self {
+            folder,
+            mysql: free_port(),
+            kafka: kafka.0,
+            mongodb: free_port(),
+            kafka_proxy: free_port(),
+        };
         servers.run(&["up"]).await;
         servers
     }
@@ -47,6 +55,35 @@ impl OwnServers {
         self.run(&["start", name(server)]).await;
     }
 
+    /// Takes away all that is in a topic, as a broker does that lost its disk. Kafka must not run.
+    pub(crate) fn empty_topic(&self, topic: &str) {
+        let partitions = std::fs::read_dir(self.folder.join("kafka")).unwrap().map(Result::unwrap);
+        let of_topic =
+            |name: &str| name.strip_suffix(|c: char| c.is_ascii_digit()) == Some(&format!("{topic}-"));
+        for partition in partitions.filter(|folder| of_topic(&folder.file_name().to_string_lossy())) {
+            for file in std::fs::read_dir(partition.path()).unwrap().map(Result::unwrap) {
+                // It says which topic this is.
+                if file.file_name() != "partition.metadata" {
+                    std::fs::remove_file(file.path()).unwrap();
+                }
+            }
+        }
+    }
+
+    /// Copies the data of MongoDB, which must not run.
+    pub(crate) fn copy_mongodb(&self) {
+        let (data, copy) = (self.folder.join("mongodb"), self.folder.join("mongodb.copy"));
+        let copied = std::process::Command::new("cp").arg("-a").args([data, copy]).status().unwrap();
+        assert!(copied.success(), "the data of MongoDB can't be copied");
+    }
+
+    /// Puts that copy in the place of MongoDB's data. MongoDB must not run.
+    pub(crate) fn put_mongodb_back(&self) {
+        let (data, copy) = (self.folder.join("mongodb"), self.folder.join("mongodb.copy"));
+        std::fs::remove_dir_all(&data).unwrap();
+        std::fs::rename(copy, data).unwrap();
+    }
+
     /// Sends a signal to a server's process.
     pub(crate) fn signal(&self, server: Target, signal: &str) {
         let file = self.folder.join("run").join(format!("{}.pid", name(server)));
@@ -61,6 +98,7 @@ impl OwnServers {
             .env("SERVERS_DIR", &self.folder)
             .env("MYSQL_PORT", self.mysql.to_string())
             .env("KAFKA_PORT", self.kafka.to_string())
+            .env("KAFKA_ADVERTISED_PORT", self.kafka_proxy.to_string())
             .env("MONGODB_PORT", self.mongodb.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -94,7 +132,7 @@ fn name(server: Target) -> &'static str {
         Target::Mysql => "mysql",
         Target::Kafka => "kafka",
         Target::Mongodb => "mongodb",
-        Target::Command(_) | Target::Query(_) => panic!("{server} is no server"),
+        Target::Command(_) | Target::Query(_) | Target::Link(_) => panic!("{server} is none of the servers"),
     }
 }
 

@@ -2,16 +2,18 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::atomic::AtomicUsize,
     time::Duration,
 };
 
 use serde::Serialize;
 use tempfile::TempDir;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::Mutex;
 
 use super::{
+    proxy::Proxy,
     record::Clock,
-    schedule::{Fault, Planned, Target},
+    schedule::{Link, Target},
     servers::OwnServers,
 };
 use crate::{Server, free_port, kafka::Topic, mysql};
@@ -29,6 +31,9 @@ pub(crate) struct World {
     pub(crate) command_urls: Vec<String>,
     pub(crate) query_urls: Vec<String>,
     pub(crate) servers: OwnServers,
+    proxies: Vec<(Link, Proxy)>,
+    /// How many processes were killed.
+    pub(crate) kills: AtomicUsize,
     /// Services that ended by themselves, with the end of what they wrote.
     pub(crate) ended: Mutex<Vec<Ended>>,
     /// Where services log.
@@ -56,12 +61,15 @@ impl World {
         let ports: Vec<u16> = (0..4).map(|_| free_port()).collect();
         let urls: Vec<String> = ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
         let (command_urls, query_urls) = (urls[..2].to_vec(), urls[2..].to_vec());
+        let proxies = proxies(&servers, &ports).await;
         let mut world = Self {
             commands: Vec::new(),
             queries: Vec::new(),
             command_urls,
             query_urls,
             servers,
+            proxies,
+            kills: AtomicUsize::new(0),
             ended: Mutex::default(),
             logs,
             _folder: folder,
@@ -85,7 +93,10 @@ impl World {
             .variable("DEV_HEADERS", "true")
             .variable("INSTANCE_ID", number.to_string())
             .variable("LOG_LEVEL", "info,http.request=warn")
-            .variable("MYSQL_URL", self.database_url())
+            .variable(
+                "MYSQL_URL",
+                format!("mysql://root@127.0.0.1:{}/{NAME}", self.port(Link::Mysql(number))),
+            )
             .variable("KAFKA_BROKERS", self.brokers())
             .variable("KAFKA_TOPIC", NAME)
     }
@@ -95,12 +106,12 @@ impl World {
             .variable("LISTEN", format!("127.0.0.1:{port}"))
             .variable("DEV_HEADERS", "true")
             .variable("LOG_LEVEL", "info,http.request=warn")
-            .variable("MONGODB_URL", self.mongodb_url())
+            .variable("MONGODB_URL", mongodb_url(self.port(Link::Mongodb(number))))
             .variable("MONGODB_DATABASE", NAME)
             .variable("KAFKA_BROKERS", self.brokers())
             .variable("KAFKA_TOPIC", NAME)
             .variable("KAFKA_GROUP", NAME)
-            .variable("FEED_URL", &self.command_urls[number])
+            .variable("FEED_URL", format!("http://127.0.0.1:{}", self.port(Link::Feed(number))))
             // Half a minute by default: what only the watchdog finds must be found while the campaign lasts.
             .variable("WATCHDOG_SECONDS", "5")
     }
@@ -110,70 +121,34 @@ impl World {
     }
 
     pub(crate) fn mongodb_url(&self) -> String {
-        format!("mongodb://127.0.0.1:{}/?directConnection=true", self.servers.mongodb)
+        mongodb_url(self.servers.mongodb)
     }
 
-    pub(crate) const fn mongodb_database() -> &'static str {
+    pub(crate) const fn database() -> &'static str {
         NAME
     }
 
     fn brokers(&self) -> String {
-        format!("127.0.0.1:{}", self.servers.kafka)
+        format!("127.0.0.1:{}", self.port(Link::Kafka))
     }
 
     pub(crate) fn topic(&self) -> Topic {
         Topic { brokers: self.brokers(), name: NAME.to_owned() }
     }
 
-    fn service(&self, target: Target) -> Option<&Mutex<Server>> {
+    pub(crate) fn proxy(&self, link: Link) -> &Proxy {
+        self.proxies.iter().find(|(of, _)| *of == link).map(|(_, proxy)| proxy).unwrap()
+    }
+
+    fn port(&self, link: Link) -> u16 {
+        self.proxy(link).port
+    }
+
+    pub(crate) fn service(&self, target: Target) -> Option<&Mutex<Server>> {
         match target {
             Target::Command(number) => self.commands.get(number),
             Target::Query(number) => self.queries.get(number),
-            Target::Mysql | Target::Kafka | Target::Mongodb => None,
-        }
-    }
-
-    /// A takeover is of interest where the command service that relays is killed: it is hit, whichever it is.
-    pub(crate) async fn aimed(&self, planned: Planned) -> Planned {
-        if planned.fault != Fault::Takeover || !matches!(planned.target, Target::Command(_)) {
-            return planned;
-        }
-        let holder = mysql::lease_holder(&self.database_url()).await.ok().flatten();
-        let target = holder.and_then(|holder| holder.parse().ok()).map_or(planned.target, Target::Command);
-        Planned { target, ..planned }
-    }
-
-    /// Has a fault begin, last and end; `struck` is told once it has begun.
-    pub(crate) async fn inflict(&self, planned: &Planned, struck: oneshot::Sender<()>) {
-        let target = planned.target;
-        let last = async {
-            // Nobody waits for most faults.
-            let _ = struck.send(());
-            tokio::time::sleep(planned.lasts).await;
-        };
-        match (planned.fault, self.service(target)) {
-            (Fault::Kill | Fault::Takeover, Some(service)) => {
-                let mut service = service.lock().await;
-                service.kill();
-                last.await;
-                service.start(&[]);
-            }
-            (Fault::Kill | Fault::Takeover, None) => {
-                self.servers.kill(target).await;
-                last.await;
-                self.servers.start_again(target).await;
-            }
-            (Fault::Pause, Some(service)) => {
-                let service = service.lock().await;
-                service.pause();
-                last.await;
-                service.resume();
-            }
-            (Fault::Pause, None) => {
-                self.servers.signal(target, "STOP");
-                last.await;
-                self.servers.signal(target, "CONT");
-            }
+            _ => None,
         }
     }
 
@@ -195,4 +170,19 @@ impl World {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
+}
+
+fn mongodb_url(port: u16) -> String {
+    format!("mongodb://127.0.0.1:{port}/?directConnection=true")
+}
+
+/// One for each connection of a service; `ports` are those of the services.
+async fn proxies(servers: &OwnServers, ports: &[u16]) -> Vec<(Link, Proxy)> {
+    let mut proxies = vec![(Link::Kafka, Proxy::start(servers.kafka_proxy, servers.kafka).await)];
+    for (number, command_service) in ports.iter().take(2).enumerate() {
+        proxies.push((Link::Mysql(number), Proxy::start(free_port(), servers.mysql).await));
+        proxies.push((Link::Mongodb(number), Proxy::start(free_port(), servers.mongodb).await));
+        proxies.push((Link::Feed(number), Proxy::start(free_port(), *command_service).await));
+    }
+    proxies
 }

@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod campaign;
 mod compose;
 mod documents;
 mod full_disk;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Findings, effects::name};
+use super::{Findings, Span, effects::name, within};
 use crate::campaign::{
     evidence::{Event, Evidence, Kind, Reservation},
     record::{Ask, Attempt, Command, Outcome, Record, Stay},
@@ -20,10 +20,10 @@ struct Refusal<'a> {
     version: u64,
 }
 
-pub(super) fn check(record: &Record, evidence: &Evidence, findings: &mut Findings) {
+pub(super) fn check(record: &Record, evidence: &Evidence, past: &[Span], findings: &mut Findings) {
     let commands: HashMap<&str, &Command> =
         record.commands.iter().map(|command| (command.key.as_str(), command)).collect();
-    let mut refusals = refusals(record, evidence, findings);
+    let mut refusals = refusals(record, evidence, past, findings);
     let changes = changes(evidence);
     let mut revisions = HashMap::new();
     for (room, events) in &evidence.streams {
@@ -58,6 +58,7 @@ fn count_revisions((event, reservation): (&Event, &Reservation), revisions: &mut
 fn refusals<'a>(
     record: &'a Record,
     evidence: &Evidence,
+    past: &[Span],
     findings: &mut Findings,
 ) -> BTreeMap<Uuid, Vec<Refusal<'a>>> {
     let mut of_kind: HashMap<&str, usize> = HashMap::new();
@@ -69,6 +70,12 @@ fn refusals<'a>(
         for attempt in &command.attempts {
             let Outcome::Rejected { problem, .. } = &attempt.outcome else { continue };
             let slug = problem["type"].as_str().unwrap_or_default().trim_start_matches("/problems/");
+            if slug == "in-the-past" {
+                let allowed = within(past, attempt.start, attempt.end);
+                findings
+                    .check(allowed, "no stay lies in the past", || format!("{}: {problem}", name(command)));
+                continue;
+            }
             let rests_on = rests_on(problem);
             let enough = match &command.ask {
                 Ask::ReserveKind { kind, .. } => {

@@ -1,12 +1,11 @@
 //! A query with a token shows at least what the token stands for.
 
-use super::{Findings, Span};
+use super::{Findings, Span, within};
 use crate::campaign::record::{Look, Query, Record};
 
-pub(super) fn check(record: &Record, excused: &[Span], findings: &mut Findings) {
+pub(super) fn check(record: &Record, stale: &[Span], findings: &mut Findings) {
     for query in &record.queries {
-        let excused = excused.iter().any(|(from, to)| query.start <= *to && query.end >= *from);
-        if !excused {
+        if !within(stale, query.start, query.end) {
             findings.check(is_right(query), "a query shows what its token stands for", || {
                 format!("query-service {}: {query:?}", query.instance)
             });
