@@ -42,7 +42,7 @@ async fn is_level(world: &World) -> Result<bool> {
     let heads = mysql::heads(&world.database_url()).await?;
     for url in &world.query_urls {
         for (room, head) in &heads {
-            if version(url, *room).await? < *head {
+            if room_of(url, *room).await?.0 < *head {
                 return Ok(false);
             }
         }
@@ -87,15 +87,18 @@ async fn list(url: &str, path: &str) -> Result<Vec<Value>> {
     }
 }
 
-async fn version(url: &str, room: Uuid) -> Result<u64> {
-    get(url, &format!("/v1/rooms/{room}")).await?["version"].as_u64().context("a room without version")
+/// Version and kind of a room.
+async fn room_of(url: &str, room: Uuid) -> Result<(u64, String)> {
+    let room = get(url, &format!("/v1/rooms/{room}")).await?;
+    let version = room["version"].as_u64().context("a room without version")?;
+    Ok((version, room["kind"].as_str().context("a room without kind")?.to_owned()))
 }
 
 async fn shown(instance: usize, url: &str, streams: &BTreeMap<Uuid, Vec<Event>>) -> Result<Shown> {
     let mut shown = Shown { instance, ..Shown::default() };
     let mut kinds: Vec<&str> = Vec::new();
     for (room, events) in streams {
-        shown.versions.insert(*room, version(url, *room).await?);
+        shown.rooms.insert(*room, room_of(url, *room).await?);
         let stays = list(url, &format!("/v1/rooms/{room}/schedule?{YEAR}")).await?;
         let mut stays = stays.iter().map(stay).collect::<Result<Vec<_>>>()?;
         stays.sort_unstable_by_key(|(id, ..)| *id);

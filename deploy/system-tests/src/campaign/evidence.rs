@@ -99,8 +99,8 @@ fn reservation(value: &Value) -> Result<Reservation> {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shown {
     pub(crate) instance: usize,
-    /// Version of each room.
-    pub(crate) versions: BTreeMap<Uuid, u64>,
+    /// Version and kind of each room.
+    pub(crate) rooms: BTreeMap<Uuid, (u64, String)>,
     /// Live reservations of each room: id, revision and stay, by id.
     pub(crate) schedules: BTreeMap<Uuid, Vec<(Uuid, u64, Stay)>>,
     /// Reserved minutes and number of reservations of each room that has any.

@@ -68,12 +68,17 @@ pub(crate) async fn documents(server: &str, database: &str) -> anyhow::Result<Do
     })
 }
 
-/// How the names of the live generation's collections begin.
+/// How the names of the live generation's collections begin: where there is a registry, a document `live-FORM` names
+/// the number of the generation that is shown in that form, and the highest form is the newest program's.
 async fn live_prefix(database: &Database) -> anyhow::Result<String> {
-    let generations = database.collection::<Document>("generations");
-    let live = generations.find_one(doc! { "live": true }).await?;
-    let prefix = live.as_ref().and_then(|live| live.get_str("prefix").ok()).unwrap_or(GENERATION);
-    Ok(prefix.to_owned())
+    let registry = database.collection::<Document>("generations");
+    let pointers: Vec<Document> =
+        registry.find(doc! { "_id": { "$regex": "^live-" } }).await?.try_collect().await?;
+    let form = |pointer: &&Document| pointer.get_str("_id").ok()?.strip_prefix("live-")?.parse::<u32>().ok();
+    match pointers.iter().max_by_key(form) {
+        Some(newest) => Ok(format!("g{}_", number(newest, "live")?)),
+        None => Ok(GENERATION.to_owned()),
+    }
 }
 
 fn reservation(document: &Document) -> anyhow::Result<ReservationDoc> {

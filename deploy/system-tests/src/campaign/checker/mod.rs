@@ -8,6 +8,8 @@ mod topic;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trial;
 
 use std::fmt;
 

@@ -125,9 +125,13 @@ fn compare_shown(
     }
     for (room, events) in &evidence.streams {
         let head = u64::try_from(events.len()).unwrap();
-        let version = shown.versions.get(room).copied();
+        let (version, kind) = shown.rooms.get(room).cloned().unzip();
         findings.check(version == Some(head), "read models are level with the store", || {
             format!("{who} shows room {room} at version {version:?} of {head}")
+        });
+        let registered = events.first().and_then(|event| event.room_kind.clone());
+        findings.check(kind == registered, "a room is shown as it was registered", || {
+            format!("{who} shows room {room} of kind {registered:?} with {kind:?}")
         });
         let mut expected = schedules.remove(room).unwrap_or_default();
         expected.sort_unstable_by_key(|(id, ..)| *id);

@@ -1,0 +1,233 @@
+//! A history as it should be, made command by command, in which tests plant defects.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Allowed, Violation, check};
+use crate::{
+    campaign::{
+        evidence::{Event, Evidence, Kind, Reservation, Shown},
+        record::{Ask, Attempt, Command, Done, Look, Outcome, Query, Record, Stay, YEAR_BEGINS},
+    },
+    kafka::MessageRow,
+    mongo::{Documents, HistoryDoc, ReservationDoc},
+};
+
+pub(super) const A: Uuid = Uuid::from_u128(0xA);
+pub(super) const B: Uuid = Uuid::from_u128(0xB);
+/// Reservations: one that is moved from A to B, one that stays in A, one that is cancelled.
+pub(super) const MOVED: Uuid = Uuid::from_u128(1);
+pub(super) const STAYS: Uuid = Uuid::from_u128(2);
+pub(super) const GONE: Uuid = Uuid::from_u128(3);
+
+pub(super) const fn hour(hour: i64) -> Stay {
+    Stay { from: YEAR_BEGINS + hour * 60, to: YEAR_BEGINS + hour * 60 + 60 }
+}
+
+/// What is recorded and what is left, made command by command.
+pub(super) struct Trial {
+    pub(super) record: Record,
+    pub(super) evidence: Evidence,
+    pub(super) now: u64,
+}
+
+impl Trial {
+    pub(super) fn time(&mut self) -> (u64, u64) {
+        self.now += 10;
+        (self.now - 9, self.now)
+    }
+
+    pub(super) fn event(
+        &mut self,
+        room: Uuid,
+        kind: Kind,
+        key: &str,
+        about: Option<(Uuid, u64, Uuid, Stay)>,
+    ) -> u64 {
+        let stream = self.evidence.streams.entry(room).or_default();
+        let version = u64::try_from(stream.len()).unwrap() + 1;
+        let reservation = about.map(|(id, revision, room, stay)| Reservation {
+            id,
+            revision,
+            room,
+            stay,
+            user: "ann".to_owned(),
+        });
+        let event = Event {
+            room,
+            version,
+            kind,
+            key: key.to_owned(),
+            command: format!("command of {key}"),
+            actor: "ann".to_owned(),
+            reservation,
+            room_kind: (kind == Kind::Registered).then(|| "double".to_owned()),
+            payload: format!("{key} {kind:?}").into_bytes(),
+        };
+        self.evidence.topic.push(MessageRow {
+            partition: 0,
+            key: room.to_string().into_bytes(),
+            id: event.id(),
+            event_type: String::new(),
+            payload: event.payload.clone(),
+        });
+        stream.push(event);
+        version
+    }
+
+    pub(super) fn command(&mut self, key: &str, ask: Ask, outcome: Outcome) {
+        let (start, end) = self.time();
+        let attempts = vec![Attempt { instance: 0, start, end, outcome }];
+        let (key, user) = (key.to_owned(), "ann".to_owned());
+        self.record.commands.push(Command { key, user, ask, attempts });
+    }
+
+    pub(super) fn refused(&mut self, key: &str, ask: Ask, problem: Value) {
+        self.command(key, ask, Outcome::Rejected { status: 409, problem });
+    }
+
+    pub(super) fn done(
+        &mut self,
+        key: &str,
+        ask: Ask,
+        room: Uuid,
+        version: u64,
+        reservation: Option<(Uuid, u64)>,
+    ) {
+        let done = Done {
+            room,
+            version,
+            reservation: reservation.map(|(id, _)| id),
+            revision: reservation.map_or(1, |(_, revision)| revision),
+            token: String::new(),
+        };
+        self.command(key, ask, Outcome::Done(done));
+    }
+
+    pub(super) fn made(&mut self, key: &str, room: Uuid, id: Uuid, stay: Stay) {
+        let version = self.event(room, Kind::Made, key, Some((id, 1, room, stay)));
+        self.done(key, Ask::Reserve { room, stay }, room, version, Some((id, 1)));
+    }
+
+    /// A history as it should be.
+    pub(super) fn right() -> Self {
+        let documents = Documents { reservations: Vec::new(), history: Vec::new() };
+        let evidence = Evidence {
+            streams: BTreeMap::new(),
+            topic: Vec::new(),
+            topic_emptied: false,
+            documents,
+            shown: Vec::new(),
+        };
+        let mut trial = Self { record: Record::default(), evidence, now: 0 };
+        for (room, name) in [(A, "a"), (B, "b")] {
+            let key = format!("register-{name}");
+            trial.event(room, Kind::Registered, &key, None);
+            trial.done(
+                &key,
+                Ask::Register { name: name.to_owned(), kind: "double".to_owned() },
+                room,
+                1,
+                None,
+            );
+        }
+        trial.made("moved", A, MOVED, hour(1));
+        trial.made("stays", A, STAYS, hour(2));
+        trial.made("gone", B, GONE, hour(1));
+        trial.refused("refused", Ask::Reserve { room: A, stay: hour(2) }, overlap(A, 3, STAYS, hour(2)));
+        let full = json!({"type": "/problems/no-free-room",
+            "rooms": [{"room": A, "version": 3}, {"room": B, "version": 2}]});
+        trial.refused("full", Ask::ReserveKind { kind: "double".to_owned(), stay: hour(1) }, full);
+        trial.event(B, Kind::Cancelled, "cancel", Some((GONE, 2, B, hour(1))));
+        trial.done("cancel", Ask::Cancel { room: B, reservation: GONE }, B, 3, Some((GONE, 2)));
+        trial.event(A, Kind::MovedOut, "move", Some((MOVED, 2, B, hour(1))));
+        trial.event(B, Kind::MovedIn, "move", Some((MOVED, 2, B, hour(1))));
+        trial.done("move", Ask::Move { room: A, reservation: MOVED, to_room: B }, B, 4, Some((MOVED, 2)));
+        trial.event(A, Kind::Rescheduled, "reschedule", Some((STAYS, 2, A, hour(1))));
+        let later = Ask::Reschedule { room: A, reservation: STAYS, stay: hour(1) };
+        trial.done("reschedule", later, A, 5, Some((STAYS, 2)));
+        trial.asked_for(A, 5, Look::Schedule, 5);
+        trial.asked_for(B, 4, Look::Reservation { reservation: MOVED, revision: 2 }, 2);
+        trial.shown();
+        trial
+    }
+
+    pub(super) fn asked_for(&mut self, room: Uuid, version: u64, look: Look, shown: u64) {
+        let (start, end) = self.time();
+        let (status, shown) = (Some(200), Some(shown));
+        self.record.queries.push(Query { instance: 0, start, end, room, version, look, status, shown });
+    }
+
+    pub(super) fn shown(&mut self) {
+        let document = |id, room, revision, live, version, stay: Stay| ReservationDoc {
+            id,
+            room,
+            revision,
+            live,
+            version: Some(version),
+            from: stay.from,
+            to: stay.to,
+            user: "ann".to_owned(),
+        };
+        self.evidence.documents.reservations = vec![
+            document(MOVED, B, 2, true, 4, hour(1)),
+            document(STAYS, A, 2, true, 5, hour(1)),
+            document(GONE, B, 2, false, 3, hour(1)),
+        ];
+        let entry = |room, version, what: &str, reservation, revision| HistoryDoc {
+            room,
+            version,
+            user: "ann".to_owned(),
+            what: what.to_owned(),
+            reservation,
+            revision,
+        };
+        self.evidence.documents.history = vec![
+            entry(A, 2, "made", MOVED, 1),
+            entry(A, 3, "made", STAYS, 1),
+            entry(B, 2, "made", GONE, 1),
+            entry(B, 3, "cancelled", GONE, 2),
+            entry(B, 4, "moved", MOVED, 2),
+            entry(A, 5, "changed", STAYS, 2),
+        ];
+        // The first of January 2031 is a Wednesday.
+        self.evidence.shown = vec![Shown {
+            instance: 0,
+            rooms: BTreeMap::from([(A, (5, "double".to_owned())), (B, (4, "double".to_owned()))]),
+            schedules: BTreeMap::from([(A, vec![(STAYS, 2, hour(1))]), (B, vec![(MOVED, 2, hour(1))])]),
+            popular: BTreeMap::from([(A, (60, 1)), (B, (60, 1))]),
+            busiest: BTreeMap::from([(("double".to_owned(), 3, 1), 120)]),
+        }];
+    }
+
+    pub(super) fn found(&self) -> Vec<Violation> {
+        check(&self.record, &self.evidence, &Allowed::default())
+    }
+
+    /// The rules that are broken, each once.
+    #[track_caller]
+    pub(super) fn breaks(&self, expected: &[&str]) {
+        let found = self.found();
+        let mut rules: Vec<&str> = found.iter().map(|violation| violation.rule).collect();
+        rules.sort_unstable();
+        rules.dedup();
+        for rule in expected {
+            assert!(rules.contains(rule), "{rule} was not found broken, but {found:#?}");
+        }
+    }
+
+    pub(super) fn stream(&mut self, room: Uuid) -> &mut Vec<Event> {
+        self.evidence.streams.get_mut(&room).unwrap()
+    }
+
+    pub(super) fn of_key(&mut self, key: &str) -> &mut Command {
+        self.record.commands.iter_mut().find(|command| command.key == key).unwrap()
+    }
+}
+
+pub(super) fn overlap(room: Uuid, version: u64, id: Uuid, stay: Stay) -> Value {
+    json!({"type": "/problems/overlap", "room": room, "version": version,
+        "inTheWay": {"reservation": id, "from": stay.begins(), "to": stay.ends()}})
+}
