@@ -100,8 +100,7 @@ impl Stack {
                     .variable("FEED_URL", command_urls.first().unwrap())
             })
             .collect();
-        let mut stack =
-            Self { commands, queries, command_urls, query_urls, folder, servers: Some(servers) };
+        let mut stack = Self { commands, queries, command_urls, query_urls, folder, servers: Some(servers) };
         stack.start().await;
         stack
     }
