@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use system_tests::campaign::{self, Options};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Trials of the whole system that take longer than a test.
 #[derive(Debug, Parser)]
@@ -42,10 +43,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let report = tokio::select! {
         report = campaign::run(Options { seed, lasts, callers, logs, verbose: true }) => report,
         // What is dropped then takes the servers with it.
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted?;
-            anyhow::bail!("interrupted");
-        }
+        () = told_to_end() => anyhow::bail!("told to end"),
     };
     println!("\n{report}");
     if let Some(path) = json {
@@ -56,4 +54,17 @@ async fn main() -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Until SIGINT or SIGTERM comes.
+async fn told_to_end() {
+    let of = |kind| signal(kind).map_err(|error| eprintln!("signals can't be received: {error}"));
+    let (Ok(mut interrupt), Ok(mut terminate)) = (of(SignalKind::interrupt()), of(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
 }

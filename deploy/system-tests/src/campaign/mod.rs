@@ -44,7 +44,7 @@ use self::{
 pub use self::report::{Report, Row};
 
 /// How long recovery from one episode is awaited before the next one begins.
-const BREATH: Duration = Duration::from_secs(5);
+const BREATH: Duration = Duration::from_secs(10);
 /// In which another instance must do the work of one that was killed.
 const TAKEOVER: u64 = 10_000_000;
 
