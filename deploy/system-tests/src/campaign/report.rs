@@ -175,7 +175,7 @@ fn rows(inflicted: &[Inflicted]) -> Vec<Row> {
             fault: format!("{} of {group}", fault.name()),
             times: all.len(),
             alone: alone.len(),
-            p50: alone.get(alone.len() / 2).copied().map(seconds),
+            p50: alone.get(alone.len().saturating_sub(1) / 2).copied().map(seconds),
             max: alone.last().copied().map(seconds),
         }
     };
