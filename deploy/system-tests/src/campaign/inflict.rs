@@ -27,7 +27,7 @@ const STORM: Duration = Duration::from_millis(700);
 const IN_THE_STAYS: i64 = YEAR_BEGINS * 60 + 10 * 86_400;
 
 impl World {
-    /// A takeover is of interest where the command service that relays is killed: it is hit, whichever it is.
+    /// A takeover is of interest where a command service that relays is killed: the one that relays most is hit.
     pub(crate) async fn aimed(&self, planned: Planned) -> Planned {
         if planned.fault != Fault::Takeover || !matches!(planned.target, Target::Command(_)) {
             return planned;

@@ -110,9 +110,11 @@ fn room(row: &MySqlRow) -> sqlx::Result<Uuid> {
 /// Who holds most leases.
 pub(crate) async fn lease_holder(database: &str) -> sqlx::Result<Option<String>> {
     let mut connection = MySqlConnection::connect(database).await?;
-    let row = sqlx::query("SELECT holder FROM leases GROUP BY holder ORDER BY COUNT(*) DESC LIMIT 1")
-        .fetch_optional(&mut connection)
-        .await?;
+    let row = sqlx::query(
+        "SELECT holder FROM leases WHERE holder <> '' GROUP BY holder ORDER BY COUNT(*) DESC LIMIT 1",
+    )
+    .fetch_optional(&mut connection)
+    .await?;
     connection.close().await?;
     row.map(|row| text(&row, 0)).transpose()
 }
