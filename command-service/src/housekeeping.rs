@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use service_kit::{clock::Clock, readiness::Component};
-use shared_events::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::event_store::{EventStore, StoreError};
@@ -18,23 +17,25 @@ const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 const MEASURE_EVERY: Duration = Duration::from_secs(2);
 
 /// Deletes idempotency keys that are older than `kept`, a few at a time, until `stop` is cancelled.
-pub async fn sweep_keys(store: Arc<dyn EventStore>, clock: Clock, kept: Duration, stop: CancellationToken) {
-    let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
+pub async fn sweep_keys(store: Arc<dyn EventStore>, kept: Duration, stop: CancellationToken) {
     while !stopped(&stop, SWEEP_EVERY).await {
-        let made_before = Timestamp::from_epoch_millis(clock.now_ms().saturating_sub(kept));
-        if let Err(error) = sweep(&*store, made_before, &stop).await {
+        if let Err(error) = sweep(&*store, kept, &stop).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "old keys could not be swept");
         }
     }
 }
 
-async fn sweep(
+/// Deletes what is older than `kept` now.
+///
+/// # Errors
+/// When the store does not answer; a part may be deleted.
+pub async fn sweep(
     store: &dyn EventStore,
-    made_before: Timestamp,
+    kept: Duration,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
     loop {
-        let swept = store.sweep_keys(made_before, SWEEP_ROWS).await?;
+        let swept = store.sweep_keys(kept, SWEEP_ROWS).await?;
         metrics::counter!("idempotency_keys_swept_total").increment(swept);
         if swept < u64::from(SWEEP_ROWS) || stopped(stop, SWEEP_PAUSE).await {
             return Ok(());

@@ -165,9 +165,9 @@ async fn start(parts: Parts, components: Components) -> anyhow::Result<()> {
         }
         Ok(())
     });
-    let (old, now, stop) = (Arc::clone(&shared), clock.clone(), soft.clone());
+    let (old, stop) = (Arc::clone(&shared), soft.clone());
     lifecycle.spawn("sweep", async move {
-        sweep_keys(old, now, config.keys_kept, stop).await;
+        sweep_keys(old, config.keys_kept, stop).await;
         Ok(())
     });
     let stop = soft.clone();

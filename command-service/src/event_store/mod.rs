@@ -3,6 +3,8 @@
 //! Guarantee: [`EventStore::append`] commits a group's events, outbox rows, idempotency records and directory entries
 //! together or not at all, and a success means durable. The unique key over (stream, version) is the optimistic lock.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use shared_events::{Metadata, RecordedEvent, RoomId, Timestamp, Unreadable};
 
@@ -211,8 +213,9 @@ pub trait EventStore: Send + Sync + 'static {
     /// The idempotency records among these, with their events. One read.
     async fn find_keys(&self, keys: &[KeyId]) -> Result<Vec<KeyRecord>, StoreError>;
 
-    /// Deletes at most `limit` idempotency records that were made before a time, oldest first. Returns how many.
-    async fn sweep_keys(&self, made_before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    /// Deletes at most `limit` idempotency records that are older than `kept`, oldest first. Returns how many. By
+    /// the store's own clock, which also says when they were made: an instance whose clock has jumped costs no key.
+    async fn sweep_keys(&self, kept: Duration, limit: u32) -> Result<u64, StoreError>;
 
     /// The latest snapshots of these rooms.
     async fn snapshots(&self, rooms: &[RoomId]) -> Result<Vec<Snapshot>, StoreError>;

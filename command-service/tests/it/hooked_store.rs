@@ -1,6 +1,9 @@
 //! A store in which something happens just before it loads streams, as if another instance had been that quick.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use command_service::{
@@ -56,8 +59,8 @@ impl EventStore for HookedStore {
     async fn find_keys(&self, keys: &[KeyId]) -> Result<Vec<KeyRecord>> {
         self.store.find_keys(keys).await
     }
-    async fn sweep_keys(&self, made_before: Timestamp, limit: u32) -> Result<u64> {
-        self.store.sweep_keys(made_before, limit).await
+    async fn sweep_keys(&self, kept: Duration, limit: u32) -> Result<u64> {
+        self.store.sweep_keys(kept, limit).await
     }
     async fn snapshots(&self, rooms: &[RoomId]) -> Result<Vec<Snapshot>> {
         self.store.snapshots(rooms).await

@@ -20,6 +20,7 @@ mod relay;
 mod relay_interleavings;
 mod relay_rig;
 mod relay_sharing;
+mod retention;
 mod serve;
 mod test_service;
 mod test_store;

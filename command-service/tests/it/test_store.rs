@@ -93,6 +93,23 @@ impl TestStore {
         assert_eq!(broken.rows_affected(), 1);
     }
 
+    /// Lets MySQL's idempotency records be older.
+    pub(crate) async fn age_keys(&self, by: chrono::TimeDelta) {
+        let mut connection = MySqlConnection::connect(&self.url()).await.unwrap();
+        let older = format!("UPDATE idempotency_keys SET made_at = made_at - {}", by.num_milliseconds());
+        connection.execute(older.as_str()).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    /// How many rows a table of MySQL has.
+    pub(crate) async fn rows(&self, table: &str) -> usize {
+        let mut connection = MySqlConnection::connect(&self.url()).await.unwrap();
+        let count = format!("SELECT COUNT(*) FROM {table}");
+        let count: i64 = sqlx::query_scalar(&count).fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        usize::try_from(count).unwrap()
+    }
+
     pub(crate) async fn remove(self) {
         if let Self::MySql { server, database } = &self {
             let mut connection = MySqlConnection::connect(server).await.unwrap();

@@ -113,9 +113,8 @@ async fn run() -> anyhow::Result<End> {
         Ok(())
     });
     let (stop, kept) = (lifecycle.soft(), config.keys_kept);
-    let sweep_clock = clock.clone();
     lifecycle.spawn("sweep", async move {
-        command_service::housekeeping::sweep_keys(store, sweep_clock, kept, stop).await;
+        command_service::housekeeping::sweep_keys(store, kept, stop).await;
         Ok(())
     });
     println!("{}", welcome::text(command_address, query_address, &data, clock.now()));

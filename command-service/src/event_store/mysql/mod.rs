@@ -8,7 +8,7 @@ mod outbox;
 mod reads;
 mod session;
 
-use std::{str::FromStr, sync::Arc};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use shared_events::{RoomId, Timestamp};
@@ -184,8 +184,8 @@ impl EventStore for MySqlStore {
     async fn find_keys(&self, keys: &[KeyId]) -> Result<Vec<KeyRecord>, StoreError> {
         self.read_keys(keys).await
     }
-    async fn sweep_keys(&self, made_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.delete_old_keys(made_before, limit).await
+    async fn sweep_keys(&self, kept: Duration, limit: u32) -> Result<u64, StoreError> {
+        self.delete_old_keys(kept, limit).await
     }
     async fn snapshots(&self, rooms: &[RoomId]) -> Result<Vec<Snapshot>, StoreError> {
         self.read_snapshots(rooms).await

@@ -1,5 +1,7 @@
 //! Reads of streams, directory, idempotency records and snapshots.
 
+use std::time::Duration;
+
 use shared_events::{RoomId, Timestamp};
 use sqlx::{Decode, MySql, Row, Type, mysql::MySqlRow};
 use uuid::Uuid;
@@ -145,17 +147,16 @@ impl MySqlStore {
     }
 
     /// Looks at the oldest records only, and deletes by primary key: no command waits for more than these rows.
-    pub(super) async fn delete_old_keys(
-        &self,
-        made_before: Timestamp,
-        limit: u32,
-    ) -> Result<u64, StoreError> {
-        const SQL: &str = "/* sweep_keys */ SELECT seq, made_at FROM idempotency_keys ORDER BY seq LIMIT ?";
+    pub(super) async fn delete_old_keys(&self, kept: Duration, limit: u32) -> Result<u64, StoreError> {
+        const SQL: &str = "/* sweep_keys */ SELECT seq, made_at, CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) \
+                           FROM idempotency_keys ORDER BY seq LIMIT ?";
+        let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
         let oldest = self.run("sweep_keys", Statement::new(SQL).bind(limit)).await?;
         let mut old = Vec::new();
         for row in &oldest.rows {
             let made_at: i64 = get("sweep_keys", row, 1)?;
-            if made_at < made_before.epoch_millis() {
+            let now: i64 = get("sweep_keys", row, 2)?;
+            if made_at < now.saturating_sub(kept) {
                 old.push(get::<u64>("sweep_keys", row, 0)?);
             }
         }

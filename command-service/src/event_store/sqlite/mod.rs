@@ -104,8 +104,8 @@ impl EventStore for SqliteStore {
     async fn find_keys(&self, keys: &[KeyId]) -> Result<Vec<KeyRecord>, StoreError> {
         self.read_keys(keys).await
     }
-    async fn sweep_keys(&self, made_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.delete_old_keys(made_before, limit).await
+    async fn sweep_keys(&self, kept: Duration, limit: u32) -> Result<u64, StoreError> {
+        self.delete_old_keys(kept, limit).await
     }
     async fn snapshots(&self, rooms: &[RoomId]) -> Result<Vec<Snapshot>, StoreError> {
         self.read_snapshots(rooms).await

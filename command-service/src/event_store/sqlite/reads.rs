@@ -1,5 +1,7 @@
 //! Reads of streams, directory, idempotency records and snapshots.
 
+use std::time::Duration;
+
 use shared_events::{RoomId, Timestamp};
 use sqlx::{Decode, Row, Sqlite, Type, sqlite::SqliteRow};
 use uuid::Uuid;
@@ -144,15 +146,13 @@ impl SqliteStore {
         Ok(records)
     }
 
-    pub(super) async fn delete_old_keys(
-        &self,
-        made_before: Timestamp,
-        limit: u32,
-    ) -> Result<u64, StoreError> {
+    pub(super) async fn delete_old_keys(&self, kept: Duration, limit: u32) -> Result<u64, StoreError> {
+        let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
         // Looks at the oldest records only.
         const SQL: &str = "DELETE FROM idempotency_keys WHERE seq IN \
-                           (SELECT seq FROM idempotency_keys ORDER BY seq LIMIT ?) AND made_at < ?";
-        let delete = sqlx::query(SQL).bind(limit).bind(made_before.epoch_millis());
+                           (SELECT seq FROM idempotency_keys ORDER BY seq LIMIT ?) \
+                           AND made_at < CAST(unixepoch('subsec') * 1000 AS INTEGER) - ?";
+        let delete = sqlx::query(SQL).bind(limit).bind(kept);
         let done = delete.execute(&mut *self.0.writer.lock().await).await;
         Ok(done.map_err(|error| store_error("sweep_keys", error))?.rows_affected())
     }

@@ -10,6 +10,7 @@ mod rebuild;
 mod relay;
 mod relay_debezium;
 mod sharing;
+mod sweep;
 mod visible;
 
 use std::pin::Pin;
@@ -93,6 +94,11 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         name: "rebuild",
         about: "all read models from nothing out of the feed, against the driver alone",
         run: |rig| Box::pin(rebuild::from_the_feed(rig)),
+    },
+    Benchmark {
+        name: "sweep",
+        about: "commands while old idempotency records are swept, against the same without",
+        run: |rig| Box::pin(sweep::under_load(rig)),
     },
     Benchmark {
         name: "reserve-growth",

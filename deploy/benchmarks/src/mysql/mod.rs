@@ -2,6 +2,7 @@
 
 pub(crate) mod backlog;
 pub(crate) mod limit;
+pub(crate) mod old_keys;
 pub(crate) mod recorded;
 pub(crate) mod written;
 

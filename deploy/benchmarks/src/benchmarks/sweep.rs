@@ -1,0 +1,76 @@
+//! What commands notice while old idempotency records are swept.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use command_service::{event_store::mysql::MySqlStore, housekeeping};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    desk::{Desk, Relaying},
+    figures::{Finding, Series, Target},
+    load::Pace,
+    mysql::old_keys,
+    rig::Rig,
+    rounds::alternate,
+};
+
+/// The load: commands a second, over so many connections.
+const RATE: f64 = 500.0;
+const CONNECTIONS: usize = 32;
+/// More than are swept in a second: 500 of them every 20 ms and more.
+const OLD_A_SECOND: f64 = 26_000.0;
+const KEPT: Duration = Duration::from_hours(7 * 24);
+
+/// Commands while old records are swept without a pause, against the same when there are none.
+///
+/// # Errors
+/// When the service fails, did not write exactly what it answered, or nothing was swept.
+pub(crate) async fn under_load(rig: &Rig) -> Result<Vec<Finding>> {
+    let seconds = if rig.short { 2.0 } else { 8.0 };
+    let desk = Desk::ours(rig, 500, Relaying::Off).await?;
+    let url = desk.place.database_url();
+    old_keys::make_room(&url).await?;
+    let store = MySqlStore::open(&url, 2, None)?;
+    let desk = tokio::sync::Mutex::new(desk);
+    let mut swept = Vec::new();
+    let (with, without) = alternate(
+        rig.rounds,
+        async |_| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some 100,000")]
+            let old = (OLD_A_SECOND * (seconds + 1.0)) as u64;
+            old_keys::insert(&url, old).await?;
+            let stop = CancellationToken::new();
+            let mut desk = desk.lock().await;
+            let measured = async {
+                let outcome = desk.reserve(CONNECTIONS, Pace::Open(RATE), 0.3, seconds).await;
+                stop.cancel();
+                outcome?.latency_ms(99.0)
+            };
+            let (p99, sweeping) = tokio::join!(measured, housekeeping::sweep(&store, KEPT, &stop));
+            sweeping?;
+            let left = old_keys::left(&url).await?;
+            ensure!(left > 0, "all old records were swept before the measurement had ended");
+            #[expect(clippy::cast_precision_loss, reason = "some 100,000")]
+            swept.push((old as f64 - left as f64) / seconds);
+            // What is left goes, so that only new ones are there when it is not swept.
+            housekeeping::sweep(&store, KEPT, &CancellationToken::new()).await?;
+            p99
+        },
+        async |_| {
+            desk.lock().await.reserve(CONNECTIONS, Pace::Open(RATE), 0.3, seconds).await?.latency_ms(99.0)
+        },
+    )
+    .await?;
+    desk.lock().await.check().await?;
+    store.close().await;
+    let finding = Finding::new(
+        "sweep",
+        "the same commands while nothing is swept",
+        Target::AtMost(1.5),
+        1.1,
+        Series::new("500 commands/s while old keys are swept, p99", "ms", with),
+        Series::new("500 commands/s, p99", "ms", without),
+    );
+    Ok(vec![finding.with(Series::new("old keys swept", "keys/s", swept))])
+}

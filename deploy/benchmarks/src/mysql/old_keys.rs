@@ -1,0 +1,51 @@
+//! Idempotency records that are old enough to be swept.
+
+use anyhow::{Result, ensure};
+use sqlx::{Connection, Executor, MySqlConnection};
+
+/// Where new records are numbered from, so that there is room for old ones before them.
+const FIRST_NEW: u64 = 1_000_000_000;
+/// Records of one statement.
+const ROWS: u64 = 10_000;
+
+/// Lets all records that services write come after those that [`insert`] adds. For a database without records.
+///
+/// # Errors
+/// When the statement fails.
+pub(crate) async fn make_room(database_url: &str) -> Result<()> {
+    let mut connection = MySqlConnection::connect(database_url).await?;
+    connection.execute(format!("ALTER TABLE idempotency_keys AUTO_INCREMENT = {FIRST_NEW}").as_str()).await?;
+    Ok(())
+}
+
+/// Inserts so many records of 1970, none of which must be there.
+///
+/// # Errors
+/// When a statement fails.
+pub(crate) async fn insert(database_url: &str, records: u64) -> Result<()> {
+    let mut connection = MySqlConnection::connect(database_url).await?;
+    for first in (1..=records).step_by(usize::try_from(ROWS)?) {
+        let last = (first + ROWS - 1).min(records);
+        let inserted = sqlx::query(
+            "INSERT INTO idempotency_keys (seq, id, fingerprint, made_at) \
+             WITH RECURSIVE n (n) AS (SELECT ? UNION ALL SELECT n + 1 FROM n WHERE n < ?) \
+             SELECT /*+ SET_VAR(cte_max_recursion_depth = 1000000) */ n, UNHEX(MD5(n)), UNHEX(MD5(n)), 0 FROM n",
+        )
+        .bind(first)
+        .bind(last)
+        .execute(&mut connection)
+        .await?;
+        ensure!(inserted.rows_affected() == last + 1 - first, "old records were not inserted");
+    }
+    Ok(())
+}
+
+/// How many old records are left.
+///
+/// # Errors
+/// When the statement fails.
+pub(crate) async fn left(database_url: &str) -> Result<i64> {
+    let mut connection = MySqlConnection::connect(database_url).await?;
+    let left = sqlx::query_scalar("SELECT COUNT(*) FROM idempotency_keys WHERE seq < ?").bind(FIRST_NEW);
+    Ok(left.fetch_one(&mut connection).await?)
+}
