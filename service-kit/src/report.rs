@@ -26,7 +26,7 @@ impl Format {
         table.load_preset(NOTHING).set_header(columns.iter().map(|column| column.to_uppercase()));
         for row in rows {
             let row = serde_json::to_value(row)?;
-            table.add_row(columns.iter().map(|column| row.get(column).map(cell).unwrap_or_default()));
+            table.add_row(columns.iter().map(|column| cell(row.get(column).unwrap_or(&Value::Null))));
         }
         Ok(table.lines().map(|line| line.trim_end().to_owned() + "\n").collect())
     }

@@ -140,6 +140,7 @@ impl Pipeline {
     }
 
     pub(super) fn forget_everything(&mut self) {
+        self.late_by_design = false;
         // What a room that is behind is known to miss is kept: nothing else may tell it again soon.
         self.rooms.retain(|room, _| self.behind.contains(room));
         for state in self.rooms.values_mut() {

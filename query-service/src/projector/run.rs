@@ -15,6 +15,9 @@ use tokio_util::sync::CancellationToken;
 use super::{FailPoint, Limits, Task, inbox::Inbox, message::Message, pipeline::Pipeline};
 use crate::stores::StoreError;
 
+/// How long one attempt may take before it is given up and made again.
+const LONGEST_ATTEMPT: Duration = Duration::from_mins(2);
+
 pub(super) struct Run {
     pub(super) pipeline: Pipeline,
     pub(super) inbox: Arc<Inbox>,
@@ -72,7 +75,7 @@ impl Run {
     async fn until_written(&mut self, work: &Work) -> bool {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
         loop {
-            match self.attempt(work).await {
+            match self.bounded_attempt(work).await {
                 Ok(()) => {
                     self.store.ok();
                     return true;
@@ -89,6 +92,17 @@ impl Run {
                         () = tokio::time::sleep(delay) => {}
                     }
                 }
+            }
+        }
+    }
+
+    /// An answer that never comes, from a server behind a connection that is no more, must not stop the partition.
+    async fn bounded_attempt(&mut self, work: &Work) -> Result<(), StoreError> {
+        match tokio::time::timeout(LONGEST_ATTEMPT, self.attempt(work)).await {
+            Ok(outcome) => outcome,
+            Err(late) => {
+                self.pipeline.forget_everything();
+                Err(StoreError::Backend(late.into()))
             }
         }
     }

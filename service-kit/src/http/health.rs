@@ -9,6 +9,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use super::endpoint::endpoint;
+use super::heartbeat::Heartbeat;
 use super::problem::{Problem, ProblemType};
 use super::server::HttpParts;
 
@@ -23,8 +24,12 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
         .service(endpoint("/problems/{slug}").get(problem));
 }
 
-/// The process serves requests; whether it can do its work is another question.
-fn live() -> Ready<HttpResponse> {
+/// The process turns; whether it can do its work is another question. Requests are answered by threads of their own, so
+/// that one that is stuck can say so.
+fn live(heartbeat: Option<Data<Heartbeat>>) -> Ready<HttpResponse> {
+    if heartbeat.is_some_and(|heartbeat| heartbeat.is_stuck()) {
+        return ready(HttpResponse::ServiceUnavailable().json(json!({"status": "stuck"})));
+    }
     ready(HttpResponse::Ok().json(json!({"status": "live"})))
 }
 

@@ -5,6 +5,7 @@ pub mod context;
 pub mod decode;
 pub mod endpoint;
 pub mod health;
+mod heartbeat;
 pub mod json;
 pub mod path;
 pub mod problem;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::context::{REQUEST_ID, RequestContext};
 use super::endpoint::{MatchedRoute, unknown_route};
 use super::health;
+use super::heartbeat::Heartbeat;
 use super::json::MAX_BODY_BYTES;
 use super::problem::{Answered, Problem, ProblemType};
 use crate::auth::Authenticator;
@@ -32,6 +33,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 2048;
+/// How long the service may stand still before `/health/live` says so.
+const STUCK_AFTER: Duration = Duration::from_secs(20);
 /// The route of requests that no endpoint answers, in logs and metrics.
 const NO_ROUTE: &str = "none";
 
@@ -99,7 +102,8 @@ impl HttpService {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
         };
-        let server = HttpServer::new(move || app(&parts, configure.clone()))
+        let heartbeat = Data::from(Heartbeat::start(STUCK_AFTER));
+        let server = HttpServer::new(move || app(&parts, configure.clone()).app_data(heartbeat.clone()))
             .workers(workers)
             .backlog(BACKLOG)
             .keep_alive(settings.keep_alive)
