@@ -38,7 +38,7 @@ async fn a_waiting_query_is_woken_by_the_projector_and_polls_nothing() {
     let wanted = [(stream.room, 2)];
     let waiting = progress.wait(store.as_ref(), &wanted, LONG);
     let projecting = async {
-        // Long enough for many looks, were there any.
+        // Long enough for many looks, were there any: that nothing happens can't be waited for.
         tokio::time::sleep(Duration::from_millis(300)).await;
         let mut pipeline = Pipeline::new(parts(&store, &progress, &stream));
         pipeline.step(&messages(&stream)).await.unwrap();
@@ -60,7 +60,10 @@ async fn what_another_instance_projects_is_looked_for_in_the_store() {
     let wanted = [(stream.room, 1)];
     let waiting = progress.wait(store.as_ref(), &wanted, LONG);
     let projecting = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // The query looks, finds nothing, and waits.
+        while store.checkpoint_reads.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
         let mut pipeline = Pipeline::new(parts(&store, &elsewhere, &stream));
         pipeline.step(&messages(&stream)).await.unwrap();
     };
