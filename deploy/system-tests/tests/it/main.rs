@@ -6,6 +6,7 @@
     reason = "a test ends at the first thing that is not as it should be, and has the machine's time"
 )]
 
+mod alerts;
 mod bad_input;
 mod campaign;
 mod compose;
