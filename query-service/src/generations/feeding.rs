@@ -33,6 +33,8 @@ use crate::{
 
 /// How often the registry is read: so long after a flip an instance may still answer from the generation before.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long one look may take: an answer may never come from behind a connection that is no more.
+const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
 /// What it takes to feed generations.
 pub struct Feeding {
@@ -85,9 +87,10 @@ impl Feeding {
         let mut fed = BTreeMap::new();
         let mut projectors = JoinSet::new();
         while !self.stop.is_cancelled() {
-            let looked = self.look(&generations, &mut fed, &mut projectors);
+            let looked =
+                tokio::time::timeout(LONGEST_LOOK, self.look(&generations, &mut fed, &mut projectors));
             if let Some(outcome) = self.stop.run_until_cancelled(looked).await {
-                report(&component, outcome);
+                report(&component, outcome.unwrap_or_else(|late| Err(StoreError::Backend(late.into()))));
             }
             tokio::select! {
                 biased;

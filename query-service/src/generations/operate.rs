@@ -106,7 +106,10 @@ async fn begin_to_drop(servers: &Servers, number: u32) -> anyhow::Result<()> {
         generation.form
     );
     ensure!(registry.live != Some(number), "generation {number} is live: queries read it");
-    ensure!(generation.state != State::Dropped, "generation {number} is dropped already");
+    // One that is dropped may have collections again: a rebuild that was filling it wrote once more.
+    if generation.state == State::Dropped {
+        return Ok(());
+    }
     let before = generation.state;
     servers.generations.advance(number, before, State::Dropping).await?;
     // A flip that happened meanwhile has seen it fed.

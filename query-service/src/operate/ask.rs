@@ -32,35 +32,44 @@ pub struct Asking {
 #[derive(Serialize)]
 struct Answered {
     room: String,
+    generation: String,
     done: bool,
     outcome: String,
 }
 
 impl Asking {
-    /// Asks for the same for each room, and prints what became of it. True when all of it was done.
+    /// Asks for the same for each room, in each generation that is fed, and prints what became of it. True when all of it
+    /// was done where queries read.
     pub(super) async fn ask(&self, tools: &Tools, rooms: &[RoomId], action: &Action) -> anyhow::Result<bool> {
-        let mut requests = Vec::new();
-        for room in rooms {
-            let at = Timestamp::from_epoch_millis(tools.clock.now_ms());
-            let (action, by) = (action.clone(), self.by.clone());
-            let request = Request { id: new_id(), room: *room, action, by, at };
-            tools.models.ask(&request).await?;
-            requests.push(request);
+        let others = tools.others.iter().map(|(number, models)| (Some(*number), models));
+        let generations: Vec<_> = std::iter::once((None, &tools.models)).chain(others).collect();
+        let mut asked = Vec::new();
+        for (number, models) in generations {
+            for room in rooms {
+                let at = Timestamp::from_epoch_millis(tools.clock.now_ms());
+                let (action, by) = (action.clone(), self.by.clone());
+                let request = Request { id: new_id(), room: *room, action, by, at };
+                models.ask(&request).await?;
+                asked.push((number, models, request));
+            }
         }
         let deadline = Instant::now() + Duration::from_secs(self.wait);
-        let mut rows = Vec::new();
-        for request in requests {
+        let (mut rows, mut all_done) = (Vec::new(), true);
+        for (number, models, request) in asked {
             let outcome = loop {
-                match tools.models.outcome(request.id).await? {
+                match models.outcome(request.id).await? {
                     Some(outcome) => break outcome,
                     None if Instant::now() >= deadline => break nobody(),
                     None => tokio::time::sleep(LOOK).await,
                 }
             };
-            rows.push(Answered { room: request.room.to_string(), done: outcome.done, outcome: outcome.text });
+            all_done &= outcome.done || number.is_some();
+            let generation = number.map_or_else(|| "live".to_owned(), |number| number.to_string());
+            let (room, done, outcome) = (request.room.to_string(), outcome.done, outcome.text);
+            rows.push(Answered { room, generation, done, outcome });
         }
-        print!("{}", self.format.rows(&rows, &["room", "done", "outcome"])?);
-        Ok(rows.iter().all(|row| row.done))
+        print!("{}", self.format.rows(&rows, &["room", "generation", "done", "outcome"])?);
+        Ok(all_done)
     }
 }
 

@@ -100,8 +100,8 @@ pub enum Parked {
     Redrive(Redrive),
     /// Leaves one event out for good, and goes on after it.
     ///
-    /// The event stays in the event store, but what it said is missing from the read models, from those too that are
-    /// made again later.
+    /// Only one that the event store has and that this build can't apply. It stays in the event store, but what it said is
+    /// missing from the read models, from those too that are made again later, unless a later build can apply it.
     Drop {
         /// The room.
         room: RoomId,
@@ -136,6 +136,8 @@ pub struct Redrive {
 /// What the commands on the live generation work with.
 struct Tools {
     models: MongoReadModels,
+    /// Other generations that are fed, to be shown later or again.
+    others: Vec<(u32, MongoReadModels)>,
     feed: Arc<dyn Feed>,
     /// With the group of that generation.
     kafka: KafkaSettings,
@@ -144,10 +146,15 @@ struct Tools {
 
 impl Tools {
     async fn of_the_live_generation(servers: Servers) -> anyhow::Result<Self> {
-        let live = servers.generations.read().await?.live.context("no generation is live yet")?;
+        let registry = servers.generations.read().await?;
+        let live = registry.live.context("no generation is live yet")?;
         let models = servers.generations.models(live).await.context("MongoDB")?;
+        let mut others = Vec::new();
+        for number in registry.fed().filter(|number| *number != live) {
+            others.push((number, servers.generations.models(number).await.context("MongoDB")?));
+        }
         let kafka = servers.kafka.of_generation(live);
-        Ok(Self { models, feed: servers.feed, kafka, clock: servers.clock })
+        Ok(Self { models, others, feed: servers.feed, kafka, clock: servers.clock })
     }
 }
 

@@ -84,17 +84,12 @@ pub struct Projector {
 /// Tells in which partition a room's messages are.
 pub type Routing = Box<dyn Fn(RoomId) -> i32 + Send + Sync>;
 
-/// What a pipeline does beside its messages.
-enum Task {
-    Compare(Vec<Head>),
-    Operate(Request),
-}
-
 struct Running {
     inbox: Arc<Inbox>,
     /// The offset after the last one that is done with, or [`NONE`].
     next_offset: Arc<AtomicI64>,
-    tasks: mpsc::Sender<Task>,
+    heads: mpsc::Sender<Vec<Head>>,
+    requests: mpsc::Sender<Request>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -149,17 +144,19 @@ impl Projector {
         let inbox = Arc::new(Inbox::new(self.limits.inbox));
         let next_offset = Arc::new(AtomicI64::new(NONE));
         let stop = CancellationToken::new();
-        let (tasks, asked) = mpsc::channel(1);
+        let (heads, compared) = mpsc::channel(1);
+        let (requests, asked) = mpsc::channel(1);
         let task = self.runtime.spawn(run::run(run::Run {
             pipeline,
             inbox: Arc::clone(&inbox),
+            compared,
             asked,
             next_offset: Arc::clone(&next_offset),
             stop: stop.clone(),
             limits: self.limits,
             store: self.store.clone(),
         }));
-        let running = Running { inbox: Arc::clone(&inbox), next_offset, tasks, stop, task };
+        let running = Running { inbox: Arc::clone(&inbox), next_offset, heads, requests, stop, task };
         self.running().insert(partition, running);
         inbox
     }
@@ -231,7 +228,7 @@ impl Projector {
     /// dropped where another one waits.
     pub fn compare(&self, partition: i32, heads: Vec<Head>) {
         if let Some(running) = self.running().get(&partition) {
-            let _ = running.tasks.try_send(Task::Compare(heads));
+            let _ = running.heads.try_send(heads);
         }
     }
 
@@ -240,7 +237,7 @@ impl Projector {
     pub fn operate(&self, request: Request) -> bool {
         let Some(partition) = self.partition_of(request.room) else { return false };
         let running = self.running();
-        running.get(&partition).is_some_and(|running| running.tasks.try_send(Task::Operate(request)).is_ok())
+        running.get(&partition).is_some_and(|running| running.requests.try_send(request).is_ok())
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<i32, Running>> {

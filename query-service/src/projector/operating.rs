@@ -1,21 +1,24 @@
 //! What operators ask a pipeline to do with one of its rooms: by the same code that delivers its events the first time.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use shared_events::{RoomId, Timestamp};
+use shared_events::{ReservationId, RoomId, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Projector,
-    pipeline::{Pipeline, Suspects},
+    pipeline::{Pipeline, Suspects, read},
 };
 use crate::{
+    feed::FeedError,
     read_models::{Action, Checkpoint, DroppedEvent, Outcome, Request},
     stores::StoreError,
 };
 
 /// How often requests are looked for. An operator waits for it.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long one look may take: an answer may never come from behind a connection that is no more.
+const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
 impl Pipeline {
     /// Does what an operator asked, and notes what became of it. Doing it again, after a crash, leads to the same.
@@ -54,12 +57,40 @@ impl Pipeline {
                     return Ok(refusal);
                 }
             }
-            Action::Repair => self.parts.store.forget_room(room).await?,
+            Action::Repair => {
+                if let Err(error) = self.take_apart(room).await? {
+                    return Ok(Outcome { done: false, text: format!("nothing was done: {error}") });
+                }
+            }
         }
         self.fill_from_its_checkpoint(room).await?;
         self.outcome(room).await
     }
 
+    /// Removes what is stored of a room, unless the feed, from which it is to be made again, can't be read now. A query
+    /// with a token waits from then on.
+    async fn take_apart(&mut self, room: RoomId) -> Result<Result<(), FeedError>, StoreError> {
+        let mut reservations = BTreeSet::new();
+        let mut after = 0;
+        loop {
+            let events = match self.parts.feed.events(room, after).await {
+                Ok(events) => events,
+                Err(error) => return Ok(Err(error)),
+            };
+            let Some(last) = events.last() else { break };
+            after = last.version;
+            let subjects = events.iter().map(|event| event.metadata.subject.parse::<ReservationId>());
+            reservations.extend(subjects.flatten());
+        }
+        self.parts.store.forget_checkpoint(room).await?;
+        self.forget(room);
+        let reservations: Vec<ReservationId> = reservations.into_iter().collect();
+        self.parts.store.delete_documents(room, &reservations).await?;
+        Ok(Ok(()))
+    }
+
+    /// Notes that an event is left out: only one that the event store has, and that can't be applied. What else a room
+    /// may wait behind, a broken copy or a foreign message, is mended by a redrive.
     async fn note_drop(
         &self,
         request: &Request,
@@ -76,6 +107,19 @@ impl Pipeline {
             let text = format!("the room does not wait behind version {version}, nothing was dropped");
             return Ok(Some(Outcome { done: false, text }));
         };
+        let refusal = match self.parts.feed.events(room, version - 1).await {
+            Err(error) => Some(format!("nothing was dropped: {error}")),
+            Ok(events) => match events.first().map(read) {
+                None => {
+                    Some(format!("the event store has no version {version}: redrive the room when it has"))
+                }
+                Some(Ok(_)) => Some("this build can apply the event: redrive the room".to_owned()),
+                Some(Err(_)) => None,
+            },
+        };
+        if let Some(text) = refusal {
+            return Ok(Some(Outcome { done: false, text }));
+        }
         let at = Timestamp::from_epoch_millis(self.parts.clock.now_ms());
         let (reason, by) = (reason.to_owned(), request.by.clone());
         store.drop_event(&DroppedEvent { message, reason, by, at }).await?;
@@ -118,10 +162,11 @@ impl Pipeline {
 /// Hands requests to the pipelines of their rooms until it is stopped.
 pub async fn take_requests(projector: &Projector, stop: CancellationToken) {
     loop {
-        match projector.parts().store.requests().await {
+        match tokio::time::timeout(LONGEST_LOOK, projector.parts().store.requests()).await {
             // One that can't be handed over now is found again.
-            Ok(requests) => requests.into_iter().for_each(|request| _ = projector.operate(request)),
-            Err(error) => tracing::info!(%error, "operators' requests can't be read now"),
+            Ok(Ok(requests)) => requests.into_iter().for_each(|request| _ = projector.operate(request)),
+            Ok(Err(error)) => tracing::info!(%error, "operators' requests can't be read now"),
+            Err(late) => tracing::info!(%late, "operators' requests can't be read now"),
         }
         if stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_none() {
             return;

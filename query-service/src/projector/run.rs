@@ -9,11 +9,12 @@ use std::{
 };
 
 use service_kit::{readiness::Component, retry::Backoff};
+use shared_events::feed::Head;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{FailPoint, Limits, Task, inbox::Inbox, message::Message, pipeline::Pipeline};
-use crate::stores::StoreError;
+use super::{FailPoint, Limits, inbox::Inbox, message::Message, pipeline::Pipeline};
+use crate::{read_models::Request, stores::StoreError};
 
 /// How long one attempt may take before it is given up and made again.
 const LONGEST_ATTEMPT: Duration = Duration::from_mins(2);
@@ -21,7 +22,8 @@ const LONGEST_ATTEMPT: Duration = Duration::from_mins(2);
 pub(super) struct Run {
     pub(super) pipeline: Pipeline,
     pub(super) inbox: Arc<Inbox>,
-    pub(super) asked: mpsc::Receiver<Task>,
+    pub(super) compared: mpsc::Receiver<Vec<Head>>,
+    pub(super) asked: mpsc::Receiver<Request>,
     pub(super) next_offset: Arc<AtomicI64>,
     pub(super) stop: CancellationToken,
     pub(super) limits: Limits,
@@ -30,7 +32,8 @@ pub(super) struct Run {
 
 enum Work {
     Batch(Vec<Message>),
-    Task(Task),
+    Compare(Vec<Head>),
+    Operate(Request),
     FillThoseBehind,
 }
 
@@ -64,10 +67,12 @@ impl Run {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => None,
+            // An operator waits, however long the backlog is.
+            Some(request) = self.asked.recv() => Some(Work::Operate(request)),
             () = retry => Some(Work::FillThoseBehind),
             batch = self.inbox.take(self.limits.batch) => (!batch.is_empty()).then_some(Work::Batch(batch)),
             // While messages are waiting, what seems to be missing may be among them.
-            Some(task) = self.asked.recv() => Some(Work::Task(task)),
+            Some(heads) = self.compared.recv() => Some(Work::Compare(heads)),
         }
     }
 
@@ -110,8 +115,8 @@ impl Run {
     async fn attempt(&mut self, work: &Work) -> Result<(), StoreError> {
         match work {
             Work::Batch(batch) => self.pipeline.step(batch).await,
-            Work::Task(Task::Operate(request)) => self.pipeline.operate(request).await,
-            Work::Task(Task::Compare(heads)) => {
+            Work::Operate(request) => self.pipeline.operate(request).await,
+            Work::Compare(heads) => {
                 let found = self.pipeline.compare(heads).await?;
                 if found > 0 {
                     tracing::warn!(

@@ -18,6 +18,9 @@ use crate::{
 /// state, and events that were published are missing from it.
 pub const AHEAD: &str = "projector_rooms_ahead";
 
+/// An answer may never come from behind a connection that is no more.
+const LONGEST_READ: Duration = Duration::from_secs(30);
+
 /// Reads all heads.
 ///
 /// # Errors
@@ -53,7 +56,8 @@ async fn versions(
     rooms: impl Iterator<Item = RoomId>,
 ) -> Result<BTreeMap<RoomId, u64>, StoreError> {
     let rooms: Vec<RoomId> = rooms.collect();
-    let checkpoints = store.checkpoints(&rooms).await?;
+    let read = tokio::time::timeout(LONGEST_READ, store.checkpoints(&rooms)).await;
+    let checkpoints = read.map_err(|late| StoreError::Backend(late.into()))??;
     Ok(checkpoints.into_iter().map(|(room, checkpoint)| (room, checkpoint.version)).collect())
 }
 

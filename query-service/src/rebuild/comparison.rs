@@ -120,7 +120,9 @@ impl Comparison<'_> {
             live = checkpoint(self.live.as_ref(), room).await?;
         }
         let mut next = checkpoint(self.next.as_ref(), room).await?;
-        let level = head.max(live.version);
+        // The live one may have come further since the heads were read, or show what the event store has lost.
+        let lost = live.version > head && !self.fill.is_stored(room, live.version).await?;
+        let level = if lost { head } else { head.max(live.version) };
         if next.version < level && next.parked.is_none() {
             // Services may be about to; where none runs, nobody else does.
             self.fill.fill(&[Head { room, version: level }], &Arc::new(Progress::default())).await?;
@@ -132,6 +134,9 @@ impl Comparison<'_> {
             let parked = live.parked.is_some() || next.parked.is_some();
             let found = if parked { Found::Differs(vec![difference]) } else { Found::Behind(difference) };
             return Ok((pending, found));
+        }
+        if lost {
+            return Ok((pending, Found::Differs(vec![not_level(room, &live, &next)])));
         }
         let version = live.version.min(next.version);
         let (mut expected, found) =

@@ -50,6 +50,11 @@ impl Fill {
         Ok(())
     }
 
+    /// Whether the event store has this event.
+    pub(super) async fn is_stored(&self, room: RoomId, version: u64) -> anyhow::Result<bool> {
+        Ok(!self.feed.events(room, version.saturating_sub(1)).await?.is_empty())
+    }
+
     /// Fills some rooms, and tells the meter how far they are meanwhile.
     async fn part(&self, heads: &[Head], meter: &Meter) -> anyhow::Result<()> {
         let progress = Arc::new(Progress::default());

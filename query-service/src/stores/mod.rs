@@ -75,11 +75,17 @@ pub trait ReadModels: Send + Sync + 'static {
     /// When the store can't be written.
     async fn pass_over(&self, room: RoomId, version: u64) -> Result<bool, StoreError>;
 
-    /// Forgets a room: its checkpoint first, then its documents, so that its events are applied from the first one.
+    /// Takes a room's checkpoint away, so that its events are applied from the first one.
     ///
     /// # Errors
-    /// When the store can't be written; the rest of its documents may be there then.
-    async fn forget_room(&self, room: RoomId) -> Result<(), StoreError>;
+    /// When the store can't be written.
+    async fn forget_checkpoint(&self, room: RoomId) -> Result<(), StoreError>;
+
+    /// Deletes what is stored of a room, and of these reservations those that are in it.
+    ///
+    /// # Errors
+    /// When the store can't be written; a part may be deleted.
+    async fn delete_documents(&self, room: RoomId, reservations: &[ReservationId]) -> Result<(), StoreError>;
 
     /// Requests of operators that have no outcome yet, oldest first, at most 100.
     ///

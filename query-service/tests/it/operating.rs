@@ -107,11 +107,16 @@ async fn a_redrive_that_can_not_reach_the_feed_says_so_and_the_room_goes_on_by_i
 #[tokio::test]
 async fn a_dropped_event_is_left_out_for_ever_and_with_it_is_kept_who_dropped_it_and_why() {
     let mongo = TestMongo::open().await;
-    let (_, bad) = broken_stream();
+    let (good, bad) = broken_stream();
     let (room, feed) = (bad.room, FeedDouble::of(&[&bad]));
     let mut owner = pipeline(Arc::clone(&mongo.models) as _, &feed);
     owner.step(&messages(&bad)).await.unwrap();
     let drop = |version| Action::Drop { version, reason: "sent by a broken build".to_owned() };
+    // A broken copy is no reason to leave out what the event store has.
+    feed.put(&good);
+    let wrong = ask(&mongo.models, &mut owner, room, drop(3)).await;
+    assert!(!wrong.done, "{wrong:?}");
+    feed.put(&bad);
     let wrong = ask(&mongo.models, &mut owner, room, drop(4)).await;
     assert!(!wrong.done && wrong.text.contains("nothing was dropped"), "{wrong:?}");
     let done = ask(&mongo.models, &mut owner, room, drop(3)).await;
@@ -171,5 +176,20 @@ async fn a_repair_makes_everything_of_a_room_again_whatever_had_become_of_it() {
         usage.iter().flat_map(|usage| &usage.minutes).map(|minutes| u32::from(*minutes)).sum::<u32>(),
         180
     );
+    mongo.remove().await;
+}
+
+#[tokio::test]
+async fn a_repair_takes_nothing_away_while_the_feed_is_out_of_reach() {
+    let mongo = TestMongo::open().await;
+    let (good, _) = broken_stream();
+    let feed = FeedDouble::of(&[&good]);
+    let mut owner = pipeline(Arc::clone(&mongo.models) as _, &feed);
+    owner.step(&messages(&good)).await.unwrap();
+    let before = shown(mongo.models.as_ref(), good.room).await;
+    feed.out_of_reach.store(true, Ordering::SeqCst);
+    let outcome = ask(&mongo.models, &mut owner, good.room, Action::Repair).await;
+    assert!(!outcome.done && outcome.text.starts_with("nothing was done"), "{outcome:?}");
+    assert_eq!(shown(mongo.models.as_ref(), good.room).await, before);
     mongo.remove().await;
 }

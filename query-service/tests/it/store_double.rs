@@ -120,8 +120,12 @@ impl ReadModels for StoreDouble {
         self.inner.pass_over(room, version).await
     }
 
-    async fn forget_room(&self, room: RoomId) -> Result<(), StoreError> {
-        self.inner.forget_room(room).await
+    async fn forget_checkpoint(&self, room: RoomId) -> Result<(), StoreError> {
+        self.inner.forget_checkpoint(room).await
+    }
+
+    async fn delete_documents(&self, room: RoomId, reservations: &[ReservationId]) -> Result<(), StoreError> {
+        self.inner.delete_documents(room, reservations).await
     }
 
     async fn requests(&self) -> Result<Vec<Request>, StoreError> {

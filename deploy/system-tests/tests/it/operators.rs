@@ -45,6 +45,9 @@ async fn a_room_that_a_foreign_message_parked_is_found_looked_at_and_driven_on()
     waiting.problem(503, "parked");
     let (code, behind) = query_service(&stack, &["checkpoints", "--behind"]).await;
     assert_eq!((code, &behind[0]["room"], &behind[0]["behind"]), (1, &json!(room.id), &json!(1)));
+    let drop = ["parked", "drop", &room.id, "--version", "2", "--reason", "it looks foreign"];
+    let (code, refused) = query_service(&stack, &drop).await;
+    assert_eq!((code, &refused[0]["done"]), (1, &json!(false)), "the event itself is sound: {refused}");
     let (code, trial) = query_service(&stack, &["parked", "redrive", "--all", "--dry-run"]).await;
     assert_eq!((code, &trial[0]["applicable"]), (0, &json!(true)), "{trial}");
     let (_, list) = query_service(&stack, &["parked", "list"]).await;
@@ -98,4 +101,11 @@ async fn an_event_store_that_was_put_back_to_an_older_state_is_noticed() {
     let (code, ahead) = query_service(&stack, &["checkpoints", "--behind"]).await;
     assert_eq!((code, &ahead[0]["room"], &ahead[0]["ahead"]), (1, &json!(room.id), &json!(1)));
     let _ = client.until("/metrics", |answer| answer.text.contains("projector_rooms_ahead 1")).await;
+    // Read models that agree with what is left are made and compared, and shown when that is wanted.
+    let (code, report) = query_service(&stack, &["rebuild"]).await;
+    assert_eq!((code, &report["flipped"]), (1, &json!(false)), "{report}");
+    assert_eq!(report["differences"][0]["what"], json!("checkpoint"), "{report}");
+    let (code, report) = query_service(&stack, &["rebuild", "--accept-differences"]).await;
+    assert_eq!((code, &report["flipped"]), (0, &json!(true)), "{report}");
+    assert_eq!(query_service(&stack, &["checkpoints", "--behind"]).await, (0, json!([])));
 }

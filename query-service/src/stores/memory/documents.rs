@@ -50,8 +50,7 @@ impl Documents {
         }
     }
 
-    pub(super) fn forget(&mut self, room: RoomId) {
-        self.checkpoints.remove(&room);
+    pub(super) fn delete(&mut self, room: RoomId) {
         if let Some(doc) = self.rooms.remove(&room) {
             self.rooms_by_name.remove(&(doc.settings.name, room));
         }

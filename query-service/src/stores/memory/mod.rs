@@ -114,8 +114,13 @@ impl ReadModels for MemoryReadModels {
         Ok(true)
     }
 
-    async fn forget_room(&self, room: RoomId) -> Result<(), StoreError> {
-        self.write().forget(room);
+    async fn forget_checkpoint(&self, room: RoomId) -> Result<(), StoreError> {
+        self.write().checkpoints.remove(&room);
+        Ok(())
+    }
+
+    async fn delete_documents(&self, room: RoomId, _: &[ReservationId]) -> Result<(), StoreError> {
+        self.write().delete(room);
         Ok(())
     }
 

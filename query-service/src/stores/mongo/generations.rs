@@ -89,8 +89,9 @@ impl Generations {
         Ok(registry)
     }
 
-    /// Makes the first generation of this form and shows it, where there is none. Of several that try at once one
-    /// succeeds, and all find the same. One that a rebuild has begun is left to it.
+    /// Makes the first generation of all and shows it, where there is none. Of several that try at once one succeeds, and
+    /// all find the same. Where there are generations, of this form or of others, events were projected before: one that
+    /// were shown now would be half, so that it is left to a rebuild.
     ///
     /// # Errors
     /// When the server can't be reached.
@@ -103,7 +104,7 @@ impl Generations {
             let first = registry.ours().find(|generation| generation.first);
             if let Some(number) = first.map(|generation| generation.number) {
                 self.insert(doc! { "_id": pointer(), "live": number, "served": [number] }).await?;
-            } else if registry.unfinished().is_some() {
+            } else if !registry.generations.is_empty() {
                 return Ok(());
             } else {
                 self.record(registry.next_number(), State::Following, true, now).await?;

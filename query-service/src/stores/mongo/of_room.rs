@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Reservations that are asked for at once.
-const IDS_AT_ONCE: usize = 1000;
+pub(super) const IDS_AT_ONCE: usize = 1000;
 
 impl MongoReadModels {
     /// Usage is read first: it alone can't be compared when it has been counted further.

@@ -65,8 +65,12 @@ impl ReadModels for MongoReadModels {
         Ok(applied.conflicts.is_empty())
     }
 
-    async fn forget_room(&self, room: RoomId) -> Result<(), StoreError> {
-        self.delete_room(room).await
+    async fn forget_checkpoint(&self, room: RoomId) -> Result<(), StoreError> {
+        self.reset_checkpoint(room).await
+    }
+
+    async fn delete_documents(&self, room: RoomId, reservations: &[ReservationId]) -> Result<(), StoreError> {
+        self.delete_room(room, reservations).await
     }
 
     async fn requests(&self) -> Result<Vec<Request>, StoreError> {
