@@ -1,8 +1,8 @@
 //! The service as a process: its parts, put together.
 //!
 //! HTTP is up first and answers 503 until the event store is reached. At the end the parts stop in the order of the way
-//! that a command goes: HTTP takes no more, the writer finishes what waits, the relay delivers what is left, the leases
-//! are given back.
+//! that a command goes: HTTP takes no more, the writer finishes what waits, the relay delivers what it can of what is left,
+//! the leases are given back.
 
 use std::{sync::Arc, time::Duration};
 

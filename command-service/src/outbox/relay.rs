@@ -84,6 +84,8 @@ const DELETE_AFTER: Duration = Duration::from_millis(50);
 const MOST_DELETED: usize = 20_000;
 /// How long what is under way may hold up that a bucket is given to another instance.
 const LETTING_GO: Duration = Duration::from_secs(1);
+/// How long what is left at the end may hold up the end: the leases are given back after it.
+const LAST_DELIVERIES: Duration = Duration::from_secs(5);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -104,7 +106,7 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
         }
     }
 
-    /// Delivers the buckets that are allotted, until told to stop; then delivers what is left of them.
+    /// Delivers the buckets that are allotted, until told to stop; then, for a while, what is left of them.
     pub async fn run(mut self, mut allotted: Allotted, mut handed: Handed, stop: CancellationToken) {
         let mut failures = 0u32;
         self.buckets = Buckets::NONE;
@@ -154,7 +156,17 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
                 }
             }
         }
-        while !allotted.held().is_empty() && matches!(self.step().await, Ok(Step::Delivered(_))) {}
+        if !allotted.held().is_empty() && timeout(LAST_DELIVERIES, self.deliver_the_rest()).await.is_err() {
+            tracing::warn!(
+                "the log is slow or silent, what is left is delivered by other instances or later"
+            );
+        }
+    }
+
+    /// Delivers what is in the table now. What is committed meanwhile is not waited for: others may never stop committing.
+    async fn deliver_the_rest(&mut self) {
+        let full = usize::try_from(SWEEP_ROWS).unwrap_or(usize::MAX);
+        while matches!(self.step().await, Ok(Step::Delivered(rows)) if rows >= full) {}
     }
 
     /// Delivers these buckets from now on. When it is to let go of some, what is under way comes to its end first, so
@@ -334,6 +346,8 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
         self.flight.abandon();
     }
 
+    /// Holds back a room. When the store can't note that, all starts again: a caller that leaves early has neither sent nor
+    /// settled the rest of what it had, and what was read after that may not overtake it.
     async fn hold(&mut self, room: RoomId, position: u64, reason: String) -> Result<(), StoreError> {
         if !self.held.insert(room) {
             return Ok(());
@@ -341,7 +355,11 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
         tracing::error!(room = %room, position, %reason, "an event can't be sent, its room is held back");
         self.flight.forget(room);
         let held_at = Timestamp::from_epoch_millis(self.clock.now().timestamp_millis());
-        self.store.hold_room(&HeldRoom { room, position, reason, held_at }).await
+        let noted = self.store.hold_room(&HeldRoom { room, position, reason, held_at }).await;
+        if noted.is_err() {
+            self.start_again().await;
+        }
+        noted
     }
 }
 

@@ -1,7 +1,10 @@
-//! A store in which something happens just before it loads streams, as if another instance had been that quick.
+//! A store in which something happens just before it is read, as if another instance had been that quick, or which fails.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,7 +17,7 @@ use command_service::{
     },
 };
 use futures_util::future::BoxFuture;
-use shared_events::{RoomId, Timestamp};
+use shared_events::{RecordedEvent, RoomId, Timestamp};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -24,6 +27,23 @@ pub(crate) struct HookedStore {
     pub(crate) before_load: Mutex<Option<BoxFuture<'static, ()>>>,
     /// Happens once, before the next read of events for the relay.
     pub(crate) before_events_at: Mutex<Option<BoxFuture<'static, ()>>>,
+    /// Committed before each read of the outbox, one version further each time.
+    pub(crate) always_new: Mutex<Option<RecordedEvent>>,
+    /// Whether the next attempt to hold a room fails.
+    pub(crate) fails_to_hold: AtomicBool,
+}
+
+impl HookedStore {
+    /// A store in which nothing happens yet.
+    pub(crate) fn over(store: Arc<dyn EventStore>) -> Self {
+        Self {
+            store,
+            before_load: Mutex::default(),
+            before_events_at: Mutex::default(),
+            always_new: Mutex::default(),
+            fails_to_hold: AtomicBool::new(false),
+        }
+    }
 }
 
 #[async_trait]
@@ -69,6 +89,13 @@ impl EventStore for HookedStore {
         self.store.save_snapshot(snapshot).await
     }
     async fn undelivered(&self, buckets: Buckets, limit: u32) -> Result<Vec<u64>> {
+        let new = self.always_new.lock().unwrap().as_mut().map(|event| {
+            event.version += 1;
+            event.clone()
+        });
+        if let Some(event) = new {
+            self.store.append(&Group { events: vec![event], ..Group::default() }).await.unwrap();
+        }
         self.store.undelivered(buckets, limit).await
     }
     async fn events_at(&self, positions: &[u64]) -> Result<Vec<StoredEvent>> {
@@ -85,6 +112,10 @@ impl EventStore for HookedStore {
         self.store.backlog().await
     }
     async fn hold_room(&self, held: &HeldRoom) -> Result<()> {
+        if self.fails_to_hold.swap(false, Ordering::SeqCst) {
+            let detail = "on purpose".to_owned();
+            return Err(StoreError::Inconsistent { operation: "holding a room", detail });
+        }
         self.store.hold_room(held).await
     }
     async fn held_rooms(&self) -> Result<Vec<HeldRoom>> {

@@ -1,4 +1,4 @@
-//! What would break the order of a room in a relay that reads ahead and sends from memory.
+//! What would break the order of a room in a relay that reads ahead and sends from memory, or keep it from ending.
 
 use std::{
     sync::{Arc, Mutex},
@@ -11,7 +11,7 @@ use command_service::{
 };
 use service_kit::{clock::Clock, ids};
 use shared_events::RoomId;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -19,6 +19,9 @@ use crate::{
     relay_rig::{Log, commit, event},
     test_store::TestStore,
 };
+
+/// Less than a process has for its end.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A relay that reads the table when it has to, and once an hour.
 struct Running {
@@ -30,7 +33,11 @@ struct Running {
 
 impl Running {
     fn start(store: Arc<dyn EventStore>, log: Log) -> Self {
-        let options = RelayOptions { poll: Duration::from_secs(3600), ..RelayOptions::default() };
+        Self::start_with_pages(store, log, RelayOptions::default().batch)
+    }
+
+    fn start_with_pages(store: Arc<dyn EventStore>, log: Log, batch: u32) -> Self {
+        let options = RelayOptions { poll: Duration::from_secs(3600), batch, ..RelayOptions::default() };
         let relay = Relay::new(store, log, Clock::system(), options);
         let (committed, handed) = handoff();
         let (allotter, allotted) = allotment(Buckets::ALL);
@@ -41,7 +48,7 @@ impl Running {
 
     async fn stop(self) {
         self.stop.cancel();
-        self.task.await.unwrap();
+        timeout(PATIENCE, self.task).await.expect("it ends").unwrap();
     }
 }
 
@@ -138,11 +145,8 @@ async fn a_transaction_that_commits_between_two_pages_of_a_sweep_is_not_overtake
         open_transaction.commit().await;
         commit(writer.as_ref(), vec![event(late, 3)]).await;
     });
-    let hooked = HookedStore {
-        store: Arc::clone(&opened),
-        before_load: Mutex::default(),
-        before_events_at: Mutex::new(Some(between)),
-    };
+    let hooked =
+        HookedStore { before_events_at: Mutex::new(Some(between)), ..HookedStore::over(Arc::clone(&opened)) };
     let log = Log::default();
     let options = RelayOptions { batch: 1, ..RelayOptions::default() };
     let mut relay = Relay::new(Arc::new(hooked), log.clone(), Clock::system(), options);
@@ -174,4 +178,68 @@ async fn what_was_read_ahead_is_dropped_when_a_delivery_fails() {
         assert_eq!(opened.backlog().await.unwrap().0, 0);
         store.remove().await;
     }
+}
+
+#[tokio::test]
+async fn what_was_read_ahead_is_dropped_when_the_store_fails_to_hold_a_room() {
+    let store = TestStore::mysql().await;
+    let opened = store.open(None).await;
+    let (bad, room) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
+    // The first page holds the broken event and version 1, the second one the versions after it.
+    commit(opened.as_ref(), vec![event(bad, 1), event(room, 1), event(room, 2), event(room, 3)]).await;
+    store.break_metadata(bad, 1).await;
+    let hooked = HookedStore { fails_to_hold: true.into(), ..HookedStore::over(Arc::clone(&opened)) };
+    let log = Log::default();
+    let running = Running::start_with_pages(Arc::new(hooked), log.clone(), 2);
+    timeout(PATIENCE, log.has(3)).await.expect("nothing of the first page is left out");
+    assert_eq!(log.of(room), [1, 2, 3]);
+    assert_eq!(opened.held_rooms().await.unwrap()[0].room, bad);
+    running.stop().await;
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn everything_that_was_reported_is_settled_when_the_store_fails_to_hold_a_room() {
+    for store in TestStore::both().await {
+        let opened = store.open(None).await;
+        let rooms = [RoomId(ids::new_id()), RoomId(ids::new_id()), RoomId(ids::new_id())];
+        commit(opened.as_ref(), rooms.iter().map(|room| event(*room, 1)).collect()).await;
+        let log = Log::default();
+        let undelivered = [Undelivered::Refused, Undelivered::Refused, Undelivered::Failed];
+        for (room, outcome) in rooms.iter().zip(undelivered) {
+            log.outcomes.lock().unwrap().insert((*room, 1), outcome("on purpose".into()));
+        }
+        let hooked = HookedStore { fails_to_hold: true.into(), ..HookedStore::over(Arc::clone(&opened)) };
+        let options = RelayOptions::default();
+        let mut relay = Relay::new(Arc::new(hooked), log.clone(), Clock::system(), options);
+        relay.step().await.unwrap_err();
+        let again = timeout(PATIENCE, relay.step()).await.expect("nothing is waited for that was reported");
+        assert_eq!(again.unwrap(), Step::Delivered(3));
+        store.remove().await;
+    }
+}
+
+#[tokio::test]
+async fn a_relay_ends_while_others_go_on_committing() {
+    let store = TestStore::mysql().await;
+    let hooked = HookedStore::over(store.open(None).await);
+    *hooked.always_new.lock().unwrap() = Some(event(RoomId(ids::new_id()), 0));
+    let log = Log::default();
+    let running = Running::start(Arc::new(hooked), log.clone());
+    log.has(1).await;
+    running.stop().await;
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn a_relay_ends_when_its_log_reports_nothing() {
+    let store = TestStore::mysql().await;
+    let opened = store.open(None).await;
+    let log = Log::that_reports_later();
+    let running = Running::start(Arc::clone(&opened), log.clone());
+    commit_here(opened.as_ref(), &running, RoomId(ids::new_id()), 1).await;
+    log.has(1).await;
+    running.stop().await;
+    assert_eq!(opened.backlog().await.unwrap().0, 1, "what was not reported as delivered stays");
+    store.remove().await;
 }

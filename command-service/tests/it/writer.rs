@@ -248,7 +248,7 @@ async fn a_key_that_is_used_and_its_effect_undone_while_its_twin_loads_still_has
     };
     let before_load = Mutex::new(Some(Box::pin(meanwhile) as _));
     let opened = store.open(None).await;
-    let hooked = Arc::new(HookedStore { store: opened, before_load, before_events_at: Mutex::default() });
+    let hooked = Arc::new(HookedStore { before_load, ..HookedStore::over(opened) });
     let (slow, task) = writer(hooked, clock, handoff().0, &Options::default());
     tokio::spawn(task);
     // What it loads is free again. The look-up after the load finds the key; were that missed, its unique index would.
