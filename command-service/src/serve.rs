@@ -149,20 +149,14 @@ async fn start(parts: Parts, components: Components) -> anyhow::Result<()> {
     );
     let (allotter, allotted) = allotment(Buckets::NONE);
     let (leases, options, stop) = (store.leases(), config.lease.clone(), relayed.clone());
-    let tasks = lifecycle.clone();
+    lifecycle.spawn("leases", async move {
+        let reach = || ensure_topic(&config.kafka);
+        keep_leases(leases, options, allotter, components.kafka, reach, stop).await;
+        Ok(())
+    });
     lifecycle.spawn("relay", async move {
         let _ended = relayed.drop_guard();
-        let topic = until_it_succeeds(&components.kafka, &written, Backoff::for_server(), async || {
-            ensure_topic(&config.kafka).await
-        });
-        if topic.await.is_ok() {
-            // Not before: what is held by an instance that does not reach the log is not delivered.
-            tasks.spawn("leases", async move {
-                keep_leases(leases, options, allotter, stop).await;
-                Ok(())
-            });
-            relay.run(allotted, handed, written).await;
-        }
+        relay.run(allotted, handed, written).await;
         Ok(())
     });
     let (old, stop) = (Arc::clone(&shared), soft.clone());

@@ -20,6 +20,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub async fn ensure_topic(options: &KafkaOptions) -> Result<(), Error> {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
         .set("bootstrap.servers", &options.brokers)
+        // Else brokers that come back are noticed up to 10 s later.
+        .set("reconnect.backoff.max.ms", "1000")
         .create()
         .map_err(|source| Error::Client { operation: "creating an admin client", source })?;
     let topic =

@@ -1,6 +1,7 @@
-//! Between the keeper of the leases and the relay: which buckets the relay is to deliver, and which it has its hands on.
+//! Between the keeper of the leases and the relay: which buckets the relay is to deliver, which it has its hands on, and
+//! whether it gets anything delivered.
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use crate::event_store::Buckets;
 
@@ -9,6 +10,7 @@ use crate::event_store::Buckets;
 pub struct Allotter {
     held: watch::Sender<Buckets>,
     used: watch::Receiver<Buckets>,
+    stuck_since: watch::Receiver<Option<Instant>>,
 }
 
 /// The relay's end.
@@ -16,6 +18,7 @@ pub struct Allotter {
 pub struct Allotted {
     held: watch::Receiver<Buckets>,
     used: watch::Sender<Buckets>,
+    stuck_since: watch::Sender<Option<Instant>>,
 }
 
 /// Makes the way from a keeper to a relay that is to begin with these buckets.
@@ -23,7 +26,9 @@ pub struct Allotted {
 pub fn allotment(held: Buckets) -> (Allotter, Allotted) {
     let (held, to_deliver) = watch::channel(held);
     let (using, used) = watch::channel(Buckets::NONE);
-    (Allotter { held, used }, Allotted { held: to_deliver, used: using })
+    let (stuck, stuck_since) = watch::channel(None);
+    let allotted = Allotted { held: to_deliver, used: using, stuck_since: stuck };
+    (Allotter { held, used, stuck_since }, allotted)
 }
 
 impl Allotter {
@@ -50,6 +55,16 @@ impl Allotter {
             std::future::pending::<()>().await;
         }
     }
+
+    /// Waits until the relay has let go of everything, or there is none any more.
+    pub(super) async fn let_go_of_all(&mut self) {
+        drop(self.used.wait_for(|used| used.is_empty()).await);
+    }
+
+    /// Since when nothing was delivered although something was sent.
+    pub(super) fn stuck_since(&self) -> Option<Instant> {
+        *self.stuck_since.borrow()
+    }
 }
 
 impl Allotted {
@@ -66,5 +81,10 @@ impl Allotted {
     /// Tells the keeper that of other buckets nothing is under way.
     pub(super) fn uses(&self, used: Buckets) {
         self.used.send_replace(used);
+    }
+
+    /// Tells the keeper since when nothing was delivered although something was sent.
+    pub(super) fn is_stuck_since(&self, since: Option<Instant>) {
+        self.stuck_since.send_replace(since);
     }
 }

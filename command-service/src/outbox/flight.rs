@@ -26,6 +26,8 @@ pub(super) struct Flight {
     to_delete_since: Option<Instant>,
     /// The last version of each room that the present sender has sent.
     sent: HashMap<RoomId, u64>,
+    /// Since when nothing was delivered although something was sent, by whichever sender.
+    stuck_since: Option<Instant>,
 }
 
 impl Flight {
@@ -56,6 +58,7 @@ impl Flight {
 
     pub(super) fn sent(&mut self, position: u64, room: RoomId, version: u64) {
         self.waiting.insert(position, room);
+        self.stuck();
         if self.sent.len() >= MOST_ROOMS {
             self.sent.clear();
         }
@@ -69,12 +72,32 @@ impl Flight {
             self.delivered.insert(position);
             self.to_delete.push(position);
             self.to_delete_since.get_or_insert_with(Instant::now);
+            self.stuck_since = (!self.waiting.is_empty()).then(Instant::now);
+        }
+    }
+
+    /// Notes that something is to be delivered and is not.
+    pub(super) fn stuck(&mut self) {
+        self.stuck_since.get_or_insert_with(Instant::now);
+    }
+
+    /// Since when nothing was delivered although something was sent.
+    pub(super) const fn stuck_since(&self) -> Option<Instant> {
+        self.stuck_since
+    }
+
+    /// Notes that nothing more is to be delivered than what is under way.
+    pub(super) fn nothing_else_waits(&mut self) {
+        if self.waiting.is_empty() {
+            self.stuck_since = None;
         }
     }
 
     /// Notes that an event will not be delivered, and returns its room.
     pub(super) fn refused(&mut self, position: u64) -> Option<RoomId> {
-        self.waiting.remove(&position)
+        let room = self.waiting.remove(&position);
+        self.nothing_else_waits();
+        room
     }
 
     /// Lets nothing more of a room go from memory, until it was read from the table.

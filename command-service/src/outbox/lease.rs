@@ -5,13 +5,18 @@
 //! paused and wakes up may send before it learns that it lost its buckets, and no fencing reaches the log; what keeps
 //! order is that only delivered rows are deleted, so that late messages are always duplicates. No clock is compared
 //! between machines: an instance counts as dead when its heartbeat has stood still for a while on the observer's own
-//! monotonic clock.
+//! monotonic clock. An instance that does not reach the log is no member: what it held would not be delivered.
 
 use std::{
     collections::{BTreeSet, HashMap},
+    fmt::Display,
     time::Duration,
 };
 
+use service_kit::{
+    readiness::Component,
+    retry::{Backoff, until_it_succeeds},
+};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +34,7 @@ use crate::event_store::{
 pub struct LeaseOptions {
     /// Name of this instance: unique for each process, and such as [`LeaseOptions::can_name`] allows.
     pub holder: String,
-    /// How long its heartbeat stands still before an instance counts as dead.
+    /// How long its heartbeat stands still before an instance counts as dead, or nothing is delivered before it leaves.
     pub takeover: Duration,
 }
 
@@ -42,8 +47,16 @@ impl LeaseOptions {
 }
 
 /// Holds this instance's share of the buckets and tells the relay which they are, until `stop` is cancelled; then gives
-/// them back. What is given back is first let go of by the relay.
-pub async fn keep_leases(leases: Leases, options: LeaseOptions, allotter: Allotter, stop: CancellationToken) {
+/// them back. What is given back is first let go of by the relay. It joins the others when `reach` succeeds, and leaves
+/// them until it does again when nothing was delivered for as long as a takeover takes; `log` shows which of it is so.
+pub async fn keep_leases<E: Display, F: Future<Output = Result<(), E>>>(
+    leases: Leases,
+    options: LeaseOptions,
+    allotter: Allotter,
+    log: Component,
+    mut reach: impl FnMut() -> F,
+    stop: CancellationToken,
+) {
     metrics::describe_gauge!("relay_buckets_held", "Buckets of rooms that this instance relays.");
     let mut keeper = Keeper {
         leases,
@@ -54,17 +67,19 @@ pub async fn keep_leases(leases: Leases, options: LeaseOptions, allotter: Allott
         leaving: Buckets::NONE,
         settled: true,
     };
-    loop {
-        keeper.beat().await;
-        let (pause, leaving) = (keeper.pause(), keeper.leaving);
-        tokio::select! {
-            () = sleep(pause) => {}
-            () = keeper.allotter.let_go(leaving), if !leaving.is_empty() => {}
-            () = stop.cancelled() => break,
+    while until_it_succeeds(&log, &stop, Backoff::new(SHORTEST_WAIT, LONGEST_WAIT), &mut reach).await.is_ok()
+    {
+        keeper.stay(&stop).await;
+        if !stop.is_cancelled() {
+            log.failing("nothing is delivered");
         }
+        keeper.leave().await;
     }
-    keeper.leave().await;
 }
+
+/// Between two tries to reach the log: short, because what was committed waits for it.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 struct Keeper {
     leases: Leases,
@@ -80,6 +95,21 @@ struct Keeper {
 }
 
 impl Keeper {
+    /// Is a member until told to stop, or until nothing is delivered.
+    async fn stay(&mut self, stop: &CancellationToken) {
+        self.renewed = Instant::now();
+        while self.allotter.stuck_since().is_none_or(|since| since.elapsed() < self.options.takeover) {
+            self.beat().await;
+            let (pause, leaving) = (self.pause(), self.leaving);
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.allotter.let_go(leaving), if !leaving.is_empty() => {}
+                () = stop.cancelled() => return,
+            }
+        }
+        tracing::warn!("nothing is delivered, the other instances take over until the log is reached again");
+    }
+
     /// Instances that wait for their share look more often: a bucket that nobody holds is not delivered.
     fn pause(&self) -> Duration {
         self.options.takeover / if self.settled { 4 } else { 16 }
@@ -158,8 +188,12 @@ impl Keeper {
         metrics::gauge!("relay_buckets_held").set(buckets.len());
     }
 
-    async fn leave(&self) {
+    async fn leave(&mut self) {
         self.hold(Buckets::NONE);
+        (self.leaving, self.settled) = (Buckets::NONE, true);
+        if timeout(self.options.takeover, self.allotter.let_go_of_all()).await.is_err() {
+            tracing::warn!("the relay is slow to let go, what it has under way may be sent twice");
+        }
         if let Err(error) = self.leases.leave(&self.options.holder).await {
             // The others take over when they see no heartbeat.
             tracing::warn!(error = &error as &dyn std::error::Error, "the leases were not given back");

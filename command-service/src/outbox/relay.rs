@@ -112,8 +112,12 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
         self.buckets = Buckets::NONE;
         while !stop.is_cancelled() {
             let held = allotted.held();
-            if held != self.buckets {
+            let changed = held != self.buckets;
+            if changed {
                 self.change_to(held).await;
+            }
+            allotted.is_stuck_since(self.flight.stuck_since());
+            if changed {
                 allotted.uses(held);
             }
             if held.is_empty() {
@@ -178,6 +182,7 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
                 self.start_again().await;
             }
             self.flight.forget_others(buckets);
+            self.flight.nothing_else_waits();
         }
         (self.buckets, self.sweep_at) = (buckets, Instant::now());
     }
@@ -253,6 +258,7 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
             Happened::Committed(Some(events)) => return self.send_from_memory(events).await,
             Happened::Read(Ok(Swept::End { more, took })) => {
                 self.sweep = None;
+                self.flight.nothing_else_waits();
                 // Rows that are not for us to send make a read long and bring nothing: it should not be done all the time.
                 let earliest = Instant::now() + took.saturating_mul(2);
                 self.sweep_at = if more { Instant::now() } else { self.sweep_at.max(earliest) };
@@ -335,6 +341,7 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
 
     async fn fail(&mut self, reason: &str) -> Setback {
         tracing::warn!(%reason, "a delivery failed, the sender is dropped and the outbox read again");
+        self.flight.stuck();
         self.start_again().await;
         Setback::Delivery
     }

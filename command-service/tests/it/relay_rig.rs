@@ -40,6 +40,13 @@ pub(crate) fn relay<P: Publisher>(store: Arc<dyn EventStore>, publisher: P) -> R
     Relay::new(store, publisher, Clock::system(), RelayOptions::default())
 }
 
+/// How a log that can't be reached behaves.
+#[derive(Clone, Copy)]
+pub(crate) enum CutOff {
+    IsSilent,
+    Fails,
+}
+
 /// A log that fails as it is told.
 #[derive(Clone)]
 pub(crate) struct Log {
@@ -49,6 +56,8 @@ pub(crate) struct Log {
     pub(crate) resets: Arc<Mutex<usize>>,
     /// Whether deliveries are reported.
     pub(crate) reported: Arc<watch::Sender<bool>>,
+    /// What becomes of everything that is sent, where the log can't be reached: no report, or a failure.
+    pub(crate) cut_off: Arc<Mutex<Option<CutOff>>>,
     breaks: bool,
     broken: bool,
     reports: Vec<Report>,
@@ -61,6 +70,7 @@ impl Default for Log {
             outcomes: Arc::default(),
             resets: Arc::default(),
             reported: Arc::new(watch::Sender::new(true)),
+            cut_off: Arc::default(),
             breaks: false,
             broken: false,
             reports: Vec::new(),
@@ -79,6 +89,15 @@ impl Log {
         Self { reported: Arc::new(watch::Sender::new(false)), ..Self::default() }
     }
 
+    /// The same log over a connection of its own, which may be cut off.
+    pub(crate) fn over_another_connection(&self) -> Self {
+        Self { cut_off: Arc::default(), ..self.clone() }
+    }
+
+    pub(crate) fn reach(&self) -> impl Future<Output = Result<(), &'static str>> + use<> {
+        std::future::ready(self.cut_off.lock().unwrap().map_or(Ok(()), |_| Err("cut off")))
+    }
+
     /// The versions of a room that arrived, in that order.
     pub(crate) fn of(&self, room: RoomId) -> Vec<u64> {
         self.delivered.borrow().iter().filter(|(of, _)| *of == room).map(|(_, version)| *version).collect()
@@ -93,6 +112,12 @@ impl Log {
 impl Publisher for Log {
     async fn send(&mut self, position: u64, event: RecordedEvent) -> Result<(), Undelivered> {
         if self.broken {
+            return Ok(());
+        }
+        if let Some(how) = *self.cut_off.lock().unwrap() {
+            if matches!(how, CutOff::Fails) {
+                self.reports.push((position, Err(Undelivered::Failed("cut off".into()))));
+            }
             return Ok(());
         }
         let outcome = self.outcomes.lock().unwrap().remove(&(event.room, event.version));

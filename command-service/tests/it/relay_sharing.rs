@@ -13,13 +13,13 @@ use command_service::{
     },
 };
 use rand::{Rng, seq::IndexedRandom};
-use service_kit::{clock::Clock, ids};
+use service_kit::{clock::Clock, ids, readiness::Readiness};
 use shared_events::RoomId;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    relay_rig::{Log, commit, event},
+    relay_rig::{CutOff, Log, commit, event},
     test_store::TestStore,
 };
 
@@ -201,6 +201,7 @@ struct Instance {
     committed: Committed,
     leases: Leases,
     name: String,
+    readiness: Readiness,
     relayed: CancellationToken,
     written: CancellationToken,
     keeper: JoinHandle<()>,
@@ -214,12 +215,17 @@ impl Instance {
         let shared: Arc<dyn EventStore> = store.open(None).await;
         let (allotter, allotted) = allotment(Buckets::NONE);
         let (relayed, written) = (CancellationToken::new(), CancellationToken::new());
-        let keeper = tokio::spawn(keep_leases(mysql.leases(), options, allotter, relayed.clone()));
+        let readiness = Readiness::new(Clock::system());
+        let (reach, to_reach) = (readiness.component("kafka"), log.clone());
+        let (leases, ended) = (mysql.leases(), relayed.clone());
+        let keeper = tokio::spawn(async move {
+            keep_leases(leases, options, allotter, reach, || to_reach.reach(), ended).await;
+        });
         let (committed, handed) = handoff();
         let relay = Relay::new(Arc::clone(&shared), log.clone(), Clock::system(), RelayOptions::default());
         let relay = tokio::spawn(relay.run(allotted, handed, written.clone()));
         let (leases, name) = (mysql.leases(), name.to_owned());
-        Self { store: shared, committed, leases, name, relayed, written, keeper, relay }
+        Self { store: shared, committed, leases, name, readiness, relayed, written, keeper, relay }
     }
 
     async fn commit(&self, room: RoomId, version: u64) {
@@ -304,6 +310,40 @@ async fn an_instance_that_is_killed_is_replaced_and_nothing_is_lost() {
     emptied(b.store.as_ref()).await;
     assert_in_order(&log, &rooms);
     for instance in [again, b] {
+        instance.stop().await;
+    }
+    store.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_that_loses_the_log_alone_leaves_its_buckets_to_the_others_until_it_reaches_it_again() {
+    let store = TestStore::mysql().await;
+    let log = Log::that_breaks();
+    let cut = log.over_another_connection();
+    let takeover = Duration::from_secs(2);
+    let mut rooms: HashMap<RoomId, u64> = (0..60).map(|_| (RoomId(ids::new_id()), 0)).collect();
+    let a = Instance::start(&store, "a", &cut, takeover).await;
+    let b = Instance::start(&store, "b", &log, takeover).await;
+    for how in [CutOff::IsSilent, CutOff::Fails] {
+        shared_as(&[&a, &b], &[32, 32]).await;
+        assert!(a.readiness.is_ready());
+        *cut.cut_off.lock().unwrap() = Some(how);
+        for (room, last) in &mut rooms {
+            a.commit(*room, *last + 1).await;
+            b.commit(*room, *last + 2).await;
+            *last += 2;
+        }
+        let took = shared_as(&[&b], &[64]).await;
+        assert!(took < 4 * takeover, "the other took {took:?}");
+        emptied(b.store.as_ref()).await;
+        assert!(!a.readiness.is_ready());
+        assert!(b.readiness.is_ready());
+        *cut.cut_off.lock().unwrap() = None;
+    }
+    let took = shared_as(&[&a, &b], &[32, 32]).await;
+    assert!(took < 4 * takeover, "it took {took:?} to join again");
+    assert_in_order(&log, &rooms);
+    for instance in [a, b] {
         instance.stop().await;
     }
     store.remove().await;
