@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Findings;
+use super::{Findings, streams::rests_on};
 use crate::campaign::{
     evidence::{Event, Evidence, Kind},
     record::{Ask, Command, Done, Known, Outcome, Record},
@@ -22,6 +22,7 @@ pub(super) fn check(record: &Record, evidence: &Evidence, findings: &mut Finding
                 findings.add("answers are of the contract", format!("{}: {status}: {why}", name(command)));
             }
         }
+        not_its_own_obstacle(command, events, findings);
         match command.known() {
             Known::Done(done) => acknowledged(command, done, events, findings),
             Known::Nothing => findings.check(events.is_empty(), "a refused command has no effect", || {
@@ -34,6 +35,23 @@ pub(super) fn check(record: &Record, evidence: &Evidence, findings: &mut Finding
     for (key, events) in by_key {
         findings
             .check(keys.contains(key), "every event was asked for", || format!("{key}: {}", list(&events)));
+    }
+}
+
+/// A sending that is refused after another one of the same command had its effect must have been decided before it: a
+/// room that has the effect already knows the key.
+fn not_its_own_obstacle(command: &Command, events: &[&Event], findings: &mut Findings) {
+    for attempt in &command.attempts {
+        let Outcome::Rejected { problem, .. } = &attempt.outcome else { continue };
+        for (room, version) in rests_on(problem) {
+            let there = events.iter().find(|event| event.room == room && event.version <= version);
+            if let Some(event) = there {
+                findings.add(
+                    "a command is not refused by its own effect",
+                    format!("{} has {}: {problem}", name(command), event.id()),
+                );
+            }
+        }
     }
 }
 

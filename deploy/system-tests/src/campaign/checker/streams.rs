@@ -95,7 +95,8 @@ fn refusals<'a>(
     refusals
 }
 
-fn rests_on(problem: &Value) -> Vec<(Uuid, u64)> {
+/// The rooms, with their versions, at which a refusal says that it was decided.
+pub(super) fn rests_on(problem: &Value) -> Vec<(Uuid, u64)> {
     let one = |value: &Value| Some((value["room"].as_str()?.parse().ok()?, value["version"].as_u64()?));
     match problem["rooms"].as_array() {
         Some(rooms) => rooms.iter().filter_map(one).collect(),

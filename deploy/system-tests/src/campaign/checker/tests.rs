@@ -1,5 +1,6 @@
 //! The checker accepts a history that is as it should be, and catches each defect that is planted in it.
 
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
@@ -71,6 +72,38 @@ fn an_effect_of_a_refused_command_is_found() {
     let mut trial = Trial::right();
     trial.event(A, Kind::Made, "refused", Some((Uuid::from_u128(9), 1, A, hour(5))));
     trial.breaks(&["a refused command has no effect"]);
+}
+
+#[test]
+fn a_command_that_is_refused_by_its_own_effect_is_found() {
+    let rule = "a command is not refused by its own effect";
+    let no_answer = || Outcome::Unknown { why: "no answer in time".to_owned() };
+    let cancel = Ask::Cancel { room: A, reservation: STAYS };
+    let mut trial = Trial::right();
+    trial.command("again", cancel.clone(), no_answer());
+    trial.event(A, Kind::Cancelled, "again", Some((STAYS, 3, A, hour(1))));
+    let unknown = json!({"type": "/problems/unknown-reservation", "room": A, "version": 6});
+    trial.again("again", Outcome::Rejected { status: 404, problem: unknown });
+    trial.breaks(&[rule]);
+    let id = Uuid::from_u128(9);
+    let mut trial = Trial::right();
+    trial.command("again", Ask::Reserve { room: A, stay: hour(5) }, no_answer());
+    trial.event(A, Kind::Made, "again", Some((id, 1, A, hour(5))));
+    let its_own = overlap(A, 6, id, hour(5));
+    trial.again("again", Outcome::Rejected { status: 409, problem: its_own });
+    trial.breaks(&[rule]);
+}
+
+#[test]
+fn a_sending_that_is_carried_out_after_a_later_one_was_refused_is_accepted() {
+    let rule = "a command is not refused by its own effect";
+    let mut trial = Trial::right();
+    let stay = hour(1);
+    trial.command("again", Ask::Reserve { room: A, stay }, Outcome::Unknown { why: "lost".to_owned() });
+    trial.again("again", Outcome::Rejected { status: 409, problem: overlap(A, 5, STAYS, stay) });
+    trial.event(A, Kind::Cancelled, "other", Some((STAYS, 3, A, stay)));
+    trial.event(A, Kind::Made, "again", Some((Uuid::from_u128(9), 1, A, stay)));
+    assert!(trial.found().iter().all(|violation| violation.rule != rule));
 }
 
 #[test]

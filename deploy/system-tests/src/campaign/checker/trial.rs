@@ -84,6 +84,12 @@ impl Trial {
         self.record.commands.push(Command { key, user, ask, attempts });
     }
 
+    /// Sends a command once more.
+    pub(super) fn again(&mut self, key: &str, outcome: Outcome) {
+        let (start, end) = self.time();
+        self.of_key(key).attempts.push(Attempt { instance: 0, start, end, outcome });
+    }
+
     pub(super) fn refused(&mut self, key: &str, ask: Ask, problem: Value) {
         self.command(key, ask, Outcome::Rejected { status: 409, problem });
     }
