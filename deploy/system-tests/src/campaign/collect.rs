@@ -51,7 +51,7 @@ async fn is_level(world: &World) -> Result<bool> {
 }
 
 /// Everything that is left.
-pub(crate) async fn evidence(world: &World, topic_emptied: bool) -> Result<Evidence> {
+pub(crate) async fn evidence(world: &World, topic_emptied: Option<u64>) -> Result<Evidence> {
     let streams = streams(mysql::events(&world.database_url()).await?)?;
     let topic = world.topic();
     let topic = tokio::task::spawn_blocking(move || topic.read()).await?.context("reading the topic")?;

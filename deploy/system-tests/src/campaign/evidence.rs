@@ -115,8 +115,8 @@ pub(crate) struct Evidence {
     /// Every stream, in the order of versions.
     pub(crate) streams: BTreeMap<Uuid, Vec<Event>>,
     pub(crate) topic: Vec<MessageRow>,
-    /// Whether the topic was ever emptied: it then need not be complete.
-    pub(crate) topic_emptied: bool,
+    /// When the last emptying of the topic ended, if there was one: of what was sent before, it need not have all.
+    pub(crate) topic_emptied: Option<u64>,
     pub(crate) documents: Documents,
     pub(crate) shown: Vec<Shown>,
 }

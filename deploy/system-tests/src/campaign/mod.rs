@@ -218,7 +218,7 @@ async fn judge(
         of_kind.map(|one| (one.began, one.healed + after)).collect()
     };
     let allowed = Allowed { stale: spans(Fault::PutBack, REFILL), past: spans(Fault::ClockJump, 0) };
-    let emptied = inflicted.iter().any(|one| one.planned.fault == Fault::EmptyTopic);
+    let emptied = spans(Fault::EmptyTopic, 0).into_iter().map(|(_, ended)| ended).max();
     match collect::evidence(world, emptied).await {
         Ok(evidence) => {
             events = evidence.streams.values().map(Vec::len).sum();

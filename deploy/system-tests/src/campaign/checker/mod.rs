@@ -70,7 +70,7 @@ pub(crate) fn check(record: &Record, evidence: &Evidence, allowed: &Allowed) -> 
     let mut findings = Findings::default();
     effects::check(record, evidence, &mut findings);
     streams::check(record, evidence, &allowed.past, &mut findings);
-    topic::check(evidence, &mut findings);
+    topic::check(record, evidence, &mut findings);
     read_models::check(evidence, &mut findings);
     tokens::check(record, &allowed.stale, &mut findings);
     findings.0

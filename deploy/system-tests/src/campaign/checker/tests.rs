@@ -172,6 +172,65 @@ fn a_message_that_never_came_is_found() {
     trial.breaks(&["the topic is complete"]);
 }
 
+/// The topic lost everything, and then got what was committed from then on: the moves and what follows them.
+fn emptied() -> Trial {
+    let mut trial = Trial::right();
+    let emptied = trial.of_key("move").start() - 1;
+    trial.evidence.topic_emptied = Some(emptied);
+    let late = |id: &str| [format!("{A}:4"), format!("{A}:5"), format!("{B}:4")].contains(&id.to_owned());
+    trial.evidence.topic.retain(|message| late(&message.id));
+    trial
+}
+
+#[test]
+fn a_topic_that_lost_what_was_sent_before_it_was_emptied_is_accepted() {
+    assert_eq!(emptied().found(), []);
+    // Of the second room nothing came after that.
+    let mut trial = emptied();
+    trial.evidence.topic_emptied = Some(trial.now);
+    trial.evidence.topic.retain(|message| message.id.starts_with(&A.to_string()));
+    assert_eq!(trial.found(), []);
+}
+
+#[test]
+fn a_message_that_never_came_after_the_topic_was_emptied_is_found() {
+    for never in [format!("{A}:4"), format!("{A}:5"), format!("{B}:4")] {
+        let mut trial = emptied();
+        trial.evidence.topic.retain(|message| message.id != never);
+        let rules: Vec<&str> = trial.found().iter().map(|violation| violation.rule).collect();
+        let expected = if never == format!("{A}:4") {
+            "first occurrences in the topic are in order"
+        } else {
+            "the topic is complete"
+        };
+        assert_eq!(rules, [expected], "{never}");
+    }
+}
+
+#[test]
+fn a_topic_that_is_out_of_order_after_it_was_emptied_is_found() {
+    let order = "first occurrences in the topic are in order";
+    let mut trial = emptied();
+    let last = trial.evidence.topic.iter().position(|message| message.id == format!("{A}:5")).unwrap();
+    let late = trial.evidence.topic.remove(last);
+    trial.evidence.topic.insert(0, late);
+    trial.breaks(&[order]);
+    // Even where all of it was sent before the topic was emptied.
+    let mut trial = Trial::right();
+    trial.evidence.topic_emptied = Some(trial.now);
+    let place = |version: u64| {
+        let id = format!("{A}:{version}");
+        trial.evidence.topic.iter().position(|message| message.id == id).unwrap()
+    };
+    let (third, fourth) = (place(3), place(4));
+    trial.evidence.topic.swap(third, fourth);
+    trial.evidence.topic.retain(|message| message.id != format!("{A}:1"));
+    trial.breaks(&[order]);
+    // 4, 3, 5: what is left may begin anywhere, but not go back.
+    trial.evidence.topic.retain(|message| message.id != format!("{A}:2"));
+    trial.breaks(&[order]);
+}
+
 #[test]
 fn a_duplicate_in_the_topic_is_accepted() {
     let mut trial = Trial::right();

@@ -1,15 +1,27 @@
-//! The topic: the first occurrences of each room's versions are in order and complete, and say what the store says.
+//! The topic: the first occurrences of each room's versions are in order and complete, and say what the store says. Where
+//! the topic was emptied, a room's first versions may be missing: those whose commands were sent before that ended.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
 use super::Findings;
-use crate::campaign::evidence::Evidence;
+use crate::campaign::{
+    evidence::{Event, Evidence},
+    record::{Command, Record},
+};
 
-pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
-    // The last version that was seen for the first time, and the partition in which the room lies.
-    let mut rooms: HashMap<Uuid, (u64, i32)> = HashMap::new();
+/// What is in the topic of one room.
+struct Seen {
+    partition: i32,
+    versions: HashSet<u64>,
+    /// The highest version so far.
+    last: u64,
+}
+
+pub(super) fn check(record: &Record, evidence: &Evidence, findings: &mut Findings) {
+    let kept_from = kept_from(record, evidence);
+    let mut rooms: HashMap<Uuid, Seen> = HashMap::new();
     for message in &evidence.topic {
         let place = message
             .id
@@ -27,20 +39,46 @@ pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
         });
         let keyed = message.key == room.to_string().into_bytes();
         findings.check(keyed, "a message's key is its room", || message.id.clone());
-        let seen = rooms.entry(room).or_insert((0, message.partition));
-        findings.check(seen.1 == message.partition, "a room has one partition", || message.id.clone());
-        if version > seen.0 {
-            let next = version == seen.0 + 1 || evidence.topic_emptied;
+        let seen = rooms.entry(room).or_insert_with(|| Seen {
+            partition: message.partition,
+            versions: HashSet::new(),
+            last: 0,
+        });
+        findings
+            .check(seen.partition == message.partition, "a room has one partition", || message.id.clone());
+        // What the topic lost of a room lies before everything that it has of it.
+        let first = seen.versions.is_empty() && kept_from.get(&room).is_some_and(|kept| version <= *kept);
+        if seen.versions.insert(version) {
+            let next = first || version == seen.last + 1;
             findings.check(next, "first occurrences in the topic are in order", || {
-                format!("{} follows version {} in partition {}", message.id, seen.0, message.partition)
+                format!("{} follows version {} in partition {}", message.id, seen.last, message.partition)
             });
-            seen.0 = version;
+            seen.last = seen.last.max(version);
         }
     }
-    for (room, events) in evidence.streams.iter().filter(|_| !evidence.topic_emptied) {
-        let last = rooms.get(room).map_or(0, |seen| seen.0);
-        findings.check(last == u64::try_from(events.len()).unwrap(), "the topic is complete", || {
-            format!("room {room}: {last} of {} versions", events.len())
+    for (room, events) in &evidence.streams {
+        let count = u64::try_from(events.len()).unwrap();
+        let complete = match rooms.get(room) {
+            Some(seen) => seen.last == count,
+            None => kept_from.get(room).is_some_and(|kept| *kept > count),
+        };
+        findings.check(complete, "the topic is complete", || {
+            let last = rooms.get(room).map_or(0, |seen| seen.last);
+            format!("room {room}: {last} of {count} versions")
         });
     }
+}
+
+/// For each room the first version that can't have been lost with the topic: of a command that was sent after the topic
+/// was emptied for the last time.
+fn kept_from(record: &Record, evidence: &Evidence) -> HashMap<Uuid, u64> {
+    let sent: HashMap<&str, u64> =
+        record.commands.iter().map(|command| (command.key.as_str(), Command::start(command))).collect();
+    let may_be_lost = |event: &&Event| {
+        let sent = sent.get(event.key.as_str());
+        evidence.topic_emptied.zip(sent).is_some_and(|(emptied, sent)| *sent <= emptied)
+    };
+    let of_room =
+        |events: &[Event]| u64::try_from(events.iter().take_while(may_be_lost).count()).unwrap() + 1;
+    evidence.streams.iter().map(|(room, events)| (*room, of_room(events))).collect()
 }

@@ -123,7 +123,7 @@ impl Trial {
         let evidence = Evidence {
             streams: BTreeMap::new(),
             topic: Vec::new(),
-            topic_emptied: false,
+            topic_emptied: None,
             documents,
             shown: Vec::new(),
         };
