@@ -54,7 +54,7 @@ pub(crate) type Span = (u64, u64);
 /// When it is no violation that something is not as usual.
 #[derive(Debug, Default)]
 pub(crate) struct Allowed {
-    /// Queries may show less than their token says: the read models were put back to an older copy.
+    /// Queries may show less than their token says, or nothing: the read models were put back to an older copy.
     pub(crate) stale: Vec<Span>,
     /// Stays may lie in the past: a clock was ahead.
     pub(crate) past: Vec<Span>,

@@ -296,6 +296,19 @@ fn a_stale_answer_to_a_token_is_found_unless_it_is_excused() {
 }
 
 #[test]
+fn an_older_copy_excuses_that_nothing_is_shown_but_no_other_answer() {
+    let mut trial = Trial::right();
+    trial.asked_for(A, 5, Look::Schedule, 4);
+    let at = trial.now;
+    let allowed = Allowed { stale: vec![(at - 1, at)], past: Vec::new() };
+    for (status, excused) in [(404, true), (500, false), (400, false), (200, false)] {
+        let query = trial.record.queries.last_mut().unwrap();
+        (query.status, query.shown) = (Some(status), None);
+        assert_eq!(check(&trial.record, &trial.evidence, &allowed).is_empty(), excused, "{status}");
+    }
+}
+
+#[test]
 fn an_answer_that_breaks_the_contract_is_found() {
     let mut trial = Trial::right();
     let wrong = Outcome::Wrong { status: 503, why: "503 without Retry-After".to_owned() };

@@ -5,20 +5,24 @@ use crate::campaign::record::{Look, Query, Record};
 
 pub(super) fn check(record: &Record, stale: &[Span], findings: &mut Findings) {
     for query in &record.queries {
-        if !within(stale, query.start, query.end) {
-            findings.check(is_right(query), "a query shows what its token stands for", || {
-                format!("query-service {}: {query:?}", query.instance)
-            });
-        }
+        let may_be_old = within(stale, query.start, query.end);
+        findings.check(is_right(query, may_be_old), "a query shows what its token stands for", || {
+            format!("query-service {}: {query:?}", query.instance)
+        });
     }
 }
 
-fn is_right(query: &Query) -> bool {
-    match (query.status, query.look) {
+/// An older copy may show less, or nothing of what came after it; no other answer follows from it.
+fn is_right(query: &Query, may_be_old: bool) -> bool {
+    let asked = match query.look {
+        Look::Schedule => query.version,
+        Look::Reservation { revision, .. } => revision,
+    };
+    match query.status {
         // No answer, or not yet.
-        (None | Some(503), _) => true,
-        (Some(200), Look::Schedule) => query.shown.is_some_and(|version| version >= query.version),
-        (Some(200), Look::Reservation { revision, .. }) => query.shown.is_some_and(|shown| shown >= revision),
-        _ => false,
+        None | Some(503) => true,
+        Some(200) => query.shown.is_some_and(|shown| shown >= asked || may_be_old),
+        Some(404) => may_be_old,
+        Some(_) => false,
     }
 }
