@@ -139,6 +139,9 @@ fn client_config(settings: &KafkaSettings) -> ClientConfig {
         .set("isolation.level", "read_committed")
         .set("allow.auto.create.topics", "false")
         .set("session.timeout.ms", session.to_string())
+        // It is also for how long a group waits for a member that shows life and does not join again, as was seen after a
+        // broker's crash: all partitions stand still meanwhile. This thread polls all the time.
+        .set("max.poll.interval.ms", (session * 3).to_string())
         .set("heartbeat.interval.ms", (session / 4).to_string())
         .set("partition.assignment.strategy", "range")
         // The default of a second would hold up a backlog.
