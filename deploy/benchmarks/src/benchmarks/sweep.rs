@@ -18,8 +18,8 @@ use crate::{
 /// The load: commands a second, over so many connections.
 const RATE: f64 = 500.0;
 const CONNECTIONS: usize = 32;
-/// More than are swept in a second: 500 of them every 20 ms and more.
-const OLD_A_SECOND: f64 = 26_000.0;
+/// More than are swept in a second: 200 of them every 50 ms and more.
+const OLD_A_SECOND: f64 = 5_000.0;
 const KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// Commands while old records are swept without a pause, against the same when there are none.
@@ -37,7 +37,7 @@ pub(crate) async fn under_load(rig: &Rig) -> Result<Vec<Finding>> {
     let (with, without) = alternate(
         rig.rounds,
         async |_| {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some 100,000")]
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some 10,000")]
             let old = (OLD_A_SECOND * (seconds + 1.0)) as u64;
             old_keys::insert(&url, old).await?;
             let stop = CancellationToken::new();
@@ -51,7 +51,7 @@ pub(crate) async fn under_load(rig: &Rig) -> Result<Vec<Finding>> {
             sweeping?;
             let left = old_keys::left(&url).await?;
             ensure!(left > 0, "all old records were swept before the measurement had ended");
-            #[expect(clippy::cast_precision_loss, reason = "some 100,000")]
+            #[expect(clippy::cast_precision_loss, reason = "some 10,000")]
             swept.push((old as f64 - left as f64) / seconds);
             // What is left goes, so that only new ones are there when it is not swept.
             housekeeping::sweep(&store, KEPT, &CancellationToken::new()).await?;

@@ -8,13 +8,16 @@ const FIRST_NEW: u64 = 1_000_000_000;
 /// Records of one statement.
 const ROWS: u64 = 10_000;
 
-/// Lets all records that services write come after those that [`insert`] adds. For a database without records.
+/// Lets all records that are there, and those that services write, come after those that [`insert`] adds.
 ///
 /// # Errors
 /// When the statement fails.
 pub(crate) async fn make_room(database_url: &str) -> Result<()> {
     let mut connection = MySqlConnection::connect(database_url).await?;
-    connection.execute(format!("ALTER TABLE idempotency_keys AUTO_INCREMENT = {FIRST_NEW}").as_str()).await?;
+    connection.execute(format!("UPDATE idempotency_keys SET seq = seq + {FIRST_NEW}").as_str()).await?;
+    connection
+        .execute(format!("ALTER TABLE idempotency_keys AUTO_INCREMENT = {}", 2 * FIRST_NEW).as_str())
+        .await?;
     Ok(())
 }
 
@@ -29,7 +32,7 @@ pub(crate) async fn insert(database_url: &str, records: u64) -> Result<()> {
         let inserted = sqlx::query(
             "INSERT INTO idempotency_keys (seq, id, fingerprint, made_at) \
              WITH RECURSIVE n (n) AS (SELECT ? UNION ALL SELECT n + 1 FROM n WHERE n < ?) \
-             SELECT /*+ SET_VAR(cte_max_recursion_depth = 1000000) */ n, UNHEX(MD5(n)), UNHEX(MD5(n)), 0 FROM n",
+             SELECT /*+ SET_VAR(cte_max_recursion_depth = 1000000) */ n, UNHEX(LEFT(SHA2(n, 256), 32)), UNHEX(LEFT(SHA2(n, 256), 32)), 0 FROM n",
         )
         .bind(first)
         .bind(last)
