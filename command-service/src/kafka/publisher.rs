@@ -14,11 +14,10 @@ use rdkafka::{
 use shared_events::{RecordedEvent, topics::PARTITIONER};
 use tokio::{
     sync::mpsc,
-    task::JoinHandle,
     time::{Instant, timeout_at},
 };
 
-use super::{KafkaOptions, ensure_topic};
+use super::KafkaOptions;
 use crate::outbox::{Publisher, Report, Undelivered};
 
 /// How long nothing may be reported before the producer is dropped.
@@ -57,7 +56,6 @@ pub struct KafkaPublisher {
     options: KafkaOptions,
     stall: Duration,
     connection: Option<Connection>,
-    making_topic: Option<JoinHandle<()>>,
 }
 
 impl KafkaPublisher {
@@ -70,21 +68,7 @@ impl KafkaPublisher {
     /// A sender that gives up when nothing is reported for so long.
     #[must_use]
     pub const fn with_stall(options: KafkaOptions, stall: Duration) -> Self {
-        Self { options, stall, connection: None, making_topic: None }
-    }
-
-    /// Makes the topic again where it is gone: a broker may come back without its data, and no client makes one. Beside
-    /// everything else, for it may take long where no broker answers.
-    fn make_topic(&mut self) {
-        if self.making_topic.as_ref().is_some_and(|task| !task.is_finished()) {
-            return;
-        }
-        let options = self.options.clone();
-        self.making_topic = Some(tokio::spawn(async move {
-            if let Err(error) = ensure_topic(&options).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the topic could not be looked at");
-            }
-        }));
+        Self { options, stall, connection: None }
     }
 
     fn connect(options: &KafkaOptions) -> Result<Connection, KafkaError> {
@@ -155,7 +139,6 @@ impl Publisher for KafkaPublisher {
         if let Some(connection) = self.connection.take() {
             // Dropping it purges its queues and waits for the reports of that, up to half a second.
             drop(tokio::task::spawn_blocking(move || drop(connection)).await);
-            self.make_topic();
         }
     }
 }

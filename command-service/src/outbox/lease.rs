@@ -48,7 +48,8 @@ impl LeaseOptions {
 
 /// Holds this instance's share of the buckets and tells the relay which they are, until `stop` is cancelled; then gives
 /// them back. What is given back is first let go of by the relay. It joins the others when `reach` succeeds, and leaves
-/// them until it does again when nothing was delivered for as long as a takeover takes; `log` shows which of it is so.
+/// them until it does again when nothing was delivered for as long as a takeover takes; `log` shows which of it is so. So a
+/// log that came back without its data is made again, where `reach` does that.
 pub async fn keep_leases<E: Display, F: Future<Output = Result<(), E>>>(
     leases: Leases,
     options: LeaseOptions,

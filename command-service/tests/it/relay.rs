@@ -9,14 +9,16 @@ use std::{
 use command_service::{
     event_store::Buckets,
     kafka::{KafkaOptions, KafkaPublisher, ensure_topic},
-    outbox::{Step, Undelivered, allotment, handoff},
+    outbox::{LeaseOptions, Step, Undelivered, allotment, handoff, keep_leases},
 };
 use rdkafka::{
     ClientConfig, Message,
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     message::Headers,
 };
-use service_kit::ids;
+use service_kit::{clock::Clock, ids, readiness::Readiness};
 use shared_events::RoomId;
 use tokio_util::sync::CancellationToken;
 
@@ -163,12 +165,38 @@ async fn a_topic_that_is_gone_is_made_again_and_everything_arrives() {
     let opened = store.open(None).await;
     let options = kafka(&format!("test-{}", ids::new_id()));
     let room = RoomId(ids::new_id());
-    commit(opened.as_ref(), vec![event(room, 1)]).await;
-    // The broker knows no topic of this name, as after it has come back without its data.
-    let publisher = KafkaPublisher::with_stall(options.clone(), Duration::from_secs(2));
-    let mut relay = relay(Arc::clone(&opened), publisher);
-    let arrived = async { while relay.step().await.unwrap() != Step::Delivered(1) {} };
-    tokio::time::timeout(Duration::from_secs(60), arrived).await.unwrap();
+    let (allotter, allotted) = allotment(Buckets::NONE);
+    let (stop, given_back) = (CancellationToken::new(), CancellationToken::new());
+    let relay = relay(Arc::clone(&opened), KafkaPublisher::new(options.clone()));
+    let relaying = tokio::spawn(relay.run(allotted, handoff().1, stop.clone()));
+    let lease = LeaseOptions { holder: "one".into(), takeover: Duration::from_secs(1) };
+    let (leases, log) = (store.mysql_store().leases(), Readiness::new(Clock::system()).component("kafka"));
+    let reached = options.clone();
+    let reach = move || {
+        let options = reached.clone();
+        async move { ensure_topic(&options).await }
+    };
+    let keeping = tokio::spawn(keep_leases(leases, lease, allotter, log, reach, given_back.clone()));
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &options.brokers).create().unwrap();
+    for version in 1..=2 {
+        commit(opened.as_ref(), vec![event(room, version)]).await;
+        let (options, topic, id) = (options.clone(), options.topic.clone(), format!("{room}:{version}"));
+        let arrived = async {
+            while opened.backlog().await.unwrap().0 > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), arrived).await.unwrap();
+        let read = tokio::task::spawn_blocking(move || read_topic(&options, |read| !read.is_empty()));
+        assert_eq!(read.await.unwrap()[0].1, id);
+        // As after the broker has come back without its data.
+        admin.delete_topics(&[&topic], &AdminOptions::new()).await.unwrap();
+    }
+    stop.cancel();
+    relaying.await.unwrap();
+    given_back.cancel();
+    keeping.await.unwrap();
     store.remove().await;
 }
 
