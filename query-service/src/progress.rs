@@ -255,7 +255,7 @@ impl State {
 
 /// Whether the store has the room at that version.
 async fn stored(store: &dyn ReadModels, room: RoomId, version: u64) -> Result<bool, NotVisible> {
-    let checkpoint = store.checkpoints(&[room]).await?.remove(&room).unwrap_or_default();
+    let checkpoint = store.checkpoint(room).await?;
     if checkpoint.version >= version {
         return Ok(true);
     }

@@ -26,15 +26,13 @@ use crate::{
     progress::Progress,
     projector::{Limits, Parts, Projector, take_requests, watchdog},
     stores::{
-        StoreError,
+        StoreError, in_time,
         mongo::{Generations, MongoSettings},
     },
 };
 
 /// How often the registry is read: so long after a flip an instance may still answer from the generation before.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long one look may take: an answer may never come from behind a connection that is no more.
-const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
 /// What it takes to feed generations.
 pub struct Feeding {
@@ -87,10 +85,9 @@ impl Feeding {
         let mut fed = BTreeMap::new();
         let mut projectors = JoinSet::new();
         while !self.stop.is_cancelled() {
-            let looked =
-                tokio::time::timeout(LONGEST_LOOK, self.look(&generations, &mut fed, &mut projectors));
+            let looked = in_time(self.look(&generations, &mut fed, &mut projectors));
             if let Some(outcome) = self.stop.run_until_cancelled(looked).await {
-                report(&component, outcome.unwrap_or_else(|late| Err(StoreError::Backend(late.into()))));
+                report(&component, outcome);
             }
             tokio::select! {
                 biased;

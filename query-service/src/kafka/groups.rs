@@ -24,6 +24,19 @@ pub struct Members {
     pub settled: bool,
 }
 
+/// Where the group is in one partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PartitionLag {
+    /// The partition.
+    pub partition: i32,
+    /// The first offset that the broker still has.
+    pub start: i64,
+    /// The offset from which the group goes on; none where it has committed nothing, and begins at the start.
+    pub committed: Option<i64>,
+    /// The offset of the next message that is sent.
+    pub end: i64,
+}
+
 fn client(settings: &KafkaSettings) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
@@ -36,6 +49,16 @@ fn client(settings: &KafkaSettings) -> ClientConfig {
     config
 }
 
+/// The topic's partitions; none where it does not exist.
+fn partitions(consumer: &BaseConsumer, topic: &str) -> KafkaResult<Vec<i32>> {
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let topics = metadata.topics().iter().filter(|topic| topic.error().is_none());
+    let mut partitions: Vec<i32> =
+        topics.flat_map(|topic| topic.partitions()).map(|partition| partition.id()).collect();
+    partitions.sort_unstable();
+    Ok(partitions)
+}
+
 /// Lets the group, which must have no members, begin at what is the end of the topic now. A topic that does not exist
 /// has no end to begin at. Gives how many partitions it noted.
 ///
@@ -43,17 +66,40 @@ fn client(settings: &KafkaSettings) -> ClientConfig {
 /// When the broker can't be reached, or the group has members.
 pub fn begin_at_the_end(settings: &KafkaSettings) -> KafkaResult<usize> {
     let consumer: BaseConsumer = client(settings).create()?;
-    let metadata = consumer.fetch_metadata(Some(&settings.topic), PATIENCE)?;
-    let topics = metadata.topics().iter().filter(|topic| topic.error().is_none());
     let mut ends = TopicPartitionList::new();
-    for partition in topics.flat_map(|topic| topic.partitions()) {
-        let (_, end) = consumer.fetch_watermarks(&settings.topic, partition.id(), PATIENCE)?;
-        ends.add_partition_offset(&settings.topic, partition.id(), Offset::Offset(end))?;
+    for partition in partitions(&consumer, &settings.topic)? {
+        let (_, end) = consumer.fetch_watermarks(&settings.topic, partition, PATIENCE)?;
+        ends.add_partition_offset(&settings.topic, partition, Offset::Offset(end))?;
     }
     if ends.count() > 0 {
         consumer.commit(&ends, CommitMode::Sync)?;
     }
     Ok(ends.count())
+}
+
+/// How far the group is in each partition.
+///
+/// # Errors
+/// When the broker can't be reached.
+pub fn lag(settings: &KafkaSettings) -> KafkaResult<Vec<PartitionLag>> {
+    // Never subscribed: the group does not notice it.
+    let consumer: BaseConsumer = client(settings).create()?;
+    let partitions = partitions(&consumer, &settings.topic)?;
+    let mut list = TopicPartitionList::new();
+    for partition in &partitions {
+        list.add_partition(&settings.topic, *partition);
+    }
+    let committed = consumer.committed_offsets(list, PATIENCE)?;
+    let place = |partition: i32| {
+        let (start, end) = consumer.fetch_watermarks(&settings.topic, partition, PATIENCE)?;
+        let committed = match committed.find_partition(&settings.topic, partition).map(|found| found.offset())
+        {
+            Some(Offset::Offset(offset)) => Some(offset),
+            _ => None,
+        };
+        Ok(PartitionLag { partition, start, committed, end })
+    };
+    partitions.into_iter().map(place).collect()
 }
 
 /// The members of the settings' group; none where the broker does not know it.

@@ -3,8 +3,6 @@
 mod assignment;
 mod consumer;
 pub mod groups;
-mod lag;
 pub mod partitioner;
 
 pub use consumer::{ConsumerError, KafkaSettings, consume};
-pub use lag::{PartitionLag, lag};

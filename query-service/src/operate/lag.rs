@@ -3,7 +3,7 @@
 use serde::Serialize;
 use service_kit::report::Format;
 
-use crate::kafka::{self, KafkaSettings};
+use crate::kafka::{KafkaSettings, groups};
 
 #[derive(Serialize)]
 struct Row {
@@ -18,7 +18,7 @@ struct Row {
 /// Always true: a group that is behind is no failure of the list.
 pub(super) async fn show(settings: &KafkaSettings, format: Format) -> anyhow::Result<bool> {
     let settings = settings.clone();
-    let partitions = tokio::task::spawn_blocking(move || kafka::lag(&settings)).await??;
+    let partitions = tokio::task::spawn_blocking(move || groups::lag(&settings)).await??;
     let rows: Vec<Row> = partitions
         .into_iter()
         .map(|place| Row {

@@ -18,7 +18,7 @@ use shared_events::RoomId;
 
 pub use self::{ask::Asking, servers::Servers};
 use crate::{
-    config::Config, feed::Feed, generations::operate, kafka::KafkaSettings, rebuild,
+    config::Config, feed::Feed, generations::operate, kafka::KafkaSettings, read_models::Action, rebuild,
     stores::mongo::MongoReadModels, verify,
 };
 
@@ -166,31 +166,31 @@ pub async fn run(command: Operate) -> anyhow::Result<bool> {
     let config = Config::load()?;
     telemetry::start_logs(config.kit.log_format, &"warn".parse()?);
     let servers = Servers::connect(config).await?;
+    let live = Tools::of_the_live_generation;
     match command {
         Operate::Verify(arguments) => arguments.run(&servers).await,
         Operate::Rebuild(arguments) => arguments.run(&servers).await,
         Operate::Generations { format } => operate::list(&servers, format).await,
         Operate::Rollback => operate::roll_back(&servers).await,
         Operate::DropGeneration { number } => operate::drop_generation(&servers, number).await,
-        command => on_the_live_generation(command, &Tools::of_the_live_generation(servers).await?).await,
+        Operate::Parked(command) => command.run(&live(servers).await?).await,
+        Operate::Repair { rooms, asking } => asking.ask(&live(servers).await?, &rooms, &Action::Repair).await,
+        Operate::Checkpoints { rooms, behind, format } => {
+            checkpoints::show(&live(servers).await?, &rooms, behind, format).await
+        }
+        Operate::Lag { format } => lag::show(&live(servers).await?.kafka, format).await,
     }
 }
 
-async fn on_the_live_generation(command: Operate, tools: &Tools) -> anyhow::Result<bool> {
-    match command {
-        Operate::Parked(Parked::List { format }) => parked::list(tools, format).await,
-        Operate::Parked(Parked::Show { room, format }) => parked::show(tools, room, format).await,
-        Operate::Parked(Parked::Redrive(redrive)) => parked::redrive(tools, redrive).await,
-        Operate::Parked(Parked::Drop { room, version, reason, asking }) => {
-            asking.ask(tools, &[room], &crate::read_models::Action::Drop { version, reason }).await
+impl Parked {
+    async fn run(self, tools: &Tools) -> anyhow::Result<bool> {
+        match self {
+            Self::List { format } => parked::list(tools, format).await,
+            Self::Show { room, format } => parked::show(tools, room, format).await,
+            Self::Redrive(redrive) => parked::redrive(tools, redrive).await,
+            Self::Drop { room, version, reason, asking } => {
+                asking.ask(tools, &[room], &Action::Drop { version, reason }).await
+            }
         }
-        Operate::Repair { rooms, asking } => {
-            asking.ask(tools, &rooms, &crate::read_models::Action::Repair).await
-        }
-        Operate::Checkpoints { rooms, behind, format } => {
-            checkpoints::show(tools, &rooms, behind, format).await
-        }
-        Operate::Lag { format } => lag::show(&tools.kafka, format).await,
-        _ => Ok(true),
     }
 }

@@ -47,7 +47,7 @@ struct Part {
 
 /// False when the room does not wait.
 pub(super) async fn show(tools: &Tools, room: RoomId, format: Format) -> anyhow::Result<bool> {
-    let checkpoint = tools.models.checkpoints(&[room]).await?.remove(&room).unwrap_or_default();
+    let checkpoint = tools.models.checkpoint(room).await?;
     let message = tools.models.parked_message(room).await?;
     let (Some(parked), Some(message)) = (checkpoint.parked, message) else {
         eprintln!("room {room} is not parked: at version {}", checkpoint.version);
@@ -112,7 +112,7 @@ impl Tools {
 
     /// Reads the event after a room's checkpoint as a redrive would, and changes nothing.
     async fn try_next(&self, room: RoomId) -> anyhow::Result<Trial> {
-        let checkpoint = self.models.checkpoints(&[room]).await?.remove(&room).unwrap_or_default();
+        let checkpoint = self.models.checkpoint(room).await?;
         let version = checkpoint.version + 1;
         let events = self.feed.events(room, checkpoint.version).await?;
         let verdict = match events.first() {

@@ -12,13 +12,11 @@ use super::{
 use crate::{
     feed::FeedError,
     read_models::{Action, Checkpoint, DroppedEvent, Outcome, Request},
-    stores::StoreError,
+    stores::{StoreError, in_time},
 };
 
 /// How often requests are looked for. An operator waits for it.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long one look may take: an answer may never come from behind a connection that is no more.
-const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
 impl Pipeline {
     /// Does what an operator asked, and notes what became of it. Doing it again, after a crash, leads to the same.
@@ -46,7 +44,7 @@ impl Pipeline {
         let room = request.room;
         match &request.action {
             Action::Redrive => {
-                let before = self.checkpoint(room).await?;
+                let before = self.parts.store.checkpoint(room).await?;
                 if before.parked.is_none() {
                     let version = before.version;
                     return Ok(Outcome { done: true, text: format!("is not parked: at version {version}") });
@@ -101,7 +99,7 @@ impl Pipeline {
         if store.is_dropped(room, version).await? {
             return Ok(None);
         }
-        let parked = self.checkpoint(room).await?.parked.map(|parked| parked.version);
+        let parked = self.parts.store.checkpoint(room).await?.parked.map(|parked| parked.version);
         let message = store.parked_message(room).await?.filter(|message| message.version == version);
         let (Some(message), true) = (message, parked == Some(version)) else {
             let text = format!("the room does not wait behind version {version}, nothing was dropped");
@@ -140,7 +138,7 @@ impl Pipeline {
     }
 
     async fn outcome(&self, room: RoomId) -> Result<Outcome, StoreError> {
-        let Checkpoint { version, parked } = self.checkpoint(room).await?;
+        let Checkpoint { version, parked } = self.parts.store.checkpoint(room).await?;
         Ok(match parked {
             Some(parked) => {
                 let (parked, reason) = (parked.version, parked.reason);
@@ -153,20 +151,15 @@ impl Pipeline {
             None => Outcome { done: true, text: format!("at version {version}") },
         })
     }
-
-    async fn checkpoint(&self, room: RoomId) -> Result<Checkpoint, StoreError> {
-        Ok(self.parts.store.checkpoints(&[room]).await?.remove(&room).unwrap_or_default())
-    }
 }
 
 /// Hands requests to the pipelines of their rooms until it is stopped.
 pub async fn take_requests(projector: &Projector, stop: CancellationToken) {
     loop {
-        match tokio::time::timeout(LONGEST_LOOK, projector.parts().store.requests()).await {
+        match in_time(projector.parts().store.requests()).await {
             // One that can't be handed over now is found again.
-            Ok(Ok(requests)) => requests.into_iter().for_each(|request| _ = projector.operate(request)),
-            Ok(Err(error)) => tracing::info!(%error, "operators' requests can't be read now"),
-            Err(late) => tracing::info!(%late, "operators' requests can't be read now"),
+            Ok(requests) => requests.into_iter().for_each(|request| _ = projector.operate(request)),
+            Err(error) => tracing::info!(%error, "operators' requests can't be read now"),
         }
         if stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_none() {
             return;

@@ -11,15 +11,12 @@ use tokio_util::sync::CancellationToken;
 use super::Projector;
 use crate::{
     feed::{Feed, FeedError},
-    stores::{ReadModels, StoreError},
+    stores::{ReadModels, StoreError, in_time},
 };
 
 /// Gauge: rooms of which the read models show events that the event store does not have: it was put back to an older
 /// state, and events that were published are missing from it.
 pub const AHEAD: &str = "projector_rooms_ahead";
-
-/// An answer may never come from behind a connection that is no more.
-const LONGEST_READ: Duration = Duration::from_secs(30);
 
 /// Reads all heads.
 ///
@@ -56,8 +53,7 @@ async fn versions(
     rooms: impl Iterator<Item = RoomId>,
 ) -> Result<BTreeMap<RoomId, u64>, StoreError> {
     let rooms: Vec<RoomId> = rooms.collect();
-    let read = tokio::time::timeout(LONGEST_READ, store.checkpoints(&rooms)).await;
-    let checkpoints = read.map_err(|late| StoreError::Backend(late.into()))??;
+    let checkpoints = in_time(store.checkpoints(&rooms)).await?;
     Ok(checkpoints.into_iter().map(|(room, checkpoint)| (room, checkpoint.version)).collect())
 }
 

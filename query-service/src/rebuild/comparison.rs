@@ -1,7 +1,6 @@
 //! Compares two generations, room by room, while events come.
 
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -114,19 +113,19 @@ impl Comparison<'_> {
 
     async fn look(&self, pending: Pending) -> anyhow::Result<(Pending, Found)> {
         let Head { room, version: head } = pending.head;
-        let mut live = checkpoint(self.live.as_ref(), room).await?;
+        let mut live = self.live.checkpoint(room).await?;
         if let Some(fill) = self.fill_live.filter(|_| live.version < head && live.parked.is_none()) {
             fill.fill(&[pending.head], &Arc::new(Progress::default())).await?;
-            live = checkpoint(self.live.as_ref(), room).await?;
+            live = self.live.checkpoint(room).await?;
         }
-        let mut next = checkpoint(self.next.as_ref(), room).await?;
+        let mut next = self.next.checkpoint(room).await?;
         // The live one may have come further since the heads were read, or show what the event store has lost.
         let lost = live.version > head && !self.fill.is_stored(room, live.version).await?;
         let level = if lost { head } else { head.max(live.version) };
         if next.version < level && next.parked.is_none() {
             // Services may be about to; where none runs, nobody else does.
             self.fill.fill(&[Head { room, version: level }], &Arc::new(Progress::default())).await?;
-            next = checkpoint(self.next.as_ref(), room).await?;
+            next = self.next.checkpoint(room).await?;
         }
         let waits_alike = live.parked.is_some() && next.parked.is_some() && live.version == next.version;
         if (live.version < head || next.version < head) && !waits_alike {
@@ -153,11 +152,6 @@ impl Comparison<'_> {
         };
         Ok((pending, found))
     }
-}
-
-async fn checkpoint(models: &dyn ReadModels, room: RoomId) -> anyhow::Result<Checkpoint> {
-    let mut found: HashMap<RoomId, Checkpoint> = models.checkpoints(&[room]).await?;
-    Ok(found.remove(&room).unwrap_or_default())
 }
 
 fn not_level(room: RoomId, live: &Checkpoint, next: &Checkpoint) -> Difference {

@@ -7,6 +7,7 @@ pub mod mongo;
 use std::{
     collections::{HashMap, HashSet},
     ops::RangeInclusive,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -30,6 +31,14 @@ pub trait ReadModels: Send + Sync + 'static {
     /// # Errors
     /// When the store can't be read.
     async fn checkpoints(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Checkpoint>, StoreError>;
+
+    /// How far one room has come.
+    ///
+    /// # Errors
+    /// As [`ReadModels::checkpoints`].
+    async fn checkpoint(&self, room: RoomId) -> Result<Checkpoint, StoreError> {
+        Ok(self.checkpoints(&[room]).await?.remove(&room).unwrap_or_default())
+    }
 
     /// Folds a batch into the documents and then advances the rooms' checkpoints.
     ///
@@ -268,4 +277,16 @@ pub enum StoreError {
         /// What is wrong with them.
         reason: String,
     },
+}
+
+/// How long a look at a store may take that is not part of writing a batch.
+const LONGEST_LOOK: Duration = Duration::from_secs(30);
+
+/// Gives a look at a store up after 30 s: from behind a connection that is no more an answer may never come.
+///
+/// # Errors
+/// What the look ends with, or that it took too long.
+pub(crate) async fn in_time<T>(look: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let outcome = tokio::time::timeout(LONGEST_LOOK, look).await;
+    outcome.unwrap_or_else(|late| Err(StoreError::Backend(late.into())))
 }

@@ -119,7 +119,7 @@ pub async fn verify(models: &dyn ReadModels, feed: &dyn Feed, room: RoomId) -> a
     let mut fold = Fold::new(room);
     let (mut tries, mut tries_of_usage) = (0, 0);
     loop {
-        let checkpoint = models.checkpoints(&[room]).await?.remove(&room).unwrap_or_default();
+        let checkpoint = models.checkpoint(room).await?;
         let version = checkpoint.version;
         if version < fold.version() {
             fold = Fold::new(room);
