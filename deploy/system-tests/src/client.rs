@@ -158,6 +158,25 @@ impl Client {
         self.post(&format!("/v1/rooms/{room}/reservations"), &body)
     }
 
+    /// All events of a room from the feed, in their order.
+    pub async fn events(&self, room: &str) -> Vec<Value> {
+        let mut events = Vec::new();
+        loop {
+            let path = format!("/v1/streams/{room}/events?limit=500&after={}", events.len());
+            let page = self.command(Method::GET, &path).send().await.expect(200);
+            events.extend_from_slice(page["items"].as_array().unwrap());
+            if page.get("next").is_none() {
+                return events;
+            }
+        }
+    }
+
+    /// The versions of all events of a room, in their order.
+    pub async fn versions(&self, room: &str) -> Vec<u64> {
+        let version = |event: &Value| event["sequence"].as_str().unwrap().parse().unwrap();
+        self.events(room).await.iter().map(version).collect()
+    }
+
     /// Reads a path again and again until the answer is as it should be, for at most a minute.
     pub async fn until(&self, path: &str, expected: impl Fn(&Answer) -> bool) -> Answer {
         let start = Instant::now();

@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::future::join_all;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use system_tests::{Answer, Client, Stack, unique};
 
 /// Writes until not one byte more goes on the disk.
@@ -26,23 +26,6 @@ async fn reserve(client: &Client, room: &str, hour: usize, key: &str) -> Answer 
     };
     let body = json!({"from": time(hour), "to": time(hour + 1), "people": 2, "title": "x".repeat(200)});
     client.command(Method::POST, &format!("/v1/rooms/{room}/reservations")).key(key).json(&body).send().await
-}
-
-/// Versions of the room's events, in order.
-async fn versions(client: &Client, room: &str) -> Vec<u64> {
-    let mut versions: Vec<u64> = Vec::new();
-    loop {
-        let after = versions.last().copied().unwrap_or(0).to_string();
-        let path = format!("/v1/streams/{room}/events");
-        let page =
-            client.command(Method::GET, &path).with(&[("after", &after), ("limit", "500")]).send().await;
-        let page = page.expect(200);
-        let sequence = |event: &Value| event["sequence"].as_str().unwrap().parse::<u64>().unwrap();
-        versions.extend(page["items"].as_array().unwrap().iter().map(sequence));
-        if page.get("next").is_none() {
-            return versions;
-        }
-    }
 }
 
 #[tokio::test]
@@ -72,7 +55,7 @@ async fn a_full_disk_refuses_commands_keeps_everything_and_takes_them_again_when
         assert_eq!(answer.status, 503, "{answer:?}");
     }
     let complete: Vec<u64> = (1..=u64::try_from(made).unwrap() + 1).collect();
-    assert_eq!(versions(&client, &room).await, complete);
+    assert_eq!(client.versions(&room).await, complete);
 
     std::fs::remove_file(disk.join("filler")).unwrap();
     let start = Instant::now();
@@ -88,6 +71,6 @@ async fn a_full_disk_refuses_commands_keeps_everything_and_takes_them_again_when
     assert_eq!(last.json()["version"], json!(made + 2));
     let path = format!("/v1/rooms/{room}");
     let _ = client.get(&path).after(&last.token()).send().await.expect(200);
-    assert_eq!(versions(&client, &room).await.len(), made + 2);
+    assert_eq!(client.versions(&room).await.len(), made + 2);
     assert!(stack.commands[0].stop().await.success());
 }

@@ -12,14 +12,9 @@ use system_tests::{Answer, Client, Stack, unique};
 
 const YEAR: [(&str, &str); 2] = [("from", "2031-01-01T00:00:00Z"), ("to", "2032-01-01T00:00:00Z")];
 
-async fn events(client: &Client, room: &str) -> Vec<Value> {
-    let path = format!("/v1/streams/{room}/events?limit=500");
-    client.command(Method::GET, &path).send().await.expect(200)["items"].as_array().unwrap().clone()
-}
-
 /// What queries show of a room agrees with its events: each reservation once, each minute once.
 async fn shown_as_it_happened(client: &Client, user: &Client, room: &str, kind: &str) {
-    let events = events(client, room).await;
+    let events = client.events(room).await;
     let path = format!("/v1/rooms/{room}");
     client
         .until(&path, |answer| answer.status == 200 && answer.json()["version"] == json!(events.len()))
@@ -78,7 +73,7 @@ async fn die_at(fail_point: &str) {
         assert_eq!(again.header("idempotency-replayed"), Some("true"), "the commit was lost");
         shown_as_it_happened(&client, &user, &room.id, &room.kind).await;
     }
-    assert_eq!(events(&client, &room.id).await.len(), 4);
+    assert_eq!(client.events(&room.id).await.len(), 4);
 }
 
 #[tokio::test]
@@ -168,7 +163,7 @@ async fn kill_during_writes(stack: &mut Stack) {
             }
             all += 1;
         }
-        assert_eq!(events(&client, &room.id).await.len(), 1 + all);
+        assert_eq!(client.events(&room.id).await.len(), 1 + all);
         shown_as_it_happened(&client, &user, &room.id, &room.kind).await;
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use reqwest::Method;
-use serde_json::{Value, json};
-use system_tests::{Client, Stack, unique};
+use serde_json::json;
+use system_tests::{Stack, unique};
 
 const CLIENTS: usize = 64;
 const ROUNDS: usize = 200;
@@ -40,7 +40,7 @@ async fn of_64_clients_that_race_for_a_slot_over_two_services_exactly_one_wins_2
         }
     }
     println!("the services won {winners:?} rounds");
-    let versions = streamed(&services[1], &room.id).await;
+    let versions = services[1].versions(&room.id).await;
     assert_eq!(versions, (1..=ROUNDS as u64 + 1).collect::<Vec<_>>());
     let range = [("from", "2031-01-01T00:00:00Z"), ("to", "2032-01-01T00:00:00Z"), ("limit", "500")];
     let path = format!("/v1/rooms/{}/schedule", room.id);
@@ -48,23 +48,6 @@ async fn of_64_clients_that_race_for_a_slot_over_two_services_exactly_one_wins_2
     let stays = shown["items"].as_array().unwrap();
     assert_eq!(stays.len(), ROUNDS);
     assert!(stays.iter().zip(&stays[1..]).all(|(a, b)| a["to"].as_str() <= b["from"].as_str()));
-}
-
-/// Versions of all events of a room, in their order.
-async fn streamed(client: &Client, room: &str) -> Vec<u64> {
-    let mut versions = Vec::new();
-    loop {
-        let after = versions.last().copied().unwrap_or(0_u64).to_string();
-        let path = format!("/v1/streams/{room}/events");
-        let page =
-            client.command(Method::GET, &path).with(&[("after", &after), ("limit", "500")]).send().await;
-        let page = page.expect(200);
-        let sequence = |event: &Value| event["sequence"].as_str().unwrap().parse::<u64>().unwrap();
-        versions.extend(page["items"].as_array().unwrap().iter().map(sequence));
-        if page.get("next").is_none() {
-            return versions;
-        }
-    }
 }
 
 #[tokio::test]
