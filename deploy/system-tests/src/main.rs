@@ -27,6 +27,9 @@ enum Trial {
         /// Clients that send commands at the same time.
         #[arg(long, default_value_t = 32)]
         callers: u64,
+        /// Folder with the services' binaries of an earlier build: the second instance of each is one of them.
+        #[arg(long)]
+        older: Option<PathBuf>,
         /// Where the result is written as JSON.
         #[arg(long)]
         json: Option<PathBuf>,
@@ -38,10 +41,10 @@ enum Trial {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let Trial::Campaign { seed, minutes, callers, json, logs } = Arguments::parse().trial;
+    let Trial::Campaign { seed, minutes, callers, older, json, logs } = Arguments::parse().trial;
     let lasts = Duration::from_mins(minutes);
     let report = tokio::select! {
-        report = campaign::run(Options { seed, lasts, callers, logs, verbose: true }) => report,
+        report = campaign::run(Options { seed, lasts, callers, older, logs, verbose: true }) => report,
         // What is dropped then takes the servers with it.
         () = told_to_end() => anyhow::bail!("told to end"),
     };

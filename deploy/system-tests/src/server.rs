@@ -47,6 +47,12 @@ impl Server {
         self
     }
 
+    /// Takes the program from this folder.
+    pub(crate) fn from_folder(mut self, folder: &Path) -> Self {
+        self.program = folder.join(self.program.file_name().unwrap());
+        self
+    }
+
     /// Has a command run the program: it is followed by the program and its arguments, and puts it in its own place.
     pub(crate) fn run_by(mut self, wrapper: &[&str]) -> Self {
         self.wrapper = wrapper.iter().map(|part| (*part).to_owned()).collect();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{
     Connection, Executor, MySqlConnection,
-    migrate::{Migrate, MigrateError},
+    migrate::{Migrate, MigrateError, Migrator},
     mysql::{MySqlConnectOptions, MySqlDatabaseError},
 };
 
@@ -27,7 +27,7 @@ pub(super) async fn migrate(options: &MySqlConnectOptions) -> Result<(), StoreEr
     .map_err(|error| cannot_connect(OPERATION, error))?;
     // Only one instance gets past here; the lock ends with the session.
     connection.lock().await.map_err(failed)?;
-    let result = migrate_alone(&mut connection).await;
+    let result = migrate_alone(&mut connection, sqlx::migrate!("migrations/mysql")).await;
     drop(connection.close().await);
     result
 }
@@ -43,12 +43,11 @@ async fn create_database(options: &MySqlConnectOptions) -> Result<(), StoreError
     Ok(())
 }
 
-async fn migrate_alone(connection: &mut MySqlConnection) -> Result<(), StoreError> {
+async fn migrate_alone(connection: &mut MySqlConnection, mut migrations: Migrator) -> Result<(), StoreError> {
     // DDL that waits for an open transaction holds up every insert behind it: it waits briefly, and tries again later.
     // Migrations may take longer than the server lets sessions be idle otherwise.
     let settings = "SET SESSION lock_wait_timeout = 1, wait_timeout = 600";
     connection.execute(settings).await.map_err(|error| failed(error.into()))?;
-    let mut migrations = sqlx::migrate!("migrations/mysql");
     migrations.set_locking(false);
     let mut attempt = 0;
     loop {
@@ -84,5 +83,51 @@ fn failed(error: MigrateError) -> StoreError {
     match error {
         MigrateError::Execute(error) => super::errors::store_error(OPERATION, error),
         other => StoreError::Failed { operation: OPERATION, source: Box::new(other) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use service_kit::ids;
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+
+    /// Longer than an insert may be held up, and shorter than the transaction that holds up the migration.
+    const LIMIT: Duration = Duration::from_secs(4);
+
+    async fn insert(connection: &mut MySqlConnection) {
+        timeout(LIMIT, connection.execute("INSERT INTO things VALUES ()")).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_migration_behind_an_open_transaction_holds_inserts_up_for_moments_only_and_is_made_after_it() {
+        let server = std::env::var("MYSQL_URL").expect("MYSQL_URL names a MySQL server");
+        let name = format!("test_{}", ids::new_id().simple());
+        let options: MySqlConnectOptions =
+            format!("{}/{name}", server.trim_end_matches('/')).parse().unwrap();
+        create_database(&options).await.unwrap();
+        let mut writer = connect(&options).await.unwrap();
+        writer.execute("CREATE TABLE things (id INT PRIMARY KEY AUTO_INCREMENT)").await.unwrap();
+        let mut open = connect(&options).await.unwrap();
+        open.execute("START TRANSACTION").await.unwrap();
+        open.execute("SELECT * FROM things").await.unwrap();
+
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("1_more.sql");
+        std::fs::write(file, "ALTER TABLE things ADD COLUMN more INT").unwrap();
+        let migrations = Migrator::new(folder.path()).await.unwrap();
+        let mut own = connect(&options).await.unwrap();
+        let migrating = tokio::spawn(async move { migrate_alone(&mut own, migrations).await });
+        // Long enough that inserts meet the migration while it waits for the lock.
+        let until = Instant::now() + LIMIT;
+        while Instant::now() < until {
+            insert(&mut writer).await;
+        }
+        assert!(!migrating.is_finished(), "nothing held the migration up");
+        open.execute("COMMIT").await.unwrap();
+        migrating.await.unwrap().unwrap();
+        writer.execute("SELECT more FROM things").await.unwrap();
+        writer.execute(format!("DROP DATABASE {name}").as_str()).await.unwrap();
     }
 }

@@ -60,6 +60,8 @@ pub struct Options {
     pub lasts: Duration,
     /// Clients that send commands at the same time.
     pub callers: u64,
+    /// Folder with the binaries of an earlier build, of which the second instance of each service is one.
+    pub older: Option<PathBuf>,
     /// Where services log, and where all that was recorded is written if there are violations.
     pub logs: Option<PathBuf>,
     /// Whether each fault is printed when it begins.
@@ -68,7 +70,7 @@ pub struct Options {
 
 /// Runs a campaign.
 pub async fn run(options: Options) -> Report {
-    let world = Arc::new(World::start(options.logs.as_deref()).await);
+    let world = Arc::new(World::start(options.logs.as_deref(), options.older.as_deref()).await);
     let clock = Clock::start();
     let office = Arc::new(Office {
         command_urls: world.command_urls.clone(),

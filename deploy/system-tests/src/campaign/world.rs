@@ -51,8 +51,9 @@ pub(crate) struct Ended {
 }
 
 impl World {
-    /// Starts everything and waits until it is ready. Services log to `logs`, or to a folder that is gone in the end.
-    pub(crate) async fn start(logs: Option<&Path>) -> Self {
+    /// Starts everything and waits until it is ready. Services log to `logs`, or to a folder that is gone in the end; the
+    /// second of each is a binary in `older`, where that is given.
+    pub(crate) async fn start(logs: Option<&Path>, older: Option<&Path>) -> Self {
         let servers = OwnServers::start().await;
         mysql::create_database(&servers.mysql_url(), NAME).await.unwrap();
         let folder = TempDir::new().unwrap();
@@ -75,8 +76,12 @@ impl World {
             _folder: folder,
         };
         for number in 0..2 {
-            world.commands.push(Mutex::new(world.command_service(number, ports[number])));
-            world.queries.push(Mutex::new(world.query_service(number, ports[2 + number])));
+            let of_build = |service: Server| match older.filter(|_| number == 1) {
+                Some(folder) => service.from_folder(folder),
+                None => service,
+            };
+            world.commands.push(Mutex::new(of_build(world.command_service(number, ports[number]))));
+            world.queries.push(Mutex::new(of_build(world.query_service(number, ports[2 + number]))));
         }
         for service in world.commands.iter().chain(&world.queries) {
             service.lock().await.start(&[]);

@@ -9,7 +9,9 @@ async fn two_short_campaigns_of_faults_of_all_kinds_lose_double_and_reorder_noth
     let lasts = Duration::from_secs(90);
     let (mut kills, mut faults, mut acknowledged) = (0, 0, 0);
     for seed in [1, 2] {
-        let report = campaign::run(Options { seed, lasts, callers: 16, logs: None, verbose: false }).await;
+        let report =
+            campaign::run(Options { seed, lasts, callers: 16, older: None, logs: None, verbose: false })
+                .await;
         println!("{report}");
         assert!(report.violations.is_empty(), "{report}");
         kills += report.kills;

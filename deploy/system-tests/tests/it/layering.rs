@@ -147,6 +147,19 @@ fn domain_projections_read_models_and_contract_know_neither_io_nor_clock_nor_cha
 }
 
 #[test]
+fn leases_know_no_time_of_day() {
+    let sources = sources();
+    for file in ["outbox/lease.rs", "outbox/shares.rs", "event_store/mysql/leases.rs"] {
+        let text = &sources[&format!("command-service/src/{file}")];
+        // Clocks of machines and of servers differ, and jump: `tokio::time::Instant` does not.
+        let clocks = ["Clock", "SystemTime", "chrono", "Utc", "NOW(", "UTC_TIMESTAMP", "CURRENT_TIMESTAMP"];
+        let known: Vec<_> =
+            code(text).filter(|(_, line)| clocks.iter().any(|clock| line.contains(clock))).collect();
+        assert!(known.is_empty(), "{file} reads a clock that may jump: {known:?}");
+    }
+}
+
+#[test]
 fn crates_depend_only_on_what_their_place_allows() {
     let metadata = std::process::Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])

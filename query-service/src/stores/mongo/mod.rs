@@ -161,3 +161,21 @@ impl From<mongodb::error::Error> for StoreError {
         Self::Backend(Box::new(error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_address_makes_reads_go_to_a_secondary_or_writes_be_acknowledged_by_less_than_a_majority() {
+        let url = "mongodb://127.0.0.1:1/?readPreference=secondary&readConcernLevel=local&w=1&journal=false";
+        let database = durable_database(&client(url).await.unwrap(), "any");
+        let collection = database.collection::<Document>("any");
+        let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
+        assert_eq!(database.selection_criteria(), Some(&primary));
+        assert_eq!(collection.selection_criteria(), Some(&primary));
+        assert_eq!(collection.read_concern(), Some(&ReadConcern::majority()));
+        let write = collection.write_concern().unwrap();
+        assert_eq!((&write.w, write.journal), (&Some(Acknowledgment::Majority), Some(true)));
+    }
+}
