@@ -1,14 +1,16 @@
 //! The public keys that tokens are checked with: a JWKS document in a file or behind a URL.
 //!
-//! Keys that were read stay in use when a later reading fails. A token with an unknown key id makes the
-//! document be read again, at most once in `MISS_PAUSE`.
+//! Keys that were read stay in use when a later reading fails; those that a later document does not list are gone at
+//! once. A token with an unknown key id makes the document be read again, at most once in `MISS_PAUSE`.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
+use reqwest::redirect::Policy;
+use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -44,6 +46,9 @@ pub enum Error {
     /// The URL does not answer as it should.
     #[error("can't fetch the keys")]
     Fetch(#[source] reqwest::Error),
+    /// The URL answers with something else than a document.
+    #[error("the keys' URL answers with status {0}, and is not followed elsewhere")]
+    Status(StatusCode),
     /// The document is larger than any set of keys.
     #[error("the document of keys is larger than {MAX_BYTES} bytes")]
     TooLarge,
@@ -95,7 +100,10 @@ impl Jwks {
     ///
     /// When no HTTP client can be made.
     pub fn new(source: Source, algorithms: Algorithms) -> Result<Self, Error> {
-        let client = reqwest::Client::builder().timeout(FETCH_TIMEOUT).build().map_err(Error::Fetch)?;
+        warn_of_open_ways(&source);
+        // Whoever could have the service led elsewhere would choose its keys.
+        let client = reqwest::Client::builder().timeout(FETCH_TIMEOUT).redirect(Policy::none());
+        let client = client.build().map_err(Error::Fetch)?;
         Ok(Self(Arc::new(Inner {
             source,
             algorithms: algorithms.0,
@@ -136,7 +144,12 @@ impl Jwks {
     fn known(&self, id: Option<&str>, algorithm: Algorithm) -> Result<(DecodingKey, u64), Refusal> {
         let current = self.0.current.read().unwrap_or_else(PoisonError::into_inner);
         let key = match id {
-            Some(id) => current.keys.iter().find(|key| key.id.as_deref() == Some(id)),
+            // Keys for different algorithms may share an id (RFC 7517, 4.5).
+            Some(id) => {
+                let mut named = current.keys.iter().filter(|key| key.id.as_deref() == Some(id)).peekable();
+                let first = named.peek().copied();
+                named.find(|key| key.algorithm == algorithm).or(first)
+            }
             None => {
                 let mut fitting = current.keys.iter().filter(|key| key.algorithm == algorithm);
                 fitting.next().filter(|_| fitting.next().is_none())
@@ -164,7 +177,8 @@ impl Jwks {
     ///
     /// # Errors
     ///
-    /// An [`Error`] that says why it can't be read; the keys stay as they were.
+    /// An [`Error`] that says why it can't be read. The keys stay as they were, but after [`Error::NoKey`]: then there
+    /// are none.
     pub async fn read(&self) -> Result<(), Error> {
         let mut last_read = self.0.last_read.lock().await;
         *last_read = Some(Instant::now());
@@ -181,23 +195,32 @@ impl Jwks {
         if document.len() > MAX_BYTES {
             return Err(Error::TooLarge);
         }
-        if self.0.current.read().unwrap_or_else(PoisonError::into_inner).document == document {
+        let known = {
+            let current = self.0.current.read().unwrap_or_else(PoisonError::into_inner);
+            current.document == document && !current.keys.is_empty()
+        };
+        if known {
             return Ok(());
         }
         let parsed: Document = serde_json::from_slice(&document).map_err(Error::Format)?;
         let keys: Vec<Key> = parsed.keys.into_iter().filter_map(|key| self.usable(key)).collect();
-        if keys.is_empty() {
+        let number = keys.len();
+        let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
+        // Also without any key: what a document no longer lists must stop working.
+        *current = KeySet { generation: current.generation + 1, document, keys };
+        drop(current);
+        if number == 0 {
             return Err(Error::NoKey);
         }
-        tracing::info!(keys = keys.len(), "read the keys of tokens");
-        let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
-        *current = KeySet { generation: current.generation + 1, document, keys };
+        tracing::info!(keys = number, "read the keys of tokens");
         Ok(())
     }
 
     async fn fetch(&self, url: &str) -> Result<Vec<u8>, Error> {
-        let answer = self.0.client.get(url).send().await.and_then(reqwest::Response::error_for_status);
-        let mut answer = answer.map_err(Error::Fetch)?;
+        let mut answer = self.0.client.get(url).send().await.map_err(Error::Fetch)?;
+        if !answer.status().is_success() {
+            return Err(Error::Status(answer.status()));
+        }
         let mut document = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(Error::Fetch)? {
             document.extend_from_slice(&chunk);
@@ -211,6 +234,10 @@ impl Jwks {
     fn usable(&self, key: serde_json::Value) -> Option<Key> {
         let jwk: Jwk = serde_json::from_value(key).ok()?;
         if !matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
+            return None;
+        }
+        let operations = jwk.common.key_operations.as_deref();
+        if operations.is_some_and(|operations| !operations.contains(&KeyOperations::Verify)) {
             return None;
         }
         let algorithm = match &jwk.algorithm {
@@ -258,6 +285,19 @@ impl Jwks {
     }
 }
 
+/// Says so where keys come over the network without TLS.
+fn warn_of_open_ways(source: &Source) {
+    let Source::Url(url) = source else { return };
+    let Ok(url) = Url::parse(url) else { return };
+    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    if url.scheme() == "http" && !loopback {
+        tracing::warn!(
+            host = url.host_str(),
+            "the keys of tokens are fetched without TLS: who can change the answer can be anyone"
+        );
+    }
+}
+
 /// An error with its causes.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -271,59 +311,4 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn jwks(text: &str) -> (tempfile::TempDir, Jwks) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("jwks.json");
-        std::fs::write(&path, text).unwrap();
-        let jwks = Jwks::new(Source::File(path), "EdDSA,ES256".parse().unwrap()).unwrap();
-        (folder, jwks)
-    }
-
-    const KEYS: &str = r#"{"keys": [
-        {"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
-        {"kty": "OKP", "crv": "Ed25519", "kid": "enc", "use": "enc", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
-        {"kty": "oct", "kid": "shared", "k": "c2VjcmV0"},
-        {"kty": "OKP", "crv": "Ed25519", "kid": "lies", "alg": "ES256", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
-        {"kty": "of tomorrow", "kid": "t"}
-    ]}"#;
-
-    #[tokio::test]
-    async fn only_signing_keys_of_accepted_algorithms_are_used() {
-        let (_folder, jwks) = jwks(KEYS);
-        jwks.read().await.unwrap();
-        assert!(jwks.find(Some("a"), Algorithm::EdDSA).await.is_ok());
-        assert!(jwks.find(None, Algorithm::EdDSA).await.is_ok());
-        assert_eq!(jwks.find(Some("a"), Algorithm::ES256).await.err(), Some(Refusal::Algorithm));
-        for id in ["enc", "shared", "lies", "t", "nobody"] {
-            assert_eq!(jwks.find(Some(id), Algorithm::EdDSA).await.err(), Some(Refusal::UnknownKey), "{id}");
-        }
-    }
-
-    #[tokio::test]
-    async fn unknown_keys_make_the_document_be_read_again_but_seldom() {
-        let (folder, jwks) = jwks(KEYS);
-        assert!(jwks.find(Some("a"), Algorithm::EdDSA).await.is_ok(), "read at the first miss");
-        std::fs::write(folder.path().join("jwks.json"), KEYS.replace("\"a\"", "\"b\"")).unwrap();
-        assert_eq!(jwks.find(Some("b"), Algorithm::EdDSA).await.err(), Some(Refusal::UnknownKey));
-        *jwks.0.last_read.lock().await = Instant::now().checked_sub(MISS_PAUSE);
-        assert!(jwks.find(Some("b"), Algorithm::EdDSA).await.is_ok());
-        assert_eq!(jwks.generation(), 2);
-    }
-
-    #[tokio::test]
-    async fn keys_stay_when_the_document_is_lost_or_broken() {
-        let (folder, jwks) = jwks(KEYS);
-        jwks.read().await.unwrap();
-        let path = folder.path().join("jwks.json");
-        for text in ["", "{\"keys\": []}", "[]"] {
-            std::fs::write(&path, text).unwrap();
-            assert!(jwks.read().await.is_err());
-        }
-        std::fs::remove_file(&path).unwrap();
-        assert!(matches!(jwks.read().await, Err(Error::File(..))));
-        assert!(jwks.find(Some("a"), Algorithm::EdDSA).await.is_ok());
-    }
-}
+mod tests;

@@ -162,3 +162,103 @@ async fn what_is_no_token_is_refused() {
         assert!(authenticator.check(text).await.is_err());
     }
 }
+
+/// A token with any header and claims, signed with the key of the setup.
+fn signed(setup: &Setup, header: &str, claims: &str) -> String {
+    let pem = std::fs::read(setup.folder.path().join("signing-key.pem")).unwrap();
+    let key = EncodingKey::from_ed_pem(&pem).unwrap();
+    let part = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
+    let message = format!("{}.{}", part(header), part(claims));
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::EdDSA).unwrap();
+    format!("{message}.{signature}")
+}
+
+#[tokio::test]
+async fn a_header_that_must_be_understood_or_brings_its_own_key_is_refused() {
+    let setup = Setup::new();
+    let authenticator = setup.authenticator(TokenRules::default());
+    let claims = setup.claims().to_string();
+    let good = signed(&setup, r#"{"alg": "EdDSA"}"#, &claims);
+    assert!(authenticator.check(&good).await.is_ok());
+    for header in [
+        r#"{"alg": "EdDSA", "crit": ["b64"], "b64": false}"#,
+        r#"{"alg": "EdDSA", "crit": []}"#,
+        r#"{"alg": "EdDSA", "alg": "none"}"#,
+        r#"{"alg": ["EdDSA"]}"#,
+        r#"{"kid": "a"}"#,
+        r#"{"alg": "eddsa"}"#,
+        "[]",
+    ] {
+        assert!(authenticator.check(&signed(&setup, header, &claims)).await.is_err(), "{header}");
+    }
+    // Signed by another one, who sends the fitting key along or says where it is.
+    let other = Setup::new();
+    let jwks: Value =
+        serde_json::from_slice(&std::fs::read(other.folder.path().join("jwks.json")).unwrap()).unwrap();
+    for header in [
+        json!({"alg": "EdDSA", "jwk": jwks["keys"][0]}),
+        json!({"alg": "EdDSA", "jku": "http://127.0.0.1:1/jwks.json"}),
+        json!({"alg": "EdDSA", "x5u": "http://127.0.0.1:1/", "x5c": ["AAAA"]}),
+    ] {
+        let refusal = authenticator.check(&signed(&other, &header.to_string(), &claims)).await;
+        assert_eq!(refusal, Err(Refusal::Signature), "{header}");
+    }
+}
+
+#[tokio::test]
+async fn claims_that_say_a_thing_twice_or_strangely_are_refused() {
+    let setup = Setup::new();
+    let authenticator = setup.authenticator(TokenRules::default());
+    let exp = setup.clock.now().timestamp() + 600;
+    for (claims, expected) in [
+        (format!(r#"{{"sub": "ann", "exp": {exp}, "sub": "bob"}}"#), Refusal::Claims),
+        (format!(r#"{{"sub": "ann", "exp": 1, "exp": {exp}}}"#), Refusal::Claims),
+        (format!(r#"{{"sub": "ann", "exp": {exp}, "roles": [], "roles": ["admin"]}}"#), Refusal::Claims),
+        (format!(r#"{{"sub": "ann", "exp": {exp}, "roles": {{"admin": true}}}}"#), Refusal::Claims),
+        (format!(r#"{{"sub": "ann", "exp": {exp}, "roles": [["admin"]]}}"#), Refusal::Claims),
+        (format!(r#"{{"sub": ["ann"], "exp": {exp}}}"#), Refusal::Claims),
+        (r#"{"sub": "ann", "exp": 1e400}"#.to_owned(), Refusal::Claims),
+        (r#"{"sub": "ann", "exp": NaN}"#.to_owned(), Refusal::Claims),
+        (r#"{"sub": "ann", "exp": null}"#.to_owned(), Refusal::Claims),
+        (r#"{"sub": "ann", "exp": "1e308"}"#.to_owned(), Refusal::Claims),
+        (r#"{"sub": "ann", "exp": -1e308}"#.to_owned(), Refusal::Claims),
+        (format!(r#"{{"sub": "ann", "exp": {exp}, "nbf": 1e308}}"#), Refusal::NotYetValid),
+        (format!(r#"{{"sub": "ann", "exp": {exp}, "nbf": "0"}}"#), Refusal::Claims),
+        (format!("[\"ann\", {exp}]"), Refusal::Claims),
+        ("7".to_owned(), Refusal::Claims),
+    ] {
+        let token = signed(&setup, r#"{"alg": "EdDSA"}"#, &claims);
+        assert_eq!(authenticator.check(&token).await, Err(expected), "{claims}");
+    }
+}
+
+#[tokio::test]
+async fn roles_that_only_resemble_an_administrators_are_none() {
+    let setup = Setup::new();
+    let authenticator = setup.authenticator(TokenRules::default());
+    let roles = json!(["Admin", "ADMIN", "admins", "admin,service", "adm\u{131}n", "", "service admin"]);
+    let token = setup.sign(&with(setup.claims(), "roles", roles));
+    let caller = authenticator.check(&token).await.unwrap();
+    assert_eq!(caller, Caller { user: "ann".to_owned(), admin: false, service: false });
+}
+
+#[tokio::test]
+async fn a_remembered_token_is_refused_once_its_key_is_taken_out() {
+    let (setup, other) = (Setup::new(), Setup::new());
+    let authenticator = setup.authenticator(TokenRules::default());
+    let token = setup.sign(&setup.claims());
+    authenticator.check(&token).await.unwrap();
+    assert!(authenticator.remembered(&token).is_some());
+    std::fs::copy(other.folder.path().join("jwks.json"), setup.folder.path().join("jwks.json")).unwrap();
+    authenticator.jwks().unwrap().read().await.unwrap();
+    assert_eq!(authenticator.remembered(&token), None);
+    assert_eq!(authenticator.check(&token).await, Err(Refusal::UnknownKey));
+}
+
+#[tokio::test]
+async fn a_token_that_is_too_long_is_refused_unread() {
+    let setup = Setup::new();
+    let authenticator = setup.authenticator(TokenRules::default());
+    let token = setup.sign(&with(setup.claims(), "padding", "x".repeat(MAX_TOKEN_BYTES).into()));
+    assert_eq!(authenticator.check(&token).await, Err(Refusal::Malformed));
+}
