@@ -3,8 +3,10 @@
 use service_kit::http::problem::Problem;
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{
-        ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+    openapi::{
+        RefOr,
+        schema::Schema,
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 
@@ -17,9 +19,15 @@ use super::{
 
 mod parts;
 
+/// A text without control characters.
+pub(super) const TEXT: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
+/// The same with a character that is no white space.
+pub(super) const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
+
 pub(super) use parts::{
     Changed, Created, EventsPage, Failed, HeadsPage, ImportAnswer, ImportFailed, Keyed, KeyedOptionally,
-    Preconditions, ReadFailed, opening_hours,
+    Preconditions, ReadFailed, cancel_command, move_command, opening_hours, reschedule_command,
+    reserve_command,
 };
 
 #[derive(OpenApi)]
@@ -63,7 +71,7 @@ pub(super) use parts::{
         (name = "feed", description = "The events themselves, for administrators and other services."),
         (name = "operation", description = "For operators and machines; nobody needs to be recognised.")
     ),
-    modifiers(&Callers)
+    modifiers(&Callers, &Texts)
 )]
 struct Description;
 
@@ -73,6 +81,26 @@ struct Description;
 /// When it can't be written, which is a defect.
 pub fn document() -> Result<String, serde_json::Error> {
     Description::openapi().to_pretty_json().map(|json| json + "\n")
+}
+
+/// What a text may hold: no control characters, and in the name of something one character that is seen.
+struct Texts;
+
+impl Modify for Texts {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let schemas = openapi.components.iter_mut().flat_map(|components| components.schemas.values_mut());
+        for schema in schemas {
+            let RefOr::T(Schema::Object(object)) = schema else { continue };
+            for (name, property) in &mut object.properties {
+                if let RefOr::T(Schema::Object(text)) = property
+                    && text.max_length.is_some()
+                {
+                    let pattern = if matches!(name.as_str(), "name" | "kind") { NAME } else { TEXT };
+                    text.pattern = Some(pattern.to_owned());
+                }
+            }
+        }
+    }
 }
 
 /// Who is asking: a token, or on loopback and where it is switched on, headers.

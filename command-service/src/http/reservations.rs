@@ -149,7 +149,11 @@ pub(super) async fn reserve(
 /// Reserves any room of a kind that accepts the stay and is free. The answer names the room.
 #[utoipa::path(
     post, path = "/v1/kinds/{kind}/reservations", tag = "reservations", operation_id = "reserveKind",
-    params(("kind" = String, Path, description = "The kind, percent-encoded."), Keyed),
+    params(
+        ("kind" = String, Path, description = "The kind, percent-encoded.", min_length = 1, max_length = 200,
+            pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"),
+        Keyed
+    ),
     request_body = NewReservation, responses(Created, Failed)
 )]
 pub(super) async fn reserve_kind(

@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use service_kit::http::problem::{MEDIA_TYPE, Problem};
 use utoipa::{
-    IntoParams, IntoResponses, Modify, OpenApi, PartialSchema,
+    IntoParams, IntoResponses, Modify, OpenApi,
     openapi::{
         Content, ContentBuilder, HttpMethod, PathItem, Ref, RefOr, ResponseBuilder,
         path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn},
         response::Response,
+        schema::{ObjectBuilder, Type},
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
@@ -109,11 +110,12 @@ pub(super) struct QueryHeaders;
 impl IntoParams for QueryHeaders {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let header = |name: &str, description: &str| {
+            let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^[\t -~]*$"));
             ParameterBuilder::new()
                 .name(name)
                 .parameter_in(ParameterIn::Header)
                 .description(Some(description))
-                .schema(Some(String::schema()))
+                .schema(Some(text))
                 .build()
         };
         vec![
@@ -141,6 +143,8 @@ impl IntoResponses for Refusals {
         [
             ("400", "A parameter or header is missing, unknown or not possible."),
             ("401", "Nobody is recognised."),
+            ("405", "The address knows GET and HEAD."),
+            ("500", "A defect of the service."),
             ("503", "Not visible yet, parked, or not available; see `type` and `Retry-After`."),
         ]
         .into_iter()

@@ -63,9 +63,10 @@ impl<'de> Deserialize<'de> for Time {
 #[into_params(parameter_in = Query)]
 pub(super) struct ListParameters {
     /// Most items of a page.
-    #[param(minimum = 1, maximum = 500, default = 100)]
+    #[param(minimum = 1, maximum = 500, default = 100, nullable = false)]
     limit: Option<u32>,
     /// `next` of the page before.
+    #[param(nullable = false)]
     cursor: Option<String>,
 }
 
@@ -74,14 +75,16 @@ pub(super) struct ListParameters {
 #[into_params(parameter_in = Query)]
 pub(super) struct RoomsParameters {
     /// Rooms of this kind only.
+    #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
     kind: Option<String>,
     /// Rooms that take at least this many people.
-    #[param(minimum = 1)]
+    #[param(minimum = 1, nullable = false)]
     people: Option<u32>,
     /// Most items of a page.
-    #[param(minimum = 1, maximum = 500, default = 100)]
+    #[param(minimum = 1, maximum = 500, default = 100, nullable = false)]
     limit: Option<u32>,
     /// `next` of the page before.
+    #[param(nullable = false)]
     cursor: Option<String>,
 }
 
@@ -96,9 +99,10 @@ pub(super) struct RangeParameters {
     #[param(value_type = String, format = DateTime)]
     to: Time,
     /// Most items of a page.
-    #[param(minimum = 1, maximum = 500, default = 100)]
+    #[param(minimum = 1, maximum = 500, default = 100, nullable = false)]
     limit: Option<u32>,
     /// `next` of the page before.
+    #[param(nullable = false)]
     cursor: Option<String>,
 }
 
@@ -107,15 +111,16 @@ pub(super) struct RangeParameters {
 #[into_params(parameter_in = Query)]
 pub(super) struct OpenRangeParameters {
     /// Only reservations that end after this.
-    #[param(value_type = Option<String>, format = DateTime)]
+    #[param(value_type = Option<String>, format = DateTime, nullable = false)]
     from: Option<Time>,
     /// Only reservations that begin before this; at most 366 days after `from`.
-    #[param(value_type = Option<String>, format = DateTime)]
+    #[param(value_type = Option<String>, format = DateTime, nullable = false)]
     to: Option<Time>,
     /// Most items of a page.
-    #[param(minimum = 1, maximum = 500, default = 100)]
+    #[param(minimum = 1, maximum = 500, default = 100, nullable = false)]
     limit: Option<u32>,
     /// `next` of the page before.
+    #[param(nullable = false)]
     cursor: Option<String>,
 }
 
@@ -130,14 +135,16 @@ pub(super) struct AvailabilityParameters {
     #[param(value_type = String, format = DateTime)]
     to: Time,
     /// How many come.
-    #[param(minimum = 1, default = 1)]
+    #[param(minimum = 1, default = 1, nullable = false)]
     people: Option<u32>,
     /// Rooms of this kind only.
+    #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
     kind: Option<String>,
     /// Most items of a page.
-    #[param(minimum = 1, maximum = 500, default = 100)]
+    #[param(minimum = 1, maximum = 500, default = 100, nullable = false)]
     limit: Option<u32>,
     /// `next` of the page before.
+    #[param(nullable = false)]
     cursor: Option<String>,
 }
 
@@ -152,11 +159,13 @@ pub(super) struct StatisticsParameters {
     #[param(value_type = String, format = DateTime)]
     to: Time,
     /// Rooms of this kind only.
+    #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
     kind: Option<String>,
     /// Most items of a page.
-    #[param(minimum = 1, maximum = 500, default = 100)]
+    #[param(minimum = 1, maximum = 500, default = 100, nullable = false)]
     limit: Option<u32>,
     /// `next` of the page before.
+    #[param(nullable = false)]
     cursor: Option<String>,
 }
 

@@ -44,7 +44,10 @@ pub(super) async fn my_reservations(
 
 /// A user's live reservations, by `from`. For administrators.
 #[utoipa::path(get, path = "/v1/users/{user}/reservations", tag = "reservations",
-    params(("user" = String, Path), OpenRangeParameters, QueryHeaders),
+    params(
+        ("user" = String, Path, min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"),
+        OpenRangeParameters, QueryHeaders
+    ),
     responses(
         (status = 200, body = List<Reservation>),
         (status = 403, description = "For administrators only.", content_type = "application/problem+json", body = Problem),
@@ -78,7 +81,10 @@ pub(super) async fn my_history(
 
 /// What a user made, changed, moved and cancelled, newest first. For administrators.
 #[utoipa::path(get, path = "/v1/users/{user}/history", tag = "reservations",
-    params(("user" = String, Path), ListParameters, QueryHeaders),
+    params(
+        ("user" = String, Path, min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"),
+        ListParameters, QueryHeaders
+    ),
     responses(
         (status = 200, body = List<HistoryEntry>),
         (status = 403, description = "For administrators only.", content_type = "application/problem+json", body = Problem),

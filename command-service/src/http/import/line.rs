@@ -21,6 +21,7 @@ use super::{
     super::{
         fields::{ends, given, invalid, name, people, stay, text},
         idempotency::{MAX_CHARS, fingerprint_of_line, key_of_line},
+        openapi::{cancel_command, move_command, reschedule_command, reserve_command},
     },
     lines::{Line, MAX_LINE_BYTES},
 };
@@ -80,7 +81,7 @@ enum CommandName {
 }
 
 macro_rules! line {
-    ($(#[$doc:meta])* $name:ident as $schema:ident { $($(#[$attribute:meta])* $field:ident: $type:ty,)* }) => {
+    ($(#[$doc:meta])* $name:ident as $schema:ident for $command:ident { $($(#[$attribute:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Deserialize, ToSchema)]
         #[schema(as = $schema)]
@@ -97,7 +98,7 @@ macro_rules! line {
             user: String,
             /// What was done.
             #[serde(rename = "command")]
-            #[schema(value_type = String)]
+            #[schema(schema_with = $command)]
             _command: IgnoredAny,
             $($(#[$attribute])* $field: $type,)*
         }
@@ -117,7 +118,7 @@ trait Common {
 
 line! {
     /// Reserves a room, or any room of a kind: one of `room` and `kind` is given.
-    ReserveLine as ImportReserve {
+    ReserveLine as ImportReserve for reserve_command {
         /// The room.
         #[serde(default)]
         #[schema(value_type = Option<Uuid>)]
@@ -148,7 +149,7 @@ line! {
 
 line! {
     /// Changes a reservation: one of `reservation` and `reservationKey` is given, and what changes.
-    RescheduleLine as ImportReschedule {
+    RescheduleLine as ImportReschedule for reschedule_command {
         /// The reservation.
         #[serde(default)]
         #[schema(value_type = Option<Uuid>)]
@@ -182,7 +183,7 @@ line! {
 
 line! {
     /// Moves a reservation to another room: one of `reservation` and `reservationKey` is given.
-    MoveLine as ImportMove {
+    MoveLine as ImportMove for move_command {
         /// The reservation.
         #[serde(default)]
         #[schema(value_type = Option<Uuid>)]
@@ -207,7 +208,7 @@ line! {
 
 line! {
     /// Cancels a reservation: one of `reservation` and `reservationKey` is given.
-    CancelLine as ImportCancel {
+    CancelLine as ImportCancel for cancel_command {
         /// The reservation.
         #[serde(default)]
         #[schema(value_type = Option<Uuid>)]

@@ -10,7 +10,8 @@ use utoipa::{
         header::HeaderBuilder,
         path::{Parameter, ParameterBuilder, ParameterIn},
         schema::{
-            ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, SchemaType, Type,
+            AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Schema,
+            SchemaFormat, SchemaType, Type,
         },
     },
 };
@@ -44,15 +45,25 @@ impl IntoParams for KeyedOptionally {
 impl IntoParams for Preconditions {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let description = "The `ETag` that the client has, or `*`. Where it is no longer current: 412.";
-        vec![header_parameter("If-Match", Required::False, description, text())]
+        vec![header_parameter(
+            "If-Match",
+            Required::False,
+            description,
+            text().pattern(Some(r#"^(\*|(W/)?"[\t !#-~]*")$"#)),
+        )]
     }
 }
 
 fn key(required: Required) -> Parameter {
     let description = "The same key and the same request, sent again within seven days, have no other effect and the \
         same answer. Visible ASCII characters, with or without quotes around them.";
-    let schema = text().min_length(Some(1)).max_length(Some(idempotency::MAX_CHARS));
-    header_parameter(idempotency::HEADER, required, description, schema)
+    header_parameter(idempotency::HEADER, required, description, text().pattern(Some(key_pattern())))
+}
+
+/// A key as it is, or as a quoted string, in which a backslash goes before a quote and a backslash.
+fn key_pattern() -> String {
+    let most = idempotency::MAX_CHARS;
+    format!(r#"^([!#-~][!-~]{{0,{}}}|"([!#-\[\]-~]|\\["\\]){{1,{most}}}")$"#, most - 1)
 }
 
 fn header_parameter(name: &str, required: Required, description: &str, schema: ObjectBuilder) -> Parameter {
@@ -261,15 +272,31 @@ impl PartialSchema for ImportLines {
 
 impl ToSchema for ImportLines {}
 
+/// The one value that `command` has in such a line, by which lines are told apart.
+macro_rules! commands {
+    ($($function:ident $name:literal;)+) => {$(
+        pub(in super::super) fn $function() -> Schema {
+            text().description(Some("What was done.")).enum_values(Some([$name])).into()
+        }
+    )+};
+}
+
+commands! {
+    reserve_command "reserve";
+    reschedule_command "reschedule";
+    move_command "move";
+    cancel_command "cancel";
+}
+
 /// The schema of opening hours.
 pub(in super::super) fn opening_hours() -> Schema {
     let time = || text().pattern(Some("^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$"));
     let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
     let hours = days.into_iter().fold(ObjectBuilder::new(), |hours, day| {
-        hours.property(day, object([("opens", time()), ("closes", time())]))
+        hours.property(day, closed(object([("opens", time()), ("closes", time())])))
     });
     let kinds = SchemaType::Array(vec![Type::Object, Type::Null]);
-    hours
+    closed(hours)
         .schema_type(kinds)
         .description(Some("Open time per weekday; a missing day is closed, null is always open."))
         .into()
@@ -278,6 +305,11 @@ pub(in super::super) fn opening_hours() -> Schema {
 fn object<const N: usize>(properties: [(&str, ObjectBuilder); N]) -> ObjectBuilder {
     let add = |object: ObjectBuilder, (name, schema)| object.property(name, schema).required(name);
     properties.into_iter().fold(ObjectBuilder::new(), add)
+}
+
+/// Without any other member.
+fn closed(object: ObjectBuilder) -> ObjectBuilder {
+    object.additional_properties(Some(AdditionalProperties::FreeForm(false)))
 }
 
 fn text() -> ObjectBuilder {
