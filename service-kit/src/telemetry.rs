@@ -59,8 +59,10 @@ impl std::str::FromStr for LogLevel {
 
 /// Sends the process's logs to standard error. Only the first call has an effect.
 pub fn start_logs(format: LogFormat, level: &LogLevel) {
+    // Whatever else is left out, audit lines are not.
+    let audited = format!("{},{}=info", level.0, crate::audit::TARGET);
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(&level.0))
+        .with_env_filter(EnvFilter::new(audited))
         .with_writer(std::io::stderr)
         .with_ansi(false);
     let started = match format {

@@ -79,6 +79,23 @@ pub enum Action {
     CancelReservation(CancelReservation),
 }
 
+impl Action {
+    /// What it is called where acts are recorded.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::RegisterRoom(_) => "register-room",
+            Self::ChangeRoom(_) => "change-room",
+            Self::RetireRoom(_) => "retire-room",
+            Self::Reserve(_) => "reserve",
+            Self::ReserveKind(_) => "reserve-kind",
+            Self::ChangeReservation(_) => "change-reservation",
+            Self::MoveReservation(_) => "move-reservation",
+            Self::CancelReservation(_) => "cancel-reservation",
+        }
+    }
+}
+
 /// An event that is to be appended to a room's stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewEvent {

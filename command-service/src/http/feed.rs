@@ -4,6 +4,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, web::Data};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use service_kit::{
+    audit::Act,
     auth::Caller,
     http::{
         path::Path,
@@ -68,7 +69,9 @@ struct StreamPath {
     responses(HeadsPage, ReadFailed)
 )]
 pub(super) async fn heads(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    Caller::extract(&request).await?.require_admin_or_service()?;
+    let caller = Caller::extract(&request).await?;
+    caller.require_admin_or_service()?;
+    note_reading(&caller, &request);
     let Query(query) = Query::<HeadsQuery>::extract(&request).await?;
     let limit = limit(query.limit)?;
     let after = query.cursor.as_deref().map(read_cursor).transpose()?;
@@ -84,7 +87,9 @@ pub(super) async fn heads(api: Data<Api>, request: HttpRequest) -> Result<HttpRe
     responses(EventsPage, ReadFailed)
 )]
 pub(super) async fn events(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    Caller::extract(&request).await?.require_admin_or_service()?;
+    let caller = Caller::extract(&request).await?;
+    caller.require_admin_or_service()?;
+    note_reading(&caller, &request);
     let Path(StreamPath { room }) = Path::extract(&request).await?;
     let Query(query) = Query::<EventsQuery>::extract(&request).await?;
     let limit = limit(query.limit)?;
@@ -102,6 +107,13 @@ pub(super) async fn events(api: Data<Api>, request: HttpRequest) -> Result<HttpR
     let events = events.into_iter().map(read).collect::<Result<Vec<_>, Unreadable>>();
     let events = events.map_err(|error| Problem::internal(&error))?;
     Ok(page(events, limit, |last| last.sequence.clone()))
+}
+
+/// Administrators see everybody's doings here; services do so all the time.
+fn note_reading(caller: &Caller, request: &HttpRequest) {
+    if caller.admin {
+        Act::begun(&caller.user, "read-feed", request.uri().path(), None).ended("let through");
+    }
 }
 
 fn limit(limit: Option<u32>) -> Result<u32, Problem> {

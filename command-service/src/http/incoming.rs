@@ -8,6 +8,7 @@ use actix_web::{
 };
 use serde::de::DeserializeOwned;
 use service_kit::{
+    audit::Act,
     auth::Caller,
     http::{
         context::RequestContext,
@@ -106,6 +107,20 @@ impl Incoming {
         body: &[u8],
         action: Action,
     ) -> Result<Answer, Problem> {
+        if !self.caller.admin {
+            return self.decide(api, body, action).await;
+        }
+        let id = &self.context.correlation_id;
+        let act = Act::begun(&self.caller.user, action.name(), self.request.uri().path(), Some(id));
+        let result = self.decide(api, body, action).await;
+        match &result {
+            Ok(Answer { done, .. }) => act.ended(format!("room {} at version {}", done.room, done.version)),
+            Err(problem) => act.ended(problem.kind().slug()),
+        }
+        result
+    }
+
+    async fn decide(self, api: &Data<Api>, body: &[u8], action: Action) -> Result<Answer, Problem> {
         let backend = api.backend()?;
         let Self { caller, context, key, if_match, request } = self;
         let key = key.map(|key| IdempotencyKey {

@@ -3,6 +3,7 @@
 use anyhow::ensure;
 use clap::builder::NonEmptyStringValueParser;
 use secrecy::SecretString;
+use service_kit::audit::{Act, operator};
 use shared_events::RoomId;
 
 use super::open;
@@ -24,9 +25,10 @@ pub struct ReleaseRoomArgs {
 pub async fn release_room(url: &SecretString, arguments: ReleaseRoomArgs) -> anyhow::Result<String> {
     let ReleaseRoomArgs { room, reason } = arguments;
     let store = open(url).await?;
+    let act = Act::begun(operator(), "release-room", format!("room {room}"), None);
     let released = store.release_room(room).await?;
     store.close().await;
+    act.ended(if released { format!("released: {reason}") } else { "was not held back".to_owned() });
     ensure!(released, "room {room} is not held back");
-    tracing::warn!(%room, %reason, "an operator released a room that was held back");
     Ok(format!("Room {room} is released: its events go out in order, from the one that was refused.\n"))
 }

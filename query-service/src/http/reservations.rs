@@ -1,7 +1,11 @@
 //! Reservations by id and by user, and what users did.
 
 use actix_web::{HttpResponse, web::Json};
-use service_kit::http::problem::{Problem, ProblemType};
+use service_kit::{
+    audit::Act,
+    auth::Caller,
+    http::problem::{Problem, ProblemType},
+};
 use shared_events::UserId;
 
 use super::{
@@ -30,7 +34,15 @@ pub(super) async fn reservation(ask: Ask<ReservationPath, Nothing>) -> Result<Ht
         Problem::new(ProblemType::UnknownReservation, format!("there is no reservation {id}"))
     })?;
     ask.caller.require_owner_or_admin(&found.reservation.reserved_by.0)?;
+    if ask.caller.user != found.reservation.reserved_by.0 {
+        note_reading(&ask.caller, "read-reservation", &format!("reservation {id}"));
+    }
     Ok(ask.tagged(found.reservation.revision, &Reservation::from(found)))
+}
+
+/// An administrator sees what is somebody else's.
+fn note_reading(caller: &Caller, act: &'static str, on: &str) {
+    Act::begun(&caller.user, act, on, None).ended("let through");
 }
 
 /// My live reservations, by `from`.
@@ -56,6 +68,7 @@ pub(super) async fn users_reservations(
     ask: Ask<UserPath, OpenRangeParameters>,
 ) -> Result<Json<List<Reservation>>, Problem> {
     ask.caller.require_admin()?;
+    note_reading(&ask.caller, "read-users-reservations", "a user");
     reservations_of(ask.path.user()?, &ask).await
 }
 
@@ -93,6 +106,7 @@ pub(super) async fn users_history(
     ask: Ask<UserPath, ListParameters>,
 ) -> Result<Json<List<HistoryEntry>>, Problem> {
     ask.caller.require_admin()?;
+    note_reading(&ask.caller, "read-users-history", "a user");
     history_of(ask.path.user()?, &ask).await
 }
 

@@ -13,7 +13,12 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use service_kit::{clock::Clock, report::Format, telemetry};
+use service_kit::{
+    audit::{Act, operator},
+    clock::Clock,
+    report::Format,
+    telemetry,
+};
 use shared_events::RoomId;
 
 pub use self::{ask::Asking, servers::Servers};
@@ -166,6 +171,19 @@ pub async fn run(command: Operate) -> anyhow::Result<bool> {
     let config = Config::load()?;
     telemetry::start_logs(config.kit.log_format, &"warn".parse()?);
     let servers = Servers::connect(config).await?;
+    let act = command.act();
+    let outcome = carry_out(command, servers).await;
+    if let Some(act) = act {
+        act.ended(match &outcome {
+            Ok(true) => "done".to_owned(),
+            Ok(false) => "not as it was wanted".to_owned(),
+            Err(error) => format!("failed: {error:#}"),
+        });
+    }
+    outcome
+}
+
+async fn carry_out(command: Operate, servers: Servers) -> anyhow::Result<bool> {
     let live = Tools::of_the_live_generation;
     match command {
         Operate::Verify(arguments) => arguments.run(&servers).await,
@@ -179,6 +197,20 @@ pub async fn run(command: Operate) -> anyhow::Result<bool> {
             checkpoints::show(&live(servers).await?, &rooms, behind, format).await
         }
         Operate::Lag { format } => lag::show(&live(servers).await?.kafka, format).await,
+    }
+}
+
+impl Operate {
+    /// What is recorded of the commands that change read models by themselves. A request to the instance that projects a
+    /// room is recorded by that one.
+    fn act(&self) -> Option<Act> {
+        let (act, on) = match self {
+            Self::Rebuild(_) => ("rebuild", "all read models".to_owned()),
+            Self::Rollback => ("rollback", "all read models".to_owned()),
+            Self::DropGeneration { number } => ("drop-generation", format!("generation {number}")),
+            _ => return None,
+        };
+        Some(Act::begun(operator(), act, on, None))
     }
 }
 

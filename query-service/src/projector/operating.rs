@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use service_kit::audit::Act;
 use shared_events::{ReservationId, RoomId, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -35,8 +36,12 @@ impl Pipeline {
             self.forget_everything();
         }
         let outcome = outcome?;
-        let (room, action, by) = (request.room, &request.action, &request.by);
-        tracing::warn!(%room, ?action, by, done = outcome.done, outcome = outcome.text, "an operator's request");
+        let act = match request.action {
+            Action::Redrive => "redrive",
+            Action::Drop { .. } => "drop",
+            Action::Repair => "repair",
+        };
+        Act::begun(&request.by, act, format!("room {}", request.room), None).ended(&outcome.text);
         self.parts.store.answer(request.id, &outcome).await
     }
 

@@ -14,6 +14,7 @@ use actix_web::{
 };
 use futures_util::StreamExt;
 use service_kit::{
+    audit::Act,
     auth::Caller,
     http::{context::RequestContext, json::check_media_type, problem::Problem},
 };
@@ -61,17 +62,23 @@ pub(super) async fn import(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    Caller::extract(&request).await?.require_admin()?;
+    let caller = Caller::extract(&request).await?;
+    caller.require_admin()?;
     no_parameters(&request)?;
     check_media_type(&request, MEDIA_TYPE)?;
     let context = RequestContext::extract(&request).await?;
+    let act = Act::begun(caller.user, "import", request.uri().path(), Some(&context.correlation_id));
     let reader = Reader { backend: api.backend()?, api, context, sequence: Sequence::default() };
     let (queued, to_answer) = mpsc::channel(IN_FLIGHT);
     actix_web::rt::spawn(async move {
-        if let Err(end) = reader.read(payload, &queued).await {
-            tracing::warn!(%end, "import ended early");
-            // The client may have gone, and then there is nobody to tell.
-            let _ = queued.send(Queued::End(end)).await;
+        match reader.read(payload, &queued).await {
+            Ok(()) => act.ended("all lines were read"),
+            Err(end) => {
+                tracing::warn!(%end, "import ended early");
+                act.ended(format!("ended early: {end}"));
+                // The client may have gone, and then there is nobody to tell.
+                let _ = queued.send(Queued::End(end)).await;
+            }
         }
     });
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, MEDIA_TYPE)).streaming(answers(to_answer)))
