@@ -20,6 +20,7 @@ pub struct Client {
     query_url: String,
     user: Option<String>,
     roles: &'static str,
+    token: Option<String>,
 }
 
 /// A request that is being put together.
@@ -66,6 +67,7 @@ impl Client {
             query_url: query_url.to_owned(),
             user: Some(unique("admin")),
             roles: "admin",
+            token: None,
         }
     }
 
@@ -85,6 +87,12 @@ impl Client {
     #[must_use]
     pub fn as_nobody(&self) -> Self {
         Self { user: None, ..self.clone() }
+    }
+
+    /// The same as whoever a token names, if anybody.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.as_nobody() }
     }
 
     /// The caller's name.
@@ -119,6 +127,9 @@ impl Client {
 
     fn call(&self, method: Method, service: &str, path: &str) -> Call {
         let mut request = self.http.request(method, format!("{service}{path}"));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
         if let Some(user) = &self.user {
             request = request.header("X-User", user);
             if !self.roles.is_empty() {

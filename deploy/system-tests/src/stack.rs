@@ -1,6 +1,9 @@
 //! The whole system, as one process or as several on real servers.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use tempfile::TempDir;
 
@@ -67,8 +70,20 @@ impl Stack {
 
     /// [`Stack::real`] with several query services.
     pub async fn real_with(command_services: usize, query_services: usize) -> Self {
+        Self::real_where(command_services, query_services, true).await
+    }
+
+    /// One service of each on the real servers, which recognise nobody but by a [token](Stack::token).
+    pub async fn real_with_tokens_alone() -> Self {
+        Self::real_where(1, 1, false).await
+    }
+
+    async fn real_where(command_services: usize, query_services: usize, dev_headers: bool) -> Self {
         let folder = TempDir::new().unwrap();
         let servers = Servers::new().await;
+        let keys = folder.path().join("keys");
+        make_key(&keys);
+        let jwks = keys.join("jwks.json").to_str().unwrap().to_owned();
         let command_ports: Vec<u16> = (0..command_services).map(|_| free_port()).collect();
         let command_urls: Vec<String> = command_ports.iter().copied().map(url).collect();
         let query_ports: Vec<u16> = (0..query_services).map(|_| free_port()).collect();
@@ -79,7 +94,8 @@ impl Stack {
             .map(|(port, url)| {
                 Server::new("command-service", &["serve"], folder.path(), &[url])
                     .variable("LISTEN", address(*port))
-                    .variable("DEV_HEADERS", "true")
+                    .variable("DEV_HEADERS", dev_headers.to_string())
+                    .variable("JWKS_FILE", &jwks)
                     .variable("MYSQL_URL", servers.database_url())
                     .variable("KAFKA_BROKERS", &servers.brokers)
                     .variable("KAFKA_TOPIC", &servers.name)
@@ -91,13 +107,15 @@ impl Stack {
             .map(|(port, url)| {
                 Server::new("query-service", &["serve"], folder.path(), &[url])
                     .variable("LISTEN", address(*port))
-                    .variable("DEV_HEADERS", "true")
+                    .variable("DEV_HEADERS", dev_headers.to_string())
+                    .variable("JWKS_FILE", &jwks)
                     .variable("MONGODB_URL", &servers.mongodb)
                     .variable("MONGODB_DATABASE", &servers.name)
                     .variable("KAFKA_BROKERS", &servers.brokers)
                     .variable("KAFKA_TOPIC", &servers.name)
                     .variable("KAFKA_GROUP", &servers.name)
                     .variable("FEED_URL", command_urls.first().unwrap())
+                    .variable("FEED_KEY_DIR", keys.to_str().unwrap())
             })
             .collect();
         let mut stack = Self { commands, queries, command_urls, query_urls, folder, servers: Some(servers) };
@@ -133,6 +151,26 @@ impl Stack {
     pub fn client_of_both(&self, command_service: usize, query_service: usize) -> Client {
         let command_url = self.command_urls.get(command_service).unwrap();
         Client::new(command_url, self.query_urls.get(query_service).unwrap())
+    }
+
+    /// The address of the first command service and that of the first query service, without a path.
+    #[must_use]
+    pub fn urls(&self) -> (&str, &str) {
+        (self.command_urls.first().unwrap(), self.query_urls.first().unwrap())
+    }
+
+    /// A token that a stack on real servers accepts, with roles such as `admin`.
+    #[must_use]
+    pub fn token(&self, user: &str, roles: &[&str]) -> String {
+        let roles = roles.iter().map(|role| format!("--{role}"));
+        let output = Command::new(crate::binaries::path("command-service"))
+            .args(["token", "--user", user, "--dir"])
+            .arg(self.folder.path().join("keys"))
+            .args(roles)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
     /// The database of the read models: the server's URL and its name there.
@@ -219,6 +257,13 @@ impl Drop for Servers {
             });
         });
     }
+}
+
+/// Makes the key that tokens are signed with.
+fn make_key(folder: &Path) {
+    let mut command = Command::new(crate::binaries::path("command-service"));
+    let output = command.args(["dev-key", "--dir"]).arg(folder).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
 }
 
 fn address(port: u16) -> String {

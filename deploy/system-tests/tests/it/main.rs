@@ -7,6 +7,7 @@
 )]
 
 mod alerts;
+mod audit;
 mod bad_input;
 mod campaign;
 mod compose;
@@ -20,4 +21,5 @@ mod rebuild;
 mod relays;
 mod replay;
 mod stacks;
+mod who_may;
 mod whole_system;

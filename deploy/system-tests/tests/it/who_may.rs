@@ -1,0 +1,279 @@
+//! Who may do what, and who sees what: every route of both OpenAPI documents, with real tokens.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use system_tests::{Answer, Client, Room, Stack, unique};
+
+use crate::stacks;
+
+/// Whom a route is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum For {
+    /// Whoever asks, with or without a token.
+    Anybody,
+    /// Whoever is recognised.
+    Users,
+    /// The one whose reservation it is, and administrators.
+    Owner,
+    /// Administrators.
+    Administrators,
+    /// Administrators and other services.
+    Services,
+}
+use For::{Administrators, Anybody, Owner, Services, Users};
+
+const COMMANDS: &[(&str, &str, For)] = &[
+    ("GET", "/health/live", Anybody),
+    ("GET", "/health/ready", Anybody),
+    ("GET", "/metrics", Anybody),
+    ("GET", "/openapi.json", Anybody),
+    ("GET", "/problems", Anybody),
+    ("POST", "/v1/rooms", Administrators),
+    ("PATCH", "/v1/rooms/{room}", Administrators),
+    ("DELETE", "/v1/rooms/{room}", Administrators),
+    ("POST", "/v1/rooms/{room}/reservations", Users),
+    ("POST", "/v1/kinds/{kind}/reservations", Users),
+    ("PATCH", "/v1/rooms/{room}/reservations/{reservation}", Owner),
+    ("POST", "/v1/rooms/{room}/reservations/{reservation}/move", Owner),
+    ("DELETE", "/v1/rooms/{room}/reservations/{reservation}", Owner),
+    ("POST", "/v1/import", Administrators),
+    ("GET", "/v1/streams", Services),
+    ("GET", "/v1/streams/{room}/events", Services),
+];
+
+const QUERIES: &[(&str, &str, For)] = &[
+    ("GET", "/health/live", Anybody),
+    ("GET", "/health/ready", Anybody),
+    ("GET", "/metrics", Anybody),
+    ("GET", "/openapi.json", Anybody),
+    ("GET", "/v1/rooms", Users),
+    ("GET", "/v1/rooms/{room}", Users),
+    ("GET", "/v1/rooms/{room}/schedule", Users),
+    ("GET", "/v1/rooms/{room}/free", Users),
+    ("GET", "/v1/kinds", Users),
+    ("GET", "/v1/availability", Users),
+    ("GET", "/v1/reservations/{reservation}", Owner),
+    ("GET", "/v1/me/reservations", Users),
+    ("GET", "/v1/me/history", Users),
+    ("GET", "/v1/users/{user}/reservations", Administrators),
+    ("GET", "/v1/users/{user}/history", Administrators),
+    ("GET", "/v1/statistics/popular-rooms", Users),
+    ("GET", "/v1/statistics/busiest-times", Users),
+];
+
+/// The operations of a document as they are in the tables.
+fn described(document: &Value) -> BTreeSet<(String, String)> {
+    let mut operations = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        operations
+            .extend(methods.as_object().unwrap().keys().map(|name| (name.to_uppercase(), path.clone())));
+    }
+    operations
+}
+
+#[tokio::test]
+async fn every_route_of_both_documents_says_whom_it_is_for() {
+    let stack = stacks::real().await;
+    let client = stack.client();
+    let documents = [
+        client.command(Method::GET, "/openapi.json").send().await.expect(200),
+        client.get("/openapi.json").send().await.expect(200),
+    ];
+    for (document, table) in documents.iter().zip([COMMANDS, QUERIES]) {
+        let named: BTreeSet<_> =
+            table.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
+        assert_eq!(described(document), named);
+    }
+}
+
+/// A reservation of Ann's, with values that nobody else may see.
+struct Scene {
+    stack: std::sync::Arc<Stack>,
+    room: Room,
+    other_room: Room,
+    reservation: String,
+    user: String,
+    title: String,
+    guest: String,
+}
+
+const FROM: &str = "2031-03-03T10:00:00Z";
+const TO: &str = "2031-03-03T11:00:00Z";
+
+impl Scene {
+    async fn new() -> Self {
+        let stack = stacks::real().await;
+        let admin = stack.client();
+        let (room, other_room) = (admin.register(json!({})).await, admin.register(json!({})).await);
+        let (user, title, guest) = (unique("ann"), unique("secret title"), unique("secret guest"));
+        let ann = admin.with_token(&stack.token(&user, &[]));
+        let body = json!({"from": FROM, "to": TO, "people": 2, "title": title, "reservedFor": guest});
+        let made = ann.post(&format!("/v1/rooms/{}/reservations", room.id), &body).send().await;
+        let reservation = made.expect(201)["reservation"].as_str().unwrap().to_owned();
+        admin.until(&format!("/v1/reservations/{reservation}"), |answer| answer.status == 200).await;
+        Self { stack, room, other_room, reservation, user, title, guest }
+    }
+
+    fn client(&self, user: &str, roles: &[&str]) -> Client {
+        self.stack.client().with_token(&self.stack.token(user, roles))
+    }
+
+    /// Asks a route for what has a meaning there.
+    async fn ask(&self, client: &Client, commands: bool, method: &str, route: &str) -> Answer {
+        let path = route
+            .replace("{room}", &self.room.id)
+            .replace("{reservation}", &self.reservation)
+            .replace("{kind}", &self.room.kind)
+            .replace("{user}", &self.user);
+        let method: Method = method.parse().unwrap();
+        let call = if commands {
+            client.command(method.clone(), &path)
+        } else {
+            client.query(method.clone(), &path)
+        };
+        let body = match (method.as_str(), route) {
+            ("POST", "/v1/rooms") => {
+                json!({"name": unique("room"), "kind": unique("kind"), "capacity": 1, "timeZone": "UTC"})
+            }
+            ("PATCH", "/v1/rooms/{room}") => json!({"capacity": 9}),
+            ("POST", _) if route.ends_with("/move") => json!({"toRoom": self.other_room.id}),
+            ("PATCH", _) => json!({"people": 3}),
+            ("POST", "/v1/import") => {
+                return call.header("Content-Type", "application/x-ndjson").body("{}\n").send().await;
+            }
+            ("POST", _) => json!({"from": FROM, "to": TO, "people": 1}),
+            _ if ["/schedule", "/free", "/availability", "/popular-rooms", "/busiest-times"]
+                .iter()
+                .any(|end| route.ends_with(end)) =>
+            {
+                return call.with(&[("from", FROM), ("to", TO)]).send().await;
+            }
+            _ => return call.send().await,
+        };
+        call.key(&unique("key")).json(&body).send().await
+    }
+
+    /// Asks all routes that are for some, and says what each answered.
+    async fn ask_all(&self, client: &Client, whom: &[For]) -> Vec<(String, For, Answer)> {
+        let mut answers = Vec::new();
+        for (commands, table) in [(true, COMMANDS), (false, QUERIES)] {
+            for (method, route, access) in table.iter().filter(|(.., access)| whom.contains(access)) {
+                let answer = self.ask(client, commands, method, route).await;
+                answers.push((format!("{method} {route}"), *access, answer));
+            }
+        }
+        answers
+    }
+
+    /// Nothing happened to the reservation, and nothing to the room.
+    async fn untouched(&self) {
+        assert_eq!(self.stack.client().versions(&self.room.id).await, [1, 2]);
+    }
+}
+
+#[tokio::test]
+async fn without_a_token_that_holds_no_route_answers_but_those_for_anybody() {
+    let scene = Scene::new().await;
+    let good = scene.stack.token(&scene.user, &["admin"]);
+    let (rest, signature) = good.rsplit_once('.').unwrap();
+    let stranger = scene.stack.token("stranger", &[]);
+    let forged = [
+        "nonsense".to_owned(),
+        format!("{rest}."),
+        // The signature of another token.
+        format!("{rest}.{}", stranger.rsplit_once('.').unwrap().1),
+        format!("e30.{}.{signature}", rest.split_once('.').unwrap().1),
+    ];
+    let client = scene.stack.client();
+    let callers = forged.iter().map(|token| client.with_token(token)).chain([client.as_nobody()]);
+    for caller in callers {
+        for (route, _, answer) in scene.ask_all(&caller, &[Users, Owner, Administrators, Services]).await {
+            assert_eq!(answer.status, 401, "{route}: {}", answer.text);
+            answer.problem(401, "unauthenticated");
+        }
+        for (route, _, answer) in scene.ask_all(&caller, &[Anybody]).await {
+            assert_eq!(answer.status, 200, "{route}: {}", answer.text);
+        }
+    }
+    scene.untouched().await;
+}
+
+#[tokio::test]
+async fn another_user_is_refused_what_is_an_owners_an_administrators_or_a_services() {
+    let scene = Scene::new().await;
+    let stranger = scene.client(&unique("stranger"), &[]);
+    for (route, _, answer) in scene.ask_all(&stranger, &[Owner, Administrators, Services]).await {
+        assert_eq!(answer.status, 403, "{route}: {}", answer.text);
+        answer.problem(403, "forbidden");
+    }
+    scene.untouched().await;
+}
+
+#[tokio::test]
+async fn another_user_learns_nothing_of_a_reservation_on_any_route_but_its_time() {
+    let scene = Scene::new().await;
+    let stranger = scene.client(&unique("stranger"), &[]);
+    let everything = [Anybody, Users, Owner, Administrators, Services];
+    let mut conflicts = 0;
+    for (route, access, answer) in scene.ask_all(&stranger, &everything).await {
+        for secret in [&scene.user, &scene.title, &scene.guest] {
+            assert!(!answer.text.contains(secret.as_str()), "{route}: {}", answer.text);
+            assert!(!format!("{:?}", answer.headers).contains(secret.as_str()), "{route}: {answer:?}");
+        }
+        if access == Users {
+            assert!(matches!(answer.status, 200 | 409), "{route}: {}", answer.text);
+            conflicts += u32::from(answer.status == 409);
+        }
+    }
+    assert_eq!(conflicts, 2, "the room, and its kind, are taken at that time");
+    // Only the schedule shows it to its owner.
+    let ann = scene.client(&scene.user, &[]);
+    let schedule = scene.ask(&ann, false, "GET", "/v1/rooms/{room}/schedule").await;
+    assert!(
+        schedule.text.contains(&scene.title) && schedule.text.contains(&scene.guest),
+        "{}",
+        schedule.text
+    );
+    scene.untouched().await;
+}
+
+#[tokio::test]
+async fn a_service_reads_the_feed_and_is_a_user_otherwise() {
+    let scene = Scene::new().await;
+    let service = scene.client(&unique("service"), &["service"]);
+    for (route, _, answer) in scene.ask_all(&service, &[Services]).await {
+        assert_eq!(answer.status, 200, "{route}: {}", answer.text);
+    }
+    for (route, _, answer) in scene.ask_all(&service, &[Owner, Administrators]).await {
+        assert_eq!(answer.status, 403, "{route}: {}", answer.text);
+    }
+    scene.untouched().await;
+}
+
+#[tokio::test]
+async fn owners_and_administrators_are_let_through() {
+    for administrator in [false, true] {
+        let scene = Scene::new().await;
+        let caller = if administrator {
+            scene.client(&unique("admin"), &["admin"])
+        } else {
+            scene.client(&scene.user, &[])
+        };
+        // Read before it is changed, moved away and, there, no longer to be cancelled under this room.
+        for (method, route, commands, expected) in [
+            ("GET", "/v1/reservations/{reservation}", false, 200),
+            ("PATCH", "/v1/rooms/{room}/reservations/{reservation}", true, 200),
+            ("POST", "/v1/rooms/{room}/reservations/{reservation}/move", true, 200),
+            ("DELETE", "/v1/rooms/{room}/reservations/{reservation}", true, 404),
+        ] {
+            let answer = scene.ask(&caller, commands, method, route).await;
+            assert_eq!(answer.status, expected, "{method} {route}: {}", answer.text);
+        }
+        let expected = if administrator { 200..=201 } else { 403..=403 };
+        for (route, _, answer) in scene.ask_all(&caller, &[Administrators]).await {
+            assert!(expected.contains(&answer.status), "{route}: {} {}", answer.status, answer.text);
+        }
+    }
+}
