@@ -13,6 +13,7 @@ mod client;
 pub mod kafka;
 pub mod mongo;
 pub mod mysql;
+pub mod openapi;
 mod server;
 mod stack;
 

@@ -1,9 +1,9 @@
-//! Runs a campaign of faults against the whole system, and judges what is left.
+//! Trials of the whole system that take longer than a test: a campaign of faults, and a probe of both HTTP sides.
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
-use system_tests::campaign::{self, Options};
+use system_tests::{campaign, openapi};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Trials of the whole system that take longer than a test.
@@ -37,26 +37,53 @@ enum Trial {
         #[arg(long)]
         logs: Option<PathBuf>,
     },
+    /// Sends both services what their OpenAPI documents allow, and what they don't. Fails on any answer that is not as
+    /// the documents say.
+    Openapi {
+        /// Where Schemathesis is.
+        #[arg(long)]
+        schemathesis: PathBuf,
+        /// From which the cases follow.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Most random cases of each operation; those of other phases come on top.
+        #[arg(long, default_value_t = 100)]
+        cases: u32,
+    },
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let Trial::Campaign { seed, minutes, callers, older, json, logs } = Arguments::parse().trial;
-    let lasts = Duration::from_mins(minutes);
-    let report = tokio::select! {
-        report = campaign::run(Options { seed, lasts, callers, older, logs, verbose: true }) => report,
+    let trial = async {
+        match Arguments::parse().trial {
+            Trial::Campaign { seed, minutes, callers, older, json, logs } => {
+                let lasts = Duration::from_mins(minutes);
+                run_campaign(campaign::Options { seed, lasts, callers, older, logs, verbose: true }, json)
+                    .await
+            }
+            Trial::Openapi { schemathesis, seed, cases } => {
+                let outcome = openapi::run(&openapi::Options { schemathesis, seed, cases }).await?;
+                println!("\n{} requests were answered", outcome.answered);
+                Ok(outcome.as_described)
+            }
+        }
+    };
+    let passed = tokio::select! {
+        passed = trial => passed?,
         // What is dropped then takes the servers with it.
         () = told_to_end() => anyhow::bail!("told to end"),
     };
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether nothing was violated and no takeover was late.
+async fn run_campaign(options: campaign::Options, json: Option<PathBuf>) -> anyhow::Result<bool> {
+    let report = campaign::run(options).await;
     println!("\n{report}");
     if let Some(path) = json {
         std::fs::write(path, serde_json::to_vec_pretty(&report)?)?;
     }
-    Ok(if report.violations.is_empty() && report.late.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(report.violations.is_empty() && report.late.is_empty())
 }
 
 /// Until SIGINT or SIGTERM comes.
