@@ -1,0 +1,161 @@
+//! Commands: what is well formed finds no event store here, so that reading is all that happens.
+
+use std::sync::Arc;
+
+use actix_web::{
+    body::to_bytes,
+    dev::Service,
+    test::{TestRequest, init_service},
+};
+use command_service::{
+    event_store::{EventStore, sqlite::SqliteStore},
+    http::{Api, Backend, Gate, OPENAPI, configure},
+    outbox::handoff,
+    writer::{Options, writer},
+};
+use hostile_input::{cases, hostile};
+use serde_json::Value;
+use service_kit::{
+    auth::{Authenticator, TokenRules},
+    clock::Clock,
+    http::server::{HttpParts, app},
+    readiness::Readiness,
+    telemetry::Metrics,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Sample, answer, ask};
+
+const KEYED: &[(&str, &str)] = &[
+    ("x-user", "Zoë"),
+    ("x-roles", "admin, service"),
+    ("content-type", "application/json; charset=utf-8"),
+    ("idempotency-key", "\"a\\\"key\""),
+    ("if-match", "W/\"3\""),
+    ("x-request-id", "r-1"),
+    ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+];
+const STAY: &str = r#"{"from": "2030-01-01T10:00:00Z", "to": "2030-01-01T11:00:00+00:00", "people": 2, "title": "t",
+    "reservedFor": null}"#;
+const SETTINGS: &str = r#"{"name": "Sala", "kind": "meeting", "capacity": 8, "timeZone": "Europe/Lisbon",
+    "openingHours": {"monday": {"opens": "08:00", "closes": "24:00"}}, "slotMinutes": 15, "minMinutes": 15,
+    "maxMinutes": 480, "maxDaysAhead": 90}"#;
+const ROOM: &str = "/v1/rooms/0190a5b0-0000-7000-8000-000000000001";
+
+const SAMPLES: &[Sample] = &[
+    Sample { method: "POST", path: "/v1/rooms", headers: KEYED, body: SETTINGS },
+    Sample { method: "PATCH", path: ROOM, headers: KEYED, body: SETTINGS },
+    Sample { method: "DELETE", path: ROOM, headers: KEYED, body: "" },
+    Sample {
+        method: "POST",
+        path: "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/reservations",
+        headers: KEYED,
+        body: STAY,
+    },
+    Sample { method: "POST", path: "/v1/kinds/a%20kind/reservations", headers: KEYED, body: STAY },
+    Sample {
+        method: "PATCH",
+        path: "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/reservations/0190a5b0-0000-7000-8000-000000000002",
+        headers: KEYED,
+        body: STAY,
+    },
+    Sample {
+        method: "POST",
+        path: "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/reservations/0190a5b0-0000-7000-8000-000000000002/move",
+        headers: KEYED,
+        body: r#"{"toRoom": "0190a5b0-0000-7000-8000-000000000003", "from": "2030-01-01T10:00:00Z"}"#,
+    },
+    Sample {
+        method: "GET",
+        path: "/v1/streams?limit=5&cursor=AZClsAAAcACAAAAAAAAAAQ",
+        headers: KEYED,
+        body: "",
+    },
+    Sample {
+        method: "GET",
+        path: "/v1/streams/0190a5b0-0000-7000-8000-000000000001/events?after=7&limit=500",
+        headers: KEYED,
+        body: "",
+    },
+];
+
+const LINES: &[&[u8]] = &[
+    br#"{"key": "a", "at": "2026-01-01T00:00:00Z", "user": "ann", "command": "reserve", "kind": "meeting",
+        "from": "2026-02-01T10:00:00Z", "to": "2026-02-01T11:00:00Z", "people": 2, "title": "t", "reservedFor": "g"}"#,
+    br#"{"key": "b", "at": "2026-01-01T00:00:00+01:00", "user": "ann", "command": "reschedule", "reservationKey": "a",
+        "from": "2026-02-01T10:00:00Z", "people": 3, "title": null}"#,
+    br#"{"key": "c", "at": "2026-01-01T00:00:00.5Z", "user": "ann", "command": "move", "reservationKey": "a",
+        "toRoom": "0190a5b0-0000-7000-8000-000000000003"}"#,
+    br#"{"key": "d", "at": "2026-01-01T00:00:00Z", "user": "ann", "command": "cancel",
+        "reservation": "0190a5b0-0000-7000-8000-000000000002"}"#,
+];
+
+fn parts(clock: &Clock) -> HttpParts {
+    HttpParts {
+        service: "command-service",
+        authenticator: Authenticator::new(None, TokenRules::default(), true, clock.clone()),
+        readiness: Readiness::new(clock.clone()),
+        metrics: Metrics::install().unwrap(),
+        openapi: OPENAPI,
+        request_timeout: std::time::Duration::from_secs(30),
+    }
+}
+
+#[actix_web::test]
+async fn any_command_is_a_problem_of_the_clients_or_finds_no_store() {
+    let clock = Clock::system();
+    let parts = parts(&clock);
+    let api = Api::new(Gate::default(), clock, CancellationToken::new());
+    let app = init_service(app(&parts, configure(api))).await;
+    // 200: an address of operators, which a path may turn into.
+    ask(async |request| answer(app.call(request.to_request()).await), SAMPLES, &[503, 200]).await;
+}
+
+/// How many lines one import has.
+const LINES_AT_ONCE: u64 = 500;
+
+#[actix_web::test]
+async fn any_line_of_an_import_has_one_outcome_and_never_blames_the_service() {
+    let (clock, folder) = (Clock::system(), tempfile::tempdir().unwrap());
+    let store = SqliteStore::open(&folder.path().join("events.sqlite"), None).await.unwrap();
+    let store: Arc<dyn EventStore> = Arc::new(store);
+    let (writer, task) = writer(Arc::clone(&store), clock.clone(), handoff().0, &Options::default());
+    let writing = tokio::spawn(task);
+    let gate = Gate::default();
+    gate.open(Backend { writer, store });
+    let api = Api::new(gate.clone(), clock.clone(), CancellationToken::new());
+    let app = init_service(app(&parts(&clock), configure(api))).await;
+    // Outside of what spans lines, so that one line stays one.
+    let good: Vec<Vec<u8>> =
+        LINES.iter().map(|line| line.split(|byte| *byte == b'\n').flatten().copied().collect()).collect();
+    let good: Vec<&[u8]> = good.iter().map(Vec::as_slice).collect();
+    let mut outcomes = std::collections::BTreeMap::<String, u64>::new();
+    for first in (0..cases()).step_by(usize::try_from(LINES_AT_ONCE).unwrap()) {
+        let lines: Vec<Vec<u8>> =
+            (first..first + LINES_AT_ONCE).map(|number| hostile(&good, number)).collect();
+        let body = lines.join(&b'\n');
+        let sent = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
+        let request = TestRequest::post()
+            .uri("/v1/import")
+            .append_header(("x-user", "root"))
+            .append_header(("x-roles", "admin"))
+            .append_header(("content-type", "application/x-ndjson"))
+            .set_payload(body);
+        let response = answer(app.call(request.to_request()).await);
+        assert_eq!(response.status(), 200);
+        let answered = to_bytes(response.into_body()).await.unwrap();
+        let answered: Vec<&[u8]> =
+            answered.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+        assert_eq!(answered.len(), sent, "lines from {first}");
+        for line in answered {
+            let outcome: Value = serde_json::from_slice(line).unwrap();
+            let status = outcome["problem"]["status"].as_u64().unwrap_or(200);
+            assert!(status < 500, "{outcome} in lines from {first}");
+            *outcomes.entry(outcome["outcome"].to_string()).or_default() += 1;
+        }
+    }
+    gate.close();
+    drop(app);
+    writing.await.unwrap();
+    assert!(outcomes.contains_key("\"failed\"") && outcomes.contains_key("\"rejected\""), "{outcomes:?}");
+}

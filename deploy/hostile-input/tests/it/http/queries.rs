@@ -1,0 +1,77 @@
+//! Queries of read models in memory, in which there is nothing.
+
+use std::sync::Arc;
+
+use actix_web::{dev::Service, test::init_service};
+use query_service::{
+    generations::Shown,
+    http::{Api, configure, document},
+    progress::Progress,
+    stores::memory::MemoryReadModels,
+};
+use service_kit::{
+    auth::{Authenticator, TokenRules},
+    clock::Clock,
+    http::server::{HttpParts, app},
+    readiness::Readiness,
+    telemetry::Metrics,
+};
+use tokio::sync::watch;
+
+use super::{Sample, answer, ask};
+
+const HEADERS: &[(&str, &str)] = &[
+    ("x-user", "Zoë"),
+    ("x-roles", "admin"),
+    ("prefer", "respond-async, wait=\"0\""),
+    ("if-none-match", "W/\"3\", \"4\""),
+    ("consistency-token", "AQAAAAAAAAAAAAAAAAAAAAEAAAAAAAAAAQ"),
+];
+/// Without the token that nothing ever satisfies.
+const PLAIN: &[(&str, &str)] =
+    &[("x-user", "Zoë"), ("x-roles", "admin"), ("prefer", "wait=0"), ("if-none-match", "*")];
+
+macro_rules! samples {
+    ($($path:expr),+ $(,)?) => {
+        &[$(
+            Sample { method: "GET", path: $path, headers: PLAIN, body: "" },
+            Sample { method: "GET", path: $path, headers: HEADERS, body: "" },
+        )+]
+    };
+}
+
+const SAMPLES: &[Sample] = samples![
+    "/v1/rooms?kind=meeting&people=2&limit=5&cursor=AQ",
+    "/v1/rooms?kind=meeting&people=2&limit=5",
+    "/v1/rooms/0190a5b0-0000-7000-8000-000000000001",
+    "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/schedule?from=2030-01-01T10:00:00Z&to=2030-02-01T10:00:00Z&limit=5",
+    "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/free?from=2030-01-01T10:00:00Z&to=2030-02-01T10:00:00Z",
+    "/v1/kinds?limit=1",
+    "/v1/availability?from=2030-01-01T10:00:00Z&to=2030-01-01T11:00:00Z&people=2&kind=meeting",
+    "/v1/reservations/0190a5b0-0000-7000-8000-000000000001",
+    "/v1/me/reservations?from=2030-01-01T10:00:00Z&limit=1",
+    "/v1/me/history?limit=1",
+    "/v1/users/Zo%C3%AB/reservations?to=2030-01-01T10:00:00Z",
+    "/v1/users/a%2Fb/history?limit=9",
+    "/v1/statistics/popular-rooms?from=2030-01-01T10:00:00%2B01:00&to=2030-02-01T10:00:00Z&kind=a%20b",
+    "/v1/statistics/busiest-times?from=2030-01-01T10:00:00%2B01:00&to=2030-02-01T10:00:00Z",
+];
+
+#[actix_web::test]
+async fn any_query_is_a_problem_of_the_clients_or_answered() {
+    let clock = Clock::system();
+    let parts = HttpParts {
+        service: "query-service",
+        authenticator: Authenticator::new(None, TokenRules::default(), true, clock.clone()),
+        readiness: Readiness::new(clock.clone()),
+        metrics: Metrics::install().unwrap(),
+        openapi: document(),
+        request_timeout: std::time::Duration::from_secs(30),
+    };
+    let shown = Shown { models: Arc::new(MemoryReadModels::new()), progress: Arc::new(Progress::default()) };
+    let (_kept, shown) = watch::channel(Some(Arc::new(shown)));
+    let api = Api { shown, clock };
+    let app = init_service(app(&parts, |config| configure(config, api))).await;
+    // 503: a token of a version that is never there, and `wait=0`.
+    ask(async |request| answer(app.call(request.to_request()).await), SAMPLES, &[200, 503]).await;
+}
