@@ -48,7 +48,7 @@ impl Server {
     }
 
     /// Takes the program from this folder.
-    pub(crate) fn from_folder(mut self, folder: &Path) -> Self {
+    pub(crate) fn run_from(mut self, folder: &Path) -> Self {
         self.program = folder.join(self.program.file_name().unwrap());
         self
     }

@@ -77,7 +77,7 @@ impl World {
         };
         for number in 0..2 {
             let of_build = |service: Server| match older.filter(|_| number == 1) {
-                Some(folder) => service.from_folder(folder),
+                Some(folder) => service.run_from(folder),
                 None => service,
             };
             world.commands.push(Mutex::new(of_build(world.command_service(number, ports[number]))));
