@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Most waits at one time.
-const MOST_WAITERS: usize = 20_000;
+pub const MOST_WAITERS: usize = 20_000;
 /// First and longest pause between two looks at another instance's checkpoints.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);

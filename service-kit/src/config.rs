@@ -207,7 +207,7 @@ impl Settings {
         T: FromStr<Err: fmt::Display> + PartialOrd + fmt::Display,
     {
         let value = self.get::<T>(name)?;
-        if value < least || value > most {
+        if !(&least..=&most).contains(&&value) {
             self.mistake(name, format!("must be from {least} to {most}"));
             return None;
         }

@@ -1,6 +1,7 @@
 //! The settings that both services have.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,9 +26,33 @@ pub const KEYS: &[Key] = &[
         "info",
         "Least level of log lines, or a filter like `info,http.request=warn`.",
     ),
+    Key::optional(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "Where traces go: an OTLP collector over HTTP, such as `http://collector:4318`. Without it there are none.",
+    ),
+    Key::with_default(
+        "OTEL_TRACES_SAMPLER_ARG",
+        "0.1",
+        "Of requests that belong to no trace yet, the part that is traced, 0 to 1.",
+    ),
     Key::with_default("HTTP_WORKERS", "0", "Threads that serve HTTP; 0 is one for each processor."),
     Key::with_default("REQUEST_TIMEOUT_SECONDS", "30", "Seconds in which a request is answered, 1 to 600."),
     Key::with_default("KEEP_ALIVE_SECONDS", "75", "Seconds that an idle connection is kept, 1 to 3600."),
+    Key::with_default(
+        "SLOW_CLIENT_SECONDS",
+        "20",
+        "Seconds that a client may take for the head of a request, for its body, or without taking any of the answer; then it is cut off. 1 to 600.",
+    ),
+    Key::with_default(
+        "MAX_CONNECTIONS",
+        "8192",
+        "Connections at once; further ones wait until one of them closes. 1 to 1000000.",
+    ),
+    Key::with_default(
+        "RATE_PER_SECOND",
+        "1000",
+        "Requests a second of one caller, twice as many after a pause; one more is answered 429. Of those that are not recognised, for each address. Administrators and services are not limited. 1 to 1000000.",
+    ),
     Key::with_default(
         "SHUTDOWN_TIMEOUT_SECONDS",
         "20",
@@ -49,6 +74,8 @@ pub struct KitSettings {
     pub log_format: LogFormat,
     /// Which log lines are written.
     pub log_level: LogLevel,
+    /// Where traces go.
+    pub traces: Option<TraceSettings>,
     /// Seconds added to the system's time.
     pub clock_offset_seconds: i64,
     /// How long tasks get to finish at the end.
@@ -57,6 +84,15 @@ pub struct KitSettings {
     pub server: ServerSettings,
     /// Who is recognised.
     pub auth: AuthSettings,
+}
+
+/// Where traces go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceSettings {
+    /// URL of an OTLP collector over HTTP, without the path of a signal.
+    pub endpoint: String,
+    /// The part of requests without a trace that is traced, 0 to 1.
+    pub ratio: f64,
 }
 
 /// How HTTP is served.
@@ -70,6 +106,12 @@ pub struct ServerSettings {
     pub request_timeout: Duration,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
+    /// How long a client may take for a request's head, for its body, or without taking any of the answer.
+    pub slow_client: Duration,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Requests a second of one caller.
+    pub rate_per_second: NonZeroU32,
     /// How long requests get to finish when the server stops.
     pub shutdown_timeout: Duration,
 }
@@ -83,6 +125,9 @@ impl ServerSettings {
             workers: 0,
             request_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
+            slow_client: Duration::from_secs(20),
+            max_connections: 8192,
+            rate_per_second: NonZeroU32::MIN.saturating_add(999),
             shutdown_timeout: Duration::from_secs(20),
         }
     }
@@ -118,11 +163,15 @@ impl KitSettings {
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let log_format = settings.get("LOG_FORMAT");
         let log_level = settings.get("LOG_LEVEL");
+        let traces = traces(settings);
         let clock_offset_seconds = settings.get("CLOCK_OFFSET_SECONDS");
         let listen: Option<SocketAddr> = settings.get(LISTEN);
         let workers = settings.within("HTTP_WORKERS", 0, 1024);
         let request_timeout = seconds(settings, "REQUEST_TIMEOUT_SECONDS", 600);
         let keep_alive = seconds(settings, "KEEP_ALIVE_SECONDS", 3600);
+        let slow_client = seconds(settings, "SLOW_CLIENT_SECONDS", 600);
+        let max_connections = settings.within("MAX_CONNECTIONS", 1, 1_000_000);
+        let rate_per_second = settings.within("RATE_PER_SECOND", 1, 1_000_000).and_then(NonZeroU32::new);
         let shutdown_timeout = seconds(settings, "SHUTDOWN_TIMEOUT_SECONDS", 600);
         let algorithms = settings.get("JWT_ALGORITHMS");
         let rules = TokenRules {
@@ -137,6 +186,7 @@ impl KitSettings {
         Some(Self {
             log_format: log_format?,
             log_level: log_level?,
+            traces: traces?,
             clock_offset_seconds: clock_offset_seconds?,
             shutdown_timeout: shutdown_timeout?,
             server: ServerSettings {
@@ -144,6 +194,9 @@ impl KitSettings {
                 workers: workers?,
                 request_timeout: request_timeout?,
                 keep_alive: keep_alive?,
+                slow_client: slow_client?,
+                max_connections: max_connections?,
+                rate_per_second: rate_per_second?,
                 shutdown_timeout: shutdown_timeout?,
             },
             auth: AuthSettings { jwks, algorithms: algorithms?, rules, dev_headers: dev_headers? },
@@ -153,6 +206,18 @@ impl KitSettings {
 
 fn seconds(settings: &mut Settings, name: &str, most: u64) -> Option<Duration> {
     settings.within(name, 1, most).map(Duration::from_secs)
+}
+
+/// `None` means a mistake.
+fn traces(settings: &mut Settings) -> Option<Option<TraceSettings>> {
+    let endpoint: Option<String> = settings.optional("OTEL_EXPORTER_OTLP_ENDPOINT");
+    let ratio = settings.within("OTEL_TRACES_SAMPLER_ARG", 0.0, 1.0);
+    let Some(endpoint) = endpoint else { return Some(None) };
+    if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
+        settings.mistake("OTEL_EXPORTER_OTLP_ENDPOINT", "must begin with http:// or https://");
+        return None;
+    }
+    Some(Some(TraceSettings { endpoint: endpoint.trim_end_matches('/').to_owned(), ratio: ratio? }))
 }
 
 fn source(settings: &mut Settings, dev_headers: Option<bool>) -> Option<Source> {
@@ -218,6 +283,11 @@ mod tests {
             ("LOG_LEVEL", "a=b=c"),
             ("LISTEN", "8081"),
             ("KEEP_ALIVE_SECONDS", "0"),
+            ("MAX_CONNECTIONS", "0"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"),
+            ("OTEL_TRACES_SAMPLER_ARG", "NaN"),
+            ("RATE_PER_SECOND", "0"),
+            ("SLOW_CLIENT_SECONDS", "0"),
             ("JWT_ALGORITHMS", "HS256"),
             ("DEV_HEADERS", "yes"),
             ("JWKS_FILE", "a"),
@@ -231,6 +301,11 @@ mod tests {
             "LISTEN",
             "LOG_FORMAT",
             "LOG_LEVEL",
+            "MAX_CONNECTIONS",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "OTEL_TRACES_SAMPLER_ARG",
+            "RATE_PER_SECOND",
+            "SLOW_CLIENT_SECONDS",
         ];
         assert_eq!(mistaken(&pairs), expected);
     }

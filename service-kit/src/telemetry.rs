@@ -3,10 +3,14 @@
 //! Logs go to standard error. Messages read alone, fields are queryable, names are dotted; no bodies, no
 //! personal data, no secrets.
 
-use std::sync::OnceLock;
+use std::fmt;
+use std::sync::{OnceLock, PoisonError, RwLock};
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use crate::audit;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 /// Counter: answered requests, by `service`, `method`, `route` and `status`.
 pub const HTTP_REQUESTS: &str = "http_requests_total";
@@ -44,33 +48,98 @@ impl std::str::FromStr for LogFormat {
     }
 }
 
-/// Which log lines are written.
+/// Longest filter, in bytes.
+const MAX_LEVEL_BYTES: usize = 1000;
+
+/// Which log lines are written: a least level, or a filter.
 #[derive(Debug, Clone)]
 pub struct LogLevel(String);
 
+/// Why a text says nothing about log lines.
+#[derive(Debug, thiserror::Error)]
+pub enum NoLevel {
+    /// It is not of the form.
+    #[error("neither a level nor a filter like info,http.request=warn: {0}")]
+    Malformed(#[from] tracing_subscriber::filter::ParseError),
+    /// It is too long, or empty.
+    #[error("has 1 to {MAX_LEVEL_BYTES} bytes")]
+    Length,
+}
+
 impl std::str::FromStr for LogLevel {
-    type Err = tracing_subscriber::filter::ParseError;
+    type Err = NoLevel;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.trim().is_empty() || text.len() > MAX_LEVEL_BYTES {
+            return Err(NoLevel::Length);
+        }
         EnvFilter::try_new(text)?;
         Ok(Self(text.to_owned()))
     }
 }
 
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl LogLevel {
+    fn filter(&self) -> EnvFilter {
+        // Whatever else is left out, audit lines are not.
+        EnvFilter::new(format!("{},{}=info", self.0, audit::TARGET))
+    }
+}
+
+/// The logs of the process, which can be told to write other lines.
+#[derive(Debug)]
+pub struct RunningLogs {
+    filter: reload::Handle<EnvFilter, Registry>,
+    level: RwLock<LogLevel>,
+}
+
+static RUNNING: OnceLock<RunningLogs> = OnceLock::new();
+
+impl RunningLogs {
+    /// Those that [`start_logs`] started, if it was called.
+    #[must_use]
+    pub fn of_process() -> Option<&'static Self> {
+        RUNNING.get()
+    }
+
+    /// Which lines are written.
+    #[must_use]
+    pub fn level(&self) -> LogLevel {
+        self.level.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Writes other lines from now on. Gives what was written before.
+    ///
+    /// # Errors
+    ///
+    /// When the logs are gone.
+    pub fn change(&self, level: LogLevel) -> Result<LogLevel, reload::Error> {
+        let mut now = self.level.write().unwrap_or_else(PoisonError::into_inner);
+        self.filter.reload(level.filter())?;
+        Ok(std::mem::replace(&mut *now, level))
+    }
+}
+
 /// Sends the process's logs to standard error. Only the first call has an effect.
 pub fn start_logs(format: LogFormat, level: &LogLevel) {
-    // Whatever else is left out, audit lines are not.
-    let audited = format!("{},{}=info", level.0, crate::audit::TARGET);
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(audited))
-        .with_writer(std::io::stderr)
-        .with_ansi(false);
+    let (chosen, filter) = reload::Layer::new(level.filter());
+    let registry = tracing_subscriber::registry().with(chosen);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     let started = match format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => registry.with(lines).try_init(),
+        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
     };
-    if let Err(error) = started {
-        tracing::debug!(%error, "logs were started before");
+    match started {
+        Ok(()) => {
+            let running = RUNNING.set(RunningLogs { filter, level: RwLock::new(level.clone()) });
+            debug_assert!(running.is_ok(), "who could start logs twice?");
+        }
+        Err(error) => tracing::debug!(%error, "logs were started before"),
     }
 }
 
@@ -141,6 +210,8 @@ mod tests {
     fn a_level_that_is_none_is_refused() {
         assert!("info,http.request=warn".parse::<LogLevel>().is_ok());
         assert!("a=b=c".parse::<LogLevel>().is_err());
+        assert!("".parse::<LogLevel>().is_err());
+        assert!("x".repeat(1001).parse::<LogLevel>().is_err());
         assert!("loud".parse::<LogFormat>().is_err());
     }
 }

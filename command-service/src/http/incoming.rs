@@ -3,7 +3,7 @@
 use actix_web::{
     FromRequest, HttpRequest,
     dev::Payload,
-    http::{Method, StatusCode},
+    http::Method,
     web::{self, Data},
 };
 use serde::de::DeserializeOwned;
@@ -12,7 +12,7 @@ use service_kit::{
     auth::Caller,
     http::{
         context::RequestContext,
-        json::Json,
+        json::{Json, bytes},
         path::Path,
         problem::{Problem, ProblemType},
     },
@@ -88,13 +88,7 @@ impl Incoming {
     /// # Errors
     /// Where it is too large or did not arrive.
     pub(super) async fn bytes(&self, payload: web::Payload) -> Result<web::Bytes, Problem> {
-        web::Bytes::from_request(&self.request, &mut payload.into_inner()).await.map_err(|error| {
-            let kind = match error.as_response_error().status_code() {
-                StatusCode::PAYLOAD_TOO_LARGE => ProblemType::TooLarge,
-                _ => ProblemType::Malformed,
-            };
-            Problem::new(kind, error.to_string())
-        })
+        bytes(&self.request, &mut payload.into_inner()).await
     }
 
     /// Has it carried out. `body` are the bytes that were sent.

@@ -1,6 +1,6 @@
 //! The description of this API (OpenAPI 3.1), made from the handlers.
 
-use service_kit::http::problem::Problem;
+use service_kit::http::{log_level, problem::Problem};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -49,6 +49,8 @@ pub(super) use parts::{
         import::import,
         feed::heads,
         feed::events,
+        log_level::show,
+        log_level::change,
         live,
         ready,
         metrics,
@@ -69,6 +71,7 @@ pub(super) use parts::{
         (name = "reservations", description = "A reservation is changed by its owner or an administrator."),
         (name = "import", description = "Historic bookings, for administrators."),
         (name = "feed", description = "The events themselves, for administrators and other services."),
+        (name = "administration", description = "For administrators: what this process does, not what is in the system."),
         (name = "operation", description = "For operators and machines; nobody needs to be recognised.")
     ),
     modifiers(&Callers, &Texts)

@@ -14,6 +14,7 @@ mod hooked_store;
 mod http;
 mod http_bad_input;
 mod import;
+mod limits;
 mod openapi;
 mod operate;
 mod relay;

@@ -18,7 +18,7 @@ fn every_operation_says_what_can_go_wrong() {
             operations += 1;
             let responses = operation["responses"].as_object().unwrap();
             if path.starts_with("/v1/") {
-                for status in ["401", "403", "500", "503"] {
+                for status in ["401", "403", "429", "500", "503"] {
                     let problem = &responses[status]["content"]["application/problem+json"];
                     assert!(problem.is_object(), "{method} {path} {status}");
                 }
@@ -30,5 +30,5 @@ fn every_operation_says_what_can_go_wrong() {
             assert_eq!(keyed, method == "post" && path != "/v1/import", "{method} {path}");
         }
     }
-    assert_eq!(operations, 16);
+    assert_eq!(operations, 18);
 }

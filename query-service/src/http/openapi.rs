@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use service_kit::http::problem::{MEDIA_TYPE, Problem};
+use service_kit::http::{
+    log_level,
+    problem::{MEDIA_TYPE, Problem},
+};
 use utoipa::{
     IntoParams, IntoResponses, Modify, OpenApi,
     openapi::{
@@ -40,6 +43,8 @@ use super::{
         reservations::users_history,
         statistics::popular_rooms,
         statistics::busiest_times,
+        log_level::show,
+        log_level::change,
     ),
     components(schemas(Problem)),
     security(("token" = [])),
@@ -145,6 +150,10 @@ impl IntoResponses for Refusals {
             ("401", "Nobody is recognised."),
             ("405", "The address knows GET and HEAD."),
             ("500", "A defect of the service."),
+            (
+                "429",
+                "The caller, or the address of one who is not recognised, asks too often; see `Retry-After`.",
+            ),
             ("503", "Not visible yet, parked, or not available; see `type` and `Retry-After`."),
         ]
         .into_iter()

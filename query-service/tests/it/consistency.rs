@@ -5,8 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt;
 use query_service::{
-    progress::{NotVisible, Progress},
+    progress::{MOST_WAITERS, NotVisible, Progress},
     projector::{Message, Parts, Pipeline},
     stores::ReadModels,
 };
@@ -104,4 +105,20 @@ async fn a_waiting_query_follows_its_room_to_another_owner_and_back() {
     };
     let (waited, ()) = tokio::join!(waiting, moving);
     waited.unwrap();
+}
+
+#[tokio::test]
+async fn a_query_too_many_is_not_let_wait_and_has_a_place_when_another_one_ends() {
+    let (store, progress) = (StoreDouble::in_memory(), Arc::new(Progress::default()));
+    progress.set_owned(Box::new(|_| true));
+    let stream = Stream::new("Blue");
+    let wanted = [(stream.room, 1)];
+    let wait = || Box::pin(progress.wait(store.as_ref(), &wanted, LONG));
+    let mut waiting: Vec<_> = (0..MOST_WAITERS).map(|_| wait()).collect();
+    for query in &mut waiting {
+        assert!(query.now_or_never().is_none(), "it does not wait");
+    }
+    assert!(matches!(wait().await, Err(NotVisible::Overloaded)));
+    waiting.pop();
+    assert!(wait().now_or_never().is_none(), "there is a place");
 }

@@ -7,6 +7,7 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::{Either, FutureExt, LocalBoxFuture};
 
+use super::limits::Limits;
 use super::problem::{Problem, ProblemType};
 use crate::auth::{Authenticator, Caller, Refusal};
 
@@ -20,21 +21,40 @@ impl FromRequest for Caller {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let now = |outcome: Result<Self, Problem>| Either::Left(ready(outcome));
+        let limits = Limits::of(request);
+        let admit = move |caller: Self| match &limits {
+            Some(limits) => limits.admit(&caller).map(|()| caller),
+            None => Ok(caller),
+        };
         let Some(authenticator) = request.app_data::<Authenticator>() else {
             return now(Err(Problem::defect("no authenticator in the application's data")));
         };
         if !request.headers().contains_key(header::AUTHORIZATION) {
-            return now(by_headers(authenticator, request).map_err(Problem::from));
+            let caller = by_headers(authenticator, request);
+            return now(caller.map_err(|refusal| refused(request, refusal)).and_then(admit));
         }
         let Some(token) = bearer(request) else {
-            return now(Err(Refusal::Scheme.into()));
+            return now(Err(refused(request, Refusal::Scheme)));
         };
         if let Some(caller) = authenticator.remembered(token) {
-            return now(Ok(caller));
+            return now(admit(caller));
+        }
+        // Checking a token takes longer than answering most requests.
+        if let Err(problem) = admit_stranger(request) {
+            return now(Err(problem));
         }
         let (authenticator, token) = (authenticator.clone(), token.to_owned());
-        Either::Right(async move { authenticator.check(&token).await.map_err(Problem::from) }.boxed_local())
+        Either::Right(async move { admit(authenticator.check(&token).await?) }.boxed_local())
     }
+}
+
+/// The problem of one who is not recognised, or that they ask too often.
+fn refused(request: &HttpRequest, refusal: Refusal) -> Problem {
+    admit_stranger(request).map_or_else(|problem| problem, |()| refusal.into())
+}
+
+fn admit_stranger(request: &HttpRequest) -> Result<(), Problem> {
+    Limits::of(request).map_or(Ok(()), |limits| limits.admit_stranger(request.peer_addr()))
 }
 
 /// The token of the only `Authorization` header.

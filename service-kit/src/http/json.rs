@@ -9,6 +9,7 @@ use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
 use super::decode;
+use super::limits::Limits;
 use super::problem::{Problem, ProblemType};
 
 /// Largest body, in bytes.
@@ -28,12 +29,33 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let checked = check_media_type(request, "application/json").and_then(|()| check_length(request));
-        let payload = payload.take();
+        let checked = check_media_type(request, "application/json");
+        let bytes = bytes(request, payload);
         Box::pin(async move {
             checked?;
-            let bytes = collect(payload).await?;
+            let bytes = bytes.await?;
             Ok(Self { value: decode::json(&bytes)?, bytes })
+        })
+    }
+}
+
+/// A body whatever it is.
+///
+/// # Errors
+///
+/// `too-large`, `too-slow` where it takes longer than a client may be slow, `malformed` where it does not arrive as a whole.
+pub fn bytes(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<Bytes, Problem>> + use<> {
+    let (checked, limits, payload) = (check_length(request), Limits::of(request), payload.take());
+    async move {
+        checked?;
+        let Some(limits) = limits else { return collect(payload).await };
+        tokio::time::timeout(limits.slow_client(), collect(payload)).await.unwrap_or_else(|_| {
+            let detail =
+                format!("the body did not arrive within {:?}; nothing was done", limits.slow_client());
+            Err(Problem::new(ProblemType::TooSlow, detail))
         })
     }
 }

@@ -94,8 +94,14 @@ problem_types! {
     InProgress "in-progress" CONFLICT "The same request is in progress";
     /// `If-Match` names another revision.
     Stale "stale" PRECONDITION_FAILED "It has changed meanwhile";
+    /// The body did not arrive in time; nothing was done.
+    TooSlow "too-slow" REQUEST_TIMEOUT "The request came too slowly";
     /// The body is too large.
     TooLarge "too-large" PAYLOAD_TOO_LARGE "The body is too large";
+    /// Path and query are too long.
+    UriTooLong "uri-too-long" URI_TOO_LONG "The address is too long";
+    /// The headers are too large.
+    HeadersTooLarge "headers-too-large" REQUEST_HEADER_FIELDS_TOO_LARGE "The headers are too large";
     /// The body is not of a media type that is understood.
     UnsupportedMediaType "unsupported-media-type" UNSUPPORTED_MEDIA_TYPE "The media type is not supported";
     /// A rule of the room is broken.
@@ -276,6 +282,9 @@ impl Problem {
             StatusCode::FORBIDDEN => ProblemType::Forbidden,
             StatusCode::NOT_FOUND => ProblemType::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => ProblemType::MethodNotAllowed,
+            StatusCode::REQUEST_TIMEOUT => ProblemType::TooSlow,
+            StatusCode::URI_TOO_LONG => ProblemType::UriTooLong,
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => ProblemType::HeadersTooLarge,
             StatusCode::PAYLOAD_TOO_LARGE => ProblemType::TooLarge,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => ProblemType::UnsupportedMediaType,
             StatusCode::TOO_MANY_REQUESTS => ProblemType::TooManyRequests,

@@ -16,23 +16,22 @@ use actix_web::web::{Data, PayloadConfig, ServiceConfig};
 use actix_web::{App, Error, HttpMessage, HttpServer, ResponseError, web};
 use tokio_util::sync::CancellationToken;
 
+use super::connections::{Connections, InProgress};
 use super::context::{REQUEST_ID, RequestContext};
 use super::endpoint::{MatchedRoute, unknown_route};
 use super::health;
 use super::heartbeat::Heartbeat;
 use super::json::MAX_BODY_BYTES;
+use super::limits::{self, Limits};
+use super::log_level;
 use super::problem::{Answered, Problem, ProblemType};
 use crate::auth::Authenticator;
 use crate::kit_settings::ServerSettings;
 use crate::readiness::Readiness;
 use crate::telemetry::{HTTP_DURATION, HTTP_IN_FLIGHT, HTTP_PROBLEMS, HTTP_REQUESTS, Metrics};
 
-/// How long a client may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may take to close.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections that wait to be accepted.
-const BACKLOG: u32 = 2048;
 /// How long the service may stand still before `/health/live` says so.
 const STUCK_AFTER: Duration = Duration::from_secs(20);
 /// The route of requests that no endpoint answers, in logs and metrics.
@@ -74,6 +73,7 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
         .app_data(Data::new(parts.clone()))
         .app_data(PayloadConfig::new(MAX_BODY_BYTES))
         .configure(health::configure)
+        .configure(log_level::configure)
         .configure(configure)
         .default_service(web::to(unknown_route))
         .wrap(from_fn(around))
@@ -103,19 +103,20 @@ impl HttpService {
             workers => workers,
         };
         let heartbeat = Data::from(Heartbeat::start(STUCK_AFTER));
-        let server = HttpServer::new(move || app(&parts, configure.clone()).app_data(heartbeat.clone()))
+        let limits = Data::from(Limits::start(settings));
+        let app = move || app(&parts, configure.clone()).app_data(heartbeat.clone()).app_data(limits.clone());
+        let connections = Connections::start(settings);
+        let server = HttpServer::new(app)
+            .on_connect(move |io, data| connections.watch(io, data))
             .workers(workers)
-            .backlog(BACKLOG)
+            .max_connections(settings.max_connections.div_ceil(workers))
             .keep_alive(settings.keep_alive)
-            .client_request_timeout(HEAD_TIMEOUT)
+            .client_request_timeout(settings.slow_client)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .disable_signals()
             .shutdown_timeout(settings.shutdown_timeout.as_secs())
-            .bind(settings.listen)
-            .map_err(|error| {
-                io::Error::new(error.kind(), format!("can't listen on {}: {error}", settings.listen))
-            })?;
+            .listen(limits::listener(settings)?)?;
         let address = server.addrs().first().copied().unwrap_or(settings.listen);
         Ok(Self { address, server: server.run() })
     }
@@ -176,10 +177,15 @@ async fn around(
         started: Instant::now(),
     };
     let _in_flight = InFlight::new(parts.service);
+    let in_progress = InProgress::of(&request);
     request.extensions_mut().insert(seen.context.clone());
     request.extensions_mut().insert(seen.route.clone());
-    let problem = match tokio::time::timeout(parts.request_timeout, next.call(request)).await {
-        Ok(Ok(response)) => return Ok(finished(&seen, response)),
+    let answer = async {
+        limits::check_head(request.head())?;
+        next.call(request).await
+    };
+    let problem = match tokio::time::timeout(parts.request_timeout, answer).await {
+        Ok(Ok(response)) => return Ok(in_progress.until_sent(finished(&seen, response))),
         Ok(Err(error)) => error.as_error::<Problem>().cloned().unwrap_or_else(|| {
             Problem::for_status(error.as_response_error().status_code(), error.to_string())
         }),

@@ -109,6 +109,10 @@ fn effect(description: &str) -> ResponseBuilder {
         .header("X-Request-Id", header("Names the request in logs and events."))
 }
 
+/// Of every answer that says who asks.
+const TOO_MANY: (&str, &str) =
+    ("429", "The caller, or the address of one who is not recognised, asks too often; see `Retry-After`.");
+
 /// What stands in a command's way.
 pub(in super::super) enum Failed {}
 
@@ -127,6 +131,7 @@ impl IntoResponses for Failed {
                 versions that was decided.",
             ),
             ("412", "`If-Match` names another revision than the current one, which is in `revision`."),
+            ("408", "The body did not arrive in time; nothing was done."),
             ("413", "The body has more than 65536 bytes."),
             ("415", "The body is not of the media type."),
             (
@@ -134,6 +139,7 @@ impl IntoResponses for Failed {
                 "A rule of the room is broken (`rule`, `limit`), the time lies in the past, or the key was used for \
                 another request.",
             ),
+            TOO_MANY,
             ("500", "A defect of the service."),
             ("503", "Overloaded or not available: nothing was done, unless the type is `outcome-unknown`."),
         ])
@@ -151,6 +157,7 @@ impl IntoResponses for ImportFailed {
             ("403", "Not an administrator."),
             ("405", "The address knows other methods."),
             ("415", "The body is not application/x-ndjson."),
+            TOO_MANY,
             ("500", "A defect of the service."),
             ("503", "Not available; nothing was done."),
         ])
@@ -168,6 +175,7 @@ impl IntoResponses for ReadFailed {
             ("403", "Neither an administrator nor a service."),
             ("404", "There is no such stream."),
             ("405", "The address knows other methods."),
+            TOO_MANY,
             ("500", "A defect of the service."),
             ("503", "Not available."),
         ])
@@ -184,7 +192,7 @@ fn problems(problems: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
             "409" => {
                 response.header("Retry-After", header("Where the same request is still running: seconds."))
             }
-            "503" => response.header("Retry-After", header("Seconds after which to come back.")),
+            "429" | "503" => response.header("Retry-After", header("Seconds after which to come back.")),
             _ => response,
         };
         ((*status).to_owned(), response.build().into())

@@ -15,6 +15,7 @@ mod documents;
 mod full_disk;
 mod kills;
 mod layering;
+mod logs;
 mod operators;
 mod races;
 mod rebuild;

@@ -11,6 +11,8 @@ use crate::clock::Clock;
 use crate::http::endpoint::endpoint;
 use crate::http::json::Json;
 
+mod limits;
+
 fn parts() -> HttpParts {
     HttpParts {
         service: "test-service",
@@ -38,7 +40,8 @@ fn routes(config: &mut ServiceConfig) {
             endpoint("/v1/foreign")
                 .get(|| async { Err::<HttpResponse, _>(error::ErrorBadRequest("foreign")) }),
         )
-        .service(endpoint("/v1/slow").get(slow).post(slow));
+        .service(endpoint("/v1/slow").get(slow).post(slow))
+        .service(endpoint("/v1/endless").get(limits::endless));
 }
 
 async fn slow() -> HttpResponse {
@@ -172,7 +175,18 @@ async fn the_body_of_a_success_is_left_alone() {
 
 /// Runs a real server, gives its address to `client` on a thread, and stops the server afterwards.
 async fn with_server<T: Send + 'static>(client: impl FnOnce(SocketAddr) -> T + Send + 'static) -> T {
-    let settings = ServerSettings { workers: 1, ..ServerSettings::on("127.0.0.1:0".parse().unwrap()) };
+    with_settings(settings(), client).await
+}
+
+fn settings() -> ServerSettings {
+    ServerSettings { workers: 1, ..ServerSettings::on("127.0.0.1:0".parse().unwrap()) }
+}
+
+/// The same with other settings.
+async fn with_settings<T: Send + 'static>(
+    settings: ServerSettings,
+    client: impl FnOnce(SocketAddr) -> T + Send + 'static,
+) -> T {
     let service = HttpService::bind(parts(), &settings, routes).unwrap();
     let (address, stop) = (service.address, CancellationToken::new());
     let running = tokio::spawn(service.run(stop.clone()));

@@ -1,0 +1,42 @@
+//! What goes past a limit of this service. Those of connections are service-kit's.
+
+use std::sync::Arc;
+
+use command_service::{
+    event_store::EventStore,
+    http::Backend,
+    outbox::handoff,
+    writer::{Options, writer},
+};
+use futures_util::future::select_all;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::{
+    test_service::{TestService, keyed, send},
+    test_store::TestStore,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_too_many_is_told_when_to_come_back_and_those_that_wait_are_carried_out() {
+    let service = TestService::start_closed(TestStore::mysql().await);
+    let store: Arc<dyn EventStore> = service.store.open(None).await;
+    let options = Options { queue_capacity: 2, ..Options::default() };
+    let (writer, writing) = writer(Arc::clone(&store), service.clock.clone(), handoff().0, &options);
+    service.gate.open(Backend { writer, store });
+    // Nobody takes from the queue yet.
+    let commands = ["Red", "Green", "Blue"].map(|name| {
+        let room = json!({"name": name, "kind": "meeting", "capacity": 4, "timeZone": "UTC"});
+        Box::pin(send(keyed(service.admin(Method::POST, "/v1/rooms")).json(&room)))
+    });
+    let (refused, _, waiting) = select_all(commands).await;
+    assert_eq!(refused.problem(), (503, "overloaded", ""));
+    assert_eq!(refused.header("retry-after"), "1");
+    let writing = tokio::spawn(writing);
+    for answer in futures_util::future::join_all(waiting).await {
+        let _ = answer.expect(201);
+    }
+    assert_eq!(service.heads().await.as_array().unwrap().len(), 2);
+    service.stop().await;
+    writing.await.unwrap();
+}

@@ -1,0 +1,146 @@
+//! Cuts off connections on which no request comes about.
+//!
+//! The framework bounds the time for a connection's first head, and for silence after an answer. It has no bound for later
+//! heads, nor for the rest of a body that nobody reads any more: a client could hold a connection for ever with a byte now
+//! and then.
+
+use std::any::Any;
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
+use actix_web::rt::net::TcpStream;
+use actix_web::web::Bytes;
+use socket2::{SockRef, Socket};
+
+use crate::kit_settings::ServerSettings;
+
+/// How often it looks for such connections, as a part of the time that a client may be slow.
+const LOOKS: u32 = 4;
+
+/// The connections of a server.
+#[derive(Debug)]
+pub(super) struct Connections {
+    open: Mutex<Vec<Weak<Connection>>>,
+    started: Instant,
+    /// How long a connection may be without a request.
+    patience: Duration,
+}
+
+/// One of them. It lives as long as the framework's part of it.
+#[derive(Debug)]
+struct Connection {
+    socket: Socket,
+    requests: AtomicU32,
+    /// When its last request ended: milliseconds since `started`.
+    idle_since: AtomicU64,
+    started: Instant,
+}
+
+impl Connections {
+    /// Watches connections as long as it is not dropped. Must be called within a tokio runtime.
+    pub(super) fn start(settings: &ServerSettings) -> Arc<Self> {
+        let connections = Arc::new(Self {
+            open: Mutex::default(),
+            started: Instant::now(),
+            patience: settings.keep_alive + settings.slow_client,
+        });
+        let (watching, pause) = (Arc::downgrade(&connections), settings.slow_client / LOOKS);
+        tokio::spawn(async move {
+            while let Some(connections) = watching.upgrade() {
+                connections.cut_off();
+                drop(connections);
+                tokio::time::sleep(pause).await;
+            }
+        });
+        connections
+    }
+
+    /// Watches a connection that was accepted.
+    pub(super) fn watch(&self, io: &dyn Any, data: &mut Extensions) {
+        let socket = io.downcast_ref::<TcpStream>().map(|stream| SockRef::from(stream).try_clone());
+        let Some(Ok(socket)) = socket else { return };
+        let connection = Arc::new(Connection {
+            socket,
+            requests: AtomicU32::new(0),
+            idle_since: AtomicU64::new(millis(self.started)),
+            started: self.started,
+        });
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&connection));
+        data.insert(connection);
+    }
+
+    fn cut_off(&self) {
+        let now = millis(self.started);
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|connection| {
+            let Some(connection) = connection.upgrade() else { return false };
+            let idle = now.saturating_sub(connection.idle_since.load(Ordering::Relaxed));
+            let cut = connection.requests.load(Ordering::Relaxed) == 0
+                && u128::from(idle) > self.patience.as_millis();
+            if cut {
+                tracing::debug!("a connection on which no request came about is closed");
+                // It may be closed already.
+                drop(connection.socket.shutdown(Shutdown::Both));
+            }
+            !cut
+        });
+    }
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A request that is being answered; its connection is left alone.
+#[derive(Debug)]
+pub(super) struct InProgress(Option<Arc<Connection>>);
+
+impl InProgress {
+    pub(super) fn of(request: &ServiceRequest) -> Self {
+        let connection = request.conn_data::<Arc<Connection>>().cloned();
+        if let Some(connection) = &connection {
+            connection.requests.fetch_add(1, Ordering::Relaxed);
+        }
+        Self(connection)
+    }
+
+    /// Lasts until the last of the answer was handed over, where that is a stream.
+    pub(super) fn until_sent(self, response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+        match response.response().body().size() {
+            BodySize::Stream => response.map_body(|_, body| BoxBody::new(Sent { body, _request: self })),
+            _ => response,
+        }
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.0 {
+            connection.idle_since.store(millis(connection.started), Ordering::Relaxed);
+            connection.requests.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// An answer that is sent piece by piece.
+struct Sent {
+    body: BoxBody,
+    _request: InProgress,
+}
+
+impl MessageBody for Sent {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_next(cx)
+    }
+}

@@ -1,0 +1,224 @@
+//! What a client may ask for: how often, with how large a head, and how slowly it may send and take.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io};
+
+use actix_web::HttpRequest;
+use actix_web::dev::RequestHead;
+use actix_web::web::Data;
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota};
+use socket2::{Domain, Socket, Type};
+
+use super::problem::{Problem, ProblemType};
+use crate::auth::Caller;
+use crate::kit_settings::ServerSettings;
+
+/// Longest path with its query, in bytes.
+const MAX_ADDRESS_BYTES: usize = 8 * 1024;
+/// Largest sum of the names and values of all headers, in bytes. A head of more than 128 KiB is refused by the framework.
+const MAX_HEADERS_BYTES: usize = 32 * 1024;
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 2048;
+/// So many times what may be asked for in a second may be asked for at once, after a pause.
+const BURST: u32 = 2;
+/// How often those are forgotten who have not asked for a while.
+const FORGET_EVERY: Duration = Duration::from_secs(10);
+
+/// Refuses a request whose address or headers are too large.
+///
+/// # Errors
+/// `uri-too-long`, `headers-too-large`.
+pub(super) fn check_head(head: &RequestHead) -> Result<(), Problem> {
+    let address = head.uri.path_and_query().map_or(0, |address| address.as_str().len());
+    if address > MAX_ADDRESS_BYTES {
+        let detail = format!("path and query have at most {MAX_ADDRESS_BYTES} bytes");
+        return Err(Problem::new(ProblemType::UriTooLong, detail).with("limit", MAX_ADDRESS_BYTES));
+    }
+    let headers: usize =
+        head.headers.iter().map(|(name, value)| name.as_str().len() + value.as_bytes().len()).sum();
+    if headers > MAX_HEADERS_BYTES {
+        let detail = format!("all headers together have at most {MAX_HEADERS_BYTES} bytes");
+        return Err(Problem::new(ProblemType::HeadersTooLarge, detail).with("limit", MAX_HEADERS_BYTES));
+    }
+    Ok(())
+}
+
+/// A socket that listens. A connection of it is closed when what was sent is not taken for as long as a client may be slow:
+/// the framework itself would wait for ever.
+///
+/// # Errors
+/// When the address can't be listened on; the error names it.
+pub(super) fn listener(settings: &ServerSettings) -> io::Result<TcpListener> {
+    let listen = || {
+        let socket = Socket::new(Domain::for_address(settings.listen), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        // Connections that are accepted inherit it.
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_user_timeout(Some(settings.slow_client))?;
+        socket.bind(&settings.listen.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    listen().map_err(|error: io::Error| {
+        io::Error::new(error.kind(), format!("can't listen on {}: {error}", settings.listen))
+    })
+}
+
+/// Who asks. Names are kept as hashes: all keys are of one size, and nothing personal is in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Who {
+    Caller(u64),
+    Stranger(IpAddr),
+}
+
+/// What each caller has asked for lately. Shared by all connections of a server.
+pub(super) struct Limits {
+    asked: DefaultKeyedRateLimiter<Who>,
+    rate_per_second: NonZeroU32,
+    slow_client: Duration,
+    hashes: RandomState,
+}
+
+impl fmt::Debug for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limits").field("rate_per_second", &self.rate_per_second).finish_non_exhaustive()
+    }
+}
+
+impl Limits {
+    /// Limits that forget who has not asked for a while, as long as they are not dropped. Must be called within a tokio
+    /// runtime.
+    pub(super) fn start(settings: &ServerSettings) -> Arc<Self> {
+        let rate = settings.rate_per_second;
+        let burst = rate.saturating_mul(NonZeroU32::MIN.saturating_add(BURST - 1));
+        let limits = Arc::new(Self {
+            asked: DefaultKeyedRateLimiter::keyed(Quota::per_second(rate).allow_burst(burst)),
+            rate_per_second: rate,
+            slow_client: settings.slow_client,
+            hashes: RandomState::new(),
+        });
+        let forgetting = Arc::downgrade(&limits);
+        tokio::spawn(async move {
+            while let Some(limits) = forgetting.upgrade() {
+                limits.forget();
+                drop(limits);
+                tokio::time::sleep(FORGET_EVERY).await;
+            }
+        });
+        limits
+    }
+
+    /// Those of the server that a request came to; none in an application without a socket.
+    pub(super) fn of(request: &HttpRequest) -> Option<Data<Self>> {
+        request.app_data::<Data<Self>>().cloned()
+    }
+
+    /// How long a client may take to send a body.
+    pub(super) const fn slow_client(&self) -> Duration {
+        self.slow_client
+    }
+
+    /// Counts a request of a caller. Administrators and other services are not limited: imports and rebuilds are theirs.
+    ///
+    /// # Errors
+    /// `too-many-requests`.
+    pub(super) fn admit(&self, caller: &Caller) -> Result<(), Problem> {
+        if caller.admin || caller.service {
+            return Ok(());
+        }
+        self.count(Who::Caller(self.hashes.hash_one(&caller.user)))
+    }
+
+    /// Counts a request of which it is not known who sends it, before a token is checked: tokens can't be tried without
+    /// end.
+    ///
+    /// # Errors
+    /// `too-many-requests`.
+    pub(super) fn admit_stranger(&self, peer: Option<SocketAddr>) -> Result<(), Problem> {
+        peer.map_or(Ok(()), |peer| self.count(Who::Stranger(network(peer.ip()))))
+    }
+
+    fn count(&self, who: Who) -> Result<(), Problem> {
+        self.asked.check_key(&who).map_err(|until| {
+            let detail = format!("at most {} requests a second", self.rate_per_second);
+            Problem::new(ProblemType::TooManyRequests, detail)
+                .with("limit", self.rate_per_second.get())
+                .retry_after(until.wait_time_from(DefaultClock::default().now()))
+        })
+    }
+
+    fn forget(&self) {
+        self.asked.retain_recent();
+        self.asked.shrink_to_fit();
+    }
+}
+
+/// What one subscriber has: of IPv6 a whole network of 64 bits.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            Some(address) => address.into(),
+            None => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(rate: u32) -> Arc<Limits> {
+        let settings = ServerSettings::on("127.0.0.1:0".parse().unwrap());
+        Limits::start(&ServerSettings { rate_per_second: rate.try_into().unwrap(), ..settings })
+    }
+
+    fn caller(user: &str, roles: &[&str]) -> Caller {
+        Caller::new(user, roles.iter().copied()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn one_caller_is_told_when_to_come_back_and_others_go_on() {
+        let limits = limits(1);
+        let (ann, ben) = (caller("ann", &[]), caller("ben", &[]));
+        assert!(limits.admit(&ann).and_then(|()| limits.admit(&ann)).is_ok());
+        assert_eq!(limits.admit(&ann).unwrap_err().kind(), ProblemType::TooManyRequests);
+        limits.admit(&ben).unwrap();
+    }
+
+    #[tokio::test]
+    async fn administrators_and_services_are_not_limited() {
+        let limits = limits(1);
+        for role in ["admin", "service"] {
+            assert!((0..100).all(|_| limits.admit(&caller("root", &[role])).is_ok()));
+        }
+    }
+
+    #[tokio::test]
+    async fn strangers_of_one_network_share_what_they_may_ask_for() {
+        let limits = limits(1);
+        let from = |address: &str| Some(SocketAddr::new(address.parse().unwrap(), 1));
+        let mut asked = [from("2001:db8::1"), from("2001:db8::2"), from("2001:db8::3")].into_iter();
+        assert!(asked.by_ref().take(2).all(|peer| limits.admit_stranger(peer).is_ok()));
+        assert!(asked.all(|peer| limits.admit_stranger(peer).is_err()));
+        limits.admit_stranger(from("2001:db8:0:1::1")).unwrap();
+        limits.admit_stranger(from("192.0.2.1")).unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_has_not_asked_for_a_while_is_forgotten() {
+        let limits = limits(1_000_000);
+        for user in 0..1000 {
+            limits.admit(&caller(&user.to_string(), &[])).unwrap();
+        }
+        // At this rate a while is over at once.
+        while !limits.asked.is_empty() {
+            limits.forget();
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Which log lines are written, shown and changed while the service runs; for administrators.
+
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::context::RequestContext;
+use super::endpoint::endpoint;
+use super::json::Json;
+use super::problem::{Problem, ProblemType};
+use super::server::HttpParts;
+use crate::audit::Act;
+use crate::auth::Caller;
+use crate::telemetry::{LogLevel, RunningLogs};
+
+const PATH: &str = "/v1/admin/log-level";
+
+/// Adds the endpoint.
+pub(crate) fn configure(config: &mut ServiceConfig) {
+    config.service(endpoint(PATH).get(show).put(change));
+}
+
+/// Which log lines are written.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = LogLevel)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// Least level of lines (`error`, `warn`, `info`, `debug`, `trace` or `off`), or a filter like
+    /// `info,http.request=warn`.
+    #[schema(max_length = 1000)]
+    level: String,
+}
+
+/// Which log lines this process writes.
+#[utoipa::path(
+    get, path = "/v1/admin/log-level", tag = "administration", operation_id = "logLevel",
+    responses(
+        (status = 200, description = "The level that is in force.", body = Shown),
+        (status = 401, description = "Nobody is recognised.", content_type = "application/problem+json", body = Problem),
+        (status = 403, description = "Not an administrator.", content_type = "application/problem+json", body = Problem),
+        (status = 429, description = "Too many requests of one who is not recognised.", content_type = "application/problem+json", body = Problem),
+        (status = 500, description = "A defect of the service.", content_type = "application/problem+json", body = Problem),
+        (status = 503, description = "The process has no logs of its own.", content_type = "application/problem+json", body = Problem),
+    )
+)]
+pub async fn show(caller: Caller) -> Result<HttpResponse, Problem> {
+    caller.require_admin()?;
+    Ok(answer(&logs()?.level()))
+}
+
+/// Has this process write other log lines, until it is changed again or the process ends.
+#[utoipa::path(
+    put, path = "/v1/admin/log-level", tag = "administration", operation_id = "changeLogLevel",
+    request_body = Shown,
+    responses(
+        (status = 200, description = "The level that is in force from now on.", body = Shown),
+        (status = 400, description = "It is no level, or can't be read.", content_type = "application/problem+json", body = Problem),
+        (status = 401, description = "Nobody is recognised.", content_type = "application/problem+json", body = Problem),
+        (status = 403, description = "Not an administrator.", content_type = "application/problem+json", body = Problem),
+        (status = 413, description = "The body has more than 65536 bytes.", content_type = "application/problem+json", body = Problem),
+        (status = 415, description = "The body is not of the media type.", content_type = "application/problem+json", body = Problem),
+        (status = 429, description = "Too many requests of one who is not recognised.", content_type = "application/problem+json", body = Problem),
+        (status = 500, description = "A defect of the service.", content_type = "application/problem+json", body = Problem),
+        (status = 503, description = "The process has no logs of its own.", content_type = "application/problem+json", body = Problem),
+    )
+)]
+pub async fn change(
+    caller: Caller,
+    parts: Data<HttpParts>,
+    context: RequestContext,
+    request: actix_web::HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    caller.require_admin()?;
+    let asked = <Json<Shown> as actix_web::FromRequest>::from_request(&request, &mut payload.into_inner());
+    let level: LogLevel = asked.await?.value.level.parse().map_err(|error| {
+        Problem::new(ProblemType::InvalidValue, format!("/level: {error}")).field("/level")
+    })?;
+    let logs = logs()?;
+    let act = Act::begun(caller.user, "change-log-level", parts.service, Some(&context.correlation_id));
+    let before = logs.change(level).map_err(|error| Problem::internal(&error))?;
+    let now = logs.level();
+    act.ended(format!("{now} in place of {before}"));
+    Ok(answer(&now))
+}
+
+fn logs() -> Result<&'static RunningLogs, Problem> {
+    let none = || Problem::new(ProblemType::Unavailable, "this process has no logs of its own");
+    RunningLogs::of_process().ok_or_else(none)
+}
+
+fn answer(level: &LogLevel) -> HttpResponse {
+    HttpResponse::Ok().json(Shown { level: level.to_string() })
+}
