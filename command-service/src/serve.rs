@@ -15,6 +15,7 @@ use service_kit::{
     retry::{Backoff, Stopped, until_it_succeeds},
     shutdown::{End, Lifecycle},
     telemetry::Metrics,
+    traces::Traces,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +43,7 @@ pub async fn serve(config: Config) -> anyhow::Result<End> {
     let lifecycle = Lifecycle::new(config.kit.shutdown_timeout);
     let readiness = Readiness::new(clock.clone());
     let metrics = Metrics::install()?;
+    let traces = Traces::start(NAME, config.kit.traces.as_ref())?;
     let authenticator = config.kit.auth.authenticator(clock.clone())?;
     let store = open_store(&config)?;
     let components = Components { mysql: readiness.component("mysql"), kafka: readiness.component("kafka") };
@@ -79,7 +81,9 @@ pub async fn serve(config: Config) -> anyhow::Result<End> {
     });
     let parts = Parts { config, clock, store, gate, lifecycle: lifecycle.clone() };
     lifecycle.spawn("start", start(parts, components));
-    Ok(lifecycle.run().await)
+    let end = lifecycle.run().await;
+    traces.finish().await;
+    Ok(end)
 }
 
 /// Brings the event store's tables up to date. Waits for the store.

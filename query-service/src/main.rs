@@ -18,6 +18,7 @@ use service_kit::{
     probe,
     shutdown::{End, Lifecycle},
     telemetry::{self, Metrics},
+    traces::Traces,
 };
 
 #[global_allocator]
@@ -81,6 +82,7 @@ async fn serve() -> anyhow::Result<ExitCode> {
     telemetry::start_logs(config.kit.log_format, &config.kit.log_level);
     let clock = Clock::with_offset(config.kit.clock_offset_seconds);
     let metrics = Metrics::install()?;
+    let traces = Traces::start("query-service", config.kit.traces.as_ref())?;
     let lifecycle = Lifecycle::new(config.kit.shutdown_timeout);
     let credentials = config.feed_identity.credentials(clock.clone())?;
     let feed = HttpFeed::new(&config.feed_url, credentials, config.feed_timeout)?;
@@ -96,5 +98,7 @@ async fn serve() -> anyhow::Result<ExitCode> {
     };
     let address = service.start(&lifecycle)?;
     tracing::info!(%address, "query-service listens");
-    Ok(End::into(lifecycle.run().await))
+    let end = lifecycle.run().await;
+    traces.finish().await;
+    Ok(End::into(end))
 }

@@ -15,3 +15,4 @@ pub mod report;
 pub mod retry;
 pub mod shutdown;
 pub mod telemetry;
+pub mod traces;

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use service_kit::traces::Span;
 use shared_events::RoomId;
 use tokio::time::Instant;
 
@@ -19,6 +20,8 @@ const MOST_ROOMS: usize = 100_000;
 pub(super) struct Flight {
     /// Sent, not reported.
     waiting: HashMap<u64, RoomId>,
+    /// Of those, the spans of what is traced.
+    spans: HashMap<u64, Span>,
     /// Reported as delivered, not known to be deleted.
     delivered: HashSet<u64>,
     /// Those of them that no deletion has begun for.
@@ -56,8 +59,11 @@ impl Flight {
         version == 1 || self.sent.get(&room).is_some_and(|sent| sent + 1 == version)
     }
 
-    pub(super) fn sent(&mut self, position: u64, room: RoomId, version: u64) {
+    pub(super) fn sent(&mut self, position: u64, room: RoomId, version: u64, span: Option<Span>) {
         self.waiting.insert(position, room);
+        if let Some(span) = span {
+            self.spans.insert(position, span);
+        }
         self.stuck();
         if self.sent.len() >= MOST_ROOMS {
             self.sent.clear();
@@ -69,6 +75,9 @@ impl Flight {
     /// Notes a delivery.
     pub(super) fn reported(&mut self, position: u64) {
         if self.waiting.remove(&position).is_some() {
+            if let Some(span) = self.span_of(position) {
+                span.end();
+            }
             self.delivered.insert(position);
             self.to_delete.push(position);
             self.to_delete_since.get_or_insert_with(Instant::now);
@@ -96,6 +105,7 @@ impl Flight {
     /// Notes that an event will not be delivered, and returns its room.
     pub(super) fn refused(&mut self, position: u64) -> Option<RoomId> {
         let room = self.waiting.remove(&position);
+        drop(self.span_of(position));
         self.nothing_else_waits();
         room
     }
@@ -140,6 +150,11 @@ impl Flight {
     /// Forgets all that was sent and not reported, because its sender is gone.
     pub(super) fn abandon(&mut self) {
         self.waiting.clear();
+        self.spans.clear();
         self.sent.clear();
+    }
+
+    fn span_of(&mut self, position: u64) -> Option<Span> {
+        if self.spans.is_empty() { None } else { self.spans.remove(&position) }
     }
 }

@@ -10,7 +10,10 @@
 use std::{collections::HashSet, future::pending, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use service_kit::clock::Clock;
+use service_kit::{
+    clock::Clock,
+    traces::{SpanKind, of_request},
+};
 use shared_events::{RecordedEvent, RoomId, Timestamp};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -311,8 +314,10 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
     async fn send_one(&mut self, position: u64, event: RecordedEvent) -> Result<(), Setback> {
         self.options.abort_at(AbortPoint::BeforeSend);
         let (room, version) = (event.room, event.version);
+        let traceparent = event.metadata.traceparent.as_deref();
+        let span = of_request(traceparent, "publish", SpanKind::Producer, Duration::ZERO);
         match self.publisher.send(position, event).await {
-            Ok(()) => self.flight.sent(position, room, version),
+            Ok(()) => self.flight.sent(position, room, version, span),
             Err(Undelivered::Refused(reason)) => self.hold(room, position, reason).await?,
             Err(Undelivered::Failed(reason)) => return Err(self.fail(&reason).await),
         }

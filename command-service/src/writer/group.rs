@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use service_kit::clock::Clock;
+use service_kit::{
+    clock::Clock,
+    traces::{SpanKind, of_request},
+};
 use tokio::time::Instant;
 
 use super::{
@@ -50,7 +53,7 @@ impl<S: EventStore + ?Sized> GroupCommit<S> {
                         self.committed.hand_over(committed.events);
                     }
                     self.cache.end_group(&committed.written);
-                    group.answer(committed.replies);
+                    group.answer(committed.replies, started);
                     if !group.pending.is_empty() {
                         groups.push(Remaining { failures: 0, keys_first: true, ..group });
                     }
@@ -102,12 +105,23 @@ struct Remaining {
 
 impl Remaining {
     /// Answers those that have a reply and keeps the others.
-    fn answer(&mut self, mut replies: HashMap<usize, super::Reply>) {
+    fn answer(&mut self, mut replies: HashMap<usize, super::Reply>, started: Instant) {
         let mut kept = Vec::new();
+        let together = i64::try_from(replies.len()).unwrap_or(i64::MAX);
         for (index, pending) in std::mem::take(&mut self.pending).into_iter().enumerate() {
             match replies.remove(&index) {
-                // The client may have gone; its command was carried out all the same.
-                Some(reply) => drop(pending.reply.send(reply)),
+                Some(reply) => {
+                    let traceparent = pending.submission.traceparent.as_deref();
+                    let work = "decide and commit";
+                    if let Some(mut span) =
+                        of_request(traceparent, work, SpanKind::Internal, started.elapsed())
+                    {
+                        span.set("commands", together);
+                        span.end();
+                    }
+                    // The client may have gone; its command was carried out all the same.
+                    drop(pending.reply.send(reply));
+                }
                 None => kept.push(pending),
             }
         }

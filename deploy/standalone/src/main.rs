@@ -27,6 +27,7 @@ use service_kit::{
     readiness::Readiness,
     shutdown::{End, Lifecycle},
     telemetry::{Metrics, start_logs},
+    traces::Traces,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -55,6 +56,7 @@ async fn run() -> anyhow::Result<End> {
     let clock = Clock::with_offset(config.kit.clock_offset_seconds);
     let lifecycle = Lifecycle::new(config.kit.shutdown_timeout);
     let metrics = Metrics::install()?;
+    let traces = Traces::start("room-reservations", config.kit.traces.as_ref())?;
     let authenticator = config.kit.auth.authenticator(clock.clone())?;
     let store: Arc<dyn EventStore> = Arc::new(SqliteStore::open(&data.join("events.sqlite"), None).await?);
 
@@ -118,5 +120,7 @@ async fn run() -> anyhow::Result<End> {
         Ok(())
     });
     println!("{}", welcome::text(command_address, query_address, &data, clock.now()));
-    Ok(lifecycle.run().await)
+    let end = lifecycle.run().await;
+    traces.finish().await;
+    Ok(end)
 }

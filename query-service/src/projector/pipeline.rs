@@ -5,7 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use service_kit::{clock::Clock, retry::Backoff};
+use service_kit::{
+    clock::Clock,
+    retry::Backoff,
+    traces::{SpanKind, of_request},
+};
 use shared_events::{Envelope, RecordedEvent, RoomId, Timestamp};
 use tokio::time::{Duration, Instant};
 
@@ -222,6 +226,7 @@ impl Pipeline {
     pub(super) async fn write(&mut self, mut ready: Vec<Envelope>) -> Result<bool, StoreError> {
         let mut as_expected = true;
         while !ready.is_empty() {
+            let started = Instant::now();
             match self.parts.store.apply(&ready).await {
                 Ok(applied) => {
                     for room in &applied.conflicts {
@@ -230,6 +235,9 @@ impl Pipeline {
                         self.forget(*room);
                     }
                     self.advance(&ready, &applied.advanced);
+                    if !self.late_by_design {
+                        trace(&ready, &applied.advanced, started);
+                    }
                     break;
                 }
                 // Nothing of a room whose events don't fit is worth a second try; the others go on.
@@ -317,6 +325,22 @@ impl Pipeline {
         tracing::warn!(%room, version, "an event is left out, as an operator said");
         self.advance(&[], &[(room, version)]);
         Ok(true)
+    }
+}
+
+/// Makes the spans of those events whose requests are traced.
+fn trace(written: &[Envelope], advanced: &[(RoomId, u64)], started: Instant) {
+    let events = i64::try_from(written.len()).unwrap_or(i64::MAX);
+    for envelope in written {
+        let traceparent = envelope.metadata.traceparent.as_deref();
+        let Some(mut span) = of_request(traceparent, "apply", SpanKind::Consumer, started.elapsed()) else {
+            continue;
+        };
+        span.set("events", events);
+        // Of a room that another instance wrote meanwhile nothing was applied.
+        if advanced.iter().any(|(room, version)| *room == envelope.room && *version >= envelope.version) {
+            span.end();
+        }
     }
 }
 

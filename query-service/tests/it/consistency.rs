@@ -12,6 +12,8 @@ use query_service::{
     stores::ReadModels,
 };
 use service_kit::clock::Clock;
+use shared_events::RoomId;
+use uuid::Uuid;
 
 use crate::{events::Stream, feed_double::FeedDouble, store_double::StoreDouble};
 
@@ -111,14 +113,15 @@ async fn a_waiting_query_follows_its_room_to_another_owner_and_back() {
 async fn a_query_too_many_is_not_let_wait_and_has_a_place_when_another_one_ends() {
     let (store, progress) = (StoreDouble::in_memory(), Arc::new(Progress::default()));
     progress.set_owned(Box::new(|_| true));
-    let stream = Stream::new("Blue");
-    let wanted = [(stream.room, 1)];
-    let wait = || Box::pin(progress.wait(store.as_ref(), &wanted, LONG));
-    let mut waiting: Vec<_> = (0..MOST_WAITERS).map(|_| wait()).collect();
+    // Each for a room of its own: those of one room are looked through when one of them ends.
+    let wanted: Vec<_> =
+        (0..).map(|room| [(RoomId(Uuid::from_u128(room)), 1)]).take(MOST_WAITERS + 1).collect();
+    let wait = |at: usize| Box::pin(progress.wait(store.as_ref(), &wanted[at], LONG));
+    let mut waiting: Vec<_> = (0..MOST_WAITERS).map(wait).collect();
     for query in &mut waiting {
         assert!(query.now_or_never().is_none(), "it does not wait");
     }
-    assert!(matches!(wait().await, Err(NotVisible::Overloaded)));
+    assert!(matches!(wait(MOST_WAITERS).await, Err(NotVisible::Overloaded)));
     waiting.pop();
-    assert!(wait().now_or_never().is_none(), "there is a place");
+    assert!(wait(MOST_WAITERS).now_or_never().is_none(), "there is a place");
 }

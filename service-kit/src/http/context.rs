@@ -20,7 +20,7 @@ const MAX_REQUEST_ID: usize = 128;
 pub struct RequestContext {
     /// The client's `X-Request-Id` (1 to 128 visible ASCII characters), or a new id.
     pub correlation_id: String,
-    /// The client's `traceparent` (W3C trace context), if it is well formed.
+    /// The trace context (W3C): of the request's own span where it is traced, else the client's, if it is well formed.
     pub traceparent: Option<String>,
 }
 
@@ -33,6 +33,13 @@ impl RequestContext {
             text(&REQUEST_ID).filter(usable).map_or_else(|| new_id().to_string(), str::to_owned);
         let traceparent = text(&TRACEPARENT).filter(|value| is_traceparent(value)).map(str::to_owned);
         Self { correlation_id, traceparent }
+    }
+}
+
+impl RequestContext {
+    /// The id of the trace that the request belongs to.
+    pub(crate) fn trace_id(&self) -> Option<&str> {
+        self.traceparent.as_deref()?.split('-').nth(1)
     }
 }
 

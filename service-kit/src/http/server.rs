@@ -29,6 +29,7 @@ use crate::auth::Authenticator;
 use crate::kit_settings::ServerSettings;
 use crate::readiness::Readiness;
 use crate::telemetry::{HTTP_DURATION, HTTP_IN_FLIGHT, HTTP_PROBLEMS, HTTP_REQUESTS, Metrics};
+use crate::traces::{self, Span};
 
 /// How long a connection may take to close.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -143,6 +144,8 @@ struct Seen {
     route: MatchedRoute,
     context: RequestContext,
     started: Instant,
+    /// Of a request that is traced, until it is answered.
+    span: Cell<Option<Span>>,
 }
 
 /// Takes the request out of the number of those in flight, also when it is dropped.
@@ -169,12 +172,15 @@ async fn around(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let mut context = RequestContext::of(request.headers());
+    let span = traces::request(&mut context.traceparent);
     let seen = Seen {
         service: parts.service,
         method: request.method().clone(),
         route: MatchedRoute(Rc::new(Cell::new(NO_ROUTE))),
-        context: RequestContext::of(request.headers()),
+        context,
         started: Instant::now(),
+        span: Cell::new(span),
     };
     let _in_flight = InFlight::new(parts.service);
     let in_progress = InProgress::of(&request);
@@ -248,6 +254,7 @@ impl Seen {
                 .increment(1);
         }
         let problem = answered.map(|answered| answered.kind.slug());
+        self.trace(method, route, status, problem);
         let field = answered.and_then(|answered| answered.field.as_deref());
         let cause = answered.and_then(|answered| answered.cause.as_deref());
         macro_rules! line {
@@ -260,6 +267,7 @@ impl Seen {
                     http.status = status.as_u16(),
                     elapsed_ms = elapsed.as_secs_f64() * 1000.0,
                     correlation_id = self.context.correlation_id,
+                    trace_id = self.context.trace_id(),
                     problem,
                     field,
                     cause,
@@ -275,6 +283,22 @@ impl Seen {
             line!(warn);
         } else {
             line!(info);
+        }
+    }
+
+    fn trace(&self, method: &str, route: &'static str, status: StatusCode, problem: Option<&'static str>) {
+        let Some(mut span) = self.span.take() else { return };
+        span.name(format!("{method} {route}"));
+        span.set("http.route", route);
+        span.set("http.request.method", method.to_owned());
+        span.set("http.response.status_code", i64::from(status.as_u16()));
+        span.set("correlation_id", self.context.correlation_id.clone());
+        if let Some(problem) = problem {
+            span.set("error.type", problem);
+        }
+        // The others have done what was to be done.
+        if !status.is_server_error() {
+            span.end();
         }
     }
 

@@ -32,7 +32,11 @@ async fn a_request_has_one_line_that_joins_it_to_its_trace_and_says_nothing_pers
     let id = reserved.expect(201)["reservation"].as_str().unwrap().to_owned();
     // Refused ones, too, of which the answer quotes what was sent.
     let _ = user.post(&path, &stay).send().await.problem(409, "overlap");
-    let _ = user.post(&path, &json!({"title": title, "reservedFor": [guest]})).send().await.problem(400, "invalid-value");
+    let _ = user
+        .post(&path, &json!({"title": title, "reservedFor": [guest]}))
+        .send()
+        .await
+        .problem(400, "invalid-value");
     let _ = user.get(&format!("/v1/users/{}/history", admin.name())).send().await.problem(403, "forbidden");
     let _ = user.get(&format!("/v1/reservations/{id}")).after(&reserved.token()).send().await.expect(200);
     let _ = user.command(Method::DELETE, &format!("{path}/{id}")).send().await.expect(200);

@@ -22,5 +22,6 @@ mod rebuild;
 mod relays;
 mod replay;
 mod stacks;
+mod traces;
 mod who_may;
 mod whole_system;
