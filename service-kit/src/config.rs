@@ -3,8 +3,8 @@
 //! A service lists its settings as [`Key`]s: name, what it needs, a line of documentation. [`Settings`]
 //! reads them one by one and collects every mistake, so that a start fails once with the whole list.
 //!
-//! Order of precedence: environment variable `NAME`; for secrets a file named by `NAME_FILE`; `name` in the
-//! TOML file named by `CONFIG_FILE`; the default. An empty environment variable counts as absent.
+//! Order of precedence: environment variable `NAME`, or for secrets a file named by `NAME_FILE` (both are a mistake);
+//! `name` in the TOML file named by `CONFIG_FILE`; the default. An empty environment variable counts as absent.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -184,9 +184,13 @@ impl Settings {
         }
     }
 
-    /// Records a mistake that the caller found, such as two settings that contradict one another.
+    /// Records a mistake that the caller found, such as two settings that contradict one another. The same one is recorded
+    /// once, however often its setting is read.
     pub fn mistake(&mut self, key: &str, problem: impl Into<String>) {
-        self.mistakes.push(Mistake { key: key.to_owned(), problem: problem.into() });
+        let mistake = Mistake { key: key.to_owned(), problem: problem.into() };
+        if !self.mistakes.contains(&mistake) {
+            self.mistakes.push(mistake);
+        }
     }
 
     /// The value of a setting that is required or has a default; `None` is a recorded mistake.
@@ -250,21 +254,16 @@ impl Settings {
 
     fn text(&mut self, name: &str, needed: bool) -> Option<String> {
         let key = self.key(name)?;
-        let given = |value: &&String| !value.is_empty();
-        if let Some(value) = self.environment.get(name).filter(given) {
-            return Some(value.clone());
-        }
-        if key.secret
-            && let Some(path) = self.environment.get(&format!("{name}_FILE")).filter(given)
-        {
-            match std::fs::read_to_string(path) {
-                Ok(text) => return Some(text.trim_end_matches(['\r', '\n']).to_owned()),
-                Err(error) => {
-                    let problem = format!("can't read {path}: {error}");
-                    self.mistake(&format!("{name}_FILE"), problem);
-                    return None;
-                }
+        let given = |name: &str| self.environment.get(name).filter(|value| !value.is_empty()).cloned();
+        let file = format!("{name}_FILE");
+        match (given(name), given(&file).filter(|_| key.secret)) {
+            (Some(_), Some(_)) => {
+                self.mistake(&file, format!("can't be set together with {name}"));
+                return None;
             }
+            (None, Some(path)) => return self.secret_in(&file, &path),
+            (Some(value), None) => return Some(value),
+            (None, None) => {}
         }
         if let Some(value) = self.file.get(&name.to_lowercase()) {
             return Some(value.clone());
@@ -274,6 +273,16 @@ impl Settings {
             Need::Required => self.mistake(name, "is required"),
             Need::Optional if needed => self.mistake(name, "is needed but declared as optional"),
             Need::Optional => {}
+        }
+        None
+    }
+
+    /// The text of a secret's file, without the line break at its end.
+    fn secret_in(&mut self, name: &str, path: &str) -> Option<String> {
+        match std::fs::read_to_string(path).map(|text| text.trim_end_matches(['\r', '\n']).to_owned()) {
+            Ok(text) if text.is_empty() => self.mistake(name, format!("{path} is empty")),
+            Ok(text) => return Some(text),
+            Err(error) => self.mistake(name, format!("can't read {path}: {error}")),
         }
         None
     }
@@ -315,86 +324,4 @@ fn plain(value: &Value) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use secrecy::ExposeSecret;
-
-    use super::*;
-
-    const KEYS: &[Key] = &[
-        Key::required("MYSQL_URL", "Where the events are.").secret(),
-        Key::with_default("LISTEN", "127.0.0.1:8081", "Address to listen on."),
-        Key::with_default("BATCH", "10", "Rows at once."),
-        Key::optional("NOTE", "Anything."),
-        Key::required("TOPIC", "Where events go."),
-    ];
-
-    fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-    }
-
-    fn names(mistakes: &Mistakes) -> Vec<&str> {
-        mistakes.0.iter().map(|mistake| mistake.key.as_str()).collect()
-    }
-
-    #[test]
-    fn all_mistakes_are_reported_at_once_with_the_name_of_the_key() {
-        let environment = environment(&[("LISTEN", "nowhere"), ("BATCH", "0")]);
-        let mut settings = Settings::from_parts(KEYS, environment, "toppic = 'x'\nnote = {a = 1}");
-        let _ = settings.secret("MYSQL_URL");
-        let _ = settings.get::<std::net::SocketAddr>("LISTEN");
-        let _ = settings.within::<u32>("BATCH", 1, 100);
-        let _ = settings.get::<String>("TOPIC");
-        let mistakes = settings.finish(|| Some(())).unwrap_err();
-        let mut found = names(&mistakes);
-        found.sort_unstable();
-        assert_eq!(found, ["BATCH", "LISTEN", "MYSQL_URL", "TOPIC", "note", "toppic"]);
-        assert!(mistakes.to_string().contains("LISTEN: can't be read from \"nowhere\""), "{mistakes}");
-    }
-
-    #[test]
-    fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
-        let file = "listen = '127.0.0.1:1'\nbatch = 20\nmysql_url = 'from file'\ntopic = ['a', 'b']";
-        let mut settings =
-            Settings::from_parts(KEYS, environment(&[("LISTEN", "127.0.0.1:2"), ("TOPIC", "")]), file);
-        assert_eq!(settings.get::<String>("LISTEN").as_deref(), Some("127.0.0.1:2"));
-        assert_eq!(settings.get::<u32>("BATCH"), Some(20));
-        assert_eq!(settings.get::<String>("TOPIC").as_deref(), Some("a,b"));
-        assert_eq!(settings.optional::<String>("NOTE"), None);
-        assert_eq!(settings.secret("MYSQL_URL").unwrap().expose_secret(), "from file");
-        settings.finish(|| Some(())).unwrap();
-    }
-
-    #[test]
-    fn a_secret_may_come_from_a_file_and_shows_nowhere() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("url");
-        std::fs::write(&path, "mysql://u:hunter2@h/db\n").unwrap();
-        let environment = environment(&[("MYSQL_URL_FILE", path.to_str().unwrap()), ("NOTE", "hunter2")]);
-        let mut settings = Settings::from_parts(KEYS, environment, "");
-        let url = settings.secret("MYSQL_URL").unwrap();
-        assert_eq!(url.expose_secret(), "mysql://u:hunter2@h/db");
-        assert!(!format!("{url:?} {settings:?}").contains("hunter2"));
-    }
-
-    #[test]
-    fn a_broken_file_is_reported_without_its_text() {
-        let mut settings = Settings::from_parts(KEYS, environment(&[]), "mysql_url = 'hunter2");
-        assert_eq!(settings.get::<u32>("BATCH"), Some(10));
-        let mistakes = settings.finish(|| Some(())).unwrap_err();
-        assert_eq!(names(&mistakes), [CONFIG_FILE]);
-        assert!(!mistakes.to_string().contains("hunter2"), "{mistakes}");
-    }
-
-    #[test]
-    fn a_file_that_is_missing_is_reported() {
-        let settings = Settings::from_environment(KEYS, environment(&[(CONFIG_FILE, "/nowhere/at.toml")]));
-        assert_eq!(names(&settings.finish(|| Some(())).unwrap_err()), [CONFIG_FILE]);
-    }
-
-    #[test]
-    fn the_table_names_each_setting() {
-        let table = markdown_table(KEYS);
-        assert_eq!(table.lines().count(), 2 + KEYS.len());
-        assert!(table.contains("| `BATCH` | `10` | Rows at once. |"));
-    }
-}
+mod tests;
