@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use service_kit::{
+    brokers::{self, Brokers},
     config::{Key, Mistakes, Settings},
     ids::new_id,
     kit_settings::{self, KitSettings, LISTEN},
+    tls::{Authorities, CA_FILE},
 };
 
 use crate::{
@@ -15,15 +17,19 @@ use crate::{
     writer,
 };
 
-/// The event store's URL.
-pub const MYSQL_URL: &str = "MYSQL_URL";
+/// The setting with the event store's URL.
+const MYSQL_URL: &str = "MYSQL_URL";
 
 /// The settings that only this service has.
 const KEYS: &[Key] = &[
     Key::with_default(LISTEN, "127.0.0.1:8081", "Address to listen on."),
-    Key::required(MYSQL_URL, "The event store: `mysql://user:password@host:port/database`.").secret(),
+    Key::required(
+        MYSQL_URL,
+        "The event store: `mysql://user:password@host:port/database`. Without `?ssl-mode=`, one on another machine is \
+         reached by TLS, its certificate and name verified (`VERIFY_IDENTITY`); `DISABLED` is without TLS.",
+    )
+    .secret(),
     Key::with_default("MYSQL_CONNECTIONS", "8", "Connections beside the writer's own, 1 to 100."),
-    Key::required("KAFKA_BROKERS", "Kafka: `host:port`, several comma-separated."),
     Key::with_default(
         "KAFKA_TOPIC",
         "reservations.events",
@@ -71,7 +77,18 @@ const KEYS: &[Key] = &[
 /// All settings of this service.
 #[must_use]
 pub fn keys() -> Vec<Key> {
-    [KEYS, kit_settings::KEYS].concat()
+    [KEYS, brokers::KEYS, kit_settings::KEYS].concat()
+}
+
+/// The event store's URL, with the authorities of `TLS_CA_FILE` where it names none; `None` is a recorded mistake.
+pub fn mysql_url(settings: &mut Settings) -> Option<SecretString> {
+    let url = settings.secret(MYSQL_URL);
+    let authorities: Option<Authorities> = settings.optional(CA_FILE);
+    let url = url?;
+    Some(
+        authorities
+            .map_or(url.clone(), |authorities| authorities.in_url(url.expose_secret(), "ssl-ca").into()),
+    )
 }
 
 /// The values of [`keys`].
@@ -102,9 +119,9 @@ impl Config {
     /// All mistakes at once, each with the name of its setting.
     pub fn read(mut settings: Settings) -> Result<Self, Mistakes> {
         let kit = KitSettings::read(&mut settings);
-        let mysql_url = settings.secret(MYSQL_URL);
+        let mysql_url = mysql_url(&mut settings);
         let mysql_connections = settings.within("MYSQL_CONNECTIONS", 1, 100);
-        let brokers = settings.get("KAFKA_BROKERS");
+        let brokers = Brokers::read(&mut settings);
         let topic = settings.get("KAFKA_TOPIC");
         let partitions = settings.within("KAFKA_PARTITIONS", 1, 10_000);
         let replication = settings.within("KAFKA_REPLICATION", 1, 100);

@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{Parser, Subcommand};
 use command_service::{
-    config::{self, Config, MYSQL_URL},
+    config::{self, Config, mysql_url},
     http, operate, serve,
 };
 use secrecy::ExposeSecret;
@@ -13,7 +12,6 @@ use service_kit::{
     clock::Clock,
     config::Settings,
     dev_key::{DevKey, DevKeyArgs, TokenArgs},
-    kit_settings::LISTEN,
     probe,
     report::Format,
     telemetry::start_logs,
@@ -82,16 +80,19 @@ async fn run(task: Task) -> anyhow::Result<ExitCode> {
             return serve::serve(config).await.map(ExitCode::from);
         }
         Task::Migrate => {
-            let url = settings.secret(MYSQL_URL);
-            serve::migrate(settings.finish(|| url)?.expose_secret()).await?;
+            let (url, format, level) =
+                (mysql_url(&mut settings), settings.get("LOG_FORMAT"), settings.get("LOG_LEVEL"));
+            let (url, format, level) = settings.finish(|| Some((url?, format?, level?)))?;
+            start_logs(format, &level);
+            serve::migrate(url.expose_secret()).await?;
         }
         Task::Outbox(format) => {
-            let url = settings.secret(MYSQL_URL);
+            let url = mysql_url(&mut settings);
             print!("{}", operate::outbox(&settings.finish(|| url)?, format, &Clock::system()).await?);
         }
         Task::ReleaseRoom(arguments) => {
             let (url, format, level) =
-                (settings.secret(MYSQL_URL), settings.get("LOG_FORMAT"), settings.get("LOG_LEVEL"));
+                (mysql_url(&mut settings), settings.get("LOG_FORMAT"), settings.get("LOG_LEVEL"));
             let (url, format, level) = settings.finish(|| Some((url?, format?, level?)))?;
             start_logs(format, &level);
             print!("{}", operate::release_room(&url, arguments).await?);
@@ -102,10 +103,7 @@ async fn run(task: Task) -> anyhow::Result<ExitCode> {
             println!("{}", arguments.dir.display());
         }
         Task::Openapi => print!("{}", http::document()?),
-        Task::Health => {
-            let listen = settings.get(LISTEN).context("LISTEN can't be read")?;
-            probe::ready(listen).await?;
-        }
+        Task::Health => probe::ready_by(settings).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
-    event_store::{Buckets, EventStore, mysql::MySqlStore},
+    event_store::{Buckets, EventStore, StoreError, mysql::MySqlStore},
     housekeeping::{measure_outbox, sweep_keys},
     http::{Api, Backend, Gate, OPENAPI, configure},
     kafka::{KafkaPublisher, ensure_topic},
@@ -46,6 +46,7 @@ pub async fn serve(config: Config) -> anyhow::Result<End> {
     let traces = Traces::start(NAME, config.kit.traces.as_ref())?;
     let authenticator = config.kit.auth.authenticator(clock.clone())?;
     let store = open_store(&config)?;
+    config.kafka.brokers.warn_if_open();
     let components = Components { mysql: readiness.component("mysql"), kafka: readiness.component("kafka") };
     if let Some(jwks) = authenticator.jwks().cloned() {
         let (component, stop) = (readiness.component("jwks"), lifecycle.soft());
@@ -65,7 +66,7 @@ pub async fn serve(config: Config) -> anyhow::Result<End> {
     };
     let api = Api::new(gate.clone(), clock.clone(), lifecycle.soft());
     let http = HttpService::bind(parts, &config.kit.server, configure(api))?;
-    tracing::info!(address = %http.address, "listening");
+    tracing::info!(address = %http.address, metrics = ?http.admin_address, "listening");
     let (stop, closing) = (lifecycle.soft(), gate.clone());
     lifecycle.spawn("http", async move {
         let outcome = http.run(stop).await;
@@ -95,13 +96,22 @@ pub async fn migrate(url: &str) -> anyhow::Result<()> {
     let component = Readiness::new(Clock::system()).component("mysql");
     let never = CancellationToken::new();
     let migrated =
-        until_it_succeeds(&component, &never, Backoff::for_server(), async || match store.migrate().await {
-            Err(error @ crate::event_store::StoreError::Unavailable { .. }) => Err(error),
-            outcome => Ok(outcome),
+        until_it_succeeds(&component, &never, Backoff::for_server(), async || {
+            match try_to_migrate(&store).await {
+                Err(error @ StoreError::Unavailable { .. }) => Err(error),
+                outcome => Ok(outcome),
+            }
         });
     migrated.await??;
     store.close().await;
     Ok(())
+}
+
+/// Migrates, or logs why not, with all causes.
+async fn try_to_migrate(store: &MySqlStore) -> Result<(), StoreError> {
+    store.migrate().await.inspect_err(|error| {
+        tracing::warn!(error = error as &dyn std::error::Error, "the event store is not ready");
+    })
 }
 
 fn open_store(config: &Config) -> anyhow::Result<MySqlStore> {
@@ -127,9 +137,7 @@ async fn start(parts: Parts, components: Components) -> anyhow::Result<()> {
     let Parts { config, clock, store, gate, lifecycle } = parts;
     let soft = lifecycle.soft();
     let migrated = until_it_succeeds(&components.mysql, &soft, Backoff::for_server(), async || {
-        store.migrate().await.inspect_err(|error| {
-            tracing::warn!(error = error as &dyn std::error::Error, "the event store is not ready");
-        })
+        try_to_migrate(&store).await
     });
     if let Err(Stopped) = migrated.await {
         return Ok(());

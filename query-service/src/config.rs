@@ -5,15 +5,17 @@ use std::{path::PathBuf, time::Duration};
 use reqwest::Url;
 use secrecy::SecretString;
 use service_kit::{
+    brokers::{self, Brokers},
     clock::Clock,
     config::{Key, Mistakes, Settings},
     dev_key::{self, DevKey},
     kit_settings::{self, KitSettings, LISTEN},
+    tls::{Authorities, CA_FILE},
 };
 use shared_events::topics::EVENTS_TOPIC;
 
 use crate::{
-    feed::Credentials,
+    feed::{Credentials, HttpFeed},
     kafka::KafkaSettings,
     projector::{Bounds, FailPoint, Limits},
     stores::mongo::MongoSettings,
@@ -22,9 +24,13 @@ use crate::{
 /// The settings of this service alone; those of both services are in [`kit_settings::KEYS`].
 pub const KEYS: &[Key] = &[
     Key::with_default(LISTEN, "127.0.0.1:8082", "Address and port to answer queries on."),
-    Key::required("MONGODB_URL", "Where the read models are, as a MongoDB connection string.").secret(),
+    Key::required(
+        "MONGODB_URL",
+        "Where the read models are, as a MongoDB connection string. Without `tls=`, servers on other machines are reached \
+         by TLS, their certificates and names verified; `tls=false` is without.",
+    )
+    .secret(),
     Key::with_default("MONGODB_DATABASE", "room_reservations", "The database of the read models."),
-    Key::required("KAFKA_BROKERS", "`host:port` of brokers, separated by commas."),
     Key::with_default("KAFKA_TOPIC", EVENTS_TOPIC, "The topic of events."),
     Key::with_default("KAFKA_GROUP", "query-service", "The consumer group that shares the partitions."),
     Key::with_default(
@@ -54,7 +60,7 @@ pub const KEYS: &[Key] = &[
 /// All settings, as they are declared.
 #[must_use]
 pub fn keys() -> Vec<Key> {
-    [KEYS, kit_settings::KEYS].concat()
+    [KEYS, brokers::KEYS, kit_settings::KEYS].concat()
 }
 
 /// What the service was told.
@@ -72,6 +78,8 @@ pub struct Config {
     pub feed_identity: FeedIdentity,
     /// In which the feed answers.
     pub feed_timeout: Duration,
+    /// Who signs the feed's certificate, beside the public authorities.
+    pub authorities: Option<Authorities>,
     /// How much is worked on at once.
     pub limits: Limits,
     /// Between two comparisons of heads.
@@ -110,6 +118,15 @@ impl FeedIdentity {
 }
 
 impl Config {
+    /// The command service's feed over HTTP.
+    ///
+    /// # Errors
+    /// When there are no credentials for it, or no HTTP client can be made.
+    pub fn feed(&self, clock: Clock) -> anyhow::Result<HttpFeed> {
+        let credentials = self.feed_identity.credentials(clock)?;
+        Ok(HttpFeed::new(&self.feed_url, credentials, self.feed_timeout, self.authorities.as_ref())?)
+    }
+
     /// Reads the environment and the file that it names.
     ///
     /// # Errors
@@ -126,7 +143,8 @@ impl Config {
         let kit = KitSettings::read(&mut settings);
         let mongodb_url = settings.secret("MONGODB_URL");
         let mongodb_database = settings.get("MONGODB_DATABASE");
-        let brokers = settings.get("KAFKA_BROKERS");
+        let authorities: Option<Authorities> = settings.optional(CA_FILE);
+        let brokers = Brokers::read(&mut settings);
         let topic = settings.get("KAFKA_TOPIC");
         let group = settings.get("KAFKA_GROUP");
         let session_timeout = settings.within("KAFKA_SESSION_TIMEOUT_MS", 6_000, 300_000);
@@ -153,7 +171,11 @@ impl Config {
             let rows = rows?;
             Some(Self {
                 kit: kit?,
-                mongo: MongoSettings { url: mongodb_url?, database: mongodb_database? },
+                mongo: MongoSettings {
+                    url: mongodb_url?,
+                    database: mongodb_database?,
+                    authorities: authorities.clone(),
+                },
                 kafka: KafkaSettings {
                     brokers: brokers?,
                     topic: topic?,
@@ -163,6 +185,7 @@ impl Config {
                 feed_url: feed_url?,
                 feed_identity: feed_identity?,
                 feed_timeout: feed_timeout?,
+                authorities,
                 limits: Limits {
                     batch: Bounds { rows, ..defaults.batch },
                     inbox: Bounds { rows: defaults.inbox.rows.max(rows * 2), ..defaults.inbox },

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use reqwest::{Client, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
+use service_kit::tls::{Authorities, is_this_machine, warn_of_open_way};
 use shared_events::{
     RecordedEvent, RoomId,
     feed::{FeedEvent, Head, Page},
@@ -66,11 +67,16 @@ const MAX_PAGE_BYTES: usize = 64 * 1024 * 1024;
 
 impl HttpFeed {
     /// The feed of the command service at `base`, such as `http://127.0.0.1:8081`. A request that takes longer than
-    /// `timeout` counts as unreachable.
+    /// `timeout` counts as unreachable. These authorities may have signed the service's certificate, beside the public ones.
     ///
     /// # Errors
     /// When `base` is no base of a URL, or the HTTP client can't be built.
-    pub fn new(base: &Url, credentials: Credentials, timeout: Duration) -> Result<Self, FeedError> {
+    pub fn new(
+        base: &Url,
+        credentials: Credentials,
+        timeout: Duration,
+        authorities: Option<&Authorities>,
+    ) -> Result<Self, FeedError> {
         let unusable = |reason: String| FeedError::Unreachable(reason);
         let mut streams = base.clone();
         streams
@@ -78,13 +84,16 @@ impl HttpFeed {
             .map_err(|()| unusable(format!("{base} is no base of a URL")))?
             .pop_if_empty()
             .extend(["v1", "streams"]);
+        if base.scheme() == "http" && !base.host_str().is_some_and(is_this_machine) {
+            warn_of_open_way("FEED_URL", "the feed is reached without TLS");
+        }
         let client = Client::builder()
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| unusable(error.to_string()))?;
+            .redirect(reqwest::redirect::Policy::none());
+        let client = authorities.into_iter().fold(client, |client, more| more.believed_by(client));
+        let client = client.build().map_err(|error| unusable(error.to_string()))?;
         Ok(Self { client, streams, credentials })
     }
 

@@ -2,11 +2,9 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use query_service::{
     config::{Config, keys},
-    feed::HttpFeed,
     http,
     operate::{self, Operate},
     service::{Service, Source},
@@ -14,7 +12,6 @@ use query_service::{
 use service_kit::{
     clock::Clock,
     config::Settings,
-    kit_settings::LISTEN,
     probe,
     shutdown::{End, Lifecycle},
     telemetry::{self, Metrics},
@@ -71,9 +68,7 @@ async fn main() -> ExitCode {
 }
 
 async fn health() -> anyhow::Result<ExitCode> {
-    let mut settings = Settings::load(&keys());
-    let listen = settings.get(LISTEN).context("LISTEN can't be read")?;
-    probe::ready(listen).await?;
+    probe::ready_by(Settings::load(&keys())).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -84,8 +79,8 @@ async fn serve() -> anyhow::Result<ExitCode> {
     let metrics = Metrics::install()?;
     let traces = Traces::start("query-service", config.kit.traces.as_ref())?;
     let lifecycle = Lifecycle::new(config.kit.shutdown_timeout);
-    let credentials = config.feed_identity.credentials(clock.clone())?;
-    let feed = HttpFeed::new(&config.feed_url, credentials, config.feed_timeout)?;
+    let feed = config.feed(clock.clone())?;
+    config.kafka.brokers.warn_if_open();
     let service = Service {
         feed: Arc::new(feed),
         source: Source::Kafka(config.kafka, config.mongo),

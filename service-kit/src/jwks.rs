@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::{Algorithms, Refusal};
 use crate::readiness::Component;
 use crate::retry::{Backoff, Stopped, until_it_succeeds};
+use crate::tls::Authorities;
 
 /// Shortest time between two readings that tokens with unknown keys ask for.
 const MISS_PAUSE: Duration = Duration::from_secs(10);
@@ -94,15 +95,21 @@ struct Document {
 }
 
 impl Jwks {
-    /// The keys of `source`, not read yet, for the given algorithms alone.
+    /// The keys of `source`, not read yet, for the given algorithms alone. The certificate of a server that has them may be
+    /// signed by these authorities too, beside the public ones.
     ///
     /// # Errors
     ///
     /// When no HTTP client can be made.
-    pub fn new(source: Source, algorithms: Algorithms) -> Result<Self, Error> {
+    pub fn new(
+        source: Source,
+        algorithms: Algorithms,
+        authorities: Option<&Authorities>,
+    ) -> Result<Self, Error> {
         warn_of_open_ways(&source);
         // Whoever could have the service led elsewhere would choose its keys.
         let client = reqwest::Client::builder().timeout(FETCH_TIMEOUT).redirect(Policy::none());
+        let client = authorities.into_iter().fold(client, |client, more| more.believed_by(client));
         let client = client.build().map_err(Error::Fetch)?;
         Ok(Self(Arc::new(Inner {
             source,

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::{CONFIG_FILE, Key, Settings};
 use crate::jwks::{self, Jwks, Source};
 use crate::telemetry::{LogFormat, LogLevel};
+use crate::tls::{self, Authorities, CA_FILE};
 
 /// Name of the setting with the address to listen on, which each service declares with its own default.
 pub const LISTEN: &str = "LISTEN";
@@ -34,6 +35,20 @@ pub const KEYS: &[Key] = &[
         "OTEL_TRACES_SAMPLER_ARG",
         "0.1",
         "Of requests that belong to no trace yet, the part that is traced, 0 to 1.",
+    ),
+    Key::optional(
+        "ADMIN_LISTEN",
+        "Address and port for `/metrics`, by plain HTTP, which is then not on LISTEN; `/health/...` is on both.",
+    ),
+    Key::optional(
+        "TLS_CERT_FILE",
+        "A PEM file with the certificate of LISTEN, and those between it and its authority: LISTEN then speaks HTTPS alone.",
+    ),
+    Key::optional("TLS_KEY_FILE", "A PEM file with the private key of TLS_CERT_FILE."),
+    Key::optional(
+        CA_FILE,
+        "A PEM file with the authorities that sign the certificates of MySQL, Kafka, MongoDB, the feed and JWKS_URL, \
+         instead of the public ones or beside them.",
     ),
     Key::with_default("HTTP_WORKERS", "0", "Threads that serve HTTP; 0 is one for each processor."),
     Key::with_default("REQUEST_TIMEOUT_SECONDS", "30", "Seconds in which a request is answered, 1 to 600."),
@@ -100,6 +115,10 @@ pub struct TraceSettings {
 pub struct ServerSettings {
     /// Address to listen on; port 0 is any free one.
     pub listen: SocketAddr,
+    /// Where metrics are answered, by plain HTTP; `None` is where everything else is.
+    pub admin: Option<SocketAddr>,
+    /// What HTTPS is spoken by; without it, HTTP is.
+    pub tls: Option<rustls::ServerConfig>,
     /// Threads; 0 is one for each processor.
     pub workers: usize,
     /// In which a request is answered.
@@ -122,6 +141,8 @@ impl ServerSettings {
     pub fn on(listen: SocketAddr) -> Self {
         Self {
             listen,
+            admin: None,
+            tls: None,
             workers: 0,
             request_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
@@ -144,6 +165,8 @@ pub struct AuthSettings {
     pub rules: TokenRules,
     /// Whether the headers are trusted.
     pub dev_headers: bool,
+    /// Who signs the certificate of a server that has the keys, beside the public authorities.
+    pub authorities: Option<Authorities>,
 }
 
 impl AuthSettings {
@@ -153,7 +176,9 @@ impl AuthSettings {
     ///
     /// When no HTTP client for the keys can be made.
     pub fn authenticator(&self, clock: Clock) -> Result<Authenticator, jwks::Error> {
-        let jwks = self.jwks.clone().map(|source| Jwks::new(source, self.algorithms.clone())).transpose()?;
+        let authorities = self.authorities.as_ref();
+        let jwks = self.jwks.clone().map(|source| Jwks::new(source, self.algorithms.clone(), authorities));
+        let jwks = jwks.transpose()?;
         Ok(Authenticator::new(jwks, self.rules.clone(), self.dev_headers, clock))
     }
 }
@@ -166,6 +191,12 @@ impl KitSettings {
         let traces = traces(settings);
         let clock_offset_seconds = settings.get("CLOCK_OFFSET_SECONDS");
         let listen: Option<SocketAddr> = settings.get(LISTEN);
+        let admin: Option<SocketAddr> = settings.optional("ADMIN_LISTEN");
+        if admin.is_some_and(|admin| admin.port() != 0 && Some(admin) == listen) {
+            settings.mistake("ADMIN_LISTEN", "is LISTEN: leave it out to have everything there");
+        }
+        let tls = own_certificate(settings);
+        let authorities = settings.optional(CA_FILE);
         let workers = settings.within("HTTP_WORKERS", 0, 1024);
         let request_timeout = seconds(settings, "REQUEST_TIMEOUT_SECONDS", 600);
         let keep_alive = seconds(settings, "KEEP_ALIVE_SECONDS", 3600);
@@ -191,6 +222,8 @@ impl KitSettings {
             shutdown_timeout: shutdown_timeout?,
             server: ServerSettings {
                 listen: listen?,
+                admin,
+                tls,
                 workers: workers?,
                 request_timeout: request_timeout?,
                 keep_alive: keep_alive?,
@@ -199,9 +232,30 @@ impl KitSettings {
                 rate_per_second: rate_per_second?,
                 shutdown_timeout: shutdown_timeout?,
             },
-            auth: AuthSettings { jwks, algorithms: algorithms?, rules, dev_headers: dev_headers? },
+            auth: AuthSettings {
+                jwks,
+                algorithms: algorithms?,
+                rules,
+                dev_headers: dev_headers?,
+                authorities,
+            },
         })
     }
+}
+
+/// What HTTPS is spoken by, where it is asked for.
+fn own_certificate(settings: &mut Settings) -> Option<rustls::ServerConfig> {
+    let [certificate, key] = ["TLS_CERT_FILE", "TLS_KEY_FILE"].map(|name| settings.optional::<PathBuf>(name));
+    match (certificate, key) {
+        (None, None) => {}
+        (Some(certificate), Some(key)) => match tls::server_config(&certificate, &key) {
+            Ok(config) => return Some(config),
+            Err(error) => settings.mistake("TLS_CERT_FILE", format!("with TLS_KEY_FILE: {error}")),
+        },
+        (Some(_), None) => settings.mistake("TLS_KEY_FILE", "is needed with TLS_CERT_FILE"),
+        (None, Some(_)) => settings.mistake("TLS_CERT_FILE", "is needed with TLS_KEY_FILE"),
+    }
+    None
 }
 
 fn seconds(settings: &mut Settings, name: &str, most: u64) -> Option<Duration> {
@@ -274,6 +328,17 @@ mod tests {
     fn headers_are_trusted_on_loopback_only() {
         assert!(read(&[("DEV_HEADERS", "true")]).unwrap().auth.dev_headers);
         assert_eq!(mistaken(&[("DEV_HEADERS", "true"), ("LISTEN", "0.0.0.0:8081")]), ["DEV_HEADERS"]);
+    }
+
+    #[test]
+    fn certificates_that_can_not_be_used_are_mistakes() {
+        let with = |pairs: &[(&str, &str)]| mistaken(&[&[("JWKS_FILE", "/k/jwks.json")], pairs].concat());
+        assert_eq!(with(&[("TLS_CERT_FILE", "/nowhere/cert.pem")]), ["TLS_KEY_FILE"]);
+        assert_eq!(with(&[("TLS_KEY_FILE", "/nowhere/key.pem")]), ["TLS_CERT_FILE"]);
+        let both = [("TLS_CERT_FILE", "/nowhere/cert.pem"), ("TLS_KEY_FILE", "/nowhere/key.pem")];
+        assert_eq!(with(&both), ["TLS_CERT_FILE"]);
+        assert_eq!(with(&[("TLS_CA_FILE", "/nowhere/ca.pem")]), ["TLS_CA_FILE"]);
+        assert_eq!(with(&[("ADMIN_LISTEN", "127.0.0.1:8081")]), ["ADMIN_LISTEN"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod auth;
+pub mod brokers;
 pub mod clock;
 pub mod config;
 pub mod dev_key;
@@ -15,4 +16,5 @@ pub mod report;
 pub mod retry;
 pub mod shutdown;
 pub mod telemetry;
+pub mod tls;
 pub mod traces;

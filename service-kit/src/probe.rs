@@ -3,18 +3,37 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use anyhow::Context;
+
+use crate::config::Settings;
+use crate::kit_settings::LISTEN;
+
 /// How long the service has to answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Asks `/health/ready` of the service that listens on `listen`.
+/// Asks `/health/ready` of the service that runs on this machine by these settings.
 ///
 /// # Errors
 ///
 /// When it does not answer in time or is not ready; the error says what is missing.
-pub async fn ready(listen: SocketAddr) -> anyhow::Result<()> {
-    let url = format!("http://{}/health/ready", reachable(listen));
-    let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build()?;
-    let answer = client.get(&url).send().await?;
+pub async fn ready_by(mut settings: Settings) -> anyhow::Result<()> {
+    let listen = settings.get(LISTEN).context("LISTEN can't be read")?;
+    ready(listen, settings.optional::<String>("TLS_CERT_FILE").is_some()).await
+}
+
+/// Asks `/health/ready` of the service that listens on `listen`, by HTTPS or HTTP.
+///
+/// # Errors
+///
+/// When it does not answer in time or is not ready; the error says what is missing.
+pub async fn ready(listen: SocketAddr, tls: bool) -> anyhow::Result<()> {
+    let url = format!("{}://{}/health/ready", if tls { "https" } else { "http" }, reachable(listen));
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(TIMEOUT)
+        // The certificate is for the name by which others know this machine. Nothing is told here that is a secret.
+        .danger_accept_invalid_certs(true);
+    let answer = client.build()?.get(&url).send().await?;
     let status = answer.status();
     if status.is_success() {
         return Ok(());
@@ -45,6 +64,6 @@ mod tests {
 
     #[tokio::test]
     async fn a_service_that_is_not_there_is_not_ready() {
-        assert!(ready("127.0.0.1:1".parse().unwrap()).await.is_err());
+        assert!(ready("127.0.0.1:1".parse().unwrap(), false).await.is_err());
     }
 }

@@ -4,13 +4,15 @@ mod publisher;
 mod topic;
 
 pub use publisher::KafkaPublisher;
+use rdkafka::ClientConfig;
+use service_kit::brokers::Brokers;
 pub use topic::ensure_topic;
 
 /// How Kafka is reached.
 #[derive(Clone, Debug)]
 pub struct KafkaOptions {
-    /// `host:port`, comma-separated.
-    pub brokers: String,
+    /// Where the brokers are, and how they are reached.
+    pub brokers: Brokers,
     /// The topic of all events.
     pub topic: String,
     /// Partitions of the topic, where it has to be made; where it exists it must have as many.
@@ -19,14 +21,21 @@ pub struct KafkaOptions {
     pub replication: i32,
 }
 
+/// What is the same for all clients.
+fn client_config(options: &KafkaOptions) -> ClientConfig {
+    options.brokers.properties().into_iter().collect()
+}
+
 /// Kafka could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The client refused or failed.
-    #[error("{operation} failed")]
+    #[error("{operation} failed: {complaint}")]
     Client {
         /// What was tried.
         operation: &'static str,
+        /// What the client complained of last: why brokers are out of reach, which its error does not say.
+        complaint: String,
         /// The client's error.
         #[source]
         source: rdkafka::error::KafkaError,

@@ -6,7 +6,7 @@
 use std::{future::pending, time::Duration};
 
 use rdkafka::{
-    ClientConfig, ClientContext,
+    ClientContext,
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, Header, OwnedHeaders},
     producer::{BaseRecord, ProducerContext, ThreadedProducer},
@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::KafkaOptions;
+use super::{KafkaOptions, client_config};
 use crate::outbox::{Publisher, Report, Undelivered};
 
 /// How long nothing may be reported before the producer is dropped.
@@ -73,8 +73,7 @@ impl KafkaPublisher {
 
     fn connect(options: &KafkaOptions) -> Result<Connection, KafkaError> {
         let (sender, reports) = mpsc::unbounded_channel();
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", &options.brokers)
+        let producer = client_config(options)
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("partitioner", PARTITIONER)

@@ -18,7 +18,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     message::Headers,
 };
-use service_kit::{clock::Clock, ids, readiness::Readiness};
+use service_kit::{brokers::Brokers, clock::Clock, ids, readiness::Readiness};
 use shared_events::RoomId;
 use tokio_util::sync::CancellationToken;
 
@@ -87,13 +87,13 @@ async fn a_transaction_that_took_its_position_first_and_commits_last_is_delivere
 
 fn kafka(topic: &str) -> KafkaOptions {
     let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS names the brokers");
-    KafkaOptions { brokers, topic: topic.into(), partitions: 4, replication: 1 }
+    KafkaOptions { brokers: Brokers::open(brokers), topic: topic.into(), partitions: 4, replication: 1 }
 }
 
 /// Reads a topic from its start until `done` says that enough was read.
 fn read_topic(options: &KafkaOptions, mut done: impl FnMut(&[(i32, String)]) -> bool) -> Vec<(i32, String)> {
     let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", &options.brokers)
+        .set("bootstrap.servers", &options.brokers.addresses)
         .set("group.id", ids::new_id().to_string())
         .create()
         .unwrap();
@@ -178,7 +178,7 @@ async fn a_topic_that_is_gone_is_made_again_and_everything_arrives() {
     };
     let keeping = tokio::spawn(keep_leases(leases, lease, allotter, log, reach, given_back.clone()));
     let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", &options.brokers).create().unwrap();
+        ClientConfig::new().set("bootstrap.servers", &options.brokers.addresses).create().unwrap();
     for version in 1..=2 {
         commit(opened.as_ref(), vec![event(room, version)]).await;
         let (options, topic, id) = (options.clone(), options.topic.clone(), format!("{room}:{version}"));
@@ -223,7 +223,8 @@ async fn a_broker_that_does_not_answer_is_given_up_by_a_timer_and_nothing_is_los
     commit(opened.as_ref(), (1..=3).map(|version| event(room, version)).collect()).await;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let options = kafka(&format!("test-{}", ids::new_id()));
-    let unreachable = KafkaOptions { brokers: silent.local_addr().unwrap().to_string(), ..options.clone() };
+    let unreachable =
+        KafkaOptions { brokers: Brokers::open(silent.local_addr().unwrap().to_string()), ..options.clone() };
     let publisher = KafkaPublisher::with_stall(unreachable, Duration::from_millis(300));
     assert_eq!(relay(Arc::clone(&opened), publisher).step().await.unwrap(), Step::Setback);
     assert_eq!(opened.backlog().await.unwrap().0, 3, "what was not reported as delivered stays");

@@ -10,7 +10,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
 };
-use service_kit::ids;
+use service_kit::{brokers::Brokers, ids};
 
 use crate::{
     relay_rig::event,
@@ -46,7 +46,7 @@ async fn a_topic_with_another_number_of_partitions_is_refused() {
     let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS names the brokers");
     let topic = format!("partitions-{}", ids::new_id());
     let with = |partitions| KafkaOptions {
-        brokers: brokers.clone(),
+        brokers: Brokers::open(&brokers),
         topic: topic.clone(),
         partitions,
         replication: 1,

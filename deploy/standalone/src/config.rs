@@ -62,7 +62,8 @@ impl Config {
         settings.finish(|| {
             let mut kit = kit?;
             kit.server.listen = command.unwrap_or(kit.server.listen);
-            let query_server = ServerSettings { listen: query?, ..kit.server.clone() };
+            // The metrics are those of the process: a listener of their own is there once.
+            let query_server = ServerSettings { listen: query?, admin: None, ..kit.server.clone() };
             Some(Self {
                 kit,
                 query_server,

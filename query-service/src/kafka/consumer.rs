@@ -10,17 +10,19 @@ use std::{
 
 use rdkafka::{
     ClientConfig, Message as _,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer},
     error::KafkaError,
     message::{BorrowedMessage, Headers},
     types::RDKafkaErrorCode,
 };
-use service_kit::{readiness::Component, retry::Backoff};
+use service_kit::{brokers::Brokers, readiness::Component, retry::Backoff};
 use tokio::{runtime::Handle, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     assignment::{Assignment, Held},
+    client::{Complaint, client_config},
     partitioner::partition_of,
 };
 use crate::{
@@ -37,8 +39,8 @@ const LOOK_FOR_BROKER: Duration = Duration::from_secs(1);
 /// Where events come from.
 #[derive(Clone, Debug)]
 pub struct KafkaSettings {
-    /// `host:port`, several separated by commas.
-    pub brokers: String,
+    /// Where the brokers are, and how they are reached.
+    pub brokers: Brokers,
     /// The topic of events.
     pub topic: String,
     /// The consumer group whose members share the partitions.
@@ -110,7 +112,7 @@ fn poll_thread(
         held: Mutex::new(Held::default()),
         brokers_gone: AtomicBool::new(false),
     };
-    let consumer: BaseConsumer<Assignment> = client_config(settings).create_with_context(assignment)?;
+    let consumer: BaseConsumer<Assignment> = consumer_config(settings).create_with_context(assignment)?;
     consumer.subscribe(&[&settings.topic])?;
     let outcome = poll(settings, &consumer, &projector, component, stop);
     // What is being written is finished and its offset committed; the group learns at once that this member leaves.
@@ -124,13 +126,11 @@ fn poll_thread(
     outcome
 }
 
-fn client_config(settings: &KafkaSettings) -> ClientConfig {
-    let mut config = ClientConfig::new();
+fn consumer_config(settings: &KafkaSettings) -> ClientConfig {
+    let mut config = client_config(settings);
     let session = settings.session_timeout.as_millis();
     config
-        .set("bootstrap.servers", &settings.brokers)
         .set("group.id", &settings.group)
-        .set("client.id", "query-service")
         // Stored by hand after the write, committed in the background.
         .set("enable.auto.offset.store", "false")
         .set("enable.auto.commit", "true")
@@ -162,12 +162,10 @@ fn wait_for_topic(
     stop: &CancellationToken,
     runtime: &Handle,
 ) -> Result<Option<i32>, ConsumerError> {
-    let asking: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", &settings.brokers)
-        .set("client.id", "query-service")
+    let asking: BaseConsumer<Complaint> = client_config(settings)
         .set("allow.auto.create.topics", "false")
-        .set("log_level", "0")
-        .create()?;
+        .set_log_level(RDKafkaLogLevel::Error)
+        .create_with_context(Complaint::default())?;
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     while !stop.is_cancelled() {
         let reason = match asking.fetch_metadata(Some(&settings.topic), METADATA_TIMEOUT) {
@@ -181,7 +179,9 @@ fn wait_for_topic(
                     _ => format!("the topic {} does not exist yet", settings.topic),
                 }
             }
-            Err(error) => format!("no broker answers: {error}"),
+            Err(error) => {
+                format!("no broker answers: {}", asking.context().last().unwrap_or_else(|| error.to_string()))
+            }
         };
         component.failing(reason);
         let delay = backoff.next_delay();

@@ -11,7 +11,7 @@ use rdkafka::{
     types::RDKafkaErrorCode,
 };
 
-use super::KafkaSettings;
+use super::{KafkaSettings, client::client_config};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -38,10 +38,8 @@ pub struct PartitionLag {
 }
 
 fn client(settings: &KafkaSettings) -> ClientConfig {
-    let mut config = ClientConfig::new();
+    let mut config = client_config(settings);
     config
-        .set("bootstrap.servers", &settings.brokers)
-        .set("client.id", "query-service")
         .set("group.id", &settings.group)
         .set("allow.auto.create.topics", "false")
         .set("enable.auto.commit", "false")

@@ -1,6 +1,7 @@
 //! Events from Kafka: a consumer group shares the topic's partitions among the instances of this service.
 
 mod assignment;
+mod client;
 mod consumer;
 pub mod groups;
 pub mod partitioner;

@@ -6,12 +6,7 @@ use anyhow::Context as _;
 use service_kit::clock::Clock;
 use shared_events::Timestamp;
 
-use crate::{
-    config::Config,
-    feed::{Feed, HttpFeed},
-    kafka::KafkaSettings,
-    stores::mongo::Generations,
-};
+use crate::{config::Config, feed::Feed, kafka::KafkaSettings, stores::mongo::Generations};
 
 /// The servers that a command needs.
 pub struct Servers {
@@ -32,8 +27,7 @@ impl Servers {
     /// When MongoDB can't be reached, or there are no credentials for the feed.
     pub async fn connect(config: Config) -> anyhow::Result<Self> {
         let clock = Clock::with_offset(config.kit.clock_offset_seconds);
-        let credentials = config.feed_identity.credentials(clock.clone())?;
-        let feed = HttpFeed::new(&config.feed_url, credentials, config.feed_timeout)?;
+        let feed = config.feed(clock.clone())?;
         let now = Timestamp::from_epoch_millis(clock.now_ms());
         let generations = Generations::connect(&config.mongo, now).await.context("MongoDB")?;
         Ok(Self { generations, feed: Arc::new(feed), kafka: config.kafka, clock })

@@ -19,7 +19,7 @@ fn start(mongo: &TestMongo, topic: &Topic, feed: &FeedServer, fail_point: Option
         .env("DEV_HEADERS", "true")
         .env("MONGODB_URL", &mongo.url)
         .env("MONGODB_DATABASE", &mongo.database)
-        .env("KAFKA_BROKERS", &topic.settings.brokers)
+        .env("KAFKA_BROKERS", &topic.settings.brokers.addresses)
         .env("KAFKA_TOPIC", &topic.settings.topic)
         .env("KAFKA_GROUP", &topic.settings.group)
         .env("FEED_URL", feed.url.as_str())

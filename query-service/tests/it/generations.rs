@@ -20,7 +20,7 @@ impl Database {
     fn new() -> Self {
         let url = std::env::var("MONGODB_URL").expect("MONGODB_URL names a MongoDB server");
         let database = format!("query_test_{}", ids::new_id().simple());
-        Self { settings: MongoSettings { url: url.into(), database } }
+        Self { settings: MongoSettings { url: url.into(), database, authorities: None } }
     }
 
     async fn connect(&self) -> Generations {

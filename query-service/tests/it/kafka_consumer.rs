@@ -15,7 +15,7 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
-use service_kit::{clock::Clock, ids, readiness::Readiness};
+use service_kit::{brokers::Brokers, clock::Clock, ids, readiness::Readiness};
 use shared_events::{RecordedEvent, topics::PARTITIONER};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -39,11 +39,19 @@ impl Topic {
             .create()
             .unwrap();
         let session_timeout = Duration::from_secs(6);
-        Self { settings: KafkaSettings { brokers, group: topic.clone(), topic, session_timeout }, producer }
+        Self {
+            settings: KafkaSettings {
+                brokers: Brokers::open(brokers),
+                group: topic.clone(),
+                topic,
+                session_timeout,
+            },
+            producer,
+        }
     }
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {
-        ClientConfig::new().set("bootstrap.servers", &self.settings.brokers).create().unwrap()
+        ClientConfig::new().set("bootstrap.servers", &self.settings.brokers.addresses).create().unwrap()
     }
 
     pub(crate) async fn make(&self, partitions: i32) {

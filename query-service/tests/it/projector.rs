@@ -130,7 +130,7 @@ async fn a_gap_is_filled_from_the_feed_over_http() {
     let feed = FeedDouble::of(&[&stream]);
     let server = FeedServer::start(Arc::clone(&feed)).await;
     let token = Credentials::Token("let-me-in".to_owned().into());
-    let over_http = HttpFeed::new(&server.url, token, Duration::from_secs(5)).unwrap();
+    let over_http = HttpFeed::new(&server.url, token, Duration::from_secs(5), None).unwrap();
     let mut parts = parts(Arc::clone(&mongo.models) as _, feed);
     parts.feed = Arc::new(over_http);
     let mut pipeline = Pipeline::new(parts);

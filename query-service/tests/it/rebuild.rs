@@ -29,7 +29,7 @@ impl Operator {
             .env("DEV_HEADERS", "true")
             .env("MONGODB_URL", &self.mongo.url)
             .env("MONGODB_DATABASE", &self.mongo.database)
-            .env("KAFKA_BROKERS", &self.topic.settings.brokers)
+            .env("KAFKA_BROKERS", &self.topic.settings.brokers.addresses)
             .env("KAFKA_TOPIC", &self.topic.settings.topic)
             .env("KAFKA_GROUP", &self.topic.settings.group)
             .env("FEED_URL", self.feed.url.as_str())

@@ -23,7 +23,7 @@ impl Setup {
 
     fn authenticator(&self, rules: TokenRules) -> Authenticator {
         let source = Source::File(self.folder.path().join("jwks.json"));
-        let jwks = Jwks::new(source, Algorithms(vec![Algorithm::EdDSA])).unwrap();
+        let jwks = Jwks::new(source, Algorithms(vec![Algorithm::EdDSA]), None).unwrap();
         Authenticator::new(Some(jwks), rules, false, self.clock.clone())
     }
 

@@ -162,7 +162,7 @@ mod tests {
         let token =
             DevKey::ensure(folder.path()).unwrap().token("ann", &["admin"], 1, &Clock::system()).unwrap();
         let jwks =
-            Jwks::new(Source::File(folder.path().join("jwks.json")), "EdDSA".parse().unwrap()).unwrap();
+            Jwks::new(Source::File(folder.path().join("jwks.json")), "EdDSA".parse().unwrap(), None).unwrap();
         let authenticator = Authenticator::new(Some(jwks), TokenRules::default(), true, Clock::system());
         for scheme in ["Bearer", "bearer"] {
             let value = format!("{scheme} {token}");

@@ -13,12 +13,20 @@ use super::heartbeat::Heartbeat;
 use super::problem::{Problem, ProblemType};
 use super::server::HttpParts;
 
-/// Adds `/health/live`, `/health/ready`, `/metrics`, `/openapi.json` and `/problems`.
-pub(crate) fn configure(config: &mut ServiceConfig) {
+/// Adds what operators and their machines ask: `/health/live`, `/health/ready` and `/metrics`.
+pub(crate) fn configure_admin(config: &mut ServiceConfig) {
+    configure_health(config);
+    config.service(endpoint("/metrics").get(metrics));
+}
+
+/// Adds `/health/live` and `/health/ready`.
+pub(crate) fn configure_health(config: &mut ServiceConfig) {
+    config.service(endpoint("/health/live").get(live)).service(endpoint("/health/ready").get(ready_or_not));
+}
+
+/// Adds what tells clients about the API: `/openapi.json` and `/problems`.
+pub(crate) fn configure_description(config: &mut ServiceConfig) {
     config
-        .service(endpoint("/health/live").get(live))
-        .service(endpoint("/health/ready").get(ready_or_not))
-        .service(endpoint("/metrics").get(metrics))
         .service(endpoint("/openapi.json").get(openapi))
         .service(endpoint("/problems").get(problems))
         .service(endpoint("/problems/{slug}").get(problem));

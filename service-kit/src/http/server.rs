@@ -69,12 +69,31 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
         InitError = (),
     > + use<F>,
 > {
+    bare_app(parts, |config| {
+        health::configure_admin(config);
+        health::configure_description(config);
+        log_level::configure(config);
+        configure(config);
+    })
+}
+
+/// An application with the endpoints that `configure` adds, and what is done around each request.
+fn bare_app<F: FnOnce(&mut ServiceConfig)>(
+    parts: &HttpParts,
+    configure: F,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    > + use<F>,
+> {
     App::new()
         .app_data(parts.authenticator.clone())
         .app_data(Data::new(parts.clone()))
         .app_data(PayloadConfig::new(MAX_BODY_BYTES))
-        .configure(health::configure)
-        .configure(log_level::configure)
         .configure(configure)
         .default_service(web::to(unknown_route))
         .wrap(from_fn(around))
@@ -84,7 +103,10 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
 pub struct HttpService {
     /// The address it listens on; its port is never 0.
     pub address: SocketAddr,
+    /// The address of a listener of its own for metrics, where there is one; its port is never 0.
+    pub admin_address: Option<SocketAddr>,
     server: Server,
+    admin: Option<Server>,
 }
 
 impl HttpService {
@@ -92,7 +114,7 @@ impl HttpService {
     ///
     /// # Errors
     ///
-    /// When the address can't be listened on; the error names it.
+    /// When an address can't be listened on; the error names it.
     pub fn bind(
         parts: HttpParts,
         settings: &ServerSettings,
@@ -105,21 +127,54 @@ impl HttpService {
         };
         let heartbeat = Data::from(Heartbeat::start(STUCK_AFTER));
         let limits = Data::from(Limits::start(settings));
-        let app = move || app(&parts, configure.clone()).app_data(heartbeat.clone()).app_data(limits.clone());
         let connections = Connections::start(settings);
-        let server = HttpServer::new(app)
-            .on_connect(move |io, data| connections.watch(io, data))
-            .workers(workers)
-            .max_connections(settings.max_connections.div_ceil(workers))
-            .keep_alive(settings.keep_alive)
-            .client_request_timeout(settings.slow_client)
-            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .disable_signals()
-            .shutdown_timeout(settings.shutdown_timeout.as_secs())
-            .listen(limits::listener(settings)?)?;
+        let (admin_parts, admin_heartbeat) = (parts.clone(), heartbeat.clone());
+        let has_metrics = settings.admin.is_none();
+        let server = HttpServer::new(move || {
+            let configure = configure.clone();
+            let endpoints = move |config: &mut ServiceConfig| {
+                if has_metrics {
+                    health::configure_admin(config);
+                } else {
+                    health::configure_health(config);
+                }
+                health::configure_description(config);
+                log_level::configure(config);
+                configure(config);
+            };
+            bare_app(&parts, endpoints).app_data(heartbeat.clone()).app_data(limits.clone())
+        })
+        .on_connect(move |io, data| connections.watch(io, data))
+        .workers(workers)
+        .max_connections(settings.max_connections.div_ceil(workers))
+        .keep_alive(settings.keep_alive)
+        .client_request_timeout(settings.slow_client)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .disable_signals()
+        .shutdown_timeout(settings.shutdown_timeout.as_secs());
+        let listener = limits::listener(settings)?;
+        let server = match settings.tls.clone() {
+            Some(tls) => server.listen_rustls_0_23(listener, tls)?,
+            None => server.listen(listener)?,
+        };
         let address = server.addrs().first().copied().unwrap_or(settings.listen);
-        Ok(Self { address, server: server.run() })
+        let slow_client = settings.slow_client;
+        let admin = settings.admin.map(|listen| {
+            // A worker of its own: metrics are wanted most when the others are busy.
+            HttpServer::new(move || {
+                bare_app(&admin_parts, health::configure_admin).app_data(admin_heartbeat.clone())
+            })
+            .workers(1)
+            .client_request_timeout(slow_client)
+            .disable_signals()
+            .shutdown_timeout(1)
+            .bind(listen)
+            .map_err(|error| cannot_listen(listen, &error))
+        });
+        let admin = admin.transpose()?;
+        let admin_address = admin.as_ref().and_then(|server| server.addrs().first().copied());
+        Ok(Self { address, admin_address, server: server.run(), admin: admin.map(HttpServer::run) })
     }
 
     /// Answers requests until `stop` is cancelled, then finishes those that were begun, within the bound.
@@ -128,13 +183,27 @@ impl HttpService {
     ///
     /// When the server fails.
     pub async fn run(self, stop: CancellationToken) -> io::Result<()> {
-        let handle = self.server.handle();
-        let mut server = std::pin::pin!(self.server);
-        tokio::select! {
-            outcome = &mut server => outcome,
-            () = stop.cancelled() => tokio::join!(server, handle.stop(true)).0,
-        }
+        let admin = async {
+            match self.admin {
+                Some(admin) => until_stopped(admin, &stop).await,
+                None => Ok(()),
+            }
+        };
+        tokio::try_join!(until_stopped(self.server, &stop), admin).map(drop)
     }
+}
+
+async fn until_stopped(server: Server, stop: &CancellationToken) -> io::Result<()> {
+    let handle = server.handle();
+    let mut server = std::pin::pin!(server);
+    tokio::select! {
+        outcome = &mut server => outcome,
+        () = stop.cancelled() => tokio::join!(server, handle.stop(true)).0,
+    }
+}
+
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("can't listen on {address}: {error}"))
 }
 
 /// What is known of a request when its answer is.

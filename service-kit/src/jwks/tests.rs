@@ -8,7 +8,7 @@ fn jwks(text: &str) -> (tempfile::TempDir, Jwks) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jwks.json");
     std::fs::write(&path, text).unwrap();
-    let jwks = Jwks::new(Source::File(path), "EdDSA,ES256".parse().unwrap()).unwrap();
+    let jwks = Jwks::new(Source::File(path), "EdDSA,ES256".parse().unwrap(), None).unwrap();
     (folder, jwks)
 }
 
@@ -98,7 +98,7 @@ fn answering(bytes: Vec<u8>) -> (String, Arc<AtomicUsize>) {
 }
 
 async fn fetched(answer: Vec<u8>) -> Result<(), Error> {
-    let jwks = Jwks::new(Source::Url(answering(answer).0), "EdDSA".parse().unwrap()).unwrap();
+    let jwks = Jwks::new(Source::Url(answering(answer).0), "EdDSA".parse().unwrap(), None).unwrap();
     jwks.read().await
 }
 
@@ -130,7 +130,7 @@ async fn a_document_without_end_is_cut_off() {
 #[tokio::test]
 async fn tokens_with_unknown_keys_ask_the_url_once() {
     let (url, asked) = answering(ok(KEYS));
-    let jwks = Jwks::new(Source::Url(url), "EdDSA".parse().unwrap()).unwrap();
+    let jwks = Jwks::new(Source::Url(url), "EdDSA".parse().unwrap(), None).unwrap();
     let strangers = (0..50).map(|n| {
         let jwks = jwks.clone();
         async move { jwks.find(Some(&format!("stranger-{n}")), Algorithm::EdDSA).await.err() }

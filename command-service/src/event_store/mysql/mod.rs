@@ -11,10 +11,11 @@ mod session;
 use std::{str::FromStr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use service_kit::tls::{is_this_machine, warn_of_open_way};
 use shared_events::{RoomId, Timestamp};
 use sqlx::{
     ConnectOptions,
-    mysql::{MySqlConnectOptions, MySqlDatabaseError},
+    mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode},
 };
 use tokio::sync::Mutex;
 
@@ -48,6 +49,9 @@ impl MySqlStore {
     /// The store at `url` (`mysql://user:password@host:port/database?ssl-mode=...`), with at most `connections` besides
     /// the writer's own. Nothing is connected yet. `fail_points` are for tests.
     ///
+    /// Where `ssl-mode` is `PREFERRED` or not there, a store on another machine is reached by TLS, its certificate and name
+    /// verified; so nobody on the way chooses.
+    ///
     /// # Errors
     /// When the URL is not of its form.
     pub fn open(
@@ -64,6 +68,7 @@ impl MySqlStore {
             .statement_cache_capacity(256)
             // Values of commands don't belong into logs.
             .disable_statement_logging();
+        options = verified(options);
         if options.get_database().is_none_or(str::is_empty) {
             options = options.database(DEFAULT_DATABASE);
         }
@@ -155,6 +160,21 @@ impl MySqlStore {
     }
 }
 
+fn verified(options: MySqlConnectOptions) -> MySqlConnectOptions {
+    if options.get_socket().is_some() || is_this_machine(options.get_host()) {
+        return options;
+    }
+    let missing = match options.get_ssl_mode() {
+        MySqlSslMode::Preferred => return options.ssl_mode(MySqlSslMode::VerifyIdentity),
+        MySqlSslMode::VerifyIdentity => return options,
+        MySqlSslMode::Disabled => "MySQL is reached without TLS",
+        MySqlSslMode::Required => "MySQL's certificate is not verified",
+        MySqlSslMode::VerifyCa => "MySQL's name is not verified",
+    };
+    warn_of_open_way("MYSQL_URL", missing);
+    options
+}
+
 #[async_trait]
 impl EventStore for MySqlStore {
     async fn append(&self, group: &Group) -> Result<Vec<u64>, AppendError> {
@@ -210,5 +230,23 @@ impl EventStore for MySqlStore {
     }
     async fn held_rooms(&self) -> Result<Vec<HeldRoom>, StoreError> {
         self.read_held_rooms().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_on_another_machine_is_verified_unless_its_url_says_otherwise() {
+        let mode = |url: &str| {
+            let options = verified(MySqlConnectOptions::from_str(url).unwrap());
+            format!("{:?}", options.get_ssl_mode())
+        };
+        assert_eq!(mode("mysql://u@db.example.org/d"), "VerifyIdentity");
+        assert_eq!(mode("mysql://u@db.example.org/d?ssl-mode=PREFERRED"), "VerifyIdentity");
+        assert_eq!(mode("mysql://u@db.example.org/d?ssl-mode=REQUIRED"), "Required");
+        assert_eq!(mode("mysql://u@db.example.org/d?ssl-mode=DISABLED"), "Disabled");
+        assert_eq!(mode("mysql://u@127.0.0.1/d"), "Preferred");
     }
 }

@@ -18,7 +18,7 @@ async fn any_token_but_a_signed_one_is_refused() {
     let key = DevKey::ensure(folder.path()).unwrap();
     let clock = Clock::system();
     let good = [key.token("ann", &["admin"], 1, &clock).unwrap(), key.token("bob", &[], 1, &clock).unwrap()];
-    let jwks = Jwks::new(Source::File(folder.path().join("jwks.json")), algorithms()).unwrap();
+    let jwks = Jwks::new(Source::File(folder.path().join("jwks.json")), algorithms(), None).unwrap();
     let authenticator = Authenticator::new(Some(jwks), TokenRules::default(), false, clock);
     let bytes = good.each_ref().map(|token| token.as_bytes());
     let mut accepted = 0;
@@ -46,7 +46,7 @@ async fn any_document_of_keys_is_refused_or_gives_keys() {
     ]}"#;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jwks.json");
-    let jwks = Jwks::new(Source::File(path.clone()), algorithms()).unwrap();
+    let jwks = Jwks::new(Source::File(path.clone()), algorithms(), None).unwrap();
     let mut read = 0;
     // A file for each.
     for number in 0..cases() / 10 {

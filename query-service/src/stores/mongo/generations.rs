@@ -5,6 +5,7 @@ use mongodb::{
     bson::{Document, RawDocumentBuf, doc},
 };
 use secrecy::{ExposeSecret, SecretString};
+use service_kit::tls::Authorities;
 use shared_events::Timestamp;
 
 use super::{
@@ -29,6 +30,8 @@ pub struct MongoSettings {
     pub url: SecretString,
     /// The database.
     pub database: String,
+    /// Who signs the servers' certificates, where the connection string does not say it, in place of the public ones.
+    pub authorities: Option<Authorities>,
 }
 
 /// The generations of read models in a database.
@@ -56,7 +59,7 @@ impl Generations {
     /// # Errors
     /// When the address is not one, or the server can't be reached.
     pub async fn connect(settings: &MongoSettings, now: Timestamp) -> Result<Self, StoreError> {
-        let client = client(settings.url.expose_secret()).await?;
+        let client = client(settings.url.expose_secret(), settings.authorities.as_ref()).await?;
         let database = durable_database(&client, &settings.database);
         let registry = database.collection(REGISTRY);
         let generations = Self { client, name: settings.database.clone(), database, registry };

@@ -23,9 +23,10 @@ use mongodb::{
     bson::{Document, doc},
     options::{
         Acknowledgment, ClientOptions, DatabaseOptions, IndexOptions, ReadConcern, ReadPreference,
-        SelectionCriteria, WriteConcern,
+        SelectionCriteria, ServerAddress, Tls, TlsOptions, WriteConcern,
     },
 };
+use service_kit::tls::{Authorities, is_this_machine, warn_of_open_way};
 
 pub use self::generations::{Generations, MongoSettings};
 use self::{commands::Target, usage_cache::UsageCache};
@@ -69,7 +70,7 @@ impl MongoReadModels {
     /// # Errors
     /// When the address is not one, the server can't be reached, or collections can't be prepared.
     pub async fn connect(url: &str, database: &str, prefix: &str) -> Result<Self, StoreError> {
-        Self::open(client(url).await?, database, prefix).await
+        Self::open(client(url, None).await?, database, prefix).await
     }
 
     /// Opens the read models whose collections' names begin with `prefix`; what is missing is made.
@@ -135,15 +136,40 @@ impl MongoReadModels {
     }
 }
 
-/// A client of the server at an address.
-async fn client(url: &str) -> Result<Client, StoreError> {
+/// A client of the server at an address, whose certificate these authorities may have signed.
+async fn client(url: &str, authorities: Option<&Authorities>) -> Result<Client, StoreError> {
     let mut options = ClientOptions::parse(url).await?;
+    verify(&mut options, authorities);
     options.server_selection_timeout.get_or_insert(SERVER_WAIT);
     options.connect_timeout.get_or_insert(SERVER_WAIT);
     options.min_pool_size.get_or_insert(MIN_CONNECTIONS);
     options.max_pool_size.get_or_insert(MAX_CONNECTIONS);
     options.app_name.get_or_insert_with(|| "query-service".to_owned());
     Ok(Client::with_options(options)?)
+}
+
+/// Has servers on other machines reached by TLS where the connection string says nothing of it, and names the authorities
+/// where it names none.
+fn verify(options: &mut ClientOptions, authorities: Option<&Authorities>) {
+    let remote = options.hosts.iter().any(|address| match address {
+        ServerAddress::Tcp { host, .. } => !is_this_machine(host),
+        _ => false,
+    });
+    if options.tls.is_none() && remote {
+        options.tls = Some(Tls::Enabled(TlsOptions::default()));
+    }
+    match &mut options.tls {
+        Some(Tls::Enabled(tls)) => {
+            if let Some(authorities) = authorities {
+                tls.ca_file_path.get_or_insert_with(|| authorities.path().into());
+            }
+            if remote && tls.allow_invalid_certificates == Some(true) {
+                warn_of_open_way("MONGODB_URL", "MongoDB's certificate is not verified");
+            }
+        }
+        Some(Tls::Disabled) if remote => warn_of_open_way("MONGODB_URL", "MongoDB is reached without TLS"),
+        _ => {}
+    }
 }
 
 /// A database of which everything is read from and written to a majority.
@@ -169,7 +195,7 @@ mod tests {
     #[tokio::test]
     async fn no_address_makes_reads_go_to_a_secondary_or_writes_be_acknowledged_by_less_than_a_majority() {
         let url = "mongodb://127.0.0.1:1/?readPreference=secondary&readConcernLevel=local&w=1&journal=false";
-        let database = durable_database(&client(url).await.unwrap(), "any");
+        let database = durable_database(&client(url, None).await.unwrap(), "any");
         let collection = database.collection::<Document>("any");
         let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
         assert_eq!(database.selection_criteria(), Some(&primary));
@@ -177,5 +203,19 @@ mod tests {
         assert_eq!(collection.read_concern(), Some(&ReadConcern::majority()));
         let write = collection.write_concern().unwrap();
         assert_eq!((&write.w, write.journal), (&Some(Acknowledgment::Majority), Some(true)));
+    }
+
+    #[tokio::test]
+    async fn servers_on_other_machines_are_reached_by_tls_unless_the_url_says_otherwise() {
+        let tls = async |url: &str| {
+            let mut options = ClientOptions::parse(url).await.unwrap();
+            verify(&mut options, None);
+            matches!(options.tls, Some(Tls::Enabled(_)))
+        };
+        assert!(tls("mongodb://db.example.org/").await);
+        assert!(tls("mongodb://127.0.0.1,db.example.org/").await);
+        assert!(!tls("mongodb://db.example.org/?tls=false").await);
+        assert!(!tls("mongodb://127.0.0.1/").await);
+        assert!(tls("mongodb://127.0.0.1/?tls=true").await);
     }
 }

@@ -173,13 +173,13 @@ async fn the_body_of_a_success_is_left_alone() {
     assert_eq!(read_body(response).await, "{\"a\":1}");
 }
 
-/// Runs a real server, gives its address to `client` on a thread, and stops the server afterwards.
-async fn with_server<T: Send + 'static>(client: impl FnOnce(SocketAddr) -> T + Send + 'static) -> T {
-    with_settings(settings(), client).await
+fn one_worker() -> ServerSettings {
+    ServerSettings { workers: 1, ..ServerSettings::on("127.0.0.1:0".parse().unwrap()) }
 }
 
-fn settings() -> ServerSettings {
-    ServerSettings { workers: 1, ..ServerSettings::on("127.0.0.1:0".parse().unwrap()) }
+/// Runs a real server, gives its address to `client` on a thread, and stops the server afterwards.
+async fn with_server<T: Send + 'static>(client: impl FnOnce(SocketAddr) -> T + Send + 'static) -> T {
+    with_settings(one_worker(), client).await
 }
 
 /// The same with other settings.
@@ -242,5 +242,60 @@ async fn a_server_on_any_port_says_which_and_stops_when_asked() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_probe_sees_a_service_that_is_ready() {
     let handle = tokio::runtime::Handle::current();
-    with_server(move |address| handle.block_on(crate::probe::ready(address)).unwrap()).await;
+    with_server(move |address| handle.block_on(crate::probe::ready(address, false)).unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_with_a_certificate_speaks_https_alone_to_whoever_believes_its_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&certificate, signed.cert.pem()).unwrap();
+    std::fs::write(&key, signed.signing_key.serialize_pem()).unwrap();
+    let tls = Some(crate::tls::server_config(&certificate, &key).unwrap());
+    let service = HttpService::bind(parts(), &ServerSettings { tls, ..one_worker() }, routes).unwrap();
+    let (address, stop) = (service.address, CancellationToken::new());
+    let running = tokio::spawn(service.run(stop.clone()));
+
+    let authority: crate::tls::Authorities = certificate.to_str().unwrap().parse().unwrap();
+    let client = || reqwest::Client::builder().no_proxy();
+    let believing = authority.believed_by(client()).build().unwrap();
+    let live = |scheme: &str, host: &str| format!("{scheme}://{host}:{}/health/live", address.port());
+    let answer = believing.get(live("https", "localhost")).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.version()), (200, reqwest::Version::HTTP_2));
+    assert!(
+        believing.get(live("https", "127.0.0.1")).send().await.is_err(),
+        "not the name in the certificate"
+    );
+    let stranger = client().build().unwrap();
+    assert!(stranger.get(live("https", "localhost")).send().await.is_err(), "an authority that nobody knows");
+    assert!(stranger.get(live("http", "localhost")).send().await.is_err(), "plain HTTP");
+    crate::probe::ready(address, true).await.unwrap();
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_of_their_own_has_the_metrics_and_the_other_one_has_not() {
+    let admin = Some("127.0.0.1:0".parse().unwrap());
+    let service = HttpService::bind(parts(), &ServerSettings { admin, ..one_worker() }, routes).unwrap();
+    let (public, admin) = (service.address, service.admin_address.unwrap());
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(service.run(stop.clone()));
+    let status = async |address: SocketAddr, path: &str| {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        client.get(format!("http://{address}{path}")).send().await.unwrap().status().as_u16()
+    };
+    for (path, publicly, among_admins) in [
+        ("/metrics", 404, 200),
+        ("/health/live", 200, 200),
+        ("/health/ready", 200, 200),
+        ("/openapi.json", 200, 404),
+        ("/v1/defect", 500, 404),
+    ] {
+        assert_eq!(status(public, path).await, publicly, "{path}");
+        assert_eq!(status(admin, path).await, among_admins, "{path}");
+    }
+    stop.cancel();
+    running.await.unwrap().unwrap();
 }

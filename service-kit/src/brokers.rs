@@ -1,0 +1,165 @@
+//! How Kafka's brokers are reached: the settings that both services have for it, as properties of its client.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::config::{Key, Settings};
+use crate::tls::{Authorities, CA_FILE, is_this_machine, warn_of_open_way};
+
+/// The settings.
+pub const KEYS: &[Key] = &[
+    Key::required("KAFKA_BROKERS", "`host:port` of brokers, separated by commas."),
+    Key::optional(
+        "KAFKA_TLS",
+        "`true` or `false`: whether brokers are reached by TLS. Without it: unless all of them are on this machine.",
+    ),
+    Key::optional("KAFKA_USERNAME", "Who the service is to the brokers (SASL)."),
+    Key::optional("KAFKA_PASSWORD", "The password to that name.").secret(),
+    Key::with_default(
+        "KAFKA_SASL_MECHANISM",
+        "SCRAM-SHA-512",
+        "How the password is shown: `SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`.",
+    ),
+];
+
+const MECHANISMS: [&str; 3] = ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"];
+
+/// How brokers are reached.
+#[derive(Debug, Clone)]
+pub struct Brokers {
+    /// `host:port`, several separated by commas.
+    pub addresses: String,
+    tls: bool,
+    authorities: Option<Authorities>,
+    login: Option<Login>,
+}
+
+#[derive(Debug, Clone)]
+struct Login {
+    mechanism: String,
+    username: String,
+    password: SecretString,
+}
+
+impl Brokers {
+    /// Brokers that are reached without TLS, by anybody.
+    #[must_use]
+    pub fn open(addresses: impl Into<String>) -> Self {
+        Self { addresses: addresses.into(), tls: false, authorities: None, login: None }
+    }
+
+    /// Reads [`KEYS`]; `None` means that `settings` holds mistakes.
+    pub fn read(settings: &mut Settings) -> Option<Self> {
+        let addresses: Option<String> = settings.get("KAFKA_BROKERS");
+        let tls: Option<bool> = settings.optional("KAFKA_TLS");
+        let authorities = settings.optional(CA_FILE);
+        let login = Login::read(settings);
+        let addresses = addresses?;
+        let tls = tls.unwrap_or_else(|| !all_on_this_machine(&addresses));
+        Some(Self { tls, authorities, login: login?, addresses })
+    }
+
+    /// Logs where TLS is missing on the way to another machine.
+    pub fn warn_if_open(&self) {
+        if !self.tls && !all_on_this_machine(&self.addresses) {
+            warn_of_open_way("KAFKA_TLS", "Kafka is reached without TLS");
+        }
+    }
+
+    /// The client's properties. The values may be secret.
+    #[must_use]
+    pub fn properties(&self) -> Vec<(String, String)> {
+        let protocol = match (self.tls, &self.login) {
+            (false, None) => "plaintext",
+            (true, None) => "ssl",
+            (false, Some(_)) => "sasl_plaintext",
+            (true, Some(_)) => "sasl_ssl",
+        };
+        let mut properties = vec![("bootstrap.servers", &*self.addresses), ("security.protocol", protocol)];
+        if self.tls {
+            // The client's own OpenSSL does not know where this system keeps the public authorities, unless it looks.
+            let authorities = self.authorities.as_ref().map_or("probe", Authorities::path);
+            properties.push(("ssl.ca.location", authorities));
+        }
+        if let Some(login) = &self.login {
+            properties.push(("sasl.mechanism", &login.mechanism));
+            properties.push(("sasl.username", &login.username));
+            properties.push(("sasl.password", login.password.expose_secret()));
+        }
+        properties.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+}
+
+impl Login {
+    /// The login, if there is one; `None` means a mistake.
+    fn read(settings: &mut Settings) -> Option<Option<Self>> {
+        let username: Option<String> = settings.optional("KAFKA_USERNAME");
+        let password = settings.optional_secret("KAFKA_PASSWORD");
+        let mechanism: String = settings.get("KAFKA_SASL_MECHANISM")?;
+        if !MECHANISMS.contains(&&*mechanism) {
+            settings.mistake("KAFKA_SASL_MECHANISM", format!("must be one of {}", MECHANISMS.join(", ")));
+            return None;
+        }
+        match (username, password) {
+            (None, None) => return Some(None),
+            (Some(username), Some(password)) => return Some(Some(Self { mechanism, username, password })),
+            (None, Some(_)) => settings.mistake("KAFKA_USERNAME", "is needed with KAFKA_PASSWORD"),
+            (Some(_), None) => settings.mistake("KAFKA_PASSWORD", "is needed with KAFKA_USERNAME"),
+        }
+        None
+    }
+}
+
+fn all_on_this_machine(addresses: &str) -> bool {
+    addresses.split(',').all(|address| {
+        let host = address.trim().rsplit_once(':').map_or(address, |(host, _)| host);
+        is_this_machine(host)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::Mistakes;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<BTreeMap<String, String>, Mistakes> {
+        let environment = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let keys = [KEYS, &[Key::optional(CA_FILE, "Authorities.")]].concat();
+        let mut settings = Settings::from_parts(&keys, environment.collect(), "");
+        let brokers = Brokers::read(&mut settings);
+        settings.finish(|| brokers).map(|brokers| brokers.properties().into_iter().collect())
+    }
+
+    #[test]
+    fn brokers_on_other_machines_are_reached_by_tls_unless_it_is_switched_off() {
+        let protocol = |pairs: &[(&str, &str)]| read(pairs).unwrap()["security.protocol"].clone();
+        assert_eq!(protocol(&[("KAFKA_BROKERS", "127.0.0.1:1,localhost:2")]), "plaintext");
+        assert_eq!(protocol(&[("KAFKA_BROKERS", "127.0.0.1:1, kafka:2")]), "ssl");
+        assert_eq!(protocol(&[("KAFKA_BROKERS", "kafka:2"), ("KAFKA_TLS", "false")]), "plaintext");
+        assert_eq!(protocol(&[("KAFKA_BROKERS", "127.0.0.1:1"), ("KAFKA_TLS", "true")]), "ssl");
+    }
+
+    #[test]
+    fn a_login_is_shown_to_brokers_and_nowhere_else() {
+        let login = [("KAFKA_BROKERS", "kafka:1"), ("KAFKA_USERNAME", "u"), ("KAFKA_PASSWORD", "hunter2")];
+        let properties = read(&login).unwrap();
+        assert_eq!(properties["security.protocol"], "sasl_ssl");
+        assert_eq!(properties["sasl.mechanism"], "SCRAM-SHA-512");
+        assert_eq!(properties["sasl.password"], "hunter2");
+        let mut settings = Settings::from_parts(
+            &[KEYS, &[Key::optional(CA_FILE, "Authorities.")]].concat(),
+            login.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            "",
+        );
+        assert!(!format!("{:?}", Brokers::read(&mut settings)).contains("hunter2"));
+    }
+
+    #[test]
+    fn half_a_login_is_a_mistake() {
+        let mistakes = |pair| read(&[("KAFKA_BROKERS", "h:1"), pair]).unwrap_err().0.remove(0).key;
+        assert_eq!(mistakes(("KAFKA_USERNAME", "u")), "KAFKA_PASSWORD");
+        assert_eq!(mistakes(("KAFKA_PASSWORD", "p")), "KAFKA_USERNAME");
+        assert_eq!(mistakes(("KAFKA_SASL_MECHANISM", "GSSAPI")), "KAFKA_SASL_MECHANISM");
+    }
+}

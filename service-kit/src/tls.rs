@@ -1,0 +1,158 @@
+//! TLS: who is believed about the names of other servers, and the certificate of the service's own port.
+//!
+//! Servers on other machines are reached by TLS, and their certificates verified, unless a setting says otherwise.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use reqwest::{Certificate, ClientBuilder};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// The setting with the file of authorities.
+pub const CA_FILE: &str = "TLS_CA_FILE";
+
+/// Why a certificate or key can't be used. Holds nothing of a key.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file can't be read.
+    #[error("{0}")]
+    Unreadable(#[from] std::io::Error),
+    /// The file is no PEM of what it should hold.
+    #[error("it is no PEM file of that kind: {0}")]
+    NotPem(String),
+    /// The file is PEM, but holds no certificate.
+    #[error("there is no certificate in it")]
+    NoCertificate,
+    /// They don't go together, or are of a kind that is not known.
+    #[error("certificate and key can't be used: {0}")]
+    Unusable(#[from] rustls::Error),
+}
+
+/// Authorities from a PEM file: certificates of other servers are believed that they signed.
+#[derive(Debug, Clone)]
+pub struct Authorities {
+    path: String,
+    certificates: Vec<Certificate>,
+}
+
+impl FromStr for Authorities {
+    type Err = Error;
+
+    /// Reads the file at this path.
+    fn from_str(path: &str) -> Result<Self, Error> {
+        let pem = std::fs::read(path)?;
+        let certificates =
+            Certificate::from_pem_bundle(&pem).map_err(|error| Error::NotPem(error.to_string()))?;
+        if certificates.is_empty() {
+            return Err(Error::NoCertificate);
+        }
+        Ok(Self { path: path.to_owned(), certificates })
+    }
+}
+
+impl Authorities {
+    /// The file, for clients that read it themselves.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Has an HTTP client believe them, beside the public ones.
+    #[must_use]
+    pub fn believed_by(&self, client: ClientBuilder) -> ClientBuilder {
+        self.certificates.iter().cloned().fold(client, ClientBuilder::add_root_certificate)
+    }
+
+    /// A URL with their file as such a parameter, unless it has one.
+    #[must_use]
+    pub fn in_url(&self, url: &str, parameter: &str) -> String {
+        if url.contains(&format!("{parameter}=")) {
+            return url.to_owned();
+        }
+        let path: String = form_urlencoded::byte_serialize(self.path.as_bytes()).collect();
+        let separator = if url.contains('?') { '&' } else { '?' };
+        format!("{url}{separator}{parameter}={path}")
+    }
+}
+
+/// Whether a host's name or address is this machine's own, so that nobody is on the way to it.
+#[must_use]
+pub fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// Logs that a server on another machine is reached without what TLS gives, for whoever did not mean it.
+pub fn warn_of_open_way(setting: &str, what: &str) {
+    tracing::warn!(setting, "{what}: whoever is on the way can read or change what goes there");
+}
+
+/// What a port answers by that has the certificates of one PEM file, the server's own first, and the key of another.
+///
+/// # Errors
+///
+/// When a file can't be read, is not of its kind, or the two don't go together.
+pub fn server_config(certificates: &Path, key: &Path) -> Result<ServerConfig, Error> {
+    let not_pem = |error: rustls::pki_types::pem::Error| Error::NotPem(error.to_string());
+    let pem = std::fs::read(certificates)?;
+    let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().map_err(not_pem)?;
+    if chain.is_empty() {
+        return Err(Error::NoCertificate);
+    }
+    let key = PrivateKeyDer::from_pem_slice(&std::fs::read(key)?).map_err(not_pem)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(config.with_no_client_auth().with_single_cert(chain, key)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+
+    use super::*;
+
+    #[test]
+    fn only_this_machine_may_be_reached_without_tls_unasked() {
+        for own in ["localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]"] {
+            assert!(is_this_machine(own), "{own}");
+        }
+        for other in ["mysql", "10.0.0.1", "localhost.example.org", "[fd00::1]", ""] {
+            assert!(!is_this_machine(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn authorities_are_put_into_a_url_that_names_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own ca.pem");
+        let CertifiedKey { cert, .. } = generate_simple_self_signed(["a".to_owned()]).unwrap();
+        std::fs::write(&path, cert.pem()).unwrap();
+        let authorities: Authorities = path.to_str().unwrap().parse().unwrap();
+        let url = authorities.in_url("mysql://u:p@h/d?ssl-mode=REQUIRED", "ssl-ca");
+        assert!(url.starts_with("mysql://u:p@h/d?ssl-mode=REQUIRED&ssl-ca=%2F"), "{url}");
+        assert!(url.ends_with("own+ca.pem"), "{url}");
+        assert_eq!(authorities.in_url("mysql://h/d?ssl-ca=/x", "ssl-ca"), "mysql://h/d?ssl-ca=/x");
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_holds_something_else_is_refused_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let [one, other] = ["a", "b"].map(|name| generate_simple_self_signed([name.to_owned()]).unwrap());
+        std::fs::write(path("cert"), one.cert.pem()).unwrap();
+        std::fs::write(path("key"), one.signing_key.serialize_pem()).unwrap();
+        std::fs::write(path("other key"), other.signing_key.serialize_pem()).unwrap();
+        assert!(server_config(&path("cert"), &path("key")).is_ok());
+        assert!(matches!(server_config(&path("cert"), &path("other key")), Err(Error::Unusable(_))));
+        assert!(matches!(server_config(&path("key"), &path("key")), Err(Error::NoCertificate)));
+        assert!(matches!(server_config(&path("cert"), &path("cert")), Err(Error::NotPem(_))));
+        assert!(matches!(server_config(&path("none"), &path("key")), Err(Error::Unreadable(_))));
+        let authorities = |name: &str| path(name).to_str().unwrap().parse::<Authorities>();
+        assert!(matches!(authorities("key"), Err(Error::NoCertificate)));
+        assert!(matches!(authorities("none"), Err(Error::Unreadable(_))));
+    }
+}
