@@ -6,7 +6,7 @@
 
 CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/room-reservations/servers"
 DEBIAN="$CACHE/debian-sid-1"     # a Debian sid tree with MySQL 9 and Node 24, entered by chroot
-KAFKA="$CACHE/kafka-4.3.0-1"     # Kafka's jars
+KAFKA="$CACHE/kafka-4.3.0-2"     # Kafka's jars
 MONGODB="$CACHE/mongodb-0.1.1-1" # the npm package that holds MongoDB's engine
 
 need() { # PROGRAM PACKAGE

@@ -14,6 +14,7 @@ usage: servers.sh COMMAND [mysql] [kafka] [mongodb]        (all three where none
   env          print the variables only
   status       a table of what runs; the exit status is 3 if one does not
   mysql-client [arguments]     the MySQL client, connected
+  kafka-acls [arguments]       Kafka's tool for rights (kafka-acls.sh)
 
 Environment: SERVERS_DIR (data and logs, default: .servers in the project), MYSQL_PORT (13306), KAFKA_PORT (19092; its
 controller listens on the next one), MONGODB_PORT (17017); 0 is any free port. KAFKA_ADVERTISED_PORT is where Kafka
@@ -141,6 +142,10 @@ end() { # NAME SIGNAL: ends it, and comes back when it is gone
 
 # --- the three servers -----------------------------------------------------------------------------------------------
 
+# With a folder `tls` beside their data, MySQL and Kafka speak TLS alone, and Kafka wants passwords and gives rights. It
+# holds ca.pem, cert.pem, key.pem, server.pem (the key and then the certificate), and kafka-users: a name and a password a
+# line, of which `admin` may do everything.
+
 # Runs a command inside the Debian tree, where this set's folder is /servers. The mounts are in a namespace of that
 # process's own: they vanish with it, even after a SIGKILL, and nobody else sees them.
 # shellcheck disable=SC2016 # the inner bash expands them
@@ -166,6 +171,10 @@ mysql_tool() { chroot "$DEBIAN" "$1" --no-defaults --protocol=tcp --host=127.0.0
 
 begin_mysql() {
     cp "$HERE/mysql.cnf" "$RUN/mysql.cnf"
+    if [[ -d $DIR/tls ]]; then
+        printf '%s\n' 'require-secure-transport = ON' 'ssl-ca = /servers/tls/ca.pem' 'ssl-cert = /servers/tls/cert.pem' \
+            'ssl-key = /servers/tls/key.pem' >>"$RUN/mysql.cnf"
+    fi
     if [[ ! -d $DIR/mysql ]]; then
         rm -rf "$DIR/mysql.new"
         (inside mysqld --defaults-file=/servers/run/mysql.cnf --initialize-insecure --datadir=/servers/mysql.new) \
@@ -180,17 +189,23 @@ begin_mysql() {
 }
 
 begin_kafka() {
-    local id
+    local id files=("$HERE/kafka.properties") users=() user
+    # Of a property that is given twice, the second one counts.
+    [[ ! -d $DIR/tls ]] || files+=("$HERE/kafka-tls.properties")
     sed -e "s/@PORT@/$KAFKA_PORT/; s/@CONTROLLER_PORT@/$KAFKA_CONTROLLER_PORT/" \
         -e "s/@ADVERTISED_PORT@/${KAFKA_ADVERTISED_PORT:-$KAFKA_PORT}/" -e "s|@DATA@|$DIR/kafka|" \
-        "$HERE/kafka.properties" >"$RUN/kafka.properties"
+        -e "s|@TLS@|$DIR/tls|; s|@ADMIN_PASSWORD@|$(sed -n 's/^admin //p' "$DIR/tls/kafka-users" 2>/dev/null)|" \
+        "${files[@]}" >"$RUN/kafka.properties"
     # Kafka itself writes this file last: a folder without it was never formatted to the end.
     if [[ ! -f $DIR/kafka/meta.properties ]]; then
         rm -rf "$DIR/kafka"
+        while [[ -d $DIR/tls ]] && read -r -a user; do
+            users+=(--add-scram "SCRAM-SHA-512=[name=${user[0]},password=${user[1]}]")
+        done < <(cat "$DIR/tls/kafka-users" 2>/dev/null)
         id="$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')"
         [[ $id != -* ]] || id="A${id:1}"
         java -cp "$KAFKA/lib/*" "-Dlog4j2.configurationFile=$HERE/kafka-log4j2.properties" kafka.tools.StorageTool \
-            format -t "$id" -c "$RUN/kafka.properties" >"$RUN/kafka.log" 2>&1 </dev/null ||
+            format -t "$id" -c "$RUN/kafka.properties" "${users[@]}" >"$RUN/kafka.log" 2>&1 </dev/null ||
             die "formatting Kafka's log folder" "StorageTool failed" "$RUN/kafka.log"
     fi
     spawn kafka java -Xms256m -Xmx512m -XX:+ExitOnOutOfMemoryError -cp "$KAFKA/lib/*" \
@@ -251,6 +266,10 @@ if [[ $COMMAND == mysql-client ]]; then
     settings
     mysql_tool mysql "$@"
     exit
+fi
+
+if [[ $COMMAND == kafka-acls ]]; then
+    exec java -cp "$KAFKA/lib/*" "-Dlog4j2.configurationFile=$HERE/kafka-log4j2.properties" org.apache.kafka.tools.AclCommand "$@"
 fi
 
 NAMES=("$@")

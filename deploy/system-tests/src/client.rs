@@ -55,14 +55,20 @@ impl Client {
     /// An administrator with a name of its own.
     #[must_use]
     pub(crate) fn new(command_url: &str, query_url: &str) -> Self {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .tcp_nodelay(true)
-            .timeout(Duration::from_secs(60))
-            .build()
-            .unwrap();
+        Self::with(reqwest::Client::builder(), command_url, query_url)
+    }
+
+    /// The same over HTTPS, who believes an authority (a PEM certificate).
+    #[must_use]
+    pub(crate) fn believing(authority: &str, command_url: &str, query_url: &str) -> Self {
+        let authority = reqwest::Certificate::from_pem(authority.as_bytes()).unwrap();
+        Self::with(reqwest::Client::builder().add_root_certificate(authority), command_url, query_url)
+    }
+
+    fn with(http: reqwest::ClientBuilder, command_url: &str, query_url: &str) -> Self {
+        let http = http.no_proxy().tcp_nodelay(true).timeout(Duration::from_secs(60));
         Self {
-            http,
+            http: http.build().unwrap(),
             command_url: command_url.to_owned(),
             query_url: query_url.to_owned(),
             user: Some(unique("admin")),

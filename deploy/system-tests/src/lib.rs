@@ -14,10 +14,12 @@ pub mod kafka;
 pub mod mongo;
 pub mod mysql;
 pub mod openapi;
+mod secured;
 mod server;
 mod stack;
 
 pub use client::{Answer, Call, Client, Import, Room};
+pub use secured::Secured;
 pub use server::{Server, free_port};
 pub use stack::Stack;
 

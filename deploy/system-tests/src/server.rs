@@ -24,6 +24,8 @@ pub struct Server {
     /// Addresses that must be ready.
     urls: Vec<String>,
     log: PathBuf,
+    /// Where in the log its present life begins, in bytes.
+    life: usize,
     child: Option<Child>,
 }
 
@@ -37,6 +39,7 @@ impl Server {
             environment: Vec::new(),
             urls: urls.iter().map(|url| (*url).clone()).collect(),
             log: folder.join(format!("{}.log", crate::unique(binary))),
+            life: 0,
             child: None,
         }
     }
@@ -68,6 +71,7 @@ impl Server {
     /// Starts the process, for this once with more variables, and does not wait.
     pub fn start(&mut self, more: &[(&str, &str)]) {
         assert!(self.child.is_none(), "{} runs already", self.program.display());
+        self.life = self.log().len();
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
         let mut command = match self.wrapper.split_first() {
             None => Command::new(&self.program),
@@ -105,7 +109,7 @@ impl Server {
 
     /// Waits until it says that it is ready.
     pub async fn until_ready(&mut self) {
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
+        let http = http();
         let start = Instant::now();
         for url in self.urls.clone() {
             loop {
@@ -128,6 +132,15 @@ impl Server {
                 );
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
+        }
+    }
+
+    /// What it says it is not ready for; nothing where it does not answer.
+    pub async fn missing(&self) -> String {
+        let answer = http().get(format!("{}/health/ready", self.urls.first().unwrap())).send().await;
+        match answer {
+            Ok(answer) => answer.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
         }
     }
 
@@ -187,6 +200,18 @@ impl Server {
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
+
+    /// What it wrote since it was started last.
+    #[must_use]
+    pub fn log_of_this_life(&self) -> String {
+        self.log().split_off(self.life)
+    }
+}
+
+/// Asks whether a service is ready. What its certificate is worth is another question.
+fn http() -> reqwest::Client {
+    let http = reqwest::Client::builder().no_proxy().danger_accept_invalid_certs(true);
+    http.timeout(Duration::from_secs(5)).build().unwrap()
 }
 
 impl Drop for Server {

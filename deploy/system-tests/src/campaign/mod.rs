@@ -15,7 +15,7 @@ mod random;
 mod record;
 mod report;
 mod schedule;
-mod servers;
+pub(crate) mod servers;
 mod workload;
 mod world;
 

@@ -1,6 +1,10 @@
 //! A set of servers of its own, which may be killed.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use tokio::process::Command;
 
@@ -24,21 +28,28 @@ pub(crate) struct OwnServers {
 impl OwnServers {
     /// Starts them on free ports.
     pub(crate) async fn start() -> Self {
+        let servers = Self::new();
+        servers.run(&["up"]).await;
+        servers
+    }
+
+    /// Starts them on free ports, where MySQL and Kafka speak TLS alone, with what `write` puts into a folder for it.
+    pub(crate) async fn start_with_tls(write: impl FnOnce(&Path)) -> Self {
+        let mut servers = Self::new();
+        servers.kafka_proxy = servers.kafka;
+        write(&servers.folder.join("tls"));
+        servers.run(&["up"]).await;
+        servers
+    }
+
+    fn new() -> Self {
         let folder = project().join(".servers/private").join(unique("campaign"));
         // Kafka's controller listens on the port after its own.
         let mut kafka = (free_port(), free_port());
         while kafka.0 + 1 != kafka.1 {
             kafka = (kafka.1, free_port());
         }
-        let servers = Self {
-            folder,
-            mysql: free_port(),
-            kafka: kafka.0,
-            mongodb: free_port(),
-            kafka_proxy: free_port(),
-        };
-        servers.run(&["up"]).await;
-        servers
+        Self { folder, mysql: free_port(), kafka: kafka.0, mongodb: free_port(), kafka_proxy: free_port() }
     }
 
     pub(crate) fn mysql_url(&self) -> String {

@@ -58,6 +58,29 @@ pub async fn send(
     sent.map(drop).map_err(|(error, _)| error)
 }
 
+/// Sends a message over TLS, whose authority is in a file, with a name and a password.
+///
+/// # Errors
+/// When the broker does not take it.
+pub async fn send_as(
+    brokers: &str,
+    authority: &str,
+    (user, password): (&str, &str),
+    topic: &str,
+) -> KafkaResult<()> {
+    let producer: FutureProducer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("security.protocol", "sasl_ssl")
+        .set("ssl.ca.location", authority)
+        .set("sasl.mechanism", "SCRAM-SHA-512")
+        .set("sasl.username", user)
+        .set("sasl.password", password)
+        .set("message.timeout.ms", "30000")
+        .create()?;
+    let sent = producer.send(FutureRecord::to(topic).key("key").payload("{}"), Duration::from_secs(30)).await;
+    sent.map(drop).map_err(|(error, _)| error)
+}
+
 /// Reads a topic from its start: the ids of events (`ROOM:VERSION`), a room's in the order of the topic, until `done` has
 /// seen enough. Blocks.
 ///

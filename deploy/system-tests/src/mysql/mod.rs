@@ -31,7 +31,11 @@ pub async fn rows(database_url: &str, table: &str) -> sqlx::Result<i64> {
     Ok(rows)
 }
 
-async fn run(server: &str, statement: &str) -> sqlx::Result<()> {
+/// Runs statements, one after the other.
+///
+/// # Errors
+/// When the server can't be reached or refuses one.
+pub async fn run(server: &str, statement: &str) -> sqlx::Result<()> {
     let mut connection = MySqlConnection::connect(server).await?;
     sqlx::raw_sql(statement).execute(&mut connection).await?;
     connection.close().await

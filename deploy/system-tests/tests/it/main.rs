@@ -21,6 +21,7 @@ mod races;
 mod rebuild;
 mod relays;
 mod replay;
+mod secured;
 mod stacks;
 mod traces;
 mod who_may;

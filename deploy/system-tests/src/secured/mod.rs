@@ -1,0 +1,195 @@
+//! The system where nobody is trusted: TLS everywhere, passwords from files, and services that have the rights that the
+//! files under `deploy/` give them, and no others.
+
+mod authority;
+mod tls_proxy;
+
+use std::{path::Path, process::Stdio};
+
+use authority::Authority;
+use tempfile::TempDir;
+use tls_proxy::TlsProxy;
+
+use crate::{
+    Client, Server,
+    campaign::servers::{OwnServers, project},
+    free_port, kafka, mysql,
+};
+
+const PASSWORD: &str = "correct-horse";
+const DATABASE: &str = "reservations";
+
+/// Both services, not started yet, and servers of their own, which run. Dropped, all of it ends.
+#[derive(Debug)]
+pub struct Secured {
+    /// The command service.
+    pub command: Server,
+    /// The query service.
+    pub query: Server,
+    command_url: String,
+    query_url: String,
+    authority: Authority,
+    mongodb: u16,
+    _proxy: TlsProxy,
+    /// Certificates, passwords and logs.
+    folder: TempDir,
+    servers: OwnServers,
+}
+
+impl Secured {
+    /// Starts the servers, and gives the services' users their rights.
+    pub async fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let authority = Authority::new("authority of a test");
+        let users = ["admin", "command-service", "query-service"].map(|name| format!("{name} {PASSWORD}\n"));
+        let servers = OwnServers::start_with_tls(|tls| {
+            authority.write(tls);
+            std::fs::write(tls.join("kafka-users"), users.concat()).unwrap();
+        })
+        .await;
+        authority.write(folder.path());
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let mongodb = free_port();
+        let proxy = TlsProxy::start(mongodb, servers.mongodb, folder.path()).await;
+        grant(&servers).await;
+        let properties = format!(
+            "security.protocol=SASL_SSL\nsasl.mechanism=SCRAM-SHA-512\nssl.truststore.type=PEM\n\
+             ssl.truststore.location={}\nsasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule \
+             required username=\"admin\" password=\"{PASSWORD}\";\n",
+            folder.path().join("ca.pem").display()
+        );
+        give_rights(&servers, &file("admin.properties", &properties)).await;
+
+        let mysql_url =
+            file("mysql-url", &format!("{}\n", mysql_url(&servers, "127.0.0.1", "VERIFY_IDENTITY")));
+        let mongodb_url = file("mongodb-url", &format!("{}\n", mongodb_url("127.0.0.1", mongodb)));
+        let password = file("kafka-password", &format!("{PASSWORD}\n"));
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let common = |server: Server, name: &str, port: u16| {
+            server
+                .variable("LISTEN", format!("127.0.0.1:{port}"))
+                .variable("DEV_HEADERS", "true")
+                .variable("TLS_CERT_FILE", path("cert.pem"))
+                .variable("TLS_KEY_FILE", path("key.pem"))
+                .variable("TLS_CA_FILE", path("ca.pem"))
+                .variable("KAFKA_BROKERS", format!("127.0.0.1:{}", servers.kafka))
+                .variable("KAFKA_TLS", "true")
+                .variable("KAFKA_USERNAME", name)
+                .variable("KAFKA_PASSWORD_FILE", &password)
+                // Those of the shell that runs the tests name servers without TLS.
+                .variable("MYSQL_URL", "")
+                .variable("MONGODB_URL", "")
+        };
+        let [command_port, query_port] = [free_port(), free_port()];
+        let [command_url, query_url] =
+            [command_port, query_port].map(|port| format!("https://127.0.0.1:{port}"));
+        let server = |name: &str, url: &String| Server::new(name, &["serve"], folder.path(), &[url]);
+        let command = common(server("command-service", &command_url), "command-service", command_port)
+            .variable("MYSQL_URL_FILE", mysql_url);
+        let query = common(server("query-service", &query_url), "query-service", query_port)
+            .variable("MONGODB_URL_FILE", mongodb_url)
+            .variable("FEED_URL", &command_url);
+        Self { command, query, command_url, query_url, authority, mongodb, _proxy: proxy, folder, servers }
+    }
+
+    /// An administrator who believes the authority.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::believing(&self.authority.pem, &self.command_url, &self.query_url)
+    }
+
+    /// The certificate of an authority that signed nothing here, in a file.
+    #[must_use]
+    pub fn other_authority(&self) -> String {
+        let other = Authority::new("authority of somebody else");
+        other.write_certificate(self.folder.path()).to_str().unwrap().to_owned()
+    }
+
+    /// The right authority's certificate, in a file.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        self.folder.path().join("ca.pem").to_str().unwrap().to_owned()
+    }
+
+    /// The event store under a name for this machine, as the command service's user.
+    #[must_use]
+    pub fn mysql_url(&self, host: &str, ssl_mode: &str) -> String {
+        mysql_url(&self.servers, host, ssl_mode)
+    }
+
+    /// The read models under a name for this machine.
+    #[must_use]
+    pub fn mongodb_url(&self, host: &str) -> String {
+        mongodb_url(host, self.mongodb)
+    }
+
+    /// The broker under a name for this machine.
+    #[must_use]
+    pub fn brokers(&self, host: &str) -> String {
+        format!("{host}:{}", self.servers.kafka)
+    }
+
+    /// Gives the command service's user its rights again, now that the tables are there.
+    pub async fn grant_again(&self) {
+        run_grants(&self.servers).await;
+    }
+
+    /// Runs a statement as the command service's user.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn run_as_command_service(&self, statement: &str) -> sqlx::Result<()> {
+        let url = format!("{}&ssl-ca={}", self.mysql_url("127.0.0.1", "VERIFY_IDENTITY"), self.authority());
+        mysql::run(&url, statement).await
+    }
+
+    /// Sends a message to the topic of events as one of the services' users.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub async fn send_as(&self, user: &str) -> rdkafka::error::KafkaResult<()> {
+        let (brokers, authority) = (self.brokers("127.0.0.1"), self.authority());
+        kafka::send_as(&brokers, &authority, (user, PASSWORD), "reservations.events").await
+    }
+}
+
+fn mysql_url(servers: &OwnServers, host: &str, ssl_mode: &str) -> String {
+    format!("mysql://reservations:{PASSWORD}@{host}:{}/{DATABASE}?ssl-mode={ssl_mode}", servers.mysql)
+}
+
+fn mongodb_url(host: &str, port: u16) -> String {
+    format!("mongodb://{host}:{port}/?directConnection=true&tls=true")
+}
+
+/// Makes the database and its user as an administrator does, and gives the user its rights.
+async fn grant(servers: &OwnServers) {
+    let prepare = format!(
+        "CREATE DATABASE {DATABASE}; CREATE USER 'reservations'@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE SSL; \
+         GRANT ALL ON {DATABASE}.* TO 'reservations'@'%'"
+    );
+    let root = servers.mysql_url();
+    mysql::run(&root, &prepare).await.unwrap();
+    run_grants(servers).await;
+}
+
+async fn run_grants(servers: &OwnServers) {
+    let grants = std::fs::read_to_string(project().join("deploy/mysql/grants.sql")).unwrap();
+    mysql::run(&servers.mysql_url(), &grants).await.unwrap();
+}
+
+async fn give_rights(servers: &OwnServers, properties: &str) {
+    let tool = Path::new(&project()).join("deploy/servers/servers.sh");
+    let output = tokio::process::Command::new(project().join("deploy/kafka/acls.sh"))
+        .args([&format!("127.0.0.1:{}", servers.kafka), properties])
+        .env("KAFKA_ACLS", format!("{} kafka-acls", tool.display()))
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "acls.sh: {}", String::from_utf8_lossy(&said));
+}

@@ -1,0 +1,141 @@
+//! TLS and rights on real servers, which take nothing in plain, with certificates that the test makes. MongoDB's engine has
+//! neither TLS nor users: its TLS ends in a proxy of the test, and its roles are not tested here.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use system_tests::{Secured, Server};
+
+/// Runs a subcommand with the service's settings; its output where it ends well.
+async fn succeeds(server: &Server, arguments: &[&str]) -> String {
+    let output = server.command(arguments).output().await.unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn services_with_the_granted_rights_alone_do_all_their_work_over_verified_tls() {
+    let mut system = Secured::start().await;
+    system.command.start(&[]);
+    system.query.start(&[]);
+    system.command.until_ready().await;
+    system.query.until_ready().await;
+
+    let client = system.client();
+    let room = client.register(serde_json::json!({})).await;
+    let made = client.reserve(&room.id, "2031-05-05T10:00:00Z", "2031-05-05T11:00:00Z").send().await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let schedule = format!("/v1/rooms/{}/schedule", room.id);
+    let year = [("from", "2031-01-01T00:00:00Z"), ("to", "2032-01-01T00:00:00Z")];
+    let seen = client.get(&schedule).with(&year).after(&made.token()).send().await.expect(200);
+    assert_eq!(seen["items"].as_array().unwrap().len(), 1);
+
+    for (server, arguments) in [
+        (&system.command, &["health"][..]),
+        (&system.command, &["migrate"]),
+        (&system.command, &["outbox"]),
+        (&system.query, &["health"]),
+        (&system.query, &["lag"]),
+        (&system.query, &["checkpoints"]),
+        // Reads the feed over HTTPS.
+        (&system.query, &["verify", &room.id]),
+        (&system.query, &["rebuild"]),
+    ] {
+        succeeds(server, arguments).await;
+    }
+    // Goes with its consumer group.
+    let generations: Value =
+        serde_json::from_str(&succeeds(&system.query, &["generations", "--json"]).await).unwrap();
+    let first = generations[0]["number"].to_string();
+    succeeds(&system.query, &["drop-generation", &first]).await;
+
+    // To erase a person, and only where an administrator has given the right once the tables were there.
+    let mask = "UPDATE events SET payload = payload, metadata = metadata";
+    assert!(system.run_as_command_service(mask).await.is_err());
+    system.grant_again().await;
+    system.run_as_command_service(mask).await.unwrap();
+    for refused in [
+        "UPDATE events SET version = version + 1",
+        "UPDATE events SET type = 'another'",
+        "DELETE FROM events",
+        "TRUNCATE TABLE events",
+        "DROP TABLE events",
+        "UPDATE idempotency_keys SET position = 1",
+        "CREATE TABLE another (id INT)",
+        "CREATE DATABASE another",
+        "SELECT user FROM mysql.user",
+        "GRANT SELECT ON reservations.events TO 'reservations'@'%'",
+    ] {
+        let error = system.run_as_command_service(refused).await.unwrap_err().to_string();
+        assert!(error.contains("denied"), "{refused}: {error}");
+    }
+    let error = system.send_as("query-service").await.unwrap_err().to_string();
+    assert!(error.contains("authorization"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_not_the_one_that_was_named_is_refused_with_the_reason() {
+    let mut system = Secured::start().await;
+    let (right, other) = (system.authority(), system.other_authority());
+    let mysql = |host: &str| format!("{}&ssl-ca={right}", system.mysql_url(host, "VERIFY_IDENTITY"));
+    let mongodb = |host: &str| format!("{}&tlsCAFile={right}", system.mongodb_url(host));
+    let (right_mysql, misnamed_mysql) = (mysql("127.0.0.1"), mysql("localhost"));
+    let plain_mysql = system.mysql_url("127.0.0.1", "DISABLED");
+    let (right_mongodb, misnamed_mongodb) = (mongodb("127.0.0.1"), mongodb("localhost"));
+    let plain_mongodb = system.mongodb_url("127.0.0.1").replace("&tls=true", "");
+    let misnamed_brokers = system.brokers("localhost");
+    let stranger = ("TLS_CA_FILE", &*other);
+
+    // A variable that is given twice counts as it was given last.
+    let no_file = ("MYSQL_URL_FILE", "");
+    for (settings, reason) in [
+        (&[stranger][..], "UnknownIssuer"),
+        (&[no_file, ("MYSQL_URL", &misnamed_mysql)], "not valid for name"),
+        (&[no_file, ("MYSQL_URL", &plain_mysql)], "Access denied"),
+        (&[stranger, no_file, ("MYSQL_URL", &right_mysql)], "certificate verify failed"),
+        (&[("KAFKA_BROKERS", &misnamed_brokers)], "certificate verify failed"),
+        (&[("KAFKA_USERNAME", "nobody")], "Authentication failed"),
+    ] {
+        complains(&mut system.command, settings, reason).await;
+    }
+    let no_file = ("MONGODB_URL_FILE", "");
+    for (settings, reason) in [
+        (&[stranger][..], "UnknownIssuer"),
+        (&[no_file, ("MONGODB_URL", &misnamed_mongodb)], "not valid for name"),
+        (&[no_file, ("MONGODB_URL", &plain_mongodb)], "MongoDB"),
+        (&[stranger, no_file, ("MONGODB_URL", &right_mongodb)], "certificate verify failed"),
+        (&[("KAFKA_BROKERS", &misnamed_brokers)], "certificate verify failed"),
+        (&[("KAFKA_TLS", "false")], "no broker answers"),
+    ] {
+        complains(&mut system.query, settings, reason).await;
+    }
+
+    system.command.start(&[]);
+    system.command.until_ready().await;
+    system.query.start(&[]);
+    system.query.until_ready().await;
+    let room = system.client().register(serde_json::json!({})).await;
+    let mut verify = system.query.command(&["verify", &room.id]);
+    verify.env("MONGODB_URL_FILE", "").env("MONGODB_URL", &right_mongodb).env("TLS_CA_FILE", &other);
+    let output = verify.output().await.unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && errors.contains("UnknownIssuer"), "{errors}");
+}
+
+/// Starts a service with these settings changed, waits until it says this reason, in its log or as what it is not ready
+/// for, and ends it.
+async fn complains(server: &mut Server, settings: &[(&str, &str)], reason: &str) {
+    server.start(settings);
+    let start = Instant::now();
+    loop {
+        let missing = server.missing().await;
+        if server.log_of_this_life().contains(reason) || missing.contains(reason) {
+            break;
+        }
+        let log = server.log_of_this_life();
+        assert!(start.elapsed() < Duration::from_secs(60), "{settings:?}: no {reason:?} in {missing}\n{log}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    server.kill();
+}
