@@ -66,8 +66,12 @@ struct Setting {
     secret: bool,
 }
 
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
 fn read(path: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    let path = root().join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -157,12 +161,34 @@ fn the_user_and_the_database_of_mysql_are_those_that_are_made() {
     let [user, password, database] =
         ["MYSQL_USER", "MYSQL_PASSWORD", "MYSQL_DATABASE"].map(|variable| text(&made[variable]));
     let url = text(&compose.services["command-service"].environment["MYSQL_URL"]);
-    assert_eq!(url, format!("mysql://{user}:{password}@mysql:3306/{database}"));
-    let made = &compose.services["mongodb"].environment;
-    let [user, password] =
-        ["MONGO_INITDB_ROOT_USERNAME", "MONGO_INITDB_ROOT_PASSWORD"].map(|variable| text(&made[variable]));
+    assert_eq!(url, format!("mysql://{user}:{password}@mysql:3306/{database}?ssl-mode=DISABLED"));
+    let grants = read("deploy/mysql/grants.sql");
+    let statements = grants.lines().filter(|line| !line.starts_with("--")).collect::<String>();
+    let (grants, masking) = statements.split_once("SET @masking").unwrap();
+    assert!(masking.contains(&format!("ON {database}.events TO '{user}'@'%'")));
+    for statement in grants.split(';').filter(|statement| !statement.is_empty()) {
+        assert!(statement.ends_with(&format!(" '{user}'@'%'")), "{statement}");
+        let table = statement.split_once(" ON ").map(|(_, on)| on);
+        assert!(table.is_none_or(|on| on.starts_with(&format!("{database}."))), "{statement}");
+    }
+    let password = text(&compose.services["mongodb"].environment["QUERY_SERVICE_PASSWORD"]);
     let url = text(&compose.services["query-service"].environment["MONGODB_URL"]);
-    assert!(url.starts_with(&format!("mongodb://{user}:{password}@mongodb:27017/")), "{url}");
+    assert!(url.starts_with(&format!("mongodb://query-service:{password}@mongodb:27017/")), "{url}");
+    let roles = read("deploy/mongodb/roles.js");
+    assert!(roles.contains("process.env.QUERY_SERVICE_PASSWORD") && roles.contains("'query-service'"));
+}
+
+#[test]
+fn metrics_are_published_beside_the_public_ports_and_scraped_there() {
+    let scraped = read("deploy/prometheus/prometheus.yml");
+    let compose = compose();
+    for name in OURS {
+        let service = &compose.services[name];
+        let listen = text(&service.environment["ADMIN_LISTEN"]);
+        let port = listen.strip_prefix("0.0.0.0:").unwrap();
+        assert!(service.ports[1].ends_with(&format!("-{port}}}:{port}")), "{name}: {:?}", service.ports);
+        assert!(scraped.contains(&format!(":{port}\"")), "{name} is not scraped at {port}");
+    }
 }
 
 #[test]
@@ -192,6 +218,12 @@ fn images_from_elsewhere_are_pinned_and_data_is_in_named_volumes() {
         }
         for volume in &service.volumes {
             let source = volume.split(':').next().unwrap();
+            // What the project has written down about it, which it may read.
+            if let Some(path) = source.strip_prefix("./") {
+                assert!(volume.ends_with(":ro") && path.starts_with("deploy/"), "{name}: {volume}");
+                assert!(root().join(path).is_dir(), "{name}: there is no {path}");
+                continue;
+            }
             assert!(compose.volumes.contains_key(source), "{name}: {source} is no named volume");
             used.insert(source.to_owned());
         }
