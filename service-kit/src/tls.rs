@@ -62,7 +62,6 @@ impl Authorities {
     }
 
     /// Has an HTTP client believe them, beside the public ones.
-    #[must_use]
     pub fn believed_by(&self, client: ClientBuilder) -> ClientBuilder {
         self.certificates.iter().cloned().fold(client, ClientBuilder::add_root_certificate)
     }
