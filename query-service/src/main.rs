@@ -83,7 +83,7 @@ async fn serve() -> anyhow::Result<ExitCode> {
     config.kafka.brokers.warn_if_open();
     let service = Service {
         feed: Arc::new(feed),
-        source: Source::Kafka(config.kafka, config.mongo),
+        source: Source::Kafka(Box::new(config.kafka), config.mongo),
         authenticator: config.kit.auth.authenticator(clock.clone())?,
         server: config.kit.server,
         clock,

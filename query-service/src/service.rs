@@ -52,7 +52,7 @@ pub struct Service {
 /// Where events come from, and with that where the read models are.
 pub enum Source {
     /// A topic. The read models are in MongoDB, in as many generations as its registry says, and outlive the process.
-    Kafka(KafkaSettings, MongoSettings),
+    Kafka(Box<KafkaSettings>, MongoSettings),
     /// A bounded channel in this process. The read models live in memory and are made from the feed at start.
     InProcess(mpsc::Receiver<RecordedEvent>),
 }
@@ -92,7 +92,7 @@ impl Service {
             Source::Kafka(kafka, mongo) => {
                 let feeding = Feeding {
                     mongo,
-                    kafka,
+                    kafka: *kafka,
                     feed: self.feed,
                     clock: self.clock,
                     limits: self.limits,
