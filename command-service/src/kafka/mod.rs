@@ -1,5 +1,6 @@
 //! Kafka: the topic, and the sender that the relay uses.
 
+mod complaint;
 mod publisher;
 mod topic;
 
@@ -30,15 +31,22 @@ fn client_config(options: &KafkaOptions) -> ClientConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The client refused or failed.
-    #[error("{operation} failed: {complaint}")]
+    #[error("{operation} failed")]
     Client {
         /// What was tried.
         operation: &'static str,
-        /// What the client complained of last: why brokers are out of reach, which its error does not say.
-        complaint: String,
         /// The client's error.
         #[source]
         source: rdkafka::error::KafkaError,
+    },
+    /// The client failed because it can't reach a broker, and said why.
+    #[error("no broker answers: {complaint}")]
+    Unreachable {
+        /// What it said.
+        complaint: String,
+        /// What failed.
+        #[source]
+        source: Box<Self>,
     },
     /// The broker refused to make the topic.
     #[error("topic {topic} could not be made: {reason}")]

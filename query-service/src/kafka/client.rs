@@ -3,7 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use rdkafka::{
-    ClientConfig, ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext, error::KafkaError,
+    ClientConfig, ClientContext,
+    consumer::ConsumerContext,
+    error::{KafkaError, RDKafkaErrorCode},
 };
 
 use super::KafkaSettings;
@@ -15,26 +17,25 @@ pub(super) fn client_config(settings: &KafkaSettings) -> ClientConfig {
     config
 }
 
-/// Keeps what the client logs, instead of logging it at each try: it says why brokers are out of reach, which the client's
-/// errors don't.
+/// Keeps the first thing that the client complains of, such as a certificate or a password: its other errors only say that
+/// brokers are out of reach.
 #[derive(Default)]
 pub(super) struct Complaint(Mutex<Option<String>>);
 
 impl Complaint {
-    /// What it complained of last, told once.
-    pub(super) fn last(&self) -> Option<String> {
+    /// What it complained of, told once.
+    pub(super) fn take(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 impl ClientContext for Complaint {
-    fn log(&self, _: RDKafkaLogLevel, _: &str, message: &str) {
-        // Begins with the name of the client's thread.
-        let message = message.split_once("]: ").map_or(message, |(_, message)| message);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(message.to_owned());
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.get_or_insert_with(|| reason.to_owned());
+        }
     }
-
-    fn error(&self, _: KafkaError, _: &str) {}
 }
 
 impl ConsumerContext for Complaint {}

@@ -10,7 +10,6 @@ use std::{
 
 use rdkafka::{
     ClientConfig, Message as _,
-    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer},
     error::KafkaError,
     message::{BorrowedMessage, Headers},
@@ -164,7 +163,7 @@ fn wait_for_topic(
 ) -> Result<Option<i32>, ConsumerError> {
     let asking: BaseConsumer<Complaint> = client_config(settings)
         .set("allow.auto.create.topics", "false")
-        .set_log_level(RDKafkaLogLevel::Error)
+        .set("log_level", "0")
         .create_with_context(Complaint::default())?;
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     while !stop.is_cancelled() {
@@ -180,7 +179,10 @@ fn wait_for_topic(
                 }
             }
             Err(error) => {
-                format!("no broker answers: {}", asking.context().last().unwrap_or_else(|| error.to_string()))
+                // Has the client say what it complains of.
+                drop(asking.poll(TURN));
+                let complaint = asking.context().take();
+                format!("no broker answers: {}", complaint.unwrap_or_else(|| error.to_string()))
             }
         };
         component.failing(reason);

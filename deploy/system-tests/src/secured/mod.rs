@@ -142,18 +142,18 @@ impl Secured {
     ///
     /// # Errors
     /// When the server refuses.
-    pub async fn run_as_command_service(&self, statement: &str) -> sqlx::Result<()> {
+    pub async fn run_as_command_service(&self, statement: &str) -> anyhow::Result<()> {
         let url = format!("{}&ssl-ca={}", self.mysql_url("127.0.0.1", "VERIFY_IDENTITY"), self.authority());
-        mysql::run(&url, statement).await
+        Ok(mysql::run(&url, statement).await?)
     }
 
     /// Sends a message to the topic of events as one of the services' users.
     ///
     /// # Errors
     /// When the broker refuses.
-    pub async fn send_as(&self, user: &str) -> rdkafka::error::KafkaResult<()> {
+    pub async fn send_as(&self, user: &str) -> anyhow::Result<()> {
         let (brokers, authority) = (self.brokers("127.0.0.1"), self.authority());
-        kafka::send_as(&brokers, &authority, (user, PASSWORD), "reservations.events").await
+        Ok(kafka::send_as(&brokers, &authority, (user, PASSWORD), "reservations.events").await?)
     }
 }
 
