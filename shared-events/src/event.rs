@@ -100,6 +100,18 @@ impl Event {
         }
     }
 
+    /// The same, to change it.
+    pub(crate) const fn reservation_mut(&mut self) -> Option<&mut Reservation> {
+        match self {
+            Self::ReservationMade(e) => Some(&mut e.reservation),
+            Self::ReservationRescheduled(e) => Some(&mut e.reservation),
+            Self::ReservationMovedOut(e) => Some(&mut e.reservation),
+            Self::ReservationMovedIn(e) => Some(&mut e.reservation),
+            Self::ReservationCancelled(e) => Some(&mut e.reservation),
+            Self::RoomRegistered(_) | Self::RoomChanged(_) | Self::RoomRetired(_) => None,
+        }
+    }
+
     /// `ce_subject`: the id of the reservation, or of the room for events of the room itself.
     #[must_use]
     pub fn subject(&self) -> String {

@@ -2,6 +2,7 @@
 
 pub mod consistency_token;
 pub mod envelope;
+pub mod erasure;
 pub mod event;
 pub mod feed;
 pub mod ids;
@@ -14,6 +15,7 @@ pub mod upcasting;
 
 pub use consistency_token::ConsistencyToken;
 pub use envelope::{Envelope, Metadata, RecordedEvent};
+pub use erasure::Erasures;
 pub use event::Event;
 pub use ids::{ReservationId, RoomId, UserId};
 pub use reservation_events::{Place, Reservation};

@@ -1,0 +1,216 @@
+//! The erasure of persons: who was erased, and what stays of an event that speaks of one of them.
+//!
+//! Who was erased is remembered without a name: by a keyed hash of it, beside the pseudonym that stands in its place. So a
+//! copy of an event that was on its way, or comes again, is recognised and masked wherever it turns up. Masking replaces
+//! who acted and whose a reservation is, takes away title and guest of a reservation of that person, and leaves all else
+//! as it is: ids, versions, times, numbers of people, and other persons' values. Masked again, it stays the same.
+
+use std::{collections::BTreeMap, fmt};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, Mac};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::Sha256;
+
+use crate::{Envelope, Metadata, RecordedEvent, Reservation, UserId};
+
+/// 32 bytes: the key of the hash, or a hash. In JSON as base64url.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Bytes32(pub [u8; 32]);
+
+impl fmt::Debug for Bytes32 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(32 bytes)")
+    }
+}
+
+impl From<Bytes32> for String {
+    fn from(bytes: Bytes32) -> Self {
+        URL_SAFE_NO_PAD.encode(bytes.0)
+    }
+}
+
+impl TryFrom<String> for Bytes32 {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or("not 32 bytes as base64url")
+    }
+}
+
+/// The list of erased persons, as one event store has it: `GET /v1/erasures`.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Erasures {
+    /// Counts the changes of the list; 0 while nobody was ever erased.
+    pub epoch: u64,
+    /// The key of this store's hashes. Whoever has it can tell whether somebody whose name they know was erased.
+    pub secret: Bytes32,
+    /// The hash of who was erased, with the pseudonym that stands for them.
+    pub persons: BTreeMap<Bytes32, UserId>,
+}
+
+impl Erasures {
+    /// The hash under which a person is remembered.
+    #[must_use]
+    pub fn fingerprint(&self, user: &UserId) -> Bytes32 {
+        // Such a hash takes a key of any length.
+        let Ok(mut hash) = Hmac::<Sha256>::new_from_slice(&self.secret.0) else { return Bytes32::default() };
+        hash.update(user.0.as_bytes());
+        Bytes32(hash.finalize().into_bytes().into())
+    }
+
+    /// Who stands for this person, if they were erased.
+    #[must_use]
+    pub fn pseudonym(&self, user: &UserId) -> Option<&UserId> {
+        if self.persons.is_empty() { None } else { self.persons.get(&self.fingerprint(user)) }
+    }
+
+    /// Masks a reservation that is an erased person's. True when it was.
+    pub fn mask_reservation(&self, reservation: &mut Reservation) -> bool {
+        let Some(pseudonym) = self.pseudonym(&reservation.reserved_by) else { return false };
+        reservation.reserved_by = pseudonym.clone();
+        (reservation.title, reservation.reserved_for) = (None, None);
+        true
+    }
+
+    /// Masks what goes with an event of which an erased person is the actor. True when that was so.
+    pub fn mask_metadata(&self, metadata: &mut Metadata) -> bool {
+        let Some(pseudonym) = self.pseudonym(&metadata.actor) else { return false };
+        metadata.actor = pseudonym.clone();
+        // Its client chose it, and may have put anything into it.
+        metadata.correlation_id.clone_from(&metadata.causation_id);
+        true
+    }
+
+    /// Masks an event that was read. True when it spoke of an erased person.
+    pub fn mask(&self, envelope: &mut Envelope) -> bool {
+        let acted = self.mask_metadata(&mut envelope.metadata);
+        let reserved = envelope.event.reservation_mut().is_some_and(|it| self.mask_reservation(it));
+        acted || reserved
+    }
+
+    /// The masked form of an event that is not read, unless it speaks of no erased person. A payload of any version is
+    /// masked, also one that this build can't read.
+    #[must_use]
+    pub fn masked(&self, event: &RecordedEvent) -> Option<RecordedEvent> {
+        let mut metadata = event.metadata.clone();
+        let acted = self.mask_metadata(&mut metadata);
+        let payload = self.masked_payload(&event.payload);
+        if !acted && payload.is_none() {
+            return None;
+        }
+        let payload = payload.unwrap_or_else(|| event.payload.clone());
+        Some(RecordedEvent { metadata, payload, ..event.clone() })
+    }
+
+    /// The masked form of a payload, unless it holds no reservation of an erased person or is no JSON.
+    #[must_use]
+    pub fn masked_payload(&self, payload: &[u8]) -> Option<Vec<u8>> {
+        if self.persons.is_empty() {
+            return None;
+        }
+        let mut value: Value = serde_json::from_slice(payload).ok()?;
+        let reservation = value.get_mut("reservation")?.as_object_mut()?;
+        let owner = reservation.get_mut("reservedBy")?;
+        let pseudonym = self.pseudonym(&UserId(owner.as_str()?.to_owned()))?;
+        *owner = Value::String(pseudonym.0.clone());
+        reservation.remove("title");
+        reservation.remove("reservedFor");
+        serde_json::to_vec(&value).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Timestamp;
+
+    const MADE: &str = include_str!("../tests/golden/reservation-made.v1.json");
+
+    fn erased(user: &str) -> Erasures {
+        let mut erasures = Erasures { epoch: 1, secret: Bytes32([7; 32]), ..Erasures::default() };
+        let fingerprint = erasures.fingerprint(&UserId::from(user));
+        erasures.persons.insert(fingerprint, UserId::from("erased-1"));
+        erasures
+    }
+
+    fn made_by(actor: &str) -> RecordedEvent {
+        let golden: Value = serde_json::from_str(MADE).unwrap();
+        let at = Timestamp::from_epoch_millis(1);
+        RecordedEvent {
+            room: golden["key"].as_str().unwrap().parse().unwrap(),
+            version: 7,
+            event_type: "reservations.reservation-made.v1".into(),
+            payload: golden["payload"].to_string().into_bytes(),
+            metadata: Metadata {
+                time: at,
+                subject: "subject".to_owned(),
+                actor: UserId::from(actor),
+                correlation_id: "what the client chose".to_owned(),
+                causation_id: "the command".to_owned(),
+                traceparent: None,
+            },
+            recorded_at: at,
+        }
+    }
+
+    fn reservation(event: &RecordedEvent) -> Reservation {
+        event.decode().unwrap().event.reservation().unwrap().clone()
+    }
+
+    #[test]
+    fn an_owner_is_replaced_and_title_and_guest_go_and_nothing_else_changes() {
+        let event = made_by("somebody else");
+        let before = reservation(&event);
+        assert!(before.title.is_some() && before.reserved_for.is_some());
+        let erasures = erased(&before.reserved_by.0);
+        let masked = erasures.masked(&event).unwrap();
+        let expected = Reservation {
+            title: None,
+            reserved_for: None,
+            reserved_by: UserId::from("erased-1"),
+            ..before.clone()
+        };
+        assert_eq!(reservation(&masked), expected);
+        assert_eq!(masked.metadata, event.metadata, "the actor is another person");
+        assert_eq!(erasures.masked(&masked), None, "masked again it stays the same");
+        let mut read = event.decode().unwrap();
+        assert!(erasures.mask(&mut read));
+        assert_eq!(read, masked.decode().unwrap(), "read or not, it is masked alike");
+    }
+
+    #[test]
+    fn an_actor_is_replaced_and_another_persons_reservation_stays_byte_for_byte() {
+        let event = made_by("the actor");
+        let masked = erased("the actor").masked(&event).unwrap();
+        assert_eq!(masked.payload, event.payload);
+        assert_eq!(masked.metadata.actor, UserId::from("erased-1"));
+        assert_eq!(masked.metadata.correlation_id, event.metadata.causation_id);
+        assert_eq!(erased("nobody here").masked(&event), None);
+    }
+
+    #[test]
+    fn an_event_that_this_build_can_not_read_is_masked_and_keeps_what_it_does_not_know() {
+        let mut event = made_by("x");
+        event.event_type = "reservations.reservation-made.v9".into();
+        event.payload = br#"{"reservation":{"reservedBy":"ann","title":"t","new":[1]},"more":true}"#.to_vec();
+        let masked: Value = serde_json::from_slice(&erased("ann").masked(&event).unwrap().payload).unwrap();
+        let expected =
+            serde_json::json!({"reservation": {"reservedBy": "erased-1", "new": [1]}, "more": true});
+        assert_eq!(masked, expected);
+    }
+
+    #[test]
+    fn a_list_says_no_name_and_comes_back_from_json() {
+        let erasures = erased("ann");
+        let json = serde_json::to_string(&erasures).unwrap();
+        assert!(!json.contains("ann"), "{json}");
+        let read: Erasures = serde_json::from_str(&json).unwrap();
+        assert_eq!(read.pseudonym(&UserId::from("ann")), Some(&UserId::from("erased-1")));
+        assert_eq!(read, erasures);
+        let other = Erasures { secret: Bytes32([8; 32]), ..erasures };
+        assert_eq!(other.pseudonym(&UserId::from("ann")), None, "every store hashes with a key of its own");
+    }
+}
