@@ -37,6 +37,11 @@ const KEYS: &[Key] = &[
     ),
     Key::with_default("KAFKA_PARTITIONS", "4", "Partitions of the topic; one that exists must have as many."),
     Key::with_default("KAFKA_REPLICATION", "1", "Replicas of the topic where it is made."),
+    Key::with_default(
+        "KAFKA_RETENTION_HOURS",
+        "168",
+        "Hours for which the topic keeps events where it is made, 1 to 87600; a topic that exists is left as it is, and a log says so.",
+    ),
     Key::optional(
         "INSTANCE_ID",
         "Unique name of this process, for its leases, at most 90 visible ASCII characters; a random one by default.",
@@ -125,6 +130,7 @@ impl Config {
         let topic = settings.get("KAFKA_TOPIC");
         let partitions = settings.within("KAFKA_PARTITIONS", 1, 10_000);
         let replication = settings.within("KAFKA_REPLICATION", 1, 100);
+        let retention_hours = settings.within("KAFKA_RETENTION_HOURS", 1, 87_600);
         let holder: Option<String> = settings.optional("INSTANCE_ID");
         if holder.as_ref().is_some_and(|name| !LeaseOptions::can_name(name)) {
             settings.mistake("INSTANCE_ID", "must be at most 90 visible ASCII characters");
@@ -148,6 +154,7 @@ impl Config {
                     topic: topic?,
                     partitions: partitions?,
                     replication: replication?,
+                    retention_hours: retention_hours?,
                 },
                 lease: LeaseOptions {
                     holder: holder.unwrap_or_else(|| new_id().to_string()),

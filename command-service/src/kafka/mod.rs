@@ -20,6 +20,8 @@ pub struct KafkaOptions {
     pub partitions: i32,
     /// Replicas of the topic, where it has to be made.
     pub replication: i32,
+    /// Hours for which the topic keeps events, where it has to be made.
+    pub retention_hours: u32,
 }
 
 /// What is the same for all clients.

@@ -3,16 +3,22 @@
 use std::time::Duration;
 
 use rdkafka::{
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
     error::RDKafkaErrorCode,
 };
 
 use super::{Error, KafkaOptions, client_config, complaint::complaint};
 
+/// The topic's setting that says for how long it keeps events, in milliseconds.
+const RETENTION: &str = "retention.ms";
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Makes the topic if there is none, and checks its number of partitions.
+/// Makes the topic if there is none, and checks its number of partitions. One that exists and keeps events for another time
+/// is told of in a log: an operator may have set it.
+///
+/// How long an event stays is counted from when it was sent, which is the timestamp that the producer gives it: a
+/// booking of ten years ago that is imported today stays as long as any other.
 ///
 /// # Errors
 /// When the brokers can't be reached in 10 s, refuse, or the topic has another number of partitions.
@@ -34,9 +40,11 @@ async fn make_topic(options: &KafkaOptions) -> Result<(), Error> {
         .set("reconnect.backoff.max.ms", "1000")
         .create()
         .map_err(|source| Error::Client { operation: "creating an admin client", source })?;
+    let retention = retention_ms(options).to_string();
     let topic =
         NewTopic::new(&options.topic, options.partitions, TopicReplication::Fixed(options.replication))
-            .set("cleanup.policy", "delete");
+            .set("cleanup.policy", "delete")
+            .set(RETENTION, &retention);
     let made = admin
         .create_topics(
             [&topic],
@@ -50,9 +58,34 @@ async fn make_topic(options: &KafkaOptions) -> Result<(), Error> {
             Err((topic, code)) => return Err(Error::TopicRefused { topic, reason: code.to_string() }),
         }
     }
+    compare_retention(&admin, options).await?;
     let options = options.clone();
     let check = tokio::task::spawn_blocking(move || check_partitions(&admin, &options)).await;
     check.unwrap_or(Ok(()))
+}
+
+fn retention_ms(options: &KafkaOptions) -> u64 {
+    u64::from(options.retention_hours) * 3_600_000
+}
+
+async fn compare_retention(
+    admin: &AdminClient<DefaultClientContext>,
+    options: &KafkaOptions,
+) -> Result<(), Error> {
+    let topic = ResourceSpecifier::Topic(&options.topic);
+    let described =
+        admin.describe_configs([&topic], &AdminOptions::new().request_timeout(Some(TIMEOUT))).await;
+    let described =
+        described.map_err(|source| Error::Client { operation: "reading the topic's settings", source })?;
+    // A topic that was made just now may not be known to every broker yet, and its settings may be hidden from us.
+    let entries = described.iter().filter_map(|topic| topic.as_ref().ok());
+    let found = entries.filter_map(|topic| topic.get(RETENTION)?.value.clone()).next();
+    let configured = retention_ms(options).to_string();
+    if let Some(found) = found.filter(|found| *found != configured) {
+        let topic = &options.topic;
+        tracing::warn!(%topic, found, configured, "the topic keeps events for another time (retention.ms) than is configured");
+    }
+    Ok(())
 }
 
 fn check_partitions(admin: &AdminClient<DefaultClientContext>, options: &KafkaOptions) -> Result<(), Error> {

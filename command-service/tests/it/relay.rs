@@ -87,7 +87,13 @@ async fn a_transaction_that_took_its_position_first_and_commits_last_is_delivere
 
 fn kafka(topic: &str) -> KafkaOptions {
     let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS names the brokers");
-    KafkaOptions { brokers: Brokers::open(brokers), topic: topic.into(), partitions: 4, replication: 1 }
+    KafkaOptions {
+        brokers: Brokers::open(brokers),
+        topic: topic.into(),
+        partitions: 4,
+        replication: 1,
+        retention_hours: 168,
+    }
 }
 
 /// Reads a topic from its start until `done` says that enough was read.

@@ -7,7 +7,7 @@ use command_service::{
 };
 use rdkafka::{
     ClientConfig,
-    admin::{AdminClient, AdminOptions},
+    admin::{AdminClient, AdminOptions, ResourceSpecifier},
     client::DefaultClientContext,
 };
 use service_kit::{brokers::Brokers, ids};
@@ -50,6 +50,7 @@ async fn a_topic_with_another_number_of_partitions_is_refused() {
         topic: topic.clone(),
         partitions,
         replication: 1,
+        retention_hours: 168,
     };
     ensure_topic(&with(2)).await.unwrap();
     ensure_topic(&with(2)).await.unwrap();
@@ -57,5 +58,31 @@ async fn a_topic_with_another_number_of_partitions_is_refused() {
     assert!(matches!(refused, Error::PartitionCount { found: 2, configured: 3, .. }), "{refused}");
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();
+    admin.delete_topics(&[&topic], &AdminOptions::new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_topic_keeps_events_for_the_time_that_is_set_where_it_is_made_and_is_left_as_it_is_where_it_exists()
+{
+    let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS names the brokers");
+    let topic = format!("retention-{}", ids::new_id());
+    let options = |retention_hours| KafkaOptions {
+        brokers: brokers.clone(),
+        topic: topic.clone(),
+        partitions: 1,
+        replication: 1,
+        retention_hours,
+    };
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();
+    for hours in [48, 72] {
+        ensure_topic(&options(hours)).await.unwrap();
+        let topic = ResourceSpecifier::Topic(&topic);
+        let described = admin.describe_configs([&topic], &AdminOptions::new()).await.unwrap();
+        let setting = |name| described[0].as_ref().unwrap().get(name).unwrap().value.clone().unwrap();
+        assert_eq!(setting("retention.ms"), (48 * 3_600_000).to_string());
+        // Counted from when an event was sent, however old what it tells of is.
+        assert_eq!(setting("message.timestamp.type"), "CreateTime");
+    }
     admin.delete_topics(&[&topic], &AdminOptions::new()).await.unwrap();
 }
