@@ -3,6 +3,7 @@
 pub mod commands;
 pub mod config;
 pub mod domain;
+pub mod erasure;
 pub mod event_store;
 pub mod housekeeping;
 pub mod http;

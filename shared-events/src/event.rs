@@ -101,7 +101,7 @@ impl Event {
     }
 
     /// The same, to change it.
-    pub(crate) const fn reservation_mut(&mut self) -> Option<&mut Reservation> {
+    pub const fn reservation_mut(&mut self) -> Option<&mut Reservation> {
         match self {
             Self::ReservationMade(e) => Some(&mut e.reservation),
             Self::ReservationRescheduled(e) => Some(&mut e.reservation),

@@ -5,7 +5,9 @@
 //! decided against the whole stream instead (see [`Room::remembers`]): a clock that went back, or one event stamped in the
 //! future, costs time and never an overlap.
 
-use shared_events::{Event, Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings, Timestamp};
+use shared_events::{
+    Erasures, Event, Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings, Timestamp,
+};
 
 use super::{directory::RoomEntry, timeline::Timeline};
 
@@ -242,6 +244,13 @@ impl Room {
         self.horizon = undo.horizon;
         self.has_forgotten = undo.has_forgotten;
         self.version -= 1;
+    }
+
+    /// Masks the reservations of persons who were erased after it was folded.
+    pub fn mask(&mut self, erasures: &Erasures) {
+        for reservation in self.reservations.values_mut() {
+            erasures.mask_reservation(reservation);
+        }
     }
 
     fn change(&mut self, event: &Event) -> Change {

@@ -56,6 +56,12 @@ impl Rooms {
         self.loaded.remove(&room)
     }
 
+    /// Forgets all rooms' states, but not the directory.
+    pub fn clear(&mut self) {
+        self.loaded.clear();
+        self.whole.clear();
+    }
+
     /// Puts a whole room beside the loaded one, at the same version, until [`Rooms::drop_whole`].
     pub fn insert_whole(&mut self, room: Room) {
         self.whole.insert(room.id(), room);

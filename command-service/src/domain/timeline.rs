@@ -54,6 +54,10 @@ impl<T> Timeline<T> {
         self.by_time.range(..(time, ReservationId(Uuid::nil()))).rev().map(|((_, id), value)| (*id, value))
     }
 
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.by_time.values_mut()
+    }
+
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (Minute, ReservationId, &T)> {
         self.by_time.iter().map(|((time, id), value)| (*time, *id, value))
     }

@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared_events::{Metadata, RecordedEvent, RoomId, Timestamp, Unreadable};
+use shared_events::{
+    Erasures, Metadata, RecordedEvent, RoomId, Timestamp, Unreadable, UserId, erasure::Bytes32,
+};
 
 use crate::domain::RoomEntry;
 
@@ -76,6 +78,8 @@ pub struct Group {
     pub keys: Vec<NewKey>,
     /// Rooms whose name, kind or existence the events change.
     pub rooms: Vec<RoomEntry>,
+    /// The [epoch](Erasures::epoch) of the list of erased persons under which the group was made.
+    pub erasures: u64,
 }
 
 /// An idempotency record to be made. It only points at the events that its command made.
@@ -140,6 +144,9 @@ pub enum AppendError {
     /// Another writer was first: a stream has moved on, or a key or a name is taken. The message says which.
     #[error("another writer was first: {0}")]
     Conflict(&'static str),
+    /// Somebody was erased since the group was made: it may name them. To be made again under the list as it is now.
+    #[error("the list of erased persons has changed")]
+    Erased,
     /// Nothing was committed, and trying again may help: deadlock, lock wait, connection lost before COMMIT.
     #[error("the event store is not available")]
     Transient(#[source] StoreError),
@@ -220,8 +227,30 @@ pub trait EventStore: Send + Sync + 'static {
     /// The latest snapshots of these rooms.
     async fn snapshots(&self, rooms: &[RoomId]) -> Result<Vec<Snapshot>, StoreError>;
 
-    /// Keeps a snapshot, in place of an older one of that room.
-    async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError>;
+    /// Keeps a snapshot, in place of an older one of that room; not one that was made under another epoch of the list of
+    /// erased persons than `erasures`, for it may name somebody who was erased since.
+    async fn save_snapshot(&self, snapshot: &Snapshot, erasures: u64) -> Result<(), StoreError>;
+
+    /// The list of erased persons, as it is at one moment.
+    async fn erasures(&self) -> Result<Erasures, StoreError>;
+
+    /// Puts a person on the list with this pseudonym, where they are not on it. When it returns, no group that was made
+    /// without them can be committed any more, and what was committed can be read. Gives the position up to which events
+    /// are masked; where all were, that begins anew.
+    async fn begin_erasure(&self, person: Bytes32, pseudonym: &UserId) -> Result<Option<u64>, StoreError>;
+
+    /// The events after a position, in the order of position, at most `limit`. For those who know that no transaction with
+    /// a lower position matters to them any more.
+    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// Puts masked payloads and metadata in place of stored ones, drops the snapshots of their rooms, and notes up to which
+    /// position the person's events are masked (`None`: all are), in one transaction.
+    async fn mask_events(
+        &self,
+        person: Bytes32,
+        masked: &[StoredEvent],
+        masked_to: Option<u64>,
+    ) -> Result<(), StoreError>;
 
     /// The positions of undelivered events of rooms that are in these buckets and not held back, in order, at most `limit`,
     /// all read at one moment. Present rows, never "after the last one seen": a transaction that took its position first

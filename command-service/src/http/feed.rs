@@ -141,7 +141,7 @@ fn read_cursor(cursor: &str) -> Result<RoomId, Problem> {
     room.map(RoomId).ok_or_else(invalid)
 }
 
-fn store_problem(error: StoreError) -> Problem {
+pub(super) fn store_problem(error: StoreError) -> Problem {
     match error {
         StoreError::Unavailable { .. } => {
             Problem::new(ProblemType::Unavailable, "the event store is not available").caused_by(&error)

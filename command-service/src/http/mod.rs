@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{event_store::EventStore, writer::Writer};
 
 mod answers;
+mod erasures;
 mod feed;
 mod fields;
 mod idempotency;
@@ -126,6 +127,7 @@ pub fn configure(api: Api) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'stat
                 endpoint("/v1/rooms/{room}/reservations/{reservation}/move").post(reservations::move_to_room),
             )
             .service(endpoint("/v1/import").post(import::import))
+            .service(endpoint("/v1/erasures").get(erasures::list).post(erasures::add))
             .service(endpoint("/v1/streams").get(feed::heads))
             .service(endpoint("/v1/streams/{room}/events").get(feed::events));
     }

@@ -12,7 +12,7 @@ use utoipa::{
 
 use super::{
     answers::Effect,
-    feed,
+    erasures, feed,
     import::{self, ImportOutcome},
     reservations, rooms,
 };
@@ -25,9 +25,9 @@ pub(super) const TEXT: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 pub(super) const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
 
 pub(super) use parts::{
-    Changed, Created, EventsPage, Failed, HeadsPage, ImportAnswer, ImportFailed, Keyed, KeyedOptionally,
-    Preconditions, ReadFailed, cancel_command, move_command, opening_hours, reschedule_command,
-    reserve_command,
+    Changed, Created, EraseFailed, ErasuresList, EventsPage, Failed, HeadsPage, ImportAnswer, ImportFailed,
+    Keyed, KeyedOptionally, ListFailed, Preconditions, ReadFailed, cancel_command, move_command, opening_hours,
+    reschedule_command, reserve_command,
 };
 
 #[derive(OpenApi)]
@@ -47,6 +47,8 @@ pub(super) use parts::{
         reservations::cancel,
         reservations::move_to_room,
         import::import,
+        erasures::list,
+        erasures::add,
         feed::heads,
         feed::events,
         log_level::show,
@@ -71,6 +73,7 @@ pub(super) use parts::{
         (name = "reservations", description = "A reservation is changed by its owner or an administrator."),
         (name = "import", description = "Historic bookings, for administrators."),
         (name = "feed", description = "The events themselves, for administrators and other services."),
+        (name = "erasure", description = "The erasure of persons, for administrators and other services."),
         (name = "administration", description = "For administrators: what this process does, not what is in the system."),
         (name = "operation", description = "For operators and machines; nobody needs to be recognised.")
     ),

@@ -89,6 +89,9 @@ pub(super) fn of_failure(failure: Failure) -> Problem {
             ProblemType::OutcomeUnknown,
             "the connection to the event store was lost: send the same request with the same key again",
         ),
+        Failure::Erased => {
+            problem(ProblemType::Forbidden, "this user was erased and can send no commands; nothing was done")
+        }
         Failure::NotUnderstood(room) => {
             problem(ProblemType::Unavailable, "the room's history is not understood; nothing was done")
                 .with("room", room)

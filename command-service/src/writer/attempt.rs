@@ -155,6 +155,7 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
     }
 
     async fn decide_and_commit(&mut self) -> Result<(), Setback> {
+        self.cache.refresh_erasures().await?;
         self.cache.refresh_directory().await?;
         let directory = &self.cache.rooms.directory;
         let rooms: HashSet<RoomId> =
@@ -206,6 +207,12 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
         let mut command = submission.command.clone();
         if !command.imported {
             command.now = self.now;
+        }
+        if let Some(pseudonym) = self.cache.erasures.pseudonym(&command.actor.user) {
+            if !command.imported {
+                return Ok(Some(Err(Failure::Erased)));
+            }
+            command.actor.user = pseudonym.clone();
         }
         if let Some(key) = submission.made_by {
             match self.made_by(key) {
@@ -321,7 +328,13 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
         self.cache.rooms.drop_whole();
         let first = self.group.events.len();
         let mut effects = Vec::with_capacity(events.len());
-        for NewEvent { room, event } in events {
+        for NewEvent { room, mut event } in events {
+            // A line of an import that tells again what an erased person did.
+            if command.actor.user != submission.command.actor.user
+                && let Some(reservation) = event.reservation_mut()
+            {
+                (reservation.title, reservation.reserved_for) = (None, None);
+            }
             // A room that is being registered.
             self.invent(room);
             let Some(state) = self.cache.rooms.get_mut(room) else { return Err(Setback::Permanent) };

@@ -5,11 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use shared_events::{Envelope, Event, RoomId, Unreadable};
+use shared_events::{Envelope, Erasures, Event, RoomId, Unreadable};
 
 use crate::{
     domain::{Room, RoomEntry, Rooms, SNAPSHOT_SCHEMA},
-    event_store::{EventStore, Snapshot, StoreError},
+    event_store::{EventStore, Snapshot, StoreError, StoredEvent},
 };
 
 /// A snapshot is kept each time a room's version passes a multiple of this, so that loading a cold room folds few events.
@@ -32,6 +32,9 @@ pub(super) struct Cache<S: ?Sized> {
     /// Rooms that hold an event which this version of the service can't read.
     not_understood: HashMap<RoomId, Unreadable>,
     directory_is_stale: bool,
+    /// The list of erased persons under which all rooms were loaded: none of them is in any state.
+    pub(super) erasures: Erasures,
+    erasures_are_stale: bool,
     last_used: HashMap<RoomId, u64>,
     now: u64,
     capacity: usize,
@@ -45,6 +48,8 @@ impl<S: EventStore + ?Sized> Cache<S> {
             suspects: HashSet::new(),
             not_understood: HashMap::new(),
             directory_is_stale: true,
+            erasures: Erasures::default(),
+            erasures_are_stale: true,
             last_used: HashMap::new(),
             now: 0,
             capacity,
@@ -63,6 +68,33 @@ impl<S: EventStore + ?Sized> Cache<S> {
 
     pub(super) const fn distrust_directory(&mut self) {
         self.directory_is_stale = true;
+    }
+
+    /// Reads the list of erased persons where it is not known or has changed. What was loaded under another one may name
+    /// somebody, and is dropped.
+    pub(super) async fn refresh_erasures(&mut self) -> Result<(), StoreError> {
+        if self.erasures_are_stale {
+            let erasures = self.store.erasures().await?;
+            if erasures.epoch != self.erasures.epoch {
+                self.rooms.clear();
+                self.last_used.clear();
+                self.suspects.clear();
+            }
+            self.erasures = erasures;
+            self.erasures_are_stale = false;
+        }
+        Ok(())
+    }
+
+    pub(super) const fn distrust_erasures(&mut self) {
+        self.erasures_are_stale = true;
+    }
+
+    /// Reads a stored event, without those who were erased: it may not be masked yet.
+    fn read(&self, stored: StoredEvent) -> Result<Envelope, Unreadable> {
+        let mut event = stored.into_recorded()?.decode()?;
+        self.erasures.mask(&mut event);
+        Ok(event)
     }
 
     /// The room may have moved on: it is caught up before the next decision.
@@ -101,7 +133,8 @@ impl<S: EventStore + ?Sized> Cache<S> {
         let suspects: HashSet<RoomId> = after.iter().map(|(room, _)| *room).collect();
         if !cold.is_empty() {
             for snapshot in self.store.snapshots(&cold).await? {
-                if let Some(room) = restore(&snapshot) {
+                if let Some(mut room) = restore(&snapshot) {
+                    room.mask(&self.erasures);
                     self.rooms.insert(room);
                 }
             }
@@ -129,7 +162,7 @@ impl<S: EventStore + ?Sized> Cache<S> {
             if self.not_understood.contains_key(&room) {
                 continue;
             }
-            match event.into_recorded().and_then(|event| event.decode()) {
+            match self.read(event) {
                 Ok(event) => {
                     self.apply(&event);
                     if suspects.contains(&room) {
@@ -175,8 +208,7 @@ impl<S: EventStore + ?Sized> Cache<S> {
     ) -> Result<Option<Room>, StoreError> {
         let mut whole = Room::whole(room);
         for event in self.store.load(&[(room, 0)]).await? {
-            let read = event.into_recorded().and_then(|event| event.decode());
-            let applied = read.map_err(|reason| reason.to_string()).and_then(|event| {
+            let applied = self.read(event).map_err(|reason| reason.to_string()).and_then(|event| {
                 whole
                     .apply(event.version, event.metadata.time, &event.event)
                     .map_err(|reason| reason.to_string())
@@ -200,7 +232,7 @@ impl<S: EventStore + ?Sized> Cache<S> {
             let Some(room) = self.rooms.get(*id) else { continue };
             let step = versions_between_snapshots(room.size());
             if room.version() / step > before / step {
-                keep_snapshot(Arc::clone(&self.store), room.clone());
+                keep_snapshot(Arc::clone(&self.store), room.clone(), self.erasures.epoch);
             }
         }
         if self.last_used.len() > self.capacity {
@@ -238,12 +270,12 @@ fn restore(snapshot: &Snapshot) -> Option<Room> {
     (room.id() == snapshot.room && room.version() == snapshot.version).then_some(room)
 }
 
-fn keep_snapshot<S: EventStore + ?Sized>(store: Arc<S>, room: Room) {
+fn keep_snapshot<S: EventStore + ?Sized>(store: Arc<S>, room: Room, erasures: u64) {
     tokio::spawn(async move {
         let Ok(body) = serde_json::to_vec(&room) else { return };
         let snapshot =
             Snapshot { room: room.id(), version: room.version(), schema: SNAPSHOT_SCHEMA.to_owned(), body };
-        if let Err(error) = store.save_snapshot(&snapshot).await {
+        if let Err(error) = store.save_snapshot(&snapshot, erasures).await {
             // Without it the next cold load reads more events, nothing else.
             tracing::warn!(room = %snapshot.room, %error, "a snapshot was not kept");
         }

@@ -77,6 +77,7 @@ impl<S: EventStore + ?Sized> Attempt<'_, S> {
         for event in &mut self.group.events {
             event.recorded_at = recorded_at;
         }
+        self.group.erasures = self.cache.erasures.epoch;
         let error = match self.cache.store.append(&self.group).await {
             Ok(positions) => {
                 self.positions = positions;
@@ -94,6 +95,10 @@ impl<S: EventStore + ?Sized> Attempt<'_, S> {
                 if !self.group.rooms.is_empty() {
                     self.cache.distrust_directory();
                 }
+                Setback::Conflict
+            }
+            AppendError::Erased => {
+                self.cache.distrust_erasures();
                 Setback::Conflict
             }
             AppendError::Transient(error) => {

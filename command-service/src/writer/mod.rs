@@ -127,6 +127,9 @@ pub enum Failure {
     /// The connection was lost during the commit and could not be asked since: it may have happened.
     #[error("the outcome is unknown")]
     OutcomeUnknown,
+    /// Who asks was erased.
+    #[error("this user was erased")]
+    Erased,
     /// The room's history holds an event that this version of the service does not understand.
     #[error("the history of room {0} is not understood")]
     NotUnderstood(RoomId),

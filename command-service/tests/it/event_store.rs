@@ -58,6 +58,7 @@ fn full_group() -> Group {
         events: vec![event(room(2), 1), event(room(1), 1)],
         keys: vec![key(9, 0), key(4, 1)],
         rooms: vec![entry(2, "Aula", "hall"), entry(1, "Attic", "hall")],
+        ..Group::default()
     }
 }
 
@@ -66,7 +67,7 @@ fn entry(number: u128, name: &str, kind: &str) -> RoomEntry {
 }
 
 fn registered(entry: RoomEntry) -> Group {
-    Group { events: vec![event(entry.room, 1)], keys: Vec::new(), rooms: vec![entry] }
+    Group { events: vec![event(entry.room, 1)], rooms: vec![entry], ..Group::default() }
 }
 
 async fn assert_empty(store: &dyn EventStore) {
@@ -150,6 +151,7 @@ async fn a_key_can_be_used_once_and_takes_its_events_along(rig: Rig) {
         events: vec![event(room(number), 1)],
         keys: vec![key(5, 0)],
         rooms: vec![entry(number, "Any", "room")],
+        ..Group::default()
     };
     rig.store.append(&with_key(1)).await.unwrap();
     let error = rig.store.append(&with_key(2)).await.unwrap_err();
@@ -191,8 +193,8 @@ async fn a_name_is_unique_until_its_room_is_retired(rig: Rig) {
     let retired = RoomEntry { retired: true, ..entry(1, "Aula", "hall") };
     let group = Group {
         events: vec![event(room(1), 2), event(room(2), 1)],
-        keys: Vec::new(),
         rooms: vec![retired.clone(), entry(2, "Aula", "hall")],
+        ..Group::default()
     };
     rig.store.append(&group).await.unwrap();
     assert_eq!(rig.store.directory().await.unwrap(), [retired, entry(2, "Aula", "hall")]);
@@ -204,8 +206,8 @@ async fn a_name_is_unique_until_its_room_is_retired(rig: Rig) {
     // Two retired rooms may have had the same name.
     let group = Group {
         events: vec![event(room(2), 2)],
-        keys: Vec::new(),
         rooms: vec![RoomEntry { retired: true, ..entry(2, "Aula", "hall") }],
+        ..Group::default()
     };
     rig.store.append(&group).await.unwrap();
     assert_eq!(rig.store.rooms_named(&["Aula".into()]).await.unwrap(), []);
@@ -358,7 +360,7 @@ async fn old_keys_are_swept_oldest_first(rig: Rig) {
         let group = Group {
             events: vec![event(room(number), 1)],
             keys: vec![key(100 - number, 0)],
-            rooms: Vec::new(),
+            ..Group::default()
         };
         rig.store.append(&group).await.unwrap();
     }
@@ -386,18 +388,18 @@ async fn the_newest_snapshot_is_kept(rig: Rig) {
         schema: schema.to_owned(),
         body: format!("{version} {schema}").into_bytes(),
     };
-    rig.store.save_snapshot(&snapshot(5, "a")).await.unwrap();
-    rig.store.save_snapshot(&snapshot(3, "a")).await.unwrap();
+    rig.store.save_snapshot(&snapshot(5, "a"), 0).await.unwrap();
+    rig.store.save_snapshot(&snapshot(3, "a"), 0).await.unwrap();
     assert_eq!(rig.store.snapshots(&[room(1), room(2)]).await.unwrap(), [snapshot(5, "a")]);
-    rig.store.save_snapshot(&snapshot(6, "a")).await.unwrap();
-    rig.store.save_snapshot(&snapshot(4, "b")).await.unwrap();
+    rig.store.save_snapshot(&snapshot(6, "a"), 0).await.unwrap();
+    rig.store.save_snapshot(&snapshot(4, "b"), 0).await.unwrap();
     assert_eq!(rig.store.snapshots(&[room(1)]).await.unwrap(), [snapshot(4, "b")]);
 }
 
 async fn a_group_of_rejections_is_kept(rig: Rig) {
     let outcome = br#"{"rejected": "overlap"}"#.to_vec();
     let rejected = NewKey { event: None, outcome: Some(outcome.clone()), ..key(1, 0) };
-    let group = Group { events: Vec::new(), keys: vec![rejected], rooms: Vec::new() };
+    let group = Group { keys: vec![rejected], ..Group::default() };
     assert_eq!(rig.store.append(&group).await.unwrap(), Vec::<u64>::new());
     let found = rig.store.find_keys(&[key(1, 0).id]).await.unwrap();
     assert_eq!((found[0].event.as_ref(), found[0].outcome.as_ref()), (None, Some(&outcome)));

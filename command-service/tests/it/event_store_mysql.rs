@@ -23,6 +23,7 @@ async fn next_group(store: &MySqlStore, rooms: &[RoomId], keys: u128) -> Group {
         events: rooms.iter().map(|room| event(*room, head(*room) + 1)).collect(),
         keys: (0..rooms.len()).map(|at| key(keys + at as u128, at)).collect(),
         rooms: Vec::new(),
+        ..Group::default()
     }
 }
 

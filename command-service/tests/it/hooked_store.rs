@@ -17,7 +17,7 @@ use command_service::{
     },
 };
 use futures_util::future::BoxFuture;
-use shared_events::{RecordedEvent, RoomId, Timestamp};
+use shared_events::{Erasures, RecordedEvent, RoomId, Timestamp, UserId, erasure::Bytes32};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -85,8 +85,25 @@ impl EventStore for HookedStore {
     async fn snapshots(&self, rooms: &[RoomId]) -> Result<Vec<Snapshot>> {
         self.store.snapshots(rooms).await
     }
-    async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
-        self.store.save_snapshot(snapshot).await
+    async fn save_snapshot(&self, snapshot: &Snapshot, erasures: u64) -> Result<()> {
+        self.store.save_snapshot(snapshot, erasures).await
+    }
+    async fn erasures(&self) -> Result<Erasures> {
+        self.store.erasures().await
+    }
+    async fn begin_erasure(&self, person: Bytes32, pseudonym: &UserId) -> Result<Option<u64>> {
+        self.store.begin_erasure(person, pseudonym).await
+    }
+    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<StoredEvent>> {
+        self.store.events_after(position, limit).await
+    }
+    async fn mask_events(
+        &self,
+        person: Bytes32,
+        masked: &[StoredEvent],
+        masked_to: Option<u64>,
+    ) -> Result<()> {
+        self.store.mask_events(person, masked, masked_to).await
     }
     async fn undelivered(&self, buckets: Buckets, limit: u32) -> Result<Vec<u64>> {
         let new = self.always_new.lock().unwrap().as_mut().map(|event| {

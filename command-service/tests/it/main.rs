@@ -7,6 +7,7 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod erasure;
 mod event_store;
 mod event_store_mysql;
 mod event_store_rig;

@@ -28,8 +28,9 @@ impl MySqlStore {
         let mut kept = self.0.writer.lock().await;
         let (mut session, goes_on) = self.begin(kept.take(), &heads).await?;
         let written = match goes_on {
-            Ok(true) => self.write(&mut session, group, &sorted).await,
-            Ok(false) => Err(gap("the version before a stream's first new one is not there")),
+            Ok(begun) if begun.epoch != group.erasures => Err(AppendError::Erased),
+            Ok(begun) if begun.has_heads => self.write(&mut session, group, &sorted).await,
+            Ok(_) => Err(gap("the version before a stream's first new one is not there")),
             Err(error) => Err(refused("", error)),
         };
         let (session, result) = match written {
@@ -43,13 +44,12 @@ impl MySqlStore {
         result
     }
 
-    /// Opens the transaction on the kept connection, or on a new one when that has gone away meanwhile, and tells
-    /// whether all streams have the heads that are expected.
+    /// Opens the transaction on the kept connection, or on a new one when that has gone away meanwhile.
     async fn begin(
         &self,
         kept: Option<WriterSession>,
         heads: &[(RoomId, u64)],
-    ) -> Result<(WriterSession, Result<bool, sqlx::Error>), AppendError> {
+    ) -> Result<(WriterSession, Result<Begun, sqlx::Error>), AppendError> {
         if let Some(mut session) = kept.filter(WriterSession::is_fresh) {
             let begun = begin(&mut session, heads).await;
             if !begun.as_ref().is_err_and(|error| meaning(error) == Meaning::Lost) {
@@ -120,24 +120,34 @@ impl MySqlStore {
     }
 }
 
+/// What was found when the transaction was opened.
+struct Begun {
+    /// Whether all streams have the heads that are expected.
+    has_heads: bool,
+    /// That of the list of erased persons, which stays so until the transaction ends.
+    epoch: u64,
+}
+
 /// Opens the transaction, and in the same round trip makes sure that each stream goes on where it ended: a number that
-/// is left out could never be filled. (That nobody else has taken the next number is the unique key's business.)
-async fn begin(session: &mut WriterSession, heads: &[(RoomId, u64)]) -> Result<bool, sqlx::Error> {
+/// is left out could never be filled. (That nobody else has taken the next number is the unique key's business.) The
+/// lock on the list of erased persons is shared by all that append: only who changes it waits for them, and they for it.
+async fn begin(session: &mut WriterSession, heads: &[(RoomId, u64)]) -> Result<Begun, sqlx::Error> {
     // Text, so that any number of heads is one statement. Numbers and hexadecimal digits need no escaping.
     let heads: Vec<_> = heads
         .iter()
         .filter(|(room, version)| !session.knows(*room, *version))
         .map(|(room, version)| format!("(x'{}',{version})", room.0.simple()))
         .collect();
-    let mut sql = "START TRANSACTION".to_owned();
-    if !heads.is_empty() {
-        sql.push_str("; /* append_events */ SELECT COUNT(*) FROM events WHERE (stream_id, version) IN (");
-        sql.push_str(&heads.join(","));
-        sql.push(')');
-    }
-    let row = within(WRITE_LIMIT, session.connection.fetch_optional(sql.as_str())).await?;
-    let found: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
-    Ok(usize::try_from(found).ok() == Some(heads.len()))
+    let found = match heads.len() {
+        0 => "0".to_owned(),
+        _ => format!("(SELECT COUNT(*) FROM events WHERE (stream_id, version) IN ({}))", heads.join(",")),
+    };
+    let sql = format!(
+        "START TRANSACTION; /* append_events */ SELECT epoch, {found} FROM erasure_list WHERE id = 1 FOR SHARE"
+    );
+    let row = within(WRITE_LIMIT, session.connection.fetch_one(sql.as_str())).await?;
+    let found: i64 = row.try_get(1)?;
+    Ok(Begun { has_heads: usize::try_from(found).ok() == Some(heads.len()), epoch: row.try_get(0)? })
 }
 
 fn gap(detail: &str) -> AppendError {

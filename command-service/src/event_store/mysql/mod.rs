@@ -1,6 +1,7 @@
 //! The event store in MySQL.
 
 mod append;
+mod erasures;
 mod errors;
 mod leases;
 mod migrate;
@@ -12,7 +13,7 @@ use std::{str::FromStr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use service_kit::tls::{is_this_machine, warn_of_open_way};
-use shared_events::{RoomId, Timestamp};
+use shared_events::{Erasures, RoomId, Timestamp, UserId, erasure::Bytes32};
 use sqlx::{
     ConnectOptions,
     mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode},
@@ -210,8 +211,25 @@ impl EventStore for MySqlStore {
     async fn snapshots(&self, rooms: &[RoomId]) -> Result<Vec<Snapshot>, StoreError> {
         self.read_snapshots(rooms).await
     }
-    async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
-        self.write_snapshot(snapshot).await
+    async fn save_snapshot(&self, snapshot: &Snapshot, erasures: u64) -> Result<(), StoreError> {
+        self.write_snapshot(snapshot, erasures).await
+    }
+    async fn erasures(&self) -> Result<Erasures, StoreError> {
+        self.read_erasures().await
+    }
+    async fn begin_erasure(&self, person: Bytes32, pseudonym: &UserId) -> Result<Option<u64>, StoreError> {
+        self.list_person(person, pseudonym).await
+    }
+    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+        self.read_events_after(position, limit).await
+    }
+    async fn mask_events(
+        &self,
+        person: Bytes32,
+        masked: &[StoredEvent],
+        masked_to: Option<u64>,
+    ) -> Result<(), StoreError> {
+        self.write_masked(person, masked, masked_to).await
     }
     async fn undelivered(&self, buckets: Buckets, limit: u32) -> Result<Vec<u64>, StoreError> {
         self.read_outbox(buckets, limit).await

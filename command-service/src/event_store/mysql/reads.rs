@@ -196,10 +196,12 @@ impl MySqlStore {
         Ok(snapshots)
     }
 
-    pub(super) async fn write_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
-        // An older state never replaces a newer one of the same form. (Columns are assigned from left to right.)
+    pub(super) async fn write_snapshot(&self, snapshot: &Snapshot, erasures: u64) -> Result<(), StoreError> {
+        // An older state never replaces a newer one of the same form. (Columns are assigned from left to right.) The lock
+        // lets no list pass that is longer than the one under which the state was made.
         const SQL: &str = "/* save_snapshot */ INSERT INTO snapshots (stream_id, version, schema_fingerprint, body) \
-            VALUES (?,?,?,?) AS new ON DUPLICATE KEY UPDATE \
+            SELECT * FROM (SELECT ? AS stream_id, ? AS version, ? AS schema_fingerprint, ? AS body FROM erasure_list \
+            WHERE id = 1 AND epoch = ? FOR SHARE) AS new ON DUPLICATE KEY UPDATE \
             body = IF(new.version >= snapshots.version OR new.schema_fingerprint <> snapshots.schema_fingerprint, new.body, snapshots.body), \
             version = IF(new.version >= snapshots.version OR new.schema_fingerprint <> snapshots.schema_fingerprint, new.version, snapshots.version), \
             schema_fingerprint = new.schema_fingerprint";
@@ -207,7 +209,8 @@ impl MySqlStore {
             .bind(snapshot.room.0.as_bytes().as_slice())
             .bind(snapshot.version)
             .bind(&snapshot.schema)
-            .bind(snapshot.body.as_slice());
+            .bind(snapshot.body.as_slice())
+            .bind(erasures);
         self.run("save_snapshot", upsert).await.map(drop)
     }
 }

@@ -35,6 +35,7 @@ impl SqliteStore {
 
     async fn write(&self, connection: &mut SqliteConnection, group: &Group) -> Result<Vec<u64>, AppendError> {
         self.pass(FailPoint::Begin).map_err(AppendError::Transient)?;
+        check_erasures(connection, group).await?;
         let sorted = events_in_lock_order(group);
         check_heads(connection, &sorted).await?;
         let positions = insert_events(connection, &sorted).await?;
@@ -55,7 +56,7 @@ const ERROR: u8 = 1;
 
 /// Begins a transaction with plain statements: sqlx counts the transactions that it opened, and would for ever believe
 /// in one that SQLite rolled back by itself because the disk was full.
-async fn begin(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+pub(super) async fn begin(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     // Takes the write lock at once: a transaction that starts as a reader may find that it can't become a writer.
     const BEGIN: &str = "BEGIN IMMEDIATE";
     match run(connection, BEGIN).await {
@@ -69,12 +70,19 @@ async fn begin(connection: &mut SqliteConnection) -> sqlx::Result<()> {
 }
 
 /// Were this to fail, then because there is nothing left to roll back.
-async fn roll_back(connection: &mut SqliteConnection) {
+pub(super) async fn roll_back(connection: &mut SqliteConnection) {
     drop(run(connection, "ROLLBACK").await);
 }
 
-async fn run(connection: &mut SqliteConnection, statement: &str) -> sqlx::Result<()> {
+pub(super) async fn run(connection: &mut SqliteConnection, statement: &str) -> sqlx::Result<()> {
     sqlx::query(statement).execute(connection).await.map(drop)
+}
+
+/// Makes sure that the group was made under the list of erased persons as it is.
+async fn check_erasures(connection: &mut SqliteConnection, group: &Group) -> Result<(), AppendError> {
+    let select = sqlx::query_scalar::<_, i64>("SELECT epoch FROM erasure_list");
+    let epoch = select.fetch_one(connection).await.map_err(|error| refused("", error))?;
+    if unsigned(epoch) == group.erasures { Ok(()) } else { Err(AppendError::Erased) }
 }
 
 /// Makes sure that each stream goes on where it ended: a number that is left out could never be filled.

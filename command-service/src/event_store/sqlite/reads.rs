@@ -183,9 +183,10 @@ impl SqliteStore {
         Ok(snapshots)
     }
 
-    pub(super) async fn write_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+    pub(super) async fn write_snapshot(&self, snapshot: &Snapshot, erasures: u64) -> Result<(), StoreError> {
         // An older state never replaces a newer one of the same form.
-        const SQL: &str = "INSERT INTO snapshots (stream_id, version, schema_fingerprint, body) VALUES (?,?,?,?) \
+        const SQL: &str = "INSERT INTO snapshots (stream_id, version, schema_fingerprint, body) \
+            SELECT ?,?,?,? FROM erasure_list WHERE epoch = ? \
             ON CONFLICT (stream_id) DO UPDATE SET version = excluded.version, \
             schema_fingerprint = excluded.schema_fingerprint, body = excluded.body \
             WHERE excluded.version >= version OR excluded.schema_fingerprint <> schema_fingerprint";
@@ -193,7 +194,8 @@ impl SqliteStore {
             .bind(snapshot.room.0.as_bytes().as_slice())
             .bind(signed(snapshot.version))
             .bind(&snapshot.schema)
-            .bind(snapshot.body.as_slice());
+            .bind(snapshot.body.as_slice())
+            .bind(signed(erasures));
         let done = upsert.execute(&mut *self.0.writer.lock().await).await;
         done.map(drop).map_err(|error| store_error("save_snapshot", error))
     }

@@ -182,6 +182,56 @@ impl IntoResponses for ReadFailed {
     }
 }
 
+/// What stands in the way of reading the list of erased persons.
+pub(in super::super) enum ListFailed {}
+
+/// What stands in the way of an erasure.
+pub(in super::super) enum EraseFailed {}
+
+impl IntoResponses for ListFailed {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[
+            ("400", "A parameter is unknown, or the body is not what it should be."),
+            ("401", "Nobody is recognised."),
+            ("403", "Neither an administrator nor a service."),
+            ("405", "The address knows other methods."),
+            ("500", "A defect of the service."),
+            ("503", "Not available."),
+        ])
+    }
+}
+
+impl IntoResponses for EraseFailed {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let body = problems(&[
+            ("413", "The body has more than 65536 bytes."),
+            ("415", "The body is not of the media type."),
+        ]);
+        ListFailed::responses().into_iter().chain(body).collect()
+    }
+}
+
+/// 200: the list of erased persons.
+pub(in super::super) enum ErasuresList {}
+
+impl IntoResponses for ErasuresList {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let persons = ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .description(Some("Pseudonyms, by the hash (HMAC-SHA-256, base64url) of the person's user."));
+        let list = object([
+            ("epoch", number().description(Some("Counts the changes of the list."))),
+            ("secret", text().description(Some("Key of the hashes, base64url."))),
+            ("persons", persons),
+        ]);
+        let content = Content::new(Some(Schema::from(list)));
+        let response = ResponseBuilder::new()
+            .description("The list, as it is at one moment.")
+            .content("application/json", content);
+        BTreeMap::from([("200".to_owned(), response.build().into())])
+    }
+}
+
 fn problems(problems: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
     let response = |(status, description): &(&str, &str)| {
         let content = Content::new(Some(Ref::from_schema_name("Problem")));

@@ -74,7 +74,7 @@ async fn grown(rig: &Rig, past: u64, live: u64) -> Result<Desk> {
     }
     let body = serde_json::to_vec(&room)?;
     let snapshot = Snapshot { room: id, version: room.version(), schema: SNAPSHOT_SCHEMA.to_owned(), body };
-    store.save_snapshot(&snapshot).await?;
+    store.save_snapshot(&snapshot, 0).await?;
     store.close().await;
     let service = start(rig, &place, Relaying::Off).await?;
     Ok(Desk::with(rig, place, service, rooms)?.beside(past + live))

@@ -59,7 +59,7 @@ async fn store(rig: &Rig, place: &Place, events: &[Envelope]) -> Result<Process>
     store.migrate().await?;
     for part in events.chunks(2000) {
         let events = part.iter().map(Envelope::record).collect();
-        store.append(&Group { events, keys: Vec::new(), rooms: Vec::new() }).await?;
+        store.append(&Group { events, ..Group::default() }).await?;
     }
     store.close().await;
     start(rig, place, Relaying::Off).await

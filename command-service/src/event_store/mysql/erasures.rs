@@ -1,0 +1,132 @@
+//! The list of erased persons, and the masking of what was stored before they were on it.
+
+use std::collections::BTreeSet;
+
+use shared_events::{Erasures, RoomId, UserId, erasure::Bytes32};
+use sqlx::{Connection, MySqlConnection};
+
+use super::{
+    MySqlStore,
+    errors::store_error,
+    reads::{event, first, get, text},
+    session::{Answer, Statement, WRITE_LIMIT, cannot_connect, connect, run_text},
+};
+use crate::event_store::{StoreError, StoredEvent};
+
+impl MySqlStore {
+    pub(super) async fn read_erasures(&self) -> Result<Erasures, StoreError> {
+        const OPERATION: &str = "erasures";
+        // One statement: the list as it is at one epoch.
+        const SQL: &str = "/* erasures */ SELECT l.epoch, l.secret, e.fingerprint, e.pseudonym FROM erasure_list l \
+                           LEFT JOIN erasures e ON TRUE";
+        let rows = self.run(OPERATION, Statement::new(SQL)).await?.rows;
+        let mut list = Erasures {
+            epoch: first(OPERATION, &rows, 0)?.unwrap_or(0),
+            secret: first::<Vec<u8>>(OPERATION, &rows, 1)?.map(bytes).transpose()?.unwrap_or_default(),
+            ..Erasures::default()
+        };
+        for row in &rows {
+            if let Some(fingerprint) = get::<Option<Vec<u8>>>(OPERATION, row, 2)? {
+                list.persons.insert(bytes(fingerprint)?, UserId(text(OPERATION, row, 3)?));
+            }
+        }
+        Ok(list)
+    }
+
+    pub(super) async fn list_person(
+        &self,
+        person: Bytes32,
+        pseudonym: &UserId,
+    ) -> Result<Option<u64>, StoreError> {
+        const OPERATION: &str = "begin_erasure";
+        let mut connection = self.connect_for(OPERATION).await?;
+        // Waits for the appends that have read the epoch, and holds up those that come: see `append.rs`.
+        const LOCK: &str = "/* begin_erasure */ SELECT epoch FROM erasure_list WHERE id = 1 FOR UPDATE";
+        run(OPERATION, &mut connection, Statement::new(LOCK)).await?;
+        const INSERT: &str = "/* begin_erasure */ INSERT IGNORE INTO erasures (fingerprint, pseudonym, masked_to) \
+                              VALUES (?, ?, 0)";
+        let insert = Statement::new(INSERT).bind(person.0.as_slice()).bind(&pseudonym.0);
+        let is_new = run(OPERATION, &mut connection, insert).await?.affected > 0;
+        const NEXT: &str = "/* begin_erasure */ UPDATE erasure_list SET epoch = epoch + 1 WHERE id = 1";
+        const AGAIN: &str = "/* begin_erasure */ UPDATE erasures SET masked_to = 0 WHERE fingerprint = ? AND masked_to IS NULL";
+        let change =
+            if is_new { Statement::new(NEXT) } else { Statement::new(AGAIN).bind(person.0.as_slice()) };
+        run(OPERATION, &mut connection, change).await?;
+        const READ: &str = "/* begin_erasure */ SELECT masked_to FROM erasures WHERE fingerprint = ?";
+        let read = Statement::new(READ).bind(person.0.as_slice());
+        let masked_to = first(OPERATION, &run(OPERATION, &mut connection, read).await?.rows, 0)?;
+        commit(OPERATION, connection).await?;
+        Ok(masked_to)
+    }
+
+    pub(super) async fn read_events_after(
+        &self,
+        position: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        const SQL: &str = "/* events_after */ SELECT position, stream_id, version, type, payload, metadata, \
+                           recorded_at FROM events WHERE position > ? ORDER BY position LIMIT ?";
+        let answer = self.run("events_after", Statement::new(SQL).bind(position).bind(limit)).await?;
+        answer.rows.iter().map(|row| event("events_after", row, 0)).collect()
+    }
+
+    pub(super) async fn write_masked(
+        &self,
+        person: Bytes32,
+        masked: &[StoredEvent],
+        masked_to: Option<u64>,
+    ) -> Result<(), StoreError> {
+        const OPERATION: &str = "mask_events";
+        let mut connection = self.connect_for(OPERATION).await?;
+        for event in masked {
+            const SQL: &str =
+                "/* mask_events */ UPDATE events SET payload = ?, metadata = ? WHERE position = ?";
+            let update = Statement::new(SQL)
+                .bind(event.payload.as_slice())
+                .bind(event.metadata.as_slice())
+                .bind(event.position);
+            run(OPERATION, &mut connection, update).await?;
+        }
+        let rooms: BTreeSet<RoomId> = masked.iter().map(|event| event.room).collect();
+        for room in rooms {
+            const SQL: &str = "/* mask_events */ DELETE FROM snapshots WHERE stream_id = ?";
+            let delete = Statement::new(SQL).bind(room.0.as_bytes().as_slice());
+            run(OPERATION, &mut connection, delete).await?;
+        }
+        const SQL: &str = "/* mask_events */ UPDATE erasures SET masked_to = ? WHERE fingerprint = ?";
+        let note = Statement::new(SQL).bind(masked_to).bind(person.0.as_slice());
+        run(OPERATION, &mut connection, note).await?;
+        commit(OPERATION, connection).await
+    }
+
+    /// A connection of its own, in a transaction: what is left undone ends with it.
+    async fn connect_for(&self, operation: &'static str) -> Result<MySqlConnection, StoreError> {
+        let connected = connect(&self.0.options).await;
+        let mut connection = connected.map_err(|error| cannot_connect(operation, error))?;
+        let begun = run_text(&mut connection, "START TRANSACTION").await;
+        begun.map_err(|error| store_error(operation, error))?;
+        Ok(connection)
+    }
+}
+
+async fn run(
+    operation: &'static str,
+    connection: &mut MySqlConnection,
+    statement: Statement,
+) -> Result<Answer, StoreError> {
+    statement.run(connection, WRITE_LIMIT).await.map_err(|error| store_error(operation, error))
+}
+
+async fn commit(operation: &'static str, mut connection: MySqlConnection) -> Result<(), StoreError> {
+    run_text(&mut connection, "COMMIT").await.map_err(|error| store_error(operation, error))?;
+    // The server ends the session anyway when the socket closes.
+    drop(connection.close().await);
+    Ok(())
+}
+
+fn bytes(stored: Vec<u8>) -> Result<Bytes32, StoreError> {
+    stored.try_into().map(Bytes32).map_err(|_| StoreError::Inconsistent {
+        operation: "erasures",
+        detail: "a hash is not 32 bytes long".to_owned(),
+    })
+}
