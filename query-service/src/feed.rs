@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use service_kit::tls::{Authorities, is_this_machine, warn_of_open_way};
 use shared_events::{
-    RecordedEvent, RoomId,
+    Erasures, RecordedEvent, RoomId, UserId,
     feed::{FeedEvent, Head, Page},
 };
 
@@ -26,6 +26,25 @@ pub trait Feed: Send + Sync {
     /// # Errors
     /// [`FeedError`].
     async fn events(&self, room: RoomId, after: u64) -> Result<Vec<RecordedEvent>, FeedError>;
+
+    /// The list of erased persons.
+    ///
+    /// # Errors
+    /// [`FeedError`].
+    async fn erasures(&self) -> Result<Erasures, FeedError>;
+}
+
+/// How far a person is erased in the event store.
+#[derive(Debug, Deserialize)]
+pub struct ErasureStep {
+    /// Who stands in their place.
+    pub pseudonym: String,
+    /// Events that were looked at this time.
+    pub examined: u64,
+    /// Those of them that were masked.
+    pub masked: u64,
+    /// Whether all events are masked.
+    pub done: bool,
 }
 
 /// The feed did not give what was asked for. Nothing is known then: the same is asked again later.
@@ -56,6 +75,7 @@ pub enum Credentials {
 pub struct HttpFeed {
     client: Client,
     streams: Url,
+    erasures: Url,
     credentials: Credentials,
 }
 
@@ -78,12 +98,12 @@ impl HttpFeed {
         authorities: Option<&Authorities>,
     ) -> Result<Self, FeedError> {
         let unusable = |reason: String| FeedError::Unreachable(reason);
-        let mut streams = base.clone();
-        streams
-            .path_segments_mut()
-            .map_err(|()| unusable(format!("{base} is no base of a URL")))?
-            .pop_if_empty()
-            .extend(["v1", "streams"]);
+        let at = |name: &str| {
+            let mut url = base.clone();
+            let place = url.path_segments_mut().map(|mut path| _ = path.pop_if_empty().extend(["v1", name]));
+            place.map(|()| url).map_err(|()| unusable(format!("{base} is no base of a URL")))
+        };
+        let (streams, erasures) = (at("streams")?, at("erasures")?);
         if base.scheme() == "http" && !base.host_str().is_some_and(is_this_machine) {
             warn_of_open_way("FEED_URL", "the feed is reached without TLS");
         }
@@ -94,12 +114,26 @@ impl HttpFeed {
             .redirect(reqwest::redirect::Policy::none());
         let client = authorities.into_iter().fold(client, |client, more| more.believed_by(client));
         let client = client.build().map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { client, streams, credentials })
+        Ok(Self { client, streams, erasures, credentials })
     }
 
-    /// A page, or none where the feed does not know the stream.
-    async fn page<T: DeserializeOwned>(&self, url: Url) -> Result<Option<Page<T>>, FeedError> {
-        let request = self.client.get(url);
+    /// Erases a person in the event store, as far as one request does. To be called until it is done.
+    ///
+    /// # Errors
+    /// [`FeedError`]. It may be called again.
+    pub async fn erase(&self, user: &UserId) -> Result<ErasureStep, FeedError> {
+        let request = self.client.post(self.erasures.clone()).json(&serde_json::json!({ "user": user }));
+        let unknown = || FeedError::Answer("404: the command service is too old to erase anybody".to_owned());
+        self.answer(request).await?.ok_or_else(unknown)
+    }
+
+    /// What is read there, or none where the feed does not know it.
+    async fn read<T: DeserializeOwned>(&self, url: Url) -> Result<Option<T>, FeedError> {
+        self.answer(self.client.get(url)).await
+    }
+
+    /// What a request is answered, or none where the feed does not know what it is about.
+    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<Option<T>, FeedError> {
         let request = match &self.credentials {
             Credentials::Header => request.header("X-User", "query-service").header("X-Roles", "service"),
             Credentials::Token(token) => request.bearer_auth(token.expose_secret()),
@@ -120,8 +154,8 @@ impl HttpFeed {
             }
             body.extend_from_slice(&chunk);
         }
-        let page = serde_json::from_slice(&body);
-        page.map(Some).map_err(|error| FeedError::Answer(format!("a page that can't be read: {error}")))
+        let answer = serde_json::from_slice(&body);
+        answer.map(Some).map_err(|error| FeedError::Answer(format!("a page that can't be read: {error}")))
     }
 }
 
@@ -147,7 +181,7 @@ impl Feed for HttpFeed {
         if let Some(cursor) = cursor {
             url.query_pairs_mut().append_pair("cursor", cursor);
         }
-        self.page(url).await?.ok_or_else(|| FeedError::Answer("404 for the list of streams".to_owned()))
+        self.read(url).await?.ok_or_else(|| FeedError::Answer("404 for the list of streams".to_owned()))
     }
 
     async fn events(&self, room: RoomId, after: u64) -> Result<Vec<RecordedEvent>, FeedError> {
@@ -158,7 +192,7 @@ impl Feed for HttpFeed {
         url.query_pairs_mut()
             .append_pair("after", &after.to_string())
             .append_pair("limit", &PAGE.to_string());
-        let Some(page) = self.page::<FeedEvent>(url).await? else { return Ok(Vec::new()) };
+        let Some(page) = self.read::<Page<FeedEvent>>(url).await? else { return Ok(Vec::new()) };
         let events = page.items.into_iter().map(FeedEvent::into_recorded).collect::<Result<Vec<_>, _>>();
         let events = events.map_err(|error| FeedError::Answer(error.to_string()))?;
         let in_order = events
@@ -170,5 +204,10 @@ impl Feed for HttpFeed {
         } else {
             Err(FeedError::Answer(format!("events out of order for room {room}")))
         }
+    }
+
+    async fn erasures(&self) -> Result<Erasures, FeedError> {
+        // A command service of before there were erasures has erased nobody.
+        Ok(self.read(self.erasures.clone()).await?.unwrap_or_default())
     }
 }

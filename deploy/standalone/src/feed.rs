@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use command_service::event_store::EventStore;
 use query_service::feed::{Feed, FeedError};
 use shared_events::{
-    RecordedEvent, RoomId,
+    Erasures, RecordedEvent, RoomId,
     feed::{Head, Page},
 };
 
@@ -31,6 +31,10 @@ impl Feed for StoreFeed {
         let stored = self.0.stream(room, after, PAGE).await.map_err(unreachable)?;
         let read = stored.into_iter().map(|event| event.into_recorded());
         read.collect::<Result<_, _>>().map_err(|error| FeedError::Answer(error.to_string()))
+    }
+
+    async fn erasures(&self) -> Result<Erasures, FeedError> {
+        self.0.erasures().await.map_err(unreachable)
     }
 }
 

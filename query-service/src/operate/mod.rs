@@ -5,6 +5,7 @@
 
 mod ask;
 mod checkpoints;
+mod erase;
 mod lag;
 mod parked;
 mod servers;
@@ -44,6 +45,11 @@ pub enum Operate {
         #[command(flatten)]
         asking: Asking,
     },
+    /// Erases a person: in the event store, then in all read models.
+    ///
+    /// Their name, and titles and guests of their reservations, are gone then for good; the reservations stay, under a
+    /// pseudonym. It can be interrupted anywhere and is run again until it ends with 0.
+    Erase(erase::Arguments),
     /// Shows how far each room's read models are behind its events.
     Checkpoints {
         /// These rooms only; all of them otherwise.
@@ -188,6 +194,7 @@ async fn carry_out(command: Operate, servers: Servers) -> anyhow::Result<bool> {
     match command {
         Operate::Verify(arguments) => arguments.run(&servers).await,
         Operate::Rebuild(arguments) => arguments.run(&servers).await,
+        Operate::Erase(arguments) => arguments.run(&servers).await,
         Operate::Generations { format } => operate::list(&servers, format).await,
         Operate::Rollback => operate::roll_back(&servers).await,
         Operate::DropGeneration { number } => operate::drop_generation(&servers, number).await,

@@ -6,14 +6,14 @@ use anyhow::Context as _;
 use service_kit::clock::Clock;
 use shared_events::Timestamp;
 
-use crate::{config::Config, feed::Feed, kafka::KafkaSettings, stores::mongo::Generations};
+use crate::{config::Config, feed::HttpFeed, kafka::KafkaSettings, stores::mongo::Generations};
 
 /// The servers that a command needs.
 pub struct Servers {
     /// The read models.
     pub generations: Generations,
     /// The events.
-    pub feed: Arc<dyn Feed>,
+    pub feed: Arc<HttpFeed>,
     /// The topic, with the group of the first generation.
     pub kafka: KafkaSettings,
     /// The time.

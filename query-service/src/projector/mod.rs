@@ -30,7 +30,7 @@ pub use inbox::{Bounds, Inbox};
 pub use message::{Content, Message, UnreadableMessage};
 pub use metrics::{LAG, VISIBLE_SECONDS};
 pub use operating::take_requests;
-pub use pipeline::{Parts, Pipeline};
+pub use pipeline::{LIST_IS_GOOD_FOR, Parts, Pipeline};
 
 /// A place at which the process ends itself, so that tests see what a crash there leaves behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -10,7 +10,7 @@ use service_kit::{
     retry::Backoff,
     traces::{SpanKind, of_request},
 };
-use shared_events::{Envelope, RecordedEvent, RoomId, Timestamp};
+use shared_events::{Envelope, Erasures, RecordedEvent, RoomId, Timestamp};
 use tokio::time::{Duration, Instant};
 
 use super::{
@@ -27,6 +27,9 @@ use crate::{
 
 /// Rounds in which rooms that others wrote meanwhile are read and tried again, before the step fails.
 pub(super) const ROUNDS: usize = 5;
+
+/// How long a list of erased persons is used before it is read again. Who erases somebody waits longer than this.
+pub const LIST_IS_GOOD_FOR: Duration = Duration::from_secs(1);
 
 /// What a pipeline works with.
 #[derive(Clone)]
@@ -52,6 +55,8 @@ pub struct Pipeline {
     /// What is written now tells nothing about lag.
     pub(super) late_by_design: bool,
     pub(super) metrics: ProjectorMetrics,
+    /// The list of erased persons, and when it was read.
+    erasures: Option<(Instant, Arc<Erasures>)>,
 }
 
 /// What is known of a room.
@@ -94,6 +99,7 @@ impl Pipeline {
             feed_backoff: Backoff::new(Duration::from_millis(250), Duration::from_secs(30)),
             late_by_design: false,
             metrics: ProjectorMetrics::default(),
+            erasures: None,
         }
     }
 
@@ -225,6 +231,10 @@ impl Pipeline {
     /// be: the room is forgotten and must be looked at again.
     pub(super) async fn write(&mut self, mut ready: Vec<Envelope>) -> Result<bool, StoreError> {
         let mut as_expected = true;
+        if !ready.is_empty() {
+            let erasures = self.erasures().await?;
+            ready.iter_mut().for_each(|envelope| _ = erasures.mask(envelope));
+        }
         while !ready.is_empty() {
             let started = Instant::now();
             match self.parts.store.apply(&ready).await {
@@ -252,6 +262,27 @@ impl Pipeline {
             }
         }
         Ok(as_expected)
+    }
+
+    /// The list of erased persons, as it was a moment ago at most. Where the store has none, the feed's: read models that
+    /// are new, or were put back to before there was a list, are not made of events that name somebody.
+    async fn erasures(&mut self) -> Result<Arc<Erasures>, StoreError> {
+        if let Some((_, list)) = self.erasures.as_ref().filter(|(read, _)| read.elapsed() < LIST_IS_GOOD_FOR)
+        {
+            return Ok(Arc::clone(list));
+        }
+        let asked = Instant::now();
+        let list = match self.parts.store.erasures().await? {
+            Some(list) => list,
+            None => {
+                let list = self.parts.feed.erasures().await;
+                let list = Arc::new(list.map_err(|error| StoreError::Backend(Box::new(error)))?);
+                self.parts.store.keep_erasures(&list).await?;
+                list
+            }
+        };
+        self.erasures = Some((asked, Arc::clone(&list)));
+        Ok(list)
     }
 
     fn advance(&mut self, written: &[Envelope], advanced: &[(RoomId, u64)]) {
@@ -291,6 +322,7 @@ impl Pipeline {
     /// Lets a room wait behind a message, unless an operator has said that it is left out. False as in
     /// [`Pipeline::write`].
     pub(super) async fn park(&mut self, message: ParkedMessage) -> Result<bool, StoreError> {
+        let message = message.masked(&*self.erasures().await?).unwrap_or(message);
         let (room, version) = (message.room, message.version);
         let Some(state) = self.rooms.get_mut(&room) else { return Ok(true) };
         if state.version == UNKNOWN {

@@ -64,11 +64,22 @@ fn tell(ahead: &[(RoomId, u64, u64)]) {
     metrics::gauge!(AHEAD).set(u32::try_from(ahead.len()).unwrap_or(u32::MAX));
 }
 
+/// Learns from the feed who was erased: read models that were put back to an older copy lack who was erased since.
+async fn learn_erasures(projector: &Projector) {
+    let parts = projector.parts();
+    match parts.feed.erasures().await {
+        // A store that can't be written is noticed elsewhere.
+        Ok(list) => drop(in_time(parts.store.keep_erasures(&list)).await),
+        Err(error) => tracing::info!(%error, "the list of erased persons can't be read now"),
+    }
+}
+
 /// Compares until it is stopped. What is compared are the heads of the round before, so that what is merely on its
 /// way is not taken for lost.
 pub async fn watch(projector: &Projector, every: Duration, stop: CancellationToken) {
     let mut before: Vec<Head> = Vec::new();
     loop {
+        learn_erasures(projector).await;
         let mut by_partition: HashMap<i32, Vec<Head>> = HashMap::new();
         for &head in &before {
             if let Some(partition) = projector.partition_of(head.room) {

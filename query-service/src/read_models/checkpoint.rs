@@ -1,6 +1,6 @@
 //! How far the read models have come in each room's stream, and what holds a room up.
 
-use shared_events::{RoomId, Timestamp};
+use shared_events::{Erasures, RoomId, Timestamp, UserId};
 
 /// How far a room has come.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -35,6 +35,41 @@ pub struct ParkedMessage {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The message's payload, byte for byte.
     pub payload: Vec<u8>,
+}
+
+impl ParkedMessage {
+    /// The message without those who were erased, if it names one of them as an event does: as actor, or as the one whose
+    /// reservation it is.
+    #[must_use]
+    pub fn masked(&self, erasures: &Erasures) -> Option<Self> {
+        let pseudonym = |value: &[u8]| {
+            let actor = UserId(std::str::from_utf8(value).ok()?.to_owned());
+            erasures.pseudonym(&actor).map(|pseudonym| pseudonym.0.clone().into_bytes())
+        };
+        let actor = self.headers.iter().find(|(name, _)| name == "ce_actor");
+        let actor = actor.and_then(|(_, value)| pseudonym(value));
+        let payload = erasures.masked_payload(&self.payload);
+        if actor.is_none() && payload.is_none() {
+            return None;
+        }
+        let mut masked = self.clone();
+        for (name, value) in &mut masked.headers {
+            match (name.as_str(), &actor) {
+                ("ce_actor", Some(pseudonym)) => value.clone_from(pseudonym),
+                // Its client chose it, and may have put anything into it.
+                ("ce_correlationid", Some(_)) => value.clear(),
+                _ => {}
+            }
+        }
+        masked.payload = payload.unwrap_or(masked.payload);
+        Some(masked.without_reason())
+    }
+
+    /// The message without what was wrong with it: that may quote its values.
+    #[must_use]
+    pub fn without_reason(self) -> Self {
+        Self { reason: "not kept, for it may quote a person who was erased".to_owned(), ..self }
+    }
 }
 
 /// An event that an operator left out, with what there was of it.

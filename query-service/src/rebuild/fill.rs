@@ -37,7 +37,7 @@ pub(super) struct Fill {
 
 impl Fill {
     pub(super) fn new(store: Arc<dyn ReadModels>, servers: &Servers) -> Self {
-        Self { store, feed: Arc::clone(&servers.feed), clock: servers.clock.clone() }
+        Self { store, feed: Arc::clone(&servers.feed) as _, clock: servers.clock.clone() }
     }
 
     /// Fills until each room shows at least its head, or is parked.

@@ -7,11 +7,12 @@ pub mod mongo;
 use std::{
     collections::{HashMap, HashSet},
     ops::RangeInclusive,
+    sync::Arc,
     time::Duration,
 };
 
 use async_trait::async_trait;
-use shared_events::{Envelope, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use shared_events::{Envelope, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
 use uuid::Uuid;
 
 use crate::read_models::{
@@ -107,6 +108,19 @@ pub trait ReadModels: Send + Sync + 'static {
     /// # Errors
     /// When the store can't be written.
     async fn answer(&self, request: Uuid, outcome: &Outcome) -> Result<(), StoreError>;
+
+    /// The list of erased persons by which everything is to be masked before it is applied or parked; none where it was
+    /// never learned.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    async fn erasures(&self) -> Result<Option<Arc<Erasures>>, StoreError>;
+
+    /// Keeps a list for all generations, unless there is a later one of the same event store.
+    ///
+    /// # Errors
+    /// When the store can't be written.
+    async fn keep_erasures(&self, list: &Erasures) -> Result<(), StoreError>;
 
     /// A room, retired or not.
     ///

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use query_service::feed::{Feed, FeedError};
 use shared_events::{
-    RecordedEvent, RoomId,
+    Erasures, RecordedEvent, RoomId,
     feed::{FeedEvent, Head, Page},
 };
 use tokio::{
@@ -26,6 +26,8 @@ pub(crate) struct FeedDouble {
     streams: Mutex<HashMap<RoomId, Vec<RecordedEvent>>>,
     pub(crate) out_of_reach: AtomicBool,
     pub(crate) reads: AtomicUsize,
+    pub(crate) erasures: Mutex<Erasures>,
+    pub(crate) hides_erasures: AtomicBool,
 }
 
 impl FeedDouble {
@@ -72,6 +74,13 @@ impl Feed for FeedDouble {
     async fn events(&self, room: RoomId, after: u64) -> Result<Vec<RecordedEvent>, FeedError> {
         self.check()?;
         Ok(self.after(room, after).unwrap_or_default())
+    }
+
+    async fn erasures(&self) -> Result<Erasures, FeedError> {
+        if self.hides_erasures.load(Ordering::SeqCst) {
+            return Err(FeedError::Unreachable("as the test wants".to_owned()));
+        }
+        Ok(self.erasures.lock().unwrap().clone())
     }
 }
 
@@ -134,6 +143,7 @@ fn respond(target: &str, feed: &FeedDouble) -> (&'static str, String) {
         |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
     let path: Vec<&str> = url.path_segments().unwrap().collect();
     match path.as_slice() {
+        ["v1", "erasures"] => ("200 OK", serde_json::to_string(&*feed.erasures.lock().unwrap()).unwrap()),
         ["v1", "streams"] => {
             // One head a page.
             let mut heads = feed.all_heads();

@@ -13,6 +13,7 @@ mod conformance_oracle;
 mod conformance_statistics;
 mod consistency;
 mod crash;
+mod erasure;
 mod events;
 mod feed_double;
 mod generations;

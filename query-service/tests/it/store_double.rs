@@ -18,7 +18,7 @@ use query_service::{
     stores::{Applied, ReadModels, RoomFilter, StoreError, memory::MemoryReadModels, mongo::MongoReadModels},
 };
 use service_kit::ids;
-use shared_events::{Envelope, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use shared_events::{Envelope, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
 use uuid::Uuid;
 
 /// Read models in a database of the real server that only one test uses.
@@ -126,6 +126,14 @@ impl ReadModels for StoreDouble {
 
     async fn delete_documents(&self, room: RoomId, reservations: &[ReservationId]) -> Result<(), StoreError> {
         self.inner.delete_documents(room, reservations).await
+    }
+
+    async fn erasures(&self) -> Result<Option<Arc<Erasures>>, StoreError> {
+        self.inner.erasures().await
+    }
+
+    async fn keep_erasures(&self, list: &Erasures) -> Result<(), StoreError> {
+        self.inner.keep_erasures(list).await
     }
 
     async fn requests(&self) -> Result<Vec<Request>, StoreError> {

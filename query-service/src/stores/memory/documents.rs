@@ -3,9 +3,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ops::RangeInclusive,
+    sync::Arc,
 };
 
-use shared_events::{Envelope, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use shared_events::{Envelope, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
 use uuid::Uuid;
 
 use crate::{
@@ -21,6 +22,7 @@ pub(super) struct Documents {
     pub(super) checkpoints: HashMap<RoomId, Checkpoint>,
     pub(super) parked: HashMap<RoomId, ParkedMessage>,
     pub(super) dropped: HashSet<(RoomId, u64)>,
+    pub(super) erasures: Option<Arc<Erasures>>,
     pub(super) rooms: BTreeMap<RoomId, RoomDoc>,
     /// Rooms that are not retired.
     pub(super) rooms_by_name: BTreeSet<(String, RoomId)>,
@@ -60,6 +62,28 @@ impl Documents {
         self.live_by_user.retain(|(_, _, id)| reservations.contains_key(id));
         self.history.retain(|(_, _, of, _), _| *of != room);
         self.usage.remove(&room);
+    }
+
+    /// Masks what is there of erased persons.
+    pub(super) fn mask(&mut self, list: &Erasures) {
+        for doc in self.reservations.values_mut() {
+            let reservation = &mut doc.reservation;
+            let place = (reservation.reserved_by.clone(), reservation.from, reservation.id);
+            if list.mask_reservation(reservation) && self.live_by_user.remove(&place) {
+                let masked = (reservation.reserved_by.clone(), reservation.from, reservation.id);
+                self.live_by_user.insert(masked);
+            }
+        }
+        for ((_, at, room, version), mut entry) in std::mem::take(&mut self.history) {
+            list.mask_reservation(&mut entry.reservation);
+            entry.user = list.pseudonym(&entry.user).cloned().unwrap_or(entry.user);
+            self.history.insert((entry.user.clone(), at, room, version), entry);
+        }
+        for message in self.parked.values_mut() {
+            if let Some(masked) = message.masked(list) {
+                *message = masked;
+            }
+        }
     }
 
     fn fold_room(&mut self, room: RoomId, envelope: &Envelope) {

@@ -6,11 +6,11 @@ mod documents;
 use std::{
     collections::{HashMap, HashSet},
     ops::{Bound, RangeInclusive},
-    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use async_trait::async_trait;
-use shared_events::{Envelope, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use shared_events::{Envelope, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
 use uuid::Uuid;
 
 use self::documents::{Documents, earliest_start};
@@ -112,6 +112,19 @@ impl ReadModels for MemoryReadModels {
         }
         *checkpoint = Checkpoint { version, parked: None };
         Ok(true)
+    }
+
+    async fn erasures(&self) -> Result<Option<Arc<Erasures>>, StoreError> {
+        Ok(self.read().erasures.clone())
+    }
+
+    async fn keep_erasures(&self, list: &Erasures) -> Result<(), StoreError> {
+        let mut documents = self.write();
+        if documents.erasures.as_deref() != Some(list) {
+            documents.mask(list);
+            documents.erasures = Some(Arc::new(list.clone()));
+        }
+        Ok(())
     }
 
     async fn forget_checkpoint(&self, room: RoomId) -> Result<(), StoreError> {

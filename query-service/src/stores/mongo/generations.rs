@@ -6,10 +6,14 @@ use mongodb::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use service_kit::tls::Authorities;
-use shared_events::Timestamp;
+use shared_events::{Erasures, Timestamp, UserId};
 
 use super::{
-    FORM, GENERATION, MongoReadModels, client, documents::moment, durable_database, requests::is_duplicate,
+    DROPPED, FORM, GENERATION, MongoReadModels, client,
+    documents::moment,
+    durable_database,
+    erasures::{List, mask_dropped, mask_generation},
+    requests::is_duplicate,
     stored::Stored,
 };
 use crate::{
@@ -169,6 +173,27 @@ impl Generations {
             self.database.collection::<Document>(&format!("{}{name}", prefix(number))).drop().await?;
         }
         Ok(())
+    }
+
+    /// Keeps a list of erased persons for all services and generations, unless there is a later one of the same event store.
+    ///
+    /// # Errors
+    /// When the server can't be reached.
+    pub async fn keep_erasures(&self, list: &Erasures) -> Result<(), StoreError> {
+        List::of(&self.database).keep(list).await
+    }
+
+    /// Masks what all generations hold of a person who is on the list, those too that are not fed. Gives how many
+    /// documents named them.
+    ///
+    /// # Errors
+    /// When the server can't be reached; a part may be masked.
+    pub async fn mask(&self, user: &UserId, list: &Erasures) -> Result<u64, StoreError> {
+        let mut masked = mask_dropped(&self.database.collection(DROPPED), user, list).await?;
+        for generation in self.read().await?.generations {
+            masked += mask_generation(&self.database, &prefix(generation.number), user, list).await?;
+        }
+        Ok(masked)
     }
 
     /// How much a generation holds, after its checkpoints.

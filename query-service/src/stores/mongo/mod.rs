@@ -7,6 +7,7 @@ mod batch_writes;
 mod checkpoints;
 mod commands;
 mod documents;
+mod erasures;
 mod generations;
 mod of_room;
 mod ordered_writes;
@@ -29,7 +30,7 @@ use mongodb::{
 use service_kit::tls::{Authorities, is_this_machine, warn_of_open_way};
 
 pub use self::generations::{Generations, MongoSettings};
-use self::{commands::Target, usage_cache::UsageCache};
+use self::{commands::Target, erasures::List, usage_cache::UsageCache};
 use super::StoreError;
 
 /// Begins the names of the first generation's collections.
@@ -61,6 +62,8 @@ pub struct MongoReadModels {
     /// Events that are left out, of all generations.
     dropped: Target,
     requests: Target,
+    /// Who was erased, of all generations.
+    erasures: Arc<List>,
     usage_cache: Arc<UsageCache>,
 }
 
@@ -92,6 +95,7 @@ impl MongoReadModels {
             parked: collection("parked"),
             dropped: Target { database: database.clone(), collection: database.collection(DROPPED) },
             requests: collection("requests"),
+            erasures: Arc::new(List::of(&database)),
             usage_cache: Arc::default(),
             client,
         };

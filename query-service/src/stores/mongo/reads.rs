@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     ops::RangeInclusive,
+    sync::Arc,
 };
 
 use async_trait::async_trait;
@@ -10,7 +11,7 @@ use mongodb::{
     Cursor,
     bson::{Bson, Document, RawDocument, RawDocumentBuf, doc},
 };
-use shared_events::{Envelope, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use shared_events::{Envelope, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::{
@@ -75,6 +76,14 @@ impl ReadModels for MongoReadModels {
 
     async fn requests(&self) -> Result<Vec<Request>, StoreError> {
         self.waiting_requests().await
+    }
+
+    async fn erasures(&self) -> Result<Option<Arc<Erasures>>, StoreError> {
+        self.erasures.read().await
+    }
+
+    async fn keep_erasures(&self, list: &Erasures) -> Result<(), StoreError> {
+        self.erasures.keep(list).await
     }
 
     async fn answer(&self, request: Uuid, outcome: &Outcome) -> Result<(), StoreError> {

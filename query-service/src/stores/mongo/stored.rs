@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use mongodb::bson::{
-    RawBsonRef, RawDocument, deserialize_from_slice, raw::RawBinaryRef, spec::BinarySubtype,
+    Bson, RawBsonRef, RawDocument, deserialize_from_slice, raw::RawBinaryRef, spec::BinarySubtype,
 };
 use shared_events::{Minute, Place, Reservation, ReservationId, RoomId, TimeZone, Timestamp, UserId};
 use uuid::Uuid;
@@ -76,6 +76,11 @@ impl<'a> Stored<'a> {
             _ => None,
         };
         list.into_iter().map(|value| value.ok().and_then(read).ok_or_else(|| self.unreadable(name))).collect()
+    }
+
+    /// The document's id, whatever it is.
+    pub(super) fn id(&self) -> Result<Bson, StoreError> {
+        self.field("_id", |id| Bson::try_from(id).ok())
     }
 
     pub(super) fn flag(&self, name: &str) -> Result<bool, StoreError> {

@@ -1,0 +1,237 @@
+//! An erased person is masked in what was written, and in what comes again or late.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use query_service::{
+    projector::{Message, Pipeline},
+    read_models::{DroppedEvent, HistoryDoc, ParkedMessage, ReservationDoc},
+    stores::{
+        ReadModels,
+        memory::MemoryReadModels,
+        mongo::{Generations, MongoSettings},
+    },
+};
+use shared_events::{Erasures, Timestamp, UserId, erasure::Bytes32};
+
+use crate::{
+    events::Stream,
+    feed_double::FeedDouble,
+    mongo_database::{Server, url, with_database},
+    projector::parts,
+};
+
+const ANN: &str = "ann@example.com";
+const NOW: Timestamp = Timestamp::from_epoch_millis(1_800_000_000_000);
+
+fn list(epoch: u64, user: &str) -> Erasures {
+    let mut list = Erasures { epoch, secret: Bytes32([7; 32]), ..Erasures::default() };
+    list.persons.insert(list.fingerprint(&UserId::from(user)), UserId::from("erased-1"));
+    list
+}
+
+/// A room with a reservation of an erased person, one of hers that was cancelled, and one of somebody else.
+fn stream() -> Stream {
+    let mut stream = Stream::new("Blue");
+    stream.reserve(ANN, 1, 2);
+    let cancelled = stream.reserve(ANN, 3, 4);
+    stream.reserve("bob", 5, 6);
+    stream.cancel(&cancelled);
+    stream
+}
+
+fn messages(stream: &Stream) -> Vec<Message> {
+    (0..).zip(&stream.events).map(|(offset, event)| Message::event(offset, event.clone())).collect()
+}
+
+async fn reservations(store: &dyn ReadModels, stream: &Stream) -> Vec<ReservationDoc> {
+    let ids: Vec<_> = stream.events.iter().filter_map(|event| event.metadata.subject.parse().ok()).collect();
+    store.documents_of(stream.room, &ids).await.unwrap().reservations.into_values().collect()
+}
+
+async fn history(store: &dyn ReadModels, user: &str) -> Vec<HistoryDoc> {
+    store.history_of_user(&UserId::from(user), None, 100).await.unwrap()
+}
+
+/// Everything of hers is there under her pseudonym, and what is somebody else's as it was.
+async fn is_masked(store: &dyn ReadModels, stream: &Stream) {
+    let found = reservations(store, stream).await;
+    assert_eq!(found.len(), 3);
+    for ReservationDoc { reservation, .. } in found {
+        let titled = (reservation.reserved_by.0.as_str(), reservation.title.is_some());
+        assert!(titled == ("erased-1", false) || titled == ("bob", true), "{reservation:?}");
+    }
+    let entries = history(store, "erased-1").await;
+    assert_eq!(
+        (entries.len(), history(store, ANN).await.len(), history(store, "bob").await.len()),
+        (3, 0, 1)
+    );
+    assert!(entries.iter().all(|entry| entry.reservation.reserved_by.0 == "erased-1"));
+    let live = |user: &str| {
+        let user = UserId::from(user);
+        async move { store.live_of_user(&user, None, None, None, 10).await.unwrap().len() }
+    };
+    assert_eq!((live("erased-1").await, live(ANN).await, live("bob").await), (1, 0, 1));
+}
+
+#[tokio::test]
+async fn what_kafka_brings_late_or_again_is_masked_before_it_is_applied() {
+    with_database(|server| async move {
+        let stores: [Arc<dyn ReadModels>; 2] =
+            [Arc::new(server.models().await), Arc::new(MemoryReadModels::new())];
+        for store in stores {
+            let stream = stream();
+            let feed = FeedDouble::of(&[&stream]);
+            *feed.erasures.lock().unwrap() = list(1, ANN);
+            // From the topic's start, as into a database that is new.
+            let mut pipeline = Pipeline::new(parts(Arc::clone(&store), Arc::clone(&feed)));
+            pipeline.step(&messages(&stream)).await.unwrap();
+            is_masked(store.as_ref(), &stream).await;
+            // Again, by an owner that knows nothing.
+            store.forget_checkpoint(stream.room).await.unwrap();
+            let mut other = Pipeline::new(parts(Arc::clone(&store), feed));
+            other.step(&messages(&stream)).await.unwrap();
+            is_masked(store.as_ref(), &stream).await;
+        }
+        holds_nothing_of_her(&server).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_applied_before_it_is_known_who_was_erased() {
+    let store: Arc<dyn ReadModels> = Arc::new(MemoryReadModels::new());
+    let stream = stream();
+    let feed = FeedDouble::of(&[&stream]);
+    *feed.erasures.lock().unwrap() = list(1, ANN);
+    feed.hides_erasures.store(true, Ordering::SeqCst);
+    let mut pipeline = Pipeline::new(parts(Arc::clone(&store), Arc::clone(&feed)));
+    pipeline.step(&messages(&stream)).await.unwrap_err();
+    assert_eq!(store.checkpoint(stream.room).await.unwrap().version, 0);
+    feed.hides_erasures.store(false, Ordering::SeqCst);
+    pipeline.step(&messages(&stream)).await.unwrap();
+    is_masked(store.as_ref(), &stream).await;
+    // Once it is known, the feed is not needed for it.
+    feed.hides_erasures.store(true, Ordering::SeqCst);
+    Pipeline::new(parts(Arc::clone(&store), feed)).step(&messages(&stream)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_message_that_can_not_be_applied_is_parked_without_the_person() {
+    with_database(|server| async move {
+        let store: Arc<dyn ReadModels> = Arc::new(server.models().await);
+        let mut stream = stream();
+        stream.events[1].event_type = "reservations.reservation-blessed.v9".into();
+        let feed = FeedDouble::of(&[&stream]);
+        *feed.erasures.lock().unwrap() = list(1, ANN);
+        let mut pipeline = Pipeline::new(parts(Arc::clone(&store), feed));
+        pipeline.step(&messages(&stream)).await.unwrap();
+        let parked = store.checkpoint(stream.room).await.unwrap().parked.unwrap();
+        assert_eq!(parked.version, 2);
+        let message = store.parked_message(stream.room).await.unwrap().unwrap();
+        assert!(String::from_utf8_lossy(&message.payload).contains("erased-1"), "{message:?}");
+        holds_nothing_of_her(&server).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_embedded_default_masks_what_it_holds_when_it_learns_of_an_erasure() {
+    let store: Arc<dyn ReadModels> = Arc::new(MemoryReadModels::new());
+    let stream = stream();
+    let mut pipeline = Pipeline::new(parts(Arc::clone(&store), FeedDouble::of(&[&stream])));
+    pipeline.step(&messages(&stream)).await.unwrap();
+    assert_eq!(history(store.as_ref(), ANN).await.len(), 3);
+    store.keep_erasures(&list(1, ANN)).await.unwrap();
+    is_masked(store.as_ref(), &stream).await;
+}
+
+fn message(stream: &Stream, payload: &[u8]) -> ParkedMessage {
+    ParkedMessage {
+        room: stream.room,
+        version: stream.head() + 1,
+        reason: format!("invalid type: string \"{ANN}\""),
+        at: NOW,
+        headers: vec![("ce_actor".to_owned(), ANN.into()), ("ce_id".to_owned(), b"x".to_vec())],
+        payload: payload.to_vec(),
+    }
+}
+
+#[tokio::test]
+async fn all_generations_are_masked_and_so_is_what_is_parked_or_was_left_out() {
+    with_database(|server| async move {
+        let (generations, stream) = (generations(&server).await, stream());
+        generations.ensure_first(NOW).await.unwrap();
+        let second = generations.begin(NOW).await.unwrap().number;
+        for number in [generations.read().await.unwrap().live.unwrap(), second] {
+            let store: Arc<dyn ReadModels> = Arc::new(generations.models(number).await.unwrap());
+            let mut pipeline = Pipeline::new(parts(Arc::clone(&store), FeedDouble::of(&[&stream])));
+            pipeline.step(&messages(&stream)).await.unwrap();
+            // One that is no JSON, which only her name can find.
+            let parked = message(&stream, format!("{{not json {ANN} title").as_bytes());
+            assert!(store.park(&parked).await.unwrap());
+            let left_out =
+                message(&stream, format!("{{\"reservation\":{{\"reservedBy\":\"{ANN}\"}}}}").as_bytes());
+            let (reason, by) = ("foreign".to_owned(), "olga".to_owned());
+            store.drop_event(&DroppedEvent { message: left_out, reason, by, at: NOW }).await.unwrap();
+        }
+        let (ann, list) = (UserId::from(ANN), list(1, ANN));
+        // 2 reservations, 3 entries of history twice (her reservation, her act) and a parked message for each generation.
+        assert_eq!(generations.mask(&ann, &list).await.unwrap(), 1 + 2 * (2 + 3 + 3 + 1));
+        holds_nothing_of_her(&server).await;
+        for number in [generations.read().await.unwrap().live.unwrap(), second] {
+            let store = generations.models(number).await.unwrap();
+            is_masked(&store, &stream).await;
+            assert_eq!(
+                store.checkpoint(stream.room).await.unwrap().parked.unwrap().version,
+                6,
+                "it still waits"
+            );
+        }
+        assert_eq!(generations.mask(&ann, &list).await.unwrap(), 0, "there is nothing left");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_gives_way_to_a_later_one_and_to_that_of_another_event_store_only() {
+    with_database(|server| async move {
+        let (store, other) = (server.models().await, server.models().await);
+        assert_eq!(store.erasures().await.unwrap(), None);
+        store.keep_erasures(&list(2, ANN)).await.unwrap();
+        assert_eq!(*other.erasures().await.unwrap().unwrap(), list(2, ANN));
+        other.keep_erasures(&list(1, "bob")).await.unwrap();
+        assert_eq!(*store.erasures().await.unwrap().unwrap(), list(2, ANN));
+        other.keep_erasures(&list(3, "bob")).await.unwrap();
+        assert_eq!(*store.erasures().await.unwrap().unwrap(), list(3, "bob"));
+        let foreign = Erasures { secret: Bytes32([8; 32]), ..list(1, ANN) };
+        store.keep_erasures(&foreign).await.unwrap();
+        assert_eq!(*other.erasures().await.unwrap().unwrap(), foreign);
+        assert_eq!(
+            *generations(&server).await.models(2).await.unwrap().erasures().await.unwrap().unwrap(),
+            foreign
+        );
+    })
+    .await;
+}
+
+async fn generations(server: &Server) -> Generations {
+    let settings = MongoSettings { url: url().into(), database: server.database.clone() };
+    Generations::connect(&settings, NOW).await.unwrap()
+}
+
+/// Looks at every byte of every collection.
+async fn holds_nothing_of_her(server: &Server) {
+    let database = server.client.database(&server.database);
+    let mut looked_at = 0;
+    for name in database.list_collection_names().await.unwrap() {
+        let collection = database.collection::<mongodb::bson::RawDocumentBuf>(&name);
+        let mut found = collection.find(mongodb::bson::doc! {}).await.unwrap();
+        while found.advance().await.unwrap() {
+            looked_at += 1;
+            let bytes = found.current().as_bytes();
+            let is_there = bytes.windows(ANN.len()).any(|part| part == ANN.as_bytes());
+            assert!(!is_there, "{name}: {:?}", found.current());
+        }
+    }
+    assert!(looked_at > 5);
+}
