@@ -193,6 +193,14 @@ impl Stack {
         mysql::rows(&servers.database_url(), "outbox").await.unwrap()
     }
 
+    /// Columns of MySQL and collections of MongoDB in which a text is found.
+    pub async fn places_that_hold(&self, sought: &str) -> Vec<String> {
+        let servers = self.servers.as_ref().unwrap();
+        let mut found = mysql::columns_that_hold(&servers.database_url(), sought).await.unwrap();
+        found.extend(mongo::collections_that_hold(&servers.mongodb, &servers.name, sought).await.unwrap());
+        found
+    }
+
     /// Takes the last event of a room out of the event store, as a copy of it would lack it that was made before.
     pub async fn forget_last_event(&self, room: &str) {
         mysql::forget_last_event(&self.servers.as_ref().unwrap().database_url(), room).await.unwrap();

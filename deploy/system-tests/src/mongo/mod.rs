@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use futures_util::TryStreamExt;
 use mongodb::{
     Database,
-    bson::{Bson, Document, doc},
+    bson::{Bson, Document, RawDocumentBuf, doc},
 };
 use uuid::Uuid;
 
@@ -14,6 +14,30 @@ use uuid::Uuid;
 /// When the server can't be reached or refuses.
 pub async fn drop_database(server: &str, name: &str) -> mongodb::error::Result<()> {
     mongodb::Client::with_uri_str(server).await?.database(name).drop().await
+}
+
+/// The collections in which a text is found: every byte of every document is looked at.
+///
+/// # Errors
+/// When the server can't be reached or refuses.
+pub async fn collections_that_hold(
+    server: &str,
+    database: &str,
+    sought: &str,
+) -> mongodb::error::Result<Vec<String>> {
+    let database = mongodb::Client::with_uri_str(server).await?.database(database);
+    let mut found = Vec::new();
+    for name in database.list_collection_names().await? {
+        let mut documents = database.collection::<RawDocumentBuf>(&name).find(doc! {}).await?;
+        while let Some(document) = documents.try_next().await? {
+            if document.as_bytes().windows(sought.len().max(1)).any(|part| part == sought.as_bytes()) {
+                found.push(name);
+                break;
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Begins the names of collections where the database does not say which generation is live.

@@ -19,6 +19,28 @@ pub async fn drop_database(server: &str, name: &str) -> sqlx::Result<()> {
     run(server, &format!("DROP DATABASE IF EXISTS `{name}`")).await
 }
 
+/// The columns of all tables, as `table.column`, in which a text is found.
+///
+/// # Errors
+/// When the server can't be reached or refuses.
+pub async fn columns_that_hold(database_url: &str, sought: &str) -> sqlx::Result<Vec<String>> {
+    let mut connection = MySqlConnection::connect(database_url).await?;
+    let columns = "SELECT CAST(table_name AS CHAR), CAST(column_name AS CHAR) FROM information_schema.columns \
+                   WHERE table_schema = DATABASE() ORDER BY 1, 2";
+    let columns: Vec<(String, String)> = sqlx::query_as(columns).fetch_all(&mut connection).await?;
+    let mut found = Vec::new();
+    for (table, column) in columns {
+        let sql = format!(
+            "SELECT 1 FROM `{table}` WHERE LOCATE(CAST(? AS BINARY), CAST(`{column}` AS BINARY)) LIMIT 1"
+        );
+        if sqlx::query(&sql).bind(sought).fetch_optional(&mut connection).await?.is_some() {
+            found.push(format!("{table}.{column}"));
+        }
+    }
+    connection.close().await?;
+    Ok(found)
+}
+
 /// How many rows a table has.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ mod bad_input;
 mod campaign;
 mod compose;
 mod documents;
+mod erasure;
 mod full_disk;
 mod kills;
 mod layering;
