@@ -24,8 +24,8 @@ pub const HTTP_PROBLEMS: &str = "http_problems_total";
 /// Upper bounds of histograms whose name ends in `_seconds`.
 const SECONDS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-/// Upper bounds of histograms whose name ends in `_rows`: sizes of batches.
-const ROWS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0];
+/// Upper bounds of histograms whose name ends in `_rows` or `_commands`: sizes of batches and groups.
+const SIZES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0];
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,7 +168,8 @@ impl Metrics {
         }
         let handle = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
-            .set_buckets_for_metric(Matcher::Suffix("_rows".to_owned()), ROWS)?
+            .set_buckets_for_metric(Matcher::Suffix("_rows".to_owned()), SIZES)?
+            .set_buckets_for_metric(Matcher::Suffix("_commands".to_owned()), SIZES)?
             .install_recorder()?;
         metrics::describe_counter!(HTTP_REQUESTS, "Answered requests by service, method, route and status.");
         metrics::describe_histogram!(

@@ -20,9 +20,10 @@ struct RoomAt {
 }
 
 /// What stands in the way, with the rooms at the versions at which that was decided: `room` and `version` of one,
-/// `rooms` of several.
+/// `rooms` of several. Counts it: each rejection passes here once, that of a line of an import too.
 pub(super) fn of_rejection(rejection: &Rejection, rests_on: &[(RoomId, u64)]) -> Problem {
     let problem = reason(rejection);
+    metrics::counter!("command_rejections_total", "type" => problem.kind().slug()).increment(1);
     match rests_on {
         [] => problem,
         [(room, version)] => problem.with("room", room).with("version", version),

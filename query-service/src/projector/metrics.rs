@@ -40,6 +40,7 @@ struct Handles {
     feed_failures: Counter,
     batch: Histogram,
     behind: Gauge,
+    waiting: Gauge,
 }
 
 impl Default for Handles {
@@ -60,7 +61,8 @@ impl Handles {
             conflicts: counter!("projector_checkpoint_conflicts_total", labels.clone()),
             feed_failures: counter!("projector_feed_failures_total", labels.clone()),
             batch: histogram!("projector_batch_rows", labels.clone()),
-            behind: gauge!("projector_rooms_behind", labels),
+            behind: gauge!("projector_rooms_behind", labels.clone()),
+            waiting: gauge!("projector_rooms_parked", labels),
         }
     }
 }
@@ -104,6 +106,11 @@ impl ProjectorMetrics {
 
     pub(super) fn behind(&self, rooms: usize) {
         self.handles().behind.set(u32::try_from(rooms).unwrap_or(u32::MAX));
+    }
+
+    /// How many rooms wait behind an event that could not be applied.
+    pub(super) fn waiting(&self, rooms: usize) {
+        self.handles().waiting.set(u32::try_from(rooms).unwrap_or(u32::MAX));
     }
 
     pub(super) fn duplicate(&self) {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Projector;
 use crate::{
     feed::{Feed, FeedError},
-    stores::{ReadModels, StoreError, in_time},
+    stores::{StoreError, in_time},
 };
 
 /// Gauge: rooms of which the read models show events that the event store does not have: it was put back to an older
@@ -47,13 +47,14 @@ pub(crate) fn ahead(checkpoints: &BTreeMap<RoomId, u64>, heads: &[Head]) -> Vec<
         .collect()
 }
 
-/// The checkpoints of rooms, as versions.
+/// The checkpoints of rooms, as versions. Counts the rooms that are parked.
 async fn versions(
-    store: &dyn ReadModels,
+    projector: &Projector,
     rooms: impl Iterator<Item = RoomId>,
 ) -> Result<BTreeMap<RoomId, u64>, StoreError> {
     let rooms: Vec<RoomId> = rooms.collect();
-    let checkpoints = in_time(store.checkpoints(&rooms)).await?;
+    let checkpoints = in_time(projector.parts().store.checkpoints(&rooms)).await?;
+    projector.metrics.waiting(checkpoints.values().filter(|checkpoint| checkpoint.parked.is_some()).count());
     Ok(checkpoints.into_iter().map(|(room, checkpoint)| (room, checkpoint.version)).collect())
 }
 
@@ -89,9 +90,8 @@ pub async fn watch(projector: &Projector, every: Duration, stop: CancellationTok
         for (partition, heads) in by_partition {
             projector.compare(partition, heads);
         }
-        let parts = projector.parts();
-        let shown = versions(parts.store.as_ref(), before.iter().map(|head| head.room)).await;
-        before = match all_heads(parts.feed.as_ref()).await {
+        let shown = versions(projector, before.iter().map(|head| head.room)).await;
+        before = match all_heads(projector.parts().feed.as_ref()).await {
             Ok(heads) => {
                 // A store that can't be read is noticed elsewhere.
                 shown.iter().for_each(|shown| tell(&ahead(shown, &heads)));

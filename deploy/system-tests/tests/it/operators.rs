@@ -14,7 +14,10 @@ async fn query_service(stack: &Stack, arguments: &[&str]) -> (i32, Value) {
 
 #[tokio::test]
 async fn a_room_that_a_foreign_message_parked_is_found_looked_at_and_driven_on() {
-    let stack = Stack::real(1).await;
+    let mut stack = Stack::real(1).await;
+    stack.queries[0].kill();
+    stack.queries[0].start(&[("WATCHDOG_SECONDS", "1")]);
+    stack.queries[0].until_ready().await;
     let client = stack.client();
     let (room, other) = (client.register(json!({})).await, client.register(json!({})).await);
     let _ = client.get(&format!("/v1/rooms/{}", room.id)).after(&room.token).send().await.expect(200);
@@ -35,6 +38,7 @@ async fn a_room_that_a_foreign_message_parked_is_found_looked_at_and_driven_on()
     let (code, message) = query_service(&stack, &["parked", "show", &room.id]).await;
     let payload = message.as_array().unwrap().iter().find(|part| part["part"] == "payload").unwrap();
     assert_eq!((code, &payload["value"]), (0, &json!("{not json")));
+    let _ = client.until("/metrics", |answer| answer.text.contains("projector_rooms_parked 1")).await;
     // Others go on, and so does this room on the command side.
     let reserved = client.reserve(&room.id, "2031-01-01T10:00:00Z", "2031-01-01T11:00:00Z").send().await;
     let _ = reserved.expect(201);
@@ -57,6 +61,7 @@ async fn a_room_that_a_foreign_message_parked_is_found_looked_at_and_driven_on()
     let shown = client.get(&format!("/v1/rooms/{}", room.id)).after(&reserved.token()).send().await;
     let _ = shown.expect(200);
     assert_eq!(query_service(&stack, &["checkpoints", "--behind"]).await, (0, json!([])));
+    let _ = client.until("/metrics", |answer| answer.text.contains("projector_rooms_parked 0")).await;
 }
 
 #[tokio::test]
