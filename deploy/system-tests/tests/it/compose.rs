@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_yaml_ng::Value;
 
 /// Of the services that this project builds: its name, and the folder whose README has the table of its settings.
-const OURS: [&str; 2] = ["command-service", "query-service"];
+pub(super) const OURS: [&str; 2] = ["command-service", "query-service"];
 
 /// Read by subcommands for development, not by the service.
 const OF_SUBCOMMANDS: [&str; 1] = ["DEV_KEY_DIR"];
@@ -61,16 +61,16 @@ struct Healthcheck {
 }
 
 /// A row of a README's table of settings.
-struct Setting {
-    required: bool,
-    secret: bool,
+pub(super) struct Setting {
+    pub(super) required: bool,
+    pub(super) secret: bool,
 }
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn read(path: &str) -> String {
+pub(super) fn read(path: &str) -> String {
     let path = root().join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -82,7 +82,7 @@ fn compose() -> Compose {
 }
 
 /// The rows `| `NAME` | default | meaning |` of a service's README, which its own tests hold against its code.
-fn settings(service: &str) -> BTreeMap<String, Setting> {
+pub(super) fn settings(service: &str) -> BTreeMap<String, Setting> {
     let readme = read(&format!("{service}/README.md"));
     let rows = readme.lines().filter_map(|line| {
         let mut cells = line.strip_prefix("| `")?.split(" | ");
@@ -271,9 +271,13 @@ fn the_image_is_built_with_the_toolchain_of_the_project_from_all_manifests() {
     assert!(dockerfile.contains(&format!("FROM rust:{channel}-")), "another version of Rust");
     assert!(dockerfile.contains(&format!("ENV RUSTUP_TOOLCHAIN={channel}\n")), "another version of Rust");
     let manifest = read("Cargo.toml");
+    let sent_to_the_builder = read(".dockerignore");
     let members = manifest.split("members = [").nth(1).unwrap().split(']').next().unwrap();
     for member in members.split('"').filter(|member| member.contains(|c: char| c.is_ascii_alphabetic())) {
         let copied = dockerfile.contains(&format!("COPY {member}/Cargo.toml {member}/\n"));
         assert!(copied, "the layer of dependencies has no {member}");
+        let lines = [format!("!{member}\n"), format!("!{member}/Cargo.toml\n")];
+        let sent = lines.iter().any(|line| sent_to_the_builder.contains(line));
+        assert!(sent, ".dockerignore leaves out the manifest of {member}");
     }
 }
