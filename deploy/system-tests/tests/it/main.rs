@@ -11,6 +11,7 @@ mod audit;
 mod bad_input;
 mod campaign;
 mod compose;
+mod dashboards;
 mod documents;
 mod erasure;
 mod full_disk;
