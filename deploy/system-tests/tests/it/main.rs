@@ -16,6 +16,7 @@ mod documents;
 mod erasure;
 mod full_disk;
 mod kills;
+mod kubernetes;
 mod layering;
 mod logs;
 mod operators;

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Builds the manifests with kustomize, and holds them against the published schemas of several versions of Kubernetes:
+# deploy/kubernetes/validate.sh [VERSION...]
+#
+# Needs Go and Python, which fetch kustomize, and the schemas as a package, into the user's cache; no cluster.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+KUSTOMIZE=5.7.1
+SCHEMAS=1.34.1
+VERSIONS=("$@")
+((${#VERSIONS[@]})) || VERSIONS=(1.30 1.32 1.34)
+TOOLS="${XDG_CACHE_HOME:-$HOME/.cache}/room-reservations/tools"
+
+install_tools() {
+    if [[ ! -x $TOOLS/kustomize-$KUSTOMIZE/kustomize ]]; then
+        GOBIN="$TOOLS/kustomize-$KUSTOMIZE" go install "sigs.k8s.io/kustomize/kustomize/v5@v$KUSTOMIZE"
+    fi
+    if [[ ! -x $TOOLS/kubernetes-validate-$SCHEMAS/bin/kubernetes-validate ]]; then
+        python3 -m venv "$TOOLS/kubernetes-validate-$SCHEMAS"
+        "$TOOLS/kubernetes-validate-$SCHEMAS/bin/pip" install --quiet "kubernetes-validate==$SCHEMAS"
+    fi
+}
+
+install_tools
+WORK="$(mktemp -d)"
+trap 'rm -rf "$WORK"' EXIT
+
+# Secrets are not in the project: any will do here.
+cp -r . "$WORK/manifests"
+for name in mysql-url mongodb-url feed-token; do echo "$name" >"$WORK/manifests/secrets/$name"; done
+"$TOOLS/kustomize-$KUSTOMIZE/kustomize" build "$WORK/manifests" >"$WORK/all.yaml"
+for version in "${VERSIONS[@]}"; do
+    "$TOOLS/kubernetes-validate-$SCHEMAS/bin/kubernetes-validate" --strict --quiet --kubernetes-version "$version" "$WORK/all.yaml"
+done
+echo "$(grep -c '^kind: ' "$WORK/all.yaml") objects are valid for Kubernetes ${VERSIONS[*]}"
