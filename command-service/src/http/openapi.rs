@@ -26,8 +26,8 @@ pub(super) const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^
 
 pub(super) use parts::{
     Changed, Created, EraseFailed, ErasuresList, EventsPage, Failed, HeadsPage, ImportAnswer, ImportFailed,
-    Keyed, KeyedOptionally, ListFailed, Preconditions, ReadFailed, cancel_command, move_command, opening_hours,
-    reschedule_command, reserve_command,
+    Keyed, KeyedOptionally, ListFailed, Preconditions, ReadFailed, cancel_command, move_command,
+    opening_hours, reschedule_command, reserve_command,
 };
 
 #[derive(OpenApi)]

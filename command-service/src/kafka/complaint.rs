@@ -7,6 +7,7 @@ use std::{
 
 use rdkafka::{
     ClientContext,
+    config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
     message::DeliveryResult,
     producer::{BaseProducer, Producer, ProducerContext},
@@ -23,6 +24,9 @@ const LISTENING: Duration = Duration::from_millis(100);
 struct Complaint(Mutex<Option<String>>);
 
 impl ClientContext for Complaint {
+    /// The same at each try, and longer than what the error says.
+    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
+
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -39,9 +43,8 @@ impl ProducerContext for Complaint {
 
 /// Tries to reach a broker and gives what the client complains of, if it does. Blocks for some seconds at most.
 pub(super) fn complaint(options: &KafkaOptions) -> Option<String> {
-    let mut config = client_config(options);
     let asking: BaseProducer<Complaint> =
-        config.set("log_level", "0").create_with_context(Complaint::default()).ok()?;
+        client_config(options).create_with_context(Complaint::default()).ok()?;
     // What comes of it does not matter: the complaint does.
     let _ = asking.client().fetch_metadata(None, PATIENCE);
     asking.poll(LISTENING);

@@ -67,7 +67,7 @@ async fn a_topic_keeps_events_for_the_time_that_is_set_where_it_is_made_and_is_l
     let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS names the brokers");
     let topic = format!("retention-{}", ids::new_id());
     let options = |retention_hours| KafkaOptions {
-        brokers: brokers.clone(),
+        brokers: Brokers::open(&brokers),
         topic: topic.clone(),
         partitions: 1,
         replication: 1,

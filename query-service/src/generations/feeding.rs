@@ -77,7 +77,11 @@ impl Feeding {
         let nothing_yet = Readiness::new(self.clock.clone());
         let _starting = nothing_yet.component("kafka");
         self.readiness.count_in(&nothing_yet);
-        let connect = || Generations::connect(&self.mongo, self.now());
+        let connect = || async {
+            Generations::connect(&self.mongo, self.now()).await.inspect_err(|error| {
+                tracing::warn!(error = error as &dyn std::error::Error, "the read models are not ready");
+            })
+        };
         let Ok(generations) = until_it_succeeds(&component, &self.stop, Backoff::for_server(), connect).await
         else {
             return Ok(());

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rdkafka::{
     ClientConfig, ClientContext,
+    config::RDKafkaLogLevel,
     consumer::ConsumerContext,
     error::{KafkaError, RDKafkaErrorCode},
 };
@@ -30,6 +31,9 @@ impl Complaint {
 }
 
 impl ClientContext for Complaint {
+    /// The same at each try, and longer than what the error says.
+    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
+
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

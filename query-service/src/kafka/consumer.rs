@@ -163,7 +163,6 @@ fn wait_for_topic(
 ) -> Result<Option<i32>, ConsumerError> {
     let asking: BaseConsumer<Complaint> = client_config(settings)
         .set("allow.auto.create.topics", "false")
-        .set("log_level", "0")
         .create_with_context(Complaint::default())?;
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     while !stop.is_cancelled() {

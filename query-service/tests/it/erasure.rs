@@ -215,7 +215,7 @@ async fn a_list_gives_way_to_a_later_one_and_to_that_of_another_event_store_only
 }
 
 async fn generations(server: &Server) -> Generations {
-    let settings = MongoSettings { url: url().into(), database: server.database.clone() };
+    let settings = MongoSettings { url: url().into(), database: server.database.clone(), authorities: None };
     Generations::connect(&settings, NOW).await.unwrap()
 }
 

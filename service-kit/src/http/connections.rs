@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
 use actix_web::rt::net::TcpStream;
@@ -63,7 +64,9 @@ impl Connections {
 
     /// Watches a connection that was accepted.
     pub(super) fn watch(&self, io: &dyn Any, data: &mut Extensions) {
-        let socket = io.downcast_ref::<TcpStream>().map(|stream| SockRef::from(stream).try_clone());
+        let plain = || io.downcast_ref::<TcpStream>();
+        let stream = io.downcast_ref::<TlsStream<TcpStream>>().map(|tls| tls.get_ref().0).or_else(plain);
+        let socket = stream.map(|stream| SockRef::from(stream).try_clone());
         let Some(Ok(socket)) = socket else { return };
         let connection = Arc::new(Connection {
             socket,

@@ -103,7 +103,7 @@ async fn a_server_that_is_not_the_one_that_was_named_is_refused_with_the_reason(
     for (settings, reason) in [
         (&[stranger][..], "UnknownIssuer"),
         (&[no_file, ("MONGODB_URL", &misnamed_mongodb)], "not valid for name"),
-        (&[no_file, ("MONGODB_URL", &plain_mongodb)], "MongoDB"),
+        (&[no_file, ("MONGODB_URL", &plain_mongodb)], "unexpected end of file"),
         (&[stranger, no_file, ("MONGODB_URL", &right_mongodb)], "certificate verify failed"),
         (&[("KAFKA_BROKERS", &misnamed_brokers)], "certificate verify failed"),
         (&[("KAFKA_TLS", "false")], "no broker answers"),

@@ -1,6 +1,7 @@
 //! What goes past a limit, on real connections.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix_web::HttpRequest;
@@ -74,7 +75,7 @@ fn drip(stream: &mut TcpStream, bytes: &[u8]) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_head_that_drips_in_is_cut_off() {
-    let settings = ServerSettings { slow_client: SECOND, ..settings() };
+    let settings = ServerSettings { slow_client: SECOND, ..one_worker() };
     let answer = with_settings(settings, |address| {
         drip(&mut connect(address), b"GET /v1/things/1 HTTP/1.1\r\nx-and-so-on: and so on, and")
     });
@@ -83,7 +84,7 @@ async fn a_head_that_drips_in_is_cut_off() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_later_head_that_drips_in_is_cut_off_too() {
-    let settings = ServerSettings { keep_alive: SECOND, slow_client: SECOND, ..settings() };
+    let settings = ServerSettings { keep_alive: SECOND, slow_client: SECOND, ..one_worker() };
     with_settings(settings, |address| {
         let mut stream = connect(address);
         stream.write_all(GET).unwrap();
@@ -94,8 +95,42 @@ async fn a_later_head_that_drips_in_is_cut_off_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_later_head_that_drips_in_over_tls_is_cut_off_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&certificate, signed.cert.pem()).unwrap();
+    std::fs::write(&key, signed.signing_key.serialize_pem()).unwrap();
+    let tls = Some(crate::tls::server_config(&certificate, &key).unwrap());
+    let mut authorities = rustls::RootCertStore::empty();
+    authorities.add(signed.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = rustls::ClientConfig::builder_with_provider(provider);
+    let client = client.with_safe_default_protocol_versions().unwrap();
+    let client = Arc::new(client.with_root_certificates(authorities).with_no_client_auth());
+    let settings = ServerSettings { tls, keep_alive: SECOND, slow_client: SECOND, ..one_worker() };
+    with_settings(settings, move |address| {
+        let session = rustls::ClientConnection::new(client, "localhost".try_into().unwrap()).unwrap();
+        let mut stream = rustls::StreamOwned::new(session, connect(address));
+        stream.write_all(GET).unwrap();
+        assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+        stream.sock.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let started = Instant::now();
+        for byte in b"GET /v1/things/1 HTTP/1.1\r\nx-and-so-on: and so on, and".iter().cycle() {
+            let waits = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
+            let sent = stream.write_all(&[*byte]).is_ok();
+            if !sent || stream.read(&mut [0; 4096]).is_err_and(|error| !waits(&error)) {
+                break;
+            }
+            assert!(started.elapsed() < PATIENCE, "the server still listens");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_drips_in_is_answered_and_cut_off() {
-    let settings = ServerSettings { keep_alive: SECOND, slow_client: SECOND, ..settings() };
+    let settings = ServerSettings { keep_alive: SECOND, slow_client: SECOND, ..one_worker() };
     for length in ["content-length: 60000", "transfer-encoding: chunked"] {
         let answer = with_settings(settings.clone(), move |address| {
             let mut stream = connect(address);
@@ -112,7 +147,7 @@ async fn a_body_that_drips_in_is_answered_and_cut_off() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_nobody_takes_ends_with_its_connection() {
-    let settings = ServerSettings { slow_client: SECOND, ..settings() };
+    let settings = ServerSettings { slow_client: SECOND, ..one_worker() };
     with_settings(settings, |address| {
         let mut stream = connect(address);
         stream.write_all(b"GET /v1/endless HTTP/1.1\r\nhost: h\r\nx-counted: 1\r\n\r\n").unwrap();
@@ -132,7 +167,7 @@ async fn an_answer_that_nobody_takes_ends_with_its_connection() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_is_taken_slowly_is_not_cut_off() {
-    let settings = ServerSettings { keep_alive: SECOND, slow_client: SECOND, ..settings() };
+    let settings = ServerSettings { keep_alive: SECOND, slow_client: SECOND, ..one_worker() };
     with_settings(settings, |address| {
         let mut stream = connect(address);
         stream.write_all(b"GET /v1/endless HTTP/1.1\r\nhost: h\r\n\r\n").unwrap();
@@ -147,7 +182,7 @@ async fn an_answer_that_is_taken_slowly_is_not_cut_off() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_connection_is_closed() {
-    let settings = ServerSettings { keep_alive: SECOND, ..settings() };
+    let settings = ServerSettings { keep_alive: SECOND, ..one_worker() };
     with_settings(settings, |address| {
         let mut stream = connect(address);
         stream.write_all(GET).unwrap();
@@ -158,7 +193,7 @@ async fn an_idle_connection_is_closed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_too_many_waits_until_another_one_closes() {
-    let settings = ServerSettings { max_connections: 2, ..settings() };
+    let settings = ServerSettings { max_connections: 2, ..one_worker() };
     with_settings(settings, |address| {
         let asked = || {
             let mut stream = connect(address);
@@ -208,7 +243,7 @@ async fn heads_that_are_too_large_are_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_asks_too_often_is_told_when_to_come_back() {
-    let settings = ServerSettings { rate_per_second: NonZeroU32::MIN, ..settings() };
+    let settings = ServerSettings { rate_per_second: NonZeroU32::MIN, ..one_worker() };
     with_settings(settings, |address| {
         let ask = |path: &str, header: &str| {
             let request = format!("GET {path} HTTP/1.1\r\nhost: h\r\n{header}\r\nconnection: close\r\n\r\n");
