@@ -8,6 +8,7 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 use service_kit::{
+    audit::Act,
     auth::Caller,
     http::{json::Json, problem::Problem},
 };
@@ -65,14 +66,20 @@ pub(super) async fn add(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    Caller::extract(&request).await?.require_admin_or_service()?;
+    let caller = Caller::extract(&request).await?;
+    caller.require_admin_or_service()?;
     no_parameters(&request)?;
     let mut payload: dev::Payload = payload.into_inner();
     let person = Json::<Person>::from_request(&request, &mut payload).await?.value;
     let user = Caller::new(&person.user, []).map_err(|refusal| invalid("/user", &refusal.to_string()))?.user;
     let store = api.backend()?.store;
+    // Their name must not outlive them in a log.
+    let act = Act::begun(caller.user, "erase", "a person", None);
     let step = erase(&*store, &UserId(user), STEP).await.map_err(store_problem)?;
-    tracing::warn!(pseudonym = %step.pseudonym, examined = step.examined, masked = step.masked, done = step.done, "a person is erased");
+    act.ended(format!(
+        "{} in their place, {} events masked, done: {}",
+        step.pseudonym, step.masked, step.done
+    ));
     Ok(HttpResponse::Ok().json(Erased {
         pseudonym: step.pseudonym.0,
         examined: step.examined,

@@ -50,7 +50,7 @@ impl Running {
             line.clear();
             assert!(log.read_line(&mut line).unwrap() > 0, "the service ended before it listened");
             if let Some((_, address)) = line.trim().split_once("listening address=") {
-                break format!("http://{address}");
+                break format!("http://{}", address.split(' ').next().unwrap());
             }
         };
         // Nobody reads the rest, but the service must be able to write it.

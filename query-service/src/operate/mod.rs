@@ -213,6 +213,8 @@ impl Operate {
     fn act(&self) -> Option<Act> {
         let (act, on) = match self {
             Self::Rebuild(_) => ("rebuild", "all read models".to_owned()),
+            // Their name must not outlive them in a log.
+            Self::Erase(_) => ("erase", "a person".to_owned()),
             Self::Rollback => ("rollback", "all read models".to_owned()),
             Self::DropGeneration { number } => ("drop-generation", format!("generation {number}")),
             _ => return None,

@@ -195,6 +195,7 @@ impl IntoResponses for ListFailed {
             ("401", "Nobody is recognised."),
             ("403", "Neither an administrator nor a service."),
             ("405", "The address knows other methods."),
+            ("429", "Too many requests of one who is not recognised."),
             ("500", "A defect of the service."),
             ("503", "Not available."),
         ])

@@ -36,6 +36,7 @@ async fn each_act_of_an_administrator_is_recorded_and_names_nobody_else() {
     let _ = root.command(Method::DELETE, &at).send().await.expect(200);
     let _ = root.import("{}\n").send().await;
     let _ = root.command(Method::GET, "/v1/streams").send().await.expect(200);
+    let _ = root.command(Method::POST, "/v1/erasures").json(&json!({"user": user})).send().await.expect(200);
 
     let (commands, queries) = (log_of_commands(&stack), stack.queries[0].log());
     for (log, act, on, outcome) in [
@@ -52,6 +53,7 @@ async fn each_act_of_an_administrator_is_recorded_and_names_nobody_else() {
         let lines = lines(log, &admin);
         assert!(lines.iter().any(|line| line.contains(&expected)), "no {expected} in {lines:#?}");
     }
+    assert!(lines(&commands, &admin).iter().any(|line| line.contains("act=\"erase\" on=\"a person\"")));
     for log in [&commands, &queries] {
         assert!(lines(log, &user).is_empty(), "a user is no administrator");
         assert!(!log.contains(&user), "nobody else is named");

@@ -39,6 +39,10 @@ const COMMANDS: &[(&str, &str, For)] = &[
     ("POST", "/v1/rooms/{room}/reservations/{reservation}/move", Owner),
     ("DELETE", "/v1/rooms/{room}/reservations/{reservation}", Owner),
     ("POST", "/v1/import", Administrators),
+    ("GET", "/v1/erasures", Services),
+    ("POST", "/v1/erasures", Services),
+    ("GET", "/v1/admin/log-level", Administrators),
+    ("PUT", "/v1/admin/log-level", Administrators),
     ("GET", "/v1/streams", Services),
     ("GET", "/v1/streams/{room}/events", Services),
 ];
@@ -48,6 +52,8 @@ const QUERIES: &[(&str, &str, For)] = &[
     ("GET", "/health/ready", Anybody),
     ("GET", "/metrics", Anybody),
     ("GET", "/openapi.json", Anybody),
+    ("GET", "/v1/admin/log-level", Administrators),
+    ("PUT", "/v1/admin/log-level", Administrators),
     ("GET", "/v1/rooms", Users),
     ("GET", "/v1/rooms/{room}", Users),
     ("GET", "/v1/rooms/{room}/schedule", Users),
@@ -143,6 +149,8 @@ impl Scene {
             ("POST", "/v1/import") => {
                 return call.header("Content-Type", "application/x-ndjson").body("{}\n").send().await;
             }
+            ("PUT", "/v1/admin/log-level") => return call.json(&json!({"level": "info"})).send().await,
+            ("POST", "/v1/erasures") => return call.json(&json!({"user": unique("somebody")})).send().await,
             ("POST", _) => json!({"from": FROM, "to": TO, "people": 1}),
             _ if ["/schedule", "/free", "/availability", "/popular-rooms", "/busiest-times"]
                 .iter()
