@@ -333,6 +333,24 @@ async fn an_interrupted_migration_is_run_again() {
 }
 
 #[tokio::test]
+async fn a_build_starts_beside_a_later_one_that_has_migrated_the_database() {
+    let database = Database::new().await;
+    let mut connection = database.connect().await;
+    let later = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                 VALUES (1000, 'of a later build', TRUE, x'00', 1)";
+    connection.execute(later).await.unwrap();
+    let store = database.open();
+    store.migrate().await.unwrap();
+    store.append(&events(vec![event(room(1), 1)])).await.unwrap();
+    let kept: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM _sqlx_migrations WHERE version = 1000")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(kept, 1);
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn every_column_says_what_it_is() {
     let database = Database::new().await;
     let mut connection = database.connect().await;

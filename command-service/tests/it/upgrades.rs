@@ -1,7 +1,7 @@
 //! Builds of different age side by side, and servers that are not as this build would have made them.
 
 use command_service::{
-    event_store::{EventStore, Group},
+    event_store::{EventStore, Group, sqlite::SqliteStore},
     kafka::{Error, KafkaOptions, ensure_topic},
     writer::Failure,
 };
@@ -11,6 +11,7 @@ use rdkafka::{
     client::DefaultClientContext,
 };
 use service_kit::{brokers::Brokers, ids};
+use sqlx::{Connection, Executor, SqliteConnection};
 
 use crate::{
     relay_rig::event,
@@ -39,6 +40,20 @@ async fn a_room_with_an_event_of_a_later_build_is_not_decided_and_its_neighbours
         assert_eq!(later.heads(&[blue]).await.unwrap(), [(blue, 2)], "nothing was written");
         store.remove().await;
     }
+}
+
+#[tokio::test]
+async fn a_file_that_a_later_build_has_migrated_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("events.sqlite");
+    drop(SqliteStore::open(&file, None).await.unwrap());
+    let mut connection = SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap();
+    let later = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                 VALUES (1000, 'of a later build', TRUE, x'00', 1)";
+    connection.execute(later).await.unwrap();
+    connection.close().await.unwrap();
+    let store = SqliteStore::open(&file, None).await.unwrap();
+    assert!(store.all_heads(None, 1).await.unwrap().is_empty());
 }
 
 #[tokio::test]

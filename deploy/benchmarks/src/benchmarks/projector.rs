@@ -8,7 +8,7 @@ use query_service::{
     stores::{ReadModels, memory::MemoryReadModels},
 };
 use sha2::{Digest, Sha256};
-use shared_events::{Envelope, Interval, Minute, RoomId, UserId};
+use shared_events::{Envelope, Erasures, Interval, Minute, RoomId, UserId};
 
 use crate::{
     figures::{Finding, Series, Target, number},
@@ -74,6 +74,8 @@ pub(crate) async fn project(
 ) -> Result<(f64, Place)> {
     let place = rig.place("projected").await?;
     let models = read_models(&rig.mongodb, &place.name).await?;
+    // There is no feed that could be asked who was erased.
+    models.keep_erasures(&Erasures::default()).await?;
     let more = [("KAFKA_TOPIC", source.name.as_str()), ("WATCHDOG_SECONDS", "86400")];
     let service = rig.query_service(&place, NO_FEED, &more)?;
     let rate = until_level(&models, &heads(events), PATIENCE).await?;
