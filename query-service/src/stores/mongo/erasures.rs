@@ -55,7 +55,10 @@ impl List {
 
     /// Keeps a list, unless there is a later one of the same event store.
     pub(super) async fn keep(&self, list: &Erasures) -> Result<(), StoreError> {
-        if self.read().await?.is_some_and(|kept| kept.secret == list.secret && kept.epoch >= list.epoch) {
+        // One without a key is of a command service of before there were erasures, perhaps beside newer ones.
+        let says_nothing = list.secret == Bytes32::default();
+        let is_not_later = |kept: &Erasures| kept.secret == list.secret && kept.epoch >= list.epoch;
+        if self.read().await?.is_some_and(|kept| says_nothing || is_not_later(&kept)) {
             return Ok(());
         }
         let secret = binary(list.secret);
