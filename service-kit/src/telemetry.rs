@@ -61,17 +61,18 @@ pub enum NoLevel {
     /// It is not of the form.
     #[error("neither a level nor a filter like info,http.request=warn: {0}")]
     Malformed(#[from] tracing_subscriber::filter::ParseError),
-    /// It is too long, or empty.
-    #[error("has 1 to {MAX_LEVEL_BYTES} bytes")]
-    Length,
+    /// It is too long or empty, or would say something else in a log than it is.
+    #[error("has 1 to {MAX_LEVEL_BYTES} characters, of ASCII and printable")]
+    Text,
 }
 
 impl std::str::FromStr for LogLevel {
     type Err = NoLevel;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.trim().is_empty() || text.len() > MAX_LEVEL_BYTES {
-            return Err(NoLevel::Length);
+        let printable = text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        if text.trim().is_empty() || text.len() > MAX_LEVEL_BYTES || !printable {
+            return Err(NoLevel::Text);
         }
         EnvFilter::try_new(text)?;
         Ok(Self(text.to_owned()))
@@ -212,6 +213,9 @@ mod tests {
         assert!("info,http.request=warn".parse::<LogLevel>().is_ok());
         assert!("a=b=c".parse::<LogLevel>().is_err());
         assert!("".parse::<LogLevel>().is_err());
+        for other in ["a\nforged line", "a\u{85}b", "info,gr\u{fc}n=warn"] {
+            assert!(other.parse::<LogLevel>().is_err(), "{other:?}");
+        }
         assert!("x".repeat(1001).parse::<LogLevel>().is_err());
         assert!("loud".parse::<LogFormat>().is_err());
     }

@@ -100,6 +100,7 @@ impl Modify for Texts {
             for (name, property) in &mut object.properties {
                 if let RefOr::T(Schema::Object(text)) = property
                     && text.max_length.is_some()
+                    && text.pattern.is_none()
                 {
                     let pattern = if matches!(name.as_str(), "name" | "kind") { NAME } else { TEXT };
                     text.pattern = Some(pattern.to_owned());

@@ -28,7 +28,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
 pub struct Shown {
     /// Least level of lines (`error`, `warn`, `info`, `debug`, `trace` or `off`), or a filter like
     /// `info,http.request=warn`.
-    #[schema(max_length = 1000)]
+    #[schema(min_length = 1, max_length = 1000, pattern = "^[ -~]*[!-~][ -~]*$")]
     level: String,
 }
 
