@@ -182,6 +182,7 @@ impl From<ReservationDoc> for Reservation {
 
 /// A stretch of time.
 #[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Span {
     /// First minute.
     #[schema(value_type = String, format = DateTime)]

@@ -78,7 +78,7 @@ pub(super) struct RoomsParameters {
     #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
     kind: Option<String>,
     /// Rooms that take at least this many people.
-    #[param(minimum = 1, nullable = false)]
+    #[param(value_type = Option<i64>, nullable = false, minimum = 1, maximum = 4_294_967_295_i64)]
     people: Option<u32>,
     /// Most items of a page.
     #[param(minimum = 1, maximum = 500, default = 100, nullable = false)]
@@ -135,7 +135,7 @@ pub(super) struct AvailabilityParameters {
     #[param(value_type = String, format = DateTime)]
     to: Time,
     /// How many come.
-    #[param(minimum = 1, default = 1, nullable = false)]
+    #[param(value_type = Option<i64>, nullable = false, minimum = 1, default = 1, maximum = 4_294_967_295_i64)]
     people: Option<u32>,
     /// Rooms of this kind only.
     #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
