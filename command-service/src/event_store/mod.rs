@@ -272,3 +272,11 @@ pub trait EventStore: Send + Sync + 'static {
     /// The rooms that are held back.
     async fn held_rooms(&self) -> Result<Vec<HeldRoom>, StoreError>;
 }
+
+/// A keyed hash, or its key, as an adapter's column holds it.
+fn stored_hash(bytes: Vec<u8>) -> Result<Bytes32, StoreError> {
+    bytes.try_into().map(Bytes32).map_err(|_| StoreError::Inconsistent {
+        operation: "erasures",
+        detail: "a hash is not 32 bytes long".to_owned(),
+    })
+}

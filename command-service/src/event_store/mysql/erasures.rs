@@ -11,7 +11,7 @@ use super::{
     reads::{event, first, get, text},
     session::{Answer, Statement, WRITE_LIMIT, cannot_connect, connect, run_text},
 };
-use crate::event_store::{StoreError, StoredEvent};
+use crate::event_store::{StoreError, StoredEvent, stored_hash};
 
 impl MySqlStore {
     pub(super) async fn read_erasures(&self) -> Result<Erasures, StoreError> {
@@ -22,12 +22,12 @@ impl MySqlStore {
         let rows = self.run(OPERATION, Statement::new(SQL)).await?.rows;
         let mut list = Erasures {
             epoch: first(OPERATION, &rows, 0)?.unwrap_or(0),
-            secret: first::<Vec<u8>>(OPERATION, &rows, 1)?.map(bytes).transpose()?.unwrap_or_default(),
+            secret: first::<Vec<u8>>(OPERATION, &rows, 1)?.map(stored_hash).transpose()?.unwrap_or_default(),
             ..Erasures::default()
         };
         for row in &rows {
             if let Some(fingerprint) = get::<Option<Vec<u8>>>(OPERATION, row, 2)? {
-                list.persons.insert(bytes(fingerprint)?, UserId(text(OPERATION, row, 3)?));
+                list.persons.insert(stored_hash(fingerprint)?, UserId(text(OPERATION, row, 3)?));
             }
         }
         Ok(list)
@@ -122,11 +122,4 @@ async fn commit(operation: &'static str, mut connection: MySqlConnection) -> Res
     // The server ends the session anyway when the socket closes.
     drop(connection.close().await);
     Ok(())
-}
-
-fn bytes(stored: Vec<u8>) -> Result<Bytes32, StoreError> {
-    stored.try_into().map(Bytes32).map_err(|_| StoreError::Inconsistent {
-        operation: "erasures",
-        detail: "a hash is not 32 bytes long".to_owned(),
-    })
 }

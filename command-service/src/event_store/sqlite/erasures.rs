@@ -11,7 +11,7 @@ use super::{
     reads::{event, get, number},
     signed, store_error, unsigned,
 };
-use crate::event_store::{StoreError, StoredEvent};
+use crate::event_store::{StoreError, StoredEvent, stored_hash};
 
 impl SqliteStore {
     pub(super) async fn read_erasures(&self) -> Result<Erasures, StoreError> {
@@ -22,9 +22,9 @@ impl SqliteStore {
         let rows = rows.map_err(|error| store_error(OPERATION, error))?;
         let mut list = Erasures::default();
         for row in &rows {
-            (list.epoch, list.secret) = (number(OPERATION, row, 0)?, bytes(get(OPERATION, row, 1)?)?);
+            (list.epoch, list.secret) = (number(OPERATION, row, 0)?, stored_hash(get(OPERATION, row, 1)?)?);
             if let Some(fingerprint) = get::<Option<Vec<u8>>>(OPERATION, row, 2)? {
-                list.persons.insert(bytes(fingerprint)?, UserId(get(OPERATION, row, 3)?));
+                list.persons.insert(stored_hash(fingerprint)?, UserId(get(OPERATION, row, 3)?));
             }
         }
         Ok(list)
@@ -119,11 +119,4 @@ async fn end<T>(
         roll_back(connection).await;
     }
     outcome.map_err(|error| store_error(operation, error))
-}
-
-fn bytes(stored: Vec<u8>) -> Result<Bytes32, StoreError> {
-    stored.try_into().map(Bytes32).map_err(|_| StoreError::Inconsistent {
-        operation: "erasures",
-        detail: "a hash is not 32 bytes long".to_owned(),
-    })
 }
