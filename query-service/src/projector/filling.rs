@@ -4,7 +4,10 @@ use futures_util::{StreamExt, stream};
 use shared_events::{RoomId, feed::Head};
 use tokio::time::Instant;
 
-use super::pipeline::{Pipeline, ROUNDS, Suspects, parked_event, read};
+use super::{
+    parking::parked_event,
+    pipeline::{Pipeline, ROUNDS, Suspects, read},
+};
 use crate::{feed::FeedError, read_models::ParkedMessage, stores::StoreError};
 
 /// Rooms whose events are read from the feed side by side, and written together.

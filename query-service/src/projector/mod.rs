@@ -5,6 +5,7 @@ pub mod inbox;
 pub mod message;
 mod metrics;
 mod operating;
+mod parking;
 pub mod pipeline;
 mod run;
 pub mod watchdog;

@@ -10,12 +10,13 @@ use service_kit::{
     retry::Backoff,
     traces::{SpanKind, of_request},
 };
-use shared_events::{Envelope, Erasures, RecordedEvent, RoomId, Timestamp};
+use shared_events::{Envelope, Erasures, RecordedEvent, RoomId};
 use tokio::time::{Duration, Instant};
 
 use super::{
-    message::{Content, Message, UnreadableMessage},
+    message::{Content, Message},
     metrics::ProjectorMetrics,
+    parking::{parked_event, parked_message},
 };
 use crate::{
     feed::Feed,
@@ -266,7 +267,7 @@ impl Pipeline {
 
     /// The list of erased persons, as it was a moment ago at most. Where the store has none, the feed's: read models that
     /// are new, or were put back to before there was a list, are not made of events that name somebody.
-    async fn erasures(&mut self) -> Result<Arc<Erasures>, StoreError> {
+    pub(super) async fn erasures(&mut self) -> Result<Arc<Erasures>, StoreError> {
         if let Some((_, list)) = self.erasures.as_ref().filter(|(read, _)| read.elapsed() < LIST_IS_GOOD_FOR)
         {
             return Ok(Arc::clone(list));
@@ -285,7 +286,7 @@ impl Pipeline {
         Ok(list)
     }
 
-    fn advance(&mut self, written: &[Envelope], advanced: &[(RoomId, u64)]) {
+    pub(super) fn advance(&mut self, written: &[Envelope], advanced: &[(RoomId, u64)]) {
         for (room, version) in advanced {
             let state = self.rooms.entry(*room).or_default();
             state.version = *version;
@@ -318,46 +319,6 @@ impl Pipeline {
     pub(super) fn those_that_miss_events(&self, rooms: impl IntoIterator<Item = RoomId>) -> Vec<RoomId> {
         rooms.into_iter().filter(|room| self.misses_events(*room)).collect()
     }
-
-    /// Lets a room wait behind a message, unless an operator has said that it is left out. False as in
-    /// [`Pipeline::write`].
-    pub(super) async fn park(&mut self, message: ParkedMessage) -> Result<bool, StoreError> {
-        let message = message.masked(&*self.erasures().await?).unwrap_or(message);
-        let (room, version) = (message.room, message.version);
-        let Some(state) = self.rooms.get_mut(&room) else { return Ok(true) };
-        if state.version == UNKNOWN {
-            return Ok(false);
-        }
-        if self.parts.store.is_dropped(room, version).await? {
-            return self.pass_over(room, version).await;
-        }
-        state.try_again = false;
-        if state.parked && state.version + 1 == version {
-            return Ok(true);
-        }
-        if !self.parts.store.park(&message).await? {
-            self.metrics.conflict();
-            self.forget(room);
-            return Ok(false);
-        }
-        state.parked = true;
-        self.metrics.parked();
-        self.parts.progress.park(room);
-        tracing::error!(%room, version, reason = message.reason, "the room is parked: its next event can't be read");
-        Ok(true)
-    }
-
-    /// Goes on after an event that is left out. False as in [`Pipeline::write`].
-    async fn pass_over(&mut self, room: RoomId, version: u64) -> Result<bool, StoreError> {
-        if !self.parts.store.pass_over(room, version).await? {
-            self.metrics.conflict();
-            self.forget(room);
-            return Ok(false);
-        }
-        tracing::warn!(%room, version, "an event is left out, as an operator said");
-        self.advance(&[], &[(room, version)]);
-        Ok(true)
-    }
 }
 
 /// Makes the spans of those events whose requests are traced.
@@ -387,27 +348,4 @@ pub fn read(event: &RecordedEvent) -> Result<Envelope, String> {
     let envelope = event.decode().map_err(|error| error.to_string())?;
     projections::check(&envelope).map_err(|error| error.to_string())?;
     Ok(envelope)
-}
-
-pub(super) fn parked_event(event: &RecordedEvent, reason: String, now: i64) -> ParkedMessage {
-    let headers = event.headers().into_iter();
-    ParkedMessage {
-        room: event.room,
-        version: event.version,
-        reason,
-        at: Timestamp::from_epoch_millis(now),
-        headers: headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect(),
-        payload: event.payload.clone(),
-    }
-}
-
-fn parked_message(room: RoomId, version: u64, message: &UnreadableMessage, now: i64) -> ParkedMessage {
-    ParkedMessage {
-        room,
-        version,
-        reason: message.why.to_string(),
-        at: Timestamp::from_epoch_millis(now),
-        headers: message.headers.clone(),
-        payload: message.payload.clone(),
-    }
 }
