@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
-use service_kit::tls::{Authorities, is_this_machine, warn_of_open_way};
+use service_kit::tls::{Authorities, http_client, is_this_machine, warn_of_open_way};
 use shared_events::{
     Erasures, RecordedEvent, RoomId, UserId,
     feed::{FeedEvent, Head, Page},
@@ -107,12 +107,11 @@ impl HttpFeed {
         if base.scheme() == "http" && !base.host_str().is_some_and(is_this_machine) {
             warn_of_open_way("FEED_URL", "the feed is reached without TLS");
         }
-        let client = Client::builder()
+        let client = http_client(authorities)
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none());
-        let client = authorities.into_iter().fold(client, |client, more| more.believed_by(client));
         let client = client.build().map_err(|error| unusable(error.to_string()))?;
         Ok(Self { client, streams, erasures, credentials })
     }

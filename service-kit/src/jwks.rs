@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::{Algorithms, Refusal};
 use crate::readiness::Component;
 use crate::retry::{Backoff, Stopped, until_it_succeeds};
-use crate::tls::Authorities;
+use crate::tls::{Authorities, http_client};
 
 /// Shortest time between two readings that tokens with unknown keys ask for.
 const MISS_PAUSE: Duration = Duration::from_secs(10);
@@ -108,8 +108,7 @@ impl Jwks {
     ) -> Result<Self, Error> {
         warn_of_open_ways(&source);
         // Whoever could have the service led elsewhere would choose its keys.
-        let client = reqwest::Client::builder().timeout(FETCH_TIMEOUT).redirect(Policy::none());
-        let client = authorities.into_iter().fold(client, |client, more| more.believed_by(client));
+        let client = http_client(authorities).timeout(FETCH_TIMEOUT).redirect(Policy::none());
         let client = client.build().map_err(Error::Fetch)?;
         Ok(Self(Arc::new(Inner {
             source,

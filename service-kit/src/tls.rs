@@ -61,11 +61,6 @@ impl Authorities {
         &self.path
     }
 
-    /// Has an HTTP client believe them, beside the public ones.
-    pub fn believed_by(&self, client: ClientBuilder) -> ClientBuilder {
-        self.certificates.iter().cloned().fold(client, ClientBuilder::add_root_certificate)
-    }
-
     /// A URL with their file as such a parameter, unless it has one.
     #[must_use]
     pub fn in_url(&self, url: &str, parameter: &str) -> String {
@@ -76,6 +71,12 @@ impl Authorities {
         let separator = if url.contains('?') { '&' } else { '?' };
         format!("{url}{separator}{parameter}={path}")
     }
+}
+
+/// What an HTTP client is built of that believes these authorities, if any, beside the public ones.
+pub fn http_client(authorities: Option<&Authorities>) -> ClientBuilder {
+    let certificates = authorities.map_or(&[][..], |authorities| &authorities.certificates);
+    certificates.iter().cloned().fold(ClientBuilder::new(), ClientBuilder::add_root_certificate)
 }
 
 /// Whether a host's name or address is this machine's own, so that nobody is on the way to it.

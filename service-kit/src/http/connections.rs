@@ -19,6 +19,7 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::Bytes;
 use socket2::{SockRef, Socket};
 
+use super::upkeep::while_it_lives;
 use crate::kit_settings::ServerSettings;
 
 /// How often it looks for such connections, as a part of the time that a client may be slow.
@@ -51,14 +52,7 @@ impl Connections {
             started: Instant::now(),
             patience: settings.keep_alive + settings.slow_client,
         });
-        let (watching, pause) = (Arc::downgrade(&connections), settings.slow_client / LOOKS);
-        tokio::spawn(async move {
-            while let Some(connections) = watching.upgrade() {
-                connections.cut_off();
-                drop(connections);
-                tokio::time::sleep(pause).await;
-            }
-        });
+        while_it_lives(&connections, settings.slow_client / LOOKS, Self::cut_off);
         connections
     }
 

@@ -13,9 +13,8 @@ use super::heartbeat::Heartbeat;
 use super::problem::{Problem, ProblemType};
 use super::server::HttpParts;
 
-/// Adds what operators and their machines ask: `/health/live`, `/health/ready` and `/metrics`.
-pub(crate) fn configure_admin(config: &mut ServiceConfig) {
-    configure_health(config);
+/// Adds `/metrics`.
+pub(crate) fn configure_metrics(config: &mut ServiceConfig) {
     config.service(endpoint("/metrics").get(metrics));
 }
 

@@ -6,6 +6,8 @@ use std::sync::{
 };
 use std::time::{Duration, Instant};
 
+use super::upkeep::while_it_lives;
+
 /// How often it beats, as a part of the time after which it counts as stuck.
 const BEATS: u32 = 10;
 
@@ -22,15 +24,12 @@ impl Heartbeat {
     /// Beats as long as it is not dropped. Must be called within a tokio runtime.
     pub(super) fn start(stuck_after: Duration) -> Arc<Self> {
         let heart = Arc::new(Self { started: Instant::now(), last: AtomicU64::new(0), stuck_after });
-        let beating = Arc::downgrade(&heart);
-        tokio::spawn(async move {
-            while let Some(heart) = beating.upgrade() {
-                heart.last.store(heart.age(), Ordering::Relaxed);
-                drop(heart);
-                tokio::time::sleep(stuck_after / BEATS).await;
-            }
-        });
+        while_it_lives(&heart, stuck_after / BEATS, Self::beat);
         heart
+    }
+
+    fn beat(&self) {
+        self.last.store(self.age(), Ordering::Relaxed);
     }
 
     /// Whether it has not beaten for too long: something blocks the runtime, and only a restart helps.

@@ -15,6 +15,7 @@ use governor::{DefaultKeyedRateLimiter, Quota};
 use socket2::{Domain, Socket, Type};
 
 use super::problem::{Problem, ProblemType};
+use super::upkeep::while_it_lives;
 use crate::auth::Caller;
 use crate::kit_settings::ServerSettings;
 
@@ -53,19 +54,19 @@ pub(super) fn check_head(head: &RequestHead) -> Result<(), Problem> {
 ///
 /// # Errors
 /// When the address can't be listened on; the error names it.
-pub(super) fn listener(settings: &ServerSettings) -> io::Result<TcpListener> {
+pub(super) fn listener(address: SocketAddr, slow_client: Duration) -> io::Result<TcpListener> {
     let listen = || {
-        let socket = Socket::new(Domain::for_address(settings.listen), Type::STREAM, None)?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
         // Connections that are accepted inherit it.
         #[cfg(target_os = "linux")]
-        socket.set_tcp_user_timeout(Some(settings.slow_client))?;
-        socket.bind(&settings.listen.into())?;
+        socket.set_tcp_user_timeout(Some(slow_client))?;
+        socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Ok(socket.into())
     };
     listen().map_err(|error: io::Error| {
-        io::Error::new(error.kind(), format!("can't listen on {}: {error}", settings.listen))
+        io::Error::new(error.kind(), format!("can't listen on {address}: {error}"))
     })
 }
 
@@ -102,14 +103,7 @@ impl Limits {
             slow_client: settings.slow_client,
             hashes: RandomState::new(),
         });
-        let forgetting = Arc::downgrade(&limits);
-        tokio::spawn(async move {
-            while let Some(limits) = forgetting.upgrade() {
-                limits.forget();
-                drop(limits);
-                tokio::time::sleep(FORGET_EVERY).await;
-            }
-        });
+        while_it_lives(&limits, FORGET_EVERY, Self::forget);
         limits
     }
 

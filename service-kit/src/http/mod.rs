@@ -1,5 +1,6 @@
 //! What both services' HTTP sides have in common, on actix-web.
 
+mod around;
 pub mod caller;
 mod connections;
 pub mod context;
@@ -14,3 +15,4 @@ pub mod path;
 pub mod problem;
 pub mod query;
 pub mod server;
+mod upkeep;

@@ -1,42 +1,33 @@
-//! The server: limits, and what is done around every request.
+//! The server: what it listens on, and what it answers.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::BoxBody;
 use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
-use actix_web::http::{Method, StatusCode};
-use actix_web::middleware::{Next, from_fn};
+use actix_web::middleware::from_fn;
 use actix_web::web::{Data, PayloadConfig, ServiceConfig};
-use actix_web::{App, Error, HttpMessage, HttpServer, ResponseError, web};
+use actix_web::{App, Error, HttpServer, web};
 use tokio_util::sync::CancellationToken;
 
-use super::connections::{Connections, InProgress};
-use super::context::{REQUEST_ID, RequestContext};
-use super::endpoint::{MatchedRoute, unknown_route};
+use super::around::around;
+use super::connections::Connections;
+use super::endpoint::unknown_route;
 use super::health;
 use super::heartbeat::Heartbeat;
 use super::json::MAX_BODY_BYTES;
 use super::limits::{self, Limits};
 use super::log_level;
-use super::problem::{Answered, Problem, ProblemType};
 use crate::auth::Authenticator;
 use crate::kit_settings::ServerSettings;
 use crate::readiness::Readiness;
-use crate::telemetry::{HTTP_DURATION, HTTP_IN_FLIGHT, HTTP_PROBLEMS, HTTP_REQUESTS, Metrics};
-use crate::traces::{self, Span};
+use crate::telemetry::Metrics;
 
 /// How long a connection may take to close.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the service may stand still before `/health/live` says so.
 const STUCK_AFTER: Duration = Duration::from_secs(20);
-/// The route of requests that no endpoint answers, in logs and metrics.
-const NO_ROUTE: &str = "none";
 
 /// What the common part of an HTTP side needs.
 #[derive(Debug, Clone)]
@@ -55,32 +46,27 @@ pub struct HttpParts {
     pub request_timeout: Duration,
 }
 
-/// The application: the common endpoints, those that `configure` adds, and what is done around each request.
-/// Tests use it without a socket.
-pub fn app<F: FnOnce(&mut ServiceConfig)>(
-    parts: &HttpParts,
+/// The endpoints that all clients reach: the common ones, `/metrics` among them where it is wanted there, and those that
+/// `configure` adds.
+pub fn endpoints<F: FnOnce(&mut ServiceConfig)>(
+    with_metrics: bool,
     configure: F,
-) -> App<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse<BoxBody>,
-        Error = Error,
-        InitError = (),
-    > + use<F>,
-> {
-    bare_app(parts, |config| {
-        health::configure_admin(config);
+) -> impl FnOnce(&mut ServiceConfig) + use<F> {
+    move |config| {
+        health::configure_health(config);
+        if with_metrics {
+            health::configure_metrics(config);
+        }
         health::configure_description(config);
         log_level::configure(config);
         configure(config);
-    })
+    }
 }
 
-/// An application with the endpoints that `configure` adds, and what is done around each request.
-fn bare_app<F: FnOnce(&mut ServiceConfig)>(
+/// An application with these endpoints, and what is done around each request. Tests use it without a socket.
+pub fn app<F: FnOnce(&mut ServiceConfig)>(
     parts: &HttpParts,
-    configure: F,
+    endpoints: F,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -94,7 +80,7 @@ fn bare_app<F: FnOnce(&mut ServiceConfig)>(
         .app_data(parts.authenticator.clone())
         .app_data(Data::new(parts.clone()))
         .app_data(PayloadConfig::new(MAX_BODY_BYTES))
-        .configure(configure)
+        .configure(endpoints)
         .default_service(web::to(unknown_route))
         .wrap(from_fn(around))
 }
@@ -131,18 +117,9 @@ impl HttpService {
         let (admin_parts, admin_heartbeat) = (parts.clone(), heartbeat.clone());
         let has_metrics = settings.admin.is_none();
         let server = HttpServer::new(move || {
-            let configure = configure.clone();
-            let endpoints = move |config: &mut ServiceConfig| {
-                if has_metrics {
-                    health::configure_admin(config);
-                } else {
-                    health::configure_health(config);
-                }
-                health::configure_description(config);
-                log_level::configure(config);
-                configure(config);
-            };
-            bare_app(&parts, endpoints).app_data(heartbeat.clone()).app_data(limits.clone())
+            app(&parts, endpoints(has_metrics, configure.clone()))
+                .app_data(heartbeat.clone())
+                .app_data(limits.clone())
         })
         .on_connect(move |io, data| connections.watch(io, data))
         .workers(workers)
@@ -153,24 +130,24 @@ impl HttpService {
         .tcp_nodelay(true)
         .disable_signals()
         .shutdown_timeout(settings.shutdown_timeout.as_secs());
-        let listener = limits::listener(settings)?;
+        let listener = limits::listener(settings.listen, settings.slow_client)?;
         let server = match settings.tls.clone() {
             Some(tls) => server.listen_rustls_0_23(listener, tls)?,
             None => server.listen(listener)?,
         };
         let address = server.addrs().first().copied().unwrap_or(settings.listen);
-        let slow_client = settings.slow_client;
         let admin = settings.admin.map(|listen| {
+            let endpoints = |config: &mut ServiceConfig| {
+                health::configure_health(config);
+                health::configure_metrics(config);
+            };
             // A worker of its own: metrics are wanted most when the others are busy.
-            HttpServer::new(move || {
-                bare_app(&admin_parts, health::configure_admin).app_data(admin_heartbeat.clone())
-            })
-            .workers(1)
-            .client_request_timeout(slow_client)
-            .disable_signals()
-            .shutdown_timeout(1)
-            .bind(listen)
-            .map_err(|error| cannot_listen(listen, &error))
+            HttpServer::new(move || app(&admin_parts, endpoints).app_data(admin_heartbeat.clone()))
+                .workers(1)
+                .client_request_timeout(settings.slow_client)
+                .disable_signals()
+                .shutdown_timeout(1)
+                .listen(limits::listener(listen, settings.slow_client)?)
         });
         let admin = admin.transpose()?;
         let admin_address = admin.as_ref().and_then(|server| server.addrs().first().copied());
@@ -199,215 +176,6 @@ async fn until_stopped(server: Server, stop: &CancellationToken) -> io::Result<(
     tokio::select! {
         outcome = &mut server => outcome,
         () = stop.cancelled() => tokio::join!(server, handle.stop(true)).0,
-    }
-}
-
-fn cannot_listen(address: SocketAddr, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("can't listen on {address}: {error}"))
-}
-
-/// What is known of a request when its answer is.
-struct Seen {
-    service: &'static str,
-    method: Method,
-    route: MatchedRoute,
-    context: RequestContext,
-    started: Instant,
-    /// Of a request that is traced, until it is answered.
-    span: Cell<Option<Span>>,
-}
-
-/// Takes the request out of the number of those in flight, also when it is dropped.
-struct InFlight(metrics::Gauge);
-
-impl InFlight {
-    fn new(service: &'static str) -> Self {
-        let gauge = metrics::gauge!(HTTP_IN_FLIGHT, "service" => service);
-        gauge.increment(1.0);
-        Self(gauge)
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.decrement(1.0);
-    }
-}
-
-/// Done around every request: its context, deadline, log line, metrics and the headers of all answers. What the
-/// framework refuses by itself becomes a problem here.
-async fn around(
-    parts: Data<HttpParts>,
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    let mut context = RequestContext::of(request.headers());
-    let span = traces::request(&mut context.traceparent);
-    let seen = Seen {
-        service: parts.service,
-        method: request.method().clone(),
-        route: MatchedRoute(Rc::new(Cell::new(NO_ROUTE))),
-        context,
-        started: Instant::now(),
-        span: Cell::new(span),
-    };
-    let _in_flight = InFlight::new(parts.service);
-    let in_progress = InProgress::of(&request);
-    request.extensions_mut().insert(seen.context.clone());
-    request.extensions_mut().insert(seen.route.clone());
-    let answer = async {
-        limits::check_head(request.head())?;
-        next.call(request).await
-    };
-    let problem = match tokio::time::timeout(parts.request_timeout, answer).await {
-        Ok(Ok(response)) => return Ok(in_progress.until_sent(finished(&seen, response))),
-        Ok(Err(error)) => error.as_error::<Problem>().cloned().unwrap_or_else(|| {
-            Problem::for_status(error.as_response_error().status_code(), error.to_string())
-        }),
-        Err(_) => too_late(&seen.method),
-    };
-    // The request is gone with the future that held it: the answer travels as an error.
-    let mut response = problem.error_response();
-    let answered = response.extensions_mut().remove::<Answered>();
-    seen.record(response.status(), answered.as_ref());
-    common_headers(response.headers_mut(), &seen.context);
-    Err(actix_web::error::InternalError::from_response(problem, response).into())
-}
-
-fn too_late(method: &Method) -> Problem {
-    match *method {
-        Method::GET | Method::HEAD => Problem::new(ProblemType::Unavailable, "the answer took too long"),
-        _ => Problem::new(
-            ProblemType::OutcomeUnknown,
-            "the answer took too long: send the same request with the same Idempotency-Key again",
-        ),
-    }
-}
-
-fn finished<B: MessageBody + 'static>(seen: &Seen, response: ServiceResponse<B>) -> ServiceResponse<BoxBody> {
-    let known = response.response().extensions().get::<Answered>().cloned();
-    let foreign = match response.response().error() {
-        Some(error) if known.is_none() => Some(Problem::for_status(response.status(), error.to_string())),
-        _ => None,
-    };
-    let mut response = match foreign {
-        Some(problem) => response.into_response(problem.error_response()),
-        None => response.map_into_boxed_body(),
-    };
-    let answered = response.response_mut().extensions_mut().remove::<Answered>();
-    seen.record(response.status(), answered.as_ref());
-    common_headers(response.headers_mut(), &seen.context);
-    response
-}
-
-fn common_headers(headers: &mut HeaderMap, context: &RequestContext) {
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
-    if let Ok(id) = HeaderValue::from_str(&context.correlation_id) {
-        headers.insert(REQUEST_ID, id);
-    }
-}
-
-impl Seen {
-    /// Counts the request and writes its log line: the route's pattern instead of the path, and nothing of the
-    /// caller, because names are personal data.
-    fn record(&self, status: StatusCode, answered: Option<&Answered>) {
-        let elapsed = self.started.elapsed();
-        let method = self.method_label();
-        let route = self.route.0.get();
-        self.count(method, route, status, elapsed);
-        if let Some(answered) = answered {
-            metrics::counter!(HTTP_PROBLEMS, "service" => self.service, "type" => answered.kind.slug())
-                .increment(1);
-        }
-        let problem = answered.map(|answered| answered.kind.slug());
-        self.trace(method, route, status, problem);
-        let field = answered.and_then(|answered| answered.field.as_deref());
-        let cause = answered.and_then(|answered| answered.cause.as_deref());
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(
-                    target: "http.request",
-                    service = self.service,
-                    http.method = method,
-                    http.route = route,
-                    http.status = status.as_u16(),
-                    elapsed_ms = elapsed.as_secs_f64() * 1000.0,
-                    correlation_id = self.context.correlation_id,
-                    trace_id = self.context.trace_id(),
-                    problem,
-                    field,
-                    cause,
-                    "answered request"
-                )
-            };
-        }
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
-            line!(error);
-        } else if route.starts_with("/health") || route == "/metrics" {
-            line!(debug);
-        } else if cause.is_some() {
-            line!(warn);
-        } else {
-            line!(info);
-        }
-    }
-
-    fn trace(&self, method: &str, route: &'static str, status: StatusCode, problem: Option<&'static str>) {
-        let Some(mut span) = self.span.take() else { return };
-        span.name(format!("{method} {route}"));
-        span.set("http.route", route);
-        span.set("http.request.method", method.to_owned());
-        span.set("http.response.status_code", i64::from(status.as_u16()));
-        span.set("correlation_id", self.context.correlation_id.clone());
-        if let Some(problem) = problem {
-            span.set("error.type", problem);
-        }
-        // The others have done what was to be done.
-        if !status.is_server_error() {
-            span.end();
-        }
-    }
-
-    fn count(&self, method: &'static str, route: &'static str, status: StatusCode, elapsed: Duration) {
-        /// Number and duration of the requests that have the same labels.
-        type Counts = (metrics::Counter, metrics::Histogram);
-        thread_local! {
-            // Finding a metric by its labels costs more than to count.
-            static KNOWN: RefCell<HashMap<[&'static str; 3], HashMap<u16, Counts>>> = RefCell::default();
-        }
-        KNOWN.with_borrow_mut(|known| {
-            let statuses = known.entry([self.service, method, route]).or_default();
-            let (number, duration) = statuses.entry(status.as_u16()).or_insert_with(|| {
-                let labels = [
-                    ("service", self.service.to_owned()),
-                    ("method", method.to_owned()),
-                    ("route", route.to_owned()),
-                    ("status", status.as_str().to_owned()),
-                ];
-                (
-                    metrics::counter!(HTTP_REQUESTS, &labels),
-                    metrics::histogram!(HTTP_DURATION, "service" => self.service, "route" => route),
-                )
-            });
-            number.increment(1);
-            duration.record(elapsed.as_secs_f64());
-        });
-    }
-
-    /// Methods are open-ended, labels must not be.
-    fn method_label(&self) -> &'static str {
-        match self.method {
-            Method::GET => "GET",
-            Method::HEAD => "HEAD",
-            Method::POST => "POST",
-            Method::PUT => "PUT",
-            Method::PATCH => "PATCH",
-            Method::DELETE => "DELETE",
-            _ => "OTHER",
-        }
     }
 }
 

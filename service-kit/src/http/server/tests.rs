@@ -1,6 +1,9 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Instant;
 
+use actix_web::http::Method;
+use actix_web::http::header::HeaderMap;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{HttpResponse, error};
 use serde_json::Value;
@@ -10,6 +13,7 @@ use crate::auth::{Caller, TokenRules};
 use crate::clock::Clock;
 use crate::http::endpoint::endpoint;
 use crate::http::json::Json;
+use crate::http::problem::{Problem, ProblemType};
 
 mod limits;
 
@@ -55,7 +59,7 @@ struct Answer {
 }
 
 async fn ask(parts: &HttpParts, request: TestRequest) -> Answer {
-    let app = init_service(app(parts, routes)).await;
+    let app = init_service(app(parts, endpoints(true, routes))).await;
     let response = match actix_web::dev::Service::call(&app, request.to_request()).await {
         Ok(response) => response.into_parts().1,
         Err(error) => error.error_response(),
@@ -163,7 +167,7 @@ async fn types_of_problems_can_be_looked_up() {
 
 #[actix_web::test]
 async fn the_body_of_a_success_is_left_alone() {
-    let app = init_service(app(&parts(), routes)).await;
+    let app = init_service(app(&parts(), endpoints(true, routes))).await;
     let request = TestRequest::post()
         .uri("/v1/things/1")
         .append_header(("x-user", "ann"))
@@ -245,21 +249,42 @@ async fn the_probe_sees_a_service_that_is_ready() {
     with_server(move |address| handle.block_on(crate::probe::ready(address, false)).unwrap()).await;
 }
 
+/// A certificate for `localhost` that is its own authority, in a folder.
+struct Certificate {
+    folder: tempfile::TempDir,
+    signed: rcgen::CertifiedKey<rcgen::KeyPair>,
+}
+
+impl Certificate {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let own = Self { folder, signed };
+        std::fs::write(own.file("cert.pem"), own.signed.cert.pem()).unwrap();
+        std::fs::write(own.file("key.pem"), own.signed.signing_key.serialize_pem()).unwrap();
+        own
+    }
+
+    fn file(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn tls(&self) -> rustls::ServerConfig {
+        crate::tls::server_config(&self.file("cert.pem"), &self.file("key.pem")).unwrap()
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_port_with_a_certificate_speaks_https_alone_to_whoever_believes_its_authority() {
-    let folder = tempfile::tempdir().unwrap();
-    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
-    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(&certificate, signed.cert.pem()).unwrap();
-    std::fs::write(&key, signed.signing_key.serialize_pem()).unwrap();
-    let tls = Some(crate::tls::server_config(&certificate, &key).unwrap());
+    let own = Certificate::new();
+    let tls = Some(own.tls());
     let service = HttpService::bind(parts(), &ServerSettings { tls, ..one_worker() }, routes).unwrap();
     let (address, stop) = (service.address, CancellationToken::new());
     let running = tokio::spawn(service.run(stop.clone()));
 
-    let authority: crate::tls::Authorities = certificate.to_str().unwrap().parse().unwrap();
-    let client = || reqwest::Client::builder().no_proxy();
-    let believing = authority.believed_by(client()).build().unwrap();
+    let authority: crate::tls::Authorities = own.file("cert.pem").to_str().unwrap().parse().unwrap();
+    let client = |authorities| crate::tls::http_client(authorities).no_proxy().build().unwrap();
+    let believing = client(Some(&authority));
     let live = |scheme: &str, host: &str| format!("{scheme}://{host}:{}/health/live", address.port());
     let answer = believing.get(live("https", "localhost")).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 200);
@@ -267,7 +292,7 @@ async fn a_port_with_a_certificate_speaks_https_alone_to_whoever_believes_its_au
         believing.get(live("https", "127.0.0.1")).send().await.is_err(),
         "not the name in the certificate"
     );
-    let stranger = client().build().unwrap();
+    let stranger = client(None);
     assert!(stranger.get(live("https", "localhost")).send().await.is_err(), "an authority that nobody knows");
     assert!(stranger.get(live("http", "localhost")).send().await.is_err(), "plain HTTP");
     crate::probe::ready(address, true).await.unwrap();

@@ -18,7 +18,7 @@ use serde_json::Value;
 use service_kit::{
     auth::{Authenticator, TokenRules},
     clock::Clock,
-    http::server::{HttpParts, app},
+    http::server::{HttpParts, app, endpoints},
     readiness::Readiness,
     telemetry::Metrics,
 };
@@ -106,7 +106,7 @@ async fn any_command_is_a_problem_of_the_clients_or_finds_no_store() {
     let clock = Clock::system();
     let parts = parts(&clock);
     let api = Api::new(Gate::default(), clock, CancellationToken::new());
-    let app = init_service(app(&parts, configure(api))).await;
+    let app = init_service(app(&parts, endpoints(true, configure(api)))).await;
     // 200: an address of operators, which a path may turn into.
     ask(async |request| answer(app.call(request.to_request()).await), SAMPLES, &[503, 200]).await;
 }
@@ -124,7 +124,7 @@ async fn any_line_of_an_import_has_one_outcome_and_never_blames_the_service() {
     let gate = Gate::default();
     gate.open(Backend { writer, store });
     let api = Api::new(gate.clone(), clock.clone(), CancellationToken::new());
-    let app = init_service(app(&parts(&clock), configure(api))).await;
+    let app = init_service(app(&parts(&clock), endpoints(true, configure(api)))).await;
     // Outside of what spans lines, so that one line stays one.
     let good: Vec<Vec<u8>> =
         LINES.iter().map(|line| line.split(|byte| *byte == b'\n').flatten().copied().collect()).collect();

@@ -12,7 +12,7 @@ use query_service::{
 use service_kit::{
     auth::{Authenticator, TokenRules},
     clock::Clock,
-    http::server::{HttpParts, app},
+    http::server::{HttpParts, app, endpoints},
     readiness::Readiness,
     telemetry::Metrics,
 };
@@ -71,7 +71,7 @@ async fn any_query_is_a_problem_of_the_clients_or_answered() {
     let shown = Shown { models: Arc::new(MemoryReadModels::new()), progress: Arc::new(Progress::default()) };
     let (_kept, shown) = watch::channel(Some(Arc::new(shown)));
     let api = Api { shown, clock };
-    let app = init_service(app(&parts, |config| configure(config, api))).await;
+    let app = init_service(app(&parts, endpoints(true, |config| configure(config, api)))).await;
     // 503: a token of a version that is never there, and `wait=0`.
     ask(async |request| answer(app.call(request.to_request()).await), SAMPLES, &[200, 503]).await;
 }

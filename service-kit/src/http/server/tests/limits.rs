@@ -96,19 +96,15 @@ async fn a_later_head_that_drips_in_is_cut_off_too() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_later_head_that_drips_in_over_tls_is_cut_off_as_well() {
-    let folder = tempfile::tempdir().unwrap();
-    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
-    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(&certificate, signed.cert.pem()).unwrap();
-    std::fs::write(&key, signed.signing_key.serialize_pem()).unwrap();
-    let tls = Some(crate::tls::server_config(&certificate, &key).unwrap());
+    let own = Certificate::new();
     let mut authorities = rustls::RootCertStore::empty();
-    authorities.add(signed.cert.der().clone()).unwrap();
+    authorities.add(own.signed.cert.der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let client = rustls::ClientConfig::builder_with_provider(provider);
     let client = client.with_safe_default_protocol_versions().unwrap();
     let client = Arc::new(client.with_root_certificates(authorities).with_no_client_auth());
-    let settings = ServerSettings { tls, keep_alive: SECOND, slow_client: SECOND, ..one_worker() };
+    let settings =
+        ServerSettings { tls: Some(own.tls()), keep_alive: SECOND, slow_client: SECOND, ..one_worker() };
     with_settings(settings, move |address| {
         let session = rustls::ClientConnection::new(client, "localhost".try_into().unwrap()).unwrap();
         let mut stream = rustls::StreamOwned::new(session, connect(address));
