@@ -22,6 +22,7 @@ mod kafka_consumer;
 mod mongo_cache;
 mod mongo_database;
 mod mongo_indexes;
+mod mongo_joint_writes;
 mod mongo_writes;
 mod operating;
 mod projector;

@@ -3,16 +3,18 @@
 //! New documents are inserted, which costs a third of an update; one that is there already is left to the guarded
 //! update. Guarded updates are found by `_id` alone and decide inside, so that a duplicate is no error.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use mongodb::bson::{RawDocumentBuf, doc};
 use shared_events::{Envelope, Event, ReservationId, RoomId};
 
 use super::{
     MongoReadModels,
-    checkpoints::plain_advances,
     documents::{Guarded, PackedUsage, from_history, from_reservation, from_room, usage_id},
-    ordered_writes::OrderedWrites,
+    joint_writes::{SMALL_BATCH, SmallBatch},
     stored::to_usage,
 };
 use crate::{
@@ -24,10 +26,6 @@ use crate::{
     },
 };
 
-/// Up to so many events are written by one command with their checkpoints. More are written faster by several commands
-/// side by side, each of which can go on when a document is there already.
-const SMALL_BATCH: usize = 100;
-
 /// What became of the usage of a batch.
 #[derive(Default)]
 struct Usage {
@@ -38,14 +36,15 @@ struct Usage {
 }
 
 /// The documents of a batch as they are to be.
-struct Writes {
-    rooms: Vec<Guarded>,
+#[derive(Debug)]
+pub(super) struct Writes {
+    pub(super) rooms: Vec<Guarded>,
     /// Reservations that were made in the batch: nearly always they are not there yet.
-    made: Vec<Guarded>,
+    pub(super) made: Vec<Guarded>,
     /// Other reservations.
-    changed: Vec<Guarded>,
-    history: Vec<RawDocumentBuf>,
-    usage: Vec<Guarded>,
+    pub(super) changed: Vec<Guarded>,
+    pub(super) history: Vec<RawDocumentBuf>,
+    pub(super) usage: Vec<Guarded>,
 }
 
 impl MongoReadModels {
@@ -62,13 +61,13 @@ impl MongoReadModels {
             usage: usage_writes,
         };
         spans.retain(|room, _| !usage.behind.contains(room));
-        let at_once = batch.len() <= SMALL_BATCH && self.write_at_once(&writes, &spans).await?;
-        let mut applied = if at_once {
-            let advanced = spans.iter().map(|(room, span)| (*room, span.last)).collect();
+        let batch = Arc::new(SmallBatch { events: batch.len(), writes, spans });
+        let mut applied = if batch.events <= SMALL_BATCH && self.write_jointly(&batch).await? {
+            let advanced = batch.spans.iter().map(|(room, span)| (*room, span.last)).collect();
             Applied { advanced, conflicts: Vec::new() }
         } else {
-            self.write_apart(&writes).await?;
-            self.advance(&spans).await?
+            self.write_apart(&batch.writes).await?;
+            self.advance(&batch.spans).await?
         };
         for (room, version) in &applied.advanced {
             if let Some(documents) = usage.known.remove(room) {
@@ -96,26 +95,6 @@ impl MongoReadModels {
             self.usage.keep_newer(writes.usage.iter()),
         )?;
         Ok(())
-    }
-
-    /// Writes documents and then checkpoints by one command, in this order, which waits for the journal once. False when
-    /// not all of it was done, because a document was there already or a room has moved: then all is to be written
-    /// again, which changes nothing where it was done.
-    async fn write_at_once(
-        &self,
-        writes: &Writes,
-        spans: &BTreeMap<RoomId, Span>,
-    ) -> Result<bool, StoreError> {
-        let mut command = OrderedWrites::default();
-        command.keep_newer(&self.rooms, &writes.rooms);
-        command.insert(&self.reservations, writes.made.iter().map(Guarded::document));
-        command.keep_newer(&self.reservations, &writes.changed);
-        command.insert(&self.history, writes.history.iter().cloned());
-        command.keep_newer(&self.usage, &writes.usage);
-        for statement in plain_advances(spans)? {
-            command.update(&self.checkpoints, &statement)?;
-        }
-        command.run(&self.client).await
     }
 
     /// Folds usage into what is known of it or stored.

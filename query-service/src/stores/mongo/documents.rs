@@ -66,6 +66,7 @@ pub(super) const FORM: &CStr = cstr!("form");
 const ID: &CStr = cstr!("_id");
 
 /// A document that only a newer form replaces.
+#[derive(Debug)]
 pub(super) struct Guarded {
     /// Holds `_id` and nothing else: it finds the document.
     id: RawDocumentBuf,

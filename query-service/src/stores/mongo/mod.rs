@@ -9,6 +9,7 @@ mod commands;
 mod documents;
 mod erasures;
 mod generations;
+mod joint_writes;
 mod of_room;
 mod ordered_writes;
 mod packing;
@@ -30,7 +31,7 @@ use mongodb::{
 use service_kit::tls::{Authorities, is_this_machine, warn_of_open_way};
 
 pub use self::generations::{Generations, MongoSettings};
-use self::{commands::Target, erasures::List, usage_cache::UsageCache};
+use self::{commands::Target, erasures::List, joint_writes::JointWrites, usage_cache::UsageCache};
 use super::StoreError;
 
 /// Begins the names of the first generation's collections.
@@ -65,6 +66,7 @@ pub struct MongoReadModels {
     /// Who was erased, of all generations.
     erasures: Arc<List>,
     usage_cache: Arc<UsageCache>,
+    joint_writes: Arc<JointWrites>,
 }
 
 impl MongoReadModels {
@@ -97,6 +99,7 @@ impl MongoReadModels {
             requests: collection("requests"),
             erasures: Arc::new(List::of(&database)),
             usage_cache: Arc::default(),
+            joint_writes: Arc::default(),
             client,
         };
         models.create_indexes().await?;

@@ -34,7 +34,7 @@ impl OrderedWrites {
     }
 
     /// Writes documents, but where the stored form is the newer one.
-    pub(super) fn keep_newer(&mut self, target: &Target, documents: &[Guarded]) {
+    pub(super) fn keep_newer<'a>(&mut self, target: &Target, documents: impl Iterator<Item = &'a Guarded>) {
         for document in documents {
             let mut operation = RawDocumentBuf::new();
             operation.append(cstr!("update"), self.namespace(target));

@@ -1,0 +1,165 @@
+//! Small batches that wait together, and are written by one command.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Poll,
+};
+
+use mongodb::{
+    event::{EventHandler, command::CommandEvent},
+    options::ClientOptions,
+};
+use query_service::stores::{Applied, ReadModels, StoreError, mongo::MongoReadModels};
+use shared_events::Envelope;
+
+use crate::{
+    conformance::feed,
+    conformance_histories::{fixed_steps, history},
+    mongo_database::{Server, url, with_options},
+    mongo_writes::{models, of_room},
+};
+
+/// The commands that write.
+const WRITES: [&str; 3] = ["bulkWrite", "insert", "update"];
+/// Events of each room that are written before, and in one batch then: of these, none needs a document that is not known.
+const BEFORE: usize = 8;
+const BATCH: usize = 1;
+
+type Applying<'a> = Pin<Box<dyn Future<Output = Result<Applied, StoreError>> + Send + 'a>>;
+
+/// Read models with the beginnings of three rooms, and these rooms' events.
+struct Begun {
+    models: MongoReadModels,
+    events: Vec<Vec<Envelope>>,
+}
+
+impl Begun {
+    async fn on(server: &Server) -> Self {
+        let history = history(&fixed_steps(400, 19));
+        let rooms = history.room_ids().into_iter().take(3);
+        let events: Vec<_> = rooms.map(|room| of_room(&history, room)[..BEFORE + BATCH].to_vec()).collect();
+        let clean = models(server, "clean_").await;
+        let models = models(server, "joint_").await;
+        for events in &events {
+            feed(&clean, events, 1).await;
+            feed(&models, &events[..BEFORE], 1).await;
+        }
+        Self { models, events }
+    }
+
+    /// What the rooms' next batches are applied by, not yet begun.
+    fn next(&self) -> Vec<Applying<'_>> {
+        self.events.iter().map(|events| self.models.apply(&events[BEFORE..])).collect()
+    }
+
+    fn assert_advanced(&self, room: usize, applied: Result<Applied, StoreError>) {
+        let applied = applied.unwrap();
+        let version = u64::try_from(BEFORE + BATCH).unwrap();
+        assert_eq!(applied.advanced, [(self.events[room][0].room, version)]);
+        assert_eq!(applied.conflicts, []);
+    }
+
+    async fn assert_all_is_as_after_a_clean_pass(&self, server: &Server) {
+        assert_eq!(server.dump("joint_").await, server.dump("clean_").await);
+    }
+}
+
+/// Lets it come as far as it can without waiting.
+async fn begin(applying: &mut Applying<'_>) {
+    let outcome = poll_fn(|context| Poll::Ready(applying.as_mut().poll(context))).await;
+    assert!(outcome.is_pending(), "it is under way");
+}
+
+/// Runs a test on a server, and counts the commands that write.
+async fn with_counted_commands<F>(test: impl FnOnce(Server, Arc<AtomicUsize>) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let commands = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&commands);
+    let mut options = ClientOptions::parse(url()).await.unwrap();
+    options.command_event_handler = Some(EventHandler::callback(move |event| {
+        if matches!(&event, CommandEvent::Started(started) if WRITES.contains(&started.command_name.as_str()))
+        {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    }));
+    with_options(options, |server| test(server, commands)).await;
+}
+
+#[tokio::test]
+async fn batches_that_wait_together_are_written_by_one_command() {
+    with_counted_commands(|server, commands| async move {
+        let begun = Begun::on(&server).await;
+        let before = commands.load(Ordering::Relaxed);
+        let applied = futures_util::future::join_all(begun.next()).await;
+        assert_eq!(commands.load(Ordering::Relaxed) - before, 1);
+        for (room, applied) in applied.into_iter().enumerate() {
+            begun.assert_advanced(room, applied);
+        }
+        begun.assert_all_is_as_after_a_clean_pass(&server).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_batch_that_another_owner_has_written_harms_none_that_is_written_with_it() {
+    with_counted_commands(|server, _| async move {
+        let begun = Begun::on(&server).await;
+        let other_owner = models(&server, "joint_").await;
+        other_owner.apply(&begun.events[1][BEFORE..]).await.unwrap();
+        let applied = futures_util::future::join_all(begun.next()).await;
+        for (room, applied) in applied.into_iter().enumerate() {
+            begun.assert_advanced(room, applied);
+        }
+        begun.assert_all_is_as_after_a_clean_pass(&server).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn batches_whose_owners_are_stopped_stop_none_of_the_others() {
+    for under_way in [false, true] {
+        with_counted_commands(|server, _| async move {
+            let begun = Begun::on(&server).await;
+            let mut next = begun.next();
+            for applying in &mut next {
+                begin(applying).await;
+                if under_way {
+                    // Lets what waits be sent.
+                    tokio::task::yield_now().await;
+                }
+            }
+            drop(next.drain(..2));
+            begun.assert_advanced(2, next.remove(0).await);
+            for room in [0, 1] {
+                begun.assert_advanced(room, begun.models.apply(&begun.events[room][BEFORE..]).await);
+            }
+            begun.assert_all_is_as_after_a_clean_pass(&server).await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_batch_is_written_while_those_that_it_goes_with_stand_still() {
+    with_counted_commands(|server, _| async move {
+        let begun = Begun::on(&server).await;
+        let mut next = begun.next();
+        for applying in &mut next {
+            begin(applying).await;
+        }
+        // From here on nobody drives the two others.
+        begun.assert_advanced(2, next.remove(2).await);
+        for (room, applying) in next.into_iter().enumerate() {
+            begun.assert_advanced(room, applying.await);
+        }
+        begun.assert_all_is_as_after_a_clean_pass(&server).await;
+    })
+    .await;
+}
