@@ -15,12 +15,19 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
 };
 
-use crate::connect::mongo::{Documents, Id};
+use crate::{
+    connect::mongo::{Documents, Id},
+    figures::number as as_float,
+};
 
 /// So many are looked for in one query: more than are on their way at a time.
 const AT_ONCE: u64 = 4;
 /// Between two looks, which must not take much from what is measured. It is in all figures, on both sides.
 const PAUSE: Duration = Duration::from_micros(700);
+/// Events a second that are looked for.
+const LOOKED_FOR: u64 = 25;
+/// Looking begins so long before the earliest time that is to be expected.
+const MARGIN: Duration = Duration::from_millis(3);
 /// How long the last ones may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -34,6 +41,23 @@ pub(crate) fn clock_micros() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or_default()
 }
 
+/// Which events are looked for, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Schedule {
+    /// Every how many events one is looked for.
+    stride: u64,
+    /// The time between two of them.
+    interval: Duration,
+}
+
+impl Schedule {
+    /// For so many events a second, at even distances.
+    pub(crate) fn of(rate: u64) -> Self {
+        let stride = (rate / LOOKED_FOR).max(1);
+        Self { stride, interval: Duration::from_secs_f64(as_float(stride) / as_float(rate)) }
+    }
+}
+
 /// A thread that looks.
 pub(crate) struct Sightings {
     end: Arc<AtomicU64>,
@@ -41,8 +65,10 @@ pub(crate) struct Sightings {
 }
 
 impl Sightings {
-    /// Looks for every `stride`-th from `first` on.
-    pub(crate) fn begin(documents: Documents, ids: Ids, first: u64, stride: u64) -> Self {
+    /// Looks for some from `first` on. Not before the earliest time at which the next one may be there: events come at even
+    /// distances, so the one that was seen soonest tells it. Looking all the time would take most of a processor.
+    pub(crate) fn begin(documents: Documents, ids: Ids, first: u64, schedule: Schedule) -> Self {
+        let Schedule { stride, interval } = schedule;
         let end = Arc::new(AtomicU64::new(u64::MAX));
         let until = Arc::clone(&end);
         let runtime = Handle::current();
@@ -50,6 +76,9 @@ impl Sightings {
             let mut seen = HashMap::new();
             let mut next = first;
             let mut last_seen = Instant::now();
+            // When the first would have been seen if it had been as quick as the quickest.
+            let mut soonest: Option<Instant> = None;
+            let after_first = |number: u64| interval.mul_f64(as_float(number - first) / as_float(stride));
             loop {
                 let end = until.load(Ordering::Relaxed);
                 while seen.contains_key(&next) {
@@ -57,6 +86,10 @@ impl Sightings {
                 }
                 if next >= end {
                     return Ok(seen);
+                }
+                if let Some(soonest) = soonest {
+                    let due = (soonest + after_first(next)).checked_sub(MARGIN);
+                    std::thread::sleep(due.map_or(Duration::ZERO, |due| due.duration_since(Instant::now())));
                 }
                 let missing: Vec<u64> = (0..AT_ONCE)
                     .map(|ahead| next + ahead * stride)
@@ -68,8 +101,11 @@ impl Sightings {
                 if !present.is_empty() {
                     last_seen = Instant::now();
                 }
-                let found = missing.iter().zip(&missing_ids).filter(|(_, id)| present.contains(id));
-                seen.extend(found.map(|(number, _)| (*number, now)));
+                for (number, _) in missing.iter().zip(&missing_ids).filter(|(_, id)| present.contains(id)) {
+                    seen.insert(*number, now);
+                    let as_quick = Instant::now().checked_sub(after_first(*number));
+                    soonest = soonest.min(as_quick).or(as_quick);
+                }
                 ensure!(last_seen.elapsed() < PATIENCE, "number {next} does not become visible");
                 std::thread::sleep(PAUSE);
             }

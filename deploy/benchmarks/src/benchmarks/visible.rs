@@ -1,9 +1,9 @@
 //! From commit to visible in MongoDB: our two services, against Debezium and the MongoDB sink connector in one worker.
 //!
-//! Ours begins at an event's `recorded_at`, which the writer takes before it sends the transaction to MySQL and which
-//! leaves fractions of a millisecond out; theirs begins when COMMIT has returned to the writer. So our figures hold more
-//! than theirs. Both end when a document is seen: our entry of the history, their only one. Both are looked for in the
-//! same way, some events of all, with majority read concern.
+//! Both begin when the transaction is sent to MySQL: ours at an event's `recorded_at`, which the writer takes just before
+//! and which leaves fractions of a millisecond out, to our disadvantage; theirs at a time that the writer of the row takes
+//! there. Both end when a document is seen: our entry of the history, their only one. Both are looked for in the same way,
+//! some events of all, with majority read concern.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -32,7 +32,7 @@ use crate::{
     load::{Pace, new_histogram},
     mysql::recorded,
     rig::{Process, Rig},
-    sightings::{Sightings, clock_micros},
+    sightings::{Schedule, Sightings},
 };
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -40,8 +40,6 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const WRITERS: u32 = 8;
 const ROOMS: usize = 500;
 const CONNECTIONS: usize = 64;
-/// Events a second that are looked for.
-const LOOKED_FOR: u64 = 100;
 const WARM_UP_SECONDS: u64 = 1;
 /// Events a second at which both sides are measured, and at which only ours is.
 const RATES: [u64; 2] = [50, 500];
@@ -152,11 +150,6 @@ fn short(runs: &Runs) -> String {
     texts.collect::<Vec<_>>().join(", ")
 }
 
-/// Every how many events one is looked for.
-fn stride(rate: u64) -> u64 {
-    (rate / LOOKED_FOR).max(1)
-}
-
 /// Room and version of the n-th reservation: it is in room n modulo the rooms, each of which begins with its registration.
 fn event(rooms: &[RoomId], number: u64) -> (RoomId, u64) {
     let count = rooms.len() as u64;
@@ -194,7 +187,7 @@ impl Ours {
                 mongo::history_id(room, version)
             }
         };
-        let sightings = Sightings::begin(self.history.clone(), Box::new(ids), first, stride(rate));
+        let sightings = Sightings::begin(self.history.clone(), Box::new(ids), first, Schedule::of(rate));
         self.desk
             .reserve(CONNECTIONS, Pace::Open(number(rate)), number(WARM_UP_SECONDS), number(seconds))
             .await?;
@@ -254,29 +247,25 @@ impl<'worker> Theirs<'worker> {
         let counted_from = first + rate * WARM_UP_SECONDS;
         let end = counted_from + rate * seconds;
         let ids = Box::new(|number| mongo::document_id(Document(number).id()));
-        let sightings = Sightings::begin(self.sink.documents.clone(), ids, first, stride(rate));
+        let sightings = Sightings::begin(self.sink.documents.clone(), ids, first, Schedule::of(rate));
         let start = tokio::time::Instant::now();
         let mut commits = JoinSet::new();
         for document in first..end {
             let due = start + Duration::from_secs_f64(number(document - first) / number(rate));
             let writer = Arc::clone(&self.writer);
             tokio::time::sleep_until(due).await;
-            commits.spawn(async move {
-                writer.commit(Document(document)).await?;
-                anyhow::Ok((document, clock_micros()))
-            });
+            commits.spawn(async move { anyhow::Ok((document, writer.commit(Document(document)).await?)) });
         }
         self.source.committed = end;
-        let mut committed = HashMap::new();
+        let mut sent = HashMap::new();
         while let Some(commit) = commits.join_next().await {
-            let (number, micros) = commit??;
-            committed.insert(number, micros);
+            sent.extend([commit??]);
         }
         let seen = sightings.end(end).await?;
         let mut latencies = new_histogram()?;
         for (number, micros) in seen.into_iter().filter(|(number, _)| *number >= counted_from) {
-            let committed = committed.get(&number).context("a commit")?;
-            latencies.record(u64::try_from(micros - committed).unwrap_or_default().max(1))?;
+            let sent = sent.get(&number).context("a commit")?;
+            latencies.record(u64::try_from(micros - sent)?.max(1))?;
         }
         Ok(latencies)
     }

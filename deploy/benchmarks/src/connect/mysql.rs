@@ -6,6 +6,7 @@ use anyhow::Result;
 use sqlx::{Connection, Executor, MySqlConnection, MySqlPool, mysql::MySqlPoolOptions};
 
 use super::documents::Document;
+use crate::sightings::clock_micros;
 
 /// Rows of one transaction of a backlog.
 const TRANSACTION: u64 = 1000;
@@ -80,17 +81,20 @@ impl Writer {
         Ok(Self(pool.connect(database).await?))
     }
 
-    /// Commits one row in a transaction of its own: one statement, one way to the server.
+    /// Commits one row in a transaction of its own: one statement, one way to the server. Tells when it was sent, in
+    /// microseconds since 1970.
     ///
     /// # Errors
     /// When the server refuses.
-    pub(crate) async fn commit(&self, document: Document) -> Result<()> {
+    pub(crate) async fn commit(&self, document: Document) -> Result<i64> {
+        let mut connection = self.0.acquire().await?;
+        let sent = clock_micros();
         sqlx::query("INSERT INTO outbox VALUES (?, 'room', ?, 'reservation-made', ?)")
             .bind(document.id())
             .bind(document.key())
             .bind(document.json())
-            .execute(&self.0)
+            .execute(&mut *connection)
             .await?;
-        Ok(())
+        Ok(sent)
     }
 }
