@@ -13,7 +13,7 @@ const privileges = [
     actions: [
       'find', 'insert', 'update', 'remove',
       'listCollections', 'listIndexes',
-      'createCollection', 'createIndex', 'dropCollection',
+      'createCollection', 'createIndex', 'dropIndex', 'dropCollection',
     ],
   },
 ];

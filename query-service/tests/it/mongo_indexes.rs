@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use mongodb::{
+    IndexModel,
     bson::{Bson, Document, doc},
     event::{EventHandler, command::CommandEvent},
     options::ClientOptions,
@@ -13,13 +14,14 @@ use query_service::{
         Availability, BusiestTimes, FreeTime, Kinds, PageRequest, PopularRooms, ReservationById, RoomById,
         Rooms, Schedule, UserHistory, UserReservations,
     },
+    stores::ReadModels,
 };
 use shared_events::UserId;
 
 use crate::{
     conformance::{all_pages, feed, interval},
     conformance_histories::{fixed_steps, history},
-    mongo_database::{url, with_options},
+    mongo_database::{url, with_database, with_options},
 };
 
 /// All stages of a plan, in whatever form the server tells it.
@@ -108,6 +110,55 @@ async fn no_query_scans_a_collection() {
                 "DISTINCT_SCAN",
             ];
             assert!(found.iter().any(|stage| by_index.contains(&stage.as_str())), "{command}\n{plan}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_a_busy_week_only_what_overlaps_is_read() {
+    let sent: Arc<Mutex<Vec<Document>>> = Arc::default();
+    let mut options = ClientOptions::parse(url()).await.unwrap();
+    let record = Arc::clone(&sent);
+    options.command_event_handler = Some(EventHandler::callback(move |event| {
+        if let CommandEvent::Started(started) = event
+            && started.command_name == "find"
+        {
+            record.lock().unwrap().push(started.command);
+        }
+    }));
+    with_options(options, |server| async move {
+        let models = &server.models().await;
+        let history = history(&fixed_steps(300, 37));
+        feed(models, &history.events, 50).await;
+        let rooms = history.room_ids();
+        let (mut found, mut read) = (0, 0);
+        for reservation in history.live.values() {
+            let during = [reservation.interval()];
+            sent.lock().unwrap().clear();
+            found += models.live_in_rooms(&rooms, &during).await.unwrap().len();
+            let find = without_driver_fields(sent.lock().unwrap().pop().unwrap());
+            let explain = doc! { "explain": find, "verbosity": "executionStats" };
+            let plan = server.client.database(&server.database).run_command(explain).await.unwrap();
+            read += plan.get_document("executionStats").unwrap().get_i32("totalDocsExamined").unwrap();
+        }
+        assert_eq!(usize::try_from(read).unwrap(), found);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_index_of_an_earlier_build_is_replaced() {
+    with_database(|server| async move {
+        let database = server.client.database(&server.database);
+        let reservations = database.collection::<Document>("g1_reservations");
+        let before = IndexModel::builder().keys(doc! { "form.room": 1, "form.weeks": 1 }).build();
+        let name = reservations.create_index(before).await.unwrap().index_name;
+        for _ in 0..2 {
+            server.models().await;
+            let names = reservations.list_index_names().await.unwrap();
+            assert!(!names.contains(&name), "{names:?}");
+            assert!(names.iter().any(|it| it.starts_with(&name)), "{names:?}");
         }
     })
     .await;

@@ -23,6 +23,7 @@ use std::{sync::Arc, time::Duration};
 use mongodb::{
     Client, Database, IndexModel,
     bson::{Document, doc},
+    error::ErrorKind,
     options::{
         Acknowledgment, ClientOptions, DatabaseOptions, IndexOptions, ReadConcern, ReadPreference,
         SelectionCriteria, ServerAddress, Tls, TlsOptions, WriteConcern,
@@ -43,6 +44,8 @@ pub const FORM: u32 = 2;
 /// The collection of events that operators left out: read models that are made again leave them out too.
 const DROPPED: &str = "dropped_events";
 
+/// What the server says of an index that is not there.
+const INDEX_NOT_FOUND: i32 = 27;
 /// How long an operation waits for a server that is not there.
 const SERVER_WAIT: Duration = Duration::from_secs(5);
 /// Connections that are kept open, so that a query after a quiet time does not wait for one.
@@ -116,6 +119,16 @@ impl MongoReadModels {
         Ok(())
     }
 
+    /// Drops an index that an earlier build made and another one has replaced.
+    async fn drop_index(&self, target: &Target, name: &str) -> Result<(), StoreError> {
+        match target.collection.drop_index(name).await {
+            Err(error) if !matches!(&*error.kind, ErrorKind::Command(error) if error.code == INDEX_NOT_FOUND) => {
+                Err(error.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// One index for each order in which the queries read.
     async fn create_indexes(&self) -> Result<(), StoreError> {
         let index = |keys: Document| IndexModel::builder().keys(keys).build();
@@ -130,13 +143,14 @@ impl MongoReadModels {
             index(doc! { "form.settings.kind": 1, "_id": 1 }),
         ];
         let of_reservations = [
-            live(doc! { "form.room": 1, "form.weeks": 1 }),
+            live(doc! { "form.room": 1, "form.weeks": 1, "form.from": 1, "form.to": 1 }),
             live(doc! { "form.user": 1, "form.from": 1, "_id": 1 }),
         ];
         let of_history = [index(doc! { "user": 1, "at": -1, "_id": -1 })];
         let of_usage = [index(doc! { "form.room": 1, "form.year": 1 })];
         self.rooms.collection.create_indexes(of_rooms).await?;
         self.reservations.collection.create_indexes(of_reservations).await?;
+        self.drop_index(&self.reservations, "form.room_1_form.weeks_1").await?;
         self.history.collection.create_indexes(of_history).await?;
         self.usage.collection.create_indexes(of_usage).await?;
         Ok(())

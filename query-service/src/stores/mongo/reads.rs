@@ -7,6 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 use mongodb::{
     Cursor,
     bson::{Bson, Document, RawDocument, RawDocumentBuf, doc},
@@ -182,14 +183,13 @@ impl ReadModels for MongoReadModels {
         rooms: &[RoomId],
         during: &[Interval],
     ) -> Result<Vec<ReservationDoc>, StoreError> {
-        let mut found: HashMap<ReservationId, ReservationDoc> = HashMap::new();
-        for interval in during {
-            let cursor = self.reservations.collection.find(overlapping(rooms, *interval)).await?;
-            for doc in all(cursor, to_reservation).await? {
-                found.insert(doc.reservation.id, doc);
-            }
-        }
-        Ok(found.into_values().collect())
+        let of_each = during.iter().map(async |interval| {
+            all(self.reservations.collection.find(overlapping(rooms, *interval)).await?, to_reservation).await
+        });
+        let found = try_join_all(of_each).await?.into_iter().flatten();
+        let by_id: HashMap<ReservationId, ReservationDoc> =
+            found.map(|doc| (doc.reservation.id, doc)).collect();
+        Ok(by_id.into_values().collect())
     }
 
     async fn occupied(&self, rooms: &[RoomId], during: Interval) -> Result<HashSet<RoomId>, StoreError> {
