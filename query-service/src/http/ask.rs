@@ -20,7 +20,7 @@ use service_kit::{
 };
 use shared_events::{ConsistencyToken, RoomId};
 
-use super::{Api, visibility_problem};
+use super::{OfThisThread, visibility_problem};
 use crate::{generations::Shown, stores::ReadModels};
 
 pub(super) const TOKEN: &str = "Consistency-Token";
@@ -32,7 +32,7 @@ const LONGEST_WAIT: u64 = 10;
 
 /// A request: who asks is checked first, then what is asked.
 pub(super) struct Ask<P, Q> {
-    pub(super) api: Data<Api>,
+    pub(super) of_this_thread: Data<OfThisThread>,
     pub(super) caller: Caller,
     pub(super) path: P,
     pub(super) parameters: Q,
@@ -52,13 +52,13 @@ impl<P: DeserializeOwned + 'static, Q: DeserializeOwned + 'static> FromRequest f
         let request = request.clone();
         Box::pin(async move {
             let caller = caller.await?;
-            let api = request.app_data::<Data<Api>>().cloned();
-            let api = api.ok_or_else(|| Problem::defect("no API in the application's data"))?;
-            let shown = api.shown.borrow().clone();
+            let of_this_thread = request.app_data::<Data<OfThisThread>>().cloned();
+            let of_this_thread =
+                of_this_thread.ok_or_else(|| Problem::defect("no API in the application's data"))?;
             let headers = request.headers();
             Ok(Self {
-                shown,
-                api,
+                shown: of_this_thread.shown(),
+                of_this_thread,
                 caller,
                 path: Path::<P>::extract(&request).await?.0,
                 parameters: Query::<Q>::extract(&request).await?.0,

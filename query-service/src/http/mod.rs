@@ -8,7 +8,7 @@ mod reservations;
 mod rooms;
 mod statistics;
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use actix_web::web::{Data, ServiceConfig};
 use service_kit::{
@@ -34,16 +34,38 @@ pub struct Api {
     pub clock: Clock,
 }
 
-impl Api {
+/// What the handlers of one thread work with.
+struct OfThisThread {
+    api: Api,
+    /// What is shown, and the same with connections of this thread's own.
+    shown: RefCell<Option<(Arc<Shown>, Arc<Shown>)>>,
+}
+
+impl OfThisThread {
+    /// What is read, as soon as there is something. The thread's own connections spare a query the way to the thread of the
+    /// others and back, which costs more than the query itself.
+    fn shown(&self) -> Option<Arc<Shown>> {
+        let shown = self.api.shown.borrow().clone()?;
+        let mut known = self.shown.borrow_mut();
+        if let Some((_, own)) = known.as_ref().filter(|(of, _)| Arc::ptr_eq(of, &shown)) {
+            return Some(Arc::clone(own));
+        }
+        let own = match shown.models.for_this_thread() {
+            Some(models) => Arc::new(Shown { models, progress: Arc::clone(&shown.progress) }),
+            None => Arc::clone(&shown),
+        };
+        Some(Arc::clone(&known.insert((shown, own)).1))
+    }
+
     fn now(&self) -> Timestamp {
-        Timestamp::from_epoch_millis(self.clock.now_ms())
+        Timestamp::from_epoch_millis(self.api.clock.now_ms())
     }
 }
 
-/// Adds the API's endpoints.
+/// Adds the API's endpoints. Called by each thread that answers.
 pub fn configure(config: &mut ServiceConfig, api: Api) {
     config
-        .app_data(Data::new(api))
+        .app_data(Data::new(OfThisThread { api, shown: RefCell::default() }))
         .service(endpoint("/v1/rooms").get(rooms::rooms))
         .service(endpoint("/v1/rooms/{room}").get(rooms::room))
         .service(endpoint("/v1/rooms/{room}/schedule").get(rooms::schedule))

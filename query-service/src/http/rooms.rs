@@ -93,7 +93,7 @@ pub(super) async fn free(ask: Ask<RoomPath, RangeParameters>) -> Result<Json<Fre
     let page = ask.parameters.page()?;
     let shown = ask.shown().await?;
     let free = query
-        .run(shown.models.as_ref(), &shown.progress, ask.api.now(), &page)
+        .run(shown.models.as_ref(), &shown.progress, ask.of_this_thread.now(), &page)
         .await
         .map_err(query_problem)?;
     let free = free.ok_or_else(|| unknown(ask.path.room))?;
@@ -119,7 +119,7 @@ pub(super) async fn availability(
     let page = ask.parameters.page()?;
     let shown = ask.shown().await?;
     let rooms = query
-        .run(shown.models.as_ref(), &shown.progress, ask.api.now(), &page)
+        .run(shown.models.as_ref(), &shown.progress, ask.of_this_thread.now(), &page)
         .await
         .map_err(query_problem)?;
     Ok(Json(List::of(rooms, |found| Room::at(found.room, found.version))))

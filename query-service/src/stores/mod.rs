@@ -33,6 +33,12 @@ pub trait ReadModels: Send + Sync + 'static {
     /// When the store can't be read.
     async fn checkpoints(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Checkpoint>, StoreError>;
 
+    /// The same read models for a thread that has a runtime of its own, so that what it waits for need not be handed over
+    /// from another one. None where that makes no difference.
+    fn for_this_thread(&self) -> Option<Arc<dyn ReadModels>> {
+        None
+    }
+
     /// How far one room has come.
     ///
     /// # Errors

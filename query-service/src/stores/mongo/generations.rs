@@ -3,13 +3,14 @@
 use mongodb::{
     Client, Collection, Database,
     bson::{Document, RawDocumentBuf, doc},
+    options::ClientOptions,
 };
 use secrecy::{ExposeSecret, SecretString};
 use service_kit::tls::Authorities;
 use shared_events::{Erasures, Timestamp, UserId};
 
 use super::{
-    DROPPED, FORM, GENERATION, MongoReadModels, client,
+    DROPPED, FORM, GENERATION, MongoReadModels, client_options,
     documents::moment,
     durable_database,
     erasures::{List, mask_dropped, mask_generation},
@@ -41,6 +42,7 @@ pub struct MongoSettings {
 /// The generations of read models in a database.
 #[derive(Clone, Debug)]
 pub struct Generations {
+    options: ClientOptions,
     client: Client,
     name: String,
     database: Database,
@@ -63,10 +65,11 @@ impl Generations {
     /// # Errors
     /// When the address is not one, or the server can't be reached.
     pub async fn connect(settings: &MongoSettings, now: Timestamp) -> Result<Self, StoreError> {
-        let client = client(settings.url.expose_secret(), settings.authorities.as_ref()).await?;
+        let options = client_options(settings.url.expose_secret(), settings.authorities.as_ref()).await?;
+        let client = Client::with_options(options.clone())?;
         let database = durable_database(&client, &settings.database);
         let registry = database.collection(REGISTRY);
-        let generations = Self { client, name: settings.database.clone(), database, registry };
+        let generations = Self { options, client, name: settings.database.clone(), database, registry };
         let names = generations.database.list_collection_names().await?;
         let unrecorded = !names.iter().any(|name| name == REGISTRY);
         if unrecorded && names.contains(&format!("{GENERATION}checkpoints")) {
@@ -161,7 +164,9 @@ impl Generations {
     /// # Errors
     /// When the server can't be reached.
     pub async fn models(&self, number: u32) -> Result<MongoReadModels, StoreError> {
-        MongoReadModels::open(self.client.clone(), &self.name, &prefix(number)).await
+        let prefix = prefix(number);
+        let models = MongoReadModels::open(self.client.clone(), &self.name, &prefix).await?;
+        Ok(models.with_connections_for_threads(self.options.clone(), &self.name, &prefix))
     }
 
     /// Removes a generation's collections.

@@ -52,6 +52,8 @@ const SERVER_WAIT: Duration = Duration::from_secs(5);
 const MIN_CONNECTIONS: u32 = 8;
 /// Most connections, where the URL does not say: queries must not wait for those that the projector writes on.
 const MAX_CONNECTIONS: u32 = 64;
+/// Connections that a thread of its own keeps open.
+const MIN_CONNECTIONS_OF_A_THREAD: u32 = 2;
 
 /// One generation of read models in a database.
 #[derive(Clone, Debug)]
@@ -70,6 +72,15 @@ pub struct MongoReadModels {
     erasures: Arc<List>,
     usage_cache: Arc<UsageCache>,
     joint_writes: Arc<JointWrites>,
+    /// How a thread gets connections of its own to the same collections.
+    connecting: Option<Arc<Connecting>>,
+}
+
+#[derive(Debug)]
+struct Connecting {
+    options: ClientOptions,
+    database: String,
+    prefix: String,
 }
 
 impl MongoReadModels {
@@ -78,7 +89,7 @@ impl MongoReadModels {
     /// # Errors
     /// When the address is not one, the server can't be reached, or collections can't be prepared.
     pub async fn connect(url: &str, database: &str, prefix: &str) -> Result<Self, StoreError> {
-        Self::open(client(url, None).await?, database, prefix).await
+        Self::open(Client::with_options(client_options(url, None).await?)?, database, prefix).await
     }
 
     /// Opens the read models whose collections' names begin with `prefix`; what is missing is made.
@@ -86,12 +97,27 @@ impl MongoReadModels {
     /// # Errors
     /// When the server can't be reached, or collections can't be prepared.
     pub async fn open(client: Client, database: &str, prefix: &str) -> Result<Self, StoreError> {
+        let models = Self::named(client, database, prefix);
+        models.create_indexes().await?;
+        models.create_checkpoints().await?;
+        Ok(models)
+    }
+
+    /// Lets threads have connections of their own, made with these options.
+    fn with_connections_for_threads(mut self, options: ClientOptions, database: &str, prefix: &str) -> Self {
+        let (database, prefix) = (database.to_owned(), prefix.to_owned());
+        self.connecting = Some(Arc::new(Connecting { options, database, prefix }));
+        self
+    }
+
+    /// Read models of which everything is there.
+    fn named(client: Client, database: &str, prefix: &str) -> Self {
         let database = durable_database(&client, database);
         let collection = |name: &str| Target {
             database: database.clone(),
             collection: database.collection(&format!("{prefix}{name}")),
         };
-        let models = Self {
+        Self {
             rooms: collection("rooms"),
             reservations: collection("reservations"),
             history: collection("history"),
@@ -103,11 +129,9 @@ impl MongoReadModels {
             erasures: Arc::new(List::of(&database)),
             usage_cache: Arc::default(),
             joint_writes: Arc::default(),
+            connecting: None,
             client,
-        };
-        models.create_indexes().await?;
-        models.create_checkpoints().await?;
-        Ok(models)
+        }
     }
 
     /// Whether the server answers.
@@ -157,8 +181,8 @@ impl MongoReadModels {
     }
 }
 
-/// A client of the server at an address, whose certificate these authorities may have signed.
-async fn client(url: &str, authorities: Option<&Authorities>) -> Result<Client, StoreError> {
+/// How the server at an address is reached, whose certificate these authorities may have signed.
+async fn client_options(url: &str, authorities: Option<&Authorities>) -> Result<ClientOptions, StoreError> {
     let mut options = ClientOptions::parse(url).await?;
     verify(&mut options, authorities);
     options.server_selection_timeout.get_or_insert(SERVER_WAIT);
@@ -166,7 +190,7 @@ async fn client(url: &str, authorities: Option<&Authorities>) -> Result<Client, 
     options.min_pool_size.get_or_insert(MIN_CONNECTIONS);
     options.max_pool_size.get_or_insert(MAX_CONNECTIONS);
     options.app_name.get_or_insert_with(|| "query-service".to_owned());
-    Ok(Client::with_options(options)?)
+    Ok(options)
 }
 
 /// Has servers on other machines reached by TLS where the connection string says nothing of it, and names the authorities
@@ -216,7 +240,8 @@ mod tests {
     #[tokio::test]
     async fn no_address_makes_reads_go_to_a_secondary_or_writes_be_acknowledged_by_less_than_a_majority() {
         let url = "mongodb://127.0.0.1:1/?readPreference=secondary&readConcernLevel=local&w=1&journal=false";
-        let database = durable_database(&client(url, None).await.unwrap(), "any");
+        let options = client_options(url, None).await.unwrap();
+        let database = durable_database(&Client::with_options(options).unwrap(), "any");
         let collection = database.collection::<Document>("any");
         let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
         assert_eq!(database.selection_criteria(), Some(&primary));

@@ -9,14 +9,14 @@ use std::{
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use mongodb::{
-    Cursor,
+    Client, Cursor,
     bson::{Bson, Document, RawDocument, RawDocumentBuf, doc},
 };
 use shared_events::{Envelope, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::{
-    MongoReadModels,
+    Connecting, MIN_CONNECTIONS_OF_A_THREAD, MongoReadModels,
     documents::{date, history_id, last_week, moment, uuid, week},
     stored::{Stored, to_history, to_parked, to_reservation, to_room, to_usage_days, to_usage_hours},
 };
@@ -30,6 +30,15 @@ use crate::{
 
 #[async_trait]
 impl ReadModels for MongoReadModels {
+    fn for_this_thread(&self) -> Option<Arc<dyn ReadModels>> {
+        let Connecting { options, database, prefix } = self.connecting.as_deref()?;
+        let mut options = options.clone();
+        options.min_pool_size = options.min_pool_size.map(|least| least.min(MIN_CONNECTIONS_OF_A_THREAD));
+        let client = Client::with_options(options);
+        let client = client.inspect_err(|error| tracing::warn!(%error, "a thread shares the connections"));
+        Some(Arc::new(Self::named(client.ok()?, database, prefix)))
+    }
+
     async fn checkpoints(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Checkpoint>, StoreError> {
         self.read_checkpoints(rooms).await
     }
