@@ -143,13 +143,14 @@ impl MongoReadModels {
         Ok(())
     }
 
-    /// Drops an index that an earlier build made and another one has replaced.
-    async fn drop_index(&self, target: &Target, name: &str) -> Result<(), StoreError> {
-        match target.collection.drop_index(name).await {
-            Err(error) if !matches!(&*error.kind, ErrorKind::Command(error) if error.code == INDEX_NOT_FOUND) => {
-                Err(error.into())
-            }
-            _ => Ok(()),
+    /// Drops an index that an earlier build made and another one has replaced. Where the service may not, it stays: it does
+    /// no harm but for the time that its entries take.
+    async fn drop_index(target: &Target, name: &str) {
+        let not_there = |error: &mongodb::error::Error| matches!(&*error.kind, ErrorKind::Command(error) if error.code == INDEX_NOT_FOUND);
+        if let Err(error) = target.collection.drop_index(name).await
+            && !not_there(&error)
+        {
+            tracing::warn!(%error, name, "an index that nothing uses any more is still there");
         }
     }
 
@@ -174,7 +175,7 @@ impl MongoReadModels {
         let of_usage = [index(doc! { "form.room": 1, "form.year": 1 })];
         self.rooms.collection.create_indexes(of_rooms).await?;
         self.reservations.collection.create_indexes(of_reservations).await?;
-        self.drop_index(&self.reservations, "form.room_1_form.weeks_1").await?;
+        Self::drop_index(&self.reservations, "form.room_1_form.weeks_1").await;
         self.history.collection.create_indexes(of_history).await?;
         self.usage.collection.create_indexes(of_usage).await?;
         Ok(())
