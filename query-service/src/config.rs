@@ -27,7 +27,8 @@ pub const KEYS: &[Key] = &[
     Key::required(
         "MONGODB_URL",
         "Where the read models are, as a MongoDB connection string. Without `tls=`, servers on other machines are reached \
-         by TLS, their certificates and names verified; `tls=false` is without.",
+         by TLS, their certificates and names verified; `tls=false` is without. Each thread that answers queries (one \
+         for each processor) has a pool of its own beside the projector's; `maxPoolSize` (64) bounds each.",
     )
     .secret(),
     Key::with_default("MONGODB_DATABASE", "room_reservations", "The database of the read models."),

@@ -1,6 +1,6 @@
 //! What every query has: a caller, a path, parameters, and perhaps a token that says what it has to show.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use actix_web::{
     FromRequest, HttpRequest, HttpResponse,
@@ -20,8 +20,8 @@ use service_kit::{
 };
 use shared_events::{ConsistencyToken, RoomId};
 
-use super::{OfThisThread, visibility_problem};
-use crate::{generations::Shown, stores::ReadModels};
+use super::{OfThisThread, Reading, visibility_problem};
+use crate::stores::ReadModels;
 
 pub(super) const TOKEN: &str = "Consistency-Token";
 pub(super) const PREFER: &str = "Prefer";
@@ -37,7 +37,7 @@ pub(super) struct Ask<P, Q> {
     pub(super) path: P,
     pub(super) parameters: Q,
     /// Looked up once, so that an answer shows one generation.
-    shown: Option<Arc<Shown>>,
+    reading: Option<Reading>,
     wanted: Vec<(RoomId, u64)>,
     wait: Duration,
     if_none_match: Option<String>,
@@ -57,7 +57,7 @@ impl<P: DeserializeOwned + 'static, Q: DeserializeOwned + 'static> FromRequest f
                 of_this_thread.ok_or_else(|| Problem::defect("no API in the application's data"))?;
             let headers = request.headers();
             Ok(Self {
-                shown: of_this_thread.shown(),
+                reading: of_this_thread.reading(),
                 of_this_thread,
                 caller,
                 path: Path::<P>::extract(&request).await?.0,
@@ -72,9 +72,9 @@ impl<P: DeserializeOwned + 'static, Q: DeserializeOwned + 'static> FromRequest f
 
 impl<P, Q> Ask<P, Q> {
     /// The read models with what is known of them, once they show what the request's token asks for.
-    pub(super) async fn shown(&self) -> Result<&Shown, Problem> {
+    pub(super) async fn shown(&self) -> Result<&Reading, Problem> {
         let unavailable = || Problem::new(ProblemType::Unavailable, "the read models are not there yet");
-        let shown = self.shown.as_deref().ok_or_else(unavailable)?;
+        let shown = self.reading.as_ref().ok_or_else(unavailable)?;
         if !self.wanted.is_empty() {
             let waited = shown.progress.wait(shown.models.as_ref(), &self.wanted, self.wait).await;
             waited.map_err(visibility_problem)?;

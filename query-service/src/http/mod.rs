@@ -8,7 +8,10 @@ mod reservations;
 mod rooms;
 mod statistics;
 
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::RefCell,
+    sync::{Arc, Weak},
+};
 
 use actix_web::web::{Data, ServiceConfig};
 use service_kit::{
@@ -23,7 +26,12 @@ use tokio::sync::watch;
 
 pub use openapi::document;
 
-use crate::{generations::Shown, progress::NotVisible, queries::QueryError, stores::StoreError};
+use crate::{
+    generations::Shown,
+    progress::{NotVisible, Progress},
+    queries::QueryError,
+    stores::{ReadModels, StoreError},
+};
 
 /// What the handlers work with. Clones share it.
 #[derive(Clone)]
@@ -34,27 +42,39 @@ pub struct Api {
     pub clock: Clock,
 }
 
+/// What one request reads: one generation, which is kept until the request has ended.
+struct Reading {
+    models: Arc<dyn ReadModels>,
+    progress: Arc<Progress>,
+    _generation: Arc<Shown>,
+}
+
+/// A generation, and its read models.
+type OfGeneration = (Weak<Shown>, Arc<dyn ReadModels>);
+
 /// What the handlers of one thread work with.
 struct OfThisThread {
     api: Api,
-    /// What is shown, and the same with connections of this thread's own.
-    shown: RefCell<Option<(Arc<Shown>, Arc<Shown>)>>,
+    /// The generation that was read last, with connections of this thread's own. It is not kept by this: its collections go
+    /// when no request reads them.
+    models: RefCell<Option<OfGeneration>>,
 }
 
 impl OfThisThread {
     /// What is read, as soon as there is something. The thread's own connections spare a query the way to the thread of the
     /// others and back, which costs more than the query itself.
-    fn shown(&self) -> Option<Arc<Shown>> {
+    fn reading(&self) -> Option<Reading> {
         let shown = self.api.shown.borrow().clone()?;
-        let mut known = self.shown.borrow_mut();
-        if let Some((_, own)) = known.as_ref().filter(|(of, _)| Arc::ptr_eq(of, &shown)) {
-            return Some(Arc::clone(own));
-        }
-        let own = match shown.models.for_this_thread() {
-            Some(models) => Arc::new(Shown { models, progress: Arc::clone(&shown.progress) }),
-            None => Arc::clone(&shown),
+        let mut known = self.models.borrow_mut();
+        let (_, models) = match known.take().filter(|(of, _)| of.as_ptr() == Arc::as_ptr(&shown)) {
+            Some(same) => known.insert(same),
+            None => {
+                let own = shown.models.for_this_thread().unwrap_or_else(|| Arc::clone(&shown.models));
+                known.insert((Arc::downgrade(&shown), own))
+            }
         };
-        Some(Arc::clone(&known.insert((shown, own)).1))
+        let (models, progress) = (Arc::clone(models), Arc::clone(&shown.progress));
+        Some(Reading { models, progress, _generation: shown })
     }
 
     fn now(&self) -> Timestamp {
@@ -65,7 +85,7 @@ impl OfThisThread {
 /// Adds the API's endpoints. Called by each thread that answers.
 pub fn configure(config: &mut ServiceConfig, api: Api) {
     config
-        .app_data(Data::new(OfThisThread { api, shown: RefCell::default() }))
+        .app_data(Data::new(OfThisThread { api, models: RefCell::default() }))
         .service(endpoint("/v1/rooms").get(rooms::rooms))
         .service(endpoint("/v1/rooms/{room}").get(rooms::room))
         .service(endpoint("/v1/rooms/{room}/schedule").get(rooms::schedule))
@@ -108,5 +128,31 @@ fn visibility_problem(error: NotVisible) -> Problem {
         NotVisible::Parked { room } => Problem::new(ProblemType::Parked, detail).with("room", room),
         NotVisible::Overloaded => Problem::new(ProblemType::Overloaded, detail),
         NotVisible::Store(error) => store_problem(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stores::memory::MemoryReadModels;
+
+    fn generation() -> Arc<Shown> {
+        Arc::new(Shown { models: Arc::new(MemoryReadModels::new()), progress: Arc::new(Progress::default()) })
+    }
+
+    #[test]
+    fn a_generation_is_kept_by_those_who_read_it_and_not_by_the_thread_that_answered() {
+        let (first, second) = (generation(), generation());
+        let (shows, shown) = watch::channel(Some(Arc::clone(&first)));
+        let api = Api { shown, clock: Clock::system() };
+        let thread = OfThisThread { api, models: RefCell::default() };
+        let reading = thread.reading().unwrap();
+        shows.send_replace(Some(Arc::clone(&second)));
+        assert_eq!(Arc::strong_count(&first), 2, "a request reads it");
+        drop(reading);
+        assert_eq!(Arc::strong_count(&first), 1, "it may go");
+        for _ in 0..2 {
+            assert!(Arc::ptr_eq(&thread.reading().unwrap().progress, &second.progress));
+        }
     }
 }
