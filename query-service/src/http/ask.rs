@@ -76,7 +76,7 @@ impl<P, Q> Ask<P, Q> {
         let unavailable = || Problem::new(ProblemType::Unavailable, "the read models are not there yet");
         let shown = self.reading.as_ref().ok_or_else(unavailable)?;
         if !self.wanted.is_empty() {
-            let waited = shown.progress.wait(shown.models.as_ref(), &self.wanted, self.wait).await;
+            let waited = shown.generation.progress.wait(shown.models.as_ref(), &self.wanted, self.wait).await;
             waited.map_err(visibility_problem)?;
         }
         Ok(shown)

@@ -28,7 +28,7 @@ pub use openapi::document;
 
 use crate::{
     generations::Shown,
-    progress::{NotVisible, Progress},
+    progress::NotVisible,
     queries::QueryError,
     stores::{ReadModels, StoreError},
 };
@@ -45,8 +45,7 @@ pub struct Api {
 /// What one request reads: one generation, which is kept until the request has ended.
 struct Reading {
     models: Arc<dyn ReadModels>,
-    progress: Arc<Progress>,
-    _generation: Arc<Shown>,
+    generation: Arc<Shown>,
 }
 
 /// A generation, and its read models.
@@ -73,8 +72,7 @@ impl OfThisThread {
                 known.insert((Arc::downgrade(&shown), own))
             }
         };
-        let (models, progress) = (Arc::clone(models), Arc::clone(&shown.progress));
-        Some(Reading { models, progress, _generation: shown })
+        Some(Reading { models: Arc::clone(models), generation: shown })
     }
 
     fn now(&self) -> Timestamp {
@@ -134,7 +132,7 @@ fn visibility_problem(error: NotVisible) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stores::memory::MemoryReadModels;
+    use crate::{progress::Progress, stores::memory::MemoryReadModels};
 
     fn generation() -> Arc<Shown> {
         Arc::new(Shown { models: Arc::new(MemoryReadModels::new()), progress: Arc::new(Progress::default()) })
@@ -152,7 +150,7 @@ mod tests {
         drop(reading);
         assert_eq!(Arc::strong_count(&first), 1, "it may go");
         for _ in 0..2 {
-            assert!(Arc::ptr_eq(&thread.reading().unwrap().progress, &second.progress));
+            assert!(Arc::ptr_eq(&thread.reading().unwrap().generation, &second));
         }
     }
 }

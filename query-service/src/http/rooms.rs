@@ -36,7 +36,8 @@ pub(super) async fn room(ask: Ask<RoomPath, Nothing>) -> Result<HttpResponse, Pr
     let shown = ask.shown().await?;
     let (models, id) = (shown.models.as_ref(), ask.path.room);
     // Read first, so that the document shows at least this version.
-    let versions = queries::versions_of(models, &shown.progress, &[id]).await.map_err(query_problem)?;
+    let versions =
+        queries::versions_of(models, &shown.generation.progress, &[id]).await.map_err(query_problem)?;
     let room = queries::RoomById { room: id }.run(models).await.map_err(query_problem)?;
     let room = room.ok_or_else(|| unknown(id))?;
     let version = versions.get(&id).copied().unwrap_or_default();
@@ -63,7 +64,8 @@ pub(super) async fn schedule(ask: Ask<RoomPath, RangeParameters>) -> Result<Json
     let query = queries::Schedule { room: ask.path.room, during: ask.parameters.range()? };
     let page = ask.parameters.page()?;
     let shown = ask.shown().await?;
-    let schedule = query.run(shown.models.as_ref(), &shown.progress, &page).await.map_err(query_problem)?;
+    let schedule =
+        query.run(shown.models.as_ref(), &shown.generation.progress, &page).await.map_err(query_problem)?;
     let schedule = schedule.ok_or_else(|| unknown(ask.path.room))?;
     let show = |doc: crate::read_models::ReservationDoc| {
         let shown = ask.caller.require_owner_or_admin(&doc.reservation.reserved_by.0).is_ok();
@@ -93,7 +95,7 @@ pub(super) async fn free(ask: Ask<RoomPath, RangeParameters>) -> Result<Json<Fre
     let page = ask.parameters.page()?;
     let shown = ask.shown().await?;
     let free = query
-        .run(shown.models.as_ref(), &shown.progress, ask.of_this_thread.now(), &page)
+        .run(shown.models.as_ref(), &shown.generation.progress, ask.of_this_thread.now(), &page)
         .await
         .map_err(query_problem)?;
     let free = free.ok_or_else(|| unknown(ask.path.room))?;
@@ -119,7 +121,7 @@ pub(super) async fn availability(
     let page = ask.parameters.page()?;
     let shown = ask.shown().await?;
     let rooms = query
-        .run(shown.models.as_ref(), &shown.progress, ask.of_this_thread.now(), &page)
+        .run(shown.models.as_ref(), &shown.generation.progress, ask.of_this_thread.now(), &page)
         .await
         .map_err(query_problem)?;
     Ok(Json(List::of(rooms, |found| Room::at(found.room, found.version))))

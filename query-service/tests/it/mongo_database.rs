@@ -1,10 +1,14 @@
 //! A database of its own for each test.
 
-use std::future::Future;
+use std::{
+    future::Future,
+    sync::{Arc, Mutex},
+};
 
 use mongodb::{
     Client,
     bson::{Document, doc},
+    event::{EventHandler, command::CommandEvent},
     options::ClientOptions,
 };
 use query_service::stores::mongo::MongoReadModels;
@@ -64,6 +68,26 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     with_options(ClientOptions::parse(url()).await.unwrap(), test).await;
+}
+
+/// Runs a test, and records the commands of these names that its clients send.
+pub(crate) async fn with_recorded<F>(
+    names: &'static [&'static str],
+    test: impl FnOnce(Server, Arc<Mutex<Vec<Document>>>) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let sent: Arc<Mutex<Vec<Document>>> = Arc::default();
+    let mut options = ClientOptions::parse(url()).await.unwrap();
+    let record = Arc::clone(&sent);
+    options.command_event_handler = Some(EventHandler::callback(move |event| {
+        if let CommandEvent::Started(started) = event
+            && names.contains(&started.command_name.as_str())
+        {
+            record.lock().unwrap().push(started.command);
+        }
+    }));
+    with_options(options, |server| test(server, sent)).await;
 }
 
 pub(crate) async fn with_options<F>(options: ClientOptions, test: impl FnOnce(Server) -> F)

@@ -1,12 +1,8 @@
 //! No query of the API reads a whole collection: every command that the queries send is explained.
 
-use std::sync::{Arc, Mutex};
-
 use mongodb::{
     IndexModel,
     bson::{Bson, Document, doc},
-    event::{EventHandler, command::CommandEvent},
-    options::ClientOptions,
 };
 use query_service::{
     progress::Progress,
@@ -21,7 +17,7 @@ use shared_events::UserId;
 use crate::{
     conformance::{all_pages, feed, interval},
     conformance_histories::{fixed_steps, history},
-    mongo_database::{url, with_database, with_options},
+    mongo_database::{with_database, with_recorded},
 };
 
 /// All stages of a plan, in whatever form the server tells it.
@@ -43,17 +39,7 @@ fn stages(plan: &Bson, found: &mut Vec<String>) {
 
 #[tokio::test]
 async fn no_query_scans_a_collection() {
-    let sent: Arc<Mutex<Vec<Document>>> = Arc::default();
-    let mut options = ClientOptions::parse(url()).await.unwrap();
-    let record = Arc::clone(&sent);
-    options.command_event_handler = Some(EventHandler::callback(move |event| {
-        if let CommandEvent::Started(started) = event
-            && ["find", "aggregate", "distinct", "count"].contains(&started.command_name.as_str())
-        {
-            record.lock().unwrap().push(started.command);
-        }
-    }));
-    with_options(options, |server| async move {
+    with_recorded(&["find", "aggregate", "distinct", "count"], |server, sent| async move {
         let models = &server.models().await;
         let history = history(&fixed_steps(300, 37));
         feed(models, &history.events, 50).await;
@@ -117,17 +103,7 @@ async fn no_query_scans_a_collection() {
 
 #[tokio::test]
 async fn of_a_busy_week_only_what_overlaps_is_read() {
-    let sent: Arc<Mutex<Vec<Document>>> = Arc::default();
-    let mut options = ClientOptions::parse(url()).await.unwrap();
-    let record = Arc::clone(&sent);
-    options.command_event_handler = Some(EventHandler::callback(move |event| {
-        if let CommandEvent::Started(started) = event
-            && started.command_name == "find"
-        {
-            record.lock().unwrap().push(started.command);
-        }
-    }));
-    with_options(options, |server| async move {
+    with_recorded(&["find"], |server, sent| async move {
         let models = &server.models().await;
         let history = history(&fixed_steps(300, 37));
         feed(models, &history.events, 50).await;

@@ -3,24 +3,16 @@
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
     task::Poll,
 };
 
-use mongodb::{
-    event::{EventHandler, command::CommandEvent},
-    options::ClientOptions,
-};
 use query_service::stores::{Applied, ReadModels, StoreError, mongo::MongoReadModels};
 use shared_events::Envelope;
 
 use crate::{
     conformance::feed,
     conformance_histories::{fixed_steps, history},
-    mongo_database::{Server, url, with_options},
+    mongo_database::{Server, with_database, with_recorded},
     mongo_writes::{models, of_room},
 };
 
@@ -64,6 +56,12 @@ impl Begun {
         assert_eq!(applied.conflicts, []);
     }
 
+    fn assert_all_advanced(&self, applied: Vec<Result<Applied, StoreError>>) {
+        for (room, applied) in applied.into_iter().enumerate() {
+            self.assert_advanced(room, applied);
+        }
+    }
+
     async fn assert_all_is_as_after_a_clean_pass(&self, server: &Server) {
         assert_eq!(server.dump("joint_").await, server.dump("clean_").await);
     }
@@ -75,33 +73,14 @@ async fn begin(applying: &mut Applying<'_>) {
     assert!(outcome.is_pending(), "it is under way");
 }
 
-/// Runs a test on a server, and counts the commands that write.
-async fn with_counted_commands<F>(test: impl FnOnce(Server, Arc<AtomicUsize>) -> F)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let commands = Arc::<AtomicUsize>::default();
-    let counted = Arc::clone(&commands);
-    let mut options = ClientOptions::parse(url()).await.unwrap();
-    options.command_event_handler = Some(EventHandler::callback(move |event| {
-        if matches!(&event, CommandEvent::Started(started) if WRITES.contains(&started.command_name.as_str()))
-        {
-            counted.fetch_add(1, Ordering::Relaxed);
-        }
-    }));
-    with_options(options, |server| test(server, commands)).await;
-}
-
 #[tokio::test]
 async fn batches_that_wait_together_are_written_by_one_command() {
-    with_counted_commands(|server, commands| async move {
+    with_recorded(&WRITES, |server, commands| async move {
         let begun = Begun::on(&server).await;
-        let before = commands.load(Ordering::Relaxed);
+        commands.lock().unwrap().clear();
         let applied = futures_util::future::join_all(begun.next()).await;
-        assert_eq!(commands.load(Ordering::Relaxed) - before, 1);
-        for (room, applied) in applied.into_iter().enumerate() {
-            begun.assert_advanced(room, applied);
-        }
+        assert_eq!(commands.lock().unwrap().len(), 1);
+        begun.assert_all_advanced(applied);
         begun.assert_all_is_as_after_a_clean_pass(&server).await;
     })
     .await;
@@ -109,14 +88,12 @@ async fn batches_that_wait_together_are_written_by_one_command() {
 
 #[tokio::test]
 async fn a_batch_that_another_owner_has_written_harms_none_that_is_written_with_it() {
-    with_counted_commands(|server, _| async move {
+    with_database(|server| async move {
         let begun = Begun::on(&server).await;
         let other_owner = models(&server, "joint_").await;
         other_owner.apply(&begun.events[1][BEFORE..]).await.unwrap();
         let applied = futures_util::future::join_all(begun.next()).await;
-        for (room, applied) in applied.into_iter().enumerate() {
-            begun.assert_advanced(room, applied);
-        }
+        begun.assert_all_advanced(applied);
         begun.assert_all_is_as_after_a_clean_pass(&server).await;
     })
     .await;
@@ -125,7 +102,7 @@ async fn a_batch_that_another_owner_has_written_harms_none_that_is_written_with_
 #[tokio::test]
 async fn batches_whose_owners_are_stopped_stop_none_of_the_others() {
     for under_way in [false, true] {
-        with_counted_commands(|server, _| async move {
+        with_database(|server| async move {
             let begun = Begun::on(&server).await;
             let mut next = begun.next();
             for applying in &mut next {
@@ -148,7 +125,7 @@ async fn batches_whose_owners_are_stopped_stop_none_of_the_others() {
 
 #[tokio::test]
 async fn a_batch_is_written_while_those_that_it_goes_with_stand_still() {
-    with_counted_commands(|server, _| async move {
+    with_database(|server| async move {
         let begun = Begun::on(&server).await;
         let mut next = begun.next();
         for applying in &mut next {

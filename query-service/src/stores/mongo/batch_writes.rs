@@ -14,7 +14,7 @@ use shared_events::{Envelope, Event, ReservationId, RoomId};
 use super::{
     MongoReadModels,
     documents::{Guarded, PackedUsage, from_history, from_reservation, from_room, usage_id},
-    joint_writes::{SMALL_BATCH, SmallBatch},
+    joint_writes::{Batch, SMALL_BATCH},
     stored::to_usage,
 };
 use crate::{
@@ -61,7 +61,7 @@ impl MongoReadModels {
             usage: usage_writes,
         };
         spans.retain(|room, _| !usage.behind.contains(room));
-        let batch = Arc::new(SmallBatch { events: batch.len(), writes, spans });
+        let batch = Arc::new(Batch { events: batch.len(), writes, spans });
         let mut applied = if batch.events <= SMALL_BATCH && self.write_jointly(&batch).await? {
             let advanced = batch.spans.iter().map(|(room, span)| (*room, span.last)).collect();
             Applied { advanced, conflicts: Vec::new() }

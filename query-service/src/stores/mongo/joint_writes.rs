@@ -24,7 +24,7 @@ pub(super) const SMALL_BATCH: usize = 100;
 
 /// A batch to be written with its checkpoints.
 #[derive(Debug)]
-pub(super) struct SmallBatch {
+pub(super) struct Batch {
     pub(super) events: usize,
     pub(super) writes: Writes,
     pub(super) spans: BTreeMap<RoomId, Span>,
@@ -43,7 +43,7 @@ struct Queue {
 
 #[derive(Debug)]
 struct Waiting {
-    batch: Arc<SmallBatch>,
+    batch: Arc<Batch>,
     written: oneshot::Sender<Result<bool, StoreError>>,
 }
 
@@ -54,7 +54,7 @@ impl MongoReadModels {
     ///
     /// # Errors
     /// When the server can't be reached or refuses. Only one is told of those that were written together, the others false.
-    pub(super) async fn write_jointly(&self, batch: &Arc<SmallBatch>) -> Result<bool, StoreError> {
+    pub(super) async fn write_jointly(&self, batch: &Arc<Batch>) -> Result<bool, StoreError> {
         let (written, told) = oneshot::channel();
         if self.joint_writes.add(Waiting { batch: Arc::clone(batch), written }) {
             // A task of its own, for the others must not depend on whether this one goes on.
