@@ -125,12 +125,15 @@ impl Flight {
         (self.to_delete.len(), self.to_delete_since)
     }
 
-    /// The rows to be deleted next, at most so many.
+    /// The rows to be deleted next, at most so many, the lowest first: what is below all that is under way has no holes
+    /// any more, which makes long runs.
     pub(super) fn take_to_delete(&mut self, most: usize) -> Vec<u64> {
-        let rest = self.to_delete.split_off(most.min(self.to_delete.len()));
-        if rest.is_empty() {
-            self.to_delete_since = None;
-        }
+        self.to_delete.sort_unstable();
+        let lowest = self.waiting.keys().min().copied().unwrap_or(u64::MAX);
+        let whole = self.to_delete.partition_point(|position| *position < lowest);
+        let take = if whole >= most / 4 { whole } else { self.to_delete.len() };
+        let rest = self.to_delete.split_off(take.min(most));
+        self.to_delete_since = (!rest.is_empty()).then(Instant::now);
         std::mem::replace(&mut self.to_delete, rest)
     }
 
