@@ -1,9 +1,9 @@
-//! The sender: an idempotent producer that passes every delivery report on.
+//! The sender: an idempotent producer that passes every delivery report on, and gets what has gathered meanwhile.
 //!
 //! librdkafka's own message time-out is switched off, because it makes gaps: a message that is given up while a later one
 //! of its room is delivered. A stall is noticed by a timer here, and then the whole producer is dropped.
 
-use std::{future::pending, time::Duration};
+use std::{collections::VecDeque, future::pending, time::Duration};
 
 use rdkafka::{
     ClientContext,
@@ -11,7 +11,7 @@ use rdkafka::{
     message::{DeliveryResult, Header, OwnedHeaders},
     producer::{BaseRecord, ProducerContext, ThreadedProducer},
 };
-use shared_events::{RecordedEvent, topics::PARTITIONER};
+use shared_events::{RecordedEvent, RoomId, topics::PARTITIONER};
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout_at},
@@ -22,8 +22,10 @@ use crate::outbox::{Publisher, Report, Undelivered};
 
 /// How long nothing may be reported before the producer is dropped.
 const STALL: Duration = Duration::from_secs(30);
-/// How long is waited for room in the producer's queue before it is tried again.
-const FULL_PAUSE: Duration = Duration::from_millis(1);
+/// With so many messages of a partition under way librdkafka (2.12, idempotent) sends no more of it, and while some wait it
+/// asks its socket without a pause, which takes a processor to itself. So they wait here, and are handed over together when
+/// all but a few are reported: the slower the broker, the larger its requests.
+const WINDOW: usize = 5;
 /// Most reports that are taken together.
 const MOST_REPORTS: usize = 10_000;
 
@@ -42,10 +44,23 @@ impl ProducerContext for Reports {
     }
 }
 
+/// An event in the form in which it is sent.
+struct Message {
+    position: usize,
+    room: RoomId,
+    key: String,
+    payload: Vec<u8>,
+    headers: OwnedHeaders,
+}
+
 struct Connection {
     producer: ThreadedProducer<Reports>,
     reports: mpsc::UnboundedReceiver<Report>,
-    /// How many messages were sent and not reported.
+    /// What is handed over when few enough are under way.
+    waiting: VecDeque<Message>,
+    /// What the producer did not take, until that is reported.
+    not_taken: Vec<(RoomId, Report)>,
+    /// How many messages were handed over and not reported.
     under_way: usize,
     /// When something was reported last, or sent while nothing was under way.
     moved: Instant,
@@ -84,7 +99,50 @@ impl KafkaPublisher {
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "1000")
             .create_with_context(Reports(sender))?;
-        Ok(Connection { producer, reports, under_way: 0, moved: Instant::now() })
+        Ok(Connection {
+            producer,
+            reports,
+            waiting: VecDeque::new(),
+            not_taken: Vec::new(),
+            under_way: 0,
+            moved: Instant::now(),
+        })
+    }
+}
+
+impl Connection {
+    /// Hands over what waits, if few enough are under way.
+    fn hand_over(&mut self, topic: &str) {
+        if self.under_way >= WINDOW {
+            return;
+        }
+        if self.under_way == 0 {
+            self.moved = Instant::now();
+        }
+        while let Some(message) = self.waiting.pop_front() {
+            let Message { position, room, key, payload, headers } = message;
+            // Nothing of a room overtakes what was refused before it. The relay does the same as soon as it is told.
+            if self.not_taken.iter().any(|(refused, _)| *refused == room) {
+                let reason = "an event before it was not taken".to_owned();
+                self.not_taken.push((room, (position as u64, Err(Undelivered::Refused(reason)))));
+                continue;
+            }
+            let record =
+                BaseRecord::with_opaque_to(topic, position).key(&key).payload(&payload).headers(headers);
+            match self.producer.send(record) {
+                Ok(()) => self.under_way += 1,
+                // What is under way will make room.
+                Err((error, BaseRecord { headers: Some(headers), .. }))
+                    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) =>
+                {
+                    self.waiting.push_front(Message { position, room, key, payload, headers });
+                    return;
+                }
+                Err((error, _)) => {
+                    self.not_taken.push((room, (position as u64, Err(undelivered(&error)))));
+                }
+            }
+        }
     }
 }
 
@@ -97,33 +155,25 @@ impl Publisher for KafkaPublisher {
                 self.connection.insert(connected.map_err(|error| undelivered(&error))?)
             }
         };
-        let key = event.room.to_string();
-        let index = usize::try_from(position).map_err(|error| Undelivered::Refused(error.to_string()))?;
-        let mut record = BaseRecord::with_opaque_to(&self.options.topic, index)
-            .key(&key)
-            .payload(&event.payload)
-            .headers(headers(&event));
-        while let Err((error, unsent)) = connection.producer.send(record) {
-            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
-                return Err(undelivered(&error));
-            }
-            if connection.moved.elapsed() > self.stall && connection.reports.is_empty() {
-                return Err(stalled(self.stall));
-            }
-            tokio::time::sleep(FULL_PAUSE).await;
-            record = unsent;
-        }
-        if connection.under_way == 0 {
-            connection.moved = Instant::now();
-        }
-        connection.under_way += 1;
+        connection.waiting.push_back(Message {
+            position: usize::try_from(position).map_err(|error| Undelivered::Refused(error.to_string()))?,
+            room: event.room,
+            key: event.room.to_string(),
+            headers: headers(&event),
+            payload: event.payload,
+        });
+        connection.hand_over(&self.options.topic);
         Ok(())
     }
 
     async fn reports(&mut self) -> Vec<Report> {
-        let Some(connection) = self.connection.as_mut().filter(|connection| connection.under_way > 0) else {
+        let Some(connection) = &mut self.connection else { return pending().await };
+        if !connection.not_taken.is_empty() {
+            return connection.not_taken.drain(..).map(|(_, report)| report).collect();
+        }
+        if connection.under_way == 0 {
             return pending().await;
-        };
+        }
         let mut reports = Vec::new();
         let received = connection.reports.recv_many(&mut reports, MOST_REPORTS);
         if timeout_at(connection.moved + self.stall, received).await.is_err() {
@@ -131,6 +181,7 @@ impl Publisher for KafkaPublisher {
         }
         connection.moved = Instant::now();
         connection.under_way = connection.under_way.saturating_sub(reports.len());
+        connection.hand_over(&self.options.topic);
         reports
     }
 

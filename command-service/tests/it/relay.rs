@@ -165,6 +165,35 @@ async fn kafka_gets_every_event_and_each_rooms_first_occurrences_in_order() {
     store.remove().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_room_overtakes_a_message_that_is_too_large_while_many_wait() {
+    let store = TestStore::mysql().await;
+    let opened = store.open(None).await;
+    let options = kafka(&format!("test-{}", ids::new_id()));
+    ensure_topic(&options).await.unwrap();
+    let (bad, good) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
+    let mut too_large = event(bad, 2);
+    too_large.payload = vec![b' '; 2_000_000];
+    let mut events: Vec<_> = (1..=50).map(|version| event(good, version)).collect();
+    events.extend([event(bad, 1), too_large]);
+    events.extend((3..=50).map(|version| event(bad, version)));
+    let positions = commit(opened.as_ref(), events).await;
+    let mut relay = relay(Arc::clone(&opened), KafkaPublisher::new(options.clone()));
+    assert_eq!(
+        relay.step().await.unwrap(),
+        Step::Delivered(51),
+        "all of the other room, and what came before"
+    );
+    assert_eq!(relay.step().await.unwrap(), Step::Idle);
+    let held = opened.held_rooms().await.unwrap();
+    assert_eq!((held.len(), held[0].room, held[0].position), (1, bad, positions[51]));
+    assert_eq!(opened.backlog().await.unwrap().0, 49);
+    let read =
+        tokio::task::spawn_blocking(move || read_topic(&options, |read| read.len() == 51)).await.unwrap();
+    assert_in_order(&read);
+    store.remove().await;
+}
+
 #[tokio::test]
 async fn a_topic_that_is_gone_is_made_again_and_everything_arrives() {
     let store = TestStore::mysql().await;
