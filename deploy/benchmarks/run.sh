@@ -5,6 +5,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-cargo build --release --workspace --bins --locked
+cargo build --release --workspace --bin benchmarks --bin command-service --bin query-service --locked
 export BENCHMARKS_BINARIES="${CARGO_TARGET_DIR:-$PWD/target}/release"
 exec deploy/servers/with.sh "$BENCHMARKS_BINARIES/benchmarks" "$@"

@@ -175,7 +175,17 @@ fn build() -> Result<PathBuf> {
     );
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let status = Command::new(cargo)
-        .args(["build", "--release", "--workspace", "--bins", "--locked", "--quiet"])
+        .args([
+            "build",
+            "--release",
+            "--workspace",
+            "--bin",
+            "command-service",
+            "--bin",
+            "query-service",
+            "--locked",
+            "--quiet",
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()?;
     ensure!(status.success(), "the services can't be built: {status}");

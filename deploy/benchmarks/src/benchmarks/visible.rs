@@ -1,9 +1,11 @@
 //! From commit to visible in MongoDB: our two services, against Debezium and the MongoDB sink connector in one worker.
 //!
-//! Both begin when the transaction is sent to MySQL: ours at an event's `recorded_at`, which the writer takes just before
-//! and which leaves fractions of a millisecond out, to our disadvantage; theirs at a time that the writer of the row takes
-//! there. Both end when a document is seen: our entry of the history, their only one. Both are looked for in the same way,
-//! some events of all, with majority read concern.
+//! Both begin when the commit is known to who asked for it: ours when the client has the answer over HTTP, theirs when the
+//! writer of the row has the server's. Both end when a document is seen: our entry of the history, their only one. Both are
+//! looked for in the same way, some events of all, with majority read concern.
+//!
+//! Beside that, both are counted from when the transaction is sent to MySQL: ours from an event's `recorded_at`, which the
+//! writer takes just before and which leaves fractions of a millisecond out; theirs from a time that the writer takes there.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,7 +25,7 @@ use crate::{
         Worker,
         documents::Document,
         mongo::{self, Documents},
-        mysql::Writer,
+        mysql::{Commit, Writer},
         peers::{Sink, Source},
         settings::Tuning,
     },
@@ -48,7 +50,23 @@ const MOST: u64 = 2000;
 const LIMIT_MS: f64 = 50.0;
 
 /// The latencies of one run in microseconds.
-type Latencies = Histogram<u64>;
+struct Latencies {
+    from_commit: Histogram<u64>,
+    from_sending: Histogram<u64>,
+}
+
+impl Latencies {
+    fn new() -> Result<Self> {
+        Ok(Self { from_commit: new_histogram()?, from_sending: new_histogram()? })
+    }
+
+    /// Notes that a document was seen. The client may learn of a commit later than others see what it did.
+    fn note(&mut self, commit: Commit, seen: i64) -> Result<()> {
+        self.from_commit.record(u64::try_from((seen - commit.answered).max(1))?)?;
+        Ok(self.from_sending.record(u64::try_from((seen - commit.sent).max(1))?)?)
+    }
+}
+
 /// By rate.
 type Runs = BTreeMap<u64, Vec<Latencies>>;
 
@@ -102,6 +120,10 @@ pub(crate) async fn from_commit(rig: &Rig) -> Result<Vec<Finding>> {
             let of = |who: &str, runs: &[Latencies]| {
                 Series::new(&format!("{who}, {name} at {rate}/s"), "ms", each(runs, quantile))
             };
+            let sent = |who: &str, runs: &[Latencies]| {
+                let values = runs.iter().map(|run| milliseconds(&run.from_sending, quantile)).collect();
+                Series::new(&format!("{who}, {name} from the transaction's sending"), "ms", values)
+            };
             let mut finding = Finding::new(
                 &format!("visible-{rate}-{name}"),
                 against,
@@ -109,9 +131,11 @@ pub(crate) async fn from_commit(rig: &Rig) -> Result<Vec<Finding>> {
                 aim,
                 of("ours", &our_runs),
                 of("theirs", &their_runs),
-            );
+            )
+            .with(sent("ours", &our_runs))
+            .with(sent("theirs", &their_runs));
             for (_, tuning, latencies) in as_they_come.iter().filter(|(at, ..)| *at == rate) {
-                let values = vec![milliseconds(latencies, quantile)];
+                let values = vec![milliseconds(&latencies.from_commit, quantile)];
                 finding = finding.with(Series::new(&format!("theirs, {tuning}, {name}"), "ms", values));
             }
             findings.push(finding);
@@ -135,17 +159,18 @@ pub(crate) async fn from_commit(rig: &Rig) -> Result<Vec<Finding>> {
 }
 
 fn each(runs: &[Latencies], quantile: f64) -> Vec<f64> {
-    runs.iter().map(|run| milliseconds(run, quantile)).collect()
+    runs.iter().map(|run| milliseconds(&run.from_commit, quantile)).collect()
 }
 
-fn milliseconds(latencies: &Latencies, quantile: f64) -> f64 {
+fn milliseconds(latencies: &Histogram<u64>, quantile: f64) -> f64 {
     number(latencies.value_at_quantile(quantile)) / 1000.0
 }
 
 fn short(runs: &Runs) -> String {
     let last = runs.iter().filter_map(|(rate, runs)| Some((rate, runs.last()?)));
     let texts = last.map(|(rate, run)| {
-        format!("{rate}/s p50 {:.1} p99 {:.1} ms", milliseconds(run, 0.5), milliseconds(run, 0.99))
+        let of = |quantile| milliseconds(&run.from_commit, quantile);
+        format!("{rate}/s p50 {:.1} p99 {:.1} ms", of(0.5), of(0.99))
     });
     texts.collect::<Vec<_>>().join(", ")
 }
@@ -188,16 +213,17 @@ impl Ours {
             }
         };
         let sightings = Sightings::begin(self.history.clone(), Box::new(ids), first, Schedule::of(rate));
-        self.desk
-            .reserve(CONNECTIONS, Pace::Open(number(rate)), number(WARM_UP_SECONDS), number(seconds))
-            .await?;
+        let pace = Pace::Open(number(rate));
+        let outcome = self.desk.reserve(CONNECTIONS, pace, number(WARM_UP_SECONDS), number(seconds)).await?;
+        let answered_at: HashMap<_, _> = outcome.answered_at.into_iter().collect();
         let seen = sightings.end(self.desk.next()).await?;
         let recorded = recorded::times(&self.desk.place.database_url()).await?;
-        let mut latencies = new_histogram()?;
+        let mut latencies = Latencies::new()?;
         for (number, micros) in seen {
             if number >= first + WARM_UP_SECONDS * rate {
                 let recorded = recorded.get(&event(number)).context("an event that is seen is recorded")?;
-                latencies.record(u64::try_from(micros - recorded * 1000)?.max(1))?;
+                let answered = answered_at.get(&(number - first)).context("its command was answered")?;
+                latencies.note(Commit { sent: recorded * 1000, answered: *answered }, micros)?;
             }
         }
         Ok(latencies)
@@ -257,15 +283,14 @@ impl<'worker> Theirs<'worker> {
             commits.spawn(async move { anyhow::Ok((document, writer.commit(Document(document)).await?)) });
         }
         self.source.committed = end;
-        let mut sent = HashMap::new();
+        let mut committed = HashMap::new();
         while let Some(commit) = commits.join_next().await {
-            sent.extend([commit??]);
+            committed.extend([commit??]);
         }
         let seen = sightings.end(end).await?;
-        let mut latencies = new_histogram()?;
+        let mut latencies = Latencies::new()?;
         for (number, micros) in seen.into_iter().filter(|(number, _)| *number >= counted_from) {
-            let sent = sent.get(&number).context("a commit")?;
-            latencies.record(u64::try_from(micros - sent)?.max(1))?;
+            latencies.note(*committed.get(&number).context("a commit")?, micros)?;
         }
         Ok(latencies)
     }

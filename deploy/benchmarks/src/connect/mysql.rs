@@ -65,6 +65,13 @@ pub(crate) async fn fill_outbox(database: &str, first: u64, documents: u64) -> R
     Ok(())
 }
 
+/// When a transaction was sent, and when its commit was known: microseconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Commit {
+    pub(crate) sent: i64,
+    pub(crate) answered: i64,
+}
+
 /// Writes single rows.
 pub(crate) struct Writer(MySqlPool);
 
@@ -81,12 +88,12 @@ impl Writer {
         Ok(Self(pool.connect(database).await?))
     }
 
-    /// Commits one row in a transaction of its own: one statement, one way to the server. Tells when it was sent, in
-    /// microseconds since 1970.
+    /// Commits one row in a transaction of its own: one statement, one way to the server. Tells when it was sent, and when
+    /// the server had answered.
     ///
     /// # Errors
     /// When the server refuses.
-    pub(crate) async fn commit(&self, document: Document) -> Result<i64> {
+    pub(crate) async fn commit(&self, document: Document) -> Result<Commit> {
         let mut connection = self.0.acquire().await?;
         let sent = clock_micros();
         sqlx::query("INSERT INTO outbox VALUES (?, 'room', ?, 'reservation-made', ?)")
@@ -95,6 +102,6 @@ impl Writer {
             .bind(document.json())
             .execute(&mut *connection)
             .await?;
-        Ok(sent)
+        Ok(Commit { sent, answered: clock_micros() })
     }
 }

@@ -69,6 +69,8 @@ pub(crate) struct Outcome {
     pub(crate) statuses: BTreeMap<u16, u64>,
     /// Successes within the counted time, each second.
     pub(crate) rate: f64,
+    /// In the open loop, when each was answered, by its number in this run: microseconds since 1970.
+    pub(crate) answered_at: Vec<(u64, i64)>,
     /// Latencies of the counted time in microseconds: how often each.
     latencies: Vec<(u64, u64)>,
 }

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{Load, Outcome, Pace, Requests, connection::Connection, new_histogram};
-use crate::figures::number;
+use crate::{figures::number, sightings::clock_micros};
 
 /// Reads a [`Load`] from standard input, runs it and prints its [`Outcome`].
 ///
@@ -40,6 +40,7 @@ struct Shared {
     counted_from: Instant,
     end: Instant,
     statuses: RefCell<BTreeMap<u16, u64>>,
+    answered_at: RefCell<Vec<(u64, i64)>>,
     latencies: RefCell<Histogram<u64>>,
     succeeded: Cell<u64>,
 }
@@ -56,6 +57,7 @@ async fn run(load: Load) -> Result<Outcome> {
         counted_from,
         end: counted_from + Duration::from_secs_f64(load.seconds),
         statuses: RefCell::default(),
+        answered_at: RefCell::default(),
         latencies: RefCell::new(new_histogram()?),
         succeeded: Cell::new(0),
         load,
@@ -96,6 +98,7 @@ async fn run(load: Load) -> Result<Outcome> {
     Ok(Outcome {
         sent: shared.next.get(),
         statuses: shared.statuses.borrow().clone(),
+        answered_at: shared.answered_at.take(),
         rate: number(shared.succeeded.get()) / shared.load.seconds,
         latencies: latencies
             .iter_recorded()
@@ -135,6 +138,9 @@ impl Shared {
         let status = connection.ask(request).await?;
         *self.statuses.borrow_mut().entry(status).or_default() += 1;
         let now = Instant::now();
+        if matches!(self.load.pace, Pace::Open(_)) {
+            self.answered_at.borrow_mut().push((number, clock_micros()));
+        }
         // What is counted was answered in the counted time; in the open loop, what was due in it.
         let counted = match self.load.pace {
             Pace::Closed => now >= self.counted_from && now < self.end,
