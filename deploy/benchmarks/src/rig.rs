@@ -203,9 +203,9 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// URL of the MySQL database.
+    /// URL of the MySQL database, without TLS as in `docker-compose.yml` and in the peers' settings.
     pub(crate) fn database_url(&self) -> String {
-        format!("{}/{}", self.mysql.trim_end_matches('/'), self.name)
+        format!("{}/{}?ssl-mode=DISABLED", self.mysql.trim_end_matches('/'), self.name)
     }
 }
 
