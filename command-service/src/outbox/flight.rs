@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::event_store::Buckets;
 
 /// Most events that wait for their report. With more the sender is no faster, and its memory is used up.
-const MOST_WAITING: usize = 10_000;
+const MOST_WAITING: usize = 4_000;
 /// Most rows that are delivered and not deleted.
 const MOST_DELIVERED: usize = 40_000;
 /// Of how many rooms it is known which version was sent last.
