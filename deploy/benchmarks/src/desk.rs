@@ -46,7 +46,14 @@ impl Desk {
     /// # Errors
     /// When it can't be started.
     pub(crate) async fn ours(rig: &Rig, rooms: usize, relaying: Relaying) -> Result<Self> {
-        let place = rig.place("commands").await?;
+        Self::at(rig, rig.place("commands").await?, rooms, relaying).await
+    }
+
+    /// The same, at a place that is there.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub(crate) async fn at(rig: &Rig, place: Place, rooms: usize, relaying: Relaying) -> Result<Self> {
         let service = start(rig, &place, relaying).await?;
         let rooms = register(&service.url(), &rig.token("admin", &["admin"])?, rooms).await?;
         Self::with(rig, place, service, rooms)

@@ -74,6 +74,7 @@ impl Rig {
         Ok(Place {
             name,
             mysql: self.mysql.clone(),
+            settings: "",
             brokers: self.brokers.clone(),
             mongodb: self.mongodb.clone(),
         })
@@ -198,14 +199,21 @@ fn build() -> Result<PathBuf> {
 pub(crate) struct Place {
     pub(crate) name: String,
     mysql: String,
+    settings: &'static str,
     brokers: String,
     mongodb: String,
 }
 
 impl Place {
-    /// URL of the MySQL database, without TLS as in `docker-compose.yml` and in the peers' settings.
+    /// The same, but that nothing is encrypted on the way to MySQL: as the peers' settings have it.
+    pub(crate) const fn unencrypted(mut self) -> Self {
+        self.settings = "?ssl-mode=DISABLED";
+        self
+    }
+
+    /// URL of the MySQL database.
     pub(crate) fn database_url(&self) -> String {
-        format!("{}/{}?ssl-mode=DISABLED", self.mysql.trim_end_matches('/'), self.name)
+        format!("{}/{}{}", self.mysql.trim_end_matches('/'), self.name, self.settings)
     }
 }
 

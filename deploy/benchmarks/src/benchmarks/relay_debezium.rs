@@ -29,7 +29,7 @@ pub(crate) async fn against_debezium(rig: &Rig) -> Result<Vec<Finding>> {
     // The first drain after a start is half as fast as those that follow.
     let warm = source.drain(200_000, PATIENCE).await?;
     eprintln!("  Debezium, warming up: {warm:.0}/s");
-    let place = rig.place("relay").await?;
+    let place = rig.place("relay").await?.unencrypted();
     let backlog = Backlog::build(&place, usize::try_from(KEYS)?, events).await?;
     let (mut memory, mut their_memory) = (Vec::new(), Vec::new());
     let (our_rates, their_rates) = alternate(

@@ -191,7 +191,8 @@ struct Ours {
 
 impl Ours {
     async fn start(rig: &Rig) -> Result<Self> {
-        let desk = Desk::ours(rig, ROOMS, Relaying::On).await?;
+        let place = rig.place("visible").await?.unencrypted();
+        let desk = Desk::at(rig, place, ROOMS, Relaying::On).await?;
         let mut query = rig.query_service(&desk.place, &desk.service.url(), &[])?;
         query.until_ready().await?;
         let history =

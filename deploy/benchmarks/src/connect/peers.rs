@@ -33,7 +33,7 @@ impl<'worker> Source<'worker> {
     /// # Errors
     /// When no row arrives.
     pub(crate) async fn start(rig: &Rig, worker: &'worker Worker, tuning: Tuning) -> Result<Self> {
-        let place = rig.place("outbox").await?;
+        let place = rig.place("outbox").await?.unencrypted();
         mysql::create_outbox(&place.database_url()).await?;
         kafka::create_topic(&rig.brokers, &place.name).await?;
         let name = format!("{}-source", place.name);
