@@ -58,7 +58,7 @@ struct Connection {
     reports: mpsc::UnboundedReceiver<Report>,
     /// What is handed over when few enough are under way.
     waiting: VecDeque<Message>,
-    /// What the producer did not take, until that is reported.
+    /// What the producer did not take, and why, until that is reported.
     not_taken: Vec<(RoomId, Report)>,
     /// How many messages were handed over and not reported.
     under_way: usize,
@@ -121,10 +121,12 @@ impl Connection {
         }
         while let Some(message) = self.waiting.pop_front() {
             let Message { position, room, key, payload, headers } = message;
-            // Nothing of a room overtakes what was refused before it. The relay does the same as soon as it is told.
-            if self.not_taken.iter().any(|(refused, _)| *refused == room) {
-                let reason = "an event before it was not taken".to_owned();
-                self.not_taken.push((room, (position as u64, Err(Undelivered::Refused(reason)))));
+            // Nothing of a room overtakes what was not taken before it. The relay does the same as soon as it is told.
+            if let Some((_, why)) =
+                self.not_taken.iter().find_map(|(of, report)| (*of == room).then_some(report))
+            {
+                let why = why.clone();
+                self.not_taken.push((room, (position as u64, why)));
                 continue;
             }
             let record =
@@ -142,6 +144,13 @@ impl Connection {
                     self.not_taken.push((room, (position as u64, Err(undelivered(&error)))));
                 }
             }
+        }
+    }
+
+    /// Reports of what was not taken. Not before everything was handed over: among what waits may be more of its rooms.
+    fn report_not_taken(&mut self, reports: &mut Vec<Report>) {
+        if self.waiting.is_empty() {
+            reports.extend(self.not_taken.drain(..).map(|(_, report)| report));
         }
     }
 }
@@ -168,13 +177,14 @@ impl Publisher for KafkaPublisher {
 
     async fn reports(&mut self) -> Vec<Report> {
         let Some(connection) = &mut self.connection else { return pending().await };
-        if !connection.not_taken.is_empty() {
-            return connection.not_taken.drain(..).map(|(_, report)| report).collect();
+        let mut reports = Vec::new();
+        connection.report_not_taken(&mut reports);
+        if !reports.is_empty() {
+            return reports;
         }
         if connection.under_way == 0 {
             return pending().await;
         }
-        let mut reports = Vec::new();
         let received = connection.reports.recv_many(&mut reports, MOST_REPORTS);
         if timeout_at(connection.moved + self.stall, received).await.is_err() {
             return vec![(0, Err(stalled(self.stall)))];
@@ -182,6 +192,7 @@ impl Publisher for KafkaPublisher {
         connection.moved = Instant::now();
         connection.under_way = connection.under_way.saturating_sub(reports.len());
         connection.hand_over(&self.options.topic);
+        connection.report_not_taken(&mut reports);
         reports
     }
 

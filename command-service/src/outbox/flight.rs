@@ -120,7 +120,7 @@ impl Flight {
         self.sent.retain(|room, _| buckets.has_room(*room));
     }
 
-    /// How many rows are to be deleted, and since when the first of them waits.
+    /// How many rows are to be deleted, and since when the first of them waits, counted from the last deletion at most.
     pub(super) const fn to_delete(&self) -> (usize, Option<Instant>) {
         (self.to_delete.len(), self.to_delete_since)
     }

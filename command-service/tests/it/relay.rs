@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    ops::RangeInclusive,
     sync::Arc,
     time::Duration,
 };
@@ -96,6 +97,13 @@ fn kafka(topic: &str) -> KafkaOptions {
     }
 }
 
+/// A topic of its own.
+async fn topic() -> KafkaOptions {
+    let options = kafka(&format!("test-{}", ids::new_id()));
+    ensure_topic(&options).await.unwrap();
+    options
+}
+
 /// Reads a topic from its start until `done` says that enough was read.
 fn read_topic(options: &KafkaOptions, mut done: impl FnMut(&[(i32, String)]) -> bool) -> Vec<(i32, String)> {
     let consumer: BaseConsumer = ClientConfig::new()
@@ -139,8 +147,7 @@ fn assert_in_order(read: &[(i32, String)]) {
 async fn kafka_gets_every_event_and_each_rooms_first_occurrences_in_order() {
     let store = TestStore::mysql().await;
     let opened = store.open(None).await;
-    let options = kafka(&format!("test-{}", ids::new_id()));
-    ensure_topic(&options).await.unwrap();
+    let options = topic().await;
     let rooms: Vec<RoomId> = (0..20).map(|_| RoomId(ids::new_id())).collect();
     let (committed, handed) = handoff();
     let stop = CancellationToken::new();
@@ -167,31 +174,34 @@ async fn kafka_gets_every_event_and_each_rooms_first_occurrences_in_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_a_room_overtakes_a_message_that_is_too_large_while_many_wait() {
-    let store = TestStore::mysql().await;
-    let opened = store.open(None).await;
-    let options = kafka(&format!("test-{}", ids::new_id()));
-    ensure_topic(&options).await.unwrap();
-    let (bad, good) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
-    let mut too_large = event(bad, 2);
-    too_large.payload = vec![b' '; 2_000_000];
-    let mut events: Vec<_> = (1..=50).map(|version| event(good, version)).collect();
-    events.extend([event(bad, 1), too_large]);
-    events.extend((3..=50).map(|version| event(bad, version)));
-    let positions = commit(opened.as_ref(), events).await;
-    let mut relay = relay(Arc::clone(&opened), KafkaPublisher::new(options.clone()));
-    assert_eq!(
-        relay.step().await.unwrap(),
-        Step::Delivered(51),
-        "all of the other room, and what came before"
-    );
-    assert_eq!(relay.step().await.unwrap(), Step::Idle);
-    let held = opened.held_rooms().await.unwrap();
-    assert_eq!((held.len(), held[0].room, held[0].position), (1, bad, positions[51]));
-    assert_eq!(opened.backlog().await.unwrap().0, 49);
-    let read =
-        tokio::task::spawn_blocking(move || read_topic(&options, |read| read.len() == 51)).await.unwrap();
-    assert_in_order(&read);
-    store.remove().await;
+    // It is refused while it waits with the others, or at once, while those that follow it still have to wait.
+    for before in [50, 0] {
+        let store = TestStore::mysql().await;
+        let opened = store.open(None).await;
+        let options = topic().await;
+        let (bad, good) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
+        let mut too_large = event(bad, 2);
+        too_large.payload = vec![b' '; 2_000_000];
+        let of_good = |versions: RangeInclusive<u64>| versions.map(|version| event(good, version)).collect();
+        commit(opened.as_ref(), of_good(1..=before)).await;
+        let refused = commit(opened.as_ref(), vec![event(bad, 1), too_large]).await[1];
+        commit(opened.as_ref(), of_good(before + 1..=50)).await;
+        commit(opened.as_ref(), (3..=50).map(|version| event(bad, version)).collect()).await;
+        let mut relay = relay(Arc::clone(&opened), KafkaPublisher::new(options.clone()));
+        assert_eq!(
+            relay.step().await.unwrap(),
+            Step::Delivered(51),
+            "all of the other room, and what came before"
+        );
+        assert_eq!(relay.step().await.unwrap(), Step::Idle);
+        let held = opened.held_rooms().await.unwrap();
+        assert_eq!((held.len(), held[0].room, held[0].position), (1, bad, refused));
+        assert_eq!(opened.backlog().await.unwrap().0, 49);
+        let read =
+            tokio::task::spawn_blocking(move || read_topic(&options, |read| read.len() == 51)).await.unwrap();
+        assert_in_order(&read);
+        store.remove().await;
+    }
 }
 
 #[tokio::test]
