@@ -1,13 +1,19 @@
 //! At which hours of the week rooms are reserved most.
 
-use chrono::Datelike;
-use shared_events::{Interval, RoomId};
+use std::collections::HashMap;
+
+use chrono::{Datelike, NaiveDate};
+use shared_events::{Interval, RoomId, TimeZone};
 
 use super::{
     QueryError,
-    statistics::{Frames, RoomBatches},
+    hours::{Hours, apart},
+    statistics::{RoomBatches, years},
 };
-use crate::{read_models::usage::HOURS, stores::ReadModels};
+use crate::{
+    read_models::{UsageHours, usage::HOURS},
+    stores::ReadModels,
+};
 
 /// Reserved minutes within an interval, by weekday and hour of each room's own zone.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -31,17 +37,23 @@ pub struct BusyHour {
 
 const DAYS_OF_WEEK: usize = 7;
 
+/// Minutes by weekday (Monday is 0) and hour.
+type Week = [[u64; HOURS]; DAYS_OF_WEEK];
+/// The interval on the clock of each zone that turned up.
+type Clocks = HashMap<TimeZone, Hours>;
+
 impl BusiestTimes {
     /// All 168 hours, Monday's first one first.
     ///
     /// # Errors
     /// When the read models can't be read.
     pub async fn run(&self, models: &dyn ReadModels) -> Result<Vec<BusyHour>, QueryError> {
-        let mut week = [[0_u64; HOURS]; DAYS_OF_WEEK];
+        let mut week: Week = [[0; HOURS]; DAYS_OF_WEEK];
+        let mut clocks = Clocks::new();
         let mut batches = RoomBatches::new(self.kind.as_deref());
         while let Some(rooms) = batches.next(models).await? {
             let ids: Vec<RoomId> = rooms.iter().map(|room| room.room).collect();
-            self.add(models, &ids, &mut week).await?;
+            self.add(models, &ids, &mut clocks, &mut week).await?;
         }
         let rows = (1..).zip(week).flat_map(|(weekday, hours)| {
             (0..).zip(hours).map(move |(hour, minutes)| BusyHour { weekday, hour, minutes })
@@ -53,30 +65,51 @@ impl BusiestTimes {
         &self,
         models: &dyn ReadModels,
         rooms: &[RoomId],
-        week: &mut [[u64; HOURS]; DAYS_OF_WEEK],
+        clocks: &mut Clocks,
+        week: &mut Week,
     ) -> Result<(), QueryError> {
-        let mut frames = Frames::new(self.during);
-        for usage in models.usage_hours(rooms, frames.years()).await? {
-            let Some((days, first_weekday)) = frames.of(usage.key.zone).days_of(usage.key) else { continue };
-            let table = usage.hours.chunks_exact(HOURS);
-            for (offset, day) in table.skip(*days.start()).take(days.count()).enumerate() {
-                let Some(sums) = week.get_mut((first_weekday + offset) % DAYS_OF_WEEK) else { continue };
-                for (sum, minutes) in sums.iter_mut().zip(day) {
-                    *sum += u64::from(*minutes);
-                }
-            }
+        for usage in models.usage_hours(rooms, years(self.during)).await? {
+            let zone = usage.key.zone;
+            add_usage(clocks.entry(zone).or_insert_with(|| Hours::new(self.during, zone)), &usage, week);
         }
-        for doc in frames.at_the_ends(models, rooms).await? {
-            let frame = frames.of(doc.reservation.time_zone);
-            for cell in frame.refine(doc.reservation.interval()) {
-                let weekday = usize::try_from(cell.date.weekday().num_days_from_monday()).unwrap_or_default();
-                if let Some(sum) =
-                    week.get_mut(weekday).and_then(|hours| hours.get_mut(usize::from(cell.hour)))
-                {
-                    *sum += u64::from(cell.minutes);
-                }
+        let apart = apart(clocks.values());
+        if apart.is_empty() {
+            return Ok(());
+        }
+        for doc in models.live_in_rooms(rooms, &apart).await? {
+            let zone = doc.reservation.time_zone;
+            let hours = clocks.entry(zone).or_insert_with(|| Hours::new(self.during, zone));
+            for cell in hours.refine(doc.reservation.interval()) {
+                add_hour(week, weekday(cell.date), usize::from(cell.hour), cell.minutes);
             }
         }
         Ok(())
     }
+}
+
+fn add_usage(clock: &Hours, usage: &UsageHours, week: &mut Week) {
+    if let Some((days, first_weekday)) = clock.frame.days_of(usage.key) {
+        let table = usage.hours.chunks_exact(HOURS);
+        for (offset, day) in table.skip(*days.start()).take(days.count()).enumerate() {
+            let Some(sums) = week.get_mut((first_weekday + offset) % DAYS_OF_WEEK) else { continue };
+            for (sum, minutes) in sums.iter_mut().zip(day) {
+                *sum += u64::from(*minutes);
+            }
+        }
+    }
+    for (date, hour) in clock.whole.iter().filter(|(date, _)| date.year() == usage.key.year) {
+        let (day, hour) = (usize::try_from(date.ordinal0()).unwrap_or(usize::MAX), usize::from(*hour));
+        let minutes = usage.hours.chunks_exact(HOURS).nth(day).and_then(|day| day.get(hour));
+        add_hour(week, weekday(*date), hour, minutes.copied().unwrap_or_default());
+    }
+}
+
+fn add_hour(week: &mut Week, weekday: usize, hour: usize, minutes: u8) {
+    if let Some(sum) = week.get_mut(weekday).and_then(|hours| hours.get_mut(hour)) {
+        *sum += u64::from(minutes);
+    }
+}
+
+fn weekday(date: NaiveDate) -> usize {
+    usize::try_from(date.weekday().num_days_from_monday()).unwrap_or_default()
 }

@@ -8,6 +8,7 @@ pub mod busiest_times;
 pub mod cursor;
 pub mod free;
 pub mod history;
+mod hours;
 pub mod popular_rooms;
 pub mod reservations;
 pub mod rooms;

@@ -6,7 +6,7 @@ use shared_events::{Interval, RoomId};
 
 use super::{
     Page, PageRequest, QueryError,
-    statistics::{Frames, RoomBatches},
+    statistics::{Frames, RoomBatches, years},
 };
 use crate::stores::ReadModels;
 
@@ -70,7 +70,7 @@ impl PopularRooms {
     ) -> Result<HashMap<RoomId, (u64, u64)>, QueryError> {
         let mut frames = Frames::new(self.during);
         let mut tallies: HashMap<RoomId, (u64, u64)> = HashMap::new();
-        for usage in models.usage_days(rooms, frames.years()).await? {
+        for usage in models.usage_days(rooms, years(self.during)).await? {
             let Some((days, _)) = frames.of(usage.key.zone).days_of(usage.key) else { continue };
             let sum = |table: &[u16]| -> u64 {
                 table.get(days.clone()).into_iter().flatten().map(|value| u64::from(*value)).sum()

@@ -1,4 +1,4 @@
-//! What both statistics share: whole local days come from usage documents, the rest from reservations.
+//! What both statistics share: whole local days come from usage documents.
 
 use std::collections::HashMap;
 
@@ -29,7 +29,7 @@ impl Frame {
         Self { during, zone, whole: whole_days(zone.0, during) }
     }
 
-    fn is_whole(&self, date: NaiveDate) -> bool {
+    pub(super) fn is_whole(&self, date: NaiveDate) -> bool {
         self.whole.is_some_and(|(first, last)| first <= date && date <= last)
     }
 
@@ -49,7 +49,7 @@ impl Frame {
 
     /// What usage documents don't tell: before and after the whole days. The first part has the interval's first
     /// minute in any case, for the sake of stays that began before it.
-    fn ends(&self) -> [Option<Interval>; 2] {
+    pub(super) fn ends(&self) -> [Option<Interval>; 2] {
         let Some((first, last)) = self.whole else { return [Some(self.during), None] };
         let after_first_minute = self.during.from.plus(1).unwrap_or(self.during.to);
         let neighbour = |date: Option<NaiveDate>| date.and_then(|date| day_span(self.zone.0, date));
@@ -92,13 +92,6 @@ impl Frames {
         *self.frames.entry(zone).or_insert_with(|| Frame::new(self.during, zone))
     }
 
-    /// Local years that any zone may see in the interval.
-    pub(super) fn years(&self) -> std::ops::RangeInclusive<i32> {
-        let year = |date: Option<NaiveDate>| date.map_or(1970, |date| date.year());
-        year(self.during.from.to_utc().date_naive().pred_opt())
-            ..=year(self.during.to.to_utc().date_naive().succ_opt())
-    }
-
     /// Reservations of these rooms at the ends of the interval, in the zones that turned up so far.
     pub(super) async fn at_the_ends(
         &self,
@@ -121,6 +114,12 @@ impl Frames {
         let ends: Vec<Interval> = [heads, tails].into_iter().flatten().collect();
         if ends.is_empty() { Ok(Vec::new()) } else { Ok(models.live_in_rooms(rooms, &ends).await?) }
     }
+}
+
+/// Local years that any zone may see in an interval.
+pub(super) fn years(during: Interval) -> std::ops::RangeInclusive<i32> {
+    let year = |date: Option<NaiveDate>| date.map_or(1970, |date| date.year());
+    year(during.from.to_utc().date_naive().pred_opt())..=year(during.to.to_utc().date_naive().succ_opt())
 }
 
 /// Rooms that statistics are about, retired ones too, a bounded number at a time.
