@@ -46,7 +46,7 @@ pub const KEYS: &[Key] = &[
         "Folder of the development key, with which the service signs itself tokens for the feed.",
     ),
     Key::with_default("FEED_TIMEOUT_SECONDS", "3", "Seconds in which the feed answers, 1 to 60."),
-    Key::with_default("BATCH_ROWS", "5000", "Most events that are written at once, 1 to 50000."),
+    Key::with_default("BATCH_ROWS", "10000", "Most events that are written at once, 1 to 50000."),
     Key::with_default(
         "WATCHDOG_SECONDS",
         "30",

@@ -64,7 +64,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            batch: Bounds { rows: 5_000, bytes: 8 * 1024 * 1024 },
+            batch: Bounds { rows: 10_000, bytes: 8 * 1024 * 1024 },
             inbox: Bounds { rows: 20_000, bytes: 32 * 1024 * 1024 },
             fail_point: None,
         }
