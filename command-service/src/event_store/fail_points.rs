@@ -14,11 +14,11 @@ pub enum FailPoint {
     Begin,
     /// After the events were inserted.
     Events,
-    /// After the outbox rows were inserted.
+    /// After the outbox rows were inserted, where they don't go out with COMMIT.
     Outbox,
-    /// After the idempotency records were inserted.
+    /// After the idempotency records were inserted, likewise.
     Keys,
-    /// After the directory was changed.
+    /// After the directory was changed, where it is.
     Rooms,
     /// Before COMMIT was sent: what is left of the statements above.
     BeforeCommit,

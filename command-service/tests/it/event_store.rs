@@ -147,19 +147,24 @@ async fn a_stream_never_gets_a_gap(rig: Rig) {
 }
 
 async fn a_key_can_be_used_once_and_takes_its_events_along(rig: Rig) {
-    let with_key = |number: u128| Group {
-        events: vec![event(room(number), 1)],
-        keys: vec![key(5, 0)],
-        rooms: vec![entry(number, "Any", "room")],
-        ..Group::default()
-    };
-    rig.store.append(&with_key(1)).await.unwrap();
-    let error = rig.store.append(&with_key(2)).await.unwrap_err();
-    assert!(is_conflict(&error, "key"), "{error:?}");
-    assert_eq!(rig.store.heads(&[room(2)]).await.unwrap(), []);
-    let records = rig.store.find_keys(&[key(5, 0).id, key(6, 0).id]).await.unwrap();
-    assert_eq!(records.len(), 1);
-    assert_eq!(records[0].event.as_ref().unwrap().room, room(1));
+    // Where nothing else is to be written the key goes out with COMMIT.
+    for (taken, rooms) in [(5, true), (6, false)] {
+        let with_key = |number: u128| Group {
+            events: vec![event(room(number), 1)],
+            keys: vec![key(taken, 0)],
+            rooms: if rooms { vec![entry(number, "Any", "room")] } else { Vec::new() },
+            ..Group::default()
+        };
+        let (first, second) = (10 * taken, 10 * taken + 1);
+        rig.store.append(&with_key(first)).await.unwrap();
+        let error = rig.store.append(&with_key(second)).await.unwrap_err();
+        assert!(is_conflict(&error, "key"), "{error:?}");
+        assert_eq!(rig.store.heads(&[room(second)]).await.unwrap(), []);
+        let records = rig.store.find_keys(&[key(taken, 0).id, key(9, 0).id]).await.unwrap();
+        assert_eq!(records.len(), 1);
+        assert_eq!(records[0].event.as_ref().unwrap().room, room(first));
+    }
+    assert_eq!(rig.store.backlog().await.unwrap().0, 2);
 }
 
 async fn keys_point_at_the_events_of_their_commands(rig: Rig) {

@@ -199,7 +199,7 @@ async fn pass_on(
                 {
                     data[at..at + to.len()].copy_from_slice(to.as_bytes());
                 }
-                if data.ends_with(b"\x03COMMIT") && armed.swap(false, Ordering::SeqCst) {
+                if data.ends_with(b"COMMIT") && armed.swap(false, Ordering::SeqCst) {
                     if matches!(cut, Cut::Answer) {
                         server.write_all(data).await.unwrap();
                         assert!(server.read(&mut answered).await.unwrap() > 0, "COMMIT was answered");

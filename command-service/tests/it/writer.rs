@@ -96,7 +96,7 @@ async fn a_failed_group_leaves_no_trace_in_memory() {
         let one = instance(&store).await;
         let (blue, red) = (one.room("Blue", "meeting").await, one.room("Red", "meeting").await);
         let made = one.does(by("ann", reserve(blue, hour(9)))).await;
-        for point in [FailPoint::Events, FailPoint::Outbox, FailPoint::BeforeCommit] {
+        for point in [FailPoint::Begin, FailPoint::Events, FailPoint::BeforeCommit] {
             one.faults.arm(point, 1);
         }
         let to_red = Action::MoveReservation(MoveReservation {

@@ -8,7 +8,7 @@ use sqlx::{Executor, Row};
 use super::{
     MySqlStore,
     errors::{Meaning, meaning, says_rolled_back, store_error},
-    session::{Statement, WRITE_LIMIT, WriterSession, cannot_connect, run_text, within},
+    session::{Statement, WRITE_LIMIT, WriterSession, cannot_connect, run_text, run_texts, within},
 };
 use crate::event_store::{
     AppendError, FailPoint, Group, NewKey, StoreError, bucket,
@@ -29,12 +29,15 @@ impl MySqlStore {
         let (mut session, goes_on) = self.begin(kept.take(), &heads).await?;
         let written = match goes_on {
             Ok(begun) if begun.epoch != group.erasures => Err(AppendError::Erased),
-            Ok(begun) if begun.has_heads => self.write(&mut session, group, &sorted).await,
+            Ok(begun) if begun.has_heads => self.write(&mut session, group, &sorted, begun.now).await,
             Ok(_) => Err(gap("the version before a stream's first new one is not there")),
             Err(error) => Err(refused("", error)),
         };
         let (session, result) = match written {
-            Ok(positions) => self.commit(session, positions).await,
+            Ok((positions, rest)) => {
+                let (session, committed) = self.commit(session, rest).await;
+                (session, committed.map(|()| positions))
+            }
             Err(error) => (self.roll_back(session).await, Err(error)),
         };
         *kept = session;
@@ -62,47 +65,65 @@ impl MySqlStore {
         Ok((session, begun))
     }
 
-    /// Everything between BEGIN and COMMIT. The tables and their rows always come in the same order, so that two
-    /// instances that write the same rooms wait for one another instead of deadlocking.
+    /// What comes between BEGIN and COMMIT. The tables and their rows always come in the same order, so that two instances
+    /// that write the same rooms wait for one another instead of deadlocking. Returns the positions, and the statements
+    /// that are left to be sent with COMMIT.
     async fn write(
         &self,
         session: &mut WriterSession,
         group: &Group,
         sorted: &[(usize, &RecordedEvent)],
-    ) -> Result<Vec<u64>, AppendError> {
+        now: i64,
+    ) -> Result<(Vec<u64>, Vec<Last>), AppendError> {
         self.pass(FailPoint::Begin).map_err(AppendError::Transient)?;
         let positions = insert_events(session, sorted).await?;
         self.pass(FailPoint::Events).map_err(AppendError::Transient)?;
-        insert_outbox(session, sorted, &positions).await?;
-        self.pass(FailPoint::Outbox).map_err(AppendError::Transient)?;
-        insert_keys(session, &group.keys, &positions).await?;
-        self.pass(FailPoint::Keys).map_err(AppendError::Transient)?;
-        write_rooms(session, group).await?;
-        self.pass(FailPoint::Rooms).map_err(AppendError::Transient)?;
+        let mut rest = outbox_inserts(sorted, &positions);
+        if group.rooms.is_empty() && group.keys.iter().all(|key| key.outcome.is_none()) {
+            rest.extend(keys_insert(&group.keys, &positions, now));
+        } else {
+            for last in rest.drain(..) {
+                let sent = run_text(&mut session.connection, &last.sql).await;
+                sent.map_err(|error| refused(last.unique, error))?;
+            }
+            self.pass(FailPoint::Outbox).map_err(AppendError::Transient)?;
+            insert_keys(session, &group.keys, &positions, now).await?;
+            self.pass(FailPoint::Keys).map_err(AppendError::Transient)?;
+            write_rooms(session, group).await?;
+            self.pass(FailPoint::Rooms).map_err(AppendError::Transient)?;
+        }
         self.pass(FailPoint::BeforeCommit).map_err(AppendError::Transient)?;
-        Ok(positions)
+        Ok((positions, rest))
     }
 
+    /// Sends the last statements and COMMIT in one round trip. When one of them fails the server runs none after it.
     async fn commit(
         &self,
         mut session: WriterSession,
-        positions: Vec<u64>,
-    ) -> (Option<WriterSession>, Result<Vec<u64>, AppendError>) {
-        match run_text(&mut session.connection, "COMMIT").await {
+        rest: Vec<Last>,
+    ) -> (Option<WriterSession>, Result<(), AppendError>) {
+        let mut sql: String = rest.iter().flat_map(|last| [last.sql.as_str(), "; "]).collect();
+        sql.push_str("COMMIT");
+        let (done, result) = run_texts(&mut session.connection, &sql).await;
+        let error = match result {
             Ok(()) => {
                 session.touch();
                 let result = self.pass(FailPoint::AfterCommit).map_err(AppendError::Unknown);
-                (Some(session), result.map(|()| positions))
+                return (Some(session), result);
             }
-            Err(error) if says_rolled_back(&error) => {
-                (self.roll_back(session).await, Err(AppendError::Transient(store_error(OPERATION, error))))
-            }
-            Err(error) => {
+            Err(error) => error,
+        };
+        let error = match rest.get(done) {
+            // The server says so itself; of a broken connection nobody knows how far it came.
+            Some(failed) if error.as_database_error().is_some() => refused(failed.unique, error),
+            None if says_rolled_back(&error) => AppendError::Transient(store_error(OPERATION, error)),
+            _ => {
                 *self.0.lost.lock().await = Some(session.name);
                 let source = StoreError::Unavailable { operation: OPERATION, source: Box::new(error) };
-                (None, Err(AppendError::Unknown(source)))
+                return (None, Err(AppendError::Unknown(source)));
             }
-        }
+        };
+        (self.roll_back(session).await, Err(error))
     }
 
     /// Rolls back, and gives the session up when it can't be told that this happened.
@@ -126,6 +147,8 @@ struct Begun {
     has_heads: bool,
     /// That of the list of erased persons, which stays so until the transaction ends.
     epoch: u64,
+    /// By the server's clock: milliseconds since 1970 in UTC.
+    now: i64,
 }
 
 /// Opens the transaction, and in the same round trip makes sure that each stream goes on where it ended: a number that
@@ -143,11 +166,13 @@ async fn begin(session: &mut WriterSession, heads: &[(RoomId, u64)]) -> Result<B
         _ => format!("(SELECT COUNT(*) FROM events WHERE (stream_id, version) IN ({}))", heads.join(",")),
     };
     let sql = format!(
-        "START TRANSACTION; /* append_events */ SELECT epoch, {found} FROM erasure_list WHERE id = 1 FOR SHARE"
+        "START TRANSACTION; /* append_events */ SELECT epoch, {found}, CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) \
+         FROM erasure_list WHERE id = 1 FOR SHARE"
     );
     let row = within(WRITE_LIMIT, session.connection.fetch_one(sql.as_str())).await?;
     let found: i64 = row.try_get(1)?;
-    Ok(Begun { has_heads: usize::try_from(found).ok() == Some(heads.len()), epoch: row.try_get(0)? })
+    let has_heads = usize::try_from(found).ok() == Some(heads.len());
+    Ok(Begun { has_heads, epoch: row.try_get(0)?, now: row.try_get(2)? })
 }
 
 fn gap(detail: &str) -> AppendError {
@@ -194,36 +219,64 @@ async fn insert_events(
     Ok(positions)
 }
 
-async fn insert_outbox(
-    session: &mut WriterSession,
-    sorted: &[(usize, &RecordedEvent)],
-    positions: &[u64],
-) -> Result<(), AppendError> {
+/// A statement without values that goes out with COMMIT.
+struct Last {
+    sql: String,
+    /// What a duplicate would be in it.
+    unique: &'static str,
+}
+
+fn outbox_inserts(sorted: &[(usize, &RecordedEvent)], positions: &[u64]) -> Vec<Last> {
     let rows: Vec<_> = sorted
         .iter()
         .filter_map(|(at, event)| {
             positions.get(*at).map(|position| format!("({position},{})", bucket(event.room)))
         })
         .collect();
-    for piece in rows.chunks(4096) {
+    let insert = |rows: &[String]| {
         let sql =
-            format!("/* append_events */ INSERT INTO outbox (position, bucket) VALUES {}", piece.join(","));
-        run_text(&mut session.connection, &sql).await.map_err(|error| refused("version", error))?;
+            format!("/* append_events */ INSERT INTO outbox (position, bucket) VALUES {}", rows.join(","));
+        Last { sql, unique: "version" }
+    };
+    rows.chunks(4096).map(insert).collect()
+}
+
+/// Records that only point at events. They hold numbers and hashes, which need no escaping and tell nobody anything.
+fn keys_insert(keys: &[NewKey], positions: &[u64], now: i64) -> Option<Last> {
+    let position_of = |event: Option<usize>| {
+        event.and_then(|at| positions.get(at)).map_or_else(|| "NULL".to_owned(), u64::to_string)
+    };
+    let mut sorted: Vec<_> = keys.iter().collect();
+    sorted.sort_by_key(|key| key.id);
+    let rows: Vec<_> = sorted
+        .iter()
+        .map(|key| {
+            let (id, fingerprint) = (u128::from_be_bytes(key.id.0), u128::from_be_bytes(key.fingerprint));
+            let (position, other) = (position_of(key.event), position_of(key.other_event));
+            format!("(x'{id:032x}',x'{fingerprint:032x}',{position},{other},{now})")
+        })
+        .collect();
+    if rows.is_empty() {
+        return None;
     }
-    Ok(())
+    let sql = format!(
+        "/* append_events */ INSERT INTO idempotency_keys (id, fingerprint, position, other_position, made_at) VALUES {}",
+        rows.join(",")
+    );
+    Some(Last { sql, unique: "key" })
 }
 
 async fn insert_keys(
     session: &mut WriterSession,
     keys: &[NewKey],
     positions: &[u64],
+    now: i64,
 ) -> Result<(), AppendError> {
     let mut sorted: Vec<_> = keys.iter().collect();
     sorted.sort_by_key(|key| key.id);
     let position_of = |event: Option<usize>| event.and_then(|at| positions.get(at)).copied();
     for piece in pieces(&sorted, |key| key.outcome.as_ref().map_or(0, Vec::len) + 64) {
-        let row = "(?,?,?,?,?,CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED))";
-        let values = repeated(row, piece.len());
+        let values = repeated("(?,?,?,?,?,?)", piece.len());
         let mut insert = Statement::new(format!(
             "/* append_events */ INSERT INTO idempotency_keys (id, fingerprint, position, other_position, outcome, made_at) VALUES {values}"
         ));
@@ -233,7 +286,8 @@ async fn insert_keys(
                 .bind(key.fingerprint.as_slice())
                 .bind(position_of(key.event))
                 .bind(position_of(key.other_event))
-                .bind(key.outcome.as_deref());
+                .bind(key.outcome.as_deref())
+                .bind(now);
         }
         insert.run(&mut session.connection, WRITE_LIMIT).await.map_err(|error| refused("key", error))?;
     }

@@ -111,6 +111,23 @@ pub(super) async fn run_text(connection: &mut MySqlConnection, sql: &str) -> Res
     within(WRITE_LIMIT, connection.execute(sql)).await.map(drop)
 }
 
+/// Runs several statements without values in one round trip, up to the first that fails. Returns how many were done.
+pub(super) async fn run_texts(
+    connection: &mut MySqlConnection,
+    sql: &str,
+) -> (usize, Result<(), sqlx::Error>) {
+    let mut done = 0;
+    let mut results = connection.fetch_many(sql);
+    let result = within(WRITE_LIMIT, async {
+        while let Some(result) = results.try_next().await? {
+            done += usize::from(result.is_left());
+        }
+        Ok(())
+    })
+    .await;
+    (done, result)
+}
+
 /// A new connection with the settings that the adapter relies on.
 pub(super) async fn connect(options: &MySqlConnectOptions) -> Result<MySqlConnection, sqlx::Error> {
     within(CONNECT_LIMIT, async {
