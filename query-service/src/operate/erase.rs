@@ -11,8 +11,8 @@ use super::Servers;
 use crate::{feed::Feed, projector::LIST_IS_GOOD_FOR};
 
 /// How long is waited after the list was kept: then every service that writes has read it, and what it had begun to write
-/// before is written.
-const UNTIL_ALL_KNOW: Duration = LIST_IS_GOOD_FOR.saturating_mul(3);
+/// before is written. The largest batches take two seconds when four of them share two processors with their server.
+const UNTIL_ALL_KNOW: Duration = LIST_IS_GOOD_FOR.saturating_mul(10);
 
 /// Arguments of `erase`.
 #[derive(Debug, Clone, clap::Args)]
