@@ -1,14 +1,12 @@
 //! At which hours of the week rooms are reserved most.
 
-use std::collections::HashMap;
-
-use chrono::{Datelike, NaiveDate};
-use shared_events::{Interval, RoomId, TimeZone};
+use chrono::Datelike;
+use shared_events::{Interval, RoomId};
 
 use super::{
     QueryError,
-    hours::{Hours, apart},
-    statistics::{RoomBatches, years},
+    hours::Hours,
+    statistics::{ByZone, RoomBatches, weekday, years},
 };
 use crate::{
     read_models::{UsageHours, usage::HOURS},
@@ -39,8 +37,6 @@ const DAYS_OF_WEEK: usize = 7;
 
 /// Minutes by weekday (Monday is 0) and hour.
 type Week = [[u64; HOURS]; DAYS_OF_WEEK];
-/// The interval on the clock of each zone that turned up.
-type Clocks = HashMap<TimeZone, Hours>;
 
 impl BusiestTimes {
     /// All 168 hours, Monday's first one first.
@@ -49,7 +45,7 @@ impl BusiestTimes {
     /// When the read models can't be read.
     pub async fn run(&self, models: &dyn ReadModels) -> Result<Vec<BusyHour>, QueryError> {
         let mut week: Week = [[0; HOURS]; DAYS_OF_WEEK];
-        let mut clocks = Clocks::new();
+        let mut clocks = ByZone::new(self.during, Hours::new);
         let mut batches = RoomBatches::new(self.kind.as_deref());
         while let Some(rooms) = batches.next(models).await? {
             let ids: Vec<RoomId> = rooms.iter().map(|room| room.room).collect();
@@ -65,21 +61,14 @@ impl BusiestTimes {
         &self,
         models: &dyn ReadModels,
         rooms: &[RoomId],
-        clocks: &mut Clocks,
+        clocks: &mut ByZone<Hours>,
         week: &mut Week,
     ) -> Result<(), QueryError> {
         for usage in models.usage_hours(rooms, years(self.during)).await? {
-            let zone = usage.key.zone;
-            add_usage(clocks.entry(zone).or_insert_with(|| Hours::new(self.during, zone)), &usage, week);
+            add_usage(clocks.of(usage.key.zone), &usage, week);
         }
-        let apart = apart(clocks.values());
-        if apart.is_empty() {
-            return Ok(());
-        }
-        for doc in models.live_in_rooms(rooms, &apart).await? {
-            let zone = doc.reservation.time_zone;
-            let hours = clocks.entry(zone).or_insert_with(|| Hours::new(self.during, zone));
-            for cell in hours.refine(doc.reservation.interval()) {
+        for doc in clocks.reservations(models, rooms, |hours| hours.broken.clone()).await? {
+            for cell in clocks.of(doc.reservation.time_zone).refine(doc.reservation.interval()) {
                 add_hour(week, weekday(cell.date), usize::from(cell.hour), cell.minutes);
             }
         }
@@ -108,8 +97,4 @@ fn add_hour(week: &mut Week, weekday: usize, hour: usize, minutes: u8) {
     if let Some(sum) = week.get_mut(weekday).and_then(|hours| hours.get_mut(hour)) {
         *sum += u64::from(minutes);
     }
-}
-
-fn weekday(date: NaiveDate) -> usize {
-    usize::try_from(date.weekday().num_days_from_monday()).unwrap_or_default()
 }

@@ -8,9 +8,6 @@ use shared_events::{Interval, TimeZone};
 use super::statistics::Frame;
 use crate::read_models::local_time::{Cell, cells, day_span};
 
-/// How far apart broken hours may be to be looked up together, in minutes.
-const TOGETHER: i64 = 24 * 60;
-
 /// An interval's whole days, and the hours before and after them.
 pub(super) struct Hours {
     zone: TimeZone,
@@ -18,7 +15,7 @@ pub(super) struct Hours {
     /// Local hours outside of the whole days that lie in the interval with all their minutes.
     pub(super) whole: BTreeSet<(NaiveDate, u8)>,
     /// The rest of the interval, in order of time: usually nothing, or the hour that an end of it cuts.
-    broken: Vec<Interval>,
+    pub(super) broken: Vec<Interval>,
 }
 
 impl Hours {
@@ -27,21 +24,16 @@ impl Hours {
         let ends: Vec<(Interval, Cell)> = frame
             .ends()
             .into_iter()
-            .flatten()
             .flat_map(|end| placed(zone, end))
             .filter(|(_, cell)| !frame.is_whole(cell.date))
             .collect();
-        let mut within: BTreeMap<(NaiveDate, u8), u16> = BTreeMap::new();
-        for (_, cell) in &ends {
-            *within.entry((cell.date, cell.hour)).or_default() += u16::from(cell.minutes);
-        }
+        let within = tally(ends.iter().map(|(_, cell)| *cell));
         let dates: BTreeSet<NaiveDate> = within.keys().map(|(date, _)| *date).collect();
-        let mut complete: BTreeMap<(NaiveDate, u8), u16> = BTreeMap::new();
-        for (date, span) in dates.into_iter().filter_map(|date| Some((date, day_span(zone.0, date)?))) {
-            for cell in cells(zone.0, span).filter(|cell| cell.date == date) {
-                *complete.entry((cell.date, cell.hour)).or_default() += u16::from(cell.minutes);
-            }
-        }
+        let all_of = |date| {
+            let span = day_span(zone.0, date);
+            span.into_iter().flat_map(move |span| cells(zone.0, span)).filter(move |cell| cell.date == date)
+        };
+        let complete = tally(dates.into_iter().flat_map(all_of));
         let whole: BTreeSet<(NaiveDate, u8)> = within
             .iter()
             .filter(|(hour, minutes)| complete.get(hour) == Some(minutes))
@@ -74,32 +66,26 @@ fn placed(zone: TimeZone, interval: Interval) -> impl Iterator<Item = (Interval,
     })
 }
 
-/// What has to be looked up in reservations: the broken hours of several zones' clocks, in few intervals.
-pub(super) fn apart<'a>(clocks: impl Iterator<Item = &'a Hours>) -> Vec<Interval> {
-    let mut all: Vec<Interval> = clocks.flat_map(|hours| hours.broken.iter().copied()).collect();
-    all.sort_unstable_by_key(|broken| broken.from);
-    let mut joined: Vec<Interval> = Vec::new();
-    for one in all {
-        match joined.last_mut() {
-            Some(last) if one.from.epoch_minutes() - last.to.epoch_minutes() < TOGETHER => {
-                last.to = last.to.max(one.to)
-            }
-            _ => joined.push(one),
-        }
+/// Minutes of each local hour.
+fn tally(cells: impl Iterator<Item = Cell>) -> BTreeMap<(NaiveDate, u8), u16> {
+    let mut minutes = BTreeMap::new();
+    for cell in cells {
+        *minutes.entry((cell.date, cell.hour)).or_default() += u16::from(cell.minutes);
     }
-    joined
+    minutes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queries::statistics::joined;
 
     fn interval(from: &str, to: &str) -> Interval {
         Interval { from: from.parse().unwrap(), to: to.parse().unwrap() }
     }
 
     fn looked_up(zone: &str, during: Interval) -> Vec<Interval> {
-        apart([Hours::new(during, zone.parse().unwrap())].iter())
+        joined(Hours::new(during, zone.parse().unwrap()).broken)
     }
 
     #[test]
@@ -128,11 +114,11 @@ mod tests {
     fn broken_hours_of_several_zones_are_looked_up_together_at_each_end() {
         let during = interval("2026-06-10T09:10:00Z", "2026-06-12T17:05:00Z");
         let zones = ["Europe/Lisbon", "Asia/Kolkata", "Asia/Kathmandu"];
-        let clocks = zones.map(|zone| Hours::new(during, zone.parse().unwrap()));
+        let broken = zones.map(|zone| Hours::new(during, zone.parse().unwrap()).broken);
         let cut = [
             interval("2026-06-10T09:10:00Z", "2026-06-10T10:00:00Z"),
             interval("2026-06-12T16:15:00Z", "2026-06-12T17:05:00Z"),
         ];
-        assert_eq!(apart(clocks.iter()), cut);
+        assert_eq!(joined(broken.concat()), cut);
     }
 }

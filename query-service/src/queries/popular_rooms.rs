@@ -6,7 +6,7 @@ use shared_events::{Interval, RoomId};
 
 use super::{
     Page, PageRequest, QueryError,
-    statistics::{Frames, RoomBatches, years},
+    statistics::{ByZone, Frame, RoomBatches, years},
 };
 use crate::stores::ReadModels;
 
@@ -68,7 +68,7 @@ impl PopularRooms {
         models: &dyn ReadModels,
         rooms: &[RoomId],
     ) -> Result<HashMap<RoomId, (u64, u64)>, QueryError> {
-        let mut frames = Frames::new(self.during);
+        let mut frames = ByZone::new(self.during, Frame::new);
         let mut tallies: HashMap<RoomId, (u64, u64)> = HashMap::new();
         for usage in models.usage_days(rooms, years(self.during)).await? {
             let Some((days, _)) = frames.of(usage.key.zone).days_of(usage.key) else { continue };
@@ -79,7 +79,7 @@ impl PopularRooms {
             tally.0 += sum(&usage.minutes);
             tally.1 += sum(&usage.starts);
         }
-        for doc in frames.at_the_ends(models, rooms).await? {
+        for doc in frames.reservations(models, rooms, Frame::ends).await? {
             let frame = frames.of(doc.reservation.time_zone);
             let reserved = doc.reservation.interval();
             let tally = tallies.entry(doc.reservation.room).or_default();

@@ -43,23 +43,21 @@ impl Frame {
         if first > last {
             return None;
         }
-        let weekday = usize::try_from(first.weekday().num_days_from_monday()).ok()?;
-        Some((index(first)?..=index(last)?, weekday))
+        Some((index(first)?..=index(last)?, weekday(first)))
     }
 
     /// What usage documents don't tell: before and after the whole days. The first part has the interval's first
     /// minute in any case, for the sake of stays that began before it.
-    pub(super) fn ends(&self) -> [Option<Interval>; 2] {
-        let Some((first, last)) = self.whole else { return [Some(self.during), None] };
+    pub(super) fn ends(&self) -> Vec<Interval> {
+        let Some((first, last)) = self.whole else { return vec![self.during] };
         let after_first_minute = self.during.from.plus(1).unwrap_or(self.during.to);
         let neighbour = |date: Option<NaiveDate>| date.and_then(|date| day_span(self.zone.0, date));
         let head_end =
             neighbour(first.pred_opt()).map_or(after_first_minute, |span| span.to.max(after_first_minute));
         let tail_start = neighbour(last.succ_opt()).map_or(self.during.to, |span| span.from);
-        [
-            Interval { from: self.during.from, to: head_end }.intersection(self.during),
-            Interval { from: tail_start, to: self.during.to }.intersection(self.during),
-        ]
+        let head = Interval { from: self.during.from, to: head_end };
+        let tail = Interval { from: tail_start, to: self.during.to };
+        [head, tail].into_iter().filter_map(|end| end.intersection(self.during)).collect()
     }
 
     /// The minutes of a reservation that lie in the interval, but in none of its whole days.
@@ -77,43 +75,56 @@ impl Frame {
     }
 }
 
-/// Frames of one interval, made when a zone first turns up.
-pub(super) struct Frames {
+/// How each zone sees one interval, made when the zone first turns up.
+pub(super) struct ByZone<T> {
     during: Interval,
-    frames: HashMap<TimeZone, Frame>,
+    make: fn(Interval, TimeZone) -> T,
+    zones: HashMap<TimeZone, T>,
 }
 
-impl Frames {
-    pub(super) fn new(during: Interval) -> Self {
-        Self { during, frames: HashMap::new() }
+impl<T> ByZone<T> {
+    pub(super) fn new(during: Interval, make: fn(Interval, TimeZone) -> T) -> Self {
+        Self { during, make, zones: HashMap::new() }
     }
 
-    pub(super) fn of(&mut self, zone: TimeZone) -> Frame {
-        *self.frames.entry(zone).or_insert_with(|| Frame::new(self.during, zone))
+    pub(super) fn of(&mut self, zone: TimeZone) -> &T {
+        self.zones.entry(zone).or_insert_with(|| (self.make)(self.during, zone))
     }
 
-    /// Reservations of these rooms at the ends of the interval, in the zones that turned up so far.
-    pub(super) async fn at_the_ends(
+    /// Reservations of these rooms in `parts` of the interval, as the zones that turned up so far see them. Some others
+    /// may be among them.
+    pub(super) async fn reservations(
         &self,
         models: &dyn ReadModels,
         rooms: &[RoomId],
+        parts: impl Fn(&T) -> Vec<Interval>,
     ) -> Result<Vec<ReservationDoc>, QueryError> {
-        let mut heads: Option<Interval> = None;
-        let mut tails: Option<Interval> = None;
-        let widen = |all: &mut Option<Interval>, one: Option<Interval>| {
-            *all = match (*all, one) {
-                (Some(a), Some(b)) => Some(Interval { from: a.from.min(b.from), to: a.to.max(b.to) }),
-                (a, b) => a.or(b),
-            };
-        };
-        for frame in self.frames.values() {
-            let [head, tail] = frame.ends();
-            widen(&mut heads, head);
-            widen(&mut tails, tail);
-        }
-        let ends: Vec<Interval> = [heads, tails].into_iter().flatten().collect();
-        if ends.is_empty() { Ok(Vec::new()) } else { Ok(models.live_in_rooms(rooms, &ends).await?) }
+        let parts = joined(self.zones.values().flat_map(parts).collect());
+        if parts.is_empty() { Ok(Vec::new()) } else { Ok(models.live_in_rooms(rooms, &parts).await?) }
     }
+}
+
+/// How far apart intervals may be to be looked up as one, in minutes.
+const TOGETHER: i64 = 24 * 60;
+
+/// The same time in few intervals, for several zones cut much the same.
+pub(super) fn joined(mut intervals: Vec<Interval>) -> Vec<Interval> {
+    intervals.sort_unstable_by_key(|one| one.from);
+    let mut joined: Vec<Interval> = Vec::new();
+    for one in intervals {
+        match joined.last_mut() {
+            Some(last) if one.from.epoch_minutes() - last.to.epoch_minutes() < TOGETHER => {
+                last.to = last.to.max(one.to);
+            }
+            _ => joined.push(one),
+        }
+    }
+    joined
+}
+
+/// Monday is 0.
+pub(super) fn weekday(date: NaiveDate) -> usize {
+    usize::try_from(date.weekday().num_days_from_monday()).unwrap_or_default()
 }
 
 /// Local years that any zone may see in an interval.
