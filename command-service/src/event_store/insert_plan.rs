@@ -2,7 +2,7 @@
 
 use shared_events::{RecordedEvent, RoomId};
 
-use super::Group;
+use super::{Group, NewKey};
 
 /// The most rows of one statement.
 pub(super) const MAX_ROWS: usize = 256;
@@ -14,6 +14,13 @@ pub(super) fn events_in_lock_order(group: &Group) -> Vec<(usize, &RecordedEvent)
     let mut events: Vec<_> = group.events.iter().enumerate().collect();
     events.sort_by_key(|(_, event)| (event.room, event.version));
     events
+}
+
+/// The group's idempotency records by id, for the same reason.
+pub(super) fn keys_in_lock_order(keys: &[NewKey]) -> Vec<&NewKey> {
+    let mut keys: Vec<_> = keys.iter().collect();
+    keys.sort_by_key(|key| key.id);
+    keys
 }
 
 /// For each stream of the group that goes on, the version that it must have: the one before its first new one. `None`

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::event_store::{
     AppendError, FailPoint, Group, NewKey, StoreError, bucket,
-    insert_plan::{events_in_lock_order, expected_heads, pieces, repeated},
+    insert_plan::{events_in_lock_order, expected_heads, keys_in_lock_order, pieces, repeated},
 };
 
 const OPERATION: &str = "append_events";
@@ -246,8 +246,7 @@ fn keys_insert(keys: &[NewKey], positions: &[u64], now: i64) -> Option<Last> {
     let position_of = |event: Option<usize>| {
         event.and_then(|at| positions.get(at)).map_or_else(|| "NULL".to_owned(), u64::to_string)
     };
-    let mut sorted: Vec<_> = keys.iter().collect();
-    sorted.sort_by_key(|key| key.id);
+    let sorted = keys_in_lock_order(keys);
     let rows: Vec<_> = sorted
         .iter()
         .map(|key| {
@@ -272,8 +271,7 @@ async fn insert_keys(
     positions: &[u64],
     now: i64,
 ) -> Result<(), AppendError> {
-    let mut sorted: Vec<_> = keys.iter().collect();
-    sorted.sort_by_key(|key| key.id);
+    let sorted = keys_in_lock_order(keys);
     let position_of = |event: Option<usize>| event.and_then(|at| positions.get(at)).copied();
     for piece in pieces(&sorted, |key| key.outcome.as_ref().map_or(0, Vec::len) + 64) {
         let values = repeated("(?,?,?,?,?,?)", piece.len());

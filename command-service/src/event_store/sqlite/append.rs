@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 use super::{SqliteStore, code, is_transient, signed, store_error, unsigned};
 use crate::event_store::{
     AppendError, FailPoint, Group, NewKey, StoreError, bucket,
-    insert_plan::{events_in_lock_order, expected_heads, pieces, repeated},
+    insert_plan::{events_in_lock_order, expected_heads, keys_in_lock_order, pieces, repeated},
 };
 
 const OPERATION: &str = "append_events";
@@ -175,8 +175,7 @@ async fn insert_keys(
     keys: &[NewKey],
     positions: &[u64],
 ) -> Result<(), AppendError> {
-    let mut sorted: Vec<_> = keys.iter().collect();
-    sorted.sort_by_key(|key| key.id);
+    let sorted = keys_in_lock_order(keys);
     let position_of = |event: Option<usize>| event.and_then(|at| positions.get(at)).copied().map(signed);
     for piece in pieces(&sorted, |key| key.outcome.as_ref().map_or(0, Vec::len) + 64) {
         let values = repeated("(?,?,?,?,?,CAST(unixepoch('subsec') * 1000 AS INTEGER))", piece.len());
