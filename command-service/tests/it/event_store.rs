@@ -1,34 +1,13 @@
-//! What both event stores promise alike.
+//! What both event stores promise alike, but for the outbox.
 
 use std::time::Duration;
 
 use command_service::{
     domain::RoomEntry,
-    event_store::{
-        AppendError, Buckets, EventStore, FailPoint, Group, HeldRoom, KeyId, NewKey, Snapshot, StoreError,
-        bucket,
-    },
+    event_store::{AppendError, Buckets, EventStore, FailPoint, Group, KeyId, NewKey, Snapshot, StoreError},
 };
-use shared_events::Timestamp;
 
-use crate::event_store_rig::{Rig, event, events, ids, key, room};
-
-macro_rules! on_both {
-    ($($name:ident),* $(,)?) => {
-        mod mysql {
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name(super::Rig::mysql().await).await;
-            })*
-        }
-        mod sqlite {
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name(super::Rig::sqlite().await).await;
-            })*
-        }
-    };
-}
+use crate::event_store_rig::{Rig, event, events, ids, key, on_both, room};
 
 on_both!(
     what_was_appended_comes_back_byte_for_byte,
@@ -44,9 +23,6 @@ on_both!(
     streams_are_loaded_after_the_version_that_is_known,
     heads_are_those_of_the_streams_asked_for,
     all_heads_come_page_by_page,
-    undelivered_events_stay_until_just_they_are_deleted,
-    undelivered_events_are_read_by_bucket,
-    a_held_room_holds_up_no_other,
     old_keys_are_swept_oldest_first,
     the_newest_snapshot_is_kept,
     a_group_of_rejections_is_kept,
@@ -298,66 +274,6 @@ async fn all_heads_come_page_by_page(rig: Rig) {
     assert_eq!(rig.store.all_heads(Some(room(2)), 2).await.unwrap(), [(room(3), 3), (room(4), 3)]);
     assert_eq!(rig.store.all_heads(Some(room(4)), 2).await.unwrap(), [(room(5), 3)]);
     assert_eq!(rig.store.all_heads(Some(room(5)), 2).await.unwrap(), []);
-}
-
-async fn undelivered_events_are_read_by_bucket(rig: Rig) {
-    let rooms: Vec<_> = (1..=200).map(room).collect();
-    let group = events(rooms.iter().map(|room| event(*room, 1)).collect());
-    let positions = rig.store.append(&group).await.unwrap();
-    for bucket in Buckets::ALL.iter() {
-        let one: Buckets = [bucket].into_iter().collect();
-        for buckets in [one, Buckets::ALL.without(one)] {
-            let of = rooms.iter().zip(&positions).filter(|(room, _)| buckets.has_room(**room));
-            let mut expected: Vec<u64> = of.map(|(_, position)| *position).collect();
-            expected.sort_unstable();
-            assert_eq!(rig.store.undelivered(buckets, 1000).await.unwrap(), expected, "{buckets}");
-        }
-    }
-    assert_eq!(rig.store.undelivered(Buckets::NONE, 1000).await.unwrap(), [0; 0]);
-}
-
-async fn undelivered_events_stay_until_just_they_are_deleted(rig: Rig) {
-    let group = events((1..=5).map(|number| event(room(number), 1)).collect());
-    let positions = rig.store.append(&group).await.unwrap();
-    assert_eq!(rig.store.backlog().await.unwrap(), (5, Some(group.events[0].recorded_at)));
-    assert_eq!(rig.store.undelivered(Buckets::ALL, 3).await.unwrap(), positions[..3]);
-    rig.store.delete_delivered(&[positions[0], positions[2], positions[4]]).await.unwrap();
-    rig.store.delete_delivered(&[]).await.unwrap();
-    assert_eq!(rig.store.undelivered(Buckets::ALL, 10).await.unwrap(), [positions[1], positions[3]]);
-    let between = rig.store.events_at(&[positions[3], positions[1], positions[2]]).await.unwrap();
-    assert_eq!(ids(&between), [(room(2), 1), (room(3), 1), (room(4), 1)]);
-    assert_eq!(rig.store.events_at(&[]).await.unwrap(), []);
-    rig.store.delete_delivered(&positions).await.unwrap();
-    let more = events((6..=3005).map(|number| event(room(number), 1)).collect());
-    let more = rig.store.append(&more).await.unwrap();
-    let kept = [more[0], more[700], more[702], more[2000], more[2999]];
-    let delivered: Vec<u64> = more.iter().filter(|position| !kept.contains(position)).copied().collect();
-    rig.store.delete_delivered(&delivered).await.unwrap();
-    assert_eq!(
-        rig.store.undelivered(Buckets::ALL, 10).await.unwrap(),
-        kept,
-        "what lies between delivered rows stays"
-    );
-    rig.store.delete_delivered(&kept).await.unwrap();
-    assert_eq!(rig.store.backlog().await.unwrap(), (0, None));
-    assert_eq!(rig.store.stream(room(1), 0, 10).await.unwrap().len(), 1);
-    assert!((1..=100).any(|number| bucket(room(number)) != bucket(room(1))));
-}
-
-async fn a_held_room_holds_up_no_other(rig: Rig) {
-    rig.store.append(&events((1..=3).map(|number| event(room(number), 1)).collect())).await.unwrap();
-    let held = HeldRoom {
-        room: room(2),
-        position: 2,
-        reason: "message too large".to_owned(),
-        held_at: Timestamp::from_epoch_millis(1_790_000_000_000),
-    };
-    rig.store.hold_room(&held).await.unwrap();
-    rig.store.hold_room(&HeldRoom { reason: "again".to_owned(), position: 3, ..held.clone() }).await.unwrap();
-    assert_eq!(rig.store.held_rooms().await.unwrap(), [held]);
-    let undelivered = rig.store.undelivered(Buckets::ALL, 10).await.unwrap();
-    assert_eq!(ids(&rig.store.events_at(&undelivered).await.unwrap()), [(room(1), 1), (room(3), 1)]);
-    assert_eq!(rig.store.backlog().await.unwrap().0, 3);
 }
 
 async fn old_keys_are_swept_oldest_first(rig: Rig) {

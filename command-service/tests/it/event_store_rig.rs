@@ -16,6 +16,25 @@ use tokio::{
 };
 use uuid::Uuid;
 
+/// Each of these tests on both stores.
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {
+        mod mysql {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::Rig::mysql().await).await;
+            })*
+        }
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::Rig::sqlite().await).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both;
+
 /// A store that one test has for itself.
 pub(crate) struct Rig {
     pub(crate) store: Arc<dyn EventStore>,

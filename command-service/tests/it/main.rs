@@ -10,6 +10,7 @@
 mod erasure;
 mod event_store;
 mod event_store_mysql;
+mod event_store_outbox;
 mod event_store_rig;
 mod hooked_store;
 mod http;
