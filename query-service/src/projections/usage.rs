@@ -1,14 +1,13 @@
-//! Usage: reserved minutes and starts of a room, in the zone that the reservation carries.
+//! Usage: reserved minutes and stays of a room, in the zone that the reservation carries.
 //!
 //! A fold adds to what is there, so it is guarded by the room's version: an event that is counted is skipped.
 
-use chrono::Datelike;
-use shared_events::{Envelope, Event, Place};
+use shared_events::{Envelope, Event, Interval, Place};
 
 use crate::read_models::{
     UsageDoc, UsageKey,
-    local_time::{cells, local_date, local_year},
-    usage::HOURS,
+    local_time::{Cell, cells},
+    usage::{ENTERED, Month, START, place_of},
 };
 
 /// What an event takes away from its room and what it adds to it.
@@ -23,7 +22,7 @@ fn change(envelope: &Envelope) -> (Option<Place>, Option<Place>) {
     }
 }
 
-/// The documents that an event changes: usually one, two where a stay goes over the end of a local year or its zone
+/// The documents that an event changes: usually one, more where a stay goes over the end of a local month or its zone
 /// changes. None where it changes neither place nor time.
 #[must_use]
 pub fn touches(envelope: &Envelope) -> Vec<UsageKey> {
@@ -33,16 +32,52 @@ pub fn touches(envelope: &Envelope) -> Vec<UsageKey> {
     }
     let mut keys = Vec::new();
     for place in [removed, added].into_iter().flatten() {
-        let zone = place.time_zone.0;
-        let last = place.to.plus(-1).unwrap_or(place.from);
-        for year in local_year(zone, place.from)..=local_year(zone, last) {
-            let key = UsageKey { room: envelope.room, zone: place.time_zone, year };
+        for month in months(place) {
+            let key = UsageKey { room: envelope.room, zone: place.time_zone, month };
             if !keys.contains(&key) {
                 keys.push(key);
             }
         }
     }
     keys
+}
+
+/// The local months of a stay.
+fn months(place: Place) -> Vec<Month> {
+    let around = Month::around(place.interval());
+    let (mut month, last) = (*around.start(), *around.end());
+    let mut months = Vec::new();
+    while month <= last {
+        // Most stays are far from a month's end.
+        if around.start() == around.end() || hours(place, month).next().is_some() {
+            months.push(month);
+        }
+        month = month.next();
+    }
+    months
+}
+
+/// An hour of a stay: where it is in the month's tables, and what it adds to them.
+struct Hour {
+    place: usize,
+    minutes: u8,
+    begins: bool,
+    is_entered: bool,
+}
+
+/// The hours of a stay in a local month.
+fn hours(place: Place, month: Month) -> impl Iterator<Item = Hour> {
+    let nothing = Interval { from: place.from, to: place.from };
+    // A stay may take a year, of which the other months are of no interest.
+    let part = place.interval().intersection(month.about()).unwrap_or(nothing);
+    let mut before: Option<Cell> = None;
+    cells(place.time_zone.0, part).filter_map(move |cell| {
+        let begins = before.is_none() && part.from == place.from;
+        let goes_on = before.is_some_and(|before| (before.date, before.hour) == (cell.date, cell.hour));
+        before = Some(cell);
+        let place = place_of(month, cell.date, cell.hour)?;
+        Some(Hour { place, minutes: cell.minutes, begins, is_entered: !begins && !goes_on })
+    })
 }
 
 /// The document of `key` after the event.
@@ -56,32 +91,28 @@ pub fn fold(stored: Option<UsageDoc>, key: UsageKey, envelope: &Envelope) -> Usa
     let (removed, added) = change(envelope);
     // Taken away first: no hour is ever counted twice on the way.
     if let Some(place) = removed {
-        count(&mut doc, place, u8::saturating_sub, u16::saturating_sub);
+        count(&mut doc, place, u8::saturating_sub, |stays| stays & !ENTERED);
     }
     if let Some(place) = added {
-        count(&mut doc, place, u8::saturating_add, u16::saturating_add);
+        count(&mut doc, place, u8::saturating_add, |stays| stays | ENTERED);
     }
     doc
 }
 
-fn count(doc: &mut UsageDoc, place: Place, narrow: fn(u8, u8) -> u8, wide: fn(u16, u16) -> u16) {
+fn count(doc: &mut UsageDoc, place: Place, change: fn(u8, u8) -> u8, enter: fn(u8) -> u8) {
     if place.time_zone != doc.key.zone {
         return;
     }
-    let zone = place.time_zone.0;
-    let day_of = |date: chrono::NaiveDate| {
-        (date.year() == doc.key.year).then_some(usize::try_from(date.ordinal0()).unwrap_or(usize::MAX))
-    };
-    if let Some(starts) = day_of(local_date(zone, place.from)).and_then(|day| doc.starts.get_mut(day)) {
-        *starts = wide(*starts, 1);
-    }
-    for cell in cells(zone, place.interval()) {
-        let Some(day) = day_of(cell.date) else { continue };
-        if let Some(hour) = doc.hours.get_mut(day * HOURS + usize::from(cell.hour)) {
-            *hour = narrow(*hour, cell.minutes);
+    for hour in hours(place, doc.key.month) {
+        if let Some(minutes) = doc.minutes.get_mut(hour.place) {
+            *minutes = change(*minutes, hour.minutes);
         }
-        if let Some(minutes) = doc.minutes.get_mut(day) {
-            *minutes = wide(*minutes, u16::from(cell.minutes));
+        if let Some(stays) = doc.stays.get_mut(hour.place) {
+            if hour.begins {
+                *stays = change(*stays, START);
+            } else if hour.is_entered {
+                *stays = enter(*stays);
+            }
         }
     }
 }

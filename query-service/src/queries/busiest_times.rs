@@ -1,15 +1,15 @@
 //! At which hours of the week rooms are reserved most.
 
-use chrono::Datelike;
+use chrono::{Datelike, NaiveDate};
 use shared_events::{Interval, RoomId};
 
 use super::{
     QueryError,
     hours::Hours,
-    statistics::{ByZone, RoomBatches, weekday, years},
+    statistics::{Clocks, RoomBatches},
 };
 use crate::{
-    read_models::{UsageHours, usage::HOURS},
+    read_models::{UsageDoc, usage::HOURS},
     stores::ReadModels,
 };
 
@@ -45,11 +45,11 @@ impl BusiestTimes {
     /// When the read models can't be read.
     pub async fn run(&self, models: &dyn ReadModels) -> Result<Vec<BusyHour>, QueryError> {
         let mut week: Week = [[0; HOURS]; DAYS_OF_WEEK];
-        let mut clocks = ByZone::new(self.during, Hours::new);
+        let mut clocks = Clocks::new(self.during);
         let mut batches = RoomBatches::new(self.kind.as_deref());
         while let Some(rooms) = batches.next(models).await? {
             let ids: Vec<RoomId> = rooms.iter().map(|room| room.room).collect();
-            self.add(models, &ids, &mut clocks, &mut week).await?;
+            Self::add(models, &ids, &mut clocks, &mut week).await?;
         }
         let rows = (1..).zip(week).flat_map(|(weekday, hours)| {
             (0..).zip(hours).map(move |(hour, minutes)| BusyHour { weekday, hour, minutes })
@@ -58,16 +58,15 @@ impl BusiestTimes {
     }
 
     async fn add(
-        &self,
         models: &dyn ReadModels,
         rooms: &[RoomId],
-        clocks: &mut ByZone<Hours>,
+        clocks: &mut Clocks,
         week: &mut Week,
     ) -> Result<(), QueryError> {
-        for usage in models.usage_hours(rooms, years(self.during)).await? {
+        for usage in clocks.usage(models, rooms).await? {
             add_usage(clocks.of(usage.key.zone), &usage, week);
         }
-        for doc in clocks.reservations(models, rooms, |hours| hours.broken.clone()).await? {
+        for doc in clocks.reservations(models, rooms).await? {
             for cell in clocks.of(doc.reservation.time_zone).refine(doc.reservation.interval()) {
                 add_hour(week, weekday(cell.date), usize::from(cell.hour), cell.minutes);
             }
@@ -76,20 +75,11 @@ impl BusiestTimes {
     }
 }
 
-fn add_usage(clock: &Hours, usage: &UsageHours, week: &mut Week) {
-    if let Some((days, first_weekday)) = clock.frame.days_of(usage.key) {
-        let table = usage.hours.chunks_exact(HOURS);
-        for (offset, day) in table.skip(*days.start()).take(days.count()).enumerate() {
-            let Some(sums) = week.get_mut((first_weekday + offset) % DAYS_OF_WEEK) else { continue };
-            for (sum, minutes) in sums.iter_mut().zip(day) {
-                *sum += u64::from(*minutes);
-            }
-        }
-    }
-    for (date, hour) in clock.whole.iter().filter(|(date, _)| date.year() == usage.key.year) {
-        let (day, hour) = (usize::try_from(date.ordinal0()).unwrap_or(usize::MAX), usize::from(*hour));
-        let minutes = usage.hours.chunks_exact(HOURS).nth(day).and_then(|day| day.get(hour));
-        add_hour(week, weekday(*date), hour, minutes.copied().unwrap_or_default());
+fn add_usage(clock: &Hours, usage: &UsageDoc, week: &mut Week) {
+    let first = usage.key.month.first().map(weekday).unwrap_or_default();
+    for place in clock.in_tables_of(usage.key.month).flatten() {
+        let minutes = usage.minutes.get(place).copied().unwrap_or_default();
+        add_hour(week, (first + place / HOURS) % DAYS_OF_WEEK, place % HOURS, minutes);
     }
 }
 
@@ -97,4 +87,9 @@ fn add_hour(week: &mut Week, weekday: usize, hour: usize, minutes: u8) {
     if let Some(sum) = week.get_mut(weekday).and_then(|hours| hours.get_mut(hour)) {
         *sum += u64::from(minutes);
     }
+}
+
+/// Monday is 0.
+fn weekday(date: NaiveDate) -> usize {
+    usize::try_from(date.weekday().num_days_from_monday()).unwrap_or_default()
 }

@@ -1,40 +1,48 @@
 //! An interval as the hours of a zone's clock: whole ones are told by usage documents, broken ones by reservations.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, Timelike};
 use shared_events::{Interval, TimeZone};
 
-use super::statistics::Frame;
-use crate::read_models::local_time::{Cell, cells, day_span};
+use crate::read_models::{
+    local_time::{Cell, cells, day_span, local_date, whole_days},
+    usage::{DAYS, HOURS, Month, place_of},
+};
+
+/// A local date and an hour that the clock shows on it.
+type Hour = (NaiveDate, u8);
 
 /// An interval's whole days, and the hours before and after them.
 pub(super) struct Hours {
+    during: Interval,
     zone: TimeZone,
-    pub(super) frame: Frame,
+    /// First and last of the local days that lie in it with all their minutes.
+    days: Option<(NaiveDate, NaiveDate)>,
     /// Local hours outside of the whole days that lie in the interval with all their minutes.
-    pub(super) whole: BTreeSet<(NaiveDate, u8)>,
+    whole: BTreeSet<Hour>,
     /// The rest of the interval, in order of time: usually nothing, or the hour that an end of it cuts.
-    pub(super) broken: Vec<Interval>,
+    broken: Vec<Interval>,
+    /// The hour at whose beginning the interval begins, where usage tells what goes on in it from before.
+    entered: Option<Hour>,
 }
 
 impl Hours {
     pub(super) fn new(during: Interval, zone: TimeZone) -> Self {
-        let frame = Frame::new(during, zone);
-        let ends: Vec<(Interval, Cell)> = frame
-            .ends()
+        let days = whole_days(zone.0, during);
+        let is_whole_day = |date| days.is_some_and(|(first, last)| first <= date && date <= last);
+        let ends: Vec<(Interval, Cell)> = ends(during, zone, days)
             .into_iter()
             .flat_map(|end| placed(zone, end))
-            .filter(|(_, cell)| !frame.is_whole(cell.date))
+            .filter(|(_, cell)| !is_whole_day(cell.date))
             .collect();
         let within = tally(ends.iter().map(|(_, cell)| *cell));
         let dates: BTreeSet<NaiveDate> = within.keys().map(|(date, _)| *date).collect();
-        let all_of = |date| {
-            let span = day_span(zone.0, date);
-            span.into_iter().flat_map(move |span| cells(zone.0, span)).filter(move |cell| cell.date == date)
-        };
-        let complete = tally(dates.into_iter().flat_map(all_of));
-        let whole: BTreeSet<(NaiveDate, u8)> = within
+        let complete = tally(dates.into_iter().flat_map(|date| all_of(zone, date)).map(|(_, cell)| cell));
+        let whole: BTreeSet<Hour> = within
             .iter()
             .filter(|(hour, minutes)| complete.get(hour) == Some(minutes))
             .map(|(hour, _)| *hour)
@@ -46,7 +54,35 @@ impl Hours {
                 _ => broken.push(*at),
             }
         }
-        Self { zone, frame, whole, broken }
+        let mut hours = Self { during, zone, days, whole, broken, entered: None };
+        hours.entered =
+            Some(hours.hour_of(during)).filter(|hour| hours.is_whole(*hour) && is_in_one_piece(zone, *hour));
+        hours
+    }
+
+    /// Where the whole hours are in the tables of a month.
+    pub(super) fn in_tables_of(&self, month: Month) -> impl Iterator<Item = Range<usize>> {
+        let days = self.days.and_then(|(first, last)| {
+            let first = if Month::of(first) < month { month.first()? } else { first };
+            let end = if Month::of(last) > month { DAYS * HOURS } else { place_of(month, last, 0)? + HOURS };
+            Some(place_of(month, first, 0)?..end)
+        });
+        let hours = self.whole.iter().filter_map(move |(date, hour)| place_of(month, *date, *hour));
+        days.into_iter().chain(hours.map(|place| place..place + 1))
+    }
+
+    /// Where in the tables of a month the interval begins, if what goes on from before is to be taken from there.
+    pub(super) fn entered_in(&self, month: Month) -> Option<usize> {
+        self.entered.and_then(|(date, hour)| place_of(month, date, hour))
+    }
+
+    /// The parts of the interval whose reservations have to be looked up: broken hours, and its first minute where usage
+    /// does not tell what goes on from before.
+    pub(super) fn looked_up(&self) -> Vec<Interval> {
+        let end = self.during.from.plus(1).unwrap_or(self.during.to);
+        let first = Interval { from: self.during.from, to: end };
+        let first = first.intersection(self.during).filter(|_| self.entered.is_none());
+        first.into_iter().chain(self.broken.iter().copied()).collect()
     }
 
     /// The minutes of a reservation that lie in broken hours.
@@ -54,6 +90,35 @@ impl Hours {
         let shared = self.broken.iter().filter_map(move |broken| reserved.intersection(*broken));
         shared.flat_map(|shared| cells(self.zone.0, shared))
     }
+
+    /// Whether a reservation overlaps the interval and is not counted by usage: it begins in a whole hour there, or goes on
+    /// when the interval begins.
+    pub(super) fn counts_apart(&self, reserved: Interval) -> bool {
+        let goes_on = reserved.from < self.during.from;
+        let is_counted = if goes_on { self.entered.is_some() } else { self.is_whole(self.hour_of(reserved)) };
+        reserved.overlaps(self.during) && !is_counted
+    }
+
+    /// The hour that the clock shows when an interval begins.
+    fn hour_of(&self, interval: Interval) -> Hour {
+        let local = interval.from.to_utc().with_timezone(&self.zone.0);
+        (local_date(self.zone.0, interval.from), u8::try_from(local.hour()).unwrap_or_default())
+    }
+
+    fn is_whole(&self, hour: Hour) -> bool {
+        self.days.is_some_and(|(first, last)| first <= hour.0 && hour.0 <= last) || self.whole.contains(&hour)
+    }
+}
+
+/// What lies before and after the whole days.
+fn ends(during: Interval, zone: TimeZone, days: Option<(NaiveDate, NaiveDate)>) -> Vec<Interval> {
+    let Some((first, last)) = days else { return vec![during] };
+    let neighbour = |date: Option<NaiveDate>| date.and_then(|date| day_span(zone.0, date));
+    let head_end = neighbour(first.pred_opt()).map_or(during.from, |span| span.to);
+    let tail_start = neighbour(last.succ_opt()).map_or(during.to, |span| span.from);
+    let head = Interval { from: during.from, to: head_end };
+    let tail = Interval { from: tail_start, to: during.to };
+    [head, tail].into_iter().filter_map(|end| end.intersection(during)).collect()
 }
 
 /// The cells of an interval with where they are.
@@ -66,8 +131,21 @@ fn placed(zone: TimeZone, interval: Interval) -> impl Iterator<Item = (Interval,
     })
 }
 
+/// The cells of a local date with where they are.
+fn all_of(zone: TimeZone, date: NaiveDate) -> impl Iterator<Item = (Interval, Cell)> {
+    let span = day_span(zone.0, date);
+    span.into_iter().flat_map(move |span| placed(zone, span)).filter(move |(_, cell)| cell.date == date)
+}
+
+/// Whether the clock shows an hour without another one in between.
+fn is_in_one_piece(zone: TimeZone, (date, hour): Hour) -> bool {
+    let pieces: Vec<Interval> =
+        all_of(zone, date).filter(|(_, cell)| cell.hour == hour).map(|(at, _)| at).collect();
+    pieces.windows(2).all(|pieces| matches!(pieces, [one, next] if one.to == next.from))
+}
+
 /// Minutes of each local hour.
-fn tally(cells: impl Iterator<Item = Cell>) -> BTreeMap<(NaiveDate, u8), u16> {
+fn tally(cells: impl Iterator<Item = Cell>) -> BTreeMap<Hour, u16> {
     let mut minutes = BTreeMap::new();
     for cell in cells {
         *minutes.entry((cell.date, cell.hour)).or_default() += u16::from(cell.minutes);
@@ -85,7 +163,7 @@ mod tests {
     }
 
     fn looked_up(zone: &str, during: Interval) -> Vec<Interval> {
-        joined(Hours::new(during, zone.parse().unwrap()).broken)
+        joined(Hours::new(during, zone.parse().unwrap()).looked_up())
     }
 
     #[test]
@@ -114,11 +192,21 @@ mod tests {
     fn broken_hours_of_several_zones_are_looked_up_together_at_each_end() {
         let during = interval("2026-06-10T09:10:00Z", "2026-06-12T17:05:00Z");
         let zones = ["Europe/Lisbon", "Asia/Kolkata", "Asia/Kathmandu"];
-        let broken = zones.map(|zone| Hours::new(during, zone.parse().unwrap()).broken);
+        let broken = zones.map(|zone| Hours::new(during, zone.parse().unwrap()).looked_up());
         let cut = [
             interval("2026-06-10T09:10:00Z", "2026-06-10T10:00:00Z"),
             interval("2026-06-12T16:15:00Z", "2026-06-12T17:05:00Z"),
         ];
         assert_eq!(joined(broken.concat()), cut);
+    }
+
+    #[test]
+    fn what_goes_on_from_before_is_looked_up_where_the_first_hour_comes_in_two_pieces() {
+        // Until 2011 St John's went back at one minute after midnight: the 1st, an hour of October again, the 1st again.
+        let from_midnight = interval("2009-11-01T02:30:00Z", "2009-11-10T03:30:00Z");
+        let first_minute = interval("2009-11-01T02:30:00Z", "2009-11-01T02:31:00Z");
+        assert_eq!(looked_up("America/St_Johns", from_midnight)[0].from, first_minute.from);
+        let a_day_later = Interval { from: "2009-11-02T03:30:00Z".parse().unwrap(), ..from_midnight };
+        assert_eq!(looked_up("America/St_Johns", a_day_later), []);
     }
 }

@@ -6,7 +6,7 @@ use shared_events::{Interval, RoomId};
 
 use super::{
     Page, PageRequest, QueryError,
-    statistics::{ByZone, Frame, RoomBatches, years},
+    statistics::{Clocks, RoomBatches},
 };
 use crate::stores::ReadModels;
 
@@ -68,23 +68,23 @@ impl PopularRooms {
         models: &dyn ReadModels,
         rooms: &[RoomId],
     ) -> Result<HashMap<RoomId, (u64, u64)>, QueryError> {
-        let mut frames = ByZone::new(self.during, Frame::new);
+        let mut clocks = Clocks::new(self.during);
         let mut tallies: HashMap<RoomId, (u64, u64)> = HashMap::new();
-        for usage in models.usage_days(rooms, years(self.during)).await? {
-            let Some((days, _)) = frames.of(usage.key.zone).days_of(usage.key) else { continue };
-            let sum = |table: &[u16]| -> u64 {
-                table.get(days.clone()).into_iter().flatten().map(|value| u64::from(*value)).sum()
-            };
+        for usage in clocks.usage(models, rooms).await? {
+            let (clock, month) = (clocks.of(usage.key.zone), usage.key.month);
             let tally = tallies.entry(usage.key.room).or_default();
-            tally.0 += sum(&usage.minutes);
-            tally.1 += sum(&usage.starts);
+            for hours in clock.in_tables_of(month) {
+                tally.0 += usage.minutes_of(hours.clone());
+                tally.1 += usage.starts(hours);
+            }
+            tally.1 += clock.entered_in(month).map_or(0, |hour| usage.entered(hour));
         }
-        for doc in frames.reservations(models, rooms, Frame::ends).await? {
-            let frame = frames.of(doc.reservation.time_zone);
+        for doc in clocks.reservations(models, rooms).await? {
+            let clock = clocks.of(doc.reservation.time_zone);
             let reserved = doc.reservation.interval();
             let tally = tallies.entry(doc.reservation.room).or_default();
-            tally.0 += frame.refine(reserved).map(|cell| u64::from(cell.minutes)).sum::<u64>();
-            tally.1 += u64::from(frame.counts_apart(reserved));
+            tally.0 += clock.refine(reserved).map(|cell| u64::from(cell.minutes)).sum::<u64>();
+            tally.1 += u64::from(clock.counts_apart(reserved));
         }
         Ok(tallies)
     }

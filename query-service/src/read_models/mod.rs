@@ -17,4 +17,4 @@ pub use of_room::{Compared, Difference, RoomDocuments};
 pub use requests::{Action, Outcome, Request};
 pub use reservation::{ReservationDoc, Status};
 pub use room::{KindCount, RoomDoc};
-pub use usage::{UsageDays, UsageDoc, UsageHours, UsageKey};
+pub use usage::{UsageDoc, UsageKey};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use shared_events::{ReservationId, RoomId};
 
-use super::{HistoryDoc, ReservationDoc, RoomDoc, UsageDoc};
+use super::{HistoryDoc, ReservationDoc, RoomDoc, UsageDoc, usage::Month};
 
 /// What the read models hold of one room.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -16,8 +16,8 @@ pub struct RoomDocuments {
     pub reservations: BTreeMap<ReservationId, ReservationDoc>,
     /// History, by the version of its event.
     pub history: BTreeMap<u64, HistoryDoc>,
-    /// Usage, by local year and zone.
-    pub usage: BTreeMap<(i32, String), UsageDoc>,
+    /// Usage, by local month and zone.
+    pub usage: BTreeMap<(Month, String), UsageDoc>,
 }
 
 /// A document that is not as it should be.
@@ -136,8 +136,6 @@ fn json(doc: &impl Serialize) -> String {
 
 /// Usage in a line: its tables are too long for one.
 fn in_short(usage: &UsageDoc) -> String {
-    let sum = |values: &[u16]| values.iter().map(|value| u64::from(*value)).sum::<u64>();
-    let hours: u64 = usage.hours.iter().map(|minutes| u64::from(*minutes)).sum();
-    let (version, minutes, starts) = (usage.version, sum(&usage.minutes), sum(&usage.starts));
-    format!("counted to version {version}: {minutes} minutes by day, {hours} by hour, {starts} starts")
+    let (version, minutes, starts) = (usage.version, usage.all_minutes(), usage.starts(0..usage.stays.len()));
+    format!("counted to version {version}: {minutes} minutes, {starts} starts")
 }

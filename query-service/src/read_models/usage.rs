@@ -1,71 +1,207 @@
 //! Reserved minutes of a room, summed up so that statistics over a year need not read its reservations.
 
-use shared_events::{RoomId, TimeZone};
+use std::{
+    fmt,
+    ops::{Range, RangeInclusive},
+};
 
-/// Days in the longest year.
-pub const DAYS: usize = 366;
+use chrono::{Datelike, Days, NaiveDate};
+use shared_events::{Interval, Minute, RoomId, TimeZone};
+
+/// Days in the longest month.
+pub const DAYS: usize = 31;
 /// Hours that a local clock shows.
 pub const HOURS: usize = 24;
+/// What a stay that begins in an hour adds to the hour's stays.
+pub const START: u8 = 2;
+/// The bit of an hour's stays that is set where one that began before it goes on.
+pub const ENTERED: u8 = 1;
+const MONTHS: i32 = 12;
+/// No zone's clock is further than this from UTC.
+const FURTHEST: Days = Days::new(2);
 
-/// Names a usage document: a room, a zone in which its reservations were counted, a year on that zone's calendar.
+/// A month of a local calendar. Written as `2026-06`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Month(
+    /// Months since January of year 0.
+    i32,
+);
+
+impl Month {
+    /// The month of a date.
+    #[must_use]
+    pub fn of(date: NaiveDate) -> Self {
+        Self(date.year() * MONTHS + i32::try_from(date.month0()).unwrap_or_default())
+    }
+
+    /// Months that some zone may see in an interval: those of UTC, and of a day before and after it.
+    #[must_use]
+    pub fn around(during: Interval) -> RangeInclusive<Self> {
+        let month = |date: Option<NaiveDate>| Self::of(date.unwrap_or_default());
+        month(during.from.to_utc().date_naive().pred_opt())
+            ..=month(during.to.to_utc().date_naive().succ_opt())
+    }
+
+    /// A stretch of time that has all minutes that any zone shows as this month, and some more.
+    #[must_use]
+    pub fn about(self) -> Interval {
+        let minute = |date: Option<NaiveDate>| {
+            let start = date.unwrap_or_default().and_hms_opt(0, 0, 0).unwrap_or_default().and_utc();
+            Minute::from_utc(start).unwrap_or(Minute::EARLIEST)
+        };
+        let before = self.first().and_then(|first| first.checked_sub_days(FURTHEST));
+        let after = self.next().first().and_then(|first| first.checked_add_days(FURTHEST));
+        Interval { from: minute(before), to: minute(after) }
+    }
+
+    /// The month after it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// Its first day. None outside of the calendar.
+    #[must_use]
+    pub fn first(self) -> Option<NaiveDate> {
+        NaiveDate::from_ymd_opt(self.year(), self.number(), 1)
+    }
+
+    /// A number that an operator can read and that grows with time: 202606.
+    #[must_use]
+    pub fn code(self) -> i32 {
+        self.year() * 100 + self.0.rem_euclid(MONTHS) + 1
+    }
+
+    /// The month of such a number.
+    #[must_use]
+    pub fn of_code(code: i32) -> Option<Self> {
+        let (year, month) = (code.div_euclid(100), code.rem_euclid(100));
+        (1..=MONTHS).contains(&month).then_some(Self(year * MONTHS + month - 1))
+    }
+
+    fn year(self) -> i32 {
+        self.0.div_euclid(MONTHS)
+    }
+
+    fn number(self) -> u32 {
+        self.0.rem_euclid(MONTHS).unsigned_abs() + 1
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.year(), self.number())
+    }
+}
+
+/// Names a usage document: a room, a zone in which its reservations were counted, a month on that zone's calendar.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct UsageKey {
     /// Whose usage.
     pub room: RoomId,
     /// The zone that the reservations carry (not the room's, which may have changed since).
     pub zone: TimeZone,
-    /// Local year.
-    pub year: i32,
+    /// Local month.
+    pub month: Month,
 }
 
 impl UsageKey {
-    /// Its place among the documents of its room: local year, then zone.
+    /// Its place among the documents of its room: local month, then zone.
     #[must_use]
-    pub fn place(self) -> (i32, String) {
-        (self.year, self.zone.to_string())
+    pub fn place(self) -> (Month, String) {
+        (self.month, self.zone.to_string())
     }
 }
 
-/// Live reservations of one room, zone and local year, by local day (0 is January 1) and hour.
+/// Where an hour is in the tables of a month: day by day. None for a date of another month.
+#[must_use]
+pub fn place_of(month: Month, date: NaiveDate, hour: u8) -> Option<usize> {
+    let day = usize::try_from(date.day0()).ok()?;
+    (Month::of(date) == month).then_some(day * HOURS + usize::from(hour))
+}
+
+/// Live reservations of one room, zone and local month, by local day and hour ([`place_of`]).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UsageDoc {
     /// What it counts.
     pub key: UsageKey,
     /// The last version of the room's stream that is counted: events up to it are skipped.
     pub version: u64,
-    /// Reserved minutes of each hour of each day, day by day: [`DAYS`] times [`HOURS`] values, up to 120 in an hour
-    /// that the clocks show twice.
-    pub hours: Vec<u8>,
-    /// Reserved minutes of each day: [`DAYS`] values.
-    pub minutes: Vec<u16>,
-    /// How many reservations begin on each day: [`DAYS`] values.
-    pub starts: Vec<u16>,
+    /// Reserved minutes of each hour: [`DAYS`] times [`HOURS`] values, up to 120 in an hour that the clocks show twice.
+    pub minutes: Vec<u8>,
+    /// The reservations of each hour, as many values: [`START`] for each that begins in it, and [`ENTERED`] where one that
+    /// began before it still goes on. No two of a room overlap, so there is at most one of these.
+    pub stays: Vec<u8>,
 }
 
 impl UsageDoc {
     /// A document that counts nothing yet.
     #[must_use]
     pub fn empty(key: UsageKey) -> Self {
-        Self { key, version: 0, hours: vec![0; DAYS * HOURS], minutes: vec![0; DAYS], starts: vec![0; DAYS] }
+        Self { key, version: 0, minutes: vec![0; DAYS * HOURS], stays: vec![0; DAYS * HOURS] }
+    }
+
+    /// Reserved minutes of all its hours.
+    #[must_use]
+    pub fn all_minutes(&self) -> u64 {
+        self.minutes_of(0..self.minutes.len())
+    }
+
+    /// Reserved minutes of these hours.
+    #[must_use]
+    pub fn minutes_of(&self, hours: Range<usize>) -> u64 {
+        self.minutes.get(hours).into_iter().flatten().map(|minutes| u64::from(*minutes)).sum()
+    }
+
+    /// How many reservations begin in these hours.
+    #[must_use]
+    pub fn starts(&self, hours: Range<usize>) -> u64 {
+        self.stays.get(hours).into_iter().flatten().map(|stays| u64::from(stays / START)).sum()
+    }
+
+    /// How many reservations that began before this hour go on in it: 0 or 1. Where the clocks show the hour in two
+    /// pieces, with another one between them, it is not known.
+    #[must_use]
+    pub fn entered(&self, hour: usize) -> u64 {
+        self.stays.get(hour).map_or(0, |stays| u64::from(stays & ENTERED))
     }
 }
 
-/// The part of a usage document that ranks rooms.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct UsageDays {
-    /// What it counts.
-    pub key: UsageKey,
-    /// As in [`UsageDoc`].
-    pub minutes: Vec<u16>,
-    /// As in [`UsageDoc`].
-    pub starts: Vec<u16>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The part of a usage document that ranks hours.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct UsageHours {
-    /// What it counts.
-    pub key: UsageKey,
-    /// As in [`UsageDoc`].
-    pub hours: Vec<u8>,
+    fn date(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn months_follow_on_one_another_over_the_end_of_a_year() {
+        let december = Month::of(date("2026-12-31"));
+        assert_eq!((december.to_string().as_str(), december.code()), ("2026-12", 202_612));
+        assert_eq!(december.next(), Month::of(date("2027-01-01")));
+        assert_eq!(december.next().code(), 202_701);
+        assert_eq!(Month::of_code(202_612), Some(december));
+        assert_eq!(Month::of_code(202_613), None);
+        assert_eq!(Month::of_code(202_600), None);
+    }
+
+    #[test]
+    fn hours_have_places_in_their_month_only() {
+        let february = Month::of(date("2028-02-01"));
+        assert_eq!(place_of(february, date("2028-02-29"), 23), Some(28 * 24 + 23));
+        assert_eq!(place_of(february, date("2028-03-01"), 0), None);
+        assert_eq!(place_of(february, date("2027-02-01"), 0), None);
+    }
+
+    #[test]
+    fn what_is_about_a_month_has_all_of_it_in_every_zone() {
+        for month in [Month::of(date("2026-02-10")), Month::of(date("2026-12-10"))] {
+            let about = month.about();
+            for zone in chrono_tz::TZ_VARIANTS {
+                let local = |minute: Minute| Month::of(minute.to_utc().with_timezone(&zone).date_naive());
+                assert!(local(about.from) < month && local(about.to) > month, "{zone}");
+            }
+        }
+    }
 }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::read_models::{
     Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, ParkedMessage, Request, ReservationDoc,
-    RoomDoc, RoomDocuments, UsageDays, UsageHours,
+    RoomDoc, RoomDocuments, UsageDoc, usage::Month,
 };
 
 /// Read models: the projector writes them, queries read them. One generation of them.
@@ -221,25 +221,15 @@ pub trait ReadModels: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<HistoryDoc>, StoreError>;
 
-    /// Usage by day of these rooms in these local years, in whatever zones it was counted, in no order.
+    /// Usage of these rooms in these local months, in whatever zones it was counted, in no order.
     ///
     /// # Errors
     /// When the store can't be read.
-    async fn usage_days(
+    async fn usage(
         &self,
         rooms: &[RoomId],
-        years: RangeInclusive<i32>,
-    ) -> Result<Vec<UsageDays>, StoreError>;
-
-    /// Usage by hour, as [`ReadModels::usage_days`].
-    ///
-    /// # Errors
-    /// When the store can't be read.
-    async fn usage_hours(
-        &self,
-        rooms: &[RoomId],
-        years: RangeInclusive<i32>,
-    ) -> Result<Vec<UsageHours>, StoreError>;
+        months: RangeInclusive<Month>,
+    ) -> Result<Vec<UsageDoc>, StoreError>;
 
     /// All documents of a room, and these reservations wherever they are. They show at least what the checkpoint claimed
     /// when this was asked; of a room that is being written some may be further than others.

@@ -35,7 +35,8 @@ pub(crate) fn interval(from: &str, minutes: i64) -> Interval {
 pub(crate) fn intervals() -> Vec<Interval> {
     let mut intervals =
         vec![interval("2026-01-01T00:00:00Z", 366 * 1440), interval("2026-12-31T10:17:00Z", 1440 * 3)];
-    for (anchor, length) in ANCHORS.iter().zip([5 * 1440, 2 * 1440 + 61, 777, 4 * 1440 + 5, 3 * 1440, 60]) {
+    let lengths = [5 * 1440, 2 * 1440 + 61, 777, 4 * 1440 + 5, 3 * 1440, 60, 40 * 1440];
+    for (anchor, length) in ANCHORS.iter().zip(lengths) {
         intervals.push(interval(anchor, length));
         let odd = interval(anchor, 0).from.plus(13 * 60 + 47).unwrap();
         intervals.push(Interval { from: odd, to: odd.plus(length + 23).unwrap() });

@@ -26,13 +26,15 @@ pub(crate) const ZONES: [&str; 8] = [
     "UTC",
 ];
 /// Days around which something happens to clocks and calendars.
-pub(crate) const ANCHORS: [&str; 6] = [
+pub(crate) const ANCHORS: [&str; 7] = [
     "2026-03-28T00:00:00Z",
     "2026-04-04T00:00:00Z",
     "2026-10-03T00:00:00Z",
     "2026-10-24T00:00:00Z",
     "2026-12-30T00:00:00Z",
     "2026-06-10T00:00:00Z",
+    // In St John's clocks went back from one minute after midnight to the month before.
+    "2009-10-31T20:00:00Z",
 ];
 pub(crate) const USERS: [&str; 3] = ["ann", "$bob.x", "Zoë"];
 const KINDS: [&str; 2] = ["meeting", "$suite.a"];
@@ -51,7 +53,7 @@ pub(crate) struct Step {
 }
 
 pub(crate) fn steps(count: impl Into<proptest::collection::SizeRange>) -> impl Strategy<Value = Vec<Step>> {
-    let step = (0..20_u8, 0..ROOMS, 0..ROOMS, 0..6_u8, 0..4 * 1440_u16, 1..2000_u16, 0..3_u8).prop_map(
+    let step = (0..20_u8, 0..ROOMS, 0..ROOMS, 0..7_u8, 0..4 * 1440_u16, 1..2000_u16, 0..3_u8).prop_map(
         |(action, room, other, anchor, start, length, user)| Step {
             action,
             room,

@@ -54,6 +54,32 @@ async fn the_hour_that_clocks_show_twice_adds_up() {
 }
 
 #[tokio::test]
+async fn every_stay_around_clocks_that_go_back_counts_in_every_interval_around_them() {
+    // Where they go back, and by how much: Lisbon at 01:00 by an hour, Lord Howe at 15:00 by half of one, St John's at 02:31
+    // over the end of a month.
+    for (room, anchor, back) in [(0, 3, 1440 + 60), (2, 1, 15 * 60), (3, 6, 6 * 60 + 31)] {
+        let edges = [-61, -60, -31, -1, 0, 1, 29, 60, 119, 1500];
+        let pairs = |first: usize| edges[first + 1..].iter().map(move |last| (edges[first], *last));
+        let pairs: Vec<(i64, i64)> = (0..edges.len()).flat_map(pairs).collect();
+        let change = interval(crate::conformance_histories::ANCHORS[anchor], 0).from.plus(back).unwrap();
+        let intervals: Vec<Interval> = pairs
+            .iter()
+            .map(|(from, to)| [from, to].map(|edge| change.plus(*edge).unwrap()))
+            .map(|[from, to]| Interval { from, to })
+            .collect();
+        for (from, to) in &pairs {
+            let start = u16::try_from(back + from).unwrap();
+            let length = u16::try_from(to - from).unwrap();
+            let history = history(&[made(room, start, length, u8::try_from(anchor).unwrap())]);
+            assert_eq!(history.live.len(), 1);
+            let models = MemoryReadModels::new();
+            feed(&models, &history.events, 7).await;
+            check_statistics(&models, &history, &intervals).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_stay_counts_as_one_reservation_wherever_the_interval_cuts_it() {
     let history = history(&[made(0, 0, 2 * 1440, 5)]);
     let models = MemoryReadModels::new();
@@ -94,14 +120,15 @@ proptest! {
     fn statistics_of_any_interval_are_those_of_a_recount(
         steps in steps(0..60),
         seed in any::<u64>(),
-        anchor in 0..6_usize,
+        anchor in 0..7_usize,
         start in 0..4000_i64,
         length in 1..9000_i64,
+        grain in prop_oneof![Just(1_i64), Just(15), Just(60)],
     ) {
         let history = history(&steps);
         let anchor = interval(crate::conformance_histories::ANCHORS[anchor], 0).from;
-        let from = anchor.plus(start - 1000).unwrap();
-        let during = Interval { from, to: from.plus(length).unwrap() };
+        let from = anchor.plus((start - 1000) / grain * grain).unwrap();
+        let during = Interval { from, to: from.plus((length / grain).max(1) * grain).unwrap() };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let models = MemoryReadModels::new();

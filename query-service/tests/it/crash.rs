@@ -2,11 +2,14 @@
 
 use std::{process::Stdio, time::Duration};
 
-use query_service::stores::{ReadModels, mongo::GENERATION};
+use query_service::stores::ReadModels;
 use tokio::process::{Child, Command};
 
 use crate::{
-    events::Stream, feed_double::FeedDouble, feed_double::FeedServer, kafka_consumer::Topic,
+    events::{Stream, reserved_minutes},
+    feed_double::FeedDouble,
+    feed_double::FeedServer,
+    kafka_consumer::Topic,
     store_double::TestMongo,
 };
 
@@ -35,7 +38,7 @@ fn start(mongo: &TestMongo, topic: &Topic, feed: &FeedServer, fail_point: Option
 
 #[tokio::test]
 async fn a_process_that_dies_between_write_and_offset_loses_and_doubles_nothing() {
-    let mongo = TestMongo::with_prefix(GENERATION).await;
+    let mongo = TestMongo::first_generation().await;
     let topic = Topic::named_anew();
     topic.make(1).await;
     let feed = FeedServer::start(FeedDouble::of(&[])).await;
@@ -61,9 +64,7 @@ async fn a_process_that_dies_between_write_and_offset_loses_and_doubles_nothing(
     };
     // The dead member's session has to end first.
     tokio::time::timeout(Duration::from_secs(40), visible).await.unwrap();
-    let usage = mongo.models.usage_days(&[stream.room], 2031..=2031).await.unwrap();
-    let minutes: u64 = usage.iter().flat_map(|usage| &usage.minutes).map(|minutes| u64::from(*minutes)).sum();
-    assert_eq!(minutes, (3 + 1) * 60);
+    assert_eq!(reserved_minutes(mongo.models.as_ref(), &[stream.room]).await, (3 + 1) * 60);
     let pid = living.id().unwrap().to_string();
     Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
     let status = tokio::time::timeout(Duration::from_secs(20), living.wait()).await.unwrap().unwrap();

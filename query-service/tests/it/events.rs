@@ -1,5 +1,9 @@
 //! Events as the command service would make them.
 
+use query_service::{
+    read_models::{UsageDoc, usage::Month},
+    stores::ReadModels,
+};
 use service_kit::ids;
 use shared_events::{
     Envelope, Event, Metadata, Place, RecordedEvent, Reservation, ReservationId, Room, RoomId, RoomSettings,
@@ -132,4 +136,15 @@ impl Stream {
 
 pub(crate) fn hour(hour: u32) -> shared_events::Minute {
     format!("{DAY}T{hour:02}:00:00Z").parse().unwrap()
+}
+
+/// Usage of rooms on all of the days on which streams reserve.
+pub(crate) async fn usage_of(store: &dyn ReadModels, rooms: &[shared_events::RoomId]) -> Vec<UsageDoc> {
+    let days = shared_events::Interval { from: hour(0), to: hour(23) };
+    store.usage(rooms, Month::around(days)).await.unwrap()
+}
+
+/// Reserved minutes of rooms on these days.
+pub(crate) async fn reserved_minutes(store: &dyn ReadModels, rooms: &[shared_events::RoomId]) -> u64 {
+    usage_of(store, rooms).await.iter().map(UsageDoc::all_minutes).sum()
 }

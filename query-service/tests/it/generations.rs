@@ -64,12 +64,15 @@ async fn services_that_start_at_once_make_one_first_generation_and_rebuilds_one_
 }
 
 #[tokio::test]
-async fn read_models_from_before_there_was_a_registry_are_its_first_generation() {
+async fn read_models_from_before_there_was_a_registry_are_taken_into_it_in_their_form() {
     let database = Database::new();
     let url = std::env::var("MONGODB_URL").unwrap();
     MongoReadModels::connect(&url, &database.settings.database, GENERATION).await.unwrap();
     let generations = database.connect().await;
-    assert_eq!(generations.read().await.unwrap().live, Some(FIRST));
+    generations.ensure_first(NOW).await.unwrap();
+    let found = generations.read().await.unwrap();
+    let recorded: Vec<_> = found.generations.iter().map(|one| (one.number, one.form)).collect();
+    assert_eq!((recorded, found.live), (vec![(FIRST, 2)], None), "what is shown is made by a rebuild");
     assert_eq!(generations.begin(NOW).await.unwrap().number, FIRST + 1);
     database.remove().await;
 }

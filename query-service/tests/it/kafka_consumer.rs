@@ -20,7 +20,11 @@ use shared_events::{RecordedEvent, topics::PARTITIONER};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{events::Stream, feed_double::FeedDouble, store_double::StoreDouble};
+use crate::{
+    events::{Stream, reserved_minutes},
+    feed_double::FeedDouble,
+    store_double::StoreDouble,
+};
 
 /// A topic of the real broker that only one test uses.
 pub(crate) struct Topic {
@@ -202,10 +206,12 @@ async fn two_members_share_the_partitions_and_one_takes_over_what_the_other_leav
         second.visible(stream).await;
     }
     for stream in &streams {
-        let usage = store.usage_days(&[stream.room], 2031..=2031).await.unwrap();
-        let minutes: u64 =
-            usage.iter().flat_map(|usage| &usage.minutes).map(|minutes| u64::from(*minutes)).sum();
-        assert_eq!(minutes, 7 * 60, "{}", stream.settings.name);
+        assert_eq!(
+            reserved_minutes(store.as_ref(), &[stream.room]).await,
+            7 * 60,
+            "{}",
+            stream.settings.name
+        );
     }
     assert_eq!(feed.reads.load(std::sync::atomic::Ordering::SeqCst), 0, "no gaps");
     second.leave().await;

@@ -100,11 +100,13 @@ async fn a_batch_whose_checkpoint_could_not_be_written_is_applied_again_in_other
         let checkpoints = server.client.database(&server.database).collection::<Document>("half_checkpoints");
         let mut done = 0;
         while done < events.len() {
-            // The documents are written, and there is nothing to write the checkpoint to.
+            // The documents are written, and there is nothing to write the checkpoint to. Where usage has to be loaded that
+            // is seen before.
             let before = copy(&server, "half_").await.remove(4);
             checkpoints.delete_many(doc! {}).await.unwrap();
             let end = events.len().min(done + 6);
-            owner.apply(&events[done..end]).await.unwrap_err();
+            let applied = owner.apply(&events[done..end]).await;
+            assert!(applied.is_err() || applied.is_ok_and(|applied| applied.advanced.is_empty()));
             restore(&server, "half_", vec![before]).await;
             let end = events.len().min(done + 5);
             assert_eq!(owner.apply(&events[done..end]).await.unwrap().conflicts, vec![]);

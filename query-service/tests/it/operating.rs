@@ -13,7 +13,7 @@ use service_kit::{clock::Clock, ids};
 use shared_events::{RoomId, Timestamp, UserId};
 
 use crate::{
-    events::{Stream, hour},
+    events::{Stream, hour, reserved_minutes},
     feed_double::FeedDouble,
     store_double::TestMongo,
 };
@@ -46,8 +46,7 @@ async fn ask(models: &MongoReadModels, pipeline: &mut Pipeline, room: RoomId, ac
 /// Everything that is stored of a room and its user.
 async fn shown(store: &dyn ReadModels, room: RoomId) -> String {
     let day = shared_events::Interval { from: hour(0), to: hour(23) };
-    let usage = store.usage_days(&[room], 2031..=2031).await.unwrap();
-    let minutes: u64 = usage.iter().flat_map(|usage| &usage.minutes).map(|minutes| u64::from(*minutes)).sum();
+    let minutes = reserved_minutes(store, &[room]).await;
     format!(
         "{:?} {:?} {:?} {:?} {minutes}",
         store.checkpoints(&[room]).await.unwrap(),
@@ -171,11 +170,7 @@ async fn a_repair_makes_everything_of_a_room_again_whatever_had_become_of_it() {
     // What was cached of it is gone as well: the next event counts on what was made again.
     from.reserve("ann", 8, 9);
     owner.step(&messages(&from)).await.unwrap();
-    let usage = mongo.models.usage_days(&[from.room], 2031..=2031).await.unwrap();
-    assert_eq!(
-        usage.iter().flat_map(|usage| &usage.minutes).map(|minutes| u32::from(*minutes)).sum::<u32>(),
-        180
-    );
+    assert_eq!(reserved_minutes(mongo.models.as_ref(), &[from.room]).await, 180);
     mongo.remove().await;
 }
 

@@ -11,11 +11,16 @@ use std::{
 
 use async_trait::async_trait;
 use query_service::{
+    generations::FIRST,
     read_models::{
         Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, ParkedMessage, Request, ReservationDoc,
-        RoomDoc, RoomDocuments, UsageDays, UsageHours,
+        RoomDoc, RoomDocuments, UsageDoc, usage::Month,
     },
-    stores::{Applied, ReadModels, RoomFilter, StoreError, memory::MemoryReadModels, mongo::MongoReadModels},
+    stores::{
+        Applied, ReadModels, RoomFilter, StoreError,
+        memory::MemoryReadModels,
+        mongo::{Generations, MongoReadModels, MongoSettings},
+    },
 };
 use service_kit::ids;
 use shared_events::{Envelope, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
@@ -30,15 +35,25 @@ pub(crate) struct TestMongo {
 
 impl TestMongo {
     pub(crate) async fn open() -> Self {
-        Self::with_prefix("t_").await
+        let (url, database) = Self::anew();
+        let models = MongoReadModels::connect(&url, &database, "t_").await.unwrap();
+        Self { models: Arc::new(models), url, database }
     }
 
-    /// Read models whose collections' names begin so.
-    pub(crate) async fn with_prefix(prefix: &str) -> Self {
+    /// The generation that a service shows when there was none.
+    pub(crate) async fn first_generation() -> Self {
+        let (url, database) = Self::anew();
+        let settings = MongoSettings { url: url.clone().into(), database, authorities: None };
+        let now = Timestamp::from_epoch_millis(1_800_000_000_000);
+        let generations = Generations::connect(&settings, now).await.unwrap();
+        generations.ensure_first(now).await.unwrap();
+        let models = generations.models(FIRST).await.unwrap();
+        Self { models: Arc::new(models), url, database: settings.database }
+    }
+
+    fn anew() -> (String, String) {
         let url = std::env::var("MONGODB_URL").expect("MONGODB_URL names a MongoDB server");
-        let database = format!("query_test_{}", ids::new_id().simple());
-        let models = MongoReadModels::connect(&url, &database, prefix).await.unwrap();
-        Self { models: Arc::new(models), url, database }
+        (url, format!("query_test_{}", ids::new_id().simple()))
     }
 
     pub(crate) async fn remove(self) {
@@ -216,20 +231,12 @@ impl ReadModels for StoreDouble {
         self.inner.history_of_user(user, after, limit).await
     }
 
-    async fn usage_days(
+    async fn usage(
         &self,
         rooms: &[RoomId],
-        years: RangeInclusive<i32>,
-    ) -> Result<Vec<UsageDays>, StoreError> {
-        self.inner.usage_days(rooms, years).await
-    }
-
-    async fn usage_hours(
-        &self,
-        rooms: &[RoomId],
-        years: RangeInclusive<i32>,
-    ) -> Result<Vec<UsageHours>, StoreError> {
-        self.inner.usage_hours(rooms, years).await
+        months: RangeInclusive<Month>,
+    ) -> Result<Vec<UsageDoc>, StoreError> {
+        self.inner.usage(rooms, months).await
     }
 
     async fn documents_of(

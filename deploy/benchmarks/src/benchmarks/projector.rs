@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use anyhow::{Result, ensure};
 use query_service::{
-    read_models::{ReservationDoc, UsageDays},
+    read_models::{ReservationDoc, usage::Month},
     stores::{ReadModels, memory::MemoryReadModels},
 };
 use sha2::{Digest, Sha256};
@@ -139,11 +139,9 @@ async fn digest(models: &dyn ReadModels, rooms: &[RoomId], users: &HashSet<&User
         let mut live: Vec<ReservationDoc> = Vec::new();
         live.extend(models.live_in_room(*room, always, None, ALL).await?);
         of_rooms.update(format!("{checkpoint:?} {:?} {live:?}", models.room(*room).await?));
-        let mut days: Vec<UsageDays> = models.usage_days(&[*room], 1970..=2100).await?;
-        days.sort_by_key(|usage| (usage.key.year, usage.key.zone.to_string()));
-        let mut hours = models.usage_hours(&[*room], 1970..=2100).await?;
-        hours.sort_by_key(|usage| (usage.key.year, usage.key.zone.to_string()));
-        of_usage.update(format!("{days:?} {hours:?}"));
+        let mut usage = models.usage(&[*room], Month::around(always)).await?;
+        usage.sort_by_key(|usage| usage.key.place());
+        of_usage.update(format!("{usage:?}"));
     }
     let mut users: Vec<_> = users.iter().collect();
     users.sort_unstable();

@@ -6,14 +6,17 @@ pub(crate) mod replay;
 use std::{collections::HashMap, time::Duration};
 
 use anyhow::{Context, Result};
-use mongodb::{Client, bson::doc, options::ClientOptions};
-use query_service::stores::{
-    ReadModels,
-    mongo::{GENERATION, MongoReadModels},
+use mongodb::{Client, bson::doc};
+use query_service::{
+    generations::FIRST,
+    stores::{
+        ReadModels,
+        mongo::{Generations, MongoReadModels, MongoSettings},
+    },
 };
-use shared_events::{Envelope, RoomId};
+use shared_events::{Envelope, RoomId, Timestamp};
 
-use crate::drain::Drain;
+use crate::{drain::Drain, sightings::clock_micros};
 
 /// The server's version.
 ///
@@ -25,13 +28,18 @@ pub(crate) async fn version(url: &str) -> Result<String> {
     info.get_str("version").map(str::to_owned).context("no version")
 }
 
-/// The read models of a database, with their indexes.
+/// The read models of a database that a service shows, with their indexes; where it has none they are made as a service
+/// would do it.
 ///
 /// # Errors
 /// When the server can't be reached.
 pub(crate) async fn read_models(url: &str, database: &str) -> Result<MongoReadModels> {
-    let client = Client::with_options(ClientOptions::parse(url).await?)?;
-    Ok(MongoReadModels::open(client, database, GENERATION).await?)
+    let settings =
+        MongoSettings { url: url.to_owned().into(), database: database.to_owned(), authorities: None };
+    let now = Timestamp::from_epoch_millis(clock_micros() / 1000);
+    let generations = Generations::connect(&settings, now).await?;
+    generations.ensure_first(now).await?;
+    Ok(generations.models(FIRST).await?)
 }
 
 /// The last version of each room.

@@ -11,7 +11,9 @@ use uuid::Uuid;
 
 use crate::{
     projections::{LONGEST_STAY, history, reservations, rooms, usage},
-    read_models::{Checkpoint, HistoryDoc, ParkedMessage, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc},
+    read_models::{
+        Checkpoint, HistoryDoc, ParkedMessage, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc, usage::Month,
+    },
 };
 
 /// A live reservation's place in its room's schedule.
@@ -149,13 +151,13 @@ impl Documents {
     pub(super) fn usage_of(
         &self,
         rooms: &[RoomId],
-        years: RangeInclusive<i32>,
+        months: RangeInclusive<Month>,
     ) -> impl Iterator<Item = &UsageDoc> {
         rooms
             .iter()
             .filter_map(|room| self.usage.get(room))
             .flatten()
-            .filter(move |doc| years.contains(&doc.key.year))
+            .filter(move |doc| months.contains(&doc.key.month))
     }
 }
 

@@ -17,7 +17,7 @@ use self::documents::{Documents, earliest_start};
 use super::{Applied, ReadModels, RoomFilter, StoreError, batch::spans};
 use crate::read_models::{
     Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, Parked, ParkedMessage, Request, ReservationDoc,
-    RoomDoc, RoomDocuments, UsageDays, UsageHours,
+    RoomDoc, RoomDocuments, UsageDoc, usage::Month,
 };
 
 /// Read models that live as long as the process.
@@ -291,28 +291,12 @@ impl ReadModels for MemoryReadModels {
             .collect())
     }
 
-    async fn usage_days(
+    async fn usage(
         &self,
         rooms: &[RoomId],
-        years: RangeInclusive<i32>,
-    ) -> Result<Vec<UsageDays>, StoreError> {
-        let documents = self.read();
-        Ok(documents
-            .usage_of(rooms, years)
-            .map(|doc| UsageDays { key: doc.key, minutes: doc.minutes.clone(), starts: doc.starts.clone() })
-            .collect())
-    }
-
-    async fn usage_hours(
-        &self,
-        rooms: &[RoomId],
-        years: RangeInclusive<i32>,
-    ) -> Result<Vec<UsageHours>, StoreError> {
-        let documents = self.read();
-        Ok(documents
-            .usage_of(rooms, years)
-            .map(|doc| UsageHours { key: doc.key, hours: doc.hours.clone() })
-            .collect())
+        months: RangeInclusive<Month>,
+    ) -> Result<Vec<UsageDoc>, StoreError> {
+        Ok(self.read().usage_of(rooms, months).cloned().collect())
     }
 
     async fn documents_of(

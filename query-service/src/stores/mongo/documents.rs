@@ -13,7 +13,7 @@ use mongodb::bson::{
 use shared_events::{Minute, Place, Reservation, RoomId, Timestamp};
 use uuid::Uuid;
 
-use super::packing::{pack, pack_wide, unpack, unpack_wide};
+use super::packing::{pack, unpack};
 use crate::{
     read_models::{
         HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, UsageDoc, UsageKey,
@@ -114,7 +114,7 @@ impl Guarded {
 }
 
 pub(super) fn usage_id(key: UsageKey) -> String {
-    format!("{}/{}/{}", key.room, key.year, key.zone)
+    format!("{}/{}/{}", key.room, key.month, key.zone)
 }
 
 pub(super) fn from_room(room: &RoomDoc) -> Result<Guarded, StoreError> {
@@ -201,9 +201,8 @@ pub(super) fn from_history(entry: &HistoryDoc) -> RawDocumentBuf {
 pub(super) struct PackedUsage {
     pub(super) key: UsageKey,
     pub(super) version: u64,
-    pub(super) hours: Vec<u8>,
     pub(super) minutes: Vec<u8>,
-    pub(super) starts: Vec<u8>,
+    pub(super) stays: Vec<u8>,
 }
 
 impl PackedUsage {
@@ -211,31 +210,28 @@ impl PackedUsage {
         Self {
             key: usage.key,
             version: usage.version,
-            hours: pack(&usage.hours),
-            minutes: pack_wide(&usage.minutes),
-            starts: pack_wide(&usage.starts),
+            minutes: pack(&usage.minutes),
+            stays: pack(&usage.stays),
         }
     }
 
     pub(super) fn unpack(&self) -> Result<UsageDoc, StoreError> {
-        let table = |table: Option<_>| table.ok_or_else(|| unreadable_table(self.key));
+        let table = |packed| unpack(packed, DAYS * HOURS).ok_or_else(|| unreadable_table(self.key));
         Ok(UsageDoc {
             key: self.key,
             version: self.version,
-            hours: unpack(&self.hours, DAYS * HOURS).ok_or_else(|| unreadable_table(self.key))?,
-            minutes: table(unpack_wide(&self.minutes, DAYS))?,
-            starts: table(unpack_wide(&self.starts, DAYS))?,
+            minutes: table(&self.minutes)?,
+            stays: table(&self.stays)?,
         })
     }
 
     pub(super) fn guarded(&self) -> Guarded {
         let mut guarded = Guarded::new(usage_id(self.key).as_str(), cstr!("version"), self.version);
         guarded.form.append(cstr!("room"), raw_uuid(&self.key.room.0));
-        guarded.form.append(cstr!("year"), self.key.year);
+        guarded.form.append(cstr!("month"), self.key.month.code());
         guarded.form.append(cstr!("zone"), self.key.zone.0.name());
-        guarded.form.append(cstr!("hours"), raw_bytes(&self.hours));
         guarded.form.append(cstr!("minutes"), raw_bytes(&self.minutes));
-        guarded.form.append(cstr!("starts"), raw_bytes(&self.starts));
+        guarded.form.append(cstr!("stays"), raw_bytes(&self.stays));
         guarded
     }
 }

@@ -28,6 +28,9 @@ const REGISTRY: &str = "generations";
 const COLLECTIONS: [&str; 7] =
     ["rooms", "reservations", "history", "usage", "checkpoints", "parked", "requests"];
 
+/// The form of documents that were there before the registry was.
+const FORM_BEFORE_REGISTRY: u32 = 2;
+
 /// Where the read models are.
 #[derive(Clone, Debug)]
 pub struct MongoSettings {
@@ -60,7 +63,7 @@ fn pointer() -> String {
 }
 
 impl Generations {
-    /// Connects to a server. Read models that were made before there was a registry are taken into it.
+    /// Connects to a server. Read models that were made before there was a registry are taken into it, in their form.
     ///
     /// # Errors
     /// When the address is not one, or the server can't be reached.
@@ -73,7 +76,7 @@ impl Generations {
         let names = generations.database.list_collection_names().await?;
         let unrecorded = !names.iter().any(|name| name == REGISTRY);
         if unrecorded && names.contains(&format!("{GENERATION}checkpoints")) {
-            generations.ensure_first(now).await?;
+            generations.record(FIRST, FORM_BEFORE_REGISTRY, State::Following, true, now).await?;
         }
         Ok(generations)
     }
@@ -117,7 +120,7 @@ impl Generations {
             } else if !registry.generations.is_empty() {
                 return Ok(());
             } else {
-                self.record(registry.next_number(), State::Following, true, now).await?;
+                self.record(registry.next_number(), FORM, State::Following, true, now).await?;
             }
         }
     }
@@ -132,7 +135,7 @@ impl Generations {
             if let Some(unfinished) = registry.unfinished() {
                 return Ok(unfinished.clone());
             }
-            self.record(registry.next_number(), State::Building, false, now).await?;
+            self.record(registry.next_number(), FORM, State::Building, false, now).await?;
         }
     }
 
@@ -224,6 +227,7 @@ impl Generations {
     async fn record(
         &self,
         number: u32,
+        form: u32,
         state: State,
         first: bool,
         now: Timestamp,
@@ -231,7 +235,7 @@ impl Generations {
         let number = number.max(FIRST);
         let made_at = moment(now);
         self.insert(
-            doc! { "_id": number, "form": FORM, "state": state.word(), "first": first, "madeAt": made_at },
+            doc! { "_id": number, "form": form, "state": state.word(), "first": first, "madeAt": made_at },
         )
         .await
     }

@@ -39,7 +39,7 @@ use super::StoreError;
 pub const GENERATION: &str = "g2_";
 /// The form of the documents that this program reads and writes. Another form is another generation: programs of
 /// either show their own.
-pub const FORM: u32 = 2;
+pub const FORM: u32 = 3;
 
 /// The collection of events that operators left out: read models that are made again leave them out too.
 const DROPPED: &str = "dropped_events";
@@ -172,7 +172,7 @@ impl MongoReadModels {
             live(doc! { "form.user": 1, "form.from": 1, "_id": 1 }),
         ];
         let of_history = [index(doc! { "user": 1, "at": -1, "_id": -1 })];
-        let of_usage = [index(doc! { "form.room": 1, "form.year": 1 })];
+        let of_usage = [index(doc! { "form.room": 1, "form.month": 1 })];
         self.rooms.collection.create_indexes(of_rooms).await?;
         self.reservations.collection.create_indexes(of_reservations).await?;
         Self::drop_index(&self.reservations, "form.room_1_form.weeks_1").await;

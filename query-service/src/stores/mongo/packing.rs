@@ -1,5 +1,5 @@
-//! Tables of usage as a few bytes: most hours are reserved for all of their minutes or not at all, so that a year of
-//! them, 8784 bytes, usually takes some hundred. PackBits: a byte below 128 says how many bytes follow as they are
+//! Tables of usage as a few bytes: most hours are reserved for all of their minutes or not at all, so that a month of
+//! them, 744 bytes, usually takes less than a hundred. PackBits: a byte below 128 says how many bytes follow as they are
 //! (one more than it says), any other how often the next one is repeated (126 less than it says).
 
 const LONGEST_LITERAL: usize = 128;
@@ -59,20 +59,6 @@ pub(super) fn unpack(mut packed: &[u8], length: usize) -> Option<Vec<u8>> {
     (bytes.len() == length).then_some(bytes)
 }
 
-/// Packs numbers: all low bytes, then all high ones, which are mostly equal.
-pub(super) fn pack_wide(values: &[u16]) -> Vec<u8> {
-    let bytes = values.iter().map(|value| value.to_le_bytes());
-    let planes: Vec<u8> = bytes.clone().map(|[low, _]| low).chain(bytes.map(|[_, high]| high)).collect();
-    pack(&planes)
-}
-
-/// Unpacks exactly `length` numbers; none where the packed ones are not of this form.
-pub(super) fn unpack_wide(packed: &[u8], length: usize) -> Option<Vec<u16>> {
-    let planes = unpack(packed, length * 2)?;
-    let (low, high) = planes.split_at_checked(length)?;
-    Some(low.iter().zip(high).map(|(low, high)| u16::from_le_bytes([*low, *high])).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -80,13 +66,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_year_of_nights_takes_a_few_hundred_bytes() {
-        let mut hours = vec![0; 8784];
-        for stay in 0..100 {
-            hours[stay * 80 + 14..stay * 80 + 60].fill(60);
+    fn a_month_of_meetings_takes_a_few_hundred_bytes() {
+        let mut minutes = vec![0; 744];
+        for day in minutes.chunks_exact_mut(24) {
+            day[9..12].fill(60);
+            day[14..18].copy_from_slice(&[30, 60, 15, 45]);
         }
-        assert!(pack(&hours).len() < 500);
-        assert!(pack(&[0; 8784]).len() < 150);
+        assert!(pack(&minutes).len() < 500);
+        assert!(pack(&[0; 744]).len() < 15);
     }
 
     #[test]
@@ -102,11 +89,9 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_is_packed_unpacks_and_grows_little(
-            runs in proptest::collection::vec((any::<u16>(), 1..300_usize), 0..40),
+            runs in proptest::collection::vec((any::<u8>(), 1..300_usize), 0..40),
         ) {
-            let values: Vec<u16> = runs.iter().flat_map(|(value, count)| vec![*value; *count]).collect();
-            let bytes: Vec<u8> = runs.iter().flat_map(|(value, count)| vec![value.to_le_bytes()[0]; *count % 3]).collect();
-            prop_assert_eq!(unpack_wide(&pack_wide(&values), values.len()), Some(values));
+            let bytes: Vec<u8> = runs.iter().flat_map(|(value, count)| vec![*value; *count]).collect();
             let packed = pack(&bytes);
             prop_assert!(packed.len() <= bytes.len() + bytes.len() / 128 + 1);
             prop_assert_eq!(unpack(&packed, bytes.len()), Some(bytes));

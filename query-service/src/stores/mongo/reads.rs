@@ -18,12 +18,12 @@ use uuid::Uuid;
 use super::{
     Connecting, MIN_CONNECTIONS_OF_A_THREAD, MongoReadModels,
     documents::{date, history_id, last_week, moment, uuid, week},
-    stored::{Stored, to_history, to_parked, to_reservation, to_room, to_usage_days, to_usage_hours},
+    stored::{Stored, to_history, to_parked, to_reservation, to_room, to_usage},
 };
 use crate::{
     read_models::{
         Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, ParkedMessage, Request, ReservationDoc,
-        RoomDoc, RoomDocuments, UsageDays, UsageHours,
+        RoomDoc, RoomDocuments, UsageDoc, usage::Month,
     },
     stores::{Applied, ReadModels, RoomFilter, StoreError, batch::Span},
 };
@@ -249,24 +249,14 @@ impl ReadModels for MongoReadModels {
         all(self.history.collection.find(wanted).sort(order).limit(bound(limit)).await?, to_history).await
     }
 
-    async fn usage_days(
+    async fn usage(
         &self,
         rooms: &[RoomId],
-        years: RangeInclusive<i32>,
-    ) -> Result<Vec<UsageDays>, StoreError> {
-        let found =
-            self.usage.collection.find(usage_of(rooms, &years)).projection(doc! { "form.hours": 0 }).await?;
-        all(found, to_usage_days).await
-    }
-
-    async fn usage_hours(
-        &self,
-        rooms: &[RoomId],
-        years: RangeInclusive<i32>,
-    ) -> Result<Vec<UsageHours>, StoreError> {
-        let without = doc! { "form.minutes": 0, "form.starts": 0 };
-        all(self.usage.collection.find(usage_of(rooms, &years)).projection(without).await?, to_usage_hours)
-            .await
+        months: RangeInclusive<Month>,
+    ) -> Result<Vec<UsageDoc>, StoreError> {
+        let months = doc! { "$gte": months.start().code(), "$lte": months.end().code() };
+        let of_rooms = doc! { "form.room": { "$in": ids(rooms) }, "form.month": months };
+        all(self.usage.collection.find(of_rooms).await?, |doc| to_usage(doc)?.unpack()).await
     }
 
     async fn documents_of(
@@ -298,10 +288,6 @@ fn later_stays(wanted: &mut Document, after: Option<(Minute, ReservationId)>) {
         doc! { "form.from": date(from), "_id": { "$gt": uuid(id.0) } },
     ];
     wanted.insert("$and", vec![doc! { "form.from": { "$gte": date(from) } }, doc! { "$or": later }]);
-}
-
-fn usage_of(rooms: &[RoomId], years: &RangeInclusive<i32>) -> Document {
-    doc! { "form.room": { "$in": ids(rooms) }, "form.year": { "$gte": *years.start(), "$lte": *years.end() } }
 }
 
 fn ids(rooms: &[RoomId]) -> Vec<Bson> {

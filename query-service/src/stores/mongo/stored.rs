@@ -8,15 +8,10 @@ use mongodb::bson::{
 use shared_events::{Minute, Place, Reservation, ReservationId, RoomId, TimeZone, Timestamp, UserId};
 use uuid::Uuid;
 
-use super::{
-    documents::{FORM, PackedUsage, ROOM_ID},
-    packing::{unpack, unpack_wide},
-};
+use super::documents::{FORM, PackedUsage, ROOM_ID};
 use crate::{
     read_models::{
-        HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, Status, UsageDays, UsageHours,
-        UsageKey,
-        usage::{DAYS, HOURS},
+        HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, Status, UsageKey, usage::Month,
     },
     stores::StoreError,
 };
@@ -110,11 +105,6 @@ impl<'a> Stored<'a> {
         self.field(name, |value| value.as_binary().map(|binary| binary.bytes))
     }
 
-    /// A packed table with a value for each day.
-    fn days(&self, name: &str) -> Result<Vec<u16>, StoreError> {
-        self.field(name, |value| unpack_wide(value.as_binary()?.bytes, DAYS))
-    }
-
     pub(super) fn moment(&self, name: &str) -> Result<Timestamp, StoreError> {
         self.field(name, |value| Some(Timestamp::from_epoch_millis(value.as_datetime()?.timestamp_millis())))
     }
@@ -165,7 +155,7 @@ impl<'a> Stored<'a> {
         Ok(UsageKey {
             room: RoomId(self.uuid("room")?),
             zone: self.zone("zone")?,
-            year: self.integer("year")?,
+            month: Month::of_code(self.integer("month")?).ok_or_else(|| self.unreadable("month"))?,
         })
     }
 }
@@ -223,21 +213,9 @@ pub(super) fn to_usage(doc: &RawDocument) -> Result<PackedUsage, StoreError> {
     Ok(PackedUsage {
         key: form.usage_key()?,
         version: form.integer("version")?,
-        hours: form.bytes("hours")?.to_vec(),
         minutes: form.bytes("minutes")?.to_vec(),
-        starts: form.bytes("starts")?.to_vec(),
+        stays: form.bytes("stays")?.to_vec(),
     })
-}
-
-pub(super) fn to_usage_days(doc: &RawDocument) -> Result<UsageDays, StoreError> {
-    let form = Stored::read("usage", doc)?.form()?;
-    Ok(UsageDays { key: form.usage_key()?, minutes: form.days("minutes")?, starts: form.days("starts")? })
-}
-
-pub(super) fn to_usage_hours(doc: &RawDocument) -> Result<UsageHours, StoreError> {
-    let form = Stored::read("usage", doc)?.form()?;
-    let hours = form.field("hours", |hours| unpack(hours.as_binary()?.bytes, DAYS * HOURS))?;
-    Ok(UsageHours { key: form.usage_key()?, hours })
 }
 
 pub(super) fn to_parked(doc: &RawDocument) -> Result<ParkedMessage, StoreError> {

@@ -15,8 +15,10 @@ use shared_events::RoomId;
 
 use super::documents::PackedUsage;
 
-/// Most documents of each of two halves; packed, a year of a busy room takes about 1 KB.
+/// Most documents of each of two halves; packed, a month of a busy room takes about 1 KB.
 const HALF: usize = 8192;
+/// Most documents of a room: those of the months for which it is reserved now.
+const OF_ROOM: usize = 12;
 
 #[derive(Debug, Default)]
 pub(super) struct UsageCache {
@@ -53,8 +55,9 @@ impl UsageCache {
         found.map(|found| found.documents).unwrap_or_default()
     }
 
-    /// Keeps the documents of a room whose checkpoint is at `version` now.
-    pub(super) fn put(&self, room: RoomId, version: u64, documents: Vec<PackedUsage>) {
+    /// Keeps the documents of a room whose checkpoint is at `version` now, the last ones if they are too many.
+    pub(super) fn put(&self, room: RoomId, version: u64, mut documents: Vec<PackedUsage>) {
+        documents.drain(..documents.len().saturating_sub(OF_ROOM));
         let mut state = self.state();
         state.documents += documents.len();
         if let Some(before) = state.recent.insert(room, RoomUsage { complete_to: version, documents }) {
@@ -77,14 +80,19 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::read_models::{UsageDoc, UsageKey};
+    use crate::read_models::{UsageDoc, UsageKey, usage::Month};
 
     fn room(n: usize) -> RoomId {
         RoomId(Uuid::from_u128(n as u128))
     }
 
     fn usage(n: usize) -> PackedUsage {
-        let key = UsageKey { room: room(n), zone: TimeZone(chrono_tz::UTC), year: 2026 };
+        in_month(n, 202_606)
+    }
+
+    fn in_month(n: usize, month: i32) -> PackedUsage {
+        let month = Month::of_code(month).unwrap();
+        let key = UsageKey { room: room(n), zone: TimeZone(chrono_tz::UTC), month };
         PackedUsage::pack(&UsageDoc { version: 7, ..UsageDoc::empty(key) })
     }
 
@@ -99,6 +107,18 @@ mod tests {
             assert!(cache.take(room(1), other).is_empty());
             assert!(cache.take(room(1), 9).is_empty(), "it is not known any more");
         }
+    }
+
+    #[test]
+    fn of_a_room_the_months_that_were_written_last_are_kept() {
+        let cache = UsageCache::default();
+        let months = |years: std::ops::RangeInclusive<i32>| {
+            let codes = years.flat_map(|year| (1..=12).map(move |month| year * 100 + month));
+            codes.map(|month| in_month(1, month)).collect::<Vec<_>>()
+        };
+        cache.put(room(1), 9, months(2025..=2026));
+        assert_eq!(cache.take(room(1), 9), months(2026..=2026));
+        assert_eq!(cache.state().documents, 0);
     }
 
     #[test]
