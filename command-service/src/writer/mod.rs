@@ -1,9 +1,9 @@
 //! The writer: commands queue here, and whatever waits is decided and committed together (group commit).
 //!
 //! Guarantees: a command's effects are committed together or not at all; every answer, a rejection too, goes out after
-//! the commit of its group, and a rejection only after the state on which it rests was found unchanged. There is no
-//! timer: what arrives while one commit is in flight forms the next group. Once queued, a command is carried out whether
-//! or not its client still waits.
+//! the commit of its group, and a rejection only after the state on which it rests was found unchanged. What arrives
+//! while one commit is in flight forms the next group; a command that comes alone waits for no timer. Once queued, a command
+//! is carried out whether or not its client still waits.
 
 use std::{
     collections::HashSet,
@@ -21,6 +21,7 @@ use tokio::{
     time::Instant,
 };
 
+use self::pace::Pace;
 use crate::{
     commands::Command,
     domain::Rejection,
@@ -33,6 +34,7 @@ mod attempt;
 mod cache;
 mod commit;
 mod group;
+mod pace;
 
 pub use answers::RecordedOutcome;
 
@@ -183,10 +185,14 @@ pub fn writer<S: EventStore + ?Sized>(
     let mut group = group::GroupCommit::new(store, clock, committed, options.cached_rooms);
     let task = async move {
         let mut pending = Vec::with_capacity(MAX_GROUP);
+        let mut pace = Pace::new();
         while waiting.recv_many(&mut pending, MAX_GROUP).await > 0 {
+            pace.gather(&mut waiting, &mut pending, MAX_GROUP).await;
+            let (commands, began) = (pending.len(), Instant::now());
             metrics::histogram!("command_group_size_commands")
-                .record(u32::try_from(pending.len()).unwrap_or(u32::MAX));
+                .record(u32::try_from(commands).unwrap_or(u32::MAX));
             group.carry_out(std::mem::take(&mut pending)).await;
+            pace.carried_out(commands, began.elapsed(), waiting.len());
         }
     };
     (Writer { queue, running_keys: Arc::default(), deadline }, task)
