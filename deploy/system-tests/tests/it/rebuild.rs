@@ -189,7 +189,7 @@ async fn queries_go_on_and_are_whole_while_read_models_are_rebuilt_rolled_back_a
     assert_eq!((&verified["generation"], &verified["rooms"]), (&json!(3), &json!(4)), "{verified}");
     run(&stack, &["rebuild"]).await.expect(0);
     let registry = database(&stack).await.collection::<Document>("generations");
-    let live = registry.find_one(doc! { "_id": "live-2" }).await.unwrap().unwrap();
+    let live = registry.find_one(doc! { "_id": { "$regex": "^live-" } }).await.unwrap().unwrap();
     assert_eq!(live.get("live").and_then(mongodb::bson::Bson::as_i32), Some(4), "no number is used twice");
     assert_eq!(answers(&client, &rooms).await, shown);
 }
