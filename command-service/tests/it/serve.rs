@@ -64,16 +64,16 @@ impl Running {
     }
 
     async fn end(mut self) -> ExitStatus {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-        let start = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(start.elapsed() < PATIENCE, "the service does not end");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let id = self.child.id().to_string();
+        let signal = |signal: &str| Command::new("kill").args([signal, &id]).status().unwrap().success();
+        assert!(signal("-TERM"));
+        let ended = tokio::task::spawn_blocking(move || self.child.wait().unwrap());
+        let Ok(status) = tokio::time::timeout(PATIENCE, ended).await else {
+            // The thread that waits for it would hold up the end of the test.
+            signal("-KILL");
+            panic!("the service does not end");
+        };
+        status.unwrap()
     }
 }
 
