@@ -9,7 +9,7 @@ use chrono::{NaiveDate, Timelike};
 use shared_events::{Interval, TimeZone};
 
 use crate::read_models::{
-    local_time::{Cell, cells, day_span, local_date, whole_days},
+    local_time::{Cell, cells, day_span, whole_days},
     usage::{DAYS, HOURS, Month, place_of},
 };
 
@@ -33,11 +33,10 @@ pub(super) struct Hours {
 impl Hours {
     pub(super) fn new(during: Interval, zone: TimeZone) -> Self {
         let days = whole_days(zone.0, during);
-        let is_whole_day = |date| days.is_some_and(|(first, last)| first <= date && date <= last);
         let ends: Vec<(Interval, Cell)> = ends(during, zone, days)
             .into_iter()
             .flat_map(|end| placed(zone, end))
-            .filter(|(_, cell)| !is_whole_day(cell.date))
+            .filter(|(_, cell)| !is_among(days, cell.date))
             .collect();
         let within = tally(ends.iter().map(|(_, cell)| *cell));
         let dates: BTreeSet<NaiveDate> = within.keys().map(|(date, _)| *date).collect();
@@ -102,12 +101,17 @@ impl Hours {
     /// The hour that the clock shows when an interval begins.
     fn hour_of(&self, interval: Interval) -> Hour {
         let local = interval.from.to_utc().with_timezone(&self.zone.0);
-        (local_date(self.zone.0, interval.from), u8::try_from(local.hour()).unwrap_or_default())
+        (local.date_naive(), u8::try_from(local.hour()).unwrap_or_default())
     }
 
     fn is_whole(&self, hour: Hour) -> bool {
-        self.days.is_some_and(|(first, last)| first <= hour.0 && hour.0 <= last) || self.whole.contains(&hour)
+        is_among(self.days, hour.0) || self.whole.contains(&hour)
     }
+}
+
+/// Whether a date is one of those from the first to the last.
+fn is_among(days: Option<(NaiveDate, NaiveDate)>, date: NaiveDate) -> bool {
+    days.is_some_and(|(first, last)| first <= date && date <= last)
 }
 
 /// What lies before and after the whole days.

@@ -1,6 +1,6 @@
 //! Cuts intervals along a zone's clock. Statistics count each minute at the local date and hour at which it begins.
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, TimeZone as _, Timelike};
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, TimeZone as _, Timelike};
 use chrono_tz::Tz;
 use shared_events::{Interval, Minute};
 
@@ -47,12 +47,6 @@ pub fn cells(zone: Tz, interval: Interval) -> impl Iterator<Item = Cell> {
 #[must_use]
 pub fn local_date(zone: Tz, minute: Minute) -> NaiveDate {
     minute.to_utc().with_timezone(&zone).date_naive()
-}
-
-/// The local year of a minute.
-#[must_use]
-pub fn local_year(zone: Tz, minute: Minute) -> i32 {
-    local_date(zone, minute).year()
 }
 
 /// From the first minute that has this local date to the first after the last one that has it. None where the zone

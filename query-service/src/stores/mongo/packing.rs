@@ -1,5 +1,5 @@
 //! Tables of usage as a few bytes: most hours are reserved for all of their minutes or not at all, so that a month of
-//! them, 744 bytes, usually takes less than a hundred. PackBits: a byte below 128 says how many bytes follow as they are
+//! them, 744 bytes, takes a few hundred at most. PackBits: a byte below 128 says how many bytes follow as they are
 //! (one more than it says), any other how often the next one is repeated (126 less than it says).
 
 const LONGEST_LITERAL: usize = 128;

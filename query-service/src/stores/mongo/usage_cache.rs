@@ -15,7 +15,7 @@ use shared_events::RoomId;
 
 use super::documents::PackedUsage;
 
-/// Most documents of each of two halves; packed, a month of a busy room takes about 1 KB.
+/// Most documents of each of two halves; packed, the two tables of a month take some hundred bytes each.
 const HALF: usize = 8192;
 /// Most documents of a room: those of the months for which it is reserved now.
 const OF_ROOM: usize = 12;
