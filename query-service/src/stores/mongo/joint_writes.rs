@@ -1,7 +1,8 @@
 //! Small batches of several partitions, written by one command: a command costs the server several times what an event
 //! more in it does, and its journal is waited for by one at a time anyway.
 //!
-//! Nobody waits for company: while a command is under way, batches gather, and the next one writes them all.
+//! Nobody waits for company: while a command is under way, batches gather, and the next one writes them all. Where many
+//! events have gathered it is begun beside the one before, for one command keeps no more than one processor of the server busy.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -21,6 +22,8 @@ use crate::stores::{StoreError, batch::Span};
 /// Most events that are written by one command with their checkpoints. More are written faster by several commands
 /// side by side, each of which can go on when a document is there already.
 pub(super) const SMALL_BATCH: usize = 100;
+/// Where so many events wait one more command is begun beside those that are under way.
+const MANY: usize = 20;
 
 /// A batch to be written with its checkpoints.
 #[derive(Debug)]
@@ -37,8 +40,9 @@ pub(super) struct JointWrites(Mutex<Queue>);
 #[derive(Default, Debug)]
 struct Queue {
     waiting: VecDeque<Waiting>,
-    /// Whether there is a task that writes what waits.
-    is_served: bool,
+    /// How many tasks write what waits, one command after the other each. No more than there are pipelines, for each of
+    /// them waits until its batch is written.
+    tasks: usize,
 }
 
 #[derive(Debug)]
@@ -99,7 +103,10 @@ impl JointWrites {
     fn add(&self, waiting: Waiting) -> bool {
         let mut queue = self.queue();
         queue.waiting.push_back(waiting);
-        !std::mem::replace(&mut queue.is_served, true)
+        let events: usize = queue.waiting.iter().map(|waiting| waiting.batch.events).sum();
+        let begins = queue.tasks == 0 || events >= MANY;
+        queue.tasks += usize::from(begins);
+        begins
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -107,12 +114,12 @@ impl JointWrites {
     }
 }
 
-/// The task that serves the queue.
+/// A task that serves the queue.
 struct Served<'a>(&'a JointWrites);
 
 impl Served<'_> {
-    /// Those that are written together now: at least the first, and no room twice. None when nothing waits, and the queue
-    /// is not served any more.
+    /// Those that are written together now: at least the first, and no room twice. None when nothing waits, and the task is
+    /// over.
     fn take(&self) -> Option<Vec<Waiting>> {
         let mut queue = self.0.queue();
         let (mut taken, mut events) = (Vec::<Waiting>::new(), 0);
@@ -129,8 +136,8 @@ impl Served<'_> {
                 taken.push(next);
             }
         }
-        queue.is_served = !taken.is_empty();
-        queue.is_served.then_some(taken)
+        queue.tasks -= usize::from(taken.is_empty());
+        (!taken.is_empty()).then_some(taken)
     }
 }
 
@@ -138,9 +145,49 @@ impl Drop for Served<'_> {
     fn drop(&mut self) {
         if panicking() {
             let mut queue = self.0.queue();
-            queue.is_served = false;
+            queue.tasks -= 1;
             // Whose batch it is learns that nobody will write it.
             queue.waiting.clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A batch of so many events, and who waits for it.
+    fn waiting(events: usize) -> (Waiting, oneshot::Receiver<Result<bool, StoreError>>) {
+        let none = Writes {
+            rooms: Vec::new(),
+            made: Vec::new(),
+            changed: Vec::new(),
+            history: Vec::new(),
+            usage: Vec::new(),
+        };
+        let batch = Arc::new(Batch { events, writes: none, spans: BTreeMap::new() });
+        let (written, told) = oneshot::channel();
+        (Waiting { batch, written }, told)
+    }
+
+    #[test]
+    fn a_command_is_begun_beside_another_only_where_many_events_wait() {
+        let queue = JointWrites::default();
+        let (first, second) = (Served(&queue), Served(&queue));
+        let mut owners = Vec::new();
+        let mut begins = |events| {
+            let (waiting, owner) = waiting(events);
+            owners.push(owner);
+            queue.add(waiting)
+        };
+        assert!(begins(1), "nothing is under way");
+        assert_eq!(first.take().map(|taken| taken.len()), Some(1));
+        assert!(!begins(MANY - 1));
+        assert!(begins(1));
+        assert_eq!(second.take().map(|taken| taken.len()), Some(2), "what waits goes together");
+        assert!(!begins(1), "those are under way, they wait no more");
+        assert_eq!(first.take().map(|taken| taken.len()), Some(1));
+        assert!(first.take().is_none() && second.take().is_none());
+        assert!(begins(1), "nothing is under way any more");
     }
 }
