@@ -1,10 +1,10 @@
 //! The program: its settings, its start, its end.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, ExitStatus, Output, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use command_service::event_store::EventStore;
@@ -15,6 +15,7 @@ use rdkafka::{
 };
 use serde_json::{Value, json};
 use service_kit::ids;
+use tokio::sync::mpsc;
 
 use crate::test_store::TestStore;
 
@@ -34,6 +35,8 @@ fn output(settings: &[(&str, &str)], arguments: &[&str]) -> Output {
 struct Running {
     child: Child,
     url: String,
+    /// What it logs after it listens.
+    log: mpsc::UnboundedReceiver<String>,
 }
 
 impl Running {
@@ -53,9 +56,25 @@ impl Running {
                 break format!("http://{}", address.split(' ').next().unwrap());
             }
         };
-        // Nobody reads the rest, but the service must be able to write it.
-        std::thread::spawn(move || log.read_to_end(&mut Vec::new()));
-        Self { child, url }
+        let (lines, rest) = mpsc::unbounded_channel();
+        // Whether or not somebody wants the rest, the service must be able to write it.
+        std::thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                drop(lines.send(line));
+            }
+        });
+        Self { child, url, log: rest }
+    }
+
+    /// Looks again whenever it has logged something, which it does when a component has become ready.
+    async fn until_ready(&mut self) {
+        let logs_until_ready = async {
+            while self.ready().await.0 != 200 {
+                self.log.recv().await.expect("the service runs");
+            }
+        };
+        let outcome = tokio::time::timeout(PATIENCE, logs_until_ready).await;
+        assert!(outcome.is_ok(), "{:?}", self.ready().await);
     }
 
     async fn ready(&self) -> (u16, Value) {
@@ -134,17 +153,13 @@ async fn a_service_that_is_asked_to_end_leaves_nothing_behind() {
     let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS names the brokers");
     let topic = format!("test-{}", ids::new_id());
     let url = store.url();
-    let service = Running::start(&[
+    let mut service = Running::start(&[
         ("MYSQL_URL", &url),
         ("KAFKA_BROKERS", &brokers),
         ("KAFKA_TOPIC", &topic),
         ("JWKS_FILE", &jwks),
     ]);
-    let start = Instant::now();
-    while service.ready().await.0 != 200 {
-        assert!(start.elapsed() < PATIENCE, "{:?}", service.ready().await);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    service.until_ready().await;
     let folder = folder.path().to_str().unwrap();
     let token = output(&[], &["token", "--user", "root", "--admin", "--dir", folder]);
     let token = String::from_utf8(token.stdout).unwrap();
