@@ -95,7 +95,8 @@ fn any_time_zone_and_id_is_refused_or_reads_back_as_the_same() {
 
 /// Payloads of all events, with their types, from the golden files.
 fn payloads() -> Vec<(String, Vec<u8>)> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared-events/tests/golden");
+    // Tests run in the folder of their package.
+    let folder = "../../shared-events/tests/golden";
     let mut payloads = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let golden: Value = serde_json::from_slice(&fs::read(entry.unwrap().path()).unwrap()).unwrap();
