@@ -36,7 +36,7 @@ struct Usage {
 }
 
 /// The documents of a batch as they are to be.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub(super) struct Writes {
     pub(super) rooms: Vec<Guarded>,
     /// Reservations that were made in the batch: nearly always they are not there yet.

@@ -158,14 +158,7 @@ mod tests {
 
     /// A batch of so many events, and who waits for it.
     fn waiting(events: usize) -> (Waiting, oneshot::Receiver<Result<bool, StoreError>>) {
-        let none = Writes {
-            rooms: Vec::new(),
-            made: Vec::new(),
-            changed: Vec::new(),
-            history: Vec::new(),
-            usage: Vec::new(),
-        };
-        let batch = Arc::new(Batch { events, writes: none, spans: BTreeMap::new() });
+        let batch = Arc::new(Batch { events, writes: Writes::default(), spans: BTreeMap::new() });
         let (written, told) = oneshot::channel();
         (Waiting { batch, written }, told)
     }
