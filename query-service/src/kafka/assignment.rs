@@ -16,9 +16,9 @@ use rdkafka::{
     error::{KafkaError, KafkaResult},
     types::RDKafkaErrorCode,
 };
+use shared_events::partition_of;
 use tokio::runtime::Handle;
 
-use super::partitioner::partition_of;
 use crate::projector::{Inbox, Message, Projector};
 
 /// How long a batch that is being written may hold up a rebalance.

@@ -16,13 +16,13 @@ use rdkafka::{
     types::RDKafkaErrorCode,
 };
 use service_kit::{brokers::Brokers, readiness::Component, retry::Backoff};
+use shared_events::partition_of;
 use tokio::{runtime::Handle, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     assignment::{Assignment, Held},
     client::{Complaint, client_config},
-    partitioner::partition_of,
 };
 use crate::{
     generations::group_of,

@@ -4,6 +4,5 @@ mod assignment;
 mod client;
 mod consumer;
 pub mod groups;
-pub mod partitioner;
 
 pub use consumer::{ConsumerError, KafkaSettings, consume};

@@ -1,9 +1,9 @@
-//! Which partition a room's events are in: the contract's partitioner, so that this instance knows whether a room is
-//! among those that it projects.
+//! Which partition a room's events are in, as [`PARTITIONER`](crate::topics::PARTITIONER) picks it: so that a consumer
+//! knows which rooms are its own, and what travels together.
 
-use shared_events::RoomId;
+use crate::RoomId;
 
-/// The partition of a room's key, as `murmur2_random` picks it.
+/// The partition of a room's key in a topic of so many partitions (at least 1), from 0.
 #[must_use]
 pub fn partition_of(room: RoomId, partitions: i32) -> i32 {
     partition_of_key(room.to_string().as_bytes(), partitions)
