@@ -183,4 +183,19 @@ mod tests {
         assert!(first.take().is_none() && second.take().is_none());
         assert!(begins(1), "nothing is under way any more");
     }
+
+    #[test]
+    fn one_command_writes_a_batch_of_any_size_and_others_only_as_long_as_they_are_small_together() {
+        let queue = JointWrites::default();
+        let task = Served(&queue);
+        let owners: Vec<_> = [SMALL_BATCH + 1, SMALL_BATCH - 1, 1, 1]
+            .map(|events| {
+                let (waiting, owner) = waiting(events);
+                queue.add(waiting);
+                owner
+            })
+            .into();
+        let taken: Vec<_> = std::iter::from_fn(|| task.take().map(|taken| taken.len())).collect();
+        assert_eq!(taken, [1, 2, 1], "of {}", owners.len());
+    }
 }
