@@ -1,8 +1,8 @@
 //! Checkpoints: those of many rooms in one document, so that a batch over many rooms writes few documents.
 //!
-//! A room's document follows from a fixed hash of its id. It is changed field by field, and each field only if it
-//! still is what the batch continued: two owners never overwrite one another. A room takes some 42 bytes, so the
-//! documents stay far below MongoDB's limit of 16 MB up to millions of rooms.
+//! A room's document follows from its id, as its partition does: rooms that travel together lie together. It is changed
+//! field by field, and each field only if it still is what the batch continued: two owners never overwrite one another.
+//! A room takes some 42 bytes, so the documents stay below MongoDB's limit of 16 MB up to a million rooms.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -15,7 +15,7 @@ use mongodb::{
     },
     options::ReturnDocument,
 };
-use shared_events::RoomId;
+use shared_events::{RoomId, partition_of};
 
 use super::{
     MongoReadModels,
@@ -27,25 +27,34 @@ use crate::{
     stores::{Applied, StoreError, batch::Span},
 };
 
-/// Part of the form of the read models: with another number rooms would not find their checkpoints. Few, for an update costs
-/// the server more than what it changes; and not too few, for each condition searches its document.
-const GROUPS: u32 = 8;
+/// Part of the form of the read models: with another number rooms would not find their checkpoints. A batch of one partition
+/// lies in one document where the topic has a multiple of this number: an update costs the server more than what it changes.
+const GROUPS: i32 = 4;
 /// For so many rooms whole documents are read rather than single fields.
 const MANY_ROOMS: usize = 200;
 const IN_FLIGHT: usize = 8;
 
-fn group(room: RoomId) -> u32 {
-    room.fingerprint() % GROUPS
+fn group(room: RoomId) -> i32 {
+    partition_of(room, GROUPS)
 }
 
-/// A room's name in the document. Hex digits only: a name with dots or dollars would mean something else.
-fn field(room: RoomId) -> String {
+/// A room's hex digits. As a name they have neither dots nor dollars, which would mean something else.
+fn digits(room: RoomId) -> String {
     room.0.simple().to_string()
 }
 
-/// The path to a room's field.
-fn path(part: char, room: RoomId) -> Result<CString, StoreError> {
-    CString::try_from(format!("{part}.{}", field(room))).map_err(|error| StoreError::Backend(Box::new(error)))
+/// The names under which a room's version lies, one in the other: the last two digits, which are random in most kinds of
+/// ids, and those before. For the server searches name by name, and once for each condition.
+fn names(digits: &str) -> (&str, &str) {
+    let (first, last) = digits.split_at(digits.len() - 2);
+    (last, first)
+}
+
+/// The paths to a room's version and to its flag. Few rooms are flagged, so flags lie side by side.
+fn paths(room: RoomId) -> (String, String) {
+    let digits = digits(room);
+    let (last, first) = names(&digits);
+    (format!("v.{last}.{first}"), format!("p.{digits}"))
 }
 
 impl MongoReadModels {
@@ -65,8 +74,8 @@ impl MongoReadModels {
         let mut wanted = Document::new();
         if rooms.len() < MANY_ROOMS {
             for room in rooms {
-                wanted.insert(format!("v.{}", field(*room)), 1);
-                wanted.insert(format!("p.{}", field(*room)), 1);
+                let (version, parked) = paths(*room);
+                wanted.extend([(version, 1.into()), (parked, 1.into())]);
             }
         }
         let mut found = HashMap::new();
@@ -78,7 +87,7 @@ impl MongoReadModels {
                 .projection(wanted)
                 .await?;
             while let Some(document) = documents.try_next().await? {
-                let id = Stored::read("checkpoints", &document)?.integer::<u32>("_id")?;
+                let id = Stored::read("checkpoints", &document)?.integer::<i32>("_id")?;
                 found.insert(id, document);
             }
         }
@@ -100,11 +109,13 @@ impl MongoReadModels {
         let mut checkpoints = BTreeMap::new();
         while let Some(document) = documents.try_next().await? {
             let group = Group::read(&document)?;
-            let names: HashSet<&str> = group.versions.keys().chain(group.parked.keys()).copied().collect();
-            for name in names {
-                let room = name.parse().map_err(|_| StoreError::Unreadable {
+            let versions = group.versions.keys().map(|(last, first)| format!("{first}{last}"));
+            let rooms: HashSet<String> =
+                versions.chain(group.parked.keys().map(|digits| (*digits).to_owned())).collect();
+            for digits in rooms {
+                let room = digits.parse().map_err(|_| StoreError::Unreadable {
                     collection: "checkpoints",
-                    reason: format!("{name:.80} is not a room"),
+                    reason: format!("{digits:.80} is not a room"),
                 })?;
                 checkpoints.insert(room, group.room(room)?);
             }
@@ -114,8 +125,8 @@ impl MongoReadModels {
 
     /// Lets a room be one of which nothing is known.
     pub(super) async fn reset_checkpoint(&self, room: RoomId) -> Result<(), StoreError> {
-        let room_field = field(room);
-        let nothing = doc! { format!("v.{room_field}"): "", format!("p.{room_field}"): "" };
+        let (version, parked) = paths(room);
+        let nothing = doc! { version: "", parked: "" };
         let id = doc! { "_id": i64::from(group(room)) };
         self.checkpoints.collection.update_one(id, doc! { "$unset": nothing }).await?;
         Ok(())
@@ -143,12 +154,11 @@ impl MongoReadModels {
     }
 
     /// Advances those rooms that are where the batch begins, and takes away the flags of those that pass them.
-    async fn advance_each(&self, group: u32, rooms: Vec<(RoomId, Span)>) -> Result<Applied, StoreError> {
+    async fn advance_each(&self, group: i32, rooms: Vec<(RoomId, Span)>) -> Result<Applied, StoreError> {
         let mut changes = Document::new();
         let mut wanted = Document::new();
         for (room, span) in &rooms {
-            let room = field(*room);
-            let (version, parked) = (format!("v.{room}"), format!("p.{room}"));
+            let (version, parked) = paths(*room);
             let unchanged = doc! { "$eq": [{ "$ifNull": [format!("${version}"), 0] }, number(span.base)] };
             let passed = doc! { "$lte": [format!("${parked}.version"), number(span.last)] };
             wanted.insert(version.as_str(), 1);
@@ -191,10 +201,9 @@ impl MongoReadModels {
         }
         let id = doc! { "_id": uuid(message.room.0) };
         self.parked.collection.replace_one(id, from_parked(message)).upsert(true).await?;
-        let room = field(message.room);
-        let (version, parked) = (format!("$v.{room}"), format!("p.{room}"));
+        let (version, parked) = paths(message.room);
         let flag = doc! { "version": number(message.version), "reason": message.reason.as_str() };
-        let still_there = doc! { "$eq": [{ "$ifNull": [version, 0] }, number(before)] };
+        let still_there = doc! { "$eq": [{ "$ifNull": [format!("${version}"), 0] }, number(before)] };
         let change = doc! { "$cond": [still_there, { "$literal": flag }, format!("${parked}")] };
         let now = self
             .checkpoints
@@ -212,8 +221,8 @@ impl MongoReadModels {
     }
 }
 
-fn by_group(spans: &BTreeMap<RoomId, Span>) -> BTreeMap<u32, Vec<(RoomId, Span)>> {
-    let mut groups: BTreeMap<u32, Vec<(RoomId, Span)>> = BTreeMap::new();
+fn by_group(spans: &BTreeMap<RoomId, Span>) -> BTreeMap<i32, Vec<(RoomId, Span)>> {
+    let mut groups: BTreeMap<i32, Vec<(RoomId, Span)>> = BTreeMap::new();
     for (room, span) in spans {
         groups.entry(group(*room)).or_default().push((*room, *span));
     }
@@ -226,11 +235,12 @@ pub(super) fn plain_advances(spans: &BTreeMap<RoomId, Span>) -> Result<Vec<RawDo
 }
 
 /// Advances the rooms of a group if all of them are where the batch begins and none waits; else nothing.
-fn advance_plainly(group: u32, rooms: &[(RoomId, Span)]) -> Result<RawDocumentBuf, StoreError> {
+fn advance_plainly(group: i32, rooms: &[(RoomId, Span)]) -> Result<RawDocumentBuf, StoreError> {
     let (mut unchanged, mut changes) = (RawDocumentBuf::new(), RawDocumentBuf::new());
     unchanged.append(cstr!("_id"), i64::from(group));
     for (room, span) in rooms {
-        let (version, parked) = (path('v', *room)?, path('p', *room)?);
+        let (version, parked) = paths(*room);
+        let (version, parked) = (c_string(version)?, c_string(parked)?);
         if span.base == 0 {
             unchanged.append(&version, RawBsonRef::Null);
         } else {
@@ -246,34 +256,49 @@ fn advance_plainly(group: u32, rooms: &[(RoomId, Span)]) -> Result<RawDocumentBu
     Ok(statement)
 }
 
+fn c_string(path: String) -> Result<CString, StoreError> {
+    CString::try_from(path).map_err(|error| StoreError::Backend(Box::new(error)))
+}
+
 fn missing() -> StoreError {
     StoreError::Unreadable { collection: "checkpoints", reason: "a document is missing".to_owned() }
 }
 
-/// A document of checkpoints: versions and flags by room.
-struct Group<'a> {
-    versions: HashMap<&'a str, RawBsonRef<'a>>,
+/// A document of checkpoints: versions by the names of rooms, flags by their digits.
+pub(super) struct Group<'a> {
+    versions: HashMap<(&'a str, &'a str), RawBsonRef<'a>>,
     parked: HashMap<&'a str, RawBsonRef<'a>>,
 }
 
 impl<'a> Group<'a> {
-    fn read(document: &'a RawDocument) -> Result<Self, StoreError> {
+    pub(super) fn read(document: &'a RawDocument) -> Result<Self, StoreError> {
         let stored = Stored::read("checkpoints", document)?;
-        let part = |name: &str| {
-            if stored.has(name) { stored.part(name).map(Stored::into_fields) } else { Ok(HashMap::new()) }
-        };
-        Ok(Self { versions: part("v")?, parked: part("p")? })
+        let mut group = Self { versions: HashMap::new(), parked: HashMap::new() };
+        if stored.has("v") {
+            for (last, part) in stored.part("v")?.parts()? {
+                group.versions.extend(part.fields().map(|(first, version)| ((last, first), version)));
+            }
+        }
+        if stored.has("p") {
+            group.parked.extend(stored.part("p")?.fields());
+        }
+        Ok(group)
+    }
+
+    /// The version of each room that has one.
+    pub(super) fn versions(&self) -> impl Iterator<Item = Option<u64>> {
+        self.versions.values().map(|version| u64::try_from(version.as_i64()?).ok())
     }
 
     fn room(&self, room: RoomId) -> Result<Checkpoint, StoreError> {
-        let field = field(room);
+        let digits = digits(room);
         let unreadable = || StoreError::Unreadable {
             collection: "checkpoints",
             reason: format!("{room}: neither a version nor a flag"),
         };
-        let version = self.versions.get(field.as_str()).map_or(Some(0), |version| version.as_i64());
+        let version = self.versions.get(&names(&digits)).map_or(Some(0), |version| version.as_i64());
         let version = version.and_then(|version| u64::try_from(version).ok()).ok_or_else(unreadable)?;
-        let parked = match self.parked.get(field.as_str()) {
+        let parked = match self.parked.get(digits.as_str()) {
             Some(parked) => {
                 let stored = Stored::read("checkpoints", parked.as_document().ok_or_else(unreadable)?)?;
                 Some(Parked { version: stored.integer("version")?, reason: stored.text("reason")? })
@@ -281,5 +306,26 @@ impl<'a> Group<'a> {
             None => None,
         };
         Ok(Checkpoint { version, parked })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared_events::topics::DEFAULT_PARTITIONS;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_batch_of_one_partition_is_one_statement() {
+        for partitions in [DEFAULT_PARTITIONS, 3 * DEFAULT_PARTITIONS] {
+            let rooms = (0..1000).map(|number| RoomId(Uuid::from_u128(number)));
+            let batch: BTreeMap<_, _> = rooms
+                .filter(|room| partition_of(*room, partitions) == 1)
+                .map(|room| (room, Span { base: 3, last: 4 }))
+                .collect();
+            assert!(batch.len() > 50);
+            assert_eq!(plain_advances(&batch).map(|statements| statements.len()).ok(), Some(1));
+        }
     }
 }

@@ -10,7 +10,9 @@ use service_kit::tls::Authorities;
 use shared_events::{Erasures, Timestamp, UserId};
 
 use super::{
-    DROPPED, FORM, GENERATION, MongoReadModels, client_options,
+    DROPPED, FORM, GENERATION, MongoReadModels,
+    checkpoints::Group,
+    client_options,
     documents::moment,
     durable_database,
     erasures::{List, mask_dropped, mask_generation},
@@ -214,11 +216,9 @@ impl Generations {
         let mut groups = checkpoints.find(doc! {}).await?;
         let mut totals = Totals::default();
         while groups.advance().await? {
-            let versions = Stored::read("checkpoints", groups.current())?.part("v")?;
-            for version in versions.into_fields().into_values() {
+            for version in Group::read(groups.current())?.versions() {
                 totals.rooms += 1;
-                totals.events +=
-                    version.as_i64().and_then(|version| u64::try_from(version).ok()).unwrap_or_default();
+                totals.events += version.unwrap_or_default();
             }
         }
         Ok(totals)

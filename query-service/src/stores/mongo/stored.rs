@@ -1,7 +1,5 @@
 //! Reads stored documents, straight from the bytes that came.
 
-use std::collections::HashMap;
-
 use mongodb::bson::{
     Bson, RawBsonRef, RawDocument, deserialize_from_slice, raw::RawBinaryRef, spec::BinarySubtype,
 };
@@ -42,8 +40,8 @@ impl<'a> Stored<'a> {
         self.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| *value)
     }
 
-    pub(super) fn into_fields(self) -> HashMap<&'a str, RawBsonRef<'a>> {
-        self.fields.into_iter().collect()
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&'a str, RawBsonRef<'a>)> {
+        self.fields.iter().copied()
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -119,6 +117,15 @@ impl<'a> Stored<'a> {
 
     pub(super) fn part(&self, name: &str) -> Result<Stored<'a>, StoreError> {
         Stored::read(self.collection, self.field(name, RawBsonRef::as_document)?)
+    }
+
+    /// The documents in this one, each with its name, when there is nothing else in it.
+    pub(super) fn parts(&self) -> Result<Vec<(&'a str, Stored<'a>)>, StoreError> {
+        let part = |(name, value): &(&'a str, RawBsonRef<'a>)| {
+            let document = value.as_document().ok_or_else(|| self.unreadable(name))?;
+            Ok((*name, Stored::read(self.collection, document)?))
+        };
+        self.fields.iter().map(part).collect()
     }
 
     /// What is guarded.
