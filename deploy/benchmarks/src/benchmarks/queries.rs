@@ -13,7 +13,9 @@ use query_service::{
     stores::{ReadModels, mongo::MongoReadModels},
 };
 use service_kit::clock::Clock;
-use shared_events::{Envelope, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use shared_events::{
+    Envelope, Interval, Minute, ReservationId, RoomId, Timestamp, UserId, partition_of, topics,
+};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -343,10 +345,10 @@ fn samples(events: &[Envelope], days: i64) -> Result<Vec<Sample>> {
 
 /// Writes events as the projector does: several partitions side by side, in large batches.
 async fn write(models: &MongoReadModels, events: &[Envelope]) -> Result<()> {
-    const PARTITIONS: u32 = 4;
     let mut tasks = JoinSet::new();
-    for partition in 0..PARTITIONS {
-        let of_partition = |event: &&Envelope| event.room.fingerprint() % PARTITIONS == partition;
+    for partition in 0..topics::DEFAULT_PARTITIONS {
+        let of_partition =
+            |event: &&Envelope| partition_of(event.room, topics::DEFAULT_PARTITIONS) == partition;
         let events: Vec<Envelope> = events.iter().filter(of_partition).cloned().collect();
         let models = models.clone();
         tasks.spawn(async move {
