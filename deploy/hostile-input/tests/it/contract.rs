@@ -1,6 +1,6 @@
 //! What the contract reads: consistency tokens, cursors, times, Kafka messages, stored events, the feed.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use hostile_input::{Witness, cases, hostile};
 use query_service::{
@@ -95,10 +95,9 @@ fn any_time_zone_and_id_is_refused_or_reads_back_as_the_same() {
 
 /// Payloads of all events, with their types, from the golden files.
 fn payloads() -> Vec<(String, Vec<u8>)> {
-    // Tests run in the folder of their package.
-    let folder = "../../shared-events/tests/golden";
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let mut payloads = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
+    for entry in fs::read_dir(root.join("shared-events/tests/golden")).unwrap() {
         let golden: Value = serde_json::from_slice(&fs::read(entry.unwrap().path()).unwrap()).unwrap();
         let event_type = EVENT_TYPES.iter().find(|name| golden.to_string().contains(*name)).unwrap();
         let payload = golden.get("data").or(golden.get("payload")).unwrap_or(&golden);
