@@ -145,7 +145,7 @@ async fn a_batch_is_written_while_those_that_it_goes_with_stand_still() {
 async fn large_batches_that_wait_for_no_other_command_leave_what_a_clean_pass_leaves() {
     // Two of them are too much for one command, and each is enough for a command of its own.
     const LARGE: usize = 51;
-    with_database(|server| async move {
+    with_recorded(&["bulkWrite"], |server, commands| async move {
         let history = history(&fixed_steps(1_500, 23));
         let rooms = history.room_ids().into_iter().take(3);
         let events: Vec<_> = rooms.map(|room| of_room(&history, room)).collect();
@@ -154,7 +154,10 @@ async fn large_batches_that_wait_for_no_other_command_leave_what_a_clean_pass_le
             assert!(events.len() > 2 * LARGE, "{} are too few", events.len());
             feed(&clean, events, LARGE).await;
         }
+        commands.lock().unwrap().clear();
         futures_util::future::join_all(events.iter().map(|events| feed(&together, events, LARGE))).await;
+        let batches: usize = events.iter().map(|events| events.len().div_ceil(LARGE)).sum();
+        assert!(commands.lock().unwrap().len() >= batches - events.len(), "all but the last ones go alone");
         assert_eq!(server.dump("joint_").await, server.dump("clean_").await);
     })
     .await;

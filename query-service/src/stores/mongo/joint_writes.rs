@@ -156,23 +156,23 @@ impl Drop for Served<'_> {
 mod tests {
     use super::*;
 
-    /// A batch of so many events, and who waits for it.
-    fn waiting(events: usize) -> (Waiting, oneshot::Receiver<Result<bool, StoreError>>) {
+    /// Those who wait for their batches.
+    type Owners = Vec<oneshot::Receiver<Result<bool, StoreError>>>;
+
+    /// Puts a batch of so many events at the end. True when a task has to be begun that writes it.
+    fn add(queue: &JointWrites, owners: &mut Owners, events: usize) -> bool {
         let batch = Arc::new(Batch { events, writes: Writes::default(), spans: BTreeMap::new() });
         let (written, told) = oneshot::channel();
-        (Waiting { batch, written }, told)
+        owners.push(told);
+        queue.add(Waiting { batch, written })
     }
 
     #[test]
     fn a_command_is_begun_beside_another_only_where_many_events_wait() {
         let queue = JointWrites::default();
         let (first, second) = (Served(&queue), Served(&queue));
-        let mut owners = Vec::new();
-        let mut begins = |events| {
-            let (waiting, owner) = waiting(events);
-            owners.push(owner);
-            queue.add(waiting)
-        };
+        let mut owners = Owners::new();
+        let mut begins = |events| add(&queue, &mut owners, events);
         assert!(begins(1), "nothing is under way");
         assert_eq!(first.take().map(|taken| taken.len()), Some(1));
         assert!(!begins(MANY - 1));
@@ -188,14 +188,11 @@ mod tests {
     fn one_command_writes_a_batch_of_any_size_and_others_only_as_long_as_they_are_small_together() {
         let queue = JointWrites::default();
         let task = Served(&queue);
-        let owners: Vec<_> = [SMALL_BATCH + 1, SMALL_BATCH - 1, 1, 1]
-            .map(|events| {
-                let (waiting, owner) = waiting(events);
-                queue.add(waiting);
-                owner
-            })
-            .into();
+        let mut owners = Owners::new();
+        for events in [SMALL_BATCH + 1, SMALL_BATCH - 1, 1, 1] {
+            add(&queue, &mut owners, events);
+        }
         let taken: Vec<_> = std::iter::from_fn(|| task.take().map(|taken| taken.len())).collect();
-        assert_eq!(taken, [1, 2, 1], "of {}", owners.len());
+        assert_eq!(taken, [1, 2, 1]);
     }
 }
