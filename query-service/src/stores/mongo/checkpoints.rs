@@ -2,7 +2,7 @@
 //!
 //! A room's document follows from its id, as its partition does: rooms that travel together lie together. It is changed
 //! field by field, and each field only if it still is what the batch continued: two owners never overwrite one another.
-//! A room takes some 42 bytes, so the documents stay below MongoDB's limit of 16 MB up to a million rooms.
+//! A room takes some 42 bytes, so the documents stay below MongoDB's limit of 16 MB up to some 1.5 million rooms.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -34,8 +34,9 @@ const GROUPS: i32 = 4;
 const MANY_ROOMS: usize = 200;
 const IN_FLIGHT: usize = 8;
 
-fn group(room: RoomId) -> i32 {
-    partition_of(room, GROUPS)
+/// The id of a room's document.
+fn group(room: RoomId) -> i64 {
+    partition_of(room, GROUPS).into()
 }
 
 /// A room's hex digits. As a name they have neither dots nor dollars, which would mean something else.
@@ -68,7 +69,7 @@ impl MongoReadModels {
         &self,
         rooms: &[RoomId],
     ) -> Result<HashMap<RoomId, Checkpoint>, StoreError> {
-        let mut groups: Vec<i64> = rooms.iter().map(|room| i64::from(group(*room))).collect();
+        let mut groups: Vec<i64> = rooms.iter().map(|room| group(*room)).collect();
         groups.sort_unstable();
         groups.dedup();
         let mut wanted = Document::new();
@@ -87,7 +88,7 @@ impl MongoReadModels {
                 .projection(wanted)
                 .await?;
             while let Some(document) = documents.try_next().await? {
-                let id = Stored::read("checkpoints", &document)?.integer::<i32>("_id")?;
+                let id = Stored::read("checkpoints", &document)?.integer::<i64>("_id")?;
                 found.insert(id, document);
             }
         }
@@ -127,7 +128,7 @@ impl MongoReadModels {
     pub(super) async fn reset_checkpoint(&self, room: RoomId) -> Result<(), StoreError> {
         let (version, parked) = paths(room);
         let nothing = doc! { version: "", parked: "" };
-        let id = doc! { "_id": i64::from(group(room)) };
+        let id = doc! { "_id": group(room) };
         self.checkpoints.collection.update_one(id, doc! { "$unset": nothing }).await?;
         Ok(())
     }
@@ -154,7 +155,7 @@ impl MongoReadModels {
     }
 
     /// Advances those rooms that are where the batch begins, and takes away the flags of those that pass them.
-    async fn advance_each(&self, group: i32, rooms: Vec<(RoomId, Span)>) -> Result<Applied, StoreError> {
+    async fn advance_each(&self, group: i64, rooms: Vec<(RoomId, Span)>) -> Result<Applied, StoreError> {
         let mut changes = Document::new();
         let mut wanted = Document::new();
         for (room, span) in &rooms {
@@ -172,7 +173,7 @@ impl MongoReadModels {
         let now = self
             .checkpoints
             .collection
-            .find_one_and_update(doc! { "_id": i64::from(group) }, vec![doc! { "$set": changes }])
+            .find_one_and_update(doc! { "_id": group }, vec![doc! { "$set": changes }])
             .projection(wanted)
             .return_document(ReturnDocument::After)
             .await?
@@ -209,7 +210,7 @@ impl MongoReadModels {
             .checkpoints
             .collection
             .find_one_and_update(
-                doc! { "_id": i64::from(group(message.room)) },
+                doc! { "_id": group(message.room) },
                 vec![doc! { "$set": { parked.as_str(): change } }],
             )
             .projection(doc! { parked: 1 })
@@ -221,8 +222,8 @@ impl MongoReadModels {
     }
 }
 
-fn by_group(spans: &BTreeMap<RoomId, Span>) -> BTreeMap<i32, Vec<(RoomId, Span)>> {
-    let mut groups: BTreeMap<i32, Vec<(RoomId, Span)>> = BTreeMap::new();
+fn by_group(spans: &BTreeMap<RoomId, Span>) -> BTreeMap<i64, Vec<(RoomId, Span)>> {
+    let mut groups: BTreeMap<i64, Vec<(RoomId, Span)>> = BTreeMap::new();
     for (room, span) in spans {
         groups.entry(group(*room)).or_default().push((*room, *span));
     }
@@ -235,9 +236,9 @@ pub(super) fn plain_advances(spans: &BTreeMap<RoomId, Span>) -> Result<Vec<RawDo
 }
 
 /// Advances the rooms of a group if all of them are where the batch begins and none waits; else nothing.
-fn advance_plainly(group: i32, rooms: &[(RoomId, Span)]) -> Result<RawDocumentBuf, StoreError> {
+fn advance_plainly(group: i64, rooms: &[(RoomId, Span)]) -> Result<RawDocumentBuf, StoreError> {
     let (mut unchanged, mut changes) = (RawDocumentBuf::new(), RawDocumentBuf::new());
-    unchanged.append(cstr!("_id"), i64::from(group));
+    unchanged.append(cstr!("_id"), group);
     for (room, span) in rooms {
         let (version, parked) = paths(*room);
         let (version, parked) = (c_string(version)?, c_string(parked)?);
@@ -258,6 +259,10 @@ fn advance_plainly(group: i32, rooms: &[(RoomId, Span)]) -> Result<RawDocumentBu
 
 fn c_string(path: String) -> Result<CString, StoreError> {
     CString::try_from(path).map_err(|error| StoreError::Backend(Box::new(error)))
+}
+
+fn version(stored: &RawBsonRef<'_>) -> Option<u64> {
+    u64::try_from(stored.as_i64()?).ok()
 }
 
 fn missing() -> StoreError {
@@ -287,7 +292,7 @@ impl<'a> Group<'a> {
 
     /// The version of each room that has one.
     pub(super) fn versions(&self) -> impl Iterator<Item = Option<u64>> {
-        self.versions.values().map(|version| u64::try_from(version.as_i64()?).ok())
+        self.versions.values().map(version)
     }
 
     fn room(&self, room: RoomId) -> Result<Checkpoint, StoreError> {
@@ -296,8 +301,7 @@ impl<'a> Group<'a> {
             collection: "checkpoints",
             reason: format!("{room}: neither a version nor a flag"),
         };
-        let version = self.versions.get(&names(&digits)).map_or(Some(0), |version| version.as_i64());
-        let version = version.and_then(|version| u64::try_from(version).ok()).ok_or_else(unreadable)?;
+        let version = self.versions.get(&names(&digits)).map_or(Some(0), version).ok_or_else(unreadable)?;
         let parked = match self.parked.get(digits.as_str()) {
             Some(parked) => {
                 let stored = Stored::read("checkpoints", parked.as_document().ok_or_else(unreadable)?)?;
