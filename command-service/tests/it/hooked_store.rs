@@ -18,6 +18,7 @@ use command_service::{
 };
 use futures_util::future::BoxFuture;
 use shared_events::{Erasures, RecordedEvent, RoomId, Timestamp, UserId, erasure::Bytes32};
+use tokio::sync::watch;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -31,6 +32,8 @@ pub(crate) struct HookedStore {
     pub(crate) always_new: Mutex<Option<RecordedEvent>>,
     /// Whether the next attempt to hold a room fails.
     pub(crate) fails_to_hold: AtomicBool,
+    /// Told after each deletion from the outbox.
+    pub(crate) deleted: Arc<watch::Sender<()>>,
 }
 
 impl HookedStore {
@@ -42,6 +45,7 @@ impl HookedStore {
             before_events_at: Mutex::default(),
             always_new: Mutex::default(),
             fails_to_hold: AtomicBool::new(false),
+            deleted: Arc::default(),
         }
     }
 }
@@ -123,7 +127,9 @@ impl EventStore for HookedStore {
         self.store.events_at(positions).await
     }
     async fn delete_delivered(&self, positions: &[u64]) -> Result<()> {
-        self.store.delete_delivered(positions).await
+        let outcome = self.store.delete_delivered(positions).await;
+        self.deleted.send_replace(());
+        outcome
     }
     async fn backlog(&self) -> Result<(u64, Option<Timestamp>)> {
         self.store.backlog().await

@@ -58,6 +58,8 @@ pub(crate) struct Log {
     pub(crate) reported: Arc<watch::Sender<bool>>,
     /// What becomes of everything that is sent, where the log can't be reached: no report, or a failure.
     pub(crate) cut_off: Arc<Mutex<Option<CutOff>>>,
+    /// Told whenever one of its relays has deleted from an outbox, where that has a store that tells it.
+    pub(crate) deleted: Arc<watch::Sender<()>>,
     breaks: bool,
     broken: bool,
     reports: Vec<Report>,
@@ -71,6 +73,7 @@ impl Default for Log {
             resets: Arc::default(),
             reported: Arc::new(watch::Sender::new(true)),
             cut_off: Arc::default(),
+            deleted: Arc::default(),
             breaks: false,
             broken: false,
             reports: Vec::new(),

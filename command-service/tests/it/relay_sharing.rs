@@ -15,10 +15,11 @@ use command_service::{
 use rand::{Rng, seq::IndexedRandom};
 use service_kit::{clock::Clock, ids, readiness::Readiness};
 use shared_events::RoomId;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    hooked_store::HookedStore,
     relay_rig::{CutOff, Log, commit, event},
     test_store::TestStore,
 };
@@ -36,6 +37,7 @@ struct Driven {
 
 impl Driven {
     fn start(store: Arc<dyn EventStore>, log: Log, poll: Duration) -> Self {
+        let store = telling(store, &log);
         let options = RelayOptions { batch: 3, poll, ..RelayOptions::default() };
         let relay = Relay::new(Arc::clone(&store), log, Clock::system(), options);
         let (committed, handed) = handoff();
@@ -57,13 +59,26 @@ impl Driven {
     }
 }
 
+/// A store that tells the log of each deletion.
+fn telling(store: Arc<dyn EventStore>, log: &Log) -> Arc<dyn EventStore> {
+    Arc::new(HookedStore { deleted: Arc::clone(&log.deleted), ..HookedStore::over(store) })
+}
+
+/// Looks again whenever one of the log's relays has deleted something, until all is deleted. False when that takes too long.
+async fn deleted(log: &Log, all: impl AsyncFn() -> bool) -> bool {
+    let mut deletions = log.deleted.subscribe();
+    let until_all = async {
+        while !all().await {
+            deletions.changed().await.unwrap();
+        }
+    };
+    timeout(PATIENCE, until_all).await.is_ok()
+}
+
 /// Waits until nothing is left in the outbox.
-async fn emptied(store: &dyn EventStore) {
-    let start = Instant::now();
-    while store.backlog().await.unwrap().0 > 0 {
-        assert!(start.elapsed() < PATIENCE, "{:?} are left", store.backlog().await.unwrap());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+async fn emptied(store: &dyn EventStore, log: &Log) {
+    let all = deleted(log, async || store.backlog().await.unwrap().0 == 0).await;
+    assert!(all, "{:?} are left", store.backlog().await.unwrap());
 }
 
 /// The first occurrences of each room's versions are all there and in order, whatever is there twice.
@@ -118,7 +133,7 @@ async fn buckets_that_change_hands_under_load_keep_the_order_of_their_rooms() {
         relay.allotter.allot(Buckets::NONE);
     }
     relays[0].allotter.allot(Buckets::ALL);
-    emptied(relays[0].store.as_ref()).await;
+    emptied(relays[0].store.as_ref(), &log).await;
     assert_in_order(&log, &rooms);
     for relay in relays {
         relay.stop().await;
@@ -136,7 +151,7 @@ async fn a_bucket_is_let_go_of_when_all_that_was_sent_is_delivered_and_deleted()
     relay.commit(room, 1..=5).await;
     log.has(5).await;
     relay.allotter.allot(Buckets::NONE);
-    let early = tokio::time::timeout(Duration::from_millis(200), relay.allotter.let_go(Buckets::ALL)).await;
+    let early = timeout(Duration::from_millis(200), relay.allotter.let_go(Buckets::ALL)).await;
     assert!(early.is_err(), "it lets go of what it has not delivered yet");
     log.reported.send_replace(true);
     relay.allotter.let_go(Buckets::ALL).await;
@@ -158,7 +173,7 @@ async fn a_log_that_does_not_answer_holds_up_the_next_holder_for_a_moment_only()
     relay.commit(RoomId(ids::new_id()), 1..=5).await;
     log.has(5).await;
     relay.allotter.allot(Buckets::NONE);
-    tokio::time::timeout(Duration::from_secs(5), relay.allotter.let_go(Buckets::ALL)).await.unwrap();
+    timeout(Duration::from_secs(5), relay.allotter.let_go(Buckets::ALL)).await.unwrap();
     assert_eq!(*log.resets.lock().unwrap(), 1, "what is under way is given up with its sender");
     assert_eq!(relay.store.backlog().await.unwrap().0, 5, "what was not reported as delivered stays");
     relay.stop().await;
@@ -180,16 +195,12 @@ async fn a_relay_leaves_the_buckets_of_others_alone() {
     let own = rooms.keys().filter(|room| mine.has_room(**room)).count();
     log.has(2 * own).await;
     let store_of_others = store.open(None).await;
-    let start = Instant::now();
-    while !store_of_others.undelivered(mine, 1).await.unwrap().is_empty() {
-        assert!(start.elapsed() < PATIENCE);
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    assert!(deleted(&log, async || store_of_others.undelivered(mine, 1).await.unwrap().is_empty()).await);
     let others = 2 * (rooms.len() - own);
     assert_eq!(store_of_others.undelivered(Buckets::ALL, 1000).await.unwrap().len(), others);
     assert!(log.delivered.borrow().iter().all(|(room, _)| mine.has_room(*room)));
     relay.allotter.allot(Buckets::ALL);
-    emptied(store_of_others.as_ref()).await;
+    emptied(store_of_others.as_ref(), &log).await;
     assert_in_order(&log, &rooms);
     relay.stop().await;
     store.remove().await;
@@ -212,7 +223,7 @@ impl Instance {
     async fn start(store: &TestStore, name: &str, log: &Log, takeover: Duration) -> Self {
         let mysql = store.mysql_store();
         let options = LeaseOptions { holder: name.into(), takeover };
-        let shared: Arc<dyn EventStore> = store.open(None).await;
+        let shared = telling(store.open(None).await, log);
         let (allotter, allotted) = allotment(Buckets::NONE);
         let (relayed, written) = (CancellationToken::new(), CancellationToken::new());
         let readiness = Readiness::new(Clock::system());
@@ -307,7 +318,7 @@ async fn an_instance_that_is_killed_is_replaced_and_nothing_is_lost() {
     // Its row is gone too, and a new one of that name starts afresh.
     let again = Instance::start(&store, "a", &log, takeover).await;
     shared_as(&[&again, &b], &[32, 32]).await;
-    emptied(b.store.as_ref()).await;
+    emptied(b.store.as_ref(), &log).await;
     assert_in_order(&log, &rooms);
     for instance in [again, b] {
         instance.stop().await;
@@ -335,7 +346,7 @@ async fn an_instance_that_loses_the_log_alone_leaves_its_buckets_to_the_others_u
         }
         let took = shared_as(&[&b], &[64]).await;
         assert!(took < 4 * takeover, "the other took {took:?}");
-        emptied(b.store.as_ref()).await;
+        emptied(b.store.as_ref(), &log).await;
         assert!(!a.readiness.is_ready());
         assert!(b.readiness.is_ready());
         *cut.cut_off.lock().unwrap() = None;
