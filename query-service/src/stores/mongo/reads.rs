@@ -1,4 +1,4 @@
-//! The port, answered by MongoDB: writes are in their own modules, each read here is one command and uses an index.
+//! The port, answered by MongoDB: writes are in their own modules, each read here is one command and, but for kinds, uses an index.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -11,6 +11,7 @@ use futures_util::future::try_join_all;
 use mongodb::{
     Client, Cursor,
     bson::{Bson, Document, RawDocument, RawDocumentBuf, doc},
+    options::Hint,
 };
 use shared_events::{Envelope, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
 use uuid::Uuid;
@@ -165,7 +166,10 @@ impl ReadModels for MongoReadModels {
             let stored = Stored::read("rooms", doc)?;
             Ok(KindCount { kind: stored.text("_id")?, rooms: stored.integer("rooms")? })
         };
-        all(self.rooms.collection.aggregate(steps).with_type::<RawDocumentBuf>().await?, to_kind).await
+        // All rooms count anyway, and the server makes a document for the group out of a document faster than out of an index.
+        let in_stored_order = Hint::Keys(doc! { "$natural": 1 });
+        let groups = self.rooms.collection.aggregate(steps).hint(in_stored_order);
+        all(groups.with_type::<RawDocumentBuf>().await?, to_kind).await
     }
 
     async fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationDoc>, StoreError> {
