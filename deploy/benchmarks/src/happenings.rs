@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 /// 1 March 2027, a Monday: far enough ahead that rooms can still be reserved then.
 const FIRST_MINUTE: i64 = 30_064_320;
-/// Each stay has so many minutes of its room to itself, and lies somewhere in them.
-const SLOT: i64 = 12 * 60;
+/// Minutes of half a day.
+const HALF_DAY: i64 = 12 * 60;
 /// So many of a room's latest reservations still lie ahead and may be changed.
 const AHEAD: usize = 40;
 const ZONES: [Tz; 4] = [Tz::Europe__Lisbon, Tz::Europe__Berlin, Tz::America__New_York, Tz::Asia__Kolkata];
@@ -37,6 +37,8 @@ const TITLES: [&str; 8] = [
 pub(crate) struct Shape {
     pub(crate) rooms: usize,
     pub(crate) users: u64,
+    /// Each stay has so many minutes of its room to itself, and lies in the first twelve hours of them.
+    pub(crate) slot: i64,
     /// Out of a hundred events so many are new reservations, then changes, then moves (two events each); the others are
     /// cancellations.
     pub(crate) made: u64,
@@ -47,12 +49,12 @@ pub(crate) struct Shape {
 impl Shape {
     /// A mixture as it is found where people use rooms.
     pub(crate) const fn mixed(rooms: usize, users: u64) -> Self {
-        Self { rooms, users, made: 66, changed: 15, moved: 1 }
+        Self { rooms, users, slot: HALF_DAY, made: 66, changed: 15, moved: 1 }
     }
 
     /// Nothing but new reservations.
     pub(crate) const fn only_made(rooms: usize, users: u64) -> Self {
-        Self { rooms, users, made: 100, changed: 0, moved: 0 }
+        Self { rooms, users, slot: HALF_DAY, made: 100, changed: 0, moved: 0 }
     }
 }
 
@@ -207,9 +209,10 @@ impl Happenings {
     }
 
     fn next_slot(&mut self, room: usize) -> Result<i64> {
+        let slot = self.shape.slot;
         let state = self.room(room)?;
         state.slots += 1;
-        Ok(FIRST_MINUTE + state.slots * SLOT)
+        Ok(FIRST_MINUTE + state.slots * slot)
     }
 
     /// One to four hours in steps of a quarter, somewhere in a slot.

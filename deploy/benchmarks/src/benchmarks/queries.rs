@@ -40,6 +40,9 @@ const CONNECTIONS_FOR_LATENCY: usize = 2;
 /// Different requests of each query.
 const VARIATIONS: usize = 64;
 const DAY: i64 = 24 * 60;
+/// For growth, a room's 10,000 / 500 stays fill a month, and 1,000,000 / 500 fill a hundred. Were they closer together, the
+/// few would end in the middle of the weeks and months that queries read, and cost less for that alone.
+const SLOT_FOR_GROWTH: i64 = 36 * 60;
 
 const QUERIES: [Asked; 11] = [
     Asked::Reservation,
@@ -112,7 +115,8 @@ struct Sample {
 /// # Errors
 /// When the service fails.
 pub(crate) async fn against_the_driver(rig: &Rig) -> Result<Vec<Finding>> {
-    let stored = Stored::new(rig, rig.size(1_000_000, 100_000), 7).await?;
+    let reservations = rig.size(1_000_000, 100_000);
+    let stored = Stored::new(rig, reservations, Shape::only_made(ROOMS, reservations / OF_A_USER), 7).await?;
     let recorder = Recorder::open(&rig.mongodb, &stored.place.name).await?;
     let mut findings = Vec::new();
     for kind in QUERIES {
@@ -155,8 +159,11 @@ pub(crate) async fn against_the_driver(rig: &Rig) -> Result<Vec<Finding>> {
 /// # Errors
 /// When a service fails.
 pub(crate) async fn growth(rig: &Rig) -> Result<Vec<Finding>> {
-    let few = Stored::new(rig, 10_000, 3).await?;
-    let many = Stored::new(rig, rig.size(1_000_000, 100_000), 3).await?;
+    let shape =
+        |reservations| Shape { slot: SLOT_FOR_GROWTH, ..Shape::only_made(ROOMS, reservations / OF_A_USER) };
+    let (few, many) = (10_000, rig.size(1_000_000, 100_000));
+    let few = Stored::new(rig, few, shape(few), 3).await?;
+    let many = Stored::new(rig, many, shape(many), 3).await?;
     let mut findings = Vec::new();
     for kind in QUERIES {
         let (large, small) = alternate(
@@ -184,8 +191,7 @@ fn seconds(rig: &Rig) -> Duration {
 impl Stored {
     /// Writes reservations with the store of the query service and starts one on it. Requests are about `days` around a
     /// reservation.
-    async fn new(rig: &Rig, reservations: u64, days: i64) -> Result<Self> {
-        let shape = Shape::only_made(ROOMS, reservations / OF_A_USER);
+    async fn new(rig: &Rig, reservations: u64, shape: Shape, days: i64) -> Result<Self> {
         let events = happenings::events(shape, reservations + u64::try_from(ROOMS)?)?;
         let place = rig.place("queries").await?;
         kafka::create_topic(&rig.brokers, &place.name).await?;
