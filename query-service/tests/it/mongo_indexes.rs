@@ -1,5 +1,5 @@
-//! No query of the API reads a whole collection: every command that the queries send is explained. But for kinds, which
-//! count all rooms.
+//! No query of the API reads a whole collection, but for kinds, which count all rooms: every other command that the queries
+//! send is explained.
 
 use mongodb::{
     IndexModel,
@@ -39,7 +39,7 @@ fn stages(plan: &Bson, found: &mut Vec<String>) {
 }
 
 #[tokio::test]
-async fn no_query_scans_a_collection() {
+async fn no_query_but_kinds_scans_a_collection() {
     with_recorded(&["find", "aggregate", "distinct", "count"], |server, sent| async move {
         let models = &server.models().await;
         let history = history(&fixed_steps(300, 37));
