@@ -1,4 +1,5 @@
-//! The port, answered by MongoDB: writes are in their own modules, each read here is one command and, but for kinds, uses an index.
+//! The port, answered by MongoDB: writes are in their own modules, each read here is one command and, but for kinds, uses
+//! an index.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -166,7 +167,7 @@ impl ReadModels for MongoReadModels {
             let stored = Stored::read("rooms", doc)?;
             Ok(KindCount { kind: stored.text("_id")?, rooms: stored.integer("rooms")? })
         };
-        // All rooms count anyway, and the server makes a document for the group out of a document faster than out of an index.
+        // All rooms count anyway, and the server makes what is grouped out of a document faster than out of an index.
         let in_stored_order = Hint::Keys(doc! { "$natural": 1 });
         let groups = self.rooms.collection.aggregate(steps).hint(in_stored_order);
         all(groups.with_type::<RawDocumentBuf>().await?, to_kind).await
