@@ -17,7 +17,7 @@ use uuid::Uuid;
 /// 1 March 2027, a Monday: far enough ahead that rooms can still be reserved then.
 const FIRST_MINUTE: i64 = 30_064_320;
 /// Minutes of half a day.
-const HALF_DAY: i64 = 12 * 60;
+pub(crate) const HALF_DAY: i64 = 12 * 60;
 /// So many of a room's latest reservations still lie ahead and may be changed.
 const AHEAD: usize = 40;
 const ZONES: [Tz; 4] = [Tz::Europe__Lisbon, Tz::Europe__Berlin, Tz::America__New_York, Tz::Asia__Kolkata];

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     figures::{Finding, Series, Target},
-    happenings::{self, Shape},
+    happenings::{self, HALF_DAY, Shape},
     kafka,
     load::{Load, Pace, Requests},
     mongo::{
@@ -115,8 +115,7 @@ struct Sample {
 /// # Errors
 /// When the service fails.
 pub(crate) async fn against_the_driver(rig: &Rig) -> Result<Vec<Finding>> {
-    let reservations = rig.size(1_000_000, 100_000);
-    let stored = Stored::new(rig, reservations, Shape::only_made(ROOMS, reservations / OF_A_USER), 7).await?;
+    let stored = Stored::new(rig, rig.size(1_000_000, 100_000), HALF_DAY, 7).await?;
     let recorder = Recorder::open(&rig.mongodb, &stored.place.name).await?;
     let mut findings = Vec::new();
     for kind in QUERIES {
@@ -159,11 +158,8 @@ pub(crate) async fn against_the_driver(rig: &Rig) -> Result<Vec<Finding>> {
 /// # Errors
 /// When a service fails.
 pub(crate) async fn growth(rig: &Rig) -> Result<Vec<Finding>> {
-    let shape =
-        |reservations| Shape { slot: SLOT_FOR_GROWTH, ..Shape::only_made(ROOMS, reservations / OF_A_USER) };
-    let (few, many) = (10_000, rig.size(1_000_000, 100_000));
-    let few = Stored::new(rig, few, shape(few), 3).await?;
-    let many = Stored::new(rig, many, shape(many), 3).await?;
+    let few = Stored::new(rig, 10_000, SLOT_FOR_GROWTH, 3).await?;
+    let many = Stored::new(rig, rig.size(1_000_000, 100_000), SLOT_FOR_GROWTH, 3).await?;
     let mut findings = Vec::new();
     for kind in QUERIES {
         let (large, small) = alternate(
@@ -189,9 +185,10 @@ fn seconds(rig: &Rig) -> Duration {
 }
 
 impl Stored {
-    /// Writes reservations with the store of the query service and starts one on it. Requests are about `days` around a
-    /// reservation.
-    async fn new(rig: &Rig, reservations: u64, shape: Shape, days: i64) -> Result<Self> {
+    /// Writes reservations, one in each `slot` of minutes of a room, with the store of the query service and starts one on it.
+    /// Requests are about `days` around a reservation.
+    async fn new(rig: &Rig, reservations: u64, slot: i64, days: i64) -> Result<Self> {
+        let shape = Shape { slot, ..Shape::only_made(ROOMS, reservations / OF_A_USER) };
         let events = happenings::events(shape, reservations + u64::try_from(ROOMS)?)?;
         let place = rig.place("queries").await?;
         kafka::create_topic(&rig.brokers, &place.name).await?;
