@@ -1,14 +1,18 @@
 //! Takes commands over HTTP, commits their events and relays them.
 
 pub mod commands;
+#[cfg(all(feature = "mysql", feature = "kafka"))]
 pub mod config;
 pub mod domain;
 pub mod erasure;
 pub mod event_store;
 pub mod housekeeping;
 pub mod http;
+#[cfg(feature = "kafka")]
 pub mod kafka;
+#[cfg(feature = "mysql")]
 pub mod operate;
 pub mod outbox;
+#[cfg(all(feature = "mysql", feature = "kafka"))]
 pub mod serve;
 pub mod writer;

@@ -284,7 +284,7 @@ comes_up_from_nothing() {
 
     step "the demo, with Prometheus beside it"
     up --wait --wait-timeout 300 --no-recreate prometheus
-    read -r -a demo <<<"${DEMO:-cargo run --release --locked --package demo --}"
+    read -r -a demo <<<"${DEMO:-cargo run --release --locked -- demo}"
     TOKEN="$TOKEN" "${demo[@]}" --command-url "$COMMANDS" --query-url "$QUERIES" --verify | sed 's/^/  /'
     look_at_prometheus
 }

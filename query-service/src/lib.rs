@@ -1,17 +1,22 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(all(feature = "mongodb", feature = "kafka"))]
 pub mod config;
 pub mod feed;
 pub mod generations;
 pub mod http;
+#[cfg(feature = "kafka")]
 pub mod kafka;
+#[cfg(all(feature = "mongodb", feature = "kafka"))]
 pub mod operate;
 pub mod progress;
 pub mod projections;
 pub mod projector;
 pub mod queries;
 pub mod read_models;
+#[cfg(all(feature = "mongodb", feature = "kafka"))]
 pub mod rebuild;
 pub mod service;
 pub mod stores;
+#[cfg(all(feature = "mongodb", feature = "kafka"))]
 pub mod verify;

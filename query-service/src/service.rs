@@ -18,13 +18,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     feed::Feed,
-    generations::{Feeding, Shown},
+    generations::Shown,
     http::{self, Api},
-    kafka::KafkaSettings,
     progress::Progress,
     projector::{Inbox, Limits, Message, Parts, Pipeline, Projector, watchdog},
-    stores::{memory::MemoryReadModels, mongo::MongoSettings},
+    stores::memory::MemoryReadModels,
 };
+#[cfg(all(feature = "mongodb", feature = "kafka"))]
+use crate::{generations::Feeding, kafka::KafkaSettings, stores::mongo::MongoSettings};
 
 /// How often histograms are folded.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -52,6 +53,7 @@ pub struct Service {
 /// Where events come from, and with that where the read models are.
 pub enum Source {
     /// A topic. The read models are in MongoDB, in as many generations as its registry says, and outlive the process.
+    #[cfg(all(feature = "mongodb", feature = "kafka"))]
     Kafka(Box<KafkaSettings>, MongoSettings),
     /// A bounded channel in this process. The read models live in memory and are made from the feed at start.
     InProcess(mpsc::Receiver<RecordedEvent>),
@@ -89,6 +91,7 @@ impl Service {
         }
         lifecycle.spawn("query metrics", keep_up(self.metrics, lifecycle.soft()));
         match self.source {
+            #[cfg(all(feature = "mongodb", feature = "kafka"))]
             Source::Kafka(kafka, mongo) => {
                 let feeding = Feeding {
                     mongo,

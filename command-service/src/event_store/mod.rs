@@ -14,9 +14,15 @@ use crate::domain::RoomEntry;
 
 mod buckets;
 pub mod fail_points;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
 mod insert_plan;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+mod migrations;
+#[cfg(feature = "mysql")]
 pub mod mysql;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
 mod positions;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 
 pub use buckets::{BUCKETS, Buckets, bucket};

@@ -2,13 +2,16 @@
 //! own checkpoints. One of them is shown; which one is a single document, so that to flip and to roll back are one
 //! write each.
 
+#[cfg(all(feature = "mongodb", feature = "kafka"))]
 mod feeding;
+#[cfg(all(feature = "mongodb", feature = "kafka"))]
 pub mod operate;
 
 use std::sync::Arc;
 
 use shared_events::Timestamp;
 
+#[cfg(all(feature = "mongodb", feature = "kafka"))]
 pub use feeding::Feeding;
 
 use crate::{progress::Progress, stores::ReadModels};

@@ -2,6 +2,7 @@
 
 mod batch;
 pub mod memory;
+#[cfg(feature = "mongodb")]
 pub mod mongo;
 
 use std::{

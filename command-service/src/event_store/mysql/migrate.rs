@@ -9,9 +9,14 @@ use sqlx::{
 };
 
 use super::session::{cannot_connect, connect};
-use crate::event_store::StoreError;
+use crate::event_store::{StoreError, migrations::migrator};
 
 const OPERATION: &str = "migrate";
+/// The scripts that make the tables, in order.
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("event store", include_str!("../../../migrations/mysql/1_event_store.sql")),
+    ("erasures", include_str!("../../../migrations/mysql/2_erasures.sql")),
+];
 /// How often a statement that waits for an open transaction is tried.
 const ATTEMPTS: u32 = 30;
 const PAUSE: Duration = Duration::from_millis(500);
@@ -27,7 +32,7 @@ pub(super) async fn migrate(options: &MySqlConnectOptions) -> Result<(), StoreEr
     .map_err(|error| cannot_connect(OPERATION, error))?;
     // Only one instance gets past here; the lock ends with the session.
     connection.lock().await.map_err(failed)?;
-    let result = migrate_alone(&mut connection, sqlx::migrate!("migrations/mysql")).await;
+    let result = migrate_alone(&mut connection, migrator(&MIGRATIONS)).await;
     drop(connection.close().await);
     result
 }
@@ -49,8 +54,6 @@ async fn migrate_alone(connection: &mut MySqlConnection, mut migrations: Migrato
     let settings = "SET SESSION lock_wait_timeout = 1, wait_timeout = 600";
     connection.execute(settings).await.map_err(|error| failed(error.into()))?;
     migrations.set_locking(false);
-    // A later build has made tables of its own: the rule is that this one can work beside it.
-    migrations.set_ignore_missing(true);
     let mut attempt = 0;
     loop {
         attempt += 1;

@@ -18,9 +18,15 @@ use tokio::sync::Mutex;
 use super::{
     AppendError, Buckets, EventStore, Group, HeldRoom, KeyId, KeyRecord, Snapshot, StoreError, StoredEvent,
     fail_points::{FailPoint, FailPoints},
+    migrations::migrator,
 };
 use crate::domain::RoomEntry;
 
+/// The scripts that make the tables, in order.
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("event store", include_str!("../../../migrations/sqlite/1_event_store.sql")),
+    ("erasures", include_str!("../../../migrations/sqlite/2_erasures.sql")),
+];
 /// Connections for reading; each is a thread.
 const READERS: u32 = 4;
 
@@ -52,10 +58,7 @@ impl SqliteStore {
             // Values of commands don't belong into logs.
             .disable_statement_logging();
         let mut writer = options.connect().await.map_err(|error| store_error("open", error))?;
-        let mut migrations = sqlx::migrate!("migrations/sqlite");
-        // A later build has made tables of its own: the rule is that this one can go on after it.
-        migrations.set_ignore_missing(true);
-        migrations
+        migrator(&MIGRATIONS)
             .run_direct(&mut writer)
             .await
             .map_err(|source| StoreError::Failed { operation: "migrate", source: Box::new(source) })?;

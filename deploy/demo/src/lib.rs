@@ -10,15 +10,14 @@ mod verify;
 
 use std::time::Instant;
 
-use clap::Parser;
+use clap::Args;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::{api::Api, record::Record};
 
-/// Replays 14,938 real hotel bookings, changes and cancellations in the order of time. A second replay changes
-/// nothing.
-#[derive(Parser)]
-struct Arguments {
+/// Arguments of the demo.
+#[derive(Args, Clone, Debug)]
+pub struct Arguments {
     /// Read everything back through the query API and compare it with an independent recount.
     #[arg(long)]
     verify: bool,
@@ -33,9 +32,12 @@ struct Arguments {
     token: Option<String>,
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+/// Replays 14,938 real hotel bookings, changes and cancellations in the order of time, and prints what came of them. A
+/// second replay changes nothing.
+///
+/// # Errors
+/// When a service does not answer, or an answer is not what the bookings lead to.
+pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let api = Api::new(&arguments.command_url, &arguments.query_url, arguments.token.as_deref())?;
     let bookings = bookings::read()?;
     let kinds = plan::kinds(&bookings)?;
