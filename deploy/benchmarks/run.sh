@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-cargo build --release --workspace --bin benchmarks --bin command-service --bin query-service --locked
-export BENCHMARKS_BINARIES="${CARGO_TARGET_DIR:-$PWD/target}/release"
+# The profile of the images.
+cargo build --profile dist --workspace --bin benchmarks --bin command-service --bin query-service --locked
+export BENCHMARKS_BINARIES="${CARGO_TARGET_DIR:-$PWD/target}/dist"
 exec deploy/servers/with.sh "$BENCHMARKS_BINARIES/benchmarks" "$@"

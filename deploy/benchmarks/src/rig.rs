@@ -53,7 +53,7 @@ impl Rig {
             brokers: named("KAFKA_BROKERS")?,
             mongodb: named("MONGODB_URL")?,
             folder: TempDir::new()?,
-            binaries: build()?,
+            binaries: binaries()?,
         };
         DevKey::ensure(rig.folder.path())?;
         Ok(rig)
@@ -165,32 +165,10 @@ pub(crate) fn program() -> Result<&'static Path> {
         .context("the path of this program is not known")
 }
 
-/// The folder of the services' programs: the one that `BENCHMARKS_BINARIES` names, else they are built as they ship.
-fn build() -> Result<PathBuf> {
-    if let Some(folder) = std::env::var_os("BENCHMARKS_BINARIES") {
-        return Ok(folder.into());
-    }
-    ensure!(
-        !cfg!(debug_assertions),
-        "measuring a debug build tells nothing: cargo run --release -p benchmarks"
-    );
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let status = Command::new(cargo)
-        .args([
-            "build",
-            "--release",
-            "--workspace",
-            "--bin",
-            "command-service",
-            "--bin",
-            "query-service",
-            "--locked",
-            "--quiet",
-        ])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()?;
-    ensure!(status.success(), "the services can't be built: {status}");
-    Ok(program()?.parent().context("a program lies in a folder")?.to_owned())
+/// The folder of the services' programs, built as they ship.
+fn binaries() -> Result<PathBuf> {
+    let folder = std::env::var_os("BENCHMARKS_BINARIES");
+    Ok(folder.context("start deploy/benchmarks/run.sh: it builds the services as they ship")?.into())
 }
 
 /// A name of one's own on the servers: database, topic, consumer group and database of read models. Dropped, it takes
