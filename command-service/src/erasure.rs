@@ -17,7 +17,7 @@ const PAGE: u32 = 1000;
 
 /// What one step of an erasure did.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Step {
+pub struct ErasureProgress {
     /// Who stands in the person's place.
     pub pseudonym: UserId,
     /// Events that were looked at.
@@ -37,7 +37,7 @@ pub async fn erase<S: EventStore + ?Sized>(
     store: &S,
     user: &UserId,
     limit: Duration,
-) -> Result<Step, StoreError> {
+) -> Result<ErasureProgress, StoreError> {
     let began = Instant::now();
     let person = store.erasures().await?.fingerprint(user);
     // Made of nothing that is the person's, so that nobody who lacks the list can lead it back.
@@ -45,7 +45,7 @@ pub async fn erase<S: EventStore + ?Sized>(
     let masked_to = store.begin_erasure(person, &random).await?;
     let erasures = store.erasures().await?;
     let pseudonym = erasures.pseudonym(user).cloned().unwrap_or(random);
-    let mut step = Step { pseudonym, examined: 0, masked: 0, done: false };
+    let mut step = ErasureProgress { pseudonym, examined: 0, masked: 0, done: false };
     let mut position = masked_to.unwrap_or(0);
     loop {
         let events = store.events_after(position, PAGE).await?;

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use service_kit::tls::{Authorities, http_client, is_this_machine, warn_of_open_way};
 use shared_events::{
-    Erasures, RecordedEvent, RoomId, UserId,
+    Erasures, RawEvent, RoomId, UserId,
     feed::{FeedEvent, Head, Page},
 };
 
@@ -25,7 +25,7 @@ pub trait Feed: Send + Sync {
     ///
     /// # Errors
     /// [`FeedError`].
-    async fn events(&self, room: RoomId, after: u64) -> Result<Vec<RecordedEvent>, FeedError>;
+    async fn events(&self, room: RoomId, after: u64) -> Result<Vec<RawEvent>, FeedError>;
 
     /// The list of erased persons.
     ///
@@ -183,7 +183,7 @@ impl Feed for HttpFeed {
         self.read(url).await?.ok_or_else(|| FeedError::Answer("404 for the list of streams".to_owned()))
     }
 
-    async fn events(&self, room: RoomId, after: u64) -> Result<Vec<RecordedEvent>, FeedError> {
+    async fn events(&self, room: RoomId, after: u64) -> Result<Vec<RawEvent>, FeedError> {
         let mut url = self.streams.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.extend([&room.to_string(), "events"]);
@@ -192,7 +192,7 @@ impl Feed for HttpFeed {
             .append_pair("after", &after.to_string())
             .append_pair("limit", &PAGE.to_string());
         let Some(page) = self.read::<Page<FeedEvent>>(url).await? else { return Ok(Vec::new()) };
-        let events = page.items.into_iter().map(FeedEvent::into_recorded).collect::<Result<Vec<_>, _>>();
+        let events = page.items.into_iter().map(FeedEvent::into_raw).collect::<Result<Vec<_>, _>>();
         let events = events.map_err(|error| FeedError::Answer(error.to_string()))?;
         let in_order = events
             .iter()

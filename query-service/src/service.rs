@@ -12,7 +12,7 @@ use service_kit::{
     shutdown::Lifecycle,
     telemetry::Metrics,
 };
-use shared_events::{RecordedEvent, feed::Head};
+use shared_events::{RawEvent, feed::Head};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +21,7 @@ use crate::{
     generations::Shown,
     http::{self, Api},
     progress::Progress,
-    projector::{Inbox, Limits, Message, Parts, Pipeline, Projector, watchdog},
+    projector::{Dependencies, Inbox, Limits, Message, Pipeline, Projector, watchdog},
     stores::memory::MemoryReadModels,
 };
 #[cfg(all(feature = "mongodb", feature = "kafka"))]
@@ -56,7 +56,7 @@ pub enum Source {
     #[cfg(all(feature = "mongodb", feature = "kafka"))]
     Kafka(Box<KafkaSettings>, MongoSettings),
     /// A bounded channel in this process. The read models live in memory and are made from the feed at start.
-    InProcess(mpsc::Receiver<RecordedEvent>),
+    InProcess(mpsc::Receiver<RawEvent>),
 }
 
 impl Service {
@@ -136,9 +136,9 @@ struct InProcess {
 
 impl InProcess {
     /// Makes the read models from the feed, then keeps them up to date from the channel.
-    async fn run(self, events: mpsc::Receiver<RecordedEvent>) -> anyhow::Result<()> {
+    async fn run(self, events: mpsc::Receiver<RawEvent>) -> anyhow::Result<()> {
         const THE_PARTITION: i32 = 0;
-        let parts = Parts {
+        let parts = Dependencies {
             store: Arc::new(MemoryReadModels::new()),
             feed: self.feed,
             progress: Arc::new(Progress::default()),
@@ -173,7 +173,7 @@ async fn forever(task: impl Future<Output = ()>) {
 }
 
 /// Hands events on until the command side ends; what it has committed by then is made anew from its store.
-async fn forward(mut events: mpsc::Receiver<RecordedEvent>, inbox: &Inbox) {
+async fn forward(mut events: mpsc::Receiver<RawEvent>, inbox: &Inbox) {
     let mut offset = 0;
     while let Some(event) = events.recv().await {
         if inbox.push_when_there_is_room(Message::event(offset, event)).await.is_err() {

@@ -41,7 +41,7 @@ pub struct Metadata {
 
 /// An event as it is stored and sent: its payload not decoded.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RecordedEvent {
+pub struct RawEvent {
     /// The stream.
     pub room: RoomId,
     /// Place in the stream: 1, 2, 3, ... without gaps.
@@ -58,7 +58,7 @@ pub struct RecordedEvent {
 
 /// An event that was read.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Envelope {
+pub struct DecodedEvent {
     /// The stream.
     pub room: RoomId,
     /// Place in the stream: 1, 2, 3, ... without gaps.
@@ -71,11 +71,11 @@ pub struct Envelope {
     pub event: Event,
 }
 
-impl Envelope {
+impl DecodedEvent {
     /// The form in which it is stored and sent.
     #[must_use]
-    pub fn record(&self) -> RecordedEvent {
-        RecordedEvent {
+    pub fn encode(&self) -> RawEvent {
+        RawEvent {
             room: self.room,
             version: self.version,
             event_type: Cow::Borrowed(self.event.event_type()),
@@ -86,7 +86,7 @@ impl Envelope {
     }
 }
 
-impl RecordedEvent {
+impl RawEvent {
     /// `ce_id`: `{room}:{version}`.
     #[must_use]
     pub fn id(&self) -> String {
@@ -97,8 +97,8 @@ impl RecordedEvent {
     ///
     /// # Errors
     /// When the type is unknown or the payload is not of its form.
-    pub fn decode(&self) -> Result<Envelope, Unreadable> {
-        Ok(Envelope {
+    pub fn decode(&self) -> Result<DecodedEvent, Unreadable> {
+        Ok(DecodedEvent {
             room: self.room,
             version: self.version,
             metadata: self.metadata.clone(),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::{Envelope, Metadata, Reservation, UserId};
+use crate::{DecodedEvent, Metadata, Reservation, UserId};
 
 /// 32 bytes: the key of the hash, or a hash. In JSON as base64url.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -85,9 +85,9 @@ impl Erasures {
     }
 
     /// Masks an event that was read. True when it spoke of an erased person.
-    pub fn mask(&self, envelope: &mut Envelope) -> bool {
-        let acted = self.mask_metadata(&mut envelope.metadata);
-        let reserved = envelope.event.reservation_mut().is_some_and(|it| self.mask_reservation(it));
+    pub fn mask(&self, decoded: &mut DecodedEvent) -> bool {
+        let acted = self.mask_metadata(&mut decoded.metadata);
+        let reserved = decoded.event.reservation_mut().is_some_and(|it| self.mask_reservation(it));
         acted || reserved
     }
 
@@ -111,7 +111,7 @@ impl Erasures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{RecordedEvent, Timestamp};
+    use crate::{RawEvent, Timestamp};
 
     const MADE: &str = include_str!("../tests/golden/reservation-made.v1.json");
 
@@ -122,10 +122,10 @@ mod tests {
         erasures
     }
 
-    fn made_by(actor: &str) -> RecordedEvent {
+    fn made_by(actor: &str) -> RawEvent {
         let golden: Value = serde_json::from_str(MADE).unwrap();
         let at = Timestamp::from_epoch_millis(1);
-        RecordedEvent {
+        RawEvent {
             room: golden["key"].as_str().unwrap().parse().unwrap(),
             version: 7,
             event_type: "reservations.reservation-made.v1".into(),
@@ -143,15 +143,15 @@ mod tests {
     }
 
     /// An event as those mask it who keep its two parts apart: without reading the payload.
-    fn masked(erasures: &Erasures, event: &RecordedEvent) -> Option<RecordedEvent> {
+    fn masked(erasures: &Erasures, event: &RawEvent) -> Option<RawEvent> {
         let mut metadata = event.metadata.clone();
         let acted = erasures.mask_metadata(&mut metadata);
         let payload = erasures.masked_payload(&event.payload);
         let payload = if acted { payload.or_else(|| Some(event.payload.clone())) } else { payload };
-        Some(RecordedEvent { metadata, payload: payload?, ..event.clone() })
+        Some(RawEvent { metadata, payload: payload?, ..event.clone() })
     }
 
-    fn reservation(event: &RecordedEvent) -> Reservation {
+    fn reservation(event: &RawEvent) -> Reservation {
         event.decode().unwrap().event.reservation().unwrap().clone()
     }
 

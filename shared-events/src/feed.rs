@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    envelope::{CONTENT_TYPE, Metadata, RecordedEvent, SOURCE, SPEC_VERSION, parse_id},
+    envelope::{CONTENT_TYPE, Metadata, RawEvent, SOURCE, SPEC_VERSION, parse_id},
     ids::{RoomId, UserId},
     time::Timestamp,
     upcasting::Unreadable,
@@ -72,7 +72,7 @@ impl FeedEvent {
     ///
     /// # Errors
     /// When the stored payload is not JSON.
-    pub fn from_recorded(event: RecordedEvent) -> Result<Self, Unreadable> {
+    pub fn from_raw(event: RawEvent) -> Result<Self, Unreadable> {
         let malformed =
             |reason: String| Unreadable::Malformed { event_type: event.event_type.to_string(), reason };
         let payload =
@@ -100,14 +100,14 @@ impl FeedEvent {
     ///
     /// # Errors
     /// When the id is not `{room}:{version}`.
-    pub fn into_recorded(self) -> Result<RecordedEvent, Unreadable> {
+    pub fn into_raw(self) -> Result<RawEvent, Unreadable> {
         let Some((room, version)) = parse_id(&self.id) else {
             return Err(Unreadable::Malformed {
                 event_type: self.event_type.into_owned(),
                 reason: format!("id {:.80} is not room:version", self.id),
             });
         };
-        Ok(RecordedEvent {
+        Ok(RawEvent {
             room,
             version,
             event_type: self.event_type,

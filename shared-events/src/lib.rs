@@ -15,7 +15,7 @@ pub mod topics;
 pub mod upcasting;
 
 pub use consistency_token::ConsistencyToken;
-pub use envelope::{Envelope, Metadata, RecordedEvent};
+pub use envelope::{DecodedEvent, Metadata, RawEvent};
 pub use erasure::Erasures;
 pub use event::Event;
 pub use ids::{ReservationId, RoomId, UserId};

@@ -13,7 +13,7 @@ pub enum Unreadable {
     /// No current type and no upcaster has this name. Third parties ignore such events; our services must not.
     #[error("unknown event type {0}")]
     UnknownType(String),
-    /// The type is known, its payload or envelope is not of its form.
+    /// The type is known, its payload or its metadata is not of its form.
     #[error("malformed {event_type}: {reason}")]
     Malformed {
         /// The type that it claims to be.

@@ -4,7 +4,7 @@
 use shared_events::{Reservation, ReservationId, RoomId, RoomSettings, Timestamp};
 
 use super::{
-    Command, Decided, Decision,
+    Checked, Command, Decision,
     room_checks::{check_order, check_revision, open_room},
 };
 use crate::domain::{Located, Rejection, Room, Rooms};
@@ -22,7 +22,7 @@ pub(super) fn find<'a>(
     rooms: &'a Rooms,
     room: Option<RoomId>,
     reservation: ReservationId,
-) -> Decided<Found<'a>> {
+) -> Checked<Found<'a>> {
     let located = match room {
         Some(room) => {
             let (room, _) = open_room(rooms, room)?;

@@ -3,7 +3,7 @@
 use shared_events::{Reservation, ReservationId, RoomId, reservation_events::ReservationCancelled};
 
 use super::{
-    Command, Decided, Decision,
+    Checked, Command, Decision,
     about_reservation::{Found, check_not_begun, find},
 };
 use crate::domain::Rooms;
@@ -18,7 +18,7 @@ pub struct CancelReservation {
 }
 
 impl CancelReservation {
-    pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Decided {
+    pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Checked {
         let Found { room, reservation, .. } = find(command, rooms, self.room, self.reservation)?;
         check_not_begun(reservation, command.now)?;
         let reservation = Reservation { revision: reservation.revision + 1, ..reservation.clone() };

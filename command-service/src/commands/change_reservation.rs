@@ -5,7 +5,7 @@ use shared_events::{
 };
 
 use super::{
-    Command, Decided, Decision,
+    Checked, Command, Decision,
     about_reservation::{Found, check_not_begun, check_not_ended, find},
     room_checks::{check_free, check_not_past, check_time},
 };
@@ -37,7 +37,7 @@ impl ChangeReservation {
         Self { room, reservation, from: None, to: None, people: None, title: None, reserved_for: None }
     }
 
-    pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Decided {
+    pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Checked {
         let Found { room, settings, reservation: before } =
             find(command, rooms, self.room, self.reservation)?;
         let mut after = self.applied_to(before);

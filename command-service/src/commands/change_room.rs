@@ -3,7 +3,7 @@
 use shared_events::{OpeningHours, Room, RoomId, RoomSettings, TimeZone, room_events::RoomChanged};
 
 use super::{
-    Command, Decided, Decision,
+    Checked, Command, Decision,
     room_checks::{check_admin, check_revision, open_room},
 };
 use crate::domain::{Rejection, Rooms, values::validate_settings};
@@ -51,7 +51,7 @@ impl ChangeRoom {
         }
     }
 
-    pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Decided {
+    pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Checked {
         check_admin(command)?;
         let (room, before) = open_room(rooms, self.room)?;
         check_revision(command, room.revision())?;

@@ -141,7 +141,7 @@ impl Decision {
 }
 
 /// A decision, early where there is nothing left to check.
-type Decided<T = Decision> = Result<T, Decision>;
+type Checked<T = Decision> = Result<T, Decision>;
 
 impl Command {
     /// The rooms that have to be loaded before it is decided: for a kind, all its rooms. A decision may need more of them

@@ -6,7 +6,7 @@ use shared_events::{
 };
 
 use super::{
-    Command, Decided, Decision, NewEvent,
+    Checked, Command, Decision, NewEvent,
     about_reservation::{Found, check_not_begun, find},
     room_checks::{check_free, check_not_past, check_order, check_time, open_room},
 };
@@ -28,7 +28,7 @@ pub struct MoveReservation {
 }
 
 impl MoveReservation {
-    pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Decided {
+    pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Checked {
         let Found { room: old, reservation: before, .. } = find(command, rooms, self.room, self.reservation)?;
         let (new, settings) = open_room(rooms, self.to_room)?;
         if new.id() == old.id() {

@@ -2,7 +2,7 @@
 
 use shared_events::{Room, RoomId, RoomSettings, room_events::RoomRegistered};
 
-use super::{Command, Decided, Decision, room_checks::check_admin};
+use super::{Checked, Command, Decision, room_checks::check_admin};
 use crate::domain::{
     Rejection, Rooms,
     values::{normalise, validate_settings},
@@ -23,7 +23,7 @@ impl RegisterRoom {
         Self { settings: RoomSettings { name, kind, ..settings } }
     }
 
-    pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Decided {
+    pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Checked {
         check_admin(command)?;
         validate_settings(&self.settings).map_err(Rejection::from)?;
         if let Some(by) = rooms.directory.named(&self.settings.name) {

@@ -5,7 +5,7 @@ use shared_events::{
 };
 
 use super::{
-    Command, Decided, Decision,
+    Checked, Command, Decision,
     room_checks::{check_free, check_not_past, check_order, check_time, open_room},
 };
 use crate::domain::{Rejection, Rooms, values::check_interval};
@@ -33,7 +33,7 @@ pub struct Reserve {
 }
 
 impl Reserve {
-    pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Decided {
+    pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Checked {
         let Stay { interval, people, .. } = self.stay;
         check_interval(interval).map_err(Rejection::from)?;
         let (room, settings) = open_room(rooms, self.room)?;

@@ -3,7 +3,7 @@
 use shared_events::room_rules::BrokenRule;
 
 use super::{
-    Command, Decided, Decision,
+    Checked, Command, Decision,
     reserve::Stay,
     room_checks::{check_free, check_not_past, check_order, check_time, open_room},
 };
@@ -19,7 +19,7 @@ pub struct ReserveKind {
 }
 
 impl ReserveKind {
-    pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Decided {
+    pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Checked {
         let Stay { interval, people, .. } = self.stay;
         check_interval(interval).map_err(Rejection::from)?;
         let mut refusal = Refusal::UnknownKind;

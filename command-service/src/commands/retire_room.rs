@@ -3,7 +3,7 @@
 use shared_events::{Room, RoomId, room_events::RoomRetired};
 
 use super::{
-    Command, Decided, Decision,
+    Checked, Command, Decision,
     room_checks::{check_admin, check_revision, open_room},
 };
 use crate::domain::{Rejection, Rooms};
@@ -16,7 +16,7 @@ pub struct RetireRoom {
 }
 
 impl RetireRoom {
-    pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Decided {
+    pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Checked {
         check_admin(command)?;
         let (room, settings) = open_room(rooms, self.room)?;
         check_revision(command, room.revision())?;

@@ -2,11 +2,11 @@
 
 use shared_events::{Interval, ReservationId, RoomId, RoomSettings, Timestamp, room_rules::BrokenRule};
 
-use super::{Command, Decided, Decision};
+use super::{Checked, Command, Decision};
 use crate::domain::{Rejection, Room, Rooms};
 
 /// The room, if it can be booked.
-pub(super) fn open_room(rooms: &Rooms, id: RoomId) -> Decided<(&Room, &RoomSettings)> {
+pub(super) fn open_room(rooms: &Rooms, id: RoomId) -> Checked<(&Room, &RoomSettings)> {
     let room = rooms.get(id).ok_or(Decision::NeedsRoom(id))?;
     let settings = room.open_settings().ok_or(Rejection::UnknownRoom { room: id })?;
     Ok((room, settings))
@@ -50,7 +50,7 @@ pub(super) fn check_free(
     stay: Interval,
     added: &[Interval],
     except: Option<ReservationId>,
-) -> Decided<()> {
+) -> Checked<()> {
     if let Some(other) = room.overlapping(stay, except) {
         return Err(Rejection::Overlap { reservation: other.id, from: other.from, to: other.to }.into());
     }

@@ -1,6 +1,6 @@
 //! What both adapters do alike when they write a group: the order of its rows, and how many go into one statement.
 
-use shared_events::{RecordedEvent, RoomId};
+use shared_events::{RawEvent, RoomId};
 
 use super::{Group, NewKey};
 
@@ -10,7 +10,7 @@ pub(super) const MAX_ROWS: usize = 256;
 const MAX_BYTES: usize = 1 << 20;
 
 /// Indexes of the group's events by (room, version): two groups that write the same rooms lock them in the same order.
-pub(super) fn events_in_lock_order(group: &Group) -> Vec<(usize, &RecordedEvent)> {
+pub(super) fn events_in_lock_order(group: &Group) -> Vec<(usize, &RawEvent)> {
     let mut events: Vec<_> = group.events.iter().enumerate().collect();
     events.sort_by_key(|(_, event)| (event.room, event.version));
     events
@@ -25,7 +25,7 @@ pub(super) fn keys_in_lock_order(keys: &[NewKey]) -> Vec<&NewKey> {
 
 /// For each stream of the group that goes on, the version that it must have: the one before its first new one. `None`
 /// when the group itself has a gap or starts a stream below 1.
-pub(super) fn expected_heads(sorted: &[(usize, &RecordedEvent)]) -> Option<Vec<(RoomId, u64)>> {
+pub(super) fn expected_heads(sorted: &[(usize, &RawEvent)]) -> Option<Vec<(RoomId, u64)>> {
     let mut expected = Vec::new();
     let mut previous: Option<(RoomId, u64)> = None;
     for (_, event) in sorted {

@@ -6,9 +6,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared_events::{
-    Erasures, Metadata, RecordedEvent, RoomId, Timestamp, Unreadable, UserId, erasure::Bytes32,
-};
+use shared_events::{Erasures, Metadata, RawEvent, RoomId, Timestamp, Unreadable, UserId, erasure::Bytes32};
 
 use crate::domain::RoomEntry;
 
@@ -57,13 +55,13 @@ impl StoredEvent {
     ///
     /// # Errors
     /// When the metadata is not of its form.
-    pub fn into_recorded(self) -> Result<RecordedEvent, Unreadable> {
+    pub fn into_raw(self) -> Result<RawEvent, Unreadable> {
         let metadata: Metadata =
             serde_json::from_slice(&self.metadata).map_err(|error| Unreadable::Malformed {
                 event_type: self.event_type.clone(),
                 reason: format!("metadata of {}:{}: {error}", self.room, self.version),
             })?;
-        Ok(RecordedEvent {
+        Ok(RawEvent {
             room: self.room,
             version: self.version,
             event_type: self.event_type.into(),
@@ -79,7 +77,7 @@ impl StoredEvent {
 pub struct Group {
     /// The events. The adapter inserts them in the order of (room, version), so that groups never deadlock, and returns
     /// the positions in the order given here. Each room's versions adjoin one another.
-    pub events: Vec<RecordedEvent>,
+    pub events: Vec<RawEvent>,
     /// The idempotency records.
     pub keys: Vec<NewKey>,
     /// Rooms whose name, kind or existence the events change.

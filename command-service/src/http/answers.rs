@@ -13,7 +13,7 @@ use crate::writer::Done;
 
 /// A command's effect, and whether an earlier request with the same key had it.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct CommandAnswer {
     pub(super) done: Done,
     pub(super) repeated: bool,
 }
@@ -37,7 +37,7 @@ pub(super) struct Effect {
     revision: u32,
 }
 
-impl Responder for Answer {
+impl Responder for CommandAnswer {
     type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {

@@ -19,8 +19,8 @@ use super::{
     Api,
     feed::store_problem,
     fields::invalid,
-    incoming::no_parameters,
     openapi::{EraseFailed, ErasuresList, ListFailed},
+    request::no_parameters,
 };
 use crate::erasure::erase;
 

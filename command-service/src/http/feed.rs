@@ -103,7 +103,7 @@ pub(super) async fn events(api: Data<Api>, request: HttpRequest) -> Result<HttpR
     if events.is_empty() && store.heads(&[room]).await.map_err(store_problem)?.is_empty() {
         return Err(Problem::new(ProblemType::UnknownRoom, "there is no such stream").with("room", room));
     }
-    let read = |event: StoredEvent| event.into_recorded().and_then(FeedEvent::from_recorded);
+    let read = |event: StoredEvent| event.into_raw().and_then(FeedEvent::from_raw);
     let events = events.into_iter().map(read).collect::<Result<Vec<_>, Unreadable>>();
     let events = events.map_err(|error| Problem::internal(&error))?;
     Ok(page(events, limit, |last| last.sequence.clone()))

@@ -25,9 +25,9 @@ mod fields;
 mod idempotency;
 mod if_match;
 mod import;
-mod incoming;
 mod openapi;
 mod problems;
+mod request;
 mod reservations;
 mod rooms;
 

@@ -11,10 +11,10 @@ use utoipa::ToSchema;
 
 use super::{
     Api,
-    answers::Answer,
+    answers::CommandAnswer,
     fields::{ends, given, name, people, stay, text},
-    incoming::Incoming,
     openapi::{Changed, Created, Failed, Keyed, KeyedOptionally, Preconditions},
+    request::CommandRequest,
 };
 use crate::commands::{
     Action, CancelReservation, ChangeReservation, MoveReservation, Reserve, ReserveKind, Stay,
@@ -138,12 +138,12 @@ pub(super) async fn reserve(
     api: Data<Api>,
     request: HttpRequest,
     payload: Payload,
-) -> Result<Answer, Problem> {
-    let incoming = Incoming::read(request).await?;
-    let RoomPath { room } = incoming.path().await?;
-    let body = incoming.body::<NewReservation>(payload).await?;
+) -> Result<CommandAnswer, Problem> {
+    let request = CommandRequest::read(request).await?;
+    let RoomPath { room } = request.path().await?;
+    let body = request.body::<NewReservation>(payload).await?;
     let action = Action::Reserve(Reserve { room, stay: body.value.stay()? });
-    incoming.carry_out(&api, &body.bytes, action).await
+    request.carry_out(&api, &body.bytes, action).await
 }
 
 /// Reserves any room of a kind that accepts the stay and is free. The answer names the room.
@@ -160,13 +160,13 @@ pub(super) async fn reserve_kind(
     api: Data<Api>,
     request: HttpRequest,
     payload: Payload,
-) -> Result<Answer, Problem> {
-    let incoming = Incoming::read(request).await?;
-    let KindPath { kind } = incoming.path().await?;
+) -> Result<CommandAnswer, Problem> {
+    let request = CommandRequest::read(request).await?;
+    let KindPath { kind } = request.path().await?;
     let kind = name("kind", &kind)?;
-    let body = incoming.body::<NewReservation>(payload).await?;
+    let body = request.body::<NewReservation>(payload).await?;
     let action = Action::ReserveKind(ReserveKind { kind, stay: body.value.stay()? });
-    incoming.carry_out(&api, &body.bytes, action).await
+    request.carry_out(&api, &body.bytes, action).await
 }
 
 /// Changes a reservation, which stays in its room.
@@ -184,12 +184,12 @@ pub(super) async fn change(
     api: Data<Api>,
     request: HttpRequest,
     payload: Payload,
-) -> Result<Answer, Problem> {
-    let incoming = Incoming::read(request).await?;
-    let path = incoming.path().await?;
-    let body = incoming.body::<ReservationPatch>(payload).await?;
+) -> Result<CommandAnswer, Problem> {
+    let request = CommandRequest::read(request).await?;
+    let path = request.path().await?;
+    let body = request.body::<ReservationPatch>(payload).await?;
     let action = Action::ChangeReservation(body.value.of(path)?);
-    incoming.carry_out(&api, &body.bytes, action).await
+    request.carry_out(&api, &body.bytes, action).await
 }
 
 /// Cancels a reservation that has not begun.
@@ -207,12 +207,12 @@ pub(super) async fn cancel(
     api: Data<Api>,
     request: HttpRequest,
     payload: Payload,
-) -> Result<Answer, Problem> {
-    let incoming = Incoming::read(request).await?;
-    let ReservationPath { room, reservation } = incoming.path().await?;
+) -> Result<CommandAnswer, Problem> {
+    let request = CommandRequest::read(request).await?;
+    let ReservationPath { room, reservation } = request.path().await?;
     let action = Action::CancelReservation(CancelReservation { room: Some(room), reservation });
-    let body = incoming.bytes(payload).await?;
-    incoming.carry_out(&api, &body, action).await
+    let body = request.bytes(payload).await?;
+    request.carry_out(&api, &body, action).await
 }
 
 /// Moves a reservation that has not begun to another room. The answer is about the new room.
@@ -230,12 +230,12 @@ pub(super) async fn move_to_room(
     api: Data<Api>,
     request: HttpRequest,
     payload: Payload,
-) -> Result<Answer, Problem> {
-    let incoming = Incoming::read(request).await?;
-    let ReservationPath { room, reservation } = incoming.path().await?;
-    let body = incoming.body::<Move>(payload).await?;
+) -> Result<CommandAnswer, Problem> {
+    let request = CommandRequest::read(request).await?;
+    let ReservationPath { room, reservation } = request.path().await?;
+    let body = request.body::<Move>(payload).await?;
     let Move { to_room, from, to } = body.value;
     ends(from, to)?;
     let action = MoveReservation { room: Some(room), reservation, to_room, from, to };
-    incoming.carry_out(&api, &body.bytes, Action::MoveReservation(action)).await
+    request.carry_out(&api, &body.bytes, Action::MoveReservation(action)).await
 }

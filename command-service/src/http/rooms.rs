@@ -11,10 +11,10 @@ use utoipa::ToSchema;
 
 use super::{
     Api,
-    answers::Answer,
+    answers::CommandAnswer,
     fields::{given, invalid, name},
-    incoming::Incoming,
     openapi::{Changed, Created, Failed, Keyed, KeyedOptionally, Preconditions, opening_hours},
+    request::CommandRequest,
 };
 use crate::{
     commands::{Action, ChangeRoom, RegisterRoom, RetireRoom},
@@ -152,11 +152,11 @@ pub(super) async fn register(
     api: Data<Api>,
     request: HttpRequest,
     payload: Payload,
-) -> Result<Answer, Problem> {
-    let incoming = Incoming::from_admin(request).await?;
-    let body = incoming.body::<NewRoom>(payload).await?;
+) -> Result<CommandAnswer, Problem> {
+    let request = CommandRequest::from_admin(request).await?;
+    let body = request.body::<NewRoom>(payload).await?;
     let action = Action::RegisterRoom(RegisterRoom::new(body.value.settings()?));
-    incoming.carry_out(&api, &body.bytes, action).await
+    request.carry_out(&api, &body.bytes, action).await
 }
 
 /// Changes a room's settings. Reservations that exist stay as they are.
@@ -169,12 +169,12 @@ pub(super) async fn change(
     api: Data<Api>,
     request: HttpRequest,
     payload: Payload,
-) -> Result<Answer, Problem> {
-    let incoming = Incoming::from_admin(request).await?;
-    let RoomPath { room } = incoming.path().await?;
-    let body = incoming.body::<RoomPatch>(payload).await?;
+) -> Result<CommandAnswer, Problem> {
+    let request = CommandRequest::from_admin(request).await?;
+    let RoomPath { room } = request.path().await?;
+    let body = request.body::<RoomPatch>(payload).await?;
     let action = Action::ChangeRoom(body.value.of(room)?);
-    incoming.carry_out(&api, &body.bytes, action).await
+    request.carry_out(&api, &body.bytes, action).await
 }
 
 /// Retires a room in which no stay lies ahead or is running. Its name is free again.
@@ -187,9 +187,9 @@ pub(super) async fn retire(
     api: Data<Api>,
     request: HttpRequest,
     payload: Payload,
-) -> Result<Answer, Problem> {
-    let incoming = Incoming::from_admin(request).await?;
-    let RoomPath { room } = incoming.path().await?;
-    let body = incoming.bytes(payload).await?;
-    incoming.carry_out(&api, &body, Action::RetireRoom(RetireRoom { room })).await
+) -> Result<CommandAnswer, Problem> {
+    let request = CommandRequest::from_admin(request).await?;
+    let RoomPath { room } = request.path().await?;
+    let body = request.bytes(payload).await?;
+    request.carry_out(&api, &body, Action::RetireRoom(RetireRoom { room })).await
 }

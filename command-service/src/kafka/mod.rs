@@ -1,6 +1,6 @@
 //! Kafka: the topic, and the sender that the relay uses.
 
-mod complaint;
+mod diagnosis;
 mod publisher;
 mod topic;
 
@@ -42,10 +42,10 @@ pub enum Error {
         source: rdkafka::error::KafkaError,
     },
     /// The client failed because it can't reach a broker, and said why.
-    #[error("no broker answers: {complaint}")]
+    #[error("no broker answers: {diagnosis}")]
     Unreachable {
         /// What it said.
-        complaint: String,
+        diagnosis: String,
         /// What failed.
         #[source]
         source: Box<Self>,

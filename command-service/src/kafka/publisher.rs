@@ -11,7 +11,7 @@ use rdkafka::{
     message::{DeliveryResult, Header, OwnedHeaders},
     producer::{BaseRecord, ProducerContext, ThreadedProducer},
 };
-use shared_events::{RecordedEvent, RoomId, topics::PARTITIONER};
+use shared_events::{RawEvent, RoomId, topics::PARTITIONER};
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout_at},
@@ -156,7 +156,7 @@ impl Connection {
 }
 
 impl Publisher for KafkaPublisher {
-    async fn send(&mut self, position: u64, event: RecordedEvent) -> Result<(), Undelivered> {
+    async fn send(&mut self, position: u64, event: RawEvent) -> Result<(), Undelivered> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             None => {
@@ -204,7 +204,7 @@ impl Publisher for KafkaPublisher {
     }
 }
 
-fn headers(event: &RecordedEvent) -> OwnedHeaders {
+fn headers(event: &RawEvent) -> OwnedHeaders {
     let headers = event.headers();
     let mut owned = OwnedHeaders::new_with_capacity(headers.len());
     for (name, value) in &headers {

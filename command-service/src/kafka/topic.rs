@@ -8,7 +8,7 @@ use rdkafka::{
     error::RDKafkaErrorCode,
 };
 
-use super::{Error, KafkaOptions, client_config, complaint::complaint};
+use super::{Error, KafkaOptions, client_config, diagnosis::diagnosis};
 
 /// The topic's setting that says for how long it keeps events, in milliseconds.
 const RETENTION: &str = "retention.ms";
@@ -28,8 +28,8 @@ pub async fn ensure_topic(options: &KafkaOptions) -> Result<(), Error> {
         outcome => return outcome,
     };
     let options = options.clone();
-    match tokio::task::spawn_blocking(move || complaint(&options)).await {
-        Ok(Some(complaint)) => Err(Error::Unreachable { complaint, source: Box::new(error) }),
+    match tokio::task::spawn_blocking(move || diagnosis(&options)).await {
+        Ok(Some(diagnosis)) => Err(Error::Unreachable { diagnosis, source: Box::new(error) }),
         _ => Err(error),
     }
 }

@@ -12,12 +12,12 @@ mod shares;
 mod sweep;
 
 pub use allotment::{Allotted, Allotter, allotment};
-pub use handoff::{Committed, Handed, handoff};
+pub use handoff::{HandoffReceiver, HandoffSender, handoff};
 #[cfg(feature = "mysql")]
 pub use lease::{LeaseOptions, keep_leases};
 pub use options::{AbortPoint, RelayOptions};
 pub use relay::{Relay, Step};
-use shared_events::RecordedEvent;
+use shared_events::RawEvent;
 
 /// Why a message is not in the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,7 +41,7 @@ pub trait Publisher: Send {
     fn send(
         &mut self,
         position: u64,
-        event: RecordedEvent,
+        event: RawEvent,
     ) -> impl Future<Output = Result<(), Undelivered>> + Send;
 
     /// Waits until there are reports of events that were sent, and returns all that there are. Of an event whose delivery

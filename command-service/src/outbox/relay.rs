@@ -14,12 +14,12 @@ use service_kit::{
     clock::Clock,
     traces::{SpanKind, of_request},
 };
-use shared_events::{RecordedEvent, RoomId, Timestamp};
+use shared_events::{RawEvent, RoomId, Timestamp};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AbortPoint, Allotted, Handed, Publisher, RelayOptions, Report, Undelivered,
+    AbortPoint, Allotted, HandoffReceiver, Publisher, RelayOptions, Report, Undelivered,
     flight::Flight,
     sweep::{Row, Sweep, Swept},
 };
@@ -33,7 +33,7 @@ pub enum Step {
     /// So many events were delivered and deleted.
     Delivered(usize),
     /// A delivery failed; what was delivered is deleted, the rest is sent again.
-    Setback,
+    Failed,
 }
 
 /// Delivers the outbox of one store.
@@ -62,17 +62,17 @@ enum Happened {
     Reported(Vec<Report>),
     Read(Result<Swept, StoreError>),
     Deleted(Deleted),
-    Committed(Option<Vec<(u64, RecordedEvent)>>),
+    Committed(Option<Vec<(u64, RawEvent)>>),
     Nothing,
 }
 
 /// Why the relay pauses and reads the table again.
-enum Setback {
+enum Interruption {
     Delivery,
     Store(StoreError),
 }
 
-impl From<StoreError> for Setback {
+impl From<StoreError> for Interruption {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
@@ -110,7 +110,7 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
     }
 
     /// Delivers the buckets that are allotted, until told to stop; then, for a while, what is left of them.
-    pub async fn run(mut self, mut allotted: Allotted, mut handed: Handed, stop: CancellationToken) {
+    pub async fn run(mut self, mut allotted: Allotted, mut handed: HandoffReceiver, stop: CancellationToken) {
         let mut failures = 0u32;
         self.buckets = Buckets::NONE;
         while !stop.is_cancelled() {
@@ -148,7 +148,7 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
             match self.handle(happened).await {
                 Ok(()) => failures = if came_through { 0 } else { failures },
                 Err(setback) => {
-                    if let Setback::Store(error) = setback {
+                    if let Interruption::Store(error) = setback {
                         tracing::warn!(
                             error = &error as &dyn std::error::Error,
                             "the event store failed the relay"
@@ -191,7 +191,7 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
     }
 
     /// Waits until all that was sent is delivered and deleted.
-    async fn finish(&mut self) -> Result<(), Setback> {
+    async fn finish(&mut self) -> Result<(), Interruption> {
         while !self.flight.is_empty() {
             let happened = self.wait(Duration::ZERO).await;
             self.handle(happened).await?;
@@ -213,12 +213,12 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
             }
             match self.handle(happened).await {
                 Ok(()) => {}
-                Err(Setback::Delivery) => failed = true,
-                Err(Setback::Store(error)) => return Err(error),
+                Err(Interruption::Delivery) => failed = true,
+                Err(Interruption::Store(error)) => return Err(error),
             }
         }
         Ok(match delivered {
-            _ if failed => Step::Setback,
+            _ if failed => Step::Failed,
             0 => Step::Idle,
             _ => Step::Delivered(delivered),
         })
@@ -254,7 +254,7 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
         }
     }
 
-    async fn handle(&mut self, happened: Happened) -> Result<(), Setback> {
+    async fn handle(&mut self, happened: Happened) -> Result<(), Interruption> {
         match happened {
             Happened::Reported(reports) => return self.settle(reports).await,
             Happened::Read(Ok(Swept::Page(rows))) => return self.send(rows).await,
@@ -282,7 +282,7 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
     }
 
     /// Sends what was read from the table.
-    async fn send(&mut self, rows: Vec<Row>) -> Result<(), Setback> {
+    async fn send(&mut self, rows: Vec<Row>) -> Result<(), Interruption> {
         for Row { position, room, event } in rows {
             // It may have been sent from memory meanwhile.
             if self.held.contains(&room) || self.flight.contains(position) {
@@ -297,7 +297,7 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
     }
 
     /// Sends what was just committed, but for what may not overtake what the table holds: that is read after its commit.
-    async fn send_from_memory(&mut self, events: Vec<(u64, RecordedEvent)>) -> Result<(), Setback> {
+    async fn send_from_memory(&mut self, events: Vec<(u64, RawEvent)>) -> Result<(), Interruption> {
         for (position, event) in events {
             if self.flight.contains(position) || !self.buckets.has_room(event.room) {
                 continue;
@@ -311,7 +311,7 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
         Ok(())
     }
 
-    async fn send_one(&mut self, position: u64, event: RecordedEvent) -> Result<(), Setback> {
+    async fn send_one(&mut self, position: u64, event: RawEvent) -> Result<(), Interruption> {
         self.options.abort_at(AbortPoint::BeforeSend);
         let (room, version) = (event.room, event.version);
         let traceparent = event.metadata.traceparent.as_deref();
@@ -324,7 +324,7 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
         Ok(())
     }
 
-    async fn settle(&mut self, reports: Vec<Report>) -> Result<(), Setback> {
+    async fn settle(&mut self, reports: Vec<Report>) -> Result<(), Interruption> {
         let (mut refused, mut failed) = (Vec::new(), None);
         for (position, result) in reports {
             match result {
@@ -344,11 +344,11 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
         }
     }
 
-    async fn fail(&mut self, reason: &str) -> Setback {
+    async fn fail(&mut self, reason: &str) -> Interruption {
         tracing::warn!(%reason, "a delivery failed, the sender is dropped and the outbox read again");
         self.flight.stuck();
         self.start_again().await;
-        Setback::Delivery
+        Interruption::Delivery
     }
 
     /// Drops the sender, and all that was read ahead for it.

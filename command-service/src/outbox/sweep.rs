@@ -8,7 +8,7 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use shared_events::{RecordedEvent, RoomId};
+use shared_events::{RawEvent, RoomId};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -21,7 +21,7 @@ const PAGES_AHEAD: usize = 2;
 pub(super) struct Row {
     pub(super) position: u64,
     pub(super) room: RoomId,
-    pub(super) event: Result<RecordedEvent, String>,
+    pub(super) event: Result<RawEvent, String>,
 }
 
 /// What a sweep brings.
@@ -88,5 +88,5 @@ async fn read<S: EventStore + ?Sized>(
 
 fn row(stored: StoredEvent) -> Row {
     let (position, room) = (stored.position, stored.room);
-    Row { position, room, event: stored.into_recorded().map_err(|reason| reason.to_string()) }
+    Row { position, room, event: stored.into_raw().map_err(|reason| reason.to_string()) }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use shared_events::{ConsistencyToken, Event, ReservationId, RoomId};
 
-use super::{Decided, Done, Failure, Reply};
+use super::{CommandOutcome, Done, Failure, Reply};
 use crate::{
     domain::Rejection,
     event_store::{KeyRecord, StoredEvent},
@@ -83,9 +83,8 @@ pub(super) fn from_record(record: KeyRecord, fingerprint: [u8; 16]) -> Reply {
     } else {
         let room = record.event.as_ref().map(|event| event.room);
         let not_understood = |_| room.map_or(Failure::Refused, Failure::NotUnderstood);
-        let read = |event: StoredEvent| {
-            event.into_recorded().and_then(|event| event.decode()).map_err(not_understood)
-        };
+        let read =
+            |event: StoredEvent| event.into_raw().and_then(|event| event.decode()).map_err(not_understood);
         let events = [record.other_event, record.event]
             .into_iter()
             .flatten()
@@ -94,5 +93,5 @@ pub(super) fn from_record(record: KeyRecord, fingerprint: [u8; 16]) -> Reply {
         let events: Vec<_> = events.iter().map(|event| (event.room, event.version, &event.event)).collect();
         Ok(done(&events).ok_or(Failure::Refused)?)
     };
-    Ok(Decided { result, rests_on: Vec::new(), repeated: true })
+    Ok(CommandOutcome { result, rests_on: Vec::new(), repeated: true })
 }

@@ -8,10 +8,10 @@ mod records;
 use std::collections::{HashMap, HashSet};
 
 use service_kit::clock::Clock;
-use shared_events::{Envelope, Event, Metadata, RecordedEvent, ReservationId, RoomId, Timestamp};
+use shared_events::{DecodedEvent, Event, Metadata, RawEvent, ReservationId, RoomId, Timestamp};
 
 use super::{
-    Decided, Failure, Pending, RecordedOutcome, Reply, Submission, answers,
+    CommandOutcome, Failure, Pending, RecordedOutcome, Reply, Submission, answers,
     cache::{Cache, directory_entry},
 };
 use crate::{
@@ -26,7 +26,7 @@ const MAX_LOADS: usize = 100_000;
 
 /// Why a try failed. Nothing that it applied is left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Setback {
+pub(super) enum AttemptError {
     /// Another writer was first: decide again.
     Conflict,
     /// The store could not be reached, or did not answer in time.
@@ -37,7 +37,7 @@ pub(super) enum Setback {
     Permanent,
 }
 
-impl Setback {
+impl AttemptError {
     pub(super) const fn reason(self) -> &'static str {
         match self {
             Self::Conflict => "conflict",
@@ -48,7 +48,7 @@ impl Setback {
     }
 }
 
-impl From<StoreError> for Setback {
+impl From<StoreError> for AttemptError {
     fn from(error: StoreError) -> Self {
         let permanent = !matches!(error, StoreError::Unavailable { .. });
         tracing::warn!(
@@ -61,13 +61,13 @@ impl From<StoreError> for Setback {
 }
 
 /// What a successful try leaves.
-pub(super) struct Committed {
+pub(super) struct CommittedGroup {
     /// Answers by index; a command without one has the key of another command of its group, and has to be tried again.
     pub(super) replies: HashMap<usize, Reply>,
     /// The rooms that have new events, with their versions before them.
     pub(super) written: HashMap<RoomId, u64>,
     /// The new events with their positions, in the order in which they were decided.
-    pub(super) events: Vec<(u64, RecordedEvent)>,
+    pub(super) events: Vec<(u64, RawEvent)>,
 }
 
 pub(super) struct Attempt<'a, S: ?Sized> {
@@ -130,7 +130,7 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
         }
     }
 
-    pub(super) async fn run(mut self) -> Result<Committed, Setback> {
+    pub(super) async fn run(mut self) -> Result<CommittedGroup, AttemptError> {
         let result = self.decide_and_commit().await;
         if let Err(setback) = result {
             self.take_back(setback);
@@ -148,13 +148,13 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
                     .map(|room| (room, self.base.get(&room).copied().unwrap_or(0)))
                     .collect();
                 let events = self.positions.into_iter().zip(self.group.events).collect();
-                Ok(Committed { replies: self.replies, written, events })
+                Ok(CommittedGroup { replies: self.replies, written, events })
             }
             Err(setback) => Err(setback),
         }
     }
 
-    async fn decide_and_commit(&mut self) -> Result<(), Setback> {
+    async fn decide_and_commit(&mut self) -> Result<(), AttemptError> {
         self.cache.refresh_erasures().await?;
         self.cache.refresh_directory().await?;
         let directory = &self.cache.rooms.directory;
@@ -181,7 +181,7 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
     }
 
     /// Commands of this group that an earlier try has committed after all: its connection was lost during COMMIT.
-    fn settle(&mut self, gained: &[Envelope]) {
+    fn settle(&mut self, gained: &[DecodedEvent]) {
         if gained.is_empty() {
             return;
         }
@@ -193,14 +193,16 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
             let own: Vec<_> =
                 own.into_iter().map(|event| (event.room, event.version, &event.event)).collect();
             if let Some(done) = answers::done(&own) {
-                self.replies
-                    .insert(index, Ok(Decided { result: Ok(done), rests_on: Vec::new(), repeated: false }));
+                self.replies.insert(
+                    index,
+                    Ok(CommandOutcome { result: Ok(done), rests_on: Vec::new(), repeated: false }),
+                );
             }
         }
     }
 
     /// Decides one command and applies its events. `None` when it has to wait for a command with the same key.
-    async fn carry_out(&mut self, submission: &Submission) -> Result<Option<Reply>, Setback> {
+    async fn carry_out(&mut self, submission: &Submission) -> Result<Option<Reply>, AttemptError> {
         if submission.key.is_some_and(|key| self.new_keys.contains(&key.id)) {
             return Ok(None);
         }
@@ -247,7 +249,7 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
                         revision,
                     });
                     let result = Ok(answers::unchanged(room, version, reservation, revision));
-                    return Ok(Some(Ok(Decided { result, rests_on, repeated: false })));
+                    return Ok(Some(Ok(CommandOutcome { result, rests_on, repeated: false })));
                 }
                 Decision::Rejected(rejection) => {
                     let rests_on = self.doubt(&command);
@@ -275,7 +277,7 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
         rests_on: Vec<(RoomId, u64)>,
     ) -> Reply {
         self.record(submission, || RecordedOutcome::Rejected(rejection.clone()));
-        Ok(Decided { result: Err(rejection), rests_on, repeated: false })
+        Ok(CommandOutcome { result: Err(rejection), rests_on, repeated: false })
     }
 
     /// Puts an empty room where a stream has no events, for this try only.
@@ -287,7 +289,7 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
     }
 
     /// Makes sure that the rooms are loaded and notes the versions on which this try rests.
-    pub(super) async fn touch(&mut self, rooms: &[RoomId]) -> Result<(), Setback> {
+    pub(super) async fn touch(&mut self, rooms: &[RoomId]) -> Result<(), AttemptError> {
         // A room that was touched before may hold effects of this group: it is not loaded over them.
         let untouched: Vec<RoomId> =
             rooms.iter().copied().filter(|room| !self.base.contains_key(room)).collect();
@@ -302,17 +304,19 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
     }
 
     /// Puts a room's whole past beside it for the decision in hand.
-    pub(super) async fn take_whole(&mut self, room: RoomId) -> Result<(), Setback> {
+    pub(super) async fn take_whole(&mut self, room: RoomId) -> Result<(), AttemptError> {
         self.touch(&[room]).await?;
         let base = self.base.get(&room).copied().unwrap_or(0);
-        let Some(mut whole) = self.cache.load_whole(room, base).await? else { return Err(Setback::Conflict) };
+        let Some(mut whole) = self.cache.load_whole(room, base).await? else {
+            return Err(AttemptError::Conflict);
+        };
         for event in self.group.events.iter().filter(|event| event.room == room) {
             let applied = event
                 .decode()
                 .ok()
                 .and_then(|event| whole.apply(event.version, event.metadata.time, &event.event).ok());
             if applied.is_none() {
-                return Err(Setback::Permanent);
+                return Err(AttemptError::Permanent);
             }
         }
         self.cache.rooms.insert_whole(whole);
@@ -324,7 +328,7 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
         submission: &Submission,
         command: &Command,
         events: Vec<NewEvent>,
-    ) -> Result<Reply, Setback> {
+    ) -> Result<Reply, AttemptError> {
         self.cache.rooms.drop_whole();
         let first = self.group.events.len();
         let mut effects = Vec::with_capacity(events.len());
@@ -337,16 +341,16 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
             }
             // A room that is being registered.
             self.invent(room);
-            let Some(state) = self.cache.rooms.get_mut(room) else { return Err(Setback::Permanent) };
+            let Some(state) = self.cache.rooms.get_mut(room) else { return Err(AttemptError::Permanent) };
             let version = state.version() + 1;
             self.base.entry(room).or_insert(version - 1);
-            let undo = state.apply(version, command.now, &event).map_err(|_| Setback::Permanent)?;
+            let undo = state.apply(version, command.now, &event).map_err(|_| AttemptError::Permanent)?;
             self.undo.push((room, undo));
             if let Some(entry) = directory_entry(&event) {
                 self.group.rooms.push(entry.clone());
                 self.directory_undo.push((room, self.cache.rooms.directory.upsert(entry)));
             }
-            self.group.events.push(RecordedEvent {
+            self.group.events.push(RawEvent {
                 room,
                 version,
                 event_type: event.event_type().into(),
@@ -364,7 +368,7 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
             effects.push((room, version, event));
         }
         let effects: Vec<_> = effects.iter().map(|(room, version, event)| (*room, *version, event)).collect();
-        let Some(done) = answers::done(&effects) else { return Err(Setback::Permanent) };
+        let Some(done) = answers::done(&effects) else { return Err(AttemptError::Permanent) };
         if let Some(key) = submission.key {
             let last = self.group.events.len() - 1;
             self.new_keys.insert(key.id);
@@ -377,11 +381,11 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
                 outcome: None,
             });
         }
-        Ok(Ok(Decided { result: Ok(done), rests_on: Vec::new(), repeated: false }))
+        Ok(Ok(CommandOutcome { result: Ok(done), rests_on: Vec::new(), repeated: false }))
     }
 
     /// Leaves rooms and directory as they were before this try.
-    fn take_back(&mut self, setback: Setback) {
+    fn take_back(&mut self, setback: AttemptError) {
         self.cache.rooms.drop_whole();
         for (room, undo) in self.undo.drain(..).rev() {
             // A room that was found to be wrong is no longer there.
@@ -392,7 +396,7 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
         for (room, previous) in self.directory_undo.drain(..).rev() {
             self.cache.rooms.directory.restore(room, previous);
         }
-        if setback == Setback::Unknown {
+        if setback == AttemptError::Unknown {
             self.cache.distrust_directory();
         }
     }

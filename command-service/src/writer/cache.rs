@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use shared_events::{Envelope, Erasures, Event, RoomId, Unreadable};
+use shared_events::{DecodedEvent, Erasures, Event, RoomId, Unreadable};
 
 use crate::{
     domain::{Room, RoomEntry, Rooms, SNAPSHOT_SCHEMA},
@@ -91,8 +91,8 @@ impl<S: EventStore + ?Sized> Cache<S> {
     }
 
     /// Reads a stored event, without those who were erased: it may not be masked yet.
-    fn read(&self, stored: StoredEvent) -> Result<Envelope, Unreadable> {
-        let mut event = stored.into_recorded()?.decode()?;
+    fn read(&self, stored: StoredEvent) -> Result<DecodedEvent, Unreadable> {
+        let mut event = stored.into_raw()?.decode()?;
         self.erasures.mask(&mut event);
         Ok(event)
     }
@@ -118,7 +118,7 @@ impl<S: EventStore + ?Sized> Cache<S> {
     pub(super) async fn load(
         &mut self,
         wanted: impl Iterator<Item = RoomId>,
-    ) -> Result<Vec<Envelope>, StoreError> {
+    ) -> Result<Vec<DecodedEvent>, StoreError> {
         let mut cold = Vec::new();
         let mut after = Vec::new();
         let wanted: HashSet<RoomId> = wanted.collect();
@@ -182,7 +182,7 @@ impl<S: EventStore + ?Sized> Cache<S> {
         Ok(gained)
     }
 
-    fn apply(&mut self, event: &Envelope) {
+    fn apply(&mut self, event: &DecodedEvent) {
         if self.rooms.get(event.room).is_none() {
             self.rooms.insert(Room::new(event.room));
         }

@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use shared_events::{RoomId, Timestamp};
 
-use super::attempt::{Attempt, Setback};
+use super::attempt::{Attempt, AttemptError};
 use crate::event_store::{AppendError, EventStore, StoreError};
 
 impl<S: EventStore + ?Sized> Attempt<'_, S> {
     /// Reads the heads of the rooms that stand behind outcomes without events: those hold only if nothing has changed. A
     /// room that this try writes is none of them, because append finds out whether its stream has moved on.
-    pub(super) async fn verify(&mut self) -> Result<(), Setback> {
+    pub(super) async fn verify(&mut self) -> Result<(), AttemptError> {
         for event in &self.group.events {
             self.rests_on.remove(&event.room);
         }
@@ -65,11 +65,11 @@ impl<S: EventStore + ?Sized> Attempt<'_, S> {
             Ok(())
         } else {
             self.cache.distrust_directory();
-            Err(Setback::Conflict)
+            Err(AttemptError::Conflict)
         }
     }
 
-    pub(super) async fn append(&mut self) -> Result<(), Setback> {
+    pub(super) async fn append(&mut self) -> Result<(), AttemptError> {
         if self.group.events.is_empty() && self.group.keys.is_empty() {
             return Ok(());
         }
@@ -95,22 +95,22 @@ impl<S: EventStore + ?Sized> Attempt<'_, S> {
                 if !self.group.rooms.is_empty() {
                     self.cache.distrust_directory();
                 }
-                Setback::Conflict
+                AttemptError::Conflict
             }
             AppendError::Erased => {
                 self.cache.distrust_erasures();
-                Setback::Conflict
+                AttemptError::Conflict
             }
             AppendError::Transient(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a group was not committed");
-                Setback::Transient
+                AttemptError::Transient
             }
             AppendError::Unknown(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "the outcome of a commit is unknown"
                 );
-                Setback::Unknown
+                AttemptError::Unknown
             }
             AppendError::Permanent(error @ StoreError::Inconsistent { .. }) => {
                 tracing::error!(
@@ -121,11 +121,11 @@ impl<S: EventStore + ?Sized> Attempt<'_, S> {
                 for event in &self.group.events {
                     self.cache.forget(event.room);
                 }
-                Setback::Transient
+                AttemptError::Transient
             }
             AppendError::Permanent(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the event store refuses a group");
-                Setback::Permanent
+                AttemptError::Permanent
             }
         })
     }

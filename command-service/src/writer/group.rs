@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use super::{
     Failure, Pending, Sequence,
-    attempt::{Attempt, Setback},
+    attempt::{Attempt, AttemptError},
     cache::Cache,
 };
-use crate::{event_store::EventStore, outbox::Committed};
+use crate::{event_store::EventStore, outbox::HandoffSender};
 
 /// After so many failures of the store a group is halved, so that one command, or one room that another session
 /// blocks, can't keep the others waiting.
@@ -25,11 +25,11 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 pub(super) struct GroupCommit<S: ?Sized> {
     cache: Cache<S>,
     clock: Clock,
-    committed: Committed,
+    committed: HandoffSender,
 }
 
 impl<S: EventStore + ?Sized> GroupCommit<S> {
-    pub(super) fn new(store: Arc<S>, clock: Clock, committed: Committed, cached_rooms: usize) -> Self {
+    pub(super) fn new(store: Arc<S>, clock: Clock, committed: HandoffSender, cached_rooms: usize) -> Self {
         Self { cache: Cache::new(store, cached_rooms), clock, committed }
     }
 
@@ -64,18 +64,18 @@ impl<S: EventStore + ?Sized> GroupCommit<S> {
             metrics::counter!("command_group_setbacks_total", "reason" => setback.reason()).increment(1);
             group.keys_first = true;
             match setback {
-                Setback::Conflict => {}
-                Setback::Transient | Setback::Unknown => {
-                    group.outcome_unknown |= matches!(setback, Setback::Unknown);
+                AttemptError::Conflict => {}
+                AttemptError::Transient | AttemptError::Unknown => {
+                    group.outcome_unknown |= matches!(setback, AttemptError::Unknown);
                     group.failures += 1;
                     let pause = SHORTEST_PAUSE.saturating_mul(1 << group.failures.min(10)).min(LONGEST_PAUSE);
                     tokio::time::sleep(pause).await;
                 }
-                Setback::Permanent if group.pending.len() == 1 => {
+                AttemptError::Permanent if group.pending.len() == 1 => {
                     group.answer_all(Failure::Refused);
                     continue;
                 }
-                Setback::Permanent => group.failures = FAILURES_BEFORE_SPLIT,
+                AttemptError::Permanent => group.failures = FAILURES_BEFORE_SPLIT,
             }
             if group.failures >= FAILURES_BEFORE_SPLIT && group.pending.len() > 1 {
                 // The first half is on top of the stack, so that commands are still decided in their order.

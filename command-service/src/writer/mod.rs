@@ -26,7 +26,7 @@ use crate::{
     commands::Command,
     domain::Rejection,
     event_store::{EventStore, KeyId},
-    outbox::Committed,
+    outbox::HandoffSender,
 };
 
 mod answers;
@@ -102,7 +102,7 @@ pub struct Done {
 
 /// How a command was decided.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Decided {
+pub struct CommandOutcome {
     /// Its effect, or what stands in its way.
     pub result: Result<Done, Rejection>,
     /// The rooms on which a rejection rests, at the versions at which it was decided.
@@ -141,7 +141,7 @@ pub enum Failure {
 }
 
 /// What a submission gets.
-pub type Reply = Result<Decided, Failure>;
+pub type Reply = Result<CommandOutcome, Failure>;
 
 /// The way to the writer. Cheap to clone; when the last clone is dropped, the writer finishes what waits and ends.
 #[derive(Clone)]
@@ -177,7 +177,7 @@ impl Sequence {
 pub fn writer<S: EventStore + ?Sized>(
     store: Arc<S>,
     clock: Clock,
-    committed: Committed,
+    committed: HandoffSender,
     options: &Options,
 ) -> (Writer, impl Future<Output = ()> + Send + use<S>) {
     let (queue, mut waiting) = mpsc::channel::<Pending>(options.queue_capacity);

@@ -5,13 +5,13 @@ use std::time::Duration;
 use command_service::{
     commands::{Action, ChangeReservation, MoveReservation, Stay},
     domain::SNAPSHOT_SCHEMA,
-    erasure::{Step, erase},
+    erasure::{ErasureProgress, erase},
     event_store::{AppendError, EventStore, Group, Snapshot, StoreError, StoredEvent},
     writer::{Failure, Submission},
 };
 use reqwest::Method;
 use serde_json::json;
-use shared_events::{Erasures, RecordedEvent, RoomId, UserId};
+use shared_events::{Erasures, RawEvent, RoomId, UserId};
 use sqlx::{Connection, Executor, MySqlConnection, SqliteConnection, mysql::MySqlRow};
 
 use crate::{
@@ -38,7 +38,7 @@ fn imported(user: &str, name: &str, action: Action) -> Submission {
     submission
 }
 
-async fn erased(store: &dyn EventStore) -> Step {
+async fn erased(store: &dyn EventStore) -> ErasureProgress {
     let step = erase(store, &UserId::from(ANN), LONG).await.unwrap();
     assert!(step.done);
     step
@@ -93,7 +93,7 @@ async fn nowhere(store: &TestStore) {
 async fn what_stays(store: &dyn EventStore) -> Vec<String> {
     let strip = |event: StoredEvent| {
         let position = event.position;
-        let event = event.into_recorded().unwrap();
+        let event = event.into_raw().unwrap();
         let mut read = event.decode().unwrap();
         if let Some(reservation) = read.event.reservation_mut() {
             reservation.reserved_by = UserId::from("");
@@ -106,9 +106,9 @@ async fn what_stays(store: &dyn EventStore) -> Vec<String> {
     store.events_after(0, 10_000).await.unwrap().into_iter().map(strip).collect()
 }
 
-async fn events(store: &dyn EventStore) -> Vec<RecordedEvent> {
+async fn events(store: &dyn EventStore) -> Vec<RawEvent> {
     let stored = store.events_after(0, 10_000).await.unwrap();
-    stored.into_iter().map(|event| event.into_recorded().unwrap()).collect()
+    stored.into_iter().map(|event| event.into_raw().unwrap()).collect()
 }
 
 fn change(room: RoomId, reservation: shared_events::ReservationId, people: u32) -> Action {
@@ -165,7 +165,7 @@ async fn an_erased_person_is_in_no_table_and_all_else_is_as_it_was() {
         }
         // The import that told of them can still be sent again without effect.
         assert!(one.writer.submit(line).await.unwrap().repeated);
-        assert_eq!(erased(&*opened).await, Step { masked: 0, ..step }, "again it finds nothing");
+        assert_eq!(erased(&*opened).await, ErasureProgress { masked: 0, ..step }, "again it finds nothing");
         store.remove().await;
     }
 }
@@ -222,7 +222,7 @@ async fn a_state_from_before_an_erasure_is_masked_by_those_who_load_it() {
     }
 }
 
-fn anns(room: RoomId, version: u64) -> RecordedEvent {
+fn anns(room: RoomId, version: u64) -> RawEvent {
     let mut anns = event(room, version);
     anns.metadata.actor = UserId::from(ANN);
     anns.payload =

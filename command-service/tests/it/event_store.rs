@@ -68,7 +68,7 @@ async fn what_was_appended_comes_back_byte_for_byte(rig: Rig) {
     for ((stored, appended), position) in found.into_iter().zip([first, second]).zip(positions) {
         assert_eq!(stored.position, position);
         assert_eq!(stored.metadata, serde_json::to_vec(&appended.metadata).unwrap());
-        assert_eq!(stored.into_recorded().unwrap(), appended);
+        assert_eq!(stored.into_raw().unwrap(), appended);
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{
 use command_service::event_store::{
     EventStore, FailPoints, Group, KeyId, NewKey, StoredEvent, mysql::MySqlStore, sqlite::SqliteStore,
 };
-use shared_events::{Metadata, RecordedEvent, RoomId, Timestamp, UserId};
+use shared_events::{Metadata, RawEvent, RoomId, Timestamp, UserId};
 use sqlx::{Connection, Executor, MySqlConnection};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -119,8 +119,8 @@ pub(crate) fn room(number: u128) -> RoomId {
     RoomId(Uuid::from_u128(number << 64 | number))
 }
 
-pub(crate) fn event(room: RoomId, version: u64) -> RecordedEvent {
-    RecordedEvent {
+pub(crate) fn event(room: RoomId, version: u64) -> RawEvent {
+    RawEvent {
         room,
         version,
         event_type: "reservations.reservation-made.v1".into(),
@@ -148,7 +148,7 @@ pub(crate) fn key(number: u128, event: usize) -> NewKey {
     }
 }
 
-pub(crate) fn events(events: Vec<RecordedEvent>) -> Group {
+pub(crate) fn events(events: Vec<RawEvent>) -> Group {
     Group { events, ..Group::default() }
 }
 

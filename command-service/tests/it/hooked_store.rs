@@ -17,7 +17,7 @@ use command_service::{
     },
 };
 use futures_util::future::BoxFuture;
-use shared_events::{Erasures, RecordedEvent, RoomId, Timestamp, UserId, erasure::Bytes32};
+use shared_events::{Erasures, RawEvent, RoomId, Timestamp, UserId, erasure::Bytes32};
 use tokio::sync::watch;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -29,7 +29,7 @@ pub(crate) struct HookedStore {
     /// Happens once, before the next read of events for the relay.
     pub(crate) before_events_at: Mutex<Option<BoxFuture<'static, ()>>>,
     /// Committed before each read of the outbox, one version further each time.
-    pub(crate) always_new: Mutex<Option<RecordedEvent>>,
+    pub(crate) always_new: Mutex<Option<RawEvent>>,
     /// Whether the next attempt to hold a room fails.
     pub(crate) fails_to_hold: AtomicBool,
     /// Told after each deletion from the outbox.

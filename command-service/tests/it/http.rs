@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use reqwest::Method;
 use serde_json::json;
-use shared_events::{ConsistencyToken, Metadata, RecordedEvent};
+use shared_events::{ConsistencyToken, Metadata, RawEvent};
 
 use crate::{
     test_service::{NOW, TestService, hour, keyed, send, stay},
@@ -187,7 +187,7 @@ async fn a_twin_of_a_running_request_is_told_to_wait() {
     // Another session holds the place of the room's next event, so that the first request can't be committed.
     let blocking = service
         .store
-        .insert_without_commit(&RecordedEvent {
+        .insert_without_commit(&RawEvent {
             room: room.parse().unwrap(),
             version: 2,
             event_type: "reservations.room-changed.v1".into(),

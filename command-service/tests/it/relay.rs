@@ -37,7 +37,7 @@ async fn exactly_the_delivered_rows_are_deleted_and_the_rest_goes_out_again() {
         let log = Log::default();
         log.outcomes.lock().unwrap().insert((room, 4), Undelivered::Failed("on purpose".into()));
         let mut relay = relay(Arc::clone(&opened), log.clone());
-        assert_eq!(relay.step().await.unwrap(), Step::Setback);
+        assert_eq!(relay.step().await.unwrap(), Step::Failed);
         assert_eq!(*log.resets.lock().unwrap(), 1, "the sender is dropped after a failure");
         let left = opened.undelivered(Buckets::ALL, 100).await.unwrap();
         assert_eq!(left, positions[3..4]);
@@ -271,7 +271,7 @@ async fn a_broker_that_does_not_answer_is_given_up_by_a_timer_and_nothing_is_los
     let unreachable =
         KafkaOptions { brokers: Brokers::open(silent.local_addr().unwrap().to_string()), ..options.clone() };
     let publisher = KafkaPublisher::with_stall(unreachable, Duration::from_millis(300));
-    assert_eq!(relay(Arc::clone(&opened), publisher).step().await.unwrap(), Step::Setback);
+    assert_eq!(relay(Arc::clone(&opened), publisher).step().await.unwrap(), Step::Failed);
     assert_eq!(opened.backlog().await.unwrap().0, 3, "what was not reported as delivered stays");
     ensure_topic(&options).await.unwrap();
     let publisher = KafkaPublisher::new(options.clone());

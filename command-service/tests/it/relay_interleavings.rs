@@ -7,7 +7,7 @@ use std::{
 
 use command_service::{
     event_store::{Buckets, EventStore},
-    outbox::{Allotter, Committed, Relay, RelayOptions, Step, Undelivered, allotment, handoff},
+    outbox::{Allotter, HandoffSender, Relay, RelayOptions, Step, Undelivered, allotment, handoff},
 };
 use service_kit::{clock::Clock, ids};
 use shared_events::RoomId;
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A relay that reads the table when it has to, and once an hour.
 struct Running {
-    committed: Committed,
+    committed: HandoffSender,
     allotter: Allotter,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -171,7 +171,7 @@ async fn what_was_read_ahead_is_dropped_when_a_delivery_fails() {
         let options = RelayOptions { batch: 2, ..RelayOptions::default() };
         let mut relay = Relay::new(Arc::clone(&opened), log.clone(), Clock::system(), options);
         for _ in 0..3 {
-            assert_eq!(relay.step().await.unwrap(), Step::Setback);
+            assert_eq!(relay.step().await.unwrap(), Step::Failed);
         }
         assert!(matches!(relay.step().await.unwrap(), Step::Delivered(_)));
         assert_eq!(log.of(room), (1..=40).collect::<Vec<u64>>());

@@ -11,11 +11,11 @@ use command_service::{
     outbox::{Publisher, Relay, RelayOptions, Report, Undelivered},
 };
 use service_kit::clock::Clock;
-use shared_events::{Metadata, RecordedEvent, RoomId, Timestamp};
+use shared_events::{Metadata, RawEvent, RoomId, Timestamp};
 use tokio::sync::watch;
 
-pub(crate) fn event(room: RoomId, version: u64) -> RecordedEvent {
-    RecordedEvent {
+pub(crate) fn event(room: RoomId, version: u64) -> RawEvent {
+    RawEvent {
         room,
         version,
         event_type: "reservations.reservation-made.v1".into(),
@@ -32,7 +32,7 @@ pub(crate) fn event(room: RoomId, version: u64) -> RecordedEvent {
     }
 }
 
-pub(crate) async fn commit(store: &dyn EventStore, events: Vec<RecordedEvent>) -> Vec<u64> {
+pub(crate) async fn commit(store: &dyn EventStore, events: Vec<RawEvent>) -> Vec<u64> {
     store.append(&Group { events, ..Group::default() }).await.unwrap()
 }
 
@@ -113,7 +113,7 @@ impl Log {
 }
 
 impl Publisher for Log {
-    async fn send(&mut self, position: u64, event: RecordedEvent) -> Result<(), Undelivered> {
+    async fn send(&mut self, position: u64, event: RawEvent) -> Result<(), Undelivered> {
         if self.broken {
             return Ok(());
         }

@@ -9,7 +9,8 @@ use std::{
 use command_service::{
     event_store::{Buckets, EventStore, mysql::Leases},
     outbox::{
-        Allotter, Committed, LeaseOptions, Relay, RelayOptions, Undelivered, allotment, handoff, keep_leases,
+        Allotter, HandoffSender, LeaseOptions, Relay, RelayOptions, Undelivered, allotment, handoff,
+        keep_leases,
     },
 };
 use rand::{Rng, seq::IndexedRandom};
@@ -29,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A relay whose buckets the test decides.
 struct Driven {
     store: Arc<dyn EventStore>,
-    committed: Committed,
+    committed: HandoffSender,
     allotter: Allotter,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -209,7 +210,7 @@ async fn a_relay_leaves_the_buckets_of_others_alone() {
 /// An instance as the service runs it, with a task that tells what it was allotted.
 struct Instance {
     store: Arc<dyn EventStore>,
-    committed: Committed,
+    committed: HandoffSender,
     leases: Leases,
     name: String,
     readiness: Readiness,

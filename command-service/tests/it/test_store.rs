@@ -6,7 +6,7 @@ use command_service::event_store::{
     EventStore, bucket, fail_points::FailPoints, mysql::MySqlStore, sqlite::SqliteStore,
 };
 use service_kit::ids;
-use shared_events::{RecordedEvent, RoomId};
+use shared_events::{RawEvent, RoomId};
 use sqlx::{Connection, Executor, MySqlConnection};
 
 pub(crate) enum TestStore {
@@ -57,7 +57,7 @@ impl TestStore {
         }
     }
 
-    pub(crate) async fn insert_without_commit(&self, event: &RecordedEvent) -> OpenTransaction {
+    pub(crate) async fn insert_without_commit(&self, event: &RawEvent) -> OpenTransaction {
         let mut connection = MySqlConnection::connect(&self.url()).await.unwrap();
         connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await.unwrap();
         connection.execute("BEGIN").await.unwrap();

@@ -7,7 +7,7 @@ use command_service::{
     domain::Rejection,
     event_store::fail_points::FailPoint,
     outbox::handoff,
-    writer::{Decided, Failure, IdempotencyKey, Options, Submission, writer},
+    writer::{CommandOutcome, Failure, IdempotencyKey, Options, Submission, writer},
 };
 
 use crate::{
@@ -23,7 +23,8 @@ async fn of_commands_that_wait_together_each_sees_the_effects_of_those_before_it
         let room = one.room("Blue", "meeting").await;
         let tries = (0..50).map(|_| one.writer.submit(by("ann", reserve(room, hour(9)))));
         let replies = futures_util::future::join_all(tries).await;
-        let made = replies.iter().filter(|reply| matches!(reply, Ok(Decided { result: Ok(_), .. }))).count();
+        let made =
+            replies.iter().filter(|reply| matches!(reply, Ok(CommandOutcome { result: Ok(_), .. }))).count();
         assert_eq!(made, 1);
         for reply in replies {
             if let Err(rejection) = reply.as_ref().unwrap().result.as_ref() {

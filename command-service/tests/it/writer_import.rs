@@ -3,7 +3,7 @@
 use command_service::{
     commands::{Action, CancelReservation, ChangeReservation, MoveReservation},
     domain::Rejection,
-    writer::{Decided, Reply, Sequence, Submission},
+    writer::{CommandOutcome, Reply, Sequence, Submission},
 };
 use shared_events::ReservationId;
 
@@ -73,7 +73,8 @@ async fn an_import_sent_twice_repeats_every_outcome_rejections_too() {
                 imported("2030-01-01T12:00:00Z", "late", reserve(red, hour(20))),
             ]
         };
-        let first: Vec<Decided> = import(&one, lines()).await.into_iter().map(Result::unwrap).collect();
+        let first: Vec<CommandOutcome> =
+            import(&one, lines()).await.into_iter().map(Result::unwrap).collect();
         assert!(first.iter().all(|decided| !decided.repeated));
         assert_eq!(first[0].result.as_ref().unwrap().room, blue);
         assert!(matches!(first[1].result, Err(Rejection::Overlap { .. })));
@@ -87,7 +88,8 @@ async fn an_import_sent_twice_repeats_every_outcome_rejections_too() {
         let events = events_of(&store).await;
         // By another instance, as after a crash: nothing of it is in memory.
         let other = instance(&store).await;
-        let second: Vec<Decided> = import(&other, lines()).await.into_iter().map(Result::unwrap).collect();
+        let second: Vec<CommandOutcome> =
+            import(&other, lines()).await.into_iter().map(Result::unwrap).collect();
         for (one, again) in first.iter().zip(&second) {
             assert_eq!(one.result, again.result);
             assert!(again.repeated);

@@ -107,7 +107,7 @@ pub(crate) async fn events_of(store: &TestStore) -> Vec<(RoomId, u64, String)> {
         let mut state = command_service::domain::Room::whole(room);
         for event in stream {
             all.push((room, event.version, event.event_type.clone()));
-            let event = event.into_recorded().unwrap().decode().unwrap();
+            let event = event.into_raw().unwrap().decode().unwrap();
             state.apply(event.version, event.metadata.time, &event.event).unwrap();
             let live: Vec<_> = state.reservations().map(shared_events::Reservation::interval).collect();
             for (at, one) in live.iter().enumerate() {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use service_kit::ids::new_id;
 use shared_events::{
-    Event, Metadata, Minute, RecordedEvent, Reservation, ReservationId, RoomId, TimeZone, Timestamp, UserId,
+    Event, Metadata, Minute, RawEvent, Reservation, ReservationId, RoomId, TimeZone, Timestamp, UserId,
     reservation_events::ReservationMade,
 };
 
@@ -50,7 +50,7 @@ impl Backlog {
     }
 
     /// The events, in the order of position.
-    pub(crate) fn events(&self) -> impl Iterator<Item = RecordedEvent> {
+    pub(crate) fn events(&self) -> impl Iterator<Item = RawEvent> {
         (1..)
             .flat_map(|version| self.rooms.iter().map(move |room| event(*room, version)))
             .zip(0..self.events)
@@ -59,13 +59,13 @@ impl Backlog {
 }
 
 /// Hourly, from noon of 2026-01-01, an hour each, made when they began.
-fn event(room: RoomId, version: u64) -> RecordedEvent {
+fn event(room: RoomId, version: u64) -> RawEvent {
     let from = FIRST_MINUTE + 60 * i64::try_from(version).unwrap_or(0);
     reservation_made(room, version, [from, from + 60], from)
 }
 
 /// The event that a reservation from and to these minutes was made at another one, all counted from 1970.
-pub(crate) fn reservation_made(room: RoomId, version: u64, stay: [i64; 2], at: i64) -> RecordedEvent {
+pub(crate) fn reservation_made(room: RoomId, version: u64, stay: [i64; 2], at: i64) -> RawEvent {
     let [from, to] = stay.map(|minutes| {
         Minute::from_epoch_minutes(minutes).unwrap_or_else(|_| Timestamp::from_epoch_millis(0).minute())
     });
@@ -85,7 +85,7 @@ pub(crate) fn reservation_made(room: RoomId, version: u64, stay: [i64; 2], at: i
         },
     });
     let time = Timestamp::from_epoch_millis(60_000 * at);
-    RecordedEvent {
+    RawEvent {
         room,
         version,
         event_type: event.event_type().into(),

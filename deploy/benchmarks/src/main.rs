@@ -5,11 +5,11 @@
 
 mod backlog;
 mod benchmarks;
+mod command_target;
 mod connect;
-mod desk;
 mod drain;
+mod event_generator;
 mod figures;
-mod happenings;
 mod kafka;
 mod load;
 mod machine;
@@ -19,8 +19,8 @@ mod publish;
 mod report;
 mod rig;
 mod rounds;
-mod sightings;
 mod usual_service;
+mod visibility_probe;
 
 use std::{path::PathBuf, process::ExitCode};
 

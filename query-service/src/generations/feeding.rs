@@ -24,7 +24,7 @@ use crate::{
     feed::Feed,
     kafka::{self, KafkaSettings},
     progress::Progress,
-    projector::{Limits, Parts, Projector, take_requests, watchdog},
+    projector::{Dependencies, Limits, Projector, take_requests, watchdog},
     stores::{
         StoreError, in_time,
         mongo::{Generations, MongoSettings},
@@ -147,7 +147,7 @@ impl Feeding {
         number: u32,
         projectors: &mut JoinSet<Ended>,
     ) -> Result<Fed, StoreError> {
-        let parts = Parts {
+        let parts = Dependencies {
             store: Arc::new(generations.models(number).await?),
             feed: Arc::clone(&self.feed),
             progress: Arc::new(Progress::default()),

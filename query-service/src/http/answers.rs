@@ -238,7 +238,7 @@ pub(super) struct Free {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct HistoryEntry {
-    #[schema(value_type = Deed)]
+    #[schema(value_type = HistoryAction)]
     what: HistoryKind,
     /// When.
     #[schema(value_type = String, format = DateTime)]
@@ -276,7 +276,7 @@ pub(super) struct HistoryEntry {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(dead_code, reason = "describes another type")]
-pub(super) enum Deed {
+pub(super) enum HistoryAction {
     Made,
     Changed,
     Moved,

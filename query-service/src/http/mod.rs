@@ -1,9 +1,9 @@
 //! Queries over HTTP.
 
 mod answers;
-mod ask;
 mod openapi;
 mod parameters;
+mod request;
 mod reservations;
 mod rooms;
 mod statistics;

@@ -18,7 +18,7 @@ use utoipa::{
 };
 
 use super::{
-    ask::{PREFER, TOKEN},
+    request::{PREFER, TOKEN},
     reservations, rooms, statistics,
 };
 

@@ -10,10 +10,10 @@ use shared_events::UserId;
 
 use super::{
     answers::{HistoryEntry, List, Reservation},
-    ask::Ask,
     openapi::{QueryHeaders, Refusals},
     parameters::{ListParameters, Nothing, OpenRangeParameters, ReservationPath, UserPath},
     query_problem,
+    request::QueryRequest,
 };
 use crate::queries;
 
@@ -26,7 +26,9 @@ use crate::queries;
         (status = 403, description = "It is somebody else's.", content_type = "application/problem+json", body = Problem),
         (status = 404, description = "There is no such reservation.", content_type = "application/problem+json", body = Problem),
         Refusals))]
-pub(super) async fn reservation(ask: Ask<ReservationPath, Nothing>) -> Result<HttpResponse, Problem> {
+pub(super) async fn reservation(
+    ask: QueryRequest<ReservationPath, Nothing>,
+) -> Result<HttpResponse, Problem> {
     let id = ask.path.reservation;
     let found =
         queries::ReservationById { reservation: id }.run(ask.models().await?).await.map_err(query_problem)?;
@@ -49,7 +51,7 @@ fn note_reading(caller: &Caller, act: &'static str, on: &str) {
 #[utoipa::path(get, path = "/v1/me/reservations", tag = "reservations", params(OpenRangeParameters, QueryHeaders),
     responses((status = 200, body = List<Reservation>), Refusals))]
 pub(super) async fn my_reservations(
-    ask: Ask<Nothing, OpenRangeParameters>,
+    ask: QueryRequest<Nothing, OpenRangeParameters>,
 ) -> Result<Json<List<Reservation>>, Problem> {
     reservations_of(UserId(ask.caller.user.clone()), &ask).await
 }
@@ -65,7 +67,7 @@ pub(super) async fn my_reservations(
         (status = 403, description = "For administrators only.", content_type = "application/problem+json", body = Problem),
         Refusals))]
 pub(super) async fn users_reservations(
-    ask: Ask<UserPath, OpenRangeParameters>,
+    ask: QueryRequest<UserPath, OpenRangeParameters>,
 ) -> Result<Json<List<Reservation>>, Problem> {
     ask.caller.require_admin()?;
     note_reading(&ask.caller, "read-users-reservations", "a user");
@@ -74,7 +76,7 @@ pub(super) async fn users_reservations(
 
 async fn reservations_of<P>(
     user: UserId,
-    ask: &Ask<P, OpenRangeParameters>,
+    ask: &QueryRequest<P, OpenRangeParameters>,
 ) -> Result<Json<List<Reservation>>, Problem> {
     let (from, to) = ask.parameters.range()?;
     let page = ask.parameters.page()?;
@@ -87,7 +89,7 @@ async fn reservations_of<P>(
 #[utoipa::path(get, path = "/v1/me/history", tag = "reservations", params(ListParameters, QueryHeaders),
     responses((status = 200, body = List<HistoryEntry>), Refusals))]
 pub(super) async fn my_history(
-    ask: Ask<Nothing, ListParameters>,
+    ask: QueryRequest<Nothing, ListParameters>,
 ) -> Result<Json<List<HistoryEntry>>, Problem> {
     history_of(UserId(ask.caller.user.clone()), &ask).await
 }
@@ -103,7 +105,7 @@ pub(super) async fn my_history(
         (status = 403, description = "For administrators only.", content_type = "application/problem+json", body = Problem),
         Refusals))]
 pub(super) async fn users_history(
-    ask: Ask<UserPath, ListParameters>,
+    ask: QueryRequest<UserPath, ListParameters>,
 ) -> Result<Json<List<HistoryEntry>>, Problem> {
     ask.caller.require_admin()?;
     note_reading(&ask.caller, "read-users-history", "a user");
@@ -112,7 +114,7 @@ pub(super) async fn users_history(
 
 async fn history_of<P>(
     user: UserId,
-    ask: &Ask<P, ListParameters>,
+    ask: &QueryRequest<P, ListParameters>,
 ) -> Result<Json<List<HistoryEntry>>, Problem> {
     let page = ask.parameters.page()?;
     let found = queries::UserHistory { user }.run(ask.models().await?, &page).await.map_err(query_problem)?;

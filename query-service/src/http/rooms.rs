@@ -6,19 +6,19 @@ use shared_events::RoomId;
 
 use super::{
     answers::{Free, Kind, List, Occupied, Room, Schedule},
-    ask::Ask,
     openapi::{QueryHeaders, Refusals},
     parameters::{
         AvailabilityParameters, ListParameters, Nothing, RangeParameters, RoomPath, RoomsParameters,
     },
     query_problem,
+    request::QueryRequest,
 };
 use crate::queries;
 
 /// Rooms that can be booked, by name.
 #[utoipa::path(get, path = "/v1/rooms", tag = "rooms", params(RoomsParameters, QueryHeaders),
     responses((status = 200, body = List<Room>), Refusals))]
-pub(super) async fn rooms(ask: Ask<Nothing, RoomsParameters>) -> Result<Json<List<Room>>, Problem> {
+pub(super) async fn rooms(ask: QueryRequest<Nothing, RoomsParameters>) -> Result<Json<List<Room>>, Problem> {
     let query = queries::Rooms { kind: ask.parameters.kind()?, people: ask.parameters.people()? };
     let page = ask.parameters.page()?;
     let rooms = query.run(ask.models().await?, &page).await.map_err(query_problem)?;
@@ -32,7 +32,7 @@ pub(super) async fn rooms(ask: Ask<Nothing, RoomsParameters>) -> Result<Json<Lis
         (status = 304, description = "The client has this revision."),
         (status = 404, description = "There is no such room.", content_type = "application/problem+json", body = Problem),
         Refusals))]
-pub(super) async fn room(ask: Ask<RoomPath, Nothing>) -> Result<HttpResponse, Problem> {
+pub(super) async fn room(ask: QueryRequest<RoomPath, Nothing>) -> Result<HttpResponse, Problem> {
     let shown = ask.shown().await?;
     let (models, id) = (shown.models.as_ref(), ask.path.room);
     // Read first, so that the document shows at least this version.
@@ -47,7 +47,7 @@ pub(super) async fn room(ask: Ask<RoomPath, Nothing>) -> Result<HttpResponse, Pr
 /// Kinds of rooms, with how many rooms of them can be booked.
 #[utoipa::path(get, path = "/v1/kinds", tag = "rooms", params(ListParameters, QueryHeaders),
     responses((status = 200, body = List<Kind>), Refusals))]
-pub(super) async fn kinds(ask: Ask<Nothing, ListParameters>) -> Result<Json<List<Kind>>, Problem> {
+pub(super) async fn kinds(ask: QueryRequest<Nothing, ListParameters>) -> Result<Json<List<Kind>>, Problem> {
     let page = ask.parameters.page()?;
     let kinds = queries::Kinds.run(ask.models().await?, &page).await.map_err(query_problem)?;
     Ok(Json(List::of(kinds, Kind::from)))
@@ -60,7 +60,9 @@ pub(super) async fn kinds(ask: Ask<Nothing, ListParameters>) -> Result<Json<List
         (status = 200, body = Schedule),
         (status = 404, description = "There is no such room.", content_type = "application/problem+json", body = Problem),
         Refusals))]
-pub(super) async fn schedule(ask: Ask<RoomPath, RangeParameters>) -> Result<Json<Schedule>, Problem> {
+pub(super) async fn schedule(
+    ask: QueryRequest<RoomPath, RangeParameters>,
+) -> Result<Json<Schedule>, Problem> {
     let query = queries::Schedule { room: ask.path.room, during: ask.parameters.range()? };
     let page = ask.parameters.page()?;
     let shown = ask.shown().await?;
@@ -90,7 +92,7 @@ pub(super) async fn schedule(ask: Ask<RoomPath, RangeParameters>) -> Result<Json
         (status = 200, body = Free),
         (status = 404, description = "There is no such room.", content_type = "application/problem+json", body = Problem),
         Refusals))]
-pub(super) async fn free(ask: Ask<RoomPath, RangeParameters>) -> Result<Json<Free>, Problem> {
+pub(super) async fn free(ask: QueryRequest<RoomPath, RangeParameters>) -> Result<Json<Free>, Problem> {
     let query = queries::FreeTime { room: ask.path.room, during: ask.parameters.range()? };
     let page = ask.parameters.page()?;
     let shown = ask.shown().await?;
@@ -111,7 +113,7 @@ pub(super) async fn free(ask: Ask<RoomPath, RangeParameters>) -> Result<Json<Fre
 #[utoipa::path(get, path = "/v1/availability", tag = "rooms", params(AvailabilityParameters, QueryHeaders),
     responses((status = 200, body = List<Room>), Refusals))]
 pub(super) async fn availability(
-    ask: Ask<Nothing, AvailabilityParameters>,
+    ask: QueryRequest<Nothing, AvailabilityParameters>,
 ) -> Result<Json<List<Room>>, Problem> {
     let query = queries::Availability {
         stay: ask.parameters.range()?,

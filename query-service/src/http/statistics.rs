@@ -5,10 +5,10 @@ use service_kit::http::problem::{Problem, ProblemType};
 
 use super::{
     answers::{Busy, List, Popular},
-    ask::Ask,
     openapi::{QueryHeaders, Refusals},
     parameters::{Nothing, StatisticsParameters},
     query_problem,
+    request::QueryRequest,
 };
 use crate::queries;
 
@@ -16,7 +16,7 @@ use crate::queries;
 #[utoipa::path(get, path = "/v1/statistics/popular-rooms", tag = "statistics",
     params(StatisticsParameters, QueryHeaders), responses((status = 200, body = List<Popular>), Refusals))]
 pub(super) async fn popular_rooms(
-    ask: Ask<Nothing, StatisticsParameters>,
+    ask: QueryRequest<Nothing, StatisticsParameters>,
 ) -> Result<Json<List<Popular>>, Problem> {
     let query = queries::PopularRooms { during: ask.parameters.range()?, kind: ask.parameters.kind()? };
     let page = ask.parameters.page()?;
@@ -28,7 +28,7 @@ pub(super) async fn popular_rooms(
 #[utoipa::path(get, path = "/v1/statistics/busiest-times", tag = "statistics",
     params(StatisticsParameters, QueryHeaders), responses((status = 200, body = List<Busy>), Refusals))]
 pub(super) async fn busiest_times(
-    ask: Ask<Nothing, StatisticsParameters>,
+    ask: QueryRequest<Nothing, StatisticsParameters>,
 ) -> Result<Json<List<Busy>>, Problem> {
     let query = queries::BusiestTimes { during: ask.parameters.range()?, kind: ask.parameters.kind()? };
     if ask.parameters.page()?.cursor.is_some() {

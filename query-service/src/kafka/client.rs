@@ -21,16 +21,16 @@ pub(super) fn client_config(settings: &KafkaSettings) -> ClientConfig {
 /// Keeps the first thing that the client complains of, such as a certificate or a password: its other errors only say that
 /// brokers are out of reach.
 #[derive(Default)]
-pub(super) struct Complaint(Mutex<Option<String>>);
+pub(super) struct Diagnosis(Mutex<Option<String>>);
 
-impl Complaint {
+impl Diagnosis {
     /// What it complained of, told once.
     pub(super) fn take(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-impl ClientContext for Complaint {
+impl ClientContext for Diagnosis {
     /// The same at each try, and longer than what the error says.
     fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
 
@@ -42,4 +42,4 @@ impl ClientContext for Complaint {
     }
 }
 
-impl ConsumerContext for Complaint {}
+impl ConsumerContext for Diagnosis {}

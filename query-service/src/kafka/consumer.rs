@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     assignment::{Assignment, Held},
-    client::{Complaint, client_config},
+    client::{Diagnosis, client_config},
 };
 use crate::{
     generations::group_of,
@@ -161,9 +161,9 @@ fn wait_for_topic(
     stop: &CancellationToken,
     runtime: &Handle,
 ) -> Result<Option<i32>, ConsumerError> {
-    let asking: BaseConsumer<Complaint> = client_config(settings)
+    let asking: BaseConsumer<Diagnosis> = client_config(settings)
         .set("allow.auto.create.topics", "false")
-        .create_with_context(Complaint::default())?;
+        .create_with_context(Diagnosis::default())?;
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     while !stop.is_cancelled() {
         let reason = match asking.fetch_metadata(Some(&settings.topic), METADATA_TIMEOUT) {
@@ -180,8 +180,8 @@ fn wait_for_topic(
             Err(error) => {
                 // Has the client say what it complains of.
                 drop(asking.poll(TURN));
-                let complaint = asking.context().take();
-                format!("no broker answers: {}", complaint.unwrap_or_else(|| error.to_string()))
+                let diagnosis = asking.context().take();
+                format!("no broker answers: {}", diagnosis.unwrap_or_else(|| error.to_string()))
             }
         };
         component.failing(reason);

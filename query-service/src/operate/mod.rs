@@ -3,11 +3,11 @@
 //! They read the database and the feed themselves. What changes a room is asked of the instance that projects it, by a
 //! request in the database: it alone knows what it is writing.
 
-mod ask;
 mod checkpoints;
 mod erase;
 mod lag;
 mod parked;
+mod request;
 mod servers;
 
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use service_kit::{
 };
 use shared_events::RoomId;
 
-pub use self::{ask::Asking, servers::Servers};
+pub use self::{request::RequestOptions, servers::Servers};
 use crate::{
-    config::Config, feed::Feed, generations::operate, kafka::KafkaSettings, read_models::Action, rebuild,
-    stores::mongo::MongoReadModels, verify,
+    config::Config, feed::Feed, generations::operate, kafka::KafkaSettings, read_models::RequestedAction,
+    rebuild, stores::mongo::MongoReadModels, verify,
 };
 
 /// What operators can do beside `serve`.
@@ -43,7 +43,7 @@ pub enum Operate {
         rooms: Vec<RoomId>,
         /// Who asks.
         #[command(flatten)]
-        asking: Asking,
+        options: RequestOptions,
     },
     /// Erases a person: in the event store, then in all read models.
     ///
@@ -124,7 +124,7 @@ pub enum Parked {
         reason: String,
         /// Who asks.
         #[command(flatten)]
-        asking: Asking,
+        options: RequestOptions,
     },
 }
 
@@ -141,7 +141,7 @@ pub struct Redrive {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    asking: Asking,
+    options: RequestOptions,
 }
 
 /// What the commands on the live generation work with.
@@ -199,7 +199,9 @@ async fn carry_out(command: Operate, servers: Servers) -> anyhow::Result<bool> {
         Operate::Rollback => operate::roll_back(&servers).await,
         Operate::DropGeneration { number } => operate::drop_generation(&servers, number).await,
         Operate::Parked(command) => command.run(&live(servers).await?).await,
-        Operate::Repair { rooms, asking } => asking.ask(&live(servers).await?, &rooms, &Action::Repair).await,
+        Operate::Repair { rooms, options } => {
+            options.ask(&live(servers).await?, &rooms, &RequestedAction::Repair).await
+        }
         Operate::Checkpoints { rooms, behind, format } => {
             checkpoints::show(&live(servers).await?, &rooms, behind, format).await
         }
@@ -229,8 +231,8 @@ impl Parked {
             Self::List { format } => parked::list(tools, format).await,
             Self::Show { room, format } => parked::show(tools, room, format).await,
             Self::Redrive(redrive) => parked::redrive(tools, redrive).await,
-            Self::Drop { room, version, reason, asking } => {
-                asking.ask(tools, &[room], &Action::Drop { version, reason }).await
+            Self::Drop { room, version, reason, options } => {
+                options.ask(tools, &[room], &RequestedAction::Drop { version, reason }).await
             }
         }
     }

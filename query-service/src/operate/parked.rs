@@ -5,7 +5,7 @@ use service_kit::report::Format;
 use shared_events::RoomId;
 
 use super::{Redrive, Tools};
-use crate::{projector::pipeline::read, read_models::Action, stores::ReadModels};
+use crate::{projector::pipeline::read, read_models::RequestedAction, stores::ReadModels};
 
 #[derive(Serialize)]
 struct Row {
@@ -87,13 +87,13 @@ pub(super) async fn redrive(tools: &Tools, redrive: Redrive) -> anyhow::Result<b
         redrive.rooms
     };
     if !redrive.dry_run {
-        return redrive.asking.ask(tools, &rooms, &Action::Redrive).await;
+        return redrive.options.ask(tools, &rooms, &RequestedAction::Redrive).await;
     }
     let mut trials = Vec::new();
     for room in rooms {
         trials.push(tools.try_next(room).await?);
     }
-    print!("{}", redrive.asking.format.rows(&trials, &["room", "version", "applicable", "outcome"])?);
+    print!("{}", redrive.options.format.rows(&trials, &["room", "version", "applicable", "outcome"])?);
     Ok(trials.iter().all(|trial| trial.applicable))
 }
 

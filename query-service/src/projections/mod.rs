@@ -5,7 +5,7 @@ pub mod reservations;
 pub mod rooms;
 pub mod usage;
 
-use shared_events::{Envelope, Interval};
+use shared_events::{DecodedEvent, Interval};
 
 /// The longest stay, in minutes, that documents are made for: 366 days and an hour of daylight saving.
 pub const LONGEST_STAY: i64 = 366 * 24 * 60 + 60;
@@ -28,7 +28,7 @@ pub enum Inapplicable {
 ///
 /// # Errors
 /// What is wrong with the event.
-pub fn check(envelope: &Envelope) -> Result<(), Inapplicable> {
+pub fn check(decoded: &DecodedEvent) -> Result<(), Inapplicable> {
     use shared_events::Event;
     let stay = |interval: Interval| {
         if interval.minutes() <= 0 {
@@ -39,7 +39,7 @@ pub fn check(envelope: &Envelope) -> Result<(), Inapplicable> {
             Ok(())
         }
     };
-    let (named, previous) = match &envelope.event {
+    let (named, previous) = match &decoded.event {
         Event::RoomRegistered(e) => (e.room.id, None),
         Event::RoomChanged(e) => (e.room.id, None),
         Event::RoomRetired(e) => (e.room.id, None),
@@ -49,10 +49,10 @@ pub fn check(envelope: &Envelope) -> Result<(), Inapplicable> {
         Event::ReservationMovedIn(e) => (e.reservation.room, Some(e.previous)),
         Event::ReservationCancelled(e) => (e.reservation.room, None),
     };
-    if named != envelope.room {
+    if named != decoded.room {
         return Err(Inapplicable::OtherRoom);
     }
-    if let Some(reservation) = envelope.event.reservation() {
+    if let Some(reservation) = decoded.event.reservation() {
         stay(reservation.interval())?;
     }
     previous.map_or(Ok(()), |place| stay(place.interval()))

@@ -3,25 +3,25 @@
 //! A move is told by two streams that travel apart. Either half makes the document of the reservation in its new
 //! room; only the half of the new room knows that room's version, and ranks higher for it.
 
-use shared_events::{Envelope, Event, ReservationId};
+use shared_events::{DecodedEvent, Event, ReservationId};
 
 use crate::read_models::{ReservationDoc, Status};
 
 /// The reservation whose document an event makes, if any.
 #[must_use]
-pub fn touches(envelope: &Envelope) -> Option<ReservationId> {
-    envelope.event.reservation().map(|reservation| reservation.id)
+pub fn touches(decoded: &DecodedEvent) -> Option<ReservationId> {
+    decoded.event.reservation().map(|reservation| reservation.id)
 }
 
 /// The document after the event.
 #[must_use]
-pub fn fold(stored: Option<ReservationDoc>, envelope: &Envelope) -> Option<ReservationDoc> {
-    let Some(reservation) = envelope.event.reservation() else { return stored };
-    let status = match &envelope.event {
+pub fn fold(stored: Option<ReservationDoc>, decoded: &DecodedEvent) -> Option<ReservationDoc> {
+    let Some(reservation) = decoded.event.reservation() else { return stored };
+    let status = match &decoded.event {
         Event::ReservationCancelled(_) => Status::Cancelled,
         _ => Status::Live,
     };
-    let version = (reservation.room == envelope.room).then_some(envelope.version);
+    let version = (reservation.room == decoded.room).then_some(decoded.version);
     let made = ReservationDoc { reservation: reservation.clone(), status, version };
     match stored {
         Some(stored) if stored.rank() >= made.rank() => Some(stored),
@@ -43,9 +43,9 @@ mod tests {
 
     use super::*;
 
-    fn envelope(room: u128, version: u64, event: impl Into<Event>) -> Envelope {
+    fn decoded(room: u128, version: u64, event: impl Into<Event>) -> DecodedEvent {
         let at = Timestamp::from_epoch_millis(1);
-        Envelope {
+        DecodedEvent {
             room: RoomId(Uuid::from_u128(room)),
             version,
             metadata: Metadata {
@@ -78,8 +78,8 @@ mod tests {
     }
 
     /// All orders in which two streams can be woven into one.
-    fn woven<'a>(one: &'a [Envelope], other: &'a [Envelope]) -> Vec<Vec<&'a Envelope>> {
-        let after = |event: &'a Envelope, rest: Vec<Vec<&'a Envelope>>| {
+    fn woven<'a>(one: &'a [DecodedEvent], other: &'a [DecodedEvent]) -> Vec<Vec<&'a DecodedEvent>> {
+        let after = |event: &'a DecodedEvent, rest: Vec<Vec<&'a DecodedEvent>>| {
             rest.into_iter().map(move |rest| [vec![event], rest].concat()).collect::<Vec<_>>()
         };
         match (one, other) {
@@ -99,15 +99,15 @@ mod tests {
         let back = reservation(1, 4);
         let (from, to) = (made.place(), changed.place());
         let first = [
-            envelope(1, 10, ReservationMade { reservation: made }),
-            envelope(1, 11, ReservationMovedOut { reservation: there.clone(), previous: from }),
-            envelope(1, 12, ReservationMovedIn { reservation: back.clone(), previous: to }),
-            envelope(1, 13, ReservationCancelled { reservation: back.clone() }),
+            decoded(1, 10, ReservationMade { reservation: made }),
+            decoded(1, 11, ReservationMovedOut { reservation: there.clone(), previous: from }),
+            decoded(1, 12, ReservationMovedIn { reservation: back.clone(), previous: to }),
+            decoded(1, 13, ReservationCancelled { reservation: back.clone() }),
         ];
         let second = [
-            envelope(2, 20, ReservationMovedIn { reservation: there.clone(), previous: from }),
-            envelope(2, 21, ReservationRescheduled { reservation: changed, previous: there.place() }),
-            envelope(2, 22, ReservationMovedOut { reservation: back.clone(), previous: to }),
+            decoded(2, 20, ReservationMovedIn { reservation: there.clone(), previous: from }),
+            decoded(2, 21, ReservationRescheduled { reservation: changed, previous: there.place() }),
+            decoded(2, 22, ReservationMovedOut { reservation: back.clone(), previous: to }),
         ];
         for length in 1..=first.len() {
             let latest = if length < 2 { None } else { Some(&first[..length]) };
@@ -133,8 +133,8 @@ mod tests {
     fn a_cancelled_reservation_stays_cancelled_when_the_other_half_of_its_move_arrives_late() {
         let (made, moved) = (reservation(1, 1), reservation(2, 2));
         let previous = made.place();
-        let late = envelope(1, 2, ReservationMovedOut { reservation: moved.clone(), previous });
-        let cancelled = envelope(2, 9, ReservationCancelled { reservation: moved });
+        let late = decoded(1, 2, ReservationMovedOut { reservation: moved.clone(), previous });
+        let cancelled = decoded(2, 9, ReservationCancelled { reservation: moved });
         let stored = fold(fold(None, &cancelled), &late).unwrap();
         assert_eq!((stored.status, stored.version), (Status::Cancelled, Some(9)));
     }

@@ -2,7 +2,7 @@
 //!
 //! A fold adds to what is there, so it is guarded by the room's version: an event that is counted is skipped.
 
-use shared_events::{Envelope, Event, Interval, Place};
+use shared_events::{DecodedEvent, Event, Interval, Place};
 
 use crate::read_models::{
     UsageDoc, UsageKey,
@@ -11,8 +11,8 @@ use crate::read_models::{
 };
 
 /// What an event takes away from its room and what it adds to it.
-fn change(envelope: &Envelope) -> (Option<Place>, Option<Place>) {
-    match &envelope.event {
+fn change(decoded: &DecodedEvent) -> (Option<Place>, Option<Place>) {
+    match &decoded.event {
         Event::ReservationMade(e) => (None, Some(e.reservation.place())),
         Event::ReservationRescheduled(e) => (Some(e.previous), Some(e.reservation.place())),
         Event::ReservationMovedOut(e) => (Some(e.previous), None),
@@ -25,15 +25,15 @@ fn change(envelope: &Envelope) -> (Option<Place>, Option<Place>) {
 /// The documents that an event changes: usually one, more where a stay goes over the end of a local month or its zone
 /// changes. None where it changes neither place nor time.
 #[must_use]
-pub fn touches(envelope: &Envelope) -> Vec<UsageKey> {
-    let (removed, added) = change(envelope);
+pub fn touches(decoded: &DecodedEvent) -> Vec<UsageKey> {
+    let (removed, added) = change(decoded);
     if removed == added {
         return Vec::new();
     }
     let mut keys = Vec::new();
     for place in [removed, added].into_iter().flatten() {
         for month in months(place) {
-            let key = UsageKey { room: envelope.room, zone: place.time_zone, month };
+            let key = UsageKey { room: decoded.room, zone: place.time_zone, month };
             if !keys.contains(&key) {
                 keys.push(key);
             }
@@ -82,13 +82,13 @@ fn hours(place: Place, month: Month) -> impl Iterator<Item = Hour> {
 
 /// The document of `key` after the event.
 #[must_use]
-pub fn fold(stored: Option<UsageDoc>, key: UsageKey, envelope: &Envelope) -> UsageDoc {
+pub fn fold(stored: Option<UsageDoc>, key: UsageKey, decoded: &DecodedEvent) -> UsageDoc {
     let mut doc = stored.unwrap_or_else(|| UsageDoc::empty(key));
-    if envelope.version <= doc.version {
+    if decoded.version <= doc.version {
         return doc;
     }
-    doc.version = envelope.version;
-    let (removed, added) = change(envelope);
+    doc.version = decoded.version;
+    let (removed, added) = change(decoded);
     // Taken away first: no hour is ever counted twice on the way.
     if let Some(place) = removed {
         count(&mut doc, place, u8::saturating_sub, |stays| stays & !ENTERED);

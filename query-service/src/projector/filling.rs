@@ -110,7 +110,7 @@ impl Pipeline {
                     more.push(room);
                     for event in events {
                         match read(&event) {
-                            Ok(envelope) => ready.push(envelope),
+                            Ok(decoded) => ready.push(decoded),
                             Err(reason) => {
                                 broken.push(parked_event(&event, reason, now));
                                 break;

@@ -168,7 +168,7 @@ impl State {
 mod tests {
     use std::sync::Arc;
 
-    use shared_events::{Metadata, RecordedEvent, RoomId, Timestamp, UserId};
+    use shared_events::{Metadata, RawEvent, RoomId, Timestamp, UserId};
     use uuid::Uuid;
 
     use super::*;
@@ -177,7 +177,7 @@ mod tests {
         let at = Timestamp::from_epoch_millis(0);
         Message::event(
             offset,
-            RecordedEvent {
+            RawEvent {
                 room: RoomId(Uuid::nil()),
                 version: 1,
                 event_type: "x".into(),

@@ -1,6 +1,6 @@
 //! A message as it comes from a source, before its payload is read.
 
-use shared_events::{RecordedEvent, RoomId, Unreadable, envelope::parse_id};
+use shared_events::{RawEvent, RoomId, Unreadable, envelope::parse_id};
 
 /// One message of a partition.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct Message {
 #[derive(Clone, Debug)]
 pub enum Content {
     /// Its attributes could be read; its payload may still turn out not to.
-    Event(RecordedEvent),
+    Event(RawEvent),
     /// Its attributes could not be read.
     Unreadable(UnreadableMessage),
 }
@@ -38,14 +38,14 @@ pub struct UnreadableMessage {
 impl Message {
     /// A message that holds an event.
     #[must_use]
-    pub const fn event(offset: i64, event: RecordedEvent) -> Self {
+    pub const fn event(offset: i64, event: RawEvent) -> Self {
         Self { offset, content: Content::Event(event) }
     }
 
     /// Reads a message of the topic.
     #[must_use]
     pub fn read(offset: i64, key: Option<&[u8]>, headers: &[(&str, &[u8])], payload: &[u8]) -> Self {
-        let content = match RecordedEvent::from_message(headers.iter().copied(), payload) {
+        let content = match RawEvent::from_message(headers.iter().copied(), payload) {
             Ok(event) => Content::Event(event),
             Err(why) => Content::Unreadable(unreadable(why, key, headers, payload)),
         };

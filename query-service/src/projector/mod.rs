@@ -31,7 +31,7 @@ pub use inbox::{Bounds, Inbox};
 pub use message::{Content, Message, UnreadableMessage};
 pub use metrics::{LAG, VISIBLE_SECONDS};
 pub use operating::take_requests;
-pub use pipeline::{LIST_IS_GOOD_FOR, Parts, Pipeline};
+pub use pipeline::{Dependencies, LIST_IS_GOOD_FOR, Pipeline};
 
 /// A place at which the process ends itself, so that tests see what a crash there leaves behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,7 +73,7 @@ impl Default for Limits {
 
 /// The pipelines that run in this process.
 pub struct Projector {
-    parts: Parts,
+    parts: Dependencies,
     limits: Limits,
     store: Component,
     metrics: ProjectorMetrics,
@@ -109,7 +109,7 @@ impl Projector {
     /// # Panics
     /// Outside of a Tokio runtime.
     #[must_use]
-    pub fn new(parts: Parts, limits: Limits, store: Component) -> Self {
+    pub fn new(parts: Dependencies, limits: Limits, store: Component) -> Self {
         Self {
             parts,
             limits,
@@ -129,7 +129,7 @@ impl Projector {
 
     /// What its pipelines work with.
     #[must_use]
-    pub fn parts(&self) -> &Parts {
+    pub fn parts(&self) -> &Dependencies {
         &self.parts
     }
 

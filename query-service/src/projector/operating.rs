@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     feed::FeedError,
-    read_models::{Action, Checkpoint, DroppedEvent, Outcome, Request},
+    read_models::{Checkpoint, DroppedEvent, Outcome, Request, RequestedAction},
     stores::{StoreError, in_time},
 };
 
@@ -37,9 +37,9 @@ impl Pipeline {
         }
         let outcome = outcome?;
         let act = match request.action {
-            Action::Redrive => "redrive",
-            Action::Drop { .. } => "drop",
-            Action::Repair => "repair",
+            RequestedAction::Redrive => "redrive",
+            RequestedAction::Drop { .. } => "drop",
+            RequestedAction::Repair => "repair",
         };
         Act::begun(&request.by, act, format!("room {}", request.room), None).ended(&outcome.text);
         self.parts.store.answer(request.id, &outcome).await
@@ -48,19 +48,19 @@ impl Pipeline {
     async fn do_it(&mut self, request: &Request) -> Result<Outcome, StoreError> {
         let room = request.room;
         match &request.action {
-            Action::Redrive => {
+            RequestedAction::Redrive => {
                 let before = self.parts.store.checkpoint(room).await?;
                 if before.parked.is_none() {
                     let version = before.version;
                     return Ok(Outcome { done: true, text: format!("is not parked: at version {version}") });
                 }
             }
-            Action::Drop { version, reason } => {
+            RequestedAction::Drop { version, reason } => {
                 if let Some(refusal) = self.note_drop(request, *version, reason).await? {
                     return Ok(refusal);
                 }
             }
-            Action::Repair => {
+            RequestedAction::Repair => {
                 if let Err(error) = self.take_apart(room).await? {
                     return Ok(Outcome { done: false, text: format!("nothing was done: {error}") });
                 }

@@ -1,6 +1,6 @@
 //! A room whose next event can't be read waits behind it, until a build or an operator helps.
 
-use shared_events::{RecordedEvent, RoomId, Timestamp};
+use shared_events::{RawEvent, RoomId, Timestamp};
 
 use super::{
     message::UnreadableMessage,
@@ -51,7 +51,7 @@ impl Pipeline {
 }
 
 /// What is kept of an event that can't be applied.
-pub(super) fn parked_event(event: &RecordedEvent, reason: String, now: i64) -> ParkedMessage {
+pub(super) fn parked_event(event: &RawEvent, reason: String, now: i64) -> ParkedMessage {
     let headers = event.headers().into_iter();
     ParkedMessage {
         room: event.room,

@@ -10,7 +10,7 @@ use service_kit::{
     retry::Backoff,
     traces::{SpanKind, of_request},
 };
-use shared_events::{Envelope, Erasures, RecordedEvent, RoomId};
+use shared_events::{DecodedEvent, Erasures, RawEvent, RoomId};
 use tokio::time::{Duration, Instant};
 
 use super::{
@@ -34,7 +34,7 @@ pub const LIST_IS_GOOD_FOR: Duration = Duration::from_secs(1);
 
 /// What a pipeline works with.
 #[derive(Clone)]
-pub struct Parts {
+pub struct Dependencies {
     /// Where documents and checkpoints are written.
     pub store: Arc<dyn ReadModels>,
     /// Where missing events are read.
@@ -47,7 +47,7 @@ pub struct Parts {
 
 /// The rooms of one partition. Dropped with all that it knows when the partition goes to another owner.
 pub struct Pipeline {
-    pub(super) parts: Parts,
+    pub(super) parts: Dependencies,
     pub(super) rooms: HashMap<RoomId, RoomState>,
     /// Rooms that miss events which the feed did not give yet.
     pub(super) behind: HashSet<RoomId>,
@@ -91,7 +91,7 @@ pub(super) type Suspects = HashMap<RoomId, ParkedMessage>;
 impl Pipeline {
     /// A pipeline that knows nothing yet.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: Dependencies) -> Self {
         Self {
             parts,
             rooms: HashMap::new(),
@@ -184,7 +184,7 @@ impl Pipeline {
     }
 
     /// Reads the messages that come next in their rooms. Notes what others tell.
-    fn sort(&mut self, batch: &[Message]) -> (Vec<Envelope>, Suspects) {
+    fn sort(&mut self, batch: &[Message]) -> (Vec<DecodedEvent>, Suspects) {
         let mut ready = Vec::with_capacity(batch.len());
         let mut suspects = Suspects::new();
         let mut next: HashMap<RoomId, u64> = HashMap::new();
@@ -206,8 +206,8 @@ impl Pipeline {
                         continue;
                     }
                     match read(event) {
-                        Ok(envelope) => {
-                            ready.push(envelope);
+                        Ok(decoded) => {
+                            ready.push(decoded);
                             *next += 1;
                         }
                         Err(reason) => {
@@ -230,11 +230,11 @@ impl Pipeline {
 
     /// Writes events that follow their rooms' checkpoints. False when a checkpoint was not where it was thought to
     /// be: the room is forgotten and must be looked at again.
-    pub(super) async fn write(&mut self, mut ready: Vec<Envelope>) -> Result<bool, StoreError> {
+    pub(super) async fn write(&mut self, mut ready: Vec<DecodedEvent>) -> Result<bool, StoreError> {
         let mut as_expected = true;
         if !ready.is_empty() {
             let erasures = self.erasures().await?;
-            ready.iter_mut().for_each(|envelope| _ = erasures.mask(envelope));
+            ready.iter_mut().for_each(|decoded| _ = erasures.mask(decoded));
         }
         while !ready.is_empty() {
             let started = Instant::now();
@@ -253,9 +253,9 @@ impl Pipeline {
                 }
                 // Nothing of a room whose events don't fit is worth a second try; the others go on.
                 Err(StoreError::Batch { room, reason }) => {
-                    let first = ready.iter().find(|envelope| envelope.room == room).map(Envelope::record);
+                    let first = ready.iter().find(|decoded| decoded.room == room).map(DecodedEvent::encode);
                     let Some(first) = first else { return Err(StoreError::Batch { room, reason }) };
-                    ready.retain(|envelope| envelope.room != room);
+                    ready.retain(|decoded| decoded.room != room);
                     let now = self.parts.clock.now_ms();
                     as_expected &= self.park(parked_event(&first, reason, now)).await?;
                 }
@@ -286,7 +286,7 @@ impl Pipeline {
         Ok(list)
     }
 
-    pub(super) fn advance(&mut self, written: &[Envelope], advanced: &[(RoomId, u64)]) {
+    pub(super) fn advance(&mut self, written: &[DecodedEvent], advanced: &[(RoomId, u64)]) {
         for (room, version) in advanced {
             let state = self.rooms.entry(*room).or_default();
             state.version = *version;
@@ -300,8 +300,8 @@ impl Pipeline {
             return;
         }
         let now = self.parts.clock.now_ms();
-        for envelope in written {
-            self.metrics.visible(now - envelope.recorded_at.epoch_millis());
+        for decoded in written {
+            self.metrics.visible(now - decoded.recorded_at.epoch_millis());
         }
     }
 
@@ -322,16 +322,16 @@ impl Pipeline {
 }
 
 /// Makes the spans of those events whose requests are traced.
-fn trace(written: &[Envelope], advanced: &[(RoomId, u64)], started: Instant) {
+fn trace(written: &[DecodedEvent], advanced: &[(RoomId, u64)], started: Instant) {
     let events = i64::try_from(written.len()).unwrap_or(i64::MAX);
-    for envelope in written {
-        let traceparent = envelope.metadata.traceparent.as_deref();
+    for decoded in written {
+        let traceparent = decoded.metadata.traceparent.as_deref();
         let Some(mut span) = of_request(traceparent, "apply", SpanKind::Consumer, started.elapsed()) else {
             continue;
         };
         span.set("events", events);
         // Of a room that another instance wrote meanwhile nothing was applied.
-        if advanced.iter().any(|(room, version)| *room == envelope.room && *version >= envelope.version) {
+        if advanced.iter().any(|(room, version)| *room == decoded.room && *version >= decoded.version) {
             span.end();
         }
     }
@@ -344,8 +344,8 @@ pub(super) const UNKNOWN: u64 = u64::MAX - 1;
 ///
 /// # Errors
 /// The reason.
-pub fn read(event: &RecordedEvent) -> Result<Envelope, String> {
-    let envelope = event.decode().map_err(|error| error.to_string())?;
-    projections::check(&envelope).map_err(|error| error.to_string())?;
-    Ok(envelope)
+pub fn read(event: &RawEvent) -> Result<DecodedEvent, String> {
+    let decoded = event.decode().map_err(|error| error.to_string())?;
+    projections::check(&decoded).map_err(|error| error.to_string())?;
+    Ok(decoded)
 }

@@ -14,7 +14,7 @@ pub mod usage;
 pub use checkpoint::{Checkpoint, DroppedEvent, Parked, ParkedMessage};
 pub use history::{HistoryDoc, HistoryKind};
 pub use of_room::{Compared, Difference, RoomDocuments};
-pub use requests::{Action, Outcome, Request};
+pub use requests::{Outcome, Request, RequestedAction};
 pub use reservation::{ReservationDoc, Status};
 pub use room::{KindCount, RoomDoc};
 pub use usage::{UsageDoc, UsageKey};

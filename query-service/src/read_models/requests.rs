@@ -11,7 +11,7 @@ pub struct Request {
     /// The room in question.
     pub room: RoomId,
     /// What is to be done.
-    pub action: Action,
+    pub action: RequestedAction,
     /// Who asked.
     pub by: String,
     /// When it was asked.
@@ -20,7 +20,7 @@ pub struct Request {
 
 /// What an operator can ask for.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Action {
+pub enum RequestedAction {
     /// Try the event again that a parked room waits behind, and go on from there.
     Redrive,
     /// Leave out the event of this version, behind which the room waits, and go on after it.

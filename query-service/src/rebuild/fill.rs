@@ -15,7 +15,7 @@ use crate::{
     feed::Feed,
     operate::Servers,
     progress::Progress,
-    projector::{Parts, Pipeline},
+    projector::{Dependencies, Pipeline},
     stores::ReadModels,
 };
 
@@ -77,7 +77,7 @@ impl Fill {
 
     /// Fills some rooms, as often as it takes.
     pub(super) async fn fill(&self, heads: &[Head], progress: &Arc<Progress>) -> anyhow::Result<()> {
-        let mut pipeline = Pipeline::new(Parts {
+        let mut pipeline = Pipeline::new(Dependencies {
             store: Arc::clone(&self.store),
             feed: Arc::clone(&self.feed),
             progress: Arc::clone(progress),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shared_events::{Envelope, RoomId};
+use shared_events::{DecodedEvent, RoomId};
 
 use super::StoreError;
 use crate::projections;
@@ -20,17 +20,17 @@ pub(super) struct Span {
 ///
 /// # Errors
 /// When a room's events are not consecutive, or one can't be applied.
-pub(super) fn spans(batch: &[Envelope]) -> Result<BTreeMap<RoomId, Span>, StoreError> {
+pub(super) fn spans(batch: &[DecodedEvent]) -> Result<BTreeMap<RoomId, Span>, StoreError> {
     let mut spans: BTreeMap<RoomId, Span> = BTreeMap::new();
-    for envelope in batch {
-        let refuse = |reason: String| StoreError::Batch { room: envelope.room, reason };
-        projections::check(envelope).map_err(|error| refuse(error.to_string()))?;
-        let before = envelope.version.checked_sub(1).ok_or_else(|| refuse("version 0".to_owned()))?;
-        let span = spans.entry(envelope.room).or_insert(Span { base: before, last: before });
+    for decoded in batch {
+        let refuse = |reason: String| StoreError::Batch { room: decoded.room, reason };
+        projections::check(decoded).map_err(|error| refuse(error.to_string()))?;
+        let before = decoded.version.checked_sub(1).ok_or_else(|| refuse("version 0".to_owned()))?;
+        let span = spans.entry(decoded.room).or_insert(Span { base: before, last: before });
         if span.last != before {
-            return Err(refuse(format!("version {} follows {}", envelope.version, span.last)));
+            return Err(refuse(format!("version {} follows {}", decoded.version, span.last)));
         }
-        span.last = envelope.version;
+        span.last = decoded.version;
     }
     Ok(spans)
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use shared_events::{Envelope, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use shared_events::{DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
 use uuid::Uuid;
 
 use crate::read_models::{
@@ -56,7 +56,7 @@ pub trait ReadModels: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the store can't be read or written, or the batch is not as said.
-    async fn apply(&self, batch: &[Envelope]) -> Result<Applied, StoreError>;
+    async fn apply(&self, batch: &[DecodedEvent]) -> Result<Applied, StoreError>;
 
     /// Lets a room wait behind an event that can't be applied: keeps the message, then sets the flag beside the
     /// checkpoint. False, and no flag, when the checkpoint is not right before the message's version. The flag goes

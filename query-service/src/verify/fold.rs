@@ -66,7 +66,7 @@ impl Fold {
             let mut stopped = None;
             for event in events.iter().take_while(|event| event.version <= version) {
                 match read(event) {
-                    Ok(envelope) => ready.push(envelope),
+                    Ok(decoded) => ready.push(decoded),
                     Err(reason) => {
                         stopped = Some((event.version, reason));
                         break;
@@ -76,7 +76,7 @@ impl Fold {
             if ready.is_empty() && stopped.is_none() {
                 break;
             }
-            if let Some(last) = ready.last().map(|envelope| envelope.version) {
+            if let Some(last) = ready.last().map(|decoded| decoded.version) {
                 self.models.apply(&ready).await?;
                 self.version = last;
             }

@@ -12,14 +12,14 @@ use query_service::{
     read_models::HistoryKind,
     stores::{ReadModels, memory::MemoryReadModels},
 };
-use shared_events::{Envelope, Event, Interval, Minute, Timestamp, UserId};
+use shared_events::{DecodedEvent, Event, Interval, Minute, Timestamp, UserId};
 
 use crate::{
     conformance_histories::{ANCHORS, History, USERS, fixed_steps, history, steps},
     mongo_database::with_database,
 };
 
-pub(crate) async fn feed(models: &dyn ReadModels, events: &[Envelope], batch: usize) {
+pub(crate) async fn feed(models: &dyn ReadModels, events: &[DecodedEvent], batch: usize) {
     for batch in events.chunks(batch) {
         let applied = models.apply(batch).await.unwrap();
         assert_eq!(applied.conflicts, vec![]);

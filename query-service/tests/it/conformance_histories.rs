@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::Strategy;
 use shared_events::{
-    Envelope, Event, Interval, Metadata, Minute, OpeningHours, OpeningSpan, Reservation, ReservationId, Room,
-    RoomId, RoomSettings, TimeZone, Timestamp, UserId,
+    DecodedEvent, Event, Interval, Metadata, Minute, OpeningHours, OpeningSpan, Reservation, ReservationId,
+    Room, RoomId, RoomSettings, TimeZone, Timestamp, UserId,
     reservation_events::{
         ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
         ReservationRescheduled,
@@ -103,7 +103,7 @@ pub(crate) struct RoomState {
 
 /// What happened, and what must be known in the end, kept in the plainest way.
 pub(crate) struct History {
-    pub(crate) events: Vec<Envelope>,
+    pub(crate) events: Vec<DecodedEvent>,
     pub(crate) rooms: Vec<RoomState>,
     pub(crate) live: BTreeMap<ReservationId, Reservation>,
     pub(crate) all: BTreeSet<ReservationId>,
@@ -139,7 +139,7 @@ impl History {
         let at = 1_780_000_000_000 + i64::try_from(self.events.len() * 7 % 50 / 3).unwrap();
         let state = &mut self.rooms[room];
         state.version += 1;
-        self.events.push(Envelope {
+        self.events.push(DecodedEvent {
             room: state.id,
             version: state.version,
             metadata: Metadata {
@@ -290,8 +290,8 @@ impl History {
     }
 
     /// The events in another order in which they may arrive: each room's in order, rooms mixed anyhow.
-    pub(crate) fn mixed(&self, seed: u64) -> Vec<Envelope> {
-        let mut streams: Vec<Vec<Envelope>> = self
+    pub(crate) fn mixed(&self, seed: u64) -> Vec<DecodedEvent> {
+        let mut streams: Vec<Vec<DecodedEvent>> = self
             .rooms
             .iter()
             .map(|room| self.events.iter().rev().filter(|event| event.room == room.id).cloned().collect())

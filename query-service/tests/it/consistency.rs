@@ -8,7 +8,7 @@ use std::{
 use futures_util::FutureExt;
 use query_service::{
     progress::{MOST_WAITERS, NotVisible, Progress},
-    projector::{Message, Parts, Pipeline},
+    projector::{Dependencies, Message, Pipeline},
     stores::ReadModels,
 };
 use service_kit::clock::Clock;
@@ -19,8 +19,8 @@ use crate::{events::Stream, feed_double::FeedDouble, store_double::StoreDouble};
 
 const LONG: Duration = Duration::from_secs(20);
 
-fn parts(store: &Arc<StoreDouble>, progress: &Arc<Progress>, stream: &Stream) -> Parts {
-    Parts {
+fn parts(store: &Arc<StoreDouble>, progress: &Arc<Progress>, stream: &Stream) -> Dependencies {
+    Dependencies {
         store: Arc::clone(store) as Arc<dyn ReadModels>,
         feed: FeedDouble::of(&[stream]),
         progress: Arc::clone(progress),

@@ -6,7 +6,7 @@ use query_service::{
 };
 use service_kit::ids;
 use shared_events::{
-    Envelope, Event, Metadata, Place, RecordedEvent, Reservation, ReservationId, Room, RoomId, RoomSettings,
+    DecodedEvent, Event, Metadata, Place, RawEvent, Reservation, ReservationId, Room, RoomId, RoomSettings,
     TimeZone, Timestamp, UserId,
     reservation_events::{
         ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
@@ -23,7 +23,7 @@ pub(crate) const DAY: &str = "2031-05-05";
 pub(crate) struct Stream {
     pub(crate) room: RoomId,
     pub(crate) settings: RoomSettings,
-    pub(crate) events: Vec<RecordedEvent>,
+    pub(crate) events: Vec<RawEvent>,
     revision: u32,
 }
 
@@ -52,10 +52,10 @@ impl Stream {
         Room { id: self.room, revision: self.revision, settings: self.settings.clone() }
     }
 
-    pub(crate) fn push(&mut self, user: &str, event: Event) -> RecordedEvent {
+    pub(crate) fn push(&mut self, user: &str, event: Event) -> RawEvent {
         let version = u64::try_from(self.events.len()).unwrap() + 1;
         let at = Timestamp::from_epoch_millis(1_800_000_000_000 + i64::try_from(version).unwrap());
-        let envelope = Envelope {
+        let decoded = DecodedEvent {
             room: self.room,
             version,
             metadata: Metadata {
@@ -69,12 +69,12 @@ impl Stream {
             recorded_at: at,
             event,
         };
-        self.events.push(envelope.record());
+        self.events.push(decoded.encode());
         self.events.last().unwrap().clone()
     }
 
     /// Changes the room's settings.
-    pub(crate) fn change(&mut self, name: &str) -> RecordedEvent {
+    pub(crate) fn change(&mut self, name: &str) -> RawEvent {
         self.revision += 1;
         self.settings.name = name.to_owned();
         let changed = RoomChanged { room: self.room_now() };

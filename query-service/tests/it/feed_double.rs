@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use query_service::feed::{Feed, FeedError};
 use shared_events::{
-    Erasures, RecordedEvent, RoomId,
+    Erasures, RawEvent, RoomId,
     feed::{FeedEvent, Head, Page},
 };
 use tokio::{
@@ -23,7 +23,7 @@ use crate::events::Stream;
 
 #[derive(Default)]
 pub(crate) struct FeedDouble {
-    streams: Mutex<HashMap<RoomId, Vec<RecordedEvent>>>,
+    streams: Mutex<HashMap<RoomId, Vec<RawEvent>>>,
     pub(crate) out_of_reach: AtomicBool,
     pub(crate) reads: AtomicUsize,
     pub(crate) erasures: Mutex<Erasures>,
@@ -52,11 +52,11 @@ impl FeedDouble {
 
     fn all_heads(&self) -> Vec<Head> {
         let streams = self.streams.lock().unwrap();
-        let head = |events: &Vec<RecordedEvent>| u64::try_from(events.len()).unwrap();
+        let head = |events: &Vec<RawEvent>| u64::try_from(events.len()).unwrap();
         streams.iter().map(|(room, events)| Head { room: *room, version: head(events) }).collect()
     }
 
-    fn after(&self, room: RoomId, after: u64) -> Option<Vec<RecordedEvent>> {
+    fn after(&self, room: RoomId, after: u64) -> Option<Vec<RawEvent>> {
         let streams = self.streams.lock().unwrap();
         let after = usize::try_from(after).unwrap();
         // Small pages, so that several are needed.
@@ -71,7 +71,7 @@ impl Feed for FeedDouble {
         Ok(Page { items: self.all_heads(), next: None })
     }
 
-    async fn events(&self, room: RoomId, after: u64) -> Result<Vec<RecordedEvent>, FeedError> {
+    async fn events(&self, room: RoomId, after: u64) -> Result<Vec<RawEvent>, FeedError> {
         self.check()?;
         Ok(self.after(room, after).unwrap_or_default())
     }
@@ -157,8 +157,7 @@ fn respond(target: &str, feed: &FeedDouble) -> (&'static str, String) {
             let after = parameter("after").unwrap().parse().unwrap();
             match feed.after(room.parse().unwrap(), after) {
                 Some(events) => {
-                    let items =
-                        events.into_iter().map(|event| FeedEvent::from_recorded(event).unwrap()).collect();
+                    let items = events.into_iter().map(|event| FeedEvent::from_raw(event).unwrap()).collect();
                     ("200 OK", serde_json::to_string(&Page::<FeedEvent> { items, next: None }).unwrap())
                 }
                 None => ("404 Not Found", "{}".to_owned()),

@@ -15,7 +15,7 @@ use service_kit::{
     shutdown::{End, Lifecycle},
     telemetry::Metrics,
 };
-use shared_events::{ConsistencyToken, RecordedEvent, RoomId};
+use shared_events::{ConsistencyToken, RawEvent, RoomId};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
 
 struct TestService {
     address: SocketAddr,
-    events: mpsc::Sender<RecordedEvent>,
+    events: mpsc::Sender<RawEvent>,
     lifecycle: Lifecycle,
     client: reqwest::Client,
 }

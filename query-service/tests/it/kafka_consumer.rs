@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use query_service::{
     kafka::{KafkaSettings, consume},
     progress::Progress,
-    projector::{Limits, Parts, Projector},
+    projector::{Dependencies, Limits, Projector},
     stores::{ReadModels, memory::MemoryReadModels},
 };
 use rdkafka::{
@@ -16,7 +16,7 @@ use rdkafka::{
     producer::{FutureProducer, FutureRecord},
 };
 use service_kit::{brokers::Brokers, clock::Clock, ids, readiness::Readiness};
-use shared_events::{RecordedEvent, topics::PARTITIONER};
+use shared_events::{RawEvent, topics::PARTITIONER};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -67,7 +67,7 @@ impl Topic {
         self.admin().delete_topics(&[&self.settings.topic], &AdminOptions::new()).await.unwrap();
     }
 
-    pub(crate) async fn send(&self, event: &RecordedEvent) {
+    pub(crate) async fn send(&self, event: &RawEvent) {
         let headers = event.headers().into_iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
             headers.insert(Header { key, value: Some(value.as_ref()) })
         });
@@ -90,7 +90,7 @@ impl Member {
     fn join(topic: &Topic, store: Arc<dyn ReadModels>, feed: Arc<FeedDouble>) -> Self {
         let readiness = Readiness::new(Clock::system());
         let progress = Arc::new(Progress::default());
-        let parts = Parts { store, feed, progress, clock: Clock::system() };
+        let parts = Dependencies { store, feed, progress, clock: Clock::system() };
         let projector = Arc::new(Projector::new(parts, Limits::default(), readiness.component("store")));
         let stop = CancellationToken::new();
         let consumed = consume(
@@ -104,7 +104,7 @@ impl Member {
     }
 
     async fn visible(&self, stream: &Stream) {
-        let Parts { store, progress, .. } = self.projector.parts();
+        let Dependencies { store, progress, .. } = self.projector.parts();
         let wanted = [(stream.room, stream.head())];
         progress.wait(store.as_ref(), &wanted, Duration::from_secs(40)).await.unwrap();
     }

@@ -3,7 +3,7 @@
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 use query_service::stores::{ReadModels, mongo::MongoReadModels};
-use shared_events::Envelope;
+use shared_events::DecodedEvent;
 
 use crate::{
     conformance::feed,
@@ -38,7 +38,7 @@ async fn restore(server: &Server, prefix: &str, copy: Vec<(&str, Vec<Document>)>
 }
 
 /// Goes on as the projector does: reads the checkpoint and applies what follows it.
-async fn go_on(models: &MongoReadModels, events: &[Envelope], batch: usize) {
+async fn go_on(models: &MongoReadModels, events: &[DecodedEvent], batch: usize) {
     let room = events[0].room;
     let done = models.checkpoints(&[room]).await.unwrap()[&room].version;
     let rest: Vec<_> = events.iter().filter(|event| event.version > done).cloned().collect();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use query_service::stores::{Applied, ReadModels, StoreError, mongo::MongoReadModels};
-use shared_events::Envelope;
+use shared_events::DecodedEvent;
 
 use crate::{
     conformance::feed,
@@ -27,7 +27,7 @@ type Applying<'a> = Pin<Box<dyn Future<Output = Result<Applied, StoreError>> + S
 /// Read models with the beginnings of three rooms, and these rooms' events.
 struct Begun {
     models: MongoReadModels,
-    events: Vec<Vec<Envelope>>,
+    events: Vec<Vec<DecodedEvent>>,
 }
 
 impl Begun {

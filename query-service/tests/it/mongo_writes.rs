@@ -11,7 +11,7 @@ use query_service::{
     read_models::{Parked, ParkedMessage},
     stores::{ReadModels, StoreError, memory::MemoryReadModels, mongo::MongoReadModels},
 };
-use shared_events::{Envelope, Event, RoomId, Timestamp, UserId};
+use shared_events::{DecodedEvent, Event, RoomId, Timestamp, UserId};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -30,7 +30,7 @@ async fn clean(server: &Server, history: &History) -> Vec<(String, Vec<mongodb::
     server.dump("clean_").await
 }
 
-pub(crate) fn of_room(history: &History, room: RoomId) -> Vec<Envelope> {
+pub(crate) fn of_room(history: &History, room: RoomId) -> Vec<DecodedEvent> {
     history.events.iter().filter(|event| event.room == room).cloned().collect()
 }
 
@@ -41,7 +41,7 @@ async fn every_event_twice_shuffled_across_rooms_with_old_batches_replayed_leave
         let expected = clean(&server, &history).await;
         let models = models(&server, "again_").await;
         let mixed = history.mixed(3);
-        let batches: Vec<&[Envelope]> = mixed.chunks(17).collect();
+        let batches: Vec<&[DecodedEvent]> = mixed.chunks(17).collect();
         for (number, batch) in batches.iter().enumerate() {
             models.apply(batch).await.unwrap();
             models.apply(batch).await.unwrap();

@@ -5,8 +5,8 @@ use std::sync::{Arc, atomic::Ordering};
 use mongodb::bson::{Document, doc};
 use query_service::{
     progress::Progress,
-    projector::{Message, Parts, Pipeline},
-    read_models::{Action, Outcome, Request},
+    projector::{Dependencies, Message, Pipeline},
+    read_models::{Outcome, Request, RequestedAction},
     stores::{ReadModels, memory::MemoryReadModels, mongo::MongoReadModels},
 };
 use service_kit::{clock::Clock, ids};
@@ -21,14 +21,19 @@ use crate::{
 fn pipeline(store: Arc<dyn ReadModels>, feed: &Arc<FeedDouble>) -> Pipeline {
     let progress = Arc::new(Progress::default());
     progress.set_owned(Box::new(|_| true));
-    Pipeline::new(Parts { store, feed: Arc::clone(feed) as _, progress, clock: Clock::system() })
+    Pipeline::new(Dependencies { store, feed: Arc::clone(feed) as _, progress, clock: Clock::system() })
 }
 
 fn messages(stream: &Stream) -> Vec<Message> {
     (0..).zip(&stream.events).map(|(offset, event)| Message::event(offset, event.clone())).collect()
 }
 
-async fn ask(models: &MongoReadModels, pipeline: &mut Pipeline, room: RoomId, action: Action) -> Outcome {
+async fn ask(
+    models: &MongoReadModels,
+    pipeline: &mut Pipeline,
+    room: RoomId,
+    action: RequestedAction,
+) -> Outcome {
     let at = Timestamp::from_epoch_millis(1);
     let request = Request { id: ids::new_id(), room, action, by: "olga".to_owned(), at };
     models.ask(&request).await.unwrap();
@@ -72,12 +77,12 @@ async fn a_redrive_goes_on_in_order_as_soon_as_the_event_can_be_read() {
     let (room, feed) = (good.room, FeedDouble::of(&[&bad]));
     let mut owner = pipeline(Arc::clone(&mongo.models) as _, &feed);
     owner.step(&messages(&bad)).await.unwrap();
-    let still = ask(&mongo.models, &mut owner, room, Action::Redrive).await;
+    let still = ask(&mongo.models, &mut owner, room, RequestedAction::Redrive).await;
     assert!(!still.done && still.text.starts_with("parked at version 3"), "{still:?}");
     feed.put(&good);
-    let done = ask(&mongo.models, &mut owner, room, Action::Redrive).await;
+    let done = ask(&mongo.models, &mut owner, room, RequestedAction::Redrive).await;
     assert_eq!(done, Outcome { done: true, text: "at version 5".to_owned() });
-    let again = ask(&mongo.models, &mut owner, room, Action::Redrive).await;
+    let again = ask(&mongo.models, &mut owner, room, RequestedAction::Redrive).await;
     assert!(again.done && again.text.contains("not parked"), "{again:?}");
     let clean = MemoryReadModels::new();
     clean.apply(&good.events.iter().map(|event| event.decode().unwrap()).collect::<Vec<_>>()).await.unwrap();
@@ -94,7 +99,7 @@ async fn a_redrive_that_can_not_reach_the_feed_says_so_and_the_room_goes_on_by_i
     owner.step(&messages(&bad)).await.unwrap();
     feed.put(&good);
     feed.out_of_reach.store(true, Ordering::SeqCst);
-    let outcome = ask(&mongo.models, &mut owner, room, Action::Redrive).await;
+    let outcome = ask(&mongo.models, &mut owner, room, RequestedAction::Redrive).await;
     assert!(!outcome.done, "{outcome:?}");
     feed.out_of_reach.store(false, Ordering::SeqCst);
     tokio::time::sleep_until(owner.retry_at().unwrap()).await;
@@ -110,7 +115,7 @@ async fn a_dropped_event_is_left_out_for_ever_and_with_it_is_kept_who_dropped_it
     let (room, feed) = (bad.room, FeedDouble::of(&[&bad]));
     let mut owner = pipeline(Arc::clone(&mongo.models) as _, &feed);
     owner.step(&messages(&bad)).await.unwrap();
-    let drop = |version| Action::Drop { version, reason: "sent by a broken build".to_owned() };
+    let drop = |version| RequestedAction::Drop { version, reason: "sent by a broken build".to_owned() };
     // A broken copy is no reason to leave out what the event store has.
     feed.put(&good);
     let wrong = ask(&mongo.models, &mut owner, room, drop(3)).await;
@@ -162,7 +167,7 @@ async fn a_repair_makes_everything_of_a_room_again_whatever_had_become_of_it() {
     all("rooms").update_many(doc! {}, doc! { "$set": { "form.settings.capacity": 1 } }).await.unwrap();
     for room in [from.room, to.room] {
         assert_ne!(shown(mongo.models.as_ref(), room).await, right.0);
-        let done = ask(&mongo.models, &mut owner, room, Action::Repair).await;
+        let done = ask(&mongo.models, &mut owner, room, RequestedAction::Repair).await;
         assert!(done.done, "{done:?}");
     }
     assert_eq!(shown(mongo.models.as_ref(), from.room).await, right.0);
@@ -183,7 +188,7 @@ async fn a_repair_takes_nothing_away_while_the_feed_is_out_of_reach() {
     owner.step(&messages(&good)).await.unwrap();
     let before = shown(mongo.models.as_ref(), good.room).await;
     feed.out_of_reach.store(true, Ordering::SeqCst);
-    let outcome = ask(&mongo.models, &mut owner, good.room, Action::Repair).await;
+    let outcome = ask(&mongo.models, &mut owner, good.room, RequestedAction::Repair).await;
     assert!(!outcome.done && outcome.text.starts_with("nothing was done"), "{outcome:?}");
     assert_eq!(shown(mongo.models.as_ref(), good.room).await, before);
     mongo.remove().await;

@@ -9,12 +9,12 @@ use std::{
 use query_service::{
     feed::{Credentials, HttpFeed},
     progress::Progress,
-    projector::{Inbox, Limits, Message, Parts, Pipeline, Projector},
+    projector::{Dependencies, Inbox, Limits, Message, Pipeline, Projector},
     read_models::ReservationDoc,
     stores::{ReadModels, memory::MemoryReadModels},
 };
 use service_kit::{clock::Clock, readiness::Readiness};
-use shared_events::{Interval, RecordedEvent, RoomId, UserId, feed::Head};
+use shared_events::{Interval, RawEvent, RoomId, UserId, feed::Head};
 
 use crate::{
     events::{Stream, hour, reserved_minutes, usage_of},
@@ -22,13 +22,13 @@ use crate::{
     store_double::{StoreDouble, TestMongo},
 };
 
-pub(crate) fn parts(store: Arc<dyn ReadModels>, feed: Arc<FeedDouble>) -> Parts {
+pub(crate) fn parts(store: Arc<dyn ReadModels>, feed: Arc<FeedDouble>) -> Dependencies {
     let progress = Arc::new(Progress::default());
     progress.set_owned(Box::new(|_| true));
-    Parts { store, feed, progress, clock: Clock::system() }
+    Dependencies { store, feed, progress, clock: Clock::system() }
 }
 
-pub(crate) fn batch<'a>(events: impl IntoIterator<Item = &'a RecordedEvent>) -> Vec<Message> {
+pub(crate) fn batch<'a>(events: impl IntoIterator<Item = &'a RawEvent>) -> Vec<Message> {
     (0..).zip(events).map(|(offset, event)| Message::event(offset, event.clone())).collect()
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn busy_streams() -> Vec<Stream> {
 }
 
 /// The events of several streams, mixed as a partition may hold them: each room in its order.
-fn mixed(streams: &[Stream]) -> Vec<RecordedEvent> {
+fn mixed(streams: &[Stream]) -> Vec<RawEvent> {
     let longest = streams.iter().map(|stream| stream.events.len()).max().unwrap();
     let at = |index: usize| streams.iter().filter_map(move |stream| stream.events.get(index).cloned());
     (0..longest).flat_map(at).collect()
@@ -312,7 +312,7 @@ async fn both_halves_of_a_move_lead_to_the_same_in_any_order() {
     assert!(seen.iter().all(|doc| *doc == seen[0]), "{seen:?}");
 }
 
-fn mixed_refs<'a>(streams: &[&'a Stream]) -> Vec<&'a RecordedEvent> {
+fn mixed_refs<'a>(streams: &[&'a Stream]) -> Vec<&'a RawEvent> {
     let longest = streams.iter().map(|stream| stream.events.len()).max().unwrap();
     (0..longest).flat_map(|at| streams.iter().filter_map(move |stream| stream.events.get(at))).collect()
 }

@@ -23,7 +23,7 @@ use query_service::{
     },
 };
 use service_kit::ids;
-use shared_events::{Envelope, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use shared_events::{DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
 use uuid::Uuid;
 
 /// Read models in a database of the real server that only one test uses.
@@ -106,7 +106,7 @@ impl ReadModels for StoreDouble {
         self.inner.checkpoints(rooms).await
     }
 
-    async fn apply(&self, batch: &[Envelope]) -> Result<Applied, StoreError> {
+    async fn apply(&self, batch: &[DecodedEvent]) -> Result<Applied, StoreError> {
         if due(&self.fail_before) {
             return Err(failure());
         }

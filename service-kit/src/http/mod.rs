@@ -1,6 +1,5 @@
 //! What both services' HTTP sides have in common, on actix-web.
 
-mod around;
 pub mod caller;
 mod connections;
 pub mod context;
@@ -11,6 +10,7 @@ mod heartbeat;
 pub mod json;
 mod limits;
 pub mod log_level;
+mod middleware;
 pub mod path;
 pub mod problem;
 pub mod query;

@@ -150,11 +150,11 @@ impl ProblemType {
 
 /// A problem that is answered. 503, 429 and `in-progress` have a `Retry-After`, 401 a `WWW-Authenticate`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Problem(Box<Parts>);
+pub struct Problem(Box<ProblemFields>);
 
 /// Boxed, because a problem is the rare case of many results.
 #[derive(Debug, Clone, PartialEq)]
-struct Parts {
+struct ProblemFields {
     kind: ProblemType,
     detail: String,
     field: Option<String>,
@@ -181,7 +181,7 @@ impl Problem {
             detail.truncate(end);
             detail.push_str("...");
         }
-        Self(Box::new(Parts {
+        Self(Box::new(ProblemFields {
             kind,
             detail,
             field: None,

@@ -11,7 +11,6 @@ use actix_web::web::{Data, PayloadConfig, ServiceConfig};
 use actix_web::{App, Error, HttpServer, web};
 use tokio_util::sync::CancellationToken;
 
-use super::around::around;
 use super::connections::Connections;
 use super::endpoint::unknown_route;
 use super::health;
@@ -19,6 +18,7 @@ use super::heartbeat::Heartbeat;
 use super::json::MAX_BODY_BYTES;
 use super::limits::{self, Limits};
 use super::log_level;
+use super::middleware::around;
 use crate::auth::Authenticator;
 use crate::kit_settings::ServerSettings;
 use crate::readiness::Readiness;

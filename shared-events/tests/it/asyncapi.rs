@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use shared_events::{
-    RecordedEvent,
+    RawEvent,
     event::EVENT_TYPES,
     topics::{DEFAULT_PARTITIONS, EVENTS_TOPIC, PARTITIONER},
     upcasting::{UPCASTERS, decode},
@@ -145,7 +145,7 @@ fn what_the_document_requires_is_what_decoding_requires() {
 fn the_documents_headers_are_those_that_are_sent() {
     let document = document();
     for golden in Golden::all() {
-        let record = golden.read().record();
+        let record = golden.read().encode();
         let sent: BTreeSet<&str> = record.headers().into_iter().map(|(name, _)| name).collect();
         let properties = headers(&document).properties();
         let documented: BTreeSet<&str> = properties
@@ -165,7 +165,7 @@ fn a_message_without_an_attribute_that_is_needed_is_malformed_and_names_it() {
     for golden in Golden::all() {
         for missing in golden.headers.keys() {
             let rest = golden.headers_as_bytes().filter(|(name, _)| name != missing);
-            let read = RecordedEvent::from_message(rest, golden.payload.get().as_bytes());
+            let read = RawEvent::from_message(rest, golden.payload.get().as_bytes());
             match read {
                 Ok(_) => assert!(REDUNDANT.contains(&missing.as_str()), "read without {missing}"),
                 Err(error) => assert!(error.to_string().contains(missing.as_str()), "{missing}: {error}"),

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use shared_events::{Envelope, RecordedEvent, event::EVENT_TYPES};
+use shared_events::{DecodedEvent, RawEvent, event::EVENT_TYPES};
 
 /// One message.
 #[derive(Deserialize)]
@@ -55,8 +55,8 @@ impl Golden {
         self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
     }
 
-    pub(crate) fn read(&self) -> Envelope {
-        RecordedEvent::from_message(self.headers_as_bytes(), self.payload.get().as_bytes())
+    pub(crate) fn read(&self) -> DecodedEvent {
+        RawEvent::from_message(self.headers_as_bytes(), self.payload.get().as_bytes())
             .and_then(|event| event.decode())
             .unwrap_or_else(|error| panic!("{}: {error}", self.file))
     }
@@ -65,12 +65,12 @@ impl Golden {
 #[test]
 fn every_golden_file_is_read_and_written_byte_for_byte() {
     for golden in Golden::all() {
-        let envelope = golden.read();
-        let written = envelope.record();
+        let decoded = golden.read();
+        let written = decoded.encode();
         let expected = golden.upcast.as_ref().unwrap_or(&golden.payload).get();
         assert_eq!(std::str::from_utf8(&written.payload).unwrap(), expected, "{}", golden.file);
-        assert_eq!(golden.key, envelope.room.to_string(), "{}", golden.file);
-        assert_eq!(golden.headers["ce_subject"], envelope.event.subject(), "{}", golden.file);
+        assert_eq!(golden.key, decoded.room.to_string(), "{}", golden.file);
+        assert_eq!(golden.headers["ce_subject"], decoded.event.subject(), "{}", golden.file);
         if golden.upcast.is_none() {
             let headers: BTreeMap<String, String> = written
                 .headers()

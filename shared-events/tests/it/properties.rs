@@ -3,8 +3,8 @@
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::json;
 use shared_events::{
-    ConsistencyToken, Envelope, Event, Interval, Metadata, Minute, OpeningHours, OpeningSpan, Place,
-    RecordedEvent, Reservation, ReservationId, Room, RoomId, RoomSettings, TimeZone, Timestamp, UserId,
+    ConsistencyToken, DecodedEvent, Event, Interval, Metadata, Minute, OpeningHours, OpeningSpan, Place,
+    RawEvent, Reservation, ReservationId, Room, RoomId, RoomSettings, TimeZone, Timestamp, UserId,
     envelope::parse_id,
     event::EVENT_TYPES,
     feed::{FeedEvent, Page},
@@ -148,14 +148,14 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn envelope() -> impl Strategy<Value = Envelope> {
+fn decoded() -> impl Strategy<Value = DecodedEvent> {
     let texts = any::<(String, String, String)>();
     (room_id(), 1..=u64::MAX, timestamp(), timestamp(), texts, option::of(any::<String>()), event()).prop_map(
         |(room, version, time, recorded_at, (actor, correlation_id, causation_id), traceparent, event)| {
             let subject = event.subject();
             let actor = UserId(actor);
             let metadata = Metadata { time, subject, actor, correlation_id, causation_id, traceparent };
-            Envelope { room, version, metadata, recorded_at, event }
+            DecodedEvent { room, version, metadata, recorded_at, event }
         },
     )
 }
@@ -178,28 +178,28 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn a_message_is_read_as_it_was_written(envelope in envelope()) {
-        let record = envelope.record();
+    fn a_message_is_read_as_it_was_written(decoded in decoded()) {
+        let record = decoded.encode();
         let headers = record.headers();
         let reversed = headers.iter().rev().map(|(name, value)| (*name, value.as_bytes()));
-        let read = RecordedEvent::from_message(reversed, &record.payload).unwrap();
+        let read = RawEvent::from_message(reversed, &record.payload).unwrap();
         prop_assert_eq!(&read, &record);
-        prop_assert_eq!(read.decode().unwrap(), envelope);
+        prop_assert_eq!(read.decode().unwrap(), decoded);
     }
 
     #[test]
-    fn an_event_of_the_feed_is_read_as_it_was_written(envelope in envelope()) {
-        let record = envelope.record();
-        let page = Page { items: vec![FeedEvent::from_recorded(record.clone()).unwrap()], next: None };
+    fn an_event_of_the_feed_is_read_as_it_was_written(decoded in decoded()) {
+        let record = decoded.encode();
+        let page = Page { items: vec![FeedEvent::from_raw(record.clone()).unwrap()], next: None };
         let text = serde_json::to_string(&page).unwrap();
         let mut read: Page<FeedEvent> = serde_json::from_str(&text).unwrap();
-        prop_assert_eq!(read.items.remove(0).into_recorded().unwrap(), record);
+        prop_assert_eq!(read.items.remove(0).into_raw().unwrap(), record);
     }
 
     #[test]
-    fn the_feed_has_the_attributes_of_the_message_under_their_own_names(envelope in envelope()) {
-        let record = envelope.record();
-        let feed = serde_json::to_value(FeedEvent::from_recorded(record.clone()).unwrap()).unwrap();
+    fn the_feed_has_the_attributes_of_the_message_under_their_own_names(decoded in decoded()) {
+        let record = decoded.encode();
+        let feed = serde_json::to_value(FeedEvent::from_raw(record.clone()).unwrap()).unwrap();
         let headers = record.headers();
         for (name, value) in &headers {
             let name = name.strip_prefix("ce_").unwrap_or(name);
@@ -210,9 +210,9 @@ proptest! {
     }
 
     #[test]
-    fn stored_metadata_is_read_as_it_was_written(envelope in envelope()) {
-        let stored = serde_json::to_vec(&envelope.metadata).unwrap();
-        prop_assert_eq!(serde_json::from_slice::<Metadata>(&stored).unwrap(), envelope.metadata);
+    fn stored_metadata_is_read_as_it_was_written(decoded in decoded()) {
+        let stored = serde_json::to_vec(&decoded.metadata).unwrap();
+        prop_assert_eq!(serde_json::from_slice::<Metadata>(&stored).unwrap(), decoded.metadata);
     }
 
     #[test]
@@ -248,7 +248,7 @@ proptest! {
         payload in payload(),
     ) {
         let headers = headers.iter().map(|(name, value)| (*name, value.as_slice()));
-        if let Ok(event) = RecordedEvent::from_message(headers, &payload) {
+        if let Ok(event) = RawEvent::from_message(headers, &payload) {
             drop(event.decode());
         }
         if let Some((_, version)) = parse_id(&id) {
@@ -264,7 +264,7 @@ proptest! {
     ) {
         let golden = Golden::all().into_iter().find(|one| one.file == golden).unwrap();
         let headers = golden.headers_as_bytes().map(|(known, old)| (known, if known == name { &value } else { old }));
-        if let Ok(event) = RecordedEvent::from_message(headers, golden.payload.get().as_bytes()) {
+        if let Ok(event) = RawEvent::from_message(headers, golden.payload.get().as_bytes()) {
             drop(event.decode());
         }
     }

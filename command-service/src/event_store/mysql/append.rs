@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared_events::{RecordedEvent, RoomId};
+use shared_events::{RawEvent, RoomId};
 use sqlx::{Executor, Row};
 
 use super::{
@@ -72,7 +72,7 @@ impl MySqlStore {
         &self,
         session: &mut WriterSession,
         group: &Group,
-        sorted: &[(usize, &RecordedEvent)],
+        sorted: &[(usize, &RawEvent)],
         now: i64,
     ) -> Result<(Vec<u64>, Vec<Last>), AppendError> {
         self.pass(FailPoint::Begin).map_err(AppendError::Transient)?;
@@ -182,7 +182,7 @@ fn gap(detail: &str) -> AppendError {
 /// Inserts the events and returns their positions in the order of the group.
 async fn insert_events(
     session: &mut WriterSession,
-    sorted: &[(usize, &RecordedEvent)],
+    sorted: &[(usize, &RawEvent)],
 ) -> Result<Vec<u64>, AppendError> {
     let mut positions = vec![0; sorted.len()];
     let rows: Vec<_> = sorted
@@ -226,7 +226,7 @@ struct Last {
     unique: &'static str,
 }
 
-fn outbox_inserts(sorted: &[(usize, &RecordedEvent)], positions: &[u64]) -> Vec<Last> {
+fn outbox_inserts(sorted: &[(usize, &RawEvent)], positions: &[u64]) -> Vec<Last> {
     let rows: Vec<_> = sorted
         .iter()
         .filter_map(|(at, event)| {

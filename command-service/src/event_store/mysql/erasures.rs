@@ -9,7 +9,7 @@ use super::{
     MySqlStore,
     errors::store_error,
     reads::{event, first, get, text},
-    session::{Answer, Statement, WRITE_LIMIT, cannot_connect, connect, run_text},
+    session::{Statement, StatementResult, WRITE_LIMIT, cannot_connect, connect, run_text},
 };
 use crate::event_store::{StoreError, StoredEvent, stored_hash};
 
@@ -113,7 +113,7 @@ async fn run(
     operation: &'static str,
     connection: &mut MySqlConnection,
     statement: Statement,
-) -> Result<Answer, StoreError> {
+) -> Result<StatementResult, StoreError> {
     statement.run(connection, WRITE_LIMIT).await.map_err(|error| store_error(operation, error))
 }
 

@@ -116,7 +116,7 @@ impl MySqlStore {
         &self,
         operation: &'static str,
         statement: Statement,
-    ) -> Result<session::Answer, StoreError> {
+    ) -> Result<session::StatementResult, StoreError> {
         self.0.sessions.run(operation, statement).await
     }
 

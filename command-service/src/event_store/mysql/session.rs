@@ -60,11 +60,11 @@ impl Statement {
         self,
         connection: &mut MySqlConnection,
         limit: Duration,
-    ) -> Result<Answer, sqlx::Error> {
+    ) -> Result<StatementResult, sqlx::Error> {
         if let Some(error) = self.invalid {
             return Err(error);
         }
-        let mut answer = Answer::default();
+        let mut answer = StatementResult::default();
         let mut results = match self.arguments {
             Some(arguments) => connection.fetch_many(sqlx::query_with(&self.sql, arguments)),
             None => connection.fetch_many(self.sql.as_str()),
@@ -88,7 +88,7 @@ impl Statement {
 
 /// What a statement did.
 #[derive(Default)]
-pub(super) struct Answer {
+pub(super) struct StatementResult {
     pub(super) rows: Vec<MySqlRow>,
     /// Rows that were inserted, deleted, or found for an update.
     pub(super) affected: u64,
@@ -220,7 +220,7 @@ impl Sessions {
         &self,
         operation: &'static str,
         statement: Statement,
-    ) -> Result<Answer, StoreError> {
+    ) -> Result<StatementResult, StoreError> {
         let again =
             Statement { sql: statement.sql.clone(), arguments: statement.arguments.clone(), invalid: None };
         let permit = self.permits.acquire().await;
@@ -240,7 +240,7 @@ impl Sessions {
         &self,
         operation: &'static str,
         statement: Statement,
-    ) -> Result<Answer, StoreError> {
+    ) -> Result<StatementResult, StoreError> {
         let permit = self.permits.acquire().await;
         let result = match self.take_idle() {
             Some(mut connection) => {
@@ -253,7 +253,11 @@ impl Sessions {
         result
     }
 
-    async fn run_on_new(&self, operation: &'static str, statement: Statement) -> Result<Answer, StoreError> {
+    async fn run_on_new(
+        &self,
+        operation: &'static str,
+        statement: Statement,
+    ) -> Result<StatementResult, StoreError> {
         let mut connection =
             connect(&self.options).await.map_err(|error| cannot_connect(operation, error))?;
         let result = statement.run(&mut connection, LIMIT).await;
@@ -264,8 +268,8 @@ impl Sessions {
         &self,
         operation: &'static str,
         connection: MySqlConnection,
-        result: Result<Answer, sqlx::Error>,
-    ) -> Result<Answer, StoreError> {
+        result: Result<StatementResult, sqlx::Error>,
+    ) -> Result<StatementResult, StoreError> {
         if !result.as_ref().is_err_and(|error| meaning(error) == Meaning::Lost) {
             self.idle().push((connection, Instant::now()));
         }

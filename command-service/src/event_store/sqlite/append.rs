@@ -1,6 +1,6 @@
 //! The one transaction that commits a group of commands.
 
-use shared_events::RecordedEvent;
+use shared_events::RawEvent;
 use sqlx::SqliteConnection;
 
 use super::{SqliteStore, code, is_transient, signed, store_error, unsigned};
@@ -88,7 +88,7 @@ async fn check_erasures(connection: &mut SqliteConnection, group: &Group) -> Res
 /// Makes sure that each stream goes on where it ended: a number that is left out could never be filled.
 async fn check_heads(
     connection: &mut SqliteConnection,
-    sorted: &[(usize, &RecordedEvent)],
+    sorted: &[(usize, &RawEvent)],
 ) -> Result<(), AppendError> {
     let inconsistent = |detail: &str| {
         AppendError::Permanent(StoreError::Inconsistent { operation: OPERATION, detail: detail.to_owned() })
@@ -116,7 +116,7 @@ async fn check_heads(
 /// Inserts the events and returns their positions in the order of the group.
 async fn insert_events(
     connection: &mut SqliteConnection,
-    sorted: &[(usize, &RecordedEvent)],
+    sorted: &[(usize, &RawEvent)],
 ) -> Result<Vec<u64>, AppendError> {
     let mut positions = vec![0; sorted.len()];
     let rows: Vec<_> = sorted
@@ -152,7 +152,7 @@ async fn insert_events(
 
 async fn insert_outbox(
     connection: &mut SqliteConnection,
-    sorted: &[(usize, &RecordedEvent)],
+    sorted: &[(usize, &RawEvent)],
     positions: &[u64],
 ) -> Result<(), AppendError> {
     let rows: Vec<_> = sorted

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::{super::problems, Ended};
 use crate::writer::{Failure, Reply};
 
-/// Answers are sent together up to about so many bytes.
+/// AnswerStream are sent together up to about so many bytes.
 const CHUNK_BYTES: usize = 16 * 1024;
 
 /// What is to be answered next.
@@ -136,11 +136,11 @@ impl ImportOutcome {
 
 /// The answer's body.
 pub(super) fn answers(queued: mpsc::Receiver<Queued>) -> impl Stream<Item = Result<Bytes, Ended>> {
-    let answers = Answers { queued, next: None, end: None };
+    let answers = AnswerStream { queued, next: None, end: None };
     stream::unfold(answers, |mut answers| async move { answers.chunk().await.map(|chunk| (chunk, answers)) })
 }
 
-struct Answers {
+struct AnswerStream {
     queued: mpsc::Receiver<Queued>,
     /// Taken from the queue, but not decided yet.
     next: Option<QueuedLine>,
@@ -148,7 +148,7 @@ struct Answers {
     end: Option<Ended>,
 }
 
-impl Answers {
+impl AnswerStream {
     /// All outcomes that are known now; waits for the first of them alone.
     async fn chunk(&mut self) -> Option<Result<Bytes, Ended>> {
         if let Some(end) = self.end.take() {

@@ -27,8 +27,8 @@ use self::{
 };
 use super::{
     Api, Backend,
-    incoming::no_parameters,
     openapi::{ImportAnswer, ImportFailed},
+    request::no_parameters,
 };
 use crate::writer::{Sequence, Submission};
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use shared_events::ReservationId;
 
-use super::{Attempt, Setback};
+use super::{Attempt, AttemptError};
 use crate::{
     commands::Action,
     event_store::{EventStore, KeyId, NewKey},
@@ -14,7 +14,7 @@ use crate::{
 impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
     /// Looks up all keys of the group in one read. After the rooms were loaded: were it before, a key that is committed
     /// in between, and whose effect is then changed again, would be decided a second time.
-    pub(super) async fn find_records(&mut self) -> Result<(), Setback> {
+    pub(super) async fn find_records(&mut self) -> Result<(), AttemptError> {
         let mut wanted = HashSet::new();
         for pending in self.pending {
             wanted.extend(pending.submission.key.map(|key| key.id));
@@ -31,7 +31,7 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
 
     /// Looks up the keys of commands that are about to be told that nothing was done: the key of a command with an
     /// effect is checked by the unique index when its record is inserted, and needs no read.
-    pub(super) async fn find_records_of_those_without_effect(&mut self) -> Result<(), Setback> {
+    pub(super) async fn find_records_of_those_without_effect(&mut self) -> Result<(), AttemptError> {
         let without_effect = |(index, pending): (usize, &'a Pending)| {
             let key = pending.submission.key?;
             (!self.new_keys.contains(&key.id)).then_some((index, pending, key.id))
@@ -44,7 +44,7 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
         Ok(())
     }
 
-    async fn read_records(&mut self, wanted: HashSet<KeyId>) -> Result<(), Setback> {
+    async fn read_records(&mut self, wanted: HashSet<KeyId>) -> Result<(), AttemptError> {
         if !wanted.is_empty() {
             let wanted: Vec<KeyId> = wanted.into_iter().collect();
             let found = self.cache.store.find_keys(&wanted).await?;
@@ -64,7 +64,7 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
     /// The reservation that the command with this key made.
     pub(super) fn made_by(&self, key: KeyId) -> Option<ReservationId> {
         self.made.get(&key).copied().or_else(|| {
-            let event = self.records.get(&key)?.event.clone()?.into_recorded().ok()?;
+            let event = self.records.get(&key)?.event.clone()?.into_raw().ok()?;
             event.metadata.subject.parse().ok()
         })
     }

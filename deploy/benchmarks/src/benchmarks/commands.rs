@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::{
-    desk::{Desk, Relaying},
+    command_target::{CommandTarget, Relaying},
     figures::{Finding, Series, Target, number},
     load::{Outcome, Pace},
     mysql::limit,
@@ -27,14 +27,14 @@ const POOLS: [usize; 4] = [4, 8, 16, 32];
 /// # Errors
 /// When a service fails, or did not write exactly what it answered.
 pub(crate) async fn against_the_usual_service(rig: &Rig) -> Result<Vec<Finding>> {
-    let mut ours = Desk::ours(rig, ROOMS, Relaying::Off).await?;
-    let mut best: Option<(f64, usize, Desk)> = None;
+    let mut ours = CommandTarget::ours(rig, ROOMS, Relaying::Off).await?;
+    let mut best: Option<(f64, usize, CommandTarget)> = None;
     for pool in POOLS {
-        let mut desk = usual_service::desk(rig, pool, &ours.rooms).await?;
-        let rate = desk.reserve(CONNECTIONS, Pace::Closed, 0.5, 2.0).await?.rate;
+        let mut target = usual_service::target(rig, pool, &ours.rooms).await?;
+        let rate = target.reserve(CONNECTIONS, Pace::Closed, 0.5, 2.0).await?.rate;
         eprintln!("  usual service with {pool} connections: {rate:.0}/s");
         if best.as_ref().is_none_or(|(so_far, ..)| rate > *so_far) {
-            best = Some((rate, pool, desk));
+            best = Some((rate, pool, target));
         }
     }
     let Some((_, pool, mut theirs)) = best else { anyhow::bail!("no pool was tried") };
@@ -76,7 +76,7 @@ pub(crate) async fn against_the_usual_service(rig: &Rig) -> Result<Vec<Finding>>
 /// # Errors
 /// When the service fails, or did not write exactly what it answered.
 pub(crate) async fn against_the_limit(rig: &Rig) -> Result<Vec<Finding>> {
-    let mut ours = Desk::ours(rig, ROOMS, Relaying::Off).await?;
+    let mut ours = CommandTarget::ours(rig, ROOMS, Relaying::Off).await?;
     load(rig, &mut ours).await?;
     let sample = limit::sample(&ours.place.database_url()).await?;
     let place = tables(rig).await?;
@@ -107,7 +107,7 @@ pub(crate) async fn against_the_limit(rig: &Rig) -> Result<Vec<Finding>> {
     )
     .await?;
     ours.check().await?;
-    let mut with_relay = Desk::ours(rig, ROOMS, Relaying::On).await?;
+    let mut with_relay = CommandTarget::ours(rig, ROOMS, Relaying::On).await?;
     for _ in 0..rig.rounds {
         relaying.push(load(rig, &mut with_relay).await?.rate);
     }
@@ -135,7 +135,7 @@ pub(crate) async fn against_the_limit(rig: &Rig) -> Result<Vec<Finding>> {
 /// # Errors
 /// When the service fails, or did not write exactly what it answered.
 pub(crate) async fn one_at_a_time(rig: &Rig) -> Result<Vec<Finding>> {
-    let mut ours = Desk::ours(rig, ROOMS, Relaying::Off).await?;
+    let mut ours = CommandTarget::ours(rig, ROOMS, Relaying::Off).await?;
     ours.reserve(1, Pace::Closed, 0.0, 1.0).await?;
     let sample = limit::sample(&ours.place.database_url()).await?;
     let place = tables(rig).await?;
@@ -170,8 +170,8 @@ pub(crate) async fn one_at_a_time(rig: &Rig) -> Result<Vec<Finding>> {
 /// # Errors
 /// When the service fails, or did not write exactly what it answered.
 pub(crate) async fn on_one_room(rig: &Rig) -> Result<Vec<Finding>> {
-    let mut hot = Desk::ours(rig, 1, Relaying::Off).await?;
-    let mut spread = Desk::ours(rig, ROOMS, Relaying::Off).await?;
+    let mut hot = CommandTarget::ours(rig, 1, Relaying::Off).await?;
+    let mut spread = CommandTarget::ours(rig, ROOMS, Relaying::Off).await?;
     let (our_rates, their_rates) = alternate(
         rig.rounds,
         async |_| Ok(load(rig, &mut hot).await?.rate),
@@ -201,6 +201,6 @@ fn seconds(rig: &Rig) -> Duration {
     Duration::from_secs(rig.size(8, 3))
 }
 
-async fn load(rig: &Rig, desk: &mut Desk) -> Result<Outcome> {
-    desk.reserve(CONNECTIONS, Pace::Closed, 0.5, seconds(rig).as_secs_f64()).await
+async fn load(rig: &Rig, target: &mut CommandTarget) -> Result<Outcome> {
+    target.reserve(CONNECTIONS, Pace::Closed, 0.5, seconds(rig).as_secs_f64()).await
 }

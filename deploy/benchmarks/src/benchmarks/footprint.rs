@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{
     backlog::Backlog,
-    desk::{Desk, Relaying},
+    command_target::{CommandTarget, Relaying},
     figures::{Finding, Series},
     load::Pace,
     mongo,
@@ -44,16 +44,16 @@ pub(crate) async fn memory_and_start(rig: &Rig) -> Result<Vec<Finding>> {
         service.stop().await?;
     }
     for _ in 0..rig.rounds {
-        let mut desk = Desk::ours(rig, ROOMS, Relaying::On).await?;
-        let mut reader = rig.query_service(&desk.place, &desk.service.url(), &[])?;
+        let mut target = CommandTarget::ours(rig, ROOMS, Relaying::On).await?;
+        let mut reader = rig.query_service(&target.place, &target.service.url(), &[])?;
         reader.until_ready().await?;
-        desk.reserve(256, Pace::Closed, 0.0, if rig.short { 2.0 } else { 6.0 }).await?;
-        let heads: HashMap<_, _> = heads(&desk.place.database_url()).await?;
-        let models = mongo::read_models(&rig.mongodb, &desk.place.name).await?;
+        target.reserve(256, Pace::Closed, 0.0, if rig.short { 2.0 } else { 6.0 }).await?;
+        let heads: HashMap<_, _> = heads(&target.place.database_url()).await?;
+        let models = mongo::read_models(&rig.mongodb, &target.place.name).await?;
         mongo::until_level(&models, &heads, PATIENCE).await?;
-        command.loaded.push(desk.service.memory()?.peak);
+        command.loaded.push(target.service.memory()?.peak);
         query.loaded.push(reader.memory()?.peak);
-        desk.check().await?;
+        target.check().await?;
     }
     let mut findings = Vec::new();
     for (name, measured) in [("command-service", command), ("query-service", query)] {

@@ -5,11 +5,11 @@ use command_service::{
     domain::{Room, SNAPSHOT_SCHEMA},
     event_store::{EventStore, Snapshot, mysql::MySqlStore},
 };
-use shared_events::{RecordedEvent, RoomId};
+use shared_events::{RawEvent, RoomId};
 
 use crate::{
     backlog::reservation_made,
-    desk::{Desk, Relaying, start},
+    command_target::{CommandTarget, Relaying, start},
     figures::{Finding, Series, Target},
     load::Pace,
     mysql::backlog,
@@ -53,9 +53,9 @@ pub(crate) async fn reserving(rig: &Rig) -> Result<Vec<Finding>> {
 
 /// A service with one room that has so many reservations behind and ahead of it, and the snapshot that it would have
 /// kept on the way.
-async fn grown(rig: &Rig, past: u64, live: u64) -> Result<Desk> {
-    let desk = Desk::ours(rig, 1, Relaying::Off).await?;
-    let Desk { place, service, rooms, .. } = desk;
+async fn grown(rig: &Rig, past: u64, live: u64) -> Result<CommandTarget> {
+    let target = CommandTarget::ours(rig, 1, Relaying::Off).await?;
+    let CommandTarget { place, service, rooms, .. } = target;
     service.stop().await?;
     let Some(id) = rooms.first().copied() else { anyhow::bail!("no room was registered") };
     let url = place.database_url();
@@ -68,7 +68,7 @@ async fn grown(rig: &Rig, past: u64, live: u64) -> Result<Desk> {
             break;
         }
         for stored in page {
-            let event = stored.into_recorded()?.decode()?;
+            let event = stored.into_raw()?.decode()?;
             room.apply(event.version, event.metadata.time, &event.event)?;
         }
     }
@@ -77,12 +77,12 @@ async fn grown(rig: &Rig, past: u64, live: u64) -> Result<Desk> {
     store.save_snapshot(&snapshot, 0).await?;
     store.close().await;
     let service = start(rig, &place, Relaying::Off).await?;
-    Ok(Desk::with(rig, place, service, rooms)?.beside(past + live))
+    Ok(CommandTarget::with(rig, place, service, rooms)?.beside(past + live))
 }
 
 /// The n-th reservation, after the room's registration: two minutes each in the past, an hour each ahead; each made when
 /// it was not over yet.
-fn made(room: RoomId, number: u64, past: u64) -> RecordedEvent {
+fn made(room: RoomId, number: u64, past: u64) -> RawEvent {
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let (from, minutes, at) = if number < past {
         let from = PAST + 2 * signed(number);

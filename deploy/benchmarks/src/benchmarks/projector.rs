@@ -8,11 +8,11 @@ use query_service::{
     stores::{ReadModels, memory::MemoryReadModels},
 };
 use sha2::{Digest, Sha256};
-use shared_events::{Envelope, Erasures, Interval, Minute, RoomId, UserId};
+use shared_events::{DecodedEvent, Erasures, Interval, Minute, RoomId, UserId};
 
 use crate::{
+    event_generator::{self, Shape},
     figures::{Finding, Series, Target, number},
-    happenings::{self, Shape},
     kafka::{self, Filler},
     mongo::{
         bare::{self, Documents, FORMS, Form},
@@ -33,10 +33,10 @@ const NO_FEED: &str = "http://127.0.0.1:9";
 /// # Errors
 /// When the service fails, or the read models are not what an independent fold of the events gives.
 pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
-    let events = happenings::events(Shape::mixed(ROOMS, USERS), rig.size(500_000, 60_000))?;
+    let events = event_generator::events(Shape::mixed(ROOMS, USERS), rig.size(500_000, 60_000))?;
     let source = rig.place("events").await?;
     kafka::create_topic(&rig.brokers, &source.name).await?;
-    Filler::new(&rig.brokers)?.events(&source.name, events.iter().map(Envelope::record))?;
+    Filler::new(&rig.brokers)?.events(&source.name, events.iter().map(DecodedEvent::encode))?;
     let mut cpu = Vec::new();
     let first = project(rig, &source, &events, &mut cpu).await?;
     cpu.clear();
@@ -69,7 +69,7 @@ pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
 pub(crate) async fn project(
     rig: &Rig,
     source: &Place,
-    events: &[Envelope],
+    events: &[DecodedEvent],
     cpu: &mut Vec<f64>,
 ) -> Result<(f64, Place)> {
     let place = rig.place("projected").await?;
@@ -108,7 +108,7 @@ pub(crate) async fn insert(rig: &Rig, documents: &Documents, form: Form, step: u
 ///
 /// # Errors
 /// When they differ.
-pub(crate) async fn check(rig: &Rig, place: &Place, events: &[Envelope]) -> Result<()> {
+pub(crate) async fn check(rig: &Rig, place: &Place, events: &[DecodedEvent]) -> Result<()> {
     let oracle = MemoryReadModels::new();
     for part in events.chunks(1000) {
         ensure!(oracle.apply(part).await?.conflicts.is_empty(), "the events are not in order");

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use shared_events::Envelope;
+use shared_events::DecodedEvent;
 use tokio::task::spawn_blocking;
 
 use super::projector::{check, project};
@@ -19,8 +19,8 @@ use crate::{
         settings::Tuning,
     },
     drain::Drain,
+    event_generator::{self, Shape},
     figures::{Finding, Series, Target},
-    happenings::{self, Shape},
     kafka::{self, Filler},
     rig::{Place, Rig},
     rounds::alternate,
@@ -35,14 +35,15 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// # Errors
 /// When the peers can't be fetched or started, or something is missing at the end.
 pub(crate) async fn against_the_sink(rig: &Rig) -> Result<Vec<Finding>> {
-    let events = happenings::events(Shape::mixed(usize::try_from(KEYS)?, USERS), rig.size(200_000, 50_000))?;
+    let events =
+        event_generator::events(Shape::mixed(usize::try_from(KEYS)?, USERS), rig.size(200_000, 50_000))?;
     let documents = u64::try_from(events.len())?;
     let (ours, theirs) = (rig.place("projector").await?, rig.place("sink").await?);
     for place in [&ours, &theirs] {
         kafka::create_topic(&rig.brokers, &place.name).await?;
     }
     let mut filler = Filler::new(&rig.brokers)?;
-    let (topic, recorded) = (theirs.name.clone(), events.iter().map(Envelope::record));
+    let (topic, recorded) = (theirs.name.clone(), events.iter().map(DecodedEvent::encode));
     filler.events(&ours.name, recorded)?;
     spawn_blocking(move || filler.documents(&topic, (0..documents).map(Document))).await??;
     let worker = Worker::start(rig).await?;

@@ -14,13 +14,13 @@ use query_service::{
 };
 use service_kit::clock::Clock;
 use shared_events::{
-    Envelope, Interval, Minute, ReservationId, RoomId, Timestamp, UserId, partition_of, topics,
+    DecodedEvent, Interval, Minute, ReservationId, RoomId, Timestamp, UserId, partition_of, topics,
 };
 use tokio::task::JoinSet;
 
 use crate::{
+    event_generator::{self, HALF_DAY, Shape},
     figures::{Finding, Series, Target},
-    happenings::{self, HALF_DAY, Shape},
     kafka,
     load::{Load, Pace, Requests},
     mongo::{
@@ -189,7 +189,7 @@ impl Stored {
     /// Requests are about `days` around a reservation.
     async fn new(rig: &Rig, reservations: u64, slot: i64, days: i64) -> Result<Self> {
         let shape = Shape { slot, ..Shape::only_made(ROOMS, reservations / OF_A_USER) };
-        let events = happenings::events(shape, reservations + u64::try_from(ROOMS)?)?;
+        let events = event_generator::events(shape, reservations + u64::try_from(ROOMS)?)?;
         let place = rig.place("queries").await?;
         kafka::create_topic(&rig.brokers, &place.name).await?;
         let models = read_models(&rig.mongodb, &place.name).await?;
@@ -323,7 +323,7 @@ fn hour(sample: &Sample) -> Result<Interval> {
 }
 
 /// Reservations spread over all that is stored, each with what one may ask around it.
-fn samples(events: &[Envelope], days: i64) -> Result<Vec<Sample>> {
+fn samples(events: &[DecodedEvent], days: i64) -> Result<Vec<Sample>> {
     let made: Vec<_> = events.iter().filter_map(|event| event.event.reservation()).collect();
     let mut samples = Vec::new();
     let mut rooms = BTreeSet::new();
@@ -347,12 +347,12 @@ fn samples(events: &[Envelope], days: i64) -> Result<Vec<Sample>> {
 }
 
 /// Writes events as the projector does: several partitions side by side, in large batches.
-async fn write(models: &MongoReadModels, events: &[Envelope]) -> Result<()> {
+async fn write(models: &MongoReadModels, events: &[DecodedEvent]) -> Result<()> {
     let mut tasks = JoinSet::new();
     for partition in 0..topics::DEFAULT_PARTITIONS {
         let of_partition =
-            |event: &&Envelope| partition_of(event.room, topics::DEFAULT_PARTITIONS) == partition;
-        let events: Vec<Envelope> = events.iter().filter(of_partition).cloned().collect();
+            |event: &&DecodedEvent| partition_of(event.room, topics::DEFAULT_PARTITIONS) == partition;
+        let events: Vec<DecodedEvent> = events.iter().filter(of_partition).cloned().collect();
         let models = models.clone();
         tasks.spawn(async move {
             for batch in events.chunks(5000) {

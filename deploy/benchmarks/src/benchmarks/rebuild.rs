@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use command_service::event_store::{EventStore, Group, mysql::MySqlStore};
-use shared_events::Envelope;
+use shared_events::DecodedEvent;
 
 use super::projector::{best_form, check, insert};
 use crate::{
-    desk::{Relaying, start},
+    command_target::{Relaying, start},
+    event_generator::{self, Shape},
     figures::{Finding, Series, Target, number},
-    happenings::{self, Shape},
     kafka,
     mongo::{bare, heads, read_models, until_level},
     rig::{Place, Process, Rig},
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// # Errors
 /// When a service fails, or the read models are not what an independent fold of the events gives.
 pub(crate) async fn from_the_feed(rig: &Rig) -> Result<Vec<Finding>> {
-    let events = happenings::events(Shape::mixed(ROOMS, USERS), rig.size(300_000, 50_000))?;
+    let events = event_generator::events(Shape::mixed(ROOMS, USERS), rig.size(300_000, 50_000))?;
     let source = rig.place("rebuild").await?;
     kafka::create_topic(&rig.brokers, &source.name).await?;
     let commands = store(rig, &source, &events).await?;
@@ -54,11 +54,11 @@ pub(crate) async fn from_the_feed(rig: &Rig) -> Result<Vec<Finding>> {
 }
 
 /// A command service whose event store holds the events, and which sends none of them to Kafka.
-async fn store(rig: &Rig, place: &Place, events: &[Envelope]) -> Result<Process> {
+async fn store(rig: &Rig, place: &Place, events: &[DecodedEvent]) -> Result<Process> {
     let store = MySqlStore::open(&place.database_url(), 1, None)?;
     store.migrate().await?;
     for part in events.chunks(2000) {
-        let events = part.iter().map(Envelope::record).collect();
+        let events = part.iter().map(DecodedEvent::encode).collect();
         store.append(&Group { events, ..Group::default() }).await?;
     }
     store.close().await;
@@ -66,7 +66,12 @@ async fn store(rig: &Rig, place: &Place, events: &[Envelope]) -> Result<Process>
 }
 
 /// Runs a query service until all is visible. Gives events a second.
-async fn fill(rig: &Rig, source: &Place, commands: &Process, events: &[Envelope]) -> Result<(f64, Place)> {
+async fn fill(
+    rig: &Rig,
+    source: &Place,
+    commands: &Process,
+    events: &[DecodedEvent],
+) -> Result<(f64, Place)> {
     let place = rig.place("rebuilt").await?;
     let models = read_models(&rig.mongodb, &place.name).await?;
     let more = [("KAFKA_TOPIC", source.name.as_str()), ("WATCHDOG_SECONDS", "1")];

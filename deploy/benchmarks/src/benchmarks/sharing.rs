@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use shared_events::RoomId;
 
 use crate::{
-    desk::{Desk, Relaying},
+    command_target::{CommandTarget, Relaying},
     figures::{Finding, Series, Target, number},
     load::Pace,
     mongo,
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A system with so many processes of each service; each command service has its part of the rooms, as a balancer that
 /// routes by room gives it.
 struct System {
-    desks: Vec<Desk>,
+    desks: Vec<CommandTarget>,
     queries: Vec<Process>,
     /// Commands that were sent to each command service.
     sent: Vec<u64>,
@@ -34,7 +34,7 @@ struct System {
 
 impl System {
     async fn start(rig: &Rig, processes: usize) -> Result<Self> {
-        let first = Desk::ours(rig, ROOMS, Relaying::On).await?;
+        let first = CommandTarget::ours(rig, ROOMS, Relaying::On).await?;
         let mut queries = Vec::new();
         for _ in 0..processes {
             let mut query = rig.query_service(&first.place, &first.service.url(), &[])?;
@@ -46,11 +46,11 @@ impl System {
             let Some(first) = desks.first() else { break };
             let mut service = rig.command_service(&first.place, &[])?;
             service.until_ready().await?;
-            let desk = Desk::with(rig, Arc::clone(&first.place), service, first.rooms.clone())?;
-            desks.push(desk);
+            let target = CommandTarget::with(rig, Arc::clone(&first.place), service, first.rooms.clone())?;
+            desks.push(target);
         }
-        for (number, desk) in desks.iter_mut().enumerate() {
-            desk.rooms = desk.rooms.iter().copied().skip(number).step_by(processes).collect();
+        for (number, target) in desks.iter_mut().enumerate() {
+            target.rooms = target.rooms.iter().copied().skip(number).step_by(processes).collect();
         }
         Ok(Self { sent: vec![0; desks.len()], desks, queries })
     }
@@ -60,7 +60,8 @@ impl System {
     async fn run(&mut self, rig: &Rig, seconds: f64) -> Result<f64> {
         let connections = CONNECTIONS / self.desks.len();
         let started = Instant::now();
-        let loads = self.desks.iter_mut().map(|desk| desk.reserve(connections, Pace::Closed, 0.0, seconds));
+        let loads =
+            self.desks.iter_mut().map(|target| target.reserve(connections, Pace::Closed, 0.0, seconds));
         let outcomes = futures_util::future::try_join_all(loads).await?;
         for (sent, outcome) in self.sent.iter_mut().zip(&outcomes) {
             *sent += outcome.sent;
@@ -71,25 +72,25 @@ impl System {
     }
 
     async fn until_visible(&self, rig: &Rig) -> Result<()> {
-        let Some(desk) = self.desks.first() else { return Ok(()) };
-        let heads: HashMap<RoomId, u64> = heads(&desk.place.database_url()).await?;
-        let models = mongo::read_models(&rig.mongodb, &desk.place.name).await?;
+        let Some(target) = self.desks.first() else { return Ok(()) };
+        let heads: HashMap<RoomId, u64> = heads(&target.place.database_url()).await?;
+        let models = mongo::read_models(&rig.mongodb, &target.place.name).await?;
         mongo::until_level(&models, &heads, PATIENCE).await?;
         Ok(())
     }
 
     async fn check(self) -> Result<()> {
-        let made: u64 = self.desks.iter().map(Desk::made).sum();
-        if let Some(desk) = self.desks.first() {
-            let written = crate::mysql::written::check(&desk.place.database_url()).await?;
+        let made: u64 = self.desks.iter().map(CommandTarget::made).sum();
+        if let Some(target) = self.desks.first() {
+            let written = crate::mysql::written::check(&target.place.database_url()).await?;
             ensure!(written.made == made, "{made} reservations were answered, {} are there", written.made);
             ensure!(written.keys == written.events, "events without idempotency records");
         }
         for query in self.queries {
             query.stop().await?;
         }
-        for desk in self.desks {
-            desk.service.stop().await?;
+        for target in self.desks {
+            target.service.stop().await?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use command_service::{event_store::mysql::MySqlStore, housekeeping};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    desk::{Desk, Relaying},
+    command_target::{CommandTarget, Relaying},
     figures::{Finding, Series, Target},
     load::Pace,
     mysql::old_keys,
@@ -28,11 +28,11 @@ const KEPT: Duration = Duration::from_hours(7 * 24);
 /// When the service fails, did not write exactly what it answered, or nothing was swept.
 pub(crate) async fn under_load(rig: &Rig) -> Result<Vec<Finding>> {
     let seconds = if rig.short { 2.0 } else { 8.0 };
-    let desk = Desk::ours(rig, 500, Relaying::Off).await?;
-    let url = desk.place.database_url();
+    let target = CommandTarget::ours(rig, 500, Relaying::Off).await?;
+    let url = target.place.database_url();
     old_keys::make_room(&url).await?;
     let store = MySqlStore::open(&url, 2, None)?;
-    let desk = tokio::sync::Mutex::new(desk);
+    let target = tokio::sync::Mutex::new(target);
     let mut swept = Vec::new();
     let (with, without) = alternate(
         rig.rounds,
@@ -41,9 +41,9 @@ pub(crate) async fn under_load(rig: &Rig) -> Result<Vec<Finding>> {
             let old = (OLD_A_SECOND * (seconds + 1.0)) as u64;
             old_keys::insert(&url, old).await?;
             let stop = CancellationToken::new();
-            let mut desk = desk.lock().await;
+            let mut target = target.lock().await;
             let measured = async {
-                let outcome = desk.reserve(CONNECTIONS, Pace::Open(RATE), 0.3, seconds).await;
+                let outcome = target.reserve(CONNECTIONS, Pace::Open(RATE), 0.3, seconds).await;
                 stop.cancel();
                 outcome?.latency_ms(99.0)
             };
@@ -58,11 +58,11 @@ pub(crate) async fn under_load(rig: &Rig) -> Result<Vec<Finding>> {
             p99
         },
         async |_| {
-            desk.lock().await.reserve(CONNECTIONS, Pace::Open(RATE), 0.3, seconds).await?.latency_ms(99.0)
+            target.lock().await.reserve(CONNECTIONS, Pace::Open(RATE), 0.3, seconds).await?.latency_ms(99.0)
         },
     )
     .await?;
-    desk.lock().await.check().await?;
+    target.lock().await.check().await?;
     store.close().await;
     let finding = Finding::new(
         "sweep",

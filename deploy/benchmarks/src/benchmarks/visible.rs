@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::{
+    command_target::{CommandTarget, Relaying},
     connect::{
         Worker,
         documents::Document,
@@ -29,12 +30,11 @@ use crate::{
         peers::{Sink, Source},
         settings::Tuning,
     },
-    desk::{Desk, Relaying},
     figures::{Finding, Series, Target, number},
     load::{Pace, new_histogram},
     mysql::recorded,
     rig::{Process, Rig},
-    sightings::{Schedule, Sightings},
+    visibility_probe::{Schedule, VisibilityProbe},
 };
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -183,7 +183,7 @@ fn event(rooms: &[RoomId], number: u64) -> (RoomId, u64) {
 
 /// Command service and query service.
 struct Ours {
-    desk: Desk,
+    target: CommandTarget,
     history: Documents,
     _query: Process,
 }
@@ -191,19 +191,19 @@ struct Ours {
 impl Ours {
     async fn start(rig: &Rig) -> Result<Self> {
         let place = rig.place("visible").await?.unencrypted();
-        let desk = Desk::at(rig, place, ROOMS, Relaying::On).await?;
-        let mut query = rig.query_service(&desk.place, &desk.service.url(), &[])?;
+        let target = CommandTarget::at(rig, place, ROOMS, Relaying::On).await?;
+        let mut query = rig.query_service(&target.place, &target.service.url(), &[])?;
         query.until_ready().await?;
         let history =
-            Documents::open(&rig.mongodb, &desk.place.name, &format!("{GENERATION}history")).await?;
-        let mut ours = Self { desk, history, _query: query };
+            Documents::open(&rig.mongodb, &target.place.name, &format!("{GENERATION}history")).await?;
+        let mut ours = Self { target, history, _query: query };
         ours.run(500, 2).await?;
         Ok(ours)
     }
 
     async fn run(&mut self, rate: u64, seconds: u64) -> Result<Latencies> {
-        let first = self.desk.next();
-        let rooms = self.desk.rooms.clone();
+        let first = self.target.next();
+        let rooms = self.target.rooms.clone();
         let event = move |number| event(&rooms, number);
         let ids = {
             let event = event.clone();
@@ -212,12 +212,13 @@ impl Ours {
                 mongo::history_id(room, version)
             }
         };
-        let sightings = Sightings::begin(self.history.clone(), Box::new(ids), first, Schedule::of(rate));
+        let probe = VisibilityProbe::begin(self.history.clone(), Box::new(ids), first, Schedule::of(rate));
         let pace = Pace::Open(number(rate));
-        let outcome = self.desk.reserve(CONNECTIONS, pace, number(WARM_UP_SECONDS), number(seconds)).await?;
+        let outcome =
+            self.target.reserve(CONNECTIONS, pace, number(WARM_UP_SECONDS), number(seconds)).await?;
         let answered_at: HashMap<_, _> = outcome.answered_at.into_iter().collect();
-        let seen = sightings.end(self.desk.next()).await?;
-        let recorded = recorded::times(&self.desk.place.database_url()).await?;
+        let seen = probe.end(self.target.next()).await?;
+        let recorded = recorded::times(&self.target.place.database_url()).await?;
         let mut latencies = Latencies::new()?;
         for (number, micros) in seen {
             if number >= first + WARM_UP_SECONDS * rate {
@@ -230,7 +231,7 @@ impl Ours {
     }
 
     async fn check(&self) -> Result<()> {
-        self.desk.check().await.map(|_| ())
+        self.target.check().await.map(|_| ())
     }
 }
 
@@ -273,7 +274,7 @@ impl<'worker> Theirs<'worker> {
         let counted_from = first + rate * WARM_UP_SECONDS;
         let end = counted_from + rate * seconds;
         let ids = Box::new(|number| mongo::document_id(Document(number).id()));
-        let sightings = Sightings::begin(self.sink.documents.clone(), ids, first, Schedule::of(rate));
+        let probe = VisibilityProbe::begin(self.sink.documents.clone(), ids, first, Schedule::of(rate));
         let start = tokio::time::Instant::now();
         let mut commits = JoinSet::new();
         for document in first..end {
@@ -287,7 +288,7 @@ impl<'worker> Theirs<'worker> {
         while let Some(commit) = commits.join_next().await {
             committed.extend([commit??]);
         }
-        let seen = sightings.end(end).await?;
+        let seen = probe.end(end).await?;
         let mut latencies = Latencies::new()?;
         for (number, micros) in seen.into_iter().filter(|(number, _)| *number >= counted_from) {
             latencies.note(*committed.get(&number).context("a commit")?, micros)?;

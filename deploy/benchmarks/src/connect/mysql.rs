@@ -6,7 +6,7 @@ use anyhow::Result;
 use sqlx::{Connection, Executor, MySqlConnection, MySqlPool, mysql::MySqlPoolOptions};
 
 use super::documents::Document;
-use crate::sightings::clock_micros;
+use crate::visibility_probe::clock_micros;
 
 /// Rows of one transaction of a backlog.
 const TRANSACTION: u64 = 1000;

@@ -10,7 +10,7 @@ use rdkafka::{
     client::DefaultClientContext,
     message::{Header, OwnedHeaders},
 };
-use shared_events::{RecordedEvent, topics};
+use shared_events::{RawEvent, topics};
 
 pub(crate) use send::{Filler, send_from_memory};
 pub(crate) use topic::{Topic, of_documents, of_events};
@@ -45,7 +45,7 @@ pub(crate) async fn remove(brokers: &str, topics: &[String], groups: &[String]) 
 }
 
 /// The headers of an event's message, as the relay sends them.
-fn headers_of(event: &RecordedEvent) -> OwnedHeaders {
+fn headers_of(event: &RawEvent) -> OwnedHeaders {
     let headers = event.headers();
     let empty = OwnedHeaders::new_with_capacity(headers.len());
     headers

@@ -15,7 +15,7 @@ use rdkafka::{
     message::{DeliveryResult, Header, OwnedHeaders},
     producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
 };
-use shared_events::{RecordedEvent, topics::PARTITIONER};
+use shared_events::{RawEvent, topics::PARTITIONER};
 
 use super::headers_of;
 use crate::{connect::documents::Document, figures::number};
@@ -84,7 +84,7 @@ impl Filler {
     ///
     /// # Errors
     /// When the broker does not take all of them.
-    pub(crate) fn events(&mut self, topic: &str, events: impl Iterator<Item = RecordedEvent>) -> Result<()> {
+    pub(crate) fn events(&mut self, topic: &str, events: impl Iterator<Item = RawEvent>) -> Result<()> {
         for event in events {
             self.send(topic, &event.room.to_string(), &event.payload, headers_of(&event))?;
         }
@@ -115,7 +115,7 @@ impl Filler {
 pub(crate) fn send_from_memory(
     brokers: &str,
     topic: &str,
-    events: impl Iterator<Item = RecordedEvent>,
+    events: impl Iterator<Item = RawEvent>,
 ) -> Result<f64> {
     let ready: Vec<_> =
         events.map(|event| (event.room.to_string(), headers_of(&event), event.payload)).collect();

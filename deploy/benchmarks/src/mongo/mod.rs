@@ -14,9 +14,9 @@ use query_service::{
         mongo::{Generations, MongoReadModels, MongoSettings},
     },
 };
-use shared_events::{Envelope, RoomId, Timestamp};
+use shared_events::{DecodedEvent, RoomId, Timestamp};
 
-use crate::{drain::Drain, sightings::clock_micros};
+use crate::{drain::Drain, visibility_probe::clock_micros};
 
 /// The server's version.
 ///
@@ -43,7 +43,7 @@ pub(crate) async fn read_models(url: &str, database: &str) -> Result<MongoReadMo
 }
 
 /// The last version of each room.
-pub(crate) fn heads(events: &[Envelope]) -> HashMap<RoomId, u64> {
+pub(crate) fn heads(events: &[DecodedEvent]) -> HashMap<RoomId, u64> {
     let mut heads = HashMap::new();
     for event in events {
         let head: &mut u64 = heads.entry(event.room).or_default();

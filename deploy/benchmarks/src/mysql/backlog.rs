@@ -1,7 +1,7 @@
 //! Events in bulk, and the outbox that is filled with them again and again.
 
 use anyhow::Result;
-use shared_events::RecordedEvent;
+use shared_events::RawEvent;
 use sqlx::{Connection, Executor, MySql, MySqlConnection, QueryBuilder};
 
 /// Rows of one statement.
@@ -11,13 +11,10 @@ const ROWS: usize = 1000;
 ///
 /// # Errors
 /// When a statement fails.
-pub(crate) async fn insert(
-    database_url: &str,
-    mut events: impl Iterator<Item = RecordedEvent>,
-) -> Result<()> {
+pub(crate) async fn insert(database_url: &str, mut events: impl Iterator<Item = RawEvent>) -> Result<()> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     loop {
-        let rows: Vec<RecordedEvent> = events.by_ref().take(ROWS).collect();
+        let rows: Vec<RawEvent> = events.by_ref().take(ROWS).collect();
         if rows.is_empty() {
             break;
         }

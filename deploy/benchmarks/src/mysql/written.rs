@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, ensure};
-use shared_events::{Event, RecordedEvent, RoomId};
+use shared_events::{Event, RawEvent, RoomId};
 use sqlx::{Connection, MySqlConnection, Row};
 use uuid::Uuid;
 
@@ -74,9 +74,9 @@ async fn count(connection: &mut MySqlConnection, table: &str) -> Result<u64> {
     u64::try_from(count).context("a count")
 }
 
-fn recorded(room: RoomId, version: u64, event_type: String, payload: Vec<u8>) -> RecordedEvent {
+fn recorded(room: RoomId, version: u64, event_type: String, payload: Vec<u8>) -> RawEvent {
     let time = shared_events::Timestamp::from_epoch_millis(0);
-    RecordedEvent {
+    RawEvent {
         room,
         version,
         event_type: event_type.into(),

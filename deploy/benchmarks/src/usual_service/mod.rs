@@ -18,7 +18,7 @@ use service_kit::{
 };
 use shared_events::RoomId;
 
-use crate::{desk::Desk, rig::Rig};
+use crate::{command_target::CommandTarget, rig::Rig};
 
 /// Name of the subcommand that runs [`serve`].
 pub(crate) const SUBCOMMAND: &str = "usual-service";
@@ -27,7 +27,7 @@ pub(crate) const SUBCOMMAND: &str = "usual-service";
 ///
 /// # Errors
 /// When it can't be started.
-pub(crate) async fn desk(rig: &Rig, pool: usize, rooms: &[RoomId]) -> Result<Desk> {
+pub(crate) async fn target(rig: &Rig, pool: usize, rooms: &[RoomId]) -> Result<CommandTarget> {
     let place = rig.place("usual").await?;
     command_service::serve::migrate(&place.database_url()).await?;
     let settings = [
@@ -37,7 +37,7 @@ pub(crate) async fn desk(rig: &Rig, pool: usize, rooms: &[RoomId]) -> Result<Des
     ];
     let mut service = rig.start(crate::rig::program()?, &[SUBCOMMAND], &settings, &[])?;
     service.until_ready().await?;
-    Desk::with(rig, place, service, rooms.to_vec())
+    CommandTarget::with(rig, place, service, rooms.to_vec())
 }
 
 /// Serves until it is asked to end. Settings as those of the command service.

@@ -9,7 +9,7 @@ use query_service::{
 };
 use serde_json::Value;
 use shared_events::{
-    ConsistencyToken, Event, Minute, RecordedEvent, ReservationId, RoomId, TimeZone, Timestamp,
+    ConsistencyToken, Event, Minute, RawEvent, ReservationId, RoomId, TimeZone, Timestamp,
     envelope::parse_id, event::EVENT_TYPES, feed::FeedEvent, upcasting::decode,
 };
 use uuid::Uuid;
@@ -108,7 +108,7 @@ fn payloads() -> Vec<(String, Vec<u8>)> {
     payloads
 }
 
-fn recorded() -> RecordedEvent {
+fn recorded() -> RawEvent {
     let (event_type, payload) = payloads().remove(0);
     let headers = [
         ("ce_id", format!("{ROOM}:7")),
@@ -121,8 +121,7 @@ fn recorded() -> RecordedEvent {
         ("ce_recordedtime", "2026-07-01T10:00:00.123Z".to_owned()),
         ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
     ];
-    RecordedEvent::from_message(headers.iter().map(|(name, value)| (*name, value.as_bytes())), &payload)
-        .unwrap()
+    RawEvent::from_message(headers.iter().map(|(name, value)| (*name, value.as_bytes())), &payload).unwrap()
 }
 
 #[test]
@@ -169,10 +168,10 @@ fn any_message_is_an_event_or_kept_byte_for_byte() {
                 let _ = event.decode();
                 let again = event.headers();
                 let again = again.iter().map(|(name, value)| (*name, value.as_bytes()));
-                assert_eq!(RecordedEvent::from_message(again, &event.payload).unwrap(), event);
-                if let Ok(fed) = FeedEvent::from_recorded(event.clone()) {
+                assert_eq!(RawEvent::from_message(again, &event.payload).unwrap(), event);
+                if let Ok(fed) = FeedEvent::from_raw(event.clone()) {
                     // JSON of another form is another text, of the same values.
-                    let back = fed.into_recorded().unwrap();
+                    let back = fed.into_raw().unwrap();
                     assert_eq!((back.room, back.version), (event.room, event.version));
                 }
             }
@@ -188,11 +187,11 @@ fn any_message_is_an_event_or_kept_byte_for_byte() {
 
 #[test]
 fn any_page_of_the_feed_is_refused_or_holds_events() {
-    let fed = FeedEvent::from_recorded(recorded()).unwrap();
+    let fed = FeedEvent::from_raw(recorded()).unwrap();
     let good = serde_json::to_vec(&fed).unwrap();
     each("an event of the feed", &[&good], |input, _| {
         if let Ok(event) = serde_json::from_slice::<FeedEvent>(input)
-            && let Ok(event) = event.into_recorded()
+            && let Ok(event) = event.into_raw()
         {
             let _ = event.decode();
         }

@@ -6,9 +6,9 @@
 
 mod checker;
 mod collect;
-mod desk;
 mod evidence;
 mod inflict;
+mod load_generator;
 mod probe;
 mod proxy;
 mod random;
@@ -32,7 +32,7 @@ use tokio::{
 
 use self::{
     checker::{Allowed, Span, Violation},
-    desk::Office,
+    load_generator::Load,
     probe::{PROBE_ROOMS, Prober},
     record::{Clock, Record},
     report::{Inflicted, mark_alone, seconds},
@@ -72,7 +72,7 @@ pub struct Options {
 pub async fn run(options: Options) -> Report {
     let world = Arc::new(World::start(options.logs.as_deref(), options.older.as_deref()).await);
     let clock = Clock::start();
-    let office = Arc::new(Office {
+    let load = Arc::new(Load {
         command_urls: world.command_urls.clone(),
         query_urls: world.query_urls.clone(),
         clock,
@@ -82,9 +82,9 @@ pub async fn run(options: Options) -> Report {
         let world = Arc::clone(&world);
         async move { world.supervise(clock).await }
     });
-    let rooms = Rooms::register(&office, options.seed, PROBE_ROOMS).await;
-    let prober = Arc::new(Prober::new(&office, rooms.probes.clone(), options.seed));
-    let workload = Workload::start(&office, &rooms, options.seed, options.callers);
+    let rooms = Rooms::register(&load, options.seed, PROBE_ROOMS).await;
+    let prober = Arc::new(Prober::new(&load, rooms.probes.clone(), options.seed));
+    let workload = Workload::start(&load, &rooms, options.seed, options.callers);
     tokio::time::sleep(WARM_UP).await;
     let began = clock.now();
     let inflicted = inflict(&options, &world, &prober, clock).await;
@@ -92,7 +92,7 @@ pub async fn run(options: Options) -> Report {
     workload.finish().await;
     let rest = collect::rest(&world).await;
     supervisor.abort();
-    let record = std::mem::take(&mut *office.record.lock().await);
+    let record = std::mem::take(&mut *load.record.lock().await);
     judge(&options, &world, &record, inflicted, (micros, rest)).await
 }
 

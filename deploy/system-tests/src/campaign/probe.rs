@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{
-    desk::{Desk, Office},
+    load_generator::{Load, LoadGenerator},
     random::Random,
     record::{Ask, Look, Stay, YEAR_BEGINS},
     schedule::{Fault, Link, Planned, Target},
@@ -26,15 +26,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Probes, each of which reserves an hour of its own in every probe room.
 #[derive(Debug)]
 pub(crate) struct Prober {
-    office: Arc<Office>,
+    load: Arc<Load>,
     rooms: Vec<Uuid>,
     seed: u64,
     next: Mutex<u64>,
 }
 
 impl Prober {
-    pub(crate) fn new(office: &Arc<Office>, rooms: Vec<Uuid>, seed: u64) -> Self {
-        Self { office: Arc::clone(office), rooms, seed, next: Mutex::new(0) }
+    pub(crate) fn new(load: &Arc<Load>, rooms: Vec<Uuid>, seed: u64) -> Self {
+        Self { load: Arc::clone(load), rooms, seed, next: Mutex::new(0) }
     }
 
     /// Reserves through the services that the fault has hit (after a takeover: through those that are left) until all
@@ -57,23 +57,23 @@ impl Prober {
         let from = YEAR_BEGINS + i64::try_from(number).unwrap() * 60;
         let stay = Stay { from, to: from + 60 };
         let rooms = self.rooms.iter().zip(0..).map(|(room, index)| {
-            let desk = self.desk(number, index);
-            visible(desk, *room, stay, commands, queries)
+            let generator = self.generator(number, index);
+            visible(generator, *room, stay, commands, queries)
         });
         let all = join_all(rooms).await;
-        all.into_iter().all(|visible| visible).then(|| self.office.clock.now())
+        all.into_iter().all(|visible| visible).then(|| self.load.clock.now())
     }
 
     /// Sends many commands to one command service at the same time.
     pub(crate) async fn burst(&self, instance: usize) {
         let number = self.number().await;
         let callers = (0..BURST).map(|caller| async move {
-            let mut desk = self.desk(number, 100 + caller);
+            let mut generator = self.generator(number, 100 + caller);
             for _ in 0..4 {
-                let room = self.rooms[desk.random().index(self.rooms.len())];
-                let hour = 4_000 + i64::try_from(desk.random().below(4_000)).unwrap();
+                let room = self.rooms[generator.random().index(self.rooms.len())];
+                let hour = 4_000 + i64::try_from(generator.random().below(4_000)).unwrap();
                 let from = YEAR_BEGINS + hour * 60;
-                desk.ask(Ask::Reserve { room, stay: Stay { from, to: from + 60 } }, &[instance]).await;
+                generator.ask(Ask::Reserve { room, stay: Stay { from, to: from + 60 } }, &[instance]).await;
             }
         });
         join_all(callers).await;
@@ -86,20 +86,26 @@ impl Prober {
         *next
     }
 
-    fn desk(&self, number: u64, room: u64) -> Desk {
+    fn generator(&self, number: u64, room: u64) -> LoadGenerator {
         let random = Random::part(self.seed, 1_000_000 + number * 1_000 + room);
-        Desk::new(&self.office, &format!("probe-{number}-{room}"), random)
+        LoadGenerator::new(&self.load, &format!("probe-{number}-{room}"), random)
     }
 }
 
 /// Until each of the query services shows the reservation.
-async fn visible(mut desk: Desk, room: Uuid, stay: Stay, commands: &[usize], queries: &[usize]) -> bool {
-    let Some(done) = desk.ask(Ask::Reserve { room, stay }, commands).await else { return false };
+async fn visible(
+    mut generator: LoadGenerator,
+    room: Uuid,
+    stay: Stay,
+    commands: &[usize],
+    queries: &[usize],
+) -> bool {
+    let Some(done) = generator.ask(Ask::Reserve { room, stay }, commands).await else { return false };
     let Some(reservation) = done.reservation else { return false };
     let start = Instant::now();
     for instance in queries {
         let look = Look::Reservation { reservation, revision: done.revision };
-        while desk.look(&done, look, *instance, 2).await != Some(200) {
+        while generator.look(&done, look, *instance, 2).await != Some(200) {
             if start.elapsed() > PATIENCE {
                 return false;
             }

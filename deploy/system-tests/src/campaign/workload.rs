@@ -12,7 +12,7 @@ use tokio::{sync::Mutex, task::JoinSet};
 use uuid::Uuid;
 
 use super::{
-    desk::{Desk, Office},
+    load_generator::{Load, LoadGenerator},
     random::Random,
     record::{Ask, Done, Look, Stay, YEAR_BEGINS},
 };
@@ -57,19 +57,19 @@ pub(crate) struct Rooms {
 
 impl Rooms {
     /// Registers all rooms, while nothing is at fault yet.
-    pub(crate) async fn register(office: &Arc<Office>, seed: u64, probes: usize) -> Self {
-        let mut desk = Desk::new(office, "registrar", Random::part(seed, 1));
+    pub(crate) async fn register(load: &Arc<Load>, seed: u64, probes: usize) -> Self {
+        let mut generator = LoadGenerator::new(load, "registrar", Random::part(seed, 1));
         let mut rooms = Self { kinds: Vec::new(), probes: Vec::new() };
         for number in 0..KINDS {
             let kind = format!("kind-{number}");
             let mut of_kind = Vec::new();
             for room in 0..ROOMS_OF_KIND {
-                of_kind.push(register(&mut desk, &format!("{kind}-{room}"), &kind).await);
+                of_kind.push(register(&mut generator, &format!("{kind}-{room}"), &kind).await);
             }
             rooms.kinds.push((kind, of_kind));
         }
         for room in 0..probes {
-            rooms.probes.push(register(&mut desk, &format!("probe-{room}"), "probe").await);
+            rooms.probes.push(register(&mut generator, &format!("probe-{room}"), "probe").await);
         }
         rooms
     }
@@ -80,23 +80,25 @@ impl Rooms {
     }
 }
 
-async fn register(desk: &mut Desk, name: &str, kind: &str) -> Uuid {
+async fn register(generator: &mut LoadGenerator, name: &str, kind: &str) -> Uuid {
     let ask = Ask::Register { name: name.to_owned(), kind: kind.to_owned() };
-    desk.ask(ask, &[0, 1]).await.unwrap_or_else(|| panic!("{name} can't be registered")).room
+    generator.ask(ask, &[0, 1]).await.unwrap_or_else(|| panic!("{name} can't be registered")).room
 }
 
 impl Workload {
     /// Starts so many callers, and one that queries for each four of them.
-    pub(crate) fn start(office: &Arc<Office>, rooms: &Rooms, seed: u64, callers: u64) -> Self {
+    pub(crate) fn start(load: &Arc<Load>, rooms: &Rooms, seed: u64, callers: u64) -> Self {
         let (stop, board) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Board::default())));
         let mut tasks = JoinSet::new();
         for number in 0..callers {
-            let desk = Desk::new(office, &format!("user-{number}"), Random::part(seed, 100 + number));
-            tasks.spawn(command(desk, rooms.clone(), Arc::clone(&board), Arc::clone(&stop)));
+            let generator =
+                LoadGenerator::new(load, &format!("user-{number}"), Random::part(seed, 100 + number));
+            tasks.spawn(command(generator, rooms.clone(), Arc::clone(&board), Arc::clone(&stop)));
         }
         for number in 0..callers.div_ceil(4) {
-            let desk = Desk::new(office, &format!("reader-{number}"), Random::part(seed, 10_000 + number));
-            tasks.spawn(query(desk, Arc::clone(&board), Arc::clone(&stop)));
+            let generator =
+                LoadGenerator::new(load, &format!("reader-{number}"), Random::part(seed, 10_000 + number));
+            tasks.spawn(query(generator, Arc::clone(&board), Arc::clone(&stop)));
         }
         Self { stop, tasks }
     }
@@ -110,14 +112,19 @@ impl Workload {
     }
 }
 
-async fn command(mut desk: Desk, rooms: Rooms, board: Arc<Mutex<Board>>, stop: Arc<AtomicBool>) {
+async fn command(
+    mut generator: LoadGenerator,
+    rooms: Rooms,
+    board: Arc<Mutex<Board>>,
+    stop: Arc<AtomicBool>,
+) {
     while !stop.load(Ordering::Relaxed) {
-        let ask = next(desk.random(), &rooms, &board).await;
+        let ask = next(generator.random(), &rooms, &board).await;
         let gives_up = match &ask {
             Ask::Cancel { reservation, .. } | Ask::Move { reservation, .. } => Some(*reservation),
             _ => None,
         };
-        if let Some(done) = desk.ask(ask.clone(), &[0, 1]).await {
+        if let Some(done) = generator.ask(ask.clone(), &[0, 1]).await {
             let mut board = board.lock().await;
             if let Some(gone) = gives_up {
                 board.held.retain(|held| held.reservation != gone);
@@ -133,7 +140,7 @@ async fn command(mut desk: Desk, rooms: Rooms, board: Arc<Mutex<Board>>, stop: A
                 board.recent.remove(0);
             }
         }
-        let thinks = desk.random().millis(100, 250);
+        let thinks = generator.random().millis(100, 250);
         tokio::time::sleep(thinks).await;
     }
 }
@@ -174,24 +181,24 @@ async fn next(random: &mut Random, rooms: &Rooms, board: &Mutex<Board>) -> Ask {
 }
 
 /// Sends tokens of recent commands to either query service.
-async fn query(mut desk: Desk, board: Arc<Mutex<Board>>, stop: Arc<AtomicBool>) {
+async fn query(mut generator: LoadGenerator, board: Arc<Mutex<Board>>, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
         let recent = {
             let board = board.lock().await;
-            let index = desk.random().index(board.recent.len().max(1));
+            let index = generator.random().index(board.recent.len().max(1));
             board.recent.get(index).cloned()
         };
         if let Some(done) = recent {
             let look = match done.reservation {
-                Some(reservation) if desk.random().chance(60) => {
+                Some(reservation) if generator.random().chance(60) => {
                     Look::Reservation { reservation, revision: done.revision }
                 }
                 _ => Look::Schedule,
             };
-            let instance = desk.random().index(2);
-            desk.look(&done, look, instance, 2).await;
+            let instance = generator.random().index(2);
+            generator.look(&done, look, instance, 2).await;
         }
-        let thinks = desk.random().millis(100, 250);
+        let thinks = generator.random().millis(100, 250);
         tokio::time::sleep(thinks).await;
     }
 }

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use shared_events::{Envelope, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use shared_events::{DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
 use uuid::Uuid;
 
 use crate::{
@@ -36,21 +36,21 @@ pub(super) struct Documents {
 }
 
 impl Documents {
-    pub(super) fn fold(&mut self, envelope: &Envelope) {
-        if let Some(room) = rooms::touches(envelope) {
-            self.fold_room(room, envelope);
+    pub(super) fn fold(&mut self, decoded: &DecodedEvent) {
+        if let Some(room) = rooms::touches(decoded) {
+            self.fold_room(room, decoded);
         }
-        if let Some(reservation) = reservations::touches(envelope) {
-            self.fold_reservation(reservation, envelope);
+        if let Some(reservation) = reservations::touches(decoded) {
+            self.fold_reservation(reservation, decoded);
         }
-        if let Some(entry) = history::entry(envelope) {
+        if let Some(entry) = history::entry(decoded) {
             let place = (entry.user.clone(), entry.at, entry.room, entry.version);
             self.history.entry(place).or_insert(entry);
         }
-        for key in usage::touches(envelope) {
+        for key in usage::touches(decoded) {
             let docs = self.usage.entry(key.room).or_default();
             let stored = docs.iter().position(|doc| doc.key == key).map(|at| docs.swap_remove(at));
-            docs.push(usage::fold(stored, key, envelope));
+            docs.push(usage::fold(stored, key, decoded));
         }
     }
 
@@ -88,25 +88,25 @@ impl Documents {
         }
     }
 
-    fn fold_room(&mut self, room: RoomId, envelope: &Envelope) {
+    fn fold_room(&mut self, room: RoomId, decoded: &DecodedEvent) {
         let stored = self.rooms.remove(&room);
         if let Some(stored) = &stored {
             self.rooms_by_name.remove(&(stored.settings.name.clone(), room));
         }
-        let Some(doc) = rooms::fold(stored, envelope) else { return };
+        let Some(doc) = rooms::fold(stored, decoded) else { return };
         if !doc.retired {
             self.rooms_by_name.insert((doc.settings.name.clone(), room));
         }
         self.rooms.insert(room, doc);
     }
 
-    fn fold_reservation(&mut self, id: ReservationId, envelope: &Envelope) {
+    fn fold_reservation(&mut self, id: ReservationId, decoded: &DecodedEvent) {
         let stored = self.reservations.remove(&id);
         if let Some(ReservationDoc { reservation, .. }) = &stored {
             self.live_by_room.remove(&(reservation.room, reservation.from, id));
             self.live_by_user.remove(&(reservation.reserved_by.clone(), reservation.from, id));
         }
-        let Some(doc) = reservations::fold(stored, envelope) else { return };
+        let Some(doc) = reservations::fold(stored, decoded) else { return };
         if doc.is_live() {
             let reservation = &doc.reservation;
             self.live_by_room.insert((reservation.room, reservation.from, id));

@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use shared_events::{Envelope, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use shared_events::{DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
 use uuid::Uuid;
 
 use self::documents::{Documents, earliest_start};
@@ -56,11 +56,11 @@ impl ReadModels for MemoryReadModels {
             .collect())
     }
 
-    async fn apply(&self, batch: &[Envelope]) -> Result<Applied, StoreError> {
+    async fn apply(&self, batch: &[DecodedEvent]) -> Result<Applied, StoreError> {
         let spans = spans(batch)?;
         let mut documents = self.write();
-        for envelope in batch {
-            documents.fold(envelope);
+        for decoded in batch {
+            documents.fold(decoded);
         }
         let mut applied = Applied::default();
         for (room, span) in spans {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use mongodb::bson::{RawDocumentBuf, doc};
-use shared_events::{Envelope, Event, ReservationId, RoomId};
+use shared_events::{DecodedEvent, Event, ReservationId, RoomId};
 
 use super::{
     MongoReadModels,
@@ -49,7 +49,7 @@ pub(super) struct Writes {
 
 impl MongoReadModels {
     /// Writes documents, then checkpoints: what a checkpoint claims is there.
-    pub(super) async fn apply_batch(&self, batch: &[Envelope]) -> Result<Applied, StoreError> {
+    pub(super) async fn apply_batch(&self, batch: &[DecodedEvent]) -> Result<Applied, StoreError> {
         let mut spans = spans(batch)?;
         let (mut usage, usage_writes) = self.fold_usage(batch, &spans).await?;
         let (made, changed) = fold_reservations(batch);
@@ -100,13 +100,13 @@ impl MongoReadModels {
     /// Folds usage into what is known of it or stored.
     async fn fold_usage(
         &self,
-        batch: &[Envelope],
+        batch: &[DecodedEvent],
         spans: &BTreeMap<RoomId, Span>,
     ) -> Result<(Usage, Vec<Guarded>), StoreError> {
-        let mut events: HashMap<UsageKey, Vec<&Envelope>> = HashMap::new();
-        for envelope in batch {
-            for key in usage::touches(envelope) {
-                events.entry(key).or_default().push(envelope);
+        let mut events: HashMap<UsageKey, Vec<&DecodedEvent>> = HashMap::new();
+        for decoded in batch {
+            for key in usage::touches(decoded) {
+                events.entry(key).or_default().push(decoded);
             }
         }
         let mut usage = Usage::default();
@@ -136,7 +136,7 @@ impl MongoReadModels {
     /// takes for granted is given up: its documents lack what lies between.
     async fn load_missing(
         &self,
-        events: &HashMap<UsageKey, Vec<&Envelope>>,
+        events: &HashMap<UsageKey, Vec<&DecodedEvent>>,
         spans: &BTreeMap<RoomId, Span>,
         usage: &mut Usage,
     ) -> Result<(), StoreError> {
@@ -167,26 +167,26 @@ impl MongoReadModels {
     }
 }
 
-fn fold_rooms(batch: &[Envelope]) -> Result<Vec<Guarded>, StoreError> {
+fn fold_rooms(batch: &[DecodedEvent]) -> Result<Vec<Guarded>, StoreError> {
     let mut folded: HashMap<RoomId, Option<RoomDoc>> = HashMap::new();
-    for envelope in batch {
-        if let Some(room) = rooms::touches(envelope) {
+    for decoded in batch {
+        if let Some(room) = rooms::touches(decoded) {
             let doc = folded.entry(room).or_default();
-            *doc = rooms::fold(doc.take(), envelope);
+            *doc = rooms::fold(doc.take(), decoded);
         }
     }
     folded.values().flatten().map(from_room).collect()
 }
 
 /// Reservations that were made in the batch, and others.
-fn fold_reservations(batch: &[Envelope]) -> (Vec<Guarded>, Vec<Guarded>) {
+fn fold_reservations(batch: &[DecodedEvent]) -> (Vec<Guarded>, Vec<Guarded>) {
     // In the order of ids, which is that of time: their index grows at its end.
     let mut folded: BTreeMap<ReservationId, (bool, Option<ReservationDoc>)> = BTreeMap::new();
-    for envelope in batch {
-        if let Some(reservation) = reservations::touches(envelope) {
+    for decoded in batch {
+        if let Some(reservation) = reservations::touches(decoded) {
             let (made, doc) = folded.entry(reservation).or_default();
-            *made |= matches!(envelope.event, Event::ReservationMade(_));
-            *doc = reservations::fold(doc.take(), envelope);
+            *made |= matches!(decoded.event, Event::ReservationMade(_));
+            *doc = reservations::fold(doc.take(), decoded);
         }
     }
     let (mut made, mut changed) = (Vec::new(), Vec::new());
@@ -197,7 +197,7 @@ fn fold_reservations(batch: &[Envelope]) -> (Vec<Guarded>, Vec<Guarded>) {
     (made, changed)
 }
 
-fn history_of(batch: &[Envelope]) -> Vec<RawDocumentBuf> {
+fn history_of(batch: &[DecodedEvent]) -> Vec<RawDocumentBuf> {
     let mut entries: Vec<_> = batch.iter().filter_map(history::entry).collect();
     entries.sort_unstable_by_key(|entry| (entry.room, entry.version));
     entries.iter().map(from_history).collect()

@@ -113,7 +113,7 @@ pub(super) fn durable() -> RawDocumentBuf {
     durable
 }
 
-/// Parts of a list that one command can hold, each with the place of its first.
+/// Dependencies of a list that one command can hold, each with the place of its first.
 fn parts(statements: &[RawDocumentBuf]) -> impl Iterator<Item = (usize, &[RawDocumentBuf])> {
     let mut first = 0;
     std::iter::from_fn(move || {

@@ -14,7 +14,7 @@ use mongodb::{
     bson::{Bson, Document, RawDocument, RawDocumentBuf, doc},
     options::Hint,
 };
-use shared_events::{Envelope, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use shared_events::{DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::{
@@ -45,7 +45,7 @@ impl ReadModels for MongoReadModels {
         self.read_checkpoints(rooms).await
     }
 
-    async fn apply(&self, batch: &[Envelope]) -> Result<Applied, StoreError> {
+    async fn apply(&self, batch: &[DecodedEvent]) -> Result<Applied, StoreError> {
         self.apply_batch(batch).await
     }
 

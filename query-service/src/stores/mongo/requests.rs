@@ -16,7 +16,7 @@ use super::{
     stored::Stored,
 };
 use crate::{
-    read_models::{Action, DroppedEvent, Outcome, Request},
+    read_models::{DroppedEvent, Outcome, Request, RequestedAction},
     stores::StoreError,
 };
 
@@ -35,9 +35,9 @@ impl MongoReadModels {
             "outcome": Bson::Null,
         };
         match &request.action {
-            Action::Redrive => stored.insert("action", "redrive"),
-            Action::Repair => stored.insert("action", "repair"),
-            Action::Drop { version, reason } => {
+            RequestedAction::Redrive => stored.insert("action", "redrive"),
+            RequestedAction::Repair => stored.insert("action", "repair"),
+            RequestedAction::Drop { version, reason } => {
                 stored.insert("version", number(*version));
                 stored.insert("reason", reason.as_str());
                 stored.insert("action", "drop")
@@ -129,9 +129,11 @@ pub(super) fn is_duplicate(error: &mongodb::error::Error) -> bool {
 fn to_request(stored: &RawDocument) -> Result<Request, StoreError> {
     let stored = Stored::read(REQUESTS, stored)?;
     let action = match stored.text("action")?.as_str() {
-        "redrive" => Action::Redrive,
-        "repair" => Action::Repair,
-        "drop" => Action::Drop { version: stored.integer("version")?, reason: stored.text("reason")? },
+        "redrive" => RequestedAction::Redrive,
+        "repair" => RequestedAction::Repair,
+        "drop" => {
+            RequestedAction::Drop { version: stored.integer("version")?, reason: stored.text("reason")? }
+        }
         other => {
             let reason = format!("the action {other:.80}");
             return Err(StoreError::Unreadable { collection: REQUESTS, reason });

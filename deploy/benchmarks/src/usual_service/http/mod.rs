@@ -24,7 +24,7 @@ use service_kit::{
 };
 use sha2::{Digest, Sha256};
 use shared_events::{
-    ConsistencyToken, Event, Interval, Metadata, Minute, RecordedEvent, ReservationId, RoomId, TimeZone,
+    ConsistencyToken, Event, Interval, Metadata, Minute, RawEvent, ReservationId, RoomId, TimeZone,
     Timestamp, UserId,
     reservation_events::{Reservation, ReservationMade},
 };
@@ -113,7 +113,7 @@ async fn reserve(
     };
     let reservation_id = reservation.id;
     let event = Event::from(ReservationMade { reservation });
-    let mut event = RecordedEvent {
+    let mut event = RawEvent {
         room,
         version: 0,
         event_type: event.event_type().into(),

@@ -7,7 +7,7 @@ use command_service::{
     event_store::{KeyId, bucket},
 };
 use secrecy::ExposeSecret;
-use shared_events::RecordedEvent;
+use shared_events::RawEvent;
 use sqlx::{
     Executor, MySqlPool, Row,
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
@@ -48,7 +48,7 @@ impl Store {
     /// When the database fails, or others were first each time.
     pub(super) async fn commit(
         &self,
-        event: &mut RecordedEvent,
+        event: &mut RawEvent,
         key: KeyId,
         fingerprint: [u8; 16],
     ) -> sqlx::Result<u64> {
@@ -64,7 +64,7 @@ impl Store {
 
     async fn attempt(
         &self,
-        event: &mut RecordedEvent,
+        event: &mut RawEvent,
         metadata: &[u8],
         key: KeyId,
         fingerprint: [u8; 16],

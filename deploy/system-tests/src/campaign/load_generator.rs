@@ -19,7 +19,7 @@ const GIVE_UP: u64 = 60_000_000;
 
 /// What all callers share.
 #[derive(Debug)]
-pub(crate) struct Office {
+pub(crate) struct Load {
     pub(crate) command_urls: Vec<String>,
     pub(crate) query_urls: Vec<String>,
     pub(crate) clock: Clock,
@@ -28,16 +28,16 @@ pub(crate) struct Office {
 
 /// One caller with connections of its own.
 #[derive(Debug, Clone)]
-pub(crate) struct Desk {
-    office: Arc<Office>,
+pub(crate) struct LoadGenerator {
+    load: Arc<Load>,
     http: reqwest::Client,
     user: String,
     random: Random,
     asked: u64,
 }
 
-impl Desk {
-    pub(crate) fn new(office: &Arc<Office>, user: &str, random: Random) -> Self {
+impl LoadGenerator {
+    pub(crate) fn new(load: &Arc<Load>, user: &str, random: Random) -> Self {
         let http = reqwest::Client::builder()
             .no_proxy()
             .tcp_nodelay(true)
@@ -45,7 +45,7 @@ impl Desk {
             .connect_timeout(Duration::from_secs(2))
             .build()
             .unwrap();
-        Self { office: Arc::clone(office), http, user: user.to_owned(), random, asked: 0 }
+        Self { load: Arc::clone(load), http, user: user.to_owned(), random, asked: 0 }
     }
 
     pub(crate) const fn random(&mut self) -> &mut Random {
@@ -72,13 +72,13 @@ impl Desk {
             Some(Outcome::Done(done)) => Some(done.clone()),
             _ => None,
         };
-        self.office.record.lock().await.commands.push(command);
+        self.load.record.lock().await.commands.push(command);
         done
     }
 
     async fn send(&self, command: &Command, instance: usize) -> Attempt {
         let (method, path, body) = command.ask.request(&command.key);
-        let url = format!("{}{path}", self.office.command_urls[instance]);
+        let url = format!("{}{path}", self.load.command_urls[instance]);
         let mut request = self
             .http
             .request(method, url)
@@ -89,12 +89,12 @@ impl Desk {
         if let Some(body) = body {
             request = request.header("Content-Type", "application/json").body(body.to_string());
         }
-        let start = self.office.clock.now();
+        let start = self.load.clock.now();
         let outcome = match answer(request).await {
             Ok((status, headers, body)) => outcome(status, &headers, body),
             Err(error) => Outcome::Unknown { why: error },
         };
-        Attempt { instance, start, end: self.office.clock.now(), outcome }
+        Attempt { instance, start, end: self.load.clock.now(), outcome }
     }
 
     /// Asks one query service for what a command's token stands for, and records what it showed.
@@ -108,12 +108,12 @@ impl Desk {
         };
         let request = self
             .http
-            .get(format!("{}{path}", self.office.query_urls[instance]))
+            .get(format!("{}{path}", self.load.query_urls[instance]))
             .header("X-User", &self.user)
             .header("X-Roles", "admin")
             .header("Consistency-Token", &done.token)
             .header("Prefer", format!("wait={wait}"));
-        let start = self.office.clock.now();
+        let start = self.load.clock.now();
         let (status, shown) = match answer(request).await {
             Ok((status, _, body)) => (Some(status), shown(look, &body)),
             Err(_) => (None, None),
@@ -121,14 +121,14 @@ impl Desk {
         let query = Query {
             instance,
             start,
-            end: self.office.clock.now(),
+            end: self.load.clock.now(),
             room: done.room,
             version: done.version,
             look,
             status,
             shown: shown.filter(|_| status == Some(200)),
         };
-        self.office.record.lock().await.queries.push(query);
+        self.load.record.lock().await.queries.push(query);
         status
     }
 }

@@ -9,14 +9,14 @@ use shared_events::{RoomId, Timestamp};
 use tokio::time::Instant;
 
 use super::Tools;
-use crate::read_models::{Action, Outcome, Request};
+use crate::read_models::{Outcome, Request, RequestedAction};
 
 /// Between two looks for an answer.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Who asks, and how long the answer is waited for.
 #[derive(Debug, Clone, Args)]
-pub struct Asking {
+pub struct RequestOptions {
     /// Who asks; recorded with the request.
     #[arg(long, env = "USER", default_value = "operator")]
     by: String,
@@ -37,10 +37,15 @@ struct Answered {
     outcome: String,
 }
 
-impl Asking {
+impl RequestOptions {
     /// Asks for the same for each room, in each generation that is fed, and prints what became of it. True when all of it
     /// was done where queries read.
-    pub(super) async fn ask(&self, tools: &Tools, rooms: &[RoomId], action: &Action) -> anyhow::Result<bool> {
+    pub(super) async fn ask(
+        &self,
+        tools: &Tools,
+        rooms: &[RoomId],
+        action: &RequestedAction,
+    ) -> anyhow::Result<bool> {
         let others = tools.others.iter().map(|(number, models)| (Some(*number), models));
         let generations: Vec<_> = std::iter::once((None, &tools.models)).chain(others).collect();
         let mut asked = Vec::new();

@@ -20,14 +20,14 @@ use service_kit::{
 };
 use shared_events::UserId;
 
-use super::{Api, answers::Answer, idempotency, if_match, problems};
+use super::{Api, answers::CommandAnswer, idempotency, if_match, problems};
 use crate::{
     commands::{Action, Actor, Command},
     writer::{IdempotencyKey, Submission},
 };
 
 /// A command's request without its body.
-pub(super) struct Incoming {
+pub(super) struct CommandRequest {
     pub(super) caller: Caller,
     context: RequestContext,
     key: Option<String>,
@@ -35,7 +35,7 @@ pub(super) struct Incoming {
     request: HttpRequest,
 }
 
-impl Incoming {
+impl CommandRequest {
     /// Reads it.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Incoming {
     /// The same, for administrators.
     ///
     /// # Errors
-    /// As [`Incoming::read`], and `forbidden`.
+    /// As [`CommandRequest::read`], and `forbidden`.
     pub(super) async fn from_admin(request: HttpRequest) -> Result<Self, Problem> {
         // Before anything else, so that a stranger learns nothing about how such a request must look.
         Caller::extract(&request).await?.require_admin()?;
@@ -100,7 +100,7 @@ impl Incoming {
         api: &Data<Api>,
         body: &[u8],
         action: Action,
-    ) -> Result<Answer, Problem> {
+    ) -> Result<CommandAnswer, Problem> {
         if !self.caller.admin {
             return self.decide(api, body, action).await;
         }
@@ -108,13 +108,15 @@ impl Incoming {
         let act = Act::begun(&self.caller.user, action.name(), self.request.uri().path(), Some(id));
         let result = self.decide(api, body, action).await;
         match &result {
-            Ok(Answer { done, .. }) => act.ended(format!("room {} at version {}", done.room, done.version)),
+            Ok(CommandAnswer { done, .. }) => {
+                act.ended(format!("room {} at version {}", done.room, done.version))
+            }
             Err(problem) => act.ended(problem.kind().slug()),
         }
         result
     }
 
-    async fn decide(self, api: &Data<Api>, body: &[u8], action: Action) -> Result<Answer, Problem> {
+    async fn decide(self, api: &Data<Api>, body: &[u8], action: Action) -> Result<CommandAnswer, Problem> {
         let backend = api.backend()?;
         let Self { caller, context, key, if_match, request } = self;
         let key = key.map(|key| IdempotencyKey {
@@ -143,7 +145,7 @@ impl Incoming {
         };
         let decided = backend.writer.submit(submission).await.map_err(problems::of_failure)?;
         match decided.result {
-            Ok(done) => Ok(Answer { done, repeated: decided.repeated }),
+            Ok(done) => Ok(CommandAnswer { done, repeated: decided.repeated }),
             Err(rejection) => Err(problems::of_rejection(&rejection, &decided.rests_on)),
         }
     }

@@ -21,9 +21,9 @@ const LISTENING: Duration = Duration::from_millis(100);
 
 /// Keeps the first thing that the client complains of; later ones are that all brokers are down.
 #[derive(Default)]
-struct Complaint(Mutex<Option<String>>);
+struct Diagnosis(Mutex<Option<String>>);
 
-impl ClientContext for Complaint {
+impl ClientContext for Diagnosis {
     /// The same at each try, and longer than what the error says.
     fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
 
@@ -35,17 +35,17 @@ impl ClientContext for Complaint {
     }
 }
 
-impl ProducerContext for Complaint {
+impl ProducerContext for Diagnosis {
     type DeliveryOpaque = ();
 
     fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
 }
 
 /// Tries to reach a broker and gives what the client complains of, if it does. Blocks for some seconds at most.
-pub(super) fn complaint(options: &KafkaOptions) -> Option<String> {
-    let asking: BaseProducer<Complaint> =
-        client_config(options).create_with_context(Complaint::default()).ok()?;
-    // What comes of it does not matter: the complaint does.
+pub(super) fn diagnosis(options: &KafkaOptions) -> Option<String> {
+    let asking: BaseProducer<Diagnosis> =
+        client_config(options).create_with_context(Diagnosis::default()).ok()?;
+    // What comes of it does not matter: the diagnosis does.
     let _ = asking.client().fetch_metadata(None, PATIENCE);
     asking.poll(LISTENING);
     asking.context().0.lock().unwrap_or_else(PoisonError::into_inner).take()

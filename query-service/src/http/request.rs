@@ -31,7 +31,7 @@ const DEFAULT_WAIT: u64 = 2;
 const LONGEST_WAIT: u64 = 10;
 
 /// A request: who asks is checked first, then what is asked.
-pub(super) struct Ask<P, Q> {
+pub(super) struct QueryRequest<P, Q> {
     pub(super) of_this_thread: Data<OfThisThread>,
     pub(super) caller: Caller,
     pub(super) path: P,
@@ -43,7 +43,7 @@ pub(super) struct Ask<P, Q> {
     if_none_match: Option<String>,
 }
 
-impl<P: DeserializeOwned + 'static, Q: DeserializeOwned + 'static> FromRequest for Ask<P, Q> {
+impl<P: DeserializeOwned + 'static, Q: DeserializeOwned + 'static> FromRequest for QueryRequest<P, Q> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
@@ -70,7 +70,7 @@ impl<P: DeserializeOwned + 'static, Q: DeserializeOwned + 'static> FromRequest f
     }
 }
 
-impl<P, Q> Ask<P, Q> {
+impl<P, Q> QueryRequest<P, Q> {
     /// The read models with what is known of them, once they show what the request's token asks for.
     pub(super) async fn shown(&self) -> Result<&Reading, Problem> {
         let unavailable = || Problem::new(ProblemType::Unavailable, "the read models are not there yet");
@@ -82,7 +82,7 @@ impl<P, Q> Ask<P, Q> {
         Ok(shown)
     }
 
-    /// [`Ask::shown`] for queries that tell no version.
+    /// [`QueryRequest::shown`] for queries that tell no version.
     pub(super) async fn models(&self) -> Result<&dyn ReadModels, Problem> {
         Ok(self.shown().await?.models.as_ref())
     }

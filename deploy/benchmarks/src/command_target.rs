@@ -20,7 +20,7 @@ const HOLDER: &str = "benchmark";
 
 /// Where load goes to, and what it has sent so far.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct CommandTarget {
     pub(crate) place: Arc<Place>,
     pub(crate) service: Process,
     pub(crate) rooms: Vec<RoomId>,
@@ -40,7 +40,7 @@ pub(crate) enum Relaying {
     Off,
 }
 
-impl Desk {
+impl CommandTarget {
     /// Our service with so many rooms.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Desk {
         Ok(Self { place: place.into(), service, rooms, tokens, next: 0, made: 0, beside: 0 })
     }
 
-    /// The same desk, when so many reservations were put there beside the API.
+    /// The same target, when so many reservations were put there beside the API.
     pub(crate) const fn beside(mut self, beside: u64) -> Self {
         self.beside = beside;
         self

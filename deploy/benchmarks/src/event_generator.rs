@@ -4,8 +4,8 @@
 use anyhow::{Context, Result};
 use chrono_tz::Tz;
 use shared_events::{
-    Envelope, Event, Interval, Metadata, Minute, Reservation, ReservationId, RoomId, RoomSettings, TimeZone,
-    Timestamp, UserId,
+    DecodedEvent, Event, Interval, Metadata, Minute, Reservation, ReservationId, RoomId, RoomSettings,
+    TimeZone, Timestamp, UserId,
     reservation_events::{
         ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
         ReservationRescheduled,
@@ -60,7 +60,7 @@ impl Shape {
 
 /// Makes events, one after the other.
 #[derive(Debug)]
-pub(crate) struct Happenings {
+pub(crate) struct EventGenerator {
     shape: Shape,
     rooms: Vec<RoomState>,
     random: u64,
@@ -78,9 +78,9 @@ struct RoomState {
     ahead: Vec<(Reservation, i64)>,
 }
 
-impl Happenings {
+impl EventGenerator {
     /// The rooms' registrations come first.
-    pub(crate) fn new(shape: Shape) -> Result<(Self, Vec<Envelope>)> {
+    pub(crate) fn new(shape: Shape) -> Result<(Self, Vec<DecodedEvent>)> {
         let mut all = Self { shape, rooms: Vec::new(), random: 0x9e37_79b9_7f4a_7c15, events: 0 };
         let mut registered = Vec::new();
         for number in 0..shape.rooms {
@@ -99,13 +99,13 @@ impl Happenings {
                 max_days_ahead: None,
             };
             let event = RoomRegistered { room: Room { id, revision: 1, settings } };
-            registered.push(all.envelope(number, id.to_string(), event.into())?);
+            registered.push(all.decoded(number, id.to_string(), event.into())?);
         }
         Ok((all, registered))
     }
 
     /// The next event, or two where something moved.
-    pub(crate) fn next(&mut self, happened: &mut Vec<Envelope>) -> Result<()> {
+    pub(crate) fn next(&mut self, happened: &mut Vec<DecodedEvent>) -> Result<()> {
         let room = self.below(self.rooms.len());
         let Shape { made, changed, moved, .. } = self.shape;
         let what = self.random() % 100;
@@ -128,11 +128,11 @@ impl Happenings {
         } else {
             ReservationCancelled { reservation: reservation.clone() }.into()
         };
-        happened.push(self.envelope(room, reservation.id.to_string(), event)?);
+        happened.push(self.decoded(room, reservation.id.to_string(), event)?);
         Ok(())
     }
 
-    fn make(&mut self, room: usize, happened: &mut Vec<Envelope>) -> Result<()> {
+    fn make(&mut self, room: usize, happened: &mut Vec<DecodedEvent>) -> Result<()> {
         let unique = self.time_ordered();
         let slot = self.next_slot(room)?;
         let stay = self.stay(slot)?;
@@ -158,7 +158,7 @@ impl Happenings {
             state.ahead.remove(0);
         }
         let subject = reservation.id.to_string();
-        happened.push(self.envelope(room, subject, ReservationMade { reservation }.into())?);
+        happened.push(self.decoded(room, subject, ReservationMade { reservation }.into())?);
         Ok(())
     }
 
@@ -167,7 +167,7 @@ impl Happenings {
         from: usize,
         to: usize,
         mut reservation: Reservation,
-        happened: &mut Vec<Envelope>,
+        happened: &mut Vec<DecodedEvent>,
     ) -> Result<()> {
         let previous = reservation.place();
         let slot = self.next_slot(to)?;
@@ -180,19 +180,19 @@ impl Happenings {
         let subject = reservation.id.to_string();
         let left = ReservationMovedOut { reservation: reservation.clone(), previous };
         let entered = ReservationMovedIn { reservation, previous };
-        happened.push(self.envelope(from, subject.clone(), left.into())?);
-        happened.push(self.envelope(to, subject, entered.into())?);
+        happened.push(self.decoded(from, subject.clone(), left.into())?);
+        happened.push(self.decoded(to, subject, entered.into())?);
         Ok(())
     }
 
-    fn envelope(&mut self, room: usize, subject: String, event: Event) -> Result<Envelope> {
+    fn decoded(&mut self, room: usize, subject: String, event: Event) -> Result<DecodedEvent> {
         self.events += 1;
         let at = Timestamp::from_epoch_millis(1_767_225_600_000 + i64::try_from(self.events)?);
         let actor = event.reservation().map_or(UserId::from("admin"), |made| made.reserved_by.clone());
         let (correlation, causation) = (self.unique(), self.unique());
         let state = self.room(room)?;
         state.version += 1;
-        Ok(Envelope {
+        Ok(DecodedEvent {
             room: state.id,
             version: state.version,
             metadata: Metadata {
@@ -256,11 +256,11 @@ impl Happenings {
 ///
 /// # Errors
 /// Never for rooms and users that are there.
-pub(crate) fn events(shape: Shape, count: u64) -> Result<Vec<Envelope>> {
+pub(crate) fn events(shape: Shape, count: u64) -> Result<Vec<DecodedEvent>> {
     let count = usize::try_from(count)?;
-    let (mut happenings, mut events) = Happenings::new(shape)?;
+    let (mut generator, mut events) = EventGenerator::new(shape)?;
     while events.len() < count {
-        happenings.next(&mut events)?;
+        generator.next(&mut events)?;
     }
     Ok(events)
 }

@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The `_id` of a document by its number.
 pub(crate) type Ids = Box<dyn Fn(u64) -> Id + Send>;
 
-/// The clock by which commits and sightings are compared: microseconds since 1970.
+/// The clock by which commits and probe are compared: microseconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "the services' clock counts in milliseconds")]
 pub(crate) fn clock_micros() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -59,12 +59,12 @@ impl Schedule {
 }
 
 /// A thread that looks.
-pub(crate) struct Sightings {
+pub(crate) struct VisibilityProbe {
     end: Arc<AtomicU64>,
     thread: JoinHandle<Result<HashMap<u64, i64>>>,
 }
 
-impl Sightings {
+impl VisibilityProbe {
     /// Looks for some from `first` on. Not before the earliest time at which the next one may be there: events come at even
     /// distances, so the one that was seen soonest tells it. Looking all the time would take most of a processor.
     pub(crate) fn begin(documents: Documents, ids: Ids, first: u64, schedule: Schedule) -> Self {
