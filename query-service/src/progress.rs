@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     read_models::Checkpoint,
-    stores::{ReadModels, StoreError},
+    stores::{Checkpoints, StoreError},
 };
 
 /// Most waits at one time.
@@ -157,7 +157,7 @@ impl Progress {
     /// [`NotVisible`], at the latest after `within`.
     pub async fn wait(
         &self,
-        store: &dyn ReadModels,
+        store: &dyn Checkpoints,
         wanted: &[(RoomId, u64)],
         within: Duration,
     ) -> Result<(), NotVisible> {
@@ -170,7 +170,7 @@ impl Progress {
 
     async fn wait_for(
         &self,
-        store: &dyn ReadModels,
+        store: &dyn Checkpoints,
         room: RoomId,
         version: u64,
         deadline: Instant,
@@ -254,7 +254,7 @@ impl State {
 }
 
 /// Whether the store has the room at that version.
-async fn stored(store: &dyn ReadModels, room: RoomId, version: u64) -> Result<bool, NotVisible> {
+async fn stored(store: &dyn Checkpoints, room: RoomId, version: u64) -> Result<bool, NotVisible> {
     let checkpoint = store.checkpoint(room).await?;
     if checkpoint.version >= version {
         return Ok(true);

@@ -138,13 +138,14 @@ impl InProcess {
     /// Makes the read models from the feed, then keeps them up to date from the channel.
     async fn run(self, events: mpsc::Receiver<RawEvent>) -> anyhow::Result<()> {
         const THE_PARTITION: i32 = 0;
+        let models = Arc::new(MemoryReadModels::new());
         let parts = Dependencies {
-            store: Arc::new(MemoryReadModels::new()),
+            store: Arc::clone(&models) as _,
             feed: self.feed,
             progress: Arc::new(Progress::default()),
             clock: self.clock,
         };
-        let shown = Shown { models: Arc::clone(&parts.store), progress: Arc::clone(&parts.progress) };
+        let shown = Shown { models, progress: Arc::clone(&parts.progress) };
         let projector = Projector::new(parts, self.limits, self.component.clone());
         self.component.failing("the read models are being rebuilt");
         projector.route_by(Box::new(|_| THE_PARTITION));

@@ -147,17 +147,15 @@ impl Feeding {
         number: u32,
         projectors: &mut JoinSet<Ended>,
     ) -> Result<Fed, StoreError> {
+        let models = Arc::new(generations.models(number).await?);
         let parts = Dependencies {
-            store: Arc::new(generations.models(number).await?),
+            store: Arc::clone(&models) as _,
             feed: Arc::clone(&self.feed),
             progress: Arc::new(Progress::default()),
             clock: self.clock.clone(),
         };
         let fed = Fed {
-            shown: Arc::new(Shown {
-                models: Arc::clone(&parts.store),
-                progress: Arc::clone(&parts.progress),
-            }),
+            shown: Arc::new(Shown { models, progress: Arc::clone(&parts.progress) }),
             readiness: Readiness::new(self.clock.clone()),
             is_shown: Arc::new(AtomicBool::new(false)),
             stop: self.stop.child_token(),

@@ -14,7 +14,7 @@ use shared_events::Timestamp;
 #[cfg(all(feature = "mongodb", feature = "kafka"))]
 pub use feeding::Feeding;
 
-use crate::{progress::Progress, stores::ReadModels};
+use crate::{progress::Progress, stores::Queries};
 
 /// The number of the first generation. Those of others follow, and none is ever used again.
 pub const FIRST: u32 = 2;
@@ -23,7 +23,7 @@ pub const FIRST: u32 = 2;
 /// once and reads all that it reads there.
 pub struct Shown {
     /// The documents.
-    pub models: Arc<dyn ReadModels>,
+    pub models: Arc<dyn Queries>,
     /// What has become visible of them.
     pub progress: Arc<Progress>,
 }

@@ -30,7 +30,7 @@ use crate::{
     generations::Shown,
     progress::NotVisible,
     queries::QueryError,
-    stores::{ReadModels, StoreError},
+    stores::{Queries, StoreError},
 };
 
 /// What the handlers work with. Clones share it.
@@ -44,12 +44,12 @@ pub struct Api {
 
 /// What one request reads: one generation, which is kept until the request has ended.
 struct Reading {
-    models: Arc<dyn ReadModels>,
+    models: Arc<dyn Queries>,
     generation: Arc<Shown>,
 }
 
 /// A generation, and its read models.
-type OfGeneration = (Weak<Shown>, Arc<dyn ReadModels>);
+type OfGeneration = (Weak<Shown>, Arc<dyn Queries>);
 
 /// What the handlers of one thread work with.
 struct OfThisThread {

@@ -21,7 +21,7 @@ use service_kit::{
 use shared_events::{ConsistencyToken, RoomId};
 
 use super::{OfThisThread, Reading, visibility_problem};
-use crate::stores::ReadModels;
+use crate::stores::Queries;
 
 pub(super) const TOKEN: &str = "Consistency-Token";
 pub(super) const PREFER: &str = "Prefer";
@@ -83,7 +83,7 @@ impl<P, Q> QueryRequest<P, Q> {
     }
 
     /// [`QueryRequest::shown`] for queries that tell no version.
-    pub(super) async fn models(&self) -> Result<&dyn ReadModels, Problem> {
+    pub(super) async fn models(&self) -> Result<&dyn Queries, Problem> {
         Ok(self.shown().await?.models.as_ref())
     }
 

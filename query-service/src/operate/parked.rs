@@ -5,7 +5,11 @@ use service_kit::report::Format;
 use shared_events::RoomId;
 
 use super::{Redrive, Tools};
-use crate::{projector::pipeline::read, read_models::RequestedAction, stores::ReadModels};
+use crate::{
+    projector::pipeline::read,
+    read_models::RequestedAction,
+    stores::{Checkpoints, Parking},
+};
 
 #[derive(Serialize)]
 struct Row {

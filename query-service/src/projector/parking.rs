@@ -6,7 +6,10 @@ use super::{
     message::UnreadableMessage,
     pipeline::{Pipeline, UNKNOWN},
 };
-use crate::{read_models::ParkedMessage, stores::StoreError};
+use crate::{
+    read_models::ParkedMessage,
+    stores::{CheckpointWrite, StoreError},
+};
 
 impl Pipeline {
     /// Lets a room wait behind a message, unless an operator has said that it is left out. False as in
@@ -25,7 +28,7 @@ impl Pipeline {
         if state.parked && state.version + 1 == version {
             return Ok(true);
         }
-        if !self.parts.store.park(&message).await? {
+        if self.parts.store.park(&message).await? == CheckpointWrite::Moved {
             self.metrics.conflict();
             self.forget(room);
             return Ok(false);
@@ -39,7 +42,7 @@ impl Pipeline {
 
     /// Goes on after an event that is left out. False as in [`Pipeline::write`].
     async fn pass_over(&mut self, room: RoomId, version: u64) -> Result<bool, StoreError> {
-        if !self.parts.store.pass_over(room, version).await? {
+        if self.parts.store.pass_over(room, version).await? == CheckpointWrite::Moved {
             self.metrics.conflict();
             self.forget(room);
             return Ok(false);

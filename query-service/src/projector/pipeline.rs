@@ -23,7 +23,7 @@ use crate::{
     progress::Progress,
     projections,
     read_models::ParkedMessage,
-    stores::{ReadModels, StoreError},
+    stores::{ProjectionStore, StoreError},
 };
 
 /// Rounds in which rooms that others wrote meanwhile are read and tried again, before the step fails.
@@ -36,7 +36,7 @@ pub const LIST_IS_GOOD_FOR: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Dependencies {
     /// Where documents and checkpoints are written.
-    pub store: Arc<dyn ReadModels>,
+    pub store: Arc<dyn ProjectionStore>,
     /// Where missing events are read.
     pub feed: Arc<dyn Feed>,
     /// Who waits for what.

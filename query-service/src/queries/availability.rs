@@ -6,7 +6,7 @@ use super::{Page, PageRequest, QueryError, ROOMS_AT_ONCE, free::first_minute_fro
 use crate::{
     progress::Progress,
     read_models::RoomDoc,
-    stores::{ReadModels, RoomFilter},
+    stores::{Queries, RoomFilter},
 };
 
 /// Rooms that would accept a request now, by name: all their rules are kept and nothing overlaps.
@@ -36,7 +36,7 @@ impl Availability {
     /// When the cursor is not this query's, or the read models can't be read.
     pub async fn run(
         &self,
-        models: &dyn ReadModels,
+        models: &dyn Queries,
         progress: &Progress,
         now: Timestamp,
         page: &PageRequest,

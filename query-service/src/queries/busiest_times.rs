@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     read_models::{UsageDoc, usage::HOURS},
-    stores::ReadModels,
+    stores::Queries,
 };
 
 /// Reserved minutes within an interval, by weekday and hour of each room's own zone.
@@ -43,7 +43,7 @@ impl BusiestTimes {
     ///
     /// # Errors
     /// When the read models can't be read.
-    pub async fn run(&self, models: &dyn ReadModels) -> Result<Vec<BusyHour>, QueryError> {
+    pub async fn run(&self, models: &dyn Queries) -> Result<Vec<BusyHour>, QueryError> {
         let mut week: Week = [[0; HOURS]; DAYS_OF_WEEK];
         let mut clocks = Clocks::new(self.during);
         let mut batches = RoomBatches::new(self.kind.as_deref());
@@ -58,7 +58,7 @@ impl BusiestTimes {
     }
 
     async fn add(
-        models: &dyn ReadModels,
+        models: &dyn Queries,
         rooms: &[RoomId],
         clocks: &mut Clocks,
         week: &mut Week,

@@ -9,7 +9,7 @@ use shared_events::{
 };
 
 use super::{Page, PageRequest, QueryError, version_of};
-use crate::{progress::Progress, read_models::local_time::local_date, stores::ReadModels};
+use crate::{progress::Progress, read_models::local_time::local_date, stores::Queries};
 
 /// How many reservations are read at a time.
 const RESERVATIONS_AT_ONCE: usize = 500;
@@ -42,7 +42,7 @@ impl FreeTime {
     /// When the cursor is not this query's, or the read models can't be read.
     pub async fn run(
         &self,
-        models: &dyn ReadModels,
+        models: &dyn Queries,
         progress: &Progress,
         now: Timestamp,
         page: &PageRequest,

@@ -3,7 +3,7 @@
 use shared_events::UserId;
 
 use super::{Page, PageRequest, QueryError};
-use crate::{read_models::HistoryDoc, stores::ReadModels};
+use crate::{read_models::HistoryDoc, stores::Queries};
 
 /// What a user made, changed, moved and cancelled, newest first.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -19,7 +19,7 @@ impl UserHistory {
     /// When the cursor is not this query's, or the read models can't be read.
     pub async fn run(
         &self,
-        models: &dyn ReadModels,
+        models: &dyn Queries,
         page: &PageRequest,
     ) -> Result<Page<HistoryDoc>, QueryError> {
         let after = page.after(self)?;

@@ -32,7 +32,7 @@ use shared_events::RoomId;
 
 use crate::{
     progress::Progress,
-    stores::{ReadModels, StoreError},
+    stores::{Queries, StoreError},
 };
 
 /// How many rooms a query over many rooms takes at a time.
@@ -55,7 +55,7 @@ pub enum QueryError {
 /// # Errors
 /// When the store can't be read.
 pub async fn versions_of(
-    models: &dyn ReadModels,
+    models: &dyn Queries,
     progress: &Progress,
     rooms: &[RoomId],
 ) -> Result<HashMap<RoomId, u64>, QueryError> {
@@ -71,7 +71,7 @@ pub async fn versions_of(
 }
 
 /// [`versions_of`] one room.
-async fn version_of(models: &dyn ReadModels, progress: &Progress, room: RoomId) -> Result<u64, QueryError> {
+async fn version_of(models: &dyn Queries, progress: &Progress, room: RoomId) -> Result<u64, QueryError> {
     Ok(versions_of(models, progress, &[room]).await?.get(&room).copied().unwrap_or_default())
 }
 

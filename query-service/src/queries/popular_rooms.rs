@@ -8,7 +8,7 @@ use super::{
     Page, PageRequest, QueryError,
     statistics::{Clocks, RoomBatches},
 };
-use crate::stores::ReadModels;
+use crate::stores::Queries;
 
 /// Rooms by reserved minutes within an interval, most first.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -40,7 +40,7 @@ impl PopularRooms {
     /// When the cursor is not this query's, or the read models can't be read.
     pub async fn run(
         &self,
-        models: &dyn ReadModels,
+        models: &dyn Queries,
         page: &PageRequest,
     ) -> Result<Page<PopularRoom>, QueryError> {
         let after: Option<(u64, RoomId)> = page.after(self)?;
@@ -65,7 +65,7 @@ impl PopularRooms {
     /// Minutes and reservations of each room.
     async fn tally(
         &self,
-        models: &dyn ReadModels,
+        models: &dyn Queries,
         rooms: &[RoomId],
     ) -> Result<HashMap<RoomId, (u64, u64)>, QueryError> {
         let mut clocks = Clocks::new(self.during);

@@ -3,7 +3,7 @@
 use shared_events::{Minute, ReservationId, UserId};
 
 use super::{Page, PageRequest, QueryError};
-use crate::{read_models::ReservationDoc, stores::ReadModels};
+use crate::{read_models::ReservationDoc, stores::Queries};
 
 /// One reservation, live or cancelled.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -17,7 +17,7 @@ impl ReservationById {
     ///
     /// # Errors
     /// When the read models can't be read.
-    pub async fn run(&self, models: &dyn ReadModels) -> Result<Option<ReservationDoc>, QueryError> {
+    pub async fn run(&self, models: &dyn Queries) -> Result<Option<ReservationDoc>, QueryError> {
         Ok(models.reservation(self.reservation).await?)
     }
 }
@@ -40,7 +40,7 @@ impl UserReservations {
     /// When the cursor is not this query's, or the read models can't be read.
     pub async fn run(
         &self,
-        models: &dyn ReadModels,
+        models: &dyn Queries,
         page: &PageRequest,
     ) -> Result<Page<ReservationDoc>, QueryError> {
         let after = page.after(self)?;

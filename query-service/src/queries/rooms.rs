@@ -5,7 +5,7 @@ use shared_events::RoomId;
 use super::{Page, PageRequest, QueryError};
 use crate::{
     read_models::{KindCount, RoomDoc},
-    stores::{ReadModels, RoomFilter},
+    stores::{Queries, RoomFilter},
 };
 
 /// Rooms that can be booked, by name.
@@ -22,11 +22,7 @@ impl Rooms {
     ///
     /// # Errors
     /// When the cursor is not this query's, or the read models can't be read.
-    pub async fn run(
-        &self,
-        models: &dyn ReadModels,
-        page: &PageRequest,
-    ) -> Result<Page<RoomDoc>, QueryError> {
+    pub async fn run(&self, models: &dyn Queries, page: &PageRequest) -> Result<Page<RoomDoc>, QueryError> {
         let after: Option<(RoomId, String)> = page.after(self)?;
         let after = after.map(|(id, name)| (name, id));
         let filter = RoomFilter { kind: self.kind.as_deref(), people: self.people };
@@ -47,7 +43,7 @@ impl RoomById {
     ///
     /// # Errors
     /// When the read models can't be read.
-    pub async fn run(&self, models: &dyn ReadModels) -> Result<Option<RoomDoc>, QueryError> {
+    pub async fn run(&self, models: &dyn Queries) -> Result<Option<RoomDoc>, QueryError> {
         Ok(models.room(self.room).await?)
     }
 }
@@ -61,11 +57,7 @@ impl Kinds {
     ///
     /// # Errors
     /// When the cursor is not this query's, or the read models can't be read.
-    pub async fn run(
-        &self,
-        models: &dyn ReadModels,
-        page: &PageRequest,
-    ) -> Result<Page<KindCount>, QueryError> {
+    pub async fn run(&self, models: &dyn Queries, page: &PageRequest) -> Result<Page<KindCount>, QueryError> {
         let after: Option<String> = page.after(self)?;
         let kinds = models.kinds(after.as_deref(), page.to_read()).await?;
         Ok(page.page(self, kinds, |kind| kind.kind.clone()))

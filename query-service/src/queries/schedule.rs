@@ -3,7 +3,7 @@
 use shared_events::{Interval, Minute, ReservationId, RoomId};
 
 use super::{Page, PageRequest, QueryError, version_of};
-use crate::{progress::Progress, read_models::ReservationDoc, stores::ReadModels};
+use crate::{progress::Progress, read_models::ReservationDoc, stores::Queries};
 
 /// A room's live reservations that overlap an interval, by `from`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -32,7 +32,7 @@ impl Schedule {
     /// When the cursor is not this query's, or the read models can't be read.
     pub async fn run(
         &self,
-        models: &dyn ReadModels,
+        models: &dyn Queries,
         progress: &Progress,
         page: &PageRequest,
     ) -> Result<Option<RoomSchedule>, QueryError> {

@@ -7,7 +7,7 @@ use shared_events::{Interval, RoomId, TimeZone};
 use super::{QueryError, ROOMS_AT_ONCE, hours::Hours};
 use crate::{
     read_models::{ReservationDoc, RoomDoc, UsageDoc, usage::Month},
-    stores::ReadModels,
+    stores::Queries,
 };
 
 /// How each zone's clock shows one interval, made when the zone first turns up.
@@ -28,7 +28,7 @@ impl Clocks {
     /// Usage of these rooms in all months that the interval touches.
     pub(super) async fn usage(
         &self,
-        models: &dyn ReadModels,
+        models: &dyn Queries,
         rooms: &[RoomId],
     ) -> Result<Vec<UsageDoc>, QueryError> {
         Ok(models.usage(rooms, Month::around(self.during)).await?)
@@ -38,7 +38,7 @@ impl Clocks {
     /// far see them. Some others may be among them.
     pub(super) async fn reservations(
         &self,
-        models: &dyn ReadModels,
+        models: &dyn Queries,
         rooms: &[RoomId],
     ) -> Result<Vec<ReservationDoc>, QueryError> {
         let parts = joined(self.zones.values().flat_map(Hours::looked_up).collect());
@@ -76,7 +76,7 @@ impl<'a> RoomBatches<'a> {
         Self { kind, after: None, complete: false }
     }
 
-    pub(super) async fn next(&mut self, models: &dyn ReadModels) -> Result<Option<Vec<RoomDoc>>, QueryError> {
+    pub(super) async fn next(&mut self, models: &dyn Queries) -> Result<Option<Vec<RoomDoc>>, QueryError> {
         if self.complete {
             return Ok(None);
         }

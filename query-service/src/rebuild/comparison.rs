@@ -12,7 +12,7 @@ use super::{fill::Fill, meter::Meter};
 use crate::{
     progress::Progress,
     read_models::{Checkpoint, Difference, of_room::compare},
-    stores::ReadModels,
+    stores::{Checkpoints, Queries, mongo::MongoReadModels},
 };
 
 /// Rooms that are compared side by side.
@@ -30,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The live generation, and the one that is to take its place.
 pub(super) struct Comparison<'a> {
-    pub(super) live: Arc<dyn ReadModels>,
-    pub(super) next: Arc<dyn ReadModels>,
+    pub(super) live: Arc<MongoReadModels>,
+    pub(super) next: Arc<MongoReadModels>,
     /// Fills the next one.
     pub(super) fill: &'a Fill,
     /// Fills the live one, where no service does.

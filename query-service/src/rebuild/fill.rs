@@ -16,7 +16,7 @@ use crate::{
     operate::Servers,
     progress::Progress,
     projector::{Dependencies, Pipeline},
-    stores::ReadModels,
+    stores::ProjectionStore,
 };
 
 /// Pipelines that work side by side. Each holds some pages of the feed in memory at a time.
@@ -30,13 +30,13 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// What fills a generation.
 pub(super) struct Fill {
-    store: Arc<dyn ReadModels>,
+    store: Arc<dyn ProjectionStore>,
     feed: Arc<dyn Feed>,
     clock: Clock,
 }
 
 impl Fill {
-    pub(super) fn new(store: Arc<dyn ReadModels>, servers: &Servers) -> Self {
+    pub(super) fn new(store: Arc<dyn ProjectionStore>, servers: &Servers) -> Self {
         Self { store, feed: Arc::clone(&servers.feed) as _, clock: servers.clock.clone() }
     }
 

@@ -23,7 +23,6 @@ use crate::{
     operate::Servers,
     projector::watchdog::all_heads,
     read_models::Difference,
-    stores::ReadModels,
     verify::{report::list, unknown_rooms},
 };
 
@@ -103,8 +102,8 @@ impl Arguments {
         };
         if let Some(live) = before {
             let services = until_services_follow(servers, live, number).await?;
-            let live: Arc<dyn ReadModels> = Arc::new(generations.models(live).await?);
-            let fill_live = (services == 0).then(|| Fill::new(Arc::clone(&live), servers));
+            let live = Arc::new(generations.models(live).await?);
+            let fill_live = (services == 0).then(|| Fill::new(Arc::clone(&live) as _, servers));
             let comparison = Comparison { live, next: models, fill: &fill, fill_live: fill_live.as_ref() };
             (report.compared, report.differences) = compare(servers, &comparison).await?;
         }

@@ -21,50 +21,50 @@ use crate::read_models::{
     RoomDoc, RoomDocuments, UsageDoc, usage::Month,
 };
 
-/// Read models: the projector writes them, queries read them. One generation of them.
-///
-/// Several owners may write at once and any of them may die at any time: documents are guarded, checkpoints are
-/// compared and set, and applying a batch again changes nothing.
+/// How far rooms are projected. The projector and queries read it.
 #[async_trait]
-pub trait ReadModels: Send + Sync + 'static {
-    /// How far these rooms have come. A room of which nothing is known is at version 0; every room asked for is in
-    /// the answer.
+pub trait Checkpoints: Send + Sync + 'static {
+    /// The checkpoints of these rooms: one for each, at version 0 for a room without events.
     ///
     /// # Errors
     /// When the store can't be read.
     async fn checkpoints(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Checkpoint>, StoreError>;
 
-    /// The same read models for a thread that has a runtime of its own, so that what it waits for need not be handed over
-    /// from another one. None where that makes no difference.
-    fn for_this_thread(&self) -> Option<Arc<dyn ReadModels>> {
-        None
-    }
-
-    /// How far one room has come.
+    /// The checkpoint of one room.
     ///
     /// # Errors
-    /// As [`ReadModels::checkpoints`].
+    /// As [`Checkpoints::checkpoints`].
     async fn checkpoint(&self, room: RoomId) -> Result<Checkpoint, StoreError> {
         Ok(self.checkpoints(&[room]).await?.remove(&room).unwrap_or_default())
     }
+}
 
-    /// Folds a batch into the documents and then advances the rooms' checkpoints.
+/// Where the projector writes: one generation of read models.
+///
+/// Several owners may write at once and each may die at any time. Documents are guarded by version, checkpoints are
+/// compared and set, and applying a batch again changes nothing.
+#[async_trait]
+pub trait ProjectionStore: Checkpoints + Parking + Repair + Requests + ErasureList {
+    /// Folds a batch into the documents, then advances the rooms' checkpoints.
     ///
-    /// The events of a room are in order, without gaps, and begin right after its checkpoint; rooms may be mixed. Each
-    /// event has passed [`crate::projections::check`]. After an error any part of the documents may be written, and
-    /// no checkpoint is ahead of its documents: apply the batch again.
+    /// The events of a room are in order, without gaps, and begin right after its checkpoint. Rooms may be mixed. Each
+    /// event has passed [`crate::projections::check`]. After an error any part of the documents may be written, but no
+    /// checkpoint is ahead of its documents: apply the batch again.
     ///
     /// # Errors
-    /// When the store can't be read or written, or the batch is not as said.
+    /// When the store can't be read or written, or a room's events are not consecutive.
     async fn apply(&self, batch: &[DecodedEvent]) -> Result<Applied, StoreError>;
+}
 
-    /// Lets a room wait behind an event that can't be applied: keeps the message, then sets the flag beside the
-    /// checkpoint. False, and no flag, when the checkpoint is not right before the message's version. The flag goes
-    /// away when the room's checkpoint passes that version.
+/// Rooms that wait behind an event that can't be applied.
+#[async_trait]
+pub trait Parking: Send + Sync + 'static {
+    /// Parks a room behind an event: keeps the message, then flags the checkpoint. The flag goes when the checkpoint
+    /// passes the event.
     ///
     /// # Errors
     /// When the store can't be written.
-    async fn park(&self, message: &ParkedMessage) -> Result<bool, StoreError>;
+    async fn park(&self, message: &ParkedMessage) -> Result<CheckpointWrite, StoreError>;
 
     /// The message that was last parked for a room, whether the room still waits or not.
     ///
@@ -72,62 +72,81 @@ pub trait ReadModels: Send + Sync + 'static {
     /// When the store can't be read.
     async fn parked_message(&self, room: RoomId) -> Result<Option<ParkedMessage>, StoreError>;
 
-    /// Notes, for every generation and for ever, that an event is left out: [`ReadModels::is_dropped`] is true from then
-    /// on. Of a second drop of the same event nothing is noted.
+    /// Drops an event for good, in every generation. A second drop of the same event changes nothing.
     ///
     /// # Errors
     /// When the store can't be written.
     async fn drop_event(&self, dropped: &DroppedEvent) -> Result<(), StoreError>;
 
-    /// Whether an operator left this event out.
+    /// Whether an operator dropped this event.
     ///
     /// # Errors
     /// When the store can't be read.
     async fn is_dropped(&self, room: RoomId, version: u64) -> Result<bool, StoreError>;
 
-    /// Advances a room's checkpoint over an event that was left out, and takes the flag away. False when the checkpoint
-    /// is not right before it.
+    /// Advances a room's checkpoint over a dropped event, and removes the flag.
     ///
     /// # Errors
     /// When the store can't be written.
-    async fn pass_over(&self, room: RoomId, version: u64) -> Result<bool, StoreError>;
+    async fn pass_over(&self, room: RoomId, version: u64) -> Result<CheckpointWrite, StoreError>;
+}
 
-    /// Takes a room's checkpoint away, so that its events are applied from the first one.
+/// Room repair: everything is removed, then applied again.
+#[async_trait]
+pub trait Repair: Send + Sync + 'static {
+    /// Removes a room's checkpoint, so that its events are applied from the first one.
     ///
     /// # Errors
     /// When the store can't be written.
     async fn forget_checkpoint(&self, room: RoomId) -> Result<(), StoreError>;
 
-    /// Deletes what is stored of a room, and of these reservations those that are in it.
+    /// Deletes a room's documents, and those of these reservations that are in it.
     ///
     /// # Errors
     /// When the store can't be written; a part may be deleted.
     async fn delete_documents(&self, room: RoomId, reservations: &[ReservationId]) -> Result<(), StoreError>;
+}
 
-    /// Requests of operators that have no outcome yet, oldest first, at most 100.
+/// Requests of operators to the instance that projects a room.
+#[async_trait]
+pub trait Requests: Send + Sync + 'static {
+    /// Requests without an outcome, oldest first, at most 100.
     ///
     /// # Errors
     /// When the store can't be read.
     async fn requests(&self) -> Result<Vec<Request>, StoreError>;
 
-    /// Notes what became of a request, unless that is noted already.
+    /// Records the outcome of a request, unless it has one.
     ///
     /// # Errors
     /// When the store can't be written.
     async fn answer(&self, request: Uuid, outcome: &Outcome) -> Result<(), StoreError>;
+}
 
-    /// The list of erased persons by which everything is to be masked before it is applied or parked; none where it was
-    /// never learned.
+/// The list of erased persons, which masks every event before it is applied or parked. All generations share it.
+#[async_trait]
+pub trait ErasureList: Send + Sync + 'static {
+    /// The list, or none where none was kept yet.
     ///
     /// # Errors
     /// When the store can't be read.
     async fn erasures(&self) -> Result<Option<Arc<Erasures>>, StoreError>;
 
-    /// Keeps a list for all generations, unless there is a later one of the same event store.
+    /// Keeps a list, unless a later one of the same event store is kept.
     ///
     /// # Errors
     /// When the store can't be written.
     async fn keep_erasures(&self, list: &Erasures) -> Result<(), StoreError>;
+}
+
+/// What the API reads, and what `verify` and a rebuild compare.
+#[async_trait]
+pub trait Queries: Checkpoints {
+    /// The same read models over connections of the calling thread, which spare a query the way to another thread.
+    /// None where that makes no difference.
+    fn for_this_thread(&self) -> Option<Arc<dyn Queries>> {
+        None
+    }
 
     /// A room, retired or not.
     ///
@@ -253,7 +272,17 @@ pub struct RoomFilter<'a> {
     pub people: Option<u32>,
 }
 
-/// What applying a batch led to, for each of its rooms.
+/// The outcome of a write that expects a room's checkpoint right before an event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum CheckpointWrite {
+    /// The checkpoint was there.
+    Written,
+    /// The checkpoint is elsewhere, and nothing changed: another owner wrote it.
+    Moved,
+}
+
+/// The outcome of a batch, for each of its rooms.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Applied {
     /// Rooms whose checkpoint is at this version or beyond: the room's last one in the batch.

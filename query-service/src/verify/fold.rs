@@ -7,7 +7,7 @@ use crate::{
     feed::{Feed, FeedError},
     projector::pipeline::read,
     read_models::RoomDocuments,
-    stores::{ReadModels, StoreError, memory::MemoryReadModels},
+    stores::{Parking, ProjectionStore, Queries, StoreError, memory::MemoryReadModels},
 };
 
 /// The events of one room from the first one on, folded as far as was asked.
@@ -57,7 +57,7 @@ impl Fold {
     pub async fn up_to(
         &mut self,
         feed: &dyn Feed,
-        stored: &dyn ReadModels,
+        stored: &dyn Parking,
         version: u64,
     ) -> Result<u64, FoldError> {
         while self.version < version {
@@ -84,7 +84,7 @@ impl Fold {
                 if !stored.is_dropped(self.room, version).await? {
                     return Err(FoldError::Event { version, reason });
                 }
-                self.models.pass_over(self.room, version).await?;
+                _ = self.models.pass_over(self.room, version).await?;
                 self.version = version;
             }
         }

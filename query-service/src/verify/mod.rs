@@ -18,7 +18,7 @@ use crate::{
     operate::Servers,
     projector::watchdog::all_heads,
     read_models::{Difference, Parked, of_room::compare},
-    stores::ReadModels,
+    stores::{Checkpoints, Queries, mongo::MongoReadModels},
 };
 
 /// Rooms that are verified side by side.
@@ -86,7 +86,7 @@ impl Arguments {
 }
 
 /// All rooms of the feed, and those that only the read models know.
-async fn all_rooms(models: &dyn ReadModels, feed: &dyn Feed) -> anyhow::Result<Vec<RoomId>> {
+async fn all_rooms(models: &dyn Queries, feed: &dyn Feed) -> anyhow::Result<Vec<RoomId>> {
     let mut rooms: Vec<RoomId> = all_heads(feed).await?.iter().map(|head: &Head| head.room).collect();
     let strangers = unknown_rooms(models, &rooms.iter().copied().collect()).await?;
     rooms.extend(strangers);
@@ -98,7 +98,7 @@ async fn all_rooms(models: &dyn ReadModels, feed: &dyn Feed) -> anyhow::Result<V
 /// # Errors
 /// When the read models can't be read.
 pub async fn unknown_rooms(
-    models: &dyn ReadModels,
+    models: &dyn Queries,
     known: &HashSet<RoomId>,
 ) -> Result<Vec<RoomId>, crate::stores::StoreError> {
     let mut unknown = Vec::new();
@@ -115,7 +115,7 @@ pub async fn unknown_rooms(
 ///
 /// # Errors
 /// When feed or read models can't be read.
-pub async fn verify(models: &dyn ReadModels, feed: &dyn Feed, room: RoomId) -> anyhow::Result<Verified> {
+pub async fn verify(models: &MongoReadModels, feed: &dyn Feed, room: RoomId) -> anyhow::Result<Verified> {
     let mut fold = Fold::new(room);
     let (mut tries, mut tries_of_usage) = (0, 0);
     loop {

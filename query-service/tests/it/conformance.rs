@@ -10,7 +10,7 @@ use query_service::{
         ReservationById, RoomById, Rooms, Schedule, UserHistory, UserReservations,
     },
     read_models::HistoryKind,
-    stores::{ReadModels, memory::MemoryReadModels},
+    stores::{Checkpoints, ProjectionStore, Queries, memory::MemoryReadModels},
 };
 use shared_events::{DecodedEvent, Event, Interval, Minute, Timestamp, UserId};
 
@@ -19,7 +19,7 @@ use crate::{
     mongo_database::with_database,
 };
 
-pub(crate) async fn feed(models: &dyn ReadModels, events: &[DecodedEvent], batch: usize) {
+pub(crate) async fn feed(models: &dyn ProjectionStore, events: &[DecodedEvent], batch: usize) {
     for batch in events.chunks(batch) {
         let applied = models.apply(batch).await.unwrap();
         assert_eq!(applied.conflicts, vec![]);
@@ -67,7 +67,7 @@ where
 }
 
 /// The answers of every query, as text.
-async fn answers(models: &dyn ReadModels, history: &History) -> String {
+async fn answers(models: &dyn Queries, history: &History) -> String {
     let mut text = String::new();
     for kind in [None, Some("meeting".to_owned()), Some("$suite.a".to_owned())] {
         for people in [None, Some(3)] {
@@ -110,7 +110,7 @@ async fn answers(models: &dyn ReadModels, history: &History) -> String {
 }
 
 /// Every query that has an oracle, against it.
-async fn check_against_recount(models: &dyn ReadModels, history: &History) {
+async fn check_against_recount(models: &dyn Queries, history: &History) {
     for room in &history.rooms {
         for during in intervals() {
             let query = Schedule { room: room.id, during };
@@ -156,7 +156,7 @@ async fn check_against_recount(models: &dyn ReadModels, history: &History) {
     }
 }
 
-pub(crate) async fn check_statistics(models: &dyn ReadModels, history: &History, intervals: &[Interval]) {
+pub(crate) async fn check_statistics(models: &dyn Queries, history: &History, intervals: &[Interval]) {
     for during in intervals.iter().copied() {
         for kind in [None, Some("meeting")] {
             let query = PopularRooms { during, kind: kind.map(str::to_owned) };
@@ -180,7 +180,7 @@ async fn both_stores_answer_every_query_alike_and_as_a_recount_does() {
         let (memory, mongo) = (MemoryReadModels::new(), server.models().await);
         feed(&memory, &history.events, 1).await;
         feed(&mongo, &history.events, 64).await;
-        for models in [&memory as &dyn ReadModels, &mongo] {
+        for models in [&memory as &dyn Queries, &mongo] {
             check_against_recount(models, &history).await;
             check_statistics(models, &history, &intervals()).await;
         }

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use query_service::{
     progress::{MOST_WAITERS, NotVisible, Progress},
     projector::{Dependencies, Message, Pipeline},
-    stores::ReadModels,
+    stores::ProjectionStore,
 };
 use service_kit::clock::Clock;
 use shared_events::RoomId;
@@ -21,7 +21,7 @@ const LONG: Duration = Duration::from_secs(20);
 
 fn parts(store: &Arc<StoreDouble>, progress: &Arc<Progress>, stream: &Stream) -> Dependencies {
     Dependencies {
-        store: Arc::clone(store) as Arc<dyn ReadModels>,
+        store: Arc::clone(store) as Arc<dyn ProjectionStore>,
         feed: FeedDouble::of(&[stream]),
         progress: Arc::clone(progress),
         clock: Clock::system(),
@@ -34,7 +34,7 @@ fn messages(stream: &Stream) -> Vec<Message> {
 
 #[tokio::test]
 async fn a_waiting_query_is_woken_by_the_projector_and_polls_nothing() {
-    let (store, progress) = (StoreDouble::in_memory(), Arc::new(Progress::default()));
+    let (store, progress) = (Arc::new(StoreDouble::default()), Arc::new(Progress::default()));
     progress.set_owned(Box::new(|_| true));
     let mut stream = Stream::new("Blue");
     stream.reserve("ann", 1, 2);
@@ -57,7 +57,7 @@ async fn a_waiting_query_is_woken_by_the_projector_and_polls_nothing() {
 
 #[tokio::test]
 async fn what_another_instance_projects_is_looked_for_in_the_store() {
-    let (store, progress) = (StoreDouble::in_memory(), Arc::new(Progress::default()));
+    let (store, progress) = (Arc::new(StoreDouble::default()), Arc::new(Progress::default()));
     let stream = Stream::new("Blue");
     let elsewhere = Arc::new(Progress::default());
     let wanted = [(stream.room, 1)];
@@ -76,7 +76,7 @@ async fn what_another_instance_projects_is_looked_for_in_the_store() {
 
 #[tokio::test]
 async fn a_query_does_not_wait_longer_than_it_wants() {
-    let (store, progress) = (StoreDouble::in_memory(), Arc::new(Progress::default()));
+    let (store, progress) = (Arc::new(StoreDouble::default()), Arc::new(Progress::default()));
     let stream = Stream::new("Blue");
     for owned in [true, false] {
         progress.set_owned(Box::new(move |_| owned));
@@ -90,7 +90,7 @@ async fn a_query_does_not_wait_longer_than_it_wants() {
 
 #[tokio::test]
 async fn a_waiting_query_follows_its_room_to_another_owner_and_back() {
-    let (store, progress) = (StoreDouble::in_memory(), Arc::new(Progress::default()));
+    let (store, progress) = (Arc::new(StoreDouble::default()), Arc::new(Progress::default()));
     progress.set_owned(Box::new(|_| true));
     let mut stream = Stream::new("Blue");
     stream.reserve("ann", 1, 2);
@@ -111,7 +111,7 @@ async fn a_waiting_query_follows_its_room_to_another_owner_and_back() {
 
 #[tokio::test]
 async fn a_query_too_many_is_not_let_wait_and_has_a_place_when_another_one_ends() {
-    let (store, progress) = (StoreDouble::in_memory(), Arc::new(Progress::default()));
+    let (store, progress) = (Arc::new(StoreDouble::default()), Arc::new(Progress::default()));
     progress.set_owned(Box::new(|_| true));
     // Each for a room of its own: those of one room are looked through when one of them ends.
     let wanted: Vec<_> =

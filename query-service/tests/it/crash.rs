@@ -2,7 +2,7 @@
 
 use std::{process::Stdio, time::Duration};
 
-use query_service::stores::ReadModels;
+use query_service::stores::Checkpoints;
 use tokio::process::{Child, Command};
 
 use crate::{

@@ -6,7 +6,7 @@ use query_service::{
     projector::{Message, Pipeline},
     read_models::{DroppedEvent, HistoryDoc, ParkedMessage, ReservationDoc},
     stores::{
-        ReadModels,
+        CheckpointWrite, Checkpoints, ErasureList,
         memory::MemoryReadModels,
         mongo::{Generations, MongoSettings},
     },
@@ -18,6 +18,7 @@ use crate::{
     feed_double::FeedDouble,
     mongo_database::{Server, url, with_database},
     projector::parts,
+    store_double::Store,
 };
 
 const ANN: &str = "ann@example.com";
@@ -43,17 +44,17 @@ fn messages(stream: &Stream) -> Vec<Message> {
     (0..).zip(&stream.events).map(|(offset, event)| Message::event(offset, event.clone())).collect()
 }
 
-async fn reservations(store: &dyn ReadModels, stream: &Stream) -> Vec<ReservationDoc> {
+async fn reservations(store: &dyn Store, stream: &Stream) -> Vec<ReservationDoc> {
     let ids: Vec<_> = stream.events.iter().filter_map(|event| event.metadata.subject.parse().ok()).collect();
     store.documents_of(stream.room, &ids).await.unwrap().reservations.into_values().collect()
 }
 
-async fn history(store: &dyn ReadModels, user: &str) -> Vec<HistoryDoc> {
+async fn history(store: &dyn Store, user: &str) -> Vec<HistoryDoc> {
     store.history_of_user(&UserId::from(user), None, 100).await.unwrap()
 }
 
 /// Everything of hers is there under her pseudonym, and what is somebody else's as it was.
-async fn is_masked(store: &dyn ReadModels, stream: &Stream) {
+async fn is_masked(store: &dyn Store, stream: &Stream) {
     let found = reservations(store, stream).await;
     assert_eq!(found.len(), 3);
     for ReservationDoc { reservation, .. } in found {
@@ -76,19 +77,19 @@ async fn is_masked(store: &dyn ReadModels, stream: &Stream) {
 #[tokio::test]
 async fn what_kafka_brings_late_or_again_is_masked_before_it_is_applied() {
     with_database(|server| async move {
-        let stores: [Arc<dyn ReadModels>; 2] =
+        let stores: [Arc<dyn Store>; 2] =
             [Arc::new(server.models().await), Arc::new(MemoryReadModels::new())];
         for store in stores {
             let stream = stream();
             let feed = FeedDouble::of(&[&stream]);
             *feed.erasures.lock().unwrap() = list(1, ANN);
             // From the topic's start, as into a database that is new.
-            let mut pipeline = Pipeline::new(parts(Arc::clone(&store), Arc::clone(&feed)));
+            let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, Arc::clone(&feed)));
             pipeline.step(&messages(&stream)).await.unwrap();
             is_masked(store.as_ref(), &stream).await;
             // Again, by an owner that knows nothing.
             store.forget_checkpoint(stream.room).await.unwrap();
-            let mut other = Pipeline::new(parts(Arc::clone(&store), feed));
+            let mut other = Pipeline::new(parts(Arc::clone(&store) as _, feed));
             other.step(&messages(&stream)).await.unwrap();
             is_masked(store.as_ref(), &stream).await;
         }
@@ -99,12 +100,12 @@ async fn what_kafka_brings_late_or_again_is_masked_before_it_is_applied() {
 
 #[tokio::test]
 async fn nothing_is_applied_before_it_is_known_who_was_erased() {
-    let store: Arc<dyn ReadModels> = Arc::new(MemoryReadModels::new());
+    let store: Arc<dyn Store> = Arc::new(MemoryReadModels::new());
     let stream = stream();
     let feed = FeedDouble::of(&[&stream]);
     *feed.erasures.lock().unwrap() = list(1, ANN);
     feed.hides_erasures.store(true, Ordering::SeqCst);
-    let mut pipeline = Pipeline::new(parts(Arc::clone(&store), Arc::clone(&feed)));
+    let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, Arc::clone(&feed)));
     pipeline.step(&messages(&stream)).await.unwrap_err();
     assert_eq!(store.checkpoint(stream.room).await.unwrap().version, 0);
     feed.hides_erasures.store(false, Ordering::SeqCst);
@@ -112,18 +113,18 @@ async fn nothing_is_applied_before_it_is_known_who_was_erased() {
     is_masked(store.as_ref(), &stream).await;
     // Once it is known, the feed is not needed for it.
     feed.hides_erasures.store(true, Ordering::SeqCst);
-    Pipeline::new(parts(Arc::clone(&store), feed)).step(&messages(&stream)).await.unwrap();
+    Pipeline::new(parts(Arc::clone(&store) as _, feed)).step(&messages(&stream)).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_message_that_can_not_be_applied_is_parked_without_the_person() {
     with_database(|server| async move {
-        let store: Arc<dyn ReadModels> = Arc::new(server.models().await);
+        let store: Arc<dyn Store> = Arc::new(server.models().await);
         let mut stream = stream();
         stream.events[1].event_type = "reservations.reservation-blessed.v9".into();
         let feed = FeedDouble::of(&[&stream]);
         *feed.erasures.lock().unwrap() = list(1, ANN);
-        let mut pipeline = Pipeline::new(parts(Arc::clone(&store), feed));
+        let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, feed));
         pipeline.step(&messages(&stream)).await.unwrap();
         let parked = store.checkpoint(stream.room).await.unwrap().parked.unwrap();
         assert_eq!(parked.version, 2);
@@ -136,9 +137,9 @@ async fn a_message_that_can_not_be_applied_is_parked_without_the_person() {
 
 #[tokio::test]
 async fn the_embedded_default_masks_what_it_holds_when_it_learns_of_an_erasure() {
-    let store: Arc<dyn ReadModels> = Arc::new(MemoryReadModels::new());
+    let store: Arc<dyn Store> = Arc::new(MemoryReadModels::new());
     let stream = stream();
-    let mut pipeline = Pipeline::new(parts(Arc::clone(&store), FeedDouble::of(&[&stream])));
+    let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, FeedDouble::of(&[&stream])));
     pipeline.step(&messages(&stream)).await.unwrap();
     assert_eq!(history(store.as_ref(), ANN).await.len(), 3);
     store.keep_erasures(&list(1, ANN)).await.unwrap();
@@ -163,12 +164,12 @@ async fn all_generations_are_masked_and_so_is_what_is_parked_or_was_left_out() {
         generations.ensure_first(NOW).await.unwrap();
         let second = generations.begin(NOW).await.unwrap().number;
         for number in [generations.read().await.unwrap().live.unwrap(), second] {
-            let store: Arc<dyn ReadModels> = Arc::new(generations.models(number).await.unwrap());
-            let mut pipeline = Pipeline::new(parts(Arc::clone(&store), FeedDouble::of(&[&stream])));
+            let store: Arc<dyn Store> = Arc::new(generations.models(number).await.unwrap());
+            let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, FeedDouble::of(&[&stream])));
             pipeline.step(&messages(&stream)).await.unwrap();
             // One that is no JSON, which only her name can find.
             let parked = message(&stream, format!("{{not json {ANN} title").as_bytes());
-            assert!(store.park(&parked).await.unwrap());
+            assert_eq!(store.park(&parked).await.unwrap(), CheckpointWrite::Written);
             let left_out =
                 message(&stream, format!("{{\"reservation\":{{\"reservedBy\":\"{ANN}\"}}}}").as_bytes());
             let (reason, by) = ("foreign".to_owned(), "olga".to_owned());

@@ -2,7 +2,7 @@
 
 use query_service::{
     read_models::{UsageDoc, usage::Month},
-    stores::ReadModels,
+    stores::Queries,
 };
 use service_kit::ids;
 use shared_events::{
@@ -139,12 +139,12 @@ pub(crate) fn hour(hour: u32) -> shared_events::Minute {
 }
 
 /// Usage of rooms on all of the days on which streams reserve.
-pub(crate) async fn usage_of(store: &dyn ReadModels, rooms: &[shared_events::RoomId]) -> Vec<UsageDoc> {
+pub(crate) async fn usage_of(store: &dyn Queries, rooms: &[shared_events::RoomId]) -> Vec<UsageDoc> {
     let days = shared_events::Interval { from: hour(0), to: hour(23) };
     store.usage(rooms, Month::around(days)).await.unwrap()
 }
 
 /// Reserved minutes of rooms on these days.
-pub(crate) async fn reserved_minutes(store: &dyn ReadModels, rooms: &[shared_events::RoomId]) -> u64 {
+pub(crate) async fn reserved_minutes(store: &dyn Queries, rooms: &[shared_events::RoomId]) -> u64 {
     usage_of(store, rooms).await.iter().map(UsageDoc::all_minutes).sum()
 }

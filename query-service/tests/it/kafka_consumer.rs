@@ -6,7 +6,7 @@ use query_service::{
     kafka::{KafkaSettings, consume},
     progress::Progress,
     projector::{Dependencies, Limits, Projector},
-    stores::{ReadModels, memory::MemoryReadModels},
+    stores::{ProjectionStore, memory::MemoryReadModels},
 };
 use rdkafka::{
     ClientConfig,
@@ -87,7 +87,7 @@ struct Member {
 }
 
 impl Member {
-    fn join(topic: &Topic, store: Arc<dyn ReadModels>, feed: Arc<FeedDouble>) -> Self {
+    fn join(topic: &Topic, store: Arc<dyn ProjectionStore>, feed: Arc<FeedDouble>) -> Self {
         let readiness = Readiness::new(Clock::system());
         let progress = Arc::new(Progress::default());
         let parts = Dependencies { store, feed, progress, clock: Clock::system() };
@@ -132,7 +132,7 @@ fn applications(store: &StoreDouble) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_that_is_made_later_is_waited_for_and_a_restart_goes_on_where_it_ended() {
     let topic = Topic::named_anew();
-    let store = StoreDouble::in_memory();
+    let store = Arc::new(StoreDouble::default());
     let mut stream = Stream::new("Blue");
     stream.reserve("ann", 9, 10);
     let feed = FeedDouble::of(&[]);
@@ -169,10 +169,10 @@ async fn a_topic_that_is_made_later_is_waited_for_and_a_restart_goes_on_where_it
 async fn two_members_share_the_partitions_and_one_takes_over_what_the_other_leaves() {
     let topic = Topic::named_anew();
     topic.make(4).await;
-    let store: Arc<dyn ReadModels> = Arc::new(MemoryReadModels::new());
+    let store = Arc::new(MemoryReadModels::new());
     let mut streams: Vec<Stream> = (0..12).map(|n| Stream::new(&format!("Room {n}"))).collect();
     let feed = FeedDouble::of(&[]);
-    let first = Member::join(&topic, Arc::clone(&store), Arc::clone(&feed));
+    let first = Member::join(&topic, Arc::clone(&store) as _, Arc::clone(&feed));
     first.holds(4).await;
     let mut sent = 0;
     for round in 0..6 {
@@ -182,7 +182,7 @@ async fn two_members_share_the_partitions_and_one_takes_over_what_the_other_leav
     let mut second = None;
     for at in 0..7 {
         if at == 3 {
-            second = Some(Member::join(&topic, Arc::clone(&store), Arc::clone(&feed)));
+            second = Some(Member::join(&topic, Arc::clone(&store) as _, Arc::clone(&feed)));
         }
         for stream in &streams {
             topic.send(&stream.events[at]).await;

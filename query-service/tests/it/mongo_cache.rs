@@ -2,7 +2,7 @@
 
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
-use query_service::stores::{ReadModels, mongo::MongoReadModels};
+use query_service::stores::{Checkpoints, ProjectionStore, mongo::MongoReadModels};
 use shared_events::DecodedEvent;
 
 use crate::{

@@ -11,7 +11,7 @@ use query_service::{
         Availability, BusiestTimes, FreeTime, Kinds, PageRequest, PopularRooms, ReservationById, RoomById,
         Rooms, Schedule, UserHistory, UserReservations,
     },
-    stores::ReadModels,
+    stores::Queries,
 };
 use shared_events::UserId;
 

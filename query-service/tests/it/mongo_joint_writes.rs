@@ -6,7 +6,7 @@ use std::{
     task::Poll,
 };
 
-use query_service::stores::{Applied, ReadModels, StoreError, mongo::MongoReadModels};
+use query_service::stores::{Applied, ProjectionStore, StoreError, mongo::MongoReadModels};
 use shared_events::DecodedEvent;
 
 use crate::{

@@ -9,7 +9,10 @@ use mongodb::{
 };
 use query_service::{
     read_models::{Parked, ParkedMessage},
-    stores::{ReadModels, StoreError, memory::MemoryReadModels, mongo::MongoReadModels},
+    stores::{
+        CheckpointWrite, Checkpoints, ProjectionStore, Queries, StoreError, memory::MemoryReadModels,
+        mongo::MongoReadModels,
+    },
 };
 use shared_events::{DecodedEvent, Event, RoomId, Timestamp, UserId};
 use tokio::runtime::Handle;
@@ -18,6 +21,7 @@ use crate::{
     conformance::feed,
     conformance_histories::{History, fixed_steps, history},
     mongo_database::{Server, url, with_database, with_options},
+    store_double::Store,
 };
 
 pub(crate) async fn models(server: &Server, prefix: &str) -> MongoReadModels {
@@ -179,7 +183,7 @@ async fn a_checkpoint_that_is_not_where_the_batch_begins_stays() {
         let history = history(&fixed_steps(200, 23));
         let room = history.room_ids()[0];
         let events = of_room(&history, room);
-        for models in [&MemoryReadModels::new() as &dyn ReadModels, &server.models().await] {
+        for models in [&MemoryReadModels::new() as &dyn Store, &server.models().await] {
             models.apply(&events[..4]).await.unwrap();
             let behind = models.apply(&events[6..8]).await.unwrap();
             assert_eq!((behind.advanced, behind.conflicts), (vec![], vec![room]));
@@ -252,7 +256,7 @@ async fn a_parked_room_keeps_its_message_until_it_has_passed_it() {
         let history = history(&fixed_steps(200, 31));
         let rooms = history.room_ids();
         let events = of_room(&history, rooms[1]);
-        for models in [&MemoryReadModels::new() as &dyn ReadModels, &server.models().await] {
+        for models in [&MemoryReadModels::new() as &dyn Store, &server.models().await] {
             models.apply(&events[..2]).await.unwrap();
             let message = |version| ParkedMessage {
                 room: rooms[1],
@@ -262,9 +266,9 @@ async fn a_parked_room_keeps_its_message_until_it_has_passed_it() {
                 headers: vec![("ce_id".into(), vec![0, 255]), ("$a.b".into(), b"$".to_vec())],
                 payload: vec![0xff, 0, 1],
             };
-            assert!(!models.park(&message(5)).await.unwrap());
+            assert_eq!(models.park(&message(5)).await.unwrap(), CheckpointWrite::Moved);
             assert_eq!(models.checkpoints(&rooms).await.unwrap()[&rooms[1]].parked, None);
-            assert!(models.park(&message(3)).await.unwrap());
+            assert_eq!(models.park(&message(3)).await.unwrap(), CheckpointWrite::Written);
             let parked = Parked { version: 3, reason: "$$x is no event".into() };
             let checkpoint = models.checkpoints(&[rooms[1]]).await.unwrap()[&rooms[1]].clone();
             assert_eq!((checkpoint.version, checkpoint.parked), (2, Some(parked)));
@@ -285,7 +289,7 @@ async fn a_parked_room_keeps_its_message_until_it_has_passed_it() {
 async fn an_empty_batch_and_unknown_rooms_are_no_trouble() {
     with_database(|server| async move {
         let nobody = RoomId(service_kit::ids::new_id());
-        for models in [&MemoryReadModels::new() as &dyn ReadModels, &server.models().await] {
+        for models in [&MemoryReadModels::new() as &dyn Store, &server.models().await] {
             assert_eq!(models.apply(&[]).await.unwrap(), query_service::stores::Applied::default());
             assert_eq!(models.checkpoints(&[]).await.unwrap().len(), 0);
             assert_eq!(models.checkpoints(&[nobody]).await.unwrap()[&nobody].version, 0);

@@ -7,7 +7,7 @@ use query_service::{
     progress::Progress,
     projector::{Dependencies, Message, Pipeline},
     read_models::{Outcome, Request, RequestedAction},
-    stores::{ReadModels, memory::MemoryReadModels, mongo::MongoReadModels},
+    stores::{Checkpoints, ProjectionStore, Requests, memory::MemoryReadModels, mongo::MongoReadModels},
 };
 use service_kit::{clock::Clock, ids};
 use shared_events::{RoomId, Timestamp, UserId};
@@ -15,10 +15,10 @@ use shared_events::{RoomId, Timestamp, UserId};
 use crate::{
     events::{Stream, hour, reserved_minutes},
     feed_double::FeedDouble,
-    store_double::TestMongo,
+    store_double::{Store, TestMongo},
 };
 
-fn pipeline(store: Arc<dyn ReadModels>, feed: &Arc<FeedDouble>) -> Pipeline {
+fn pipeline(store: Arc<dyn ProjectionStore>, feed: &Arc<FeedDouble>) -> Pipeline {
     let progress = Arc::new(Progress::default());
     progress.set_owned(Box::new(|_| true));
     Pipeline::new(Dependencies { store, feed: Arc::clone(feed) as _, progress, clock: Clock::system() })
@@ -49,7 +49,7 @@ async fn ask(
 }
 
 /// Everything that is stored of a room and its user.
-async fn shown(store: &dyn ReadModels, room: RoomId) -> String {
+async fn shown(store: &dyn Store, room: RoomId) -> String {
     let day = shared_events::Interval { from: hour(0), to: hour(23) };
     let minutes = reserved_minutes(store, &[room]).await;
     format!(
@@ -133,8 +133,8 @@ async fn a_dropped_event_is_left_out_for_ever_and_with_it_is_kept_who_dropped_it
     assert_eq!(kept.get_document("message").unwrap().get_i64("version").unwrap(), 3);
     // Read models that are made from nothing leave it out by themselves.
     let anew = MongoReadModels::connect(&mongo.url, &mongo.database, "other_").await.unwrap();
-    let anew: Arc<dyn ReadModels> = Arc::new(anew);
-    pipeline(Arc::clone(&anew), &feed).step(&messages(&bad)).await.unwrap();
+    let anew: Arc<dyn Store> = Arc::new(anew);
+    pipeline(Arc::clone(&anew) as _, &feed).step(&messages(&bad)).await.unwrap();
     assert_eq!(shown(anew.as_ref(), room).await, shown(mongo.models.as_ref(), room).await);
     assert_eq!(anew.checkpoints(&[room]).await.unwrap()[&room].version, 5);
     mongo.remove().await;

@@ -11,7 +11,7 @@ use query_service::{
     progress::Progress,
     projector::{Dependencies, Inbox, Limits, Message, Pipeline, Projector},
     read_models::ReservationDoc,
-    stores::{ReadModels, memory::MemoryReadModels},
+    stores::{Checkpoints, Parking, ProjectionStore, Queries, memory::MemoryReadModels},
 };
 use service_kit::{clock::Clock, readiness::Readiness};
 use shared_events::{Interval, RawEvent, RoomId, UserId, feed::Head};
@@ -19,10 +19,10 @@ use shared_events::{Interval, RawEvent, RoomId, UserId, feed::Head};
 use crate::{
     events::{Stream, hour, reserved_minutes, usage_of},
     feed_double::{FeedDouble, FeedServer},
-    store_double::{StoreDouble, TestMongo},
+    store_double::{Store, StoreDouble, TestMongo},
 };
 
-pub(crate) fn parts(store: Arc<dyn ReadModels>, feed: Arc<FeedDouble>) -> Dependencies {
+pub(crate) fn parts(store: Arc<dyn ProjectionStore>, feed: Arc<FeedDouble>) -> Dependencies {
     let progress = Arc::new(Progress::default());
     progress.set_owned(Box::new(|_| true));
     Dependencies { store, feed, progress, clock: Clock::system() }
@@ -32,16 +32,16 @@ pub(crate) fn batch<'a>(events: impl IntoIterator<Item = &'a RawEvent>) -> Vec<M
     (0..).zip(events).map(|(offset, event)| Message::event(offset, event.clone())).collect()
 }
 
-async fn version(store: &dyn ReadModels, room: RoomId) -> u64 {
+async fn version(store: &dyn Checkpoints, room: RoomId) -> u64 {
     store.checkpoints(&[room]).await.unwrap()[&room].version
 }
 
-async fn is_parked(store: &dyn ReadModels, room: RoomId) -> bool {
+async fn is_parked(store: &dyn Checkpoints, room: RoomId) -> bool {
     store.checkpoints(&[room]).await.unwrap()[&room].parked.is_some()
 }
 
 /// All that queries can see, in a form that can be compared.
-async fn everything(store: &dyn ReadModels, rooms: &[RoomId], users: &[&str]) -> String {
+async fn everything(store: &dyn Store, rooms: &[RoomId], users: &[&str]) -> String {
     let mut seen = String::new();
     let mut write = |what: &str, value: String| seen.push_str(&format!("{what}: {value}\n"));
     let day = Interval { from: hour(0), to: hour(23) };
@@ -92,22 +92,22 @@ async fn every_event_twice_and_replays_of_old_batches_leave_what_one_clean_pass_
     let streams = busy_streams();
     let rooms: Vec<RoomId> = streams.iter().map(|stream| stream.room).collect();
     let feed = FeedDouble::of(&streams.iter().collect::<Vec<_>>());
-    let clean: Arc<dyn ReadModels> = Arc::new(MemoryReadModels::new());
+    let clean: Arc<dyn Store> = Arc::new(MemoryReadModels::new());
     for stream in &streams {
-        Pipeline::new(parts(Arc::clone(&clean), Arc::clone(&feed)))
+        Pipeline::new(parts(Arc::clone(&clean) as _, Arc::clone(&feed)))
             .step(&batch(&stream.events))
             .await
             .unwrap();
     }
-    let messy: Arc<dyn ReadModels> = Arc::clone(&mongo.models) as _;
-    let mut pipeline = Pipeline::new(parts(Arc::clone(&messy), Arc::clone(&feed)));
+    let messy: Arc<dyn Store> = Arc::clone(&mongo.models) as _;
+    let mut pipeline = Pipeline::new(parts(Arc::clone(&messy) as _, Arc::clone(&feed)));
     let events = mixed(&streams);
     for (at, chunk) in events.chunks(5).enumerate() {
         let twice: Vec<_> = chunk.iter().chain(chunk).collect();
         pipeline.step(&batch(twice)).await.unwrap();
         // What an owner would do that died before its offsets were stored.
         if at % 2 == 0 {
-            pipeline = Pipeline::new(parts(Arc::clone(&messy), Arc::clone(&feed)));
+            pipeline = Pipeline::new(parts(Arc::clone(&messy) as _, Arc::clone(&feed)));
         }
         let old = &events[..(at * 5).min(events.len())];
         pipeline.step(&batch(old)).await.unwrap();
@@ -143,7 +143,7 @@ async fn a_gap_is_filled_from_the_feed_over_http() {
 
 #[tokio::test]
 async fn a_feed_out_of_reach_leaves_one_room_behind_and_it_catches_up_by_itself() {
-    let store = StoreDouble::in_memory();
+    let store = Arc::new(StoreDouble::default());
     let (mut gappy, mut other) = (Stream::new("Blue"), Stream::new("Green"));
     gappy.reserve("ann", 1, 2);
     gappy.reserve("ann", 3, 4);
@@ -190,7 +190,7 @@ async fn an_event_that_can_not_be_read_parks_its_room_alone() {
 
 #[tokio::test]
 async fn an_event_that_can_not_be_read_is_taken_from_the_feed_where_its_copy_can() {
-    let store = StoreDouble::in_memory();
+    let store = Arc::new(StoreDouble::default());
     let mut stream = Stream::new("Blue");
     stream.reserve("ann", 1, 2);
     stream.reserve("ann", 3, 4);
@@ -210,7 +210,7 @@ async fn an_event_that_can_not_be_read_is_taken_from_the_feed_where_its_copy_can
 
 #[tokio::test]
 async fn an_unknown_type_parks_the_room_until_a_build_can_read_it() {
-    let store = StoreDouble::in_memory();
+    let store = Arc::new(StoreDouble::default());
     let mut stream = Stream::new("Blue");
     stream.reserve("ann", 1, 2);
     let mut from_the_future = stream.clone();
@@ -232,7 +232,7 @@ async fn an_unknown_type_parks_the_room_until_a_build_can_read_it() {
 
 #[tokio::test]
 async fn no_offset_is_done_with_before_its_batch_is_written_however_often_the_store_fails() {
-    let store = StoreDouble::in_memory();
+    let store = Arc::new(StoreDouble::default());
     let mut stream = Stream::new("Blue");
     let reservation = stream.reserve("ann", 1, 2);
     stream.reschedule(&reservation, 1, 3);
@@ -251,7 +251,7 @@ async fn no_offset_is_done_with_before_its_batch_is_written_however_often_the_st
     running.visible(stream.room, 3).await;
     running.done_with(3).await;
     assert_eq!(store.fail_after.load(Ordering::SeqCst), 0, "once it was written and failed all the same");
-    assert_eq!(reserved_minutes(store.as_ref(), &[stream.room]).await, 120);
+    assert_eq!(reserved_minutes(&store.models, &[stream.room]).await, 120);
     running.stop().await;
 }
 
@@ -275,7 +275,7 @@ async fn an_owner_whose_knowledge_is_stale_writes_nothing_twice() {
 
 #[tokio::test]
 async fn a_loss_at_the_end_of_a_stream_is_found_by_comparing_heads() {
-    let store = StoreDouble::in_memory();
+    let store = Arc::new(StoreDouble::default());
     let mut stream = Stream::new("Blue");
     (0..7).for_each(|hour| _ = stream.reserve("ann", hour, hour + 1));
     let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, FeedDouble::of(&[&stream])));
@@ -296,7 +296,7 @@ async fn both_halves_of_a_move_lead_to_the_same_in_any_order() {
         [&[(3, 0), (0, 3)], &[(0, 3), (3, 0)], &[(2, 0), (0, 2), (1, 1)], &[(0, 2), (3, 0), (0, 1)]];
     let mut seen: Vec<Option<ReservationDoc>> = Vec::new();
     for order in orders {
-        let store = StoreDouble::in_memory();
+        let store = Arc::new(StoreDouble::default());
         let feed = FeedDouble::of(&[&from, &to]);
         let mut one = Pipeline::new(parts(Arc::clone(&store) as _, Arc::clone(&feed)));
         let mut other = Pipeline::new(parts(Arc::clone(&store) as _, feed));
@@ -306,7 +306,7 @@ async fn both_halves_of_a_move_lead_to_the_same_in_any_order() {
             other.step(&batch(to.events.iter().skip(b).take(*of_to))).await.unwrap();
             (a, b) = (a + of_from, b + of_to);
         }
-        seen.push(store.reservation(reservation.id).await.unwrap());
+        seen.push(store.models.reservation(reservation.id).await.unwrap());
     }
     assert!(seen[0].as_ref().is_some_and(|doc| !doc.is_live()));
     assert!(seen.iter().all(|doc| *doc == seen[0]), "{seen:?}");

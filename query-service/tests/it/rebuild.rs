@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use query_service::stores::{ReadModels, mongo::MongoReadModels};
+use query_service::stores::{Checkpoints, mongo::MongoReadModels};
 use serde_json::{Value, json};
 use tokio::process::Command;
 

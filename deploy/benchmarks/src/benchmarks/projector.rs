@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use anyhow::{Result, ensure};
 use query_service::{
     read_models::{ReservationDoc, usage::Month},
-    stores::{ReadModels, memory::MemoryReadModels},
+    stores::{ErasureList, ProjectionStore, Queries, memory::MemoryReadModels},
 };
 use sha2::{Digest, Sha256};
 use shared_events::{DecodedEvent, Erasures, Interval, Minute, RoomId, UserId};
@@ -127,7 +127,7 @@ pub(crate) async fn check(rig: &Rig, place: &Place, events: &[DecodedEvent]) -> 
 }
 
 /// Hashes of everything that queries can see: rooms with their checkpoints, live reservations, usage, history.
-async fn digest(models: &dyn ReadModels, rooms: &[RoomId], users: &HashSet<&UserId>) -> Result<[String; 3]> {
+async fn digest(models: &dyn Queries, rooms: &[RoomId], users: &HashSet<&UserId>) -> Result<[String; 3]> {
     const ALL: usize = 1_000_000;
     let at = Minute::from_epoch_minutes;
     let always = Interval { from: at(0)?, to: at(60_000_000)? };

@@ -10,7 +10,7 @@ use query_service::{
         Availability, BusiestTimes, FreeTime, Kinds, PageRequest, PopularRooms, ReservationById, Rooms,
         Schedule, UserHistory, UserReservations,
     },
-    stores::{ReadModels, mongo::MongoReadModels},
+    stores::{Checkpoints, ProjectionStore, mongo::MongoReadModels},
 };
 use service_kit::clock::Clock;
 use shared_events::{

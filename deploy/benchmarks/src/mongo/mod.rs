@@ -10,7 +10,7 @@ use mongodb::{Client, bson::doc};
 use query_service::{
     generations::FIRST,
     stores::{
-        ReadModels,
+        Checkpoints,
         mongo::{Generations, MongoReadModels, MongoSettings},
     },
 };

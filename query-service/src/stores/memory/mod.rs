@@ -1,24 +1,24 @@
-//! Read models in memory: the embedded default's, and the oracle of the other store. It folds event by event, in the
-//! plainest way.
+//! Read models in memory: the embedded default's, and the oracle of the MongoDB adapter. It folds event by event, in
+//! the plainest way.
 
 mod documents;
+mod queries;
 
 use std::{
-    collections::{HashMap, HashSet},
-    ops::{Bound, RangeInclusive},
+    collections::HashMap,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use async_trait::async_trait;
-use shared_events::{DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use shared_events::{DecodedEvent, Erasures, ReservationId, RoomId};
 use uuid::Uuid;
 
-use self::documents::{Documents, earliest_start};
-use super::{Applied, ReadModels, RoomFilter, StoreError, batch::spans};
-use crate::read_models::{
-    Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, Parked, ParkedMessage, Request, ReservationDoc,
-    RoomDoc, RoomDocuments, UsageDoc, usage::Month,
+use self::documents::Documents;
+use super::{
+    Applied, CheckpointWrite, Checkpoints, ErasureList, Parking, ProjectionStore, Repair, Requests,
+    StoreError, batch::spans,
 };
+use crate::read_models::{Checkpoint, DroppedEvent, Outcome, Parked, ParkedMessage, Request};
 
 /// Read models that live as long as the process.
 #[derive(Debug, Default)]
@@ -43,11 +43,8 @@ impl MemoryReadModels {
     }
 }
 
-const FIRST_ID: Uuid = Uuid::nil();
-const LAST_ID: Uuid = Uuid::max();
-
 #[async_trait]
-impl ReadModels for MemoryReadModels {
+impl Checkpoints for MemoryReadModels {
     async fn checkpoints(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Checkpoint>, StoreError> {
         let documents = self.read();
         Ok(rooms
@@ -55,7 +52,10 @@ impl ReadModels for MemoryReadModels {
             .map(|room| (*room, documents.checkpoints.get(room).cloned().unwrap_or_default()))
             .collect())
     }
+}
 
+#[async_trait]
+impl ProjectionStore for MemoryReadModels {
     async fn apply(&self, batch: &[DecodedEvent]) -> Result<Applied, StoreError> {
         let spans = spans(batch)?;
         let mut documents = self.write();
@@ -79,16 +79,19 @@ impl ReadModels for MemoryReadModels {
         }
         Ok(applied)
     }
+}
 
-    async fn park(&self, message: &ParkedMessage) -> Result<bool, StoreError> {
+#[async_trait]
+impl Parking for MemoryReadModels {
+    async fn park(&self, message: &ParkedMessage) -> Result<CheckpointWrite, StoreError> {
         let mut documents = self.write();
         let checkpoint = documents.checkpoints.entry(message.room).or_default();
         if checkpoint.version + 1 != message.version {
-            return Ok(false);
+            return Ok(CheckpointWrite::Moved);
         }
         checkpoint.parked = Some(Parked { version: message.version, reason: message.reason.clone() });
         documents.parked.insert(message.room, message.clone());
-        Ok(true)
+        Ok(CheckpointWrite::Written)
     }
 
     async fn parked_message(&self, room: RoomId) -> Result<Option<ParkedMessage>, StoreError> {
@@ -104,16 +107,44 @@ impl ReadModels for MemoryReadModels {
         Ok(self.read().dropped.contains(&(room, version)))
     }
 
-    async fn pass_over(&self, room: RoomId, version: u64) -> Result<bool, StoreError> {
+    async fn pass_over(&self, room: RoomId, version: u64) -> Result<CheckpointWrite, StoreError> {
         let mut documents = self.write();
         let checkpoint = documents.checkpoints.entry(room).or_default();
         if checkpoint.version + 1 != version {
-            return Ok(false);
+            return Ok(CheckpointWrite::Moved);
         }
         *checkpoint = Checkpoint { version, parked: None };
-        Ok(true)
+        Ok(CheckpointWrite::Written)
+    }
+}
+
+#[async_trait]
+impl Repair for MemoryReadModels {
+    async fn forget_checkpoint(&self, room: RoomId) -> Result<(), StoreError> {
+        self.write().checkpoints.remove(&room);
+        Ok(())
     }
 
+    async fn delete_documents(&self, room: RoomId, _: &[ReservationId]) -> Result<(), StoreError> {
+        self.write().delete(room);
+        Ok(())
+    }
+}
+
+/// There are none: a restart rebuilds everything, so the embedded default has no operators' commands.
+#[async_trait]
+impl Requests for MemoryReadModels {
+    async fn requests(&self) -> Result<Vec<Request>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn answer(&self, _: Uuid, _: &Outcome) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ErasureList for MemoryReadModels {
     async fn erasures(&self) -> Result<Option<Arc<Erasures>>, StoreError> {
         Ok(self.read().erasures.clone())
     }
@@ -125,185 +156,5 @@ impl ReadModels for MemoryReadModels {
             documents.erasures = Some(Arc::new(list.clone()));
         }
         Ok(())
-    }
-
-    async fn forget_checkpoint(&self, room: RoomId) -> Result<(), StoreError> {
-        self.write().checkpoints.remove(&room);
-        Ok(())
-    }
-
-    async fn delete_documents(&self, room: RoomId, _: &[ReservationId]) -> Result<(), StoreError> {
-        self.write().delete(room);
-        Ok(())
-    }
-
-    /// Nobody can ask: the embedded default has no operators' commands, a new start makes everything again.
-    async fn requests(&self) -> Result<Vec<Request>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn answer(&self, _: Uuid, _: &Outcome) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn room(&self, room: RoomId) -> Result<Option<RoomDoc>, StoreError> {
-        Ok(self.read().rooms.get(&room).cloned())
-    }
-
-    async fn rooms_by_name(
-        &self,
-        filter: RoomFilter<'_>,
-        after: Option<&(String, RoomId)>,
-        limit: usize,
-    ) -> Result<Vec<RoomDoc>, StoreError> {
-        let documents = self.read();
-        let after = after.map_or(Bound::Unbounded, |place| Bound::Excluded(place.clone()));
-        Ok(documents
-            .rooms_by_name
-            .range((after, Bound::Unbounded))
-            .filter_map(|(_, room)| documents.rooms.get(room))
-            .filter(|room| filter.kind.is_none_or(|kind| room.settings.kind == kind))
-            .filter(|room| filter.people.is_none_or(|people| room.settings.capacity >= people))
-            .take(limit)
-            .cloned()
-            .collect())
-    }
-
-    async fn rooms_by_id(
-        &self,
-        kind: Option<&str>,
-        after: Option<RoomId>,
-        limit: usize,
-    ) -> Result<Vec<RoomDoc>, StoreError> {
-        let documents = self.read();
-        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
-        Ok(documents
-            .rooms
-            .range((after, Bound::Unbounded))
-            .map(|(_, room)| room)
-            .filter(|room| kind.is_none_or(|kind| room.settings.kind == kind))
-            .take(limit)
-            .cloned()
-            .collect())
-    }
-
-    async fn kinds(&self, after: Option<&str>, limit: usize) -> Result<Vec<KindCount>, StoreError> {
-        let documents = self.read();
-        let mut counts = std::collections::BTreeMap::<&str, u64>::new();
-        for room in documents.rooms.values().filter(|room| !room.retired) {
-            *counts.entry(&room.settings.kind).or_default() += 1;
-        }
-        Ok(counts
-            .into_iter()
-            .filter(|(kind, _)| after.is_none_or(|after| *kind > after))
-            .take(limit)
-            .map(|(kind, rooms)| KindCount { kind: kind.to_owned(), rooms })
-            .collect())
-    }
-
-    async fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationDoc>, StoreError> {
-        Ok(self.read().reservations.get(&reservation).cloned())
-    }
-
-    async fn live_in_room(
-        &self,
-        room: RoomId,
-        during: Interval,
-        after: Option<(Minute, ReservationId)>,
-        limit: usize,
-    ) -> Result<Vec<ReservationDoc>, StoreError> {
-        let documents = self.read();
-        let after = after.map(|(from, id)| (room, from, id));
-        Ok(documents
-            .overlapping(room, during)
-            .filter(|(key, _)| after.is_none_or(|after| *key > after))
-            .take(limit)
-            .map(|(_, doc)| doc.clone())
-            .collect())
-    }
-
-    async fn live_in_rooms(
-        &self,
-        rooms: &[RoomId],
-        during: &[Interval],
-    ) -> Result<Vec<ReservationDoc>, StoreError> {
-        let documents = self.read();
-        let mut seen = HashSet::new();
-        Ok(rooms
-            .iter()
-            .flat_map(|room| during.iter().flat_map(|interval| documents.overlapping(*room, *interval)))
-            .filter(|(key, _)| seen.insert(*key))
-            .map(|(_, doc)| doc.clone())
-            .collect())
-    }
-
-    async fn occupied(&self, rooms: &[RoomId], during: Interval) -> Result<HashSet<RoomId>, StoreError> {
-        let documents = self.read();
-        Ok(rooms
-            .iter()
-            .copied()
-            .filter(|room| documents.overlapping(*room, during).next().is_some())
-            .collect())
-    }
-
-    async fn live_of_user(
-        &self,
-        user: &UserId,
-        from: Option<Minute>,
-        to: Option<Minute>,
-        after: Option<(Minute, ReservationId)>,
-        limit: usize,
-    ) -> Result<Vec<ReservationDoc>, StoreError> {
-        let documents = self.read();
-        let earliest = (user.clone(), from.map_or(Minute::EARLIEST, earliest_start), ReservationId(FIRST_ID));
-        let latest = (user.clone(), to.unwrap_or(Minute::LATEST), ReservationId(LAST_ID));
-        let after = after.map(|(from, id)| (user.clone(), from, id));
-        Ok(documents
-            .live_by_user
-            .range(earliest..=latest)
-            .filter(|key| after.as_ref().is_none_or(|after| *key > after))
-            .filter_map(|(_, _, id)| documents.reservations.get(id))
-            .filter(|doc| from.is_none_or(|from| doc.reservation.to > from))
-            .filter(|doc| to.is_none_or(|to| doc.reservation.from < to))
-            .take(limit)
-            .cloned()
-            .collect())
-    }
-
-    async fn history_of_user(
-        &self,
-        user: &UserId,
-        after: Option<(Timestamp, RoomId, u64)>,
-        limit: usize,
-    ) -> Result<Vec<HistoryDoc>, StoreError> {
-        let documents = self.read();
-        let first = (user.clone(), Timestamp::from_epoch_millis(0), RoomId(FIRST_ID), 0);
-        let end = match after {
-            Some((at, room, version)) => Bound::Excluded((user.clone(), at, room, version)),
-            None => Bound::Included((user.clone(), Minute::LATEST.start(), RoomId(LAST_ID), u64::MAX)),
-        };
-        Ok(documents
-            .history
-            .range((Bound::Included(first), end))
-            .rev()
-            .take(limit)
-            .map(|(_, entry)| entry.clone())
-            .collect())
-    }
-
-    async fn usage(
-        &self,
-        rooms: &[RoomId],
-        months: RangeInclusive<Month>,
-    ) -> Result<Vec<UsageDoc>, StoreError> {
-        Ok(self.read().usage_of(rooms, months).cloned().collect())
-    }
-
-    async fn documents_of(
-        &self,
-        room: RoomId,
-        reservations: &[ReservationId],
-    ) -> Result<RoomDocuments, StoreError> {
-        Ok(self.read().of_room(room, reservations))
     }
 }

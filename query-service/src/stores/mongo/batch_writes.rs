@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use async_trait::async_trait;
 use mongodb::bson::{RawDocumentBuf, doc};
 use shared_events::{DecodedEvent, Event, ReservationId, RoomId};
 
@@ -21,7 +22,7 @@ use crate::{
     projections::{history, reservations, rooms, usage},
     read_models::{ReservationDoc, RoomDoc, UsageKey},
     stores::{
-        Applied, StoreError,
+        Applied, Checkpoints, ProjectionStore, StoreError,
         batch::{Span, spans},
     },
 };
@@ -47,9 +48,10 @@ pub(super) struct Writes {
     pub(super) usage: Vec<Guarded>,
 }
 
-impl MongoReadModels {
+#[async_trait]
+impl ProjectionStore for MongoReadModels {
     /// Writes documents, then checkpoints: what a checkpoint claims is there.
-    pub(super) async fn apply_batch(&self, batch: &[DecodedEvent]) -> Result<Applied, StoreError> {
+    async fn apply(&self, batch: &[DecodedEvent]) -> Result<Applied, StoreError> {
         let mut spans = spans(batch)?;
         let (mut usage, usage_writes) = self.fold_usage(batch, &spans).await?;
         let (made, changed) = fold_reservations(batch);
@@ -77,7 +79,9 @@ impl MongoReadModels {
         applied.conflicts.extend(usage.behind);
         Ok(applied)
     }
+}
 
+impl MongoReadModels {
     /// Writes each collection by commands of its own, side by side.
     async fn write_apart(&self, writes: &Writes) -> Result<(), StoreError> {
         let inserts: Vec<_> = writes.made.iter().map(Guarded::document).collect();
@@ -157,7 +161,7 @@ impl MongoReadModels {
         let rooms: BTreeSet<RoomId> = missing.iter().map(|key| key.room).collect();
         let claimed = |room: &RoomId| spans.get(room).map_or(0, |span| span.base);
         let rooms: Vec<RoomId> = rooms.into_iter().filter(|room| claimed(room) > 0).collect();
-        for (room, checkpoint) in self.read_checkpoints(&rooms).await? {
+        for (room, checkpoint) in self.checkpoints(&rooms).await? {
             if checkpoint.version < claimed(&room) {
                 usage.known.remove(&room);
                 usage.behind.insert(room);

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::{
     bson::{
@@ -17,14 +18,10 @@ use mongodb::{
 };
 use shared_events::{RoomId, partition_of};
 
-use super::{
-    MongoReadModels,
-    documents::{from_parked, number, uuid},
-    stored::Stored,
-};
+use super::{MongoReadModels, documents::number, stored::Stored};
 use crate::{
-    read_models::{Checkpoint, Parked, ParkedMessage},
-    stores::{Applied, StoreError, batch::Span},
+    read_models::{Checkpoint, Parked},
+    stores::{Applied, Checkpoints, StoreError, batch::Span},
 };
 
 /// Part of the form of the read models: with another number rooms would not find their checkpoints. A batch of one partition
@@ -35,7 +32,7 @@ const MANY_ROOMS: usize = 200;
 const IN_FLIGHT: usize = 8;
 
 /// The id of a room's document.
-fn group(room: RoomId) -> i64 {
+pub(super) fn group(room: RoomId) -> i64 {
     partition_of(room, GROUPS).into()
 }
 
@@ -52,23 +49,15 @@ fn names(digits: &str) -> (&str, &str) {
 }
 
 /// The paths to a room's version and to its flag. Few rooms are flagged, so flags lie side by side.
-fn paths(room: RoomId) -> (String, String) {
+pub(super) fn paths(room: RoomId) -> (String, String) {
     let digits = digits(room);
     let (last, first) = names(&digits);
     (format!("v.{last}.{first}"), format!("p.{digits}"))
 }
 
-impl MongoReadModels {
-    pub(super) async fn create_checkpoints(&self) -> Result<(), StoreError> {
-        let groups: Vec<_> =
-            (0..GROUPS).map(|group| rawdoc! { "_id": i64::from(group), "v": {}, "p": {} }).collect();
-        self.checkpoints.insert(&groups).await.map(|_| ())
-    }
-
-    pub(super) async fn read_checkpoints(
-        &self,
-        rooms: &[RoomId],
-    ) -> Result<HashMap<RoomId, Checkpoint>, StoreError> {
+#[async_trait]
+impl Checkpoints for MongoReadModels {
+    async fn checkpoints(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Checkpoint>, StoreError> {
         let mut groups: Vec<i64> = rooms.iter().map(|room| group(*room)).collect();
         groups.sort_unstable();
         groups.dedup();
@@ -100,6 +89,14 @@ impl MongoReadModels {
         };
         rooms.iter().map(of_room).collect()
     }
+}
+
+impl MongoReadModels {
+    pub(super) async fn create_checkpoints(&self) -> Result<(), StoreError> {
+        let groups: Vec<_> =
+            (0..GROUPS).map(|group| rawdoc! { "_id": i64::from(group), "v": {}, "p": {} }).collect();
+        self.checkpoints.insert(&groups).await.map(|_| ())
+    }
 
     /// How far all rooms have come.
     ///
@@ -122,15 +119,6 @@ impl MongoReadModels {
             }
         }
         Ok(checkpoints)
-    }
-
-    /// Lets a room be one of which nothing is known.
-    pub(super) async fn reset_checkpoint(&self, room: RoomId) -> Result<(), StoreError> {
-        let (version, parked) = paths(room);
-        let nothing = doc! { version: "", parked: "" };
-        let id = doc! { "_id": group(room) };
-        self.checkpoints.collection.update_one(id, doc! { "$unset": nothing }).await?;
-        Ok(())
     }
 
     /// Advances each room from its span's base to its end, if it is still there.
@@ -188,38 +176,6 @@ impl MongoReadModels {
         }
         Ok(applied)
     }
-
-    pub(super) async fn park_room(&self, message: &ParkedMessage) -> Result<bool, StoreError> {
-        let before = message.version.saturating_sub(1);
-        if self
-            .read_checkpoints(&[message.room])
-            .await?
-            .get(&message.room)
-            .map(|checkpoint| checkpoint.version)
-            != Some(before)
-        {
-            return Ok(false);
-        }
-        let id = doc! { "_id": uuid(message.room.0) };
-        self.parked.collection.replace_one(id, from_parked(message)).upsert(true).await?;
-        let (version, parked) = paths(message.room);
-        let flag = doc! { "version": number(message.version), "reason": message.reason.as_str() };
-        let still_there = doc! { "$eq": [{ "$ifNull": [format!("${version}"), 0] }, number(before)] };
-        let change = doc! { "$cond": [still_there, { "$literal": flag }, format!("${parked}")] };
-        let now = self
-            .checkpoints
-            .collection
-            .find_one_and_update(
-                doc! { "_id": group(message.room) },
-                vec![doc! { "$set": { parked.as_str(): change } }],
-            )
-            .projection(doc! { parked: 1 })
-            .return_document(ReturnDocument::After)
-            .await?
-            .ok_or_else(missing)?;
-        let parked = Group::read(&now)?.room(message.room)?.parked;
-        Ok(parked.is_some_and(|parked| parked.version == message.version))
-    }
 }
 
 fn by_group(spans: &BTreeMap<RoomId, Span>) -> BTreeMap<i64, Vec<(RoomId, Span)>> {
@@ -265,7 +221,7 @@ fn version(stored: &RawBsonRef<'_>) -> Option<u64> {
     u64::try_from(stored.as_i64()?).ok()
 }
 
-fn missing() -> StoreError {
+pub(super) fn missing() -> StoreError {
     StoreError::Unreadable { collection: "checkpoints", reason: "a document is missing".to_owned() }
 }
 
@@ -295,7 +251,7 @@ impl<'a> Group<'a> {
         self.versions.values().map(version)
     }
 
-    fn room(&self, room: RoomId) -> Result<Checkpoint, StoreError> {
+    pub(super) fn room(&self, room: RoomId) -> Result<Checkpoint, StoreError> {
         let digits = digits(room);
         let unreadable = || StoreError::Unreadable {
             collection: "checkpoints",

@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use mongodb::{
     Collection, Database,
@@ -13,16 +14,31 @@ use mongodb::{
 use shared_events::{Erasures, RoomId, UserId, erasure::Bytes32};
 
 use super::{
+    MongoReadModels,
     documents::{from_parked, number, uuid},
     requests::is_duplicate,
     stored::{Stored, to_parked},
 };
-use crate::{read_models::ParkedMessage, stores::StoreError};
+use crate::{
+    read_models::ParkedMessage,
+    stores::{ErasureList, StoreError},
+};
 
 /// The collection of the list, of all generations.
 const ERASURES: &str = "erasures";
 /// The id of its one document.
 const LIST: &str = "list";
+
+#[async_trait]
+impl ErasureList for MongoReadModels {
+    async fn erasures(&self) -> Result<Option<Arc<Erasures>>, StoreError> {
+        self.erasures.read().await
+    }
+
+    async fn keep_erasures(&self, list: &Erasures) -> Result<(), StoreError> {
+        self.erasures.keep(list).await
+    }
+}
 
 /// The list as the database has it, and as it was read last.
 #[derive(Debug)]

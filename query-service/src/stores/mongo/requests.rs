@@ -1,23 +1,23 @@
-//! What operators ask and what they left out: documents that are written by hand, so to say, and read by people.
+//! Requests of operators: small documents that people can read.
 
+use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use mongodb::{
     bson::{Bson, Document, RawDocument, doc},
     error::{ErrorKind, WriteFailure},
 };
-use shared_events::{ReservationId, RoomId};
+use shared_events::RoomId;
 use uuid::Uuid;
 
 use super::{
     MongoReadModels,
     commands::DUPLICATE_KEY,
-    documents::{from_parked, history_id, moment, number, uuid},
-    of_room::IDS_AT_ONCE,
+    documents::{moment, number, uuid},
     stored::Stored,
 };
 use crate::{
-    read_models::{DroppedEvent, Outcome, Request, RequestedAction},
-    stores::StoreError,
+    read_models::{Outcome, Request, RequestedAction},
+    stores::{Requests, StoreError},
 };
 
 const REQUESTS: &str = "requests";
@@ -57,8 +57,11 @@ impl MongoReadModels {
         let outcome = Stored::read(REQUESTS, &stored)?.part("outcome")?;
         Ok(Some(Outcome { done: outcome.flag("done")?, text: outcome.text("text")? }))
     }
+}
 
-    pub(super) async fn waiting_requests(&self) -> Result<Vec<Request>, StoreError> {
+#[async_trait]
+impl Requests for MongoReadModels {
+    async fn requests(&self) -> Result<Vec<Request>, StoreError> {
         let mut found = self
             .requests
             .collection
@@ -77,46 +80,10 @@ impl MongoReadModels {
         Ok(requests)
     }
 
-    pub(super) async fn note_outcome(&self, request: Uuid, outcome: &Outcome) -> Result<(), StoreError> {
+    async fn answer(&self, request: Uuid, outcome: &Outcome) -> Result<(), StoreError> {
         let waiting = doc! { "_id": uuid(request), "outcome": Bson::Null };
         let answer = doc! { "done": outcome.done, "text": outcome.text.as_str() };
         self.requests.collection.update_one(waiting, doc! { "$set": { "outcome": answer } }).await?;
-        Ok(())
-    }
-
-    pub(super) async fn note_drop(&self, dropped: &DroppedEvent) -> Result<(), StoreError> {
-        let message = &dropped.message;
-        let mut stored = doc! {
-            "_id": history_id(message.room, message.version), "reason": dropped.reason.as_str(),
-            "by": dropped.by.as_str(), "at": moment(dropped.at),
-        };
-        let message =
-            Document::try_from(&from_parked(message)).map_err(|error| StoreError::Backend(error.into()))?;
-        stored.insert("message", message);
-        match self.dropped.collection.clone_with_type::<Document>().insert_one(stored).await {
-            Err(error) if is_duplicate(&error) => Ok(()),
-            outcome => Ok(outcome.map(drop)?),
-        }
-    }
-
-    /// By indexes only: a partition waits for it. Without a checkpoint nothing that is cached of the room is found.
-    pub(super) async fn delete_room(
-        &self,
-        room: RoomId,
-        reservations: &[ReservationId],
-    ) -> Result<(), StoreError> {
-        self.rooms.collection.delete_one(doc! { "_id": uuid(room.0) }).await?;
-        let of_room = uuid(room.0);
-        let live = doc! { "form.room": of_room.clone(), "form.live": true };
-        self.reservations.collection.delete_many(live).await?;
-        for part in reservations.chunks(IDS_AT_ONCE) {
-            let ids: Vec<Bson> = part.iter().map(|id| uuid(id.0)).collect();
-            let here = doc! { "_id": { "$in": ids }, "form.room": of_room.clone() };
-            self.reservations.collection.delete_many(here).await?;
-        }
-        self.usage.collection.delete_many(doc! { "form.room": of_room }).await?;
-        let entries = doc! { "$gte": history_id(room, 0), "$lte": history_id(room, u64::MAX) };
-        self.history.collection.delete_many(doc! { "_id": entries }).await?;
         Ok(())
     }
 }

@@ -1,8 +1,7 @@
-//! The port, answered by MongoDB: writes are in their own modules, each read here is one command and, but for kinds, uses
-//! an index.
+//! Queries: each is one command and, except for kinds, uses an index.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ops::RangeInclusive,
     sync::Arc,
 };
@@ -14,92 +13,30 @@ use mongodb::{
     bson::{Bson, Document, RawDocument, RawDocumentBuf, doc},
     options::Hint,
 };
-use shared_events::{DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
-use uuid::Uuid;
+use shared_events::{Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
 
 use super::{
     Connecting, MIN_CONNECTIONS_OF_A_THREAD, MongoReadModels,
     documents::{date, history_id, last_week, moment, uuid, week},
-    stored::{Stored, to_history, to_parked, to_reservation, to_room, to_usage},
+    stored::{Stored, to_history, to_reservation, to_room, to_usage},
 };
 use crate::{
-    read_models::{
-        Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, ParkedMessage, Request, ReservationDoc,
-        RoomDoc, RoomDocuments, UsageDoc, usage::Month,
-    },
-    stores::{Applied, ReadModels, RoomFilter, StoreError, batch::Span},
+    read_models::{HistoryDoc, KindCount, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc, usage::Month},
+    stores::{Queries, RoomFilter, StoreError},
 };
 
+/// Reservations that are asked for at once.
+pub(super) const IDS_AT_ONCE: usize = 1000;
+
 #[async_trait]
-impl ReadModels for MongoReadModels {
-    fn for_this_thread(&self) -> Option<Arc<dyn ReadModels>> {
+impl Queries for MongoReadModels {
+    fn for_this_thread(&self) -> Option<Arc<dyn Queries>> {
         let Connecting { options, database, prefix } = self.connecting.as_deref()?;
         let mut options = options.clone();
         options.min_pool_size = options.min_pool_size.map(|least| least.min(MIN_CONNECTIONS_OF_A_THREAD));
         let client = Client::with_options(options);
         let client = client.inspect_err(|error| tracing::warn!(%error, "a thread shares the connections"));
         Some(Arc::new(Self::named(client.ok()?, database, prefix)))
-    }
-
-    async fn checkpoints(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Checkpoint>, StoreError> {
-        self.read_checkpoints(rooms).await
-    }
-
-    async fn apply(&self, batch: &[DecodedEvent]) -> Result<Applied, StoreError> {
-        self.apply_batch(batch).await
-    }
-
-    async fn park(&self, message: &ParkedMessage) -> Result<bool, StoreError> {
-        self.park_room(message).await
-    }
-
-    async fn parked_message(&self, room: RoomId) -> Result<Option<ParkedMessage>, StoreError> {
-        self.parked
-            .collection
-            .find_one(doc! { "_id": uuid(room.0) })
-            .await?
-            .as_deref()
-            .map(to_parked)
-            .transpose()
-    }
-
-    async fn drop_event(&self, dropped: &DroppedEvent) -> Result<(), StoreError> {
-        self.note_drop(dropped).await
-    }
-
-    async fn is_dropped(&self, room: RoomId, version: u64) -> Result<bool, StoreError> {
-        let id = doc! { "_id": history_id(room, version) };
-        Ok(self.dropped.collection.find_one(id).await?.is_some())
-    }
-
-    async fn pass_over(&self, room: RoomId, version: u64) -> Result<bool, StoreError> {
-        let Some(base) = version.checked_sub(1) else { return Ok(false) };
-        let applied = self.advance(&BTreeMap::from([(room, Span { base, last: version })])).await?;
-        Ok(applied.conflicts.is_empty())
-    }
-
-    async fn forget_checkpoint(&self, room: RoomId) -> Result<(), StoreError> {
-        self.reset_checkpoint(room).await
-    }
-
-    async fn delete_documents(&self, room: RoomId, reservations: &[ReservationId]) -> Result<(), StoreError> {
-        self.delete_room(room, reservations).await
-    }
-
-    async fn requests(&self) -> Result<Vec<Request>, StoreError> {
-        self.waiting_requests().await
-    }
-
-    async fn erasures(&self) -> Result<Option<Arc<Erasures>>, StoreError> {
-        self.erasures.read().await
-    }
-
-    async fn keep_erasures(&self, list: &Erasures) -> Result<(), StoreError> {
-        self.erasures.keep(list).await
-    }
-
-    async fn answer(&self, request: Uuid, outcome: &Outcome) -> Result<(), StoreError> {
-        self.note_outcome(request, outcome).await
     }
 
     async fn room(&self, room: RoomId) -> Result<Option<RoomDoc>, StoreError> {
@@ -269,7 +206,45 @@ impl ReadModels for MongoReadModels {
         room: RoomId,
         reservations: &[ReservationId],
     ) -> Result<RoomDocuments, StoreError> {
-        self.read_documents_of(room, reservations).await
+        // Usage first: it alone can't be compared when it is counted further.
+        let of_room = doc! { "form.room": uuid(room.0) };
+        let usage = all(self.usage.collection.find(of_room).await?, |doc| to_usage(doc)?.unpack()).await?;
+        let stored = self.rooms.collection.find_one(doc! { "_id": uuid(room.0) }).await?;
+        let ids = doc! { "$gte": history_id(room, 0), "$lte": history_id(room, u64::MAX) };
+        let history = all(self.history.collection.find(doc! { "_id": ids }).await?, to_history).await?;
+        let known = history.iter().map(|entry| entry.reservation.id);
+        let wanted: BTreeSet<ReservationId> = known.chain(reservations.iter().copied()).collect();
+        let mut found = self.live_now(room).await?;
+        found.extend(self.reservations_of(&wanted).await?);
+        Ok(RoomDocuments {
+            room: stored.as_deref().map(to_room).transpose()?,
+            reservations: found,
+            history: history.into_iter().map(|entry| (entry.version, entry)).collect(),
+            usage: usage.into_iter().map(|usage| (usage.key.place(), usage)).collect(),
+        })
+    }
+}
+
+impl MongoReadModels {
+    /// The live reservations of a room, through the index of schedules.
+    async fn live_now(&self, room: RoomId) -> Result<BTreeMap<ReservationId, ReservationDoc>, StoreError> {
+        let live = doc! { "form.room": uuid(room.0), "form.live": true };
+        let found = all(self.reservations.collection.find(live).await?, to_reservation).await?;
+        Ok(found.into_iter().map(|doc| (doc.reservation.id, doc)).collect())
+    }
+
+    async fn reservations_of(
+        &self,
+        ids: &BTreeSet<ReservationId>,
+    ) -> Result<BTreeMap<ReservationId, ReservationDoc>, StoreError> {
+        let ids: Vec<_> = ids.iter().map(|id| uuid(id.0)).collect();
+        let mut found = BTreeMap::new();
+        for part in ids.chunks(IDS_AT_ONCE) {
+            let wanted = doc! { "_id": { "$in": part.to_vec() } };
+            let docs = all(self.reservations.collection.find(wanted).await?, to_reservation).await?;
+            found.extend(docs.into_iter().map(|doc| (doc.reservation.id, doc)));
+        }
+        Ok(found)
     }
 }
 

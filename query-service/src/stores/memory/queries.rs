@@ -1,0 +1,183 @@
+//! Queries over the documents in memory.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    ops::{Bound, RangeInclusive},
+};
+
+use async_trait::async_trait;
+use shared_events::{Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use uuid::Uuid;
+
+use super::{MemoryReadModels, documents::earliest_start};
+use crate::{
+    read_models::{HistoryDoc, KindCount, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc, usage::Month},
+    stores::{Queries, RoomFilter, StoreError},
+};
+
+const FIRST_ID: Uuid = Uuid::nil();
+const LAST_ID: Uuid = Uuid::max();
+
+#[async_trait]
+impl Queries for MemoryReadModels {
+    async fn room(&self, room: RoomId) -> Result<Option<RoomDoc>, StoreError> {
+        Ok(self.read().rooms.get(&room).cloned())
+    }
+
+    async fn rooms_by_name(
+        &self,
+        filter: RoomFilter<'_>,
+        after: Option<&(String, RoomId)>,
+        limit: usize,
+    ) -> Result<Vec<RoomDoc>, StoreError> {
+        let documents = self.read();
+        let after = after.map_or(Bound::Unbounded, |place| Bound::Excluded(place.clone()));
+        Ok(documents
+            .rooms_by_name
+            .range((after, Bound::Unbounded))
+            .filter_map(|(_, room)| documents.rooms.get(room))
+            .filter(|room| filter.kind.is_none_or(|kind| room.settings.kind == kind))
+            .filter(|room| filter.people.is_none_or(|people| room.settings.capacity >= people))
+            .take(limit)
+            .cloned()
+            .collect())
+    }
+
+    async fn rooms_by_id(
+        &self,
+        kind: Option<&str>,
+        after: Option<RoomId>,
+        limit: usize,
+    ) -> Result<Vec<RoomDoc>, StoreError> {
+        let documents = self.read();
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        Ok(documents
+            .rooms
+            .range((after, Bound::Unbounded))
+            .map(|(_, room)| room)
+            .filter(|room| kind.is_none_or(|kind| room.settings.kind == kind))
+            .take(limit)
+            .cloned()
+            .collect())
+    }
+
+    async fn kinds(&self, after: Option<&str>, limit: usize) -> Result<Vec<KindCount>, StoreError> {
+        let documents = self.read();
+        let mut counts = BTreeMap::<&str, u64>::new();
+        for room in documents.rooms.values().filter(|room| !room.retired) {
+            *counts.entry(&room.settings.kind).or_default() += 1;
+        }
+        Ok(counts
+            .into_iter()
+            .filter(|(kind, _)| after.is_none_or(|after| *kind > after))
+            .take(limit)
+            .map(|(kind, rooms)| KindCount { kind: kind.to_owned(), rooms })
+            .collect())
+    }
+
+    async fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationDoc>, StoreError> {
+        Ok(self.read().reservations.get(&reservation).cloned())
+    }
+
+    async fn live_in_room(
+        &self,
+        room: RoomId,
+        during: Interval,
+        after: Option<(Minute, ReservationId)>,
+        limit: usize,
+    ) -> Result<Vec<ReservationDoc>, StoreError> {
+        let documents = self.read();
+        let after = after.map(|(from, id)| (room, from, id));
+        Ok(documents
+            .overlapping(room, during)
+            .filter(|(key, _)| after.is_none_or(|after| *key > after))
+            .take(limit)
+            .map(|(_, doc)| doc.clone())
+            .collect())
+    }
+
+    async fn live_in_rooms(
+        &self,
+        rooms: &[RoomId],
+        during: &[Interval],
+    ) -> Result<Vec<ReservationDoc>, StoreError> {
+        let documents = self.read();
+        let mut seen = HashSet::new();
+        Ok(rooms
+            .iter()
+            .flat_map(|room| during.iter().flat_map(|interval| documents.overlapping(*room, *interval)))
+            .filter(|(key, _)| seen.insert(*key))
+            .map(|(_, doc)| doc.clone())
+            .collect())
+    }
+
+    async fn occupied(&self, rooms: &[RoomId], during: Interval) -> Result<HashSet<RoomId>, StoreError> {
+        let documents = self.read();
+        Ok(rooms
+            .iter()
+            .copied()
+            .filter(|room| documents.overlapping(*room, during).next().is_some())
+            .collect())
+    }
+
+    async fn live_of_user(
+        &self,
+        user: &UserId,
+        from: Option<Minute>,
+        to: Option<Minute>,
+        after: Option<(Minute, ReservationId)>,
+        limit: usize,
+    ) -> Result<Vec<ReservationDoc>, StoreError> {
+        let documents = self.read();
+        let earliest = (user.clone(), from.map_or(Minute::EARLIEST, earliest_start), ReservationId(FIRST_ID));
+        let latest = (user.clone(), to.unwrap_or(Minute::LATEST), ReservationId(LAST_ID));
+        let after = after.map(|(from, id)| (user.clone(), from, id));
+        Ok(documents
+            .live_by_user
+            .range(earliest..=latest)
+            .filter(|key| after.as_ref().is_none_or(|after| *key > after))
+            .filter_map(|(_, _, id)| documents.reservations.get(id))
+            .filter(|doc| from.is_none_or(|from| doc.reservation.to > from))
+            .filter(|doc| to.is_none_or(|to| doc.reservation.from < to))
+            .take(limit)
+            .cloned()
+            .collect())
+    }
+
+    async fn history_of_user(
+        &self,
+        user: &UserId,
+        after: Option<(Timestamp, RoomId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<HistoryDoc>, StoreError> {
+        let documents = self.read();
+        let first = (user.clone(), Timestamp::from_epoch_millis(0), RoomId(FIRST_ID), 0);
+        let end = match after {
+            Some((at, room, version)) => Bound::Excluded((user.clone(), at, room, version)),
+            None => Bound::Included((user.clone(), Minute::LATEST.start(), RoomId(LAST_ID), u64::MAX)),
+        };
+        Ok(documents
+            .history
+            .range((Bound::Included(first), end))
+            .rev()
+            .take(limit)
+            .map(|(_, entry)| entry.clone())
+            .collect())
+    }
+
+    async fn usage(
+        &self,
+        rooms: &[RoomId],
+        months: RangeInclusive<Month>,
+    ) -> Result<Vec<UsageDoc>, StoreError> {
+        Ok(self.read().usage_of(rooms, months).cloned().collect())
+    }
+
+    async fn documents_of(
+        &self,
+        room: RoomId,
+        reservations: &[ReservationId],
+    ) -> Result<RoomDocuments, StoreError> {
+        Ok(self.read().of_room(room, reservations))
+    }
+}

@@ -1,0 +1,88 @@
+//! Parked rooms and dropped events. The message lies beside the checkpoints; the checkpoint has a flag.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use mongodb::{
+    bson::{Document, doc},
+    options::ReturnDocument,
+};
+use shared_events::RoomId;
+
+use super::{
+    MongoReadModels,
+    checkpoints::{Group, group, missing, paths},
+    documents::{from_parked, history_id, moment, number, uuid},
+    requests::is_duplicate,
+    stored::to_parked,
+};
+use crate::{
+    read_models::{DroppedEvent, ParkedMessage},
+    stores::{CheckpointWrite, Checkpoints, Parking, StoreError, batch::Span},
+};
+
+#[async_trait]
+impl Parking for MongoReadModels {
+    async fn park(&self, message: &ParkedMessage) -> Result<CheckpointWrite, StoreError> {
+        let before = message.version.saturating_sub(1);
+        if self.checkpoint(message.room).await?.version != before {
+            return Ok(CheckpointWrite::Moved);
+        }
+        let id = doc! { "_id": uuid(message.room.0) };
+        self.parked.collection.replace_one(id, from_parked(message)).upsert(true).await?;
+        let (version, parked) = paths(message.room);
+        let flag = doc! { "version": number(message.version), "reason": message.reason.as_str() };
+        let still_there = doc! { "$eq": [{ "$ifNull": [format!("${version}"), 0] }, number(before)] };
+        let change = doc! { "$cond": [still_there, { "$literal": flag }, format!("${parked}")] };
+        let now = self
+            .checkpoints
+            .collection
+            .find_one_and_update(
+                doc! { "_id": group(message.room) },
+                vec![doc! { "$set": { parked.as_str(): change } }],
+            )
+            .projection(doc! { parked: 1 })
+            .return_document(ReturnDocument::After)
+            .await?
+            .ok_or_else(missing)?;
+        let parked = Group::read(&now)?.room(message.room)?.parked;
+        let is_flagged = parked.is_some_and(|parked| parked.version == message.version);
+        Ok(if is_flagged { CheckpointWrite::Written } else { CheckpointWrite::Moved })
+    }
+
+    async fn parked_message(&self, room: RoomId) -> Result<Option<ParkedMessage>, StoreError> {
+        self.parked
+            .collection
+            .find_one(doc! { "_id": uuid(room.0) })
+            .await?
+            .as_deref()
+            .map(to_parked)
+            .transpose()
+    }
+
+    async fn drop_event(&self, dropped: &DroppedEvent) -> Result<(), StoreError> {
+        let message = &dropped.message;
+        let mut stored = doc! {
+            "_id": history_id(message.room, message.version), "reason": dropped.reason.as_str(),
+            "by": dropped.by.as_str(), "at": moment(dropped.at),
+        };
+        let message =
+            Document::try_from(&from_parked(message)).map_err(|error| StoreError::Backend(error.into()))?;
+        stored.insert("message", message);
+        match self.dropped.collection.clone_with_type::<Document>().insert_one(stored).await {
+            Err(error) if is_duplicate(&error) => Ok(()),
+            outcome => Ok(outcome.map(drop)?),
+        }
+    }
+
+    async fn is_dropped(&self, room: RoomId, version: u64) -> Result<bool, StoreError> {
+        let id = doc! { "_id": history_id(room, version) };
+        Ok(self.dropped.collection.find_one(id).await?.is_some())
+    }
+
+    async fn pass_over(&self, room: RoomId, version: u64) -> Result<CheckpointWrite, StoreError> {
+        let Some(base) = version.checked_sub(1) else { return Ok(CheckpointWrite::Moved) };
+        let applied = self.advance(&BTreeMap::from([(room, Span { base, last: version })])).await?;
+        Ok(if applied.conflicts.is_empty() { CheckpointWrite::Written } else { CheckpointWrite::Moved })
+    }
+}

@@ -1,0 +1,41 @@
+//! Removing a room, so that its events make it again.
+
+use async_trait::async_trait;
+use mongodb::bson::{Bson, doc};
+use shared_events::{ReservationId, RoomId};
+
+use super::{
+    MongoReadModels,
+    checkpoints::{group, paths},
+    documents::{history_id, uuid},
+    queries::IDS_AT_ONCE,
+};
+use crate::stores::{Repair, StoreError};
+
+#[async_trait]
+impl Repair for MongoReadModels {
+    async fn forget_checkpoint(&self, room: RoomId) -> Result<(), StoreError> {
+        let (version, parked) = paths(room);
+        let nothing = doc! { version: "", parked: "" };
+        let id = doc! { "_id": group(room) };
+        self.checkpoints.collection.update_one(id, doc! { "$unset": nothing }).await?;
+        Ok(())
+    }
+
+    /// Finds documents by indexes only, because the partition waits. The usage cache finds nothing without a checkpoint.
+    async fn delete_documents(&self, room: RoomId, reservations: &[ReservationId]) -> Result<(), StoreError> {
+        self.rooms.collection.delete_one(doc! { "_id": uuid(room.0) }).await?;
+        let of_room = uuid(room.0);
+        let live = doc! { "form.room": of_room.clone(), "form.live": true };
+        self.reservations.collection.delete_many(live).await?;
+        for part in reservations.chunks(IDS_AT_ONCE) {
+            let ids: Vec<Bson> = part.iter().map(|id| uuid(id.0)).collect();
+            let here = doc! { "_id": { "$in": ids }, "form.room": of_room.clone() };
+            self.reservations.collection.delete_many(here).await?;
+        }
+        self.usage.collection.delete_many(doc! { "form.room": of_room }).await?;
+        let entries = doc! { "$gte": history_id(room, 0), "$lte": history_id(room, u64::MAX) };
+        self.history.collection.delete_many(doc! { "_id": entries }).await?;
+        Ok(())
+    }
+}
