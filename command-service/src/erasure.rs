@@ -10,7 +10,7 @@ use service_kit::ids::new_id;
 use shared_events::{Erasures, Metadata, UserId};
 use tokio::time::Instant;
 
-use crate::event_store::{EventStore, StoreError, StoredEvent};
+use crate::event_store::{ErasureList, EventLog, StoreError, StoredEvent};
 
 /// Events that are read, and masked in one transaction, together.
 const PAGE: u32 = 1000;
@@ -33,29 +33,30 @@ pub struct ErasureProgress {
 ///
 /// # Errors
 /// When the store can't be read or written. It may be called again.
-pub async fn erase<S: EventStore + ?Sized>(
-    store: &S,
+pub async fn erase(
+    list: &dyn ErasureList,
+    log: &dyn EventLog,
     user: &UserId,
     limit: Duration,
 ) -> Result<ErasureProgress, StoreError> {
     let began = Instant::now();
-    let person = store.erasures().await?.fingerprint(user);
+    let person = list.erasures().await?.fingerprint(user);
     // Made of nothing that is the person's, so that nobody who lacks the list can lead it back.
     let random = UserId(format!("erased-{}", new_id()));
-    let masked_to = store.begin_erasure(person, &random).await?;
-    let erasures = store.erasures().await?;
+    let masked_to = list.begin_erasure(person, &random).await?;
+    let erasures = list.erasures().await?;
     let pseudonym = erasures.pseudonym(user).cloned().unwrap_or(random);
     let mut step = ErasureProgress { pseudonym, examined: 0, masked: 0, done: false };
     let mut position = masked_to.unwrap_or(0);
     loop {
-        let events = store.events_after(position, PAGE).await?;
+        let events = log.events_after(position, PAGE).await?;
         step.done = events.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
         step.examined += events.len();
         position = events.last().map_or(position, |event| event.position);
         let masked: Vec<StoredEvent> =
             events.into_iter().filter_map(|event| masked(&erasures, event)).collect();
         step.masked += masked.len();
-        store.mask_events(person, &masked, (!step.done).then_some(position)).await?;
+        list.mask_events(person, &masked, (!step.done).then_some(position)).await?;
         if step.done || began.elapsed() >= limit {
             return Ok(step);
         }

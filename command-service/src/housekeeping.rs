@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use service_kit::{clock::Clock, readiness::Component};
 use tokio_util::sync::CancellationToken;
 
-use crate::event_store::{EventStore, StoreError};
+use crate::event_store::{IdempotencyKeys, Outbox, StoreError};
 
 /// How often old keys are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -17,9 +17,9 @@ const SWEEP_PAUSE: Duration = Duration::from_millis(50);
 const MEASURE_EVERY: Duration = Duration::from_secs(2);
 
 /// Deletes idempotency keys that are older than `kept`, a few at a time, until `stop` is cancelled.
-pub async fn sweep_keys(store: Arc<dyn EventStore>, kept: Duration, stop: CancellationToken) {
+pub async fn sweep_keys(keys: Arc<dyn IdempotencyKeys>, kept: Duration, stop: CancellationToken) {
     while !stopped(&stop, SWEEP_EVERY).await {
-        if let Err(error) = sweep(&*store, kept, &stop).await {
+        if let Err(error) = sweep(&*keys, kept, &stop).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "old keys could not be swept");
         }
     }
@@ -30,12 +30,12 @@ pub async fn sweep_keys(store: Arc<dyn EventStore>, kept: Duration, stop: Cancel
 /// # Errors
 /// When the store does not answer; a part may be deleted.
 pub async fn sweep(
-    store: &dyn EventStore,
+    keys: &dyn IdempotencyKeys,
     kept: Duration,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
     loop {
-        let swept = store.sweep_keys(kept, SWEEP_ROWS).await?;
+        let swept = keys.sweep_keys(kept, SWEEP_ROWS).await?;
         metrics::counter!("idempotency_keys_swept_total").increment(swept);
         if swept < u64::from(SWEEP_ROWS) || stopped(stop, SWEEP_PAUSE).await {
             return Ok(());
@@ -45,7 +45,7 @@ pub async fn sweep(
 
 /// Measures the outbox, and shows in `component` whether the store answers, until `stop` is cancelled.
 pub async fn measure_outbox(
-    store: Arc<dyn EventStore>,
+    outbox: Arc<dyn Outbox>,
     clock: Clock,
     component: Component,
     stop: CancellationToken,
@@ -53,7 +53,7 @@ pub async fn measure_outbox(
     metrics::describe_gauge!("outbox_events", "Events that are committed and not yet delivered.");
     metrics::describe_gauge!("outbox_oldest_age_seconds", "How long the oldest of them has waited.");
     loop {
-        match store.backlog().await {
+        match outbox.backlog().await {
             Ok((events, oldest)) => {
                 component.ok();
                 let age = oldest.map_or(0, |oldest| (clock.now_ms() - oldest.epoch_millis()).max(0));

@@ -144,8 +144,8 @@ async fn start(parts: Parts, components: Components) -> anyhow::Result<()> {
     }
     let (committed, handed) = handoff();
     let shared: Arc<dyn EventStore> = Arc::new(store.clone());
-    let (writer, writing) = writer(Arc::clone(&shared), clock.clone(), committed, &config.writer);
-    gate.open(Backend { writer, store: Arc::clone(&shared) });
+    let (writer, writing) = writer(Arc::clone(&shared).into(), clock.clone(), committed, &config.writer);
+    gate.open(Backend { writer, log: Arc::clone(&shared) as _, erasures: Arc::clone(&shared) as _ });
     let (written, relayed) = (CancellationToken::new(), CancellationToken::new());
     let ended = written.clone();
     lifecycle.spawn("writer", async move {
@@ -154,13 +154,14 @@ async fn start(parts: Parts, components: Components) -> anyhow::Result<()> {
         Ok(())
     });
     let relay = Relay::new(
-        Arc::clone(&shared),
+        Arc::clone(&shared) as _,
+        Arc::clone(&shared) as _,
         KafkaPublisher::new(config.kafka.clone()),
         clock.clone(),
         config.relay.clone(),
     );
     let (allotter, allotted) = allotment(Buckets::NONE);
-    let (leases, options, stop) = (store.leases(), config.lease.clone(), relayed.clone());
+    let (leases, options, stop) = (Arc::new(store.clone()), config.lease.clone(), relayed.clone());
     lifecycle.spawn("leases", async move {
         let reach = || ensure_topic(&config.kafka);
         keep_leases(leases, options, allotter, components.kafka, reach, stop).await;

@@ -1,12 +1,9 @@
-//! The event store: a port with two adapters, MySQL for the real stack and SQLite for the embedded default.
+//! The event store: ports by role, and two adapters: MySQL for the real stack, SQLite for the embedded default.
 //!
-//! Guarantee: [`EventStore::append`] commits a group's events, outbox rows, idempotency records and directory entries
+//! Guarantee: [`Append::append`] commits a group's events, outbox rows, idempotency records and directory entries
 //! together or not at all, and a success means durable. The unique key over (stream, version) is the optimistic lock.
 
-use std::time::Duration;
-
-use async_trait::async_trait;
-use shared_events::{Erasures, Metadata, RawEvent, RoomId, Timestamp, Unreadable, UserId, erasure::Bytes32};
+use shared_events::{Metadata, RawEvent, RoomId, Timestamp, Unreadable};
 
 use crate::domain::RoomEntry;
 
@@ -18,13 +15,20 @@ mod insert_plan;
 mod migrations;
 #[cfg(feature = "mysql")]
 pub mod mysql;
+mod ports;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 mod positions;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+mod rows;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
 pub use buckets::{BUCKETS, Buckets, bucket};
 pub use fail_points::{FailPoint, FailPoints};
+pub use ports::{
+    Append, BucketLease, ErasureList, EventLog, EventStore, IdempotencyKeys, LeaseTable, Leases, Outbox,
+    RoomDirectory, Snapshots,
+};
 
 /// The hash under which an idempotency record is kept: of the caller and the key together, so that no caller can meet
 /// another's record. The first 16 bytes of a SHA-256.
@@ -191,96 +195,4 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-}
-
-/// The event store. Every method may be called from many tasks at once.
-#[async_trait]
-pub trait EventStore: Send + Sync + 'static {
-    /// Commits a group in one transaction, with an outbox row for every event. Returns the events' positions in the
-    /// order of [`Group::events`].
-    async fn append(&self, group: &Group) -> Result<Vec<u64>, AppendError>;
-
-    /// The events of each stream after the given version, ordered by (room, version), in one read.
-    async fn load(&self, after: &[(RoomId, u64)]) -> Result<Vec<StoredEvent>, StoreError>;
-
-    /// The latest version of each of these streams; streams without events are left out. One read.
-    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, u64)>, StoreError>;
-
-    /// The heads of all streams, by room id, after the given one, at most `limit`.
-    async fn all_heads(&self, after: Option<RoomId>, limit: u32) -> Result<Vec<(RoomId, u64)>, StoreError>;
-
-    /// The events of one stream after a version, in order, at most `limit`.
-    async fn stream(&self, room: RoomId, after: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
-
-    /// All rooms ever registered, in the order of registration.
-    async fn directory(&self) -> Result<Vec<RoomEntry>, StoreError>;
-
-    /// The rooms of these kinds that are not retired, in the order of registration.
-    async fn rooms_of_kinds(&self, kinds: &[String]) -> Result<Vec<RoomEntry>, StoreError>;
-
-    /// The rooms that have these names and are not retired.
-    async fn rooms_named(&self, names: &[String]) -> Result<Vec<RoomEntry>, StoreError>;
-
-    /// The idempotency records among these, with their events. One read.
-    async fn find_keys(&self, keys: &[KeyId]) -> Result<Vec<KeyRecord>, StoreError>;
-
-    /// Deletes at most `limit` idempotency records that are older than `kept`, oldest first. Returns how many. By
-    /// the store's own clock, which also says when they were made: an instance whose clock has jumped costs no key.
-    async fn sweep_keys(&self, kept: Duration, limit: u32) -> Result<u64, StoreError>;
-
-    /// The latest snapshots of these rooms.
-    async fn snapshots(&self, rooms: &[RoomId]) -> Result<Vec<Snapshot>, StoreError>;
-
-    /// Keeps a snapshot, in place of an older one of that room; not one that was made under another epoch of the list of
-    /// erased persons than `erasures`, for it may name somebody who was erased since.
-    async fn save_snapshot(&self, snapshot: &Snapshot, erasures: u64) -> Result<(), StoreError>;
-
-    /// The list of erased persons, as it is at one moment.
-    async fn erasures(&self) -> Result<Erasures, StoreError>;
-
-    /// Puts a person on the list with this pseudonym, where they are not on it. When it returns, no group that was made
-    /// without them can be committed any more, and what was committed can be read. Gives the position up to which events
-    /// are masked; where all were, that begins anew.
-    async fn begin_erasure(&self, person: Bytes32, pseudonym: &UserId) -> Result<Option<u64>, StoreError>;
-
-    /// The events after a position, in the order of position, at most `limit`. For those who know that no transaction with
-    /// a lower position matters to them any more.
-    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
-
-    /// Puts masked payloads and metadata in place of stored ones, drops the snapshots of their rooms, and notes up to which
-    /// position the person's events are masked (`None`: all are), in one transaction.
-    async fn mask_events(
-        &self,
-        person: Bytes32,
-        masked: &[StoredEvent],
-        masked_to: Option<u64>,
-    ) -> Result<(), StoreError>;
-
-    /// The positions of undelivered events of rooms that are in these buckets and not held back, in order, at most `limit`,
-    /// all read at one moment. Present rows, never "after the last one seen": a transaction that took its position first
-    /// may commit last.
-    async fn undelivered(&self, buckets: Buckets, limit: u32) -> Result<Vec<u64>, StoreError>;
-
-    /// The events at these positions, in the order of position.
-    async fn events_at(&self, positions: &[u64]) -> Result<Vec<StoredEvent>, StoreError>;
-
-    /// Deletes exactly these rows of the outbox, in one transaction where the adapter can.
-    async fn delete_delivered(&self, positions: &[u64]) -> Result<(), StoreError>;
-
-    /// How many events are undelivered, and when the oldest of them was committed.
-    async fn backlog(&self) -> Result<(u64, Option<Timestamp>), StoreError>;
-
-    /// Holds back a room's messages.
-    async fn hold_room(&self, held: &HeldRoom) -> Result<(), StoreError>;
-
-    /// The rooms that are held back.
-    async fn held_rooms(&self) -> Result<Vec<HeldRoom>, StoreError>;
-}
-
-/// A keyed hash, or its key, as an adapter's column holds it.
-fn stored_hash(bytes: Vec<u8>) -> Result<Bytes32, StoreError> {
-    bytes.try_into().map(Bytes32).map_err(|_| StoreError::Inconsistent {
-        operation: "erasures",
-        detail: "a hash is not 32 bytes long".to_owned(),
-    })
 }

@@ -72,10 +72,10 @@ pub(super) async fn add(
     let mut payload: dev::Payload = payload.into_inner();
     let person = Json::<Person>::from_request(&request, &mut payload).await?.value;
     let user = Caller::new(&person.user, []).map_err(|refusal| invalid("/user", &refusal.to_string()))?.user;
-    let store = api.backend()?.store;
+    let backend = api.backend()?;
     // Their name must not outlive them in a log.
     let act = Act::begun(caller.user, "erase", "a person", None);
-    let step = erase(&*store, &UserId(user), STEP).await.map_err(store_problem)?;
+    let step = erase(&*backend.erasures, &*backend.log, &UserId(user), STEP).await.map_err(store_problem)?;
     act.ended(format!(
         "{} in their place, {} events masked, done: {}",
         step.pseudonym, step.masked, step.done
@@ -99,5 +99,5 @@ pub(super) async fn add(
 pub(super) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Caller::extract(&request).await?.require_admin_or_service()?;
     no_parameters(&request)?;
-    Ok(HttpResponse::Ok().json(api.backend()?.store.erasures().await.map_err(store_problem)?))
+    Ok(HttpResponse::Ok().json(api.backend()?.erasures.erasures().await.map_err(store_problem)?))
 }

@@ -16,7 +16,10 @@ use service_kit::{
 use shared_events::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::{event_store::EventStore, writer::Writer};
+use crate::{
+    event_store::{ErasureList, EventLog},
+    writer::Writer,
+};
 
 mod answers;
 mod erasures;
@@ -66,7 +69,9 @@ pub struct Backend {
     /// Where commands queue.
     pub writer: Writer,
     /// Where the feed reads.
-    pub store: Arc<dyn EventStore>,
+    pub log: Arc<dyn EventLog>,
+    /// Where persons are erased.
+    pub erasures: Arc<dyn ErasureList>,
 }
 
 /// Holds the [`Backend`] while there is one: HTTP is up before the event store is reached. Clones are the same gate.

@@ -9,7 +9,7 @@ use service_kit::{clock::Clock, report::Format};
 use shared_events::{RoomId, Timestamp};
 
 use super::open;
-use crate::event_store::{Buckets, EventStore, HeldRoom, mysql::BucketLease};
+use crate::event_store::{BucketLease, Buckets, HeldRoom, Leases, Outbox as _};
 
 /// The state of the outbox as text: tables for people, or one JSON object.
 ///
@@ -19,7 +19,7 @@ pub async fn outbox(url: &SecretString, format: Format, clock: &Clock) -> anyhow
     let store = open(url).await?;
     let (_, oldest) = store.backlog().await?;
     let waiting = store.outbox_by_bucket().await?;
-    let leases = store.leases().read().await?;
+    let leases = store.leases().await?;
     let held = store.held_rooms().await?;
     store.close().await;
     let age = |since: Timestamp| clock.now_ms().saturating_sub(since.epoch_millis()).max(0);

@@ -10,6 +10,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     fmt::Display,
+    sync::Arc,
     time::Duration,
 };
 
@@ -24,10 +25,7 @@ use super::{
     allotment::Allotter,
     shares::{Plan, plan},
 };
-use crate::event_store::{
-    Buckets, StoreError,
-    mysql::{BucketLease, Leases},
-};
+use crate::event_store::{BucketLease, Buckets, Leases, StoreError};
 
 /// Settings of the leases.
 #[derive(Clone, Debug)]
@@ -51,7 +49,7 @@ impl LeaseOptions {
 /// them until it does again when nothing was delivered for as long as a takeover takes; `log` shows which of it is so. So a
 /// log that came back without its data is made again, where `reach` does that.
 pub async fn keep_leases<E: Display, F: Future<Output = Result<(), E>>>(
-    leases: Leases,
+    leases: Arc<dyn Leases>,
     options: LeaseOptions,
     allotter: Allotter,
     log: Component,
@@ -83,7 +81,7 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 struct Keeper {
-    leases: Leases,
+    leases: Arc<dyn Leases>,
     options: LeaseOptions,
     allotter: Allotter,
     /// When it was last known that the others see us alive.
@@ -149,7 +147,7 @@ impl Keeper {
         self.hold(plan.keep);
         let unused = plan.give_back.without(self.allotter.used());
         if !unused.is_empty() {
-            self.leases.release(&self.options.holder, unused).await?;
+            self.leases.give_back(&self.options.holder, unused).await?;
         }
         self.leaving = plan.give_back.without(unused);
         Ok(())
@@ -158,7 +156,7 @@ impl Keeper {
     /// Reads who holds what, and plans by who is alive. Forgets the dead.
     async fn look(&mut self) -> Result<(Vec<BucketLease>, Plan), StoreError> {
         let asked = Instant::now();
-        let table = self.leases.read().await?;
+        let table = self.leases.leases().await?;
         let answered = Instant::now();
         self.seen.retain(|name, _| table.members.contains_key(name));
         let mut alive = BTreeSet::from([self.options.holder.clone()]);

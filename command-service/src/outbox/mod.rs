@@ -3,17 +3,14 @@
 mod allotment;
 mod flight;
 mod handoff;
-#[cfg(feature = "mysql")]
 mod lease;
 mod options;
 mod relay;
-#[cfg(feature = "mysql")]
 mod shares;
 mod sweep;
 
 pub use allotment::{Allotted, Allotter, allotment};
 pub use handoff::{HandoffReceiver, HandoffSender, handoff};
-#[cfg(feature = "mysql")]
 pub use lease::{LeaseOptions, keep_leases};
 pub use options::{AbortPoint, RelayOptions};
 pub use relay::{Relay, Step};

@@ -23,7 +23,7 @@ use super::{
     flight::Flight,
     sweep::{Row, Sweep, Swept},
 };
-use crate::event_store::{Buckets, EventStore, HeldRoom, StoreError};
+use crate::event_store::{Buckets, EventLog, HeldRoom, Outbox, StoreError};
 
 /// What one step did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,8 +37,9 @@ pub enum Step {
 }
 
 /// Delivers the outbox of one store.
-pub struct Relay<S: ?Sized, P> {
-    store: Arc<S>,
+pub struct Relay<P> {
+    outbox: Arc<dyn Outbox>,
+    log: Arc<dyn EventLog>,
     publisher: P,
     clock: Clock,
     options: RelayOptions,
@@ -92,11 +93,18 @@ const LAST_DELIVERIES: Duration = Duration::from_secs(5);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
-    /// A relay from this store to this log, of all buckets unless it is run with others.
-    pub fn new(store: Arc<S>, publisher: P, clock: Clock, options: RelayOptions) -> Self {
+impl<P: Publisher> Relay<P> {
+    /// A relay from a store's outbox to what `publisher` reaches, of all buckets unless it is run with others.
+    pub fn new(
+        outbox: Arc<dyn Outbox>,
+        log: Arc<dyn EventLog>,
+        publisher: P,
+        clock: Clock,
+        options: RelayOptions,
+    ) -> Self {
         Self {
-            store,
+            outbox,
+            log,
             publisher,
             clock,
             options,
@@ -227,8 +235,8 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
     fn begin_sweep(&mut self) {
         self.held.clear();
         self.sweep_at = Instant::now() + self.options.poll;
-        let (store, known) = (Arc::clone(&self.store), self.flight.positions());
-        self.sweep = Some(Sweep::begin(store, self.buckets, known, SWEEP_ROWS, self.options.batch));
+        let (outbox, log, known) = (Arc::clone(&self.outbox), Arc::clone(&self.log), self.flight.positions());
+        self.sweep = Some(Sweep::begin(outbox, log, self.buckets, known, SWEEP_ROWS, self.options.batch));
     }
 
     /// Waits for something to do. Nothing is lost when the wait is given up.
@@ -239,9 +247,9 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
             && (rows >= MANY_TO_DELETE || delete_at.is_some_and(|time| time <= Instant::now()))
         {
             self.options.abort_at(AbortPoint::BeforeDelete);
-            let (store, positions) = (Arc::clone(&self.store), self.flight.take_to_delete(MOST_DELETED));
+            let (outbox, positions) = (Arc::clone(&self.outbox), self.flight.take_to_delete(MOST_DELETED));
             self.deleting = Some(Box::pin(async move {
-                let result = store.delete_delivered(&positions).await;
+                let result = outbox.delete_delivered(&positions).await;
                 (positions, result)
             }));
         }
@@ -367,7 +375,7 @@ impl<S: EventStore + ?Sized, P: Publisher> Relay<S, P> {
         tracing::error!(room = %room, position, %reason, "an event can't be sent, its room is held back");
         self.flight.forget(room);
         let held_at = Timestamp::from_epoch_millis(self.clock.now().timestamp_millis());
-        let noted = self.store.hold_room(&HeldRoom { room, position, reason, held_at }).await;
+        let noted = self.outbox.hold_room(&HeldRoom { room, position, reason, held_at }).await;
         if noted.is_err() {
             self.start_again().await;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::event_store::{BUCKETS, Buckets, mysql::BucketLease};
+use crate::event_store::{BUCKETS, BucketLease, Buckets};
 
 /// What an instance does about the buckets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -12,7 +12,7 @@ use shared_events::{RawEvent, RoomId};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::event_store::{Buckets, EventStore, StoreError, StoredEvent};
+use crate::event_store::{Buckets, EventLog, Outbox, StoreError, StoredEvent};
 
 /// Pages that are read ahead.
 const PAGES_AHEAD: usize = 2;
@@ -41,8 +41,9 @@ pub(super) struct Sweep {
 
 impl Sweep {
     /// Begins to read at most `rows` rows of these buckets, but for the events that are `known`, in pages of `page` events.
-    pub(super) fn begin<S: EventStore + ?Sized>(
-        store: Arc<S>,
+    pub(super) fn begin(
+        outbox: Arc<dyn Outbox>,
+        log: Arc<dyn EventLog>,
         buckets: Buckets,
         known: HashSet<u64>,
         rows: u32,
@@ -50,7 +51,21 @@ impl Sweep {
     ) -> Self {
         let (sender, pages) = mpsc::channel(PAGES_AHEAD);
         let reader = tokio::spawn(async move {
-            let end = read(&*store, buckets, &known, rows, page, &sender).await;
+            let end = async {
+                let asked = Instant::now();
+                let mut positions = outbox.undelivered(buckets, rows).await?;
+                let took = asked.elapsed();
+                let more = u32::try_from(positions.len()).is_ok_and(|read| read >= rows);
+                positions.retain(|position| !known.contains(position));
+                for piece in positions.chunks(usize::try_from(page).unwrap_or(1).max(1)) {
+                    let events = log.events_at(piece).await?.into_iter().map(row).collect();
+                    if sender.send(Ok(Swept::Page(events))).await.is_err() {
+                        break;
+                    }
+                }
+                Ok(Swept::End { more, took })
+            }
+            .await;
             // Nobody waits for it any more when the sweep was dropped.
             drop(sender.send(end).await);
         });
@@ -62,28 +77,6 @@ impl Sweep {
         let ended = || StoreError::Inconsistent { operation: "sweep", detail: "it has ended".to_owned() };
         self.pages.recv().await.unwrap_or_else(|| Err(ended()))
     }
-}
-
-async fn read<S: EventStore + ?Sized>(
-    store: &S,
-    buckets: Buckets,
-    known: &HashSet<u64>,
-    rows: u32,
-    page: u32,
-    pages: &mpsc::Sender<Result<Swept, StoreError>>,
-) -> Result<Swept, StoreError> {
-    let asked = Instant::now();
-    let mut positions = store.undelivered(buckets, rows).await?;
-    let took = asked.elapsed();
-    let more = u32::try_from(positions.len()).is_ok_and(|read| read >= rows);
-    positions.retain(|position| !known.contains(position));
-    for piece in positions.chunks(usize::try_from(page).unwrap_or(1).max(1)) {
-        let events = store.events_at(piece).await?.into_iter().map(row).collect();
-        if pages.send(Ok(Swept::Page(events))).await.is_err() {
-            break;
-        }
-    }
-    Ok(Swept::End { more, took })
 }
 
 fn row(stored: StoredEvent) -> Row {

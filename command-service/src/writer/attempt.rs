@@ -17,7 +17,7 @@ use super::{
 use crate::{
     commands::{Command, Decision, NewEvent},
     domain::{Rejection, Room, RoomEntry, Undo},
-    event_store::{EventStore, Group, KeyId, KeyRecord, NewKey, StoreError},
+    event_store::{Group, KeyId, KeyRecord, NewKey, StoreError},
 };
 
 /// How often a decision may ask for a room, or for a room's past, before something must be wrong: once for each room of
@@ -70,8 +70,8 @@ pub(super) struct CommittedGroup {
     pub(super) events: Vec<(u64, RawEvent)>,
 }
 
-pub(super) struct Attempt<'a, S: ?Sized> {
-    pub(super) cache: &'a mut Cache<S>,
+pub(super) struct Attempt<'a> {
+    pub(super) cache: &'a mut Cache,
     pub(super) clock: &'a Clock,
     pending: &'a [Pending],
     now: Timestamp,
@@ -98,10 +98,10 @@ pub(super) struct Attempt<'a, S: ?Sized> {
     pub(super) doubted_names: HashSet<String>,
 }
 
-impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
+impl<'a> Attempt<'a> {
     /// `keys_first` where an earlier try has shown that some of the keys are taken, or may have.
     pub(super) fn new(
-        cache: &'a mut Cache<S>,
+        cache: &'a mut Cache,
         clock: &'a Clock,
         pending: &'a [Pending],
         keys_first: bool,

@@ -7,9 +7,10 @@ use std::{
 
 use shared_events::{DecodedEvent, Erasures, Event, RoomId, Unreadable};
 
+use super::WriterStore;
 use crate::{
     domain::{Room, RoomEntry, Rooms, SNAPSHOT_SCHEMA},
-    event_store::{EventStore, Snapshot, StoreError, StoredEvent},
+    event_store::{Snapshot, Snapshots, StoreError, StoredEvent},
 };
 
 /// A snapshot is kept each time a room's version passes a multiple of this, so that loading a cold room folds few events.
@@ -23,8 +24,8 @@ fn versions_between_snapshots(size: usize) -> u64 {
     SNAPSHOT_EVERY.saturating_mul(size.div_ceil(SNAPSHOT_EVERY).saturating_mul(2).next_power_of_two())
 }
 
-pub(super) struct Cache<S: ?Sized> {
-    pub(super) store: Arc<S>,
+pub(super) struct Cache {
+    pub(super) store: WriterStore,
     /// The rooms at versions that are committed, but for what the attempt in progress has applied and can undo.
     pub(super) rooms: Rooms,
     /// Rooms that may have moved on in the store.
@@ -40,8 +41,8 @@ pub(super) struct Cache<S: ?Sized> {
     capacity: usize,
 }
 
-impl<S: EventStore + ?Sized> Cache<S> {
-    pub(super) fn new(store: Arc<S>, capacity: usize) -> Self {
+impl Cache {
+    pub(super) fn new(store: WriterStore, capacity: usize) -> Self {
         Self {
             store,
             rooms: Rooms::default(),
@@ -59,7 +60,7 @@ impl<S: EventStore + ?Sized> Cache<S> {
     /// Reads the directory where it is not known or may be wrong.
     pub(super) async fn refresh_directory(&mut self) -> Result<(), StoreError> {
         if self.directory_is_stale {
-            let entries = self.store.directory().await?;
+            let entries = self.store.rooms.directory().await?;
             self.rooms.directory = entries.into_iter().collect();
             self.directory_is_stale = false;
         }
@@ -74,7 +75,7 @@ impl<S: EventStore + ?Sized> Cache<S> {
     /// somebody, and is dropped.
     pub(super) async fn refresh_erasures(&mut self) -> Result<(), StoreError> {
         if self.erasures_are_stale {
-            let erasures = self.store.erasures().await?;
+            let erasures = self.store.erasures.erasures().await?;
             if erasures.epoch != self.erasures.epoch {
                 self.rooms.clear();
                 self.last_used.clear();
@@ -132,7 +133,7 @@ impl<S: EventStore + ?Sized> Cache<S> {
         }
         let suspects: HashSet<RoomId> = after.iter().map(|(room, _)| *room).collect();
         if !cold.is_empty() {
-            for snapshot in self.store.snapshots(&cold).await? {
+            for snapshot in self.store.snapshots.snapshots(&cold).await? {
                 if let Some(mut room) = restore(&snapshot) {
                     room.mask(&self.erasures);
                     self.rooms.insert(room);
@@ -144,7 +145,7 @@ impl<S: EventStore + ?Sized> Cache<S> {
             return Ok(Vec::new());
         }
         let mut gained = Vec::new();
-        let stored = match self.store.load(&after).await {
+        let stored = match self.store.log.load(&after).await {
             Ok(stored) => stored,
             Err(error) => {
                 // A snapshot without the events after it is no state to decide on.
@@ -207,7 +208,7 @@ impl<S: EventStore + ?Sized> Cache<S> {
         version: u64,
     ) -> Result<Option<Room>, StoreError> {
         let mut whole = Room::whole(room);
-        for event in self.store.load(&[(room, 0)]).await? {
+        for event in self.store.log.load(&[(room, 0)]).await? {
             let applied = self.read(event).map_err(|reason| reason.to_string()).and_then(|event| {
                 whole
                     .apply(event.version, event.metadata.time, &event.event)
@@ -232,7 +233,7 @@ impl<S: EventStore + ?Sized> Cache<S> {
             let Some(room) = self.rooms.get(*id) else { continue };
             let step = versions_between_snapshots(room.size());
             if room.version() / step > before / step {
-                keep_snapshot(Arc::clone(&self.store), room.clone(), self.erasures.epoch);
+                keep_snapshot(Arc::clone(&self.store.snapshots), room.clone(), self.erasures.epoch);
             }
         }
         if self.last_used.len() > self.capacity {
@@ -270,7 +271,7 @@ fn restore(snapshot: &Snapshot) -> Option<Room> {
     (room.id() == snapshot.room && room.version() == snapshot.version).then_some(room)
 }
 
-fn keep_snapshot<S: EventStore + ?Sized>(store: Arc<S>, room: Room, erasures: u64) {
+fn keep_snapshot(store: Arc<dyn Snapshots>, room: Room, erasures: u64) {
     tokio::spawn(async move {
         let Ok(body) = serde_json::to_vec(&room) else { return };
         let snapshot =

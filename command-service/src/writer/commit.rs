@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use shared_events::{RoomId, Timestamp};
 
 use super::attempt::{Attempt, AttemptError};
-use crate::event_store::{AppendError, EventStore, StoreError};
+use crate::event_store::{AppendError, StoreError};
 
-impl<S: EventStore + ?Sized> Attempt<'_, S> {
+impl Attempt<'_> {
     /// Reads the heads of the rooms that stand behind outcomes without events: those hold only if nothing has changed. A
     /// room that this try writes is none of them, because append finds out whether its stream has moved on.
     pub(super) async fn verify(&mut self) -> Result<(), AttemptError> {
@@ -18,7 +18,7 @@ impl<S: EventStore + ?Sized> Attempt<'_, S> {
         let heads: HashMap<RoomId, u64> = if rooms.is_empty() {
             HashMap::new()
         } else {
-            self.cache.store.heads(&rooms).await?.into_iter().collect()
+            self.cache.store.log.heads(&rooms).await?.into_iter().collect()
         };
         let mut unchanged = true;
         for room in &self.rests_on {
@@ -36,7 +36,7 @@ impl<S: EventStore + ?Sized> Attempt<'_, S> {
         let kinds: Vec<String> = self.doubted_kinds.iter().cloned().collect();
         if !kinds.is_empty() {
             let mut stored: HashMap<&str, HashSet<RoomId>> = HashMap::new();
-            let entries = self.cache.store.rooms_of_kinds(&kinds).await?;
+            let entries = self.cache.store.rooms.rooms_of_kinds(&kinds).await?;
             for entry in &entries {
                 stored.entry(&entry.kind).or_default().insert(entry.room);
             }
@@ -50,7 +50,7 @@ impl<S: EventStore + ?Sized> Attempt<'_, S> {
         }
         let names: Vec<String> = self.doubted_names.iter().cloned().collect();
         if !names.is_empty() {
-            let stored = self.cache.store.rooms_named(&names).await?;
+            let stored = self.cache.store.rooms.rooms_named(&names).await?;
             let directory = &self.cache.rooms.directory;
             let uncommitted: HashSet<RoomId> = self.group.rooms.iter().map(|entry| entry.room).collect();
             for name in &names {
@@ -78,7 +78,7 @@ impl<S: EventStore + ?Sized> Attempt<'_, S> {
             event.recorded_at = recorded_at;
         }
         self.group.erasures = self.cache.erasures.epoch;
-        let error = match self.cache.store.append(&self.group).await {
+        let error = match self.cache.store.append.append(&self.group).await {
             Ok(positions) => {
                 self.positions = positions;
                 return Ok(());

@@ -1,6 +1,6 @@
 //! Group commit: carries out a group of commands, however many attempts that takes.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use service_kit::{
     clock::Clock,
@@ -9,11 +9,11 @@ use service_kit::{
 use tokio::time::Instant;
 
 use super::{
-    Failure, Pending, Sequence,
+    Failure, Pending, Sequence, WriterStore,
     attempt::{Attempt, AttemptError},
     cache::Cache,
 };
-use crate::{event_store::EventStore, outbox::HandoffSender};
+use crate::outbox::HandoffSender;
 
 /// After so many failures of the store a group is halved, so that one command, or one room that another session
 /// blocks, can't keep the others waiting.
@@ -22,14 +22,19 @@ const FAILURES_BEFORE_SPLIT: u32 = 2;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-pub(super) struct GroupCommit<S: ?Sized> {
-    cache: Cache<S>,
+pub(super) struct GroupCommit {
+    cache: Cache,
     clock: Clock,
     committed: HandoffSender,
 }
 
-impl<S: EventStore + ?Sized> GroupCommit<S> {
-    pub(super) fn new(store: Arc<S>, clock: Clock, committed: HandoffSender, cached_rooms: usize) -> Self {
+impl GroupCommit {
+    pub(super) fn new(
+        store: WriterStore,
+        clock: Clock,
+        committed: HandoffSender,
+        cached_rooms: usize,
+    ) -> Self {
         Self { cache: Cache::new(store, cached_rooms), clock, committed }
     }
 

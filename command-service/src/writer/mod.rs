@@ -25,7 +25,9 @@ use self::pace::Pace;
 use crate::{
     commands::Command,
     domain::Rejection,
-    event_store::{EventStore, KeyId},
+    event_store::{
+        Append, ErasureList, EventLog, EventStore, IdempotencyKeys, KeyId, RoomDirectory, Snapshots,
+    },
     outbox::HandoffSender,
 };
 
@@ -173,13 +175,43 @@ impl Sequence {
     }
 }
 
+/// The roles of the event store that the writer needs.
+#[derive(Clone)]
+pub struct WriterStore {
+    /// Where groups are committed.
+    pub append: Arc<dyn Append>,
+    /// Where rooms are read.
+    pub log: Arc<dyn EventLog>,
+    /// Where earlier requests are looked up.
+    pub keys: Arc<dyn IdempotencyKeys>,
+    /// Where names and kinds are read.
+    pub rooms: Arc<dyn RoomDirectory>,
+    /// Where states of rooms are kept.
+    pub snapshots: Arc<dyn Snapshots>,
+    /// Where erased persons are listed.
+    pub erasures: Arc<dyn ErasureList>,
+}
+
+impl From<Arc<dyn EventStore>> for WriterStore {
+    fn from(store: Arc<dyn EventStore>) -> Self {
+        Self {
+            append: Arc::clone(&store) as _,
+            log: Arc::clone(&store) as _,
+            keys: Arc::clone(&store) as _,
+            rooms: Arc::clone(&store) as _,
+            snapshots: Arc::clone(&store) as _,
+            erasures: store,
+        }
+    }
+}
+
 /// Makes a writer and the task that does its work. What it commits it hands over to `committed`.
-pub fn writer<S: EventStore + ?Sized>(
-    store: Arc<S>,
+pub fn writer(
+    store: WriterStore,
     clock: Clock,
     committed: HandoffSender,
     options: &Options,
-) -> (Writer, impl Future<Output = ()> + Send + use<S>) {
+) -> (Writer, impl Future<Output = ()> + Send + use<>) {
     let (queue, mut waiting) = mpsc::channel::<Pending>(options.queue_capacity);
     let deadline = options.deadline;
     let mut group = group::GroupCommit::new(store, clock, committed, options.cached_rooms);

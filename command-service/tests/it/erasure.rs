@@ -39,7 +39,7 @@ fn imported(user: &str, name: &str, action: Action) -> Submission {
 }
 
 async fn erased(store: &dyn EventStore) -> ErasureProgress {
-    let step = erase(store, &UserId::from(ANN), LONG).await.unwrap();
+    let step = erase(store, store, &UserId::from(ANN), LONG).await.unwrap();
     assert!(step.done);
     step
 }
@@ -242,7 +242,7 @@ async fn an_erasure_that_ended_half_way_goes_on_from_there() {
         let mut pseudonyms = Vec::new();
         loop {
             // Each as if the one before had been killed after what it committed last.
-            let step = erase(&*opened, &UserId::from(ANN), AT_ONCE).await.unwrap();
+            let step = erase(&*opened, &*opened, &UserId::from(ANN), AT_ONCE).await.unwrap();
             assert_eq!(step.masked, step.examined);
             examined.push(step.examined);
             pseudonyms.push(step.pseudonym);
@@ -275,7 +275,7 @@ async fn what_is_being_committed_while_a_person_is_erased_is_masked_too() {
         .execute(&mut append)
         .await
         .unwrap();
-    let held_up = erase(&*opened, &UserId::from(ANN), LONG).await.unwrap_err();
+    let held_up = erase(&*opened, &*opened, &UserId::from(ANN), LONG).await.unwrap_err();
     assert!(matches!(held_up, StoreError::Unavailable { .. }), "{held_up}");
     append.execute("COMMIT").await.unwrap();
     assert_eq!(erased(&*opened).await.masked, 1);

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use command_service::event_store::{
-    AppendError, Buckets, EventStore, Group, KeyId,
-    mysql::{Leases, MySqlStore},
+    Append as _, AppendError, Buckets, EventLog as _, Group, IdempotencyKeys as _, KeyId, Leases as _,
+    Outbox as _, mysql::MySqlStore,
 };
 use shared_events::RoomId;
 use sqlx::{Connection, Executor, Row};
@@ -255,21 +255,21 @@ async fn a_value_that_is_too_long_is_refused_for_good_and_spares_the_next_group(
 }
 
 /// Who holds the first bucket, and under which epoch.
-async fn first_lease(leases: &Leases) -> (Option<String>, u64) {
-    let lease = leases.read().await.unwrap().buckets.swap_remove(0);
+async fn first_lease(leases: &MySqlStore) -> (Option<String>, u64) {
+    let lease = leases.leases().await.unwrap().buckets.swap_remove(0);
     (lease.holder, lease.epoch)
 }
 
 #[tokio::test]
 async fn a_lease_has_one_holder() {
     let database = Database::new().await;
-    let (one, two) = (database.open().leases(), database.open().leases());
-    let free = one.read().await.unwrap();
+    let (one, two) = (database.open(), database.open());
+    let free = one.leases().await.unwrap();
     assert_eq!(free.buckets.len(), 64);
     assert!(free.buckets.iter().all(|lease| lease.holder.is_none() && lease.epoch == 0));
     let (a, b) = tokio::join!(one.take("one", &free.buckets), two.take("two", &free.buckets));
     a.and(b).unwrap();
-    let seen = two.read().await.unwrap();
+    let seen = two.leases().await.unwrap();
     let holder = seen.buckets[0].holder.clone().unwrap();
     assert!(seen.buckets.iter().all(|lease| lease.holder.as_deref() == Some(&holder) && lease.epoch == 1));
     let other = if holder == "one" { "two" } else { "one" };
@@ -278,8 +278,8 @@ async fn a_lease_has_one_holder() {
     assert_eq!(first_lease(&one).await, (Some(other.to_owned()), 2));
     one.take(&holder, &seen.buckets[..1]).await.unwrap();
     assert_eq!(first_lease(&one).await, (Some(other.to_owned()), 2), "it is not as it was seen");
-    one.release(&holder, Buckets::ALL).await.unwrap();
-    let left = one.read().await.unwrap().buckets;
+    one.give_back(&holder, Buckets::ALL).await.unwrap();
+    let left = one.leases().await.unwrap().buckets;
     assert_eq!(left.iter().filter_map(|lease| lease.holder.as_deref()).collect::<Vec<_>>(), [other]);
     one.take(&holder, &left).await.unwrap();
     assert_eq!(first_lease(&one).await, (Some(holder), 3));
@@ -288,17 +288,17 @@ async fn a_lease_has_one_holder() {
 #[tokio::test]
 async fn an_instance_that_shows_life_is_not_forgotten() {
     let database = Database::new().await;
-    let leases = database.open().leases();
+    let leases = database.open();
     leases.beat("one").await.unwrap();
     leases.beat("two").await.unwrap();
-    let heartbeat = leases.read().await.unwrap().members["one"];
+    let heartbeat = leases.leases().await.unwrap().members["one"];
     leases.beat("one").await.unwrap();
     leases.forget("one", heartbeat).await.unwrap();
-    assert_eq!(leases.read().await.unwrap().members["one"], heartbeat + 1);
+    assert_eq!(leases.leases().await.unwrap().members["one"], heartbeat + 1);
     leases.forget("one", heartbeat + 1).await.unwrap();
-    leases.take("two", &leases.read().await.unwrap().buckets).await.unwrap();
+    leases.take("two", &leases.leases().await.unwrap().buckets).await.unwrap();
     leases.leave("two").await.unwrap();
-    let left = leases.read().await.unwrap();
+    let left = leases.leases().await.unwrap();
     assert!(left.members.is_empty(), "{left:?}");
     assert!(left.buckets.iter().all(|lease| lease.holder.is_none() && lease.epoch == 1));
 }
@@ -329,7 +329,7 @@ async fn an_interrupted_migration_is_run_again() {
     connection.execute("DROP TABLE leases").await.unwrap();
     store.migrate().await.unwrap();
     assert_eq!(store.heads(&[room(1)]).await.unwrap(), [(room(1), 1)]);
-    assert!(store.leases().read().await.unwrap().members.is_empty());
+    assert!(store.leases().await.unwrap().members.is_empty());
 }
 
 #[tokio::test]

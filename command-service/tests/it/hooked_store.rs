@@ -1,66 +1,49 @@
-//! A store in which something happens just before it is read, as if another instance had been that quick, or which fails.
+//! Roles of a store in which something happens just before a read, as if another instance had been that quick, or which
+//! fail. Each double changes what it is for, and hands the rest of its role on.
 
-use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
 };
 
 use async_trait::async_trait;
-use command_service::{
-    domain::RoomEntry,
-    event_store::{
-        AppendError, Buckets, EventStore, Group, HeldRoom, KeyId, KeyRecord, Snapshot, StoreError,
-        StoredEvent,
-    },
+use command_service::event_store::{
+    Buckets, EventLog, EventStore, Group, HeldRoom, Outbox, StoreError, StoredEvent,
 };
 use futures_util::future::BoxFuture;
-use shared_events::{Erasures, RawEvent, RoomId, Timestamp, UserId, erasure::Bytes32};
+use shared_events::{RawEvent, RoomId, Timestamp};
 use tokio::sync::watch;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
-pub(crate) struct HookedStore {
+/// Reads before which something happens once.
+pub(crate) struct HookedLog {
     pub(crate) store: Arc<dyn EventStore>,
-    /// Happens once, before the next load.
-    pub(crate) before_load: Mutex<Option<BoxFuture<'static, ()>>>,
-    /// Happens once, before the next read of events for the relay.
-    pub(crate) before_events_at: Mutex<Option<BoxFuture<'static, ()>>>,
-    /// Committed before each read of the outbox, one version further each time.
-    pub(crate) always_new: Mutex<Option<RawEvent>>,
-    /// Whether the next attempt to hold a room fails.
-    pub(crate) fails_to_hold: AtomicBool,
-    /// Told after each deletion from the outbox.
-    pub(crate) deleted: Arc<watch::Sender<()>>,
+    pub(crate) before_read: Mutex<Option<BoxFuture<'static, ()>>>,
 }
 
-impl HookedStore {
-    /// A store in which nothing happens yet.
-    pub(crate) fn over(store: Arc<dyn EventStore>) -> Self {
-        Self {
-            store,
-            before_load: Mutex::default(),
-            before_events_at: Mutex::default(),
-            always_new: Mutex::default(),
-            fails_to_hold: AtomicBool::new(false),
-            deleted: Arc::default(),
+impl HookedLog {
+    pub(crate) fn over(store: &Arc<dyn EventStore>, before_read: BoxFuture<'static, ()>) -> Arc<Self> {
+        Arc::new(Self { store: Arc::clone(store), before_read: Mutex::new(Some(before_read)) })
+    }
+
+    async fn hook(&self) {
+        let hook = self.before_read.lock().unwrap().take();
+        if let Some(hook) = hook {
+            hook.await;
         }
     }
 }
 
 #[async_trait]
-impl EventStore for HookedStore {
+impl EventLog for HookedLog {
     async fn load(&self, after: &[(RoomId, u64)]) -> Result<Vec<StoredEvent>> {
-        let hook = self.before_load.lock().unwrap().take();
-        if let Some(hook) = hook {
-            hook.await;
-        }
+        self.hook().await;
         self.store.load(after).await
     }
-    async fn append(&self, group: &Group) -> std::result::Result<Vec<u64>, AppendError> {
-        self.store.append(group).await
+    async fn events_at(&self, positions: &[u64]) -> Result<Vec<StoredEvent>> {
+        self.hook().await;
+        self.store.events_at(positions).await
     }
     async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, u64)>> {
         self.store.heads(rooms).await
@@ -71,44 +54,36 @@ impl EventStore for HookedStore {
     async fn stream(&self, room: RoomId, after: u64, limit: u32) -> Result<Vec<StoredEvent>> {
         self.store.stream(room, after, limit).await
     }
-    async fn directory(&self) -> Result<Vec<RoomEntry>> {
-        self.store.directory().await
-    }
-    async fn rooms_of_kinds(&self, kinds: &[String]) -> Result<Vec<RoomEntry>> {
-        self.store.rooms_of_kinds(kinds).await
-    }
-    async fn rooms_named(&self, names: &[String]) -> Result<Vec<RoomEntry>> {
-        self.store.rooms_named(names).await
-    }
-    async fn find_keys(&self, keys: &[KeyId]) -> Result<Vec<KeyRecord>> {
-        self.store.find_keys(keys).await
-    }
-    async fn sweep_keys(&self, kept: Duration, limit: u32) -> Result<u64> {
-        self.store.sweep_keys(kept, limit).await
-    }
-    async fn snapshots(&self, rooms: &[RoomId]) -> Result<Vec<Snapshot>> {
-        self.store.snapshots(rooms).await
-    }
-    async fn save_snapshot(&self, snapshot: &Snapshot, erasures: u64) -> Result<()> {
-        self.store.save_snapshot(snapshot, erasures).await
-    }
-    async fn erasures(&self) -> Result<Erasures> {
-        self.store.erasures().await
-    }
-    async fn begin_erasure(&self, person: Bytes32, pseudonym: &UserId) -> Result<Option<u64>> {
-        self.store.begin_erasure(person, pseudonym).await
-    }
     async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<StoredEvent>> {
         self.store.events_after(position, limit).await
     }
-    async fn mask_events(
-        &self,
-        person: Bytes32,
-        masked: &[StoredEvent],
-        masked_to: Option<u64>,
-    ) -> Result<()> {
-        self.store.mask_events(person, masked, masked_to).await
+}
+
+/// An outbox that is never empty, that fails, or that tells of its deletions.
+pub(crate) struct HookedOutbox {
+    pub(crate) store: Arc<dyn EventStore>,
+    /// Committed before each read of the outbox, one version further each time.
+    pub(crate) always_new: Mutex<Option<RawEvent>>,
+    /// Whether the next attempt to hold a room fails.
+    pub(crate) fails_to_hold: AtomicBool,
+    /// Told after each deletion.
+    pub(crate) deleted: Arc<watch::Sender<()>>,
+}
+
+impl HookedOutbox {
+    /// An outbox in which nothing happens yet.
+    pub(crate) fn over(store: &Arc<dyn EventStore>) -> Self {
+        Self {
+            store: Arc::clone(store),
+            always_new: Mutex::default(),
+            fails_to_hold: AtomicBool::new(false),
+            deleted: Arc::default(),
+        }
     }
+}
+
+#[async_trait]
+impl Outbox for HookedOutbox {
     async fn undelivered(&self, buckets: Buckets, limit: u32) -> Result<Vec<u64>> {
         let new = self.always_new.lock().unwrap().as_mut().map(|event| {
             event.version += 1;
@@ -118,13 +93,6 @@ impl EventStore for HookedStore {
             self.store.append(&Group { events: vec![event], ..Group::default() }).await.unwrap();
         }
         self.store.undelivered(buckets, limit).await
-    }
-    async fn events_at(&self, positions: &[u64]) -> Result<Vec<StoredEvent>> {
-        let hook = self.before_events_at.lock().unwrap().take();
-        if let Some(hook) = hook {
-            hook.await;
-        }
-        self.store.events_at(positions).await
     }
     async fn delete_delivered(&self, positions: &[u64]) -> Result<()> {
         let outcome = self.store.delete_delivered(positions).await;

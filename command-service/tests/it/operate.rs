@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use command_service::{
-    event_store::{Buckets, bucket},
+    event_store::{Buckets, Leases as _, bucket},
     outbox::{Step, Undelivered, allotment, handoff},
 };
 use serde_json::{Value, json};
@@ -43,9 +43,9 @@ async fn the_outbox_is_shown_with_its_holders_and_the_rooms_that_are_held_back()
     log.outcomes.lock().unwrap().insert((bad, 1), Undelivered::Refused("too large".into()));
     relay(opened.clone(), log).step().await.unwrap();
     commit(opened.as_ref(), vec![event(good, 1), event(good, 2)]).await;
-    let leases = store.mysql_store().leases();
+    let leases = store.mysql_store();
     leases.beat("one").await.unwrap();
-    leases.take("one", &leases.read().await.unwrap().buckets[..40]).await.unwrap();
+    leases.take("one", &leases.leases().await.unwrap().buckets[..40]).await.unwrap();
 
     let text = printed(&store, &["outbox"]);
     assert!(text.starts_with("3 events wait, the oldest for "), "{text}");

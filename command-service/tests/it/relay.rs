@@ -215,7 +215,7 @@ async fn a_topic_that_is_gone_is_made_again_and_everything_arrives() {
     let relay = relay(Arc::clone(&opened), KafkaPublisher::new(options.clone()));
     let relaying = tokio::spawn(relay.run(allotted, handoff().1, stop.clone()));
     let lease = LeaseOptions { holder: "one".into(), takeover: Duration::from_secs(1) };
-    let (leases, log) = (store.mysql_store().leases(), Readiness::new(Clock::system()).component("kafka"));
+    let (leases, log) = (Arc::new(store.mysql_store()), Readiness::new(Clock::system()).component("kafka"));
     let reached = options.clone();
     let reach = move || {
         let options = reached.clone();

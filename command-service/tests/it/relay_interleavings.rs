@@ -1,12 +1,9 @@
 //! What would break the order of a room in a relay that reads ahead and sends from memory, or keep it from ending.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use command_service::{
-    event_store::{Buckets, EventStore},
+    event_store::{Buckets, EventLog, EventStore, Outbox},
     outbox::{Allotter, HandoffSender, Relay, RelayOptions, Step, Undelivered, allotment, handoff},
 };
 use service_kit::{clock::Clock, ids};
@@ -15,7 +12,7 @@ use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    hooked_store::HookedStore,
+    hooked_store::{HookedLog, HookedOutbox},
     relay_rig::{Log, commit, event},
     test_store::TestStore,
 };
@@ -33,12 +30,12 @@ struct Running {
 
 impl Running {
     fn start(store: Arc<dyn EventStore>, log: Log) -> Self {
-        Self::start_with_pages(store, log, RelayOptions::default().batch)
+        Self::start_with_pages(Arc::clone(&store) as _, store, log, RelayOptions::default().batch)
     }
 
-    fn start_with_pages(store: Arc<dyn EventStore>, log: Log, batch: u32) -> Self {
+    fn start_with_pages(outbox: Arc<dyn Outbox>, events: Arc<dyn EventLog>, log: Log, batch: u32) -> Self {
         let options = RelayOptions { poll: Duration::from_secs(3600), batch, ..RelayOptions::default() };
-        let relay = Relay::new(store, log, Clock::system(), options);
+        let relay = Relay::new(outbox, events, log, Clock::system(), options);
         let (committed, handed) = handoff();
         let (allotter, allotted) = allotment(Buckets::ALL);
         let stop = CancellationToken::new();
@@ -145,11 +142,10 @@ async fn a_transaction_that_commits_between_two_pages_of_a_sweep_is_not_overtake
         open_transaction.commit().await;
         commit(writer.as_ref(), vec![event(late, 3)]).await;
     });
-    let hooked =
-        HookedStore { before_events_at: Mutex::new(Some(between)), ..HookedStore::over(Arc::clone(&opened)) };
+    let hooked = HookedLog::over(&opened, between);
     let log = Log::default();
     let options = RelayOptions { batch: 1, ..RelayOptions::default() };
-    let mut relay = Relay::new(Arc::new(hooked), log.clone(), Clock::system(), options);
+    let mut relay = Relay::new(Arc::clone(&opened) as _, hooked, log.clone(), Clock::system(), options);
     while relay.step().await.unwrap() != Step::Idle {}
     assert_eq!(log.of(late), [1, 2, 3]);
     assert_eq!(log.of(other), [1, 2]);
@@ -169,7 +165,13 @@ async fn what_was_read_ahead_is_dropped_when_a_delivery_fails() {
             log.outcomes.lock().unwrap().insert((room, version), failed);
         }
         let options = RelayOptions { batch: 2, ..RelayOptions::default() };
-        let mut relay = Relay::new(Arc::clone(&opened), log.clone(), Clock::system(), options);
+        let mut relay = Relay::new(
+            Arc::clone(&opened) as _,
+            Arc::clone(&opened) as _,
+            log.clone(),
+            Clock::system(),
+            options,
+        );
         for _ in 0..3 {
             assert_eq!(relay.step().await.unwrap(), Step::Failed);
         }
@@ -188,9 +190,9 @@ async fn what_was_read_ahead_is_dropped_when_the_store_fails_to_hold_a_room() {
     // The first page holds the broken event and version 1, the second one the versions after it.
     commit(opened.as_ref(), vec![event(bad, 1), event(room, 1), event(room, 2), event(room, 3)]).await;
     store.break_metadata(bad, 1).await;
-    let hooked = HookedStore { fails_to_hold: true.into(), ..HookedStore::over(Arc::clone(&opened)) };
+    let hooked = HookedOutbox { fails_to_hold: true.into(), ..HookedOutbox::over(&opened) };
     let log = Log::default();
-    let running = Running::start_with_pages(Arc::new(hooked), log.clone(), 2);
+    let running = Running::start_with_pages(Arc::new(hooked), Arc::clone(&opened) as _, log.clone(), 2);
     timeout(PATIENCE, log.has(3)).await.expect("nothing of the first page is left out");
     assert_eq!(log.of(room), [1, 2, 3]);
     assert_eq!(opened.held_rooms().await.unwrap()[0].room, bad);
@@ -209,9 +211,10 @@ async fn everything_that_was_reported_is_settled_when_the_store_fails_to_hold_a_
         for (room, outcome) in rooms.iter().zip(undelivered) {
             log.outcomes.lock().unwrap().insert((*room, 1), outcome("on purpose".into()));
         }
-        let hooked = HookedStore { fails_to_hold: true.into(), ..HookedStore::over(Arc::clone(&opened)) };
+        let hooked = HookedOutbox { fails_to_hold: true.into(), ..HookedOutbox::over(&opened) };
         let options = RelayOptions::default();
-        let mut relay = Relay::new(Arc::new(hooked), log.clone(), Clock::system(), options);
+        let mut relay =
+            Relay::new(Arc::new(hooked), Arc::clone(&opened) as _, log.clone(), Clock::system(), options);
         relay.step().await.unwrap_err();
         let again = timeout(PATIENCE, relay.step()).await.expect("nothing is waited for that was reported");
         assert_eq!(again.unwrap(), Step::Delivered(3));
@@ -222,10 +225,12 @@ async fn everything_that_was_reported_is_settled_when_the_store_fails_to_hold_a_
 #[tokio::test]
 async fn a_relay_ends_while_others_go_on_committing() {
     let store = TestStore::mysql().await;
-    let hooked = HookedStore::over(store.open(None).await);
+    let opened = store.open(None).await;
+    let hooked = HookedOutbox::over(&opened);
     *hooked.always_new.lock().unwrap() = Some(event(RoomId(ids::new_id()), 0));
     let log = Log::default();
-    let running = Running::start(Arc::new(hooked), log.clone());
+    let running =
+        Running::start_with_pages(Arc::new(hooked), opened, log.clone(), RelayOptions::default().batch);
     log.has(1).await;
     running.stop().await;
     store.remove().await;

@@ -36,8 +36,8 @@ pub(crate) async fn commit(store: &dyn EventStore, events: Vec<RawEvent>) -> Vec
     store.append(&Group { events, ..Group::default() }).await.unwrap()
 }
 
-pub(crate) fn relay<P: Publisher>(store: Arc<dyn EventStore>, publisher: P) -> Relay<dyn EventStore, P> {
-    Relay::new(store, publisher, Clock::system(), RelayOptions::default())
+pub(crate) fn relay<P: Publisher>(store: Arc<dyn EventStore>, publisher: P) -> Relay<P> {
+    Relay::new(Arc::clone(&store) as _, store, publisher, Clock::system(), RelayOptions::default())
 }
 
 /// How a log that can't be reached behaves.

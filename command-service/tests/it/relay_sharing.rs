@@ -7,7 +7,7 @@ use std::{
 };
 
 use command_service::{
-    event_store::{Buckets, EventStore, mysql::Leases},
+    event_store::{Buckets, EventStore, Leases, Outbox, mysql::MySqlStore},
     outbox::{
         Allotter, HandoffSender, LeaseOptions, Relay, RelayOptions, Undelivered, allotment, handoff,
         keep_leases,
@@ -20,7 +20,7 @@ use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    hooked_store::HookedStore,
+    hooked_store::HookedOutbox,
     relay_rig::{CutOff, Log, commit, event},
     test_store::TestStore,
 };
@@ -38,9 +38,8 @@ struct Driven {
 
 impl Driven {
     fn start(store: Arc<dyn EventStore>, log: Log, poll: Duration) -> Self {
-        let store = telling(store, &log);
         let options = RelayOptions { batch: 3, poll, ..RelayOptions::default() };
-        let relay = Relay::new(Arc::clone(&store), log, Clock::system(), options);
+        let relay = Relay::new(telling(&store, &log), Arc::clone(&store) as _, log, Clock::system(), options);
         let (committed, handed) = handoff();
         let (allotter, allotted) = allotment(Buckets::NONE);
         let stop = CancellationToken::new();
@@ -60,9 +59,9 @@ impl Driven {
     }
 }
 
-/// A store that tells the log of each deletion.
-fn telling(store: Arc<dyn EventStore>, log: &Log) -> Arc<dyn EventStore> {
-    Arc::new(HookedStore { deleted: Arc::clone(&log.deleted), ..HookedStore::over(store) })
+/// An outbox that tells the log of each deletion.
+fn telling(store: &Arc<dyn EventStore>, log: &Log) -> Arc<dyn Outbox> {
+    Arc::new(HookedOutbox { deleted: Arc::clone(&log.deleted), ..HookedOutbox::over(store) })
 }
 
 /// Looks again whenever one of the log's relays has deleted something, until all is deleted. False when that takes too long.
@@ -211,7 +210,7 @@ async fn a_relay_leaves_the_buckets_of_others_alone() {
 struct Instance {
     store: Arc<dyn EventStore>,
     committed: HandoffSender,
-    leases: Leases,
+    leases: MySqlStore,
     name: String,
     readiness: Readiness,
     relayed: CancellationToken,
@@ -224,19 +223,20 @@ impl Instance {
     async fn start(store: &TestStore, name: &str, log: &Log, takeover: Duration) -> Self {
         let mysql = store.mysql_store();
         let options = LeaseOptions { holder: name.into(), takeover };
-        let shared = telling(store.open(None).await, log);
+        let shared = store.open(None).await;
         let (allotter, allotted) = allotment(Buckets::NONE);
         let (relayed, written) = (CancellationToken::new(), CancellationToken::new());
         let readiness = Readiness::new(Clock::system());
         let (reach, to_reach) = (readiness.component("kafka"), log.clone());
-        let (leases, ended) = (mysql.leases(), relayed.clone());
+        let (leases, ended) = (Arc::new(mysql.clone()), relayed.clone());
         let keeper = tokio::spawn(async move {
             keep_leases(leases, options, allotter, reach, || to_reach.reach(), ended).await;
         });
         let (committed, handed) = handoff();
-        let relay = Relay::new(Arc::clone(&shared), log.clone(), Clock::system(), RelayOptions::default());
+        let (outbox, options) = (telling(&shared, log), RelayOptions::default());
+        let relay = Relay::new(outbox, Arc::clone(&shared) as _, log.clone(), Clock::system(), options);
         let relay = tokio::spawn(relay.run(allotted, handed, written.clone()));
-        let (leases, name) = (mysql.leases(), name.to_owned());
+        let (leases, name) = (mysql, name.to_owned());
         Self { store: shared, committed, leases, name, readiness, relayed, written, keeper, relay }
     }
 
@@ -264,7 +264,7 @@ impl Instance {
 async fn shared_as(instances: &[&Instance], shares: &[usize]) -> Duration {
     let start = Instant::now();
     loop {
-        let table = instances[0].leases.read().await.unwrap();
+        let table = instances[0].leases.leases().await.unwrap();
         let held =
             |name: &str| table.buckets.iter().filter(|lease| lease.holder.as_deref() == Some(name)).count();
         let held: Vec<usize> = instances.iter().map(|instance| held(&instance.name)).collect();

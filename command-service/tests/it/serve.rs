@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use command_service::event_store::EventStore;
+use command_service::event_store::{EventLog as _, Leases as _, Outbox as _};
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions},
@@ -179,7 +179,7 @@ async fn a_service_that_is_asked_to_end_leaves_nothing_behind() {
     let left = store.mysql_store();
     assert_eq!(left.all_heads(None, 10).await.unwrap().len(), 2);
     assert_eq!(left.backlog().await.unwrap(), (0, None), "all is delivered");
-    let leases = left.leases().read().await.unwrap();
+    let leases = left.leases().await.unwrap();
     assert!(leases.members.is_empty());
     for lease in leases.buckets {
         assert_eq!((lease.holder, lease.epoch), (None, 1), "every lease is given back");

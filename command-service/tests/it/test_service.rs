@@ -104,9 +104,10 @@ impl TestService {
     /// Lets commands through.
     pub(crate) async fn open(self) -> Self {
         let store: Arc<dyn EventStore> = self.store.open(None).await;
-        let (writer, task) = writer(Arc::clone(&store), self.clock.clone(), handoff().0, &Options::default());
+        let (writer, task) =
+            writer(Arc::clone(&store).into(), self.clock.clone(), handoff().0, &Options::default());
         let writing = tokio::spawn(task);
-        self.gate.open(Backend { writer, store });
+        self.gate.open(Backend { writer, log: Arc::clone(&store) as _, erasures: store });
         Self { writing, ..self }
     }
 

@@ -1,7 +1,7 @@
 //! Builds of different age side by side, and servers that are not as this build would have made them.
 
 use command_service::{
-    event_store::{EventStore, Group, sqlite::SqliteStore},
+    event_store::{EventLog as _, EventStore, Group, sqlite::SqliteStore},
     kafka::{Error, KafkaOptions, ensure_topic},
     writer::Failure,
 };

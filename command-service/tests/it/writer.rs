@@ -1,17 +1,17 @@
 //! The writer on real stores: what it promises while others write, connections break and clocks jump.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use command_service::{
     commands::{Action, MoveReservation, ReserveKind, RetireRoom},
     domain::Rejection,
     event_store::fail_points::FailPoint,
     outbox::handoff,
-    writer::{CommandOutcome, Failure, IdempotencyKey, Options, Submission, writer},
+    writer::{CommandOutcome, Failure, IdempotencyKey, Options, Submission, WriterStore, writer},
 };
 
 use crate::{
-    hooked_store::HookedStore,
+    hooked_store::HookedLog,
     test_store::TestStore,
     writer_rig::{NOON, by, cancel, events_of, hour, instance, key, reserve, stay},
 };
@@ -247,9 +247,9 @@ async fn a_key_that_is_used_and_its_effect_undone_while_its_twin_loads_still_has
         let made = quick.does(with_key()).await;
         quick.does(by("ann", cancel(room, made.reservation.unwrap()))).await;
     };
-    let before_load = Mutex::new(Some(Box::pin(meanwhile) as _));
     let opened = store.open(None).await;
-    let hooked = Arc::new(HookedStore { before_load, ..HookedStore::over(opened) });
+    let log = HookedLog::over(&opened, Box::pin(meanwhile));
+    let hooked = WriterStore { log, ..opened.into() };
     let (slow, task) = writer(hooked, clock, handoff().0, &Options::default());
     tokio::spawn(task);
     // What it loads is free again. The look-up after the load finds the key; were that missed, its unique index would.

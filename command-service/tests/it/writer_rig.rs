@@ -27,7 +27,7 @@ pub(crate) async fn instance(store: &TestStore) -> Instance {
     let faults = Arc::new(FailPoints::default());
     let clock = Clock::standing_at(NOON.parse().unwrap());
     let opened = store.open(Some(Arc::clone(&faults))).await;
-    let (writer, task) = writer(opened, clock.clone(), handoff().0, &Options::default());
+    let (writer, task) = writer(opened.into(), clock.clone(), handoff().0, &Options::default());
     tokio::spawn(task);
     Instance { writer, clock, faults }
 }

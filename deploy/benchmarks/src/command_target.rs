@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use command_service::event_store::mysql::MySqlStore;
+use command_service::event_store::{Leases as _, mysql::MySqlStore};
 use serde_json::{Value, json};
 use shared_events::RoomId;
 
@@ -146,12 +146,11 @@ pub(crate) async fn start(rig: &Rig, place: &Place, relaying: Relaying) -> Resul
     if relaying == Relaying::Off {
         let store = MySqlStore::open(&place.database_url(), 1, None)?;
         store.migrate().await?;
-        let leases = store.leases();
-        leases.beat(HOLDER).await?;
-        let mut buckets = leases.read().await?.buckets;
+        store.beat(HOLDER).await?;
+        let mut buckets = store.leases().await?.buckets;
         buckets.retain(|lease| lease.holder.as_deref() != Some(HOLDER));
-        leases.take(HOLDER, &buckets).await?;
-        let buckets = leases.read().await?.buckets;
+        store.take(HOLDER, &buckets).await?;
+        let buckets = store.leases().await?.buckets;
         let held = buckets.iter().all(|lease| lease.holder.as_deref() == Some(HOLDER));
         ensure!(held, "another instance holds leases of the relay");
         store.close().await;

@@ -114,8 +114,8 @@ async fn serve() -> anyhow::Result<End> {
 
     // At the end HTTP takes no more, the writer finishes what waits, and the relay hands on what is left.
     let (committed, handed) = handoff();
-    let (writer, writing) = writer(Arc::clone(&store), clock.clone(), committed, &Options::default());
-    gate.open(Backend { writer, store: Arc::clone(&store) });
+    let (writer, writing) = writer(Arc::clone(&store).into(), clock.clone(), committed, &Options::default());
+    gate.open(Backend { writer, log: Arc::clone(&store) as _, erasures: Arc::clone(&store) as _ });
     sqlite.ok();
     let stop = lifecycle.soft();
     lifecycle.spawn("http", async move {
@@ -130,8 +130,13 @@ async fn serve() -> anyhow::Result<End> {
         writing.await;
         Ok(())
     });
-    let relay =
-        Relay::new(Arc::clone(&store), log::InProcessLog::new(log), clock.clone(), RelayOptions::default());
+    let relay = Relay::new(
+        Arc::clone(&store) as _,
+        Arc::clone(&store) as _,
+        log::InProcessLog::new(log),
+        clock.clone(),
+        RelayOptions::default(),
+    );
     lifecycle.spawn("relay", async move {
         // One process, one relay: there is nobody to share the buckets with.
         let (_allotter, allotted) = allotment(Buckets::ALL);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use shared_events::{RawEvent, RoomId};
 use sqlx::{Executor, Row};
 
@@ -11,7 +12,7 @@ use super::{
     session::{Statement, WRITE_LIMIT, WriterSession, cannot_connect, run_text, run_texts, within},
 };
 use crate::event_store::{
-    AppendError, FailPoint, Group, NewKey, StoreError, bucket,
+    Append, AppendError, FailPoint, Group, NewKey, StoreError, bucket,
     insert_plan::{events_in_lock_order, expected_heads, keys_in_lock_order, pieces, repeated},
 };
 
@@ -19,8 +20,9 @@ const OPERATION: &str = "append_events";
 /// How long the answer to a ROLLBACK is awaited before the connection is given up.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(2);
 
-impl MySqlStore {
-    pub(super) async fn append_group(&self, group: &Group) -> Result<Vec<u64>, AppendError> {
+#[async_trait]
+impl Append for MySqlStore {
+    async fn append(&self, group: &Group) -> Result<Vec<u64>, AppendError> {
         let sorted = events_in_lock_order(group);
         let heads = expected_heads(&sorted)
             .ok_or_else(|| gap("the versions of a stream in a group don't adjoin one another"))?;
@@ -46,7 +48,9 @@ impl MySqlStore {
         }
         result
     }
+}
 
+impl MySqlStore {
     /// Opens the transaction on the kept connection, or on a new one when that has gone away meanwhile.
     async fn begin(
         &self,

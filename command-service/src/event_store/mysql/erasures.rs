@@ -2,19 +2,21 @@
 
 use std::collections::BTreeSet;
 
+use async_trait::async_trait;
 use shared_events::{Erasures, RoomId, UserId, erasure::Bytes32};
 use sqlx::{Connection, MySqlConnection};
 
 use super::{
     MySqlStore,
     errors::store_error,
-    reads::{event, first, get, text},
+    rows::first,
     session::{Statement, StatementResult, WRITE_LIMIT, cannot_connect, connect, run_text},
 };
-use crate::event_store::{StoreError, StoredEvent, stored_hash};
+use crate::event_store::{ErasureList, StoreError, StoredEvent, rows::Columns};
 
-impl MySqlStore {
-    pub(super) async fn read_erasures(&self) -> Result<Erasures, StoreError> {
+#[async_trait]
+impl ErasureList for MySqlStore {
+    async fn erasures(&self) -> Result<Erasures, StoreError> {
         const OPERATION: &str = "erasures";
         // One statement: the list as it is at one epoch.
         const SQL: &str = "/* erasures */ SELECT l.epoch, l.secret, e.fingerprint, e.pseudonym FROM erasure_list l \
@@ -22,22 +24,23 @@ impl MySqlStore {
         let rows = self.run(OPERATION, Statement::new(SQL)).await?.rows;
         let mut list = Erasures {
             epoch: first(OPERATION, &rows, 0)?.unwrap_or(0),
-            secret: first::<Vec<u8>>(OPERATION, &rows, 1)?.map(stored_hash).transpose()?.unwrap_or_default(),
+            secret: rows
+                .first()
+                .map(|row| row.fixed(OPERATION, 1))
+                .transpose()?
+                .map(Bytes32)
+                .unwrap_or_default(),
             ..Erasures::default()
         };
         for row in &rows {
-            if let Some(fingerprint) = get::<Option<Vec<u8>>>(OPERATION, row, 2)? {
-                list.persons.insert(stored_hash(fingerprint)?, UserId(text(OPERATION, row, 3)?));
+            if row.bytes(OPERATION, 2)?.is_some() {
+                list.persons.insert(Bytes32(row.fixed(OPERATION, 2)?), UserId(row.text(OPERATION, 3)?));
             }
         }
         Ok(list)
     }
 
-    pub(super) async fn list_person(
-        &self,
-        person: Bytes32,
-        pseudonym: &UserId,
-    ) -> Result<Option<u64>, StoreError> {
+    async fn begin_erasure(&self, person: Bytes32, pseudonym: &UserId) -> Result<Option<u64>, StoreError> {
         const OPERATION: &str = "begin_erasure";
         let mut connection = self.connect_for(OPERATION).await?;
         // Waits for the appends that have read the epoch, and holds up those that come: see `append.rs`.
@@ -59,18 +62,7 @@ impl MySqlStore {
         Ok(masked_to)
     }
 
-    pub(super) async fn read_events_after(
-        &self,
-        position: u64,
-        limit: u32,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        const SQL: &str = "/* events_after */ SELECT position, stream_id, version, type, payload, metadata, \
-                           recorded_at FROM events WHERE position > ? ORDER BY position LIMIT ?";
-        let answer = self.run("events_after", Statement::new(SQL).bind(position).bind(limit)).await?;
-        answer.rows.iter().map(|row| event("events_after", row, 0)).collect()
-    }
-
-    pub(super) async fn write_masked(
+    async fn mask_events(
         &self,
         person: Bytes32,
         masked: &[StoredEvent],
@@ -98,7 +90,9 @@ impl MySqlStore {
         run(OPERATION, &mut connection, note).await?;
         commit(OPERATION, connection).await
     }
+}
 
+impl MySqlStore {
     /// A connection of its own, in a transaction: what is left undone ends with it.
     async fn connect_for(&self, operation: &'static str) -> Result<MySqlConnection, StoreError> {
         let connected = connect(&self.0.options).await;

@@ -1,33 +1,33 @@
 //! The event store in MySQL.
 
 mod append;
+mod directory;
 mod erasures;
 mod errors;
+mod keys;
 mod leases;
+mod log;
 mod migrate;
 mod outbox;
-mod reads;
+mod rows;
 mod session;
+mod snapshots;
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{str::FromStr, sync::Arc};
 
-use async_trait::async_trait;
 use service_kit::tls::{is_this_machine, warn_of_open_way};
-use shared_events::{Erasures, RoomId, Timestamp, UserId, erasure::Bytes32};
 use sqlx::{
     ConnectOptions,
     mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode},
 };
 use tokio::sync::Mutex;
 
-pub use leases::{BucketLease, LeaseTable, Leases};
 use session::{Sessions, Statement, WRITE_LIMIT, WriterSession, cannot_connect};
 
 use super::{
-    AppendError, Buckets, EventStore, Group, HeldRoom, KeyId, KeyRecord, Snapshot, StoreError, StoredEvent,
+    StoreError,
     fail_points::{FailPoint, FailPoints},
 };
-use crate::domain::RoomEntry;
 
 /// The database that is used when the URL names none.
 pub const DEFAULT_DATABASE: &str = "reservations";
@@ -38,7 +38,7 @@ pub struct MySqlStore(Arc<Inner>);
 
 struct Inner {
     options: MySqlConnectOptions,
-    sessions: Arc<Sessions>,
+    sessions: Sessions,
     /// The connection on which groups are committed, one after the other.
     writer: Mutex<Option<WriterSession>>,
     /// The name of a writer session that was lost inside of a transaction and may still live on the server.
@@ -73,7 +73,7 @@ impl MySqlStore {
         if options.get_database().is_none_or(str::is_empty) {
             options = options.database(DEFAULT_DATABASE);
         }
-        let sessions = Arc::new(Sessions::new(options.clone(), connections));
+        let sessions = Sessions::new(options.clone(), connections);
         Ok(Self(Arc::new(Inner {
             options,
             sessions,
@@ -98,12 +98,6 @@ impl MySqlStore {
     /// When it gives none.
     pub async fn check(&self) -> Result<(), StoreError> {
         self.run("check", Statement::new("SELECT 1 FROM outbox LIMIT 1")).await.map(drop)
-    }
-
-    /// Leases, which are kept in the same database.
-    #[must_use]
-    pub fn leases(&self) -> Leases {
-        Leases::new(Arc::clone(&self.0.sessions))
     }
 
     /// Ends its connections in an orderly way.
@@ -135,7 +129,7 @@ impl MySqlStore {
         let holder =
             Statement::new("SELECT IS_USED_LOCK(?)").bind(name).run(&mut connection, WRITE_LIMIT).await;
         let holder = holder.map_err(|error| errors::store_error(OPERATION, error))?;
-        let holder: Option<u64> = reads::first(OPERATION, &holder.rows, 0)?;
+        let holder: Option<u64> = rows::first(OPERATION, &holder.rows, 0)?;
         if let Some(id) = holder {
             // Killing a session that has just ended by itself is an error that means the same.
             match session::run_text(&mut connection, &format!("KILL {id}")).await {
@@ -148,7 +142,7 @@ impl MySqlStore {
             let taken =
                 Statement::new("SELECT GET_LOCK(?, 5)").bind(name).run(&mut connection, WRITE_LIMIT).await;
             let taken = taken.map_err(|error| errors::store_error(OPERATION, error))?;
-            let taken: Option<i64> = reads::first(OPERATION, &taken.rows, 0)?;
+            let taken: Option<i64> = rows::first(OPERATION, &taken.rows, 0)?;
             if taken != Some(1) {
                 return Err(StoreError::Unavailable {
                     operation: OPERATION,
@@ -174,81 +168,6 @@ fn verified(options: MySqlConnectOptions) -> MySqlConnectOptions {
     };
     warn_of_open_way("MYSQL_URL", missing);
     options
-}
-
-#[async_trait]
-impl EventStore for MySqlStore {
-    async fn append(&self, group: &Group) -> Result<Vec<u64>, AppendError> {
-        self.append_group(group).await
-    }
-    async fn load(&self, after: &[(RoomId, u64)]) -> Result<Vec<StoredEvent>, StoreError> {
-        self.read_streams(after).await
-    }
-    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, u64)>, StoreError> {
-        self.read_heads(rooms).await
-    }
-    async fn all_heads(&self, after: Option<RoomId>, limit: u32) -> Result<Vec<(RoomId, u64)>, StoreError> {
-        self.read_all_heads(after, limit).await
-    }
-    async fn stream(&self, room: RoomId, after: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
-        self.read_stream(room, after, limit).await
-    }
-    async fn directory(&self) -> Result<Vec<RoomEntry>, StoreError> {
-        self.read_directory().await
-    }
-    async fn rooms_of_kinds(&self, kinds: &[String]) -> Result<Vec<RoomEntry>, StoreError> {
-        self.read_rooms_of_kinds(kinds).await
-    }
-    async fn rooms_named(&self, names: &[String]) -> Result<Vec<RoomEntry>, StoreError> {
-        self.read_rooms_named(names).await
-    }
-    async fn find_keys(&self, keys: &[KeyId]) -> Result<Vec<KeyRecord>, StoreError> {
-        self.read_keys(keys).await
-    }
-    async fn sweep_keys(&self, kept: Duration, limit: u32) -> Result<u64, StoreError> {
-        self.delete_old_keys(kept, limit).await
-    }
-    async fn snapshots(&self, rooms: &[RoomId]) -> Result<Vec<Snapshot>, StoreError> {
-        self.read_snapshots(rooms).await
-    }
-    async fn save_snapshot(&self, snapshot: &Snapshot, erasures: u64) -> Result<(), StoreError> {
-        self.write_snapshot(snapshot, erasures).await
-    }
-    async fn erasures(&self) -> Result<Erasures, StoreError> {
-        self.read_erasures().await
-    }
-    async fn begin_erasure(&self, person: Bytes32, pseudonym: &UserId) -> Result<Option<u64>, StoreError> {
-        self.list_person(person, pseudonym).await
-    }
-    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
-        self.read_events_after(position, limit).await
-    }
-    async fn mask_events(
-        &self,
-        person: Bytes32,
-        masked: &[StoredEvent],
-        masked_to: Option<u64>,
-    ) -> Result<(), StoreError> {
-        self.write_masked(person, masked, masked_to).await
-    }
-    async fn undelivered(&self, buckets: Buckets, limit: u32) -> Result<Vec<u64>, StoreError> {
-        self.read_outbox(buckets, limit).await
-    }
-    async fn events_at(&self, positions: &[u64]) -> Result<Vec<StoredEvent>, StoreError> {
-        self.read_events_at(positions).await
-    }
-    async fn delete_delivered(&self, positions: &[u64]) -> Result<(), StoreError> {
-        self.delete_outbox(positions).await
-    }
-    async fn backlog(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
-        self.measure_outbox().await
-    }
-    async fn hold_room(&self, held: &HeldRoom) -> Result<(), StoreError> {
-        self.write_held_room(held).await
-    }
-    async fn held_rooms(&self) -> Result<Vec<HeldRoom>, StoreError> {
-        self.read_held_rooms().await
-    }
 }
 
 #[cfg(test)]

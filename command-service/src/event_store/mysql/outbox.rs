@@ -2,42 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use shared_events::{RoomId, Timestamp};
 
 use super::{
     MySqlStore,
-    reads::{event, first, get, room, text},
+    rows::{first, get},
     session::Statement,
 };
-use crate::event_store::{Buckets, HeldRoom, StoreError, StoredEvent, positions::is_one_of};
+use crate::event_store::{Buckets, HeldRoom, Outbox, StoreError, positions::is_one_of, rows::held_room};
 
 /// The most positions that one statement names: beyond some 25,000 ranges the server would read the whole table instead.
-const MOST_NAMED: usize = 20_000;
+pub(super) const MOST_NAMED: usize = 20_000;
 
-impl MySqlStore {
-    /// How many events are undelivered in each bucket that has any, those of rooms that are held back too.
-    ///
-    /// # Errors
-    /// When the database is not available.
-    pub async fn outbox_by_bucket(&self) -> Result<BTreeMap<u32, u64>, StoreError> {
-        const OPERATION: &str = "outbox_by_bucket";
-        const SQL: &str = "/* outbox_by_bucket */ SELECT CAST(bucket AS UNSIGNED), CAST(COUNT(*) AS UNSIGNED) \
-                           FROM outbox GROUP BY bucket";
-        let answer = self.run(OPERATION, Statement::new(SQL)).await?;
-        answer.rows.iter().map(|row| Ok((get(OPERATION, row, 0)?, get(OPERATION, row, 1)?))).collect()
-    }
-
-    /// Lets a room go on that was held back. False when it is not.
-    ///
-    /// # Errors
-    /// When the database is not available.
-    pub async fn release_room(&self, room: RoomId) -> Result<bool, StoreError> {
-        const SQL: &str = "/* release_room */ DELETE FROM held_rooms WHERE room = ?";
-        let delete = Statement::new(SQL).bind(room.0.as_bytes().as_slice());
-        Ok(self.0.sessions.run_once("release_room", delete).await?.affected == 1)
-    }
-
-    pub(super) async fn read_outbox(&self, buckets: Buckets, limit: u32) -> Result<Vec<u64>, StoreError> {
+#[async_trait]
+impl Outbox for MySqlStore {
+    async fn undelivered(&self, buckets: Buckets, limit: u32) -> Result<Vec<u64>, StoreError> {
         // The rooms are looked up only where there is one that is held.
         const WAITING: &str = "/* undelivered */ SELECT o.position FROM outbox o WHERE (NOT EXISTS (SELECT 1 FROM \
              held_rooms) OR (SELECT e.stream_id FROM events e WHERE e.position = o.position) NOT IN (SELECT room FROM \
@@ -52,22 +32,7 @@ impl MySqlStore {
         answer.rows.iter().map(|row| get("undelivered", row, 0)).collect()
     }
 
-    pub(super) async fn read_events_at(&self, positions: &[u64]) -> Result<Vec<StoredEvent>, StoreError> {
-        let mut events = Vec::with_capacity(positions.len());
-        for piece in positions.chunks(MOST_NAMED) {
-            let select = Statement::text(format!(
-                "/* events_at */ SELECT position, stream_id, version, type, payload, metadata, recorded_at FROM events \
-                 WHERE {} ORDER BY position",
-                is_one_of(piece)
-            ));
-            for row in &self.run("events_at", select).await?.rows {
-                events.push(event("events_at", row, 0)?);
-            }
-        }
-        Ok(events)
-    }
-
-    pub(super) async fn delete_outbox(&self, positions: &[u64]) -> Result<(), StoreError> {
+    async fn delete_delivered(&self, positions: &[u64]) -> Result<(), StoreError> {
         for piece in positions.chunks(MOST_NAMED) {
             let named = is_one_of(piece);
             let delete = Statement::text(format!("/* delete_delivered */ DELETE FROM outbox WHERE {named}"));
@@ -76,7 +41,7 @@ impl MySqlStore {
         Ok(())
     }
 
-    pub(super) async fn measure_outbox(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
+    async fn backlog(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
         const SQL: &str = "/* backlog */ SELECT CAST(COUNT(*) AS UNSIGNED), \
             (SELECT recorded_at FROM events WHERE position = (SELECT MIN(position) FROM outbox)) FROM outbox";
         let answer = self.run("backlog", Statement::new(SQL)).await?;
@@ -85,7 +50,7 @@ impl MySqlStore {
         Ok((count, oldest.map(Timestamp::from_epoch_millis)))
     }
 
-    pub(super) async fn write_held_room(&self, held: &HeldRoom) -> Result<(), StoreError> {
+    async fn hold_room(&self, held: &HeldRoom) -> Result<(), StoreError> {
         // The first message that was refused is the one to look at.
         const SQL: &str = "/* hold_room */ INSERT INTO held_rooms (room, position, reason, held_at) VALUES (?,?,?,?) \
                            ON DUPLICATE KEY UPDATE room = held_rooms.room";
@@ -98,19 +63,35 @@ impl MySqlStore {
         self.run("hold_room", insert).await.map(drop)
     }
 
-    pub(super) async fn read_held_rooms(&self) -> Result<Vec<HeldRoom>, StoreError> {
+    async fn held_rooms(&self) -> Result<Vec<HeldRoom>, StoreError> {
         const OPERATION: &str = "held_rooms";
         const SQL: &str =
             "/* held_rooms */ SELECT room, position, reason, held_at FROM held_rooms ORDER BY room";
         let answer = self.run(OPERATION, Statement::new(SQL)).await?;
-        let held = answer.rows.iter().map(|row| {
-            Ok(HeldRoom {
-                room: room(OPERATION, row, 0)?,
-                position: get(OPERATION, row, 1)?,
-                reason: text(OPERATION, row, 2)?,
-                held_at: Timestamp::from_epoch_millis(get(OPERATION, row, 3)?),
-            })
-        });
-        held.collect()
+        answer.rows.iter().map(held_room).collect()
+    }
+}
+
+impl MySqlStore {
+    /// Lets a room go on that was held back. False when it is not.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn release_room(&self, room: RoomId) -> Result<bool, StoreError> {
+        const SQL: &str = "/* release_room */ DELETE FROM held_rooms WHERE room = ?";
+        let delete = Statement::new(SQL).bind(room.0.as_bytes().as_slice());
+        Ok(self.0.sessions.run_once("release_room", delete).await?.affected == 1)
+    }
+
+    /// How many events are undelivered in each bucket that has any, those of rooms that are held back too.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn outbox_by_bucket(&self) -> Result<BTreeMap<u32, u64>, StoreError> {
+        const OPERATION: &str = "outbox_by_bucket";
+        const SQL: &str = "/* outbox_by_bucket */ SELECT CAST(bucket AS UNSIGNED), CAST(COUNT(*) AS UNSIGNED) \
+                           FROM outbox GROUP BY bucket";
+        let answer = self.run(OPERATION, Statement::new(SQL)).await?;
+        answer.rows.iter().map(|row| Ok((get(OPERATION, row, 0)?, get(OPERATION, row, 1)?))).collect()
     }
 }

@@ -1,18 +1,20 @@
 //! The one transaction that commits a group of commands.
 
+use async_trait::async_trait;
 use shared_events::RawEvent;
 use sqlx::SqliteConnection;
 
 use super::{SqliteStore, code, is_transient, signed, store_error, unsigned};
 use crate::event_store::{
-    AppendError, FailPoint, Group, NewKey, StoreError, bucket,
+    Append, AppendError, FailPoint, Group, NewKey, StoreError, bucket,
     insert_plan::{events_in_lock_order, expected_heads, keys_in_lock_order, pieces, repeated},
 };
 
 const OPERATION: &str = "append_events";
 
-impl SqliteStore {
-    pub(super) async fn append_group(&self, group: &Group) -> Result<Vec<u64>, AppendError> {
+#[async_trait]
+impl Append for SqliteStore {
+    async fn append(&self, group: &Group) -> Result<Vec<u64>, AppendError> {
         let mut writer = self.0.writer.lock().await;
         begin(&mut writer).await.map_err(|error| refused("", error))?;
         let written = self.write(&mut writer, group).await;
@@ -32,7 +34,9 @@ impl SqliteStore {
         self.pass(FailPoint::AfterCommit).map_err(AppendError::Unknown)?;
         Ok(positions)
     }
+}
 
+impl SqliteStore {
     async fn write(&self, connection: &mut SqliteConnection, group: &Group) -> Result<Vec<u64>, AppendError> {
         self.pass(FailPoint::Begin).map_err(AppendError::Transient)?;
         check_erasures(connection, group).await?;

@@ -2,19 +2,20 @@
 
 use std::collections::BTreeSet;
 
+use async_trait::async_trait;
 use shared_events::{Erasures, RoomId, UserId, erasure::Bytes32};
 use sqlx::{Row, SqliteConnection};
 
 use super::{
     SqliteStore,
     append::{begin, roll_back, run},
-    reads::{event, get, number},
     signed, store_error, unsigned,
 };
-use crate::event_store::{StoreError, StoredEvent, stored_hash};
+use crate::event_store::{ErasureList, StoreError, StoredEvent, rows::Columns};
 
-impl SqliteStore {
-    pub(super) async fn read_erasures(&self) -> Result<Erasures, StoreError> {
+#[async_trait]
+impl ErasureList for SqliteStore {
+    async fn erasures(&self) -> Result<Erasures, StoreError> {
         const OPERATION: &str = "erasures";
         const SQL: &str = "SELECT l.epoch, l.secret, e.fingerprint, e.pseudonym FROM erasure_list l \
                            LEFT JOIN erasures e ON TRUE";
@@ -22,37 +23,21 @@ impl SqliteStore {
         let rows = rows.map_err(|error| store_error(OPERATION, error))?;
         let mut list = Erasures::default();
         for row in &rows {
-            (list.epoch, list.secret) = (number(OPERATION, row, 0)?, stored_hash(get(OPERATION, row, 1)?)?);
-            if let Some(fingerprint) = get::<Option<Vec<u8>>>(OPERATION, row, 2)? {
-                list.persons.insert(stored_hash(fingerprint)?, UserId(get(OPERATION, row, 3)?));
+            (list.epoch, list.secret) = (row.number(OPERATION, 0)?, Bytes32(row.fixed(OPERATION, 1)?));
+            if row.bytes(OPERATION, 2)?.is_some() {
+                list.persons.insert(Bytes32(row.fixed(OPERATION, 2)?), UserId(row.text(OPERATION, 3)?));
             }
         }
         Ok(list)
     }
 
-    pub(super) async fn list_person(
-        &self,
-        person: Bytes32,
-        pseudonym: &UserId,
-    ) -> Result<Option<u64>, StoreError> {
+    async fn begin_erasure(&self, person: Bytes32, pseudonym: &UserId) -> Result<Option<u64>, StoreError> {
         let mut writer = self.0.writer.lock().await;
         let listed = list(&mut writer, person, pseudonym).await;
         end("begin_erasure", &mut writer, listed).await
     }
 
-    pub(super) async fn read_events_after(
-        &self,
-        position: u64,
-        limit: u32,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        const SQL: &str = "SELECT position, stream_id, version, type, payload, metadata, recorded_at FROM events \
-                           WHERE position > ? ORDER BY position LIMIT ?";
-        let rows = sqlx::query(SQL).bind(signed(position)).bind(limit).fetch_all(&self.0.readers).await;
-        let rows = rows.map_err(|error| store_error("events_after", error))?;
-        rows.iter().map(|row| event("events_after", row, 0)).collect()
-    }
-
-    pub(super) async fn write_masked(
+    async fn mask_events(
         &self,
         person: Bytes32,
         masked: &[StoredEvent],

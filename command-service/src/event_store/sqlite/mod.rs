@@ -1,14 +1,16 @@
 //! The event store in one SQLite file, for the embedded default: same promises, one process.
 
 mod append;
+mod directory;
 mod erasures;
+mod keys;
+mod log;
 mod outbox;
-mod reads;
+mod rows;
+mod snapshots;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-use shared_events::{Erasures, RoomId, Timestamp, UserId, erasure::Bytes32};
 use sqlx::{
     ConnectOptions, Connection, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -16,11 +18,10 @@ use sqlx::{
 use tokio::sync::Mutex;
 
 use super::{
-    AppendError, Buckets, EventStore, Group, HeldRoom, KeyId, KeyRecord, Snapshot, StoreError, StoredEvent,
+    StoreError,
     fail_points::{FailPoint, FailPoints},
     migrations::migrator,
 };
-use crate::domain::RoomEntry;
 
 /// The scripts that make the tables, in order.
 const MIGRATIONS: [(&str, &str); 2] = [
@@ -79,81 +80,6 @@ impl SqliteStore {
 
     fn pass(&self, point: FailPoint) -> Result<(), StoreError> {
         self.0.fail_points.as_ref().map_or(Ok(()), |points| points.pass(point))
-    }
-}
-
-#[async_trait]
-impl EventStore for SqliteStore {
-    async fn append(&self, group: &Group) -> Result<Vec<u64>, AppendError> {
-        self.append_group(group).await
-    }
-    async fn load(&self, after: &[(RoomId, u64)]) -> Result<Vec<StoredEvent>, StoreError> {
-        self.read_streams(after).await
-    }
-    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, u64)>, StoreError> {
-        self.read_heads(rooms).await
-    }
-    async fn all_heads(&self, after: Option<RoomId>, limit: u32) -> Result<Vec<(RoomId, u64)>, StoreError> {
-        self.read_all_heads(after, limit).await
-    }
-    async fn stream(&self, room: RoomId, after: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
-        self.read_stream(room, after, limit).await
-    }
-    async fn directory(&self) -> Result<Vec<RoomEntry>, StoreError> {
-        self.read_directory().await
-    }
-    async fn rooms_of_kinds(&self, kinds: &[String]) -> Result<Vec<RoomEntry>, StoreError> {
-        self.read_rooms("rooms_of_kinds", "kind", kinds).await
-    }
-    async fn rooms_named(&self, names: &[String]) -> Result<Vec<RoomEntry>, StoreError> {
-        self.read_rooms("rooms_named", "name", names).await
-    }
-    async fn find_keys(&self, keys: &[KeyId]) -> Result<Vec<KeyRecord>, StoreError> {
-        self.read_keys(keys).await
-    }
-    async fn sweep_keys(&self, kept: Duration, limit: u32) -> Result<u64, StoreError> {
-        self.delete_old_keys(kept, limit).await
-    }
-    async fn snapshots(&self, rooms: &[RoomId]) -> Result<Vec<Snapshot>, StoreError> {
-        self.read_snapshots(rooms).await
-    }
-    async fn save_snapshot(&self, snapshot: &Snapshot, erasures: u64) -> Result<(), StoreError> {
-        self.write_snapshot(snapshot, erasures).await
-    }
-    async fn erasures(&self) -> Result<Erasures, StoreError> {
-        self.read_erasures().await
-    }
-    async fn begin_erasure(&self, person: Bytes32, pseudonym: &UserId) -> Result<Option<u64>, StoreError> {
-        self.list_person(person, pseudonym).await
-    }
-    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
-        self.read_events_after(position, limit).await
-    }
-    async fn mask_events(
-        &self,
-        person: Bytes32,
-        masked: &[StoredEvent],
-        masked_to: Option<u64>,
-    ) -> Result<(), StoreError> {
-        self.write_masked(person, masked, masked_to).await
-    }
-    async fn undelivered(&self, buckets: Buckets, limit: u32) -> Result<Vec<u64>, StoreError> {
-        self.read_outbox(buckets, limit).await
-    }
-    async fn events_at(&self, positions: &[u64]) -> Result<Vec<StoredEvent>, StoreError> {
-        self.read_events_at(positions).await
-    }
-    async fn delete_delivered(&self, positions: &[u64]) -> Result<(), StoreError> {
-        self.delete_outbox(positions).await
-    }
-    async fn backlog(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
-        self.measure_outbox().await
-    }
-    async fn hold_room(&self, held: &HeldRoom) -> Result<(), StoreError> {
-        self.write_held_room(held).await
-    }
-    async fn held_rooms(&self) -> Result<Vec<HeldRoom>, StoreError> {
-        self.read_held_rooms().await
     }
 }
 

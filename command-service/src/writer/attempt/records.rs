@@ -7,11 +7,11 @@ use shared_events::ReservationId;
 use super::{Attempt, AttemptError};
 use crate::{
     commands::Action,
-    event_store::{EventStore, KeyId, NewKey},
+    event_store::{KeyId, NewKey},
     writer::{Pending, RecordedOutcome, Submission, answers},
 };
 
-impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
+impl<'a> Attempt<'a> {
     /// Looks up all keys of the group in one read. After the rooms were loaded: were it before, a key that is committed
     /// in between, and whose effect is then changed again, would be decided a second time.
     pub(super) async fn find_records(&mut self) -> Result<(), AttemptError> {
@@ -47,7 +47,7 @@ impl<'a, S: EventStore + ?Sized> Attempt<'a, S> {
     async fn read_records(&mut self, wanted: HashSet<KeyId>) -> Result<(), AttemptError> {
         if !wanted.is_empty() {
             let wanted: Vec<KeyId> = wanted.into_iter().collect();
-            let found = self.cache.store.find_keys(&wanted).await?;
+            let found = self.cache.store.keys.find_keys(&wanted).await?;
             self.records = found.into_iter().map(|record| (record.id, record)).collect();
         }
         Ok(())

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use command_service::{
     domain::{Room, SNAPSHOT_SCHEMA},
-    event_store::{EventStore, Snapshot, mysql::MySqlStore},
+    event_store::{EventLog as _, Snapshot, Snapshots as _, mysql::MySqlStore},
 };
 use shared_events::{RawEvent, RoomId};
 

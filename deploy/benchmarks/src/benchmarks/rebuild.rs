@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use command_service::event_store::{EventStore, Group, mysql::MySqlStore};
+use command_service::event_store::{Append as _, Group, mysql::MySqlStore};
 use shared_events::DecodedEvent;
 
 use super::projector::{best_form, check, insert};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use command_service::event_store::{Buckets, EventStore, mysql::MySqlStore};
+use command_service::event_store::{Buckets, Outbox as _, mysql::MySqlStore};
 use tokio::task::spawn_blocking;
 
 use crate::{

@@ -119,10 +119,10 @@ async fn any_line_of_an_import_has_one_outcome_and_never_blames_the_service() {
     let (clock, folder) = (Clock::system(), tempfile::tempdir().unwrap());
     let store = SqliteStore::open(&folder.path().join("events.sqlite"), None).await.unwrap();
     let store: Arc<dyn EventStore> = Arc::new(store);
-    let (writer, task) = writer(Arc::clone(&store), clock.clone(), handoff().0, &Options::default());
+    let (writer, task) = writer(Arc::clone(&store).into(), clock.clone(), handoff().0, &Options::default());
     let writing = tokio::spawn(task);
     let gate = Gate::default();
-    gate.open(Backend { writer, store });
+    gate.open(Backend { writer, log: Arc::clone(&store) as _, erasures: store });
     let api = Api::new(gate.clone(), clock.clone(), CancellationToken::new());
     let app = init_service(app(&parts(&clock), endpoints(true, configure(api)))).await;
     // Outside of what spans lines, so that one line stays one.
