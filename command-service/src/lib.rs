@@ -8,11 +8,11 @@ pub mod erasure;
 pub mod event_store;
 pub mod housekeeping;
 pub mod http;
+pub mod in_process;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 #[cfg(feature = "mysql")]
 pub mod operate;
 pub mod outbox;
-#[cfg(all(feature = "mysql", feature = "kafka"))]
-pub mod serve;
+pub mod service;
 pub mod writer;

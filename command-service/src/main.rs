@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use command_service::{
     config::{self, Config, mysql_url},
-    http, operate, serve,
+    http, operate,
+    service::{NAME, Servers, Service, Stack},
 };
 use secrecy::ExposeSecret;
 use service_kit::{
@@ -14,7 +15,9 @@ use service_kit::{
     dev_key::{DevKey, DevKeyArgs, TokenArgs},
     probe,
     report::Format,
-    telemetry::start_logs,
+    shutdown::{End, Lifecycle},
+    telemetry::{Metrics, start_logs},
+    traces::Traces,
 };
 
 #[global_allocator]
@@ -75,16 +78,14 @@ async fn run(task: Task) -> anyhow::Result<ExitCode> {
     let mut settings = Settings::load(&config::keys());
     match task {
         Task::Serve => {
-            let config = Config::read(settings)?;
-            start_logs(config.kit.log_format, &config.kit.log_level);
-            return serve::serve(config).await.map(ExitCode::from);
+            return serve(Config::read(settings)?).await.map(ExitCode::from);
         }
         Task::Migrate => {
             let (url, format, level) =
                 (mysql_url(&mut settings), settings.get("LOG_FORMAT"), settings.get("LOG_LEVEL"));
             let (url, format, level) = settings.finish(|| Some((url?, format?, level?)))?;
             start_logs(format, &level);
-            serve::migrate(url.expose_secret()).await?;
+            operate::migrate(url.expose_secret()).await?;
         }
         Task::Outbox(format) => {
             let url = mysql_url(&mut settings);
@@ -106,4 +107,26 @@ async fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Health => probe::ready_by(settings).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Serves until the process is asked to end, or one of its parts ends by itself.
+async fn serve(config: Config) -> anyhow::Result<End> {
+    start_logs(config.kit.log_format, &config.kit.log_level);
+    let clock = Clock::with_offset(config.kit.clock_offset_seconds);
+    let lifecycle = Lifecycle::new(config.kit.shutdown_timeout);
+    let traces = Traces::start(NAME, config.kit.traces.as_ref())?;
+    let service = Service {
+        stack: Stack::Servers(Box::new(Servers::new(&config)?)),
+        authenticator: config.kit.auth.authenticator(clock.clone())?,
+        server: config.kit.server,
+        clock,
+        metrics: Metrics::install()?,
+        writer: config.writer,
+        relay: config.relay,
+        keys_kept: config.keys_kept,
+    };
+    service.start(&lifecycle)?;
+    let end = lifecycle.run().await;
+    traces.finish().await;
+    Ok(end)
 }

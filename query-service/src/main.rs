@@ -91,8 +91,7 @@ async fn serve() -> anyhow::Result<ExitCode> {
         limits: config.limits,
         watchdog: config.watchdog,
     };
-    let address = service.start(&lifecycle)?;
-    tracing::info!(%address, "query-service listens");
+    service.start(&lifecycle)?;
     let end = lifecycle.run().await;
     traces.finish().await;
     Ok(End::into(end))

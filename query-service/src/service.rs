@@ -5,10 +5,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use service_kit::{
     auth::Authenticator,
     clock::Clock,
-    http::server::{HttpParts, HttpService},
+    http::server::HttpParts,
     kit_settings::ServerSettings,
     readiness::{Component, Readiness},
     retry::Backoff,
+    service,
     shutdown::Lifecycle,
     telemetry::Metrics,
 };
@@ -26,9 +27,6 @@ use crate::{
 };
 #[cfg(all(feature = "mongodb", feature = "kafka"))]
 use crate::{generations::Feeding, kafka::KafkaSettings, stores::mongo::MongoSettings};
-
-/// How often histograms are folded.
-const UPKEEP: Duration = Duration::from_secs(5);
 
 /// What the service is made of.
 pub struct Service {
@@ -71,25 +69,19 @@ impl Service {
         let api = Api { shown: to_read, clock: self.clock.clone() };
         let http_parts = HttpParts {
             service: "query-service",
-            authenticator: self.authenticator.clone(),
+            authenticator: self.authenticator,
             readiness: readiness.clone(),
-            metrics: self.metrics.clone(),
+            metrics: self.metrics,
             openapi: http::document(),
             request_timeout: self.server.request_timeout,
         };
-        let server =
-            HttpService::bind(http_parts, &self.server, move |config| http::configure(config, api.clone()))?;
-        let address = server.address;
-        let stop = lifecycle.soft();
-        lifecycle.spawn("query http", async move { Ok(server.run(stop).await?) });
-        if let Some(jwks) = self.authenticator.jwks().cloned() {
-            let (component, stop) = (readiness.component("jwks"), lifecycle.soft());
-            lifecycle.spawn("query jwks", async move {
-                jwks.keep_fresh(component, stop).await;
-                Ok(())
-            });
-        }
-        lifecycle.spawn("query metrics", keep_up(self.metrics, lifecycle.soft()));
+        let address = service::start(
+            http_parts,
+            &self.server,
+            move |config| http::configure(config, api.clone()),
+            lifecycle,
+            || {},
+        )?;
         match self.source {
             #[cfg(all(feature = "mongodb", feature = "kafka"))]
             Source::Kafka(kafka, mongo) => {
@@ -182,14 +174,6 @@ async fn forward(mut events: mpsc::Receiver<RawEvent>, inbox: &Inbox) {
         }
         offset += 1;
     }
-}
-
-/// Folds what histograms collected, so that they don't grow between scrapes.
-async fn keep_up(metrics: Metrics, stop: CancellationToken) -> anyhow::Result<()> {
-    while stop.run_until_cancelled(tokio::time::sleep(UPKEEP)).await.is_some() {
-        metrics.upkeep();
-    }
-    Ok(())
 }
 
 /// Reads all streams, as often as it takes.

@@ -14,6 +14,7 @@ pub mod probe;
 pub mod readiness;
 pub mod report;
 pub mod retry;
+pub mod service;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;

@@ -1,8 +1,10 @@
 //! What an operator asks and does at the command line, beside the running services. It speaks with the event store alone.
 
+mod migrate;
 mod outbox;
 mod release_room;
 
+pub use migrate::migrate;
 pub use outbox::outbox;
 pub use release_room::{ReleaseRoomArgs, release_room};
 use secrecy::{ExposeSecret, SecretString};

@@ -27,7 +27,7 @@ impl Backlog {
     /// When the database can't be written.
     pub(crate) async fn build(place: &Place, rooms: usize, events: u64) -> Result<Self> {
         let database_url = place.database_url();
-        command_service::serve::migrate(&database_url).await?;
+        command_service::operate::migrate(&database_url).await?;
         let backlog = Self { rooms: (0..rooms).map(|_| RoomId(new_id())).collect(), events, database_url };
         mysql::backlog::insert(&backlog.database_url, backlog.events()).await?;
         Ok(backlog)

@@ -5,7 +5,6 @@
 
 mod config;
 mod feed;
-mod log;
 mod welcome;
 
 use std::{fs, process::ExitCode, sync::Arc};
@@ -13,25 +12,19 @@ use std::{fs, process::ExitCode, sync::Arc};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use command_service::{
-    event_store::{Buckets, EventStore, sqlite::SqliteStore},
-    http::{Api, Backend, Gate, configure},
-    outbox::{Relay, RelayOptions, allotment, handoff},
-    writer::{Options, writer},
+    event_store::{EventStore, sqlite::SqliteStore},
+    in_process::InProcessLog,
+    outbox::RelayOptions,
+    service::Stack,
+    writer,
 };
-use query_service::{
-    projector::Limits,
-    service::{Service, Source},
-};
+use query_service::{projector::Limits, service::Source};
 use service_kit::{
     clock::Clock,
-    http::server::{HttpParts, HttpService},
-    readiness::Readiness,
     shutdown::{End, Lifecycle},
     telemetry::{Metrics, start_logs},
     traces::Traces,
 };
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 
@@ -84,70 +77,29 @@ async fn serve() -> anyhow::Result<End> {
     let authenticator = config.kit.auth.authenticator(clock.clone())?;
     let store: Arc<dyn EventStore> = Arc::new(SqliteStore::open(&data.join("events.sqlite"), None).await?);
 
-    let readiness = Readiness::new(clock.clone());
-    let sqlite = readiness.component("sqlite");
-    let gate = Gate::default();
-    let parts = HttpParts {
-        service: "command-service",
+    let (log, events) = InProcessLog::new();
+    let command = command_service::service::Service {
+        stack: Stack::InProcess(Arc::clone(&store), log),
         authenticator: authenticator.clone(),
-        readiness,
+        server: config.kit.server,
+        clock: clock.clone(),
         metrics: metrics.clone(),
-        openapi: command_service::http::OPENAPI,
-        request_timeout: config.kit.server.request_timeout,
+        writer: writer::Options::default(),
+        relay: RelayOptions::default(),
+        keys_kept: config.keys_kept,
     };
-    let api = Api::new(gate.clone(), clock.clone(), lifecycle.soft());
-    let http = HttpService::bind(parts, &config.kit.server, configure(api))?;
-    let command_address = http.address;
-
-    let (log, events) = mpsc::channel(log::CAPACITY);
-    let query = Service {
-        feed: Arc::new(feed::StoreFeed(Arc::clone(&store))),
+    let command_address = command.start(&lifecycle)?;
+    let query = query_service::service::Service {
+        feed: Arc::new(feed::StoreFeed(store)),
         source: Source::InProcess(events),
         authenticator,
-        server: config.query_server.clone(),
+        server: config.query_server,
         clock: clock.clone(),
         metrics,
         limits: Limits::default(),
         watchdog: config.watchdog,
     };
     let query_address = query.start(&lifecycle)?;
-
-    // At the end HTTP takes no more, the writer finishes what waits, and the relay hands on what is left.
-    let (committed, handed) = handoff();
-    let (writer, writing) = writer(Arc::clone(&store).into(), clock.clone(), committed, &Options::default());
-    gate.open(Backend { writer, log: Arc::clone(&store) as _, erasures: Arc::clone(&store) as _ });
-    sqlite.ok();
-    let stop = lifecycle.soft();
-    lifecycle.spawn("http", async move {
-        let outcome = http.run(stop).await;
-        gate.close();
-        outcome.context("serving HTTP")
-    });
-    let written = CancellationToken::new();
-    let ended = written.clone();
-    lifecycle.spawn("writer", async move {
-        let _ended = ended.drop_guard();
-        writing.await;
-        Ok(())
-    });
-    let relay = Relay::new(
-        Arc::clone(&store) as _,
-        Arc::clone(&store) as _,
-        log::InProcessLog::new(log),
-        clock.clone(),
-        RelayOptions::default(),
-    );
-    lifecycle.spawn("relay", async move {
-        // One process, one relay: there is nobody to share the buckets with.
-        let (_allotter, allotted) = allotment(Buckets::ALL);
-        relay.run(allotted, handed, written).await;
-        Ok(())
-    });
-    let (stop, kept) = (lifecycle.soft(), config.keys_kept);
-    lifecycle.spawn("sweep", async move {
-        command_service::housekeeping::sweep_keys(store, kept, stop).await;
-        Ok(())
-    });
     println!("{}", welcome::text(command_address, query_address, &data, clock.now()));
     let end = lifecycle.run().await;
     traces.finish().await;

@@ -193,7 +193,7 @@ pub(crate) async fn on_one_room(rig: &Rig) -> Result<Vec<Finding>> {
 /// The tables of the event store, empty.
 async fn tables(rig: &Rig) -> Result<Place> {
     let place = rig.place("limit").await?;
-    command_service::serve::migrate(&place.database_url()).await?;
+    command_service::operate::migrate(&place.database_url()).await?;
     Ok(place)
 }
 

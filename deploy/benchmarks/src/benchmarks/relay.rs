@@ -97,7 +97,7 @@ pub(crate) async fn growth(rig: &Rig) -> Result<Vec<Finding>> {
     let (process, _) = drain(rig, &place, &topic, &backlog, many, many).await?;
     process.stop().await?;
     check(rig, &topic, &backlog).await?;
-    command_service::serve::migrate(&fresh.database_url()).await?;
+    command_service::operate::migrate(&fresh.database_url()).await?;
     let (used, unused) = (open(&place)?, open(&fresh)?);
     ensure!(used.undelivered(Buckets::ALL, 1).await?.is_empty(), "the outbox is not empty");
     let (after, never) =

@@ -29,7 +29,7 @@ pub(crate) const SUBCOMMAND: &str = "usual-service";
 /// When it can't be started.
 pub(crate) async fn target(rig: &Rig, pool: usize, rooms: &[RoomId]) -> Result<CommandTarget> {
     let place = rig.place("usual").await?;
-    command_service::serve::migrate(&place.database_url()).await?;
+    command_service::operate::migrate(&place.database_url()).await?;
     let settings = [
         ("MYSQL_URL", place.database_url()),
         ("KAFKA_BROKERS", rig.brokers.clone()),

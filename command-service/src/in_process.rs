@@ -2,23 +2,29 @@
 
 use std::future::pending;
 
-use command_service::outbox::{Publisher, Report, Undelivered};
 use shared_events::RawEvent;
 use tokio::sync::mpsc;
 
-/// Most events that wait for the projector; the relay waits when there are as many.
-pub(crate) const CAPACITY: usize = 4096;
+use crate::outbox::{Publisher, Report, Undelivered};
 
-/// The relay's end. What is in it when the process dies is lost, and made anew: at the next start the read models are
-/// rebuilt from the store.
-pub(crate) struct InProcessLog {
+/// Most events that wait for the projector. The relay waits when the channel is full.
+const CAPACITY: usize = 4096;
+
+/// The relay's end of the channel.
+///
+/// Events in it are lost when the process dies. The read models are rebuilt from the store at the next start.
+#[derive(Debug)]
+pub struct InProcessLog {
     events: mpsc::Sender<RawEvent>,
     reports: Vec<Report>,
 }
 
 impl InProcessLog {
-    pub(crate) const fn new(events: mpsc::Sender<RawEvent>) -> Self {
-        Self { events, reports: Vec::new() }
+    /// A log, and the end from which the projector reads.
+    #[must_use]
+    pub fn new() -> (Self, mpsc::Receiver<RawEvent>) {
+        let (events, read) = mpsc::channel(CAPACITY);
+        (Self { events, reports: Vec::new() }, read)
     }
 }
 

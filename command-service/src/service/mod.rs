@@ -1,0 +1,163 @@
+//! The whole service, put together from its parts: the same for the real stack and for the embedded default.
+//!
+//! HTTP is up first and answers 503 until the event store is reached. At the end the parts stop in the order in which a
+//! command passes them: HTTP takes no more, the writer finishes what waits, the relay delivers what is left, and the
+//! leases are given back.
+
+#[cfg(all(feature = "mysql", feature = "kafka"))]
+mod servers;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use service_kit::{
+    auth::Authenticator,
+    clock::Clock,
+    http::server::HttpParts,
+    kit_settings::ServerSettings,
+    readiness::{Component, Readiness},
+    service,
+    shutdown::Lifecycle,
+    telemetry::Metrics,
+};
+use tokio_util::sync::CancellationToken;
+
+#[cfg(all(feature = "mysql", feature = "kafka"))]
+pub use servers::Servers;
+
+use crate::{
+    event_store::{Buckets, EventStore},
+    housekeeping::{measure_outbox, sweep_keys},
+    http::{Api, Backend, Gate, OPENAPI, configure},
+    in_process::InProcessLog,
+    outbox::{Allotted, Publisher, Relay, RelayOptions, allotment, handoff},
+    writer::{self, writer},
+};
+
+/// Name of the service in logs and metrics.
+pub const NAME: &str = "command-service";
+
+/// What the service is made of.
+pub struct Service {
+    /// Where events are stored, and where they go.
+    pub stack: Stack,
+    /// Recognises callers.
+    pub authenticator: Authenticator,
+    /// Where and how HTTP is answered.
+    pub server: ServerSettings,
+    /// The time.
+    pub clock: Clock,
+    /// The process's metrics.
+    pub metrics: Metrics,
+    /// Settings of the writer.
+    pub writer: writer::Options,
+    /// Settings of the relay.
+    pub relay: RelayOptions,
+    /// How long idempotency keys are kept.
+    pub keys_kept: Duration,
+}
+
+/// Where events are stored, and where they go.
+pub enum Stack {
+    /// MySQL and Kafka, shared with other instances.
+    #[cfg(all(feature = "mysql", feature = "kafka"))]
+    Servers(Box<Servers>),
+    /// A store of this process alone, and a channel to its projector.
+    InProcess(Arc<dyn EventStore>, InProcessLog),
+}
+
+impl Service {
+    /// Starts the service's tasks in `lifecycle` and returns the address that it listens on. It answers at once;
+    /// `/health/ready` tells when it can do its work.
+    ///
+    /// # Errors
+    /// When it can't listen.
+    pub fn start(self, lifecycle: &Lifecycle) -> anyhow::Result<SocketAddr> {
+        let readiness = Readiness::new(self.clock.clone());
+        let gate = Gate::default();
+        let api = Api::new(gate.clone(), self.clock.clone(), lifecycle.soft());
+        let parts = HttpParts {
+            service: NAME,
+            authenticator: self.authenticator,
+            readiness: readiness.clone(),
+            metrics: self.metrics,
+            openapi: OPENAPI,
+            request_timeout: self.server.request_timeout,
+        };
+        let work = Work {
+            clock: self.clock,
+            writer: self.writer,
+            relay: self.relay,
+            keys_kept: self.keys_kept,
+            gate: gate.clone(),
+            lifecycle: lifecycle.clone(),
+        };
+        match self.stack {
+            #[cfg(all(feature = "mysql", feature = "kafka"))]
+            Stack::Servers(servers) => servers.start(work, &readiness),
+            Stack::InProcess(store, log) => {
+                // One process, one relay: there is nobody to share the buckets with.
+                let (allotter, allotted) = allotment(Buckets::ALL);
+                let relayed = work.start(store, log, allotted, readiness.component("sqlite"));
+                lifecycle.spawn("buckets", async move {
+                    relayed.cancelled().await;
+                    drop(allotter);
+                    Ok(())
+                });
+            }
+        }
+        service::start(parts, &self.server, configure(api), lifecycle, move || gate.close())
+    }
+}
+
+/// What is started once the event store is reached.
+struct Work {
+    clock: Clock,
+    writer: writer::Options,
+    relay: RelayOptions,
+    keys_kept: Duration,
+    gate: Gate,
+    lifecycle: Lifecycle,
+}
+
+impl Work {
+    /// Starts writer, relay and housekeeping, and lets commands through. The token that it returns is cancelled when the
+    /// relay has ended.
+    fn start(
+        self,
+        store: Arc<dyn EventStore>,
+        publisher: impl Publisher + 'static,
+        allotted: Allotted,
+        component: Component,
+    ) -> CancellationToken {
+        let Self { clock, writer: options, relay, keys_kept, gate, lifecycle } = self;
+        let (committed, handed) = handoff();
+        let (writer, writing) = writer(Arc::clone(&store).into(), clock.clone(), committed, &options);
+        gate.open(Backend { writer, log: Arc::clone(&store) as _, erasures: Arc::clone(&store) as _ });
+        let (written, relayed) = (CancellationToken::new(), CancellationToken::new());
+        let ended = written.clone();
+        lifecycle.spawn("writer", async move {
+            let _ended = ended.drop_guard();
+            writing.await;
+            Ok(())
+        });
+        let relay =
+            Relay::new(Arc::clone(&store) as _, Arc::clone(&store) as _, publisher, clock.clone(), relay);
+        let ended = relayed.clone();
+        lifecycle.spawn("relay", async move {
+            let _ended = ended.drop_guard();
+            relay.run(allotted, handed, written).await;
+            Ok(())
+        });
+        let (keys, stop) = (Arc::clone(&store) as _, lifecycle.soft());
+        lifecycle.spawn("sweep", async move {
+            sweep_keys(keys, keys_kept, stop).await;
+            Ok(())
+        });
+        let stop = lifecycle.soft();
+        lifecycle.spawn("measure", async move {
+            measure_outbox(store, clock, component, stop).await;
+            Ok(())
+        });
+        relayed
+    }
+}

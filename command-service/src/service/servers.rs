@@ -1,0 +1,71 @@
+//! The servers of the real stack: how they are reached, and how instances share the relay's work.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use secrecy::ExposeSecret;
+use service_kit::{
+    readiness::{Component, Readiness},
+    retry::{Backoff, Stopped, until_it_succeeds},
+};
+
+use super::Work;
+use crate::{
+    config::Config,
+    event_store::{Buckets, mysql::MySqlStore},
+    kafka::{KafkaOptions, KafkaPublisher, ensure_topic},
+    outbox::{LeaseOptions, allotment, keep_leases},
+};
+
+/// MySQL and Kafka, and this instance's share of the relay's work.
+pub struct Servers {
+    store: MySqlStore,
+    kafka: KafkaOptions,
+    lease: LeaseOptions,
+}
+
+impl Servers {
+    /// The servers that the settings name. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// When the URL of MySQL is not of its form.
+    pub fn new(config: &Config) -> anyhow::Result<Self> {
+        config.kafka.brokers.warn_if_open();
+        let store = MySqlStore::open(config.mysql_url.expose_secret(), config.mysql_connections, None)
+            .context("MYSQL_URL can't be used")?;
+        Ok(Self { store, kafka: config.kafka.clone(), lease: config.lease.clone() })
+    }
+
+    /// Reaches the servers, then starts the work on them.
+    pub(super) fn start(self, work: Work, readiness: &Readiness) {
+        let (mysql, kafka) = (readiness.component("mysql"), readiness.component("kafka"));
+        let lifecycle = work.lifecycle.clone();
+        lifecycle.spawn("start", async move {
+            self.run(work, mysql, kafka).await;
+            Ok(())
+        });
+    }
+
+    async fn run(self, work: Work, mysql: Component, kafka: Component) {
+        let lifecycle = work.lifecycle.clone();
+        let stop = lifecycle.soft();
+        let migrated = until_it_succeeds(&mysql, &stop, Backoff::for_server(), async || {
+            // With all causes, which the component does not show.
+            self.store.migrate().await.inspect_err(|error| {
+                tracing::warn!(error = error as &dyn std::error::Error, "the event store is not ready");
+            })
+        });
+        if let Err(Stopped) = migrated.await {
+            return;
+        }
+        let (allotter, allotted) = allotment(Buckets::NONE);
+        let publisher = KafkaPublisher::new(self.kafka.clone());
+        let relayed = work.start(Arc::new(self.store.clone()), publisher, allotted, mysql);
+        lifecycle.spawn("leases", async move {
+            let reach = || ensure_topic(&self.kafka);
+            keep_leases(Arc::new(self.store), self.lease, allotter, kafka, reach, relayed).await;
+            Ok(())
+        });
+        stop.cancelled().await;
+    }
+}
