@@ -19,15 +19,16 @@ use shared_events::Timestamp;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Registry, Shown};
+use super::Shown;
 use crate::{
     feed::Feed,
     kafka::{self, KafkaSettings},
     progress::Progress,
     projector::{Dependencies, Limits, Projector, take_requests, watchdog},
+    read_models::generation::Registry,
     stores::{
         StoreError, in_time,
-        mongo::{Generations, MongoSettings},
+        mongo::{Connection, Generations, MongoSettings},
     },
 };
 
@@ -78,14 +79,15 @@ impl Feeding {
         let _starting = nothing_yet.component("kafka");
         self.readiness.count_in(&nothing_yet);
         let connect = || async {
-            Generations::connect(&self.mongo, self.now()).await.inspect_err(|error| {
+            Connection::open(&self.mongo).await.inspect_err(|error| {
                 tracing::warn!(error = error as &dyn std::error::Error, "the read models are not ready");
             })
         };
-        let Ok(generations) = until_it_succeeds(&component, &self.stop, Backoff::for_server(), connect).await
+        let Ok(connection) = until_it_succeeds(&component, &self.stop, Backoff::for_server(), connect).await
         else {
             return Ok(());
         };
+        let generations = Generations::over(connection);
         let mut fed = BTreeMap::new();
         let mut projectors = JoinSet::new();
         while !self.stop.is_cancelled() {

@@ -6,8 +6,11 @@ use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 use service_kit::report::Format;
 
-use super::{Registry, State, Totals};
-use crate::{kafka::groups, operate::Servers};
+use crate::{
+    kafka::groups,
+    operate::Servers,
+    read_models::generation::{Registry, State, Totals},
+};
 
 /// How long a drop waits for services to leave the generation: a session of a dead one ends within that.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -25,8 +25,8 @@ use super::{
     client::{Diagnosis, client_config},
 };
 use crate::{
-    generations::group_of,
     projector::{Message, PipelineEnded, Projector},
+    read_models::generation::FIRST,
 };
 
 /// Messages are delivered at least this long before offsets and paused partitions are looked after.
@@ -49,10 +49,11 @@ pub struct KafkaSettings {
 }
 
 impl KafkaSettings {
-    /// The same for the consumer group of a generation.
+    /// The same for the consumer group of a generation. The first one has the group of the settings.
     #[must_use]
     pub fn of_generation(&self, number: u32) -> Self {
-        Self { group: group_of(&self.group, number), ..self.clone() }
+        let group = if number == FIRST { self.group.clone() } else { format!("{}-g{number}", self.group) };
+        Self { group, ..self.clone() }
     }
 }
 
@@ -247,4 +248,21 @@ fn read(message: &BorrowedMessage<'_>) -> Message {
         .map(|headers| headers.iter().map(|header| (header.key, header.value.unwrap_or_default())).collect())
         .unwrap_or_default();
     Message::read(message.offset(), message.key(), &headers, message.payload().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_generation_keeps_the_group_of_the_settings() {
+        let settings = KafkaSettings {
+            brokers: Brokers::open("127.0.0.1:9092".to_owned()),
+            topic: "events".to_owned(),
+            group: "query-service".to_owned(),
+            session_timeout: Duration::from_secs(6),
+        };
+        assert_eq!(settings.of_generation(FIRST).group, "query-service");
+        assert_eq!(settings.of_generation(7).group, "query-service-g7");
+    }
 }

@@ -6,7 +6,12 @@ use anyhow::Context as _;
 use service_kit::clock::Clock;
 use shared_events::Timestamp;
 
-use crate::{config::Config, feed::HttpFeed, kafka::KafkaSettings, stores::mongo::Generations};
+use crate::{
+    config::Config,
+    feed::HttpFeed,
+    kafka::KafkaSettings,
+    stores::mongo::{Connection, Generations},
+};
 
 /// The servers that a command needs.
 pub struct Servers {
@@ -28,8 +33,7 @@ impl Servers {
     pub async fn connect(config: Config) -> anyhow::Result<Self> {
         let clock = Clock::with_offset(config.kit.clock_offset_seconds);
         let feed = config.feed(clock.clone())?;
-        let now = Timestamp::from_epoch_millis(clock.now_ms());
-        let generations = Generations::connect(&config.mongo, now).await.context("MongoDB")?;
+        let generations = Generations::over(Connection::open(&config.mongo).await.context("MongoDB")?);
         Ok(Self { generations, feed: Arc::new(feed), kafka: config.kafka, clock })
     }
 

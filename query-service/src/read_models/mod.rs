@@ -3,6 +3,7 @@
 //! Whatever shows something of a room says which room and which version of its stream it shows.
 
 pub mod checkpoint;
+pub mod generation;
 pub mod history;
 pub mod local_time;
 pub mod of_room;

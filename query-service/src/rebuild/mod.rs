@@ -18,11 +18,10 @@ use service_kit::report::Format;
 
 use self::{comparison::Comparison, fill::Fill};
 use crate::{
-    generations::State,
     kafka::groups,
     operate::Servers,
     projector::watchdog::all_heads,
-    read_models::Difference,
+    read_models::{Difference, generation::State},
     verify::{report::list, unknown_rooms},
 };
 

@@ -16,7 +16,7 @@ use shared_events::{DecodedEvent, Event, Interval, Minute, Timestamp, UserId};
 
 use crate::{
     conformance_histories::{ANCHORS, History, USERS, fixed_steps, history, steps},
-    mongo_database::with_database,
+    mongo_database::TestDatabase,
 };
 
 pub(crate) async fn feed(models: &dyn ProjectionStore, events: &[DecodedEvent], batch: usize) {
@@ -174,21 +174,19 @@ pub(crate) async fn check_statistics(models: &dyn Queries, history: &History, in
 
 #[tokio::test]
 async fn both_stores_answer_every_query_alike_and_as_a_recount_does() {
-    with_database(|server| async move {
-        let history = history(&fixed_steps(400, 7));
-        assert!(history.live.len() > 30 && history.events.len() > 150, "{}", history.events.len());
-        let (memory, mongo) = (MemoryReadModels::new(), server.models().await);
-        feed(&memory, &history.events, 1).await;
-        feed(&mongo, &history.events, 64).await;
-        for models in [&memory as &dyn Queries, &mongo] {
-            check_against_recount(models, &history).await;
-            check_statistics(models, &history, &intervals()).await;
-        }
-        similar(&answers(&memory, &history).await, &answers(&mongo, &history).await);
-        let rooms = history.room_ids();
-        assert_eq!(memory.checkpoints(&rooms).await.unwrap(), mongo.checkpoints(&rooms).await.unwrap());
-    })
-    .await;
+    let server = TestDatabase::create().await;
+    let history = history(&fixed_steps(400, 7));
+    assert!(history.live.len() > 30 && history.events.len() > 150, "{}", history.events.len());
+    let (memory, mongo) = (MemoryReadModels::new(), server.models("g1_").await);
+    feed(&memory, &history.events, 1).await;
+    feed(&mongo, &history.events, 64).await;
+    for models in [&memory as &dyn Queries, &mongo] {
+        check_against_recount(models, &history).await;
+        check_statistics(models, &history, &intervals()).await;
+    }
+    similar(&answers(&memory, &history).await, &answers(&mongo, &history).await);
+    let rooms = history.room_ids();
+    assert_eq!(memory.checkpoints(&rooms).await.unwrap(), mongo.checkpoints(&rooms).await.unwrap());
 }
 
 fn similar(one: &str, other: &str) {

@@ -2,7 +2,8 @@
 
 use std::{process::Stdio, time::Duration};
 
-use query_service::stores::Checkpoints;
+use query_service::{read_models::generation::FIRST, stores::Checkpoints};
+use shared_events::Timestamp;
 use tokio::process::{Child, Command};
 
 use crate::{
@@ -10,18 +11,18 @@ use crate::{
     feed_double::FeedDouble,
     feed_double::FeedServer,
     kafka_consumer::Topic,
-    store_double::TestMongo,
+    mongo_database::{TestDatabase, url},
 };
 
-fn start(mongo: &TestMongo, topic: &Topic, feed: &FeedServer, fail_point: Option<&str>) -> Child {
+fn start(mongo: &TestDatabase, topic: &Topic, feed: &FeedServer, fail_point: Option<&str>) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_query-service"));
     command
         .arg("serve")
         .env_clear()
         .env("LISTEN", "127.0.0.1:0")
         .env("DEV_HEADERS", "true")
-        .env("MONGODB_URL", &mongo.url)
-        .env("MONGODB_DATABASE", &mongo.database)
+        .env("MONGODB_URL", url())
+        .env("MONGODB_DATABASE", &mongo.name)
         .env("KAFKA_BROKERS", &topic.settings.brokers.addresses)
         .env("KAFKA_TOPIC", &topic.settings.topic)
         .env("KAFKA_GROUP", &topic.settings.group)
@@ -38,7 +39,9 @@ fn start(mongo: &TestMongo, topic: &Topic, feed: &FeedServer, fail_point: Option
 
 #[tokio::test]
 async fn a_process_that_dies_between_write_and_offset_loses_and_doubles_nothing() {
-    let mongo = TestMongo::first_generation().await;
+    let mongo = TestDatabase::create().await;
+    mongo.generations().ensure_first(Timestamp::from_epoch_millis(1_800_000_000_000)).await.unwrap();
+    let models = mongo.generations().models(FIRST).await.unwrap();
     let topic = Topic::named_anew();
     topic.make(1).await;
     let feed = FeedServer::start(FeedDouble::of(&[])).await;
@@ -51,24 +54,23 @@ async fn a_process_that_dies_between_write_and_offset_loses_and_doubles_nothing(
     let mut dying = start(&mongo, &topic, &feed, Some("after-write-before-offset"));
     let status = tokio::time::timeout(Duration::from_secs(30), dying.wait()).await.unwrap().unwrap();
     assert!(!status.success(), "{status}");
-    let written = mongo.models.checkpoints(&[stream.room]).await.unwrap()[&stream.room].version;
+    let written = models.checkpoints(&[stream.room]).await.unwrap()[&stream.room].version;
     assert!(written > 0, "it died after it had written");
 
     let mut living = start(&mongo, &topic, &feed, None);
     stream.reserve("ann", 5, 6);
     topic.send(stream.events.last().unwrap()).await;
     let visible = async {
-        while mongo.models.checkpoints(&[stream.room]).await.unwrap()[&stream.room].version < stream.head() {
+        while models.checkpoints(&[stream.room]).await.unwrap()[&stream.room].version < stream.head() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     // The dead member's session has to end first.
     tokio::time::timeout(Duration::from_secs(40), visible).await.unwrap();
-    assert_eq!(reserved_minutes(mongo.models.as_ref(), &[stream.room]).await, (3 + 1) * 60);
+    assert_eq!(reserved_minutes(&models, &[stream.room]).await, (3 + 1) * 60);
     let pid = living.id().unwrap().to_string();
     Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
     let status = tokio::time::timeout(Duration::from_secs(20), living.wait()).await.unwrap().unwrap();
     assert!(status.success(), "an orderly end: {status}");
     topic.remove().await;
-    mongo.remove().await;
 }

@@ -5,19 +5,12 @@ use std::sync::{Arc, atomic::Ordering};
 use query_service::{
     projector::{Message, Pipeline},
     read_models::{DroppedEvent, HistoryDoc, ParkedMessage, ReservationDoc},
-    stores::{
-        CheckpointWrite, Checkpoints, ErasureList,
-        memory::MemoryReadModels,
-        mongo::{Generations, MongoSettings},
-    },
+    stores::{CheckpointWrite, Checkpoints, ErasureList, memory::MemoryReadModels},
 };
 use shared_events::{Erasures, Timestamp, UserId, erasure::Bytes32};
 
 use crate::{
-    events::Stream,
-    feed_double::FeedDouble,
-    mongo_database::{Server, url, with_database},
-    projector::parts,
+    events::Stream, feed_double::FeedDouble, mongo_database::TestDatabase, projector::parts,
     store_double::Store,
 };
 
@@ -76,26 +69,24 @@ async fn is_masked(store: &dyn Store, stream: &Stream) {
 
 #[tokio::test]
 async fn what_kafka_brings_late_or_again_is_masked_before_it_is_applied() {
-    with_database(|server| async move {
-        let stores: [Arc<dyn Store>; 2] =
-            [Arc::new(server.models().await), Arc::new(MemoryReadModels::new())];
-        for store in stores {
-            let stream = stream();
-            let feed = FeedDouble::of(&[&stream]);
-            *feed.erasures.lock().unwrap() = list(1, ANN);
-            // From the topic's start, as into a database that is new.
-            let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, Arc::clone(&feed)));
-            pipeline.step(&messages(&stream)).await.unwrap();
-            is_masked(store.as_ref(), &stream).await;
-            // Again, by an owner that knows nothing.
-            store.forget_checkpoint(stream.room).await.unwrap();
-            let mut other = Pipeline::new(parts(Arc::clone(&store) as _, feed));
-            other.step(&messages(&stream)).await.unwrap();
-            is_masked(store.as_ref(), &stream).await;
-        }
-        holds_nothing_of_her(&server).await;
-    })
-    .await;
+    let server = TestDatabase::create().await;
+    let stores: [Arc<dyn Store>; 2] =
+        [Arc::new(server.models("g1_").await), Arc::new(MemoryReadModels::new())];
+    for store in stores {
+        let stream = stream();
+        let feed = FeedDouble::of(&[&stream]);
+        *feed.erasures.lock().unwrap() = list(1, ANN);
+        // From the topic's start, as into a database that is new.
+        let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, Arc::clone(&feed)));
+        pipeline.step(&messages(&stream)).await.unwrap();
+        is_masked(store.as_ref(), &stream).await;
+        // Again, by an owner that knows nothing.
+        store.forget_checkpoint(stream.room).await.unwrap();
+        let mut other = Pipeline::new(parts(Arc::clone(&store) as _, feed));
+        other.step(&messages(&stream)).await.unwrap();
+        is_masked(store.as_ref(), &stream).await;
+    }
+    holds_nothing_of_her(&server).await;
 }
 
 #[tokio::test]
@@ -118,21 +109,19 @@ async fn nothing_is_applied_before_it_is_known_who_was_erased() {
 
 #[tokio::test]
 async fn a_message_that_can_not_be_applied_is_parked_without_the_person() {
-    with_database(|server| async move {
-        let store: Arc<dyn Store> = Arc::new(server.models().await);
-        let mut stream = stream();
-        stream.events[1].event_type = "reservations.reservation-blessed.v9".into();
-        let feed = FeedDouble::of(&[&stream]);
-        *feed.erasures.lock().unwrap() = list(1, ANN);
-        let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, feed));
-        pipeline.step(&messages(&stream)).await.unwrap();
-        let parked = store.checkpoint(stream.room).await.unwrap().parked.unwrap();
-        assert_eq!(parked.version, 2);
-        let message = store.parked_message(stream.room).await.unwrap().unwrap();
-        assert!(String::from_utf8_lossy(&message.payload).contains("erased-1"), "{message:?}");
-        holds_nothing_of_her(&server).await;
-    })
-    .await;
+    let server = TestDatabase::create().await;
+    let store: Arc<dyn Store> = Arc::new(server.models("g1_").await);
+    let mut stream = stream();
+    stream.events[1].event_type = "reservations.reservation-blessed.v9".into();
+    let feed = FeedDouble::of(&[&stream]);
+    *feed.erasures.lock().unwrap() = list(1, ANN);
+    let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, feed));
+    pipeline.step(&messages(&stream)).await.unwrap();
+    let parked = store.checkpoint(stream.room).await.unwrap().parked.unwrap();
+    assert_eq!(parked.version, 2);
+    let message = store.parked_message(stream.room).await.unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&message.payload).contains("erased-1"), "{message:?}");
+    holds_nothing_of_her(&server).await;
 }
 
 #[tokio::test]
@@ -159,72 +148,56 @@ fn message(stream: &Stream, payload: &[u8]) -> ParkedMessage {
 
 #[tokio::test]
 async fn all_generations_are_masked_and_so_is_what_is_parked_or_was_left_out() {
-    with_database(|server| async move {
-        let (generations, stream) = (generations(&server).await, stream());
-        generations.ensure_first(NOW).await.unwrap();
-        let second = generations.begin(NOW).await.unwrap().number;
-        for number in [generations.read().await.unwrap().live.unwrap(), second] {
-            let store: Arc<dyn Store> = Arc::new(generations.models(number).await.unwrap());
-            let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, FeedDouble::of(&[&stream])));
-            pipeline.step(&messages(&stream)).await.unwrap();
-            // One that is no JSON, which only her name can find.
-            let parked = message(&stream, format!("{{not json {ANN} title").as_bytes());
-            assert_eq!(store.park(&parked).await.unwrap(), CheckpointWrite::Written);
-            let left_out =
-                message(&stream, format!("{{\"reservation\":{{\"reservedBy\":\"{ANN}\"}}}}").as_bytes());
-            let (reason, by) = ("foreign".to_owned(), "olga".to_owned());
-            store.drop_event(&DroppedEvent { message: left_out, reason, by, at: NOW }).await.unwrap();
-        }
-        let (ann, list) = (UserId::from(ANN), list(1, ANN));
-        // 2 reservations, 3 entries of history twice (her reservation, her act) and a parked message for each generation.
-        assert_eq!(generations.mask(&ann, &list).await.unwrap(), 1 + 2 * (2 + 3 + 3 + 1));
-        holds_nothing_of_her(&server).await;
-        for number in [generations.read().await.unwrap().live.unwrap(), second] {
-            let store = generations.models(number).await.unwrap();
-            is_masked(&store, &stream).await;
-            assert_eq!(
-                store.checkpoint(stream.room).await.unwrap().parked.unwrap().version,
-                6,
-                "it still waits"
-            );
-        }
-        assert_eq!(generations.mask(&ann, &list).await.unwrap(), 0, "there is nothing left");
-    })
-    .await;
+    let server = TestDatabase::create().await;
+    let (generations, stream) = (server.generations(), stream());
+    generations.ensure_first(NOW).await.unwrap();
+    let second = generations.begin(NOW).await.unwrap().number;
+    for number in [generations.read().await.unwrap().live.unwrap(), second] {
+        let store: Arc<dyn Store> = Arc::new(generations.models(number).await.unwrap());
+        let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, FeedDouble::of(&[&stream])));
+        pipeline.step(&messages(&stream)).await.unwrap();
+        // One that is no JSON, which only her name can find.
+        let parked = message(&stream, format!("{{not json {ANN} title").as_bytes());
+        assert_eq!(store.park(&parked).await.unwrap(), CheckpointWrite::Written);
+        let left_out =
+            message(&stream, format!("{{\"reservation\":{{\"reservedBy\":\"{ANN}\"}}}}").as_bytes());
+        let (reason, by) = ("foreign".to_owned(), "olga".to_owned());
+        store.drop_event(&DroppedEvent { message: left_out, reason, by, at: NOW }).await.unwrap();
+    }
+    let (ann, list) = (UserId::from(ANN), list(1, ANN));
+    // 2 reservations, 3 entries of history twice (her reservation, her act) and a parked message for each generation.
+    assert_eq!(generations.mask(&ann, &list).await.unwrap(), 1 + 2 * (2 + 3 + 3 + 1));
+    holds_nothing_of_her(&server).await;
+    for number in [generations.read().await.unwrap().live.unwrap(), second] {
+        let store = generations.models(number).await.unwrap();
+        is_masked(&store, &stream).await;
+        assert_eq!(store.checkpoint(stream.room).await.unwrap().parked.unwrap().version, 6, "it still waits");
+    }
+    assert_eq!(generations.mask(&ann, &list).await.unwrap(), 0, "there is nothing left");
 }
 
 #[tokio::test]
 async fn a_list_gives_way_to_a_later_one_and_to_that_of_another_event_store_only() {
-    with_database(|server| async move {
-        let (store, other) = (server.models().await, server.models().await);
-        assert_eq!(store.erasures().await.unwrap(), None);
-        store.keep_erasures(&list(2, ANN)).await.unwrap();
-        assert_eq!(*other.erasures().await.unwrap().unwrap(), list(2, ANN));
-        other.keep_erasures(&list(1, "bob")).await.unwrap();
-        assert_eq!(*store.erasures().await.unwrap().unwrap(), list(2, ANN));
-        other.keep_erasures(&list(3, "bob")).await.unwrap();
-        assert_eq!(*store.erasures().await.unwrap().unwrap(), list(3, "bob"));
-        let foreign = Erasures { secret: Bytes32([8; 32]), ..list(1, ANN) };
-        store.keep_erasures(&foreign).await.unwrap();
-        // A command service of an earlier build, which has no list, takes nobody off it.
-        store.keep_erasures(&Erasures::default()).await.unwrap();
-        assert_eq!(*other.erasures().await.unwrap().unwrap(), foreign);
-        assert_eq!(
-            *generations(&server).await.models(2).await.unwrap().erasures().await.unwrap().unwrap(),
-            foreign
-        );
-    })
-    .await;
-}
-
-async fn generations(server: &Server) -> Generations {
-    let settings = MongoSettings { url: url().into(), database: server.database.clone(), authorities: None };
-    Generations::connect(&settings, NOW).await.unwrap()
+    let server = TestDatabase::create().await;
+    let (store, other) = (server.models("g1_").await, server.models("g1_").await);
+    assert_eq!(store.erasures().await.unwrap(), None);
+    store.keep_erasures(&list(2, ANN)).await.unwrap();
+    assert_eq!(*other.erasures().await.unwrap().unwrap(), list(2, ANN));
+    other.keep_erasures(&list(1, "bob")).await.unwrap();
+    assert_eq!(*store.erasures().await.unwrap().unwrap(), list(2, ANN));
+    other.keep_erasures(&list(3, "bob")).await.unwrap();
+    assert_eq!(*store.erasures().await.unwrap().unwrap(), list(3, "bob"));
+    let foreign = Erasures { secret: Bytes32([8; 32]), ..list(1, ANN) };
+    store.keep_erasures(&foreign).await.unwrap();
+    // A command service of an earlier build, which has no list, takes nobody off it.
+    store.keep_erasures(&Erasures::default()).await.unwrap();
+    assert_eq!(*other.erasures().await.unwrap().unwrap(), foreign);
+    assert_eq!(*server.generations().models(2).await.unwrap().erasures().await.unwrap().unwrap(), foreign);
 }
 
 /// Looks at every byte of every collection.
-async fn holds_nothing_of_her(server: &Server) {
-    let database = server.client.database(&server.database);
+async fn holds_nothing_of_her(server: &TestDatabase) {
+    let database = server.client.database(&server.name);
     let mut looked_at = 0;
     for name in database.list_collection_names().await.unwrap() {
         let collection = database.collection::<mongodb::bson::RawDocumentBuf>(&name);

@@ -8,28 +8,24 @@ use shared_events::DecodedEvent;
 use crate::{
     conformance::feed,
     conformance_histories::{fixed_steps, history},
-    mongo_database::{Server, with_database},
-    mongo_writes::{models, of_room},
+    mongo_database::{COLLECTIONS, TestDatabase},
+    mongo_writes::of_room,
 };
 
-const COLLECTIONS: [&str; 6] = ["rooms", "reservations", "history", "usage", "checkpoints", "parked"];
-
 /// All documents, byte for byte.
-async fn copy(server: &Server, prefix: &str) -> Vec<(&'static str, Vec<Document>)> {
+async fn copy(server: &TestDatabase, prefix: &str) -> Vec<(&'static str, Vec<Document>)> {
     let mut all = Vec::new();
     for name in COLLECTIONS {
-        let collection =
-            server.client.database(&server.database).collection::<Document>(&format!("{prefix}{name}"));
+        let collection = server.collection(&format!("{prefix}{name}"));
         all.push((name, collection.find(doc! {}).await.unwrap().try_collect().await.unwrap()));
     }
     all
 }
 
 /// Puts all documents back as they were.
-async fn restore(server: &Server, prefix: &str, copy: Vec<(&str, Vec<Document>)>) {
-    let database = server.client.database(&server.database);
+async fn restore(server: &TestDatabase, prefix: &str, copy: Vec<(&str, Vec<Document>)>) {
     for (name, documents) in copy {
-        let collection = database.collection::<Document>(&format!("{prefix}{name}"));
+        let collection = server.collection(&format!("{prefix}{name}"));
         collection.delete_many(doc! {}).await.unwrap();
         if !documents.is_empty() {
             collection.insert_many(documents).await.unwrap();
@@ -47,77 +43,71 @@ async fn go_on(models: &MongoReadModels, events: &[DecodedEvent], batch: usize) 
 
 #[tokio::test]
 async fn an_older_copy_that_was_restored_under_a_live_owner_is_filled_from_where_it_ends() {
-    with_database(|server| async move {
-        let history = history(&fixed_steps(300, 41));
-        let events = of_room(&history, history.room_ids()[0]);
-        feed(&models(&server, "clean_").await, &events, 100).await;
-        let clean = server.dump("clean_").await;
-        let (early, late) = (events.len() / 3, events.len() / 2);
-        // One owner remembers the room's usage, the other one does not.
-        for (prefix, remembers) in [("warm_", true), ("cold_", false)] {
-            let mut owner = models(&server, prefix).await;
-            feed(&owner, &events[..early], 7).await;
-            let copy = copy(&server, prefix).await;
-            feed(&owner, &events[early..late], 7).await;
-            restore(&server, prefix, copy).await;
-            if !remembers {
-                owner = models(&server, prefix).await;
-            }
-            let applied = owner.apply(&events[late..late + 5]).await.unwrap();
-            assert_eq!((applied.advanced, applied.conflicts), (vec![], vec![events[0].room]), "{prefix}");
-            go_on(&owner, &events, 9).await;
-            assert_eq!(server.dump(prefix).await, clean, "{prefix}");
+    let server = TestDatabase::create().await;
+    let history = history(&fixed_steps(300, 41));
+    let events = of_room(&history, history.room_ids()[0]);
+    feed(&server.models("clean_").await, &events, 100).await;
+    let clean = server.dump("clean_").await;
+    let (early, late) = (events.len() / 3, events.len() / 2);
+    // One owner remembers the room's usage, the other one does not.
+    for (prefix, remembers) in [("warm_", true), ("cold_", false)] {
+        let mut owner = server.models(prefix).await;
+        feed(&owner, &events[..early], 7).await;
+        let copy = copy(&server, prefix).await;
+        feed(&owner, &events[early..late], 7).await;
+        restore(&server, prefix, copy).await;
+        if !remembers {
+            owner = server.models(prefix).await;
         }
-    })
-    .await;
+        let applied = owner.apply(&events[late..late + 5]).await.unwrap();
+        assert_eq!((applied.advanced, applied.conflicts), (vec![], vec![events[0].room]), "{prefix}");
+        go_on(&owner, &events, 9).await;
+        assert_eq!(server.dump(prefix).await, clean, "{prefix}");
+    }
 }
 
 #[tokio::test]
 async fn an_owner_that_comes_back_after_another_one_wrote_adds_nothing_twice_and_leaves_nothing_out() {
-    with_database(|server| async move {
-        let history = history(&fixed_steps(300, 43));
-        let events = of_room(&history, history.room_ids()[0]);
-        feed(&models(&server, "clean_").await, &events, 100).await;
-        let (ours, theirs) = (models(&server, "both_").await, models(&server, "both_").await);
-        for (number, batch) in events.chunks(4).enumerate() {
-            // Each leaves the other one's next batch unknown to it, and tries the last one again.
-            let (owner, other) = if number % 3 == 0 { (&theirs, &ours) } else { (&ours, &theirs) };
-            owner.apply(batch).await.unwrap();
-            assert_eq!(other.apply(batch).await.unwrap().conflicts, vec![]);
-        }
-        assert_eq!(server.dump("both_").await, server.dump("clean_").await);
-    })
-    .await;
+    let server = TestDatabase::create().await;
+    let history = history(&fixed_steps(300, 43));
+    let events = of_room(&history, history.room_ids()[0]);
+    feed(&server.models("clean_").await, &events, 100).await;
+    let (ours, theirs) = (server.models("both_").await, server.models("both_").await);
+    for (number, batch) in events.chunks(4).enumerate() {
+        // Each leaves the other one's next batch unknown to it, and tries the last one again.
+        let (owner, other) = if number % 3 == 0 { (&theirs, &ours) } else { (&ours, &theirs) };
+        owner.apply(batch).await.unwrap();
+        assert_eq!(other.apply(batch).await.unwrap().conflicts, vec![]);
+    }
+    assert_eq!(server.dump("both_").await, server.dump("clean_").await);
 }
 
 #[tokio::test]
 async fn a_batch_whose_checkpoint_could_not_be_written_is_applied_again_in_other_bounds() {
-    with_database(|server| async move {
-        let history = history(&fixed_steps(300, 47));
-        let events = of_room(&history, history.room_ids()[0]);
-        feed(&models(&server, "clean_").await, &events, 100).await;
-        let owner = models(&server, "half_").await;
-        let checkpoints = server.client.database(&server.database).collection::<Document>("half_checkpoints");
-        let (mut done, mut failed) = (0, 0);
-        while done < events.len() {
-            // The documents are written, and there is nothing to write the checkpoint to. Where usage has to be loaded that
-            // is seen before, and the room is given up.
-            let before = copy(&server, "half_").await.remove(4);
-            checkpoints.delete_many(doc! {}).await.unwrap();
-            let end = events.len().min(done + 6);
-            match owner.apply(&events[done..end]).await {
-                Err(_) => failed += 1,
-                Ok(applied) => {
-                    assert_eq!((applied.advanced, applied.conflicts), (vec![], vec![events[0].room]))
-                }
+    let server = TestDatabase::create().await;
+    let history = history(&fixed_steps(300, 47));
+    let events = of_room(&history, history.room_ids()[0]);
+    feed(&server.models("clean_").await, &events, 100).await;
+    let owner = server.models("half_").await;
+    let checkpoints = server.collection("half_checkpoints");
+    let (mut done, mut failed) = (0, 0);
+    while done < events.len() {
+        // The documents are written, and there is nothing to write the checkpoint to. Where usage has to be loaded that
+        // is seen before, and the room is given up.
+        let before = copy(&server, "half_").await.remove(4);
+        checkpoints.delete_many(doc! {}).await.unwrap();
+        let end = events.len().min(done + 6);
+        match owner.apply(&events[done..end]).await {
+            Err(_) => failed += 1,
+            Ok(applied) => {
+                assert_eq!((applied.advanced, applied.conflicts), (vec![], vec![events[0].room]))
             }
-            restore(&server, "half_", vec![before]).await;
-            let end = events.len().min(done + 5);
-            assert_eq!(owner.apply(&events[done..end]).await.unwrap().conflicts, vec![]);
-            done = end;
         }
-        assert!(failed > 0, "no batch came as far as its checkpoint");
-        assert_eq!(server.dump("half_").await, server.dump("clean_").await);
-    })
-    .await;
+        restore(&server, "half_", vec![before]).await;
+        let end = events.len().min(done + 5);
+        assert_eq!(owner.apply(&events[done..end]).await.unwrap().conflicts, vec![]);
+        done = end;
+    }
+    assert!(failed > 0, "no batch came as far as its checkpoint");
+    assert_eq!(server.dump("half_").await, server.dump("clean_").await);
 }

@@ -1,40 +1,75 @@
-//! A database of its own for each test.
+//! A database of the real server for each test, dropped at its end.
 
-use std::{
-    future::Future,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use mongodb::{
-    Client,
-    bson::{Document, doc},
+    Client, Collection,
+    bson::{Bson, Document, doc},
     event::{EventHandler, command::CommandEvent},
     options::ClientOptions,
 };
-use query_service::stores::mongo::MongoReadModels;
+use query_service::stores::mongo::{Connection, Generations, MongoReadModels};
+use service_kit::ids::new_id;
 
-#[derive(Clone)]
-pub(crate) struct Server {
-    pub(crate) client: Client,
-    pub(crate) database: String,
+pub(crate) const COLLECTIONS: [&str; 6] =
+    ["rooms", "reservations", "history", "usage", "checkpoints", "parked"];
+
+pub(crate) fn url() -> String {
+    std::env::var("MONGODB_URL").expect("MONGODB_URL: deploy/servers/servers.sh up prints it")
 }
 
-impl Server {
-    pub(crate) async fn models(&self) -> MongoReadModels {
-        MongoReadModels::open(self.client.clone(), &self.database, "g1_").await.unwrap()
+/// A database that only one test uses.
+pub(crate) struct TestDatabase {
+    pub(crate) client: Client,
+    pub(crate) name: String,
+    connection: Connection,
+}
+
+impl TestDatabase {
+    pub(crate) async fn create() -> Self {
+        Self::with_options(ClientOptions::parse(url()).await.unwrap())
+    }
+
+    /// A database, and the commands of these names that are sent to it.
+    pub(crate) async fn recorded(names: &'static [&'static str]) -> (Self, Arc<Mutex<Vec<Document>>>) {
+        let sent: Arc<Mutex<Vec<Document>>> = Arc::default();
+        let mut options = ClientOptions::parse(url()).await.unwrap();
+        let record = Arc::clone(&sent);
+        options.command_event_handler = Some(EventHandler::callback(move |event| {
+            if let CommandEvent::Started(started) = event
+                && names.contains(&started.command_name.as_str())
+            {
+                record.lock().unwrap().push(started.command);
+            }
+        }));
+        (Self::with_options(options), sent)
+    }
+
+    pub(crate) fn with_options(options: ClientOptions) -> Self {
+        let name = format!("query_test_{}", new_id().simple());
+        let client = Client::with_options(options.clone()).unwrap();
+        Self { client, connection: Connection::with_options(options, &name).unwrap(), name }
+    }
+
+    /// Read models whose collections begin with `prefix`.
+    pub(crate) async fn models(&self, prefix: &str) -> MongoReadModels {
+        MongoReadModels::open(self.connection.clone(), prefix).await.unwrap()
+    }
+
+    pub(crate) fn generations(&self) -> Generations {
+        Generations::over(self.connection.clone())
+    }
+
+    pub(crate) fn collection(&self, name: &str) -> Collection<Document> {
+        self.client.database(&self.name).collection(name)
     }
 
     /// Everything that is stored, collection by collection, by id.
     pub(crate) async fn dump(&self, prefix: &str) -> Vec<(String, Vec<Document>)> {
-        let database = self.client.database(&self.database);
         let mut dump = Vec::new();
-        for name in ["rooms", "reservations", "history", "usage", "checkpoints", "parked"] {
-            let mut found = database
-                .collection::<Document>(&format!("{prefix}{name}"))
-                .find(doc! {})
-                .sort(doc! { "_id": 1 })
-                .await
-                .unwrap();
+        for name in COLLECTIONS {
+            let collection = self.collection(&format!("{prefix}{name}"));
+            let mut found = collection.find(doc! {}).sort(doc! { "_id": 1 }).await.unwrap();
             let mut documents = Vec::new();
             while found.advance().await.unwrap() {
                 documents.push(sorted(found.deserialize_current().unwrap()));
@@ -45,61 +80,30 @@ impl Server {
     }
 }
 
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let name = self.name.clone();
+        // A test's runtime can't be waited for in a drop.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let client = Client::with_uri_str(url()).await.unwrap();
+                client.database(&name).drop().await.unwrap();
+            });
+        });
+        assert!(dropped.join().is_ok() || std::thread::panicking(), "the database was not dropped");
+    }
+}
+
 /// Checkpoints of rooms are added in the order in which they arrive; nothing depends on it.
 fn sorted(document: Document) -> Document {
     let mut fields: Vec<_> = document
         .into_iter()
         .map(|(name, value)| match value {
-            mongodb::bson::Bson::Document(inner) => (name, sorted(inner).into()),
+            Bson::Document(inner) => (name, sorted(inner).into()),
             value => (name, value),
         })
         .collect();
     fields.sort_by(|(a, _), (b, _)| a.cmp(b));
     fields.into_iter().collect()
-}
-
-pub(crate) fn url() -> String {
-    std::env::var("MONGODB_URL").expect("MONGODB_URL: deploy/servers/servers.sh up prints it")
-}
-
-/// Runs a test on a database that is dropped afterwards, whatever happens.
-pub(crate) async fn with_database<F>(test: impl FnOnce(Server) -> F)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    with_options(ClientOptions::parse(url()).await.unwrap(), test).await;
-}
-
-/// Runs a test, and records the commands of these names that its clients send.
-pub(crate) async fn with_recorded<F>(
-    names: &'static [&'static str],
-    test: impl FnOnce(Server, Arc<Mutex<Vec<Document>>>) -> F,
-) where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let sent: Arc<Mutex<Vec<Document>>> = Arc::default();
-    let mut options = ClientOptions::parse(url()).await.unwrap();
-    let record = Arc::clone(&sent);
-    options.command_event_handler = Some(EventHandler::callback(move |event| {
-        if let CommandEvent::Started(started) = event
-            && names.contains(&started.command_name.as_str())
-        {
-            record.lock().unwrap().push(started.command);
-        }
-    }));
-    with_options(options, |server| test(server, sent)).await;
-}
-
-pub(crate) async fn with_options<F>(options: ClientOptions, test: impl FnOnce(Server) -> F)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let client = Client::with_options(options).unwrap();
-    let database = format!("test_{}", service_kit::ids::new_id().simple());
-    let server = Server { client, database };
-    let result = tokio::spawn(test(server.clone())).await;
-    server.client.database(&server.database).drop().await.unwrap();
-    if let Err(failed) = result {
-        std::panic::resume_unwind(failed.into_panic());
-    }
 }

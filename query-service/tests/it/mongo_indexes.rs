@@ -1,10 +1,7 @@
 //! No query of the API reads a whole collection, but for kinds, which count all rooms: every command that the queries send
 //! is explained.
 
-use mongodb::{
-    IndexModel,
-    bson::{Bson, Document, doc},
-};
+use mongodb::bson::{Bson, Document, doc};
 use query_service::{
     progress::Progress,
     queries::{
@@ -18,7 +15,7 @@ use shared_events::UserId;
 use crate::{
     conformance::{all_pages, feed, interval},
     conformance_histories::{fixed_steps, history},
-    mongo_database::{with_database, with_recorded},
+    mongo_database::TestDatabase,
 };
 
 /// All stages of a plan, in whatever form the server tells it.
@@ -40,111 +37,83 @@ fn stages(plan: &Bson, found: &mut Vec<String>) {
 
 #[tokio::test]
 async fn no_query_but_kinds_scans_a_collection() {
-    with_recorded(&["find", "aggregate", "distinct", "count"], |server, sent| async move {
-        let models = &server.models().await;
-        let history = history(&fixed_steps(300, 37));
-        feed(models, &history.events, 50).await;
-        sent.lock().unwrap().clear();
+    let (server, sent) = TestDatabase::recorded(&["find", "aggregate", "distinct", "count"]).await;
+    let models = &server.models("g1_").await;
+    let history = history(&fixed_steps(300, 37));
+    feed(models, &history.events, 50).await;
+    sent.lock().unwrap().clear();
 
-        let now = "2026-01-01T00:00:00Z".parse().unwrap();
-        let during = interval("2026-03-28T00:10:00Z", 20 * 1440);
-        for kind in [None, Some("meeting".to_owned())] {
-            for people in [None, Some(2)] {
-                let query = &Rooms { kind: kind.clone(), people };
-                all_pages(|page| async move { query.run(models, &page).await }).await;
-            }
-            let query = &Availability { stay: during, people: 1, kind: kind.clone() };
-            all_pages(|page| async move { query.run(models, &Progress::default(), now, &page).await }).await;
-            let query = &PopularRooms { during, kind: kind.clone() };
-            all_pages(|page| async move { query.run(models, &page).await }).await;
-            BusiestTimes { during, kind }.run(models).await.unwrap();
-        }
-        all_pages(|page| async move { Kinds.run(models, &page).await }).await;
-        let room = history.room_ids()[1];
-        RoomById { room }.run(models).await.unwrap().unwrap();
-        all_pages(|page| async move {
-            Ok(Schedule { room, during }.run(models, &Progress::default(), &page).await?.unwrap().page)
-        })
-        .await;
-        FreeTime { room, during }
-            .run(models, &Progress::default(), now, &PageRequest::first(2))
-            .await
-            .unwrap()
-            .unwrap();
-        let reservation = *history.all.first().unwrap();
-        ReservationById { reservation }.run(models).await.unwrap().unwrap();
-        for (from, to) in [(None, None), (Some(during.from), Some(during.to))] {
-            let query = &UserReservations { user: UserId::from("ann"), from, to };
+    let now = "2026-01-01T00:00:00Z".parse().unwrap();
+    let during = interval("2026-03-28T00:10:00Z", 20 * 1440);
+    for kind in [None, Some("meeting".to_owned())] {
+        for people in [None, Some(2)] {
+            let query = &Rooms { kind: kind.clone(), people };
             all_pages(|page| async move { query.run(models, &page).await }).await;
         }
-        let query = &UserHistory { user: UserId::from("ann") };
+        let query = &Availability { stay: during, people: 1, kind: kind.clone() };
+        all_pages(|page| async move { query.run(models, &Progress::default(), now, &page).await }).await;
+        let query = &PopularRooms { during, kind: kind.clone() };
         all_pages(|page| async move { query.run(models, &page).await }).await;
-
-        let commands = std::mem::take(&mut *sent.lock().unwrap());
-        assert!(commands.len() > 40, "{}", commands.len());
-        for command in commands.into_iter().map(without_driver_fields) {
-            let explain = doc! { "explain": command.clone(), "verbosity": "queryPlanner" };
-            let plan = server.client.database(&server.database).run_command(explain).await.unwrap();
-            let mut found = Vec::new();
-            stages(&Bson::Document(plan.clone()), &mut found);
-            // Rooms are grouped by nothing else.
-            let of_kinds =
-                command.get_str("aggregate").is_ok_and(|collection| collection.ends_with("_rooms"));
-            assert_eq!(found.iter().any(|stage| stage == "COLLSCAN"), of_kinds, "{command}\n{plan}");
-            if of_kinds {
-                continue;
-            }
-            let by_index = [
-                "IXSCAN",
-                "IDHACK",
-                "EXPRESS_IXSCAN",
-                "EXPRESS_CLUSTERED_IXSCAN",
-                "COUNT_SCAN",
-                "DISTINCT_SCAN",
-            ];
-            assert!(found.iter().any(|stage| by_index.contains(&stage.as_str())), "{command}\n{plan}");
-        }
+        BusiestTimes { during, kind }.run(models).await.unwrap();
+    }
+    all_pages(|page| async move { Kinds.run(models, &page).await }).await;
+    let room = history.room_ids()[1];
+    RoomById { room }.run(models).await.unwrap().unwrap();
+    all_pages(|page| async move {
+        Ok(Schedule { room, during }.run(models, &Progress::default(), &page).await?.unwrap().page)
     })
     .await;
+    FreeTime { room, during }
+        .run(models, &Progress::default(), now, &PageRequest::first(2))
+        .await
+        .unwrap()
+        .unwrap();
+    let reservation = *history.all.first().unwrap();
+    ReservationById { reservation }.run(models).await.unwrap().unwrap();
+    for (from, to) in [(None, None), (Some(during.from), Some(during.to))] {
+        let query = &UserReservations { user: UserId::from("ann"), from, to };
+        all_pages(|page| async move { query.run(models, &page).await }).await;
+    }
+    let query = &UserHistory { user: UserId::from("ann") };
+    all_pages(|page| async move { query.run(models, &page).await }).await;
+
+    let commands = std::mem::take(&mut *sent.lock().unwrap());
+    assert!(commands.len() > 40, "{}", commands.len());
+    for command in commands.into_iter().map(without_driver_fields) {
+        let explain = doc! { "explain": command.clone(), "verbosity": "queryPlanner" };
+        let plan = server.client.database(&server.name).run_command(explain).await.unwrap();
+        let mut found = Vec::new();
+        stages(&Bson::Document(plan.clone()), &mut found);
+        // Rooms are grouped by nothing else.
+        let of_kinds = command.get_str("aggregate").is_ok_and(|collection| collection.ends_with("_rooms"));
+        assert_eq!(found.iter().any(|stage| stage == "COLLSCAN"), of_kinds, "{command}\n{plan}");
+        if of_kinds {
+            continue;
+        }
+        let by_index =
+            ["IXSCAN", "IDHACK", "EXPRESS_IXSCAN", "EXPRESS_CLUSTERED_IXSCAN", "COUNT_SCAN", "DISTINCT_SCAN"];
+        assert!(found.iter().any(|stage| by_index.contains(&stage.as_str())), "{command}\n{plan}");
+    }
 }
 
 #[tokio::test]
 async fn of_a_busy_week_only_what_overlaps_is_read() {
-    with_recorded(&["find"], |server, sent| async move {
-        let models = &server.models().await;
-        let history = history(&fixed_steps(300, 37));
-        feed(models, &history.events, 50).await;
-        let rooms = history.room_ids();
-        let (mut found, mut read) = (0, 0);
-        for reservation in history.live.values() {
-            let during = [reservation.interval()];
-            sent.lock().unwrap().clear();
-            found += models.live_in_rooms(&rooms, &during).await.unwrap().len();
-            let find = without_driver_fields(sent.lock().unwrap().pop().unwrap());
-            let explain = doc! { "explain": find, "verbosity": "executionStats" };
-            let plan = server.client.database(&server.database).run_command(explain).await.unwrap();
-            read += plan.get_document("executionStats").unwrap().get_i32("totalDocsExamined").unwrap();
-        }
-        assert_eq!(usize::try_from(read).unwrap(), found);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn an_index_of_an_earlier_build_is_replaced() {
-    with_database(|server| async move {
-        let database = server.client.database(&server.database);
-        let reservations = database.collection::<Document>("g1_reservations");
-        let before = IndexModel::builder().keys(doc! { "form.room": 1, "form.weeks": 1 }).build();
-        let name = reservations.create_index(before).await.unwrap().index_name;
-        for _ in 0..2 {
-            server.models().await;
-            let names = reservations.list_index_names().await.unwrap();
-            assert!(!names.contains(&name), "{names:?}");
-            assert!(names.iter().any(|it| it.starts_with(&name)), "{names:?}");
-        }
-    })
-    .await;
+    let (server, sent) = TestDatabase::recorded(&["find"]).await;
+    let models = &server.models("g1_").await;
+    let history = history(&fixed_steps(300, 37));
+    feed(models, &history.events, 50).await;
+    let rooms = history.room_ids();
+    let (mut found, mut read) = (0, 0);
+    for reservation in history.live.values() {
+        let during = [reservation.interval()];
+        sent.lock().unwrap().clear();
+        found += models.live_in_rooms(&rooms, &during).await.unwrap().len();
+        let find = without_driver_fields(sent.lock().unwrap().pop().unwrap());
+        let explain = doc! { "explain": find, "verbosity": "executionStats" };
+        let plan = server.client.database(&server.name).run_command(explain).await.unwrap();
+        read += plan.get_document("executionStats").unwrap().get_i32("totalDocsExamined").unwrap();
+    }
+    assert_eq!(usize::try_from(read).unwrap(), found);
 }
 
 /// A command without what the driver adds to every one: that can't be explained.

@@ -12,8 +12,8 @@ use shared_events::DecodedEvent;
 use crate::{
     conformance::feed,
     conformance_histories::{fixed_steps, history},
-    mongo_database::{Server, with_database, with_recorded},
-    mongo_writes::{models, of_room},
+    mongo_database::TestDatabase,
+    mongo_writes::of_room,
 };
 
 /// The commands that write.
@@ -31,12 +31,12 @@ struct Begun {
 }
 
 impl Begun {
-    async fn on(server: &Server) -> Self {
+    async fn on(server: &TestDatabase) -> Self {
         let history = history(&fixed_steps(400, 19));
         let rooms = history.room_ids().into_iter().take(3);
         let events: Vec<_> = rooms.map(|room| of_room(&history, room)[..BEFORE + BATCH].to_vec()).collect();
-        let clean = models(server, "clean_").await;
-        let models = models(server, "joint_").await;
+        let clean = server.models("clean_").await;
+        let models = server.models("joint_").await;
         for events in &events {
             feed(&clean, events, 1).await;
             feed(&models, &events[..BEFORE], 1).await;
@@ -62,7 +62,7 @@ impl Begun {
         }
     }
 
-    async fn assert_all_is_as_after_a_clean_pass(&self, server: &Server) {
+    async fn assert_all_is_as_after_a_clean_pass(&self, server: &TestDatabase) {
         assert_eq!(server.dump("joint_").await, server.dump("clean_").await);
     }
 }
@@ -75,90 +75,80 @@ async fn begin(applying: &mut Applying<'_>) {
 
 #[tokio::test]
 async fn batches_that_wait_together_are_written_by_one_command() {
-    with_recorded(&WRITES, |server, commands| async move {
-        let begun = Begun::on(&server).await;
-        commands.lock().unwrap().clear();
-        let applied = futures_util::future::join_all(begun.next()).await;
-        assert_eq!(commands.lock().unwrap().len(), 1);
-        begun.assert_all_advanced(applied);
-        begun.assert_all_is_as_after_a_clean_pass(&server).await;
-    })
-    .await;
+    let (server, commands) = TestDatabase::recorded(&WRITES).await;
+    let begun = Begun::on(&server).await;
+    commands.lock().unwrap().clear();
+    let applied = futures_util::future::join_all(begun.next()).await;
+    assert_eq!(commands.lock().unwrap().len(), 1);
+    begun.assert_all_advanced(applied);
+    begun.assert_all_is_as_after_a_clean_pass(&server).await;
 }
 
 #[tokio::test]
 async fn a_batch_that_another_owner_has_written_harms_none_that_is_written_with_it() {
-    with_database(|server| async move {
-        let begun = Begun::on(&server).await;
-        let other_owner = models(&server, "joint_").await;
-        other_owner.apply(&begun.events[1][BEFORE..]).await.unwrap();
-        let applied = futures_util::future::join_all(begun.next()).await;
-        begun.assert_all_advanced(applied);
-        begun.assert_all_is_as_after_a_clean_pass(&server).await;
-    })
-    .await;
+    let server = TestDatabase::create().await;
+    let begun = Begun::on(&server).await;
+    let other_owner = server.models("joint_").await;
+    other_owner.apply(&begun.events[1][BEFORE..]).await.unwrap();
+    let applied = futures_util::future::join_all(begun.next()).await;
+    begun.assert_all_advanced(applied);
+    begun.assert_all_is_as_after_a_clean_pass(&server).await;
 }
 
 #[tokio::test]
 async fn batches_whose_owners_are_stopped_stop_none_of_the_others() {
     for under_way in [false, true] {
-        with_database(|server| async move {
-            let begun = Begun::on(&server).await;
-            let mut next = begun.next();
-            for applying in &mut next {
-                begin(applying).await;
-                if under_way {
-                    // Lets what waits be sent.
-                    tokio::task::yield_now().await;
-                }
+        let server = TestDatabase::create().await;
+        let begun = Begun::on(&server).await;
+        let mut next = begun.next();
+        for applying in &mut next {
+            begin(applying).await;
+            if under_way {
+                // Lets what waits be sent.
+                tokio::task::yield_now().await;
             }
-            drop(next.drain(..2));
-            begun.assert_advanced(2, next.remove(0).await);
-            for room in [0, 1] {
-                begun.assert_advanced(room, begun.models.apply(&begun.events[room][BEFORE..]).await);
-            }
-            begun.assert_all_is_as_after_a_clean_pass(&server).await;
-        })
-        .await;
+        }
+        drop(next.drain(..2));
+        begun.assert_advanced(2, next.remove(0).await);
+        for room in [0, 1] {
+            begun.assert_advanced(room, begun.models.apply(&begun.events[room][BEFORE..]).await);
+        }
+        begun.assert_all_is_as_after_a_clean_pass(&server).await;
     }
 }
 
 #[tokio::test]
 async fn a_batch_is_written_while_those_that_it_goes_with_stand_still() {
-    with_database(|server| async move {
-        let begun = Begun::on(&server).await;
-        let mut next = begun.next();
-        for applying in &mut next {
-            begin(applying).await;
-        }
-        // From here on nobody drives the two others.
-        begun.assert_advanced(2, next.remove(2).await);
-        for (room, applying) in next.into_iter().enumerate() {
-            begun.assert_advanced(room, applying.await);
-        }
-        begun.assert_all_is_as_after_a_clean_pass(&server).await;
-    })
-    .await;
+    let server = TestDatabase::create().await;
+    let begun = Begun::on(&server).await;
+    let mut next = begun.next();
+    for applying in &mut next {
+        begin(applying).await;
+    }
+    // From here on nobody drives the two others.
+    begun.assert_advanced(2, next.remove(2).await);
+    for (room, applying) in next.into_iter().enumerate() {
+        begun.assert_advanced(room, applying.await);
+    }
+    begun.assert_all_is_as_after_a_clean_pass(&server).await;
 }
 
 #[tokio::test]
 async fn large_batches_that_wait_for_no_other_command_leave_what_a_clean_pass_leaves() {
     // Two of them are too much for one command, and each is enough for a command of its own.
     const LARGE: usize = 51;
-    with_recorded(&["bulkWrite"], |server, commands| async move {
-        let history = history(&fixed_steps(1_500, 23));
-        let rooms = history.room_ids().into_iter().take(3);
-        let events: Vec<_> = rooms.map(|room| of_room(&history, room)).collect();
-        let (clean, together) = (models(&server, "clean_").await, models(&server, "joint_").await);
-        for events in &events {
-            assert!(events.len() > 2 * LARGE, "{} are too few", events.len());
-            feed(&clean, events, LARGE).await;
-        }
-        commands.lock().unwrap().clear();
-        futures_util::future::join_all(events.iter().map(|events| feed(&together, events, LARGE))).await;
-        let batches: usize = events.iter().map(|events| events.len().div_ceil(LARGE)).sum();
-        assert!(commands.lock().unwrap().len() >= batches - events.len(), "all but the last ones go alone");
-        assert_eq!(server.dump("joint_").await, server.dump("clean_").await);
-    })
-    .await;
+    let (server, commands) = TestDatabase::recorded(&["bulkWrite"]).await;
+    let history = history(&fixed_steps(1_500, 23));
+    let rooms = history.room_ids().into_iter().take(3);
+    let events: Vec<_> = rooms.map(|room| of_room(&history, room)).collect();
+    let (clean, together) = (server.models("clean_").await, server.models("joint_").await);
+    for events in &events {
+        assert!(events.len() > 2 * LARGE, "{} are too few", events.len());
+        feed(&clean, events, LARGE).await;
+    }
+    commands.lock().unwrap().clear();
+    futures_util::future::join_all(events.iter().map(|events| feed(&together, events, LARGE))).await;
+    let batches: usize = events.iter().map(|events| events.len().div_ceil(LARGE)).sum();
+    assert!(commands.lock().unwrap().len() >= batches - events.len(), "all but the last ones go alone");
+    assert_eq!(server.dump("joint_").await, server.dump("clean_").await);
 }

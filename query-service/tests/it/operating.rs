@@ -15,7 +15,8 @@ use shared_events::{RoomId, Timestamp, UserId};
 use crate::{
     events::{Stream, hour, reserved_minutes},
     feed_double::FeedDouble,
-    store_double::{Store, TestMongo},
+    mongo_database::TestDatabase,
+    store_double::Store,
 };
 
 fn pipeline(store: Arc<dyn ProjectionStore>, feed: &Arc<FeedDouble>) -> Pipeline {
@@ -72,89 +73,87 @@ fn broken_stream() -> (Stream, Stream) {
 
 #[tokio::test]
 async fn a_redrive_goes_on_in_order_as_soon_as_the_event_can_be_read() {
-    let mongo = TestMongo::open().await;
+    let mongo = TestDatabase::create().await;
+    let models = Arc::new(mongo.models("t_").await);
     let (good, bad) = broken_stream();
     let (room, feed) = (good.room, FeedDouble::of(&[&bad]));
-    let mut owner = pipeline(Arc::clone(&mongo.models) as _, &feed);
+    let mut owner = pipeline(Arc::clone(&models) as _, &feed);
     owner.step(&messages(&bad)).await.unwrap();
-    let still = ask(&mongo.models, &mut owner, room, RequestedAction::Redrive).await;
+    let still = ask(&models, &mut owner, room, RequestedAction::Redrive).await;
     assert!(!still.done && still.text.starts_with("parked at version 3"), "{still:?}");
     feed.put(&good);
-    let done = ask(&mongo.models, &mut owner, room, RequestedAction::Redrive).await;
+    let done = ask(&models, &mut owner, room, RequestedAction::Redrive).await;
     assert_eq!(done, Outcome { done: true, text: "at version 5".to_owned() });
-    let again = ask(&mongo.models, &mut owner, room, RequestedAction::Redrive).await;
+    let again = ask(&models, &mut owner, room, RequestedAction::Redrive).await;
     assert!(again.done && again.text.contains("not parked"), "{again:?}");
     let clean = MemoryReadModels::new();
     clean.apply(&good.events.iter().map(|event| event.decode().unwrap()).collect::<Vec<_>>()).await.unwrap();
-    assert_eq!(shown(mongo.models.as_ref(), room).await, shown(&clean, room).await);
-    mongo.remove().await;
+    assert_eq!(shown(models.as_ref(), room).await, shown(&clean, room).await);
 }
 
 #[tokio::test]
 async fn a_redrive_that_can_not_reach_the_feed_says_so_and_the_room_goes_on_by_itself_later() {
-    let mongo = TestMongo::open().await;
+    let mongo = TestDatabase::create().await;
+    let models = Arc::new(mongo.models("t_").await);
     let (good, bad) = broken_stream();
     let (room, feed) = (good.room, FeedDouble::of(&[&bad]));
-    let mut owner = pipeline(Arc::clone(&mongo.models) as _, &feed);
+    let mut owner = pipeline(Arc::clone(&models) as _, &feed);
     owner.step(&messages(&bad)).await.unwrap();
     feed.put(&good);
     feed.out_of_reach.store(true, Ordering::SeqCst);
-    let outcome = ask(&mongo.models, &mut owner, room, RequestedAction::Redrive).await;
+    let outcome = ask(&models, &mut owner, room, RequestedAction::Redrive).await;
     assert!(!outcome.done, "{outcome:?}");
     feed.out_of_reach.store(false, Ordering::SeqCst);
     tokio::time::sleep_until(owner.retry_at().unwrap()).await;
     owner.fill_those_behind().await.unwrap();
-    assert_eq!(mongo.models.checkpoints(&[room]).await.unwrap()[&room].version, 5);
-    mongo.remove().await;
+    assert_eq!(models.checkpoints(&[room]).await.unwrap()[&room].version, 5);
 }
 
 #[tokio::test]
 async fn a_dropped_event_is_left_out_for_ever_and_with_it_is_kept_who_dropped_it_and_why() {
-    let mongo = TestMongo::open().await;
+    let mongo = TestDatabase::create().await;
+    let models = Arc::new(mongo.models("t_").await);
     let (good, bad) = broken_stream();
     let (room, feed) = (bad.room, FeedDouble::of(&[&bad]));
-    let mut owner = pipeline(Arc::clone(&mongo.models) as _, &feed);
+    let mut owner = pipeline(Arc::clone(&models) as _, &feed);
     owner.step(&messages(&bad)).await.unwrap();
     let drop = |version| RequestedAction::Drop { version, reason: "sent by a broken build".to_owned() };
     // A broken copy is no reason to leave out what the event store has.
     feed.put(&good);
-    let wrong = ask(&mongo.models, &mut owner, room, drop(3)).await;
+    let wrong = ask(&models, &mut owner, room, drop(3)).await;
     assert!(!wrong.done, "{wrong:?}");
     feed.put(&bad);
-    let wrong = ask(&mongo.models, &mut owner, room, drop(4)).await;
+    let wrong = ask(&models, &mut owner, room, drop(4)).await;
     assert!(!wrong.done && wrong.text.contains("nothing was dropped"), "{wrong:?}");
-    let done = ask(&mongo.models, &mut owner, room, drop(3)).await;
+    let done = ask(&models, &mut owner, room, drop(3)).await;
     assert_eq!(done, Outcome { done: true, text: "at version 5".to_owned() });
-    let client = mongodb::Client::with_uri_str(&mongo.url).await.unwrap();
-    let kept = client.database(&mongo.database).collection::<Document>("dropped_events");
+    let kept = mongo.collection("dropped_events");
     let kept = kept.find_one(doc! {}).await.unwrap().unwrap();
     let text = |name: &str| kept.get_str(name).unwrap();
     assert_eq!((text("by"), text("reason")), ("olga", "sent by a broken build"));
     assert_eq!(kept.get_document("message").unwrap().get_i64("version").unwrap(), 3);
     // Read models that are made from nothing leave it out by themselves.
-    let anew = MongoReadModels::connect(&mongo.url, &mongo.database, "other_").await.unwrap();
-    let anew: Arc<dyn Store> = Arc::new(anew);
+    let anew: Arc<dyn Store> = Arc::new(mongo.models("other_").await);
     pipeline(Arc::clone(&anew) as _, &feed).step(&messages(&bad)).await.unwrap();
-    assert_eq!(shown(anew.as_ref(), room).await, shown(mongo.models.as_ref(), room).await);
+    assert_eq!(shown(anew.as_ref(), room).await, shown(models.as_ref(), room).await);
     assert_eq!(anew.checkpoints(&[room]).await.unwrap()[&room].version, 5);
-    mongo.remove().await;
 }
 
 #[tokio::test]
 async fn a_repair_makes_everything_of_a_room_again_whatever_had_become_of_it() {
-    let mongo = TestMongo::open().await;
+    let mongo = TestDatabase::create().await;
+    let models = Arc::new(mongo.models("t_").await);
     let (mut from, mut to) = (Stream::new("Blue"), Stream::new("Green"));
     let kept = from.reserve("ann", 1, 3);
     let moved = from.reserve("ann", 4, 5);
     from.move_to(&mut to, &moved);
     let feed = FeedDouble::of(&[&from, &to]);
-    let mut owner = pipeline(Arc::clone(&mongo.models) as _, &feed);
+    let mut owner = pipeline(Arc::clone(&models) as _, &feed);
     for stream in [&from, &to] {
         owner.step(&messages(stream)).await.unwrap();
     }
-    let right = (shown(mongo.models.as_ref(), from.room).await, shown(mongo.models.as_ref(), to.room).await);
-    let client = mongodb::Client::with_uri_str(&mongo.url).await.unwrap();
-    let database = client.database(&mongo.database);
+    let right = (shown(models.as_ref(), from.room).await, shown(models.as_ref(), to.room).await);
+    let database = mongo.client.database(&mongo.name);
     let all = |name: &str| database.collection::<Document>(&format!("t_{name}"));
     let id = mongodb::bson::Binary {
         subtype: mongodb::bson::spec::BinarySubtype::Uuid,
@@ -166,30 +165,29 @@ async fn a_repair_makes_everything_of_a_room_again_whatever_had_become_of_it() {
     all("usage").update_many(doc! {}, doc! { "$set": { "form.version": 1_000_000_i64 } }).await.unwrap();
     all("rooms").update_many(doc! {}, doc! { "$set": { "form.settings.capacity": 1 } }).await.unwrap();
     for room in [from.room, to.room] {
-        assert_ne!(shown(mongo.models.as_ref(), room).await, right.0);
-        let done = ask(&mongo.models, &mut owner, room, RequestedAction::Repair).await;
+        assert_ne!(shown(models.as_ref(), room).await, right.0);
+        let done = ask(&models, &mut owner, room, RequestedAction::Repair).await;
         assert!(done.done, "{done:?}");
     }
-    assert_eq!(shown(mongo.models.as_ref(), from.room).await, right.0);
-    assert_eq!(shown(mongo.models.as_ref(), to.room).await, right.1);
+    assert_eq!(shown(models.as_ref(), from.room).await, right.0);
+    assert_eq!(shown(models.as_ref(), to.room).await, right.1);
     // What was cached of it is gone as well: the next event counts on what was made again.
     from.reserve("ann", 8, 9);
     owner.step(&messages(&from)).await.unwrap();
-    assert_eq!(reserved_minutes(mongo.models.as_ref(), &[from.room]).await, 180);
-    mongo.remove().await;
+    assert_eq!(reserved_minutes(models.as_ref(), &[from.room]).await, 180);
 }
 
 #[tokio::test]
 async fn a_repair_takes_nothing_away_while_the_feed_is_out_of_reach() {
-    let mongo = TestMongo::open().await;
+    let mongo = TestDatabase::create().await;
+    let models = Arc::new(mongo.models("t_").await);
     let (good, _) = broken_stream();
     let feed = FeedDouble::of(&[&good]);
-    let mut owner = pipeline(Arc::clone(&mongo.models) as _, &feed);
+    let mut owner = pipeline(Arc::clone(&models) as _, &feed);
     owner.step(&messages(&good)).await.unwrap();
-    let before = shown(mongo.models.as_ref(), good.room).await;
+    let before = shown(models.as_ref(), good.room).await;
     feed.out_of_reach.store(true, Ordering::SeqCst);
-    let outcome = ask(&mongo.models, &mut owner, good.room, RequestedAction::Repair).await;
+    let outcome = ask(&models, &mut owner, good.room, RequestedAction::Repair).await;
     assert!(!outcome.done && outcome.text.starts_with("nothing was done"), "{outcome:?}");
-    assert_eq!(shown(mongo.models.as_ref(), good.room).await, before);
-    mongo.remove().await;
+    assert_eq!(shown(models.as_ref(), good.room).await, before);
 }

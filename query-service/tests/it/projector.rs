@@ -19,7 +19,8 @@ use shared_events::{Interval, RawEvent, RoomId, UserId, feed::Head};
 use crate::{
     events::{Stream, hour, reserved_minutes, usage_of},
     feed_double::{FeedDouble, FeedServer},
-    store_double::{Store, StoreDouble, TestMongo},
+    mongo_database::TestDatabase,
+    store_double::{Store, StoreDouble},
 };
 
 pub(crate) fn parts(store: Arc<dyn ProjectionStore>, feed: Arc<FeedDouble>) -> Dependencies {
@@ -88,7 +89,8 @@ fn mixed(streams: &[Stream]) -> Vec<RawEvent> {
 
 #[tokio::test]
 async fn every_event_twice_and_replays_of_old_batches_leave_what_one_clean_pass_leaves() {
-    let mongo = TestMongo::open().await;
+    let mongo = TestDatabase::create().await;
+    let models = Arc::new(mongo.models("t_").await);
     let streams = busy_streams();
     let rooms: Vec<RoomId> = streams.iter().map(|stream| stream.room).collect();
     let feed = FeedDouble::of(&streams.iter().collect::<Vec<_>>());
@@ -99,7 +101,7 @@ async fn every_event_twice_and_replays_of_old_batches_leave_what_one_clean_pass_
             .await
             .unwrap();
     }
-    let messy: Arc<dyn Store> = Arc::clone(&mongo.models) as _;
+    let messy: Arc<dyn Store> = Arc::clone(&models) as _;
     let mut pipeline = Pipeline::new(parts(Arc::clone(&messy) as _, Arc::clone(&feed)));
     let events = mixed(&streams);
     for (at, chunk) in events.chunks(5).enumerate() {
@@ -115,30 +117,29 @@ async fn every_event_twice_and_replays_of_old_batches_leave_what_one_clean_pass_
     let expected = everything(clean.as_ref(), &rooms, &["ann", "bob"]).await;
     assert_eq!(everything(messy.as_ref(), &rooms, &["ann", "bob"]).await, expected);
     assert_eq!(feed.reads.load(Ordering::SeqCst), 0, "nothing was missing");
-    mongo.remove().await;
 }
 
 #[tokio::test]
 async fn a_gap_is_filled_from_the_feed_over_http() {
-    let mongo = TestMongo::open().await;
+    let mongo = TestDatabase::create().await;
+    let models = Arc::new(mongo.models("t_").await);
     let mut stream = Stream::new("Blue");
     (0..9).for_each(|hour| _ = stream.reserve("ann", hour, hour + 1));
     let feed = FeedDouble::of(&[&stream]);
     let server = FeedServer::start(Arc::clone(&feed)).await;
     let token = Credentials::Token("let-me-in".to_owned().into());
     let over_http = HttpFeed::new(&server.url, token, Duration::from_secs(5), None).unwrap();
-    let mut parts = parts(Arc::clone(&mongo.models) as _, feed);
+    let mut parts = parts(Arc::clone(&models) as _, feed);
     parts.feed = Arc::new(over_http);
     let mut pipeline = Pipeline::new(parts);
     // 1, 2 arrive, 3 to 8 are lost, 9 arrives; 10 is not in the topic yet.
     pipeline.step(&batch(&stream.events[..2])).await.unwrap();
     pipeline.step(&batch(&stream.events[8..9])).await.unwrap();
-    assert!(version(mongo.models.as_ref(), stream.room).await >= 9);
+    assert!(version(models.as_ref(), stream.room).await >= 9);
     let day = Interval { from: hour(0), to: hour(23) };
-    let live = mongo.models.live_in_room(stream.room, day, None, 100).await.unwrap();
+    let live = models.live_in_room(stream.room, day, None, 100).await.unwrap();
     assert!(live.len() >= 8, "{live:?}");
     assert_eq!(pipeline.rooms_behind(), 0);
-    mongo.remove().await;
 }
 
 #[tokio::test]
@@ -163,17 +164,18 @@ async fn a_feed_out_of_reach_leaves_one_room_behind_and_it_catches_up_by_itself(
 
 #[tokio::test]
 async fn an_event_that_can_not_be_read_parks_its_room_alone() {
-    let mongo = TestMongo::open().await;
+    let mongo = TestDatabase::create().await;
+    let models = Arc::new(mongo.models("t_").await);
     let (mut bad, mut good) = (Stream::new("Blue"), Stream::new("Green"));
     bad.reserve("ann", 1, 2);
     bad.reserve("ann", 3, 4);
     good.reserve("bob", 1, 2);
     bad.events[1].payload = b"{\"reservation\":17}".to_vec();
     let feed = FeedDouble::of(&[&bad, &good]);
-    let parts = parts(Arc::clone(&mongo.models) as _, feed);
+    let parts = parts(Arc::clone(&models) as _, feed);
     let mut pipeline = Pipeline::new(parts.clone());
     pipeline.step(&batch(mixed_refs(&[&bad, &good]))).await.unwrap();
-    let models = mongo.models.as_ref();
+    let models = models.as_ref();
     assert_eq!((version(models, bad.room).await, version(models, good.room).await), (1, 2));
     assert!(is_parked(models, bad.room).await && !is_parked(models, good.room).await);
     let message = models.parked_message(bad.room).await.unwrap().unwrap();
@@ -185,7 +187,6 @@ async fn an_event_that_can_not_be_read_parks_its_room_alone() {
     // A query that asks for it is told at once.
     let waited = parts.progress.wait(models, &[(bad.room, 2)], Duration::from_secs(60)).await;
     assert!(waited.unwrap_err().to_string().contains("parked"));
-    mongo.remove().await;
 }
 
 #[tokio::test]
@@ -257,20 +258,20 @@ async fn no_offset_is_done_with_before_its_batch_is_written_however_often_the_st
 
 #[tokio::test]
 async fn an_owner_whose_knowledge_is_stale_writes_nothing_twice() {
-    let mongo = TestMongo::open().await;
+    let mongo = TestDatabase::create().await;
+    let models = Arc::new(mongo.models("t_").await);
     let mut stream = Stream::new("Blue");
     (0..4).for_each(|hour| _ = stream.reserve("ann", hour, hour + 1));
     let feed = FeedDouble::of(&[&stream]);
-    let mut stale = Pipeline::new(parts(Arc::clone(&mongo.models) as _, Arc::clone(&feed)));
+    let mut stale = Pipeline::new(parts(Arc::clone(&models) as _, Arc::clone(&feed)));
     stale.step(&batch(&stream.events[..2])).await.unwrap();
-    let mut current = Pipeline::new(parts(Arc::clone(&mongo.models) as _, Arc::clone(&feed)));
+    let mut current = Pipeline::new(parts(Arc::clone(&models) as _, Arc::clone(&feed)));
     current.step(&batch(&stream.events[2..4])).await.unwrap();
     // The old owner did not notice yet, and has the same messages and one more.
     stale.step(&batch(&stream.events[2..])).await.unwrap();
     current.step(&batch(&stream.events[3..])).await.unwrap();
-    assert_eq!(version(mongo.models.as_ref(), stream.room).await, 5);
-    assert_eq!(reserved_minutes(mongo.models.as_ref(), &[stream.room]).await, 240);
-    mongo.remove().await;
+    assert_eq!(version(models.as_ref(), stream.room).await, 5);
+    assert_eq!(reserved_minutes(models.as_ref(), &[stream.room]).await, 240);
 }
 
 #[tokio::test]

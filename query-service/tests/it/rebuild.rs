@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use query_service::stores::{Checkpoints, mongo::MongoReadModels};
+use query_service::stores::{Checkpoints, mongo::prefix};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -10,11 +10,11 @@ use crate::{
     events::Stream,
     feed_double::{FeedDouble, FeedServer},
     kafka_consumer::Topic,
-    store_double::TestMongo,
+    mongo_database::{TestDatabase, url},
 };
 
 struct Operator {
-    mongo: TestMongo,
+    mongo: TestDatabase,
     topic: Topic,
     feed: FeedServer,
 }
@@ -27,8 +27,8 @@ impl Operator {
             .arg("--json")
             .env_clear()
             .env("DEV_HEADERS", "true")
-            .env("MONGODB_URL", &self.mongo.url)
-            .env("MONGODB_DATABASE", &self.mongo.database)
+            .env("MONGODB_URL", url())
+            .env("MONGODB_DATABASE", &self.mongo.name)
             .env("KAFKA_BROKERS", &self.topic.settings.brokers.addresses)
             .env("KAFKA_TOPIC", &self.topic.settings.topic)
             .env("KAFKA_GROUP", &self.topic.settings.group)
@@ -52,21 +52,19 @@ async fn without_any_service_read_models_are_made_from_the_feed_and_made_again()
     parked.events[1].payload = b"{\"reservation\":7}".to_vec();
     let double = FeedDouble::of(&[&stream, &parked]);
     let operator = Operator {
-        mongo: TestMongo::open().await,
+        mongo: TestDatabase::create().await,
         topic: Topic::named_anew(),
         feed: FeedServer::start(std::sync::Arc::clone(&double)).await,
     };
     operator.topic.make(3).await;
-    for (number, before) in [(2, Value::Null), (3, json!(2))] {
+    for (number, before) in [(1, Value::Null), (2, json!(1))] {
         let (status, report) = operator.run(&["rebuild"]).await;
         assert_eq!(status, 0, "{report}");
         assert_eq!((&report["generation"], &report["before"]), (&json!(number), &before));
         let (status, verified) = operator.run(&["verify", "--all"]).await;
         assert_eq!((status, &verified["differences"], &verified["behind"]), (0, &json!([]), &json!([])));
         assert_eq!(verified["parked"][0]["room"], json!(parked.room));
-        let prefix = format!("g{number}_");
-        let url = &operator.mongo.url;
-        let models = MongoReadModels::connect(url, &operator.mongo.database, &prefix).await.unwrap();
+        let models = operator.mongo.models(&prefix(number)).await;
         let checkpoints = models.checkpoints(&[stream.room, parked.room]).await.unwrap();
         assert_eq!(checkpoints[&stream.room].version, stream.head());
         assert_eq!(checkpoints[&parked.room].version, 1);
@@ -78,5 +76,4 @@ async fn without_any_service_read_models_are_made_from_the_feed_and_made_again()
     let states: Vec<_> = list.as_array().unwrap().iter().map(|row| &row["state"]).collect();
     assert_eq!((status, states), (0, vec![&json!("old"), &json!("live")]));
     operator.topic.remove().await;
-    operator.mongo.remove().await;
 }

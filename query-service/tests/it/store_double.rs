@@ -1,4 +1,4 @@
-//! Stores of tests: real ones that are removed at the end, and one that fails and counts.
+//! A store of tests that fails and counts.
 
 use std::{
     collections::HashMap,
@@ -10,59 +10,19 @@ use std::{
 
 use async_trait::async_trait;
 use query_service::{
-    generations::FIRST,
     read_models::{Checkpoint, DroppedEvent, Outcome, ParkedMessage, Request},
     stores::{
         Applied, CheckpointWrite, Checkpoints, ErasureList, Parking, ProjectionStore, Queries, Repair,
-        Requests, StoreError,
-        memory::MemoryReadModels,
-        mongo::{Generations, MongoReadModels, MongoSettings},
+        Requests, StoreError, memory::MemoryReadModels,
     },
 };
-use service_kit::ids;
-use shared_events::{DecodedEvent, Erasures, ReservationId, RoomId, Timestamp};
+use shared_events::{DecodedEvent, Erasures, ReservationId, RoomId};
 use uuid::Uuid;
 
 /// A whole store: what the projector writes and queries read.
 pub(crate) trait Store: ProjectionStore + Queries {}
 
 impl<T: ProjectionStore + Queries> Store for T {}
-
-/// Read models in a database of the real server that only one test uses.
-pub(crate) struct TestMongo {
-    pub(crate) models: Arc<MongoReadModels>,
-    pub(crate) url: String,
-    pub(crate) database: String,
-}
-
-impl TestMongo {
-    pub(crate) async fn open() -> Self {
-        let (url, database) = Self::anew();
-        let models = MongoReadModels::connect(&url, &database, "t_").await.unwrap();
-        Self { models: Arc::new(models), url, database }
-    }
-
-    /// The generation that a service shows when there was none.
-    pub(crate) async fn first_generation() -> Self {
-        let (url, database) = Self::anew();
-        let settings = MongoSettings { url: url.clone().into(), database, authorities: None };
-        let now = Timestamp::from_epoch_millis(1_800_000_000_000);
-        let generations = Generations::connect(&settings, now).await.unwrap();
-        generations.ensure_first(now).await.unwrap();
-        let models = generations.models(FIRST).await.unwrap();
-        Self { models: Arc::new(models), url, database: settings.database }
-    }
-
-    fn anew() -> (String, String) {
-        let url = std::env::var("MONGODB_URL").expect("MONGODB_URL names a MongoDB server");
-        (url, format!("query_test_{}", ids::new_id().simple()))
-    }
-
-    pub(crate) async fn remove(self) {
-        let client = mongodb::Client::with_uri_str(&self.url).await.unwrap();
-        client.database(&self.database).drop().await.unwrap();
-    }
-}
 
 /// A store in memory that fails and counts as a test asks.
 #[derive(Default)]

@@ -6,7 +6,7 @@ use mongodb::bson::{Document, doc};
 use query_service::{
     projector::Pipeline,
     read_models::DroppedEvent,
-    stores::{CheckpointWrite, ProjectionStore, Queries, memory::MemoryReadModels},
+    stores::{CheckpointWrite, ProjectionStore, Queries, memory::MemoryReadModels, mongo::MongoReadModels},
     verify::{Verified, verify},
 };
 use shared_events::RoomId;
@@ -14,8 +14,8 @@ use shared_events::RoomId;
 use crate::{
     events::Stream,
     feed_double::FeedDouble,
+    mongo_database::TestDatabase,
     projector::{batch, busy_streams, parts},
-    store_double::TestMongo,
 };
 
 async fn project(store: Arc<dyn ProjectionStore>, streams: &[Stream]) {
@@ -25,23 +25,23 @@ async fn project(store: Arc<dyn ProjectionStore>, streams: &[Stream]) {
     }
 }
 
-async fn verified(mongo: &TestMongo, feed: &FeedDouble, room: RoomId) -> Verified {
-    verify(mongo.models.as_ref(), feed, room).await.unwrap()
+async fn verified(models: &MongoReadModels, feed: &FeedDouble, room: RoomId) -> Verified {
+    verify(models, feed, room).await.unwrap()
 }
 
 #[tokio::test]
 async fn both_stores_have_the_same_documents_of_a_room() {
-    let mongo = TestMongo::open().await;
+    let mongo = TestDatabase::create().await;
+    let models = Arc::new(mongo.models("t_").await);
     let memory = Arc::new(MemoryReadModels::new());
     let streams = busy_streams();
-    project(Arc::clone(&mongo.models) as _, &streams).await;
+    project(Arc::clone(&models) as _, &streams).await;
     project(Arc::clone(&memory) as _, &streams).await;
     for stream in &streams {
         let expected = memory.documents_of(stream.room, &[]).await.unwrap();
-        assert_eq!(mongo.models.documents_of(stream.room, &[]).await.unwrap(), expected);
+        assert_eq!(models.documents_of(stream.room, &[]).await.unwrap(), expected);
         assert!(!expected.history.is_empty() && !expected.usage.is_empty() && expected.room.is_some());
     }
-    mongo.remove().await;
 }
 
 #[tokio::test]
@@ -50,29 +50,28 @@ async fn what_other_rooms_have_told_already_or_not_yet_is_no_difference() {
     let feed = FeedDouble::of(&streams.iter().collect::<Vec<_>>());
     // All ways in which some rooms are complete and others not begun.
     for complete in 1..8_usize {
-        let mongo = TestMongo::open().await;
+        let mongo = TestDatabase::create().await;
+        let models = Arc::new(mongo.models("t_").await);
         let some: Vec<Stream> =
             (0..3).filter(|n| complete >> n & 1 == 1).map(|n| streams[n].clone()).collect();
-        project(Arc::clone(&mongo.models) as _, &some).await;
+        project(Arc::clone(&models) as _, &some).await;
         for stream in &streams {
-            let found = verified(&mongo, &feed, stream.room).await;
+            let found = verified(&models, &feed, stream.room).await;
             assert_eq!(found.differences, [], "{complete:b}");
             let is_complete = some.iter().any(|one| one.room == stream.room);
             assert_eq!((found.behind == 0, found.version > 0), (is_complete, is_complete));
         }
-        mongo.remove().await;
     }
 }
 
 #[tokio::test]
 async fn each_kind_of_document_that_was_changed_removed_or_added_by_hand_is_found() {
-    let mongo = TestMongo::open().await;
+    let mongo = TestDatabase::create().await;
+    let models = Arc::new(mongo.models("t_").await);
     let streams = busy_streams();
     let feed = FeedDouble::of(&streams.iter().collect::<Vec<_>>());
-    project(Arc::clone(&mongo.models) as _, &streams).await;
-    let client = mongodb::Client::with_uri_str(&mongo.url).await.unwrap();
-    let collection =
-        |name: &str| client.database(&mongo.database).collection::<Document>(&format!("t_{name}"));
+    project(Arc::clone(&models) as _, &streams).await;
+    let collection = |name: &str| mongo.collection(&format!("t_{name}"));
     let of_room = doc! { "form.room": mongodb::bson::Uuid::from_bytes(streams[0].room.0.into_bytes()) };
     let id = |document: &Document| doc! { "_id": document.get("_id").unwrap() };
 
@@ -86,14 +85,14 @@ async fn each_kind_of_document_that_was_changed_removed_or_added_by_hand_is_foun
         collection(name).delete_one(id(&whole)).await.unwrap();
         let mut found = Vec::new();
         for stream in &streams {
-            found.extend(verified(&mongo, &feed, stream.room).await.differences);
+            found.extend(verified(&models, &feed, stream.room).await.differences);
         }
         assert!(found.iter().all(|one| one.what == what && one.found.is_none()), "{name}: {found:?}");
         // The stream that a reservation left and the one that it came to both tell of it.
         assert!((1..=2).contains(&found.len()), "{name}: {found:?}");
         collection(name).insert_one(whole).await.unwrap();
         for stream in &streams {
-            assert_eq!(verified(&mongo, &feed, stream.room).await.differences, [], "{name}");
+            assert_eq!(verified(&models, &feed, stream.room).await.differences, [], "{name}");
         }
     }
     let mut made_up = collection("reservations").find_one(of_room).await.unwrap().unwrap();
@@ -101,36 +100,36 @@ async fn each_kind_of_document_that_was_changed_removed_or_added_by_hand_is_foun
     made_up.insert("_id", nobodys);
     made_up.get_document_mut("form").unwrap().extend(doc! { "live": true, "version": 1_i64 });
     collection("reservations").insert_one(made_up).await.unwrap();
-    let found = verified(&mongo, &feed, streams[0].room).await.differences;
+    let found = verified(&models, &feed, streams[0].room).await.differences;
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].expected.is_none() && found[0].found.is_some());
-    mongo.remove().await;
 }
 
 #[tokio::test]
 async fn a_checkpoint_that_claims_more_than_the_feed_has_is_a_difference() {
-    let mongo = TestMongo::open().await;
+    let mongo = TestDatabase::create().await;
+    let models = Arc::new(mongo.models("t_").await);
     let mut stream = Stream::new("Blue");
     let feed = FeedDouble::of(&[&stream]);
     stream.reserve("ann", 1, 2);
-    project(Arc::clone(&mongo.models) as _, std::slice::from_ref(&stream)).await;
-    let found = verified(&mongo, &feed, stream.room).await.differences;
+    project(Arc::clone(&models) as _, std::slice::from_ref(&stream)).await;
+    let found = verified(&models, &feed, stream.room).await.differences;
     assert_eq!(found.iter().map(|one| one.what).collect::<Vec<_>>(), ["checkpoint"]);
-    mongo.remove().await;
 }
 
 #[tokio::test]
 async fn an_event_that_an_operator_left_out_is_left_out_of_what_is_expected() {
-    let mongo = TestMongo::open().await;
+    let mongo = TestDatabase::create().await;
+    let models = Arc::new(mongo.models("t_").await);
     let mut stream = Stream::new("Blue");
     stream.reserve("ann", 1, 2);
     stream.reserve("ann", 3, 4);
     stream.events[1].payload = b"{\"reservation\":7}".to_vec();
     let feed = FeedDouble::of(&[&stream]);
-    let store: Arc<dyn ProjectionStore> = Arc::clone(&mongo.models) as _;
+    let store: Arc<dyn ProjectionStore> = Arc::clone(&models) as _;
     let mut pipeline = Pipeline::new(parts(Arc::clone(&store), Arc::clone(&feed)));
     pipeline.step(&batch(&stream.events)).await.unwrap();
-    let waiting = verified(&mongo, &feed, stream.room).await;
+    let waiting = verified(&models, &feed, stream.room).await;
     assert_eq!((waiting.version, waiting.parked.map(|parked| parked.version)), (1, Some(2)));
     assert_eq!(waiting.differences, []);
 
@@ -138,12 +137,11 @@ async fn an_event_that_an_operator_left_out_is_left_out_of_what_is_expected() {
     let (reason, by, at) = ("a test".to_owned(), "olga".to_owned(), message.at);
     // Not said to be left out: then the checkpoint claims what can't be.
     assert_eq!(store.pass_over(stream.room, 2).await.unwrap(), CheckpointWrite::Written);
-    let wrong = verified(&mongo, &feed, stream.room).await.differences;
+    let wrong = verified(&models, &feed, stream.room).await.differences;
     assert_eq!(wrong.iter().map(|one| one.what).collect::<Vec<_>>(), ["checkpoint"]);
     store.drop_event(&DroppedEvent { message, reason, by, at }).await.unwrap();
     let mut pipeline = Pipeline::new(parts(store, Arc::clone(&feed)));
     pipeline.step(&batch(&stream.events)).await.unwrap();
-    let whole = verified(&mongo, &feed, stream.room).await;
+    let whole = verified(&models, &feed, stream.room).await;
     assert_eq!((whole.version, whole.parked, whole.differences), (3, None, vec![]));
-    mongo.remove().await;
 }

@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
-use query_service::stores::mongo::GENERATION;
+use query_service::{read_models::generation::FIRST, stores::mongo::prefix};
 use shared_events::RoomId;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -195,7 +195,7 @@ impl Ours {
         let mut query = rig.query_service(&target.place, &target.service.url(), &[])?;
         query.until_ready().await?;
         let history =
-            Documents::open(&rig.mongodb, &target.place.name, &format!("{GENERATION}history")).await?;
+            Documents::open(&rig.mongodb, &target.place.name, &format!("{}history", prefix(FIRST))).await?;
         let mut ours = Self { target, history, _query: query };
         ours.run(500, 2).await?;
         Ok(ours)

@@ -9,7 +9,7 @@ use mongodb::{
     bson::{RawDocumentBuf, doc},
     options::{Acknowledgment, CollectionOptions, WriteConcern},
 };
-use query_service::stores::mongo::GENERATION;
+use query_service::{read_models::generation::FIRST, stores::mongo::prefix};
 use tokio::time::Instant;
 
 /// Documents as bytes, ready to be sent, by collection.
@@ -91,5 +91,5 @@ impl Documents {
 fn collection(database: &Database, name: &str) -> Collection<RawDocumentBuf> {
     let durable = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build();
     let options = CollectionOptions::builder().write_concern(durable).build();
-    database.collection_with_options(&format!("{GENERATION}{name}"), options)
+    database.collection_with_options(&format!("{}{name}", prefix(FIRST)), options)
 }

@@ -8,10 +8,10 @@ use std::{collections::HashMap, time::Duration};
 use anyhow::{Context, Result};
 use mongodb::{Client, bson::doc};
 use query_service::{
-    generations::FIRST,
+    read_models::generation::FIRST,
     stores::{
         Checkpoints,
-        mongo::{Generations, MongoReadModels, MongoSettings},
+        mongo::{Connection, Generations, MongoReadModels, MongoSettings},
     },
 };
 use shared_events::{DecodedEvent, RoomId, Timestamp};
@@ -37,7 +37,7 @@ pub(crate) async fn read_models(url: &str, database: &str) -> Result<MongoReadMo
     let settings =
         MongoSettings { url: url.to_owned().into(), database: database.to_owned(), authorities: None };
     let now = Timestamp::from_epoch_millis(clock_micros() / 1000);
-    let generations = Generations::connect(&settings, now).await?;
+    let generations = Generations::over(Connection::open(&settings).await?);
     generations.ensure_first(now).await?;
     Ok(generations.models(FIRST).await?)
 }

@@ -15,7 +15,10 @@ use mongodb::{
     event::{EventHandler, command::CommandEvent},
     options::ClientOptions,
 };
-use query_service::stores::mongo::{GENERATION, MongoReadModels};
+use query_service::{
+    read_models::generation::FIRST,
+    stores::mongo::{Connection, MongoReadModels, prefix},
+};
 use tokio::{task::JoinSet, time::Instant};
 
 /// What one request makes the read models send.
@@ -44,7 +47,8 @@ impl Recorder {
                 record.lock().unwrap_or_else(PoisonError::into_inner).push(started.command);
             }
         }));
-        let models = MongoReadModels::open(Client::with_options(options)?, database, GENERATION).await?;
+        let models =
+            MongoReadModels::open(Connection::with_options(options, database)?, &prefix(FIRST)).await?;
         Ok(Self { models, sent })
     }
 

@@ -41,7 +41,7 @@ pub async fn collections_that_hold(
 }
 
 /// Begins the names of collections where the database does not say which generation is live.
-const GENERATION: &str = "g2_";
+const GENERATION: &str = "g1_";
 
 /// A reservation as the read models have it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -165,32 +165,32 @@ async fn queries_go_on_and_are_whole_while_read_models_are_rebuilt_rolled_back_a
     let load = Load::start([client.clone(), stack.client_of_both(0, 1)]).await;
     load.goes_on().await;
     let report = run(&stack, &["rebuild", "--json"]).await.expect(0).json();
-    assert_eq!((&report["generation"], &report["flipped"]), (&json!(3), &json!(true)), "{report}");
+    assert_eq!((&report["generation"], &report["flipped"]), (&json!(2), &json!(true)), "{report}");
     assert_eq!(report["differences"], json!([]));
-    assert_eq!(generations(&stack).await, states(&[(2, "old"), (3, "live")]));
+    assert_eq!(generations(&stack).await, states(&[(1, "old"), (2, "live")]));
     load.goes_on().await;
     run(&stack, &["rollback"]).await.expect(0);
-    assert_eq!(generations(&stack).await, states(&[(2, "live"), (3, "old")]));
+    assert_eq!(generations(&stack).await, states(&[(1, "live"), (2, "old")]));
     load.goes_on().await;
     run(&stack, &["rollback"]).await.expect(0);
     load.goes_on().await;
-    let refused = run(&stack, &["drop-generation", "3"]).await.expect(2);
+    let refused = run(&stack, &["drop-generation", "2"]).await.expect(2);
     assert!(refused.errors.contains("is live"), "{}", refused.errors);
-    run(&stack, &["drop-generation", "2"]).await.expect(0);
+    run(&stack, &["drop-generation", "1"]).await.expect(0);
     load.goes_on().await;
     let rooms = load.end(&client).await;
 
-    assert_eq!(generations(&stack).await, states(&[(2, "dropped"), (3, "live")]));
+    assert_eq!(generations(&stack).await, states(&[(1, "dropped"), (2, "live")]));
     let left = database(&stack).await.list_collection_names().await.unwrap();
-    assert!(!left.iter().any(|name| name.starts_with("g2_")), "{left:?}");
+    assert!(!left.iter().any(|name| name.starts_with("g1_")), "{left:?}");
     run(&stack, &["rollback"]).await.expect(2);
     let shown = answers(&client, &rooms).await;
     let verified = run(&stack, &["verify", "--all", "--json"]).await.expect(0).json();
-    assert_eq!((&verified["generation"], &verified["rooms"]), (&json!(3), &json!(4)), "{verified}");
+    assert_eq!((&verified["generation"], &verified["rooms"]), (&json!(2), &json!(4)), "{verified}");
     run(&stack, &["rebuild"]).await.expect(0);
     let registry = database(&stack).await.collection::<Document>("generations");
     let live = registry.find_one(doc! { "_id": { "$regex": "^live-" } }).await.unwrap().unwrap();
-    assert_eq!(live.get("live").and_then(mongodb::bson::Bson::as_i32), Some(4), "no number is used twice");
+    assert_eq!(live.get("live").and_then(mongodb::bson::Bson::as_i32), Some(3), "no number is used twice");
     assert_eq!(answers(&client, &rooms).await, shown);
 }
 
@@ -211,7 +211,7 @@ async fn a_rebuild_that_is_killed_goes_on_when_it_is_run_again_and_a_service_may
             stack.queries[1].kill();
         }
     }
-    assert!(killed_at.iter().all(|(number, _)| *number == 3), "a new one was begun: {killed_at:?}");
+    assert!(killed_at.iter().all(|(number, _)| *number == 2), "a new one was begun: {killed_at:?}");
     assert!(killed_at.iter().any(|(_, state)| state != "live"), "no run was killed in the middle");
     stack.queries[1].start(&[]);
     let report = run(&stack, &["rebuild", "--json"]).await.expect(0).json();
@@ -241,7 +241,7 @@ async fn a_document_that_was_changed_by_hand_is_found_and_stops_the_flip() {
     let _ = client.get(&path).after(&other.token).send().await.expect(200);
     run(&stack, &["verify", "--all"]).await.expect(0);
 
-    let reservations = database(&stack).await.collection::<Document>("g2_reservations");
+    let reservations = database(&stack).await.collection::<Document>("g1_reservations");
     reservations.update_one(doc! {}, doc! { "$set": { "form.people": 7_i64 } }).await.unwrap();
     let found = run(&stack, &["verify", &room.id, &other.id, "--json"]).await.expect(1).json();
     let differences = found["differences"].as_array().unwrap();
@@ -257,8 +257,8 @@ async fn a_document_that_was_changed_by_hand_is_found_and_stops_the_flip() {
 
     let refused = run(&stack, &["rebuild", "--json"]).await.expect(1).json();
     assert_eq!((&refused["flipped"], &refused["differences"][0]["id"]), (&json!(false), &json!(reservation)));
-    assert_eq!(generations(&stack).await, states(&[(2, "live"), (3, "following")]));
+    assert_eq!(generations(&stack).await, states(&[(1, "live"), (2, "following")]));
     run(&stack, &["rebuild", "--accept-differences"]).await.expect(0);
-    assert_eq!(generations(&stack).await, states(&[(2, "old"), (3, "live")]));
+    assert_eq!(generations(&stack).await, states(&[(1, "old"), (2, "live")]));
     run(&stack, &["verify", "--all"]).await.expect(0);
 }

@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use mongodb::{
-    Collection, Database,
+    Collection,
     bson::{Binary, Bson, Document, RawDocumentBuf, doc, spec::BinarySubtype},
 };
 use shared_events::{Erasures, RoomId, UserId, erasure::Bytes32};
 
 use super::{
-    MongoReadModels,
+    Connection, MongoReadModels,
     documents::{from_parked, number, uuid},
     requests::is_duplicate,
     stored::{Stored, to_parked},
@@ -48,8 +48,8 @@ pub(super) struct List {
 }
 
 impl List {
-    pub(super) fn of(database: &Database) -> Self {
-        Self { collection: database.collection(ERASURES), known: Mutex::default() }
+    pub(super) fn of(connection: &Connection) -> Self {
+        Self { collection: connection.collection(ERASURES), known: Mutex::default() }
     }
 
     /// Reads it, but for its persons where they are known already. None where there is none.
@@ -125,13 +125,13 @@ fn bytes(stored: Option<&Bson>) -> Result<Bytes32, StoreError> {
 
 /// Masks the documents of a generation that name a person. Gives how many did.
 pub(super) async fn mask_generation(
-    database: &Database,
+    connection: &Connection,
     prefix: &str,
     user: &UserId,
     list: &Erasures,
 ) -> Result<u64, StoreError> {
     let Some(UserId(pseudonym)) = list.pseudonym(user) else { return Ok(0) };
-    let collection = |name: &str| database.collection::<Document>(&format!("{prefix}{name}"));
+    let collection = |name: &str| connection.collection::<Document>(&format!("{prefix}{name}"));
     let (reservations, history) = (collection("reservations"), collection("history"));
     let change = |at: &str| {
         doc! {
@@ -147,17 +147,17 @@ pub(super) async fn mask_generation(
         .modified_count;
     let actor = doc! { "$set": { "user": pseudonym } };
     masked += history.update_many(doc! { "user": &user.0 }, actor).await?.modified_count;
-    Ok(masked + mask_parked(database, prefix, user, list).await?)
+    Ok(masked + mask_parked(connection, prefix, user, list).await?)
 }
 
 async fn mask_parked(
-    database: &Database,
+    connection: &Connection,
     prefix: &str,
     user: &UserId,
     list: &Erasures,
 ) -> Result<u64, StoreError> {
-    let parked = database.collection::<RawDocumentBuf>(&format!("{prefix}parked"));
-    let checkpoints = database.collection::<Document>(&format!("{prefix}checkpoints"));
+    let parked = connection.collection::<RawDocumentBuf>(&format!("{prefix}parked"));
+    let checkpoints = connection.collection::<Document>(&format!("{prefix}checkpoints"));
     let mut masked = 0;
     let mut found = parked.find(doc! {}).await?;
     while let Some(stored) = found.try_next().await? {

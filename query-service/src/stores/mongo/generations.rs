@@ -1,61 +1,40 @@
 //! The registry of generations: a document for each, and one that names the live generation of a form.
 
 use mongodb::{
-    Client, Collection, Database,
+    Collection,
     bson::{Document, RawDocumentBuf, doc},
-    options::ClientOptions,
 };
-use secrecy::{ExposeSecret, SecretString};
-use service_kit::tls::Authorities;
 use shared_events::{Erasures, Timestamp, UserId};
 
 use super::{
-    DROPPED, FORM, GENERATION, MongoReadModels,
+    Connection, DROPPED, FORM, MongoReadModels,
     checkpoints::Group,
-    client_options,
     documents::moment,
-    durable_database,
     erasures::{List, mask_dropped, mask_generation},
     requests::is_duplicate,
     stored::Stored,
 };
 use crate::{
-    generations::{FIRST, Generation, Registry, State, Totals},
+    read_models::generation::{Generation, Registry, State, Totals},
     stores::StoreError,
 };
 
-/// Holds the registry, beside the collections of all generations.
+/// The collection of the registry.
 const REGISTRY: &str = "generations";
 /// Collections of a generation, whose names begin with its prefix.
 const COLLECTIONS: [&str; 7] =
     ["rooms", "reservations", "history", "usage", "checkpoints", "parked", "requests"];
 
-/// The form of documents that were there before the registry was.
-const FORM_BEFORE_REGISTRY: u32 = 2;
-
-/// Where the read models are.
-#[derive(Clone, Debug)]
-pub struct MongoSettings {
-    /// A MongoDB connection string.
-    pub url: SecretString,
-    /// The database.
-    pub database: String,
-    /// Who signs the servers' certificates, where the connection string does not say it, in place of the public ones.
-    pub authorities: Option<Authorities>,
-}
-
 /// The generations of read models in a database.
 #[derive(Clone, Debug)]
 pub struct Generations {
-    options: ClientOptions,
-    client: Client,
-    name: String,
-    database: Database,
+    connection: Connection,
     registry: Collection<RawDocumentBuf>,
 }
 
-/// What a generation's collections begin with.
-fn prefix(number: u32) -> String {
+/// The prefix of a generation's collections.
+#[must_use]
+pub fn prefix(number: u32) -> String {
     format!("g{number}_")
 }
 
@@ -65,22 +44,10 @@ fn pointer() -> String {
 }
 
 impl Generations {
-    /// Connects to a server. Read models that were made before there was a registry are taken into it, in their form.
-    ///
-    /// # Errors
-    /// When the address is not one, or the server can't be reached.
-    pub async fn connect(settings: &MongoSettings, now: Timestamp) -> Result<Self, StoreError> {
-        let options = client_options(settings.url.expose_secret(), settings.authorities.as_ref()).await?;
-        let client = Client::with_options(options.clone())?;
-        let database = durable_database(&client, &settings.database);
-        let registry = database.collection(REGISTRY);
-        let generations = Self { options, client, name: settings.database.clone(), database, registry };
-        let names = generations.database.list_collection_names().await?;
-        let unrecorded = !names.iter().any(|name| name == REGISTRY);
-        if unrecorded && names.contains(&format!("{GENERATION}checkpoints")) {
-            generations.record(FIRST, FORM_BEFORE_REGISTRY, State::Following, true, now).await?;
-        }
-        Ok(generations)
+    /// The generations of a database.
+    #[must_use]
+    pub fn over(connection: Connection) -> Self {
+        Self { registry: connection.collection(REGISTRY), connection }
     }
 
     /// All that is recorded.
@@ -122,7 +89,7 @@ impl Generations {
             } else if !registry.generations.is_empty() {
                 return Ok(());
             } else {
-                self.record(registry.next_number(), FORM, State::Following, true, now).await?;
+                self.record(registry.next_number(), State::Following, true, now).await?;
             }
         }
     }
@@ -137,7 +104,7 @@ impl Generations {
             if let Some(unfinished) = registry.unfinished() {
                 return Ok(unfinished.clone());
             }
-            self.record(registry.next_number(), FORM, State::Building, false, now).await?;
+            self.record(registry.next_number(), State::Building, false, now).await?;
         }
     }
 
@@ -169,9 +136,7 @@ impl Generations {
     /// # Errors
     /// When the server can't be reached.
     pub async fn models(&self, number: u32) -> Result<MongoReadModels, StoreError> {
-        let prefix = prefix(number);
-        let models = MongoReadModels::open(self.client.clone(), &self.name, &prefix).await?;
-        Ok(models.with_connections_for_threads(self.options.clone(), &self.name, &prefix))
+        MongoReadModels::open(self.connection.clone(), &prefix(number)).await
     }
 
     /// Removes a generation's collections.
@@ -180,7 +145,7 @@ impl Generations {
     /// When the server can't be reached.
     pub async fn drop_collections(&self, number: u32) -> Result<(), StoreError> {
         for name in COLLECTIONS {
-            self.database.collection::<Document>(&format!("{}{name}", prefix(number))).drop().await?;
+            self.connection.collection::<Document>(&format!("{}{name}", prefix(number))).drop().await?;
         }
         Ok(())
     }
@@ -190,7 +155,7 @@ impl Generations {
     /// # Errors
     /// When the server can't be reached.
     pub async fn keep_erasures(&self, list: &Erasures) -> Result<(), StoreError> {
-        List::of(&self.database).keep(list).await
+        List::of(&self.connection).keep(list).await
     }
 
     /// Masks what all generations hold of a person who is on the list, those too that are not fed. Gives how many
@@ -199,9 +164,9 @@ impl Generations {
     /// # Errors
     /// When the server can't be reached; a part may be masked.
     pub async fn mask(&self, user: &UserId, list: &Erasures) -> Result<u64, StoreError> {
-        let mut masked = mask_dropped(&self.database.collection(DROPPED), user, list).await?;
+        let mut masked = mask_dropped(&self.connection.collection(DROPPED), user, list).await?;
         for generation in self.read().await?.generations {
-            masked += mask_generation(&self.database, &prefix(generation.number), user, list).await?;
+            masked += mask_generation(&self.connection, &prefix(generation.number), user, list).await?;
         }
         Ok(masked)
     }
@@ -212,7 +177,7 @@ impl Generations {
     /// When the server can't be reached, or a checkpoint is not readable.
     pub async fn totals(&self, number: u32) -> Result<Totals, StoreError> {
         let checkpoints =
-            self.database.collection::<RawDocumentBuf>(&format!("{}checkpoints", prefix(number)));
+            self.connection.collection::<RawDocumentBuf>(&format!("{}checkpoints", prefix(number)));
         let mut groups = checkpoints.find(doc! {}).await?;
         let mut totals = Totals::default();
         while groups.advance().await? {
@@ -227,15 +192,13 @@ impl Generations {
     async fn record(
         &self,
         number: u32,
-        form: u32,
         state: State,
         first: bool,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let number = number.max(FIRST);
         let made_at = moment(now);
         self.insert(
-            doc! { "_id": number, "form": form, "state": state.word(), "first": first, "madeAt": made_at },
+            doc! { "_id": number, "form": FORM, "state": state.word(), "first": first, "madeAt": made_at },
         )
         .await
     }

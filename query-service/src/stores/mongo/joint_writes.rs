@@ -94,7 +94,7 @@ impl MongoReadModels {
         for statement in plain_advances(&spans.collect())? {
             command.update(&self.checkpoints, &statement)?;
         }
-        command.run(&self.client).await
+        command.run(&self.connection.client).await
     }
 }
 

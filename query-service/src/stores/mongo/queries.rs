@@ -9,14 +9,14 @@ use std::{
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use mongodb::{
-    Client, Cursor,
+    Cursor,
     bson::{Bson, Document, RawDocument, RawDocumentBuf, doc},
     options::Hint,
 };
 use shared_events::{Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
 
 use super::{
-    Connecting, MIN_CONNECTIONS_OF_A_THREAD, MongoReadModels,
+    MongoReadModels,
     documents::{date, history_id, last_week, moment, uuid, week},
     stored::{Stored, to_history, to_reservation, to_room, to_usage},
 };
@@ -31,12 +31,9 @@ pub(super) const IDS_AT_ONCE: usize = 1000;
 #[async_trait]
 impl Queries for MongoReadModels {
     fn for_this_thread(&self) -> Option<Arc<dyn Queries>> {
-        let Connecting { options, database, prefix } = self.connecting.as_deref()?;
-        let mut options = options.clone();
-        options.min_pool_size = options.min_pool_size.map(|least| least.min(MIN_CONNECTIONS_OF_A_THREAD));
-        let client = Client::with_options(options);
-        let client = client.inspect_err(|error| tracing::warn!(%error, "a thread shares the connections"));
-        Some(Arc::new(Self::named(client.ok()?, database, prefix)))
+        let own = self.connection.for_this_thread();
+        let own = own.inspect_err(|error| tracing::warn!(%error, "a thread shares the connections"));
+        Some(Arc::new(Self::over(own.ok()?, &self.prefix)))
     }
 
     async fn room(&self, room: RoomId) -> Result<Option<RoomDoc>, StoreError> {
