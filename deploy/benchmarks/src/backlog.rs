@@ -22,9 +22,6 @@ pub(crate) struct Backlog {
 
 impl Backlog {
     /// Writes so many events over so many rooms into a fresh database, in turns: the first of each room, then the second.
-    ///
-    /// # Errors
-    /// When the database can't be written.
     pub(crate) async fn build(place: &Place, rooms: usize, events: u64) -> Result<Self> {
         let database_url = place.database_url();
         command_service::operate::migrate(&database_url).await?;
@@ -34,9 +31,6 @@ impl Backlog {
     }
 
     /// Makes the first so many events wait, and nothing else.
-    ///
-    /// # Errors
-    /// When the database can't be written.
     pub(crate) async fn refill(&self, first: u64) -> Result<()> {
         mysql::backlog::refill(&self.database_url, first).await
     }

@@ -42,17 +42,11 @@ pub(crate) enum Relaying {
 
 impl CommandTarget {
     /// Our service with so many rooms.
-    ///
-    /// # Errors
-    /// When it can't be started.
     pub(crate) async fn ours(rig: &Rig, rooms: usize, relaying: Relaying) -> Result<Self> {
         Self::at(rig, rig.place("commands").await?, rooms, relaying).await
     }
 
     /// The same, at a place that is there.
-    ///
-    /// # Errors
-    /// When it can't be started.
     pub(crate) async fn at(rig: &Rig, place: Place, rooms: usize, relaying: Relaying) -> Result<Self> {
         let service = start(rig, &place, relaying).await?;
         let rooms = register(&service.url(), &rig.token("admin", &["admin"])?, rooms).await?;
@@ -60,9 +54,6 @@ impl CommandTarget {
     }
 
     /// Any service of the same API that has these rooms.
-    ///
-    /// # Errors
-    /// When tokens can't be signed.
     pub(crate) fn with(
         rig: &Rig,
         place: impl Into<Arc<Place>>,
@@ -92,9 +83,6 @@ impl CommandTarget {
     }
 
     /// Reserves for a while. Every request must be answered with a success.
-    ///
-    /// # Errors
-    /// When one is not.
     pub(crate) async fn reserve(
         &mut self,
         connections: usize,
@@ -114,9 +102,6 @@ impl CommandTarget {
     }
 
     /// Checks what was written: exactly what was answered.
-    ///
-    /// # Errors
-    /// When it is not.
     pub(crate) async fn check(&self) -> Result<Written> {
         let written = written::check(&self.place.database_url()).await?;
         ensure!(
@@ -138,9 +123,6 @@ impl CommandTarget {
 
 /// Starts a command service, and waits until it is ready. Where it is not to relay, somebody else holds the leases for as
 /// long as any benchmark takes.
-///
-/// # Errors
-/// When leases are taken or the service can't be started.
 pub(crate) async fn start(rig: &Rig, place: &Place, relaying: Relaying) -> Result<Process> {
     let mut more: &[(&str, &str)] = &[];
     if relaying == Relaying::Off {

@@ -50,9 +50,6 @@ impl Drain {
     }
 
     /// Takes a count, and tells how it went once the last one was counted.
-    ///
-    /// # Errors
-    /// When it takes too long.
     pub(crate) fn saw(&mut self, count: u64) -> Result<Option<Drained>> {
         let now = Instant::now();
         if count <= self.before {

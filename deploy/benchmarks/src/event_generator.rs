@@ -253,9 +253,6 @@ impl EventGenerator {
 }
 
 /// So many events of such a mixture, registrations included (one more where the last one is a move).
-///
-/// # Errors
-/// Never for rooms and users that are there.
 pub(crate) fn events(shape: Shape, count: u64) -> Result<Vec<DecodedEvent>> {
     let count = usize::try_from(count)?;
     let (mut generator, mut events) = EventGenerator::new(shape)?;

@@ -24,9 +24,6 @@ pub(crate) struct Machine {
 }
 
 /// Asks the servers.
-///
-/// # Errors
-/// When one can't be reached, or its answers would not be durable.
 pub(crate) async fn describe(rig: &Rig) -> Result<Machine> {
     let (mysql, flush, sync) = crate::mysql::version_and_durability(&rig.mysql).await?;
     ensure!(

@@ -39,9 +39,6 @@ const RIGHT: i32 = 30;
 const DOUBLINGS: f64 = 4.0;
 
 /// Draws the results and writes their table into the README.
-///
-/// # Errors
-/// When they can't be read, or a file can't be written.
 pub(crate) fn publish() -> Result<()> {
     let entries = report::read(&path(RESULTS))?;
     draw(&entries, &path(PICTURE))?;

@@ -37,9 +37,6 @@ impl Report {
     }
 
     /// Writes the list, in which findings of other benchmarks stay.
-    ///
-    /// # Errors
-    /// When the file holds something else or can't be written.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
         let mut entries = if path.exists() { read(path)? } else { Vec::new() };
         entries
@@ -69,9 +66,6 @@ impl Report {
 }
 
 /// Reads a list of findings.
-///
-/// # Errors
-/// When the file can't be read or holds something else.
 pub(crate) fn read(path: &Path) -> Result<Vec<Entry>> {
     Ok(serde_json::from_slice(&std::fs::read(path)?)?)
 }

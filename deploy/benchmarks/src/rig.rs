@@ -37,9 +37,6 @@ pub(crate) struct Rig {
 
 impl Rig {
     /// The servers that the environment names. Builds the services where they are not up to date.
-    ///
-    /// # Errors
-    /// When a variable is missing or the services can't be built.
     pub(crate) fn new(short: bool, rounds: usize) -> Result<Self> {
         let named = |name: &str| {
             std::env::var(name).with_context(|| {
@@ -65,9 +62,6 @@ impl Rig {
     }
 
     /// A place of one's own on all servers.
-    ///
-    /// # Errors
-    /// When the database can't be made.
     pub(crate) async fn place(&self, prefix: &str) -> Result<Place> {
         let name = unique(prefix);
         mysql::create_database(&self.mysql, &name).await?;
@@ -81,9 +75,6 @@ impl Rig {
     }
 
     /// A token of a user, as every caller sends one.
-    ///
-    /// # Errors
-    /// When it can't be signed.
     pub(crate) fn token(&self, user: &str, roles: &[&str]) -> Result<String> {
         Ok(DevKey::ensure(self.folder.path())?.token(user, roles, 24, &Clock::system())?)
     }
@@ -94,9 +85,6 @@ impl Rig {
     }
 
     /// A command service, started and not awaited.
-    ///
-    /// # Errors
-    /// When it can't be started.
     pub(crate) fn command_service(&self, place: &Place, more: &[(&str, &str)]) -> Result<Process> {
         let settings = [
             ("MYSQL_URL", place.database_url()),
@@ -107,9 +95,6 @@ impl Rig {
     }
 
     /// A query service that reads gaps from `feed`, started and not awaited.
-    ///
-    /// # Errors
-    /// When it can't be started.
     pub(crate) fn query_service(&self, place: &Place, feed: &str, more: &[(&str, &str)]) -> Result<Process> {
         let settings = [
             ("MONGODB_URL", self.mongodb.clone()),
@@ -124,9 +109,6 @@ impl Rig {
     }
 
     /// Another program that is configured as the services are, started and not awaited.
-    ///
-    /// # Errors
-    /// When it can't be started.
     pub(crate) fn start(
         &self,
         program: &Path,
@@ -154,9 +136,6 @@ impl Rig {
 }
 
 /// The path of this program, taken when it began: building may put another file in its place.
-///
-/// # Errors
-/// When the system does not tell.
 pub(crate) fn program() -> Result<&'static Path> {
     static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
     PROGRAM
@@ -251,9 +230,6 @@ impl Process {
     }
 
     /// Waits until it says that it is ready, and tells how long that took since it was started.
-    ///
-    /// # Errors
-    /// When it ends instead, or takes too long.
     pub(crate) async fn until_ready(&mut self) -> Result<Duration> {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
         loop {
@@ -272,25 +248,16 @@ impl Process {
     }
 
     /// Its memory.
-    ///
-    /// # Errors
-    /// When the system does not tell.
     pub(crate) fn memory(&self) -> Result<Memory> {
         memory_of(self.pid())
     }
 
     /// Seconds of processor time that it has used.
-    ///
-    /// # Errors
-    /// When the system does not tell.
     pub(crate) fn processor_seconds(&self) -> Result<f64> {
         processor_seconds_of(self.pid())
     }
 
     /// Asks it to end (SIGTERM), and waits until it has.
-    ///
-    /// # Errors
-    /// When it does not end in time or ends with an error.
     pub(crate) async fn stop(mut self) -> Result<()> {
         let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status()?;
         ensure!(sent.success(), "{} can't be signalled", self.pid());
@@ -324,9 +291,6 @@ impl Drop for Process {
 }
 
 /// Memory of any process.
-///
-/// # Errors
-/// When there is none, or the system does not tell.
 pub(crate) fn memory_of(pid: u32) -> Result<Memory> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let megabytes = |name: &str| -> Result<f64> {
@@ -338,9 +302,6 @@ pub(crate) fn memory_of(pid: u32) -> Result<Memory> {
 }
 
 /// Seconds of processor time, of all threads, that any process has used.
-///
-/// # Errors
-/// When there is none, or the system does not tell.
 pub(crate) fn processor_seconds_of(pid: u32) -> Result<f64> {
     /// Linux counts in hundredths on all common systems (`getconf CLK_TCK`).
     const TICKS: f64 = 100.0;

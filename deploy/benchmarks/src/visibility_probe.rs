@@ -114,9 +114,6 @@ impl VisibilityProbe {
     }
 
     /// Waits until all below `end` were seen, and tells when, in microseconds since 1970.
-    ///
-    /// # Errors
-    /// When one is not seen.
     pub(crate) async fn end(self, end: u64) -> Result<HashMap<u64, i64>> {
         self.end.store(end, Ordering::Relaxed);
         self.thread.await?

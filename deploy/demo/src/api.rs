@@ -73,9 +73,6 @@ struct Page<T> {
 
 impl Api {
     /// A client of both services; without a token it names itself by the development headers.
-    ///
-    /// # Errors
-    /// When an address or the token can't be used.
     pub(crate) fn new(command_url: &str, query_url: &str, token: Option<&str>) -> anyhow::Result<Self> {
         let mut headers = HeaderMap::new();
         match token {
@@ -96,9 +93,6 @@ impl Api {
     }
 
     /// Registers a room; the same name always has the same key, so that it is registered once.
-    ///
-    /// # Errors
-    /// When the service is out of reach or refuses.
     pub(crate) async fn register_room(&self, name: &str, kind: &Kind) -> anyhow::Result<Registered> {
         let body = json!({
             "name": name, "kind": kind.name, "capacity": kind.capacity,
@@ -117,9 +111,6 @@ impl Api {
     }
 
     /// Begins an import; the answer's body arrives while the request's is sent.
-    ///
-    /// # Errors
-    /// When the service is out of reach or refuses.
     pub(crate) async fn import(&self, lines: reqwest::Body) -> anyhow::Result<Response> {
         let request = self
             .request(Method::POST, &self.command_url, &["v1", "import"])?
@@ -129,9 +120,6 @@ impl Api {
     }
 
     /// The version of a room that queries show; none where they don't know it yet.
-    ///
-    /// # Errors
-    /// When the service is out of reach or refuses.
     pub(crate) async fn shown_version(&self, room: &str) -> anyhow::Result<Option<u64>> {
         let response = self.request(Method::GET, &self.query_url, &["v1", "rooms", room])?.send().await?;
         if response.status() == reqwest::StatusCode::NOT_FOUND {
@@ -142,9 +130,6 @@ impl Api {
     }
 
     /// All items of a list of the query service.
-    ///
-    /// # Errors
-    /// When the service is out of reach or refuses.
     pub(crate) async fn list<T: DeserializeOwned>(
         &self,
         path: &[&str],
@@ -179,9 +164,6 @@ impl Api {
 }
 
 /// The minute of an RFC 3339 time.
-///
-/// # Errors
-/// When it is none.
 pub(crate) fn minute(text: &str) -> anyhow::Result<Minute> {
     let time = chrono::DateTime::parse_from_rfc3339(text).with_context(|| format!("{text} is not a time"))?;
     Ok(time.timestamp().div_euclid(60))

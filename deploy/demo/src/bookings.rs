@@ -80,9 +80,6 @@ impl From<Row> for Booking {
 }
 
 /// All bookings in file order.
-///
-/// # Errors
-/// When the file that was compiled in is damaged.
 pub(crate) fn read() -> anyhow::Result<Vec<Booking>> {
     csv::Reader::from_reader(GzDecoder::new(HOTEL_BOOKINGS))
         .deserialize::<Row>()

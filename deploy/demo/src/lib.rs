@@ -34,9 +34,6 @@ pub struct Arguments {
 
 /// Replays 14,938 real hotel bookings, changes and cancellations in the order of time, and prints what came of them. A
 /// second replay changes nothing.
-///
-/// # Errors
-/// When a service does not answer, or an answer is not what the bookings lead to.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let api = Api::new(&arguments.command_url, &arguments.query_url, arguments.token.as_deref())?;
     let bookings = bookings::read()?;

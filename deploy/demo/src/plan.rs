@@ -73,9 +73,6 @@ struct Line<'a> {
 
 impl Command {
     /// The import's line, with its line feed.
-    ///
-    /// # Errors
-    /// When a time lies outside of the calendar.
     pub(crate) fn line(&self, booking: &Booking) -> anyhow::Result<Vec<u8>> {
         let (command, stay) = match self.action {
             Action::Make(stay) => ("reserve", Some(stay)),
@@ -105,9 +102,6 @@ fn made_key(booking: &Booking) -> String {
 }
 
 /// How the API writes a time.
-///
-/// # Errors
-/// When it lies outside of the calendar.
 pub(crate) fn rfc3339(minute: Minute) -> anyhow::Result<String> {
     let time = DateTime::from_timestamp(minute * 60, 0).context("a time outside of the calendar")?;
     Ok(time.format("%Y-%m-%dT%H:%M:00Z").to_string())
@@ -115,9 +109,6 @@ pub(crate) fn rfc3339(minute: Minute) -> anyhow::Result<String> {
 
 /// Rooms of each kind: as many as its stays that took place needed at once, and a few more, since a booking
 /// that is cancelled later holds its room until then. 448 in all.
-///
-/// # Errors
-/// When a stay lies outside of the calendar.
 pub(crate) fn kinds(bookings: &[Booking]) -> anyhow::Result<Vec<Kind>> {
     #[derive(Default)]
     struct Demand {
@@ -153,9 +144,6 @@ pub(crate) fn kinds(bookings: &[Booking]) -> anyhow::Result<Vec<Kind>> {
 }
 
 /// Every command in the order of its time.
-///
-/// # Errors
-/// When a time lies outside of the calendar.
 pub(crate) fn commands(bookings: &[Booking]) -> anyhow::Result<Vec<Command>> {
     let mut commands = Vec::new();
     for (order, booking) in bookings.iter().enumerate() {

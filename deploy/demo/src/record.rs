@@ -59,9 +59,6 @@ pub(crate) struct Record {
 
 impl Record {
     /// Takes in what a command was answered.
-    ///
-    /// # Errors
-    /// When the answer belongs to another command, says that it failed, or contradicts an earlier one.
     pub(crate) fn take(
         &mut self,
         command: &Command,

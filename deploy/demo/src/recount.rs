@@ -24,9 +24,6 @@ const HOURS_OF_WEEK: usize = 7 * 24;
 
 impl Calendar {
     /// The local time of each minute of a span.
-    ///
-    /// # Errors
-    /// When a minute lies outside of the calendar.
     pub(crate) fn of(span: Stay) -> anyhow::Result<Self> {
         let hours = (span.from..span.to)
             .map(|minute| {
@@ -82,9 +79,6 @@ pub(crate) fn popularity(record: &Record, range: Stay, kind: Option<&str>) -> Ha
 }
 
 /// Reserved minutes by weekday and hour in the range.
-///
-/// # Errors
-/// When the calendar does not cover the range.
 pub(crate) fn busiest(
     record: &Record,
     calendar: &Calendar,

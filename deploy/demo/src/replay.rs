@@ -26,9 +26,6 @@ const LINES_A_CHUNK: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Registers all rooms of all kinds.
-///
-/// # Errors
-/// When one can't be registered.
 pub(crate) async fn register_rooms(api: &Api, kinds: &[Kind]) -> anyhow::Result<HashMap<String, Room>> {
     let rooms = kinds.iter().flat_map(|kind| (1..=kind.rooms).map(move |number| (kind, number)));
     stream::iter(rooms)
@@ -44,9 +41,6 @@ pub(crate) async fn register_rooms(api: &Api, kinds: &[Kind]) -> anyhow::Result<
 }
 
 /// Sends all commands and takes in what they are answered.
-///
-/// # Errors
-/// When the connection breaks, an answer is missing, or one can't be right.
 pub(crate) async fn import(
     api: &Api,
     bookings: &[Booking],
@@ -84,9 +78,6 @@ fn booking<'a>(bookings: &'a [Booking], command: &Command) -> anyhow::Result<&'a
 }
 
 /// Waits until queries show every room as the last answer about it left it.
-///
-/// # Errors
-/// When that takes longer than [`PATIENCE`].
 pub(crate) async fn until_visible(api: &Api, record: &Record) -> anyhow::Result<()> {
     let start = Instant::now();
     stream::iter(&record.rooms)

@@ -59,9 +59,6 @@ struct Busy {
 type Entry = (Minute, Minute, String, String, u32, u64);
 
 /// Compares everything; says what was compared.
-///
-/// # Errors
-/// At the first difference, which it names.
 pub(crate) async fn verify(api: &Api, record: &Record) -> anyhow::Result<String> {
     let span = Stay {
         from: record.live().map(|reserved| reserved.stay.from).min().unwrap_or_default(),

@@ -306,9 +306,6 @@ impl Call {
     }
 
     /// Sends it to a service that may be dying.
-    ///
-    /// # Errors
-    /// When no whole answer comes.
     pub async fn try_send(self) -> reqwest::Result<Answer> {
         let response = self.0.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());

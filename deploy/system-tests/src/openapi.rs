@@ -29,9 +29,6 @@ pub struct Outcome {
 }
 
 /// Runs it against a system of its own on real servers, as an administrator.
-///
-/// # Errors
-/// When the program can't be run.
 pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     // Development headers would let through whom a token does not name.
     let stack = Stack::real_with_tokens_alone().await;

@@ -23,9 +23,6 @@ const GROUPS: [usize; 3] = [128, 256, 512];
 const POOLS: [usize; 4] = [4, 8, 16, 32];
 
 /// Against the usual service: one transaction for each command.
-///
-/// # Errors
-/// When a service fails, or did not write exactly what it answered.
 pub(crate) async fn against_the_usual_service(rig: &Rig) -> Result<Vec<Finding>> {
     let mut ours = CommandTarget::ours(rig, ROOMS, Relaying::Off).await?;
     let mut best: Option<(f64, usize, CommandTarget)> = None;
@@ -72,9 +69,6 @@ pub(crate) async fn against_the_usual_service(rig: &Rig) -> Result<Vec<Finding>>
 }
 
 /// Against bare multi-row inserts of the same rows.
-///
-/// # Errors
-/// When the service fails, or did not write exactly what it answered.
 pub(crate) async fn against_the_limit(rig: &Rig) -> Result<Vec<Finding>> {
     let mut ours = CommandTarget::ours(rig, ROOMS, Relaying::Off).await?;
     load(rig, &mut ours).await?;
@@ -131,9 +125,6 @@ pub(crate) async fn against_the_limit(rig: &Rig) -> Result<Vec<Finding>> {
 }
 
 /// One command at a time on an idle system, against one raw durable transaction of the same rows.
-///
-/// # Errors
-/// When the service fails, or did not write exactly what it answered.
 pub(crate) async fn one_at_a_time(rig: &Rig) -> Result<Vec<Finding>> {
     let mut ours = CommandTarget::ours(rig, ROOMS, Relaying::Off).await?;
     ours.reserve(1, Pace::Closed, 0.0, 1.0).await?;
@@ -166,9 +157,6 @@ pub(crate) async fn one_at_a_time(rig: &Rig) -> Result<Vec<Finding>> {
 }
 
 /// All commands on one room, against 500 rooms.
-///
-/// # Errors
-/// When the service fails, or did not write exactly what it answered.
 pub(crate) async fn on_one_room(rig: &Rig) -> Result<Vec<Finding>> {
     let mut hot = CommandTarget::ours(rig, 1, Relaying::Off).await?;
     let mut spread = CommandTarget::ours(rig, ROOMS, Relaying::Off).await?;

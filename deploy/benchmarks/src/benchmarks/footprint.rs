@@ -22,9 +22,6 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What both services need: idle, under load from 256 connections with everything relayed and projected meanwhile, and
 /// how long each takes to be ready.
-///
-/// # Errors
-/// When a service fails.
 pub(crate) async fn memory_and_start(rig: &Rig) -> Result<Vec<Finding>> {
     let events = rig.size(1_000_000, 100_000);
     let place = rig.place("footprint").await?;

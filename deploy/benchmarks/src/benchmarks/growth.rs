@@ -25,9 +25,6 @@ const AHEAD: i64 = 29_979_360;
 const PAGE: u32 = 50_000;
 
 /// One command at a time in a room that has grown, against one that has not.
-///
-/// # Errors
-/// When the service fails, or did not write exactly what it answered.
 pub(crate) async fn reserving(rig: &Rig) -> Result<Vec<Finding>> {
     let (past, live) = (rig.size(1_000_000, 50_000), rig.size(10_000, 2_000));
     let mut large = grown(rig, past, live).await?;

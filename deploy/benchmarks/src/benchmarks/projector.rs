@@ -29,9 +29,6 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const NO_FEED: &str = "http://127.0.0.1:9";
 
 /// A backlog in Kafka, against the driver alone inserting the documents that it ends in.
-///
-/// # Errors
-/// When the service fails, or the read models are not what an independent fold of the events gives.
 pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
     let events = event_generator::events(Shape::mixed(ROOMS, USERS), rig.size(500_000, 60_000))?;
     let source = rig.place("events").await?;
@@ -105,9 +102,6 @@ pub(crate) async fn insert(rig: &Rig, documents: &Documents, form: Form, step: u
 }
 
 /// Compares the read models with those that a plain fold in memory gives.
-///
-/// # Errors
-/// When they differ.
 pub(crate) async fn check(rig: &Rig, place: &Place, events: &[DecodedEvent]) -> Result<()> {
     let oracle = MemoryReadModels::new();
     for part in events.chunks(1000) {

@@ -31,9 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(180);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// The rate of a projection from waiting events.
-///
-/// # Errors
-/// When the peers can't be fetched or started, or something is missing at the end.
 pub(crate) async fn against_the_sink(rig: &Rig) -> Result<Vec<Finding>> {
     let events =
         event_generator::events(Shape::mixed(usize::try_from(KEYS)?, USERS), rig.size(200_000, 50_000))?;

@@ -111,9 +111,6 @@ struct Sample {
 }
 
 /// Each query at 1,000,000 stored reservations, against the driver alone sending the same commands.
-///
-/// # Errors
-/// When the service fails.
 pub(crate) async fn against_the_driver(rig: &Rig) -> Result<Vec<Finding>> {
     let stored = Stored::new(rig, rig.size(1_000_000, 100_000), HALF_DAY, 7).await?;
     let recorder = Recorder::open(&rig.mongodb, &stored.place.name).await?;
@@ -154,9 +151,6 @@ pub(crate) async fn against_the_driver(rig: &Rig) -> Result<Vec<Finding>> {
 }
 
 /// What each query costs at 1,000,000 stored reservations, against what it costs at 10,000, where its answer is as long.
-///
-/// # Errors
-/// When a service fails.
 pub(crate) async fn growth(rig: &Rig) -> Result<Vec<Finding>> {
     let few = Stored::new(rig, 10_000, SLOT_FOR_GROWTH, 3).await?;
     let many = Stored::new(rig, rig.size(1_000_000, 100_000), SLOT_FOR_GROWTH, 3).await?;

@@ -22,9 +22,6 @@ const USERS: u64 = 2_000;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// From an empty database and an empty topic, against the driver alone inserting the documents that the events end in.
-///
-/// # Errors
-/// When a service fails, or the read models are not what an independent fold of the events gives.
 pub(crate) async fn from_the_feed(rig: &Rig) -> Result<Vec<Finding>> {
     let events = event_generator::events(Shape::mixed(ROOMS, USERS), rig.size(300_000, 50_000))?;
     let source = rig.place("rebuild").await?;

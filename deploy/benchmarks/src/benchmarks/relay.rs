@@ -24,9 +24,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A backlog, against the Kafka client alone that sends the same messages from memory.
-///
-/// # Errors
-/// When a message is missing or out of order in the topic, or a row is left in the outbox.
 pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
     let place = rig.place("relay").await?;
     let events = rig.size(500_000, 100_000);
@@ -78,9 +75,6 @@ pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
 
 /// The first events of a long backlog against those of a short one, and looks at an empty outbox after all was deleted
 /// against looks at one that was never filled.
-///
-/// # Errors
-/// When events don't arrive.
 pub(crate) async fn growth(rig: &Rig) -> Result<Vec<Finding>> {
     let (place, fresh) = (rig.place("relay_growth").await?, rig.place("relay_fresh").await?);
     let many = rig.size(1_000_000, 100_000);

@@ -19,9 +19,6 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The rate of a drain, and the memory that it takes.
-///
-/// # Errors
-/// When the peers can't be fetched or started, or a message is missing or out of order.
 pub(crate) async fn against_debezium(rig: &Rig) -> Result<Vec<Finding>> {
     let events = rig.size(300_000, 100_000);
     let worker = Worker::start(rig).await?;

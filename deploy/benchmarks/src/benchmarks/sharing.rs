@@ -97,9 +97,6 @@ impl System {
 }
 
 /// Two of each, against one of each: from the first request until everything is visible.
-///
-/// # Errors
-/// When a process fails, or something is missing or doubled.
 pub(crate) async fn two_of_each(rig: &Rig) -> Result<Vec<Finding>> {
     let seconds = if rig.short { 2.0 } else { 6.0 };
     let mut two = System::start(rig, 2).await?;

@@ -23,9 +23,6 @@ const OLD_A_SECOND: f64 = 5_000.0;
 const KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// Commands while old records are swept without a pause, against the same when there are none.
-///
-/// # Errors
-/// When the service fails, did not write exactly what it answered, or nothing was swept.
 pub(crate) async fn under_load(rig: &Rig) -> Result<Vec<Finding>> {
     let seconds = if rig.short { 2.0 } else { 8.0 };
     let target = CommandTarget::ours(rig, 500, Relaying::Off).await?;

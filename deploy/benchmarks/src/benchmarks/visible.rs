@@ -71,9 +71,6 @@ impl Latencies {
 type Runs = BTreeMap<u64, Vec<Latencies>>;
 
 /// Latency at 50, 500 and 2,000 events/s.
-///
-/// # Errors
-/// When the peers can't be fetched or started, or something is missing at the end.
 pub(crate) async fn from_commit(rig: &Rig) -> Result<Vec<Finding>> {
     let seconds = rig.size(8, 3);
     let worker = Worker::start(rig).await?;

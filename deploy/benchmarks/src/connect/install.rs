@@ -18,9 +18,6 @@ const FOLDERS: [(&str, &str); 3] =
 const GIVEN: &str = "kafka-clients,connect-api,slf4j-api";
 
 /// The folder with all jars, below the user's cache. Fetched from Maven when it is not there.
-///
-/// # Errors
-/// When Maven is not installed or can't fetch them.
 pub(super) fn installed() -> Result<PathBuf> {
     let cache = match std::env::var_os("XDG_CACHE_HOME") {
         Some(cache) if !cache.is_empty() => PathBuf::from(cache),

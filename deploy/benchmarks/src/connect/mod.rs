@@ -44,9 +44,6 @@ pub(crate) struct Worker {
 
 impl Worker {
     /// Starts a worker, fetched where that was never done, and waits until it answers.
-    ///
-    /// # Errors
-    /// When it can't be fetched, or does not start.
     pub(crate) async fn start(rig: &Rig) -> Result<Self> {
         let jars = tokio::task::spawn_blocking(install::installed).await??;
         let name = unique("connect");
@@ -92,9 +89,6 @@ impl Worker {
     }
 
     /// Makes a connector, or changes one, and waits until it and all its tasks run.
-    ///
-    /// # Errors
-    /// When it does not run.
     pub(crate) async fn create(&self, name: &str, settings: &Settings) -> Result<()> {
         self.connectors.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_owned());
         self.insist(Method::PUT, &format!("{name}/config"), Some(settings)).await?;
@@ -102,34 +96,22 @@ impl Worker {
     }
 
     /// Ends the tasks of a connector; it keeps its place.
-    ///
-    /// # Errors
-    /// When it does not stop.
     pub(crate) async fn stop(&self, name: &str) -> Result<()> {
         self.insist(Method::PUT, &format!("{name}/stop"), None).await?;
         self.until(name, "stopped", |state, tasks| state == "STOPPED" && tasks.is_empty()).await
     }
 
     /// Lets a connector that was stopped go on, and does not wait for it.
-    ///
-    /// # Errors
-    /// When the worker refuses.
     pub(crate) async fn resume(&self, name: &str) -> Result<()> {
         self.insist(Method::PUT, &format!("{name}/resume"), None).await
     }
 
     /// Removes a connector.
-    ///
-    /// # Errors
-    /// When the worker refuses.
     pub(crate) async fn delete(&self, name: &str) -> Result<()> {
         self.insist(Method::DELETE, name, None).await
     }
 
     /// Memory of its process.
-    ///
-    /// # Errors
-    /// When the system does not tell.
     pub(crate) fn memory(&self) -> Result<Memory> {
         memory_of(self.child.id())
     }

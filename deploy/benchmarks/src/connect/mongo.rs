@@ -29,9 +29,6 @@ pub(crate) struct Documents(Collection<Document>);
 
 impl Documents {
     /// A collection that may not be there yet.
-    ///
-    /// # Errors
-    /// When the URL is not one.
     pub(crate) async fn open(url: &str, database: &str, collection: &str) -> Result<Self> {
         let options = CollectionOptions::builder().read_concern(ReadConcern::majority()).build();
         let database = Client::with_uri_str(url).await?.database(database);
@@ -39,25 +36,16 @@ impl Documents {
     }
 
     /// How many there are, from the collection's own count.
-    ///
-    /// # Errors
-    /// When the server does not answer.
     pub(crate) async fn count(&self) -> Result<u64> {
         Ok(self.0.estimated_document_count().await?)
     }
 
     /// How many there are, counted one by one.
-    ///
-    /// # Errors
-    /// When the server does not answer.
     pub(crate) async fn recount(&self) -> Result<u64> {
         Ok(self.0.count_documents(doc! {}).await?)
     }
 
     /// Which of these ids are there.
-    ///
-    /// # Errors
-    /// When the server does not answer.
     pub(crate) async fn present(&self, ids: &[Id]) -> Result<Vec<Id>> {
         let mut found =
             self.0.find(doc! { "_id": { "$in": ids.to_vec() } }).projection(doc! { "_id": 1 }).await?;
@@ -69,9 +57,6 @@ impl Documents {
     }
 
     /// Removes all of them.
-    ///
-    /// # Errors
-    /// When the server does not answer.
     pub(crate) async fn clear(&self) -> Result<()> {
         Ok(self.0.drop().await?)
     }

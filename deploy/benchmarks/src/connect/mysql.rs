@@ -12,9 +12,6 @@ use crate::visibility_probe::clock_micros;
 const TRANSACTION: u64 = 1000;
 
 /// Makes the table.
-///
-/// # Errors
-/// When the server refuses.
 pub(crate) async fn create_outbox(database: &str) -> Result<()> {
     let mut connection = MySqlConnection::connect(database).await?;
     let table = "CREATE TABLE outbox (id CHAR(36) NOT NULL PRIMARY KEY, aggregatetype VARCHAR(64) NOT NULL, \
@@ -25,9 +22,6 @@ pub(crate) async fn create_outbox(database: &str) -> Result<()> {
 }
 
 /// Commits a row that stands for no document.
-///
-/// # Errors
-/// When the server refuses.
 pub(crate) async fn commit_first_row(database: &str) -> Result<()> {
     let mut connection = MySqlConnection::connect(database).await?;
     connection
@@ -38,9 +32,6 @@ pub(crate) async fn commit_first_row(database: &str) -> Result<()> {
 }
 
 /// Commits a backlog: documents from the number `first` on, in transactions of 1,000 rows.
-///
-/// # Errors
-/// When the server refuses.
 pub(crate) async fn fill_outbox(database: &str, first: u64, documents: u64) -> Result<()> {
     let mut connection = MySqlConnection::connect(database).await?;
     let end = first + documents;
@@ -77,9 +68,6 @@ pub(crate) struct Writer(MySqlPool);
 
 impl Writer {
     /// A writer with connections that are open already.
-    ///
-    /// # Errors
-    /// When the server can't be reached.
     pub(crate) async fn open(database: &str, connections: u32) -> Result<Self> {
         let pool = MySqlPoolOptions::new()
             .min_connections(connections)
@@ -90,9 +78,6 @@ impl Writer {
 
     /// Commits one row in a transaction of its own: one statement, one way to the server. Tells when it was sent, and when
     /// the server had answered.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub(crate) async fn commit(&self, document: Document) -> Result<Commit> {
         let mut connection = self.0.acquire().await?;
         let sent = clock_micros();

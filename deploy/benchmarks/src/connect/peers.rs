@@ -29,9 +29,6 @@ impl<'worker> Source<'worker> {
     /// Makes table and topic, and runs the connector until it has delivered a first row. (It passes over the rows that are
     /// there before it has taken its place in the binary log, and it keeps no place before it has delivered one: rows that
     /// are committed while it is stopped would never arrive.)
-    ///
-    /// # Errors
-    /// When no row arrives.
     pub(crate) async fn start(rig: &Rig, worker: &'worker Worker, tuning: Tuning) -> Result<Self> {
         let place = rig.place("outbox").await?.unencrypted();
         mysql::create_outbox(&place.database_url()).await?;
@@ -51,9 +48,6 @@ impl<'worker> Source<'worker> {
 
     /// Commits a backlog while the connector is stopped, lets it go on, and gives the rate at which the backlog comes into
     /// the topic.
-    ///
-    /// # Errors
-    /// When a row does not arrive.
     pub(crate) async fn drain(&mut self, documents: u64, patience: Duration) -> Result<f64> {
         self.worker.stop(&self.name).await?;
         let before = self.topic.messages().await?;
@@ -67,33 +61,21 @@ impl<'worker> Source<'worker> {
     }
 
     /// Ends its task; it keeps its place.
-    ///
-    /// # Errors
-    /// When it does not stop.
     pub(crate) async fn stop(&self) -> Result<()> {
         self.worker.stop(&self.name).await
     }
 
     /// Lets it go on.
-    ///
-    /// # Errors
-    /// When the worker refuses.
     pub(crate) async fn resume(&self) -> Result<()> {
         self.worker.resume(&self.name).await
     }
 
     /// Makes sure that every document that was committed is in the topic, and those of a room in their order.
-    ///
-    /// # Errors
-    /// When it is not so.
     pub(crate) async fn verify(&self) -> Result<()> {
         self.topic.verify(self.committed, kafka::of_documents).await.map(|_| ())
     }
 
     /// Removes the connector.
-    ///
-    /// # Errors
-    /// When the worker refuses.
     pub(crate) async fn end(self) -> Result<()> {
         self.worker.delete(&self.name).await
     }
@@ -108,9 +90,6 @@ pub(crate) struct Sink<'worker> {
 
 impl<'worker> Sink<'worker> {
     /// Runs the connector: it reads the topic from its beginning.
-    ///
-    /// # Errors
-    /// When it does not run.
     pub(crate) async fn start(
         rig: &Rig,
         worker: &'worker Worker,
@@ -125,25 +104,16 @@ impl<'worker> Sink<'worker> {
     }
 
     /// Ends its tasks; it keeps its place.
-    ///
-    /// # Errors
-    /// When it does not stop.
     pub(crate) async fn stop(&self) -> Result<()> {
         self.worker.stop(&self.name).await
     }
 
     /// Lets it go on.
-    ///
-    /// # Errors
-    /// When the worker refuses.
     pub(crate) async fn resume(&self) -> Result<()> {
         self.worker.resume(&self.name).await
     }
 
     /// Removes the connector and what it has written.
-    ///
-    /// # Errors
-    /// When the worker or the server refuses.
     pub(crate) async fn end(self) -> Result<()> {
         self.worker.delete(&self.name).await?;
         self.documents.clear().await

@@ -85,9 +85,6 @@ fn history_topic(connector: &str) -> String {
 
 /// Debezium's MySQL connector with the outbox event router, from the place's outbox table to the place's topic. It
 /// connects as the user of the server's URL, who must be allowed to read the binary log.
-///
-/// # Errors
-/// When the server's URL is not one.
 pub(crate) fn source(rig: &Rig, place: &Place, name: &str, tuning: Tuning) -> Result<Settings> {
     let url = Url::parse(&rig.mysql).context("MYSQL_URL")?;
     // Every reader of the binary log needs a number of its own.

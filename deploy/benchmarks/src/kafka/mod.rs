@@ -20,9 +20,6 @@ fn admin(brokers: &str) -> Result<AdminClient<DefaultClientContext>> {
 }
 
 /// Makes a topic like that of events.
-///
-/// # Errors
-/// When the broker refuses.
 pub(crate) async fn create_topic(brokers: &str, topic: &str) -> Result<()> {
     let topic = NewTopic::new(topic, topics::DEFAULT_PARTITIONS, TopicReplication::Fixed(1));
     for outcome in admin(brokers)?.create_topics([&topic], &AdminOptions::new()).await? {
@@ -32,9 +29,6 @@ pub(crate) async fn create_topic(brokers: &str, topic: &str) -> Result<()> {
 }
 
 /// Removes topics and groups. That some were never made is no mistake.
-///
-/// # Errors
-/// When the broker does not answer.
 pub(crate) async fn remove(brokers: &str, topics: &[String], groups: &[String]) -> Result<()> {
     let (admin, options) = (admin(brokers)?, AdminOptions::new());
     let topics: Vec<&str> = topics.iter().map(String::as_str).collect();

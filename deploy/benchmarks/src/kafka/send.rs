@@ -46,8 +46,6 @@ pub(crate) struct Filler {
 }
 
 impl Filler {
-    /// # Errors
-    /// When the client can't be made.
     pub(crate) fn new(brokers: &str) -> Result<Self> {
         let acknowledged = Arc::new(AtomicU64::new(0));
         let producer = ClientConfig::new()
@@ -81,9 +79,6 @@ impl Filler {
     }
 
     /// Writes events as the relay does. Blocks.
-    ///
-    /// # Errors
-    /// When the broker does not take all of them.
     pub(crate) fn events(&mut self, topic: &str, events: impl Iterator<Item = RawEvent>) -> Result<()> {
         for event in events {
             self.send(topic, &event.room.to_string(), &event.payload, headers_of(&event))?;
@@ -92,9 +87,6 @@ impl Filler {
     }
 
     /// Writes documents as Debezium does. Blocks.
-    ///
-    /// # Errors
-    /// When the broker does not take all of them.
     pub(crate) fn documents(&mut self, topic: &str, documents: impl Iterator<Item = Document>) -> Result<()> {
         for document in documents {
             let id = document.id();
@@ -109,9 +101,6 @@ impl Filler {
 
 /// Sends messages that lie ready in memory, pipelined, and waits until all are acknowledged: the limit of the client.
 /// Gives messages per second. Blocks.
-///
-/// # Errors
-/// When not all are acknowledged.
 pub(crate) fn send_from_memory(
     brokers: &str,
     topic: &str,

@@ -38,8 +38,6 @@ pub(crate) struct Found {
 type ReadMessage = fn(&BorrowedMessage<'_>) -> Result<Option<(String, u64)>>;
 
 impl Topic {
-    /// # Errors
-    /// When the client can't be made.
     pub(crate) fn open(brokers: &str, name: &str) -> Result<Self> {
         let consumer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
@@ -61,18 +59,12 @@ impl Topic {
     }
 
     /// The number of messages that were ever written to it.
-    ///
-    /// # Errors
-    /// When the broker does not answer.
     pub(crate) async fn messages(&self) -> Result<u64> {
         let topic = self.clone();
         spawn_blocking(move || topic.count()).await?
     }
 
     /// Waits until nothing has come for half a second, and gives the number of messages.
-    ///
-    /// # Errors
-    /// When the broker does not answer.
     pub(crate) async fn until_quiet(&self) -> Result<u64> {
         let mut before = self.messages().await?;
         loop {
@@ -86,9 +78,6 @@ impl Topic {
     }
 
     /// Waits until it has so many messages more than before.
-    ///
-    /// # Errors
-    /// When they don't come in time.
     pub(crate) async fn until(&self, before: u64, more: u64, patience: Duration) -> Result<Drained> {
         let topic = self.clone();
         spawn_blocking(move || {
@@ -105,9 +94,6 @@ impl Topic {
 
     /// Reads it from its start and makes sure that it has so many different messages, numbered 1, 2, 3, ... for each key
     /// where they first occur.
-    ///
-    /// # Errors
-    /// When it has not.
     pub(crate) async fn verify(&self, messages: u64, read: ReadMessage) -> Result<Found> {
         let topic = self.clone();
         spawn_blocking(move || topic.verify_now(messages, read)).await?
@@ -148,9 +134,6 @@ impl Topic {
 }
 
 /// Reads one of our events.
-///
-/// # Errors
-/// When it is none, or its key is not its room.
 pub(crate) fn of_events(message: &BorrowedMessage<'_>) -> Result<Option<(String, u64)>> {
     let headers = message.headers().context("a message without headers")?;
     let id = headers.iter().find(|header| header.key == "ce_id").and_then(|header| header.value);
@@ -162,9 +145,6 @@ pub(crate) fn of_events(message: &BorrowedMessage<'_>) -> Result<Option<(String,
 }
 
 /// Reads a document of the peers.
-///
-/// # Errors
-/// When it is none.
 pub(crate) fn of_documents(message: &BorrowedMessage<'_>) -> Result<Option<(String, u64)>> {
     let value: Value = serde_json::from_slice(message.payload().unwrap_or_default())?;
     let room = value.get("room").and_then(Value::as_str);

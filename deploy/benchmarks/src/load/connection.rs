@@ -17,9 +17,6 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects.
-    ///
-    /// # Errors
-    /// When that fails.
     pub(crate) async fn open(address: &str) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
@@ -27,9 +24,6 @@ impl Connection {
     }
 
     /// Sends a request and reads the whole answer. Gives its status.
-    ///
-    /// # Errors
-    /// When the connection breaks, or the answer is not one with a length.
     pub(crate) async fn ask(&mut self, request: &[u8]) -> Result<u16> {
         self.stream.write_all(request).await?;
         self.received.clear();

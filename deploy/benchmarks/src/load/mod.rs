@@ -77,9 +77,6 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// Latencies in microseconds.
-    ///
-    /// # Errors
-    /// Never for what a generator gave.
     pub(crate) fn histogram(&self) -> Result<Histogram<u64>> {
         let mut histogram = new_histogram()?;
         for (value, count) in &self.latencies {
@@ -89,17 +86,11 @@ impl Outcome {
     }
 
     /// A percentile of the latency in milliseconds.
-    ///
-    /// # Errors
-    /// As [`Outcome::histogram`].
     pub(crate) fn latency_ms(&self, percentile: f64) -> Result<f64> {
         Ok(number(self.histogram()?.value_at_percentile(percentile)) / 1000.0)
     }
 
     /// Makes sure that all were answered with a success.
-    ///
-    /// # Errors
-    /// When one was not.
     pub(crate) fn all_succeeded(&self) -> Result<()> {
         let good: u64 = self.statuses.range(200..300).map(|(_, count)| count).sum();
         ensure!(good == self.sent, "not all requests succeeded: {:?}", self.statuses);
@@ -108,18 +99,12 @@ impl Outcome {
 }
 
 /// A histogram of microseconds up to ten minutes, exact to three digits.
-///
-/// # Errors
-/// Never: the bounds are constants.
 pub(crate) fn new_histogram() -> Result<Histogram<u64>> {
     Ok(Histogram::new_with_bounds(1, 600_000_000, 3)?)
 }
 
 impl Load {
     /// Runs it in a process of its own.
-    ///
-    /// # Errors
-    /// When that fails, or a connection breaks.
     pub(crate) async fn run(&self) -> Result<Outcome> {
         let mut child = Command::new(crate::rig::program()?)
             .arg(SUBCOMMAND)

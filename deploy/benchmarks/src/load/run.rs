@@ -20,9 +20,6 @@ use super::{Load, Outcome, Pace, Requests, connection::Connection, new_histogram
 use crate::{figures::number, visibility_probe::clock_micros};
 
 /// Reads a [`Load`] from standard input, runs it and prints its [`Outcome`].
-///
-/// # Errors
-/// When it can't be read, or a connection breaks.
 pub(crate) fn generate() -> Result<()> {
     let mut input = Vec::new();
     std::io::stdin().read_to_end(&mut input)?;

@@ -37,9 +37,6 @@ pub(crate) const FORMS: [Form; 4] = [
 ];
 
 /// What is stored in a database. Checkpoints are there in every empty one and are left out.
-///
-/// # Errors
-/// When it can't be read.
 pub(crate) async fn stored(url: &str, database: &str) -> Result<Documents> {
     let client = Client::with_uri_str(url).await?;
     let mut collections = Vec::new();
@@ -62,9 +59,6 @@ impl Documents {
 
     /// Inserts every `step`-th of them into a database that has its indexes but no documents, and tells how many seconds
     /// that took.
-    ///
-    /// # Errors
-    /// When one was not inserted.
     pub(crate) async fn insert(&self, database: &str, form: Form, step: usize) -> Result<f64> {
         let database = self.client.database(database);
         let mut commands = Vec::new();

@@ -19,9 +19,6 @@ use shared_events::{DecodedEvent, RoomId, Timestamp};
 use crate::{drain::Drain, visibility_probe::clock_micros};
 
 /// The server's version.
-///
-/// # Errors
-/// When it can't be reached.
 pub(crate) async fn version(url: &str) -> Result<String> {
     let info =
         Client::with_uri_str(url).await?.database("admin").run_command(doc! { "buildInfo": 1 }).await?;
@@ -30,9 +27,6 @@ pub(crate) async fn version(url: &str) -> Result<String> {
 
 /// The read models of a database that a service shows, with their indexes; where it has none they are made as a service
 /// would do it.
-///
-/// # Errors
-/// When the server can't be reached.
 pub(crate) async fn read_models(url: &str, database: &str) -> Result<MongoReadModels> {
     let settings =
         MongoSettings { url: url.to_owned().into(), database: database.to_owned(), authorities: None };
@@ -54,9 +48,6 @@ pub(crate) fn heads(events: &[DecodedEvent]) -> HashMap<RoomId, u64> {
 
 /// Waits until the checkpoints are at the heads, and tells how many events a second came in from the first look at which
 /// there were some.
-///
-/// # Errors
-/// When they are not there in time.
 pub(crate) async fn until_level(
     models: &MongoReadModels,
     heads: &HashMap<RoomId, u64>,

@@ -33,9 +33,6 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// Opens the read models of a database.
-    ///
-    /// # Errors
-    /// When the server can't be reached.
     pub(crate) async fn open(url: &str, database: &str) -> Result<Self> {
         let sent: Arc<Mutex<Vec<Document>>> = Arc::default();
         let mut options = ClientOptions::parse(url).await?;
@@ -53,9 +50,6 @@ impl Recorder {
     }
 
     /// The commands that were sent since the last call, without what the driver adds to each.
-    ///
-    /// # Errors
-    /// When one can't be encoded.
     pub(crate) fn take(&self) -> Result<Commands> {
         let sent = std::mem::take(&mut *self.sent.lock().unwrap_or_else(PoisonError::into_inner));
         let without = |mut command: Document| {
@@ -70,9 +64,6 @@ impl Recorder {
 
 /// Sends the commands of requests, one request after the other and from the first again, by so many tasks. Gives
 /// requests a second.
-///
-/// # Errors
-/// When a command fails.
 pub(crate) async fn rate(
     url: &str,
     database: &str,

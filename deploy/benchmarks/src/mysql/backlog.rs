@@ -8,9 +8,6 @@ use sqlx::{Connection, Executor, MySql, MySqlConnection, QueryBuilder};
 const ROWS: usize = 1000;
 
 /// Inserts events.
-///
-/// # Errors
-/// When a statement fails.
 pub(crate) async fn insert(database_url: &str, mut events: impl Iterator<Item = RawEvent>) -> Result<()> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     loop {
@@ -38,9 +35,6 @@ pub(crate) async fn insert(database_url: &str, mut events: impl Iterator<Item = 
 }
 
 /// Makes the first so many events wait, and nothing else; nobody holds the lease of the relay.
-///
-/// # Errors
-/// When a statement fails.
 pub(crate) async fn refill(database_url: &str, first: u64) -> Result<()> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     connection.execute("DELETE FROM leases").await?;

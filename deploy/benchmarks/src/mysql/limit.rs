@@ -22,9 +22,6 @@ pub(crate) struct Sample {
 }
 
 /// An event that was written last, as a pattern for the others.
-///
-/// # Errors
-/// When there is none.
 pub(crate) async fn sample(database_url: &str) -> Result<Sample> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     let (payload, metadata) =
@@ -36,9 +33,6 @@ pub(crate) async fn sample(database_url: &str) -> Result<Sample> {
 
 /// Inserts events with their outbox rows and idempotency records, `group` of them in each transaction, by so many
 /// writers side by side. Gives events per second. The tables must be there.
-///
-/// # Errors
-/// When a statement fails.
 pub(crate) async fn insert(
     database_url: &str,
     writers: usize,
@@ -72,9 +66,6 @@ pub(crate) async fn insert(
 }
 
 /// The median time of one transaction with the rows of one command, in milliseconds.
-///
-/// # Errors
-/// When a statement fails.
 pub(crate) async fn median_transaction_ms(
     database_url: &str,
     during: Duration,

@@ -14,9 +14,6 @@ use sqlx::{Connection, MySqlConnection};
 use uuid::Uuid;
 
 /// The server's version, and its settings of `innodb_flush_log_at_trx_commit` and `sync_binlog`.
-///
-/// # Errors
-/// When it can't be reached.
 pub(crate) async fn version_and_durability(url: &str) -> Result<(String, i64, i64)> {
     let mut connection = MySqlConnection::connect(url).await?;
     Ok(sqlx::query_as(
@@ -27,9 +24,6 @@ pub(crate) async fn version_and_durability(url: &str) -> Result<(String, i64, i6
 }
 
 /// The last version of every room.
-///
-/// # Errors
-/// When the database can't be read.
 pub(crate) async fn heads(database_url: &str) -> Result<HashMap<RoomId, u64>> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     let rows: Vec<(Vec<u8>, u64)> =

@@ -9,9 +9,6 @@ const FIRST_NEW: u64 = 1_000_000_000;
 const ROWS: u64 = 10_000;
 
 /// Lets all records that are there, and those that services write, come after those that [`insert`] adds.
-///
-/// # Errors
-/// When the statement fails.
 pub(crate) async fn make_room(database_url: &str) -> Result<()> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     connection.execute(format!("UPDATE idempotency_keys SET seq = seq + {FIRST_NEW}").as_str()).await?;
@@ -22,9 +19,6 @@ pub(crate) async fn make_room(database_url: &str) -> Result<()> {
 }
 
 /// Inserts so many records of 1970, none of which must be there.
-///
-/// # Errors
-/// When a statement fails.
 pub(crate) async fn insert(database_url: &str, records: u64) -> Result<()> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     for first in (1..=records).step_by(usize::try_from(ROWS)?) {
@@ -44,9 +38,6 @@ pub(crate) async fn insert(database_url: &str, records: u64) -> Result<()> {
 }
 
 /// How many old records are left.
-///
-/// # Errors
-/// When the statement fails.
 pub(crate) async fn left(database_url: &str) -> Result<i64> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     let left = sqlx::query_scalar("SELECT COUNT(*) FROM idempotency_keys WHERE seq < ?").bind(FIRST_NEW);

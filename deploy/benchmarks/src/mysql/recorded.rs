@@ -9,9 +9,6 @@ use sqlx::{Connection, MySqlConnection, Row};
 use uuid::Uuid;
 
 /// `recorded_at` of all events by room and version, in milliseconds since 1970.
-///
-/// # Errors
-/// When the server can't be read.
 pub(crate) async fn times(database_url: &str) -> Result<HashMap<(RoomId, u64), i64>> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     let mut rows = sqlx::query("SELECT stream_id, version, recorded_at FROM events").fetch(&mut connection);

@@ -21,9 +21,6 @@ pub(crate) struct Written {
 }
 
 /// Reads all events and checks them: each room's versions are 1, 2, 3, ...; live reservations of a room never overlap.
-///
-/// # Errors
-/// When one of that does not hold.
 pub(crate) async fn check(database_url: &str) -> Result<Written> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     let keys = count(&mut connection, "idempotency_keys").await?;

@@ -24,9 +24,6 @@ use crate::{command_target::CommandTarget, rig::Rig};
 pub(crate) const SUBCOMMAND: &str = "usual-service";
 
 /// A usual service with so many connections to its database.
-///
-/// # Errors
-/// When it can't be started.
 pub(crate) async fn target(rig: &Rig, pool: usize, rooms: &[RoomId]) -> Result<CommandTarget> {
     let place = rig.place("usual").await?;
     command_service::operate::migrate(&place.database_url()).await?;
@@ -41,9 +38,6 @@ pub(crate) async fn target(rig: &Rig, pool: usize, rooms: &[RoomId]) -> Result<C
 }
 
 /// Serves until it is asked to end. Settings as those of the command service.
-///
-/// # Errors
-/// When it can't start.
 #[tokio::main]
 pub(crate) async fn serve() -> Result<()> {
     let config = Config::read(Settings::load(&config::keys()))?;

@@ -21,9 +21,6 @@ const GENERATIONS: std::ops::RangeInclusive<u32> = 3..=6;
 
 /// Removes a topic and a consumer group, with the groups of further generations. That one of them was never made is no
 /// mistake.
-///
-/// # Errors
-/// When the broker can't be reached.
 pub async fn remove(brokers: &str, topic: &str, group: &str) -> KafkaResult<()> {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", brokers).create()?;
@@ -36,9 +33,6 @@ pub async fn remove(brokers: &str, topic: &str, group: &str) -> KafkaResult<()> 
 }
 
 /// Sends a message as somebody else might, into the partition of its key.
-///
-/// # Errors
-/// When the broker does not take it.
 pub async fn send(
     brokers: &str,
     topic: &str,
@@ -59,9 +53,6 @@ pub async fn send(
 }
 
 /// Sends a message over TLS, whose authority is in a file, with a name and a password.
-///
-/// # Errors
-/// When the broker does not take it.
 pub async fn send_as(
     brokers: &str,
     authority: &str,
@@ -83,9 +74,6 @@ pub async fn send_as(
 
 /// Reads a topic from its start: the ids of events (`ROOM:VERSION`), a room's in the order of the topic, until `done` has
 /// seen enough. Blocks.
-///
-/// # Errors
-/// When the broker can't be reached, or not enough has come within a minute.
 pub fn event_ids(
     brokers: &str,
     topic: &str,

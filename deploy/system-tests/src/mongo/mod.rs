@@ -9,17 +9,11 @@ use mongodb::{
 use uuid::Uuid;
 
 /// Removes a database with all that is in it.
-///
-/// # Errors
-/// When the server can't be reached or refuses.
 pub async fn drop_database(server: &str, name: &str) -> mongodb::error::Result<()> {
     mongodb::Client::with_uri_str(server).await?.database(name).drop().await
 }
 
 /// The collections in which a text is found: every byte of every document is looked at.
-///
-/// # Errors
-/// When the server can't be reached or refuses.
 pub async fn collections_that_hold(
     server: &str,
     database: &str,

@@ -4,25 +4,16 @@ use sqlx::{Connection, MySqlConnection, Row, mysql::MySqlRow};
 use uuid::Uuid;
 
 /// Makes a database.
-///
-/// # Errors
-/// When the server can't be reached or refuses.
 pub async fn create_database(server: &str, name: &str) -> sqlx::Result<()> {
     run(server, &format!("CREATE DATABASE `{name}`")).await
 }
 
 /// Removes a database with all that is in it.
-///
-/// # Errors
-/// When the server can't be reached or refuses.
 pub async fn drop_database(server: &str, name: &str) -> sqlx::Result<()> {
     run(server, &format!("DROP DATABASE IF EXISTS `{name}`")).await
 }
 
 /// The columns of all tables, as `table.column`, in which a text is found.
-///
-/// # Errors
-/// When the server can't be reached or refuses.
 pub async fn columns_that_hold(database_url: &str, sought: &str) -> sqlx::Result<Vec<String>> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     let columns = "SELECT CAST(table_name AS CHAR), CAST(column_name AS CHAR) FROM information_schema.columns \
@@ -42,9 +33,6 @@ pub async fn columns_that_hold(database_url: &str, sought: &str) -> sqlx::Result
 }
 
 /// How many rows a table has.
-///
-/// # Errors
-/// When the server can't be reached or refuses.
 pub async fn rows(database_url: &str, table: &str) -> sqlx::Result<i64> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     let rows =
@@ -54,9 +42,6 @@ pub async fn rows(database_url: &str, table: &str) -> sqlx::Result<i64> {
 }
 
 /// Runs statements, one after the other.
-///
-/// # Errors
-/// When the server can't be reached or refuses one.
 pub async fn run(server: &str, statement: &str) -> sqlx::Result<()> {
     let mut connection = MySqlConnection::connect(server).await?;
     sqlx::raw_sql(statement).execute(&mut connection).await?;
@@ -64,9 +49,6 @@ pub async fn run(server: &str, statement: &str) -> sqlx::Result<()> {
 }
 
 /// Takes the last event of a room away, as a copy of the database would lack it that was made before.
-///
-/// # Errors
-/// When the server can't be reached or refuses.
 pub async fn forget_last_event(database_url: &str, room: &str) -> sqlx::Result<()> {
     let room = room.replace('-', "");
     let last = format!("DELETE FROM events WHERE stream_id = UNHEX('{room}') ORDER BY version DESC LIMIT 1");

@@ -139,18 +139,12 @@ impl Secured {
     }
 
     /// Runs a statement as the command service's user.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn run_as_command_service(&self, statement: &str) -> anyhow::Result<()> {
         let url = format!("{}&ssl-ca={}", self.mysql_url("127.0.0.1", "VERIFY_IDENTITY"), self.authority());
         Ok(mysql::run(&url, statement).await?)
     }
 
     /// Sends a message to the topic of events as one of the services' users.
-    ///
-    /// # Errors
-    /// When the broker refuses.
     pub async fn send_as(&self, user: &str) -> anyhow::Result<()> {
         let (brokers, authority) = (self.brokers("127.0.0.1"), self.authority());
         Ok(kafka::send_as(&brokers, &authority, (user, PASSWORD), "reservations.events").await?)

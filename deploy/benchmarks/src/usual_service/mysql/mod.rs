@@ -22,9 +22,6 @@ pub(super) struct Store(MySqlPool);
 
 impl Store {
     /// A pool as it is tuned for this: all connections kept, none asked for a sign of life before it is used.
-    ///
-    /// # Errors
-    /// When the URL is not one.
     pub(super) fn open(config: &Config) -> sqlx::Result<Self> {
         let options = MySqlConnectOptions::from_str(config.mysql_url.expose_secret())?;
         let pool = MySqlPoolOptions::new()
@@ -43,9 +40,6 @@ impl Store {
     }
 
     /// Commits the event as the room's next one, and gives its version.
-    ///
-    /// # Errors
-    /// When the database fails, or others were first each time.
     pub(super) async fn commit(
         &self,
         event: &mut RawEvent,
