@@ -7,7 +7,9 @@ use shared_events::{
     reservation_events::ReservationMade,
 };
 
-use crate::{mysql, rig::Place};
+use system_tests::Namespace;
+
+use crate::mysql;
 
 /// Noon of 2026-01-01 in minutes since 1970.
 const FIRST_MINUTE: i64 = 29_453_760;
@@ -22,8 +24,8 @@ pub(crate) struct Backlog {
 
 impl Backlog {
     /// Writes so many events over so many rooms into a fresh database, in turns: the first of each room, then the second.
-    pub(crate) async fn build(place: &Place, rooms: usize, events: u64) -> Result<Self> {
-        let database_url = place.database_url();
+    pub(crate) async fn build(namespace: &Namespace, rooms: usize, events: u64) -> Result<Self> {
+        let database_url = namespace.database_url();
         command_service::operate::migrate(&database_url).await?;
         let backlog = Self { rooms: (0..rooms).map(|_| RoomId(new_id())).collect(), events, database_url };
         mysql::backlog::insert(&backlog.database_url, backlog.events()).await?;

@@ -7,10 +7,12 @@ use command_service::event_store::{Leases as _, mysql::MySqlStore};
 use serde_json::{Value, json};
 use shared_events::RoomId;
 
+use system_tests::Namespace;
+
 use crate::{
     load::{Load, Outcome, Pace, Requests},
     mysql::written::{self, Written},
-    rig::{Place, Process, Rig},
+    rig::{Rig, Service},
 };
 
 /// Callers that take turns.
@@ -21,8 +23,8 @@ const HOLDER: &str = "benchmark";
 /// Where load goes to, and what it has sent so far.
 #[derive(Debug)]
 pub(crate) struct CommandTarget {
-    pub(crate) place: Arc<Place>,
-    pub(crate) service: Process,
+    pub(crate) namespace: Arc<Namespace>,
+    pub(crate) service: Service,
     pub(crate) rooms: Vec<RoomId>,
     tokens: Vec<String>,
     next: u64,
@@ -43,27 +45,32 @@ pub(crate) enum Relaying {
 impl CommandTarget {
     /// Our service with so many rooms.
     pub(crate) async fn ours(rig: &Rig, rooms: usize, relaying: Relaying) -> Result<Self> {
-        Self::at(rig, rig.place("commands").await?, rooms, relaying).await
+        Self::at(rig, rig.namespace("commands").await?, rooms, relaying).await
     }
 
-    /// The same, at a place that is there.
-    pub(crate) async fn at(rig: &Rig, place: Place, rooms: usize, relaying: Relaying) -> Result<Self> {
-        let service = start(rig, &place, relaying).await?;
+    /// The same, at a namespace that is there.
+    pub(crate) async fn at(
+        rig: &Rig,
+        namespace: Namespace,
+        rooms: usize,
+        relaying: Relaying,
+    ) -> Result<Self> {
+        let service = start(rig, &namespace, relaying).await?;
         let rooms = register(&service.url(), &rig.token("admin", &["admin"])?, rooms).await?;
-        Self::with(rig, place, service, rooms)
+        Self::with(rig, namespace, service, rooms)
     }
 
     /// Any service of the same API that has these rooms.
     pub(crate) fn with(
         rig: &Rig,
-        place: impl Into<Arc<Place>>,
-        service: Process,
+        namespace: impl Into<Arc<Namespace>>,
+        service: Service,
         rooms: Vec<RoomId>,
     ) -> Result<Self> {
         let tokens = (0..CALLERS)
             .map(|caller| rig.token(&format!("caller-{caller}@example.com"), &[]))
             .collect::<Result<_>>()?;
-        Ok(Self { place: place.into(), service, rooms, tokens, next: 0, made: 0, beside: 0 })
+        Ok(Self { namespace: namespace.into(), service, rooms, tokens, next: 0, made: 0, beside: 0 })
     }
 
     /// The same target, when so many reservations were put there beside the API.
@@ -103,7 +110,7 @@ impl CommandTarget {
 
     /// Checks what was written: exactly what was answered.
     pub(crate) async fn check(&self) -> Result<Written> {
-        let written = written::check(&self.place.database_url()).await?;
+        let written = written::check(&self.namespace.database_url()).await?;
         ensure!(
             written.made == self.made + self.beside,
             "{} reservations were answered, and {} put there; {} are there",
@@ -123,10 +130,10 @@ impl CommandTarget {
 
 /// Starts a command service, and waits until it is ready. Where it is not to relay, somebody else holds the leases for as
 /// long as any benchmark takes.
-pub(crate) async fn start(rig: &Rig, place: &Place, relaying: Relaying) -> Result<Process> {
+pub(crate) async fn start(rig: &Rig, namespace: &Namespace, relaying: Relaying) -> Result<Service> {
     let mut more: &[(&str, &str)] = &[];
     if relaying == Relaying::Off {
-        let store = MySqlStore::open(&place.database_url(), 1, None)?;
+        let store = MySqlStore::open(&namespace.database_url(), 1, None)?;
         store.migrate().await?;
         store.beat(HOLDER).await?;
         let mut buckets = store.leases().await?.buckets;
@@ -138,7 +145,7 @@ pub(crate) async fn start(rig: &Rig, place: &Place, relaying: Relaying) -> Resul
         store.close().await;
         more = &[("LEASE_SECONDS", "300")];
     }
-    let mut service = rig.command_service(place, more)?;
+    let mut service = rig.command_service(namespace, more)?;
     service.until_ready().await?;
     Ok(service)
 }

@@ -25,7 +25,7 @@ pub(crate) struct Machine {
 
 /// Asks the servers.
 pub(crate) async fn describe(rig: &Rig) -> Result<Machine> {
-    let (mysql, flush, sync) = crate::mysql::version_and_durability(&rig.mysql).await?;
+    let (mysql, flush, sync) = crate::mysql::version_and_durability(&rig.servers.mysql).await?;
     ensure!(
         flush == 1 && sync == 1,
         "MySQL must run with innodb_flush_log_at_trx_commit=1 and sync_binlog=1, not {flush} and {sync}"
@@ -44,7 +44,7 @@ pub(crate) async fn describe(rig: &Rig) -> Result<Machine> {
         memory_gib: kilobytes.div_ceil(1024 * 1024),
         mysql,
         kafka: "acks=all, idempotent producer".to_owned(),
-        mongodb: crate::mongo::version(&rig.mongodb).await?,
+        mongodb: crate::mongo::version(&rig.servers.mongodb).await?,
         date: Clock::system().now().format("%Y-%m-%d").to_string(),
         short: rig.short,
     })

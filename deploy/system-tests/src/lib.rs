@@ -13,12 +13,18 @@ mod client;
 pub mod kafka;
 pub mod mongo;
 pub mod mysql;
+mod namespace;
 pub mod openapi;
+mod process;
+mod random;
 mod secured;
 mod server;
 mod stack;
 
 pub use client::{Answer, Call, Client, Import, Room};
+pub use namespace::{Namespace, ServerUrls, block_on};
+pub use process::Process;
+pub use random::Random;
 pub use secured::Secured;
 pub use server::{Server, free_port};
 pub use stack::Stack;

@@ -1,36 +1,32 @@
-//! One process of the system.
+//! A service under test: one process that can be killed and started again with the same settings.
 
 use std::{
-    fs::File,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Command, ExitStatus},
     sync::atomic::{AtomicU16, Ordering},
-    time::{Duration, Instant},
 };
 
-/// How long a process may take to be ready, or to end. Two cores are shared with everything else that runs.
-const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+use crate::process::{Process, readiness_client};
 
-/// A process that is started, killed and started again with the same settings. Dropped, it is killed.
+/// A service with its settings, running or not. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Server {
-    /// What runs the program in its own place, if anything.
+    /// A command that replaces itself with the program, if any.
     wrapper: Vec<String>,
     program: PathBuf,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
-    /// Addresses that must be ready.
+    /// The addresses that must be ready.
     urls: Vec<String>,
     log: PathBuf,
-    /// Where in the log its present life begins, in bytes.
-    life: usize,
-    child: Option<Child>,
+    /// Length of the log in bytes when the current process started.
+    log_start: usize,
+    process: Option<Process>,
 }
 
 impl Server {
-    /// A process that is not running yet; its output goes to a file in `folder`.
+    /// A service that is not running yet. It logs to a file in `folder`.
     pub(crate) fn new(binary: &str, arguments: &[&str], folder: &Path, urls: &[&String]) -> Self {
         Self {
             wrapper: Vec::new(),
@@ -39,12 +35,12 @@ impl Server {
             environment: Vec::new(),
             urls: urls.iter().map(|url| (*url).clone()).collect(),
             log: folder.join(format!("{}.log", crate::unique(binary))),
-            life: 0,
-            child: None,
+            log_start: 0,
+            process: None,
         }
     }
 
-    /// Adds a variable to its environment.
+    /// Adds an environment variable.
     pub(crate) fn variable(mut self, name: &str, value: impl Into<String>) -> Self {
         self.environment.push((name.to_owned(), value.into()));
         self
@@ -56,23 +52,26 @@ impl Server {
         self
     }
 
-    /// Has a command run the program: it is followed by the program and its arguments, and puts it in its own place.
+    /// Runs the program through a command that ends with `exec "$@"`.
     pub(crate) fn run_by(mut self, wrapper: &[&str]) -> Self {
         self.wrapper = wrapper.iter().map(|part| (*part).to_owned()).collect();
         self
     }
 
-    /// The process's id while it runs.
-    #[must_use]
-    pub fn id(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
+    fn running(&mut self) -> &mut Process {
+        self.process.as_mut().unwrap_or_else(|| panic!("{} does not run", self.program.display()))
     }
 
-    /// Starts the process, for this once with more variables, and does not wait.
+    /// The process id while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
+    }
+
+    /// Starts the process and does not wait. `more` are variables for this start alone.
     pub fn start(&mut self, more: &[(&str, &str)]) {
-        assert!(self.child.is_none(), "{} runs already", self.program.display());
-        self.life = self.log().len();
-        let log = File::options().create(true).append(true).open(&self.log).unwrap();
+        assert!(self.process.is_none(), "{} runs already", self.program.display());
+        self.log_start = self.log().len();
         let mut command = match self.wrapper.split_first() {
             None => Command::new(&self.program),
             Some((wrapper, arguments)) => {
@@ -81,17 +80,15 @@ impl Server {
                 command
             }
         };
-        let child = command
-            .args(&self.arguments)
-            .env_remove("CONFIG_FILE")
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .envs(more.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{} can't be started: {error}", self.program.display()));
-        self.child = Some(child);
+        command.args(&self.arguments).env_remove("CONFIG_FILE");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value))).envs(more.iter().copied());
+        self.process = Some(Process::start(&mut command, &self.log).unwrap());
+    }
+
+    /// Starts the process and waits until it is ready.
+    pub async fn start_ready(&mut self, more: &[(&str, &str)]) {
+        self.start(more);
+        self.until_ready().await;
     }
 
     /// Another command of the same program, with the same settings.
@@ -102,116 +99,73 @@ impl Server {
             .args(arguments)
             .env_remove("CONFIG_FILE")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
+            .stdin(std::process::Stdio::null())
             .kill_on_drop(true);
         command
     }
 
-    /// Waits until it says that it is ready.
+    /// Waits until it is ready.
     pub async fn until_ready(&mut self) {
-        let http = http();
-        let start = Instant::now();
         for url in self.urls.clone() {
-            loop {
-                let answer = http.get(format!("{url}/health/ready")).send().await;
-                if answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
-                    break;
-                }
-                if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().unwrap()) {
-                    panic!("{} ended with {status}:\n{}", self.program.display(), self.log());
-                }
-                let missing = match answer {
-                    Ok(answer) => answer.text().await.unwrap_or_default(),
-                    Err(error) => error.to_string(),
-                };
-                assert!(
-                    start.elapsed() < PATIENCE,
-                    "{} is not ready: {missing}\n{}",
-                    self.program.display(),
-                    self.log()
-                );
-                tokio::time::sleep(LOOK_AGAIN).await;
-            }
+            self.running().until_ready(&url).await.unwrap();
         }
     }
 
-    /// What it says it is not ready for; nothing where it does not answer.
+    /// The reasons why it is not ready; empty if it does not answer.
     pub async fn missing(&self) -> String {
-        let answer = http().get(format!("{}/health/ready", self.urls.first().unwrap())).send().await;
+        let answer = readiness_client().unwrap().get(format!("{}/health/ready", self.urls[0])).send().await;
         match answer {
             Ok(answer) => answer.text().await.unwrap_or_default(),
             Err(_) => String::new(),
         }
     }
 
-    /// Ends it as a power cut would (SIGKILL).
+    /// Kills it as a power cut would (SIGKILL).
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
+        self.process = None;
     }
 
-    /// Asks it to end (SIGTERM), and waits until it has.
+    /// Sends SIGTERM and waits until it ends.
     pub async fn stop(&mut self) -> ExitStatus {
-        self.signal("TERM");
+        self.running().signal("TERM").unwrap();
         self.until_end().await
     }
 
-    /// Makes it stand still (SIGSTOP) until it is resumed: it keeps its memory and its connections.
-    pub fn pause(&self) {
-        self.signal("STOP");
+    /// Suspends it (SIGSTOP): it keeps its memory and its connections.
+    pub fn pause(&mut self) {
+        self.running().signal("STOP").unwrap();
     }
 
-    /// Lets it go on after a pause.
-    pub fn resume(&self) {
-        self.signal("CONT");
+    /// Resumes it after a pause.
+    pub fn resume(&mut self) {
+        self.running().signal("CONT").unwrap();
     }
 
-    fn signal(&self, name: &str) {
-        signal(&self.child.as_ref().map(Child::id).unwrap().to_string(), name);
-    }
-
-    /// How it ended, if it ended by itself.
+    /// The exit status if it has ended by itself.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        let status = self.child.as_mut()?.try_wait().unwrap()?;
-        self.child = None;
+        let status = self.process.as_mut()?.ended().unwrap()?;
+        self.process = None;
         Some(status)
     }
 
     /// Waits until it ends by itself.
     pub async fn until_end(&mut self) -> ExitStatus {
-        let mut child = self.child.take().unwrap();
-        let start = Instant::now();
-        loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                return status;
-            }
-            if start.elapsed() > PATIENCE {
-                self.child = Some(child);
-                panic!("{} does not end:\n{}", self.program.display(), self.log());
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
+        let status = self.running().until_end().await.unwrap();
+        self.process = None;
+        status
     }
 
-    /// What it wrote so far, in all its lives.
+    /// Everything it has logged.
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// What it wrote since it was started last.
+    /// Everything it has logged since its last start.
     #[must_use]
-    pub fn log_of_this_life(&self) -> String {
-        self.log().split_off(self.life)
+    pub fn log_since_start(&self) -> String {
+        self.log().split_off(self.log_start)
     }
-}
-
-/// Asks whether a service is ready. What its certificate is worth is another question.
-fn http() -> reqwest::Client {
-    let http = reqwest::Client::builder().no_proxy().danger_accept_invalid_certs(true);
-    http.timeout(Duration::from_secs(5)).build().unwrap()
 }
 
 impl Drop for Server {
@@ -221,18 +175,13 @@ impl Drop for Server {
             let log = self.log();
             let tail = log.len().saturating_sub(4_000);
             let tail = (tail..log.len()).find_map(|start| log.get(start..)).unwrap_or_default();
-            eprintln!("--- the end of what {} wrote:\n{tail}", self.program.display());
+            eprintln!("--- end of the log of {}:\n{tail}", self.program.display());
         }
     }
 }
 
-pub(crate) fn signal(pid: &str, name: &str) {
-    let sent = Command::new("kill").args([&format!("-{name}"), pid]).status().unwrap();
-    assert!(sent.success(), "{pid} can't be signalled");
-}
-
-/// A port that nobody listens on. Below the range from which systems take ports of outgoing connections, so that it is
-/// still free when the process is started again.
+/// A port that nobody listens on. It lies below the range of outgoing connections, so that it is still free when the
+/// process starts again.
 #[must_use]
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);

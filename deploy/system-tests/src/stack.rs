@@ -7,7 +7,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Client, Server, kafka, mongo, mysql, server::free_port, unique};
+use crate::{Client, Namespace, Server, ServerUrls, mongo, mysql, server::free_port};
 
 /// A running system. Dropped, it ends and takes with it what it made on the servers.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Stack {
     /// Logs, and the data of the embedded default.
     folder: TempDir,
     /// Dropped last: nothing may use any more what it removes.
-    servers: Option<Servers>,
+    namespace: Option<Namespace>,
 }
 
 impl Stack {
@@ -56,7 +56,7 @@ impl Stack {
             command_urls: vec![command_url],
             query_urls: vec![query_url],
             folder,
-            servers: None,
+            namespace: None,
         };
         stack.start().await;
         stack
@@ -80,7 +80,8 @@ impl Stack {
 
     async fn real_where(command_services: usize, query_services: usize, dev_headers: bool) -> Self {
         let folder = TempDir::new().unwrap();
-        let servers = Servers::new().await;
+        let servers = ServerUrls::from_environment().unwrap();
+        let namespace = Namespace::create(&servers, "system").await.unwrap();
         let keys = folder.path().join("keys");
         make_key(&keys);
         let jwks = keys.join("jwks.json").to_str().unwrap().to_owned();
@@ -96,9 +97,9 @@ impl Stack {
                     .variable("LISTEN", address(*port))
                     .variable("DEV_HEADERS", dev_headers.to_string())
                     .variable("JWKS_FILE", &jwks)
-                    .variable("MYSQL_URL", servers.database_url())
+                    .variable("MYSQL_URL", namespace.database_url())
                     .variable("KAFKA_BROKERS", &servers.brokers)
-                    .variable("KAFKA_TOPIC", &servers.name)
+                    .variable("KAFKA_TOPIC", &namespace.name)
             })
             .collect();
         let queries = query_ports
@@ -110,15 +111,16 @@ impl Stack {
                     .variable("DEV_HEADERS", dev_headers.to_string())
                     .variable("JWKS_FILE", &jwks)
                     .variable("MONGODB_URL", &servers.mongodb)
-                    .variable("MONGODB_DATABASE", &servers.name)
+                    .variable("MONGODB_DATABASE", &namespace.name)
                     .variable("KAFKA_BROKERS", &servers.brokers)
-                    .variable("KAFKA_TOPIC", &servers.name)
-                    .variable("KAFKA_GROUP", &servers.name)
+                    .variable("KAFKA_TOPIC", &namespace.name)
+                    .variable("KAFKA_GROUP", &namespace.name)
                     .variable("FEED_URL", command_urls.first().unwrap())
                     .variable("FEED_KEY_DIR", keys.to_str().unwrap())
             })
             .collect();
-        let mut stack = Self { commands, queries, command_urls, query_urls, folder, servers: Some(servers) };
+        let mut stack =
+            Self { commands, queries, command_urls, query_urls, folder, namespace: Some(namespace) };
         stack.start().await;
         stack
     }
@@ -173,37 +175,41 @@ impl Stack {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// The database of the read models: the server's URL and its name there.
+    /// The names of a stack on real servers.
+    fn namespace(&self) -> &Namespace {
+        self.namespace.as_ref().unwrap()
+    }
+
+    /// The database of the read models: the server's URL and the database's name.
     #[must_use]
     pub fn read_models(&self) -> (&str, &str) {
-        let servers = self.servers.as_ref().unwrap();
-        (&servers.mongodb, &servers.name)
+        let Namespace { name, servers } = self.namespace();
+        (&servers.mongodb, name)
     }
 
-    /// Brokers and topic of a stack on real servers.
+    /// The brokers and the topic.
     #[must_use]
     pub fn topic(&self) -> (&str, &str) {
-        let servers = self.servers.as_ref().unwrap();
-        (&servers.brokers, &servers.name)
+        let Namespace { name, servers } = self.namespace();
+        (&servers.brokers, name)
     }
 
-    /// How many events a stack on real servers has committed and not delivered.
+    /// The number of events that are committed and not delivered.
     pub async fn undelivered(&self) -> i64 {
-        let servers = self.servers.as_ref().unwrap();
-        mysql::rows(&servers.database_url(), "outbox").await.unwrap()
+        mysql::rows(&self.namespace().database_url(), "outbox").await.unwrap()
     }
 
-    /// Columns of MySQL and collections of MongoDB in which a text is found.
+    /// The columns of MySQL and the collections of MongoDB that hold a text.
     pub async fn places_that_hold(&self, sought: &str) -> Vec<String> {
-        let servers = self.servers.as_ref().unwrap();
-        let mut found = mysql::columns_that_hold(&servers.database_url(), sought).await.unwrap();
-        found.extend(mongo::collections_that_hold(&servers.mongodb, &servers.name, sought).await.unwrap());
+        let Namespace { name, servers } = self.namespace();
+        let mut found = mysql::columns_that_hold(&self.namespace().database_url(), sought).await.unwrap();
+        found.extend(mongo::collections_that_hold(&servers.mongodb, name, sought).await.unwrap());
         found
     }
 
-    /// Takes the last event of a room out of the event store, as a copy of it would lack it that was made before.
+    /// Deletes the last event of a room, as if the database were restored from an older backup.
     pub async fn forget_last_event(&self, room: &str) {
-        mysql::forget_last_event(&self.servers.as_ref().unwrap().database_url(), room).await.unwrap();
+        mysql::forget_last_event(&self.namespace().database_url(), room).await.unwrap();
     }
 
     async fn start(&mut self) {
@@ -213,57 +219,6 @@ impl Stack {
         for server in self.commands.iter_mut().chain(&mut self.queries) {
             server.until_ready().await;
         }
-    }
-}
-
-/// What a stack has on the real servers: everything of the same unique name.
-#[derive(Debug)]
-struct Servers {
-    name: String,
-    mysql: String,
-    mongodb: String,
-    brokers: String,
-}
-
-impl Servers {
-    async fn new() -> Self {
-        let named = |name: &str| {
-            std::env::var(name).unwrap_or_else(|_| panic!("{name} must name a server: run deploy/test.sh"))
-        };
-        let servers = Self {
-            name: unique("system"),
-            mysql: named("MYSQL_URL"),
-            mongodb: named("MONGODB_URL"),
-            brokers: named("KAFKA_BROKERS"),
-        };
-        mysql::create_database(&servers.mysql, &servers.name).await.unwrap();
-        servers
-    }
-
-    fn database_url(&self) -> String {
-        let mut url = reqwest::Url::parse(&self.mysql).unwrap();
-        url.set_path(&self.name);
-        url.into()
-    }
-}
-
-impl Drop for Servers {
-    fn drop(&mut self) {
-        std::thread::scope(|scope| {
-            // The thread that drops may be inside of a runtime, which must not be blocked on.
-            scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                let removed = runtime.block_on(async {
-                    mysql::drop_database(&self.mysql, &self.name).await?;
-                    mongo::drop_database(&self.mongodb, &self.name).await?;
-                    kafka::remove(&self.brokers, &self.name, &self.name).await?;
-                    anyhow::Ok(())
-                });
-                if let Err(error) = removed {
-                    eprintln!("{} was not removed from the servers: {error}", self.name);
-                }
-            });
-        });
     }
 }
 

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use system_tests::Namespace;
+
 use crate::{
     command_target::{CommandTarget, Relaying},
     figures::{Finding, Series, Target, number},
     load::{Outcome, Pace},
     mysql::limit,
-    rig::{Place, Rig},
+    rig::Rig,
     rounds::alternate,
     usual_service,
 };
@@ -72,9 +74,9 @@ pub(crate) async fn against_the_usual_service(rig: &Rig) -> Result<Vec<Finding>>
 pub(crate) async fn against_the_limit(rig: &Rig) -> Result<Vec<Finding>> {
     let mut ours = CommandTarget::ours(rig, ROOMS, Relaying::Off).await?;
     load(rig, &mut ours).await?;
-    let sample = limit::sample(&ours.place.database_url()).await?;
-    let place = tables(rig).await?;
-    let url = place.database_url();
+    let sample = limit::sample(&ours.namespace.database_url()).await?;
+    let namespace = tables(rig).await?;
+    let url = namespace.database_url();
     let mut best = (0.0, 0, 0);
     for writers in WRITERS {
         for group in GROUPS {
@@ -128,9 +130,9 @@ pub(crate) async fn against_the_limit(rig: &Rig) -> Result<Vec<Finding>> {
 pub(crate) async fn one_at_a_time(rig: &Rig) -> Result<Vec<Finding>> {
     let mut ours = CommandTarget::ours(rig, ROOMS, Relaying::Off).await?;
     ours.reserve(1, Pace::Closed, 0.0, 1.0).await?;
-    let sample = limit::sample(&ours.place.database_url()).await?;
-    let place = tables(rig).await?;
-    let url = place.database_url();
+    let sample = limit::sample(&ours.namespace.database_url()).await?;
+    let namespace = tables(rig).await?;
+    let url = namespace.database_url();
     let mut p99 = Vec::new();
     let (our_values, their_values) = alternate(
         rig.rounds,
@@ -179,10 +181,10 @@ pub(crate) async fn on_one_room(rig: &Rig) -> Result<Vec<Finding>> {
 }
 
 /// The tables of the event store, empty.
-async fn tables(rig: &Rig) -> Result<Place> {
-    let place = rig.place("limit").await?;
-    command_service::operate::migrate(&place.database_url()).await?;
-    Ok(place)
+async fn tables(rig: &Rig) -> Result<Namespace> {
+    let namespace = rig.namespace("limit").await?;
+    command_service::operate::migrate(&namespace.database_url()).await?;
+    Ok(namespace)
 }
 
 fn seconds(rig: &Rig) -> Duration {

@@ -24,14 +24,14 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// how long each takes to be ready.
 pub(crate) async fn memory_and_start(rig: &Rig) -> Result<Vec<Finding>> {
     let events = rig.size(1_000_000, 100_000);
-    let place = rig.place("footprint").await?;
-    Backlog::build(&place, ROOMS, events).await?;
+    let namespace = rig.namespace("footprint").await?;
+    Backlog::build(&namespace, ROOMS, events).await?;
     let mut command = Measured::default();
     let mut query = Measured::default();
     for _ in 0..rig.rounds {
-        let mut service = rig.command_service(&place, &[])?;
+        let mut service = rig.command_service(&namespace, &[])?;
         command.ready.push(service.until_ready().await?.as_secs_f64());
-        let mut reader = rig.query_service(&place, &service.url(), &[("WATCHDOG_SECONDS", "86400")])?;
+        let mut reader = rig.query_service(&namespace, &service.url(), &[("WATCHDOG_SECONDS", "86400")])?;
         query.ready.push(reader.until_ready().await?.as_secs_f64());
         // Until whatever they do at the start is done.
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -42,11 +42,11 @@ pub(crate) async fn memory_and_start(rig: &Rig) -> Result<Vec<Finding>> {
     }
     for _ in 0..rig.rounds {
         let mut target = CommandTarget::ours(rig, ROOMS, Relaying::On).await?;
-        let mut reader = rig.query_service(&target.place, &target.service.url(), &[])?;
+        let mut reader = rig.query_service(&target.namespace, &target.service.url(), &[])?;
         reader.until_ready().await?;
         target.reserve(256, Pace::Closed, 0.0, if rig.short { 2.0 } else { 6.0 }).await?;
-        let heads: HashMap<_, _> = heads(&target.place.database_url()).await?;
-        let models = mongo::read_models(&rig.mongodb, &target.place.name).await?;
+        let heads: HashMap<_, _> = heads(&target.namespace.database_url()).await?;
+        let models = mongo::read_models(&rig.servers.mongodb, &target.namespace.name).await?;
         mongo::until_level(&models, &heads, PATIENCE).await?;
         command.loaded.push(target.service.memory()?.peak);
         query.loaded.push(reader.memory()?.peak);

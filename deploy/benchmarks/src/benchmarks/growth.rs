@@ -52,10 +52,10 @@ pub(crate) async fn reserving(rig: &Rig) -> Result<Vec<Finding>> {
 /// kept on the way.
 async fn grown(rig: &Rig, past: u64, live: u64) -> Result<CommandTarget> {
     let target = CommandTarget::ours(rig, 1, Relaying::Off).await?;
-    let CommandTarget { place, service, rooms, .. } = target;
+    let CommandTarget { namespace, service, rooms, .. } = target;
     service.stop().await?;
     let Some(id) = rooms.first().copied() else { anyhow::bail!("no room was registered") };
-    let url = place.database_url();
+    let url = namespace.database_url();
     let store = MySqlStore::open(&url, 1, None)?;
     backlog::insert(&url, (0..past + live).map(|number| made(id, number, past))).await?;
     let mut room = Room::new(id);
@@ -73,8 +73,8 @@ async fn grown(rig: &Rig, past: u64, live: u64) -> Result<CommandTarget> {
     let snapshot = Snapshot { room: id, version: room.version(), schema: SNAPSHOT_SCHEMA.to_owned(), body };
     store.save_snapshot(&snapshot, 0).await?;
     store.close().await;
-    let service = start(rig, &place, Relaying::Off).await?;
-    Ok(CommandTarget::with(rig, place, service, rooms)?.beside(past + live))
+    let service = start(rig, &namespace, Relaying::Off).await?;
+    Ok(CommandTarget::with(rig, namespace, service, rooms)?.beside(past + live))
 }
 
 /// The n-th reservation, after the room's registration: two minutes each in the past, an hour each ahead; each made when

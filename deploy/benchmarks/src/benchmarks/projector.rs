@@ -10,6 +10,8 @@ use query_service::{
 use sha2::{Digest, Sha256};
 use shared_events::{DecodedEvent, Erasures, Interval, Minute, RoomId, UserId};
 
+use system_tests::Namespace;
+
 use crate::{
     event_generator::{self, Shape},
     figures::{Finding, Series, Target, number},
@@ -18,7 +20,7 @@ use crate::{
         bare::{self, Documents, FORMS, Form},
         heads, read_models, until_level,
     },
-    rig::{Place, Rig},
+    rig::Rig,
     rounds::alternate,
 };
 
@@ -31,14 +33,14 @@ const NO_FEED: &str = "http://127.0.0.1:9";
 /// A backlog in Kafka, against the driver alone inserting the documents that it ends in.
 pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
     let events = event_generator::events(Shape::mixed(ROOMS, USERS), rig.size(500_000, 60_000))?;
-    let source = rig.place("events").await?;
-    kafka::create_topic(&rig.brokers, &source.name).await?;
-    Filler::new(&rig.brokers)?.events(&source.name, events.iter().map(DecodedEvent::encode))?;
+    let source = rig.namespace("events").await?;
+    kafka::create_topic(&rig.servers.brokers, &source.name).await?;
+    Filler::new(&rig.servers.brokers)?.events(&source.name, events.iter().map(DecodedEvent::encode))?;
     let mut cpu = Vec::new();
     let first = project(rig, &source, &events, &mut cpu).await?;
     cpu.clear();
     check(rig, &first.1, &events).await?;
-    let documents = bare::stored(&rig.mongodb, &first.1.name).await?;
+    let documents = bare::stored(&rig.servers.mongodb, &first.1.name).await?;
     drop(first);
     let form = best_form(rig, &documents).await?;
     let count = number(u64::try_from(events.len())?);
@@ -65,20 +67,20 @@ pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
 /// Runs a query service on the topic until all is visible. Gives events a second.
 pub(crate) async fn project(
     rig: &Rig,
-    source: &Place,
+    source: &Namespace,
     events: &[DecodedEvent],
     cpu: &mut Vec<f64>,
-) -> Result<(f64, Place)> {
-    let place = rig.place("projected").await?;
-    let models = read_models(&rig.mongodb, &place.name).await?;
+) -> Result<(f64, Namespace)> {
+    let namespace = rig.namespace("projected").await?;
+    let models = read_models(&rig.servers.mongodb, &namespace.name).await?;
     // There is no feed that could be asked who was erased.
     models.keep_erasures(&Erasures::default()).await?;
     let more = [("KAFKA_TOPIC", source.name.as_str()), ("WATCHDOG_SECONDS", "86400")];
-    let service = rig.query_service(&place, NO_FEED, &more)?;
+    let service = rig.query_service(&namespace, NO_FEED, &more)?;
     let rate = until_level(&models, &heads(events), PATIENCE).await?;
     cpu.push(service.processor_seconds()? / number(u64::try_from(events.len())?) * 1e6);
     service.stop().await?;
-    Ok((rate, place))
+    Ok((rate, namespace))
 }
 
 /// The fastest of several forms, tried on a part of the documents.
@@ -96,24 +98,24 @@ pub(crate) async fn best_form(rig: &Rig, documents: &Documents) -> Result<Form> 
 
 /// Inserts every `step`-th document into a new database. Gives seconds.
 pub(crate) async fn insert(rig: &Rig, documents: &Documents, form: Form, step: usize) -> Result<f64> {
-    let place = rig.place("bare").await?;
-    read_models(&rig.mongodb, &place.name).await?;
-    documents.insert(&place.name, form, step).await
+    let namespace = rig.namespace("bare").await?;
+    read_models(&rig.servers.mongodb, &namespace.name).await?;
+    documents.insert(&namespace.name, form, step).await
 }
 
 /// Compares the read models with those that a plain fold in memory gives.
-pub(crate) async fn check(rig: &Rig, place: &Place, events: &[DecodedEvent]) -> Result<()> {
+pub(crate) async fn check(rig: &Rig, namespace: &Namespace, events: &[DecodedEvent]) -> Result<()> {
     let oracle = MemoryReadModels::new();
     for part in events.chunks(1000) {
         ensure!(oracle.apply(part).await?.conflicts.is_empty(), "the events are not in order");
     }
-    let models = read_models(&rig.mongodb, &place.name).await?;
+    let models = read_models(&rig.servers.mongodb, &namespace.name).await?;
     let rooms: Vec<RoomId> = heads(events).into_keys().collect();
     let users: HashSet<&UserId> = events.iter().map(|event| &event.metadata.actor).collect();
     let expected = digest(&oracle, &rooms, &users).await?;
     let found = digest(&models, &rooms, &users).await?;
     ensure!(expected == found, "the read models differ from a fold of the events: {expected:?}, {found:?}");
-    let documents = bare::stored(&rig.mongodb, &place.name).await?;
+    let documents = bare::stored(&rig.servers.mongodb, &namespace.name).await?;
     let made: HashSet<_> =
         events.iter().filter_map(|event| event.event.reservation()).map(|r| r.id).collect();
     ensure!(documents.count_of("reservations") == made.len(), "reservations are missing");

@@ -10,6 +10,8 @@ use anyhow::{Result, ensure};
 use shared_events::DecodedEvent;
 use tokio::task::spawn_blocking;
 
+use system_tests::Namespace;
+
 use super::projector::{check, project};
 use crate::{
     connect::{
@@ -22,7 +24,7 @@ use crate::{
     event_generator::{self, Shape},
     figures::{Finding, Series, Target},
     kafka::{self, Filler},
-    rig::{Place, Rig},
+    rig::Rig,
     rounds::alternate,
 };
 
@@ -35,11 +37,11 @@ pub(crate) async fn against_the_sink(rig: &Rig) -> Result<Vec<Finding>> {
     let events =
         event_generator::events(Shape::mixed(usize::try_from(KEYS)?, USERS), rig.size(200_000, 50_000))?;
     let documents = u64::try_from(events.len())?;
-    let (ours, theirs) = (rig.place("projector").await?, rig.place("sink").await?);
-    for place in [&ours, &theirs] {
-        kafka::create_topic(&rig.brokers, &place.name).await?;
+    let (ours, theirs) = (rig.namespace("projector").await?, rig.namespace("sink").await?);
+    for namespace in [&ours, &theirs] {
+        kafka::create_topic(&rig.servers.brokers, &namespace.name).await?;
     }
-    let mut filler = Filler::new(&rig.brokers)?;
+    let mut filler = Filler::new(&rig.servers.brokers)?;
     let (topic, recorded) = (theirs.name.clone(), events.iter().map(DecodedEvent::encode));
     filler.events(&ours.name, recorded)?;
     spawn_blocking(move || filler.documents(&topic, (0..documents).map(Document))).await??;
@@ -68,8 +70,14 @@ pub(crate) async fn against_the_sink(rig: &Rig) -> Result<Vec<Finding>> {
 }
 
 /// The rate of a sink connector that starts with an empty collection.
-async fn sink(rig: &Rig, worker: &Worker, place: &Place, collection: &str, events: u64) -> Result<f64> {
-    let sink = Sink::start(rig, worker, place, collection, Tuning::Rate).await?;
+async fn sink(
+    rig: &Rig,
+    worker: &Worker,
+    namespace: &Namespace,
+    collection: &str,
+    events: u64,
+) -> Result<f64> {
+    let sink = Sink::start(rig, worker, namespace, collection, Tuning::Rate).await?;
     let mut drain = Drain::new(0, events, PATIENCE);
     let drained = loop {
         if let Some(drained) = drain.saw(sink.documents.count().await?)? {

@@ -18,6 +18,8 @@ use shared_events::{
 };
 use tokio::task::JoinSet;
 
+use system_tests::Namespace;
+
 use crate::{
     event_generator::{self, HALF_DAY, Shape},
     figures::{Finding, Series, Target},
@@ -27,7 +29,7 @@ use crate::{
         heads, read_models,
         replay::{self, Commands, Recorder},
     },
-    rig::{Place, Process, Rig},
+    rig::{Rig, Service},
     rounds::alternate,
 };
 
@@ -93,8 +95,8 @@ impl Asked {
 
 /// A service on a database that holds so many reservations.
 struct Stored {
-    place: Place,
-    service: Process,
+    namespace: Namespace,
+    service: Service,
     admin: String,
     samples: Vec<Sample>,
 }
@@ -113,7 +115,7 @@ struct Sample {
 /// Each query at 1,000,000 stored reservations, against the driver alone sending the same commands.
 pub(crate) async fn against_the_driver(rig: &Rig) -> Result<Vec<Finding>> {
     let stored = Stored::new(rig, rig.size(1_000_000, 100_000), HALF_DAY, 7).await?;
-    let recorder = Recorder::open(&rig.mongodb, &stored.place.name).await?;
+    let recorder = Recorder::open(&rig.servers.mongodb, &stored.namespace.name).await?;
     let mut findings = Vec::new();
     for kind in QUERIES {
         let commands = Arc::new(stored.commands(&recorder, kind).await?);
@@ -126,7 +128,14 @@ pub(crate) async fn against_the_driver(rig: &Rig) -> Result<Vec<Finding>> {
             },
             async |_| {
                 let commands = Arc::clone(&commands);
-                replay::rate(&rig.mongodb, &stored.place.name, commands, CONNECTIONS, seconds(rig)).await
+                replay::rate(
+                    &rig.servers.mongodb,
+                    &stored.namespace.name,
+                    commands,
+                    CONNECTIONS,
+                    seconds(rig),
+                )
+                .await
             },
         )
         .await?;
@@ -184,9 +193,9 @@ impl Stored {
     async fn new(rig: &Rig, reservations: u64, slot: i64, days: i64) -> Result<Self> {
         let shape = Shape { slot, ..Shape::only_made(ROOMS, reservations / OF_A_USER) };
         let events = event_generator::events(shape, reservations + u64::try_from(ROOMS)?)?;
-        let place = rig.place("queries").await?;
-        kafka::create_topic(&rig.brokers, &place.name).await?;
-        let models = read_models(&rig.mongodb, &place.name).await?;
+        let namespace = rig.namespace("queries").await?;
+        kafka::create_topic(&rig.servers.brokers, &namespace.name).await?;
+        let models = read_models(&rig.servers.mongodb, &namespace.name).await?;
         write(&models, &events).await?;
         let rooms: Vec<RoomId> = heads(&events).into_keys().collect();
         let visible: u64 =
@@ -195,9 +204,9 @@ impl Stored {
         let samples = samples(&events, days)?;
         drop(events);
         let mut service =
-            rig.query_service(&place, "http://127.0.0.1:9", &[("WATCHDOG_SECONDS", "86400")])?;
+            rig.query_service(&namespace, "http://127.0.0.1:9", &[("WATCHDOG_SECONDS", "86400")])?;
         service.until_ready().await?;
-        let stored = Self { place, service, admin: rig.token("admin", &["admin"])?, samples };
+        let stored = Self { namespace, service, admin: rig.token("admin", &["admin"])?, samples };
         stored.until_partitions_are_assigned().await?;
         Ok(stored)
     }

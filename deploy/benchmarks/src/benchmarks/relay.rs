@@ -6,12 +6,14 @@ use anyhow::{Result, ensure};
 use command_service::event_store::{Buckets, Outbox as _, mysql::MySqlStore};
 use tokio::task::spawn_blocking;
 
+use system_tests::Namespace;
+
 use crate::{
     backlog::Backlog,
     drain::Drained,
     figures::{Finding, Series, Spread, Target, number},
     kafka::{self, Topic},
-    rig::{Place, Process, Rig},
+    rig::{Rig, Service},
     rounds::alternate,
 };
 
@@ -25,16 +27,16 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A backlog, against the Kafka client alone that sends the same messages from memory.
 pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
-    let place = rig.place("relay").await?;
+    let namespace = rig.namespace("relay").await?;
     let events = rig.size(500_000, 100_000);
-    let backlog = Backlog::build(&place, ROOMS, events).await?;
-    let store = MySqlStore::open(&place.database_url(), 1, None)?;
+    let backlog = Backlog::build(&namespace, ROOMS, events).await?;
+    let store = MySqlStore::open(&namespace.database_url(), 1, None)?;
     let (mut memory, mut cost, mut duplicates) = (Vec::new(), Vec::new(), Vec::new());
     let (ours, theirs) = alternate(
         rig.rounds,
         async |_| {
             let topic = topic(rig).await?;
-            let (process, arrived) = drain(rig, &place, &topic, &backlog, events, events).await?;
+            let (process, arrived) = drain(rig, &namespace, &topic, &backlog, events, events).await?;
             while !store.undelivered(Buckets::ALL, 1).await?.is_empty() {
                 ensure!(arrived.since() < PATIENCE, "the outbox does not get empty");
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -49,7 +51,7 @@ pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
         async |_| {
             let topic = topic(rig).await?;
             let (brokers, name, ready) =
-                (rig.brokers.clone(), topic.name.clone(), backlog.events().collect::<Vec<_>>());
+                (rig.servers.brokers.clone(), topic.name.clone(), backlog.events().collect::<Vec<_>>());
             let rate =
                 spawn_blocking(move || kafka::send_from_memory(&brokers, &name, ready.into_iter())).await??;
             check(rig, &topic, &backlog).await?;
@@ -76,23 +78,23 @@ pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
 /// The first events of a long backlog against those of a short one, and looks at an empty outbox after all was deleted
 /// against looks at one that was never filled.
 pub(crate) async fn growth(rig: &Rig) -> Result<Vec<Finding>> {
-    let (place, fresh) = (rig.place("relay_growth").await?, rig.place("relay_fresh").await?);
+    let (namespace, fresh) = (rig.namespace("relay_growth").await?, rig.namespace("relay_fresh").await?);
     let many = rig.size(1_000_000, 100_000);
-    let backlog = Backlog::build(&place, ROOMS, many).await?;
+    let backlog = Backlog::build(&namespace, ROOMS, many).await?;
     let first = async |waiting| {
         let topic = topic(rig).await?;
-        let (process, arrived) = drain(rig, &place, &topic, &backlog, waiting, FIRST).await?;
+        let (process, arrived) = drain(rig, &namespace, &topic, &backlog, waiting, FIRST).await?;
         drop(process);
         Ok(1e6 / arrived.rate())
     };
     let (long, short) =
         alternate(rig.rounds, async |_| first(many).await, async |_| first(FIRST).await).await?;
     let topic = topic(rig).await?;
-    let (process, _) = drain(rig, &place, &topic, &backlog, many, many).await?;
+    let (process, _) = drain(rig, &namespace, &topic, &backlog, many, many).await?;
     process.stop().await?;
     check(rig, &topic, &backlog).await?;
     command_service::operate::migrate(&fresh.database_url()).await?;
-    let (used, unused) = (open(&place)?, open(&fresh)?);
+    let (used, unused) = (open(&namespace)?, open(&fresh)?);
     ensure!(used.undelivered(Buckets::ALL, 1).await?.is_empty(), "the outbox is not empty");
     let (after, never) =
         alternate(rig.rounds, async |_| look(&used).await, async |_| look(&unused).await).await?;
@@ -119,38 +121,38 @@ pub(crate) async fn growth(rig: &Rig) -> Result<Vec<Finding>> {
 }
 
 /// A topic of its own.
-pub(super) async fn topic(rig: &Rig) -> Result<Place> {
-    let place = rig.place("relay_topic").await?;
-    kafka::create_topic(&rig.brokers, &place.name).await?;
-    Ok(place)
+pub(super) async fn topic(rig: &Rig) -> Result<Namespace> {
+    let namespace = rig.namespace("relay_topic").await?;
+    kafka::create_topic(&rig.servers.brokers, &namespace.name).await?;
+    Ok(namespace)
 }
 
 /// Makes the first so many events wait, starts the command service on them, and waits until some have arrived.
 pub(super) async fn drain(
     rig: &Rig,
-    place: &Place,
-    topic: &Place,
+    namespace: &Namespace,
+    topic: &Namespace,
     backlog: &Backlog,
     waiting: u64,
     arrive: u64,
-) -> Result<(Process, Drained)> {
+) -> Result<(Service, Drained)> {
     backlog.refill(waiting).await?;
-    let watched = Topic::open(&rig.brokers, &topic.name)?;
+    let watched = Topic::open(&rig.servers.brokers, &topic.name)?;
     let arrival = tokio::spawn(async move { watched.until(0, arrive, PATIENCE).await });
-    let process = rig.command_service(place, &[("KAFKA_TOPIC", topic.name.as_str())])?;
+    let process = rig.command_service(namespace, &[("KAFKA_TOPIC", topic.name.as_str())])?;
     Ok((process, arrival.await??))
 }
 
 /// Checks that the whole backlog is in a topic, and gives the number of duplicates.
-pub(super) async fn check(rig: &Rig, topic: &Place, backlog: &Backlog) -> Result<u64> {
-    let topic = Topic::open(&rig.brokers, &topic.name)?;
+pub(super) async fn check(rig: &Rig, topic: &Namespace, backlog: &Backlog) -> Result<u64> {
+    let topic = Topic::open(&rig.servers.brokers, &topic.name)?;
     let found = topic.verify(backlog.len(), kafka::of_events).await?;
-    ensure!(found.keys == backlog.rooms(), "{} rooms in place of {}", found.keys, backlog.rooms());
+    ensure!(found.keys == backlog.rooms(), "{} rooms in namespace of {}", found.keys, backlog.rooms());
     Ok(found.duplicates)
 }
 
-fn open(place: &Place) -> Result<MySqlStore> {
-    Ok(MySqlStore::open(&place.database_url(), 1, None)?)
+fn open(namespace: &Namespace) -> Result<MySqlStore> {
+    Ok(MySqlStore::open(&namespace.database_url(), 1, None)?)
 }
 
 /// Microseconds that a look at an empty outbox takes, as the idle relay does it.

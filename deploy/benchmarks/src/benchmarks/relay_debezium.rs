@@ -26,14 +26,14 @@ pub(crate) async fn against_debezium(rig: &Rig) -> Result<Vec<Finding>> {
     // The first drain after a start is half as fast as those that follow.
     let warm = source.drain(200_000, PATIENCE).await?;
     eprintln!("  Debezium, warming up: {warm:.0}/s");
-    let place = rig.place("relay").await?.unencrypted();
-    let backlog = Backlog::build(&place, usize::try_from(KEYS)?, events).await?;
+    let namespace = rig.namespace_without_tls("relay").await?;
+    let backlog = Backlog::build(&namespace, usize::try_from(KEYS)?, events).await?;
     let (mut memory, mut their_memory) = (Vec::new(), Vec::new());
     let (our_rates, their_rates) = alternate(
         rig.rounds,
         async |_| {
             let topic = relay::topic(rig).await?;
-            let (service, arrived) = relay::drain(rig, &place, &topic, &backlog, events, events).await?;
+            let (service, arrived) = relay::drain(rig, &namespace, &topic, &backlog, events, events).await?;
             memory.push(service.memory()?);
             service.stop().await?;
             relay::check(rig, &topic, &backlog).await?;

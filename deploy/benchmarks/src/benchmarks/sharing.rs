@@ -15,7 +15,7 @@ use crate::{
     load::Pace,
     mongo,
     mysql::heads,
-    rig::{Process, Rig},
+    rig::{Rig, Service},
     rounds::alternate,
 };
 
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// routes by room gives it.
 struct System {
     desks: Vec<CommandTarget>,
-    queries: Vec<Process>,
+    queries: Vec<Service>,
     /// Commands that were sent to each command service.
     sent: Vec<u64>,
 }
@@ -37,16 +37,17 @@ impl System {
         let first = CommandTarget::ours(rig, ROOMS, Relaying::On).await?;
         let mut queries = Vec::new();
         for _ in 0..processes {
-            let mut query = rig.query_service(&first.place, &first.service.url(), &[])?;
+            let mut query = rig.query_service(&first.namespace, &first.service.url(), &[])?;
             query.until_ready().await?;
             queries.push(query);
         }
         let mut desks = vec![first];
         for _ in 1..processes {
             let Some(first) = desks.first() else { break };
-            let mut service = rig.command_service(&first.place, &[])?;
+            let mut service = rig.command_service(&first.namespace, &[])?;
             service.until_ready().await?;
-            let target = CommandTarget::with(rig, Arc::clone(&first.place), service, first.rooms.clone())?;
+            let target =
+                CommandTarget::with(rig, Arc::clone(&first.namespace), service, first.rooms.clone())?;
             desks.push(target);
         }
         for (number, target) in desks.iter_mut().enumerate() {
@@ -73,8 +74,8 @@ impl System {
 
     async fn until_visible(&self, rig: &Rig) -> Result<()> {
         let Some(target) = self.desks.first() else { return Ok(()) };
-        let heads: HashMap<RoomId, u64> = heads(&target.place.database_url()).await?;
-        let models = mongo::read_models(&rig.mongodb, &target.place.name).await?;
+        let heads: HashMap<RoomId, u64> = heads(&target.namespace.database_url()).await?;
+        let models = mongo::read_models(&rig.servers.mongodb, &target.namespace.name).await?;
         mongo::until_level(&models, &heads, PATIENCE).await?;
         Ok(())
     }
@@ -82,7 +83,7 @@ impl System {
     async fn check(self) -> Result<()> {
         let made: u64 = self.desks.iter().map(CommandTarget::made).sum();
         if let Some(target) = self.desks.first() {
-            let written = crate::mysql::written::check(&target.place.database_url()).await?;
+            let written = crate::mysql::written::check(&target.namespace.database_url()).await?;
             ensure!(written.made == made, "{made} reservations were answered, {} are there", written.made);
             ensure!(written.keys == written.events, "events without idempotency records");
         }
@@ -106,7 +107,7 @@ pub(crate) async fn two_of_each(rig: &Rig) -> Result<Vec<Finding>> {
         rig.rounds,
         async |_| {
             let before: Vec<f64> =
-                two.queries.iter().map(Process::processor_seconds).collect::<Result<_>>()?;
+                two.queries.iter().map(Service::processor_seconds).collect::<Result<_>>()?;
             let rate = two.run(rig, seconds).await?;
             for ((query, before), used) in two.queries.iter().zip(before).zip(&mut processor) {
                 used.push(query.processor_seconds()? - before);

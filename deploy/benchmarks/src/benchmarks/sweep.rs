@@ -26,7 +26,7 @@ const KEPT: Duration = Duration::from_hours(7 * 24);
 pub(crate) async fn under_load(rig: &Rig) -> Result<Vec<Finding>> {
     let seconds = if rig.short { 2.0 } else { 8.0 };
     let target = CommandTarget::ours(rig, 500, Relaying::Off).await?;
-    let url = target.place.database_url();
+    let url = target.namespace.database_url();
     old_keys::make_room(&url).await?;
     let store = MySqlStore::open(&url, 2, None)?;
     let target = tokio::sync::Mutex::new(target);

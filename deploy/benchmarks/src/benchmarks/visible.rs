@@ -33,7 +33,7 @@ use crate::{
     figures::{Finding, Series, Target, number},
     load::{Pace, new_histogram},
     mysql::recorded,
-    rig::{Process, Rig},
+    rig::{Rig, Service},
     visibility_probe::{Schedule, VisibilityProbe},
 };
 
@@ -182,17 +182,21 @@ fn event(rooms: &[RoomId], number: u64) -> (RoomId, u64) {
 struct Ours {
     target: CommandTarget,
     history: Documents,
-    _query: Process,
+    _query: Service,
 }
 
 impl Ours {
     async fn start(rig: &Rig) -> Result<Self> {
-        let place = rig.place("visible").await?.unencrypted();
-        let target = CommandTarget::at(rig, place, ROOMS, Relaying::On).await?;
-        let mut query = rig.query_service(&target.place, &target.service.url(), &[])?;
+        let namespace = rig.namespace_without_tls("visible").await?;
+        let target = CommandTarget::at(rig, namespace, ROOMS, Relaying::On).await?;
+        let mut query = rig.query_service(&target.namespace, &target.service.url(), &[])?;
         query.until_ready().await?;
-        let history =
-            Documents::open(&rig.mongodb, &target.place.name, &format!("{}history", prefix(FIRST))).await?;
+        let history = Documents::open(
+            &rig.servers.mongodb,
+            &target.namespace.name,
+            &format!("{}history", prefix(FIRST)),
+        )
+        .await?;
         let mut ours = Self { target, history, _query: query };
         ours.run(500, 2).await?;
         Ok(ours)
@@ -215,7 +219,7 @@ impl Ours {
             self.target.reserve(CONNECTIONS, pace, number(WARM_UP_SECONDS), number(seconds)).await?;
         let answered_at: HashMap<_, _> = outcome.answered_at.into_iter().collect();
         let seen = probe.end(self.target.next()).await?;
-        let recorded = recorded::times(&self.target.place.database_url()).await?;
+        let recorded = recorded::times(&self.target.namespace.database_url()).await?;
         let mut latencies = Latencies::new()?;
         for (number, micros) in seen {
             if number >= first + WARM_UP_SECONDS * rate {
@@ -242,8 +246,8 @@ struct Theirs<'worker> {
 impl<'worker> Theirs<'worker> {
     async fn start(rig: &Rig, worker: &'worker Worker, tuning: Tuning) -> Result<Self> {
         let source = Source::start(rig, worker, tuning).await?;
-        let sink = Sink::start(rig, worker, &source.place, "documents", tuning).await?;
-        let writer = Arc::new(Writer::open(&source.place.database_url(), WRITERS).await?);
+        let sink = Sink::start(rig, worker, &source.namespace, "documents", tuning).await?;
+        let writer = Arc::new(Writer::open(&source.namespace.database_url(), WRITERS).await?);
         Ok(Self { source, sink, writer })
     }
 

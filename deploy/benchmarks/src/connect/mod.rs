@@ -9,9 +9,8 @@ pub(crate) mod peers;
 pub(crate) mod settings;
 
 use std::{
-    fs::{self, File},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    fs,
+    process::Command,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -19,7 +18,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
-use system_tests::{free_port, unique};
+use system_tests::{Process, block_on, free_port, kafka, unique};
 
 use self::settings::Settings;
 use crate::rig::{Memory, Rig, memory_of};
@@ -34,10 +33,9 @@ const LOG: &str = include_str!("../../connect/log4j2.properties");
 pub(crate) struct Worker {
     name: String,
     brokers: String,
-    child: Child,
+    process: Process,
     url: String,
     http: reqwest::Client,
-    log: PathBuf,
     /// The connectors that it was ever given.
     connectors: Mutex<Vec<String>>,
 }
@@ -52,37 +50,35 @@ impl Worker {
         let (properties, log_settings) = (folder.join("worker.properties"), folder.join("log4j2.properties"));
         let address = format!("127.0.0.1:{}", free_port());
         let plugins = jars.join("plugins");
-        fs::write(&properties, settings::worker(&name, &rig.brokers, &address, &plugins))?;
+        fs::write(&properties, settings::worker(&name, &rig.servers.brokers, &address, &plugins))?;
         fs::write(&log_settings, LOG)?;
-        let log = folder.join("worker.log");
-        let output = File::create(&log)?;
-        let child = Command::new("java")
-            .args(["-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-cp"])
+        let mut java = Command::new("java");
+        java.args(["-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-cp"])
             .arg(jars.join("worker").join("*"))
             .arg(format!("-Dlog4j2.configurationFile={}", log_settings.display()))
             .arg("org.apache.kafka.connect.cli.ConnectDistributed")
-            .arg(&properties)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn()
-            .context("java can't be started: apt-get install openjdk-17-jre-headless")?;
+            .arg(&properties);
+        let process = Process::start(&mut java, &folder.join("worker.log"))
+            .context("java is missing: apt-get install openjdk-17-jre-headless")?;
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build()?;
         let mut worker = Self {
             name,
-            brokers: rig.brokers.clone(),
-            child,
+            brokers: rig.servers.brokers.clone(),
+            process,
             url: format!("http://{address}"),
             http,
-            log,
             connectors: Mutex::default(),
         };
         let started = Instant::now();
         while worker.ask(Method::GET, "", None).await.is_err() {
-            if let Some(status) = worker.child.try_wait()? {
-                bail!("Kafka Connect ended with {status}:\n{}", worker.log());
+            if let Some(status) = worker.process.ended()? {
+                bail!("Kafka Connect ended with {status}:\n{}", worker.process.log_tail());
             }
-            ensure!(started.elapsed() < PATIENCE, "Kafka Connect does not answer:\n{}", worker.log());
+            ensure!(
+                started.elapsed() < PATIENCE,
+                "Kafka Connect does not answer:\n{}",
+                worker.process.log_tail()
+            );
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         Ok(worker)
@@ -113,7 +109,7 @@ impl Worker {
 
     /// Memory of its process.
     pub(crate) fn memory(&self) -> Result<Memory> {
-        memory_of(self.child.id())
+        memory_of(self.process.id())
     }
 
     async fn until_running(&self, name: &str, tasks: usize) -> Result<()> {
@@ -138,7 +134,7 @@ impl Worker {
             }
             let failed = connector == "FAILED" || tasks.contains(&"FAILED");
             if failed || started.elapsed() > PATIENCE {
-                bail!("{name} is not {what}: {status}\n{}", self.log());
+                bail!("{name} is not {what}: {status}\n{}", self.process.log_tail());
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
@@ -172,39 +168,22 @@ impl Worker {
         ensure!(status.is_success(), "Kafka Connect says {status}: {text}");
         Ok(Some(serde_json::from_str(&text).unwrap_or_default()))
     }
-
-    fn log(&self) -> String {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n")
-    }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // Asked to end, it leaves its groups at once; a group with members can't be removed.
-        drop(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status());
-        let asked = Instant::now();
-        while asked.elapsed() < Duration::from_secs(20) && matches!(self.child.try_wait(), Ok(None)) {
-            std::thread::sleep(LOOK_AGAIN);
-        }
-        drop(self.child.kill());
-        drop(self.child.wait());
         let connectors = std::mem::take(&mut *self.connectors.lock().unwrap_or_else(PoisonError::into_inner));
         let topics = settings::topics(&self.name, &connectors);
         let groups: Vec<String> =
             connectors.iter().map(|name| format!("connect-{name}")).chain([self.name.clone()]).collect();
-        std::thread::scope(|scope| {
-            // The thread that drops may be inside of a runtime, which must not be blocked on.
-            scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                let removed = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
-                    runtime.block_on(crate::kafka::remove(&self.brokers, &topics, &groups))
-                });
-                if let Err(error) = removed {
-                    eprintln!("the topics of {} were not removed: {error:#}", self.name);
-                }
-            });
+        let removed = block_on(|| async {
+            // It leaves its groups at once: a group with members can't be deleted.
+            drop(self.process.signal("TERM"));
+            self.process.until_end().await?;
+            kafka::delete(&self.brokers, &topics, &groups).await
         });
+        if let Err(error) = removed {
+            eprintln!("the topics of {} were not removed: {error:#}", self.name);
+        }
     }
 }

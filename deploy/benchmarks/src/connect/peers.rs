@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 
+use system_tests::Namespace;
+
 use super::{
     Worker,
     mongo::Documents,
@@ -12,13 +14,13 @@ use super::{
 };
 use crate::{
     kafka::{self, Topic},
-    rig::{Place, Rig},
+    rig::Rig,
 };
 
 /// Debezium with an outbox table and a topic of its own.
 pub(crate) struct Source<'worker> {
     worker: &'worker Worker,
-    pub(crate) place: Place,
+    pub(crate) namespace: Namespace,
     pub(crate) topic: Topic,
     name: String,
     /// Documents that were ever committed.
@@ -30,17 +32,17 @@ impl<'worker> Source<'worker> {
     /// there before it has taken its place in the binary log, and it keeps no place before it has delivered one: rows that
     /// are committed while it is stopped would never arrive.)
     pub(crate) async fn start(rig: &Rig, worker: &'worker Worker, tuning: Tuning) -> Result<Self> {
-        let place = rig.place("outbox").await?.unencrypted();
-        mysql::create_outbox(&place.database_url()).await?;
-        kafka::create_topic(&rig.brokers, &place.name).await?;
-        let name = format!("{}-source", place.name);
-        worker.create(&name, &settings::source(rig, &place, &name, tuning)?).await?;
-        let topic = Topic::open(&rig.brokers, &place.name)?;
+        let namespace = rig.namespace_without_tls("outbox").await?;
+        mysql::create_outbox(&namespace.database_url()).await?;
+        kafka::create_topic(&rig.servers.brokers, &namespace.name).await?;
+        let name = format!("{}-source", namespace.name);
+        worker.create(&name, &settings::source(rig, &namespace, &name, tuning)?).await?;
+        let topic = Topic::open(&rig.servers.brokers, &namespace.name)?;
         for _ in 0..30 {
-            mysql::commit_first_row(&place.database_url()).await?;
+            mysql::commit_first_row(&namespace.database_url()).await?;
             if topic.until(0, 1, Duration::from_secs(2)).await.is_ok() {
                 topic.until_quiet().await?;
-                return Ok(Self { worker, place, topic, name, committed: 0 });
+                return Ok(Self { worker, namespace, topic, name, committed: 0 });
             }
         }
         bail!("Debezium delivers no row")
@@ -51,7 +53,7 @@ impl<'worker> Source<'worker> {
     pub(crate) async fn drain(&mut self, documents: u64, patience: Duration) -> Result<f64> {
         self.worker.stop(&self.name).await?;
         let before = self.topic.messages().await?;
-        mysql::fill_outbox(&self.place.database_url(), self.committed, documents).await?;
+        mysql::fill_outbox(&self.namespace.database_url(), self.committed, documents).await?;
         self.committed += documents;
         self.worker.resume(&self.name).await?;
         let drained = self.topic.until(before, documents, patience).await?;
@@ -81,7 +83,7 @@ impl<'worker> Source<'worker> {
     }
 }
 
-/// The MongoDB sink connector, from a place's topic into a collection of the place's database.
+/// The MongoDB sink connector, from a namespace's topic into a collection of the namespace's database.
 pub(crate) struct Sink<'worker> {
     worker: &'worker Worker,
     name: String,
@@ -93,13 +95,13 @@ impl<'worker> Sink<'worker> {
     pub(crate) async fn start(
         rig: &Rig,
         worker: &'worker Worker,
-        place: &Place,
+        namespace: &Namespace,
         collection: &str,
         tuning: Tuning,
     ) -> Result<Self> {
-        let documents = Documents::open(&rig.mongodb, &place.name, collection).await?;
-        let name = format!("{}-{collection}-sink", place.name);
-        worker.create(&name, &settings::sink(rig, place, collection, tuning)).await?;
+        let documents = Documents::open(&rig.servers.mongodb, &namespace.name, collection).await?;
+        let name = format!("{}-{collection}-sink", namespace.name);
+        worker.create(&name, &settings::sink(rig, namespace, collection, tuning)).await?;
         Ok(Self { worker, name, documents })
     }
 

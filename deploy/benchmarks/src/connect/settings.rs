@@ -10,7 +10,9 @@ use anyhow::{Context, Result};
 use reqwest::Url;
 use serde::Serialize;
 
-use crate::rig::{Place, Rig};
+use system_tests::Namespace;
+
+use crate::rig::Rig;
 
 /// The settings of a connector, as Kafka Connect takes them.
 #[derive(Clone, Debug, Serialize)]
@@ -83,10 +85,10 @@ fn history_topic(connector: &str) -> String {
     format!("{connector}-history")
 }
 
-/// Debezium's MySQL connector with the outbox event router, from the place's outbox table to the place's topic. It
+/// Debezium's MySQL connector with the outbox event router, from the namespace's outbox table to the namespace's topic. It
 /// connects as the user of the server's URL, who must be allowed to read the binary log.
-pub(crate) fn source(rig: &Rig, place: &Place, name: &str, tuning: Tuning) -> Result<Settings> {
-    let url = Url::parse(&rig.mysql).context("MYSQL_URL")?;
+pub(crate) fn source(rig: &Rig, namespace: &Namespace, name: &str, tuning: Tuning) -> Result<Settings> {
+    let url = Url::parse(&rig.servers.mysql).context("MYSQL_URL")?;
     // Every reader of the binary log needs a number of its own.
     static READERS: AtomicU32 = AtomicU32::new(0);
     let reader = std::process::id() % 1_000_000 * 100 + READERS.fetch_add(1, Ordering::Relaxed);
@@ -98,12 +100,12 @@ pub(crate) fn source(rig: &Rig, place: &Place, name: &str, tuning: Tuning) -> Re
         ("database.user", url.username().to_owned()),
         ("database.password", url.password().unwrap_or_default().to_owned()),
         ("database.server.id", (1_000_000 + reader).to_string()),
-        ("database.include.list", place.name.clone()),
-        ("table.include.list", format!("{}.outbox", place.name)),
+        ("database.include.list", namespace.name.clone()),
+        ("table.include.list", format!("{}.outbox", namespace.name)),
         ("topic.prefix", name.to_owned()),
-        ("schema.history.internal.kafka.bootstrap.servers", rig.brokers.clone()),
+        ("schema.history.internal.kafka.bootstrap.servers", rig.servers.brokers.clone()),
         ("schema.history.internal.kafka.topic", history_topic(name)),
-        ("transforms.outbox.route.topic.replacement", place.name.clone()),
+        ("transforms.outbox.route.topic.replacement", namespace.name.clone()),
     ])
     .with([
         // Rows that are there when it starts are none of its business.
@@ -133,18 +135,18 @@ pub(crate) fn source(rig: &Rig, place: &Place, name: &str, tuning: Tuning) -> Re
     ]))
 }
 
-/// MongoDB's sink connector, from the place's topic to one collection of the place's database: each message is a document
+/// MongoDB's sink connector, from the namespace's topic to one collection of the namespace's database: each message is a document
 /// with its `_id`.
-pub(crate) fn sink(rig: &Rig, place: &Place, collection: &str, tuning: Tuning) -> Settings {
-    let separator = if rig.mongodb.contains('?') { '&' } else { '?' };
+pub(crate) fn sink(rig: &Rig, namespace: &Namespace, collection: &str, tuning: Tuning) -> Settings {
+    let separator = if rig.servers.mongodb.contains('?') { '&' } else { '?' };
     let strategy = "com.mongodb.kafka.connect.sink";
     let settings = Settings::of([
         ("connector.class", "com.mongodb.kafka.connect.MongoSinkConnector".to_owned()),
         ("tasks.max", "1".to_owned()),
-        ("topics", place.name.clone()),
+        ("topics", namespace.name.clone()),
         // As durable as ours.
-        ("connection.uri", format!("{}{separator}w=majority&journal=true", rig.mongodb)),
-        ("database", place.name.clone()),
+        ("connection.uri", format!("{}{separator}w=majority&journal=true", rig.servers.mongodb)),
+        ("database", namespace.name.clone()),
         ("collection", collection.to_owned()),
         ("document.id.strategy", format!("{strategy}.processor.id.strategy.ProvidedInValueStrategy")),
         ("writemodel.strategy", format!("{strategy}.writemodel.strategy.ReplaceOneDefaultStrategy")),

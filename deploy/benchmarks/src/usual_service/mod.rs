@@ -25,16 +25,16 @@ pub(crate) const SUBCOMMAND: &str = "usual-service";
 
 /// A usual service with so many connections to its database.
 pub(crate) async fn target(rig: &Rig, pool: usize, rooms: &[RoomId]) -> Result<CommandTarget> {
-    let place = rig.place("usual").await?;
-    command_service::operate::migrate(&place.database_url()).await?;
+    let namespace = rig.namespace("usual").await?;
+    command_service::operate::migrate(&namespace.database_url()).await?;
     let settings = [
-        ("MYSQL_URL", place.database_url()),
-        ("KAFKA_BROKERS", rig.brokers.clone()),
+        ("MYSQL_URL", namespace.database_url()),
+        ("KAFKA_BROKERS", rig.servers.brokers.clone()),
         ("MYSQL_CONNECTIONS", pool.to_string()),
     ];
     let mut service = rig.start(crate::rig::program()?, &[SUBCOMMAND], &settings, &[])?;
     service.until_ready().await?;
-    CommandTarget::with(rig, place, service, rooms.to_vec())
+    CommandTarget::with(rig, namespace, service, rooms.to_vec())
 }
 
 /// Serves until it is asked to end. Settings as those of the command service.

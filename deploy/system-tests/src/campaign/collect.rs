@@ -14,7 +14,7 @@ use super::{
     record::Stay,
     world::World,
 };
-use crate::{mongo, mysql};
+use crate::{kafka, mongo, mysql};
 
 /// How long everything may take to reach every read model once nothing is at fault any more.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -36,7 +36,7 @@ pub(crate) async fn rest(world: &World) -> Option<Duration> {
 }
 
 async fn is_level(world: &World) -> Result<bool> {
-    if mysql::undelivered(&world.database_url()).await? > 0 {
+    if mysql::rows(&world.database_url(), "outbox").await? > 0 {
         return Ok(false);
     }
     let heads = mysql::heads(&world.database_url()).await?;
@@ -53,8 +53,7 @@ async fn is_level(world: &World) -> Result<bool> {
 /// Everything that is left.
 pub(crate) async fn evidence(world: &World, topic_emptied: Option<u64>) -> Result<Evidence> {
     let streams = streams(mysql::events(&world.database_url()).await?)?;
-    let topic = world.topic();
-    let topic = tokio::task::spawn_blocking(move || topic.read()).await?.context("reading the topic")?;
+    let topic = kafka::messages(&world.brokers(), World::database()).await.context("reading the topic")?;
     let documents = mongo::documents(&world.mongodb_url(), World::database()).await?;
     let mut all = Vec::new();
     for (instance, url) in world.query_urls.iter().enumerate() {

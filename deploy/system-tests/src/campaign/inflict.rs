@@ -114,14 +114,14 @@ impl World {
             self.servers.signal(target, "STOP");
             return None;
         };
-        let service = service.lock().await;
+        let mut service = service.lock().await;
         service.pause();
         Some(service)
     }
 
     fn resume(&self, target: Target, paused: Option<MutexGuard<'_, Server>>) {
         match paused {
-            Some(service) => service.resume(),
+            Some(mut service) => service.resume(),
             None => self.servers.signal(target, "CONT"),
         }
     }

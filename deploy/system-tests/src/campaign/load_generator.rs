@@ -7,10 +7,9 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::{
-    random::Random,
-    record::{Ask, Attempt, Clock, Command, Done, Look, Outcome, Query, Record},
-};
+use crate::Random;
+
+use super::record::{Ask, Attempt, Clock, Command, Done, Look, Outcome, Query, Record};
 
 /// How long an answer is awaited before the request is sent again.
 const PATIENCE: Duration = Duration::from_secs(5);

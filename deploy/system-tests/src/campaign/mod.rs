@@ -11,7 +11,6 @@ mod inflict;
 mod load_generator;
 mod probe;
 mod proxy;
-mod random;
 mod record;
 mod report;
 mod schedule;

@@ -9,9 +9,10 @@ use futures_util::future::join_all;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use crate::Random;
+
 use super::{
     load_generator::{Load, LoadGenerator},
-    random::Random,
     record::{Ask, Look, Stay, YEAR_BEGINS},
     schedule::{Fault, Link, Planned, Target},
 };

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
-use super::random::Random;
+use crate::Random;
 
 /// A process of the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

@@ -99,7 +99,8 @@ impl OwnServers {
     pub(crate) fn signal(&self, server: Target, signal: &str) {
         let file = self.folder.join("run").join(format!("{}.pid", name(server)));
         let pid = std::fs::read_to_string(file).unwrap();
-        crate::server::signal(pid.split_whitespace().next().unwrap(), signal);
+        let pid = pid.split_whitespace().next().unwrap().parse().unwrap();
+        crate::process::signal(pid, signal).unwrap();
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

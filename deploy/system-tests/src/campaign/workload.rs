@@ -11,9 +11,10 @@ use std::{
 use tokio::{sync::Mutex, task::JoinSet};
 use uuid::Uuid;
 
+use crate::Random;
+
 use super::{
     load_generator::{Load, LoadGenerator},
-    random::Random,
     record::{Ask, Done, Look, Stay, YEAR_BEGINS},
 };
 

@@ -16,7 +16,7 @@ use super::{
     schedule::{Link, Target},
     servers::OwnServers,
 };
-use crate::{Server, free_port, kafka::Topic, mysql};
+use crate::{Server, free_port, mysql};
 
 /// Name of database, topic and group: nobody else is on these servers.
 const NAME: &str = "campaign";
@@ -133,12 +133,8 @@ impl World {
         NAME
     }
 
-    fn brokers(&self) -> String {
+    pub(crate) fn brokers(&self) -> String {
         format!("127.0.0.1:{}", self.port(Link::Kafka))
-    }
-
-    pub(crate) fn topic(&self) -> Topic {
-        Topic { brokers: self.brokers(), name: NAME.to_owned() }
     }
 
     pub(crate) fn proxy(&self, link: Link) -> &Proxy {

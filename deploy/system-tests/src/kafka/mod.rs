@@ -1,105 +1,78 @@
-//! A topic and a consumer group of one's own, what is in the topic, and messages that none of the services sent.
+//! Topics and consumer groups of tests, and messages that no service sent.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 mod topic;
 
+use anyhow::Result;
 use rdkafka::{
-    ClientConfig, Message, Offset, TopicPartitionList,
+    ClientConfig,
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
-    consumer::{BaseConsumer, Consumer},
-    error::KafkaResult,
-    message::{Header, Headers, OwnedHeaders},
+    message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
 
-pub(crate) use self::topic::{MessageRow, Topic};
+pub use self::topic::{MessageRow, messages};
 
-/// The generations of read models that tests make at most.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Generations of read models for which a test may have made a group.
 const GENERATIONS: std::ops::RangeInclusive<u32> = 3..=6;
 
-/// Removes a topic and a consumer group, with the groups of further generations. That one of them was never made is no
-/// mistake.
-pub async fn remove(brokers: &str, topic: &str, group: &str) -> KafkaResult<()> {
+/// Deletes topics and consumer groups. Unknown ones are no error.
+pub async fn delete(brokers: &str, topics: &[String], groups: &[String]) -> Result<()> {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", brokers).create()?;
     let options = AdminOptions::new();
-    let of_generations: Vec<String> = GENERATIONS.map(|number| format!("{group}-g{number}")).collect();
-    let groups: Vec<&str> = of_generations.iter().map(String::as_str).chain([group]).collect();
-    admin.delete_groups(&groups, &options).await?;
-    admin.delete_topics(&[topic], &options).await?;
+    admin.delete_groups(&groups.iter().map(String::as_str).collect::<Vec<_>>(), &options).await?;
+    admin.delete_topics(&topics.iter().map(String::as_str).collect::<Vec<_>>(), &options).await?;
     Ok(())
 }
 
-/// Sends a message as somebody else might, into the partition of its key.
+/// Deletes the topic and the consumer group of one name, with the groups of further generations.
+pub async fn remove(brokers: &str, name: &str) -> Result<()> {
+    let generations = GENERATIONS.map(|number| format!("{name}-g{number}"));
+    let groups: Vec<String> = generations.chain([name.to_owned()]).collect();
+    delete(brokers, &[name.to_owned()], &groups).await
+}
+
+/// Sends a message of a foreign producer into the partition of its key.
 pub async fn send(
     brokers: &str,
     topic: &str,
     key: &str,
     headers: &[(&str, &str)],
     payload: &[u8],
-) -> KafkaResult<()> {
-    let producer: FutureProducer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("partitioner", "murmur2_random")
-        .create()?;
+) -> Result<()> {
+    let mut producer = ClientConfig::new();
+    producer.set("bootstrap.servers", brokers).set("partitioner", "murmur2_random");
     let headers = headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
         headers.insert(Header { key, value: Some(*value) })
     });
-    let record = FutureRecord::to(topic).key(key).payload(payload).headers(headers);
-    let sent = producer.send(record, Duration::from_secs(30)).await;
-    sent.map(drop).map_err(|(error, _)| error)
+    send_record(&producer, FutureRecord::to(topic).key(key).payload(payload).headers(headers)).await
 }
 
-/// Sends a message over TLS, whose authority is in a file, with a name and a password.
+/// Sends a message over TLS with a user's name and password. The authority is in a file.
 pub async fn send_as(
     brokers: &str,
     authority: &str,
     (user, password): (&str, &str),
     topic: &str,
-) -> KafkaResult<()> {
-    let producer: FutureProducer = ClientConfig::new()
+) -> Result<()> {
+    let mut producer = ClientConfig::new();
+    producer
         .set("bootstrap.servers", brokers)
         .set("security.protocol", "sasl_ssl")
         .set("ssl.ca.location", authority)
         .set("sasl.mechanism", "SCRAM-SHA-512")
         .set("sasl.username", user)
         .set("sasl.password", password)
-        .set("message.timeout.ms", "30000")
-        .create()?;
-    let sent = producer.send(FutureRecord::to(topic).key("key").payload("{}"), Duration::from_secs(30)).await;
-    sent.map(drop).map_err(|(error, _)| error)
+        .set("message.timeout.ms", "30000");
+    send_record(&producer, FutureRecord::to(topic).key("key").payload(b"{}".as_slice())).await
 }
 
-/// Reads a topic from its start: the ids of events (`ROOM:VERSION`), a room's in the order of the topic, until `done` has
-/// seen enough. Blocks.
-pub fn event_ids(
-    brokers: &str,
-    topic: &str,
-    mut done: impl FnMut(&str) -> bool,
-) -> anyhow::Result<Vec<String>> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("group.id", crate::unique("reader"))
-        .set("enable.auto.commit", "false")
-        .create()?;
-    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10))?;
-    let mut partitions = TopicPartitionList::new();
-    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
-        partitions.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
-    }
-    consumer.assign(&partitions)?;
-    let (mut ids, start) = (Vec::new(), Instant::now());
-    loop {
-        anyhow::ensure!(start.elapsed() < Duration::from_secs(60), "after {} events none came", ids.len());
-        let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
-        let message = message?;
-        let mut headers = message.headers().into_iter().flat_map(Headers::iter);
-        let id = headers.find(|header| header.key == "ce_id").and_then(|header| header.value);
-        ids.push(String::from_utf8(id.unwrap_or_default().to_vec())?);
-        if ids.last().is_some_and(|id| done(id)) {
-            return Ok(ids);
-        }
-    }
+async fn send_record(producer: &ClientConfig, record: FutureRecord<'_, str, [u8]>) -> Result<()> {
+    let producer: FutureProducer = producer.create()?;
+    producer.send(record, PATIENCE).await.map_err(|(error, _)| error)?;
+    Ok(())
 }

@@ -1,61 +1,58 @@
-//! A topic as it lies on the broker.
+//! Reads a topic from the broker.
 
 use std::time::Duration;
 
+use anyhow::{Context, Result};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    error::{KafkaError, KafkaResult},
     message::{BorrowedHeaders, BorrowedMessage, Headers},
 };
 
-/// A topic that can be read from its start.
+/// A message of a topic.
 #[derive(Debug, Clone)]
-pub(crate) struct Topic {
-    pub(crate) brokers: String,
-    pub(crate) name: String,
-}
-
-/// A message, as it lies in the topic.
-#[derive(Debug, Clone)]
-pub(crate) struct MessageRow {
-    pub(crate) partition: i32,
-    pub(crate) key: Vec<u8>,
+pub struct MessageRow {
+    /// The partition.
+    pub partition: i32,
+    /// The key.
+    pub key: Vec<u8>,
     /// `ce_id`.
-    pub(crate) id: String,
+    pub id: String,
     /// `ce_type`.
-    pub(crate) event_type: String,
-    pub(crate) payload: Vec<u8>,
+    pub event_type: String,
+    /// The payload.
+    pub payload: Vec<u8>,
 }
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-impl Topic {
-    /// All messages that are in the topic now, partition by partition. It blocks.
-    pub(crate) fn read(&self) -> KafkaResult<Vec<MessageRow>> {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", &self.brokers)
-            .set("group.id", "campaign-checker")
-            .set("enable.auto.commit", "false")
-            .create()?;
-        let metadata = consumer.fetch_metadata(Some(&self.name), TIMEOUT)?;
-        let partitions: Vec<i32> =
-            metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|part| part.id()).collect();
-        let mut messages = Vec::new();
-        for partition in partitions {
-            let (first, end) = consumer.fetch_watermarks(&self.name, partition, TIMEOUT)?;
-            let mut from = TopicPartitionList::new();
-            from.add_partition_offset(&self.name, partition, Offset::Offset(first))?;
-            consumer.assign(&from)?;
-            let mut next = first;
-            while next < end {
-                let message = consumer.poll(TIMEOUT).unwrap_or(Err(KafkaError::NoMessageReceived))?;
-                next = message.offset() + 1;
-                messages.push(row(&message));
-            }
+/// All messages up to the present end of a topic, partition by partition.
+pub async fn messages(brokers: &str, topic: &str) -> Result<Vec<MessageRow>> {
+    let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
+    tokio::task::spawn_blocking(move || read(&brokers, &topic)).await?
+}
+
+fn read(brokers: &str, topic: &str) -> Result<Vec<MessageRow>> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", crate::unique("reader"))
+        .set("enable.auto.commit", "false")
+        .create()?;
+    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
+    let mut messages = Vec::new();
+    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|part| part.id()) {
+        let (first, end) = consumer.fetch_watermarks(topic, partition, TIMEOUT)?;
+        let mut from = TopicPartitionList::new();
+        from.add_partition_offset(topic, partition, Offset::Offset(first))?;
+        consumer.assign(&from)?;
+        let mut next = first;
+        while next < end {
+            let message = consumer.poll(TIMEOUT).context("a message does not come")??;
+            next = message.offset() + 1;
+            messages.push(row(&message));
         }
-        Ok(messages)
     }
+    Ok(messages)
 }
 
 fn row(message: &BorrowedMessage<'_>) -> MessageRow {

@@ -28,24 +28,19 @@ pub async fn columns_that_hold(database_url: &str, sought: &str) -> sqlx::Result
             found.push(format!("{table}.{column}"));
         }
     }
-    connection.close().await?;
     Ok(found)
 }
 
 /// How many rows a table has.
 pub async fn rows(database_url: &str, table: &str) -> sqlx::Result<i64> {
     let mut connection = MySqlConnection::connect(database_url).await?;
-    let rows =
-        sqlx::query_scalar(&format!("SELECT COUNT(*) FROM `{table}`")).fetch_one(&mut connection).await?;
-    connection.close().await?;
-    Ok(rows)
+    sqlx::query_scalar(&format!("SELECT COUNT(*) FROM `{table}`")).fetch_one(&mut connection).await
 }
 
 /// Runs statements, one after the other.
 pub async fn run(server: &str, statement: &str) -> sqlx::Result<()> {
     let mut connection = MySqlConnection::connect(server).await?;
-    sqlx::raw_sql(statement).execute(&mut connection).await?;
-    connection.close().await
+    sqlx::raw_sql(statement).execute(&mut connection).await.map(drop)
 }
 
 /// Takes the last event of a room away, as a copy of the database would lack it that was made before.
@@ -73,7 +68,6 @@ pub(crate) async fn events(database: &str) -> sqlx::Result<Vec<EventRow>> {
     )
     .fetch_all(&mut connection)
     .await?;
-    connection.close().await?;
     rows.iter()
         .map(|row| {
             Ok(EventRow {
@@ -87,21 +81,12 @@ pub(crate) async fn events(database: &str) -> sqlx::Result<Vec<EventRow>> {
         .collect()
 }
 
-/// How many events wait to be delivered.
-pub(crate) async fn undelivered(database: &str) -> sqlx::Result<i64> {
-    let mut connection = MySqlConnection::connect(database).await?;
-    let count = sqlx::query_scalar("SELECT COUNT(*) FROM outbox").fetch_one(&mut connection).await?;
-    connection.close().await?;
-    Ok(count)
-}
-
 /// The last version of every room.
-pub(crate) async fn heads(database: &str) -> sqlx::Result<Vec<(Uuid, u64)>> {
+pub async fn heads(database: &str) -> sqlx::Result<Vec<(Uuid, u64)>> {
     let mut connection = MySqlConnection::connect(database).await?;
     let rows = sqlx::query("SELECT stream_id, MAX(version) FROM events GROUP BY stream_id")
         .fetch_all(&mut connection)
         .await?;
-    connection.close().await?;
     rows.iter().map(|row| Ok((room(row)?, row.try_get(1)?))).collect()
 }
 
@@ -123,6 +108,5 @@ pub(crate) async fn lease_holder(database: &str) -> sqlx::Result<Option<String>>
     )
     .fetch_optional(&mut connection)
     .await?;
-    connection.close().await?;
     row.map(|row| text(&row, 0)).transpose()
 }

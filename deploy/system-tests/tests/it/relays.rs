@@ -62,7 +62,7 @@ async fn until(made: &AtomicUsize, enough: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_service_that_stands_still_and_wakes_up_after_its_work_was_taken_over_does_no_harm() {
-    let stack = Stack::real(2).await;
+    let mut stack = Stack::real(2).await;
     let clients = [stack.client_of(0), stack.client_of(1)];
     for client in &clients {
         until_it_relays(client, 32).await;
@@ -113,17 +113,14 @@ async fn a_command_service_that_stands_still_and_wakes_up_after_its_work_was_tak
     let mut missing: HashSet<String> =
         heads.flat_map(|(room, head)| (1..=head).map(move |version| format!("{room}:{version}"))).collect();
     let (brokers, topic) = stack.topic();
-    let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
-    let read = tokio::task::spawn_blocking(move || {
-        kafka::event_ids(&brokers, &topic, |id| {
-            missing.remove(id);
-            missing.is_empty()
-        })
-    });
-    // That reading came to its end means that nothing is lost; the outbox is empty, so nothing was deleted undelivered.
+    let messages = kafka::messages(brokers, topic).await.unwrap();
+    for message in &messages {
+        missing.remove(&message.id);
+    }
+    assert!(missing.is_empty(), "the outbox is empty, but the topic lacks {missing:?}");
     let mut last: HashMap<&str, u64> = HashMap::new();
-    for id in &read.await.unwrap().unwrap() {
-        let (room, version) = id.split_once(':').unwrap();
+    for message in &messages {
+        let (room, version) = message.id.split_once(':').unwrap();
         let (version, last): (u64, _) = (version.parse().unwrap(), last.entry(room).or_default());
         assert!(version <= *last + 1, "room {room}: {version} after {last}");
         *last = version.max(*last);

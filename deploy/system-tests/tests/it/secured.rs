@@ -130,10 +130,10 @@ async fn complains(server: &mut Server, settings: &[(&str, &str)], reason: &str)
     let start = Instant::now();
     loop {
         let missing = server.missing().await;
-        if server.log_of_this_life().contains(reason) || missing.contains(reason) {
+        if server.log_since_start().contains(reason) || missing.contains(reason) {
             break;
         }
-        let log = server.log_of_this_life();
+        let log = server.log_since_start();
         assert!(start.elapsed() < Duration::from_secs(60), "{settings:?}: no {reason:?} in {missing}\n{log}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
