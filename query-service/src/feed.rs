@@ -34,6 +34,24 @@ pub trait Feed: Send + Sync {
     async fn erasures(&self) -> Result<Erasures, FeedError>;
 }
 
+/// The heads of all streams.
+///
+/// # Errors
+/// When the feed can't be read to its end.
+pub async fn all_heads(feed: &dyn Feed) -> Result<Vec<Head>, FeedError> {
+    let mut heads = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = feed.heads(cursor.as_deref()).await?;
+        heads.extend(page.items);
+        match page.next {
+            Some(next) if cursor.as_ref() != Some(&next) => cursor = Some(next),
+            Some(_) => return Err(FeedError::Answer("the same cursor again".to_owned())),
+            None => return Ok(heads),
+        }
+    }
+}
+
 /// How far a person is erased in the event store.
 #[derive(Debug, Deserialize)]
 pub struct ErasureStep {

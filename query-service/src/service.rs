@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    feed::Feed,
+    feed::{Feed, all_heads},
     generations::Shown,
     http::{self, Api},
     progress::Progress,
@@ -141,7 +141,7 @@ impl InProcess {
         let projector = Projector::new(parts, self.limits, self.component.clone());
         self.component.failing("the read models are being rebuilt");
         projector.route_by(Box::new(|_| THE_PARTITION));
-        let mut pipeline = Pipeline::new(projector.parts().clone());
+        let mut pipeline = Pipeline::new(projector.dependencies().clone());
         let rebuilt = rebuild(&projector, &mut pipeline, &self.component);
         if self.stop.run_until_cancelled(rebuilt).await.is_none() {
             return Ok(());
@@ -178,11 +178,11 @@ async fn forward(mut events: mpsc::Receiver<RawEvent>, inbox: &Inbox) {
 
 /// Reads all streams, as often as it takes.
 async fn rebuild(projector: &Projector, pipeline: &mut Pipeline, component: &Component) {
-    let feed = projector.parts().feed.as_ref();
+    let feed = projector.dependencies().feed.as_ref();
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
     loop {
         let outcome: Result<usize, String> = async {
-            let heads: Vec<Head> = watchdog::all_heads(feed).await.map_err(|error| error.to_string())?;
+            let heads: Vec<Head> = all_heads(feed).await.map_err(|error| error.to_string())?;
             pipeline.compare(&heads).await.map_err(|error| error.to_string())?;
             Ok(pipeline.rooms_behind())
         }

@@ -83,7 +83,7 @@ impl Assignment {
         tracing::info!(partitions = ?sorted, "partitions of this instance");
         let partitions = self.partitions;
         let owns = move |room| owned.contains(&partition_of(room, partitions));
-        self.projector.parts().progress.set_owned(Box::new(owns));
+        self.projector.dependencies().progress.set_owned(Box::new(owns));
     }
 
     /// Hands a message to its pipeline. When that has enough, the partition is paused.

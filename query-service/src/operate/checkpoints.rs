@@ -7,10 +7,7 @@ use service_kit::report::Format;
 use shared_events::RoomId;
 
 use super::Tools;
-use crate::{
-    projector::watchdog::{ahead, all_heads},
-    read_models::Checkpoint,
-};
+use crate::{feed::all_heads, projector::watchdog::ahead, read_models::Checkpoint};
 
 #[derive(Serialize)]
 struct Row {

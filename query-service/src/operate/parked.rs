@@ -6,7 +6,7 @@ use shared_events::RoomId;
 
 use super::{Redrive, Tools};
 use crate::{
-    projector::pipeline::read,
+    projections::read,
     read_models::RequestedAction,
     stores::{Checkpoints, Parking},
 };

@@ -5,7 +5,7 @@ pub mod reservations;
 pub mod rooms;
 pub mod usage;
 
-use shared_events::{DecodedEvent, Interval};
+use shared_events::{DecodedEvent, Interval, RawEvent};
 
 /// The longest stay, in minutes, that documents are made for: 366 days and an hour of daylight saving.
 pub const LONGEST_STAY: i64 = 366 * 24 * 60 + 60;
@@ -22,6 +22,16 @@ pub enum Inapplicable {
     /// Only streams of the room that an event names may hold it.
     #[error("the event names another room than its stream")]
     OtherRoom,
+}
+
+/// Decodes an event that the projections can apply.
+///
+/// # Errors
+/// Why they can't.
+pub fn read(event: &RawEvent) -> Result<DecodedEvent, String> {
+    let decoded = event.decode().map_err(|error| error.to_string())?;
+    check(&decoded).map_err(|error| error.to_string())?;
+    Ok(decoded)
 }
 
 /// Whether the projections can apply an event. The projector asks before it applies, and parks the room if not.

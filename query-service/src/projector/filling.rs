@@ -1,28 +1,29 @@
-//! What a pipeline reads from the feed: events that did not come, and copies of those that could not be read.
+//! Reading the feed: events that did not come, and copies of those that can't be read.
+
+use std::collections::HashSet;
 
 use futures_util::{StreamExt, stream};
 use shared_events::{RoomId, feed::Head};
 use tokio::time::Instant;
 
 use super::{
-    parking::parked_event,
-    pipeline::{Pipeline, ROUNDS, Suspects, read},
+    pipeline::{Pipeline, ROUNDS, Suspects},
+    room::{ParkedState, RoomState},
 };
-use crate::{feed::FeedError, read_models::ParkedMessage, stores::StoreError};
+use crate::{feed::FeedError, projections::read, read_models::ParkedMessage, stores::StoreError};
 
-/// Rooms whose events are read from the feed side by side, and written together.
+/// Rooms whose events are read side by side and written together.
 const ROOMS_AT_ONCE: usize = 16;
 
 impl Pipeline {
-    /// Compares streams' heads with the checkpoints and fills what is missing, so that a loss at the end of a stream,
-    /// which no later event shows, is noticed. Also what makes read models from nothing. Tells how many rooms missed
-    /// events.
+    /// Compares the heads of streams with the checkpoints and fills what is missing. This finds a loss at the end of a
+    /// stream, which no later event shows, and builds read models from nothing. Gives how many rooms missed events.
     ///
     /// # Errors
     /// As [`Pipeline::step`].
     pub async fn compare(&mut self, heads: &[Head]) -> Result<usize, StoreError> {
         self.late_by_design = true;
-        let outcome = self.compare_rounds(heads).await;
+        let outcome = self.compare_heads(heads).await;
         self.late_by_design = false;
         if outcome.is_err() {
             self.forget_everything();
@@ -30,18 +31,20 @@ impl Pipeline {
         outcome
     }
 
-    async fn compare_rounds(&mut self, heads: &[Head]) -> Result<usize, StoreError> {
+    async fn compare_heads(&mut self, heads: &[Head]) -> Result<usize, StoreError> {
+        let rooms: HashSet<RoomId> = heads.iter().map(|head| head.room).collect();
         let mut found = 0;
         for _ in 0..ROUNDS {
-            self.load(heads.iter().map(|head| head.room)).await?;
+            self.load(&rooms).await?;
             for head in heads {
                 if let Some(state) = self.rooms.get_mut(&head.room) {
                     state.known = state.known.max(head.version);
                 }
             }
-            let missing = self.those_that_miss_events(heads.iter().map(|head| head.room));
+            let missing = self.missing_events(&rooms);
             found = found.max(missing.len());
-            if self.fill(missing, Suspects::new()).await? {
+            self.fill(missing, Suspects::new()).await?;
+            if self.are_loaded(&rooms) {
                 return Ok(found);
             }
         }
@@ -53,58 +56,49 @@ impl Pipeline {
     /// # Errors
     /// As [`Pipeline::step`].
     pub async fn fill_those_behind(&mut self) -> Result<(), StoreError> {
-        let rooms: Vec<RoomId> = self.behind.iter().copied().collect();
-        self.load(rooms.iter().copied()).await?;
-        let missing = self.those_that_miss_events(rooms);
-        // A room that another owner wrote is read and tried again the next time.
-        self.fill(missing, Suspects::new()).await.map(|_| ())
+        let rooms = self.behind.clone();
+        self.load(&rooms).await?;
+        let missing = self.missing_events(&rooms);
+        self.fill(missing, Suspects::new()).await
     }
 
-    /// Reads what these rooms miss from the feed, as far as it can be reached; what stays missing is remembered.
-    /// False as in [`Pipeline::write`].
+    /// Reads what these rooms miss, as far as the feed gives it. Rooms that still miss events stay behind.
     pub(super) async fn fill(
         &mut self,
         mut missing: Vec<RoomId>,
         mut suspects: Suspects,
-    ) -> Result<bool, StoreError> {
-        let mut as_expected = true;
+    ) -> Result<(), StoreError> {
         self.behind.extend(&missing);
-        while !missing.is_empty() {
-            if self.feed_rests_until.is_some_and(|until| until > Instant::now()) {
-                break;
-            }
+        while !missing.is_empty() && self.feed_rests_until.is_none_or(|until| until <= Instant::now()) {
             let rooms: Vec<RoomId> = missing.drain(..missing.len().min(ROOMS_AT_ONCE)).collect();
-            let (read_again, expected) = self.fill_some(rooms, &mut suspects).await?;
-            as_expected &= expected;
-            missing.extend(read_again);
+            missing.extend(self.fill_page(rooms, &mut suspects).await?);
         }
-        let still = |room: &RoomId| self.rooms.get(room).is_some_and(|state| state.misses_events());
-        self.behind.retain(still);
+        let rooms = &self.rooms;
+        self.behind.retain(|room| rooms.get(room).is_some_and(|state| state.is_behind()));
         self.metrics.behind(self.behind.len());
-        Ok(as_expected)
+        Ok(())
     }
 
-    /// Reads one page for each room. Tells which rooms have more, and whether checkpoints were where they should be.
-    async fn fill_some(
+    /// Reads a page of each room, and gives the rooms that may have more.
+    async fn fill_page(
         &mut self,
         rooms: Vec<RoomId>,
         suspects: &mut Suspects,
-    ) -> Result<(Vec<RoomId>, bool), StoreError> {
-        let feed = &self.parts.feed;
-        let after = |room: RoomId| self.rooms.get(&room).map_or(0, |state| state.version);
+    ) -> Result<Vec<RoomId>, StoreError> {
+        let feed = &self.dependencies.feed;
+        let after = |room| self.rooms.get(&room).and_then(|state: &RoomState| state.checkpoint).unwrap_or(0);
         let reads: Vec<_> = rooms.into_iter().map(|room| (room, after(room))).collect();
         let pages: Vec<_> = stream::iter(reads)
             .map(|(room, after)| async move { (room, feed.events(room, after).await) })
             .buffer_unordered(ROOMS_AT_ONCE)
             .collect()
             .await;
-        let now = self.parts.clock.now_ms();
         let (mut ready, mut broken, mut more) = (Vec::new(), Vec::new(), Vec::new());
         for (room, page) in pages {
             match page {
                 Err(error) => self.let_the_feed_rest(&error),
                 Ok(events) if events.is_empty() => {
-                    broken.extend(self.nothing_more(room, suspects.remove(&room)))
+                    broken.extend(self.at_the_end(room, suspects.remove(&room)))
                 }
                 Ok(events) => {
                     more.push(room);
@@ -112,7 +106,7 @@ impl Pipeline {
                         match read(&event) {
                             Ok(decoded) => ready.push(decoded),
                             Err(reason) => {
-                                broken.push(parked_event(&event, reason, now));
+                                broken.push(ParkedMessage::of_event(&event, reason, self.now()));
                                 break;
                             }
                         }
@@ -124,25 +118,25 @@ impl Pipeline {
             self.feed_backoff.reset();
             self.feed_rests_until = None;
         }
-        let mut as_expected = self.write(ready).await?;
+        self.write(ready).await?;
         for message in broken {
-            as_expected &= self.park(message).await?;
+            self.park(message).await?;
         }
-        more.retain(|room| self.misses_events(*room));
-        Ok((more, as_expected))
+        Ok(self.missing_events(&more))
     }
 
-    /// The feed has nothing after the room's checkpoint. What can't be read is then all there is.
-    fn nothing_more(&mut self, room: RoomId, suspect: Option<ParkedMessage>) -> Option<ParkedMessage> {
+    /// The feed has nothing after the room's checkpoint: a message that can't be read there is all there is.
+    fn at_the_end(&mut self, room: RoomId, suspect: Option<ParkedMessage>) -> Option<ParkedMessage> {
         let state = self.rooms.get_mut(&room)?;
+        let checkpoint = state.checkpoint?;
         state.ask = false;
-        state.try_again = false;
-        if let Some(message) = suspect.filter(|message| message.version == state.version + 1) {
+        state.tried();
+        if let Some(message) = suspect.filter(|message| message.version == checkpoint + 1) {
             return Some(message);
         }
-        if state.known > state.version && !state.parked {
-            let (version, known) = (state.version, state.known);
-            tracing::error!(%room, version, known, "the feed does not have events that were seen");
+        if state.known > checkpoint && state.parked == ParkedState::No {
+            let known = state.known;
+            tracing::error!(%room, version = checkpoint, known, "the feed does not have events that were seen");
             self.feed_rests_until = Some(Instant::now() + self.feed_backoff.next_delay());
         }
         None

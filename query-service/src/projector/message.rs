@@ -1,6 +1,8 @@
 //! A message as it comes from a source, before its payload is read.
 
-use shared_events::{RawEvent, RoomId, Unreadable, envelope::parse_id};
+use shared_events::{RawEvent, RoomId, Timestamp, Unreadable, envelope::parse_id};
+
+use crate::read_models::ParkedMessage;
 
 /// One message of a partition.
 #[derive(Clone, Debug)]
@@ -70,6 +72,14 @@ impl Message {
                 Content::Event(event) => event.payload.len(),
                 Content::Unreadable(message) => message.payload.len(),
             }
+    }
+}
+
+impl UnreadableMessage {
+    /// The message as a parked room keeps it.
+    pub(super) fn to_parked(&self, room: RoomId, version: u64, at: Timestamp) -> ParkedMessage {
+        let (headers, payload) = (self.headers.clone(), self.payload.clone());
+        ParkedMessage { room, version, reason: self.why.to_string(), at, headers, payload }
     }
 }
 

@@ -6,7 +6,8 @@ pub mod message;
 mod metrics;
 mod operating;
 mod parking;
-pub mod pipeline;
+mod pipeline;
+mod room;
 mod run;
 pub mod watchdog;
 
@@ -73,7 +74,7 @@ impl Default for Limits {
 
 /// The pipelines that run in this process.
 pub struct Projector {
-    parts: Dependencies,
+    dependencies: Dependencies,
     limits: Limits,
     store: Component,
     metrics: ProjectorMetrics,
@@ -109,9 +110,9 @@ impl Projector {
     /// # Panics
     /// Outside of a Tokio runtime.
     #[must_use]
-    pub fn new(parts: Dependencies, limits: Limits, store: Component) -> Self {
+    pub fn new(dependencies: Dependencies, limits: Limits, store: Component) -> Self {
         Self {
-            parts,
+            dependencies,
             limits,
             store,
             metrics: ProjectorMetrics::default(),
@@ -129,13 +130,13 @@ impl Projector {
 
     /// What its pipelines work with.
     #[must_use]
-    pub fn parts(&self) -> &Dependencies {
-        &self.parts
+    pub fn dependencies(&self) -> &Dependencies {
+        &self.dependencies
     }
 
     /// Starts a partition's pipeline, which knows nothing yet. Messages go into the inbox.
     pub fn start(&self, partition: i32) -> Arc<Inbox> {
-        let mut pipeline = Pipeline::new(self.parts.clone());
+        let mut pipeline = Pipeline::new(self.dependencies.clone());
         pipeline.metrics = self.metrics.clone();
         self.start_with(partition, pipeline)
     }
@@ -233,12 +234,12 @@ impl Projector {
         }
     }
 
-    /// Lets the pipeline of a request's room do it, if that room is projected here. False when it could not be handed
-    /// over: it is another instance's, or the pipeline has something to do already.
-    pub fn operate(&self, request: Request) -> bool {
-        let Some(partition) = self.partition_of(request.room) else { return false };
-        let running = self.running();
-        running.get(&partition).is_some_and(|running| running.requests.try_send(request).is_ok())
+    /// Hands a request to the pipeline of its room, if that runs here and has no other request.
+    pub fn operate(&self, request: Request) {
+        let Some(partition) = self.partition_of(request.room) else { return };
+        if let Some(running) = self.running().get(&partition) {
+            let _ = running.requests.try_send(request);
+        }
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<i32, Running>> {

@@ -1,84 +1,52 @@
-//! A room whose next event can't be read waits behind it, until a build or an operator helps.
+//! A room is parked behind an event that can't be applied. It waits for another build or an operator; all other rooms go
+//! on.
 
-use shared_events::{RawEvent, RoomId, Timestamp};
+use shared_events::RoomId;
 
-use super::{
-    message::UnreadableMessage,
-    pipeline::{Pipeline, UNKNOWN},
-};
+use super::{pipeline::Pipeline, room::ParkedState};
 use crate::{
     read_models::ParkedMessage,
-    stores::{CheckpointWrite, StoreError},
+    stores::{StoreError, Swap},
 };
 
 impl Pipeline {
-    /// Lets a room wait behind a message, unless an operator has said that it is left out. False as in
-    /// [`Pipeline::write`].
-    pub(super) async fn park(&mut self, message: ParkedMessage) -> Result<bool, StoreError> {
+    /// Parks a room behind a message, or passes over the event if an operator dropped it. A room whose checkpoint has
+    /// moved is unloaded.
+    pub(super) async fn park(&mut self, message: ParkedMessage) -> Result<(), StoreError> {
         let message = message.masked(&*self.erasures().await?).unwrap_or(message);
         let (room, version) = (message.room, message.version);
-        let Some(state) = self.rooms.get_mut(&room) else { return Ok(true) };
-        if state.version == UNKNOWN {
-            return Ok(false);
-        }
-        if self.parts.store.is_dropped(room, version).await? {
+        let Some(state) = self.rooms.get_mut(&room) else { return Ok(()) };
+        let Some(checkpoint) = state.checkpoint else { return Ok(()) };
+        let store = &self.dependencies.store;
+        if store.is_dropped(room, version).await? {
             return self.pass_over(room, version).await;
         }
-        state.try_again = false;
-        if state.parked && state.version + 1 == version {
-            return Ok(true);
+        state.tried();
+        if state.parked == ParkedState::Waits && checkpoint + 1 == version {
+            return Ok(());
         }
-        if self.parts.store.park(&message).await? == CheckpointWrite::Moved {
-            self.metrics.conflict();
-            self.forget(room);
-            return Ok(false);
+        match store.park(&message).await? {
+            Swap::Moved => self.moved(room),
+            Swap::Done => {
+                state.parked = ParkedState::Waits;
+                self.metrics.parked();
+                self.dependencies.progress.park(room);
+                let reason = message.reason;
+                tracing::error!(%room, version, reason, "the room is parked: its next event can't be read");
+            }
         }
-        state.parked = true;
-        self.metrics.parked();
-        self.parts.progress.park(room);
-        tracing::error!(%room, version, reason = message.reason, "the room is parked: its next event can't be read");
-        Ok(true)
+        Ok(())
     }
 
-    /// Goes on after an event that is left out. False as in [`Pipeline::write`].
-    async fn pass_over(&mut self, room: RoomId, version: u64) -> Result<bool, StoreError> {
-        if self.parts.store.pass_over(room, version).await? == CheckpointWrite::Moved {
-            self.metrics.conflict();
-            self.forget(room);
-            return Ok(false);
+    /// Goes on after a dropped event.
+    async fn pass_over(&mut self, room: RoomId, version: u64) -> Result<(), StoreError> {
+        match self.dependencies.store.pass_over(room, version).await? {
+            Swap::Moved => self.moved(room),
+            Swap::Done => {
+                tracing::warn!(%room, version, "an event is left out, as an operator said");
+                self.advance(&[], &[(room, version)]);
+            }
         }
-        tracing::warn!(%room, version, "an event is left out, as an operator said");
-        self.advance(&[], &[(room, version)]);
-        Ok(true)
-    }
-}
-
-/// What is kept of an event that can't be applied.
-pub(super) fn parked_event(event: &RawEvent, reason: String, now: i64) -> ParkedMessage {
-    let headers = event.headers().into_iter();
-    ParkedMessage {
-        room: event.room,
-        version: event.version,
-        reason,
-        at: Timestamp::from_epoch_millis(now),
-        headers: headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect(),
-        payload: event.payload.clone(),
-    }
-}
-
-/// What is kept of a message that can't be read.
-pub(super) fn parked_message(
-    room: RoomId,
-    version: u64,
-    message: &UnreadableMessage,
-    now: i64,
-) -> ParkedMessage {
-    ParkedMessage {
-        room,
-        version,
-        reason: message.why.to_string(),
-        at: Timestamp::from_epoch_millis(now),
-        headers: message.headers.clone(),
-        payload: message.payload.clone(),
+        Ok(())
     }
 }

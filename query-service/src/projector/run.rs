@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use service_kit::{readiness::Component, retry::Backoff};
+use service_kit::{
+    readiness::Component,
+    retry::{Backoff, Stopped},
+};
 use shared_events::feed::Head;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +43,7 @@ enum Work {
 /// Works until it is stopped. A batch that has begun to be written is finished then, unless the store fails.
 pub(super) async fn run(mut run: Run) {
     while let Some(work) = run.next().await {
-        if !run.until_written(&work).await {
+        if run.until_written(&work).await.is_err() {
             return;
         }
         let Work::Batch(batch) = work else { continue };
@@ -76,29 +79,25 @@ impl Run {
         }
     }
 
-    /// False when it was stopped first.
-    async fn until_written(&mut self, work: &Work) -> bool {
+    /// Tries until it succeeds.
+    async fn until_written(&mut self, work: &Work) -> Result<(), Stopped> {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
-        loop {
-            match self.bounded_attempt(work).await {
-                Ok(()) => {
-                    self.store.ok();
-                    return true;
-                }
-                Err(error) => {
-                    let cause =
-                        std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                    let delay = backoff.next_delay();
-                    tracing::warn!(%error, cause, delay_ms = delay.as_millis(), "nothing is lost: the batch is tried again");
-                    self.store.failing(error.to_string());
-                    tokio::select! {
-                        biased;
-                        () = self.stop.cancelled() => return false,
-                        () = tokio::time::sleep(delay) => {}
-                    }
-                }
+        while let Err(error) = self.bounded_attempt(work).await {
+            let delay = backoff.next_delay();
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                delay_ms = delay.as_millis(),
+                "nothing is lost: the batch is tried again"
+            );
+            self.store.failing(error.to_string());
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Err(Stopped),
+                () = tokio::time::sleep(delay) => {}
             }
         }
+        self.store.ok();
+        Ok(())
     }
 
     /// An answer that never comes, from a server behind a connection that is no more, must not stop the partition.

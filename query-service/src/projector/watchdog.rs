@@ -10,31 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::Projector;
 use crate::{
-    feed::{Feed, FeedError},
+    feed::all_heads,
     stores::{StoreError, in_time},
 };
 
 /// Gauge: rooms of which the read models show events that the event store does not have: it was put back to an older
 /// state, and events that were published are missing from it.
 pub const AHEAD: &str = "projector_rooms_ahead";
-
-/// Reads all heads.
-///
-/// # Errors
-/// When the feed can't be read to its end.
-pub async fn all_heads(feed: &dyn Feed) -> Result<Vec<Head>, FeedError> {
-    let mut heads = Vec::new();
-    let mut cursor = None;
-    loop {
-        let page = feed.heads(cursor.as_deref()).await?;
-        heads.extend(page.items);
-        match page.next {
-            Some(next) if cursor.as_ref() != Some(&next) => cursor = Some(next),
-            Some(_) => return Err(FeedError::Answer("the same cursor again".to_owned())),
-            None => return Ok(heads),
-        }
-    }
-}
 
 /// Rooms whose checkpoints, read before the heads, lie beyond them, with both. No order of reading explains that: the
 /// event store has lost what it had committed.
@@ -53,7 +35,7 @@ async fn versions(
     rooms: impl Iterator<Item = RoomId>,
 ) -> Result<BTreeMap<RoomId, u64>, StoreError> {
     let rooms: Vec<RoomId> = rooms.collect();
-    let checkpoints = in_time(projector.parts().store.checkpoints(&rooms)).await?;
+    let checkpoints = in_time(projector.dependencies().store.checkpoints(&rooms)).await?;
     projector.metrics.waiting(checkpoints.values().filter(|checkpoint| checkpoint.parked.is_some()).count());
     Ok(checkpoints.into_iter().map(|(room, checkpoint)| (room, checkpoint.version)).collect())
 }
@@ -67,7 +49,7 @@ fn tell(ahead: &[(RoomId, u64, u64)]) {
 
 /// Learns from the feed who was erased: read models that were put back to an older copy lack who was erased since.
 async fn learn_erasures(projector: &Projector) {
-    let parts = projector.parts();
+    let parts = projector.dependencies();
     match parts.feed.erasures().await {
         // A store that can't be written is noticed elsewhere.
         Ok(list) => drop(in_time(parts.store.keep_erasures(&list)).await),
@@ -91,7 +73,7 @@ pub async fn watch(projector: &Projector, every: Duration, stop: CancellationTok
             projector.compare(partition, heads);
         }
         let shown = versions(projector, before.iter().map(|head| head.room)).await;
-        before = match all_heads(projector.parts().feed.as_ref()).await {
+        before = match all_heads(projector.dependencies().feed.as_ref()).await {
             Ok(heads) => {
                 // A store that can't be read is noticed elsewhere.
                 shown.iter().for_each(|shown| tell(&ahead(shown, &heads)));

@@ -1,6 +1,6 @@
 //! How far the read models have come in each room's stream, and what holds a room up.
 
-use shared_events::{Erasures, RoomId, Timestamp, UserId};
+use shared_events::{Erasures, RawEvent, RoomId, Timestamp, UserId};
 
 /// How far a room has come.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -38,6 +38,20 @@ pub struct ParkedMessage {
 }
 
 impl ParkedMessage {
+    /// The message of an event that can't be applied.
+    #[must_use]
+    pub fn of_event(event: &RawEvent, reason: String, at: Timestamp) -> Self {
+        let headers = event.headers().into_iter();
+        Self {
+            room: event.room,
+            version: event.version,
+            reason,
+            at,
+            headers: headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect(),
+            payload: event.payload.clone(),
+        }
+    }
+
     /// The message without those who were erased, if it names one of them as an event does: as actor, or as the one whose
     /// reservation it is.
     #[must_use]

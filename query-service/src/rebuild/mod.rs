@@ -18,9 +18,9 @@ use service_kit::report::Format;
 
 use self::{comparison::Comparison, fill::Fill};
 use crate::{
+    feed::all_heads,
     kafka::groups,
     operate::Servers,
-    projector::watchdog::all_heads,
     read_models::{Difference, generation::State},
     verify::{report::list, unknown_rooms},
 };

@@ -64,7 +64,7 @@ pub trait Parking: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the store can't be written.
-    async fn park(&self, message: &ParkedMessage) -> Result<CheckpointWrite, StoreError>;
+    async fn park(&self, message: &ParkedMessage) -> Result<Swap, StoreError>;
 
     /// The message that was last parked for a room, whether the room still waits or not.
     ///
@@ -88,7 +88,7 @@ pub trait Parking: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the store can't be written.
-    async fn pass_over(&self, room: RoomId, version: u64) -> Result<CheckpointWrite, StoreError>;
+    async fn pass_over(&self, room: RoomId, version: u64) -> Result<Swap, StoreError>;
 }
 
 /// Room repair: everything is removed, then applied again.
@@ -272,14 +272,20 @@ pub struct RoomFilter<'a> {
     pub people: Option<u32>,
 }
 
-/// The outcome of a write that expects a room's checkpoint right before an event.
+/// The outcome of a compare-and-set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
-pub enum CheckpointWrite {
-    /// The checkpoint was there.
-    Written,
-    /// The checkpoint is elsewhere, and nothing changed: another owner wrote it.
+pub enum Swap {
+    /// The expected value was there, and is replaced.
+    Done,
+    /// Another value was there, and stays: somebody else wrote it.
     Moved,
+}
+
+impl From<bool> for Swap {
+    fn from(found: bool) -> Self {
+        if found { Self::Done } else { Self::Moved }
+    }
 }
 
 /// The outcome of a batch, for each of its rooms.
@@ -309,7 +315,7 @@ pub enum StoreError {
     /// Others kept writing the same documents. Trying again may help.
     #[error("documents kept changing under the write")]
     Contended,
-    /// The events of a room in a batch are not consecutive, or one of them failed its check.
+    /// The events of a room in a batch are not consecutive.
     #[error("the batch of room {room} is not applicable: {reason}")]
     Batch {
         /// Whose events.

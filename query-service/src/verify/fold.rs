@@ -5,7 +5,7 @@ use shared_events::RoomId;
 
 use crate::{
     feed::{Feed, FeedError},
-    projector::pipeline::read,
+    projections::read,
     read_models::RoomDocuments,
     stores::{Parking, ProjectionStore, Queries, StoreError, memory::MemoryReadModels},
 };

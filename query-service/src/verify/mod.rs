@@ -14,9 +14,8 @@ pub use fold::{Fold, FoldError};
 pub use report::Report;
 
 use crate::{
-    feed::Feed,
+    feed::{Feed, all_heads},
     operate::Servers,
-    projector::watchdog::all_heads,
     read_models::{Difference, Parked, of_room::compare},
     stores::{Checkpoints, Queries, mongo::MongoReadModels},
 };

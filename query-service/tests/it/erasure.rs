@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use query_service::{
     projector::{Message, Pipeline},
     read_models::{DroppedEvent, HistoryDoc, ParkedMessage, ReservationDoc},
-    stores::{CheckpointWrite, Checkpoints, ErasureList, memory::MemoryReadModels},
+    stores::{Checkpoints, ErasureList, Swap, memory::MemoryReadModels},
 };
 use shared_events::{Erasures, Timestamp, UserId, erasure::Bytes32};
 
@@ -158,7 +158,7 @@ async fn all_generations_are_masked_and_so_is_what_is_parked_or_was_left_out() {
         pipeline.step(&messages(&stream)).await.unwrap();
         // One that is no JSON, which only her name can find.
         let parked = message(&stream, format!("{{not json {ANN} title").as_bytes());
-        assert_eq!(store.park(&parked).await.unwrap(), CheckpointWrite::Written);
+        assert_eq!(store.park(&parked).await.unwrap(), Swap::Done);
         let left_out =
             message(&stream, format!("{{\"reservation\":{{\"reservedBy\":\"{ANN}\"}}}}").as_bytes());
         let (reason, by) = ("foreign".to_owned(), "olga".to_owned());

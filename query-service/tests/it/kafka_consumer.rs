@@ -104,7 +104,7 @@ impl Member {
     }
 
     async fn visible(&self, stream: &Stream) {
-        let Dependencies { store, progress, .. } = self.projector.parts();
+        let Dependencies { store, progress, .. } = self.projector.dependencies();
         let wanted = [(stream.room, stream.head())];
         progress.wait(store.as_ref(), &wanted, Duration::from_secs(40)).await.unwrap();
     }

@@ -334,7 +334,7 @@ impl Running {
     }
 
     async fn visible(&self, room: RoomId, version: u64) {
-        let progress = &self.projector.parts().progress;
+        let progress = &self.projector.dependencies().progress;
         progress.wait(self.store.as_ref(), &[(room, version)], Duration::from_secs(20)).await.unwrap();
     }
 

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use query_service::{
     read_models::{Checkpoint, DroppedEvent, Outcome, ParkedMessage, Request},
     stores::{
-        Applied, CheckpointWrite, Checkpoints, ErasureList, Parking, ProjectionStore, Queries, Repair,
-        Requests, StoreError, memory::MemoryReadModels,
+        Applied, Checkpoints, ErasureList, Parking, ProjectionStore, Queries, Repair, Requests, StoreError,
+        Swap, memory::MemoryReadModels,
     },
 };
 use shared_events::{DecodedEvent, Erasures, ReservationId, RoomId};
@@ -68,7 +68,7 @@ impl ProjectionStore for StoreDouble {
 
 #[async_trait]
 impl Parking for StoreDouble {
-    async fn park(&self, message: &ParkedMessage) -> Result<CheckpointWrite, StoreError> {
+    async fn park(&self, message: &ParkedMessage) -> Result<Swap, StoreError> {
         self.models.park(message).await
     }
 
@@ -84,7 +84,7 @@ impl Parking for StoreDouble {
         self.models.is_dropped(room, version).await
     }
 
-    async fn pass_over(&self, room: RoomId, version: u64) -> Result<CheckpointWrite, StoreError> {
+    async fn pass_over(&self, room: RoomId, version: u64) -> Result<Swap, StoreError> {
         self.models.pass_over(room, version).await
     }
 }

@@ -6,7 +6,7 @@ use mongodb::bson::{Document, doc};
 use query_service::{
     projector::Pipeline,
     read_models::DroppedEvent,
-    stores::{CheckpointWrite, ProjectionStore, Queries, memory::MemoryReadModels, mongo::MongoReadModels},
+    stores::{ProjectionStore, Queries, Swap, memory::MemoryReadModels, mongo::MongoReadModels},
     verify::{Verified, verify},
 };
 use shared_events::RoomId;
@@ -136,7 +136,7 @@ async fn an_event_that_an_operator_left_out_is_left_out_of_what_is_expected() {
     let message = store.parked_message(stream.room).await.unwrap().unwrap();
     let (reason, by, at) = ("a test".to_owned(), "olga".to_owned(), message.at);
     // Not said to be left out: then the checkpoint claims what can't be.
-    assert_eq!(store.pass_over(stream.room, 2).await.unwrap(), CheckpointWrite::Written);
+    assert_eq!(store.pass_over(stream.room, 2).await.unwrap(), Swap::Done);
     let wrong = verified(&models, &feed, stream.room).await.differences;
     assert_eq!(wrong.iter().map(|one| one.what).collect::<Vec<_>>(), ["checkpoint"]);
     store.drop_event(&DroppedEvent { message, reason, by, at }).await.unwrap();

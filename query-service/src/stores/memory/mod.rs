@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use self::documents::Documents;
 use super::{
-    Applied, CheckpointWrite, Checkpoints, ErasureList, Parking, ProjectionStore, Repair, Requests,
-    StoreError, batch::spans,
+    Applied, Checkpoints, ErasureList, Parking, ProjectionStore, Repair, Requests, StoreError, Swap,
+    batch::spans,
 };
 use crate::read_models::{Checkpoint, DroppedEvent, Outcome, Parked, ParkedMessage, Request};
 
@@ -83,15 +83,15 @@ impl ProjectionStore for MemoryReadModels {
 
 #[async_trait]
 impl Parking for MemoryReadModels {
-    async fn park(&self, message: &ParkedMessage) -> Result<CheckpointWrite, StoreError> {
+    async fn park(&self, message: &ParkedMessage) -> Result<Swap, StoreError> {
         let mut documents = self.write();
         let checkpoint = documents.checkpoints.entry(message.room).or_default();
         if checkpoint.version + 1 != message.version {
-            return Ok(CheckpointWrite::Moved);
+            return Ok(Swap::Moved);
         }
         checkpoint.parked = Some(Parked { version: message.version, reason: message.reason.clone() });
         documents.parked.insert(message.room, message.clone());
-        Ok(CheckpointWrite::Written)
+        Ok(Swap::Done)
     }
 
     async fn parked_message(&self, room: RoomId) -> Result<Option<ParkedMessage>, StoreError> {
@@ -107,14 +107,14 @@ impl Parking for MemoryReadModels {
         Ok(self.read().dropped.contains(&(room, version)))
     }
 
-    async fn pass_over(&self, room: RoomId, version: u64) -> Result<CheckpointWrite, StoreError> {
+    async fn pass_over(&self, room: RoomId, version: u64) -> Result<Swap, StoreError> {
         let mut documents = self.write();
         let checkpoint = documents.checkpoints.entry(room).or_default();
         if checkpoint.version + 1 != version {
-            return Ok(CheckpointWrite::Moved);
+            return Ok(Swap::Moved);
         }
         *checkpoint = Checkpoint { version, parked: None };
-        Ok(CheckpointWrite::Written)
+        Ok(Swap::Done)
     }
 }
 

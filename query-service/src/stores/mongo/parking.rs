@@ -18,15 +18,15 @@ use super::{
 };
 use crate::{
     read_models::{DroppedEvent, ParkedMessage},
-    stores::{CheckpointWrite, Checkpoints, Parking, StoreError, batch::Span},
+    stores::{Checkpoints, Parking, StoreError, Swap, batch::Span},
 };
 
 #[async_trait]
 impl Parking for MongoReadModels {
-    async fn park(&self, message: &ParkedMessage) -> Result<CheckpointWrite, StoreError> {
+    async fn park(&self, message: &ParkedMessage) -> Result<Swap, StoreError> {
         let before = message.version.saturating_sub(1);
         if self.checkpoint(message.room).await?.version != before {
-            return Ok(CheckpointWrite::Moved);
+            return Ok(Swap::Moved);
         }
         let id = doc! { "_id": uuid(message.room.0) };
         self.parked.collection.replace_one(id, from_parked(message)).upsert(true).await?;
@@ -47,7 +47,7 @@ impl Parking for MongoReadModels {
             .ok_or_else(missing)?;
         let parked = Group::read(&now)?.room(message.room)?.parked;
         let is_flagged = parked.is_some_and(|parked| parked.version == message.version);
-        Ok(if is_flagged { CheckpointWrite::Written } else { CheckpointWrite::Moved })
+        Ok(if is_flagged { Swap::Done } else { Swap::Moved })
     }
 
     async fn parked_message(&self, room: RoomId) -> Result<Option<ParkedMessage>, StoreError> {
@@ -80,9 +80,9 @@ impl Parking for MongoReadModels {
         Ok(self.dropped.collection.find_one(id).await?.is_some())
     }
 
-    async fn pass_over(&self, room: RoomId, version: u64) -> Result<CheckpointWrite, StoreError> {
-        let Some(base) = version.checked_sub(1) else { return Ok(CheckpointWrite::Moved) };
+    async fn pass_over(&self, room: RoomId, version: u64) -> Result<Swap, StoreError> {
+        let Some(base) = version.checked_sub(1) else { return Ok(Swap::Moved) };
         let applied = self.advance(&BTreeMap::from([(room, Span { base, last: version })])).await?;
-        Ok(if applied.conflicts.is_empty() { CheckpointWrite::Written } else { CheckpointWrite::Moved })
+        Ok(if applied.conflicts.is_empty() { Swap::Done } else { Swap::Moved })
     }
 }

@@ -1,0 +1,66 @@
+//! What a pipeline knows of one room.
+
+/// A room of a pipeline.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RoomState {
+    /// The version that is projected. None until the checkpoint is loaded.
+    pub(super) checkpoint: Option<u64>,
+    /// The highest version that is known to exist.
+    pub(super) known: u64,
+    /// A message without a readable version came: only the feed can tell what exists.
+    pub(super) ask: bool,
+    /// Whether it waits behind an event.
+    pub(super) parked: ParkedState,
+}
+
+/// Whether a room waits behind an event that can't be applied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum ParkedState {
+    /// It does not.
+    #[default]
+    No,
+    /// It waits.
+    Waits,
+    /// It was found parked: this build may be able to apply the event.
+    TryAgain,
+}
+
+impl RoomState {
+    /// Whether the feed may have events that are not projected. An unloaded room is loaded first.
+    pub(super) fn misses_events(self) -> bool {
+        let Some(checkpoint) = self.checkpoint else { return false };
+        match self.parked {
+            ParkedState::No => self.known > checkpoint || self.ask,
+            ParkedState::Waits => false,
+            ParkedState::TryAgain => true,
+        }
+    }
+
+    /// Whether the room is known to have events that are not projected, or not known well enough to say no.
+    pub(super) fn is_behind(self) -> bool {
+        self.checkpoint.is_none() || self.misses_events()
+    }
+
+    /// Takes over the checkpoint that the store has.
+    pub(super) fn load(&mut self, checkpoint: u64, is_parked: bool) {
+        self.checkpoint = Some(checkpoint);
+        self.parked = match (is_parked, self.parked) {
+            (false, _) => ParkedState::No,
+            (true, ParkedState::No) => ParkedState::TryAgain,
+            (true, known) => known,
+        };
+    }
+
+    /// Notes that this build can't apply the parked event either.
+    pub(super) fn tried(&mut self) {
+        if self.parked == ParkedState::TryAgain {
+            self.parked = ParkedState::Waits;
+        }
+    }
+
+    /// Moves the checkpoint, which ends a wait.
+    pub(super) fn advance(&mut self, to: u64) {
+        *self =
+            Self { checkpoint: Some(to), known: self.known.max(to), ask: self.ask, parked: ParkedState::No };
+    }
+}
