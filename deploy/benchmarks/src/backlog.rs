@@ -1,4 +1,4 @@
-//! Events that wait for the relay: reservations of some rooms, as commands would have written them.
+//! A backlog of the relay: reservations, stored as commands store them.
 
 use anyhow::Result;
 use service_kit::ids::new_id;
@@ -14,7 +14,7 @@ use crate::mysql;
 /// Noon of 2026-01-01 in minutes since 1970.
 const FIRST_MINUTE: i64 = 29_453_760;
 
-/// A database whose events can be made to wait again and again.
+/// A database whose events can be put into the outbox again and again.
 #[derive(Debug)]
 pub(crate) struct Backlog {
     rooms: Vec<RoomId>,
@@ -23,7 +23,7 @@ pub(crate) struct Backlog {
 }
 
 impl Backlog {
-    /// Writes so many events over so many rooms into a fresh database, in turns: the first of each room, then the second.
+    /// Writes events into a new database: the first of each room, then the second of each, and so on.
     pub(crate) async fn build(namespace: &Namespace, rooms: usize, events: u64) -> Result<Self> {
         let database_url = namespace.database_url();
         command_service::operate::migrate(&database_url).await?;
@@ -32,7 +32,7 @@ impl Backlog {
         Ok(backlog)
     }
 
-    /// Makes the first so many events wait, and nothing else.
+    /// Fills the outbox with exactly the first events.
     pub(crate) async fn refill(&self, first: u64) -> Result<()> {
         mysql::backlog::refill(&self.database_url, first).await
     }
@@ -45,7 +45,7 @@ impl Backlog {
         self.rooms.len()
     }
 
-    /// The events, in the order of position.
+    /// The events in the order of their positions.
     pub(crate) fn events(&self) -> impl Iterator<Item = RawEvent> {
         (1..)
             .flat_map(|version| self.rooms.iter().map(move |room| event(*room, version)))
@@ -54,13 +54,13 @@ impl Backlog {
     }
 }
 
-/// Hourly, from noon of 2026-01-01, an hour each, made when they began.
+/// The n-th reservation of a room: an hour each, one after the other, made when they begin.
 fn event(room: RoomId, version: u64) -> RawEvent {
     let from = FIRST_MINUTE + 60 * i64::try_from(version).unwrap_or(0);
     reservation_made(room, version, [from, from + 60], from)
 }
 
-/// The event that a reservation from and to these minutes was made at another one, all counted from 1970.
+/// The event of a reservation. All times are minutes since 1970.
 pub(crate) fn reservation_made(room: RoomId, version: u64, stay: [i64; 2], at: i64) -> RawEvent {
     let [from, to] = stay.map(|minutes| {
         Minute::from_epoch_minutes(minutes).unwrap_or_else(|_| Timestamp::from_epoch_millis(0).minute())

@@ -1,26 +1,29 @@
-//! A service that takes reservations, with rooms, callers and a database of its own.
+//! A service that takes reservations, with its own database, rooms and callers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
 use command_service::event_store::{Leases as _, mysql::MySqlStore};
 use serde_json::{Value, json};
 use shared_events::RoomId;
-
 use system_tests::Namespace;
 
 use crate::{
     load::{Load, Outcome, Pace, Requests},
-    mysql::written::{self, Written},
+    mongo,
+    mysql::{
+        self,
+        written::{self, Written},
+    },
     rig::{Rig, Service},
 };
 
-/// Callers that take turns.
+/// Users that send requests in turn.
 const CALLERS: usize = 64;
-/// Who holds the leases of the relay where nobody is to relay.
+/// The holder of the relay's leases while no service is to relay.
 const HOLDER: &str = "benchmark";
 
-/// Where load goes to, and what it has sent so far.
+/// A target of load, and the load so far.
 #[derive(Debug)]
 pub(crate) struct CommandTarget {
     pub(crate) namespace: Arc<Namespace>,
@@ -29,26 +32,25 @@ pub(crate) struct CommandTarget {
     tokens: Vec<String>,
     next: u64,
     made: u64,
-    /// Reservations that were put there beside the API, which have no idempotency records.
-    beside: u64,
+    /// Reservations that were inserted without the API. They have no idempotency records.
+    inserted: u64,
 }
 
-/// Who delivers what is committed meanwhile.
+/// Whether the service delivers its events to Kafka.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Relaying {
-    /// The service itself.
     On,
-    /// Nobody: the leases are held by the benchmark, which looks alive for as long as any benchmark takes.
+    /// The benchmark holds the leases, which last longer than any benchmark.
     Off,
 }
 
 impl CommandTarget {
-    /// Our service with so many rooms.
+    /// Starts a command service with a number of rooms.
     pub(crate) async fn ours(rig: &Rig, rooms: usize, relaying: Relaying) -> Result<Self> {
         Self::at(rig, rig.namespace("commands").await?, rooms, relaying).await
     }
 
-    /// The same, at a namespace that is there.
+    /// The same in a namespace that exists.
     pub(crate) async fn at(
         rig: &Rig,
         namespace: Namespace,
@@ -60,7 +62,7 @@ impl CommandTarget {
         Self::with(rig, namespace, service, rooms)
     }
 
-    /// Any service of the same API that has these rooms.
+    /// A running service with the same API.
     pub(crate) fn with(
         rig: &Rig,
         namespace: impl Into<Arc<Namespace>>,
@@ -70,26 +72,25 @@ impl CommandTarget {
         let tokens = (0..CALLERS)
             .map(|caller| rig.token(&format!("caller-{caller}@example.com"), &[]))
             .collect::<Result<_>>()?;
-        Ok(Self { namespace: namespace.into(), service, rooms, tokens, next: 0, made: 0, beside: 0 })
+        Ok(Self { namespace: namespace.into(), service, rooms, tokens, next: 0, made: 0, inserted: 0 })
     }
 
-    /// The same target, when so many reservations were put there beside the API.
-    pub(crate) const fn beside(mut self, beside: u64) -> Self {
-        self.beside = beside;
+    pub(crate) const fn with_inserted(mut self, inserted: u64) -> Self {
+        self.inserted = inserted;
         self
     }
 
-    /// Reservations that were answered.
+    /// The number of acknowledged reservations.
     pub(crate) const fn made(&self) -> u64 {
         self.made
     }
 
-    /// The number of the next reservation: the n-th one is in room n modulo the rooms.
+    /// The number of the next reservation. Reservation n is in room n modulo the number of rooms.
     pub(crate) const fn next(&self) -> u64 {
         self.next
     }
 
-    /// Reserves for a while. Every request must be answered with a success.
+    /// Makes reservations for a time. Fails if a request fails.
     pub(crate) async fn reserve(
         &mut self,
         connections: usize,
@@ -108,18 +109,25 @@ impl CommandTarget {
         Ok(outcome)
     }
 
-    /// Checks what was written: exactly what was answered.
+    /// Waits until the read models show everything.
+    pub(crate) async fn until_visible(&self, rig: &Rig, patience: Duration) -> Result<()> {
+        let heads = mysql::heads(&self.namespace.database_url()).await?;
+        let models = mongo::read_models(&rig.servers.mongodb, &self.namespace.name).await?;
+        mongo::until_level(&models, &heads, patience).await.map(drop)
+    }
+
+    /// Checks that the store holds exactly the acknowledged and inserted reservations.
     pub(crate) async fn check(&self) -> Result<Written> {
         let written = written::check(&self.namespace.database_url()).await?;
         ensure!(
-            written.made == self.made + self.beside,
-            "{} reservations were answered, and {} put there; {} are there",
+            written.made == self.made + self.inserted,
+            "{} reservations were acknowledged and {} inserted, but {} are stored",
             self.made,
-            self.beside,
+            self.inserted,
             written.made
         );
         ensure!(
-            written.keys + self.beside == written.events,
+            written.keys + self.inserted == written.events,
             "{} events, but {} idempotency records",
             written.events,
             written.keys
@@ -128,8 +136,7 @@ impl CommandTarget {
     }
 }
 
-/// Starts a command service, and waits until it is ready. Where it is not to relay, somebody else holds the leases for as
-/// long as any benchmark takes.
+/// Starts a command service and waits until it is ready. Without relaying, the benchmark takes all leases first.
 pub(crate) async fn start(rig: &Rig, namespace: &Namespace, relaying: Relaying) -> Result<Service> {
     let mut more: &[(&str, &str)] = &[];
     if relaying == Relaying::Off {
@@ -150,7 +157,7 @@ pub(crate) async fn start(rig: &Rig, namespace: &Namespace, relaying: Relaying) 
     Ok(service)
 }
 
-/// Registers rooms without rules.
+/// Registers rooms that have no rules.
 async fn register(url: &str, token: &str, rooms: usize) -> Result<Vec<RoomId>> {
     let http = reqwest::Client::builder().no_proxy().build()?;
     let mut registered = Vec::with_capacity(rooms);

@@ -1,4 +1,4 @@
-//! How fast something is emptied into something that is counted.
+//! The rate at which a backlog drains.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::figures::number;
 
-/// Times something that is counted up. Both sides of a comparison are timed in this way.
+/// Times a counter from the first increase to its final value. Both sides of a comparison are timed in this way.
 #[derive(Debug)]
 pub(crate) struct Drain {
     before: u64,
@@ -16,53 +16,51 @@ pub(crate) struct Drain {
     first: Option<(Instant, u64)>,
 }
 
-/// When the first ones were seen, and when the last.
+/// The first increase that was seen, and the end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Drained {
     first_at: Instant,
-    /// How many there were when the first ones were seen.
+    /// The count at the first increase.
     first: u64,
-    reached_at: Instant,
-    reached: u64,
+    ended_at: Instant,
+    end: u64,
 }
 
 impl Drained {
-    /// The same, but that the end is now.
+    /// Moves the end to the present.
     pub(crate) fn until_now(self) -> Self {
-        Self { reached_at: Instant::now(), ..self }
+        Self { ended_at: Instant::now(), ..self }
     }
 
-    /// Time since the end.
+    /// The time since the end.
     pub(crate) fn since(&self) -> Duration {
-        self.reached_at.elapsed()
+        self.ended_at.elapsed()
     }
 
-    /// How many a second came between the two.
+    /// Increase per second.
     pub(crate) fn rate(&self) -> f64 {
-        number(self.reached.saturating_sub(self.first)) / (self.reached_at - self.first_at).as_secs_f64()
+        number(self.end.saturating_sub(self.first)) / (self.ended_at - self.first_at).as_secs_f64()
     }
 }
 
 impl Drain {
-    /// From `before` to `before + more`.
+    /// Expects the counter to go from `before` to `before + more`.
     pub(crate) fn new(before: u64, more: u64, patience: Duration) -> Self {
         Self { before, more, started: Instant::now(), patience, first: None }
     }
 
-    /// Takes a count, and tells how it went once the last one was counted.
+    /// Takes a count. Returns the result once the final value is reached; fails if that takes too long.
     pub(crate) fn saw(&mut self, count: u64) -> Result<Option<Drained>> {
         let now = Instant::now();
-        if count <= self.before {
-            ensure!(self.started.elapsed() < self.patience, "nothing comes");
-            return Ok(None);
+        if count > self.before {
+            let (first_at, first) = *self.first.get_or_insert((now, count));
+            let end = self.before + self.more;
+            if count >= end {
+                return Ok(Some(Drained { first_at, first, ended_at: now, end }));
+            }
         }
-        let (first_at, first) = *self.first.get_or_insert((now, count));
-        let reached = self.before + self.more;
-        if count < reached {
-            let come = count - self.before;
-            ensure!(self.started.elapsed() < self.patience, "only {come} of {} came", self.more);
-            return Ok(None);
-        }
-        Ok(Some(Drained { first_at, first, reached_at: now, reached }))
+        let done = count.saturating_sub(self.before);
+        ensure!(self.started.elapsed() < self.patience, "only {done} of {} came", self.more);
+        Ok(None)
     }
 }

@@ -1,5 +1,5 @@
-//! Events as a system of rooms makes them: mostly reservations, of which some are changed, moved or cancelled while
-//! they lie ahead. The same numbers give the same events.
+//! Generates the events of rooms: mostly new reservations, of which some change, move or end before they begin.
+//! The same shape gives the same events.
 
 use anyhow::{Context, Result};
 use chrono_tz::Tz;
@@ -12,13 +12,14 @@ use shared_events::{
     },
     room_events::{Room, RoomRegistered},
 };
+use system_tests::Random;
 use uuid::Uuid;
 
-/// 1 March 2027, a Monday: far enough ahead that rooms can still be reserved then.
+/// 1 March 2027, a Monday.
 const FIRST_MINUTE: i64 = 30_064_320;
 /// Minutes of half a day.
 pub(crate) const HALF_DAY: i64 = 12 * 60;
-/// So many of a room's latest reservations still lie ahead and may be changed.
+/// The number of a room's latest reservations that have not begun and may change.
 const AHEAD: usize = 40;
 const ZONES: [Tz; 4] = [Tz::Europe__Lisbon, Tz::Europe__Berlin, Tz::America__New_York, Tz::Asia__Kolkata];
 const TITLES: [&str; 8] = [
@@ -32,38 +33,36 @@ const TITLES: [&str; 8] = [
     "One to one",
 ];
 
-/// What is to happen.
+/// The mixture of events.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     pub(crate) rooms: usize,
     pub(crate) users: u64,
-    /// Each stay has so many minutes of its room to itself, and lies in the first twelve hours of them.
+    /// Minutes from the slot of one stay to that of the room's next stay. A stay lies in its slot's first twelve hours.
     pub(crate) slot: i64,
-    /// Out of a hundred events so many are new reservations, then changes, then moves (two events each); the others are
-    /// cancellations.
+    /// Percentages of new reservations, changes and moves (two events each). The rest are cancellations.
     pub(crate) made: u64,
     pub(crate) changed: u64,
     pub(crate) moved: u64,
 }
 
 impl Shape {
-    /// A mixture as it is found where people use rooms.
+    /// A mixture as in real use.
     pub(crate) const fn mixed(rooms: usize, users: u64) -> Self {
         Self { rooms, users, slot: HALF_DAY, made: 66, changed: 15, moved: 1 }
     }
 
-    /// Nothing but new reservations.
+    /// New reservations only.
     pub(crate) const fn only_made(rooms: usize, users: u64) -> Self {
         Self { rooms, users, slot: HALF_DAY, made: 100, changed: 0, moved: 0 }
     }
 }
 
-/// Makes events, one after the other.
 #[derive(Debug)]
 pub(crate) struct EventGenerator {
     shape: Shape,
     rooms: Vec<RoomState>,
-    random: u64,
+    random: Random,
     events: u64,
 }
 
@@ -72,16 +71,17 @@ struct RoomState {
     id: RoomId,
     zone: TimeZone,
     version: u64,
-    /// Slots that were given away.
+    /// The number of slots in use.
     slots: i64,
-    /// Reservations that lie ahead, each with the begin of its slot.
+    /// Reservations that have not begun, each with the start of its slot.
     ahead: Vec<(Reservation, i64)>,
 }
 
 impl EventGenerator {
-    /// The rooms' registrations come first.
-    pub(crate) fn new(shape: Shape) -> Result<(Self, Vec<DecodedEvent>)> {
-        let mut all = Self { shape, rooms: Vec::new(), random: 0x9e37_79b9_7f4a_7c15, events: 0 };
+    /// Returns the events that register the rooms, too.
+    fn new(shape: Shape) -> Result<(Self, Vec<DecodedEvent>)> {
+        let random = Random::new(0x9e37_79b9_7f4a_7c15);
+        let mut all = Self { shape, rooms: Vec::new(), random, events: 0 };
         let mut registered = Vec::new();
         for number in 0..shape.rooms {
             let zone = TimeZone(*ZONES.get(number % ZONES.len()).context("a zone")?);
@@ -99,46 +99,46 @@ impl EventGenerator {
                 max_days_ahead: None,
             };
             let event = RoomRegistered { room: Room { id, revision: 1, settings } };
-            registered.push(all.decoded(number, id.to_string(), event.into())?);
+            registered.push(all.decoded(number, event.into())?);
         }
         Ok((all, registered))
     }
 
-    /// The next event, or two where something moved.
-    pub(crate) fn next(&mut self, happened: &mut Vec<DecodedEvent>) -> Result<()> {
-        let room = self.below(self.rooms.len());
+    /// Adds one event, or the two of a move.
+    fn next(&mut self, events: &mut Vec<DecodedEvent>) -> Result<()> {
+        let room = self.random.index(self.rooms.len());
         let Shape { made, changed, moved, .. } = self.shape;
-        let what = self.random() % 100;
+        let part = self.random.draw() % 100;
         let ahead = self.room(room)?.ahead.len();
-        if what < made || ahead == 0 {
-            return self.make(room, happened);
+        if part < made || ahead == 0 {
+            return self.make(room, events);
         }
-        let at = self.below(ahead);
+        let at = self.random.index(ahead);
         let (mut reservation, slot) = self.room(room)?.ahead.swap_remove(at);
-        let event = if what < made + changed {
+        let event = if part < made + changed {
             let previous = reservation.place();
             reservation.revision += 1;
             let stay = self.stay(slot)?;
             (reservation.from, reservation.to) = (stay.from, stay.to);
             self.room(room)?.ahead.push((reservation.clone(), slot));
             ReservationRescheduled { reservation: reservation.clone(), previous }.into()
-        } else if what < made + changed + moved && self.rooms.len() > 1 {
+        } else if part < made + changed + moved && self.rooms.len() > 1 {
             let other = (room + 1) % self.rooms.len();
-            return self.move_to(room, other, reservation, happened);
+            return self.move_to(room, other, reservation, events);
         } else {
             ReservationCancelled { reservation: reservation.clone() }.into()
         };
-        happened.push(self.decoded(room, reservation.id.to_string(), event)?);
+        events.push(self.decoded(room, event)?);
         Ok(())
     }
 
-    fn make(&mut self, room: usize, happened: &mut Vec<DecodedEvent>) -> Result<()> {
+    fn make(&mut self, room: usize, events: &mut Vec<DecodedEvent>) -> Result<()> {
         let unique = self.time_ordered();
         let slot = self.next_slot(room)?;
         let stay = self.stay(slot)?;
-        let user = self.random() % self.shape.users;
-        let people = u32::try_from(1 + self.random() % 12)?;
-        let title = self.below(TITLES.len());
+        let user = self.random.draw() % self.shape.users;
+        let people = u32::try_from(1 + self.random.draw() % 12)?;
+        let title = self.random.index(TITLES.len());
         let state = self.room(room)?;
         let reservation = Reservation {
             id: ReservationId::made_in(state.id, unique),
@@ -154,11 +154,9 @@ impl EventGenerator {
         };
         state.ahead.push((reservation.clone(), slot));
         if state.ahead.len() > AHEAD {
-            // It has begun by now.
             state.ahead.remove(0);
         }
-        let subject = reservation.id.to_string();
-        happened.push(self.decoded(room, subject, ReservationMade { reservation }.into())?);
+        events.push(self.decoded(room, ReservationMade { reservation }.into())?);
         Ok(())
     }
 
@@ -167,7 +165,7 @@ impl EventGenerator {
         from: usize,
         to: usize,
         mut reservation: Reservation,
-        happened: &mut Vec<DecodedEvent>,
+        events: &mut Vec<DecodedEvent>,
     ) -> Result<()> {
         let previous = reservation.place();
         let slot = self.next_slot(to)?;
@@ -177,15 +175,14 @@ impl EventGenerator {
         (reservation.room, reservation.time_zone) = (state.id, state.zone);
         (reservation.from, reservation.to) = (stay.from, stay.to);
         state.ahead.push((reservation.clone(), slot));
-        let subject = reservation.id.to_string();
         let left = ReservationMovedOut { reservation: reservation.clone(), previous };
         let entered = ReservationMovedIn { reservation, previous };
-        happened.push(self.decoded(from, subject.clone(), left.into())?);
-        happened.push(self.decoded(to, subject, entered.into())?);
+        events.push(self.decoded(from, left.into())?);
+        events.push(self.decoded(to, entered.into())?);
         Ok(())
     }
 
-    fn decoded(&mut self, room: usize, subject: String, event: Event) -> Result<DecodedEvent> {
+    fn decoded(&mut self, room: usize, event: Event) -> Result<DecodedEvent> {
         self.events += 1;
         let at = Timestamp::from_epoch_millis(1_767_225_600_000 + i64::try_from(self.events)?);
         let actor = event.reservation().map_or(UserId::from("admin"), |made| made.reserved_by.clone());
@@ -197,7 +194,7 @@ impl EventGenerator {
             version: state.version,
             metadata: Metadata {
                 time: at,
-                subject,
+                subject: event.subject(),
                 actor,
                 correlation_id: Uuid::from_u128(correlation).to_string(),
                 causation_id: Uuid::from_u128(causation).to_string(),
@@ -215,10 +212,10 @@ impl EventGenerator {
         Ok(FIRST_MINUTE + state.slots * slot)
     }
 
-    /// One to four hours in steps of a quarter, somewhere in a slot.
+    /// One to four hours in steps of a quarter, in the first half day of a slot.
     fn stay(&mut self, slot: i64) -> Result<Interval> {
-        let begin = i64::try_from(self.random() % 32)? * 15;
-        let length = i64::try_from(4 + self.random() % 13)? * 15;
+        let begin = i64::try_from(self.random.draw() % 32)? * 15;
+        let length = i64::try_from(4 + self.random.draw() % 13)? * 15;
         let at = |minute| Minute::from_epoch_minutes(minute).context("a minute");
         Ok(Interval { from: at(slot + begin)?, to: at(slot + begin + length)? })
     }
@@ -227,11 +224,7 @@ impl EventGenerator {
         self.rooms.get_mut(room).context("no such room")
     }
 
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.random()).unwrap_or_default() % bound.max(1)
-    }
-
-    /// As ids of reservations are made: a UUIDv7.
+    /// A UUIDv7, like the ids of real reservations.
     fn time_ordered(&mut self) -> Uuid {
         let millis = u128::from(1_767_225_600_000 + self.events);
         let (high, low) = (self.unique() >> 116, self.unique() >> 66);
@@ -239,20 +232,11 @@ impl EventGenerator {
     }
 
     fn unique(&mut self) -> u128 {
-        u128::from(self.random()) << 64 | u128::from(self.random())
-    }
-
-    /// SplitMix64.
-    fn random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        u128::from(self.random.draw()) << 64 | u128::from(self.random.draw())
     }
 }
 
-/// So many events of such a mixture, registrations included (one more where the last one is a move).
+/// Generates events, registrations included. A move at the end may add one more.
 pub(crate) fn events(shape: Shape, count: u64) -> Result<Vec<DecodedEvent>> {
     let count = usize::try_from(count)?;
     let (mut generator, mut events) = EventGenerator::new(shape)?;

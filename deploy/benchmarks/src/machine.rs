@@ -1,4 +1,4 @@
-//! On what was measured: cores, memory, versions of the servers, the settings that make their answers durable.
+//! The machine and its servers: cores, memory, versions, and the settings that make writes durable.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use service_kit::clock::Clock;
 
 use crate::rig::Rig;
 
-/// The machine and its servers, all of them on it.
+/// The machine that runs everything.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Machine {
@@ -19,11 +19,10 @@ pub(crate) struct Machine {
     pub(crate) kafka: String,
     pub(crate) mongodb: String,
     pub(crate) date: String,
-    /// Whether it was a short run.
     pub(crate) short: bool,
 }
 
-/// Asks the servers.
+/// Asks the servers. Fails if MySQL's settings are not durable.
 pub(crate) async fn describe(rig: &Rig) -> Result<Machine> {
     let (mysql, flush, sync) = crate::mysql::version_and_durability(&rig.servers.mysql).await?;
     ensure!(

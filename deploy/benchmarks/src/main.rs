@@ -1,7 +1,7 @@
-//! Measures the system against its limits and against what people use today.
+//! Measures the system against its limits and against the tools that people use today.
 //!
-//! Every figure is a ratio taken in one run: both sides in turns, in several rounds, with their minimum, median and
-//! maximum. Each benchmark ends by checking that what it wrote is complete, in order and without overlap.
+//! Each result is a ratio of two sides that one run measures in turns, with its minimum, median and maximum over the
+//! rounds. Each benchmark ends with a check that its data are complete, in order and without overlap.
 
 mod backlog;
 mod benchmarks;
@@ -33,26 +33,25 @@ use crate::{benchmarks::BENCHMARKS, report::Report, rig::Rig};
 /// Measures the system on the servers named by MYSQL_URL, KAFKA_BROKERS and MONGODB_URL.
 #[derive(Parser, Debug)]
 struct Arguments {
-    /// Which benchmarks: names, `all`, or `list`.
+    /// Names of benchmarks, `all`, or `list`.
     #[arg(required = true)]
     names: Vec<String>,
-    /// Less of everything and three rounds: to see that it runs, not to quote.
+    /// Measure less, in three rounds. The figures are not to be quoted.
     #[arg(long)]
     short: bool,
-    /// Rounds, where they should be others.
+    /// The number of rounds: 5 by default, 3 with --short.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=100))]
     rounds: Option<u8>,
-    /// Also writes what was found as JSON: a list, one entry for each comparison. What is in the file of other
-    /// benchmarks stays.
+    /// Also write the findings to a JSON list. Its entries of other benchmarks stay.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Fails when a ratio falls under half of its target: a guard for machines that do other things meanwhile.
+    /// Fail if a ratio reaches less than half of its target. For machines that do other work at the same time.
     #[arg(long)]
     guard: bool,
 }
 
 fn main() -> Result<ExitCode> {
-    // Processes of their own, started by the benchmarks.
+    // Benchmarks start this program again for these roles.
     match std::env::args().nth(1).as_deref() {
         Some(load::SUBCOMMAND) => return load::generate().map(|()| ExitCode::SUCCESS),
         Some(usual_service::SUBCOMMAND) => return usual_service::serve().map(|()| ExitCode::SUCCESS),
@@ -62,8 +61,8 @@ fn main() -> Result<ExitCode> {
     run(Arguments::parse())
 }
 
-/// Waits until the process is asked to end.
-async fn asked_to_end() -> Result<()> {
+/// Waits for SIGINT or SIGTERM.
+async fn until_signal() -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
@@ -95,12 +94,12 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
     for benchmark in BENCHMARKS {
         if all || arguments.names.iter().any(|name| name == benchmark.name) {
             eprintln!("{}: {}", benchmark.name, benchmark.about);
-            // Dropped, a benchmark ends its processes and takes away what it made on the servers.
-            let found = tokio::select! {
-                found = (benchmark.run)(&rig) => found,
-                signal = asked_to_end() => return signal.and_then(|()| bail!("ended by a signal")),
+            // A benchmark that is dropped ends its processes and removes its data from the servers.
+            let findings = tokio::select! {
+                findings = (benchmark.run)(&rig) => findings,
+                signal = until_signal() => return signal.and_then(|()| bail!("ended by a signal")),
             };
-            match found {
+            match findings {
                 Ok(findings) => report.add(findings),
                 Err(error) => {
                     eprintln!("{} FAILED: {error:#}", benchmark.name);

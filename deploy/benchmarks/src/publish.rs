@@ -1,4 +1,4 @@
-//! The committed results as a picture, and as a table in the README.
+//! Publishes the committed results: the picture, the list of all results, and the table of the README.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ const README: &str = "../../README.md";
 const ALL: &str = "results/README.md";
 const BEGIN: &str = "<!-- measured: begin -->\n";
 const END: &str = "<!-- measured: end -->\n";
-/// The results that the README shows.
+/// The benchmarks of the README's table.
 const IN_README: [&str; 5] =
     ["commands-usual", "single-command", "relay-debezium", "projector-sink", "visible-50-p99"];
 
@@ -35,10 +35,9 @@ const ROW: i32 = 24;
 const TOP: i32 = 60;
 const LEFT: i32 = 470;
 const RIGHT: i32 = 30;
-/// The picture's ends: a sixteenth of the target and sixteen times better.
+/// The picture reaches from a sixteenth of the target to sixteen times the target.
 const DOUBLINGS: f64 = 4.0;
 
-/// Draws the results and writes their table into the README.
 pub(crate) fn publish() -> Result<()> {
     let entries = report::read(&path(RESULTS))?;
     draw(&entries, &path(PICTURE))?;
@@ -52,19 +51,19 @@ fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// The README with the results' table in place of what stands between its marks.
+/// Replaces the text between the marks of the README.
 fn with_table(readme: &str, entries: &[Entry]) -> Result<String> {
-    let (before, rest) = readme.split_once(BEGIN).context("the README has no place for the table")?;
-    let (_, after) = rest.split_once(END).context("the table's place in the README has no end")?;
+    let (before, rest) =
+        readme.split_once(BEGIN).context("the README lacks the mark at which the table begins")?;
+    let (_, after) = rest.split_once(END).context("the README lacks the mark at which the table ends")?;
     Ok(format!("{before}{BEGIN}{}{END}{after}", table(entries)?))
 }
 
-/// Whether a finding is one of many of its benchmark, which only the list of all shows.
+/// Findings of this kind are too many for the picture.
 fn is_one_of_many(finding: &Finding) -> bool {
     finding.benchmark.contains(": ")
 }
 
-/// All results.
 fn all(entries: &[Entry]) -> Result<String> {
     Ok(format!("# All results\n\n{}", rows(entries, |_| true)?))
 }
@@ -79,7 +78,7 @@ fn table(entries: &[Entry]) -> Result<String> {
 }
 
 fn rows(entries: &[Entry], wanted: impl Fn(&Finding) -> bool) -> Result<String> {
-    // Each row says by itself whether it is of a short run.
+    // Each row says itself whether it comes from a short run.
     let machine =
         Machine { short: false, ..entries.first().context("there are no results")?.machine.clone() };
     let mut text = format!(
@@ -106,7 +105,7 @@ fn figure(finding: &Finding, at: usize) -> String {
     })
 }
 
-/// How many times as good as the target a ratio is.
+/// The ratio relative to its target; more is better.
 fn goodness(target: Target, ratio: f64) -> f64 {
     match target {
         Target::AtLeast(least) => ratio / least,
@@ -161,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_readme_says_what_the_committed_results_say() {
+    fn the_readme_agrees_with_the_committed_results() {
         let entries = report::read(&path(RESULTS)).unwrap();
         let readme = std::fs::read_to_string(path(README)).unwrap();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What a run found, as a table and as JSON.
+//! The findings of a run, as a table and as JSON.
 
 use std::{fmt::Write as _, path::Path};
 
@@ -10,7 +10,7 @@ use crate::{
     machine::Machine,
 };
 
-/// A finding with the machine it was found on: one entry of the JSON list.
+/// One entry of the JSON list: a finding and its machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Entry {
     #[serde(flatten)]
@@ -30,13 +30,13 @@ impl Report {
         Self { machine, findings: Vec::new() }
     }
 
-    /// Adds findings and shows them.
+    /// Adds findings and prints them.
     pub(crate) fn add(&mut self, findings: Vec<Finding>) {
         eprint!("{}", table(&findings));
         self.findings.extend(findings);
     }
 
-    /// Writes the list, in which findings of other benchmarks stay.
+    /// Writes the findings into a JSON list. Findings of other benchmarks stay in it.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
         let mut entries = if path.exists() { read(path)? } else { Vec::new() };
         entries
@@ -50,22 +50,22 @@ impl Report {
         Ok(())
     }
 
-    /// The table of all findings, with the machine.
+    /// The machine and the table of all findings.
     pub(crate) fn table(&self) -> String {
         format!("\n{}\n{}", self.machine, table(&self.findings))
     }
 
-    /// The comparisons whose ratio is under half of its target.
+    /// The comparisons that reach less than half of their target.
     pub(crate) fn far_off(&self) -> Vec<String> {
         self.findings
             .iter()
-            .filter(|finding| !(*finding).clone().held_against(finding.target.halved()).met)
+            .filter(|finding| finding.is_far_off())
             .map(|finding| format!("{} against {}", finding.benchmark, finding.against))
             .collect()
     }
 }
 
-/// Reads a list of findings.
+/// Reads a JSON list of findings.
 pub(crate) fn read(path: &Path) -> Result<Vec<Entry>> {
     Ok(serde_json::from_slice(&std::fs::read(path)?)?)
 }
@@ -101,7 +101,7 @@ fn table(findings: &[Finding]) -> String {
     text
 }
 
-/// A number with about three digits that count.
+/// A number with about three significant digits.
 pub(crate) fn shown(value: f64) -> String {
     let whole = |value: f64| {
         let digits = format!("{value:.0}");
@@ -127,7 +127,7 @@ mod tests {
     use super::shown;
 
     #[test]
-    fn numbers_have_the_digits_that_count() {
+    fn numbers_have_three_significant_digits_or_all_of_their_whole_part() {
         assert_eq!(shown(1_234_567.8), "1,234,568");
         assert_eq!(shown(999.6), "1,000");
         assert_eq!(shown(12.34), "12.3");

@@ -1,9 +1,9 @@
-//! Rounds: machines are noisy, so both sides are measured in turns, in one run.
+//! Rounds: both sides are measured in turns, because machines are noisy.
 
 use anyhow::Result;
 
-/// Measures both sides once a round, each time in the other order, so that what drifts or warms up favours nobody.
-/// The functions are told the round, from 0.
+/// Measures both sides once a round, each round in the other order, so that drift and warm-up favour neither.
+/// Both functions get the number of the round, from 0.
 pub(crate) async fn alternate(
     rounds: usize,
     mut ours: impl AsyncFnMut(usize) -> Result<f64>,

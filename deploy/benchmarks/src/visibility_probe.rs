@@ -1,4 +1,4 @@
-//! Looks for what becomes visible in MongoDB, some events of all, and notes when each was first seen.
+//! Samples events and notes when each becomes visible in MongoDB.
 
 use std::{
     collections::HashMap,
@@ -20,53 +20,52 @@ use crate::{
     figures::number as as_float,
 };
 
-/// So many are looked for in one query: more than are on their way at a time.
+/// Documents in one query: more than are in flight at a time.
 const AT_ONCE: u64 = 4;
-/// Between two looks, which must not take much from what is measured. It is in all figures, on both sides.
+/// The pause between two queries, which must not disturb the measurement. Both sides' figures include it.
 const PAUSE: Duration = Duration::from_micros(700);
-/// Events a second that are looked for.
-const LOOKED_FOR: u64 = 25;
-/// Looking begins so long before the earliest time that is to be expected.
+/// Sampled events per second.
+const SAMPLED: u64 = 25;
+/// The probe queries from this long before the earliest expected time.
 const MARGIN: Duration = Duration::from_millis(3);
-/// How long the last ones may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The `_id` of a document by its number.
 pub(crate) type Ids = Box<dyn Fn(u64) -> Id + Send>;
 
-/// The clock by which commits and probe are compared: microseconds since 1970.
+/// The clock of commits and probes: microseconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "the services' clock counts in milliseconds")]
 pub(crate) fn clock_micros() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or_default()
 }
 
-/// Which events are looked for, and when.
+/// Which events are sampled, and when they are due.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule {
-    /// Every how many events one is looked for.
+    /// One of this many events is sampled.
     stride: u64,
-    /// The time between two of them.
+    /// The time between two sampled events.
     interval: Duration,
 }
 
 impl Schedule {
-    /// For so many events a second, at even distances.
+    /// For events at a steady rate per second.
     pub(crate) fn of(rate: u64) -> Self {
-        let stride = (rate / LOOKED_FOR).max(1);
+        let stride = (rate / SAMPLED).max(1);
         Self { stride, interval: Duration::from_secs_f64(as_float(stride) / as_float(rate)) }
     }
 }
 
-/// A thread that looks.
+/// A thread that queries until it has seen every sampled event.
 pub(crate) struct VisibilityProbe {
     end: Arc<AtomicU64>,
     thread: JoinHandle<Result<HashMap<u64, i64>>>,
 }
 
 impl VisibilityProbe {
-    /// Looks for some from `first` on. Not before the earliest time at which the next one may be there: events come at even
-    /// distances, so the one that was seen soonest tells it. Looking all the time would take most of a processor.
+    /// Samples events from number `first` on. Events come at a steady rate, so the fastest one so far gives the earliest
+    /// time of the next one. The thread sleeps until then: constant querying would use most of a processor.
     pub(crate) fn begin(documents: Documents, ids: Ids, first: u64, schedule: Schedule) -> Self {
         let Schedule { stride, interval } = schedule;
         let end = Arc::new(AtomicU64::new(u64::MAX));
@@ -76,7 +75,7 @@ impl VisibilityProbe {
             let mut seen = HashMap::new();
             let mut next = first;
             let mut last_seen = Instant::now();
-            // When the first would have been seen if it had been as quick as the quickest.
+            // When event `first` would have become visible at the speed of the fastest one.
             let mut soonest: Option<Instant> = None;
             let after_first = |number: u64| interval.mul_f64(as_float(number - first) / as_float(stride));
             loop {
@@ -113,7 +112,7 @@ impl VisibilityProbe {
         Self { end, thread }
     }
 
-    /// Waits until all below `end` were seen, and tells when, in microseconds since 1970.
+    /// Waits until all sampled events below `end` are visible. Returns when each became so.
     pub(crate) async fn end(self, end: u64) -> Result<HashMap<u64, i64>> {
         self.end.store(end, Ordering::Relaxed);
         self.thread.await?

@@ -1,4 +1,4 @@
-//! Durable commands over HTTP: reservations in 500 rooms by 256 connections, each answered after its commit.
+//! Durable commands over HTTP: 256 connections make reservations in 500 rooms.
 
 use std::time::Duration;
 
@@ -18,13 +18,12 @@ use crate::{
 
 const ROOMS: usize = 500;
 const CONNECTIONS: usize = 256;
-/// The numbers of writers and rows of which the best are the limit.
+/// The fastest combination of writers and rows is the limit.
 const WRITERS: [usize; 3] = [1, 2, 3];
 const GROUPS: [usize; 3] = [128, 256, 512];
-/// The sizes of connection pools of which the best is the usual service's.
+/// The usual service gets the fastest of these pool sizes.
 const POOLS: [usize; 4] = [4, 8, 16, 32];
 
-/// Against the usual service: one transaction for each command.
 pub(crate) async fn against_the_usual_service(rig: &Rig) -> Result<Vec<Finding>> {
     let mut ours = CommandTarget::ours(rig, ROOMS, Relaying::Off).await?;
     let mut best: Option<(f64, usize, CommandTarget)> = None;
@@ -70,7 +69,6 @@ pub(crate) async fn against_the_usual_service(rig: &Rig) -> Result<Vec<Finding>>
     ])
 }
 
-/// Against bare multi-row inserts of the same rows.
 pub(crate) async fn against_the_limit(rig: &Rig) -> Result<Vec<Finding>> {
     let mut ours = CommandTarget::ours(rig, ROOMS, Relaying::Off).await?;
     load(rig, &mut ours).await?;
@@ -126,7 +124,6 @@ pub(crate) async fn against_the_limit(rig: &Rig) -> Result<Vec<Finding>> {
     ])
 }
 
-/// One command at a time on an idle system, against one raw durable transaction of the same rows.
 pub(crate) async fn one_at_a_time(rig: &Rig) -> Result<Vec<Finding>> {
     let mut ours = CommandTarget::ours(rig, ROOMS, Relaying::Off).await?;
     ours.reserve(1, Pace::Closed, 0.0, 1.0).await?;
@@ -158,7 +155,6 @@ pub(crate) async fn one_at_a_time(rig: &Rig) -> Result<Vec<Finding>> {
     ])
 }
 
-/// All commands on one room, against 500 rooms.
 pub(crate) async fn on_one_room(rig: &Rig) -> Result<Vec<Finding>> {
     let mut hot = CommandTarget::ours(rig, 1, Relaying::Off).await?;
     let mut spread = CommandTarget::ours(rig, ROOMS, Relaying::Off).await?;
@@ -180,7 +176,7 @@ pub(crate) async fn on_one_room(rig: &Rig) -> Result<Vec<Finding>> {
     )])
 }
 
-/// The tables of the event store, empty.
+/// The empty tables of an event store.
 async fn tables(rig: &Rig) -> Result<Namespace> {
     let namespace = rig.namespace("limit").await?;
     command_service::operate::migrate(&namespace.database_url()).await?;

@@ -1,6 +1,6 @@
-//! Memory and start of both services, with a store of a million events.
+//! Memory and start of both services, with a million events.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -9,8 +9,6 @@ use crate::{
     command_target::{CommandTarget, Relaying},
     figures::{Finding, Series},
     load::Pace,
-    mongo,
-    mysql::heads,
     rig::Rig,
 };
 
@@ -20,8 +18,7 @@ const LOADED_MB: f64 = 256.0;
 const READY_SECONDS: f64 = 1.0;
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// What both services need: idle, under load from 256 connections with everything relayed and projected meanwhile, and
-/// how long each takes to be ready.
+/// Memory when idle, most memory under load while everything is relayed and projected, and time until ready.
 pub(crate) async fn memory_and_start(rig: &Rig) -> Result<Vec<Finding>> {
     let events = rig.size(1_000_000, 100_000);
     let namespace = rig.namespace("footprint").await?;
@@ -33,7 +30,7 @@ pub(crate) async fn memory_and_start(rig: &Rig) -> Result<Vec<Finding>> {
         command.ready.push(service.until_ready().await?.as_secs_f64());
         let mut reader = rig.query_service(&namespace, &service.url(), &[("WATCHDOG_SECONDS", "86400")])?;
         query.ready.push(reader.until_ready().await?.as_secs_f64());
-        // Until whatever they do at the start is done.
+        // Their work after the start must be over.
         tokio::time::sleep(Duration::from_secs(2)).await;
         command.idle.push(service.memory()?.now);
         query.idle.push(reader.memory()?.now);
@@ -45,9 +42,7 @@ pub(crate) async fn memory_and_start(rig: &Rig) -> Result<Vec<Finding>> {
         let mut reader = rig.query_service(&target.namespace, &target.service.url(), &[])?;
         reader.until_ready().await?;
         target.reserve(256, Pace::Closed, 0.0, if rig.short { 2.0 } else { 6.0 }).await?;
-        let heads: HashMap<_, _> = heads(&target.namespace.database_url()).await?;
-        let models = mongo::read_models(&rig.servers.mongodb, &target.namespace.name).await?;
-        mongo::until_level(&models, &heads, PATIENCE).await?;
+        target.until_visible(rig, PATIENCE).await?;
         command.loaded.push(target.service.memory()?.peak);
         query.loaded.push(reader.memory()?.peak);
         target.check().await?;

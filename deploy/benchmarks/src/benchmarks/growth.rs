@@ -1,4 +1,4 @@
-//! Reserving in a room with a long past and many live reservations, against a room with little of both.
+//! Commands in a room with many past and live reservations, against a room with few.
 
 use anyhow::Result;
 use command_service::{
@@ -17,14 +17,13 @@ use crate::{
     rounds::alternate,
 };
 
-/// 2020-01-01 in minutes since 1970: where the past begins.
+/// 2020-01-01 in minutes since 1970: the first past reservation.
 const PAST: i64 = 26_297_280;
-/// 2027-01-01 in minutes since 1970: where what lies ahead begins; the load reserves after all of it.
+/// 2027-01-01 in minutes since 1970: the first live reservation. The load reserves later times.
 const AHEAD: i64 = 29_979_360;
-/// Events that are read at once.
+/// Events in one read.
 const PAGE: u32 = 50_000;
 
-/// One command at a time in a room that has grown, against one that has not.
 pub(crate) async fn reserving(rig: &Rig) -> Result<Vec<Finding>> {
     let (past, live) = (rig.size(1_000_000, 50_000), rig.size(10_000, 2_000));
     let mut large = grown(rig, past, live).await?;
@@ -48,8 +47,7 @@ pub(crate) async fn reserving(rig: &Rig) -> Result<Vec<Finding>> {
     )])
 }
 
-/// A service with one room that has so many reservations behind and ahead of it, and the snapshot that it would have
-/// kept on the way.
+/// A service with one room, its past and live reservations, and a snapshot of the room.
 async fn grown(rig: &Rig, past: u64, live: u64) -> Result<CommandTarget> {
     let target = CommandTarget::ours(rig, 1, Relaying::Off).await?;
     let CommandTarget { namespace, service, rooms, .. } = target;
@@ -74,11 +72,10 @@ async fn grown(rig: &Rig, past: u64, live: u64) -> Result<CommandTarget> {
     store.save_snapshot(&snapshot, 0).await?;
     store.close().await;
     let service = start(rig, &namespace, Relaying::Off).await?;
-    Ok(CommandTarget::with(rig, namespace, service, rooms)?.beside(past + live))
+    Ok(CommandTarget::with(rig, namespace, service, rooms)?.with_inserted(past + live))
 }
 
-/// The n-th reservation, after the room's registration: two minutes each in the past, an hour each ahead; each made when
-/// it was not over yet.
+/// Reservation n of the room. Past ones take two minutes, live ones an hour. Each was made before its end.
 fn made(room: RoomId, number: u64, past: u64) -> RawEvent {
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let (from, minutes, at) = if number < past {

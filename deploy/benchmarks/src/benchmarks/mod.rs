@@ -1,4 +1,4 @@
-//! One file for each benchmark: what is done, what it is held against, and the check of what was written.
+//! The benchmarks. Each measures both sides and checks the data that they wrote.
 
 mod commands;
 mod footprint;
@@ -19,7 +19,6 @@ use anyhow::Result;
 
 use crate::{figures::Finding, rig::Rig};
 
-/// A benchmark by its name.
 pub(crate) struct Benchmark {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
@@ -28,11 +27,11 @@ pub(crate) struct Benchmark {
 
 type Run<'rig> = Pin<Box<dyn Future<Output = Result<Vec<Finding>>> + 'rig>>;
 
-/// All of them, in the order in which `all` runs them.
+/// All benchmarks, in the order of `all`.
 pub(crate) const BENCHMARKS: &[Benchmark] = &[
     Benchmark {
         name: "commands-usual",
-        about: "durable commands over HTTP, against the usual service: one transaction a command",
+        about: "durable commands over HTTP, against the usual service with one transaction a command",
         run: |rig| Box::pin(commands::against_the_usual_service(rig)),
     },
     Benchmark {
@@ -62,12 +61,12 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
     },
     Benchmark {
         name: "relay-debezium",
-        about: "draining a backlog to Kafka, against Debezium's outbox event router",
+        about: "a backlog from the outbox to Kafka, against Debezium's outbox event router",
         run: |rig| Box::pin(relay_debezium::against_debezium(rig)),
     },
     Benchmark {
         name: "projector-sink",
-        about: "waiting events into all read models, against one document each by the MongoDB sink connector",
+        about: "events from Kafka into all read models, against the MongoDB sink connector with one document an event",
         run: |rig| Box::pin(projector_sink::against_the_sink(rig)),
     },
     Benchmark {
@@ -77,7 +76,7 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
     },
     Benchmark {
         name: "projector",
-        about: "events that wait in Kafka into all read models, against the driver alone inserting what they end in",
+        about: "events from Kafka into all read models, against the driver alone inserting the final documents",
         run: |rig| Box::pin(projector::backlog(rig)),
     },
     Benchmark {
@@ -87,27 +86,27 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
     },
     Benchmark {
         name: "queries-growth",
-        about: "what queries cost at 1,000,000 stored reservations, against what they cost at 10,000",
+        about: "queries over HTTP at 1,000,000 stored reservations, against 10,000",
         run: |rig| Box::pin(queries::growth(rig)),
     },
     Benchmark {
         name: "rebuild",
-        about: "all read models from nothing out of the feed, against the driver alone",
+        about: "all read models from the feed, against the driver alone inserting the final documents",
         run: |rig| Box::pin(rebuild::from_the_feed(rig)),
     },
     Benchmark {
         name: "sweep",
-        about: "commands while old idempotency records are swept, against the same without",
+        about: "commands during a sweep of old idempotency records, against the same without a sweep",
         run: |rig| Box::pin(sweep::under_load(rig)),
     },
     Benchmark {
         name: "reserve-growth",
-        about: "reserving in a room with a long past and many live reservations, against one with little of both",
+        about: "one command at a time in a room with many past and live reservations, against a room with few",
         run: |rig| Box::pin(growth::reserving(rig)),
     },
     Benchmark {
         name: "footprint",
-        about: "memory and start of both services with a store of a million events",
+        about: "memory and start of both services with a million events, against fixed limits",
         run: |rig| Box::pin(footprint::memory_and_start(rig)),
     },
     Benchmark {

@@ -1,4 +1,4 @@
-//! Events that wait in Kafka, into all read models: reservations, rooms, history, usage, checkpoints.
+//! Events from Kafka into all read models: reservations, rooms, history, usage, checkpoints.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -27,44 +27,64 @@ use crate::{
 const ROOMS: usize = 500;
 const USERS: u64 = 2_000;
 const PATIENCE: Duration = Duration::from_secs(300);
-/// Nobody listens there: no event may be missing.
+/// Nobody listens there. The service does not need it: no event is missing.
 const NO_FEED: &str = "http://127.0.0.1:9";
 
-/// A backlog in Kafka, against the driver alone inserting the documents that it ends in.
 pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
     let events = event_generator::events(Shape::mixed(ROOMS, USERS), rig.size(500_000, 60_000))?;
     let source = rig.namespace("events").await?;
     kafka::create_topic(&rig.servers.brokers, &source.name).await?;
     Filler::new(&rig.servers.brokers)?.events(&source.name, events.iter().map(DecodedEvent::encode))?;
     let mut cpu = Vec::new();
-    let first = project(rig, &source, &events, &mut cpu).await?;
+    let first = project(rig, &source, &events, &mut cpu).await?.1;
     cpu.clear();
-    check(rig, &first.1, &events).await?;
-    let documents = bare::stored(&rig.servers.mongodb, &first.1.name).await?;
+    let finding = against_inserts(
+        rig,
+        &events,
+        first,
+        Target::AtLeast(0.6),
+        "projector",
+        "query-service, all read models",
+        async || Ok(project(rig, &source, &events, &mut cpu).await?.0),
+    )
+    .await?;
+    Ok(vec![finding.with(Series::new("query-service, processor time", "µs/event", cpu))])
+}
+
+/// Compares the rate of `ours` with that of the driver alone, which inserts the final documents of `first` in its
+/// fastest form.
+pub(crate) async fn against_inserts(
+    rig: &Rig,
+    events: &[DecodedEvent],
+    first: Namespace,
+    target: Target,
+    benchmark: &str,
+    our_name: &str,
+    mut ours: impl AsyncFnMut() -> Result<f64>,
+) -> Result<Finding> {
+    check(rig, &first, events).await?;
+    let documents = bare::stored(&rig.servers.mongodb, &first.name).await?;
     drop(first);
     let form = best_form(rig, &documents).await?;
     let count = number(u64::try_from(events.len())?);
     let (ours, theirs) = alternate(
         rig.rounds,
-        async |_| Ok(project(rig, &source, &events, &mut cpu).await?.0),
+        async |_| ours().await,
         async |_| Ok(count / insert(rig, &documents, form, 1).await?),
     )
     .await?;
-    let against = format!("driver alone, {} rows a command, {} in flight", form.rows, form.in_flight);
-    Ok(vec![
-        Finding::new(
-            "projector",
-            "the driver alone inserting the final documents",
-            Target::AtLeast(0.6),
-            0.8,
-            Series::new("query-service, all read models", "events/s", ours),
-            Series::new(&against, "events/s", theirs),
-        )
-        .with(Series::new("query-service, processor time", "µs/event", cpu)),
-    ])
+    let their_name = format!("driver alone, {} rows a command, {} in flight", form.rows, form.in_flight);
+    Ok(Finding::new(
+        benchmark,
+        "the driver alone inserting the final documents",
+        target,
+        0.8,
+        Series::new(our_name, "events/s", ours),
+        Series::new(&their_name, "events/s", theirs),
+    ))
 }
 
-/// Runs a query service on the topic until all is visible. Gives events a second.
+/// Runs a query service on the topic until everything is visible. Returns events per second.
 pub(crate) async fn project(
     rig: &Rig,
     source: &Namespace,
@@ -73,7 +93,7 @@ pub(crate) async fn project(
 ) -> Result<(f64, Namespace)> {
     let namespace = rig.namespace("projected").await?;
     let models = read_models(&rig.servers.mongodb, &namespace.name).await?;
-    // There is no feed that could be asked who was erased.
+    // There is no feed to read the erased persons from.
     models.keep_erasures(&Erasures::default()).await?;
     let more = [("KAFKA_TOPIC", source.name.as_str()), ("WATCHDOG_SECONDS", "86400")];
     let service = rig.query_service(&namespace, NO_FEED, &more)?;
@@ -83,8 +103,8 @@ pub(crate) async fn project(
     Ok((rate, namespace))
 }
 
-/// The fastest of several forms, tried on a part of the documents.
-pub(crate) async fn best_form(rig: &Rig, documents: &Documents) -> Result<Form> {
+/// The fastest form for an eighth of the documents.
+async fn best_form(rig: &Rig, documents: &Documents) -> Result<Form> {
     let mut best: Option<(f64, Form)> = None;
     for form in FORMS {
         let seconds = insert(rig, documents, form, 8).await?;
@@ -96,14 +116,14 @@ pub(crate) async fn best_form(rig: &Rig, documents: &Documents) -> Result<Form> 
     best.map(|(_, form)| form).ok_or_else(|| anyhow::anyhow!("no form was tried"))
 }
 
-/// Inserts every `step`-th document into a new database. Gives seconds.
-pub(crate) async fn insert(rig: &Rig, documents: &Documents, form: Form, step: usize) -> Result<f64> {
+/// Inserts every `step`-th document into a new database. Returns seconds.
+async fn insert(rig: &Rig, documents: &Documents, form: Form, step: usize) -> Result<f64> {
     let namespace = rig.namespace("bare").await?;
     read_models(&rig.servers.mongodb, &namespace.name).await?;
     documents.insert(&namespace.name, form, step).await
 }
 
-/// Compares the read models with those that a plain fold in memory gives.
+/// Checks that the read models equal those of the in-memory store.
 pub(crate) async fn check(rig: &Rig, namespace: &Namespace, events: &[DecodedEvent]) -> Result<()> {
     let oracle = MemoryReadModels::new();
     for part in events.chunks(1000) {
@@ -122,7 +142,7 @@ pub(crate) async fn check(rig: &Rig, namespace: &Namespace, events: &[DecodedEve
     Ok(())
 }
 
-/// Hashes of everything that queries can see: rooms with their checkpoints, live reservations, usage, history.
+/// Hashes of everything that queries show: rooms with their checkpoints and live reservations, usage, history.
 async fn digest(models: &dyn Queries, rooms: &[RoomId], users: &HashSet<&UserId>) -> Result<[String; 3]> {
     const ALL: usize = 1_000_000;
     let at = Minute::from_epoch_minutes;

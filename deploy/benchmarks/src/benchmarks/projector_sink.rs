@@ -1,8 +1,8 @@
-//! Events that wait in Kafka into MongoDB: our projector folds them into all of its read models, against the MongoDB sink
-//! connector that writes one document an event, tuned for rate and warm.
+//! Events from Kafka into MongoDB: our projector with all its read models, against the MongoDB sink connector with one
+//! document an event, tuned for rate and warm.
 //!
-//! Both are timed in the same way, from the first that is seen to the last one: documents of theirs, and of ours what the
-//! checkpoints of all rooms count, which are written after the documents.
+//! Both sides are timed from the first event that is seen to the last. Theirs is the count of the documents. Ours is the
+//! sum of all rooms' checkpoints, which are written after the documents.
 
 use std::time::Duration;
 
@@ -32,7 +32,6 @@ const USERS: u64 = 2_000;
 const PATIENCE: Duration = Duration::from_secs(180);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// The rate of a projection from waiting events.
 pub(crate) async fn against_the_sink(rig: &Rig) -> Result<Vec<Finding>> {
     let events =
         event_generator::events(Shape::mixed(usize::try_from(KEYS)?, USERS), rig.size(200_000, 50_000))?;
@@ -46,7 +45,7 @@ pub(crate) async fn against_the_sink(rig: &Rig) -> Result<Vec<Finding>> {
     filler.events(&ours.name, recorded)?;
     spawn_blocking(move || filler.documents(&topic, (0..documents).map(Document))).await??;
     let worker = Worker::start(rig).await?;
-    // The first drain after a start is slower than those that follow.
+    // The first drain after a start is slower than the next ones.
     let warm = sink(rig, &worker, &theirs, "warm", documents).await?;
     eprintln!("  sink connector, warming up: {warm:.0}/s");
     let (our_rates, their_rates) = alternate(
@@ -69,7 +68,7 @@ pub(crate) async fn against_the_sink(rig: &Rig) -> Result<Vec<Finding>> {
     )])
 }
 
-/// The rate of a sink connector that starts with an empty collection.
+/// The rate of a sink connector with an empty collection.
 async fn sink(
     rig: &Rig,
     worker: &Worker,

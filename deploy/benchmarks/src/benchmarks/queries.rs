@@ -34,34 +34,34 @@ use crate::{
 };
 
 const ROOMS: usize = 500;
-/// So many reservations of each user, however many are stored.
+/// Reservations of each user.
 const OF_A_USER: u64 = 50;
 const CONNECTIONS: usize = 16;
-/// Where connections only wait for a processor, their latency tells how many there are.
+/// With more connections than processors, the latency would only tell their ratio.
 const CONNECTIONS_FOR_LATENCY: usize = 2;
-/// Different requests of each query.
+/// Distinct requests of each query.
 const VARIATIONS: usize = 64;
 const DAY: i64 = 24 * 60;
-/// For growth, a room's 10,000 / 500 stays fill a month, and 1,000,000 / 500 fill a hundred. Were they closer together, the
-/// few would end in the middle of the weeks and months that queries read, and cost less for that alone.
+/// With this slot 10,000 reservations in 500 rooms fill a month, 1,000,000 fill a hundred. With a shorter slot the few
+/// reservations would not fill the weeks and months that queries read, and cost less for that reason.
 const SLOT_FOR_GROWTH: i64 = 36 * 60;
 
-const QUERIES: [Asked; 11] = [
-    Asked::Reservation,
-    Asked::Schedule,
-    Asked::Free,
-    Asked::Availability,
-    Asked::MyReservations,
-    Asked::MyHistory,
-    Asked::Rooms,
-    Asked::RoomsOfAKind,
-    Asked::Kinds,
-    Asked::PopularRooms,
-    Asked::BusiestTimes,
+const QUERIES: [Query; 11] = [
+    Query::Reservation,
+    Query::Schedule,
+    Query::Free,
+    Query::Availability,
+    Query::MyReservations,
+    Query::MyHistory,
+    Query::Rooms,
+    Query::RoomsOfAKind,
+    Query::Kinds,
+    Query::PopularRooms,
+    Query::BusiestTimes,
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Asked {
+enum Query {
     Reservation,
     Schedule,
     Free,
@@ -75,7 +75,7 @@ enum Asked {
     BusiestTimes,
 }
 
-impl Asked {
+impl Query {
     const fn name(self) -> &'static str {
         match self {
             Self::Reservation => "a reservation",
@@ -93,7 +93,7 @@ impl Asked {
     }
 }
 
-/// A service on a database that holds so many reservations.
+/// A query service with stored reservations.
 struct Stored {
     namespace: Namespace,
     service: Service,
@@ -101,7 +101,7 @@ struct Stored {
     samples: Vec<Sample>,
 }
 
-/// What one request asks about.
+/// The parameters of one request.
 #[derive(Clone, Debug)]
 struct Sample {
     room: RoomId,
@@ -112,18 +112,18 @@ struct Sample {
     kind: String,
 }
 
-/// Each query at 1,000,000 stored reservations, against the driver alone sending the same commands.
+/// Each query, against the driver alone with the same commands.
 pub(crate) async fn against_the_driver(rig: &Rig) -> Result<Vec<Finding>> {
     let stored = Stored::new(rig, rig.size(1_000_000, 100_000), HALF_DAY, 7).await?;
     let recorder = Recorder::open(&rig.servers.mongodb, &stored.namespace.name).await?;
     let mut findings = Vec::new();
-    for kind in QUERIES {
-        let commands = Arc::new(stored.commands(&recorder, kind).await?);
+    for query in QUERIES {
+        let commands = Arc::new(stored.commands(&recorder, query).await?);
         let mut p99 = Vec::new();
         let (ours, theirs) = alternate(
             rig.rounds,
             async |_| {
-                let outcome = stored.load(rig, kind, CONNECTIONS).await?;
+                let outcome = stored.load(rig, query, CONNECTIONS).await?;
                 Ok(outcome.rate)
             },
             async |_| {
@@ -140,9 +140,9 @@ pub(crate) async fn against_the_driver(rig: &Rig) -> Result<Vec<Finding>> {
         )
         .await?;
         for _ in 0..rig.rounds {
-            p99.push(stored.load(rig, kind, CONNECTIONS_FOR_LATENCY).await?.latency_ms(99.0)?);
+            p99.push(stored.load(rig, query, CONNECTIONS_FOR_LATENCY).await?.latency_ms(99.0)?);
         }
-        let name = format!("queries: {}", kind.name());
+        let name = format!("queries: {}", query.name());
         let each = commands.first().map_or(0, Vec::len);
         let against = format!("the driver alone, {each} commands a request");
         findings.push(Finding::new(
@@ -159,20 +159,20 @@ pub(crate) async fn against_the_driver(rig: &Rig) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// What each query costs at 1,000,000 stored reservations, against what it costs at 10,000, where its answer is as long.
+/// Each query with many stored reservations, against few. The answers have the same length.
 pub(crate) async fn growth(rig: &Rig) -> Result<Vec<Finding>> {
     let few = Stored::new(rig, 10_000, SLOT_FOR_GROWTH, 3).await?;
     let many = Stored::new(rig, rig.size(1_000_000, 100_000), SLOT_FOR_GROWTH, 3).await?;
     let mut findings = Vec::new();
-    for kind in QUERIES {
+    for query in QUERIES {
         let (large, small) = alternate(
             rig.rounds,
-            async |_| Ok(1e6 / many.load(rig, kind, CONNECTIONS).await?.rate),
-            async |_| Ok(1e6 / few.load(rig, kind, CONNECTIONS).await?.rate),
+            async |_| Ok(1e6 / many.load(rig, query, CONNECTIONS).await?.rate),
+            async |_| Ok(1e6 / few.load(rig, query, CONNECTIONS).await?.rate),
         )
         .await?;
         findings.push(Finding::new(
-            &format!("queries-growth: {}", kind.name()),
+            &format!("queries-growth: {}", query.name()),
             "10,000 stored reservations",
             Target::AtMost(1.2),
             1.0,
@@ -188,8 +188,8 @@ fn seconds(rig: &Rig) -> Duration {
 }
 
 impl Stored {
-    /// Writes reservations, one in each `slot` of minutes of a room, with the store of the query service and starts one on it.
-    /// Requests are about `days` around a reservation.
+    /// Stores reservations, one in each slot of a room, and starts a query service on them. Requests ask about a number of
+    /// days around a reservation.
     async fn new(rig: &Rig, reservations: u64, slot: i64, days: i64) -> Result<Self> {
         let shape = Shape { slot, ..Shape::only_made(ROOMS, reservations / OF_A_USER) };
         let events = event_generator::events(shape, reservations + u64::try_from(ROOMS)?)?;
@@ -211,7 +211,7 @@ impl Stored {
         Ok(stored)
     }
 
-    /// Until then it asks the store for versions that it would know.
+    /// Without its partitions the service asks the store for versions that it would know.
     async fn until_partitions_are_assigned(&self) -> Result<()> {
         let http = reqwest::Client::builder().no_proxy().build()?;
         for _ in 0..200 {
@@ -225,8 +225,8 @@ impl Stored {
         Ok(())
     }
 
-    async fn load(&self, rig: &Rig, kind: Asked, connections: usize) -> Result<crate::load::Outcome> {
-        let paths = self.samples.iter().map(|sample| path(kind, sample)).collect();
+    async fn load(&self, rig: &Rig, query: Query, connections: usize) -> Result<crate::load::Outcome> {
+        let paths = self.samples.iter().map(|sample| path(query, sample)).collect();
         let load = Load {
             address: self.service.address.clone(),
             connections,
@@ -241,16 +241,16 @@ impl Stored {
     }
 
     /// The commands behind each request.
-    async fn commands(&self, recorder: &Recorder, kind: Asked) -> Result<Vec<Commands>> {
+    async fn commands(&self, recorder: &Recorder, query: Query) -> Result<Vec<Commands>> {
         let (models, progress) = (&recorder.models, Progress::default());
         progress.set_owned(Box::new(|_| true));
         let now = Timestamp::from_epoch_millis(Clock::system().now_ms());
         let mut commands = Vec::new();
         for sample in &self.samples {
-            // The first time what has to be known of a room is read, as once in the life of a service.
+            // The first run also reads data of the room that a service reads once.
             for _ in 0..2 {
                 recorder.take()?;
-                ask(models, &progress, now, kind, sample).await?;
+                ask(models, &progress, now, query, sample).await?;
             }
             commands.push(recorder.take()?);
         }
@@ -262,61 +262,64 @@ async fn ask(
     models: &MongoReadModels,
     progress: &Progress,
     now: Timestamp,
-    kind: Asked,
+    query: Query,
     sample: &Sample,
 ) -> Result<()> {
     let page = PageRequest::first(100);
     let (room, during, of) = (sample.room, sample.days, Some(sample.kind.clone()));
-    match kind {
-        Asked::Reservation => {
+    match query {
+        Query::Reservation => {
             let found = ReservationById { reservation: sample.reservation }.run(models).await?;
             ensure!(found.is_some(), "the reservation is not stored");
         }
-        Asked::Schedule => {
+        Query::Schedule => {
             let found = Schedule { room, during }.run(models, progress, &page).await?.context("the room")?;
             ensure!(!found.page.items.is_empty(), "nothing is reserved");
         }
-        Asked::Free => {
+        Query::Free => {
             FreeTime { room, during }.run(models, progress, now, &page).await?.context("the room")?;
         }
-        Asked::Availability => {
-            let query = Availability { stay: hour(sample)?, people: 4, kind: of };
-            query.run(models, progress, now, &page).await?;
+        Query::Availability => {
+            let available = Availability { stay: hour(sample)?, people: 4, kind: of };
+            available.run(models, progress, now, &page).await?;
         }
-        Asked::MyReservations => {
-            let query = UserReservations { user: sample.user.clone(), from: None, to: None };
-            ensure!(!query.run(models, &page).await?.items.is_empty(), "the user has reserved nothing");
+        Query::MyReservations => {
+            let reservations = UserReservations { user: sample.user.clone(), from: None, to: None };
+            ensure!(
+                !reservations.run(models, &page).await?.items.is_empty(),
+                "the user has reserved nothing"
+            );
         }
-        Asked::MyHistory => {
+        Query::MyHistory => {
             UserHistory { user: sample.user.clone() }.run(models, &page).await?;
         }
-        Asked::Rooms => _ = Rooms::default().run(models, &page).await?,
-        Asked::RoomsOfAKind => _ = Rooms { kind: of, people: Some(4) }.run(models, &page).await?,
-        Asked::Kinds => _ = Kinds.run(models, &page).await?,
-        Asked::PopularRooms => _ = PopularRooms { during, kind: of }.run(models, &page).await?,
-        Asked::BusiestTimes => _ = BusiestTimes { during, kind: of }.run(models).await?,
+        Query::Rooms => _ = Rooms::default().run(models, &page).await?,
+        Query::RoomsOfAKind => _ = Rooms { kind: of, people: Some(4) }.run(models, &page).await?,
+        Query::Kinds => _ = Kinds.run(models, &page).await?,
+        Query::PopularRooms => _ = PopularRooms { during, kind: of }.run(models, &page).await?,
+        Query::BusiestTimes => _ = BusiestTimes { during, kind: of }.run(models).await?,
     }
     Ok(())
 }
 
-fn path(kind: Asked, sample: &Sample) -> String {
+fn path(query: Query, sample: &Sample) -> String {
     let Sample { room, reservation, user, days, kind: of } = sample;
     let (range, of) = (format!("from={}&to={}", days.from, days.to), of.replace(' ', "%20"));
-    match kind {
-        Asked::Reservation => format!("/v1/reservations/{reservation}"),
-        Asked::Schedule => format!("/v1/rooms/{room}/schedule?{range}"),
-        Asked::Free => format!("/v1/rooms/{room}/free?{range}"),
-        Asked::Availability => {
+    match query {
+        Query::Reservation => format!("/v1/reservations/{reservation}"),
+        Query::Schedule => format!("/v1/rooms/{room}/schedule?{range}"),
+        Query::Free => format!("/v1/rooms/{room}/free?{range}"),
+        Query::Availability => {
             let hour = hour(sample).unwrap_or(*days);
             format!("/v1/availability?from={}&to={}&people=4&kind={of}", hour.from, hour.to)
         }
-        Asked::MyReservations => format!("/v1/users/{user}/reservations"),
-        Asked::MyHistory => format!("/v1/users/{user}/history"),
-        Asked::Rooms => "/v1/rooms".to_owned(),
-        Asked::RoomsOfAKind => format!("/v1/rooms?kind={of}&people=4"),
-        Asked::Kinds => "/v1/kinds".to_owned(),
-        Asked::PopularRooms => format!("/v1/statistics/popular-rooms?{range}&kind={of}"),
-        Asked::BusiestTimes => format!("/v1/statistics/busiest-times?{range}&kind={of}"),
+        Query::MyReservations => format!("/v1/users/{user}/reservations"),
+        Query::MyHistory => format!("/v1/users/{user}/history"),
+        Query::Rooms => "/v1/rooms".to_owned(),
+        Query::RoomsOfAKind => format!("/v1/rooms?kind={of}&people=4"),
+        Query::Kinds => "/v1/kinds".to_owned(),
+        Query::PopularRooms => format!("/v1/statistics/popular-rooms?{range}&kind={of}"),
+        Query::BusiestTimes => format!("/v1/statistics/busiest-times?{range}&kind={of}"),
     }
 }
 
@@ -325,7 +328,7 @@ fn hour(sample: &Sample) -> Result<Interval> {
     Ok(Interval { from: sample.days.from, to: sample.days.from.plus(60)? })
 }
 
-/// Reservations spread over all that is stored, each with what one may ask around it.
+/// The parameters of requests, from reservations all over the store.
 fn samples(events: &[DecodedEvent], days: i64) -> Result<Vec<Sample>> {
     let made: Vec<_> = events.iter().filter_map(|event| event.event.reservation()).collect();
     let mut samples = Vec::new();
@@ -349,7 +352,7 @@ fn samples(events: &[DecodedEvent], days: i64) -> Result<Vec<Sample>> {
     Ok(samples)
 }
 
-/// Writes events as the projector does: several partitions side by side, in large batches.
+/// Writes events like the projector: all partitions in parallel, in large batches.
 async fn write(models: &MongoReadModels, events: &[DecodedEvent]) -> Result<()> {
     let mut tasks = JoinSet::new();
     for partition in 0..topics::DEFAULT_PARTITIONS {
@@ -359,7 +362,7 @@ async fn write(models: &MongoReadModels, events: &[DecodedEvent]) -> Result<()> 
         let models = models.clone();
         tasks.spawn(async move {
             for batch in events.chunks(5000) {
-                ensure!(models.apply(batch).await?.conflicts.is_empty(), "somebody else writes there");
+                ensure!(models.apply(batch).await?.conflicts.is_empty(), "another writer is active");
             }
             Ok(())
         });

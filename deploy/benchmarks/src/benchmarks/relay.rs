@@ -1,4 +1,4 @@
-//! The relay: what waits in the outbox goes to Kafka.
+//! The relay: it drains the outbox to Kafka.
 
 use std::time::{Duration, Instant};
 
@@ -18,14 +18,14 @@ use crate::{
 };
 
 const ROOMS: usize = 500;
-/// How much of a backlog is relayed where its length should not matter.
+/// The part of a backlog whose rate must not depend on the backlog's length.
 const FIRST: u64 = 10_000;
-/// Looks at an empty outbox.
+/// Queries of an empty outbox in one round.
 const POLLS: usize = 200;
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A backlog, against the Kafka client alone that sends the same messages from memory.
+/// A backlog, against the Kafka client alone with the same messages in memory.
 pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
     let namespace = rig.namespace("relay").await?;
     let events = rig.size(500_000, 100_000);
@@ -75,8 +75,8 @@ pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
     ])
 }
 
-/// The first events of a long backlog against those of a short one, and looks at an empty outbox after all was deleted
-/// against looks at one that was never filled.
+/// The first events of a long backlog, against those of a short one. Then a query of an outbox that is empty after many
+/// deletions, against one that was never filled.
 pub(crate) async fn growth(rig: &Rig) -> Result<Vec<Finding>> {
     let (namespace, fresh) = (rig.namespace("relay_growth").await?, rig.namespace("relay_fresh").await?);
     let many = rig.size(1_000_000, 100_000);
@@ -120,14 +120,14 @@ pub(crate) async fn growth(rig: &Rig) -> Result<Vec<Finding>> {
     ])
 }
 
-/// A topic of its own.
+/// A new topic.
 pub(super) async fn topic(rig: &Rig) -> Result<Namespace> {
     let namespace = rig.namespace("relay_topic").await?;
     kafka::create_topic(&rig.servers.brokers, &namespace.name).await?;
     Ok(namespace)
 }
 
-/// Makes the first so many events wait, starts the command service on them, and waits until some have arrived.
+/// Puts events into the outbox, starts a command service, and waits until `arrive` of them are in the topic.
 pub(super) async fn drain(
     rig: &Rig,
     namespace: &Namespace,
@@ -143,7 +143,7 @@ pub(super) async fn drain(
     Ok((process, arrival.await??))
 }
 
-/// Checks that the whole backlog is in a topic, and gives the number of duplicates.
+/// Checks that the topic has the whole backlog. Returns the number of duplicates.
 pub(super) async fn check(rig: &Rig, topic: &Namespace, backlog: &Backlog) -> Result<u64> {
     let topic = Topic::open(&rig.servers.brokers, &topic.name)?;
     let found = topic.verify(backlog.len(), kafka::of_events).await?;
@@ -155,7 +155,7 @@ fn open(namespace: &Namespace) -> Result<MySqlStore> {
     Ok(MySqlStore::open(&namespace.database_url(), 1, None)?)
 }
 
-/// Microseconds that a look at an empty outbox takes, as the idle relay does it.
+/// Median microseconds of the query that an idle relay sends.
 async fn look(store: &MySqlStore) -> Result<f64> {
     let mut times = Vec::with_capacity(POLLS);
     for _ in 0..POLLS {

@@ -1,7 +1,6 @@
-//! A backlog of committed events into Kafka: our relay, against Debezium's outbox event router, tuned for rate and warm.
+//! A backlog from the outbox to Kafka: our relay, against Debezium's outbox event router, tuned for rate and warm.
 //!
-//! Both are timed in the same way, from the first message that is seen in the topic to the last one: what either needs
-//! to start is not counted.
+//! Both sides are timed from the first message in the topic to the last, so the start does not count.
 
 use std::time::Duration;
 
@@ -18,12 +17,11 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// The rate of a drain, and the memory that it takes.
 pub(crate) async fn against_debezium(rig: &Rig) -> Result<Vec<Finding>> {
     let events = rig.size(300_000, 100_000);
     let worker = Worker::start(rig).await?;
     let mut source = Source::start(rig, &worker, Tuning::Rate).await?;
-    // The first drain after a start is half as fast as those that follow.
+    // The first drain after a start has half the rate of the next ones.
     let warm = source.drain(200_000, PATIENCE).await?;
     eprintln!("  Debezium, warming up: {warm:.0}/s");
     let namespace = rig.namespace_without_tls("relay").await?;

@@ -1,20 +1,16 @@
-//! Two processes of each service that share the work, against one of each.
+//! Two processes of each service, against one of each.
 
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Result, ensure};
-use shared_events::RoomId;
 
 use crate::{
     command_target::{CommandTarget, Relaying},
     figures::{Finding, Series, Target, number},
     load::Pace,
-    mongo,
-    mysql::heads,
     rig::{Rig, Service},
     rounds::alternate,
 };
@@ -23,12 +19,12 @@ const ROOMS: usize = 500;
 const CONNECTIONS: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A system with so many processes of each service; each command service has its part of the rooms, as a balancer that
-/// routes by room gives it.
+/// A number of processes of each service. Each command service gets its part of the rooms, like from a balancer that
+/// routes by room.
 struct System {
-    desks: Vec<CommandTarget>,
+    targets: Vec<CommandTarget>,
     queries: Vec<Service>,
-    /// Commands that were sent to each command service.
+    /// The number of commands to each command service.
     sent: Vec<u64>,
 }
 
@@ -41,48 +37,41 @@ impl System {
             query.until_ready().await?;
             queries.push(query);
         }
-        let mut desks = vec![first];
+        let mut targets = vec![first];
         for _ in 1..processes {
-            let Some(first) = desks.first() else { break };
+            let Some(first) = targets.first() else { break };
             let mut service = rig.command_service(&first.namespace, &[])?;
             service.until_ready().await?;
             let target =
                 CommandTarget::with(rig, Arc::clone(&first.namespace), service, first.rooms.clone())?;
-            desks.push(target);
+            targets.push(target);
         }
-        for (number, target) in desks.iter_mut().enumerate() {
+        for (number, target) in targets.iter_mut().enumerate() {
             target.rooms = target.rooms.iter().copied().skip(number).step_by(processes).collect();
         }
-        Ok(Self { sent: vec![0; desks.len()], desks, queries })
+        Ok(Self { sent: vec![0; targets.len()], targets, queries })
     }
 
-    /// Reserves for a while with all connections, and waits until everything is visible. Gives commands per second from
-    /// the first request to the last document.
+    /// Makes reservations for a time and waits until all are visible. Returns commands per second over the whole time.
     async fn run(&mut self, rig: &Rig, seconds: f64) -> Result<f64> {
-        let connections = CONNECTIONS / self.desks.len();
+        let connections = CONNECTIONS / self.targets.len();
         let started = Instant::now();
         let loads =
-            self.desks.iter_mut().map(|target| target.reserve(connections, Pace::Closed, 0.0, seconds));
+            self.targets.iter_mut().map(|target| target.reserve(connections, Pace::Closed, 0.0, seconds));
         let outcomes = futures_util::future::try_join_all(loads).await?;
         for (sent, outcome) in self.sent.iter_mut().zip(&outcomes) {
             *sent += outcome.sent;
         }
-        self.until_visible(rig).await?;
+        if let Some(target) = self.targets.first() {
+            target.until_visible(rig, PATIENCE).await?;
+        }
         let all: u64 = outcomes.iter().map(|outcome| outcome.sent).sum();
         Ok(number(all) / started.elapsed().as_secs_f64())
     }
 
-    async fn until_visible(&self, rig: &Rig) -> Result<()> {
-        let Some(target) = self.desks.first() else { return Ok(()) };
-        let heads: HashMap<RoomId, u64> = heads(&target.namespace.database_url()).await?;
-        let models = mongo::read_models(&rig.servers.mongodb, &target.namespace.name).await?;
-        mongo::until_level(&models, &heads, PATIENCE).await?;
-        Ok(())
-    }
-
     async fn check(self) -> Result<()> {
-        let made: u64 = self.desks.iter().map(CommandTarget::made).sum();
-        if let Some(target) = self.desks.first() {
+        let made: u64 = self.targets.iter().map(CommandTarget::made).sum();
+        if let Some(target) = self.targets.first() {
             let written = crate::mysql::written::check(&target.namespace.database_url()).await?;
             ensure!(written.made == made, "{made} reservations were answered, {} are there", written.made);
             ensure!(written.keys == written.events, "events without idempotency records");
@@ -90,14 +79,13 @@ impl System {
         for query in self.queries {
             query.stop().await?;
         }
-        for target in self.desks {
+        for target in self.targets {
             target.service.stop().await?;
         }
         Ok(())
     }
 }
 
-/// Two of each, against one of each: from the first request until everything is visible.
 pub(crate) async fn two_of_each(rig: &Rig) -> Result<Vec<Finding>> {
     let seconds = if rig.short { 2.0 } else { 6.0 };
     let mut two = System::start(rig, 2).await?;

@@ -1,4 +1,4 @@
-//! What commands notice while old idempotency records are swept.
+//! The latency of commands during a sweep of old idempotency records.
 
 use std::time::Duration;
 
@@ -15,14 +15,13 @@ use crate::{
     rounds::alternate,
 };
 
-/// The load: commands a second, over so many connections.
+/// Commands per second.
 const RATE: f64 = 500.0;
 const CONNECTIONS: usize = 32;
-/// More than are swept in a second: 200 of them every 50 ms and more.
+/// Old records per second of a round: more than the sweep deletes, which takes 200 every 50 ms at most.
 const OLD_A_SECOND: f64 = 5_000.0;
 const KEPT: Duration = Duration::from_hours(7 * 24);
 
-/// Commands while old records are swept without a pause, against the same when there are none.
 pub(crate) async fn under_load(rig: &Rig) -> Result<Vec<Finding>> {
     let seconds = if rig.short { 2.0 } else { 8.0 };
     let target = CommandTarget::ours(rig, 500, Relaying::Off).await?;
@@ -47,10 +46,10 @@ pub(crate) async fn under_load(rig: &Rig) -> Result<Vec<Finding>> {
             let (p99, sweeping) = tokio::join!(measured, housekeeping::sweep(&store, KEPT, &stop));
             sweeping?;
             let left = old_keys::left(&url).await?;
-            ensure!(left > 0, "all old records were swept before the measurement had ended");
+            ensure!(left > 0, "the sweep ended before the measurement");
             #[expect(clippy::cast_precision_loss, reason = "some 10,000")]
             swept.push((old as f64 - left as f64) / seconds);
-            // What is left goes, so that only new ones are there when it is not swept.
+            // The other side must find new records only.
             housekeeping::sweep(&store, KEPT, &CancellationToken::new()).await?;
             p99
         },

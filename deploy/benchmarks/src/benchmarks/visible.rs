@@ -1,11 +1,10 @@
 //! From commit to visible in MongoDB: our two services, against Debezium and the MongoDB sink connector in one worker.
 //!
-//! Both begin when the commit is known to who asked for it: ours when the client has the answer over HTTP, theirs when the
-//! writer of the row has the server's. Both end when a document is seen: our entry of the history, their only one. Both are
-//! looked for in the same way, some events of all, with majority read concern.
+//! The time starts when the commit is acknowledged: ours by the answer over HTTP, theirs by the answer of MySQL. It ends
+//! when a query with read concern `majority` sees a document: our history entry, or their only document.
 //!
-//! Beside that, both are counted from when the transaction is sent to MySQL: ours from an event's `recorded_at`, which the
-//! writer takes just before and which leaves fractions of a millisecond out; theirs from a time that the writer takes there.
+//! A second figure starts when the transaction is sent to MySQL. Ours starts at the event's `recorded_at`, which the
+//! writer reads just before, in milliseconds.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -32,24 +31,24 @@ use crate::{
     },
     figures::{Finding, Series, Target, number},
     load::{Pace, new_histogram},
-    mysql::recorded,
+    mysql,
     rig::{Rig, Service},
     visibility_probe::{Schedule, VisibilityProbe},
 };
 
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Connections on which single rows are committed.
+/// Connections that commit single rows.
 const WRITERS: u32 = 8;
 const ROOMS: usize = 500;
 const CONNECTIONS: usize = 64;
 const WARM_UP_SECONDS: u64 = 1;
-/// Events a second at which both sides are measured, and at which only ours is.
+/// Events per second of both sides, and of ours alone.
 const RATES: [u64; 2] = [50, 500];
 const MOST: u64 = 2000;
-/// What ours may take then.
+/// The limit of our p99 at that rate.
 const LIMIT_MS: f64 = 50.0;
 
-/// The latencies of one run in microseconds.
+/// Latencies of one run in microseconds.
 struct Latencies {
     from_commit: Histogram<u64>,
     from_sending: Histogram<u64>,
@@ -60,23 +59,22 @@ impl Latencies {
         Ok(Self { from_commit: new_histogram()?, from_sending: new_histogram()? })
     }
 
-    /// Notes that a document was seen. The client may learn of a commit later than others see what it did.
+    /// Notes when a document was seen, which can be before the client gets its answer.
     fn note(&mut self, commit: Commit, seen: i64) -> Result<()> {
         self.from_commit.record(u64::try_from((seen - commit.answered).max(1))?)?;
         Ok(self.from_sending.record(u64::try_from((seen - commit.sent).max(1))?)?)
     }
 }
 
-/// By rate.
+/// Runs by rate.
 type Runs = BTreeMap<u64, Vec<Latencies>>;
 
-/// Latency at 50, 500 and 2,000 events/s.
 pub(crate) async fn from_commit(rig: &Rig) -> Result<Vec<Finding>> {
     let seconds = rig.size(8, 3);
     let worker = Worker::start(rig).await?;
     let mut as_they_come = Vec::new();
     let others = [("default", Tuning::Default), ("tuned for rate", Tuning::Rate)];
-    // They are reported beside the ratio; a short run does without.
+    // These are shown beside the ratio. A short run leaves them out.
     for (name, tuning) in others.into_iter().filter(|_| !rig.short) {
         let mut theirs = Theirs::start(rig, &worker, tuning).await?;
         theirs.warm_up().await?;
@@ -107,7 +105,7 @@ pub(crate) async fn from_commit(rig: &Rig) -> Result<Vec<Finding>> {
     }
     theirs.wake().await?;
     theirs.verify().await?;
-    ours.check().await?;
+    ours.target.check().await?;
     let mut findings = Vec::new();
     for rate in RATES {
         let (our_runs, their_runs) =
@@ -171,7 +169,7 @@ fn short(runs: &Runs) -> String {
     texts.collect::<Vec<_>>().join(", ")
 }
 
-/// Room and version of the n-th reservation: it is in room n modulo the rooms, each of which begins with its registration.
+/// Room and version of reservation n. Version 1 of each room is its registration.
 fn event(rooms: &[RoomId], number: u64) -> (RoomId, u64) {
     let count = rooms.len() as u64;
     let room = usize::try_from(number % count).ok().and_then(|room| rooms.get(room));
@@ -219,7 +217,7 @@ impl Ours {
             self.target.reserve(CONNECTIONS, pace, number(WARM_UP_SECONDS), number(seconds)).await?;
         let answered_at: HashMap<_, _> = outcome.answered_at.into_iter().collect();
         let seen = probe.end(self.target.next()).await?;
-        let recorded = recorded::times(&self.target.namespace.database_url()).await?;
+        let recorded = mysql::recorded_at(&self.target.namespace.database_url()).await?;
         let mut latencies = Latencies::new()?;
         for (number, micros) in seen {
             if number >= first + WARM_UP_SECONDS * rate {
@@ -229,10 +227,6 @@ impl Ours {
             }
         }
         Ok(latencies)
-    }
-
-    async fn check(&self) -> Result<()> {
-        self.target.check().await.map(|_| ())
     }
 }
 
@@ -251,8 +245,8 @@ impl<'worker> Theirs<'worker> {
         Ok(Self { source, sink, writer })
     }
 
-    /// A worker is slow until it has done much: after 30,000 documents it was still thirty times slower at 500/s than after
-    /// 100,000. So a short run warms it up as long as a full one.
+    /// The worker needs 100,000 documents to be warm: after 30,000 it is still thirty times slower at 500/s. So a short run
+    /// warms up as long as a full one.
     async fn warm_up(&mut self) -> Result<()> {
         self.source.drain(100_000, PATIENCE).await?;
         self.until_visible().await
@@ -261,7 +255,7 @@ impl<'worker> Theirs<'worker> {
     async fn until_visible(&mut self) -> Result<()> {
         let wanted = self.source.committed;
         let started = Instant::now();
-        // The first row is a document too.
+        // The first row is a document, too.
         while self.sink.documents.recount().await? < wanted + 1 {
             ensure!(started.elapsed() < PATIENCE, "the sink connector does not write what is there");
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -269,7 +263,7 @@ impl<'worker> Theirs<'worker> {
         Ok(())
     }
 
-    /// Commits single rows at this rate.
+    /// Commits single rows at a steady rate.
     async fn run(&mut self, rate: u64, seconds: u64) -> Result<Latencies> {
         let first = self.source.committed;
         let counted_from = first + rate * WARM_UP_SECONDS;
@@ -297,16 +291,16 @@ impl<'worker> Theirs<'worker> {
         Ok(latencies)
     }
 
-    /// Stops the connectors, so that they don't take the processor from what is measured meanwhile.
+    /// Stops the connectors: they must not use the processor while ours is measured.
     async fn rest(&self) -> Result<()> {
-        self.source.stop().await?;
-        self.sink.stop().await
+        self.source.connector.stop().await?;
+        self.sink.connector.stop().await
     }
 
-    /// Lets them go on, and waits until what is committed now becomes visible.
+    /// Resumes the connectors and waits until a new row is visible.
     async fn wake(&mut self) -> Result<()> {
-        self.source.resume().await?;
-        self.sink.resume().await?;
+        self.source.connector.resume().await?;
+        self.sink.connector.resume().await?;
         self.writer.commit(Document(self.source.committed)).await?;
         self.source.committed += 1;
         self.until_visible().await
@@ -319,6 +313,6 @@ impl<'worker> Theirs<'worker> {
 
     async fn end(self) -> Result<()> {
         self.sink.end().await?;
-        self.source.end().await
+        self.source.connector.delete().await
     }
 }

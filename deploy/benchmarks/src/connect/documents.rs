@@ -1,26 +1,26 @@
-//! What the peers carry: documents of the size of our events, of as many rooms.
+//! The documents that the peers carry: as long as our events, for as many rooms.
 
 use uuid::Uuid;
 
-/// As many keys as there are rooms on our side.
+/// The number of rooms.
 pub(crate) const KEYS: u64 = 500;
 
-/// The document of this number.
+/// A document by its number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Document(pub(crate) u64);
 
 impl Document {
-    /// Its `_id`.
+    /// The `_id`.
     pub(crate) fn id(self) -> String {
         Uuid::from_u64_pair(0x0198_0000_0000_7000, 0x8000_0000_0000_0000 | self.0).to_string()
     }
 
-    /// The room that it belongs to: the message's key.
+    /// The room, which is the message's key.
     pub(crate) fn key(self) -> String {
         Uuid::from_u64_pair(0x0198_0000_0001_7000, 0x8000_0000_0000_0000 | (self.0 % KEYS)).to_string()
     }
 
-    /// The number of a document within its room: 1, 2, 3, ...
+    /// The number within the room: 1, 2, 3, ...
     pub(crate) const fn version(self) -> u64 {
         self.0 / KEYS + 1
     }

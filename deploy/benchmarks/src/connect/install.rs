@@ -1,4 +1,4 @@
-//! Fetches Kafka Connect and its plugins, once.
+//! Fetches Kafka Connect and its plugins into the user's cache.
 
 use std::{
     fs,
@@ -8,16 +8,16 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-/// The folder's name: versions of Connect, Debezium and the MongoDB sink, and a number for what else changes in it.
+/// The folder's name: versions of Connect, Debezium and the MongoDB sink, and a number for other changes.
 const NAME: &str = "connect-4.3.0-3.6.1-2.0.1-1";
 const POM: &str = include_str!("../../connect/pom.xml");
-/// A Maven profile for each class path, and where its jars go.
+/// The Maven profile of each class path, and the folder of its jars.
 const FOLDERS: [(&str, &str); 3] =
     [("worker", "worker"), ("debezium", "plugins/debezium"), ("mongodb-sink", "plugins/mongodb-sink")];
-/// What the worker gives to its plugins: with copies of their own they would not meet.
+/// Artifacts that plugins take from the worker. With their own copies the classes would differ.
 const GIVEN: &str = "kafka-clients,connect-api,slf4j-api";
 
-/// The folder with all jars, below the user's cache. Fetched from Maven when it is not there.
+/// The folder with all jars. Fetches them with Maven on the first call.
 pub(super) fn installed() -> Result<PathBuf> {
     let cache = match std::env::var_os("XDG_CACHE_HOME") {
         Some(cache) if !cache.is_empty() => PathBuf::from(cache),
@@ -28,7 +28,7 @@ pub(super) fn installed() -> Result<PathBuf> {
     if folder.exists() {
         return Ok(folder);
     }
-    // Renamed when it is complete, so that what an interrupted download leaves is never taken for a whole folder.
+    // Renamed when complete, so that an interrupted download never looks complete.
     let unfinished = folder.with_extension(format!("{}.tmp", std::process::id()));
     eprintln!(
         "  fetching Kafka Connect, Debezium and the MongoDB sink from Maven (once, 77 MB) into {}",
@@ -39,7 +39,7 @@ pub(super) fn installed() -> Result<PathBuf> {
         return Ok(folder);
     }
     drop(fs::remove_dir_all(&unfinished));
-    // Another process may have been faster.
+    // Another process may have fetched them first.
     fetched
         .map(|()| folder.clone())
         .context(

@@ -1,5 +1,5 @@
-//! The peers: Debezium's MySQL connector with its outbox event router, and the MongoDB sink connector, in one worker of
-//! Kafka Connect that runs beside the servers.
+//! The peers: Debezium's MySQL connector with its outbox event router, and the MongoDB sink connector. One worker of
+//! Kafka Connect runs both.
 
 pub(crate) mod documents;
 mod install;
@@ -23,12 +23,12 @@ use system_tests::{Process, block_on, free_port, kafka, unique};
 use self::settings::Settings;
 use crate::rig::{Memory, Rig, memory_of};
 
-/// How long the worker may take to start, and a connector to run.
+/// The longest start of the worker or of a connector.
 const PATIENCE: Duration = Duration::from_secs(90);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const LOG: &str = include_str!("../../connect/log4j2.properties");
 
-/// A Kafka Connect worker of our own. Dropped, it ends and takes its topics and groups with it.
+/// A worker of Kafka Connect. Dropped, it ends and deletes its topics and groups.
 #[derive(Debug)]
 pub(crate) struct Worker {
     name: String,
@@ -36,12 +36,12 @@ pub(crate) struct Worker {
     process: Process,
     url: String,
     http: reqwest::Client,
-    /// The connectors that it was ever given.
+    /// The names of all connectors so far.
     connectors: Mutex<Vec<String>>,
 }
 
 impl Worker {
-    /// Starts a worker, fetched where that was never done, and waits until it answers.
+    /// Fetches the worker if necessary, starts it, and waits until it answers.
     pub(crate) async fn start(rig: &Rig) -> Result<Self> {
         let jars = tokio::task::spawn_blocking(install::installed).await??;
         let name = unique("connect");
@@ -70,7 +70,7 @@ impl Worker {
             connectors: Mutex::default(),
         };
         let started = Instant::now();
-        while worker.ask(Method::GET, "", None).await.is_err() {
+        while worker.request(Method::GET, "", None).await.is_err() {
             if let Some(status) = worker.process.ended()? {
                 bail!("Kafka Connect ended with {status}:\n{}", worker.process.log_tail());
             }
@@ -84,45 +84,14 @@ impl Worker {
         Ok(worker)
     }
 
-    /// Makes a connector, or changes one, and waits until it and all its tasks run.
-    pub(crate) async fn create(&self, name: &str, settings: &Settings) -> Result<()> {
-        self.connectors.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_owned());
-        self.insist(Method::PUT, &format!("{name}/config"), Some(settings)).await?;
-        self.until_running(name, settings.tasks()).await
-    }
-
-    /// Ends the tasks of a connector; it keeps its place.
-    pub(crate) async fn stop(&self, name: &str) -> Result<()> {
-        self.insist(Method::PUT, &format!("{name}/stop"), None).await?;
-        self.until(name, "stopped", |state, tasks| state == "STOPPED" && tasks.is_empty()).await
-    }
-
-    /// Lets a connector that was stopped go on, and does not wait for it.
-    pub(crate) async fn resume(&self, name: &str) -> Result<()> {
-        self.insist(Method::PUT, &format!("{name}/resume"), None).await
-    }
-
-    /// Removes a connector.
-    pub(crate) async fn delete(&self, name: &str) -> Result<()> {
-        self.insist(Method::DELETE, name, None).await
-    }
-
-    /// Memory of its process.
     pub(crate) fn memory(&self) -> Result<Memory> {
         memory_of(self.process.id())
-    }
-
-    async fn until_running(&self, name: &str, tasks: usize) -> Result<()> {
-        self.until(name, "running", |state, found| {
-            state == "RUNNING" && found.len() == tasks && found.iter().all(|task| *task == "RUNNING")
-        })
-        .await
     }
 
     async fn until(&self, name: &str, what: &str, reached: impl Fn(&str, &[&str]) -> bool) -> Result<()> {
         let started = Instant::now();
         loop {
-            let status = self.ask(Method::GET, &format!("{name}/status"), None).await.ok().flatten();
+            let status = self.request(Method::GET, &format!("{name}/status"), None).await.ok().flatten();
             let status = status.unwrap_or_default();
             let state = |of: &Value| of.get("state").and_then(Value::as_str).unwrap_or_default().to_owned();
             let connector = status.get("connector").map(state).unwrap_or_default();
@@ -140,21 +109,21 @@ impl Worker {
         }
     }
 
-    /// Asks again while the worker is busy with its own group.
+    /// Repeats a request while the worker rebalances its group.
     async fn insist(&self, method: Method, path: &str, body: Option<&Settings>) -> Result<()> {
         let started = Instant::now();
         loop {
-            match self.ask(method.clone(), path, body).await {
+            match self.request(method.clone(), path, body).await {
                 Ok(Some(_)) => return Ok(()),
                 Ok(None) if started.elapsed() < PATIENCE => tokio::time::sleep(LOOK_AGAIN).await,
-                Ok(None) => bail!("Kafka Connect stays busy with its own group"),
+                Ok(None) => bail!("Kafka Connect does not stop rebalancing"),
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// None while the worker is busy with its own group, or does not know the connector yet.
-    async fn ask(&self, method: Method, path: &str, body: Option<&Settings>) -> Result<Option<Value>> {
+    /// None while the worker rebalances its group, or does not know the connector yet.
+    async fn request(&self, method: Method, path: &str, body: Option<&Settings>) -> Result<Option<Value>> {
         let mut request = self.http.request(method, format!("{}/connectors/{path}", self.url));
         if let Some(body) = body {
             request = request.json(body);
@@ -170,6 +139,44 @@ impl Worker {
     }
 }
 
+/// A connector of a worker.
+#[derive(Debug)]
+pub(crate) struct Connector<'worker> {
+    worker: &'worker Worker,
+    name: String,
+}
+
+impl<'worker> Connector<'worker> {
+    /// Creates a connector and waits until it and all its tasks run.
+    async fn create(worker: &'worker Worker, name: String, settings: &Settings) -> Result<Self> {
+        worker.connectors.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
+        worker.insist(Method::PUT, &format!("{name}/config"), Some(settings)).await?;
+        let running = |state: &str, tasks: &[&str]| {
+            state == "RUNNING"
+                && tasks.len() == settings.tasks()
+                && tasks.iter().all(|task| *task == "RUNNING")
+        };
+        worker.until(&name, "running", running).await?;
+        Ok(Self { worker, name })
+    }
+
+    /// Stops its tasks and keeps its offsets.
+    pub(crate) async fn stop(&self) -> Result<()> {
+        self.worker.insist(Method::PUT, &format!("{}/stop", self.name), None).await?;
+        let stopped = |state: &str, tasks: &[&str]| state == "STOPPED" && tasks.is_empty();
+        self.worker.until(&self.name, "stopped", stopped).await
+    }
+
+    /// Resumes it and does not wait.
+    pub(crate) async fn resume(&self) -> Result<()> {
+        self.worker.insist(Method::PUT, &format!("{}/resume", self.name), None).await
+    }
+
+    pub(crate) async fn delete(self) -> Result<()> {
+        self.worker.insist(Method::DELETE, &self.name, None).await
+    }
+}
+
 impl Drop for Worker {
     fn drop(&mut self) {
         let connectors = std::mem::take(&mut *self.connectors.lock().unwrap_or_else(PoisonError::into_inner));
@@ -177,7 +184,7 @@ impl Drop for Worker {
         let groups: Vec<String> =
             connectors.iter().map(|name| format!("connect-{name}")).chain([self.name.clone()]).collect();
         let removed = block_on(|| async {
-            // It leaves its groups at once: a group with members can't be deleted.
+            // After SIGTERM it leaves its groups; a group with members can't be deleted.
             drop(self.process.signal("TERM"));
             self.process.until_end().await?;
             kafka::delete(&self.brokers, &topics, &groups).await

@@ -1,4 +1,4 @@
-//! What is visible in MongoDB.
+//! Looks at documents in MongoDB.
 
 use anyhow::Result;
 use futures_util::TryStreamExt;
@@ -12,40 +12,40 @@ use shared_events::RoomId;
 /// The `_id` of a document.
 pub(crate) type Id = Bson;
 
-/// The id of a peer's document.
+/// The `_id` of a peer's document.
 pub(crate) const fn document_id(id: String) -> Id {
     Bson::String(id)
 }
 
-/// The id of an event's entry in our history.
+/// The `_id` of an event's entry in our history.
 pub(crate) fn history_id(room: RoomId, version: u64) -> Id {
     let bytes = [room.0.as_bytes().as_slice(), &version.to_be_bytes()].concat();
     Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes })
 }
 
-/// A collection, read with majority concern.
+/// A collection, read with read concern `majority`.
 #[derive(Clone, Debug)]
 pub(crate) struct Documents(Collection<Document>);
 
 impl Documents {
-    /// A collection that may not be there yet.
+    /// Opens a collection, which need not exist yet.
     pub(crate) async fn open(url: &str, database: &str, collection: &str) -> Result<Self> {
         let options = CollectionOptions::builder().read_concern(ReadConcern::majority()).build();
         let database = Client::with_uri_str(url).await?.database(database);
         Ok(Self(database.collection_with_options(collection, options)))
     }
 
-    /// How many there are, from the collection's own count.
+    /// The number of documents by the collection's metadata.
     pub(crate) async fn count(&self) -> Result<u64> {
         Ok(self.0.estimated_document_count().await?)
     }
 
-    /// How many there are, counted one by one.
+    /// The number of documents, counted one by one.
     pub(crate) async fn recount(&self) -> Result<u64> {
         Ok(self.0.count_documents(doc! {}).await?)
     }
 
-    /// Which of these ids are there.
+    /// The ids of these that exist.
     pub(crate) async fn present(&self, ids: &[Id]) -> Result<Vec<Id>> {
         let mut found =
             self.0.find(doc! { "_id": { "$in": ids.to_vec() } }).projection(doc! { "_id": 1 }).await?;
@@ -56,7 +56,6 @@ impl Documents {
         Ok(present)
     }
 
-    /// Removes all of them.
     pub(crate) async fn clear(&self) -> Result<()> {
         Ok(self.0.drop().await?)
     }

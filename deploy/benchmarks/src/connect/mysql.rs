@@ -1,4 +1,4 @@
-//! The outbox table as Debezium's event router wants it, and its writers.
+//! The outbox table of Debezium's event router, and its writers.
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,9 @@ use sqlx::{Connection, Executor, MySqlConnection, MySqlPool, mysql::MySqlPoolOpt
 use super::documents::Document;
 use crate::visibility_probe::clock_micros;
 
-/// Rows of one transaction of a backlog.
+/// Rows in one transaction of a backlog.
 const TRANSACTION: u64 = 1000;
 
-/// Makes the table.
 pub(crate) async fn create_outbox(database: &str) -> Result<()> {
     let mut connection = MySqlConnection::connect(database).await?;
     let table = "CREATE TABLE outbox (id CHAR(36) NOT NULL PRIMARY KEY, aggregatetype VARCHAR(64) NOT NULL, \
@@ -21,7 +20,7 @@ pub(crate) async fn create_outbox(database: &str) -> Result<()> {
     Ok(())
 }
 
-/// Commits a row that stands for no document.
+/// Commits a row that is not a document.
 pub(crate) async fn commit_first_row(database: &str) -> Result<()> {
     let mut connection = MySqlConnection::connect(database).await?;
     connection
@@ -31,7 +30,7 @@ pub(crate) async fn commit_first_row(database: &str) -> Result<()> {
     Ok(())
 }
 
-/// Commits a backlog: documents from the number `first` on, in transactions of 1,000 rows.
+/// Commits documents from number `first` on, in transactions of 1,000 rows.
 pub(crate) async fn fill_outbox(database: &str, first: u64, documents: u64) -> Result<()> {
     let mut connection = MySqlConnection::connect(database).await?;
     let end = first + documents;
@@ -56,18 +55,18 @@ pub(crate) async fn fill_outbox(database: &str, first: u64, documents: u64) -> R
     Ok(())
 }
 
-/// When a transaction was sent, and when its commit was known: microseconds since 1970.
+/// When a transaction was sent and when its commit was answered, in microseconds since 1970.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Commit {
     pub(crate) sent: i64,
     pub(crate) answered: i64,
 }
 
-/// Writes single rows.
+/// Commits single rows.
 pub(crate) struct Writer(MySqlPool);
 
 impl Writer {
-    /// A writer with connections that are open already.
+    /// Opens the connections.
     pub(crate) async fn open(database: &str, connections: u32) -> Result<Self> {
         let pool = MySqlPoolOptions::new()
             .min_connections(connections)
@@ -76,8 +75,7 @@ impl Writer {
         Ok(Self(pool.connect(database).await?))
     }
 
-    /// Commits one row in a transaction of its own: one statement, one way to the server. Tells when it was sent, and when
-    /// the server had answered.
+    /// Commits one row with one statement.
     pub(crate) async fn commit(&self, document: Document) -> Result<Commit> {
         let mut connection = self.0.acquire().await?;
         let sent = clock_micros();

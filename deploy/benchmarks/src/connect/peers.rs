@@ -1,4 +1,4 @@
-//! The two peers at work: a source that empties an outbox table into a topic, and a sink that fills a collection.
+//! The two peers: a source that drains an outbox table into a topic, and a sink that fills a collection.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use anyhow::{Result, bail, ensure};
 use system_tests::Namespace;
 
 use super::{
-    Worker,
+    Connector, Worker,
     mongo::Documents,
     mysql,
     settings::{self, Tuning},
@@ -17,81 +17,63 @@ use crate::{
     rig::Rig,
 };
 
-/// Debezium with an outbox table and a topic of its own.
+/// Debezium with its own outbox table and topic.
 pub(crate) struct Source<'worker> {
-    worker: &'worker Worker,
+    pub(crate) connector: Connector<'worker>,
     pub(crate) namespace: Namespace,
     pub(crate) topic: Topic,
-    name: String,
-    /// Documents that were ever committed.
+    /// The number of documents that were ever committed.
     pub(crate) committed: u64,
 }
 
 impl<'worker> Source<'worker> {
-    /// Makes table and topic, and runs the connector until it has delivered a first row. (It passes over the rows that are
-    /// there before it has taken its place in the binary log, and it keeps no place before it has delivered one: rows that
-    /// are committed while it is stopped would never arrive.)
+    /// Creates table and topic, and runs the connector until it has delivered a first row. Debezium skips rows that are
+    /// committed before it knows its position in the binary log, and stores no position before its first delivery.
     pub(crate) async fn start(rig: &Rig, worker: &'worker Worker, tuning: Tuning) -> Result<Self> {
         let namespace = rig.namespace_without_tls("outbox").await?;
         mysql::create_outbox(&namespace.database_url()).await?;
         kafka::create_topic(&rig.servers.brokers, &namespace.name).await?;
         let name = format!("{}-source", namespace.name);
-        worker.create(&name, &settings::source(rig, &namespace, &name, tuning)?).await?;
+        let settings = settings::source(rig, &namespace, &name, tuning)?;
+        let connector = Connector::create(worker, name, &settings).await?;
         let topic = Topic::open(&rig.servers.brokers, &namespace.name)?;
         for _ in 0..30 {
             mysql::commit_first_row(&namespace.database_url()).await?;
             if topic.until(0, 1, Duration::from_secs(2)).await.is_ok() {
                 topic.until_quiet().await?;
-                return Ok(Self { worker, namespace, topic, name, committed: 0 });
+                return Ok(Self { connector, namespace, topic, committed: 0 });
             }
         }
         bail!("Debezium delivers no row")
     }
 
-    /// Commits a backlog while the connector is stopped, lets it go on, and gives the rate at which the backlog comes into
-    /// the topic.
+    /// Commits a backlog while the connector is stopped, then resumes it. Returns the rate at which the topic fills.
     pub(crate) async fn drain(&mut self, documents: u64, patience: Duration) -> Result<f64> {
-        self.worker.stop(&self.name).await?;
+        self.connector.stop().await?;
         let before = self.topic.messages().await?;
         mysql::fill_outbox(&self.namespace.database_url(), self.committed, documents).await?;
         self.committed += documents;
-        self.worker.resume(&self.name).await?;
+        self.connector.resume().await?;
         let drained = self.topic.until(before, documents, patience).await?;
         let after = self.topic.until_quiet().await?;
         ensure!(after == before + documents, "{documents} rows became {} messages", after - before);
         Ok(drained.rate())
     }
 
-    /// Ends its task; it keeps its place.
-    pub(crate) async fn stop(&self) -> Result<()> {
-        self.worker.stop(&self.name).await
-    }
-
-    /// Lets it go on.
-    pub(crate) async fn resume(&self) -> Result<()> {
-        self.worker.resume(&self.name).await
-    }
-
-    /// Makes sure that every document that was committed is in the topic, and those of a room in their order.
+    /// Checks that the topic has every committed document, those of a room in order.
     pub(crate) async fn verify(&self) -> Result<()> {
         self.topic.verify(self.committed, kafka::of_documents).await.map(|_| ())
     }
-
-    /// Removes the connector.
-    pub(crate) async fn end(self) -> Result<()> {
-        self.worker.delete(&self.name).await
-    }
 }
 
-/// The MongoDB sink connector, from a namespace's topic into a collection of the namespace's database.
+/// The MongoDB sink connector, from the topic of a namespace into a collection of its database.
 pub(crate) struct Sink<'worker> {
-    worker: &'worker Worker,
-    name: String,
+    pub(crate) connector: Connector<'worker>,
     pub(crate) documents: Documents,
 }
 
 impl<'worker> Sink<'worker> {
-    /// Runs the connector: it reads the topic from its beginning.
+    /// Runs the connector from the start of the topic.
     pub(crate) async fn start(
         rig: &Rig,
         worker: &'worker Worker,
@@ -101,23 +83,13 @@ impl<'worker> Sink<'worker> {
     ) -> Result<Self> {
         let documents = Documents::open(&rig.servers.mongodb, &namespace.name, collection).await?;
         let name = format!("{}-{collection}-sink", namespace.name);
-        worker.create(&name, &settings::sink(rig, namespace, collection, tuning)).await?;
-        Ok(Self { worker, name, documents })
+        let settings = settings::sink(rig, namespace, collection, tuning);
+        Ok(Self { connector: Connector::create(worker, name, &settings).await?, documents })
     }
 
-    /// Ends its tasks; it keeps its place.
-    pub(crate) async fn stop(&self) -> Result<()> {
-        self.worker.stop(&self.name).await
-    }
-
-    /// Lets it go on.
-    pub(crate) async fn resume(&self) -> Result<()> {
-        self.worker.resume(&self.name).await
-    }
-
-    /// Removes the connector and what it has written.
+    /// Deletes the connector and its documents.
     pub(crate) async fn end(self) -> Result<()> {
-        self.worker.delete(&self.name).await?;
+        self.connector.delete().await?;
         self.documents.clear().await
     }
 }

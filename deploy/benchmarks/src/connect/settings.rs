@@ -1,4 +1,4 @@
-//! How the peers are set up: as they come, tuned for rate, and tuned for latency.
+//! The settings of the peers: default, tuned for rate, and tuned for latency.
 
 use std::{
     collections::BTreeMap,
@@ -14,19 +14,15 @@ use system_tests::Namespace;
 
 use crate::rig::Rig;
 
-/// The settings of a connector, as Kafka Connect takes them.
+/// The settings of a connector.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Settings(BTreeMap<String, String>);
 
-/// What a connector is tuned for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Tuning {
-    /// For nothing: as it comes.
     Default,
-    /// For rate.
     Rate,
-    /// For latency.
     Latency,
 }
 
@@ -40,13 +36,13 @@ impl Settings {
         self
     }
 
-    /// How many tasks it asks for.
+    /// The number of tasks.
     pub(super) fn tasks(&self) -> usize {
         self.0.get("tasks.max").and_then(|tasks| tasks.parse().ok()).unwrap_or(1)
     }
 }
 
-/// The worker's own settings. Its group and topics are named after it.
+/// The settings of the worker. Its name is also that of its group and the prefix of its topics.
 pub(super) fn worker(name: &str, brokers: &str, address: &str, plugins: &Path) -> String {
     let mut lines = vec![
         format!("bootstrap.servers={brokers}"),
@@ -75,7 +71,7 @@ pub(super) fn worker(name: &str, brokers: &str, address: &str, plugins: &Path) -
 
 const STORAGES: [&str; 3] = ["config", "offset", "status"];
 
-/// The topics that a worker of this name and its connectors make for themselves.
+/// The internal topics of a worker and its connectors.
 pub(super) fn topics(worker: &str, connectors: &[String]) -> Vec<String> {
     let of_worker = STORAGES.iter().map(|storage| format!("{worker}-{storage}"));
     of_worker.chain(connectors.iter().map(|connector| history_topic(connector))).collect()
@@ -85,11 +81,11 @@ fn history_topic(connector: &str) -> String {
     format!("{connector}-history")
 }
 
-/// Debezium's MySQL connector with the outbox event router, from the namespace's outbox table to the namespace's topic. It
-/// connects as the user of the server's URL, who must be allowed to read the binary log.
+/// Debezium's MySQL connector with the outbox event router, from the outbox table of a namespace to its topic. The user
+/// of `MYSQL_URL` must be allowed to read the binary log.
 pub(crate) fn source(rig: &Rig, namespace: &Namespace, name: &str, tuning: Tuning) -> Result<Settings> {
     let url = Url::parse(&rig.servers.mysql).context("MYSQL_URL")?;
-    // Every reader of the binary log needs a number of its own.
+    // Every reader of the binary log needs a unique number.
     static READERS: AtomicU32 = AtomicU32::new(0);
     let reader = std::process::id() % 1_000_000 * 100 + READERS.fetch_add(1, Ordering::Relaxed);
     let settings = Settings::of([
@@ -108,7 +104,7 @@ pub(crate) fn source(rig: &Rig, namespace: &Namespace, name: &str, tuning: Tunin
         ("transforms.outbox.route.topic.replacement", namespace.name.clone()),
     ])
     .with([
-        // Rows that are there when it starts are none of its business.
+        // Rows from before the start are skipped.
         ("snapshot.mode", "no_data"),
         ("include.schema.changes", "false"),
         ("tombstones.on.delete", "false"),
@@ -116,7 +112,7 @@ pub(crate) fn source(rig: &Rig, namespace: &Namespace, name: &str, tuning: Tunin
         ("transforms", "outbox"),
         ("transforms.outbox.type", "io.debezium.transforms.outbox.EventRouter"),
         ("transforms.outbox.table.fields.additional.placement", "type:header:eventType"),
-        // A user who never logged in before could not without TLS.
+        // Without it a user's first login needs TLS.
         ("driver.allowPublicKeyRetrieval", "true"),
     ]);
     if tuning == Tuning::Default {
@@ -135,8 +131,8 @@ pub(crate) fn source(rig: &Rig, namespace: &Namespace, name: &str, tuning: Tunin
     ]))
 }
 
-/// MongoDB's sink connector, from the namespace's topic to one collection of the namespace's database: each message is a document
-/// with its `_id`.
+/// The MongoDB sink connector, from the topic of a namespace to one collection of its database. Each message is a
+/// document with its `_id`.
 pub(crate) fn sink(rig: &Rig, namespace: &Namespace, collection: &str, tuning: Tuning) -> Settings {
     let separator = if rig.servers.mongodb.contains('?') { '&' } else { '?' };
     let strategy = "com.mongodb.kafka.connect.sink";
@@ -144,7 +140,7 @@ pub(crate) fn sink(rig: &Rig, namespace: &Namespace, collection: &str, tuning: T
         ("connector.class", "com.mongodb.kafka.connect.MongoSinkConnector".to_owned()),
         ("tasks.max", "1".to_owned()),
         ("topics", namespace.name.clone()),
-        // As durable as ours.
+        // As durable as our projector.
         ("connection.uri", format!("{}{separator}w=majority&journal=true", rig.servers.mongodb)),
         ("database", namespace.name.clone()),
         ("collection", collection.to_owned()),
@@ -152,7 +148,7 @@ pub(crate) fn sink(rig: &Rig, namespace: &Namespace, collection: &str, tuning: T
         ("writemodel.strategy", format!("{strategy}.writemodel.strategy.ReplaceOneDefaultStrategy")),
     ])
     .with([
-        // Without this it logs a warning for each document.
+        // Without it the connector logs a warning for each document.
         ("document.id.strategy.overwrite.existing", "true"),
         ("max.batch.size", "1000"),
         ("bulk.write.ordered", "false"),

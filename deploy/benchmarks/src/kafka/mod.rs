@@ -1,4 +1,4 @@
-//! What benchmarks ask Kafka for: topics made, filled, watched and read again.
+//! Topics of the benchmarks: create, fill, watch and verify.
 
 mod send;
 mod topic;
@@ -15,7 +15,7 @@ use shared_events::{RawEvent, topics};
 pub(crate) use send::{Filler, send_from_memory};
 pub(crate) use topic::{Topic, of_documents, of_events};
 
-/// Makes a topic like that of events.
+/// Creates a topic with as many partitions as that of events.
 pub(crate) async fn create_topic(brokers: &str, topic: &str) -> Result<()> {
     let topic = NewTopic::new(topic, topics::DEFAULT_PARTITIONS, TopicReplication::Fixed(1));
     let admin: AdminClient<DefaultClientContext> =
@@ -26,7 +26,7 @@ pub(crate) async fn create_topic(brokers: &str, topic: &str) -> Result<()> {
     Ok(())
 }
 
-/// The headers of an event's message, as the relay sends them.
+/// The message headers that the relay sends.
 fn headers_of(event: &RawEvent) -> OwnedHeaders {
     let headers = event.headers();
     let empty = OwnedHeaders::new_with_capacity(headers.len());

@@ -1,4 +1,4 @@
-//! Messages into topics: as fast as the client can, and to fill a topic for others.
+//! Sends messages: to fill a topic, and to find the limit of the client.
 
 use std::{
     sync::{
@@ -23,7 +23,7 @@ use crate::{connect::documents::Document, figures::number};
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// Counts what the broker has acknowledged.
+/// Counts acknowledged messages.
 struct Acknowledged(Arc<AtomicU64>);
 
 impl ClientContext for Acknowledged {}
@@ -38,7 +38,7 @@ impl ProducerContext for Acknowledged {
     }
 }
 
-/// Fills topics, durably and pipelined.
+/// Sends durably and pipelined.
 pub(crate) struct Filler {
     producer: ThreadedProducer<Acknowledged>,
     sent: u64,
@@ -78,7 +78,7 @@ impl Filler {
         Ok(())
     }
 
-    /// Writes events as the relay does. Blocks.
+    /// Sends events like the relay. Blocks.
     pub(crate) fn events(&mut self, topic: &str, events: impl Iterator<Item = RawEvent>) -> Result<()> {
         for event in events {
             self.send(topic, &event.room.to_string(), &event.payload, headers_of(&event))?;
@@ -86,7 +86,7 @@ impl Filler {
         self.until_acknowledged()
     }
 
-    /// Writes documents as Debezium does. Blocks.
+    /// Sends documents like Debezium. Blocks.
     pub(crate) fn documents(&mut self, topic: &str, documents: impl Iterator<Item = Document>) -> Result<()> {
         for document in documents {
             let id = document.id();
@@ -99,8 +99,8 @@ impl Filler {
     }
 }
 
-/// Sends messages that lie ready in memory, pipelined, and waits until all are acknowledged: the limit of the client.
-/// Gives messages per second. Blocks.
+/// The limit of the client: sends prepared messages and waits for all acknowledgements. Returns messages per second.
+/// Blocks.
 pub(crate) fn send_from_memory(
     brokers: &str,
     topic: &str,
@@ -109,7 +109,7 @@ pub(crate) fn send_from_memory(
     let ready: Vec<_> =
         events.map(|event| (event.room.to_string(), headers_of(&event), event.payload)).collect();
     let mut filler = Filler::new(brokers)?;
-    // Connected, as the relay is when it begins.
+    // Connects first, like the relay.
     filler.producer.client().fetch_metadata(Some(topic), PATIENCE)?;
     let started = Instant::now();
     for (key, headers, payload) in ready {

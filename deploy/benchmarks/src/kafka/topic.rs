@@ -1,4 +1,4 @@
-//! A topic as both sides of a comparison see it: how far it has come, and whether everything is in it.
+//! Watches how a topic fills, and verifies its messages. Both sides of a comparison use it.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -15,33 +15,33 @@ use tokio::task::spawn_blocking;
 use crate::drain::{Drain, Drained};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// How exactly the end of a drain is known.
+/// The precision of the end of a drain.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
-/// A topic of events that is there. Clones are the same.
+/// An existing topic. Clones share the client.
 #[derive(Clone)]
 pub(crate) struct Topic {
     consumer: Arc<BaseConsumer>,
     name: String,
 }
 
-/// What is in a topic.
+/// The contents of a topic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Found {
-    /// Different keys.
+    /// Distinct keys.
     pub(crate) keys: usize,
-    /// Messages that were there before.
+    /// Repeated messages.
     pub(crate) duplicates: u64,
 }
 
-/// The key of a message and its number within that key; none for a message that does not count.
+/// Reads the key of a message and its number within the key; none for a message to skip.
 type ReadMessage = fn(&BorrowedMessage<'_>) -> Result<Option<(String, u64)>>;
 
 impl Topic {
     pub(crate) fn open(brokers: &str, name: &str) -> Result<Self> {
         let consumer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
-            // Nothing is committed to it, the client insists on a name.
+            // Required by the client, though nothing is committed.
             .set("group.id", format!("{name}-watch"))
             .set("enable.auto.commit", "false")
             .set("socket.nagle.disable", "true")
@@ -58,13 +58,13 @@ impl Topic {
             .sum()
     }
 
-    /// The number of messages that were ever written to it.
+    /// The number of messages ever written.
     pub(crate) async fn messages(&self) -> Result<u64> {
         let topic = self.clone();
         spawn_blocking(move || topic.count()).await?
     }
 
-    /// Waits until nothing has come for half a second, and gives the number of messages.
+    /// Waits until no message has come for half a second. Returns the number of messages.
     pub(crate) async fn until_quiet(&self) -> Result<u64> {
         let mut before = self.messages().await?;
         loop {
@@ -77,7 +77,7 @@ impl Topic {
         }
     }
 
-    /// Waits until it has so many messages more than before.
+    /// Waits for a number of messages after the first `before`.
     pub(crate) async fn until(&self, before: u64, more: u64, patience: Duration) -> Result<Drained> {
         let topic = self.clone();
         spawn_blocking(move || {
@@ -92,8 +92,8 @@ impl Topic {
         .await?
     }
 
-    /// Reads it from its start and makes sure that it has so many different messages, numbered 1, 2, 3, ... for each key
-    /// where they first occur.
+    /// Reads the whole topic and checks the number of distinct messages. The first occurrences of each key must be
+    /// numbered 1, 2, 3, ...
     pub(crate) async fn verify(&self, messages: u64, read: ReadMessage) -> Result<Found> {
         let topic = self.clone();
         spawn_blocking(move || topic.verify_now(messages, read)).await?
@@ -133,7 +133,7 @@ impl Topic {
     }
 }
 
-/// Reads one of our events.
+/// Reads an event. Its key must be its room.
 pub(crate) fn of_events(message: &BorrowedMessage<'_>) -> Result<Option<(String, u64)>> {
     let headers = message.headers().context("a message without headers")?;
     let id = headers.iter().find(|header| header.key == "ce_id").and_then(|header| header.value);

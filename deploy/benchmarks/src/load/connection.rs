@@ -1,5 +1,4 @@
-//! One connection: requests as bytes, answers read as far as they have to be. A full client would cost more than the
-//! service that it measures.
+//! A minimal HTTP connection: a full client would cost more than the service that it measures.
 
 use anyhow::{Context, Result, bail};
 use tokio::{
@@ -7,7 +6,6 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Most headers of an answer.
 const MAX_HEADERS: usize = 32;
 
 pub(crate) struct Connection {
@@ -16,15 +14,14 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects.
     pub(crate) async fn open(address: &str) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, received: Vec::with_capacity(4096) })
     }
 
-    /// Sends a request and reads the whole answer. Gives its status.
-    pub(crate) async fn ask(&mut self, request: &[u8]) -> Result<u16> {
+    /// Sends a request, reads the whole answer, and returns its status.
+    pub(crate) async fn send(&mut self, request: &[u8]) -> Result<u16> {
         self.stream.write_all(request).await?;
         self.received.clear();
         let (status, length) = loop {

@@ -1,8 +1,8 @@
-//! Load over HTTP, from a process of its own so that it measures the service and not itself.
+//! The load generator: HTTP requests from a process of its own, so that it does not measure itself.
 //!
-//! Closed loop: each connection sends its next request when it has the answer to the last one; that finds out what the
-//! service can do. Open loop: requests are due at fixed times whether or not answers come, and latency counts from when
-//! a request was due, so that a stall is not hidden by the requests that were not sent meanwhile (coordinated omission).
+//! In the closed loop each connection sends its next request after the answer to its last one. That finds the highest
+//! rate. In the open loop requests are due at fixed times, and latency counts from the due time. So a stall also counts
+//! for the requests that it delays (no coordinated omission).
 
 mod connection;
 mod run;
@@ -22,16 +22,16 @@ pub(crate) use run::generate;
 /// Name of the subcommand that runs [`generate`].
 pub(crate) const SUBCOMMAND: &str = "load";
 
-/// What to send where, and how fast.
+/// One run of the load generator.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Load {
     /// Host and port.
     pub(crate) address: String,
     pub(crate) connections: usize,
     pub(crate) pace: Pace,
-    /// Seconds at the beginning whose answers are not counted.
+    /// Seconds before the counted ones.
     pub(crate) warm_up_seconds: f64,
-    /// Seconds that are counted.
+    /// Counted seconds.
     pub(crate) seconds: f64,
     pub(crate) requests: Requests,
 }
@@ -39,58 +39,52 @@ pub(crate) struct Load {
 /// When requests are sent.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) enum Pace {
-    /// The next one when the last one was answered.
+    /// Each request follows the answer to the one before.
     Closed,
-    /// So many a second.
+    /// Requests per second.
     Open(f64),
 }
 
-/// What is sent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Requests {
-    /// Reservations that all fit: the n-th one is in room n modulo the rooms, an hour after the one before it there.
+    /// Reservations that never overlap. Number n is in room n modulo the number of rooms, after the room's last one.
     Reserve {
         rooms: Vec<RoomId>,
-        /// Callers, one after the other.
+        /// Tokens of callers, used in turn.
         tokens: Vec<String>,
-        /// Number of the first one: nothing is reserved twice if each run goes on where the one before it ended.
+        /// Number of the first one. Each run continues where the last one ended.
         first: u64,
     },
-    /// Queries, one after the other, from the first again.
+    /// Queries, used in turn.
     Get { paths: Vec<String>, token: String },
 }
 
-/// What became of it.
+/// The result of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Outcome {
-    /// Requests that were sent, the warm-up's too; each was answered.
+    /// Requests with their answers, those of the warm-up included.
     pub(crate) sent: u64,
-    /// How many of all got which status.
+    /// The number of answers by status.
     pub(crate) statuses: BTreeMap<u16, u64>,
-    /// Successes within the counted time, each second.
+    /// Successes per counted second.
     pub(crate) rate: f64,
-    /// In the open loop, when each was answered, by its number in this run: microseconds since 1970.
+    /// Open loop only: number of the request and time of its answer in microseconds since 1970.
     pub(crate) answered_at: Vec<(u64, i64)>,
-    /// Latencies of the counted time in microseconds: how often each.
+    /// Counted latencies in microseconds, with their frequencies.
     latencies: Vec<(u64, u64)>,
 }
 
 impl Outcome {
-    /// Latencies in microseconds.
-    pub(crate) fn histogram(&self) -> Result<Histogram<u64>> {
+    /// A percentile of the latency in milliseconds.
+    pub(crate) fn latency_ms(&self, percentile: f64) -> Result<f64> {
         let mut histogram = new_histogram()?;
         for (value, count) in &self.latencies {
             histogram.record_n(*value, *count)?;
         }
-        Ok(histogram)
+        Ok(number(histogram.value_at_percentile(percentile)) / 1000.0)
     }
 
-    /// A percentile of the latency in milliseconds.
-    pub(crate) fn latency_ms(&self, percentile: f64) -> Result<f64> {
-        Ok(number(self.histogram()?.value_at_percentile(percentile)) / 1000.0)
-    }
-
-    /// Makes sure that all were answered with a success.
+    /// Fails if a request failed.
     pub(crate) fn all_succeeded(&self) -> Result<()> {
         let good: u64 = self.statuses.range(200..300).map(|(_, count)| count).sum();
         ensure!(good == self.sent, "not all requests succeeded: {:?}", self.statuses);
@@ -98,13 +92,13 @@ impl Outcome {
     }
 }
 
-/// A histogram of microseconds up to ten minutes, exact to three digits.
+/// A histogram of microseconds up to ten minutes with three significant digits.
 pub(crate) fn new_histogram() -> Result<Histogram<u64>> {
     Ok(Histogram::new_with_bounds(1, 600_000_000, 3)?)
 }
 
 impl Load {
-    /// Runs it in a process of its own.
+    /// Runs the load generator in a process of its own.
     pub(crate) async fn run(&self) -> Result<Outcome> {
         let mut child = Command::new(crate::rig::program()?)
             .arg(SUBCOMMAND)

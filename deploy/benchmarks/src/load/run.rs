@@ -1,4 +1,4 @@
-//! The generator itself: one thread, one task for each connection.
+//! The process of the load generator: one thread, one task for each connection.
 
 use std::{
     cell::{Cell, RefCell},
@@ -19,7 +19,7 @@ use tokio::{
 use super::{Load, Outcome, Pace, Requests, connection::Connection, new_histogram};
 use crate::{figures::number, visibility_probe::clock_micros};
 
-/// Reads a [`Load`] from standard input, runs it and prints its [`Outcome`].
+/// Reads a [`Load`] from standard input, runs it, and prints its [`Outcome`].
 pub(crate) fn generate() -> Result<()> {
     let mut input = Vec::new();
     std::io::stdin().read_to_end(&mut input)?;
@@ -30,7 +30,7 @@ pub(crate) fn generate() -> Result<()> {
     Ok(())
 }
 
-/// What all connections share.
+/// The state that all connections share.
 struct Shared {
     load: Load,
     next: Cell<u64>,
@@ -73,7 +73,7 @@ async fn run(load: Load) -> Result<Outcome> {
                 tasks.spawn_local(open(Rc::clone(&shared), connection, due));
             }
             let end = shared.end;
-            // The runtime's timer counts in milliseconds, a thread sleeps much more exactly.
+            // A thread sleeps more precisely than the runtime's timer, which counts in milliseconds.
             std::thread::spawn(move || {
                 for (number, sender) in (0u32..).zip(senders.iter().cycle()) {
                     let due = start + Duration::from_secs_f64(f64::from(number) / per_second);
@@ -111,7 +111,7 @@ async fn closed(shared: Rc<Shared>, mut connection: Connection) -> Result<()> {
         if due >= shared.end {
             return Ok(());
         }
-        shared.ask(&mut connection, due, &mut request).await?;
+        shared.send(&mut connection, due, &mut request).await?;
     }
 }
 
@@ -122,23 +122,23 @@ async fn open(
 ) -> Result<()> {
     let mut request = Vec::with_capacity(1024);
     while let Some(due) = due.recv().await {
-        shared.ask(&mut connection, due, &mut request).await?;
+        shared.send(&mut connection, due, &mut request).await?;
     }
     Ok(())
 }
 
 impl Shared {
-    async fn ask(&self, connection: &mut Connection, due: Instant, request: &mut Vec<u8>) -> Result<()> {
+    async fn send(&self, connection: &mut Connection, due: Instant, request: &mut Vec<u8>) -> Result<()> {
         request.clear();
         let number = self.next.replace(self.next.get() + 1);
         self.load.requests.write(number, &self.load.address, request)?;
-        let status = connection.ask(request).await?;
+        let status = connection.send(request).await?;
         *self.statuses.borrow_mut().entry(status).or_default() += 1;
         let now = Instant::now();
         if matches!(self.load.pace, Pace::Open(_)) {
             self.answered_at.borrow_mut().push((number, clock_micros()));
         }
-        // What is counted was answered in the counted time; in the open loop, what was due in it.
+        // The closed loop counts by the time of the answer, the open loop by the due time.
         let counted = match self.load.pace {
             Pace::Closed => now >= self.counted_from && now < self.end,
             Pace::Open(_) => due >= self.counted_from,
@@ -190,7 +190,7 @@ impl Requests {
     }
 }
 
-/// Far enough ahead that nothing of it passes while a benchmark runs.
+/// An hour far in the future.
 fn first_hour() -> chrono::DateTime<chrono::Utc> {
     chrono::DateTime::from_timestamp(2_000_000_000 / 3600 * 3600, 0).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The limit of the read models: the driver alone, inserting the documents that the events end in.
+//! The limit of the projector: the driver alone inserts the final documents.
 
 use std::sync::Arc;
 
@@ -12,23 +12,23 @@ use mongodb::{
 use query_service::{read_models::generation::FIRST, stores::mongo::prefix};
 use tokio::time::Instant;
 
-/// Documents as bytes, ready to be sent, by collection.
+/// Encoded documents by collection.
 #[derive(Clone, Debug)]
 pub(crate) struct Documents {
     client: Client,
     collections: Arc<Vec<(&'static str, Vec<RawDocumentBuf>)>>,
 }
 
-/// How they are sent.
+/// The form of the inserts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
-    /// Documents in one command.
+    /// Documents per command.
     pub(crate) rows: usize,
-    /// Commands at a time.
+    /// Commands in flight.
     pub(crate) in_flight: usize,
 }
 
-/// The forms of which the best is the limit.
+/// The fastest of these forms is the limit.
 pub(crate) const FORMS: [Form; 4] = [
     Form { rows: 1000, in_flight: 2 },
     Form { rows: 1000, in_flight: 4 },
@@ -36,7 +36,7 @@ pub(crate) const FORMS: [Form; 4] = [
     Form { rows: 3000, in_flight: 4 },
 ];
 
-/// What is stored in a database. Checkpoints are there in every empty one and are left out.
+/// Reads the documents of a database, without the checkpoints: an empty database has them, too.
 pub(crate) async fn stored(url: &str, database: &str) -> Result<Documents> {
     let client = Client::with_uri_str(url).await?;
     let mut collections = Vec::new();
@@ -48,7 +48,7 @@ pub(crate) async fn stored(url: &str, database: &str) -> Result<Documents> {
 }
 
 impl Documents {
-    /// Documents of one collection.
+    /// The number of documents in a collection.
     pub(crate) fn count_of(&self, name: &str) -> usize {
         self.collections
             .iter()
@@ -57,8 +57,7 @@ impl Documents {
             .sum()
     }
 
-    /// Inserts every `step`-th of them into a database that has its indexes but no documents, and tells how many seconds
-    /// that took.
+    /// Inserts every `step`-th document into an empty database that has its indexes. Returns seconds.
     pub(crate) async fn insert(&self, database: &str, form: Form, step: usize) -> Result<f64> {
         let database = self.client.database(database);
         let mut commands = Vec::new();
@@ -67,7 +66,7 @@ impl Documents {
                 commands.push((collection(&database, name), rows.to_vec()));
             }
         }
-        // All collections at a time, as they are written by whoever writes them as they come.
+        // All collections at the same time, as a projector writes them.
         let mut mixed: Vec<_> = commands.into_iter().enumerate().collect();
         mixed.sort_by_key(|(number, _)| number.wrapping_mul(0x9e37_79b9) % 1_000_003);
         let started = Instant::now();

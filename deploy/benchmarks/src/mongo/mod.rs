@@ -1,4 +1,4 @@
-//! What benchmarks ask MongoDB for.
+//! Operations of the benchmarks on MongoDB.
 
 pub(crate) mod bare;
 pub(crate) mod replay;
@@ -25,8 +25,7 @@ pub(crate) async fn version(url: &str) -> Result<String> {
     info.get_str("version").map(str::to_owned).context("no version")
 }
 
-/// The read models of a database that a service shows, with their indexes; where it has none they are made as a service
-/// would do it.
+/// Opens the live read models of a database. Creates them, with their indexes, if there are none.
 pub(crate) async fn read_models(url: &str, database: &str) -> Result<MongoReadModels> {
     let settings =
         MongoSettings { url: url.to_owned().into(), database: database.to_owned(), authorities: None };
@@ -46,8 +45,7 @@ pub(crate) fn heads(events: &[DecodedEvent]) -> HashMap<RoomId, u64> {
     heads
 }
 
-/// Waits until the checkpoints are at the heads, and tells how many events a second came in from the first look at which
-/// there were some.
+/// Waits until the checkpoints reach the heads. Returns events per second from the first progress on.
 pub(crate) async fn until_level(
     models: &MongoReadModels,
     heads: &HashMap<RoomId, u64>,

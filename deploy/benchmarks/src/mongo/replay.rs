@@ -1,4 +1,4 @@
-//! The limit of queries: the driver alone sends the commands that the read models send, and takes the answers as bytes.
+//! The limit of queries: the driver alone sends the commands of the read models and does not decode the answers.
 
 use std::{
     sync::{
@@ -21,10 +21,10 @@ use query_service::{
 };
 use tokio::{task::JoinSet, time::Instant};
 
-/// What one request makes the read models send.
+/// The commands that one request sends to MongoDB.
 pub(crate) type Commands = Vec<RawDocumentBuf>;
 
-/// Read models that remember which reading commands they send.
+/// Read models that record the read commands they send.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     pub(crate) models: MongoReadModels,
@@ -32,7 +32,6 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Opens the read models of a database.
     pub(crate) async fn open(url: &str, database: &str) -> Result<Self> {
         let sent: Arc<Mutex<Vec<Document>>> = Arc::default();
         let mut options = ClientOptions::parse(url).await?;
@@ -49,7 +48,7 @@ impl Recorder {
         Ok(Self { models, sent })
     }
 
-    /// The commands that were sent since the last call, without what the driver adds to each.
+    /// The commands since the last call, without the fields that the driver adds.
     pub(crate) fn take(&self) -> Result<Commands> {
         let sent = std::mem::take(&mut *self.sent.lock().unwrap_or_else(PoisonError::into_inner));
         let without = |mut command: Document| {
@@ -62,8 +61,7 @@ impl Recorder {
     }
 }
 
-/// Sends the commands of requests, one request after the other and from the first again, by so many tasks. Gives
-/// requests a second.
+/// Sends the commands of all requests again and again, with a number of tasks. Returns requests per second.
 pub(crate) async fn rate(
     url: &str,
     database: &str,
@@ -76,7 +74,7 @@ pub(crate) async fn rate(
     let database = Client::with_options(options)?.database(database);
     database.run_command(doc! { "ping": 1 }).await?;
     let next = Arc::new(AtomicUsize::new(0));
-    // Connections are opened before the time counts.
+    // Opens the connections first.
     run(&database, &requests, &next, tasks, Duration::from_millis(300)).await?;
     run(&database, &requests, &next, tasks, during).await
 }

@@ -1,13 +1,12 @@
-//! Events in bulk, and the outbox that is filled with them again and again.
+//! Inserts events in bulk, and fills the outbox with them again and again.
 
 use anyhow::Result;
 use shared_events::RawEvent;
 use sqlx::{Connection, Executor, MySql, MySqlConnection, QueryBuilder};
 
-/// Rows of one statement.
+/// Rows in one statement.
 const ROWS: usize = 1000;
 
-/// Inserts events.
 pub(crate) async fn insert(database_url: &str, mut events: impl Iterator<Item = RawEvent>) -> Result<()> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     loop {
@@ -34,7 +33,7 @@ pub(crate) async fn insert(database_url: &str, mut events: impl Iterator<Item = 
     Ok(())
 }
 
-/// Makes the first so many events wait, and nothing else; nobody holds the lease of the relay.
+/// Fills the outbox with exactly the first events, and frees all leases of the relay.
 pub(crate) async fn refill(database_url: &str, first: u64) -> Result<()> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     connection.execute("DELETE FROM leases").await?;

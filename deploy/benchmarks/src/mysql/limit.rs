@@ -1,4 +1,4 @@
-//! The limit of the event store: the same rows as commands write, in bare multi-row inserts.
+//! The limit of the event store: bare multi-row inserts of the rows that commands write.
 
 use std::{
     sync::{
@@ -14,14 +14,14 @@ use uuid::Uuid;
 
 use crate::figures::{Spread, number};
 
-/// The parts of a row that a command would write, taken from rows that commands wrote.
+/// Payload and metadata of an event that a command wrote.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
     pub(crate) payload: Vec<u8>,
     pub(crate) metadata: Vec<u8>,
 }
 
-/// An event that was written last, as a pattern for the others.
+/// Reads the last event.
 pub(crate) async fn sample(database_url: &str) -> Result<Sample> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     let (payload, metadata) =
@@ -31,8 +31,8 @@ pub(crate) async fn sample(database_url: &str) -> Result<Sample> {
     Ok(Sample { payload, metadata })
 }
 
-/// Inserts events with their outbox rows and idempotency records, `group` of them in each transaction, by so many
-/// writers side by side. Gives events per second. The tables must be there.
+/// Inserts events with outbox rows and idempotency records. Each writer commits `group` events in one transaction.
+/// Returns events per second. The tables must exist.
 pub(crate) async fn insert(
     database_url: &str,
     writers: usize,
@@ -48,7 +48,7 @@ pub(crate) async fn insert(
         tasks.spawn(async move {
             let mut connection = MySqlConnection::connect(&url).await?;
             connection.execute("SET SESSION transaction_isolation = 'READ-COMMITTED'").await?;
-            // Streams of its own, as many as commands are spread over.
+            // Each writer has its own streams, as many as there are rooms in the other side.
             let streams: Vec<Uuid> = (0..500).map(|_| unique()).collect();
             let mut next = 0;
             while started.elapsed() < during {
@@ -84,7 +84,7 @@ pub(crate) async fn median_transaction_ms(
     Ok(Spread::of(&times).median)
 }
 
-/// One transaction, as a group of so many commands is committed.
+/// One transaction, like the group commit of as many commands.
 async fn insert_group(
     connection: &mut MySqlConnection,
     streams: &[Uuid],

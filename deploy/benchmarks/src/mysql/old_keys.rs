@@ -1,14 +1,14 @@
-//! Idempotency records that are old enough to be swept.
+//! Idempotency records that are old enough for the sweep.
 
 use anyhow::{Result, ensure};
 use sqlx::{Connection, Executor, MySqlConnection};
 
-/// Where new records are numbered from, so that there is room for old ones before them.
+/// The first number of new records. Old ones get lower numbers.
 const FIRST_NEW: u64 = 1_000_000_000;
-/// Records of one statement.
+/// Records in one statement.
 const ROWS: u64 = 10_000;
 
-/// Lets all records that are there, and those that services write, come after those that [`insert`] adds.
+/// Numbers all present and future records after those of [`insert`].
 pub(crate) async fn make_room(database_url: &str) -> Result<()> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     connection.execute(format!("UPDATE idempotency_keys SET seq = seq + {FIRST_NEW}").as_str()).await?;
@@ -18,7 +18,7 @@ pub(crate) async fn make_room(database_url: &str) -> Result<()> {
     Ok(())
 }
 
-/// Inserts so many records of 1970, none of which must be there.
+/// Inserts records of 1970.
 pub(crate) async fn insert(database_url: &str, records: u64) -> Result<()> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     for first in (1..=records).step_by(usize::try_from(ROWS)?) {
@@ -37,7 +37,7 @@ pub(crate) async fn insert(database_url: &str, records: u64) -> Result<()> {
     Ok(())
 }
 
-/// How many old records are left.
+/// The number of old records that are left.
 pub(crate) async fn left(database_url: &str) -> Result<i64> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     let left = sqlx::query_scalar("SELECT COUNT(*) FROM idempotency_keys WHERE seq < ?").bind(FIRST_NEW);

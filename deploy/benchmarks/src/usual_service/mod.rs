@@ -1,5 +1,5 @@
-//! What is usually built: one transaction for each command. Same framework, driver, validation, authentication, logs and
-//! metrics as ours, same tables and rows; it does not even look whether a reservation overlaps another one.
+//! The usual service: one transaction for each command. It has our framework, driver, validation, authentication, logs,
+//! metrics, tables and rows. It does not even check for overlaps.
 
 mod http;
 mod mysql;
@@ -23,7 +23,7 @@ use crate::{command_target::CommandTarget, rig::Rig};
 /// Name of the subcommand that runs [`serve`].
 pub(crate) const SUBCOMMAND: &str = "usual-service";
 
-/// A usual service with so many connections to its database.
+/// Starts a usual service with a number of connections to its database.
 pub(crate) async fn target(rig: &Rig, pool: usize, rooms: &[RoomId]) -> Result<CommandTarget> {
     let namespace = rig.namespace("usual").await?;
     command_service::operate::migrate(&namespace.database_url()).await?;
@@ -37,7 +37,7 @@ pub(crate) async fn target(rig: &Rig, pool: usize, rooms: &[RoomId]) -> Result<C
     CommandTarget::with(rig, namespace, service, rooms.to_vec())
 }
 
-/// Serves until it is asked to end. Settings as those of the command service.
+/// Serves until a signal. Takes the settings of the command service.
 #[tokio::main]
 pub(crate) async fn serve() -> Result<()> {
     let config = Config::read(Settings::load(&config::keys()))?;

@@ -1,4 +1,4 @@
-//! One transaction for each command: read the head, insert event, outbox row and idempotency record, commit.
+//! One transaction for each command: read the head; insert event, outbox row and idempotency record; commit.
 
 use std::str::FromStr;
 
@@ -13,15 +13,15 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
 };
 
-/// How often a command is tried when others write the same room.
+/// Most attempts of a command while others write the same room.
 const ATTEMPTS: usize = 100;
 
-/// The pool. Clones are the same one.
+/// A pool that its clones share.
 #[derive(Clone)]
 pub(super) struct Store(MySqlPool);
 
 impl Store {
-    /// A pool as it is tuned for this: all connections kept, none asked for a sign of life before it is used.
+    /// Keeps all connections and does not test them before use.
     pub(super) fn open(config: &Config) -> sqlx::Result<Self> {
         let options = MySqlConnectOptions::from_str(config.mysql_url.expose_secret())?;
         let pool = MySqlPoolOptions::new()
@@ -39,7 +39,7 @@ impl Store {
         Ok(Self(pool))
     }
 
-    /// Commits the event as the room's next one, and gives its version.
+    /// Commits the event as the room's next one. Returns its version.
     pub(super) async fn commit(
         &self,
         event: &mut RawEvent,

@@ -1,4 +1,4 @@
-//! Takes reservations.
+//! The endpoint that takes reservations.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -56,7 +56,6 @@ struct Effect {
     revision: u32,
 }
 
-/// Its one endpoint.
 pub(super) fn configure(store: Store, clock: Clock) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
     move |config: &mut ServiceConfig| {
         config
@@ -140,7 +139,7 @@ async fn reserve(
         .json(Effect { room, version, reservation: reservation_id, revision: 1 }))
 }
 
-/// The first half of a SHA-256 over all parts, each with its length before it.
+/// The first half of a SHA-256 over all parts, each after its length.
 fn digest(parts: &[&[u8]]) -> [u8; 16] {
     let mut hash = Sha256::new();
     for part in parts {
