@@ -10,6 +10,7 @@ use crate::{
     kafka::groups,
     operate::Servers,
     read_models::generation::{Registry, State, Totals},
+    stores::Swap,
 };
 
 /// How long a drop waits for services to leave the generation: a session of a dead one ends within that.
@@ -61,7 +62,8 @@ pub async fn roll_back(servers: &Servers) -> anyhow::Result<bool> {
     let live = registry.live.context("no generation is live")?;
     let before = registry.before.context("no generation was live before this one")?;
     ensure!(is_fed(&registry, before), "generation {before} was dropped: there is nothing to go back to");
-    ensure!(servers.generations.flip(Some(live), before).await?, "another command flipped meanwhile");
+    let flipped = servers.generations.flip(Some(live), before).await?;
+    ensure!(flipped == Swap::Done, "another command flipped meanwhile");
     // A drop that began meanwhile has seen that it was not live.
     if !is_fed(&servers.generations.read().await?, before) {
         servers.generations.flip(Some(before), live).await?;

@@ -22,6 +22,7 @@ use crate::{
     kafka::groups,
     operate::Servers,
     read_models::{Difference, generation::State},
+    stores::Swap,
     verify::{report::list, unknown_rooms},
 };
 
@@ -180,7 +181,7 @@ async fn compare(servers: &Servers, comparison: &Comparison<'_>) -> anyhow::Resu
 async fn flip(servers: &Servers, before: Option<u32>, number: u32) -> anyhow::Result<()> {
     let flipped = servers.generations.flip(before, number).await?;
     let registry = servers.generations.read().await?;
-    if !flipped && registry.live != Some(number) {
+    if flipped == Swap::Moved && registry.live != Some(number) {
         bail!("generation {number} was not shown: another command flipped meanwhile");
     }
     if registry.fed().any(|fed| fed == number) {

@@ -1,4 +1,4 @@
-//! The form of a batch, which both stores check before they apply it.
+//! A batch: its form, which each store checks before it applies it, and its outcome.
 
 use std::collections::BTreeMap;
 
@@ -31,4 +31,33 @@ pub(super) fn spans(batch: &[DecodedEvent]) -> Result<BTreeMap<RoomId, Span>, St
         span.last = decoded.version;
     }
     Ok(spans)
+}
+
+/// The outcome of a batch, for each of its rooms.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Applied {
+    /// Rooms whose checkpoint is at this version or beyond: the room's last one in the batch.
+    pub advanced: Vec<(RoomId, u64)>,
+    /// Rooms whose checkpoint was not where the batch begins and is not beyond its end: another owner wrote it, or an
+    /// older copy was restored. Their documents are right; read their checkpoints again and go on from there.
+    pub conflicts: Vec<RoomId>,
+}
+
+impl Applied {
+    /// All rooms of a batch are at its end.
+    pub(super) fn all(spans: &BTreeMap<RoomId, Span>) -> Self {
+        Self {
+            advanced: spans.iter().map(|(room, span)| (*room, span.last)).collect(),
+            conflicts: Vec::new(),
+        }
+    }
+
+    /// Counts a room whose checkpoint is at `version` now.
+    pub(super) fn count(&mut self, room: RoomId, span: Span, version: u64) {
+        if version >= span.last {
+            self.advanced.push((room, span.last));
+        } else {
+            self.conflicts.push(room);
+        }
+    }
 }

@@ -16,6 +16,8 @@ use async_trait::async_trait;
 use shared_events::{DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
 use uuid::Uuid;
 
+pub use self::batch::Applied;
+
 use crate::read_models::{
     Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, ParkedMessage, Request, ReservationDoc,
     RoomDoc, RoomDocuments, UsageDoc, usage::Month,
@@ -274,7 +276,6 @@ pub struct RoomFilter<'a> {
 
 /// The outcome of a compare-and-set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[must_use]
 pub enum Swap {
     /// The expected value was there, and is replaced.
     Done,
@@ -286,16 +287,6 @@ impl From<bool> for Swap {
     fn from(found: bool) -> Self {
         if found { Self::Done } else { Self::Moved }
     }
-}
-
-/// The outcome of a batch, for each of its rooms.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Applied {
-    /// Rooms whose checkpoint is at this version or beyond: the room's last one in the batch.
-    pub advanced: Vec<(RoomId, u64)>,
-    /// Rooms whose checkpoint was not where the batch begins and is not beyond its end: another owner wrote it, or an
-    /// older copy was restored. Their documents are right; read their checkpoints again and go on from there.
-    pub conflicts: Vec<RoomId>,
 }
 
 /// Why the read models can't be read or written.

@@ -84,7 +84,7 @@ impl Fold {
                 if !stored.is_dropped(self.room, version).await? {
                     return Err(FoldError::Event { version, reason });
                 }
-                _ = self.models.pass_over(self.room, version).await?;
+                self.models.pass_over(self.room, version).await?;
                 self.version = version;
             }
         }

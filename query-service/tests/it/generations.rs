@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use mongodb::bson::doc;
 use query_service::{
     read_models::generation::{FIRST, State},
-    stores::mongo::FORM,
+    stores::{Swap, mongo::FORM},
 };
 use shared_events::Timestamp;
 
@@ -28,10 +28,10 @@ async fn services_that_start_at_once_make_one_first_generation_and_rebuilds_one_
     let begun = join_all(all.iter().map(|one| async { one.begin(NOW).await.unwrap().number })).await;
     assert_eq!(begun, [FIRST + 1; 8]);
     let moved = all.iter().map(|one| one.advance(FIRST + 1, State::Building, State::Following));
-    let moved: Vec<bool> = join_all(moved).await.into_iter().map(Result::unwrap).collect();
-    assert_eq!(moved.iter().filter(|moved| **moved).count(), 1);
+    let moved: Vec<Swap> = join_all(moved).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(moved.iter().filter(|moved| **moved == Swap::Done).count(), 1);
     let flips = join_all(all.iter().map(|one| one.flip(Some(FIRST), FIRST + 1))).await;
-    assert_eq!(flips.into_iter().filter(|flip| *flip.as_ref().unwrap()).count(), 1);
+    assert_eq!(flips.into_iter().filter(|flip| *flip.as_ref().unwrap() == Swap::Done).count(), 1);
     let registry = all[0].read().await.unwrap();
     assert_eq!((registry.live, registry.before), (Some(FIRST + 1), Some(FIRST)));
     assert_eq!(all[0].begin(NOW).await.unwrap().number, FIRST + 2, "what was shown is not begun again");
@@ -65,7 +65,7 @@ async fn what_a_rebuild_has_begun_before_any_service_started_is_not_shown_unfini
     generations.ensure_first(NOW).await.unwrap();
     let registry = generations.read().await.unwrap();
     assert_eq!((registry.live, registry.generations.len()), (None, 1));
-    assert!(generations.flip(None, FIRST).await.unwrap());
-    assert!(!generations.flip(None, FIRST).await.unwrap(), "somebody else did");
+    assert_eq!(generations.flip(None, FIRST).await.unwrap(), Swap::Done);
+    assert_eq!(generations.flip(None, FIRST).await.unwrap(), Swap::Moved, "somebody else did");
     assert_eq!(generations.read().await.unwrap().live, Some(FIRST));
 }

@@ -71,11 +71,7 @@ impl ProjectionStore for MemoryReadModels {
                     checkpoint.parked = None;
                 }
             }
-            if checkpoint.version >= span.last {
-                applied.advanced.push((room, span.last));
-            } else {
-                applied.conflicts.push(room);
-            }
+            applied.count(room, span, checkpoint.version);
         }
         Ok(applied)
     }

@@ -129,8 +129,7 @@ impl MongoReadModels {
         // Nearly always all rooms are where the batch begins and none of them waits: then one command does.
         let plain = plain_advances(spans)?;
         if self.checkpoints.update(&plain).await? == plain.len() {
-            let advanced = spans.iter().map(|(room, span)| (*room, span.last)).collect();
-            return Ok(Applied { advanced, conflicts: Vec::new() });
+            return Ok(Applied::all(spans));
         }
         let writes = by_group(spans).into_iter().map(|(group, rooms)| self.advance_each(group, rooms));
         let mut groups = stream::iter(writes).buffer_unordered(IN_FLIGHT);
@@ -168,11 +167,7 @@ impl MongoReadModels {
             .ok_or_else(missing)?;
         let (now, mut applied) = (Group::read(&now)?, Applied::default());
         for (room, span) in rooms {
-            if now.room(room)?.version >= span.last {
-                applied.advanced.push((room, span.last));
-            } else {
-                applied.conflicts.push(room);
-            }
+            applied.count(room, span, now.room(room)?.version);
         }
         Ok(applied)
     }

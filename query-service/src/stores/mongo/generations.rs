@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     read_models::generation::{Generation, Registry, State, Totals},
-    stores::StoreError,
+    stores::{StoreError, Swap},
 };
 
 /// The collection of the registry.
@@ -71,9 +71,8 @@ impl Generations {
         Ok(registry)
     }
 
-    /// Makes the first generation of all and shows it, where there is none. Of several that try at once one succeeds, and
-    /// all find the same. Where there are generations, of this form or of others, events were projected before: one that
-    /// were shown now would be half, so that it is left to a rebuild.
+    /// Makes the first generation and shows it, where there is none. Services that try at once find the same one. Where
+    /// the registry has generations, events were projected before, and only a rebuild makes a complete one.
     ///
     /// # Errors
     /// When the server can't be reached.
@@ -94,7 +93,7 @@ impl Generations {
         }
     }
 
-    /// The generation that a rebuild has begun and not finished, or else a new one.
+    /// The generation of an unfinished rebuild, or else a new one.
     ///
     /// # Errors
     /// When the server can't be reached.
@@ -108,30 +107,30 @@ impl Generations {
         }
     }
 
-    /// Takes a generation from one state to another. False when it is not in the first one.
+    /// Takes a generation from one state to another.
     ///
     /// # Errors
     /// When the server can't be reached.
-    pub async fn advance(&self, number: u32, from: State, to: State) -> Result<bool, StoreError> {
+    pub async fn advance(&self, number: u32, from: State, to: State) -> Result<Swap, StoreError> {
         let filter = doc! { "_id": number, "state": from.word() };
         let changed = self.registry.update_one(filter, doc! { "$set": { "state": to.word() } }).await?;
-        Ok(changed.matched_count == 1)
+        Ok((changed.matched_count == 1).into())
     }
 
-    /// Shows another generation from now on. False when the live one is not `from` any more.
+    /// Shows generation `to` from now on, where `from` is live.
     ///
     /// # Errors
     /// When the server can't be reached.
-    pub async fn flip(&self, from: Option<u32>, to: u32) -> Result<bool, StoreError> {
+    pub async fn flip(&self, from: Option<u32>, to: u32) -> Result<Swap, StoreError> {
         let Some(from) = from else {
             return self.insert(doc! { "_id": pointer(), "live": to, "served": [to] }).await;
         };
         let change = doc! { "$set": { "live": to, "before": from }, "$addToSet": { "served": to } };
         let changed = self.registry.update_one(doc! { "_id": pointer(), "live": from }, change).await?;
-        Ok(changed.matched_count == 1)
+        Ok((changed.matched_count == 1).into())
     }
 
-    /// The read models of a generation; what is missing of collections and indexes is made.
+    /// The read models of a generation. Missing collections and indexes are made.
     ///
     /// # Errors
     /// When the server can't be reached.
@@ -150,7 +149,7 @@ impl Generations {
         Ok(())
     }
 
-    /// Keeps a list of erased persons for all services and generations, unless there is a later one of the same event store.
+    /// Keeps a list of erased persons for all generations, unless a later one of the same event store is kept.
     ///
     /// # Errors
     /// When the server can't be reached.
@@ -158,8 +157,7 @@ impl Generations {
         List::of(&self.connection).keep(list).await
     }
 
-    /// Masks what all generations hold of a person who is on the list, those too that are not fed. Gives how many
-    /// documents named them.
+    /// Masks a person of the list in all generations, fed or not. Gives how many documents named them.
     ///
     /// # Errors
     /// When the server can't be reached; a part may be masked.
@@ -171,7 +169,7 @@ impl Generations {
         Ok(masked)
     }
 
-    /// How much a generation holds, after its checkpoints.
+    /// How much a generation holds, by its checkpoints.
     ///
     /// # Errors
     /// When the server can't be reached, or a checkpoint is not readable.
@@ -195,7 +193,7 @@ impl Generations {
         state: State,
         first: bool,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Swap, StoreError> {
         let made_at = moment(now);
         self.insert(
             doc! { "_id": number, "form": FORM, "state": state.word(), "first": first, "madeAt": made_at },
@@ -203,13 +201,12 @@ impl Generations {
         .await
     }
 
-    /// False when there is such a document already.
-    async fn insert(&self, document: Document) -> Result<bool, StoreError> {
+    async fn insert(&self, document: Document) -> Result<Swap, StoreError> {
         let document =
             RawDocumentBuf::try_from(&document).map_err(|error| StoreError::Backend(Box::new(error)))?;
         match self.registry.insert_one(document).await {
-            Ok(_) => Ok(true),
-            Err(error) if is_duplicate(&error) => Ok(false),
+            Ok(_) => Ok(Swap::Done),
+            Err(error) if is_duplicate(&error) => Ok(Swap::Moved),
             Err(error) => Err(error.into()),
         }
     }

@@ -1,95 +1,88 @@
-//! Small batches of several partitions, written by one command: a command costs the server several times what an event
-//! more in it does, and its journal is waited for by one at a time anyway.
+//! Small batches of several partitions, written by one command. A command costs the server several times what an event
+//! in it does, and waits for the journal anyway.
 //!
-//! Nobody waits for company: while a command is under way, batches gather, and the next one writes them all. Where many
-//! events have gathered it is begun beside the one before, for one command keeps no more than one processor of the server busy.
+//! No batch waits for others: while a command runs, batches gather, and the next command writes them all. Where many
+//! events have gathered, one more command starts beside it, because a command uses one processor of the server at most.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::panicking,
 };
 
-use shared_events::RoomId;
 use tokio::sync::oneshot;
 
 use super::{
-    MongoReadModels, batch_writes::Writes, checkpoints::plain_advances, documents::Guarded,
-    ordered_writes::OrderedWrites,
+    MongoReadModels,
+    batch::Batch,
+    checkpoints::plain_advances,
+    documents::Guarded,
+    ordered_writes::{OrderedWrites, Written},
 };
-use crate::stores::{StoreError, batch::Span};
+use crate::stores::StoreError;
 
-/// Most events that are written by one command with their checkpoints. More are written faster by several commands
-/// side by side, each of which can go on when a document is there already.
+/// Most events in one command with their checkpoints. Larger batches are faster by several commands side by side, which
+/// go on where a document is stored already.
 pub(super) const SMALL_BATCH: usize = 100;
-/// Where so many events wait one more command is begun beside those that are under way.
+/// Where this many events wait, one more command starts beside those that run.
 const MANY: usize = 20;
 
-/// A batch to be written with its checkpoints.
-#[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) events: usize,
-    pub(super) writes: Writes,
-    pub(super) spans: BTreeMap<RoomId, Span>,
-}
-
-/// Batches that wait for the command before them to end.
+/// Batches that wait for a command to end.
 #[derive(Default, Debug)]
 pub(super) struct JointWrites(Mutex<Queue>);
 
 #[derive(Default, Debug)]
 struct Queue {
     waiting: VecDeque<Waiting>,
-    /// How many tasks write what waits, one command after the other each. No more than there are pipelines, for each of
-    /// them waits until its batch is written.
+    /// How many tasks write what waits, each one command after another. There are never more than pipelines, because each
+    /// pipeline waits for its batch.
     tasks: usize,
 }
 
 #[derive(Debug)]
 struct Waiting {
     batch: Arc<Batch>,
-    written: oneshot::Sender<Result<bool, StoreError>>,
+    written: oneshot::Sender<Result<Written, StoreError>>,
 }
 
 impl MongoReadModels {
-    /// Writes documents and then checkpoints, in this order, by one command with whatever else waits, for which the journal
-    /// is waited for once. False when not all of it was done: a document was there already or a room has moved, of this
-    /// batch or of another one of the command. Then it is to be written by itself, which changes nothing where it was done.
+    /// Writes documents, then checkpoints, by one command together with all batches that wait. Where a document of any of
+    /// them is stored already, or a room has moved, the batch must be written by itself. That changes nothing where
+    /// it is written.
     ///
     /// # Errors
-    /// When the server can't be reached or refuses. Only one is told of those that were written together, the others false.
-    pub(super) async fn write_jointly(&self, batch: &Arc<Batch>) -> Result<bool, StoreError> {
+    /// When the server can't be reached or refuses. One batch receives the error; the others get `Written::Partly`.
+    pub(super) async fn write_jointly(&self, batch: &Arc<Batch>) -> Result<Written, StoreError> {
         let (written, told) = oneshot::channel();
         if self.joint_writes.add(Waiting { batch: Arc::clone(batch), written }) {
-            // A task of its own, for the others must not depend on whether this one goes on.
+            // In a task of its own: other batches must not depend on whether this pipeline goes on.
             tokio::spawn(self.clone().write_what_waits());
         }
-        told.await.unwrap_or(Ok(false))
+        told.await.unwrap_or(Ok(Written::Partly))
     }
 
     async fn write_what_waits(self) {
         let served = Served(&self.joint_writes);
         while let Some(together) = served.take() {
             let mut outcome = self.write_at_once(&together).await;
-            let all_done = matches!(outcome, Ok(true));
+            let of_others = if matches!(outcome, Ok(Written::All)) { Written::All } else { Written::Partly };
             for waiting in together {
-                // Nobody listens when its pipeline was stopped.
-                _ = waiting.written.send(std::mem::replace(&mut outcome, Ok(all_done)));
+                // Nobody listens where the pipeline was stopped.
+                _ = waiting.written.send(std::mem::replace(&mut outcome, Ok(of_others)));
             }
         }
     }
 
-    async fn write_at_once(&self, together: &[Waiting]) -> Result<bool, StoreError> {
-        let all =
-            |part: fn(&Writes) -> &Vec<Guarded>| together.iter().flat_map(move |it| part(&it.batch.writes));
+    async fn write_at_once(&self, together: &[Waiting]) -> Result<Written, StoreError> {
+        let all = |part: fn(&Batch) -> &Vec<Guarded>| together.iter().flat_map(move |it| part(&it.batch));
         let mut command = OrderedWrites::default();
-        command.keep_newer(&self.rooms, all(|writes| &writes.rooms));
-        // One kind after the other: the server takes inserts into one collection that follow on one another together.
-        command.insert(&self.reservations, all(|writes| &writes.made).map(Guarded::document));
-        command.keep_newer(&self.reservations, all(|writes| &writes.changed));
-        let history = together.iter().flat_map(|it| &it.batch.writes.history);
+        command.keep_newer(&self.rooms, all(|batch| &batch.rooms));
+        // Collection by collection: the server joins consecutive inserts into one collection.
+        command.insert(&self.reservations, all(|batch| &batch.made).map(Guarded::document));
+        command.keep_newer(&self.reservations, all(|batch| &batch.changed));
+        let history = together.iter().flat_map(|it| &it.batch.history);
         command.insert(&self.history, history.cloned());
-        command.keep_newer(&self.usage, all(|writes| &writes.usage));
+        command.keep_newer(&self.usage, all(|batch| &batch.usage));
         let spans = together.iter().flat_map(|it| &it.batch.spans).map(|(room, span)| (*room, *span));
         for statement in plain_advances(&spans.collect())? {
             command.update(&self.checkpoints, &statement)?;
@@ -99,14 +92,14 @@ impl MongoReadModels {
 }
 
 impl JointWrites {
-    /// Puts a batch at the end. True when a task has to be begun that writes it.
+    /// Puts a batch at the end, and tells whether a task must start that writes it.
     fn add(&self, waiting: Waiting) -> bool {
         let mut queue = self.queue();
         queue.waiting.push_back(waiting);
         let events: usize = queue.waiting.iter().map(|waiting| waiting.batch.events).sum();
-        let begins = queue.tasks == 0 || events >= MANY;
-        queue.tasks += usize::from(begins);
-        begins
+        let starts = queue.tasks == 0 || events >= MANY;
+        queue.tasks += usize::from(starts);
+        starts
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -118,8 +111,7 @@ impl JointWrites {
 struct Served<'a>(&'a JointWrites);
 
 impl Served<'_> {
-    /// Those that are written together now: at least the first, and no room twice. None when nothing waits, and the task is
-    /// over.
+    /// The batches of the next command: at least the first, and no room twice. None where nothing waits: the task ends.
     fn take(&self) -> Option<Vec<Waiting>> {
         let mut queue = self.0.queue();
         let (mut taken, mut events) = (Vec::<Waiting>::new(), 0);
@@ -130,7 +122,7 @@ impl Served<'_> {
                 break;
             }
             let next = queue.waiting.pop_front();
-            // One whose pipeline was stopped has no one to tell.
+            // A batch whose pipeline was stopped is dropped.
             if let Some(next) = next.filter(|next| !next.written.is_closed()) {
                 events += next.batch.events;
                 taken.push(next);
@@ -146,7 +138,7 @@ impl Drop for Served<'_> {
         if panicking() {
             let mut queue = self.0.queue();
             queue.tasks -= 1;
-            // Whose batch it is learns that nobody will write it.
+            // Each owner learns that its batch is not written.
             queue.waiting.clear();
         }
     }
@@ -156,32 +148,32 @@ impl Drop for Served<'_> {
 mod tests {
     use super::*;
 
-    /// Those who wait for their batches.
-    type Owners = Vec<oneshot::Receiver<Result<bool, StoreError>>>;
+    /// The receiving ends of the batches.
+    type Owners = Vec<oneshot::Receiver<Result<Written, StoreError>>>;
 
-    /// Puts a batch of so many events at the end. True when a task has to be begun that writes it.
+    /// Adds a batch of this many events.
     fn add(queue: &JointWrites, owners: &mut Owners, events: usize) -> bool {
-        let batch = Arc::new(Batch { events, writes: Writes::default(), spans: BTreeMap::new() });
+        let batch = Arc::new(Batch { events, ..Batch::default() });
         let (written, told) = oneshot::channel();
         owners.push(told);
         queue.add(Waiting { batch, written })
     }
 
     #[test]
-    fn a_command_is_begun_beside_another_only_where_many_events_wait() {
+    fn a_command_starts_beside_another_only_where_many_events_wait() {
         let queue = JointWrites::default();
         let (first, second) = (Served(&queue), Served(&queue));
         let mut owners = Owners::new();
-        let mut begins = |events| add(&queue, &mut owners, events);
-        assert!(begins(1), "nothing is under way");
+        let mut starts = |events| add(&queue, &mut owners, events);
+        assert!(starts(1), "nothing runs");
         assert_eq!(first.take().map(|taken| taken.len()), Some(1));
-        assert!(!begins(MANY - 1));
-        assert!(begins(1));
+        assert!(!starts(MANY - 1));
+        assert!(starts(1));
         assert_eq!(second.take().map(|taken| taken.len()), Some(2), "what waits goes together");
-        assert!(!begins(1), "those are under way, they wait no more");
+        assert!(!starts(1), "those are being written");
         assert_eq!(first.take().map(|taken| taken.len()), Some(1));
         assert!(first.take().is_none() && second.take().is_none());
-        assert!(begins(1), "nothing is under way any more");
+        assert!(starts(1), "nothing runs any more");
     }
 
     #[test]

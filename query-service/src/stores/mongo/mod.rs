@@ -3,6 +3,7 @@
 //! Every write decides by itself whether it still applies, so that several owners may write at once. No sessions,
 //! transactions or change streams are needed. All reads and writes go to the primary, with majority concern.
 
+mod batch;
 mod batch_writes;
 mod checkpoints;
 mod commands;
@@ -18,6 +19,7 @@ mod queries;
 mod repair;
 mod requests;
 mod stored;
+mod usage;
 mod usage_cache;
 
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Writes to several collections as one command, carried out in order: what comes later is there only if what comes
-//! before it is, and the answer is waited for once.
+//! Writes to several collections as one command. They are carried out in order, so a later one is there only if all
+//! before it are.
 
 use mongodb::{
     Client,
@@ -12,7 +12,16 @@ use super::{
 };
 use crate::stores::StoreError;
 
-/// A command that is being put together.
+/// The outcome of an ordered command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Written {
+    /// All of it.
+    All,
+    /// A part: a document was stored already, and the rest is not written, or an update found no document.
+    Partly,
+}
+
+/// A command that is being built.
 #[derive(Default)]
 pub(super) struct OrderedWrites {
     operations: RawArrayBuf,
@@ -23,7 +32,7 @@ pub(super) struct OrderedWrites {
 }
 
 impl OrderedWrites {
-    /// Inserts documents that should not be there yet.
+    /// Inserts documents that are not stored yet.
     pub(super) fn insert(&mut self, target: &Target, documents: impl Iterator<Item = RawDocumentBuf>) {
         for document in documents {
             let mut operation = RawDocumentBuf::new();
@@ -33,7 +42,7 @@ impl OrderedWrites {
         }
     }
 
-    /// Writes documents, but where the stored form is the newer one.
+    /// Writes documents, except where a newer form is stored.
     pub(super) fn keep_newer<'a>(&mut self, target: &Target, documents: impl Iterator<Item = &'a Guarded>) {
         for document in documents {
             let mut operation = RawDocumentBuf::new();
@@ -61,13 +70,13 @@ impl OrderedWrites {
         Ok(())
     }
 
-    /// Runs it. False when a document was there already, at which it stopped, or an update found none.
+    /// Runs it.
     ///
     /// # Errors
     /// When the server can't be reached or refuses.
-    pub(super) async fn run(self, client: &Client) -> Result<bool, StoreError> {
+    pub(super) async fn run(self, client: &Client) -> Result<Written, StoreError> {
         if self.count == 0 {
-            return Ok(true);
+            return Ok(Written::All);
         }
         let mut command = RawDocumentBuf::new();
         command.append(cstr!("bulkWrite"), 1);
@@ -91,7 +100,7 @@ impl OrderedWrites {
         self.count += 1;
     }
 
-    /// The place of a collection in the list of those that are written.
+    /// The place of a collection in the command's list.
     fn namespace(&mut self, target: &Target) -> i32 {
         let name = target.collection.namespace().to_string();
         let place = self.namespaces.iter().position(|known| *known == name).unwrap_or_else(|| {
@@ -103,7 +112,7 @@ impl OrderedWrites {
 }
 
 /// Reads the server's answer: one result for each operation up to the first that failed.
-fn done(answer: &Document, operations: usize, must_match: &[usize]) -> Result<bool, StoreError> {
+fn done(answer: &Document, operations: usize, must_match: &[usize]) -> Result<Written, StoreError> {
     let failed =
         |what: &dyn std::fmt::Display| StoreError::Backend(format!("the server answered {what}").into());
     if let Some(error) = answer.get("writeConcernError") {
@@ -121,7 +130,7 @@ fn done(answer: &Document, operations: usize, must_match: &[usize]) -> Result<bo
     for result in results {
         if number(result, "ok") != Some(1) {
             return match number(result, "code") {
-                Some(code) if code == i64::from(DUPLICATE_KEY) => Ok(false),
+                Some(code) if code == i64::from(DUPLICATE_KEY) => Ok(Written::Partly),
                 _ => Err(failed(result)),
             };
         }
@@ -129,7 +138,8 @@ fn done(answer: &Document, operations: usize, must_match: &[usize]) -> Result<bo
     if results.len() != operations {
         return Err(failed(answer));
     }
-    Ok(must_match.iter().all(|at| results.get(*at).is_some_and(|result| number(result, "n") == Some(1))))
+    let found = |at: &usize| results.get(*at).is_some_and(|result| number(result, "n") == Some(1));
+    Ok(if must_match.iter().all(found) { Written::All } else { Written::Partly })
 }
 
 #[cfg(test)]
@@ -139,15 +149,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_done_only_when_every_write_was_and_every_checkpoint_was_found() {
+    fn all_is_written_only_when_each_write_is_done_and_each_checkpoint_is_found() {
         let answer = |results: Vec<Document>| doc! { "ok": 1.0, "cursor": { "firstBatch": results } };
         let wrote = doc! { "ok": 1.0, "n": 1 };
         let found_none = doc! { "ok": 1.0, "n": 0 };
         let duplicate = doc! { "ok": 0.0, "code": DUPLICATE_KEY };
         let read = |results, operations| done(&answer(results), operations, &[1]);
-        assert!(matches!(read(vec![wrote.clone(), wrote.clone()], 2), Ok(true)));
-        assert!(matches!(read(vec![wrote.clone(), found_none], 2), Ok(false)));
-        assert!(matches!(read(vec![duplicate], 2), Ok(false)));
+        assert!(matches!(read(vec![wrote.clone(), wrote.clone()], 2), Ok(Written::All)));
+        assert!(matches!(read(vec![wrote.clone(), found_none], 2), Ok(Written::Partly)));
+        assert!(matches!(read(vec![duplicate], 2), Ok(Written::Partly)));
         assert!(read(vec![wrote.clone()], 2).is_err(), "a result is missing");
         assert!(read(vec![doc! { "ok": 0.0, "code": 121 }], 1).is_err());
         let mut unsure = answer(vec![wrote.clone(), wrote]);

@@ -46,8 +46,7 @@ impl Parking for MongoReadModels {
             .await?
             .ok_or_else(missing)?;
         let parked = Group::read(&now)?.room(message.room)?.parked;
-        let is_flagged = parked.is_some_and(|parked| parked.version == message.version);
-        Ok(if is_flagged { Swap::Done } else { Swap::Moved })
+        Ok(parked.is_some_and(|parked| parked.version == message.version).into())
     }
 
     async fn parked_message(&self, room: RoomId) -> Result<Option<ParkedMessage>, StoreError> {
@@ -83,6 +82,6 @@ impl Parking for MongoReadModels {
     async fn pass_over(&self, room: RoomId, version: u64) -> Result<Swap, StoreError> {
         let Some(base) = version.checked_sub(1) else { return Ok(Swap::Moved) };
         let applied = self.advance(&BTreeMap::from([(room, Span { base, last: version })])).await?;
-        Ok(if applied.conflicts.is_empty() { Swap::Done } else { Swap::Moved })
+        Ok(applied.conflicts.is_empty().into())
     }
 }
