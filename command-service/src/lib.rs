@@ -11,7 +11,7 @@ pub mod http;
 pub mod in_process;
 #[cfg(feature = "kafka")]
 pub mod kafka;
-#[cfg(feature = "mysql")]
+#[cfg(all(feature = "mysql", feature = "kafka"))]
 pub mod operate;
 pub mod outbox;
 pub mod service;

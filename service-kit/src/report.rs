@@ -1,20 +1,51 @@
-//! What operators' commands print: a table for people, JSON for scripts, from the same rows.
+//! The results of operators' commands: text for people, JSON for scripts, an exit status for both.
+
+use std::process::ExitCode;
 
 use comfy_table::{Table, presets::NOTHING};
 use serde::Serialize;
 use serde_json::Value;
 
-/// How a command prints, as arguments of a command line.
+/// The result of an operator's command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// The state is as wanted, or the command did its work. Exit status 0.
+    AsWanted,
+    /// The state is not as wanted, or the command refused. Exit status 1.
+    NotAsWanted,
+}
+
+/// The exit status of an operator's command. An error is printed, and its status is 2: the state is not known.
+pub fn exit_code(program: &str, outcome: anyhow::Result<Verdict>) -> ExitCode {
+    match outcome {
+        Ok(Verdict::AsWanted) => ExitCode::SUCCESS,
+        Ok(Verdict::NotAsWanted) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{program}: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The output of a command, as arguments of a command line.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Format {
-    /// Print JSON instead of a table.
+    /// Print JSON instead of a table or a sentence.
     #[arg(long)]
     pub json: bool,
 }
 
 impl Format {
-    /// Rows as text that ends with a line break: these of their fields as columns of a table, or all of them as a JSON
-    /// list.
+    /// One value as text that ends with a line break: `text` for people, or the value as JSON.
+    ///
+    /// # Errors
+    /// When the value can't be made JSON.
+    pub fn value<T: Serialize>(self, value: &T, text: impl Into<String>) -> serde_json::Result<String> {
+        let text = if self.json { serde_json::to_string_pretty(value)? } else { text.into() };
+        Ok(text.trim_end().to_owned() + "\n")
+    }
+
+    /// Rows as text that ends with a line break: a table of these columns, or a JSON list with all fields.
     ///
     /// # Errors
     /// When a row can't be made JSON.

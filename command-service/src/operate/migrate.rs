@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event_store::{StoreError, mysql::MySqlStore};
 
-/// Brings the event store's tables up to date. Waits for the store.
+/// Brings the event store's tables up to date. Waits for the database.
 ///
 /// # Errors
-/// When the store refuses.
+/// When the database refuses.
 pub async fn migrate(url: &str) -> anyhow::Result<()> {
     let store = MySqlStore::open(url, 1, None)?;
     let component = Readiness::new(Clock::system()).component("mysql");

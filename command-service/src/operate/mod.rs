@@ -1,22 +1,78 @@
-//! What an operator asks and does at the command line, beside the running services. It speaks with the event store alone.
+//! The operators' commands. They work with the event store alone, beside running services.
 
 mod migrate;
 mod outbox;
 mod release_room;
 
-pub use migrate::migrate;
-pub use outbox::outbox;
-pub use release_room::{ReleaseRoomArgs, release_room};
+use anyhow::Context;
 use secrecy::{ExposeSecret, SecretString};
+use service_kit::{
+    clock::Clock,
+    config::Settings,
+    report::{Format, Verdict},
+    telemetry::start_logs,
+};
 
-use crate::event_store::mysql::MySqlStore;
+pub use self::migrate::migrate;
+use crate::{config::mysql_url, event_store::mysql::MySqlStore};
 
-/// The store, if it answers and has its tables.
-async fn open(url: &SecretString) -> anyhow::Result<MySqlStore> {
-    let store = MySqlStore::open(url.expose_secret(), 1, None)
-        .map_err(|error| anyhow::Error::from(error).context("MYSQL_URL can't be used"))?;
-    store.check().await.map_err(|error| {
-        anyhow::Error::from(error).context("the database does not answer, or has no tables of this service")
-    })?;
-    Ok(store)
+/// What operators can do beside `serve`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Operate {
+    /// Brings the event store's tables up to date. Waits for the database.
+    ///
+    /// Exit status: 0 when the tables are up to date, 2 on an error.
+    Migrate(Format),
+    /// Shows undelivered events, the instances that relay them, and held rooms.
+    ///
+    /// Use it when events are late. A bucket without a holder for longer than LEASE_SECONDS, or with a number of events that
+    /// does not fall, is where to look. The relay holds a room when Kafka refuses one of its events for good;
+    /// `release-room` releases it.
+    ///
+    /// Reads the database that MYSQL_URL names, and changes nothing. Exit status: 0 when the outbox was read, 2 on an error.
+    Outbox(Format),
+    /// Releases a held room, once the cause is gone.
+    ///
+    /// The relay then sends the room's events again, in order, from the refused one. If Kafka refuses it again, the room is
+    /// held again. Needs no restart.
+    ///
+    /// Exit status: 0 when the room was released, 1 when it was not held, 2 on an error.
+    ReleaseRoom(release_room::Arguments),
+}
+
+impl Operate {
+    /// Runs the command and prints its result.
+    ///
+    /// # Errors
+    /// When a setting can't be used, or the database does not answer or has no tables.
+    pub async fn run(self, mut settings: Settings) -> anyhow::Result<Verdict> {
+        let (url, format, level) =
+            (mysql_url(&mut settings), settings.get("LOG_FORMAT"), settings.get("LOG_LEVEL"));
+        let (url, format, level) = settings.finish(|| Some((url?, format?, level?)))?;
+        start_logs(format, &level);
+        match self {
+            Self::Migrate(format) => {
+                migrate(url.expose_secret()).await?;
+                let done = serde_json::json!({"migrated": true});
+                print!("{}", format.value(&done, "The tables are up to date.")?);
+                Ok(Verdict::AsWanted)
+            }
+            Self::Outbox(format) => {
+                with_store(&url, async |store| outbox::show(store, format, &Clock::system()).await).await
+            }
+            Self::ReleaseRoom(arguments) => with_store(&url, async |store| arguments.run(store).await).await,
+        }
+    }
+}
+
+/// Runs a command on the store, which must answer and have its tables.
+async fn with_store(
+    url: &SecretString,
+    command: impl AsyncFnOnce(&MySqlStore) -> anyhow::Result<Verdict>,
+) -> anyhow::Result<Verdict> {
+    let store = MySqlStore::open(url.expose_secret(), 1, None).context("MYSQL_URL can't be used")?;
+    store.check().await.context("the database does not answer, or has no tables of this service")?;
+    let outcome = command(&store).await;
+    store.close().await;
+    outcome
 }

@@ -1,27 +1,22 @@
-//! What waits for the log, who is to deliver it, and which rooms are held back.
+//! Shows undelivered events, the instances that relay them, and held rooms.
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
-use secrecy::SecretString;
 use serde::Serialize;
-use service_kit::{clock::Clock, report::Format};
+use service_kit::{
+    clock::Clock,
+    report::{Format, Verdict},
+};
 use shared_events::{RoomId, Timestamp};
 
-use super::open;
-use crate::event_store::{BucketLease, Buckets, HeldRoom, Leases, Outbox as _};
+use crate::event_store::{BucketLease, Buckets, HeldRoom, Leases, Outbox as _, mysql::MySqlStore};
 
-/// The state of the outbox as text: tables for people, or one JSON object.
-///
-/// # Errors
-/// When the database can't be used, does not answer, or has no tables.
-pub async fn outbox(url: &SecretString, format: Format, clock: &Clock) -> anyhow::Result<String> {
-    let store = open(url).await?;
+/// Prints the state of the outbox.
+pub(super) async fn show(store: &MySqlStore, format: Format, clock: &Clock) -> anyhow::Result<Verdict> {
     let (_, oldest) = store.backlog().await?;
     let waiting = store.outbox_by_bucket().await?;
     let leases = store.leases().await?;
     let held = store.held_rooms().await?;
-    store.close().await;
     let age = |since: Timestamp| clock.now_ms().saturating_sub(since.epoch_millis()).max(0);
     let outbox = Outbox {
         events: waiting.values().sum(),
@@ -30,21 +25,18 @@ pub async fn outbox(url: &SecretString, format: Format, clock: &Clock) -> anyhow
         buckets: leases.buckets.into_iter().map(|lease| Bucket::new(lease, &waiting)).collect(),
         held_rooms: held.into_iter().map(Held::from).collect(),
     };
-    if format.json {
-        let text = serde_json::to_string_pretty(&outbox).context("the outbox can't be shown as JSON")?;
-        return Ok(format!("{text}\n"));
-    }
-    outbox.for_people().context("the outbox can't be shown")
+    print!("{}", format.value(&outbox, outbox.for_people()?)?);
+    Ok(Verdict::AsWanted)
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Outbox {
-    /// Events that are committed and not delivered.
+    /// Undelivered events.
     events: u64,
-    /// For how long the oldest of them has waited.
+    /// Age of the oldest of them.
     oldest_age_ms: Option<i64>,
-    /// Instances that share the buckets. One that has just died is among them until another notices.
+    /// Instances that share the buckets. A dead one stays among them until another one notices.
     instances: Vec<String>,
     buckets: Vec<Bucket>,
     held_rooms: Vec<Held>,
@@ -68,7 +60,7 @@ impl Bucket {
 #[derive(Serialize)]
 struct Held {
     room: RoomId,
-    /// Of the event that was refused.
+    /// Position of the refused event.
     position: u64,
     since: Timestamp,
     reason: String,
@@ -104,10 +96,10 @@ impl Outbox {
         };
         let buckets = tables.rows(&self.runs(), &["buckets", "events", "epoch", "holder"])?;
         let held = match self.held_rooms.as_slice() {
-            [] => "No room is held back.\n".to_owned(),
+            [] => "No room is held.\n".to_owned(),
             rooms => {
                 let rooms = tables.rows(rooms, &["room", "position", "since", "reason"])?;
-                format!("Held back, because Kafka refused an event of theirs:\n{rooms}")
+                format!("Held, because Kafka refused one of their events:\n{rooms}")
             }
         };
         Ok(format!("{waiting}; {instances}.\n\n{buckets}\n{held}"))

@@ -33,8 +33,9 @@ fn printed(store: &TestStore, arguments: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn the_outbox_is_shown_with_its_holders_and_the_rooms_that_are_held_back() {
+async fn the_outbox_is_shown_with_its_holders_and_held_rooms() {
     let store = TestStore::mysql().await;
+    assert_eq!(printed(&store, &["migrate"]), "The tables are up to date.\n");
     assert!(printed(&store, &["outbox"]).starts_with("No event waits; no instance relays.\n"));
     let opened = store.open(None).await;
     let (bad, good) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
@@ -100,6 +101,7 @@ async fn a_room_that_is_released_goes_on_in_order_without_a_restart() {
     let released =
         run(&store.url(), &["release-room", &bad.to_string(), "--reason", "the topic takes more now"]);
     assert!(released.status.success());
+    assert!(String::from_utf8(released.stdout).unwrap().starts_with(&format!("Room {bad} is released")));
     let logged = String::from_utf8(released.stderr).unwrap();
     assert!(logged.contains("the topic takes more now") && logged.contains(&bad.to_string()), "{logged}");
     log.has(4).await;
@@ -107,9 +109,17 @@ async fn a_room_that_is_released_goes_on_in_order_without_a_restart() {
     stop.cancel();
     running.await.unwrap();
     assert_eq!(opened.backlog().await.unwrap().0, 0);
-    let again = run(&store.url(), &["release-room", &bad.to_string(), "--reason", "once more"]);
-    assert_eq!(again.status.code(), Some(1));
-    assert!(String::from_utf8(again.stderr).unwrap().contains(&format!("room {bad} is not held back")));
+    let again = ["release-room", &bad.to_string(), "--reason", "once more"];
+    for (arguments, expected) in [
+        (&again[..], format!("Room {bad} is not held.\n")),
+        (
+            &[&again[..], &["--json"]].concat(),
+            format!("{{\n  \"released\": false,\n  \"room\": \"{bad}\"\n}}\n"),
+        ),
+    ] {
+        let refused = run(&store.url(), arguments);
+        assert_eq!((refused.status.code(), String::from_utf8(refused.stdout).unwrap()), (Some(1), expected));
+    }
     assert_eq!(relay(opened, log).step().await.unwrap(), Step::Idle);
     store.remove().await;
 }
@@ -122,7 +132,7 @@ async fn a_database_that_is_away_or_another_ones_is_a_clear_error() {
     for arguments in [&["outbox"][..], &["outbox", "--json"], &["release-room", &room, "--reason", "why"]] {
         for url in ["mysql://root:secret@127.0.0.1:1/nothing", &empty] {
             let ended = run(url, arguments);
-            assert_eq!(ended.status.code(), Some(1));
+            assert_eq!(ended.status.code(), Some(2));
             assert!(ended.stdout.is_empty());
             let error = String::from_utf8(ended.stderr).unwrap();
             assert!(

@@ -69,7 +69,7 @@ async fn each_act_of_an_operator_is_recorded_with_its_outcome() {
         (
             &stack.commands[0],
             ["release-room", &room.id, "--reason", "a larger message is allowed"].as_slice(),
-            format!("act=\"release-room\" on=\"room {}\" outcome=\"was not held back\"", room.id),
+            format!("act=\"release-room\" on=\"room {}\" outcome=\"was not held\"", room.id),
         ),
         (
             &stack.queries[0],
