@@ -1,7 +1,7 @@
-//! The whole service, put together from its parts: the same for the real stack and for the embedded default.
+//! The composition of the whole service, the same for the real stack and for the embedded default.
 //!
-//! HTTP is up first and answers 503 until the event store is reached. At the end the parts stop in the order in which a
-//! command passes them: HTTP takes no more, the writer finishes what waits, the relay delivers what is left, and the
+//! HTTP starts first and answers 503 until the event store is reached. At the end the parts stop in the order in which a
+//! command passes them: HTTP takes no more requests, the writer finishes its queue, the relay delivers the rest, and the
 //! leases are given back.
 
 #[cfg(all(feature = "mysql", feature = "kafka"))]
@@ -36,38 +36,38 @@ use crate::{
 /// Name of the service in logs and metrics.
 pub const NAME: &str = "command-service";
 
-/// What the service is made of.
+/// The parts of the service that differ between the real stack, the embedded default and tests.
 pub struct Service {
-    /// Where events are stored, and where they go.
+    /// The event store and the log.
     pub stack: Stack,
-    /// Recognises callers.
+    /// Authenticates callers.
     pub authenticator: Authenticator,
-    /// Where and how HTTP is answered.
+    /// Settings of the HTTP server.
     pub server: ServerSettings,
-    /// The time.
+    /// The clock of commands.
     pub clock: Clock,
-    /// The process's metrics.
+    /// Metrics of the process.
     pub metrics: Metrics,
     /// Settings of the writer.
     pub writer: writer::Options,
     /// Settings of the relay.
     pub relay: RelayOptions,
-    /// How long idempotency keys are kept.
+    /// Age at which idempotency keys are deleted.
     pub keys_kept: Duration,
 }
 
-/// Where events are stored, and where they go.
+/// The event store and the log.
 pub enum Stack {
     /// MySQL and Kafka, shared with other instances.
     #[cfg(all(feature = "mysql", feature = "kafka"))]
     Servers(Box<Servers>),
-    /// A store of this process alone, and a channel to its projector.
+    /// A store that no other process uses, and a channel to the projector.
     InProcess(Arc<dyn EventStore>, InProcessLog),
 }
 
 impl Service {
-    /// Starts the service's tasks in `lifecycle` and returns the address that it listens on. It answers at once;
-    /// `/health/ready` tells when it can do its work.
+    /// Starts the service's tasks in `lifecycle` and returns the address that it listens on. HTTP answers at once;
+    /// `/health/ready` tells when commands are accepted.
     ///
     /// # Errors
     /// When it can't listen.
@@ -95,21 +95,16 @@ impl Service {
             #[cfg(all(feature = "mysql", feature = "kafka"))]
             Stack::Servers(servers) => servers.start(work, &readiness),
             Stack::InProcess(store, log) => {
-                // One process, one relay: there is nobody to share the buckets with.
-                let (allotter, allotted) = allotment(Buckets::ALL);
-                let relayed = work.start(store, log, allotted, readiness.component("sqlite"));
-                lifecycle.spawn("buckets", async move {
-                    relayed.cancelled().await;
-                    drop(allotter);
-                    Ok(())
-                });
+                // The only relay has all buckets, for as long as it runs.
+                let (_, allotted) = allotment(Buckets::ALL);
+                work.start(store, log, allotted, readiness.component("sqlite"));
             }
         }
         service::start(parts, &self.server, configure(api), lifecycle, move || gate.close())
     }
 }
 
-/// What is started once the event store is reached.
+/// The tasks that need the event store.
 struct Work {
     clock: Clock,
     writer: writer::Options,
@@ -120,8 +115,7 @@ struct Work {
 }
 
 impl Work {
-    /// Starts writer, relay and housekeeping, and lets commands through. The token that it returns is cancelled when the
-    /// relay has ended.
+    /// Starts writer, relay and housekeeping, and opens the gate. The returned token is cancelled when the relay has ended.
     fn start(
         self,
         store: Arc<dyn EventStore>,

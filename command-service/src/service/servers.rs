@@ -1,4 +1,4 @@
-//! The servers of the real stack: how they are reached, and how instances share the relay's work.
+//! The real stack: connects MySQL and Kafka, and shares the relay's work with other instances by leases.
 
 use std::sync::Arc;
 
@@ -25,10 +25,10 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// The servers that the settings name. Nothing is connected yet.
+    /// The servers of these settings. Connects to nothing yet.
     ///
     /// # Errors
-    /// When the URL of MySQL is not of its form.
+    /// When the URL of MySQL can't be used.
     pub fn new(config: &Config) -> anyhow::Result<Self> {
         config.kafka.brokers.warn_if_open();
         let store = MySqlStore::open(config.mysql_url.expose_secret(), config.mysql_connections, None)
@@ -36,11 +36,10 @@ impl Servers {
         Ok(Self { store, kafka: config.kafka.clone(), lease: config.lease.clone() })
     }
 
-    /// Reaches the servers, then starts the work on them.
+    /// Spawns a task that waits for MySQL and then starts the work.
     pub(super) fn start(self, work: Work, readiness: &Readiness) {
         let (mysql, kafka) = (readiness.component("mysql"), readiness.component("kafka"));
-        let lifecycle = work.lifecycle.clone();
-        lifecycle.spawn("start", async move {
+        work.lifecycle.clone().spawn("start", async move {
             self.run(work, mysql, kafka).await;
             Ok(())
         });
@@ -50,7 +49,7 @@ impl Servers {
         let lifecycle = work.lifecycle.clone();
         let stop = lifecycle.soft();
         let migrated = until_it_succeeds(&mysql, &stop, Backoff::for_server(), async || {
-            // With all causes, which the component does not show.
+            // The log shows all causes; the component shows the first one only.
             self.store.migrate().await.inspect_err(|error| {
                 tracing::warn!(error = error as &dyn std::error::Error, "the event store is not ready");
             })
