@@ -1,5 +1,5 @@
-//! What commands about a reservation that exists check alike, in this order: that it is there, whose it is, that the client
-//! has its current revision, that its time has not come.
+//! Checks of the commands about an existing reservation, in this order: it exists, the actor may change it, the client has
+//! its current revision, and its time has not come.
 
 use shared_events::{Reservation, ReservationId, RoomId, RoomSettings, Timestamp};
 
@@ -9,14 +9,14 @@ use super::{
 };
 use crate::domain::{Located, Rejection, Room, Rooms};
 
-/// A reservation and the room that it holds.
+/// A reservation and its room.
 pub(super) struct Found<'a> {
     pub(super) room: &'a Room,
     pub(super) settings: &'a RoomSettings,
     pub(super) reservation: &'a Reservation,
 }
 
-/// The reservation, in `room` or, where that is not said, wherever it is; if the actor may change it.
+/// The reservation, if the actor may change it. Without `room` it is looked for wherever it is.
 pub(super) fn find<'a>(
     command: &Command,
     rooms: &'a Rooms,
@@ -46,7 +46,7 @@ pub(super) fn find<'a>(
     Ok(Found { room, settings, reservation })
 }
 
-/// Whether the stay has begun or ended.
+/// Rejects a stay that has begun or ended.
 pub(super) fn check_not_begun(reservation: &Reservation, now: Timestamp) -> Result<(), Rejection> {
     check_not_ended(reservation, now)?;
     if reservation.from.start() <= now {
@@ -56,7 +56,7 @@ pub(super) fn check_not_begun(reservation: &Reservation, now: Timestamp) -> Resu
     }
 }
 
-/// Whether the stay has ended.
+/// Rejects a stay that has ended.
 pub(super) fn check_not_ended(reservation: &Reservation, now: Timestamp) -> Result<(), Rejection> {
     if reservation.to.start() <= now { Err(Rejection::Ended { to: reservation.to }) } else { Ok(()) }
 }

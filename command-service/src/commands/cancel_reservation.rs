@@ -1,4 +1,4 @@
-//! The end of a reservation.
+//! Cancels a reservation.
 
 use shared_events::{Reservation, ReservationId, RoomId, reservation_events::ReservationCancelled};
 
@@ -8,12 +8,12 @@ use super::{
 };
 use crate::domain::Rooms;
 
-/// Gives up a stay that has not begun; its time is free again.
+/// Cancels a stay that has not begun. Its time is free again.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CancelReservation {
-    /// In which room it is; none means wherever it is.
+    /// The room of the reservation; `None` when the client does not know it.
     pub room: Option<RoomId>,
-    /// Which reservation.
+    /// The reservation.
     pub reservation: ReservationId,
 }
 
@@ -33,7 +33,7 @@ mod tests {
         commands::{
             Action,
             scenario::{
-                Given, after, cancelled, given, made, moved, reservation, room, room_id, room_retired,
+                Given, after, cancelled, given, made, minute, moved, reservation, room, room_id, room_retired,
             },
         },
         domain::Rejection,
@@ -96,10 +96,7 @@ mod tests {
     fn a_move_that_was_forgotten_is_followed_by_the_whole_stream() {
         let there = after(&tomorrow(), |after| {
             after.room = room_id(2);
-            (after.from, after.to) = (
-                crate::commands::scenario::minute("2026-09-02T10:00"),
-                crate::commands::scenario::minute("2026-09-02T12:00"),
-            );
+            (after.from, after.to) = (minute("2026-09-02T10:00"), minute("2026-09-02T12:00"));
         });
         let next = reservation(2, "2026-08-02T10:00", "2026-08-02T12:00");
         let given = given([room(1), room(2), made(&tomorrow())])

@@ -1,4 +1,4 @@
-//! Other values of a reservation, in the room in which it is.
+//! Changes a reservation within its room.
 
 use shared_events::{
     Interval, Minute, Reservation, ReservationId, RoomId, reservation_events::ReservationRescheduled,
@@ -11,27 +11,27 @@ use super::{
 };
 use crate::domain::{Rejection, Rooms, values::check_interval};
 
-/// Changes the values that are given; `Some(None)` takes title or guest away. Of a running stay only `to` can change.
+/// Changes the given values; `Some(None)` clears title or guest. Of a running stay only `to` can change.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ChangeReservation {
-    /// In which room; none means wherever it is.
+    /// The room of the reservation; `None` when the client does not know it.
     pub room: Option<RoomId>,
-    /// Which reservation.
+    /// The reservation.
     pub reservation: ReservationId,
     /// First minute.
     pub from: Option<Minute>,
-    /// First minute after.
+    /// First minute after the stay.
     pub to: Option<Minute>,
-    /// How many come, at least 1.
+    /// Number of people, at least 1.
     pub people: Option<u32>,
-    /// What it is about.
+    /// Title.
     pub title: Option<Option<String>>,
-    /// For whom.
+    /// Guest.
     pub reserved_for: Option<Option<String>>,
 }
 
 impl ChangeReservation {
-    /// A change of nothing yet.
+    /// A command that changes nothing; callers set fields.
     #[must_use]
     pub const fn new(room: Option<RoomId>, reservation: ReservationId) -> Self {
         Self { room, reservation, from: None, to: None, people: None, title: None, reserved_for: None }
@@ -56,7 +56,7 @@ impl ChangeReservation {
         if after.people != before.people {
             settings.check_people(after.people).map_err(Rejection::from)?;
         }
-        // Rules may have changed since the stay was accepted, and don't touch it as long as its time stays.
+        // Rules may have changed since the stay was accepted. They apply only to a new interval.
         if after.interval() != before.interval() {
             let stay = after.interval();
             check_interval(stay).map_err(Rejection::from)?;
@@ -91,7 +91,7 @@ impl ChangeReservation {
     }
 }
 
-/// The parts of `after` that `before` does not cover.
+/// The parts of `after` outside `before`.
 fn added(before: Interval, after: Interval) -> Vec<Interval> {
     let earlier = Interval { from: after.from, to: after.to.min(before.from) };
     let later = Interval { from: after.from.max(before.to), to: after.to };

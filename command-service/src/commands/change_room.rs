@@ -1,4 +1,4 @@
-//! Other settings of a room. Reservations that exist stay as they are.
+//! Changes a room's settings. Existing reservations stay as they are.
 
 use shared_events::{OpeningHours, Room, RoomId, RoomSettings, TimeZone, room_events::RoomChanged};
 
@@ -8,33 +8,33 @@ use super::{
 };
 use crate::domain::{Rejection, Rooms, values::validate_settings};
 
-/// Changes the settings that are given. Of those that a room need not have, `Some(None)` takes the limit away.
+/// Changes the given settings; `Some(None)` removes a limit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ChangeRoom {
-    /// Which room.
+    /// The room.
     pub room: RoomId,
-    /// Its new name, in the form that [`normalise`](crate::domain::values::normalise) gives.
+    /// New name, [normalised](crate::domain::values::normalise).
     pub name: Option<String>,
-    /// Its new kind, in the same form.
+    /// New kind, normalised.
     pub kind: Option<String>,
-    /// Most people.
+    /// Most people of a reservation.
     pub capacity: Option<u32>,
-    /// The zone of opening hours, slots and days.
+    /// Time zone of opening hours, slots and days.
     pub time_zone: Option<TimeZone>,
-    /// Open time per weekday.
+    /// Opening hours per weekday.
     pub opening_hours: Option<Option<OpeningHours>>,
-    /// Length of a slot in minutes.
+    /// Slot length in minutes.
     pub slot_minutes: Option<Option<u32>>,
     /// Shortest stay in minutes.
     pub min_minutes: Option<Option<u32>>,
     /// Longest stay in minutes.
     pub max_minutes: Option<Option<u32>>,
-    /// How many local dates ahead a stay may begin.
+    /// Local dates ahead of today on which a stay may begin.
     pub max_days_ahead: Option<Option<u32>>,
 }
 
 impl ChangeRoom {
-    /// A change of nothing yet.
+    /// A command that changes nothing; callers set fields.
     #[must_use]
     pub const fn new(room: RoomId) -> Self {
         Self {

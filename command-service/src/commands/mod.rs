@@ -1,7 +1,6 @@
-//! What can be asked of the system, and how it is decided: given the rooms and a command, its events or a rejection.
+//! Commands and their decisions: from the rooms and a command to events, or to a rejection.
 //!
-//! All of it is pure. A command carries its own time and its own id, so that the same command on the same state is always
-//! decided the same, however often it is tried.
+//! Everything here is pure. A command carries its own time and id, so a retry on the same state has the same decision.
 
 mod about_reservation;
 mod cancel_reservation;
@@ -31,56 +30,56 @@ use uuid::Uuid;
 
 use crate::domain::{Directory, Rejection, Rooms};
 
-/// Who sends a command.
+/// The sender of a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Actor {
-    /// The user; a reservation that is made is theirs.
+    /// The user, who owns the reservations that they make.
     pub user: UserId,
-    /// Administrators manage rooms, and change everybody's reservations.
+    /// Whether the user is an administrator, who manages rooms and may change all reservations.
     pub admin: bool,
 }
 
-/// Something that is asked of the system.
+/// A command.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Command {
-    /// A UUIDv7 of its own, the same however often it is tried. The id of the room that it registers, and the unique part of
-    /// the id of the reservation that it makes.
+    /// A UUIDv7, the same in every retry. It becomes the id of a registered room, and the unique part of a new reservation's
+    /// id.
     pub id: Uuid,
-    /// Who asks.
+    /// The sender.
     pub actor: Actor,
-    /// The time at which it is decided. For an imported command the time that the import gives.
+    /// The time of the decision. For an imported command, the time in the import.
     pub now: Timestamp,
-    /// Whether it is a line of an import: refused where the room has seen later ones.
+    /// Whether it is a line of an import. Rejected when the room has a later reservation event.
     pub imported: bool,
-    /// The revision that the client wants to change: of the reservation, or of the room's settings.
+    /// The revision that the client has: of the reservation, or of the room's settings.
     pub if_match: Option<u32>,
-    /// What is asked.
+    /// What the command does.
     pub action: Action,
 }
 
-/// What a command asks for.
+/// What a command does.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Action {
-    /// A new room.
+    /// Registers a room.
     RegisterRoom(RegisterRoom),
-    /// Other settings of a room.
+    /// Changes a room's settings.
     ChangeRoom(ChangeRoom),
-    /// The end of a room.
+    /// Retires a room.
     RetireRoom(RetireRoom),
-    /// A stay in one room.
+    /// Reserves one room.
     Reserve(Reserve),
-    /// A stay in any room of a kind.
+    /// Reserves any room of a kind.
     ReserveKind(ReserveKind),
-    /// Other values of a reservation.
+    /// Changes a reservation.
     ChangeReservation(ChangeReservation),
-    /// A reservation in another room.
+    /// Moves a reservation to another room.
     MoveReservation(MoveReservation),
-    /// The end of a reservation.
+    /// Cancels a reservation.
     CancelReservation(CancelReservation),
 }
 
 impl Action {
-    /// What it is called where acts are recorded.
+    /// Name in the audit log.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -96,35 +95,35 @@ impl Action {
     }
 }
 
-/// An event that is to be appended to a room's stream.
+/// An event to append to a room's stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewEvent {
-    /// The stream.
+    /// The room of the stream.
     pub room: RoomId,
-    /// What happened.
+    /// The event.
     pub event: Event,
 }
 
-/// How a command is decided.
+/// The decision on a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Decision {
-    /// These events are to be committed together, and the answer speaks of the last one. At least one; at most one a room.
+    /// Accepted: these events are committed together. At least one, at most one per room. The answer describes the last one.
     Events(Vec<NewEvent>),
-    /// What it asks for is so already. The answer tells how it is.
+    /// The requested state already holds.
     Unchanged {
-        /// The room that was asked about, or in which the reservation is.
+        /// The room, or the reservation's room.
         room: RoomId,
-        /// The reservation, where it was about one.
+        /// The reservation, for a command about one.
         reservation: Option<ReservationId>,
         /// Revision of the reservation, or of the room's settings.
         revision: u32,
     },
-    /// It is refused.
+    /// Rejected.
     Rejected(Rejection),
-    /// This room has to be [inserted](Rooms::insert) before it can be decided, as [`Room::new`](crate::domain::Room::new)
-    /// where its stream is empty.
+    /// Undecided until this room is [inserted](Rooms::insert); as [`Room::new`](crate::domain::Room::new) if its stream is
+    /// empty.
     NeedsRoom(RoomId),
-    /// The room has forgotten what the decision needs: its [whole](Rooms::insert_whole) stream has to be put beside it.
+    /// Undecided until the room's [whole](Rooms::insert_whole) stream is inserted: the room has forgotten what counts.
     NeedsWholeStream(RoomId),
 }
 
@@ -140,11 +139,11 @@ impl Decision {
     }
 }
 
-/// A decision, early where there is nothing left to check.
+/// A value, or the decision that ends the checks early.
 type Checked<T = Decision> = Result<T, Decision>;
 
 impl Command {
-    /// The rooms that have to be loaded before it is decided: for a kind, all its rooms. A decision may need more of them
+    /// The rooms to load before the decision: for a kind, all its rooms. A decision may need more
     /// ([`Decision::NeedsRoom`]).
     #[must_use]
     pub fn rooms(&self, directory: &Directory) -> Vec<RoomId> {
@@ -166,8 +165,8 @@ impl Command {
         }
     }
 
-    /// All rooms on whose state its decision rested: those of [`Command::rooms`], and those to which a reservation was
-    /// followed. A rejection holds if none of them has changed.
+    /// The rooms that the decision depends on: those of [`Command::rooms`], and those to which a reservation was followed.
+    /// A rejection holds while none of them has changed.
     #[must_use]
     pub fn rests_on(&self, rooms: &Rooms) -> Vec<RoomId> {
         let mut rests_on = self.rooms(&rooms.directory);
@@ -179,7 +178,7 @@ impl Command {
         rests_on
     }
 
-    /// The kind on whose list of rooms its decision rests.
+    /// The kind whose list of rooms the decision depends on.
     #[must_use]
     pub fn kind(&self) -> Option<&str> {
         match &self.action {
@@ -188,7 +187,7 @@ impl Command {
         }
     }
 
-    /// The name that it wants a room to have.
+    /// The name that the command gives a room.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match &self.action {
@@ -198,7 +197,7 @@ impl Command {
         }
     }
 
-    /// Decides it.
+    /// Decides the command.
     #[must_use]
     pub fn decide(&self, rooms: &Rooms) -> Decision {
         match &self.action {
@@ -214,7 +213,7 @@ impl Command {
         .unwrap_or_else(|early| early)
     }
 
-    /// The reservation that it is about, where it does not say in which room that is.
+    /// The reservation of a command that does not name its room.
     fn anywhere(&self) -> Option<ReservationId> {
         match &self.action {
             Action::ChangeReservation(ChangeReservation { room: None, reservation, .. })
@@ -225,7 +224,7 @@ impl Command {
     }
 }
 
-/// The rooms in which a reservation is looked for first.
+/// The rooms in which the search for a reservation starts.
 fn places(directory: &Directory, room: Option<RoomId>, reservation: ReservationId) -> Vec<RoomId> {
     room.map_or_else(|| directory.origins(reservation).to_vec(), |room| vec![room])
 }

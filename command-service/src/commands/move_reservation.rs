@@ -1,4 +1,4 @@
-//! A reservation in another room: one decision over both.
+//! Moves a reservation to another room: one decision over both rooms.
 
 use shared_events::{
     Interval, Minute, Reservation, ReservationId, RoomId,
@@ -12,18 +12,18 @@ use super::{
 };
 use crate::domain::{Rejection, Rooms, values::check_interval};
 
-/// Moves a stay that has not begun to another room, whose rules it must keep; to another time too where that is given.
+/// Moves a stay that has not begun to another room, whose rules it must keep, and optionally to another time.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MoveReservation {
-    /// In which room it is; none means wherever it is.
+    /// The room of the reservation; `None` when the client does not know it.
     pub room: Option<RoomId>,
-    /// Which reservation.
+    /// The reservation.
     pub reservation: ReservationId,
-    /// Where to.
+    /// The new room.
     pub to_room: RoomId,
-    /// First minute.
+    /// New first minute.
     pub from: Option<Minute>,
-    /// First minute after.
+    /// New first minute after the stay.
     pub to: Option<Minute>,
 }
 

@@ -1,4 +1,4 @@
-//! What holds for every sequence of commands, whatever the clock does between them.
+//! Properties of every sequence of commands, whatever the clock does between them.
 
 use std::collections::BTreeMap;
 
@@ -15,31 +15,31 @@ use super::{
 };
 use crate::domain::{Room, Undo};
 
-/// Commands that register rooms; one of them is strict.
+/// Number of rooms; the first one has a strict limit.
 const ROOMS: u64 = 4;
-/// Minutes of the clock when the first command comes.
+/// The clock at the first command, in epoch minutes.
 const START: i64 = 30_000_000;
 
-/// One command, its times relative to the clock at which it comes.
+/// One command, with times relative to the clock.
 #[derive(Clone, Debug)]
 struct Step {
-    /// How far the clock moves before it; back where negative.
+    /// Minutes by which the clock moves first; backwards if negative.
     clock: i64,
     imported: bool,
     admin: bool,
     from: i64,
     minutes: i64,
     people: u32,
-    ask: Ask,
+    kind: Kind,
     room: Index,
     other_room: Index,
     reservation: Index,
-    /// Whether the command says in which room the reservation is.
+    /// Whether the command names the reservation's room.
     says_room: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Ask {
+enum Kind {
     Reserve,
     ReserveKind,
     Reschedule,
@@ -52,41 +52,41 @@ enum Ask {
     Retire,
 }
 
-fn asks() -> impl Strategy<Value = Ask> {
+fn kinds() -> impl Strategy<Value = Kind> {
     prop_oneof![
-        6 => Just(Ask::Reserve),
-        2 => Just(Ask::ReserveKind),
-        3 => Just(Ask::Reschedule),
-        2 => Just(Ask::ChangeEnd),
-        1 => Just(Ask::Retitle),
-        3 => Just(Ask::Move),
-        2 => Just(Ask::MoveInTime),
-        3 => Just(Ask::Cancel),
-        1 => Just(Ask::ChangeRoom),
-        1 => Just(Ask::Retire),
+        6 => Just(Kind::Reserve),
+        2 => Just(Kind::ReserveKind),
+        3 => Just(Kind::Reschedule),
+        2 => Just(Kind::ChangeEnd),
+        1 => Just(Kind::Retitle),
+        3 => Just(Kind::Move),
+        2 => Just(Kind::MoveInTime),
+        3 => Just(Kind::Cancel),
+        1 => Just(Kind::ChangeRoom),
+        1 => Just(Kind::Retire),
     ]
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    // Mostly small steps on, now and then a jump there and back.
+    // Mostly small steps forward, with some jumps forth and back.
     let clock = prop_oneof![8 => 0..6_i64, 1 => -60..0_i64, 1 => 20..90_i64];
     let numbers = (clock, -3..40_i64, 1..25_i64, 1..4_u32);
     let flags = (prop::bool::weighted(0.2), prop::bool::weighted(0.8), any::<bool>());
     let targets = (any::<Index>(), any::<Index>(), any::<Index>());
-    let step = (numbers, flags, asks(), targets).prop_map(|(numbers, flags, ask, targets)| {
+    let step = (numbers, flags, kinds(), targets).prop_map(|(numbers, flags, kind, targets)| {
         let (clock, from, minutes, people) = numbers;
         let (imported, admin, says_room) = flags;
         let (room, other_room, reservation) = targets;
-        Step { clock, imported, admin, from, minutes, people, ask, room, other_room, reservation, says_room }
+        Step { clock, imported, admin, from, minutes, people, kind, room, other_room, reservation, says_room }
     });
     prop::collection::vec(step, 1..80)
 }
 
-/// A world with what is known of it from its events alone.
+/// A world, and the state that its events alone imply.
 #[derive(Default)]
 struct Run {
     world: World,
-    /// Every live reservation, past ones too.
+    /// All live reservations, past ones included.
     live: BTreeMap<ReservationId, Reservation>,
     ever_made: Vec<ReservationId>,
     rooms: Vec<RoomId>,
@@ -134,38 +134,38 @@ impl Run {
         let place = step.says_room.then(|| self.live.get(&reservation).map_or(room, |live| live.room));
         let mut change = ChangeReservation::new(place, reservation);
         let mut moving = MoveReservation { room: place, reservation, to_room, from: None, to: None };
-        let action = match step.ask {
-            Ask::Reserve => Action::Reserve(Reserve { room, stay }),
-            Ask::ReserveKind => Action::ReserveKind(ReserveKind { kind: "meeting".into(), stay }),
-            Ask::Reschedule => {
+        let action = match step.kind {
+            Kind::Reserve => Action::Reserve(Reserve { room, stay }),
+            Kind::ReserveKind => Action::ReserveKind(ReserveKind { kind: "meeting".into(), stay }),
+            Kind::Reschedule => {
                 (change.from, change.to) = (Some(interval.from), Some(interval.to));
                 Action::ChangeReservation(change)
             }
-            Ask::ChangeEnd => {
+            Kind::ChangeEnd => {
                 change.to = Some(interval.to);
                 Action::ChangeReservation(change)
             }
-            Ask::Retitle => {
+            Kind::Retitle => {
                 change.title = Some(Some(format!("title {}", step.people)));
                 Action::ChangeReservation(change)
             }
-            Ask::Move => Action::MoveReservation(moving),
-            Ask::MoveInTime => {
+            Kind::Move => Action::MoveReservation(moving),
+            Kind::MoveInTime => {
                 (moving.from, moving.to) = (Some(interval.from), Some(interval.to));
                 Action::MoveReservation(moving)
             }
-            Ask::Cancel => Action::CancelReservation(CancelReservation { room: place, reservation }),
-            Ask::ChangeRoom => {
+            Kind::Cancel => Action::CancelReservation(CancelReservation { room: place, reservation }),
+            Kind::ChangeRoom => {
                 let mut change = ChangeRoom::new(room);
                 change.capacity = Some(step.people);
                 Action::ChangeRoom(change)
             }
-            Ask::Retire => Action::RetireRoom(RetireRoom { room }),
+            Kind::Retire => Action::RetireRoom(RetireRoom { room }),
         };
         self.command(action, step.imported, step.admin)
     }
 
-    /// Decides the command and commits its events. Returns what takes them back.
+    /// Decides the command and commits its events. Returns their undo information.
     fn handle(&mut self, command: &Command) -> Vec<(RoomId, Undo)> {
         let Decision::Events(events) = self.world.decide(command) else { return Vec::new() };
         events.iter().map(|event| (event.room, self.commit(command.now, event))).collect()
@@ -190,7 +190,7 @@ impl Run {
         self.world.commit(now, new)
     }
 
-    /// Every two live reservations of a room, ended or not.
+    /// No two live reservations of a room overlap, ended or not.
     fn assert_no_overlap(&self) {
         let live: Vec<_> = self.live.values().collect();
         for (n, one) in live.iter().enumerate() {
@@ -200,7 +200,7 @@ impl Run {
         }
     }
 
-    /// The same world, whose rooms never forget.
+    /// The same world with rooms that never forget.
     fn with_whole_rooms(&self) -> World {
         let mut world =
             World { streams: self.world.streams.clone(), rooms: Default::default(), whole_reads: 0 };
@@ -238,7 +238,7 @@ proptest! {
             prop_assert_eq!(&run.world.fold(Room::new(*room)), left);
             let snapshot = serde_json::to_vec(left).unwrap();
             prop_assert_eq!(&serde_json::from_slice::<Room>(&snapshot).unwrap(), left);
-            // Of what is live, a room has forgotten only what ended before its horizon.
+            // A room has forgotten only live reservations that ended before its horizon.
             let whole = run.world.fold(Room::whole(*room));
             let live: Vec<_> = run.live.values().filter(|live| live.room == *room).collect();
             prop_assert_eq!(whole.reservations().count(), live.len());
@@ -281,7 +281,7 @@ proptest! {
     }
 }
 
-/// The properties say nothing about commands that are never accepted, or rooms that never forget.
+/// The properties prove little if no command is accepted, or no room forgets.
 #[test]
 fn the_sequences_of_these_tests_reach_every_kind_of_event_and_forget() {
     use proptest::{strategy::ValueTree, test_runner::TestRunner};

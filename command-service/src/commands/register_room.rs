@@ -1,4 +1,4 @@
-//! A new room.
+//! Registers a room.
 
 use shared_events::{Room, RoomId, RoomSettings, room_events::RoomRegistered};
 
@@ -8,15 +8,15 @@ use crate::domain::{
     values::{normalise, validate_settings},
 };
 
-/// Registers a room; its id is that of the command.
+/// Registers a room. Its id is the command's.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RegisterRoom {
-    /// Its settings, name and kind in the form that [`normalise`] gives.
+    /// The settings, with [normalised](normalise) name and kind.
     pub settings: RoomSettings,
 }
 
 impl RegisterRoom {
-    /// Gives name and kind their one form.
+    /// Normalises name and kind.
     #[must_use]
     pub fn new(settings: RoomSettings) -> Self {
         let (name, kind) = (normalise(&settings.name).into_owned(), normalise(&settings.kind).into_owned());

@@ -1,4 +1,4 @@
-//! A stay in one room.
+//! Reserves a room.
 
 use shared_events::{
     Interval, Reservation, ReservationId, RoomId, RoomSettings, reservation_events::ReservationMade,
@@ -10,25 +10,25 @@ use super::{
 };
 use crate::domain::{Rejection, Rooms, values::check_interval};
 
-/// What is wanted of a room.
+/// A requested stay.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stay {
-    /// When.
+    /// First minute, and first minute after the stay.
     pub interval: Interval,
-    /// How many come, at least 1.
+    /// Number of people, at least 1.
     pub people: u32,
-    /// What it is about.
+    /// Title.
     pub title: Option<String>,
-    /// For whom, where that is not the actor.
+    /// Guest, when it is not the actor.
     pub reserved_for: Option<String>,
 }
 
-/// Reserves one room.
+/// Reserves one room, if it is free and its rules accept the stay.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reserve {
-    /// Which room.
+    /// The room.
     pub room: RoomId,
-    /// When, for how many, what for.
+    /// The stay.
     pub stay: Stay,
 }
 

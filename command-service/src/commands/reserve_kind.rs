@@ -1,4 +1,4 @@
-//! A stay in any room of a kind.
+//! Reserves any room of a kind.
 
 use shared_events::room_rules::BrokenRule;
 
@@ -9,12 +9,12 @@ use super::{
 };
 use crate::domain::{Rejection, Rooms, values::check_interval};
 
-/// Reserves the first room of a kind, in the order of registration, that accepts the stay and is free.
+/// Reserves the first room of a kind, in the order of registration, that is free and accepts the stay.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReserveKind {
-    /// Which kind, in the form that [`normalise`](crate::domain::values::normalise) gives.
+    /// The kind, [normalised](crate::domain::values::normalise).
     pub kind: String,
-    /// When, for how many, what for.
+    /// The stay.
     pub stay: Stay,
 }
 
@@ -57,7 +57,7 @@ impl ReserveKind {
     }
 }
 
-/// What stands in the way in the rooms that were looked at, in the room that came closest to accepting the stay.
+/// Why no room was reserved, told by the room that came closest to accepting the stay.
 enum Refusal {
     UnknownKind,
     Rule(BrokenRule),
@@ -66,12 +66,12 @@ enum Refusal {
 }
 
 impl Refusal {
-    /// The one of both that came closer; this one where they are level.
+    /// The closer one; `self` on a tie.
     fn closest(self, other: Self) -> Self {
         if other.closeness() > self.closeness() { other } else { self }
     }
 
-    /// How many checks were passed, then how generous the limit is.
+    /// Number of passed checks, then generosity of the limit.
     fn closeness(&self) -> (u8, i64) {
         match self {
             Self::UnknownKind => (0, 0),

@@ -1,4 +1,4 @@
-//! The end of a room.
+//! Retires a room.
 
 use shared_events::{Room, RoomId, room_events::RoomRetired};
 
@@ -8,10 +8,10 @@ use super::{
 };
 use crate::domain::{Rejection, Rooms};
 
-/// Retires a room in which no stay lies ahead or is running. Its name is free again.
+/// Retires a room without running or future stays. Its name is free again.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RetireRoom {
-    /// Which room.
+    /// The room.
     pub room: RoomId,
 }
 
@@ -23,7 +23,7 @@ impl RetireRoom {
         if !room.remembers(command.now) {
             return Err(Decision::NeedsWholeStream(self.room));
         }
-        // The last ones end last, so this looks at no more than what stands in the way.
+        // Ends are ordered like starts, so the loop stops at the first stay that has ended.
         let ahead = room.reservations().rev().take_while(|reservation| reservation.to.start() > command.now);
         if let Some((count, first)) = ahead.enumerate().last() {
             let (from, to) = (first.from, first.to);

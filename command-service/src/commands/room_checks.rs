@@ -1,18 +1,18 @@
-//! What commands about a room and about a stay in it check alike.
+//! Checks that commands about a room, and about a stay in it, share.
 
 use shared_events::{Interval, ReservationId, RoomId, RoomSettings, Timestamp, room_rules::BrokenRule};
 
 use super::{Checked, Command, Decision};
 use crate::domain::{Rejection, Room, Rooms};
 
-/// The room, if it can be booked.
+/// The room and its settings, if it is registered and not retired.
 pub(super) fn open_room(rooms: &Rooms, id: RoomId) -> Checked<(&Room, &RoomSettings)> {
     let room = rooms.get(id).ok_or(Decision::NeedsRoom(id))?;
     let settings = room.open_settings().ok_or(Rejection::UnknownRoom { room: id })?;
     Ok((room, settings))
 }
 
-/// An imported command must not be older than what the room has seen: it would be decided against a later state.
+/// Rejects an imported command older than the room's horizon: its decision would see a later state.
 pub(super) fn check_order(command: &Command, room: &Room) -> Result<(), Rejection> {
     if command.imported && command.now < room.horizon() {
         Err(Rejection::OutOfOrder { horizon: room.horizon() })
@@ -25,7 +25,7 @@ pub(super) fn check_admin(command: &Command) -> Result<(), Rejection> {
     if command.actor.admin { Ok(()) } else { Err(Rejection::NotAdmin) }
 }
 
-/// `If-Match`: the client's copy must be the current one.
+/// Rejects a revision in `If-Match` other than the current one.
 pub(super) fn check_revision(command: &Command, revision: u32) -> Result<(), Rejection> {
     match command.if_match {
         Some(expected) if expected != revision => Err(Rejection::Stale { revision }),
@@ -33,18 +33,18 @@ pub(super) fn check_revision(command: &Command, revision: u32) -> Result<(), Rej
     }
 }
 
-/// A stay can't begin before now.
+/// Rejects a stay that begins before now.
 pub(super) fn check_not_past(stay: Interval, now: Timestamp) -> Result<(), Rejection> {
     if stay.from.start() < now { Err(Rejection::InThePast) } else { Ok(()) }
 }
 
-/// Whether the room's rules about time accept the stay.
+/// Checks the room's rules about time.
 pub(super) fn check_time(settings: &RoomSettings, stay: Interval, now: Timestamp) -> Result<(), BrokenRule> {
     settings.check_stay(stay)?;
     settings.check_days_ahead(stay.from, now)
 }
 
-/// Whether nothing but `except` holds the room during `stay`, of which `added` was not held before.
+/// Checks that no reservation but `except` overlaps `stay`. `added` are the parts of it that `except` did not hold.
 pub(super) fn check_free(
     room: &Room,
     stay: Interval,
@@ -54,7 +54,7 @@ pub(super) fn check_free(
     if let Some(other) = room.overlapping(stay, except) {
         return Err(Rejection::Overlap { reservation: other.id, from: other.from, to: other.to }.into());
     }
-    // What the room does not know may still be in the way where it has forgotten.
+    // Before its horizon the room may have forgotten a reservation that overlaps.
     if added.iter().all(|part| room.remembers(part.from.start())) {
         Ok(())
     } else {

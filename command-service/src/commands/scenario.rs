@@ -1,4 +1,4 @@
-//! Given events, when a command, then events or a rejection.
+//! Tests of decisions: given events, when a command, then events or a rejection.
 
 use std::collections::HashMap;
 
@@ -18,22 +18,22 @@ use crate::domain::{self, Rejection, Rooms, Undo};
 
 /// Monday, 09:00 in Lisbon.
 pub(super) const NOW: &str = "2026-06-01T08:00";
-/// When given events happened that say nothing else.
+/// Time of given events without another one.
 const EARLIER: &str = "2026-05-01T08:00";
-/// The id of the command, of a room that it registers, and of a reservation that it makes but for the room's fingerprint.
+/// Id of the command, of the room that it registers, and of the reservation that it makes, but for the room's fingerprint.
 pub(super) const COMMAND: Uuid = Uuid::from_u128(0x0197_2a00_0000_7000_8000_0000_0000_0001);
 
-/// What an event store and its cache would hold.
+/// A model of the event store and the writer's cache.
 #[derive(Default)]
 pub(super) struct World {
     pub(super) rooms: Rooms,
     pub(super) streams: HashMap<RoomId, Vec<(Timestamp, Event)>>,
-    /// How often a whole stream had to be read.
+    /// Number of whole streams that decisions needed.
     pub(super) whole_reads: usize,
 }
 
 impl World {
-    /// Decides a command as the writer does: what the decision needs is loaded, then it is decided again.
+    /// Decides a command as the writer does: loads what the decision needs, and decides again.
     pub(super) fn decide(&mut self, command: &Command) -> Decision {
         for room in command.rooms(&self.rooms.directory) {
             self.load(room);
@@ -98,7 +98,7 @@ impl Given {
         self
     }
 
-    /// Sent now by Ana, who is no administrator.
+    /// Sent at [`NOW`] by Ana, who is no administrator.
     pub(super) fn when(self, action: Action) -> When {
         let actor = Actor { user: "ana".into(), admin: false };
         let now = timestamp(NOW);
@@ -138,7 +138,7 @@ impl When {
         self
     }
 
-    /// The decision, and how many whole streams it took.
+    /// The decision, and the number of whole streams that it needed.
     pub(super) fn decided(mut self) -> (Decision, usize) {
         let decision = self.world.decide(&self.command);
         (decision, self.world.whole_reads)
@@ -193,7 +193,7 @@ pub(super) fn stay(from: &str, to: &str) -> Stay {
     Stay { interval, people: 2, title: None, reserved_for: None }
 }
 
-/// A meeting room in Lisbon for four, without other limits.
+/// A meeting room in Lisbon for four people, without other limits.
 pub(super) fn settings(name: &str) -> RoomSettings {
     RoomSettings {
         name: name.into(),
@@ -208,7 +208,7 @@ pub(super) fn settings(name: &str) -> RoomSettings {
     }
 }
 
-/// Room number `n`, named by its number, with limits of its own.
+/// Room number `n`, named after its number, with changed settings.
 pub(super) fn room_with(n: u128, change: impl FnOnce(&mut RoomSettings)) -> NewEvent {
     let mut settings = settings(&format!("room {n}"));
     change(&mut settings);
@@ -232,7 +232,7 @@ pub(super) fn room_retired(n: u128, revision: u32) -> NewEvent {
     NewEvent { room: room.id, event: RoomRetired { room }.into() }
 }
 
-/// Reservation number `n` of Ana's, made in room 1.
+/// Ana's reservation number `n`, made in room 1.
 pub(super) fn reservation(n: u128, from: &str, to: &str) -> Reservation {
     Reservation {
         id: ReservationId::made_in(room_id(1), Uuid::from_u128(n << 64)),
@@ -264,7 +264,7 @@ pub(super) fn moved(before: &Reservation, after: &Reservation) -> [NewEvent; 2] 
     [NewEvent { room: before.room, event: out.into() }, NewEvent { room: after.room, event: into.into() }]
 }
 
-/// Cancelled, with the revision after that.
+/// The cancellation, with the next revision.
 pub(super) fn cancelled(before: &Reservation) -> NewEvent {
     let reservation = Reservation { revision: before.revision + 1, ..before.clone() };
     NewEvent { room: before.room, event: ReservationCancelled { reservation }.into() }
@@ -277,7 +277,7 @@ pub(super) fn after(before: &Reservation, change: impl FnOnce(&mut Reservation))
     after
 }
 
-/// The refusal that names this reservation.
+/// The rejection that names this reservation.
 pub(super) fn overlap(other: &Reservation) -> Rejection {
     Rejection::Overlap { reservation: other.id, from: other.from, to: other.to }
 }

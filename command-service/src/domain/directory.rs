@@ -1,27 +1,26 @@
-//! Which rooms a kind has, and who has a name.
+//! The directory: rooms by name and by kind.
 
 use std::collections::HashMap;
 
 use shared_events::{ReservationId, RoomId};
 
-/// What the directory knows of a room.
+/// A room in the directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RoomEntry {
-    /// Which room.
+    /// The room.
     pub room: RoomId,
-    /// Its name: nobody else's while it is not retired.
+    /// Its name, unique among rooms that are not retired.
     pub name: String,
     /// Its kind.
     pub kind: String,
-    /// Whether it was retired: its name is free, and its kind no longer has it.
+    /// Whether it is retired. A retired room has neither its name nor a place in its kind.
     pub retired: bool,
 }
 
-/// All rooms by name and by kind. Names and kinds are compared byte for byte, in the form that
-/// [`values::normalise`](super::values::normalise) gives them.
+/// All rooms by name and by kind. Names and kinds are [normalised](super::values::normalise) and compared byte for byte.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Directory {
-    /// With the place in the order of registration.
+    /// Each entry with its rank in the order of registration.
     entries: HashMap<RoomId, (usize, RoomEntry)>,
     kinds: HashMap<String, Vec<RoomId>>,
     names: HashMap<String, RoomId>,
@@ -30,8 +29,8 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Puts an entry in place of the room's old one, which is returned. A room that is new comes last in its kind; one that
-    /// changes its kind takes the place that its registration gives it.
+    /// Replaces a room's entry and returns the old one. The rooms of a kind stay in the order of registration; a new room
+    /// comes last.
     pub fn upsert(&mut self, entry: RoomEntry) -> Option<RoomEntry> {
         let room = entry.room;
         let (order, previous) = match self.entries.remove(&room) {
@@ -55,7 +54,7 @@ impl Directory {
         previous
     }
 
-    /// Takes an [`upsert`](Self::upsert) back: `previous` is what it returned for this room.
+    /// Undoes an [`upsert`](Self::upsert), which returned `previous`.
     pub fn restore(&mut self, room: RoomId, previous: Option<RoomEntry>) {
         match previous {
             Some(previous) => {
@@ -72,8 +71,8 @@ impl Directory {
         }
     }
 
-    /// Makes these the only rooms of a kind, in this order: what the store holds, where another instance changed it. What
-    /// became of a room that is no longer among them, its own events tell.
+    /// Replaces the rooms of a kind, in this order, by those of the store, which another instance may have changed. The entry
+    /// of a room that is no longer among them is updated by its own events.
     pub fn replace_kind(&mut self, kind: &str, rooms: Vec<RoomEntry>) {
         let order = rooms.iter().map(|entry| entry.room).collect();
         for entry in rooms {
@@ -82,7 +81,7 @@ impl Directory {
         self.kinds.insert(kind.to_owned(), order);
     }
 
-    /// Makes this room the only one that has a name, or nobody: what the store holds, where another instance changed it.
+    /// Replaces the room of a name by that of the store, which another instance may have changed.
     pub fn replace_name(&mut self, name: &str, holder: Option<RoomEntry>) {
         self.names.remove(name);
         if let Some(holder) = holder {
@@ -90,7 +89,7 @@ impl Directory {
         }
     }
 
-    /// What is known of a room.
+    /// The entry of a room.
     #[must_use]
     pub fn entry(&self, room: RoomId) -> Option<&RoomEntry> {
         self.entries.get(&room).map(|(_, entry)| entry)
@@ -102,19 +101,19 @@ impl Directory {
         self.kinds.get(kind).map_or(&[], Vec::as_slice)
     }
 
-    /// The room that has this name and is not retired.
+    /// The room with this name that is not retired.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<RoomId> {
         self.names.get(name).copied()
     }
 
-    /// The rooms, retired ones too, with this [fingerprint](RoomId::fingerprint): nearly always one at most.
+    /// The rooms with this [fingerprint](RoomId::fingerprint), retired ones included; nearly always at most one.
     #[must_use]
     pub fn rooms_with_fingerprint(&self, fingerprint: u32) -> &[RoomId] {
         self.fingerprints.get(&fingerprint).map_or(&[], Vec::as_slice)
     }
 
-    /// The rooms in which a reservation may have been made.
+    /// The rooms in which a reservation may have been made, by the fingerprint in its id.
     #[must_use]
     pub fn origins(&self, reservation: ReservationId) -> &[RoomId] {
         self.rooms_with_fingerprint(reservation.room_fingerprint())
@@ -131,7 +130,7 @@ impl Directory {
 }
 
 impl FromIterator<RoomEntry> for Directory {
-    /// The directory of these rooms, which come in the order of registration.
+    /// Collects entries that come in the order of registration.
     fn from_iter<I: IntoIterator<Item = RoomEntry>>(entries: I) -> Self {
         let mut directory = Self::default();
         for entry in entries {

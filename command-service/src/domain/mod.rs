@@ -1,7 +1,6 @@
-//! What a decision rests on: the rooms with what is reserved in them, who has which name and kind, and the ways in which
-//! a command can be refused.
+//! The domain: the state of rooms, the directory of names and kinds, values, and rejections.
 //!
-//! All of it is pure: no clock, no randomness, no input or output.
+//! Everything here is pure: no clock, no randomness, no input or output.
 
 pub mod directory;
 pub mod rejection;

@@ -1,30 +1,30 @@
-//! The ways in which a command can be refused. A refusal writes no event.
+//! Rejections. A rejected command writes no event.
 
 use serde::{Deserialize, Serialize};
 use shared_events::{Minute, ReservationId, RoomId, Timestamp, room_rules::BrokenRule};
 
 use super::values::{InvalidInterval, InvalidSetting};
 
-/// Why a command is refused, with what stands in its way. Serialised because a refused import line is recorded.
+/// Why a command is rejected. Serialisable, because the rejection of an import line is recorded.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Rejection {
-    /// There is no such room, or it was retired.
+    /// The room does not exist or is retired.
     #[error("there is no room {room}")]
     UnknownRoom {
-        /// Which one was named.
+        /// The room of the command.
         room: RoomId,
     },
-    /// No room has this kind.
+    /// The kind has no room.
     #[error("there is no room of this kind")]
     UnknownKind {
-        /// The kind that was named.
+        /// The kind of the command.
         kind: String,
     },
-    /// There is no such reservation in that room: never made, cancelled or moved away.
+    /// The reservation is not in the room: never made, cancelled or moved away.
     #[error("there is no such reservation")]
     UnknownReservation,
-    /// The reservation is somebody else's.
+    /// The actor is neither the owner of the reservation nor an administrator.
     #[error("the reservation is somebody else's")]
     NotOwner,
     /// Only administrators register, change and retire rooms.
@@ -33,76 +33,76 @@ pub enum Rejection {
     /// Another room has this name.
     #[error("another room has this name")]
     NameTaken {
-        /// Which room.
+        /// The other room.
         by: RoomId,
     },
-    /// The room is reserved for a part of that time.
+    /// Another reservation overlaps the stay.
     #[error("the room is reserved from {from} to {to}")]
     Overlap {
-        /// What is in the way.
+        /// The other reservation.
         reservation: ReservationId,
         /// Its first minute.
         from: Minute,
-        /// Its first minute after.
+        /// Its first minute after the stay.
         to: Minute,
     },
-    /// Rooms of the kind would do, but all of them are reserved.
+    /// All suitable rooms of the kind are reserved.
     #[error("no room of this kind is free at that time")]
     NoFreeRoom,
-    /// A rule of the room, or of every room of the kind.
+    /// The stay breaks a rule of the room, or of every room of the kind.
     #[error("{reason}")]
     Rule {
-        /// The rule's name: the setting that it comes from.
+        /// Name of the rule: its setting.
         rule: String,
-        /// Its limit, where that is a number.
+        /// Limit of the rule, if it is a number.
         limit: Option<u32>,
         /// The rule in words.
         reason: String,
     },
-    /// The stay would begin, or end, before now.
+    /// The stay would begin or end before now.
     #[error("that time has passed")]
     InThePast,
-    /// The stay has begun: it can't be cancelled or moved, and only its `to` can change.
+    /// The stay has begun. Only its `to` can change.
     #[error("the stay has begun at {from}")]
     AlreadyStarted {
-        /// When it began.
+        /// Its first minute.
         from: Minute,
     },
-    /// The stay has ended: nothing about it can change.
+    /// The stay has ended. It cannot change.
     #[error("the stay has ended at {to}")]
     Ended {
-        /// When it ended.
+        /// Its first minute after the stay.
         to: Minute,
     },
-    /// An imported command is older than what the room has seen.
+    /// An imported command is older than the room's horizon.
     #[error("the room has already seen a command at {horizon}")]
     OutOfOrder {
-        /// The latest that it has seen.
+        /// The horizon.
         horizon: Timestamp,
     },
-    /// The client's copy is not the current one.
+    /// The client's revision is not the current one.
     #[error("the current revision is {revision}")]
     Stale {
         /// The current revision.
         revision: u32,
     },
-    /// A room with reservations that have not ended can't be retired.
+    /// The room has reservations that have not ended.
     #[error("{count} reservations have not ended, the first is from {from} to {to}")]
     ReservationsAhead {
-        /// How many.
+        /// Number of these reservations.
         count: usize,
-        /// First minute of the first.
+        /// First minute of the first one.
         from: Minute,
-        /// First minute after the first.
+        /// First minute after the first one.
         to: Minute,
     },
-    /// A move within one room.
+    /// The reservation is already in the room to which it should move.
     #[error("the reservation is in that room already")]
     SameRoom,
-    /// A setting of the room has no meaning.
+    /// A setting is not valid.
     #[error(transparent)]
     InvalidSetting(InvalidSetting),
-    /// The stay has no meaning, or is longer than any stay may be.
+    /// The stay is not valid.
     #[error(transparent)]
     InvalidInterval(InvalidInterval),
 }

@@ -1,4 +1,4 @@
-//! The rooms that a decision can see.
+//! The rooms that a decision sees.
 
 use std::collections::HashMap;
 
@@ -6,36 +6,36 @@ use shared_events::{Reservation, ReservationId, RoomId};
 
 use super::{directory::Directory, room::Room};
 
-/// Rooms with their state, and the directory of all rooms.
+/// Loaded rooms, and the directory of all rooms.
 #[derive(Clone, Debug, Default)]
 pub struct Rooms {
     loaded: HashMap<RoomId, Room>,
     whole: HashMap<RoomId, Room>,
-    /// Names and kinds of all rooms.
+    /// Directory of all rooms, loaded or not.
     pub directory: Directory,
 }
 
-/// Where a reservation is.
+/// Place of a reservation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Located<'a> {
-    /// In this room.
+    /// The reservation is in this room.
     Here(&'a Room, &'a Reservation),
-    /// The room has to be loaded to tell.
+    /// Unknown until this room is loaded.
     NeedsRoom(RoomId),
-    /// The room may have forgotten it: its whole stream has to be read to tell.
+    /// Unknown until this room's whole stream is read: the room may have forgotten the reservation.
     NeedsWholeStream(RoomId),
-    /// It is cancelled or never was.
+    /// The reservation is cancelled or was never made.
     Nowhere,
 }
 
 impl Rooms {
-    /// The room's state: the whole one that was put beside it for the current decision, otherwise the loaded one.
+    /// The room: the whole one, if inserted for the current decision, or the loaded one.
     #[must_use]
     pub fn get(&self, room: RoomId) -> Option<&Room> {
         self.whole.get(&room).or_else(|| self.loaded.get(&room))
     }
 
-    /// The loaded state, to apply events to it.
+    /// The loaded room, to apply events.
     pub fn get_mut(&mut self, room: RoomId) -> Option<&mut Room> {
         self.loaded.get_mut(&room)
     }
@@ -46,33 +46,33 @@ impl Rooms {
         self.loaded.contains_key(&room)
     }
 
-    /// Puts a room in place of its old state, which is returned.
+    /// Replaces a loaded room and returns the old one.
     pub fn insert(&mut self, room: Room) -> Option<Room> {
         self.loaded.insert(room.id(), room)
     }
 
-    /// Forgets a room's state; it has to be loaded again before a decision about it.
+    /// Unloads a room.
     pub fn remove(&mut self, room: RoomId) -> Option<Room> {
         self.loaded.remove(&room)
     }
 
-    /// Forgets all rooms' states, but not the directory.
+    /// Unloads all rooms; the directory stays.
     pub fn clear(&mut self) {
         self.loaded.clear();
         self.whole.clear();
     }
 
-    /// Puts a whole room beside the loaded one, at the same version, until [`Rooms::drop_whole`].
+    /// Adds a whole room, at the version of the loaded one, until [`Rooms::drop_whole`].
     pub fn insert_whole(&mut self, room: Room) {
         self.whole.insert(room.id(), room);
     }
 
-    /// Drops all whole rooms: after the decision, before its events are applied.
+    /// Drops the whole rooms. Called between a decision and the application of its events.
     pub fn drop_whole(&mut self) {
         self.whole.clear();
     }
 
-    /// How many rooms are loaded.
+    /// Number of loaded rooms.
     #[must_use]
     pub fn len(&self) -> usize {
         self.loaded.len()
@@ -89,7 +89,7 @@ impl Rooms {
         self.loaded.values()
     }
 
-    /// Looks for a reservation in one room, where it must be now.
+    /// Looks for a reservation in one room.
     #[must_use]
     pub fn locate_in(&self, room: RoomId, reservation: ReservationId) -> Located<'_> {
         let Some(room) = self.get(room) else { return Located::NeedsRoom(room) };
@@ -100,7 +100,7 @@ impl Rooms {
         }
     }
 
-    /// Looks for a reservation wherever it is now: in the room in which it was made, and from there along its moves.
+    /// Looks for a reservation in all rooms: starts where it was made and follows its moves.
     #[must_use]
     pub fn locate(&self, reservation: ReservationId) -> Located<'_> {
         self.trail(reservation)
@@ -111,13 +111,13 @@ impl Rooms {
             .unwrap_or(Located::Nowhere)
     }
 
-    /// The rooms in which [`Rooms::locate`] looks, as far as they are known.
+    /// The rooms in which [`Rooms::locate`] looks, up to the first one that is not loaded.
     #[must_use]
     pub fn trail(&self, reservation: ReservationId) -> Vec<RoomId> {
         let mut trail = Vec::new();
         for origin in self.directory.origins(reservation) {
             let mut here = Some(*origin);
-            // States of different age could send us in a circle.
+            // Rooms loaded at different times could form a circle.
             while let Some(room) = here.filter(|room| !trail.contains(room)) {
                 trail.push(room);
                 here = self.get(room).and_then(|room| room.moved_to(reservation));
@@ -157,7 +157,7 @@ mod tests {
         }
     }
 
-    /// A room that the reservation left for another.
+    /// A room that the reservation has left for another one.
     fn left(from: RoomId, to: RoomId) -> Room {
         let mut room = Room::new(from);
         let previous = Place { room: from, ..reservation(from).place() };

@@ -1,11 +1,11 @@
-//! Values of reservations in the order of a time, found by that time or by their reservation, both in O(log n).
+//! Values ordered by time, one per reservation; found by time or by reservation in O(log n).
 
 use std::collections::{BTreeMap, HashMap};
 
 use shared_events::{Minute, ReservationId};
 use uuid::Uuid;
 
-/// The reservation is part of the key, so that two values at one time never displace each other.
+/// The reservation distinguishes values at one time.
 type Key = (Minute, ReservationId);
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,7 +27,7 @@ impl<T> Timeline<T> {
         self.by_time.get(&(*self.times.get(&id)?, id))
     }
 
-    /// Puts a value in place of the one that the reservation has.
+    /// Replaces the value of the reservation.
     pub(super) fn insert(&mut self, time: Minute, id: ReservationId, value: T) {
         self.remove(id);
         self.times.insert(id, time);

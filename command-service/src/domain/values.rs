@@ -1,5 +1,5 @@
-//! Values that mean something by themselves: texts, settings, intervals. HTTP and import check them before there is a
-//! command; what a change leaves is checked again when it is decided.
+//! Validation of texts, settings and intervals. HTTP and import validate before they make a command; a decision validates
+//! the result of a change again.
 
 use std::borrow::Cow;
 
@@ -13,42 +13,42 @@ pub const MAX_TEXT_CHARS: usize = 200;
 pub const MAX_STAY_MINUTES: i64 = 366 * 24 * 60;
 const MINUTES_PER_DAY: u32 = 24 * 60;
 
-/// A setting that has no meaning.
+/// A setting that is not valid.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize)]
 #[error("{field} {reason}")]
 pub struct InvalidSetting {
-    /// The setting, as it is named in JSON.
+    /// Name of the setting in JSON.
     pub field: Cow<'static, str>,
-    /// What is wrong, to be read after the field's name.
+    /// What is wrong; continues a sentence that starts with the field's name.
     pub reason: Cow<'static, str>,
 }
 
-/// A stay that has no meaning.
+/// An interval that is not valid for a stay.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum InvalidInterval {
-    /// It ends before it begins, or is empty.
+    /// `from` is not before `to`.
     #[error("`from` must lie before `to`")]
     FromNotBeforeTo,
-    /// It is longer than any stay may be.
+    /// Longer than [`MAX_STAY_MINUTES`].
     #[error("no stay is longer than 366 days")]
     TooLong,
 }
 
-/// The one form of a name or a kind, so that what looks the same is the same: without white space at its ends, in Unicode
-/// normalization form C. Names are given this form before there is a command.
+/// The normal form of a name or a kind: no white space at its ends, Unicode normalization form C. Names that look the same
+/// are then equal.
 #[must_use]
 pub fn normalise(text: &str) -> Cow<'_, str> {
     let text = text.trim();
     if is_nfc(text) { Cow::Borrowed(text) } else { Cow::Owned(text.nfc().collect()) }
 }
 
-/// Whether a text can be kept: at most 200 characters, none of them a control character.
+/// Checks a text: at most 200 characters, no control characters.
 ///
 /// # Errors
-/// What is wrong, to be read after the field's name.
+/// What is wrong; continues a sentence that starts with the field's name.
 pub fn check_text(text: &str) -> Result<(), &'static str> {
-    // Counting stops early, so that a text of many megabytes costs nothing.
+    // Counting stops early, so a text of many megabytes costs nothing.
     if text.chars().nth(MAX_TEXT_CHARS).is_some() {
         Err("has more than 200 characters")
     } else if text.chars().any(char::is_control) {
@@ -58,10 +58,10 @@ pub fn check_text(text: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Whether a text can be a name or a kind: a text that is not empty and has the form that [`normalise`] gives.
+/// Checks a name or a kind: a text that is [normalised](normalise) and not empty.
 ///
 /// # Errors
-/// What is wrong, to be read after the field's name.
+/// What is wrong; continues a sentence that starts with the field's name.
 pub fn check_name(text: &str) -> Result<(), &'static str> {
     check_text(text)?;
     if text.is_empty() {
@@ -73,10 +73,10 @@ pub fn check_name(text: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Whether settings mean something, each by itself and all together.
+/// Checks settings, each alone and all together.
 ///
 /// # Errors
-/// The first setting that does not.
+/// The first setting that is not valid.
 pub fn validate_settings(settings: &RoomSettings) -> Result<(), InvalidSetting> {
     let invalid = |field: &'static str, reason: &'static str| {
         Err(InvalidSetting { field: field.into(), reason: reason.into() })
@@ -107,7 +107,7 @@ pub fn validate_settings(settings: &RoomSettings) -> Result<(), InvalidSetting> 
     Ok(())
 }
 
-/// Whether an interval can be a stay: `from` before `to`, at most 366 days.
+/// Checks the interval of a stay: `from` before `to`, at most 366 days.
 ///
 /// # Errors
 /// What is wrong with it.
