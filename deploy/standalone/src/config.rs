@@ -1,4 +1,4 @@
-//! The settings of the embedded default. None is needed.
+//! The settings of the embedded default. All have defaults.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -24,22 +24,22 @@ const KEYS: &[Key] = &[
     Key::with_default("IDEMPOTENCY_DAYS", "7", "Days for which idempotency keys are kept, 1 to 3650."),
 ];
 
-/// The settings, read.
+/// The values of the settings.
 pub(crate) struct Config {
-    /// What both services have; its server is the command service's.
+    /// Settings that both services have. The server is the command service's.
     pub(crate) kit: KitSettings,
-    /// Where the query service listens.
+    /// HTTP server of the query service.
     pub(crate) query_server: ServerSettings,
-    /// Where the data is.
+    /// Folder of the data.
     pub(crate) data: PathBuf,
-    /// How often read models are compared with the store.
+    /// Pause between comparisons of read models with the store.
     pub(crate) watchdog: Duration,
-    /// How long idempotency keys are kept.
+    /// Age at which idempotency keys are deleted.
     pub(crate) keys_kept: Duration,
 }
 
 impl Config {
-    /// Reads the environment.
+    /// Reads environment and configuration file.
     ///
     /// # Errors
     /// All mistakes at once.
@@ -62,7 +62,7 @@ impl Config {
         settings.finish(|| {
             let mut kit = kit?;
             kit.server.listen = command.unwrap_or(kit.server.listen);
-            // The metrics are those of the process: a listener of their own is there once.
+            // The metrics are the process's, so only one service has the listener for them.
             let query_server = ServerSettings { listen: query?, admin: None, ..kit.server.clone() };
             Some(Self {
                 kit,
@@ -75,12 +75,12 @@ impl Config {
     }
 }
 
-/// The settings of both services whose defaults differ here.
+/// Replaces the default of some settings.
 fn own_default(key: Key) -> Key {
     match key.name {
-        // Everybody on this machine may be anyone.
+        // Every user of this machine may act as any user.
         "DEV_HEADERS" => Key::with_default(key.name, "true", key.doc),
-        // The terminal is for what is printed at start; that read models are being rebuilt then is no news.
+        // The terminal is for the text at start. Read models are always rebuilt then, which needs no log line.
         "LOG_LEVEL" => Key::with_default(key.name, "warn,service_kit::readiness=error", key.doc),
         _ => key,
     }

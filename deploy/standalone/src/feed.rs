@@ -1,4 +1,4 @@
-//! The feed of the embedded default: straight from the store, without HTTP.
+//! The feed of the embedded default, read from the store without HTTP.
 
 use std::sync::Arc;
 
@@ -10,17 +10,17 @@ use shared_events::{
     feed::{Head, Page},
 };
 
-/// Streams, and events of a stream, read at once.
+/// Streams, or events of a stream, in one read.
 const PAGE: u32 = 1000;
 
-/// Reads heads and events in the store.
+/// The feed of a store.
 pub(crate) struct StoreFeed(pub(crate) Arc<dyn EventStore>);
 
 #[async_trait]
 impl Feed for StoreFeed {
     async fn heads(&self, cursor: Option<&str>) -> Result<Page<Head>, FeedError> {
         let after = cursor.map(str::parse::<RoomId>).transpose();
-        let after = after.map_err(|error| FeedError::Answer(format!("a cursor that is no room: {error}")))?;
+        let after = after.map_err(|error| FeedError::Answer(format!("the cursor is not a room: {error}")))?;
         let heads = self.0.all_heads(after, PAGE).await.map_err(unreachable)?;
         let full = heads.len() == PAGE as usize;
         let next = heads.last().filter(|_| full).map(|(room, _)| room.to_string());

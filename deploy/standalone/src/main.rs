@@ -1,7 +1,7 @@
-//! The embedded default: both services in one process on loopback, with SQLite in place of MySQL, a bounded in-process
-//! log in place of Kafka and read models in memory in place of MongoDB. For trying, developing and testing.
+//! The embedded default: both services in one process on loopback, to try, develop and test.
 //!
-//! Domain, writer, relay, projector, folds and HTTP are those of the real stack.
+//! SQLite replaces MySQL, a bounded channel replaces Kafka, and read models in memory replace MongoDB. Domain, writer, relay,
+//! projector, folds and HTTP are those of the real stack.
 
 mod config;
 mod feed;
@@ -41,9 +41,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Replays 14,938 real hotel bookings through services that run, and prints what came of them.
+    /// Replays 14,938 real hotel bookings, with their changes and cancellations, through running services, and prints results.
     ///
-    /// Changes and cancellations come in the order of time. A second replay changes nothing.
+    /// A second replay changes nothing.
     Demo(demo::Arguments),
 }
 
