@@ -49,10 +49,7 @@ fn now() -> Timestamp {
 }
 
 /// All pages of a list, three items each.
-pub(crate) async fn all_pages<T, F>(mut query: impl FnMut(PageRequest) -> F) -> Vec<T>
-where
-    F: Future<Output = Result<Page<T>, QueryError>>,
-{
+pub(crate) async fn all_pages<T>(query: impl AsyncFn(PageRequest) -> Result<Page<T>, QueryError>) -> Vec<T> {
     let mut request = PageRequest::first(3);
     let mut items = Vec::new();
     loop {
@@ -72,34 +69,22 @@ async fn answers(models: &dyn Queries, history: &History) -> String {
     for kind in [None, Some("meeting".to_owned()), Some("$suite.a".to_owned())] {
         for people in [None, Some(3)] {
             let query = Rooms { kind: kind.clone(), people };
-            let rooms = all_pages(|page| {
-                let query = query.clone();
-                async move { query.run(models, &page).await }
-            })
-            .await;
+            let rooms = all_pages(async |page| query.run(models, &page).await).await;
             writeln!(text, "{query:?}: {rooms:#?}").unwrap();
         }
     }
-    writeln!(text, "{:?}", all_pages(|page| async move { Kinds.run(models, &page).await }).await).unwrap();
+    writeln!(text, "{:?}", all_pages(async |page| Kinds.run(models, &page).await).await).unwrap();
     for reservation in history.all.iter().copied() {
         writeln!(text, "{:?}", ReservationById { reservation }.run(models).await.unwrap()).unwrap();
     }
     for user in USERS.iter().chain(&["admin", "nobody"]) {
         let query = UserHistory { user: UserId::from(*user) };
-        let entries = all_pages(|page| {
-            let query = query.clone();
-            async move { query.run(models, &page).await }
-        })
-        .await;
+        let entries = all_pages(async |page| query.run(models, &page).await).await;
         writeln!(text, "{user}: {entries:#?}").unwrap();
         for (from, to) in [(None, None), (Some(ANCHORS[0]), Some(ANCHORS[2]))] {
             let minute = |time: Option<&str>| time.map(|time| time.parse().unwrap());
             let query = UserReservations { user: UserId::from(*user), from: minute(from), to: minute(to) };
-            let live = all_pages(|page| {
-                let query = query.clone();
-                async move { query.run(models, &page).await }
-            })
-            .await;
+            let live = all_pages(async |page| query.run(models, &page).await).await;
             writeln!(text, "{query:?}: {live:#?}").unwrap();
         }
     }
@@ -114,7 +99,7 @@ async fn check_against_recount(models: &dyn Queries, history: &History) {
     for room in &history.rooms {
         for during in intervals() {
             let query = Schedule { room: room.id, during };
-            let live = all_pages(|page| async move {
+            let live = all_pages(async |page| {
                 Ok(query.run(models, &Progress::default(), &page).await?.unwrap().page)
             })
             .await;
@@ -122,7 +107,7 @@ async fn check_against_recount(models: &dyn Queries, history: &History) {
             assert_eq!(shown, history.schedule(room.id, during), "{query:?}");
             if during.minutes() < 10 * 1440 {
                 let query = FreeTime { room: room.id, during };
-                let free = all_pages(|page| async move {
+                let free = all_pages(async |page| {
                     Ok(query.run(models, &Progress::default(), now(), &page).await?.unwrap().page)
                 })
                 .await;
@@ -133,22 +118,15 @@ async fn check_against_recount(models: &dyn Queries, history: &History) {
     for (people, kind) in [(1, None), (2, Some("meeting"))] {
         for stay in intervals() {
             let query = Availability { stay, people, kind: kind.map(str::to_owned) };
-            let found = all_pages(|page| {
-                let query = query.clone();
-                async move { query.run(models, &Progress::default(), now(), &page).await }
-            })
-            .await;
+            let found =
+                all_pages(async |page| query.run(models, &Progress::default(), now(), &page).await).await;
             let rooms: Vec<_> = found.iter().map(|found| found.room.room).collect();
             assert_eq!(rooms, history.available(stay, people, kind, now()), "{query:?}");
         }
     }
     for user in USERS {
         let query = UserReservations { user: UserId::from(user), from: None, to: None };
-        let live = all_pages(|page| {
-            let query = query.clone();
-            async move { query.run(models, &page).await }
-        })
-        .await;
+        let live = all_pages(async |page| query.run(models, &page).await).await;
         let mut expected: Vec<_> =
             history.live.values().filter(|reservation| reservation.reserved_by.0 == user).cloned().collect();
         expected.sort_by_key(|reservation| (reservation.from, reservation.id));
@@ -160,11 +138,7 @@ pub(crate) async fn check_statistics(models: &dyn Queries, history: &History, in
     for during in intervals.iter().copied() {
         for kind in [None, Some("meeting")] {
             let query = PopularRooms { during, kind: kind.map(str::to_owned) };
-            let rooms = all_pages(|page| {
-                let query = query.clone();
-                async move { query.run(models, &page).await }
-            })
-            .await;
+            let rooms = all_pages(async |page| query.run(models, &page).await).await;
             assert_eq!(rooms, history.popular_rooms(during, kind), "{query:?}");
             let query = BusiestTimes { during, kind: kind.map(str::to_owned) };
             assert_eq!(query.run(models).await.unwrap(), history.busiest_times(during, kind), "{query:?}");

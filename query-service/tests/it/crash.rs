@@ -12,6 +12,7 @@ use crate::{
     feed_double::FeedServer,
     kafka_consumer::Topic,
     mongo_database::{TestDatabase, url},
+    pipelines::until,
 };
 
 fn start(mongo: &TestDatabase, topic: &Topic, feed: &FeedServer, fail_point: Option<&str>) -> Child {
@@ -54,23 +55,18 @@ async fn a_process_that_dies_between_write_and_offset_loses_and_doubles_nothing(
     let mut dying = start(&mongo, &topic, &feed, Some("after-write-before-offset"));
     let status = tokio::time::timeout(Duration::from_secs(30), dying.wait()).await.unwrap().unwrap();
     assert!(!status.success(), "{status}");
-    let written = models.checkpoints(&[stream.room]).await.unwrap()[&stream.room].version;
+    let written = models.checkpoint(stream.room).await.unwrap().version;
     assert!(written > 0, "it died after it had written");
 
     let mut living = start(&mongo, &topic, &feed, None);
     stream.reserve("ann", 5, 6);
     topic.send(stream.events.last().unwrap()).await;
-    let visible = async {
-        while models.checkpoints(&[stream.room]).await.unwrap()[&stream.room].version < stream.head() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
     // The dead member's session has to end first.
-    tokio::time::timeout(Duration::from_secs(40), visible).await.unwrap();
+    let version = async || models.checkpoint(stream.room).await.unwrap().version;
+    until("the last event", async || version().await >= stream.head()).await;
     assert_eq!(reserved_minutes(&models, &[stream.room]).await, (3 + 1) * 60);
     let pid = living.id().unwrap().to_string();
     Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
     let status = tokio::time::timeout(Duration::from_secs(20), living.wait()).await.unwrap().unwrap();
     assert!(status.success(), "an orderly end: {status}");
-    topic.remove().await;
 }

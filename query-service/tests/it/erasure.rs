@@ -3,14 +3,16 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use query_service::{
-    projector::{Message, Pipeline},
     read_models::{DroppedEvent, HistoryDoc, ParkedMessage, ReservationDoc},
     stores::{Checkpoints, ErasureList, Swap, memory::MemoryReadModels},
 };
 use shared_events::{Erasures, Timestamp, UserId, erasure::Bytes32};
 
 use crate::{
-    events::Stream, feed_double::FeedDouble, mongo_database::TestDatabase, projector::parts,
+    events::Stream,
+    feed_double::FeedDouble,
+    mongo_database::TestDatabase,
+    pipelines::{messages, new_pipeline},
     store_double::Store,
 };
 
@@ -31,10 +33,6 @@ fn stream() -> Stream {
     stream.reserve("bob", 5, 6);
     stream.cancel(&cancelled);
     stream
-}
-
-fn messages(stream: &Stream) -> Vec<Message> {
-    (0..).zip(&stream.events).map(|(offset, event)| Message::event(offset, event.clone())).collect()
 }
 
 async fn reservations(store: &dyn Store, stream: &Stream) -> Vec<ReservationDoc> {
@@ -77,13 +75,11 @@ async fn what_kafka_brings_late_or_again_is_masked_before_it_is_applied() {
         let feed = FeedDouble::of(&[&stream]);
         *feed.erasures.lock().unwrap() = list(1, ANN);
         // From the topic's start, as into a database that is new.
-        let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, Arc::clone(&feed)));
-        pipeline.step(&messages(&stream)).await.unwrap();
+        new_pipeline(store.clone(), &feed).step(&messages(&stream.events)).await.unwrap();
         is_masked(store.as_ref(), &stream).await;
         // Again, by an owner that knows nothing.
         store.forget_checkpoint(stream.room).await.unwrap();
-        let mut other = Pipeline::new(parts(Arc::clone(&store) as _, feed));
-        other.step(&messages(&stream)).await.unwrap();
+        new_pipeline(store.clone(), &feed).step(&messages(&stream.events)).await.unwrap();
         is_masked(store.as_ref(), &stream).await;
     }
     holds_nothing_of_her(&server).await;
@@ -96,27 +92,26 @@ async fn nothing_is_applied_before_it_is_known_who_was_erased() {
     let feed = FeedDouble::of(&[&stream]);
     *feed.erasures.lock().unwrap() = list(1, ANN);
     feed.hides_erasures.store(true, Ordering::SeqCst);
-    let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, Arc::clone(&feed)));
-    pipeline.step(&messages(&stream)).await.unwrap_err();
+    let mut pipeline = new_pipeline(store.clone(), &feed);
+    pipeline.step(&messages(&stream.events)).await.unwrap_err();
     assert_eq!(store.checkpoint(stream.room).await.unwrap().version, 0);
     feed.hides_erasures.store(false, Ordering::SeqCst);
-    pipeline.step(&messages(&stream)).await.unwrap();
+    pipeline.step(&messages(&stream.events)).await.unwrap();
     is_masked(store.as_ref(), &stream).await;
     // Once it is known, the feed is not needed for it.
     feed.hides_erasures.store(true, Ordering::SeqCst);
-    Pipeline::new(parts(Arc::clone(&store) as _, feed)).step(&messages(&stream)).await.unwrap();
+    new_pipeline(store.clone(), &feed).step(&messages(&stream.events)).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_message_that_can_not_be_applied_is_parked_without_the_person() {
+async fn a_message_that_cannot_be_applied_is_parked_without_the_person() {
     let server = TestDatabase::create().await;
     let store: Arc<dyn Store> = Arc::new(server.models("g1_").await);
     let mut stream = stream();
     stream.events[1].event_type = "reservations.reservation-blessed.v9".into();
     let feed = FeedDouble::of(&[&stream]);
     *feed.erasures.lock().unwrap() = list(1, ANN);
-    let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, feed));
-    pipeline.step(&messages(&stream)).await.unwrap();
+    new_pipeline(store.clone(), &feed).step(&messages(&stream.events)).await.unwrap();
     let parked = store.checkpoint(stream.room).await.unwrap().parked.unwrap();
     assert_eq!(parked.version, 2);
     let message = store.parked_message(stream.room).await.unwrap().unwrap();
@@ -128,8 +123,7 @@ async fn a_message_that_can_not_be_applied_is_parked_without_the_person() {
 async fn the_embedded_default_masks_what_it_holds_when_it_learns_of_an_erasure() {
     let store: Arc<dyn Store> = Arc::new(MemoryReadModels::new());
     let stream = stream();
-    let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, FeedDouble::of(&[&stream])));
-    pipeline.step(&messages(&stream)).await.unwrap();
+    new_pipeline(store.clone(), &FeedDouble::of(&[&stream])).step(&messages(&stream.events)).await.unwrap();
     assert_eq!(history(store.as_ref(), ANN).await.len(), 3);
     store.keep_erasures(&list(1, ANN)).await.unwrap();
     is_masked(store.as_ref(), &stream).await;
@@ -154,8 +148,10 @@ async fn all_generations_are_masked_and_so_is_what_is_parked_or_was_left_out() {
     let second = generations.begin(NOW).await.unwrap().number;
     for number in [generations.read().await.unwrap().live.unwrap(), second] {
         let store: Arc<dyn Store> = Arc::new(generations.models(number).await.unwrap());
-        let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, FeedDouble::of(&[&stream])));
-        pipeline.step(&messages(&stream)).await.unwrap();
+        new_pipeline(store.clone(), &FeedDouble::of(&[&stream]))
+            .step(&messages(&stream.events))
+            .await
+            .unwrap();
         // One that is no JSON, which only her name can find.
         let parked = message(&stream, format!("{{not json {ANN} title").as_bytes());
         assert_eq!(store.park(&parked).await.unwrap(), Swap::Done);

@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use query_service::{
     kafka::{KafkaSettings, consume},
-    progress::Progress,
     projector::{Dependencies, Limits, Projector},
     stores::{ProjectionStore, memory::MemoryReadModels},
 };
@@ -23,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     events::{Stream, reserved_minutes},
     feed_double::FeedDouble,
+    pipelines::{dependencies, until, wait_apart},
     store_double::StoreDouble,
 };
 
@@ -63,10 +63,6 @@ impl Topic {
         self.admin().create_topics([&topic], &AdminOptions::new()).await.unwrap();
     }
 
-    pub(crate) async fn remove(self) {
-        self.admin().delete_topics(&[&self.settings.topic], &AdminOptions::new()).await.unwrap();
-    }
-
     pub(crate) async fn send(&self, event: &RawEvent) {
         let headers = event.headers().into_iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
             headers.insert(Header { key, value: Some(value.as_ref()) })
@@ -75,6 +71,13 @@ impl Topic {
         let record =
             FutureRecord::to(&self.settings.topic).key(&key).payload(&event.payload).headers(headers);
         self.producer.send(record, Duration::from_secs(20)).await.unwrap();
+    }
+}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        let (admin, topic) = (self.admin(), self.settings.topic.clone());
+        wait_apart(async move { drop(admin.delete_topics(&[&topic], &AdminOptions::new()).await.unwrap()) });
     }
 }
 
@@ -87,11 +90,12 @@ struct Member {
 }
 
 impl Member {
-    fn join(topic: &Topic, store: Arc<dyn ProjectionStore>, feed: Arc<FeedDouble>) -> Self {
+    fn join(topic: &Topic, store: Arc<dyn ProjectionStore>, feed: &Arc<FeedDouble>) -> Self {
         let readiness = Readiness::new(Clock::system());
-        let progress = Arc::new(Progress::default());
-        let parts = Dependencies { store, feed, progress, clock: Clock::system() };
-        let projector = Arc::new(Projector::new(parts, Limits::default(), readiness.component("store")));
+        let (dependencies, component) = (dependencies(store, feed), readiness.component("store"));
+        // It owns what Kafka assigns.
+        dependencies.progress.set_owned(Box::new(|_| false));
+        let projector = Arc::new(Projector::new(dependencies, Limits::default(), component));
         let stop = CancellationToken::new();
         let consumed = consume(
             topic.settings.clone(),
@@ -111,12 +115,7 @@ impl Member {
 
     /// Waits until it has so many partitions.
     async fn holds(&self, partitions: usize) {
-        let holds = async {
-            while self.projector.partitions().len() != partitions {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(40), holds).await.unwrap();
+        until("partitions", async || self.projector.partitions().len() == partitions).await;
     }
 
     async fn leave(self) {
@@ -136,15 +135,12 @@ async fn a_topic_that_is_made_later_is_waited_for_and_a_restart_goes_on_where_it
     let mut stream = Stream::new("Blue");
     stream.reserve("ann", 9, 10);
     let feed = FeedDouble::of(&[]);
-    let member = Member::join(&topic, Arc::clone(&store) as _, Arc::clone(&feed));
-    let told = async {
-        let missing =
-            |reason: &Option<String>| reason.as_ref().is_some_and(|text| text.contains("does not exist"));
-        while !missing(&member.readiness.report().components["kafka"].reason) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), told).await.unwrap();
+    let member = Member::join(&topic, store.clone(), &feed);
+    until("the missing topic", async || {
+        let reason = member.readiness.report().components["kafka"].reason.clone();
+        reason.is_some_and(|text| text.contains("does not exist"))
+    })
+    .await;
     topic.make(2).await;
     for event in &stream.events {
         topic.send(event).await;
@@ -154,7 +150,7 @@ async fn a_topic_that_is_made_later_is_waited_for_and_a_restart_goes_on_where_it
     member.leave().await;
 
     let applied = applications(&store);
-    let again = Member::join(&topic, Arc::clone(&store) as _, Arc::clone(&feed));
+    let again = Member::join(&topic, store.clone(), &feed);
     again.holds(2).await;
     stream.reserve("ann", 11, 12);
     topic.send(&stream.events[2]).await;
@@ -162,7 +158,6 @@ async fn a_topic_that_is_made_later_is_waited_for_and_a_restart_goes_on_where_it
     assert_eq!(applications(&store), applied + 1, "what was committed is not read again");
     assert_eq!(feed.reads.load(std::sync::atomic::Ordering::SeqCst), 0);
     again.leave().await;
-    topic.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,7 +167,7 @@ async fn two_members_share_the_partitions_and_one_takes_over_what_the_other_leav
     let store = Arc::new(MemoryReadModels::new());
     let mut streams: Vec<Stream> = (0..12).map(|n| Stream::new(&format!("Room {n}"))).collect();
     let feed = FeedDouble::of(&[]);
-    let first = Member::join(&topic, Arc::clone(&store) as _, Arc::clone(&feed));
+    let first = Member::join(&topic, store.clone(), &feed);
     first.holds(4).await;
     let mut sent = 0;
     for round in 0..6 {
@@ -182,7 +177,7 @@ async fn two_members_share_the_partitions_and_one_takes_over_what_the_other_leav
     let mut second = None;
     for at in 0..7 {
         if at == 3 {
-            second = Some(Member::join(&topic, Arc::clone(&store) as _, Arc::clone(&feed)));
+            second = Some(Member::join(&topic, store.clone(), &feed));
         }
         for stream in &streams {
             topic.send(&stream.events[at]).await;
@@ -215,5 +210,4 @@ async fn two_members_share_the_partitions_and_one_takes_over_what_the_other_leav
     }
     assert_eq!(feed.reads.load(std::sync::atomic::Ordering::SeqCst), 0, "no gaps");
     second.leave().await;
-    topic.remove().await;
 }

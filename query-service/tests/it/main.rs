@@ -25,6 +25,7 @@ mod mongo_indexes;
 mod mongo_joint_writes;
 mod mongo_writes;
 mod operating;
+mod pipelines;
 mod projector;
 mod rebuild;
 mod store_double;

@@ -11,6 +11,8 @@ use mongodb::{
 use query_service::stores::mongo::{Connection, Generations, MongoReadModels};
 use service_kit::ids::new_id;
 
+use crate::pipelines::wait_apart;
+
 pub(crate) const COLLECTIONS: [&str; 6] =
     ["rooms", "reservations", "history", "usage", "checkpoints", "parked"];
 
@@ -83,15 +85,10 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let name = self.name.clone();
-        // A test's runtime can't be waited for in a drop.
-        let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let client = Client::with_uri_str(url()).await.unwrap();
-                client.database(&name).drop().await.unwrap();
-            });
+        wait_apart(async move {
+            let client = Client::with_uri_str(url()).await.unwrap();
+            client.database(&name).drop().await.unwrap();
         });
-        assert!(dropped.join().is_ok() || std::thread::panicking(), "the database was not dropped");
     }
 }
 

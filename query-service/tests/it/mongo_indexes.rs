@@ -48,18 +48,18 @@ async fn no_query_but_kinds_scans_a_collection() {
     for kind in [None, Some("meeting".to_owned())] {
         for people in [None, Some(2)] {
             let query = &Rooms { kind: kind.clone(), people };
-            all_pages(|page| async move { query.run(models, &page).await }).await;
+            all_pages(async |page| query.run(models, &page).await).await;
         }
         let query = &Availability { stay: during, people: 1, kind: kind.clone() };
-        all_pages(|page| async move { query.run(models, &Progress::default(), now, &page).await }).await;
+        all_pages(async |page| query.run(models, &Progress::default(), now, &page).await).await;
         let query = &PopularRooms { during, kind: kind.clone() };
-        all_pages(|page| async move { query.run(models, &page).await }).await;
+        all_pages(async |page| query.run(models, &page).await).await;
         BusiestTimes { during, kind }.run(models).await.unwrap();
     }
-    all_pages(|page| async move { Kinds.run(models, &page).await }).await;
+    all_pages(async |page| Kinds.run(models, &page).await).await;
     let room = history.room_ids()[1];
     RoomById { room }.run(models).await.unwrap().unwrap();
-    all_pages(|page| async move {
+    all_pages(async |page| {
         Ok(Schedule { room, during }.run(models, &Progress::default(), &page).await?.unwrap().page)
     })
     .await;
@@ -72,10 +72,10 @@ async fn no_query_but_kinds_scans_a_collection() {
     ReservationById { reservation }.run(models).await.unwrap().unwrap();
     for (from, to) in [(None, None), (Some(during.from), Some(during.to))] {
         let query = &UserReservations { user: UserId::from("ann"), from, to };
-        all_pages(|page| async move { query.run(models, &page).await }).await;
+        all_pages(async |page| query.run(models, &page).await).await;
     }
     let query = &UserHistory { user: UserId::from("ann") };
-    all_pages(|page| async move { query.run(models, &page).await }).await;
+    all_pages(async |page| query.run(models, &page).await).await;
 
     let commands = std::mem::take(&mut *sent.lock().unwrap());
     assert!(commands.len() > 40, "{}", commands.len());

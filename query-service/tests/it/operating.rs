@@ -4,30 +4,20 @@ use std::sync::{Arc, atomic::Ordering};
 
 use mongodb::bson::{Document, doc};
 use query_service::{
-    progress::Progress,
-    projector::{Dependencies, Message, Pipeline},
+    projector::Pipeline,
     read_models::{Outcome, Request, RequestedAction},
     stores::{Checkpoints, ProjectionStore, Requests, memory::MemoryReadModels, mongo::MongoReadModels},
 };
-use service_kit::{clock::Clock, ids};
+use service_kit::ids;
 use shared_events::{RoomId, Timestamp, UserId};
 
 use crate::{
     events::{Stream, hour, reserved_minutes},
     feed_double::FeedDouble,
     mongo_database::TestDatabase,
+    pipelines::{messages, new_pipeline},
     store_double::Store,
 };
-
-fn pipeline(store: Arc<dyn ProjectionStore>, feed: &Arc<FeedDouble>) -> Pipeline {
-    let progress = Arc::new(Progress::default());
-    progress.set_owned(Box::new(|_| true));
-    Pipeline::new(Dependencies { store, feed: Arc::clone(feed) as _, progress, clock: Clock::system() })
-}
-
-fn messages(stream: &Stream) -> Vec<Message> {
-    (0..).zip(&stream.events).map(|(offset, event)| Message::event(offset, event.clone())).collect()
-}
 
 async fn ask(
     models: &MongoReadModels,
@@ -77,8 +67,8 @@ async fn a_redrive_goes_on_in_order_as_soon_as_the_event_can_be_read() {
     let models = Arc::new(mongo.models("t_").await);
     let (good, bad) = broken_stream();
     let (room, feed) = (good.room, FeedDouble::of(&[&bad]));
-    let mut owner = pipeline(Arc::clone(&models) as _, &feed);
-    owner.step(&messages(&bad)).await.unwrap();
+    let mut owner = new_pipeline(models.clone(), &feed);
+    owner.step(&messages(&bad.events)).await.unwrap();
     let still = ask(&models, &mut owner, room, RequestedAction::Redrive).await;
     assert!(!still.done && still.text.starts_with("parked at version 3"), "{still:?}");
     feed.put(&good);
@@ -92,13 +82,13 @@ async fn a_redrive_goes_on_in_order_as_soon_as_the_event_can_be_read() {
 }
 
 #[tokio::test]
-async fn a_redrive_that_can_not_reach_the_feed_says_so_and_the_room_goes_on_by_itself_later() {
+async fn a_redrive_that_cannot_reach_the_feed_says_so_and_the_room_goes_on_by_itself_later() {
     let mongo = TestDatabase::create().await;
     let models = Arc::new(mongo.models("t_").await);
     let (good, bad) = broken_stream();
     let (room, feed) = (good.room, FeedDouble::of(&[&bad]));
-    let mut owner = pipeline(Arc::clone(&models) as _, &feed);
-    owner.step(&messages(&bad)).await.unwrap();
+    let mut owner = new_pipeline(models.clone(), &feed);
+    owner.step(&messages(&bad.events)).await.unwrap();
     feed.put(&good);
     feed.out_of_reach.store(true, Ordering::SeqCst);
     let outcome = ask(&models, &mut owner, room, RequestedAction::Redrive).await;
@@ -115,8 +105,8 @@ async fn a_dropped_event_is_left_out_for_ever_and_with_it_is_kept_who_dropped_it
     let models = Arc::new(mongo.models("t_").await);
     let (good, bad) = broken_stream();
     let (room, feed) = (bad.room, FeedDouble::of(&[&bad]));
-    let mut owner = pipeline(Arc::clone(&models) as _, &feed);
-    owner.step(&messages(&bad)).await.unwrap();
+    let mut owner = new_pipeline(models.clone(), &feed);
+    owner.step(&messages(&bad.events)).await.unwrap();
     let drop = |version| RequestedAction::Drop { version, reason: "sent by a broken build".to_owned() };
     // A broken copy is no reason to leave out what the event store has.
     feed.put(&good);
@@ -134,7 +124,7 @@ async fn a_dropped_event_is_left_out_for_ever_and_with_it_is_kept_who_dropped_it
     assert_eq!(kept.get_document("message").unwrap().get_i64("version").unwrap(), 3);
     // Read models that are made from nothing leave it out by themselves.
     let anew: Arc<dyn Store> = Arc::new(mongo.models("other_").await);
-    pipeline(Arc::clone(&anew) as _, &feed).step(&messages(&bad)).await.unwrap();
+    new_pipeline(anew.clone(), &feed).step(&messages(&bad.events)).await.unwrap();
     assert_eq!(shown(anew.as_ref(), room).await, shown(models.as_ref(), room).await);
     assert_eq!(anew.checkpoints(&[room]).await.unwrap()[&room].version, 5);
 }
@@ -148,9 +138,9 @@ async fn a_repair_makes_everything_of_a_room_again_whatever_had_become_of_it() {
     let moved = from.reserve("ann", 4, 5);
     from.move_to(&mut to, &moved);
     let feed = FeedDouble::of(&[&from, &to]);
-    let mut owner = pipeline(Arc::clone(&models) as _, &feed);
+    let mut owner = new_pipeline(models.clone(), &feed);
     for stream in [&from, &to] {
-        owner.step(&messages(stream)).await.unwrap();
+        owner.step(&messages(&stream.events)).await.unwrap();
     }
     let right = (shown(models.as_ref(), from.room).await, shown(models.as_ref(), to.room).await);
     let database = mongo.client.database(&mongo.name);
@@ -173,7 +163,7 @@ async fn a_repair_makes_everything_of_a_room_again_whatever_had_become_of_it() {
     assert_eq!(shown(models.as_ref(), to.room).await, right.1);
     // What was cached of it is gone as well: the next event counts on what was made again.
     from.reserve("ann", 8, 9);
-    owner.step(&messages(&from)).await.unwrap();
+    owner.step(&messages(&from.events)).await.unwrap();
     assert_eq!(reserved_minutes(models.as_ref(), &[from.room]).await, 180);
 }
 
@@ -183,8 +173,8 @@ async fn a_repair_takes_nothing_away_while_the_feed_is_out_of_reach() {
     let models = Arc::new(mongo.models("t_").await);
     let (good, _) = broken_stream();
     let feed = FeedDouble::of(&[&good]);
-    let mut owner = pipeline(Arc::clone(&models) as _, &feed);
-    owner.step(&messages(&good)).await.unwrap();
+    let mut owner = new_pipeline(models.clone(), &feed);
+    owner.step(&messages(&good.events)).await.unwrap();
     let before = shown(models.as_ref(), good.room).await;
     feed.out_of_reach.store(true, Ordering::SeqCst);
     let outcome = ask(&models, &mut owner, good.room, RequestedAction::Repair).await;

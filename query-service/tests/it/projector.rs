@@ -8,10 +8,9 @@ use std::{
 
 use query_service::{
     feed::{Credentials, HttpFeed},
-    progress::Progress,
     projector::{Dependencies, Inbox, Limits, Message, Pipeline, Projector},
     read_models::ReservationDoc,
-    stores::{Checkpoints, Parking, ProjectionStore, Queries, memory::MemoryReadModels},
+    stores::{Checkpoints, Parking, Queries, memory::MemoryReadModels},
 };
 use service_kit::{clock::Clock, readiness::Readiness};
 use shared_events::{Interval, RawEvent, RoomId, UserId, feed::Head};
@@ -20,18 +19,9 @@ use crate::{
     events::{Stream, hour, reserved_minutes, usage_of},
     feed_double::{FeedDouble, FeedServer},
     mongo_database::TestDatabase,
+    pipelines::{dependencies, messages, new_pipeline, until},
     store_double::{Store, StoreDouble},
 };
-
-pub(crate) fn parts(store: Arc<dyn ProjectionStore>, feed: Arc<FeedDouble>) -> Dependencies {
-    let progress = Arc::new(Progress::default());
-    progress.set_owned(Box::new(|_| true));
-    Dependencies { store, feed, progress, clock: Clock::system() }
-}
-
-pub(crate) fn batch<'a>(events: impl IntoIterator<Item = &'a RawEvent>) -> Vec<Message> {
-    (0..).zip(events).map(|(offset, event)| Message::event(offset, event.clone())).collect()
-}
 
 async fn version(store: &dyn Checkpoints, room: RoomId) -> u64 {
     store.checkpoints(&[room]).await.unwrap()[&room].version
@@ -96,23 +86,20 @@ async fn every_event_twice_and_replays_of_old_batches_leave_what_one_clean_pass_
     let feed = FeedDouble::of(&streams.iter().collect::<Vec<_>>());
     let clean: Arc<dyn Store> = Arc::new(MemoryReadModels::new());
     for stream in &streams {
-        Pipeline::new(parts(Arc::clone(&clean) as _, Arc::clone(&feed)))
-            .step(&batch(&stream.events))
-            .await
-            .unwrap();
+        new_pipeline(clean.clone(), &feed).step(&messages(&stream.events)).await.unwrap();
     }
     let messy: Arc<dyn Store> = Arc::clone(&models) as _;
-    let mut pipeline = Pipeline::new(parts(Arc::clone(&messy) as _, Arc::clone(&feed)));
+    let mut pipeline = new_pipeline(messy.clone(), &feed);
     let events = mixed(&streams);
     for (at, chunk) in events.chunks(5).enumerate() {
         let twice: Vec<_> = chunk.iter().chain(chunk).collect();
-        pipeline.step(&batch(twice)).await.unwrap();
+        pipeline.step(&messages(twice)).await.unwrap();
         // What an owner would do that died before its offsets were stored.
         if at % 2 == 0 {
-            pipeline = Pipeline::new(parts(Arc::clone(&messy) as _, Arc::clone(&feed)));
+            pipeline = new_pipeline(messy.clone(), &feed);
         }
         let old = &events[..(at * 5).min(events.len())];
-        pipeline.step(&batch(old)).await.unwrap();
+        pipeline.step(&messages(old)).await.unwrap();
     }
     let expected = everything(clean.as_ref(), &rooms, &["ann", "bob"]).await;
     assert_eq!(everything(messy.as_ref(), &rooms, &["ann", "bob"]).await, expected);
@@ -129,12 +116,11 @@ async fn a_gap_is_filled_from_the_feed_over_http() {
     let server = FeedServer::start(Arc::clone(&feed)).await;
     let token = Credentials::Token("let-me-in".to_owned().into());
     let over_http = HttpFeed::new(&server.url, token, Duration::from_secs(5), None).unwrap();
-    let mut parts = parts(Arc::clone(&models) as _, feed);
-    parts.feed = Arc::new(over_http);
-    let mut pipeline = Pipeline::new(parts);
+    let over_http = Dependencies { feed: Arc::new(over_http), ..dependencies(models.clone(), &feed) };
+    let mut pipeline = Pipeline::new(over_http);
     // 1, 2 arrive, 3 to 8 are lost, 9 arrives; 10 is not in the topic yet.
-    pipeline.step(&batch(&stream.events[..2])).await.unwrap();
-    pipeline.step(&batch(&stream.events[8..9])).await.unwrap();
+    pipeline.step(&messages(&stream.events[..2])).await.unwrap();
+    pipeline.step(&messages(&stream.events[8..9])).await.unwrap();
     assert!(version(models.as_ref(), stream.room).await >= 9);
     let day = Interval { from: hour(0), to: hour(23) };
     let live = models.live_in_room(stream.room, day, None, 100).await.unwrap();
@@ -151,9 +137,9 @@ async fn a_feed_out_of_reach_leaves_one_room_behind_and_it_catches_up_by_itself(
     other.reserve("bob", 1, 2);
     let feed = FeedDouble::of(&[&gappy, &other]);
     feed.out_of_reach.store(true, Ordering::SeqCst);
-    let running = Running::start(Arc::clone(&store), Arc::clone(&feed));
-    let messages = [&gappy.events[0], &gappy.events[2], &other.events[0], &other.events[1]];
-    batch(messages).into_iter().for_each(|message| _ = running.inbox.push(message));
+    let running = Running::start(&store, &feed);
+    let sent = [&gappy.events[0], &gappy.events[2], &other.events[0], &other.events[1]];
+    messages(sent).into_iter().for_each(|message| _ = running.inbox.push(message));
     running.visible(other.room, 2).await;
     running.done_with(4).await;
     assert_eq!(version(store.as_ref(), gappy.room).await, 1);
@@ -163,7 +149,7 @@ async fn a_feed_out_of_reach_leaves_one_room_behind_and_it_catches_up_by_itself(
 }
 
 #[tokio::test]
-async fn an_event_that_can_not_be_read_parks_its_room_alone() {
+async fn an_event_that_cannot_be_read_parks_its_room_alone() {
     let mongo = TestDatabase::create().await;
     let models = Arc::new(mongo.models("t_").await);
     let (mut bad, mut good) = (Stream::new("Blue"), Stream::new("Green"));
@@ -172,9 +158,9 @@ async fn an_event_that_can_not_be_read_parks_its_room_alone() {
     good.reserve("bob", 1, 2);
     bad.events[1].payload = b"{\"reservation\":17}".to_vec();
     let feed = FeedDouble::of(&[&bad, &good]);
-    let parts = parts(Arc::clone(&models) as _, feed);
-    let mut pipeline = Pipeline::new(parts.clone());
-    pipeline.step(&batch(mixed_refs(&[&bad, &good]))).await.unwrap();
+    let dependencies = dependencies(models.clone(), &feed);
+    let mut pipeline = Pipeline::new(dependencies.clone());
+    pipeline.step(&messages(mixed_refs(&[&bad, &good]))).await.unwrap();
     let models = models.as_ref();
     assert_eq!((version(models, bad.room).await, version(models, good.room).await), (1, 2));
     assert!(is_parked(models, bad.room).await && !is_parked(models, good.room).await);
@@ -182,21 +168,21 @@ async fn an_event_that_can_not_be_read_parks_its_room_alone() {
     assert_eq!((message.version, message.payload), (2, bad.events[1].payload.clone()));
     // Later events of the room wait, those of others don't.
     good.reserve("bob", 5, 6);
-    pipeline.step(&batch([&bad.events[2], &good.events[2]])).await.unwrap();
+    pipeline.step(&messages([&bad.events[2], &good.events[2]])).await.unwrap();
     assert_eq!((version(models, bad.room).await, version(models, good.room).await), (1, 3));
     // A query that asks for it is told at once.
-    let waited = parts.progress.wait(models, &[(bad.room, 2)], Duration::from_secs(60)).await;
+    let waited = dependencies.progress.wait(models, &[(bad.room, 2)], Duration::from_secs(60)).await;
     assert!(waited.unwrap_err().to_string().contains("parked"));
 }
 
 #[tokio::test]
-async fn an_event_that_can_not_be_read_is_taken_from_the_feed_where_its_copy_can() {
+async fn an_event_that_cannot_be_read_is_taken_from_the_feed_where_its_copy_can() {
     let store = Arc::new(StoreDouble::default());
     let mut stream = Stream::new("Blue");
     stream.reserve("ann", 1, 2);
     stream.reserve("ann", 3, 4);
     let feed = FeedDouble::of(&[&stream]);
-    let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, feed));
+    let mut pipeline = new_pipeline(store.clone(), &feed);
     // One with a payload that is cut, one without its attributes, known by its key alone.
     let mut cut = stream.events[1].clone();
     cut.payload.truncate(10);
@@ -217,16 +203,16 @@ async fn an_unknown_type_parks_the_room_until_a_build_can_read_it() {
     let mut from_the_future = stream.clone();
     from_the_future.events[1].event_type = "reservations.reservation-blessed.v9".into();
     let old_build = FeedDouble::of(&[&from_the_future]);
-    let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, Arc::clone(&old_build)));
-    pipeline.step(&batch(&from_the_future.events)).await.unwrap();
+    let mut pipeline = new_pipeline(store.clone(), &old_build);
+    pipeline.step(&messages(&from_the_future.events)).await.unwrap();
     assert!(is_parked(store.as_ref(), stream.room).await);
     let reads = old_build.reads.load(Ordering::SeqCst);
-    pipeline.step(&batch(&from_the_future.events)).await.unwrap();
+    pipeline.step(&messages(&from_the_future.events)).await.unwrap();
     assert_eq!(old_build.reads.load(Ordering::SeqCst), reads, "a parked room asks no more");
     // An upgraded instance takes over: to it the same event is readable.
-    let mut upgraded = Pipeline::new(parts(Arc::clone(&store) as _, FeedDouble::of(&[&stream])));
+    let mut upgraded = new_pipeline(store.clone(), &FeedDouble::of(&[&stream]));
     stream.reserve("ann", 3, 4);
-    upgraded.step(&batch(&stream.events[2..])).await.unwrap();
+    upgraded.step(&messages(&stream.events[2..])).await.unwrap();
     assert_eq!(version(store.as_ref(), stream.room).await, 2, "as far as its feed goes");
     assert!(!is_parked(store.as_ref(), stream.room).await);
 }
@@ -239,14 +225,9 @@ async fn no_offset_is_done_with_before_its_batch_is_written_however_often_the_st
     stream.reschedule(&reservation, 1, 3);
     store.fail_before.store(1_000_000, Ordering::SeqCst);
     store.fail_after.store(1, Ordering::SeqCst);
-    let running = Running::start(Arc::clone(&store), FeedDouble::of(&[&stream]));
-    batch(&stream.events).into_iter().for_each(|message| _ = running.inbox.push(message));
-    let failed = async {
-        while store.fail_before.load(Ordering::SeqCst) > 1_000_000 - 3 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), failed).await.unwrap();
+    let running = Running::start(&store, &FeedDouble::of(&[&stream]));
+    messages(&stream.events).into_iter().for_each(|message| _ = running.inbox.push(message));
+    until("three failures", async || store.fail_before.load(Ordering::SeqCst) <= 1_000_000 - 3).await;
     assert_eq!(running.projector.processed(), [], "nothing is written");
     store.fail_before.store(0, Ordering::SeqCst);
     running.visible(stream.room, 3).await;
@@ -263,13 +244,13 @@ async fn an_owner_whose_knowledge_is_stale_writes_nothing_twice() {
     let mut stream = Stream::new("Blue");
     (0..4).for_each(|hour| _ = stream.reserve("ann", hour, hour + 1));
     let feed = FeedDouble::of(&[&stream]);
-    let mut stale = Pipeline::new(parts(Arc::clone(&models) as _, Arc::clone(&feed)));
-    stale.step(&batch(&stream.events[..2])).await.unwrap();
-    let mut current = Pipeline::new(parts(Arc::clone(&models) as _, Arc::clone(&feed)));
-    current.step(&batch(&stream.events[2..4])).await.unwrap();
+    let mut stale = new_pipeline(models.clone(), &feed);
+    stale.step(&messages(&stream.events[..2])).await.unwrap();
+    let mut current = new_pipeline(models.clone(), &feed);
+    current.step(&messages(&stream.events[2..4])).await.unwrap();
     // The old owner did not notice yet, and has the same messages and one more.
-    stale.step(&batch(&stream.events[2..])).await.unwrap();
-    current.step(&batch(&stream.events[3..])).await.unwrap();
+    stale.step(&messages(&stream.events[2..])).await.unwrap();
+    current.step(&messages(&stream.events[3..])).await.unwrap();
     assert_eq!(version(models.as_ref(), stream.room).await, 5);
     assert_eq!(reserved_minutes(models.as_ref(), &[stream.room]).await, 240);
 }
@@ -279,8 +260,8 @@ async fn a_loss_at_the_end_of_a_stream_is_found_by_comparing_heads() {
     let store = Arc::new(StoreDouble::default());
     let mut stream = Stream::new("Blue");
     (0..7).for_each(|hour| _ = stream.reserve("ann", hour, hour + 1));
-    let mut pipeline = Pipeline::new(parts(Arc::clone(&store) as _, FeedDouble::of(&[&stream])));
-    pipeline.step(&batch(&stream.events[..3])).await.unwrap();
+    let mut pipeline = new_pipeline(store.clone(), &FeedDouble::of(&[&stream]));
+    pipeline.step(&messages(&stream.events[..3])).await.unwrap();
     let head = Head { room: stream.room, version: stream.head() };
     assert_eq!(pipeline.compare(&[head]).await.unwrap(), 1);
     assert_eq!(version(store.as_ref(), stream.room).await, stream.head());
@@ -299,12 +280,12 @@ async fn both_halves_of_a_move_lead_to_the_same_in_any_order() {
     for order in orders {
         let store = Arc::new(StoreDouble::default());
         let feed = FeedDouble::of(&[&from, &to]);
-        let mut one = Pipeline::new(parts(Arc::clone(&store) as _, Arc::clone(&feed)));
-        let mut other = Pipeline::new(parts(Arc::clone(&store) as _, feed));
+        let mut one = new_pipeline(store.clone(), &feed);
+        let mut other = new_pipeline(store.clone(), &feed);
         let (mut a, mut b) = (0, 0);
         for (of_from, of_to) in order {
-            one.step(&batch(from.events.iter().skip(a).take(*of_from))).await.unwrap();
-            other.step(&batch(to.events.iter().skip(b).take(*of_to))).await.unwrap();
+            one.step(&messages(from.events.iter().skip(a).take(*of_from))).await.unwrap();
+            other.step(&messages(to.events.iter().skip(b).take(*of_to))).await.unwrap();
             (a, b) = (a + of_from, b + of_to);
         }
         seen.push(store.models.reservation(reservation.id).await.unwrap());
@@ -326,11 +307,11 @@ struct Running {
 }
 
 impl Running {
-    fn start(store: Arc<StoreDouble>, feed: Arc<FeedDouble>) -> Self {
+    fn start(store: &Arc<StoreDouble>, feed: &Arc<FeedDouble>) -> Self {
         let component = Readiness::new(Clock::system()).component("store");
-        let projector = Projector::new(parts(Arc::clone(&store) as _, feed), Limits::default(), component);
+        let projector = Projector::new(dependencies(store.clone(), feed), Limits::default(), component);
         let inbox = projector.start(0);
-        Self { projector, inbox, store }
+        Self { projector, inbox, store: Arc::clone(store) }
     }
 
     async fn visible(&self, room: RoomId, version: u64) {
@@ -340,12 +321,7 @@ impl Running {
 
     /// Waits until the offset before this one is done with.
     async fn done_with(&self, next: i64) {
-        let done = async {
-            while self.projector.processed() != [(0, next)] {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), done).await.unwrap();
+        until("the offset", async || self.projector.processed() == [(0, next)]).await;
     }
 
     async fn stop(self) {

@@ -75,5 +75,4 @@ async fn without_any_service_read_models_are_made_from_the_feed_and_made_again()
     let (status, list) = operator.run(&["generations"]).await;
     let states: Vec<_> = list.as_array().unwrap().iter().map(|row| &row["state"]).collect();
     assert_eq!((status, states), (0, vec![&json!("old"), &json!("live")]));
-    operator.topic.remove().await;
 }

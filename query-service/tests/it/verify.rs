@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use mongodb::bson::{Document, doc};
 use query_service::{
-    projector::Pipeline,
     read_models::DroppedEvent,
     stores::{ProjectionStore, Queries, Swap, memory::MemoryReadModels, mongo::MongoReadModels},
     verify::{Verified, verify},
@@ -15,13 +14,13 @@ use crate::{
     events::Stream,
     feed_double::FeedDouble,
     mongo_database::TestDatabase,
-    projector::{batch, busy_streams, parts},
+    pipelines::{messages, new_pipeline},
+    projector::busy_streams,
 };
 
 async fn project(store: Arc<dyn ProjectionStore>, streams: &[Stream]) {
     for stream in streams {
-        let mut pipeline = Pipeline::new(parts(Arc::clone(&store), FeedDouble::of(&[])));
-        pipeline.step(&batch(&stream.events)).await.unwrap();
+        new_pipeline(store.clone(), &FeedDouble::of(&[])).step(&messages(&stream.events)).await.unwrap();
     }
 }
 
@@ -127,8 +126,7 @@ async fn an_event_that_an_operator_left_out_is_left_out_of_what_is_expected() {
     stream.events[1].payload = b"{\"reservation\":7}".to_vec();
     let feed = FeedDouble::of(&[&stream]);
     let store: Arc<dyn ProjectionStore> = Arc::clone(&models) as _;
-    let mut pipeline = Pipeline::new(parts(Arc::clone(&store), Arc::clone(&feed)));
-    pipeline.step(&batch(&stream.events)).await.unwrap();
+    new_pipeline(store.clone(), &feed).step(&messages(&stream.events)).await.unwrap();
     let waiting = verified(&models, &feed, stream.room).await;
     assert_eq!((waiting.version, waiting.parked.map(|parked| parked.version)), (1, Some(2)));
     assert_eq!(waiting.differences, []);
@@ -140,8 +138,7 @@ async fn an_event_that_an_operator_left_out_is_left_out_of_what_is_expected() {
     let wrong = verified(&models, &feed, stream.room).await.differences;
     assert_eq!(wrong.iter().map(|one| one.what).collect::<Vec<_>>(), ["checkpoint"]);
     store.drop_event(&DroppedEvent { message, reason, by, at }).await.unwrap();
-    let mut pipeline = Pipeline::new(parts(store, Arc::clone(&feed)));
-    pipeline.step(&batch(&stream.events)).await.unwrap();
+    new_pipeline(store.clone(), &feed).step(&messages(&stream.events)).await.unwrap();
     let whole = verified(&models, &feed, stream.room).await;
     assert_eq!((whole.version, whole.parked, whole.differences), (3, None, vec![]));
 }
