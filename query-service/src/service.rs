@@ -5,11 +5,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use service_kit::{
     auth::Authenticator,
     clock::Clock,
-    http::server::HttpParts,
+    http::{server::HttpParts, service},
     kit_settings::ServerSettings,
     readiness::{Component, Readiness},
     retry::Backoff,
-    service,
     shutdown::Lifecycle,
     telemetry::Metrics,
 };

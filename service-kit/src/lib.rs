@@ -14,7 +14,6 @@ pub mod probe;
 pub mod readiness;
 pub mod report;
 pub mod retry;
-pub mod service;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;

@@ -8,7 +8,8 @@ use crate::{
     event::Event,
     ids::{RoomId, UserId},
     time::Timestamp,
-    upcasting::{Unreadable, decode},
+    unreadable::Unreadable,
+    upcasting::decode,
 };
 
 /// `ce_source` of every event.

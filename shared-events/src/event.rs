@@ -8,7 +8,7 @@ use crate::{
         ReservationRescheduled,
     },
     room_events::{RoomChanged, RoomRegistered, RoomRetired},
-    upcasting::Unreadable,
+    unreadable::Unreadable,
 };
 
 macro_rules! events {

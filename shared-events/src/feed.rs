@@ -9,7 +9,7 @@ use crate::{
     envelope::{CONTENT_TYPE, Metadata, RawEvent, SOURCE, SPEC_VERSION, parse_id},
     ids::{RoomId, UserId},
     time::Timestamp,
-    upcasting::Unreadable,
+    unreadable::Unreadable,
 };
 
 /// A page of a list.

@@ -12,6 +12,7 @@ pub mod room_events;
 pub mod room_rules;
 pub mod time;
 pub mod topics;
+pub mod unreadable;
 pub mod upcasting;
 
 pub use consistency_token::ConsistencyToken;
@@ -23,4 +24,4 @@ pub use partitioner::partition_of;
 pub use reservation_events::{Place, Reservation};
 pub use room_events::{OpeningHours, OpeningSpan, Room, RoomSettings};
 pub use time::{Interval, Minute, TimeZone, Timestamp};
-pub use upcasting::Unreadable;
+pub use unreadable::Unreadable;

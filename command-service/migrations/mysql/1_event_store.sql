@@ -13,14 +13,14 @@ CREATE TABLE IF NOT EXISTS events (
     PRIMARY KEY (position),
     UNIQUE KEY events_stream_version (stream_id, version)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin
-  COMMENT 'Every event of every room. Rows are only ever inserted; the unique key is the optimistic lock.';
+  COMMENT 'Every event of every room. Rows are inserted; only erasure changes one, and none is deleted. The unique key is the optimistic lock.';
 
 CREATE TABLE IF NOT EXISTS outbox (
     position BIGINT UNSIGNED NOT NULL COMMENT 'the event in question',
     bucket SMALLINT UNSIGNED NOT NULL COMMENT 'hash of the room, by which relays share their work',
     PRIMARY KEY (position)
 ) ENGINE = InnoDB
-  COMMENT 'Events that Kafka has not acknowledged yet. Written with the event, deleted one by one after delivery.';
+  COMMENT 'Events that Kafka has not acknowledged yet. Written with the event; deleted, many rows at once, after delivery.';
 
 CREATE TABLE IF NOT EXISTS idempotency_keys (
     seq BIGINT UNSIGNED NOT NULL AUTO_INCREMENT COMMENT 'order of insertion, in which old records are swept',
@@ -77,3 +77,23 @@ CREATE TABLE IF NOT EXISTS leases (
     PRIMARY KEY (name)
 ) ENGINE = InnoDB
   COMMENT 'Which instance relays. No clock times: a row that stands still for long enough may be taken over.';
+
+CREATE TABLE IF NOT EXISTS erasure_list (
+    id TINYINT UNSIGNED NOT NULL COMMENT '1: there is one row',
+    epoch BIGINT UNSIGNED NOT NULL COMMENT 'counts the changes of the list; every append reads it, and waits while it changes',
+    secret BINARY(32) NOT NULL COMMENT 'key of the hashes of erased persons',
+    PRIMARY KEY (id)
+) ENGINE = InnoDB
+  COMMENT 'What all entries of the list of erased persons have in common.';
+
+INSERT IGNORE INTO erasure_list (id, epoch, secret) VALUES (1, 0, RANDOM_BYTES(32));
+
+CREATE TABLE IF NOT EXISTS erasures (
+    seq BIGINT UNSIGNED NOT NULL AUTO_INCREMENT COMMENT 'order of erasure',
+    fingerprint BINARY(32) NOT NULL COMMENT 'keyed hash of who was erased: never the name',
+    pseudonym VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'who stands in their place; random',
+    masked_to BIGINT UNSIGNED NULL COMMENT 'events up to this position are masked; NULL when all are',
+    PRIMARY KEY (seq),
+    UNIQUE KEY erasures_fingerprint (fingerprint)
+) ENGINE = InnoDB
+  COMMENT 'Persons who were erased, so that what still speaks of them elsewhere is masked when it comes.';

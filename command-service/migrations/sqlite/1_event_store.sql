@@ -1,4 +1,5 @@
--- Every event of every room. Rows are only ever inserted; the unique key is the optimistic lock.
+-- Every event of every room. Rows are inserted; only erasure changes one, and none is deleted. The unique key is the
+-- optimistic lock.
 CREATE TABLE events (
     -- Order of insertion over all streams, never used again.
     position INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -17,7 +18,7 @@ CREATE TABLE events (
     UNIQUE (stream_id, version)
 ) STRICT;
 
--- Events that were not delivered yet. Written with the event, deleted one by one after delivery.
+-- Events that were not delivered yet. Written with the event; deleted, many rows at once, after delivery.
 CREATE TABLE outbox (
     -- The event in question.
     position INTEGER PRIMARY KEY,
@@ -82,4 +83,27 @@ CREATE TABLE held_rooms (
     reason TEXT NOT NULL,
     -- Since when: milliseconds since 1970 in UTC.
     held_at INTEGER NOT NULL
+) STRICT;
+
+-- What all entries of the list of erased persons have in common.
+CREATE TABLE erasure_list (
+    -- 1: there is one row.
+    id INTEGER PRIMARY KEY,
+    -- Counts the changes of the list; every append reads it.
+    epoch INTEGER NOT NULL,
+    -- Key of the hashes of erased persons: 32 bytes.
+    secret BLOB NOT NULL
+) STRICT;
+INSERT INTO erasure_list (id, epoch, secret) VALUES (1, 0, randomblob(32));
+
+-- Persons who were erased, so that what still speaks of them elsewhere is masked when it comes.
+CREATE TABLE erasures (
+    -- Order of erasure.
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- Keyed hash of who was erased, never the name: 32 bytes.
+    fingerprint BLOB NOT NULL UNIQUE,
+    -- Who stands in their place; random.
+    pseudonym TEXT NOT NULL,
+    -- Events up to this position are masked; NULL when all are.
+    masked_to INTEGER
 ) STRICT;

@@ -19,8 +19,8 @@ use super::{
     Api,
     feed::store_problem,
     fields::invalid,
-    openapi::{EraseFailed, ErasuresList, ListFailed},
     request::no_parameters,
+    schemas::{EraseFailed, ErasuresList, ListFailed},
 };
 use crate::erasure::erase;
 

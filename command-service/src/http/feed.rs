@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::{
     Api,
-    openapi::{EventsPage, HeadsPage, ReadFailed},
+    schemas::{EventsPage, HeadsPage, ReadFailed},
 };
 use crate::event_store::{StoreError, StoredEvent};
 

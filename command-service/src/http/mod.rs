@@ -33,6 +33,7 @@ mod problems;
 mod request;
 mod reservations;
 mod rooms;
+mod schemas;
 
 pub use openapi::document;
 

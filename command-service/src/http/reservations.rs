@@ -13,8 +13,8 @@ use super::{
     Api,
     answers::CommandAnswer,
     fields::{ends, given, name, people, stay, text},
-    openapi::{Changed, Created, Failed, Keyed, KeyedOptionally, Preconditions},
     request::CommandRequest,
+    schemas::{Changed, Created, Failed, Keyed, KeyedOptionally, Preconditions},
 };
 use crate::commands::{
     Action, CancelReservation, ChangeReservation, MoveReservation, Reserve, ReserveKind, Stay,

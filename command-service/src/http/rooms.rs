@@ -13,8 +13,8 @@ use super::{
     Api,
     answers::CommandAnswer,
     fields::{given, invalid, name},
-    openapi::{Changed, Created, Failed, Keyed, KeyedOptionally, Preconditions, opening_hours},
     request::CommandRequest,
+    schemas::{Changed, Created, Failed, Keyed, KeyedOptionally, Preconditions, opening_hours},
 };
 use crate::{
     commands::{Action, ChangeRoom, RegisterRoom, RetireRoom},

@@ -12,10 +12,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use service_kit::{
     auth::Authenticator,
     clock::Clock,
-    http::server::HttpParts,
+    http::{server::HttpParts, service},
     kit_settings::ServerSettings,
     readiness::{Component, Readiness},
-    service,
     shutdown::Lifecycle,
     telemetry::Metrics,
 };

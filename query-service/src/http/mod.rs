@@ -6,6 +6,7 @@ mod parameters;
 mod request;
 mod reservations;
 mod rooms;
+mod schemas;
 mod statistics;
 
 use std::{

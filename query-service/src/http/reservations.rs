@@ -10,10 +10,10 @@ use shared_events::UserId;
 
 use super::{
     answers::{HistoryEntry, List, Reservation},
-    openapi::{QueryHeaders, Refusals},
     parameters::{ListParameters, Nothing, OpenRangeParameters, ReservationPath, UserPath},
     query_problem,
     request::QueryRequest,
+    schemas::{QueryHeaders, Refusals},
 };
 use crate::queries;
 

@@ -6,12 +6,12 @@ use shared_events::RoomId;
 
 use super::{
     answers::{Free, Kind, List, Occupied, Room, Schedule},
-    openapi::{QueryHeaders, Refusals},
     parameters::{
         AvailabilityParameters, ListParameters, Nothing, RangeParameters, RoomPath, RoomsParameters,
     },
     query_problem,
     request::QueryRequest,
+    schemas::{QueryHeaders, Refusals},
 };
 use crate::queries;
 

@@ -5,10 +5,10 @@ use service_kit::http::problem::{Problem, ProblemType};
 
 use super::{
     answers::{Busy, List, Popular},
-    openapi::{QueryHeaders, Refusals},
     parameters::{Nothing, StatisticsParameters},
     query_problem,
     request::QueryRequest,
+    schemas::{QueryHeaders, Refusals},
 };
 use crate::queries;
 

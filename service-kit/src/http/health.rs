@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::endpoint::endpoint;
 use super::heartbeat::Heartbeat;
+use super::parts::HttpParts;
 use super::problem::{Problem, ProblemType};
-use super::server::HttpParts;
 
 /// Adds `/metrics`.
 pub(crate) fn configure_metrics(config: &mut ServiceConfig) {

@@ -17,8 +17,8 @@ use super::connections::InProgress;
 use super::context::{REQUEST_ID, RequestContext};
 use super::endpoint::MatchedRoute;
 use super::limits;
+use super::parts::HttpParts;
 use super::problem::{Answered, Problem, ProblemType};
-use super::server::HttpParts;
 use crate::telemetry::{HTTP_DURATION, HTTP_IN_FLIGHT, HTTP_PROBLEMS, HTTP_REQUESTS};
 use crate::traces::{self, Span};
 

@@ -19,32 +19,13 @@ use super::json::MAX_BODY_BYTES;
 use super::limits::{self, Limits};
 use super::log_level;
 use super::middleware::around;
-use crate::auth::Authenticator;
+pub use super::parts::HttpParts;
 use crate::kit_settings::ServerSettings;
-use crate::readiness::Readiness;
-use crate::telemetry::Metrics;
 
 /// How long a connection may take to close.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the service may stand still before `/health/live` says so.
 const STUCK_AFTER: Duration = Duration::from_secs(20);
-
-/// What the common part of an HTTP side needs.
-#[derive(Debug, Clone)]
-pub struct HttpParts {
-    /// Name of the service in logs and metrics.
-    pub service: &'static str,
-    /// Recognises callers.
-    pub authenticator: Authenticator,
-    /// Answers `/health/ready`.
-    pub readiness: Readiness,
-    /// Answers `/metrics`.
-    pub metrics: Metrics,
-    /// Answers `/openapi.json`.
-    pub openapi: &'static str,
-    /// In which a request is answered.
-    pub request_timeout: Duration,
-}
 
 /// The endpoints that all clients reach: the common ones, `/metrics` among them where it is wanted there, and those that
 /// `configure` adds.

@@ -47,6 +47,7 @@ pub(super) enum Reached {
 
 /// What became of a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[schema(as = LineOutcome)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) enum Outcome {
     /// Its command took effect.
@@ -68,7 +69,6 @@ pub(in super::super) struct ImportOutcome {
     /// The line's key; null where none can be read.
     key: Option<String>,
     /// What became of it.
-    #[schema(inline)]
     outcome: Outcome,
     /// The room; for a move the new one.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -21,7 +21,7 @@ use super::{
     super::{
         fields::{ends, given, invalid, name, people, stay, text},
         idempotency::{MAX_CHARS, fingerprint_of_line, key_of_line},
-        openapi::{cancel_command, move_command, reschedule_command, reserve_command},
+        schemas::{cancel_command, move_command, reschedule_command, reserve_command},
     },
     lines::{Line, MAX_LINE_BYTES},
 };

@@ -24,23 +24,18 @@ use self::{
     answers::{Queued, QueuedLine, Reached, answers},
     line::{Imported, Request},
     lines::{Line, Lines},
+    schemas::{ImportAnswer, ImportLines},
 };
-use super::{
-    Api, Backend,
-    openapi::{ImportAnswer, ImportFailed},
-    request::no_parameters,
-};
+use super::{Api, Backend, request::no_parameters, schemas::ImportFailed};
 use crate::writer::{Sequence, Submission};
 
 mod answers;
 mod line;
 mod lines;
+mod schemas;
 
 pub(super) use answers::ImportOutcome;
 pub(super) use line::{CancelLine, MoveLine, RescheduleLine, ReserveLine};
-
-/// The body of an import, for its description.
-pub(super) enum ImportLines {}
 
 /// Media type of import and answer.
 pub(super) const MEDIA_TYPE: &str = "application/x-ndjson";

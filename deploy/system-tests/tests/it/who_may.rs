@@ -52,6 +52,7 @@ const QUERIES: &[(&str, &str, For)] = &[
     ("GET", "/health/ready", Anybody),
     ("GET", "/metrics", Anybody),
     ("GET", "/openapi.json", Anybody),
+    ("GET", "/problems", Anybody),
     ("GET", "/v1/admin/log-level", Administrators),
     ("PUT", "/v1/admin/log-level", Administrators),
     ("GET", "/v1/rooms", Users),

@@ -9,11 +9,13 @@ use actix_web::{HttpResponse, error};
 use serde_json::Value;
 
 use super::*;
-use crate::auth::{Caller, TokenRules};
+use crate::auth::{Authenticator, Caller, TokenRules};
 use crate::clock::Clock;
 use crate::http::endpoint::endpoint;
 use crate::http::json::Json;
 use crate::http::problem::{Problem, ProblemType};
+use crate::readiness::Readiness;
+use crate::telemetry::Metrics;
 
 mod limits;
 

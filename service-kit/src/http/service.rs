@@ -5,11 +5,8 @@ use std::{net::SocketAddr, time::Duration};
 use actix_web::web::ServiceConfig;
 use anyhow::Context;
 
-use crate::{
-    http::server::{HttpParts, HttpService},
-    kit_settings::ServerSettings,
-    shutdown::Lifecycle,
-};
+use super::server::{HttpParts, HttpService};
+use crate::{kit_settings::ServerSettings, shutdown::Lifecycle};
 
 /// How often histograms are folded, so that they don't grow between scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);

@@ -1,34 +1,30 @@
 //! What operations have in common: their headers, answers and problems.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
-use service_kit::http::problem;
+use service_kit::http::description::{DEFECT, METHOD, NOBODY, TOO_MANY, header, problems};
 use utoipa::{
     IntoParams, IntoResponses, PartialSchema, ToSchema,
     openapi::{
-        Content, Header, Ref, RefOr, Required, Response, ResponseBuilder,
-        header::HeaderBuilder,
+        Content, Ref, RefOr, Required, Response, ResponseBuilder,
         path::{Parameter, ParameterBuilder, ParameterIn},
         schema::{
-            AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Schema,
-            SchemaFormat, SchemaType, Type,
+            AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType,
+            Type,
         },
     },
 };
 
-use super::super::{
-    idempotency,
-    import::{self, ImportLines, ImportOutcome},
-};
+use super::idempotency;
 
 /// `Idempotency-Key` of a POST.
-pub(in super::super) enum Keyed {}
+pub(super) enum Keyed {}
 
 /// `Idempotency-Key` of a PATCH or DELETE.
-pub(in super::super) enum KeyedOptionally {}
+pub(super) enum KeyedOptionally {}
 
 /// `If-Match`.
-pub(in super::super) enum Preconditions {}
+pub(super) enum Preconditions {}
 
 impl IntoParams for Keyed {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
@@ -55,7 +51,7 @@ impl IntoParams for Preconditions {
 }
 
 fn key(required: Required) -> Parameter {
-    let description = "The same key and the same request, sent again within seven days, have no other effect and the \
+    let description = "The same key and the same request, sent again while the key is kept (`IDEMPOTENCY_DAYS`, 7 by default), have no other effect and the \
         same answer. Visible ASCII characters, with or without quotes around them.";
     header_parameter(idempotency::HEADER, required, description, text().pattern(Some(key_pattern())))
 }
@@ -77,10 +73,10 @@ fn header_parameter(name: &str, required: Required, description: &str, schema: O
 }
 
 /// 201: something new.
-pub(in super::super) enum Created {}
+pub(super) enum Created {}
 
 /// 200: something changed.
-pub(in super::super) enum Changed {}
+pub(super) enum Changed {}
 
 impl IntoResponses for Created {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
@@ -109,21 +105,17 @@ fn effect(description: &str) -> ResponseBuilder {
         .header("X-Request-Id", header("Names the request in logs and events."))
 }
 
-/// Of every answer that says who asks.
-const TOO_MANY: (&str, &str) =
-    ("429", "The caller, or the address of one who is not recognised, asks too often; see `Retry-After`.");
-
 /// What stands in a command's way.
-pub(in super::super) enum Failed {}
+pub(super) enum Failed {}
 
 impl IntoResponses for Failed {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         problems(&[
             ("400", "It can't be read: `field` names what is wrong, or the key is missing."),
-            ("401", "Nobody is recognised."),
+            NOBODY,
             ("403", "Not the owner, or not the role."),
             ("404", "There is no such room, kind or reservation."),
-            ("405", "The address knows other methods."),
+            METHOD,
             (
                 "409",
                 "Something is in the way: another reservation (`inTheWay`), every room of the kind taken, a name, \
@@ -140,63 +132,63 @@ impl IntoResponses for Failed {
                 another request.",
             ),
             TOO_MANY,
-            ("500", "A defect of the service."),
+            DEFECT,
             ("503", "Overloaded or not available: nothing was done, unless the type is `outcome-unknown`."),
         ])
     }
 }
 
 /// What stands in the way of an import as a whole.
-pub(in super::super) enum ImportFailed {}
+pub(super) enum ImportFailed {}
 
 impl IntoResponses for ImportFailed {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         problems(&[
             ("400", "A parameter is unknown."),
-            ("401", "Nobody is recognised."),
+            NOBODY,
             ("403", "Not an administrator."),
-            ("405", "The address knows other methods."),
+            METHOD,
             ("415", "The body is not application/x-ndjson."),
             TOO_MANY,
-            ("500", "A defect of the service."),
+            DEFECT,
             ("503", "Not available; nothing was done."),
         ])
     }
 }
 
 /// What stands in the way of reading the feed.
-pub(in super::super) enum ReadFailed {}
+pub(super) enum ReadFailed {}
 
 impl IntoResponses for ReadFailed {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         problems(&[
             ("400", "A parameter is unknown or has no meaning."),
-            ("401", "Nobody is recognised."),
+            NOBODY,
             ("403", "Neither an administrator nor a service."),
             ("404", "There is no such stream."),
-            ("405", "The address knows other methods."),
+            METHOD,
             TOO_MANY,
-            ("500", "A defect of the service."),
+            DEFECT,
             ("503", "Not available."),
         ])
     }
 }
 
 /// What stands in the way of reading the list of erased persons.
-pub(in super::super) enum ListFailed {}
+pub(super) enum ListFailed {}
 
 /// What stands in the way of an erasure.
-pub(in super::super) enum EraseFailed {}
+pub(super) enum EraseFailed {}
 
 impl IntoResponses for ListFailed {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         problems(&[
             ("400", "A parameter is unknown, or the body is not what it should be."),
-            ("401", "Nobody is recognised."),
+            NOBODY,
             ("403", "Neither an administrator nor a service."),
-            ("405", "The address knows other methods."),
+            METHOD,
             ("429", "Too many requests of one who is not recognised."),
-            ("500", "A defect of the service."),
+            DEFECT,
             ("503", "Not available."),
         ])
     }
@@ -213,19 +205,11 @@ impl IntoResponses for EraseFailed {
 }
 
 /// 200: the list of erased persons.
-pub(in super::super) enum ErasuresList {}
+pub(super) enum ErasuresList {}
 
 impl IntoResponses for ErasuresList {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let persons = ObjectBuilder::new()
-            .schema_type(Type::Object)
-            .description(Some("Pseudonyms, by the hash (HMAC-SHA-256, base64url) of the person's user."));
-        let list = object([
-            ("epoch", number().description(Some("Counts the changes of the list."))),
-            ("secret", text().description(Some("Key of the hashes, base64url."))),
-            ("persons", persons),
-        ]);
-        let content = Content::new(Some(Schema::from(list)));
+        let content = Content::new(Some(Ref::from_schema_name("ErasureList")));
         let response = ResponseBuilder::new()
             .description("The list, as it is at one moment.")
             .content("application/json", content);
@@ -233,40 +217,58 @@ impl IntoResponses for ErasuresList {
     }
 }
 
-fn problems(problems: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
-    let response = |(status, description): &(&str, &str)| {
-        let content = Content::new(Some(Ref::from_schema_name("Problem")));
-        let response = ResponseBuilder::new().description(*description).content(problem::MEDIA_TYPE, content);
-        let response = match *status {
-            "401" => response.header("WWW-Authenticate", header("`Bearer`.")),
-            "405" => response.header("Allow", header("The methods that the address knows.")),
-            "409" => {
-                response.header("Retry-After", header("Where the same request is still running: seconds."))
-            }
-            "429" | "503" => response.header("Retry-After", header("Seconds after which to come back.")),
-            _ => response,
-        };
-        ((*status).to_owned(), response.build().into())
-    };
-    problems.iter().map(response).collect()
-}
-
 /// 200: heads.
-pub(in super::super) enum HeadsPage {}
+pub(super) enum HeadsPage {}
 
 impl IntoResponses for HeadsPage {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let head =
-            object([("room", id()), ("version", number())]).description(Some("A stream's latest version."));
-        page("Heads, ordered by room.", head)
+        page("Heads, ordered by room.", "Head")
     }
 }
 
 /// 200: events.
-pub(in super::super) enum EventsPage {}
+pub(super) enum EventsPage {}
 
 impl IntoResponses for EventsPage {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
+        page(
+            "Events in the order of their versions, without gaps. `next` is the `after` of the next page.",
+            "FeedEvent",
+        )
+    }
+}
+
+fn page(description: &str, item: &str) -> BTreeMap<String, RefOr<Response>> {
+    let page = ObjectBuilder::new()
+        .property("items", ArrayBuilder::new().items(Ref::from_schema_name(item)))
+        .required("items")
+        .property("next", text().description(Some("For the next page; absent on the last one.")));
+    let content = Content::new(Some(Schema::from(page)));
+    let response = ResponseBuilder::new().description(description).content("application/json", content);
+    BTreeMap::from([("200".to_owned(), response.build().into())])
+}
+
+/// A component that is made by hand, because its type belongs to the contract.
+macro_rules! component {
+    ($($(#[$doc:meta])* $name:ident $schema:block)+) => {$(
+        $(#[$doc])*
+        pub(super) enum $name {}
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> $schema
+        }
+
+        impl ToSchema for $name {}
+    )+};
+}
+
+component! {
+    /// A stream's latest version.
+    Head {
+        object([("room", id()), ("version", number())]).description(Some("A stream's latest version.")).into()
+    }
+    /// An event in CloudEvents' JSON form.
+    FeedEvent {
         let data = ObjectBuilder::new()
             .schema_type(Type::Object)
             .description(Some("As the contract of the type says."));
@@ -285,56 +287,26 @@ impl IntoResponses for EventsPage {
             ("datacontenttype", text()),
             ("data", data),
         ]);
-        let event =
-            event.property("traceparent", text()).description(Some("An event in CloudEvents' JSON form."));
-        page(
-            "Events in the order of their versions, without gaps. `next` is the `after` of the next page.",
-            event,
-        )
+        event.property("traceparent", text()).description(Some("An event in CloudEvents' JSON form.")).into()
+    }
+    /// The list of erased persons.
+    ErasureList {
+        let persons = ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .description(Some("Pseudonyms, by the hash (HMAC-SHA-256, base64url) of the person's user."));
+        object([
+            ("epoch", number().description(Some("Counts the changes of the list."))),
+            ("secret", text().description(Some("Key of the hashes, base64url."))),
+            ("persons", persons),
+        ])
+        .into()
     }
 }
-
-fn page(description: &str, item: ObjectBuilder) -> BTreeMap<String, RefOr<Response>> {
-    let page = ObjectBuilder::new()
-        .property("items", ArrayBuilder::new().items(item))
-        .required("items")
-        .property("next", text().description(Some("For the next page; absent on the last one.")));
-    let content = Content::new(Some(Schema::from(page)));
-    let response = ResponseBuilder::new().description(description).content("application/json", content);
-    BTreeMap::from([("200".to_owned(), response.build().into())])
-}
-
-/// 200: the outcomes of an import's lines.
-pub(in super::super) enum ImportAnswer {}
-
-impl IntoResponses for ImportAnswer {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let content = Content::new(Some(Ref::from_schema_name(ImportOutcome::name())));
-        let description = "One line for each line that is not blank, in their order.";
-        let response = ResponseBuilder::new().description(description).content(import::MEDIA_TYPE, content);
-        BTreeMap::from([("200".to_owned(), response.build().into())])
-    }
-}
-
-impl PartialSchema for ImportLines {
-    fn schema() -> RefOr<Schema> {
-        let line = |name: Cow<'static, str>| Ref::from_schema_name(name);
-        OneOfBuilder::new()
-            .item(line(import::ReserveLine::name()))
-            .item(line(import::RescheduleLine::name()))
-            .item(line(import::MoveLine::name()))
-            .item(line(import::CancelLine::name()))
-            .description(Some("A line, told apart by `command`: `reserve`, `reschedule`, `move`, `cancel`."))
-            .into()
-    }
-}
-
-impl ToSchema for ImportLines {}
 
 /// The one value that `command` has in such a line, by which lines are told apart.
 macro_rules! commands {
     ($($function:ident $name:literal;)+) => {$(
-        pub(in super::super) fn $function() -> Schema {
+        pub(super) fn $function() -> Schema {
             text().description(Some("What was done.")).enum_values(Some([$name])).into()
         }
     )+};
@@ -348,7 +320,7 @@ commands! {
 }
 
 /// The schema of opening hours.
-pub(in super::super) fn opening_hours() -> Schema {
+pub(super) fn opening_hours() -> Schema {
     let time = || text().pattern(Some("^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$"));
     let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
     let hours = days.into_iter().fold(ObjectBuilder::new(), |hours, day| {
@@ -387,8 +359,4 @@ fn id() -> ObjectBuilder {
 
 fn time() -> ObjectBuilder {
     text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
-}
-
-fn header(description: &str) -> Header {
-    HeaderBuilder::new().schema(text()).description(Some(description)).build()
 }

@@ -1,0 +1,59 @@
+//! What all queries have in common in the description: their headers and problems.
+
+use std::collections::BTreeMap;
+
+use service_kit::http::description::{DEFECT, METHOD, NOBODY, TOO_MANY, problems};
+use utoipa::{
+    IntoParams, IntoResponses,
+    openapi::{
+        RefOr,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+        response::Response,
+        schema::{ObjectBuilder, Type},
+    },
+};
+
+use super::request::{PREFER, TOKEN};
+
+/// The headers that every query may have.
+pub(super) struct QueryHeaders;
+
+impl IntoParams for QueryHeaders {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let header = |name: &str, description: &str| {
+            let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^[\t -~]*$"));
+            ParameterBuilder::new()
+                .name(name)
+                .parameter_in(ParameterIn::Header)
+                .description(Some(description))
+                .schema(Some(text))
+                .build()
+        };
+        vec![
+            header(
+                TOKEN,
+                "What the answer has to show: `Consistency-Token` of a command's answer, or several, separated by commas.",
+            ),
+            header(
+                PREFER,
+                "`wait=n`: wait up to so many seconds until the token's versions are visible; 2, at most 10.",
+            ),
+        ]
+    }
+}
+
+/// The problems of every query.
+pub(super) struct Refusals;
+
+impl IntoResponses for Refusals {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[
+            ("400", "A parameter or header is missing, unknown or not possible."),
+            NOBODY,
+            METHOD,
+            TOO_MANY,
+            DEFECT,
+            ("503", "Not visible yet, parked, or not available; see `type` and `Retry-After`."),
+        ])
+    }
+}
