@@ -1,4 +1,4 @@
-//! What happens when partitions come and go: pipelines are started, and finished before others may take over.
+//! Partitions that come and go: pipelines start, and finish before another instance takes over.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -24,7 +24,7 @@ use crate::projector::{Inbox, Message, Projector};
 /// How long a batch that is being written may hold up a rebalance.
 const FINISH_WITHIN: Duration = Duration::from_secs(3);
 
-/// The partitions of this instance. Its callbacks run on the thread that polls the consumer.
+/// The partitions of this instance. Its callbacks run on the polling thread.
 pub(super) struct Assignment {
     pub(super) projector: Arc<Projector>,
     pub(super) topic: String,
@@ -40,7 +40,7 @@ pub(super) struct Assignment {
 pub(super) struct Held {
     inboxes: HashMap<i32, Arc<Inbox>>,
     paused: HashSet<i32>,
-    /// What librdkafka was told to commit.
+    /// The offsets that librdkafka may commit.
     stored: HashMap<i32, i64>,
 }
 
@@ -62,7 +62,7 @@ impl Assignment {
         self.publish_ownership();
     }
 
-    /// Ends pipelines and stores how far they came, so that the next owner begins there.
+    /// Ends pipelines and stores their offsets, where the next owner begins.
     pub(super) fn stop(&self, consumer: &BaseConsumer<Self>, partitions: &[i32]) {
         let offsets = self.runtime.block_on(self.projector.stop(partitions, FINISH_WITHIN));
         self.store(consumer, offsets);
@@ -86,7 +86,7 @@ impl Assignment {
         self.projector.dependencies().progress.set_owned(Box::new(owns));
     }
 
-    /// Hands a message to its pipeline. When that has enough, the partition is paused.
+    /// Hands a message to its pipeline, and pauses the partition while the inbox is full.
     pub(super) fn deliver(
         &self,
         consumer: &BaseConsumer<Self>,
@@ -101,7 +101,7 @@ impl Assignment {
         Ok(())
     }
 
-    /// Lets partitions go on whose pipelines have caught up. True while some are paused.
+    /// Resumes partitions whose pipelines have caught up. Tells whether some are still paused.
     pub(super) fn resume(&self, consumer: &BaseConsumer<Self>) -> KafkaResult<bool> {
         let mut held = self.held();
         let Held { inboxes, paused, .. } = &mut *held;
@@ -114,8 +114,7 @@ impl Assignment {
         Ok(!paused.is_empty())
     }
 
-    /// Tells librdkafka what may be committed. What it no longer takes, after partitions were lost, is read again by
-    /// their next owner, which changes nothing.
+    /// Lets librdkafka commit offsets. It refuses those of lost partitions, whose next owner reads the messages again.
     pub(super) fn store(&self, consumer: &BaseConsumer<Self>, offsets: Vec<(i32, i64)>) {
         let mut held = self.held();
         let news: Vec<(i32, i64)> = offsets

@@ -1,4 +1,4 @@
-//! What is the same for all clients of Kafka.
+//! Configuration of all Kafka clients.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,27 +11,27 @@ use rdkafka::{
 
 use super::KafkaSettings;
 
-/// A configuration with where the brokers are, and who this service is to them.
+/// The brokers, and who this service is to them.
 pub(super) fn client_config(settings: &KafkaSettings) -> ClientConfig {
     let mut config: ClientConfig = settings.brokers.properties().into_iter().collect();
     config.set("client.id", "query-service");
     config
 }
 
-/// Keeps the first thing that the client complains of, such as a certificate or a password: its other errors only say that
-/// brokers are out of reach.
+/// The first cause that the client logs, such as a certificate or a password. Its other errors only say that brokers are
+/// out of reach.
 #[derive(Default)]
 pub(super) struct Diagnosis(Mutex<Option<String>>);
 
 impl Diagnosis {
-    /// What it complained of, told once.
+    /// The cause, once.
     pub(super) fn take(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 impl ClientContext for Diagnosis {
-    /// The same at each try, and longer than what the error says.
+    /// Repeats the error at each try.
     fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
 
     fn error(&self, error: KafkaError, reason: &str) {

@@ -1,4 +1,4 @@
-//! The thread that polls Kafka. All calls of librdkafka are made there, callbacks included.
+//! The thread that polls Kafka. It makes all calls of librdkafka, callbacks included.
 
 use std::{
     sync::{
@@ -29,22 +29,22 @@ use crate::{
     read_models::generation::FIRST,
 };
 
-/// Messages are delivered at least this long before offsets and paused partitions are looked after.
+/// How long messages are delivered between two looks at offsets and paused partitions.
 const TURN: Duration = Duration::from_millis(50);
 const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
-/// How often a broker that went away is looked for.
+/// How often a lost broker is looked for.
 const LOOK_FOR_BROKER: Duration = Duration::from_secs(1);
 
 /// Where events come from.
 #[derive(Clone, Debug)]
 pub struct KafkaSettings {
-    /// Where the brokers are, and how they are reached.
+    /// The brokers, and how to reach them.
     pub brokers: Brokers,
     /// The topic of events.
     pub topic: String,
-    /// The consumer group whose members share the partitions.
+    /// The consumer group, whose members share the partitions.
     pub group: String,
-    /// After this time without a sign of life another member takes an instance's partitions over.
+    /// After this time without a heartbeat another member takes over an instance's partitions.
     pub session_timeout: Duration,
 }
 
@@ -57,7 +57,7 @@ impl KafkaSettings {
     }
 }
 
-/// Why nothing more is consumed. The process should be started again.
+/// Why consuming ended. Restart the process.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsumerError {
     /// The client can't go on.
@@ -71,8 +71,8 @@ pub enum ConsumerError {
     Thread,
 }
 
-/// Feeds the projector from Kafka until it is stopped; waits for a broker and a topic that are not there yet, and shows
-/// that in `component`.
+/// Feeds the projector from Kafka until it is stopped. It waits for a missing broker or topic, and shows that in
+/// `component`.
 ///
 /// # Errors
 /// [`ConsumerError`].
@@ -115,7 +115,7 @@ fn poll_thread(
     let consumer: BaseConsumer<Assignment> = consumer_config(settings).create_with_context(assignment)?;
     consumer.subscribe(&[&settings.topic])?;
     let outcome = poll(settings, &consumer, &projector, component, stop);
-    // What is being written is finished and its offset committed; the group learns at once that this member leaves.
+    // Finishes the running batches, commits their offsets and leaves the group at once.
     consumer.context().stop(&consumer, &projector.partitions());
     if let Err(error) = consumer.commit_consumer_state(CommitMode::Sync)
         && error.rdkafka_error_code() != Some(RDKafkaErrorCode::NoOffset)
@@ -131,7 +131,7 @@ fn consumer_config(settings: &KafkaSettings) -> ClientConfig {
     let session = settings.session_timeout.as_millis();
     config
         .set("group.id", &settings.group)
-        // Stored by hand after the write, committed in the background.
+        // The offset is stored after the write and committed in the background.
         .set("enable.auto.offset.store", "false")
         .set("enable.auto.commit", "true")
         .set("auto.commit.interval.ms", "1000")
@@ -139,14 +139,14 @@ fn consumer_config(settings: &KafkaSettings) -> ClientConfig {
         .set("isolation.level", "read_committed")
         .set("allow.auto.create.topics", "false")
         .set("session.timeout.ms", session.to_string())
-        // It is also for how long a group waits for a member that shows life and does not join again, as was seen after a
-        // broker's crash: all partitions stand still meanwhile. This thread polls all the time.
+        // Also how long a group waits for a member with heartbeats that does not rejoin, while all partitions stand
+        // still: seen after a broker's crash. This thread polls all the time.
         .set("max.poll.interval.ms", (session * 3).to_string())
         .set("heartbeat.interval.ms", (session / 4).to_string())
         .set("partition.assignment.strategy", "range")
         // The default of a second would hold up a backlog.
         .set("fetch.queue.backoff.ms", "10")
-        // What is prefetched is thrown away when a partition is paused, so it is kept small.
+        // Small, because a pause drops what is prefetched.
         .set("queued.min.messages", "20000")
         .set("queued.max.messages.kbytes", "16384")
         .set("socket.nagle.disable", "true")
@@ -155,7 +155,7 @@ fn consumer_config(settings: &KafkaSettings) -> ClientConfig {
     config
 }
 
-/// The number of partitions, as soon as there is a topic. None when it was stopped first.
+/// Waits for the topic and gives its number of partitions. None if it is stopped first.
 fn wait_for_topic(
     settings: &KafkaSettings,
     component: &Component,
@@ -179,7 +179,7 @@ fn wait_for_topic(
                 }
             }
             Err(error) => {
-                // Has the client say what it complains of.
+                // Makes the client log the cause.
                 drop(asking.poll(TURN));
                 let diagnosis = asking.context().take();
                 format!("no broker answers: {}", diagnosis.unwrap_or_else(|| error.to_string()))

@@ -1,4 +1,4 @@
-//! Consumer groups as an operator sees them. These calls block: they are for commands, not for the service.
+//! Consumer groups, for operators' commands. Most calls block.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use super::{KafkaSettings, client::client_config};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the members of a group are about.
+/// The members of a group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Members {
     /// How many there are.
     pub count: usize,
-    /// Whether each knows its partitions; so it is where there are none.
+    /// Whether each knows its partitions, or there are none.
     pub settled: bool,
 }
 
@@ -31,7 +31,7 @@ pub struct PartitionLag {
     pub partition: i32,
     /// The first offset that the broker still has.
     pub start: i64,
-    /// The offset from which the group goes on; none where it has committed nothing, and begins at the start.
+    /// The committed offset, or none where the group begins at the start.
     pub committed: Option<i64>,
     /// The offset of the next message that is sent.
     pub end: i64,
@@ -57,8 +57,8 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> KafkaResult<Vec<i32>> {
     Ok(partitions)
 }
 
-/// Lets the group, which must have no members, begin at what is the end of the topic now. A topic that does not exist
-/// has no end to begin at. Gives how many partitions it noted.
+/// Lets a group without members begin at the present end of the topic. Gives the number of partitions: 0 for a topic
+/// that does not exist.
 ///
 /// # Errors
 /// When the broker can't be reached, or the group has members.
@@ -80,7 +80,7 @@ pub fn begin_at_the_end(settings: &KafkaSettings) -> KafkaResult<usize> {
 /// # Errors
 /// When the broker can't be reached.
 pub fn lag(settings: &KafkaSettings) -> KafkaResult<Vec<PartitionLag>> {
-    // Never subscribed: the group does not notice it.
+    // It never subscribes, so the group does not notice it.
     let consumer: BaseConsumer = client(settings).create()?;
     let partitions = partitions(&consumer, &settings.topic)?;
     let mut list = TopicPartitionList::new();

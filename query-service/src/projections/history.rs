@@ -1,11 +1,11 @@
-//! History: one document for each thing that a user did, named after its event.
+//! History: one document for each act of a user, with the id of its event.
 
 use shared_events::{DecodedEvent, Event};
 
 use crate::read_models::{HistoryDoc, HistoryKind};
 
-/// The entry that an event makes, if any. A move is told by the room that was entered. There is nothing to fold: an
-/// entry that is already there is this one.
+/// The entry that an event makes, if any. The event of the new room tells of a move. There is nothing to fold: a stored
+/// entry is this one.
 #[must_use]
 pub fn entry(decoded: &DecodedEvent) -> Option<HistoryDoc> {
     let (what, reservation, previous) = match &decoded.event {

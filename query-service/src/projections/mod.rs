@@ -1,4 +1,4 @@
-//! How events become documents: pure folds that never delete and that any repetition leaves as it is.
+//! How events become documents: pure folds. A fold never deletes, and an event that comes again changes nothing.
 
 pub mod history;
 pub mod reservations;
@@ -7,10 +7,10 @@ pub mod usage;
 
 use shared_events::{DecodedEvent, Interval, RawEvent};
 
-/// The longest stay, in minutes, that documents are made for: 366 days and an hour of daylight saving.
+/// The longest stay in minutes: 366 days and an hour of daylight saving.
 pub const LONGEST_STAY: i64 = 366 * 24 * 60 + 60;
 
-/// Why an event that can be read can't be applied.
+/// Why a decoded event can't be applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Inapplicable {
     /// A stay that does not end after it begins.
@@ -19,7 +19,7 @@ pub enum Inapplicable {
     /// A stay that no command could have made.
     #[error("the stay is longer than 366 days")]
     EndlessStay,
-    /// Only streams of the room that an event names may hold it.
+    /// An event in the stream of a room that it does not name.
     #[error("the event names another room than its stream")]
     OtherRoom,
 }
@@ -34,7 +34,7 @@ pub fn read(event: &RawEvent) -> Result<DecodedEvent, String> {
     Ok(decoded)
 }
 
-/// Whether the projections can apply an event. The projector asks before it applies, and parks the room if not.
+/// Whether the projections can apply an event. The projector parks the room if not.
 ///
 /// # Errors
 /// What is wrong with the event.

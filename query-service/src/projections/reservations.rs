@@ -1,13 +1,13 @@
-//! Reservations: each event makes the whole document, and the form of the highest rank stays.
+//! Reservations: each event carries the whole document, and the form with the highest rank stays.
 //!
-//! A move is told by two streams that travel apart. Either half makes the document of the reservation in its new
-//! room; only the half of the new room knows that room's version, and ranks higher for it.
+//! A move writes an event to each of two streams, which arrive in any order. Either event makes the document of the
+//! reservation in its new room. Only the new room's event knows that room's version, so it ranks higher.
 
 use shared_events::{DecodedEvent, Event, ReservationId};
 
 use crate::read_models::{ReservationDoc, Status};
 
-/// The reservation whose document an event makes, if any.
+/// The reservation that an event changes, if any.
 #[must_use]
 pub fn touches(decoded: &DecodedEvent) -> Option<ReservationId> {
     decoded.event.reservation().map(|reservation| reservation.id)
@@ -77,7 +77,7 @@ mod tests {
         }
     }
 
-    /// All orders in which two streams can be woven into one.
+    /// All orders in which two streams can arrive.
     fn woven<'a>(one: &'a [DecodedEvent], other: &'a [DecodedEvent]) -> Vec<Vec<&'a DecodedEvent>> {
         let after = |event: &'a DecodedEvent, rest: Vec<Vec<&'a DecodedEvent>>| {
             rest.into_iter().map(move |rest| [vec![event], rest].concat()).collect::<Vec<_>>()

@@ -1,10 +1,10 @@
-//! Rooms: their own events carry all values, and all are in the room's own stream.
+//! Rooms: an event carries all settings, and all of a room's events are in its own stream.
 
 use shared_events::{DecodedEvent, Event, RoomId};
 
 use crate::read_models::RoomDoc;
 
-/// The room whose document an event makes, if any.
+/// The room that an event changes, if any.
 #[must_use]
 pub fn touches(decoded: &DecodedEvent) -> Option<RoomId> {
     match &decoded.event {
@@ -13,7 +13,7 @@ pub fn touches(decoded: &DecodedEvent) -> Option<RoomId> {
     }
 }
 
-/// The document after the event; guarded by the version of the room's stream.
+/// The document after the event. The higher version of the room's stream stays.
 #[must_use]
 pub fn fold(stored: Option<RoomDoc>, decoded: &DecodedEvent) -> Option<RoomDoc> {
     let (room, retired) = match &decoded.event {

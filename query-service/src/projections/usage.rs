@@ -1,6 +1,6 @@
-//! Usage: reserved minutes and stays of a room, in the zone that the reservation carries.
+//! Usage: reserved minutes and stays of a room, in the time zone that the reservation carries.
 //!
-//! A fold adds to what is there, so it is guarded by the room's version: an event that is counted is skipped.
+//! A fold adds to the stored document. The room's version guards it: an event that is counted already is skipped.
 
 use shared_events::{DecodedEvent, Event, Interval, Place};
 
@@ -10,7 +10,7 @@ use crate::read_models::{
     usage::{ENTERED, Month, START, place_of},
 };
 
-/// What an event takes away from its room and what it adds to it.
+/// The place that an event frees in its room, and the one that it takes.
 fn change(decoded: &DecodedEvent) -> (Option<Place>, Option<Place>) {
     match &decoded.event {
         Event::ReservationMade(e) => (None, Some(e.reservation.place())),
@@ -22,8 +22,8 @@ fn change(decoded: &DecodedEvent) -> (Option<Place>, Option<Place>) {
     }
 }
 
-/// The documents that an event changes: usually one, more where a stay goes over the end of a local month or its zone
-/// changes. None where it changes neither place nor time.
+/// The documents that an event changes: none if neither place nor time changes, more than one if a stay crosses a local
+/// month or its zone changes.
 #[must_use]
 pub fn touches(decoded: &DecodedEvent) -> Vec<UsageKey> {
     let (removed, added) = change(decoded);
@@ -57,7 +57,7 @@ fn months(place: Place) -> Vec<Month> {
     months
 }
 
-/// An hour of a stay: where it is in the month's tables, and what it adds to them.
+/// An hour of a stay: its place in the month's tables, and what it adds to them.
 struct Hour {
     place: usize,
     minutes: u8,
@@ -68,7 +68,7 @@ struct Hour {
 /// The hours of a stay in a local month.
 fn hours(place: Place, month: Month) -> impl Iterator<Item = Hour> {
     let nothing = Interval { from: place.from, to: place.from };
-    // A stay may take a year, of which the other months are of no interest.
+    // A stay may take a year: only this month counts.
     let part = place.interval().intersection(month.about()).unwrap_or(nothing);
     let mut before: Option<Cell> = None;
     cells(place.time_zone.0, part).filter_map(move |cell| {
@@ -89,7 +89,7 @@ pub fn fold(stored: Option<UsageDoc>, key: UsageKey, decoded: &DecodedEvent) -> 
     }
     doc.version = decoded.version;
     let (removed, added) = change(decoded);
-    // Taken away first: no hour is ever counted twice on the way.
+    // Removed first, so that no hour is counted twice in between.
     if let Some(place) = removed {
         count(&mut doc, place, u8::saturating_sub, |stays| stays & !ENTERED);
     }

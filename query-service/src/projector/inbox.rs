@@ -1,4 +1,4 @@
-//! The messages of one partition that wait for their pipeline.
+//! The queue of one partition between its source and its pipeline.
 
 use std::{
     collections::VecDeque,
@@ -18,8 +18,8 @@ pub struct Bounds {
     pub bytes: usize,
 }
 
-/// A queue between a source and a pipeline. It is bounded by agreement: the Kafka thread, which can't wait, pauses
-/// the partition while the inbox is full; the in-process log waits for room.
+/// A queue between a source and a pipeline. The sources keep its bounds: the Kafka thread, which can't wait, pauses the
+/// partition while the inbox is full, and the in-process log waits for room.
 #[derive(Debug)]
 pub struct Inbox {
     bounds: Bounds,
@@ -47,8 +47,8 @@ impl Inbox {
         Self { bounds, state: Mutex::default(), filled: Notify::new(), emptied: Notify::new() }
     }
 
-    /// Adds a message, full or not, and tells whether a source that can pause should now. Nothing is added to an inbox
-    /// that is closed.
+    /// Adds a message even to a full inbox, and tells whether the inbox is full: its source should pause. A closed inbox
+    /// drops the message.
     pub fn push(&self, message: Message) -> bool {
         let mut state = self.state();
         if state.closed {
@@ -80,8 +80,8 @@ impl Inbox {
         }
     }
 
-    /// All messages that are waiting, as far as `most` allows; waits for the first one. There is no timer: what comes
-    /// while one batch is worked on is the next. Empty only when the inbox was closed.
+    /// Waits for a message, then takes all that wait, up to `most`. No timer: messages that arrive during one batch are
+    /// the next one. Empty only if the inbox is closed.
     pub async fn take(&self, most: Bounds) -> Vec<Message> {
         loop {
             let filled = self.filled.notified();
@@ -102,13 +102,13 @@ impl Inbox {
         }
     }
 
-    /// Whether it holds as much as it should.
+    /// Whether it is full.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.bounds.reached(&self.state())
     }
 
-    /// Whether a source that has paused should go on.
+    /// Whether a paused source should go on.
     #[must_use]
     pub fn is_nearly_empty(&self) -> bool {
         let state = self.state();
@@ -127,7 +127,7 @@ impl Inbox {
         self.len() == 0
     }
 
-    /// Drops what waits and takes nothing more.
+    /// Drops all messages, and takes no more.
     pub fn close(&self) {
         let mut state = self.state();
         state.closed = true;

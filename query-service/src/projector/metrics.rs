@@ -1,4 +1,4 @@
-//! What the projector counts.
+//! Metrics of the projector.
 
 use std::sync::{
     Arc,
@@ -12,8 +12,8 @@ pub const VISIBLE_SECONDS: &str = "projector_commit_to_visible_seconds";
 /// Gauge: messages that are in the topic but not processed yet, by `partition`.
 pub const LAG: &str = "projector_lag_messages";
 
-/// Counts what projectors do. What is done for a generation that is not shown is counted apart, under the same names
-/// with the label `generation`: otherwise filling one would look like a backlog of what queries see.
+/// Metrics of one projector. A generation that is not shown has the label `generation`, so that filling it does not look
+/// like a backlog of the shown one.
 #[derive(Clone, Default)]
 pub(super) struct ProjectorMetrics {
     shown: Handles,
@@ -27,7 +27,7 @@ struct Apart {
     is_shown: Arc<AtomicBool>,
 }
 
-/// Handles, so that counting costs no look-up.
+/// Handles, which save a look-up for each count.
 #[derive(Clone)]
 struct Handles {
     visible: Histogram,
@@ -68,7 +68,7 @@ impl Handles {
 }
 
 impl ProjectorMetrics {
-    /// Those of a generation, which `is_shown` or not.
+    /// The metrics of a generation.
     pub(super) fn of_generation(number: u32, is_shown: Arc<AtomicBool>) -> Self {
         let label = Label::new("generation", number.to_string());
         let handles = Handles::labelled(vec![label.clone()]);
@@ -83,7 +83,7 @@ impl ProjectorMetrics {
         self.apart().map_or(&self.shown, |apart| &apart.handles)
     }
 
-    /// How many messages of a partition are in the topic but not processed yet.
+    /// How many messages of a partition are not processed yet.
     pub(super) fn lag(&self, partition: i32, messages: i64) {
         let mut labels = vec![Label::new("partition", partition.to_string())];
         labels.extend(self.apart().map(|apart| apart.label.clone()));
@@ -108,7 +108,7 @@ impl ProjectorMetrics {
         self.handles().behind.set(u32::try_from(rooms).unwrap_or(u32::MAX));
     }
 
-    /// How many rooms wait behind an event that could not be applied.
+    /// How many rooms are parked.
     pub(super) fn waiting(&self, rooms: usize) {
         self.handles().waiting.set(u32::try_from(rooms).unwrap_or(u32::MAX));
     }

@@ -1,4 +1,4 @@
-//! Brings events into the read models, whatever they come from. One pipeline for each partition.
+//! Projects events into the read models, from any source. Each partition has a pipeline.
 
 mod filling;
 pub mod inbox;
@@ -34,10 +34,10 @@ pub use metrics::{LAG, VISIBLE_SECONDS};
 pub use operating::take_requests;
 pub use pipeline::{Dependencies, LIST_IS_GOOD_FOR, Pipeline};
 
-/// A place at which the process ends itself, so that tests see what a crash there leaves behind.
+/// A place where the process aborts, so that tests see what a crash leaves there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FailPoint {
-    /// Documents and checkpoints are written, the offset is not stored.
+    /// Documents and checkpoints are written, and the offset is not stored.
     AfterWriteBeforeOffset,
 }
 
@@ -56,9 +56,9 @@ impl std::str::FromStr for FailPoint {
 pub struct Limits {
     /// One batch.
     pub batch: Bounds,
-    /// What waits in one inbox before its source is held up.
+    /// One inbox, before its source pauses.
     pub inbox: Bounds,
-    /// Where the process ends itself, in tests.
+    /// Where the process aborts, in tests.
     pub fail_point: Option<FailPoint>,
 }
 
@@ -83,12 +83,12 @@ pub struct Projector {
     routing: OnceLock<Routing>,
 }
 
-/// Tells in which partition a room's messages are.
+/// Gives the partition of a room's messages.
 pub type Routing = Box<dyn Fn(RoomId) -> i32 + Send + Sync>;
 
 struct Running {
     inbox: Arc<Inbox>,
-    /// The offset after the last one that is done with, or [`NONE`].
+    /// The offset after the last processed message, or [`NONE`].
     next_offset: Arc<AtomicI64>,
     heads: mpsc::Sender<Vec<Head>>,
     requests: mpsc::Sender<Request>,
@@ -98,14 +98,13 @@ struct Running {
 
 const NONE: i64 = -1;
 
-/// A pipeline ended by itself, which is a defect: the process should be started again.
+/// A pipeline ended by itself, which is a defect. Restart the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the pipeline of partition {0} ended by itself")]
 pub struct PipelineEnded(pub i32);
 
 impl Projector {
-    /// A projector without partitions, whose pipelines run on the current runtime. `store` shows whether the read
-    /// models can be written.
+    /// A projector without partitions. Its pipelines run on the current runtime, and `store` shows whether they can write.
     ///
     /// # Panics
     /// Outside of a Tokio runtime.
@@ -122,7 +121,7 @@ impl Projector {
         }
     }
 
-    /// Counts apart what is done for this generation while it is not shown.
+    /// Labels the metrics with this generation while it is not shown.
     #[must_use]
     pub fn for_generation(self, number: u32, is_shown: Arc<AtomicBool>) -> Self {
         Self { metrics: ProjectorMetrics::of_generation(number, is_shown), ..self }
@@ -134,14 +133,14 @@ impl Projector {
         &self.dependencies
     }
 
-    /// Starts a partition's pipeline, which knows nothing yet. Messages go into the inbox.
+    /// Starts a new pipeline for a partition, and gives its inbox.
     pub fn start(&self, partition: i32) -> Arc<Inbox> {
         let mut pipeline = Pipeline::new(self.dependencies.clone());
         pipeline.metrics = self.metrics.clone();
         self.start_with(partition, pipeline)
     }
 
-    /// Starts a partition with a pipeline that has worked before, as one that has just rebuilt the read models.
+    /// Starts a partition with a pipeline that has rebuilt the read models.
     pub fn start_with(&self, partition: i32, pipeline: Pipeline) -> Arc<Inbox> {
         let inbox = Arc::new(Inbox::new(self.limits.inbox));
         let next_offset = Arc::new(AtomicI64::new(NONE));
@@ -163,8 +162,8 @@ impl Projector {
         inbox
     }
 
-    /// Ends these partitions' pipelines: a batch that is being written may finish `within` that time, otherwise it is
-    /// abandoned. Gives the offsets that may be stored.
+    /// Ends these partitions' pipelines, and gives the offsets that may be stored. A running batch may finish `within`
+    /// that time; then it is abandoned.
     pub async fn stop(&self, partitions: &[i32], within: Duration) -> Vec<(i32, i64)> {
         let ending: Vec<(i32, Running)> = {
             let mut running = self.running();
@@ -186,7 +185,7 @@ impl Projector {
         offsets
     }
 
-    /// For each partition the offset after the last message that is done with.
+    /// For each partition the offset after the last processed message.
     #[must_use]
     pub fn processed(&self) -> Vec<(i32, i64)> {
         let running = self.running();
@@ -199,7 +198,7 @@ impl Projector {
         self.running().keys().copied().collect()
     }
 
-    /// Notes how many messages of a partition are not processed yet.
+    /// Sets how many messages of a partition are not processed yet.
     pub fn count_lag(&self, partition: i32, messages: i64) {
         self.metrics.lag(partition, messages);
     }
@@ -216,7 +215,7 @@ impl Projector {
 
     /// Sets, once, in which partition a room's messages are.
     pub fn route_by(&self, routing: Routing) {
-        // The topic's partitions never change in number: a second call says the same.
+        // The number of partitions never changes: a second call sets the same.
         let _ = self.routing.set(routing);
     }
 
@@ -226,8 +225,7 @@ impl Projector {
         self.routing.get().map(|routing| routing(room))
     }
 
-    /// Lets a partition's pipeline compare heads with its checkpoints, when it has nothing else to do. A request is
-    /// dropped where another one waits.
+    /// Lets an idle pipeline compare heads with its checkpoints. Heads are dropped while others wait.
     pub fn compare(&self, partition: i32, heads: Vec<Head>) {
         if let Some(running) = self.running().get(&partition) {
             let _ = running.heads.try_send(heads);

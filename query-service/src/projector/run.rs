@@ -1,4 +1,4 @@
-//! The loop around a pipeline: what is ready goes in, and comes back until it is written.
+//! The loop of a pipeline: it takes work and tries until that is written.
 
 use std::{
     sync::{
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{FailPoint, Limits, inbox::Inbox, message::Message, pipeline::Pipeline};
 use crate::{read_models::Request, stores::StoreError};
 
-/// How long one attempt may take before it is given up and made again.
+/// How long one attempt may take before it is tried again.
 const LONGEST_ATTEMPT: Duration = Duration::from_mins(2);
 
 pub(super) struct Run {
@@ -40,7 +40,7 @@ enum Work {
     FillThoseBehind,
 }
 
-/// Works until it is stopped. A batch that has begun to be written is finished then, unless the store fails.
+/// Works until it is stopped. It finishes a running batch, unless the store fails.
 pub(super) async fn run(mut run: Run) {
     while let Some(work) = run.next().await {
         if run.until_written(&work).await.is_err() {
@@ -58,7 +58,7 @@ pub(super) async fn run(mut run: Run) {
 }
 
 impl Run {
-    /// What to do next; none when it was stopped.
+    /// The next work, or none if it is stopped.
     async fn next(&mut self) -> Option<Work> {
         let retry_at = self.pipeline.retry_at();
         let retry = async {
@@ -70,11 +70,11 @@ impl Run {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => None,
-            // An operator waits, however long the backlog is.
+            // Before the backlog: an operator waits.
             Some(request) = self.asked.recv() => Some(Work::Operate(request)),
             () = retry => Some(Work::FillThoseBehind),
             batch = self.inbox.take(self.limits.batch) => (!batch.is_empty()).then_some(Work::Batch(batch)),
-            // While messages are waiting, what seems to be missing may be among them.
+            // Last: what seems to be missing may be among the waiting messages.
             Some(heads) = self.compared.recv() => Some(Work::Compare(heads)),
         }
     }
@@ -100,7 +100,7 @@ impl Run {
         Ok(())
     }
 
-    /// An answer that never comes, from a server behind a connection that is no more, must not stop the partition.
+    /// One attempt. A lost connection, which never answers, must not stop the partition.
     async fn bounded_attempt(&mut self, work: &Work) -> Result<(), StoreError> {
         match tokio::time::timeout(LONGEST_ATTEMPT, self.attempt(work)).await {
             Ok(outcome) => outcome,
