@@ -32,7 +32,6 @@ pub struct ChangeReservation {
 
 impl ChangeReservation {
     /// A command that changes nothing; callers set fields.
-    #[must_use]
     pub const fn new(room: Option<RoomId>, reservation: ReservationId) -> Self {
         Self { room, reservation, from: None, to: None, people: None, title: None, reserved_for: None }
     }

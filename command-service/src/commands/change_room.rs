@@ -35,7 +35,6 @@ pub struct ChangeRoom {
 
 impl ChangeRoom {
     /// A command that changes nothing; callers set fields.
-    #[must_use]
     pub const fn new(room: RoomId) -> Self {
         Self {
             room,

@@ -80,8 +80,7 @@ pub enum Action {
 
 impl Action {
     /// Name in the audit log.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::RegisterRoom(_) => "register-room",
             Self::ChangeRoom(_) => "change-room",
@@ -97,7 +96,7 @@ impl Action {
 
 /// An event to append to a room's stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct NewEvent {
+pub(crate) struct NewEvent {
     /// The room of the stream.
     pub room: RoomId,
     /// The event.
@@ -106,7 +105,7 @@ pub struct NewEvent {
 
 /// The decision on a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// Accepted: these events are committed together. At least one, at most one per room. The answer describes the last one.
     Events(Vec<NewEvent>),
     /// The requested state already holds.
@@ -145,8 +144,7 @@ type Checked<T = Decision> = Result<T, Decision>;
 impl Command {
     /// The rooms to load before the decision: for a kind, all its rooms. A decision may need more
     /// ([`Decision::NeedsRoom`]).
-    #[must_use]
-    pub fn rooms(&self, directory: &Directory) -> Vec<RoomId> {
+    pub(crate) fn rooms(&self, directory: &Directory) -> Vec<RoomId> {
         match &self.action {
             Action::RegisterRoom(_) => vec![RoomId(self.id)],
             Action::ChangeRoom(action) => vec![action.room],
@@ -167,8 +165,7 @@ impl Command {
 
     /// The rooms that the decision depends on: those of [`Command::rooms`], and those to which a reservation was followed.
     /// A rejection holds while none of them has changed.
-    #[must_use]
-    pub fn rests_on(&self, rooms: &Rooms) -> Vec<RoomId> {
+    pub(crate) fn rests_on(&self, rooms: &Rooms) -> Vec<RoomId> {
         let mut rests_on = self.rooms(&rooms.directory);
         if let Some(reservation) = self.anywhere() {
             rests_on.extend(rooms.trail(reservation));
@@ -179,8 +176,7 @@ impl Command {
     }
 
     /// The kind whose list of rooms the decision depends on.
-    #[must_use]
-    pub fn kind(&self) -> Option<&str> {
+    pub(crate) fn kind(&self) -> Option<&str> {
         match &self.action {
             Action::ReserveKind(action) => Some(&action.kind),
             _ => None,
@@ -188,8 +184,7 @@ impl Command {
     }
 
     /// The name that the command gives a room.
-    #[must_use]
-    pub fn name(&self) -> Option<&str> {
+    pub(crate) fn name(&self) -> Option<&str> {
         match &self.action {
             Action::RegisterRoom(action) => Some(&action.settings.name),
             Action::ChangeRoom(action) => action.name.as_deref(),
@@ -198,8 +193,7 @@ impl Command {
     }
 
     /// Decides the command.
-    #[must_use]
-    pub fn decide(&self, rooms: &Rooms) -> Decision {
+    pub(crate) fn decide(&self, rooms: &Rooms) -> Decision {
         match &self.action {
             Action::RegisterRoom(action) => action.decide(self, rooms),
             Action::ChangeRoom(action) => action.decide(self, rooms),

@@ -17,7 +17,6 @@ pub struct RegisterRoom {
 
 impl RegisterRoom {
     /// Normalises name and kind.
-    #[must_use]
     pub fn new(settings: RoomSettings) -> Self {
         let (name, kind) = (normalise(&settings.name).into_owned(), normalise(&settings.kind).into_owned());
         Self { settings: RoomSettings { name, kind, ..settings } }

@@ -14,7 +14,7 @@ use shared_events::{
 use uuid::Uuid;
 
 use super::{Action, Actor, Command, Decision, NewEvent, Stay};
-use crate::domain::{self, Rejection, Rooms, Undo};
+use crate::domain::{self, Rejection, RoomEntry, Rooms, Undo};
 
 /// Monday, 09:00 in Lisbon.
 pub(super) const NOW: &str = "2026-06-01T08:00";
@@ -69,8 +69,7 @@ impl World {
         stream.push((time, new.event.clone()));
         let room = self.rooms.get_mut(new.room).unwrap();
         let undo = room.apply(stream.len() as u64, time, &new.event).unwrap();
-        let entry = room.entry();
-        if let Some(entry) = entry {
+        if let Some(entry) = RoomEntry::after(&new.event) {
             self.rooms.directory.upsert(entry);
         }
         undo

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use shared_events::{ReservationId, RoomId};
+use shared_events::{Event, ReservationId, RoomId};
 
 /// A room in the directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,9 +17,23 @@ pub struct RoomEntry {
     pub retired: bool,
 }
 
+impl RoomEntry {
+    /// The entry of a room after an event, if the event changes it.
+    pub(crate) fn after(event: &Event) -> Option<Self> {
+        let (room, retired) = match event {
+            Event::RoomRegistered(e) => (&e.room, false),
+            Event::RoomChanged(e) => (&e.room, false),
+            Event::RoomRetired(e) => (&e.room, true),
+            _ => return None,
+        };
+        let (name, kind) = (room.settings.name.clone(), room.settings.kind.clone());
+        Some(Self { room: room.id, name, kind, retired })
+    }
+}
+
 /// All rooms by name and by kind. Names and kinds are [normalised](super::values::normalise) and compared byte for byte.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Directory {
+pub(crate) struct Directory {
     /// Each entry with its rank in the order of registration.
     entries: HashMap<RoomId, (usize, RoomEntry)>,
     kinds: HashMap<String, Vec<RoomId>>,
@@ -31,7 +45,7 @@ pub struct Directory {
 impl Directory {
     /// Replaces a room's entry and returns the old one. The rooms of a kind stay in the order of registration; a new room
     /// comes last.
-    pub fn upsert(&mut self, entry: RoomEntry) -> Option<RoomEntry> {
+    pub(crate) fn upsert(&mut self, entry: RoomEntry) -> Option<RoomEntry> {
         let room = entry.room;
         let (order, previous) = match self.entries.remove(&room) {
             Some((order, previous)) => {
@@ -55,7 +69,7 @@ impl Directory {
     }
 
     /// Undoes an [`upsert`](Self::upsert), which returned `previous`.
-    pub fn restore(&mut self, room: RoomId, previous: Option<RoomEntry>) {
+    pub(crate) fn restore(&mut self, room: RoomId, previous: Option<RoomEntry>) {
         match previous {
             Some(previous) => {
                 self.upsert(previous);
@@ -71,51 +85,23 @@ impl Directory {
         }
     }
 
-    /// Replaces the rooms of a kind, in this order, by those of the store, which another instance may have changed. The entry
-    /// of a room that is no longer among them is updated by its own events.
-    pub fn replace_kind(&mut self, kind: &str, rooms: Vec<RoomEntry>) {
-        let order = rooms.iter().map(|entry| entry.room).collect();
-        for entry in rooms {
-            self.upsert(entry);
-        }
-        self.kinds.insert(kind.to_owned(), order);
-    }
-
-    /// Replaces the room of a name by that of the store, which another instance may have changed.
-    pub fn replace_name(&mut self, name: &str, holder: Option<RoomEntry>) {
-        self.names.remove(name);
-        if let Some(holder) = holder {
-            self.upsert(holder);
-        }
-    }
-
-    /// The entry of a room.
-    #[must_use]
-    pub fn entry(&self, room: RoomId) -> Option<&RoomEntry> {
-        self.entries.get(&room).map(|(_, entry)| entry)
-    }
-
     /// The rooms of a kind that are not retired, in the order of registration.
-    #[must_use]
-    pub fn rooms_of_kind(&self, kind: &str) -> &[RoomId] {
+    pub(crate) fn rooms_of_kind(&self, kind: &str) -> &[RoomId] {
         self.kinds.get(kind).map_or(&[], Vec::as_slice)
     }
 
     /// The room with this name that is not retired.
-    #[must_use]
-    pub fn named(&self, name: &str) -> Option<RoomId> {
+    pub(crate) fn named(&self, name: &str) -> Option<RoomId> {
         self.names.get(name).copied()
     }
 
     /// The rooms with this [fingerprint](RoomId::fingerprint), retired ones included; nearly always at most one.
-    #[must_use]
-    pub fn rooms_with_fingerprint(&self, fingerprint: u32) -> &[RoomId] {
+    pub(crate) fn rooms_with_fingerprint(&self, fingerprint: u32) -> &[RoomId] {
         self.fingerprints.get(&fingerprint).map_or(&[], Vec::as_slice)
     }
 
     /// The rooms in which a reservation may have been made, by the fingerprint in its id.
-    #[must_use]
-    pub fn origins(&self, reservation: ReservationId) -> &[RoomId] {
+    pub(crate) fn origins(&self, reservation: ReservationId) -> &[RoomId] {
         self.rooms_with_fingerprint(reservation.room_fingerprint())
     }
 
@@ -203,20 +189,8 @@ mod tests {
             for name in ["a", "b", "c", "other", "new"] {
                 assert_eq!(directory.named(name), expected.named(name), "{name}");
             }
-            assert_eq!(directory.entry(id(9)), None);
+            assert!(!directory.entries.contains_key(&id(9)));
             assert!(directory.rooms_with_fingerprint(id(9).fingerprint()).is_empty());
         }
-    }
-
-    #[test]
-    fn a_kind_and_a_name_can_be_replaced_by_what_the_store_holds() {
-        let mut directory = three();
-        directory.replace_kind("x", vec![entry(5, "c", "x"), entry(9, "d", "x")]);
-        assert_eq!(directory.rooms_of_kind("x"), [id(5), id(9)]);
-        assert_eq!(directory.named("d"), Some(id(9)));
-        directory.replace_name("c", None);
-        assert_eq!(directory.named("c"), None);
-        directory.replace_name("d", Some(entry(5, "d", "x")));
-        assert_eq!(directory.named("d"), Some(id(5)));
     }
 }

@@ -2,15 +2,16 @@
 //!
 //! Everything here is pure: no clock, no randomness, no input or output.
 
-pub mod directory;
-pub mod rejection;
-pub mod room;
-pub mod rooms;
+mod directory;
+mod rejection;
+mod room;
+mod rooms;
 mod timeline;
 pub mod values;
 
-pub use directory::{Directory, RoomEntry};
+pub(crate) use directory::Directory;
+pub use directory::RoomEntry;
 pub use rejection::Rejection;
 pub use room::{OutOfSequence, Room, SNAPSHOT_SCHEMA, Undo};
-pub use rooms::{Located, Rooms};
+pub(crate) use rooms::{Located, Rooms};
 pub use values::{InvalidInterval, InvalidSetting};

@@ -9,7 +9,7 @@ use shared_events::{
     Erasures, Event, Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings, Timestamp,
 };
 
-use super::{directory::RoomEntry, timeline::Timeline};
+use super::timeline::Timeline;
 
 mod snapshot;
 #[cfg(test)]
@@ -118,12 +118,6 @@ impl Room {
         self.revision
     }
 
-    /// Whether it was retired.
-    #[must_use]
-    pub const fn is_retired(&self) -> bool {
-        self.retired
-    }
-
     /// The latest time of a reservation's event that it has seen. Changes of the room itself don't count: historic bookings
     /// can be imported into a room that was registered today.
     #[must_use]
@@ -147,17 +141,6 @@ impl Room {
     #[must_use]
     pub const fn remembers_all(&self) -> bool {
         !self.has_forgotten
-    }
-
-    /// What the directory says of it; none before it was registered.
-    #[must_use]
-    pub fn entry(&self) -> Option<RoomEntry> {
-        self.settings.as_ref().map(|settings| RoomEntry {
-            room: self.id,
-            name: settings.name.clone(),
-            kind: settings.kind.clone(),
-            retired: self.retired,
-        })
     }
 
     /// A reservation that holds this room.

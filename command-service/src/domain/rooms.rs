@@ -8,7 +8,7 @@ use super::{directory::Directory, room::Room};
 
 /// Loaded rooms, and the directory of all rooms.
 #[derive(Clone, Debug, Default)]
-pub struct Rooms {
+pub(crate) struct Rooms {
     loaded: HashMap<RoomId, Room>,
     whole: HashMap<RoomId, Room>,
     /// Directory of all rooms, loaded or not.
@@ -17,7 +17,7 @@ pub struct Rooms {
 
 /// Place of a reservation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Located<'a> {
+pub(crate) enum Located<'a> {
     /// The reservation is in this room.
     Here(&'a Room, &'a Reservation),
     /// Unknown until this room is loaded.
@@ -30,68 +30,48 @@ pub enum Located<'a> {
 
 impl Rooms {
     /// The room: the whole one, if inserted for the current decision, or the loaded one.
-    #[must_use]
-    pub fn get(&self, room: RoomId) -> Option<&Room> {
+    pub(crate) fn get(&self, room: RoomId) -> Option<&Room> {
         self.whole.get(&room).or_else(|| self.loaded.get(&room))
     }
 
     /// The loaded room, to apply events.
-    pub fn get_mut(&mut self, room: RoomId) -> Option<&mut Room> {
+    pub(crate) fn get_mut(&mut self, room: RoomId) -> Option<&mut Room> {
         self.loaded.get_mut(&room)
     }
 
     /// Whether the room is loaded.
-    #[must_use]
-    pub fn contains(&self, room: RoomId) -> bool {
+    pub(crate) fn contains(&self, room: RoomId) -> bool {
         self.loaded.contains_key(&room)
     }
 
     /// Replaces a loaded room and returns the old one.
-    pub fn insert(&mut self, room: Room) -> Option<Room> {
+    pub(crate) fn insert(&mut self, room: Room) -> Option<Room> {
         self.loaded.insert(room.id(), room)
     }
 
     /// Unloads a room.
-    pub fn remove(&mut self, room: RoomId) -> Option<Room> {
+    pub(crate) fn remove(&mut self, room: RoomId) -> Option<Room> {
         self.loaded.remove(&room)
     }
 
     /// Unloads all rooms; the directory stays.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.loaded.clear();
         self.whole.clear();
     }
 
     /// Adds a whole room, at the version of the loaded one, until [`Rooms::drop_whole`].
-    pub fn insert_whole(&mut self, room: Room) {
+    pub(crate) fn insert_whole(&mut self, room: Room) {
         self.whole.insert(room.id(), room);
     }
 
     /// Drops the whole rooms. Called between a decision and the application of its events.
-    pub fn drop_whole(&mut self) {
+    pub(crate) fn drop_whole(&mut self) {
         self.whole.clear();
     }
 
-    /// Number of loaded rooms.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.loaded.len()
-    }
-
-    /// Whether no room is loaded.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.loaded.is_empty()
-    }
-
-    /// The loaded rooms, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Room> {
-        self.loaded.values()
-    }
-
     /// Looks for a reservation in one room.
-    #[must_use]
-    pub fn locate_in(&self, room: RoomId, reservation: ReservationId) -> Located<'_> {
+    pub(crate) fn locate_in(&self, room: RoomId, reservation: ReservationId) -> Located<'_> {
         let Some(room) = self.get(room) else { return Located::NeedsRoom(room) };
         match room.reservation(reservation) {
             Some(found) => Located::Here(room, found),
@@ -101,8 +81,7 @@ impl Rooms {
     }
 
     /// Looks for a reservation in all rooms: starts where it was made and follows its moves.
-    #[must_use]
-    pub fn locate(&self, reservation: ReservationId) -> Located<'_> {
+    pub(crate) fn locate(&self, reservation: ReservationId) -> Located<'_> {
         self.trail(reservation)
             .into_iter()
             .filter(|room| self.get(*room).is_none_or(|room| room.moved_to(reservation).is_none()))
@@ -112,8 +91,7 @@ impl Rooms {
     }
 
     /// The rooms in which [`Rooms::locate`] looks, up to the first one that is not loaded.
-    #[must_use]
-    pub fn trail(&self, reservation: ReservationId) -> Vec<RoomId> {
+    pub(crate) fn trail(&self, reservation: ReservationId) -> Vec<RoomId> {
         let mut trail = Vec::new();
         for origin in self.directory.origins(reservation) {
             let mut here = Some(*origin);

@@ -8,9 +8,9 @@ use shared_events::{Interval, RoomSettings};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 /// Most characters of a name, a kind, a title or a guest.
-pub const MAX_TEXT_CHARS: usize = 200;
+pub(crate) const MAX_TEXT_CHARS: usize = 200;
 /// Longest stay in minutes, whatever the room's rules: 366 days.
-pub const MAX_STAY_MINUTES: i64 = 366 * 24 * 60;
+pub(crate) const MAX_STAY_MINUTES: i64 = 366 * 24 * 60;
 const MINUTES_PER_DAY: u32 = 24 * 60;
 
 /// A setting that is not valid.
@@ -37,8 +37,7 @@ pub enum InvalidInterval {
 
 /// The normal form of a name or a kind: no white space at its ends, Unicode normalization form C. Names that look the same
 /// are then equal.
-#[must_use]
-pub fn normalise(text: &str) -> Cow<'_, str> {
+pub(crate) fn normalise(text: &str) -> Cow<'_, str> {
     let text = text.trim();
     if is_nfc(text) { Cow::Borrowed(text) } else { Cow::Owned(text.nfc().collect()) }
 }
@@ -62,7 +61,7 @@ pub fn check_text(text: &str) -> Result<(), &'static str> {
 ///
 /// # Errors
 /// What is wrong; continues a sentence that starts with the field's name.
-pub fn check_name(text: &str) -> Result<(), &'static str> {
+pub(crate) fn check_name(text: &str) -> Result<(), &'static str> {
     check_text(text)?;
     if text.is_empty() {
         Err("is empty")
@@ -77,7 +76,7 @@ pub fn check_name(text: &str) -> Result<(), &'static str> {
 ///
 /// # Errors
 /// The first setting that is not valid.
-pub fn validate_settings(settings: &RoomSettings) -> Result<(), InvalidSetting> {
+pub(crate) fn validate_settings(settings: &RoomSettings) -> Result<(), InvalidSetting> {
     let invalid = |field: &'static str, reason: &'static str| {
         Err(InvalidSetting { field: field.into(), reason: reason.into() })
     };

@@ -10,10 +10,7 @@ use std::collections::{HashMap, HashSet};
 use service_kit::clock::Clock;
 use shared_events::{DecodedEvent, Event, Metadata, RawEvent, ReservationId, RoomId, Timestamp};
 
-use super::{
-    CommandOutcome, Failure, Pending, RecordedOutcome, Reply, Submission, answers,
-    cache::{Cache, directory_entry},
-};
+use super::{CommandOutcome, Failure, Pending, RecordedOutcome, Reply, Submission, answers, cache::Cache};
 use crate::{
     commands::{Command, Decision, NewEvent},
     domain::{Rejection, Room, RoomEntry, Undo},
@@ -346,7 +343,7 @@ impl<'a> Attempt<'a> {
             self.base.entry(room).or_insert(version - 1);
             let undo = state.apply(version, command.now, &event).map_err(|_| AttemptError::Permanent)?;
             self.undo.push((room, undo));
-            if let Some(entry) = directory_entry(&event) {
+            if let Some(entry) = RoomEntry::after(&event) {
                 self.group.rooms.push(entry.clone());
                 self.directory_undo.push((room, self.cache.rooms.directory.upsert(entry)));
             }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use shared_events::{DecodedEvent, Erasures, Event, RoomId, Unreadable};
+use shared_events::{DecodedEvent, Erasures, RoomId, Unreadable};
 
 use super::WriterStore;
 use crate::{
@@ -196,7 +196,7 @@ impl Cache {
             };
             self.forget(event.room);
             self.not_understood.insert(event.room, reason);
-        } else if let Some(entry) = directory_entry(&event.event) {
+        } else if let Some(entry) = RoomEntry::after(&event.event) {
             self.rooms.directory.upsert(entry);
         }
     }
@@ -245,22 +245,6 @@ impl Cache {
             }
         }
     }
-}
-
-/// The directory's entry for a room after this event, where the event changes it.
-pub(super) fn directory_entry(event: &Event) -> Option<RoomEntry> {
-    let (room, retired) = match event {
-        Event::RoomRegistered(e) => (&e.room, false),
-        Event::RoomChanged(e) => (&e.room, false),
-        Event::RoomRetired(e) => (&e.room, true),
-        _ => return None,
-    };
-    Some(RoomEntry {
-        room: room.id,
-        name: room.settings.name.clone(),
-        kind: room.settings.kind.clone(),
-        retired,
-    })
 }
 
 fn restore(snapshot: &Snapshot) -> Option<Room> {
