@@ -1,8 +1,8 @@
-//! Checkpoints: those of many rooms in one document, so that a batch over many rooms writes few documents.
+//! Checkpoints: many rooms share a document, so a batch over many rooms writes few documents.
 //!
-//! A room's document follows from its id, as its partition does: rooms that travel together lie together. It is changed
-//! field by field, and each field only if it still is what the batch continued: two owners never overwrite one another.
-//! A room takes some 42 bytes, so the documents stay below MongoDB's limit of 16 MB up to some 1.5 million rooms.
+//! The room's id chooses its document, as it chooses its partition: rooms of one partition lie together. A write changes
+//! single fields, and each only if it has the version that the batch continues, so owners never overwrite one another. A
+//! room takes about 42 bytes: the documents stay below MongoDB's limit of 16 MB up to about 1.5 million rooms.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -24,10 +24,10 @@ use crate::{
     stores::{Applied, Checkpoints, StoreError, batch::Span},
 };
 
-/// Part of the form of the read models: with another number rooms would not find their checkpoints. A batch of one partition
-/// lies in one document where the topic has a multiple of this number: an update costs the server more than what it changes.
+/// Part of the form of the read models: with another number, rooms would not find their checkpoints. If the topic has a
+/// multiple of this number of partitions, a batch of one partition updates one document, which is what costs most.
 const GROUPS: i32 = 4;
-/// For so many rooms whole documents are read rather than single fields.
+/// From this many rooms on, whole documents are read in place of single fields.
 const MANY_ROOMS: usize = 200;
 const IN_FLIGHT: usize = 8;
 
@@ -36,19 +36,19 @@ pub(super) fn group(room: RoomId) -> i64 {
     partition_of(room, GROUPS).into()
 }
 
-/// A room's hex digits. As a name they have neither dots nor dollars, which would mean something else.
+/// A room's hex digits: a field name without dots and dollars.
 fn digits(room: RoomId) -> String {
     room.0.simple().to_string()
 }
 
-/// The names under which a room's version lies, one in the other: the last two digits, which are random in most kinds of
-/// ids, and those before. For the server searches name by name, and once for each condition.
+/// The nested names of a room's version: its last two digits, which are random in most ids, then those before. Two levels
+/// save time, because the server searches a level name by name, once for each condition.
 fn names(digits: &str) -> (&str, &str) {
     let (first, last) = digits.split_at(digits.len() - 2);
     (last, first)
 }
 
-/// The paths to a room's version and to its flag. Few rooms are flagged, so flags lie side by side.
+/// The paths to a room's version and to its parked flag. Few rooms have a flag, so flags have one level.
 pub(super) fn paths(room: RoomId) -> (String, String) {
     let digits = digits(room);
     let (last, first) = names(&digits);
@@ -98,7 +98,7 @@ impl MongoReadModels {
         self.checkpoints.insert(&groups).await.map(|_| ())
     }
 
-    /// How far all rooms have come.
+    /// The checkpoints of all rooms.
     ///
     /// # Errors
     /// When the store can't be read.
@@ -121,12 +121,12 @@ impl MongoReadModels {
         Ok(checkpoints)
     }
 
-    /// Advances each room from its span's base to its end, if it is still there.
+    /// Advances each room to the end of its span, if its checkpoint is at the span's base.
     pub(super) async fn advance(&self, spans: &BTreeMap<RoomId, Span>) -> Result<Applied, StoreError> {
         if spans.is_empty() {
             return Ok(Applied::default());
         }
-        // Nearly always all rooms are where the batch begins and none of them waits: then one command does.
+        // Nearly always all rooms are at their bases and none is parked: one command does it.
         let plain = plain_advances(spans)?;
         if self.checkpoints.update(&plain).await? == plain.len() {
             return Ok(Applied::all(spans));
@@ -141,7 +141,7 @@ impl MongoReadModels {
         Ok(applied)
     }
 
-    /// Advances those rooms that are where the batch begins, and takes away the flags of those that pass them.
+    /// Advances the rooms that are at their bases, and removes flags that they pass.
     async fn advance_each(&self, group: i64, rooms: Vec<(RoomId, Span)>) -> Result<Applied, StoreError> {
         let mut changes = Document::new();
         let mut wanted = Document::new();
@@ -186,7 +186,7 @@ pub(super) fn plain_advances(spans: &BTreeMap<RoomId, Span>) -> Result<Vec<RawDo
     by_group(spans).iter().map(|(group, rooms)| advance_plainly(*group, rooms)).collect()
 }
 
-/// Advances the rooms of a group if all of them are where the batch begins and none waits; else nothing.
+/// Advances the rooms of a group, if all are at their bases and none is parked; else nothing.
 fn advance_plainly(group: i64, rooms: &[(RoomId, Span)]) -> Result<RawDocumentBuf, StoreError> {
     let (mut unchanged, mut changes) = (RawDocumentBuf::new(), RawDocumentBuf::new());
     unchanged.append(cstr!("_id"), group);

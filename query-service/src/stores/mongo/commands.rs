@@ -1,4 +1,4 @@
-//! Write commands as bytes. A write says what is to become of each document, so a command may be sent again.
+//! Write commands as bytes. A write sets each document's form, so a command may be sent again.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::{
@@ -18,10 +18,10 @@ const MOST_STATEMENTS: usize = 1000;
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// Commands of one collection at a time.
 const IN_FLIGHT: usize = 4;
-/// How often two owners may insert the same document at once.
+/// How often another owner may insert the same document first.
 const ATTEMPTS: usize = 20;
 
-/// MongoDB's code for a key that is already there.
+/// MongoDB's code for a duplicate key.
 pub(super) const DUPLICATE_KEY: i32 = 11000;
 
 /// Where to write.
@@ -35,7 +35,7 @@ pub(super) struct Target {
 struct Done {
     /// Documents that were found or made.
     matched: usize,
-    /// Places of statements whose document's id was there already.
+    /// Places of statements whose document's id is stored already.
     duplicates: Vec<usize>,
 }
 
@@ -46,12 +46,12 @@ enum Verb {
 }
 
 impl Target {
-    /// Inserts documents, and tells the places of those whose id is already there.
+    /// Inserts documents, and gives the places of those whose id is stored already.
     pub(super) async fn insert(&self, documents: &[RawDocumentBuf]) -> Result<Vec<usize>, StoreError> {
         Ok(self.run(Verb::Insert, documents).await?.duplicates)
     }
 
-    /// Writes documents, but where the stored form is the newer one.
+    /// Writes documents, except where a newer form is stored.
     pub(super) async fn keep_newer(
         &self,
         documents: impl Iterator<Item = &Guarded>,
@@ -62,13 +62,13 @@ impl Target {
             if duplicates.is_empty() {
                 return Ok(());
             }
-            // Another owner inserted the same document meanwhile: the next try finds it.
+            // Another owner inserted the document first: the next try finds it.
             statements = duplicates.into_iter().filter_map(|at| statements.get(at).cloned()).collect();
         }
         Err(StoreError::Contended)
     }
 
-    /// Runs update statements, and tells how many found a document.
+    /// Runs update statements, and gives how many found a document.
     pub(super) async fn update(&self, statements: &[RawDocumentBuf]) -> Result<usize, StoreError> {
         Ok(self.run(Verb::Update, statements).await?.matched)
     }
@@ -105,7 +105,7 @@ impl Target {
     }
 }
 
-/// The write concern of everything that is written.
+/// The write concern of all writes.
 pub(super) fn durable() -> RawDocumentBuf {
     let mut durable = RawDocumentBuf::new();
     durable.append(cstr!("w"), "majority");
@@ -130,7 +130,7 @@ fn parts(statements: &[RawDocumentBuf]) -> impl Iterator<Item = (usize, &[RawDoc
     })
 }
 
-/// Reads the server's answer, of which statements may have failed.
+/// Reads the server's answer. Single statements may have failed.
 fn done(answer: &Document, first: usize) -> Result<Done, StoreError> {
     let failed =
         |what: &dyn std::fmt::Display| StoreError::Backend(format!("the server answered {what}").into());

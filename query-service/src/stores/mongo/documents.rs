@@ -1,8 +1,8 @@
-//! Documents as they are stored: ids as binary UUIDs, times as dates, so that an operator can read them. They are
-//! written as bytes, without trees of values in between.
+//! Stored documents: ids are binary UUIDs and times are dates, so that an operator can read them. They are written as
+//! bytes, without trees of values.
 //!
-//! What is guarded lies in one field, `form`, whose first value counts the forms of the document: `$max` then keeps the
-//! newer of two, for it compares embedded documents field by field.
+//! All guarded values lie in one field, `form`, whose first value grows with each form of the document. `$max` keeps the
+//! newer form, because it compares embedded documents field by field.
 
 use mongodb::bson::{
     Binary, Bson, DateTime, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf,
@@ -22,8 +22,8 @@ use crate::{
     stores::StoreError,
 };
 
-/// Stays are found by the weeks that they touch: one or two entries in an index for most of them, and a search of a
-/// day or a month reads little else.
+/// A stay is indexed by the weeks that it touches: most have one or two entries, and a search of a day or a month reads
+/// little else.
 const MINUTES_OF_WEEK: i64 = 7 * 24 * 60;
 
 /// The number of the week, counted from 1970, in which a minute lies.
@@ -61,16 +61,16 @@ fn raw_bytes(bytes: &[u8]) -> RawBsonRef<'_> {
     RawBsonRef::Binary(RawBinaryRef { subtype: BinarySubtype::Generic, bytes })
 }
 
-/// The field of all that is guarded.
+/// The guarded field.
 pub(super) const FORM: &CStr = cstr!("form");
 const ID: &CStr = cstr!("_id");
 
-/// A document that only a newer form replaces.
+/// A document that only its newer form replaces.
 #[derive(Debug)]
 pub(super) struct Guarded {
-    /// Holds `_id` and nothing else: it finds the document.
+    /// Only `_id`, which finds the document.
     id: RawDocumentBuf,
-    /// Begins with the number that counts its forms.
+    /// Begins with a number that grows with each form.
     form: RawDocumentBuf,
 }
 
@@ -99,12 +99,12 @@ impl Guarded {
         statement
     }
 
-    /// What finds the document.
+    /// The filter that finds the document.
     pub(super) fn filter(&self) -> &RawDocument {
         &self.id
     }
 
-    /// What leaves the newer of two forms.
+    /// The update that leaves the newer of two forms.
     pub(super) fn update(&self) -> RawDocumentBuf {
         let (mut newer, mut update) = (RawDocumentBuf::new(), RawDocumentBuf::new());
         newer.append(FORM, RawBsonRef::Document(&self.form));
@@ -163,13 +163,13 @@ pub(super) fn from_reservation(doc: &ReservationDoc) -> Guarded {
     guarded
 }
 
-/// An entry's id: its event's room and version, most significant byte first, so that ids are in the order of both.
+/// An entry's id: the room and version of its event, most significant byte first, so that ids sort by both.
 pub(super) fn history_id(room: RoomId, version: u64) -> Binary {
     let bytes = [room.0.as_bytes().as_slice(), &version.to_be_bytes()].concat();
     Binary { subtype: BinarySubtype::Generic, bytes }
 }
 
-/// Bytes of the room in such an id.
+/// Bytes of the room in an entry's id.
 pub(super) const ROOM_ID: usize = 16;
 
 pub(super) fn from_history(entry: &HistoryDoc) -> RawDocumentBuf {
@@ -196,7 +196,7 @@ pub(super) fn from_history(entry: &HistoryDoc) -> RawDocumentBuf {
     stored
 }
 
-/// A usage document as it is stored: its tables packed.
+/// A usage document with packed tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PackedUsage {
     pub(super) key: UsageKey,

@@ -1,7 +1,7 @@
-//! Who was erased: the list that all generations share, and the masking of what was written before.
+//! Erased persons: the list that all generations share, and the masking of stored documents.
 //!
-//! What is masked here is found by the name of the person, which the command that erases them knows. What comes later is
-//! masked by the list, which knows no name, before it is written.
+//! Stored documents are found by the person's name, which only the erasing command knows. Later events are masked before
+//! they are written, by the list, which has no names.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -40,7 +40,7 @@ impl ErasureList for MongoReadModels {
     }
 }
 
-/// The list as the database has it, and as it was read last.
+/// The stored list, and the one that was read last.
 #[derive(Debug)]
 pub(super) struct List {
     collection: Collection<Document>,
@@ -52,7 +52,7 @@ impl List {
         Self { collection: connection.collection(ERASURES), known: Mutex::default() }
     }
 
-    /// Reads it, but for its persons where they are known already. None where there is none.
+    /// Reads the list, if there is one. Its persons are read only if they have changed.
     pub(super) async fn read(&self) -> Result<Option<Arc<Erasures>>, StoreError> {
         let short = doc! { "epoch": 1, "secret": 1 };
         let Some(short) = self.collection.find_one(doc! { "_id": LIST }).projection(short).await? else {
@@ -69,7 +69,7 @@ impl List {
         Ok(Some(list))
     }
 
-    /// Keeps a list, unless there is a later one of the same event store.
+    /// Keeps a list, unless a later one of the same event store is kept.
     pub(super) async fn keep(&self, list: &Erasures) -> Result<(), StoreError> {
         // One without a key is of a command service of before there were erasures, perhaps beside newer ones.
         let says_nothing = list.secret == Bytes32::default();
@@ -84,7 +84,7 @@ impl List {
         let change = doc! { "epoch": number(list.epoch), "secret": secret, "persons": persons };
         let filter = doc! { "$and": [{ "_id": LIST }, older] };
         match self.collection.update_one(filter, doc! { "$set": change }).upsert(true).await {
-            // Another one has kept a list that is as new.
+            // Another instance has kept a list that is as new.
             Err(error) if is_duplicate(&error) => Ok(()),
             outcome => Ok(outcome.map(drop)?),
         }
@@ -162,7 +162,7 @@ async fn mask_parked(
     let mut found = parked.find(doc! {}).await?;
     while let Some(stored) = found.try_next().await? {
         let Some(message) = without(&to_parked(&stored)?, user, list) else { continue };
-        // Another message may stand there by now: that is masked already.
+        // A message that has replaced it is masked already.
         let same = doc! { "_id": uuid(message.room.0), "version": number(message.version) };
         parked.replace_one(same, from_parked(&message)).await?;
         let (flag, reason) = (flag(message.room, "version"), flag(message.room, "reason"));
@@ -173,12 +173,12 @@ async fn mask_parked(
     Ok(masked)
 }
 
-/// The path to a part of what a room's checkpoint says of its parked message.
+/// The path to a part of a room's parked flag.
 fn flag(room: RoomId, part: &str) -> String {
     format!("p.{}.{part}", room.0.simple())
 }
 
-/// Masks the messages that operators left out. Gives how many named the person.
+/// Masks dropped messages. Gives how many named the person.
 pub(super) async fn mask_dropped(
     dropped: &Collection<RawDocumentBuf>,
     user: &UserId,
@@ -199,8 +199,8 @@ pub(super) async fn mask_dropped(
     Ok(masked)
 }
 
-/// The message without the person, if it names them: as an event, or else anywhere in its bytes. An unreadable one loses
-/// all that may hold them; what the event store has of it is what counts.
+/// The message without the person, if it names them: as an event does, or anywhere in its bytes. An unreadable one
+/// loses each part that holds the name; the event store has the event.
 fn without(message: &ParkedMessage, user: &UserId, list: &Erasures) -> Option<ParkedMessage> {
     let masked = message.masked(list);
     let mut rest = masked.clone().unwrap_or_else(|| message.clone());

@@ -1,6 +1,8 @@
-//! Tables of usage as a few bytes: most hours are reserved for all of their minutes or not at all, so that a month of
-//! them, 744 bytes, takes a few hundred at most. PackBits: a byte below 128 says how many bytes follow as they are
-//! (one more than it says), any other how often the next one is repeated (126 less than it says).
+//! Tables of usage as a few bytes. Most hours are reserved fully or not at all, so a month of 744 bytes takes a few
+//! hundred at most.
+//!
+//! The format is PackBits. A control byte below 128 precedes that many bytes plus one, as they are. Any other control
+//! byte, less 126, says how often the next byte repeats.
 
 const LONGEST_LITERAL: usize = 128;
 const LONGEST_RUN: usize = 129;
@@ -13,7 +15,7 @@ pub(super) fn pack(bytes: &[u8]) -> Vec<u8> {
     let mut rest = bytes;
     while let Some(first) = rest.first() {
         let run = rest.iter().take(LONGEST_RUN).take_while(|byte| *byte == first).count();
-        // A run of two gains nothing, and would cut a literal in two.
+        // A run of two saves nothing and splits a literal.
         let taken = if run > 2 { run } else { 1 };
         if taken > 1 {
             put_literal(&mut packed, &mut literal);
@@ -38,7 +40,7 @@ fn put_literal(packed: &mut Vec<u8>, literal: &mut Vec<u8>) {
     }
 }
 
-/// Unpacks exactly `length` bytes; none where the packed ones are not of this form.
+/// Unpacks exactly `length` bytes. None if the packed bytes are not of this format.
 pub(super) fn unpack(mut packed: &[u8], length: usize) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(length);
     while let Some((control, rest)) = packed.split_first() {

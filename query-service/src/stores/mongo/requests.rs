@@ -21,11 +21,11 @@ use crate::{
 };
 
 const REQUESTS: &str = "requests";
-/// Most requests that are looked at together.
+/// Most requests in one read.
 const MOST: i64 = 100;
 
 impl MongoReadModels {
-    /// Asks the owner of a room's partition to do something.
+    /// Files a request for the owner of a room's partition.
     ///
     /// # Errors
     /// When the store can't be written.
@@ -47,7 +47,7 @@ impl MongoReadModels {
         Ok(())
     }
 
-    /// What became of a request; none while nobody has done it.
+    /// The outcome of a request, or none while it is not done.
     ///
     /// # Errors
     /// When the store can't be read.
@@ -73,7 +73,7 @@ impl Requests for MongoReadModels {
         while let Some(stored) = found.try_next().await? {
             match to_request(&stored) {
                 Ok(request) => requests.push(request),
-                // Of a later build, perhaps: it stays for that.
+                // A later build may have filed it: it stays.
                 Err(error) => tracing::warn!(%error, "a request of an operator can't be read"),
             }
         }
@@ -88,7 +88,7 @@ impl Requests for MongoReadModels {
     }
 }
 
-/// Whether a document with that id was there already.
+/// Whether a document with that id is stored already.
 pub(super) fn is_duplicate(error: &mongodb::error::Error) -> bool {
     matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteError(error)) if error.code == DUPLICATE_KEY)
 }

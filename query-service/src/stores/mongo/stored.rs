@@ -1,4 +1,4 @@
-//! Reads stored documents, straight from the bytes that came.
+//! Reads stored documents from their bytes.
 
 use mongodb::bson::{
     Bson, RawBsonRef, RawDocument, deserialize_from_slice, raw::RawBinaryRef, spec::BinarySubtype,
@@ -14,7 +14,7 @@ use crate::{
     stores::StoreError,
 };
 
-/// The fields of a stored document, found in one pass over its bytes.
+/// The fields of a stored document, from one pass over its bytes.
 pub(super) struct Stored<'a> {
     collection: &'static str,
     fields: Vec<(&'a str, RawBsonRef<'a>)>,
@@ -119,7 +119,7 @@ impl<'a> Stored<'a> {
         Stored::read(self.collection, self.field(name, RawBsonRef::as_document)?)
     }
 
-    /// The documents in this one, each with its name, when there is nothing else in it.
+    /// The fields, each a document, by name.
     pub(super) fn parts(&self) -> Result<Vec<(&'a str, Stored<'a>)>, StoreError> {
         let part = |(name, value): &(&'a str, RawBsonRef<'a>)| {
             let document = value.as_document().ok_or_else(|| self.unreadable(name))?;
@@ -128,7 +128,7 @@ impl<'a> Stored<'a> {
         self.fields.iter().map(part).collect()
     }
 
-    /// What is guarded.
+    /// The guarded field.
     fn form(&self) -> Result<Stored<'a>, StoreError> {
         self.part(FORM.as_str())
     }

@@ -1,10 +1,9 @@
-//! Usage documents of rooms that are being written, so that the next batch need not load them.
+//! A cache of usage documents, so that the next batch of a room need not load them.
 //!
-//! A document is a function of its room's events up to its version, so one that was folded here is right whatever is
-//! stored: it is written where it is the newer one. What must not happen is that a batch is folded into a document that
-//! lacks events before it. So a room is found here only for the batch that continues what was written last, and what
-//! is taken is put back only after its checkpoint was written: another owner's batch, an older copy of the database and
-//! a write that failed all end in a look-up that finds nothing.
+//! A document follows from its room's events up to its version, so a folded one is right whatever is stored. A batch must
+//! never be folded into a document that lacks events before it. So the cache gives a room's documents only to the batch
+//! that continues the last one, and they return only after the checkpoint is written. After another owner's batch, a
+//! restored older copy or a failed write, the look-up finds nothing.
 
 use std::{
     collections::HashMap,
@@ -15,9 +14,9 @@ use shared_events::RoomId;
 
 use super::documents::PackedUsage;
 
-/// Most documents of each of two halves; packed, the two tables of a month take some hundred bytes each.
+/// Most documents of each half. Packed, the two tables of a month take about a hundred bytes each.
 const HALF: usize = 8192;
-/// Most documents of a room: those of the months for which it is reserved now.
+/// Most documents of a room: the months for which it is reserved now.
 const OF_ROOM: usize = 12;
 
 #[derive(Debug, Default)]
@@ -30,7 +29,7 @@ struct State {
     recent: HashMap<RoomId, RoomUsage>,
     /// How many documents those are.
     documents: usize,
-    /// What was recent before that had become too much. Dropped when it has again.
+    /// The recent half before this one. Dropped when the recent half is full again.
     older: HashMap<RoomId, RoomUsage>,
 }
 
@@ -43,7 +42,7 @@ struct RoomUsage {
 }
 
 impl UsageCache {
-    /// Takes the documents of a room whose checkpoint is at `version`. What is known of another version is dropped.
+    /// Takes the documents of a room whose checkpoint is at `version`. Those of another version are dropped.
     pub(super) fn take(&self, room: RoomId, version: u64) -> Vec<PackedUsage> {
         let mut state = self.state();
         let recent = state.recent.remove(&room);
@@ -55,7 +54,7 @@ impl UsageCache {
         found.map(|found| found.documents).unwrap_or_default()
     }
 
-    /// Keeps the documents of a room whose checkpoint is at `version` now, the last ones if they are too many.
+    /// Keeps the documents of a room whose checkpoint is at `version` now, at most the last ones.
     pub(super) fn put(&self, room: RoomId, version: u64, mut documents: Vec<PackedUsage>) {
         documents.drain(..documents.len().saturating_sub(OF_ROOM));
         let mut state = self.state();
