@@ -1,7 +1,7 @@
-//! Read your writes: how far each room has come, and who waits for it.
+//! Read your writes: the version that each room shows, and the queries that wait for more.
 //!
-//! Rooms that this instance projects wake their waiters when their events are written; nothing is polled. For rooms
-//! that another instance projects, the checkpoints in the store are looked at until the time is over.
+//! A room that this instance projects wakes its waiters when its events are written; nothing is polled. For a room of
+//! another instance, the checkpoint in the store is polled until the time is over.
 
 use std::{
     collections::HashMap,
@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use service_kit::retry::Backoff;
 use shared_events::RoomId;
 use tokio::{
     sync::{oneshot, watch},
@@ -29,7 +30,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// Tells whether this instance projects a room.
 pub type Owns = Box<dyn Fn(RoomId) -> bool + Send + Sync>;
 
-/// What the projector has written, by room, and who waits for more.
+/// What the projector has written, by room, and the queries that wait for more.
 pub struct Progress {
     state: Mutex<State>,
     /// Counts changes of ownership.
@@ -59,7 +60,7 @@ struct Waiter {
 /// Why a query can't show what its token asks for.
 #[derive(Debug, thiserror::Error)]
 pub enum NotVisible {
-    /// It has not come that far in time.
+    /// It is not visible in time.
     #[error("room {room} has not come to version {version} yet")]
     NotYet {
         /// The room that is behind.
@@ -97,7 +98,7 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Sets which rooms this instance projects from now on. What is known of others is forgotten.
+    /// Sets which rooms this instance projects from now on, and forgets the others.
     pub fn set_owned(&self, owns: Owns) {
         let mut state = self.state();
         state.seen.retain(|room, _| owns(*room));
@@ -112,7 +113,7 @@ impl Progress {
         (self.state().owns)(room)
     }
 
-    /// These rooms are visible up to these versions. Wakes who waits for that.
+    /// Publishes that these rooms are visible up to these versions, and wakes their waiters.
     pub fn publish(&self, rooms: impl IntoIterator<Item = (RoomId, u64)>) {
         let mut state = self.state();
         for (room, version) in rooms {
@@ -123,14 +124,14 @@ impl Progress {
         }
     }
 
-    /// The room is parked: nobody waits for it.
+    /// Publishes that the room is parked, which ends all waits for it.
     pub fn park(&self, room: RoomId) {
         let mut state = self.state();
         state.seen.entry(room).or_default().parked = true;
         state.wake(room, |_| true);
     }
 
-    /// How far these rooms have come, of those that this instance projects and knows.
+    /// The versions of those rooms that this instance projects and knows.
     #[must_use]
     pub fn known(&self, rooms: &[RoomId]) -> HashMap<RoomId, u64> {
         let state = self.state();
@@ -146,7 +147,7 @@ impl Progress {
         }
     }
 
-    /// Forgets what is known of a room, as when its checkpoint turns out to be another one.
+    /// Forgets a room whose checkpoint is another one.
     pub fn forget(&self, room: RoomId) {
         self.state().seen.remove(&room);
     }
@@ -176,7 +177,7 @@ impl Progress {
         deadline: Instant,
     ) -> Result<(), NotVisible> {
         let late = NotVisible::NotYet { room, version };
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             let mut ownership = self.ownership.subscribe();
             match self.look(room, version)? {
@@ -196,6 +197,7 @@ impl Progress {
                     if stored(store, room, version).await? {
                         return Ok(());
                     }
+                    let pause = backoff.next_delay();
                     if Instant::now() + pause >= deadline {
                         return Err(late);
                     }
@@ -203,13 +205,12 @@ impl Progress {
                         () = tokio::time::sleep(pause) => {}
                         _ = ownership.changed() => {}
                     }
-                    pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
         }
     }
 
-    /// Looks a room up, and registers a waiter where it is one of ours that has not come that far.
+    /// Looks a room up, and registers a waiter if this instance projects it and it is behind.
     fn look(&self, room: RoomId, version: u64) -> Result<Look<'_>, NotVisible> {
         let mut state = self.state();
         if !(state.owns)(room) {
@@ -242,7 +243,7 @@ impl State {
         let Some(waiters) = self.waiters.get_mut(&room) else { return };
         let before = waiters.len();
         for waiter in waiters.extract_if(.., |waiter| which(waiter)) {
-            // One that has given up in the meantime needs no waking.
+            // A waiter that has given up needs no waking.
             let _ = waiter.wake.send(());
         }
         let left = waiters.len();
@@ -268,7 +269,7 @@ enum Look<'a> {
     Elsewhere,
 }
 
-/// A registered waiter, which is taken off the list when it gives up.
+/// A registered waiter. It leaves the list when it gives up.
 struct Waiting<'a> {
     progress: &'a Progress,
     room: RoomId,
