@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use service_kit::tls::{Authorities, http_client, is_this_machine, warn_of_open_way};
 use shared_events::{
-    Erasures, RawEvent, RoomId, UserId,
+    Erasures, RawEvent, RoomId, UserId, Version,
     feed::{FeedEvent, Head, Page},
 };
 
@@ -25,7 +25,7 @@ pub trait Feed: Send + Sync {
     ///
     /// # Errors
     /// [`FeedError`].
-    async fn events(&self, room: RoomId, after: u64) -> Result<Vec<RawEvent>, FeedError>;
+    async fn events(&self, room: RoomId, after: Version) -> Result<Vec<RawEvent>, FeedError>;
 
     /// The list of erased persons.
     ///
@@ -201,7 +201,7 @@ impl Feed for HttpFeed {
         self.read(url).await?.ok_or_else(|| FeedError::Answer("404 for the list of streams".to_owned()))
     }
 
-    async fn events(&self, room: RoomId, after: u64) -> Result<Vec<RawEvent>, FeedError> {
+    async fn events(&self, room: RoomId, after: Version) -> Result<Vec<RawEvent>, FeedError> {
         let mut url = self.streams.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.extend([&room.to_string(), "events"]);
@@ -214,7 +214,7 @@ impl Feed for HttpFeed {
         let events = events.map_err(|error| FeedError::Answer(error.to_string()))?;
         let in_order = events
             .iter()
-            .zip(after + 1..)
+            .zip(after.get() + 1..)
             .all(|(event, version)| event.room == room && event.version == version);
         if in_order {
             Ok(events)

@@ -10,7 +10,7 @@ use std::{
 };
 
 use service_kit::retry::Backoff;
-use shared_events::RoomId;
+use shared_events::{RoomId, Version};
 use tokio::{
     sync::{oneshot, watch},
     time::Instant,
@@ -47,13 +47,13 @@ struct State {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Seen {
-    version: u64,
+    version: Version,
     parked: bool,
 }
 
 struct Waiter {
     id: u64,
-    version: u64,
+    version: Version,
     wake: oneshot::Sender<()>,
 }
 
@@ -66,7 +66,7 @@ pub enum NotVisible {
         /// The room that is behind.
         room: RoomId,
         /// The version that was asked for.
-        version: u64,
+        version: Version,
     },
     /// The room waits for an operator.
     #[error("room {room} is parked at an event that can't be read")]
@@ -114,7 +114,7 @@ impl Progress {
     }
 
     /// Publishes that these rooms are visible up to these versions, and wakes their waiters.
-    pub fn publish(&self, rooms: impl IntoIterator<Item = (RoomId, u64)>) {
+    pub fn publish(&self, rooms: impl IntoIterator<Item = (RoomId, Version)>) {
         let mut state = self.state();
         for (room, version) in rooms {
             let seen = state.seen.entry(room).or_default();
@@ -133,7 +133,7 @@ impl Progress {
 
     /// The versions of those rooms that this instance projects and knows.
     #[must_use]
-    pub fn known(&self, rooms: &[RoomId]) -> HashMap<RoomId, u64> {
+    pub fn known(&self, rooms: &[RoomId]) -> HashMap<RoomId, Version> {
         let state = self.state();
         let version = |room: &RoomId| Some((*room, state.seen.get(room)?.version));
         rooms.iter().filter(|room| (state.owns)(**room)).filter_map(version).collect()
@@ -159,7 +159,7 @@ impl Progress {
     pub async fn wait(
         &self,
         store: &dyn Checkpoints,
-        wanted: &[(RoomId, u64)],
+        wanted: &[(RoomId, Version)],
         within: Duration,
     ) -> Result<(), NotVisible> {
         let deadline = Instant::now() + within;
@@ -173,7 +173,7 @@ impl Progress {
         &self,
         store: &dyn Checkpoints,
         room: RoomId,
-        version: u64,
+        version: Version,
         deadline: Instant,
     ) -> Result<(), NotVisible> {
         let late = NotVisible::NotYet { room, version };
@@ -211,7 +211,7 @@ impl Progress {
     }
 
     /// Looks a room up, and registers a waiter if this instance projects it and it is behind.
-    fn look(&self, room: RoomId, version: u64) -> Result<Look<'_>, NotVisible> {
+    fn look(&self, room: RoomId, version: Version) -> Result<Look<'_>, NotVisible> {
         let mut state = self.state();
         if !(state.owns)(room) {
             return Ok(Look::Elsewhere);
@@ -255,7 +255,7 @@ impl State {
 }
 
 /// Whether the store has the room at that version.
-async fn stored(store: &dyn Checkpoints, room: RoomId, version: u64) -> Result<bool, NotVisible> {
+async fn stored(store: &dyn Checkpoints, room: RoomId, version: Version) -> Result<bool, NotVisible> {
     let checkpoint = store.checkpoint(room).await?;
     if checkpoint.version >= version {
         return Ok(true);

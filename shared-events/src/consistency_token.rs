@@ -5,14 +5,14 @@ use std::{fmt, str::FromStr};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use uuid::Uuid;
 
-use crate::ids::RoomId;
+use crate::{ids::RoomId, version::Version};
 
 /// Rooms and the versions that a query has to have seen. Opaque to clients: base64url of a format byte and, for each
 /// pair, 16 bytes of room id and 8 bytes of version, big-endian.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ConsistencyToken {
     /// At most [`ConsistencyToken::MAX_PAIRS`] pairs.
-    pub rooms: Vec<(RoomId, u64)>,
+    pub rooms: Vec<(RoomId, Version)>,
 }
 
 /// The text is not a consistency token.
@@ -48,7 +48,7 @@ impl fmt::Display for ConsistencyToken {
         let mut bytes = vec![FORMAT];
         for (room, version) in &self.rooms {
             bytes.extend_from_slice(room.0.as_bytes());
-            bytes.extend_from_slice(&version.to_be_bytes());
+            bytes.extend_from_slice(&version.get().to_be_bytes());
         }
         f.write_str(&URL_SAFE_NO_PAD.encode(bytes))
     }
@@ -72,7 +72,7 @@ impl FromStr for ConsistencyToken {
             .map(|pair| {
                 let (room, version) = pair.split_first_chunk::<16>().ok_or(InvalidToken)?;
                 let version = version.first_chunk::<8>().ok_or(InvalidToken)?;
-                Ok((RoomId(Uuid::from_bytes(*room)), u64::from_be_bytes(*version)))
+                Ok((RoomId(Uuid::from_bytes(*room)), u64::from_be_bytes(*version).into()))
             })
             .collect::<Result<Vec<_>, _>>()?;
         if rooms.is_empty() { Err(InvalidToken) } else { Ok(Self { rooms }) }
@@ -85,12 +85,14 @@ mod tests {
 
     #[test]
     fn a_token_reads_back_and_several_are_joined() {
-        let token = |n, version| ConsistencyToken { rooms: vec![(RoomId(Uuid::from_u128(n)), version)] };
+        let token = |n, version| ConsistencyToken {
+            rooms: vec![(RoomId(Uuid::from_u128(n)), Version::from(version))],
+        };
         let header = format!("{}, {}", token(1, 7), token(2, u64::MAX));
         let joined = ConsistencyToken::parse_header(&header).unwrap();
         assert_eq!(
             joined.rooms,
-            vec![(RoomId(Uuid::from_u128(1)), 7), (RoomId(Uuid::from_u128(2)), u64::MAX)]
+            vec![(RoomId(Uuid::from_u128(1)), 7.into()), (RoomId(Uuid::from_u128(2)), u64::MAX.into())]
         );
     }
 

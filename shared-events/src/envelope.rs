@@ -10,6 +10,7 @@ use crate::{
     time::Timestamp,
     unreadable::Unreadable,
     upcasting::decode,
+    version::Version,
 };
 
 /// `ce_source` of every event.
@@ -46,7 +47,7 @@ pub struct RawEvent {
     /// The stream.
     pub room: RoomId,
     /// Place in the stream: 1, 2, 3, ... without gaps.
-    pub version: u64,
+    pub version: Version,
     /// `ce_type`.
     pub event_type: Cow<'static, str>,
     /// JSON of the event's form.
@@ -63,7 +64,7 @@ pub struct DecodedEvent {
     /// The stream.
     pub room: RoomId,
     /// Place in the stream: 1, 2, 3, ... without gaps.
-    pub version: u64,
+    pub version: Version,
     /// The other attributes.
     pub metadata: Metadata,
     /// When it was committed to the event store.
@@ -188,7 +189,7 @@ impl RawEvent {
 
 /// The room and version that a `ce_id` names.
 #[must_use]
-pub fn parse_id(id: &str) -> Option<(RoomId, u64)> {
+pub fn parse_id(id: &str) -> Option<(RoomId, Version)> {
     let (room, version) = id.split_once(':')?;
-    Some((room.parse().ok()?, version.parse().ok().filter(|version| *version > 0)?))
+    Some((room.parse().ok()?, version.parse().ok().filter(|version| *version > Version::NONE)?))
 }

@@ -127,7 +127,7 @@ mod tests {
         let at = Timestamp::from_epoch_millis(1);
         RawEvent {
             room: golden["key"].as_str().unwrap().parse().unwrap(),
-            version: 7,
+            version: 7.into(),
             event_type: "reservations.reservation-made.v1".into(),
             payload: golden["payload"].to_string().into_bytes(),
             metadata: Metadata {

@@ -10,6 +10,7 @@ use crate::{
     ids::{RoomId, UserId},
     time::Timestamp,
     unreadable::Unreadable,
+    version::Version,
 };
 
 /// A page of a list.
@@ -28,7 +29,7 @@ pub struct Head {
     /// The stream.
     pub room: RoomId,
     /// Its latest version.
-    pub version: u64,
+    pub version: Version,
 }
 
 /// An event in CloudEvents' JSON form: `GET /v1/streams/{room}/events?after=`.

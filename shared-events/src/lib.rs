@@ -14,6 +14,7 @@ pub mod time;
 pub mod topics;
 pub mod unreadable;
 pub mod upcasting;
+pub mod version;
 
 pub use consistency_token::ConsistencyToken;
 pub use envelope::{DecodedEvent, Metadata, RawEvent};
@@ -25,3 +26,4 @@ pub use reservation_events::{Place, Reservation};
 pub use room_events::{OpeningHours, OpeningSpan, Room, RoomSettings};
 pub use time::{Interval, Minute, TimeZone, Timestamp};
 pub use unreadable::Unreadable;
+pub use version::Version;

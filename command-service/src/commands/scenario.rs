@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use shared_events::{
     Event, Interval, Minute, Reservation, ReservationId, Room, RoomId, RoomSettings, TimeZone, Timestamp,
-    UserId,
+    UserId, Version,
     reservation_events::{
         ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
         ReservationRescheduled,
@@ -57,7 +57,9 @@ impl World {
 
     /// The room after all events of its stream.
     pub(super) fn fold(&self, mut room: domain::Room) -> domain::Room {
-        for ((time, event), version) in self.streams.get(&room.id()).into_iter().flatten().zip(1..) {
+        for ((time, event), version) in
+            self.streams.get(&room.id()).into_iter().flatten().zip((1..).map(Version::from))
+        {
             room.apply(version, *time, event).unwrap();
         }
         room
@@ -68,7 +70,7 @@ impl World {
         let stream = self.streams.entry(new.room).or_default();
         stream.push((time, new.event.clone()));
         let room = self.rooms.get_mut(new.room).unwrap();
-        let undo = room.apply(stream.len() as u64, time, &new.event).unwrap();
+        let undo = room.apply((stream.len() as u64).into(), time, &new.event).unwrap();
         if let Some(entry) = RoomEntry::after(&new.event) {
             self.rooms.directory.upsert(entry);
         }

@@ -6,7 +6,7 @@
 //! future, costs time and never an overlap.
 
 use shared_events::{
-    Erasures, Event, Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings, Timestamp,
+    Erasures, Event, Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings, Timestamp, Version,
 };
 
 use super::timeline::Timeline;
@@ -21,7 +21,7 @@ pub use snapshot::SNAPSHOT_SCHEMA;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Room {
     id: RoomId,
-    version: u64,
+    version: Version,
     settings: Option<RoomSettings>,
     revision: u32,
     retired: bool,
@@ -42,9 +42,9 @@ pub struct OutOfSequence {
     /// Which room.
     pub room: RoomId,
     /// Version at which it is.
-    pub version: u64,
+    pub version: Version,
     /// Version of the event.
-    pub found: u64,
+    pub found: Version,
 }
 
 /// What takes one [`Room::apply`] back.
@@ -70,7 +70,7 @@ impl Room {
     pub fn new(id: RoomId) -> Self {
         Self {
             id,
-            version: 0,
+            version: Version::NONE,
             settings: None,
             revision: 0,
             retired: false,
@@ -96,7 +96,7 @@ impl Room {
 
     /// The last event that was applied; 0 before the first.
     #[must_use]
-    pub const fn version(&self) -> u64 {
+    pub const fn version(&self) -> Version {
         self.version
     }
 
@@ -189,8 +189,8 @@ impl Room {
     ///
     /// # Errors
     /// When `version` is not the next one; nothing is changed then.
-    pub fn apply(&mut self, version: u64, time: Timestamp, event: &Event) -> Result<Undo, OutOfSequence> {
-        if version != self.version + 1 {
+    pub fn apply(&mut self, version: Version, time: Timestamp, event: &Event) -> Result<Undo, OutOfSequence> {
+        if version != self.version.next() {
             return Err(OutOfSequence { room: self.id, version: self.version, found: version });
         }
         self.version = version;
@@ -226,7 +226,7 @@ impl Room {
         }
         self.horizon = undo.horizon;
         self.has_forgotten = undo.has_forgotten;
-        self.version -= 1;
+        self.version = self.version.previous().unwrap_or_default();
     }
 
     /// Masks the reservations of persons who were erased after it was folded.

@@ -140,7 +140,7 @@ mod tests {
         let mut room = Room::new(from);
         let previous = Place { room: from, ..reservation(from).place() };
         let event = ReservationMovedOut { reservation: reservation(to), previous }.into();
-        room.apply(1, Timestamp::from_epoch_millis(0), &event).unwrap();
+        room.apply(1.into(), Timestamp::from_epoch_millis(0), &event).unwrap();
         room
     }
 
@@ -174,7 +174,7 @@ mod tests {
         let mut rooms = rooms([Room::new(id(1))]);
         let mut whole = Room::whole(id(1));
         let made = ReservationMade { reservation: reservation(id(1)) }.into();
-        whole.apply(1, Timestamp::from_epoch_millis(0), &made).unwrap();
+        whole.apply(1.into(), Timestamp::from_epoch_millis(0), &made).unwrap();
         rooms.insert_whole(whole);
         assert!(rooms.get(id(1)).unwrap().is_whole());
         assert!(!rooms.get_mut(id(1)).unwrap().is_whole());

@@ -1,6 +1,6 @@
 //! What both adapters do alike when they write a group: the order of its rows, and how many go into one statement.
 
-use shared_events::{RawEvent, RoomId};
+use shared_events::{RawEvent, RoomId, Version};
 
 use super::{Group, NewKey};
 
@@ -25,15 +25,15 @@ pub(super) fn keys_in_lock_order(keys: &[NewKey]) -> Vec<&NewKey> {
 
 /// For each stream of the group that goes on, the version that it must have: the one before its first new one. `None`
 /// when the group itself has a gap or starts a stream below 1.
-pub(super) fn expected_heads(sorted: &[(usize, &RawEvent)]) -> Option<Vec<(RoomId, u64)>> {
+pub(super) fn expected_heads(sorted: &[(usize, &RawEvent)]) -> Option<Vec<(RoomId, Version)>> {
     let mut expected = Vec::new();
-    let mut previous: Option<(RoomId, u64)> = None;
+    let mut previous: Option<(RoomId, Version)> = None;
     for (_, event) in sorted {
         match previous {
-            Some((room, version)) if room == event.room && event.version != version + 1 => return None,
+            Some((room, version)) if room == event.room && event.version != version.next() => return None,
             Some((room, _)) if room == event.room => {}
-            _ if event.version == 0 => return None,
-            _ if event.version > 1 => expected.push((event.room, event.version - 1)),
+            _ if event.version > Version::FIRST => expected.push((event.room, event.version.previous()?)),
+            _ if event.version == Version::NONE => return None,
             _ => {}
         }
         previous = Some((event.room, event.version));

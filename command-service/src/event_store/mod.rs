@@ -3,7 +3,7 @@
 //! Guarantee: [`Append::append`] commits a group's events, outbox rows, idempotency records and directory entries
 //! together or not at all, and a success means durable. The unique key over (stream, version) is the optimistic lock.
 
-use shared_events::{Metadata, RawEvent, RoomId, Timestamp, Unreadable};
+use shared_events::{Metadata, RawEvent, RoomId, Timestamp, Unreadable, Version};
 
 use crate::domain::RoomEntry;
 
@@ -41,7 +41,7 @@ pub struct StoredEvent {
     /// The stream.
     pub room: RoomId,
     /// Place in the stream: 1, 2, 3, ...
-    pub version: u64,
+    pub version: Version,
     /// `ce_type`.
     pub event_type: String,
     /// JSON of the event.
@@ -124,7 +124,7 @@ pub struct Snapshot {
     /// The stream.
     pub room: RoomId,
     /// The last version that is in it.
-    pub version: u64,
+    pub version: Version,
     /// Fingerprint of its form: ignored when it is not the reader's own.
     pub schema: String,
     /// The state.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
-use shared_events::{Erasures, RoomId, Timestamp, UserId, erasure::Bytes32};
+use shared_events::{Erasures, RoomId, Timestamp, UserId, Version, erasure::Bytes32};
 
 use super::{AppendError, Buckets, Group, HeldRoom, KeyId, KeyRecord, Snapshot, StoreError, StoredEvent};
 use crate::domain::RoomEntry;
@@ -20,16 +20,20 @@ pub trait Append: Send + Sync + 'static {
 #[async_trait]
 pub trait EventLog: Send + Sync + 'static {
     /// The events of each stream after the given version, ordered by (room, version), in one read.
-    async fn load(&self, after: &[(RoomId, u64)]) -> Result<Vec<StoredEvent>, StoreError>;
+    async fn load(&self, after: &[(RoomId, Version)]) -> Result<Vec<StoredEvent>, StoreError>;
 
     /// The latest version of each of these streams; streams without events are left out. One read.
-    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, u64)>, StoreError>;
+    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Version)>, StoreError>;
 
     /// The heads of all streams, by room id, after the given one, at most `limit`.
-    async fn all_heads(&self, after: Option<RoomId>, limit: u32) -> Result<Vec<(RoomId, u64)>, StoreError>;
+    async fn all_heads(
+        &self,
+        after: Option<RoomId>,
+        limit: u32,
+    ) -> Result<Vec<(RoomId, Version)>, StoreError>;
 
     /// The events of one stream after a version, in order, at most `limit`.
-    async fn stream(&self, room: RoomId, after: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
+    async fn stream(&self, room: RoomId, after: Version, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
 
     /// The events at these positions, in the order of position.
     async fn events_at(&self, positions: &[u64]) -> Result<Vec<StoredEvent>, StoreError>;

@@ -42,7 +42,7 @@ pub(super) fn event(
     Ok(StoredEvent {
         position: row.number(operation, first)?,
         room: room(operation, row, first + 1)?,
-        version: row.number(operation, first + 2)?,
+        version: row.number(operation, first + 2)?.into(),
         event_type: row.text(operation, first + 3)?,
         payload: bytes(first + 4)?,
         metadata: bytes(first + 5)?,
@@ -81,7 +81,7 @@ pub(super) fn snapshot(row: &impl Columns) -> Result<Snapshot, StoreError> {
     const OPERATION: &str = "snapshots";
     Ok(Snapshot {
         room: room(OPERATION, row, 0)?,
-        version: row.number(OPERATION, 1)?,
+        version: row.number(OPERATION, 1)?.into(),
         schema: row.text(OPERATION, 2)?,
         body: row.bytes(OPERATION, 3)?.unwrap_or_default().to_vec(),
     })

@@ -6,7 +6,7 @@ use actix_web::{
     http::header::{ETAG, LOCATION},
 };
 use serde::Serialize;
-use shared_events::{ReservationId, RoomId};
+use shared_events::{ReservationId, RoomId, Version};
 use utoipa::ToSchema;
 
 use crate::writer::Done;
@@ -27,7 +27,8 @@ pub(super) struct Effect {
     room: RoomId,
     /// The room's version after the command.
     #[schema(minimum = 1)]
-    version: u64,
+    #[schema(value_type = u64)]
+    version: Version,
     /// The reservation, where the command was about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<uuid::Uuid>, nullable = false)]

@@ -75,7 +75,7 @@ pub(super) async fn heads(api: Data<Api>, request: HttpRequest) -> Result<HttpRe
     let Query(query) = Query::<HeadsQuery>::extract(&request).await?;
     let limit = limit(query.limit)?;
     let after = query.cursor.as_deref().map(read_cursor).transpose()?;
-    let heads = api.backend()?.log.all_heads(after, limit + 1).await.map_err(store_problem)?;
+    let heads = api.backend()?.log.all_heads(after.into(), limit + 1).await.map_err(store_problem)?;
     let heads = heads.into_iter().map(|(room, version)| Head { room, version }).collect();
     Ok(page(heads, limit, |last| URL_SAFE_NO_PAD.encode(last.room.0.as_bytes())))
 }
@@ -99,7 +99,7 @@ pub(super) async fn events(api: Data<Api>, request: HttpRequest) -> Result<HttpR
         return Err(Problem::new(ProblemType::InvalidValue, "after: no version is so large").field("after"));
     }
     let log = api.backend()?.log;
-    let events = log.stream(room, after, limit + 1).await.map_err(store_problem)?;
+    let events = log.stream(room, after.into(), limit + 1).await.map_err(store_problem)?;
     if events.is_empty() && log.heads(&[room]).await.map_err(store_problem)?.is_empty() {
         return Err(Problem::new(ProblemType::UnknownRoom, "there is no such stream").with("room", room));
     }

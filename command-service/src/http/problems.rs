@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 use service_kit::http::problem::{Problem, ProblemType};
-use shared_events::RoomId;
+use shared_events::{RoomId, Version};
 
 use super::fields::{interval_problem, invalid};
 use crate::{domain::Rejection, writer::Failure};
@@ -16,12 +16,12 @@ const AFTER_REPAIR: Duration = Duration::from_secs(30);
 #[derive(Serialize)]
 struct RoomAt {
     room: RoomId,
-    version: u64,
+    version: Version,
 }
 
 /// What stands in the way, with the rooms at the versions at which that was decided: `room` and `version` of one,
 /// `rooms` of several. Counts it: each rejection passes here once, that of a line of an import too.
-pub(super) fn of_rejection(rejection: &Rejection, rests_on: &[(RoomId, u64)]) -> Problem {
+pub(super) fn of_rejection(rejection: &Rejection, rests_on: &[(RoomId, Version)]) -> Problem {
     let problem = reason(rejection);
     metrics::counter!("command_rejections_total", "type" => problem.kind().slug()).increment(1);
     match rests_on {
@@ -118,7 +118,7 @@ mod tests {
         let room = RoomId(Uuid::from_u128(1));
         let (from, to) = ("2030-01-01T10:00:00Z".parse().unwrap(), "2030-01-01T11:00:00Z".parse().unwrap());
         let rejection = Rejection::Overlap { reservation: ReservationId(Uuid::from_u128(2)), from, to };
-        let problem = members(&of_rejection(&rejection, &[(room, 7)]));
+        let problem = members(&of_rejection(&rejection, &[(room, 7.into())]));
         assert_eq!(problem["type"], "/problems/overlap");
         assert_eq!((&problem["room"], &problem["version"]), (&json!(room), &json!(7)));
         assert_eq!(problem["inTheWay"]["from"], "2030-01-01T10:00:00Z");
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_kind_names_all_its_rooms_with_their_versions() {
-        let rooms = [(RoomId(Uuid::from_u128(1)), 7), (RoomId(Uuid::from_u128(2)), 9)];
+        let rooms = [(RoomId(Uuid::from_u128(1)), 7.into()), (RoomId(Uuid::from_u128(2)), 9.into())];
         let problem = members(&of_rejection(&Rejection::NoFreeRoom, &rooms));
         assert_eq!(problem["rooms"][1]["version"], 9);
     }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use service_kit::traces::Span;
-use shared_events::RoomId;
+use shared_events::{RoomId, Version};
 use tokio::time::Instant;
 
 use crate::event_store::Buckets;
@@ -28,7 +28,7 @@ pub(super) struct Flight {
     to_delete: Vec<u64>,
     to_delete_since: Option<Instant>,
     /// The last version of each room that the present sender has sent.
-    sent: HashMap<RoomId, u64>,
+    sent: HashMap<RoomId, Version>,
     /// Since when nothing was delivered although something was sent, by whichever sender.
     stuck_since: Option<Instant>,
 }
@@ -55,11 +55,11 @@ impl Flight {
 
     /// Whether everything before this version was sent by the present sender, so that it can't overtake a row that the
     /// table still holds. Another instance may have committed the version before, and that may not have been read yet.
-    pub(super) fn is_next(&self, room: RoomId, version: u64) -> bool {
-        version == 1 || self.sent.get(&room).is_some_and(|sent| sent + 1 == version)
+    pub(super) fn is_next(&self, room: RoomId, version: Version) -> bool {
+        version == Version::FIRST || self.sent.get(&room).is_some_and(|sent| sent.next() == version)
     }
 
-    pub(super) fn sent(&mut self, position: u64, room: RoomId, version: u64, span: Option<Span>) {
+    pub(super) fn sent(&mut self, position: u64, room: RoomId, version: Version, span: Option<Span>) {
         self.waiting.insert(position, room);
         if let Some(span) = span {
             self.spans.insert(position, span);

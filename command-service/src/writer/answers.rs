@@ -1,7 +1,7 @@
 //! From events to answers: the same for a command that was just decided and for one whose record was found.
 
 use serde::{Deserialize, Serialize};
-use shared_events::{ConsistencyToken, Event, ReservationId, RoomId};
+use shared_events::{ConsistencyToken, Event, ReservationId, RoomId, Version};
 
 use super::{CommandOutcome, Done, Failure, Reply};
 use crate::{
@@ -20,7 +20,7 @@ pub enum RecordedOutcome {
         /// The room.
         room: RoomId,
         /// Its version.
-        version: u64,
+        version: Version,
         /// The reservation, where it was about one.
         reservation: Option<ReservationId>,
         /// The reservation's revision, or that of the room's settings.
@@ -36,7 +36,7 @@ impl RecordedOutcome {
 }
 
 /// The effect of a command that made these events; the answer speaks of the last one.
-pub(super) fn done(events: &[(RoomId, u64, &Event)]) -> Option<Done> {
+pub(super) fn done(events: &[(RoomId, Version, &Event)]) -> Option<Done> {
     let (room, version, event) = *events.last()?;
     let (reservation, revision) = match event {
         Event::RoomRegistered(e) => (None, e.room.revision),
@@ -59,7 +59,7 @@ pub(super) fn done(events: &[(RoomId, u64, &Event)]) -> Option<Done> {
 /// The effect of a command that found everything as it wanted it.
 pub(super) fn unchanged(
     room: RoomId,
-    version: u64,
+    version: Version,
     reservation: Option<ReservationId>,
     revision: u32,
 ) -> Done {

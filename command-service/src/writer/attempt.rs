@@ -8,7 +8,7 @@ mod records;
 use std::collections::{HashMap, HashSet};
 
 use service_kit::clock::Clock;
-use shared_events::{DecodedEvent, Event, Metadata, RawEvent, ReservationId, RoomId, Timestamp};
+use shared_events::{DecodedEvent, Event, Metadata, RawEvent, ReservationId, RoomId, Timestamp, Version};
 
 use super::{CommandOutcome, Failure, Pending, RecordedOutcome, Reply, Submission, answers, cache::Cache};
 use crate::{
@@ -62,7 +62,7 @@ pub(super) struct CommittedGroup {
     /// Answers by index; a command without one has the key of another command of its group, and has to be tried again.
     pub(super) replies: HashMap<usize, Reply>,
     /// The rooms that have new events, with their versions before them.
-    pub(super) written: HashMap<RoomId, u64>,
+    pub(super) written: HashMap<RoomId, Version>,
     /// The new events with their positions, in the order in which they were decided.
     pub(super) events: Vec<(u64, RawEvent)>,
 }
@@ -79,7 +79,7 @@ pub(super) struct Attempt<'a> {
     undo: Vec<(RoomId, Undo)>,
     directory_undo: Vec<(RoomId, Option<RoomEntry>)>,
     /// Versions, before this try, of all rooms that it has looked at; 0 for those that don't exist.
-    pub(super) base: HashMap<RoomId, u64>,
+    pub(super) base: HashMap<RoomId, Version>,
     /// The rooms that stand behind an outcome without events. (A room of a kind that was looked at and not taken is none
     /// of them.)
     pub(super) rests_on: HashSet<RoomId>,
@@ -142,7 +142,7 @@ impl<'a> Attempt<'a> {
                 let written = self.group.events.iter().map(|event| event.room).collect::<HashSet<_>>();
                 let written = written
                     .into_iter()
-                    .map(|room| (room, self.base.get(&room).copied().unwrap_or(0)))
+                    .map(|room| (room, self.base.get(&room).copied().unwrap_or_default()))
                     .collect();
                 let events = self.positions.into_iter().zip(self.group.events).collect();
                 Ok(CommittedGroup { replies: self.replies, written, events })
@@ -238,7 +238,7 @@ impl<'a> Attempt<'a> {
                 Decision::Events(events) => return self.apply(submission, &command, events).map(Some),
                 Decision::Unchanged { room, reservation, revision } => {
                     let rests_on = self.doubt(&command);
-                    let version = self.cache.rooms.get(room).map_or(0, Room::version);
+                    let version = self.cache.rooms.get(room).map(Room::version).unwrap_or_default();
                     self.record(submission, || RecordedOutcome::Unchanged {
                         room,
                         version,
@@ -259,19 +259,22 @@ impl<'a> Attempt<'a> {
     }
 
     /// Notes what has to be found unchanged for an outcome without events to hold.
-    fn doubt(&mut self, command: &Command) -> Vec<(RoomId, u64)> {
+    fn doubt(&mut self, command: &Command) -> Vec<(RoomId, Version)> {
         self.doubted_kinds.extend(command.kind().map(str::to_owned));
         self.doubted_names.extend(command.name().map(str::to_owned));
         let rests_on = command.rests_on(&self.cache.rooms);
         self.rests_on.extend(&rests_on);
-        rests_on.into_iter().map(|room| (room, self.cache.rooms.get(room).map_or(0, Room::version))).collect()
+        rests_on
+            .into_iter()
+            .map(|room| (room, self.cache.rooms.get(room).map(Room::version).unwrap_or_default()))
+            .collect()
     }
 
     fn reject(
         &mut self,
         submission: &Submission,
         rejection: Rejection,
-        rests_on: Vec<(RoomId, u64)>,
+        rests_on: Vec<(RoomId, Version)>,
     ) -> Reply {
         self.record(submission, || RecordedOutcome::Rejected(rejection.clone()));
         Ok(CommandOutcome { result: Err(rejection), rests_on, repeated: false })
@@ -294,7 +297,7 @@ impl<'a> Attempt<'a> {
             self.cache.load(untouched.into_iter()).await?;
         }
         for room in rooms {
-            let version = self.cache.rooms.get(*room).map_or(0, Room::version);
+            let version = self.cache.rooms.get(*room).map(Room::version).unwrap_or_default();
             self.base.entry(*room).or_insert(version);
         }
         Ok(())
@@ -303,7 +306,7 @@ impl<'a> Attempt<'a> {
     /// Puts a room's whole past beside it for the decision in hand.
     pub(super) async fn take_whole(&mut self, room: RoomId) -> Result<(), AttemptError> {
         self.touch(&[room]).await?;
-        let base = self.base.get(&room).copied().unwrap_or(0);
+        let base = self.base.get(&room).copied().unwrap_or_default();
         let Some(mut whole) = self.cache.load_whole(room, base).await? else {
             return Err(AttemptError::Conflict);
         };
@@ -339,8 +342,8 @@ impl<'a> Attempt<'a> {
             // A room that is being registered.
             self.invent(room);
             let Some(state) = self.cache.rooms.get_mut(room) else { return Err(AttemptError::Permanent) };
-            let version = state.version() + 1;
-            self.base.entry(room).or_insert(version - 1);
+            self.base.entry(room).or_insert(state.version());
+            let version = state.version().next();
             let undo = state.apply(version, command.now, &event).map_err(|_| AttemptError::Permanent)?;
             self.undo.push((room, undo));
             if let Some(entry) = RoomEntry::after(&event) {

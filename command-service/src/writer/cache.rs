@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use shared_events::{DecodedEvent, Erasures, RoomId, Unreadable};
+use shared_events::{DecodedEvent, Erasures, RoomId, Unreadable, Version};
 
 use super::WriterStore;
 use crate::{
@@ -139,7 +139,9 @@ impl Cache {
                     self.rooms.insert(room);
                 }
             }
-            after.extend(cold.iter().map(|room| (*room, self.rooms.get(*room).map_or(0, Room::version))));
+            after.extend(
+                cold.iter().map(|room| (*room, self.rooms.get(*room).map(Room::version).unwrap_or_default())),
+            );
         }
         if after.is_empty() {
             return Ok(Vec::new());
@@ -189,7 +191,7 @@ impl Cache {
         }
         let Some(room) = self.rooms.get_mut(event.room) else { return };
         if let Err(reason) = room.apply(event.version, event.metadata.time, &event.event) {
-            tracing::error!(room = %event.room, version = event.version, %reason, "a stream has a gap");
+            tracing::error!(room = %event.room, version = event.version.get(), %reason, "a stream has a gap");
             let reason = Unreadable::Malformed {
                 event_type: event.event.event_type().into(),
                 reason: reason.to_string(),
@@ -205,10 +207,10 @@ impl Cache {
     pub(super) async fn load_whole(
         &mut self,
         room: RoomId,
-        version: u64,
+        version: Version,
     ) -> Result<Option<Room>, StoreError> {
         let mut whole = Room::whole(room);
-        for event in self.store.log.load(&[(room, 0)]).await? {
+        for event in self.store.log.load(&[(room, Version::NONE)]).await? {
             let applied = self.read(event).map_err(|reason| reason.to_string()).and_then(|event| {
                 whole
                     .apply(event.version, event.metadata.time, &event.event)
@@ -227,12 +229,12 @@ impl Cache {
     }
 
     /// Ends a group: keeps due snapshots, and drops the rooms that were not used for longest where there are too many.
-    pub(super) fn end_group(&mut self, written: &HashMap<RoomId, u64>) {
+    pub(super) fn end_group(&mut self, written: &HashMap<RoomId, Version>) {
         self.now += 1;
         for (id, before) in written {
             let Some(room) = self.rooms.get(*id) else { continue };
             let step = versions_between_snapshots(room.size());
-            if room.version() / step > before / step {
+            if room.version().get() / step > before.get() / step {
                 keep_snapshot(Arc::clone(&self.store.snapshots), room.clone(), self.erasures.epoch);
             }
         }

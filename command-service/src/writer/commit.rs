@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use shared_events::{RoomId, Timestamp};
+use shared_events::{RoomId, Timestamp, Version};
 
 use super::attempt::{Attempt, AttemptError};
 use crate::event_store::{AppendError, StoreError};
@@ -15,20 +15,20 @@ impl Attempt<'_> {
             self.rests_on.remove(&event.room);
         }
         let rooms: Vec<RoomId> = self.rests_on.iter().copied().collect();
-        let heads: HashMap<RoomId, u64> = if rooms.is_empty() {
+        let heads: HashMap<RoomId, Version> = if rooms.is_empty() {
             HashMap::new()
         } else {
             self.cache.store.log.heads(&rooms).await?.into_iter().collect()
         };
         let mut unchanged = true;
         for room in &self.rests_on {
-            let head = heads.get(room).copied().unwrap_or(0);
-            let base = self.base.get(room).copied().unwrap_or(0);
+            let head = heads.get(room).copied().unwrap_or_default();
+            let base = self.base.get(room).copied().unwrap_or_default();
             if head > base {
                 self.cache.distrust(*room);
                 unchanged = false;
             } else if head < base {
-                tracing::error!(room = %room, head, cached = base, "the event store has lost events of a room");
+                tracing::error!(room = %room, head = head.get(), cached = base.get(), "the event store has lost events of a room");
                 self.cache.forget(*room);
                 unchanged = false;
             }

@@ -15,7 +15,7 @@ use std::{
 };
 
 use service_kit::clock::Clock;
-use shared_events::{ConsistencyToken, ReservationId, RoomId};
+use shared_events::{ConsistencyToken, ReservationId, RoomId, Version};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -91,7 +91,7 @@ pub struct Done {
     /// The room; for a move the new one.
     pub room: RoomId,
     /// The room's version after the command.
-    pub version: u64,
+    pub version: Version,
     /// The reservation, where it is about one.
     pub reservation: Option<ReservationId>,
     /// The reservation's revision, or that of the room's settings.
@@ -108,7 +108,7 @@ pub struct CommandOutcome {
     /// Its effect, or what stands in its way.
     pub result: Result<Done, Rejection>,
     /// The rooms on which a rejection rests, at the versions at which it was decided.
-    pub rests_on: Vec<(RoomId, u64)>,
+    pub rests_on: Vec<(RoomId, Version)>,
     /// Whether this is the outcome of an earlier request with the same key.
     pub repeated: bool,
 }

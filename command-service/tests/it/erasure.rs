@@ -139,7 +139,7 @@ async fn an_erased_person_is_in_no_table_and_all_else_is_as_it_was() {
         one.does(by(ANN, cancel(red, made))).await;
         let state = command_service::domain::Room::new(blue);
         let body = format!("{} {ANN} {PARTY} {MOTHER}", serde_json::to_string(&state).unwrap()).into_bytes();
-        let snapshot = Snapshot { room: blue, version: 1, schema: SNAPSHOT_SCHEMA.to_owned(), body };
+        let snapshot = Snapshot { room: blue, version: 1.into(), schema: SNAPSHOT_SCHEMA.to_owned(), body };
         opened.save_snapshot(&snapshot, 0).await.unwrap();
         assert_eq!(
             columns_that_hold(&store, ANN).await,
@@ -207,7 +207,7 @@ async fn a_state_from_before_an_erasure_is_masked_by_those_who_load_it() {
             state.apply(event.version, event.metadata.time, &event.decode().unwrap().event).unwrap();
         }
         let body = serde_json::to_vec(&state).unwrap();
-        let snapshot = Snapshot { room, version: 2, schema: SNAPSHOT_SCHEMA.to_owned(), body };
+        let snapshot = Snapshot { room, version: 2.into(), schema: SNAPSHOT_SCHEMA.to_owned(), body };
         opened.save_snapshot(&snapshot, 0).await.unwrap();
         // She is on the list, and nothing is masked yet.
         let person = opened.erasures().await.unwrap().fingerprint(&UserId::from(ANN));
@@ -215,7 +215,7 @@ async fn a_state_from_before_an_erasure_is_masked_by_those_who_load_it() {
         instance(&store).await.does(by("admin", change(room, made, 3))).await;
         let last = events(&*opened).await.pop().unwrap().decode().unwrap();
         let reservation = last.event.reservation().unwrap();
-        assert_eq!((last.version, reservation.people), (3, 3));
+        assert_eq!((last.version, reservation.people), (3.into(), 3));
         assert_eq!(reservation.reserved_by, UserId::from("erased-1"));
         assert_eq!((&reservation.title, &reservation.reserved_for), (&None, &None));
         store.remove().await;
@@ -292,7 +292,7 @@ async fn what_was_made_before_a_person_was_erased_is_not_written_after_it() {
         let late = Group { events: vec![anns(room, 1)], ..Group::default() };
         let refused = opened.append(&late).await.unwrap_err();
         assert!(matches!(refused, AppendError::Erased), "{refused}");
-        let snapshot = Snapshot { room, version: 1, schema: "a".to_owned(), body: ANN.into() };
+        let snapshot = Snapshot { room, version: 1.into(), schema: "a".to_owned(), body: ANN.into() };
         opened.save_snapshot(&snapshot, 0).await.unwrap();
         nowhere(&store).await;
         assert_eq!(opened.heads(&[room]).await.unwrap(), []);

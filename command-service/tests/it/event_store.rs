@@ -63,7 +63,7 @@ async fn what_was_appended_comes_back_byte_for_byte(rig: Rig) {
     let mut second = event(room(1), 2);
     second.payload = vec![b'x'; 100_000];
     let positions = rig.store.append(&events(vec![first.clone(), second.clone()])).await.unwrap();
-    let found = rig.store.stream(room(1), 0, 10).await.unwrap();
+    let found = rig.store.stream(room(1), 0.into(), 10).await.unwrap();
     assert_eq!(found.len(), 2);
     for ((stored, appended), position) in found.into_iter().zip([first, second]).zip(positions) {
         assert_eq!(stored.position, position);
@@ -97,7 +97,7 @@ async fn a_version_can_be_taken_once(rig: Rig) {
     late.keys.push(key(1, 0));
     let error = rig.store.append(&late).await.unwrap_err();
     assert!(is_conflict(&error, "version"), "{error:?}");
-    assert_eq!(rig.store.heads(&[room(2), room(3)]).await.unwrap(), [(room(2), 1)]);
+    assert_eq!(rig.store.heads(&[room(2), room(3)]).await.unwrap(), [(room(2), 1.into())]);
     assert_eq!(rig.store.find_keys(&[key(1, 0).id]).await.unwrap(), []);
     rig.store.append(&events(vec![event(room(3), 1), event(room(2), 2)])).await.unwrap();
 }
@@ -114,10 +114,10 @@ async fn a_stream_never_gets_a_gap(rig: Rig) {
         let error = rig.store.append(&events(group)).await.unwrap_err();
         assert!(matches!(error, AppendError::Permanent(StoreError::Inconsistent { .. })), "{error:?}");
     }
-    assert_eq!(rig.store.all_heads(None, 10).await.unwrap(), [(room(1), 1)]);
+    assert_eq!(rig.store.all_heads(None, 10).await.unwrap(), [(room(1), 1.into())]);
     rig.store.append(&events(vec![event(room(1), 3), event(room(1), 2)])).await.unwrap();
     assert_eq!(
-        ids(&rig.store.stream(room(1), 0, 9).await.unwrap()),
+        ids(&rig.store.stream(room(1), 0.into(), 9).await.unwrap()),
         [(room(1), 1), (room(1), 2), (room(1), 3)]
     );
 }
@@ -223,7 +223,7 @@ async fn positions_follow_the_order_of_the_group_given_and_are_consecutive(rig: 
         let base = count * 10_000;
         let group = events((0..count).rev().map(|number| event(room(base + number), 1)).collect());
         let positions = rig.store.append(&group).await.unwrap();
-        let wanted: Vec<_> = group.events.iter().map(|event| (event.room, 0)).collect();
+        let wanted: Vec<_> = group.events.iter().map(|event| (event.room, 0.into())).collect();
         let stored = rig.store.load(&wanted).await.unwrap();
         assert_eq!(stored.len(), group.events.len());
         for (event, position) in group.events.iter().zip(&positions) {
@@ -244,14 +244,21 @@ async fn positions_follow_the_order_of_the_group_given_and_are_consecutive(rig: 
 async fn streams_are_loaded_after_the_version_that_is_known(rig: Rig) {
     let group = (1..=40).flat_map(|number| (1..=5).map(move |version| event(room(number), version)));
     rig.store.append(&events(group.collect())).await.unwrap();
-    let wanted = [(room(30), 3), (room(2), 5), (room(7), 4), (room(99), 0), (room(30), 4), (room(1), 0)];
+    let wanted = [
+        (room(30), 3.into()),
+        (room(2), 5.into()),
+        (room(7), 4.into()),
+        (room(99), 0.into()),
+        (room(30), 4.into()),
+        (room(1), 0.into()),
+    ];
     let found = rig.store.load(&wanted).await.unwrap();
     let expected = [(1, 1), (1, 2), (1, 3), (1, 4), (1, 5), (7, 5), (30, 4), (30, 5)];
     assert_eq!(ids(&found), expected.map(|(number, version)| (room(number), version)));
     assert_eq!(rig.store.load(&[]).await.unwrap(), []);
-    let all: Vec<_> = (1..=300).map(|number| (room(number), 4)).collect();
+    let all: Vec<_> = (1..=300).map(|number| (room(number), 4.into())).collect();
     assert_eq!(rig.store.load(&all).await.unwrap().len(), 40);
-    assert_eq!(ids(&rig.store.stream(room(4), 1, 2).await.unwrap()), [(room(4), 2), (room(4), 3)]);
+    assert_eq!(ids(&rig.store.stream(room(4), 1.into(), 2).await.unwrap()), [(room(4), 2), (room(4), 3)]);
 }
 
 async fn heads_are_those_of_the_streams_asked_for(rig: Rig) {
@@ -260,7 +267,7 @@ async fn heads_are_those_of_the_streams_asked_for(rig: Rig) {
     rig.store.append(&events(group.collect())).await.unwrap();
     let mut heads = rig.store.heads(&[room(7), room(3), room(99)]).await.unwrap();
     heads.sort_unstable();
-    assert_eq!(heads, [(room(3), 3), (room(7), 7)]);
+    assert_eq!(heads, [(room(3), 3.into()), (room(7), 7.into())]);
     assert_eq!(rig.store.heads(&[]).await.unwrap(), []);
     let all: Vec<_> = (1..=1500).map(room).collect();
     assert_eq!(rig.store.heads(&all).await.unwrap().len(), 9);
@@ -270,9 +277,12 @@ async fn all_heads_come_page_by_page(rig: Rig) {
     let group = (1..=5).flat_map(|number| (1..=3).map(move |version| event(room(number), version)));
     rig.store.append(&events(group.collect())).await.unwrap();
     let first = rig.store.all_heads(None, 2).await.unwrap();
-    assert_eq!(first, [(room(1), 3), (room(2), 3)]);
-    assert_eq!(rig.store.all_heads(Some(room(2)), 2).await.unwrap(), [(room(3), 3), (room(4), 3)]);
-    assert_eq!(rig.store.all_heads(Some(room(4)), 2).await.unwrap(), [(room(5), 3)]);
+    assert_eq!(first, [(room(1), 3.into()), (room(2), 3.into())]);
+    assert_eq!(
+        rig.store.all_heads(Some(room(2)), 2).await.unwrap(),
+        [(room(3), 3.into()), (room(4), 3.into())]
+    );
+    assert_eq!(rig.store.all_heads(Some(room(4)), 2).await.unwrap(), [(room(5), 3.into())]);
     assert_eq!(rig.store.all_heads(Some(room(5)), 2).await.unwrap(), []);
 }
 
@@ -305,7 +315,7 @@ async fn old_keys_are_swept_oldest_first(rig: Rig) {
 async fn the_newest_snapshot_is_kept(rig: Rig) {
     let snapshot = |version: u64, schema: &str| Snapshot {
         room: room(1),
-        version,
+        version: version.into(),
         schema: schema.to_owned(),
         body: format!("{version} {schema}").into_bytes(),
     };

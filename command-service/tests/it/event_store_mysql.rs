@@ -6,7 +6,7 @@ use command_service::event_store::{
     Append as _, AppendError, Buckets, EventLog as _, Group, IdempotencyKeys as _, KeyId, Leases as _,
     Outbox as _, mysql::MySqlStore,
 };
-use shared_events::RoomId;
+use shared_events::{RoomId, Version};
 use sqlx::{Connection, Executor, Row};
 use tokio::time::timeout;
 
@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// One group over many rooms, each at its next version, with a key each.
 async fn next_group(store: &MySqlStore, rooms: &[RoomId], keys: u128) -> Group {
     let heads = store.heads(rooms).await.unwrap();
-    let head = |room| heads.iter().find(|(found, _)| *found == room).map_or(0, |(_, version)| *version);
+    let head = |room| heads.iter().find(|(found, _)| *found == room).map_or(0, |(_, version)| version.get());
     Group {
         events: rooms.iter().map(|room| event(*room, head(*room) + 1)).collect(),
         keys: (0..rooms.len()).map(|at| key(keys + at as u128, at)).collect(),
@@ -97,7 +97,7 @@ async fn pointers_and_positions_are_right_under_two_instances_that_insert_at_onc
         for (group, positions) in writer.await.unwrap() {
             assert_keys_point_at_their_events(&store, &group).await;
             for (event, position) in group.events.iter().zip(positions) {
-                assert_eq!(store.stream(event.room, 0, 1).await.unwrap()[0].position, position);
+                assert_eq!(store.stream(event.room, Version::NONE, 1).await.unwrap()[0].position, position);
             }
         }
     }
@@ -183,7 +183,7 @@ async fn a_commit_whose_answer_was_lost_is_found() {
     proxy.arm();
     let error = timeout(LIMIT, store.append(&events(vec![event(room(1), 2)]))).await.unwrap().unwrap_err();
     assert!(matches!(error, AppendError::Unknown(_)), "{error:?}");
-    assert_eq!(store.heads(&[room(1)]).await.unwrap(), [(room(1), 2)]);
+    assert_eq!(store.heads(&[room(1)]).await.unwrap(), [(room(1), 2.into())]);
     let error = store.append(&events(vec![event(room(1), 2)])).await.unwrap_err();
     assert!(matches!(error, AppendError::Conflict("version")), "{error:?}");
 }
@@ -205,7 +205,7 @@ async fn a_commit_that_never_arrived_is_dead_before_its_absence_is_told() {
     let error = timeout(LIMIT, store.append(&events(vec![event(room(1), 2)]))).await.unwrap().unwrap_err();
     assert!(matches!(error, AppendError::Unknown(_)), "{error:?}");
     assert_eq!(sessions_of(&mut other).await, 1, "the server has noticed nothing yet");
-    assert_eq!(store.heads(&[room(1)]).await.unwrap(), [(room(1), 1)]);
+    assert_eq!(store.heads(&[room(1)]).await.unwrap(), [(room(1), 1.into())]);
     assert_eq!(sessions_of(&mut other).await, 0);
     timeout(LIMIT, store.append(&events(vec![event(room(1), 2)]))).await.unwrap().unwrap();
 }
@@ -229,7 +229,7 @@ async fn connections_that_the_server_has_ended_cost_nobody_an_answer() {
     store.heads(&[room(1)]).await.unwrap();
     kill(&mut other).await;
     store.append(&events(vec![event(room(1), 2)])).await.unwrap();
-    assert_eq!(store.heads(&[room(1)]).await.unwrap(), [(room(1), 2)]);
+    assert_eq!(store.heads(&[room(1)]).await.unwrap(), [(room(1), 2.into())]);
     kill(&mut other).await;
     store.delete_delivered(&[1]).await.unwrap();
 }
@@ -328,7 +328,7 @@ async fn an_interrupted_migration_is_run_again() {
     connection.execute("UPDATE _sqlx_migrations SET success = FALSE").await.unwrap();
     connection.execute("DROP TABLE leases").await.unwrap();
     store.migrate().await.unwrap();
-    assert_eq!(store.heads(&[room(1)]).await.unwrap(), [(room(1), 1)]);
+    assert_eq!(store.heads(&[room(1)]).await.unwrap(), [(room(1), 1.into())]);
     assert!(store.leases().await.unwrap().members.is_empty());
 }
 

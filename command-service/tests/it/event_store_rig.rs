@@ -122,7 +122,7 @@ pub(crate) fn room(number: u128) -> RoomId {
 pub(crate) fn event(room: RoomId, version: u64) -> RawEvent {
     RawEvent {
         room,
-        version,
+        version: version.into(),
         event_type: "reservations.reservation-made.v1".into(),
         payload: format!("{{\"z\": 1,\"a\":\"{version}\"}}").into_bytes(),
         metadata: Metadata {
@@ -153,7 +153,7 @@ pub(crate) fn events(events: Vec<RawEvent>) -> Group {
 }
 
 pub(crate) fn ids(events: &[StoredEvent]) -> Vec<(RoomId, u64)> {
-    events.iter().map(|event| (event.room, event.version)).collect()
+    events.iter().map(|event| (event.room, event.version.get())).collect()
 }
 
 /// What a [`Proxy`] does when the next COMMIT passes.

@@ -11,7 +11,7 @@ use command_service::event_store::{
     Buckets, EventLog, EventStore, Group, HeldRoom, Outbox, StoreError, StoredEvent,
 };
 use futures_util::future::BoxFuture;
-use shared_events::{RawEvent, RoomId, Timestamp};
+use shared_events::{RawEvent, RoomId, Timestamp, Version};
 use tokio::sync::watch;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -37,7 +37,7 @@ impl HookedLog {
 
 #[async_trait]
 impl EventLog for HookedLog {
-    async fn load(&self, after: &[(RoomId, u64)]) -> Result<Vec<StoredEvent>> {
+    async fn load(&self, after: &[(RoomId, Version)]) -> Result<Vec<StoredEvent>> {
         self.hook().await;
         self.store.load(after).await
     }
@@ -45,13 +45,13 @@ impl EventLog for HookedLog {
         self.hook().await;
         self.store.events_at(positions).await
     }
-    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, u64)>> {
+    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Version)>> {
         self.store.heads(rooms).await
     }
-    async fn all_heads(&self, after: Option<RoomId>, limit: u32) -> Result<Vec<(RoomId, u64)>> {
+    async fn all_heads(&self, after: Option<RoomId>, limit: u32) -> Result<Vec<(RoomId, Version)>> {
         self.store.all_heads(after, limit).await
     }
-    async fn stream(&self, room: RoomId, after: u64, limit: u32) -> Result<Vec<StoredEvent>> {
+    async fn stream(&self, room: RoomId, after: Version, limit: u32) -> Result<Vec<StoredEvent>> {
         self.store.stream(room, after, limit).await
     }
     async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<StoredEvent>> {
@@ -86,7 +86,7 @@ impl HookedOutbox {
 impl Outbox for HookedOutbox {
     async fn undelivered(&self, buckets: Buckets, limit: u32) -> Result<Vec<u64>> {
         let new = self.always_new.lock().unwrap().as_mut().map(|event| {
-            event.version += 1;
+            event.version = event.version.next();
             event.clone()
         });
         if let Some(event) = new {

@@ -26,7 +26,7 @@ async fn a_room_is_registered_changed_and_retired() {
         ("\"1\"", format!("/v1/rooms/{room}").as_str())
     );
     let token = ConsistencyToken::from_str(made.header("consistency-token")).unwrap();
-    assert_eq!(token.rooms, [(room.parse().unwrap(), 1)]);
+    assert_eq!(token.rooms, [(room.parse().unwrap(), 1.into())]);
 
     let path = format!("/v1/rooms/{room}");
     let patch = json!({"capacity": 9, "openingHours": null});
@@ -189,7 +189,7 @@ async fn a_twin_of_a_running_request_is_told_to_wait() {
         .store
         .insert_without_commit(&RawEvent {
             room: room.parse().unwrap(),
-            version: 2,
+            version: 2.into(),
             event_type: "reservations.room-changed.v1".into(),
             payload: b"{}".to_vec(),
             metadata: Metadata {

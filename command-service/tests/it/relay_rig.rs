@@ -17,7 +17,7 @@ use tokio::sync::watch;
 pub(crate) fn event(room: RoomId, version: u64) -> RawEvent {
     RawEvent {
         room,
-        version,
+        version: version.into(),
         event_type: "reservations.reservation-made.v1".into(),
         payload: format!("{{\"n\":{version}}}").into_bytes(),
         metadata: Metadata {
@@ -123,10 +123,10 @@ impl Publisher for Log {
             }
             return Ok(());
         }
-        let outcome = self.outcomes.lock().unwrap().remove(&(event.room, event.version));
+        let outcome = self.outcomes.lock().unwrap().remove(&(event.room, event.version.get()));
         self.broken = self.breaks && matches!(outcome, Some(Undelivered::Failed(_)));
         if outcome.is_none() {
-            self.delivered.send_modify(|delivered| delivered.push((event.room, event.version)));
+            self.delivered.send_modify(|delivered| delivered.push((event.room, event.version.get())));
         }
         self.reports.push((position, outcome.map_or(Ok(()), Err)));
         Ok(())

@@ -65,7 +65,7 @@ impl TestStore {
             "INSERT INTO events (stream_id, version, type, payload, metadata, recorded_at) VALUES (?,?,?,?,?,?)",
         )
         .bind(&event.room.0.as_bytes()[..])
-        .bind(event.version)
+        .bind(event.version.get())
         .bind(event.event_type.as_ref())
         .bind(&event.payload)
         .bind(serde_json::to_vec(&event.metadata).unwrap())

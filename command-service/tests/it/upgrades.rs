@@ -37,7 +37,7 @@ async fn a_room_with_an_event_of_a_later_build_is_not_decided_and_its_neighbours
             assert_eq!(reply.unwrap_err(), Failure::NotUnderstood(blue));
         }
         assert_eq!(one.does(by("ann", reserve(red, hour(9)))).await.version, 2);
-        assert_eq!(later.heads(&[blue]).await.unwrap(), [(blue, 2)], "nothing was written");
+        assert_eq!(later.heads(&[blue]).await.unwrap(), [(blue, 2.into())], "nothing was written");
         store.remove().await;
     }
 }

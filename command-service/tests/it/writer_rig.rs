@@ -10,7 +10,7 @@ use command_service::{
     writer::{Done, IdempotencyKey, Options, Submission, Writer, writer},
 };
 use service_kit::{clock::Clock, ids};
-use shared_events::{Interval, ReservationId, RoomId, RoomSettings, Timestamp};
+use shared_events::{Interval, ReservationId, RoomId, RoomSettings, Timestamp, Version};
 
 use crate::test_store::TestStore;
 
@@ -82,7 +82,7 @@ impl Instance {
         self.writer.submit(submission).await.unwrap().result.unwrap()
     }
 
-    pub(crate) async fn refuses(&self, submission: Submission) -> (Rejection, Vec<(RoomId, u64)>) {
+    pub(crate) async fn refuses(&self, submission: Submission) -> (Rejection, Vec<(RoomId, Version)>) {
         let decided = self.writer.submit(submission).await.unwrap();
         (decided.result.unwrap_err(), decided.rests_on)
     }
@@ -101,12 +101,12 @@ pub(crate) async fn events_of(store: &TestStore) -> Vec<(RoomId, u64, String)> {
     let opened = store.open(None).await;
     let mut all = Vec::new();
     for (room, head) in opened.all_heads(None, 1000).await.unwrap() {
-        let stream = opened.stream(room, 0, 10_000).await.unwrap();
-        let versions: Vec<u64> = stream.iter().map(|event| event.version).collect();
-        assert_eq!(versions, (1..=head).collect::<Vec<_>>(), "room {room}");
+        let stream = opened.stream(room, Version::NONE, 10_000).await.unwrap();
+        let versions: Vec<u64> = stream.iter().map(|event| event.version.get()).collect();
+        assert_eq!(versions, (1..=head.get()).collect::<Vec<_>>(), "room {room}");
         let mut state = command_service::domain::Room::whole(room);
         for event in stream {
-            all.push((room, event.version, event.event_type.clone()));
+            all.push((room, event.version.get(), event.event_type.clone()));
             let event = event.into_raw().unwrap().decode().unwrap();
             state.apply(event.version, event.metadata.time, &event.event).unwrap();
             let live: Vec<_> = state.reservations().map(shared_events::Reservation::interval).collect();

@@ -83,7 +83,7 @@ pub(crate) fn reservation_made(room: RoomId, version: u64, stay: [i64; 2], at: i
     let time = Timestamp::from_epoch_millis(60_000 * at);
     RawEvent {
         room,
-        version,
+        version: version.into(),
         event_type: event.event_type().into(),
         payload: event.to_json(),
         metadata: Metadata {

@@ -191,7 +191,7 @@ impl EventGenerator {
         state.version += 1;
         Ok(DecodedEvent {
             room: state.id,
-            version: state.version,
+            version: state.version.into(),
             metadata: Metadata {
                 time: at,
                 subject: event.subject(),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use command_service::event_store::EventStore;
 use query_service::feed::{Feed, FeedError};
 use shared_events::{
-    Erasures, RawEvent, RoomId,
+    Erasures, RawEvent, RoomId, Version,
     feed::{Head, Page},
 };
 
@@ -27,7 +27,7 @@ impl Feed for StoreFeed {
         Ok(Page { items: heads.into_iter().map(|(room, version)| Head { room, version }).collect(), next })
     }
 
-    async fn events(&self, room: RoomId, after: u64) -> Result<Vec<RawEvent>, FeedError> {
+    async fn events(&self, room: RoomId, after: Version) -> Result<Vec<RawEvent>, FeedError> {
         let stored = self.0.stream(room, after, PAGE).await.map_err(unreachable)?;
         let read = stored.into_iter().map(|event| event.into_raw());
         read.collect::<Result<_, _>>().map_err(|error| FeedError::Answer(error.to_string()))

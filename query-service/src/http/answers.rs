@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 use shared_events::{
-    Interval, Minute, OpeningHours, Place, ReservationId, RoomId, TimeZone, Timestamp, UserId, feed::Page,
+    Interval, Minute, OpeningHours, Place, ReservationId, RoomId, TimeZone, Timestamp, UserId, Version,
+    feed::Page,
 };
 use utoipa::ToSchema;
 
@@ -39,7 +40,8 @@ pub(super) struct Room {
     #[schema(value_type = Uuid)]
     room: RoomId,
     /// The version of the room's stream that is shown, at least.
-    version: u64,
+    #[schema(value_type = u64)]
+    version: Version,
     /// Counts the changes of its settings: the `ETag`.
     revision: u32,
     name: String,
@@ -82,7 +84,7 @@ pub(super) struct OpenTime {
 
 impl Room {
     /// The room as of at least this version, which may have changed reservations only.
-    pub(super) fn at(doc: RoomDoc, version: u64) -> Self {
+    pub(super) fn at(doc: RoomDoc, version: Version) -> Self {
         let settings = doc.settings;
         Self {
             room: doc.room,
@@ -129,7 +131,8 @@ pub(super) struct Reservation {
     /// The version of the room's stream that gave it this form. Absent for the moment in which of a move only the
     /// other room's half has been seen.
     #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<u64>,
+    #[schema(value_type = Option<u64>)]
+    version: Option<Version>,
     /// Counts its changes: the `ETag`.
     revision: u32,
     #[schema(value_type = ReservationStatus)]
@@ -212,7 +215,8 @@ pub(super) struct Schedule {
     #[schema(value_type = Uuid)]
     pub(super) room: RoomId,
     /// The version of the room's stream that is shown, at least.
-    pub(super) version: u64,
+    #[schema(value_type = u64)]
+    pub(super) version: Version,
     /// By `from`.
     pub(super) items: Vec<Occupied>,
     /// The cursor of the next page; absent on the last one.
@@ -226,7 +230,8 @@ pub(super) struct Free {
     #[schema(value_type = Uuid)]
     pub(super) room: RoomId,
     /// The version of the room's stream that is shown, at least.
-    pub(super) version: u64,
+    #[schema(value_type = u64)]
+    pub(super) version: Version,
     /// In order of time.
     pub(super) items: Vec<Span>,
     /// The cursor of the next page; absent on the last one.
@@ -247,7 +252,8 @@ pub(super) struct HistoryEntry {
     #[schema(value_type = Uuid)]
     room: RoomId,
     /// The version of the room's stream that this is.
-    version: u64,
+    #[schema(value_type = u64)]
+    version: Version,
     #[schema(value_type = Uuid)]
     reservation: ReservationId,
     /// The reservation's revision afterwards.

@@ -18,7 +18,7 @@ use service_kit::{
         query::Query,
     },
 };
-use shared_events::{ConsistencyToken, RoomId};
+use shared_events::{ConsistencyToken, RoomId, Version};
 
 use super::{OfThisThread, Reading, visibility_problem};
 use crate::stores::Queries;
@@ -38,7 +38,7 @@ pub(super) struct QueryRequest<P, Q> {
     pub(super) parameters: Q,
     /// Looked up once, so that an answer shows one generation.
     reading: Option<Reading>,
-    wanted: Vec<(RoomId, u64)>,
+    wanted: Vec<(RoomId, Version)>,
     wait: Duration,
     if_none_match: Option<String>,
 }
@@ -119,7 +119,7 @@ fn joined(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
     Ok(all)
 }
 
-fn wanted(headers: &HeaderMap) -> Result<Vec<(RoomId, u64)>, Problem> {
+fn wanted(headers: &HeaderMap) -> Result<Vec<(RoomId, Version)>, Problem> {
     let Some(text) = joined(headers, TOKEN)? else { return Ok(Vec::new()) };
     let token = ConsistencyToken::parse_header(&text).map_err(|error| invalid(TOKEN, &error.to_string()))?;
     let mut rooms = token.rooms;
@@ -189,7 +189,8 @@ mod tests {
     #[test]
     fn tokens_of_several_headers_are_joined_and_the_highest_version_counts() {
         let room = |n| RoomId(Uuid::from_u128(n));
-        let token = |n, version| ConsistencyToken { rooms: vec![(room(n), version)] }.to_string();
+        let token =
+            |n, version| ConsistencyToken { rooms: vec![(room(n), Version::from(version))] }.to_string();
         let lines = [
             ("consistency-token", format!("{}, {}", token(1, 3), token(2, 9))),
             ("consistency-token", token(1, 4)),
@@ -197,7 +198,7 @@ mod tests {
         let lines: Vec<_> = lines.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let mut found = wanted(&headers(&lines)).unwrap();
         found.sort_unstable();
-        assert_eq!(found, [(room(1), 4), (room(2), 9)]);
+        assert_eq!(found, [(room(1), 4.into()), (room(2), 9.into())]);
         let bad = wanted(&headers(&[("consistency-token", "zzz")])).unwrap_err();
         assert_eq!((bad.kind(), bad.named_field()), (ProblemType::InvalidValue, Some(TOKEN)));
     }

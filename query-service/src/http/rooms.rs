@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web::Json};
 use service_kit::http::problem::{Problem, ProblemType};
-use shared_events::RoomId;
+use shared_events::{RoomId, Version};
 
 use super::{
     answers::{Free, Kind, List, Occupied, Room, Schedule},
@@ -22,7 +22,7 @@ pub(super) async fn rooms(ask: QueryRequest<Nothing, RoomsParameters>) -> Result
     let query = queries::Rooms { kind: ask.parameters.kind()?, people: ask.parameters.people()? };
     let page = ask.parameters.page()?;
     let rooms = query.run(ask.models().await?, &page).await.map_err(query_problem)?;
-    Ok(Json(List::of(rooms, |room| Room::at(room, 0))))
+    Ok(Json(List::of(rooms, |room| Room::at(room, Version::NONE))))
 }
 
 /// One room, retired or not.

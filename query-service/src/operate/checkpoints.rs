@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use service_kit::report::Format;
-use shared_events::RoomId;
+use shared_events::{RoomId, Version};
 
 use super::Tools;
 use crate::{feed::all_heads, projector::watchdog::ahead, read_models::Checkpoint};
@@ -12,9 +12,9 @@ use crate::{feed::all_heads, projector::watchdog::ahead, read_models::Checkpoint
 #[derive(Serialize)]
 struct Row {
     room: String,
-    version: u64,
+    version: Version,
     /// The latest version in the event store.
-    head: u64,
+    head: Version,
     /// Events that are not in the read models.
     behind: u64,
     /// Events that are in the read models and not in the event store, which has lost them.
@@ -40,16 +40,16 @@ pub(super) async fn show(
     let heads = all_heads(tools.feed.as_ref()).await?;
     let checkpoints = tools.models.all_checkpoints().await?;
     let lost: BTreeMap<RoomId, u64> =
-        ahead(&shown, &heads).into_iter().map(|(room, shown, stored)| (room, shown - stored)).collect();
-    let heads: BTreeMap<RoomId, u64> = heads.into_iter().map(|head| (head.room, head.version)).collect();
+        ahead(&shown, &heads).into_iter().map(|(room, shown, stored)| (room, shown.since(stored))).collect();
+    let heads: BTreeMap<RoomId, Version> = heads.into_iter().map(|head| (head.room, head.version)).collect();
     let rooms: BTreeSet<RoomId> = heads.keys().chain(checkpoints.keys()).copied().collect();
     let nothing = Checkpoint::default();
     let mut rows = Vec::new();
     let (mut total, mut behind, mut parked) = (0_u32, 0_u32, 0_u32);
     for room in rooms.into_iter().filter(|room| only.is_empty() || only.contains(room)) {
         let checkpoint = checkpoints.get(&room).unwrap_or(&nothing);
-        let head = heads.get(&room).copied().unwrap_or(0);
-        let missing = head.saturating_sub(checkpoint.version);
+        let head = heads.get(&room).copied().unwrap_or_default();
+        let missing = head.since(checkpoint.version);
         let ahead = lost.get(&room).copied().unwrap_or(0);
         total += 1;
         behind += u32::from(missing > 0);

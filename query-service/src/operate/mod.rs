@@ -20,7 +20,7 @@ use service_kit::{
     report::Format,
     telemetry,
 };
-use shared_events::RoomId;
+use shared_events::{RoomId, Version};
 
 pub use self::{request::RequestOptions, servers::Servers};
 use crate::{
@@ -118,7 +118,7 @@ pub enum Parked {
         room: RoomId,
         /// The version of the event, as `parked list` shows it.
         #[arg(long)]
-        version: u64,
+        version: Version,
         /// Why it may be left out. Recorded with the message, the time and who said so.
         #[arg(long)]
         reason: String,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use service_kit::report::Format;
-use shared_events::RoomId;
+use shared_events::{RoomId, Version};
 
 use super::{Redrive, Tools};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 #[derive(Serialize)]
 struct Row {
     room: String,
-    version: u64,
+    version: Version,
     since: Option<String>,
     /// Events of the room that are not applied, the parked one among them.
     waiting: Option<u64>,
@@ -78,7 +78,7 @@ fn readable(bytes: &[u8]) -> String {
 #[derive(Serialize)]
 struct Trial {
     room: String,
-    version: u64,
+    version: Version,
     applicable: bool,
     outcome: String,
 }
@@ -103,13 +103,13 @@ pub(super) async fn redrive(tools: &Tools, redrive: Redrive) -> anyhow::Result<b
 
 impl Tools {
     /// How many events the store has after a version; none when the feed can't tell.
-    pub(super) async fn events_after(&self, room: RoomId, version: u64) -> Option<u64> {
+    pub(super) async fn events_after(&self, room: RoomId, version: Version) -> Option<u64> {
         let mut last = version;
         loop {
             let events = self.feed.events(room, last).await.ok()?;
             match events.last() {
                 Some(event) => last = event.version,
-                None => return Some(last - version),
+                None => return Some(last.since(version)),
             }
         }
     }
@@ -117,7 +117,7 @@ impl Tools {
     /// Reads the event after a room's checkpoint as a redrive would, and changes nothing.
     async fn try_next(&self, room: RoomId) -> anyhow::Result<Trial> {
         let checkpoint = self.models.checkpoint(room).await?;
-        let version = checkpoint.version + 1;
+        let version = checkpoint.version.next();
         let events = self.feed.events(room, checkpoint.version).await?;
         let verdict = match events.first() {
             None => Err("the feed has no such event".to_owned()),

@@ -47,7 +47,7 @@ mod tests {
         let at = Timestamp::from_epoch_millis(1);
         DecodedEvent {
             room: RoomId(Uuid::from_u128(room)),
-            version,
+            version: version.into(),
             metadata: Metadata {
                 time: at,
                 subject: String::new(),
@@ -121,8 +121,8 @@ mod tests {
             assert!(ends.windows(2).all(|pair| pair[0] == pair[1]), "{ends:#?}");
             let (status, version) = match length {
                 2 => (Status::Live, None),
-                3 => (Status::Live, Some(12)),
-                _ => (Status::Cancelled, Some(13)),
+                3 => (Status::Live, Some(12.into())),
+                _ => (Status::Cancelled, Some(13.into())),
             };
             let expected = ReservationDoc { reservation: back.clone(), status, version };
             assert_eq!(ends[0], expected);
@@ -136,6 +136,6 @@ mod tests {
         let late = decoded(1, 2, ReservationMovedOut { reservation: moved.clone(), previous });
         let cancelled = decoded(2, 9, ReservationCancelled { reservation: moved });
         let stored = fold(fold(None, &cancelled), &late).unwrap();
-        assert_eq!((stored.status, stored.version), (Status::Cancelled, Some(9)));
+        assert_eq!((stored.status, stored.version), (Status::Cancelled, Some(9.into())));
     }
 }

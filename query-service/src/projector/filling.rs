@@ -86,7 +86,8 @@ impl Pipeline {
         suspects: &mut Suspects,
     ) -> Result<Vec<RoomId>, StoreError> {
         let feed = &self.dependencies.feed;
-        let after = |room| self.rooms.get(&room).and_then(|state: &RoomState| state.checkpoint).unwrap_or(0);
+        let after =
+            |room| self.rooms.get(&room).and_then(|state: &RoomState| state.checkpoint).unwrap_or_default();
         let reads: Vec<_> = rooms.into_iter().map(|room| (room, after(room))).collect();
         let pages: Vec<_> = stream::iter(reads)
             .map(|(room, after)| async move { (room, feed.events(room, after).await) })
@@ -131,12 +132,12 @@ impl Pipeline {
         let checkpoint = state.checkpoint?;
         state.ask = false;
         state.tried();
-        if let Some(message) = suspect.filter(|message| message.version == checkpoint + 1) {
+        if let Some(message) = suspect.filter(|message| message.version == checkpoint.next()) {
             return Some(message);
         }
         if state.known > checkpoint && state.parked == ParkedState::No {
-            let known = state.known;
-            tracing::error!(%room, version = checkpoint, known, "the feed does not have events that were seen");
+            let (version, known) = (checkpoint.get(), state.known.get());
+            tracing::error!(%room, version, known, "the feed does not have events that were seen");
             self.feed_rests_until = Some(Instant::now() + self.feed_backoff.next_delay());
         }
         None

@@ -179,7 +179,7 @@ mod tests {
             offset,
             RawEvent {
                 room: RoomId(Uuid::nil()),
-                version: 1,
+                version: 1.into(),
                 event_type: "x".into(),
                 payload: vec![0; payload],
                 metadata: Metadata {

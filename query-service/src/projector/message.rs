@@ -1,6 +1,6 @@
 //! A message as it comes from a source, before its payload is read.
 
-use shared_events::{RawEvent, RoomId, Timestamp, Unreadable, envelope::parse_id};
+use shared_events::{RawEvent, RoomId, Timestamp, Unreadable, Version, envelope::parse_id};
 
 use crate::read_models::ParkedMessage;
 
@@ -28,7 +28,7 @@ pub struct UnreadableMessage {
     /// The room, from the message's key or id.
     pub room: Option<RoomId>,
     /// The version, where the message's id could be read.
-    pub version: Option<u64>,
+    pub version: Option<Version>,
     /// What is wrong with it.
     pub why: Unreadable,
     /// Its headers, byte for byte.
@@ -77,7 +77,7 @@ impl Message {
 
 impl UnreadableMessage {
     /// The message as a parked room keeps it.
-    pub(super) fn to_parked(&self, room: RoomId, version: u64, at: Timestamp) -> ParkedMessage {
+    pub(super) fn to_parked(&self, room: RoomId, version: Version, at: Timestamp) -> ParkedMessage {
         let (headers, payload) = (self.headers.clone(), self.payload.clone());
         ParkedMessage { room, version, reason: self.why.to_string(), at, headers, payload }
     }

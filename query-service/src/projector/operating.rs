@@ -6,7 +6,7 @@ use std::{
 };
 
 use service_kit::audit::Act;
-use shared_events::{ReservationId, RoomId};
+use shared_events::{ReservationId, RoomId, Version};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -75,7 +75,7 @@ impl Pipeline {
     /// token wait from then on.
     async fn remove(&mut self, room: RoomId) -> Result<Result<(), FeedError>, StoreError> {
         let mut reservations = BTreeSet::new();
-        let mut after = 0;
+        let mut after = Version::NONE;
         loop {
             let events = match self.dependencies.feed.events(room, after).await {
                 Ok(events) => events,
@@ -98,7 +98,7 @@ impl Pipeline {
     async fn drop_event(
         &self,
         request: &Request,
-        version: u64,
+        version: Version,
         reason: &str,
     ) -> Result<Option<Outcome>, StoreError> {
         let (store, room) = (&self.dependencies.store, request.room);
@@ -111,7 +111,7 @@ impl Pipeline {
         let (Some(message), true) = (message, parked == Some(version)) else {
             return refuse(format!("the room does not wait behind version {version}, nothing was dropped"));
         };
-        match self.dependencies.feed.events(room, version - 1).await {
+        match self.dependencies.feed.events(room, version.previous().unwrap_or_default()).await {
             Err(error) => return refuse(format!("nothing was dropped: {error}")),
             Ok(events) => match events.first().map(read) {
                 None => {

@@ -1,7 +1,7 @@
 //! A room is parked behind an event that can't be applied. It waits for another build or an operator; all other rooms go
 //! on.
 
-use shared_events::RoomId;
+use shared_events::{RoomId, Version};
 
 use super::{pipeline::Pipeline, room::ParkedState};
 use crate::{
@@ -22,7 +22,7 @@ impl Pipeline {
             return self.pass_over(room, version).await;
         }
         state.tried();
-        if state.parked == ParkedState::Waits && checkpoint + 1 == version {
+        if state.parked == ParkedState::Waits && checkpoint.next() == version {
             return Ok(());
         }
         match store.park(&message).await? {
@@ -32,18 +32,18 @@ impl Pipeline {
                 self.metrics.parked();
                 self.dependencies.progress.park(room);
                 let reason = message.reason;
-                tracing::error!(%room, version, reason, "the room is parked: its next event can't be read");
+                tracing::error!(%room, version = version.get(), reason, "the room is parked: its next event can't be read");
             }
         }
         Ok(())
     }
 
     /// Goes on after a dropped event.
-    async fn pass_over(&mut self, room: RoomId, version: u64) -> Result<(), StoreError> {
+    async fn pass_over(&mut self, room: RoomId, version: Version) -> Result<(), StoreError> {
         match self.dependencies.store.pass_over(room, version).await? {
             Swap::Moved => self.moved(room),
             Swap::Done => {
-                tracing::warn!(%room, version, "an event is left out, as an operator said");
+                tracing::warn!(%room, version = version.get(), "an event is left out, as an operator said");
                 self.advance(&[], &[(room, version)]);
             }
         }

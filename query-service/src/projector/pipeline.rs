@@ -11,7 +11,7 @@ use service_kit::{
     retry::Backoff,
     traces::{SpanKind, of_request},
 };
-use shared_events::{DecodedEvent, Erasures, RoomId, Timestamp};
+use shared_events::{DecodedEvent, Erasures, RoomId, Timestamp, Version};
 use tokio::time::{Duration, Instant};
 
 use super::{
@@ -153,7 +153,7 @@ impl Pipeline {
     fn sort(&mut self, batch: &[Message]) -> (Vec<DecodedEvent>, Suspects) {
         let mut ready = Vec::with_capacity(batch.len());
         let mut suspects = Suspects::new();
-        let mut next: HashMap<RoomId, u64> = HashMap::new();
+        let mut next: HashMap<RoomId, Version> = HashMap::new();
         let now = self.now();
         for message in batch {
             let Some((room, state)) =
@@ -163,7 +163,7 @@ impl Pipeline {
                 tracing::error!(offset = message.offset, "a message that belongs to no room is passed over");
                 continue;
             };
-            let next = next.entry(room).or_insert(state.checkpoint.unwrap_or_default() + 1);
+            let next = next.entry(room).or_insert(state.checkpoint.unwrap_or_default().next());
             match &message.content {
                 Content::Event(event) if event.version < *next => self.metrics.duplicate(),
                 Content::Event(event) => {
@@ -174,7 +174,7 @@ impl Pipeline {
                     match read(event) {
                         Ok(decoded) => {
                             ready.push(decoded);
-                            *next += 1;
+                            *next = next.next();
                         }
                         Err(reason) => {
                             suspects
@@ -248,7 +248,7 @@ impl Pipeline {
     }
 
     /// Publishes what is written.
-    pub(super) fn advance(&mut self, written: &[DecodedEvent], advanced: &[(RoomId, u64)]) {
+    pub(super) fn advance(&mut self, written: &[DecodedEvent], advanced: &[(RoomId, Version)]) {
         for (room, version) in advanced {
             self.rooms.entry(*room).or_default().advance(*version);
         }
@@ -298,7 +298,7 @@ impl Pipeline {
 }
 
 /// Ends a span for each traced event that is visible now.
-fn trace(written: &[DecodedEvent], advanced: &[(RoomId, u64)], started: Instant) {
+fn trace(written: &[DecodedEvent], advanced: &[(RoomId, Version)], started: Instant) {
     let events = i64::try_from(written.len()).unwrap_or(i64::MAX);
     for decoded in written {
         let traceparent = decoded.metadata.traceparent.as_deref();

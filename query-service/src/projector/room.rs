@@ -1,12 +1,14 @@
 //! What a pipeline knows of one room.
 
+use shared_events::Version;
+
 /// A room of a pipeline.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RoomState {
     /// The version that is projected. None until the checkpoint is loaded.
-    pub(super) checkpoint: Option<u64>,
+    pub(super) checkpoint: Option<Version>,
     /// The highest version that is known to exist.
-    pub(super) known: u64,
+    pub(super) known: Version,
     /// A message without a readable version came: only the feed can tell what exists.
     pub(super) ask: bool,
     /// Whether it waits behind an event.
@@ -42,7 +44,7 @@ impl RoomState {
     }
 
     /// Takes over the checkpoint that the store has.
-    pub(super) fn load(&mut self, checkpoint: u64, is_parked: bool) {
+    pub(super) fn load(&mut self, checkpoint: Version, is_parked: bool) {
         self.checkpoint = Some(checkpoint);
         self.parked = match (is_parked, self.parked) {
             (false, _) => ParkedState::No,
@@ -59,7 +61,7 @@ impl RoomState {
     }
 
     /// Moves the checkpoint, which ends a wait.
-    pub(super) fn advance(&mut self, to: u64) {
+    pub(super) fn advance(&mut self, to: Version) {
         *self =
             Self { checkpoint: Some(to), known: self.known.max(to), ask: self.ask, parked: ParkedState::No };
     }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use shared_events::{RoomId, feed::Head};
+use shared_events::{RoomId, Version, feed::Head};
 use tokio_util::sync::CancellationToken;
 
 use super::Projector;
@@ -20,11 +20,14 @@ pub const AHEAD: &str = "projector_rooms_ahead";
 
 /// Rooms whose checkpoints, read before the heads, lie beyond them, with both. No order of reading explains that: the
 /// event store has lost what it had committed.
-pub(crate) fn ahead(checkpoints: &BTreeMap<RoomId, u64>, heads: &[Head]) -> Vec<(RoomId, u64, u64)> {
-    let heads: HashMap<RoomId, u64> = heads.iter().map(|head| (head.room, head.version)).collect();
+pub(crate) fn ahead(
+    checkpoints: &BTreeMap<RoomId, Version>,
+    heads: &[Head],
+) -> Vec<(RoomId, Version, Version)> {
+    let heads: HashMap<RoomId, Version> = heads.iter().map(|head| (head.room, head.version)).collect();
     let with_head = checkpoints.iter().map(|(room, version)| (*room, *version, heads.get(room).copied()));
     with_head
-        .map(|(room, version, head)| (room, version, head.unwrap_or(0)))
+        .map(|(room, version, head)| (room, version, head.unwrap_or_default()))
         .filter(|(_, version, head)| version > head)
         .collect()
 }
@@ -33,16 +36,16 @@ pub(crate) fn ahead(checkpoints: &BTreeMap<RoomId, u64>, heads: &[Head]) -> Vec<
 async fn versions(
     projector: &Projector,
     rooms: impl Iterator<Item = RoomId>,
-) -> Result<BTreeMap<RoomId, u64>, StoreError> {
+) -> Result<BTreeMap<RoomId, Version>, StoreError> {
     let rooms: Vec<RoomId> = rooms.collect();
     let checkpoints = in_time(projector.dependencies().store.checkpoints(&rooms)).await?;
     projector.metrics.waiting(checkpoints.values().filter(|checkpoint| checkpoint.parked.is_some()).count());
     Ok(checkpoints.into_iter().map(|(room, checkpoint)| (room, checkpoint.version)).collect())
 }
 
-fn tell(ahead: &[(RoomId, u64, u64)]) {
+fn tell(ahead: &[(RoomId, Version, Version)]) {
     for (room, shown, stored) in ahead.iter().take(10) {
-        tracing::error!(%room, shown, stored, "the event store lacks events that the read models show");
+        tracing::error!(%room, shown = shown.get(), stored = stored.get(), "the event store lacks events that the read models show");
     }
     metrics::gauge!(AHEAD).set(u32::try_from(ahead.len()).unwrap_or(u32::MAX));
 }
@@ -99,8 +102,9 @@ mod tests {
     #[test]
     fn a_room_is_ahead_only_where_the_store_lacks_what_is_shown() {
         let room = |n| RoomId(Uuid::from_u128(n));
-        let shown = BTreeMap::from([(room(1), 3), (room(2), 3), (room(3), 3), (room(4), 0)]);
-        let heads = [Head { room: room(1), version: 3 }, Head { room: room(2), version: 2 }];
-        assert_eq!(ahead(&shown, &heads), [(room(2), 3, 2), (room(3), 3, 0)]);
+        let [zero, two, three] = [0, 2, 3].map(Version::from);
+        let shown = BTreeMap::from([(room(1), three), (room(2), three), (room(3), three), (room(4), zero)]);
+        let heads = [Head { room: room(1), version: three }, Head { room: room(2), version: two }];
+        assert_eq!(ahead(&shown, &heads), [(room(2), three, two), (room(3), three, zero)]);
     }
 }

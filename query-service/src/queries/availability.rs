@@ -1,6 +1,6 @@
 //! Which rooms one could reserve now.
 
-use shared_events::{Interval, RoomId, Timestamp};
+use shared_events::{Interval, RoomId, Timestamp, Version};
 
 use super::{Page, PageRequest, QueryError, ROOMS_AT_ONCE, free::first_minute_from, versions_of};
 use crate::{
@@ -26,7 +26,7 @@ pub struct AvailableRoom {
     /// The room.
     pub room: RoomDoc,
     /// The version of its stream at which it is free, at least.
-    pub version: u64,
+    pub version: Version,
 }
 
 impl Availability {

@@ -6,7 +6,7 @@
 use std::hash::{Hash, Hasher};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use shared_events::{Minute, ReservationId, RoomId, Timestamp};
+use shared_events::{Minute, ReservationId, RoomId, Timestamp, Version};
 use uuid::Uuid;
 
 /// The text is not a cursor of this query.
@@ -88,6 +88,15 @@ impl Place for u64 {
     }
     fn read(bytes: &mut &[u8]) -> Option<Self> {
         chunk(bytes).map(Self::from_be_bytes)
+    }
+}
+
+impl Place for Version {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        self.get().write(bytes);
+    }
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        u64::read(bytes).map(Self::from)
     }
 }
 

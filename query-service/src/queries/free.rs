@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use chrono::{Days, NaiveTime};
 use shared_events::{
-    Interval, Minute, RoomId, RoomSettings, Timestamp,
+    Interval, Minute, RoomId, RoomSettings, Timestamp, Version,
     room_rules::{open_on, resolve_local},
 };
 
@@ -30,7 +30,7 @@ pub struct FreeIntervals {
     /// Which room.
     pub room: RoomId,
     /// The version of the room's stream that is shown at least.
-    pub version: u64,
+    pub version: Version,
     /// The intervals in order of time.
     pub page: Page<Interval>,
 }

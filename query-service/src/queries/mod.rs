@@ -28,7 +28,7 @@ pub use shared_events::feed::Page;
 
 use std::{collections::HashMap, hash::Hash};
 
-use shared_events::RoomId;
+use shared_events::{RoomId, Version};
 
 use crate::{
     progress::Progress,
@@ -58,7 +58,7 @@ pub async fn versions_of(
     models: &dyn Queries,
     progress: &Progress,
     rooms: &[RoomId],
-) -> Result<HashMap<RoomId, u64>, QueryError> {
+) -> Result<HashMap<RoomId, Version>, QueryError> {
     let mut versions = progress.known(rooms);
     let unknown: Vec<RoomId> = rooms.iter().filter(|room| !versions.contains_key(room)).copied().collect();
     if !unknown.is_empty() {
@@ -71,7 +71,7 @@ pub async fn versions_of(
 }
 
 /// [`versions_of`] one room.
-async fn version_of(models: &dyn Queries, progress: &Progress, room: RoomId) -> Result<u64, QueryError> {
+async fn version_of(models: &dyn Queries, progress: &Progress, room: RoomId) -> Result<Version, QueryError> {
     Ok(versions_of(models, progress, &[room]).await?.get(&room).copied().unwrap_or_default())
 }
 

@@ -1,6 +1,6 @@
 //! What is reserved in a room.
 
-use shared_events::{Interval, Minute, ReservationId, RoomId};
+use shared_events::{Interval, Minute, ReservationId, RoomId, Version};
 
 use super::{Page, PageRequest, QueryError, version_of};
 use crate::{progress::Progress, read_models::ReservationDoc, stores::Queries};
@@ -20,7 +20,7 @@ pub struct RoomSchedule {
     /// Which room.
     pub room: RoomId,
     /// The version of the room's stream that is shown at least: it was read before the reservations.
-    pub version: u64,
+    pub version: Version,
     /// The reservations. Who may see what of them is for the caller to decide.
     pub page: Page<ReservationDoc>,
 }

@@ -1,12 +1,12 @@
 //! How far the read models have come in each room's stream, and what holds a room up.
 
-use shared_events::{Erasures, RawEvent, RoomId, Timestamp, UserId};
+use shared_events::{Erasures, RawEvent, RoomId, Timestamp, UserId, Version};
 
 /// How far a room has come.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Checkpoint {
     /// All events up to this version are in the documents; 0 for a room of which nothing is.
-    pub version: u64,
+    pub version: Version,
     /// Set while the room waits behind an event that could not be applied.
     pub parked: Option<Parked>,
 }
@@ -15,7 +15,7 @@ pub struct Checkpoint {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Parked {
     /// The version of the event that could not be applied.
-    pub version: u64,
+    pub version: Version,
     /// What was wrong with it.
     pub reason: String,
 }
@@ -26,7 +26,7 @@ pub struct ParkedMessage {
     /// The room that waits.
     pub room: RoomId,
     /// The event's version: the room's checkpoint + 1.
-    pub version: u64,
+    pub version: Version,
     /// What was wrong with it.
     pub reason: String,
     /// When it was parked.

@@ -1,7 +1,7 @@
 //! What users did with reservations.
 
 use serde::{Deserialize, Serialize};
-use shared_events::{Place, Reservation, RoomId, Timestamp, UserId};
+use shared_events::{Place, Reservation, RoomId, Timestamp, UserId, Version};
 
 /// What a user did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub struct HistoryDoc {
     /// The stream of the event; for a move the room that was entered.
     pub room: RoomId,
     /// The event's version in that stream.
-    pub version: u64,
+    pub version: Version,
     /// Who did it.
     pub user: UserId,
     /// When, as the command saw it.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use shared_events::{ReservationId, RoomId};
+use shared_events::{ReservationId, RoomId, Version};
 
 use super::{HistoryDoc, ReservationDoc, RoomDoc, UsageDoc, usage::Month};
 
@@ -15,7 +15,7 @@ pub struct RoomDocuments {
     /// Reservations that are or were in it, and those that were asked for.
     pub reservations: BTreeMap<ReservationId, ReservationDoc>,
     /// History, by the version of its event.
-    pub history: BTreeMap<u64, HistoryDoc>,
+    pub history: BTreeMap<Version, HistoryDoc>,
     /// Usage, by local month and zone.
     pub usage: BTreeMap<(Month, String), UsageDoc>,
 }
@@ -47,7 +47,7 @@ pub struct Compared {
 /// Compares documents as far as the room's events up to `version` made them. Each side has at least these; either may
 /// be further. `found` may also know more of a reservation, from events of the room that it moved to or came from.
 #[must_use]
-pub fn compare(room: RoomId, expected: &RoomDocuments, found: &RoomDocuments, version: u64) -> Compared {
+pub fn compare(room: RoomId, expected: &RoomDocuments, found: &RoomDocuments, version: Version) -> Compared {
     let mut comparison = Comparison { room, version, compared: Compared::default() };
     comparison.rooms(expected, found);
     comparison.reservations(expected, found);
@@ -58,7 +58,7 @@ pub fn compare(room: RoomId, expected: &RoomDocuments, found: &RoomDocuments, ve
 
 struct Comparison {
     room: RoomId,
-    version: u64,
+    version: Version,
     compared: Compared,
 }
 
@@ -115,7 +115,7 @@ impl Comparison {
         let keys: BTreeSet<_> = expected.usage.keys().chain(found.usage.keys()).collect();
         for key in keys {
             let (one, other) = (expected.usage.get(key), found.usage.get(key));
-            let version = |doc: Option<&UsageDoc>| doc.map_or(0, |doc| doc.version);
+            let version = |doc: Option<&UsageDoc>| doc.map(|doc| doc.version).unwrap_or_default();
             if one == other {
                 continue;
             }

@@ -1,6 +1,6 @@
 //! What operators ask of the instance that projects a room, and what it answers.
 
-use shared_events::{RoomId, Timestamp};
+use shared_events::{RoomId, Timestamp, Version};
 use uuid::Uuid;
 
 /// Something that only the owner of a room's partition may do, because it alone knows what it is writing.
@@ -26,7 +26,7 @@ pub enum RequestedAction {
     /// Leave out the event of this version, behind which the room waits, and go on after it.
     Drop {
         /// The version of the event.
-        version: u64,
+        version: Version,
         /// Why it may be left out.
         reason: String,
     },

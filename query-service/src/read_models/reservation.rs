@@ -1,7 +1,7 @@
 //! Reservations as queries see them.
 
 use serde::{Deserialize, Serialize};
-use shared_events::Reservation;
+use shared_events::{Reservation, Version};
 
 /// Whether a reservation still holds its room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub struct ReservationDoc {
     pub status: Status,
     /// The version of `reservation.room`'s stream that gave it this form. None while of a move only the event of the
     /// room that it left has been seen, which does not know the other room's version.
-    pub version: Option<u64>,
+    pub version: Option<Version>,
 }
 
 impl ReservationDoc {

@@ -1,7 +1,7 @@
 //! Rooms as queries see them.
 
 use serde::{Deserialize, Serialize};
-use shared_events::{RoomId, RoomSettings};
+use shared_events::{RoomId, RoomSettings, Version};
 
 /// A room: the form that its latest own event gave it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub struct RoomDoc {
     /// Whether it can no longer be booked.
     pub retired: bool,
     /// The version of the room's stream that gave it this form. Later versions changed reservations only.
-    pub version: u64,
+    pub version: Version,
 }
 
 /// A kind and how many of its rooms are not retired.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::{Datelike, Days, NaiveDate};
-use shared_events::{Interval, Minute, RoomId, TimeZone};
+use shared_events::{Interval, Minute, RoomId, TimeZone, Version};
 
 /// Days in the longest month.
 pub const DAYS: usize = 31;
@@ -126,7 +126,7 @@ pub struct UsageDoc {
     /// What it counts.
     pub key: UsageKey,
     /// The last version of the room's stream that is counted: events up to it are skipped.
-    pub version: u64,
+    pub version: Version,
     /// Reserved minutes of each hour: [`DAYS`] times [`HOURS`] values, up to 120 in an hour that the clocks show twice.
     pub minutes: Vec<u8>,
     /// The reservations of each hour, as many values: [`START`] for each that begins in it, and [`ENTERED`] where one that
@@ -138,7 +138,7 @@ impl UsageDoc {
     /// A document that counts nothing yet.
     #[must_use]
     pub fn empty(key: UsageKey) -> Self {
-        Self { key, version: 0, minutes: vec![0; DAYS * HOURS], stays: vec![0; DAYS * HOURS] }
+        Self { key, version: Version::NONE, minutes: vec![0; DAYS * HOURS], stays: vec![0; DAYS * HOURS] }
     }
 
     /// Reserved minutes of all its hours.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use shared_events::{RoomId, feed::Head};
+use shared_events::{RoomId, Version, feed::Head};
 
 use super::{fill::Fill, meter::Meter};
 use crate::{
@@ -63,7 +63,7 @@ impl Comparison<'_> {
         heads: Vec<Head>,
         strangers: Vec<RoomId>,
     ) -> anyhow::Result<Vec<Difference>> {
-        let strangers = strangers.into_iter().map(|room| Head { room, version: 0 });
+        let strangers = strangers.into_iter().map(|room| Head { room, version: Version::NONE });
         let heads = heads.into_iter().chain(strangers);
         let mut pending: Vec<Pending> =
             heads.map(|head| Pending { head, differed: 0, undecided: 0 }).collect();
@@ -102,7 +102,7 @@ impl Comparison<'_> {
     /// Looks at all of these rooms once.
     async fn round(&self, pending: &[Pending]) -> anyhow::Result<Vec<(Pending, Found)>> {
         let (large, small): (Vec<Pending>, Vec<Pending>) =
-            pending.iter().partition(|room| room.head.version > LARGE);
+            pending.iter().partition(|room| room.head.version.get() > LARGE);
         let mut found = Vec::new();
         for (rooms, side_by_side) in [(small, SIDE_BY_SIDE), (large, 1)] {
             let looks: Vec<_> = rooms.into_iter().map(|room| self.look(room)).collect();

@@ -8,7 +8,7 @@ use std::{
 use anyhow::bail;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use service_kit::{clock::Clock, retry::Backoff};
-use shared_events::{RoomId, feed::Head};
+use shared_events::{RoomId, Version, feed::Head};
 
 use super::meter::Meter;
 use crate::{
@@ -42,7 +42,7 @@ impl Fill {
 
     /// Fills until each room shows at least its head, or is parked.
     pub(super) async fn run(&self, heads: &[Head]) -> anyhow::Result<()> {
-        let meter = Meter::new("filling", heads.iter().map(|head| head.version).sum());
+        let meter = Meter::new("filling", heads.iter().map(|head| head.version.get()).sum());
         let parts = heads.chunks(ROOMS).map(|heads| self.part(heads, &meter));
         let parts: Vec<_> = parts.collect();
         stream::iter(parts).buffer_unordered(SIDE_BY_SIDE).try_collect::<()>().await?;
@@ -51,8 +51,8 @@ impl Fill {
     }
 
     /// Whether the event store has this event.
-    pub(super) async fn is_stored(&self, room: RoomId, version: u64) -> anyhow::Result<bool> {
-        Ok(!self.feed.events(room, version.saturating_sub(1)).await?.is_empty())
+    pub(super) async fn is_stored(&self, room: RoomId, version: Version) -> anyhow::Result<bool> {
+        Ok(!self.feed.events(room, version.previous().unwrap_or_default()).await?.is_empty())
     }
 
     /// Fills some rooms, and tells the meter how far they are meanwhile.
@@ -67,7 +67,7 @@ impl Fill {
             let done = events_of(&progress, heads);
             if let Ok(outcome) = ended {
                 outcome?;
-                meter.add(heads.iter().map(|head| head.version).sum::<u64>().saturating_sub(told));
+                meter.add(heads.iter().map(|head| head.version.get()).sum::<u64>().saturating_sub(told));
                 return Ok(());
             }
             meter.add(done.saturating_sub(told));
@@ -109,5 +109,5 @@ impl Fill {
 fn events_of(progress: &Progress, heads: &[Head]) -> u64 {
     let rooms: Vec<RoomId> = heads.iter().map(|head| head.room).collect();
     let known = progress.known(&rooms);
-    heads.iter().map(|head| known.get(&head.room).copied().unwrap_or_default().min(head.version)).sum()
+    heads.iter().map(|head| known.get(&head.room).copied().unwrap_or_default().min(head.version).get()).sum()
 }

@@ -125,7 +125,7 @@ async fn fill_from_the_feed(servers: &Servers, fill: &Fill, number: u32) -> anyh
     let noted = tokio::task::spawn_blocking(move || groups::begin_at_the_end(&group)).await?;
     let noted = noted.context("the end of the topic can't be noted")?;
     let heads = all_heads(servers.feed.as_ref()).await.context("the feed can't be read")?;
-    let events: u64 = heads.iter().map(|head| head.version).sum();
+    let events: u64 = heads.iter().map(|head| head.version.get()).sum();
     eprintln!(
         "generation {number}: {} rooms with {events} events from the feed, then from {noted} partitions",
         heads.len()

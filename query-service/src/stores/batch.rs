@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shared_events::{DecodedEvent, RoomId};
+use shared_events::{DecodedEvent, RoomId, Version};
 
 use super::StoreError;
 
@@ -10,9 +10,9 @@ use super::StoreError;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Span {
     /// The checkpoint that the batch continues.
-    pub(super) base: u64,
+    pub(super) base: Version,
     /// The checkpoint that it leads to.
-    pub(super) last: u64,
+    pub(super) last: Version,
 }
 
 /// The spans of a batch's rooms.
@@ -23,7 +23,7 @@ pub(super) fn spans(batch: &[DecodedEvent]) -> Result<BTreeMap<RoomId, Span>, St
     let mut spans: BTreeMap<RoomId, Span> = BTreeMap::new();
     for decoded in batch {
         let refuse = |reason: String| StoreError::Batch { room: decoded.room, reason };
-        let before = decoded.version.checked_sub(1).ok_or_else(|| refuse("version 0".to_owned()))?;
+        let before = decoded.version.previous().ok_or_else(|| refuse("version 0".to_owned()))?;
         let span = spans.entry(decoded.room).or_insert(Span { base: before, last: before });
         if span.last != before {
             return Err(refuse(format!("version {} follows {}", decoded.version, span.last)));
@@ -37,7 +37,7 @@ pub(super) fn spans(batch: &[DecodedEvent]) -> Result<BTreeMap<RoomId, Span>, St
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Applied {
     /// Rooms whose checkpoint is at this version or beyond: the room's last one in the batch.
-    pub advanced: Vec<(RoomId, u64)>,
+    pub advanced: Vec<(RoomId, Version)>,
     /// Rooms whose checkpoint was not where the batch begins and is not beyond its end: another owner wrote it, or an
     /// older copy was restored. Their documents are right; read their checkpoints again and go on from there.
     pub conflicts: Vec<RoomId>,
@@ -53,7 +53,7 @@ impl Applied {
     }
 
     /// Counts a room whose checkpoint is at `version` now.
-    pub(super) fn count(&mut self, room: RoomId, span: Span, version: u64) {
+    pub(super) fn count(&mut self, room: RoomId, span: Span, version: Version) {
         if version >= span.last {
             self.advanced.push((room, span.last));
         } else {

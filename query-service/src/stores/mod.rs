@@ -13,7 +13,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use shared_events::{DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use shared_events::{
+    DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version,
+};
 use uuid::Uuid;
 
 pub use self::batch::Applied;
@@ -84,13 +86,13 @@ pub trait Parking: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the store can't be read.
-    async fn is_dropped(&self, room: RoomId, version: u64) -> Result<bool, StoreError>;
+    async fn is_dropped(&self, room: RoomId, version: Version) -> Result<bool, StoreError>;
 
     /// Advances a room's checkpoint over a dropped event, and removes the flag.
     ///
     /// # Errors
     /// When the store can't be written.
-    async fn pass_over(&self, room: RoomId, version: u64) -> Result<Swap, StoreError>;
+    async fn pass_over(&self, room: RoomId, version: Version) -> Result<Swap, StoreError>;
 }
 
 /// Room repair: everything is removed, then applied again.
@@ -239,7 +241,7 @@ pub trait Queries: Checkpoints {
     async fn history_of_user(
         &self,
         user: &UserId,
-        after: Option<(Timestamp, RoomId, u64)>,
+        after: Option<(Timestamp, RoomId, Version)>,
         limit: usize,
     ) -> Result<Vec<HistoryDoc>, StoreError>;
 

@@ -1,7 +1,7 @@
 //! A room's documents as its events make them, folded in memory in the plainest way: what the stored ones are held
 //! against.
 
-use shared_events::RoomId;
+use shared_events::{RoomId, Version};
 
 use crate::{
     feed::{Feed, FeedError},
@@ -14,7 +14,7 @@ use crate::{
 pub struct Fold {
     room: RoomId,
     models: MemoryReadModels,
-    version: u64,
+    version: Version,
 }
 
 /// Why events can't be folded.
@@ -27,7 +27,7 @@ pub enum FoldError {
     #[error("version {version} can't be applied: {reason}")]
     Event {
         /// Its version.
-        version: u64,
+        version: Version,
         /// What is wrong with it.
         reason: String,
     },
@@ -40,12 +40,12 @@ impl Fold {
     /// The fold of no event.
     #[must_use]
     pub fn new(room: RoomId) -> Self {
-        Self { room, models: MemoryReadModels::new(), version: 0 }
+        Self { room, models: MemoryReadModels::new(), version: Version::NONE }
     }
 
     /// The version up to which events are folded.
     #[must_use]
-    pub const fn version(&self) -> u64 {
+    pub const fn version(&self) -> Version {
         self.version
     }
 
@@ -58,8 +58,8 @@ impl Fold {
         &mut self,
         feed: &dyn Feed,
         stored: &dyn Parking,
-        version: u64,
-    ) -> Result<u64, FoldError> {
+        version: Version,
+    ) -> Result<Version, FoldError> {
         while self.version < version {
             let events = feed.events(self.room, self.version).await?;
             let mut ready = Vec::new();

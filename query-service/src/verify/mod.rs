@@ -8,7 +8,7 @@ use std::{collections::HashSet, time::Duration};
 use anyhow::{Context, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use service_kit::report::Format;
-use shared_events::{RoomId, feed::Head};
+use shared_events::{RoomId, Version, feed::Head};
 
 pub use fold::{Fold, FoldError};
 pub use report::Report;
@@ -48,7 +48,7 @@ pub struct Verified {
     /// The room.
     pub room: RoomId,
     /// Its checkpoint, at which it was compared.
-    pub version: u64,
+    pub version: Version,
     /// How many later events the feed gave at once; 0 where the room is level.
     pub behind: usize,
     /// Set while it waits behind an event that can't be applied.
@@ -74,7 +74,7 @@ impl Arguments {
             .try_collect()
             .await?;
         for one in found.iter().filter(|_| !self.all) {
-            let is_known = one.version > 0 || one.behind > 0 || !one.differences.is_empty();
+            let is_known = one.version > Version::NONE || one.behind > 0 || !one.differences.is_empty();
             ensure!(is_known, "neither the feed nor the read models know the room {}", one.room);
         }
         found.sort_by_key(|one| one.room);
@@ -135,7 +135,10 @@ pub async fn verify(models: &MongoReadModels, feed: &dyn Feed, room: RoomId) -> 
             }
             Ok(reached) => differences.push(checkpoint_differs(room, &format!("at most {reached}"), version)),
             Err(FoldError::Event { version: at, reason }) => {
-                let expected = format!("{} behind version {at}, which can't be applied: {reason}", at - 1);
+                let expected = format!(
+                    "{} behind version {at}, which can't be applied: {reason}",
+                    at.previous().unwrap_or_default()
+                );
                 differences.push(checkpoint_differs(room, &expected, version));
             }
             Err(error) => return Err(error.into()),
@@ -155,7 +158,7 @@ pub async fn verify(models: &MongoReadModels, feed: &dyn Feed, room: RoomId) -> 
     }
 }
 
-fn checkpoint_differs(room: RoomId, expected: &str, found: u64) -> Difference {
+fn checkpoint_differs(room: RoomId, expected: &str, found: Version) -> Difference {
     let (id, expected) = (room.to_string(), Some(expected.to_owned()));
     Difference { room, what: "checkpoint", id, expected, found: Some(found.to_string()) }
 }

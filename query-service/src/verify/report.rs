@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use serde::Serialize;
-use shared_events::RoomId;
+use shared_events::{RoomId, Version};
 
 use super::Verified;
 use crate::read_models::Difference;
@@ -17,7 +17,7 @@ pub struct Behind {
     /// The room.
     pub room: RoomId,
     /// Its checkpoint.
-    pub version: u64,
+    pub version: Version,
     /// How many later events the feed gave at once.
     pub more: usize,
 }
@@ -28,7 +28,7 @@ pub struct Waiting {
     /// The room.
     pub room: RoomId,
     /// The event's version.
-    pub version: u64,
+    pub version: Version,
     /// What is wrong with it.
     pub reason: String,
 }
@@ -60,7 +60,7 @@ impl Report {
         Self {
             generation,
             rooms: found.len(),
-            events: found.iter().map(|one| one.version).sum(),
+            events: found.iter().map(|one| one.version.get()).sum(),
             differences: found.iter().flat_map(|one| one.differences.clone()).collect(),
             behind: behind
                 .map(|one| Behind { room: one.room, version: one.version, more: one.behind })

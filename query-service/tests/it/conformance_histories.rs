@@ -141,7 +141,7 @@ impl History {
         state.version += 1;
         self.events.push(DecodedEvent {
             room: state.id,
-            version: state.version,
+            version: state.version.into(),
             metadata: Metadata {
                 time: Timestamp::from_epoch_millis(at),
                 subject: event.subject(),

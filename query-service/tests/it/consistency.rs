@@ -10,7 +10,7 @@ use query_service::{
     progress::{MOST_WAITERS, NotVisible, Progress},
     projector::{Dependencies, Pipeline},
 };
-use shared_events::RoomId;
+use shared_events::{RoomId, Version};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -36,7 +36,7 @@ async fn a_waiting_query_is_woken_by_the_projector_and_polls_nothing() {
     progress.set_owned(Box::new(|_| true));
     let mut stream = Stream::new("Blue");
     stream.reserve("ann", 1, 2);
-    let wanted = [(stream.room, 2)];
+    let wanted = [(stream.room, 2.into())];
     let waiting = progress.wait(store.as_ref(), &wanted, LONG);
     let projecting = async {
         // Time enough for many looks, if there were any.
@@ -57,7 +57,7 @@ async fn what_another_instance_projects_is_looked_for_in_the_store() {
     let (store, progress) = (Arc::new(StoreDouble::default()), Arc::new(Progress::default()));
     let stream = Stream::new("Blue");
     let elsewhere = Arc::new(Progress::default());
-    let wanted = [(stream.room, 1)];
+    let wanted = [(stream.room, 1.into())];
     let waiting = progress.wait(store.as_ref(), &wanted, LONG);
     let projecting = async {
         // The query looks, finds nothing, and waits.
@@ -78,8 +78,8 @@ async fn a_query_does_not_wait_longer_than_it_wants() {
         progress.set_owned(Box::new(move |_| owned));
         let started = Instant::now();
         let within = Duration::from_millis(100);
-        let waited = progress.wait(store.as_ref(), &[(stream.room, 1)], within).await;
-        assert!(matches!(waited, Err(NotVisible::NotYet { version: 1, .. })), "{waited:?}");
+        let waited = progress.wait(store.as_ref(), &[(stream.room, 1.into())], within).await;
+        assert!(matches!(waited, Err(NotVisible::NotYet { version: Version::FIRST, .. })), "{waited:?}");
         assert!(started.elapsed() <= within, "{:?}", started.elapsed());
     }
 }
@@ -90,7 +90,7 @@ async fn a_waiting_query_follows_its_room_to_another_owner_and_back() {
     progress.set_owned(Box::new(|_| true));
     let mut stream = Stream::new("Blue");
     stream.reserve("ann", 1, 2);
-    let wanted = [(stream.room, 2)];
+    let wanted = [(stream.room, 2.into())];
     let waiting = progress.wait(store.as_ref(), &wanted, LONG);
     let moving = async {
         tokio::task::yield_now().await;
@@ -110,7 +110,7 @@ async fn a_query_too_many_is_not_let_wait_and_has_a_place_when_another_one_ends(
     progress.set_owned(Box::new(|_| true));
     // Each for a room of its own: those of one room are looked through when one of them ends.
     let wanted: Vec<_> =
-        (0..).map(|room| [(RoomId(Uuid::from_u128(room)), 1)]).take(MOST_WAITERS + 1).collect();
+        (0..).map(|room| [(RoomId(Uuid::from_u128(room)), Version::FIRST)]).take(MOST_WAITERS + 1).collect();
     let wait = |at: usize| Box::pin(progress.wait(store.as_ref(), &wanted[at], LONG));
     let mut waiting: Vec<_> = (0..MOST_WAITERS).map(wait).collect();
     for query in &mut waiting {

@@ -132,7 +132,7 @@ async fn the_embedded_default_masks_what_it_holds_when_it_learns_of_an_erasure()
 fn message(stream: &Stream, payload: &[u8]) -> ParkedMessage {
     ParkedMessage {
         room: stream.room,
-        version: stream.head() + 1,
+        version: (stream.head() + 1).into(),
         reason: format!("invalid type: string \"{ANN}\""),
         at: NOW,
         headers: vec![("ce_actor".to_owned(), ANN.into()), ("ce_id".to_owned(), b"x".to_vec())],

@@ -57,7 +57,7 @@ impl Stream {
         let at = Timestamp::from_epoch_millis(1_800_000_000_000 + i64::try_from(version).unwrap());
         let decoded = DecodedEvent {
             room: self.room,
-            version,
+            version: version.into(),
             metadata: Metadata {
                 time: at,
                 subject: event.subject(),

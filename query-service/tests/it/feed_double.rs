@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use query_service::feed::{Feed, FeedError};
 use shared_events::{
-    Erasures, RawEvent, RoomId,
+    Erasures, RawEvent, RoomId, Version,
     feed::{FeedEvent, Head, Page},
 };
 use tokio::{
@@ -53,12 +53,12 @@ impl FeedDouble {
     fn all_heads(&self) -> Vec<Head> {
         let streams = self.streams.lock().unwrap();
         let head = |events: &Vec<RawEvent>| u64::try_from(events.len()).unwrap();
-        streams.iter().map(|(room, events)| Head { room: *room, version: head(events) }).collect()
+        streams.iter().map(|(room, events)| Head { room: *room, version: head(events).into() }).collect()
     }
 
-    fn after(&self, room: RoomId, after: u64) -> Option<Vec<RawEvent>> {
+    fn after(&self, room: RoomId, after: Version) -> Option<Vec<RawEvent>> {
         let streams = self.streams.lock().unwrap();
-        let after = usize::try_from(after).unwrap();
+        let after = usize::try_from(after.get()).unwrap();
         // Small pages, so that several are needed.
         streams.get(&room).map(|events| events.iter().skip(after).take(3).cloned().collect())
     }
@@ -71,7 +71,7 @@ impl Feed for FeedDouble {
         Ok(Page { items: self.all_heads(), next: None })
     }
 
-    async fn events(&self, room: RoomId, after: u64) -> Result<Vec<RawEvent>, FeedError> {
+    async fn events(&self, room: RoomId, after: Version) -> Result<Vec<RawEvent>, FeedError> {
         self.check()?;
         Ok(self.after(room, after).unwrap_or_default())
     }

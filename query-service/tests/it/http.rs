@@ -114,7 +114,7 @@ impl TestService {
 }
 
 fn token(room: RoomId, version: u64) -> String {
-    ConsistencyToken { rooms: vec![(room, version)] }.to_string()
+    ConsistencyToken { rooms: vec![(room, version.into())] }.to_string()
 }
 
 fn range() -> String {

@@ -109,7 +109,7 @@ impl Member {
 
     async fn visible(&self, stream: &Stream) {
         let Dependencies { store, progress, .. } = self.projector.dependencies();
-        let wanted = [(stream.room, stream.head())];
+        let wanted = [(stream.room, stream.head().into())];
         progress.wait(store.as_ref(), &wanted, Duration::from_secs(40)).await.unwrap();
     }
 

@@ -52,7 +52,7 @@ impl Begun {
     fn assert_advanced(&self, room: usize, applied: Result<Applied, StoreError>) {
         let applied = applied.unwrap();
         let version = u64::try_from(BEFORE + BATCH).unwrap();
-        assert_eq!(applied.advanced, [(self.events[room][0].room, version)]);
+        assert_eq!(applied.advanced, [(self.events[room][0].room, version.into())]);
         assert_eq!(applied.conflicts, []);
     }
 

@@ -175,7 +175,7 @@ async fn a_checkpoint_that_is_not_where_the_batch_begins_stays() {
         assert_eq!((behind.advanced, behind.conflicts), (vec![], vec![room]));
         assert_eq!(models.checkpoints(&[room]).await.unwrap()[&room].version, 4);
         let overtaken = models.apply(&events[2..4]).await.unwrap();
-        assert_eq!(overtaken.advanced, vec![(room, 4)]);
+        assert_eq!(overtaken.advanced, vec![(room, 4.into())]);
         let straddling = models.apply(&events[2..6]).await.unwrap();
         assert_eq!(straddling.conflicts, vec![room]);
     }
@@ -236,9 +236,9 @@ async fn a_parked_room_keeps_its_message_until_it_has_passed_it() {
     let events = of_room(&history, rooms[1]);
     for models in [&MemoryReadModels::new() as &dyn Store, &server.models("g1_").await] {
         models.apply(&events[..2]).await.unwrap();
-        let message = |version| ParkedMessage {
+        let message = |version: u64| ParkedMessage {
             room: rooms[1],
-            version,
+            version: version.into(),
             reason: "$$x is no event".into(),
             at: Timestamp::from_epoch_millis(77),
             headers: vec![("ce_id".into(), vec![0, 255]), ("$a.b".into(), b"$".to_vec())],
@@ -247,9 +247,9 @@ async fn a_parked_room_keeps_its_message_until_it_has_passed_it() {
         assert_eq!(models.park(&message(5)).await.unwrap(), Swap::Moved);
         assert_eq!(models.checkpoints(&rooms).await.unwrap()[&rooms[1]].parked, None);
         assert_eq!(models.park(&message(3)).await.unwrap(), Swap::Done);
-        let parked = Parked { version: 3, reason: "$$x is no event".into() };
+        let parked = Parked { version: 3.into(), reason: "$$x is no event".into() };
         let checkpoint = models.checkpoints(&[rooms[1]]).await.unwrap()[&rooms[1]].clone();
-        assert_eq!((checkpoint.version, checkpoint.parked), (2, Some(parked)));
+        assert_eq!((checkpoint.version, checkpoint.parked), (2.into(), Some(parked)));
         assert_eq!(models.checkpoints(&rooms).await.unwrap()[&rooms[0]].parked, None);
         // Others go on, and so does this one once its event can be read.
         models.apply(&of_room(&history, rooms[0])).await.unwrap();

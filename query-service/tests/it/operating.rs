@@ -107,7 +107,10 @@ async fn a_dropped_event_is_left_out_for_ever_and_with_it_is_kept_who_dropped_it
     let (room, feed) = (bad.room, FeedDouble::of(&[&bad]));
     let mut owner = new_pipeline(models.clone(), &feed);
     owner.step(&messages(&bad.events)).await.unwrap();
-    let drop = |version| RequestedAction::Drop { version, reason: "sent by a broken build".to_owned() };
+    let drop = |version: u64| {
+        let reason = "sent by a broken build".to_owned();
+        RequestedAction::Drop { version: version.into(), reason }
+    };
     // A broken copy is no reason to leave out what the event store has.
     feed.put(&good);
     let wrong = ask(&models, &mut owner, room, drop(3)).await;

@@ -16,7 +16,7 @@ use query_service::{
         Swap, memory::MemoryReadModels,
     },
 };
-use shared_events::{DecodedEvent, Erasures, ReservationId, RoomId};
+use shared_events::{DecodedEvent, Erasures, ReservationId, RoomId, Version};
 use uuid::Uuid;
 
 /// A whole store: what the projector writes and queries read.
@@ -80,11 +80,11 @@ impl Parking for StoreDouble {
         self.models.drop_event(dropped).await
     }
 
-    async fn is_dropped(&self, room: RoomId, version: u64) -> Result<bool, StoreError> {
+    async fn is_dropped(&self, room: RoomId, version: Version) -> Result<bool, StoreError> {
         self.models.is_dropped(room, version).await
     }
 
-    async fn pass_over(&self, room: RoomId, version: u64) -> Result<Swap, StoreError> {
+    async fn pass_over(&self, room: RoomId, version: Version) -> Result<Swap, StoreError> {
         self.models.pass_over(room, version).await
     }
 }

@@ -8,7 +8,7 @@ use query_service::{
     stores::{ProjectionStore, Queries, Swap, memory::MemoryReadModels, mongo::MongoReadModels},
     verify::{Verified, verify},
 };
-use shared_events::RoomId;
+use shared_events::{RoomId, Version};
 
 use crate::{
     events::Stream,
@@ -58,7 +58,7 @@ async fn what_other_rooms_have_told_already_or_not_yet_is_no_difference() {
             let found = verified(&models, &feed, stream.room).await;
             assert_eq!(found.differences, [], "{complete:b}");
             let is_complete = some.iter().any(|one| one.room == stream.room);
-            assert_eq!((found.behind == 0, found.version > 0), (is_complete, is_complete));
+            assert_eq!((found.behind == 0, found.version > Version::NONE), (is_complete, is_complete));
         }
     }
 }
@@ -128,17 +128,17 @@ async fn an_event_that_an_operator_left_out_is_left_out_of_what_is_expected() {
     let store: Arc<dyn ProjectionStore> = Arc::clone(&models) as _;
     new_pipeline(store.clone(), &feed).step(&messages(&stream.events)).await.unwrap();
     let waiting = verified(&models, &feed, stream.room).await;
-    assert_eq!((waiting.version, waiting.parked.map(|parked| parked.version)), (1, Some(2)));
+    assert_eq!((waiting.version, waiting.parked.map(|parked| parked.version)), (1.into(), Some(2.into())));
     assert_eq!(waiting.differences, []);
 
     let message = store.parked_message(stream.room).await.unwrap().unwrap();
     let (reason, by, at) = ("a test".to_owned(), "olga".to_owned(), message.at);
     // Not said to be left out: then the checkpoint claims what can't be.
-    assert_eq!(store.pass_over(stream.room, 2).await.unwrap(), Swap::Done);
+    assert_eq!(store.pass_over(stream.room, 2.into()).await.unwrap(), Swap::Done);
     let wrong = verified(&models, &feed, stream.room).await.differences;
     assert_eq!(wrong.iter().map(|one| one.what).collect::<Vec<_>>(), ["checkpoint"]);
     store.drop_event(&DroppedEvent { message, reason, by, at }).await.unwrap();
     new_pipeline(store.clone(), &feed).step(&messages(&stream.events)).await.unwrap();
     let whole = verified(&models, &feed, stream.room).await;
-    assert_eq!((whole.version, whole.parked, whole.differences), (3, None, vec![]));
+    assert_eq!((whole.version, whole.parked, whole.differences), (3.into(), None, vec![]));
 }

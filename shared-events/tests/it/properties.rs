@@ -4,7 +4,7 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::json;
 use shared_events::{
     ConsistencyToken, DecodedEvent, Event, Interval, Metadata, Minute, OpeningHours, OpeningSpan, Place,
-    RawEvent, Reservation, ReservationId, Room, RoomId, RoomSettings, TimeZone, Timestamp, UserId,
+    RawEvent, Reservation, ReservationId, Room, RoomId, RoomSettings, TimeZone, Timestamp, UserId, Version,
     envelope::parse_id,
     event::EVENT_TYPES,
     feed::{FeedEvent, Page},
@@ -155,7 +155,7 @@ fn decoded() -> impl Strategy<Value = DecodedEvent> {
             let subject = event.subject();
             let actor = UserId(actor);
             let metadata = Metadata { time, subject, actor, correlation_id, causation_id, traceparent };
-            DecodedEvent { room, version, metadata, recorded_at, event }
+            DecodedEvent { room, version: version.into(), metadata, recorded_at, event }
         },
     )
 }
@@ -217,11 +217,11 @@ proptest! {
 
     #[test]
     fn an_id_names_room_and_version(room in room_id(), version in 1..=u64::MAX) {
-        prop_assert_eq!(parse_id(&format!("{room}:{version}")), Some((room, version)));
+        prop_assert_eq!(parse_id(&format!("{room}:{version}")), Some((room, version.into())));
     }
 
     #[test]
-    fn a_token_is_read_as_it_was_written(rooms in vec((room_id(), any::<u64>()), 1..=64)) {
+    fn a_token_is_read_as_it_was_written(rooms in vec((room_id(), any::<u64>().prop_map(Version::from)), 1..=64)) {
         let token = ConsistencyToken { rooms };
         prop_assert_eq!(token.to_string().parse::<ConsistencyToken>().unwrap(), token.clone());
         prop_assert_eq!(ConsistencyToken::parse_header(&token.to_string()).unwrap(), token);

@@ -1,7 +1,7 @@
 //! The form in which a room's state is kept, so that a long stream need not be read from its start.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use shared_events::{Minute, Reservation, ReservationId, RoomId, RoomSettings, Timestamp};
+use shared_events::{Minute, Reservation, ReservationId, RoomId, RoomSettings, Timestamp, Version};
 
 use super::{Room, Timeline};
 
@@ -14,7 +14,7 @@ pub const SNAPSHOT_SCHEMA: &str = "3c40574f7ffa29c9";
 #[serde(rename_all = "camelCase", bound(deserialize = "S: Deserialize<'de>, R: Deserialize<'de>"))]
 struct Snapshot<S, R> {
     id: RoomId,
-    version: u64,
+    version: Version,
     settings: S,
     revision: u32,
     retired: bool,

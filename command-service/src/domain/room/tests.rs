@@ -70,7 +70,7 @@ fn moved_out(before: &Reservation) -> Event {
 /// A room after these events, each at its minute.
 fn folded(mut room: Room, events: &[(i64, Event)]) -> Room {
     for (minutes, event) in events {
-        room.apply(room.version() + 1, at(*minutes).start(), event).unwrap();
+        room.apply(room.version().next(), at(*minutes).start(), event).unwrap();
     }
     room
 }
@@ -101,8 +101,8 @@ fn an_event_that_is_not_the_next_changes_nothing() {
     let mut room = folded(Room::new(ROOM), &[(1, registered())]);
     let before = room.clone();
     for found in [0, 1, 3, u64::MAX] {
-        let out = room.apply(found, at(1).start(), &made(&reservation(1, 3, 4)));
-        assert_eq!(out, Err(OutOfSequence { room: ROOM, version: 1, found }));
+        let out = room.apply(found.into(), at(1).start(), &made(&reservation(1, 3, 4)));
+        assert_eq!(out, Err(OutOfSequence { room: ROOM, version: 1.into(), found: found.into() }));
         assert_eq!(room, before);
     }
 }
@@ -113,7 +113,7 @@ fn a_reservation_is_kept_until_its_end_lies_before_the_horizon() {
     let mut room = folded(Room::new(ROOM), &[(1, registered()), (2, made(&old)), (10, made(&next))]);
     assert_eq!(room.horizon(), at(10).start());
     assert!(room.reservation(old.id).is_some() && room.remembers_all());
-    room.apply(4, Timestamp::from_epoch_millis(10 * 60_000 + 1), &cancelled(&next)).unwrap();
+    room.apply(4.into(), Timestamp::from_epoch_millis(10 * 60_000 + 1), &cancelled(&next)).unwrap();
     assert!(room.reservation(old.id).is_none() && !room.remembers_all());
     assert!(room.remembers(room.horizon()) && !room.remembers(at(10).start()));
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared_events::{RawEvent, RoomId};
+use shared_events::{RawEvent, RoomId, Version};
 use sqlx::{Executor, Row};
 
 use super::{
@@ -55,7 +55,7 @@ impl MySqlStore {
     async fn begin(
         &self,
         kept: Option<WriterSession>,
-        heads: &[(RoomId, u64)],
+        heads: &[(RoomId, Version)],
     ) -> Result<(WriterSession, Result<Begun, sqlx::Error>), AppendError> {
         if let Some(mut session) = kept.filter(WriterSession::is_fresh) {
             let begun = begin(&mut session, heads).await;
@@ -158,7 +158,7 @@ struct Begun {
 /// Opens the transaction, and in the same round trip makes sure that each stream goes on where it ended: a number that
 /// is left out could never be filled. (That nobody else has taken the next number is the unique key's business.) The
 /// lock on the list of erased persons is shared by all that append: only who changes it waits for them, and they for it.
-async fn begin(session: &mut WriterSession, heads: &[(RoomId, u64)]) -> Result<Begun, sqlx::Error> {
+async fn begin(session: &mut WriterSession, heads: &[(RoomId, Version)]) -> Result<Begun, sqlx::Error> {
     // Text, so that any number of heads is one statement. Numbers and hexadecimal digits need no escaping.
     let heads: Vec<_> = heads
         .iter()
@@ -201,7 +201,7 @@ async fn insert_events(
         for (_, event, metadata) in piece {
             insert = insert
                 .bind(event.room.0.as_bytes().as_slice())
-                .bind(event.version)
+                .bind(event.version.get())
                 .bind(event.event_type.as_ref())
                 .bind(event.payload.as_slice())
                 .bind(metadata.as_slice())

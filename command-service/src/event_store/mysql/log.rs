@@ -1,7 +1,7 @@
 //! Reads of events.
 
 use async_trait::async_trait;
-use shared_events::RoomId;
+use shared_events::{RoomId, Version};
 
 use super::{MySqlStore, outbox::MOST_NAMED, session::Statement};
 use crate::event_store::{
@@ -13,7 +13,7 @@ use crate::event_store::{
 
 #[async_trait]
 impl EventLog for MySqlStore {
-    async fn load(&self, after: &[(RoomId, u64)]) -> Result<Vec<StoredEvent>, StoreError> {
+    async fn load(&self, after: &[(RoomId, Version)]) -> Result<Vec<StoredEvent>, StoreError> {
         self.bury_lost_session().await?;
         let mut wanted = after.to_vec();
         wanted.sort_unstable();
@@ -27,7 +27,7 @@ impl EventLog for MySqlStore {
                  WHERE {ranges} ORDER BY stream_id, version"
             ));
             for (room, version) in padded(piece) {
-                select = select.bind(room.0.as_bytes().as_slice()).bind(version);
+                select = select.bind(room.0.as_bytes().as_slice()).bind(version.get());
             }
             for row in &self.run("load", select).await?.rows {
                 events.push(event("load", row, 0)?);
@@ -36,7 +36,7 @@ impl EventLog for MySqlStore {
         Ok(events)
     }
 
-    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, u64)>, StoreError> {
+    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Version)>, StoreError> {
         self.bury_lost_session().await?;
         let mut heads = Vec::with_capacity(rooms.len());
         for piece in rooms.chunks(4 * MAX_ROWS) {
@@ -50,7 +50,7 @@ impl EventLog for MySqlStore {
                 select = select.bind(room.0.as_bytes().as_slice());
             }
             for row in &self.run("heads", select).await?.rows {
-                heads.push((room("heads", row, 0)?, row.number("heads", 1)?));
+                heads.push((room("heads", row, 0)?, row.number("heads", 1)?.into()));
             }
         }
         // The padding brings the last one several times.
@@ -59,19 +59,27 @@ impl EventLog for MySqlStore {
         Ok(heads)
     }
 
-    async fn all_heads(&self, after: Option<RoomId>, limit: u32) -> Result<Vec<(RoomId, u64)>, StoreError> {
+    async fn all_heads(
+        &self,
+        after: Option<RoomId>,
+        limit: u32,
+    ) -> Result<Vec<(RoomId, Version)>, StoreError> {
         const SQL: &str = "/* all_heads */ SELECT stream_id, MAX(version) FROM events WHERE stream_id > ? \
                            GROUP BY stream_id ORDER BY stream_id LIMIT ?";
         // Nothing sorts before the empty string.
         let after = after.as_ref().map_or(&[][..], |room| room.0.as_bytes());
         let answer = self.run("all_heads", Statement::new(SQL).bind(after).bind(limit)).await?;
-        answer.rows.iter().map(|row| Ok((room("all_heads", row, 0)?, row.number("all_heads", 1)?))).collect()
+        answer
+            .rows
+            .iter()
+            .map(|row| Ok((room("all_heads", row, 0)?, row.number("all_heads", 1)?.into())))
+            .collect()
     }
 
-    async fn stream(&self, room: RoomId, after: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+    async fn stream(&self, room: RoomId, after: Version, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
         const SQL: &str = "/* stream */ SELECT position, stream_id, version, type, payload, metadata, recorded_at \
                            FROM events WHERE stream_id = ? AND version > ? ORDER BY version LIMIT ?";
-        let select = Statement::new(SQL).bind(room.0.as_bytes().as_slice()).bind(after).bind(limit);
+        let select = Statement::new(SQL).bind(room.0.as_bytes().as_slice()).bind(after.get()).bind(limit);
         let answer = self.run("stream", select).await?;
         answer.rows.iter().map(|row| event("stream", row, 0)).collect()
     }

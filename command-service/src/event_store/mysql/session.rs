@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::TryStreamExt;
-use shared_events::RoomId;
+use shared_events::{RoomId, Version};
 use sqlx::{
     Arguments, ConnectOptions, Connection, Either, Encode, Executor, MySql, MySqlConnection, Row, Type,
     mysql::{MySqlArguments, MySqlConnectOptions, MySqlRow},
@@ -153,7 +153,7 @@ pub(super) struct WriterSession {
     /// The distance between the ids of two rows that one statement inserts.
     pub(super) id_step: u64,
     /// Versions that were committed on this connection. What was committed is there for good, and need not be looked up.
-    committed: HashMap<RoomId, u64>,
+    committed: HashMap<RoomId, Version>,
     used: Instant,
 }
 
@@ -177,12 +177,12 @@ impl WriterSession {
     }
 
     /// Whether this version of a stream is there for certain.
-    pub(super) fn knows(&self, room: RoomId, version: u64) -> bool {
+    pub(super) fn knows(&self, room: RoomId, version: Version) -> bool {
         self.committed.get(&room).is_some_and(|committed| *committed >= version)
     }
 
     /// Notes what was committed.
-    pub(super) fn remember(&mut self, committed: impl Iterator<Item = (RoomId, u64)>) {
+    pub(super) fn remember(&mut self, committed: impl Iterator<Item = (RoomId, Version)>) {
         if self.committed.len() > MOST_REMEMBERED {
             self.committed.clear();
         }

@@ -40,7 +40,7 @@ impl Snapshots for MySqlStore {
             schema_fingerprint = new.schema_fingerprint";
         let upsert = Statement::new(SQL)
             .bind(snapshot.room.0.as_bytes().as_slice())
-            .bind(snapshot.version)
+            .bind(snapshot.version.get())
             .bind(&snapshot.schema)
             .bind(snapshot.body.as_slice())
             .bind(erasures);

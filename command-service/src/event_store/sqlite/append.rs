@@ -105,7 +105,7 @@ async fn check_heads(
         let sql = format!("SELECT COUNT(*) FROM events WHERE (stream_id, version) IN (VALUES {values})");
         let mut select = sqlx::query_scalar::<_, i64>(&sql);
         for (room, version) in piece {
-            select = select.bind(room.0.as_bytes().as_slice()).bind(signed(*version));
+            select = select.bind(room.0.as_bytes().as_slice()).bind(signed(version.get()));
         }
         let found = select.fetch_one(&mut *connection).await.map_err(|error| refused("", error))?;
         if usize::try_from(found).ok() != Some(piece.len()) {
@@ -136,7 +136,7 @@ async fn insert_events(
         for (_, event, metadata) in piece {
             insert = insert
                 .bind(event.room.0.as_bytes().as_slice())
-                .bind(signed(event.version))
+                .bind(signed(event.version.get()))
                 .bind(event.event_type.as_ref())
                 .bind(event.payload.as_slice())
                 .bind(metadata.as_slice())

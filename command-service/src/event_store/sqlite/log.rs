@@ -1,7 +1,7 @@
 //! Reads of events.
 
 use async_trait::async_trait;
-use shared_events::RoomId;
+use shared_events::{RoomId, Version};
 
 use super::{SqliteStore, outbox::MOST_NAMED, signed, store_error};
 use crate::event_store::{
@@ -13,7 +13,7 @@ use crate::event_store::{
 
 #[async_trait]
 impl EventLog for SqliteStore {
-    async fn load(&self, after: &[(RoomId, u64)]) -> Result<Vec<StoredEvent>, StoreError> {
+    async fn load(&self, after: &[(RoomId, Version)]) -> Result<Vec<StoredEvent>, StoreError> {
         let mut wanted = after.to_vec();
         wanted.sort_unstable();
         wanted.dedup_by_key(|(room, _)| *room);
@@ -27,7 +27,7 @@ impl EventLog for SqliteStore {
             );
             let mut select = sqlx::query(&sql);
             for (room, version) in padded(piece) {
-                select = select.bind(room.0.as_bytes().to_vec()).bind(signed(version));
+                select = select.bind(room.0.as_bytes().to_vec()).bind(signed(version.get()));
             }
             let rows = select.fetch_all(&self.0.readers).await.map_err(|error| store_error("load", error))?;
             for row in &rows {
@@ -37,7 +37,7 @@ impl EventLog for SqliteStore {
         Ok(events)
     }
 
-    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, u64)>, StoreError> {
+    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Version)>, StoreError> {
         let mut heads = Vec::with_capacity(rooms.len());
         for piece in rooms.chunks(4 * MAX_ROWS) {
             // A look at the end of each stream's part of the index; GROUP BY would walk through all of it.
@@ -53,13 +53,17 @@ impl EventLog for SqliteStore {
             let rows =
                 select.fetch_all(&self.0.readers).await.map_err(|error| store_error("heads", error))?;
             for row in &rows {
-                heads.push((room("heads", row, 0)?, row.number("heads", 1)?));
+                heads.push((room("heads", row, 0)?, row.number("heads", 1)?.into()));
             }
         }
         Ok(heads)
     }
 
-    async fn all_heads(&self, after: Option<RoomId>, limit: u32) -> Result<Vec<(RoomId, u64)>, StoreError> {
+    async fn all_heads(
+        &self,
+        after: Option<RoomId>,
+        limit: u32,
+    ) -> Result<Vec<(RoomId, Version)>, StoreError> {
         // From each stream to the next one by the index.
         const SQL: &str = "WITH RECURSIVE streams (id) AS (\
               SELECT MIN(stream_id) FROM events WHERE stream_id > ?1 \
@@ -69,13 +73,14 @@ impl EventLog for SqliteStore {
         let after = after.map_or(Vec::new(), |room| room.0.as_bytes().to_vec());
         let rows = sqlx::query(SQL).bind(after).bind(limit).fetch_all(&self.0.readers).await;
         let rows = rows.map_err(|error| store_error("all_heads", error))?;
-        rows.iter().map(|row| Ok((room("all_heads", row, 0)?, row.number("all_heads", 1)?))).collect()
+        rows.iter().map(|row| Ok((room("all_heads", row, 0)?, row.number("all_heads", 1)?.into()))).collect()
     }
 
-    async fn stream(&self, room: RoomId, after: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+    async fn stream(&self, room: RoomId, after: Version, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
         const SQL: &str = "SELECT position, stream_id, version, type, payload, metadata, recorded_at \
                            FROM events WHERE stream_id = ? AND version > ? ORDER BY version LIMIT ?";
-        let select = sqlx::query(SQL).bind(room.0.as_bytes().as_slice()).bind(signed(after)).bind(limit);
+        let select =
+            sqlx::query(SQL).bind(room.0.as_bytes().as_slice()).bind(signed(after.get())).bind(limit);
         let rows = select.fetch_all(&self.0.readers).await.map_err(|error| store_error("stream", error))?;
         rows.iter().map(|row| event("stream", row, 0)).collect()
     }

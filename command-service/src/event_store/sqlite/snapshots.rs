@@ -42,7 +42,7 @@ impl Snapshots for SqliteStore {
             WHERE excluded.version >= version OR excluded.schema_fingerprint <> schema_fingerprint";
         let upsert = sqlx::query(SQL)
             .bind(snapshot.room.0.as_bytes().as_slice())
-            .bind(signed(snapshot.version))
+            .bind(signed(snapshot.version.get()))
             .bind(&snapshot.schema)
             .bind(snapshot.body.as_slice())
             .bind(signed(erasures));

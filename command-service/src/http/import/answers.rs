@@ -4,7 +4,7 @@ use actix_web::web::Bytes;
 use futures_util::{Stream, stream};
 use serde::Serialize;
 use service_kit::http::problem::Problem;
-use shared_events::{ReservationId, RoomId};
+use shared_events::{ReservationId, RoomId, Version};
 use tokio::sync::{
     mpsc,
     oneshot::{self, error::TryRecvError},
@@ -81,7 +81,8 @@ pub(in super::super) struct ImportOutcome {
     /// The room's version after the command.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    version: Option<u64>,
+    #[schema(value_type = Option<u64>)]
+    version: Option<Version>,
     /// The reservation's revision.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

@@ -199,7 +199,7 @@ impl Stored {
         write(&models, &events).await?;
         let rooms: Vec<RoomId> = heads(&events).into_keys().collect();
         let visible: u64 =
-            models.checkpoints(&rooms).await?.values().map(|checkpoint| checkpoint.version).sum();
+            models.checkpoints(&rooms).await?.values().map(|checkpoint| checkpoint.version.get()).sum();
         ensure!(visible == u64::try_from(events.len())?, "{visible} of {} events were written", events.len());
         let samples = samples(&events, days)?;
         drop(events);

@@ -141,7 +141,7 @@ pub(crate) fn of_events(message: &BorrowedMessage<'_>) -> Result<Option<(String,
     let (room, version) = shared_events::envelope::parse_id(id).context("a ce_id of another form")?;
     let room = room.to_string();
     ensure!(message.key() == Some(room.as_bytes()), "{id} has another key");
-    Ok(Some((room, version)))
+    Ok(Some((room, version.get())))
 }
 
 /// Reads a document of the peers.

@@ -40,7 +40,7 @@ pub(crate) fn heads(events: &[DecodedEvent]) -> HashMap<RoomId, u64> {
     let mut heads = HashMap::new();
     for event in events {
         let head: &mut u64 = heads.entry(event.room).or_default();
-        *head = event.version.max(*head);
+        *head = event.version.get().max(*head);
     }
     heads
 }
@@ -55,7 +55,8 @@ pub(crate) async fn until_level(
     let wanted: u64 = heads.values().sum();
     let mut drain = Drain::new(0, wanted, within);
     loop {
-        let done = models.checkpoints(&rooms).await?.values().map(|checkpoint| checkpoint.version).sum();
+        let done =
+            models.checkpoints(&rooms).await?.values().map(|checkpoint| checkpoint.version.get()).sum();
         if let Some(drained) = drain.saw(done)? {
             return Ok(drained.rate());
         }

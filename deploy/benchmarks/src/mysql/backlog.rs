@@ -21,7 +21,7 @@ pub(crate) async fn insert(database_url: &str, mut events: impl Iterator<Item = 
         );
         insert.push_values(rows.iter().zip(&metadata), |mut row, (event, metadata)| {
             row.push_bind(event.room.0.as_bytes().as_slice())
-                .push_bind(event.version)
+                .push_bind(event.version.get())
                 .push_bind(event.event_type.as_ref())
                 .push_bind(event.payload.as_slice())
                 .push_bind(metadata.as_slice())

@@ -25,7 +25,7 @@ use service_kit::{
 use sha2::{Digest, Sha256};
 use shared_events::{
     ConsistencyToken, Event, Interval, Metadata, Minute, RawEvent, ReservationId, RoomId, TimeZone,
-    Timestamp, UserId,
+    Timestamp, UserId, Version,
     reservation_events::{Reservation, ReservationMade},
 };
 
@@ -114,7 +114,7 @@ async fn reserve(
     let event = Event::from(ReservationMade { reservation });
     let mut event = RawEvent {
         room,
-        version: 0,
+        version: Version::NONE,
         event_type: event.event_type().into(),
         payload: event.to_json(),
         metadata: Metadata {
@@ -131,7 +131,7 @@ async fn reserve(
         .commit(&mut event, key_id, fingerprint)
         .await
         .map_err(|error| Problem::new(ProblemType::Unavailable, error.to_string()))?;
-    let token = ConsistencyToken { rooms: vec![(room, version)] };
+    let token = ConsistencyToken { rooms: vec![(room, version.into())] };
     Ok(HttpResponse::Created()
         .insert_header((LOCATION, format!("/v1/reservations/{reservation_id}")))
         .insert_header((ETAG, "\"1\""))

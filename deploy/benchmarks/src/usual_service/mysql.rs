@@ -7,7 +7,7 @@ use command_service::{
     event_store::{KeyId, bucket},
 };
 use secrecy::ExposeSecret;
-use shared_events::RawEvent;
+use shared_events::{RawEvent, Version};
 use sqlx::{
     Executor, MySqlPool, Row,
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
@@ -70,12 +70,12 @@ impl Store {
                 .bind(room)
                 .fetch_one(&mut *transaction)
                 .await?;
-        event.version = head.try_get::<u64, _>(0)? + 1;
+        event.version = Version::from(head.try_get::<u64, _>(0)?).next();
         let position = sqlx::query(
             "INSERT INTO events (stream_id, version, type, payload, metadata, recorded_at) VALUES (?,?,?,?,?,?)",
         )
         .bind(room)
-        .bind(event.version)
+        .bind(event.version.get())
         .bind(event.event_type.as_ref())
         .bind(event.payload.as_slice())
         .bind(metadata)
@@ -96,7 +96,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
-        Ok(event.version)
+        Ok(event.version.get())
     }
 }
 

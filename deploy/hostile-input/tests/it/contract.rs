@@ -34,7 +34,7 @@ fn each_text(decoder: &str, good: &[&str], mut read: impl FnMut(&str)) {
 #[test]
 fn any_consistency_token_is_refused_or_reads_back_as_the_same() {
     let token = |pairs: usize| {
-        let rooms = (0..pairs).map(|n| (RoomId(Uuid::from_u128(n as u128)), n as u64)).collect();
+        let rooms = (0..pairs).map(|n| (RoomId(Uuid::from_u128(n as u128)), (n as u64).into())).collect();
         ConsistencyToken { rooms }.to_string()
     };
     let good = [token(1), token(2), token(64), format!("{}, {}", token(1), token(3))];

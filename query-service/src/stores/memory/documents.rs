@@ -6,7 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use shared_events::{DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use shared_events::{
+    DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -23,7 +25,7 @@ pub(super) type InRoom = (RoomId, Minute, ReservationId);
 pub(super) struct Documents {
     pub(super) checkpoints: HashMap<RoomId, Checkpoint>,
     pub(super) parked: HashMap<RoomId, ParkedMessage>,
-    pub(super) dropped: HashSet<(RoomId, u64)>,
+    pub(super) dropped: HashSet<(RoomId, Version)>,
     pub(super) erasures: Option<Arc<Erasures>>,
     pub(super) rooms: BTreeMap<RoomId, RoomDoc>,
     /// Rooms that are not retired.
@@ -31,7 +33,7 @@ pub(super) struct Documents {
     pub(super) reservations: HashMap<ReservationId, ReservationDoc>,
     live_by_room: BTreeSet<InRoom>,
     pub(super) live_by_user: BTreeSet<(UserId, Minute, ReservationId)>,
-    pub(super) history: BTreeMap<(UserId, Timestamp, RoomId, u64), HistoryDoc>,
+    pub(super) history: BTreeMap<(UserId, Timestamp, RoomId, Version), HistoryDoc>,
     usage: HashMap<RoomId, Vec<UsageDoc>>,
 }
 
@@ -133,7 +135,7 @@ impl Documents {
 
     pub(super) fn of_room(&self, room: RoomId, reservations: &[ReservationId]) -> RoomDocuments {
         let history = self.history.values().filter(|entry| entry.room == room);
-        let history: BTreeMap<u64, HistoryDoc> =
+        let history: BTreeMap<Version, HistoryDoc> =
             history.map(|entry| (entry.version, entry.clone())).collect();
         let known = history.values().map(|entry| entry.reservation.id);
         let live = self.live_by_room.iter().filter(|(of, _, _)| *of == room).map(|(_, _, id)| *id);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use shared_events::{DecodedEvent, Erasures, ReservationId, RoomId};
+use shared_events::{DecodedEvent, Erasures, ReservationId, RoomId, Version};
 use uuid::Uuid;
 
 use self::documents::Documents;
@@ -82,7 +82,7 @@ impl Parking for MemoryReadModels {
     async fn park(&self, message: &ParkedMessage) -> Result<Swap, StoreError> {
         let mut documents = self.write();
         let checkpoint = documents.checkpoints.entry(message.room).or_default();
-        if checkpoint.version + 1 != message.version {
+        if checkpoint.version.next() != message.version {
             return Ok(Swap::Moved);
         }
         checkpoint.parked = Some(Parked { version: message.version, reason: message.reason.clone() });
@@ -99,14 +99,14 @@ impl Parking for MemoryReadModels {
         Ok(())
     }
 
-    async fn is_dropped(&self, room: RoomId, version: u64) -> Result<bool, StoreError> {
+    async fn is_dropped(&self, room: RoomId, version: Version) -> Result<bool, StoreError> {
         Ok(self.read().dropped.contains(&(room, version)))
     }
 
-    async fn pass_over(&self, room: RoomId, version: u64) -> Result<Swap, StoreError> {
+    async fn pass_over(&self, room: RoomId, version: Version) -> Result<Swap, StoreError> {
         let mut documents = self.write();
         let checkpoint = documents.checkpoints.entry(room).or_default();
-        if checkpoint.version + 1 != version {
+        if checkpoint.version.next() != version {
             return Ok(Swap::Moved);
         }
         *checkpoint = Checkpoint { version, parked: None };

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use shared_events::{Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use shared_events::{Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version};
 use uuid::Uuid;
 
 use super::{MemoryReadModels, documents::earliest_start};
@@ -147,14 +147,14 @@ impl Queries for MemoryReadModels {
     async fn history_of_user(
         &self,
         user: &UserId,
-        after: Option<(Timestamp, RoomId, u64)>,
+        after: Option<(Timestamp, RoomId, Version)>,
         limit: usize,
     ) -> Result<Vec<HistoryDoc>, StoreError> {
         let documents = self.read();
-        let first = (user.clone(), Timestamp::from_epoch_millis(0), RoomId(FIRST_ID), 0);
+        let first = (user.clone(), Timestamp::from_epoch_millis(0), RoomId(FIRST_ID), Version::NONE);
         let end = match after {
             Some((at, room, version)) => Bound::Excluded((user.clone(), at, room, version)),
-            None => Bound::Included((user.clone(), Minute::LATEST.start(), RoomId(LAST_ID), u64::MAX)),
+            None => Bound::Included((user.clone(), Minute::LATEST.start(), RoomId(LAST_ID), u64::MAX.into())),
         };
         Ok(documents
             .history

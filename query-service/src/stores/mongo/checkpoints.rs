@@ -16,7 +16,7 @@ use mongodb::{
     },
     options::ReturnDocument,
 };
-use shared_events::{RoomId, partition_of};
+use shared_events::{RoomId, Version, partition_of};
 
 use super::{MongoReadModels, documents::number, stored::Stored};
 use crate::{
@@ -193,7 +193,7 @@ fn advance_plainly(group: i64, rooms: &[(RoomId, Span)]) -> Result<RawDocumentBu
     for (room, span) in rooms {
         let (version, parked) = paths(*room);
         let (version, parked) = (c_string(version)?, c_string(parked)?);
-        if span.base == 0 {
+        if span.base == Version::NONE {
             unchanged.append(&version, RawBsonRef::Null);
         } else {
             unchanged.append(&version, number(span.base));
@@ -212,8 +212,8 @@ fn c_string(path: String) -> Result<CString, StoreError> {
     CString::try_from(path).map_err(|error| StoreError::Backend(Box::new(error)))
 }
 
-fn version(stored: &RawBsonRef<'_>) -> Option<u64> {
-    u64::try_from(stored.as_i64()?).ok()
+fn version(stored: &RawBsonRef<'_>) -> Option<Version> {
+    u64::try_from(stored.as_i64()?).ok().map(Version::from)
 }
 
 pub(super) fn missing() -> StoreError {
@@ -242,7 +242,7 @@ impl<'a> Group<'a> {
     }
 
     /// The version of each room that has one.
-    pub(super) fn versions(&self) -> impl Iterator<Item = Option<u64>> {
+    pub(super) fn versions(&self) -> impl Iterator<Item = Option<Version>> {
         self.versions.values().map(version)
     }
 
@@ -252,11 +252,12 @@ impl<'a> Group<'a> {
             collection: "checkpoints",
             reason: format!("{room}: neither a version nor a flag"),
         };
-        let version = self.versions.get(&names(&digits)).map_or(Some(0), version).ok_or_else(unreadable)?;
+        let version =
+            self.versions.get(&names(&digits)).map_or(Some(Version::NONE), version).ok_or_else(unreadable)?;
         let parked = match self.parked.get(digits.as_str()) {
             Some(parked) => {
                 let stored = Stored::read("checkpoints", parked.as_document().ok_or_else(unreadable)?)?;
-                Some(Parked { version: stored.integer("version")?, reason: stored.text("reason")? })
+                Some(Parked { version: stored.version()?, reason: stored.text("reason")? })
             }
             None => None,
         };
@@ -277,7 +278,7 @@ mod tests {
             let rooms = (0..1000).map(|number| RoomId(Uuid::from_u128(number)));
             let batch: BTreeMap<_, _> = rooms
                 .filter(|room| partition_of(*room, partitions) == 1)
-                .map(|room| (room, Span { base: 3, last: 4 }))
+                .map(|room| (room, Span { base: 3.into(), last: 4.into() }))
                 .collect();
             assert!(batch.len() > 50);
             assert_eq!(plain_advances(&batch).map(|statements| statements.len()).ok(), Some(1));

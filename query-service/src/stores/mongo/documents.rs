@@ -10,7 +10,7 @@ use mongodb::bson::{
     serialize_to_raw_document_buf,
     spec::BinarySubtype,
 };
-use shared_events::{Minute, Place, Reservation, RoomId, Timestamp};
+use shared_events::{Minute, Place, Reservation, RoomId, Timestamp, Version};
 use uuid::Uuid;
 
 use super::packing::{pack, unpack};
@@ -53,8 +53,8 @@ pub(super) fn moment(time: Timestamp) -> DateTime {
 }
 
 /// Versions stay far below 2^63.
-pub(super) fn number(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
+pub(super) fn number(value: impl Into<u64>) -> i64 {
+    i64::try_from(value.into()).unwrap_or(i64::MAX)
 }
 
 fn raw_bytes(bytes: &[u8]) -> RawBsonRef<'_> {
@@ -76,7 +76,7 @@ pub(super) struct Guarded {
 
 impl Guarded {
     /// `newness` grows with each form of the document.
-    fn new<'a>(id: impl Into<RawBsonRef<'a>>, count: &CStr, newness: u64) -> Self {
+    fn new<'a>(id: impl Into<RawBsonRef<'a>>, count: &CStr, newness: impl Into<u64>) -> Self {
         let (mut id_alone, mut form) = (RawDocumentBuf::new(), RawDocumentBuf::new());
         id_alone.append(ID, id.into());
         form.append(count, number(newness));
@@ -164,8 +164,8 @@ pub(super) fn from_reservation(doc: &ReservationDoc) -> Guarded {
 }
 
 /// An entry's id: the room and version of its event, most significant byte first, so that ids sort by both.
-pub(super) fn history_id(room: RoomId, version: u64) -> Binary {
-    let bytes = [room.0.as_bytes().as_slice(), &version.to_be_bytes()].concat();
+pub(super) fn history_id(room: RoomId, version: Version) -> Binary {
+    let bytes = [room.0.as_bytes().as_slice(), &version.get().to_be_bytes()].concat();
     Binary { subtype: BinarySubtype::Generic, bytes }
 }
 
@@ -200,7 +200,7 @@ pub(super) fn from_history(entry: &HistoryDoc) -> RawDocumentBuf {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PackedUsage {
     pub(super) key: UsageKey,
-    pub(super) version: u64,
+    pub(super) version: Version,
     pub(super) minutes: Vec<u8>,
     pub(super) stays: Vec<u8>,
 }

@@ -181,7 +181,7 @@ impl Generations {
         while groups.advance().await? {
             for version in Group::read(groups.current())?.versions() {
                 totals.rooms += 1;
-                totals.events += version.unwrap_or_default();
+                totals.events += version.unwrap_or_default().get();
             }
         }
         Ok(totals)

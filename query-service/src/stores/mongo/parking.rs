@@ -7,7 +7,7 @@ use mongodb::{
     bson::{Document, doc},
     options::ReturnDocument,
 };
-use shared_events::RoomId;
+use shared_events::{RoomId, Version};
 
 use super::{
     MongoReadModels,
@@ -24,7 +24,7 @@ use crate::{
 #[async_trait]
 impl Parking for MongoReadModels {
     async fn park(&self, message: &ParkedMessage) -> Result<Swap, StoreError> {
-        let before = message.version.saturating_sub(1);
+        let before = message.version.previous().unwrap_or_default();
         if self.checkpoint(message.room).await?.version != before {
             return Ok(Swap::Moved);
         }
@@ -74,13 +74,13 @@ impl Parking for MongoReadModels {
         }
     }
 
-    async fn is_dropped(&self, room: RoomId, version: u64) -> Result<bool, StoreError> {
+    async fn is_dropped(&self, room: RoomId, version: Version) -> Result<bool, StoreError> {
         let id = doc! { "_id": history_id(room, version) };
         Ok(self.dropped.collection.find_one(id).await?.is_some())
     }
 
-    async fn pass_over(&self, room: RoomId, version: u64) -> Result<Swap, StoreError> {
-        let Some(base) = version.checked_sub(1) else { return Ok(Swap::Moved) };
+    async fn pass_over(&self, room: RoomId, version: Version) -> Result<Swap, StoreError> {
+        let Some(base) = version.previous() else { return Ok(Swap::Moved) };
         let applied = self.advance(&BTreeMap::from([(room, Span { base, last: version })])).await?;
         Ok(applied.conflicts.is_empty().into())
     }

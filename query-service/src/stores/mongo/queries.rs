@@ -13,7 +13,7 @@ use mongodb::{
     bson::{Bson, Document, RawDocument, RawDocumentBuf, doc},
     options::Hint,
 };
-use shared_events::{Interval, Minute, ReservationId, RoomId, Timestamp, UserId};
+use shared_events::{Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version};
 
 use super::{
     MongoReadModels,
@@ -174,7 +174,7 @@ impl Queries for MongoReadModels {
     async fn history_of_user(
         &self,
         user: &UserId,
-        after: Option<(Timestamp, RoomId, u64)>,
+        after: Option<(Timestamp, RoomId, Version)>,
         limit: usize,
     ) -> Result<Vec<HistoryDoc>, StoreError> {
         let mut wanted = doc! { "user": user.0.as_str() };
@@ -207,7 +207,7 @@ impl Queries for MongoReadModels {
         let of_room = doc! { "form.room": uuid(room.0) };
         let usage = all(self.usage.collection.find(of_room).await?, |doc| to_usage(doc)?.unpack()).await?;
         let stored = self.rooms.collection.find_one(doc! { "_id": uuid(room.0) }).await?;
-        let ids = doc! { "$gte": history_id(room, 0), "$lte": history_id(room, u64::MAX) };
+        let ids = doc! { "$gte": history_id(room, Version::NONE), "$lte": history_id(room, u64::MAX.into()) };
         let history = all(self.history.collection.find(doc! { "_id": ids }).await?, to_history).await?;
         let known = history.iter().map(|entry| entry.reservation.id);
         let wanted: BTreeSet<ReservationId> = known.chain(reservations.iter().copied()).collect();

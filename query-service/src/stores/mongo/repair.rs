@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use mongodb::bson::{Bson, doc};
-use shared_events::{ReservationId, RoomId};
+use shared_events::{ReservationId, RoomId, Version};
 
 use super::{
     MongoReadModels,
@@ -34,7 +34,8 @@ impl Repair for MongoReadModels {
             self.reservations.collection.delete_many(here).await?;
         }
         self.usage.collection.delete_many(doc! { "form.room": of_room }).await?;
-        let entries = doc! { "$gte": history_id(room, 0), "$lte": history_id(room, u64::MAX) };
+        let entries =
+            doc! { "$gte": history_id(room, Version::NONE), "$lte": history_id(room, u64::MAX.into()) };
         self.history.collection.delete_many(doc! { "_id": entries }).await?;
         Ok(())
     }

@@ -98,9 +98,7 @@ fn to_request(stored: &RawDocument) -> Result<Request, StoreError> {
     let action = match stored.text("action")?.as_str() {
         "redrive" => RequestedAction::Redrive,
         "repair" => RequestedAction::Repair,
-        "drop" => {
-            RequestedAction::Drop { version: stored.integer("version")?, reason: stored.text("reason")? }
-        }
+        "drop" => RequestedAction::Drop { version: stored.version()?, reason: stored.text("reason")? },
         other => {
             let reason = format!("the action {other:.80}");
             return Err(StoreError::Unreadable { collection: REQUESTS, reason });

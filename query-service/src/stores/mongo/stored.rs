@@ -3,7 +3,9 @@
 use mongodb::bson::{
     Bson, RawBsonRef, RawDocument, deserialize_from_slice, raw::RawBinaryRef, spec::BinarySubtype,
 };
-use shared_events::{Minute, Place, Reservation, ReservationId, RoomId, TimeZone, Timestamp, UserId};
+use shared_events::{
+    Minute, Place, Reservation, ReservationId, RoomId, TimeZone, Timestamp, UserId, Version,
+};
 use uuid::Uuid;
 
 use super::documents::{FORM, PackedUsage, ROOM_ID};
@@ -58,6 +60,11 @@ impl<'a> Stored<'a> {
             RawBsonRef::Int64(value) => T::try_from(value).ok(),
             _ => None,
         })
+    }
+
+    /// The version of a room's stream.
+    pub(super) fn version(&self) -> Result<Version, StoreError> {
+        self.integer::<u64>("version").map(Version::from)
     }
 
     /// A list of integers.
@@ -176,7 +183,7 @@ pub(super) fn to_room(doc: &RawDocument) -> Result<RoomDoc, StoreError> {
         revision: form.integer("revision")?,
         settings: deserialize_from_slice(settings.as_bytes()).map_err(|_| stored.unreadable("settings"))?,
         retired: form.flag("retired")?,
-        version: form.integer("version")?,
+        version: form.version()?,
     })
 }
 
@@ -186,7 +193,7 @@ pub(super) fn to_reservation(doc: &RawDocument) -> Result<ReservationDoc, StoreE
     Ok(ReservationDoc {
         reservation: form.values(stored.uuid("_id")?)?,
         status: if form.flag("live")? { Status::Live } else { Status::Cancelled },
-        version: if form.has("version") { Some(form.integer("version")?) } else { None },
+        version: if form.has("version") { Some(form.version()?) } else { None },
     })
 }
 
@@ -195,7 +202,7 @@ pub(super) fn to_history(doc: &RawDocument) -> Result<HistoryDoc, StoreError> {
     let previous = if stored.has("previous") { Some(stored.part("previous")?.place()?) } else { None };
     let (room, version) = stored.field("_id", |id| {
         let (room, version) = id.as_binary()?.bytes.split_first_chunk::<ROOM_ID>()?;
-        Some((RoomId(Uuid::from_bytes(*room)), u64::from_be_bytes(version.try_into().ok()?)))
+        Some((RoomId(Uuid::from_bytes(*room)), u64::from_be_bytes(version.try_into().ok()?).into()))
     })?;
     let reservation = stored.part("reservation")?;
     Ok(HistoryDoc {
@@ -219,7 +226,7 @@ pub(super) fn to_usage(doc: &RawDocument) -> Result<PackedUsage, StoreError> {
     let form = Stored::read("usage", doc)?.form()?;
     Ok(PackedUsage {
         key: form.usage_key()?,
-        version: form.integer("version")?,
+        version: form.version()?,
         minutes: form.bytes("minutes")?.to_vec(),
         stays: form.bytes("stays")?.to_vec(),
     })
@@ -235,7 +242,7 @@ pub(super) fn to_parked(doc: &RawDocument) -> Result<ParkedMessage, StoreError> 
     }
     Ok(ParkedMessage {
         room: RoomId(stored.uuid("_id")?),
-        version: stored.integer("version")?,
+        version: stored.version()?,
         reason: stored.text("reason")?,
         at: stored.moment("at")?,
         headers,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use mongodb::bson::doc;
-use shared_events::{DecodedEvent, RoomId};
+use shared_events::{DecodedEvent, RoomId, Version};
 
 use super::{
     MongoReadModels,
@@ -47,7 +47,7 @@ impl MongoReadModels {
             let Some(documents) = folded.known.get_mut(&key.room) else { continue };
             let place = documents.iter().position(|document| document.key == key);
             let base = place.map(|place| documents.swap_remove(place));
-            let version = base.as_ref().map_or(0, |base| base.version);
+            let version = base.as_ref().map(|base| base.version).unwrap_or_default();
             let base = base.map(|base| base.unpack()).transpose()?;
             let doc = events.into_iter().fold(base, |doc, event| Some(usage::fold(doc, key, event)));
             let Some(doc) = doc else { continue };
@@ -83,9 +83,9 @@ impl MongoReadModels {
             folded.known.entry(document.key.room).or_default().push(document);
         }
         // Read after the documents, which have at least what these checkpoints claim.
-        let claimed = |room: &RoomId| spans.get(room).map_or(0, |span| span.base);
+        let claimed = |room: &RoomId| spans.get(room).map(|span| span.base).unwrap_or_default();
         let rooms: BTreeSet<RoomId> = missing.iter().map(|key| key.room).collect();
-        let rooms: Vec<RoomId> = rooms.into_iter().filter(|room| claimed(room) > 0).collect();
+        let rooms: Vec<RoomId> = rooms.into_iter().filter(|room| claimed(room) > Version::NONE).collect();
         for (room, checkpoint) in self.checkpoints(&rooms).await? {
             if checkpoint.version < claimed(&room) {
                 folded.known.remove(&room);

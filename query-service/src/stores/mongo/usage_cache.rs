@@ -10,7 +10,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use shared_events::RoomId;
+use shared_events::{RoomId, Version};
 
 use super::documents::PackedUsage;
 
@@ -37,13 +37,13 @@ struct State {
 #[derive(Clone, Debug)]
 struct RoomUsage {
     /// The room's checkpoint: all events up to it are counted.
-    complete_to: u64,
+    complete_to: Version,
     documents: Vec<PackedUsage>,
 }
 
 impl UsageCache {
     /// Takes the documents of a room whose checkpoint is at `version`. Those of another version are dropped.
-    pub(super) fn take(&self, room: RoomId, version: u64) -> Vec<PackedUsage> {
+    pub(super) fn take(&self, room: RoomId, version: Version) -> Vec<PackedUsage> {
         let mut state = self.state();
         let recent = state.recent.remove(&room);
         if let Some(found) = &recent {
@@ -55,7 +55,7 @@ impl UsageCache {
     }
 
     /// Keeps the documents of a room whose checkpoint is at `version` now, at most the last ones.
-    pub(super) fn put(&self, room: RoomId, version: u64, mut documents: Vec<PackedUsage>) {
+    pub(super) fn put(&self, room: RoomId, version: Version, mut documents: Vec<PackedUsage>) {
         documents.drain(..documents.len().saturating_sub(OF_ROOM));
         let mut state = self.state();
         state.documents += documents.len();
@@ -92,19 +92,19 @@ mod tests {
     fn in_month(n: usize, month: i32) -> PackedUsage {
         let month = Month::of_code(month).unwrap();
         let key = UsageKey { room: room(n), zone: TimeZone(chrono_tz::UTC), month };
-        PackedUsage::pack(&UsageDoc { version: 7, ..UsageDoc::empty(key) })
+        PackedUsage::pack(&UsageDoc { version: 7.into(), ..UsageDoc::empty(key) })
     }
 
     #[test]
     fn only_the_batch_that_goes_on_from_there_finds_a_room_and_only_once() {
         let cache = UsageCache::default();
-        cache.put(room(1), 9, vec![usage(1)]);
-        assert_eq!(cache.take(room(1), 9), [usage(1)]);
-        assert!(cache.take(room(1), 9).is_empty(), "it was not put back");
+        cache.put(room(1), 9.into(), vec![usage(1)]);
+        assert_eq!(cache.take(room(1), 9.into()), [usage(1)]);
+        assert!(cache.take(room(1), 9.into()).is_empty(), "it was not put back");
         for other in [8, 10] {
-            cache.put(room(1), 9, vec![usage(1)]);
-            assert!(cache.take(room(1), other).is_empty());
-            assert!(cache.take(room(1), 9).is_empty(), "it is not known any more");
+            cache.put(room(1), 9.into(), vec![usage(1)]);
+            assert!(cache.take(room(1), other.into()).is_empty());
+            assert!(cache.take(room(1), 9.into()).is_empty(), "it is not known any more");
         }
     }
 
@@ -115,8 +115,8 @@ mod tests {
             let codes = years.flat_map(|year| (1..=12).map(move |month| year * 100 + month));
             codes.map(|month| in_month(1, month)).collect::<Vec<_>>()
         };
-        cache.put(room(1), 9, months(2025..=2026));
-        assert_eq!(cache.take(room(1), 9), months(2026..=2026));
+        cache.put(room(1), 9.into(), months(2025..=2026));
+        assert_eq!(cache.take(room(1), 9.into()), months(2026..=2026));
         assert_eq!(cache.state().documents, 0);
     }
 
@@ -124,13 +124,13 @@ mod tests {
     fn it_is_bounded_and_keeps_what_was_used_last() {
         let cache = UsageCache::default();
         for n in 0..3 * HALF {
-            cache.put(room(n), 1, vec![usage(n)]);
-            assert_eq!(cache.take(room(0), 1).len(), 1);
-            cache.put(room(0), 1, vec![usage(0)]);
+            cache.put(room(n), 1.into(), vec![usage(n)]);
+            assert_eq!(cache.take(room(0), 1.into()).len(), 1);
+            cache.put(room(0), 1.into(), vec![usage(0)]);
         }
-        let kept = (0..3 * HALF).filter(|n| !cache.take(room(*n), 1).is_empty()).count();
+        let kept = (0..3 * HALF).filter(|n| !cache.take(room(*n), 1.into()).is_empty()).count();
         assert!((HALF..=2 * HALF + 1).contains(&kept), "{kept}");
-        assert!(cache.take(room(3 * HALF - 1), 1).is_empty(), "all were taken");
+        assert!(cache.take(room(3 * HALF - 1), 1.into()).is_empty(), "all were taken");
         assert_eq!(cache.state().documents, 0);
     }
 }
