@@ -52,9 +52,20 @@ pub struct Command {
     /// Whether it is a line of an import. Rejected when the room has a later reservation event.
     pub imported: bool,
     /// The revision that the client has: of the reservation, or of the room's settings.
-    pub if_match: Option<u32>,
+    pub if_match: IfMatch,
     /// What the command does.
     pub action: Action,
+}
+
+/// The revision to which a command applies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IfMatch {
+    /// Any revision.
+    Any,
+    /// This revision.
+    Revision(u32),
+    /// A revision that never existed.
+    Nothing,
 }
 
 /// What a command does.

@@ -9,8 +9,8 @@ use shared_events::{
 use uuid::Uuid;
 
 use super::{
-    Action, Actor, CancelReservation, ChangeReservation, ChangeRoom, Command, Decision, MoveReservation,
-    NewEvent, RegisterRoom, Reserve, ReserveKind, RetireRoom, Stay,
+    Action, Actor, CancelReservation, ChangeReservation, ChangeRoom, Command, Decision, IfMatch,
+    MoveReservation, NewEvent, RegisterRoom, Reserve, ReserveKind, RetireRoom, Stay,
     scenario::{World, settings},
 };
 use crate::domain::{Room, Undo};
@@ -114,7 +114,7 @@ impl Run {
         let id = Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0000 | u128::from(self.commands) << 32);
         let actor = Actor { user: "ana".into(), admin };
         let now = Timestamp::from_epoch_millis(self.clock * 60_000);
-        Command { id, actor, now, imported, if_match: None, action }
+        Command { id, actor, now, imported, if_match: IfMatch::Any, action }
     }
 
     fn next(&mut self, step: &Step) -> Command {

@@ -2,7 +2,7 @@
 
 use shared_events::{Interval, ReservationId, RoomId, RoomSettings, Timestamp, room_rules::BrokenRule};
 
-use super::{Checked, Command, Decision};
+use super::{Checked, Command, Decision, IfMatch};
 use crate::domain::{Rejection, Room, Rooms};
 
 /// The room and its settings, if it is registered and not retired.
@@ -27,10 +27,12 @@ pub(super) fn check_admin(command: &Command) -> Result<(), Rejection> {
 
 /// Rejects a revision in `If-Match` other than the current one.
 pub(super) fn check_revision(command: &Command, revision: u32) -> Result<(), Rejection> {
-    match command.if_match {
-        Some(expected) if expected != revision => Err(Rejection::Stale { revision }),
-        _ => Ok(()),
-    }
+    let applies = match command.if_match {
+        IfMatch::Any => true,
+        IfMatch::Revision(expected) => expected == revision,
+        IfMatch::Nothing => false,
+    };
+    if applies { Ok(()) } else { Err(Rejection::Stale { revision }) }
 }
 
 /// Rejects a stay that begins before now.

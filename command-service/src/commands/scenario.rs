@@ -13,7 +13,7 @@ use shared_events::{
 };
 use uuid::Uuid;
 
-use super::{Action, Actor, Command, Decision, NewEvent, Stay};
+use super::{Action, Actor, Command, Decision, IfMatch, NewEvent, Stay};
 use crate::domain::{self, Rejection, RoomEntry, Rooms, Undo};
 
 /// Monday, 09:00 in Lisbon.
@@ -103,7 +103,7 @@ impl Given {
     pub(super) fn when(self, action: Action) -> When {
         let actor = Actor { user: "ana".into(), admin: false };
         let now = timestamp(NOW);
-        let command = Command { id: COMMAND, actor, now, imported: false, if_match: None, action };
+        let command = Command { id: COMMAND, actor, now, imported: false, if_match: IfMatch::Any, action };
         When { world: self.0, command }
     }
 }
@@ -135,7 +135,7 @@ impl When {
     }
 
     pub(super) fn if_match(mut self, revision: u32) -> Self {
-        self.command.if_match = Some(revision);
+        self.command.if_match = IfMatch::Revision(revision);
         self
     }
 

@@ -1,12 +1,15 @@
-//! What every command has besides its body, checked in one order: who is asking, then the address, then the headers.
+//! The extractor of commands. It checks in one order: caller, parameters, headers, path, body.
+
+use std::marker::PhantomData;
 
 use actix_web::{
     FromRequest, HttpRequest,
     dev::Payload,
     http::Method,
-    web::{self, Data},
+    web::{Bytes, Data},
 };
-use serde::de::DeserializeOwned;
+use futures_util::future::LocalBoxFuture;
+use serde::{Deserialize, de::DeserializeOwned};
 use service_kit::{
     audit::Act,
     auth::Caller,
@@ -18,116 +21,85 @@ use service_kit::{
     },
     ids::new_id,
 };
-use shared_events::UserId;
+use shared_events::{RoomId, UserId};
 
 use super::{Api, answers::CommandAnswer, idempotency, if_match, problems};
 use crate::{
-    commands::{Action, Actor, Command},
+    commands::{Action, Actor, Command, IfMatch},
     writer::{IdempotencyKey, Submission},
 };
 
-/// A command's request without its body.
-pub(super) struct CommandRequest {
-    pub(super) caller: Caller,
+/// The request of a command with the path `P` and the body `B`, which the callers `C` may send.
+pub(super) struct CommandRequest<P, B, C = Everybody> {
+    api: Data<Api>,
+    caller: Caller,
     context: RequestContext,
-    key: Option<String>,
-    if_match: Option<u32>,
-    request: HttpRequest,
+    key: Option<IdempotencyKey>,
+    if_match: IfMatch,
+    /// The path as text, for the audit log.
+    address: String,
+    path: P,
+    body: B,
+    callers: PhantomData<C>,
 }
 
-impl CommandRequest {
-    /// Reads it.
-    ///
-    /// # Errors
-    /// Where nobody is recognised, a parameter is unknown, a header can't be read, or a POST has no key.
-    pub(super) async fn read(request: HttpRequest) -> Result<Self, Problem> {
-        let caller = Caller::extract(&request).await?;
-        no_parameters(&request)?;
-        let key = idempotency::key_of(request.headers())?;
-        if key.is_none() && request.method() == Method::POST {
-            let detail = "a POST needs a key of its own, which stays the same when it is sent again";
-            return Err(Problem::new(ProblemType::MissingIdempotencyKey, detail).field(idempotency::HEADER));
-        }
-        let if_match = if_match::revision_of(request.headers())?;
-        let context = RequestContext::extract(&request).await?;
-        Ok(Self { caller, context, key, if_match, request })
-    }
+/// A [`CommandRequest`] of administrators.
+pub(super) type AdminRequest<P, B> = CommandRequest<P, B, Administrators>;
 
-    /// The same, for administrators.
-    ///
-    /// # Errors
-    /// As [`CommandRequest::read`], and `forbidden`.
-    pub(super) async fn from_admin(request: HttpRequest) -> Result<Self, Problem> {
-        // Before anything else, so that a stranger learns nothing about how such a request must look.
-        Caller::extract(&request).await?.require_admin()?;
-        Self::read(request).await
-    }
+/// The path of a room.
+#[derive(Deserialize)]
+pub(super) struct RoomPath {
+    pub(super) room: RoomId,
+}
 
-    /// The variable parts of the path.
-    ///
-    /// # Errors
-    /// Where one is not what it should be.
-    pub(super) async fn path<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        Ok(Path::<T>::extract(&self.request).await?.0)
-    }
+/// No variable part in the path.
+#[derive(Deserialize)]
+pub(super) struct NoPath {}
 
-    /// The body.
-    ///
-    /// # Errors
-    /// Where it is not what it should be.
-    pub(super) async fn body<T: DeserializeOwned + 'static>(
-        &self,
-        payload: web::Payload,
-    ) -> Result<Json<T>, Problem> {
-        let mut payload: Payload = payload.into_inner();
-        Json::<T>::from_request(&self.request, &mut payload).await
-    }
+impl<P: DeserializeOwned, B: Body, C: Callers> FromRequest for CommandRequest<P, B, C> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
-    /// The bytes of a body that says nothing, but makes another request of this one.
-    ///
-    /// # Errors
-    /// Where it is too large or did not arrive.
-    pub(super) async fn bytes(&self, payload: web::Payload) -> Result<web::Bytes, Problem> {
-        bytes(&self.request, &mut payload.into_inner()).await
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let api = request.app_data::<Data<Api>>().cloned();
+            let api = api.ok_or_else(|| Problem::defect("no API in the application's data"))?;
+            let caller = Caller::extract(&request).await?;
+            // First, so that a stranger learns nothing about the form of the request.
+            C::check(&caller)?;
+            no_parameters(&request)?;
+            let key = idempotency::key_of(request.headers())?;
+            if key.is_none() && request.method() == Method::POST {
+                let detail = "a POST needs a key of its own, which stays the same when it is sent again";
+                let problem = Problem::new(ProblemType::MissingIdempotencyKey, detail);
+                return Err(problem.field(idempotency::HEADER));
+            }
+            let if_match = if_match::read(request.headers())?;
+            let context = RequestContext::extract(&request).await?;
+            let Path(path) = Path::extract(&request).await?;
+            let (body, bytes) = B::read(&request, payload).await?;
+            let (method, address) = (request.method().as_str(), request.uri().path().to_owned());
+            let key = key.map(|key| IdempotencyKey {
+                id: idempotency::key_of_caller(&caller.user, &key),
+                fingerprint: idempotency::fingerprint_of_request(&caller.user, method, &address, &bytes),
+            });
+            Ok(Self { api, caller, context, key, if_match, address, path, body, callers: PhantomData })
+        })
     }
+}
 
-    /// Has it carried out. `body` are the bytes that were sent.
-    ///
-    /// # Errors
-    /// What stands in its way.
+impl<P, B, C> CommandRequest<P, B, C> {
+    /// Makes the action and waits for its outcome. An administrator's command is written to the audit log.
     pub(super) async fn carry_out(
         self,
-        api: &Data<Api>,
-        body: &[u8],
-        action: Action,
+        action: impl FnOnce(P, B) -> Result<Action, Problem>,
     ) -> Result<CommandAnswer, Problem> {
-        if !self.caller.admin {
-            return self.decide(api, body, action).await;
-        }
-        let id = &self.context.correlation_id;
-        let act = Act::begun(&self.caller.user, action.name(), self.request.uri().path(), Some(id));
-        let result = self.decide(api, body, action).await;
-        match &result {
-            Ok(CommandAnswer { done, .. }) => {
-                act.ended(format!("room {} at version {}", done.room, done.version))
-            }
-            Err(problem) => act.ended(problem.kind().slug()),
-        }
-        result
-    }
-
-    async fn decide(self, api: &Data<Api>, body: &[u8], action: Action) -> Result<CommandAnswer, Problem> {
-        let backend = api.backend()?;
-        let Self { caller, context, key, if_match, request } = self;
-        let key = key.map(|key| IdempotencyKey {
-            id: idempotency::key_of_caller(&caller.user, &key),
-            fingerprint: idempotency::fingerprint_of_request(
-                &caller.user,
-                request.method().as_str(),
-                request.uri().path(),
-                body,
-            ),
-        });
+        let Self { api, caller, context, key, if_match, address, path, body, .. } = self;
+        let action = action(path, body)?;
+        let act = caller
+            .admin
+            .then(|| Act::begun(&caller.user, action.name(), address, Some(&context.correlation_id)));
         let command = Command {
             id: new_id(),
             actor: Actor { user: UserId(caller.user), admin: caller.admin },
@@ -143,18 +115,71 @@ impl CommandRequest {
             correlation_id: context.correlation_id,
             traceparent: context.traceparent,
         };
-        let decided = backend.writer.submit(submission).await.map_err(problems::of_failure)?;
-        match decided.result {
-            Ok(done) => Ok(CommandAnswer { done, repeated: decided.repeated }),
-            Err(rejection) => Err(problems::of_rejection(&rejection, &decided.rests_on)),
+        let result = decide(&api, submission).await;
+        if let Some(act) = act {
+            act.ended(match &result {
+                Ok(CommandAnswer { done, .. }) => format!("room {} at version {}", done.room, done.version),
+                Err(problem) => problem.kind().slug().to_owned(),
+            });
         }
+        result
     }
 }
 
-/// Commands have no parameters, so that a misspelt or misplaced one is not silently ignored.
-///
-/// # Errors
-/// `unknown-field` with the first one.
+async fn decide(api: &Api, submission: Submission) -> Result<CommandAnswer, Problem> {
+    let decided = api.backend()?.writer.submit(submission).await.map_err(problems::of_failure)?;
+    match decided.result {
+        Ok(done) => Ok(CommandAnswer { done, repeated: decided.repeated }),
+        Err(rejection) => Err(problems::of_rejection(&rejection, &decided.rests_on)),
+    }
+}
+
+/// The callers that may send a command.
+pub(super) trait Callers {
+    fn check(caller: &Caller) -> Result<(), Problem>;
+}
+
+/// All callers.
+pub(super) enum Everybody {}
+
+/// Administrators only.
+pub(super) enum Administrators {}
+
+impl Callers for Everybody {
+    fn check(_: &Caller) -> Result<(), Problem> {
+        Ok(())
+    }
+}
+
+impl Callers for Administrators {
+    fn check(caller: &Caller) -> Result<(), Problem> {
+        caller.require_admin()
+    }
+}
+
+/// The body of a command.
+pub(super) trait Body: Sized {
+    /// Reads the value, and the bytes, which are part of the request's fingerprint.
+    async fn read(request: &HttpRequest, payload: Payload) -> Result<(Self, Bytes), Problem>;
+}
+
+impl<T: DeserializeOwned> Body for T {
+    async fn read(request: &HttpRequest, mut payload: Payload) -> Result<(Self, Bytes), Problem> {
+        let Json { value, bytes } = Json::from_request(request, &mut payload).await?;
+        Ok((value, bytes))
+    }
+}
+
+/// A body without meaning.
+pub(super) struct Ignored;
+
+impl Body for Ignored {
+    async fn read(request: &HttpRequest, mut payload: Payload) -> Result<(Self, Bytes), Problem> {
+        Ok((Self, bytes(request, &mut payload).await?))
+    }
+}
+
+/// Rejects parameters, so that a misspelt or misplaced one is not silently ignored.
 pub(super) fn no_parameters(request: &HttpRequest) -> Result<(), Problem> {
     let query = request.query_string();
     if query.is_empty() {

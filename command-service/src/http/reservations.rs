@@ -1,19 +1,14 @@
 //! Commands about reservations: for everybody; a reservation that exists is changed by its owner or an administrator.
 
-use actix_web::{
-    HttpRequest,
-    web::{Data, Payload},
-};
 use serde::Deserialize;
 use service_kit::http::problem::Problem;
 use shared_events::{Minute, ReservationId, RoomId};
 use utoipa::ToSchema;
 
 use super::{
-    Api,
     answers::CommandAnswer,
     fields::{ends, given, name, people, stay, text},
-    request::CommandRequest,
+    request::{CommandRequest, Ignored, RoomPath},
     schemas::{Changed, Created, Failed, Keyed, KeyedOptionally, Preconditions},
 };
 use crate::commands::{
@@ -113,17 +108,12 @@ pub(super) struct Move {
 }
 
 #[derive(Deserialize)]
-struct RoomPath {
-    room: RoomId,
-}
-
-#[derive(Deserialize)]
-struct KindPath {
+pub(super) struct KindPath {
     kind: String,
 }
 
-#[derive(Clone, Copy, Deserialize)]
-struct ReservationPath {
+#[derive(Deserialize)]
+pub(super) struct ReservationPath {
     room: RoomId,
     reservation: ReservationId,
 }
@@ -135,15 +125,11 @@ struct ReservationPath {
     request_body = NewReservation, responses(Created, Failed)
 )]
 pub(super) async fn reserve(
-    api: Data<Api>,
-    request: HttpRequest,
-    payload: Payload,
+    request: CommandRequest<RoomPath, NewReservation>,
 ) -> Result<CommandAnswer, Problem> {
-    let request = CommandRequest::read(request).await?;
-    let RoomPath { room } = request.path().await?;
-    let body = request.body::<NewReservation>(payload).await?;
-    let action = Action::Reserve(Reserve { room, stay: body.value.stay()? });
-    request.carry_out(&api, &body.bytes, action).await
+    request
+        .carry_out(|RoomPath { room }, body| Ok(Action::Reserve(Reserve { room, stay: body.stay()? })))
+        .await
 }
 
 /// Reserves any room of a kind that accepts the stay and is free. The answer names the room.
@@ -157,16 +143,14 @@ pub(super) async fn reserve(
     request_body = NewReservation, responses(Created, Failed)
 )]
 pub(super) async fn reserve_kind(
-    api: Data<Api>,
-    request: HttpRequest,
-    payload: Payload,
+    request: CommandRequest<KindPath, NewReservation>,
 ) -> Result<CommandAnswer, Problem> {
-    let request = CommandRequest::read(request).await?;
-    let KindPath { kind } = request.path().await?;
-    let kind = name("kind", &kind)?;
-    let body = request.body::<NewReservation>(payload).await?;
-    let action = Action::ReserveKind(ReserveKind { kind, stay: body.value.stay()? });
-    request.carry_out(&api, &body.bytes, action).await
+    request
+        .carry_out(|KindPath { kind }, body| {
+            let kind = name("kind", &kind)?;
+            Ok(Action::ReserveKind(ReserveKind { kind, stay: body.stay()? }))
+        })
+        .await
 }
 
 /// Changes a reservation, which stays in its room.
@@ -181,15 +165,9 @@ pub(super) async fn reserve_kind(
     request_body = ReservationPatch, responses(Changed, Failed)
 )]
 pub(super) async fn change(
-    api: Data<Api>,
-    request: HttpRequest,
-    payload: Payload,
+    request: CommandRequest<ReservationPath, ReservationPatch>,
 ) -> Result<CommandAnswer, Problem> {
-    let request = CommandRequest::read(request).await?;
-    let path = request.path().await?;
-    let body = request.body::<ReservationPatch>(payload).await?;
-    let action = Action::ChangeReservation(body.value.of(path)?);
-    request.carry_out(&api, &body.bytes, action).await
+    request.carry_out(|path, body| Ok(Action::ChangeReservation(body.of(path)?))).await
 }
 
 /// Cancels a reservation that has not begun.
@@ -204,15 +182,13 @@ pub(super) async fn change(
     responses(Changed, Failed)
 )]
 pub(super) async fn cancel(
-    api: Data<Api>,
-    request: HttpRequest,
-    payload: Payload,
+    request: CommandRequest<ReservationPath, Ignored>,
 ) -> Result<CommandAnswer, Problem> {
-    let request = CommandRequest::read(request).await?;
-    let ReservationPath { room, reservation } = request.path().await?;
-    let action = Action::CancelReservation(CancelReservation { room: Some(room), reservation });
-    let body = request.bytes(payload).await?;
-    request.carry_out(&api, &body, action).await
+    request
+        .carry_out(|ReservationPath { room, reservation }, _| {
+            Ok(Action::CancelReservation(CancelReservation { room: Some(room), reservation }))
+        })
+        .await
 }
 
 /// Moves a reservation that has not begun to another room. The answer is about the new room.
@@ -227,15 +203,12 @@ pub(super) async fn cancel(
     request_body = Move, responses(Changed, Failed)
 )]
 pub(super) async fn move_to_room(
-    api: Data<Api>,
-    request: HttpRequest,
-    payload: Payload,
+    request: CommandRequest<ReservationPath, Move>,
 ) -> Result<CommandAnswer, Problem> {
-    let request = CommandRequest::read(request).await?;
-    let ReservationPath { room, reservation } = request.path().await?;
-    let body = request.body::<Move>(payload).await?;
-    let Move { to_room, from, to } = body.value;
-    ends(from, to)?;
-    let action = MoveReservation { room: Some(room), reservation, to_room, from, to };
-    request.carry_out(&api, &body.bytes, Action::MoveReservation(action)).await
+    request
+        .carry_out(|ReservationPath { room, reservation }, Move { to_room, from, to }| {
+            ends(from, to)?;
+            Ok(Action::MoveReservation(MoveReservation { room: Some(room), reservation, to_room, from, to }))
+        })
+        .await
 }

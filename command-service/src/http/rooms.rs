@@ -1,19 +1,14 @@
 //! Commands about rooms, for administrators.
 
-use actix_web::{
-    HttpRequest,
-    web::{Data, Payload},
-};
 use serde::Deserialize;
 use service_kit::http::problem::Problem;
 use shared_events::{OpeningHours, RoomId, RoomSettings, TimeZone};
 use utoipa::ToSchema;
 
 use super::{
-    Api,
     answers::CommandAnswer,
     fields::{given, invalid, name},
-    request::CommandRequest,
+    request::{AdminRequest, Ignored, NoPath, RoomPath},
     schemas::{Changed, Created, Failed, Keyed, KeyedOptionally, Preconditions, opening_hours},
 };
 use crate::{
@@ -138,25 +133,13 @@ impl RoomPatch {
     }
 }
 
-#[derive(Deserialize)]
-struct RoomPath {
-    room: RoomId,
-}
-
 /// Registers a room.
 #[utoipa::path(
     post, path = "/v1/rooms", tag = "rooms", operation_id = "registerRoom",
     params(Keyed), request_body = NewRoom, responses(Created, Failed)
 )]
-pub(super) async fn register(
-    api: Data<Api>,
-    request: HttpRequest,
-    payload: Payload,
-) -> Result<CommandAnswer, Problem> {
-    let request = CommandRequest::from_admin(request).await?;
-    let body = request.body::<NewRoom>(payload).await?;
-    let action = Action::RegisterRoom(RegisterRoom::new(body.value.settings()?));
-    request.carry_out(&api, &body.bytes, action).await
+pub(super) async fn register(request: AdminRequest<NoPath, NewRoom>) -> Result<CommandAnswer, Problem> {
+    request.carry_out(|_, body| Ok(Action::RegisterRoom(RegisterRoom::new(body.settings()?)))).await
 }
 
 /// Changes a room's settings. Reservations that exist stay as they are.
@@ -165,16 +148,8 @@ pub(super) async fn register(
     params(("room" = uuid::Uuid, Path, description = "The room."), KeyedOptionally, Preconditions),
     request_body = RoomPatch, responses(Changed, Failed)
 )]
-pub(super) async fn change(
-    api: Data<Api>,
-    request: HttpRequest,
-    payload: Payload,
-) -> Result<CommandAnswer, Problem> {
-    let request = CommandRequest::from_admin(request).await?;
-    let RoomPath { room } = request.path().await?;
-    let body = request.body::<RoomPatch>(payload).await?;
-    let action = Action::ChangeRoom(body.value.of(room)?);
-    request.carry_out(&api, &body.bytes, action).await
+pub(super) async fn change(request: AdminRequest<RoomPath, RoomPatch>) -> Result<CommandAnswer, Problem> {
+    request.carry_out(|RoomPath { room }, body| Ok(Action::ChangeRoom(body.of(room)?))).await
 }
 
 /// Retires a room in which no stay lies ahead or is running. Its name is free again.
@@ -183,13 +158,6 @@ pub(super) async fn change(
     params(("room" = uuid::Uuid, Path, description = "The room."), KeyedOptionally, Preconditions),
     responses(Changed, Failed)
 )]
-pub(super) async fn retire(
-    api: Data<Api>,
-    request: HttpRequest,
-    payload: Payload,
-) -> Result<CommandAnswer, Problem> {
-    let request = CommandRequest::from_admin(request).await?;
-    let RoomPath { room } = request.path().await?;
-    let body = request.bytes(payload).await?;
-    request.carry_out(&api, &body, Action::RetireRoom(RetireRoom { room })).await
+pub(super) async fn retire(request: AdminRequest<RoomPath, Ignored>) -> Result<CommandAnswer, Problem> {
+    request.carry_out(|RoomPath { room }, _| Ok(Action::RetireRoom(RetireRoom { room }))).await
 }

@@ -165,7 +165,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        commands::{Action, Actor, CancelReservation, Command},
+        commands::{Action, Actor, CancelReservation, Command, IfMatch},
         writer::{Reply, Submission},
     };
 
@@ -178,7 +178,7 @@ mod tests {
             actor: Actor { user: "ann".into(), admin: false },
             now: Timestamp::from_epoch_millis(0),
             imported: true,
-            if_match: None,
+            if_match: IfMatch::Any,
             action: Action::CancelReservation(action),
         };
         let submission = Submission {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use command_service::{
-    commands::{Action, Actor, CancelReservation, Command, RegisterRoom, Reserve, Stay},
+    commands::{Action, Actor, CancelReservation, Command, IfMatch, RegisterRoom, Reserve, Stay},
     domain::Rejection,
     event_store::{KeyId, fail_points::FailPoints},
     outbox::handoff,
@@ -48,7 +48,7 @@ pub(crate) fn by(user: &str, action: Action) -> Submission {
         actor: Actor { user: user.into(), admin: user == "admin" },
         now: Timestamp::from_epoch_millis(0),
         imported: false,
-        if_match: None,
+        if_match: IfMatch::Any,
         action,
     };
     Submission { command, made_by: None, key: None, correlation_id: "test".into(), traceparent: None }

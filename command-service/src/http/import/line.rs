@@ -27,7 +27,8 @@ use super::{
 };
 use crate::{
     commands::{
-        Action, Actor, CancelReservation, ChangeReservation, Command, MoveReservation, Reserve, ReserveKind,
+        Action, Actor, CancelReservation, ChangeReservation, Command, IfMatch, MoveReservation, Reserve,
+        ReserveKind,
     },
     event_store::KeyId,
     writer::IdempotencyKey,
@@ -272,7 +273,7 @@ fn command<T: DeserializeOwned + Common>(
         return Ok(Request::Rejected(invalid("/at", "is later than now").with("now", now)));
     }
     let actor = Actor { user: UserId(user), admin: false };
-    let command = Command { id: new_id(), actor, now: at, imported: true, if_match: None, action };
+    let command = Command { id: new_id(), actor, now: at, imported: true, if_match: IfMatch::Any, action };
     Ok(Request::Command { command: Box::new(command), made_by, key })
 }
 
