@@ -1,4 +1,4 @@
-//! The command service's feed: heads and events straight from its event store. It fills what is missing.
+//! The command service's feed: heads and events from its event store. It fills what is missing.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use shared_events::{
     feed::{FeedEvent, Head, Page},
 };
 
-/// Where events are read that did not come by themselves. Over HTTP, or in process in the embedded default.
+/// Where missing events are read: over HTTP, or in process in the embedded default.
 #[async_trait]
 pub trait Feed: Send + Sync {
     /// A page of all streams' heads, the first one without a cursor.

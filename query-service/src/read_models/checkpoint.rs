@@ -1,8 +1,8 @@
-//! How far the read models have come in each room's stream, and what holds a room up.
+//! Checkpoints of rooms, and the events that rooms are parked behind.
 
 use shared_events::{Erasures, RawEvent, RoomId, Timestamp, UserId, Version};
 
-/// How far a room has come.
+/// The version up to which a room is projected.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Checkpoint {
     /// All events up to this version are in the documents; 0 for a room of which nothing is.
@@ -11,7 +11,7 @@ pub struct Checkpoint {
     pub parked: Option<Parked>,
 }
 
-/// Why a room waits.
+/// Why a room is parked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Parked {
     /// The version of the event that could not be applied.
@@ -20,10 +20,10 @@ pub struct Parked {
     pub reason: String,
 }
 
-/// The one message that a room waits behind, as it came.
+/// The message that a room is parked behind, as it came.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ParkedMessage {
-    /// The room that waits.
+    /// The parked room.
     pub room: RoomId,
     /// The event's version: the room's checkpoint + 1.
     pub version: Version,
@@ -86,7 +86,7 @@ impl ParkedMessage {
     }
 }
 
-/// An event that an operator left out, with what there was of it.
+/// An event that an operator dropped, with its message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DroppedEvent {
     /// The message that could not be applied.

@@ -1,4 +1,4 @@
-//! What users did with reservations.
+//! History: what users did with reservations.
 
 use serde::{Deserialize, Serialize};
 use shared_events::{Place, Reservation, RoomId, Timestamp, UserId, Version};

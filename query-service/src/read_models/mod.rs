@@ -1,6 +1,6 @@
-//! What queries read: documents that the projections fold from events. Pure types.
+//! The documents that projections fold from events and queries read. Pure types.
 //!
-//! Whatever shows something of a room says which room and which version of its stream it shows.
+//! Each document of a room names the room, and the version of its stream that it shows.
 
 pub mod checkpoint;
 pub mod generation;

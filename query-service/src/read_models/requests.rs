@@ -1,9 +1,9 @@
-//! What operators ask of the instance that projects a room, and what it answers.
+//! Requests of operators to the instance that projects a room, and their outcomes.
 
 use shared_events::{RoomId, Timestamp, Version};
 use uuid::Uuid;
 
-/// Something that only the owner of a room's partition may do, because it alone knows what it is writing.
+/// A request to the owner of a room's partition, which alone knows what it is writing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request {
     /// Its own id.
@@ -34,7 +34,7 @@ pub enum RequestedAction {
     Repair,
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outcome {
     /// Whether the room is now as the operator wanted it.

@@ -1,4 +1,4 @@
-//! Where the read models are kept: a port with two adapters.
+//! Where the read models are: ports by role, each with two adapters.
 
 mod batch;
 pub mod memory;
@@ -321,7 +321,7 @@ pub enum StoreError {
 /// How long a look at a store may take that is not part of writing a batch.
 const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
-/// Gives a look at a store up after 30 s: from behind a connection that is no more an answer may never come.
+/// Gives up a read of the store after 30 s: a lost connection may never answer.
 ///
 /// # Errors
 /// What the look ends with, or that it took too long.
