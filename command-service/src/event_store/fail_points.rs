@@ -65,6 +65,7 @@ impl FailPoints {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((point, times));
     }
 
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(super) fn pass(&self, point: FailPoint) -> Result<(), StoreError> {
         let mut armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(place) = armed.iter().position(|(at, _)| *at == point) else { return Ok(()) };

@@ -45,6 +45,7 @@ pub struct Applied {
 
 impl Applied {
     /// All rooms of a batch are at its end.
+    #[cfg(feature = "mongodb")]
     pub(super) fn all(spans: &BTreeMap<RoomId, Span>) -> Self {
         Self {
             advanced: spans.iter().map(|(room, span)| (*room, span.last)).collect(),

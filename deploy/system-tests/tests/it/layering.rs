@@ -196,6 +196,22 @@ fn crates_depend_only_on_what_their_place_allows() {
 }
 
 #[test]
+fn the_embedded_default_is_built_without_any_server_s_client() {
+    let tree = std::process::Command::new(env!("CARGO"))
+        .args(["tree", "--package", "standalone", "--edges", "normal,build", "--prefix", "none", "--offline"])
+        .current_dir(workspace())
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    let packages: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(packages.contains("sqlx-sqlite"), "the tree is not that of the embedded default: {packages:?}");
+    let needless = ["rdkafka", "openssl", "mongodb", "bson", "sqlx-mysql", "sqlx-macros"];
+    let found: Vec<_> =
+        packages.iter().filter(|package| needless.iter().any(|name| package.starts_with(name))).collect();
+    assert!(found.is_empty(), "the embedded default depends on {found:?}");
+}
+
+#[test]
 fn no_source_is_too_long_to_be_read() {
     let mut too_long = Vec::new();
     for (path, text) in texts(&["rs", "sh"]) {
