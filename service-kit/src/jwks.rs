@@ -15,8 +15,8 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{Algorithms, Refusal};
 use crate::readiness::Component;
+use crate::refusal::{Algorithms, Refusal};
 use crate::retry::{Backoff, Stopped, until_it_succeeds};
 use crate::tls::{Authorities, http_client};
 

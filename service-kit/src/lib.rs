@@ -12,6 +12,7 @@ pub mod jwks;
 pub mod kit_settings;
 pub mod probe;
 pub mod readiness;
+mod refusal;
 pub mod report;
 pub mod retry;
 pub mod shutdown;

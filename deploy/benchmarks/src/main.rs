@@ -15,12 +15,14 @@ mod load;
 mod machine;
 mod mongo;
 mod mysql;
+mod peer_documents;
 mod publish;
 mod report;
 mod rig;
 mod rounds;
 mod usual_service;
 mod visibility_probe;
+mod wall_clock;
 
 use std::{path::PathBuf, process::ExitCode};
 

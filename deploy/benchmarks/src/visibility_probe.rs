@@ -18,6 +18,7 @@ use tokio::{
 use crate::{
     connect::mongo::{Documents, Id},
     figures::number as as_float,
+    wall_clock::clock_micros,
 };
 
 /// Documents in one query: more than are in flight at a time.
@@ -32,13 +33,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The `_id` of a document by its number.
 pub(crate) type Ids = Box<dyn Fn(u64) -> Id + Send>;
-
-/// The clock of commits and probes: microseconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "the services' clock counts in milliseconds")]
-pub(crate) fn clock_micros() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or_default()
-}
 
 /// Which events are sampled, and when they are due.
 #[derive(Clone, Copy, Debug)]

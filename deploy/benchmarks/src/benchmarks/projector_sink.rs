@@ -14,16 +14,12 @@ use system_tests::Namespace;
 
 use super::projector::{check, project};
 use crate::{
-    connect::{
-        Worker,
-        documents::{Document, KEYS},
-        peers::Sink,
-        settings::Tuning,
-    },
+    connect::{Worker, peers::Sink, settings::Tuning},
     drain::Drain,
     event_generator::{self, Shape},
     figures::{Finding, Series, Target},
     kafka::{self, Filler},
+    peer_documents::{Document, KEYS},
     rig::Rig,
     rounds::alternate,
 };

@@ -9,8 +9,9 @@ use anyhow::Result;
 use super::relay;
 use crate::{
     backlog::Backlog,
-    connect::{Worker, documents::KEYS, peers::Source, settings::Tuning},
+    connect::{Worker, peers::Source, settings::Tuning},
     figures::{Finding, Series, Target},
+    peer_documents::KEYS,
     rig::{Memory, Rig},
     rounds::alternate,
 };

@@ -23,7 +23,6 @@ use crate::{
     command_target::{CommandTarget, Relaying},
     connect::{
         Worker,
-        documents::Document,
         mongo::{self, Documents},
         mysql::{Commit, Writer},
         peers::{Sink, Source},
@@ -32,6 +31,7 @@ use crate::{
     figures::{Finding, Series, Target, number},
     load::{Pace, new_histogram},
     mysql,
+    peer_documents::Document,
     rig::{Rig, Service},
     visibility_probe::{Schedule, VisibilityProbe},
 };

@@ -1,7 +1,6 @@
 //! The peers: Debezium's MySQL connector with its outbox event router, and the MongoDB sink connector. One worker of
 //! Kafka Connect runs both.
 
-pub(crate) mod documents;
 mod install;
 pub(crate) mod mongo;
 pub(crate) mod mysql;

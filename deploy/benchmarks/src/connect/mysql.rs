@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use sqlx::{Connection, Executor, MySqlConnection, MySqlPool, mysql::MySqlPoolOptions};
 
-use super::documents::Document;
-use crate::visibility_probe::clock_micros;
+use crate::{peer_documents::Document, wall_clock::clock_micros};
 
 /// Rows in one transaction of a backlog.
 const TRANSACTION: u64 = 1000;

@@ -18,7 +18,7 @@ use rdkafka::{
 use shared_events::{RawEvent, topics::PARTITIONER};
 
 use super::headers_of;
-use crate::{connect::documents::Document, figures::number};
+use crate::{figures::number, peer_documents::Document};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_AGAIN: Duration = Duration::from_millis(1);

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{Load, Outcome, Pace, Requests, connection::Connection, new_histogram};
-use crate::{figures::number, visibility_probe::clock_micros};
+use crate::{figures::number, wall_clock::clock_micros};
 
 /// Reads a [`Load`] from standard input, runs it, and prints its [`Outcome`].
 pub(crate) fn generate() -> Result<()> {

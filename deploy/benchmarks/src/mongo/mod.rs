@@ -16,7 +16,7 @@ use query_service::{
 };
 use shared_events::{DecodedEvent, RoomId, Timestamp};
 
-use crate::{drain::Drain, visibility_probe::clock_micros};
+use crate::{drain::Drain, wall_clock::clock_micros};
 
 /// The server's version.
 pub(crate) async fn version(url: &str) -> Result<String> {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Findings, streams::rests_on};
+use super::{Findings, name, streams::rests_on};
 use crate::campaign::{
     evidence::{Event, Evidence, Kind},
     record::{Ask, Command, Done, Known, Outcome, Record},
@@ -107,10 +107,6 @@ fn as_asked(command: &Command, event: &Event) -> bool {
         Ask::Cancel { room, reservation } => event.room == *room && is(*reservation),
     };
     asked && event.actor == command.user
-}
-
-pub(super) fn name(command: &Command) -> String {
-    format!("command {} ({:?})", command.key, command.ask)
 }
 
 fn list(events: &[&Event]) -> String {

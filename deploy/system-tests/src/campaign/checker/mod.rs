@@ -15,7 +15,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{evidence::Evidence, record::Record};
+use super::{
+    evidence::Evidence,
+    record::{Command, Record},
+};
 
 /// Something that must not be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -63,6 +66,11 @@ pub(crate) struct Allowed {
 /// Whether something that began and ended lies at least partly in one of these times.
 fn within(spans: &[Span], start: u64, end: u64) -> bool {
     spans.iter().any(|(from, to)| start <= *to && end >= *from)
+}
+
+/// How a violation names a command.
+fn name(command: &Command) -> String {
+    format!("command {} ({:?})", command.key, command.ask)
 }
 
 /// All violations.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Findings, Span, effects::name, within};
+use super::{Findings, Span, name, within};
 use crate::campaign::{
     evidence::{Event, Evidence, Kind, Reservation},
     record::{Ask, Attempt, Command, Outcome, Record, Stay},
