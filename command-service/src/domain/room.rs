@@ -1,24 +1,27 @@
 //! The decision state of one room, folded from its stream of events.
 //!
-//! A room keeps what lies ahead of its *horizon*, the latest time of a reservation's event that it has seen, and forgets
-//! what has ended before. So its size is that of its future, however long its stream is. What it may have forgotten is
-//! decided against the whole stream instead (see [`Room::remembers`]): a clock that went back, or one event stamped in the
-//! future, costs time and never an overlap.
+//! The *horizon* of a room is the latest time of a reservation event in its stream. A room keeps reservations that end at or
+//! after its horizon and forgets the others, so its size does not grow with its stream. A decision about time before the
+//! horizon needs the whole stream instead (see [`Room::remembers`]). A clock that goes back, or one event stamped in the
+//! future, then costs time and never an overlap.
 
+use serde::{Deserialize, Serialize};
 use shared_events::{
     Erasures, Event, Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings, Timestamp, Version,
 };
 
-use super::timeline::Timeline;
+use super::timeline::{Timed, Timeline};
 
-mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub use snapshot::SNAPSHOT_SCHEMA;
+/// Fingerprint of a room's serialised form; a snapshot with another one is not read. Change it as well when [`Room::apply`]
+/// changes its meaning.
+pub const SNAPSHOT_SCHEMA: &str = "3c40574f7ffa29c9";
 
-/// The decision state of one room at a version of its stream.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// The decision state of one room at a version of its stream. Its serialised form is a snapshot.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Room {
     id: RoomId,
     version: Version,
@@ -26,42 +29,61 @@ pub struct Room {
     revision: u32,
     retired: bool,
     horizon: Timestamp,
+    /// Whether the room never forgets.
     whole: bool,
-    /// Whether anything was ever dropped because it lay before the horizon.
     has_forgotten: bool,
-    /// By `from`. They never overlap, so their ends are in the same order.
+    /// By `from`. They never overlap, so their ends have the same order.
     reservations: Timeline<Reservation>,
-    /// Reservations that were cancelled (`None`) or left for another room, by the end of what they held here.
-    departed: Timeline<Option<RoomId>>,
+    /// By the end of the time that they held here.
+    departed: Timeline<Departure>,
 }
 
-/// An event that does not follow the room's version: applying it would skip or repeat one.
+/// A reservation that was cancelled in the room, or moved to another one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Departure {
+    id: ReservationId,
+    until: Minute,
+    /// The other room; `None` if cancelled.
+    to: Option<RoomId>,
+}
+
+impl Timed for Departure {
+    fn id(&self) -> ReservationId {
+        self.id
+    }
+
+    fn time(&self) -> Minute {
+        self.until
+    }
+}
+
+/// An event that does not follow the room's version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("room {room} is at version {version} and can't take event {found}")]
 pub struct OutOfSequence {
-    /// Which room.
+    /// The room.
     pub room: RoomId,
-    /// Version at which it is.
+    /// Version of the room.
     pub version: Version,
     /// Version of the event.
     pub found: Version,
 }
 
-/// What takes one [`Room::apply`] back.
+/// The information that [`Room::undo`] needs to undo one [`Room::apply`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Undo {
     horizon: Timestamp,
     has_forgotten: bool,
-    change: Change,
+    replaced: Replaced,
     forgotten: Vec<Reservation>,
-    forgotten_departures: Vec<(Minute, ReservationId, Option<RoomId>)>,
+    forgotten_departures: Vec<Departure>,
 }
 
-/// What the event replaced.
+/// The values that an event replaced.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Change {
-    Room(Box<(Option<RoomSettings>, u32, bool)>),
-    Reservation(ReservationId, Option<Box<Reservation>>, Option<(Minute, Option<RoomId>)>),
+enum Replaced {
+    Room { settings: Box<Option<RoomSettings>>, revision: u32, retired: bool },
+    Reservation { id: ReservationId, reservation: Option<Box<Reservation>>, departure: Option<Departure> },
 }
 
 impl Room {
@@ -77,151 +99,123 @@ impl Room {
             horizon: Timestamp::from_epoch_millis(0),
             whole: false,
             has_forgotten: false,
-            reservations: Timeline::new(),
-            departed: Timeline::new(),
+            reservations: Timeline::default(),
+            departed: Timeline::default(),
         }
     }
 
-    /// A room before its first event that never forgets: for one decision about time before the horizon.
+    /// A room before its first event that never forgets, for one decision about time before the horizon.
     #[must_use]
     pub fn whole(id: RoomId) -> Self {
         Self { whole: true, ..Self::new(id) }
     }
 
-    /// Which room.
-    #[must_use]
-    pub const fn id(&self) -> RoomId {
+    pub(crate) const fn id(&self) -> RoomId {
         self.id
     }
 
-    /// The last event that was applied; 0 before the first.
+    /// The version of the last applied event.
     #[must_use]
     pub const fn version(&self) -> Version {
         self.version
     }
 
-    /// Its settings; none before it was registered.
-    #[must_use]
-    pub const fn settings(&self) -> Option<&RoomSettings> {
-        self.settings.as_ref()
-    }
-
-    /// Its settings while it can be booked: registered and not retired.
-    #[must_use]
-    pub fn open_settings(&self) -> Option<&RoomSettings> {
+    /// The settings of a room that is registered and not retired.
+    pub(crate) fn open_settings(&self) -> Option<&RoomSettings> {
         self.settings.as_ref().filter(|_| !self.retired)
     }
 
-    /// Revision of its settings; 0 before it was registered.
-    #[must_use]
-    pub const fn revision(&self) -> u32 {
+    /// The revision of the settings.
+    pub(crate) const fn revision(&self) -> u32 {
         self.revision
     }
 
-    /// The latest time of a reservation's event that it has seen. Changes of the room itself don't count: historic bookings
-    /// can be imported into a room that was registered today.
-    #[must_use]
-    pub const fn horizon(&self) -> Timestamp {
+    /// The latest time of a reservation event. Events of the room itself don't count: historic bookings can be imported into
+    /// a room that was registered today.
+    pub(crate) const fn horizon(&self) -> Timestamp {
         self.horizon
     }
 
-    /// Whether it was made by [`Room::whole`].
-    #[must_use]
-    pub const fn is_whole(&self) -> bool {
-        self.whole
-    }
-
-    /// Whether it still knows all that ever held a time from `time` on.
-    #[must_use]
-    pub fn remembers(&self, time: Timestamp) -> bool {
+    /// Whether it knows every reservation that holds time from `time` on.
+    pub(crate) fn remembers(&self, time: Timestamp) -> bool {
         self.remembers_all() || time >= self.horizon
     }
 
-    /// Whether it has forgotten nothing: what it doesn't know never was here.
-    #[must_use]
-    pub const fn remembers_all(&self) -> bool {
+    /// Whether it has forgotten nothing: a reservation that it does not know was never here.
+    pub(crate) const fn remembers_all(&self) -> bool {
         !self.has_forgotten
     }
 
-    /// A reservation that holds this room.
-    #[must_use]
-    pub fn reservation(&self, id: ReservationId) -> Option<&Reservation> {
+    /// A reservation that holds time of this room.
+    pub(crate) fn reservation(&self, id: ReservationId) -> Option<&Reservation> {
         self.reservations.get(id)
     }
 
-    /// Where a reservation went that left this room and did not come back. Kept as long as its place here would have been.
-    #[must_use]
-    pub fn moved_to(&self, id: ReservationId) -> Option<RoomId> {
-        self.departed.get(id).copied().flatten()
+    /// The room to which a reservation was moved, if it has not come back. Known as long as the room would remember the
+    /// reservation.
+    pub(crate) fn moved_to(&self, id: ReservationId) -> Option<RoomId> {
+        self.departed.get(id)?.to
     }
 
-    /// Whether a reservation was cancelled in this room or left it. Kept as long as its place here would have been.
-    #[must_use]
-    pub fn has_lost(&self, id: ReservationId) -> bool {
+    /// Whether a reservation was cancelled here or moved away. Known as long as the room would remember the reservation.
+    pub(crate) fn has_lost(&self, id: ReservationId) -> bool {
         self.departed.get(id).is_some()
     }
 
-    /// How many reservations it knows, those that were cancelled or left counted too.
-    #[must_use]
-    pub fn size(&self) -> usize {
+    /// Number of known reservations, including those that were cancelled or moved away.
+    pub(crate) fn size(&self) -> usize {
         self.reservations.len() + self.departed.len()
     }
 
-    /// The reservations that it knows, by `from`.
+    /// The known reservations, by `from`.
     pub fn reservations(&self) -> impl DoubleEndedIterator<Item = &Reservation> {
-        self.reservations.iter().map(|(_, _, reservation)| reservation)
+        self.reservations.values()
     }
 
-    /// The reservation other than `except` that shares a minute with the interval; where there are several, the latest.
+    /// The latest reservation other than `except` that overlaps the interval.
     ///
-    /// Only the last one that begins before the interval's end can reach into it, since they never overlap one another:
+    /// Reservations never overlap one another, so only the last one that begins before the interval's end can reach into it:
     /// O(log n).
-    #[must_use]
-    pub fn overlapping(&self, interval: Interval, except: Option<ReservationId>) -> Option<&Reservation> {
-        self.reservations
-            .before(interval.to)
-            .find(|(id, _)| Some(*id) != except)
-            .map(|(_, reservation)| reservation)
-            .filter(|reservation| reservation.interval().overlaps(interval))
+    pub(crate) fn overlapping(
+        &self,
+        interval: Interval,
+        except: Option<ReservationId>,
+    ) -> Option<&Reservation> {
+        let last = self.reservations.before(interval.to).find(|reservation| Some(reservation.id) != except);
+        last.filter(|reservation| reservation.interval().overlaps(interval))
     }
 
-    /// Takes the next event of the room's stream, which happened at `time`.
+    /// Applies the next event of the room's stream, which happened at `time`.
     ///
     /// # Errors
-    /// When `version` is not the next one; nothing is changed then.
+    /// When `version` is not the next one. The room is unchanged.
     pub fn apply(&mut self, version: Version, time: Timestamp, event: &Event) -> Result<Undo, OutOfSequence> {
         if version != self.version.next() {
             return Err(OutOfSequence { room: self.id, version: self.version, found: version });
         }
         self.version = version;
         let (horizon, has_forgotten) = (self.horizon, self.has_forgotten);
-        let change = self.change(event);
+        let replaced = self.replace(event);
         if event.reservation().is_some() {
             self.horizon = self.horizon.max(time);
         }
         let (forgotten, forgotten_departures) = self.forget();
-        Ok(Undo { horizon, has_forgotten, change, forgotten, forgotten_departures })
+        Ok(Undo { horizon, has_forgotten, replaced, forgotten, forgotten_departures })
     }
 
-    /// Takes the last [`Room::apply`] back that was not yet taken back: the room is as it was before it.
-    pub fn undo(&mut self, undo: Undo) {
-        for reservation in undo.forgotten {
-            self.reservations.insert(reservation.from, reservation.id, reservation);
-        }
-        for (until, id, to) in undo.forgotten_departures {
-            self.departed.insert(until, id, to);
-        }
-        match undo.change {
-            Change::Room(before) => (self.settings, self.revision, self.retired) = *before,
-            Change::Reservation(id, before, departure) => {
+    /// Undoes the last [`Room::apply`] that is not yet undone.
+    pub(crate) fn undo(&mut self, undo: Undo) {
+        undo.forgotten.into_iter().for_each(|reservation| self.reservations.insert(reservation));
+        undo.forgotten_departures.into_iter().for_each(|departure| self.departed.insert(departure));
+        match undo.replaced {
+            Replaced::Room { settings, revision, retired } => {
+                (self.settings, self.revision, self.retired) = (*settings, revision, retired);
+            }
+            Replaced::Reservation { id, reservation, departure } => {
                 self.reservations.remove(id);
                 self.departed.remove(id);
-                if let Some(before) = before {
-                    self.reservations.insert(before.from, id, *before);
-                }
-                if let Some((until, to)) = departure {
-                    self.departed.insert(until, id, to);
-                }
+                reservation.into_iter().for_each(|before| self.reservations.insert(*before));
+                departure.into_iter().for_each(|before| self.departed.insert(before));
             }
         }
         self.horizon = undo.horizon;
@@ -229,14 +223,14 @@ impl Room {
         self.version = self.version.previous().unwrap_or_default();
     }
 
-    /// Masks the reservations of persons who were erased after it was folded.
-    pub fn mask(&mut self, erasures: &Erasures) {
+    /// Masks reservations of persons who were erased after the events were applied.
+    pub(crate) fn mask(&mut self, erasures: &Erasures) {
         for reservation in self.reservations.values_mut() {
             erasures.mask_reservation(reservation);
         }
     }
 
-    fn change(&mut self, event: &Event) -> Change {
+    fn replace(&mut self, event: &Event) -> Replaced {
         match event {
             Event::RoomRegistered(e) => self.set_room(&e.room, false),
             Event::RoomChanged(e) => self.set_room(&e.room, false),
@@ -251,44 +245,40 @@ impl Room {
         }
     }
 
-    fn set_room(&mut self, room: &shared_events::Room, retired: bool) -> Change {
-        let before = (self.settings.replace(room.settings.clone()), self.revision, self.retired);
-        (self.revision, self.retired) = (room.revision, retired);
-        Change::Room(Box::new(before))
+    fn set_room(&mut self, room: &shared_events::Room, retired: bool) -> Replaced {
+        Replaced::Room {
+            settings: Box::new(self.settings.replace(room.settings.clone())),
+            revision: std::mem::replace(&mut self.revision, room.revision),
+            retired: std::mem::replace(&mut self.retired, retired),
+        }
     }
 
-    fn set_reservation(&mut self, reservation: &Reservation) -> Change {
-        let change = self.take(reservation.id);
-        self.reservations.insert(reservation.from, reservation.id, reservation.clone());
-        change
+    fn set_reservation(&mut self, reservation: &Reservation) -> Replaced {
+        let replaced = self.take(reservation.id);
+        self.reservations.insert(reservation.clone());
+        replaced
     }
 
-    fn lose_reservation(&mut self, id: ReservationId, until: Minute, to: Option<RoomId>) -> Change {
-        let change = self.take(id);
-        self.departed.insert(until, id, to);
-        change
+    fn lose_reservation(&mut self, id: ReservationId, until: Minute, to: Option<RoomId>) -> Replaced {
+        let replaced = self.take(id);
+        self.departed.insert(Departure { id, until, to });
+        replaced
     }
 
-    fn take(&mut self, id: ReservationId) -> Change {
-        let before = self.reservations.remove(id).map(|(_, reservation)| Box::new(reservation));
-        Change::Reservation(id, before, self.departed.remove(id))
+    fn take(&mut self, id: ReservationId) -> Replaced {
+        let reservation = self.reservations.remove(id).map(Box::new);
+        Replaced::Reservation { id, reservation, departure: self.departed.remove(id) }
     }
 
-    /// Drops what ended before the horizon. Ends are ordered like starts, so it looks at no more than it drops.
-    #[expect(clippy::type_complexity, reason = "the two lists of an undo, named there")]
-    fn forget(&mut self) -> (Vec<Reservation>, Vec<(Minute, ReservationId, Option<RoomId>)>) {
-        let (mut forgotten, mut departures) = (Vec::new(), Vec::new());
+    /// Forgets what ended before the horizon. Ends have the order of starts, so it looks at no more than it removes.
+    fn forget(&mut self) -> (Vec<Reservation>, Vec<Departure>) {
         if self.whole {
-            return (forgotten, departures);
+            return (Vec::new(), Vec::new());
         }
-        let ended = |until: Minute| until.start() < self.horizon;
-        while self.reservations.first().is_some_and(|(_, reservation)| ended(reservation.to)) {
-            forgotten.extend(self.reservations.pop_first().map(|(_, _, reservation)| reservation));
-        }
-        while self.departed.first().is_some_and(|(until, _)| ended(until)) {
-            departures.extend(self.departed.pop_first());
-        }
-        self.has_forgotten |= !forgotten.is_empty() || !departures.is_empty();
-        (forgotten, departures)
+        let horizon = self.horizon;
+        let reservations = self.reservations.remove_first(|reservation| reservation.to.start() < horizon);
+        let departures = self.departed.remove_first(|departure| departure.until.start() < horizon);
+        self.has_forgotten |= !reservations.is_empty() || !departures.is_empty();
+        (reservations, departures)
     }
 }

@@ -175,10 +175,10 @@ mod tests {
         let mut whole = Room::whole(id(1));
         let made = ReservationMade { reservation: reservation(id(1)) }.into();
         whole.apply(1.into(), Timestamp::from_epoch_millis(0), &made).unwrap();
-        rooms.insert_whole(whole);
-        assert!(rooms.get(id(1)).unwrap().is_whole());
-        assert!(!rooms.get_mut(id(1)).unwrap().is_whole());
+        rooms.insert_whole(whole.clone());
+        assert_eq!(rooms.get(id(1)), Some(&whole));
+        assert_eq!(rooms.get_mut(id(1)), Some(&mut Room::new(id(1))));
         rooms.drop_whole();
-        assert!(!rooms.get(id(1)).unwrap().is_whole());
+        assert_eq!(rooms.get(id(1)), Some(&Room::new(id(1))));
     }
 }

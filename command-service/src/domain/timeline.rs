@@ -2,23 +2,40 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use shared_events::{Minute, ReservationId};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use shared_events::{Minute, Reservation, ReservationId};
 use uuid::Uuid;
 
-/// The reservation distinguishes values at one time.
-type Key = (Minute, ReservationId);
+/// A value with its place in a timeline.
+pub(super) trait Timed {
+    fn id(&self) -> ReservationId;
+    fn time(&self) -> Minute;
+}
+
+impl Timed for Reservation {
+    fn id(&self) -> ReservationId {
+        self.id
+    }
+
+    fn time(&self) -> Minute {
+        self.from
+    }
+}
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Timeline<T> {
-    by_time: BTreeMap<Key, T>,
+    /// The reservation distinguishes values at one time.
+    by_time: BTreeMap<(Minute, ReservationId), T>,
     times: HashMap<ReservationId, Minute>,
 }
 
-impl<T> Timeline<T> {
-    pub(super) fn new() -> Self {
+impl<T> Default for Timeline<T> {
+    fn default() -> Self {
         Self { by_time: BTreeMap::new(), times: HashMap::new() }
     }
+}
 
+impl<T: Timed> Timeline<T> {
     pub(super) fn len(&self) -> usize {
         self.by_time.len()
     }
@@ -28,37 +45,60 @@ impl<T> Timeline<T> {
     }
 
     /// Replaces the value of the reservation.
-    pub(super) fn insert(&mut self, time: Minute, id: ReservationId, value: T) {
+    pub(super) fn insert(&mut self, value: T) {
+        let (time, id) = (value.time(), value.id());
         self.remove(id);
         self.times.insert(id, time);
         self.by_time.insert((time, id), value);
     }
 
-    pub(super) fn remove(&mut self, id: ReservationId) -> Option<(Minute, T)> {
+    pub(super) fn remove(&mut self, id: ReservationId) -> Option<T> {
         let time = self.times.remove(&id)?;
-        Some((time, self.by_time.remove(&(time, id))?))
+        self.by_time.remove(&(time, id))
     }
 
-    pub(super) fn first(&self) -> Option<(Minute, &T)> {
-        self.by_time.first_key_value().map(|((time, _), value)| (*time, value))
-    }
-
-    pub(super) fn pop_first(&mut self) -> Option<(Minute, ReservationId, T)> {
-        let ((time, id), value) = self.by_time.pop_first()?;
-        self.times.remove(&id);
-        Some((time, id, value))
+    /// Removes the first values, up to one that is not `old`.
+    pub(super) fn remove_first(&mut self, old: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut removed = Vec::new();
+        while let Some(first) = self.by_time.first_entry().filter(|first| old(first.get())) {
+            let value = first.remove();
+            self.times.remove(&value.id());
+            removed.push(value);
+        }
+        removed
     }
 
     /// The values at times before this one, latest first.
-    pub(super) fn before(&self, time: Minute) -> impl Iterator<Item = (ReservationId, &T)> {
-        self.by_time.range(..(time, ReservationId(Uuid::nil()))).rev().map(|((_, id), value)| (*id, value))
+    pub(super) fn before(&self, time: Minute) -> impl Iterator<Item = &T> {
+        self.by_time.range(..(time, ReservationId(Uuid::nil()))).rev().map(|(_, value)| value)
     }
 
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.by_time.values_mut()
     }
 
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (Minute, ReservationId, &T)> {
-        self.by_time.iter().map(|((time, id), value)| (*time, *id, value))
+    pub(super) fn values(&self) -> impl DoubleEndedIterator<Item = &T> {
+        self.by_time.values()
+    }
+}
+
+impl<T: Timed> FromIterator<T> for Timeline<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
+        let mut timeline = Self::default();
+        values.into_iter().for_each(|value| timeline.insert(value));
+        timeline
+    }
+}
+
+/// A list of the values.
+impl<T: Timed + Serialize> Serialize for Timeline<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.values())
+    }
+}
+
+impl<'de, T: Timed + Deserialize<'de>> Deserialize<'de> for Timeline<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(Self::from_iter)
     }
 }
