@@ -53,12 +53,12 @@ impl ChangeReservation {
             check_not_begun(before, command.now)?;
         }
         if after.people != before.people {
-            settings.check_people(after.people).map_err(Rejection::from)?;
+            settings.check_people(after.people)?;
         }
         // Rules may have changed since the stay was accepted. They apply only to a new interval.
         if after.interval() != before.interval() {
             let stay = after.interval();
-            check_interval(stay).map_err(Rejection::from)?;
+            check_interval(stay)?;
             if before.from.start() <= command.now {
                 if stay.to.start() <= command.now {
                     return Err(Rejection::InThePast.into());
@@ -66,7 +66,7 @@ impl ChangeReservation {
             } else {
                 check_not_past(stay, command.now)?;
             }
-            check_time(settings, stay, command.now).map_err(Rejection::from)?;
+            check_time(settings, stay, command.now)?;
             check_free(room, stay, &added(before.interval(), stay), Some(before.id))?;
             after.time_zone = settings.time_zone;
         }

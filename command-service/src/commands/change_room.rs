@@ -58,7 +58,7 @@ impl ChangeRoom {
         if settings == *before {
             return Ok(Decision::Unchanged { room: self.room, reservation: None, revision: room.revision() });
         }
-        validate_settings(&settings).map_err(Rejection::from)?;
+        validate_settings(&settings)?;
         if let Some(by) = rooms.directory.named(&settings.name).filter(|by| *by != self.room) {
             return Err(Rejection::NameTaken { by }.into());
         }

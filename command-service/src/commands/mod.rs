@@ -137,9 +137,9 @@ pub(crate) enum Decision {
     NeedsWholeStream(RoomId),
 }
 
-impl From<Rejection> for Decision {
-    fn from(rejection: Rejection) -> Self {
-        Self::Rejected(rejection)
+impl<R: Into<Rejection>> From<R> for Decision {
+    fn from(reason: R) -> Self {
+        Self::Rejected(reason.into())
     }
 }
 

@@ -37,10 +37,10 @@ impl MoveReservation {
         check_order(command, new)?;
         check_not_begun(before, command.now)?;
         let stay = Interval { from: self.from.unwrap_or(before.from), to: self.to.unwrap_or(before.to) };
-        check_interval(stay).map_err(Rejection::from)?;
+        check_interval(stay)?;
         check_not_past(stay, command.now)?;
-        settings.check_people(before.people).map_err(Rejection::from)?;
-        check_time(settings, stay, command.now).map_err(Rejection::from)?;
+        settings.check_people(before.people)?;
+        check_time(settings, stay, command.now)?;
         check_free(new, stay, &[stay], None)?;
         let after = Reservation {
             revision: before.revision + 1,

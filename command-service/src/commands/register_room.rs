@@ -24,7 +24,7 @@ impl RegisterRoom {
 
     pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Checked {
         check_admin(command)?;
-        validate_settings(&self.settings).map_err(Rejection::from)?;
+        validate_settings(&self.settings)?;
         if let Some(by) = rooms.directory.named(&self.settings.name) {
             return Err(Rejection::NameTaken { by }.into());
         }

@@ -8,7 +8,7 @@ use super::{
     Checked, Command, Decision,
     room_checks::{check_free, check_not_past, check_order, check_time, open_room},
 };
-use crate::domain::{Rejection, Rooms, values::check_interval};
+use crate::domain::{Rooms, values::check_interval};
 
 /// A requested stay.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,12 +35,12 @@ pub struct Reserve {
 impl Reserve {
     pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Checked {
         let Stay { interval, people, .. } = self.stay;
-        check_interval(interval).map_err(Rejection::from)?;
+        check_interval(interval)?;
         let (room, settings) = open_room(rooms, self.room)?;
         check_order(command, room)?;
         check_not_past(interval, command.now)?;
-        settings.check_people(people).map_err(Rejection::from)?;
-        check_time(settings, interval, command.now).map_err(Rejection::from)?;
+        settings.check_people(people)?;
+        check_time(settings, interval, command.now)?;
         check_free(room, interval, &[interval], None)?;
         Ok(self.stay.made_in(self.room, settings, command))
     }
@@ -77,7 +77,7 @@ mod tests {
                 room_retired, room_with, stay, timestamp,
             },
         },
-        domain::InvalidInterval,
+        domain::{InvalidInterval, Rejection},
     };
 
     fn reserve(from: &str, to: &str) -> Action {

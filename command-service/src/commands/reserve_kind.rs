@@ -21,7 +21,7 @@ pub struct ReserveKind {
 impl ReserveKind {
     pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Checked {
         let Stay { interval, people, .. } = self.stay;
-        check_interval(interval).map_err(Rejection::from)?;
+        check_interval(interval)?;
         let mut refusal = Refusal::UnknownKind;
         for id in rooms.directory.rooms_of_kind(&self.kind) {
             let (room, settings) = match open_room(rooms, *id) {
