@@ -119,7 +119,11 @@ impl Event {
             Self::RoomRegistered(e) => e.room.id.to_string(),
             Self::RoomChanged(e) => e.room.id.to_string(),
             Self::RoomRetired(e) => e.room.id.to_string(),
-            _ => self.reservation().map(|reservation| reservation.id.to_string()).unwrap_or_default(),
+            Self::ReservationMade(e) => e.reservation.id.to_string(),
+            Self::ReservationRescheduled(e) => e.reservation.id.to_string(),
+            Self::ReservationMovedOut(e) => e.reservation.id.to_string(),
+            Self::ReservationMovedIn(e) => e.reservation.id.to_string(),
+            Self::ReservationCancelled(e) => e.reservation.id.to_string(),
         }
     }
 }
