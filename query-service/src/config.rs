@@ -128,14 +128,6 @@ impl Config {
         Ok(HttpFeed::new(&self.feed_url, credentials, self.feed_timeout, self.authorities.as_ref())?)
     }
 
-    /// Reads the environment and the file that it names.
-    ///
-    /// # Errors
-    /// All mistakes.
-    pub fn load() -> Result<Self, Mistakes> {
-        Self::read(Settings::load(&keys()))
-    }
-
     /// Reads settings that were declared with [`keys`].
     ///
     /// # Errors

@@ -15,8 +15,7 @@ pub mod projector;
 pub mod queries;
 pub mod read_models;
 #[cfg(all(feature = "mongodb", feature = "kafka"))]
-pub mod rebuild;
+mod rebuild;
 pub mod service;
 pub mod stores;
-#[cfg(all(feature = "mongodb", feature = "kafka"))]
 pub mod verify;

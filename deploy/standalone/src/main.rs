@@ -18,7 +18,7 @@ use command_service::{
     service::Stack,
     writer,
 };
-use query_service::{projector::Limits, service::Source};
+use query_service::projector::Limits;
 use service_kit::{
     clock::Clock,
     shutdown::{End, Lifecycle},
@@ -90,8 +90,8 @@ async fn serve() -> anyhow::Result<End> {
     };
     let command_address = command.start(&lifecycle)?;
     let query = query_service::service::Service {
+        stack: query_service::service::Stack::InProcess(events),
         feed: Arc::new(feed::StoreFeed(store)),
-        source: Source::InProcess(events),
         authenticator,
         server: config.query_server,
         clock: clock.clone(),

@@ -1,24 +1,42 @@
-//! Generations of read models: each is a set of collections of its own, is fed by a consumer group of its own, and has its
-//! own checkpoints. One of them is shown; which one is a single document, so that to flip and to roll back are one
-//! write each.
+//! Generations: each is one full set of read models, fed by its own consumer group, with its own checkpoints. Queries read
+//! the live one. A single document names it, so a flip and a rollback are one write each.
 
+mod in_process;
 #[cfg(all(feature = "mongodb", feature = "kafka"))]
-mod feeding;
+mod registered;
 #[cfg(all(feature = "mongodb", feature = "kafka"))]
-pub mod operate;
+pub mod servers;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-#[cfg(all(feature = "mongodb", feature = "kafka"))]
-pub use feeding::Feeding;
+use service_kit::{clock::Clock, readiness::Readiness};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
-use crate::{progress::Progress, stores::Queries};
+use crate::{feed::Feed, progress::Progress, projector::Limits, stores::Queries};
 
-/// What queries read: one generation of read models, and how far this process has brought it. A request looks this up
-/// once and reads all that it reads there.
+/// The generation that queries read. A request looks it up once and reads everything there.
 pub struct Shown {
-    /// The documents.
+    /// Its documents.
     pub models: Arc<dyn Queries>,
-    /// What has become visible of them.
+    /// The versions up to which its rooms are visible.
     pub progress: Arc<Progress>,
+}
+
+/// Brings events into generations and shows the live one to queries.
+pub struct Feeding {
+    /// Gives missing events.
+    pub feed: Arc<dyn Feed>,
+    /// The clock.
+    pub clock: Clock,
+    /// Bounds of the work on each generation.
+    pub limits: Limits,
+    /// The pause between two comparisons of heads.
+    pub watchdog: Duration,
+    /// The generation that queries read.
+    pub shown: watch::Sender<Option<Arc<Shown>>>,
+    /// Tells whether the live generation works.
+    pub readiness: Readiness,
+    /// Ends the feeding.
+    pub stop: CancellationToken,
 }

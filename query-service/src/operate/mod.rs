@@ -1,72 +1,61 @@
-//! Operators' commands: how far the read models are, which rooms wait and why, and what to do about it.
+//! Operators' commands, one file each.
 //!
-//! They read the database and the feed themselves. What changes a room is asked of the instance that projects it, by a
-//! request in the database: it alone knows what it is writing.
+//! A command reads the database and the feed itself. A change to a room is a request in the database: the instance that
+//! projects the room carries it out, because no other knows what is being written.
 
 mod checkpoints;
+mod differences;
+mod drop_generation;
 mod erase;
+mod generations;
 mod lag;
 mod parked;
+mod rebuild;
+mod repair;
 mod request;
-mod servers;
+mod rollback;
+mod verify;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand};
+use clap::Subcommand;
+use serde_json::json;
 use service_kit::{
     audit::{Act, operator},
     clock::Clock,
-    report::Format,
+    config::Settings,
+    report::{Format, Verdict},
     telemetry,
 };
-use shared_events::{RoomId, Version};
 
-pub use self::{request::RequestOptions, servers::Servers};
 use crate::{
-    config::Config, feed::Feed, generations::operate, kafka::KafkaSettings, read_models::RequestedAction,
-    rebuild, stores::mongo::MongoReadModels, verify,
+    config::Config,
+    feed::Feed,
+    generations::servers::Servers,
+    kafka::KafkaSettings,
+    stores::mongo::{Connection, Generations, MongoReadModels},
 };
 
-/// What operators can do beside `serve`.
-#[derive(Debug, Clone, Subcommand)]
+/// An operator's command.
+#[derive(Debug, Subcommand)]
 pub enum Operate {
     /// Shows rooms that wait behind an event that can't be applied, and lets them go on.
     #[command(subcommand)]
-    Parked(Parked),
+    Parked(parked::Command),
     /// Makes everything that is stored of rooms again, from their events.
     ///
     /// Until that is done, queries see a room without what is not made again yet; one with a token waits for it.
-    Repair {
-        /// The rooms.
-        #[arg(required = true)]
-        rooms: Vec<RoomId>,
-        /// Who asks.
-        #[command(flatten)]
-        options: RequestOptions,
-    },
+    Repair(repair::Arguments),
     /// Erases a person: in the event store, then in all read models.
     ///
-    /// Their name, and titles and guests of their reservations, are gone then for good; the reservations stay, under a
-    /// pseudonym. It can be interrupted anywhere and is run again until it ends with 0.
+    /// The name, and titles and guests of the person's reservations, are gone for good. The reservations stay, under a
+    /// pseudonym. An interrupted erasure is run again, until it ends with 0.
     Erase(erase::Arguments),
     /// Shows how far each room's read models are behind its events.
-    Checkpoints {
-        /// These rooms only; all of them otherwise.
-        rooms: Vec<RoomId>,
-        /// Only rooms that are behind, ahead (the event store has lost events) or parked.
-        #[arg(long)]
-        behind: bool,
-        /// Table or JSON.
-        #[command(flatten)]
-        format: Format,
-    },
+    Checkpoints(checkpoints::Arguments),
     /// Shows how many messages of each partition the consumer group has not processed.
-    Lag {
-        /// Table or JSON.
-        #[command(flatten)]
-        format: Format,
-    },
+    Lag(Format),
     /// Compares stored documents with what the events of the feed make, room by room.
     Verify(verify::Arguments),
     /// Makes all read models again from the events, while queries go on, and shows them.
@@ -74,89 +63,58 @@ pub enum Operate {
     /// Run again, it goes on where it was interrupted.
     Rebuild(rebuild::Arguments),
     /// Lists the generations of read models.
-    Generations {
-        /// Table or JSON.
-        #[command(flatten)]
-        format: Format,
-    },
+    Generations(Format),
     /// Shows the generation of read models that was live before.
-    Rollback,
+    Rollback(Format),
     /// Removes a generation that is not shown: services stop feeding it, its collections and its consumer group go.
     ///
-    /// Interrupted, it goes on when it is run again.
-    DropGeneration {
-        /// Its number.
-        number: u32,
-    },
+    /// Run again, it goes on where it was interrupted.
+    DropGeneration(drop_generation::Arguments),
 }
 
-/// What can be done about parked rooms.
-#[derive(Debug, Clone, Subcommand)]
-pub enum Parked {
-    /// Lists the rooms that wait, the reason, and how many events wait with them.
-    List {
-        /// Table or JSON.
-        #[command(flatten)]
-        format: Format,
-    },
-    /// Shows the message that a room waits behind, as it came.
-    Show {
-        /// The room.
-        room: RoomId,
-        /// Table or JSON.
-        #[command(flatten)]
-        format: Format,
-    },
-    /// Tries the event again, and goes on with those after it, in order, from the feed.
-    Redrive(Redrive),
-    /// Leaves one event out for good, and goes on after it.
+impl Operate {
+    /// Runs the command and prints its result.
     ///
-    /// Only one that the event store has and that this build can't apply. It stays in the event store, but what it said is
-    /// missing from the read models, from those too that are made again later, unless a later build can apply it.
-    Drop {
-        /// The room.
-        room: RoomId,
-        /// The version of the event, as `parked list` shows it.
-        #[arg(long)]
-        version: Version,
-        /// Why it may be left out. Recorded with the message, the time and who said so.
-        #[arg(long)]
-        reason: String,
-        /// Who asks.
-        #[command(flatten)]
-        options: RequestOptions,
-    },
+    /// # Errors
+    /// When a setting is wrong, or a server does not answer.
+    pub async fn run(self, settings: Settings) -> anyhow::Result<Verdict> {
+        let config = Config::read(settings)?;
+        telemetry::start_logs(config.kit.log_format, &"warn".parse()?);
+        let clock = Clock::with_offset(config.kit.clock_offset_seconds);
+        let servers = Servers {
+            feed: Arc::new(config.feed(clock.clone())?),
+            generations: Generations::over(Connection::open(&config.mongo).await.context("MongoDB")?),
+            kafka: config.kafka,
+            clock,
+        };
+        match self {
+            Self::Parked(command) => command.run(&LiveGeneration::of(servers).await?).await,
+            Self::Repair(arguments) => arguments.run(&LiveGeneration::of(servers).await?).await,
+            Self::Erase(arguments) => arguments.run(&servers).await,
+            Self::Checkpoints(arguments) => arguments.run(&LiveGeneration::of(servers).await?).await,
+            Self::Lag(format) => lag::show(&LiveGeneration::of(servers).await?.kafka, format).await,
+            Self::Verify(arguments) => arguments.run(&servers).await,
+            Self::Rebuild(arguments) => arguments.run(&servers).await,
+            Self::Generations(format) => generations::list(&servers, format).await,
+            Self::Rollback(format) => rollback::run(&servers, format).await,
+            Self::DropGeneration(arguments) => arguments.run(&servers).await,
+        }
+    }
 }
 
-/// Arguments of `parked redrive`.
-#[derive(Debug, Clone, Args)]
-pub struct Redrive {
-    /// The rooms.
-    #[arg(required_unless_present = "all")]
-    rooms: Vec<RoomId>,
-    /// All rooms that are parked.
-    #[arg(long, conflicts_with = "rooms")]
-    all: bool,
-    /// Only tell whether this build could apply the event now.
-    #[arg(long)]
-    dry_run: bool,
-    #[command(flatten)]
-    options: RequestOptions,
-}
-
-/// What the commands on the live generation work with.
-struct Tools {
+/// The live generation, for commands about rooms.
+struct LiveGeneration {
     models: MongoReadModels,
-    /// Other generations that are fed, to be shown later or again.
+    /// The other generations that are fed, by number.
     others: Vec<(u32, MongoReadModels)>,
     feed: Arc<dyn Feed>,
-    /// With the group of that generation.
+    /// The topic, and the group of this generation.
     kafka: KafkaSettings,
     clock: Clock,
 }
 
-impl Tools {
-    async fn of_the_live_generation(servers: Servers) -> anyhow::Result<Self> {
+impl LiveGeneration {
+    async fn of(servers: Servers) -> anyhow::Result<Self> {
         let registry = servers.generations.read().await?;
         let live = registry.live.context("no generation is live yet")?;
         let models = servers.generations.models(live).await.context("MongoDB")?;
@@ -169,71 +127,46 @@ impl Tools {
     }
 }
 
-/// Runs a command and prints what it found. True when everything is as the operator wanted it.
-///
-/// # Errors
-/// When settings, database or feed don't answer.
-pub async fn run(command: Operate) -> anyhow::Result<bool> {
-    let config = Config::load()?;
-    telemetry::start_logs(config.kit.log_format, &"warn".parse()?);
-    let servers = Servers::connect(config).await?;
-    let act = command.act();
-    let outcome = carry_out(command, servers).await;
-    if let Some(act) = act {
-        act.ended(match &outcome {
-            Ok(true) => "done".to_owned(),
-            Ok(false) => "not as it was wanted".to_owned(),
-            Err(error) => format!("failed: {error:#}"),
-        });
-    }
-    outcome
+/// The end of a command that changes generations, with a sentence for people.
+enum Ending {
+    Done(String),
+    Refused(String),
 }
 
-async fn carry_out(command: Operate, servers: Servers) -> anyhow::Result<bool> {
-    let live = Tools::of_the_live_generation;
-    match command {
-        Operate::Verify(arguments) => arguments.run(&servers).await,
-        Operate::Rebuild(arguments) => arguments.run(&servers).await,
-        Operate::Erase(arguments) => arguments.run(&servers).await,
-        Operate::Generations { format } => operate::list(&servers, format).await,
-        Operate::Rollback => operate::roll_back(&servers).await,
-        Operate::DropGeneration { number } => operate::drop_generation(&servers, number).await,
-        Operate::Parked(command) => command.run(&live(servers).await?).await,
-        Operate::Repair { rooms, options } => {
-            options.ask(&live(servers).await?, &rooms, &RequestedAction::Repair).await
-        }
-        Operate::Checkpoints { rooms, behind, format } => {
-            checkpoints::show(&live(servers).await?, &rooms, behind, format).await
-        }
-        Operate::Lag { format } => lag::show(&live(servers).await?.kafka, format).await,
-    }
-}
-
-impl Operate {
-    /// What is recorded of the commands that change read models by themselves. A request to the instance that projects a
-    /// room is recorded by that one.
-    fn act(&self) -> Option<Act> {
-        let (act, on) = match self {
-            Self::Rebuild(_) => ("rebuild", "all read models".to_owned()),
-            // Their name must not outlive them in a log.
-            Self::Erase(_) => ("erase", "a person".to_owned()),
-            Self::Rollback => ("rollback", "all read models".to_owned()),
-            Self::DropGeneration { number } => ("drop-generation", format!("generation {number}")),
-            _ => return None,
-        };
-        Some(Act::begun(operator(), act, on, None))
-    }
-}
-
-impl Parked {
-    async fn run(self, tools: &Tools) -> anyhow::Result<bool> {
+impl fmt::Display for Ending {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::List { format } => parked::list(tools, format).await,
-            Self::Show { room, format } => parked::show(tools, room, format).await,
-            Self::Redrive(redrive) => parked::redrive(tools, redrive).await,
-            Self::Drop { room, version, reason, options } => {
-                options.ask(tools, &[room], &RequestedAction::Drop { version, reason }).await
-            }
+            Self::Done(_) => formatter.write_str("done"),
+            Self::Refused(reason) => write!(formatter, "refused: {reason}"),
         }
     }
+}
+
+impl Ending {
+    fn print(&self, format: Format) -> anyhow::Result<Verdict> {
+        let (outcome, verdict) = match self {
+            Self::Done(outcome) => (outcome, Verdict::AsWanted),
+            Self::Refused(reason) => (reason, Verdict::NotAsWanted),
+        };
+        let value = json!({ "done": verdict == Verdict::AsWanted, "outcome": outcome });
+        print!("{}", format.value(&value, outcome)?);
+        Ok(verdict)
+    }
+}
+
+/// Records a command that changes read models by itself in the audit log. The instance that projects a room records
+/// requests.
+async fn recorded<T>(
+    act: &'static str,
+    on: impl Into<String>,
+    work: impl Future<Output = anyhow::Result<T>>,
+    outcome: impl Fn(&T) -> String,
+) -> anyhow::Result<T> {
+    let act = Act::begun(operator(), act, on, None);
+    let ended = work.await;
+    act.ended(match &ended {
+        Ok(result) => outcome(result),
+        Err(error) => format!("failed: {error:#}"),
+    });
+    ended
 }

@@ -82,6 +82,12 @@ impl Registry {
             .map(|generation| generation.number)
     }
 
+    /// Whether services bring events into this generation.
+    #[must_use]
+    pub fn is_fed(&self, number: u32) -> bool {
+        self.fed().any(|fed| fed == number)
+    }
+
     /// A generation of any form.
     #[must_use]
     pub fn get(&self, number: u32) -> Option<&Generation> {

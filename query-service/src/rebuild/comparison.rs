@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use shared_events::{RoomId, Version, feed::Head};
+use shared_events::{RoomId, feed::Head};
 
 use super::{fill::Fill, meter::Meter};
 use crate::{
@@ -58,15 +58,9 @@ struct Pending {
 
 impl Comparison<'_> {
     /// Compares until each room was found equal at its head or later, or is believed to differ. Gives what differs.
-    pub(super) async fn run(
-        &self,
-        heads: Vec<Head>,
-        strangers: Vec<RoomId>,
-    ) -> anyhow::Result<Vec<Difference>> {
-        let strangers = strangers.into_iter().map(|room| Head { room, version: Version::NONE });
-        let heads = heads.into_iter().chain(strangers);
-        let mut pending: Vec<Pending> =
-            heads.map(|head| Pending { head, differed: 0, undecided: 0 }).collect();
+    pub(super) async fn run(&self, heads: Vec<Head>) -> anyhow::Result<Vec<Difference>> {
+        let pending = heads.into_iter().map(|head| Pending { head, differed: 0, undecided: 0 });
+        let mut pending: Vec<Pending> = pending.collect();
         let meter = Meter::new("comparing", u64::try_from(pending.len())?);
         let (mut differences, mut since) = (Vec::new(), Instant::now());
         loop {

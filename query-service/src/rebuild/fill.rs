@@ -13,7 +13,7 @@ use shared_events::{RoomId, Version, feed::Head};
 use super::meter::Meter;
 use crate::{
     feed::Feed,
-    operate::Servers,
+    generations::servers::Servers,
     progress::Progress,
     projector::{Dependencies, Pipeline},
     stores::ProjectionStore,

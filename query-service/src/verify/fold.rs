@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The events of one room from the first one on, folded as far as was asked.
-pub struct Fold {
+pub(super) struct Fold {
     room: RoomId,
     models: MemoryReadModels,
     version: Version,
@@ -19,7 +19,7 @@ pub struct Fold {
 
 /// Why events can't be folded.
 #[derive(Debug, thiserror::Error)]
-pub enum FoldError {
+pub(super) enum FoldError {
     /// The feed gave no events.
     #[error(transparent)]
     Feed(#[from] FeedError),
@@ -38,14 +38,12 @@ pub enum FoldError {
 
 impl Fold {
     /// The fold of no event.
-    #[must_use]
-    pub fn new(room: RoomId) -> Self {
+    pub(super) fn new(room: RoomId) -> Self {
         Self { room, models: MemoryReadModels::new(), version: Version::NONE }
     }
 
     /// The version up to which events are folded.
-    #[must_use]
-    pub const fn version(&self) -> Version {
+    pub(super) const fn version(&self) -> Version {
         self.version
     }
 
@@ -54,7 +52,7 @@ impl Fold {
     ///
     /// # Errors
     /// [`FoldError`]. What was folded before stays; the same may be asked again.
-    pub async fn up_to(
+    pub(super) async fn up_to(
         &mut self,
         feed: &dyn Feed,
         stored: &dyn Parking,
@@ -95,7 +93,7 @@ impl Fold {
     ///
     /// # Errors
     /// Never in fact: they are in memory.
-    pub async fn documents(&self) -> Result<RoomDocuments, StoreError> {
+    pub(super) async fn documents(&self) -> Result<RoomDocuments, StoreError> {
         self.models.documents_of(self.room, &[]).await
     }
 }

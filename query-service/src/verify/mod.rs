@@ -1,120 +1,69 @@
-//! Holds stored documents against what the room's events make, at the version that the room's checkpoint claims.
+//! Compares the documents of a room with what its events make, at the version of the room's checkpoint.
 
 mod fold;
-pub mod report;
 
 use std::{collections::HashSet, time::Duration};
 
-use anyhow::{Context, ensure};
-use futures_util::{StreamExt, TryStreamExt, stream};
-use service_kit::report::Format;
+use anyhow::ensure;
 use shared_events::{RoomId, Version, feed::Head};
 
-pub use fold::{Fold, FoldError};
-pub use report::Report;
-
+use self::fold::{Fold, FoldError};
 use crate::{
     feed::{Feed, all_heads},
-    operate::Servers,
     read_models::{Difference, Parked, of_room::compare},
-    stores::{Checkpoints, Queries, mongo::MongoReadModels},
+    stores::{Parking, Queries},
 };
 
-/// Rooms that are verified side by side.
-const SIDE_BY_SIDE: usize = 8;
-/// How often a room is read before a difference is believed, or usage that keeps changing is given up.
+/// Comparisons of a room before a difference is believed.
 const TRIES: usize = 3;
+/// Comparisons of a room whose usage keeps changing before it is given up.
 const TRIES_OF_USAGE: usize = 20;
+/// The pause between two comparisons of a room.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Rooms that are listed at once.
+/// Rooms in one page of a list.
 const PAGE: usize = 500;
 
-/// Arguments of `verify`.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Arguments {
-    /// The rooms to verify.
-    #[arg(required_unless_present = "all")]
-    rooms: Vec<RoomId>,
-    /// Verifies all rooms.
-    #[arg(long, conflicts_with = "rooms")]
-    all: bool,
-    #[command(flatten)]
-    format: Format,
-}
-
-/// How a room was found.
+/// The result for one room.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Verified {
     /// The room.
     pub room: RoomId,
     /// Its checkpoint, at which it was compared.
     pub version: Version,
-    /// How many later events the feed gave at once; 0 where the room is level.
+    /// Later events in one page of the feed; 0 when the room is level.
     pub behind: usize,
-    /// Set while it waits behind an event that can't be applied.
+    /// The event that the room waits behind, if it is parked.
     pub parked: Option<Parked>,
-    /// What differs.
+    /// Documents that differ.
     pub differences: Vec<Difference>,
 }
 
-impl Arguments {
-    /// Verifies and prints what was found. True when nothing differs.
-    ///
-    /// # Errors
-    /// When feed or read models can't be read, or there is nothing to verify.
-    pub async fn run(&self, servers: &Servers) -> anyhow::Result<bool> {
-        let registry = servers.generations.read().await?;
-        let live = registry.live.context("no generation is live yet: there is nothing to verify")?;
-        let models = servers.generations.models(live).await?;
-        let rooms =
-            if self.all { all_rooms(&models, servers.feed.as_ref()).await? } else { self.rooms.clone() };
-        let mut found: Vec<Verified> = stream::iter(rooms)
-            .map(|room| verify(&models, servers.feed.as_ref(), room))
-            .buffer_unordered(SIDE_BY_SIDE)
-            .try_collect()
-            .await?;
-        for one in found.iter().filter(|_| !self.all) {
-            let is_known = one.version > Version::NONE || one.behind > 0 || !one.differences.is_empty();
-            ensure!(is_known, "neither the feed nor the read models know the room {}", one.room);
-        }
-        found.sort_by_key(|one| one.room);
-        let report = Report::of(live, &found);
-        print!("{}", if self.format.json { report.json()? } else { report.table() });
-        Ok(report.differences.is_empty())
-    }
-}
-
-/// All rooms of the feed, and those that only the read models know.
-async fn all_rooms(models: &dyn Queries, feed: &dyn Feed) -> anyhow::Result<Vec<RoomId>> {
-    let mut rooms: Vec<RoomId> = all_heads(feed).await?.iter().map(|head: &Head| head.room).collect();
-    let strangers = unknown_rooms(models, &rooms.iter().copied().collect()).await?;
-    rooms.extend(strangers);
-    Ok(rooms)
-}
-
-/// Rooms that the read models have beside these.
-///
-/// # Errors
-/// When the read models can't be read.
-pub async fn unknown_rooms(
-    models: &dyn Queries,
-    known: &HashSet<RoomId>,
-) -> Result<Vec<RoomId>, crate::stores::StoreError> {
-    let mut unknown = Vec::new();
-    let mut after = None;
-    loop {
-        let page = models.rooms_by_id(None, after, PAGE).await?;
-        let Some(last) = page.last() else { return Ok(unknown) };
-        after = Some(last.room);
-        unknown.extend(page.iter().map(|doc| doc.room).filter(|room| !known.contains(room)));
-    }
-}
-
-/// Compares one room's documents with what its events make, at its checkpoint. The room may go on meanwhile.
+/// The heads of all rooms; [`Version::NONE`] for a room that only the read models have.
 ///
 /// # Errors
 /// When feed or read models can't be read.
-pub async fn verify(models: &MongoReadModels, feed: &dyn Feed, room: RoomId) -> anyhow::Result<Verified> {
+pub async fn all_rooms(models: &dyn Queries, feed: &dyn Feed) -> anyhow::Result<Vec<Head>> {
+    let mut heads = all_heads(feed).await?;
+    let known: HashSet<RoomId> = heads.iter().map(|head| head.room).collect();
+    let mut after = None;
+    loop {
+        let page = models.rooms_by_id(None, after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(heads) };
+        after = Some(last.room);
+        let unknown = page.iter().map(|doc| doc.room).filter(|room| !known.contains(room));
+        heads.extend(unknown.map(|room| Head { room, version: Version::NONE }));
+    }
+}
+
+/// Compares one room's documents with what its events make, at its checkpoint. Events may come in the meantime.
+///
+/// # Errors
+/// When feed or read models can't be read.
+pub async fn verify(
+    models: &(impl Queries + Parking),
+    feed: &dyn Feed,
+    room: RoomId,
+) -> anyhow::Result<Verified> {
     let mut fold = Fold::new(room);
     let (mut tries, mut tries_of_usage) = (0, 0);
     loop {

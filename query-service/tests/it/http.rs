@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use query_service::{
     projector::Limits,
-    service::{Service, Source},
+    service::{Service, Stack},
 };
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -63,7 +63,7 @@ impl TestService {
         let lifecycle = Lifecycle::new(Duration::from_secs(10));
         let service = Service {
             feed,
-            source: Source::InProcess(source),
+            stack: Stack::InProcess(source),
             authenticator: Authenticator::new(None, TokenRules::default(), true, clock.clone()),
             server: ServerSettings { workers: 1, ..ServerSettings::on("127.0.0.1:0".parse().unwrap()) },
             clock,

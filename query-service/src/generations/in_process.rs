@@ -1,0 +1,79 @@
+//! The only generation of the embedded default. It lives in memory and is rebuilt from the feed at start.
+
+use std::{sync::Arc, time::Duration};
+
+use service_kit::{readiness::Component, retry::Backoff};
+use shared_events::RawEvent;
+use tokio::sync::mpsc;
+
+use super::{Feeding, Shown};
+use crate::{
+    feed::{Feed, all_heads},
+    progress::Progress,
+    projector::{Dependencies, Inbox, Message, Pipeline, Projector, watchdog},
+    stores::memory::MemoryReadModels,
+};
+
+/// The partition of all rooms.
+const PARTITION: i32 = 0;
+/// How long the last batch may take at the end.
+const LAST_BATCH: Duration = Duration::from_secs(3);
+
+impl Feeding {
+    /// Rebuilds the read models from the feed, then applies the events of the channel until it is stopped.
+    pub async fn in_process(self, component: Component, events: mpsc::Receiver<RawEvent>) {
+        component.failing("the read models are being rebuilt");
+        let models = Arc::new(MemoryReadModels::new());
+        let progress = Arc::new(Progress::default());
+        let dependencies = Dependencies {
+            store: Arc::clone(&models) as _,
+            feed: self.feed,
+            progress: Arc::clone(&progress),
+            clock: self.clock,
+        };
+        let mut pipeline = Pipeline::new(dependencies.clone());
+        let rebuilt = rebuild(dependencies.feed.as_ref(), &mut pipeline, &component);
+        if self.stop.run_until_cancelled(rebuilt).await.is_none() {
+            return;
+        }
+        let projector = Projector::new(dependencies, self.limits, component.clone());
+        projector.route_by(Box::new(|_| PARTITION));
+        progress.set_owned(Box::new(|_| true));
+        let inbox = projector.start_with(PARTITION, pipeline);
+        self.shown.send_replace(Some(Arc::new(Shown { models, progress })));
+        component.ok();
+        let watched = watchdog::watch(&projector, self.watchdog, self.stop.clone());
+        let work = async { tokio::join!(forward(events, &inbox), watched) };
+        self.stop.run_until_cancelled(work).await;
+        projector.stop(&[PARTITION], LAST_BATCH).await;
+    }
+}
+
+/// Reads all streams until the read models are level.
+async fn rebuild(feed: &dyn Feed, pipeline: &mut Pipeline, component: &Component) {
+    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+    loop {
+        let outcome: anyhow::Result<usize> = async {
+            pipeline.compare(&all_heads(feed).await?).await?;
+            Ok(pipeline.rooms_behind())
+        }
+        .await;
+        match outcome {
+            Ok(0) => return,
+            Ok(behind) => component.failing(format!("{behind} rooms are not rebuilt yet")),
+            Err(error) => component.failing(error.to_string()),
+        }
+        tokio::time::sleep(backoff.next_delay()).await;
+    }
+}
+
+/// Passes events on until the command service ends. Events that come later are in its store for the next start.
+async fn forward(mut events: mpsc::Receiver<RawEvent>, inbox: &Inbox) {
+    let mut offset = 0;
+    while let Some(event) = events.recv().await {
+        if inbox.push_when_there_is_room(Message::event(offset, event)).await.is_err() {
+            return;
+        }
+        offset += 1;
+    }
+}
