@@ -1,4 +1,4 @@
-//! HTTP as a client of the system speaks it.
+//! An HTTP client of both services.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::unique;
 
-/// One caller of both services.
+/// A caller of both services.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
@@ -23,44 +23,80 @@ pub struct Client {
     token: Option<String>,
 }
 
-/// A request that is being put together.
+/// A request before it is sent.
 #[derive(Debug)]
 pub struct Call(RequestBuilder);
 
-/// What came back.
+/// The answer to a request.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// All headers.
+    /// The headers.
     pub headers: HeaderMap,
     /// The body.
     pub text: String,
 }
 
-/// A room that a test registered.
+/// A registered room.
 #[derive(Clone, Debug)]
 pub struct Room {
-    /// Its id.
+    /// The id.
     pub id: String,
-    /// Its name, which no other room has.
+    /// The name, which is unique.
     pub name: String,
-    /// Its kind.
+    /// The kind.
     pub kind: String,
-    /// What makes a query wait until it shows the room.
+    /// The consistency token of the registration.
     pub token: String,
 }
 
+impl Room {
+    /// The path of the room.
+    pub fn path(&self) -> String {
+        format!("/v1/rooms/{}", self.id)
+    }
+
+    /// The path of its reservations.
+    pub fn reservations(&self) -> String {
+        format!("/v1/rooms/{}/reservations", self.id)
+    }
+
+    /// The path of one of its reservations.
+    pub fn reservation(&self, reservation: &str) -> String {
+        format!("/v1/rooms/{}/reservations/{reservation}", self.id)
+    }
+}
+
+/// The parameters of the year 2031, in which the tests' reservations lie.
+pub const YEAR: [(&str, &str); 2] = [("from", "2031-01-01T00:00:00Z"), ("to", "2032-01-01T00:00:00Z")];
+
+/// The n-th hour of the year 2031, with months of 28 days.
+pub fn hour_of_year(hour: usize) -> String {
+    format!("2031-{:02}-{:02}T{:02}:00:00Z", 1 + hour / 24 / 28, 1 + hour / 24 % 28, hour % 24)
+}
+
+/// Waits until a condition holds and returns its value. Until then `check` returns the present state, with which the
+/// test fails after a minute.
+pub async fn until<T>(mut check: impl AsyncFnMut() -> Result<T, String>) -> T {
+    let start = Instant::now();
+    loop {
+        match check().await {
+            Ok(value) => return value,
+            Err(state) => assert!(start.elapsed() < Duration::from_secs(60), "after a minute: {state}"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 impl Client {
-    /// An administrator with a name of its own.
-    #[must_use]
+    /// An administrator with a unique name.
     pub(crate) fn new(command_url: &str, query_url: &str) -> Self {
         Self::with(reqwest::Client::builder(), command_url, query_url)
     }
 
-    /// The same over HTTPS, who believes an authority (a PEM certificate).
-    #[must_use]
-    pub(crate) fn believing(authority: &str, command_url: &str, query_url: &str) -> Self {
+    /// The same over HTTPS, who trusts an authority (a PEM certificate).
+    pub(crate) fn trusting(authority: &str, command_url: &str, query_url: &str) -> Self {
         let authority = reqwest::Certificate::from_pem(authority.as_bytes()).unwrap();
         Self::with(reqwest::Client::builder().add_root_certificate(authority), command_url, query_url)
     }
@@ -77,56 +113,57 @@ impl Client {
         }
     }
 
-    /// The same as a user without any role.
-    #[must_use]
+    /// The same as a user without roles.
     pub fn as_user(&self, user: &str) -> Self {
         Self { user: Some(user.to_owned()), roles: "", ..self.clone() }
     }
 
     /// The same as another service.
-    #[must_use]
     pub fn as_service(&self) -> Self {
         Self { user: Some(unique("service")), roles: "service", ..self.clone() }
     }
 
     /// The same without a name.
-    #[must_use]
     pub fn as_nobody(&self) -> Self {
         Self { user: None, ..self.clone() }
     }
 
-    /// The same as whoever a token names, if anybody.
-    #[must_use]
+    /// The same with a token instead of the development headers.
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.as_nobody() }
     }
 
     /// The caller's name.
-    #[must_use]
     pub fn name(&self) -> &str {
         self.user.as_deref().unwrap_or_default()
     }
 
     /// A request of any method to the command service.
-    #[must_use]
     pub fn command(&self, method: Method, path: &str) -> Call {
         self.call(method, &self.command_url, path)
     }
 
     /// A request of any method to the query service.
-    #[must_use]
     pub fn query(&self, method: Method, path: &str) -> Call {
         self.call(method, &self.query_url, path)
     }
 
-    /// A POST to the command service with a key that was never used.
-    #[must_use]
+    /// A POST to the command service with a new idempotency key.
     pub fn post(&self, path: &str, body: &Value) -> Call {
         self.command(Method::POST, path).key(&unique("key")).json(body)
     }
 
+    /// A PATCH to the command service.
+    pub fn patch(&self, path: &str, body: &Value) -> Call {
+        self.command(Method::PATCH, path).json(body)
+    }
+
+    /// A DELETE to the command service.
+    pub fn delete(&self, path: &str) -> Call {
+        self.command(Method::DELETE, path)
+    }
+
     /// A GET of the query service.
-    #[must_use]
     pub fn get(&self, path: &str) -> Call {
         self.query(Method::GET, path)
     }
@@ -145,7 +182,7 @@ impl Client {
         Call(request)
     }
 
-    /// Registers a room in UTC for 8 people; `settings` replaces and adds members.
+    /// Registers a room in UTC for 8 people. `settings` replaces and adds members.
     #[track_caller]
     pub fn register(&self, settings: Value) -> impl Future<Output = Room> + use<> {
         let mut body = json!({
@@ -168,14 +205,18 @@ impl Client {
         }
     }
 
-    /// Asks for a room for 2 people.
-    #[must_use]
+    /// Reserves a room for 2 people.
     pub fn reserve(&self, room: &str, from: &str, to: &str) -> Call {
         let body = json!({"from": from, "to": to, "people": 2});
         self.post(&format!("/v1/rooms/{room}/reservations"), &body)
     }
 
-    /// All events of a room from the feed, in their order.
+    /// Waits until queries show a room at a consistency token.
+    pub async fn sees(&self, room: &Room, token: &str) {
+        self.get(&room.path()).after(token).send().await.expect(200);
+    }
+
+    /// All events of a room from the feed, in order.
     pub async fn events(&self, room: &str) -> Vec<Value> {
         let mut events = Vec::new();
         loop {
@@ -188,27 +229,22 @@ impl Client {
         }
     }
 
-    /// The versions of all events of a room, in their order.
+    /// The versions of all events of a room, in order.
     pub async fn versions(&self, room: &str) -> Vec<u64> {
         let version = |event: &Value| event["sequence"].as_str().unwrap().parse().unwrap();
         self.events(room).await.iter().map(version).collect()
     }
 
-    /// Reads a path again and again until the answer is as it should be, for at most a minute.
+    /// Repeats a GET of the query service until the answer is as expected.
     pub async fn until(&self, path: &str, expected: impl Fn(&Answer) -> bool) -> Answer {
-        let start = Instant::now();
-        loop {
+        until(async || {
             let answer = self.get(path).send().await;
-            if expected(&answer) {
-                return answer;
-            }
-            assert!(start.elapsed() < Duration::from_secs(60), "{path} still answers {answer:?}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+            if expected(&answer) { Ok(answer) } else { Err(format!("{path} answers {answer:?}")) }
+        })
+        .await
     }
 
     /// Sends lines to the import.
-    #[must_use]
     pub fn import(&self, lines: &str) -> Call {
         self.command(Method::POST, "/v1/import")
             .key(&unique("key"))
@@ -216,7 +252,7 @@ impl Client {
             .body(lines.to_owned())
     }
 
-    /// Begins an import whose lines are sent one by one; the first one opens it.
+    /// Opens an import with its first line. The others are sent one by one.
     pub async fn open_import(&self, first: &Value) -> Import {
         let (lines, receiver) = mpsc::unbounded_channel::<String>();
         let body = stream::unfold(receiver, |mut receiver| async {
@@ -231,7 +267,7 @@ impl Client {
     }
 }
 
-/// An import that is being sent.
+/// An open import.
 #[derive(Debug)]
 pub struct Import {
     lines: Option<mpsc::UnboundedSender<String>>,
@@ -240,12 +276,12 @@ pub struct Import {
 }
 
 impl Import {
-    /// Sends a line more.
+    /// Sends another line.
     pub fn send(&self, line: &Value) {
         self.lines.as_ref().unwrap().send(format!("{line}\n")).unwrap();
     }
 
-    /// Ends what is sent.
+    /// Ends the request.
     pub fn finish(&mut self) {
         self.lines = None;
     }
@@ -264,38 +300,32 @@ impl Import {
 }
 
 impl Call {
-    /// With this idempotency key.
-    #[must_use]
+    /// Adds an idempotency key.
     pub fn key(self, key: &str) -> Self {
         Self(self.0.header("Idempotency-Key", key))
     }
 
-    /// With a header more.
-    #[must_use]
+    /// Adds a header.
     pub fn header(self, name: &str, value: &str) -> Self {
         Self(self.0.header(name, value))
     }
 
-    /// With a JSON body.
-    #[must_use]
+    /// Sets a JSON body.
     pub fn json(self, body: &Value) -> Self {
         Self(self.0.header(CONTENT_TYPE, "application/json").body(body.to_string()))
     }
 
-    /// With any body.
-    #[must_use]
+    /// Sets a body.
     pub fn body(self, body: impl Into<reqwest::Body>) -> Self {
         Self(self.0.body(body))
     }
 
-    /// With parameters.
-    #[must_use]
+    /// Adds parameters.
     pub fn with(self, parameters: &[(&str, &str)]) -> Self {
         Self(self.0.query(parameters))
     }
 
-    /// Waits for what the token stands for.
-    #[must_use]
+    /// Waits for a consistency token.
     pub fn after(self, token: &str) -> Self {
         self.header("Consistency-Token", token).header("Prefer", "wait=10")
     }
@@ -305,7 +335,7 @@ impl Call {
         self.try_send().await.unwrap_or_else(|error| panic!("no answer: {error:?}"))
     }
 
-    /// Sends it to a service that may be dying.
+    /// Sends it to a service that may die.
     pub async fn try_send(self) -> reqwest::Result<Answer> {
         let response = self.0.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -314,9 +344,8 @@ impl Call {
 }
 
 impl Answer {
-    /// The body, once the status is as it should be.
+    /// Checks the status and returns the body.
     #[track_caller]
-    #[must_use]
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
         self.json()
@@ -324,7 +353,6 @@ impl Answer {
 
     /// The body.
     #[track_caller]
-    #[must_use]
     pub fn json(&self) -> Value {
         if self.text.is_empty() {
             return Value::Null;
@@ -332,7 +360,7 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
-    /// The problem, once it is of this type and form, with this status.
+    /// Checks status and type of a problem and returns the problem.
     #[track_caller]
     pub fn problem(&self, status: u16, slug: &str) -> Value {
         let problem = self.expect(status);
@@ -344,29 +372,31 @@ impl Answer {
     }
 
     /// A header's value.
-    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// What makes a query wait until it shows the effect of this command.
+    /// The consistency token.
     #[track_caller]
-    #[must_use]
     pub fn token(&self) -> String {
         self.header("consistency-token")
             .unwrap_or_else(|| panic!("no Consistency-Token: {self:?}"))
             .to_owned()
     }
 
-    /// Whether the command took effect.
-    #[must_use]
+    /// The id of a new reservation.
+    #[track_caller]
+    pub fn reservation(&self) -> String {
+        self.expect(201)["reservation"].as_str().unwrap().to_owned()
+    }
+
+    /// Whether the status is a success.
     pub fn is_success(&self) -> bool {
         StatusCode::from_u16(self.status).is_ok_and(|status| status.is_success())
     }
 
     /// The lines of an NDJSON body.
     #[track_caller]
-    #[must_use]
     pub fn lines(&self) -> Vec<Value> {
         self.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }

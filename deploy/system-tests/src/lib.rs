@@ -1,11 +1,6 @@
-//! Starts the built services as processes of their own, on free ports, and speaks HTTP with them: what the tests in
-//! `tests/it` stand on. It knows nothing of the services' code.
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test ends at the first thing that is not as it should be"
-)]
+//! Starts the built services as processes on free ports, and sends them HTTP requests. The tests in `tests/it` build on
+//! it. It uses none of the services' code.
+#![expect(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by a panic")]
 
 mod binaries;
 pub mod campaign;
@@ -21,7 +16,7 @@ mod secured;
 mod server;
 mod stack;
 
-pub use client::{Answer, Call, Client, Import, Room};
+pub use client::{Answer, Call, Client, Import, Room, YEAR, hour_of_year, until};
 pub use namespace::{Namespace, ServerUrls, block_on};
 pub use process::Process;
 pub use random::Random;
@@ -29,9 +24,9 @@ pub use secured::Secured;
 pub use server::{Server, free_port};
 pub use stack::Stack;
 
-/// A name that no other test, process or run has.
+/// A unique name.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "tests share servers: only chance keeps their names apart")]
+#[expect(clippy::disallowed_methods, reason = "tests share servers: only random names keep them apart")]
 pub fn unique(prefix: &str) -> String {
     format!("{prefix}-{}", uuid::Uuid::new_v4().simple())
 }

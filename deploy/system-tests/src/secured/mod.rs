@@ -99,7 +99,7 @@ impl Secured {
     /// An administrator who believes the authority.
     #[must_use]
     pub fn client(&self) -> Client {
-        Client::believing(&self.authority.pem, &self.command_url, &self.query_url)
+        Client::trusting(&self.authority.pem, &self.command_url, &self.query_url)
     }
 
     /// The certificate of an authority that signed nothing here, in a file.

@@ -1,16 +1,14 @@
-//! Alerts speak of metrics that the services have, and of entries of the runbook.
+//! Alerts use existing metrics and link to entries of the runbook.
 
-use std::{collections::HashSet, fs, path::Path};
+use std::collections::HashSet;
 
 use serde_json::json;
 use serde_yaml_ng::Value;
 use system_tests::Stack;
 
-pub(super) fn read(path: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().join(path)).unwrap()
-}
+use crate::project::read;
 
-/// Names and expressions of all alerts, with the entry of the runbook that each points at.
+/// Name, expression and runbook entry of each alert.
 fn alerts() -> Vec<[String; 3]> {
     let rules: Value = serde_yaml_ng::from_str(&read("deploy/prometheus/alerts.yml")).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -29,7 +27,7 @@ fn every_alert_has_its_entry_in_the_runbook() {
     }
 }
 
-/// The metrics that an expression names: of its words, they alone have an underscore.
+/// The metrics in an expression: its words with an underscore.
 pub(super) fn metrics_of(expression: &str) -> Vec<String> {
     let outside_of_strings = expression.split('"').step_by(2).collect::<String>();
     let words = outside_of_strings.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
@@ -37,16 +35,16 @@ pub(super) fn metrics_of(expression: &str) -> Vec<String> {
     words.filter(|word| word.contains('_')).filter(not_of_the_language).map(str::to_owned).collect()
 }
 
-/// The metrics that both services show after some work, and those that their READMEs name.
+/// The metrics that the services show after some work, and those of their READMEs.
 pub(super) async fn known_metrics() -> HashSet<String> {
     let stack = Stack::real(1).await;
     let client = stack.client();
-    // Some are shown only once there is something to count.
+    // Some metrics appear with their first value.
     client.command(reqwest::Method::GET, "/nowhere").send().await.problem(404, "not-found");
     let room = client.register(json!({})).await;
     let [from, to] = ["2031-01-01T10:00:00Z", "2031-01-01T11:00:00Z"];
     let reserved = client.reserve(&room.id, from, to).send().await;
-    let _ = client.get(&format!("/v1/rooms/{}", room.id)).after(&reserved.token()).send().await.expect(200);
+    client.sees(&room, &reserved.token()).await;
     client.reserve(&room.id, from, to).send().await.problem(409, "overlap");
     let mut known = read("command-service/README.md") + &read("query-service/README.md");
     known += &client.command(reqwest::Method::GET, "/metrics").send().await.text;
@@ -59,9 +57,9 @@ async fn every_metric_of_an_alert_is_one_that_a_service_shows_or_names_in_its_re
     let known = known_metrics().await;
     for [alert, expression, _] in alerts() {
         let named = metrics_of(&expression);
-        assert!(!named.is_empty() || expression.starts_with("up{"), "{alert} is about nothing");
+        assert!(!named.is_empty() || expression.starts_with("up{"), "{alert} names no metric");
         for name in named {
-            assert!(known.contains(&name), "{alert}: nothing has the metric {name}");
+            assert!(known.contains(&name), "{alert}: there is no metric {name}");
         }
     }
 }

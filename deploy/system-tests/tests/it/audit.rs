@@ -1,4 +1,4 @@
-//! What administrators and operators do leaves a line that says who did what, and names nobody else.
+//! Each action of an administrator or operator leaves an audit line, which names no other person.
 
 use reqwest::Method;
 use serde_json::json;
@@ -6,7 +6,7 @@ use system_tests::{Stack, unique};
 
 use crate::stacks;
 
-/// The audit lines of an actor in what a process wrote.
+/// The audit lines of an actor in a log.
 fn lines<'a>(log: &'a str, actor: &str) -> Vec<&'a str> {
     let actor = format!("actor=\"{actor}\"");
     log.lines().filter(|line| line.contains(" audit: ") && line.contains(&actor)).collect()
@@ -25,18 +25,17 @@ async fn each_act_of_an_administrator_is_recorded_and_names_nobody_else() {
     let room = root.register(json!({})).await;
     let body =
         json!({"from": "2031-03-03T10:00:00Z", "to": "2031-03-03T11:00:00Z", "people": 2, "title": user});
-    let made = ann.post(&format!("/v1/rooms/{}/reservations", room.id), &body).send().await.expect(201);
-    let reservation = made["reservation"].as_str().unwrap();
-    let path = format!("/v1/rooms/{}", room.id);
-    let at = format!("{path}/reservations/{reservation}");
+    let reservation = ann.post(&room.reservations(), &body).send().await.reservation();
+    let path = room.path();
+    let at = room.reservation(&reservation);
     root.until(&format!("/v1/reservations/{reservation}"), |answer| answer.status == 200).await;
-    let _ = root.get(&format!("/v1/users/{user}/history")).send().await.expect(200);
-    let _ = root.command(Method::PATCH, &path).json(&json!({"capacity": 9})).send().await.expect(200);
-    root.command(Method::DELETE, &path).send().await.problem(409, "reservations-ahead");
-    let _ = root.command(Method::DELETE, &at).send().await.expect(200);
-    let _ = root.import("{}\n").send().await;
-    let _ = root.command(Method::GET, "/v1/streams").send().await.expect(200);
-    let _ = root.command(Method::POST, "/v1/erasures").json(&json!({"user": user})).send().await.expect(200);
+    root.get(&format!("/v1/users/{user}/history")).send().await.expect(200);
+    root.patch(&path, &json!({"capacity": 9})).send().await.expect(200);
+    root.delete(&path).send().await.problem(409, "reservations-ahead");
+    root.delete(&at).send().await.expect(200);
+    root.import("{}\n").send().await;
+    root.command(Method::GET, "/v1/streams").send().await.expect(200);
+    root.command(Method::POST, "/v1/erasures").json(&json!({"user": user})).send().await.expect(200);
 
     let (commands, queries) = (log_of_commands(&stack), stack.queries[0].log());
     for (log, act, on, outcome) in [
@@ -55,8 +54,8 @@ async fn each_act_of_an_administrator_is_recorded_and_names_nobody_else() {
     }
     assert!(lines(&commands, &admin).iter().any(|line| line.contains("act=\"erase\" on=\"a person\"")));
     for log in [&commands, &queries] {
-        assert!(lines(log, &user).is_empty(), "a user is no administrator");
-        assert!(!log.contains(&user), "nobody else is named");
+        assert!(lines(log, &user).is_empty(), "a user's commands leave no audit line");
+        assert!(!log.contains(&user), "a log names another person");
     }
 }
 
@@ -82,7 +81,7 @@ async fn each_act_of_an_operator_is_recorded_with_its_outcome() {
         let lines = lines(&log, &operator);
         assert!(lines.len() == 1 && lines[0].contains(&expected), "no {expected} in {log}");
     }
-    // What is asked of the instance that projects the room is in that one's log.
+    // The instance that projects the room repairs it, and logs that.
     let repair =
         stack.queries[0].command(&["repair", &room.id]).env("USER", &operator).output().await.unwrap();
     assert!(repair.status.success(), "{repair:?}");

@@ -1,4 +1,4 @@
-//! What must be refused: with a problem that names field and reason, and without any effect.
+//! Invalid requests are refused with a problem that names field and reason. They have no effect.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,15 +7,15 @@ use system_tests::{Call, Client, Room, unique};
 use crate::stacks::on_both_stacks;
 
 on_both_stacks! {
-    bodies_that_are_not_what_they_should_be
-    intervals_that_can_not_be
-    rooms_that_can_not_be
-    bodies_that_are_too_large
-    keys_that_are_missing_or_can_not_be
-    methods_media_types_and_ids_that_are_wrong
-    queries_that_can_not_be
-    cursors_that_were_tampered_with
-    headers_of_queries_that_can_not_be_read
+    malformed_bodies_are_refused_with_the_field
+    impossible_intervals_are_refused
+    impossible_rooms_are_refused
+    oversized_bodies_are_refused
+    missing_and_malformed_keys_are_refused
+    wrong_methods_media_types_and_ids_are_refused
+    impossible_queries_are_refused
+    altered_cursors_are_refused
+    malformed_headers_of_queries_are_refused
 }
 
 const FROM: &str = "2031-01-06T10:00:00Z";
@@ -27,20 +27,14 @@ async fn refused(call: Call, status: u16, slug: &str, field: Option<&str>) {
     assert_eq!(problem["field"].as_str(), field, "{problem}");
 }
 
-/// Whatever was sent, the room is as it was registered.
+/// The room has not changed since its registration.
 async fn untouched(client: &Client, room: &Room) {
-    let events =
-        client.command(Method::GET, &format!("/v1/streams/{}/events", room.id)).send().await.expect(200);
-    assert_eq!(events["items"].as_array().unwrap().len(), 1, "{events}");
+    assert_eq!(client.versions(&room.id).await, [1]);
 }
 
-fn reservations(room: &Room) -> String {
-    format!("/v1/rooms/{}/reservations", room.id)
-}
-
-async fn bodies_that_are_not_what_they_should_be(client: &Client) {
+async fn malformed_bodies_are_refused_with_the_field(client: &Client) {
     let room = client.register(json!({})).await;
-    let path = reservations(&room);
+    let path = room.reservations();
     for text in ["", "{", "{\"from\": }", "<from/>", "\u{feff}{}"] {
         let call = client
             .command(Method::POST, &path)
@@ -79,7 +73,7 @@ async fn bodies_that_are_not_what_they_should_be(client: &Client) {
     untouched(client, &room).await;
 }
 
-async fn intervals_that_can_not_be(client: &Client) {
+async fn impossible_intervals_are_refused(client: &Client) {
     let room = client.register(json!({})).await;
     for (from, to, status, slug, field) in [
         (TO, FROM, 400, "invalid-value", Some("/from")),
@@ -100,7 +94,7 @@ async fn intervals_that_can_not_be(client: &Client) {
     untouched(client, &room).await;
 }
 
-async fn rooms_that_can_not_be(client: &Client) {
+async fn impossible_rooms_are_refused(client: &Client) {
     let kind = unique("kind");
     let hours =
         |opens: &str, closes: &str| json!({"openingHours": {"monday": {"opens": opens, "closes": closes}}});
@@ -134,59 +128,59 @@ async fn rooms_that_can_not_be(client: &Client) {
         body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         refused(client.post("/v1/rooms", &body), 400, slug, Some(field)).await;
     }
-    // None of them is there, also not a moment later, when a room that was registered after them is shown.
+    // None of them exists, not even after a later room is shown.
     let last = client.register(json!({"kind": kind})).await;
     let shown = client.get("/v1/rooms").with(&[("kind", &kind)]).after(&last.token).send().await.expect(200);
     assert_eq!(shown["items"].as_array().unwrap().len(), 1);
 
-    let path = format!("/v1/rooms/{}", last.id);
+    let path = last.path();
     for (change, field) in [
         (json!({"timeZone": "Nowhere"}), "/timeZone"),
         (json!({"capacity": 0}), "/capacity"),
         (json!({"capacity": null}), "/capacity"),
         (json!({"name": "a\u{1b}[31m"}), "/name"),
     ] {
-        let call = client.command(Method::PATCH, &path).json(&change);
+        let call = client.patch(&path, &change);
         refused(call, 400, "invalid-value", Some(field)).await;
     }
     untouched(client, &last).await;
 }
 
-async fn bodies_that_are_too_large(client: &Client) {
+async fn oversized_bodies_are_refused(client: &Client) {
     let room = client.register(json!({})).await;
     for size in [64 * 1024 + 1, 10 * 1024 * 1024] {
         let body = json!({"name": "n".repeat(size), "kind": "any", "capacity": 2, "timeZone": "UTC"});
         refused(client.post("/v1/rooms", &body), 413, "too-large", None).await;
         let body = json!({"from": FROM, "to": TO, "people": 2, "title": "t".repeat(size)});
-        refused(client.post(&reservations(&room), &body), 413, "too-large", None).await;
+        refused(client.post(&room.reservations(), &body), 413, "too-large", None).await;
     }
-    // A long name in a body that is not too large.
+    // A long name in a body of an allowed size.
     let body = json!({"name": "n".repeat(60_000), "kind": "any", "capacity": 2, "timeZone": "UTC"});
     refused(client.post("/v1/rooms", &body), 400, "invalid-value", Some("/name")).await;
     untouched(client, &room).await;
 }
 
-async fn keys_that_are_missing_or_can_not_be(client: &Client) {
+async fn missing_and_malformed_keys_are_refused(client: &Client) {
     let room = client.register(json!({})).await;
     let body = json!({"from": FROM, "to": TO, "people": 2});
-    let call = || client.command(Method::POST, &reservations(&room)).json(&body);
+    let call = || client.command(Method::POST, &room.reservations()).json(&body);
     refused(call(), 400, "missing-idempotency-key", Some("Idempotency-Key")).await;
     for key in ["", " ", "a b", &"k".repeat(256), "ü"] {
         refused(call().key(key), 400, "invalid-idempotency-key", Some("Idempotency-Key")).await;
     }
     refused(call().key("one").key("two"), 400, "invalid-idempotency-key", Some("Idempotency-Key")).await;
     untouched(client, &room).await;
-    let _ = call().key(&format!("{}{}", unique("k"), "~".repeat(200))).send().await.expect(201);
+    call().key(&format!("{}{}", unique("k"), "~".repeat(200))).send().await.expect(201);
 }
 
-async fn methods_media_types_and_ids_that_are_wrong(client: &Client) {
+async fn wrong_methods_media_types_and_ids_are_refused(client: &Client) {
     let room = client.register(json!({})).await;
     for (call, allowed) in [
         (client.command(Method::PUT, "/v1/rooms"), "POST"),
-        (client.command(Method::GET, &reservations(&room)), "POST"),
+        (client.command(Method::GET, &room.reservations()), "POST"),
         (client.command(Method::POST, "/v1/streams").key("k"), "GET"),
         (client.query(Method::POST, "/v1/rooms"), "GET"),
-        (client.query(Method::DELETE, &format!("/v1/rooms/{}", room.id)), "GET"),
+        (client.query(Method::DELETE, &room.path()), "GET"),
     ] {
         let answer = call.send().await;
         answer.problem(405, "method-not-allowed");
@@ -194,30 +188,30 @@ async fn methods_media_types_and_ids_that_are_wrong(client: &Client) {
     }
     let body = json!({"from": FROM, "to": TO, "people": 2}).to_string();
     for media_type in ["text/plain", "application/xml", "application/x-www-form-urlencoded", "nonsense"] {
-        let call = client.command(Method::POST, &reservations(&room)).key(&unique("key"));
+        let call = client.command(Method::POST, &room.reservations()).key(&unique("key"));
         let call = call.header("Content-Type", media_type).body(body.clone());
         refused(call, 415, "unsupported-media-type", Some("Content-Type")).await;
         let import = client.command(Method::POST, "/v1/import").header("Content-Type", media_type);
         refused(import.body(body.clone()), 415, "unsupported-media-type", Some("Content-Type")).await;
     }
-    let without = client.command(Method::POST, &reservations(&room)).key(&unique("key")).body(body);
+    let without = client.command(Method::POST, &room.reservations()).key(&unique("key")).body(body);
     refused(without, 415, "unsupported-media-type", Some("Content-Type")).await;
 
     for id in ["1", "not-an-id", "0199aaaa-bbbb-7ccc-8ddd-eeeeffff000z", "%00", "..%2F.."] {
         let call = client.reserve(id, FROM, TO);
         refused(call, 400, "invalid-value", Some("room")).await;
-        let call = client.command(Method::DELETE, &format!("/v1/rooms/{}/reservations/{id}", room.id));
+        let call = client.delete(&room.reservation(&id));
         refused(call, 400, "invalid-value", Some("reservation")).await;
         refused(client.get(&format!("/v1/rooms/{id}")), 400, "invalid-value", Some("room")).await;
         refused(client.get(&format!("/v1/reservations/{id}")), 400, "invalid-value", Some("reservation"))
             .await;
     }
-    let call = client.post(&format!("{}?dryRun=true", reservations(&room)), &json!({}));
+    let call = client.post(&format!("{}?dryRun=true", room.reservations()), &json!({}));
     refused(call, 400, "unknown-field", Some("dryRun")).await;
     untouched(client, &room).await;
 }
 
-async fn queries_that_can_not_be(client: &Client) {
+async fn impossible_queries_are_refused(client: &Client) {
     let room = client.register(json!({})).await;
     let schedule = format!("/v1/rooms/{}/schedule", room.id);
     let good = [("from", FROM), ("to", TO)];
@@ -248,7 +242,7 @@ async fn queries_that_can_not_be(client: &Client) {
     }
 }
 
-async fn cursors_that_were_tampered_with(client: &Client) {
+async fn altered_cursors_are_refused(client: &Client) {
     let (kind, other) = (unique("kind"), unique("kind"));
     let mut last = client.register(json!({"kind": kind})).await;
     for _ in 0..2 {
@@ -256,7 +250,7 @@ async fn cursors_that_were_tampered_with(client: &Client) {
     }
     let page = |kind: &str| client.get("/v1/rooms").with(&[("kind", kind), ("limit", "1")]);
     let cursor = page(&kind).after(&last.token).send().await.expect(200)["next"].as_str().unwrap().to_owned();
-    let _ = page(&kind).with(&[("cursor", &cursor)]).send().await.expect(200);
+    page(&kind).with(&[("cursor", &cursor)]).send().await.expect(200);
     let flip = |place: usize| {
         let mut bytes = cursor.clone().into_bytes();
         bytes[place] = if bytes[place] == b'A' { b'B' } else { b'A' };
@@ -268,14 +262,14 @@ async fn cursors_that_were_tampered_with(client: &Client) {
     for cursor in &bad {
         refused(page(&kind).with(&[("cursor", cursor)]), 400, "invalid-value", Some("cursor")).await;
     }
-    // A cursor belongs to the query that gave it.
+    // A cursor is valid for its query only.
     refused(page(&other).with(&[("cursor", &cursor)]), 400, "invalid-value", Some("cursor")).await;
     refused(client.get("/v1/kinds").with(&[("cursor", &cursor)]), 400, "invalid-value", Some("cursor")).await;
     let streams = client.command(Method::GET, "/v1/streams").with(&[("cursor", "x")]);
     refused(streams, 400, "invalid-value", Some("cursor")).await;
 }
 
-async fn headers_of_queries_that_can_not_be_read(client: &Client) {
+async fn malformed_headers_of_queries_are_refused(client: &Client) {
     let call = || client.get("/v1/rooms");
     for token in ["nonsense", "AQ==", "", "AAAA,BBBB"] {
         refused(call().header("Consistency-Token", token), 400, "invalid-value", Some("Consistency-Token"))
@@ -283,10 +277,10 @@ async fn headers_of_queries_that_can_not_be_read(client: &Client) {
     }
     refused(call().header("Prefer", "wait=soon"), 400, "invalid-value", Some("Prefer")).await;
     let room = client.register(json!({})).await;
-    let call = client.command(Method::PATCH, &format!("/v1/rooms/{}", room.id)).header("If-Match", "3");
+    let call = client.command(Method::PATCH, &room.path()).header("If-Match", "3");
     refused(call.json(&json!({"capacity": 3})), 400, "invalid-value", Some("If-Match")).await;
     untouched(client, &room).await;
-    // Preferences that mean nothing here are no mistake (RFC 7240).
+    // Unknown preferences are ignored (RFC 7240).
     let fine: Value = client.get("/v1/kinds").header("Prefer", "respond-async").send().await.expect(200);
     assert!(fine["items"].is_array());
 }

@@ -1,17 +1,17 @@
-//! Holds docker-compose.yml against the settings that the services have, and against what it promises.
-#![expect(clippy::panic, reason = "a test ends at the first thing that is not as it should be")]
+//! docker-compose.yml uses existing settings, and keeps its promises.
+#![expect(clippy::panic, reason = "a test fails by a panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde_yaml_ng::Value;
 
-/// Of the services that this project builds: its name, and the folder whose README has the table of its settings.
+use crate::project::{read, root};
+
+/// The services of this project. Their folders have the same names.
 pub(super) const OURS: [&str; 2] = ["command-service", "query-service"];
 
-/// Read by subcommands for development, not by the service.
+/// Settings of development subcommands.
 const OF_SUBCOMMANDS: [&str; 1] = ["DEV_KEY_DIR"];
 
 #[derive(Deserialize)]
@@ -66,22 +66,13 @@ pub(super) struct Setting {
     pub(super) secret: bool,
 }
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-pub(super) fn read(path: &str) -> String {
-    let path = root().join(path);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
 fn compose() -> Compose {
     let mut document: Value = serde_yaml_ng::from_str(&read("docker-compose.yml")).unwrap();
     document.apply_merge().unwrap();
     serde_yaml_ng::from_value(document).unwrap()
 }
 
-/// The rows `| `NAME` | default | meaning |` of a service's README, which its own tests hold against its code.
+/// The rows `| `NAME` | default | meaning |` of a service's README. The service's own tests compare them with its code.
 pub(super) fn settings(service: &str) -> BTreeMap<String, Setting> {
     let readme = read(&format!("{service}/README.md"));
     let rows = readme.lines().filter_map(|line| {
@@ -192,7 +183,7 @@ fn metrics_are_published_beside_the_public_ports_and_scraped_there() {
 }
 
 #[test]
-fn whoever_waits_waits_until_the_other_is_healthy() {
+fn a_service_waits_until_its_dependencies_are_healthy() {
     let compose = compose();
     for (name, service) in &compose.services {
         for (other, dependency) in &service.depends_on {
@@ -218,7 +209,7 @@ fn images_from_elsewhere_are_pinned_and_data_is_in_named_volumes() {
         }
         for volume in &service.volumes {
             let source = volume.split(':').next().unwrap();
-            // What the project has written down about it, which it may read.
+            // Files of the project are mounted read-only.
             if let Some(path) = source.strip_prefix("./") {
                 assert!(volume.ends_with(":ro") && path.starts_with("deploy/"), "{name}: {volume}");
                 assert!(root().join(path).is_dir(), "{name}: there is no {path}");

@@ -1,20 +1,24 @@
-//! The dashboard asks for metrics that the services have, and says of each panel what it shows.
+//! Dashboards use existing metrics and describe each panel.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs};
 
 use serde_json::Value;
 
-use crate::alerts::{known_metrics, metrics_of, read};
+use crate::{
+    alerts::{known_metrics, metrics_of},
+    project::{read, root},
+};
 
 const FOLDER: &str = "deploy/grafana/dashboards";
 
 fn dashboards() -> Vec<Value> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().join(FOLDER);
-    let files = fs::read_dir(folder).unwrap().map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
+    let files = fs::read_dir(root().join(FOLDER))
+        .unwrap()
+        .map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
     files.map(|text| serde_json::from_str(&text).unwrap()).collect()
 }
 
-/// All panels but the headings of rows.
+/// All panels except row headings.
 fn panels() -> Vec<Value> {
     let dashboards = dashboards();
     let all = dashboards.iter().flat_map(|dashboard| dashboard["panels"].as_array().unwrap());
@@ -61,9 +65,9 @@ async fn every_metric_of_a_dashboard_is_one_that_a_service_shows_or_names_in_its
     for panel in panels() {
         for query in queries(&panel) {
             let named = metrics_of(query);
-            assert!(!named.is_empty(), "{}: {query} is about nothing", panel["title"]);
+            assert!(!named.is_empty(), "{}: {query} names no metric", panel["title"]);
             for name in named {
-                assert!(known.contains(&name), "{}: nothing has the metric {name}", panel["title"]);
+                assert!(known.contains(&name), "{}: there is no metric {name}", panel["title"]);
             }
         }
     }
@@ -80,13 +84,13 @@ fn grafana_finds_its_data_source_and_its_dashboards_where_compose_puts_them() {
         volumes.iter().find(|volume| mounted(volume)).unwrap().as_str().unwrap().split(':').nth(1).unwrap();
     assert!(read("deploy/grafana/provisioning/dashboards/files.yml").contains(&format!("path: {target}\n")));
     let home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"].as_str().unwrap();
-    let _ = read(&home.replacen(target, FOLDER, 1));
+    read(&home.replacen(target, FOLDER, 1));
     let source = read("deploy/grafana/provisioning/datasources/prometheus.yml");
     assert!(source.contains("url: http://prometheus:9090\n"));
     let scraped = read("deploy/prometheus/prometheus.yml");
     for service in ["command-service", "query-service"] {
         let environment = &compose["services"][service]["environment"];
-        // Metrics may have an address of their own.
+        // Metrics may have their own address.
         let listen = environment.get("ADMIN_LISTEN").unwrap_or(&environment["LISTEN"]).as_str().unwrap();
         let port = listen.rsplit(':').next().unwrap();
         assert!(scraped.contains(&format!("\"{service}:{port}\"")), "{service} is not scraped");

@@ -1,13 +1,15 @@
-//! Documents name tests and files: those exist.
+//! The tests and files that documents name exist.
 
-use std::{collections::HashSet, fs, path::Path, process::Command};
+use std::{collections::HashSet, fs, process::Command};
 
-/// All files of the project with such an ending, by their paths.
+use crate::project::root;
+
+/// Path and text of all files with an ending.
 fn files(ending: &str) -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let root = root();
     let listed = Command::new("git")
         .args(["ls-files", "--cached", "--others", "--exclude-standard"])
-        .current_dir(root)
+        .current_dir(&root)
         .output()
         .unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
@@ -48,7 +50,7 @@ fn every_test_that_a_document_names_is_there() {
 
 #[test]
 fn every_link_of_a_document_leads_to_a_file() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let root = root();
     let mut broken = Vec::new();
     for (path, text) in files(".md") {
         let folder = root.join(&path).parent().unwrap().to_owned();

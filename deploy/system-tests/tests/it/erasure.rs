@@ -1,15 +1,17 @@
-//! A person is erased on the real servers, by the command that an operator types; then every store is searched for them.
+//! An operator erases a person on the real servers. Then no store holds a trace of them.
 
-use std::{process::Stdio, time::Duration};
+use std::process::Stdio;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use system_tests::{Client, Room, Stack, kafka, unique};
+use system_tests::{Client, Room, Stack, kafka, unique, until};
 
-const PARTY: &str = "The party of the person who goes";
-const GUEST: &str = "The guest of the person who goes";
+use crate::relays::until_delivered;
 
-/// Runs a command of the query service: its exit code and what it printed as JSON.
+const PARTY: &str = "The party of the erased person";
+const GUEST: &str = "The guest of the erased person";
+
+/// Runs a command of the query service. Returns its exit status and its JSON output.
 async fn query_service(stack: &Stack, arguments: &[&str]) -> (i32, Value) {
     let output = stack.queries[0].command(arguments).arg("--json").output().await.unwrap();
     let json: Result<Value, _> = serde_json::from_slice(&output.stdout);
@@ -25,7 +27,7 @@ fn stay(hour: u32) -> Value {
     json!({"from": at(hour), "to": at(hour + 1), "people": 2, "title": PARTY, "reservedFor": GUEST})
 }
 
-/// What everybody else sees, and what is counted.
+/// The data of other users, and the statistics.
 async fn all_else(client: &Client, rooms: &[&Room]) -> Value {
     let mut seen = Vec::new();
     for room in rooms {
@@ -43,7 +45,7 @@ async fn all_else(client: &Client, rooms: &[&Room]) -> Value {
     json!(seen)
 }
 
-/// Fails where any table or collection holds any of this.
+/// No table or collection holds the user's name or texts.
 async fn nowhere(stack: &Stack, user: &str) {
     for text in [user, PARTY, GUEST] {
         assert_eq!(stack.places_that_hold(text).await, Vec::<String>::new(), "{text}");
@@ -62,17 +64,16 @@ async fn an_erased_person_is_found_in_no_store_and_all_else_is_as_it_was() {
         client.register(json!({})).await,
     );
 
-    // She books at both instances, which remember it; she moves, cancels, imports, and asks for any room of a kind.
-    let of_room = |room: &Room| format!("/v1/rooms/{}/reservations", room.id);
-    let kept = ann.post(&of_room(&blue), &stay(8)).send().await.expect(201);
-    let moved = ann.post(&of_room(&blue), &stay(9)).send().await.expect(201);
-    let path = format!("{}/{}/move", of_room(&blue), moved["reservation"].as_str().unwrap());
-    let _ = ann.post(&path, &json!({"toRoom": red.id})).send().await.expect(200);
-    let given_up = ann_at_second.post(&of_room(&red), &stay(11)).send().await.expect(201);
-    let path = format!("{}/{}", of_room(&red), given_up["reservation"].as_str().unwrap());
-    let _ = ann.command(Method::DELETE, &path).send().await.expect(200);
+    // She uses both instances, which cache her reservations: she reserves, moves, cancels, and imports.
+    let kept = ann.post(&blue.reservations(), &stay(8)).send().await.reservation();
+    let moved = ann.post(&blue.reservations(), &stay(9)).send().await.reservation();
+    let path = format!("{}/move", blue.reservation(&moved));
+    ann.post(&path, &json!({"toRoom": red.id})).send().await.expect(200);
+    let given_up = ann_at_second.post(&red.reservations(), &stay(11)).send().await.reservation();
+    let path = red.reservation(&given_up);
+    ann.delete(&path).send().await.expect(200);
     let kind = format!("/v1/kinds/{}/reservations", red.kind);
-    let _ = ann_at_second.post(&kind, &stay(12)).header("X-Request-Id", &user).send().await.expect(201);
+    ann_at_second.post(&kind, &stay(12)).header("X-Request-Id", &user).send().await.expect(201);
     let mut line = json!({"key": unique("line"), "at": "2019-01-01T08:00:00Z", "user": user, "command": "reserve",
         "room": parked.id});
     line.as_object_mut().unwrap().extend(stay(13).as_object().unwrap().clone());
@@ -82,7 +83,7 @@ async fn an_erased_person_is_found_in_no_store_and_all_else_is_as_it_was() {
     let bobs = bobs.expect(201);
     assert_eq!(bobs["version"], json!(5));
 
-    // A generation that is shown, an old one that is fed, and in both a message that nobody can read, with her in it.
+    // There is a live generation and an old one. Both get an unreadable message with her name.
     let everything = [&blue, &red, &parked];
     let (code, report) = query_service(&stack, &["rebuild"]).await;
     assert_eq!(code, 0, "{report}");
@@ -92,46 +93,53 @@ async fn an_erased_person_is_found_in_no_store_and_all_else_is_as_it_was() {
     let (brokers, topic) = stack.topic();
     let broken = format!("{{\"reservation\":{{\"reservedBy\":\"{user}\",\"title\":\"{PARTY}\"");
     kafka::send(brokers, topic, &parked.id, &headers, broken.as_bytes()).await.unwrap();
-    while query_service(&stack, &["parked", "list"]).await.1.get(0).is_none() {}
+    until(async || match query_service(&stack, &["parked", "list"]).await.1.get(0) {
+        Some(_) => Ok(()),
+        None => Err("no room is parked".to_owned()),
+    })
+    .await;
     let before = all_else(&client, &everything).await;
     let held = stack.places_that_hold(&user).await;
     for place in ["events.payload", "events.metadata", "g1_reservations", "g2_history", "g2_parked"] {
         assert!(held.iter().any(|held| held == place), "{place} of {held:?}");
     }
 
-    // While the read models stand still she books once more: Kafka has it, and keeps it.
+    // She reserves once more while the query service is down: the event stays in Kafka.
     stack.queries[0].kill();
-    let late = ann.post(&of_room(&red), &stay(16)).send().await;
-    let (token, late) = (late.token(), late.expect(201)["reservation"].as_str().unwrap().to_owned());
-    while stack.undelivered().await > 0 {}
+    let late = ann.post(&red.reservations(), &stay(16)).send().await;
+    let (token, late) = (late.token(), late.reservation());
+    until_delivered(&stack).await;
 
-    // One try is killed, wherever it is by then; the next one goes on.
+    // The first run is killed once she is on the list of erased persons. The next run finishes its work.
     let mut erase = stack.queries[0].command(&["erase", "--user", &user]);
     let mut killed = erase.stdout(Stdio::null()).spawn().unwrap();
-    if tokio::time::timeout(Duration::from_millis(500), killed.wait()).await.is_err() {
-        killed.kill().await.unwrap();
-    }
+    until(async || {
+        let list = client.as_service().command(Method::GET, "/v1/erasures").send().await.expect(200);
+        let listed = list["persons"].as_object().is_some_and(|persons| !persons.is_empty());
+        if listed { Ok(()) } else { Err("nobody is listed".to_owned()) }
+    })
+    .await;
+    killed.kill().await.unwrap();
     let (code, erased) = query_service(&stack, &["erase", "--user", &user]).await;
     assert_eq!(code, 0, "{erased}");
     let pseudonym = erased[0]["pseudonym"].as_str().unwrap().to_owned();
     nowhere(&stack, &user).await;
 
-    // What was on its way arrives without her.
-    stack.queries[0].start(&[]);
-    stack.queries[0].until_ready().await;
+    // The event in Kafka arrives without her name.
+    stack.queries[0].start_ready(&[]).await;
     let shown = client.get(&format!("/v1/reservations/{late}")).after(&token).send().await.expect(200);
     assert_eq!((&shown["reservedBy"], shown.get("title")), (&json!(pseudonym), None), "{shown}");
-    let cancelled = client.command(Method::DELETE, &format!("{}/{late}", of_room(&red))).send().await;
+    let cancelled = client.delete(&red.reservation(&late)).send().await;
     let token = cancelled.token();
-    let _ = client.get(&format!("/v1/reservations/{late}")).after(&token).send().await.expect(200);
+    client.get(&format!("/v1/reservations/{late}")).after(&token).send().await.expect(200);
     nowhere(&stack, &user).await;
 
-    // Both instances have her reservations in memory, and change them.
-    let path = format!("{}/{}", of_room(&blue), kept["reservation"].as_str().unwrap());
+    // Both instances have her reservations in memory and change them.
+    let path = blue.reservation(&kept);
     for (client, people) in [(&client, 3), (&second, 2)] {
-        let changed = client.command(Method::PATCH, &path).json(&json!({"people": people})).send().await;
-        let shown = client.get(&format!("/v1/rooms/{}", blue.id)).after(&changed.token()).send().await;
-        let _ = shown.expect(200);
+        let changed = client.patch(&path, &json!({"people": people})).send().await;
+        let shown = client.get(&blue.path()).after(&changed.token()).send().await;
+        shown.expect(200);
     }
     for asking in [&ann, &ann_at_second] {
         asking.reserve(&red.id, &at(18), &at(19)).send().await.problem(403, "forbidden");
@@ -139,8 +147,8 @@ async fn an_erased_person_is_found_in_no_store_and_all_else_is_as_it_was() {
     assert_eq!(client.import(&format!("{line}\n")).send().await.lines()[0]["outcome"], json!("repeated"));
     nowhere(&stack, &user).await;
 
-    // Nothing else has changed but for what was done since, and a rebuild brings nothing back.
-    let _ = query_service(&stack, &["parked", "redrive", "--all"]).await;
+    // Nothing else has changed, and a rebuild brings nothing back.
+    query_service(&stack, &["parked", "redrive", "--all"]).await;
     let (code, verified) = query_service(&stack, &["verify", "--all"]).await;
     assert_eq!((code, &verified["differences"]), (0, &json!([])), "{verified}");
     let (code, report) = query_service(&stack, &["rebuild"]).await;
@@ -151,7 +159,7 @@ async fn an_erased_person_is_found_in_no_store_and_all_else_is_as_it_was() {
     {
         let (before, after) = (before.clone(), after.clone());
         match before.as_array() {
-            // Versions were added by what was done since.
+            // Later commands have added versions.
             Some(versions) if versions.iter().all(Value::is_number) => {
                 assert_eq!(versions.as_slice(), &after.as_array().unwrap()[..versions.len()], "{at}");
             }
@@ -166,10 +174,10 @@ async fn a_new_database_that_is_made_of_what_kafka_still_has_holds_no_erased_per
     let client = stack.client();
     let user = unique("ann@example.com");
     let room = client.register(json!({})).await;
-    let path = format!("/v1/rooms/{}/reservations", room.id);
+    let path = room.reservations();
     let made = client.as_user(&user).post(&path, &stay(8)).send().await;
     let token = made.token();
-    let reservation = made.expect(201)["reservation"].as_str().unwrap().to_owned();
+    let reservation = made.reservation();
     let shown = format!("/v1/reservations/{reservation}");
     assert_eq!(client.get(&shown).after(&token).send().await.expect(200)["reservedBy"], json!(user));
     let (code, erased) = query_service(&stack, &["erase", "--user", &user]).await;
@@ -178,10 +186,9 @@ async fn a_new_database_that_is_made_of_what_kafka_still_has_holds_no_erased_per
     stack.queries[0].kill();
     let (server, name) = stack.read_models();
     system_tests::mongo::drop_database(server, name).await.unwrap();
-    // Another group begins at the start of the topic, which has her event as it was sent.
+    // A new group starts at the beginning of the topic, which has the original event.
     let group = format!("{name}-g6");
-    stack.queries[0].start(&[("KAFKA_GROUP", &group)]);
-    stack.queries[0].until_ready().await;
+    stack.queries[0].start_ready(&[("KAFKA_GROUP", &group)]).await;
     let answer = client.get(&shown).after(&token).send().await.expect(200);
     assert_eq!(answer["reservedBy"], erased[0]["pseudonym"], "{answer}");
     nowhere(&stack, &user).await;

@@ -1,21 +1,19 @@
-//! Processes that die at the worst moment: nothing that was answered is lost, nothing is done twice.
+//! Processes die at the worst moment: no acknowledged command is lost, none takes effect twice.
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
-use system_tests::{Answer, Client, Stack, unique};
+use system_tests::{Answer, Client, Room, Stack, YEAR, hour_of_year, unique, until};
 
-const YEAR: [(&str, &str); 2] = [("from", "2031-01-01T00:00:00Z"), ("to", "2032-01-01T00:00:00Z")];
-
-/// What queries show of a room agrees with its events: each reservation once, each minute once.
-async fn shown_as_it_happened(client: &Client, user: &Client, room: &str, kind: &str) {
-    let events = client.events(room).await;
-    let path = format!("/v1/rooms/{room}");
+/// Queries agree with the events of a room: each reservation once, each minute once.
+async fn assert_shown(client: &Client, user: &Client, room: &Room) {
+    let events = client.events(&room.id).await;
+    let path = room.path();
     client
         .until(&path, |answer| answer.status == 200 && answer.json()["version"] == json!(events.len()))
         .await;
@@ -31,7 +29,8 @@ async fn shown_as_it_happened(client: &Client, user: &Client, room: &str, kind: 
     let history = user.get("/v1/me/history?limit=500").send().await.expect(200);
     let history: Vec<&Value> = history["items"].as_array().unwrap().iter().collect();
     assert_eq!(ids(&history, "reservation"), ids(&made, "id"));
-    let popular = client.get("/v1/statistics/popular-rooms").with(&YEAR).with(&[("kind", kind)]).send().await;
+    let popular =
+        client.get("/v1/statistics/popular-rooms").with(&YEAR).with(&[("kind", &room.kind)]).send().await;
     assert_eq!(popular.expect(200)["items"][0]["minutes"], json!(made.len() * 60));
 }
 
@@ -49,29 +48,27 @@ async fn die_at(fail_point: &str) {
     let mut stack = Stack::real(1).await;
     let client = stack.client();
     let room = client.register(json!({})).await;
-    let _ = client.get(&format!("/v1/rooms/{}", room.id)).after(&room.token).send().await.expect(200);
+    client.sees(&room, &room.token).await;
     let user = client.as_user(&unique("user"));
     for day in 1..=3 {
-        // Asked to end, it leaves nothing to relay behind on which it would die when it starts.
+        // An orderly end empties the outbox. Otherwise the next start would hit the fail point.
         assert!(stack.commands[0].stop().await.success());
-        stack.commands[0].start(&[("FAIL_POINT", fail_point)]);
-        stack.commands[0].until_ready().await;
+        stack.commands[0].start_ready(&[("FAIL_POINT", fail_point)]).await;
         let key = unique("key");
         let body = json!({
             "from": format!("2031-01-{day:02}T10:00:00Z"), "to": format!("2031-01-{day:02}T11:00:00Z"), "people": 1,
         });
-        let path = format!("/v1/rooms/{}/reservations", room.id);
+        let path = room.reservations();
         let ask = || user.command(Method::POST, &path).key(&key).json(&body);
-        // It dies before or after it has answered.
-        let _ = ask().try_send().await;
+        // It dies before or after its answer.
+        drop(ask().try_send().await);
         let end = stack.commands[0].until_end().await;
         assert!(!end.success(), "it ended with {end}");
-        stack.commands[0].start(&[]);
-        stack.commands[0].until_ready().await;
+        stack.commands[0].start_ready(&[]).await;
         let again = ask().send().await;
-        let _ = again.expect(201);
+        again.expect(201);
         assert_eq!(again.header("idempotency-replayed"), Some("true"), "the commit was lost");
-        shown_as_it_happened(&client, &user, &room.id, &room.kind).await;
+        assert_shown(&client, &user, &room).await;
     }
     assert_eq!(client.events(&room.id).await.len(), 4);
 }
@@ -81,64 +78,60 @@ async fn a_query_service_that_dies_between_write_and_offset_shows_everything_onc
     let mut stack = Stack::real(1).await;
     let client = stack.client();
     let room = client.register(json!({})).await;
-    let _ = client.get(&format!("/v1/rooms/{}", room.id)).after(&room.token).send().await.expect(200);
+    client.sees(&room, &room.token).await;
     let user = client.as_user(&unique("user"));
     for day in 1..=3 {
         assert!(stack.queries[0].stop().await.success());
         stack.queries[0].start(&[("FAIL_POINT", "after-write-before-offset")]);
         let day = |hour: u32| format!("2031-01-{day:02}T{hour:02}:00:00Z");
-        let _ = user.reserve(&room.id, &day(10), &day(11)).send().await.expect(201);
+        user.reserve(&room.id, &day(10), &day(11)).send().await.expect(201);
         let end = stack.queries[0].until_end().await;
         assert!(!end.success(), "it ended with {end}");
-        stack.queries[0].start(&[]);
-        stack.queries[0].until_ready().await;
-        shown_as_it_happened(&client, &user, &room.id, &room.kind).await;
+        stack.queries[0].start_ready(&[]).await;
+        assert_shown(&client, &user, &room).await;
     }
 }
 
-/// A reservation that was asked for, and whether the answer arrived.
-struct Asked {
+/// A request, and its answer if one came.
+struct Sent {
     key: String,
     body: Value,
     answered: Option<Answer>,
 }
 
-/// Sends reservations of one room one after the other until the service dies.
+/// Sends reservations of one room until the service dies.
 async fn keep_reserving(
     user: Client,
     room: String,
-    number: u64,
-    next: Arc<AtomicU64>,
+    number: usize,
+    next: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
-) -> Vec<Asked> {
-    let mut asked = Vec::new();
+) -> Vec<Sent> {
+    let mut sent = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let hour = next.fetch_add(1, Ordering::Relaxed);
         assert!(hour < 8_000, "writer {number} used up the year");
-        let time = |hour: u64| {
-            format!("2031-{:02}-{:02}T{:02}:00:00Z", 1 + hour / 24 / 28, 1 + hour / 24 % 28, hour % 24)
-        };
-        let body = json!({"from": time(hour), "to": time(hour + 1), "people": 1});
+        let body = json!({"from": hour_of_year(hour), "to": hour_of_year(hour + 1), "people": 1});
         let key = unique("key");
         let path = format!("/v1/rooms/{room}/reservations");
         let answered = user.command(Method::POST, &path).key(&key).json(&body).try_send().await.ok();
         let lost = answered.is_none();
-        asked.push(Asked { key, body, answered });
+        sent.push(Sent { key, body, answered });
         if lost {
             break;
         }
     }
-    asked
+    sent
 }
 
-/// Kills the command side in the middle of writes, three times, and compares.
+/// Kills the command side during writes, three times. Retries must give the same answers.
 async fn kill_during_writes(stack: &mut Stack) {
     let client = stack.client();
     let room = client.register(json!({})).await;
     let user = client.as_user(&unique("user"));
-    let next = Arc::new(AtomicU64::new(0));
+    let next = Arc::new(AtomicUsize::new(0));
     let mut all = 0;
-    for round in 1..=3_u64 {
+    for round in 1..=3 {
         let stop = Arc::new(AtomicBool::new(false));
         let writers: Vec<_> = (0..8)
             .map(|number| {
@@ -146,25 +139,26 @@ async fn kill_during_writes(stack: &mut Stack) {
                 tokio::spawn(keep_reserving(user, room, number, Arc::clone(&next), Arc::clone(&stop)))
             })
             .collect();
-        while next.load(Ordering::Relaxed) < round * 60 {
-            tokio::task::yield_now().await;
-        }
+        until(async || match next.load(Ordering::Relaxed) {
+            sent if sent >= round * 60 => Ok(()),
+            sent => Err(format!("{sent} requests were sent")),
+        })
+        .await;
         stack.commands[0].kill();
         stop.store(true, Ordering::Relaxed);
-        let asked: Vec<Asked> = join_all(writers).await.into_iter().flat_map(Result::unwrap).collect();
-        stack.commands[0].start(&[]);
-        stack.commands[0].until_ready().await;
-        for Asked { key, body, answered } in asked {
-            let path = format!("/v1/rooms/{}/reservations", room.id);
+        let sent: Vec<Sent> = join_all(writers).await.into_iter().flat_map(Result::unwrap).collect();
+        stack.commands[0].start_ready(&[]).await;
+        for Sent { key, body, answered } in sent {
+            let path = room.reservations();
             let again = user.command(Method::POST, &path).key(&key).json(&body).send().await;
             let again = again.expect(201);
             if let Some(answered) = answered {
-                assert_eq!(again, answered.expect(201), "an answer was not kept");
+                assert_eq!(again, answered.expect(201), "the answer has changed");
             }
             all += 1;
         }
         assert_eq!(client.events(&room.id).await.len(), 1 + all);
-        shown_as_it_happened(&client, &user, &room.id, &room.kind).await;
+        assert_shown(&client, &user, &room).await;
     }
 }
 
@@ -185,22 +179,21 @@ async fn the_embedded_default_ends_when_it_is_asked_to_and_has_everything_when_i
     let room = client.register(json!({})).await;
     let user = client.as_user(&unique("user"));
     let made = user.reserve(&room.id, "2031-01-01T10:00:00Z", "2031-01-01T11:00:00Z").send().await;
-    let _ = made.expect(201);
+    made.expect(201);
     let end = stack.commands[0].stop().await;
     assert!(end.success(), "it ended with {end}");
-    stack.commands[0].start(&[]);
-    stack.commands[0].until_ready().await;
-    // Ready means that the read models are complete: nothing has to be waited for.
+    stack.commands[0].start_ready(&[]).await;
+    // Ready means that the read models are complete: the query needs no token.
     let schedule =
         client.get(&format!("/v1/rooms/{}/schedule", room.id)).with(&YEAR).send().await.expect(200);
     assert_eq!(schedule["items"].as_array().unwrap().len(), 1);
-    shown_as_it_happened(&client, &user, &room.id, &room.kind).await;
+    assert_shown(&client, &user, &room).await;
 }
 
 #[tokio::test]
 async fn another_command_service_publishes_when_one_that_relays_dies() {
     let mut stack = Stack::real(2).await;
-    // Both relay, each some of the rooms; of so many surely some of either. Each dies once.
+    // Each relays some of the rooms: of eight rooms surely both have some. Each dies once.
     let mut rooms = Vec::new();
     for _ in 0..8 {
         rooms.push((stack.client().register(json!({})).await, unique("user")));
@@ -213,13 +206,12 @@ async fn another_command_service_publishes_when_one_that_relays_dies() {
             for start in [10, 11, 12] {
                 let made =
                     client.as_user(user).reserve(&room.id, &hour(start), &hour(start + 1)).send().await;
-                let _ = made.expect(201);
+                made.expect(201);
             }
         }
         for (room, user) in &rooms {
-            shown_as_it_happened(&client, &client.as_user(user), &room.id, &room.kind).await;
+            assert_shown(&client, &client.as_user(user), room).await;
         }
-        stack.commands[dead].start(&[]);
-        stack.commands[dead].until_ready().await;
+        stack.commands[dead].start_ready(&[]).await;
     }
 }

@@ -1,14 +1,17 @@
-//! Holds the Kubernetes manifests against the settings that the services have, and against what they promise. Their form is
-//! checked by `deploy/kubernetes/validate.sh`.
+//! The Kubernetes manifests use existing settings, and keep their promises. `deploy/kubernetes/validate.sh` checks their
+//! form.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_yaml_ng::Value;
 
-use crate::compose::{OURS, read, settings};
+use crate::{
+    compose::{OURS, settings},
+    project::read,
+};
 
-/// The objects of a file of `deploy/kubernetes/`, by their kinds.
+/// The objects of a file of `deploy/kubernetes/` by kind.
 fn objects(file: &str) -> BTreeMap<String, Value> {
     let text = read(&format!("deploy/kubernetes/{file}"));
     let documents = serde_yaml_ng::Deserializer::from_str(&text).map(|one| Value::deserialize(one).unwrap());
@@ -48,7 +51,7 @@ fn every_variable_is_a_setting_of_its_service_and_every_required_setting_is_give
                 let kustomization = read("deploy/kubernetes/kustomization.yaml");
                 assert!(
                     kustomization.contains(&format!("secrets/{file}")),
-                    "{service}: nobody makes {value}"
+                    "{service}: no secret is made for {value}"
                 );
             }
         }
@@ -96,7 +99,7 @@ fn a_service_is_probed_where_it_listens_and_ends_before_it_is_killed() {
             assert_eq!(asked["path"], format!("/health/{path}"), "{service}: {probe}");
             assert_eq!(asked["port"], "http", "{service}: {probe}");
         }
-        // SHUTDOWN_TIMEOUT_SECONDS is 20 unless told.
+        // SHUTDOWN_TIMEOUT_SECONDS is 20 by default.
         let before = container["lifecycle"]["preStop"]["sleep"]["seconds"].as_u64().unwrap();
         assert!(pod["terminationGracePeriodSeconds"].as_u64().unwrap() > before + 20, "{service}");
         assert!(container["resources"]["limits"]["memory"].is_string(), "{service}");
@@ -112,7 +115,7 @@ fn each_service_scales_by_itself_and_loses_one_pod_at_a_time() {
         assert!(scaler["minReplicas"].as_u64().unwrap() >= 2, "{service} does not survive the loss of a pod");
         assert!(
             objects["Deployment"]["spec"].get("replicas").is_none(),
-            "{service}: two say how many there are"
+            "{service}: the autoscaler sets the number of replicas"
         );
         assert_eq!(objects["PodDisruptionBudget"]["spec"]["maxUnavailable"], 1, "{service}");
         let label = &objects["Deployment"]["spec"]["template"]["metadata"]["labels"];

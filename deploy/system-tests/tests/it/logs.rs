@@ -1,4 +1,4 @@
-//! What is logged of a request, what is not, and that it can be changed while the service runs.
+//! The log of a request, and changes of the log level at run time.
 
 use reqwest::Method;
 use serde_json::json;
@@ -22,24 +22,23 @@ async fn a_request_has_one_line_that_joins_it_to_its_trace_and_says_nothing_pers
     let room = admin.register(json!({})).await;
     let user = admin.as_user(&unique("Zoe"));
     let (title, guest) = (unique("secret-title"), unique("secret-guest"));
-    let path = format!("/v1/rooms/{}/reservations", room.id);
+    let path = room.reservations();
     let stay = json!({
         "from": "2031-01-06T10:00:00Z", "to": "2031-01-06T11:00:00Z", "people": 2, "title": title, "reservedFor": guest
     });
     let request = unique("request");
     let call = user.post(&path, &stay).header("X-Request-Id", &request);
     let reserved = call.header("traceparent", &format!("00-{TRACE}-b7ad6b7169203331-01")).send().await;
-    let id = reserved.expect(201)["reservation"].as_str().unwrap().to_owned();
-    // Refused ones, too, of which the answer quotes what was sent.
-    let _ = user.post(&path, &stay).send().await.problem(409, "overlap");
-    let _ = user
-        .post(&path, &json!({"title": title, "reservedFor": [guest]}))
+    let id = reserved.reservation();
+    // Also refused requests, whose answers quote the request.
+    user.post(&path, &stay).send().await.problem(409, "overlap");
+    user.post(&path, &json!({"title": title, "reservedFor": [guest]}))
         .send()
         .await
         .problem(400, "invalid-value");
-    let _ = user.get(&format!("/v1/users/{}/history", admin.name())).send().await.problem(403, "forbidden");
-    let _ = user.get(&format!("/v1/reservations/{id}")).after(&reserved.token()).send().await.expect(200);
-    let _ = user.command(Method::DELETE, &format!("{path}/{id}")).send().await.expect(200);
+    user.get(&format!("/v1/users/{}/history", admin.name())).send().await.problem(403, "forbidden");
+    user.get(&format!("/v1/reservations/{id}")).after(&reserved.token()).send().await.expect(200);
+    user.delete(&format!("{path}/{id}")).send().await.expect(200);
 
     let log = stack.commands[0].log();
     let of_request: Vec<&str> = log.lines().filter(|line| line.contains(&request)).collect();
@@ -61,7 +60,7 @@ async fn administrators_change_which_lines_are_written_and_that_is_recorded() {
     let lines = |request: &str| stack.commands[0].log().lines().filter(|line| line.contains(request)).count();
     let asked = async || {
         let request = unique("request");
-        let _ = admin.get(path).header("X-Request-Id", &request).send().await.expect(200);
+        admin.get(path).header("X-Request-Id", &request).send().await.expect(200);
         lines(&request)
     };
     assert_eq!(asked().await, 0, "the embedded default says little");
@@ -76,10 +75,10 @@ async fn administrators_change_which_lines_are_written_and_that_is_recorded() {
 
     let put = |client: &Client, level: &str| client.command(Method::PUT, PATH).json(&json!({"level": level}));
     for other in [admin.as_user("ann"), admin.as_service()] {
-        let _ = put(&other, "trace").send().await.problem(403, "forbidden");
-        let _ = other.command(Method::GET, PATH).send().await.problem(403, "forbidden");
+        put(&other, "trace").send().await.problem(403, "forbidden");
+        other.command(Method::GET, PATH).send().await.problem(403, "forbidden");
     }
-    let _ = put(&admin.as_nobody(), "trace").send().await.problem(401, "unauthenticated");
+    put(&admin.as_nobody(), "trace").send().await.problem(401, "unauthenticated");
     for level in ["", "loud=very=much", &"x".repeat(1001)] {
         assert_eq!(put(&admin, level).send().await.problem(400, "invalid-value")["field"], "/level");
     }

@@ -3,7 +3,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
-    reason = "a test ends at the first thing that is not as it should be, and has the machine's time"
+    reason = "a test fails by a panic, and reads the machine's clock"
 )]
 
 mod alerts;
@@ -21,6 +21,7 @@ mod kubernetes;
 mod layering;
 mod logs;
 mod operators;
+mod project;
 mod races;
 mod rebuild;
 mod relays;

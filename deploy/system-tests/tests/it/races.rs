@@ -5,17 +5,14 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
-use system_tests::{Stack, unique};
+use system_tests::{Stack, YEAR, hour_of_year, unique};
 
 const CLIENTS: usize = 64;
 const ROUNDS: usize = 200;
 
-/// The hour of a round: each one has a slot of its own, all of them lie in one room.
+/// Each round has an hour of its own.
 fn slot(round: usize) -> (String, String) {
-    let time = |hour: usize| {
-        format!("2031-{:02}-{:02}T{:02}:00:00Z", 1 + hour / 24 / 28, 1 + hour / 24 % 28, hour % 24)
-    };
-    (time(round), time(round + 1))
+    (hour_of_year(round), hour_of_year(round + 1))
 }
 
 #[tokio::test]
@@ -27,8 +24,8 @@ async fn of_64_clients_that_race_for_a_slot_over_two_services_exactly_one_wins_2
     let mut winners = [0; 2];
     for round in 0..ROUNDS {
         let (from, to) = slot(round);
-        let asked = (0..CLIENTS).map(|client| services[client % 2].reserve(&room.id, &from, &to).send());
-        let answers = join_all(asked).await;
+        let sent = (0..CLIENTS).map(|client| services[client % 2].reserve(&room.id, &from, &to).send());
+        let answers = join_all(sent).await;
         let won: Vec<usize> = (0..CLIENTS).filter(|client| answers[*client].status == 201).collect();
         assert_eq!(won.len(), 1, "round {round}: {won:?} won");
         let winner = &answers[won[0]];
@@ -42,9 +39,8 @@ async fn of_64_clients_that_race_for_a_slot_over_two_services_exactly_one_wins_2
     println!("the services won {winners:?} rounds");
     let versions = services[1].versions(&room.id).await;
     assert_eq!(versions, (1..=ROUNDS as u64 + 1).collect::<Vec<_>>());
-    let range = [("from", "2031-01-01T00:00:00Z"), ("to", "2032-01-01T00:00:00Z"), ("limit", "500")];
-    let path = format!("/v1/rooms/{}/schedule", room.id);
-    let shown = services[0].get(&path).with(&range).after(&token).send().await.expect(200);
+    let path = format!("/v1/rooms/{}/schedule?limit=500", room.id);
+    let shown = services[0].get(&path).with(&YEAR).after(&token).send().await.expect(200);
     let stays = shown["items"].as_array().unwrap();
     assert_eq!(stays.len(), ROUNDS);
     assert!(stays.iter().zip(&stays[1..]).all(|(a, b)| a["to"].as_str() <= b["from"].as_str()));
@@ -54,7 +50,7 @@ async fn of_64_clients_that_race_for_a_slot_over_two_services_exactly_one_wins_2
 async fn a_key_that_is_retried_over_two_services_has_one_effect() {
     let stack = Stack::real(2).await;
     let services = [stack.client_of(0), stack.client_of(1)];
-    // Idempotency keys belong to their caller: both services see the same one.
+    // Idempotency keys belong to a caller: both services get the same one.
     let services = services.map(|service| service.as_user("ann"));
     let admin = stack.client();
     let kind = unique("kind");
@@ -67,14 +63,15 @@ async fn a_key_that_is_retried_over_two_services_has_one_effect() {
     for round in 0..40 {
         let (from, to) = slot(round);
         let body = json!({"from": from, "to": to, "people": 2});
-        // In any free room of a kind the two tries may pick two rooms, whose versions do not meet.
+        // With a kind, the attempts may pick different rooms, whose versions do not conflict.
         let path = match round % 2 {
             0 => format!("/v1/rooms/{one_room}/reservations"),
             _ => format!("/v1/kinds/{kind}/reservations"),
         };
         let key = unique("key");
-        let ask = |try_: usize| services[try_ % 2].command(Method::POST, &path).key(&key).json(&body).send();
-        let answers = join_all((0..4).map(ask)).await;
+        let send =
+            |attempt: usize| services[attempt % 2].command(Method::POST, &path).key(&key).json(&body).send();
+        let answers = join_all((0..4).map(send)).await;
         let done: Vec<_> = answers.iter().filter(|answer| answer.is_success()).collect();
         assert!(!done.is_empty(), "round {round}: {answers:?}");
         for answer in &answers {

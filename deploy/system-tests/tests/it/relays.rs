@@ -1,4 +1,4 @@
-//! Several command services relay: they share the work, and one that stood still for long does no harm when it wakes up.
+//! Command services share the relay. One that was suspended for long does no harm when it wakes up.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,27 +11,21 @@ use std::{
 
 use reqwest::Method;
 use serde_json::json;
-use system_tests::{Client, Stack, kafka, unique};
+use system_tests::{Client, Stack, hour_of_year, kafka, unique, until};
 
-const PATIENCE: Duration = Duration::from_secs(60);
 const ROOMS: usize = 12;
 
-/// How many buckets a command service says it relays.
-async fn buckets_of(client: &Client) -> String {
-    let metrics = client.command(Method::GET, "/metrics").send().await.text;
-    let line = metrics.lines().find_map(|line| line.strip_prefix("relay_buckets_held "));
-    line.unwrap_or_default().to_owned()
+/// Waits until a command service holds a number of buckets.
+async fn until_it_relays(client: &Client, buckets: &str) {
+    until(async || {
+        let metrics = client.command(Method::GET, "/metrics").send().await.text;
+        let held = metrics.lines().find_map(|line| line.strip_prefix("relay_buckets_held "));
+        if held == Some(buckets) { Ok(()) } else { Err(format!("it relays {held:?} buckets")) }
+    })
+    .await;
 }
 
-async fn until_it_relays(client: &Client, buckets: u32) {
-    let start = Instant::now();
-    while buckets_of(client).await != buckets.to_string() {
-        assert!(start.elapsed() < PATIENCE, "it relays {} buckets", buckets_of(client).await);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// Reserves in one room after the other until told to stop, and counts. What fails is left out.
+/// Makes reservations in all rooms in turn until `stop`, and counts the successes.
 async fn keep_reserving(
     user: Client,
     rooms: Arc<Vec<String>>,
@@ -42,22 +36,27 @@ async fn keep_reserving(
     while !stop.load(Ordering::Relaxed) {
         let number = next.fetch_add(1, Ordering::Relaxed);
         let (room, hour) = (&rooms[number % ROOMS], number / ROOMS);
-        let time = |hour: usize| {
-            format!("2031-{:02}-{:02}T{:02}:00:00Z", 1 + hour / 24 / 28, 1 + hour / 24 % 28, hour % 24)
-        };
-        let asked = user.reserve(room, &time(hour), &time(hour + 1)).try_send().await;
-        if asked.is_ok_and(|answer| answer.status == 201) {
+        let sent = user.reserve(room, &hour_of_year(hour), &hour_of_year(hour + 1)).try_send().await;
+        if sent.is_ok_and(|answer| answer.status == 201) {
             made.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-async fn until(made: &AtomicUsize, enough: usize) {
-    let start = Instant::now();
-    while made.load(Ordering::Relaxed) < enough {
-        assert!(start.elapsed() < PATIENCE, "only {} of {enough} were made", made.load(Ordering::Relaxed));
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+async fn until_made(made: &AtomicUsize, enough: usize) {
+    until(async || match made.load(Ordering::Relaxed) {
+        made if made >= enough => Ok(()),
+        made => Err(format!("{made} of {enough} reservations were made")),
+    })
+    .await;
+}
+
+pub(crate) async fn until_delivered(stack: &Stack) {
+    until(async || match stack.undelivered().await {
+        0 => Ok(()),
+        left => Err(format!("{left} events are not delivered")),
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,7 +64,7 @@ async fn a_command_service_that_stands_still_and_wakes_up_after_its_work_was_tak
     let mut stack = Stack::real(2).await;
     let clients = [stack.client_of(0), stack.client_of(1)];
     for client in &clients {
-        until_it_relays(client, 32).await;
+        until_it_relays(client, "32").await;
     }
     let mut rooms = Vec::new();
     for _ in 0..ROOMS {
@@ -83,29 +82,25 @@ async fn a_command_service_that_stands_still_and_wakes_up_after_its_work_was_tak
         }
     }
     for made in &made {
-        until(made, 200).await;
+        until_made(made, 200).await;
     }
     stack.commands[0].pause();
     let paused = Instant::now();
-    until_it_relays(&clients[1], 64).await;
+    until_it_relays(&clients[1], "64").await;
     assert!(paused.elapsed() < Duration::from_secs(10), "the other took {:?}", paused.elapsed());
-    until(&made[1], made[1].load(Ordering::Relaxed) + 200).await;
+    until_made(&made[1], made[1].load(Ordering::Relaxed) + 200).await;
     stack.commands[0].resume();
     for client in &clients {
-        until_it_relays(client, 32).await;
+        until_it_relays(client, "32").await;
     }
     for made in &made {
-        until(made, made.load(Ordering::Relaxed) + 200).await;
+        until_made(made, made.load(Ordering::Relaxed) + 200).await;
     }
     stop.store(true, Ordering::Relaxed);
     for writer in writers {
         writer.await.unwrap();
     }
-    let start = Instant::now();
-    while stack.undelivered().await > 0 {
-        assert!(start.elapsed() < PATIENCE, "{} events are left", stack.undelivered().await);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until_delivered(&stack).await;
 
     let heads = clients[1].command(Method::GET, "/v1/streams").send().await.expect(200);
     let heads = heads["items"].as_array().unwrap().iter();

@@ -1,4 +1,4 @@
-//! Real bookings, replayed by the demo and compared with its own recount.
+//! The demo replays real bookings and compares the system with its own recount.
 
 use system_tests::Stack;
 
@@ -6,10 +6,10 @@ const COMMANDS: &str = "25,855";
 
 async fn replayed(stack: &Stack, arguments: &[&str]) -> String {
     let output = stack.program("standalone").arg("demo").args(arguments).output().await.unwrap();
-    let told = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
-    println!("{told}");
-    told
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    println!("{printed}");
+    printed
 }
 
 async fn real_bookings_come_through(stack: &Stack) {

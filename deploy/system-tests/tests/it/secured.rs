@@ -1,12 +1,10 @@
-//! TLS and rights on real servers, which take nothing in plain, with certificates that the test makes. MongoDB's engine has
-//! neither TLS nor users: its TLS ends in a proxy of the test, and its roles are not tested here.
-
-use std::time::{Duration, Instant};
+//! TLS and rights on real servers that accept nothing else. The test makes the certificates. MongoDB's engine has neither
+//! TLS nor users: a proxy of the test ends its TLS, and its roles are not tested.
 
 use serde_json::Value;
-use system_tests::{Secured, Server};
+use system_tests::{Secured, Server, YEAR, until};
 
-/// Runs a subcommand with the service's settings; its output where it ends well.
+/// Runs a subcommand with the service's settings. Returns its output.
 async fn succeeds(server: &Server, arguments: &[&str]) -> String {
     let output = server.command(arguments).output().await.unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -27,8 +25,7 @@ async fn services_with_the_granted_rights_alone_do_all_their_work_over_verified_
     let made = client.reserve(&room.id, "2031-05-05T10:00:00Z", "2031-05-05T11:00:00Z").send().await;
     assert_eq!(made.status, 201, "{made:?}");
     let schedule = format!("/v1/rooms/{}/schedule", room.id);
-    let year = [("from", "2031-01-01T00:00:00Z"), ("to", "2032-01-01T00:00:00Z")];
-    let seen = client.get(&schedule).with(&year).after(&made.token()).send().await.expect(200);
+    let seen = client.get(&schedule).with(&YEAR).after(&made.token()).send().await.expect(200);
     assert_eq!(seen["items"].as_array().unwrap().len(), 1);
 
     for (server, arguments) in [
@@ -44,13 +41,13 @@ async fn services_with_the_granted_rights_alone_do_all_their_work_over_verified_
     ] {
         succeeds(server, arguments).await;
     }
-    // Goes with its consumer group.
+    // Deletes the consumer group, too.
     let generations: Value =
         serde_json::from_str(&succeeds(&system.query, &["generations", "--json"]).await).unwrap();
     let first = generations[0]["number"].to_string();
     succeeds(&system.query, &["drop-generation", &first]).await;
 
-    // To erase a person, and only where an administrator has given the right once the tables were there.
+    // To erase a person, and only if an administrator has granted the right after the tables were created.
     let mask = "UPDATE events SET payload = payload, metadata = metadata";
     assert!(system.run_as_command_service(mask).await.is_err());
     system.grant_again().await;
@@ -87,7 +84,7 @@ async fn a_server_that_is_not_the_one_that_was_named_is_refused_with_the_reason(
     let misnamed_brokers = system.brokers("localhost");
     let stranger = ("TLS_CA_FILE", &*other);
 
-    // A variable that is given twice counts as it was given last.
+    // The last value of a variable counts.
     let no_file = ("MYSQL_URL_FILE", "");
     for (settings, reason) in [
         (&[stranger][..], "UnknownIssuer"),
@@ -111,10 +108,8 @@ async fn a_server_that_is_not_the_one_that_was_named_is_refused_with_the_reason(
         complains(&mut system.query, settings, reason).await;
     }
 
-    system.command.start(&[]);
-    system.command.until_ready().await;
-    system.query.start(&[]);
-    system.query.until_ready().await;
+    system.command.start_ready(&[]).await;
+    system.query.start_ready(&[]).await;
     let room = system.client().register(serde_json::json!({})).await;
     let mut verify = system.query.command(&["verify", &room.id]);
     verify.env("MONGODB_URL_FILE", "").env("MONGODB_URL", &right_mongodb).env("TLS_CA_FILE", &other);
@@ -123,19 +118,16 @@ async fn a_server_that_is_not_the_one_that_was_named_is_refused_with_the_reason(
     assert!(!output.status.success() && errors.contains("UnknownIssuer"), "{errors}");
 }
 
-/// Starts a service with these settings changed, waits until it says this reason, in its log or as what it is not ready
-/// for, and ends it.
+/// Starts a service with changed settings, waits until its log or its readiness tells the reason, and kills it.
 async fn complains(server: &mut Server, settings: &[(&str, &str)], reason: &str) {
     server.start(settings);
-    let start = Instant::now();
-    loop {
-        let missing = server.missing().await;
-        if server.log_since_start().contains(reason) || missing.contains(reason) {
-            break;
+    until(async || {
+        let (missing, log) = (server.missing().await, server.log_since_start());
+        if log.contains(reason) || missing.contains(reason) {
+            return Ok(());
         }
-        let log = server.log_since_start();
-        assert!(start.elapsed() < Duration::from_secs(60), "{settings:?}: no {reason:?} in {missing}\n{log}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        Err(format!("{settings:?}: no {reason:?} in {missing}\n{log}"))
+    })
+    .await;
     server.kill();
 }

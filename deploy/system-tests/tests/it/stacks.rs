@@ -1,4 +1,4 @@
-//! Stacks that tests share while any of them runs. Tests keep apart by names of their own.
+//! Stacks that tests share while one of them runs. Tests use unique names to stay apart.
 
 use std::sync::{Arc, Weak};
 
@@ -28,7 +28,7 @@ async fn shared(running: &Mutex<Weak<Stack>>, start: impl Future<Output = Stack>
     stack
 }
 
-/// One source, two systems: makes each scenario a test against the embedded default and one against real servers.
+/// Makes each scenario a test on the embedded default and a test on real servers.
 macro_rules! on_both_stacks {
     ($($scenario:ident)+) => {
         mod embedded {

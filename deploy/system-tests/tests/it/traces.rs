@@ -1,9 +1,6 @@
-//! One reservation is followed from the request to the read model by the spans that a collector gets.
+//! The spans of a reservation, from the request to the read model.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, Mutex};
 
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
@@ -13,19 +10,18 @@ use opentelemetry_proto::tonic::{
 use prost::Message;
 use reqwest::Method;
 use serde_json::{Value, json};
-use system_tests::{Answer, Client, Room, Server, Stack};
+use system_tests::{Answer, Client, Room, Server, Stack, until};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
 const FROM: &str = "2031-01-06T10:00:00Z";
 const TO: &str = "2031-01-06T11:00:00Z";
 
-/// A collector: takes OTLP over HTTP and keeps the spans, each with its service. Dropped, it is gone.
+/// A collector of OTLP over HTTP. Keeps the spans, each with its service. Dropped, it stops.
 struct Collector {
     url: String,
     spans: Arc<Mutex<Vec<(String, Span)>>>,
@@ -47,19 +43,15 @@ impl Collector {
         Self { url, spans, serving }
     }
 
-    /// The spans of a trace with their services, once there are so many.
+    /// Waits for a number of spans of a trace.
     async fn spans(&self, trace: &str, count: usize) -> Vec<(String, Span)> {
-        let start = Instant::now();
-        loop {
+        until(async || {
             let spans = self.spans.lock().unwrap().clone();
             let of_trace: Vec<_> =
                 spans.into_iter().filter(|(_, span)| hex(&span.trace_id) == trace).collect();
-            if of_trace.len() >= count {
-                return of_trace;
-            }
-            assert!(start.elapsed() < PATIENCE, "only {of_trace:#?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            if of_trace.len() >= count { Ok(of_trace) } else { Err(format!("only {of_trace:#?}")) }
+        })
+        .await
     }
 }
 
@@ -105,11 +97,11 @@ fn hex(id: &[u8]) -> String {
     id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The system on real servers, which sends its spans there.
+/// A system on real servers that sends its spans to the collector.
 async fn traced(collector: &Collector) -> Stack {
     let mut stack = Stack::real(1).await;
     for server in stack.commands.iter_mut().chain(&mut stack.queries) {
-        let _ = server.stop().await;
+        server.stop().await;
         server.start(&[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url),
             ("OTEL_TRACES_SAMPLER_ARG", "1"),
@@ -131,7 +123,7 @@ async fn reserve(client: &Client, room: &Room, traceparent: Option<String>) -> A
     call.send().await
 }
 
-/// The trace context that the room's latest event carries.
+/// The trace context of the room's latest event.
 async fn of_latest_event(client: &Client, room: &Room) -> Option<String> {
     let path = format!("/v1/streams/{}/events", room.id);
     let events = client.command(Method::GET, &path).send().await.expect(200);
@@ -153,9 +145,8 @@ async fn one_reservation_is_followed_from_the_request_to_the_read_model() {
     let client = stack.client();
     let room = client.register(json!({})).await;
     let reserved = reserve(&client, &room, Some(format!("00-{TRACE}-{PARENT}-01"))).await;
-    let _ = reserved.expect(201);
-    let path = format!("/v1/rooms/{}", room.id);
-    let _ = client.get(&path).after(&reserved.token()).send().await.expect(200);
+    reserved.expect(201);
+    client.sees(&room, &reserved.token()).await;
 
     let spans = collector.spans(TRACE, 4).await;
     assert_eq!(spans.len(), 4, "{spans:#?}");
@@ -187,7 +178,7 @@ async fn a_request_without_a_trace_begins_one_and_a_client_may_say_that_it_is_no
     let stack = traced(&collector).await;
     let client = stack.client();
     let (room, other) = (client.register(json!({})).await, client.register(json!({})).await);
-    let _ = reserve(&client, &room, None).await.expect(201);
+    reserve(&client, &room, None).await.expect(201);
     let begun = of_latest_event(&client, &room).await.unwrap();
     let spans = collector.spans(begun.split('-').nth(1).unwrap(), 4).await;
     let (_, request) = named(&spans, "POST /v1/rooms/{room}/reservations");
@@ -195,13 +186,12 @@ async fn a_request_without_a_trace_begins_one_and_a_client_may_say_that_it_is_no
 
     let untraced = format!("00-{TRACE}-{PARENT}-00");
     let reserved = reserve(&client, &other, Some(untraced.clone())).await;
-    let _ = reserved.expect(201);
-    let path = format!("/v1/rooms/{}", other.id);
-    let _ = client.get(&path).after(&reserved.token()).send().await.expect(200);
+    reserved.expect(201);
+    client.sees(&other, &reserved.token()).await;
     assert_eq!(of_latest_event(&client, &other).await, Some(untraced));
-    // What is traced later comes later.
-    let _ = client.get(&path).header("traceparent", &format!("00-{}1-{PARENT}-01", &TRACE[1..])).send().await;
-    let _ = collector.spans(&format!("{}1", &TRACE[1..]), 1).await;
+    // A later trace would come later.
+    client.get(&other.path()).header("traceparent", &format!("00-{}1-{PARENT}-01", &TRACE[1..])).send().await;
+    collector.spans(&format!("{}1", &TRACE[1..]), 1).await;
     assert_eq!(collector.spans(TRACE, 0).await, []);
 }
 
@@ -214,9 +204,8 @@ async fn a_collector_that_is_gone_does_no_harm() {
     for _ in 0..20 {
         let room = client.register(json!({})).await;
         let reserved = reserve(&client, &room, None).await;
-        let _ = reserved.expect(201);
-        let path = format!("/v1/rooms/{}", room.id);
-        let _ = client.get(&path).after(&reserved.token()).send().await.expect(200);
+        reserved.expect(201);
+        client.sees(&room, &reserved.token()).await;
     }
     let servers = stack.commands.iter_mut().chain(&mut stack.queries);
     let ends = futures_util::future::join_all(servers.map(Server::stop)).await;

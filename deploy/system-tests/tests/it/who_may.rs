@@ -1,4 +1,4 @@
-//! Who may do what, and who sees what: every route of both OpenAPI documents, with real tokens.
+//! Access to every route of both OpenAPI documents, with real tokens.
 
 use std::collections::BTreeSet;
 
@@ -8,18 +8,17 @@ use system_tests::{Answer, Client, Room, Stack, unique};
 
 use crate::stacks;
 
-/// Whom a route is for.
+/// The callers that a route lets through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum For {
-    /// Whoever asks, with or without a token.
+    /// All callers, with or without a token.
     Anybody,
-    /// Whoever is recognised.
+    /// All callers with a token.
     Users,
-    /// The one whose reservation it is, and administrators.
+    /// The owner of the reservation, and administrators.
     Owner,
-    /// Administrators.
     Administrators,
-    /// Administrators and other services.
+    /// Other services, and administrators.
     Services,
 }
 use For::{Administrators, Anybody, Owner, Services, Users};
@@ -70,7 +69,7 @@ const QUERIES: &[(&str, &str, For)] = &[
     ("GET", "/v1/statistics/busiest-times", Users),
 ];
 
-/// The operations of a document as they are in the tables.
+/// The operations of a document.
 fn described(document: &Value) -> BTreeSet<(String, String)> {
     let mut operations = BTreeSet::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
@@ -95,7 +94,7 @@ async fn every_route_of_both_documents_says_whom_it_is_for() {
     }
 }
 
-/// A reservation of Ann's, with values that nobody else may see.
+/// A reservation of Ann, with values that no other user may see.
 struct Scene {
     stack: std::sync::Arc<Stack>,
     room: Room,
@@ -117,8 +116,8 @@ impl Scene {
         let (user, title, guest) = (unique("ann"), unique("secret title"), unique("secret guest"));
         let ann = admin.with_token(&stack.token(&user, &[]));
         let body = json!({"from": FROM, "to": TO, "people": 2, "title": title, "reservedFor": guest});
-        let made = ann.post(&format!("/v1/rooms/{}/reservations", room.id), &body).send().await;
-        let reservation = made.expect(201)["reservation"].as_str().unwrap().to_owned();
+        let made = ann.post(&room.reservations(), &body).send().await;
+        let reservation = made.reservation();
         admin.until(&format!("/v1/reservations/{reservation}"), |answer| answer.status == 200).await;
         Self { stack, room, other_room, reservation, user, title, guest }
     }
@@ -127,8 +126,8 @@ impl Scene {
         self.stack.client().with_token(&self.stack.token(user, roles))
     }
 
-    /// Asks a route for what has a meaning there.
-    async fn ask(&self, client: &Client, commands: bool, method: &str, route: &str) -> Answer {
+    /// Sends a valid request to a route.
+    async fn send(&self, client: &Client, commands: bool, method: &str, route: &str) -> Answer {
         let path = route
             .replace("{room}", &self.room.id)
             .replace("{reservation}", &self.reservation)
@@ -164,19 +163,19 @@ impl Scene {
         call.key(&unique("key")).json(&body).send().await
     }
 
-    /// Asks all routes that are for some, and says what each answered.
-    async fn ask_all(&self, client: &Client, whom: &[For]) -> Vec<(String, For, Answer)> {
+    /// Sends a request to each route for these callers.
+    async fn send_all(&self, client: &Client, whom: &[For]) -> Vec<(String, For, Answer)> {
         let mut answers = Vec::new();
         for (commands, table) in [(true, COMMANDS), (false, QUERIES)] {
             for (method, route, access) in table.iter().filter(|(.., access)| whom.contains(access)) {
-                let answer = self.ask(client, commands, method, route).await;
+                let answer = self.send(client, commands, method, route).await;
                 answers.push((format!("{method} {route}"), *access, answer));
             }
         }
         answers
     }
 
-    /// Nothing happened to the reservation, and nothing to the room.
+    /// The room and the reservation have not changed.
     async fn untouched(&self) {
         assert_eq!(self.stack.client().versions(&self.room.id).await, [1, 2]);
     }
@@ -191,18 +190,18 @@ async fn without_a_token_that_holds_no_route_answers_but_those_for_anybody() {
     let forged = [
         "nonsense".to_owned(),
         format!("{rest}."),
-        // The signature of another token.
+        // With the signature of another token.
         format!("{rest}.{}", stranger.rsplit_once('.').unwrap().1),
         format!("e30.{}.{signature}", rest.split_once('.').unwrap().1),
     ];
     let client = scene.stack.client();
     let callers = forged.iter().map(|token| client.with_token(token)).chain([client.as_nobody()]);
     for caller in callers {
-        for (route, _, answer) in scene.ask_all(&caller, &[Users, Owner, Administrators, Services]).await {
+        for (route, _, answer) in scene.send_all(&caller, &[Users, Owner, Administrators, Services]).await {
             assert_eq!(answer.status, 401, "{route}: {}", answer.text);
             answer.problem(401, "unauthenticated");
         }
-        for (route, _, answer) in scene.ask_all(&caller, &[Anybody]).await {
+        for (route, _, answer) in scene.send_all(&caller, &[Anybody]).await {
             assert_eq!(answer.status, 200, "{route}: {}", answer.text);
         }
     }
@@ -213,7 +212,7 @@ async fn without_a_token_that_holds_no_route_answers_but_those_for_anybody() {
 async fn another_user_is_refused_what_is_an_owners_an_administrators_or_a_services() {
     let scene = Scene::new().await;
     let stranger = scene.client(&unique("stranger"), &[]);
-    for (route, _, answer) in scene.ask_all(&stranger, &[Owner, Administrators, Services]).await {
+    for (route, _, answer) in scene.send_all(&stranger, &[Owner, Administrators, Services]).await {
         assert_eq!(answer.status, 403, "{route}: {}", answer.text);
         answer.problem(403, "forbidden");
     }
@@ -226,7 +225,7 @@ async fn another_user_learns_nothing_of_a_reservation_on_any_route_but_its_time(
     let stranger = scene.client(&unique("stranger"), &[]);
     let everything = [Anybody, Users, Owner, Administrators, Services];
     let mut conflicts = 0;
-    for (route, access, answer) in scene.ask_all(&stranger, &everything).await {
+    for (route, access, answer) in scene.send_all(&stranger, &everything).await {
         for secret in [&scene.user, &scene.title, &scene.guest] {
             assert!(!answer.text.contains(secret.as_str()), "{route}: {}", answer.text);
             assert!(!format!("{:?}", answer.headers).contains(secret.as_str()), "{route}: {answer:?}");
@@ -237,9 +236,9 @@ async fn another_user_learns_nothing_of_a_reservation_on_any_route_but_its_time(
         }
     }
     assert_eq!(conflicts, 2, "the room, and its kind, are taken at that time");
-    // Only the schedule shows it to its owner.
+    // The schedule shows them to the owner.
     let ann = scene.client(&scene.user, &[]);
-    let schedule = scene.ask(&ann, false, "GET", "/v1/rooms/{room}/schedule").await;
+    let schedule = scene.send(&ann, false, "GET", "/v1/rooms/{room}/schedule").await;
     assert!(
         schedule.text.contains(&scene.title) && schedule.text.contains(&scene.guest),
         "{}",
@@ -252,10 +251,10 @@ async fn another_user_learns_nothing_of_a_reservation_on_any_route_but_its_time(
 async fn a_service_reads_the_feed_and_is_a_user_otherwise() {
     let scene = Scene::new().await;
     let service = scene.client(&unique("service"), &["service"]);
-    for (route, _, answer) in scene.ask_all(&service, &[Services]).await {
+    for (route, _, answer) in scene.send_all(&service, &[Services]).await {
         assert_eq!(answer.status, 200, "{route}: {}", answer.text);
     }
-    for (route, _, answer) in scene.ask_all(&service, &[Owner, Administrators]).await {
+    for (route, _, answer) in scene.send_all(&service, &[Owner, Administrators]).await {
         assert_eq!(answer.status, 403, "{route}: {}", answer.text);
     }
     scene.untouched().await;
@@ -270,18 +269,18 @@ async fn owners_and_administrators_are_let_through() {
         } else {
             scene.client(&scene.user, &[])
         };
-        // Read before it is changed, moved away and, there, no longer to be cancelled under this room.
+        // After the move the reservation can't be cancelled in this room.
         for (method, route, commands, expected) in [
             ("GET", "/v1/reservations/{reservation}", false, 200),
             ("PATCH", "/v1/rooms/{room}/reservations/{reservation}", true, 200),
             ("POST", "/v1/rooms/{room}/reservations/{reservation}/move", true, 200),
             ("DELETE", "/v1/rooms/{room}/reservations/{reservation}", true, 404),
         ] {
-            let answer = scene.ask(&caller, commands, method, route).await;
+            let answer = scene.send(&caller, commands, method, route).await;
             assert_eq!(answer.status, expected, "{method} {route}: {}", answer.text);
         }
         let expected = if administrator { 200..=201 } else { 403..=403 };
-        for (route, _, answer) in scene.ask_all(&caller, &[Administrators]).await {
+        for (route, _, answer) in scene.send_all(&caller, &[Administrators]).await {
             assert!(expected.contains(&answer.status), "{route}: {} {}", answer.status, answer.text);
         }
     }

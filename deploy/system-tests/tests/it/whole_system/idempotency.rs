@@ -11,7 +11,7 @@ on_both_stacks! {
     a_retry_with_the_same_key_gives_the_same_answer_and_one_event
     a_key_is_good_for_one_request
     many_at_once_with_one_key_have_one_effect
-    a_refused_request_is_decided_anew
+    a_refused_request_is_decided_again
     keys_of_different_callers_are_different_keys
     changes_and_cancellations_take_keys_too
 }
@@ -27,14 +27,14 @@ fn effect(answer: &Answer) -> (u16, Value, Option<String>, String) {
 
 async fn a_retry_with_the_same_key_gives_the_same_answer_and_one_event(client: &Client) {
     let room = client.register(json!({})).await;
-    let path = format!("/v1/rooms/{}/reservations", room.id);
+    let path = room.reservations();
     let key = unique("key");
-    let ask = || client.command(Method::POST, &path).key(&key).json(&stay(6));
-    let first = ask().send().await;
-    let _ = first.expect(201);
-    // What happened since does not change the answer to a request that was answered.
-    let _ = client.post(&path, &stay(7)).send().await.expect(201);
-    let again = ask().send().await;
+    let send = || client.command(Method::POST, &path).key(&key).json(&stay(6));
+    let first = send().send().await;
+    first.expect(201);
+    // Later events do not change the answer.
+    client.post(&path, &stay(7)).send().await.expect(201);
+    let again = send().send().await;
     assert_eq!(effect(&again), effect(&first));
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!(client.events(&room.id).await.len(), 3);
@@ -51,11 +51,11 @@ async fn a_retry_with_the_same_key_gives_the_same_answer_and_one_event(client: &
 
 async fn a_key_is_good_for_one_request(client: &Client) {
     let room = client.register(json!({})).await;
-    let path = format!("/v1/rooms/{}/reservations", room.id);
+    let path = room.reservations();
     let key = unique("key");
-    let ask = |body: &Value| client.command(Method::POST, &path).key(&key).json(body);
-    let _ = ask(&stay(6)).send().await.expect(201);
-    ask(&stay(7)).send().await.problem(422, "key-reused");
+    let send = |body: &Value| client.command(Method::POST, &path).key(&key).json(body);
+    send(&stay(6)).send().await.expect(201);
+    send(&stay(7)).send().await.problem(422, "key-reused");
     assert_eq!(client.events(&room.id).await.len(), 2);
 }
 
@@ -66,8 +66,8 @@ async fn many_at_once_with_one_key_have_one_effect(client: &Client) {
     }
     let path = format!("/v1/kinds/{kind}/reservations");
     let key = unique("key");
-    let asked = (0..16).map(|_| client.command(Method::POST, &path).key(&key).json(&stay(6)).send());
-    let answers = join_all(asked).await;
+    let sent = (0..16).map(|_| client.command(Method::POST, &path).key(&key).json(&stay(6)).send());
+    let answers = join_all(sent).await;
     let done: Vec<_> = answers.iter().filter(|answer| answer.is_success()).collect();
     assert!(!done.is_empty());
     assert!(done.iter().all(|answer| effect(answer) == effect(done[0])));
@@ -81,46 +81,46 @@ async fn many_at_once_with_one_key_have_one_effect(client: &Client) {
     assert_eq!(stays.expect(200)["items"].as_array().unwrap().len(), 1);
 }
 
-async fn a_refused_request_is_decided_anew(client: &Client) {
+async fn a_refused_request_is_decided_again(client: &Client) {
     let room = client.register(json!({})).await;
-    let path = format!("/v1/rooms/{}/reservations", room.id);
-    let made = client.post(&path, &stay(6)).send().await.expect(201);
+    let path = room.reservations();
+    let made = client.post(&path, &stay(6)).send().await.reservation();
     let key = unique("key");
-    let ask = || client.command(Method::POST, &path).key(&key).json(&stay(6));
-    ask().send().await.problem(409, "overlap");
-    let in_the_way = format!("{path}/{}", made["reservation"].as_str().unwrap());
-    let _ = client.command(Method::DELETE, &in_the_way).send().await.expect(200);
-    let _ = ask().send().await.expect(201);
+    let send = || client.command(Method::POST, &path).key(&key).json(&stay(6));
+    send().send().await.problem(409, "overlap");
+    let in_the_way = format!("{path}/{made}");
+    client.delete(&in_the_way).send().await.expect(200);
+    send().send().await.expect(201);
 }
 
 async fn keys_of_different_callers_are_different_keys(client: &Client) {
     let room = client.register(json!({})).await;
-    let path = format!("/v1/rooms/{}/reservations", room.id);
+    let path = room.reservations();
     let key = unique("key");
     for day in [6, 7] {
         let user = client.as_user(&unique("user"));
-        let _ = user.command(Method::POST, &path).key(&key).json(&stay(day)).send().await.expect(201);
+        user.command(Method::POST, &path).key(&key).json(&stay(day)).send().await.expect(201);
     }
     // Keys are compared byte by byte.
-    let _ = client.command(Method::POST, &path).key(&key).json(&stay(8)).send().await.expect(201);
+    client.command(Method::POST, &path).key(&key).json(&stay(8)).send().await.expect(201);
     let upper = key.to_uppercase();
-    let _ = client.command(Method::POST, &path).key(&upper).json(&stay(9)).send().await.expect(201);
+    client.command(Method::POST, &path).key(&upper).json(&stay(9)).send().await.expect(201);
 }
 
 async fn changes_and_cancellations_take_keys_too(client: &Client) {
     let room = client.register(json!({})).await;
-    let path = format!("/v1/rooms/{}/reservations", room.id);
-    let made = client.post(&path, &stay(6)).send().await.expect(201);
-    let path = format!("{path}/{}", made["reservation"].as_str().unwrap());
+    let path = room.reservations();
+    let made = client.post(&path, &stay(6)).send().await.reservation();
+    let path = format!("{path}/{made}");
     let key = unique("key");
     let change = || client.command(Method::PATCH, &path).key(&key).json(&json!({"people": 3}));
     let first = change().send().await.expect(200);
-    let _ = client.command(Method::PATCH, &path).json(&json!({"people": 4})).send().await.expect(200);
+    client.patch(&path, &json!({"people": 4})).send().await.expect(200);
     assert_eq!(change().send().await.expect(200), first);
     let key = unique("key");
-    let cancel = || client.command(Method::DELETE, &path).key(&key);
+    let cancel = || client.delete(&path).key(&key);
     let first = cancel().send().await.expect(200);
     assert_eq!(cancel().send().await.expect(200), first);
-    client.command(Method::DELETE, &path).send().await.problem(404, "unknown-reservation");
+    client.delete(&path).send().await.problem(404, "unknown-reservation");
     assert_eq!(client.events(&room.id).await.len(), 5);
 }

@@ -1,6 +1,6 @@
-//! The import of historic bookings.
+//! The import of past bookings.
 
-use reqwest::Method;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use system_tests::{Client, Room, unique};
 
@@ -35,12 +35,7 @@ fn outcomes(answers: &[Value]) -> Vec<&str> {
 }
 
 async fn heads(client: &Client, rooms: &[&Room]) -> Vec<usize> {
-    let mut heads = Vec::new();
-    for room in rooms {
-        let events = client.command(Method::GET, &format!("/v1/streams/{}/events", room.id)).send().await;
-        heads.push(events.expect(200)["items"].as_array().unwrap().len());
-    }
-    heads
+    join_all(rooms.iter().map(async |room| client.versions(&room.id).await.len())).await
 }
 
 async fn a_file_is_decided_in_its_order_and_repeated_without_effect(client: &Client) {
@@ -68,7 +63,7 @@ async fn a_file_is_decided_in_its_order_and_repeated_without_effect(client: &Cli
     assert_eq!(answers[5]["problem"]["type"], "/problems/unknown-reservation");
     assert_eq!(answers[3]["reservation"], answers[0]["reservation"]);
     assert_eq!((&answers[3]["version"], &answers[3]["revision"]), (&json!(3), &json!(2)));
-    // The one that was cancelled gave its room to the last one.
+    // The last one gets the room of the cancelled one.
     assert_eq!(answers[6]["room"], answers[1]["room"]);
 
     let before = heads(client, &[&first, &second]).await;
@@ -82,7 +77,7 @@ async fn a_file_is_decided_in_its_order_and_repeated_without_effect(client: &Cli
     }
     assert_eq!(heads(client, &[&first, &second]).await, before);
 
-    // The same key with another line is not repeated, and not done either.
+    // The same key with another line is an error.
     let other = line(&keys[0], 8, "reserve", stay(("kind", &kind), 2));
     let reused = client.import(&file(&[other])).send().await.lines();
     assert_eq!(reused[0]["outcome"], "failed");
@@ -124,11 +119,11 @@ async fn lines_that_come_too_early_or_too_late_are_rejected(client: &Client) {
         .import(&file(&[
             future,
             line(&unique("line"), 9, "reserve", stay(("room", &room.id), 2)),
-            // The room has seen 09:00.
+            // The room already has an event at 09:00.
             line(&unique("line"), 8, "reserve", stay(("room", &room.id), 3)),
-            // The same moment is not too late.
+            // The same time is not too late.
             line(&unique("line"), 9, "reserve", stay(("room", &room.id), 4)),
-            // Rules about now use the line's own time: this stay lies before it.
+            // Rules about the present use the line's time: this stay lies before it.
             json!({"key": unique("line"), "at": "2019-03-01T00:00:00Z", "user": "ann", "command": "reserve",
                 "room": room.id, "from": "2019-02-10T10:00:00Z", "to": "2019-02-10T11:00:00Z", "people": 1}),
         ]))
@@ -152,7 +147,7 @@ async fn a_line_names_a_reservation_by_id_or_by_key(client: &Client) {
     let answers = client
         .import(&file(&[
             line(&unique("line"), 9, "move", json!({"reservationKey": key, "toRoom": second.id})),
-            // It is found wherever it is by now.
+            // It is found in its present room.
             line(
                 &unique("line"),
                 10,
@@ -172,7 +167,7 @@ async fn a_line_names_a_reservation_by_id_or_by_key(client: &Client) {
     let revisions: Vec<_> = answers[..4].iter().map(|answer| answer["revision"].as_u64().unwrap()).collect();
     assert_eq!(revisions, [2, 3, 4, 5]);
 
-    // What was imported is read like everything else, by the one who did it.
+    // The user reads an imported reservation like any other.
     let path = format!("/v1/reservations/{}", reservation.as_str().unwrap());
     let shown =
         user.until(&path, |answer| answer.status == 200 && answer.json()["revision"] == 5).await.json();
@@ -183,7 +178,7 @@ async fn a_long_file_is_answered_while_it_is_sent(client: &Client) {
     let room = client.register(json!({})).await;
     let reserve = |day: u32| line(&unique("line"), 8, "reserve", stay(("room", &room.id), day));
     let mut import = client.open_import(&reserve(1)).await;
-    // The answer to each line is there before the next one is sent.
+    // Each line is answered before the next one is sent.
     for day in 2..=20 {
         assert_eq!(import.next_answer().await.unwrap()["outcome"], "done");
         import.send(&reserve(day));

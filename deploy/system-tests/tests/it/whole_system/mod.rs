@@ -1,4 +1,4 @@
-//! The whole API, as its contract says it.
+//! The whole API, scenario by scenario.
 
 mod idempotency;
 mod import;

@@ -1,4 +1,4 @@
-//! What operators and other services use: feed, health, metrics, descriptions.
+//! The endpoints of operators and other services: feed, health, metrics, descriptions.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ async fn the_feed_gives_every_event_of_a_room_in_order(client: &Client) {
     let user = client.as_user(&unique("user"));
     for day in 1..=5 {
         let time = |hour: u32| format!("2031-01-{day:02}T{hour:02}:00:00Z");
-        let _ = user.reserve(&room.id, &time(10), &time(11)).send().await.expect(201);
+        user.reserve(&room.id, &time(10), &time(11)).send().await.expect(201);
     }
     let path = format!("/v1/streams/{}/events", room.id);
     user.command(Method::GET, &path).send().await.problem(403, "forbidden");
@@ -68,8 +68,8 @@ async fn the_feed_lists_every_stream(client: &Client) {
 async fn both_services_describe_themselves(client: &Client) {
     let nobody = client.as_nobody();
     for path in ["/health/live", "/health/ready"] {
-        let _ = nobody.command(Method::GET, path).send().await.expect(200);
-        let _ = nobody.get(path).send().await.expect(200);
+        nobody.command(Method::GET, path).send().await.expect(200);
+        nobody.get(path).send().await.expect(200);
     }
     for (answer, path) in [
         (nobody.command(Method::GET, "/openapi.json").send().await, "/v1/import"),

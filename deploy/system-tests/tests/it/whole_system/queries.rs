@@ -1,9 +1,8 @@
-//! Queries: what is free and available, history, pages, and reading one's own writes.
+//! Queries: free time, available rooms, history, pages, and reads of one's own writes.
 
 use chrono::DateTime;
-use reqwest::Method;
 use serde_json::{Value, json};
-use system_tests::{Client, unique};
+use system_tests::{Client, YEAR, unique};
 
 use crate::stacks::on_both_stacks;
 
@@ -21,7 +20,7 @@ async fn what_is_free_is_open_and_not_reserved(client: &Client) {
     let room = client
         .register(json!({"timeZone": "Europe/Lisbon", "openingHours": {"monday": day, "tuesday": day}}))
         .await;
-    let _ = client.reserve(&room.id, "2031-07-07T09:00:00Z", "2031-07-07T10:00:00Z").send().await.expect(201);
+    client.reserve(&room.id, "2031-07-07T09:00:00Z", "2031-07-07T10:00:00Z").send().await.expect(201);
     let last = client.reserve(&room.id, "2031-07-08T07:00:00Z", "2031-07-08T17:00:00Z").send().await;
     let path = format!("/v1/rooms/{}/free", room.id);
     let range = [("from", "2031-07-07T00:00:00Z"), ("to", "2031-07-14T08:30:00Z")];
@@ -53,7 +52,7 @@ async fn available_are_the_rooms_that_would_accept(client: &Client) {
     register(json!({"maxDaysAhead": 7})).await;
     register(json!({"openingHours": {"tuesday": {"opens": "00:00", "closes": "24:00"}}})).await;
     let retired = register(json!({})).await;
-    let _ = client.command(Method::DELETE, &format!("/v1/rooms/{}", retired.id)).send().await.expect(200);
+    client.delete(&retired.path()).send().await.expect(200);
     let (from, to) = ("2031-01-06T10:00:00Z", "2031-01-06T11:00:00Z");
     let last = client.reserve(&taken.id, from, to).send().await;
     let token = format!("{}, {}", last.token(), also_good.token);
@@ -62,7 +61,7 @@ async fn available_are_the_rooms_that_would_accept(client: &Client) {
     let rooms: Vec<&Value> =
         available["items"].as_array().unwrap().iter().map(|item| &item["room"]).collect();
     assert_eq!(rooms, [&json!(good.id), &json!(also_good.id)]);
-    // What is said to be available is accepted, and then no longer available.
+    // An available room accepts a reservation, and is then no longer available.
     let made = client.reserve(&good.id, from, to).send().await;
     let available =
         client.get("/v1/availability").with(&parameters).after(&made.token()).send().await.expect(200);
@@ -74,24 +73,23 @@ async fn available_are_the_rooms_that_would_accept(client: &Client) {
 async fn history_tells_everything_newest_first(client: &Client) {
     let (first, second) = (client.register(json!({})).await, client.register(json!({})).await);
     let user = client.as_user(&unique("user"));
-    let made =
-        user.reserve(&first.id, "2031-01-06T10:00:00Z", "2031-01-06T11:00:00Z").send().await.expect(201);
-    let reservation = made["reservation"].as_str().unwrap();
-    let path = format!("/v1/rooms/{}/reservations/{reservation}", first.id);
-    let _ = user.command(Method::PATCH, &path).json(&json!({"people": 5})).send().await.expect(200);
+    let made = user.reserve(&first.id, "2031-01-06T10:00:00Z", "2031-01-06T11:00:00Z").send().await;
+    let reservation = made.reservation();
+    let path = first.reservation(&reservation);
+    user.patch(&path, &json!({"people": 5})).send().await.expect(200);
     let moved = user.post(&format!("{path}/move"), &json!({"toRoom": second.id})).send().await;
-    let _ = moved.expect(200);
-    // An administrator cancels it: that is the administrator's history, not the user's.
-    let path = format!("/v1/rooms/{}/reservations/{reservation}", second.id);
-    let cancelled = client.command(Method::DELETE, &path).send().await;
+    moved.expect(200);
+    // The cancellation by an administrator is in the administrator's history, not in the user's.
+    let path = second.reservation(&reservation);
+    let cancelled = client.delete(&path).send().await;
     let token = format!("{},{}", moved.token(), cancelled.token());
 
     let history = user.get("/v1/me/history").after(&token).send().await.expect(200);
     let items = history["items"].as_array().unwrap();
-    let told: Vec<_> = items.iter().map(|item| (&item["what"], &item["revision"], &item["room"])).collect();
+    let shown: Vec<_> = items.iter().map(|item| (&item["what"], &item["revision"], &item["room"])).collect();
     let (one, two, three) = (json!(1), json!(2), json!(3));
     assert_eq!(
-        told,
+        shown,
         [
             (&json!("moved"), &three, &json!(second.id)),
             (&json!("changed"), &two, &json!(first.id)),
@@ -110,7 +108,7 @@ async fn history_tells_everything_newest_first(client: &Client) {
     assert_eq!(by_admin["items"][0]["reservedBy"], user.name());
 }
 
-/// All items of a list, read in pages of this size.
+/// All items of a list, in pages of a size.
 async fn paged(client: &Client, path: &str, parameters: &[(&str, &str)], limit: usize) -> Vec<Value> {
     let mut items = Vec::new();
     let mut cursor: Option<String> = None;
@@ -144,25 +142,24 @@ async fn lists_come_in_pages(client: &Client) {
     for day in 1..=7 {
         let day = |hour: u32| format!("2031-01-{day:02}T{hour:02}:00:00Z");
         let made = user.reserve(&rooms[0].id, &day(10), &day(11)).send().await;
-        let _ = made.expect(201);
+        made.expect(201);
         token = made.token();
     }
     let all_rooms =
         format!("{token},{}", rooms.iter().map(|room| room.token.as_str()).collect::<Vec<_>>().join(","));
-    let year = [("from", "2031-01-01T00:00:00Z"), ("to", "2032-01-01T00:00:00Z")];
     let of_kind = [("kind", kind.as_str())];
     let stay = [("from", "2031-03-01T00:00:00Z"), ("to", "2031-03-02T00:00:00Z"), ("kind", &kind)];
-    let _ = user.get("/v1/rooms").with(&of_kind).after(&all_rooms).send().await.expect(200);
+    user.get("/v1/rooms").with(&of_kind).after(&all_rooms).send().await.expect(200);
     let schedule = format!("/v1/rooms/{}/schedule", rooms[0].id);
     let free = format!("/v1/rooms/{}/free", rooms[0].id);
     for (path, parameters, expected) in [
         ("/v1/rooms", &of_kind[..], 5),
-        (&schedule, &year[..], 7),
-        (&free, &year[..], 8),
+        (&schedule, &YEAR[..], 7),
+        (&free, &YEAR[..], 8),
         ("/v1/availability", &stay[..], 5),
         ("/v1/me/reservations", &[][..], 7),
         ("/v1/me/history", &[][..], 7),
-        ("/v1/statistics/popular-rooms", &[year[0], year[1], of_kind[0]][..], 1),
+        ("/v1/statistics/popular-rooms", &[YEAR[0], YEAR[1], of_kind[0]][..], 1),
     ] {
         let whole = paged(&user, path, parameters, 100).await;
         assert_eq!(whole.len(), expected, "{path}");
@@ -178,12 +175,11 @@ async fn lists_come_in_pages(client: &Client) {
 async fn a_query_shows_what_its_token_stands_for(client: &Client) {
     let room = client.register(json!({})).await;
     let path = format!("/v1/rooms/{}/schedule", room.id);
-    let range = [("from", "2031-01-01T00:00:00Z"), ("to", "2032-01-01T00:00:00Z")];
     for day in 1..=28 {
         let day = |hour: u32| format!("2031-01-{day:02}T{hour:02}:00:00Z");
         let made = client.reserve(&room.id, &day(10), &day(11)).send().await;
         let reservation = &made.expect(201)["reservation"];
-        let shown = client.get(&path).with(&range).after(&made.token()).send().await.expect(200);
+        let shown = client.get(&path).with(&YEAR).after(&made.token()).send().await.expect(200);
         assert_eq!(shown["version"], made.json()["version"]);
         assert_eq!(&shown["items"].as_array().unwrap().last().unwrap()["reservation"], reservation);
     }

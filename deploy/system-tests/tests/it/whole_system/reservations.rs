@@ -1,9 +1,9 @@
-//! Reservations: made, changed, moved, cancelled, and what stands in their way.
+//! Reservations: made, changed, moved, cancelled, refused.
 
 use chrono::{Duration, Timelike, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
-use system_tests::{Client, Room, unique};
+use system_tests::{Client, Room, YEAR, unique};
 
 use crate::stacks::on_both_stacks;
 
@@ -19,9 +19,8 @@ on_both_stacks! {
 }
 
 async fn schedule(client: &Client, room: &Room, token: &str) -> Vec<Value> {
-    let range = [("from", "2031-01-01T00:00:00Z"), ("to", "2032-01-01T00:00:00Z")];
     let path = format!("/v1/rooms/{}/schedule", room.id);
-    let answer = client.get(&path).with(&range).after(token).send().await.expect(200);
+    let answer = client.get(&path).with(&YEAR).after(token).send().await.expect(200);
     assert_eq!(answer["room"], json!(room.id));
     answer["items"].as_array().unwrap().clone()
 }
@@ -33,8 +32,8 @@ async fn a_reservation_goes_all_its_ways(client: &Client) {
         "from": "2031-01-06T10:00:00+01:00", "to": "2031-01-06T11:00:00+01:00", "people": 3,
         "title": "$5 lunch, $$x {\"a\": 1}", "reservedFor": "Zoë",
     });
-    let made = user.post(&format!("/v1/rooms/{}/reservations", first.id), &body).send().await;
-    let reservation = made.expect(201)["reservation"].as_str().unwrap().to_owned();
+    let made = user.post(&first.reservations(), &body).send().await;
+    let reservation = made.reservation();
     assert_eq!(
         made.json(),
         json!({"room": first.id, "version": 2, "reservation": reservation, "revision": 1})
@@ -51,7 +50,7 @@ async fn a_reservation_goes_all_its_ways(client: &Client) {
     assert_eq!(user.get(&by_id).send().await.expect(200), expected);
     assert_eq!(user.get("/v1/me/reservations").send().await.expect(200)["items"], json!([expected]));
 
-    let place = |room: &Room| format!("/v1/rooms/{}/reservations/{reservation}", room.id);
+    let place = |room: &Room| room.reservation(&reservation);
     let change = json!({"to": "2031-01-06T12:00:00Z", "title": null});
     let changed = user.command(Method::PATCH, &place(&first)).json(&change).send().await;
     assert_eq!(changed.expect(200)["revision"], 2);
@@ -70,21 +69,21 @@ async fn a_reservation_goes_all_its_ways(client: &Client) {
     (expected["version"], expected["revision"]) = (json!(2), json!(3));
     assert_eq!(schedule(&user, &second, &moved.token()).await, [expected.clone()]);
     assert_eq!(schedule(&user, &first, &moved.token()).await, [] as [Value; 0]);
-    user.command(Method::DELETE, &place(&first)).send().await.problem(404, "unknown-reservation");
+    user.delete(&place(&first)).send().await.problem(404, "unknown-reservation");
 
-    let cancelled = user.command(Method::DELETE, &place(&second)).send().await;
+    let cancelled = user.delete(&place(&second)).send().await;
     assert_eq!(cancelled.expect(200)["revision"], 4);
     assert_eq!(schedule(&user, &second, &cancelled.token()).await, [] as [Value; 0]);
     assert_eq!(user.get("/v1/me/reservations").send().await.expect(200)["items"], json!([]));
     let shown = user.get(&by_id).send().await.expect(200);
     assert_eq!((&shown["status"], &shown["revision"]), (&json!("cancelled"), &json!(4)));
-    user.command(Method::DELETE, &place(&second)).send().await.problem(404, "unknown-reservation");
+    user.delete(&place(&second)).send().await.problem(404, "unknown-reservation");
 }
 
 async fn two_reservations_of_a_room_never_overlap(client: &Client) {
     let room = client.register(json!({})).await;
     let made =
-        client.reserve(&room.id, "2031-01-06T10:00:00Z", "2031-01-06T12:00:00Z").send().await.expect(201);
+        client.reserve(&room.id, "2031-01-06T10:00:00Z", "2031-01-06T12:00:00Z").send().await.reservation();
     for (from, to) in [
         ("2031-01-06T10:00:00Z", "2031-01-06T12:00:00Z"),
         ("2031-01-06T09:00:00Z", "2031-01-06T10:01:00Z"),
@@ -95,22 +94,22 @@ async fn two_reservations_of_a_room_never_overlap(client: &Client) {
         let refused = client.reserve(&room.id, from, to).send().await.problem(409, "overlap");
         assert_eq!(
             refused["inTheWay"],
-            json!({"reservation": made["reservation"], "from": "2031-01-06T10:00:00Z", "to": "2031-01-06T12:00:00Z"})
+            json!({"reservation": made, "from": "2031-01-06T10:00:00Z", "to": "2031-01-06T12:00:00Z"})
         );
         assert_eq!((&refused["room"], &refused["version"]), (&json!(room.id), &json!(2)));
     }
-    // Intervals are half-open: the next stay may begin in the minute in which this one ends.
+    // Intervals are half-open: the next stay may begin when this one ends.
     for (from, to) in
         [("2031-01-06T12:00:00Z", "2031-01-06T13:00:00Z"), ("2031-01-06T09:00:00Z", "2031-01-06T10:00:00Z")]
     {
-        let _ = client.reserve(&room.id, from, to).send().await.expect(201);
+        client.reserve(&room.id, from, to).send().await.expect(201);
     }
-    let path = format!("/v1/rooms/{}/reservations/{}", room.id, made["reservation"].as_str().unwrap());
-    let later = client.command(Method::PATCH, &path).json(&json!({"to": "2031-01-06T12:01:00Z"}));
+    let path = room.reservation(&made);
+    let later = client.patch(&path, &json!({"to": "2031-01-06T12:01:00Z"}));
     later.send().await.problem(409, "overlap");
-    // Its own old place is not in its way.
+    // A reservation does not overlap itself.
     let shorter = json!({"from": "2031-01-06T10:30:00Z", "to": "2031-01-06T11:30:00Z"});
-    let _ = client.command(Method::PATCH, &path).json(&shorter).send().await.expect(200);
+    client.patch(&path, &shorter).send().await.expect(200);
 }
 
 async fn any_free_room_of_a_kind_is_found(client: &Client) {
@@ -131,7 +130,7 @@ async fn any_free_room_of_a_kind_is_found(client: &Client) {
     let mut both = [json!(small.id), json!(large.id)];
     both.sort_unstable_by_key(Value::to_string);
     assert_eq!(rooms, both);
-    // A rule that no room of the kind keeps is told as such.
+    // If all rooms of the kind refuse by a rule, the problem names the rule.
     assert_eq!(ask(10).send().await.problem(422, "rule")["limit"], 9);
     let body = json!({"from": "2031-01-06T10:00:00Z", "to": "2031-01-06T12:00:00Z", "people": 1});
     let unknown = format!("/v1/kinds/{}/reservations", unique("kind"));
@@ -153,7 +152,7 @@ async fn each_rule_of_a_room_is_named_with_its_limit(client: &Client) {
             "openingHours": {"monday": {"opens": "08:00", "closes": "18:00"}},
         }))
         .await;
-    let path = format!("/v1/rooms/{}/reservations", room.id);
+    let path = room.reservations();
     let ask = |from: &str, to: &str, people: u32| {
         let time = |time: &str| format!("2031-01-06T{time}:00Z");
         client.post(&path, &json!({"from": time(from), "to": time(to), "people": people}))
@@ -185,10 +184,10 @@ async fn a_reservation_belongs_to_the_one_who_made_it(client: &Client) {
     let room = client.register(json!({})).await;
     let (owner, other) = (client.as_user(&unique("owner")), client.as_user(&unique("other")));
     let made = owner.reserve(&room.id, "2031-01-06T10:00:00Z", "2031-01-06T12:00:00Z").send().await;
-    let reservation = made.expect(201)["reservation"].as_str().unwrap().to_owned();
-    let path = format!("/v1/rooms/{}/reservations/{reservation}", room.id);
-    other.command(Method::PATCH, &path).json(&json!({"people": 1})).send().await.problem(403, "forbidden");
-    other.command(Method::DELETE, &path).send().await.problem(403, "forbidden");
+    let reservation = made.reservation();
+    let path = room.reservation(&reservation);
+    other.patch(&path, &json!({"people": 1})).send().await.problem(403, "forbidden");
+    other.delete(&path).send().await.problem(403, "forbidden");
     let to_room = json!({"toRoom": room.id});
     other.post(&format!("{path}/move"), &to_room).send().await.problem(403, "forbidden");
 
@@ -206,7 +205,7 @@ async fn a_reservation_belongs_to_the_one_who_made_it(client: &Client) {
         assert_eq!(client.get(&path).send().await.expect(200), mine);
     }
     assert_eq!(client.get(&by_id).send().await.expect(200)["reservedBy"], json!(owner.name()));
-    let _ = client.command(Method::DELETE, &path).send().await.expect(200);
+    client.delete(&path).send().await.expect(200);
 }
 
 async fn what_does_not_exist_is_not_found(client: &Client) {
@@ -214,11 +213,11 @@ async fn what_does_not_exist_is_not_found(client: &Client) {
     let nowhere = "00000000-0000-7000-8000-000000000000";
     let (from, to) = ("2031-01-06T10:00:00Z", "2031-01-06T12:00:00Z");
     client.reserve(nowhere, from, to).send().await.problem(404, "unknown-room");
-    client.command(Method::DELETE, &format!("/v1/rooms/{nowhere}")).send().await.problem(404, "unknown-room");
-    let path = format!("/v1/rooms/{}/reservations/{nowhere}", room.id);
-    client.command(Method::DELETE, &path).send().await.problem(404, "unknown-reservation");
-    let made = client.reserve(&room.id, from, to).send().await.expect(201);
-    let path = format!("/v1/rooms/{}/reservations/{}", room.id, made["reservation"].as_str().unwrap());
+    client.delete(&format!("/v1/rooms/{nowhere}")).send().await.problem(404, "unknown-room");
+    let path = room.reservation(&nowhere);
+    client.delete(&path).send().await.problem(404, "unknown-reservation");
+    let made = client.reserve(&room.id, from, to).send().await.reservation();
+    let path = room.reservation(&made);
     let moved = client.post(&format!("{path}/move"), &json!({"toRoom": nowhere}));
     moved.send().await.problem(404, "unknown-room");
 
@@ -238,7 +237,7 @@ async fn what_does_not_exist_is_not_found(client: &Client) {
 
 async fn a_running_stay_can_only_end_otherwise(client: &Client) {
     let room = client.register(json!({})).await;
-    // Imported an hour ago, it has begun half an hour ago.
+    // Made an hour ago by an import, it began half an hour ago.
     let now = Utc::now().with_second(0).unwrap().with_nanosecond(0).unwrap();
     let time = |minutes: i64| (now + Duration::minutes(minutes)).to_rfc3339();
     let line = json!({
@@ -247,12 +246,12 @@ async fn a_running_stay_can_only_end_otherwise(client: &Client) {
     });
     let made = client.import(&line.to_string()).send().await.lines();
     assert_eq!(made[0]["outcome"], "done", "{made:?}");
-    let path = format!("/v1/rooms/{}/reservations/{}", room.id, made[0]["reservation"].as_str().unwrap());
-    let change = |change: Value| client.command(Method::PATCH, &path).json(&change);
+    let path = room.reservation(made[0]["reservation"].as_str().unwrap());
+    let change = |change: Value| client.patch(&path, &change);
     change(json!({"from": time(-20)})).send().await.problem(422, "in-the-past");
     change(json!({"people": 2})).send().await.problem(422, "in-the-past");
     change(json!({"to": time(-10)})).send().await.problem(422, "in-the-past");
-    client.command(Method::DELETE, &path).send().await.problem(422, "in-the-past");
+    client.delete(&path).send().await.problem(422, "in-the-past");
     let other = client.register(json!({})).await;
     let moved = client.post(&format!("{path}/move"), &json!({"toRoom": other.id}));
     moved.send().await.problem(422, "in-the-past");
@@ -263,11 +262,11 @@ async fn a_running_stay_can_only_end_otherwise(client: &Client) {
 async fn a_change_that_changes_nothing_makes_no_event(client: &Client) {
     let room = client.register(json!({})).await;
     let made =
-        client.reserve(&room.id, "2031-01-06T10:00:00Z", "2031-01-06T12:00:00Z").send().await.expect(201);
-    let path = format!("/v1/rooms/{}/reservations/{}", room.id, made["reservation"].as_str().unwrap());
+        client.reserve(&room.id, "2031-01-06T10:00:00Z", "2031-01-06T12:00:00Z").send().await.reservation();
+    let path = room.reservation(&made);
     for same in [json!({}), json!({"people": 2}), json!({"from": "2031-01-06T11:00:00+01:00", "title": null})]
     {
-        let answer = client.command(Method::PATCH, &path).json(&same).send().await.expect(200);
+        let answer = client.patch(&path, &same).send().await.expect(200);
         assert_eq!((&answer["version"], &answer["revision"]), (&json!(2), &json!(1)), "{same}");
     }
 }

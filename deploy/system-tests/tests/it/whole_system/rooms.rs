@@ -46,14 +46,13 @@ async fn a_room_is_registered_shown_changed_and_retired(client: &Client) {
     assert_eq!(large["items"], json!([]));
     assert_eq!(count_of_kind(client, &kind).await, Some(1));
 
-    let changed =
-        client.command(Method::PATCH, &path).json(&json!({"capacity": 6, "slotMinutes": null})).send().await;
+    let changed = client.patch(&path, &json!({"capacity": 6, "slotMinutes": null})).send().await;
     assert_eq!(changed.expect(200), json!({"room": room, "version": 2, "revision": 2}));
     let shown = client.get(&path).after(&changed.token()).send().await.expect(200);
     assert_eq!((&shown["capacity"], shown.get("slotMinutes")), (&json!(6), None));
     assert_eq!((&shown["revision"], &shown["name"]), (&json!(2), &body["name"]));
 
-    let retired = client.command(Method::DELETE, &path).send().await;
+    let retired = client.delete(&path).send().await;
     assert_eq!(retired.expect(200)["version"], 3);
     let shown = client.get(&path).after(&retired.token()).send().await.expect(200);
     assert_eq!(shown["retired"], true);
@@ -95,38 +94,32 @@ async fn a_room_keeps_its_name_until_it_is_retired(client: &Client) {
     let spaced = json!({"name": format!(" {} ", room.name), "kind": "any", "capacity": 1, "timeZone": "UTC"});
     client.post("/v1/rooms", &spaced).send().await.problem(409, "name-taken");
     let other = client.register(json!({})).await;
-    let renamed =
-        client.command(Method::PATCH, &format!("/v1/rooms/{}", other.id)).json(&json!({"name": room.name}));
+    let renamed = client.patch(&other.path(), &json!({"name": room.name}));
     renamed.send().await.problem(409, "name-taken");
-    let _ = client.command(Method::DELETE, &format!("/v1/rooms/{}", room.id)).send().await.expect(200);
+    client.delete(&room.path()).send().await.expect(200);
     let again = client.register(json!({"name": room.name})).await;
     assert_ne!(again.id, room.id);
 }
 
 async fn a_room_with_a_stay_ahead_is_not_retired(client: &Client) {
     let room = client.register(json!({})).await;
-    let path = format!("/v1/rooms/{}", room.id);
+    let path = room.path();
     let made =
-        client.reserve(&room.id, "2031-01-06T09:00:00Z", "2031-01-06T10:00:00Z").send().await.expect(201);
-    let refused = client.command(Method::DELETE, &path).send().await.problem(409, "reservations-ahead");
+        client.reserve(&room.id, "2031-01-06T09:00:00Z", "2031-01-06T10:00:00Z").send().await.reservation();
+    let refused = client.delete(&path).send().await.problem(409, "reservations-ahead");
     assert_eq!((&refused["version"], &refused["reservations"]), (&json!(2), &json!(1)));
-    let reservation = made["reservation"].as_str().unwrap();
-    let _ = client
-        .command(Method::DELETE, &format!("{path}/reservations/{reservation}"))
-        .send()
-        .await
-        .expect(200);
-    assert_eq!(client.command(Method::DELETE, &path).send().await.expect(200)["version"], 4);
+    client.delete(&room.reservation(&made)).send().await.expect(200);
+    assert_eq!(client.delete(&path).send().await.expect(200)["version"], 4);
 }
 
 async fn rooms_are_for_administrators(client: &Client) {
     let room = client.register(json!({})).await;
-    let path = format!("/v1/rooms/{}", room.id);
+    let path = room.path();
     let body = json!({"name": unique("room"), "kind": "any", "capacity": 1, "timeZone": "UTC"});
     let user = client.as_user(&unique("user"));
     user.post("/v1/rooms", &body).send().await.problem(403, "forbidden");
-    user.command(Method::PATCH, &path).json(&json!({"capacity": 1})).send().await.problem(403, "forbidden");
-    user.command(Method::DELETE, &path).send().await.problem(403, "forbidden");
+    user.patch(&path, &json!({"capacity": 1})).send().await.problem(403, "forbidden");
+    user.delete(&path).send().await.problem(403, "forbidden");
     user.import("").send().await.problem(403, "forbidden");
     let nobody = client.as_nobody();
     let refused = nobody.post("/v1/rooms", &body).send().await;
@@ -140,32 +133,27 @@ async fn rooms_are_for_administrators(client: &Client) {
 
 async fn a_change_of_what_has_changed_meanwhile_is_refused(client: &Client) {
     let room = client.register(json!({})).await;
-    let path = format!("/v1/rooms/{}", room.id);
+    let path = room.path();
     let change = |tag: &str, capacity: u32| {
         client.command(Method::PATCH, &path).header("If-Match", tag).json(&json!({"capacity": capacity}))
     };
-    let _ = change("\"1\"", 5).send().await.expect(200);
+    change("\"1\"", 5).send().await.expect(200);
     // Reservations do not change the room's tag.
     let made =
-        client.reserve(&room.id, "2031-01-06T09:00:00Z", "2031-01-06T10:00:00Z").send().await.expect(201);
+        client.reserve(&room.id, "2031-01-06T09:00:00Z", "2031-01-06T10:00:00Z").send().await.reservation();
     let stale = change("\"1\"", 6).send().await.problem(412, "stale");
     assert_eq!((&stale["field"], &stale["revision"]), (&json!("If-Match"), &json!(2)));
-    let _ = change("\"2\"", 6).send().await.expect(200);
+    change("\"2\"", 6).send().await.expect(200);
 
-    let reservation = format!("{path}/reservations/{}", made["reservation"].as_str().unwrap());
+    let reservation = format!("{path}/reservations/{made}");
     let change = |tag: &str, people: u32| {
         client.command(Method::PATCH, &reservation).header("If-Match", tag).json(&json!({"people": people}))
     };
     let changed = change("\"1\"", 3).send().await;
     assert_eq!((changed.expect(200)["revision"].as_u64(), changed.header("etag")), (Some(2), Some("\"2\"")));
     change("\"1\"", 4).send().await.problem(412, "stale");
-    client
-        .command(Method::DELETE, &reservation)
-        .header("If-Match", "\"1\"")
-        .send()
-        .await
-        .problem(412, "stale");
-    let shown = client.get(&format!("/v1/reservations/{}", made["reservation"].as_str().unwrap()));
+    client.delete(&reservation).header("If-Match", "\"1\"").send().await.problem(412, "stale");
+    let shown = client.get(&format!("/v1/reservations/{made}"));
     let shown = shown.after(&changed.token()).send().await;
     assert_eq!((shown.expect(200)["people"].as_u64(), shown.header("etag")), (Some(3), Some("\"2\"")));
 }

@@ -1,6 +1,5 @@
 //! Popular rooms and busiest times.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 use system_tests::{Client, unique};
 
@@ -62,12 +61,12 @@ async fn statistics_follow_changes_moves_and_cancellations(client: &Client) {
     let second = client.register(json!({"kind": kind})).await;
     let range = ("2031-01-06T00:00:00Z", "2031-01-13T00:00:00Z");
     let made = client.reserve(&first.id, "2031-01-06T10:00:00Z", "2031-01-06T12:00:00Z").send().await;
-    let reservation = made.expect(201)["reservation"].as_str().unwrap().to_owned();
+    let reservation = made.reservation();
     assert_eq!(busiest(client, &kind, range.0, range.1, &made.token()).await, [(1, 10, 60), (1, 11, 60)]);
 
-    let path = format!("/v1/rooms/{}/reservations/{reservation}", first.id);
+    let path = first.reservation(&reservation);
     let later = json!({"from": "2031-01-06T11:30:00Z", "to": "2031-01-06T12:30:00Z"});
-    let changed = client.command(Method::PATCH, &path).json(&later).send().await;
+    let changed = client.patch(&path, &later).send().await;
     assert_eq!(busiest(client, &kind, range.0, range.1, &changed.token()).await, [(1, 11, 30), (1, 12, 30)]);
 
     let moved = client.post(&format!("{path}/move"), &json!({"toRoom": second.id})).send().await;
@@ -75,8 +74,8 @@ async fn statistics_follow_changes_moves_and_cancellations(client: &Client) {
     let expected = json!([{"room": second.id, "name": second.name, "minutes": 60, "reservations": 1}]);
     assert_eq!(popular(client, &kind, range.0, range.1).await, expected);
 
-    let path = format!("/v1/rooms/{}/reservations/{reservation}", second.id);
-    let cancelled = client.command(Method::DELETE, &path).send().await;
+    let path = second.reservation(&reservation);
+    let cancelled = client.delete(&path).send().await;
     assert_eq!(busiest(client, &kind, range.0, range.1, &cancelled.token()).await, []);
     assert_eq!(popular(client, &kind, range.0, range.1).await, json!([]));
 }
