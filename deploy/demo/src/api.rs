@@ -1,4 +1,4 @@
-//! The two services as a client sees them.
+//! A client of both services.
 
 use anyhow::{Context, bail};
 use reqwest::{
@@ -10,10 +10,9 @@ use serde_json::{Value, json};
 
 use crate::plan::{Kind, Minute, ZONE};
 
-/// 60 days, in minutes.
+/// 60 days in minutes.
 const LONGEST_STAY: u32 = 60 * 24 * 60;
 
-/// Both services.
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     http: Client,
@@ -21,14 +20,14 @@ pub(crate) struct Api {
     query_url: Url,
 }
 
-/// What a command answers, and a line of an import.
+/// The answer to a registration.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Registered {
     pub(crate) room: String,
     pub(crate) version: u64,
 }
 
-/// One line of an import's answer.
+/// The answer to one line of an import.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Answer {
     pub(crate) key: Option<String>,
@@ -40,7 +39,7 @@ pub(crate) struct Answer {
     pub(crate) problem: Option<Problem>,
 }
 
-/// What became of a line.
+/// The outcome of a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Outcome {
@@ -50,7 +49,7 @@ pub(crate) enum Outcome {
     Failed,
 }
 
-/// Why a command was refused.
+/// The reason of a refusal.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Problem {
     #[serde(rename = "type")]
@@ -59,7 +58,7 @@ pub(crate) struct Problem {
     pub(crate) detail: Option<String>,
 }
 
-/// A room as queries show it.
+/// A room in a query's answer.
 #[derive(Debug, Deserialize)]
 struct RoomShown {
     version: u64,
@@ -72,7 +71,7 @@ struct Page<T> {
 }
 
 impl Api {
-    /// A client of both services; without a token it names itself by the development headers.
+    /// Without a token it sends development headers.
     pub(crate) fn new(command_url: &str, query_url: &str, token: Option<&str>) -> anyhow::Result<Self> {
         let mut headers = HeaderMap::new();
         match token {
@@ -92,7 +91,7 @@ impl Api {
         })
     }
 
-    /// Registers a room; the same name always has the same key, so that it is registered once.
+    /// Registers a room. The idempotency key follows from the name, so a replay registers it once.
     pub(crate) async fn register_room(&self, name: &str, kind: &Kind) -> anyhow::Result<Registered> {
         let body = json!({
             "name": name, "kind": kind.name, "capacity": kind.capacity,
@@ -110,7 +109,7 @@ impl Api {
             .map_err(Into::into)
     }
 
-    /// Begins an import; the answer's body arrives while the request's is sent.
+    /// Starts an import. The answer arrives while the request is sent.
     pub(crate) async fn import(&self, lines: reqwest::Body) -> anyhow::Result<Response> {
         let request = self
             .request(Method::POST, &self.command_url, &["v1", "import"])?
@@ -119,7 +118,7 @@ impl Api {
         send(request).await.context("importing")
     }
 
-    /// The version of a room that queries show; none where they don't know it yet.
+    /// The version of a room in queries; none if it is not visible yet.
     pub(crate) async fn shown_version(&self, room: &str) -> anyhow::Result<Option<u64>> {
         let response = self.request(Method::GET, &self.query_url, &["v1", "rooms", room])?.send().await?;
         if response.status() == reqwest::StatusCode::NOT_FOUND {
@@ -173,7 +172,7 @@ async fn send(request: RequestBuilder) -> anyhow::Result<Response> {
     accept(request.send().await.context("the service can't be reached: is it running?")?).await
 }
 
-/// The response, or the problem that it tells.
+/// The response, or its problem as an error.
 async fn accept(response: Response) -> anyhow::Result<Response> {
     let status = response.status();
     if status.is_success() {

@@ -1,4 +1,4 @@
-//! The input: real bookings of two hotels, one row each, in the order in which they were booked.
+//! The input: real bookings of two hotels, in the order of booking.
 
 use anyhow::Context;
 use chrono::NaiveDate;
@@ -13,7 +13,7 @@ const HOTEL_BOOKINGS: &[u8] = include_bytes!("../data/hotel-bookings.csv.gz");
 pub(crate) struct Booking {
     /// Unique in the file.
     pub(crate) id: u32,
-    /// The pool of interchangeable rooms that it asks for.
+    /// The kind of room.
     pub(crate) kind: String,
     pub(crate) booked_on: NaiveDate,
     pub(crate) arrival: NaiveDate,
@@ -21,16 +21,16 @@ pub(crate) struct Booking {
     pub(crate) nights: u32,
     /// The party, at least 1.
     pub(crate) people: u32,
-    /// How often it was changed before arrival.
+    /// The number of changes before arrival.
     pub(crate) changes: u32,
     pub(crate) status: Status,
-    /// The day on which the status was set.
+    /// The day of the status.
     pub(crate) status_date: NaiveDate,
-    /// There are no guests in the data: country and type of customer stand for one.
+    /// Country and type of customer: the data has no names of guests.
     pub(crate) user: String,
 }
 
-/// What became of a booking.
+/// The final status of a booking.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 pub(crate) enum Status {
     #[serde(rename = "Check-Out")]
@@ -60,7 +60,7 @@ struct Row {
 
 impl From<Row> for Booking {
     fn from(row: Row) -> Self {
-        // What is not known (`NA`) counts as nobody.
+        // Unknown numbers (`NA`) count as 0.
         let party: u32 =
             [&row.adults, &row.children, &row.babies].iter().map(|text| text.parse().unwrap_or(0)).sum();
         let known = |text: String| if text.is_empty() { "NULL".to_owned() } else { text };

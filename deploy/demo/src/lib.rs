@@ -1,4 +1,4 @@
-//! Replays real hotel bookings through the system, over HTTP as any client would, and checks what comes out.
+//! Replays real hotel bookings through the system over HTTP, and verifies the result.
 
 mod api;
 mod bookings;
@@ -27,13 +27,13 @@ pub struct Arguments {
     /// The query service.
     #[arg(long, default_value = "http://127.0.0.1:8082")]
     query_url: String,
-    /// A token of an administrator; without it the development headers are sent, which the embedded default takes.
+    /// A token of an administrator. Without it the demo sends development headers, which the embedded default accepts.
     #[arg(long, env = "TOKEN", hide_env_values = true)]
     token: Option<String>,
 }
 
-/// Replays 14,938 real hotel bookings, changes and cancellations in the order of time, and prints what came of them. A
-/// second replay changes nothing.
+/// Replays 14,938 real hotel bookings, changes and cancellations in the order of time, and prints the outcomes. A second
+/// replay changes nothing.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let api = Api::new(&arguments.command_url, &arguments.query_url, arguments.token.as_deref())?;
     let bookings = bookings::read()?;

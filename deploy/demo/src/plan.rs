@@ -1,4 +1,4 @@
-//! What is to be sent: the rooms, and every booking's life as commands in the order of time.
+//! The plan: the rooms, and the commands of all bookings in the order of time.
 
 use std::collections::BTreeMap;
 
@@ -26,9 +26,9 @@ pub(crate) struct Stay {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Kind {
     pub(crate) name: String,
-    /// How many there are.
+    /// The number of rooms.
     pub(crate) rooms: u32,
-    /// People that one of them takes.
+    /// The capacity of each room.
     pub(crate) capacity: u32,
 }
 
@@ -38,12 +38,12 @@ pub(crate) struct Command {
     /// The same in every replay.
     pub(crate) key: String,
     pub(crate) at: DateTime<Utc>,
-    /// Place of the booking in the file.
+    /// The booking's number in the file.
     pub(crate) order: usize,
     pub(crate) action: Action,
 }
 
-/// What a command does to its booking.
+/// The action of a command on its booking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Make(Stay),
@@ -51,7 +51,7 @@ pub(crate) enum Action {
     Cancel,
 }
 
-/// A line of the import.
+/// A line of an import.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
@@ -72,7 +72,7 @@ struct Line<'a> {
 }
 
 impl Command {
-    /// The import's line, with its line feed.
+    /// The line of the import, with a line feed.
     pub(crate) fn line(&self, booking: &Booking) -> anyhow::Result<Vec<u8>> {
         let (command, stay) = match self.action {
             Action::Make(stay) => ("reserve", Some(stay)),
@@ -101,19 +101,19 @@ fn made_key(booking: &Booking) -> String {
     format!("hotel-bookings/{}/made", booking.id)
 }
 
-/// How the API writes a time.
+/// A time in the form of the API.
 pub(crate) fn rfc3339(minute: Minute) -> anyhow::Result<String> {
     let time = DateTime::from_timestamp(minute * 60, 0).context("a time outside of the calendar")?;
     Ok(time.format("%Y-%m-%dT%H:%M:00Z").to_string())
 }
 
-/// Rooms of each kind: as many as its stays that took place needed at once, and a few more, since a booking
-/// that is cancelled later holds its room until then. 448 in all.
+/// The kinds of rooms. Each has as many rooms as its completed stays needed at the same time, and 4 % more: a booking
+/// holds its room until it is cancelled. 448 rooms in all.
 pub(crate) fn kinds(bookings: &[Booking]) -> anyhow::Result<Vec<Kind>> {
     #[derive(Default)]
     struct Demand {
         largest_party: u32,
-        /// Arrivals count up, departures down; of one minute the departures come first.
+        /// Arrivals count up, departures down. Departures come first within a minute.
         turns: Vec<(Minute, i32)>,
     }
     let mut demands = BTreeMap::<&str, Demand>::new();
@@ -143,13 +143,13 @@ pub(crate) fn kinds(bookings: &[Booking]) -> anyhow::Result<Vec<Kind>> {
         .collect()
 }
 
-/// Every command in the order of its time.
+/// All commands in the order of time.
 pub(crate) fn commands(bookings: &[Booking]) -> anyhow::Result<Vec<Command>> {
     let mut commands = Vec::new();
     for (order, booking) in bookings.iter().enumerate() {
         let asked = stay(booking, booking.nights)?;
         let longer = stay(booking, booking.nights + 1)?;
-        // Each change toggles a night more, so that the last one leaves what the file says.
+        // Changes add and remove a night in turn, so that the last one leaves the stay of the file.
         let odd = |n: u32| n % 2 == 1;
         let left = |changes_to_come: u32| if odd(changes_to_come) { longer } else { asked };
         let command = |key, at, action| Command { key, at, order, action };
@@ -181,7 +181,7 @@ pub(crate) fn commands(bookings: &[Booking]) -> anyhow::Result<Vec<Command>> {
     Ok(commands)
 }
 
-/// From 15:00 of the arrival to 11:00 of the departure; a day use ends at 18:00.
+/// From 15:00 on the day of arrival to 11:00 on the day of departure. A day use ends at 18:00.
 fn stay(booking: &Booking, nights: u32) -> anyhow::Result<Stay> {
     let (last_day, hour) = match nights {
         0 => (booking.arrival, 18),
@@ -193,7 +193,7 @@ fn stay(booking: &Booking, nights: u32) -> anyhow::Result<Stay> {
     })
 }
 
-/// An hour of a day, and the file's order as milliseconds.
+/// An hour of a day, plus the booking's number as milliseconds.
 fn moment(day: NaiveDate, hour: u32, order: usize) -> anyhow::Result<DateTime<Utc>> {
     Ok(local(day, hour)? + TimeDelta::milliseconds(i64::try_from(order)?))
 }
@@ -243,7 +243,7 @@ mod tests {
         let commands = commands(&bookings).unwrap();
         let first: serde_json::Value =
             serde_json::from_slice(&commands[0].line(&bookings[0]).unwrap()).unwrap();
-        // Four changes toggle a night more: it begins and ends as the file says, a day use of the arrival.
+        // After four changes the stay is that of the file, a day use.
         assert_eq!(
             first,
             serde_json::json!({"key": "hotel-bookings/2/made", "at": "2013-06-24T07:00:00.000Z", "user": "PRT-Transient",

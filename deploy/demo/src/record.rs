@@ -1,4 +1,4 @@
-//! The tool's own record: what must hold now, by the outcomes that were answered, and nothing else.
+//! The demo's own record: the expected state, from the answers alone.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -31,7 +31,7 @@ pub(crate) struct Room {
     pub(crate) version: u64,
 }
 
-/// How many commands came to what.
+/// The numbers of outcomes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) made: u64,
@@ -41,24 +41,24 @@ pub(crate) struct Counts {
     pub(crate) cancelled: u64,
     /// Changes and cancellations of bookings that were turned away.
     pub(crate) pointless: u64,
-    /// Of all: outcomes that an earlier replay had already.
+    /// Outcomes of an earlier replay, among all of these.
     pub(crate) repeated: u64,
 }
 
-/// What must hold now.
+/// The expected state.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     /// By id.
     pub(crate) rooms: HashMap<String, Room>,
-    /// By the booking's place in the file; bookings that were turned away are missing.
+    /// By the booking's number, without bookings that were turned away.
     pub(crate) reservations: BTreeMap<usize, Reserved>,
-    /// By user: (reservation, revision) of everything that was done.
+    /// Reservation and revision of each change, by user.
     pub(crate) history: BTreeMap<String, Vec<(String, u64)>>,
     pub(crate) counts: Counts,
 }
 
 impl Record {
-    /// Takes in what a command was answered.
+    /// Adds the answer to a command.
     pub(crate) fn take(
         &mut self,
         command: &Command,
@@ -80,7 +80,7 @@ impl Record {
         let made = self.reservations.get_mut(&command.order);
         match (command.action, made, refused) {
             (Action::Make(_), None, Some(problem)) => {
-                // Only want of room may turn a booking away: rules and times are right by the plan.
+                // A full kind is the only reason to turn a booking away: the plan follows all rules.
                 if !matches!(problem.kind.rsplit('/').next(), Some("no-free-room" | "overlap")) {
                     bail!("{} was rejected: {} {:?}", command.key, problem.kind, problem.detail);
                 }
@@ -124,7 +124,7 @@ impl Record {
         self.advance(command, answer)
     }
 
-    /// Takes over version and revision of something that was done.
+    /// Adds the version and revision of a change.
     fn advance(&mut self, command: &Command, answer: &Answer) -> anyhow::Result<()> {
         let done = self.reservations.get_mut(&command.order).context("nothing was made")?;
         if answer.reservation.as_ref() != Some(&done.id) || answer.room.as_ref() != Some(&done.room) {

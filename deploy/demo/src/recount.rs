@@ -1,4 +1,4 @@
-//! Statistics counted anew, minute by minute, from the tool's own record.
+//! Recounts the statistics from the record, minute by minute.
 
 use std::collections::HashMap;
 
@@ -35,14 +35,14 @@ impl Calendar {
         Ok(Self { first: span.from, hours })
     }
 
-    /// The hour of the week of each minute of a part.
+    /// The hours of the week of a part.
     fn hours(&self, part: Stay) -> Option<&[u8]> {
         let place = |minute: Minute| usize::try_from(minute - self.first).ok();
         self.hours.get(place(part.from)?..place(part.to)?)
     }
 }
 
-/// What a room's popularity must be.
+/// The expected popularity of a room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Popularity {
     pub(crate) minutes: i64,
@@ -55,7 +55,7 @@ fn cut(reserved: &Reserved, range: Stay) -> Option<Stay> {
     (part.from < part.to).then_some(part)
 }
 
-/// Live reservations of a kind (or of all) with a part in the range.
+/// The live reservations of a kind, or of all, with their parts in the range.
 fn parts<'a>(
     record: &'a Record,
     range: Stay,
@@ -67,7 +67,7 @@ fn parts<'a>(
     record.live().filter(of_kind).filter_map(move |reserved| Some((reserved, cut(reserved, range)?)))
 }
 
-/// Reserved minutes and reservations of each room that has any in the range.
+/// Reserved minutes and reservations in the range, by room.
 pub(crate) fn popularity(record: &Record, range: Stay, kind: Option<&str>) -> HashMap<String, Popularity> {
     let mut rooms = HashMap::<String, Popularity>::new();
     for (reserved, part) in parts(record, range, kind) {
@@ -78,7 +78,7 @@ pub(crate) fn popularity(record: &Record, range: Stay, kind: Option<&str>) -> Ha
     rooms
 }
 
-/// Reserved minutes by weekday and hour in the range.
+/// Reserved minutes in the range, by weekday and hour.
 pub(crate) fn busiest(
     record: &Record,
     calendar: &Calendar,

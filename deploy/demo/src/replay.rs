@@ -1,4 +1,4 @@
-//! Sends the rooms, then all commands as one import, and reads the answers while it still sends.
+//! Registers the rooms, then sends all commands as one import and reads the answers meanwhile.
 
 use std::{
     collections::HashMap,
@@ -18,11 +18,11 @@ use crate::{
     record::{Record, Room},
 };
 
-/// Requests in flight at once.
+/// Requests in flight.
 pub(crate) const SIDE_BY_SIDE: usize = 32;
-/// Lines of the import that are sent together.
+/// Lines in one chunk of the import.
 const LINES_A_CHUNK: usize = 256;
-/// How long the last event may take to be visible.
+/// The longest time until the last event is visible.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Registers all rooms of all kinds.
@@ -40,7 +40,7 @@ pub(crate) async fn register_rooms(api: &Api, kinds: &[Kind]) -> anyhow::Result<
         .await
 }
 
-/// Sends all commands and takes in what they are answered.
+/// Sends all commands and adds their answers to the record.
 pub(crate) async fn import(
     api: &Api,
     bookings: &[Booking],
@@ -77,7 +77,7 @@ fn booking<'a>(bookings: &'a [Booking], command: &Command) -> anyhow::Result<&'a
     bookings.get(command.order).with_context(|| format!("{} has no booking", command.key))
 }
 
-/// Waits until queries show every room as the last answer about it left it.
+/// Waits until queries show every room at its last version.
 pub(crate) async fn until_visible(api: &Api, record: &Record) -> anyhow::Result<()> {
     let start = Instant::now();
     stream::iter(&record.rooms)

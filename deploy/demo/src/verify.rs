@@ -1,4 +1,4 @@
-//! Reads everything back through the query API and compares it with the tool's own record.
+//! Reads everything back through the query API and compares it with the record.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,10 +14,10 @@ use crate::{
     replay::SIDE_BY_SIDE,
 };
 
-/// The API takes ranges of at most 366 days.
+/// The longest range of the API: 366 days.
 const LONGEST_RANGE: Minute = 366 * 24 * 60;
 
-/// A reservation as queries show it.
+/// A reservation in a query's answer.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Shown {
@@ -32,7 +32,7 @@ struct Shown {
     reserved_by: String,
 }
 
-/// Something that a user did.
+/// A history entry.
 #[derive(Debug, Deserialize)]
 struct Done {
     reservation: String,
@@ -55,10 +55,10 @@ struct Busy {
     minutes: i64,
 }
 
-/// A reservation in a form that can be compared: (from, to, id, user, people, revision).
+/// A reservation for comparison: (from, to, id, user, people, revision).
 type Entry = (Minute, Minute, String, String, u32, u64);
 
-/// Compares everything; says what was compared.
+/// Compares everything. Returns a summary, or the first difference as an error.
 pub(crate) async fn verify(api: &Api, record: &Record) -> anyhow::Result<String> {
     let span = Stay {
         from: record.live().map(|reserved| reserved.stay.from).min().unwrap_or_default(),
@@ -76,7 +76,7 @@ pub(crate) async fn verify(api: &Api, record: &Record) -> anyhow::Result<String>
     ))
 }
 
-/// A span in ranges that the API takes.
+/// Splits a span into ranges that the API accepts.
 fn windows(span: Stay) -> Vec<Stay> {
     let mut windows = Vec::new();
     let mut from = span.from;
@@ -102,7 +102,7 @@ fn entry(shown: Shown) -> anyhow::Result<Entry> {
     Ok((minute(&from)?, minute(&to)?, reservation, reserved_by, people, revision))
 }
 
-/// Names the first entry that only one side has.
+/// Fails with the first difference.
 fn same<T: Ord + std::fmt::Debug>(of: &str, mut expected: Vec<T>, mut shown: Vec<T>) -> anyhow::Result<()> {
     expected.sort_unstable();
     shown.sort_unstable();
@@ -219,7 +219,7 @@ async fn users_reservations(
     same(&of, expected.map(|reserved| with_room(&reserved.room, entry_of(reserved))).collect(), items)
 }
 
-/// Ranges that are whole days, that are not, and that lie across changes of daylight saving.
+/// Ranges of whole days, other ranges, and ranges across changes of daylight saving time.
 fn ranges(span: Stay, windows: &[Stay]) -> anyhow::Result<Vec<Stay>> {
     let mut ranges = windows.to_vec();
     for (from, to) in [
@@ -233,7 +233,7 @@ fn ranges(span: Stay, windows: &[Stay]) -> anyhow::Result<Vec<Stay>> {
     ] {
         ranges.push(Stay { from: minute(from)?, to: minute(to)? });
     }
-    // The calendar covers the span; all of these years lie in it.
+    // The calendar covers the span only.
     ranges.retain(|range| span.from <= range.from && range.to <= span.to);
     Ok(ranges)
 }

@@ -1,4 +1,4 @@
-//! Trials of the whole system that take longer than a test: a campaign of faults, and a probe of both HTTP sides.
+//! Trials of the whole system that take longer than a test: a campaign of faults, and a probe of the HTTP APIs.
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -15,38 +15,38 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Trial {
-    /// Inflicts faults on services and servers of its own under load, and checks every answer. Fails on any
-    /// violation, and on a takeover that takes longer than ten seconds.
+    /// Inflict faults on its own services and servers under load, and check every answer. Fails on any violation, and
+    /// on a takeover that takes longer than ten seconds.
     Campaign {
-        /// From which the faults follow.
+        /// The seed of the faults.
         #[arg(long)]
         seed: u64,
-        /// For how long faults are inflicted.
+        /// Minutes of faults.
         #[arg(long)]
         minutes: u64,
-        /// Clients that send commands at the same time.
+        /// Clients that send commands.
         #[arg(long, default_value_t = 32)]
         callers: u64,
-        /// Folder with the services' binaries of an earlier build: the second instance of each is one of them.
+        /// Folder with the services' binaries of an earlier build. The second instance of each service runs them.
         #[arg(long)]
         older: Option<PathBuf>,
-        /// Where the result is written as JSON.
+        /// File for the result as JSON.
         #[arg(long)]
         json: Option<PathBuf>,
-        /// Folder for the services' logs, and for all that was recorded if there are violations.
+        /// Folder for the services' logs, and for all records after a violation.
         #[arg(long)]
         logs: Option<PathBuf>,
     },
-    /// Sends both services what their OpenAPI documents allow, and what they don't. Fails on any answer that is not as
-    /// the documents say.
+    /// Send both services requests that their OpenAPI documents allow or forbid. Fails on any answer that the documents
+    /// do not describe.
     Openapi {
-        /// Where Schemathesis is.
+        /// The program `schemathesis`.
         #[arg(long)]
         schemathesis: PathBuf,
-        /// From which the cases follow.
+        /// The seed of the cases.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Most random cases of each operation; those of other phases come on top.
+        /// Most random cases per operation, besides those of the other phases.
         #[arg(long, default_value_t = 100)]
         cases: u32,
     },
@@ -70,13 +70,13 @@ async fn main() -> anyhow::Result<ExitCode> {
     };
     let passed = tokio::select! {
         passed = trial => passed?,
-        // What is dropped then takes the servers with it.
-        () = told_to_end() => anyhow::bail!("told to end"),
+        // The dropped trial ends its servers.
+        () = until_signal() => anyhow::bail!("ended by a signal"),
     };
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Whether nothing was violated and no takeover was late.
+/// Returns whether there was no violation and no late takeover.
 async fn run_campaign(options: campaign::Options, json: Option<PathBuf>) -> anyhow::Result<bool> {
     let report = campaign::run(options).await;
     println!("\n{report}");
@@ -86,9 +86,9 @@ async fn run_campaign(options: campaign::Options, json: Option<PathBuf>) -> anyh
     Ok(report.violations.is_empty() && report.late.is_empty())
 }
 
-/// Until SIGINT or SIGTERM comes.
-async fn told_to_end() {
-    let of = |kind| signal(kind).map_err(|error| eprintln!("signals can't be received: {error}"));
+/// Waits for SIGINT or SIGTERM.
+async fn until_signal() {
+    let of = |kind| signal(kind).map_err(|error| eprintln!("signals can't be handled: {error}"));
     let (Ok(mut interrupt), Ok(mut terminate)) = (of(SignalKind::interrupt()), of(SignalKind::terminate()))
     else {
         return std::future::pending().await;

@@ -1,4 +1,4 @@
-//! Has Schemathesis send both services whatever their OpenAPI documents allow, and what they don't.
+//! Probes both services with Schemathesis: requests that their OpenAPI documents allow, and others.
 
 use std::path::{Path, PathBuf};
 
@@ -8,35 +8,35 @@ use tokio::process::Command;
 
 use crate::{Client, Stack, unique};
 
-/// How much is sent.
+/// The options of a probe.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The program.
+    /// The program `schemathesis`.
     pub schemathesis: PathBuf,
-    /// From which the cases follow.
+    /// The seed of the cases.
     pub seed: u64,
-    /// Most random cases of each operation; those of the other phases come on top.
+    /// Most random cases per operation, besides those of the other phases.
     pub cases: u32,
 }
 
-/// What came of it.
+/// The result of a probe.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome {
-    /// Requests that both services answered.
+    /// The number of answers of both services.
     pub answered: u64,
-    /// Whether all answers were as the documents say.
+    /// Whether the documents describe all answers.
     pub as_described: bool,
 }
 
-/// Runs it against a system of its own on real servers, as an administrator.
+/// Probes a new system on real servers as an administrator.
 pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
-    // Development headers would let through whom a token does not name.
+    // Development headers would replace a missing token.
     let stack = Stack::real_with_tokens_alone().await;
     let (command_url, query_url) = stack.urls();
     let token = stack.token("probe", &["admin"]);
     let known = Known::make(&stack.client().with_token(&token)).await;
     let mut as_described = true;
-    // Queries first: the commands retire rooms.
+    // Queries first: commands retire rooms.
     for url in [query_url, command_url] {
         println!("=== {url}");
         as_described &= schemathesis(options, url, &token, &known).status().await?.success();
@@ -45,7 +45,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     Ok(Outcome { answered, as_described })
 }
 
-/// Rooms, kinds and reservations that there are, as lists with commas.
+/// Existing rooms, kinds and reservations, separated by commas.
 struct Known {
     rooms: String,
     kinds: String,
@@ -84,7 +84,7 @@ fn schemathesis(options: &Options, url: &str, token: &str, known: &Known) -> Com
         .arg(folder.join("schemathesis.toml"))
         .args(["--no-color", "run", &format!("{url}/openapi.json")])
         .args(["--phases", "examples,coverage,fuzzing,stateful", "--continue-on-failure"])
-        // One: Python 3.11 fails at random where several threads parse its own code.
+        // One worker: Python 3.11 fails at random when several threads parse code.
         .args(["--workers", "1", "--generation-database", "none", "--seed", &seed])
         .args(["--max-examples", &options.cases.to_string()])
         .args(["--header", &format!("Authorization: Bearer {token}")])
@@ -98,7 +98,7 @@ fn schemathesis(options: &Options, url: &str, token: &str, known: &Known) -> Com
     command
 }
 
-/// How many requests a service says that it answered.
+/// The number of answers by a service's metrics.
 async fn answered(url: &str) -> anyhow::Result<u64> {
     let metrics = reqwest::Client::new().request(Method::GET, format!("{url}/metrics")).send().await?;
     let text = metrics.text().await?;

@@ -1,4 +1,4 @@
-//! The whole system, as one process or as several on real servers.
+//! The whole system: the embedded default, or several services on real servers.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,29 +9,29 @@ use tempfile::TempDir;
 
 use crate::{Client, Namespace, Server, ServerUrls, mongo, mysql, server::free_port};
 
-/// A running system. Dropped, it ends and takes with it what it made on the servers.
+/// A running system. Dropped, it ends and removes its data from the servers.
 #[derive(Debug)]
 pub struct Stack {
-    /// Command services; of the embedded default the one process that is both.
+    /// The command services, or the one process of the embedded default.
     pub commands: Vec<Server>,
-    /// Query services; none of the embedded default.
+    /// The query services; none in the embedded default.
     pub queries: Vec<Server>,
     command_urls: Vec<String>,
     query_urls: Vec<String>,
-    /// Logs, and the data of the embedded default.
+    /// Logs, keys, and the data of the embedded default.
     folder: TempDir,
-    /// Dropped last: nothing may use any more what it removes.
+    /// Dropped last, after all its users.
     namespace: Option<Namespace>,
 }
 
 impl Stack {
-    /// The embedded default, with a data folder of its own.
+    /// The embedded default with a new data folder.
     pub async fn embedded() -> Self {
         Self::embedded_by(|server| server).await
     }
 
-    /// The embedded default with its data on a disk of 8 MB, and where that disk is seen from outside. It is gone when
-    /// the process ends. Linux gives it to any user in a namespace of its own.
+    /// The embedded default with its data on a disk of 8 MB. Returns the disk's path for this process, too. The disk exists
+    /// in a namespace of the process, which Linux gives to any user, and is gone when the process ends.
     pub async fn embedded_on_a_small_disk() -> (Self, PathBuf) {
         let mount = "mkdir -p \"$DATA_DIR\" && mount -t tmpfs -o size=8m none \"$DATA_DIR\" && exec \"$@\"";
         let wrapper = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "sh"];
@@ -62,8 +62,7 @@ impl Stack {
         stack
     }
 
-    /// So many command services and one query service on the real servers that the environment names, with a database,
-    /// topic and group of their own.
+    /// Command services and one query service on the real servers that the environment names.
     pub async fn real(command_services: usize) -> Self {
         Self::real_with(command_services, 1).await
     }
@@ -73,7 +72,7 @@ impl Stack {
         Self::real_where(command_services, query_services, true).await
     }
 
-    /// One service of each on the real servers, which recognise nobody but by a [token](Stack::token).
+    /// One of each service on real servers. They accept [tokens](Stack::token) but no development headers.
     pub async fn real_with_tokens_alone() -> Self {
         Self::real_where(1, 1, false).await
     }
@@ -125,8 +124,7 @@ impl Stack {
         stack
     }
 
-    /// A program of the workspace that speaks with this system: it finds both services by its arguments.
-    #[must_use]
+    /// A program of the workspace, with the arguments `--command-url` and `--query-url` of this system.
     pub fn program(&self, name: &str) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(crate::binaries::path(name));
         let command_url = self.command_urls.first().unwrap();
@@ -136,33 +134,28 @@ impl Stack {
         command
     }
 
-    /// A client of the first command service and the query service: an administrator.
-    #[must_use]
+    /// An administrator who uses the first command service and the first query service.
     pub fn client(&self) -> Client {
         self.client_of(0)
     }
 
-    /// A client of one of the command services and the first query service.
-    #[must_use]
+    /// An administrator who uses one of the command services.
     pub fn client_of(&self, command_service: usize) -> Client {
         self.client_of_both(command_service, 0)
     }
 
-    /// A client of one of the command services and one of the query services.
-    #[must_use]
+    /// An administrator who uses one of the command services and one of the query services.
     pub fn client_of_both(&self, command_service: usize, query_service: usize) -> Client {
         let command_url = self.command_urls.get(command_service).unwrap();
         Client::new(command_url, self.query_urls.get(query_service).unwrap())
     }
 
-    /// The address of the first command service and that of the first query service, without a path.
-    #[must_use]
+    /// The addresses of the first command service and the first query service.
     pub fn urls(&self) -> (&str, &str) {
         (self.command_urls.first().unwrap(), self.query_urls.first().unwrap())
     }
 
     /// A token that a stack on real servers accepts, with roles such as `admin`.
-    #[must_use]
     pub fn token(&self, user: &str, roles: &[&str]) -> String {
         let roles = roles.iter().map(|role| format!("--{role}"));
         let output = Command::new(crate::binaries::path("command-service"))
@@ -181,14 +174,12 @@ impl Stack {
     }
 
     /// The database of the read models: the server's URL and the database's name.
-    #[must_use]
     pub fn read_models(&self) -> (&str, &str) {
         let Namespace { name, servers } = self.namespace();
         (&servers.mongodb, name)
     }
 
     /// The brokers and the topic.
-    #[must_use]
     pub fn topic(&self) -> (&str, &str) {
         let Namespace { name, servers } = self.namespace();
         (&servers.brokers, name)
@@ -222,7 +213,7 @@ impl Stack {
     }
 }
 
-/// Makes the key that tokens are signed with.
+/// Makes the signing key of tokens.
 fn make_key(folder: &Path) {
     let mut command = Command::new(crate::binaries::path("command-service"));
     let output = command.args(["dev-key", "--dir"]).arg(folder).output().unwrap();

@@ -1,4 +1,4 @@
-//! Waits until the system has come to rest, and reads what is left.
+//! Waits until all read models are level, and reads the evidence.
 
 use std::{
     collections::BTreeMap,
@@ -16,15 +16,15 @@ use super::{
 };
 use crate::{kafka, mongo, mysql};
 
-/// How long everything may take to reach every read model once nothing is at fault any more.
+/// The longest time from the last fault until everything is visible.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
-/// All stays lie in it.
+/// The range of all stays.
 const YEAR: &str = "from=2031-01-01T00:00:00Z&to=2032-01-01T00:00:00Z";
 
-/// Waits until the outbox is empty and both query services show the last version of every room. What is missing then
-/// is for the checker to say; this says how long it took, or none.
-pub(crate) async fn rest(world: &World) -> Option<Duration> {
+/// Waits until the outbox is empty and both query services show the last version of every room. Returns the time that
+/// took, or none after two minutes. The checker finds what is missing then.
+pub(crate) async fn until_level(world: &World) -> Option<Duration> {
     let start = Instant::now();
     while start.elapsed() < PATIENCE {
         if is_level(world).await.unwrap_or(false) {
@@ -50,7 +50,6 @@ async fn is_level(world: &World) -> Result<bool> {
     Ok(true)
 }
 
-/// Everything that is left.
 pub(crate) async fn evidence(world: &World, topic_emptied: Option<u64>) -> Result<Evidence> {
     let streams = streams(mysql::events(&world.database_url()).await?)?;
     let topic = kafka::messages(&world.brokers(), World::database()).await.context("reading the topic")?;

@@ -1,4 +1,4 @@
-//! What is left when the campaign is over: the event store, the topic, the read models, and what queries show.
+//! The evidence after a campaign: the event store, the topic, the read models, and the answers of queries.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::record::Stay;
 use crate::{kafka::MessageRow, mongo::Documents, mysql::EventRow};
 
-/// What an event tells.
+/// The type of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Registered,
@@ -30,20 +30,20 @@ pub(crate) struct Reservation {
     pub(crate) user: String,
 }
 
-/// An event as it is stored.
+/// A stored event.
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
     pub(crate) room: Uuid,
     pub(crate) version: u64,
     pub(crate) kind: Kind,
-    /// The key of the request, which clients send as correlation id too.
+    /// The idempotency key of the command, which clients also send as the correlation id.
     pub(crate) key: String,
     /// The id of the command.
     pub(crate) command: String,
     pub(crate) actor: String,
-    /// None for events of the room itself.
+    /// None for an event of the room itself.
     pub(crate) reservation: Option<Reservation>,
-    /// The kind of the room, where the event tells it.
+    /// The kind of a registered room.
     pub(crate) room_kind: Option<String>,
     pub(crate) payload: Vec<u8>,
 }
@@ -80,7 +80,7 @@ fn kind(event_type: &str) -> Result<Kind> {
         "reservations.reservation-moved-out.v1" => Kind::MovedOut,
         "reservations.reservation-moved-in.v1" => Kind::MovedIn,
         "reservations.reservation-cancelled.v1" => Kind::Cancelled,
-        other => bail!("an event of type {other}, which nobody asked for"),
+        other => bail!("an event of the unexpected type {other}"),
     })
 }
 
@@ -91,11 +91,11 @@ fn reservation(value: &Value) -> Result<Reservation> {
         revision: value["revision"].as_u64().context("no revision")?,
         room: id("room")?,
         stay: Stay::read(&value["from"], &value["to"]).context("no stay")?,
-        user: value["reservedBy"].as_str().context("nobody reserved")?.to_owned(),
+        user: value["reservedBy"].as_str().context("no user")?.to_owned(),
     })
 }
 
-/// What one query service shows in the end.
+/// The answers of one query service.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shown {
     pub(crate) instance: usize,
@@ -103,25 +103,25 @@ pub(crate) struct Shown {
     pub(crate) rooms: BTreeMap<Uuid, (u64, String)>,
     /// Live reservations of each room: id, revision and stay, by id.
     pub(crate) schedules: BTreeMap<Uuid, Vec<(Uuid, u64, Stay)>>,
-    /// Reserved minutes and number of reservations of each room that has any.
+    /// Reserved minutes and number of reservations by room.
     pub(crate) popular: BTreeMap<Uuid, (i64, u64)>,
     /// Reserved minutes by kind, weekday (Monday = 1) and hour.
     pub(crate) busiest: BTreeMap<(String, i64, i64), i64>,
 }
 
-/// All of it.
+/// All evidence.
 #[derive(Debug, Clone)]
 pub(crate) struct Evidence {
-    /// Every stream, in the order of versions.
+    /// Every stream, ordered by version.
     pub(crate) streams: BTreeMap<Uuid, Vec<Event>>,
     pub(crate) topic: Vec<MessageRow>,
-    /// When the last emptying of the topic ended, if there was one: of what was sent before, it need not have all.
+    /// The end of the last emptying of the topic. The topic may lack events of earlier commands.
     pub(crate) topic_emptied: Option<u64>,
     pub(crate) documents: Documents,
     pub(crate) shown: Vec<Shown>,
 }
 
-/// Events by room; they come in the order of rooms and versions.
+/// Groups events by room. They come ordered by room and version.
 pub(crate) fn streams(events: Vec<EventRow>) -> Result<BTreeMap<Uuid, Vec<Event>>> {
     let mut streams: BTreeMap<Uuid, Vec<Event>> = BTreeMap::new();
     for row in events {

@@ -1,4 +1,4 @@
-//! How each fault is done.
+//! Inflicts the faults.
 
 use std::{
     sync::atomic::Ordering,
@@ -18,16 +18,16 @@ use super::{
 };
 use crate::{Server, mysql};
 
-/// How long a process that stutters stands still, and how long it then runs.
+/// How long a stuttering process is paused, and how long it then runs.
 const STANDS: Duration = Duration::from_millis(400);
 const RUNS: Duration = Duration::from_millis(100);
-/// Between two restarts of a storm.
+/// The time between two restarts of a storm.
 const STORM: Duration = Duration::from_millis(700);
-/// Where clocks jump to that jump into the stays: behind the first ten days of them.
+/// The target of a clock that jumps into the stays: ten days after the first ones.
 const IN_THE_STAYS: i64 = YEAR_BEGINS * 60 + 10 * 86_400;
 
 impl World {
-    /// A takeover is of interest where a command service that relays is killed: the one that relays most is hit.
+    /// Aims the takeover from a command service at the one that relays most.
     pub(crate) async fn aimed(&self, planned: Planned) -> Planned {
         if planned.fault != Fault::Takeover || !matches!(planned.target, Target::Command(_)) {
             return planned;
@@ -37,11 +37,11 @@ impl World {
         Planned { target, ..planned }
     }
 
-    /// Has a fault begin, last and end; `struck` is told once it has begun.
+    /// Runs a fault from its start to its end. Tells `struck` once it has started.
     pub(crate) async fn inflict(&self, planned: &Planned, struck: oneshot::Sender<()>) {
         let Planned { fault, target, lasts, amount } = *planned;
         let last = async {
-            // Nobody waits for most faults.
+            // For most faults nobody listens.
             let _ = struck.send(());
             sleep(lasts).await;
         };
@@ -108,7 +108,7 @@ impl World {
         self.kill(target, &[], std::future::ready(())).await;
     }
 
-    /// Of a service nobody else may get hold of it meanwhile.
+    /// A service stays locked during the pause.
     async fn pause(&self, target: Target) -> Option<MutexGuard<'_, Server>> {
         let Some(service) = self.service(target) else {
             self.servers.signal(target, "STOP");
@@ -168,10 +168,7 @@ impl World {
 }
 
 /// Seconds since 1970.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "it is the system's time that the services' clocks are set against"
-)]
+#[expect(clippy::disallowed_methods, reason = "the services' clocks are offsets to the system's time")]
 fn now() -> i64 {
     chrono::Utc::now().timestamp()
 }

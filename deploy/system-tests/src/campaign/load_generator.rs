@@ -1,4 +1,4 @@
-//! One caller: sends commands until their outcome is known, and queries with tokens.
+//! The load generator: a caller sends commands until their outcome is known, and queries with tokens.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,14 +9,14 @@ use uuid::Uuid;
 
 use crate::Random;
 
-use super::record::{Ask, Attempt, Clock, Command, Done, Look, Outcome, Query, Record};
+use super::record::{Attempt, Clock, Command, Done, Operation, Outcome, Query, Record, View};
 
-/// How long an answer is awaited before the request is sent again.
+/// The time-out of a request.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a command is sent again and again before its outcome stays unknown, in microseconds.
+/// After this time in microseconds the outcome of a command stays unknown.
 const GIVE_UP: u64 = 60_000_000;
 
-/// What all callers share.
+/// The state that all callers share.
 #[derive(Debug)]
 pub(crate) struct Load {
     pub(crate) command_urls: Vec<String>,
@@ -25,14 +25,14 @@ pub(crate) struct Load {
     pub(crate) record: Mutex<Record>,
 }
 
-/// One caller with connections of its own.
+/// One caller with its own connections.
 #[derive(Debug, Clone)]
 pub(crate) struct LoadGenerator {
     load: Arc<Load>,
     http: reqwest::Client,
     user: String,
     random: Random,
-    asked: u64,
+    sent: u64,
 }
 
 impl LoadGenerator {
@@ -44,18 +44,18 @@ impl LoadGenerator {
             .connect_timeout(Duration::from_secs(2))
             .build()
             .unwrap();
-        Self { load: Arc::clone(load), http, user: user.to_owned(), random, asked: 0 }
+        Self { load: Arc::clone(load), http, user: user.to_owned(), random, sent: 0 }
     }
 
     pub(crate) const fn random(&mut self) -> &mut Random {
         &mut self.random
     }
 
-    /// Sends a command until its outcome is known, each time to any of `instances`, and records it.
-    pub(crate) async fn ask(&mut self, ask: Ask, instances: &[usize]) -> Option<Done> {
-        self.asked += 1;
-        let key = format!("{}-{}", self.user, self.asked);
-        let mut command = Command { key, user: self.user.clone(), ask, attempts: Vec::new() };
+    /// Sends a command until its outcome is known, each time to one of `instances`, and records it.
+    pub(crate) async fn execute(&mut self, operation: Operation, instances: &[usize]) -> Option<Done> {
+        self.sent += 1;
+        let key = format!("{}-{}", self.user, self.sent);
+        let mut command = Command { key, user: self.user.clone(), operation, attempts: Vec::new() };
         loop {
             let instance = instances[self.random.index(instances.len())];
             let attempt = self.send(&command, instance).await;
@@ -76,7 +76,7 @@ impl LoadGenerator {
     }
 
     async fn send(&self, command: &Command, instance: usize) -> Attempt {
-        let (method, path, body) = command.ask.request(&command.key);
+        let (method, path, body) = command.operation.request(&command.key);
         let url = format!("{}{path}", self.load.command_urls[instance]);
         let mut request = self
             .http
@@ -96,14 +96,14 @@ impl LoadGenerator {
         Attempt { instance, start, end: self.load.clock.now(), outcome }
     }
 
-    /// Asks one query service for what a command's token stands for, and records what it showed.
-    pub(crate) async fn look(&self, done: &Done, look: Look, instance: usize, wait: u64) -> Option<u16> {
-        let path = match look {
-            Look::Schedule => {
+    /// Sends a query with the token of a command to one query service, and records the answer.
+    pub(crate) async fn query(&self, done: &Done, view: View, instance: usize, wait: u64) -> Option<u16> {
+        let path = match view {
+            View::Schedule => {
                 let year = "from=2031-01-01T00:00:00Z&to=2032-01-01T00:00:00Z&limit=5";
                 format!("/v1/rooms/{}/schedule?{year}", done.room)
             }
-            Look::Reservation { reservation, .. } => format!("/v1/reservations/{reservation}"),
+            View::Reservation { reservation, .. } => format!("/v1/reservations/{reservation}"),
         };
         let request = self
             .http
@@ -114,7 +114,7 @@ impl LoadGenerator {
             .header("Prefer", format!("wait={wait}"));
         let start = self.load.clock.now();
         let (status, shown) = match answer(request).await {
-            Ok((status, _, body)) => (Some(status), shown(look, &body)),
+            Ok((status, _, body)) => (Some(status), shown(view, &body)),
             Err(_) => (None, None),
         };
         let query = Query {
@@ -123,7 +123,7 @@ impl LoadGenerator {
             end: self.load.clock.now(),
             room: done.room,
             version: done.version,
-            look,
+            view,
             status,
             shown: shown.filter(|_| status == Some(200)),
         };
@@ -132,10 +132,10 @@ impl LoadGenerator {
     }
 }
 
-fn shown(look: Look, body: &Value) -> Option<u64> {
-    match look {
-        Look::Schedule => body["version"].as_u64(),
-        Look::Reservation { .. } => body["revision"].as_u64(),
+fn shown(view: View, body: &Value) -> Option<u64> {
+    match view {
+        View::Schedule => body["version"].as_u64(),
+        View::Reservation { .. } => body["revision"].as_u64(),
     }
 }
 
@@ -153,7 +153,7 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<(u16, HeaderMap, Val
     Ok((status, headers, body))
 }
 
-/// What an answer means, by the contract of the commands' API.
+/// The meaning of an answer by the contract of the commands' API.
 fn outcome(status: u16, headers: &HeaderMap, body: Value) -> Outcome {
     let slug = body["type"].as_str().unwrap_or_default().trim_start_matches("/problems/").to_owned();
     let wrong = |why: String| Outcome::Wrong { status, why };

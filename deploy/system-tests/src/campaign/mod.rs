@@ -1,8 +1,8 @@
-//! Faults of all kinds for as long as one likes, under load, and a checker that forgives nothing.
+//! A campaign of faults of all kinds under load, with a strict checker.
 //!
-//! [`run`] starts two command services and two query services on servers of its own, has callers compete for rooms,
-//! inflicts the faults that follow from a seed, measures how long recovery takes, and in the end compares every answer
-//! with the event store, the topic and the read models.
+//! [`run`] starts two command services and two query services on their own servers. Callers compete for rooms while it
+//! inflicts the faults of a seed and measures each recovery. At the end the checker compares every answer with the event
+//! store, the topic and the read models.
 
 mod checker;
 mod collect;
@@ -42,28 +42,28 @@ use self::{
 
 pub use self::report::{Report, Row};
 
-/// How long recovery from one episode is awaited before the next one begins.
+/// The longest wait for recovery before the next episode.
 const BREATH: Duration = Duration::from_secs(10);
-/// In which another instance must do the work of one that was killed.
+/// The longest takeover from a killed instance, in microseconds.
 const TAKEOVER: u64 = 10_000_000;
 
-/// In which what MongoDB lost is filled in from the feed. Until then queries show less than they did.
+/// The time in which the feed restores data that MongoDB lost, in microseconds. Until then queries may be stale.
 const REFILL: u64 = 30_000_000;
 
-/// What a campaign is told.
+/// The options of a campaign.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// From which the faults follow.
+    /// The seed of the faults.
     pub seed: u64,
-    /// How long faults are inflicted.
+    /// The duration of the faults.
     pub lasts: Duration,
-    /// Clients that send commands at the same time.
+    /// The number of clients that send commands.
     pub callers: u64,
-    /// Folder with the binaries of an earlier build, of which the second instance of each service is one.
+    /// Folder with binaries of an earlier build, for the second instance of each service.
     pub older: Option<PathBuf>,
-    /// Where services log, and where all that was recorded is written if there are violations.
+    /// Folder for the services' logs, and for all records after a violation.
     pub logs: Option<PathBuf>,
-    /// Whether each fault is printed when it begins.
+    /// Whether to print each fault when it begins.
     pub verbose: bool,
 }
 
@@ -89,13 +89,13 @@ pub async fn run(options: Options) -> Report {
     let inflicted = inflict(&options, &world, &prober, clock).await;
     let micros = clock.now() - began;
     workload.finish().await;
-    let rest = collect::rest(&world).await;
+    let rest = collect::until_level(&world).await;
     supervisor.abort();
     let record = std::mem::take(&mut *load.record.lock().await);
     judge(&options, &world, &record, inflicted, (micros, rest)).await
 }
 
-/// Has one episode follow the other until the time is over.
+/// Runs episodes until the time is over.
 async fn inflict(
     options: &Options,
     world: &Arc<World>,
@@ -143,8 +143,7 @@ async fn inflict(
     inflicted
 }
 
-/// Inflicts a fault. What is returned measures the recovery, which has begun already where the fault takes its time to
-/// heal.
+/// Inflicts a fault. The returned future measures the recovery, which for a takeover starts before the fault heals.
 async fn one(
     world: Arc<World>,
     prober: Arc<Prober>,
@@ -153,11 +152,11 @@ async fn one(
 ) -> impl Future<Output = Inflicted> + Send + 'static {
     let planned = world.aimed(planned).await;
     let began = clock.now();
-    let (struck, is_struck) = oneshot::channel();
+    let (struck, has_struck) = oneshot::channel();
     let early = (planned.fault == Fault::Takeover).then(|| {
         let prober = Arc::clone(&prober);
         tokio::spawn(async move {
-            is_struck.await.unwrap();
+            has_struck.await.unwrap();
             prober.recovered(&planned).await
         })
     });
@@ -192,7 +191,10 @@ async fn judge(
     let (mut violations, mut late) = (Vec::new(), Vec::new());
     let mut add = |rule, detail: String| violations.push(Violation { rule, detail });
     if rest.is_none() {
-        add("all is level in the end", "outbox or read models are not level after two minutes".to_owned());
+        add(
+            "read models are level at the end",
+            "outbox or read models are not level after two minutes".to_owned(),
+        );
     }
     for one in &inflicted {
         let took = one.recovered.map(|recovered| recovered.saturating_sub(one.measured_from()));
@@ -200,7 +202,7 @@ async fn judge(
         match took {
             None => add("the system recovers", at),
             Some(took) if one.planned.fault == Fault::Takeover && one.alone && took > TAKEOVER => {
-                late.push(format!("{at}: the other one took over after {:.1} s", seconds(took)));
+                late.push(format!("{at}: takeover took {:.1} s", seconds(took)));
             }
             Some(_) => {}
         }
@@ -225,7 +227,7 @@ async fn judge(
             events = evidence.streams.values().map(Vec::len).sum();
             violations.extend(checker::check(record, &evidence, &allowed));
         }
-        Err(error) => add("what is left can be read", format!("{error:#}")),
+        Err(error) => add("the remaining data can be read", format!("{error:#}")),
     }
     if let Some(folder) = options.logs.as_ref().filter(|_| !violations.is_empty()) {
         std::fs::write(folder.join("record.json"), serde_json::to_vec(record).unwrap()).unwrap();

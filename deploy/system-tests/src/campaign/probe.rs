@@ -1,4 +1,4 @@
-//! Measures how long it takes until the system is whole again.
+//! Measures recovery from a fault.
 
 use std::{
     sync::Arc,
@@ -13,18 +13,18 @@ use crate::Random;
 
 use super::{
     load_generator::{Load, LoadGenerator},
-    record::{Ask, Look, Stay, YEAR_BEGINS},
+    record::{Operation, Stay, View, YEAR_BEGINS},
     schedule::{Fault, Link, Planned, Target},
 };
 
-/// Rooms in which probes reserve: enough to have some in each partition and with each relay.
+/// The rooms of the probes: enough to cover every partition and every relay.
 pub(crate) const PROBE_ROOMS: usize = 16;
-/// Callers of a burst.
+/// The number of callers in a burst.
 const BURST: u64 = 64;
-/// How long it may take until a query shows what was committed. A system that needs longer has not recovered.
+/// The longest time from a commit until a query shows it. After that the system counts as not recovered.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Probes, each of which reserves an hour of its own in every probe room.
+/// Each probe reserves its own hour in every probe room.
 #[derive(Debug)]
 pub(crate) struct Prober {
     load: Arc<Load>,
@@ -38,13 +38,13 @@ impl Prober {
         Self { load: Arc::clone(load), rooms, seed, next: Mutex::new(0) }
     }
 
-    /// Reserves through the services that the fault has hit (after a takeover: through those that are left) until all
-    /// of it is visible. Returns when that was; none if it did not come to it in time.
+    /// Reserves through the services that the fault has hit, or after a takeover through the others, until every reservation
+    /// is visible. Returns when that was, or none after too long.
     pub(crate) async fn recovered(&self, planned: &Planned) -> Option<u64> {
         let (commands, queries): (&[usize], &[usize]) = match (planned.fault, planned.target) {
             (Fault::Takeover, Target::Command(dead)) => (if dead == 0 { &[1] } else { &[0] }, &[0, 1]),
             (Fault::Takeover, Target::Query(dead)) => (&[0, 1], if dead == 0 { &[1] } else { &[0] }),
-            // Both of them were hit.
+            // The storm has hit both.
             (Fault::Storm, _) => (&[0, 1], &[0, 1]),
             (_, Target::Command(number) | Target::Link(Link::Mysql(number))) => {
                 (if number == 0 { &[0] } else { &[1] }, &[0, 1])
@@ -65,7 +65,7 @@ impl Prober {
         all.into_iter().all(|visible| visible).then(|| self.load.clock.now())
     }
 
-    /// Sends many commands to one command service at the same time.
+    /// Sends many commands to one command service at once.
     pub(crate) async fn burst(&self, instance: usize) {
         let number = self.number().await;
         let callers = (0..BURST).map(|caller| async move {
@@ -74,13 +74,15 @@ impl Prober {
                 let room = self.rooms[generator.random().index(self.rooms.len())];
                 let hour = 4_000 + i64::try_from(generator.random().below(4_000)).unwrap();
                 let from = YEAR_BEGINS + hour * 60;
-                generator.ask(Ask::Reserve { room, stay: Stay { from, to: from + 60 } }, &[instance]).await;
+                generator
+                    .execute(Operation::Reserve { room, stay: Stay { from, to: from + 60 } }, &[instance])
+                    .await;
             }
         });
         join_all(callers).await;
     }
 
-    /// A number that no other probe has.
+    /// The unique number of a probe.
     async fn number(&self) -> u64 {
         let mut next = self.next.lock().await;
         *next += 1;
@@ -93,7 +95,7 @@ impl Prober {
     }
 }
 
-/// Until each of the query services shows the reservation.
+/// Reserves and waits until each of the query services shows the reservation.
 async fn visible(
     mut generator: LoadGenerator,
     room: Uuid,
@@ -101,12 +103,14 @@ async fn visible(
     commands: &[usize],
     queries: &[usize],
 ) -> bool {
-    let Some(done) = generator.ask(Ask::Reserve { room, stay }, commands).await else { return false };
+    let Some(done) = generator.execute(Operation::Reserve { room, stay }, commands).await else {
+        return false;
+    };
     let Some(reservation) = done.reservation else { return false };
     let start = Instant::now();
     for instance in queries {
-        let look = Look::Reservation { reservation, revision: done.revision };
-        while generator.look(&done, look, *instance, 2).await != Some(200) {
+        let view = View::Reservation { reservation, revision: done.revision };
+        while generator.query(&done, view, *instance, 2).await != Some(200) {
             if start.elapsed() > PATIENCE {
                 return false;
             }

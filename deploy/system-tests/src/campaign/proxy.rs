@@ -1,4 +1,4 @@
-//! A network that can fail: everything between a service and what it speaks with goes through one of these.
+//! A proxy that can fail. Each connection from a service to a server goes through one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,24 +9,24 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// What the network does.
+/// The behaviour of a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Carries everything.
+    /// Forwards everything.
     Open,
-    /// Resets every connection, new ones too.
+    /// Resets every connection, also new ones.
     Cut,
-    /// Carries everything later.
+    /// Delays everything.
     Late(Duration),
-    /// Takes everything and carries nothing; nobody is told. What was open then is reset when it is over.
+    /// Swallows everything without an error. Connections that lost bytes are reset at the end.
     Silent,
-    /// Resets each connection after it has carried so many bytes to the server.
+    /// Resets each connection after this number of bytes to the server.
     ResetAfter(usize),
-    /// Resets each connection that carries a COMMIT: in turns before the server has it, and after.
+    /// Resets each connection with a COMMIT, in turns after and before the server gets it.
     LoseCommit,
 }
 
-/// Listens on a port of its own, and carries what comes to another one. Dropped, it ends.
+/// Forwards one port to another. Dropped, it ends.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     pub(crate) port: u16,
@@ -35,7 +35,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Carries what comes to `port` to `server`, both on loopback.
+    /// Forwards `port` to `server`, both on loopback.
     pub(crate) async fn start(port: u16, server: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let (mode, modes) = watch::channel(Mode::Open);
@@ -43,7 +43,7 @@ impl Proxy {
             let turns = Arc::default();
             loop {
                 if let Ok((client, _)) = listener.accept().await {
-                    tokio::spawn(carry(client, server, modes.clone(), Arc::clone(&turns)));
+                    tokio::spawn(forward(client, server, modes.clone(), Arc::clone(&turns)));
                 }
             }
         });
@@ -61,27 +61,27 @@ impl Drop for Proxy {
     }
 }
 
-/// How a direction of a connection ended.
+/// The end of one direction of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Closed,
     Reset,
 }
 
-/// Counts commits that were lost.
+/// Counts lost commits.
 type Turns = Arc<std::sync::atomic::AtomicUsize>;
 
-async fn carry(mut client: TcpStream, server: u16, modes: watch::Receiver<Mode>, turns: Turns) {
+async fn forward(mut client: TcpStream, server: u16, modes: watch::Receiver<Mode>, turns: Turns) {
     let cut = *modes.borrow() == Mode::Cut;
     let server = if cut { None } else { TcpStream::connect(("127.0.0.1", server)).await.ok() };
     let Some(mut server) = server else { return reset(&client) };
-    // Neither may wait for more before it sends.
+    // No direction may delay small packets.
     client.set_nodelay(true).unwrap();
     server.set_nodelay(true).unwrap();
     let end = {
         let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
-        let mut up = Pump { modes: modes.clone(), carried: 0, lost: false, turns: Some(turns) };
-        let mut down = Pump { modes, carried: 0, lost: false, turns: None };
+        let mut up = Pump { modes: modes.clone(), forwarded: 0, lost: false, turns: Some(turns) };
+        let mut down = Pump { modes, forwarded: 0, lost: false, turns: None };
         tokio::select! {
             end = up.run(from_client, to_server) => end,
             end = down.run(from_server, to_client) => end,
@@ -93,19 +93,19 @@ async fn carry(mut client: TcpStream, server: u16, modes: watch::Receiver<Mode>,
     }
 }
 
-/// Has the connection end with RST when it is dropped.
+/// The connection ends with RST when it is dropped.
 fn reset(connection: &TcpStream) {
-    // It may have ended already.
+    // The connection may have ended already.
     let _ = connection.set_zero_linger();
 }
 
 /// One direction of a connection.
 struct Pump {
     modes: watch::Receiver<Mode>,
-    carried: usize,
+    forwarded: usize,
     /// Whether bytes were swallowed.
     lost: bool,
-    /// None on the way to the client.
+    /// None in the direction of the client.
     turns: Option<Turns>,
 }
 
@@ -134,7 +134,7 @@ impl Pump {
         }
     }
 
-    /// Which of these bytes are carried, and whether the connection ends then.
+    /// Which of these bytes pass, and whether the connection ends then.
     async fn passes<'a>(&mut self, bytes: &'a [u8]) -> (&'a [u8], bool) {
         let mode = *self.modes.borrow();
         match mode {
@@ -148,11 +148,11 @@ impl Pump {
                 self.lost = true;
                 (&[], false)
             }
-            // Answers pass: it is requests that are counted.
+            // Only requests are counted.
             Mode::ResetAfter(_) if self.turns.is_none() => (bytes, false),
             Mode::ResetAfter(most) => {
-                let left = most.saturating_sub(self.carried).min(bytes.len());
-                self.carried += left;
+                let left = most.saturating_sub(self.forwarded).min(bytes.len());
+                self.forwarded += left;
                 (&bytes[..left], left < bytes.len())
             }
             Mode::LoseCommit => {

@@ -1,4 +1,4 @@
-//! What clients asked and what they were answered: all that the checker knows of the services.
+//! The record of all requests and answers: all that the checker knows of the services.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Minutes since 1970 of the first minute of 2031: all stays lie in that year.
+/// The first minute of 2031, in which all stays lie, in minutes since 1970.
 pub(crate) const YEAR_BEGINS: i64 = 32_083_200;
 
-/// Microseconds since the campaign began, on the monotonic clock.
+/// Microseconds since the start of the campaign, on the monotonic clock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock(Instant);
 
@@ -55,7 +55,7 @@ impl Stay {
         Self::text(self.to)
     }
 
-    /// Reads two times as the services write them.
+    /// Parses two times of a service.
     pub(crate) fn read(from: &Value, to: &Value) -> Option<Self> {
         let minute = |value: &Value| {
             let time = chrono::DateTime::parse_from_rfc3339(value.as_str()?).ok()?;
@@ -65,10 +65,10 @@ impl Stay {
     }
 }
 
-/// What a command asks for.
+/// The operation of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "what", rename_all = "camelCase")]
-pub(crate) enum Ask {
+pub(crate) enum Operation {
     Register { name: String, kind: String },
     Reserve { room: Uuid, stay: Stay },
     ReserveKind { kind: String, stay: Stay },
@@ -77,8 +77,8 @@ pub(crate) enum Ask {
     Cancel { room: Uuid, reservation: Uuid },
 }
 
-impl Ask {
-    /// Method, path and body. The title makes each change a change.
+impl Operation {
+    /// Method, path and body. The title is the key, so that every change changes something.
     pub(crate) fn request(&self, key: &str) -> (reqwest::Method, String, Option<Value>) {
         use reqwest::Method;
         let stay = |stay: &Stay| json!({"from": stay.begins(), "to": stay.ends(), "people": 2, "title": key});
@@ -87,15 +87,15 @@ impl Ask {
                 let body = json!({"name": name, "kind": kind, "capacity": 8, "timeZone": "UTC"});
                 (Method::POST, "/v1/rooms".to_owned(), Some(body))
             }
-            Self::Reserve { room, stay: asked } => {
-                (Method::POST, format!("/v1/rooms/{room}/reservations"), Some(stay(asked)))
+            Self::Reserve { room, stay: wanted } => {
+                (Method::POST, format!("/v1/rooms/{room}/reservations"), Some(stay(wanted)))
             }
-            Self::ReserveKind { kind, stay: asked } => {
-                (Method::POST, format!("/v1/kinds/{kind}/reservations"), Some(stay(asked)))
+            Self::ReserveKind { kind, stay: wanted } => {
+                (Method::POST, format!("/v1/kinds/{kind}/reservations"), Some(stay(wanted)))
             }
-            Self::Reschedule { room, reservation, stay: asked } => {
+            Self::Reschedule { room, reservation, stay: wanted } => {
                 let path = format!("/v1/rooms/{room}/reservations/{reservation}");
-                (Method::PATCH, path, Some(stay(asked)))
+                (Method::PATCH, path, Some(stay(wanted)))
             }
             Self::Move { room, reservation, to_room } => {
                 let path = format!("/v1/rooms/{room}/reservations/{reservation}/move");
@@ -108,7 +108,7 @@ impl Ask {
     }
 }
 
-/// A success, as it was answered.
+/// The answer of a success.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Done {
     pub(crate) room: Uuid,
@@ -118,49 +118,48 @@ pub(crate) struct Done {
     pub(crate) token: String,
 }
 
-/// What one sending of a request came to.
+/// The outcome of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "camelCase")]
 pub(crate) enum Outcome {
-    /// It took effect, now or when it was sent before.
+    /// It took effect, by this attempt or an earlier one.
     Done(Done),
-    /// It is refused, and changed nothing.
+    /// It was refused and had no effect.
     Rejected { status: u16, problem: Value },
-    /// This sending changed nothing: the service was not able to take it.
+    /// The service could not take this attempt, which had no effect.
     NotTaken { status: u16, problem: String },
-    /// Nobody knows.
+    /// The effect is not known.
     Unknown { why: String },
-    /// An answer that must never be.
+    /// The answer breaks the contract.
     Wrong { status: u16, why: String },
 }
 
-/// One sending of a command.
+/// One attempt to execute a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Attempt {
-    /// Which command service.
+    /// The number of the command service.
     pub(crate) instance: usize,
     pub(crate) start: u64,
     pub(crate) end: u64,
     pub(crate) outcome: Outcome,
 }
 
-/// A command with all of its sendings: the last one tells what became of it.
+/// A command with all its attempts. The last one has the final outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Command {
     pub(crate) key: String,
     pub(crate) user: String,
-    pub(crate) ask: Ask,
+    pub(crate) operation: Operation,
     pub(crate) attempts: Vec<Attempt>,
 }
 
-/// What is known of a command in the end.
+/// The final knowledge about a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Known<'a> {
     Done(&'a Done),
-    /// No sending of it had an effect.
+    /// No attempt had an effect.
     Nothing,
-    /// It may have had its effect or not: a sending without an answer may be carried out even after a later one was
-    /// refused.
+    /// It may have had its effect. An attempt without an answer can take effect even after a later attempt was refused.
     Unknown,
 }
 
@@ -179,39 +178,39 @@ impl Command {
         if self.attempts.iter().all(without_effect) { Known::Nothing } else { Known::Unknown }
     }
 
-    /// When its success was known.
+    /// The time of its acknowledgement.
     pub(crate) fn acknowledged(&self) -> Option<u64> {
         let last = self.attempts.last()?;
         matches!(last.outcome, Outcome::Done(_)).then_some(last.end)
     }
 }
 
-/// What a query asks for.
+/// The data that a query reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "what", rename_all = "camelCase")]
-pub(crate) enum Look {
+pub(crate) enum View {
     Schedule,
     Reservation { reservation: Uuid, revision: u64 },
 }
 
-/// A query with a token, and what it showed.
+/// A query with a token, and its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Query {
-    /// Which query service.
+    /// The number of the query service.
     pub(crate) instance: usize,
     pub(crate) start: u64,
     pub(crate) end: u64,
-    /// The command whose token was sent.
+    /// The room and version of the token.
     pub(crate) room: Uuid,
     pub(crate) version: u64,
-    pub(crate) look: Look,
-    /// None where no answer came.
+    pub(crate) view: View,
+    /// None without an answer.
     pub(crate) status: Option<u16>,
-    /// The version of the room, or the revision of the reservation, that a success showed.
+    /// The version of the room or the revision of the reservation in a success.
     pub(crate) shown: Option<u64>,
 }
 
-/// All that was recorded.
+/// All commands and queries.
 #[derive(Debug, Default, Clone, Serialize)]
 pub(crate) struct Record {
     pub(crate) commands: Vec<Command>,

@@ -1,4 +1,4 @@
-//! What a campaign came to.
+//! The report of a campaign.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -14,77 +14,77 @@ use super::{
 /// Microseconds in a second.
 const SECOND: f64 = 1e6;
 
-/// Most violations that are printed; all are in the JSON.
+/// Most printed violations. The JSON has all.
 const PRINTED: usize = 20;
 
-/// A fault that was inflicted. Times are microseconds since the campaign began.
+/// An inflicted fault. Times are microseconds since the start of the campaign.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Inflicted {
     pub(crate) planned: Planned,
     pub(crate) began: u64,
     pub(crate) healed: u64,
-    /// When a probe through what was hit was visible again; none if that did not come.
+    /// When a probe through the target was visible again, if ever.
     pub(crate) recovered: Option<u64>,
-    /// Whether no other fault lay between beginning and recovery.
+    /// Whether no other fault overlapped the time until recovery.
     pub(crate) alone: bool,
 }
 
 impl Inflicted {
-    /// From when its recovery is measured.
+    /// The start of the measurement of recovery.
     pub(crate) const fn measured_from(&self) -> u64 {
         if matches!(self.planned.fault, Fault::Takeover) { self.began } else { self.healed }
     }
 }
 
-/// One kind of fault: how often it was, and how long recovery took.
+/// One kind of fault with its recovery times.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
-    /// What was done to what.
+    /// Fault and target.
     pub fault: String,
-    /// How often.
+    /// The number of faults.
     pub times: usize,
-    /// How many of them were alone until recovery: those that the next two figures are about.
+    /// The number of faults without an overlapping one. Recovery is measured for these.
     pub alone: usize,
-    /// Median seconds until a probe through what was hit was visible; none where none was alone.
+    /// Median recovery in seconds.
     pub p50: Option<f64>,
-    /// The most seconds.
+    /// Longest recovery in seconds.
     pub max: Option<f64>,
 }
 
 /// The result of a campaign.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// From which the faults follow.
+    /// The seed of the faults.
     pub seed: u64,
-    /// Seconds in which faults were inflicted.
+    /// The duration of the faults in seconds.
     pub seconds: f64,
-    /// Faults by kind.
+    /// The faults by kind.
     pub faults: Vec<Row>,
-    /// Processes that were ended by SIGKILL.
+    /// The number of processes killed by SIGKILL.
     pub kills: usize,
-    /// Commands that were sent.
+    /// The number of commands.
     pub commands: usize,
-    /// Commands with a success.
+    /// Acknowledged commands.
     pub acknowledged: usize,
-    /// Commands that were refused.
+    /// Refused commands.
     pub rejected: usize,
-    /// Commands whose outcome no client knows.
+    /// Commands with an unknown outcome.
     pub unknown: usize,
     /// Commands that no service could take.
     pub not_taken: usize,
-    /// Sendings that were refused because the queue was full.
+    /// Attempts that met a full queue.
     pub overloaded: usize,
-    /// Sendings of commands.
+    /// Attempts to execute commands.
     pub attempts: usize,
     /// Queries with a token.
     pub queries: usize,
     /// Events in the event store.
     pub events: usize,
-    /// Seconds from the end of the last fault until all was level.
+    /// Seconds from the last fault until all read models were level.
     pub rest: Option<f64>,
-    /// All that must not be.
+    /// All violations.
     pub violations: Vec<String>,
-    /// Takeovers that took longer than ten seconds. Other work on the machine can be the reason.
+    /// Takeovers of more than ten seconds. Other load on the machine can cause them.
     pub late: Vec<String>,
     inflicted: Vec<Inflicted>,
     ended: Vec<Ended>,
@@ -95,7 +95,7 @@ pub(crate) fn seconds(micros: u64) -> f64 {
     micros as f64 / SECOND
 }
 
-/// Marks the faults between whose beginning and recovery no other one lay.
+/// Marks the faults that overlap no other one until their recovery.
 pub(crate) fn mark_alone(inflicted: &mut [Inflicted]) {
     let spans: Vec<(u64, u64)> = inflicted
         .iter()

@@ -1,4 +1,4 @@
-//! Which fault hits what, and when: a pure function of the seed.
+//! The schedule of the faults, a pure function of the seed.
 
 use std::{fmt, time::Duration};
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::Random;
 
-/// A process of the system.
+/// The target of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Target {
@@ -18,13 +18,13 @@ pub(crate) enum Target {
     Link(Link),
 }
 
-/// What connects a service with what it needs. The number is the service's.
+/// A connection from a service to a server. The number is the service's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Link {
     /// Of a command service.
     Mysql(usize),
-    /// Of all services: the broker tells all of them the same address.
+    /// Of all services: the broker tells them all the same address.
     Kafka,
     /// Of a query service.
     Mongodb(usize),
@@ -32,52 +32,52 @@ pub(crate) enum Link {
     Feed(usize),
 }
 
-/// What is done to it. Each ends by itself after the time that the plan gives it.
+/// The kind of a fault. Each ends after its planned time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Fault {
-    /// SIGKILL, and started again after that time.
+    /// SIGKILL, then a new start at the end.
     Kill,
-    /// The same to a service, measured from the kill to a success through the one that is left.
+    /// The same for a service, measured from the kill to a success through the other one.
     Takeover,
-    /// SIGSTOP, and SIGCONT after that time.
+    /// SIGSTOP, then SIGCONT at the end.
     Pause,
-    /// SIGSTOP and SIGCONT many times, so that it is slow.
+    /// SIGSTOP and SIGCONT in turns: a slow process.
     Stutter,
     /// Connections are reset.
     Cut,
-    /// Everything arrives `amount` milliseconds later.
+    /// Everything is delayed by `amount` milliseconds.
     Late,
-    /// Nothing arrives, and nobody is told.
+    /// Nothing arrives, without an error.
     Silent,
     /// Connections are reset after `amount` bytes of requests.
     ResetAfter,
     /// Connections are reset at COMMIT, before or after it arrives.
     LoseCommit,
-    /// Kafka is killed, and comes back with nothing in the topic.
+    /// Kafka is killed and starts again with an empty topic.
     EmptyTopic,
-    /// MongoDB is killed, and comes back with the data that it had when the fault began.
+    /// MongoDB is killed and starts again with its data from the start of the fault.
     PutBack,
-    /// Restarted with a clock that is `amount` seconds off; 0 stands for a clock in the middle of the stays.
+    /// A restart with a clock that is off by `amount` seconds; 0 means a clock in the middle of the stays.
     ClockJump,
-    /// Both query services are killed and started again in turns.
+    /// Both query services are killed and started in turns.
     Storm,
-    /// Restarted with a queue of one command, and sent many at the same time.
+    /// A restart with a queue of one command, and a burst of commands.
     FullQueue,
 }
 
-/// One fault to come.
+/// A planned fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Planned {
     pub(crate) fault: Fault,
     pub(crate) target: Target,
-    /// How long it lasts. A server that was killed needs its own time to start beside that.
+    /// Its duration, without the time that a killed server needs to start.
     pub(crate) lasts: Duration,
-    /// Of which size it is, where it has one.
+    /// Its size, for some kinds.
     pub(crate) amount: i64,
 }
 
-/// Faults that begin together, and the quiet time after they have healed.
+/// Faults that start together, and the quiet time after they have healed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Episode {
     pub(crate) faults: Vec<Planned>,
@@ -101,7 +101,7 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// Which of the rows of the result it belongs to.
+    /// Its name in the rows of the report.
     pub(crate) const fn group(self) -> &'static str {
         match self {
             Self::Command(_) => "command-service",
@@ -146,7 +146,7 @@ impl fmt::Display for Planned {
     }
 }
 
-/// How often each fault is in a deck. Decks are dealt one after the other, so that each fault comes now and then.
+/// The number of each fault in a deck. Faults are drawn from one deck after the other, so that each kind recurs.
 const DECK: [(Fault, usize); 14] = [
     (Fault::Kill, 9),
     (Fault::Takeover, 2),
@@ -163,7 +163,7 @@ const DECK: [(Fault, usize); 14] = [
     (Fault::Storm, 1),
     (Fault::FullQueue, 1),
 ];
-/// Clocks that are an hour ahead, a day late, a month ahead, and in the middle of the stays.
+/// An hour fast, a day slow, a month fast, and in the middle of the stays.
 const JUMPS: [i64; 4] = [3_600, -86_400, 30 * 86_400, 0];
 
 /// The endless sequence of episodes of a seed.
@@ -192,7 +192,7 @@ impl Schedule {
                 let (lasts, amount) = (lasts(fault, &mut self.random), amount(fault, &mut self.random));
                 return Planned { fault, target, lasts, amount };
             }
-            // There is but one target for it: another time.
+            // This fault has one target only: draw another fault.
             if matches!(fault, Fault::EmptyTopic | Fault::PutBack) {
                 return self.planned(apart_from);
             }
@@ -223,7 +223,7 @@ fn lasts(fault: Fault, random: &mut Random) -> Duration {
     match fault {
         Fault::Kill | Fault::EmptyTopic => random.millis(0, 2_000),
         Fault::Takeover => random.millis(12_000, 14_000),
-        // Mostly short; some longer than each time-out on the way.
+        // Mostly short; some longer than every time-out.
         Fault::Pause if random.chance(75) => random.millis(1_000, 4_000),
         Fault::Pause => random.millis(4_000, 15_000),
         Fault::Silent => random.millis(2_000, 10_000),
@@ -249,7 +249,7 @@ impl Iterator for Schedule {
         self.number += 1;
         let first = self.planned(None);
         let mut faults = vec![first];
-        // Where one of two is to take over, it must be left alone.
+        // During a takeover the other instance must not be hit.
         if !matches!(first.fault, Fault::Takeover | Fault::Storm) && self.random.chance(15) {
             let second = self.planned(Some(first.target));
             if !matches!(second.fault, Fault::Takeover | Fault::Storm) {

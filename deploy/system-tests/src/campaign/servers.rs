@@ -1,4 +1,4 @@
-//! A set of servers of its own, which may be killed.
+//! Private servers, which tests may kill.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,17 +11,17 @@ use tokio::process::Command;
 use super::schedule::Target;
 use crate::{free_port, unique};
 
-/// How long the servers may take to start, on a machine that is busy.
+/// The longest start of the servers on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// MySQL, Kafka and MongoDB in a folder of their own. Dropped, they end, and the folder is removed.
+/// MySQL, Kafka and MongoDB with their own folder. Dropped, they end, and the folder is removed.
 #[derive(Debug)]
 pub(crate) struct OwnServers {
     folder: PathBuf,
     pub(crate) mysql: u16,
     pub(crate) kafka: u16,
     pub(crate) mongodb: u16,
-    /// Where Kafka tells clients to connect: a proxy's port.
+    /// The port that Kafka advertises: that of a proxy.
     pub(crate) kafka_proxy: u16,
 }
 
@@ -33,7 +33,7 @@ impl OwnServers {
         servers
     }
 
-    /// Starts them on free ports, where MySQL and Kafka speak TLS alone, with what `write` puts into a folder for it.
+    /// Starts them on free ports with TLS. `write` puts the certificates into a folder.
     pub(crate) async fn start_with_tls(write: impl FnOnce(&Path)) -> Self {
         let mut servers = Self::new();
         servers.kafka_proxy = servers.kafka;
@@ -56,24 +56,24 @@ impl OwnServers {
         format!("mysql://root@127.0.0.1:{}", self.mysql)
     }
 
-    /// Ends a server as a power cut would.
+    /// Kills a server as a power cut would.
     pub(crate) async fn kill(&self, server: Target) {
         self.run(&["kill", name(server)]).await;
     }
 
-    /// Starts a server, and waits until it is ready.
+    /// Starts a server and waits until it is ready.
     pub(crate) async fn start_again(&self, server: Target) {
         self.run(&["start", name(server)]).await;
     }
 
-    /// Takes away all that is in a topic, as a broker does that lost its disk. Kafka must not run.
+    /// Deletes the data of a topic, as if the broker had lost its disk. Kafka must not run.
     pub(crate) fn empty_topic(&self, topic: &str) {
         let partitions = std::fs::read_dir(self.folder.join("kafka")).unwrap().map(Result::unwrap);
         let of_topic =
             |name: &str| name.strip_suffix(|c: char| c.is_ascii_digit()) == Some(&format!("{topic}-"));
         for partition in partitions.filter(|folder| of_topic(&folder.file_name().to_string_lossy())) {
             for file in std::fs::read_dir(partition.path()).unwrap().map(Result::unwrap) {
-                // It says which topic this is.
+                // This file holds the topic's id.
                 if file.file_name() != "partition.metadata" {
                     std::fs::remove_file(file.path()).unwrap();
                 }
@@ -88,7 +88,7 @@ impl OwnServers {
         assert!(copied.success(), "the data of MongoDB can't be copied");
     }
 
-    /// Puts that copy in the place of MongoDB's data. MongoDB must not run.
+    /// Replaces MongoDB's data by the copy. MongoDB must not run.
     pub(crate) fn put_mongodb_back(&self) {
         let (data, copy) = (self.folder.join("mongodb"), self.folder.join("mongodb.copy"));
         std::fs::remove_dir_all(&data).unwrap();
@@ -129,7 +129,7 @@ impl OwnServers {
 
 impl Drop for OwnServers {
     fn drop(&mut self) {
-        // Killed, because nobody needs their data; one that is paused ends by it too.
+        // Killed: nobody needs their data, and a paused server would not end otherwise.
         let ended = self.command(&["kill"]).into_std().status();
         if !ended.is_ok_and(|status| status.success()) {
             eprintln!("the servers in {} were not ended", self.folder.display());
@@ -144,7 +144,7 @@ fn name(server: Target) -> &'static str {
         Target::Mysql => "mysql",
         Target::Kafka => "kafka",
         Target::Mongodb => "mongodb",
-        Target::Command(_) | Target::Query(_) | Target::Link(_) => panic!("{server} is none of the servers"),
+        Target::Command(_) | Target::Query(_) | Target::Link(_) => panic!("{server} is no server"),
     }
 }
 

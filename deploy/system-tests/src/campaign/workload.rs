@@ -1,4 +1,4 @@
-//! Callers that compete for rooms as long as the campaign lasts.
+//! The workload: callers compete for rooms during the campaign.
 
 use std::{
     sync::{
@@ -15,41 +15,41 @@ use crate::Random;
 
 use super::{
     load_generator::{Load, LoadGenerator},
-    record::{Ask, Done, Look, Stay, YEAR_BEGINS},
+    record::{Done, Operation, Stay, View, YEAR_BEGINS},
 };
 
-/// Kinds of rooms that are competed for, and how many rooms each has.
+/// The kinds of rooms, and the rooms of each kind.
 const KINDS: usize = 4;
 const ROOMS_OF_KIND: usize = 10;
-/// Hours in which stays lie. With [`HELD`] stays, a third of the requests meet another one.
+/// The hours of all stays. With [`LIVE`] reservations a third of the requests meet another one.
 const HOURS: u64 = 20 * 24;
-/// Live reservations at which making and cancelling are in balance.
-const HELD: usize = 3_000;
-/// Successes whose tokens queries send.
+/// The number of live reservations at which making and cancelling are in balance.
+const LIVE: usize = 3_000;
+/// The number of recent successes whose tokens queries send.
 const RECENT: usize = 64;
 
-/// A reservation that somebody made.
+/// A live reservation.
 #[derive(Debug, Clone, Copy)]
-struct Held {
+struct Live {
     room: Uuid,
     reservation: Uuid,
 }
 
-/// What callers know of each other's work.
+/// The state that callers share.
 #[derive(Debug, Default)]
 struct Board {
-    held: Vec<Held>,
+    live: Vec<Live>,
     recent: Vec<Done>,
 }
 
-/// Callers at work.
+/// Running callers.
 #[derive(Debug)]
 pub(crate) struct Workload {
     stop: Arc<AtomicBool>,
     tasks: JoinSet<()>,
 }
 
-/// Rooms that were registered: of the callers, by kind, and of the probes.
+/// The registered rooms: those of the callers by kind, and those of the probes.
 #[derive(Debug, Clone)]
 pub(crate) struct Rooms {
     kinds: Vec<(String, Vec<Uuid>)>,
@@ -57,7 +57,7 @@ pub(crate) struct Rooms {
 }
 
 impl Rooms {
-    /// Registers all rooms, while nothing is at fault yet.
+    /// Registers all rooms before the first fault.
     pub(crate) async fn register(load: &Arc<Load>, seed: u64, probes: usize) -> Self {
         let mut generator = LoadGenerator::new(load, "registrar", Random::part(seed, 1));
         let mut rooms = Self { kinds: Vec::new(), probes: Vec::new() };
@@ -82,12 +82,12 @@ impl Rooms {
 }
 
 async fn register(generator: &mut LoadGenerator, name: &str, kind: &str) -> Uuid {
-    let ask = Ask::Register { name: name.to_owned(), kind: kind.to_owned() };
-    generator.ask(ask, &[0, 1]).await.unwrap_or_else(|| panic!("{name} can't be registered")).room
+    let operation = Operation::Register { name: name.to_owned(), kind: kind.to_owned() };
+    generator.execute(operation, &[0, 1]).await.unwrap_or_else(|| panic!("{name} can't be registered")).room
 }
 
 impl Workload {
-    /// Starts so many callers, and one that queries for each four of them.
+    /// Starts callers of commands, and one caller of queries for every four of them.
     pub(crate) fn start(load: &Arc<Load>, rooms: &Rooms, seed: u64, callers: u64) -> Self {
         let (stop, board) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Board::default())));
         let mut tasks = JoinSet::new();
@@ -104,7 +104,7 @@ impl Workload {
         Self { stop, tasks }
     }
 
-    /// Has every caller bring what it began to an end.
+    /// Stops every caller after its present command.
     pub(crate) async fn finish(mut self) {
         self.stop.store(true, Ordering::Relaxed);
         while let Some(task) = self.tasks.join_next().await {
@@ -120,20 +120,22 @@ async fn command(
     stop: Arc<AtomicBool>,
 ) {
     while !stop.load(Ordering::Relaxed) {
-        let ask = next(generator.random(), &rooms, &board).await;
-        let gives_up = match &ask {
-            Ask::Cancel { reservation, .. } | Ask::Move { reservation, .. } => Some(*reservation),
+        let operation = next(generator.random(), &rooms, &board).await;
+        let gives_up = match &operation {
+            Operation::Cancel { reservation, .. } | Operation::Move { reservation, .. } => Some(*reservation),
             _ => None,
         };
-        if let Some(done) = generator.ask(ask.clone(), &[0, 1]).await {
+        if let Some(done) = generator.execute(operation.clone(), &[0, 1]).await {
             let mut board = board.lock().await;
             if let Some(gone) = gives_up {
-                board.held.retain(|held| held.reservation != gone);
+                board.live.retain(|live| live.reservation != gone);
             }
-            if let Some(reservation) = done.reservation.filter(|_| !matches!(ask, Ask::Cancel { .. })) {
-                let known = matches!(ask, Ask::Reschedule { .. });
+            if let Some(reservation) =
+                done.reservation.filter(|_| !matches!(operation, Operation::Cancel { .. }))
+            {
+                let known = matches!(operation, Operation::Reschedule { .. });
                 if !known {
-                    board.held.push(Held { room: done.room, reservation });
+                    board.live.push(Live { room: done.room, reservation });
                 }
             }
             board.recent.push(done);
@@ -141,43 +143,45 @@ async fn command(
                 board.recent.remove(0);
             }
         }
-        let thinks = generator.random().millis(100, 250);
-        tokio::time::sleep(thinks).await;
+        let pause = generator.random().millis(100, 250);
+        tokio::time::sleep(pause).await;
     }
 }
 
-/// What to ask next. Reservations are everybody's: callers change and cancel the same ones at the same time.
-async fn next(random: &mut Random, rooms: &Rooms, board: &Mutex<Board>) -> Ask {
-    let (held, count) = {
+/// The next operation. Callers change and cancel the same reservations.
+async fn next(random: &mut Random, rooms: &Rooms, board: &Mutex<Board>) -> Operation {
+    let (live, count) = {
         let board = board.lock().await;
-        let count = board.held.len();
-        // The newest are the likeliest to be at work elsewhere.
+        let count = board.live.len();
+        // Other callers are most likely at work on the newest ones.
         let newest = count.saturating_sub(50);
         let index = if random.chance(30) && count > 0 {
             newest + random.index(count - newest)
         } else {
             random.index(count.max(1))
         };
-        (board.held.get(index).copied(), count)
+        (board.live.get(index).copied(), count)
     };
     let from = YEAR_BEGINS + i64::try_from(random.below(HOURS)).unwrap() * 60;
     let stay = Stay { from, to: from + i64::try_from(random.between(1, 3)).unwrap() * 60 };
-    let cancels = if count > HELD { 45 } else { 15 };
-    match (random.below(100), held) {
-        (0..20, Some(Held { room, reservation })) => Ask::Reschedule { room, reservation, stay },
-        (20..35, Some(Held { room, reservation })) => {
+    let cancels = if count > LIVE { 45 } else { 15 };
+    match (random.below(100), live) {
+        (0..20, Some(Live { room, reservation })) => Operation::Reschedule { room, reservation, stay },
+        (20..35, Some(Live { room, reservation })) => {
             let mut to_room = rooms.any(random);
             while to_room == room {
                 to_room = rooms.any(random);
             }
-            Ask::Move { room, reservation, to_room }
+            Operation::Move { room, reservation, to_room }
         }
-        (part, Some(Held { room, reservation })) if part < 35 + cancels => Ask::Cancel { room, reservation },
+        (part, Some(Live { room, reservation })) if part < 35 + cancels => {
+            Operation::Cancel { room, reservation }
+        }
         (part, _) if part % 3 == 0 => {
             let kind = rooms.kinds[random.index(rooms.kinds.len())].0.clone();
-            Ask::ReserveKind { kind, stay }
+            Operation::ReserveKind { kind, stay }
         }
-        _ => Ask::Reserve { room: rooms.any(random), stay },
+        _ => Operation::Reserve { room: rooms.any(random), stay },
     }
 }
 
@@ -190,19 +194,19 @@ async fn query(mut generator: LoadGenerator, board: Arc<Mutex<Board>>, stop: Arc
             board.recent.get(index).cloned()
         };
         if let Some(done) = recent {
-            let look = match done.reservation {
+            let view = match done.reservation {
                 Some(reservation) if generator.random().chance(60) => {
-                    Look::Reservation { reservation, revision: done.revision }
+                    View::Reservation { reservation, revision: done.revision }
                 }
-                _ => Look::Schedule,
+                _ => View::Schedule,
             };
             let instance = generator.random().index(2);
-            generator.look(&done, look, instance, 2).await;
+            generator.query(&done, view, instance, 2).await;
         }
-        let thinks = generator.random().millis(100, 250);
-        tokio::time::sleep(thinks).await;
+        let pause = generator.random().millis(100, 250);
+        tokio::time::sleep(pause).await;
     }
 }
 
-/// How long the callers work before the first fault, so that there is something to lose.
+/// The time before the first fault, in which the callers create data.
 pub(crate) const WARM_UP: Duration = Duration::from_secs(5);

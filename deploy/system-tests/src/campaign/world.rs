@@ -1,4 +1,4 @@
-//! The system under fault: two command services and two query services on servers of their own.
+//! The system under fault: two command services and two query services on private servers.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,9 +18,9 @@ use super::{
 };
 use crate::{Server, free_port, mysql};
 
-/// Name of database, topic and group: nobody else is on these servers.
+/// The name of databases, topic and group. The servers have no other users.
 const NAME: &str = "campaign";
-/// How often it is looked whether a service has ended by itself.
+/// The pause between two checks for services that have ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// The running system.
@@ -32,16 +32,16 @@ pub(crate) struct World {
     pub(crate) query_urls: Vec<String>,
     pub(crate) servers: OwnServers,
     proxies: Vec<(Link, Proxy)>,
-    /// How many processes were killed.
+    /// The number of killed processes.
     pub(crate) kills: AtomicUsize,
-    /// Services that ended by themselves, with the end of what they wrote.
+    /// The services that ended by themselves.
     pub(crate) ended: Mutex<Vec<Ended>>,
-    /// Where services log.
+    /// The folder of the services' logs.
     logs: PathBuf,
     _folder: TempDir,
 }
 
-/// A service that ended though nobody killed it.
+/// A service that ended by itself, with the end of its log.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Ended {
     pub(crate) at: u64,
@@ -51,8 +51,8 @@ pub(crate) struct Ended {
 }
 
 impl World {
-    /// Starts everything and waits until it is ready. Services log to `logs`, or to a folder that is gone in the end; the
-    /// second of each is a binary in `older`, where that is given.
+    /// Starts everything and waits until it is ready. Services log to `logs`, or to a temporary folder. The second instance
+    /// of each service is a binary in `older`, if given.
     pub(crate) async fn start(logs: Option<&Path>, older: Option<&Path>) -> Self {
         let servers = OwnServers::start().await;
         mysql::create_database(&servers.mysql_url(), NAME).await.unwrap();
@@ -117,7 +117,7 @@ impl World {
             .variable("KAFKA_TOPIC", NAME)
             .variable("KAFKA_GROUP", NAME)
             .variable("FEED_URL", format!("http://127.0.0.1:{}", self.port(Link::Feed(number))))
-            // Half a minute by default: what only the watchdog finds must be found while the campaign lasts.
+            // Shorter than by default: the watchdog must find its cases during the campaign.
             .variable("WATCHDOG_SECONDS", "5")
     }
 
@@ -153,11 +153,11 @@ impl World {
         }
     }
 
-    /// Starts services again that end by themselves, as an operator's supervisor would, and remembers that they did.
+    /// Restarts services that end by themselves, like a supervisor, and records them.
     pub(crate) async fn supervise(&self, clock: Clock) {
         loop {
             for target in [Target::Command(0), Target::Command(1), Target::Query(0), Target::Query(1)] {
-                // Who is under fault has no supervisor.
+                // A service under a fault is locked.
                 let Some(Ok(mut service)) = self.service(target).map(Mutex::try_lock) else { continue };
                 if let Some(status) = service.ended() {
                     let log = service.log();
@@ -177,7 +177,7 @@ fn mongodb_url(port: u16) -> String {
     format!("mongodb://127.0.0.1:{port}/?directConnection=true")
 }
 
-/// One for each connection of a service; `ports` are those of the services.
+/// One proxy for each connection of a service. `ports` are those of the services.
 async fn proxies(servers: &OwnServers, ports: &[u16]) -> Vec<(Link, Proxy)> {
     let mut proxies = vec![(Link::Kafka, Proxy::start(servers.kafka_proxy, servers.kafka).await)];
     for (number, command_service) in ports.iter().take(2).enumerate() {

@@ -1,4 +1,4 @@
-//! A database of one's own.
+//! Databases of tests, and the documents of read models.
 
 use anyhow::{Context, bail};
 use futures_util::TryStreamExt;
@@ -8,12 +8,12 @@ use mongodb::{
 };
 use uuid::Uuid;
 
-/// Removes a database with all that is in it.
+/// Drops a database.
 pub async fn drop_database(server: &str, name: &str) -> mongodb::error::Result<()> {
     mongodb::Client::with_uri_str(server).await?.database(name).drop().await
 }
 
-/// The collections in which a text is found: every byte of every document is looked at.
+/// The collections that hold a text, searched byte by byte.
 pub async fn collections_that_hold(
     server: &str,
     database: &str,
@@ -37,14 +37,14 @@ pub async fn collections_that_hold(
 /// Begins the names of collections where the database does not say which generation is live.
 const GENERATION: &str = "g1_";
 
-/// A reservation as the read models have it.
+/// A document of a reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ReservationDoc {
     pub(crate) id: Uuid,
     pub(crate) room: Uuid,
     pub(crate) revision: u64,
     pub(crate) live: bool,
-    /// None where of a move only the half of the room that was left was folded.
+    /// None if only the first half of a move was folded.
     pub(crate) version: Option<u64>,
     /// Minutes since 1970.
     pub(crate) from: i64,
@@ -52,7 +52,7 @@ pub(crate) struct ReservationDoc {
     pub(crate) user: String,
 }
 
-/// An entry of the history as the read models have it.
+/// A history entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HistoryDoc {
     pub(crate) room: Uuid,
@@ -115,7 +115,7 @@ fn reservation(document: &Document) -> anyhow::Result<ReservationDoc> {
 
 fn entry(document: &Document) -> anyhow::Result<HistoryDoc> {
     let id = document.get_binary_generic("_id")?;
-    let (room, version) = id.split_at_checked(16).context("an entry's id is its room and version")?;
+    let (room, version) = id.split_at_checked(16).context("the id of an entry is not room and version")?;
     let reservation = document.get_document("reservation")?;
     Ok(HistoryDoc {
         room: Uuid::from_slice(room)?,
@@ -130,7 +130,7 @@ fn entry(document: &Document) -> anyhow::Result<HistoryDoc> {
 fn uuid(document: &Document, name: &str) -> anyhow::Result<Uuid> {
     match document.get(name) {
         Some(Bson::Binary(binary)) => Ok(Uuid::from_slice(&binary.bytes)?),
-        other => bail!("{name} is no id but {other:?}"),
+        other => bail!("{name} is {other:?}, not an id"),
     }
 }
 

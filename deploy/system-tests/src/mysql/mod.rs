@@ -1,19 +1,19 @@
-//! A database of one's own.
+//! Databases of tests, and the rows of an event store.
 
 use sqlx::{Connection, MySqlConnection, Row, mysql::MySqlRow};
 use uuid::Uuid;
 
-/// Makes a database.
+/// Creates a database.
 pub async fn create_database(server: &str, name: &str) -> sqlx::Result<()> {
     run(server, &format!("CREATE DATABASE `{name}`")).await
 }
 
-/// Removes a database with all that is in it.
+/// Drops a database.
 pub async fn drop_database(server: &str, name: &str) -> sqlx::Result<()> {
     run(server, &format!("DROP DATABASE IF EXISTS `{name}`")).await
 }
 
-/// The columns of all tables, as `table.column`, in which a text is found.
+/// The columns of all tables that hold a text, as `table.column`.
 pub async fn columns_that_hold(database_url: &str, sought: &str) -> sqlx::Result<Vec<String>> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     let columns = "SELECT CAST(table_name AS CHAR), CAST(column_name AS CHAR) FROM information_schema.columns \
@@ -31,19 +31,19 @@ pub async fn columns_that_hold(database_url: &str, sought: &str) -> sqlx::Result
     Ok(found)
 }
 
-/// How many rows a table has.
+/// The number of rows of a table.
 pub async fn rows(database_url: &str, table: &str) -> sqlx::Result<i64> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     sqlx::query_scalar(&format!("SELECT COUNT(*) FROM `{table}`")).fetch_one(&mut connection).await
 }
 
-/// Runs statements, one after the other.
+/// Runs statements.
 pub async fn run(server: &str, statement: &str) -> sqlx::Result<()> {
     let mut connection = MySqlConnection::connect(server).await?;
     sqlx::raw_sql(statement).execute(&mut connection).await.map(drop)
 }
 
-/// Takes the last event of a room away, as a copy of the database would lack it that was made before.
+/// Deletes the last event of a room, as if the database were restored from an older backup.
 pub async fn forget_last_event(database_url: &str, room: &str) -> sqlx::Result<()> {
     let room = room.replace('-', "");
     let last = format!("DELETE FROM events WHERE stream_id = UNHEX('{room}') ORDER BY version DESC LIMIT 1");
@@ -60,7 +60,7 @@ pub(crate) struct EventRow {
     pub(crate) metadata: Vec<u8>,
 }
 
-/// All events of a database, in the order of rooms and versions.
+/// All events, ordered by room and version.
 pub(crate) async fn events(database: &str) -> sqlx::Result<Vec<EventRow>> {
     let mut connection = MySqlConnection::connect(database).await?;
     let rows = sqlx::query(
@@ -90,7 +90,7 @@ pub async fn heads(database: &str) -> sqlx::Result<Vec<(Uuid, u64)>> {
     rows.iter().map(|row| Ok((room(row)?, row.try_get(1)?))).collect()
 }
 
-/// Text of a binary collation, which the driver takes for bytes.
+/// Text with a binary collation, which the driver returns as bytes.
 fn text(row: &MySqlRow, column: usize) -> sqlx::Result<String> {
     String::from_utf8(row.try_get(column)?).map_err(|error| sqlx::Error::Decode(error.into()))
 }
@@ -100,7 +100,7 @@ fn room(row: &MySqlRow) -> sqlx::Result<Uuid> {
     Uuid::from_slice(&room).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
-/// Who holds most leases.
+/// The holder of most leases.
 pub(crate) async fn lease_holder(database: &str) -> sqlx::Result<Option<String>> {
     let mut connection = MySqlConnection::connect(database).await?;
     let row = sqlx::query(

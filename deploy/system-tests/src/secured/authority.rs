@@ -1,4 +1,4 @@
-//! An authority of a test's own, and what it signs.
+//! A certificate authority of a test.
 
 use std::path::{Path, PathBuf};
 
@@ -6,11 +6,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 
-/// Signs certificates. Nobody believes it who was not told to.
+/// Signs certificates. Only programs that are configured so trust it.
 #[derive(Debug)]
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    /// Its certificate, as PEM.
+    /// Its certificate as PEM.
     pub(crate) pem: String,
 }
 
@@ -24,8 +24,8 @@ impl Authority {
         Self { issuer: Issuer::new(parameters, key), pem }
     }
 
-    /// Writes into a folder what a server needs that is reached as 127.0.0.1, and as nothing else: its certificate, its key,
-    /// both in one file, and the authority's certificate.
+    /// Writes the files of a server that is reached as 127.0.0.1 only: its certificate, its key, both in one file, and the
+    /// authority's certificate.
     pub(crate) fn write(&self, folder: &Path) {
         std::fs::create_dir_all(folder).unwrap();
         let key = KeyPair::generate().unwrap();

@@ -1,5 +1,5 @@
-//! The system where nobody is trusted: TLS everywhere, passwords from files, and services that have the rights that the
-//! files under `deploy/` give them, and no others.
+//! A system that trusts no network: TLS everywhere, passwords from files, and users with exactly the rights that the files
+//! under `deploy/` grant.
 
 mod authority;
 mod tls_proxy;
@@ -19,7 +19,7 @@ use crate::{
 const PASSWORD: &str = "correct-horse";
 const DATABASE: &str = "reservations";
 
-/// Both services, not started yet, and servers of their own, which run. Dropped, all of it ends.
+/// Both services, not started yet, on their own running servers. Dropped, all of them end.
 #[derive(Debug)]
 pub struct Secured {
     /// The command service.
@@ -37,7 +37,7 @@ pub struct Secured {
 }
 
 impl Secured {
-    /// Starts the servers, and gives the services' users their rights.
+    /// Starts the servers and grants the services' users their rights.
     pub async fn start() -> Self {
         let folder = TempDir::new().unwrap();
         let authority = Authority::new("authority of a test");
@@ -80,7 +80,7 @@ impl Secured {
                 .variable("KAFKA_TLS", "true")
                 .variable("KAFKA_USERNAME", name)
                 .variable("KAFKA_PASSWORD_FILE", &password)
-                // Those of the shell that runs the tests name servers without TLS.
+                // The variables of the test's environment name servers without TLS.
                 .variable("MYSQL_URL", "")
                 .variable("MONGODB_URL", "")
         };
@@ -96,44 +96,44 @@ impl Secured {
         Self { command, query, command_url, query_url, authority, mongodb, _proxy: proxy, folder, servers }
     }
 
-    /// An administrator who believes the authority.
+    /// An administrator who trusts the authority.
     #[must_use]
     pub fn client(&self) -> Client {
         Client::trusting(&self.authority.pem, &self.command_url, &self.query_url)
     }
 
-    /// The certificate of an authority that signed nothing here, in a file.
+    /// A file with the certificate of an authority that signed nothing here.
     #[must_use]
     pub fn other_authority(&self) -> String {
         let other = Authority::new("authority of somebody else");
         other.write_certificate(self.folder.path()).to_str().unwrap().to_owned()
     }
 
-    /// The right authority's certificate, in a file.
+    /// A file with the authority's certificate.
     #[must_use]
     pub fn authority(&self) -> String {
         self.folder.path().join("ca.pem").to_str().unwrap().to_owned()
     }
 
-    /// The event store under a name for this machine, as the command service's user.
+    /// The URL of the event store for the command service's user, with a name of this machine.
     #[must_use]
     pub fn mysql_url(&self, host: &str, ssl_mode: &str) -> String {
         mysql_url(&self.servers, host, ssl_mode)
     }
 
-    /// The read models under a name for this machine.
+    /// The URL of the read models, with a name of this machine.
     #[must_use]
     pub fn mongodb_url(&self, host: &str) -> String {
         mongodb_url(host, self.mongodb)
     }
 
-    /// The broker under a name for this machine.
+    /// The broker, with a name of this machine.
     #[must_use]
     pub fn brokers(&self, host: &str) -> String {
         format!("{host}:{}", self.servers.kafka)
     }
 
-    /// Gives the command service's user its rights again, now that the tables are there.
+    /// Grants the command service's user its rights again, after the tables were created.
     pub async fn grant_again(&self) {
         run_grants(&self.servers).await;
     }
@@ -159,7 +159,7 @@ fn mongodb_url(host: &str, port: u16) -> String {
     format!("mongodb://{host}:{port}/?directConnection=true&tls=true")
 }
 
-/// Makes the database and its user as an administrator does, and gives the user its rights.
+/// Creates the database and its user like an administrator, and grants the user its rights.
 async fn grant(servers: &OwnServers) {
     let prepare = format!(
         "CREATE DATABASE {DATABASE}; CREATE USER 'reservations'@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE SSL; \

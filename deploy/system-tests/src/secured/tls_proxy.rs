@@ -1,4 +1,4 @@
-//! TLS before a server that has none: the engine of MongoDB that runs without Docker.
+//! TLS in front of a server without TLS: the MongoDB engine that runs without Docker.
 
 use std::{path::Path, sync::Arc};
 
@@ -15,12 +15,12 @@ use tokio_rustls::{
     },
 };
 
-/// Ends TLS on a port of loopback and carries what comes to another one. Dropped, it takes nobody any more.
+/// Ends TLS on one loopback port and forwards to another. Dropped, it accepts no more connections.
 #[derive(Debug)]
 pub(crate) struct TlsProxy(JoinHandle<()>);
 
 impl TlsProxy {
-    /// With the certificate and key in a folder that an authority has written.
+    /// Uses the certificate and key that an authority wrote to a folder.
     pub(crate) async fn start(port: u16, server: u16, folder: &Path) -> Self {
         let certificate = CertificateDer::from_pem_file(folder.join("cert.pem")).unwrap();
         let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).unwrap();
@@ -35,7 +35,7 @@ impl TlsProxy {
     }
 }
 
-/// A connection that does not come about, or breaks, is the client's business.
+/// Forwards one connection. The client sees its errors.
 async fn carry(acceptor: TlsAcceptor, client: TcpStream, server: u16) {
     let (client, server) = tokio::join!(acceptor.accept(client), TcpStream::connect(("127.0.0.1", server)));
     if let (Ok(mut client), Ok(mut server)) = (client, server) {

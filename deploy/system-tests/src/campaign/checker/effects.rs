@@ -1,11 +1,11 @@
-//! One key has one effect: what was acknowledged is there once, what was refused is not.
+//! A key has one effect: an acknowledged command took effect once, a refused one did not.
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Findings, name, streams::rests_on};
+use super::{Findings, name, streams::depends_on};
 use crate::campaign::{
     evidence::{Event, Evidence, Kind},
-    record::{Ask, Command, Done, Known, Outcome, Record},
+    record::{Command, Done, Known, Operation, Outcome, Record},
 };
 
 pub(super) fn check(record: &Record, evidence: &Evidence, findings: &mut Findings) {
@@ -19,7 +19,7 @@ pub(super) fn check(record: &Record, evidence: &Evidence, findings: &mut Finding
         let events = by_key.get(command.key.as_str()).map(Vec::as_slice).unwrap_or_default();
         for attempt in &command.attempts {
             if let Outcome::Wrong { status, why } = &attempt.outcome {
-                findings.add("answers are of the contract", format!("{}: {status}: {why}", name(command)));
+                findings.add("answers follow the contract", format!("{}: {status}: {why}", name(command)));
             }
         }
         not_its_own_obstacle(command, events, findings);
@@ -34,16 +34,15 @@ pub(super) fn check(record: &Record, evidence: &Evidence, findings: &mut Finding
     }
     for (key, events) in by_key {
         findings
-            .check(keys.contains(key), "every event was asked for", || format!("{key}: {}", list(&events)));
+            .check(keys.contains(key), "every event has a command", || format!("{key}: {}", list(&events)));
     }
 }
 
-/// A sending that is refused after another one of the same command had its effect must have been decided before it: a
-/// room that has the effect already knows the key.
+/// A refusal after the command's effect must have been decided before the effect: afterwards the room knows the key.
 fn not_its_own_obstacle(command: &Command, events: &[&Event], findings: &mut Findings) {
     for attempt in &command.attempts {
         let Outcome::Rejected { problem, .. } = &attempt.outcome else { continue };
-        for (room, version) in rests_on(problem) {
+        for (room, version) in depends_on(problem) {
             let there = events.iter().find(|event| event.room == room && event.version <= version);
             if let Some(event) = there {
                 findings.add(
@@ -70,43 +69,45 @@ fn acknowledged(command: &Command, done: &Done, events: &[&Event], findings: &mu
     one_effect(command, events, findings);
 }
 
-/// The events are those of one execution of this command.
+/// The events come from one execution of the command.
 fn one_effect(command: &Command, events: &[&Event], findings: &mut Findings) {
-    let expected: &[Kind] = match &command.ask {
-        Ask::Register { .. } => &[Kind::Registered],
-        Ask::Reserve { .. } | Ask::ReserveKind { .. } => &[Kind::Made],
-        Ask::Reschedule { .. } => &[Kind::Rescheduled],
-        Ask::Move { .. } => &[Kind::MovedIn, Kind::MovedOut],
-        Ask::Cancel { .. } => &[Kind::Cancelled],
+    let expected: &[Kind] = match &command.operation {
+        Operation::Register { .. } => &[Kind::Registered],
+        Operation::Reserve { .. } | Operation::ReserveKind { .. } => &[Kind::Made],
+        Operation::Reschedule { .. } => &[Kind::Rescheduled],
+        Operation::Move { .. } => &[Kind::MovedIn, Kind::MovedOut],
+        Operation::Cancel { .. } => &[Kind::Cancelled],
     };
     let once = events.len() == expected.len()
         && expected.iter().all(|kind| events.iter().any(|event| event.kind == *kind))
         && events.iter().all(|event| event.command == events[0].command);
     findings.check(once, "a command has one effect", || format!("{} has {}", name(command), list(events)));
     for event in events {
-        findings.check(as_asked(command, event), "an effect is what was asked for", || {
+        findings.check(matches_operation(command, event), "an effect matches its command", || {
             format!("{} has {event:?}", name(command))
         });
     }
 }
 
-fn as_asked(command: &Command, event: &Event) -> bool {
+fn matches_operation(command: &Command, event: &Event) -> bool {
     let about = event.reservation.as_ref();
     let is = |id| about.is_some_and(|reservation| reservation.id == id);
-    let asked = match &command.ask {
-        Ask::Register { kind, .. } => event.room_kind.as_ref() == Some(kind),
-        Ask::Reserve { room, stay } => event.room == *room && about.is_some_and(|made| made.stay == *stay),
-        Ask::ReserveKind { stay, .. } => about.is_some_and(|made| made.stay == *stay),
-        Ask::Reschedule { room, reservation, stay } => {
+    let matches = match &command.operation {
+        Operation::Register { kind, .. } => event.room_kind.as_ref() == Some(kind),
+        Operation::Reserve { room, stay } => {
+            event.room == *room && about.is_some_and(|made| made.stay == *stay)
+        }
+        Operation::ReserveKind { stay, .. } => about.is_some_and(|made| made.stay == *stay),
+        Operation::Reschedule { room, reservation, stay } => {
             event.room == *room && is(*reservation) && about.is_some_and(|made| made.stay == *stay)
         }
-        Ask::Move { room, reservation, to_room } => {
+        Operation::Move { room, reservation, to_room } => {
             let stream = if event.kind == Kind::MovedOut { room } else { to_room };
             event.room == *stream && is(*reservation) && about.is_some_and(|moved| moved.room == *to_room)
         }
-        Ask::Cancel { room, reservation } => event.room == *room && is(*reservation),
+        Operation::Cancel { room, reservation } => event.room == *room && is(*reservation),
     };
-    asked && event.actor == command.user
+    matches && event.actor == command.user
 }
 
 fn list(events: &[&Event]) -> String {

@@ -1,4 +1,4 @@
-//! Judges what was recorded against what is left. It knows the contract and nothing of the services' code.
+//! Checks the record against the evidence. It knows the contract and none of the services' code.
 
 mod effects;
 mod read_models;
@@ -20,12 +20,12 @@ use super::{
     record::{Command, Record},
 };
 
-/// Something that must not be.
+/// A broken rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Violation {
-    /// What was broken.
+    /// The rule.
     pub(crate) rule: &'static str,
-    /// Where, with rooms, versions and keys.
+    /// The rooms, versions and keys.
     pub(crate) detail: String,
 }
 
@@ -51,29 +51,29 @@ impl Findings {
     }
 }
 
-/// Microseconds since the campaign began, from one to another.
+/// A span of time, in microseconds since the start of the campaign.
 pub(crate) type Span = (u64, u64);
 
-/// When it is no violation that something is not as usual.
+/// The times in which deviations are no violations.
 #[derive(Debug, Default)]
 pub(crate) struct Allowed {
-    /// Queries may show less than their token says, or nothing: the read models were put back to an older copy.
+    /// Queries may be stale: the read models were restored from an older copy.
     pub(crate) stale: Vec<Span>,
-    /// Stays may lie in the past: a clock was ahead.
+    /// Stays may lie in the past: a clock was fast.
     pub(crate) past: Vec<Span>,
 }
 
-/// Whether something that began and ended lies at least partly in one of these times.
+/// Whether an interval overlaps one of the spans.
 fn within(spans: &[Span], start: u64, end: u64) -> bool {
     spans.iter().any(|(from, to)| start <= *to && end >= *from)
 }
 
-/// How a violation names a command.
+/// The name of a command in violations.
 fn name(command: &Command) -> String {
-    format!("command {} ({:?})", command.key, command.ask)
+    format!("command {} ({:?})", command.key, command.operation)
 }
 
-/// All violations.
+/// Returns all violations.
 pub(crate) fn check(record: &Record, evidence: &Evidence, allowed: &Allowed) -> Vec<Violation> {
     let mut findings = Findings::default();
     effects::check(record, evidence, &mut findings);

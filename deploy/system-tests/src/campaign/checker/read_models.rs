@@ -1,4 +1,4 @@
-//! Every event is in every read model, once in effect: the events are folded again, in the plainest way.
+//! The read models: a simple second fold of all events gives the same result.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -23,7 +23,7 @@ pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
     }
 }
 
-/// Each reservation as its event of the highest revision left it.
+/// Each reservation after its highest revision.
 fn reservations(evidence: &Evidence) -> HashMap<Uuid, ReservationDoc> {
     let mut latest: HashMap<Uuid, &Event> = HashMap::new();
     let changes = evidence.streams.values().flatten().filter(|event| event.kind != Kind::MovedOut);
@@ -56,7 +56,7 @@ fn compare_reservations(
     found: &[ReservationDoc],
     findings: &mut Findings,
 ) {
-    let rule = "every reservation is in the read model as its events left it";
+    let rule = "every reservation is in the read model as its last event left it";
     let by_id: HashMap<Uuid, &ReservationDoc> = found.iter().map(|found| (found.id, found)).collect();
     for (id, expected) in expected {
         let found = by_id.get(id).copied();

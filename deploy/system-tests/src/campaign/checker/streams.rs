@@ -1,4 +1,4 @@
-//! Each room by itself: versions without gaps, no overlap at any version, and an order that agrees with real time.
+//! Each room's stream: no gap in the versions, no overlap at any version, and an order that agrees with real time.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,10 +8,10 @@ use uuid::Uuid;
 use super::{Findings, Span, name, within};
 use crate::campaign::{
     evidence::{Event, Evidence, Kind, Reservation},
-    record::{Ask, Attempt, Command, Outcome, Record, Stay},
+    record::{Attempt, Command, Operation, Outcome, Record, Stay},
 };
 
-/// A refusal, with the version of the room at which it says that it was decided.
+/// A refusal, with the version of the room on which it was decided.
 struct Refusal<'a> {
     command: &'a Command,
     attempt: &'a Attempt,
@@ -47,14 +47,14 @@ pub(super) fn check(record: &Record, evidence: &Evidence, past: &[Span], finding
     }
 }
 
-/// The two events of a move have one revision.
+/// Both events of a move have the same revision: one counts.
 fn count_revisions((event, reservation): (&Event, &Reservation), revisions: &mut HashMap<Uuid, Vec<u64>>) {
     if event.kind != Kind::MovedOut {
         revisions.entry(reservation.id).or_default().push(reservation.revision);
     }
 }
 
-/// Refusals by the rooms on which they rest.
+/// Refusals by the rooms on which they depend.
 fn refusals<'a>(
     record: &'a Record,
     evidence: &Evidence,
@@ -76,17 +76,17 @@ fn refusals<'a>(
                     .check(allowed, "no stay lies in the past", || format!("{}: {problem}", name(command)));
                 continue;
             }
-            let rests_on = rests_on(problem);
-            let enough = match &command.ask {
-                Ask::ReserveKind { kind, .. } => {
-                    rests_on.len() == of_kind.get(kind.as_str()).copied().unwrap_or(0)
+            let depends_on = depends_on(problem);
+            let enough = match &command.operation {
+                Operation::ReserveKind { kind, .. } => {
+                    depends_on.len() == of_kind.get(kind.as_str()).copied().unwrap_or(0)
                 }
-                _ => !rests_on.is_empty(),
+                _ => !depends_on.is_empty(),
             };
             findings.check(enough, "a refusal names the versions at which it was decided", || {
                 format!("{}: {problem}", name(command))
             });
-            for (room, version) in rests_on {
+            for (room, version) in depends_on {
                 let refusal = Refusal { command, attempt, slug, problem, version };
                 refusals.entry(room).or_default().push(refusal);
             }
@@ -95,8 +95,8 @@ fn refusals<'a>(
     refusals
 }
 
-/// The rooms, with their versions, at which a refusal says that it was decided.
-pub(super) fn rests_on(problem: &Value) -> Vec<(Uuid, u64)> {
+/// The rooms and versions on which a refusal was decided.
+pub(super) fn depends_on(problem: &Value) -> Vec<(Uuid, u64)> {
     let one = |value: &Value| Some((value["room"].as_str()?.parse().ok()?, value["version"].as_u64()?));
     match problem["rooms"].as_array() {
         Some(rooms) => rooms.iter().filter_map(one).collect(),
@@ -104,7 +104,7 @@ pub(super) fn rests_on(problem: &Value) -> Vec<(Uuid, u64)> {
     }
 }
 
-/// Goes through a stream version by version.
+/// Replays a stream version by version.
 fn state(events: &[Event], refusals: &[Refusal<'_>], changes: &Changes<'_>, findings: &mut Findings) {
     let mut by_version: HashMap<u64, Vec<&Refusal<'_>>> = HashMap::new();
     for refusal in refusals {
@@ -129,8 +129,10 @@ fn state(events: &[Event], refusals: &[Refusal<'_>], changes: &Changes<'_>, find
     }
     for refusal in by_version.into_values().flatten() {
         let problem = refusal.problem;
-        findings
-            .add("a refusal rests on a version that exists", format!("{}: {problem}", name(refusal.command)));
+        findings.add(
+            "a refusal depends on a version that exists",
+            format!("{}: {problem}", name(refusal.command)),
+        );
     }
 }
 
@@ -161,14 +163,14 @@ fn apply(
     calendar.insert(stay.from, (stay.to, reservation.id));
 }
 
-/// Stays don't overlap one another, so all but the last one that begins before `stay` end before that one begins.
+/// Stays do not overlap, so of all stays that begin before `stay` only the last one can reach into it.
 fn overlapping(calendar: &BTreeMap<i64, (i64, Uuid)>, stay: Stay) -> Vec<Uuid> {
     let before = calendar.range(..stay.from).next_back().filter(|(_, (to, _))| *to > stay.from);
     let inside = calendar.range(stay.from..stay.to);
     before.into_iter().chain(inside).map(|(_, (_, id))| *id).collect()
 }
 
-/// Whether the room was, at the version of the refusal, as the refusal says.
+/// Whether the room's state at the refusal's version justifies it.
 fn justified(
     refusal: &Refusal<'_>,
     room: Uuid,
@@ -177,32 +179,34 @@ fn justified(
     changes: &Changes<'_>,
 ) -> bool {
     let problem = refusal.problem;
-    match (refusal.slug, &refusal.command.ask) {
-        ("overlap", Ask::Move { room: left, reservation, .. }) if room == *left => {
+    match (refusal.slug, &refusal.command.operation) {
+        ("overlap", Operation::Move { room: left, reservation, .. }) if room == *left => {
             live.contains_key(reservation)
         }
-        ("overlap", ask) => {
+        ("overlap", operation) => {
             let in_the_way = &problem["inTheWay"];
             let id = in_the_way["reservation"].as_str().and_then(|id| id.parse::<Uuid>().ok());
             let told = Stay::read(&in_the_way["from"], &in_the_way["to"]);
             let stay = id.and_then(|id| live.get(&id)).copied();
-            let asked = match ask {
-                Ask::Reserve { stay, .. } | Ask::ReserveKind { stay, .. } => Some(*stay),
-                Ask::Reschedule { reservation, stay, .. } => Some(*stay).filter(|_| id != Some(*reservation)),
-                Ask::Move { room, reservation, .. } => stay_in(*room, *reservation, problem, changes),
-                Ask::Register { .. } | Ask::Cancel { .. } => None,
+            let wanted = match operation {
+                Operation::Reserve { stay, .. } | Operation::ReserveKind { stay, .. } => Some(*stay),
+                Operation::Reschedule { reservation, stay, .. } => {
+                    Some(*stay).filter(|_| id != Some(*reservation))
+                }
+                Operation::Move { room, reservation, .. } => stay_in(*room, *reservation, problem, changes),
+                Operation::Register { .. } | Operation::Cancel { .. } => None,
             };
             stay.is_some()
                 && stay == told
-                && asked.zip(stay).is_some_and(|(asked, stay)| asked.overlaps(stay))
+                && wanted.zip(stay).is_some_and(|(wanted, stay)| wanted.overlaps(stay))
         }
-        ("no-free-room", Ask::ReserveKind { stay, .. }) => !overlapping(calendar, *stay).is_empty(),
-        ("unknown-reservation", Ask::Move { to_room, .. }) if room == *to_room => true,
+        ("no-free-room", Operation::ReserveKind { stay, .. }) => !overlapping(calendar, *stay).is_empty(),
+        ("unknown-reservation", Operation::Move { to_room, .. }) if room == *to_room => true,
         (
             "unknown-reservation",
-            Ask::Reschedule { reservation, .. }
-            | Ask::Move { reservation, .. }
-            | Ask::Cancel { reservation, .. },
+            Operation::Reschedule { reservation, .. }
+            | Operation::Move { reservation, .. }
+            | Operation::Cancel { reservation, .. },
         ) => !live.contains_key(reservation),
         _ => false,
     }
@@ -221,15 +225,15 @@ fn changes(evidence: &Evidence) -> Changes<'_> {
     changes
 }
 
-/// When a reservation stayed in a room, at the version of that room at which a refusal was decided.
+/// The stay of a reservation in a room, at the version on which a refusal was decided.
 fn stay_in(room: Uuid, reservation: Uuid, problem: &Value, changes: &Changes<'_>) -> Option<Stay> {
-    let (_, version) = rests_on(problem).into_iter().find(|(at, _)| *at == room)?;
+    let (_, version) = depends_on(problem).into_iter().find(|(at, _)| *at == room)?;
     let of_room = changes.get(&reservation)?.iter().filter(|event| event.room == room);
     let last = of_room.filter(|event| event.version <= version).max_by_key(|event| event.version)?;
     last.reservation.as_ref().map(|reservation| reservation.stay)
 }
 
-/// What was acknowledged before something else was asked for comes before it in the room's versions.
+/// A command that was acknowledged before another was sent has the lower version.
 fn real_time(
     events: &[Event],
     refusals: &[Refusal<'_>],
@@ -238,7 +242,7 @@ fn real_time(
 ) {
     let rule = "the order of versions agrees with real time";
     let of = |event: &Event| commands.get(event.key.as_str()).copied();
-    // For each place, the earliest acknowledgement among the events from there on.
+    // For each place, the earliest acknowledgement of the events from there on.
     let mut earliest = vec![(u64::MAX, None); events.len() + 1];
     for (place, event) in events.iter().enumerate().rev() {
         let acknowledged = of(event).and_then(Command::acknowledged).unwrap_or(u64::MAX);
@@ -250,7 +254,7 @@ fn real_time(
         let Some(command) = of(event) else { continue };
         findings.check(acknowledged >= command.start(), rule, || {
             let later = later.map(Event::id).unwrap_or_default();
-            format!("{later} was acknowledged before {} was asked for", event.id())
+            format!("{later} was acknowledged before {} was sent", event.id())
         });
     }
     for refusal in refusals {
@@ -262,7 +266,7 @@ fn real_time(
             || {
                 let later = later.map(Event::id).unwrap_or_default();
                 format!(
-                    "{} was refused at version {}, but {later} was acknowledged before it was asked for",
+                    "{} was refused at version {}, but {later} was acknowledged before it was sent",
                     name(refusal.command),
                     refusal.version
                 )
@@ -272,7 +276,7 @@ fn real_time(
         let exists = imagined.is_none_or(|command| command.start() <= refusal.attempt.end);
         findings.check(exists, rule, || {
             format!(
-                "{} was refused at version {}, which nobody had asked for",
+                "{} was refused at version {}, which no command had written",
                 name(refusal.command),
                 refusal.version
             )

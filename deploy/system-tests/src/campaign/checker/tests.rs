@@ -1,4 +1,4 @@
-//! The checker accepts a history that is as it should be, and catches each defect that is planted in it.
+//! The checker accepts a correct history and finds each planted defect.
 
 use serde_json::json;
 use uuid::Uuid;
@@ -9,11 +9,11 @@ use super::{
 };
 use crate::campaign::{
     evidence::Kind,
-    record::{Ask, Look, Outcome},
+    record::{Operation, Outcome, View},
 };
 
 #[test]
-fn what_is_as_it_should_be_is_accepted() {
+fn a_correct_history_is_accepted() {
     assert_eq!(Trial::right().found(), []);
 }
 
@@ -36,7 +36,7 @@ fn an_effect_that_two_tries_of_an_unknown_command_had_is_found() {
     let mut trial = Trial::right();
     trial.command(
         "lost",
-        Ask::Reserve { room: A, stay: hour(7) },
+        Operation::Reserve { room: A, stay: hour(7) },
         Outcome::Unknown { why: "no answer in time".to_owned() },
     );
     trial.event(A, Kind::Made, "lost", Some((Uuid::from_u128(8), 1, A, hour(7))));
@@ -78,7 +78,7 @@ fn an_effect_of_a_refused_command_is_found() {
 fn a_command_that_is_refused_by_its_own_effect_is_found() {
     let rule = "a command is not refused by its own effect";
     let no_answer = || Outcome::Unknown { why: "no answer in time".to_owned() };
-    let cancel = Ask::Cancel { room: A, reservation: STAYS };
+    let cancel = Operation::Cancel { room: A, reservation: STAYS };
     let mut trial = Trial::right();
     trial.command("again", cancel.clone(), no_answer());
     trial.event(A, Kind::Cancelled, "again", Some((STAYS, 3, A, hour(1))));
@@ -87,7 +87,7 @@ fn a_command_that_is_refused_by_its_own_effect_is_found() {
     trial.breaks(&[rule]);
     let id = Uuid::from_u128(9);
     let mut trial = Trial::right();
-    trial.command("again", Ask::Reserve { room: A, stay: hour(5) }, no_answer());
+    trial.command("again", Operation::Reserve { room: A, stay: hour(5) }, no_answer());
     trial.event(A, Kind::Made, "again", Some((id, 1, A, hour(5))));
     let its_own = overlap(A, 6, id, hour(5));
     trial.again("again", Outcome::Rejected { status: 409, problem: its_own });
@@ -95,11 +95,11 @@ fn a_command_that_is_refused_by_its_own_effect_is_found() {
 }
 
 #[test]
-fn a_sending_that_is_carried_out_after_a_later_one_was_refused_is_accepted() {
+fn an_attempt_that_takes_effect_after_a_later_one_was_refused_is_accepted() {
     let rule = "a command is not refused by its own effect";
     let mut trial = Trial::right();
     let stay = hour(1);
-    trial.command("again", Ask::Reserve { room: A, stay }, Outcome::Unknown { why: "lost".to_owned() });
+    trial.command("again", Operation::Reserve { room: A, stay }, Outcome::Unknown { why: "lost".to_owned() });
     trial.again("again", Outcome::Rejected { status: 409, problem: overlap(A, 5, STAYS, stay) });
     trial.event(A, Kind::Cancelled, "other", Some((STAYS, 3, A, stay)));
     trial.event(A, Kind::Made, "again", Some((Uuid::from_u128(9), 1, A, stay)));
@@ -107,17 +107,17 @@ fn a_sending_that_is_carried_out_after_a_later_one_was_refused_is_accepted() {
 }
 
 #[test]
-fn an_event_that_nobody_asked_for_is_found() {
+fn an_event_without_a_command_is_found() {
     let mut trial = Trial::right();
     trial.event(A, Kind::Made, "nobody", Some((Uuid::from_u128(9), 1, A, hour(5))));
-    trial.breaks(&["every event was asked for"]);
+    trial.breaks(&["every event has a command"]);
 }
 
 #[test]
-fn another_stay_than_was_asked_for_is_found() {
+fn another_stay_than_the_requested_one_is_found() {
     let mut trial = Trial::right();
     trial.stream(A)[4].reservation.as_mut().unwrap().stay = hour(9);
-    trial.breaks(&["an effect is what was asked for"]);
+    trial.breaks(&["an effect matches its command"]);
 }
 
 #[test]
@@ -130,22 +130,22 @@ fn a_gap_is_found() {
 #[test]
 fn a_refusal_that_its_version_does_not_justify_is_found() {
     let mut trial = Trial::right();
-    let asked = Ask::Reserve { room: B, stay: hour(5) };
-    trial.refused("free", asked, overlap(B, 4, MOVED, hour(1)));
+    let operation = Operation::Reserve { room: B, stay: hour(5) };
+    trial.refused("free", operation, overlap(B, 4, MOVED, hour(1)));
     trial.breaks(&["a refusal is justified by its version"]);
 }
 
 #[test]
 fn a_refusal_from_a_version_that_never_was_is_found() {
     let mut trial = Trial::right();
-    trial.refused("imagined", Ask::Reserve { room: B, stay: hour(1) }, overlap(B, 9, MOVED, hour(1)));
-    trial.breaks(&["a refusal rests on a version that exists"]);
+    trial.refused("imagined", Operation::Reserve { room: B, stay: hour(1) }, overlap(B, 9, MOVED, hour(1)));
+    trial.breaks(&["a refusal depends on a version that exists"]);
 }
 
 #[test]
 fn a_refusal_that_is_decided_on_an_old_version_is_found() {
     let mut trial = Trial::right();
-    trial.refused("old", Ask::Reserve { room: A, stay: hour(2) }, overlap(A, 3, STAYS, hour(2)));
+    trial.refused("old", Operation::Reserve { room: A, stay: hour(2) }, overlap(A, 3, STAYS, hour(2)));
     trial.breaks(&["a refusal is not decided on an old version"]);
 }
 
@@ -172,7 +172,7 @@ fn a_message_that_never_came_is_found() {
     trial.breaks(&["the topic is complete"]);
 }
 
-/// The topic lost everything, and then got what was committed from then on: the moves and what follows them.
+/// The topic was emptied before the move: it has the move and the later events.
 fn emptied() -> Trial {
     let mut trial = Trial::right();
     let emptied = trial.of_key("move").start() - 1;
@@ -185,7 +185,7 @@ fn emptied() -> Trial {
 #[test]
 fn a_topic_that_lost_what_was_sent_before_it_was_emptied_is_accepted() {
     assert_eq!(emptied().found(), []);
-    // Of the second room nothing came after that.
+    // The second room has no later events.
     let mut trial = emptied();
     trial.evidence.topic_emptied = Some(trial.now);
     trial.evidence.topic.retain(|message| message.id.starts_with(&A.to_string()));
@@ -215,7 +215,7 @@ fn a_topic_that_is_out_of_order_after_it_was_emptied_is_found() {
     let late = trial.evidence.topic.remove(last);
     trial.evidence.topic.insert(0, late);
     trial.breaks(&[order]);
-    // Even where all of it was sent before the topic was emptied.
+    // Also if all of it was sent before the topic was emptied.
     let mut trial = Trial::right();
     trial.evidence.topic_emptied = Some(trial.now);
     let place = |version: u64| {
@@ -226,7 +226,7 @@ fn a_topic_that_is_out_of_order_after_it_was_emptied_is_found() {
     trial.evidence.topic.swap(third, fourth);
     trial.evidence.topic.retain(|message| message.id != format!("{A}:1"));
     trial.breaks(&[order]);
-    // 4, 3, 5: what is left may begin anywhere, but not go back.
+    // 4, 3, 5: the rest may start anywhere but must be in order.
     trial.evidence.topic.retain(|message| message.id != format!("{A}:2"));
     trial.breaks(&[order]);
 }
@@ -240,10 +240,10 @@ fn a_duplicate_in_the_topic_is_accepted() {
 }
 
 #[test]
-fn a_message_that_says_something_else_is_found() {
+fn a_message_that_differs_from_the_store_is_found() {
     let mut trial = Trial::right();
     trial.evidence.topic[0].payload.push(b'!');
-    trial.breaks(&["a message says what the store says"]);
+    trial.breaks(&["a message equals the stored event"]);
 }
 
 #[test]
@@ -254,10 +254,10 @@ fn a_lost_history_document_is_found() {
 }
 
 #[test]
-fn a_reservation_that_stayed_as_it_was_is_found() {
+fn a_reservation_without_its_last_change_is_found() {
     let mut trial = Trial::right();
     trial.evidence.documents.reservations[1].revision = 1;
-    trial.breaks(&["every reservation is in the read model as its events left it"]);
+    trial.breaks(&["every reservation is in the read model as its last event left it"]);
 }
 
 #[test]
@@ -288,8 +288,8 @@ fn a_room_that_is_behind_or_of_another_kind_is_found() {
 #[test]
 fn a_stale_answer_to_a_token_is_found_unless_it_is_excused() {
     let mut trial = Trial::right();
-    trial.asked_for(A, 5, Look::Schedule, 4);
-    trial.breaks(&["a query shows what its token stands for"]);
+    trial.queried(A, 5, View::Schedule, 4);
+    trial.breaks(&["a query shows at least the version of its token"]);
     let at = trial.now;
     let allowed = Allowed { stale: vec![(at - 1, at)], past: Vec::new() };
     assert_eq!(check(&trial.record, &trial.evidence, &allowed), []);
@@ -298,7 +298,7 @@ fn a_stale_answer_to_a_token_is_found_unless_it_is_excused() {
 #[test]
 fn an_older_copy_excuses_that_nothing_is_shown_but_no_other_answer() {
     let mut trial = Trial::right();
-    trial.asked_for(A, 5, Look::Schedule, 4);
+    trial.queried(A, 5, View::Schedule, 4);
     let at = trial.now;
     let allowed = Allowed { stale: vec![(at - 1, at)], past: Vec::new() };
     for (status, excused) in [(404, true), (500, false), (400, false), (200, false)] {
@@ -312,6 +312,6 @@ fn an_older_copy_excuses_that_nothing_is_shown_but_no_other_answer() {
 fn an_answer_that_breaks_the_contract_is_found() {
     let mut trial = Trial::right();
     let wrong = Outcome::Wrong { status: 503, why: "503 without Retry-After".to_owned() };
-    trial.command("wrong", Ask::Reserve { room: A, stay: hour(5) }, wrong);
-    trial.breaks(&["answers are of the contract"]);
+    trial.command("wrong", Operation::Reserve { room: A, stay: hour(5) }, wrong);
+    trial.breaks(&["answers follow the contract"]);
 }

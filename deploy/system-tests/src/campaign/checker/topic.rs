@@ -1,5 +1,5 @@
-//! The topic: the first occurrences of each room's versions are in order and complete, and say what the store says. Where
-//! the topic was emptied, a room's first versions may be missing: those whose commands were sent before that ended.
+//! The topic: the first occurrences of each room's versions are complete, in order, and equal to the store. After the topic
+//! was emptied, versions of commands from before may be missing at the start of a room.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +11,7 @@ use crate::campaign::{
     record::{Command, Record},
 };
 
-/// What is in the topic of one room.
+/// The messages of one room.
 struct Seen {
     partition: i32,
     versions: HashSet<u64>,
@@ -28,13 +28,13 @@ pub(super) fn check(record: &Record, evidence: &Evidence, findings: &mut Finding
             .split_once(':')
             .and_then(|(room, version)| Some((room.parse::<Uuid>().ok()?, version.parse::<u64>().ok()?)));
         let Some((room, version)) = place else {
-            findings.add("messages are of the contract", format!("{message:?}"));
+            findings.add("messages follow the contract", format!("{message:?}"));
             continue;
         };
         let index = usize::try_from(version).unwrap().saturating_sub(1);
         let stored = evidence.streams.get(&room).and_then(|events| events.get(index));
         let same = stored.is_some_and(|event| event.payload == message.payload);
-        findings.check(same, "a message says what the store says", || {
+        findings.check(same, "a message equals the stored event", || {
             format!("{} in partition {}: {}", message.id, message.partition, message.event_type)
         });
         let keyed = message.key == room.to_string().into_bytes();
@@ -46,7 +46,7 @@ pub(super) fn check(record: &Record, evidence: &Evidence, findings: &mut Finding
         });
         findings
             .check(seen.partition == message.partition, "a room has one partition", || message.id.clone());
-        // What the topic lost of a room lies before everything that it has of it.
+        // Lost versions of a room come before all others.
         let first = seen.versions.is_empty() && kept_from.get(&room).is_some_and(|kept| version <= *kept);
         if seen.versions.insert(version) {
             let next = first || version == seen.last + 1;
@@ -69,8 +69,7 @@ pub(super) fn check(record: &Record, evidence: &Evidence, findings: &mut Finding
     }
 }
 
-/// For each room the first version that can't have been lost with the topic: of a command that was sent after the topic
-/// was emptied for the last time.
+/// For each room the first version that can't be lost: its command was sent after the topic was last emptied.
 fn kept_from(record: &Record, evidence: &Evidence) -> HashMap<Uuid, u64> {
     let sent: HashMap<&str, u64> =
         record.commands.iter().map(|command| (command.key.as_str(), Command::start(command))).collect();

@@ -1,4 +1,4 @@
-//! A history as it should be, made command by command, in which tests plant defects.
+//! A correct history, built command by command. Tests plant defects in it.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::{Allowed, Violation, check};
 use crate::{
     campaign::{
         evidence::{Event, Evidence, Kind, Reservation, Shown},
-        record::{Ask, Attempt, Command, Done, Look, Outcome, Query, Record, Stay, YEAR_BEGINS},
+        record::{Attempt, Command, Done, Operation, Outcome, Query, Record, Stay, View, YEAR_BEGINS},
     },
     kafka::MessageRow,
     mongo::{Documents, HistoryDoc, ReservationDoc},
@@ -26,7 +26,7 @@ pub(super) const fn hour(hour: i64) -> Stay {
     Stay { from: YEAR_BEGINS + hour * 60, to: YEAR_BEGINS + hour * 60 + 60 }
 }
 
-/// What is recorded and what is left, made command by command.
+/// Record and evidence of a history.
 pub(super) struct Trial {
     pub(super) record: Record,
     pub(super) evidence: Evidence,
@@ -77,27 +77,27 @@ impl Trial {
         version
     }
 
-    pub(super) fn command(&mut self, key: &str, ask: Ask, outcome: Outcome) {
+    pub(super) fn command(&mut self, key: &str, operation: Operation, outcome: Outcome) {
         let (start, end) = self.time();
         let attempts = vec![Attempt { instance: 0, start, end, outcome }];
         let (key, user) = (key.to_owned(), "ann".to_owned());
-        self.record.commands.push(Command { key, user, ask, attempts });
+        self.record.commands.push(Command { key, user, operation, attempts });
     }
 
-    /// Sends a command once more.
+    /// Sends a command again.
     pub(super) fn again(&mut self, key: &str, outcome: Outcome) {
         let (start, end) = self.time();
         self.of_key(key).attempts.push(Attempt { instance: 0, start, end, outcome });
     }
 
-    pub(super) fn refused(&mut self, key: &str, ask: Ask, problem: Value) {
-        self.command(key, ask, Outcome::Rejected { status: 409, problem });
+    pub(super) fn refused(&mut self, key: &str, operation: Operation, problem: Value) {
+        self.command(key, operation, Outcome::Rejected { status: 409, problem });
     }
 
     pub(super) fn done(
         &mut self,
         key: &str,
-        ask: Ask,
+        operation: Operation,
         room: Uuid,
         version: u64,
         reservation: Option<(Uuid, u64)>,
@@ -109,15 +109,15 @@ impl Trial {
             revision: reservation.map_or(1, |(_, revision)| revision),
             token: String::new(),
         };
-        self.command(key, ask, Outcome::Done(done));
+        self.command(key, operation, Outcome::Done(done));
     }
 
     pub(super) fn made(&mut self, key: &str, room: Uuid, id: Uuid, stay: Stay) {
         let version = self.event(room, Kind::Made, key, Some((id, 1, room, stay)));
-        self.done(key, Ask::Reserve { room, stay }, room, version, Some((id, 1)));
+        self.done(key, Operation::Reserve { room, stay }, room, version, Some((id, 1)));
     }
 
-    /// A history as it should be.
+    /// A correct history.
     pub(super) fn right() -> Self {
         let documents = Documents { reservations: Vec::new(), history: Vec::new() };
         let evidence = Evidence {
@@ -133,7 +133,7 @@ impl Trial {
             trial.event(room, Kind::Registered, &key, None);
             trial.done(
                 &key,
-                Ask::Register { name: name.to_owned(), kind: "double".to_owned() },
+                Operation::Register { name: name.to_owned(), kind: "double".to_owned() },
                 room,
                 1,
                 None,
@@ -142,28 +142,38 @@ impl Trial {
         trial.made("moved", A, MOVED, hour(1));
         trial.made("stays", A, STAYS, hour(2));
         trial.made("gone", B, GONE, hour(1));
-        trial.refused("refused", Ask::Reserve { room: A, stay: hour(2) }, overlap(A, 3, STAYS, hour(2)));
+        trial.refused(
+            "refused",
+            Operation::Reserve { room: A, stay: hour(2) },
+            overlap(A, 3, STAYS, hour(2)),
+        );
         let full = json!({"type": "/problems/no-free-room",
             "rooms": [{"room": A, "version": 3}, {"room": B, "version": 2}]});
-        trial.refused("full", Ask::ReserveKind { kind: "double".to_owned(), stay: hour(1) }, full);
+        trial.refused("full", Operation::ReserveKind { kind: "double".to_owned(), stay: hour(1) }, full);
         trial.event(B, Kind::Cancelled, "cancel", Some((GONE, 2, B, hour(1))));
-        trial.done("cancel", Ask::Cancel { room: B, reservation: GONE }, B, 3, Some((GONE, 2)));
+        trial.done("cancel", Operation::Cancel { room: B, reservation: GONE }, B, 3, Some((GONE, 2)));
         trial.event(A, Kind::MovedOut, "move", Some((MOVED, 2, B, hour(1))));
         trial.event(B, Kind::MovedIn, "move", Some((MOVED, 2, B, hour(1))));
-        trial.done("move", Ask::Move { room: A, reservation: MOVED, to_room: B }, B, 4, Some((MOVED, 2)));
+        trial.done(
+            "move",
+            Operation::Move { room: A, reservation: MOVED, to_room: B },
+            B,
+            4,
+            Some((MOVED, 2)),
+        );
         trial.event(A, Kind::Rescheduled, "reschedule", Some((STAYS, 2, A, hour(1))));
-        let later = Ask::Reschedule { room: A, reservation: STAYS, stay: hour(1) };
+        let later = Operation::Reschedule { room: A, reservation: STAYS, stay: hour(1) };
         trial.done("reschedule", later, A, 5, Some((STAYS, 2)));
-        trial.asked_for(A, 5, Look::Schedule, 5);
-        trial.asked_for(B, 4, Look::Reservation { reservation: MOVED, revision: 2 }, 2);
+        trial.queried(A, 5, View::Schedule, 5);
+        trial.queried(B, 4, View::Reservation { reservation: MOVED, revision: 2 }, 2);
         trial.shown();
         trial
     }
 
-    pub(super) fn asked_for(&mut self, room: Uuid, version: u64, look: Look, shown: u64) {
+    pub(super) fn queried(&mut self, room: Uuid, version: u64, view: View, shown: u64) {
         let (start, end) = self.time();
         let (status, shown) = (Some(200), Some(shown));
-        self.record.queries.push(Query { instance: 0, start, end, room, version, look, status, shown });
+        self.record.queries.push(Query { instance: 0, start, end, room, version, view, status, shown });
     }
 
     pub(super) fn shown(&mut self) {
@@ -212,7 +222,7 @@ impl Trial {
         check(&self.record, &self.evidence, &Allowed::default())
     }
 
-    /// The rules that are broken, each once.
+    /// Asserts that rules are broken.
     #[track_caller]
     pub(super) fn breaks(&self, expected: &[&str]) {
         let found = self.found();
