@@ -75,7 +75,7 @@ pub(super) async fn heads(api: Data<Api>, request: HttpRequest) -> Result<HttpRe
     let Query(query) = Query::<HeadsQuery>::extract(&request).await?;
     let limit = limit(query.limit)?;
     let after = query.cursor.as_deref().map(read_cursor).transpose()?;
-    let heads = api.backend()?.log.all_heads(after.into(), limit + 1).await.map_err(store_problem)?;
+    let heads = api.backend()?.log.all_heads(after, limit + 1).await.map_err(store_problem)?;
     let heads = heads.into_iter().map(|(room, version)| Head { room, version }).collect();
     Ok(page(heads, limit, |last| URL_SAFE_NO_PAD.encode(last.room.0.as_bytes())))
 }
