@@ -41,7 +41,7 @@ struct Step {
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Reserve,
-    ReserveKind,
+    ReserveAny,
     Reschedule,
     ChangeEnd,
     Retitle,
@@ -55,7 +55,7 @@ enum Kind {
 fn kinds() -> impl Strategy<Value = Kind> {
     prop_oneof![
         6 => Just(Kind::Reserve),
-        2 => Just(Kind::ReserveKind),
+        2 => Just(Kind::ReserveAny),
         3 => Just(Kind::Reschedule),
         2 => Just(Kind::ChangeEnd),
         1 => Just(Kind::Retitle),
@@ -136,7 +136,7 @@ impl Run {
         let mut moving = MoveReservation { room: place, reservation, to_room, from: None, to: None };
         let action = match step.kind {
             Kind::Reserve => Action::Reserve(Reserve { room, stay }),
-            Kind::ReserveKind => Action::ReserveKind(ReserveKind { kind: "meeting".into(), stay }),
+            Kind::ReserveAny => Action::ReserveKind(ReserveKind { kind: "meeting".into(), stay }),
             Kind::Reschedule => {
                 (change.from, change.to) = (Some(interval.from), Some(interval.to));
                 Action::ChangeReservation(change)
