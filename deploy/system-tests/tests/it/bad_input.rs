@@ -200,7 +200,7 @@ async fn wrong_methods_media_types_and_ids_are_refused(client: &Client) {
     for id in ["1", "not-an-id", "0199aaaa-bbbb-7ccc-8ddd-eeeeffff000z", "%00", "..%2F.."] {
         let call = client.reserve(id, FROM, TO);
         refused(call, 400, "invalid-value", Some("room")).await;
-        let call = client.delete(&room.reservation(&id));
+        let call = client.delete(&room.reservation(id));
         refused(call, 400, "invalid-value", Some("reservation")).await;
         refused(client.get(&format!("/v1/rooms/{id}")), 400, "invalid-value", Some("room")).await;
         refused(client.get(&format!("/v1/reservations/{id}")), 400, "invalid-value", Some("reservation"))

@@ -214,7 +214,7 @@ async fn what_does_not_exist_is_not_found(client: &Client) {
     let (from, to) = ("2031-01-06T10:00:00Z", "2031-01-06T12:00:00Z");
     client.reserve(nowhere, from, to).send().await.problem(404, "unknown-room");
     client.delete(&format!("/v1/rooms/{nowhere}")).send().await.problem(404, "unknown-room");
-    let path = room.reservation(&nowhere);
+    let path = room.reservation(nowhere);
     client.delete(&path).send().await.problem(404, "unknown-reservation");
     let made = client.reserve(&room.id, from, to).send().await.reservation();
     let path = room.reservation(&made);
