@@ -1,4 +1,4 @@
-//! How a command's effect is told.
+//! The answer to a command.
 
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
@@ -11,29 +11,29 @@ use utoipa::ToSchema;
 
 use crate::writer::Done;
 
-/// A command's effect, and whether an earlier request with the same key had it.
+/// The effect of a command, and whether an earlier request with the same key had it.
 #[derive(Debug)]
 pub(super) struct CommandAnswer {
     pub(super) done: Done,
     pub(super) repeated: bool,
 }
 
-/// What a command did.
+/// The effect of a command.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Effect {
-    /// The room; for a move the new one.
+    /// The room; after a move, the new one.
     #[schema(value_type = uuid::Uuid)]
     room: RoomId,
     /// The room's version after the command.
     #[schema(minimum = 1)]
     #[schema(value_type = u64)]
     version: Version,
-    /// The reservation, where the command was about one.
+    /// The reservation, for a command about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<uuid::Uuid>, nullable = false)]
     reservation: Option<ReservationId>,
-    /// The reservation's revision, or that of the room's settings; also in `ETag`.
+    /// Revision of the reservation, or of the room's settings; also in `ETag`.
     #[schema(minimum = 1)]
     revision: u32,
 }

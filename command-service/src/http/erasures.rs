@@ -1,4 +1,4 @@
-//! The erasure of persons, for administrators and the service that erases them in the read models as well.
+//! The erasure of persons, for administrators and services. The query service erases them in the read models.
 
 use std::time::Duration;
 
@@ -17,49 +17,49 @@ use utoipa::ToSchema;
 
 use super::{
     Api,
-    feed::store_problem,
     fields::invalid,
+    problems::of_store_error,
     request::no_parameters,
     schemas::{EraseFailed, ErasuresList, ListFailed},
 };
 use crate::erasure::erase;
 
-/// For how long one request masks: well below what clients wait for an answer.
+/// Time for which one request masks: far less than the timeout of clients.
 const STEP: Duration = Duration::from_secs(1);
 
-/// Who is to be erased.
+/// The person to erase.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ErasePerson)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Person {
-    /// The user, as tokens name them.
+    /// The user, as in tokens.
     #[schema(min_length = 1, max_length = 200)]
     user: String,
 }
 
-/// How far the erasure has come.
+/// Progress of an erasure.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ErasureStep)]
 pub(super) struct Erased {
-    /// Who stands in the person's place from now on.
+    /// The pseudonym that replaces the person.
     pseudonym: String,
-    /// Events that this request looked at.
+    /// Events that this request examined.
     examined: usize,
-    /// Those of them that it masked.
+    /// Events that this request masked.
     masked: usize,
-    /// Whether all events are masked. Where not, the same request is to be sent again, and goes on from there.
+    /// Whether all events are masked. If not, send the same request again; it continues from there.
     done: bool,
 }
 
 /// Erases a person in the event store.
 ///
-/// Nothing that names them is committed from now on: their commands are refused, and a line of an import that tells of
-/// them is recorded under their pseudonym. What was committed before is masked, for about a second a request. Sent again
-/// after it is done, it looks at all events once more.
+/// From now on no event names them: their commands are rejected, and import lines about them are recorded under their
+/// pseudonym. Each request masks earlier events for about a second. A request after the erasure is done examines all events
+/// again.
 #[utoipa::path(
     post, path = "/v1/erasures", tag = "erasure", operation_id = "erase",
     request_body = Person,
-    responses((status = 200, description = "They are on the list, and as much is masked as is said.", body = Erased), EraseFailed)
+    responses((status = 200, description = "The person is on the list; the body has the progress.", body = Erased), EraseFailed)
 )]
 pub(super) async fn add(
     api: Data<Api>,
@@ -73,9 +73,9 @@ pub(super) async fn add(
     let person = Json::<Person>::from_request(&request, &mut payload).await?.value;
     let user = Caller::new(&person.user, []).map_err(|refusal| invalid("/user", &refusal.to_string()))?.user;
     let backend = api.backend()?;
-    // Their name must not outlive them in a log.
+    // The audit log must not keep the name.
     let act = Act::begun(caller.user, "erase", "a person", None);
-    let step = erase(&*backend.erasures, &*backend.log, &UserId(user), STEP).await.map_err(store_problem)?;
+    let step = erase(&*backend.erasures, &*backend.log, &UserId(user), STEP).await.map_err(of_store_error)?;
     act.ended(format!(
         "{} in their place, {} events masked, done: {}",
         step.pseudonym, step.masked, step.done
@@ -88,7 +88,7 @@ pub(super) async fn add(
     }))
 }
 
-/// The list of erased persons: keyed hashes with pseudonyms, by which a copy of an event is recognised and masked.
+/// The list of erased persons: keyed hashes with pseudonyms, to mask copies of events.
 #[utoipa::path(
     get,
     path = "/v1/erasures",
@@ -99,5 +99,5 @@ pub(super) async fn add(
 pub(super) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Caller::extract(&request).await?.require_admin_or_service()?;
     no_parameters(&request)?;
-    Ok(HttpResponse::Ok().json(api.backend()?.erasures.erasures().await.map_err(store_problem)?))
+    Ok(HttpResponse::Ok().json(api.backend()?.erasures.erasures().await.map_err(of_store_error)?))
 }

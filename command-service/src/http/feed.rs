@@ -1,4 +1,4 @@
-//! The feed: heads and events straight from the event store, for administrators and other services.
+//! The feed: heads and events from the event store, for administrators and services.
 
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web::Data};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -21,13 +21,14 @@ use uuid::Uuid;
 
 use super::{
     Api,
+    problems::of_store_error,
     schemas::{EventsPage, HeadsPage, ReadFailed},
 };
-use crate::event_store::{StoreError, StoredEvent};
+use crate::event_store::StoredEvent;
 
-/// Most items of a page.
+/// Largest page.
 const MAX_LIMIT: u32 = 500;
-/// Items of a page where the client does not say.
+/// Default page size.
 const DEFAULT_LIMIT: u32 = 100;
 
 #[derive(Deserialize, IntoParams)]
@@ -37,7 +38,7 @@ pub(super) struct HeadsQuery {
     /// Most items of the page.
     #[param(minimum = 1, maximum = 500, default = 100, nullable = false)]
     limit: Option<u32>,
-    /// The `next` of the page before.
+    /// `next` of the previous page.
     #[param(nullable = false)]
     cursor: Option<String>,
 }
@@ -46,7 +47,7 @@ pub(super) struct HeadsQuery {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct EventsQuery {
-    /// Events after this version; 0 means all. The `next` of the page before.
+    /// Events after this version; 0 means all. `next` of the previous page.
     #[param(default = 0, nullable = false)]
     after: Option<u64>,
     /// Most items of the page.
@@ -59,7 +60,7 @@ struct StreamPath {
     room: RoomId,
 }
 
-/// The latest version of every stream, ordered by room.
+/// The latest version of each stream, ordered by room.
 #[utoipa::path(
     get,
     path = "/v1/streams",
@@ -75,7 +76,7 @@ pub(super) async fn heads(api: Data<Api>, request: HttpRequest) -> Result<HttpRe
     let Query(query) = Query::<HeadsQuery>::extract(&request).await?;
     let limit = limit(query.limit)?;
     let after = query.cursor.as_deref().map(read_cursor).transpose()?;
-    let heads = api.backend()?.log.all_heads(after, limit + 1).await.map_err(store_problem)?;
+    let heads = api.backend()?.log.all_heads(after, limit + 1).await.map_err(of_store_error)?;
     let heads = heads.into_iter().map(|(room, version)| Head { room, version }).collect();
     Ok(page(heads, limit, |last| URL_SAFE_NO_PAD.encode(last.room.0.as_bytes())))
 }
@@ -83,7 +84,7 @@ pub(super) async fn heads(api: Data<Api>, request: HttpRequest) -> Result<HttpRe
 /// The events of a stream after a version, in order.
 #[utoipa::path(
     get, path = "/v1/streams/{room}/events", tag = "feed", operation_id = "events",
-    params(("room" = Uuid, Path, description = "The room whose stream it is."), EventsQuery),
+    params(("room" = Uuid, Path, description = "The room of the stream."), EventsQuery),
     responses(EventsPage, ReadFailed)
 )]
 pub(super) async fn events(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -96,11 +97,11 @@ pub(super) async fn events(api: Data<Api>, request: HttpRequest) -> Result<HttpR
     let after = query.after.unwrap_or(0);
     // Databases count in signed numbers.
     if i64::try_from(after).is_err() {
-        return Err(Problem::new(ProblemType::InvalidValue, "after: no version is so large").field("after"));
+        return Err(Problem::new(ProblemType::InvalidValue, "after: larger than any version").field("after"));
     }
     let log = api.backend()?.log;
-    let events = log.stream(room, after.into(), limit + 1).await.map_err(store_problem)?;
-    if events.is_empty() && log.heads(&[room]).await.map_err(store_problem)?.is_empty() {
+    let events = log.stream(room, after.into(), limit + 1).await.map_err(of_store_error)?;
+    if events.is_empty() && log.heads(&[room]).await.map_err(of_store_error)?.is_empty() {
         return Err(Problem::new(ProblemType::UnknownRoom, "there is no such stream").with("room", room));
     }
     let read = |event: StoredEvent| event.into_raw().and_then(FeedEvent::from_raw);
@@ -109,7 +110,7 @@ pub(super) async fn events(api: Data<Api>, request: HttpRequest) -> Result<HttpR
     Ok(page(events, limit, |last| last.sequence.clone()))
 }
 
-/// Administrators see everybody's doings here; services do so all the time.
+/// Writes an administrator's access to the audit log. Services read the feed all the time.
 fn note_reading(caller: &Caller, request: &HttpRequest) {
     if caller.admin {
         Act::begun(&caller.user, "read-feed", request.uri().path(), None).ended("let through");
@@ -139,13 +140,4 @@ fn read_cursor(cursor: &str) -> Result<RoomId, Problem> {
     let invalid =
         || Problem::new(ProblemType::InvalidValue, "cursor: not one that a page gave").field("cursor");
     room.map(RoomId).ok_or_else(invalid)
-}
-
-pub(super) fn store_problem(error: StoreError) -> Problem {
-    match error {
-        StoreError::Unavailable { .. } => {
-            Problem::new(ProblemType::Unavailable, "the event store is not available").caused_by(&error)
-        }
-        StoreError::Inconsistent { .. } | StoreError::Failed { .. } => Problem::internal(&error),
-    }
 }

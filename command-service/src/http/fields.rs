@@ -1,4 +1,4 @@
-//! What fields of bodies have in common: absent or null, texts that can be kept, intervals.
+//! Fields of bodies: absent and null values, texts, names, intervals.
 
 use serde::{Deserialize, Deserializer};
 use service_kit::http::problem::{Problem, ProblemType};
@@ -12,20 +12,20 @@ use crate::{
     },
 };
 
-/// Reads a field that is there. With `#[serde(default)]` an absent one stays `None`: unchanged. Null is a value of its
-/// own, which takes away what may be absent and is an error for all else.
+/// Decodes a present field. With `#[serde(default)]` an absent field is `None`: unchanged. Null clears an optional value
+/// and is an error for any other.
 pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     decoder: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(decoder).map(Some)
 }
 
-/// A value that is not possible, at a place in the body.
+/// The problem of an invalid value in a field.
 pub(super) fn invalid(field: &str, reason: &str) -> Problem {
     Problem::new(ProblemType::InvalidValue, format!("{field}: {reason}")).field(field)
 }
 
-/// A title or guest.
+/// Validates a title or a guest.
 pub(super) fn text(field: &str, text: Option<String>) -> Result<Option<String>, Problem> {
     match text.as_deref().map(check_text) {
         Some(Err(reason)) => Err(invalid(field, reason)),
@@ -33,21 +33,21 @@ pub(super) fn text(field: &str, text: Option<String>) -> Result<Option<String>, 
     }
 }
 
-/// A name or kind in its one form.
+/// Normalises and validates a name or a kind.
 pub(super) fn name(field: &str, text: &str) -> Result<String, Problem> {
-    // The length is looked at first: giving a text of many megabytes its form would take long.
+    // First the length: to normalise a text of many megabytes would take long.
     check_text(text).map_err(|reason| invalid(field, reason))?;
     let name = normalise(text).into_owned();
     check_name(&name).map_err(|reason| invalid(field, reason))?;
     Ok(name)
 }
 
-/// How many come.
+/// Validates a number of people.
 pub(super) fn people(people: u32) -> Result<u32, Problem> {
     if people == 0 { Err(invalid("/people", "must be at least 1")) } else { Ok(people) }
 }
 
-/// A stay with all its values.
+/// Validates the values of a stay.
 pub(super) fn stay(
     from: Minute,
     to: Minute,
@@ -65,7 +65,7 @@ pub(super) fn stay(
     })
 }
 
-/// Where both ends of an interval are given, whether it can be a stay. One end alone is checked when it is decided.
+/// Validates an interval with both ends. One end alone is validated by the decision.
 pub(super) fn ends(from: Option<Minute>, to: Option<Minute>) -> Result<(), Problem> {
     match (from, to) {
         (Some(from), Some(to)) => check_interval(Interval { from, to }).map_err(interval_problem),
@@ -73,7 +73,7 @@ pub(super) fn ends(from: Option<Minute>, to: Option<Minute>) -> Result<(), Probl
     }
 }
 
-/// An interval that has no meaning.
+/// The problem of an invalid interval.
 pub(super) fn interval_problem(invalid: InvalidInterval) -> Problem {
     let field = match invalid {
         InvalidInterval::FromNotBeforeTo => "/from",

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: one key has one effect, however often its request is sent.
+//! `Idempotency-Key`: a key has one effect, however often its request is sent.
 
 use actix_web::http::header::HeaderMap;
 use service_kit::http::problem::{Problem, ProblemType};
@@ -11,14 +11,14 @@ pub(super) const HEADER: &str = "Idempotency-Key";
 /// Longest key, in characters.
 pub(super) const MAX_CHARS: usize = 255;
 
-/// Keys of callers and of import lines are kept apart, whatever the callers' names are.
+/// Prefixes that separate keys of callers from keys of import lines, whatever the callers' names.
 const OF_CALLER: &[u8] = b"caller";
 const OF_IMPORT: &[u8] = b"import";
 
-/// The client's key, if it sent one.
+/// The client's key, if any.
 ///
 /// # Errors
-/// `invalid-idempotency-key` where the header is there more than once or its value can't be a key.
+/// `invalid-idempotency-key` for a repeated header or an invalid value.
 pub(super) fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let invalid = |detail: &str| Problem::new(ProblemType::InvalidIdempotencyKey, detail).field(HEADER);
     let mut values = headers.get_all(HEADER);
@@ -37,7 +37,7 @@ pub(super) fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     }
 }
 
-/// The key in the header's value: a quoted string (RFC 9651, as the header's draft wants it), or the value itself.
+/// The key in a header value: a quoted string (RFC 9651, as the draft of the header says), or the bare value.
 fn read(value: &str) -> Option<String> {
     let value = value.trim_matches([' ', '\t']);
     let Some(quoted) = value.strip_prefix('"') else { return Some(value.to_owned()) };
@@ -53,28 +53,27 @@ fn read(value: &str) -> Option<String> {
     rest.as_str().is_empty().then_some(key)
 }
 
-/// Under which a caller's key is recorded.
+/// The recorded id of a caller's key.
 pub(super) fn key_of_caller(user: &str, key: &str) -> KeyId {
     KeyId(digest(&[OF_CALLER, user.as_bytes(), key.as_bytes()]))
 }
 
-/// Under which the key of an import line is recorded: the same for all administrators, so that each of them can send
-/// another's file again.
+/// The recorded id of an import line's key. It is the same for all administrators, so each can send another's file again.
 pub(super) fn key_of_line(key: &str) -> KeyId {
     KeyId(digest(&[OF_IMPORT, key.as_bytes()]))
 }
 
-/// Of a request: the same caller, method, path and body bytes are the same request.
+/// Fingerprint of a request: caller, method, path and body bytes.
 pub(super) fn fingerprint_of_request(user: &str, method: &str, path: &str, body: &[u8]) -> [u8; 16] {
     digest(&[user.as_bytes(), method.as_bytes(), path.as_bytes(), body])
 }
 
-/// Of an import line: its bytes.
+/// Fingerprint of an import line: its bytes.
 pub(super) fn fingerprint_of_line(line: &[u8]) -> [u8; 16] {
     digest(&[line])
 }
 
-/// The first half of a SHA-256 over all parts, each with its length before it.
+/// The first half of SHA-256 over all parts, each after its length.
 fn digest(parts: &[&[u8]]) -> [u8; 16] {
     let mut hash = Sha256::new();
     for part in parts {

@@ -1,7 +1,7 @@
-//! The HTTP side: commands, the import of historic bookings, the feed.
+//! HTTP: commands, the import of historic bookings, the feed, erasures.
 //!
-//! Handlers only translate: who is asking, what is asked, and how the answer is told. Deciding is the business of the
-//! [writer](crate::writer). A command that was queued is carried out whether or not its client still waits.
+//! Handlers only translate requests into commands and outcomes into answers; the [writer](crate::writer) decides. A queued
+//! command is carried out whether or not its client still waits.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -37,10 +37,10 @@ mod schemas;
 
 pub use openapi::document;
 
-/// The description of this API that is served: the committed copy of what [`document`] makes of the handlers.
+/// The OpenAPI document that is served: the committed copy of [`document`].
 pub const OPENAPI: &str = include_str!("../../openapi.json");
 
-/// What handlers work with.
+/// The state that handlers share.
 #[derive(Clone)]
 pub struct Api {
     gate: Gate,
@@ -49,7 +49,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// Commands go to what `gate` holds; imports end early when `stop` is cancelled.
+    /// Commands go through `gate`. Imports end early when `stop` is cancelled.
     #[must_use]
     pub fn new(gate: Gate, clock: Clock, stop: CancellationToken) -> Self {
         Self { gate, clock, stop }
@@ -64,18 +64,18 @@ impl Api {
     }
 }
 
-/// What carries commands out and answers the feed.
+/// The writer and the store behind the gate.
 #[derive(Clone)]
 pub struct Backend {
-    /// Where commands queue.
+    /// Carries commands out.
     pub writer: Writer,
-    /// Where the feed reads.
+    /// The events of the feed.
     pub log: Arc<dyn EventLog>,
-    /// Where persons are erased.
+    /// The list of erased persons.
     pub erasures: Arc<dyn ErasureList>,
 }
 
-/// Holds the [`Backend`] while there is one: HTTP is up before the event store is reached. Clones are the same gate.
+/// Holds the [`Backend`] while commands are accepted. HTTP starts before the event store is reached. Clones share the gate.
 #[derive(Clone, Default)]
 pub struct Gate(Arc<RwLock<State>>);
 
@@ -88,7 +88,7 @@ enum State {
 }
 
 impl Gate {
-    /// Lets commands through, unless it was closed.
+    /// Accepts commands, unless the gate was closed.
     pub fn open(&self, backend: Backend) {
         let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if !matches!(*state, State::Closed) {
@@ -96,15 +96,15 @@ impl Gate {
         }
     }
 
-    /// Lets no more commands through, and gives up its way to the writer, which can end then.
+    /// Accepts no more commands, and drops the writer's handle, so that the writer can end.
     pub fn close(&self) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = State::Closed;
     }
 
-    /// What commands are carried out by.
+    /// The backend, while the gate is open.
     ///
     /// # Errors
-    /// `unavailable` before the event store was reached, and when the service ends.
+    /// `unavailable` before the event store is reached, and at the end of the service.
     fn backend(&self) -> Result<Backend, Problem> {
         let unavailable = |detail: &str| Err(Problem::new(ProblemType::Unavailable, detail));
         match &*self.0.read().unwrap_or_else(PoisonError::into_inner) {

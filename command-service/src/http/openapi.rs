@@ -1,4 +1,4 @@
-//! The description of this API (OpenAPI 3.1), made from the handlers.
+//! The OpenAPI 3.1 document of this API, generated from the handlers.
 
 use service_kit::http::{description, log_level};
 use utoipa::{
@@ -15,15 +15,15 @@ use super::{
 
 /// A text without control characters.
 const TEXT: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
-/// The same with a character that is no white space.
+/// A text with a character that is not white space.
 const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Room reservations: commands",
-        description = "Registers rooms and reserves them. Queries are another service's; a command's \
-            `Consistency-Token`, sent with a query, makes it show at least the command's effect."
+        description = "Registers rooms and reserves them. The query service answers queries; one with a command's \
+            `Consistency-Token` shows at least the command's effect."
     ),
     paths(
         rooms::register,
@@ -55,27 +55,27 @@ const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x
     )),
     tags(
         (name = "rooms", description = "For administrators."),
-        (name = "reservations", description = "A reservation is changed by its owner or an administrator."),
+        (name = "reservations", description = "Only its owner or an administrator changes a reservation."),
         (name = "import", description = "Historic bookings, for administrators."),
-        (name = "feed", description = "The events themselves, for administrators and other services."),
-        (name = "erasure", description = "The erasure of persons, for administrators and other services."),
-        (name = "administration", description = "For administrators: what this process does, not what is in the system.")
+        (name = "feed", description = "The events, for administrators and services."),
+        (name = "erasure", description = "The erasure of persons, for administrators and services."),
+        (name = "administration", description = "The log level of this process, for administrators.")
     ),
     modifiers(&Texts)
 )]
 struct Description;
 
-/// The description as JSON, as it is committed and served.
+/// The document as JSON.
 ///
 /// # Errors
-/// When it can't be written, which is a defect.
+/// When it can't be encoded, which is a defect.
 pub fn document() -> Result<String, serde_json::Error> {
     let mut document = Description::openapi();
     description::complete(&mut document, "127.0.0.1:8081");
     document.to_pretty_json().map(|json| json + "\n")
 }
 
-/// What a text may hold: no control characters, and in the name of something one character that is seen.
+/// Adds patterns to texts: no control characters, and in names at least one visible character.
 struct Texts;
 
 impl Modify for Texts {

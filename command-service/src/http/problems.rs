@@ -1,4 +1,4 @@
-//! How a refusal or a failure is told.
+//! Problems for rejections and failures.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use service_kit::http::problem::{Problem, ProblemType};
 use shared_events::{RoomId, Version};
 
 use super::fields::{interval_problem, invalid};
-use crate::{domain::Rejection, writer::Failure};
+use crate::{domain::Rejection, event_store::StoreError, writer::Failure};
 
-/// When to come back where an operator or a newer version of this service has to act first.
+/// `Retry-After` when an operator or a newer version of this service must act first.
 const AFTER_REPAIR: Duration = Duration::from_secs(30);
 
 #[derive(Serialize)]
@@ -19,8 +19,8 @@ struct RoomAt {
     version: Version,
 }
 
-/// What stands in the way, with the rooms at the versions at which that was decided: `room` and `version` of one,
-/// `rooms` of several. Counts it: each rejection passes here once, that of a line of an import too.
+/// The problem of a rejection, with the rooms that it depends on and their versions: `room` and `version` of one room, or
+/// `rooms` of several. Counts the rejection; each one, also of an import line, passes here once.
 pub(super) fn of_rejection(rejection: &Rejection, rests_on: &[(RoomId, Version)]) -> Problem {
     let problem = reason(rejection);
     metrics::counter!("command_rejections_total", "type" => problem.kind().slug()).increment(1);
@@ -35,7 +35,7 @@ pub(super) fn of_rejection(rejection: &Rejection, rests_on: &[(RoomId, Version)]
     }
 }
 
-/// What stands in the way, without the rooms on which that rests.
+/// The problem of a rejection, without rooms.
 pub(super) fn reason(rejection: &Rejection) -> Problem {
     let problem = |kind| Problem::new(kind, rejection.to_string());
     match rejection {
@@ -70,7 +70,7 @@ pub(super) fn reason(rejection: &Rejection) -> Problem {
     }
 }
 
-/// Why a command was not decided.
+/// The problem of a command without a decision.
 pub(super) fn of_failure(failure: Failure) -> Problem {
     let problem = |kind, detail: &str| Problem::new(kind, detail);
     match failure {
@@ -99,6 +99,16 @@ pub(super) fn of_failure(failure: Failure) -> Problem {
                 .retry_after(AFTER_REPAIR)
         }
         Failure::Refused => Problem::defect("the event store refuses the command for good"),
+    }
+}
+
+/// The problem of a store that failed.
+pub(super) fn of_store_error(error: StoreError) -> Problem {
+    match error {
+        StoreError::Unavailable { .. } => {
+            Problem::new(ProblemType::Unavailable, "the event store is not available").caused_by(&error)
+        }
+        StoreError::Inconsistent { .. } | StoreError::Failed { .. } => Problem::internal(&error),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Commands about reservations: for everybody; a reservation that exists is changed by its owner or an administrator.
+//! Commands about reservations, for all users. Only its owner or an administrator changes a reservation.
 
 use serde::Deserialize;
 use service_kit::http::problem::Problem;
@@ -15,7 +15,7 @@ use crate::commands::{
     Action, CancelReservation, ChangeReservation, MoveReservation, Reserve, ReserveKind, Stay,
 };
 
-/// A stay that is wanted.
+/// A requested stay.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = Reserve)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -26,14 +26,14 @@ pub(super) struct NewReservation {
     /// First minute after the stay, at most 366 days after `from`.
     #[schema(value_type = chrono::DateTime<chrono::Utc>)]
     to: Minute,
-    /// How many come.
+    /// Number of people.
     #[schema(minimum = 1)]
     people: u32,
-    /// What it is about.
+    /// Title.
     #[serde(default)]
     #[schema(max_length = 200)]
     title: Option<String>,
-    /// For whom, where that is not the caller.
+    /// Guest, if not the caller.
     #[serde(default)]
     #[schema(max_length = 200)]
     reserved_for: Option<String>,
@@ -45,7 +45,7 @@ impl NewReservation {
     }
 }
 
-/// Other values of a reservation. What is left out stays; null takes title or guest away.
+/// Changed values of a reservation. An absent value stays; null clears title or guest.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ChangeReservation)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -54,19 +54,19 @@ pub(super) struct ReservationPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, nullable = false)]
     from: Option<Minute>,
-    /// First minute after the stay; all that can change of a running one.
+    /// First minute after the stay, which alone can change while the stay runs.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, nullable = false)]
     to: Option<Minute>,
-    /// How many come.
+    /// Number of people.
     #[serde(default, deserialize_with = "given")]
     #[schema(minimum = 1, nullable = false)]
     people: Option<u32>,
-    /// What it is about.
+    /// Title.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, max_length = 200)]
     title: Option<Option<String>>,
-    /// For whom.
+    /// Guest.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, max_length = 200)]
     reserved_for: Option<Option<String>>,
@@ -90,18 +90,18 @@ impl ReservationPatch {
     }
 }
 
-/// Where a reservation goes.
+/// The new place of a reservation.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Move {
-    /// The room, whose rules it must keep.
+    /// The new room, whose rules the stay must keep.
     #[schema(value_type = uuid::Uuid)]
     to_room: RoomId,
-    /// First minute, where that changes too.
+    /// First minute, if it changes too.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, nullable = false)]
     from: Option<Minute>,
-    /// First minute after the stay, where that changes too.
+    /// First minute after the stay, if it changes too.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, nullable = false)]
     to: Option<Minute>,
@@ -132,7 +132,7 @@ pub(super) async fn reserve(
         .await
 }
 
-/// Reserves any room of a kind that accepts the stay and is free. The answer names the room.
+/// Reserves a free room of a kind that accepts the stay. The answer names the room.
 #[utoipa::path(
     post, path = "/v1/kinds/{kind}/reservations", tag = "reservations", operation_id = "reserveKind",
     params(
@@ -153,12 +153,12 @@ pub(super) async fn reserve_kind(
         .await
 }
 
-/// Changes a reservation, which stays in its room.
+/// Changes a reservation within its room.
 #[utoipa::path(
     patch, path = "/v1/rooms/{room}/reservations/{reservation}", tag = "reservations",
     operation_id = "changeReservation",
     params(
-        ("room" = uuid::Uuid, Path, description = "The room in which it is."),
+        ("room" = uuid::Uuid, Path, description = "The room of the reservation."),
         ("reservation" = uuid::Uuid, Path, description = "The reservation."),
         KeyedOptionally, Preconditions
     ),
@@ -175,7 +175,7 @@ pub(super) async fn change(
     delete, path = "/v1/rooms/{room}/reservations/{reservation}", tag = "reservations",
     operation_id = "cancelReservation",
     params(
-        ("room" = uuid::Uuid, Path, description = "The room in which it is."),
+        ("room" = uuid::Uuid, Path, description = "The room of the reservation."),
         ("reservation" = uuid::Uuid, Path, description = "The reservation."),
         KeyedOptionally, Preconditions
     ),
@@ -191,12 +191,12 @@ pub(super) async fn cancel(
         .await
 }
 
-/// Moves a reservation that has not begun to another room. The answer is about the new room.
+/// Moves a reservation that has not begun to another room. The answer describes the new room.
 #[utoipa::path(
     post, path = "/v1/rooms/{room}/reservations/{reservation}/move", tag = "reservations",
     operation_id = "moveReservation",
     params(
-        ("room" = uuid::Uuid, Path, description = "The room in which it is."),
+        ("room" = uuid::Uuid, Path, description = "The room of the reservation."),
         ("reservation" = uuid::Uuid, Path, description = "The reservation."),
         Keyed, Preconditions
     ),

@@ -16,28 +16,28 @@ use crate::{
     domain::values::validate_settings,
 };
 
-/// A new room. Where a limit is left out there is none.
+/// A new room. An absent limit does not apply.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = RegisterRoom)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewRoom {
-    /// Unique among rooms that are not retired. White space at its ends does not count.
+    /// Unique among rooms that are not retired. White space at its ends is removed.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
     /// Rooms of one kind are interchangeable.
     #[schema(min_length = 1, max_length = 200)]
     kind: String,
-    /// Most people that a reservation may bring.
+    /// Most people of a reservation.
     #[schema(minimum = 1)]
     capacity: u32,
     /// The IANA time zone of opening hours, slots and days.
     #[schema(value_type = String, example = "Europe/Lisbon")]
     time_zone: TimeZone,
-    /// Open time per weekday; a missing day is closed, without the object the room is always open.
+    /// Open time per weekday. A missing day is closed; without the object the room is always open.
     #[serde(default)]
     #[schema(schema_with = opening_hours)]
     opening_hours: Option<OpeningHours>,
-    /// Stays begin and end on multiples of so many minutes after local midnight; it divides 1440.
+    /// Stays begin and end on multiples of this many minutes after local midnight. It divides 1440.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 1440)]
     slot_minutes: Option<u32>,
@@ -49,7 +49,7 @@ pub(super) struct NewRoom {
     #[serde(default)]
     #[schema(minimum = 1)]
     max_minutes: Option<u32>,
-    /// How many local dates ahead of today a stay may begin.
+    /// Most local dates between today and the first day of a stay.
     #[serde(default)]
     max_days_ahead: Option<u32>,
 }
@@ -73,7 +73,7 @@ impl NewRoom {
     }
 }
 
-/// Other settings of a room. What is left out stays; null takes a limit away.
+/// Changed settings of a room. An absent setting stays; null removes a limit.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ChangeRoom)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -142,7 +142,7 @@ pub(super) async fn register(request: AdminRequest<NoPath, NewRoom>) -> Result<C
     request.carry_out(|_, body| Ok(Action::RegisterRoom(RegisterRoom::new(body.settings()?)))).await
 }
 
-/// Changes a room's settings. Reservations that exist stay as they are.
+/// Changes a room's settings. Existing reservations stay as they are.
 #[utoipa::path(
     patch, path = "/v1/rooms/{room}", tag = "rooms", operation_id = "changeRoom",
     params(("room" = uuid::Uuid, Path, description = "The room."), KeyedOptionally, Preconditions),
@@ -152,7 +152,7 @@ pub(super) async fn change(request: AdminRequest<RoomPath, RoomPatch>) -> Result
     request.carry_out(|RoomPath { room }, body| Ok(Action::ChangeRoom(body.of(room)?))).await
 }
 
-/// Retires a room in which no stay lies ahead or is running. Its name is free again.
+/// Retires a room without running or future stays. Its name is free again.
 #[utoipa::path(
     delete, path = "/v1/rooms/{room}", tag = "rooms", operation_id = "retireRoom",
     params(("room" = uuid::Uuid, Path, description = "The room."), KeyedOptionally, Preconditions),

@@ -1,4 +1,4 @@
-//! What operations have in common: their headers, answers and problems.
+//! Parts that operations share: headers, answers and problems.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ impl IntoParams for KeyedOptionally {
 
 impl IntoParams for Preconditions {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "The `ETag` that the client has, or `*`. Where it is no longer current: 412.";
+        let description = "The client's `ETag`, or `*`. 412 if it is not the current one.";
         vec![header_parameter(
             "If-Match",
             Required::False,
@@ -51,12 +51,12 @@ impl IntoParams for Preconditions {
 }
 
 fn key(required: Required) -> Parameter {
-    let description = "The same key and the same request, sent again while the key is kept (`IDEMPOTENCY_DAYS`, 7 by default), have no other effect and the \
-        same answer. Visible ASCII characters, with or without quotes around them.";
+    let description = "A request that is sent again with its key has no other effect and the same answer, while the key is kept \
+        (`IDEMPOTENCY_DAYS`, 7 by default). Visible ASCII characters, with or without quotes around them.";
     header_parameter(idempotency::HEADER, required, description, text().pattern(Some(key_pattern())))
 }
 
-/// A key as it is, or as a quoted string, in which a backslash goes before a quote and a backslash.
+/// A bare key, or a quoted string in which a backslash escapes a quote and a backslash.
 fn key_pattern() -> String {
     let most = idempotency::MAX_CHARS;
     format!(r#"^([!#-~][!-~]{{0,{}}}|"([!#-\[\]-~]|\\["\\]){{1,{most}}}")$"#, most - 1)
@@ -72,23 +72,26 @@ fn header_parameter(name: &str, required: Required, description: &str, schema: O
         .build()
 }
 
-/// 201: something new.
+/// 201: a new room or reservation.
 pub(super) enum Created {}
 
-/// 200: something changed.
+/// 200: a changed room or reservation.
 pub(super) enum Changed {}
 
 impl IntoResponses for Created {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let location = header("Where queries show it: a path of the query service.");
-        let response = effect("It was made.").header("Location", location).build();
+        let location = header("Its path in the query service.");
+        let response = effect("Created.").header("Location", location).build();
         BTreeMap::from([("201".to_owned(), response.into())])
     }
 }
 
 impl IntoResponses for Changed {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        BTreeMap::from([("200".to_owned(), effect("It was changed, or was so already.").build().into())])
+        BTreeMap::from([(
+            "200".to_owned(),
+            effect("Changed, or the requested state already held.").build().into(),
+        )])
     }
 }
 
@@ -97,48 +100,44 @@ fn effect(description: &str) -> ResponseBuilder {
         .description(description)
         .content("application/json", Content::new(Some(Ref::from_schema_name("Effect"))))
         .header("ETag", header("The revision, for `If-Match`. Queries give the same."))
-        .header("Consistency-Token", header("Sent with a query, makes it show at least this effect."))
-        .header(
-            "Idempotency-Replayed",
-            header("`true` where an earlier request with this key had this effect."),
-        )
-        .header("X-Request-Id", header("Names the request in logs and events."))
+        .header("Consistency-Token", header("A query with this token shows at least this effect."))
+        .header("Idempotency-Replayed", header("`true` if an earlier request with this key had this effect."))
+        .header("X-Request-Id", header("Id of the request in logs and events."))
 }
 
-/// What stands in a command's way.
+/// Problems of a command.
 pub(super) enum Failed {}
 
 impl IntoResponses for Failed {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         problems(&[
-            ("400", "It can't be read: `field` names what is wrong, or the key is missing."),
+            ("400", "The request is invalid (`field` names the place), or its key is missing."),
             NOBODY,
-            ("403", "Not the owner, or not the role."),
-            ("404", "There is no such room, kind or reservation."),
+            ("403", "The caller is not the owner, or has not the role."),
+            ("404", "The room, kind or reservation does not exist."),
             METHOD,
             (
                 "409",
-                "Something is in the way: another reservation (`inTheWay`), every room of the kind taken, a name, \
-                reservations ahead, or the same request still running. `room` and `version`, or `rooms`, tell at which \
-                versions that was decided.",
+                "A conflict: an overlapping reservation (`inTheWay`), no free room of the kind, a taken name, reservations \
+                ahead, or the same request still running. `room` and `version`, or `rooms`, are the versions of the \
+                decision.",
             ),
-            ("412", "`If-Match` names another revision than the current one, which is in `revision`."),
+            ("412", "`If-Match` is not the current revision, which is in `revision`."),
             ("408", "The body did not arrive in time; nothing was done."),
             ("413", "The body has more than 65536 bytes."),
             ("415", "The body is not of the media type."),
             (
                 "422",
-                "A rule of the room is broken (`rule`, `limit`), the time lies in the past, or the key was used for \
-                another request.",
+                "The stay breaks a rule of the room (`rule`, `limit`) or lies in the past, or another request used the key.",
             ),
             TOO_MANY,
             DEFECT,
-            ("503", "Overloaded or not available: nothing was done, unless the type is `outcome-unknown`."),
+            ("503", "Overloaded or not available. Nothing was done, unless the type is `outcome-unknown`."),
         ])
     }
 }
 
-/// What stands in the way of an import as a whole.
+/// Problems of a whole import.
 pub(super) enum ImportFailed {}
 
 impl IntoResponses for ImportFailed {
@@ -156,16 +155,16 @@ impl IntoResponses for ImportFailed {
     }
 }
 
-/// What stands in the way of reading the feed.
+/// Problems of the feed.
 pub(super) enum ReadFailed {}
 
 impl IntoResponses for ReadFailed {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         problems(&[
-            ("400", "A parameter is unknown or has no meaning."),
+            ("400", "A parameter is unknown or invalid."),
             NOBODY,
             ("403", "Neither an administrator nor a service."),
-            ("404", "There is no such stream."),
+            ("404", "The stream does not exist."),
             METHOD,
             TOO_MANY,
             DEFECT,
@@ -174,20 +173,20 @@ impl IntoResponses for ReadFailed {
     }
 }
 
-/// What stands in the way of reading the list of erased persons.
+/// Problems of the list of erased persons.
 pub(super) enum ListFailed {}
 
-/// What stands in the way of an erasure.
+/// Problems of an erasure.
 pub(super) enum EraseFailed {}
 
 impl IntoResponses for ListFailed {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         problems(&[
-            ("400", "A parameter is unknown, or the body is not what it should be."),
+            ("400", "A parameter is unknown, or the body is invalid."),
             NOBODY,
             ("403", "Neither an administrator nor a service."),
             METHOD,
-            ("429", "Too many requests of one who is not recognised."),
+            ("429", "Too many requests of an unknown caller."),
             DEFECT,
             ("503", "Not available."),
         ])
@@ -210,9 +209,7 @@ pub(super) enum ErasuresList {}
 impl IntoResponses for ErasuresList {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let content = Content::new(Some(Ref::from_schema_name("ErasureList")));
-        let response = ResponseBuilder::new()
-            .description("The list, as it is at one moment.")
-            .content("application/json", content);
+        let response = ResponseBuilder::new().description("The list.").content("application/json", content);
         BTreeMap::from([("200".to_owned(), response.build().into())])
     }
 }
@@ -242,13 +239,13 @@ fn page(description: &str, item: &str) -> BTreeMap<String, RefOr<Response>> {
     let page = ObjectBuilder::new()
         .property("items", ArrayBuilder::new().items(Ref::from_schema_name(item)))
         .required("items")
-        .property("next", text().description(Some("For the next page; absent on the last one.")));
+        .property("next", text().description(Some("Cursor of the next page; absent on the last page.")));
     let content = Content::new(Some(Schema::from(page)));
     let response = ResponseBuilder::new().description(description).content("application/json", content);
     BTreeMap::from([("200".to_owned(), response.build().into())])
 }
 
-/// A component that is made by hand, because its type belongs to the contract.
+/// A component written by hand, because its type belongs to the contract.
 macro_rules! component {
     ($($(#[$doc:meta])* $name:ident $schema:block)+) => {$(
         $(#[$doc])*
@@ -271,19 +268,19 @@ component! {
     FeedEvent {
         let data = ObjectBuilder::new()
             .schema_type(Type::Object)
-            .description(Some("As the contract of the type says."));
+            .description(Some("As the contract says for the type."));
         let event = object([
             ("specversion", text()),
             ("id", text().description(Some("`{room}:{version}`."))),
             ("source", text()),
             ("type", text()),
-            ("time", time().description(Some("When it happened."))),
+            ("time", time().description(Some("Time of the event."))),
             ("subject", text().description(Some("Id of the reservation, or of the room."))),
             ("sequence", text().description(Some("The version, as text."))),
             ("actor", text()),
             ("correlationid", text()),
             ("causationid", text().description(Some("Id of the command."))),
-            ("recordedtime", time().description(Some("When it was committed."))),
+            ("recordedtime", time().description(Some("Time of the commit."))),
             ("datacontenttype", text()),
             ("data", data),
         ]);
@@ -303,11 +300,11 @@ component! {
     }
 }
 
-/// The one value that `command` has in such a line, by which lines are told apart.
+/// The one value of `command` in a kind of line.
 macro_rules! commands {
     ($($function:ident $name:literal;)+) => {$(
         pub(super) fn $function() -> Schema {
-            text().description(Some("What was done.")).enum_values(Some([$name])).into()
+            text().description(Some("The command.")).enum_values(Some([$name])).into()
         }
     )+};
 }
@@ -329,7 +326,7 @@ pub(super) fn opening_hours() -> Schema {
     let kinds = SchemaType::Array(vec![Type::Object, Type::Null]);
     closed(hours)
         .schema_type(kinds)
-        .description(Some("Open time per weekday; a missing day is closed, null is always open."))
+        .description(Some("Open time per weekday. A missing day is closed; null is always open."))
         .into()
 }
 

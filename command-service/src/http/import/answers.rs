@@ -1,4 +1,4 @@
-//! The answer of an import: a line for each line, as soon as its outcome and that of all before it are known.
+//! The answer to an import: a line for each line, once its outcome and those of all earlier lines are known.
 
 use actix_web::web::Bytes;
 use futures_util::{Stream, stream};
@@ -14,49 +14,49 @@ use utoipa::ToSchema;
 use super::{super::problems, Ended};
 use crate::writer::{Failure, Reply};
 
-/// AnswerStream are sent together up to about so many bytes.
+/// Size up to which lines are sent together, in bytes.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// What is to be answered next.
+/// The next part of the answer.
 pub(super) enum Queued {
-    /// The outcome of a line.
+    /// The answer to a line.
     Line(QueuedLine),
-    /// Nothing more: the answer breaks off.
+    /// The answer breaks off.
     End(Ended),
 }
 
-/// A line that is to be answered.
+/// A line without an answer.
 pub(super) struct QueuedLine {
     /// Its number, from 1.
     pub(super) number: u64,
-    /// Its key, as far as one could be read.
+    /// Its key, if it could be read.
     pub(super) key: Option<String>,
-    /// How far it came.
+    /// The state of the line.
     pub(super) reached: Reached,
 }
 
-/// How far a line came.
+/// The state of a line.
 pub(super) enum Reached {
-    /// To the writer, which answers here.
+    /// Queued; the writer replies here.
     Writer(oneshot::Receiver<Reply>),
-    /// It was refused before.
+    /// Rejected without a decision.
     Rejected(Box<Problem>),
-    /// It could not be read.
+    /// Invalid.
     Failed(Box<Problem>),
 }
 
-/// What became of a line.
+/// The outcome of a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
 #[schema(as = LineOutcome)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) enum Outcome {
-    /// Its command took effect.
+    /// The command took effect.
     Done,
-    /// It was decided when it was sent before; `problem` tells why where it was rejected then.
+    /// The line was decided when it was sent before. If it was rejected then, `problem` has the reason.
     Repeated,
-    /// It was refused.
+    /// The command was rejected.
     Rejected,
-    /// It could not be read or carried out; sent again, it may be.
+    /// The line is invalid or could not be carried out. It may succeed when sent again.
     Failed,
 }
 
@@ -64,13 +64,13 @@ pub(in super::super) enum Outcome {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct ImportOutcome {
-    /// The number of the line in what was sent, from 1.
+    /// Number of the line in the import, from 1.
     line: u64,
-    /// The line's key; null where none can be read.
+    /// Key of the line; null if it can't be read.
     key: Option<String>,
-    /// What became of it.
+    /// Outcome of the line.
     outcome: Outcome,
-    /// The room; for a move the new one.
+    /// The room; after a move, the new one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<uuid::Uuid>, nullable = false)]
     room: Option<RoomId>,
@@ -83,11 +83,11 @@ pub(in super::super) struct ImportOutcome {
     #[schema(nullable = false)]
     #[schema(value_type = Option<u64>)]
     version: Option<Version>,
-    /// The reservation's revision.
+    /// Revision of the reservation.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     revision: Option<u32>,
-    /// Why it was rejected or failed.
+    /// The reason why it was rejected or failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     problem: Option<Problem>,
@@ -126,7 +126,7 @@ impl ImportOutcome {
             },
             Err(rejection) => {
                 let outcome = if decided.repeated { Outcome::Repeated } else { Outcome::Rejected };
-                // The rooms of a kind are left out: a list of hundreds for each line would be most of the answer.
+                // Without the rooms of a kind: hundreds for each line would be most of the answer.
                 let rests_on = Some(decided.rests_on.as_slice()).filter(|rooms| rooms.len() == 1);
                 Self::new(line, key, outcome)
                     .with(problems::of_rejection(&rejection, rests_on.unwrap_or_default()))
@@ -143,14 +143,14 @@ pub(super) fn answers(queued: mpsc::Receiver<Queued>) -> impl Stream<Item = Resu
 
 struct AnswerStream {
     queued: mpsc::Receiver<Queued>,
-    /// Taken from the queue, but not decided yet.
+    /// Taken from the queue, but without a reply.
     next: Option<QueuedLine>,
-    /// Why the answer breaks off, after what is known was told.
+    /// Set when the answer breaks off after the current chunk.
     end: Option<Ended>,
 }
 
 impl AnswerStream {
-    /// All outcomes that are known now; waits for the first of them alone.
+    /// Waits for the next outcome, and adds those that are known by then.
     async fn chunk(&mut self) -> Option<Result<Bytes, Ended>> {
         if let Some(end) = self.end.take() {
             return Some(Err(end));
@@ -194,7 +194,7 @@ impl AnswerStream {
                 ImportOutcome::of_reply(number, key, reply)
             }
         };
-        // Serialising can't fail: the type has string keys only.
+        // Can't fail: the type has string keys only.
         if let Ok(json) = serde_json::to_vec(&outcome) {
             chunk.extend_from_slice(&json);
             chunk.push(b'\n');
@@ -202,7 +202,7 @@ impl AnswerStream {
     }
 }
 
-/// A line whose outcome is known.
+/// A line with a known outcome.
 struct DecidedLine {
     number: u64,
     key: Option<String>,
@@ -226,7 +226,7 @@ impl QueuedLine {
         DecidedLine { number, key, known }
     }
 
-    /// The line with its outcome, or as it is where that is not known yet.
+    /// The line with its outcome, or the unchanged line if the writer has not replied.
     fn decided_by_now(self) -> Result<DecidedLine, Self> {
         let Self { number, key, reached } = self;
         let known = match reached {
@@ -244,7 +244,7 @@ impl QueuedLine {
     }
 }
 
-/// Whether a line was not decided for a reason that passes: the lines after it must not be decided before it is.
+/// Whether the failure is temporary, so that later lines must not be decided before this one.
 const fn later_lines_must_wait(failure: Failure) -> bool {
     match failure {
         Failure::Overloaded | Failure::InProgress | Failure::Unavailable | Failure::OutcomeUnknown => true,

@@ -1,4 +1,4 @@
-//! What a line of an import asks for.
+//! From a line of an import to its command.
 
 use serde::{
     Deserialize,
@@ -34,37 +34,37 @@ use crate::{
     writer::IdempotencyKey,
 };
 
-/// Stands in a command for the reservation until the writer has found it.
+/// Placeholder for a reservation named by a line's key. The writer replaces it.
 const NOT_YET_FOUND: ReservationId = ReservationId(Uuid::nil());
 
-/// A line that was read.
+/// A decoded line.
 #[derive(Debug)]
 pub(super) struct Imported {
-    /// Its key, as far as one can be read.
+    /// Its key, if it can be read.
     pub(super) key: Option<String>,
-    /// What is done with it.
+    /// Its command, or the reason against it.
     pub(super) request: Request,
 }
 
-/// What is done with a line.
+/// The command of a line, or the reason against it.
 #[derive(Debug)]
 pub(super) enum Request {
-    /// It is decided.
+    /// A command for the writer.
     Command {
-        /// What it asks for.
+        /// The command.
         command: Box<Command>,
-        /// The line that made the reservation, where that is named by it.
+        /// The line that made the reservation, if the reservation is named by that line's key.
         made_by: Option<KeyId>,
-        /// Under which its outcome is recorded.
+        /// The key under which the outcome is recorded.
         key: IdempotencyKey,
     },
-    /// It is refused before anybody has to decide. Not recorded: sent again later it may be accepted.
+    /// Rejected without a decision. Not recorded: it may be accepted later.
     Rejected(Problem),
-    /// It can't be read.
+    /// Invalid.
     Failed(Problem),
 }
 
-/// What all lines have. Read first, because the command tells which fields there are.
+/// The common fields. Decoded first, because the command determines the other fields.
 #[derive(Deserialize)]
 struct Head {
     #[serde(default)]
@@ -88,16 +88,16 @@ macro_rules! line {
         #[schema(as = $schema)]
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
         pub(in super::super) struct $name {
-            /// Unique to this line: sent again, the same line has no other effect.
+            /// Unique key of the line. The same line, sent again, has no other effect.
             #[schema(min_length = 1, max_length = 255)]
             key: String,
-            /// When it was done: RFC 3339 with an offset, not later than now. Rules about now use this time.
+            /// Time of the command: RFC 3339 with an offset, not later than now. Rules about now use this time.
             #[schema(value_type = chrono::DateTime<chrono::Utc>)]
             at: Timestamp,
-            /// Who did it.
+            /// The user of the command.
             #[schema(min_length = 1, max_length = 200)]
             user: String,
-            /// What was done.
+            /// The command.
             #[serde(rename = "command")]
             #[schema(schema_with = $command)]
             _command: IgnoredAny,
@@ -118,7 +118,7 @@ trait Common {
 }
 
 line! {
-    /// Reserves a room, or any room of a kind: one of `room` and `kind` is given.
+    /// Reserves a room, or any room of a kind: either `room` or `kind`.
     ReserveLine as ImportReserve for reserve_command {
         /// The room.
         #[serde(default)]
@@ -134,14 +134,14 @@ line! {
         /// First minute after the stay.
         #[schema(value_type = chrono::DateTime<chrono::Utc>)]
         to: Minute,
-        /// How many came.
+        /// Number of people.
         #[schema(minimum = 1)]
         people: u32,
-        /// What it was about.
+        /// Title.
         #[serde(default)]
         #[schema(max_length = 200)]
         title: Option<String>,
-        /// For whom.
+        /// Guest.
         #[serde(default)]
         #[schema(max_length = 200)]
         reserved_for: Option<String>,
@@ -149,13 +149,13 @@ line! {
 }
 
 line! {
-    /// Changes a reservation: one of `reservation` and `reservationKey` is given, and what changes.
+    /// Changes a reservation: either `reservation` or `reservationKey`, and the changed values.
     RescheduleLine as ImportReschedule for reschedule_command {
         /// The reservation.
         #[serde(default)]
         #[schema(value_type = Option<Uuid>)]
         reservation: Option<ReservationId>,
-        /// The key of the line that made it.
+        /// Key of the line that made the reservation.
         #[serde(default)]
         #[schema(min_length = 1, max_length = 255)]
         reservation_key: Option<String>,
@@ -167,15 +167,15 @@ line! {
         #[serde(default, deserialize_with = "given")]
         #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, nullable = false)]
         to: Option<Minute>,
-        /// How many came.
+        /// Number of people.
         #[serde(default, deserialize_with = "given")]
         #[schema(minimum = 1, nullable = false)]
         people: Option<u32>,
-        /// What it was about; null takes it away.
+        /// Title; null clears it.
         #[serde(default, deserialize_with = "given")]
         #[schema(value_type = Option<String>, max_length = 200)]
         title: Option<Option<String>>,
-        /// For whom; null takes it away.
+        /// Guest; null clears it.
         #[serde(default, deserialize_with = "given")]
         #[schema(value_type = Option<String>, max_length = 200)]
         reserved_for: Option<Option<String>>,
@@ -183,24 +183,24 @@ line! {
 }
 
 line! {
-    /// Moves a reservation to another room: one of `reservation` and `reservationKey` is given.
+    /// Moves a reservation to another room: either `reservation` or `reservationKey`.
     MoveLine as ImportMove for move_command {
         /// The reservation.
         #[serde(default)]
         #[schema(value_type = Option<Uuid>)]
         reservation: Option<ReservationId>,
-        /// The key of the line that made it.
+        /// Key of the line that made the reservation.
         #[serde(default)]
         #[schema(min_length = 1, max_length = 255)]
         reservation_key: Option<String>,
         /// The new room.
         #[schema(value_type = Uuid)]
         to_room: RoomId,
-        /// First minute, where that changed too.
+        /// First minute, if it changed too.
         #[serde(default, deserialize_with = "given")]
         #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, nullable = false)]
         from: Option<Minute>,
-        /// First minute after the stay, where that changed too.
+        /// First minute after the stay, if it changed too.
         #[serde(default, deserialize_with = "given")]
         #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, nullable = false)]
         to: Option<Minute>,
@@ -208,13 +208,13 @@ line! {
 }
 
 line! {
-    /// Cancels a reservation: one of `reservation` and `reservationKey` is given.
+    /// Cancels a reservation: either `reservation` or `reservationKey`.
     CancelLine as ImportCancel for cancel_command {
         /// The reservation.
         #[serde(default)]
         #[schema(value_type = Option<Uuid>)]
         reservation: Option<ReservationId>,
-        /// The key of the line that made it.
+        /// Key of the line that made the reservation.
         #[serde(default)]
         #[schema(min_length = 1, max_length = 255)]
         reservation_key: Option<String>,
@@ -222,7 +222,7 @@ line! {
 }
 
 impl Imported {
-    /// Reads a line; `now` is the time that no line's own may exceed.
+    /// Decodes a line. Its own time must not be later than `now`.
     pub(super) fn read(line: &Line, now: Timestamp) -> Self {
         let Line::Whole(bytes) = line else {
             let problem =
@@ -244,7 +244,7 @@ impl Imported {
     }
 }
 
-/// The key of a line that has nothing else that can be used.
+/// The key of an otherwise invalid line.
 fn key_at_least(bytes: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Key {
@@ -253,7 +253,7 @@ fn key_at_least(bytes: &[u8]) -> Option<String> {
     serde_json::from_slice::<Key>(bytes).ok().map(|line| line.key)
 }
 
-/// An action with the line that made the reservation that it is about, where that is named by it.
+/// An action, and the line that made its reservation, if the reservation is named by that line's key.
 type Wanted = (Action, Option<KeyId>);
 
 fn command<T: DeserializeOwned + Common>(
@@ -282,7 +282,7 @@ fn checked_key<'a>(field: &str, key: &'a str) -> Result<&'a str, Problem> {
     if usable { Ok(key) } else { Err(invalid(field, "a key has 1 to 255 bytes and no control characters")) }
 }
 
-/// The reservation that a line names, or what stands for it and the line that made it.
+/// The reservation of a line, or the placeholder and the line that made the reservation.
 fn reference(
     reservation: Option<ReservationId>,
     key: Option<&str>,

@@ -1,48 +1,48 @@
-//! Splits what arrives into lines. One that is too long is passed over without being kept.
+//! Splits a stream of bytes into lines. A line that is too long is skipped without being kept.
 
 use bytes::{Bytes, BytesMut};
 
 /// Longest line in bytes, without its line feed.
 pub(super) const MAX_LINE_BYTES: usize = 64 * 1024;
 
-/// A line as it arrived, without its end.
+/// A line without its end.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Line {
-    /// All of it.
+    /// A whole line.
     Whole(Bytes),
-    /// It has more than [`MAX_LINE_BYTES`].
+    /// A line of more than [`MAX_LINE_BYTES`].
     TooLong,
 }
 
-/// The lines of what arrives piece by piece. Blank lines are counted and passed over.
+/// Splits bytes into numbered lines. Blank lines are counted and skipped.
 #[derive(Default, Debug)]
 pub(super) struct Lines {
     waiting: BytesMut,
-    /// How much of `waiting` is known to hold no line feed.
+    /// Length of the start of `waiting` that has no line feed.
     searched: usize,
-    /// Whether the rest of a line that is too long is still to be passed over.
+    /// Whether the rest of a line that is too long must be skipped.
     too_long: bool,
     number: u64,
     finished: bool,
 }
 
 impl Lines {
-    /// Adds what arrived.
+    /// Adds bytes.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.waiting.extend_from_slice(bytes);
     }
 
-    /// Nothing more arrives: what is left is the last line.
+    /// Marks the end of the stream: the rest is the last line.
     pub(super) fn finish(&mut self) {
         self.finished = true;
     }
 
-    /// Whether nothing more arrives and all lines were taken.
+    /// Whether the stream has ended and all lines were taken.
     pub(super) fn is_finished(&self) -> bool {
         self.finished && self.waiting.is_empty() && !self.too_long
     }
 
-    /// The next line that is there, with its number from 1.
+    /// The next complete line, with its number from 1.
     pub(super) fn next(&mut self) -> Option<(u64, Line)> {
         loop {
             let line = self.take()?;

@@ -1,9 +1,8 @@
 //! The import of historic bookings: NDJSON in, NDJSON out, both streamed.
 //!
-//! Guarantees: lines are decided in the order of the file; each line's outcome is recorded under its key in the
-//! transaction of its effects, so that a file can be sent again from the start after any failure and nothing changes. A
-//! line that can't be read fails alone. Only as many lines are read as wait for their outcome or for a slow client to
-//! take it; what was queued is carried out even if the client has gone.
+//! Lines are decided in the order of the file. The outcome of a line is recorded under its key in the transaction of its
+//! effects, so after any failure a file can be sent again from the start and changes nothing. An invalid line fails alone.
+//! The number of lines without a delivered answer is bounded. Queued lines are carried out even if the client is gone.
 
 use std::time::Duration;
 
@@ -37,16 +36,16 @@ mod schemas;
 pub(super) use answers::ImportOutcome;
 pub(super) use line::{CancelLine, MoveLine, RescheduleLine, ReserveLine};
 
-/// Media type of import and answer.
+/// Media type of an import and its answer.
 pub(super) const MEDIA_TYPE: &str = "application/x-ndjson";
-/// Lines that may wait for their outcome, or for the client to take it.
+/// Most lines without a delivered answer.
 const IN_FLIGHT: usize = 1024;
-/// How long a client may send nothing.
+/// Longest pause of a client.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// Imports bookings. The answer has one line for each line, in their order, while the import is still being sent.
+/// Imports bookings. The answer has one line for each line, in their order, and starts while the import is still being sent.
 ///
-/// An answer that breaks off says nothing of the lines that it does not reach: send the file again from the start.
+/// After an answer that breaks off the outcome of the other lines is unknown: send the file again from the start.
 #[utoipa::path(
     post, path = "/v1/import", tag = "import", operation_id = "import",
     request_body(content = ImportLines, content_type = "application/x-ndjson"),
@@ -71,7 +70,7 @@ pub(super) async fn import(
             Err(end) => {
                 tracing::warn!(%end, "import ended early");
                 act.ended(format!("ended early: {end}"));
-                // The client may have gone, and then there is nobody to tell.
+                // Fails when the client is gone.
                 let _ = queued.send(Queued::End(end)).await;
             }
         }
@@ -79,7 +78,7 @@ pub(super) async fn import(
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, MEDIA_TYPE)).streaming(answers(to_answer)))
 }
 
-/// Why an import ended before its last line. The answer breaks off.
+/// The reason why an import ended before its last line. The answer breaks off.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 enum Ended {
     #[error("the rest of the import did not arrive")]
@@ -94,12 +93,12 @@ enum Ended {
     Failing,
 }
 
-/// Reads lines and queues them.
+/// Reads lines and queues them for the writer.
 struct Reader {
     api: Data<Api>,
     backend: Backend,
     context: RequestContext,
-    /// Of all lines: none overtakes one that was given up.
+    /// Shared by all lines: none overtakes one that was given up.
     sequence: Sequence,
 }
 
@@ -127,7 +126,7 @@ impl Reader {
     }
 
     async fn queue(&self, number: u64, line: &Line, queued: &mpsc::Sender<Queued>) -> Result<(), Ended> {
-        // The place is taken first: a line is decided only if its outcome can be told.
+        // Reserved first: a line is decided only if its outcome can be answered.
         let place = tokio::select! {
             biased;
             () = self.api.stop.cancelled() => return Err(Ended::Stopping),

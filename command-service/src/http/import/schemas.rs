@@ -1,4 +1,4 @@
-//! How an import and its answer are described.
+//! Schemas of an import and its answer.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use super::{CancelLine, ImportOutcome, MEDIA_TYPE, MoveLine, RescheduleLine, Res
 /// The body of an import.
 pub(in super::super) enum ImportLines {}
 
-/// 200: the outcomes of an import's lines.
+/// 200: the outcomes of the lines.
 pub(in super::super) enum ImportAnswer {}
 
 impl IntoResponses for ImportAnswer {
@@ -34,7 +34,9 @@ impl PartialSchema for ImportLines {
             .item(Ref::from_schema_name(RescheduleLine::name()))
             .item(Ref::from_schema_name(MoveLine::name()))
             .item(Ref::from_schema_name(CancelLine::name()))
-            .description(Some("A line, told apart by `command`: `reserve`, `reschedule`, `move`, `cancel`."))
+            .description(Some(
+                "A line, distinguished by `command`: `reserve`, `reschedule`, `move`, `cancel`.",
+            ))
             .into()
     }
 }
