@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_running_stay_can_not_end_before_now() {
+    fn a_running_stay_cannot_end_before_now() {
         let to = |to: &str| change(|change| change.to = Some(minute(to)));
         holding(&running()).when(to("2026-06-01T08:00")).rejected(Rejection::InThePast);
         holding(&running()).when(to("2026-06-01T07:30")).rejected(Rejection::InThePast);

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stay_can_not_begin_before_now() {
+    fn a_stay_cannot_begin_before_now() {
         let action = || reserve("2026-06-01T08:00", "2026-06-01T09:00");
         given([room(1)]).when(action()).at("2026-06-01T08:00:00.001Z").rejected(Rejection::InThePast);
         given([room(1)]).when(action()).at("2026-06-01T08:00:00.000Z").accepted();

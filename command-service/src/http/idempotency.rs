@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_a_key_is_refused() {
+    fn what_cannot_be_a_key_is_refused() {
         let long = "x".repeat(256);
         for bad in ["", "\"\"", "a b", "\"a b\"", "\"open", "\"a\"b", "\"a\";q=1", r#""a\b""#, "ü", &long] {
             let problem = key(&[bad]).unwrap_err();

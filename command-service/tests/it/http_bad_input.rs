@@ -120,7 +120,7 @@ async fn bad_stays_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_that_can_not_be_read_are_refused() {
+async fn requests_that_cannot_be_read_are_refused() {
     let service = TestService::start().await;
     let room = service.room("Blue", json!({})).await;
     let before = service.heads().await;

@@ -35,7 +35,7 @@ fn a_line_becomes_a_command_of_its_user_at_its_time() {
 }
 
 #[test]
-fn a_line_that_can_not_be_used_names_its_field_and_keeps_its_key() {
+fn a_line_that_cannot_be_used_names_its_field_and_keeps_its_key() {
     let room = Uuid::from_u128(1);
     let cases = [
         (json!({"people": "two"}), Some("/people")),
