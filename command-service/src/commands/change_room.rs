@@ -13,7 +13,7 @@ use crate::domain::{Rejection, Rooms, values::validate_settings};
 pub struct ChangeRoom {
     /// The room.
     pub room: RoomId,
-    /// New name, [normalised](crate::domain::values::normalise).
+    /// New name, normalised.
     pub name: Option<String>,
     /// New kind, normalised.
     pub kind: Option<String>,

@@ -11,7 +11,7 @@ use crate::domain::{
 /// Registers a room. Its id is the command's.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RegisterRoom {
-    /// The settings, with [normalised](normalise) name and kind.
+    /// The settings, with normalised name and kind.
     pub settings: RoomSettings,
 }
 

@@ -12,7 +12,7 @@ use crate::domain::{Rejection, Rooms, values::check_interval};
 /// Reserves the first room of a kind, in the order of registration, that is free and accepts the stay.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReserveKind {
-    /// The kind, [normalised](crate::domain::values::normalise).
+    /// The kind, normalised.
     pub kind: String,
     /// The stay.
     pub stay: Stay,

@@ -69,7 +69,7 @@ pub struct OutOfSequence {
     pub found: Version,
 }
 
-/// The information that [`Room::undo`] needs to undo one [`Room::apply`].
+/// The information that `Room::undo` needs to undo one [`Room::apply`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Undo {
     horizon: Timestamp,

@@ -30,7 +30,7 @@ pub enum InvalidInterval {
     /// `from` is not before `to`.
     #[error("`from` must lie before `to`")]
     FromNotBeforeTo,
-    /// Longer than [`MAX_STAY_MINUTES`].
+    /// Longer than `MAX_STAY_MINUTES`.
     #[error("no stay is longer than 366 days")]
     TooLong,
 }

@@ -84,7 +84,7 @@ pub struct Group {
     pub keys: Vec<NewKey>,
     /// Rooms whose name, kind or existence the events change.
     pub rooms: Vec<RoomEntry>,
-    /// The [epoch](Erasures::epoch) of the list of erased persons under which the group was made.
+    /// The [epoch](shared_events::Erasures::epoch) of the list of erased persons under which the group was made.
     pub erasures: u64,
 }
 
