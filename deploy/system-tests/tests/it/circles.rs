@@ -100,7 +100,11 @@ fn target(path: &str, from: &[String], all: &BTreeMap<Vec<String>, String>) -> O
 fn uses(all: &BTreeMap<Vec<String>, String>) -> Uses {
     let mut uses = Uses::new();
     for (module, text) in all {
-        let statements = text.split("use ").skip(1).filter_map(|rest| rest.split(';').next());
+        let statements = text.match_indices("use ").filter_map(|(at, found)| {
+            let before = text[..at].rsplit('\n').next().unwrap_or_default().trim();
+            let begins = before.is_empty() || before == "pub" || before.starts_with("pub(");
+            begins.then(|| text[at + found.len()..].split(';').next()).flatten()
+        });
         for path in statements.flat_map(paths) {
             let Some(used) = target(&path, module, all) else { continue };
             let common = module.iter().zip(&used).take_while(|(one, other)| one == other).count();
