@@ -72,7 +72,7 @@ fn table(entries: &[Entry]) -> Result<String> {
     let table = rows(entries, |finding| IN_README.contains(&finding.benchmark.as_str()))?;
     let met = entries.iter().filter(|entry| entry.finding.met).count();
     Ok(format!(
-        "{table}\n{met} of {} targets are met. [All results](deploy/benchmarks/results/README.md) show each of them.\n",
+        "{table}\n{met} of {} targets are met: [all results](deploy/benchmarks/results/README.md).\n",
         entries.len()
     ))
 }
