@@ -142,7 +142,7 @@ async fn a_command_that_the_store_refuses_for_good_does_not_take_its_neighbours_
         let mut submission = by("ann", reserve(room, hour(n)));
         if n == 7 {
             // Too long for its column.
-            submission.correlation_id = "x".repeat(20_000_000);
+            submission.correlation_id = "x".repeat(70_000);
         }
         one.writer.submit(submission)
     });
