@@ -122,7 +122,7 @@ for argument in "$@"; do
 done
 ARGUMENTS+=("${SCOPE[@]}" --no-fail-fast)
 
-# From nothing: what makes a second build quicker makes the first one slower.
+# What makes a second build quicker makes the first one slower.
 export CARGO_INCREMENTAL=0
 # Build first: what does not compile needs no servers, and a busy compiler would only slow their start.
 BUILD=()

@@ -19,8 +19,8 @@ BIN="$TOOLS/node_modules/.bin"
 
 WORK="$(mktemp -d)"
 trap 'rm -rf "$WORK"' EXIT
-# As the tests build them, so that nothing is compiled twice.
-cargo build --workspace --bins --locked
+# With the tests, for the features that test.sh builds with: nothing is compiled twice.
+cargo build --workspace --bins --tests --locked
 PROGRAMS="${CARGO_TARGET_DIR:-$PWD/target}/debug"
 "$PROGRAMS/command-service" openapi >"$WORK/commands.json"
 "$PROGRAMS/query-service" openapi >"$WORK/queries.json"
