@@ -63,6 +63,12 @@ impl Service {
     /// When it can't listen.
     pub fn start(self, lifecycle: &Lifecycle) -> anyhow::Result<SocketAddr> {
         let readiness = Readiness::new(self.clock.clone());
+        // Before HTTP: a service without components would be ready.
+        let component = readiness.component(match &self.stack {
+            #[cfg(all(feature = "mongodb", feature = "kafka"))]
+            Stack::Servers(..) => "mongodb",
+            Stack::InProcess(_) => "readModels",
+        });
         let (shown, to_read) = watch::channel(None);
         let api = Api { shown: to_read, clock: self.clock.clone() };
         let parts = HttpParts {
@@ -73,30 +79,29 @@ impl Service {
             openapi: http::document(),
             request_timeout: self.server.request_timeout,
         };
+        let configure = move |config: &mut _| http::configure(config, api.clone());
+        let address = service::start(parts, &self.server, configure, lifecycle, || {})?;
         let feeding = Feeding {
             feed: self.feed,
             clock: self.clock,
             limits: self.limits,
             watchdog: self.watchdog,
             shown,
-            readiness: readiness.clone(),
+            readiness,
             stop: lifecycle.soft(),
         };
         match self.stack {
             #[cfg(all(feature = "mongodb", feature = "kafka"))]
             Stack::Servers(kafka, mongo) => {
-                let component = readiness.component("mongodb");
                 lifecycle.spawn("projector", feeding.registered(component, *kafka, mongo));
             }
             Stack::InProcess(events) => {
-                let component = readiness.component("readModels");
                 lifecycle.spawn("projector", async move {
                     feeding.in_process(component, events).await;
                     Ok(())
                 });
             }
         }
-        let configure = move |config: &mut _| http::configure(config, api.clone());
-        service::start(parts, &self.server, configure, lifecycle, || {})
+        Ok(address)
     }
 }

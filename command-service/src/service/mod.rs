@@ -72,6 +72,12 @@ impl Service {
     /// When it can't listen.
     pub fn start(self, lifecycle: &Lifecycle) -> anyhow::Result<SocketAddr> {
         let readiness = Readiness::new(self.clock.clone());
+        // Before HTTP: a service without components would be ready.
+        let component = readiness.component(match &self.stack {
+            #[cfg(all(feature = "mysql", feature = "kafka"))]
+            Stack::Servers(_) => "mysql",
+            Stack::InProcess(..) => "sqlite",
+        });
         let gate = Gate::default();
         let api = Api::new(gate.clone(), self.clock.clone(), lifecycle.soft());
         let parts = HttpParts {
@@ -82,24 +88,27 @@ impl Service {
             openapi: OPENAPI,
             request_timeout: self.server.request_timeout,
         };
+        let closing = gate.clone();
+        let address =
+            service::start(parts, &self.server, configure(api), lifecycle, move || closing.close())?;
         let work = Work {
             clock: self.clock,
             writer: self.writer,
             relay: self.relay,
             keys_kept: self.keys_kept,
-            gate: gate.clone(),
+            gate,
             lifecycle: lifecycle.clone(),
         };
         match self.stack {
             #[cfg(all(feature = "mysql", feature = "kafka"))]
-            Stack::Servers(servers) => servers.start(work, &readiness),
+            Stack::Servers(servers) => servers.start(work, component, readiness.component("kafka")),
             Stack::InProcess(store, log) => {
                 // The only relay has all buckets, for as long as it runs.
                 let (_, allotted) = allotment(Buckets::ALL);
-                work.start(store, log, allotted, readiness.component("sqlite"));
+                work.start(store, log, allotted, component);
             }
         }
-        service::start(parts, &self.server, configure(api), lifecycle, move || gate.close())
+        Ok(address)
     }
 }
 

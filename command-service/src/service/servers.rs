@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use secrecy::ExposeSecret;
 use service_kit::{
-    readiness::{Component, Readiness},
+    readiness::Component,
     retry::{Backoff, Stopped, until_it_succeeds},
 };
 
@@ -37,8 +37,7 @@ impl Servers {
     }
 
     /// Spawns a task that waits for MySQL and then starts the work.
-    pub(super) fn start(self, work: Work, readiness: &Readiness) {
-        let (mysql, kafka) = (readiness.component("mysql"), readiness.component("kafka"));
+    pub(super) fn start(self, work: Work, mysql: Component, kafka: Component) {
         work.lifecycle.clone().spawn("start", async move {
             self.run(work, mysql, kafka).await;
             Ok(())
