@@ -1,44 +1,44 @@
--- A migration is run again from its start after it was interrupted (DDL commits as it goes), so each of its statements
--- must do nothing when it has been done already.
+-- An interrupted migration runs again from its start, because DDL commits as it goes. So each statement must do nothing
+-- when its change is already there.
 
 CREATE TABLE IF NOT EXISTS events (
     position BIGINT UNSIGNED NOT NULL AUTO_INCREMENT
-        COMMENT 'order of insertion over all streams; given at insert, seen at commit, so later commits may fill lower positions',
+        COMMENT 'order of insertion over all streams; assigned at insert, visible at commit, so lower positions may appear later',
     stream_id BINARY(16) NOT NULL COMMENT 'the room',
     version BIGINT UNSIGNED NOT NULL COMMENT 'place in the stream: 1, 2, 3, ... without gaps',
     type VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'ce_type',
     payload MEDIUMBLOB NOT NULL COMMENT 'JSON of the event, byte for byte as it is sent; the JSON type would reorder its keys',
     metadata BLOB NOT NULL COMMENT 'JSON of the other attributes: time, subject, actor, correlation, causation, trace',
-    recorded_at BIGINT NOT NULL COMMENT 'when it was committed, by the clock of its writer: milliseconds since 1970 in UTC',
+    recorded_at BIGINT NOT NULL COMMENT 'time of the commit by the writer''s clock: milliseconds since 1970 in UTC',
     PRIMARY KEY (position),
     UNIQUE KEY events_stream_version (stream_id, version)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin
-  COMMENT 'Every event of every room. Rows are inserted; only erasure changes one, and none is deleted. The unique key is the optimistic lock.';
+  COMMENT 'Every event of every room. An erasure masks payload and metadata in place; nothing else changes a row. The unique key is the optimistic lock.';
 
 CREATE TABLE IF NOT EXISTS outbox (
-    position BIGINT UNSIGNED NOT NULL COMMENT 'the event in question',
-    bucket SMALLINT UNSIGNED NOT NULL COMMENT 'hash of the room, by which relays share their work',
+    position BIGINT UNSIGNED NOT NULL COMMENT 'position of the event',
+    bucket SMALLINT UNSIGNED NOT NULL COMMENT 'hash of the room; relays share their work by buckets',
     PRIMARY KEY (position)
 ) ENGINE = InnoDB
-  COMMENT 'Events that Kafka has not acknowledged yet. Written with the event; deleted, many rows at once, after delivery.';
+  COMMENT 'Events that Kafka has not acknowledged yet. Inserted with the event, deleted in batches after delivery.';
 
 CREATE TABLE IF NOT EXISTS idempotency_keys (
     seq BIGINT UNSIGNED NOT NULL AUTO_INCREMENT COMMENT 'order of insertion, in which old records are swept',
     id BINARY(16) NOT NULL COMMENT 'hash of caller and key',
-    fingerprint BINARY(16) NOT NULL COMMENT 'hash of the request: the same key with another request is a mistake of the client',
-    position BIGINT UNSIGNED NULL COMMENT 'the event of which the answer speaks',
+    fingerprint BINARY(16) NOT NULL COMMENT 'hash of the request; the same key with another fingerprint is the client''s mistake',
+    position BIGINT UNSIGNED NULL COMMENT 'the event that the answer describes',
     other_position BIGINT UNSIGNED NULL COMMENT 'the other event of a move: in the room that was left',
-    outcome BLOB NULL COMMENT 'JSON of the outcome where there is no event',
-    made_at BIGINT NOT NULL COMMENT 'when its command was committed: milliseconds since 1970 in UTC',
+    outcome BLOB NULL COMMENT 'JSON of the outcome if there is no event',
+    made_at BIGINT NOT NULL COMMENT 'time of the commit by the store''s clock: milliseconds since 1970 in UTC',
     PRIMARY KEY (seq),
     UNIQUE KEY idempotency_keys_id (id)
 ) ENGINE = InnoDB
-  COMMENT 'One key has one effect: committed with what its command did, at which it points.';
+  COMMENT 'One key has one effect. A record is committed with the events of its command and points at them.';
 
 CREATE TABLE IF NOT EXISTS rooms (
     seq BIGINT UNSIGNED NOT NULL AUTO_INCREMENT COMMENT 'order of registration',
     room BINARY(16) NOT NULL COMMENT 'the room',
-    name VARCHAR(200) NOT NULL COMMENT 'its name, or the last one if it is retired',
+    name VARCHAR(200) NOT NULL COMMENT 'its name; its last name if it is retired',
     kind VARCHAR(200) NOT NULL COMMENT 'its kind: rooms of one kind are interchangeable',
     retired BOOLEAN NOT NULL COMMENT 'whether it can no longer be booked',
     live_name VARCHAR(200) GENERATED ALWAYS AS (IF(retired, NULL, name)) VIRTUAL
@@ -48,13 +48,13 @@ CREATE TABLE IF NOT EXISTS rooms (
     UNIQUE KEY rooms_live_name (live_name),
     KEY rooms_kind (kind, retired)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin
-  COMMENT 'Unique names, and which rooms a kind has. Written with the event that changes it.';
+  COMMENT 'Unique names, and the rooms of each kind. Written with the event that changes them.';
 
 CREATE TABLE IF NOT EXISTS snapshots (
     stream_id BINARY(16) NOT NULL COMMENT 'the room',
     version BIGINT UNSIGNED NOT NULL COMMENT 'the last version that is in the state',
     schema_fingerprint VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL
-        COMMENT 'form of the state: ignored by readers of another form',
+        COMMENT 'form of the state; readers of another form ignore it',
     body MEDIUMBLOB NOT NULL COMMENT 'the decision state',
     PRIMARY KEY (stream_id)
 ) ENGINE = InnoDB
@@ -63,20 +63,20 @@ CREATE TABLE IF NOT EXISTS snapshots (
 CREATE TABLE IF NOT EXISTS held_rooms (
     room BINARY(16) NOT NULL COMMENT 'the room',
     position BIGINT UNSIGNED NOT NULL COMMENT 'the event that was refused',
-    reason VARCHAR(1000) NOT NULL COMMENT 'why',
+    reason VARCHAR(1000) NOT NULL COMMENT 'why it was refused',
     held_at BIGINT NOT NULL COMMENT 'since when: milliseconds since 1970 in UTC',
     PRIMARY KEY (room)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin
-  COMMENT 'Rooms whose messages are held back because Kafka refused one for good.';
+  COMMENT 'Rooms whose events are not relayed because Kafka refused one for good.';
 
 CREATE TABLE IF NOT EXISTS leases (
-    name VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'what is leased',
-    holder VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'the instance that has it; empty when it was given back',
+    name VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'member/NAME for an instance, bucket/N for a bucket',
+    holder VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'the instance that holds it; empty if none does',
     epoch BIGINT UNSIGNED NOT NULL COMMENT 'goes up by one with every holder',
-    heartbeat BIGINT UNSIGNED NOT NULL COMMENT 'goes up while the holder lives; others time it with their own monotonic clocks',
+    heartbeat BIGINT UNSIGNED NOT NULL COMMENT 'goes up while the instance lives; others time it with their own monotonic clocks',
     PRIMARY KEY (name)
 ) ENGINE = InnoDB
-  COMMENT 'Which instance relays. No clock times: a row that stands still for long enough may be taken over.';
+  COMMENT 'Live instances, and the instance that relays each bucket. Holds no clock times: a heartbeat that stands still means a dead instance.';
 
 CREATE TABLE IF NOT EXISTS erasure_list (
     id TINYINT UNSIGNED NOT NULL COMMENT '1: there is one row',
@@ -84,16 +84,16 @@ CREATE TABLE IF NOT EXISTS erasure_list (
     secret BINARY(32) NOT NULL COMMENT 'key of the hashes of erased persons',
     PRIMARY KEY (id)
 ) ENGINE = InnoDB
-  COMMENT 'What all entries of the list of erased persons have in common.';
+  COMMENT 'State of the list of erased persons.';
 
 INSERT IGNORE INTO erasure_list (id, epoch, secret) VALUES (1, 0, RANDOM_BYTES(32));
 
 CREATE TABLE IF NOT EXISTS erasures (
     seq BIGINT UNSIGNED NOT NULL AUTO_INCREMENT COMMENT 'order of erasure',
-    fingerprint BINARY(32) NOT NULL COMMENT 'keyed hash of who was erased: never the name',
-    pseudonym VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'who stands in their place; random',
+    fingerprint BINARY(32) NOT NULL COMMENT 'keyed hash of the erased person, never the name',
+    pseudonym VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'random name that replaces the person''s',
     masked_to BIGINT UNSIGNED NULL COMMENT 'events up to this position are masked; NULL when all are',
     PRIMARY KEY (seq),
     UNIQUE KEY erasures_fingerprint (fingerprint)
 ) ENGINE = InnoDB
-  COMMENT 'Persons who were erased, so that what still speaks of them elsewhere is masked when it comes.';
+  COMMENT 'Erased persons. Whatever still names one of them is masked when it arrives.';

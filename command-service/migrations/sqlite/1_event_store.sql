@@ -1,5 +1,5 @@
--- Every event of every room. Rows are inserted; only erasure changes one, and none is deleted. The unique key is the
--- optimistic lock.
+-- Every event of every room. An erasure masks payload and metadata in place; nothing else changes a row. The unique key is
+-- the optimistic lock.
 CREATE TABLE events (
     -- Order of insertion over all streams, never used again.
     position INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -13,52 +13,52 @@ CREATE TABLE events (
     payload BLOB NOT NULL,
     -- JSON of the other attributes: time, subject, actor, correlation, causation, trace.
     metadata BLOB NOT NULL,
-    -- When it was committed, by the writer's clock: milliseconds since 1970 in UTC.
+    -- Time of the commit by the writer's clock: milliseconds since 1970 in UTC.
     recorded_at INTEGER NOT NULL,
     UNIQUE (stream_id, version)
 ) STRICT;
 
--- Events that were not delivered yet. Written with the event; deleted, many rows at once, after delivery.
+-- Events that are not delivered yet. Inserted with the event, deleted in batches after delivery.
 CREATE TABLE outbox (
-    -- The event in question.
+    -- Position of the event.
     position INTEGER PRIMARY KEY,
-    -- Hash of the room, by which relays share their work.
+    -- Hash of the room; relays share their work by buckets.
     bucket INTEGER NOT NULL
 ) STRICT;
 
--- One key has one effect: committed with what its command did, at which it points.
+-- One key has one effect. A record is committed with the events of its command and points at them.
 CREATE TABLE idempotency_keys (
     -- Order of insertion, in which old records are swept.
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     -- Hash of caller and key: 16 bytes.
     id BLOB NOT NULL UNIQUE,
-    -- Hash of the request: 16 bytes. The same key with another request is a mistake of the client.
+    -- Hash of the request: 16 bytes. The same key with another fingerprint is the client's mistake.
     fingerprint BLOB NOT NULL,
-    -- The event of which the answer speaks.
+    -- The event that the answer describes.
     position INTEGER,
     -- The other event of a move: in the room that was left.
     other_position INTEGER,
-    -- JSON of the outcome where there is no event.
+    -- JSON of the outcome if there is no event.
     outcome BLOB,
-    -- When its command was committed: milliseconds since 1970 in UTC.
+    -- Time of the commit by the store's clock: milliseconds since 1970 in UTC.
     made_at INTEGER NOT NULL
 ) STRICT;
 
--- Unique names, and which rooms a kind has. Written with the event that changes it.
+-- Unique names, and the rooms of each kind. Written with the event that changes them.
 CREATE TABLE rooms (
     -- Order of registration.
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     -- The room: 16 bytes.
     room BLOB NOT NULL UNIQUE,
-    -- Its name, or the last one if it is retired.
+    -- Its name; its last name if it is retired.
     name TEXT NOT NULL,
     -- Its kind: rooms of one kind are interchangeable.
     kind TEXT NOT NULL,
     -- Whether it can no longer be booked: 0 or 1.
-    retired INTEGER NOT NULL
+    retired INTEGER NOT NULL,
+    -- The name while it is taken: a retired room frees it.
+    live_name TEXT GENERATED ALWAYS AS (IIF(retired, NULL, name)) VIRTUAL UNIQUE
 ) STRICT;
--- A retired room frees its name.
-CREATE UNIQUE INDEX rooms_live_name ON rooms (name) WHERE retired = 0;
 CREATE INDEX rooms_kind ON rooms (kind, retired);
 
 -- Decision states, so that long streams need not be read from their start. May be emptied at any time.
@@ -67,25 +67,25 @@ CREATE TABLE snapshots (
     stream_id BLOB PRIMARY KEY,
     -- The last version that is in the state.
     version INTEGER NOT NULL,
-    -- Form of the state: ignored by readers of another form.
+    -- Form of the state; readers of another form ignore it.
     schema_fingerprint TEXT NOT NULL,
     -- The decision state.
     body BLOB NOT NULL
 ) STRICT;
 
--- Rooms whose messages are held back because one was refused for good.
+-- Rooms whose events are not relayed because one was refused for good.
 CREATE TABLE held_rooms (
     -- The room: 16 bytes.
     room BLOB PRIMARY KEY,
     -- The event that was refused.
     position INTEGER NOT NULL,
-    -- Why.
+    -- Why it was refused.
     reason TEXT NOT NULL,
     -- Since when: milliseconds since 1970 in UTC.
     held_at INTEGER NOT NULL
 ) STRICT;
 
--- What all entries of the list of erased persons have in common.
+-- State of the list of erased persons.
 CREATE TABLE erasure_list (
     -- 1: there is one row.
     id INTEGER PRIMARY KEY,
@@ -96,13 +96,13 @@ CREATE TABLE erasure_list (
 ) STRICT;
 INSERT INTO erasure_list (id, epoch, secret) VALUES (1, 0, randomblob(32));
 
--- Persons who were erased, so that what still speaks of them elsewhere is masked when it comes.
+-- Erased persons. Whatever still names one of them is masked when it arrives.
 CREATE TABLE erasures (
     -- Order of erasure.
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    -- Keyed hash of who was erased, never the name: 32 bytes.
+    -- Keyed hash of the erased person, never the name: 32 bytes.
     fingerprint BLOB NOT NULL UNIQUE,
-    -- Who stands in their place; random.
+    -- Random name that replaces the person's.
     pseudonym TEXT NOT NULL,
     -- Events up to this position are masked; NULL when all are.
     masked_to INTEGER

@@ -11,6 +11,8 @@ mod buckets;
 pub mod fail_points;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 mod insert_plan;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+mod migrations;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 mod ports;

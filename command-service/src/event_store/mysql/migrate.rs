@@ -1,21 +1,21 @@
 //! Creates the database and brings its tables up to date.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use sqlx::{
     Connection, Executor, MySqlConnection,
-    migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator},
+    migrate::{Migrate, MigrateError, Migrator},
     mysql::{MySqlConnectOptions, MySqlDatabaseError},
 };
 
 use super::session::{cannot_connect, connect};
-use crate::event_store::StoreError;
+use crate::event_store::{StoreError, migrations::migrator};
 
 const OPERATION: &str = "migrate";
-/// The scripts that make the tables, in order: each with its description. One that has run is never edited.
+/// The scripts that make the tables, in order.
 const MIGRATIONS: [(&str, &str); 1] =
     [("event store", include_str!("../../../migrations/mysql/1_event_store.sql"))];
-/// How often a statement that waits for an open transaction is tried.
+/// Most attempts at a migration that an open transaction blocks.
 const ATTEMPTS: u32 = 30;
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -30,22 +30,9 @@ pub(super) async fn migrate(options: &MySqlConnectOptions) -> Result<(), StoreEr
     .map_err(|error| cannot_connect(OPERATION, error))?;
     // Only one instance gets past here; the lock ends with the session.
     connection.lock().await.map_err(failed)?;
-    let result = migrate_alone(&mut connection, migrator()).await;
+    let result = migrate_alone(&mut connection, migrator(&MIGRATIONS)).await;
     drop(connection.close().await);
     result
-}
-
-/// The migrations that are compiled in. Without `sqlx::migrate!`, whose macro would compile the driver a second time.
-fn migrator() -> Migrator {
-    let migrations = (1..).zip(MIGRATIONS).map(|(version, (description, sql))| {
-        Migration::new(version, description.into(), MigrationType::Simple, sql.into(), false)
-    });
-    Migrator {
-        migrations: Cow::Owned(migrations.collect()),
-        // A later build has made tables of its own. This one can work beside it.
-        ignore_missing: true,
-        ..Migrator::DEFAULT
-    }
 }
 
 async fn create_database(options: &MySqlConnectOptions) -> Result<(), StoreError> {
@@ -60,8 +47,8 @@ async fn create_database(options: &MySqlConnectOptions) -> Result<(), StoreError
 }
 
 async fn migrate_alone(connection: &mut MySqlConnection, mut migrations: Migrator) -> Result<(), StoreError> {
-    // DDL that waits for an open transaction holds up every insert behind it: it waits briefly, and tries again later.
-    // Migrations may take longer than the server lets sessions be idle otherwise.
+    // DDL that waits for an open transaction blocks every insert behind it. So it waits briefly and tries again later.
+    // The longer idle limit lets a migration take its time.
     let settings = "SET SESSION lock_wait_timeout = 1, wait_timeout = 600";
     connection.execute(settings).await.map_err(|error| failed(error.into()))?;
     migrations.set_locking(false);
@@ -69,7 +56,7 @@ async fn migrate_alone(connection: &mut MySqlConnection, mut migrations: Migrato
     loop {
         attempt += 1;
         connection.ensure_migrations_table().await.map_err(failed)?;
-        // A migration that was interrupted is run again from its start: all of them are written for that.
+        // An interrupted migration runs again from its start. All migrations allow that.
         let forget = "DELETE FROM _sqlx_migrations WHERE NOT success";
         connection.execute(forget).await.map_err(|error| failed(error.into()))?;
         match migrations.run_direct(connection).await {
@@ -77,7 +64,7 @@ async fn migrate_alone(connection: &mut MySqlConnection, mut migrations: Migrato
             Err(error) if attempt < ATTEMPTS && waited_for_lock(&error) => tokio::time::sleep(PAUSE).await,
             Err(error) => return Err(failed(error)),
         }
-        // What the failed attempt left open.
+        // The failed attempt may have left a transaction open.
         connection.execute("ROLLBACK").await.map_err(|error| failed(error.into()))?;
     }
 }
@@ -109,38 +96,39 @@ mod tests {
 
     use super::*;
 
-    /// Longer than an insert may be held up, and shorter than the transaction that holds up the migration.
+    /// Longer than an insert may be blocked, and shorter than the transaction that blocks the migration.
     const LIMIT: Duration = Duration::from_secs(4);
+    const FIRST: (&str, &str) =
+        ("things", "CREATE TABLE IF NOT EXISTS things (id INT PRIMARY KEY AUTO_INCREMENT)");
+    const SECOND: (&str, &str) = ("more", "ALTER TABLE things ADD COLUMN more INT");
 
     async fn insert(connection: &mut MySqlConnection) {
         timeout(LIMIT, connection.execute("INSERT INTO things VALUES ()")).await.unwrap().unwrap();
     }
 
     #[tokio::test]
-    async fn a_migration_behind_an_open_transaction_holds_inserts_up_for_moments_only_and_is_made_after_it() {
+    async fn a_later_migration_behind_an_open_transaction_blocks_inserts_for_moments_only_and_is_made_after_it()
+     {
         let server = std::env::var("MYSQL_URL").expect("MYSQL_URL names a MySQL server");
         let name = format!("test_{}", ids::new_id().simple());
         let options: MySqlConnectOptions =
             format!("{}/{name}", server.trim_end_matches('/')).parse().unwrap();
         create_database(&options).await.unwrap();
         let mut writer = connect(&options).await.unwrap();
-        writer.execute("CREATE TABLE things (id INT PRIMARY KEY AUTO_INCREMENT)").await.unwrap();
+        migrate_alone(&mut writer, migrator(&[FIRST])).await.unwrap();
         let mut open = connect(&options).await.unwrap();
         open.execute("START TRANSACTION").await.unwrap();
         open.execute("SELECT * FROM things").await.unwrap();
 
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("1_more.sql");
-        std::fs::write(file, "ALTER TABLE things ADD COLUMN more INT").unwrap();
-        let migrations = Migrator::new(folder.path()).await.unwrap();
         let mut own = connect(&options).await.unwrap();
-        let migrating = tokio::spawn(async move { migrate_alone(&mut own, migrations).await });
-        // Long enough that inserts meet the migration while it waits for the lock.
+        let migrating =
+            tokio::spawn(async move { migrate_alone(&mut own, migrator(&[FIRST, SECOND])).await });
+        // Long enough for inserts to meet the migration while it waits for the lock.
         let until = Instant::now() + LIMIT;
         while Instant::now() < until {
             insert(&mut writer).await;
         }
-        assert!(!migrating.is_finished(), "nothing held the migration up");
+        assert!(!migrating.is_finished(), "nothing blocked the migration");
         open.execute("COMMIT").await.unwrap();
         migrating.await.unwrap().unwrap();
         writer.execute("SELECT more FROM things").await.unwrap();

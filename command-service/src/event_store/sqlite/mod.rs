@@ -9,11 +9,10 @@ mod outbox;
 mod rows;
 mod snapshots;
 
-use std::{borrow::Cow, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
     ConnectOptions, Connection, SqliteConnection, SqlitePool,
-    migrate::{Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::Mutex;
@@ -21,9 +20,10 @@ use tokio::sync::Mutex;
 use super::{
     StoreError,
     fail_points::{FailPoint, FailPoints},
+    migrations::migrator,
 };
 
-/// The scripts that make the tables, in order: each with its description. One that has run is never edited.
+/// The scripts that make the tables, in order.
 const MIGRATIONS: [(&str, &str); 1] =
     [("event store", include_str!("../../../migrations/sqlite/1_event_store.sql"))];
 /// Connections for reading; each is a thread.
@@ -57,7 +57,7 @@ impl SqliteStore {
             // Values of commands don't belong into logs.
             .disable_statement_logging();
         let mut writer = options.connect().await.map_err(|error| store_error("open", error))?;
-        migrator()
+        migrator(&MIGRATIONS)
             .run_direct(&mut writer)
             .await
             .map_err(|source| StoreError::Failed { operation: "migrate", source: Box::new(source) })?;
@@ -78,19 +78,6 @@ impl SqliteStore {
 
     fn pass(&self, point: FailPoint) -> Result<(), StoreError> {
         self.0.fail_points.as_ref().map_or(Ok(()), |points| points.pass(point))
-    }
-}
-
-/// The migrations that are compiled in. Without `sqlx::migrate!`, whose macro would compile the driver a second time.
-fn migrator() -> Migrator {
-    let migrations = (1..).zip(MIGRATIONS).map(|(version, (description, sql))| {
-        Migration::new(version, description.into(), MigrationType::Simple, sql.into(), false)
-    });
-    Migrator {
-        migrations: Cow::Owned(migrations.collect()),
-        // A later build has made tables of its own. This one can work beside it.
-        ignore_missing: true,
-        ..Migrator::DEFAULT
     }
 }
 
