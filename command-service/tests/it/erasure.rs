@@ -12,10 +12,10 @@ use command_service::{
 use reqwest::Method;
 use serde_json::json;
 use shared_events::{Erasures, RawEvent, RoomId, UserId};
-use sqlx::{Connection, Executor, MySqlConnection, SqliteConnection, mysql::MySqlRow};
+use sqlx::{Connection, Executor, SqliteConnection, mysql::MySqlRow};
 
 use crate::{
-    event_store_rig::event,
+    samples::event,
     test_service::{TestService, send},
     test_store::TestStore,
     writer_rig::{by, cancel, hour, instance, key, reserve},
@@ -47,8 +47,7 @@ async fn erased(store: &dyn EventStore) -> ErasureProgress {
 /// The columns of all tables in which a text is found.
 async fn columns_that_hold(store: &TestStore, text: &str) -> Vec<String> {
     let mut found = Vec::new();
-    if let TestStore::Sqlite { folder } = store {
-        let file = folder.path().join("events.sqlite");
+    if let Some(file) = store.file() {
         let mut connection = SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
         let columns =
             "SELECT m.name, p.name FROM sqlite_master m, pragma_table_info(m.name) p WHERE m.type = 'table'";
@@ -65,7 +64,7 @@ async fn columns_that_hold(store: &TestStore, text: &str) -> Vec<String> {
         found.sort();
         return found;
     }
-    let mut connection = MySqlConnection::connect(&store.url()).await.unwrap();
+    let mut connection = store.database().connect().await;
     let columns = "SELECT CAST(table_name AS CHAR), CAST(column_name AS CHAR) FROM information_schema.columns \
                    WHERE table_schema = DATABASE() ORDER BY 1, 2";
     let columns: Vec<(String, String)> = sqlx::query_as(columns).fetch_all(&mut connection).await.unwrap();
@@ -166,7 +165,6 @@ async fn an_erased_person_is_in_no_table_and_all_else_is_as_it_was() {
         // The import that told of them can still be sent again without effect.
         assert!(one.writer.submit(line).await.unwrap().repeated);
         assert_eq!(erased(&*opened).await, ErasureProgress { masked: 0, ..step }, "again it finds nothing");
-        store.remove().await;
     }
 }
 
@@ -193,7 +191,6 @@ async fn instances_that_have_the_person_in_memory_write_them_back_nowhere() {
     let last = events(&*opened).await.pop().unwrap();
     assert_eq!(last.metadata.actor, pseudonym);
     assert_eq!(last.decode().unwrap().event.reservation().unwrap().reserved_by, pseudonym);
-    store.remove().await;
 }
 
 #[tokio::test]
@@ -218,7 +215,6 @@ async fn a_state_from_before_an_erasure_is_masked_by_those_who_load_it() {
         assert_eq!((last.version, reservation.people), (3.into(), 3));
         assert_eq!(reservation.reserved_by, UserId::from("erased-1"));
         assert_eq!((&reservation.title, &reservation.reserved_for), (&None, &None));
-        store.remove().await;
     }
 }
 
@@ -234,7 +230,7 @@ fn anns(room: RoomId, version: u64) -> RawEvent {
 async fn an_erasure_that_ended_half_way_goes_on_from_there() {
     for store in TestStore::both().await {
         let opened = store.open(None).await;
-        let room = crate::event_store_rig::room(1);
+        let room = crate::samples::room(1);
         let group =
             Group { events: (1..=2500).map(|version| anns(room, version)).collect(), ..Group::default() };
         opened.append(&group).await.unwrap();
@@ -254,7 +250,6 @@ async fn an_erasure_that_ended_half_way_goes_on_from_there() {
         assert_eq!(examined, [1000, 1000, 500]);
         assert!(pseudonyms.windows(2).all(|pair| pair[0] == pair[1]), "{pseudonyms:?}");
         nowhere(&store).await;
-        store.remove().await;
     }
 }
 
@@ -262,9 +257,9 @@ async fn an_erasure_that_ended_half_way_goes_on_from_there() {
 async fn what_is_being_committed_while_a_person_is_erased_is_masked_too() {
     let store = TestStore::mysql().await;
     let opened = store.open(None).await;
-    let room = crate::event_store_rig::room(1);
+    let room = crate::samples::room(1);
     // An append that has read the list and has not committed.
-    let mut append = MySqlConnection::connect(&store.url()).await.unwrap();
+    let mut append = store.database().connect().await;
     append.execute("START TRANSACTION").await.unwrap();
     append.execute("SELECT epoch FROM erasure_list FOR SHARE").await.unwrap();
     let event = anns(room, 1);
@@ -280,14 +275,13 @@ async fn what_is_being_committed_while_a_person_is_erased_is_masked_too() {
     append.execute("COMMIT").await.unwrap();
     assert_eq!(erased(&*opened).await.masked, 1);
     nowhere(&store).await;
-    store.remove().await;
 }
 
 #[tokio::test]
 async fn what_was_made_before_a_person_was_erased_is_not_written_after_it() {
     for store in TestStore::both().await {
         let opened = store.open(None).await;
-        let room = crate::event_store_rig::room(1);
+        let room = crate::samples::room(1);
         erased(&*opened).await;
         let late = Group { events: vec![anns(room, 1)], ..Group::default() };
         let refused = opened.append(&late).await.unwrap_err();
@@ -298,7 +292,6 @@ async fn what_was_made_before_a_person_was_erased_is_not_written_after_it() {
         assert_eq!(opened.heads(&[room]).await.unwrap(), []);
         opened.save_snapshot(&snapshot, 1).await.unwrap();
         assert_eq!(opened.snapshots(&[room]).await.unwrap(), [snapshot]);
-        store.remove().await;
     }
 }
 

@@ -7,7 +7,10 @@ use command_service::{
     event_store::{AppendError, Buckets, EventStore, FailPoint, Group, KeyId, NewKey, Snapshot, StoreError},
 };
 
-use crate::event_store_rig::{Rig, event, events, ids, key, on_both, room};
+use crate::{
+    samples::{event, events, ids, key, room},
+    test_store::{Rig, on_both},
+};
 
 on_both!(
     what_was_appended_comes_back_byte_for_byte,

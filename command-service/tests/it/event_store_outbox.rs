@@ -3,7 +3,10 @@
 use command_service::event_store::{Buckets, HeldRoom, bucket};
 use shared_events::{Timestamp, Version};
 
-use crate::event_store_rig::{Rig, event, events, ids, on_both, room};
+use crate::{
+    samples::{event, events, ids, room},
+    test_store::{Rig, on_both},
+};
 
 on_both!(
     undelivered_events_stay_until_just_they_are_deleted,

@@ -7,12 +7,12 @@ use command_service::{
     outbox::{Step, Undelivered, allotment, handoff},
 };
 use serde_json::{Value, json};
-use service_kit::ids;
-use shared_events::RoomId;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    relay_rig::{Log, commit, event, relay},
+    relay_rig::{Log, commit, relay},
+    samples::{event, new_room},
+    servers::{eventually, mysql_url},
     test_store::TestStore,
 };
 
@@ -27,7 +27,7 @@ fn run(url: &str, arguments: &[&str]) -> Output {
 
 /// What it prints when it succeeds.
 fn printed(store: &TestStore, arguments: &[&str]) -> String {
-    let ended = run(&store.url(), arguments);
+    let ended = run(&store.database().url, arguments);
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     String::from_utf8(ended.stdout).unwrap()
 }
@@ -38,13 +38,13 @@ async fn the_outbox_is_shown_with_its_holders_and_held_rooms() {
     assert_eq!(printed(&store, &["migrate"]), "The tables are up to date.\n");
     assert!(printed(&store, &["outbox"]).starts_with("No event waits; no instance relays.\n"));
     let opened = store.open(None).await;
-    let (bad, good) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
+    let (bad, good) = (new_room(), new_room());
     commit(opened.as_ref(), vec![event(bad, 1)]).await;
     let log = Log::default();
     log.outcomes.lock().unwrap().insert((bad, 1), Undelivered::Refused("too large".into()));
     relay(opened.clone(), log).step().await.unwrap();
     commit(opened.as_ref(), vec![event(good, 1), event(good, 2)]).await;
-    let leases = store.mysql_store();
+    let leases = store.database().open();
     leases.beat("one").await.unwrap();
     leases.take("one", &leases.leases().await.unwrap().buckets[..40]).await.unwrap();
 
@@ -73,14 +73,13 @@ async fn the_outbox_is_shown_with_its_holders_and_held_rooms() {
     assert_eq!(shown["buckets"][40]["holder"], Value::Null);
     assert_eq!(shown["heldRooms"][0]["room"], json!(bad));
     assert_eq!(shown["heldRooms"][0]["reason"], json!("too large"));
-    store.remove().await;
 }
 
 #[tokio::test]
 async fn a_room_that_is_released_goes_on_in_order_without_a_restart() {
     let store = TestStore::mysql().await;
     let opened = store.open(None).await;
-    let (bad, good) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
+    let (bad, good) = (new_room(), new_room());
     commit(opened.as_ref(), vec![event(bad, 1)]).await;
     let log = Log::default();
     log.outcomes.lock().unwrap().insert((bad, 1), Undelivered::Refused("too large".into()));
@@ -88,9 +87,7 @@ async fn a_room_that_is_released_goes_on_in_order_without_a_restart() {
     let (_allotter, allotted) = allotment(Buckets::ALL);
     let stop = CancellationToken::new();
     let running = tokio::spawn(relay(opened.clone(), log.clone()).run(allotted, handed, stop.clone()));
-    while opened.held_rooms().await.unwrap().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    eventually("the room is held", async || !opened.held_rooms().await.unwrap().is_empty()).await;
     // What comes meanwhile waits behind it.
     let later = vec![event(bad, 2), event(bad, 3), event(good, 1)];
     let positions = commit(opened.as_ref(), later.clone()).await;
@@ -98,8 +95,10 @@ async fn a_room_that_is_released_goes_on_in_order_without_a_restart() {
     log.has(1).await;
     assert_eq!(*log.delivered.borrow(), [(good, 1)]);
 
-    let released =
-        run(&store.url(), &["release-room", &bad.to_string(), "--reason", "the topic takes more now"]);
+    let released = run(
+        &store.database().url,
+        &["release-room", &bad.to_string(), "--reason", "the topic takes more now"],
+    );
     assert!(released.status.success());
     assert!(String::from_utf8(released.stdout).unwrap().starts_with(&format!("Room {bad} is released")));
     let logged = String::from_utf8(released.stderr).unwrap();
@@ -117,18 +116,16 @@ async fn a_room_that_is_released_goes_on_in_order_without_a_restart() {
             format!("{{\n  \"released\": false,\n  \"room\": \"{bad}\"\n}}\n"),
         ),
     ] {
-        let refused = run(&store.url(), arguments);
+        let refused = run(&store.database().url, arguments);
         assert_eq!((refused.status.code(), String::from_utf8(refused.stdout).unwrap()), (Some(1), expected));
     }
     assert_eq!(relay(opened, log).step().await.unwrap(), Step::Idle);
-    store.remove().await;
 }
 
 #[tokio::test]
 async fn a_database_that_is_away_or_another_ones_is_a_clear_error() {
-    let room = RoomId(ids::new_id()).to_string();
-    let server = std::env::var("MYSQL_URL").expect("MYSQL_URL names the server");
-    let empty = format!("{}/mysql", server.trim_end_matches('/'));
+    let room = new_room().to_string();
+    let empty = format!("{}/mysql", mysql_url());
     for arguments in [&["outbox"][..], &["outbox", "--json"], &["release-room", &room, "--reason", "why"]] {
         for url in ["mysql://root:secret@127.0.0.1:1/nothing", &empty] {
             let ended = run(url, arguments);

@@ -14,8 +14,6 @@ use command_service::{
 };
 use rdkafka::{
     ClientConfig, Message,
-    admin::{AdminClient, AdminOptions},
-    client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     message::Headers,
 };
@@ -24,7 +22,9 @@ use shared_events::RoomId;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    relay_rig::{Log, commit, event, relay},
+    relay_rig::{Log, commit, relay},
+    samples::{event, new_room},
+    servers::{PATIENCE, Topic, eventually},
     test_store::TestStore,
 };
 
@@ -32,7 +32,7 @@ use crate::{
 async fn exactly_the_delivered_rows_are_deleted_and_the_rest_goes_out_again() {
     for store in TestStore::both().await {
         let opened = store.open(None).await;
-        let room = RoomId(ids::new_id());
+        let room = new_room();
         let positions = commit(opened.as_ref(), (1..=10).map(|version| event(room, version)).collect()).await;
         let log = Log::default();
         log.outcomes.lock().unwrap().insert((room, 4), Undelivered::Failed("on purpose".into()));
@@ -43,7 +43,6 @@ async fn exactly_the_delivered_rows_are_deleted_and_the_rest_goes_out_again() {
         assert_eq!(left, positions[3..4]);
         assert_eq!(relay.step().await.unwrap(), Step::Delivered(1));
         assert_eq!(relay.step().await.unwrap(), Step::Idle);
-        store.remove().await;
     }
 }
 
@@ -51,7 +50,7 @@ async fn exactly_the_delivered_rows_are_deleted_and_the_rest_goes_out_again() {
 async fn an_event_that_is_refused_for_good_holds_back_its_room_only() {
     for store in TestStore::both().await {
         let opened = store.open(None).await;
-        let (bad, good) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
+        let (bad, good) = (new_room(), new_room());
         commit(opened.as_ref(), vec![event(bad, 1)]).await;
         let log = Log::default();
         log.outcomes.lock().unwrap().insert((bad, 1), Undelivered::Refused("too large".into()));
@@ -63,7 +62,6 @@ async fn an_event_that_is_refused_for_good_holds_back_its_room_only() {
         assert_eq!(*log.delivered.borrow(), [(good, 1)]);
         let held = opened.held_rooms().await.unwrap();
         assert_eq!((held[0].room, held[0].reason.as_str()), (bad, "too large"));
-        store.remove().await;
     }
 }
 
@@ -71,7 +69,7 @@ async fn an_event_that_is_refused_for_good_holds_back_its_room_only() {
 async fn a_transaction_that_took_its_position_first_and_commits_last_is_delivered_in_order_for_its_room() {
     let store = TestStore::mysql().await;
     let opened = store.open(None).await;
-    let (late, other) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
+    let (late, other) = (new_room(), new_room());
     let log = Log::default();
     let mut relay = relay(Arc::clone(&opened), log.clone());
     commit(opened.as_ref(), vec![event(late, 1)]).await;
@@ -83,25 +81,6 @@ async fn a_transaction_that_took_its_position_first_and_commits_last_is_delivere
     commit(opened.as_ref(), vec![event(late, 3)]).await;
     assert_eq!(relay.step().await.unwrap(), Step::Delivered(2));
     assert_eq!(log.of(late), [1, 2, 3]);
-    store.remove().await;
-}
-
-fn kafka(topic: &str) -> KafkaOptions {
-    let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS names the brokers");
-    KafkaOptions {
-        brokers: Brokers::open(brokers),
-        topic: topic.into(),
-        partitions: 4,
-        replication: 1,
-        retention_hours: 168,
-    }
-}
-
-/// A topic of its own.
-async fn topic() -> KafkaOptions {
-    let options = kafka(&format!("test-{}", ids::new_id()));
-    ensure_topic(&options).await.unwrap();
-    options
 }
 
 /// Reads a topic from its start until `done` says that enough was read.
@@ -119,7 +98,7 @@ fn read_topic(options: &KafkaOptions, mut done: impl FnMut(&[(i32, String)]) -> 
     let mut read = Vec::new();
     let started = std::time::Instant::now();
     while !done(&read) {
-        assert!(started.elapsed() < Duration::from_secs(30), "only {} messages arrived", read.len());
+        assert!(started.elapsed() < PATIENCE, "only {} messages arrived", read.len());
         let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
         let message = message.unwrap();
         let headers = message.headers().unwrap();
@@ -147,8 +126,9 @@ fn assert_in_order(read: &[(i32, String)]) {
 async fn kafka_gets_every_event_and_each_rooms_first_occurrences_in_order() {
     let store = TestStore::mysql().await;
     let opened = store.open(None).await;
-    let options = topic().await;
-    let rooms: Vec<RoomId> = (0..20).map(|_| RoomId(ids::new_id())).collect();
+    let topic = Topic::new().await;
+    let options = topic.options.clone();
+    let rooms: Vec<RoomId> = (0..20).map(|_| new_room()).collect();
     let (committed, handed) = handoff();
     let stop = CancellationToken::new();
     let (_allotter, allotted) = allotment(Buckets::ALL);
@@ -169,7 +149,6 @@ async fn kafka_gets_every_event_and_each_rooms_first_occurrences_in_order() {
     stop.cancel();
     running.await.unwrap();
     assert_eq!(opened.backlog().await.unwrap().0, 0);
-    store.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,8 +157,9 @@ async fn nothing_of_a_room_overtakes_a_message_that_is_too_large_while_many_wait
     for before in [50, 0] {
         let store = TestStore::mysql().await;
         let opened = store.open(None).await;
-        let options = topic().await;
-        let (bad, good) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
+        let topic = Topic::new().await;
+        let options = topic.options.clone();
+        let (bad, good) = (new_room(), new_room());
         let mut too_large = event(bad, 2);
         too_large.payload = vec![b' '; 2_000_000];
         let of_good = |versions: RangeInclusive<u64>| versions.map(|version| event(good, version)).collect();
@@ -200,7 +180,6 @@ async fn nothing_of_a_room_overtakes_a_message_that_is_too_large_while_many_wait
         let read =
             tokio::task::spawn_blocking(move || read_topic(&options, |read| read.len() == 51)).await.unwrap();
         assert_in_order(&read);
-        store.remove().await;
     }
 }
 
@@ -208,48 +187,42 @@ async fn nothing_of_a_room_overtakes_a_message_that_is_too_large_while_many_wait
 async fn a_topic_that_is_gone_is_made_again_and_everything_arrives() {
     let store = TestStore::mysql().await;
     let opened = store.open(None).await;
-    let options = kafka(&format!("test-{}", ids::new_id()));
-    let room = RoomId(ids::new_id());
+    let topic = Topic::missing();
+    let options = topic.options.clone();
+    let room = new_room();
     let (allotter, allotted) = allotment(Buckets::NONE);
     let (stop, given_back) = (CancellationToken::new(), CancellationToken::new());
     let relay = relay(Arc::clone(&opened), KafkaPublisher::new(options.clone()));
     let relaying = tokio::spawn(relay.run(allotted, handoff().1, stop.clone()));
     let lease = LeaseOptions { holder: "one".into(), takeover: Duration::from_secs(1) };
-    let (leases, log) = (Arc::new(store.mysql_store()), Readiness::new(Clock::system()).component("kafka"));
+    let (leases, log) =
+        (Arc::new(store.database().open()), Readiness::new(Clock::system()).component("kafka"));
     let reached = options.clone();
     let reach = move || {
         let options = reached.clone();
         async move { ensure_topic(&options).await }
     };
     let keeping = tokio::spawn(keep_leases(leases, lease, allotter, log, reach, given_back.clone()));
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", &options.brokers.addresses).create().unwrap();
     for version in 1..=2 {
         commit(opened.as_ref(), vec![event(room, version)]).await;
-        let (options, topic, id) = (options.clone(), options.topic.clone(), format!("{room}:{version}"));
-        let arrived = async {
-            while opened.backlog().await.unwrap().0 > 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(60), arrived).await.unwrap();
+        let (options, id) = (options.clone(), format!("{room}:{version}"));
+        eventually("it arrives", async || opened.backlog().await.unwrap().0 == 0).await;
         let read = tokio::task::spawn_blocking(move || read_topic(&options, |read| !read.is_empty()));
         assert_eq!(read.await.unwrap()[0].1, id);
         // As after the broker has come back without its data.
-        admin.delete_topics(&[&topic], &AdminOptions::new()).await.unwrap();
+        topic.delete().await;
     }
     stop.cancel();
     relaying.await.unwrap();
     given_back.cancel();
     keeping.await.unwrap();
-    store.remove().await;
 }
 
 #[tokio::test]
 async fn a_room_whose_stored_metadata_is_broken_is_held_and_the_others_go_on() {
     let store = TestStore::mysql().await;
     let opened = store.open(None).await;
-    let (bad, good) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
+    let (bad, good) = (new_room(), new_room());
     commit(opened.as_ref(), vec![event(bad, 1), event(good, 1)]).await;
     store.break_metadata(bad, 1).await;
     let log = Log::default();
@@ -257,17 +230,17 @@ async fn a_room_whose_stored_metadata_is_broken_is_held_and_the_others_go_on() {
     assert_eq!(relay.step().await.unwrap(), Step::Delivered(1));
     assert_eq!(*log.delivered.borrow(), [(good, 1)]);
     assert_eq!(opened.held_rooms().await.unwrap()[0].room, bad);
-    store.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_does_not_answer_is_given_up_by_a_timer_and_nothing_is_lost() {
     let store = TestStore::mysql().await;
     let opened = store.open(None).await;
-    let room = RoomId(ids::new_id());
+    let room = new_room();
     commit(opened.as_ref(), (1..=3).map(|version| event(room, version)).collect()).await;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let options = kafka(&format!("test-{}", ids::new_id()));
+    let topic = Topic::missing();
+    let options = topic.options.clone();
     let unreachable =
         KafkaOptions { brokers: Brokers::open(silent.local_addr().unwrap().to_string()), ..options.clone() };
     let publisher = KafkaPublisher::with_stall(unreachable, Duration::from_millis(300));
@@ -279,5 +252,4 @@ async fn a_broker_that_does_not_answer_is_given_up_by_a_timer_and_nothing_is_los
     let read =
         tokio::task::spawn_blocking(move || read_topic(&options, |read| read.len() == 3)).await.unwrap();
     assert_in_order(&read);
-    store.remove().await;
 }

@@ -6,14 +6,15 @@ use command_service::{
     event_store::{Buckets, EventLog, EventStore, Outbox},
     outbox::{Allotter, HandoffSender, Relay, RelayOptions, Step, Undelivered, allotment, handoff},
 };
-use service_kit::{clock::Clock, ids};
+use service_kit::clock::Clock;
 use shared_events::RoomId;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     hooked_store::{HookedLog, HookedOutbox},
-    relay_rig::{Log, commit, event},
+    relay_rig::{Log, commit},
+    samples::{event, new_room},
     test_store::TestStore,
 };
 
@@ -60,13 +61,12 @@ async fn what_was_committed_here_is_delivered_without_being_read_back() {
     let store = TestStore::mysql().await;
     let log = Log::default();
     let running = Running::start(store.open(None).await, log.clone());
-    let room = RoomId(ids::new_id());
+    let room = new_room();
     // It is not in the table at all.
     running.committed.hand_over(vec![(1, event(room, 1)), (2, event(room, 2))]);
     log.has(2).await;
     assert_eq!(log.of(room), [1, 2]);
     running.stop().await;
-    store.remove().await;
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn a_version_from_memory_waits_for_the_one_before_it_that_another_instance
     let (here, there) = (store.open(None).await, store.open(None).await);
     let log = Log::default();
     let running = Running::start(Arc::clone(&here), log.clone());
-    let room = RoomId(ids::new_id());
+    let room = new_room();
     commit_here(here.as_ref(), &running, room, 1).await;
     log.has(1).await;
     commit(there.as_ref(), vec![event(room, 2)]).await;
@@ -86,7 +86,6 @@ async fn a_version_from_memory_waits_for_the_one_before_it_that_another_instance
     assert_eq!(log.of(room), [1, 2, 3, 4]);
     running.stop().await;
     assert_eq!(here.backlog().await.unwrap().0, 0);
-    store.remove().await;
 }
 
 #[tokio::test]
@@ -94,7 +93,7 @@ async fn nothing_goes_from_memory_after_a_failure_before_the_table_was_read() {
     let store = TestStore::mysql().await;
     let opened = store.open(None).await;
     let log = Log::that_breaks();
-    let room = RoomId(ids::new_id());
+    let room = new_room();
     log.outcomes.lock().unwrap().insert((room, 2), Undelivered::Failed("on purpose".into()));
     let running = Running::start(Arc::clone(&opened), log.clone());
     for version in 1..=20 {
@@ -104,7 +103,6 @@ async fn nothing_goes_from_memory_after_a_failure_before_the_table_was_read() {
     assert_eq!(log.of(room), (1..=20).collect::<Vec<u64>>());
     assert_eq!(*log.resets.lock().unwrap(), 1);
     running.stop().await;
-    store.remove().await;
 }
 
 #[tokio::test]
@@ -113,7 +111,7 @@ async fn an_instance_without_buckets_sends_nothing_and_delivers_all_when_it_gets
     let opened = store.open(None).await;
     let log = Log::default();
     let mut running = Running::start(Arc::clone(&opened), log.clone());
-    let room = RoomId(ids::new_id());
+    let room = new_room();
     commit_here(opened.as_ref(), &running, room, 1).await;
     log.has(1).await;
     running.allotter.allot(Buckets::NONE);
@@ -126,14 +124,13 @@ async fn an_instance_without_buckets_sends_nothing_and_delivers_all_when_it_gets
     log.has(100).await;
     assert_eq!(log.of(room), (1..=100).collect::<Vec<u64>>());
     running.stop().await;
-    store.remove().await;
 }
 
 #[tokio::test]
 async fn a_transaction_that_commits_between_two_pages_of_a_sweep_is_not_overtaken() {
     let store = TestStore::mysql().await;
     let opened = store.open(None).await;
-    let (late, other) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
+    let (late, other) = (new_room(), new_room());
     commit(opened.as_ref(), vec![event(late, 1)]).await;
     let open_transaction = store.insert_without_commit(&event(late, 2)).await;
     commit(opened.as_ref(), vec![event(other, 1), event(other, 2)]).await;
@@ -150,14 +147,13 @@ async fn a_transaction_that_commits_between_two_pages_of_a_sweep_is_not_overtake
     assert_eq!(log.of(late), [1, 2, 3]);
     assert_eq!(log.of(other), [1, 2]);
     assert_eq!(opened.backlog().await.unwrap().0, 0);
-    store.remove().await;
 }
 
 #[tokio::test]
 async fn what_was_read_ahead_is_dropped_when_a_delivery_fails() {
     for store in TestStore::both().await {
         let opened = store.open(None).await;
-        let room = RoomId(ids::new_id());
+        let room = new_room();
         commit(opened.as_ref(), (1..=40).map(|version| event(room, version)).collect()).await;
         let log = Log::that_breaks();
         for version in [4, 23, 24] {
@@ -178,7 +174,6 @@ async fn what_was_read_ahead_is_dropped_when_a_delivery_fails() {
         assert!(matches!(relay.step().await.unwrap(), Step::Delivered(_)));
         assert_eq!(log.of(room), (1..=40).collect::<Vec<u64>>());
         assert_eq!(opened.backlog().await.unwrap().0, 0);
-        store.remove().await;
     }
 }
 
@@ -186,7 +181,7 @@ async fn what_was_read_ahead_is_dropped_when_a_delivery_fails() {
 async fn what_was_read_ahead_is_dropped_when_the_store_fails_to_hold_a_room() {
     let store = TestStore::mysql().await;
     let opened = store.open(None).await;
-    let (bad, room) = (RoomId(ids::new_id()), RoomId(ids::new_id()));
+    let (bad, room) = (new_room(), new_room());
     // The first page holds the broken event and version 1, the second one the versions after it.
     commit(opened.as_ref(), vec![event(bad, 1), event(room, 1), event(room, 2), event(room, 3)]).await;
     store.break_metadata(bad, 1).await;
@@ -197,14 +192,13 @@ async fn what_was_read_ahead_is_dropped_when_the_store_fails_to_hold_a_room() {
     assert_eq!(log.of(room), [1, 2, 3]);
     assert_eq!(opened.held_rooms().await.unwrap()[0].room, bad);
     running.stop().await;
-    store.remove().await;
 }
 
 #[tokio::test]
 async fn everything_that_was_reported_is_settled_when_the_store_fails_to_hold_a_room() {
     for store in TestStore::both().await {
         let opened = store.open(None).await;
-        let rooms = [RoomId(ids::new_id()), RoomId(ids::new_id()), RoomId(ids::new_id())];
+        let rooms = [new_room(), new_room(), new_room()];
         commit(opened.as_ref(), rooms.iter().map(|room| event(*room, 1)).collect()).await;
         let log = Log::default();
         let undelivered = [Undelivered::Refused, Undelivered::Refused, Undelivered::Failed];
@@ -218,7 +212,6 @@ async fn everything_that_was_reported_is_settled_when_the_store_fails_to_hold_a_
         relay.step().await.unwrap_err();
         let again = timeout(PATIENCE, relay.step()).await.expect("nothing is waited for that was reported");
         assert_eq!(again.unwrap(), Step::Delivered(3));
-        store.remove().await;
     }
 }
 
@@ -227,13 +220,12 @@ async fn a_relay_ends_while_others_go_on_committing() {
     let store = TestStore::mysql().await;
     let opened = store.open(None).await;
     let hooked = HookedOutbox::over(&opened);
-    *hooked.always_new.lock().unwrap() = Some(event(RoomId(ids::new_id()), 0));
+    *hooked.always_new.lock().unwrap() = Some(event(new_room(), 0));
     let log = Log::default();
     let running =
         Running::start_with_pages(Arc::new(hooked), opened, log.clone(), RelayOptions::default().batch);
     log.has(1).await;
     running.stop().await;
-    store.remove().await;
 }
 
 #[tokio::test]
@@ -242,9 +234,8 @@ async fn a_relay_ends_when_its_log_reports_nothing() {
     let opened = store.open(None).await;
     let log = Log::that_reports_later();
     let running = Running::start(Arc::clone(&opened), log.clone());
-    commit_here(opened.as_ref(), &running, RoomId(ids::new_id()), 1).await;
+    commit_here(opened.as_ref(), &running, new_room(), 1).await;
     log.has(1).await;
     running.stop().await;
     assert_eq!(opened.backlog().await.unwrap().0, 1, "what was not reported as delivered stays");
-    store.remove().await;
 }

@@ -1,4 +1,4 @@
-//! What tests of the relay share: events, and a log that fails as it is told.
+//! Helpers of the relay's tests: a relay, and a log that fails on demand.
 
 use std::{
     collections::HashMap,
@@ -11,26 +11,8 @@ use command_service::{
     outbox::{Publisher, Relay, RelayOptions, Report, Undelivered},
 };
 use service_kit::clock::Clock;
-use shared_events::{Metadata, RawEvent, RoomId, Timestamp};
+use shared_events::{RawEvent, RoomId};
 use tokio::sync::watch;
-
-pub(crate) fn event(room: RoomId, version: u64) -> RawEvent {
-    RawEvent {
-        room,
-        version: version.into(),
-        event_type: "reservations.reservation-made.v1".into(),
-        payload: format!("{{\"n\":{version}}}").into_bytes(),
-        metadata: Metadata {
-            time: Timestamp::from_epoch_millis(0),
-            subject: "s".into(),
-            actor: "ann".into(),
-            correlation_id: "c".into(),
-            causation_id: "c".into(),
-            traceparent: None,
-        },
-        recorded_at: Timestamp::from_epoch_millis(1),
-    }
-}
 
 pub(crate) async fn commit(store: &dyn EventStore, events: Vec<RawEvent>) -> Vec<u64> {
     store.append(&Group { events, ..Group::default() }).await.unwrap()

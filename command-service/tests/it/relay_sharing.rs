@@ -14,14 +14,15 @@ use command_service::{
     },
 };
 use rand::{Rng, seq::IndexedRandom};
-use service_kit::{clock::Clock, ids, readiness::Readiness};
+use service_kit::{clock::Clock, readiness::Readiness};
 use shared_events::RoomId;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     hooked_store::HookedOutbox,
-    relay_rig::{CutOff, Log, commit, event},
+    relay_rig::{CutOff, Log, commit},
+    samples::{event, new_room},
     test_store::TestStore,
 };
 
@@ -103,7 +104,7 @@ async fn buckets_that_change_hands_under_load_keep_the_order_of_their_rooms() {
         relays.push(Driven::start(store.open(None).await, log.clone(), Duration::from_millis(10)));
     }
     let mut rng = rand::rng();
-    let mut rooms: HashMap<RoomId, u64> = (0..30).map(|_| (RoomId(ids::new_id()), 0)).collect();
+    let mut rooms: HashMap<RoomId, u64> = (0..30).map(|_| (new_room(), 0)).collect();
     let names: Vec<RoomId> = rooms.keys().copied().collect();
     for round in 0..120 {
         // Each bucket has one holder; now and then none, or two: one of them has not learned yet that it lost it.
@@ -138,7 +139,6 @@ async fn buckets_that_change_hands_under_load_keep_the_order_of_their_rooms() {
     for relay in relays {
         relay.stop().await;
     }
-    store.remove().await;
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn a_bucket_is_let_go_of_when_all_that_was_sent_is_delivered_and_deleted()
     let log = Log::that_reports_later();
     let mut relay = Driven::start(store.open(None).await, log.clone(), PATIENCE);
     relay.allotter.allot(Buckets::ALL);
-    let room = RoomId(ids::new_id());
+    let room = new_room();
     relay.commit(room, 1..=5).await;
     log.has(5).await;
     relay.allotter.allot(Buckets::NONE);
@@ -161,7 +161,6 @@ async fn a_bucket_is_let_go_of_when_all_that_was_sent_is_delivered_and_deleted()
     relay.stop().await;
     assert_eq!(log.of(room), [1, 2, 3, 4, 5]);
     assert_eq!(store.open(None).await.backlog().await.unwrap().0, 2);
-    store.remove().await;
 }
 
 #[tokio::test]
@@ -170,14 +169,13 @@ async fn a_log_that_does_not_answer_holds_up_the_next_holder_for_a_moment_only()
     let log = Log::that_reports_later();
     let mut relay = Driven::start(store.open(None).await, log.clone(), PATIENCE);
     relay.allotter.allot(Buckets::ALL);
-    relay.commit(RoomId(ids::new_id()), 1..=5).await;
+    relay.commit(new_room(), 1..=5).await;
     log.has(5).await;
     relay.allotter.allot(Buckets::NONE);
     timeout(Duration::from_secs(5), relay.allotter.let_go(Buckets::ALL)).await.unwrap();
     assert_eq!(*log.resets.lock().unwrap(), 1, "what is under way is given up with its sender");
     assert_eq!(relay.store.backlog().await.unwrap().0, 5, "what was not reported as delivered stays");
     relay.stop().await;
-    store.remove().await;
 }
 
 #[tokio::test]
@@ -187,7 +185,7 @@ async fn a_relay_leaves_the_buckets_of_others_alone() {
     let relay = Driven::start(store.open(None).await, log.clone(), Duration::from_millis(10));
     let mine: Buckets = (0..32).collect();
     relay.allotter.allot(mine);
-    let rooms: HashMap<RoomId, u64> = (0..40).map(|_| (RoomId(ids::new_id()), 2)).collect();
+    let rooms: HashMap<RoomId, u64> = (0..40).map(|_| (new_room(), 2)).collect();
     for room in rooms.keys() {
         relay.commit(*room, 1..=1).await;
         commit(relay.store.as_ref(), vec![event(*room, 2)]).await;
@@ -203,7 +201,6 @@ async fn a_relay_leaves_the_buckets_of_others_alone() {
     emptied(store_of_others.as_ref(), &log).await;
     assert_in_order(&log, &rooms);
     relay.stop().await;
-    store.remove().await;
 }
 
 /// An instance as the service runs it, with a task that tells what it was allotted.
@@ -221,7 +218,7 @@ struct Instance {
 
 impl Instance {
     async fn start(store: &TestStore, name: &str, log: &Log, takeover: Duration) -> Self {
-        let mysql = store.mysql_store();
+        let mysql = store.database().open();
         let options = LeaseOptions { holder: name.into(), takeover };
         let shared = store.open(None).await;
         let (allotter, allotted) = allotment(Buckets::NONE);
@@ -293,7 +290,6 @@ async fn three_instances_share_the_buckets_and_take_over_what_another_leaves_beh
     for instance in [a, c] {
         instance.stop().await;
     }
-    store.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -301,7 +297,7 @@ async fn an_instance_that_is_killed_is_replaced_and_nothing_is_lost() {
     let store = TestStore::mysql().await;
     let log = Log::default();
     let takeover = Duration::from_secs(2);
-    let mut rooms: HashMap<RoomId, u64> = (0..60).map(|_| (RoomId(ids::new_id()), 0)).collect();
+    let mut rooms: HashMap<RoomId, u64> = (0..60).map(|_| (new_room(), 0)).collect();
     let a = Instance::start(&store, "a", &log, takeover).await;
     let b = Instance::start(&store, "b", &log, takeover).await;
     shared_as(&[&a, &b], &[32, 32]).await;
@@ -324,7 +320,6 @@ async fn an_instance_that_is_killed_is_replaced_and_nothing_is_lost() {
     for instance in [again, b] {
         instance.stop().await;
     }
-    store.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -333,7 +328,7 @@ async fn an_instance_that_loses_the_log_alone_leaves_its_buckets_to_the_others_u
     let log = Log::that_breaks();
     let cut = log.over_another_connection();
     let takeover = Duration::from_secs(2);
-    let mut rooms: HashMap<RoomId, u64> = (0..60).map(|_| (RoomId(ids::new_id()), 0)).collect();
+    let mut rooms: HashMap<RoomId, u64> = (0..60).map(|_| (new_room(), 0)).collect();
     let a = Instance::start(&store, "a", &cut, takeover).await;
     let b = Instance::start(&store, "b", &log, takeover).await;
     for how in [CutOff::IsSilent, CutOff::Fails] {
@@ -358,5 +353,4 @@ async fn an_instance_that_loses_the_log_alone_leaves_its_buckets_to_the_others_u
     for instance in [a, b] {
         instance.stop().await;
     }
-    store.remove().await;
 }

@@ -4,22 +4,16 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, ExitStatus, Output, Stdio},
-    time::Duration,
 };
 
 use command_service::event_store::{EventLog as _, Leases as _, Outbox as _};
-use rdkafka::{
-    ClientConfig,
-    admin::{AdminClient, AdminOptions},
-    client::DefaultClientContext,
-};
 use serde_json::{Value, json};
-use service_kit::ids;
 use tokio::sync::mpsc;
 
-use crate::test_store::TestStore;
-
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::{
+    servers::{PATIENCE, Topic, brokers},
+    test_store::TestStore,
+};
 
 fn program(settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_command-service"));
@@ -150,13 +144,12 @@ async fn a_service_that_is_asked_to_end_leaves_nothing_behind() {
     let store = TestStore::mysql().await;
     let folder = tempfile::tempdir().unwrap();
     let jwks = keys(folder.path());
-    let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS names the brokers");
-    let topic = format!("test-{}", ids::new_id());
-    let url = store.url();
+    let (brokers, topic) = (brokers(), Topic::missing());
+    let url = store.database().url.clone();
     let mut service = Running::start(&[
         ("MYSQL_URL", &url),
         ("KAFKA_BROKERS", &brokers),
-        ("KAFKA_TOPIC", &topic),
+        ("KAFKA_TOPIC", &topic.options.topic),
         ("JWKS_FILE", &jwks),
     ]);
     service.until_ready().await;
@@ -176,7 +169,7 @@ async fn a_service_that_is_asked_to_end_leaves_nothing_behind() {
     }
     assert!(service.end().await.success());
 
-    let left = store.mysql_store();
+    let left = store.database().open();
     assert_eq!(left.all_heads(None, 10).await.unwrap().len(), 2);
     assert_eq!(left.backlog().await.unwrap(), (0, None), "all is delivered");
     let leases = left.leases().await.unwrap();
@@ -184,8 +177,4 @@ async fn a_service_that_is_asked_to_end_leaves_nothing_behind() {
     for lease in leases.buckets {
         assert_eq!((lease.holder, lease.epoch), (None, 1), "every lease is given back");
     }
-    store.remove().await;
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();
-    admin.delete_topics(&[&topic], &AdminOptions::new()).await.unwrap();
 }

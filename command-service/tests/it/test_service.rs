@@ -120,7 +120,6 @@ impl TestService {
         self.serving.await.unwrap();
         self.gate.close();
         self.writing.await.unwrap();
-        self.store.remove().await;
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -1,17 +1,51 @@
-//! A store for one test: a MySQL database of its own, or a SQLite file of its own.
+//! A store for one test: a MySQL database, or a SQLite file.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
-use command_service::event_store::{
-    EventStore, bucket, fail_points::FailPoints, mysql::MySqlStore, sqlite::SqliteStore,
-};
-use service_kit::ids;
+use command_service::event_store::{EventStore, FailPoints, bucket, mysql::MySqlStore, sqlite::SqliteStore};
 use shared_events::{RawEvent, RoomId};
 use sqlx::{Connection, Executor, MySqlConnection};
 
+use crate::servers::Database;
+
+/// Runs each of these tests on both stores.
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {
+        mod mysql {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::test_store::Rig::new(crate::test_store::TestStore::mysql().await).await).await;
+            })*
+        }
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::test_store::Rig::new(crate::test_store::TestStore::sqlite()).await).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both;
+
+/// The place of a store. It goes with this value.
 pub(crate) enum TestStore {
-    MySql { server: String, database: String },
-    Sqlite { folder: tempfile::TempDir },
+    MySql(Database),
+    Sqlite(tempfile::TempDir),
+}
+
+/// An open store with fail points.
+pub(crate) struct Rig {
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) fail_points: Arc<FailPoints>,
+    _place: TestStore,
+}
+
+impl Rig {
+    pub(crate) async fn new(place: TestStore) -> Self {
+        let fail_points = Arc::new(FailPoints::default());
+        let store = place.open(Some(Arc::clone(&fail_points))).await;
+        Self { store, fail_points, _place: place }
+    }
 }
 
 /// A transaction that has inserted an event and not committed it.
@@ -24,41 +58,42 @@ impl OpenTransaction {
 }
 
 impl TestStore {
-    pub(crate) async fn both() -> Vec<Self> {
-        vec![Self::mysql().await, Self::Sqlite { folder: tempfile::tempdir().unwrap() }]
+    pub(crate) async fn both() -> [Self; 2] {
+        [Self::mysql().await, Self::sqlite()]
     }
 
     pub(crate) async fn mysql() -> Self {
-        let server =
-            std::env::var("MYSQL_URL").expect("MYSQL_URL names the server").trim_end_matches('/').to_owned();
-        let store = Self::MySql { server, database: format!("test_{}", ids::new_id().simple()) };
-        store.mysql_store().migrate().await.unwrap();
-        store
+        Self::MySql(Database::new().await)
     }
 
-    pub(crate) fn url(&self) -> String {
+    pub(crate) fn sqlite() -> Self {
+        Self::Sqlite(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn database(&self) -> &Database {
         match self {
-            Self::MySql { server, database } => format!("{server}/{database}"),
-            Self::Sqlite { .. } => panic!("a file has no URL"),
+            Self::MySql(database) => database,
+            Self::Sqlite(_) => panic!("a test of MySQL"),
         }
     }
 
-    pub(crate) fn mysql_store(&self) -> MySqlStore {
-        MySqlStore::open(&self.url(), 4, None).unwrap()
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::MySql(_) => None,
+            Self::Sqlite(folder) => Some(folder.path().join("events.sqlite")),
+        }
     }
 
-    /// Opens it as another process would.
+    /// Opens the store as another process would.
     pub(crate) async fn open(&self, faults: Option<Arc<FailPoints>>) -> Arc<dyn EventStore> {
-        match self {
-            Self::MySql { .. } => Arc::new(MySqlStore::open(&self.url(), 4, faults).unwrap()),
-            Self::Sqlite { folder } => {
-                Arc::new(SqliteStore::open(&folder.path().join("events.sqlite"), faults).await.unwrap())
-            }
+        match self.file() {
+            None => Arc::new(MySqlStore::open(&self.database().url, 4, faults).unwrap()),
+            Some(file) => Arc::new(SqliteStore::open(&file, faults).await.unwrap()),
         }
     }
 
     pub(crate) async fn insert_without_commit(&self, event: &RawEvent) -> OpenTransaction {
-        let mut connection = MySqlConnection::connect(&self.url()).await.unwrap();
+        let mut connection = self.database().connect().await;
         connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await.unwrap();
         connection.execute("BEGIN").await.unwrap();
         let inserted = sqlx::query(
@@ -83,37 +118,29 @@ impl TestStore {
     }
 
     pub(crate) async fn break_metadata(&self, room: RoomId, version: u64) {
-        let mut connection = MySqlConnection::connect(&self.url()).await.unwrap();
         let broken = sqlx::query("UPDATE events SET metadata = '{' WHERE stream_id = ? AND version = ?")
             .bind(&room.0.as_bytes()[..])
             .bind(version)
-            .execute(&mut connection)
+            .execute(&mut self.database().connect().await)
             .await
             .unwrap();
         assert_eq!(broken.rows_affected(), 1);
     }
 
-    /// Lets MySQL's idempotency records be older.
+    /// Makes the idempotency records older.
     pub(crate) async fn age_keys(&self, by: chrono::TimeDelta) {
-        let mut connection = MySqlConnection::connect(&self.url()).await.unwrap();
+        let mut connection = self.database().connect().await;
         let older = format!("UPDATE idempotency_keys SET made_at = made_at - {}", by.num_milliseconds());
         connection.execute(older.as_str()).await.unwrap();
         connection.close().await.unwrap();
     }
 
-    /// How many rows a table of MySQL has.
+    /// The number of rows of a table.
     pub(crate) async fn rows(&self, table: &str) -> usize {
-        let mut connection = MySqlConnection::connect(&self.url()).await.unwrap();
+        let mut connection = self.database().connect().await;
         let count = format!("SELECT COUNT(*) FROM {table}");
         let count: i64 = sqlx::query_scalar(&count).fetch_one(&mut connection).await.unwrap();
         connection.close().await.unwrap();
         usize::try_from(count).unwrap()
-    }
-
-    pub(crate) async fn remove(self) {
-        if let Self::MySql { server, database } = &self {
-            let mut connection = MySqlConnection::connect(server).await.unwrap();
-            connection.execute(format!("DROP DATABASE {database}").as_str()).await.unwrap();
-        }
     }
 }

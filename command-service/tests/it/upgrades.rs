@@ -1,20 +1,16 @@
-//! Builds of different age side by side, and servers that are not as this build would have made them.
+//! Builds of different age on one store, and topics that this build did not make.
 
 use command_service::{
     event_store::{EventLog as _, EventStore, Group, sqlite::SqliteStore},
     kafka::{Error, KafkaOptions, ensure_topic},
     writer::Failure,
 };
-use rdkafka::{
-    ClientConfig,
-    admin::{AdminClient, AdminOptions, ResourceSpecifier},
-    client::DefaultClientContext,
-};
-use service_kit::{brokers::Brokers, ids};
+use rdkafka::admin::{AdminOptions, ResourceSpecifier};
 use sqlx::{Connection, Executor, SqliteConnection};
 
 use crate::{
-    relay_rig::event,
+    samples::event,
+    servers::{Topic, admin},
     test_store::TestStore,
     writer_rig::{by, hour, instance, reserve},
 };
@@ -38,7 +34,6 @@ async fn a_room_with_an_event_of_a_later_build_is_not_decided_and_its_neighbours
         }
         assert_eq!(one.does(by("ann", reserve(red, hour(9)))).await.version, 2);
         assert_eq!(later.heads(&[blue]).await.unwrap(), [(blue, 2.into())], "nothing was written");
-        store.remove().await;
     }
 }
 
@@ -58,46 +53,24 @@ async fn a_file_that_a_later_build_has_migrated_is_opened() {
 
 #[tokio::test]
 async fn a_topic_with_another_number_of_partitions_is_refused() {
-    let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS names the brokers");
-    let topic = format!("partitions-{}", ids::new_id());
-    let with = |partitions| KafkaOptions {
-        brokers: Brokers::open(&brokers),
-        topic: topic.clone(),
-        partitions,
-        replication: 1,
-        retention_hours: 168,
-    };
-    ensure_topic(&with(2)).await.unwrap();
-    ensure_topic(&with(2)).await.unwrap();
-    let refused = ensure_topic(&with(3)).await.unwrap_err();
-    assert!(matches!(refused, Error::PartitionCount { found: 2, configured: 3, .. }), "{refused}");
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();
-    admin.delete_topics(&[&topic], &AdminOptions::new()).await.unwrap();
+    let topic = Topic::new().await;
+    ensure_topic(&topic.options).await.unwrap();
+    let other = KafkaOptions { partitions: 3, ..topic.options.clone() };
+    let refused = ensure_topic(&other).await.unwrap_err();
+    assert!(matches!(refused, Error::PartitionCount { found: 4, configured: 3, .. }), "{refused}");
 }
 
 #[tokio::test]
 async fn a_topic_keeps_events_for_the_time_that_is_set_where_it_is_made_and_is_left_as_it_is_where_it_exists()
 {
-    let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS names the brokers");
-    let topic = format!("retention-{}", ids::new_id());
-    let options = |retention_hours| KafkaOptions {
-        brokers: Brokers::open(&brokers),
-        topic: topic.clone(),
-        partitions: 1,
-        replication: 1,
-        retention_hours,
-    };
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();
-    for hours in [48, 72] {
-        ensure_topic(&options(hours)).await.unwrap();
-        let topic = ResourceSpecifier::Topic(&topic);
-        let described = admin.describe_configs([&topic], &AdminOptions::new()).await.unwrap();
+    let topic = Topic::missing();
+    for retention_hours in [48, 72] {
+        ensure_topic(&KafkaOptions { retention_hours, ..topic.options.clone() }).await.unwrap();
+        let resource = ResourceSpecifier::Topic(&topic.options.topic);
+        let described = admin().describe_configs([&resource], &AdminOptions::new()).await.unwrap();
         let setting = |name| described[0].as_ref().unwrap().get(name).unwrap().value.clone().unwrap();
         assert_eq!(setting("retention.ms"), (48 * 3_600_000).to_string());
-        // Counted from when an event was sent, however old what it tells of is.
+        // Counted from the sending of an event, however old its content is.
         assert_eq!(setting("message.timestamp.type"), "CreateTime");
     }
-    admin.delete_topics(&[&topic], &AdminOptions::new()).await.unwrap();
 }

@@ -33,7 +33,6 @@ async fn of_commands_that_wait_together_each_sees_the_effects_of_those_before_it
             }
         }
         assert_eq!(events_of(&store).await.len(), 2);
-        store.remove().await;
     }
 }
 
@@ -54,7 +53,6 @@ async fn two_instances_never_double_a_booking_and_lose_none() {
     let made: Vec<_> = replies.into_iter().filter_map(|reply| reply.unwrap().result.ok()).collect();
     assert_eq!(made.len(), 160, "every hour of every room has exactly one reservation");
     assert_eq!(events_of(&store).await.len(), 8 + 160);
-    store.remove().await;
 }
 
 #[tokio::test]
@@ -69,7 +67,6 @@ async fn an_instance_that_has_not_seen_a_cancellation_does_not_reject_because_of
     assert_eq!(at, vec![(room, 2.into())]);
     a.does(by("ann", cancel(room, made.reservation.unwrap()))).await;
     assert_eq!(b.does(by("bob", reserve(room, hour(9)))).await.version, 4);
-    store.remove().await;
 }
 
 #[tokio::test]
@@ -88,7 +85,6 @@ async fn an_instance_learns_of_rooms_that_another_has_registered_and_retired() {
     let (rejection, _) = b.refuses(by("bob", reserve(green, hour(9)))).await;
     assert_eq!(rejection, Rejection::UnknownRoom { room: green });
     b.room("Green", "quiet").await;
-    store.remove().await;
 }
 
 #[tokio::test]
@@ -112,7 +108,6 @@ async fn a_failed_group_leaves_no_trace_in_memory() {
         assert_eq!(moved.token.rooms, vec![(blue, 3.into()), (red, 2.into())]);
         assert_eq!(one.does(by("bob", reserve(blue, hour(9)))).await.version, 4);
         assert_eq!(events_of(&store).await.len(), 6);
-        store.remove().await;
     }
 }
 
@@ -129,7 +124,6 @@ async fn a_commit_whose_answer_was_lost_is_looked_up_and_not_done_again() {
         let cancelled = one.does(by("ann", cancel(room, made.reservation.unwrap()))).await;
         assert_eq!(cancelled.version, 3);
         assert_eq!(events_of(&store).await.len(), 3);
-        store.remove().await;
     }
 }
 
@@ -152,7 +146,6 @@ async fn a_command_that_the_store_refuses_for_good_does_not_take_its_neighbours_
     assert_eq!(refused, vec![7]);
     assert_eq!(replies[7], Err(Failure::Refused));
     assert_eq!(events_of(&store).await.len(), 20);
-    store.remove().await;
 }
 
 #[tokio::test]
@@ -180,7 +173,6 @@ async fn one_key_has_one_effect_over_two_instances_and_any_room_of_a_kind() {
         assert!(one.repeated != other.repeated, "one of them is the repetition");
     }
     assert_eq!(events_of(&store).await.len(), 4 + 25);
-    store.remove().await;
 }
 
 #[tokio::test]
@@ -197,7 +189,6 @@ async fn a_key_is_known_for_ever_even_when_its_effect_is_undone() {
             Submission { key: Some(IdempotencyKey { fingerprint: [8; 16], ..key("k") }), ..with_key() };
         assert_eq!(one.writer.submit(other).await, Err(Failure::KeyReused));
         assert_eq!(events_of(&store).await.len(), 3);
-        store.remove().await;
     }
 }
 
@@ -211,7 +202,6 @@ async fn a_rejection_online_is_not_recorded_so_a_retry_is_decided_anew() {
         assert!(matches!(one.refuses(with_key()).await.0, Rejection::Overlap { .. }));
         one.does(by("ann", cancel(room, made.reservation.unwrap()))).await;
         assert_eq!(one.does(with_key()).await.version, 4);
-        store.remove().await;
     }
 }
 
@@ -232,7 +222,6 @@ async fn a_clock_that_jumped_ahead_and_back_does_not_hide_what_is_reserved() {
             Rejection::Overlap { .. }
         ));
         assert_eq!(other.does(by("bob", reserve(room, hour(11)))).await.version, 4);
-        store.remove().await;
     }
 }
 
@@ -255,5 +244,4 @@ async fn a_key_that_is_used_and_its_effect_undone_while_its_twin_loads_still_has
     // What it loads is free again. The look-up after the load finds the key; were that missed, its unique index would.
     assert!(slow.submit(with_key()).await.unwrap().repeated);
     assert_eq!(events_of(&store).await.len(), 3);
-    store.remove().await;
 }

@@ -95,7 +95,6 @@ async fn an_import_sent_twice_repeats_every_outcome_rejections_too() {
             assert!(again.repeated);
         }
         assert_eq!(events_of(&store).await, events);
-        store.remove().await;
     }
 }
 
@@ -110,6 +109,5 @@ async fn a_line_that_stands_twice_in_one_import_repeats_the_outcome_of_the_first
         assert_eq!(first.result, second.result);
         assert_eq!((first.repeated, second.repeated), (false, true));
         assert_eq!(events_of(&store).await.len(), 2);
-        store.remove().await;
     }
 }
