@@ -74,17 +74,19 @@ pub struct DecodedEvent {
 }
 
 impl DecodedEvent {
-    /// The form in which it is stored and sent.
-    #[must_use]
-    pub fn encode(&self) -> RawEvent {
-        RawEvent {
+    /// The event as it is stored and sent.
+    ///
+    /// # Errors
+    /// If its payload can't be encoded.
+    pub fn encode(&self) -> serde_json::Result<RawEvent> {
+        Ok(RawEvent {
             room: self.room,
             version: self.version,
             event_type: Cow::Borrowed(self.event.event_type()),
-            payload: self.event.to_json(),
+            payload: self.event.to_json()?,
             metadata: self.metadata.clone(),
             recorded_at: self.recorded_at,
-        }
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! All events of the contract as one type, with their names on the wire.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
 use crate::{
     reservation_events::{
@@ -30,9 +30,11 @@ macro_rules! events {
             }
 
             /// The payload as JSON.
-            #[must_use]
-            pub fn to_json(&self) -> Vec<u8> {
-                match self { $(Self::$name(event) => json(event),)* }
+            ///
+            /// # Errors
+            /// If it can't be encoded.
+            pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+                match self { $(Self::$name(event) => serde_json::to_vec(event),)* }
             }
 
             /// Reads the payload of a current type. Unknown fields are accepted.
@@ -72,11 +74,6 @@ events! {
     ReservationMovedIn = "reservations.reservation-moved-in.v1",
     /// A reservation was given up.
     ReservationCancelled = "reservations.reservation-cancelled.v1",
-}
-
-fn json<T: Serialize>(event: &T) -> Vec<u8> {
-    // Serialising these types can't fail: they have string keys only and no failing Serialize.
-    serde_json::to_vec(event).unwrap_or_default()
 }
 
 fn parse<T: DeserializeOwned>(event_type: &str, payload: &[u8]) -> Result<T, Unreadable> {

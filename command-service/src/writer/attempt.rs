@@ -354,7 +354,7 @@ impl<'a> Attempt<'a> {
                 room,
                 version,
                 event_type: event.event_type().into(),
-                payload: event.to_json(),
+                payload: event.to_json().map_err(|_| AttemptError::Permanent)?,
                 metadata: Metadata {
                     time: command.now,
                     subject: event.subject(),

@@ -85,7 +85,7 @@ pub(crate) fn reservation_made(room: RoomId, version: u64, stay: [i64; 2], at: i
         room,
         version: version.into(),
         event_type: event.event_type().into(),
-        payload: event.to_json(),
+        payload: event.to_json().unwrap_or_default(),
         metadata: Metadata {
             time,
             subject: event.subject(),

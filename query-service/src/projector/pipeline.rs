@@ -216,7 +216,7 @@ impl Pipeline {
                 // The store can't apply this room's events: it is parked, and the others go on.
                 Err(StoreError::Batch { room, reason }) => {
                     let first = ready.iter().find(|decoded| decoded.room == room).map(DecodedEvent::encode);
-                    let Some(first) = first else { return Err(StoreError::Batch { room, reason }) };
+                    let Some(Ok(first)) = first else { return Err(StoreError::Batch { room, reason }) };
                     ready.retain(|decoded| decoded.room != room);
                     self.park(ParkedMessage::of_event(&first, reason, self.now())).await?;
                 }

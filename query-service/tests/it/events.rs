@@ -69,7 +69,7 @@ impl Stream {
             recorded_at: at,
             event,
         };
-        self.events.push(decoded.encode());
+        self.events.push(decoded.encode().unwrap());
         self.events.last().unwrap().clone()
     }
 

@@ -145,7 +145,7 @@ fn what_the_document_requires_is_what_decoding_requires() {
 fn the_documents_headers_are_those_that_are_sent() {
     let document = document();
     for golden in Golden::all() {
-        let record = golden.read().encode();
+        let record = golden.read().encode().unwrap();
         let sent: BTreeSet<&str> = record.headers().into_iter().map(|(name, _)| name).collect();
         let properties = headers(&document).properties();
         let documented: BTreeSet<&str> = properties

@@ -66,7 +66,7 @@ impl Golden {
 fn every_golden_file_is_read_and_written_byte_for_byte() {
     for golden in Golden::all() {
         let decoded = golden.read();
-        let written = decoded.encode();
+        let written = decoded.encode().unwrap();
         let expected = golden.upcast.as_ref().unwrap_or(&golden.payload).get();
         assert_eq!(std::str::from_utf8(&written.payload).unwrap(), expected, "{}", golden.file);
         assert_eq!(golden.key, decoded.room.to_string(), "{}", golden.file);

@@ -179,7 +179,7 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn a_message_is_read_as_it_was_written(decoded in decoded()) {
-        let record = decoded.encode();
+        let record = decoded.encode().unwrap();
         let headers = record.headers();
         let reversed = headers.iter().rev().map(|(name, value)| (*name, value.as_bytes()));
         let read = RawEvent::from_message(reversed, &record.payload).unwrap();
@@ -189,7 +189,7 @@ proptest! {
 
     #[test]
     fn an_event_of_the_feed_is_read_as_it_was_written(decoded in decoded()) {
-        let record = decoded.encode();
+        let record = decoded.encode().unwrap();
         let page = Page { items: vec![FeedEvent::from_raw(record.clone()).unwrap()], next: None };
         let text = serde_json::to_string(&page).unwrap();
         let mut read: Page<FeedEvent> = serde_json::from_str(&text).unwrap();
@@ -198,7 +198,7 @@ proptest! {
 
     #[test]
     fn the_feed_has_the_attributes_of_the_message_under_their_own_names(decoded in decoded()) {
-        let record = decoded.encode();
+        let record = decoded.encode().unwrap();
         let feed = serde_json::to_value(FeedEvent::from_raw(record.clone()).unwrap()).unwrap();
         let headers = record.headers();
         for (name, value) in &headers {
@@ -275,7 +275,7 @@ proptest! {
         payload in payload(),
     ) {
         if let Ok(event) = decode(event_type, &payload) {
-            prop_assert_eq!(decode(event_type, &event.to_json()).unwrap(), event);
+            prop_assert_eq!(decode(event_type, &event.to_json().unwrap()).unwrap(), event);
         }
         drop(serde_json::from_slice::<FeedEvent>(&payload));
         drop(serde_json::from_slice::<Metadata>(&payload));

@@ -34,7 +34,8 @@ pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
     let events = event_generator::events(Shape::mixed(ROOMS, USERS), rig.size(500_000, 60_000))?;
     let source = rig.namespace("events").await?;
     kafka::create_topic(&rig.servers.brokers, &source.name).await?;
-    Filler::new(&rig.servers.brokers)?.events(&source.name, events.iter().map(DecodedEvent::encode))?;
+    let recorded = events.iter().map(DecodedEvent::encode).collect::<Result<Vec<_>, _>>()?;
+    Filler::new(&rig.servers.brokers)?.events(&source.name, recorded.into_iter())?;
     let mut cpu = Vec::new();
     let first = project(rig, &source, &events, &mut cpu).await?.1;
     cpu.clear();

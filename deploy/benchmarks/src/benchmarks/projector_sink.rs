@@ -37,8 +37,9 @@ pub(crate) async fn against_the_sink(rig: &Rig) -> Result<Vec<Finding>> {
         kafka::create_topic(&rig.servers.brokers, &namespace.name).await?;
     }
     let mut filler = Filler::new(&rig.servers.brokers)?;
-    let (topic, recorded) = (theirs.name.clone(), events.iter().map(DecodedEvent::encode));
-    filler.events(&ours.name, recorded)?;
+    let topic = theirs.name.clone();
+    let recorded = events.iter().map(DecodedEvent::encode).collect::<Result<Vec<_>, _>>()?;
+    filler.events(&ours.name, recorded.into_iter())?;
     spawn_blocking(move || filler.documents(&topic, (0..documents).map(Document))).await??;
     let worker = Worker::start(rig).await?;
     // The first drain after a start is slower than the next ones.

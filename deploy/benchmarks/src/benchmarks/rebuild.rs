@@ -41,7 +41,7 @@ async fn store(rig: &Rig, namespace: &Namespace, events: &[DecodedEvent]) -> Res
     let store = MySqlStore::open(&namespace.database_url(), 1, None)?;
     store.migrate().await?;
     for part in events.chunks(2000) {
-        let events = part.iter().map(DecodedEvent::encode).collect();
+        let events = part.iter().map(DecodedEvent::encode).collect::<Result<_, _>>()?;
         store.append(&Group { events, ..Group::default() }).await?;
     }
     store.close().await;

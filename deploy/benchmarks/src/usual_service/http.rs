@@ -116,7 +116,7 @@ async fn reserve(
         room,
         version: Version::NONE,
         event_type: event.event_type().into(),
-        payload: event.to_json(),
+        payload: event.to_json().map_err(unavailable)?,
         metadata: Metadata {
             time: now,
             subject: event.subject(),
@@ -127,16 +127,17 @@ async fn reserve(
         },
         recorded_at: now,
     };
-    let version = store
-        .commit(&mut event, key_id, fingerprint)
-        .await
-        .map_err(|error| Problem::new(ProblemType::Unavailable, error.to_string()))?;
+    let version = store.commit(&mut event, key_id, fingerprint).await.map_err(unavailable)?;
     let token = ConsistencyToken { rooms: vec![(room, version.into())] };
     Ok(HttpResponse::Created()
         .insert_header((LOCATION, format!("/v1/reservations/{reservation_id}")))
         .insert_header((ETAG, "\"1\""))
         .insert_header(("Consistency-Token", token.to_string()))
         .json(Effect { room, version, reservation: reservation_id, revision: 1 }))
+}
+
+fn unavailable(error: impl std::fmt::Display) -> Problem {
+    Problem::new(ProblemType::Unavailable, error.to_string())
 }
 
 /// The first half of a SHA-256 over all parts, each after its length.

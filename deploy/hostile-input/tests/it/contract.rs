@@ -135,7 +135,7 @@ fn any_stored_event_is_unreadable_or_reads_back_as_the_same() {
         if let Ok(event) = decode(event_type, payload) {
             read += 1;
             assert_eq!(event.event_type(), event_type);
-            let again: Event = decode(event_type, &event.to_json()).unwrap();
+            let again: Event = decode(event_type, &event.to_json().unwrap()).unwrap();
             assert_eq!(again, event);
         }
     });
