@@ -1,34 +1,35 @@
-//! What goes on beside commands: old idempotency keys are swept, the outbox is measured.
+//! Work beside commands: old idempotency keys are swept, the outbox is measured.
 
 use std::{sync::Arc, time::Duration};
 
 use service_kit::{clock::Clock, readiness::Component};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::event_store::{IdempotencyKeys, Outbox, StoreError};
+use crate::event_store::{Backlog, IdempotencyKeys, Outbox, StoreError};
 
-/// How often old keys are looked for.
+/// Interval between sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// Keys deleted in one statement: so few that commands hardly notice (`benchmarks sweep`).
+/// Keys in one statement: so few that commands hardly notice (`benchmarks sweep`).
 const SWEEP_ROWS: u32 = 200;
-/// Between two such statements. Some 4,000 keys a second are swept then: 300 million a day.
+/// Pause between two statements. Sweeps some 4,000 keys a second: 300 million a day.
 const SWEEP_PAUSE: Duration = Duration::from_millis(50);
-/// How often the outbox is measured.
+/// Interval between measurements of the outbox.
 const MEASURE_EVERY: Duration = Duration::from_secs(2);
 
-/// Deletes idempotency keys that are older than `kept`, a few at a time, until `stop` is cancelled.
+/// Deletes idempotency keys that are older than `kept`, a few at a time, until `stop`.
 pub async fn sweep_keys(keys: Arc<dyn IdempotencyKeys>, kept: Duration, stop: CancellationToken) {
-    while !stopped(&stop, SWEEP_EVERY).await {
+    while stop.run_until_cancelled(sleep(SWEEP_EVERY)).await.is_some() {
         if let Err(error) = sweep(&*keys, kept, &stop).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "old keys could not be swept");
         }
     }
 }
 
-/// Deletes what is older than `kept` now.
+/// Deletes the keys that are older than `kept` now.
 ///
 /// # Errors
-/// When the store does not answer; a part may be deleted.
+/// If the store does not answer. Some keys may be deleted.
 pub async fn sweep(
     keys: &dyn IdempotencyKeys,
     kept: Duration,
@@ -37,13 +38,13 @@ pub async fn sweep(
     loop {
         let swept = keys.sweep_keys(kept, SWEEP_ROWS).await?;
         metrics::counter!("idempotency_keys_swept_total").increment(swept);
-        if swept < u64::from(SWEEP_ROWS) || stopped(stop, SWEEP_PAUSE).await {
+        if swept < u64::from(SWEEP_ROWS) || stop.run_until_cancelled(sleep(SWEEP_PAUSE)).await.is_none() {
             return Ok(());
         }
     }
 }
 
-/// Measures the outbox, and shows in `component` whether the store answers, until `stop` is cancelled.
+/// Measures the outbox until `stop`. Shows in `component` whether the store answers.
 pub async fn measure_outbox(
     outbox: Arc<dyn Outbox>,
     clock: Clock,
@@ -51,10 +52,10 @@ pub async fn measure_outbox(
     stop: CancellationToken,
 ) {
     metrics::describe_gauge!("outbox_events", "Events that are committed and not yet delivered.");
-    metrics::describe_gauge!("outbox_oldest_age_seconds", "How long the oldest of them has waited.");
+    metrics::describe_gauge!("outbox_oldest_age_seconds", "Age of the oldest of them.");
     loop {
         match outbox.backlog().await {
-            Ok((events, oldest)) => {
+            Ok(Backlog { events, oldest }) => {
                 component.ok();
                 let age = oldest.map_or(0, |oldest| (clock.now_ms() - oldest.epoch_millis()).max(0));
                 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
@@ -67,13 +68,8 @@ pub async fn measure_outbox(
                 component.failing(error.to_string());
             }
         }
-        if stopped(&stop, MEASURE_EVERY).await {
+        if stop.run_until_cancelled(sleep(MEASURE_EVERY)).await.is_none() {
             return;
         }
     }
-}
-
-/// Waits, and tells whether `stop` was cancelled meanwhile.
-async fn stopped(stop: &CancellationToken, time: Duration) -> bool {
-    tokio::time::timeout(time, stop.cancelled()).await.is_ok()
 }

@@ -5,7 +5,10 @@ use std::future::pending;
 use shared_events::RawEvent;
 use tokio::sync::mpsc;
 
-use crate::outbox::{Publisher, Report, Undelivered};
+use crate::{
+    event_store::Position,
+    outbox::{Publisher, Report, Undelivered},
+};
 
 /// Most events that wait for the projector. The relay waits when the channel is full.
 const CAPACITY: usize = 4096;
@@ -29,10 +32,10 @@ impl InProcessLog {
 }
 
 impl Publisher for InProcessLog {
-    async fn send(&mut self, position: u64, event: RawEvent) -> Result<(), Undelivered> {
+    async fn send(&mut self, position: Position, event: RawEvent) -> Result<(), Undelivered> {
         let sent = self.events.send(event).await;
         sent.map_err(|_| Undelivered::Failed("the projector has ended".to_owned()))?;
-        self.reports.push((position, Ok(())));
+        self.reports.push(Report::Delivered(position));
         Ok(())
     }
 

@@ -1,19 +1,19 @@
-//! Buckets: rooms by their hash, the pieces of work that relays share.
+//! Buckets: hashes of rooms, by which relays share their work.
 
 use std::fmt;
 
 use shared_events::RoomId;
 
-/// Number of buckets into which rooms are hashed.
+/// The number of buckets.
 pub const BUCKETS: u32 = 64;
 
-/// The bucket of a room's outbox rows, 0 to [`BUCKETS`] - 1.
+/// The bucket of a room, 0 to [`BUCKETS`] - 1.
 #[must_use]
 pub fn bucket(room: RoomId) -> u32 {
     room.fingerprint() % BUCKETS
 }
 
-/// A set of buckets: bit n is bucket n.
+/// A set of buckets. Bit n is bucket n.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Buckets(u64);
 
@@ -23,48 +23,48 @@ impl Buckets {
     /// Every bucket.
     pub const ALL: Self = Self(u64::MAX);
 
-    /// Whether this bucket is among them.
+    /// Whether this bucket is in the set.
     #[must_use]
     pub const fn contains(self, bucket: u32) -> bool {
         bucket < BUCKETS && self.0 >> bucket & 1 == 1
     }
 
-    /// Whether the bucket of this room is among them.
+    /// Whether the bucket of this room is in the set.
     #[must_use]
     pub fn has_room(self, room: RoomId) -> bool {
         self.contains(bucket(room))
     }
 
-    /// How many they are.
+    /// The number of buckets in the set.
     #[must_use]
     pub const fn len(self) -> u32 {
         self.0.count_ones()
     }
 
-    /// Whether there are none.
+    /// Whether the set has no bucket.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Those that are not among the others.
+    /// The buckets that are not in `others`.
     #[must_use]
     pub const fn without(self, others: Self) -> Self {
         Self(self.0 & !others.0)
     }
 
-    /// Those that are among the others too.
+    /// The buckets that are in `others` too.
     #[must_use]
     pub const fn and(self, others: Self) -> Self {
         Self(self.0 & others.0)
     }
 
-    /// Their numbers, lowest first.
+    /// The numbers of the buckets, lowest first.
     pub fn iter(self) -> impl Iterator<Item = u32> {
         (0..BUCKETS).filter(move |bucket| self.contains(*bucket))
     }
 
-    /// One bit for each bucket, the lowest for bucket 0.
+    /// One bit for each bucket. The lowest is bucket 0.
     #[must_use]
     pub const fn bits(self) -> u64 {
         self.0
@@ -72,7 +72,7 @@ impl Buckets {
 }
 
 impl FromIterator<u32> for Buckets {
-    /// Numbers that no bucket has are left out.
+    /// Ignores numbers that no bucket has.
     fn from_iter<I: IntoIterator<Item = u32>>(buckets: I) -> Self {
         Self(
             buckets.into_iter().filter(|bucket| *bucket < BUCKETS).fold(0, |bits, bucket| bits | 1 << bucket),
@@ -81,7 +81,7 @@ impl FromIterator<u32> for Buckets {
 }
 
 impl fmt::Display for Buckets {
-    /// Numbers and runs of them: `0-20,63`.
+    /// Numbers and runs of numbers: `0-20,63`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let numbers: Vec<u32> = self.iter().collect();
         for (place, run) in numbers.chunk_by(|one, next| one + 1 == *next).enumerate() {

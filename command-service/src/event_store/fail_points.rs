@@ -1,33 +1,30 @@
-//! Places at which tests make an append fail, to show that it leaves no traces.
+//! Places at which an append fails on demand. Tests and campaigns show that it leaves no traces.
 
-use std::{
-    str::FromStr,
-    sync::{Mutex, PoisonError},
-};
+use std::sync::{Mutex, PoisonError};
 
-use super::StoreError;
+use super::{AppendError, StoreError};
 
 /// A place in the append transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FailPoint {
-    /// After the transaction was opened.
+    /// After BEGIN.
     Begin,
-    /// After the events were inserted.
+    /// After the events.
     Events,
-    /// After the outbox rows were inserted, where they don't go out with COMMIT.
+    /// After the outbox rows, unless they go out with COMMIT.
     Outbox,
-    /// After the idempotency records were inserted, likewise.
+    /// After the idempotency records, unless they go out with COMMIT.
     Keys,
-    /// After the directory was changed, where it is.
+    /// After the directory.
     Rooms,
-    /// Before COMMIT was sent: what is left of the statements above.
+    /// Before COMMIT.
     BeforeCommit,
-    /// After COMMIT was answered: the caller sees an unknown outcome.
+    /// After the answer to COMMIT: the caller sees an unknown outcome.
     AfterCommit,
 }
 
 impl FailPoint {
-    /// All places, in the order in which an append passes them.
+    /// All places in the order of an append.
     pub const ALL: [Self; 7] = [
         Self::Begin,
         Self::Events,
@@ -39,23 +36,7 @@ impl FailPoint {
     ];
 }
 
-impl FromStr for FailPoint {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "begin" => Ok(Self::Begin),
-            "events" => Ok(Self::Events),
-            "outbox" => Ok(Self::Outbox),
-            "keys" => Ok(Self::Keys),
-            "rooms" => Ok(Self::Rooms),
-            "before-commit" => Ok(Self::BeforeCommit),
-            "after-commit" => Ok(Self::AfterCommit),
-            _ => Err(format!("no fail point is called {text:.40}")),
-        }
-    }
-}
-
-/// The armed fail points of one adapter: each append that passes one fails there, so many times.
+/// The armed fail points of a store, each with the number of appends that fail there.
 #[derive(Debug, Default)]
 pub struct FailPoints(Mutex<Vec<(FailPoint, u32)>>);
 
@@ -65,8 +46,7 @@ impl FailPoints {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((point, times));
     }
 
-    #[cfg(any(feature = "mysql", feature = "sqlite"))]
-    pub(super) fn pass(&self, point: FailPoint) -> Result<(), StoreError> {
+    pub(super) fn pass(&self, point: FailPoint) -> Result<(), AppendError> {
         let mut armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(place) = armed.iter().position(|(at, _)| *at == point) else { return Ok(()) };
         if let Some((_, times)) = armed.get_mut(place) {
@@ -75,9 +55,11 @@ impl FailPoints {
                 armed.remove(place);
             }
         }
-        Err(StoreError::Unavailable {
-            operation: "append_events",
-            source: format!("failed on purpose at {point:?}").into(),
+        let source = format!("failed on purpose at {point:?}").into();
+        let error = StoreError::Unavailable { operation: "append_events", source };
+        Err(match point {
+            FailPoint::AfterCommit => AppendError::Unknown(error),
+            _ => AppendError::Transient(error),
         })
     }
 }

@@ -1,31 +1,33 @@
-//! The event store's ports, one for each role. Every method may be called from many tasks at once.
+//! The event store's ports, one for each role. Many tasks may call a port at once.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use shared_events::{Erasures, RoomId, Timestamp, UserId, Version, erasure::Bytes32};
 
-use super::{AppendError, Buckets, Group, HeldRoom, KeyId, KeyRecord, Snapshot, StoreError, StoredEvent};
+use super::{
+    AppendError, Buckets, Group, HeldRoom, KeyId, KeyRecord, Position, Snapshot, StoreError, StoredEvent,
+};
 use crate::domain::RoomEntry;
 
 /// Commits events.
 #[async_trait]
 pub trait Append: Send + Sync + 'static {
-    /// Commits a group in one transaction, with an outbox row for every event. Returns the events' positions in the
-    /// order of [`Group::events`].
-    async fn append(&self, group: &Group) -> Result<Vec<u64>, AppendError>;
+    /// Commits a group in one transaction, with an outbox row for every event. Returns the events' positions in the order of
+    /// [`Group::events`].
+    async fn append(&self, group: &Group) -> Result<Vec<Position>, AppendError>;
 }
 
 /// Reads events.
 #[async_trait]
 pub trait EventLog: Send + Sync + 'static {
-    /// The events of each stream after the given version, ordered by (room, version), in one read.
+    /// The events of each stream after the given version, by (room, version), in one read.
     async fn load(&self, after: &[(RoomId, Version)]) -> Result<Vec<StoredEvent>, StoreError>;
 
-    /// The latest version of each of these streams; streams without events are left out. One read.
+    /// The latest version of each of these streams that has events, in one read.
     async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Version)>, StoreError>;
 
-    /// The heads of all streams, by room id, after the given one, at most `limit`.
+    /// The heads of the streams after a room, by room id, at most `limit`.
     async fn all_heads(
         &self,
         after: Option<RoomId>,
@@ -36,91 +38,124 @@ pub trait EventLog: Send + Sync + 'static {
     async fn stream(&self, room: RoomId, after: Version, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
 
     /// The events at these positions, in the order of position.
-    async fn events_at(&self, positions: &[u64]) -> Result<Vec<StoredEvent>, StoreError>;
+    async fn events_at(&self, positions: &[Position]) -> Result<Vec<StoredEvent>, StoreError>;
 
-    /// The events after a position, in the order of position, at most `limit`. For those who know that no transaction with
-    /// a lower position matters to them any more.
-    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
+    /// The events after a position, in the order of position, at most `limit`. Misses a transaction that took lower positions
+    /// and commits later.
+    async fn events_after(&self, position: Position, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
 }
 
-/// Which events the log does not have yet.
+/// Events that are not delivered to the log yet.
 #[async_trait]
 pub trait Outbox: Send + Sync + 'static {
-    /// The positions of undelivered events of rooms that are in these buckets and not held back, in order, at most `limit`,
-    /// all read at one moment. Present rows, never "after the last one seen": a transaction that took its position first
-    /// may commit last.
-    async fn undelivered(&self, buckets: Buckets, limit: u32) -> Result<Vec<u64>, StoreError>;
+    /// The positions of undelivered events in these buckets, without those of held rooms: in order, at most `limit`, all read
+    /// at one moment. Reads the rows that are there, not those after the last one read: a transaction that took its position
+    /// first may commit last.
+    async fn undelivered(&self, buckets: Buckets, limit: u32) -> Result<Vec<Position>, StoreError>;
 
-    /// Deletes exactly these rows of the outbox, in one transaction where the adapter can.
-    async fn delete_delivered(&self, positions: &[u64]) -> Result<(), StoreError>;
+    /// Deletes exactly these rows.
+    async fn delete_delivered(&self, positions: &[Position]) -> Result<(), StoreError>;
 
-    /// How many events are undelivered, and when the oldest of them was committed.
-    async fn backlog(&self) -> Result<(u64, Option<Timestamp>), StoreError>;
+    /// How much is undelivered.
+    async fn backlog(&self) -> Result<Backlog, StoreError>;
 
-    /// Holds back a room's messages.
+    /// The number of undelivered events in each bucket that has any, with those of held rooms.
+    async fn backlog_by_bucket(&self) -> Result<BTreeMap<u32, u64>, StoreError>;
+
+    /// Holds a room. A room that is held already keeps its reason.
     async fn hold_room(&self, held: &HeldRoom) -> Result<(), StoreError>;
 
-    /// The rooms that are held back.
+    /// The held rooms.
     async fn held_rooms(&self) -> Result<Vec<HeldRoom>, StoreError>;
+
+    /// Releases a held room.
+    async fn release_room(&self, room: RoomId) -> Result<Release, StoreError>;
 }
 
-/// Requests that had their effect.
+/// The undelivered events.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Backlog {
+    /// Their number.
+    pub events: u64,
+    /// When the oldest of them was committed.
+    pub oldest: Option<Timestamp>,
+}
+
+/// The outcome of releasing a room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Release {
+    /// It was held.
+    Released,
+    /// It was not held.
+    NotHeld,
+}
+
+/// Finds requests that had their effect already.
 #[async_trait]
 pub trait IdempotencyKeys: Send + Sync + 'static {
-    /// The idempotency records among these, with their events. One read.
+    /// The idempotency records of these keys, with their events, in one read.
     async fn find_keys(&self, keys: &[KeyId]) -> Result<Vec<KeyRecord>, StoreError>;
 
-    /// Deletes at most `limit` idempotency records that are older than `kept`, oldest first. Returns how many. By
-    /// the store's own clock, which also says when they were made: an instance whose clock has jumped costs no key.
+    /// Deletes at most `limit` records that are older than `kept`, oldest first, and returns their number. Measures age by the
+    /// store's clock, which also dated them: an instance with a wrong clock loses no key.
     async fn sweep_keys(&self, kept: Duration, limit: u32) -> Result<u64, StoreError>;
 }
 
-/// All rooms with their names and kinds.
+/// Finds rooms by name and kind.
 #[async_trait]
 pub trait RoomDirectory: Send + Sync + 'static {
     /// All rooms ever registered, in the order of registration.
-    async fn directory(&self) -> Result<Vec<RoomEntry>, StoreError>;
+    async fn all_rooms(&self) -> Result<Vec<RoomEntry>, StoreError>;
 
     /// The rooms of these kinds that are not retired, in the order of registration.
     async fn rooms_of_kinds(&self, kinds: &[String]) -> Result<Vec<RoomEntry>, StoreError>;
 
-    /// The rooms that have these names and are not retired.
+    /// The rooms with these names that are not retired.
     async fn rooms_named(&self, names: &[String]) -> Result<Vec<RoomEntry>, StoreError>;
 }
 
-/// Rooms' states, so that long streams need not be read from their start.
+/// Keeps states of rooms, so that long streams need not be read from their start.
 #[async_trait]
 pub trait Snapshots: Send + Sync + 'static {
     /// The latest snapshots of these rooms.
     async fn snapshots(&self, rooms: &[RoomId]) -> Result<Vec<Snapshot>, StoreError>;
 
-    /// Keeps a snapshot, in place of an older one of that room; not one that was made under another epoch of the list of
-    /// erased persons than `erasures`, for it may name somebody who was erased since.
+    /// Replaces a room's snapshot unless it is newer. Does nothing if the list of erased persons has another epoch than
+    /// `erasures`: the snapshot may name a person who was erased since.
     async fn save_snapshot(&self, snapshot: &Snapshot, erasures: u64) -> Result<(), StoreError>;
 }
 
-/// Erased persons, and the masking of their events.
+/// Lists erased persons, and masks their events.
 #[async_trait]
 pub trait ErasureList: Send + Sync + 'static {
-    /// The list of erased persons, as it is at one moment.
+    /// The list, as it is at one moment.
     async fn erasures(&self) -> Result<Erasures, StoreError>;
 
-    /// Puts a person on the list with this pseudonym, where they are not on it. When it returns, no group that was made
-    /// without them can be committed any more, and what was committed can be read. Gives the position up to which events
-    /// are masked; where all were, that begins anew.
-    async fn begin_erasure(&self, person: Bytes32, pseudonym: &UserId) -> Result<Option<u64>, StoreError>;
+    /// Lists a person with this pseudonym, unless the person is on the list. When it returns, no group that was made without
+    /// this entry can be committed any more. Returns the position up to which the person's events are masked; after a finished
+    /// erasure, the start.
+    async fn begin_erasure(&self, person: Bytes32, pseudonym: &UserId) -> Result<Position, StoreError>;
 
-    /// Puts masked payloads and metadata in place of stored ones, drops the snapshots of their rooms, and notes up to which
-    /// position the person's events are masked (`None`: all are), in one transaction.
+    /// Replaces payloads and metadata of events, drops the snapshots of their rooms, and notes how far the person's events are
+    /// masked, in one transaction.
     async fn mask_events(
         &self,
         person: Bytes32,
-        masked: &[StoredEvent],
-        masked_to: Option<u64>,
+        events: &[StoredEvent],
+        masked: Masked,
     ) -> Result<(), StoreError>;
 }
 
-/// A store with all roles but that of the leases, which only instances that share their work need.
+/// The events in which an erased person is masked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Masked {
+    /// Those up to a position.
+    UpTo(Position),
+    /// All of them.
+    All,
+}
+
+/// A store with every role but [`Leases`], which only instances that share work need.
 pub trait EventStore:
     Append + EventLog + Outbox + IdempotencyKeys + RoomDirectory + Snapshots + ErasureList
 {
@@ -131,9 +166,9 @@ impl<S> EventStore for S where
 {
 }
 
-/// Which instance relays which bucket.
+/// Records the instance that relays each bucket.
 ///
-/// Leases save work and guard nothing: a paused holder that wakes up acts before it looks.
+/// Leases divide work and guard nothing: a holder that was paused acts before it looks.
 #[async_trait]
 pub trait Leases: Send + Sync + 'static {
     /// All leases, read at one moment.
@@ -142,14 +177,14 @@ pub trait Leases: Send + Sync + 'static {
     /// Raises this instance's heartbeat. The first one makes it a member.
     async fn beat(&self, instance: &str) -> Result<(), StoreError>;
 
-    /// Takes those of these buckets whose leases have not changed since they were read. Reading them again tells which.
-    /// After an error any of them may be taken.
+    /// Takes those of these buckets whose leases are still as they were read. Reading them again tells which. After an error
+    /// any of them may be taken.
     async fn take(&self, instance: &str, seen: &[BucketLease]) -> Result<(), StoreError>;
 
     /// Gives back those of these buckets that the instance still holds.
     async fn give_back(&self, instance: &str, buckets: Buckets) -> Result<(), StoreError>;
 
-    /// Ends the membership of an instance whose heartbeat is still this one.
+    /// Ends the membership of an instance whose heartbeat has not changed.
     async fn forget(&self, instance: &str, heartbeat: u64) -> Result<(), StoreError>;
 
     /// Gives everything back and ends this instance's membership.
@@ -161,16 +196,16 @@ pub trait Leases: Send + Sync + 'static {
 pub struct BucketLease {
     /// The bucket, 0 to [`BUCKETS`](super::BUCKETS) - 1.
     pub bucket: u32,
-    /// The instance that holds it; `None` when nobody does.
+    /// The instance that holds it, if any.
     pub holder: Option<String>,
-    /// Goes up by one with every holder; 0 when nobody ever held it.
+    /// Goes up by one with every holder. 0 before the first.
     pub epoch: u64,
 }
 
 /// All leases of a database.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LeaseTable {
-    /// The members with their heartbeats; dead ones too, until another member forgets them.
+    /// The members with their heartbeats. A dead one is among them until another member forgets it.
     pub members: BTreeMap<String, u64>,
     /// Every bucket, in order.
     pub buckets: Vec<BucketLease>,

@@ -1,4 +1,4 @@
-//! Why brokers are out of reach: a certificate, a password, a closed port. The admin client does not tell.
+//! The reason why no broker is reached: a certificate, a password, a closed port. The admin client does not tell.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -16,15 +16,15 @@ use rdkafka::{
 use super::{KafkaOptions, client_config};
 
 const PATIENCE: Duration = Duration::from_secs(2);
-/// For what the client has to say when it has tried.
+/// Time for the client to report its error after the attempt.
 const LISTENING: Duration = Duration::from_millis(100);
 
-/// Keeps the first thing that the client complains of; later ones are that all brokers are down.
+/// Keeps the first error that the client reports. Later ones say that all brokers are down.
 #[derive(Default)]
 struct Diagnosis(Mutex<Option<String>>);
 
 impl ClientContext for Diagnosis {
-    /// The same at each try, and longer than what the error says.
+    /// The log repeats the error at length.
     fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -41,11 +41,11 @@ impl ProducerContext for Diagnosis {
     fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
 }
 
-/// Tries to reach a broker and gives what the client complains of, if it does. Blocks for some seconds at most.
+/// Tries to reach a broker and returns the client's error, if any. Blocks for some seconds at most.
 pub(super) fn diagnosis(options: &KafkaOptions) -> Option<String> {
     let asking: BaseProducer<Diagnosis> =
         client_config(options).create_with_context(Diagnosis::default()).ok()?;
-    // What comes of it does not matter: the diagnosis does.
+    // Only the reported error matters, not the metadata.
     let _ = asking.client().fetch_metadata(None, PATIENCE);
     asking.poll(LISTENING);
     asking.context().0.lock().unwrap_or_else(PoisonError::into_inner).take()

@@ -1,4 +1,4 @@
-//! Kafka: the topic, and the sender that the relay uses.
+//! Kafka: the topic, and the relay's publisher.
 
 mod diagnosis;
 mod publisher;
@@ -9,48 +9,48 @@ use rdkafka::ClientConfig;
 use service_kit::brokers::Brokers;
 pub use topic::ensure_topic;
 
-/// How Kafka is reached.
+/// Settings of Kafka.
 #[derive(Clone, Debug)]
 pub struct KafkaOptions {
-    /// Where the brokers are, and how they are reached.
+    /// Addresses of the brokers, and the way to reach them.
     pub brokers: Brokers,
     /// The topic of all events.
     pub topic: String,
-    /// Partitions of the topic, where it has to be made; where it exists it must have as many.
+    /// Partitions of the topic. An existing topic must have as many.
     pub partitions: i32,
-    /// Replicas of the topic, where it has to be made.
+    /// Replicas of a new topic.
     pub replication: i32,
-    /// Hours for which the topic keeps events, where it has to be made.
+    /// Hours for which a new topic keeps events.
     pub retention_hours: u32,
 }
 
-/// What is the same for all clients.
+/// Settings of every client.
 fn client_config(options: &KafkaOptions) -> ClientConfig {
     options.brokers.properties().into_iter().collect()
 }
 
-/// Kafka could not do what was asked.
+/// A failure of Kafka.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The client refused or failed.
     #[error("{operation} failed")]
     Client {
-        /// What was tried.
+        /// The attempted operation.
         operation: &'static str,
         /// The client's error.
         #[source]
         source: rdkafka::error::KafkaError,
     },
-    /// The client failed because it can't reach a broker, and said why.
+    /// The client can't reach a broker.
     #[error("no broker answers: {diagnosis}")]
     Unreachable {
-        /// What it said.
+        /// The reason that it reported.
         diagnosis: String,
-        /// What failed.
+        /// The failed operation.
         #[source]
         source: Box<Self>,
     },
-    /// The broker refused to make the topic.
+    /// The broker refused to create the topic.
     #[error("topic {topic} could not be made: {reason}")]
     TopicRefused {
         /// The topic.
@@ -58,14 +58,14 @@ pub enum Error {
         /// The broker's error.
         reason: String,
     },
-    /// The topic has another number of partitions: rooms would change their partition, and their order would be lost.
+    /// The topic has another number of partitions. Rooms would change their partition and lose their order.
     #[error("topic {topic} has {found} partitions, configured are {configured}")]
     PartitionCount {
         /// The topic.
         topic: String,
-        /// How many it has.
+        /// Its partitions.
         found: usize,
-        /// How many it should have.
+        /// The configured partitions.
         configured: i32,
     },
 }

@@ -1,7 +1,7 @@
-//! The sender: an idempotent producer that passes every delivery report on, and gets what has gathered meanwhile.
+//! The publisher: an idempotent producer whose delivery reports all reach the relay.
 //!
-//! librdkafka's own message time-out is switched off, because it makes gaps: a message that is given up while a later one
-//! of its room is delivered. A stall is noticed by a timer here, and then the whole producer is dropped.
+//! librdkafka's message time-out is switched off, because it makes gaps: it gives up a message while a later one of its room
+//! is delivered. A timer here notices a stall, and then the whole producer is dropped.
 
 use std::{collections::VecDeque, future::pending, time::Duration};
 
@@ -18,18 +18,21 @@ use tokio::{
 };
 
 use super::{KafkaOptions, client_config};
-use crate::outbox::{Publisher, Report, Undelivered};
+use crate::{
+    event_store::Position,
+    outbox::{Publisher, Report, Undelivered},
+};
 
-/// How long nothing may be reported before the producer is dropped.
+/// The producer is dropped if nothing is reported for this long.
 const STALL: Duration = Duration::from_secs(30);
-/// With so many messages of a partition under way librdkafka (2.12, idempotent) sends no more of it, and while some wait it
-/// asks its socket without a pause, which takes a processor to itself. So they wait here, and are handed over together when
-/// all but a few are reported: the slower the broker, the larger its requests.
+/// With five messages of a partition in flight, librdkafka (2.12, idempotent) sends no more of it, and polls its socket
+/// without a pause while some wait, which takes a whole processor. So messages wait here, and are handed over together when
+/// all but a few are acknowledged: the slower the broker, the larger its requests.
 const WINDOW: usize = 5;
-/// Most reports that are taken together.
+/// Most reports that are taken at once.
 const MOST_REPORTS: usize = 10_000;
 
-/// Passes each delivery report on, with the event's position.
+/// Passes on each delivery report with the event's position.
 struct Reports(mpsc::UnboundedSender<Report>);
 
 impl ClientContext for Reports {}
@@ -38,13 +41,17 @@ impl ProducerContext for Reports {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, position: usize) {
-        let result = result.as_ref().map(|_| ()).map_err(|(error, _)| undelivered(error));
-        // Nobody listens any more when the producer was dropped: its events are sent again.
-        drop(self.0.send((position as u64, result)));
+        let position = Position::from(position as u64);
+        let report = match result {
+            Ok(_) => Report::Delivered(position),
+            Err((error, _)) => undelivered(error).report(position),
+        };
+        // Fails if the producer was dropped: its events are sent again.
+        drop(self.0.send(report));
     }
 }
 
-/// An event in the form in which it is sent.
+/// An event as it is sent.
 struct Message {
     position: usize,
     room: RoomId,
@@ -56,13 +63,13 @@ struct Message {
 struct Connection {
     producer: ThreadedProducer<Reports>,
     reports: mpsc::UnboundedReceiver<Report>,
-    /// What is handed over when few enough are under way.
+    /// Messages to hand over when few enough are in flight.
     waiting: VecDeque<Message>,
-    /// What the producer did not take, and why, until that is reported.
-    not_taken: Vec<(RoomId, Report)>,
-    /// How many messages were handed over and not reported.
-    under_way: usize,
-    /// When something was reported last, or sent while nothing was under way.
+    /// Messages that the producer did not take, until they are reported.
+    not_taken: Vec<(RoomId, Position, Undelivered)>,
+    /// Messages that were handed over and not reported.
+    in_flight: usize,
+    /// Time of the last report, or of the first message after a quiet time.
     moved: Instant,
 }
 
@@ -74,13 +81,13 @@ pub struct KafkaPublisher {
 }
 
 impl KafkaPublisher {
-    /// A sender; it connects when it first sends.
+    /// A publisher that connects when it first sends.
     #[must_use]
     pub const fn new(options: KafkaOptions) -> Self {
         Self::with_stall(options, STALL)
     }
 
-    /// A sender that gives up when nothing is reported for so long.
+    /// A publisher that gives up if nothing is reported for `stall`.
     #[must_use]
     pub const fn with_stall(options: KafkaOptions, stall: Duration) -> Self {
         Self { options, stall, connection: None }
@@ -104,59 +111,55 @@ impl KafkaPublisher {
             reports,
             waiting: VecDeque::new(),
             not_taken: Vec::new(),
-            under_way: 0,
+            in_flight: 0,
             moved: Instant::now(),
         })
     }
 }
 
 impl Connection {
-    /// Hands over what waits, if few enough are under way.
+    /// Hands over waiting messages if few enough are in flight.
     fn hand_over(&mut self, topic: &str) {
-        if self.under_way >= WINDOW {
+        if self.in_flight >= WINDOW {
             return;
         }
-        if self.under_way == 0 {
+        if self.in_flight == 0 {
             self.moved = Instant::now();
         }
         while let Some(message) = self.waiting.pop_front() {
             let Message { position, room, key, payload, headers } = message;
-            // Nothing of a room overtakes what was not taken before it. The relay does the same as soon as it is told.
-            if let Some((_, why)) =
-                self.not_taken.iter().find_map(|(of, report)| (*of == room).then_some(report))
-            {
-                let why = why.clone();
-                self.not_taken.push((room, (position as u64, why)));
+            let at = Position::from(position as u64);
+            // Nothing of a room overtakes a message that was not taken. The relay does the same once it knows.
+            if let Some((.., why)) = self.not_taken.iter().find(|(of, ..)| *of == room) {
+                self.not_taken.push((room, at, why.clone()));
                 continue;
             }
             let record =
                 BaseRecord::with_opaque_to(topic, position).key(&key).payload(&payload).headers(headers);
             match self.producer.send(record) {
-                Ok(()) => self.under_way += 1,
-                // What is under way will make room.
+                Ok(()) => self.in_flight += 1,
+                // Messages in flight will make room.
                 Err((error, BaseRecord { headers: Some(headers), .. }))
                     if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) =>
                 {
                     self.waiting.push_front(Message { position, room, key, payload, headers });
                     return;
                 }
-                Err((error, _)) => {
-                    self.not_taken.push((room, (position as u64, Err(undelivered(&error)))));
-                }
+                Err((error, _)) => self.not_taken.push((room, at, undelivered(&error))),
             }
         }
     }
 
-    /// Reports of what was not taken. Not before everything was handed over: among what waits may be more of its rooms.
+    /// Reports messages that were not taken, once none waits: waiting ones may be of the same rooms.
     fn report_not_taken(&mut self, reports: &mut Vec<Report>) {
         if self.waiting.is_empty() {
-            reports.extend(self.not_taken.drain(..).map(|(_, report)| report));
+            reports.extend(self.not_taken.drain(..).map(|(_, position, why)| why.report(position)));
         }
     }
 }
 
 impl Publisher for KafkaPublisher {
-    async fn send(&mut self, position: u64, event: RawEvent) -> Result<(), Undelivered> {
+    async fn send(&mut self, position: Position, event: RawEvent) -> Result<(), Undelivered> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             None => {
@@ -165,7 +168,8 @@ impl Publisher for KafkaPublisher {
             }
         };
         connection.waiting.push_back(Message {
-            position: usize::try_from(position).map_err(|error| Undelivered::Refused(error.to_string()))?,
+            position: usize::try_from(position.get())
+                .map_err(|error| Undelivered::Refused(error.to_string()))?,
             room: event.room,
             key: event.room.to_string(),
             headers: headers(&event),
@@ -182,15 +186,16 @@ impl Publisher for KafkaPublisher {
         if !reports.is_empty() {
             return reports;
         }
-        if connection.under_way == 0 {
+        if connection.in_flight == 0 {
             return pending().await;
         }
         let received = connection.reports.recv_many(&mut reports, MOST_REPORTS);
         if timeout_at(connection.moved + self.stall, received).await.is_err() {
-            return vec![(0, Err(stalled(self.stall)))];
+            let stall = self.stall;
+            return vec![Report::Failed(format!("the broker has reported nothing for {stall:?}"))];
         }
         connection.moved = Instant::now();
-        connection.under_way = connection.under_way.saturating_sub(reports.len());
+        connection.in_flight = connection.in_flight.saturating_sub(reports.len());
         connection.hand_over(&self.options.topic);
         connection.report_not_taken(&mut reports);
         reports
@@ -198,7 +203,7 @@ impl Publisher for KafkaPublisher {
 
     async fn reset(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // Dropping it purges its queues and waits for the reports of that, up to half a second.
+            // Dropping it purges its queues, and waits up to half a second for the reports of that.
             drop(tokio::task::spawn_blocking(move || drop(connection)).await);
         }
     }
@@ -211,10 +216,6 @@ fn headers(event: &RawEvent) -> OwnedHeaders {
         owned = owned.insert(Header { key: name, value: Some(value.as_bytes()) });
     }
     owned
-}
-
-fn stalled(after: Duration) -> Undelivered {
-    Undelivered::Failed(format!("the broker has reported nothing for {after:?}"))
 }
 
 fn undelivered(error: &KafkaError) -> Undelivered {

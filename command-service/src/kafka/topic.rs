@@ -1,4 +1,4 @@
-//! Makes the topic where it is missing and checks it where it exists.
+//! Creates the topic if it is missing, and checks an existing one.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use rdkafka::{
 
 use super::{Error, KafkaOptions, client_config, diagnosis::diagnosis};
 
-/// The topic's setting that says for how long it keeps events, in milliseconds.
+/// The topic's setting for how long it keeps events, in milliseconds.
 const RETENTION: &str = "retention.ms";
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Makes the topic if there is none, and checks its number of partitions. One that exists and keeps events for another time
-/// is told of in a log: an operator may have set it.
+/// Creates the topic if it is missing, and checks its number of partitions. Logs a warning if an existing topic keeps events
+/// for another time: an operator may have set it.
 ///
-/// How long an event stays is counted from when it was sent, which is the timestamp that the producer gives it: a
-/// booking of ten years ago that is imported today stays as long as any other.
+/// The time counts from the timestamp of the producer, when the event was sent. A booking of ten years ago that is imported
+/// today stays as long as any other.
 ///
 /// # Errors
-/// When the brokers can't be reached in 10 s, refuse, or the topic has another number of partitions.
+/// If no broker answers in 10 s, the broker refuses, or the topic has another number of partitions.
 pub async fn ensure_topic(options: &KafkaOptions) -> Result<(), Error> {
     let error = match make_topic(options).await {
         Err(error @ Error::Client { .. }) => error,
@@ -36,7 +36,7 @@ pub async fn ensure_topic(options: &KafkaOptions) -> Result<(), Error> {
 
 async fn make_topic(options: &KafkaOptions) -> Result<(), Error> {
     let admin: AdminClient<DefaultClientContext> = client_config(options)
-        // Else brokers that come back are noticed up to 10 s later.
+        // By default, brokers that come back are noticed up to 10 s later.
         .set("reconnect.backoff.max.ms", "1000")
         .create()
         .map_err(|source| Error::Client { operation: "creating an admin client", source })?;
@@ -77,7 +77,7 @@ async fn compare_retention(
         admin.describe_configs([&topic], &AdminOptions::new().request_timeout(Some(TIMEOUT))).await;
     let described =
         described.map_err(|source| Error::Client { operation: "reading the topic's settings", source })?;
-    // A topic that was made just now may not be known to every broker yet, and its settings may be hidden from us.
+    // Not every broker may know a new topic yet, and its settings may be hidden.
     let entries = described.iter().filter_map(|topic| topic.as_ref().ok());
     let found = entries.filter_map(|topic| topic.get(RETENTION)?.value.clone()).next();
     let configured = retention_ms(options).to_string();
@@ -98,7 +98,7 @@ fn check_partitions(admin: &AdminClient<DefaultClientContext>, options: &KafkaOp
         .iter()
         .find(|topic| topic.name() == options.topic)
         .map_or(0, |t| t.partitions().len());
-    // A topic that was made just now may not be known to every broker yet.
+    // Not every broker may know a new topic yet.
     if found != 0 && i32::try_from(found) != Ok(options.partitions) {
         return Err(Error::PartitionCount {
             topic: options.topic.clone(),

@@ -9,12 +9,12 @@ use service_kit::{
 };
 use shared_events::{RoomId, Timestamp};
 
-use crate::event_store::{BucketLease, Buckets, HeldRoom, Leases, Outbox as _, mysql::MySqlStore};
+use crate::event_store::{BucketLease, Buckets, HeldRoom, Leases, Outbox as _, Position, mysql::MySqlStore};
 
 /// Prints the state of the outbox.
 pub(super) async fn show(store: &MySqlStore, format: Format, clock: &Clock) -> anyhow::Result<Verdict> {
-    let (_, oldest) = store.backlog().await?;
-    let waiting = store.outbox_by_bucket().await?;
+    let oldest = store.backlog().await?.oldest;
+    let waiting = store.backlog_by_bucket().await?;
     let leases = store.leases().await?;
     let held = store.held_rooms().await?;
     let age = |since: Timestamp| clock.now_ms().saturating_sub(since.epoch_millis()).max(0);
@@ -61,7 +61,7 @@ impl Bucket {
 struct Held {
     room: RoomId,
     /// Position of the refused event.
-    position: u64,
+    position: Position,
     since: Timestamp,
     reason: String,
 }

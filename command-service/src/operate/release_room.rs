@@ -8,7 +8,7 @@ use service_kit::{
 };
 use shared_events::RoomId;
 
-use crate::event_store::mysql::MySqlStore;
+use crate::event_store::{Outbox as _, Release, mysql::MySqlStore};
 
 /// Arguments of `release-room`.
 #[derive(Clone, Debug, clap::Args)]
@@ -26,7 +26,7 @@ impl Arguments {
     pub(super) async fn run(self, store: &MySqlStore) -> anyhow::Result<Verdict> {
         let Self { room, reason, format } = self;
         let act = Act::begun(operator(), "release-room", format!("room {room}"), None);
-        let released = store.release_room(room).await?;
+        let released = store.release_room(room).await? == Release::Released;
         act.ended(if released { format!("released: {reason}") } else { "was not held".to_owned() });
         let (verdict, text) = if released {
             (Verdict::AsWanted, "is released: its events go out in order, from the refused one")

@@ -1,30 +1,40 @@
-//! From the writer to the relay in memory: what was just committed need not be read back.
+//! From the writer to the relay in memory: events that were just committed need not be read back.
 //!
-//! It is a short cut only. What does not fit, or may not go ahead of what the table still holds, is left to the table.
+//! This is only a short cut. The table has every event too.
 
 use std::sync::Arc;
 
 use shared_events::RawEvent;
 use tokio::sync::{Notify, mpsc};
 
-/// Groups that may wait for the relay: more means that it is behind, and reads the table anyway.
+use crate::event_store::Position;
+
+/// Most groups that wait for the relay. With more it is behind and reads the table anyway.
 const GROUPS: usize = 16;
 
 /// The writer's end. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct HandoffSender {
-    groups: mpsc::Sender<Vec<(u64, RawEvent)>>,
+    groups: mpsc::Sender<Vec<(Position, RawEvent)>>,
     left_out: Arc<Notify>,
 }
 
 /// The relay's end.
 #[derive(Debug)]
 pub struct HandoffReceiver {
-    groups: mpsc::Receiver<Vec<(u64, RawEvent)>>,
+    groups: mpsc::Receiver<Vec<(Position, RawEvent)>>,
     left_out: Arc<Notify>,
 }
 
-/// Makes the way from a writer to a relay.
+/// Committed events, as the relay learns of them.
+pub(super) enum Handed {
+    /// These.
+    Events(Vec<(Position, RawEvent)>),
+    /// Some that only the table has.
+    LeftOut,
+}
+
+/// Connects a writer and a relay.
 #[must_use]
 pub fn handoff() -> (HandoffSender, HandoffReceiver) {
     let (sender, groups) = mpsc::channel(GROUPS);
@@ -33,8 +43,8 @@ pub fn handoff() -> (HandoffSender, HandoffReceiver) {
 }
 
 impl HandoffSender {
-    /// Hands over events with their positions, after their commit and in the order in which they were committed.
-    pub fn hand_over(&self, events: Vec<(u64, RawEvent)>) {
+    /// Sends committed events in the order of their commits.
+    pub fn send(&self, events: Vec<(Position, RawEvent)>) {
         if self.groups.try_send(events).is_err() {
             self.left_out.notify_one();
         }
@@ -42,11 +52,11 @@ impl HandoffSender {
 }
 
 impl HandoffReceiver {
-    /// Waits for what was committed next. `None`: something was committed that has to be read from the table.
-    pub async fn next(&mut self) -> Option<Vec<(u64, RawEvent)>> {
+    /// Waits for the next committed events.
+    pub(super) async fn next(&mut self) -> Handed {
         tokio::select! {
-            Some(events) = self.groups.recv() => Some(events),
-            () = self.left_out.notified() => None,
+            Some(events) = self.groups.recv() => Handed::Events(events),
+            () = self.left_out.notified() => Handed::LeftOut,
         }
     }
 }

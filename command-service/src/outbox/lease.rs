@@ -1,11 +1,13 @@
-//! The relay's leases: the instances share the buckets evenly, and when one dies the others take over.
+//! Leases: the instances share the buckets evenly, and take over the buckets of a dead one.
 //!
-//! Each instance has a row with a heartbeat, each bucket a row with its holder. An instance that has more than its share
-//! lets go of some, one that has less takes what nobody alive holds. Leases are for efficiency only. A holder that was
-//! paused and wakes up may send before it learns that it lost its buckets, and no fencing reaches the log; what keeps
-//! order is that only delivered rows are deleted, so that late messages are always duplicates. No clock is compared
-//! between machines: an instance counts as dead when its heartbeat has stood still for a while on the observer's own
-//! monotonic clock. An instance that does not reach the log is no member: what it held would not be delivered.
+//! Each instance has a heartbeat, each bucket a holder. An instance with more than its share lets go of some buckets; one with
+//! less takes buckets that no live instance holds.
+//!
+//! Leases divide work and guard nothing. A holder that was paused may send before it learns that it lost its buckets, and no
+//! fencing reaches the log. Order holds because only delivered rows are deleted: late messages are always duplicates.
+//!
+//! No clocks are compared between machines. An instance counts as dead when its heartbeat stands still for the takeover time
+//! on the observer's monotonic clock. An instance that does not reach the log is no member: it would deliver nothing.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -22,7 +24,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    allotment::Allotter,
+    assignment::BucketAssigner,
     shares::{Plan, plan},
 };
 use crate::event_store::{BucketLease, Buckets, Leases, StoreError};
@@ -30,9 +32,10 @@ use crate::event_store::{BucketLease, Buckets, Leases, StoreError};
 /// Settings of the leases.
 #[derive(Clone, Debug)]
 pub struct LeaseOptions {
-    /// Name of this instance: unique for each process, and such as [`LeaseOptions::can_name`] allows.
+    /// Name of this instance. Each process has its own; see [`LeaseOptions::can_name`].
     pub holder: String,
-    /// How long its heartbeat stands still before an instance counts as dead, or nothing is delivered before it leaves.
+    /// Takeover time: how long a heartbeat stands still before its instance counts as dead, and how long deliveries may stall
+    /// before an instance leaves.
     pub takeover: Duration,
 }
 
@@ -44,30 +47,30 @@ impl LeaseOptions {
     }
 }
 
-/// Holds this instance's share of the buckets and tells the relay which they are, until `stop` is cancelled; then gives
-/// them back. What is given back is first let go of by the relay. It joins the others when `reach` succeeds, and leaves
-/// them until it does again when nothing was delivered for as long as a takeover takes; `log` shows which of it is so. So a
-/// log that came back without its data is made again, where `reach` does that.
+/// Holds this instance's share of the buckets and assigns it to the relay until `stop`, and then gives it back. The relay lets
+/// go of a bucket before it is given back.
+///
+/// The instance joins the others when `reach` succeeds. It leaves them when deliveries stall for the takeover time, until
+/// `reach` succeeds again. `log` shows which is the case.
 pub async fn keep_leases<E: Display, F: Future<Output = Result<(), E>>>(
     leases: Arc<dyn Leases>,
     options: LeaseOptions,
-    allotter: Allotter,
+    assigner: BucketAssigner,
     log: Component,
     mut reach: impl FnMut() -> F,
     stop: CancellationToken,
 ) {
-    metrics::describe_gauge!("relay_buckets_held", "Buckets of rooms that this instance relays.");
+    metrics::describe_gauge!("relay_buckets_held", "Buckets that this instance relays.");
     let mut keeper = Keeper {
         leases,
         options,
-        allotter,
+        assigner,
         renewed: Instant::now(),
         seen: HashMap::new(),
         leaving: Buckets::NONE,
         settled: true,
     };
-    while until_it_succeeds(&log, &stop, Backoff::new(SHORTEST_WAIT, LONGEST_WAIT), &mut reach).await.is_ok()
-    {
+    while until_it_succeeds(&log, &stop, Backoff::new(FIRST_PAUSE, LONGEST_PAUSE), &mut reach).await.is_ok() {
         keeper.stay(&stop).await;
         if !stop.is_cancelled() {
             log.failing("nothing is delivered");
@@ -76,40 +79,41 @@ pub async fn keep_leases<E: Display, F: Future<Output = Result<(), E>>>(
     }
 }
 
-/// Between two tries to reach the log: short, because what was committed waits for it.
-const SHORTEST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// Between two attempts to reach the log. Short, because committed events wait for it.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 struct Keeper {
     leases: Arc<dyn Leases>,
     options: LeaseOptions,
-    allotter: Allotter,
-    /// When it was last known that the others see us alive.
+    assigner: BucketAssigner,
+    /// When the heartbeat was last raised.
     renewed: Instant,
-    /// Each instance's heartbeat, and since when it is known to stand still.
+    /// Each instance's heartbeat, and since when it stands still.
     seen: HashMap<String, (u64, Instant)>,
-    /// What is given back as soon as the relay has let go of it.
+    /// Buckets that are given back once the relay has let go of them.
     leaving: Buckets,
+    /// Whether the instance has exactly its share.
     settled: bool,
 }
 
 impl Keeper {
-    /// Is a member until told to stop, or until nothing is delivered.
+    /// Stays a member until `stop`, or until deliveries stall.
     async fn stay(&mut self, stop: &CancellationToken) {
         self.renewed = Instant::now();
-        while self.allotter.stuck_since().is_none_or(|since| since.elapsed() < self.options.takeover) {
+        while self.assigner.stalled_since().is_none_or(|since| since.elapsed() < self.options.takeover) {
             self.beat().await;
             let (pause, leaving) = (self.pause(), self.leaving);
             tokio::select! {
                 () = sleep(pause) => {}
-                () = self.allotter.let_go(leaving), if !leaving.is_empty() => {}
+                () = self.assigner.let_go(leaving), if !leaving.is_empty() => {}
                 () = stop.cancelled() => return,
             }
         }
         tracing::warn!("nothing is delivered, the other instances take over until the log is reached again");
     }
 
-    /// Instances that wait for their share look more often: a bucket that nobody holds is not delivered.
+    /// An instance that waits for its share looks more often: a bucket without a holder is not delivered.
     fn pause(&self) -> Duration {
         self.options.takeover / if self.settled { 4 } else { 16 }
     }
@@ -127,7 +131,7 @@ impl Keeper {
         };
         tracing::warn!(%problem, "the leases could not be renewed");
         (self.leaving, self.settled) = (Buckets::NONE, true);
-        // The others see no heartbeat either: they take over soon, so we stop before.
+        // The others see no heartbeat either and will take over: stop before they do.
         if self.renewed.elapsed() >= limit {
             self.hold(Buckets::NONE);
         }
@@ -140,12 +144,12 @@ impl Keeper {
             let wanted: Vec<_> =
                 leases.into_iter().filter(|lease| plan.take.contains(lease.bucket)).collect();
             self.leases.take(&self.options.holder, &wanted).await?;
-            // Another instance may have been quicker.
+            // Another instance may have been first.
             (_, plan) = self.look().await?;
         }
         self.settled = plan.settled;
         self.hold(plan.keep);
-        let unused = plan.give_back.without(self.allotter.used());
+        let unused = plan.give_back.without(self.assigner.in_flight());
         if !unused.is_empty() {
             self.leases.give_back(&self.options.holder, unused).await?;
         }
@@ -153,7 +157,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Reads who holds what, and plans by who is alive. Forgets the dead.
+    /// Reads the leases, forgets dead instances, and plans for the live ones.
     async fn look(&mut self) -> Result<(Vec<BucketLease>, Plan), StoreError> {
         let asked = Instant::now();
         let table = self.leases.leases().await?;
@@ -165,7 +169,7 @@ impl Keeper {
             if seen.0 != heartbeat {
                 *seen = (heartbeat, answered);
             }
-            // From answer to question: a pause of our own must not make another one look dead.
+            // From the answer to the question: a pause of this process must not make another one look dead.
             if asked.duration_since(seen.1) < self.options.takeover {
                 alive.insert(name);
             } else if name != self.options.holder {
@@ -178,20 +182,20 @@ impl Keeper {
     }
 
     fn hold(&self, buckets: Buckets) {
-        let before = self.allotter.held();
+        let before = self.assigner.assigned();
         if buckets != before {
-            tracing::info!(%buckets, gained = %buckets.without(before), lost = %before.without(buckets),
-                "this instance relays other buckets now");
+            let (gained, lost) = (buckets.without(before), before.without(buckets));
+            tracing::info!(%buckets, %gained, %lost, "this instance relays other buckets now");
         }
-        self.allotter.allot(buckets);
+        self.assigner.assign(buckets);
         metrics::gauge!("relay_buckets_held").set(buckets.len());
     }
 
     async fn leave(&mut self) {
         self.hold(Buckets::NONE);
         (self.leaving, self.settled) = (Buckets::NONE, true);
-        if timeout(self.options.takeover, self.allotter.let_go_of_all()).await.is_err() {
-            tracing::warn!("the relay is slow to let go, what it has under way may be sent twice");
+        if timeout(self.options.takeover, self.assigner.let_go_of_all()).await.is_err() {
+            tracing::warn!("the relay is slow to let go, events in flight may be sent twice");
         }
         if let Err(error) = self.leases.leave(&self.options.holder).await {
             // The others take over when they see no heartbeat.

@@ -1,6 +1,6 @@
-//! From the outbox to the log: every committed event is delivered at least once, a room's events in order.
+//! The relay: from the outbox to the log. Every committed event is delivered at least once, a room's events in order.
 
-mod allotment;
+mod assignment;
 mod flight;
 mod handoff;
 mod lease;
@@ -9,42 +9,63 @@ mod relay;
 mod shares;
 mod sweep;
 
-pub use allotment::{Allotted, Allotter, allotment};
+pub use assignment::{AssignedBuckets, BucketAssigner, assignment};
 pub use handoff::{HandoffReceiver, HandoffSender, handoff};
 pub use lease::{LeaseOptions, keep_leases};
 pub use options::{AbortPoint, RelayOptions};
 pub use relay::{Relay, Step};
 use shared_events::RawEvent;
 
-/// Why a message is not in the log.
+use crate::event_store::Position;
+
+/// The reason why an event is not in the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Undelivered {
-    /// The log will never take it, however often it is sent.
+    /// The log will never take it.
     Refused(String),
-    /// It may or may not arrive: it has to be sent again by a new sender.
+    /// It may arrive or not. It has to be sent again after a reset.
     Failed(String),
 }
 
-/// What became of the event at a position.
-pub type Report = (u64, Result<(), Undelivered>);
+impl Undelivered {
+    /// The report about the event at a position.
+    #[must_use]
+    pub fn report(self, position: Position) -> Report {
+        match self {
+            Self::Refused(reason) => Report::Refused(position, reason),
+            Self::Failed(reason) => Report::Failed(reason),
+        }
+    }
+}
 
-/// Sends events to the log. Two adapters: Kafka, and the bounded in-process log of the embedded default.
+/// The outcome of sending.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Report {
+    /// The log has the event.
+    Delivered(Position),
+    /// The log will never take the event.
+    Refused(Position, String),
+    /// Events may be lost. Everything that is not reported has to be sent again after a reset.
+    Failed(String),
+}
+
+/// Sends events to the log: to Kafka, or to the in-process log of the embedded default.
 pub trait Publisher: Send {
-    /// Hands an event to the log and doesn't wait for its delivery, only, when the log's queue is full, for room in it.
-    /// Events are sent in the order of these calls.
+    /// Hands an event to the log, which sends events in the order of these calls. Waits for room in the log's queue, not for
+    /// delivery.
     ///
     /// # Errors
-    /// When it was not sent; there is no report of it.
+    /// If it was not sent. No report follows.
     fn send(
         &mut self,
-        position: u64,
+        position: Position,
         event: RawEvent,
     ) -> impl Future<Output = Result<(), Undelivered>> + Send;
 
-    /// Waits until there are reports of events that were sent, and returns all that there are. Of an event whose delivery
-    /// failed, later ones of its room may have been delivered or not. Nothing is lost when the wait is given up.
+    /// Waits for reports, and returns all that there are. After a failed event, later ones of its room may be delivered or
+    /// not. A cancelled wait loses nothing.
     fn reports(&mut self) -> impl Future<Output = Vec<Report>> + Send;
 
-    /// Gives up what is still under way and starts afresh; late deliveries are duplicates, and are not reported.
+    /// Gives up everything in flight and connects anew. Later deliveries are duplicates and are not reported.
     fn reset(&mut self) -> impl Future<Output = ()> + Send;
 }

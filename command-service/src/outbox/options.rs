@@ -1,15 +1,15 @@
-//! How the relay works, and where it dies in tests.
+//! Settings of the relay, and abort points for tests.
 
 use std::time::Duration;
 
 /// Settings of the relay.
 #[derive(Clone, Debug)]
 pub struct RelayOptions {
-    /// Most events that are read from the table together.
+    /// Most events that are read from the table at once.
     pub batch: u32,
-    /// How often the outbox is read without a wake-up: the latency of what another instance committed.
+    /// Interval between reads of the outbox. It bounds the latency of other instances' commits.
     pub poll: Duration,
-    /// Where the process ends itself, in tests.
+    /// Where the process aborts, in tests.
     pub abort_at: Option<AbortPoint>,
 }
 
@@ -19,20 +19,20 @@ impl Default for RelayOptions {
     }
 }
 
-/// A place at which the process ends itself as by kill -9, so that tests see what a crash there leaves behind.
+/// A place at which the process aborts, as by `kill -9`. Tests see what a crash there leaves behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AbortPoint {
-    /// Events are committed, nothing is sent.
+    /// Events are committed, none is sent.
     BeforeSend,
     /// Events are delivered, their rows are not deleted.
     BeforeDelete,
 }
 
 impl RelayOptions {
-    /// Ends the process where that is asked for.
+    /// Aborts the process if it is at its abort point.
     pub(super) fn abort_at(&self, point: AbortPoint) {
         if self.abort_at == Some(point) {
-            tracing::error!(?point, "the process ends itself at its abort point");
+            tracing::error!(?point, "the process aborts at its abort point");
             std::process::abort();
         }
     }

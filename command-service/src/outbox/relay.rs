@@ -1,17 +1,20 @@
-//! The relay: delivers the outbox.
+//! Delivers the outbox.
 //!
-//! Guarantees: at least once; the first occurrences of a room's versions are in order. It sends the rows that are present
-//! (see [`Sweep`]; never "after the last one seen": a transaction that took its position first may commit last), and from
-//! memory what this process has just committed, where the same sender has sent all before it. Reading, sending and
-//! deleting go on side by side; exactly the rows whose delivery the log reported are deleted. On a failure the sender is
-//! dropped with all that was read ahead, and the table is read again. An event that can't be sent holds back its room,
-//! not the others, and is recorded.
+//! Guarantees: at least once; the first occurrences of a room's versions are in order.
+//!
+//! The relay sends the rows that are in the table (see [`Sweep`]), not those after the last one sent: a transaction that took
+//! its position first may commit last. It also sends what this process has just committed, from memory, if everything before
+//! it was sent. Reading, sending and deleting go on side by side. Exactly the rows that the log acknowledged are deleted.
+//!
+//! After a failure the publisher is reset, everything that was read ahead is dropped, and the table is read again. An event
+//! that can't be sent holds its room, not the others.
 
 use std::{collections::HashSet, future::pending, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use service_kit::{
     clock::Clock,
+    retry::Backoff,
     traces::{SpanKind, of_request},
 };
 use shared_events::{RawEvent, RoomId, Timestamp};
@@ -19,20 +22,22 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AbortPoint, Allotted, HandoffReceiver, Publisher, RelayOptions, Report, Undelivered,
+    AbortPoint, AssignedBuckets, HandoffReceiver, Publisher, RelayOptions, Report, Undelivered,
+    assignment::RelayState,
     flight::Flight,
+    handoff::Handed,
     sweep::{Row, Sweep, Swept},
 };
-use crate::event_store::{Buckets, EventLog, HeldRoom, Outbox, StoreError};
+use crate::event_store::{Buckets, EventLog, HeldRoom, Outbox, Position, StoreError};
 
-/// What one step did.
+/// The outcome of [`Relay::step`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
-    /// Nothing was waiting.
+    /// Nothing was undelivered.
     Idle,
-    /// So many events were delivered and deleted.
+    /// This many events were delivered and deleted.
     Delivered(usize),
-    /// A delivery failed; what was delivered is deleted, the rest is sent again.
+    /// A delivery failed. The delivered events are deleted, the others are sent again.
     Failed,
 }
 
@@ -43,31 +48,30 @@ pub struct Relay<P> {
     publisher: P,
     clock: Clock,
     options: RelayOptions,
-    /// What it delivers; the rest is left to other instances.
+    /// The buckets that it delivers.
     buckets: Buckets,
     flight: Flight,
-    /// The read of the table that is going on.
+    /// The running read of the table.
     sweep: Option<Sweep>,
     /// When the next one is due.
     sweep_at: Instant,
-    /// Rooms of which an event was refused since the sweep began; the next one leaves them out.
+    /// Rooms that were held since the sweep began. The next one leaves them out.
     held: HashSet<RoomId>,
     deleting: Option<BoxFuture<'static, Deleted>>,
 }
 
-/// Rows of which the deletion has ended.
-type Deleted = (Vec<u64>, Result<(), StoreError>);
+/// Rows whose deletion has ended.
+type Deleted = (Vec<Position>, Result<(), StoreError>);
 
-/// Something that the relay waits for.
 enum Happened {
     Reported(Vec<Report>),
     Read(Result<Swept, StoreError>),
     Deleted(Deleted),
-    Committed(Option<Vec<(u64, RawEvent)>>),
+    Committed(Handed),
     Nothing,
 }
 
-/// Why the relay pauses and reads the table again.
+/// The relay pauses and reads the table again.
 enum Interruption {
     Delivery,
     Store(StoreError),
@@ -79,22 +83,22 @@ impl From<StoreError> for Interruption {
     }
 }
 
-/// Most rows of one sweep: more than may be in flight, so that there is always something new in it.
+/// Most rows of one sweep: more than can be in flight, so that there is always something new in it.
 const SWEEP_ROWS: u32 = 100_000;
-/// Rows are deleted when there are so many, or after so long: a transaction for every few of them would take the disk
-/// from the writer. What was delivered and not deleted when the process dies is sent twice.
+/// Rows are deleted when this many are delivered, or after this time. Small transactions would take the disk from the
+/// writer. A crash sends again what is delivered and not deleted.
 const MANY_TO_DELETE: usize = 5_000;
 const DELETE_AFTER: Duration = Duration::from_millis(50);
 const MOST_DELETED: usize = 20_000;
-/// How long what is under way may hold up that a bucket is given to another instance.
+/// Limit for events in flight when a bucket goes to another instance.
 const LETTING_GO: Duration = Duration::from_secs(1);
-/// How long what is left at the end may hold up the end: the leases are given back after it.
+/// Limit for the last deliveries. The leases are given back after them.
 const LAST_DELIVERIES: Duration = Duration::from_secs(5);
-const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
+const FIRST_PAUSE: Duration = Duration::from_millis(40);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 impl<P: Publisher> Relay<P> {
-    /// A relay from a store's outbox to what `publisher` reaches, of all buckets unless it is run with others.
+    /// A relay of all buckets, unless it is run with others.
     pub fn new(
         outbox: Arc<dyn Outbox>,
         log: Arc<dyn EventLog>,
@@ -117,25 +121,26 @@ impl<P: Publisher> Relay<P> {
         }
     }
 
-    /// Delivers the buckets that are allotted, until told to stop; then, for a while, what is left of them.
-    pub async fn run(mut self, mut allotted: Allotted, mut handed: HandoffReceiver, stop: CancellationToken) {
-        let mut failures = 0u32;
+    /// Delivers the assigned buckets until `stop`, and then, for a limited time, what is left of them.
+    pub async fn run(
+        mut self,
+        mut assigned: AssignedBuckets,
+        mut handed: HandoffReceiver,
+        stop: CancellationToken,
+    ) {
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         self.buckets = Buckets::NONE;
         while !stop.is_cancelled() {
-            let held = allotted.held();
-            let changed = held != self.buckets;
-            if changed {
-                self.change_to(held).await;
+            let buckets = assigned.get();
+            if buckets != self.buckets {
+                self.change_to(buckets).await;
             }
-            allotted.is_stuck_since(self.flight.stuck_since());
-            if changed {
-                allotted.uses(held);
-            }
-            if held.is_empty() {
+            assigned.report(RelayState { in_flight: buckets, stalled_since: self.flight.stalled_since() });
+            if buckets.is_empty() {
                 tokio::select! {
-                    // Without a keeper there will never be any.
-                    changed = allotted.changed() => if !changed { return },
-                    // The instances that have the buckets deliver this too.
+                    // Without a keeper there will be none.
+                    changed = assigned.changed() => if changed.is_err() { return },
+                    // The holders of the buckets deliver these events.
                     _ = handed.next() => {}
                     () = stop.cancelled() => {}
                 }
@@ -149,48 +154,40 @@ impl<P: Publisher> Relay<P> {
                 happened = self.wait(DELETE_AFTER) => happened,
                 committed = handed.next() => Happened::Committed(committed),
                 () = sleep_until(sweep_at), if !sweeping => Happened::Nothing,
-                true = allotted.changed() => Happened::Nothing,
+                Ok(()) = assigned.changed() => Happened::Nothing,
                 () = stop.cancelled() => break,
             };
             let came_through = matches!(happened, Happened::Deleted((_, Ok(()))));
             match self.handle(happened).await {
-                Ok(()) => failures = if came_through { 0 } else { failures },
-                Err(setback) => {
-                    if let Interruption::Store(error) = setback {
-                        tracing::warn!(
-                            error = &error as &dyn std::error::Error,
-                            "the event store failed the relay"
-                        );
+                Ok(()) if came_through => backoff.reset(),
+                Ok(()) => {}
+                Err(interruption) => {
+                    if let Interruption::Store(error) = interruption {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(error, "the event store failed the relay");
                     }
-                    failures += 1;
-                    let pause = SHORTEST_PAUSE.saturating_mul(1 << failures.min(10)).min(LONGEST_PAUSE);
-                    tokio::select! {
-                        () = sleep(pause) => {}
-                        () = stop.cancelled() => {}
-                    }
+                    stop.run_until_cancelled(sleep(backoff.next_delay())).await;
                 }
             }
         }
-        if !allotted.held().is_empty() && timeout(LAST_DELIVERIES, self.deliver_the_rest()).await.is_err() {
-            tracing::warn!(
-                "the log is slow or silent, what is left is delivered by other instances or later"
-            );
+        if !assigned.get().is_empty() && timeout(LAST_DELIVERIES, self.deliver_the_rest()).await.is_err() {
+            tracing::warn!("the log is slow or silent, the rest is delivered by other instances or later");
         }
     }
 
-    /// Delivers what is in the table now. What is committed meanwhile is not waited for: others may never stop committing.
+    /// Delivers what is in the table now, and not what others commit meanwhile: they may never stop.
     async fn deliver_the_rest(&mut self) {
         let full = usize::try_from(SWEEP_ROWS).unwrap_or(usize::MAX);
         while matches!(self.step().await, Ok(Step::Delivered(rows)) if rows >= full) {}
     }
 
-    /// Delivers these buckets from now on. When it is to let go of some, what is under way comes to its end first, so
-    /// that the next holder finds no row of an event that is delivered: that would be sent twice.
+    /// Delivers these buckets from now on. Before it lets go of a bucket, everything in flight is delivered and deleted: the
+    /// next holder would send it again.
     async fn change_to(&mut self, buckets: Buckets) {
         self.sweep = None;
         if !self.buckets.without(buckets).is_empty() {
             if !matches!(timeout(LETTING_GO, self.finish()).await, Ok(Ok(()))) {
-                self.start_again().await;
+                self.reset().await;
             }
             self.flight.forget_others(buckets);
             self.flight.nothing_else_waits();
@@ -198,7 +195,7 @@ impl<P: Publisher> Relay<P> {
         (self.buckets, self.sweep_at) = (buckets, Instant::now());
     }
 
-    /// Waits until all that was sent is delivered and deleted.
+    /// Waits until everything that was sent is delivered and deleted.
     async fn finish(&mut self) -> Result<(), Interruption> {
         while !self.flight.is_empty() {
             let happened = self.wait(Duration::ZERO).await;
@@ -207,10 +204,10 @@ impl<P: Publisher> Relay<P> {
         Ok(())
     }
 
-    /// Reads the table, sends what is there and deletes what was delivered.
+    /// Reads the table, sends its events and deletes the delivered ones.
     ///
     /// # Errors
-    /// When the store can't be read or written; what was sent then goes out again.
+    /// If the store can't be read or written. Events that were sent go out again.
     pub async fn step(&mut self) -> Result<Step, StoreError> {
         let (mut delivered, mut failed) = (0, false);
         self.begin_sweep();
@@ -239,7 +236,7 @@ impl<P: Publisher> Relay<P> {
         self.sweep = Some(Sweep::begin(outbox, log, self.buckets, known, SWEEP_ROWS, self.options.batch));
     }
 
-    /// Waits for something to do. Nothing is lost when the wait is given up.
+    /// Waits for the next thing to handle. A cancelled wait loses nothing.
     async fn wait(&mut self, delete_after: Duration) -> Happened {
         let (rows, since) = self.flight.to_delete();
         let delete_at = since.map(|since| since + delete_after);
@@ -266,15 +263,15 @@ impl<P: Publisher> Relay<P> {
         match happened {
             Happened::Reported(reports) => return self.settle(reports).await,
             Happened::Read(Ok(Swept::Page(rows))) => return self.send(rows).await,
-            Happened::Committed(Some(events)) => return self.send_from_memory(events).await,
-            Happened::Read(Ok(Swept::End { more, took })) => {
+            Happened::Committed(Handed::Events(events)) => return self.send_from_memory(events).await,
+            Happened::Read(Ok(Swept::End { full, took })) => {
                 self.sweep = None;
                 self.flight.nothing_else_waits();
-                // Rows that are not for us to send make a read long and bring nothing: it should not be done all the time.
+                // A read of rows that others have to deliver takes long and brings nothing, so it must not go on all the time.
                 let earliest = Instant::now() + took.saturating_mul(2);
-                self.sweep_at = if more { Instant::now() } else { self.sweep_at.max(earliest) };
+                self.sweep_at = if full { Instant::now() } else { self.sweep_at.max(earliest) };
             }
-            Happened::Committed(None) => self.sweep_at = Instant::now(),
+            Happened::Committed(Handed::LeftOut) => self.sweep_at = Instant::now(),
             Happened::Read(Err(error)) => {
                 (self.sweep, self.sweep_at) = (None, Instant::now());
                 return Err(error.into());
@@ -289,7 +286,7 @@ impl<P: Publisher> Relay<P> {
         Ok(())
     }
 
-    /// Sends what was read from the table.
+    /// Sends rows of the table.
     async fn send(&mut self, rows: Vec<Row>) -> Result<(), Interruption> {
         for Row { position, room, event } in rows {
             // It may have been sent from memory meanwhile.
@@ -304,8 +301,8 @@ impl<P: Publisher> Relay<P> {
         Ok(())
     }
 
-    /// Sends what was just committed, but for what may not overtake what the table holds: that is read after its commit.
-    async fn send_from_memory(&mut self, events: Vec<(u64, RawEvent)>) -> Result<(), Interruption> {
+    /// Sends events that were just committed. Those that could overtake a row of the table are read from there.
+    async fn send_from_memory(&mut self, events: Vec<(Position, RawEvent)>) -> Result<(), Interruption> {
         for (position, event) in events {
             if self.flight.contains(position) || !self.buckets.has_room(event.room) {
                 continue;
@@ -319,7 +316,7 @@ impl<P: Publisher> Relay<P> {
         Ok(())
     }
 
-    async fn send_one(&mut self, position: u64, event: RawEvent) -> Result<(), Interruption> {
+    async fn send_one(&mut self, position: Position, event: RawEvent) -> Result<(), Interruption> {
         self.options.abort_at(AbortPoint::BeforeSend);
         let (room, version) = (event.room, event.version);
         let traceparent = event.metadata.traceparent.as_deref();
@@ -334,11 +331,11 @@ impl<P: Publisher> Relay<P> {
 
     async fn settle(&mut self, reports: Vec<Report>) -> Result<(), Interruption> {
         let (mut refused, mut failed) = (Vec::new(), None);
-        for (position, result) in reports {
-            match result {
-                Ok(()) => self.flight.reported(position),
-                Err(Undelivered::Refused(reason)) => refused.push((position, reason)),
-                Err(Undelivered::Failed(reason)) => failed = Some(reason),
+        for report in reports {
+            match report {
+                Report::Delivered(position) => self.flight.delivered(position),
+                Report::Refused(position, reason) => refused.push((position, reason)),
+                Report::Failed(reason) => failed = Some(reason),
             }
         }
         for (position, reason) in refused {
@@ -353,31 +350,31 @@ impl<P: Publisher> Relay<P> {
     }
 
     async fn fail(&mut self, reason: &str) -> Interruption {
-        tracing::warn!(%reason, "a delivery failed, the sender is dropped and the outbox read again");
-        self.flight.stuck();
-        self.start_again().await;
+        tracing::warn!(%reason, "a delivery failed, the publisher is reset and the outbox read again");
+        self.flight.stalled();
+        self.reset().await;
         Interruption::Delivery
     }
 
-    /// Drops the sender, and all that was read ahead for it.
-    async fn start_again(&mut self) {
+    /// Resets the publisher and drops everything that was read ahead.
+    async fn reset(&mut self) {
         (self.sweep, self.sweep_at) = (None, Instant::now());
         self.publisher.reset().await;
-        self.flight.abandon();
+        self.flight.reset();
     }
 
-    /// Holds back a room. When the store can't note that, all starts again: a caller that leaves early has neither sent nor
-    /// settled the rest of what it had, and what was read after that may not overtake it.
-    async fn hold(&mut self, room: RoomId, position: u64, reason: String) -> Result<(), StoreError> {
+    /// Holds a room. If the store can't note that, everything starts again: the caller then skips the rest of its events or
+    /// reports, and nothing that was read later may overtake them.
+    async fn hold(&mut self, room: RoomId, position: Position, reason: String) -> Result<(), StoreError> {
         if !self.held.insert(room) {
             return Ok(());
         }
-        tracing::error!(room = %room, position, %reason, "an event can't be sent, its room is held back");
+        tracing::error!(room = %room, %position, %reason, "an event can't be sent, its room is held");
         self.flight.forget(room);
         let held_at = Timestamp::from_epoch_millis(self.clock.now().timestamp_millis());
         let noted = self.outbox.hold_room(&HeldRoom { room, position, reason, held_at }).await;
         if noted.is_err() {
-            self.start_again().await;
+            self.reset().await;
         }
         noted
     }

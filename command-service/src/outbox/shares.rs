@@ -1,24 +1,24 @@
-//! Who should hold which bucket: decided by each instance for itself, from what all of them see.
+//! Shares of the buckets. Each instance plans for itself, from what all of them see.
 
 use std::collections::BTreeSet;
 
 use crate::event_store::{BUCKETS, BucketLease, Buckets};
 
-/// What an instance does about the buckets.
+/// What an instance does with the buckets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Plan {
-    /// Those that it holds and keeps.
+    /// Buckets that it keeps.
     pub(super) keep: Buckets,
-    /// Those that it holds beyond its share.
+    /// Buckets beyond its share.
     pub(super) give_back: Buckets,
-    /// Those that nobody alive holds and that it should take.
+    /// Buckets without a live holder that it takes.
     pub(super) take: Buckets,
-    /// Whether it has just its share.
+    /// Whether it has exactly its share.
     pub(super) settled: bool,
 }
 
-/// The plan of `me`, one of those who are `alive`. Shares differ by one bucket at most: the first ones by name have it.
-/// Instances that see the same never take the same bucket.
+/// The plan of `me`, one of the live instances. Shares differ by at most one bucket, which the first instances by name have.
+/// Instances that see the same leases never take the same bucket.
 pub(super) fn plan(me: &str, alive: &BTreeSet<String>, leases: &[BucketLease]) -> Plan {
     let held_by = |name: &str| -> Buckets {
         leases
@@ -34,7 +34,7 @@ pub(super) fn plan(me: &str, alive: &BTreeSet<String>, leases: &[BucketLease]) -
     let mut take = Buckets::NONE;
     for (name, share) in alive.iter().zip(shares(alive.len())) {
         let lacking = share.saturating_sub(held_by(name).len());
-        // Those before me in the list take theirs first.
+        // The instances before me take theirs first.
         let taken: Buckets = free.by_ref().take(usize::try_from(lacking).unwrap_or(0)).collect();
         if name == me {
             (my_share, take) = (share, taken);
@@ -44,7 +44,7 @@ pub(super) fn plan(me: &str, alive: &BTreeSet<String>, leases: &[BucketLease]) -
     Plan { keep, give_back: mine.without(keep), take, settled: mine.len() == my_share }
 }
 
-/// How many buckets each of so many instances should hold.
+/// The number of buckets for each of these instances.
 fn shares(instances: usize) -> impl Iterator<Item = u32> {
     let instances = u32::try_from(instances).unwrap_or(BUCKETS).max(1);
     (0..instances).map(move |place| BUCKETS / instances + u32::from(place < BUCKETS % instances))
@@ -90,7 +90,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever lived before, whatever they held: two rounds after the last change all shares are even.
+        /// Two rounds after the last change all shares are even, whatever was held before.
         #[test]
         fn instances_that_come_and_go_share_everything_evenly(
             turns in prop::collection::vec(prop::collection::btree_set(0_u8..9, 1..8), 1..6),
@@ -100,11 +100,11 @@ mod tests {
                 let names: Vec<u8> = names.into_iter().collect();
                 let alive = alive(&names);
                 for _round in 0..2 {
-                    // All of them look at the same moment.
+                    // All look at the same moment.
                     let plans: Vec<_> = alive.iter().map(|me| (me, plan(me, &alive, &leases))).collect();
                     let taken: u32 = plans.iter().map(|(_, plan)| plan.take.len()).sum();
                     let distinct: Buckets = plans.iter().flat_map(|(_, plan)| plan.take.iter()).collect();
-                    prop_assert_eq!(taken, distinct.len(), "nobody takes what another takes");
+                    prop_assert_eq!(taken, distinct.len(), "no two take the same bucket");
                     for (me, plan) in plans {
                         carry_out(me, plan, &mut leases);
                     }

@@ -1,10 +1,9 @@
-//! One read of the outbox, running ahead of the sender.
+//! One read of the outbox, ahead of the sender.
 //!
-//! All positions are read at once, in one statement and so at one moment: where a version is among them, so are those of
-//! the versions before it that still wait. (They have lower positions: a version is inserted after the one before it was
-//! committed.) Pages that were read at different moments would not have that: a transaction that took its position
-//! early and commits between two pages would be missed by the first, and its successor be seen by the second. The events
-//! themselves never change, so they may be read page by page.
+//! One statement reads all positions, so at one moment: with a version come all versions of its room before it that are
+//! undelivered. (They have lower positions, because a version is inserted after the commit of the one before.) Pages that are
+//! read at different moments would lack that: a transaction that commits between two pages may have taken a position of the
+//! first page, and its successor one of the second. Events never change, so they are read page by page.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -12,40 +11,39 @@ use shared_events::{RawEvent, RoomId};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::event_store::{Buckets, EventLog, Outbox, StoreError, StoredEvent};
+use crate::event_store::{Buckets, EventLog, Outbox, Position, StoreError, StoredEvent};
 
 /// Pages that are read ahead.
 const PAGES_AHEAD: usize = 2;
 
-/// An event that was read, or why it can't be sent.
+/// An event of the outbox, or the reason why it can't be sent.
 pub(super) struct Row {
-    pub(super) position: u64,
+    pub(super) position: Position,
     pub(super) room: RoomId,
     pub(super) event: Result<RawEvent, String>,
 }
 
-/// What a sweep brings.
+/// A part of a sweep.
 pub(super) enum Swept {
     /// Events in the order of position.
     Page(Vec<Row>),
-    /// That was all; `more` tells whether there may be more in the table, because the sweep was full; `took`, how long the
-    /// read of the positions took.
-    End { more: bool, took: Duration },
+    /// The end. `full`: the table may have more rows. `took`: the duration of the read of positions.
+    End { full: bool, took: Duration },
 }
 
-/// A sweep that is going on. Dropping it ends it.
+/// A running sweep. Dropping it ends it.
 pub(super) struct Sweep {
     pages: mpsc::Receiver<Result<Swept, StoreError>>,
     _reader: AbortOnDropHandle<()>,
 }
 
 impl Sweep {
-    /// Begins to read at most `rows` rows of these buckets, but for the events that are `known`, in pages of `page` events.
+    /// Reads at most `rows` rows of these buckets, without the `known` ones, in pages of `page` events.
     pub(super) fn begin(
         outbox: Arc<dyn Outbox>,
         log: Arc<dyn EventLog>,
         buckets: Buckets,
-        known: HashSet<u64>,
+        known: HashSet<Position>,
         rows: u32,
         page: u32,
     ) -> Self {
@@ -55,7 +53,7 @@ impl Sweep {
                 let asked = Instant::now();
                 let mut positions = outbox.undelivered(buckets, rows).await?;
                 let took = asked.elapsed();
-                let more = u32::try_from(positions.len()).is_ok_and(|read| read >= rows);
+                let full = u32::try_from(positions.len()).is_ok_and(|read| read >= rows);
                 positions.retain(|position| !known.contains(position));
                 for piece in positions.chunks(usize::try_from(page).unwrap_or(1).max(1)) {
                     let events = log.events_at(piece).await?.into_iter().map(row).collect();
@@ -63,16 +61,16 @@ impl Sweep {
                         break;
                     }
                 }
-                Ok(Swept::End { more, took })
+                Ok(Swept::End { full, took })
             }
             .await;
-            // Nobody waits for it any more when the sweep was dropped.
+            // Fails if the sweep was dropped.
             drop(sender.send(end).await);
         });
         Self { pages, _reader: AbortOnDropHandle::new(reader) }
     }
 
-    /// Waits for what comes next. Nothing is lost when the wait is given up.
+    /// Waits for the next part. A cancelled wait loses nothing.
     pub(super) async fn next(&mut self) -> Result<Swept, StoreError> {
         let ended = || StoreError::Inconsistent { operation: "sweep", detail: "it has ended".to_owned() };
         self.pages.recv().await.unwrap_or_else(|| Err(ended()))

@@ -28,7 +28,7 @@ use crate::{
     housekeeping::{measure_outbox, sweep_keys},
     http::{Api, Backend, Gate, OPENAPI, configure},
     in_process::InProcessLog,
-    outbox::{Allotted, Publisher, Relay, RelayOptions, allotment, handoff},
+    outbox::{AssignedBuckets, Publisher, Relay, RelayOptions, assignment, handoff},
     writer::{self, writer},
 };
 
@@ -104,8 +104,8 @@ impl Service {
             Stack::Servers(servers) => servers.start(work, component, readiness.component("kafka")),
             Stack::InProcess(store, log) => {
                 // The only relay has all buckets, for as long as it runs.
-                let (_, allotted) = allotment(Buckets::ALL);
-                work.start(store, log, allotted, component);
+                let (_, assigned) = assignment(Buckets::ALL);
+                work.start(store, log, assigned, component);
             }
         }
         Ok(address)
@@ -128,7 +128,7 @@ impl Work {
         self,
         store: Arc<dyn EventStore>,
         publisher: impl Publisher + 'static,
-        allotted: Allotted,
+        assigned: AssignedBuckets,
         component: Component,
     ) -> CancellationToken {
         let Self { clock, writer: options, relay, keys_kept, gate, lifecycle } = self;
@@ -147,7 +147,7 @@ impl Work {
         let ended = relayed.clone();
         lifecycle.spawn("relay", async move {
             let _ended = ended.drop_guard();
-            relay.run(allotted, handed, written).await;
+            relay.run(assigned, handed, written).await;
             Ok(())
         });
         let (keys, stop) = (Arc::clone(&store) as _, lifecycle.soft());

@@ -14,7 +14,7 @@ use crate::{
     config::Config,
     event_store::{Buckets, mysql::MySqlStore},
     kafka::{KafkaOptions, KafkaPublisher, ensure_topic},
-    outbox::{LeaseOptions, allotment, keep_leases},
+    outbox::{LeaseOptions, assignment, keep_leases},
 };
 
 /// MySQL and Kafka, and this instance's share of the relay's work.
@@ -56,12 +56,12 @@ impl Servers {
         if let Err(Stopped) = migrated.await {
             return;
         }
-        let (allotter, allotted) = allotment(Buckets::NONE);
+        let (assigner, assigned) = assignment(Buckets::NONE);
         let publisher = KafkaPublisher::new(self.kafka.clone());
-        let relayed = work.start(Arc::new(self.store.clone()), publisher, allotted, mysql);
+        let relayed = work.start(Arc::new(self.store.clone()), publisher, assigned, mysql);
         lifecycle.spawn("leases", async move {
             let reach = || ensure_topic(&self.kafka);
-            keep_leases(Arc::new(self.store), self.lease, allotter, kafka, reach, relayed).await;
+            keep_leases(Arc::new(self.store), self.lease, assigner, kafka, reach, relayed).await;
             Ok(())
         });
         stop.cancelled().await;

@@ -1,4 +1,4 @@
-//! From events to answers: the same for a command that was just decided and for one whose record was found.
+//! Turns events into replies, for a new command as for a repeated one.
 
 use serde::{Deserialize, Serialize};
 use shared_events::{ConsistencyToken, Event, ReservationId, RoomId, Version};
@@ -9,33 +9,26 @@ use crate::{
     event_store::{KeyRecord, StoredEvent},
 };
 
-/// What an idempotency record holds where its command made no event.
+/// The outcome in an idempotency record whose command made no event.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RecordedOutcome {
     /// The command was rejected.
     Rejected(Rejection),
-    /// What it asked for was so already.
+    /// The requested state already held.
     Unchanged {
         /// The room.
         room: RoomId,
         /// Its version.
         version: Version,
-        /// The reservation, where it was about one.
+        /// The reservation, if it was about one.
         reservation: Option<ReservationId>,
         /// The reservation's revision, or that of the room's settings.
         revision: u32,
     },
 }
 
-impl RecordedOutcome {
-    pub(super) fn to_json(&self) -> Vec<u8> {
-        // Serialising can't fail: the types have string keys only.
-        serde_json::to_vec(self).unwrap_or_default()
-    }
-}
-
-/// The effect of a command that made these events; the answer speaks of the last one.
+/// The effect of a command that made these events. The reply describes the last one.
 pub(super) fn done(events: &[(RoomId, Version, &Event)]) -> Option<Done> {
     let (room, version, event) = *events.last()?;
     let (reservation, revision) = match event {
@@ -56,7 +49,7 @@ pub(super) fn done(events: &[(RoomId, Version, &Event)]) -> Option<Done> {
     })
 }
 
-/// The effect of a command that found everything as it wanted it.
+/// The effect of a command whose requested state already held.
 pub(super) fn unchanged(
     room: RoomId,
     version: Version,
@@ -67,7 +60,7 @@ pub(super) fn unchanged(
     Done { room, version, reservation, revision, created: false, token }
 }
 
-/// The answer that a record gives to a request with this fingerprint.
+/// The reply from a record to a request with this fingerprint.
 pub(super) fn from_record(record: KeyRecord, fingerprint: [u8; 16]) -> Reply {
     if record.fingerprint != fingerprint {
         return Err(Failure::KeyReused);

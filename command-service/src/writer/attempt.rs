@@ -1,7 +1,7 @@
-//! One try at deciding and committing a group.
+//! One attempt to decide and commit a group.
 //!
-//! Decisions are made one after the other on the cached rooms, each seeing the effects of those before it. Everything
-//! that was applied can be undone, so a try that fails leaves no trace: the next one decides all commands again.
+//! It decides the commands one after the other on the cached rooms, each with the effects of those before it. It can undo
+//! everything that it applies, so a failed attempt leaves no trace, and the next one decides all commands again.
 
 mod records;
 
@@ -14,21 +14,20 @@ use super::{CommandOutcome, Failure, Pending, RecordedOutcome, Reply, Submission
 use crate::{
     commands::{Command, Decision, NewEvent},
     domain::{Rejection, Room, RoomEntry, Undo},
-    event_store::{Group, KeyId, KeyRecord, NewKey, StoreError},
+    event_store::{Group, KeyId, KeyRecord, NewKey, Position, StoreError},
 };
 
-/// How often a decision may ask for a room, or for a room's past, before something must be wrong: once for each room of
-/// a kind, or for each move of a reservation.
+/// Most rooms and whole streams that one decision may ask for: one for each room of a kind, or for each move of a reservation.
 const MAX_LOADS: usize = 100_000;
 
-/// Why a try failed. Nothing that it applied is left.
+/// The reason why an attempt failed. Nothing that it applied is left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum AttemptError {
     /// Another writer was first: decide again.
     Conflict,
-    /// The store could not be reached, or did not answer in time.
+    /// The store was not reached, or did not answer in time.
     Transient,
-    /// As before, and what was to be committed may have been.
+    /// The same, but the group may have been committed.
     Unknown,
     /// The store refuses the group.
     Permanent,
@@ -57,14 +56,30 @@ impl From<StoreError> for AttemptError {
     }
 }
 
-/// What a successful try leaves.
+impl From<serde_json::Error> for AttemptError {
+    fn from(error: serde_json::Error) -> Self {
+        tracing::error!(error = &error as &dyn std::error::Error, "an event or outcome can't be encoded");
+        Self::Permanent
+    }
+}
+
+/// The result of a successful attempt.
 pub(super) struct CommittedGroup {
-    /// Answers by index; a command without one has the key of another command of its group, and has to be tried again.
+    /// Replies by index. A command without one has the key of another command of its group, and needs another attempt.
     pub(super) replies: HashMap<usize, Reply>,
-    /// The rooms that have new events, with their versions before them.
+    /// The rooms with new events, at their versions before them.
     pub(super) written: HashMap<RoomId, Version>,
-    /// The new events with their positions, in the order in which they were decided.
-    pub(super) events: Vec<(u64, RawEvent)>,
+    /// The new events in the order of their decisions.
+    pub(super) events: Vec<(Position, RawEvent)>,
+}
+
+/// When an attempt looks up the idempotency keys of its commands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum KeyLookup {
+    /// Before it decides. Some of the keys may have been used already.
+    Before,
+    /// After it has decided, for commands without an effect. The unique index checks the others.
+    After,
 }
 
 pub(super) struct Attempt<'a> {
@@ -74,39 +89,38 @@ pub(super) struct Attempt<'a> {
     now: Timestamp,
     replies: HashMap<usize, Reply>,
     pub(super) group: Group,
-    /// Of the group's events, once they are committed.
-    pub(super) positions: Vec<u64>,
+    /// Positions of the group's events, once they are committed.
+    pub(super) positions: Vec<Position>,
     undo: Vec<(RoomId, Undo)>,
     directory_undo: Vec<(RoomId, Option<RoomEntry>)>,
-    /// Versions, before this try, of all rooms that it has looked at; 0 for those that don't exist.
+    /// The versions before this attempt of all rooms that it has read.
     pub(super) base: HashMap<RoomId, Version>,
-    /// The rooms that stand behind an outcome without events. (A room of a kind that was looked at and not taken is none
-    /// of them.)
+    /// Rooms that a rejection or no-op depends on.
     pub(super) rests_on: HashSet<RoomId>,
-    /// Whether the keys of all commands are looked up before they are decided.
-    keys_first: bool,
+    key_lookup: KeyLookup,
     records: HashMap<KeyId, KeyRecord>,
     /// Reservations made in this group by keys of this group.
     made: HashMap<KeyId, ReservationId>,
     new_keys: HashSet<KeyId>,
-    /// Rooms without events that are in the cache for this try.
-    invented: Vec<RoomId>,
-    pub(super) doubted_kinds: HashSet<String>,
-    pub(super) doubted_names: HashSet<String>,
+    /// Rooms without events that are in the cache for this attempt.
+    empty: Vec<RoomId>,
+    /// Kinds that a rejection or no-op depends on.
+    pub(super) kinds: HashSet<String>,
+    /// Names that one depends on.
+    pub(super) names: HashSet<String>,
 }
 
 impl<'a> Attempt<'a> {
-    /// `keys_first` where an earlier try has shown that some of the keys are taken, or may have.
     pub(super) fn new(
         cache: &'a mut Cache,
         clock: &'a Clock,
         pending: &'a [Pending],
-        keys_first: bool,
+        key_lookup: KeyLookup,
     ) -> Self {
-        // Lines of an import may have been sent before, and speak of one another by their keys.
+        // Lines of an import may have been sent before, and refer to one another by keys.
         let imported = |pending: &Pending| pending.submission.command.imported;
         Self {
-            keys_first: keys_first || pending.iter().any(imported),
+            key_lookup: if pending.iter().any(imported) { KeyLookup::Before } else { key_lookup },
             cache,
             clock,
             pending,
@@ -121,34 +135,27 @@ impl<'a> Attempt<'a> {
             records: HashMap::new(),
             made: HashMap::new(),
             new_keys: HashSet::new(),
-            invented: Vec::new(),
-            doubted_kinds: HashSet::new(),
-            doubted_names: HashSet::new(),
+            empty: Vec::new(),
+            kinds: HashSet::new(),
+            names: HashSet::new(),
         }
     }
 
     pub(super) async fn run(mut self) -> Result<CommittedGroup, AttemptError> {
         let result = self.decide_and_commit().await;
-        if let Err(setback) = result {
-            self.take_back(setback);
+        if let Err(error) = result {
+            self.roll_back(error);
         }
-        for room in std::mem::take(&mut self.invented) {
+        for room in std::mem::take(&mut self.empty) {
             if self.cache.rooms.get(room).is_some_and(|room| room.version() == 0) {
                 self.cache.forget(room);
             }
         }
-        match result {
-            Ok(()) => {
-                let written = self.group.events.iter().map(|event| event.room).collect::<HashSet<_>>();
-                let written = written
-                    .into_iter()
-                    .map(|room| (room, self.base.get(&room).copied().unwrap_or_default()))
-                    .collect();
-                let events = self.positions.into_iter().zip(self.group.events).collect();
-                Ok(CommittedGroup { replies: self.replies, written, events })
-            }
-            Err(setback) => Err(setback),
-        }
+        result?;
+        let base = |room| (room, self.base.get(&room).copied().unwrap_or_default());
+        let written = self.group.events.iter().map(|event| base(event.room)).collect();
+        let events = self.positions.into_iter().zip(self.group.events).collect();
+        Ok(CommittedGroup { replies: self.replies, written, events })
     }
 
     async fn decide_and_commit(&mut self) -> Result<(), AttemptError> {
@@ -158,8 +165,8 @@ impl<'a> Attempt<'a> {
         let rooms: HashSet<RoomId> =
             self.pending.iter().flat_map(|pending| pending.submission.command.rooms(directory)).collect();
         let gained = self.cache.load(rooms.into_iter()).await?;
-        self.settle(&gained);
-        if self.keys_first {
+        self.answer_committed(&gained);
+        if self.key_lookup == KeyLookup::Before {
             self.find_records().await?;
         }
         for (index, pending) in self.pending.iter().enumerate() {
@@ -170,22 +177,22 @@ impl<'a> Attempt<'a> {
                 self.cache.rooms.drop_whole();
             }
         }
-        if !self.keys_first {
+        if self.key_lookup == KeyLookup::After {
             self.find_records_of_those_without_effect().await?;
         }
         self.verify().await?;
         self.append().await
     }
 
-    /// Commands of this group that an earlier try has committed after all: its connection was lost during COMMIT.
-    fn settle(&mut self, gained: &[DecodedEvent]) {
+    /// Answers the commands that an earlier attempt has committed after all: its connection was lost during COMMIT.
+    fn answer_committed(&mut self, gained: &[DecodedEvent]) {
         if gained.is_empty() {
             return;
         }
         for (index, pending) in self.pending.iter().enumerate() {
             let id = pending.submission.command.id.to_string();
             let mut own: Vec<_> = gained.iter().filter(|event| event.metadata.causation_id == id).collect();
-            // The answer of a move speaks of the room that it entered.
+            // The reply to a move describes the room that it entered.
             own.sort_by_key(|event| !matches!(event.event, Event::ReservationMovedOut(_)));
             let own: Vec<_> =
                 own.into_iter().map(|event| (event.room, event.version, &event.event)).collect();
@@ -198,7 +205,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Decides one command and applies its events. `None` when it has to wait for a command with the same key.
+    /// Decides one command and applies its events. Returns `None` if it has to wait for a command with the same key.
     async fn carry_out(&mut self, submission: &Submission) -> Result<Option<Reply>, AttemptError> {
         if submission.key.is_some_and(|key| self.new_keys.contains(&key.id)) {
             return Ok(None);
@@ -216,8 +223,8 @@ impl<'a> Attempt<'a> {
         if let Some(key) = submission.made_by {
             match self.made_by(key) {
                 Some(reservation) => records::name_reservation(&mut command.action, reservation),
-                // The line that should have made it was rejected, or there is none.
-                None => return Ok(Some(self.reject(submission, Rejection::UnknownReservation, Vec::new()))),
+                // The line that should have made it was rejected or does not exist.
+                None => return self.reject(submission, Rejection::UnknownReservation, Vec::new()).map(Some),
             }
         }
         let rooms = command.rooms(&self.cache.rooms.directory);
@@ -232,25 +239,25 @@ impl<'a> Attempt<'a> {
             match decision {
                 Decision::NeedsRoom(room) => {
                     self.touch(&[room]).await?;
-                    self.invent(room);
+                    self.insert_empty(room);
                 }
                 Decision::NeedsWholeStream(room) => self.take_whole(room).await?,
                 Decision::Events(events) => return self.apply(submission, &command, events).map(Some),
                 Decision::Unchanged { room, reservation, revision } => {
-                    let rests_on = self.doubt(&command);
+                    let rests_on = self.depend_on(&command);
                     let version = self.cache.rooms.get(room).map(Room::version).unwrap_or_default();
                     self.record(submission, || RecordedOutcome::Unchanged {
                         room,
                         version,
                         reservation,
                         revision,
-                    });
+                    })?;
                     let result = Ok(answers::unchanged(room, version, reservation, revision));
                     return Ok(Some(Ok(CommandOutcome { result, rests_on, repeated: false })));
                 }
                 Decision::Rejected(rejection) => {
-                    let rests_on = self.doubt(&command);
-                    return Ok(Some(self.reject(submission, rejection, rests_on)));
+                    let rests_on = self.depend_on(&command);
+                    return self.reject(submission, rejection, rests_on).map(Some);
                 }
             }
         }
@@ -258,10 +265,10 @@ impl<'a> Attempt<'a> {
         Ok(Some(Err(Failure::Refused)))
     }
 
-    /// Notes what has to be found unchanged for an outcome without events to hold.
-    fn doubt(&mut self, command: &Command) -> Vec<(RoomId, Version)> {
-        self.doubted_kinds.extend(command.kind().map(str::to_owned));
-        self.doubted_names.extend(command.name().map(str::to_owned));
+    /// Notes what a rejection or no-op depends on.
+    fn depend_on(&mut self, command: &Command) -> Vec<(RoomId, Version)> {
+        self.kinds.extend(command.kind().map(str::to_owned));
+        self.names.extend(command.name().map(str::to_owned));
         let rests_on = command.rests_on(&self.cache.rooms);
         self.rests_on.extend(&rests_on);
         rests_on
@@ -275,22 +282,22 @@ impl<'a> Attempt<'a> {
         submission: &Submission,
         rejection: Rejection,
         rests_on: Vec<(RoomId, Version)>,
-    ) -> Reply {
-        self.record(submission, || RecordedOutcome::Rejected(rejection.clone()));
-        Ok(CommandOutcome { result: Err(rejection), rests_on, repeated: false })
+    ) -> Result<Reply, AttemptError> {
+        self.record(submission, || RecordedOutcome::Rejected(rejection.clone()))?;
+        Ok(Ok(CommandOutcome { result: Err(rejection), rests_on, repeated: false }))
     }
 
-    /// Puts an empty room where a stream has no events, for this try only.
-    fn invent(&mut self, room: RoomId) {
+    /// Caches an empty room for a stream without events, for this attempt only.
+    fn insert_empty(&mut self, room: RoomId) {
         if !self.cache.rooms.contains(room) {
             self.cache.rooms.insert(Room::new(room));
-            self.invented.push(room);
+            self.empty.push(room);
         }
     }
 
-    /// Makes sure that the rooms are loaded and notes the versions on which this try rests.
+    /// Loads rooms and notes their versions before this attempt.
     pub(super) async fn touch(&mut self, rooms: &[RoomId]) -> Result<(), AttemptError> {
-        // A room that was touched before may hold effects of this group: it is not loaded over them.
+        // A room that was read before may hold effects of this group, which loading would lose.
         let untouched: Vec<RoomId> =
             rooms.iter().copied().filter(|room| !self.base.contains_key(room)).collect();
         if !untouched.is_empty() {
@@ -303,7 +310,7 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    /// Puts a room's whole past beside it for the decision in hand.
+    /// Loads the whole stream of a room for the current decision.
     pub(super) async fn take_whole(&mut self, room: RoomId) -> Result<(), AttemptError> {
         self.touch(&[room]).await?;
         let base = self.base.get(&room).copied().unwrap_or_default();
@@ -333,14 +340,14 @@ impl<'a> Attempt<'a> {
         let first = self.group.events.len();
         let mut effects = Vec::with_capacity(events.len());
         for NewEvent { room, mut event } in events {
-            // A line of an import that tells again what an erased person did.
+            // An import repeats what an erased person did.
             if command.actor.user != submission.command.actor.user
                 && let Some(reservation) = event.reservation_mut()
             {
                 (reservation.title, reservation.reserved_for) = (None, None);
             }
-            // A room that is being registered.
-            self.invent(room);
+            // The command may register the room.
+            self.insert_empty(room);
             let Some(state) = self.cache.rooms.get_mut(room) else { return Err(AttemptError::Permanent) };
             self.base.entry(room).or_insert(state.version());
             let version = state.version().next();
@@ -354,7 +361,7 @@ impl<'a> Attempt<'a> {
                 room,
                 version,
                 event_type: event.event_type().into(),
-                payload: event.to_json().map_err(|_| AttemptError::Permanent)?,
+                payload: event.to_json()?,
                 metadata: Metadata {
                     time: command.now,
                     subject: event.subject(),
@@ -384,11 +391,11 @@ impl<'a> Attempt<'a> {
         Ok(Ok(CommandOutcome { result: Ok(done), rests_on: Vec::new(), repeated: false }))
     }
 
-    /// Leaves rooms and directory as they were before this try.
-    fn take_back(&mut self, setback: AttemptError) {
+    /// Restores rooms and directory as they were before this attempt.
+    fn roll_back(&mut self, error: AttemptError) {
         self.cache.rooms.drop_whole();
         for (room, undo) in self.undo.drain(..).rev() {
-            // A room that was found to be wrong is no longer there.
+            // A room whose cached state was wrong is gone.
             if let Some(state) = self.cache.rooms.get_mut(room) {
                 state.undo(undo);
             }
@@ -396,8 +403,8 @@ impl<'a> Attempt<'a> {
         for (room, previous) in self.directory_undo.drain(..).rev() {
             self.cache.rooms.directory.restore(room, previous);
         }
-        if setback == AttemptError::Unknown {
-            self.cache.distrust_directory();
+        if error == AttemptError::Unknown {
+            self.cache.mark_directory_stale();
         }
     }
 }

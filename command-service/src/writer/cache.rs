@@ -1,4 +1,4 @@
-//! The decision state of rooms, kept between groups: loaded together, caught up after a conflict, bounded.
+//! A bounded cache of rooms' decision states: loaded together, caught up after a conflict.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,12 +13,12 @@ use crate::{
     event_store::{Snapshot, Snapshots, StoreError, StoredEvent},
 };
 
-/// A snapshot is kept each time a room's version passes a multiple of this, so that loading a cold room folds few events.
+/// A snapshot is saved each time a room's version passes a multiple of this, so that loading a room folds few events.
 const SNAPSHOT_EVERY: u64 = 1000;
 
-/// After how many versions the next snapshot of a room is due: more when it knows many reservations, which all are
-/// written, so that snapshots cost each event the same however large a room has grown. Doubled in steps, so that the
-/// room's size need not be remembered from one to the next.
+/// The number of versions between two snapshots of a room. It grows with the room's reservations, which a snapshot writes
+/// all, so that snapshots cost the same for each event. It doubles in steps, so the size at the last snapshot need not be
+/// known.
 fn versions_between_snapshots(size: usize) -> u64 {
     let size = u64::try_from(size).unwrap_or(u64::MAX);
     SNAPSHOT_EVERY.saturating_mul(size.div_ceil(SNAPSHOT_EVERY).saturating_mul(2).next_power_of_two())
@@ -26,14 +26,14 @@ fn versions_between_snapshots(size: usize) -> u64 {
 
 pub(super) struct Cache {
     pub(super) store: WriterStore,
-    /// The rooms at versions that are committed, but for what the attempt in progress has applied and can undo.
+    /// The rooms at committed versions, except for what the current attempt has applied.
     pub(super) rooms: Rooms,
-    /// Rooms that may have moved on in the store.
-    suspects: HashSet<RoomId>,
-    /// Rooms that hold an event which this version of the service can't read.
+    /// Rooms that may have new events in the store.
+    stale: HashSet<RoomId>,
+    /// Rooms with an event that this build can't decode.
     not_understood: HashMap<RoomId, Unreadable>,
     directory_is_stale: bool,
-    /// The list of erased persons under which all rooms were loaded: none of them is in any state.
+    /// The list of erased persons under which all rooms were loaded.
     pub(super) erasures: Erasures,
     erasures_are_stale: bool,
     last_used: HashMap<RoomId, u64>,
@@ -46,7 +46,7 @@ impl Cache {
         Self {
             store,
             rooms: Rooms::default(),
-            suspects: HashSet::new(),
+            stale: HashSet::new(),
             not_understood: HashMap::new(),
             directory_is_stale: true,
             erasures: Erasures::default(),
@@ -57,29 +57,28 @@ impl Cache {
         }
     }
 
-    /// Reads the directory where it is not known or may be wrong.
+    /// Reads the directory if it is stale.
     pub(super) async fn refresh_directory(&mut self) -> Result<(), StoreError> {
         if self.directory_is_stale {
-            let entries = self.store.rooms.directory().await?;
+            let entries = self.store.rooms.all_rooms().await?;
             self.rooms.directory = entries.into_iter().collect();
             self.directory_is_stale = false;
         }
         Ok(())
     }
 
-    pub(super) const fn distrust_directory(&mut self) {
+    pub(super) const fn mark_directory_stale(&mut self) {
         self.directory_is_stale = true;
     }
 
-    /// Reads the list of erased persons where it is not known or has changed. What was loaded under another one may name
-    /// somebody, and is dropped.
+    /// Reads the list of erased persons if it is stale. Drops what was loaded under another list: it may name an erased person.
     pub(super) async fn refresh_erasures(&mut self) -> Result<(), StoreError> {
         if self.erasures_are_stale {
             let erasures = self.store.erasures.erasures().await?;
             if erasures.epoch != self.erasures.epoch {
                 self.rooms.clear();
                 self.last_used.clear();
-                self.suspects.clear();
+                self.stale.clear();
             }
             self.erasures = erasures;
             self.erasures_are_stale = false;
@@ -87,35 +86,34 @@ impl Cache {
         Ok(())
     }
 
-    pub(super) const fn distrust_erasures(&mut self) {
+    pub(super) const fn mark_erasures_stale(&mut self) {
         self.erasures_are_stale = true;
     }
 
-    /// Reads a stored event, without those who were erased: it may not be masked yet.
+    /// Decodes a stored event and masks erased persons, because the store may not have masked it yet.
     fn read(&self, stored: StoredEvent) -> Result<DecodedEvent, Unreadable> {
         let mut event = stored.into_raw()?.decode()?;
         self.erasures.mask(&mut event);
         Ok(event)
     }
 
-    /// The room may have moved on: it is caught up before the next decision.
-    pub(super) fn distrust(&mut self, room: RoomId) {
-        self.suspects.insert(room);
+    /// The room may have new events: it is caught up before the next decision.
+    pub(super) fn mark_stale(&mut self, room: RoomId) {
+        self.stale.insert(room);
     }
 
-    /// The room's cached state is wrong: it is loaded anew.
+    /// Drops a room's state: it is loaded anew.
     pub(super) fn forget(&mut self, room: RoomId) {
         self.rooms.remove(room);
         self.last_used.remove(&room);
     }
 
-    /// Why the room can't be decided, if so.
+    /// Whether the room has an event that this build can't decode.
     pub(super) fn is_not_understood(&self, room: RoomId) -> bool {
         self.not_understood.contains_key(&room)
     }
 
-    /// Loads those of the rooms that are missing and catches up those that may have moved on, in one read of events.
-    /// Returns what the latter have gained.
+    /// Loads missing rooms and catches up stale ones, in one read of events. Returns the new events of the stale ones.
     pub(super) async fn load(
         &mut self,
         wanted: impl Iterator<Item = RoomId>,
@@ -126,12 +124,12 @@ impl Cache {
         for room in wanted {
             self.last_used.insert(room, self.now);
             match self.rooms.get(room) {
-                Some(known) if self.suspects.contains(&room) => after.push((room, known.version())),
+                Some(known) if self.stale.contains(&room) => after.push((room, known.version())),
                 Some(_) => {}
                 None => cold.push(room),
             }
         }
-        let suspects: HashSet<RoomId> = after.iter().map(|(room, _)| *room).collect();
+        let stale: HashSet<RoomId> = after.iter().map(|(room, _)| *room).collect();
         if !cold.is_empty() {
             for snapshot in self.store.snapshots.snapshots(&cold).await? {
                 if let Some(mut room) = restore(&snapshot) {
@@ -150,7 +148,7 @@ impl Cache {
         let stored = match self.store.log.load(&after).await {
             Ok(stored) => stored,
             Err(error) => {
-                // A snapshot without the events after it is no state to decide on.
+                // A snapshot without the later events is no decision state.
                 for room in cold {
                     self.forget(room);
                 }
@@ -168,7 +166,7 @@ impl Cache {
             match self.read(event) {
                 Ok(event) => {
                     self.apply(&event);
-                    if suspects.contains(&room) {
+                    if stale.contains(&room) {
                         gained.push(event);
                     }
                 }
@@ -179,8 +177,8 @@ impl Cache {
                 }
             }
         }
-        for room in suspects {
-            self.suspects.remove(&room);
+        for room in stale {
+            self.stale.remove(&room);
         }
         Ok(gained)
     }
@@ -203,7 +201,7 @@ impl Cache {
         }
     }
 
-    /// The room folded from its whole stream, so that it knows its past. `None` when it has moved on since `version`.
+    /// Folds a room from its whole stream. Returns `None` if it has new events after `version`.
     pub(super) async fn load_whole(
         &mut self,
         room: RoomId,
@@ -223,19 +221,19 @@ impl Cache {
         if whole.version() == version {
             Ok(Some(whole))
         } else {
-            self.distrust(room);
+            self.mark_stale(room);
             Ok(None)
         }
     }
 
-    /// Ends a group: keeps due snapshots, and drops the rooms that were not used for longest where there are too many.
+    /// Ends a group: saves due snapshots, and drops the least recently used rooms if there are too many.
     pub(super) fn end_group(&mut self, written: &HashMap<RoomId, Version>) {
         self.now += 1;
         for (id, before) in written {
             let Some(room) = self.rooms.get(*id) else { continue };
             let step = versions_between_snapshots(room.size());
             if room.version().get() / step > before.get() / step {
-                keep_snapshot(Arc::clone(&self.store.snapshots), room.clone(), self.erasures.epoch);
+                save_in_background(Arc::clone(&self.store.snapshots), room.clone(), self.erasures.epoch);
             }
         }
         if self.last_used.len() > self.capacity {
@@ -257,14 +255,14 @@ fn restore(snapshot: &Snapshot) -> Option<Room> {
     (room.id() == snapshot.room && room.version() == snapshot.version).then_some(room)
 }
 
-fn keep_snapshot(store: Arc<dyn Snapshots>, room: Room, erasures: u64) {
+fn save_in_background(store: Arc<dyn Snapshots>, room: Room, erasures: u64) {
     tokio::spawn(async move {
         let Ok(body) = serde_json::to_vec(&room) else { return };
         let snapshot =
             Snapshot { room: room.id(), version: room.version(), schema: SNAPSHOT_SCHEMA.to_owned(), body };
         if let Err(error) = store.save_snapshot(&snapshot, erasures).await {
-            // Without it the next cold load reads more events, nothing else.
-            tracing::warn!(room = %snapshot.room, %error, "a snapshot was not kept");
+            // Without it the next load reads more events.
+            tracing::warn!(room = %snapshot.room, %error, "a snapshot was not saved");
         }
     });
 }

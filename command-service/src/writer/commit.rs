@@ -1,4 +1,4 @@
-//! The end of a try: what it rests on is found unchanged, then it is committed.
+//! The end of an attempt: it verifies what its outcomes depend on, then commits.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,8 +8,8 @@ use super::attempt::{Attempt, AttemptError};
 use crate::event_store::{AppendError, StoreError};
 
 impl Attempt<'_> {
-    /// Reads the heads of the rooms that stand behind outcomes without events: those hold only if nothing has changed. A
-    /// room that this try writes is none of them, because append finds out whether its stream has moved on.
+    /// Verifies that nothing has changed that a rejection or no-op depends on. Leaves out the rooms that this attempt writes:
+    /// the append finds out whether their streams have moved on.
     pub(super) async fn verify(&mut self) -> Result<(), AttemptError> {
         for event in &self.group.events {
             self.rests_on.remove(&event.room);
@@ -25,7 +25,7 @@ impl Attempt<'_> {
             let head = heads.get(room).copied().unwrap_or_default();
             let base = self.base.get(room).copied().unwrap_or_default();
             if head > base {
-                self.cache.distrust(*room);
+                self.cache.mark_stale(*room);
                 unchanged = false;
             } else if head < base {
                 tracing::error!(room = %room, head = head.get(), cached = base.get(), "the event store has lost events of a room");
@@ -33,7 +33,7 @@ impl Attempt<'_> {
                 unchanged = false;
             }
         }
-        let kinds: Vec<String> = self.doubted_kinds.iter().cloned().collect();
+        let kinds: Vec<String> = self.kinds.iter().cloned().collect();
         if !kinds.is_empty() {
             let mut stored: HashMap<&str, HashSet<RoomId>> = HashMap::new();
             let entries = self.cache.store.rooms.rooms_of_kinds(&kinds).await?;
@@ -48,7 +48,7 @@ impl Attempt<'_> {
                 unchanged &= cached.symmetric_difference(&stored).all(|room| uncommitted.contains(room));
             }
         }
-        let names: Vec<String> = self.doubted_names.iter().cloned().collect();
+        let names: Vec<String> = self.names.iter().cloned().collect();
         if !names.is_empty() {
             let stored = self.cache.store.rooms.rooms_named(&names).await?;
             let directory = &self.cache.rooms.directory;
@@ -64,7 +64,7 @@ impl Attempt<'_> {
         if unchanged {
             Ok(())
         } else {
-            self.cache.distrust_directory();
+            self.cache.mark_directory_stale();
             Err(AttemptError::Conflict)
         }
     }
@@ -85,20 +85,20 @@ impl Attempt<'_> {
             }
             Err(error) => error,
         };
-        // What was read before may be old now; the rooms of the group are caught up together, in one read.
+        // What was read may be stale now. The group's rooms are caught up together, in one read.
         for event in &self.group.events {
-            self.cache.distrust(event.room);
+            self.cache.mark_stale(event.room);
         }
         Err(match error {
             AppendError::Conflict(what) => {
                 tracing::debug!(what, "another writer was first");
                 if !self.group.rooms.is_empty() {
-                    self.cache.distrust_directory();
+                    self.cache.mark_directory_stale();
                 }
                 AttemptError::Conflict
             }
             AppendError::Erased => {
-                self.cache.distrust_erasures();
+                self.cache.mark_erasures_stale();
                 AttemptError::Conflict
             }
             AppendError::Transient(error) => {
@@ -117,7 +117,7 @@ impl Attempt<'_> {
                     error = &error as &dyn std::error::Error,
                     "the event store has lost events of a room"
                 );
-                // What is cached goes beyond what is there: the rooms are loaded anew.
+                // The cache is ahead of the store: the rooms are loaded anew.
                 for event in &self.group.events {
                     self.cache.forget(event.room);
                 }

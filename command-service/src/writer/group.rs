@@ -1,25 +1,25 @@
-//! Group commit: carries out a group of commands, however many attempts that takes.
+//! Group commit: carries out a group of commands in as many attempts as needed.
 
 use std::{collections::HashMap, time::Duration};
 
 use service_kit::{
     clock::Clock,
+    retry::Backoff,
     traces::{SpanKind, of_request},
 };
 use tokio::time::Instant;
 
 use super::{
     Failure, Pending, Sequence, WriterStore,
-    attempt::{Attempt, AttemptError},
+    attempt::{Attempt, AttemptError, KeyLookup},
     cache::Cache,
 };
 use crate::outbox::HandoffSender;
 
-/// After so many failures of the store a group is halved, so that one command, or one room that another session
-/// blocks, can't keep the others waiting.
+/// Failures of the store after which a group is halved, so that one command or one blocked room does not hold up the others.
 const FAILURES_BEFORE_SPLIT: u32 = 2;
-/// Back-off after a failure of the store: doubled each time up to the longest.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+/// Pauses after failures of the store.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) struct GroupCommit {
@@ -40,41 +40,40 @@ impl GroupCommit {
 
     /// Decides and commits these commands and answers each of them.
     pub(super) async fn carry_out(&mut self, group: Vec<Pending>) {
-        let mut groups =
-            vec![Remaining { pending: group, failures: 0, outcome_unknown: false, keys_first: false }];
+        let mut groups = vec![Remaining::new(group)];
         while let Some(mut group) = groups.pop() {
             group.answer_overdue();
             if group.pending.is_empty() {
                 continue;
             }
             let started = Instant::now();
-            let setback = match Attempt::new(&mut self.cache, &self.clock, &group.pending, group.keys_first)
+            let error = match Attempt::new(&mut self.cache, &self.clock, &group.pending, group.key_lookup)
                 .run()
                 .await
             {
                 Ok(committed) => {
                     metrics::histogram!("command_commit_duration_seconds").record(started.elapsed());
                     if !committed.events.is_empty() {
-                        self.committed.hand_over(committed.events);
+                        self.committed.send(committed.events);
                     }
                     self.cache.end_group(&committed.written);
                     group.answer(committed.replies, started);
                     if !group.pending.is_empty() {
-                        groups.push(Remaining { failures: 0, keys_first: true, ..group });
+                        group.key_lookup = KeyLookup::Before;
+                        groups.push(group.afresh());
                     }
                     continue;
                 }
-                Err(setback) => setback,
+                Err(error) => error,
             };
-            metrics::counter!("command_group_setbacks_total", "reason" => setback.reason()).increment(1);
-            group.keys_first = true;
-            match setback {
+            metrics::counter!("command_group_setbacks_total", "reason" => error.reason()).increment(1);
+            group.key_lookup = KeyLookup::Before;
+            match error {
                 AttemptError::Conflict => {}
                 AttemptError::Transient | AttemptError::Unknown => {
-                    group.outcome_unknown |= matches!(setback, AttemptError::Unknown);
+                    group.outcome_unknown |= matches!(error, AttemptError::Unknown);
                     group.failures += 1;
-                    let pause = SHORTEST_PAUSE.saturating_mul(1 << group.failures.min(10)).min(LONGEST_PAUSE);
-                    tokio::time::sleep(pause).await;
+                    tokio::time::sleep(group.backoff.next_delay()).await;
                 }
                 AttemptError::Permanent if group.pending.len() == 1 => {
                     group.answer_all(Failure::Refused);
@@ -83,15 +82,14 @@ impl GroupCommit {
                 AttemptError::Permanent => group.failures = FAILURES_BEFORE_SPLIT,
             }
             if group.failures >= FAILURES_BEFORE_SPLIT && group.pending.len() > 1 {
-                // The first half is on top of the stack, so that commands are still decided in their order.
+                // The first half goes on top of the stack, so that commands keep their order.
                 let second = group.pending.split_off(group.pending.len() / 2);
                 groups.push(Remaining {
-                    pending: second,
-                    failures: 0,
                     outcome_unknown: group.outcome_unknown,
-                    keys_first: true,
+                    key_lookup: group.key_lookup,
+                    ..Remaining::new(second)
                 });
-                groups.push(Remaining { failures: 0, ..group });
+                groups.push(group.afresh());
             } else {
                 groups.push(group);
             }
@@ -99,17 +97,29 @@ impl GroupCommit {
     }
 }
 
-/// Commands of a group that have no answer yet.
+/// Commands of a group without a reply yet.
 struct Remaining {
     pending: Vec<Pending>,
     failures: u32,
+    backoff: Backoff,
     outcome_unknown: bool,
-    /// Whether a key may be one that is taken: then all keys are looked up first.
-    keys_first: bool,
+    key_lookup: KeyLookup,
 }
 
 impl Remaining {
-    /// Answers those that have a reply and keeps the others.
+    fn new(pending: Vec<Pending>) -> Self {
+        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        Self { pending, failures: 0, backoff, outcome_unknown: false, key_lookup: KeyLookup::After }
+    }
+
+    /// The same commands without the failures so far.
+    fn afresh(mut self) -> Self {
+        self.failures = 0;
+        self.backoff.reset();
+        self
+    }
+
+    /// Answers the commands that have a reply, and keeps the others.
     fn answer(&mut self, mut replies: HashMap<usize, super::Reply>, started: Instant) {
         let mut kept = Vec::new();
         let together = i64::try_from(replies.len()).unwrap_or(i64::MAX);
@@ -124,7 +134,7 @@ impl Remaining {
                         span.set("commands", together);
                         span.end();
                     }
-                    // The client may have gone; its command was carried out all the same.
+                    // Fails if the client has gone. Its command was carried out all the same.
                     drop(pending.reply.send(reply));
                 }
                 None => kept.push(pending),
@@ -139,7 +149,7 @@ impl Remaining {
         }
     }
 
-    /// Gives up those whose time is over, and those that come after one of them in its sequence.
+    /// Gives up overdue commands, and the later ones of their sequences.
     fn answer_overdue(&mut self) {
         let now = Instant::now();
         let failure = if self.outcome_unknown { Failure::OutcomeUnknown } else { Failure::Unavailable };
@@ -192,10 +202,6 @@ mod tests {
         (Pending { submission, reply, deadline, sequence: sequence.cloned() }, receiver)
     }
 
-    fn remaining(pending: Vec<Pending>) -> Remaining {
-        Remaining { pending, failures: 0, outcome_unknown: false, keys_first: false }
-    }
-
     #[test]
     fn what_follows_a_command_that_was_given_up_is_given_up_in_its_sequence_alone() {
         let (import, other) = (Sequence::default(), Sequence::default());
@@ -204,14 +210,14 @@ mod tests {
         let (after, mut of_after) = pending(true, Some(&import));
         let (of_other, _kept) = pending(true, Some(&other));
         let (alone, _kept_too) = pending(true, None);
-        let mut group = remaining(vec![before, overdue, after, of_other, alone]);
+        let mut group = Remaining::new(vec![before, overdue, after, of_other, alone]);
         group.answer_overdue();
         assert_eq!(group.pending.len(), 3);
-        assert!(of_before.try_recv().is_err(), "it is still to be carried out");
+        assert!(of_before.try_recv().is_err(), "it is still pending");
         assert_eq!(of_overdue.try_recv(), Ok(Err(Failure::Unavailable)));
         assert_eq!(of_after.try_recv(), Ok(Err(Failure::Unavailable)));
         let (later, mut of_later) = pending(true, Some(&import));
-        remaining(vec![later]).answer_overdue();
+        Remaining::new(vec![later]).answer_overdue();
         assert_eq!(of_later.try_recv(), Ok(Err(Failure::Unavailable)), "also in a later group");
     }
 }

@@ -1,9 +1,8 @@
-//! The writer: commands queue here, and whatever waits is decided and committed together (group commit).
+//! The writer: commands queue here, and those that wait are decided and committed together (group commit).
 //!
-//! Guarantees: a command's effects are committed together or not at all; every answer, a rejection too, goes out after
-//! the commit of its group, and a rejection only after the state on which it rests was found unchanged. What arrives
-//! while one commit is in flight forms the next group; a command that comes alone waits for no timer. Once queued, a command
-//! is carried out whether or not its client still waits.
+//! Guarantees: a command's effects are committed together or not at all. Every reply goes out after the commit of its group, and
+//! a rejection only after what it depends on was found unchanged. Commands that arrive during a commit form the next group; a
+//! command that comes alone waits for no timer. Once queued, a command is carried out even if its client no longer waits.
 
 use std::{
     collections::HashSet,
@@ -40,17 +39,17 @@ mod pace;
 
 pub use answers::RecordedOutcome;
 
-/// Most commands in one group. Larger groups gain nothing (measured: 200 rows a transaction reach 98% of the rate of 500).
+/// Most commands in one group. Larger groups gain nothing: measured, 200 rows a transaction reach 98% of the rate of 500.
 const MAX_GROUP: usize = 512;
 
 /// Settings of the writer.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How many commands may wait; one more is refused as overloaded.
+    /// Most waiting commands. One more is refused as overloaded.
     pub queue_capacity: usize,
-    /// How long a command may wait and be retried before it is answered as unavailable.
+    /// How long a command may wait and be retried until it is answered as unavailable.
     pub deadline: Duration,
-    /// How many rooms' decision states are kept in memory.
+    /// Most rooms whose decision states are cached.
     pub cached_rooms: usize,
 }
 
@@ -60,17 +59,16 @@ impl Default for Options {
     }
 }
 
-/// A command with what goes beside it.
+/// A command with its context.
 #[derive(Clone, Debug)]
 pub struct Submission {
-    /// What is wanted. Its time is set by the writer, unless it is imported.
+    /// The command. The writer sets its time, unless it is imported.
     pub command: Command,
-    /// The key of the import line that made the reservation: the writer fills the reservation's id in. (Where a command
-    /// knows the id but not the room, its action says so itself.)
+    /// The key of the import line that made the reservation. The writer fills in the reservation's id.
     pub made_by: Option<KeyId>,
     /// The client's idempotency key.
     pub key: Option<IdempotencyKey>,
-    /// What joins everything that belongs together; 1 to 200 characters.
+    /// Id of everything that belongs together: 1 to 200 characters.
     pub correlation_id: String,
     /// W3C trace context of the request.
     pub traceparent: Option<String>,
@@ -79,41 +77,41 @@ pub struct Submission {
 /// An idempotency key with the fingerprint of its request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct IdempotencyKey {
-    /// Of caller and key.
+    /// Hash of caller and key.
     pub id: KeyId,
-    /// Of method, path and body.
+    /// Hash of method, path and body.
     pub fingerprint: [u8; 16],
 }
 
 /// A command's effect.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Done {
-    /// The room; for a move the new one.
+    /// The room, for a move the new one.
     pub room: RoomId,
     /// The room's version after the command.
     pub version: Version,
-    /// The reservation, where it is about one.
+    /// The reservation, if it is about one.
     pub reservation: Option<ReservationId>,
     /// The reservation's revision, or that of the room's settings.
     pub revision: u32,
-    /// Whether it made a room or a reservation.
+    /// Whether a room or a reservation was made.
     pub created: bool,
-    /// What a query has to have seen to show it.
+    /// The token for queries that must show it.
     pub token: ConsistencyToken,
 }
 
-/// How a command was decided.
+/// The outcome of a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CommandOutcome {
-    /// Its effect, or what stands in its way.
+    /// Its effect, or its rejection.
     pub result: Result<Done, Rejection>,
-    /// The rooms on which a rejection rests, at the versions at which it was decided.
+    /// The rooms that a rejection or no-op depends on, at the versions of the decision.
     pub rests_on: Vec<(RoomId, Version)>,
-    /// Whether this is the outcome of an earlier request with the same key.
+    /// Whether it is the outcome of an earlier request with the same key.
     pub repeated: bool,
 }
 
-/// Why a command was not decided.
+/// The reason why a command has no outcome.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Failure {
     /// The queue is full.
@@ -125,16 +123,16 @@ pub enum Failure {
     /// The key was used for another request.
     #[error("the key was used for another request")]
     KeyReused,
-    /// The event store could not be reached in time; nothing was written.
+    /// The event store was not reached in time. Nothing was written.
     #[error("the event store is not available")]
     Unavailable,
-    /// The connection was lost during the commit and could not be asked since: it may have happened.
+    /// The connection was lost during the commit, which may have happened, and the store was not reached since.
     #[error("the outcome is unknown")]
     OutcomeUnknown,
-    /// Who asks was erased.
+    /// The caller was erased.
     #[error("this user was erased")]
     Erased,
-    /// The room's history holds an event that this version of the service does not understand.
+    /// The room has an event that this build can't decode.
     #[error("the history of room {0} is not understood")]
     NotUnderstood(RoomId),
     /// The store refuses the command for good.
@@ -142,10 +140,10 @@ pub enum Failure {
     Refused,
 }
 
-/// What a submission gets.
+/// The reply to a submission.
 pub type Reply = Result<CommandOutcome, Failure>;
 
-/// The way to the writer. Cheap to clone; when the last clone is dropped, the writer finishes what waits and ends.
+/// A handle of the writer. Cheap to clone. When the last clone is dropped, the writer finishes the waiting commands and ends.
 #[derive(Clone)]
 pub struct Writer {
     queue: mpsc::Sender<Pending>,
@@ -160,8 +158,8 @@ struct Pending {
     sequence: Option<Sequence>,
 }
 
-/// Commands that must not overtake one another, such as the lines of an import: when one of them is given up, so are
-/// all that were queued after it, and none of them has an effect. Clones are the same sequence.
+/// Commands that must not overtake one another, such as the lines of an import. If one is given up, so are all later ones, and
+/// none of them has an effect. Clones are the same sequence.
 #[derive(Clone, Default, Debug)]
 pub struct Sequence(Arc<AtomicBool>);
 
@@ -178,17 +176,17 @@ impl Sequence {
 /// The roles of the event store that the writer needs.
 #[derive(Clone)]
 pub struct WriterStore {
-    /// Where groups are committed.
+    /// Commits groups.
     pub append: Arc<dyn Append>,
-    /// Where rooms are read.
+    /// Reads rooms.
     pub log: Arc<dyn EventLog>,
-    /// Where earlier requests are looked up.
+    /// Finds earlier requests.
     pub keys: Arc<dyn IdempotencyKeys>,
-    /// Where names and kinds are read.
+    /// Reads names and kinds.
     pub rooms: Arc<dyn RoomDirectory>,
-    /// Where states of rooms are kept.
+    /// Keeps states of rooms.
     pub snapshots: Arc<dyn Snapshots>,
-    /// Where erased persons are listed.
+    /// Lists erased persons.
     pub erasures: Arc<dyn ErasureList>,
 }
 
@@ -205,7 +203,7 @@ impl From<Arc<dyn EventStore>> for WriterStore {
     }
 }
 
-/// Makes a writer and the task that does its work. What it commits it hands over to `committed`.
+/// Makes a writer and its task. Committed events go to `committed`.
 pub fn writer(
     store: WriterStore,
     clock: Clock,
@@ -231,10 +229,10 @@ pub fn writer(
 }
 
 impl Writer {
-    /// Carries a command out and answers after its commit.
+    /// Carries out a command and replies after its commit.
     ///
     /// # Errors
-    /// When it could not be decided, see [`Failure`].
+    /// If it has no outcome, see [`Failure`].
     pub async fn submit(&self, submission: Submission) -> Reply {
         let _running = match &submission.key {
             Some(key) => Some(RunningKey::claim(&self.running_keys, key.id).ok_or(Failure::InProgress)?),
@@ -248,12 +246,11 @@ impl Writer {
         reply.await.unwrap_or(Err(Failure::OutcomeUnknown))
     }
 
-    /// Queues a command of an import, waiting for room in the queue. Commands are decided in the order in which they
-    /// were queued; of two with one key the later one repeats the outcome of the earlier; and after one that was given up
-    /// those of its sequence are given up too.
+    /// Queues a command of an import, and waits for room in the queue. Commands are decided in the order of their queueing. Of
+    /// two with one key, the later one repeats the outcome of the earlier one.
     ///
     /// # Errors
-    /// When the writer has ended.
+    /// If the writer has ended.
     pub async fn enqueue(
         &self,
         submission: Submission,
@@ -274,7 +271,7 @@ impl Writer {
     }
 }
 
-/// A key whose request is running in this process; released when dropped.
+/// The key of a request that runs in this process. Dropping it releases the key.
 struct RunningKey {
     keys: Arc<Mutex<HashSet<KeyId>>>,
     key: KeyId,

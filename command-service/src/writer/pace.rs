@@ -1,8 +1,8 @@
-//! How often groups are committed while commands come faster than one at a time, but not by the hundred.
+//! The pace of group commit, for some commands at a time.
 //!
-//! A transaction costs MySQL and its disk the same for one command as for ten, and each is a message and a write for those
-//! who come after it. So after a group of several the writer rests twice as long as that group took, and what comes
-//! meanwhile goes together. A command that comes alone waits for nobody, and where many wait there is nothing to gain.
+//! A transaction costs MySQL and its disk the same for one command as for ten, and causes one message and one write
+//! downstream. So after a group of several commands the writer rests twice as long as that group took, and commits what comes
+//! meanwhile together. A command that comes alone does not wait. With many commands waiting a rest gains nothing.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// From so many commands on a group was several.
+/// The smallest group after which the writer rests.
 const SEVERAL: usize = 3;
-/// With so many commands under way at once groups are large enough without a rest.
+/// With this many commands in progress, groups are large enough without a rest.
 const MANY: usize = 64;
-/// How many times as long as the last group took the writer rests.
+/// The rest as a multiple of the last group's duration.
 const REST: u32 = 2;
-/// It rests no longer than this, however slow the store was.
+/// The longest rest, however slow the store is.
 const LONGEST_REST: Duration = Duration::from_millis(20);
 
 /// The writer's pace.
@@ -25,29 +25,29 @@ const LONGEST_REST: Duration = Duration::from_millis(20);
 pub(super) struct Pace {
     /// When the rest after the last group ends.
     rested: Instant,
-    /// How many commands were under way at once lately. Where each client waits for its answer, no more will come.
-    under_way: usize,
+    /// Commands that were in progress at once lately. If every client waits for its reply, no more will come.
+    in_progress: usize,
 }
 
 impl Pace {
     pub(super) fn new() -> Self {
-        Self { rested: Instant::now(), under_way: 0 }
+        Self { rested: Instant::now(), in_progress: 0 }
     }
 
-    /// Notes that a group of so many commands was carried out, which took so long, while so many others came.
+    /// Notes a group of `commands` that took `took`, while `waiting` others came.
     pub(super) fn carried_out(&mut self, commands: usize, took: Duration, waiting: usize) {
-        // It falls slowly: clients that pause for a moment come back.
-        self.under_way = (self.under_way - self.under_way.div_ceil(8)).max(commands + waiting);
-        let rests = commands >= SEVERAL && self.under_way < MANY;
+        // Falls slowly, because clients that pause for a moment come back.
+        self.in_progress = (self.in_progress - self.in_progress.div_ceil(8)).max(commands + waiting);
+        let rests = commands >= SEVERAL && self.in_progress < MANY;
         let rest = if rests { (took * REST).min(LONGEST_REST) } else { Duration::ZERO };
         self.rested = Instant::now() + rest;
     }
 
-    /// Takes what comes until the rest is over, or all that can be expected wait. At most `most` are taken.
+    /// Takes commands from the queue, at most `most`, until the rest is over or no more can be expected.
     pub(super) async fn gather<T>(&self, queue: &mut Receiver<T>, group: &mut Vec<T>, most: usize) {
-        while group.len() < self.under_way && Instant::now() < self.rested {
+        while group.len() < self.in_progress && Instant::now() < self.rested {
             let came = queue.recv_many(group, most.saturating_sub(group.len()));
-            // No more will come when the queue was closed.
+            // The queue may be closed.
             if !matches!(timeout_at(self.rested, came).await, Ok(1..)) {
                 return;
             }
@@ -63,7 +63,7 @@ mod tests {
 
     const TOOK: Duration = Duration::from_millis(3);
 
-    /// How long the first of some commands waits when the others come one each millisecond.
+    /// How long the first command waits, and how many are taken, if one comes each millisecond.
     async fn rest_of(pace: &Pace, commands: u64) -> (Duration, usize) {
         let (sender, mut queue) = mpsc::channel(100);
         let started = Instant::now();
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_command_that_comes_after_one_alone_waits_for_nobody() {
+    async fn a_command_that_comes_after_one_alone_does_not_wait() {
         let mut pace = Pace::new();
         pace.carried_out(SEVERAL - 1, TOOK, 50);
         assert_eq!(rest_of(&pace, 10).await, (Duration::ZERO, 1));
@@ -114,11 +114,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_rests_where_many_are_under_way_at_once() {
+    async fn the_writer_does_not_rest_with_many_commands_in_progress() {
         let mut pace = Pace::new();
         pace.carried_out(SEVERAL, TOOK, MANY - SEVERAL);
         assert_eq!(rest_of(&pace, 10).await, (Duration::ZERO, 1));
-        // Some groups later they are known to be gone.
+        // Some groups later the clients count as gone.
         (0..20).for_each(|_| pace.carried_out(SEVERAL, TOOK, 0));
         assert!(rest_of(&pace, 10).await.0 > Duration::ZERO);
     }

@@ -6,7 +6,7 @@ use command_service::{
     commands::{Action, ChangeReservation, MoveReservation, Stay},
     domain::SNAPSHOT_SCHEMA,
     erasure::{ErasureProgress, erase},
-    event_store::{AppendError, EventStore, Group, Snapshot, StoreError, StoredEvent},
+    event_store::{AppendError, EventStore, Group, Position, Snapshot, StoreError, StoredEvent},
     writer::{Failure, Submission},
 };
 use reqwest::Method;
@@ -102,11 +102,11 @@ async fn what_stays(store: &dyn EventStore) -> Vec<String> {
         read.metadata.correlation_id = String::new();
         format!("{position} {read:?}")
     };
-    store.events_after(0, 10_000).await.unwrap().into_iter().map(strip).collect()
+    store.events_after(Position::START, 10_000).await.unwrap().into_iter().map(strip).collect()
 }
 
 async fn events(store: &dyn EventStore) -> Vec<RawEvent> {
-    let stored = store.events_after(0, 10_000).await.unwrap();
+    let stored = store.events_after(Position::START, 10_000).await.unwrap();
     stored.into_iter().map(|event| event.into_raw().unwrap()).collect()
 }
 
@@ -145,14 +145,14 @@ async fn an_erased_person_is_in_no_table_and_all_else_is_as_it_was() {
             ["events.metadata", "events.payload", "snapshots.body"]
         );
         let (before, heads) = (what_stays(&*opened).await, opened.all_heads(None, 10).await.unwrap());
-        let waiting = opened.backlog().await.unwrap().0;
+        let waiting = opened.backlog().await.unwrap().events;
 
         let step = erased(&*opened).await;
         assert_eq!((step.examined, step.masked), (9, 6));
         nowhere(&store).await;
         assert_eq!(what_stays(&*opened).await, before);
         assert_eq!(opened.all_heads(None, 10).await.unwrap(), heads);
-        assert_eq!(opened.backlog().await.unwrap().0, waiting);
+        assert_eq!(opened.backlog().await.unwrap().events, waiting);
         for event in events(&*opened).await {
             let read = event.decode().unwrap();
             let owner = read.event.reservation().map(|reservation| reservation.reserved_by.clone());

@@ -1,10 +1,12 @@
-//! What both event stores promise alike, but for the outbox.
+//! What both event stores guarantee, without the outbox.
 
 use std::time::Duration;
 
 use command_service::{
     domain::RoomEntry,
-    event_store::{AppendError, Buckets, EventStore, FailPoint, Group, KeyId, NewKey, Snapshot, StoreError},
+    event_store::{
+        AppendError, Backlog, Buckets, EventStore, FailPoint, Group, KeyId, NewKey, Snapshot, StoreError,
+    },
 };
 
 use crate::{
@@ -51,9 +53,9 @@ fn registered(entry: RoomEntry) -> Group {
 
 async fn assert_empty(store: &dyn EventStore) {
     assert_eq!(store.all_heads(None, 10).await.unwrap(), []);
-    assert_eq!(store.backlog().await.unwrap(), (0, None));
+    assert_eq!(store.backlog().await.unwrap(), Backlog::default());
     assert_eq!(store.find_keys(&[key(9, 0).id, key(4, 0).id]).await.unwrap(), []);
-    assert_eq!(store.directory().await.unwrap(), []);
+    assert_eq!(store.all_rooms().await.unwrap(), []);
 }
 
 fn is_conflict(error: &AppendError, what: &str) -> bool {
@@ -90,8 +92,8 @@ async fn a_failure_at_any_statement_leaves_no_trace(rig: Rig) {
     assert!(matches!(error, AppendError::Unknown(_)), "{error:?}");
     assert_eq!(rig.store.heads(&[room(1), room(2)]).await.unwrap().len(), 2);
     assert_eq!(rig.store.find_keys(&[key(9, 0).id, key(4, 0).id]).await.unwrap().len(), 2);
-    assert_eq!(rig.store.directory().await.unwrap().len(), 2);
-    assert_eq!(rig.store.backlog().await.unwrap().0, 2);
+    assert_eq!(rig.store.all_rooms().await.unwrap().len(), 2);
+    assert_eq!(rig.store.backlog().await.unwrap().events, 2);
 }
 
 async fn a_version_can_be_taken_once(rig: Rig) {
@@ -143,7 +145,7 @@ async fn a_key_can_be_used_once_and_takes_its_events_along(rig: Rig) {
         assert_eq!(records.len(), 1);
         assert_eq!(records[0].event.as_ref().unwrap().room, room(first));
     }
-    assert_eq!(rig.store.backlog().await.unwrap().0, 2);
+    assert_eq!(rig.store.backlog().await.unwrap().events, 2);
 }
 
 async fn keys_point_at_the_events_of_their_commands(rig: Rig) {
@@ -181,7 +183,7 @@ async fn a_name_is_unique_until_its_room_is_retired(rig: Rig) {
         ..Group::default()
     };
     rig.store.append(&group).await.unwrap();
-    assert_eq!(rig.store.directory().await.unwrap(), [retired, entry(2, "Aula", "hall")]);
+    assert_eq!(rig.store.all_rooms().await.unwrap(), [retired, entry(2, "Aula", "hall")]);
     assert_eq!(
         rig.store.rooms_named(&["Aula".into(), "None".into()]).await.unwrap(),
         [entry(2, "Aula", "hall")]
@@ -235,7 +237,7 @@ async fn positions_follow_the_order_of_the_group_given_and_are_consecutive(rig: 
         }
         let mut sorted = positions.clone();
         sorted.sort_unstable();
-        assert!(sorted.windows(2).all(|pair| pair[1] == pair[0] + 1), "{sorted:?}");
+        assert!(sorted.windows(2).all(|pair| pair[1].get() == pair[0].get() + 1), "{sorted:?}");
     }
     let undelivered = rig.store.undelivered(Buckets::ALL, 2000).await.unwrap();
     assert_eq!(undelivered.len(), 1 + 15 + 17 + 255 + 600);
@@ -334,7 +336,7 @@ async fn a_group_of_rejections_is_kept(rig: Rig) {
     let outcome = br#"{"rejected": "overlap"}"#.to_vec();
     let rejected = NewKey { event: None, outcome: Some(outcome.clone()), ..key(1, 0) };
     let group = Group { keys: vec![rejected], ..Group::default() };
-    assert_eq!(rig.store.append(&group).await.unwrap(), Vec::<u64>::new());
+    assert_eq!(rig.store.append(&group).await.unwrap(), []);
     let found = rig.store.find_keys(&[key(1, 0).id]).await.unwrap();
     assert_eq!((found[0].event.as_ref(), found[0].outcome.as_ref()), (None, Some(&outcome)));
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use command_service::event_store::{
     Append as _, AppendError, Buckets, EventLog as _, Group, IdempotencyKeys as _, KeyId, Leases as _,
-    Outbox as _, mysql::MySqlStore,
+    Outbox as _, Position, mysql::MySqlStore,
 };
 use shared_events::{RoomId, Version};
 use sqlx::{Connection, Executor, Row};
@@ -125,7 +125,10 @@ async fn pointers_are_right_where_ids_go_up_in_larger_steps() {
                 let group = next_group(&store, &rooms, (instance * 10 + round) << 32).await;
                 let mut positions = store.append(&group).await.unwrap();
                 positions.sort_unstable();
-                assert!(positions[..48].windows(2).all(|pair| pair[1] == pair[0] + 7), "{positions:?}");
+                assert!(
+                    positions[..48].windows(2).all(|pair| pair[1].get() == pair[0].get() + 7),
+                    "{positions:?}"
+                );
                 groups.push(group);
             }
             groups
@@ -153,6 +156,7 @@ async fn a_transaction_that_took_its_position_first_and_commits_last_is_still_de
     late.execute(format!("INSERT INTO outbox VALUES ({position}, 0)").as_str()).await.unwrap();
 
     let positions = store.append(&events(vec![event(room(1), 1)])).await.unwrap();
+    let position = Position::from(position);
     assert!(positions[0] > position);
     let seen = store.undelivered(Buckets::ALL, 10).await.unwrap();
     assert_eq!(ids(&store.events_at(&seen).await.unwrap()), [(room(1), 1)]);
@@ -235,7 +239,7 @@ async fn connections_that_the_server_has_ended_cost_nobody_an_answer() {
     store.append(&events(vec![event(room(1), 2)])).await.unwrap();
     assert_eq!(store.heads(&[room(1)]).await.unwrap(), [(room(1), 2.into())]);
     kill(&mut other).await;
-    store.delete_delivered(&[1]).await.unwrap();
+    store.delete_delivered(&[1.into()]).await.unwrap();
 }
 
 #[tokio::test]

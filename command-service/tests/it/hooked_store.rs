@@ -1,17 +1,20 @@
-//! Roles of a store in which something happens just before a read, as if another instance had been that quick, or which
-//! fail. Each double changes what it is for, and hands the rest of its role on.
+//! Roles of a store that fail, or in which something happens just before a read, as if another instance were that quick.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
 use command_service::event_store::{
-    Buckets, EventLog, EventStore, Group, HeldRoom, Outbox, StoreError, StoredEvent,
+    Backlog, Buckets, EventLog, EventStore, Group, HeldRoom, Outbox, Position, Release, StoreError,
+    StoredEvent,
 };
 use futures_util::future::BoxFuture;
-use shared_events::{RawEvent, RoomId, Timestamp, Version};
+use shared_events::{RawEvent, RoomId, Version};
 use tokio::sync::watch;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -41,7 +44,7 @@ impl EventLog for HookedLog {
         self.hook().await;
         self.store.load(after).await
     }
-    async fn events_at(&self, positions: &[u64]) -> Result<Vec<StoredEvent>> {
+    async fn events_at(&self, positions: &[Position]) -> Result<Vec<StoredEvent>> {
         self.hook().await;
         self.store.events_at(positions).await
     }
@@ -54,7 +57,7 @@ impl EventLog for HookedLog {
     async fn stream(&self, room: RoomId, after: Version, limit: u32) -> Result<Vec<StoredEvent>> {
         self.store.stream(room, after, limit).await
     }
-    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<StoredEvent>> {
+    async fn events_after(&self, position: Position, limit: u32) -> Result<Vec<StoredEvent>> {
         self.store.events_after(position, limit).await
     }
 }
@@ -84,7 +87,7 @@ impl HookedOutbox {
 
 #[async_trait]
 impl Outbox for HookedOutbox {
-    async fn undelivered(&self, buckets: Buckets, limit: u32) -> Result<Vec<u64>> {
+    async fn undelivered(&self, buckets: Buckets, limit: u32) -> Result<Vec<Position>> {
         let new = self.always_new.lock().unwrap().as_mut().map(|event| {
             event.version = event.version.next();
             event.clone()
@@ -94,13 +97,16 @@ impl Outbox for HookedOutbox {
         }
         self.store.undelivered(buckets, limit).await
     }
-    async fn delete_delivered(&self, positions: &[u64]) -> Result<()> {
+    async fn delete_delivered(&self, positions: &[Position]) -> Result<()> {
         let outcome = self.store.delete_delivered(positions).await;
         self.deleted.send_replace(());
         outcome
     }
-    async fn backlog(&self) -> Result<(u64, Option<Timestamp>)> {
+    async fn backlog(&self) -> Result<Backlog> {
         self.store.backlog().await
+    }
+    async fn backlog_by_bucket(&self) -> Result<BTreeMap<u32, u64>> {
+        self.store.backlog_by_bucket().await
     }
     async fn hold_room(&self, held: &HeldRoom) -> Result<()> {
         if self.fails_to_hold.swap(false, Ordering::SeqCst) {
@@ -111,5 +117,8 @@ impl Outbox for HookedOutbox {
     }
     async fn held_rooms(&self) -> Result<Vec<HeldRoom>> {
         self.store.held_rooms().await
+    }
+    async fn release_room(&self, room: RoomId) -> Result<Release> {
+        self.store.release_room(room).await
     }
 }

@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use command_service::{
     event_store::{Buckets, Leases as _, bucket},
-    outbox::{Step, Undelivered, allotment, handoff},
+    outbox::{Step, Undelivered, assignment, handoff},
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -84,14 +84,14 @@ async fn a_room_that_is_released_goes_on_in_order_without_a_restart() {
     let log = Log::default();
     log.outcomes.lock().unwrap().insert((bad, 1), Undelivered::Refused("too large".into()));
     let (committed, handed) = handoff();
-    let (_allotter, allotted) = allotment(Buckets::ALL);
+    let (_assigner, assigned) = assignment(Buckets::ALL);
     let stop = CancellationToken::new();
-    let running = tokio::spawn(relay(opened.clone(), log.clone()).run(allotted, handed, stop.clone()));
+    let running = tokio::spawn(relay(opened.clone(), log.clone()).run(assigned, handed, stop.clone()));
     eventually("the room is held", async || !opened.held_rooms().await.unwrap().is_empty()).await;
     // What comes meanwhile waits behind it.
     let later = vec![event(bad, 2), event(bad, 3), event(good, 1)];
     let positions = commit(opened.as_ref(), later.clone()).await;
-    committed.hand_over(positions.into_iter().zip(later).collect());
+    committed.send(positions.into_iter().zip(later).collect());
     log.has(1).await;
     assert_eq!(*log.delivered.borrow(), [(good, 1)]);
 
@@ -107,7 +107,7 @@ async fn a_room_that_is_released_goes_on_in_order_without_a_restart() {
     assert_eq!(log.of(bad), [1, 2, 3]);
     stop.cancel();
     running.await.unwrap();
-    assert_eq!(opened.backlog().await.unwrap().0, 0);
+    assert_eq!(opened.backlog().await.unwrap().events, 0);
     let again = ["release-room", &bad.to_string(), "--reason", "once more"];
     for (arguments, expected) in [
         (&again[..], format!("Room {bad} is not held.\n")),

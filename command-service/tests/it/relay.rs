@@ -10,7 +10,7 @@ use std::{
 use command_service::{
     event_store::Buckets,
     kafka::{KafkaOptions, KafkaPublisher, ensure_topic},
-    outbox::{LeaseOptions, Step, Undelivered, allotment, handoff, keep_leases},
+    outbox::{LeaseOptions, Step, Undelivered, assignment, handoff, keep_leases},
 };
 use rdkafka::{
     ClientConfig, Message,
@@ -131,13 +131,13 @@ async fn kafka_gets_every_event_and_each_rooms_first_occurrences_in_order() {
     let rooms: Vec<RoomId> = (0..20).map(|_| new_room()).collect();
     let (committed, handed) = handoff();
     let stop = CancellationToken::new();
-    let (_allotter, allotted) = allotment(Buckets::ALL);
+    let (_assigner, assigned) = assignment(Buckets::ALL);
     let relay = relay(Arc::clone(&opened), KafkaPublisher::new(options.clone()));
-    let running = tokio::spawn(relay.run(allotted, handed, stop.clone()));
+    let running = tokio::spawn(relay.run(assigned, handed, stop.clone()));
     for version in 1..=25 {
         let events: Vec<_> = rooms.iter().map(|room| event(*room, version)).collect();
         let positions = commit(opened.as_ref(), events.clone()).await;
-        committed.hand_over(positions.into_iter().zip(events).collect());
+        committed.send(positions.into_iter().zip(events).collect());
     }
     let to_read = options.clone();
     let read = tokio::task::spawn_blocking(move || {
@@ -148,7 +148,7 @@ async fn kafka_gets_every_event_and_each_rooms_first_occurrences_in_order() {
     assert_in_order(&read);
     stop.cancel();
     running.await.unwrap();
-    assert_eq!(opened.backlog().await.unwrap().0, 0);
+    assert_eq!(opened.backlog().await.unwrap().events, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,7 +176,7 @@ async fn nothing_of_a_room_overtakes_a_message_that_is_too_large_while_many_wait
         assert_eq!(relay.step().await.unwrap(), Step::Idle);
         let held = opened.held_rooms().await.unwrap();
         assert_eq!((held.len(), held[0].room, held[0].position), (1, bad, refused));
-        assert_eq!(opened.backlog().await.unwrap().0, 49);
+        assert_eq!(opened.backlog().await.unwrap().events, 49);
         let read =
             tokio::task::spawn_blocking(move || read_topic(&options, |read| read.len() == 51)).await.unwrap();
         assert_in_order(&read);
@@ -190,10 +190,10 @@ async fn a_topic_that_is_gone_is_made_again_and_everything_arrives() {
     let topic = Topic::missing();
     let options = topic.options.clone();
     let room = new_room();
-    let (allotter, allotted) = allotment(Buckets::NONE);
+    let (assigner, assigned) = assignment(Buckets::NONE);
     let (stop, given_back) = (CancellationToken::new(), CancellationToken::new());
     let relay = relay(Arc::clone(&opened), KafkaPublisher::new(options.clone()));
-    let relaying = tokio::spawn(relay.run(allotted, handoff().1, stop.clone()));
+    let relaying = tokio::spawn(relay.run(assigned, handoff().1, stop.clone()));
     let lease = LeaseOptions { holder: "one".into(), takeover: Duration::from_secs(1) };
     let (leases, log) =
         (Arc::new(store.database().open()), Readiness::new(Clock::system()).component("kafka"));
@@ -202,11 +202,11 @@ async fn a_topic_that_is_gone_is_made_again_and_everything_arrives() {
         let options = reached.clone();
         async move { ensure_topic(&options).await }
     };
-    let keeping = tokio::spawn(keep_leases(leases, lease, allotter, log, reach, given_back.clone()));
+    let keeping = tokio::spawn(keep_leases(leases, lease, assigner, log, reach, given_back.clone()));
     for version in 1..=2 {
         commit(opened.as_ref(), vec![event(room, version)]).await;
         let (options, id) = (options.clone(), format!("{room}:{version}"));
-        eventually("it arrives", async || opened.backlog().await.unwrap().0 == 0).await;
+        eventually("it arrives", async || opened.backlog().await.unwrap().events == 0).await;
         let read = tokio::task::spawn_blocking(move || read_topic(&options, |read| !read.is_empty()));
         assert_eq!(read.await.unwrap()[0].1, id);
         // As after the broker has come back without its data.
@@ -245,7 +245,7 @@ async fn a_broker_that_does_not_answer_is_given_up_by_a_timer_and_nothing_is_los
         KafkaOptions { brokers: Brokers::open(silent.local_addr().unwrap().to_string()), ..options.clone() };
     let publisher = KafkaPublisher::with_stall(unreachable, Duration::from_millis(300));
     assert_eq!(relay(Arc::clone(&opened), publisher).step().await.unwrap(), Step::Failed);
-    assert_eq!(opened.backlog().await.unwrap().0, 3, "what was not reported as delivered stays");
+    assert_eq!(opened.backlog().await.unwrap().events, 3, "what was not reported as delivered stays");
     ensure_topic(&options).await.unwrap();
     let publisher = KafkaPublisher::new(options.clone());
     assert_eq!(relay(Arc::clone(&opened), publisher).step().await.unwrap(), Step::Delivered(3));

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use command_service::{
     event_store::{Buckets, EventLog, EventStore, Outbox},
-    outbox::{Allotter, HandoffSender, Relay, RelayOptions, Step, Undelivered, allotment, handoff},
+    outbox::{BucketAssigner, HandoffSender, Relay, RelayOptions, Step, Undelivered, assignment, handoff},
 };
 use service_kit::clock::Clock;
 use shared_events::RoomId;
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// A relay that reads the table when it has to, and once an hour.
 struct Running {
     committed: HandoffSender,
-    allotter: Allotter,
+    assigner: BucketAssigner,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -38,10 +38,10 @@ impl Running {
         let options = RelayOptions { poll: Duration::from_secs(3600), batch, ..RelayOptions::default() };
         let relay = Relay::new(outbox, events, log, Clock::system(), options);
         let (committed, handed) = handoff();
-        let (allotter, allotted) = allotment(Buckets::ALL);
+        let (assigner, assigned) = assignment(Buckets::ALL);
         let stop = CancellationToken::new();
-        let task = tokio::spawn(relay.run(allotted, handed, stop.clone()));
-        Self { committed, allotter, stop, task }
+        let task = tokio::spawn(relay.run(assigned, handed, stop.clone()));
+        Self { committed, assigner, stop, task }
     }
 
     async fn stop(self) {
@@ -53,7 +53,7 @@ impl Running {
 /// Commits an event in this process, as the writer does.
 async fn commit_here(store: &dyn EventStore, running: &Running, room: RoomId, version: u64) {
     let positions = commit(store, vec![event(room, version)]).await;
-    running.committed.hand_over(vec![(positions[0], event(room, version))]);
+    running.committed.send(vec![(positions[0], event(room, version))]);
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn what_was_committed_here_is_delivered_without_being_read_back() {
     let running = Running::start(store.open(None).await, log.clone());
     let room = new_room();
     // It is not in the table at all.
-    running.committed.hand_over(vec![(1, event(room, 1)), (2, event(room, 2))]);
+    running.committed.send(vec![(1.into(), event(room, 1)), (2.into(), event(room, 2))]);
     log.has(2).await;
     assert_eq!(log.of(room), [1, 2]);
     running.stop().await;
@@ -85,7 +85,7 @@ async fn a_version_from_memory_waits_for_the_one_before_it_that_another_instance
     log.has(4).await;
     assert_eq!(log.of(room), [1, 2, 3, 4]);
     running.stop().await;
-    assert_eq!(here.backlog().await.unwrap().0, 0);
+    assert_eq!(here.backlog().await.unwrap().events, 0);
 }
 
 #[tokio::test]
@@ -114,13 +114,13 @@ async fn an_instance_without_buckets_sends_nothing_and_delivers_all_when_it_gets
     let room = new_room();
     commit_here(opened.as_ref(), &running, room, 1).await;
     log.has(1).await;
-    running.allotter.allot(Buckets::NONE);
-    running.allotter.let_go(Buckets::ALL).await;
+    running.assigner.assign(Buckets::NONE);
+    running.assigner.let_go(Buckets::ALL).await;
     for version in 2..=100 {
         commit_here(opened.as_ref(), &running, room, version).await;
     }
     assert_eq!(log.of(room), [1]);
-    running.allotter.allot(Buckets::ALL);
+    running.assigner.assign(Buckets::ALL);
     log.has(100).await;
     assert_eq!(log.of(room), (1..=100).collect::<Vec<u64>>());
     running.stop().await;
@@ -146,7 +146,7 @@ async fn a_transaction_that_commits_between_two_pages_of_a_sweep_is_not_overtake
     while relay.step().await.unwrap() != Step::Idle {}
     assert_eq!(log.of(late), [1, 2, 3]);
     assert_eq!(log.of(other), [1, 2]);
-    assert_eq!(opened.backlog().await.unwrap().0, 0);
+    assert_eq!(opened.backlog().await.unwrap().events, 0);
 }
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn what_was_read_ahead_is_dropped_when_a_delivery_fails() {
         }
         assert!(matches!(relay.step().await.unwrap(), Step::Delivered(_)));
         assert_eq!(log.of(room), (1..=40).collect::<Vec<u64>>());
-        assert_eq!(opened.backlog().await.unwrap().0, 0);
+        assert_eq!(opened.backlog().await.unwrap().events, 0);
     }
 }
 
@@ -237,5 +237,5 @@ async fn a_relay_ends_when_its_log_reports_nothing() {
     commit_here(opened.as_ref(), &running, new_room(), 1).await;
     log.has(1).await;
     running.stop().await;
-    assert_eq!(opened.backlog().await.unwrap().0, 1, "what was not reported as delivered stays");
+    assert_eq!(opened.backlog().await.unwrap().events, 1, "what was not reported as delivered stays");
 }

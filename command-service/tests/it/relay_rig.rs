@@ -7,14 +7,14 @@ use std::{
 };
 
 use command_service::{
-    event_store::{EventStore, Group},
+    event_store::{EventStore, Group, Position},
     outbox::{Publisher, Relay, RelayOptions, Report, Undelivered},
 };
 use service_kit::clock::Clock;
 use shared_events::{RawEvent, RoomId};
 use tokio::sync::watch;
 
-pub(crate) async fn commit(store: &dyn EventStore, events: Vec<RawEvent>) -> Vec<u64> {
+pub(crate) async fn commit(store: &dyn EventStore, events: Vec<RawEvent>) -> Vec<Position> {
     store.append(&Group { events, ..Group::default() }).await.unwrap()
 }
 
@@ -95,13 +95,13 @@ impl Log {
 }
 
 impl Publisher for Log {
-    async fn send(&mut self, position: u64, event: RawEvent) -> Result<(), Undelivered> {
+    async fn send(&mut self, position: Position, event: RawEvent) -> Result<(), Undelivered> {
         if self.broken {
             return Ok(());
         }
         if let Some(how) = *self.cut_off.lock().unwrap() {
             if matches!(how, CutOff::Fails) {
-                self.reports.push((position, Err(Undelivered::Failed("cut off".into()))));
+                self.reports.push(Report::Failed("cut off".into()));
             }
             return Ok(());
         }
@@ -110,7 +110,8 @@ impl Publisher for Log {
         if outcome.is_none() {
             self.delivered.send_modify(|delivered| delivered.push((event.room, event.version.get())));
         }
-        self.reports.push((position, outcome.map_or(Ok(()), Err)));
+        let delivered = Report::Delivered(position);
+        self.reports.push(outcome.map_or(delivered, |outcome| outcome.report(position)));
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::{
 use command_service::{
     event_store::{Buckets, EventStore, Leases, Outbox, mysql::MySqlStore},
     outbox::{
-        Allotter, HandoffSender, LeaseOptions, Relay, RelayOptions, Undelivered, allotment, handoff,
+        BucketAssigner, HandoffSender, LeaseOptions, Relay, RelayOptions, Undelivered, assignment, handoff,
         keep_leases,
     },
 };
@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Driven {
     store: Arc<dyn EventStore>,
     committed: HandoffSender,
-    allotter: Allotter,
+    assigner: BucketAssigner,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -42,16 +42,16 @@ impl Driven {
         let options = RelayOptions { batch: 3, poll, ..RelayOptions::default() };
         let relay = Relay::new(telling(&store, &log), Arc::clone(&store) as _, log, Clock::system(), options);
         let (committed, handed) = handoff();
-        let (allotter, allotted) = allotment(Buckets::NONE);
+        let (assigner, assigned) = assignment(Buckets::NONE);
         let stop = CancellationToken::new();
-        let task = tokio::spawn(relay.run(allotted, handed, stop.clone()));
-        Self { store, committed, allotter, stop, task }
+        let task = tokio::spawn(relay.run(assigned, handed, stop.clone()));
+        Self { store, committed, assigner, stop, task }
     }
 
     async fn commit(&self, room: RoomId, versions: std::ops::RangeInclusive<u64>) {
         let events: Vec<_> = versions.map(|version| event(room, version)).collect();
         let positions = commit(self.store.as_ref(), events.clone()).await;
-        self.committed.hand_over(positions.into_iter().zip(events).collect());
+        self.committed.send(positions.into_iter().zip(events).collect());
     }
 
     async fn stop(self) {
@@ -78,7 +78,7 @@ async fn deleted(log: &Log, all: impl AsyncFn() -> bool) -> bool {
 
 /// Waits until nothing is left in the outbox.
 async fn emptied(store: &dyn EventStore, log: &Log) {
-    let all = deleted(log, async || store.backlog().await.unwrap().0 == 0).await;
+    let all = deleted(log, async || store.backlog().await.unwrap().events == 0).await;
     assert!(all, "{:?} are left", store.backlog().await.unwrap());
 }
 
@@ -117,7 +117,7 @@ async fn buckets_that_change_hands_under_load_keep_the_order_of_their_rooms() {
             }
         }
         for (relay, held) in relays.iter().zip(held) {
-            relay.allotter.allot(held.into_iter().collect());
+            relay.assigner.assign(held.into_iter().collect());
         }
         for _ in 0..rng.random_range(1..12) {
             let (room, relay) = (names.choose(&mut rng).unwrap(), relays.choose(&mut rng).unwrap());
@@ -131,9 +131,9 @@ async fn buckets_that_change_hands_under_load_keep_the_order_of_their_rooms() {
         }
     }
     for relay in &relays {
-        relay.allotter.allot(Buckets::NONE);
+        relay.assigner.assign(Buckets::NONE);
     }
-    relays[0].allotter.allot(Buckets::ALL);
+    relays[0].assigner.assign(Buckets::ALL);
     emptied(relays[0].store.as_ref(), &log).await;
     assert_in_order(&log, &rooms);
     for relay in relays {
@@ -146,21 +146,21 @@ async fn a_bucket_is_let_go_of_when_all_that_was_sent_is_delivered_and_deleted()
     let store = TestStore::mysql().await;
     let log = Log::that_reports_later();
     let mut relay = Driven::start(store.open(None).await, log.clone(), PATIENCE);
-    relay.allotter.allot(Buckets::ALL);
+    relay.assigner.assign(Buckets::ALL);
     let room = new_room();
     relay.commit(room, 1..=5).await;
     log.has(5).await;
-    relay.allotter.allot(Buckets::NONE);
-    let early = timeout(Duration::from_millis(200), relay.allotter.let_go(Buckets::ALL)).await;
+    relay.assigner.assign(Buckets::NONE);
+    let early = timeout(Duration::from_millis(200), relay.assigner.let_go(Buckets::ALL)).await;
     assert!(early.is_err(), "it lets go of what it has not delivered yet");
     log.reported.send_replace(true);
-    relay.allotter.let_go(Buckets::ALL).await;
-    assert_eq!(relay.store.backlog().await.unwrap().0, 0, "the next holder would send it again");
+    relay.assigner.let_go(Buckets::ALL).await;
+    assert_eq!(relay.store.backlog().await.unwrap().events, 0, "the next holder would send it again");
     // What it commits from now on is another one's to deliver.
     relay.commit(room, 6..=7).await;
     relay.stop().await;
     assert_eq!(log.of(room), [1, 2, 3, 4, 5]);
-    assert_eq!(store.open(None).await.backlog().await.unwrap().0, 2);
+    assert_eq!(store.open(None).await.backlog().await.unwrap().events, 2);
 }
 
 #[tokio::test]
@@ -168,13 +168,13 @@ async fn a_log_that_does_not_answer_holds_up_the_next_holder_for_a_moment_only()
     let store = TestStore::mysql().await;
     let log = Log::that_reports_later();
     let mut relay = Driven::start(store.open(None).await, log.clone(), PATIENCE);
-    relay.allotter.allot(Buckets::ALL);
+    relay.assigner.assign(Buckets::ALL);
     relay.commit(new_room(), 1..=5).await;
     log.has(5).await;
-    relay.allotter.allot(Buckets::NONE);
-    timeout(Duration::from_secs(5), relay.allotter.let_go(Buckets::ALL)).await.unwrap();
+    relay.assigner.assign(Buckets::NONE);
+    timeout(Duration::from_secs(5), relay.assigner.let_go(Buckets::ALL)).await.unwrap();
     assert_eq!(*log.resets.lock().unwrap(), 1, "what is under way is given up with its sender");
-    assert_eq!(relay.store.backlog().await.unwrap().0, 5, "what was not reported as delivered stays");
+    assert_eq!(relay.store.backlog().await.unwrap().events, 5, "what was not reported as delivered stays");
     relay.stop().await;
 }
 
@@ -184,7 +184,7 @@ async fn a_relay_leaves_the_buckets_of_others_alone() {
     let log = Log::default();
     let relay = Driven::start(store.open(None).await, log.clone(), Duration::from_millis(10));
     let mine: Buckets = (0..32).collect();
-    relay.allotter.allot(mine);
+    relay.assigner.assign(mine);
     let rooms: HashMap<RoomId, u64> = (0..40).map(|_| (new_room(), 2)).collect();
     for room in rooms.keys() {
         relay.commit(*room, 1..=1).await;
@@ -197,13 +197,13 @@ async fn a_relay_leaves_the_buckets_of_others_alone() {
     let others = 2 * (rooms.len() - own);
     assert_eq!(store_of_others.undelivered(Buckets::ALL, 1000).await.unwrap().len(), others);
     assert!(log.delivered.borrow().iter().all(|(room, _)| mine.has_room(*room)));
-    relay.allotter.allot(Buckets::ALL);
+    relay.assigner.assign(Buckets::ALL);
     emptied(store_of_others.as_ref(), &log).await;
     assert_in_order(&log, &rooms);
     relay.stop().await;
 }
 
-/// An instance as the service runs it, with a task that tells what it was allotted.
+/// An instance as the service runs it, with a task that tells what it was assigned.
 struct Instance {
     store: Arc<dyn EventStore>,
     committed: HandoffSender,
@@ -221,25 +221,25 @@ impl Instance {
         let mysql = store.database().open();
         let options = LeaseOptions { holder: name.into(), takeover };
         let shared = store.open(None).await;
-        let (allotter, allotted) = allotment(Buckets::NONE);
+        let (assigner, assigned) = assignment(Buckets::NONE);
         let (relayed, written) = (CancellationToken::new(), CancellationToken::new());
         let readiness = Readiness::new(Clock::system());
         let (reach, to_reach) = (readiness.component("kafka"), log.clone());
         let (leases, ended) = (Arc::new(mysql.clone()), relayed.clone());
         let keeper = tokio::spawn(async move {
-            keep_leases(leases, options, allotter, reach, || to_reach.reach(), ended).await;
+            keep_leases(leases, options, assigner, reach, || to_reach.reach(), ended).await;
         });
         let (committed, handed) = handoff();
         let (outbox, options) = (telling(&shared, log), RelayOptions::default());
         let relay = Relay::new(outbox, Arc::clone(&shared) as _, log.clone(), Clock::system(), options);
-        let relay = tokio::spawn(relay.run(allotted, handed, written.clone()));
+        let relay = tokio::spawn(relay.run(assigned, handed, written.clone()));
         let (leases, name) = (mysql, name.to_owned());
         Self { store: shared, committed, leases, name, readiness, relayed, written, keeper, relay }
     }
 
     async fn commit(&self, room: RoomId, version: u64) {
         let positions = commit(self.store.as_ref(), vec![event(room, version)]).await;
-        self.committed.hand_over(vec![(positions[0], event(room, version))]);
+        self.committed.send(vec![(positions[0], event(room, version))]);
     }
 
     /// As the service ends when it is asked to.

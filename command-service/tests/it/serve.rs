@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, ExitStatus, Output, Stdio},
 };
 
-use command_service::event_store::{EventLog as _, Leases as _, Outbox as _};
+use command_service::event_store::{Backlog, EventLog as _, Leases as _, Outbox as _};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -171,7 +171,7 @@ async fn a_service_that_is_asked_to_end_leaves_nothing_behind() {
 
     let left = store.database().open();
     assert_eq!(left.all_heads(None, 10).await.unwrap().len(), 2);
-    assert_eq!(left.backlog().await.unwrap(), (0, None), "all is delivered");
+    assert_eq!(left.backlog().await.unwrap(), Backlog::default(), "all is delivered");
     let leases = left.leases().await.unwrap();
     assert!(leases.members.is_empty());
     for lease in leases.buckets {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use command_service::{
     commands::{Action, MoveReservation, ReserveKind, RetireRoom},
     domain::Rejection,
-    event_store::fail_points::FailPoint,
+    event_store::FailPoint,
     outbox::handoff,
     writer::{CommandOutcome, Failure, IdempotencyKey, Options, Submission, WriterStore, writer},
 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use command_service::{
     commands::{Action, Actor, CancelReservation, Command, IfMatch, RegisterRoom, Reserve, Stay},
     domain::Rejection,
-    event_store::{KeyId, fail_points::FailPoints},
+    event_store::{FailPoints, KeyId},
     outbox::handoff,
     writer::{Done, IdempotencyKey, Options, Submission, Writer, writer},
 };

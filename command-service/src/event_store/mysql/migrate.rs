@@ -9,7 +9,7 @@ use sqlx::{
 };
 
 use super::session::{cannot_connect, connect};
-use crate::event_store::{StoreError, migrations::migrator};
+use crate::event_store::{StoreError, sql::migrator};
 
 const OPERATION: &str = "migrate";
 /// The scripts that make the tables, in order.

@@ -1,32 +1,26 @@
 //! The event store in MySQL.
 
 mod append;
-mod directory;
-mod erasures;
+mod database;
 mod errors;
-mod keys;
 mod leases;
-mod log;
 mod migrate;
-mod outbox;
-mod rows;
 mod session;
-mod snapshots;
 
 use std::{str::FromStr, sync::Arc};
 
 use service_kit::tls::{is_this_machine, warn_of_open_way};
 use sqlx::{
-    ConnectOptions,
+    ConnectOptions, MySqlConnection,
     mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode},
 };
 use tokio::sync::Mutex;
 
-use session::{Sessions, Statement, WRITE_LIMIT, WriterSession, cannot_connect};
+use session::{Sessions, WRITE_LIMIT, WriterSession, cannot_connect, connect, run, run_text};
 
 use super::{
-    StoreError,
-    fail_points::{FailPoint, FailPoints},
+    FailPoints, StoreError,
+    sql::{Columns, Statement},
 };
 
 /// The database that is used when the URL names none.
@@ -39,22 +33,22 @@ pub struct MySqlStore(Arc<Inner>);
 struct Inner {
     options: MySqlConnectOptions,
     sessions: Sessions,
-    /// The connection on which groups are committed, one after the other.
+    /// The connection that commits groups, one after the other.
     writer: Mutex<Option<WriterSession>>,
-    /// The name of a writer session that was lost inside of a transaction and may still live on the server.
+    /// Name of a writer session that was lost within a transaction and may still live on the server.
     lost: Mutex<Option<String>>,
-    fail_points: Option<Arc<FailPoints>>,
+    fail_points: Arc<FailPoints>,
 }
 
 impl MySqlStore {
-    /// The store at `url` (`mysql://user:password@host:port/database?ssl-mode=...`), with at most `connections` besides
-    /// the writer's own. Nothing is connected yet. `fail_points` are for tests.
+    /// The store at `url` (`mysql://user:password@host:port/database?ssl-mode=...`), with at most `connections` beside the
+    /// writer's own. Connects when it is used. `fail_points` are for tests.
     ///
-    /// Where `ssl-mode` is `PREFERRED` or not there, a store on another machine is reached by TLS, its certificate and name
-    /// verified; so nobody on the way chooses.
+    /// If `ssl-mode` is `PREFERRED` or missing, a server on another machine is reached by TLS, and its certificate and name
+    /// are verified.
     ///
     /// # Errors
-    /// When the URL is not of its form.
+    /// If the URL is malformed.
     pub fn open(
         url: &str,
         connections: u32,
@@ -62,12 +56,12 @@ impl MySqlStore {
     ) -> Result<Self, StoreError> {
         let mut options = MySqlConnectOptions::from_str(url)
             .map_err(|source| StoreError::Failed { operation: "open", source: Box::new(source) })?
-            // The session's settings are made in one statement of our own.
+            // The adapter sets them itself, in one statement.
             .pipes_as_concat(false)
             .no_engine_substitution(false)
             .timezone(None)
             .statement_cache_capacity(256)
-            // Values of commands don't belong into logs.
+            // Statements hold personal data.
             .disable_statement_logging();
         options = verified(options);
         if options.get_database().is_none_or(str::is_empty) {
@@ -79,71 +73,55 @@ impl MySqlStore {
             sessions,
             writer: Mutex::default(),
             lost: Mutex::default(),
-            fail_points,
+            fail_points: fail_points.unwrap_or_default(),
         })))
     }
 
-    /// Creates the database if it is not there and brings its tables up to date. Safe to call by many instances at once:
-    /// one migrates, the others wait for it.
+    /// Creates the database if it is missing and migrates its tables. Many instances may call it at once: one migrates, the
+    /// others wait.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the server is away; [`StoreError::Failed`] when it refuses.
+    /// [`StoreError::Unavailable`] if the server is away, [`StoreError::Failed`] if it refuses.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         migrate::migrate(&self.0.options).await
     }
 
-    /// Asks the server for a sign of life and whether the tables are there.
+    /// Checks that the server answers and that the tables exist.
     ///
     /// # Errors
-    /// When it gives none.
+    /// If not.
     pub async fn check(&self) -> Result<(), StoreError> {
-        self.run("check", Statement::new("SELECT 1 FROM outbox LIMIT 1")).await.map(drop)
+        let select = Statement::new("SELECT 1 FROM outbox LIMIT 1", []);
+        self.0.sessions.run("check", &select).await.map(drop)
     }
 
-    /// Ends its connections in an orderly way.
+    /// Closes its connections.
     pub async fn close(&self) {
         self.0.sessions.close().await;
         drop(self.0.writer.lock().await.take());
     }
 
-    async fn run(
-        &self,
-        operation: &'static str,
-        statement: Statement,
-    ) -> Result<session::StatementResult, StoreError> {
-        self.0.sessions.run(operation, statement).await
-    }
-
-    fn pass(&self, point: FailPoint) -> Result<(), StoreError> {
-        self.0.fail_points.as_ref().map_or(Ok(()), |points| points.pass(point))
-    }
-
-    /// Makes sure that a writer session that was lost inside of a transaction is dead, so that what it did not commit
-    /// will never be committed. As long as this can't be told, nothing that depends on it is read.
+    /// Makes sure that a writer session that was lost within a transaction is dead, so that its transaction will never be
+    /// committed. Until that is certain, nothing is read that depends on it.
     async fn bury_lost_session(&self) -> Result<(), StoreError> {
         const OPERATION: &str = "bury_lost_session";
+        let failed = |error| errors::store_error(OPERATION, error);
         let mut lost = self.0.lost.lock().await;
         let Some(name) = lost.as_deref() else { return Ok(()) };
-        let mut connection =
-            session::connect(&self.0.options).await.map_err(|error| cannot_connect(OPERATION, error))?;
-        let holder =
-            Statement::new("SELECT IS_USED_LOCK(?)").bind(name).run(&mut connection, WRITE_LIMIT).await;
-        let holder = holder.map_err(|error| errors::store_error(OPERATION, error))?;
-        let holder: Option<u64> = rows::first(OPERATION, &holder.rows, 0)?;
-        if let Some(id) = holder {
-            // Killing a session that has just ended by itself is an error that means the same.
-            match session::run_text(&mut connection, &format!("KILL {id}")).await {
+        let connected = connect(&self.0.options).await;
+        let mut connection = connected.map_err(|error| cannot_connect(OPERATION, error))?;
+        let holder = Statement::new("SELECT CAST(IS_USED_LOCK(?) AS SIGNED)", [name.into()]);
+        if let Some(id) = integer(&mut connection, &holder).await.map_err(failed)? {
+            match run_text(&mut connection, &format!("KILL {id}")).await {
+                // The session has just ended by itself.
                 Err(sqlx::Error::Database(error))
                     if error.try_downcast_ref::<MySqlDatabaseError>().is_some_and(|e| e.number() == 1094) => {
                 }
-                result => result.map_err(|error| errors::store_error(OPERATION, error))?,
+                killed => killed.map_err(failed)?,
             }
-            // A session gives up its locks after its transaction has come to an end.
-            let taken =
-                Statement::new("SELECT GET_LOCK(?, 5)").bind(name).run(&mut connection, WRITE_LIMIT).await;
-            let taken = taken.map_err(|error| errors::store_error(OPERATION, error))?;
-            let taken: Option<i64> = rows::first(OPERATION, &taken.rows, 0)?;
-            if taken != Some(1) {
+            // A session releases its locks after the end of its transaction.
+            let taken = Statement::new("SELECT GET_LOCK(?, 5)", [name.into()]);
+            if integer(&mut connection, &taken).await.map_err(failed)? != Some(1) {
                 return Err(StoreError::Unavailable {
                     operation: OPERATION,
                     source: "a lost session is still alive".into(),
@@ -155,6 +133,17 @@ impl MySqlStore {
     }
 }
 
+/// The number that a statement reads, unless it is NULL.
+async fn integer(
+    connection: &mut MySqlConnection,
+    statement: &Statement<'_>,
+) -> Result<Option<i64>, sqlx::Error> {
+    let rows = run(connection, statement, WRITE_LIMIT).await?.rows;
+    let number = rows.first().map_or(Ok(None), |row| row.integer(0));
+    number.map_err(|error| sqlx::Error::Decode(error.0.into()))
+}
+
+/// Options that verify a server on another machine, unless the URL says otherwise.
 fn verified(options: MySqlConnectOptions) -> MySqlConnectOptions {
     if options.get_socket().is_some() || is_this_machine(options.get_host()) {
         return options;

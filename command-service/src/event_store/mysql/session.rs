@@ -1,4 +1,4 @@
-//! Connections to MySQL, kept without pings between uses: a server that went away is noticed by the next statement.
+//! Connections to MySQL. They are kept without pings: the next statement notices that a server went away.
 
 use std::{
     collections::HashMap,
@@ -9,94 +9,70 @@ use std::{
 use futures_util::TryStreamExt;
 use shared_events::{RoomId, Version};
 use sqlx::{
-    Arguments, ConnectOptions, Connection, Either, Encode, Executor, MySql, MySqlConnection, Row, Type,
+    Arguments, ConnectOptions, Connection, Either, Executor, MySqlConnection, Row,
     mysql::{MySqlArguments, MySqlConnectOptions, MySqlRow},
 };
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::errors::{Meaning, meaning, store_error};
-use crate::event_store::StoreError;
+use crate::event_store::{
+    StoreError,
+    sql::{Done, Statement, Value},
+};
 
-/// The server ends a session that has been idle for so many seconds, and with it a transaction that its client forgot.
+/// Seconds after which the server ends an idle session, and with it a transaction that its client has forgotten.
 const WAIT_TIMEOUT: u32 = 10;
-/// A connection that has been idle for longer is not used again; well before the server would end it.
+/// A connection that is idle for longer is not used again. The server ends it later.
 const IDLE_LIMIT: Duration = Duration::from_secs(5);
-/// Of how many streams a writer session knows a version that is there.
+/// Most streams of which a writer session remembers a version.
 const MOST_REMEMBERED: usize = 100_000;
-/// How long making a connection may take.
+/// Limit for making a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// How long a statement may take. A write waits for a row for a second at most, and for the disk.
+/// Limit for a statement that writes. It waits at most one second for a row, and for the disk.
 pub(super) const WRITE_LIMIT: Duration = Duration::from_secs(10);
-/// How long a read or a delete of many rows may take.
+/// Limit for a read, or a delete of many rows.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// A statement with its values.
-pub(super) struct Statement {
-    sql: String,
-    /// `None`: it is sent as text and not prepared.
-    arguments: Option<MySqlArguments>,
-    invalid: Option<sqlx::Error>,
-}
-
-impl Statement {
-    pub(super) fn new(sql: impl Into<String>) -> Self {
-        Self { sql: sql.into(), arguments: Some(MySqlArguments::default()), invalid: None }
-    }
-
-    /// A statement whose form is never the same twice, so that preparing it would be in vain. It has no values.
-    pub(super) const fn text(sql: String) -> Self {
-        Self { sql, arguments: None, invalid: None }
-    }
-
-    pub(super) fn bind<'q, T: Encode<'q, MySql> + Type<MySql> + 'q>(mut self, value: T) -> Self {
-        if let Err(error) = self.arguments.get_or_insert_default().add(value) {
-            self.invalid.get_or_insert(sqlx::Error::Encode(error));
-        }
-        self
-    }
-
-    /// Runs it on a connection. Returns the rows, and how many rows were changed, and the first id given by an insert.
-    pub(super) async fn run(
-        self,
-        connection: &mut MySqlConnection,
-        limit: Duration,
-    ) -> Result<StatementResult, sqlx::Error> {
-        if let Some(error) = self.invalid {
-            return Err(error);
-        }
-        let mut answer = StatementResult::default();
-        let mut results = match self.arguments {
-            Some(arguments) => connection.fetch_many(sqlx::query_with(&self.sql, arguments)),
-            None => connection.fetch_many(self.sql.as_str()),
+/// Runs a statement on a connection.
+pub(super) async fn run(
+    connection: &mut MySqlConnection,
+    statement: &Statement<'_>,
+    limit: Duration,
+) -> Result<Done<MySqlRow>, sqlx::Error> {
+    let mut arguments = MySqlArguments::default();
+    for value in &statement.values {
+        let added = match *value {
+            Value::Number(number) => arguments.add(number),
+            Value::Integer(integer) => arguments.add(integer),
+            Value::Flag(flag) => arguments.add(flag),
+            Value::Text(text) => arguments.add(text),
+            Value::Bytes(bytes) => arguments.add(bytes),
         };
-        within(limit, async {
-            while let Some(result) = results.try_next().await? {
-                match result {
-                    Either::Left(done) => {
-                        answer.affected += done.rows_affected();
-                        answer.first_id = done.last_insert_id();
-                    }
-                    Either::Right(row) => answer.rows.push(row),
-                }
-            }
-            Ok(())
-        })
-        .await?;
-        Ok(answer)
+        added.map_err(sqlx::Error::Encode)?;
     }
+    let sql = statement.sql.as_str();
+    let mut results = match statement.values.as_slice() {
+        [] => connection.fetch_many(sql),
+        _ => connection.fetch_many(sqlx::query_with(sql, arguments)),
+    };
+    let mut done = Done { rows: Vec::new(), affected: 0, id: 0 };
+    within(limit, async {
+        while let Some(result) = results.try_next().await? {
+            match result {
+                Either::Left(result) => {
+                    done.affected += result.rows_affected();
+                    done.id = result.last_insert_id();
+                }
+                Either::Right(row) => done.rows.push(row),
+            }
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(done)
 }
 
-/// What a statement did.
-#[derive(Default)]
-pub(super) struct StatementResult {
-    pub(super) rows: Vec<MySqlRow>,
-    /// Rows that were inserted, deleted, or found for an update.
-    pub(super) affected: u64,
-    /// The first id that an insert was given.
-    pub(super) first_id: u64,
-}
-
-/// The result of a future, or an I/O error when it takes too long.
+/// The result of a future, or an I/O error if it takes too long.
 pub(super) async fn within<T>(
     limit: Duration,
     future: impl Future<Output = Result<T, sqlx::Error>>,
@@ -111,7 +87,7 @@ pub(super) async fn run_text(connection: &mut MySqlConnection, sql: &str) -> Res
     within(WRITE_LIMIT, connection.execute(sql)).await.map(drop)
 }
 
-/// Runs several statements without values in one round trip, up to the first that fails. Returns how many were done.
+/// Runs several statements without values in one round trip, up to the first that fails. Returns how many succeeded.
 pub(super) async fn run_texts(
     connection: &mut MySqlConnection,
     sql: &str,
@@ -128,7 +104,7 @@ pub(super) async fn run_texts(
     (done, result)
 }
 
-/// A new connection with the settings that the adapter relies on.
+/// A new connection with the session settings that the adapter relies on.
 pub(super) async fn connect(options: &MySqlConnectOptions) -> Result<MySqlConnection, sqlx::Error> {
     within(CONNECT_LIMIT, async {
         let mut connection = options.connect().await?;
@@ -144,15 +120,14 @@ pub(super) async fn connect(options: &MySqlConnectOptions) -> Result<MySqlConnec
     .await
 }
 
-/// The connection of the writer. It holds a named lock as long as its session lives, so that others can tell when it is
-/// really dead.
+/// The writer's connection. Its session holds a named lock while it lives, so that others can tell when it is dead.
 pub(super) struct WriterSession {
     pub(super) connection: MySqlConnection,
-    /// The session's lock.
+    /// Name of the session's lock.
     pub(super) name: String,
-    /// The distance between the ids of two rows that one statement inserts.
+    /// The distance between the ids of two rows of one insert.
     pub(super) id_step: u64,
-    /// Versions that were committed on this connection. What was committed is there for good, and need not be looked up.
+    /// Versions that were committed on this connection. They stay for good, so they need no look-up.
     committed: HashMap<RoomId, Version>,
     used: Instant,
 }
@@ -171,17 +146,17 @@ impl WriterSession {
         .await
     }
 
-    /// Whether it was used so lately that it should still be alive.
+    /// Whether it was used recently enough to be alive.
     pub(super) fn is_fresh(&self) -> bool {
         self.used.elapsed() < IDLE_LIMIT
     }
 
-    /// Whether this version of a stream is there for certain.
+    /// Whether this version of a stream is certainly there.
     pub(super) fn knows(&self, room: RoomId, version: Version) -> bool {
         self.committed.get(&room).is_some_and(|committed| *committed >= version)
     }
 
-    /// Notes what was committed.
+    /// Notes committed versions.
     pub(super) fn remember(&mut self, committed: impl Iterator<Item = (RoomId, Version)>) {
         if self.committed.len() > MOST_REMEMBERED {
             self.committed.clear();
@@ -192,13 +167,13 @@ impl WriterSession {
         }
     }
 
-    /// Notes that it was just used.
+    /// Notes a use.
     pub(super) fn touch(&mut self) {
         self.used = Instant::now();
     }
 }
 
-/// Connections for everything but appends: reads, the relay's deletes, leases.
+/// Connections for everything but appends.
 pub(super) struct Sessions {
     options: MySqlConnectOptions,
     idle: Mutex<Vec<(MySqlConnection, Instant)>>,
@@ -206,7 +181,7 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// At most so many connections; none is made before it is needed.
+    /// At most `most` connections. None is made before it is needed.
     pub(super) fn new(options: MySqlConnectOptions, most: u32) -> Self {
         Self {
             options,
@@ -215,52 +190,46 @@ impl Sessions {
         }
     }
 
-    /// Runs a statement that may be run twice: once more on a new connection when a kept one turns out to be dead.
+    /// Runs a statement that has the same effect when it runs twice: it runs again on a new connection if a kept one is dead.
     pub(super) async fn run(
         &self,
         operation: &'static str,
-        statement: Statement,
-    ) -> Result<StatementResult, StoreError> {
-        let again =
-            Statement { sql: statement.sql.clone(), arguments: statement.arguments.clone(), invalid: None };
-        let permit = self.permits.acquire().await;
+        statement: &Statement<'_>,
+    ) -> Result<Done<MySqlRow>, StoreError> {
+        let _permit = self.permits.acquire().await;
         if let Some(mut connection) = self.take_idle() {
-            match statement.run(&mut connection, LIMIT).await {
+            match run(&mut connection, statement, LIMIT).await {
                 Err(error) if meaning(&error) == Meaning::Lost => self.idle().clear(),
                 result => return self.finish(operation, connection, result),
             }
         }
-        let result = self.run_on_new(operation, again).await;
-        drop(permit);
-        result
+        self.run_on_new(operation, statement).await
     }
 
-    /// Runs a statement that must not be run twice. On an error its effect is unknown.
+    /// Runs a statement once. After an error its effect is unknown.
     pub(super) async fn run_once(
         &self,
         operation: &'static str,
-        statement: Statement,
-    ) -> Result<StatementResult, StoreError> {
-        let permit = self.permits.acquire().await;
-        let result = match self.take_idle() {
+        statement: &Statement<'_>,
+    ) -> Result<Done<MySqlRow>, StoreError> {
+        let _permit = self.permits.acquire().await;
+        match self.take_idle() {
             Some(mut connection) => {
-                let result = statement.run(&mut connection, LIMIT).await;
+                let result = run(&mut connection, statement, LIMIT).await;
                 self.finish(operation, connection, result)
             }
             None => self.run_on_new(operation, statement).await,
-        };
-        drop(permit);
-        result
+        }
     }
 
     async fn run_on_new(
         &self,
         operation: &'static str,
-        statement: Statement,
-    ) -> Result<StatementResult, StoreError> {
-        let mut connection =
-            connect(&self.options).await.map_err(|error| cannot_connect(operation, error))?;
-        let result = statement.run(&mut connection, LIMIT).await;
+        statement: &Statement<'_>,
+    ) -> Result<Done<MySqlRow>, StoreError> {
+        let connected = connect(&self.options).await;
+        let mut connection = connected.map_err(|error| cannot_connect(operation, error))?;
+        let result = run(&mut connection, statement, LIMIT).await;
         self.finish(operation, connection, result)
     }
 
@@ -268,8 +237,8 @@ impl Sessions {
         &self,
         operation: &'static str,
         connection: MySqlConnection,
-        result: Result<StatementResult, sqlx::Error>,
-    ) -> Result<StatementResult, StoreError> {
+        result: Result<Done<MySqlRow>, sqlx::Error>,
+    ) -> Result<Done<MySqlRow>, StoreError> {
         if !result.as_ref().is_err_and(|error| meaning(error) == Meaning::Lost) {
             self.idle().push((connection, Instant::now()));
         }
@@ -286,17 +255,17 @@ impl Sessions {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the idle connections in an orderly way.
+    /// Closes the idle connections.
     pub(super) async fn close(&self) {
         let idle = std::mem::take(&mut *self.idle());
         for (connection, _) in idle {
-            // The server ends the session anyway when the socket closes.
+            // The server ends the session anyway once the socket is closed.
             drop(within(CONNECT_LIMIT, connection.close()).await);
         }
     }
 }
 
-/// Whatever refuses a connection (a wrong password, an unknown host) may be put right outside of this process.
+/// The cause, a wrong password or an unknown host, may be corrected outside of this process: trying again may help.
 pub(super) fn cannot_connect(operation: &'static str, error: sqlx::Error) -> StoreError {
     StoreError::Unavailable { operation, source: Box::new(error) }
 }

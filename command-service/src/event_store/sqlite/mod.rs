@@ -1,13 +1,7 @@
-//! The event store in one SQLite file, for the embedded default: same promises, one process.
+//! The event store in one SQLite file, for the embedded default: the same guarantees within one process.
 
 mod append;
-mod directory;
-mod erasures;
-mod keys;
-mod log;
-mod outbox;
-mod rows;
-mod snapshots;
+mod database;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -17,16 +11,12 @@ use sqlx::{
 };
 use tokio::sync::Mutex;
 
-use super::{
-    StoreError,
-    fail_points::{FailPoint, FailPoints},
-    migrations::migrator,
-};
+use super::{FailPoints, StoreError, sql::migrator};
 
 /// The scripts that make the tables, in order.
 const MIGRATIONS: [(&str, &str); 1] =
     [("event store", include_str!("../../../migrations/sqlite/1_event_store.sql"))];
-/// Connections for reading; each is a thread.
+/// Connections for reads. Each is a thread.
 const READERS: u32 = 4;
 
 /// The event store in one SQLite file. Cheap to clone.
@@ -37,24 +27,24 @@ struct Inner {
     /// The only connection that writes.
     writer: Mutex<SqliteConnection>,
     readers: SqlitePool,
-    fail_points: Option<Arc<FailPoints>>,
+    fail_points: Arc<FailPoints>,
 }
 
 impl SqliteStore {
-    /// Opens the file, which is made if it is not there, and brings its tables up to date. `fail_points` are for tests.
+    /// Opens the file, creates it if it is missing, and migrates its tables. `fail_points` are for tests.
     ///
     /// # Errors
-    /// When the file can't be opened or is not such a store.
+    /// If the file can't be opened or is no event store.
     pub async fn open(file: &Path, fail_points: Option<Arc<FailPoints>>) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // An answered command is on the disk.
+            // An answered command is on disk.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5))
             .statement_cache_capacity(256)
-            // Values of commands don't belong into logs.
+            // Statements hold personal data.
             .disable_statement_logging();
         let mut writer = options.connect().await.map_err(|error| store_error("open", error))?;
         migrator(&MIGRATIONS)
@@ -65,19 +55,19 @@ impl SqliteStore {
             .max_connections(READERS)
             .test_before_acquire(false)
             .connect_lazy_with(options);
-        Ok(Self(Arc::new(Inner { writer: Mutex::new(writer), readers, fail_points })))
+        Ok(Self(Arc::new(Inner {
+            writer: Mutex::new(writer),
+            readers,
+            fail_points: fail_points.unwrap_or_default(),
+        })))
     }
 
-    /// Closes the file. Other clones can use the store no more for reading.
+    /// Closes the file. Clones can't read any more.
     pub async fn close(&self) {
         self.0.readers.close().await;
-        // What the log holds goes into the file; the next start does so otherwise.
+        // Moves the log into the file. Otherwise the next start does it.
         drop(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *self.0.writer.lock().await).await);
         drop(self.0.writer.lock().await.flush().await);
-    }
-
-    fn pass(&self, point: FailPoint) -> Result<(), StoreError> {
-        self.0.fail_points.as_ref().map_or(Ok(()), |points| points.pass(point))
     }
 }
 
@@ -100,14 +90,4 @@ fn store_error(operation: &'static str, error: sqlx::Error) -> StoreError {
     } else {
         StoreError::Failed { operation, source }
     }
-}
-
-/// SQLite's integers are signed. Numbers of this store never come near the limit.
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// A number of this store, which is never negative.
-fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
 }

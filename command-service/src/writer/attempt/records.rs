@@ -1,4 +1,4 @@
-//! Idempotency records of a group's commands: looked up, answered from, and written.
+//! Idempotency records of a group's commands.
 
 use std::collections::HashSet;
 
@@ -12,8 +12,8 @@ use crate::{
 };
 
 impl<'a> Attempt<'a> {
-    /// Looks up all keys of the group in one read. After the rooms were loaded: were it before, a key that is committed
-    /// in between, and whose effect is then changed again, would be decided a second time.
+    /// Looks up all keys of the group in one read. This comes after loading the rooms: otherwise a key that is committed in
+    /// between, and whose effect is undone again, would be decided a second time.
     pub(super) async fn find_records(&mut self) -> Result<(), AttemptError> {
         let mut wanted = HashSet::new();
         for pending in self.pending {
@@ -29,8 +29,8 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    /// Looks up the keys of commands that are about to be told that nothing was done: the key of a command with an
-    /// effect is checked by the unique index when its record is inserted, and needs no read.
+    /// Looks up the keys of commands without an effect. The keys of the others need no read: the unique index checks them
+    /// when their records are inserted.
     pub(super) async fn find_records_of_those_without_effect(&mut self) -> Result<(), AttemptError> {
         let without_effect = |(index, pending): (usize, &'a Pending)| {
             let key = pending.submission.key?;
@@ -69,21 +69,27 @@ impl<'a> Attempt<'a> {
         })
     }
 
-    /// Records an outcome without an event, for imports only: online it changed nothing, and a retry is decided anew.
-    pub(super) fn record(&mut self, submission: &Submission, outcome: impl FnOnce() -> RecordedOutcome) {
-        let Some(key) = submission.key.filter(|_| submission.command.imported) else { return };
+    /// Records an outcome without an event, for imports only. Online, a retry is decided anew.
+    pub(super) fn record(
+        &mut self,
+        submission: &Submission,
+        outcome: impl FnOnce() -> RecordedOutcome,
+    ) -> Result<(), AttemptError> {
+        let Some(key) = submission.key.filter(|_| submission.command.imported) else { return Ok(()) };
+        let outcome = serde_json::to_vec(&outcome())?;
         self.new_keys.insert(key.id);
         self.group.keys.push(NewKey {
             id: key.id,
             fingerprint: key.fingerprint,
             event: None,
             other_event: None,
-            outcome: Some(outcome().to_json()),
+            outcome: Some(outcome),
         });
+        Ok(())
     }
 }
 
-/// Fills in which reservation an import line speaks of.
+/// Sets the reservation that an import line refers to.
 pub(super) const fn name_reservation(action: &mut Action, id: ReservationId) {
     match action {
         Action::ChangeReservation(action) => action.reservation = id,

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// Who may import a technology's crate: folders of these names.
 const ADAPTERS: [(&str, &[&str]); 5] = [
-    ("sqlx", &["mysql", "sqlite"]),
+    ("sqlx", &["mysql", "sql", "sqlite"]),
     ("rdkafka", &["kafka"]),
     ("mongodb", &["mongo"]),
     ("bson", &["mongo"]),

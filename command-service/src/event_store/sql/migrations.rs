@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// Runs these scripts, numbered from 1. `sqlx::migrate!` would compile both drivers a second time, for its macro.
-pub(super) fn migrator(scripts: &[(&'static str, &'static str)]) -> Migrator {
+pub(in crate::event_store) fn migrator(scripts: &[(&'static str, &'static str)]) -> Migrator {
     let migrations = (1..).zip(scripts).map(|(version, (description, sql))| {
         Migration::new(version, (*description).into(), MigrationType::Simple, (*sql).into(), false)
     });

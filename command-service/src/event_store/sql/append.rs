@@ -1,0 +1,224 @@
+//! The parts of an append that are the same in both databases: the order of its rows, and its statements.
+
+use std::fmt::Write;
+
+use shared_events::{RawEvent, RoomId, Version};
+
+use super::{Columns, Database, RowError, Statement, Value, statements::repeated};
+use crate::{
+    domain::RoomEntry,
+    event_store::{AppendError, Group, NewKey, Position, StoreError, bucket},
+};
+
+pub(in crate::event_store) const OPERATION: &str = "append_events";
+
+/// Changes a room of the directory.
+pub(in crate::event_store) const UPDATE_ROOM: &str =
+    "UPDATE rooms SET name = ?, kind = ?, retired = ? WHERE room = ?";
+/// Adds a room to the directory. Takes the values of [`UPDATE_ROOM`].
+pub(in crate::event_store) const INSERT_ROOM: &str =
+    "INSERT INTO rooms (name, kind, retired, room) VALUES (?,?,?,?)";
+
+/// The values of [`UPDATE_ROOM`] and [`INSERT_ROOM`].
+pub(in crate::event_store) fn room_values(entry: &RoomEntry) -> [Value<'_>; 4] {
+    [entry.name.as_str().into(), entry.kind.as_str().into(), entry.retired.into(), (&entry.room).into()]
+}
+
+/// A group's events in the order in which they are written.
+pub(in crate::event_store) struct Plan<'a> {
+    /// By (room, version), so that groups that write the same rooms lock them in the same order.
+    pub(in crate::event_store) events: Vec<PlannedEvent<'a>>,
+    /// For each stream that exists already, the version before its first new one.
+    pub(in crate::event_store) heads: Vec<(RoomId, Version)>,
+}
+
+pub(in crate::event_store) struct PlannedEvent<'a> {
+    pub(in crate::event_store) event: &'a RawEvent,
+    /// Index in [`Group::events`].
+    index: usize,
+    metadata: Vec<u8>,
+}
+
+impl<'a> Plan<'a> {
+    /// Fails if a stream has a gap within the group.
+    pub(in crate::event_store) fn new(group: &'a Group) -> Result<Self, AppendError> {
+        let planned = |(index, event): (usize, &'a RawEvent)| {
+            let metadata = serde_json::to_vec(&event.metadata);
+            let metadata = metadata.map_err(|error| inconsistent(format!("metadata: {error}")))?;
+            Ok(PlannedEvent { event, index, metadata })
+        };
+        let mut events = group.events.iter().enumerate().map(planned).collect::<Result<Vec<_>, _>>()?;
+        events.sort_by_key(|planned| (planned.event.room, planned.event.version));
+        let mut heads = Vec::new();
+        for stream in events.chunk_by(|one, next| one.event.room == next.event.room) {
+            let [PlannedEvent { event: first, .. }, later @ ..] = stream else { continue };
+            let mut adjoining = stream.iter().zip(later);
+            let head = first.version.previous();
+            let head =
+                head.filter(|_| adjoining.all(|(one, next)| next.event.version == one.event.version.next()));
+            match head {
+                Some(Version::NONE) => {}
+                Some(head) => heads.push((first.room, head)),
+                None => return Err(inconsistent("a stream has a gap within a group")),
+            }
+        }
+        Ok(Self { events, heads })
+    }
+}
+
+impl PlannedEvent<'_> {
+    /// Its size in a statement, about.
+    pub(in crate::event_store) fn bytes(&self) -> usize {
+        self.event.payload.len() + self.metadata.len() + 64
+    }
+}
+
+/// The state of the store in which a transaction begins.
+pub(in crate::event_store) struct Begun {
+    /// Epoch of the list of erased persons. It stays the same until the transaction ends.
+    epoch: u64,
+    /// Heads that must be there.
+    expected: usize,
+    /// Those of them that are there.
+    found: u64,
+    /// The store's time: milliseconds since 1970 in UTC.
+    now: i64,
+}
+
+impl Begun {
+    /// The statement that reads it. A version that is left out could never be filled later, so each stream must go on where
+    /// it ends. (The unique key makes sure that no other writer has taken the next version.)
+    pub(in crate::event_store) fn select<D: Database>(heads: &[(RoomId, Version)]) -> String {
+        // Text, so that any number of heads is one statement. Numbers and hexadecimal digits need no escaping.
+        let list: Vec<_> =
+            heads.iter().map(|(room, version)| format!("(x'{}',{version})", room.0.simple())).collect();
+        let found = match list.as_slice() {
+            [] => "0".to_owned(),
+            list => format!(
+                "(SELECT COUNT(*) FROM events WHERE (stream_id, version) IN ({}{}))",
+                D::ROW_LIST,
+                list.join(",")
+            ),
+        };
+        format!("SELECT epoch, {found}, {} FROM erasure_list WHERE id = 1", D::NOW)
+    }
+
+    pub(in crate::event_store) fn read(rows: &[impl Columns], expected: usize) -> Result<Self, AppendError> {
+        let row = rows.first().ok_or_else(|| inconsistent("there is no list of erased persons"))?;
+        let read = || {
+            let now = row.integer(2)?.unwrap_or_default();
+            Ok(Self { epoch: row.number(0)?, expected, found: row.count(1)?, now })
+        };
+        read().map_err(|RowError(detail)| inconsistent(detail))
+    }
+
+    /// The store's time, if the group can be written in this state.
+    pub(in crate::event_store) fn check(&self, group: &Group) -> Result<i64, AppendError> {
+        if self.epoch != group.erasures {
+            Err(AppendError::Erased)
+        } else if usize::try_from(self.found) != Ok(self.expected) {
+            Err(inconsistent("the version before a stream's first new one is not there"))
+        } else {
+            Ok(self.now)
+        }
+    }
+}
+
+/// Inserts events. The database assigns positions in the order of the rows.
+pub(in crate::event_store) fn insert_events<'a>(events: &'a [PlannedEvent<'_>]) -> Statement<'a> {
+    let values = repeated("(?,?,?,?,?,?)", events.len());
+    let sql = format!(
+        "INSERT INTO events (stream_id, version, type, payload, metadata, recorded_at) VALUES {values}"
+    );
+    let row = |PlannedEvent { event, metadata, .. }: &'a PlannedEvent<'_>| -> [Value<'a>; 6] {
+        [
+            (&event.room).into(),
+            event.version.into(),
+            event.event_type.as_ref().into(),
+            event.payload.as_slice().into(),
+            metadata.as_slice().into(),
+            event.recorded_at.epoch_millis().into(),
+        ]
+    };
+    Statement { sql, values: events.iter().flat_map(row).collect() }
+}
+
+/// Notes the positions of inserted events in the order of the group.
+pub(in crate::event_store) fn place(
+    positions: &mut [Position],
+    events: &[PlannedEvent<'_>],
+    first: u64,
+    step: u64,
+) {
+    let mut position = first;
+    for event in events {
+        if let Some(slot) = positions.get_mut(event.index) {
+            *slot = position.into();
+        }
+        position += step;
+    }
+}
+
+/// A statement without values.
+pub(in crate::event_store) struct TextInsert {
+    pub(in crate::event_store) sql: String,
+    /// The meaning of a duplicate in it.
+    pub(in crate::event_store) unique: &'static str,
+}
+
+impl TextInsert {
+    fn new(table: &str, rows: &[String], unique: &'static str) -> Option<Self> {
+        let sql = || format!("INSERT INTO {table} VALUES {}", rows.join(","));
+        (!rows.is_empty()).then(|| Self { sql: sql(), unique })
+    }
+}
+
+/// Inserts the outbox rows of a group.
+pub(in crate::event_store) fn insert_outbox(
+    events: &[PlannedEvent<'_>],
+    positions: &[Position],
+) -> Option<TextInsert> {
+    let row = |planned: &PlannedEvent<'_>| {
+        positions.get(planned.index).map(|position| format!("({position},{})", bucket(planned.event.room)))
+    };
+    let rows: Vec<_> = events.iter().filter_map(row).collect();
+    TextInsert::new("outbox (position, bucket)", &rows, "version")
+}
+
+/// Inserts the idempotency records of a group, in the order of their ids.
+pub(in crate::event_store) fn insert_keys(
+    keys: &[NewKey],
+    positions: &[Position],
+    now: i64,
+) -> Option<TextInsert> {
+    let mut keys: Vec<_> = keys.iter().collect();
+    keys.sort_by_key(|key| key.id);
+    let position_of = |event: Option<usize>| {
+        event.and_then(|at| positions.get(at)).map_or_else(|| "NULL".to_owned(), Position::to_string)
+    };
+    let row = |key: &&NewKey| {
+        let (id, fingerprint) = (hexadecimal(&key.id.0), hexadecimal(&key.fingerprint));
+        let (position, other) = (position_of(key.event), position_of(key.other_event));
+        let outcome = key.outcome.as_deref().map_or_else(|| "NULL".to_owned(), hexadecimal);
+        format!("({id},{fingerprint},{position},{other},{outcome},{now})")
+    };
+    let rows: Vec<_> = keys.iter().map(row).collect();
+    let table = "idempotency_keys (id, fingerprint, position, other_position, outcome, made_at)";
+    TextInsert::new(table, &rows, "key")
+}
+
+/// Bytes as a literal.
+fn hexadecimal(bytes: &[u8]) -> String {
+    let mut literal = String::with_capacity(2 * bytes.len() + 3);
+    literal.push_str("x'");
+    for byte in bytes {
+        // Writing to a string can't fail.
+        let _ = write!(literal, "{byte:02x}");
+    }
+    literal.push('\'');
+    literal
+}
+
+fn inconsistent(detail: impl Into<String>) -> AppendError {
+    AppendError::Permanent(StoreError::Inconsistent { operation: OPERATION, detail: detail.into() })
+}

@@ -1,0 +1,98 @@
+//! The list of erased persons, and the masking of stored events.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use shared_events::{Erasures, RoomId, UserId, erasure::Bytes32};
+
+use super::{Columns, Database, RowError, Statement, Transaction};
+use crate::event_store::{ErasureList, Masked, Position, StoreError, StoredEvent};
+
+#[async_trait]
+impl<D: Database> ErasureList for D {
+    async fn erasures(&self) -> Result<Erasures, StoreError> {
+        const OPERATION: &str = "erasures";
+        // One statement, so that epoch and persons belong together.
+        const SQL: &str = "SELECT l.epoch, l.secret, e.fingerprint, e.pseudonym FROM erasure_list l \
+                           LEFT JOIN erasures e ON TRUE";
+        let rows = self.rows(OPERATION, &Statement::new(SQL, [])).await?;
+        erasures(&rows).map_err(|error| error.during(OPERATION))
+    }
+
+    async fn begin_erasure(&self, person: Bytes32, pseudonym: &UserId) -> Result<Position, StoreError> {
+        let mut transaction = self.begin("begin_erasure").await?;
+        let listed = list::<D>(&mut transaction, person, pseudonym).await;
+        transaction.end(listed).await
+    }
+
+    async fn mask_events(
+        &self,
+        person: Bytes32,
+        events: &[StoredEvent],
+        masked: Masked,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.begin("mask_events").await?;
+        let written = mask(&mut transaction, person, events, masked).await;
+        transaction.end(written).await
+    }
+}
+
+fn erasures(rows: &[impl Columns]) -> Result<Erasures, RowError> {
+    let mut list = Erasures::default();
+    for row in rows {
+        (list.epoch, list.secret) = (row.number(0)?, Bytes32(row.fixed(1)?));
+        if row.bytes(2)?.is_some() {
+            list.persons.insert(Bytes32(row.fixed(2)?), UserId(row.text(3)?));
+        }
+    }
+    Ok(list)
+}
+
+async fn list<D: Database>(
+    transaction: &mut D::Transaction<'_>,
+    person: Bytes32,
+    pseudonym: &UserId,
+) -> Result<Position, StoreError> {
+    let person = person.0.as_slice().into();
+    // Waits for the appends that have read the epoch, and blocks later ones until the end.
+    let lock = format!("SELECT epoch FROM erasure_list WHERE id = 1{}", D::FOR_UPDATE);
+    transaction.run(&Statement::new(lock, [])).await?;
+    let insert =
+        format!("{} INTO erasures (fingerprint, pseudonym, masked_to) VALUES (?, ?, 0)", D::INSERT_NEW);
+    let insert = Statement::new(insert, [person, pseudonym.0.as_str().into()]);
+    if transaction.run(&insert).await?.affected > 0 {
+        let next = "UPDATE erasure_list SET epoch = epoch + 1 WHERE id = 1";
+        transaction.run(&Statement::new(next, [])).await?;
+    }
+    let again = "UPDATE erasures SET masked_to = 0 WHERE fingerprint = ? AND masked_to IS NULL";
+    transaction.run(&Statement::new(again, [person])).await?;
+    let select = "SELECT masked_to FROM erasures WHERE fingerprint = ?";
+    let rows = transaction.run(&Statement::new(select, [person])).await?.rows;
+    let masked_to = rows.first().map_or(Ok(0), |row| row.number(0));
+    Ok(masked_to.map_err(|error| error.during("begin_erasure"))?.into())
+}
+
+async fn mask(
+    transaction: &mut impl Transaction,
+    person: Bytes32,
+    events: &[StoredEvent],
+    masked: Masked,
+) -> Result<(), StoreError> {
+    for event in events {
+        let update = "UPDATE events SET payload = ?, metadata = ? WHERE position = ?";
+        let (payload, metadata) = (event.payload.as_slice(), event.metadata.as_slice());
+        let values = [payload.into(), metadata.into(), event.position.into()];
+        transaction.run(&Statement::new(update, values)).await?;
+    }
+    let rooms: BTreeSet<RoomId> = events.iter().map(|event| event.room).collect();
+    for room in &rooms {
+        let delete = Statement::new("DELETE FROM snapshots WHERE stream_id = ?", [room.into()]);
+        transaction.run(&delete).await?;
+    }
+    let masked_to = match masked {
+        Masked::UpTo(position) => position.to_string(),
+        Masked::All => "NULL".to_owned(),
+    };
+    let note = format!("UPDATE erasures SET masked_to = {masked_to} WHERE fingerprint = ?");
+    transaction.run(&Statement::new(note, [person.0.as_slice().into()])).await.map(drop)
+}
