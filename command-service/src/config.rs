@@ -5,95 +5,68 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use service_kit::{
     brokers::{self, Brokers},
-    config::{Key, Mistakes, Settings},
+    config::{Declaration, Key, Mistakes, Need, Settings},
+    declare,
     ids::new_id,
-    kit_settings::{self, KitSettings, LISTEN},
-    tls::{Authorities, CA_FILE},
+    kit_settings::{self, KitSettings, TLS_CA_FILE},
 };
+use shared_events::topics::EVENTS_TOPIC;
 
 use crate::{
+    housekeeping::{self, IDEMPOTENCY_DAYS},
     kafka::KafkaOptions,
-    outbox::{LeaseOptions, RelayOptions},
+    outbox::{AbortPoint, LeaseOptions, RelayOptions},
     writer,
 };
 
-/// The setting with the event store's URL.
-const MYSQL_URL: &str = "MYSQL_URL";
-
-/// The settings that only this service has.
-const KEYS: &[Key] = &[
-    Key::with_default(LISTEN, "127.0.0.1:8081", "Address to listen on."),
-    Key::required(
-        MYSQL_URL,
-        "The event store: `mysql://user:password@host:port/database`. Without `?ssl-mode=`, one on another machine is \
-         reached by TLS, its certificate and name verified (`VERIFY_IDENTITY`); `DISABLED` is without TLS.",
-    )
-    .secret(),
-    Key::with_default("MYSQL_CONNECTIONS", "8", "Connections beside the writer's own, 1 to 100."),
-    Key::with_default(
-        "KAFKA_TOPIC",
-        "reservations.events",
-        "The topic of all events; made where it is missing.",
-    ),
-    Key::with_default("KAFKA_PARTITIONS", "4", "Partitions of the topic; one that exists must have as many."),
-    Key::with_default("KAFKA_REPLICATION", "1", "Replicas of the topic where it is made."),
-    Key::with_default(
-        "KAFKA_RETENTION_HOURS",
-        "168",
-        "Hours for which the topic keeps events where it is made, 1 to 87600; a topic that exists is left as it is, and a log says so.",
-    ),
-    Key::optional(
-        "INSTANCE_ID",
-        "Unique name of this process, for its leases, at most 90 visible ASCII characters; a random one by default.",
-    ),
-    Key::with_default(
-        "QUEUE_CAPACITY",
-        "4096",
-        "Commands that may wait; one more is answered 503. 1 to 1000000.",
-    ),
-    Key::with_default(
-        "COMMAND_TIMEOUT_SECONDS",
-        "10",
-        "Seconds in which a command is committed or given up, 1 to 600.",
-    ),
-    Key::with_default(
-        "CACHED_ROOMS",
-        "100000",
-        "Rooms whose decision states are kept in memory, at least 1.",
-    ),
-    Key::with_default(
-        "LEASE_SECONDS",
-        "3",
-        "Seconds without a heartbeat after which the other instances relay in this one's place, 1 to 300.",
-    ),
-    Key::with_default(
-        "RELAY_POLL_MILLISECONDS",
-        "25",
-        "How often the outbox is read without a wake-up: for what other instances committed. 1 to 60000.",
-    ),
-    Key::with_default("RELAY_BATCH", "2000", "Most events read from the outbox together, 1 to 100000."),
-    Key::with_default("IDEMPOTENCY_DAYS", "7", "Days for which idempotency keys are kept, 1 to 3650."),
-    Key::optional(
-        "FAIL_POINT",
-        "For tests: the process ends itself there, `after-commit-before-relay` or `after-send-before-delete`.",
-    ),
-];
+declare! {
+    /// The settings that only this service has.
+    KEYS:
+    /// The event store: `mysql://user:password@host:port/database`. Without `?ssl-mode=`, one on another machine is
+    /// reached by TLS, its certificate and name verified (`VERIFY_IDENTITY`); `DISABLED` is without TLS.
+    MYSQL_URL: SecretString = Key::secret(Need::Required);
+    /// Connections beside the writer's own.
+    MYSQL_CONNECTIONS: u32 = Key::default("8").within(1, 100);
+    /// The topic of all events. The service makes it where it is missing.
+    KAFKA_TOPIC: String = Key::default(EVENTS_TOPIC);
+    /// Partitions of the topic; one that exists must have as many.
+    KAFKA_PARTITIONS: i32 = Key::default("4").within(1, 10_000);
+    /// Replicas of a topic that the service makes.
+    KAFKA_REPLICATION: i32 = Key::default("1").within(1, 100);
+    /// Hours for which a topic that the service makes keeps events. A topic that exists stays as it is, and a log says so.
+    KAFKA_RETENTION_HOURS: u32 = Key::default("168").within(1, 87_600);
+    /// Unique name of this process, for its leases, at most 90 visible ASCII characters; a random one by default.
+    INSTANCE_ID: String = Key::optional();
+    /// Commands that may wait; one more is answered 503.
+    QUEUE_CAPACITY: usize = Key::default("4096").within(1, 1_000_000);
+    /// Seconds in which a command is committed or given up.
+    COMMAND_TIMEOUT_SECONDS: Duration = Key::seconds("10").within(1, 600);
+    /// Rooms whose decision states are kept in memory.
+    CACHED_ROOMS: usize = Key::default("100000").at_least(1);
+    /// Seconds without a heartbeat after which the other instances relay in this one's place.
+    LEASE_SECONDS: Duration = Key::seconds("3").within(1, 300);
+    /// How often the outbox is read without a wake-up: for what other instances committed.
+    RELAY_POLL_MILLISECONDS: Duration = Key::milliseconds("25").within(1, 60_000);
+    /// Most events read from the outbox together.
+    RELAY_BATCH: u32 = Key::default("2000").within(1, 100_000);
+    /// For tests: the process ends itself there, `after-commit-before-relay` or `after-send-before-delete`.
+    FAIL_POINT: AbortPoint = Key::optional();
+}
 
 /// All settings of this service.
 #[must_use]
-pub fn keys() -> Vec<Key> {
-    [KEYS, brokers::KEYS, kit_settings::KEYS].concat()
+pub fn keys() -> Vec<Declaration> {
+    kit_settings::all(&[KEYS, housekeeping::KEYS, brokers::KEYS], &[("LISTEN", "127.0.0.1:8081")])
 }
 
 /// The event store's URL, with the authorities of `TLS_CA_FILE` where it names none; `None` is a recorded mistake.
 pub fn mysql_url(settings: &mut Settings) -> Option<SecretString> {
-    let url = settings.secret(MYSQL_URL);
-    let authorities: Option<Authorities> = settings.optional(CA_FILE);
-    let url = url?;
-    Some(
-        authorities
-            .map_or(url.clone(), |authorities| authorities.in_url(url.expose_secret(), "ssl-ca").into()),
-    )
+    let (url, authorities) = (settings.read(&MYSQL_URL), settings.read(&TLS_CA_FILE));
+    let with = |url: SecretString| match &authorities {
+        Some(authorities) => authorities.in_url(url.expose_secret(), "ssl-ca").into(),
+        None => url,
+    };
+    url.map(with)
 }
 
 /// The values of [`keys`].
@@ -125,25 +98,24 @@ impl Config {
     pub fn read(mut settings: Settings) -> Result<Self, Mistakes> {
         let kit = KitSettings::read(&mut settings);
         let mysql_url = mysql_url(&mut settings);
-        let mysql_connections = settings.within("MYSQL_CONNECTIONS", 1, 100);
+        let mysql_connections = settings.read(&MYSQL_CONNECTIONS);
         let brokers = Brokers::read(&mut settings);
-        let topic = settings.get("KAFKA_TOPIC");
-        let partitions = settings.within("KAFKA_PARTITIONS", 1, 10_000);
-        let replication = settings.within("KAFKA_REPLICATION", 1, 100);
-        let retention_hours = settings.within("KAFKA_RETENTION_HOURS", 1, 87_600);
-        let holder: Option<String> = settings.optional("INSTANCE_ID");
+        let topic = settings.read(&KAFKA_TOPIC);
+        let partitions = settings.read(&KAFKA_PARTITIONS);
+        let replication = settings.read(&KAFKA_REPLICATION);
+        let retention_hours = settings.read(&KAFKA_RETENTION_HOURS);
+        let holder = settings.read(&INSTANCE_ID);
         if holder.as_ref().is_some_and(|name| !LeaseOptions::can_name(name)) {
-            settings.mistake("INSTANCE_ID", "must be at most 90 visible ASCII characters");
+            settings.mistake(&INSTANCE_ID, "must be at most 90 visible ASCII characters");
         }
-        let queue_capacity = settings.within("QUEUE_CAPACITY", 1, 1_000_000);
-        let deadline = settings.within("COMMAND_TIMEOUT_SECONDS", 1, 600).map(Duration::from_secs);
-        let cached_rooms = settings.within("CACHED_ROOMS", 1, usize::MAX);
-        let takeover = settings.within("LEASE_SECONDS", 1, 300).map(Duration::from_secs);
-        let poll = settings.within("RELAY_POLL_MILLISECONDS", 1, 60_000).map(Duration::from_millis);
-        let batch = settings.within("RELAY_BATCH", 1, 100_000);
-        let keys_kept =
-            settings.within("IDEMPOTENCY_DAYS", 1, 3650).map(|days| Duration::from_hours(24 * days));
-        let abort_at = settings.optional("FAIL_POINT");
+        let queue_capacity = settings.read(&QUEUE_CAPACITY);
+        let deadline = settings.read(&COMMAND_TIMEOUT_SECONDS);
+        let cached_rooms = settings.read(&CACHED_ROOMS);
+        let takeover = settings.read(&LEASE_SECONDS);
+        let poll = settings.read(&RELAY_POLL_MILLISECONDS);
+        let batch = settings.read(&RELAY_BATCH);
+        let keys_kept = settings.read(&IDEMPOTENCY_DAYS);
+        let abort_at = settings.read(&FAIL_POINT);
         settings.finish(|| {
             Some(Self {
                 kit: kit?,
@@ -174,16 +146,12 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use service_kit::config::markdown_table;
 
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Config, Mistakes> {
-        let environment: BTreeMap<String, String> =
-            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Config::read(Settings::from_parts(&keys(), environment, ""))
+        Config::read(Settings::from_variables(keys(), pairs.iter().copied()))
     }
 
     #[test]
@@ -195,6 +163,8 @@ mod tests {
         assert_eq!(config.kafka.topic, shared_events::topics::EVENTS_TOPIC);
         assert_eq!(config.kafka.partitions, shared_events::topics::DEFAULT_PARTITIONS);
         assert_eq!(config.keys_kept, Duration::from_hours(7 * 24));
+        assert_eq!(format!("{:?}", config.relay), format!("{:?}", RelayOptions::default()));
+        assert_eq!(format!("{:?}", config.writer), format!("{:?}", writer::Options::default()));
     }
 
     #[test]

@@ -2,11 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use service_kit::{clock::Clock, readiness::Component};
+use service_kit::{clock::Clock, config::Key, declare, readiness::Component};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::event_store::{Backlog, IdempotencyKeys, Outbox, StoreError};
+
+declare! {
+    /// The settings of housekeeping.
+    pub KEYS:
+    /// Days for which idempotency keys are kept.
+    pub IDEMPOTENCY_DAYS: Duration = Key::days("7").within(1, 3650);
+}
 
 /// Interval between sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);

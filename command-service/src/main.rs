@@ -56,7 +56,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(task: Task) -> anyhow::Result<ExitCode> {
-    let settings = Settings::load(&config::keys());
+    let settings = Settings::load(config::keys());
     match task {
         Task::Serve => return serve(Config::read(settings)?).await.map(ExitCode::from),
         Task::Operate(command) => return Ok(exit_code(NAME, command.run(settings).await)),

@@ -7,61 +7,57 @@ use secrecy::SecretString;
 use service_kit::{
     brokers::{self, Brokers},
     clock::Clock,
-    config::{Key, Mistakes, Settings},
+    config::{Declaration, HttpUrl, Key, Mistakes, Need, Settings},
+    declare,
     dev_key::{self, DevKey},
-    kit_settings::{self, KitSettings, LISTEN},
-    tls::{Authorities, CA_FILE},
+    kit_settings::{self, KitSettings, TLS_CA_FILE},
+    tls::Authorities,
 };
 use shared_events::topics::EVENTS_TOPIC;
 
 use crate::{
     feed::{Credentials, HttpFeed},
     kafka::KafkaSettings,
-    projector::{Bounds, FailPoint, Limits},
+    projector::{
+        Bounds, FailPoint, Limits,
+        watchdog::{self, WATCHDOG_SECONDS},
+    },
     stores::mongo::MongoSettings,
 };
 
-/// The settings of this service alone; those of both services are in [`kit_settings::KEYS`].
-pub const KEYS: &[Key] = &[
-    Key::with_default(LISTEN, "127.0.0.1:8082", "Address and port to answer queries on."),
-    Key::required(
-        "MONGODB_URL",
-        "Where the read models are, as a MongoDB connection string. Without `tls=`, servers on other machines are reached \
-         by TLS, their certificates and names verified; `tls=false` is without. Each thread that answers queries (one \
-         for each processor) has a pool of its own beside the projector's; `maxPoolSize` (64) bounds each.",
-    )
-    .secret(),
-    Key::with_default("MONGODB_DATABASE", "room_reservations", "The database of the read models."),
-    Key::with_default("KAFKA_TOPIC", EVENTS_TOPIC, "The topic of events."),
-    Key::with_default("KAFKA_GROUP", "query-service", "The consumer group that shares the partitions."),
-    Key::with_default(
-        "KAFKA_SESSION_TIMEOUT_MS",
-        "6000",
-        "Milliseconds after which others take over the partitions of an instance that died, 6000 to 300000.",
-    ),
-    Key::with_default("FEED_URL", "http://127.0.0.1:8081", "The command service, whose feed fills gaps."),
-    Key::optional("FEED_TOKEN", "A token with the role `service` for the feed.").secret(),
-    Key::optional(
-        "FEED_KEY_DIR",
-        "Folder of the development key, with which the service signs itself tokens for the feed.",
-    ),
-    Key::with_default("FEED_TIMEOUT_SECONDS", "3", "Seconds in which the feed answers, 1 to 60."),
-    Key::with_default("BATCH_ROWS", "10000", "Most events that are written at once, 1 to 50000."),
-    Key::with_default(
-        "WATCHDOG_SECONDS",
-        "30",
-        "Seconds between two comparisons of the feed's heads with what is written, 1 to 86400.",
-    ),
-    Key::optional(
-        "FAIL_POINT",
-        "For tests: `after-write-before-offset` ends the process there, as a crash would.",
-    ),
-];
+declare! {
+    /// The settings of this service alone.
+    KEYS:
+    /// The read models, as a MongoDB connection string. Without `tls=`, servers on other machines are reached by TLS,
+    /// their certificates and names verified; `tls=false` is without. Each thread that answers queries (one for each
+    /// processor) has a pool of its own beside the projector's; `maxPoolSize` (64) bounds each.
+    MONGODB_URL: SecretString = Key::secret(Need::Required);
+    /// The database of the read models.
+    MONGODB_DATABASE: String = Key::default("room_reservations");
+    /// The topic of events.
+    KAFKA_TOPIC: String = Key::default(EVENTS_TOPIC);
+    /// The consumer group that shares the partitions.
+    KAFKA_GROUP: String = Key::default("query-service");
+    /// Milliseconds after which others take over the partitions of an instance that died.
+    KAFKA_SESSION_TIMEOUT_MS: Duration = Key::milliseconds("6000").within(6_000, 300_000);
+    /// The command service, whose feed fills gaps.
+    FEED_URL: HttpUrl = Key::default("http://127.0.0.1:8081");
+    /// A token with the role `service` for the feed.
+    FEED_TOKEN: SecretString = Key::secret(Need::Optional);
+    /// Folder of the development key, with which the service signs itself tokens for the feed.
+    FEED_KEY_DIR: PathBuf = Key::optional();
+    /// Seconds in which the feed answers.
+    FEED_TIMEOUT_SECONDS: Duration = Key::seconds("3").within(1, 60);
+    /// Most events written at once.
+    BATCH_ROWS: usize = Key::default("10000").within(1, 50_000);
+    /// For tests: `after-write-before-offset` ends the process there, as a crash would.
+    FAIL_POINT: FailPoint = Key::optional();
+}
 
 /// All settings, as they are declared.
 #[must_use]
-pub fn keys() -> Vec<Key> {
-    [KEYS, brokers::KEYS, kit_settings::KEYS].concat()
+pub fn keys() -> Vec<Declaration> {
+    kit_settings::all(&[KEYS, watchdog::KEYS, brokers::KEYS], &[("LISTEN", "127.0.0.1:8082")])
 }
 
 /// What the service was told.
@@ -134,31 +130,27 @@ impl Config {
     /// All mistakes.
     pub fn read(mut settings: Settings) -> Result<Self, Mistakes> {
         let kit = KitSettings::read(&mut settings);
-        let mongodb_url = settings.secret("MONGODB_URL");
-        let mongodb_database = settings.get("MONGODB_DATABASE");
-        let authorities: Option<Authorities> = settings.optional(CA_FILE);
+        let mongodb_url = settings.read(&MONGODB_URL);
+        let mongodb_database = settings.read(&MONGODB_DATABASE);
+        let authorities = settings.read(&TLS_CA_FILE);
         let brokers = Brokers::read(&mut settings);
-        let topic = settings.get("KAFKA_TOPIC");
-        let group = settings.get("KAFKA_GROUP");
-        let session_timeout = settings.within("KAFKA_SESSION_TIMEOUT_MS", 6_000, 300_000);
-        let feed_url: Option<Url> = settings.get("FEED_URL");
-        if feed_url.as_ref().is_some_and(|url| !matches!(url.scheme(), "http" | "https")) {
-            settings.mistake("FEED_URL", "must begin with http:// or https://");
-        }
-        let feed_identity = match (settings.optional_secret("FEED_TOKEN"), settings.optional("FEED_KEY_DIR"))
-        {
+        let topic = settings.read(&KAFKA_TOPIC);
+        let group = settings.read(&KAFKA_GROUP);
+        let session_timeout = settings.read(&KAFKA_SESSION_TIMEOUT_MS);
+        let feed_url = settings.read(&FEED_URL);
+        let feed_identity = match (settings.read(&FEED_TOKEN), settings.read(&FEED_KEY_DIR)) {
             (Some(_), Some(_)) => {
-                settings.mistake("FEED_KEY_DIR", "can't be set together with FEED_TOKEN");
+                settings.mistake(&FEED_KEY_DIR, "can't be set together with FEED_TOKEN");
                 None
             }
             (Some(token), None) => Some(FeedIdentity::Token(token)),
             (None, Some(folder)) => Some(FeedIdentity::Key(folder)),
             (None, None) => Some(FeedIdentity::Header),
         };
-        let feed_timeout = settings.within("FEED_TIMEOUT_SECONDS", 1, 60).map(Duration::from_secs);
-        let rows = settings.within("BATCH_ROWS", 1_usize, 50_000);
-        let watchdog = settings.within("WATCHDOG_SECONDS", 1, 86_400).map(Duration::from_secs);
-        let fail_point: Option<FailPoint> = settings.optional("FAIL_POINT");
+        let feed_timeout = settings.read(&FEED_TIMEOUT_SECONDS);
+        let rows = settings.read(&BATCH_ROWS);
+        let watchdog = settings.read(&WATCHDOG_SECONDS);
+        let fail_point = settings.read(&FAIL_POINT);
         settings.finish(|| {
             let defaults = Limits::default();
             let rows = rows?;
@@ -173,9 +165,9 @@ impl Config {
                     brokers: brokers?,
                     topic: topic?,
                     group: group?,
-                    session_timeout: Duration::from_millis(session_timeout?),
+                    session_timeout: session_timeout?,
                 },
-                feed_url: feed_url?,
+                feed_url: feed_url?.0,
                 feed_identity: feed_identity?,
                 feed_timeout: feed_timeout?,
                 authorities,
@@ -192,14 +184,10 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Config, Mistakes> {
-        let environment: BTreeMap<String, String> =
-            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Config::read(Settings::from_parts(&keys(), environment, ""))
+        Config::read(Settings::from_variables(keys(), pairs.iter().copied()))
     }
 
     const NEEDED: [(&str, &str); 3] =

@@ -2,24 +2,25 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::{Key, Settings};
-use crate::tls::{Authorities, CA_FILE, is_this_machine, warn_of_open_way};
+use crate::config::{Key, Need, Settings};
+use crate::declare;
+use crate::kit_settings::TLS_CA_FILE;
+use crate::tls::{Authorities, is_this_machine, warn_of_open_way};
 
-/// The settings.
-pub const KEYS: &[Key] = &[
-    Key::required("KAFKA_BROKERS", "`host:port` of brokers, separated by commas."),
-    Key::optional(
-        "KAFKA_TLS",
-        "`true` or `false`: whether brokers are reached by TLS. Without it: unless all of them are on this machine.",
-    ),
-    Key::optional("KAFKA_USERNAME", "Who the service is to the brokers (SASL)."),
-    Key::optional("KAFKA_PASSWORD", "The password to that name.").secret(),
-    Key::with_default(
-        "KAFKA_SASL_MECHANISM",
-        "SCRAM-SHA-512",
-        "How the password is shown: `SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`.",
-    ),
-];
+declare! {
+    /// The settings.
+    pub KEYS:
+    /// `host:port` of brokers, separated by commas.
+    KAFKA_BROKERS: String = Key::required();
+    /// `true` or `false`: whether brokers are reached by TLS. Without it: unless all of them are on this machine.
+    KAFKA_TLS: bool = Key::optional();
+    /// Name of the service at the brokers (SASL).
+    KAFKA_USERNAME: String = Key::optional();
+    /// The password to that name.
+    KAFKA_PASSWORD: SecretString = Key::secret(Need::Optional);
+    /// How the password is shown: `SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`.
+    KAFKA_SASL_MECHANISM: String = Key::default("SCRAM-SHA-512");
+}
 
 const MECHANISMS: [&str; 3] = ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"];
 
@@ -49,9 +50,9 @@ impl Brokers {
 
     /// Reads [`KEYS`]; `None` means that `settings` holds mistakes.
     pub fn read(settings: &mut Settings) -> Option<Self> {
-        let addresses: Option<String> = settings.get("KAFKA_BROKERS");
-        let tls: Option<bool> = settings.optional("KAFKA_TLS");
-        let authorities = settings.optional(CA_FILE);
+        let addresses = settings.read(&KAFKA_BROKERS);
+        let tls = settings.read(&KAFKA_TLS);
+        let authorities = settings.read(&TLS_CA_FILE);
         let login = Login::read(settings);
         let addresses = addresses?;
         let tls = tls.unwrap_or_else(|| !all_on_this_machine(&addresses));
@@ -92,18 +93,18 @@ impl Brokers {
 impl Login {
     /// The login, if there is one; `None` means a mistake.
     fn read(settings: &mut Settings) -> Option<Option<Self>> {
-        let username: Option<String> = settings.optional("KAFKA_USERNAME");
-        let password = settings.optional_secret("KAFKA_PASSWORD");
-        let mechanism: String = settings.get("KAFKA_SASL_MECHANISM")?;
+        let username = settings.read(&KAFKA_USERNAME);
+        let password = settings.read(&KAFKA_PASSWORD);
+        let mechanism = settings.read(&KAFKA_SASL_MECHANISM)?;
         if !MECHANISMS.contains(&&*mechanism) {
-            settings.mistake("KAFKA_SASL_MECHANISM", format!("must be one of {}", MECHANISMS.join(", ")));
+            settings.mistake(&KAFKA_SASL_MECHANISM, format!("must be one of {}", MECHANISMS.join(", ")));
             return None;
         }
         match (username, password) {
             (None, None) => return Some(None),
             (Some(username), Some(password)) => return Some(Some(Self { mechanism, username, password })),
-            (None, Some(_)) => settings.mistake("KAFKA_USERNAME", "is needed with KAFKA_PASSWORD"),
-            (Some(_), None) => settings.mistake("KAFKA_PASSWORD", "is needed with KAFKA_USERNAME"),
+            (None, Some(_)) => settings.mistake(&KAFKA_USERNAME, "is needed with KAFKA_PASSWORD"),
+            (Some(_), None) => settings.mistake(&KAFKA_PASSWORD, "is needed with KAFKA_USERNAME"),
         }
         None
     }
@@ -122,11 +123,14 @@ mod tests {
 
     use super::*;
     use crate::config::Mistakes;
+    use crate::kit_settings::all;
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        Settings::from_variables(all(&[KEYS], &[]), pairs.iter().copied())
+    }
 
     fn read(pairs: &[(&str, &str)]) -> Result<BTreeMap<String, String>, Mistakes> {
-        let environment = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let keys = [KEYS, &[Key::optional(CA_FILE, "Authorities.")]].concat();
-        let mut settings = Settings::from_parts(&keys, environment.collect(), "");
+        let mut settings = settings(pairs);
         let brokers = Brokers::read(&mut settings);
         settings.finish(|| brokers).map(|brokers| brokers.properties().into_iter().collect())
     }
@@ -147,12 +151,7 @@ mod tests {
         assert_eq!(properties["security.protocol"], "sasl_ssl");
         assert_eq!(properties["sasl.mechanism"], "SCRAM-SHA-512");
         assert_eq!(properties["sasl.password"], "hunter2");
-        let mut settings = Settings::from_parts(
-            &[KEYS, &[Key::optional(CA_FILE, "Authorities.")]].concat(),
-            login.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-            "",
-        );
-        assert!(!format!("{:?}", Brokers::read(&mut settings)).contains("hunter2"));
+        assert!(!format!("{:?}", Brokers::read(&mut settings(&login))).contains("hunter2"));
     }
 
     #[test]

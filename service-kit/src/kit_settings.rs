@@ -7,82 +7,79 @@ use std::time::Duration;
 
 use crate::auth::{Algorithms, Authenticator, TokenRules};
 use crate::clock::Clock;
-use crate::config::{CONFIG_FILE, Key, Settings};
+use crate::config::{self, Declaration, HttpUrl, Key, Need, Settings};
+use crate::declare;
 use crate::jwks::{self, Jwks, Source};
 use crate::telemetry::{LogFormat, LogLevel};
-use crate::tls::{self, Authorities, CA_FILE};
+use crate::tls::{self, Authorities};
 
-/// Name of the setting with the address to listen on, which each service declares with its own default.
-pub const LISTEN: &str = "LISTEN";
+declare! {
+    /// The settings that both services have.
+    KEYS:
+    /// Address to listen on.
+    pub(crate) LISTEN: SocketAddr = Key::required();
+    /// `text` or `json`, one line an entry, to standard error.
+    pub LOG_FORMAT: LogFormat = Key::default("text");
+    /// Least level of log lines, or a filter like `info,http.request=warn`.
+    pub LOG_LEVEL: LogLevel = Key::default("info");
+    /// Where traces go: an OTLP collector over HTTP, such as `http://collector:4318`. Without it there are none.
+    OTEL_EXPORTER_OTLP_ENDPOINT: HttpUrl = Key::optional();
+    /// The part of requests without a trace that is traced.
+    OTEL_TRACES_SAMPLER_ARG: f64 = Key::default("0.1").within(0, 1);
+    /// Address and port for `/metrics`, by plain HTTP, which is then not on `LISTEN`; `/health/...` is on both.
+    ADMIN_LISTEN: SocketAddr = Key::optional();
+    /// A PEM file with the certificate of `LISTEN`, and those between it and its authority. `LISTEN` then speaks HTTPS
+    /// alone.
+    pub(crate) TLS_CERT_FILE: PathBuf = Key::optional();
+    /// A PEM file with the private key of `TLS_CERT_FILE`.
+    TLS_KEY_FILE: PathBuf = Key::optional();
+    /// A PEM file with the authorities that sign the certificates of MySQL, Kafka, MongoDB, the feed and `JWKS_URL`,
+    /// instead of the public ones or beside them.
+    pub TLS_CA_FILE: Authorities = Key::optional();
+    /// Threads that serve HTTP; 0 is one for each processor.
+    HTTP_WORKERS: usize = Key::default("0").within(0, 1024);
+    /// Seconds in which a request is answered.
+    REQUEST_TIMEOUT_SECONDS: Duration = Key::seconds("30").within(1, 600);
+    /// Seconds that an idle connection is kept.
+    KEEP_ALIVE_SECONDS: Duration = Key::seconds("75").within(1, 3600);
+    /// Seconds that a client may take for the head of a request, for its body, or without taking any of the answer.
+    /// Then the connection is cut.
+    SLOW_CLIENT_SECONDS: Duration = Key::seconds("20").within(1, 600);
+    /// Connections at once; further ones wait until one of them closes.
+    MAX_CONNECTIONS: usize = Key::default("8192").within(1, 1_000_000);
+    /// Requests a second of one caller, twice as many after a pause; one more is answered 429. Callers that are not
+    /// recognised count by address. Administrators and services are not limited.
+    RATE_PER_SECOND: NonZeroU32 = Key::default("1000").within(1, 1_000_000);
+    /// Seconds that work in progress gets at the end.
+    SHUTDOWN_TIMEOUT_SECONDS: Duration = Key::seconds("20").within(1, 600);
+    /// A file with the public keys of tokens (JWKS).
+    JWKS_FILE: PathBuf = Key::optional();
+    /// A URL with the public keys of tokens (JWKS), in place of the file.
+    JWKS_URL: HttpUrl = Key::optional();
+    /// Algorithms that tokens may be signed with.
+    JWT_ALGORITHMS: Algorithms = Key::default("EdDSA,ES256,RS256");
+    /// The issuer (`iss`) that tokens must have.
+    JWT_ISSUER: String = Key::optional();
+    /// The audience (`aud`) that tokens must name.
+    JWT_AUDIENCE: String = Key::optional();
+    /// Trust the headers `X-User` and `X-Roles`; on loopback only.
+    DEV_HEADERS: bool = Key::default("false");
+    /// Seconds added to the system's time, for trials.
+    CLOCK_OFFSET_SECONDS: i64 = Key::default("0");
+}
 
-/// The settings that both services have, but for [`LISTEN`].
-pub const KEYS: &[Key] = &[
-    Key::optional(
-        CONFIG_FILE,
-        "A TOML file with settings, names in lower case; the environment wins over it.",
-    ),
-    Key::with_default("LOG_FORMAT", "text", "`text` or `json`, one line an entry, to standard error."),
-    Key::with_default(
-        "LOG_LEVEL",
-        "info",
-        "Least level of log lines, or a filter like `info,http.request=warn`.",
-    ),
-    Key::optional(
-        "OTEL_EXPORTER_OTLP_ENDPOINT",
-        "Where traces go: an OTLP collector over HTTP, such as `http://collector:4318`. Without it there are none.",
-    ),
-    Key::with_default(
-        "OTEL_TRACES_SAMPLER_ARG",
-        "0.1",
-        "Of requests that belong to no trace yet, the part that is traced, 0 to 1.",
-    ),
-    Key::optional(
-        "ADMIN_LISTEN",
-        "Address and port for `/metrics`, by plain HTTP, which is then not on LISTEN; `/health/...` is on both.",
-    ),
-    Key::optional(
-        "TLS_CERT_FILE",
-        "A PEM file with the certificate of LISTEN, and those between it and its authority: LISTEN then speaks HTTPS alone.",
-    ),
-    Key::optional("TLS_KEY_FILE", "A PEM file with the private key of TLS_CERT_FILE."),
-    Key::optional(
-        CA_FILE,
-        "A PEM file with the authorities that sign the certificates of MySQL, Kafka, MongoDB, the feed and JWKS_URL, \
-         instead of the public ones or beside them.",
-    ),
-    Key::with_default("HTTP_WORKERS", "0", "Threads that serve HTTP; 0 is one for each processor."),
-    Key::with_default("REQUEST_TIMEOUT_SECONDS", "30", "Seconds in which a request is answered, 1 to 600."),
-    Key::with_default("KEEP_ALIVE_SECONDS", "75", "Seconds that an idle connection is kept, 1 to 3600."),
-    Key::with_default(
-        "SLOW_CLIENT_SECONDS",
-        "20",
-        "Seconds that a client may take for the head of a request, for its body, or without taking any of the answer; then it is cut off. 1 to 600.",
-    ),
-    Key::with_default(
-        "MAX_CONNECTIONS",
-        "8192",
-        "Connections at once; further ones wait until one of them closes. 1 to 1000000.",
-    ),
-    Key::with_default(
-        "RATE_PER_SECOND",
-        "1000",
-        "Requests a second of one caller, twice as many after a pause; one more is answered 429. Of those that are not recognised, for each address. Administrators and services are not limited. 1 to 1000000.",
-    ),
-    Key::with_default(
-        "SHUTDOWN_TIMEOUT_SECONDS",
-        "20",
-        "Seconds to finish what was begun at the end, 1 to 600.",
-    ),
-    Key::optional("JWKS_FILE", "A file with the public keys of tokens (JWKS)."),
-    Key::optional("JWKS_URL", "A URL with the public keys of tokens (JWKS), in place of the file."),
-    Key::with_default("JWT_ALGORITHMS", "EdDSA,ES256,RS256", "Algorithms that tokens may be signed with."),
-    Key::optional("JWT_ISSUER", "The issuer (`iss`) that tokens must have."),
-    Key::optional("JWT_AUDIENCE", "The audience (`aud`) that tokens must name."),
-    Key::with_default("DEV_HEADERS", "false", "Trust the headers X-User and X-Roles; on loopback only."),
-    Key::with_default("CLOCK_OFFSET_SECONDS", "0", "Seconds added to the system's time, for trials."),
-];
+/// All settings of a program: its own and those of both services. `defaults` replace those that are declared.
+#[must_use]
+pub fn all(own: &[&[Declaration]], defaults: &[(&str, &'static str)]) -> Vec<Declaration> {
+    let mut all = [own.concat(), KEYS.to_vec(), config::KEYS.to_vec()].concat();
+    for (name, value) in defaults {
+        let with_this_name = all.iter_mut().filter(|setting| setting.name == *name);
+        with_this_name.for_each(|setting| setting.need = Need::Default(value));
+    }
+    all
+}
 
-/// The values of [`KEYS`] and [`LISTEN`].
+/// The values of the settings that both services have.
 #[derive(Debug, Clone)]
 pub struct KitSettings {
     /// Shape of log lines.
@@ -186,124 +183,114 @@ impl AuthSettings {
 impl KitSettings {
     /// Reads them; `None` means that `settings` holds mistakes.
     pub fn read(settings: &mut Settings) -> Option<Self> {
-        let log_format = settings.get("LOG_FORMAT");
-        let log_level = settings.get("LOG_LEVEL");
-        let traces = traces(settings);
-        let clock_offset_seconds = settings.get("CLOCK_OFFSET_SECONDS");
-        let listen: Option<SocketAddr> = settings.get(LISTEN);
-        let admin: Option<SocketAddr> = settings.optional("ADMIN_LISTEN");
-        if admin.is_some_and(|admin| admin.port() != 0 && Some(admin) == listen) {
-            settings.mistake("ADMIN_LISTEN", "is LISTEN: leave it out to have everything there");
+        let log_format = settings.read(&LOG_FORMAT);
+        let log_level = settings.read(&LOG_LEVEL);
+        let traces = TraceSettings::read(settings);
+        let clock_offset_seconds = settings.read(&CLOCK_OFFSET_SECONDS);
+        let server = ServerSettings::read(settings);
+        let auth = AuthSettings::read(settings);
+        let (server, auth) = (server?, auth?);
+        if auth.dev_headers && !server.listen.ip().is_loopback() {
+            settings.mistake(&DEV_HEADERS, "anybody could be anyone: LISTEN must be a loopback address");
         }
-        let tls = own_certificate(settings);
-        let authorities = settings.optional(CA_FILE);
-        let workers = settings.within("HTTP_WORKERS", 0, 1024);
-        let request_timeout = seconds(settings, "REQUEST_TIMEOUT_SECONDS", 600);
-        let keep_alive = seconds(settings, "KEEP_ALIVE_SECONDS", 3600);
-        let slow_client = seconds(settings, "SLOW_CLIENT_SECONDS", 600);
-        let max_connections = settings.within("MAX_CONNECTIONS", 1, 1_000_000);
-        let rate_per_second = settings.within("RATE_PER_SECOND", 1, 1_000_000).and_then(NonZeroU32::new);
-        let shutdown_timeout = seconds(settings, "SHUTDOWN_TIMEOUT_SECONDS", 600);
-        let algorithms = settings.get("JWT_ALGORITHMS");
-        let rules = TokenRules {
-            issuer: settings.optional("JWT_ISSUER"),
-            audience: settings.optional("JWT_AUDIENCE"),
-        };
-        let dev_headers: Option<bool> = settings.get("DEV_HEADERS");
-        if dev_headers == Some(true) && listen.is_some_and(|listen| !listen.ip().is_loopback()) {
-            settings.mistake("DEV_HEADERS", "anybody could be anyone: LISTEN must be a loopback address");
-        }
-        let jwks = source(settings, dev_headers);
         Some(Self {
             log_format: log_format?,
             log_level: log_level?,
-            traces: traces?,
+            traces,
             clock_offset_seconds: clock_offset_seconds?,
-            shutdown_timeout: shutdown_timeout?,
-            server: ServerSettings {
-                listen: listen?,
-                admin,
-                tls,
-                workers: workers?,
-                request_timeout: request_timeout?,
-                keep_alive: keep_alive?,
-                slow_client: slow_client?,
-                max_connections: max_connections?,
-                rate_per_second: rate_per_second?,
-                shutdown_timeout: shutdown_timeout?,
-            },
-            auth: AuthSettings {
-                jwks,
-                algorithms: algorithms?,
-                rules,
-                dev_headers: dev_headers?,
-                authorities,
-            },
+            shutdown_timeout: server.shutdown_timeout,
+            server,
+            auth,
         })
     }
 }
 
-/// What HTTPS is spoken by, where it is asked for.
+impl TraceSettings {
+    fn read(settings: &mut Settings) -> Option<Self> {
+        let ratio = settings.read(&OTEL_TRACES_SAMPLER_ARG);
+        let HttpUrl(endpoint) = settings.read(&OTEL_EXPORTER_OTLP_ENDPOINT)?;
+        Some(Self { endpoint: endpoint.as_str().trim_end_matches('/').to_owned(), ratio: ratio? })
+    }
+}
+
+impl ServerSettings {
+    fn read(settings: &mut Settings) -> Option<Self> {
+        let listen = settings.read(&LISTEN);
+        let admin = settings.read(&ADMIN_LISTEN);
+        if admin.is_some_and(|admin| admin.port() != 0 && Some(admin) == listen) {
+            settings.mistake(&ADMIN_LISTEN, "is LISTEN: leave it out to have everything there");
+        }
+        let tls = own_certificate(settings);
+        let workers = settings.read(&HTTP_WORKERS);
+        let request_timeout = settings.read(&REQUEST_TIMEOUT_SECONDS);
+        let keep_alive = settings.read(&KEEP_ALIVE_SECONDS);
+        let slow_client = settings.read(&SLOW_CLIENT_SECONDS);
+        let max_connections = settings.read(&MAX_CONNECTIONS);
+        let rate_per_second = settings.read(&RATE_PER_SECOND);
+        let shutdown_timeout = settings.read(&SHUTDOWN_TIMEOUT_SECONDS);
+        Some(Self {
+            listen: listen?,
+            admin,
+            tls,
+            workers: workers?,
+            request_timeout: request_timeout?,
+            keep_alive: keep_alive?,
+            slow_client: slow_client?,
+            max_connections: max_connections?,
+            rate_per_second: rate_per_second?,
+            shutdown_timeout: shutdown_timeout?,
+        })
+    }
+}
+
+impl AuthSettings {
+    fn read(settings: &mut Settings) -> Option<Self> {
+        let algorithms = settings.read(&JWT_ALGORITHMS);
+        let rules = TokenRules { issuer: settings.read(&JWT_ISSUER), audience: settings.read(&JWT_AUDIENCE) };
+        let dev_headers = settings.read(&DEV_HEADERS);
+        let jwks = match (settings.read(&JWKS_FILE), settings.read(&JWKS_URL)) {
+            (Some(_), Some(_)) => {
+                settings.mistake(&JWKS_URL, "can't be set together with JWKS_FILE");
+                None
+            }
+            (Some(file), None) => Some(Source::File(file)),
+            (None, Some(HttpUrl(url))) => Some(Source::Url(url.into())),
+            (None, None) => {
+                if dev_headers == Some(false) {
+                    let problem = "is required, or JWKS_URL: without keys nobody is recognised";
+                    settings.mistake(&JWKS_FILE, problem);
+                }
+                None
+            }
+        };
+        let authorities = settings.read(&TLS_CA_FILE);
+        let (algorithms, dev_headers) = (algorithms?, dev_headers?);
+        Some(Self { jwks, algorithms, rules, dev_headers, authorities })
+    }
+}
+
+/// The certificate for HTTPS, where it is asked for.
 fn own_certificate(settings: &mut Settings) -> Option<rustls::ServerConfig> {
-    let [certificate, key] = ["TLS_CERT_FILE", "TLS_KEY_FILE"].map(|name| settings.optional::<PathBuf>(name));
-    match (certificate, key) {
+    match (settings.read(&TLS_CERT_FILE), settings.read(&TLS_KEY_FILE)) {
         (None, None) => {}
         (Some(certificate), Some(key)) => match tls::server_config(&certificate, &key) {
             Ok(config) => return Some(config),
-            Err(error) => settings.mistake("TLS_CERT_FILE", format!("with TLS_KEY_FILE: {error}")),
+            Err(error) => settings.mistake(&TLS_CERT_FILE, format!("with TLS_KEY_FILE: {error}")),
         },
-        (Some(_), None) => settings.mistake("TLS_KEY_FILE", "is needed with TLS_CERT_FILE"),
-        (None, Some(_)) => settings.mistake("TLS_CERT_FILE", "is needed with TLS_KEY_FILE"),
-    }
-    None
-}
-
-fn seconds(settings: &mut Settings, name: &str, most: u64) -> Option<Duration> {
-    settings.within(name, 1, most).map(Duration::from_secs)
-}
-
-/// `None` means a mistake.
-fn traces(settings: &mut Settings) -> Option<Option<TraceSettings>> {
-    let endpoint: Option<String> = settings.optional("OTEL_EXPORTER_OTLP_ENDPOINT");
-    let ratio = settings.within("OTEL_TRACES_SAMPLER_ARG", 0.0, 1.0);
-    let Some(endpoint) = endpoint else { return Some(None) };
-    if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
-        settings.mistake("OTEL_EXPORTER_OTLP_ENDPOINT", "must begin with http:// or https://");
-        return None;
-    }
-    Some(Some(TraceSettings { endpoint: endpoint.trim_end_matches('/').to_owned(), ratio: ratio? }))
-}
-
-fn source(settings: &mut Settings, dev_headers: Option<bool>) -> Option<Source> {
-    let file: Option<PathBuf> = settings.optional("JWKS_FILE");
-    let url: Option<String> = settings.optional("JWKS_URL");
-    match (file, url) {
-        (Some(_), Some(_)) => settings.mistake("JWKS_URL", "can't be set together with JWKS_FILE"),
-        (Some(file), None) => return Some(Source::File(file)),
-        (None, Some(url)) if url.starts_with("http://") || url.starts_with("https://") => {
-            return Some(Source::Url(url));
-        }
-        (None, Some(_)) => settings.mistake("JWKS_URL", "must begin with http:// or https://"),
-        (None, None) if dev_headers == Some(false) => {
-            settings.mistake("JWKS_FILE", "is required, or JWKS_URL: without keys nobody is recognised");
-        }
-        (None, None) => {}
+        (Some(_), None) => settings.mistake(&TLS_KEY_FILE, "is needed with TLS_CERT_FILE"),
+        (None, Some(_)) => settings.mistake(&TLS_CERT_FILE, "is needed with TLS_KEY_FILE"),
     }
     None
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::config::Mistakes;
 
     fn read(pairs: &[(&str, &str)]) -> Result<KitSettings, Mistakes> {
-        let environment: BTreeMap<String, String> =
-            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let keys = [KEYS, &[Key::with_default(LISTEN, "127.0.0.1:8081", "Address to listen on.")]].concat();
-        let mut settings = Settings::from_parts(&keys, environment, "");
+        let declared = all(&[], &[("LISTEN", "127.0.0.1:8081")]);
+        let mut settings = Settings::from_variables(declared, pairs.iter().copied());
         let kit = KitSettings::read(&mut settings);
         settings.finish(|| kit)
     }
@@ -321,6 +308,8 @@ mod tests {
         let settings = read(&[("JWKS_FILE", "/k/jwks.json")]).unwrap();
         assert_eq!(settings.auth.jwks, Some(Source::File("/k/jwks.json".into())));
         assert_eq!(settings.server.request_timeout, Duration::from_secs(30));
+        let defaults = ServerSettings::on(settings.server.listen);
+        assert_eq!(format!("{:?}", settings.server), format!("{defaults:?}"));
         assert!(!settings.auth.dev_headers);
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::config::Settings;
-use crate::kit_settings::LISTEN;
+use crate::kit_settings::{LISTEN, TLS_CERT_FILE};
 
 /// How long the service has to answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -17,8 +17,8 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 ///
 /// When it does not answer in time or is not ready; the error says what is missing.
 pub async fn ready_by(mut settings: Settings) -> anyhow::Result<()> {
-    let listen = settings.get(LISTEN).context("LISTEN can't be read")?;
-    ready(listen, settings.optional::<String>("TLS_CERT_FILE").is_some()).await
+    let (listen, tls) = (settings.read(&LISTEN), settings.read(&TLS_CERT_FILE).is_some());
+    ready(listen.context("LISTEN can't be read")?, tls).await
 }
 
 /// Asks `/health/ready` of the service that listens on `listen`, by HTTPS or HTTP.

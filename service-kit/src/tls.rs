@@ -12,9 +12,6 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// The setting with the file of authorities.
-pub const CA_FILE: &str = "TLS_CA_FILE";
-
 /// Why a certificate or key can't be used. Holds nothing of a key.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

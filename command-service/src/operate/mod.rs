@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use service_kit::{
     clock::Clock,
     config::Settings,
+    kit_settings::{LOG_FORMAT, LOG_LEVEL},
     report::{Format, Verdict},
     telemetry::start_logs,
 };
@@ -47,7 +48,7 @@ impl Operate {
     /// When a setting can't be used, or the database does not answer or has no tables.
     pub async fn run(self, mut settings: Settings) -> anyhow::Result<Verdict> {
         let (url, format, level) =
-            (mysql_url(&mut settings), settings.get("LOG_FORMAT"), settings.get("LOG_LEVEL"));
+            (mysql_url(&mut settings), settings.read(&LOG_FORMAT), settings.read(&LOG_LEVEL));
         let (url, format, level) = settings.finish(|| Some((url?, format?, level?)))?;
         start_logs(format, &level);
         match self {

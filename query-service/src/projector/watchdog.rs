@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use service_kit::{config::Key, declare};
 use shared_events::{RoomId, Version, feed::Head};
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,13 @@ use crate::{
     feed::all_heads,
     stores::{StoreError, in_time},
 };
+
+declare! {
+    /// The settings of the watchdog.
+    pub KEYS:
+    /// Seconds between two comparisons of the feed's heads with the read models.
+    pub WATCHDOG_SECONDS: Duration = Key::seconds("30").within(1, 86_400);
+}
 
 /// Gauge: rooms of which the read models show events that the event store does not have: it was put back to an older
 /// state, and events that were published are missing from it.

@@ -1,17 +1,29 @@
-use secrecy::ExposeSecret;
+use std::net::SocketAddr;
+
+use secrecy::{ExposeSecret, SecretString};
 
 use super::*;
 
-const KEYS: &[Key] = &[
-    Key::required("MYSQL_URL", "Where the events are.").secret(),
-    Key::with_default("LISTEN", "127.0.0.1:8081", "Address to listen on."),
-    Key::with_default("BATCH", "10", "Rows at once."),
-    Key::optional("NOTE", "Anything."),
-    Key::required("TOPIC", "Where events go."),
-];
+crate::declare! {
+    KEYS:
+    /// Where the events are.
+    MYSQL_URL: SecretString = Key::secret(Need::Required);
+    /// Address to listen on.
+    LISTEN: SocketAddr = Key::default("127.0.0.1:8081");
+    /// Rows at once.
+    BATCH: u32 = Key::default("10").within(1, 100);
+    /// Anything,
+    /// on two lines.
+    NOTE: String = Key::optional();
+    /// Where events go.
+    TOPIC: String = Key::required();
+}
 
-fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+fn settings(variables: &[(&str, &str)], file: &str) -> Settings {
+    let declared = [KEYS, super::KEYS].concat();
+    let mut settings = Settings::from_variables(declared, variables.iter().copied());
+    settings.take_file(file);
+    settings
 }
 
 fn names(mistakes: &Mistakes) -> Vec<&str> {
@@ -20,29 +32,28 @@ fn names(mistakes: &Mistakes) -> Vec<&str> {
 
 #[test]
 fn all_mistakes_are_reported_at_once_with_the_name_of_the_key() {
-    let environment = environment(&[("LISTEN", "nowhere"), ("BATCH", "0")]);
-    let mut settings = Settings::from_parts(KEYS, environment, "toppic = 'x'\nnote = {a = 1}");
-    let _ = settings.secret("MYSQL_URL");
-    let _ = settings.get::<std::net::SocketAddr>("LISTEN");
-    let _ = settings.within::<u32>("BATCH", 1, 100);
-    let _ = settings.get::<String>("TOPIC");
+    let mut settings = settings(&[("LISTEN", "nowhere"), ("BATCH", "0")], "toppic = 'x'\nnote = {a = 1}");
+    let _ = settings.read(&MYSQL_URL);
+    let _ = settings.read(&LISTEN);
+    let _ = settings.read(&BATCH);
+    let _ = settings.read(&TOPIC);
     let mistakes = settings.finish(|| Some(())).unwrap_err();
     let mut found = names(&mistakes);
     found.sort_unstable();
     assert_eq!(found, ["BATCH", "LISTEN", "MYSQL_URL", "TOPIC", "note", "toppic"]);
     assert!(mistakes.to_string().contains("LISTEN: can't be read from \"nowhere\""), "{mistakes}");
+    assert!(mistakes.to_string().contains("BATCH: must be 1 to 100"), "{mistakes}");
 }
 
 #[test]
 fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
     let file = "listen = '127.0.0.1:1'\nbatch = 20\nmysql_url = 'from file'\ntopic = ['a', 'b']";
-    let mut settings =
-        Settings::from_parts(KEYS, environment(&[("LISTEN", "127.0.0.1:2"), ("TOPIC", "")]), file);
-    assert_eq!(settings.get::<String>("LISTEN").as_deref(), Some("127.0.0.1:2"));
-    assert_eq!(settings.get::<u32>("BATCH"), Some(20));
-    assert_eq!(settings.get::<String>("TOPIC").as_deref(), Some("a,b"));
-    assert_eq!(settings.optional::<String>("NOTE"), None);
-    assert_eq!(settings.secret("MYSQL_URL").unwrap().expose_secret(), "from file");
+    let mut settings = settings(&[("LISTEN", "127.0.0.1:2"), ("TOPIC", "")], file);
+    assert_eq!(settings.read(&LISTEN).unwrap().port(), 2);
+    assert_eq!(settings.read(&BATCH), Some(20));
+    assert_eq!(settings.read(&TOPIC).as_deref(), Some("a,b"));
+    assert_eq!(settings.read(&NOTE), None);
+    assert_eq!(settings.read(&MYSQL_URL).unwrap().expose_secret(), "from file");
     settings.finish(|| Some(())).unwrap();
 }
 
@@ -51,9 +62,8 @@ fn a_secret_may_come_from_a_file_and_shows_nowhere() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("url");
     std::fs::write(&path, "mysql://u:hunter2@h/db\n").unwrap();
-    let environment = environment(&[("MYSQL_URL_FILE", path.to_str().unwrap()), ("NOTE", "hunter2")]);
-    let mut settings = Settings::from_parts(KEYS, environment, "");
-    let url = settings.secret("MYSQL_URL").unwrap();
+    let mut settings = settings(&[("MYSQL_URL_FILE", path.to_str().unwrap()), ("NOTE", "hunter2")], "");
+    let url = settings.read(&MYSQL_URL).unwrap();
     assert_eq!(url.expose_secret(), "mysql://u:hunter2@h/db");
     assert!(!format!("{url:?} {settings:?}").contains("hunter2"));
 }
@@ -65,8 +75,8 @@ fn a_secret_given_twice_or_as_an_empty_file_is_a_mistake() {
     let path = path.to_str().unwrap();
     std::fs::write(path, "mysql://u:hunter2@h/db\n").unwrap();
     let mistakes = |pairs: &[(&str, &str)]| {
-        let mut settings = Settings::from_parts(KEYS, environment(pairs), "");
-        assert!(settings.secret("MYSQL_URL").is_none());
+        let mut settings = settings(pairs, "");
+        assert!(settings.read(&MYSQL_URL).is_none());
         let mistakes = settings.finish(|| Some(())).unwrap_err();
         assert!(!mistakes.to_string().contains("hunter2"), "{mistakes}");
         mistakes.to_string()
@@ -80,22 +90,24 @@ fn a_secret_given_twice_or_as_an_empty_file_is_a_mistake() {
 
 #[test]
 fn a_broken_file_is_reported_without_its_text() {
-    let mut settings = Settings::from_parts(KEYS, environment(&[]), "mysql_url = 'hunter2");
-    assert_eq!(settings.get::<u32>("BATCH"), Some(10));
+    let mut settings = settings(&[], "mysql_url = 'hunter2");
+    assert_eq!(settings.read(&BATCH), Some(10));
     let mistakes = settings.finish(|| Some(())).unwrap_err();
-    assert_eq!(names(&mistakes), [CONFIG_FILE]);
+    assert_eq!(names(&mistakes), ["CONFIG_FILE"]);
     assert!(!mistakes.to_string().contains("hunter2"), "{mistakes}");
 }
 
 #[test]
 fn a_file_that_is_missing_is_reported() {
-    let settings = Settings::from_environment(KEYS, environment(&[(CONFIG_FILE, "/nowhere/at.toml")]));
-    assert_eq!(names(&settings.finish(|| Some(())).unwrap_err()), [CONFIG_FILE]);
+    let mut settings = settings(&[("CONFIG_FILE", "/nowhere/at.toml")], "");
+    settings.read_file();
+    assert_eq!(names(&settings.finish(|| Some(())).unwrap_err()), ["CONFIG_FILE"]);
 }
 
 #[test]
 fn the_table_names_each_setting() {
     let table = markdown_table(KEYS);
     assert_eq!(table.lines().count(), 2 + KEYS.len());
-    assert!(table.contains("| `BATCH` | `10` | Rows at once. |"));
+    assert!(table.contains("| `BATCH` | `10` | 1 to 100 | Rows at once. |"), "{table}");
+    assert!(table.contains("| `NOTE` | none |  | Anything, on two lines. |"), "{table}");
 }

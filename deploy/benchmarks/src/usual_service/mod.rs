@@ -40,7 +40,7 @@ pub(crate) async fn target(rig: &Rig, pool: usize, rooms: &[RoomId]) -> Result<C
 /// Serves until a signal. Takes the settings of the command service.
 #[tokio::main]
 pub(crate) async fn serve() -> Result<()> {
-    let config = Config::read(Settings::load(&config::keys()))?;
+    let config = Config::read(Settings::load(config::keys()))?;
     start_logs(config.kit.log_format, &config.kit.log_level);
     let clock = Clock::system();
     let lifecycle = Lifecycle::new(config.kit.shutdown_timeout);

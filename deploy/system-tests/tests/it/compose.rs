@@ -72,7 +72,7 @@ fn compose() -> Compose {
     serde_yaml_ng::from_value(document).unwrap()
 }
 
-/// The rows `| `NAME` | default | meaning |` of a service's README. The service's own tests compare them with its code.
+/// The rows `| `NAME` | default | range | meaning |` of a service's README. The service's own tests compare them with its code.
 pub(super) fn settings(service: &str) -> BTreeMap<String, Setting> {
     let readme = read(&format!("{service}/README.md"));
     let rows = readme.lines().filter_map(|line| {
@@ -80,7 +80,7 @@ pub(super) fn settings(service: &str) -> BTreeMap<String, Setting> {
         let name = cells.next()?.strip_suffix('`')?;
         let upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
         let required = cells.next()?.trim() == "required";
-        let secret = cells.next()?.contains(&format!("{name}_FILE"));
+        let secret = cells.any(|cell| cell.contains(&format!("{name}_FILE")));
         name.chars().all(upper).then(|| (name.to_owned(), Setting { required, secret }))
     });
     let settings: BTreeMap<_, _> = rows.collect();
