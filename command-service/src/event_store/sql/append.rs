@@ -1,7 +1,5 @@
 //! The parts of an append that are the same in both databases: the order of its rows, and its statements.
 
-use std::fmt::Write;
-
 use shared_events::{RawEvent, RoomId, Version};
 
 use super::{Columns, Database, RowError, Statement, Value, statements::repeated};
@@ -211,10 +209,8 @@ pub(in crate::event_store) fn insert_keys(
 fn hexadecimal(bytes: &[u8]) -> String {
     let mut literal = String::with_capacity(2 * bytes.len() + 3);
     literal.push_str("x'");
-    for byte in bytes {
-        // Writing to a string can't fail.
-        let _ = write!(literal, "{byte:02x}");
-    }
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    literal.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
     literal.push('\'');
     literal
 }
