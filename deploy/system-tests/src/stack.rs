@@ -124,12 +124,12 @@ impl Stack {
         stack
     }
 
-    /// A program of the workspace, with the arguments `--command-url` and `--query-url` of this system.
-    pub fn program(&self, name: &str) -> tokio::process::Command {
-        let mut command = tokio::process::Command::new(crate::binaries::path(name));
+    /// The demo, which is a subcommand of the embedded default, against this system.
+    pub fn demo(&self) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(crate::binaries::path("standalone"));
         let command_url = self.command_urls.first().unwrap();
         command
-            .args(["--command-url", command_url, "--query-url", self.query_urls.first().unwrap()])
+            .args(["demo", "--command-url", command_url, "--query-url", self.query_urls.first().unwrap()])
             .kill_on_drop(true);
         command
     }
