@@ -67,15 +67,14 @@ impl Feeding {
         let _starting = nothing_yet.component("kafka");
         self.readiness.count_in(&nothing_yet);
         let connect = || async {
-            Connection::open(&mongo).await.inspect_err(|error| {
+            reach(&mongo).await.inspect_err(|error| {
                 tracing::warn!(error = error as &dyn std::error::Error, "the read models are not ready");
             })
         };
-        let Ok(connection) = until_it_succeeds(&component, &self.stop, Backoff::for_server(), connect).await
+        let Ok(generations) = until_it_succeeds(&component, &self.stop, Backoff::for_server(), connect).await
         else {
             return Ok(());
         };
-        let generations = Generations::over(connection);
         let registered = Registered {
             feeding: self,
             kafka,
@@ -85,6 +84,13 @@ impl Feeding {
         };
         registered.run(&component).await
     }
+}
+
+/// Connects, and reads the registry once: opening a connection reaches no server.
+async fn reach(mongo: &MongoSettings) -> Result<Generations, StoreError> {
+    let generations = Generations::over(Connection::open(mongo).await?);
+    generations.read().await?;
+    Ok(generations)
 }
 
 impl Registered {
