@@ -122,8 +122,8 @@ for argument in "$@"; do
 done
 ARGUMENTS+=("${SCOPE[@]}" --no-fail-fast)
 
-# What makes a second build quicker makes the first one slower.
-export CARGO_INCREMENTAL=0
+# shellcheck source=deploy/compiling.sh
+. deploy/compiling.sh
 # Build first: what does not compile needs no servers, and a busy compiler would only slow their start.
 BUILD=()
 for argument in "$@"; do

@@ -19,6 +19,8 @@ BIN="$TOOLS/node_modules/.bin"
 
 WORK="$(mktemp -d)"
 trap 'rm -rf "$WORK"' EXIT
+# shellcheck source=deploy/compiling.sh
+. deploy/compiling.sh
 # With the tests, for the features that test.sh builds with: nothing is compiled twice.
 cargo build --workspace --bins --tests --locked
 PROGRAMS="${CARGO_TARGET_DIR:-$PWD/target}/debug"
