@@ -41,7 +41,7 @@ pub async fn erase(
     let began = Instant::now();
     let person = list.erasures().await?.fingerprint(user);
     // Derived from nothing of the person, so that it leads back to the person only by the list.
-    let random = UserId(format!("erased-{}", new_id()));
+    let random = UserId::pseudonym(new_id());
     let mut position = list.begin_erasure(person, &random).await?;
     let erasures = list.erasures().await?;
     let pseudonym = erasures.pseudonym(user).cloned().unwrap_or(random);

@@ -16,7 +16,7 @@ const LEEWAY_SECONDS: i64 = 30;
 /// Longest token that is looked at, in bytes.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// Longest user name, in characters.
-pub const MAX_USER_CHARS: usize = 200;
+const MAX_USER_CHARS: usize = 200;
 /// Tokens whose check is remembered. A signature takes longer to check than most requests to answer.
 const MAX_REMEMBERED: usize = 4096;
 

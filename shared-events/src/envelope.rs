@@ -122,7 +122,7 @@ impl RawEvent {
             ("ce_time", self.metadata.time.to_string().into()),
             ("ce_subject", self.metadata.subject.as_str().into()),
             ("ce_sequence", self.version.to_string().into()),
-            ("ce_actor", self.metadata.actor.0.as_str().into()),
+            ("ce_actor", self.metadata.actor.as_str().into()),
             ("ce_correlationid", self.metadata.correlation_id.as_str().into()),
             ("ce_causationid", self.metadata.causation_id.as_str().into()),
             ("ce_recordedtime", self.recorded_at.to_string().into()),
@@ -179,7 +179,8 @@ impl RawEvent {
             metadata: Metadata {
                 time: time_of(need(time, "ce_time")?, "ce_time")?,
                 subject: need(subject, "ce_subject")?.to_owned(),
-                actor: UserId(need(actor, "ce_actor")?.to_owned()),
+                actor: UserId::new(need(actor, "ce_actor")?)
+                    .map_err(|error| malformed(format!("header ce_actor: {error}")))?,
                 correlation_id: need(correlation, "ce_correlationid")?.to_owned(),
                 causation_id: need(causation, "ce_causationid")?.to_owned(),
                 traceparent: traceparent.map(str::to_owned),

@@ -57,7 +57,7 @@ impl Erasures {
     pub fn fingerprint(&self, user: &UserId) -> Bytes32 {
         // Such a hash takes a key of any length.
         let Ok(mut hash) = Hmac::<Sha256>::new_from_slice(&self.secret.0) else { return Bytes32::default() };
-        hash.update(user.0.as_bytes());
+        hash.update(user.as_str().as_bytes());
         Bytes32(hash.finalize().into_bytes().into())
     }
 
@@ -100,8 +100,8 @@ impl Erasures {
         let mut value: Value = serde_json::from_slice(payload).ok()?;
         let reservation = value.get_mut("reservation")?.as_object_mut()?;
         let owner = reservation.get_mut("reservedBy")?;
-        let pseudonym = self.pseudonym(&UserId(owner.as_str()?.to_owned()))?;
-        *owner = Value::String(pseudonym.0.clone());
+        let pseudonym = self.pseudonym(&UserId::new(owner.as_str()?).ok()?)?;
+        *owner = Value::String(pseudonym.to_string());
         reservation.remove("title");
         reservation.remove("reservedFor");
         serde_json::to_vec(&value).ok()
@@ -117,8 +117,8 @@ mod tests {
 
     fn erased(user: &str) -> Erasures {
         let mut erasures = Erasures { epoch: 1, secret: Bytes32([7; 32]), ..Erasures::default() };
-        let fingerprint = erasures.fingerprint(&UserId::from(user));
-        erasures.persons.insert(fingerprint, UserId::from("erased-1"));
+        let fingerprint = erasures.fingerprint(&UserId::new(user).unwrap());
+        erasures.persons.insert(fingerprint, UserId::new("erased-1").unwrap());
         erasures
     }
 
@@ -133,7 +133,7 @@ mod tests {
             metadata: Metadata {
                 time: at,
                 subject: "subject".to_owned(),
-                actor: UserId::from(actor),
+                actor: UserId::new(actor).unwrap(),
                 correlation_id: "what the client chose".to_owned(),
                 causation_id: "the command".to_owned(),
                 traceparent: None,
@@ -160,12 +160,12 @@ mod tests {
         let event = made_by("somebody else");
         let before = reservation(&event);
         assert!(before.title.is_some() && before.reserved_for.is_some());
-        let erasures = erased(&before.reserved_by.0);
+        let erasures = erased(before.reserved_by.as_str());
         let after = masked(&erasures, &event).unwrap();
         let expected = Reservation {
             title: None,
             reserved_for: None,
-            reserved_by: UserId::from("erased-1"),
+            reserved_by: UserId::new("erased-1").unwrap(),
             ..before.clone()
         };
         assert_eq!(reservation(&after), expected);
@@ -181,7 +181,7 @@ mod tests {
         let event = made_by("the actor");
         let after = masked(&erased("the actor"), &event).unwrap();
         assert_eq!(after.payload, event.payload);
-        assert_eq!(after.metadata.actor, UserId::from("erased-1"));
+        assert_eq!(after.metadata.actor, UserId::new("erased-1").unwrap());
         assert_eq!(after.metadata.correlation_id, event.metadata.causation_id);
         assert_eq!(masked(&erased("nobody here"), &event), None);
     }
@@ -203,9 +203,13 @@ mod tests {
         let json = serde_json::to_string(&erasures).unwrap();
         assert!(!json.contains("ann"), "{json}");
         let read: Erasures = serde_json::from_str(&json).unwrap();
-        assert_eq!(read.pseudonym(&UserId::from("ann")), Some(&UserId::from("erased-1")));
+        assert_eq!(read.pseudonym(&UserId::new("ann").unwrap()), Some(&UserId::new("erased-1").unwrap()));
         assert_eq!(read, erasures);
         let other = Erasures { secret: Bytes32([8; 32]), ..erasures };
-        assert_eq!(other.pseudonym(&UserId::from("ann")), None, "every store hashes with a key of its own");
+        assert_eq!(
+            other.pseudonym(&UserId::new("ann").unwrap()),
+            None,
+            "every store hashes with a key of its own"
+        );
     }
 }

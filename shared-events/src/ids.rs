@@ -66,20 +66,54 @@ impl ReservationId {
     }
 }
 
-/// Who acts or reserves: the subject of a token. 1 to 200 characters, no control characters (checked where it enters).
+/// The length of the longest name of a user, in characters.
+const MAX_USER_CHARS: usize = 200;
+
+/// The name of a user: the subject of a token. It has 1 to 200 characters and no control characters.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct UserId(pub String);
+#[serde(try_from = "String")]
+pub struct UserId(String);
+
+/// A text is not the name of a user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a user's name has 1 to 200 characters and no control characters")]
+pub struct InvalidUserId;
+
+impl UserId {
+    /// Checks the text.
+    ///
+    /// # Errors
+    /// If it is empty, too long, or has control characters.
+    pub fn new(text: impl Into<String>) -> Result<Self, InvalidUserId> {
+        let text = text.into();
+        let valid =
+            (1..=MAX_USER_CHARS).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        if valid { Ok(Self(text)) } else { Err(InvalidUserId) }
+    }
+
+    /// The name that replaces an erased person's. `unique` must not be derived from the person.
+    #[must_use]
+    pub fn pseudonym(unique: Uuid) -> Self {
+        Self(format!("erased-{unique}"))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for UserId {
+    type Error = InvalidUserId;
+    fn try_from(text: String) -> Result<Self, InvalidUserId> {
+        Self::new(text)
+    }
+}
 
 impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl From<&str> for UserId {
-    fn from(user: &str) -> Self {
-        Self(user.to_owned())
     }
 }
 
@@ -98,5 +132,23 @@ mod tests {
     #[test]
     fn fingerprints_are_the_same_for_ever() {
         assert_eq!(RoomId(Uuid::from_u128(1)).fingerprint(), 1_751_717_746);
+    }
+
+    #[test]
+    fn a_user_has_1_to_200_characters_and_no_control_characters_wherever_it_comes_from() {
+        for valid in ["a", " ", "Zo\u{eb}", &"\u{1f3e8}".repeat(200)] {
+            let user = UserId::new(valid).unwrap();
+            assert_eq!((user.as_str(), user.to_string()), (valid, valid.to_owned()));
+            let json = serde_json::to_string(&user).unwrap();
+            assert_eq!(json, serde_json::to_string(valid).unwrap());
+            assert_eq!(serde_json::from_str::<UserId>(&json).unwrap(), user);
+        }
+        for invalid in ["", "a\nb", "\u{85}", &"\u{1f3e8}".repeat(201)] {
+            assert_eq!(UserId::new(invalid), Err(InvalidUserId));
+            let read = serde_json::from_value::<UserId>(invalid.into()).unwrap_err();
+            assert_eq!(read.to_string(), "a user's name has 1 to 200 characters and no control characters");
+        }
+        let pseudonym = UserId::pseudonym(Uuid::max());
+        assert_eq!(UserId::new(pseudonym.as_str()), Ok(pseudonym));
     }
 }

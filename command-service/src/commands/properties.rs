@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::{prelude::*, sample::Index};
 use shared_events::{
-    Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings, Timestamp, reservation_events::*,
+    Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings, Timestamp, UserId,
+    reservation_events::*,
 };
 use uuid::Uuid;
 
@@ -112,7 +113,7 @@ impl Run {
     fn command(&mut self, action: Action, imported: bool, admin: bool) -> Command {
         self.commands += 1;
         let id = Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0000 | u128::from(self.commands) << 32);
-        let actor = Actor { user: "ana".into(), admin };
+        let actor = Actor { user: UserId::new("ana").unwrap(), admin };
         let now = Timestamp::from_epoch_millis(self.clock * 60_000);
         Command { id, actor, now, imported, if_match: IfMatch::Any, action }
     }

@@ -66,7 +66,7 @@ impl Stay {
 
 #[cfg(test)]
 mod tests {
-    use shared_events::{OpeningHours, OpeningSpan, TimeZone, room_rules::BrokenRule};
+    use shared_events::{OpeningHours, OpeningSpan, TimeZone, UserId, room_rules::BrokenRule};
 
     use super::*;
     use crate::{
@@ -109,7 +109,7 @@ mod tests {
             id: new_reservation(room_id(1)),
             title: Some("Talk".into()),
             reserved_for: Some("Bob".into()),
-            reserved_by: "eve".into(),
+            reserved_by: UserId::new("eve").unwrap(),
             ..reservation(1, "2026-06-01T08:00", "2026-06-01T09:00")
         };
         let action = Action::Reserve(Reserve { room: room_id(1), stay: wanted });

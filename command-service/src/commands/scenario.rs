@@ -101,7 +101,7 @@ impl Given {
 
     /// Sent at [`NOW`] by Ana, who is no administrator.
     pub(super) fn when(self, action: Action) -> When {
-        let actor = Actor { user: "ana".into(), admin: false };
+        let actor = Actor { user: UserId::new("ana").unwrap(), admin: false };
         let now = timestamp(NOW);
         let command = Command { id: COMMAND, actor, now, imported: false, if_match: IfMatch::Any, action };
         When { world: self.0, command }
@@ -120,12 +120,12 @@ impl When {
     }
 
     pub(super) fn by(mut self, user: &str) -> Self {
-        self.command.actor.user = user.into();
+        self.command.actor.user = UserId::new(user).unwrap();
         self
     }
 
     pub(super) fn by_admin(mut self) -> Self {
-        self.command.actor = Actor { user: "root".into(), admin: true };
+        self.command.actor = Actor { user: UserId::new("root").unwrap(), admin: true };
         self
     }
 
@@ -245,7 +245,7 @@ pub(super) fn reservation(n: u128, from: &str, to: &str) -> Reservation {
         people: 2,
         title: None,
         reserved_for: None,
-        reserved_by: UserId("ana".into()),
+        reserved_by: UserId::new("ana").unwrap(),
     }
 }
 

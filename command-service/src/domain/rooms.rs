@@ -131,7 +131,7 @@ mod tests {
             people: 1,
             title: None,
             reserved_for: None,
-            reserved_by: UserId("ana".into()),
+            reserved_by: UserId::new("ana").unwrap(),
         }
     }
 

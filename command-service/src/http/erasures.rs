@@ -42,7 +42,8 @@ pub(super) struct Person {
 #[schema(as = ErasureStep)]
 pub(super) struct Erased {
     /// The pseudonym that replaces the person.
-    pseudonym: String,
+    #[schema(value_type = String)]
+    pseudonym: UserId,
     /// Events that this request examined.
     examined: usize,
     /// Events that this request masked.
@@ -71,17 +72,17 @@ pub(super) async fn add(
     no_parameters(&request)?;
     let mut payload: dev::Payload = payload.into_inner();
     let person = Json::<Person>::from_request(&request, &mut payload).await?.value;
-    let user = Caller::new(&person.user, []).map_err(|refusal| invalid("/user", &refusal.to_string()))?.user;
+    let user = UserId::new(person.user).map_err(|error| invalid("/user", &error.to_string()))?;
     let backend = api.backend()?;
     // The audit log must not keep the name.
     let act = Act::begun(caller.user, "erase", "a person", None);
-    let step = erase(&*backend.erasures, &*backend.log, &UserId(user), STEP).await.map_err(of_store_error)?;
+    let step = erase(&*backend.erasures, &*backend.log, &user, STEP).await.map_err(of_store_error)?;
     act.ended(format!(
         "{} in their place, {} events masked, done: {}",
         step.pseudonym, step.masked, step.done
     ));
     Ok(HttpResponse::Ok().json(Erased {
-        pseudonym: step.pseudonym.0,
+        pseudonym: step.pseudonym,
         examined: step.examined,
         masked: step.masked,
         done: step.done,

@@ -12,7 +12,7 @@ use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, de::DeserializeOwned};
 use service_kit::{
     audit::Act,
-    auth::Caller,
+    auth::{Caller, Refusal},
     http::{
         context::RequestContext,
         json::{Json, bytes},
@@ -97,12 +97,13 @@ impl<P, B, C> CommandRequest<P, B, C> {
     ) -> Result<CommandAnswer, Problem> {
         let Self { api, caller, context, key, if_match, address, path, body, .. } = self;
         let action = action(path, body)?;
+        let user = UserId::new(caller.user).map_err(|_| Refusal::User)?;
         let act = caller
             .admin
-            .then(|| Act::begun(&caller.user, action.name(), address, Some(&context.correlation_id)));
+            .then(|| Act::begun(user.as_str(), action.name(), address, Some(&context.correlation_id)));
         let command = Command {
             id: new_id(),
-            actor: Actor { user: UserId(caller.user), admin: caller.admin },
+            actor: Actor { user, admin: caller.admin },
             now: api.now(),
             imported: false,
             if_match,

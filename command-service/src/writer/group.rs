@@ -169,7 +169,7 @@ impl Remaining {
 
 #[cfg(test)]
 mod tests {
-    use shared_events::{ReservationId, RoomId, Timestamp};
+    use shared_events::{ReservationId, RoomId, Timestamp, UserId};
     use tokio::sync::oneshot;
     use uuid::Uuid;
 
@@ -185,7 +185,7 @@ mod tests {
             CancelReservation { room: Some(RoomId(Uuid::nil())), reservation: ReservationId(Uuid::nil()) };
         let command = Command {
             id: Uuid::nil(),
-            actor: Actor { user: "ann".into(), admin: false },
+            actor: Actor { user: UserId::new("ann").unwrap(), admin: false },
             now: Timestamp::from_epoch_millis(0),
             imported: true,
             if_match: IfMatch::Any,

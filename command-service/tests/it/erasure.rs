@@ -39,7 +39,7 @@ fn imported(user: &str, name: &str, action: Action) -> Submission {
 }
 
 async fn erased(store: &dyn EventStore) -> ErasureProgress {
-    let step = erase(store, store, &UserId::from(ANN), LONG).await.unwrap();
+    let step = erase(store, store, &UserId::new(ANN).unwrap(), LONG).await.unwrap();
     assert!(step.done);
     step
 }
@@ -90,15 +90,16 @@ async fn nowhere(store: &TestStore) {
 
 /// Everything of all events but for what is masked.
 async fn what_stays(store: &dyn EventStore) -> Vec<String> {
+    let nobody = UserId::new("nobody").unwrap();
     let strip = |event: StoredEvent| {
         let position = event.position;
         let event = event.into_raw().unwrap();
         let mut read = event.decode().unwrap();
         if let Some(reservation) = read.event.reservation_mut() {
-            reservation.reserved_by = UserId::from("");
+            reservation.reserved_by = nobody.clone();
             (reservation.title, reservation.reserved_for) = (None, None);
         }
-        read.metadata.actor = UserId::from("");
+        read.metadata.actor = nobody.clone();
         read.metadata.correlation_id = String::new();
         format!("{position} {read:?}")
     };
@@ -157,7 +158,8 @@ async fn an_erased_person_is_in_no_table_and_all_else_is_as_it_was() {
             let read = event.decode().unwrap();
             let owner = read.event.reservation().map(|reservation| reservation.reserved_by.clone());
             let id = read.event.reservation().map(|reservation| reservation.id);
-            let expected = id.map(|id| if id == bobs { UserId::from("bob") } else { step.pseudonym.clone() });
+            let expected =
+                id.map(|id| if id == bobs { UserId::new("bob").unwrap() } else { step.pseudonym.clone() });
             assert_eq!(owner, expected, "{event:?}");
             let title = read.event.reservation().and_then(|reservation| reservation.title.as_deref());
             assert_eq!(title, (id == Some(bobs)).then_some("Bob"));
@@ -207,20 +209,20 @@ async fn a_state_from_before_an_erasure_is_masked_by_those_who_load_it() {
         let snapshot = Snapshot { room, version: 2.into(), schema: SNAPSHOT_SCHEMA.to_owned(), body };
         opened.save_snapshot(&snapshot, 0).await.unwrap();
         // She is on the list, and nothing is masked yet.
-        let person = opened.erasures().await.unwrap().fingerprint(&UserId::from(ANN));
-        opened.begin_erasure(person, &UserId::from("erased-1")).await.unwrap();
+        let person = opened.erasures().await.unwrap().fingerprint(&UserId::new(ANN).unwrap());
+        opened.begin_erasure(person, &UserId::new("erased-1").unwrap()).await.unwrap();
         instance(&store).await.does(by("admin", change(room, made, 3))).await;
         let last = events(&*opened).await.pop().unwrap().decode().unwrap();
         let reservation = last.event.reservation().unwrap();
         assert_eq!((last.version, reservation.people), (3.into(), 3));
-        assert_eq!(reservation.reserved_by, UserId::from("erased-1"));
+        assert_eq!(reservation.reserved_by, UserId::new("erased-1").unwrap());
         assert_eq!((&reservation.title, &reservation.reserved_for), (&None, &None));
     }
 }
 
 fn anns(room: RoomId, version: u64) -> RawEvent {
     let mut anns = event(room, version);
-    anns.metadata.actor = UserId::from(ANN);
+    anns.metadata.actor = UserId::new(ANN).unwrap();
     anns.payload =
         format!(r#"{{"reservation":{{"reservedBy":"{ANN}","title":"{PARTY}","n":{version}}}}}"#).into_bytes();
     anns
@@ -238,7 +240,7 @@ async fn an_erasure_that_ended_half_way_goes_on_from_there() {
         let mut pseudonyms = Vec::new();
         loop {
             // Each as if the one before had been killed after what it committed last.
-            let step = erase(&*opened, &*opened, &UserId::from(ANN), AT_ONCE).await.unwrap();
+            let step = erase(&*opened, &*opened, &UserId::new(ANN).unwrap(), AT_ONCE).await.unwrap();
             assert_eq!(step.masked, step.examined);
             examined.push(step.examined);
             pseudonyms.push(step.pseudonym);
@@ -270,7 +272,7 @@ async fn what_is_being_committed_while_a_person_is_erased_is_masked_too() {
         .execute(&mut append)
         .await
         .unwrap();
-    let held_up = erase(&*opened, &*opened, &UserId::from(ANN), LONG).await.unwrap_err();
+    let held_up = erase(&*opened, &*opened, &UserId::new(ANN).unwrap(), LONG).await.unwrap_err();
     assert!(matches!(held_up, StoreError::Unavailable { .. }), "{held_up}");
     append.execute("COMMIT").await.unwrap();
     assert_eq!(erased(&*opened).await.masked, 1);
@@ -319,7 +321,10 @@ async fn administrators_and_services_erase_and_read_the_list_which_holds_no_name
     let list = send(ask(Method::GET, "service")).await.expect(200);
     assert!(!list.body.to_string().contains("ann"), "{list:?}");
     let list: Erasures = serde_json::from_value(list.body).unwrap();
-    assert_eq!(list.pseudonym(&UserId::from(ANN)).unwrap().0, step.body["pseudonym"].as_str().unwrap());
+    assert_eq!(
+        list.pseudonym(&UserId::new(ANN).unwrap()).unwrap().as_str(),
+        step.body["pseudonym"].as_str().unwrap()
+    );
     let refused = service.reserve(ANN, &room, 9, 10).await;
     assert_eq!(refused.problem(), (403, "forbidden", ""));
     service.stop().await;

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use reqwest::Method;
 use serde_json::json;
-use shared_events::{ConsistencyToken, Metadata, RawEvent};
+use shared_events::{ConsistencyToken, Metadata, RawEvent, UserId};
 
 use crate::{
     test_service::{NOW, TestService, hour, keyed, send, stay},
@@ -195,7 +195,7 @@ async fn a_twin_of_a_running_request_is_told_to_wait() {
             metadata: Metadata {
                 time: NOW.parse().unwrap(),
                 subject: room.clone(),
-                actor: "root".into(),
+                actor: UserId::new("root").unwrap(),
                 correlation_id: "1".into(),
                 causation_id: "1".into(),
                 traceparent: None,

@@ -23,7 +23,7 @@ pub(crate) fn event(room: RoomId, version: u64) -> RawEvent {
         metadata: Metadata {
             time: Timestamp::from_epoch_millis(1_790_000_000_000),
             subject: room.to_string(),
-            actor: UserId("Zoë \u{1f3e8}".to_owned()),
+            actor: UserId::new("Zoë \u{1f3e8}").unwrap(),
             correlation_id: "correlation".to_owned(),
             causation_id: format!("{room}-{version}"),
             traceparent: None,

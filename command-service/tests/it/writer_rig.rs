@@ -10,7 +10,7 @@ use command_service::{
     writer::{Done, IdempotencyKey, Options, Submission, Writer, writer},
 };
 use service_kit::{clock::Clock, ids};
-use shared_events::{Interval, ReservationId, RoomId, RoomSettings, Timestamp, Version};
+use shared_events::{Interval, ReservationId, RoomId, RoomSettings, Timestamp, UserId, Version};
 
 use crate::test_store::TestStore;
 
@@ -45,7 +45,7 @@ pub(crate) fn hour(hour: u32) -> Stay {
 pub(crate) fn by(user: &str, action: Action) -> Submission {
     let command = Command {
         id: ids::new_id(),
-        actor: Actor { user: user.into(), admin: user == "admin" },
+        actor: Actor { user: UserId::new(user).unwrap(), admin: user == "admin" },
         now: Timestamp::from_epoch_millis(0),
         imported: false,
         if_match: IfMatch::Any,

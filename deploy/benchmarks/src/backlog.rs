@@ -46,7 +46,7 @@ impl Backlog {
     }
 
     /// The events in the order of their positions.
-    pub(crate) fn events(&self) -> impl Iterator<Item = RawEvent> {
+    pub(crate) fn events(&self) -> impl Iterator<Item = Result<RawEvent>> {
         (1..)
             .flat_map(|version| self.rooms.iter().map(move |room| event(*room, version)))
             .zip(0..self.events)
@@ -55,17 +55,17 @@ impl Backlog {
 }
 
 /// The n-th reservation of a room: an hour each, one after the other, made when they begin.
-fn event(room: RoomId, version: u64) -> RawEvent {
+fn event(room: RoomId, version: u64) -> Result<RawEvent> {
     let from = FIRST_MINUTE + 60 * i64::try_from(version).unwrap_or(0);
     reservation_made(room, version, [from, from + 60], from)
 }
 
 /// The event of a reservation. All times are minutes since 1970.
-pub(crate) fn reservation_made(room: RoomId, version: u64, stay: [i64; 2], at: i64) -> RawEvent {
+pub(crate) fn reservation_made(room: RoomId, version: u64, stay: [i64; 2], at: i64) -> Result<RawEvent> {
     let [from, to] = stay.map(|minutes| {
         Minute::from_epoch_minutes(minutes).unwrap_or_else(|_| Timestamp::from_epoch_millis(0).minute())
     });
-    let (id, user) = (new_id(), UserId(format!("user-{}@example.com", version % 1000)));
+    let (id, user) = (new_id(), UserId::new(format!("user-{}@example.com", version % 1000))?);
     let event = Event::from(ReservationMade {
         reservation: Reservation {
             id: ReservationId::made_in(room, id),
@@ -81,11 +81,11 @@ pub(crate) fn reservation_made(room: RoomId, version: u64, stay: [i64; 2], at: i
         },
     });
     let time = Timestamp::from_epoch_millis(60_000 * at);
-    RawEvent {
+    Ok(RawEvent {
         room,
         version: version.into(),
         event_type: event.event_type().into(),
-        payload: event.to_json().unwrap_or_default(),
+        payload: event.to_json()?,
         metadata: Metadata {
             time,
             subject: event.subject(),
@@ -95,5 +95,5 @@ pub(crate) fn reservation_made(room: RoomId, version: u64, stay: [i64; 2], at: i
             traceparent: None,
         },
         recorded_at: time,
-    }
+    })
 }

@@ -150,7 +150,7 @@ impl EventGenerator {
             people,
             title: TITLES.get(title).map(|title| (*title).to_owned()),
             reserved_for: people.is_multiple_of(4).then(|| "The whole team".to_owned()),
-            reserved_by: UserId(format!("user-{user}@example.com")),
+            reserved_by: UserId::new(format!("user-{user}@example.com"))?,
         };
         state.ahead.push((reservation.clone(), slot));
         if state.ahead.len() > AHEAD {
@@ -185,7 +185,10 @@ impl EventGenerator {
     fn decoded(&mut self, room: usize, event: Event) -> Result<DecodedEvent> {
         self.events += 1;
         let at = Timestamp::from_epoch_millis(1_767_225_600_000 + i64::try_from(self.events)?);
-        let actor = event.reservation().map_or(UserId::from("admin"), |made| made.reserved_by.clone());
+        let actor = match event.reservation() {
+            Some(reservation) => reservation.reserved_by.clone(),
+            None => UserId::new("admin")?,
+        };
         let (correlation, causation) = (self.unique(), self.unique());
         let state = self.room(room)?;
         state.version += 1;

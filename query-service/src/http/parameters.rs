@@ -1,10 +1,7 @@
 //! What may be asked: parts of paths and parameters, checked before anything is read.
 
 use serde::{Deserialize, Deserializer, de};
-use service_kit::{
-    auth::MAX_USER_CHARS,
-    http::problem::{Problem, ProblemType},
-};
+use service_kit::http::problem::{Problem, ProblemType};
 use shared_events::{Interval, Minute, ReservationId, RoomId, UserId};
 use utoipa::IntoParams;
 
@@ -37,8 +34,7 @@ pub(super) struct UserPath {
 
 impl UserPath {
     pub(super) fn user(&self) -> Result<UserId, Problem> {
-        check_text("user", &self.user, MAX_USER_CHARS)?;
-        Ok(UserId(self.user.clone()))
+        UserId::new(self.user.as_str()).map_err(|error| invalid("user", &error.to_string()))
     }
 }
 
@@ -257,23 +253,18 @@ fn range(Time(from): Time, Time(to): Time) -> Result<Interval, Problem> {
 
 fn kind(kind: Option<&str>) -> Result<Option<String>, Problem> {
     if let Some(kind) = kind {
-        check_text("kind", kind, LONGEST_NAME_CHARS)?;
+        if kind.is_empty() || kind.chars().count() > LONGEST_NAME_CHARS {
+            return Err(invalid("kind", &format!("it must have 1 to {LONGEST_NAME_CHARS} characters")));
+        }
+        if kind.chars().any(char::is_control) {
+            return Err(invalid("kind", "it must have no control characters"));
+        }
     }
     Ok(kind.map(str::to_owned))
 }
 
 fn people(people: Option<u32>) -> Result<Option<u32>, Problem> {
     if people == Some(0) { Err(invalid("people", "it must be at least 1")) } else { Ok(people) }
-}
-
-fn check_text(name: &str, text: &str, most: usize) -> Result<(), Problem> {
-    if text.is_empty() || text.chars().count() > most {
-        return Err(invalid(name, &format!("it must have 1 to {most} characters")));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(invalid(name, "it must have no control characters"));
-    }
-    Ok(())
 }
 
 fn invalid(name: &str, reason: &str) -> Problem {

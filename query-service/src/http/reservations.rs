@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web::Json};
 use service_kit::{
     audit::Act,
-    auth::Caller,
+    auth::{Caller, Refusal},
     http::problem::{Problem, ProblemType},
 };
 use shared_events::UserId;
@@ -35,8 +35,8 @@ pub(super) async fn reservation(
     let found = found.ok_or_else(|| {
         Problem::new(ProblemType::UnknownReservation, format!("there is no reservation {id}"))
     })?;
-    ask.caller.require_owner_or_admin(&found.reservation.reserved_by.0)?;
-    if ask.caller.user != found.reservation.reserved_by.0 {
+    ask.caller.require_owner_or_admin(found.reservation.reserved_by.as_str())?;
+    if ask.caller.user != found.reservation.reserved_by.as_str() {
         note_reading(&ask.caller, "read-reservation", &format!("reservation {id}"));
     }
     Ok(ask.tagged(found.reservation.revision, &Reservation::from(found)))
@@ -47,13 +47,17 @@ fn note_reading(caller: &Caller, act: &'static str, on: &str) {
     Act::begun(&caller.user, act, on, None).ended("let through");
 }
 
+fn user_of(caller: &Caller) -> Result<UserId, Problem> {
+    Ok(UserId::new(caller.user.as_str()).map_err(|_| Refusal::User)?)
+}
+
 /// My live reservations, by `from`.
 #[utoipa::path(get, path = "/v1/me/reservations", tag = "reservations", params(OpenRangeParameters, QueryHeaders),
     responses((status = 200, body = List<Reservation>), Refusals))]
 pub(super) async fn my_reservations(
     ask: QueryRequest<Nothing, OpenRangeParameters>,
 ) -> Result<Json<List<Reservation>>, Problem> {
-    reservations_of(UserId(ask.caller.user.clone()), &ask).await
+    reservations_of(user_of(&ask.caller)?, &ask).await
 }
 
 /// A user's live reservations, by `from`. For administrators.
@@ -91,7 +95,7 @@ async fn reservations_of<P>(
 pub(super) async fn my_history(
     ask: QueryRequest<Nothing, ListParameters>,
 ) -> Result<Json<List<HistoryEntry>>, Problem> {
-    history_of(UserId(ask.caller.user.clone()), &ask).await
+    history_of(user_of(&ask.caller)?, &ask).await
 }
 
 /// What a user made, changed, moved and cancelled, newest first. For administrators.

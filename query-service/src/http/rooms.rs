@@ -70,7 +70,7 @@ pub(super) async fn schedule(
         query.run(shown.models.as_ref(), &shown.generation.progress, &page).await.map_err(query_problem)?;
     let schedule = schedule.ok_or_else(|| unknown(ask.path.room))?;
     let show = |doc: crate::read_models::ReservationDoc| {
-        let shown = ask.caller.require_owner_or_admin(&doc.reservation.reserved_by.0).is_ok();
+        let shown = ask.caller.require_owner_or_admin(doc.reservation.reserved_by.as_str()).is_ok();
         if shown {
             Occupied::Reservation(Box::new(doc.into()))
         } else {

@@ -18,8 +18,8 @@ const UNTIL_ALL_KNOW: Duration = LIST_IS_GOOD_FOR.saturating_mul(10);
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The user, as tokens name them.
-    #[arg(long)]
-    user: String,
+    #[arg(long, value_parser = |user: &str| UserId::new(user))]
+    user: UserId,
     #[command(flatten)]
     format: Format,
 }
@@ -46,10 +46,9 @@ impl Arguments {
     }
 
     async fn erase(&self, servers: &Servers) -> anyhow::Result<Report> {
-        let user = UserId(self.user.clone());
         let mut report = Report { pseudonym: String::new(), examined: 0, events: 0, documents: 0 };
         loop {
-            let step = servers.feed.erase(&user).await.context("the event store is not masked yet")?;
+            let step = servers.feed.erase(&self.user).await.context("the event store is not masked yet")?;
             report.examined += step.examined;
             report.events += step.masked;
             report.pseudonym = step.pseudonym;
@@ -63,7 +62,7 @@ impl Arguments {
         servers.generations.keep_erasures(&list).await.context(not_yet)?;
         loop {
             tokio::time::sleep(UNTIL_ALL_KNOW).await;
-            match servers.generations.mask(&user, &list).await.context(not_yet)? {
+            match servers.generations.mask(&self.user, &list).await.context(not_yet)? {
                 // Another look finds what was written during this one.
                 0 => return Ok(report),
                 more => report.documents += more,

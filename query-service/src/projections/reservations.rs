@@ -51,7 +51,7 @@ mod tests {
             metadata: Metadata {
                 time: at,
                 subject: String::new(),
-                actor: UserId::from("ann"),
+                actor: UserId::new("ann").unwrap(),
                 correlation_id: String::new(),
                 causation_id: String::new(),
                 traceparent: None,
@@ -73,7 +73,7 @@ mod tests {
             people: revision,
             title: None,
             reserved_for: None,
-            reserved_by: UserId::from("ann"),
+            reserved_by: UserId::new("ann").unwrap(),
         }
     }
 

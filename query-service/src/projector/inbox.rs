@@ -185,7 +185,7 @@ mod tests {
                 metadata: Metadata {
                     time: at,
                     subject: String::new(),
-                    actor: UserId::from("u"),
+                    actor: UserId::new("u").unwrap(),
                     correlation_id: String::new(),
                     causation_id: String::new(),
                     traceparent: None,

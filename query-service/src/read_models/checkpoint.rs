@@ -57,8 +57,8 @@ impl ParkedMessage {
     #[must_use]
     pub fn masked(&self, erasures: &Erasures) -> Option<Self> {
         let pseudonym = |value: &[u8]| {
-            let actor = UserId(std::str::from_utf8(value).ok()?.to_owned());
-            erasures.pseudonym(&actor).map(|pseudonym| pseudonym.0.clone().into_bytes())
+            let actor = UserId::new(std::str::from_utf8(value).ok()?).ok()?;
+            erasures.pseudonym(&actor).map(|pseudonym| pseudonym.as_str().as_bytes().to_vec())
         };
         let actor = self.headers.iter().find(|(name, _)| name == "ce_actor");
         let actor = actor.and_then(|(_, value)| pseudonym(value));

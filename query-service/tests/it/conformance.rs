@@ -78,12 +78,13 @@ async fn answers(models: &dyn Queries, history: &History) -> String {
         writeln!(text, "{:?}", ReservationById { reservation }.run(models).await.unwrap()).unwrap();
     }
     for user in USERS.iter().chain(&["admin", "nobody"]) {
-        let query = UserHistory { user: UserId::from(*user) };
+        let query = UserHistory { user: UserId::new(*user).unwrap() };
         let entries = all_pages(async |page| query.run(models, &page).await).await;
         writeln!(text, "{user}: {entries:#?}").unwrap();
         for (from, to) in [(None, None), (Some(ANCHORS[0]), Some(ANCHORS[2]))] {
             let minute = |time: Option<&str>| time.map(|time| time.parse().unwrap());
-            let query = UserReservations { user: UserId::from(*user), from: minute(from), to: minute(to) };
+            let query =
+                UserReservations { user: UserId::new(*user).unwrap(), from: minute(from), to: minute(to) };
             let live = all_pages(async |page| query.run(models, &page).await).await;
             writeln!(text, "{query:?}: {live:#?}").unwrap();
         }
@@ -125,10 +126,14 @@ async fn check_against_recount(models: &dyn Queries, history: &History) {
         }
     }
     for user in USERS {
-        let query = UserReservations { user: UserId::from(user), from: None, to: None };
+        let query = UserReservations { user: UserId::new(user).unwrap(), from: None, to: None };
         let live = all_pages(async |page| query.run(models, &page).await).await;
-        let mut expected: Vec<_> =
-            history.live.values().filter(|reservation| reservation.reserved_by.0 == user).cloned().collect();
+        let mut expected: Vec<_> = history
+            .live
+            .values()
+            .filter(|reservation| reservation.reserved_by.as_str() == user)
+            .cloned()
+            .collect();
         expected.sort_by_key(|reservation| (reservation.from, reservation.id));
         assert_eq!(live.into_iter().map(|doc| doc.reservation).collect::<Vec<_>>(), expected);
     }
@@ -209,7 +214,7 @@ async fn a_move_is_one_entry_of_history() {
     feed(&models, &history.events, 10).await;
     let mut moved = 0;
     for user in USERS {
-        let query = UserHistory { user: UserId::from(user) };
+        let query = UserHistory { user: UserId::new(user).unwrap() };
         let entries = query.run(&models, &PageRequest::first(500)).await.unwrap().items;
         moved += entries.iter().filter(|entry| entry.what == HistoryKind::Moved).count();
     }
@@ -232,7 +237,7 @@ async fn a_cursor_of_another_query_or_one_that_was_altered_is_refused() {
     assert!(refused(Rooms { kind: None, people: Some(1) }.run(&models, &with(&next)).await));
     assert!(refused(rooms.run(&models, &with(&next[1..])).await));
     assert!(refused(rooms.run(&models, &with("%%%")).await));
-    let user = UserHistory { user: UserId::from("ann") };
+    let user = UserHistory { user: UserId::new("ann").unwrap() };
     assert!(matches!(user.run(&models, &with(&next)).await, Err(QueryError::InvalidCursor(_))));
 }
 

@@ -145,7 +145,7 @@ impl History {
             metadata: Metadata {
                 time: Timestamp::from_epoch_millis(at),
                 subject: event.subject(),
-                actor: UserId::from(actor),
+                actor: UserId::new(actor).unwrap(),
                 correlation_id: "c".into(),
                 causation_id: "c".into(),
                 traceparent: None,
@@ -222,7 +222,7 @@ impl History {
             people: 1,
             title: (!title.is_empty()).then(|| title.into()),
             reserved_for: (step.user == 1).then(|| "$$NOW".into()),
-            reserved_by: UserId::from(USERS[usize::from(step.user)]),
+            reserved_by: UserId::new(USERS[usize::from(step.user)]).unwrap(),
         };
         self.all.insert(reservation.id);
         self.live.insert(reservation.id, reservation.clone());

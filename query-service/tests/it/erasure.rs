@@ -21,7 +21,7 @@ const NOW: Timestamp = Timestamp::from_epoch_millis(1_800_000_000_000);
 
 fn list(epoch: u64, user: &str) -> Erasures {
     let mut list = Erasures { epoch, secret: Bytes32([7; 32]), ..Erasures::default() };
-    list.persons.insert(list.fingerprint(&UserId::from(user)), UserId::from("erased-1"));
+    list.persons.insert(list.fingerprint(&UserId::new(user).unwrap()), UserId::new("erased-1").unwrap());
     list
 }
 
@@ -41,7 +41,7 @@ async fn reservations(store: &dyn Store, stream: &Stream) -> Vec<ReservationDoc>
 }
 
 async fn history(store: &dyn Store, user: &str) -> Vec<HistoryDoc> {
-    store.history_of_user(&UserId::from(user), None, 100).await.unwrap()
+    store.history_of_user(&UserId::new(user).unwrap(), None, 100).await.unwrap()
 }
 
 /// Everything of hers is there under her pseudonym, and what is somebody else's as it was.
@@ -49,7 +49,7 @@ async fn is_masked(store: &dyn Store, stream: &Stream) {
     let found = reservations(store, stream).await;
     assert_eq!(found.len(), 3);
     for ReservationDoc { reservation, .. } in found {
-        let titled = (reservation.reserved_by.0.as_str(), reservation.title.is_some());
+        let titled = (reservation.reserved_by.as_str(), reservation.title.is_some());
         assert!(titled == ("erased-1", false) || titled == ("bob", true), "{reservation:?}");
     }
     let entries = history(store, "erased-1").await;
@@ -57,9 +57,9 @@ async fn is_masked(store: &dyn Store, stream: &Stream) {
         (entries.len(), history(store, ANN).await.len(), history(store, "bob").await.len()),
         (3, 0, 1)
     );
-    assert!(entries.iter().all(|entry| entry.reservation.reserved_by.0 == "erased-1"));
+    assert!(entries.iter().all(|entry| entry.reservation.reserved_by.as_str() == "erased-1"));
     let live = |user: &str| {
-        let user = UserId::from(user);
+        let user = UserId::new(user).unwrap();
         async move { store.live_of_user(&user, None, None, None, 10).await.unwrap().len() }
     };
     assert_eq!((live("erased-1").await, live(ANN).await, live("bob").await), (1, 0, 1));
@@ -160,7 +160,7 @@ async fn all_generations_are_masked_and_so_is_what_is_parked_or_was_left_out() {
         let (reason, by) = ("foreign".to_owned(), "olga".to_owned());
         store.drop_event(&DroppedEvent { message: left_out, reason, by, at: NOW }).await.unwrap();
     }
-    let (ann, list) = (UserId::from(ANN), list(1, ANN));
+    let (ann, list) = (UserId::new(ANN).unwrap(), list(1, ANN));
     // 2 reservations, 3 entries of history twice (her reservation, her act) and a parked message for each generation.
     assert_eq!(generations.mask(&ann, &list).await.unwrap(), 1 + 2 * (2 + 3 + 3 + 1));
     holds_nothing_of_her(&server).await;

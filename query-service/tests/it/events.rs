@@ -61,7 +61,7 @@ impl Stream {
             metadata: Metadata {
                 time: at,
                 subject: event.subject(),
-                actor: UserId::from(user),
+                actor: UserId::new(user).unwrap(),
                 correlation_id: "test".to_owned(),
                 causation_id: ids::new_id().to_string(),
                 traceparent: None,
@@ -93,7 +93,7 @@ impl Stream {
             people: 2,
             title: Some("$5 lunch $$x".to_owned()),
             reserved_for: None,
-            reserved_by: UserId::from(user),
+            reserved_by: UserId::new(user).unwrap(),
         };
         self.push(user, ReservationMade { reservation: reservation.clone() }.into());
         reservation
@@ -105,14 +105,14 @@ impl Stream {
         reservation.from = hour(from_hour);
         reservation.to = hour(to_hour);
         let event = ReservationRescheduled { reservation: reservation.clone(), previous: old.place() };
-        self.push(&old.reserved_by.0, event.into());
+        self.push(old.reserved_by.as_str(), event.into());
         reservation
     }
 
     pub(crate) fn cancel(&mut self, old: &Reservation) -> Reservation {
         let mut reservation = old.clone();
         reservation.revision += 1;
-        self.push(&old.reserved_by.0, ReservationCancelled { reservation: reservation.clone() }.into());
+        self.push(old.reserved_by.as_str(), ReservationCancelled { reservation: reservation.clone() }.into());
         reservation
     }
 
@@ -122,9 +122,9 @@ impl Stream {
         let mut reservation = old.clone();
         reservation.revision += 1;
         reservation.room = other.room;
-        let user = old.reserved_by.0.clone();
-        self.push(&user, ReservationMovedOut { reservation: reservation.clone(), previous }.into());
-        other.push(&user, ReservationMovedIn { reservation: reservation.clone(), previous }.into());
+        let user = old.reserved_by.as_str();
+        self.push(user, ReservationMovedOut { reservation: reservation.clone(), previous }.into());
+        other.push(user, ReservationMovedIn { reservation: reservation.clone(), previous }.into());
         reservation
     }
 

@@ -71,10 +71,10 @@ async fn no_query_but_kinds_scans_a_collection() {
     let reservation = *history.all.first().unwrap();
     ReservationById { reservation }.run(models).await.unwrap().unwrap();
     for (from, to) in [(None, None), (Some(during.from), Some(during.to))] {
-        let query = &UserReservations { user: UserId::from("ann"), from, to };
+        let query = &UserReservations { user: UserId::new("ann").unwrap(), from, to };
         all_pages(async |page| query.run(models, &page).await).await;
     }
-    let query = &UserHistory { user: UserId::from("ann") };
+    let query = &UserHistory { user: UserId::new("ann").unwrap() };
     all_pages(async |page| query.run(models, &page).await).await;
 
     let commands = std::mem::take(&mut *sent.lock().unwrap());

@@ -270,6 +270,6 @@ async fn an_empty_batch_and_unknown_rooms_are_no_trouble() {
         assert_eq!(models.checkpoints(&[]).await.unwrap().len(), 0);
         assert_eq!(models.checkpoints(&[nobody]).await.unwrap()[&nobody].version, 0);
         assert_eq!(models.room(nobody).await.unwrap(), None);
-        assert_eq!(models.history_of_user(&UserId::from("x"), None, 5).await.unwrap(), vec![]);
+        assert_eq!(models.history_of_user(&UserId::new("x").unwrap(), None, 5).await.unwrap(), vec![]);
     }
 }

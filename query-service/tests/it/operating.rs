@@ -48,7 +48,7 @@ async fn shown(store: &dyn Store, room: RoomId) -> String {
         store.checkpoints(&[room]).await.unwrap(),
         store.room(room).await.unwrap(),
         store.live_in_room(room, day, None, 100).await.unwrap(),
-        store.history_of_user(&UserId::from("ann"), None, 100).await.unwrap(),
+        store.history_of_user(&UserId::new("ann").unwrap(), None, 100).await.unwrap(),
     )
 }
 

@@ -42,7 +42,7 @@ async fn everything(store: &dyn Store, rooms: &[RoomId], users: &[&str]) -> Stri
         write("live", format!("{:?}", store.live_in_room(*room, day, None, 1000).await.unwrap()));
     }
     for user in users {
-        let user = UserId::from(*user);
+        let user = UserId::new(*user).unwrap();
         write("history", format!("{:?}", store.history_of_user(&user, None, 1000).await.unwrap()));
     }
     let mut usage = usage_of(store, rooms).await;

@@ -39,6 +39,10 @@ fn room_id() -> impl Strategy<Value = RoomId> {
     any::<u128>().prop_map(|id| RoomId(Uuid::from_u128(id)))
 }
 
+fn user_id() -> impl Strategy<Value = UserId> {
+    r"\PC{1,200}".prop_map(|text| UserId::new(text).unwrap())
+}
+
 fn time_zone() -> impl Strategy<Value = TimeZone> {
     select(chrono_tz::TZ_VARIANTS.as_slice()).prop_map(TimeZone)
 }
@@ -100,7 +104,7 @@ fn room() -> impl Strategy<Value = Room> {
 }
 
 fn reservation() -> impl Strategy<Value = Reservation> {
-    let texts = (option::of(any::<String>()), option::of(any::<String>()), any::<String>());
+    let texts = (option::of(any::<String>()), option::of(any::<String>()), user_id());
     (any::<u128>(), room_id(), interval(), time_zone(), any::<(u32, u32)>(), texts).prop_map(
         |(id, room, Interval { from, to }, time_zone, (revision, people), (title, reserved_for, user))| {
             Reservation {
@@ -113,7 +117,7 @@ fn reservation() -> impl Strategy<Value = Reservation> {
                 people,
                 title,
                 reserved_for,
-                reserved_by: UserId(user),
+                reserved_by: user,
             }
         },
     )
@@ -149,11 +153,10 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 fn decoded() -> impl Strategy<Value = DecodedEvent> {
-    let texts = any::<(String, String, String)>();
+    let texts = (user_id(), any::<String>(), any::<String>());
     (room_id(), 1..=u64::MAX, timestamp(), timestamp(), texts, option::of(any::<String>()), event()).prop_map(
         |(room, version, time, recorded_at, (actor, correlation_id, causation_id), traceparent, event)| {
             let subject = event.subject();
-            let actor = UserId(actor);
             let metadata = Metadata { time, subject, actor, correlation_id, causation_id, traceparent };
             DecodedEvent { room, version: version.into(), metadata, recorded_at, event }
         },

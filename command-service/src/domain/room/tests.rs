@@ -32,7 +32,7 @@ fn reservation(n: u128, from: i64, to: i64) -> Reservation {
         people: 3,
         title: Some("Talk".into()),
         reserved_for: Some("Bob".into()),
-        reserved_by: UserId("ana".into()),
+        reserved_by: UserId::new("ana").unwrap(),
     }
 }
 

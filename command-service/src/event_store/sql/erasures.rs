@@ -42,7 +42,7 @@ fn erasures(rows: &[impl Columns]) -> Result<Erasures, RowError> {
     for row in rows {
         (list.epoch, list.secret) = (row.number(0)?, Bytes32(row.fixed(1)?));
         if row.bytes(2)?.is_some() {
-            list.persons.insert(Bytes32(row.fixed(2)?), UserId(row.text(3)?));
+            list.persons.insert(Bytes32(row.fixed(2)?), row.user(3)?);
         }
     }
     Ok(list)
@@ -59,7 +59,7 @@ async fn list<D: Database>(
     transaction.run(&Statement::new(lock, [])).await?;
     let insert =
         format!("{} INTO erasures (fingerprint, pseudonym, masked_to) VALUES (?, ?, 0)", D::INSERT_NEW);
-    let insert = Statement::new(insert, [person, pseudonym.0.as_str().into()]);
+    let insert = Statement::new(insert, [person, pseudonym.as_str().into()]);
     if transaction.run(&insert).await?.affected > 0 {
         let next = "UPDATE erasure_list SET epoch = epoch + 1 WHERE id = 1";
         transaction.run(&Statement::new(next, [])).await?;

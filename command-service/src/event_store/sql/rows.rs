@@ -1,6 +1,6 @@
 //! Rows: which columns make an event, a room, a record.
 
-use shared_events::{RoomId, Timestamp};
+use shared_events::{RoomId, Timestamp, UserId};
 use uuid::Uuid;
 
 use crate::{
@@ -54,6 +54,11 @@ pub(in crate::event_store) trait Columns {
     /// A room's id.
     fn room(&self, column: usize) -> Result<RoomId, RowError> {
         Ok(RoomId(Uuid::from_bytes(self.fixed(column)?)))
+    }
+
+    /// A user.
+    fn user(&self, column: usize) -> Result<UserId, RowError> {
+        UserId::new(self.text(column)?).map_err(|error| RowError(format!("column {column}: {error}")))
     }
 
     /// Bytes of any length.

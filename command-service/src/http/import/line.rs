@@ -6,7 +6,6 @@ use serde::{
 };
 use serde_json::Value;
 use service_kit::{
-    auth::Caller,
     http::{
         decode,
         problem::{Problem, ProblemType},
@@ -267,12 +266,12 @@ fn command<T: DeserializeOwned + Common>(
         id: key_of_line(checked_key("/key", key)?),
         fingerprint: fingerprint_of_line(bytes),
     };
-    let user = Caller::new(user, []).map_err(|refusal| invalid("/user", &refusal.to_string()))?.user;
+    let user = UserId::new(user).map_err(|error| invalid("/user", &error.to_string()))?;
     let (action, made_by) = wanted(line)?;
     if at > now {
         return Ok(Request::Rejected(invalid("/at", "is later than now").with("now", now)));
     }
-    let actor = Actor { user: UserId(user), admin: false };
+    let actor = Actor { user, admin: false };
     let command = Command { id: new_id(), actor, now: at, imported: true, if_match: IfMatch::Any, action };
     Ok(Request::Command { command: Box::new(command), made_by, key })
 }

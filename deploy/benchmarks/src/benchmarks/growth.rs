@@ -76,7 +76,7 @@ async fn grown(rig: &Rig, past: u64, live: u64) -> Result<CommandTarget> {
 }
 
 /// Reservation n of the room. Past ones take two minutes, live ones an hour. Each was made before its end.
-fn made(room: RoomId, number: u64, past: u64) -> RawEvent {
+fn made(room: RoomId, number: u64, past: u64) -> Result<RawEvent> {
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let (from, minutes, at) = if number < past {
         let from = PAST + 2 * signed(number);

@@ -50,8 +50,11 @@ pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
         },
         async |_| {
             let topic = topic(rig).await?;
-            let (brokers, name, ready) =
-                (rig.servers.brokers.clone(), topic.name.clone(), backlog.events().collect::<Vec<_>>());
+            let (brokers, name, ready) = (
+                rig.servers.brokers.clone(),
+                topic.name.clone(),
+                backlog.events().collect::<Result<Vec<_>>>()?,
+            );
             let rate =
                 spawn_blocking(move || kafka::send_from_memory(&brokers, &name, ready.into_iter())).await??;
             check(rig, &topic, &backlog).await?;

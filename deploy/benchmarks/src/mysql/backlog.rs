@@ -7,10 +7,13 @@ use sqlx::{Connection, Executor, MySql, MySqlConnection, QueryBuilder};
 /// Rows in one statement.
 const ROWS: usize = 1000;
 
-pub(crate) async fn insert(database_url: &str, mut events: impl Iterator<Item = RawEvent>) -> Result<()> {
+pub(crate) async fn insert(
+    database_url: &str,
+    mut events: impl Iterator<Item = Result<RawEvent>>,
+) -> Result<()> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     loop {
-        let rows: Vec<RawEvent> = events.by_ref().take(ROWS).collect();
+        let rows = events.by_ref().take(ROWS).collect::<Result<Vec<_>>>()?;
         if rows.is_empty() {
             break;
         }

@@ -89,9 +89,10 @@ async fn reserve(
     for (field, text) in [("/title", &stay.title), ("/reservedFor", &stay.reserved_for)] {
         text.as_deref().map_or(Ok(()), check_text).map_err(|reason| invalid(field, reason))?;
     }
-    let key_id = KeyId(digest(&[caller.user.as_bytes(), key.as_bytes()]));
+    let user = UserId::new(caller.user).map_err(unavailable)?;
+    let key_id = KeyId(digest(&[user.as_str().as_bytes(), key.as_bytes()]));
     let fingerprint = digest(&[
-        caller.user.as_bytes(),
+        user.as_str().as_bytes(),
         request.method().as_str().as_bytes(),
         request.path().as_bytes(),
         &body.bytes,
@@ -108,7 +109,7 @@ async fn reserve(
         people: stay.people,
         title: stay.title.clone(),
         reserved_for: stay.reserved_for.clone(),
-        reserved_by: UserId(caller.user.clone()),
+        reserved_by: user.clone(),
     };
     let reservation_id = reservation.id;
     let event = Event::from(ReservationMade { reservation });
@@ -120,7 +121,7 @@ async fn reserve(
         metadata: Metadata {
             time: now,
             subject: event.subject(),
-            actor: UserId(caller.user),
+            actor: user,
             correlation_id: context.correlation_id,
             causation_id: id.to_string(),
             traceparent: context.traceparent,

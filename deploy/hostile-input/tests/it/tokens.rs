@@ -2,11 +2,12 @@
 
 use hostile_input::{Witness, cases, hostile};
 use service_kit::{
-    auth::{Algorithms, Authenticator, TokenRules},
+    auth::{Algorithms, Authenticator, Caller, TokenRules},
     clock::Clock,
     dev_key::DevKey,
     jwks::{Jwks, Source},
 };
+use shared_events::UserId;
 
 fn algorithms() -> Algorithms {
     "EdDSA,ES256,RS256".parse().unwrap()
@@ -33,6 +34,21 @@ async fn any_token_but_a_signed_one_is_refused() {
         accepted += u64::from(outcome.is_ok());
     }
     assert!(accepted > 0, "the good ones are accepted");
+}
+
+#[test]
+fn every_caller_is_a_user_of_the_contract_and_nobody_else_is() {
+    let longest = "\u{1f3e8}".repeat(200);
+    let mut callers = 0;
+    for number in 0..cases() {
+        let input = hostile(&["Zo\u{eb}".as_bytes(), longest.as_bytes()], number);
+        let _witness = Witness { decoder: "a user's name", number, input: &input };
+        let Ok(name) = std::str::from_utf8(&input) else { continue };
+        let caller = Caller::new(name, []);
+        assert_eq!(caller.is_ok(), UserId::new(name).is_ok());
+        callers += u64::from(caller.is_ok());
+    }
+    assert!(callers > 0, "the good ones are callers");
 }
 
 #[tokio::test]

@@ -138,7 +138,7 @@ fn append_values(stored: &mut RawDocumentBuf, reservation: &Reservation) {
     stored.append(cstr!("revision"), i64::from(reservation.revision));
     append_place(stored, reservation.place());
     stored.append(cstr!("people"), i64::from(reservation.people));
-    stored.append(cstr!("user"), reservation.reserved_by.0.as_str());
+    stored.append(cstr!("user"), reservation.reserved_by.as_str());
     if let Some(title) = &reservation.title {
         stored.append(cstr!("title"), title.as_str());
     }
@@ -175,7 +175,7 @@ pub(super) const ROOM_ID: usize = 16;
 pub(super) fn from_history(entry: &HistoryDoc) -> RawDocumentBuf {
     let mut stored = RawDocumentBuf::new();
     stored.append(ID, history_id(entry.room, entry.version));
-    stored.append(cstr!("user"), entry.user.0.as_str());
+    stored.append(cstr!("user"), entry.user.as_str());
     stored.append(cstr!("at"), moment(entry.at));
     let what = match entry.what {
         HistoryKind::Made => "made",

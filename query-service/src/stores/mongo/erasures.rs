@@ -78,7 +78,7 @@ impl List {
             return Ok(());
         }
         let secret = binary(list.secret);
-        let person = |(person, pseudonym): (&Bytes32, &UserId)| doc! { "person": binary(*person), "pseudonym": &pseudonym.0 };
+        let person = |(person, pseudonym): (&Bytes32, &UserId)| doc! { "person": binary(*person), "pseudonym": pseudonym.as_str() };
         let persons: Vec<Document> = list.persons.iter().map(person).collect();
         let older = doc! { "$or": [{ "secret": { "$ne": secret.clone() } }, { "epoch": { "$lt": number(list.epoch) } }] };
         let change = doc! { "epoch": number(list.epoch), "secret": secret, "persons": persons };
@@ -101,8 +101,8 @@ fn to_list(document: &Document) -> Result<Erasures, StoreError> {
         Erasures { epoch: epoch(document)?, secret: bytes(document.get("secret"))?, ..Erasures::default() };
     for person in document.get_array("persons").map_err(|_| unreadable("persons"))? {
         let person = person.as_document().ok_or_else(|| unreadable("persons"))?;
-        let pseudonym = person.get_str("pseudonym").map_err(|_| unreadable("pseudonym"))?;
-        list.persons.insert(bytes(person.get("person"))?, UserId::from(pseudonym));
+        let pseudonym = person.get_str("pseudonym").ok().and_then(|text| UserId::new(text).ok());
+        list.persons.insert(bytes(person.get("person"))?, pseudonym.ok_or_else(|| unreadable("pseudonym"))?);
     }
     Ok(list)
 }
@@ -130,7 +130,7 @@ pub(super) async fn mask_generation(
     user: &UserId,
     list: &Erasures,
 ) -> Result<u64, StoreError> {
-    let Some(UserId(pseudonym)) = list.pseudonym(user) else { return Ok(0) };
+    let Some(pseudonym) = list.pseudonym(user).map(UserId::as_str) else { return Ok(0) };
     let collection = |name: &str| connection.collection::<Document>(&format!("{prefix}{name}"));
     let (reservations, history) = (collection("reservations"), collection("history"));
     let change = |at: &str| {
@@ -140,13 +140,14 @@ pub(super) async fn mask_generation(
         }
     };
     let mut masked = 0;
-    masked += reservations.update_many(doc! { "form.user": &user.0 }, change("form")).await?.modified_count;
+    masked +=
+        reservations.update_many(doc! { "form.user": user.as_str() }, change("form")).await?.modified_count;
     masked += history
-        .update_many(doc! { "reservation.user": &user.0 }, change("reservation"))
+        .update_many(doc! { "reservation.user": user.as_str() }, change("reservation"))
         .await?
         .modified_count;
     let actor = doc! { "$set": { "user": pseudonym } };
-    masked += history.update_many(doc! { "user": &user.0 }, actor).await?.modified_count;
+    masked += history.update_many(doc! { "user": user.as_str() }, actor).await?.modified_count;
     Ok(masked + mask_parked(connection, prefix, user, list).await?)
 }
 
@@ -204,7 +205,8 @@ pub(super) async fn mask_dropped(
 fn without(message: &ParkedMessage, user: &UserId, list: &Erasures) -> Option<ParkedMessage> {
     let masked = message.masked(list);
     let mut rest = masked.clone().unwrap_or_else(|| message.clone());
-    let names = |bytes: &[u8]| bytes.windows(user.0.len().max(1)).any(|part| part == user.0.as_bytes());
+    let names =
+        |bytes: &[u8]| bytes.windows(user.as_str().len()).any(|part| part == user.as_str().as_bytes());
     let mut found = masked.is_some();
     for part in rest.headers.iter_mut().map(|(_, value)| value).chain([&mut rest.payload]) {
         if names(part) {

@@ -158,7 +158,7 @@ impl Queries for MongoReadModels {
         after: Option<(Minute, ReservationId)>,
         limit: usize,
     ) -> Result<Vec<ReservationDoc>, StoreError> {
-        let mut wanted = doc! { "form.user": user.0.as_str(), "form.live": true };
+        let mut wanted = doc! { "form.user": user.as_str(), "form.live": true };
         if let Some(from) = from {
             wanted.insert("form.to", doc! { "$gt": date(from) });
         }
@@ -177,7 +177,7 @@ impl Queries for MongoReadModels {
         after: Option<(Timestamp, RoomId, Version)>,
         limit: usize,
     ) -> Result<Vec<HistoryDoc>, StoreError> {
-        let mut wanted = doc! { "user": user.0.as_str() };
+        let mut wanted = doc! { "user": user.as_str() };
         if let Some((at, room, version)) = after {
             let (at, id) = (moment(at), history_id(room, version));
             wanted.insert("at", doc! { "$lte": at });

@@ -122,6 +122,10 @@ impl<'a> Stored<'a> {
         self.field(name, |value| value.as_str()?.parse().ok())
     }
 
+    fn user(&self) -> Result<UserId, StoreError> {
+        self.field("user", |value| UserId::new(value.as_str()?).ok())
+    }
+
     pub(super) fn part(&self, name: &str) -> Result<Stored<'a>, StoreError> {
         Stored::read(self.collection, self.field(name, RawBsonRef::as_document)?)
     }
@@ -161,7 +165,7 @@ impl<'a> Stored<'a> {
             people: self.integer("people")?,
             title: self.optional_text("title")?,
             reserved_for: self.optional_text("reservedFor")?,
-            reserved_by: UserId(self.text("user")?),
+            reserved_by: self.user()?,
         })
     }
 
@@ -208,7 +212,7 @@ pub(super) fn to_history(doc: &RawDocument) -> Result<HistoryDoc, StoreError> {
     Ok(HistoryDoc {
         room,
         version,
-        user: UserId(stored.text("user")?),
+        user: stored.user()?,
         at: stored.moment("at")?,
         what: stored.field("what", |what| match what.as_str()? {
             "made" => Some(HistoryKind::Made),
