@@ -10,13 +10,10 @@ use query_service::{
     service::{NAME, Service, Stack},
 };
 use service_kit::{
-    clock::Clock,
     config::Settings,
     probe,
+    process::{self, Process},
     report::exit_code,
-    shutdown::{End, Lifecycle},
-    telemetry::{Metrics, start_logs},
-    traces::Traces,
 };
 
 #[global_allocator]
@@ -44,42 +41,35 @@ enum Task {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    run(Arguments::parse().task).await.unwrap_or_else(|error| {
-        eprintln!("{NAME}: {error:#}");
-        ExitCode::FAILURE
-    })
+    exit_code(NAME, run(Arguments::parse().task).await, 1)
 }
 
 async fn run(task: Task) -> anyhow::Result<ExitCode> {
     let settings = Settings::load(config::keys());
     match task {
-        Task::Serve => return serve(Config::read(settings)?).await.map(ExitCode::from),
-        Task::Operate(command) => return Ok(exit_code(NAME, command.run(settings).await)),
+        Task::Serve => return serve(Config::read(settings)?).await,
+        Task::Operate(command) => return Ok(exit_code(NAME, command.run(settings).await, 2)),
         Task::Openapi => print!("{}", http::document()),
         Task::Health => probe::ready_by(settings).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Serves until the process is asked to end, or one of its parts ends by itself.
-async fn serve(config: Config) -> anyhow::Result<End> {
-    start_logs(config.kit.log_format, &config.kit.log_level);
-    let clock = Clock::with_offset(config.kit.clock_offset_seconds);
-    let lifecycle = Lifecycle::new(config.kit.shutdown_timeout);
-    let traces = Traces::start(NAME, config.kit.traces.as_ref())?;
-    config.kafka.brokers.warn_if_open();
-    let service = Service {
-        feed: Arc::new(config.feed(clock.clone())?),
-        stack: Stack::Servers(Box::new(config.kafka), config.mongo),
-        authenticator: config.kit.auth.authenticator(clock.clone())?,
-        server: config.kit.server,
-        clock,
-        metrics: Metrics::install()?,
-        limits: config.limits,
-        watchdog: config.watchdog,
+async fn serve(config: Config) -> anyhow::Result<ExitCode> {
+    let settings = config.kit.clone();
+    let start = async |process: Process| {
+        config.kafka.brokers.warn_if_open();
+        let service = Service {
+            feed: Arc::new(config.feed(process.clock.clone())?),
+            stack: Stack::Servers(Box::new(config.kafka), config.mongo),
+            authenticator: process.authenticator,
+            server: process.server,
+            clock: process.clock,
+            metrics: process.metrics,
+            limits: config.limits,
+            watchdog: config.watchdog,
+        };
+        service.start(&process.lifecycle).map(drop)
     };
-    service.start(&lifecycle)?;
-    let end = lifecycle.run().await;
-    traces.finish().await;
-    Ok(end)
+    process::serve(NAME, settings, start).await
 }

@@ -11,6 +11,7 @@ pub mod ids;
 pub mod jwks;
 pub mod kit_settings;
 pub mod probe;
+pub mod process;
 pub mod readiness;
 mod refusal;
 pub mod report;

@@ -15,16 +15,26 @@ pub enum Verdict {
     NotAsWanted,
 }
 
-/// The exit status of an operator's command. An error is printed, and its status is 2: the state is not known.
-pub fn exit_code(program: &str, outcome: anyhow::Result<Verdict>) -> ExitCode {
-    match outcome {
-        Ok(Verdict::AsWanted) => ExitCode::SUCCESS,
-        Ok(Verdict::NotAsWanted) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("{program}: {error:#}");
-            ExitCode::from(2)
+impl From<Verdict> for ExitCode {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::AsWanted => Self::SUCCESS,
+            Verdict::NotAsWanted => Self::FAILURE,
         }
     }
+}
+
+/// The exit status of a program or of one of its commands. Prints an error, whose status is `on_error`.
+///
+/// Operators' commands have 2 there: the state is not known.
+pub fn exit_code(program: &str, outcome: anyhow::Result<impl Into<ExitCode>>, on_error: u8) -> ExitCode {
+    outcome.map_or_else(
+        |error| {
+            eprintln!("{program}: {error:#}");
+            on_error.into()
+        },
+        Into::into,
+    )
 }
 
 /// The output of a command, as arguments of a command line.

@@ -20,13 +20,14 @@ use command_service::{
 };
 use query_service::projector::Limits;
 use service_kit::{
-    clock::Clock,
-    shutdown::{End, Lifecycle},
-    telemetry::{Metrics, start_logs},
-    traces::Traces,
+    process::{self, Process},
+    report::exit_code,
 };
 
 use crate::config::Config;
+
+/// Name of the program in messages and traces.
+const NAME: &str = "room-reservations";
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -50,58 +51,48 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        None => serve().await.map(ExitCode::from),
+        None => serve().await,
         Some(Command::Demo(arguments)) => demo::run(arguments).await.map(|()| ExitCode::SUCCESS),
     };
-    match outcome {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(NAME, outcome, 1)
 }
 
-async fn serve() -> anyhow::Result<End> {
+async fn serve() -> anyhow::Result<ExitCode> {
     let config = Config::load()?;
-    start_logs(config.kit.log_format, &config.kit.log_level);
     fs::create_dir_all(&config.data).with_context(|| format!("{} can't be made", config.data.display()))?;
     let data = fs::canonicalize(&config.data)?;
     let lock = fs::File::create(data.join("lock"))?;
     lock.try_lock().with_context(|| format!("another process works in {}", data.display()))?;
-
-    let clock = Clock::with_offset(config.kit.clock_offset_seconds);
-    let lifecycle = Lifecycle::new(config.kit.shutdown_timeout);
-    let metrics = Metrics::install()?;
-    let traces = Traces::start("room-reservations", config.kit.traces.as_ref())?;
-    let authenticator = config.kit.auth.authenticator(clock.clone())?;
-    let store: Arc<dyn EventStore> = Arc::new(SqliteStore::open(&data.join("events.sqlite"), None).await?);
-
-    let (log, events) = InProcessLog::new();
-    let command = command_service::service::Service {
-        stack: Stack::InProcess(Arc::clone(&store), log),
-        authenticator: authenticator.clone(),
-        server: config.kit.server,
-        clock: clock.clone(),
-        metrics: metrics.clone(),
-        writer: writer::Options::default(),
-        relay: RelayOptions::default(),
-        keys_kept: config.keys_kept,
+    let settings = config.kit.clone();
+    let start = async |process: Process| {
+        let store: Arc<dyn EventStore> =
+            Arc::new(SqliteStore::open(&data.join("events.sqlite"), None).await?);
+        let (log, events) = InProcessLog::new();
+        let command = command_service::service::Service {
+            stack: Stack::InProcess(Arc::clone(&store), log),
+            authenticator: process.authenticator.clone(),
+            server: process.server,
+            clock: process.clock.clone(),
+            metrics: process.metrics.clone(),
+            writer: writer::Options::default(),
+            relay: RelayOptions::default(),
+            keys_kept: config.keys_kept,
+        };
+        let command_address = command.start(&process.lifecycle)?;
+        let now = process.clock.now();
+        let query = query_service::service::Service {
+            stack: query_service::service::Stack::InProcess(events),
+            feed: Arc::new(feed::StoreFeed(store)),
+            authenticator: process.authenticator,
+            server: config.query_server,
+            clock: process.clock,
+            metrics: process.metrics,
+            limits: Limits::default(),
+            watchdog: config.watchdog,
+        };
+        let query_address = query.start(&process.lifecycle)?;
+        println!("{}", welcome::text(command_address, query_address, &data, now));
+        Ok(())
     };
-    let command_address = command.start(&lifecycle)?;
-    let query = query_service::service::Service {
-        stack: query_service::service::Stack::InProcess(events),
-        feed: Arc::new(feed::StoreFeed(store)),
-        authenticator,
-        server: config.query_server,
-        clock: clock.clone(),
-        metrics,
-        limits: Limits::default(),
-        watchdog: config.watchdog,
-    };
-    let query_address = query.start(&lifecycle)?;
-    println!("{}", welcome::text(command_address, query_address, &data, clock.now()));
-    let end = lifecycle.run().await;
-    traces.finish().await;
-    Ok(end)
+    process::serve(NAME, settings, start).await
 }
