@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use service_kit::{clock::Clock, config::Key, declare, readiness::Component};
+use service_kit::{clock::Clock, config::Key, declare, readiness::Component, telemetry::with_causes};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +28,7 @@ const MEASURE_EVERY: Duration = Duration::from_secs(2);
 pub async fn sweep_keys(keys: Arc<dyn IdempotencyKeys>, kept: Duration, stop: CancellationToken) {
     while stop.run_until_cancelled(sleep(SWEEP_EVERY)).await.is_some() {
         if let Err(error) = sweep(&*keys, kept, &stop).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "old keys could not be swept");
+            tracing::warn!(error = with_causes(&error), "old keys could not be swept");
         }
     }
 }
@@ -71,7 +71,7 @@ pub async fn measure_outbox(
                 metrics::gauge!("outbox_oldest_age_seconds").set(age);
             }
             Err(error) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "the outbox could not be measured");
+                tracing::debug!(error = with_causes(&error), "the outbox could not be measured");
                 component.failing(error.to_string());
             }
         }

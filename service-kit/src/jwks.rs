@@ -1,7 +1,7 @@
-//! The public keys that tokens are checked with: a JWKS document in a file or behind a URL.
+//! The public keys of tokens, from a JWKS document in a file or at a URL.
 //!
-//! Keys that were read stay in use when a later reading fails; those that a later document does not list are gone at
-//! once. A token with an unknown key id makes the document be read again, at most once in `MISS_PAUSE`.
+//! A failed read keeps the keys. A key missing from a newer document stops working at once. A token with an unknown key id
+//! causes a read, at most once in `MISS_PAUSE`.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -18,18 +18,19 @@ use tokio_util::sync::CancellationToken;
 use crate::readiness::Component;
 use crate::refusal::{Algorithms, Refusal};
 use crate::retry::{Backoff, Stopped, until_it_succeeds};
+use crate::telemetry::with_causes;
 use crate::tls::{Authorities, http_client};
 
-/// Shortest time between two readings that tokens with unknown keys ask for.
+/// Shortest time between two reads that unknown key ids cause.
 const MISS_PAUSE: Duration = Duration::from_secs(10);
-/// How often the document is read again, so that a key which was taken out stops working.
+/// Interval between reads. A withdrawn key works until the next one.
 const REFRESH: Duration = Duration::from_secs(300);
-/// How long a server may take to answer with the document.
+/// Longest wait for the document.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
-/// Largest document that is read, in bytes.
+/// Largest accepted document, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// Where the document is.
+/// The place of the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A file.
@@ -38,25 +39,25 @@ pub enum Source {
     Url(String),
 }
 
-/// Why the document could not be read.
+/// The error of reading the document.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file can't be read.
     #[error("can't read the keys' file {0}")]
     File(PathBuf, #[source] std::io::Error),
-    /// The URL does not answer as it should.
+    /// The request to the URL failed.
     #[error("can't fetch the keys")]
     Fetch(#[source] reqwest::Error),
-    /// The URL answers with something else than a document.
+    /// The URL answers with an error or a redirect.
     #[error("the keys' URL answers with status {0}, and is not followed elsewhere")]
     Status(StatusCode),
-    /// The document is larger than any set of keys.
+    /// The document is too large.
     #[error("the document of keys is larger than {MAX_BYTES} bytes")]
     TooLarge,
-    /// The document is none.
+    /// The document is not a JWKS.
     #[error("the document of keys is no JWKS")]
     Format(#[source] serde_json::Error),
-    /// No key in it can be used.
+    /// The document has no usable key.
     #[error("no key in the document can be used with the accepted algorithms")]
     NoKey,
 }
@@ -70,13 +71,13 @@ struct Inner {
     algorithms: Vec<Algorithm>,
     client: reqwest::Client,
     current: RwLock<KeySet>,
-    /// When the document was last asked for; whoever reads it holds the lock.
+    /// Time of the last read. A reader holds the lock.
     last_read: tokio::sync::Mutex<Option<Instant>>,
 }
 
 #[derive(Default)]
 struct KeySet {
-    /// Counts the sets that differ from the one before.
+    /// Number of changes of the document.
     generation: u64,
     document: Vec<u8>,
     keys: Vec<Key>,
@@ -88,26 +89,25 @@ struct Key {
     key: DecodingKey,
 }
 
-/// The document, leniently: a key of a kind that is not known must not spoil the others.
+/// The document. Keys of unknown kinds are allowed: they are skipped later.
 #[derive(Deserialize)]
 struct Document {
     keys: Vec<serde_json::Value>,
 }
 
 impl Jwks {
-    /// The keys of `source`, not read yet, for the given algorithms alone. The certificate of a server that has them may be
-    /// signed by these authorities too, beside the public ones.
+    /// The keys of `source` for these algorithms, not read yet. The server's certificate may be signed by a public authority or
+    /// one of `authorities`.
     ///
     /// # Errors
-    ///
-    /// When no HTTP client can be made.
+    /// If no HTTP client can be made.
     pub fn new(
         source: Source,
         algorithms: Algorithms,
         authorities: Option<&Authorities>,
     ) -> Result<Self, Error> {
         warn_of_open_ways(&source);
-        // Whoever could have the service led elsewhere would choose its keys.
+        // A redirect would let others choose the keys.
         let client = http_client(authorities).timeout(FETCH_TIMEOUT).redirect(Policy::none());
         let client = client.build().map_err(Error::Fetch)?;
         Ok(Self(Arc::new(Inner {
@@ -119,24 +119,22 @@ impl Jwks {
         })))
     }
 
-    /// Whether tokens may be signed with `algorithm`.
+    /// Whether `algorithm` is accepted.
     #[must_use]
     pub fn accepts(&self, algorithm: Algorithm) -> bool {
         self.0.algorithms.contains(&algorithm)
     }
 
-    /// Counts the changes of the keys; what was checked under another generation must be checked again.
+    /// Number of changes of the keys. A token verified under another generation must be verified again.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.0.current.read().unwrap_or_else(PoisonError::into_inner).generation
     }
 
-    /// The key for a token, and the generation it belongs to. A token without a key id is checked with the
-    /// only key of its algorithm, if there is but one.
+    /// The key for a token, and its generation. Without a key id, the key must be the only one of its algorithm.
     ///
     /// # Errors
-    ///
-    /// [`Refusal::UnknownKey`], or [`Refusal::Algorithm`] where the key is for another one.
+    /// [`Refusal::UnknownKey`], or [`Refusal::Algorithm`] if the key has another algorithm.
     pub async fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Result<(DecodingKey, u64), Refusal> {
         match self.known(id, algorithm) {
             Err(Refusal::UnknownKey) => {
@@ -175,16 +173,14 @@ impl Jwks {
         }
         *last_read = Some(Instant::now());
         if let Err(error) = self.read_now().await {
-            tracing::warn!(error = chain(&error), "can't read the keys of tokens");
+            tracing::warn!(error = with_causes(&error), "can't read the keys of tokens");
         }
     }
 
     /// Reads the document.
     ///
     /// # Errors
-    ///
-    /// An [`Error`] that says why it can't be read. The keys stay as they were, but after [`Error::NoKey`]: then there
-    /// are none.
+    /// The keys stay as they were, except after [`Error::NoKey`], which removes all.
     pub async fn read(&self) -> Result<(), Error> {
         let mut last_read = self.0.last_read.lock().await;
         *last_read = Some(Instant::now());
@@ -212,7 +208,7 @@ impl Jwks {
         let keys: Vec<Key> = parsed.keys.into_iter().filter_map(|key| self.usable(key)).collect();
         let number = keys.len();
         let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
-        // Also without any key: what a document no longer lists must stop working.
+        // An empty set too: keys missing from the document must stop working.
         *current = KeySet { generation: current.generation + 1, document, keys };
         drop(current);
         if number == 0 {
@@ -270,7 +266,7 @@ impl Jwks {
         Some(Key { id: jwk.common.key_id, algorithm, key: decoding })
     }
 
-    /// Reads the document until that succeeds, then again every five minutes until `stop` is cancelled.
+    /// Reads the document until it succeeds, then every five minutes, until `stop`.
     pub async fn keep_fresh(self, component: Component, stop: CancellationToken) {
         let first = until_it_succeeds(&component, &stop, Backoff::for_server(), || self.read());
         if first.await == Err(Stopped) {
@@ -283,7 +279,7 @@ impl Jwks {
             }
             if let Err(error) = self.read().await {
                 tracing::warn!(
-                    error = chain(&error),
+                    error = with_causes(&error),
                     "can't read the keys of tokens again, keeping the old ones"
                 );
             }
@@ -291,7 +287,7 @@ impl Jwks {
     }
 }
 
-/// Says so where keys come over the network without TLS.
+/// Logs a warning if keys come over the network without TLS.
 fn warn_of_open_ways(source: &Source) {
     let Source::Url(url) = source else { return };
     let Ok(url) = Url::parse(url) else { return };
@@ -302,18 +298,6 @@ fn warn_of_open_ways(source: &Source) {
             "the keys of tokens are fetched without TLS: who can change the answer can be anyone"
         );
     }
-}
-
-/// An error with its causes.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

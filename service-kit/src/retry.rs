@@ -1,14 +1,15 @@
-//! Waiting between tries.
+//! Retries with exponential back-off.
 
-use std::fmt::Display;
+use std::error::Error;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::readiness::Component;
+use crate::telemetry::with_causes;
 
-/// Delays that double from a first to a longest one, each shortened at random by up to half, so that many
-/// who wait for the same thing do not come back together.
+/// Delays that double up to a longest one. Each is shortened at random by up to half, so that many clients don't retry at the
+/// same time.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     first: Duration,
@@ -23,43 +24,47 @@ impl Backoff {
         Self { first, longest, next: first.min(longest) }
     }
 
-    /// Delays for a server that is not up yet: 100 ms up to 5 s.
+    /// Delays for a server that may not be up yet: 100 ms to 5 s.
     #[must_use]
     pub fn for_server() -> Self {
         Self::new(Duration::from_millis(100), Duration::from_secs(5))
     }
 
-    /// How long to wait before the next try.
+    /// The delay before the next try.
     pub fn next_delay(&mut self) -> Duration {
         let delay = self.next.mul_f64(0.5 + rand::random::<f64>() / 2.0);
         self.next = self.next.saturating_mul(2).min(self.longest);
         delay
     }
 
-    /// Starts over, after a success.
+    /// Starts over. To be called after a success.
     pub fn reset(&mut self) {
         self.next = self.first.min(self.longest);
     }
 }
 
-/// The wait was ended by `stop`.
+/// The wait ended by `stop`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("stopped while waiting")]
 pub struct Stopped;
 
-/// Tries `operation` until it succeeds, without a bound, and shows in `component` how it goes. The errors'
-/// texts are shown to whoever asks for readiness: they must hold no secret.
+/// Tries `operation` until it succeeds. The log shows each error with its causes.
+///
+/// `component` shows the error's own text, which must hold no secret: readiness needs no token.
 ///
 /// # Errors
-///
-/// [`Stopped`] if `stop` is cancelled first; a try that runs is dropped then.
-pub async fn until_it_succeeds<T, E: Display, F: Future<Output = Result<T, E>>>(
+/// [`Stopped`] if `stop` is cancelled first; a running try is dropped.
+pub async fn until_it_succeeds<T, E, F>(
     component: &Component,
     stop: &CancellationToken,
     mut backoff: Backoff,
-    // Not AsyncFnMut: of its futures the compiler can't tell that they may be sent to another thread.
+    // Not AsyncFnMut: the compiler can't tell that its futures are Send.
     mut operation: impl FnMut() -> F,
-) -> Result<T, Stopped> {
+) -> Result<T, Stopped>
+where
+    E: Into<Box<dyn Error + Send + Sync>>,
+    F: Future<Output = Result<T, E>>,
+{
     loop {
         let outcome = tokio::select! {
             biased;
@@ -72,9 +77,15 @@ pub async fn until_it_succeeds<T, E: Display, F: Future<Output = Result<T, E>>>(
                 return Ok(value);
             }
             Err(error) => {
+                let error = error.into();
                 component.failing(error.to_string());
                 let delay = backoff.next_delay();
-                tracing::info!(component = component.name(), %error, delay_ms = delay.as_millis(), "try again later");
+                tracing::warn!(
+                    component = component.name(),
+                    error = with_causes(&*error),
+                    delay_ms = delay.as_millis(),
+                    "not reached yet, try again later"
+                );
                 tokio::select! {
                     () = stop.cancelled() => return Err(Stopped),
                     () = tokio::time::sleep(delay) => {}
@@ -122,7 +133,7 @@ mod tests {
         let component = readiness.component("mysql");
         let stop = CancellationToken::new();
         let backoff = Backoff::new(Duration::from_secs(3600), Duration::from_secs(3600));
-        // Stopped while the try runs: what it found is still shown.
+        // Stopped during a try, whose error is still shown.
         let outcome = until_it_succeeds(&component, &stop, backoff, || async {
             stop.cancel();
             Err::<(), _>("connection refused")

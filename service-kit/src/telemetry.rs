@@ -1,8 +1,8 @@
 //! Logs and metrics of a process.
 //!
-//! Logs go to standard error. Messages read alone, fields are queryable, names are dotted; no bodies, no
-//! personal data, no secrets.
+//! Logs go to standard error. They hold no bodies, no personal data and no secrets.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::{OnceLock, PoisonError, RwLock};
 
@@ -13,13 +13,13 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
 /// Counter: answered requests, by `service`, `method`, `route` and `status`.
-pub const HTTP_REQUESTS: &str = "http_requests_total";
-/// Histogram: seconds until a request was answered, by `service` and `route`.
-pub const HTTP_DURATION: &str = "http_request_duration_seconds";
-/// Gauge: requests that are being answered, by `service`.
-pub const HTTP_IN_FLIGHT: &str = "http_requests_in_flight";
-/// Counter: problems answered, by `service` and `type`.
-pub const HTTP_PROBLEMS: &str = "http_problems_total";
+pub(crate) const HTTP_REQUESTS: &str = "http_requests_total";
+/// Histogram: seconds until the answer, by `service` and `route`.
+pub(crate) const HTTP_DURATION: &str = "http_request_duration_seconds";
+/// Gauge: requests in progress, by `service`.
+pub(crate) const HTTP_IN_FLIGHT: &str = "http_requests_in_flight";
+/// Counter: answered problems, by `service` and `type`.
+pub(crate) const HTTP_PROBLEMS: &str = "http_problems_total";
 
 /// Upper bounds of histograms whose name ends in `_seconds`.
 const SECONDS: &[f64] =
@@ -27,7 +27,7 @@ const SECONDS: &[f64] =
 /// Upper bounds of histograms whose name ends in `_rows` or `_commands`: sizes of batches and groups.
 const SIZES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0];
 
-/// How logs are written.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
@@ -51,17 +51,17 @@ impl std::str::FromStr for LogFormat {
 /// Longest filter, in bytes.
 const MAX_LEVEL_BYTES: usize = 1000;
 
-/// Which log lines are written: a least level, or a filter.
+/// The least level of log lines, or a filter.
 #[derive(Debug, Clone)]
 pub struct LogLevel(String);
 
-/// Why a text says nothing about log lines.
+/// The error of a text that is not a log level.
 #[derive(Debug, thiserror::Error)]
 pub enum NoLevel {
-    /// It is not of the form.
+    /// The text has another form.
     #[error("neither a level nor a filter like info,http.request=warn: {0}")]
     Malformed(#[from] tracing_subscriber::filter::ParseError),
-    /// It is too long or empty, or would say something else in a log than it is.
+    /// The text is empty, too long or has characters that could forge a log line.
     #[error("has 1 to {MAX_LEVEL_BYTES} characters, of ASCII and printable")]
     Text,
 }
@@ -87,14 +87,14 @@ impl fmt::Display for LogLevel {
 
 impl LogLevel {
     fn filter(&self) -> EnvFilter {
-        // Whatever else is left out, audit lines are not.
+        // No level leaves audit lines out.
         EnvFilter::new(format!("{},{}=info", self.0, audit::TARGET))
     }
 }
 
-/// The logs of the process, which can be told to write other lines.
+/// The logs of the process. Their level can change.
 #[derive(Debug)]
-pub struct RunningLogs {
+pub(crate) struct RunningLogs {
     filter: reload::Handle<EnvFilter, Registry>,
     level: RwLock<LogLevel>,
 }
@@ -102,24 +102,21 @@ pub struct RunningLogs {
 static RUNNING: OnceLock<RunningLogs> = OnceLock::new();
 
 impl RunningLogs {
-    /// Those that [`start_logs`] started, if it was called.
-    #[must_use]
-    pub fn of_process() -> Option<&'static Self> {
+    /// The logs that [`start_logs`] started, if any.
+    pub(crate) fn of_process() -> Option<&'static Self> {
         RUNNING.get()
     }
 
-    /// Which lines are written.
-    #[must_use]
-    pub fn level(&self) -> LogLevel {
+    /// The level in force.
+    pub(crate) fn level(&self) -> LogLevel {
         self.level.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Writes other lines from now on. Gives what was written before.
+    /// Sets the level and returns the one before.
     ///
     /// # Errors
-    ///
-    /// When the logs are gone.
-    pub fn change(&self, level: LogLevel) -> Result<LogLevel, reload::Error> {
+    /// If the logs are gone.
+    pub(crate) fn change(&self, level: LogLevel) -> Result<LogLevel, reload::Error> {
         let mut now = self.level.write().unwrap_or_else(PoisonError::into_inner);
         self.filter.reload(level.filter())?;
         Ok(std::mem::replace(&mut *now, level))
@@ -138,13 +135,19 @@ pub fn start_logs(format: LogFormat, level: &LogLevel) {
     match started {
         Ok(()) => {
             let running = RUNNING.set(RunningLogs { filter, level: RwLock::new(level.clone()) });
-            debug_assert!(running.is_ok(), "who could start logs twice?");
+            debug_assert!(running.is_ok(), "the logs start once");
         }
         Err(error) => tracing::debug!(%error, "logs were started before"),
     }
 }
 
-/// The metrics of the process. Clones are the same.
+/// The text of an error and its causes, for the log: JSON lines would show the error alone.
+#[must_use]
+pub fn with_causes(error: &(dyn Error + 'static)) -> String {
+    anyhow::Chain::new(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The metrics of the process. Clones share them.
 #[derive(Clone)]
 pub struct Metrics(PrometheusHandle);
 
@@ -155,11 +158,10 @@ impl std::fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// The recorder that all metrics of the process go to; installed by the first call.
+    /// The recorder of all metrics of the process. The first call installs it.
     ///
     /// # Errors
-    ///
-    /// When another recorder is installed.
+    /// If another recorder is installed.
     pub fn install() -> Result<Self, BuildError> {
         static INSTALLED: OnceLock<PrometheusHandle> = OnceLock::new();
         static INSTALLING: std::sync::Mutex<()> = std::sync::Mutex::new(());
@@ -184,12 +186,11 @@ impl Metrics {
     }
 
     /// All metrics in Prometheus' text format.
-    #[must_use]
-    pub fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         self.0.render()
     }
 
-    /// Folds what histograms collected, so that they do not grow between scrapes. Call it every few seconds.
+    /// Folds the samples of histograms, so that they don't grow between scrapes. To be called every few seconds.
     pub fn upkeep(&self) {
         self.0.run_upkeep();
     }

@@ -11,7 +11,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    fmt::Display,
+    error::Error,
     sync::Arc,
     time::Duration,
 };
@@ -19,6 +19,7 @@ use std::{
 use service_kit::{
     readiness::Component,
     retry::{Backoff, until_it_succeeds},
+    telemetry::with_causes,
 };
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -52,14 +53,17 @@ impl LeaseOptions {
 ///
 /// The instance joins the others when `reach` succeeds. It leaves them when deliveries stall for the takeover time, until
 /// `reach` succeeds again. `log` shows which is the case.
-pub async fn keep_leases<E: Display, F: Future<Output = Result<(), E>>>(
+pub async fn keep_leases<E, F>(
     leases: Arc<dyn Leases>,
     options: LeaseOptions,
     assigner: BucketAssigner,
     log: Component,
     mut reach: impl FnMut() -> F,
     stop: CancellationToken,
-) {
+) where
+    E: Into<Box<dyn Error + Send + Sync>>,
+    F: Future<Output = Result<(), E>>,
+{
     metrics::describe_gauge!("relay_buckets_held", "Buckets that this instance relays.");
     let mut keeper = Keeper {
         leases,
@@ -199,7 +203,7 @@ impl Keeper {
         }
         if let Err(error) = self.leases.leave(&self.options.holder).await {
             // The others take over when they see no heartbeat.
-            tracing::warn!(error = &error as &dyn std::error::Error, "the leases were not given back");
+            tracing::warn!(error = with_causes(&error), "the leases were not given back");
         }
     }
 }

@@ -15,6 +15,7 @@ use futures_util::future::BoxFuture;
 use service_kit::{
     clock::Clock,
     retry::Backoff,
+    telemetry::with_causes,
     traces::{SpanKind, of_request},
 };
 use shared_events::{RawEvent, RoomId, Timestamp};
@@ -163,8 +164,7 @@ impl<P: Publisher> Relay<P> {
                 Ok(()) => {}
                 Err(interruption) => {
                     if let Interruption::Store(error) = interruption {
-                        let error = &error as &dyn std::error::Error;
-                        tracing::warn!(error, "the event store failed the relay");
+                        tracing::warn!(error = with_causes(&error), "the event store failed the relay");
                     }
                     stop.run_until_cancelled(sleep(backoff.next_delay())).await;
                 }

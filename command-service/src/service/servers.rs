@@ -47,12 +47,7 @@ impl Servers {
     async fn run(self, work: Work, mysql: Component, kafka: Component) {
         let lifecycle = work.lifecycle.clone();
         let stop = lifecycle.soft();
-        let migrated = until_it_succeeds(&mysql, &stop, Backoff::for_server(), async || {
-            // The log shows all causes; the component shows the first one only.
-            self.store.migrate().await.inspect_err(|error| {
-                tracing::warn!(error = error as &dyn std::error::Error, "the event store is not ready");
-            })
-        });
+        let migrated = until_it_succeeds(&mysql, &stop, Backoff::for_server(), || self.store.migrate());
         if let Err(Stopped) = migrated.await {
             return;
         }

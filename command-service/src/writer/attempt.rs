@@ -7,7 +7,7 @@ mod records;
 
 use std::collections::{HashMap, HashSet};
 
-use service_kit::clock::Clock;
+use service_kit::{clock::Clock, telemetry::with_causes};
 use shared_events::{DecodedEvent, Event, Metadata, RawEvent, ReservationId, RoomId, Timestamp, Version};
 
 use super::{CommandOutcome, Failure, Pending, RecordedOutcome, Reply, Submission, answers, cache::Cache};
@@ -47,18 +47,14 @@ impl AttemptError {
 impl From<StoreError> for AttemptError {
     fn from(error: StoreError) -> Self {
         let permanent = !matches!(error, StoreError::Unavailable { .. });
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            permanent,
-            "the event store could not be read"
-        );
+        tracing::warn!(error = with_causes(&error), permanent, "the event store could not be read");
         if permanent { Self::Permanent } else { Self::Transient }
     }
 }
 
 impl From<serde_json::Error> for AttemptError {
     fn from(error: serde_json::Error) -> Self {
-        tracing::error!(error = &error as &dyn std::error::Error, "an event or outcome can't be encoded");
+        tracing::error!(error = with_causes(&error), "an event or outcome can't be encoded");
         Self::Permanent
     }
 }

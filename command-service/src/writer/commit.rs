@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use service_kit::telemetry::with_causes;
 use shared_events::{RoomId, Timestamp, Version};
 
 use super::attempt::{Attempt, AttemptError};
@@ -102,21 +103,15 @@ impl Attempt<'_> {
                 AttemptError::Conflict
             }
             AppendError::Transient(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a group was not committed");
+                tracing::warn!(error = with_causes(&error), "a group was not committed");
                 AttemptError::Transient
             }
             AppendError::Unknown(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "the outcome of a commit is unknown"
-                );
+                tracing::warn!(error = with_causes(&error), "the outcome of a commit is unknown");
                 AttemptError::Unknown
             }
             AppendError::Permanent(error @ StoreError::Inconsistent { .. }) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "the event store has lost events of a room"
-                );
+                tracing::error!(error = with_causes(&error), "the event store has lost events of a room");
                 // The cache is ahead of the store: the rooms are loaded anew.
                 for event in &self.group.events {
                     self.cache.forget(event.room);
@@ -124,7 +119,7 @@ impl Attempt<'_> {
                 AttemptError::Transient
             }
             AppendError::Permanent(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the event store refuses a group");
+                tracing::error!(error = with_causes(&error), "the event store refuses a group");
                 AttemptError::Permanent
             }
         })

@@ -66,15 +66,9 @@ impl Feeding {
         let nothing_yet = Readiness::new(self.clock.clone());
         let _starting = nothing_yet.component("kafka");
         self.readiness.count_in(&nothing_yet);
-        let connect = || async {
-            reach(&mongo).await.inspect_err(|error| {
-                tracing::warn!(error = error as &dyn std::error::Error, "the read models are not ready");
-            })
-        };
-        let Ok(generations) = until_it_succeeds(&component, &self.stop, Backoff::for_server(), connect).await
-        else {
-            return Ok(());
-        };
+        let reached =
+            until_it_succeeds(&component, &self.stop, Backoff::for_server(), || reach(&mongo)).await;
+        let Ok(generations) = reached else { return Ok(()) };
         let registered = Registered {
             feeding: self,
             kafka,

@@ -11,6 +11,7 @@ use std::{
 use service_kit::{
     readiness::Component,
     retry::{Backoff, Stopped},
+    telemetry::with_causes,
 };
 use shared_events::feed::Head;
 use tokio::sync::mpsc;
@@ -85,7 +86,7 @@ impl Run {
         while let Err(error) = self.bounded_attempt(work).await {
             let delay = backoff.next_delay();
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = with_causes(&error),
                 delay_ms = delay.as_millis(),
                 "nothing is lost: the batch is tried again"
             );

@@ -1,6 +1,6 @@
 //! Errors as `application/problem+json` (RFC 9457), with a closed list of types.
 //!
-//! `type` is a relative reference, `/problems/{slug}`, which either service answers with a description.
+//! `type` is a relative reference, `/problems/{slug}`. Both services describe each type there.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,17 +16,19 @@ use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type}
 use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::telemetry::with_causes;
+
 /// Media type of problems.
 pub const MEDIA_TYPE: &str = "application/problem+json";
-/// Longest detail, in characters: it may quote what was sent.
+/// Longest detail, in characters. A detail may quote the request.
 const MAX_DETAIL: usize = 400;
-/// When to come back where nothing better is known.
+/// The default of `Retry-After`.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Declares the closed list once: type, slug, status, title.
+/// Declares the types of problems with slug, status and title.
 macro_rules! problem_types {
     ($($(#[doc = $doc:literal])+ $name:ident $slug:literal $status:ident $title:literal;)+) => {
-        /// The closed list of problems.
+        /// The closed list of types of problems.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum ProblemType {
             $($(#[doc = $doc])+ $name,)+
@@ -42,13 +44,13 @@ macro_rules! problem_types {
                 match self { $(Self::$name => $slug,)+ }
             }
 
-            /// The HTTP status that goes with it.
+            /// The HTTP status.
             #[must_use]
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$name => StatusCode::$status,)+ }
             }
 
-            /// What it is, in few words that never change.
+            /// The type in a few words, which never change.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$name => $title,)+ }
@@ -58,9 +60,9 @@ macro_rules! problem_types {
 }
 
 problem_types! {
-    /// The body or the request can't be read at all.
+    /// The request can't be read.
     Malformed "malformed" BAD_REQUEST "The request can't be read";
-    /// The body or the query has a field that is not known.
+    /// The body or the query has an unknown field.
     UnknownField "unknown-field" BAD_REQUEST "A field or parameter is unknown";
     /// A field, parameter or id is missing, has the wrong type or an impossible value.
     InvalidValue "invalid-value" BAD_REQUEST "A value is missing or not possible";
@@ -68,33 +70,33 @@ problem_types! {
     MissingIdempotencyKey "missing-idempotency-key" BAD_REQUEST "The header Idempotency-Key is missing";
     /// `Idempotency-Key` is not 1 to 255 visible ASCII characters.
     InvalidIdempotencyKey "invalid-idempotency-key" BAD_REQUEST "The header Idempotency-Key can't be used";
-    /// Nobody is recognised.
+    /// The request has no valid token.
     Unauthenticated "unauthenticated" UNAUTHORIZED "Nobody is recognised";
-    /// Not the owner, or not the role.
+    /// The caller is not the owner, or lacks a role.
     Forbidden "forbidden" FORBIDDEN "This is not allowed to the caller";
-    /// There is no such route.
+    /// No route has this path.
     NotFound "not-found" NOT_FOUND "There is nothing at this address";
-    /// There is no such room.
+    /// No room has this id.
     UnknownRoom "unknown-room" NOT_FOUND "There is no such room";
-    /// There is no room of this kind.
+    /// No room is of this kind.
     UnknownKind "unknown-kind" NOT_FOUND "There is no room of this kind";
-    /// There is no such reservation here, or it is cancelled or moved away.
+    /// The room has no such reservation, or it is cancelled or moved.
     UnknownReservation "unknown-reservation" NOT_FOUND "There is no such reservation";
-    /// The route knows other methods; `Allow` names them.
+    /// The path has other methods, which `Allow` names.
     MethodNotAllowed "method-not-allowed" METHOD_NOT_ALLOWED "The method is not allowed here";
-    /// Another reservation is in the way.
+    /// Another reservation overlaps.
     Overlap "overlap" CONFLICT "Another reservation is in the way";
     /// Every room of the kind is taken.
     NoFreeRoom "no-free-room" CONFLICT "No room of this kind is free";
     /// Another room has this name.
     NameTaken "name-taken" CONFLICT "Another room has this name";
-    /// A room can't be retired while reservations lie ahead.
+    /// The room can't be retired because reservations lie ahead.
     ReservationsAhead "reservations-ahead" CONFLICT "Reservations lie ahead";
-    /// The same request is being answered at this time.
+    /// The same request is in progress.
     InProgress "in-progress" CONFLICT "The same request is in progress";
     /// `If-Match` names another revision.
     Stale "stale" PRECONDITION_FAILED "It has changed meanwhile";
-    /// The body did not arrive in time; nothing was done.
+    /// The body did not arrive in time. Nothing was done.
     TooSlow "too-slow" REQUEST_TIMEOUT "The request came too slowly";
     /// The body is too large.
     TooLarge "too-large" PAYLOAD_TOO_LARGE "The body is too large";
@@ -102,27 +104,27 @@ problem_types! {
     UriTooLong "uri-too-long" URI_TOO_LONG "The address is too long";
     /// The headers are too large.
     HeadersTooLarge "headers-too-large" REQUEST_HEADER_FIELDS_TOO_LARGE "The headers are too large";
-    /// The body is not of a media type that is understood.
+    /// The body has another media type.
     UnsupportedMediaType "unsupported-media-type" UNSUPPORTED_MEDIA_TYPE "The media type is not supported";
-    /// A rule of the room is broken.
+    /// The stay breaks a rule of the room.
     Rule "rule" UNPROCESSABLE_ENTITY "A rule of the room is broken";
     /// The time lies in the past.
     InThePast "in-the-past" UNPROCESSABLE_ENTITY "The time lies in the past";
-    /// An imported command is older than what the room has seen.
+    /// An imported command is older than the room's last event.
     OutOfOrder "out-of-order" UNPROCESSABLE_ENTITY "The command comes too late for its time";
     /// The idempotency key was used for another request.
     KeyReused "key-reused" UNPROCESSABLE_ENTITY "The idempotency key was used for another request";
-    /// The caller sends too much.
+    /// The caller sends too many requests.
     TooManyRequests "too-many-requests" TOO_MANY_REQUESTS "Too many requests";
-    /// The service has more to do than it can take.
+    /// The service's queue is full.
     Overloaded "overloaded" SERVICE_UNAVAILABLE "The service is overloaded";
-    /// The read model has not yet reached the version that was asked for.
+    /// The read model has not yet reached the requested version.
     NotYetVisible "not-yet-visible" SERVICE_UNAVAILABLE "What was asked for is not visible yet";
     /// The room's read models wait for an operator.
     Parked "parked" SERVICE_UNAVAILABLE "The room's queries wait for an operator";
-    /// The service, or what it needs, can't answer now; nothing was done.
+    /// The service, or a server that it needs, can't answer now. Nothing was done.
     Unavailable "unavailable" SERVICE_UNAVAILABLE "The service is not available";
-    /// Whether the command took effect is not known; the same request with the same key tells.
+    /// The command may have taken effect. The same request with the same key tells.
     OutcomeUnknown "outcome-unknown" SERVICE_UNAVAILABLE "The outcome is not known";
     /// A defect of the service.
     Internal "internal" INTERNAL_SERVER_ERROR "The service failed";
@@ -141,18 +143,18 @@ impl ProblemType {
         Self::ALL.iter().copied().find(|kind| kind.slug() == slug)
     }
 
-    /// Whether its status promises that coming back later may help.
+    /// Whether a later try may succeed.
     const fn is_temporary(self) -> bool {
         matches!(self.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)
             || matches!(self, Self::InProgress)
     }
 }
 
-/// A problem that is answered. 503, 429 and `in-progress` have a `Retry-After`, 401 a `WWW-Authenticate`.
+/// A problem as an answer. 503, 429 and `in-progress` have `Retry-After`, 401 has `WWW-Authenticate`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem(Box<ProblemFields>);
 
-/// Boxed, because a problem is the rare case of many results.
+/// The fields of a problem. Boxed, to keep results small.
 #[derive(Debug, Clone, PartialEq)]
 struct ProblemFields {
     kind: ProblemType,
@@ -164,7 +166,7 @@ struct ProblemFields {
     cause: Option<String>,
 }
 
-/// What is known of an answered problem beside its status; the request's log line takes it from the response.
+/// The fields of an answered problem for the request's log line, which takes them from the response.
 #[derive(Debug, Clone)]
 pub(crate) struct Answered {
     pub(crate) kind: ProblemType,
@@ -173,7 +175,7 @@ pub(crate) struct Answered {
 }
 
 impl Problem {
-    /// A problem; `detail` tells the client what is wrong this time.
+    /// A problem. The client reads `detail`.
     #[must_use]
     pub fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
         let mut detail: String = detail.into();
@@ -192,13 +194,13 @@ impl Problem {
         }))
     }
 
-    /// A defect. The client learns nothing of `cause`; it is logged, with its own causes, when the request is.
+    /// A defect. The request's log line has `cause` and its causes; the client learns nothing of them.
     #[must_use]
     pub fn internal(cause: &(dyn std::error::Error + 'static)) -> Self {
         Self::new(ProblemType::Internal, "the cause is in the service's log").caused_by(cause)
     }
 
-    /// A defect that is no error value.
+    /// A defect without an error value.
     #[must_use]
     pub fn defect(cause: impl Into<String>) -> Self {
         let mut problem = Self::new(ProblemType::Internal, "the cause is in the service's log");
@@ -206,29 +208,22 @@ impl Problem {
         problem
     }
 
-    /// Adds a cause for the log alone.
+    /// Adds a cause for the log.
     #[must_use]
     pub fn caused_by(mut self, cause: &(dyn std::error::Error + 'static)) -> Self {
-        let mut text = cause.to_string();
-        let mut next = cause.source();
-        while let Some(error) = next {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            next = error.source();
-        }
-        self.0.cause = Some(text);
+        self.0.cause = Some(with_causes(cause));
         self
     }
 
-    /// Names what is wrong: a JSON pointer (`/openingHours/monday`) into the body, or the name of a parameter,
-    /// of a part of the path, or of a header.
+    /// Sets the field: a JSON pointer (`/openingHours/monday`) into the body, or the name of a parameter, part of the path or
+    /// header.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
         self.0.field = Some(field.into());
         self
     }
 
-    /// Adds a member, such as the reservation in the way. A value that can't be written is left out.
+    /// Adds a member, such as the overlapping reservation. Leaves out a value that is not JSON.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
         if let Ok(value) = serde_json::to_value(value) {
@@ -237,7 +232,7 @@ impl Problem {
         self
     }
 
-    /// Sets when to come back, in whole seconds, at least one.
+    /// Sets `Retry-After`, rounded up to whole seconds, at least one.
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {
         self.0.retry_after = Some(after);
@@ -257,13 +252,13 @@ impl Problem {
         self.0.kind
     }
 
-    /// What is wrong this time.
+    /// The detail for the client.
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.0.detail
     }
 
-    /// What `field` names.
+    /// The field, if there is one.
     #[must_use]
     pub fn named_field(&self) -> Option<&str> {
         self.0.field.as_deref()
@@ -275,7 +270,7 @@ impl Problem {
         self.0.cause.as_deref()
     }
 
-    /// The nearest problem for a status that the framework answered by itself.
+    /// The problem for a status of the framework's own answer.
     pub(crate) fn for_status(status: StatusCode, detail: String) -> Self {
         let kind = match status {
             StatusCode::UNAUTHORIZED => ProblemType::Unauthenticated,
@@ -318,7 +313,7 @@ impl Problem {
     }
 }
 
-/// The members of the JSON object; extensions never replace the standard ones.
+/// The members of the JSON object. Further members never replace the standard ones.
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
