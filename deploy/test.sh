@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Runs the tests, on real servers: deploy/test.sh [arguments for cargo test]
+# Runs the tests on real servers: deploy/test.sh [arguments for cargo test]
 #
-# Servers: those named by MYSQL_URL, KAFKA_BROKERS and MONGODB_URL where all three are set; else containers where Docker
-# runs; else deploy/servers/servers.sh. What this starts it ends, also after a failure or Ctrl-C.
+# Uses the servers of MYSQL_URL, KAFKA_BROKERS and MONGODB_URL if all three are set, else containers if Docker runs, else
+# deploy/servers/servers.sh. Stops the servers that it started, also after a failure or Ctrl-C.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 SERVERS=deploy/servers/servers.sh
 
 say() { echo "test.sh: $*" >&2; }
 
-# --- what to end at the end -------------------------------------------------------------------------------------------
+# --- cleanup ----------------------------------------------------------------------------------------------------------
 GROUP=""        # process group of cargo
-STARTED=()      # servers of servers.sh that were not running before
-COMPOSE=()      # the compose command, where containers were started
+STARTED=()      # servers that this started with servers.sh
+COMPOSE=()      # the compose command, if this started containers
 SUMMARY="$(mktemp)"
 
 # shellcheck disable=SC2317 # the trap calls it
@@ -32,7 +32,7 @@ cleanup() {
 
 end_servers() {
     local private
-    # Tests that kill a server start one of their own here; a test that was itself killed could not end it.
+    # Private servers of killed tests.
     for private in .servers/private/*/; do
         [[ -d $private ]] || continue
         SERVERS_DIR="$PWD/${private%/}" "$SERVERS" down && rm -rf --one-file-system "$private"
@@ -46,7 +46,7 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# Runs a command in a process group of its own (that is what job control does), so that all of it can be ended.
+# Runs a command in its own process group (by job control), so that cleanup can end all of it.
 grouped() {
     local status=0
     set -m
@@ -61,7 +61,7 @@ grouped() {
 # --- servers ----------------------------------------------------------------------------------------------------------
 listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# The usual port, or the next pair of ports that nobody listens on (Kafka needs two).
+# The usual port, or the next free pair of ports (Kafka needs two).
 free_port() {
     local port=$1
     while listening "$port" || listening $((port + 1)); do port=$((port + 10)); done
@@ -124,7 +124,7 @@ ARGUMENTS+=("${SCOPE[@]}" --no-fail-fast)
 
 # shellcheck source=deploy/compiling.sh
 . deploy/compiling.sh
-# Build first: what does not compile needs no servers, and a busy compiler would only slow their start.
+# Build before starting servers: the compiler would slow their start.
 BUILD=()
 for argument in "$@"; do
     [[ $argument != -- ]] || break
@@ -139,7 +139,7 @@ STATUS=0
 grouped bash -c 'set -o pipefail; summary=$1; shift; cargo test "$@" 2>&1 | tee "$summary"' test \
     "$SUMMARY" "${ARGUMENTS[@]}" "$@" || STATUS=$?
 
-# Before the summary, which is to be the last that is seen.
+# Before the summary, which comes last.
 end_servers
 
 echo

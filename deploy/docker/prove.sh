@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Proves that docker-compose.yml does what it says, by doing it. See the usage below.
+# Tests docker-compose.yml end to end. See the usage below.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -7,17 +7,19 @@ usage() {
     cat >&2 <<'END'
 usage: deploy/docker/prove.sh [--no-build]
 
-Builds both images and looks at them; brings the whole system up from nothing, under a project name and on ports of its own;
-reserves and queries over HTTP; replays the demo and checks it; looks at Prometheus; restarts and kills each container;
-upgrades both services in place; takes all down and brings it up again; and finds after each step what was written before it.
-At the end everything that it started is gone, data included; images stay. Exit status 0: all of it holds.
+Runs the whole stack end to end under its own project name, ports and volumes:
+  - builds and checks both images,
+  - starts everything, reserves and queries over HTTP, replays and verifies the demo,
+  - checks Prometheus: targets, alerts and the queries of Grafana's dashboard,
+  - restarts and kills each container, upgrades both services in place, stops and starts everything.
+After each step it finds all earlier reservations. At the end it removes everything but images. Exit status 0: all checks passed.
 
-Nothing is pulled. For each image of another project that is not here, a stand-in is built (deploy/docker/stand-ins/) and has
-the original's name until the end. Grafana has none: its dashboard's queries are asked of Prometheus.
+Pulls no images. Builds a stand-in (deploy/docker/stand-ins/) for each missing image of another project, which has the
+original's name until the end. Grafana does not run.
 
-  --no-build   with the images of the services that are here
+  --no-build   use the existing images of the services
 
-Needs docker with compose, curl and jq; cargo for the demo, unless DEMO names its program; root for stand-ins.
+Needs docker with compose, curl and jq; cargo for the demo, unless DEMO is the command for it; root for stand-ins.
 END
     exit 2
 }
@@ -33,13 +35,13 @@ done
 SERVICES=(command-service query-service)
 SERVERS=(mysql kafka mongodb)
 BASE=debian:bookworm-slim
-# What an image may add to its base, in bytes, and how long a service may take until it is ready, in milliseconds.
+# Bounds: bytes that an image adds to its base, and milliseconds until a service is ready.
 MOST_BYTES=60000000
 MOST_MILLISECONDS=2000
 WORK="$(mktemp -d)"
 TAGGED=()
 
-# --- telling ----------------------------------------------------------------------------------------------------------
+# --- output -----------------------------------------------------------------------------------------------------------
 step() { printf '\n=== %s\n' "$*"; }
 ok() { echo "  ok: $*"; }
 die() {
@@ -48,7 +50,7 @@ die() {
 }
 
 # --- Docker -----------------------------------------------------------------------------------------------------------
-# Without buildx there is the builder that Docker had before.
+# Without buildx, use Docker's classic builder.
 docker buildx version >/dev/null 2>&1 || export DOCKER_BUILDKIT=0
 
 free_port() {
@@ -65,7 +67,7 @@ QUERIES="http://127.0.0.1:$QUERY_PORT"
 PROMETHEUS="http://127.0.0.1:$PROMETHEUS_PORT"
 
 COMPOSE=(docker compose --project-name room-reservations-prove --file docker-compose.yml)
-# What it says is shown only where it fails.
+# Shows the output only after a failure.
 compose() {
     "${COMPOSE[@]}" "$@" >"$WORK/compose.log" 2>&1 || {
         tail -n 30 "$WORK/compose.log" >&2
@@ -75,7 +77,7 @@ compose() {
     }
 }
 up() { compose up --detach --no-build --pull never "$@"; }
-# `up --wait` gives up at the first container that is not healthy, as one is for a while whose server was away.
+# Waits for all containers. `up --wait` fails at the first unhealthy one, and a service is unhealthy while its server is away.
 all_well() {
     local states
     for _ in {1..150}; do
@@ -100,7 +102,7 @@ cleanup() {
     }
     for image in "${TAGGED[@]}"; do docker rmi "$image" >/dev/null || status=1; done
     rm -rf "$WORK"
-    if ((status == 0)); then printf '\nproven in %d s\n' "$SECONDS"; else printf '\nNOT PROVEN\n' >&2; fi
+    if ((status == 0)); then printf '\npassed in %d s\n' "$SECONDS"; else printf '\nFAILED\n' >&2; fi
     exit "$status"
 }
 trap cleanup EXIT
@@ -135,7 +137,7 @@ take_images() {
         docker compose --profile monitoring config --images
         if [[ $BUILD == true ]]; then sed -n 's/^FROM \([a-z]*:[^ ]*\) .*/\1/p' deploy/docker/Dockerfile; fi
     )
-    # Size is told beside that of the base.
+    # The base, for the comparison of sizes.
     is_here "$BASE" || take_stand_in "$BASE" debian
     if [[ " ${TAGGED[*]} " == *" mongo:"* ]]; then COMPOSE+=(--file deploy/docker/stand-ins/mongo.compose.yml); fi
 }
@@ -164,8 +166,8 @@ look_at_image() { # SERVICE
 }
 
 # --- requests ---------------------------------------------------------------------------------------------------------
-# Prints the body; the headers are in $WORK/headers. Fails unless the status is the expected one. As a client does, it comes
-# back after a 503, with the same idempotency key, for a minute.
+# Prints the body, and writes the headers to $WORK/headers. Fails on an unexpected status. Like a client, retries a 503 with
+# the same idempotency key, for a minute.
 request() { # EXPECTED-STATUS METHOD URL [curl's arguments]
     local expected=$1 method=$2 url=$3 status until=$((SECONDS + 60))
     shift 3
@@ -187,7 +189,7 @@ RESERVED=()
 register_room() {
     ROOM="$(post 201 /v1/rooms "$(jq -n '{name: "Proof", kind: "proof", capacity: 8, timeZone: "Europe/Berlin"}')" | jq -r .room)"
 }
-# Reserves another day, and finds it in the query service by the token: what is committed becomes visible.
+# Reserves another day, finds the reservation by its consistency token, and expects a refusal of an overlapping one.
 reserve() {
     local from to answer reservation
     DAY=$((DAY + 1))
@@ -198,14 +200,14 @@ reserve() {
     request 200 GET "$QUERIES/v1/reservations/$reservation" --header "Consistency-Token: $(header consistency-token)" \
         --header 'Prefer: wait=10' | jq -e --arg from "$from" '.from == $from' >/dev/null || die "the reservation is another one"
     post 409 "/v1/rooms/$ROOM/reservations" "{\"from\":\"$from\",\"to\":\"$to\",\"people\":2}" |
-        jq -e --arg it "$reservation" '.inTheWay.reservation == $it' >/dev/null || die "the overlap is not told"
+        jq -e --arg it "$reservation" '.inTheWay.reservation == $it' >/dev/null || die "the refusal does not name the overlapping reservation"
     RESERVED+=("$reservation")
 }
 everything_is_there() {
     local reservation
     for reservation in "${RESERVED[@]}"; do request 200 GET "$QUERIES/v1/reservations/$reservation" >/dev/null; done
     reserve
-    ok "${#RESERVED[@]} reservations are there, the last one made just now"
+    ok "found ${#RESERVED[@]} reservations, the last one new"
 }
 
 # --- the running system -----------------------------------------------------------------------------------------------
@@ -217,11 +219,11 @@ look_at_container() { # SERVICE
     capabilities="$(docker exec "$id" sed -n 's/^Cap\(Eff\|Bnd\):\t0*\(.*\)$/\2/p' /proc/1/status)"
     [[ -z ${capabilities//$'\n'/} ]] || die "$1 has capabilities: $capabilities"
     if docker exec "$id" touch /tmp/written 2>/dev/null; then die "$1 can write to its file system"; fi
-    ok "$1 has no capability and can write nothing"
+    ok "$1 has no capabilities and a read-only file system"
 }
 
 milliseconds() { date -d "$1" +%s%3N; }
-# From the start of the process to the first answer that it is ready, the best of three: others use this machine too.
+# Measures the time from the start of the process to readiness. The best of three, because others use this machine too.
 starts_soon() { # SERVICE URL
     local best=1000000 began took
     for _ in 1 2 3; do
@@ -240,7 +242,7 @@ starts_soon() { # SERVICE URL
 }
 
 prometheus() { curl --silent --show-error --fail --get "$PROMETHEUS/api/v1/$1" "${@:2}"; }
-# shellcheck disable=SC2016 # a variable of Grafana's
+# shellcheck disable=SC2016 # a variable of Grafana
 look_at_prometheus() {
     local up rules asked=0 expression
     for _ in {1..60}; do
@@ -252,7 +254,7 @@ look_at_prometheus() {
     rules="$(prometheus rules | jq '[.data.groups[].rules[] | select(.health == "ok")] | length')"
     [[ $rules == "$(grep -c -- '- alert:' deploy/prometheus/alerts.yml)" ]] || die "Prometheus evaluates $rules alerts"
     while read -r expression; do
-        # Of setbacks there is a number only once there was one.
+        # The metric of setbacks exists from the first one on.
         prometheus query --data-urlencode "query=$expression" |
             jq -e --arg it "$expression" '(.data.result | length > 0) or ($it | contains("_setbacks_"))' >/dev/null ||
             die "Prometheus has no answer to a query of the dashboard: $expression"
@@ -261,7 +263,7 @@ look_at_prometheus() {
     ok "Prometheus reaches both services, evaluates $rules alerts and answers all $asked queries of the dashboard"
 }
 
-# --- the proof --------------------------------------------------------------------------------------------------------
+# --- steps ------------------------------------------------------------------------------------------------------------
 comes_up_from_nothing() {
     local name began demo
     take_images
@@ -271,7 +273,7 @@ comes_up_from_nothing() {
     for name in "${SERVICES[@]}"; do look_at_image "$name"; done
 
     step "up from nothing"
-    # What a run left that was itself killed.
+    # Remains of a killed run.
     compose --profile monitoring down --volumes --remove-orphans
     began=$SECONDS
     up --wait --wait-timeout 300
@@ -318,7 +320,7 @@ is_upgraded_and_comes_again() {
     before=""
     for name in "${SERVICES[@]}"; do before+=" $(docker inspect --format '{{.Image}}' "$(container "$name")")"; done
     build second
-    # Without a build, images that differ in a label are the next version.
+    # Without a build, a new label makes the next version.
     if [[ $BUILD == false ]]; then
         for name in "${SERVICES[@]}"; do
             docker build --label upgraded="$(date +%s)" -t "room-reservations/$name" - \
@@ -331,7 +333,7 @@ is_upgraded_and_comes_again() {
         image="$(docker inspect --format '{{.Image}}' "$(container "$name")")"
         [[ $before != *"$image"* ]] || die "$name still runs the old image"
     done
-    ok "both run other images"
+    ok "both run the new images"
     everything_is_there
 
     step "down, and up again"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds the manifests with kustomize, and holds them against the published schemas of several versions of Kubernetes:
+# Builds the manifests with kustomize and validates them against the schemas of several versions of Kubernetes:
 # deploy/kubernetes/validate.sh [VERSION...]
 #
-# Needs Go and Python, which fetch kustomize, and the schemas as a package, into the user's cache; no cluster.
+# Needs Go and Python, but no cluster. Keeps kustomize and the schemas in the user's cache folder.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 KUSTOMIZE=5.7.1
@@ -25,7 +25,7 @@ install_tools
 WORK="$(mktemp -d)"
 trap 'rm -rf "$WORK"' EXIT
 
-# Secrets are not in the project: any will do here.
+# The project has no secrets, so these are placeholders.
 cp -r . "$WORK/manifests"
 for name in mysql-url mongodb-url feed-token; do echo "$name" >"$WORK/manifests/secrets/$name"; done
 "$TOOLS/kustomize-$KUSTOMIZE/kustomize" build "$WORK/manifests" >"$WORK/all.yaml"

@@ -1,10 +1,9 @@
-// The query service's user in MongoDB and its rights, and no others:
+// Creates the query service's user in MongoDB with exactly the rights that it needs:
 //
 //   QUERY_SERVICE_PASSWORD=... mongosh "$ADMIN_URL" deploy/mongodb/roles.js
 //
-// May be run again: a user that is there keeps its password. The service connects as `query-service` with
-// `authSource=admin`. It works in one database, where it makes and removes the collections of generations of read models;
-// it can do nothing elsewhere.
+// Can run again: an existing user keeps its password. The service connects as `query-service` with `authSource=admin`. It has
+// rights in one database only, where it creates and drops the collections of generations.
 const database = 'room_reservations';
 const admin = db.getSiblingDB('admin');
 const privileges = [

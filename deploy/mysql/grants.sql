@@ -1,11 +1,10 @@
--- The rights of the command service's user in MySQL, and no others. Run by an administrator: before the first start, after
--- it once more (see the end), and before each release that changes this file. It first takes away all that the user has.
+-- Grants the command service's user in MySQL exactly the rights that it needs. Revokes all others first.
 --
--- Names as docker-compose.yml has them: the user `reservations`, the database `reservations`. Both must be there.
+-- An administrator runs this before the first start, once more after it (see the end), and before each release that changes
+-- this file. The user `reservations` and the database `reservations` must exist, as in docker-compose.yml.
 --
--- Events are facts: nothing may delete them, change their order or say that they were other events. CREATE, ALTER, INDEX and
--- REFERENCES are for migrations, which the service runs at start; they hold for its own tables alone. The only sessions that
--- it sees and ends are its own, which takes no right.
+-- No right deletes events, or changes their order or type. CREATE, ALTER, INDEX and REFERENCES are for migrations at start,
+-- on the service's own tables. The service lists and kills its own sessions only, which needs no right.
 
 REVOKE ALL PRIVILEGES, GRANT OPTION FROM 'reservations'@'%';
 
@@ -17,16 +16,16 @@ GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT, UPDATE, DELETE ON reserv
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT, UPDATE, DELETE ON reservations.held_rooms TO 'reservations'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT, UPDATE, DELETE ON reservations.leases TO 'reservations'@'%';
 
--- Which persons were erased.
+-- The list of erased persons.
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT, UPDATE ON reservations.erasure_list TO 'reservations'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT, UPDATE ON reservations.erasures TO 'reservations'@'%';
 
--- Which migrations have run.
+-- The list of applied migrations.
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT, UPDATE, DELETE
     ON reservations._sqlx_migrations TO 'reservations'@'%';
 
--- What events hold of a person can be masked in place, to erase the person. A right to columns can't be given before they are
--- there: without a second run of this file, after the first start, everything works but erasure.
+-- An erasure masks personal data of events in place. A right to columns needs existing columns: until this file runs again
+-- after the first start, everything but erasure works.
 SET @masking = IF(
     (SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'reservations' AND table_name = 'events') = 1,
     "GRANT UPDATE (payload, metadata) ON reservations.events TO 'reservations'@'%'",

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Checks the OpenAPI documents of both services: deploy/openapi/check.sh
 #
-# Redocly's recommended rules find nothing, and the TypeScript types that are generated from them compile. Needs Node
-# with npm. Keeps the tools in the user's cache folder.
+# The documents must pass Redocly's recommended rules, and TypeScript types generated from them must compile. Needs Node with
+# npm. Keeps the tools in the user's cache folder.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 TOOLS="${XDG_CACHE_HOME:-$HOME/.cache}/room-reservations/tools/openapi-$(sha256sum deploy/openapi/package.json | cut -c1-16)"
@@ -21,7 +21,7 @@ WORK="$(mktemp -d)"
 trap 'rm -rf "$WORK"' EXIT
 # shellcheck source=deploy/compiling.sh
 . deploy/compiling.sh
-# With the tests, for the features that test.sh builds with: nothing is compiled twice.
+# With the tests, so that the features are those of test.sh and nothing compiles twice.
 cargo build --workspace --bins --tests --locked
 PROGRAMS="${CARGO_TARGET_DIR:-$PWD/target}/debug"
 "$PROGRAMS/command-service" openapi >"$WORK/commands.json"
@@ -29,7 +29,7 @@ PROGRAMS="${CARGO_TARGET_DIR:-$PWD/target}/debug"
 
 export REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true
 for document in commands queries; do
-    # A warning is as good as an error: there is to be none.
+    # Warnings count as errors.
     "$BIN/redocly" lint --config deploy/openapi/redocly.yaml --format=json "$WORK/$document.json" \
         >"$WORK/$document.lint" 2>"$WORK/$document.err" || { cat "$WORK/$document".{err,lint} >&2; exit 1; }
     node -e '

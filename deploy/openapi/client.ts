@@ -1,4 +1,4 @@
-// What a generated client relies on: the items of lists have types of their own.
+// A generated client has a type for the items of each list.
 import type { components as Commands } from "./commands";
 import type { components as Queries } from "./queries";
 

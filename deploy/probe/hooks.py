@@ -1,7 +1,7 @@
-"""What Schemathesis has to know beside the OpenAPI documents: NDJSON, and rules that a schema can't say.
+"""Teaches Schemathesis NDJSON and the rules that a schema can't express.
 
-A case that the schema calls valid is made one that the service must accept, as far as its own state lets it: only then does
-a 400 to such a case mean that document and service disagree. Cases that the schema calls invalid go out as they are.
+Changes each valid case so that the service must accept it unless its state refuses. Then a 400 means that document and
+service disagree. Leaves invalid cases alone.
 """
 
 import json
@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 import schemathesis
 
 CHANCE = random.Random(os.environ["PROBE_SEED"])
-# Rooms, kinds and reservations that there are; answers add to them.
+# Existing rooms, kinds and reservations. Answers add to them.
 ROOMS = os.environ["PROBE_ROOMS"].split(",")
 KINDS = os.environ["PROBE_KINDS"].split(",")
 RESERVATIONS = [tuple(pair.split("/")) for pair in os.environ["PROBE_RESERVATIONS"].split(",")]
@@ -35,7 +35,7 @@ def read_lines(ctx, response):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Makes a valid case one that has a chance of success."""
+    """Makes a valid case acceptable to the service."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     query, headers = case.query or {}, case.headers or {}
@@ -46,29 +46,29 @@ def before_call(context, case, kwargs):
     if "at" in body:
         imported(body)
     if "level" in body:
-        # Not every text is a filter of log lines, and the probe's own must stay readable.
+        # Not every text is a filter of log lines, and the log must stay readable.
         body["level"] = CHANCE.choice(["info", "info,http.request=info"])
-    # Neither can be made up: a page, and an answer, give them.
+    # Cursors and tokens come from answers only.
     query.pop("cursor", None)
     headers.pop("Consistency-Token", None)
-    # Sequences of requests take values from elsewhere, which are not entity tags.
+    # Sequences of requests take values from other answers, which are not entity tags.
     if "If-Match" in headers and not re.fullmatch(r'\*|(W/)?"[ !#-~]*"', headers["If-Match"]):
         headers["If-Match"] = "*"
     if "Idempotency-Key" in headers and CHANCE.random() < 0.9:
-        # The same key with another request is refused.
+        # The service refuses a key used for another request.
         headers["Idempotency-Key"] = str(uuid.UUID(int=CHANCE.getrandbits(128)))
-    # A sequence of requests has its own ids.
+    # Sequences of requests have ids of their own.
     path = case.path_parameters or {}
     if case.meta.phase.name.value != "stateful" and CHANCE.random() < 0.8:
         known(path)
     if "toRoom" in body:
-        # A move to where it is already is refused.
+        # The service refuses a move to the same room.
         body["toRoom"] = CHANCE.choice([room for room in ROOMS if room != path.get("room")])
 
 
 @schemathesis.hook
 def after_call(context, case, response):
-    """Remembers what was made."""
+    """Remembers new rooms and reservations."""
     if response.status_code == 201:
         effect = json.loads(response.content)
         if "reservation" in effect:
@@ -81,16 +81,16 @@ def whole_minutes(values):
     """`from` before `to`, both whole minutes, not a year apart."""
     if "from" not in values and "to" not in values:
         return
-    # One end alone would be held against the other one that the reservation has.
+    # One end alone must fit the reservation's other end.
     start = datetime(2030, 1, 1, tzinfo=timezone.utc) + timedelta(hours=CHANCE.randrange(24 * 3650))
     times = {"from": start, "to": start + timedelta(hours=CHANCE.randrange(1, 9))}
     values.update({name: time.isoformat() for name, time in times.items()})
 
 
 def possible(body):
-    """Settings and numbers that a room or a stay can have."""
+    """Valid settings and numbers of a room or a stay."""
     for name, value in body.items():
-        # To a schema 2.0 is an integer. The services want it written as one.
+        # For a schema 2.0 is an integer; for the services it is not.
         if isinstance(value, float) and value.is_integer():
             body[name] = int(value)
     if "timeZone" in body:
@@ -98,16 +98,16 @@ def possible(body):
     if body.get("slotMinutes"):
         body["slotMinutes"] = CHANCE.choice([1, 5, 15, 60, 1440])
     if "minMinutes" in body or "maxMinutes" in body:
-        # One alone would be held against the other one that the room has.
+        # One alone must fit the room's other one.
         body["minMinutes"], body["maxMinutes"] = 15, CHANCE.choice([15, 60, None])
-    # A day's opening lies before its closing.
+    # Rooms open before they close.
     for day, hours in (body.get("openingHours") or {}).items():
         if isinstance(hours, dict):
             body["openingHours"][day] = {"opens": "07:30", "closes": CHANCE.choice(["19:00", "24:00"])}
 
 
 def imported(body):
-    """A line of an import: its own key and time, and one of two ways to name room and reservation."""
+    """A line of an import: its own key and time, and a room or a kind."""
     body["key"] = str(uuid.UUID(int=CHANCE.getrandbits(128)))
     body["at"] = "2026-01-01T00:00:00Z"
     if "people" in body and "from" in body and "room" not in body and "kind" not in body:
@@ -115,7 +115,7 @@ def imported(body):
 
 
 def known(path):
-    """Ids that there are."""
+    """Existing ids."""
     if "reservation" in path:
         path["room" if "room" in path else "_"], path["reservation"] = CHANCE.choice(RESERVATIONS)
         path.pop("_", None)

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Sends both services what their OpenAPI documents allow, and what they don't, and checks every answer against them, with
-# all checks of Schemathesis: deploy/probe/openapi.sh [--seed N] [--cases N]
+# Sends both services valid and invalid requests made from their OpenAPI documents, and checks the answers with all checks of
+# Schemathesis: deploy/probe/openapi.sh [--seed N] [--cases N]
 #
-# --cases is how many random cases each operation gets at most (100); those of the other phases come on top. 700 make more
-# than 20,000 in all. Servers: as deploy/servers/with.sh finds them. Needs Python 3.10.
+# --cases is the most random cases for each operation (100), without those of other phases. 700 make more than 20,000 in
+# all. Servers: see deploy/servers/with.sh. Needs Python 3.10.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 SCHEMATHESIS_VERSION=4.32.5
 
-# Prints the path of Schemathesis. Installed once and kept: the mark says that a folder is complete.
+# Prints the path of Schemathesis. Installs it once: a mark makes the folder complete.
 schemathesis() {
     local folder="${XDG_CACHE_HOME:-$HOME/.cache}/room-reservations/schemathesis-$SCHEMATHESIS_VERSION"
     if [[ ! -f $folder/complete ]]; then

@@ -1,8 +1,7 @@
 # shellcheck shell=bash
-# Fetches the three servers' programs into the user's cache. Sourced by servers.sh.
+# Fetches the programs of the three servers into the user's cache folder. Sourced by servers.sh and stand-ins/build.sh.
 #
-# Each program is a folder that is built beside its final name and renamed when it is complete, so that an interrupted
-# download is never mistaken for a finished one. A change of what goes into a folder needs a new name below.
+# Each program is a folder, built under a temporary name and renamed when complete. Other contents need another name below.
 
 CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/room-reservations/servers"
 DEBIAN="$CACHE/debian-sid-1"     # a Debian sid tree with MySQL 9 and Node 24, entered by chroot
@@ -13,7 +12,7 @@ need() { # PROGRAM PACKAGE
     command -v "$1" >/dev/null || die "looking for $1" "$1 is not installed: apt-get install $2"
 }
 
-# Runs FUNCTION with an empty folder in its first argument, and renames that folder to TARGET when it succeeds.
+# Runs FUNCTION with an empty folder, and renames the folder to TARGET after success.
 install_once() { # TARGET WHAT FUNCTION
     local target=$1 what=$2 build=$3 tmp="$1.tmp" log="$1.log"
     [[ -e $target ]] && return
@@ -33,7 +32,7 @@ install_once() { # TARGET WHAT FUNCTION
 }
 
 build_debian() {
-    # debootstrap mounts /proc below its target: in a mount namespace of its own that is gone when it ends, however it ends.
+    # debootstrap mounts /proc below its target. In a mount namespace of its own, the mount always ends with it.
     timeout 1200 unshare --mount debootstrap --variant=minbase \
         --include=mysql-server-core,mysql-client-core,ca-certificates,nodejs sid "$1" || {
         tail -n 20 "$1/debootstrap/debootstrap.log"

@@ -1,6 +1,6 @@
-// Serves the embedded MongoDB engine on a TCP port, of loopback unless told: node mongodb.js PACKAGE_DIR DATA_DIR PORT [ADDRESS]
-// The engine has no sessions and dies of an `endSessions` command. The Rust driver sends none, because the engine does not
-// say that it had sessions; the Node driver and mongosh do when they close.
+// Serves the embedded MongoDB engine on a TCP port, by default of loopback: node mongodb.js PACKAGE_DIR DATA_DIR PORT [ADDRESS]
+// The engine has no sessions and crashes at an `endSessions` command. The Rust driver sends none; the Node driver and mongosh
+// do when they close.
 'use strict';
 const net = require('node:net');
 const [packages, data, port, address = '127.0.0.1'] = process.argv.slice(2);
@@ -30,7 +30,7 @@ async function main() {
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
   server.on('error', (error) => {
-    console.error(`cannot listen on port ${port}: ${error.message}`);
+    console.error(`can't listen on port ${port}: ${error.message}`);
     process.exit(1);
   });
   server.listen(Number(port), address, () => console.log('MongoDB is ready'));

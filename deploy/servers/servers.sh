@@ -1,26 +1,25 @@
 #!/usr/bin/env bash
-# Real MySQL, Kafka and MongoDB on loopback, without Docker. See the usage below, or run it without arguments.
+# Runs real MySQL, Kafka and MongoDB on loopback, without Docker. See the usage below.
 set -euo pipefail
 HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 
 usage() {
     cat >&2 <<'END'
-usage: servers.sh COMMAND [mysql] [kafka] [mongodb]        (all three where none is named)
+usage: servers.sh COMMAND [mysql] [kafka] [mongodb]        (default: all three)
 
-  up | start   fetch, start and wait until ready; prints the variables for `eval "$(servers.sh up)"`
-  down | stop  end them cleanly
-  kill         end them with SIGKILL, as a crash would; `start` then finds the same data
-  reset        down, delete their data, up
+  up | start   fetch, start, wait until ready; print the variables for `eval "$(servers.sh up)"`
+  down | stop  stop cleanly
+  kill         stop with SIGKILL, like a crash; `start` then finds the same data
+  reset        down, delete the data, up
   env          print the variables only
-  status       a table of what runs; the exit status is 3 if one does not
+  status       print a table; exit status 3 if a server does not run
   mysql-client [arguments]     the MySQL client, connected
   kafka-acls [arguments]       Kafka's tool for rights (kafka-acls.sh)
 
-Environment: SERVERS_DIR (data and logs, default: .servers in the project), MYSQL_PORT (13306), KAFKA_PORT (19092; its
-controller listens on the next one), MONGODB_PORT (17017); 0 is any free port. KAFKA_ADVERTISED_PORT is where Kafka
-tells clients to connect, where a proxy stands in between (default: KAFKA_PORT). A folder remembers the ports that it was
-last started with, and each folder is a set of servers of its own. deploy/test.sh ends and deletes the sets that tests
-leave in .servers/private/.
+Environment: SERVERS_DIR (data and logs; default: .servers in the repository), MYSQL_PORT (13306), KAFKA_PORT (19092; the
+controller listens on the next one), MONGODB_PORT (17017); 0 is any free port. KAFKA_ADVERTISED_PORT is the port that Kafka
+tells clients, for a proxy in between (default: KAFKA_PORT). Each folder is a set of servers of its own and remembers its
+last ports. deploy/test.sh stops and deletes the sets that tests leave in .servers/private/.
 END
     exit 2
 }
@@ -45,7 +44,7 @@ RUN="$DIR/run"
 
 listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# A port that is free, as is the next one. It lies below those that the system gives to outgoing connections.
+# A free port whose next one is free too, below the range of outgoing connections.
 free_port() {
     local port
     while port=$((20000 + RANDOM % 5000 * 2)); do
@@ -70,7 +69,7 @@ settings() {
     KAFKA_CONTROLLER_PORT=$((KAFKA_PORT + 1))
 }
 
-remember_ports() { # NAME...: those, and what is remembered already
+remember_ports() { # NAME...: adds these to the remembered ones
     local name known
     known="$(cat "$RUN/ports" 2>/dev/null || true)"
     for name in "${ALL[@]}"; do
@@ -81,29 +80,29 @@ remember_ports() { # NAME...: those, and what is remembered already
 port_of() { local name="${1^^}_PORT"; echo "${!name}"; }
 
 # --- processes -------------------------------------------------------------------------------------------------------
-# A pid file holds the pid and the time at which that process began, in clock ticks since boot. Both together name one
-# process for good, so a pid that the system has meanwhile given to somebody else is never touched.
+# A pid file holds the pid and the start time of the process, in clock ticks since boot. Both together identify one process,
+# so a reused pid is never touched.
 
 began() { # PID
     local stat
     stat="$(cat "/proc/$1/stat" 2>/dev/null)" || return 1
-    # The name in parentheses may hold spaces: count fields from behind it. A zombie has ended.
+    # The name in parentheses may have spaces, so fields count after it. A zombie has ended.
     read -r -a stat <<<"${stat##*) }"
     [[ ${stat[0]} != Z ]] && echo "${stat[19]}"
 }
 
-pid_of() { # NAME: prints the pid if that server runs and is ours
+pid_of() { # NAME: prints the pid if the server of this folder runs
     local pid start
     read -r pid start 2>/dev/null <"$RUN/$1.pid" || return 1
     [[ "$(began "$pid")" == "$start" ]] && echo "$pid"
 }
 
-has_threads() { # PID: beside its first one, which is all that a zombie has
+has_threads() { # PID: more than one; a zombie has one
     local threads=(/proc/"$1"/task/*)
     ((${#threads[@]} > 1))
 }
 
-spawn() { # NAME COMMAND...: starts it detached from this shell, with a log of its own
+spawn() { # NAME COMMAND...: starts it detached, with its own log
     local name=$1 log="$RUN/$1.log" pid
     shift
     [[ -f $log ]] && mv "$log" "$log.old"
@@ -112,7 +111,7 @@ spawn() { # NAME COMMAND...: starts it detached from this shell, with a log of i
     echo "$pid $(began "$pid")" >"$RUN/$name.pid"
 }
 
-await() { # NAME SECONDS TEST...: until TEST succeeds, as long as the server lives
+await() { # NAME SECONDS TEST...: waits until TEST succeeds; fails if the server ends
     local name=$1 deadline=$((SECONDS + $2))
     shift 2
     until "$@" >/dev/null 2>&1; do
@@ -122,12 +121,12 @@ await() { # NAME SECONDS TEST...: until TEST succeeds, as long as the server liv
     done
 }
 
-end() { # NAME SIGNAL: ends it, and comes back when it is gone
+end() { # NAME SIGNAL: ends the server and waits for it
     local name=$1 signal=$2 pid deadline=$((SECONDS + 30))
     if pid="$(pid_of "$name")"; then
         say "ending $name (pid $pid, SIG$signal)"
         kill "-$signal" "$pid" 2>/dev/null || true
-        # Its memory and its locks are free only when all of its threads are gone, which is later than its death.
+        # Memory and locks are free only after all threads have ended, later than the process.
         while pid_of "$name" >/dev/null || has_threads "$pid"; do
             if ((SECONDS >= deadline)); then
                 say "$name did not end in 30 s: SIGKILL"
@@ -142,12 +141,12 @@ end() { # NAME SIGNAL: ends it, and comes back when it is gone
 
 # --- the three servers -----------------------------------------------------------------------------------------------
 
-# With a folder `tls` beside their data, MySQL and Kafka speak TLS alone, and Kafka wants passwords and gives rights. It
-# holds ca.pem, cert.pem, key.pem, server.pem (the key and then the certificate), and kafka-users: a name and a password a
-# line, of which `admin` may do everything.
+# With a folder `tls` beside the data, MySQL and Kafka require TLS, and Kafka requires passwords and rights. The folder holds
+# ca.pem, cert.pem, key.pem, server.pem (key, then certificate) and kafka-users (lines of name and password; `admin` has all
+# rights).
 
-# Runs a command inside the Debian tree, where this set's folder is /servers. The mounts are in a namespace of that
-# process's own: they vanish with it, even after a SIGKILL, and nobody else sees them.
+# Runs a command inside the Debian tree, with this set's folder as /servers. The mounts are in the process's own namespace, so
+# they end with it, even after a SIGKILL.
 # shellcheck disable=SC2016 # the inner bash expands them
 inside() {
     exec unshare --mount bash -ec '
@@ -161,7 +160,7 @@ inside() {
         if [[ -d $mongodb ]]; then mount --bind "$mongodb" "$debian/opt/mongodb"; fi
         exec chroot "$debian" "$@"' inside "$DEBIAN" "$MONGODB" "$DIR" "$@"
 }
-inside_detached() { # NAME COMMAND...: bash as an own process, because setsid can start no function
+inside_detached() { # NAME COMMAND...: through a new bash, because setsid can't start a function
     local name=$1
     shift
     spawn "$name" env DEBIAN="$DEBIAN" MONGODB="$MONGODB" DIR="$DIR" bash -c "$(declare -f inside); inside \"\$@\"" inside "$@"
@@ -181,7 +180,7 @@ begin_mysql() {
             >"$RUN/mysql.log" 2>&1 </dev/null || die "initializing MySQL" "mysqld --initialize failed" "$RUN/mysql.log"
         mv "$DIR/mysql.new" "$DIR/mysql"
     fi
-    # Left by a SIGKILL, it makes mysqld refuse as long as its old process id is in use, be it by a zombie.
+    # After a SIGKILL, this file makes mysqld refuse while any process has the old pid, even a zombie.
     rm -f "$DIR/mysql/mysql.sock.lock"
     inside_detached mysql mysqld --defaults-file=/servers/run/mysql.cnf --datadir=/servers/mysql --port="$MYSQL_PORT" \
         --socket=/servers/mysql/mysql.sock
@@ -190,13 +189,13 @@ begin_mysql() {
 
 begin_kafka() {
     local id files=("$HERE/kafka.properties") users=() user
-    # Of a property that is given twice, the second one counts.
+    # The second value of a property counts.
     [[ ! -d $DIR/tls ]] || files+=("$HERE/kafka-tls.properties")
     sed -e "s/@PORT@/$KAFKA_PORT/; s/@CONTROLLER_PORT@/$KAFKA_CONTROLLER_PORT/" \
         -e "s/@ADVERTISED_PORT@/${KAFKA_ADVERTISED_PORT:-$KAFKA_PORT}/" -e "s|@DATA@|$DIR/kafka|" \
         -e "s|@TLS@|$DIR/tls|; s|@ADMIN_PASSWORD@|$(sed -n 's/^admin //p' "$DIR/tls/kafka-users" 2>/dev/null)|" \
         "${files[@]}" >"$RUN/kafka.properties"
-    # Kafka itself writes this file last: a folder without it was never formatted to the end.
+    # Kafka writes this file last, so a folder without it is not completely formatted.
     if [[ ! -f $DIR/kafka/meta.properties ]]; then
         rm -rf "$DIR/kafka"
         while [[ -d $DIR/tls ]] && read -r -a user; do
@@ -280,7 +279,7 @@ done
 
 case $COMMAND in
     up | start | down | stop | kill | reset)
-        # One command at a time for one folder. Servers must not inherit the lock: `spawn` closes it for them.
+        # One command at a time for one folder. `spawn` closes the lock for servers.
         mkdir -p "$RUN" "$DIR/tmp"
         exec 9>"$RUN/lock"
         flock 9
@@ -303,7 +302,7 @@ esac
 
 case $COMMAND in
     up | start | reset)
-        # The programs first: fetching is what takes long, and what fails.
+        # Fetching comes first, because it takes longest and can fail.
         for name in "${NAMES[@]}"; do "install_$name"; done
         remember_ports "${NAMES[@]}"
         for name in "${NAMES[@]}"; do start "$name"; done

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs a command on real servers: deploy/servers/with.sh COMMAND [ARGUMENT]...
 #
-# Those named by MYSQL_URL, KAFKA_BROKERS and MONGODB_URL where all three are set, else those of servers.sh, which the
-# command then finds in these variables. What this starts it ends, also after a failure or Ctrl-C.
+# Uses the servers of MYSQL_URL, KAFKA_BROKERS and MONGODB_URL if all three are set. Else starts those of servers.sh, sets
+# these variables for the command, and stops them at the end, also after a failure or Ctrl-C.
 set -euo pipefail
 SERVERS="$(dirname "${BASH_SOURCE[0]}")/servers.sh"
 STARTED=()
@@ -22,7 +22,7 @@ if [[ -z ${MYSQL_URL:-} || -z ${KAFKA_BROKERS:-} || -z ${MONGODB_URL:-} ]]; then
     for name in mysql kafka mongodb; do
         if "$SERVERS" status "$name" >/dev/null 2>&1; then continue; fi
         STARTED+=("$name")
-        # Any free port: another set of servers may have the usual one.
+        # Any free port, because another set of servers may have the usual one.
         port="${name^^}_PORT"
         if [[ -z ${!port:-} ]]; then export "$port=0"; fi
     done
@@ -30,7 +30,7 @@ if [[ -z ${MYSQL_URL:-} || -z ${KAFKA_BROKERS:-} || -z ${MONGODB_URL:-} ]]; then
     eval "$variables"
 fi
 
-# In the background, so that a signal reaches it at once: it then ends what it started.
+# In the background: the shell handles a signal at once, and the trap ends the command.
 "$@" &
 RUNNING=$!
 status=0

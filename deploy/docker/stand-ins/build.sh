@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds images that stand in for those that a machine can't pull: stand-ins/build.sh NAME...
+# Builds stand-ins for images that a machine can't pull: stand-ins/build.sh NAME...
 #
-# For each NAME of debian, rust, mysql, kafka, mongo and prometheus it makes an image stand-in/NAME, with the label
-# `stand-in.for`. None takes the name of an original here: prove.sh does that, where the original is missing.
+# NAME is debian, rust, mysql, kafka, mongo or prometheus. The image is stand-in/NAME with the label `stand-in.for`; prove.sh
+# also gives it the original's name.
 #
-# Needs Docker, root, debootstrap, rustc, and what deploy/servers/servers.sh needs: it packs the same programs.
+# Needs Docker, root, debootstrap, rustc, and the requirements of deploy/servers/servers.sh, whose programs it packs.
 set -euo pipefail
 HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 SERVERS="$HERE/../../servers"
@@ -16,28 +16,28 @@ die() { # STEP WHY [LOG]
     exit 1
 }
 
-# Fetches the servers' programs: install_debian and its like, and the folders $DEBIAN, $KAFKA and $MONGODB.
+# Functions that fetch the servers' programs (install_debian ...), and their folders $DEBIAN, $KAFKA and $MONGODB.
 # shellcheck source=deploy/servers/install.sh
 source "$SERVERS/install.sh"
 
 WORK="$(mktemp -d -p "${TMPDIR:-/tmp}" stand-ins.XXXXXX)"
 trap 'rm -rf --one-file-system "$WORK"' EXIT
 
-import() { # NAME FOLDER: a tree as an image of one layer
+import() { # NAME FOLDER: makes an image of one layer from a tree
     tar -C "$2" --one-file-system -c . | docker import --change "LABEL stand-in.for=$1" - "stand-in/$1" >/dev/null
 }
 
-image() { # NAME: from NAME.Dockerfile and the context
+image() { # NAME: builds NAME.Dockerfile with the context
     docker build --quiet --label "stand-in.for=$1" -t "stand-in/$1" -f "$HERE/$1.Dockerfile" "$CONTEXT" >/dev/null
 }
 
-needs() { # NAME: another stand-in that one is made from
+needs() { # NAME: builds the stand-in if it is missing
     docker image inspect "stand-in/$1" >/dev/null 2>&1 || build "$1"
 }
 
 stand_in_debian() {
     install_debootstrap
-    # debootstrap mounts /proc below its target: in a mount namespace of its own that is gone when it ends.
+    # debootstrap mounts /proc below its target. In a mount namespace of its own, the mount ends with it.
     unshare --mount debootstrap --variant=minbase bookworm "$CONTEXT/tree" >"$CONTEXT/log" 2>&1 ||
         die "making a Debian tree" "debootstrap failed" "$CONTEXT/log"
     rm -rf "$CONTEXT/tree"/var/cache/apt/archives/*.deb "$CONTEXT/tree"/var/lib/apt/lists/* \
@@ -85,7 +85,7 @@ stand_in_prometheus() {
     image prometheus
 }
 
-build() { # NAME: with a context of its own, which the function above fills
+build() { # NAME: with its own context, which stand_in_NAME fills
     local CONTEXT
     CONTEXT="$(mktemp -d -p "$WORK")"
     say "building stand-in/$1"

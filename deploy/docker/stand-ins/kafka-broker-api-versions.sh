@@ -1,3 +1,3 @@
 #!/bin/sh
-# kafka-broker-api-versions.sh --bootstrap-server ADDRESS: whether that broker answers, asked by another client.
+# kafka-broker-api-versions.sh --bootstrap-server ADDRESS: succeeds if the broker answers kcat.
 exec kcat -L -m 5 -b "$2"

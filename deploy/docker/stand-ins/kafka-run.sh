@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The part of the original's start script that docker-compose.yml uses: each KAFKA_A_B is the property a.b, and the log
-# folder is formatted where it is new.
+# The part of the original's start script that docker-compose.yml uses: KAFKA_A_B sets the property a.b, and a new log folder
+# is formatted.
 set -euo pipefail
 PROPERTIES=/opt/kafka/config/server.properties
 while IFS='=' read -r name value; do

@@ -1,5 +1,5 @@
-# Stands in for `apache/kafka`: Kafka from its jars. Its start script honours the variables and paths of the original that
-# docker-compose.yml uses. Its context is a folder with `lib/`, the jars that deploy/servers/ fetched.
+# Stand-in for `apache/kafka`: Kafka from its jars, with the variables and paths that docker-compose.yml uses. The context has
+# `lib/`, the jars of deploy/servers/.
 FROM stand-in/debian
 RUN apt-get update -qq \
     && mkdir -p /usr/share/man/man1 \

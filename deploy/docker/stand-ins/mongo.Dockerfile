@@ -1,5 +1,5 @@
-# Stands in for `mongo`: MongoDB's engine as a package of its own, without authentication, so that the variables for the
-# first user are ignored. Its context is a folder with `node_modules/` and `mongodb.js` of deploy/servers/.
+# Stand-in for `mongo`: MongoDB's engine as a separate package, without authentication. It ignores the variables for the first
+# user. The context has `node_modules/` and `mongodb.js` of deploy/servers/.
 FROM stand-in/sid
 COPY node_modules /opt/mongodb/node_modules
 COPY mongodb.js /opt/mongodb/

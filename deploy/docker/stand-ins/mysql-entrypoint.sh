@@ -10,12 +10,12 @@ SERVER=(mysqld --no-defaults --user=mysql --datadir="$DATA" --socket=/var/run/my
 
 client() { mysql --no-defaults --protocol=socket --socket=/var/run/mysqld/mysqld.sock --user=root "$@"; }
 
-# Also where an initialization was interrupted: the mark is made last.
+# Again after an interrupted initialization: the mark comes last.
 if [[ ! -e $DATA/initialized-by-entrypoint ]]; then
     find "$DATA" -mindepth 1 -delete
     chown mysql:mysql "$DATA"
     "${SERVER[@]}" --initialize-insecure
-    # As the original does: on its socket only, so that nobody takes it for ready.
+    # On its socket only, like the original, so that the health check fails until the end.
     "${SERVER[@]}" "$@" --skip-networking &
     until client --execute 'SELECT 1' >/dev/null 2>&1; do
         kill -0 $!

@@ -1,5 +1,5 @@
-# Stands in for `mysql`: Debian's server. Its entrypoint honours the variables, paths and scripts of the original that
-# docker-compose.yml uses. stand-in/sid is the tree of deploy/servers/.
+# Stand-in for `mysql`: Debian's server, with the variables, paths and scripts that docker-compose.yml uses. stand-in/sid is the
+# tree of deploy/servers/.
 FROM stand-in/sid
 RUN groupadd --system --gid 999 mysql \
     && useradd --system --uid 999 --gid 999 --home-dir /var/lib/mysql --no-create-home mysql \

@@ -1,4 +1,4 @@
-# Stands in for `prom/prometheus`: Debian's package, with programs and folders where the original has them.
+# Stand-in for `prom/prometheus`: Debian's package, with the original's paths.
 FROM stand-in/debian
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends prometheus >/dev/null \
