@@ -1,9 +1,9 @@
--- An interrupted migration runs again from its start, because DDL commits as it goes. So each statement must do nothing
--- when its change is already there.
+-- MySQL commits each DDL statement, and an interrupted migration runs again from its start. So each statement must do nothing
+-- if its change exists already.
 
 CREATE TABLE IF NOT EXISTS events (
     position BIGINT UNSIGNED NOT NULL AUTO_INCREMENT
-        COMMENT 'order of insertion over all streams; assigned at insert, visible at commit, so lower positions may appear later',
+        COMMENT 'order of insertion over all streams; assigned at insert, so a lower position can become visible later',
     stream_id BINARY(16) NOT NULL COMMENT 'the room',
     version BIGINT UNSIGNED NOT NULL COMMENT 'place in the stream: 1, 2, 3, ... without gaps',
     type VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'ce_type',
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS idempotency_keys (
     id BINARY(16) NOT NULL COMMENT 'hash of caller and key',
     fingerprint BINARY(16) NOT NULL COMMENT 'hash of the request; the same key with another fingerprint is the client''s mistake',
     position BIGINT UNSIGNED NULL COMMENT 'the event that the answer describes',
-    other_position BIGINT UNSIGNED NULL COMMENT 'the other event of a move: in the room that was left',
+    other_position BIGINT UNSIGNED NULL COMMENT 'the other event of a move, in the former room',
     outcome BLOB NULL COMMENT 'JSON of the outcome if there is no event',
     made_at BIGINT NOT NULL COMMENT 'time of the commit by the store''s clock: milliseconds since 1970 in UTC',
     PRIMARY KEY (seq),
@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS rooms (
     room BINARY(16) NOT NULL COMMENT 'the room',
     name VARCHAR(200) NOT NULL COMMENT 'its name; its last name if it is retired',
     kind VARCHAR(200) NOT NULL COMMENT 'its kind: rooms of one kind are interchangeable',
-    retired BOOLEAN NOT NULL COMMENT 'whether it can no longer be booked',
+    retired BOOLEAN NOT NULL COMMENT 'whether it takes no more reservations',
     live_name VARCHAR(200) GENERATED ALWAYS AS (IF(retired, NULL, name)) VIRTUAL
         COMMENT 'the name while it is taken: a retired room frees it',
     PRIMARY KEY (seq),
@@ -52,35 +52,35 @@ CREATE TABLE IF NOT EXISTS rooms (
 
 CREATE TABLE IF NOT EXISTS snapshots (
     stream_id BINARY(16) NOT NULL COMMENT 'the room',
-    version BIGINT UNSIGNED NOT NULL COMMENT 'the last version that is in the state',
+    version BIGINT UNSIGNED NOT NULL COMMENT 'the last version in the state',
     schema_fingerprint VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL
         COMMENT 'form of the state; readers of another form ignore it',
     body MEDIUMBLOB NOT NULL COMMENT 'the decision state',
     PRIMARY KEY (stream_id)
 ) ENGINE = InnoDB
-  COMMENT 'Decision states, so that long streams need not be read from their start. May be emptied at any time.';
+  COMMENT 'Decision states, which save reading long streams from their start. Can be emptied at any time.';
 
 CREATE TABLE IF NOT EXISTS held_rooms (
     room BINARY(16) NOT NULL COMMENT 'the room',
-    position BIGINT UNSIGNED NOT NULL COMMENT 'the event that was refused',
-    reason VARCHAR(1000) NOT NULL COMMENT 'why it was refused',
+    position BIGINT UNSIGNED NOT NULL COMMENT 'the refused event',
+    reason VARCHAR(1000) NOT NULL COMMENT 'why Kafka refused it',
     held_at BIGINT NOT NULL COMMENT 'since when: milliseconds since 1970 in UTC',
     PRIMARY KEY (room)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin
-  COMMENT 'Rooms whose events are not relayed because Kafka refused one for good.';
+  COMMENT 'Rooms that the relay has stopped, because Kafka refused an event for good.';
 
 CREATE TABLE IF NOT EXISTS leases (
     name VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'member/NAME for an instance, bucket/N for a bucket',
-    holder VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'the instance that holds it; empty if none does',
-    epoch BIGINT UNSIGNED NOT NULL COMMENT 'goes up by one with every holder',
-    heartbeat BIGINT UNSIGNED NOT NULL COMMENT 'goes up while the instance lives; others time it with their own monotonic clocks',
+    holder VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'the instance that holds it, or empty',
+    epoch BIGINT UNSIGNED NOT NULL COMMENT 'one more with each holder',
+    heartbeat BIGINT UNSIGNED NOT NULL COMMENT 'grows while the instance lives; others time it with their own monotonic clocks',
     PRIMARY KEY (name)
 ) ENGINE = InnoDB
-  COMMENT 'Live instances, and the instance that relays each bucket. Holds no clock times: a heartbeat that stands still means a dead instance.';
+  COMMENT 'Live instances, and the instance that relays each bucket. An instance is dead when its heartbeat stops; no clock times are compared.';
 
 CREATE TABLE IF NOT EXISTS erasure_list (
     id TINYINT UNSIGNED NOT NULL COMMENT '1: there is one row',
-    epoch BIGINT UNSIGNED NOT NULL COMMENT 'counts the changes of the list; every append reads it, and waits while it changes',
+    epoch BIGINT UNSIGNED NOT NULL COMMENT 'number of changes of the list; each append reads it, and waits during a change',
     secret BINARY(32) NOT NULL COMMENT 'key of the hashes of erased persons',
     PRIMARY KEY (id)
 ) ENGINE = InnoDB
@@ -96,4 +96,4 @@ CREATE TABLE IF NOT EXISTS erasures (
     PRIMARY KEY (seq),
     UNIQUE KEY erasures_fingerprint (fingerprint)
 ) ENGINE = InnoDB
-  COMMENT 'Erased persons. Whatever still names one of them is masked when it arrives.';
+  COMMENT 'Erased persons. New events that name one are masked at the append.';

@@ -1,7 +1,7 @@
 -- Every event of every room. An erasure masks payload and metadata in place; nothing else changes a row. The unique key is
 -- the optimistic lock.
 CREATE TABLE events (
-    -- Order of insertion over all streams, never used again.
+    -- Order of insertion over all streams. Never reused.
     position INTEGER PRIMARY KEY AUTOINCREMENT,
     -- The room: 16 bytes.
     stream_id BLOB NOT NULL,
@@ -18,7 +18,7 @@ CREATE TABLE events (
     UNIQUE (stream_id, version)
 ) STRICT;
 
--- Events that are not delivered yet. Inserted with the event, deleted in batches after delivery.
+-- Events that are not acknowledged yet. Inserted with the event, deleted in batches after delivery.
 CREATE TABLE outbox (
     -- Position of the event.
     position INTEGER PRIMARY KEY,
@@ -36,7 +36,7 @@ CREATE TABLE idempotency_keys (
     fingerprint BLOB NOT NULL,
     -- The event that the answer describes.
     position INTEGER,
-    -- The other event of a move: in the room that was left.
+    -- The other event of a move, in the former room.
     other_position INTEGER,
     -- JSON of the outcome if there is no event.
     outcome BLOB,
@@ -54,18 +54,18 @@ CREATE TABLE rooms (
     name TEXT NOT NULL,
     -- Its kind: rooms of one kind are interchangeable.
     kind TEXT NOT NULL,
-    -- Whether it can no longer be booked: 0 or 1.
+    -- Whether it takes no more reservations: 0 or 1.
     retired INTEGER NOT NULL,
     -- The name while it is taken: a retired room frees it.
     live_name TEXT GENERATED ALWAYS AS (IIF(retired, NULL, name)) VIRTUAL UNIQUE
 ) STRICT;
 CREATE INDEX rooms_kind ON rooms (kind, retired);
 
--- Decision states, so that long streams need not be read from their start. May be emptied at any time.
+-- Decision states, which save reading long streams from their start. Can be emptied at any time.
 CREATE TABLE snapshots (
     -- The room: 16 bytes.
     stream_id BLOB PRIMARY KEY,
-    -- The last version that is in the state.
+    -- The last version in the state.
     version INTEGER NOT NULL,
     -- Form of the state; readers of another form ignore it.
     schema_fingerprint TEXT NOT NULL,
@@ -73,11 +73,11 @@ CREATE TABLE snapshots (
     body BLOB NOT NULL
 ) STRICT;
 
--- Rooms whose events are not relayed because one was refused for good.
+-- Rooms that the relay has stopped, because an event was refused for good.
 CREATE TABLE held_rooms (
     -- The room: 16 bytes.
     room BLOB PRIMARY KEY,
-    -- The event that was refused.
+    -- The refused event.
     position INTEGER NOT NULL,
     -- Why it was refused.
     reason TEXT NOT NULL,
@@ -89,14 +89,14 @@ CREATE TABLE held_rooms (
 CREATE TABLE erasure_list (
     -- 1: there is one row.
     id INTEGER PRIMARY KEY,
-    -- Counts the changes of the list; every append reads it.
+    -- Number of changes of the list. Each append reads it.
     epoch INTEGER NOT NULL,
     -- Key of the hashes of erased persons: 32 bytes.
     secret BLOB NOT NULL
 ) STRICT;
 INSERT INTO erasure_list (id, epoch, secret) VALUES (1, 0, randomblob(32));
 
--- Erased persons. Whatever still names one of them is masked when it arrives.
+-- Erased persons. New events that name one are masked at the append.
 CREATE TABLE erasures (
     -- Order of erasure.
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
