@@ -1,14 +1,13 @@
-//! What administrators and operators did, for those who have to answer for it: one log line for each act.
+//! Writes one log line for each act of an administrator or operator.
 //!
-//! Lines have the target `audit` and are written whatever the log's level is, so that they can be led to where nobody
-//! changes them. They name who acted, and of others nothing but ids.
+//! The lines have the target `audit`. No log level leaves them out. They name the actor; of other people they hold ids only.
 
-/// The target of the lines.
-pub const TARGET: &str = "audit";
+/// The target of audit lines.
+pub(crate) const TARGET: &str = "audit";
 
-/// An act that has begun. Its line is written when it is dropped, so that none is lost when a client does not wait.
+/// An act in progress. Drop writes its line, so an act is logged even if the client does not wait.
 #[derive(Debug)]
-#[must_use = "dropped at once, it says that the outcome is not known"]
+#[must_use = "dropped at once, it logs an unknown outcome"]
 pub struct Act {
     actor: String,
     act: &'static str,
@@ -18,7 +17,7 @@ pub struct Act {
 }
 
 impl Act {
-    /// Somebody begins something: `on` is what it is done to, by ids alone, and `correlation_id` that of the request.
+    /// Begins an act. `on` names the object by ids alone; `correlation_id` is the request's.
     pub fn begun(
         actor: impl Into<String>,
         act: &'static str,
@@ -34,7 +33,7 @@ impl Act {
         }
     }
 
-    /// It has ended like this.
+    /// Records the outcome, and writes the line.
     pub fn ended(mut self, outcome: impl Into<String>) {
         self.outcome = outcome.into();
     }
@@ -54,7 +53,7 @@ impl Drop for Act {
     }
 }
 
-/// Who runs an operator's command, as the system calls them (`USER`).
+/// The user who runs an operator's command, from the variable `USER`.
 #[must_use]
 pub fn operator() -> String {
     std::env::var("USER").ok().filter(|user| !user.is_empty()).unwrap_or_else(|| "operator".to_owned())

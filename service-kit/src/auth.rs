@@ -1,4 +1,4 @@
-//! Who is asking: checks JSON Web Tokens, or, for development on loopback, headers.
+//! Authenticates callers by JSON Web Tokens. For development on loopback, it trusts headers.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,32 +11,31 @@ use crate::clock::Clock;
 use crate::jwks::Jwks;
 pub use crate::refusal::{Algorithms, Refusal};
 
-/// How far the clocks of issuer and service may be apart, in seconds.
+/// Largest difference between the clocks of issuer and service, in seconds.
 const LEEWAY_SECONDS: i64 = 30;
-/// Longest token that is looked at, in bytes.
+/// Longest accepted token, in bytes.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// Longest user name, in characters.
 const MAX_USER_CHARS: usize = 200;
-/// Tokens whose check is remembered. A signature takes longer to check than most requests to answer.
+/// Most verified tokens in the cache. Verifying a signature takes longer than answering most requests.
 const MAX_REMEMBERED: usize = 4096;
 
-/// The one who sent a request.
+/// The caller of a request: the token's subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The name: 1 to 200 characters, none of them a control character.
+    /// The user's name: 1 to 200 characters without control characters.
     pub user: String,
-    /// May do what administrators may.
+    /// Has the role of an administrator.
     pub admin: bool,
-    /// Is another service, which may read the feed.
+    /// Has the role of a service, which may read the feed.
     pub service: bool,
 }
 
 impl Caller {
-    /// A caller with the given roles; unknown roles mean nothing here.
+    /// A caller with these roles. Unknown roles are ignored.
     ///
     /// # Errors
-    ///
-    /// [`Refusal::User`] where the name is empty, too long or has control characters.
+    /// [`Refusal::User`] if the name is empty, too long or has control characters.
     pub fn new<'a>(user: &str, roles: impl IntoIterator<Item = &'a str>) -> Result<Self, Refusal> {
         if user.is_empty() || user.chars().count() > MAX_USER_CHARS || user.chars().any(char::is_control) {
             return Err(Refusal::User);
@@ -53,16 +52,16 @@ impl Caller {
     }
 }
 
-/// What is accepted of a token beside its signature.
+/// The claims that a token must have beside `sub` and `exp`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenRules {
-    /// The `iss` that a token must have.
+    /// The required issuer (`iss`).
     pub issuer: Option<String>,
-    /// The `aud` that a token must name.
+    /// The required audience (`aud`).
     pub audience: Option<String>,
 }
 
-/// Recognises callers. Clones share keys and memory.
+/// Authenticates callers. Clones share keys and cache.
 #[derive(Clone)]
 pub struct Authenticator(Arc<Inner>);
 
@@ -74,7 +73,7 @@ struct Inner {
     remembered: RwLock<HashMap<String, Verified>>,
 }
 
-/// A token that was found good under one generation of keys.
+/// The result of verifying a token under one generation of keys.
 #[derive(Clone)]
 struct Verified {
     caller: Caller,
@@ -82,7 +81,7 @@ struct Verified {
     generation: u64,
 }
 
-/// When a token is good, in seconds since the epoch.
+/// The time span in which a token is valid, in seconds since the epoch.
 #[derive(Clone, Copy)]
 struct Validity {
     not_before: Option<f64>,
@@ -105,26 +104,26 @@ impl fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
-    /// Recognises tokens signed with a key of `jwks`, and the development headers if `dev_headers`, which the
-    /// caller must only switch on for a service that listens on loopback.
+    /// Accepts tokens signed with a key of `jwks`. `dev_headers` also trusts the development headers: only for a service that
+    /// listens on loopback.
     #[must_use]
     pub fn new(jwks: Option<Jwks>, rules: TokenRules, dev_headers: bool, clock: Clock) -> Self {
         Self(Arc::new(Inner { jwks, rules, dev_headers, clock, remembered: RwLock::default() }))
     }
 
-    /// The keys, to be kept fresh by a task of their own.
+    /// The keys. A task of the service keeps them fresh.
     #[must_use]
     pub fn jwks(&self) -> Option<&Jwks> {
         self.0.jwks.as_ref()
     }
 
-    /// Whether the development headers are switched on.
+    /// Whether the development headers are trusted.
     #[must_use]
     pub fn dev_headers(&self) -> bool {
         self.0.dev_headers
     }
 
-    /// The caller of a token that was checked before and is still good; `None` says nothing.
+    /// The caller of a cached token that is still valid. After `None`, [`Authenticator::check`] decides.
     #[must_use]
     pub fn remembered(&self, token: &str) -> Option<Caller> {
         let jwks = self.0.jwks.as_ref()?;
@@ -134,23 +133,21 @@ impl Authenticator {
         Some(verified.caller.clone())
     }
 
-    /// Checks a token. Reads the keys anew if it names one that is not known, seldom enough that strangers
-    /// can't make this a burden.
+    /// Verifies a token. An unknown key id makes the keys be read again, with a limit on how often.
     ///
     /// # Errors
-    ///
-    /// The [`Refusal`] that says what is wrong with it.
+    /// The reason why the token is refused.
     pub async fn check(&self, token: &str) -> Result<Caller, Refusal> {
         let jwks = self.0.jwks.as_ref().ok_or(Refusal::UnknownKey)?;
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Refusal::Malformed);
         }
         let header = decode_header(token).map_err(|error| match error.kind() {
-            // Names that the library does not know, "none" among them, fail in the header's JSON.
+            // An algorithm that the library does not know, such as "none", is an error in the header's JSON.
             jsonwebtoken::errors::ErrorKind::Json(_) => Refusal::Algorithm,
             _ => Refusal::Malformed,
         })?;
-        // Extensions that must be understood: none is understood here (RFC 7515, 4.1.11).
+        // `crit` names extensions that must be understood (RFC 7515, 4.1.11). None is supported.
         if header.crit.is_some() {
             return Err(Refusal::Malformed);
         }
@@ -166,7 +163,7 @@ impl Authenticator {
         Ok(caller)
     }
 
-    /// The rules for the library. Times are not its business: it would ask the system's clock.
+    /// The library's rules. They leave out times, for which the library would read the system's clock.
     fn validation(&self, algorithm: Algorithm) -> Validation {
         let mut validation = Validation::new(algorithm);
         validation.validate_exp = false;

@@ -1,4 +1,4 @@
-//! How Kafka's brokers are reached: the settings that both services have for it, as properties of its client.
+//! Settings for the connection to Kafka's brokers, as properties of its client.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -12,19 +12,19 @@ declare! {
     pub KEYS:
     /// `host:port` of brokers, separated by commas.
     KAFKA_BROKERS: String = Key::required();
-    /// `true` or `false`: whether brokers are reached by TLS. Without it: unless all of them are on this machine.
+    /// `true` or `false`: TLS to the brokers. By default, unless all are on this machine.
     KAFKA_TLS: bool = Key::optional();
-    /// Name of the service at the brokers (SASL).
+    /// The service's user name at the brokers (SASL).
     KAFKA_USERNAME: String = Key::optional();
-    /// The password to that name.
+    /// The password of that user.
     KAFKA_PASSWORD: SecretString = Key::secret(Need::Optional);
-    /// How the password is shown: `SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`.
+    /// SASL mechanism: `SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`.
     KAFKA_SASL_MECHANISM: String = Key::default("SCRAM-SHA-512");
 }
 
 const MECHANISMS: [&str; 3] = ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"];
 
-/// How brokers are reached.
+/// The brokers, with TLS and login.
 #[derive(Debug, Clone)]
 pub struct Brokers {
     /// `host:port`, several separated by commas.
@@ -42,7 +42,7 @@ struct Login {
 }
 
 impl Brokers {
-    /// Brokers that are reached without TLS, by anybody.
+    /// Brokers without TLS and login.
     #[must_use]
     pub fn open(addresses: impl Into<String>) -> Self {
         Self { addresses: addresses.into(), tls: false, authorities: None, login: None }
@@ -59,14 +59,14 @@ impl Brokers {
         Some(Self { tls, authorities, login: login?, addresses })
     }
 
-    /// Logs where TLS is missing on the way to another machine.
+    /// Logs a warning if the connection to another machine has no TLS.
     pub fn warn_if_open(&self) {
         if !self.tls && !all_on_this_machine(&self.addresses) {
             warn_of_open_way("KAFKA_TLS", "Kafka is reached without TLS");
         }
     }
 
-    /// The client's properties. The values may be secret.
+    /// The properties for the client. Values may be secret.
     #[must_use]
     pub fn properties(&self) -> Vec<(String, String)> {
         let protocol = match (self.tls, &self.login) {
@@ -77,7 +77,7 @@ impl Brokers {
         };
         let mut properties = vec![("bootstrap.servers", &*self.addresses), ("security.protocol", protocol)];
         if self.tls {
-            // The client's own OpenSSL does not know where this system keeps the public authorities, unless it looks.
+            // The client's own OpenSSL finds the system's public authorities by probing only.
             let authorities = self.authorities.as_ref().map_or("probe", Authorities::path);
             properties.push(("ssl.ca.location", authorities));
         }
@@ -91,7 +91,7 @@ impl Brokers {
 }
 
 impl Login {
-    /// The login, if there is one; `None` means a mistake.
+    /// The login, if the settings have one. The outer `None` means that `settings` holds mistakes.
     fn read(settings: &mut Settings) -> Option<Option<Self>> {
         let username = settings.read(&KAFKA_USERNAME);
         let password = settings.read(&KAFKA_PASSWORD);

@@ -1,25 +1,24 @@
 //! The only source of the current time.
 //!
-//! All that decides by "now" asks a [`Clock`]. Timers and time-outs use the ordinary monotonic
-//! `Instant`, which no setting here touches.
+//! Every decision by "now" asks a [`Clock`]. Timers and time-outs use the monotonic `Instant`, which a clock does not change.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-/// Marks a clock that runs with the system's.
+/// In place of a time: the clock runs with the system's.
 const RUNNING: i64 = i64::MIN;
 
-/// The current time, in UTC and whole milliseconds. Clones show the same time and are moved together.
+/// The current time, in UTC and whole milliseconds. Clones show the same time and move together.
 #[derive(Debug, Clone)]
 pub struct Clock(Arc<State>);
 
 #[derive(Debug)]
 struct State {
-    /// Milliseconds added to what the system says.
+    /// Milliseconds added to the system's time.
     offset_ms: AtomicI64,
-    /// Milliseconds since the epoch at which the clock stands, or [`RUNNING`].
+    /// Time of a stopped clock, in milliseconds since the epoch, or [`RUNNING`].
     stands_at_ms: AtomicI64,
 }
 
@@ -30,7 +29,7 @@ impl Clock {
         Self::with_offset(0)
     }
 
-    /// The system's time plus so many seconds (less, if negative).
+    /// The system's time plus `seconds`, which may be negative.
     #[must_use]
     pub fn with_offset(seconds: i64) -> Self {
         Self(Arc::new(State {
@@ -39,7 +38,7 @@ impl Clock {
         }))
     }
 
-    /// A clock that stands at `time` until [`Clock::set`] or [`Clock::advance`] moves it.
+    /// A clock stopped at `time`. [`Clock::set`] and [`Clock::advance`] move it.
     #[must_use]
     pub fn standing_at(time: DateTime<Utc>) -> Self {
         let clock = Self::system();
@@ -56,7 +55,7 @@ impl Clock {
         }
         let offset = TimeDelta::try_milliseconds(self.0.offset_ms.load(Ordering::Relaxed));
         let system = system_now();
-        // A sum outside of the calendar is a mistake in the setting; the system's time is nearest.
+        // An offset that leaves the calendar is ignored.
         offset.and_then(|offset| system.checked_add_signed(offset)).unwrap_or(system)
     }
 
@@ -71,7 +70,7 @@ impl Clock {
         self.0.stands_at_ms.store(time.timestamp_millis(), Ordering::Relaxed);
     }
 
-    /// Moves the clock, standing or running, by `by`.
+    /// Moves the clock by `by`, stopped or running.
     pub fn advance(&self, by: TimeDelta) {
         let ms = by.num_milliseconds();
         if self.0.stands_at_ms.load(Ordering::Relaxed) == RUNNING {

@@ -1,10 +1,14 @@
 //! Settings from the environment and an optional TOML file.
 //!
-//! A service declares each setting once, as a [`Key`]. [`Settings`] reads them through their keys and collects every
-//! mistake, so that a start fails once with the whole list.
+//! A service declares each setting once, as a [`Key`]. [`Settings`] reads values through their keys and collects all mistakes:
+//! a start fails once, with the whole list.
 //!
-//! Order of precedence: environment variable `NAME`, or for secrets a file named by `NAME_FILE` (both are a mistake);
-//! `name` in the TOML file named by `CONFIG_FILE`; the default. An empty environment variable counts as absent.
+//! The first of these wins:
+//! 1. environment variable `NAME`, or for a secret the file named by `NAME_FILE` (having both is a mistake),
+//! 2. `name` in the TOML file named by `CONFIG_FILE`,
+//! 3. the default.
+//!
+//! An empty environment variable counts as absent.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,13 +20,13 @@ mod key;
 pub use key::{Declaration, HttpUrl, Key, Need, markdown_table};
 
 crate::declare! {
-    /// What [`Settings`] itself reads.
+    /// The setting that [`Settings`] itself reads.
     pub KEYS:
     /// A TOML file with settings, names in lower case; the environment wins over it.
     CONFIG_FILE: String = Key::optional();
 }
 
-/// One mistake in the settings. Values of secrets are not in it.
+/// One mistake in the settings. Holds no value of a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {problem}")]
 pub struct Mistake {
@@ -43,7 +47,7 @@ impl fmt::Display for Mistakes {
     }
 }
 
-/// Reads settings and remembers what is wrong with them.
+/// Reads settings and collects the mistakes in them.
 pub struct Settings {
     declared: Vec<Declaration>,
     environment: BTreeMap<String, String>,
@@ -51,7 +55,7 @@ pub struct Settings {
     mistakes: Vec<Mistake>,
 }
 
-/// Shows no value: any may be a secret.
+/// Shows no values, because they may be secret.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings").field("mistakes", &self.mistakes).finish_non_exhaustive()
@@ -59,7 +63,7 @@ impl fmt::Debug for Settings {
 }
 
 impl Settings {
-    /// The process's environment, and the file that it names.
+    /// Settings from the process's environment and the file named there.
     #[must_use]
     pub fn load(declared: Vec<Declaration>) -> Self {
         let variables = std::env::vars_os().filter_map(|(name, value)| {
@@ -70,7 +74,7 @@ impl Settings {
         settings
     }
 
-    /// These variables instead of the environment, and no file.
+    /// Settings from these variables alone.
     #[must_use]
     pub fn from_variables<S: Into<String>>(
         declared: Vec<Declaration>,
@@ -92,7 +96,7 @@ impl Settings {
         let values = match text.parse::<Table>() {
             Ok(values) => values,
             Err(error) => {
-                // The lines after the first one quote the file, which may hold a secret.
+                // The further lines quote the file, which may hold a secret.
                 let place = error.to_string().lines().next().unwrap_or_default().to_owned();
                 return self.mistake(&CONFIG_FILE, format!("is no TOML: {place}"));
             }
@@ -112,7 +116,7 @@ impl Settings {
         }
     }
 
-    /// Records a mistake that the caller found, such as two settings that contradict one another.
+    /// Records a mistake that the caller found, such as two contradicting settings.
     pub fn mistake<T>(&mut self, key: &Key<T>, problem: impl Into<String>) {
         self.record(key.declaration.name, problem);
     }
@@ -125,7 +129,7 @@ impl Settings {
         }
     }
 
-    /// The value of a setting. `None` is a recorded mistake, or an optional setting that is absent.
+    /// The value of a setting. `None` means a recorded mistake or an absent optional setting.
     pub fn read<T>(&mut self, key: &Key<T>) -> Option<T> {
         let name = key.declaration.name;
         let Some(declared) = self.declared.iter().find(|declared| declared.name == name).copied() else {
@@ -141,12 +145,10 @@ impl Settings {
         None
     }
 
-    /// The configuration, or all mistakes. `build` is called where there is none, and puts together what was
-    /// read (with `?` on each value).
+    /// The configuration. If there is no mistake, `build` assembles it from the values, with `?` on each.
     ///
     /// # Errors
-    ///
-    /// All [`Mistakes`] recorded so far.
+    /// All recorded mistakes.
     pub fn finish<T>(mut self, build: impl FnOnce() -> Option<T>) -> Result<T, Mistakes> {
         if self.mistakes.is_empty() {
             match build() {
@@ -181,7 +183,7 @@ impl Settings {
         None
     }
 
-    /// The text of a secret's file, without the line break at its end.
+    /// The content of a secret's file without the line break at its end.
     fn secret_in(&mut self, name: &str, path: &str) -> Option<String> {
         match std::fs::read_to_string(path).map(|text| text.trim_end_matches(['\r', '\n']).to_owned()) {
             Ok(text) if text.is_empty() => self.record(name, format!("{path} is empty")),
@@ -192,7 +194,7 @@ impl Settings {
     }
 }
 
-/// A TOML value as an environment variable would give it; lists are joined by commas.
+/// A TOML value in the form of an environment variable. Commas join the items of a list.
 fn plain(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

@@ -1,6 +1,6 @@
-//! A signing key for development and trials, and tokens made with it.
+//! Makes a signing key for development and signs tokens with it.
 //!
-//! A real installation has an identity provider, and gives the services the address of its JWKS.
+//! In production an identity provider signs tokens, and `JWKS_URL` names its keys.
 
 use std::fs;
 use std::io::{self, Write};
@@ -19,12 +19,12 @@ use crate::auth::{Caller, Refusal};
 use crate::clock::Clock;
 use crate::ids::new_id;
 
-/// Name of the private key's file.
-pub const KEY_FILE: &str = "signing-key.pem";
-/// Name of the file with the public key.
+/// File name of the private key.
+const KEY_FILE: &str = "signing-key.pem";
+/// File name of the public key.
 pub const JWKS_FILE: &str = "jwks.json";
 
-/// Why there is no development key or token.
+/// The error of making or using the development key.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file can't be read or written.
@@ -61,7 +61,7 @@ pub struct TokenArgs {
     /// With the role of a service, which may read the feed.
     #[arg(long)]
     pub service: bool,
-    /// How long it is good for, in hours.
+    /// Hours until the token expires.
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=87_600))]
     pub hours: u32,
     /// The key.
@@ -70,11 +70,10 @@ pub struct TokenArgs {
 }
 
 impl TokenArgs {
-    /// The token, signed with the folder's key, which is made where it is missing.
+    /// Signs the token. Makes the key where it is missing.
     ///
     /// # Errors
-    ///
-    /// When the key can't be read or made, or the user's name is not usable.
+    /// If the key can't be read or made, or the user's name is refused.
     pub fn token(&self, clock: &Clock) -> Result<String, Error> {
         let roles = [(self.admin, "admin"), (self.service, "service")];
         let roles: Vec<&str> = roles.iter().filter(|(given, _)| *given).map(|(_, role)| *role).collect();
@@ -95,12 +94,10 @@ impl std::fmt::Debug for DevKey {
 }
 
 impl DevKey {
-    /// The key in `folder`; made, with its JWKS document, where it is missing. Two processes that do this at
-    /// once get the same key.
+    /// Reads the key in `folder`. Makes it and its JWKS document where they are missing; concurrent processes get the same key.
     ///
     /// # Errors
-    ///
-    /// When files can't be read or written, or the key's file holds something else.
+    /// If files can't be read or written, or the key's file holds something else.
     pub fn ensure(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(KEY_FILE);
         fs::create_dir_all(folder).map_err(|error| Error::File(folder.to_owned(), error))?;
@@ -112,7 +109,7 @@ impl DevKey {
         let pem = fs::read_to_string(&path).map_err(|error| Error::File(path.clone(), error))?;
         let key = SigningKey::from_pkcs8_pem(&pem).map_err(|_| Error::Key(path.clone()))?;
         let x = BASE64_URL_SAFE_NO_PAD.encode(key.verifying_key().as_bytes());
-        // Half of the public key names it well enough, and the same key always has the same name.
+        // Half of the public key serves as a stable id.
         let id: String = x.chars().take(22).collect();
         let jwks = json!({"keys": [
             {"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": id, "x": x}
@@ -122,11 +119,10 @@ impl DevKey {
         Ok(Self { id, key })
     }
 
-    /// A token for `user` with `roles`, good from now for so many hours.
+    /// A token for `user` with `roles` that expires after `hours`.
     ///
     /// # Errors
-    ///
-    /// When the user's name is not usable, or the library can't sign.
+    /// If the user's name is refused, or the library can't sign.
     pub fn token(&self, user: &str, roles: &[&str], hours: u32, clock: &Clock) -> Result<String, Error> {
         let caller = Caller::new(user, roles.iter().copied())?;
         let now = clock.now().timestamp();
@@ -137,15 +133,14 @@ impl DevKey {
     /// Signs any claims.
     ///
     /// # Errors
-    ///
-    /// When the library can't sign.
+    /// If the library can't sign.
     pub fn sign(&self, claims: &impl Serialize) -> Result<String, Error> {
         let header = Header { kid: Some(self.id.clone()), ..Header::new(Algorithm::EdDSA) };
         jsonwebtoken::encode(&header, claims, &self.key).map_err(|error| Error::Sign(error.to_string()))
     }
 }
 
-/// Writes a whole file under a name that nobody has taken yet; leaves the file alone that is there.
+/// Writes a file as a whole, unless it exists.
 fn place_once(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
     use std::os::unix::fs::OpenOptionsExt;
     if path.exists() {
@@ -157,7 +152,7 @@ fn place_once(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
             file.write_all(content)?;
             file.sync_all()
         });
-    // Unlike a rename, a link never replaces what another process has put there meanwhile.
+    // Unlike a rename, a link never replaces the file of another process.
     let placed = written.and_then(|()| match fs::hard_link(&draft, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         outcome => outcome,

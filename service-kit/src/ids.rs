@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-/// A new id that is unique everywhere and sorts by the time of its making (UUID version 7).
+/// A new id: unique, and sorted by time (UUID version 7).
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the source that all others take ids from")]
 pub fn new_id() -> Uuid {

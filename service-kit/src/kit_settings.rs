@@ -18,57 +18,55 @@ declare! {
     KEYS:
     /// Address to listen on.
     pub(crate) LISTEN: SocketAddr = Key::required();
-    /// `text` or `json`, one line an entry, to standard error.
+    /// `text` or `json`: one line an entry, to standard error.
     pub LOG_FORMAT: LogFormat = Key::default("text");
     /// Least level of log lines, or a filter like `info,http.request=warn`.
     pub LOG_LEVEL: LogLevel = Key::default("info");
-    /// Where traces go: an OTLP collector over HTTP, such as `http://collector:4318`. Without it there are none.
+    /// OTLP collector for traces, over HTTP, such as `http://collector:4318`. Without it, nothing is traced.
     OTEL_EXPORTER_OTLP_ENDPOINT: HttpUrl = Key::optional();
-    /// The part of requests without a trace that is traced.
+    /// Share of requests that are traced, of those without a trace.
     OTEL_TRACES_SAMPLER_ARG: f64 = Key::default("0.1").within(0, 1);
-    /// Address and port for `/metrics`, by plain HTTP, which is then not on `LISTEN`; `/health/...` is on both.
+    /// Address for `/metrics`, by plain HTTP. `LISTEN` then has no `/metrics`; both have `/health/...`.
     ADMIN_LISTEN: SocketAddr = Key::optional();
-    /// A PEM file with the certificate of `LISTEN`, and those between it and its authority. `LISTEN` then speaks HTTPS
-    /// alone.
+    /// PEM file with the certificate of `LISTEN` and its intermediates. `LISTEN` then speaks HTTPS only.
     pub(crate) TLS_CERT_FILE: PathBuf = Key::optional();
-    /// A PEM file with the private key of `TLS_CERT_FILE`.
+    /// PEM file with the private key of `TLS_CERT_FILE`.
     TLS_KEY_FILE: PathBuf = Key::optional();
-    /// A PEM file with the authorities that sign the certificates of MySQL, Kafka, MongoDB, the feed and `JWKS_URL`,
-    /// instead of the public ones or beside them.
+    /// PEM file with the authorities of MySQL, Kafka, MongoDB, the feed and `JWKS_URL`. They replace or join the public ones.
     pub TLS_CA_FILE: Authorities = Key::optional();
-    /// Threads that serve HTTP; 0 is one for each processor.
+    /// Threads for HTTP; 0 is one for each processor.
     HTTP_WORKERS: usize = Key::default("0").within(0, 1024);
-    /// Seconds in which a request is answered.
+    /// Deadline of a request in seconds.
     REQUEST_TIMEOUT_SECONDS: Duration = Key::seconds("30").within(1, 600);
-    /// Seconds that an idle connection is kept.
+    /// Seconds until an idle connection is closed.
     KEEP_ALIVE_SECONDS: Duration = Key::seconds("75").within(1, 3600);
-    /// Seconds that a client may take for the head of a request, for its body, or without taking any of the answer.
-    /// Then the connection is cut.
+    /// Seconds in which a client must send a request's head, send its body, or read some of the answer. Then the connection
+    /// is closed.
     SLOW_CLIENT_SECONDS: Duration = Key::seconds("20").within(1, 600);
-    /// Connections at once; further ones wait until one of them closes.
+    /// Concurrent connections. Further ones wait until one closes.
     MAX_CONNECTIONS: usize = Key::default("8192").within(1, 1_000_000);
-    /// Requests a second of one caller, twice as many after a pause; one more is answered 429. Callers that are not
-    /// recognised count by address. Administrators and services are not limited.
+    /// Requests a second of one caller, and twice as many after a pause. More get 429. Unknown callers count by address.
+    /// Administrators and services have no limit.
     RATE_PER_SECOND: NonZeroU32 = Key::default("1000").within(1, 1_000_000);
-    /// Seconds that work in progress gets at the end.
+    /// Seconds for work in progress at shutdown.
     SHUTDOWN_TIMEOUT_SECONDS: Duration = Key::seconds("20").within(1, 600);
-    /// A file with the public keys of tokens (JWKS).
+    /// File with the public keys of tokens (JWKS).
     JWKS_FILE: PathBuf = Key::optional();
-    /// A URL with the public keys of tokens (JWKS), in place of the file.
+    /// URL of the public keys of tokens (JWKS), in place of the file.
     JWKS_URL: HttpUrl = Key::optional();
-    /// Algorithms that tokens may be signed with.
+    /// Accepted signature algorithms of tokens.
     JWT_ALGORITHMS: Algorithms = Key::default("EdDSA,ES256,RS256");
-    /// The issuer (`iss`) that tokens must have.
+    /// Required issuer (`iss`) of tokens.
     JWT_ISSUER: String = Key::optional();
-    /// The audience (`aud`) that tokens must name.
+    /// Required audience (`aud`) of tokens.
     JWT_AUDIENCE: String = Key::optional();
     /// Trust the headers `X-User` and `X-Roles`; on loopback only.
     DEV_HEADERS: bool = Key::default("false");
-    /// Seconds added to the system's time, for trials.
+    /// Seconds added to the system's time, for tests.
     CLOCK_OFFSET_SECONDS: i64 = Key::default("0");
 }
 
-/// All settings of a program: its own and those of both services. `defaults` replace those that are declared.
+/// All settings of a program: its own and those of both services. `defaults` replaces declared defaults.
 #[must_use]
 pub fn all(own: &[&[Declaration]], defaults: &[(&str, &'static str)]) -> Vec<Declaration> {
     let mut all = [own.concat(), KEYS.to_vec(), config::KEYS.to_vec()].concat();
@@ -82,53 +80,53 @@ pub fn all(own: &[&[Declaration]], defaults: &[(&str, &'static str)]) -> Vec<Dec
 /// The values of the settings that both services have.
 #[derive(Debug, Clone)]
 pub struct KitSettings {
-    /// Shape of log lines.
+    /// Format of log lines.
     pub log_format: LogFormat,
-    /// Which log lines are written.
+    /// Level or filter of log lines.
     pub log_level: LogLevel,
-    /// Where traces go.
+    /// The collector of traces, if there is one.
     pub traces: Option<TraceSettings>,
     /// Seconds added to the system's time.
     pub clock_offset_seconds: i64,
-    /// How long tasks get to finish at the end.
+    /// Longest time in which tasks finish when the process ends.
     pub shutdown_timeout: Duration,
-    /// How HTTP is served.
+    /// The HTTP server.
     pub server: ServerSettings,
-    /// Who is recognised.
+    /// Authentication of callers.
     pub auth: AuthSettings,
 }
 
-/// Where traces go.
+/// Settings for traces.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceSettings {
-    /// URL of an OTLP collector over HTTP, without the path of a signal.
+    /// URL of an OTLP collector over HTTP, without `/v1/traces`.
     pub endpoint: String,
-    /// The part of requests without a trace that is traced, 0 to 1.
+    /// The share of requests without a trace that is traced, 0 to 1.
     pub ratio: f64,
 }
 
-/// How HTTP is served.
+/// Settings of the HTTP server.
 #[derive(Debug, Clone)]
 pub struct ServerSettings {
     /// Address to listen on; port 0 is any free one.
     pub listen: SocketAddr,
-    /// Where metrics are answered, by plain HTTP; `None` is where everything else is.
+    /// Address for metrics, by plain HTTP. `None`: they are on `listen`.
     pub admin: Option<SocketAddr>,
-    /// What HTTPS is spoken by; without it, HTTP is.
+    /// The certificate and key for HTTPS. `None`: the server speaks HTTP.
     pub tls: Option<rustls::ServerConfig>,
     /// Threads; 0 is one for each processor.
     pub workers: usize,
-    /// In which a request is answered.
+    /// Deadline of a request.
     pub request_timeout: Duration,
-    /// How long an idle connection is kept.
+    /// Longest life of an idle connection.
     pub keep_alive: Duration,
-    /// How long a client may take for a request's head, for its body, or without taking any of the answer.
+    /// Longest time for a request's head, for its body, or without the client reading any of the answer.
     pub slow_client: Duration,
-    /// Connections at once.
+    /// Most concurrent connections.
     pub max_connections: usize,
-    /// Requests a second of one caller.
+    /// Most requests a second of one caller.
     pub rate_per_second: NonZeroU32,
-    /// How long requests get to finish when the server stops.
+    /// Longest time in which requests finish when the server stops.
     pub shutdown_timeout: Duration,
 }
 
@@ -151,27 +149,26 @@ impl ServerSettings {
     }
 }
 
-/// Who is recognised.
+/// Settings for authentication.
 #[derive(Debug, Clone)]
 pub struct AuthSettings {
-    /// Where the public keys are.
+    /// The place of the public keys.
     pub jwks: Option<Source>,
-    /// Algorithms that tokens may be signed with.
+    /// Accepted signature algorithms.
     pub algorithms: Algorithms,
-    /// What else tokens must say.
+    /// Required issuer and audience.
     pub rules: TokenRules,
-    /// Whether the headers are trusted.
+    /// Whether the development headers are trusted.
     pub dev_headers: bool,
-    /// Who signs the certificate of a server that has the keys, beside the public authorities.
+    /// Authorities for the server of the keys, beside the public ones.
     pub authorities: Option<Authorities>,
 }
 
 impl AuthSettings {
-    /// What recognises callers by these settings.
+    /// The authenticator of these settings.
     ///
     /// # Errors
-    ///
-    /// When no HTTP client for the keys can be made.
+    /// If no HTTP client for the keys can be made.
     pub fn authenticator(&self, clock: Clock) -> Result<Authenticator, jwks::Error> {
         let authorities = self.authorities.as_ref();
         let jwks = self.jwks.clone().map(|source| Jwks::new(source, self.algorithms.clone(), authorities));
@@ -181,7 +178,7 @@ impl AuthSettings {
 }
 
 impl KitSettings {
-    /// Reads them; `None` means that `settings` holds mistakes.
+    /// Reads the settings. `None` means that `settings` holds mistakes.
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let log_format = settings.read(&LOG_FORMAT);
         let log_level = settings.read(&LOG_LEVEL);
@@ -269,7 +266,7 @@ impl AuthSettings {
     }
 }
 
-/// The certificate for HTTPS, where it is asked for.
+/// The certificate and key for HTTPS, if they are set.
 fn own_certificate(settings: &mut Settings) -> Option<rustls::ServerConfig> {
     match (settings.read(&TLS_CERT_FILE), settings.read(&TLS_KEY_FILE)) {
         (None, None) => {}
@@ -320,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn certificates_that_can_not_be_used_are_mistakes() {
+    fn certificates_that_cannot_be_used_are_mistakes() {
         let with = |pairs: &[(&str, &str)]| mistaken(&[&[("JWKS_FILE", "/k/jwks.json")], pairs].concat());
         assert_eq!(with(&[("TLS_CERT_FILE", "/nowhere/cert.pem")]), ["TLS_KEY_FILE"]);
         assert_eq!(with(&[("TLS_KEY_FILE", "/nowhere/key.pem")]), ["TLS_CERT_FILE"]);

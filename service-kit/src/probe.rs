@@ -1,4 +1,4 @@
-//! Asks a service on this machine whether it is ready, for the health checks of containers.
+//! The health check of containers: asks a service on this machine whether it is ready.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -8,30 +8,25 @@ use anyhow::Context;
 use crate::config::Settings;
 use crate::kit_settings::{LISTEN, TLS_CERT_FILE};
 
-/// How long the service has to answer.
+/// Longest wait for the answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Asks `/health/ready` of the service that runs on this machine by these settings.
+/// Asks the service with these settings on this machine.
 ///
 /// # Errors
-///
-/// When it does not answer in time or is not ready; the error says what is missing.
+/// If the service does not answer in time or is not ready. The error names what is missing.
 pub async fn ready_by(mut settings: Settings) -> anyhow::Result<()> {
     let (listen, tls) = (settings.read(&LISTEN), settings.read(&TLS_CERT_FILE).is_some());
     ready(listen.context("LISTEN can't be read")?, tls).await
 }
 
-/// Asks `/health/ready` of the service that listens on `listen`, by HTTPS or HTTP.
-///
-/// # Errors
-///
-/// When it does not answer in time or is not ready; the error says what is missing.
-pub async fn ready(listen: SocketAddr, tls: bool) -> anyhow::Result<()> {
+/// Asks the service on `listen`, by HTTPS or HTTP. Errors are those of [`ready_by`].
+pub(crate) async fn ready(listen: SocketAddr, tls: bool) -> anyhow::Result<()> {
     let url = format!("{}://{}/health/ready", if tls { "https" } else { "http" }, reachable(listen));
     let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(TIMEOUT)
-        // The certificate is for the name by which others know this machine. Nothing is told here that is a secret.
+        // The certificate is for this machine's public name. Nothing secret is sent.
         .danger_accept_invalid_certs(true);
     let answer = client.build()?.get(&url).send().await?;
     let status = answer.status();
@@ -42,7 +37,7 @@ pub async fn ready(listen: SocketAddr, tls: bool) -> anyhow::Result<()> {
     anyhow::bail!("{status}: {body}")
 }
 
-/// An address to connect to: a service that listens on all addresses is reached over loopback.
+/// The address to connect to: loopback if the service listens on all addresses.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, listen.port()).into(),

@@ -1,4 +1,4 @@
-//! What a service needs in order to serve, and which of it is missing.
+//! The state of the components that a service needs.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::clock::Clock;
 
-/// Longest reason that is shown, in characters.
+/// Longest shown reason, in characters.
 const MAX_REASON: usize = 200;
 
-/// The named components that must all work before the service counts as ready. Clones are the same registry.
+/// The components of a service, which is ready when all of them work. Clones share the components.
 #[derive(Debug, Clone)]
 pub struct Readiness {
     clock: Clock,
@@ -25,7 +25,7 @@ enum ComponentState {
     Failing { since: DateTime<Utc>, reason: String },
 }
 
-/// One component, which reports how it is.
+/// One component. Its user reports the state.
 #[derive(Debug, Clone)]
 pub struct Component {
     name: &'static str,
@@ -47,29 +47,29 @@ pub struct Report {
 pub struct ComponentReport {
     /// `ok` or `failing`.
     pub state: &'static str,
-    /// When it began to fail (RFC 3339).
+    /// Time of the first failure (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-    /// Why it fails, in few words and without secrets.
+    /// The reason of the failure, without secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
 impl Readiness {
-    /// A registry without components, which is ready.
+    /// A readiness without components: ready.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self { clock, states: Arc::default(), part: Arc::default() }
     }
 
-    /// Counts the components of another registry as well from now on, in place of those of the one that was given
-    /// before: of several parts that can each do the work, the one that does it. Where both know a component, it
-    /// works when both say so.
+    /// Adds the components of `part`, in place of an earlier part's. A component that both have works if it works in both.
+    ///
+    /// For several parts of which one at a time does the work.
     pub fn count_in(&self, part: &Self) {
         *self.part.lock().unwrap_or_else(PoisonError::into_inner) = Some(part.clone());
     }
 
-    /// Adds a component that fails until it reports otherwise.
+    /// Adds a component. It fails until [`Component::ok`].
     #[must_use]
     pub fn component(&self, name: &'static str) -> Component {
         let component = Component { name, readiness: self.clone() };
@@ -118,13 +118,13 @@ impl ComponentState {
 }
 
 impl Component {
-    /// The name under which it is shown.
+    /// The shown name.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// It works.
+    /// Reports that the component works.
     pub fn ok(&self) {
         let mut states = self.readiness.states.lock().unwrap_or_else(PoisonError::into_inner);
         let before = states.insert(self.name, ComponentState::Ok);
@@ -134,8 +134,8 @@ impl Component {
         }
     }
 
-    /// It does not work; `reason` is shown to whoever asks and must hold no secret. Keeps the time at which
-    /// it began to fail.
+    /// Reports that the component fails. Anyone can read `reason`, so it must hold no secret. The time of the first failure
+    /// stays.
     pub fn failing(&self, reason: impl Into<String>) {
         let reason: String = reason.into().chars().take(MAX_REASON).collect();
         let now = self.readiness.clock.now();

@@ -1,51 +1,51 @@
-//! Why a token is refused, and the algorithms that tokens may be signed with.
+//! The reasons for refusing a token, and the accepted algorithms.
 
 use std::str::FromStr;
 
 use jsonwebtoken::Algorithm;
 
-/// Why nobody was recognised. The texts are meant for the one who asked.
+/// The reason why a request has no caller. The client reads the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// No token, or no header in its place.
+    /// Neither a token nor a trusted header.
     #[error("the request names nobody: send Authorization: Bearer with a token")]
     Nobody,
-    /// An `Authorization` header that is no bearer token.
+    /// The `Authorization` header is not one bearer token.
     #[error("the Authorization header must be Bearer and one token")]
     Scheme,
     /// Not a signed token.
     #[error("the token is no JSON Web Token that is understood here")]
     Malformed,
-    /// An algorithm that is not accepted, or not for this key.
+    /// The algorithm is not accepted, or is not the key's.
     #[error("the token is signed with an algorithm that is not accepted")]
     Algorithm,
-    /// No such key is known.
+    /// No key has the token's key id.
     #[error("the token is signed with a key that is not known")]
     UnknownKey,
-    /// The signature does not fit.
+    /// The signature is wrong.
     #[error("the token's signature is wrong")]
     Signature,
-    /// `exp` has passed.
+    /// `exp` is past.
     #[error("the token has expired")]
     Expired,
-    /// `nbf` lies ahead.
+    /// `nbf` is in the future.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// `iss` is another one.
+    /// `iss` is missing or another issuer.
     #[error("the token is from another issuer")]
     Issuer,
-    /// `aud` does not name this service.
+    /// `aud` is missing or does not name this service.
     #[error("the token is for another audience")]
     Audience,
     /// A claim is missing or of the wrong type.
     #[error("the token needs the claims sub (text) and exp (number), and roles as a list of texts if any")]
     Claims,
-    /// The user's name is not usable.
+    /// The user's name is empty, too long or has control characters.
     #[error("a user's name has 1 to 200 characters and no control characters")]
     User,
 }
 
-/// The algorithms that tokens may be signed with.
+/// The accepted signature algorithms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Algorithms(pub Vec<Algorithm>);
 

@@ -1,9 +1,9 @@
-//! The life of a process: its tasks, and an orderly end.
+//! The tasks of a process, and its graceful shutdown.
 //!
-//! The end has two stages. First `soft` is cancelled: tasks take no new work and finish what they have.
-//! After a bound `hard` is cancelled: what still runs is dropped. A task that ends by itself before the
-//! first stage takes the whole process down with it, and the exit code says so: a service that misses one
-//! of its parts must be started again, not linger.
+//! Shutdown has two stages. First `soft` is cancelled: tasks take no new work and finish the rest. After a bound `hard` is
+//! cancelled: tasks that still run are dropped.
+//!
+//! A task that ends by itself shuts the process down with a failure, because a service without one of its parts must restart.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long tasks get to notice that `hard` was cancelled before the process leaves them behind.
+/// Longest wait for tasks after `hard` is cancelled.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
 
-/// The tasks of a process. Clones are the same process.
+/// The tasks of a process. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Lifecycle {
     soft: CancellationToken,
@@ -26,10 +26,10 @@ pub struct Lifecycle {
     bound: Duration,
 }
 
-/// How the process ended.
+/// The end of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// It was asked to and all tasks finished.
+    /// The process was asked to end, and all tasks finished.
     Orderly,
     /// A task ended by itself, failed, or did not finish in time.
     Failed,
@@ -45,7 +45,7 @@ impl From<End> for ExitCode {
 }
 
 impl Lifecycle {
-    /// A process whose tasks get `bound` to finish once it is asked to end.
+    /// A process whose tasks have `bound` to finish.
     #[must_use]
     pub fn new(bound: Duration) -> Self {
         Self {
@@ -57,26 +57,20 @@ impl Lifecycle {
         }
     }
 
-    /// Cancelled when the process shall end: take no new work, finish what there is.
+    /// Cancelled when the process is to end: tasks finish their work and take no more.
     #[must_use]
     pub fn soft(&self) -> CancellationToken {
         self.soft.clone()
     }
 
-    /// Cancelled when the time to finish is over.
-    #[must_use]
-    pub fn hard(&self) -> CancellationToken {
-        self.hard.clone()
-    }
-
-    /// Asks the process to end, as a signal would.
+    /// Asks the process to end, like a signal.
     pub fn stop(&self) {
         self.soft.cancel();
     }
 
-    /// Runs a task that shall last until `soft` is cancelled. It is dropped when `hard` is.
+    /// Runs a task until `soft` is cancelled. Drops the task when `hard` is.
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
-        let (soft, hard, failed) = (self.soft(), self.hard(), Arc::clone(&self.failed));
+        let (soft, hard, failed) = (self.soft(), self.hard.clone(), Arc::clone(&self.failed));
         let running = tokio::spawn(async move {
             tokio::select! {
                 outcome = task => outcome,
@@ -101,8 +95,8 @@ impl Lifecycle {
         });
     }
 
-    /// Waits until the process shall end (SIGTERM, SIGINT, [`Lifecycle::stop`] or a task's end), then for its
-    /// tasks, within the bound. A second signal ends the wait.
+    /// Waits for SIGTERM, SIGINT, [`Lifecycle::stop`] or the end of a task, then for all tasks. The bound or a second signal
+    /// ends the wait.
     pub async fn run(self) -> End {
         tokio::select! {
             () = self.soft.cancelled() => {}
@@ -132,7 +126,7 @@ async fn signalled() {
             }
         }
         (Err(error), _) | (_, Err(error)) => {
-            // Without handlers the signals' default action ends the process.
+            // Without handlers, a signal kills the process.
             tracing::error!(%error, "can't listen for signals");
             std::future::pending::<()>().await;
         }

@@ -1,6 +1,6 @@
-//! TLS: who is believed about the names of other servers, and the certificate of the service's own port.
+//! TLS: the trusted authorities for other servers, and the certificate of the service's own port.
 //!
-//! Servers on other machines are reached by TLS, and their certificates verified, unless a setting says otherwise.
+//! Connections to other machines use TLS and verify certificates, unless a setting says otherwise.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -12,24 +12,24 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// Why a certificate or key can't be used. Holds nothing of a key.
+/// The error of a certificate or key. Holds no part of a key.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file can't be read.
     #[error("{0}")]
     Unreadable(#[from] std::io::Error),
-    /// The file is no PEM of what it should hold.
+    /// The file is not PEM, or holds something else.
     #[error("it is no PEM file of that kind: {0}")]
     NotPem(String),
     /// The file is PEM, but holds no certificate.
     #[error("there is no certificate in it")]
     NoCertificate,
-    /// They don't go together, or are of a kind that is not known.
+    /// Certificate and key don't match, or their kind is unknown.
     #[error("certificate and key can't be used: {0}")]
     Unusable(#[from] rustls::Error),
 }
 
-/// Authorities from a PEM file: certificates of other servers are believed that they signed.
+/// Trusted authorities from a PEM file.
 #[derive(Debug, Clone)]
 pub struct Authorities {
     path: String,
@@ -39,7 +39,7 @@ pub struct Authorities {
 impl FromStr for Authorities {
     type Err = Error;
 
-    /// Reads the file at this path.
+    /// Reads the file at `path`.
     fn from_str(path: &str) -> Result<Self, Error> {
         let pem = std::fs::read(path)?;
         let certificates =
@@ -52,13 +52,13 @@ impl FromStr for Authorities {
 }
 
 impl Authorities {
-    /// The file, for clients that read it themselves.
+    /// The path of the file, for clients that read it themselves.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// A URL with their file as such a parameter, unless it has one.
+    /// The URL with the file's path as `parameter`, unless it has that parameter.
     #[must_use]
     pub fn in_url(&self, url: &str, parameter: &str) -> String {
         if url.contains(&format!("{parameter}=")) {
@@ -70,30 +70,29 @@ impl Authorities {
     }
 }
 
-/// What an HTTP client is built of that believes these authorities, if any, beside the public ones.
+/// An HTTP client that trusts `authorities` and the public ones, ready to be built.
 pub fn http_client(authorities: Option<&Authorities>) -> ClientBuilder {
     let certificates = authorities.map_or(&[][..], |authorities| &authorities.certificates);
     certificates.iter().cloned().fold(ClientBuilder::new(), ClientBuilder::add_root_certificate)
 }
 
-/// Whether a host's name or address is this machine's own, so that nobody is on the way to it.
+/// Whether a host's name or address is loopback.
 #[must_use]
 pub fn is_this_machine(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// Logs that a server on another machine is reached without what TLS gives, for whoever did not mean it.
+/// Logs a warning about a connection to another machine without TLS or verification.
 pub fn warn_of_open_way(setting: &str, what: &str) {
     tracing::warn!(setting, "{what}: whoever is on the way can read or change what goes there");
 }
 
-/// What a port answers by that has the certificates of one PEM file, the server's own first, and the key of another.
+/// The TLS configuration of a port, from a PEM file of certificates, the server's own first, and one with the key.
 ///
 /// # Errors
-///
-/// When a file can't be read, is not of its kind, or the two don't go together.
-pub fn server_config(certificates: &Path, key: &Path) -> Result<ServerConfig, Error> {
+/// If a file can't be read or holds something else, or the key doesn't match.
+pub(crate) fn server_config(certificates: &Path, key: &Path) -> Result<ServerConfig, Error> {
     let not_pem = |error: rustls::pki_types::pem::Error| Error::NotPem(error.to_string());
     let pem = std::fs::read(certificates)?;
     let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().map_err(not_pem)?;

@@ -1,8 +1,7 @@
-//! Traces: spans of what a request causes, sent to an OpenTelemetry collector (OTLP over HTTP).
+//! Sends the spans of traced requests to an OpenTelemetry collector (OTLP over HTTP).
 //!
-//! A request that is traced gives its trace context to the command and, with the command's events, to the outbox, the log and
-//! the projector: the spans of commit, delivery and projection are children of the request's span. They are made here, by
-//! hand, in few places: what is not traced costs a look at its trace context, and nothing at all where traces are off.
+//! Commit, delivery and projection are child spans of the request's: its trace context travels with the command's events. An
+//! untraced event costs one look at its trace context; without a collector, nothing.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -23,22 +22,21 @@ pub use opentelemetry::trace::SpanKind;
 
 use crate::kit_settings::TraceSettings;
 
-/// How long the collector may take for a batch, and how long the last one may hold up the end of the process.
+/// Longest wait for the collector to take a batch. The last batch delays the end of the process by at most this.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
-/// The traces of the process while it runs. Spans wait for the collector in a bounded queue; past it they are dropped.
+/// The traces of the process. Spans wait for the collector in a bounded queue; when it is full, new ones are dropped.
 #[derive(Debug)]
 pub struct Traces(Option<SdkTracerProvider>);
 
 impl Traces {
-    /// Sends spans of this service to the collector that the settings name, if they name one. Only the first call in a
-    /// process has an effect. Must be called within a tokio runtime.
+    /// Starts sending spans to the collector, if the settings name one. Only the first call in a process has an effect. Must be
+    /// called within a tokio runtime.
     ///
     /// # Errors
-    ///
-    /// When the URL can't be used.
+    /// If the URL can't be used.
     pub fn start(service: &'static str, settings: Option<&TraceSettings>) -> anyhow::Result<Self> {
         let Some(settings) = settings else { return Ok(Self(None)) };
         let collector = Collector {
@@ -62,7 +60,7 @@ impl Traces {
         Ok(Self(Some(provider)))
     }
 
-    /// Sends what is left, for a few seconds at most.
+    /// Sends the remaining spans, for a few seconds at most.
     pub async fn finish(self) {
         let Some(provider) = self.0 else { return };
         let sent = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(PATIENCE)).await;
@@ -72,7 +70,7 @@ impl Traces {
     }
 }
 
-/// Sends batches with the HTTP client and on the runtime that the process has already.
+/// Sends batches with the process's HTTP client and runtime.
 #[derive(Debug)]
 struct Collector {
     http: reqwest::Client,
@@ -93,22 +91,22 @@ impl HttpClient for Collector {
     }
 }
 
-/// A piece of work. It ends when it is dropped, as failed unless [`Span::end`] was called.
+/// A span of work. Dropping it without [`Span::end`] marks it as failed.
 #[derive(Debug)]
 pub struct Span(Box<opentelemetry_sdk::trace::Span>);
 
 impl Span {
-    /// Says what it was, where that was not known when it began.
+    /// Renames the span.
     pub(crate) fn name(&mut self, name: String) {
         self.0.update_name(name);
     }
 
-    /// Says something of it. Nothing personal.
+    /// Sets an attribute, which must not be personal.
     pub fn set(&mut self, name: &'static str, value: impl Into<Value>) {
         self.0.set_attribute(KeyValue::new(name, value));
     }
 
-    /// It was done.
+    /// Ends the span as successful.
     pub fn end(mut self) {
         self.0.end();
     }
@@ -116,13 +114,13 @@ impl Span {
 
 impl Drop for Span {
     fn drop(&mut self) {
-        // Without effect on one that has ended.
+        // No effect after the end.
         self.0.set_status(Status::error("not finished"));
     }
 }
 
-/// Begins the span of a request with the client's trace context, if it sent one. The span's own is put in its place, where
-/// the request is traced: by the client's decision, or else by chance.
+/// Begins the span of a request as a child of the client's, if it sent a trace context. The client decides whether the request
+/// is traced, or else chance. If so, `traceparent` becomes the span's own.
 pub(crate) fn request(traceparent: &mut Option<String>) -> Option<Span> {
     let tracer = TRACER.get()?;
     let parent = traceparent.as_deref().and_then(parse);
@@ -136,8 +134,7 @@ pub(crate) fn request(traceparent: &mut Option<String>) -> Option<Span> {
     Some(Span(Box::new(span)))
 }
 
-/// A span of what is done, and has been since `begun` ago, for the request that has this trace context; `None` where it is
-/// not traced.
+/// A span of work for the request with this trace context, which began `begun` ago. `None` if the request is not traced.
 #[must_use]
 pub fn of_request(
     traceparent: Option<&str>,
@@ -155,7 +152,7 @@ pub fn of_request(
     Some(Span(Box::new(span)))
 }
 
-/// Reads a `traceparent` (W3C trace context). Those of messages may be anything.
+/// Reads a `traceparent` (W3C trace context). That of a message may be anything.
 fn parse(traceparent: &str) -> Option<SpanContext> {
     let mut parts = traceparent.split('-').skip(1);
     let trace = TraceId::from_hex(parts.next()?).ok()?;

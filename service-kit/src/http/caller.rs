@@ -1,4 +1,4 @@
-//! The one who sent the request, as an extractor, and what is asked of them.
+//! Extracts the caller of a request, and checks the caller's roles.
 
 use std::future::{Ready, ready};
 
@@ -39,7 +39,7 @@ impl FromRequest for Caller {
         if let Some(caller) = authenticator.remembered(token) {
             return now(admit(caller));
         }
-        // Checking a token takes longer than answering most requests.
+        // Verifying a token takes longer than answering most requests.
         if let Err(problem) = admit_stranger(request) {
             return now(Err(problem));
         }
@@ -48,7 +48,7 @@ impl FromRequest for Caller {
     }
 }
 
-/// The problem of one who is not recognised, or that they ask too often.
+/// The problem of an unknown caller: the refusal, or too many requests.
 fn refused(request: &HttpRequest, refusal: Refusal) -> Problem {
     admit_stranger(request).map_or_else(|problem| problem, |()| refusal.into())
 }
@@ -69,7 +69,7 @@ fn bearer(request: &HttpRequest) -> Option<&str> {
 /// The caller that the development headers name, where they are trusted.
 fn by_headers(authenticator: &Authenticator, request: &HttpRequest) -> Result<Caller, Refusal> {
     let user = request.headers().get(USER).filter(|_| authenticator.dev_headers()).ok_or(Refusal::Nobody)?;
-    // Names are not only ASCII: the header's bytes are UTF-8.
+    // Names may have more than ASCII characters: the header is UTF-8.
     let user = std::str::from_utf8(user.as_bytes()).map_err(|_| Refusal::User)?;
     let roles = request.headers().get_all(ROLES).filter_map(|roles| roles.to_str().ok());
     Caller::new(user, roles.flat_map(|roles| roles.split(',')))
@@ -82,29 +82,26 @@ impl From<Refusal> for Problem {
 }
 
 impl Caller {
-    /// Passes administrators.
+    /// Requires an administrator.
     ///
     /// # Errors
-    ///
-    /// `forbidden` for all others.
+    /// `forbidden`.
     pub fn require_admin(&self) -> Result<(), Problem> {
         self.require(self.admin, "this is for administrators")
     }
 
-    /// Passes administrators and other services.
+    /// Requires an administrator or another service.
     ///
     /// # Errors
-    ///
-    /// `forbidden` for all others.
+    /// `forbidden`.
     pub fn require_admin_or_service(&self) -> Result<(), Problem> {
         self.require(self.admin || self.service, "this is for administrators and services")
     }
 
-    /// Passes administrators and the one whose thing it is.
+    /// Requires an administrator or the owner.
     ///
     /// # Errors
-    ///
-    /// `forbidden` for all others.
+    /// `forbidden`.
     pub fn require_owner_or_admin(&self, owner: &str) -> Result<(), Problem> {
         self.require(self.admin || self.user == owner, "this is for its owner and administrators")
     }

@@ -1,8 +1,7 @@
-//! Cuts off connections on which no request comes about.
+//! Closes connections without a request.
 //!
-//! The framework bounds the time for a connection's first head, and for silence after an answer. It has no bound for later
-//! heads, nor for the rest of a body that nobody reads any more: a client could hold a connection for ever with a byte now
-//! and then.
+//! The framework limits the time for a connection's first head, and the silence after an answer. It has no limit for later heads
+//! or the unread rest of a body. A client could hold a connection for ever with a byte now and then.
 
 use std::any::Any;
 use std::net::Shutdown;
@@ -19,10 +18,10 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::Bytes;
 use socket2::{SockRef, Socket};
 
-use super::upkeep::while_it_lives;
+use super::upkeep::{millis, while_it_lives};
 use crate::kit_settings::ServerSettings;
 
-/// How often it looks for such connections, as a part of the time that a client may be slow.
+/// Looks for such connections in the time that a client may be slow.
 const LOOKS: u32 = 4;
 
 /// The connections of a server.
@@ -30,22 +29,22 @@ const LOOKS: u32 = 4;
 pub(super) struct Connections {
     open: Mutex<Vec<Weak<Connection>>>,
     started: Instant,
-    /// How long a connection may be without a request.
+    /// Longest time of a connection without a request.
     patience: Duration,
 }
 
-/// One of them. It lives as long as the framework's part of it.
+/// A connection. Dropped with the framework's part of it.
 #[derive(Debug)]
 struct Connection {
     socket: Socket,
     requests: AtomicU32,
-    /// When its last request ended: milliseconds since `started`.
+    /// End of the last request, in milliseconds since `started`.
     idle_since: AtomicU64,
     started: Instant,
 }
 
 impl Connections {
-    /// Watches connections as long as it is not dropped. Must be called within a tokio runtime.
+    /// Watches connections until it is dropped. Must be called within a tokio runtime.
     pub(super) fn start(settings: &ServerSettings) -> Arc<Self> {
         let connections = Arc::new(Self {
             open: Mutex::default(),
@@ -56,7 +55,7 @@ impl Connections {
         connections
     }
 
-    /// Watches a connection that was accepted.
+    /// Watches an accepted connection.
     pub(super) fn watch(&self, io: &dyn Any, data: &mut Extensions) {
         let plain = || io.downcast_ref::<TcpStream>();
         let stream = io.downcast_ref::<TlsStream<TcpStream>>().map(|tls| tls.get_ref().0).or_else(plain);
@@ -80,7 +79,7 @@ impl Connections {
             let cut = connection.requests.load(Ordering::Relaxed) == 0
                 && u128::from(idle) > self.patience.as_millis();
             if cut {
-                tracing::debug!("a connection on which no request came about is closed");
+                tracing::debug!("a connection without a request is closed");
                 // It may be closed already.
                 drop(connection.socket.shutdown(Shutdown::Both));
             }
@@ -89,11 +88,7 @@ impl Connections {
     }
 }
 
-fn millis(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A request that is being answered; its connection is left alone.
+/// A request in progress. Its connection stays open.
 #[derive(Debug)]
 pub(super) struct InProgress(Option<Arc<Connection>>);
 
@@ -106,7 +101,7 @@ impl InProgress {
         Self(connection)
     }
 
-    /// Lasts until the last of the answer was handed over, where that is a stream.
+    /// Extends the request to the end of an answer that is a stream.
     pub(super) fn until_sent(self, response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
         match response.response().body().size() {
             BodySize::Stream => response.map_body(|_, body| BoxBody::new(Sent { body, _request: self })),
@@ -124,7 +119,7 @@ impl Drop for InProgress {
     }
 }
 
-/// An answer that is sent piece by piece.
+/// The body of a streamed answer.
 struct Sent {
     body: BoxBody,
     _request: InProgress,

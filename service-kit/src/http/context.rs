@@ -1,4 +1,4 @@
-//! What goes with a request through everything that it causes.
+//! The correlation id and trace context of a request, which go with everything that it causes.
 
 use std::future::{Ready, ready};
 
@@ -9,18 +9,18 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use super::problem::Problem;
 use crate::ids::new_id;
 
-/// The header with the correlation id, in requests (optional) and answers.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header with the correlation id: optional in requests, always in answers.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// Longest correlation id that is taken from a client.
+/// Longest accepted correlation id of a client.
 const MAX_REQUEST_ID: usize = 128;
 
-/// Names the request in logs, events and answers.
+/// Identifies the request in logs, events and answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestContext {
     /// The client's `X-Request-Id` (1 to 128 visible ASCII characters), or a new id.
     pub correlation_id: String,
-    /// The trace context (W3C): of the request's own span where it is traced, else the client's, if it is well formed.
+    /// The trace context (W3C): the request's own span if it is traced, else the client's if it is well formed.
     pub traceparent: Option<String>,
 }
 
@@ -34,10 +34,8 @@ impl RequestContext {
         let traceparent = text(&TRACEPARENT).filter(|value| is_traceparent(value)).map(str::to_owned);
         Self { correlation_id, traceparent }
     }
-}
 
-impl RequestContext {
-    /// The id of the trace that the request belongs to.
+    /// The id of the request's trace.
     pub(crate) fn trace_id(&self) -> Option<&str> {
         self.traceparent.as_deref()?.split('-').nth(1)
     }

@@ -1,4 +1,4 @@
-//! Turns what serde finds wrong into problems that name field and reason.
+//! Decodes bodies and parameters. Problems name the field and the reason.
 
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
@@ -8,11 +8,9 @@ use super::problem::{Problem, ProblemType};
 /// Decodes a JSON object.
 ///
 /// # Errors
-///
-/// `malformed` where it is no JSON, `unknown-field` and `invalid-value` with a JSON pointer where it is not
-/// what it should be.
+/// `malformed` if it is not JSON; `unknown-field` or `invalid-value` with a JSON pointer if it doesn't fit `T`.
 pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    // Without this an array of values in the order of the fields would pass as an object.
+    // Serde would accept an array of the fields' values in place of an object.
     if bytes
         .iter()
         .find(|byte| !byte.is_ascii_whitespace())
@@ -36,18 +34,17 @@ pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// Decodes the query string of a request, or anything else in its form.
+/// Decodes a query string.
 ///
 /// # Errors
-///
-/// `unknown-field` and `invalid-value` with the parameter's name.
-pub fn query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+/// `unknown-field` or `invalid-value` with the parameter's name.
+pub(crate) fn query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let decoder = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
     serde_path_to_error::deserialize(decoder)
         .map_err(|error| explained(&error.inner().to_string(), Names::Parameter(error.path())))
 }
 
-/// How the place of an error is written.
+/// The form of the field's name.
 enum Names<'a> {
     Pointer(&'a Path),
     Parameter(&'a Path),
@@ -59,7 +56,7 @@ fn explained(reason: &str, names: Names<'_>) -> Problem {
     } else {
         ProblemType::InvalidValue
     };
-    // Missing and doubled fields are reported at their object; the name is in the text alone.
+    // Serde reports missing and duplicate fields at their object, with the name in the text.
     let named = ["missing field `", "duplicate field `"].iter().find_map(|start| reason.strip_prefix(start));
     let named = named.and_then(|rest| rest.split('`').next());
     let field = match names {
@@ -70,7 +67,7 @@ fn explained(reason: &str, names: Names<'_>) -> Problem {
     Problem::new(kind, format!("{place}: {reason}")).field(field)
 }
 
-/// A JSON pointer (RFC 6901) to the place.
+/// A JSON pointer (RFC 6901) to the field.
 fn pointer(path: &Path, named: Option<&str>) -> String {
     let mut pointer = String::new();
     let mut add = |name: &str| {
@@ -96,7 +93,7 @@ fn parameter(path: &Path) -> String {
     path.iter().next().map(ToString::to_string).unwrap_or_default()
 }
 
-/// The library's message without line and column, which say less than the field.
+/// The library's message without line and column.
 fn without_position(reason: &str) -> &str {
     reason.rfind(" at line ").and_then(|end| reason.get(..end)).unwrap_or(reason)
 }

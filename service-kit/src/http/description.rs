@@ -1,4 +1,4 @@
-//! What the OpenAPI documents of both services have in common.
+//! The common parts of both services' OpenAPI documents.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,8 @@ use utoipa::{
 
 use super::problem::{self, Problem};
 
-/// Completes a document: where the service listens by default, how callers are recognised, the endpoints that every
-/// service has, and a component for the items of each list.
+/// Completes a document with the default address, the security schemes, the common endpoints, and a component for the items of
+/// each list.
 pub fn complete(document: &mut OpenApi, address: &str) {
     let mut server = Server::new(format!("http://{address}"));
     server.description = Some("The default address; `LISTEN` sets another one.".to_owned());
@@ -56,7 +56,7 @@ fn name_items(components: &mut Components) {
     components.schemas.extend(items);
 }
 
-/// Callers are recognised by a token; on loopback, where it is switched on, by headers.
+/// Adds the security schemes: a token, or the development headers.
 fn name_callers(document: &mut OpenApi) {
     let components = document.components.get_or_insert_default();
     let token = HttpBuilder::new()
@@ -76,7 +76,7 @@ fn name_callers(document: &mut OpenApi) {
     document.security = Some(vec![by_token, SecurityRequirement::new("user", none), by_headers]);
 }
 
-/// The endpoints that every service has. None needs a token.
+/// The common endpoints. None needs a token.
 fn operations() -> [(&'static str, Operation); 5] {
     let operation = |id: &str, summary: &str, media_type: &str| {
         let schema = ObjectBuilder::new().schema_type(match media_type {
@@ -117,7 +117,7 @@ fn operations() -> [(&'static str, Operation); 5] {
     ]
 }
 
-/// The problem of every address: another method.
+/// The problem of a method that the address doesn't have.
 pub const METHOD: (&str, &str) = ("405", "The address has other methods.");
 /// The problem of every address where callers are recognised: the token or the headers.
 pub const NOBODY: (&str, &str) = ("401", "The caller is not recognised.");
@@ -127,7 +127,7 @@ pub const TOO_MANY: (&str, &str) =
 /// The problem of a service with a defect.
 pub const DEFECT: (&str, &str) = ("500", "A defect of the service.");
 
-/// Responses with problems, by status and description, with the headers that such an answer has.
+/// Responses with problems, from status and description, with their headers.
 #[must_use]
 pub fn problems(problems: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
     let response = |(status, description): &(&str, &str)| {

@@ -1,4 +1,4 @@
-//! Routes that answer every other method with 405 and the methods that there are.
+//! Routes that answer other methods with 405 and the methods of the path.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -28,8 +28,8 @@ pub fn endpoint(path: &'static str) -> Endpoint {
     Endpoint { resource: web::resource(path).guard(note), allow: Vec::new() }
 }
 
-/// The path of the endpoint that a request was led to, which puts it there: asking the framework for it would match the
-/// path a second time. Clones are the same.
+/// The path pattern of the matched endpoint, which sets it. The framework would match the path a second time. Clones share the
+/// pattern.
 #[derive(Clone)]
 pub(crate) struct MatchedRoute(pub(crate) Rc<Cell<&'static str>>);
 
@@ -90,7 +90,7 @@ impl HttpServiceFactory for Endpoint {
     }
 }
 
-/// Answers what no endpoint does.
+/// Answers requests without an endpoint.
 pub(crate) fn unknown_route() -> std::future::Ready<Problem> {
     std::future::ready(Problem::new(ProblemType::NotFound, "there is no such address"))
 }

@@ -1,8 +1,7 @@
-//! What operators and machines ask: health, metrics, the API's description, the list of problems.
+//! Endpoints of every service: health, metrics, the OpenAPI document, and the types of problems.
 
 use std::future::{Ready, ready};
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpResponse, web};
@@ -23,7 +22,7 @@ pub(crate) fn configure_health(config: &mut ServiceConfig) {
     config.service(endpoint("/health/live").get(live)).service(endpoint("/health/ready").get(ready_or_not));
 }
 
-/// Adds what tells clients about the API: `/openapi.json` and `/problems`.
+/// Adds `/openapi.json` and `/problems`.
 pub(crate) fn configure_description(config: &mut ServiceConfig) {
     config
         .service(endpoint("/openapi.json").get(openapi))
@@ -31,8 +30,7 @@ pub(crate) fn configure_description(config: &mut ServiceConfig) {
         .service(endpoint("/problems/{slug}").get(problem));
 }
 
-/// The process turns; whether it can do its work is another question. Requests are answered by threads of their own, so
-/// that one that is stuck can say so.
+/// Answers 503 if the runtime is stuck. HTTP has threads of its own, so a stuck process still answers.
 fn live(heartbeat: Option<Data<Heartbeat>>) -> Ready<HttpResponse> {
     if heartbeat.is_some_and(|heartbeat| heartbeat.is_stuck()) {
         return ready(HttpResponse::ServiceUnavailable().json(json!({"status": "stuck"})));
@@ -40,17 +38,13 @@ fn live(heartbeat: Option<Data<Heartbeat>>) -> Ready<HttpResponse> {
     ready(HttpResponse::Ok().json(json!({"status": "live"})))
 }
 
-/// 200 where all components work, 503 with the ones that don't otherwise.
+/// Answers 200 if all components work, else 503.
 fn ready_or_not(parts: Data<HttpParts>) -> Ready<HttpResponse> {
     let report = parts.readiness.report();
-    let mut answer = match report.ready {
-        true => HttpResponse::Ok(),
-        false => HttpResponse::build(StatusCode::SERVICE_UNAVAILABLE),
-    };
-    if !report.ready {
-        answer.insert_header((RETRY_AFTER, "1"));
-    }
-    ready(answer.json(report))
+    ready(match report.ready {
+        true => HttpResponse::Ok().json(report),
+        false => HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, "1")).json(report),
+    })
 }
 
 fn metrics(parts: Data<HttpParts>) -> Ready<HttpResponse> {

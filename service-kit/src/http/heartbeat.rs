@@ -1,4 +1,4 @@
-//! Whether the runtime on which all of the service but HTTP works still turns.
+//! Detects a blocked runtime. HTTP has threads of its own; everything else runs on this runtime.
 
 use std::sync::{
     Arc,
@@ -6,22 +6,22 @@ use std::sync::{
 };
 use std::time::{Duration, Instant};
 
-use super::upkeep::while_it_lives;
+use super::upkeep::{millis, while_it_lives};
 
-/// How often it beats, as a part of the time after which it counts as stuck.
+/// Beats in the time after which the runtime counts as stuck.
 const BEATS: u32 = 10;
 
-/// Beats on the runtime that it was started on, and is looked at from threads of their own.
+/// Beats on the runtime that started it. Other threads read it.
 #[derive(Debug)]
 pub(super) struct Heartbeat {
     started: Instant,
-    /// When it last beat: milliseconds since it was started.
+    /// Time of the last beat, in milliseconds since `started`.
     last: AtomicU64,
     stuck_after: Duration,
 }
 
 impl Heartbeat {
-    /// Beats as long as it is not dropped. Must be called within a tokio runtime.
+    /// Beats until it is dropped. Must be called within a tokio runtime.
     pub(super) fn start(stuck_after: Duration) -> Arc<Self> {
         let heart = Arc::new(Self { started: Instant::now(), last: AtomicU64::new(0), stuck_after });
         while_it_lives(&heart, stuck_after / BEATS, Self::beat);
@@ -29,17 +29,13 @@ impl Heartbeat {
     }
 
     fn beat(&self) {
-        self.last.store(self.age(), Ordering::Relaxed);
+        self.last.store(millis(self.started), Ordering::Relaxed);
     }
 
-    /// Whether it has not beaten for too long: something blocks the runtime, and only a restart helps.
+    /// Whether the last beat is too long ago: something blocks the runtime, and only a restart helps.
     pub(super) fn is_stuck(&self) -> bool {
-        let silent = self.age().saturating_sub(self.last.load(Ordering::Relaxed));
+        let silent = millis(self.started).saturating_sub(self.last.load(Ordering::Relaxed));
         u128::from(silent) > self.stuck_after.as_millis()
-    }
-
-    fn age(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -52,7 +48,7 @@ mod tests {
         const STUCK: Duration = Duration::from_millis(200);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let heart = runtime.block_on(async { Heartbeat::start(STUCK) });
-        // Nothing runs on the runtime while nobody blocks on it.
+        // The runtime runs only inside `block_on`.
         while !heart.is_stuck() {
             std::thread::yield_now();
         }

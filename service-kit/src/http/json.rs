@@ -13,12 +13,12 @@ use super::limits::Limits;
 use super::problem::{Problem, ProblemType};
 
 /// Largest body, in bytes.
-pub const MAX_BODY_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// A JSON body: the value, and the bytes as they were sent, which identify a request that is sent again.
+/// A JSON body: its value, and its bytes, which identify a repeated request.
 #[derive(Debug, Clone)]
 pub struct Json<T> {
-    /// What the body says.
+    /// The decoded value.
     pub value: T,
     /// The body as it was sent.
     pub bytes: Bytes,
@@ -39,11 +39,10 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
     }
 }
 
-/// A body whatever it is.
+/// The bytes of a body.
 ///
 /// # Errors
-///
-/// `too-large`, `too-slow` where it takes longer than a client may be slow, `malformed` where it does not arrive as a whole.
+/// `too-large`, `too-slow`, or `malformed` if the body breaks off.
 pub fn bytes(
     request: &HttpRequest,
     payload: &mut Payload,
@@ -60,10 +59,9 @@ pub fn bytes(
     }
 }
 
-/// Refuses a body that is not of the given media type, not in UTF-8, or compressed.
+/// Refuses a body of another media type, not in UTF-8, or compressed.
 ///
 /// # Errors
-///
 /// `unsupported-media-type`.
 pub fn check_media_type(request: &HttpRequest, expected: &str) -> Result<(), Problem> {
     let unsupported =
@@ -71,7 +69,6 @@ pub fn check_media_type(request: &HttpRequest, expected: &str) -> Result<(), Pro
     if request.content_type() != expected {
         return Err(unsupported(format!("the body must be {expected}"), "Content-Type"));
     }
-    // An encoding that is not known is an error too.
     if !request.encoding().is_ok_and(|encoding| encoding.name() == "UTF-8") {
         return Err(unsupported("the body must be in UTF-8".to_owned(), "Content-Type"));
     }

@@ -1,4 +1,4 @@
-//! What a client may ask for: how often, with how large a head, and how slowly it may send and take.
+//! Limits for clients: rate, size of the head, and slowness.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
@@ -19,18 +19,18 @@ use super::upkeep::while_it_lives;
 use crate::auth::Caller;
 use crate::kit_settings::ServerSettings;
 
-/// Longest path with its query, in bytes.
+/// Longest path with query, in bytes.
 const MAX_ADDRESS_BYTES: usize = 8 * 1024;
-/// Largest sum of the names and values of all headers, in bytes. A head of more than 128 KiB is refused by the framework.
+/// Most bytes of all headers' names and values. The framework itself refuses a head above 128 KiB.
 const MAX_HEADERS_BYTES: usize = 32 * 1024;
-/// Connections that wait to be accepted.
+/// Most connections that wait to be accepted.
 const BACKLOG: i32 = 2048;
-/// So many times what may be asked for in a second may be asked for at once, after a pause.
+/// Burst after a pause, as a multiple of the rate.
 const BURST: u32 = 2;
-/// How often those are forgotten who have not asked for a while.
+/// Interval at which idle callers are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
 
-/// Refuses a request whose address or headers are too large.
+/// Refuses a request with too large an address or headers.
 ///
 /// # Errors
 /// `uri-too-long`, `headers-too-large`.
@@ -49,16 +49,15 @@ pub(super) fn check_head(head: &RequestHead) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A socket that listens. A connection of it is closed when what was sent is not taken for as long as a client may be slow:
-/// the framework itself would wait for ever.
+/// A listening socket. It closes a connection whose client reads nothing for `slow_client`; the framework would wait for ever.
 ///
 /// # Errors
-/// When the address can't be listened on; the error names it.
+/// If it can't listen. The error names the address.
 pub(super) fn listener(address: SocketAddr, slow_client: Duration) -> io::Result<TcpListener> {
     let listen = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
-        // Connections that are accepted inherit it.
+        // Accepted connections inherit it.
         #[cfg(target_os = "linux")]
         socket.set_tcp_user_timeout(Some(slow_client))?;
         socket.bind(&address.into())?;
@@ -70,16 +69,16 @@ pub(super) fn listener(address: SocketAddr, slow_client: Duration) -> io::Result
     })
 }
 
-/// Who asks. Names are kept as hashes: all keys are of one size, and nothing personal is in them.
+/// The sender that a request counts for. The hash in place of the user's name has a fixed size and is not personal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Who {
+enum Sender {
     Caller(u64),
     Stranger(IpAddr),
 }
 
-/// What each caller has asked for lately. Shared by all connections of a server.
+/// The recent requests of each caller. All connections of a server share them.
 pub(super) struct Limits {
-    asked: DefaultKeyedRateLimiter<Who>,
+    recent: DefaultKeyedRateLimiter<Sender>,
     rate_per_second: NonZeroU32,
     slow_client: Duration,
     hashes: RandomState,
@@ -92,13 +91,12 @@ impl fmt::Debug for Limits {
 }
 
 impl Limits {
-    /// Limits that forget who has not asked for a while, as long as they are not dropped. Must be called within a tokio
-    /// runtime.
+    /// Limits that forget idle callers until they are dropped. Must be called within a tokio runtime.
     pub(super) fn start(settings: &ServerSettings) -> Arc<Self> {
         let rate = settings.rate_per_second;
         let burst = rate.saturating_mul(NonZeroU32::MIN.saturating_add(BURST - 1));
         let limits = Arc::new(Self {
-            asked: DefaultKeyedRateLimiter::keyed(Quota::per_second(rate).allow_burst(burst)),
+            recent: DefaultKeyedRateLimiter::keyed(Quota::per_second(rate).allow_burst(burst)),
             rate_per_second: rate,
             slow_client: settings.slow_client,
             hashes: RandomState::new(),
@@ -107,17 +105,17 @@ impl Limits {
         limits
     }
 
-    /// Those of the server that a request came to; none in an application without a socket.
+    /// The limits of the request's server. An application without a socket has none.
     pub(super) fn of(request: &HttpRequest) -> Option<Data<Self>> {
         request.app_data::<Data<Self>>().cloned()
     }
 
-    /// How long a client may take to send a body.
+    /// Longest time for a body.
     pub(super) const fn slow_client(&self) -> Duration {
         self.slow_client
     }
 
-    /// Counts a request of a caller. Administrators and other services are not limited: imports and rebuilds are theirs.
+    /// Counts a request of a caller. Administrators and services have no limit, because they run imports and rebuilds.
     ///
     /// # Errors
     /// `too-many-requests`.
@@ -125,20 +123,19 @@ impl Limits {
         if caller.admin || caller.service {
             return Ok(());
         }
-        self.count(Who::Caller(self.hashes.hash_one(&caller.user)))
+        self.count(Sender::Caller(self.hashes.hash_one(&caller.user)))
     }
 
-    /// Counts a request of which it is not known who sends it, before a token is checked: tokens can't be tried without
-    /// end.
+    /// Counts a request of an unknown caller, before its token is verified: that limits guessing.
     ///
     /// # Errors
     /// `too-many-requests`.
     pub(super) fn admit_stranger(&self, peer: Option<SocketAddr>) -> Result<(), Problem> {
-        peer.map_or(Ok(()), |peer| self.count(Who::Stranger(network(peer.ip()))))
+        peer.map_or(Ok(()), |peer| self.count(Sender::Stranger(network(peer.ip()))))
     }
 
-    fn count(&self, who: Who) -> Result<(), Problem> {
-        self.asked.check_key(&who).map_err(|until| {
+    fn count(&self, sender: Sender) -> Result<(), Problem> {
+        self.recent.check_key(&sender).map_err(|until| {
             let detail = format!("at most {} requests a second", self.rate_per_second);
             Problem::new(ProblemType::TooManyRequests, detail)
                 .with("limit", self.rate_per_second.get())
@@ -147,12 +144,12 @@ impl Limits {
     }
 
     fn forget(&self) {
-        self.asked.retain_recent();
-        self.asked.shrink_to_fit();
+        self.recent.retain_recent();
+        self.recent.shrink_to_fit();
     }
 }
 
-/// What one subscriber has: of IPv6 a whole network of 64 bits.
+/// The address, or for IPv6 the network of 64 bits, which one subscriber has.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -210,8 +207,8 @@ mod tests {
         for user in 0..1000 {
             limits.admit(&caller(&user.to_string(), &[])).unwrap();
         }
-        // At this rate a while is over at once.
-        while !limits.asked.is_empty() {
+        // At this rate a caller is idle at once.
+        while !limits.recent.is_empty() {
             limits.forget();
         }
     }

@@ -1,4 +1,4 @@
-//! What is done around every request: its context, deadline, log line, metrics and trace, and the headers of all answers.
+//! Middleware for every request: context, deadline, log line, metrics, trace, and the common headers of answers.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -22,21 +22,21 @@ use super::problem::{Answered, Problem, ProblemType};
 use crate::telemetry::{HTTP_DURATION, HTTP_IN_FLIGHT, HTTP_PROBLEMS, HTTP_REQUESTS};
 use crate::traces::{self, Span};
 
-/// The route of requests that no endpoint answers, in logs and metrics.
+/// The route of requests without an endpoint, in logs and metrics.
 const NO_ROUTE: &str = "none";
 
-/// What is known of a request when its answer is.
+/// The facts about a request that its log line, metrics and trace need.
 struct Seen {
     service: &'static str,
     method: Method,
     route: MatchedRoute,
     context: RequestContext,
     started: Instant,
-    /// Of a request that is traced, until it is answered.
+    /// The span of a traced request, until the answer.
     span: Cell<Option<Span>>,
 }
 
-/// Takes the request out of the number of those in flight, also when it is dropped.
+/// Counts a request in progress until it is dropped.
 struct InFlight(metrics::Gauge);
 
 impl InFlight {
@@ -53,9 +53,8 @@ impl Drop for InFlight {
     }
 }
 
-/// Done around every request: its context, deadline, log line, metrics and the headers of all answers. What the
-/// framework refuses by itself becomes a problem here.
-pub(super) async fn around(
+/// Handles one request. An error of the framework becomes a problem.
+pub(super) async fn middleware(
     parts: Data<HttpParts>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -85,7 +84,7 @@ pub(super) async fn around(
         }),
         Err(_) => too_late(&seen.method),
     };
-    // The request is gone with the future that held it: the answer travels as an error.
+    // The request was dropped with its future, so the answer travels as an error.
     let mut response = problem.error_response();
     let answered = response.extensions_mut().remove::<Answered>();
     seen.record(response.status(), answered.as_ref());
@@ -130,8 +129,8 @@ fn common_headers(headers: &mut HeaderMap, context: &RequestContext) {
 }
 
 impl Seen {
-    /// Counts the request and writes its log line: the route's pattern instead of the path, and nothing of the
-    /// caller, because names are personal data.
+    /// Counts the request and writes its log line. The line has the route's pattern in place of the path and no caller, because
+    /// names are personal data.
     fn record(&self, status: StatusCode, answered: Option<&Answered>) {
         let elapsed = self.started.elapsed();
         let method = self.method_label();
@@ -184,7 +183,7 @@ impl Seen {
         if let Some(problem) = problem {
             span.set("error.type", problem);
         }
-        // The others have done what was to be done.
+        // A span that is not ended counts as failed.
         if !status.is_server_error() {
             span.end();
         }
@@ -194,7 +193,7 @@ impl Seen {
         /// Number and duration of the requests that have the same labels.
         type Counts = (metrics::Counter, metrics::Histogram);
         thread_local! {
-            // Finding a metric by its labels costs more than to count.
+            // Finding a metric by its labels costs more than counting.
             static KNOWN: RefCell<HashMap<[&'static str; 3], HashMap<u16, Counts>>> = RefCell::default();
         }
         KNOWN.with_borrow_mut(|known| {
@@ -216,7 +215,7 @@ impl Seen {
         });
     }
 
-    /// Methods are open-ended, labels must not be.
+    /// The method as a label. Labels must be few, and clients can invent methods.
     fn method_label(&self) -> &'static str {
         match self.method {
             Method::GET => "GET",

@@ -1,4 +1,4 @@
-//! What both services' HTTP sides have in common, on actix-web.
+//! The common parts of both services' HTTP interfaces, on actix-web.
 
 pub mod caller;
 mod connections;
@@ -6,7 +6,7 @@ pub mod context;
 pub mod decode;
 pub mod description;
 pub mod endpoint;
-pub mod health;
+mod health;
 mod heartbeat;
 pub mod json;
 mod limits;

@@ -1,15 +1,15 @@
-//! What the common endpoints and the middleware of a service work with.
+//! The parts of a service that the middleware and the common endpoints need.
 
 use std::time::Duration;
 
 use crate::{auth::Authenticator, readiness::Readiness, telemetry::Metrics};
 
-/// What the common endpoints and the middleware of a service work with.
+/// The parts of a service that the middleware and the common endpoints need.
 #[derive(Debug, Clone)]
 pub struct HttpParts {
     /// Name of the service in logs and metrics.
     pub service: &'static str,
-    /// Recognises callers.
+    /// Authenticates callers.
     pub authenticator: Authenticator,
     /// Answers `/health/ready`.
     pub readiness: Readiness,
@@ -17,6 +17,6 @@ pub struct HttpParts {
     pub metrics: Metrics,
     /// Answers `/openapi.json`.
     pub openapi: &'static str,
-    /// In which a request is answered.
+    /// Deadline of a request.
     pub request_timeout: Duration,
 }

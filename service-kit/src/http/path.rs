@@ -23,7 +23,7 @@ impl<T: DeserializeOwned> FromRequest for Path<T> {
 }
 
 fn extract<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Problem> {
-    // The framework undoes the percent-encoding; the detour through a query string gives the same errors.
+    // The framework decodes percent-encoding. A query string in between gives the same problems as parameters.
     let values = web::Path::<Vec<String>>::extract(request)
         .into_inner()
         .map_err(|error| Problem::new(ProblemType::Malformed, "the path can't be read").caused_by(&error))?;

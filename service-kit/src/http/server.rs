@@ -1,4 +1,4 @@
-//! The server: what it listens on, and what it answers.
+//! The HTTP server: its listeners, endpoints and middleware.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,17 +18,16 @@ use super::heartbeat::Heartbeat;
 use super::json::MAX_BODY_BYTES;
 use super::limits::{self, Limits};
 use super::log_level;
-use super::middleware::around;
+use super::middleware::middleware;
 pub use super::parts::HttpParts;
 use crate::kit_settings::ServerSettings;
 
-/// How long a connection may take to close.
+/// Longest time for closing a connection.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the service may stand still before `/health/live` says so.
+/// Blocked time of the runtime after which `/health/live` answers 503.
 const STUCK_AFTER: Duration = Duration::from_secs(20);
 
-/// The endpoints that all clients reach: the common ones, `/metrics` among them where it is wanted there, and those that
-/// `configure` adds.
+/// The common endpoints and those of `configure`. `/metrics` is there if `with_metrics`.
 pub fn endpoints<F: FnOnce(&mut ServiceConfig)>(
     with_metrics: bool,
     configure: F,
@@ -44,7 +43,7 @@ pub fn endpoints<F: FnOnce(&mut ServiceConfig)>(
     }
 }
 
-/// An application with these endpoints, and what is done around each request. Tests use it without a socket.
+/// An application with these endpoints and the middleware. Tests use it without a socket.
 pub fn app<F: FnOnce(&mut ServiceConfig)>(
     parts: &HttpParts,
     endpoints: F,
@@ -63,25 +62,24 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
         .app_data(PayloadConfig::new(MAX_BODY_BYTES))
         .configure(endpoints)
         .default_service(web::to(unknown_route))
-        .wrap(from_fn(around))
+        .wrap(from_fn(middleware))
 }
 
-/// A server that listens.
+/// A listening server.
 pub struct HttpService {
-    /// The address it listens on; its port is never 0.
+    /// The address. Its port is never 0.
     pub address: SocketAddr,
-    /// The address of a listener of its own for metrics, where there is one; its port is never 0.
+    /// The address of the listener for metrics, if there is one. Its port is never 0.
     pub admin_address: Option<SocketAddr>,
     server: Server,
     admin: Option<Server>,
 }
 
 impl HttpService {
-    /// Listens, and answers from when [`HttpService::run`] is called. Must be called within a tokio runtime.
+    /// Listens. [`HttpService::run`] answers. Must be called within a tokio runtime.
     ///
     /// # Errors
-    ///
-    /// When an address can't be listened on; the error names it.
+    /// If it can't listen. The error names the address.
     pub fn bind(
         parts: HttpParts,
         settings: &ServerSettings,
@@ -122,7 +120,7 @@ impl HttpService {
                 health::configure_health(config);
                 health::configure_metrics(config);
             };
-            // A worker of its own: metrics are wanted most when the others are busy.
+            // A worker of its own: metrics matter most when the others are busy.
             HttpServer::new(move || app(&admin_parts, endpoints).app_data(admin_heartbeat.clone()))
                 .workers(1)
                 .client_request_timeout(settings.slow_client)
@@ -135,11 +133,10 @@ impl HttpService {
         Ok(Self { address, admin_address, server: server.run(), admin: admin.map(HttpServer::run) })
     }
 
-    /// Answers requests until `stop` is cancelled, then finishes those that were begun, within the bound.
+    /// Answers requests until `stop`, then finishes those in progress, within a bound.
     ///
     /// # Errors
-    ///
-    /// When the server fails.
+    /// If the server fails.
     pub async fn run(self, stop: CancellationToken) -> io::Result<()> {
         let admin = async {
             match self.admin {

@@ -1,4 +1,4 @@
-//! What every service runs beside its own work: HTTP, fresh keys for tokens, metrics.
+//! Starts the common tasks of every service: HTTP, fresh keys of tokens, and metrics.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -8,15 +8,15 @@ use anyhow::Context;
 use super::server::{HttpParts, HttpService};
 use crate::{kit_settings::ServerSettings, shutdown::Lifecycle};
 
-/// How often histograms are folded, so that they don't grow between scrapes.
+/// Interval at which histograms are folded.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Listens, and starts the tasks of `lifecycle` that every service has. Returns the address; its port is never 0.
+/// Listens, and starts the common tasks in `lifecycle`. Returns the address, whose port is never 0.
 ///
-/// HTTP answers from now on. It takes no new requests once `lifecycle` ends, and calls `ended` after the last answer.
+/// HTTP answers at once. It takes no new requests once `lifecycle` ends, and calls `ended` after the last answer.
 ///
 /// # Errors
-/// When an address can't be listened on.
+/// If it can't listen.
 pub fn start(
     parts: HttpParts,
     settings: &ServerSettings,

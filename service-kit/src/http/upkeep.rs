@@ -1,10 +1,9 @@
-//! What is done now and then for something, as long as it lives.
+//! Repeats work for an object until it is dropped.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Does `work` at once and after each `pause`, until nobody else holds `thing` any more. Must be called within a tokio
-/// runtime.
+/// Does `work` at once and after each `pause`, until all others have dropped `thing`. Must be called within a tokio runtime.
 pub(super) fn while_it_lives<T: Send + Sync + 'static>(thing: &Arc<T>, pause: Duration, work: fn(&T)) {
     let weak = Arc::downgrade(thing);
     tokio::spawn(async move {
@@ -14,4 +13,9 @@ pub(super) fn while_it_lives<T: Send + Sync + 'static>(thing: &Arc<T>, pause: Du
             tokio::time::sleep(pause).await;
         }
     });
+}
+
+/// Milliseconds since `start`.
+pub(super) fn millis(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
