@@ -1,4 +1,4 @@
-//! Where the read models are: ports by role, each with two adapters.
+//! The read models' storage: ports by role, each with two adapters.
 
 mod batch;
 pub mod memory;
@@ -25,19 +25,13 @@ use crate::read_models::{
     RoomDoc, RoomDocuments, UsageDoc, usage::Month,
 };
 
-/// How far rooms are projected. The projector and queries read it.
+/// Checkpoints of rooms, for the projector and queries.
 #[async_trait]
 pub trait Checkpoints: Send + Sync + 'static {
-    /// The checkpoints of these rooms: one for each, at version 0 for a room without events.
-    ///
-    /// # Errors
-    /// When the store can't be read.
+    /// One checkpoint for each of these rooms, at version 0 for a room without events.
     async fn checkpoints(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Checkpoint>, StoreError>;
 
     /// The checkpoint of one room.
-    ///
-    /// # Errors
-    /// As [`Checkpoints::checkpoints`].
     async fn checkpoint(&self, room: RoomId) -> Result<Checkpoint, StoreError> {
         Ok(self.checkpoints(&[room]).await?.remove(&room).unwrap_or_default())
     }
@@ -51,47 +45,31 @@ pub trait Checkpoints: Send + Sync + 'static {
 pub trait ProjectionStore: Checkpoints + Parking + Repair + Requests + ErasureList {
     /// Folds a batch into the documents, then advances the rooms' checkpoints.
     ///
-    /// The events of a room are in order, without gaps, and begin right after its checkpoint. Rooms may be mixed. Each
-    /// event has passed [`crate::projections::check`]. After an error any part of the documents may be written, but no
-    /// checkpoint is ahead of its documents: apply the batch again.
+    /// A batch may mix rooms. A room's events are in order, without gaps, and begin right after its checkpoint; each
+    /// has passed [`crate::projections::check`].
     ///
     /// # Errors
-    /// When the store can't be read or written, or a room's events are not consecutive.
+    /// When the store can't be read or written, or a room's events are not consecutive. Some documents may be written
+    /// then, but no checkpoint is ahead of its documents: apply the batch again.
     async fn apply(&self, batch: &[DecodedEvent]) -> Result<Applied, StoreError>;
 }
 
-/// Rooms that wait behind an event that can't be applied.
+/// Parked rooms, and the events that they are parked at.
 #[async_trait]
 pub trait Parking: Send + Sync + 'static {
-    /// Parks a room behind an event: keeps the message, then flags the checkpoint. The flag goes when the checkpoint
-    /// passes the event.
-    ///
-    /// # Errors
-    /// When the store can't be written.
+    /// Parks a room: keeps the message, then flags the checkpoint. The flag goes when the checkpoint passes the event.
     async fn park(&self, message: &ParkedMessage) -> Result<Swap, StoreError>;
 
-    /// The message that was last parked for a room, whether the room still waits or not.
-    ///
-    /// # Errors
-    /// When the store can't be read.
+    /// The message that was last parked for a room, even if the room is no longer parked.
     async fn parked_message(&self, room: RoomId) -> Result<Option<ParkedMessage>, StoreError>;
 
     /// Drops an event for good, in every generation. A second drop of the same event changes nothing.
-    ///
-    /// # Errors
-    /// When the store can't be written.
     async fn drop_event(&self, dropped: &DroppedEvent) -> Result<(), StoreError>;
 
     /// Whether an operator dropped this event.
-    ///
-    /// # Errors
-    /// When the store can't be read.
     async fn is_dropped(&self, room: RoomId, version: Version) -> Result<bool, StoreError>;
 
     /// Advances a room's checkpoint over a dropped event, and removes the flag.
-    ///
-    /// # Errors
-    /// When the store can't be written.
     async fn pass_over(&self, room: RoomId, version: Version) -> Result<Swap, StoreError>;
 }
 
@@ -99,69 +77,47 @@ pub trait Parking: Send + Sync + 'static {
 #[async_trait]
 pub trait Repair: Send + Sync + 'static {
     /// Removes a room's checkpoint, so that its events are applied from the first one.
-    ///
-    /// # Errors
-    /// When the store can't be written.
     async fn forget_checkpoint(&self, room: RoomId) -> Result<(), StoreError>;
 
-    /// Deletes a room's documents, and those of these reservations that are in it.
-    ///
-    /// # Errors
-    /// When the store can't be written; a part may be deleted.
+    /// Deletes a room's documents, and these reservations if they are in the room. After an error some may be deleted.
     async fn delete_documents(&self, room: RoomId, reservations: &[ReservationId]) -> Result<(), StoreError>;
 }
 
-/// Requests of operators to the instance that projects a room.
+/// Operators' requests to the instance that projects a room.
 #[async_trait]
 pub trait Requests: Send + Sync + 'static {
     /// Requests without an outcome, oldest first, at most 100.
-    ///
-    /// # Errors
-    /// When the store can't be read.
     async fn requests(&self) -> Result<Vec<Request>, StoreError>;
 
     /// Records the outcome of a request, unless it has one.
-    ///
-    /// # Errors
-    /// When the store can't be written.
     async fn answer(&self, request: Uuid, outcome: &Outcome) -> Result<(), StoreError>;
 }
 
 /// The list of erased persons, which masks every event before it is applied or parked. All generations share it.
 #[async_trait]
 pub trait ErasureList: Send + Sync + 'static {
-    /// The list, or none where none was kept yet.
-    ///
-    /// # Errors
-    /// When the store can't be read.
+    /// The list, or `None` if none is stored yet.
     async fn erasures(&self) -> Result<Option<Arc<Erasures>>, StoreError>;
 
-    /// Keeps a list, unless a later one of the same event store is kept.
-    ///
-    /// # Errors
-    /// When the store can't be written.
+    /// Stores a list, unless a later one of the same event store is stored.
     async fn keep_erasures(&self, list: &Erasures) -> Result<(), StoreError>;
 }
 
-/// What the API reads, and what `verify` and a rebuild compare.
+/// The API's queries. `verify` and a rebuild use them too.
+///
+/// A list starts after the place `after` in its order, and has at most `limit` items.
 #[async_trait]
 pub trait Queries: Checkpoints {
-    /// The same read models over connections of the calling thread, which spare a query the way to another thread.
-    /// None where that makes no difference.
+    /// The same read models over connections of the calling thread, which save a query the way to another thread.
+    /// `None` if that makes no difference.
     fn for_this_thread(&self) -> Option<Arc<dyn Queries>> {
         None
     }
 
     /// A room, retired or not.
-    ///
-    /// # Errors
-    /// When the store can't be read.
     async fn room(&self, room: RoomId) -> Result<Option<RoomDoc>, StoreError>;
 
-    /// Rooms that are not retired by name, then id, after a place in that order.
-    ///
-    /// # Errors
-    /// When the store can't be read.
+    /// Rooms that are not retired, by name, then id.
     async fn rooms_by_name(
         &self,
         filter: RoomFilter<'_>,
@@ -169,10 +125,7 @@ pub trait Queries: Checkpoints {
         limit: usize,
     ) -> Result<Vec<RoomDoc>, StoreError>;
 
-    /// Rooms, retired ones too, by id, after an id.
-    ///
-    /// # Errors
-    /// When the store can't be read.
+    /// Rooms by id, retired ones too.
     async fn rooms_by_id(
         &self,
         kind: Option<&str>,
@@ -180,22 +133,13 @@ pub trait Queries: Checkpoints {
         limit: usize,
     ) -> Result<Vec<RoomDoc>, StoreError>;
 
-    /// Kinds of rooms that are not retired, by name, after a kind.
-    ///
-    /// # Errors
-    /// When the store can't be read.
+    /// Kinds of rooms that are not retired, by name.
     async fn kinds(&self, after: Option<&str>, limit: usize) -> Result<Vec<KindCount>, StoreError>;
 
     /// A reservation, live or cancelled.
-    ///
-    /// # Errors
-    /// When the store can't be read.
     async fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationDoc>, StoreError>;
 
-    /// Live reservations of a room that overlap an interval by `from`, then id, after a place in that order.
-    ///
-    /// # Errors
-    /// When the store can't be read.
+    /// Live reservations of a room that overlap an interval, by `from`, then id.
     async fn live_in_room(
         &self,
         room: RoomId,
@@ -205,26 +149,16 @@ pub trait Queries: Checkpoints {
     ) -> Result<Vec<ReservationDoc>, StoreError>;
 
     /// Live reservations of these rooms that overlap any of the intervals, each once, in no order.
-    ///
-    /// # Errors
-    /// When the store can't be read.
     async fn live_in_rooms(
         &self,
         rooms: &[RoomId],
         during: &[Interval],
     ) -> Result<Vec<ReservationDoc>, StoreError>;
 
-    /// Which of these rooms have a live reservation that overlaps an interval.
-    ///
-    /// # Errors
-    /// When the store can't be read.
+    /// Those of these rooms that have a live reservation in an interval.
     async fn occupied(&self, rooms: &[RoomId], during: Interval) -> Result<HashSet<RoomId>, StoreError>;
 
-    /// Live reservations of a user that end after `from` and begin before `to`, by `from`, then id, after a place
-    /// in that order.
-    ///
-    /// # Errors
-    /// When the store can't be read.
+    /// Live reservations of a user that end after `from` and begin before `to`, by `from`, then id.
     async fn live_of_user(
         &self,
         user: &UserId,
@@ -234,10 +168,7 @@ pub trait Queries: Checkpoints {
         limit: usize,
     ) -> Result<Vec<ReservationDoc>, StoreError>;
 
-    /// What a user did, newest first (time, then room, then version, all descending), after a place in that order.
-    ///
-    /// # Errors
-    /// When the store can't be read.
+    /// A user's history, newest first: by time, then room, then version, all descending.
     async fn history_of_user(
         &self,
         user: &UserId,
@@ -245,21 +176,15 @@ pub trait Queries: Checkpoints {
         limit: usize,
     ) -> Result<Vec<HistoryDoc>, StoreError>;
 
-    /// Usage of these rooms in these local months, in whatever zones it was counted, in no order.
-    ///
-    /// # Errors
-    /// When the store can't be read.
+    /// Usage of these rooms in these local months, counted in any zone, in no order.
     async fn usage(
         &self,
         rooms: &[RoomId],
         months: RangeInclusive<Month>,
     ) -> Result<Vec<UsageDoc>, StoreError>;
 
-    /// All documents of a room, and these reservations wherever they are. They show at least what the checkpoint claimed
-    /// when this was asked; of a room that is being written some may be further than others.
-    ///
-    /// # Errors
-    /// When the store can't be read.
+    /// All documents of a room, and these reservations wherever they are. They show at least what the checkpoint
+    /// claimed before the call; while the room is written, some may show more than others.
     async fn documents_of(
         &self,
         room: RoomId,
@@ -267,12 +192,12 @@ pub trait Queries: Checkpoints {
     ) -> Result<RoomDocuments, StoreError>;
 }
 
-/// Which rooms to list.
+/// Conditions on the rooms of a list.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RoomFilter<'a> {
-    /// Of this kind only.
+    /// Only rooms of this kind.
     pub kind: Option<&'a str>,
-    /// That take at least this many people.
+    /// Only rooms for at least this many people.
     pub people: Option<u32>,
 }
 
@@ -281,7 +206,7 @@ pub struct RoomFilter<'a> {
 pub enum Swap {
     /// The expected value was there, and is replaced.
     Done,
-    /// Another value was there, and stays: somebody else wrote it.
+    /// Another value was there, written by somebody else, and stays.
     Moved,
 }
 
@@ -291,18 +216,18 @@ impl From<bool> for Swap {
     }
 }
 
-/// Why the read models can't be read or written.
+/// Why the read models can't be read or written. Every method of the ports may fail with it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database answered with an error or not at all. Trying again may help.
+    /// The database gave an error or no answer. Trying again may help.
     #[error("the read models can't be reached")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A stored document is not of its form.
+    /// A stored document does not have its form.
     #[error("a document of {collection} is not readable: {reason}")]
     Unreadable {
-        /// Where it is stored.
+        /// The document's collection.
         collection: &'static str,
-        /// What is wrong with it.
+        /// The difference from its form.
         reason: String,
     },
     /// Others kept writing the same documents. Trying again may help.
@@ -311,21 +236,18 @@ pub enum StoreError {
     /// The events of a room in a batch are not consecutive.
     #[error("the batch of room {room} is not applicable: {reason}")]
     Batch {
-        /// Whose events.
+        /// The room of the events.
         room: RoomId,
-        /// What is wrong with them.
+        /// The first break in their order.
         reason: String,
     },
 }
 
-/// How long a look at a store may take that is not part of writing a batch.
-const LONGEST_LOOK: Duration = Duration::from_secs(30);
+/// The longest time that a read of the store outside of a batch may take.
+const LONGEST_READ: Duration = Duration::from_secs(30);
 
-/// Gives up a read of the store after 30 s: a lost connection may never answer.
-///
-/// # Errors
-/// What the look ends with, or that it took too long.
-pub(crate) async fn in_time<T>(look: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let outcome = tokio::time::timeout(LONGEST_LOOK, look).await;
+/// Gives up a read of the store after [`LONGEST_READ`]: a lost connection may never answer.
+pub(crate) async fn in_time<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let outcome = tokio::time::timeout(LONGEST_READ, read).await;
     outcome.unwrap_or_else(|late| Err(StoreError::Backend(late.into())))
 }
