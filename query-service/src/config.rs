@@ -54,48 +54,48 @@ declare! {
     FAIL_POINT: FailPoint = Key::optional();
 }
 
-/// All settings, as they are declared.
+/// The declarations of all settings.
 #[must_use]
 pub fn keys() -> Vec<Declaration> {
     kit_settings::all(&[KEYS, watchdog::KEYS, brokers::KEYS], &[("LISTEN", "127.0.0.1:8082")])
 }
 
-/// What the service was told.
+/// The service's settings, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// What both services are told.
+    /// Settings that both services have.
     pub kit: KitSettings,
-    /// Where the read models are.
+    /// Connection to the read models.
     pub mongo: MongoSettings,
-    /// Where events come from.
+    /// The source of events.
     pub kafka: KafkaSettings,
-    /// The command service.
+    /// The command service's URL.
     pub feed_url: Url,
-    /// How this service shows who it is.
+    /// Identification to the feed.
     pub feed_identity: FeedIdentity,
-    /// In which the feed answers.
+    /// The longest wait for the feed.
     pub feed_timeout: Duration,
-    /// Who signs the feed's certificate, beside the public authorities.
+    /// Authorities that are trusted beside the public ones.
     pub authorities: Option<Authorities>,
-    /// How much is worked on at once.
+    /// Bounds of the projector's work.
     pub limits: Limits,
-    /// Between two comparisons of heads.
+    /// The pause between two comparisons of heads.
     pub watchdog: Duration,
 }
 
-/// How this service shows the feed who it is.
+/// How this service identifies itself to the feed.
 #[derive(Debug, Clone)]
 pub enum FeedIdentity {
-    /// With a token.
+    /// By a token.
     Token(SecretString),
-    /// With tokens that it signs with the development key in this folder.
+    /// By tokens that it signs with the development key in this folder.
     Key(PathBuf),
-    /// With the development header, where the feed trusts it.
+    /// By the development header.
     Header,
 }
 
 impl FeedIdentity {
-    /// What the feed's client shows.
+    /// The credentials of the feed's client.
     ///
     /// # Errors
     /// When the development key can't be read or made.
@@ -118,16 +118,16 @@ impl Config {
     /// The command service's feed over HTTP.
     ///
     /// # Errors
-    /// When there are no credentials for it, or no HTTP client can be made.
+    /// When its credentials or the HTTP client can't be made.
     pub fn feed(&self, clock: Clock) -> anyhow::Result<HttpFeed> {
         let credentials = self.feed_identity.credentials(clock)?;
         Ok(HttpFeed::new(&self.feed_url, credentials, self.feed_timeout, self.authorities.as_ref())?)
     }
 
-    /// Reads settings that were declared with [`keys`].
+    /// Reads settings that [`keys`] declares.
     ///
     /// # Errors
-    /// All mistakes.
+    /// All mistakes, at once.
     pub fn read(mut settings: Settings) -> Result<Self, Mistakes> {
         let kit = KitSettings::read(&mut settings);
         let mongodb_url = settings.read(&MONGODB_URL);
@@ -194,7 +194,7 @@ mod tests {
         [("MONGODB_URL", "mongodb://u:hunter2@h/"), ("KAFKA_BROKERS", "h:9092"), ("JWKS_FILE", "jwks.json")];
 
     #[test]
-    fn three_settings_are_needed_and_all_mistakes_are_reported_at_once() {
+    fn three_settings_are_required_and_all_mistakes_are_reported_at_once() {
         let config = read(&NEEDED).unwrap();
         assert_eq!(config.kit.server.listen, "127.0.0.1:8082".parse().unwrap());
         assert!(!format!("{config:?}").contains("hunter2"));

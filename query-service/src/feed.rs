@@ -1,4 +1,4 @@
-//! The command service's feed: heads and events from its event store. It fills what is missing.
+//! The command service's feed: heads and events of its event store. It fills gaps.
 
 use std::time::Duration;
 
@@ -12,25 +12,16 @@ use shared_events::{
     feed::{FeedEvent, Head, Page},
 };
 
-/// Where missing events are read: over HTTP, or in process in the embedded default.
+/// The source of missing events: over HTTP, or in process in the embedded default.
 #[async_trait]
 pub trait Feed: Send + Sync {
-    /// A page of all streams' heads, the first one without a cursor.
-    ///
-    /// # Errors
-    /// [`FeedError`].
+    /// A page of all streams' heads. The first one has no cursor.
     async fn heads(&self, cursor: Option<&str>) -> Result<Page<Head>, FeedError>;
 
-    /// Events of a room after a version, in order and without gaps. Empty only where there are no more.
-    ///
-    /// # Errors
-    /// [`FeedError`].
+    /// Events of a room after a version, in order and without gaps. Empty only at the end of the stream.
     async fn events(&self, room: RoomId, after: Version) -> Result<Vec<RawEvent>, FeedError>;
 
     /// The list of erased persons.
-    ///
-    /// # Errors
-    /// [`FeedError`].
     async fn erasures(&self) -> Result<Erasures, FeedError>;
 }
 
@@ -52,20 +43,20 @@ pub async fn all_heads(feed: &dyn Feed) -> Result<Vec<Head>, FeedError> {
     }
 }
 
-/// How far a person is erased in the event store.
+/// The progress of a person's erasure in the event store.
 #[derive(Debug, Deserialize)]
 pub struct ErasureStep {
-    /// Who stands in their place.
+    /// The person's pseudonym.
     pub pseudonym: String,
-    /// Events that were looked at this time.
+    /// Events that this request examined.
     pub examined: u64,
-    /// Those of them that were masked.
+    /// Events that this request masked.
     pub masked: u64,
-    /// Whether all events are masked.
+    /// Whether the erasure is complete.
     pub done: bool,
 }
 
-/// The feed did not give what was asked for. Nothing is known then: the same is asked again later.
+/// The feed gave no usable answer. The same request is sent again later.
 #[derive(Debug, thiserror::Error)]
 pub enum FeedError {
     /// No answer.
@@ -74,18 +65,18 @@ pub enum FeedError {
     /// An answer that is not a page of the feed.
     #[error("the feed answered {0}")]
     Answer(String),
-    /// This service can't show who it is.
+    /// This service has no token to send.
     #[error("no token for the feed: {0}")]
     Token(String),
 }
 
-/// Who this service is for the feed.
+/// The credentials that this service sends to the feed.
 pub enum Credentials {
-    /// The development header, which the feed may trust on loopback.
+    /// The development header, if the feed trusts it.
     Header,
-    /// A token that was given.
+    /// A token from the settings.
     Token(SecretString),
-    /// Signs a token of its own for each request; the error says why it can't.
+    /// Signs a token for each request. The error says why it can't.
     Signed(Box<dyn Fn() -> Result<SecretString, String> + Send + Sync>),
 }
 
@@ -97,18 +88,18 @@ pub struct HttpFeed {
     credentials: Credentials,
 }
 
-/// Events asked for at once.
+/// The most items of a page.
 const PAGE: usize = 500;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Longest page that is read: 500 events of the largest size that a command can make, with room to spare.
+/// The most bytes of a page: more than [`PAGE`] events of the largest size.
 const MAX_PAGE_BYTES: usize = 64 * 1024 * 1024;
 
 impl HttpFeed {
     /// The feed of the command service at `base`, such as `http://127.0.0.1:8081`. A request that takes longer than
-    /// `timeout` counts as unreachable. These authorities may have signed the service's certificate, beside the public ones.
+    /// `timeout` counts as unreachable. `authorities` are trusted beside the public ones.
     ///
     /// # Errors
-    /// When `base` is no base of a URL, or the HTTP client can't be built.
+    /// When `base` can't be a base URL, or the HTTP client can't be built.
     pub fn new(
         base: &Url,
         credentials: Credentials,
@@ -134,22 +125,19 @@ impl HttpFeed {
         Ok(Self { client, streams, erasures, credentials })
     }
 
-    /// Erases a person in the event store, as far as one request does. To be called until it is done.
-    ///
-    /// # Errors
-    /// [`FeedError`]. It may be called again.
+    /// Does one step of a person's erasure in the event store. Call it until it is done, also after an error.
     pub async fn erase(&self, user: &UserId) -> Result<ErasureStep, FeedError> {
         let request = self.client.post(self.erasures.clone()).json(&serde_json::json!({ "user": user }));
         let unknown = || FeedError::Answer("404: the command service is too old to erase anybody".to_owned());
         self.answer(request).await?.ok_or_else(unknown)
     }
 
-    /// What is read there, or none where the feed does not know it.
+    /// The content of a URL, or `None` if the feed answers 404.
     async fn read<T: DeserializeOwned>(&self, url: Url) -> Result<Option<T>, FeedError> {
         self.answer(self.client.get(url)).await
     }
 
-    /// What a request is answered, or none where the feed does not know what it is about.
+    /// The answer to a request, or `None` if it is 404.
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<Option<T>, FeedError> {
         let request = match &self.credentials {
             Credentials::Header => request.header("X-User", "query-service").header("X-Roles", "service"),
@@ -176,7 +164,7 @@ impl HttpFeed {
     }
 }
 
-/// The cause alone: the URL is known, and the outermost text says nothing else.
+/// The innermost cause. The outer errors only repeat the URL.
 fn unreachable(error: reqwest::Error) -> FeedError {
     let error = error.without_url();
     let mut cause: &dyn std::error::Error = &error;
@@ -206,25 +194,19 @@ impl Feed for HttpFeed {
         if let Ok(mut path) = url.path_segments_mut() {
             path.extend([&room.to_string(), "events"]);
         }
-        url.query_pairs_mut()
-            .append_pair("after", &after.to_string())
-            .append_pair("limit", &PAGE.to_string());
+        url.query_pairs_mut().extend_pairs([("after", after.to_string()), ("limit", PAGE.to_string())]);
         let Some(page) = self.read::<Page<FeedEvent>>(url).await? else { return Ok(Vec::new()) };
         let events = page.items.into_iter().map(FeedEvent::into_raw).collect::<Result<Vec<_>, _>>();
         let events = events.map_err(|error| FeedError::Answer(error.to_string()))?;
-        let in_order = events
-            .iter()
-            .zip(after.get() + 1..)
-            .all(|(event, version)| event.room == room && event.version == version);
-        if in_order {
-            Ok(events)
-        } else {
-            Err(FeedError::Answer(format!("events out of order for room {room}")))
+        let mut versioned = events.iter().zip(after.get() + 1..);
+        if versioned.all(|(event, version)| event.room == room && event.version == version) {
+            return Ok(events);
         }
+        Err(FeedError::Answer(format!("events out of order for room {room}")))
     }
 
     async fn erasures(&self) -> Result<Erasures, FeedError> {
-        // A command service of before there were erasures has erased nobody.
+        // A command service without erasures has erased nobody.
         Ok(self.read(self.erasures.clone()).await?.unwrap_or_default())
     }
 }

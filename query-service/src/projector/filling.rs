@@ -1,4 +1,4 @@
-//! Reading the feed: events that did not come, and copies of those that can't be read.
+//! Reads missing events from the feed, and its copies of unreadable ones.
 
 use std::collections::HashSet;
 
@@ -16,19 +16,15 @@ use crate::{feed::FeedError, projections::read, read_models::ParkedMessage, stor
 const ROOMS_AT_ONCE: usize = 16;
 
 impl Pipeline {
-    /// Compares the heads of streams with the checkpoints and fills what is missing. This finds a loss at the end of a
-    /// stream, which no later event shows, and builds read models from nothing. Gives how many rooms missed events.
+    /// Compares heads with the checkpoints, fills the missing events, and returns the number of rooms that missed some. It
+    /// finds a loss at the end of a stream, which no later event shows. It also builds read models from nothing.
     ///
     /// # Errors
     /// As [`Pipeline::step`].
     pub async fn compare(&mut self, heads: &[Head]) -> Result<usize, StoreError> {
         self.late_by_design = true;
         let outcome = self.compare_heads(heads).await;
-        self.late_by_design = false;
-        if outcome.is_err() {
-            self.forget_everything();
-        }
-        outcome
+        self.ended(outcome)
     }
 
     async fn compare_heads(&mut self, heads: &[Head]) -> Result<usize, StoreError> {
@@ -62,7 +58,7 @@ impl Pipeline {
         self.fill(missing, Suspects::new()).await
     }
 
-    /// Reads what these rooms miss, as far as the feed gives it. Rooms that still miss events stay behind.
+    /// Reads the missing events of these rooms, until the feed fails. Rooms that still miss events stay behind.
     pub(super) async fn fill(
         &mut self,
         mut missing: Vec<RoomId>,
@@ -75,11 +71,11 @@ impl Pipeline {
         }
         let rooms = &self.rooms;
         self.behind.retain(|room| rooms.get(room).is_some_and(|state| state.is_behind()));
-        self.metrics.behind(self.behind.len());
+        self.metrics.handles().behind.set(u32::try_from(self.behind.len()).unwrap_or(u32::MAX));
         Ok(())
     }
 
-    /// Reads a page of each room, and gives the rooms that may have more.
+    /// Reads one page of each room, and returns the rooms that may have more.
     async fn fill_page(
         &mut self,
         rooms: Vec<RoomId>,
@@ -126,7 +122,7 @@ impl Pipeline {
         Ok(self.missing_events(&more))
     }
 
-    /// The feed has nothing after the room's checkpoint: a message that can't be read there is all there is.
+    /// The feed has no event after the room's checkpoint. Returns the unreadable message after it, to park the room at.
     fn at_the_end(&mut self, room: RoomId, suspect: Option<ParkedMessage>) -> Option<ParkedMessage> {
         let state = self.rooms.get_mut(&room)?;
         let checkpoint = state.checkpoint?;
@@ -144,7 +140,7 @@ impl Pipeline {
     }
 
     fn let_the_feed_rest(&mut self, error: &FeedError) {
-        self.metrics.feed_failed();
+        self.metrics.handles().feed_failures.increment(1);
         let delay = self.feed_backoff.next_delay();
         tracing::warn!(%error, delay_ms = delay.as_millis(), "rooms stay behind until the feed answers");
         self.feed_rests_until = Some(Instant::now() + delay);

@@ -1,4 +1,4 @@
-//! The queue of one partition between its source and its pipeline.
+//! The queue between a partition's source and its pipeline.
 
 use std::{
     collections::VecDeque,
@@ -9,17 +9,17 @@ use tokio::sync::Notify;
 
 use super::message::Message;
 
-/// Bounds of an [`Inbox`] and of what is taken from it at once.
+/// Bounds of an [`Inbox`], or of a batch that is taken from it.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Most messages.
+    /// The most messages.
     pub rows: usize,
-    /// Most bytes of payload, more only where a single message is larger.
+    /// The most bytes of payload. A single message may be larger.
     pub bytes: usize,
 }
 
-/// A queue between a source and a pipeline. The sources keep its bounds: the Kafka thread, which can't wait, pauses the
-/// partition while the inbox is full, and the in-process log waits for room.
+/// A queue between a source and a pipeline. Its source keeps it bounded: the Kafka thread, which can't wait, pauses the
+/// partition while the inbox is full, and the in-process source waits for room.
 #[derive(Debug)]
 pub struct Inbox {
     bounds: Bounds,
@@ -47,8 +47,8 @@ impl Inbox {
         Self { bounds, state: Mutex::default(), filled: Notify::new(), emptied: Notify::new() }
     }
 
-    /// Adds a message even to a full inbox, and tells whether the inbox is full: its source should pause. A closed inbox
-    /// drops the message.
+    /// Adds a message, even to a full inbox, and returns whether the inbox is full: then its source should pause. A closed
+    /// inbox drops the message.
     pub fn push(&self, message: Message) -> bool {
         let mut state = self.state();
         if state.closed {
@@ -80,8 +80,8 @@ impl Inbox {
         }
     }
 
-    /// Waits for a message, then takes all that wait, up to `most`. No timer: messages that arrive during one batch are
-    /// the next one. Empty only if the inbox is closed.
+    /// Waits for a message, then takes all messages, up to `most`. There is no timer: messages that arrive during a batch
+    /// are the next batch. The batch is empty only if the inbox is closed.
     pub async fn take(&self, most: Bounds) -> Vec<Message> {
         loop {
             let filled = self.filled.notified();
@@ -102,7 +102,7 @@ impl Inbox {
         }
     }
 
-    /// Whether it is full.
+    /// Whether the inbox is full.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.bounds.reached(&self.state())
@@ -115,19 +115,7 @@ impl Inbox {
         state.messages.len() <= self.bounds.rows / 4 && state.bytes <= self.bounds.bytes / 4
     }
 
-    /// How many messages wait.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.state().messages.len()
-    }
-
-    /// Whether no message waits.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Drops all messages, and takes no more.
+    /// Drops all messages, and accepts no more.
     pub fn close(&self) {
         let mut state = self.state();
         state.closed = true;

@@ -1,4 +1,4 @@
-//! A message as it comes from a source, before its payload is read.
+//! A message of a source, before its payload is decoded.
 
 use shared_events::{RawEvent, RoomId, Timestamp, Unreadable, Version, envelope::parse_id};
 
@@ -7,38 +7,38 @@ use crate::read_models::ParkedMessage;
 /// One message of a partition.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Its place in the partition.
+    /// The offset in the partition.
     pub offset: i64,
-    /// What it holds.
+    /// The content.
     pub content: Content,
 }
 
-/// What a message holds.
+/// The content of a message.
 #[derive(Clone, Debug)]
 pub enum Content {
-    /// Its attributes could be read; its payload may still turn out not to.
+    /// An event with readable attributes. Its payload may still be unreadable.
     Event(RawEvent),
-    /// Its attributes could not be read.
+    /// A message with unreadable attributes.
     Unreadable(UnreadableMessage),
 }
 
-/// A message whose attributes can't be read, as it came.
+/// A message whose attributes can't be read, unchanged.
 #[derive(Clone, Debug)]
 pub struct UnreadableMessage {
     /// The room, from the message's key or id.
     pub room: Option<RoomId>,
-    /// The version, where the message's id could be read.
+    /// The version, if the message's id can be read.
     pub version: Option<Version>,
-    /// What is wrong with it.
+    /// Why it can't be read.
     pub why: Unreadable,
-    /// Its headers, byte for byte.
+    /// The headers, byte for byte.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// Its value.
+    /// The payload, byte for byte.
     pub payload: Vec<u8>,
 }
 
 impl Message {
-    /// A message that holds an event.
+    /// The message of an event.
     #[must_use]
     pub const fn event(offset: i64, event: RawEvent) -> Self {
         Self { offset, content: Content::Event(event) }
@@ -54,7 +54,7 @@ impl Message {
         Self { offset, content }
     }
 
-    /// The room that it belongs to, where that can be told.
+    /// The room of the message, if it is known.
     #[must_use]
     pub const fn room(&self) -> Option<RoomId> {
         match &self.content {
@@ -63,7 +63,7 @@ impl Message {
         }
     }
 
-    /// Bytes that it takes in an inbox, roughly.
+    /// The approximate number of bytes that it takes in an inbox.
     #[must_use]
     pub fn size(&self) -> usize {
         const ATTRIBUTES: usize = 400;
@@ -76,7 +76,7 @@ impl Message {
 }
 
 impl UnreadableMessage {
-    /// The message as a parked room keeps it.
+    /// The message as it is stored for a parked room.
     pub(super) fn to_parked(&self, room: RoomId, version: Version, at: Timestamp) -> ParkedMessage {
         let (headers, payload) = (self.headers.clone(), self.payload.clone());
         ParkedMessage { room, version, reason: self.why.to_string(), at, headers, payload }

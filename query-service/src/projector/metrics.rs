@@ -7,13 +7,13 @@ use std::sync::{
 
 use metrics::{Counter, Gauge, Histogram, Label, counter, gauge, histogram};
 
-/// Histogram: seconds from an event's commit to its being visible to queries.
+/// Histogram: seconds from an event's commit until queries see it.
 pub const VISIBLE_SECONDS: &str = "projector_commit_to_visible_seconds";
-/// Gauge: messages that are in the topic but not processed yet, by `partition`.
+/// Gauge: messages of the topic that are not processed yet, by `partition`.
 pub const LAG: &str = "projector_lag_messages";
 
-/// Metrics of one projector. A generation that is not shown has the label `generation`, so that filling it does not look
-/// like a backlog of the shown one.
+/// Metrics of one projector. While its generation is not shown, they have the label `generation`: filling one is no
+/// backlog of the shown one.
 #[derive(Clone, Default)]
 pub(super) struct ProjectorMetrics {
     shown: Handles,
@@ -27,20 +27,21 @@ struct Apart {
     is_shown: Arc<AtomicBool>,
 }
 
-/// Handles, which save a look-up for each count.
+/// The handles of all metrics. They save a look-up for each count.
 #[derive(Clone)]
-struct Handles {
+pub(super) struct Handles {
     visible: Histogram,
-    applied: Counter,
-    duplicates: Counter,
-    gaps: Counter,
-    parked: Counter,
-    foreign: Counter,
-    conflicts: Counter,
-    feed_failures: Counter,
-    batch: Histogram,
-    behind: Gauge,
-    waiting: Gauge,
+    pub(super) applied: Counter,
+    pub(super) duplicates: Counter,
+    pub(super) gaps: Counter,
+    pub(super) parked: Counter,
+    pub(super) foreign: Counter,
+    pub(super) conflicts: Counter,
+    pub(super) feed_failures: Counter,
+    pub(super) batch: Histogram,
+    pub(super) behind: Gauge,
+    /// Rooms that are parked now.
+    pub(super) waiting: Gauge,
 }
 
 impl Default for Handles {
@@ -79,11 +80,12 @@ impl ProjectorMetrics {
         self.apart.as_ref().filter(|apart| !apart.is_shown.load(Ordering::Relaxed))
     }
 
-    fn handles(&self) -> &Handles {
+    /// The handles to count with now.
+    pub(super) fn handles(&self) -> &Handles {
         self.apart().map_or(&self.shown, |apart| &apart.handles)
     }
 
-    /// How many messages of a partition are not processed yet.
+    /// Sets the number of a partition's messages that are not processed yet.
     pub(super) fn lag(&self, partition: i32, messages: i64) {
         let mut labels = vec![Label::new("partition", partition.to_string())];
         labels.extend(self.apart().map(|apart| apart.label.clone()));
@@ -94,46 +96,5 @@ impl ProjectorMetrics {
     pub(super) fn visible(&self, millis: i64) {
         #[expect(clippy::cast_precision_loss, reason = "a lag fits into 53 bits of milliseconds")]
         self.handles().visible.record(millis.max(0) as f64 / 1000.0);
-    }
-
-    pub(super) fn applied(&self, events: usize) {
-        self.handles().applied.increment(u64::try_from(events).unwrap_or_default());
-    }
-
-    pub(super) fn batch(&self, rows: usize) {
-        self.handles().batch.record(u32::try_from(rows).unwrap_or(u32::MAX));
-    }
-
-    pub(super) fn behind(&self, rooms: usize) {
-        self.handles().behind.set(u32::try_from(rooms).unwrap_or(u32::MAX));
-    }
-
-    /// How many rooms are parked.
-    pub(super) fn waiting(&self, rooms: usize) {
-        self.handles().waiting.set(u32::try_from(rooms).unwrap_or(u32::MAX));
-    }
-
-    pub(super) fn duplicate(&self) {
-        self.handles().duplicates.increment(1);
-    }
-
-    pub(super) fn gap(&self) {
-        self.handles().gaps.increment(1);
-    }
-
-    pub(super) fn parked(&self) {
-        self.handles().parked.increment(1);
-    }
-
-    pub(super) fn foreign(&self) {
-        self.handles().foreign.increment(1);
-    }
-
-    pub(super) fn conflict(&self) {
-        self.handles().conflicts.increment(1);
-    }
-
-    pub(super) fn feed_failed(&self) {
-        self.handles().feed_failures.increment(1);
     }
 }

@@ -51,14 +51,14 @@ impl std::str::FromStr for FailPoint {
     }
 }
 
-/// How much is worked on at once.
+/// Bounds of the projector's work.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// One batch.
+    /// The bounds of a batch.
     pub batch: Bounds,
-    /// One inbox, before its source pauses.
+    /// The bounds at which an inbox is full and its source pauses.
     pub inbox: Bounds,
-    /// Where the process aborts, in tests.
+    /// The place where the process aborts, in tests.
     pub fail_point: Option<FailPoint>,
 }
 
@@ -127,13 +127,13 @@ impl Projector {
         Self { metrics: ProjectorMetrics::of_generation(number, is_shown), ..self }
     }
 
-    /// What its pipelines work with.
+    /// The dependencies of its pipelines.
     #[must_use]
     pub fn dependencies(&self) -> &Dependencies {
         &self.dependencies
     }
 
-    /// Starts a new pipeline for a partition, and gives its inbox.
+    /// Starts a new pipeline for a partition, and returns its inbox.
     pub fn start(&self, partition: i32) -> Arc<Inbox> {
         let mut pipeline = Pipeline::new(self.dependencies.clone());
         pipeline.metrics = self.metrics.clone();
@@ -162,8 +162,8 @@ impl Projector {
         inbox
     }
 
-    /// Ends these partitions' pipelines, and gives the offsets that may be stored. A running batch may finish `within`
-    /// that time; then it is abandoned.
+    /// Ends these partitions' pipelines, and returns the offsets that may be stored. A running batch is abandoned when it
+    /// does not finish `within` that time.
     pub async fn stop(&self, partitions: &[i32], within: Duration) -> Vec<(i32, i64)> {
         let ending: Vec<(i32, Running)> = {
             let mut running = self.running();
@@ -185,25 +185,25 @@ impl Projector {
         offsets
     }
 
-    /// For each partition the offset after the last processed message.
+    /// The offset after the last processed message of each partition.
     #[must_use]
     pub fn processed(&self) -> Vec<(i32, i64)> {
         let running = self.running();
         running.iter().filter_map(|(partition, running)| Some((*partition, running.processed()?))).collect()
     }
 
-    /// The partitions that are running.
+    /// The partitions of the running pipelines.
     #[must_use]
     pub fn partitions(&self) -> Vec<i32> {
         self.running().keys().copied().collect()
     }
 
-    /// Sets how many messages of a partition are not processed yet.
+    /// Sets the number of a partition's messages that are not processed yet.
     pub fn count_lag(&self, partition: i32, messages: i64) {
         self.metrics.lag(partition, messages);
     }
 
-    /// Whether all pipelines still run.
+    /// Checks that all pipelines still run.
     ///
     /// # Errors
     /// [`PipelineEnded`].
@@ -213,26 +213,26 @@ impl Projector {
         ended.map_or(Ok(()), |(partition, _)| Err(PipelineEnded(*partition)))
     }
 
-    /// Sets, once, in which partition a room's messages are.
+    /// Sets the function that gives a room's partition.
     pub fn route_by(&self, routing: Routing) {
         // The number of partitions never changes: a second call sets the same.
         let _ = self.routing.set(routing);
     }
 
-    /// The partition of a room, once that is known.
+    /// The partition of a room, once [`Projector::route_by`] was called.
     #[must_use]
     pub fn partition_of(&self, room: RoomId) -> Option<i32> {
         self.routing.get().map(|routing| routing(room))
     }
 
-    /// Lets an idle pipeline compare heads with its checkpoints. Heads are dropped while others wait.
+    /// Lets an idle pipeline compare heads with its checkpoints. Heads are dropped while earlier ones wait.
     pub fn compare(&self, partition: i32, heads: Vec<Head>) {
         if let Some(running) = self.running().get(&partition) {
             let _ = running.heads.try_send(heads);
         }
     }
 
-    /// Hands a request to the pipeline of its room, if that runs here and has no other request.
+    /// Hands a request to the pipeline of its room, if the pipeline runs here and has no other request.
     pub fn operate(&self, request: Request) {
         let Some(partition) = self.partition_of(request.room) else { return };
         if let Some(running) = self.running().get(&partition) {

@@ -1,4 +1,4 @@
-//! Requests of operators: the pipeline that owns a room carries them out by the code that first delivered its events.
+//! Operators' requests. The pipeline that owns a room carries them out, by the code that first delivered its events.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -21,26 +21,22 @@ use crate::{
     stores::{StoreError, in_time},
 };
 
-/// How often requests are looked for. An operator waits for it.
-const LOOK: Duration = Duration::from_millis(500);
+/// The pause between two reads of the requests. An operator waits for it.
+const POLL: Duration = Duration::from_millis(500);
 
 impl Pipeline {
-    /// Carries out a request and records its outcome. A second try, after a crash, leads to the same.
+    /// Carries out a request and records its outcome. After a crash, a second try has the same outcome.
     ///
     /// # Errors
     /// As [`Pipeline::step`].
     pub async fn operate(&mut self, request: &Request) -> Result<(), StoreError> {
-        // It may be done already since it was handed over.
+        // It may be done since it was handed over.
         if !self.dependencies.store.requests().await?.iter().any(|waiting| waiting.id == request.id) {
             return Ok(());
         }
         self.late_by_design = true;
         let outcome = self.carry_out(request).await;
-        self.late_by_design = false;
-        if outcome.is_err() {
-            self.forget_everything();
-        }
-        let outcome = outcome?;
+        let outcome = self.ended(outcome)?;
         let act = match request.action {
             RequestedAction::Redrive => "redrive",
             RequestedAction::Drop { .. } => "drop",
@@ -71,8 +67,8 @@ impl Pipeline {
         self.outcome(room).await
     }
 
-    /// Removes what is stored of a room, unless the feed, which must give it again, can't be read now. Queries with a
-    /// token wait from then on.
+    /// Removes a room's documents and checkpoint, unless the feed can't be read: the room is filled from it afterwards.
+    /// Until then, queries with a token wait.
     async fn remove(&mut self, room: RoomId) -> Result<Result<(), FeedError>, StoreError> {
         let mut reservations = BTreeSet::new();
         let mut after = Version::NONE;
@@ -93,8 +89,8 @@ impl Pipeline {
         Ok(Ok(()))
     }
 
-    /// Drops an event that the event store has and this build can't apply. A redrive mends everything else that a room
-    /// may wait behind, such as a broken copy or a foreign message. Gives the refusal, if it is one.
+    /// Drops an event that the event store has and this build can't apply, or returns why not. A redrive mends any other
+    /// cause, such as a broken copy or a foreign message.
     async fn drop_event(
         &self,
         request: &Request,
@@ -128,7 +124,7 @@ impl Pipeline {
         Ok(None)
     }
 
-    /// Reads everything that the feed has after the room's checkpoint, parked or not.
+    /// Fills a room, parked or not, from the feed.
     async fn fill_from_its_checkpoint(&mut self, room: RoomId) -> Result<(), StoreError> {
         self.feed_rests_until = None;
         self.forget(room);
@@ -158,14 +154,14 @@ impl Pipeline {
     }
 }
 
-/// Hands requests to the pipelines of their rooms until it is stopped. The next look finds what is not taken now.
+/// Hands requests to the pipelines of their rooms until it is stopped. A request that no pipeline takes is handed over again.
 pub async fn take_requests(projector: &Projector, stop: CancellationToken) {
     loop {
         match in_time(projector.dependencies().store.requests()).await {
             Ok(requests) => requests.into_iter().for_each(|request| projector.operate(request)),
             Err(error) => tracing::info!(%error, "operators' requests can't be read now"),
         }
-        if stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_none() {
+        if stop.run_until_cancelled(tokio::time::sleep(POLL)).await.is_none() {
             return;
         }
     }

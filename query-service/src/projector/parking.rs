@@ -1,5 +1,4 @@
-//! A room is parked behind an event that can't be applied. It waits for another build or an operator; all other rooms go
-//! on.
+//! Parks a room at an event that can't be applied. The room waits for another build or an operator; other rooms go on.
 
 use shared_events::{RoomId, Version};
 
@@ -10,8 +9,8 @@ use crate::{
 };
 
 impl Pipeline {
-    /// Parks a room behind a message, or passes over the event if an operator dropped it. A room whose checkpoint has
-    /// moved is unloaded.
+    /// Parks a room at a message, or passes over the event if an operator dropped it. A room whose checkpoint has moved is
+    /// unloaded.
     pub(super) async fn park(&mut self, message: ParkedMessage) -> Result<(), StoreError> {
         let message = message.masked(&*self.erasures().await?).unwrap_or(message);
         let (room, version) = (message.room, message.version);
@@ -29,7 +28,7 @@ impl Pipeline {
             Swap::Moved => self.moved(room),
             Swap::Done => {
                 state.parked = ParkedState::Waits;
-                self.metrics.parked();
+                self.metrics.handles().parked.increment(1);
                 self.dependencies.progress.park(room);
                 let reason = message.reason;
                 tracing::error!(%room, version = version.get(), reason, "the room is parked: its next event can't be read");
@@ -38,7 +37,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Goes on after a dropped event.
+    /// Advances the room over a dropped event.
     async fn pass_over(&mut self, room: RoomId, version: Version) -> Result<(), StoreError> {
         match self.dependencies.store.pass_over(room, version).await? {
             Swap::Moved => self.moved(room),

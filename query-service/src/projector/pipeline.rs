@@ -1,5 +1,5 @@
-//! The pipeline of one partition: it checks messages against the rooms' checkpoints, writes what is next and publishes
-//! what is visible.
+//! The pipeline of one partition. It checks messages against the rooms' checkpoints, writes the next events and publishes
+//! the versions that are visible.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -27,22 +27,22 @@ use crate::{
     stores::{ProjectionStore, StoreError},
 };
 
-/// How often rooms that another owner wrote meanwhile are loaded and tried again, before a step fails.
+/// Attempts of a step. A room that another owner writes meanwhile is loaded again for the next one.
 pub(super) const ROUNDS: usize = 5;
 
-/// How long the list of erased persons is used before it is read again. An erasure waits longer than this.
+/// The longest time between two reads of the list of erased persons. An erasure waits longer than this.
 pub const LIST_IS_GOOD_FOR: Duration = Duration::from_secs(1);
 
-/// What a pipeline works with.
+/// The dependencies of a pipeline.
 #[derive(Clone)]
 pub struct Dependencies {
-    /// Where documents and checkpoints are written.
+    /// The store of documents and checkpoints.
     pub store: Arc<dyn ProjectionStore>,
-    /// Where missing events are read.
+    /// The source of missing events.
     pub feed: Arc<dyn Feed>,
     /// The queries that wait for a version.
     pub progress: Arc<Progress>,
-    /// The time, for lag and for parked messages.
+    /// The clock of lag and parked messages.
     pub clock: Clock,
 }
 
@@ -54,14 +54,14 @@ pub struct Pipeline {
     pub(super) behind: HashSet<RoomId>,
     pub(super) feed_rests_until: Option<Instant>,
     pub(super) feed_backoff: Backoff,
-    /// Events that are written now are old: they tell nothing about lag.
+    /// The events that are written now are old. They count in no metric of lag.
     pub(super) late_by_design: bool,
     pub(super) metrics: ProjectorMetrics,
     /// The list of erased persons, and when it was read.
     erasures: Option<(Instant, Arc<Erasures>)>,
 }
 
-/// Messages that can't be read, by room, until the feed's copy was tried.
+/// Unreadable messages by room, until the feed's copy is tried.
 pub(super) type Suspects = HashMap<RoomId, ParkedMessage>;
 
 impl Pipeline {
@@ -80,18 +80,21 @@ impl Pipeline {
         }
     }
 
-    /// Projects a batch. Then each of its events is written, or its room is parked or behind, and the offset may be
-    /// stored. The same batch again changes nothing.
+    /// Projects a batch: each event is written, or its room is parked or behind. The offset may be stored afterwards. The
+    /// same batch again changes nothing.
     ///
     /// # Errors
-    /// When the store can't be read or written. Any part may be written: try the same batch again.
+    /// When the store can't be read or written. Some events may be written: try the same batch again.
     pub async fn step(&mut self, batch: &[Message]) -> Result<(), StoreError> {
-        self.metrics.batch(batch.len());
+        self.metrics.handles().batch.record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         let outcome = self.project(batch).await;
-        if outcome.is_err() {
-            self.forget_everything();
-        }
-        outcome
+        self.ended(outcome)
+    }
+
+    /// Unloads all rooms if the work failed.
+    pub(super) fn ended<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.late_by_design = false;
+        outcome.inspect_err(|_| self.forget_everything())
     }
 
     async fn project(&mut self, batch: &[Message]) -> Result<(), StoreError> {
@@ -103,7 +106,7 @@ impl Pipeline {
             let missing = self.missing_events(&rooms);
             for room in missing.iter().filter(|room| !self.behind.contains(room)) {
                 tracing::warn!(%room, "events are missing: they are read from the feed");
-                self.metrics.gap();
+                self.metrics.handles().gaps.increment(1);
             }
             self.fill(missing, suspects).await?;
             if self.are_loaded(&rooms) {
@@ -113,19 +116,19 @@ impl Pipeline {
         Err(StoreError::Contended)
     }
 
-    /// When rooms that are behind are tried again, if there are any.
+    /// The time at which rooms that are behind are tried again, if there are any.
     #[must_use]
     pub fn retry_at(&self) -> Option<Instant> {
         (!self.behind.is_empty()).then(|| self.feed_rests_until.unwrap_or_else(Instant::now))
     }
 
-    /// How many rooms are behind because the feed has not given their events yet.
+    /// The number of rooms that are behind because the feed has not given their events yet.
     #[must_use]
     pub fn rooms_behind(&self) -> usize {
         self.behind.len()
     }
 
-    /// Unloads all rooms after an error, and keeps which versions rooms behind are known to miss.
+    /// Unloads all rooms after an error. The known versions of rooms that are behind stay.
     pub(super) fn forget_everything(&mut self) {
         self.late_by_design = false;
         self.rooms.retain(|room, _| self.behind.contains(room));
@@ -149,7 +152,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Decodes the messages that come next in their rooms, and notes what the others tell.
+    /// Decodes the messages that come next in their rooms. The other ones only tell which versions exist.
     fn sort(&mut self, batch: &[Message]) -> (Vec<DecodedEvent>, Suspects) {
         let mut ready = Vec::with_capacity(batch.len());
         let mut suspects = Suspects::new();
@@ -159,13 +162,15 @@ impl Pipeline {
             let Some((room, state)) =
                 message.room().and_then(|room| Some((room, self.rooms.get_mut(&room)?)))
             else {
-                self.metrics.foreign();
+                self.metrics.handles().foreign.increment(1);
                 tracing::error!(offset = message.offset, "a message that belongs to no room is passed over");
                 continue;
             };
             let next = next.entry(room).or_insert(state.checkpoint.unwrap_or_default().next());
             match &message.content {
-                Content::Event(event) if event.version < *next => self.metrics.duplicate(),
+                Content::Event(event) if event.version < *next => {
+                    self.metrics.handles().duplicates.increment(1)
+                }
                 Content::Event(event) => {
                     state.known = state.known.max(event.version);
                     if event.version > *next || state.parked != ParkedState::No {
@@ -184,7 +189,7 @@ impl Pipeline {
                     }
                 }
                 Content::Unreadable(message) => match message.version {
-                    Some(version) if version < *next => self.metrics.duplicate(),
+                    Some(version) if version < *next => self.metrics.handles().duplicates.increment(1),
                     Some(version) => {
                         state.known = state.known.max(version);
                         suspects.entry(room).or_insert_with(|| message.to_parked(room, version, now));
@@ -213,7 +218,7 @@ impl Pipeline {
                     }
                     return Ok(());
                 }
-                // The store can't apply this room's events: it is parked, and the others go on.
+                // The store can't apply this room's events: the room is parked, and the others go on.
                 Err(StoreError::Batch { room, reason }) => {
                     let first = ready.iter().find(|decoded| decoded.room == room).map(DecodedEvent::encode);
                     let Some(Ok(first)) = first else { return Err(StoreError::Batch { room, reason }) };
@@ -247,13 +252,13 @@ impl Pipeline {
         Ok(list)
     }
 
-    /// Publishes what is written.
+    /// Publishes the versions that are written.
     pub(super) fn advance(&mut self, written: &[DecodedEvent], advanced: &[(RoomId, Version)]) {
         for (room, version) in advanced {
             self.rooms.entry(*room).or_default().advance(*version);
         }
         self.dependencies.progress.publish(advanced.iter().copied());
-        self.metrics.applied(written.len());
+        self.metrics.handles().applied.increment(u64::try_from(written.len()).unwrap_or_default());
         if self.late_by_design {
             return;
         }
@@ -265,7 +270,7 @@ impl Pipeline {
 
     /// Unloads a room whose checkpoint another owner has moved.
     pub(super) fn moved(&mut self, room: RoomId) {
-        self.metrics.conflict();
+        self.metrics.handles().conflicts.increment(1);
         self.forget(room);
     }
 
@@ -281,7 +286,7 @@ impl Pipeline {
         self.rooms.get(&room).is_some_and(|state| state.checkpoint.is_some())
     }
 
-    /// Whether no room was forgotten since it was loaded.
+    /// Whether all these rooms are still loaded.
     pub(super) fn are_loaded(&self, rooms: &HashSet<RoomId>) -> bool {
         rooms.iter().all(|room| self.is_loaded(*room))
     }

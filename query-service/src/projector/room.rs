@@ -1,34 +1,34 @@
-//! What a pipeline knows of one room.
+//! A pipeline's knowledge of one room.
 
 use shared_events::Version;
 
 /// A room of a pipeline.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RoomState {
-    /// The version that is projected. None until the checkpoint is loaded.
+    /// The version up to which the room is projected. `None` until the checkpoint is loaded.
     pub(super) checkpoint: Option<Version>,
     /// The highest version that is known to exist.
     pub(super) known: Version,
-    /// A message without a readable version came: only the feed can tell what exists.
+    /// A message without a readable version came: only the feed can tell the head.
     pub(super) ask: bool,
-    /// Whether it waits behind an event.
+    /// Whether the room is parked.
     pub(super) parked: ParkedState,
 }
 
-/// Whether a room waits behind an event that can't be applied.
+/// Whether a room is parked at an event that can't be applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum ParkedState {
-    /// It does not.
+    /// It is not.
     #[default]
     No,
-    /// It waits.
+    /// It is, and this build can't apply the event.
     Waits,
-    /// It was found parked: this build may be able to apply the event.
+    /// It was when it was loaded. This build may be able to apply the event.
     TryAgain,
 }
 
 impl RoomState {
-    /// Whether the feed may have events that are not projected. An unloaded room is loaded first.
+    /// Whether the feed may have events that are not projected. False for a room that is not loaded.
     pub(super) fn misses_events(self) -> bool {
         let Some(checkpoint) = self.checkpoint else { return false };
         match self.parked {
@@ -38,12 +38,12 @@ impl RoomState {
         }
     }
 
-    /// Whether the room is known to have events that are not projected, or not known well enough to say no.
+    /// Whether the room may have events that are not projected.
     pub(super) fn is_behind(self) -> bool {
         self.checkpoint.is_none() || self.misses_events()
     }
 
-    /// Takes over the checkpoint that the store has.
+    /// Sets the checkpoint to the stored one.
     pub(super) fn load(&mut self, checkpoint: Version, is_parked: bool) {
         self.checkpoint = Some(checkpoint);
         self.parked = match (is_parked, self.parked) {
@@ -53,14 +53,14 @@ impl RoomState {
         };
     }
 
-    /// Notes that this build can't apply the parked event either.
+    /// Notes that this build can't apply the event either.
     pub(super) fn tried(&mut self) {
         if self.parked == ParkedState::TryAgain {
             self.parked = ParkedState::Waits;
         }
     }
 
-    /// Moves the checkpoint, which ends a wait.
+    /// Moves the checkpoint. The room is no longer parked.
     pub(super) fn advance(&mut self, to: Version) {
         *self =
             Self { checkpoint: Some(to), known: self.known.max(to), ask: self.ask, parked: ParkedState::No };

@@ -1,4 +1,4 @@
-//! The loop of a pipeline: it takes work and tries until that is written.
+//! The loop of a pipeline: it takes work, and tries until the work is written.
 
 use std::{
     sync::{
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{FailPoint, Limits, inbox::Inbox, message::Message, pipeline::Pipeline};
 use crate::{read_models::Request, stores::StoreError};
 
-/// How long one attempt may take before it is tried again.
+/// The longest time of one attempt.
 const LONGEST_ATTEMPT: Duration = Duration::from_mins(2);
 
 pub(super) struct Run {
@@ -41,7 +41,7 @@ enum Work {
     FillThoseBehind,
 }
 
-/// Works until it is stopped. It finishes a running batch, unless the store fails.
+/// Runs until it is stopped. It finishes a running batch, unless the store fails.
 pub(super) async fn run(mut run: Run) {
     while let Some(work) = run.next().await {
         if run.until_written(&work).await.is_err() {
@@ -59,7 +59,7 @@ pub(super) async fn run(mut run: Run) {
 }
 
 impl Run {
-    /// The next work, or none if it is stopped.
+    /// The next work, or `None` if it is stopped.
     async fn next(&mut self) -> Option<Work> {
         let retry_at = self.pipeline.retry_at();
         let retry = async {
@@ -75,7 +75,7 @@ impl Run {
             Some(request) = self.asked.recv() => Some(Work::Operate(request)),
             () = retry => Some(Work::FillThoseBehind),
             batch = self.inbox.take(self.limits.batch) => (!batch.is_empty()).then_some(Work::Batch(batch)),
-            // Last: what seems to be missing may be among the waiting messages.
+            // Last: an event that seems to be missing may be among the waiting messages.
             Some(heads) = self.compared.recv() => Some(Work::Compare(heads)),
         }
     }

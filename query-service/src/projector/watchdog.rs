@@ -1,4 +1,4 @@
-//! Losses that no later event shows: streams' heads are compared with what is written, now and then.
+//! Finds losses that no later event shows: it compares the streams' heads with the read models regularly.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,32 +22,31 @@ declare! {
     pub WATCHDOG_SECONDS: Duration = Key::seconds("30").within(1, 86_400);
 }
 
-/// Gauge: rooms of which the read models show events that the event store does not have: it was put back to an older
-/// state, and events that were published are missing from it.
+/// Gauge: rooms whose read models show events that the event store lacks. An older copy of the event store was restored,
+/// without events that were published.
 pub const AHEAD: &str = "projector_rooms_ahead";
 
-/// Rooms whose checkpoints, read before the heads, lie beyond them, with both. No order of reading explains that: the
-/// event store has lost what it had committed.
+/// Rooms whose checkpoint is beyond the head, each with both. The checkpoints are read before the heads: the event store
+/// has lost committed events.
 pub(crate) fn ahead(
     checkpoints: &BTreeMap<RoomId, Version>,
     heads: &[Head],
 ) -> Vec<(RoomId, Version, Version)> {
     let heads: HashMap<RoomId, Version> = heads.iter().map(|head| (head.room, head.version)).collect();
-    let with_head = checkpoints.iter().map(|(room, version)| (*room, *version, heads.get(room).copied()));
-    with_head
-        .map(|(room, version, head)| (room, version, head.unwrap_or_default()))
-        .filter(|(_, version, head)| version > head)
-        .collect()
+    let head = |room| heads.get(room).copied().unwrap_or_default();
+    let with_head = checkpoints.iter().map(|(room, version)| (*room, *version, head(room)));
+    with_head.filter(|(_, version, head)| version > head).collect()
 }
 
-/// The checkpoints of rooms, as versions. Counts the rooms that are parked.
+/// The versions of the rooms' checkpoints. Counts the parked rooms.
 async fn versions(
     projector: &Projector,
     rooms: impl Iterator<Item = RoomId>,
 ) -> Result<BTreeMap<RoomId, Version>, StoreError> {
     let rooms: Vec<RoomId> = rooms.collect();
     let checkpoints = in_time(projector.dependencies().store.checkpoints(&rooms)).await?;
-    projector.metrics.waiting(checkpoints.values().filter(|checkpoint| checkpoint.parked.is_some()).count());
+    let parked = checkpoints.values().filter(|checkpoint| checkpoint.parked.is_some()).count();
+    projector.metrics.handles().waiting.set(u32::try_from(parked).unwrap_or(u32::MAX));
     Ok(checkpoints.into_iter().map(|(room, checkpoint)| (room, checkpoint.version)).collect())
 }
 
@@ -58,18 +57,18 @@ fn tell(ahead: &[(RoomId, Version, Version)]) {
     metrics::gauge!(AHEAD).set(u32::try_from(ahead.len()).unwrap_or(u32::MAX));
 }
 
-/// Learns from the feed who was erased: read models that were put back to an older copy lack who was erased since.
+/// Reads the list of erased persons from the feed: restored read models may have an older one.
 async fn learn_erasures(projector: &Projector) {
     let parts = projector.dependencies();
     match parts.feed.erasures().await {
-        // A store that can't be written is noticed elsewhere.
+        // The projector reports a store that fails.
         Ok(list) => drop(in_time(parts.store.keep_erasures(&list)).await),
         Err(error) => tracing::info!(%error, "the list of erased persons can't be read now"),
     }
 }
 
-/// Compares until it is stopped. What is compared are the heads of the round before, so that what is merely on its
-/// way is not taken for lost.
+/// Compares until it is stopped. It uses the heads of the round before, so that events on their way are not taken for
+/// lost.
 pub async fn watch(projector: &Projector, every: Duration, stop: CancellationToken) {
     let mut before: Vec<Head> = Vec::new();
     loop {
@@ -86,7 +85,7 @@ pub async fn watch(projector: &Projector, every: Duration, stop: CancellationTok
         let shown = versions(projector, before.iter().map(|head| head.room)).await;
         before = match all_heads(projector.dependencies().feed.as_ref()).await {
             Ok(heads) => {
-                // A store that can't be read is noticed elsewhere.
+                // The projector reports a store that fails.
                 shown.iter().for_each(|shown| tell(&ahead(shown, &heads)));
                 heads
             }
@@ -108,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_room_is_ahead_only_where_the_store_lacks_what_is_shown() {
+    fn a_room_is_ahead_only_if_the_event_store_lacks_its_events() {
         let room = |n| RoomId(Uuid::from_u128(n));
         let [zero, two, three] = [0, 2, 3].map(Version::from);
         let shown = BTreeMap::from([(room(1), three), (room(2), three), (room(3), three), (room(4), zero)]);

@@ -1,4 +1,4 @@
-//! Fills read models from the feed, many rooms at once.
+//! Fills a generation from the feed, many rooms at once.
 
 use std::{
     sync::Arc,
@@ -19,16 +19,16 @@ use crate::{
     stores::ProjectionStore,
 };
 
-/// Pipelines that work side by side. Each holds some pages of the feed in memory at a time.
+/// Pipelines that work side by side. Each holds some pages of the feed in memory.
 const SIDE_BY_SIDE: usize = 4;
-/// Rooms that one pipeline fills before another, which knows nothing, goes on.
+/// Rooms of one pipeline. A new pipeline fills the next ones, so that memory is bounded.
 const ROOMS: usize = 64;
-/// How long nothing may come before it is given up.
+/// Time without any new event after which filling fails.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two looks at how far it is.
-const LOOK: Duration = Duration::from_millis(200);
+/// The pause between two updates of the meter.
+const POLL: Duration = Duration::from_millis(200);
 
-/// What fills a generation.
+/// Fills one generation.
 pub(super) struct Fill {
     store: Arc<dyn ProjectionStore>,
     feed: Arc<dyn Feed>,
@@ -40,11 +40,10 @@ impl Fill {
         Self { store, feed: Arc::clone(&servers.feed) as _, clock: servers.clock.clone() }
     }
 
-    /// Fills until each room shows at least its head, or is parked.
+    /// Fills until each room is at its head or beyond, or is parked.
     pub(super) async fn run(&self, heads: &[Head]) -> anyhow::Result<()> {
         let meter = Meter::new("filling", heads.iter().map(|head| head.version.get()).sum());
-        let parts = heads.chunks(ROOMS).map(|heads| self.part(heads, &meter));
-        let parts: Vec<_> = parts.collect();
+        let parts: Vec<_> = heads.chunks(ROOMS).map(|heads| self.part(heads, &meter)).collect();
         stream::iter(parts).buffer_unordered(SIDE_BY_SIDE).try_collect::<()>().await?;
         meter.finish();
         Ok(())
@@ -55,7 +54,7 @@ impl Fill {
         Ok(!self.feed.events(room, version.previous().unwrap_or_default()).await?.is_empty())
     }
 
-    /// Fills some rooms, and tells the meter how far they are meanwhile.
+    /// Fills some rooms, and updates the meter meanwhile.
     async fn part(&self, heads: &[Head], meter: &Meter) -> anyhow::Result<()> {
         let progress = Arc::new(Progress::default());
         progress.set_owned(Box::new(|_| true));
@@ -63,7 +62,7 @@ impl Fill {
         let filling = self.fill(heads, &progress);
         tokio::pin!(filling);
         loop {
-            let ended = tokio::time::timeout(LOOK, &mut filling).await;
+            let ended = tokio::time::timeout(POLL, &mut filling).await;
             let done = events_of(&progress, heads);
             if let Ok(outcome) = ended {
                 outcome?;
@@ -75,7 +74,7 @@ impl Fill {
         }
     }
 
-    /// Fills some rooms, as often as it takes.
+    /// Fills some rooms. It tries again until no room is behind.
     pub(super) async fn fill(&self, heads: &[Head], progress: &Arc<Progress>) -> anyhow::Result<()> {
         let mut pipeline = Pipeline::new(Dependencies {
             store: Arc::clone(&self.store),
@@ -86,8 +85,7 @@ impl Fill {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
         let (mut best, mut since) = (0, Instant::now());
         loop {
-            let outcome = pipeline.compare(heads).await;
-            let reason = match outcome {
+            let reason = match pipeline.compare(heads).await {
                 Ok(_) if pipeline.rooms_behind() == 0 => return Ok(()),
                 Ok(_) => format!("the feed does not give the events of {} rooms", pipeline.rooms_behind()),
                 Err(error) => format!("{:#}", anyhow::Error::from(error)),
@@ -105,7 +103,7 @@ impl Fill {
     }
 }
 
-/// Events of these rooms that are written.
+/// The number of events of these rooms that are written.
 fn events_of(progress: &Progress, heads: &[Head]) -> u64 {
     let rooms: Vec<RoomId> = heads.iter().map(|head| head.room).collect();
     let known = progress.known(&rooms);

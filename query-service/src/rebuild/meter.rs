@@ -1,4 +1,4 @@
-//! Shows how far a long step is: a bar on a terminal, lines now and then elsewhere. Always on standard error.
+//! Shows the progress of a long step on standard error: a bar on a terminal, a line every ten seconds elsewhere.
 
 use std::{
     io::IsTerminal,
@@ -8,23 +8,22 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Between two lines where there is no terminal.
+/// The pause between two lines.
 const A_LINE_EVERY: Duration = Duration::from_secs(10);
 
 pub(super) struct Meter {
     what: &'static str,
     bar: ProgressBar,
-    /// When the last line was written; none on a terminal.
+    /// The time of the last line; `None` on a terminal.
     line_at: Option<Mutex<Instant>>,
 }
 
 impl Meter {
-    /// A step of so many events or rooms.
+    /// A step over `total` events or rooms.
     pub(super) fn new(what: &'static str, total: u64) -> Self {
         let style = "{msg:<10} {bar:40} {human_pos}/{human_len}, {per_sec}, {eta} to go";
-        // A template that can't be read shows a plainer bar.
         let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
-        // Hidden by itself where standard error is no terminal.
+        // The bar hides itself where standard error is no terminal.
         let bar = ProgressBar::new(total).with_style(style).with_message(what);
         let line_at = (!std::io::stderr().is_terminal()).then(|| Mutex::new(Instant::now()));
         Self { what, bar, line_at }

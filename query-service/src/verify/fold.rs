@@ -1,5 +1,4 @@
-//! A room's documents as its events make them, folded in memory in the plainest way: what the stored ones are held
-//! against.
+//! A room's documents, folded in memory from its events. The stored documents are compared with them.
 
 use shared_events::{RoomId, Version};
 
@@ -10,25 +9,25 @@ use crate::{
     stores::{Parking, ProjectionStore, Queries, StoreError, memory::MemoryReadModels},
 };
 
-/// The events of one room from the first one on, folded as far as was asked.
+/// The fold of one room's events from the first one on.
 pub(super) struct Fold {
     room: RoomId,
     models: MemoryReadModels,
     version: Version,
 }
 
-/// Why events can't be folded.
+/// Why the fold stopped.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FoldError {
-    /// The feed gave no events.
+    /// The feed can't be read.
     #[error(transparent)]
     Feed(#[from] FeedError),
     /// This program can't read or apply an event.
     #[error("version {version} can't be applied: {reason}")]
     Event {
-        /// Its version.
+        /// The version of the event.
         version: Version,
-        /// What is wrong with it.
+        /// Why it can't be applied.
         reason: String,
     },
     /// The fold itself failed, which is a defect.
@@ -47,11 +46,8 @@ impl Fold {
         self.version
     }
 
-    /// Folds the events up to `version`, or to the last one that the feed has, and tells how far it came. Events that
-    /// can't be applied and that an operator left out, as `stored` says, are left out here too.
-    ///
-    /// # Errors
-    /// [`FoldError`]. What was folded before stays; the same may be asked again.
+    /// Folds the events up to `version`, or to the end of the stream, and returns the last version. It passes over the
+    /// events that can't be applied and that an operator dropped. After an error it can go on.
     pub(super) async fn up_to(
         &mut self,
         feed: &dyn Feed,
@@ -89,10 +85,7 @@ impl Fold {
         Ok(self.version)
     }
 
-    /// The documents that these events make.
-    ///
-    /// # Errors
-    /// Never in fact: they are in memory.
+    /// The documents after these events.
     pub(super) async fn documents(&self) -> Result<RoomDocuments, StoreError> {
         self.models.documents_of(self.room, &[]).await
     }
