@@ -1,4 +1,4 @@
-//! What is answered: read models in the form of the API.
+//! The bodies of answers: read models in the form of the API.
 
 use serde::Serialize;
 use shared_events::{
@@ -16,19 +16,15 @@ use crate::{
 #[derive(Serialize, ToSchema)]
 pub(super) struct List<T> {
     /// What is on this page.
-    items: Vec<T>,
+    pub(super) items: Vec<T>,
     /// The cursor of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
+    pub(super) next: Option<String>,
 }
 
 impl<T> List<T> {
     pub(super) fn of<D>(page: Page<D>, show: impl FnMut(D) -> T) -> Self {
         Self { items: page.items.into_iter().map(show).collect(), next: page.next }
-    }
-
-    pub(super) const fn whole(items: Vec<T>) -> Self {
-        Self { items, next: None }
     }
 }
 
@@ -83,7 +79,7 @@ pub(super) struct OpenTime {
 }
 
 impl Room {
-    /// The room as of at least this version, which may have changed reservations only.
+    /// The room at this version or later. The version may have changed only reservations.
     pub(super) fn at(doc: RoomDoc, version: Version) -> Self {
         let settings = doc.settings;
         Self {

@@ -1,4 +1,4 @@
-//! Queries over HTTP.
+//! The API over HTTP.
 
 mod answers;
 mod openapi;
@@ -34,16 +34,16 @@ use crate::{
     stores::{Queries, StoreError},
 };
 
-/// What the handlers work with. Clones share it.
+/// The state of all handlers. Clones share it.
 #[derive(Clone)]
 pub struct Api {
-    /// What is read, as soon as there is something: before, answers would be wrong.
+    /// The live generation. `None` until its read models are complete: answers before would be wrong.
     pub shown: watch::Receiver<Option<Arc<Shown>>>,
-    /// The time, for what is free or available now.
+    /// The time of queries about now.
     pub clock: Clock,
 }
 
-/// What one request reads: one generation, which is kept until the request has ended.
+/// The read models of one request. It keeps their generation until it ends.
 struct Reading {
     models: Arc<dyn Queries>,
     generation: Arc<Shown>,
@@ -52,17 +52,17 @@ struct Reading {
 /// A generation, and its read models.
 type OfGeneration = (Weak<Shown>, Arc<dyn Queries>);
 
-/// What the handlers of one thread work with.
+/// The state of one thread's handlers.
 struct OfThisThread {
     api: Api,
-    /// The generation that was read last, with connections of this thread's own. It is not kept by this: its collections go
-    /// when no request reads them.
+    /// The generation that this thread read last, over the thread's own connections. The reference is weak: a
+    /// generation's collections are dropped when no request reads them.
     models: RefCell<Option<OfGeneration>>,
 }
 
 impl OfThisThread {
-    /// What is read, as soon as there is something. The thread's own connections spare a query the way to the thread of the
-    /// others and back, which costs more than the query itself.
+    /// The live generation's read models. The thread's own connections save a query the way to another thread and back,
+    /// which costs more than the query itself.
     fn reading(&self) -> Option<Reading> {
         let shown = self.api.shown.borrow().clone()?;
         let mut known = self.models.borrow_mut();
@@ -81,7 +81,7 @@ impl OfThisThread {
     }
 }
 
-/// Adds the API's endpoints. Called by each thread that answers.
+/// Adds the API's endpoints. Each thread that answers calls it.
 pub fn configure(config: &mut ServiceConfig, api: Api) {
     config
         .app_data(Data::new(OfThisThread { api, models: RefCell::default() }))
@@ -100,33 +100,39 @@ pub fn configure(config: &mut ServiceConfig, api: Api) {
         .service(endpoint("/v1/statistics/busiest-times").get(statistics::busiest_times));
 }
 
-fn query_problem(error: QueryError) -> Problem {
-    match error {
-        QueryError::InvalidCursor(error) => {
-            Problem::new(ProblemType::InvalidValue, format!("cursor: {error}")).field("cursor")
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::InvalidCursor(error) => {
+                Self::new(ProblemType::InvalidValue, format!("cursor: {error}")).field("cursor")
+            }
+            QueryError::Store(error) => error.into(),
         }
-        QueryError::Store(error) => store_problem(&error),
     }
 }
 
-fn store_problem(error: &StoreError) -> Problem {
-    match error {
-        StoreError::Backend(_) | StoreError::Contended => {
-            Problem::new(ProblemType::Unavailable, "the read models can't be read now").caused_by(error)
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Backend(_) | StoreError::Contended => {
+                Self::new(ProblemType::Unavailable, "the read models can't be read now").caused_by(&error)
+            }
+            StoreError::Unreadable { .. } | StoreError::Batch { .. } => Self::internal(&error),
         }
-        StoreError::Unreadable { .. } | StoreError::Batch { .. } => Problem::internal(error),
     }
 }
 
-fn visibility_problem(error: NotVisible) -> Problem {
-    let detail = error.to_string();
-    match error {
-        NotVisible::NotYet { room, version } => {
-            Problem::new(ProblemType::NotYetVisible, detail).with("room", room).with("version", version)
+impl From<NotVisible> for Problem {
+    fn from(error: NotVisible) -> Self {
+        let detail = error.to_string();
+        match error {
+            NotVisible::NotYet { room, version } => {
+                Self::new(ProblemType::NotYetVisible, detail).with("room", room).with("version", version)
+            }
+            NotVisible::Parked { room } => Self::new(ProblemType::Parked, detail).with("room", room),
+            NotVisible::Overloaded => Self::new(ProblemType::Overloaded, detail),
+            NotVisible::Store(error) => error.into(),
         }
-        NotVisible::Parked { room } => Problem::new(ProblemType::Parked, detail).with("room", room),
-        NotVisible::Overloaded => Problem::new(ProblemType::Overloaded, detail),
-        NotVisible::Store(error) => store_problem(&error),
     }
 }
 

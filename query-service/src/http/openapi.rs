@@ -1,4 +1,4 @@
-//! The API's description, generated from the handlers.
+//! The OpenAPI document, generated from the handlers.
 
 use std::sync::LazyLock;
 
@@ -34,7 +34,7 @@ use super::{reservations, rooms, statistics};
 )]
 struct Document;
 
-/// The API's description as OpenAPI 3.1, in JSON.
+/// The OpenAPI 3.1 document, as JSON.
 #[must_use]
 pub fn document() -> &'static str {
     static DOCUMENT: LazyLock<String> = LazyLock::new(|| {

@@ -1,4 +1,4 @@
-//! What may be asked: parts of paths and parameters, checked before anything is read.
+//! Parameters and variable parts of paths. They are checked before anything is read.
 
 use serde::{Deserialize, Deserializer, de};
 use service_kit::http::problem::{Problem, ProblemType};
@@ -12,7 +12,7 @@ const HIGHEST_LIMIT: u32 = 500;
 const LONGEST_RANGE_MINUTES: i64 = 366 * 24 * 60;
 const LONGEST_NAME_CHARS: usize = 200;
 
-/// No variable parts, or no parameters.
+/// No variable parts or parameters.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
@@ -54,148 +54,127 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ListParameters {
-    /// Most items of a page.
-    #[param(minimum = 1, maximum = 500, default = 100, nullable = false)]
-    limit: Option<u32>,
-    /// `next` of the page before.
-    #[param(nullable = false)]
-    cursor: Option<String>,
-}
+/// Declares parameters of a list: the given ones, then those of its page.
+macro_rules! list_parameters {
+    ($name:ident { $($(#[$attribute:meta])* $parameter:ident: $type:ty,)* }) => {
+        #[derive(Deserialize, IntoParams)]
+        #[serde(deny_unknown_fields)]
+        #[into_params(parameter_in = Query)]
+        pub(super) struct $name {
+            $($(#[$attribute])* $parameter: $type,)*
+            /// Most items of a page.
+            #[param(minimum = 1, maximum = 500, default = 100, nullable = false)]
+            limit: Option<u32>,
+            /// `next` of the page before.
+            #[param(nullable = false)]
+            cursor: Option<String>,
+        }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct RoomsParameters {
-    /// Rooms of this kind only.
-    #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-    kind: Option<String>,
-    /// Rooms that take at least this many people.
-    #[param(value_type = Option<i64>, nullable = false, minimum = 1, maximum = 4_294_967_295_i64)]
-    people: Option<u32>,
-    /// Most items of a page.
-    #[param(minimum = 1, maximum = 500, default = 100, nullable = false)]
-    limit: Option<u32>,
-    /// `next` of the page before.
-    #[param(nullable = false)]
-    cursor: Option<String>,
-}
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct RangeParameters {
-    /// First minute, RFC 3339 with an offset.
-    #[param(value_type = String, format = DateTime)]
-    from: Time,
-    /// First minute after it; at most 366 days later.
-    #[param(value_type = String, format = DateTime)]
-    to: Time,
-    /// Most items of a page.
-    #[param(minimum = 1, maximum = 500, default = 100, nullable = false)]
-    limit: Option<u32>,
-    /// `next` of the page before.
-    #[param(nullable = false)]
-    cursor: Option<String>,
-}
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct OpenRangeParameters {
-    /// Only reservations that end after this.
-    #[param(value_type = Option<String>, format = DateTime, nullable = false)]
-    from: Option<Time>,
-    /// Only reservations that begin before this; at most 366 days after `from`.
-    #[param(value_type = Option<String>, format = DateTime, nullable = false)]
-    to: Option<Time>,
-    /// Most items of a page.
-    #[param(minimum = 1, maximum = 500, default = 100, nullable = false)]
-    limit: Option<u32>,
-    /// `next` of the page before.
-    #[param(nullable = false)]
-    cursor: Option<String>,
-}
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct AvailabilityParameters {
-    /// First minute of the stay, RFC 3339 with an offset.
-    #[param(value_type = String, format = DateTime)]
-    from: Time,
-    /// First minute after the stay; at most 366 days later.
-    #[param(value_type = String, format = DateTime)]
-    to: Time,
-    /// How many come.
-    #[param(value_type = Option<i64>, nullable = false, minimum = 1, default = 1, maximum = 4_294_967_295_i64)]
-    people: Option<u32>,
-    /// Rooms of this kind only.
-    #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-    kind: Option<String>,
-    /// Most items of a page.
-    #[param(minimum = 1, maximum = 500, default = 100, nullable = false)]
-    limit: Option<u32>,
-    /// `next` of the page before.
-    #[param(nullable = false)]
-    cursor: Option<String>,
-}
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct StatisticsParameters {
-    /// First minute, RFC 3339 with an offset.
-    #[param(value_type = String, format = DateTime)]
-    from: Time,
-    /// First minute after it; at most 366 days later.
-    #[param(value_type = String, format = DateTime)]
-    to: Time,
-    /// Rooms of this kind only.
-    #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-    kind: Option<String>,
-    /// Most items of a page.
-    #[param(minimum = 1, maximum = 500, default = 100, nullable = false)]
-    limit: Option<u32>,
-    /// `next` of the page before.
-    #[param(nullable = false)]
-    cursor: Option<String>,
-}
-
-macro_rules! has_page {
-    ($($name:ident),*) => {$(
         impl $name {
             pub(super) fn page(&self) -> Result<PageRequest, Problem> {
                 page(self.limit, self.cursor.as_deref())
             }
         }
+    };
+}
+
+list_parameters!(ListParameters {});
+
+list_parameters! {
+    RoomsParameters {
+        /// Rooms of this kind only.
+        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
+        kind: Option<String>,
+        /// Rooms that take at least this many people.
+        #[param(value_type = Option<i64>, nullable = false, minimum = 1, maximum = 4_294_967_295_i64)]
+        people: Option<u32>,
+    }
+}
+
+list_parameters! {
+    RangeParameters {
+        /// First minute, RFC 3339 with an offset.
+        #[param(value_type = String, format = DateTime)]
+        from: Time,
+        /// First minute after it; at most 366 days later.
+        #[param(value_type = String, format = DateTime)]
+        to: Time,
+    }
+}
+
+list_parameters! {
+    OpenRangeParameters {
+        /// Only reservations that end after this.
+        #[param(value_type = Option<String>, format = DateTime, nullable = false)]
+        from: Option<Time>,
+        /// Only reservations that begin before this; at most 366 days after `from`.
+        #[param(value_type = Option<String>, format = DateTime, nullable = false)]
+        to: Option<Time>,
+    }
+}
+
+list_parameters! {
+    AvailabilityParameters {
+        /// First minute of the stay, RFC 3339 with an offset.
+        #[param(value_type = String, format = DateTime)]
+        from: Time,
+        /// First minute after the stay; at most 366 days later.
+        #[param(value_type = String, format = DateTime)]
+        to: Time,
+        /// How many come.
+        #[param(value_type = Option<i64>, nullable = false, minimum = 1, default = 1, maximum = 4_294_967_295_i64)]
+        people: Option<u32>,
+        /// Rooms of this kind only.
+        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
+        kind: Option<String>,
+    }
+}
+
+list_parameters! {
+    StatisticsParameters {
+        /// First minute, RFC 3339 with an offset.
+        #[param(value_type = String, format = DateTime)]
+        from: Time,
+        /// First minute after it; at most 366 days later.
+        #[param(value_type = String, format = DateTime)]
+        to: Time,
+        /// Rooms of this kind only.
+        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
+        kind: Option<String>,
+    }
+}
+
+macro_rules! has_range {
+    ($($name:ident),*) => {$(
+        impl $name {
+            pub(super) fn range(&self) -> Result<Interval, Problem> {
+                range(self.from, self.to)
+            }
+        }
     )*};
 }
-has_page!(
-    ListParameters,
-    RoomsParameters,
-    RangeParameters,
-    OpenRangeParameters,
-    AvailabilityParameters,
-    StatisticsParameters
-);
+has_range!(RangeParameters, AvailabilityParameters, StatisticsParameters);
+
+macro_rules! has_kind {
+    ($($name:ident),*) => {$(
+        impl $name {
+            pub(super) fn kind(&self) -> Result<Option<String>, Problem> {
+                kind(self.kind.as_deref())
+            }
+        }
+    )*};
+}
+has_kind!(RoomsParameters, AvailabilityParameters, StatisticsParameters);
 
 impl RoomsParameters {
-    pub(super) fn kind(&self) -> Result<Option<String>, Problem> {
-        kind(self.kind.as_deref())
-    }
-
     pub(super) fn people(&self) -> Result<Option<u32>, Problem> {
         people(self.people)
     }
 }
 
-impl RangeParameters {
-    pub(super) fn range(&self) -> Result<Interval, Problem> {
-        range(self.from, self.to)
+impl AvailabilityParameters {
+    pub(super) fn people(&self) -> Result<u32, Problem> {
+        Ok(people(self.people)?.unwrap_or(1))
     }
 }
 
@@ -205,30 +184,6 @@ impl OpenRangeParameters {
             range(from, to)?;
         }
         Ok((self.from.map(|time| time.0), self.to.map(|time| time.0)))
-    }
-}
-
-impl AvailabilityParameters {
-    pub(super) fn range(&self) -> Result<Interval, Problem> {
-        range(self.from, self.to)
-    }
-
-    pub(super) fn kind(&self) -> Result<Option<String>, Problem> {
-        kind(self.kind.as_deref())
-    }
-
-    pub(super) fn people(&self) -> Result<u32, Problem> {
-        Ok(people(self.people)?.unwrap_or(1))
-    }
-}
-
-impl StatisticsParameters {
-    pub(super) fn range(&self) -> Result<Interval, Problem> {
-        range(self.from, self.to)
-    }
-
-    pub(super) fn kind(&self) -> Result<Option<String>, Problem> {
-        kind(self.kind.as_deref())
     }
 }
 

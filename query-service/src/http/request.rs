@@ -1,4 +1,4 @@
-//! What every query has: a caller, a path, parameters, and perhaps a token that says what it has to show.
+//! The parts of every query request: caller, path, parameters, and a consistency token where there is one.
 
 use std::time::Duration;
 
@@ -20,24 +20,25 @@ use service_kit::{
 };
 use shared_events::{ConsistencyToken, RoomId, Version};
 
-use super::{OfThisThread, Reading, visibility_problem};
+use super::{OfThisThread, Reading};
 use crate::stores::Queries;
 
 pub(super) const TOKEN: &str = "Consistency-Token";
 pub(super) const PREFER: &str = "Prefer";
-/// How long a query waits where it does not say.
+/// Seconds that a query waits by default.
 const DEFAULT_WAIT: u64 = 2;
-/// How long it waits at most.
+/// The most seconds that a query waits.
 const LONGEST_WAIT: u64 = 10;
 
-/// A request: who asks is checked first, then what is asked.
+/// A query request. The caller is checked before everything else.
 pub(super) struct QueryRequest<P, Q> {
     pub(super) of_this_thread: Data<OfThisThread>,
     pub(super) caller: Caller,
     pub(super) path: P,
     pub(super) parameters: Q,
-    /// Looked up once, so that an answer shows one generation.
+    /// Looked up once, so that the whole answer is from one generation.
     reading: Option<Reading>,
+    /// The versions that the answer must show.
     wanted: Vec<(RoomId, Version)>,
     wait: Duration,
     if_none_match: Option<String>,
@@ -71,23 +72,22 @@ impl<P: DeserializeOwned + 'static, Q: DeserializeOwned + 'static> FromRequest f
 }
 
 impl<P, Q> QueryRequest<P, Q> {
-    /// The read models with what is known of them, once they show what the request's token asks for.
+    /// The read models, once they show the versions of the request's token.
     pub(super) async fn shown(&self) -> Result<&Reading, Problem> {
         let unavailable = || Problem::new(ProblemType::Unavailable, "the read models are not there yet");
         let shown = self.reading.as_ref().ok_or_else(unavailable)?;
         if !self.wanted.is_empty() {
-            let waited = shown.generation.progress.wait(shown.models.as_ref(), &self.wanted, self.wait).await;
-            waited.map_err(visibility_problem)?;
+            shown.generation.progress.wait(shown.models.as_ref(), &self.wanted, self.wait).await?;
         }
         Ok(shown)
     }
 
-    /// [`QueryRequest::shown`] for queries that tell no version.
+    /// [`QueryRequest::shown`], for queries that need no progress.
     pub(super) async fn models(&self) -> Result<&dyn Queries, Problem> {
         Ok(self.shown().await?.models.as_ref())
     }
 
-    /// A thing with a revision: 304 where the client has it already.
+    /// An answer with its revision as `ETag`, or 304 if the client has this revision.
     pub(super) fn tagged(&self, revision: u32, answer: &impl Serialize) -> HttpResponse {
         let tag = format!("\"{revision}\"");
         if self.if_none_match.as_deref().is_some_and(|tags| names(tags, &tag)) {
@@ -97,39 +97,30 @@ impl<P, Q> QueryRequest<P, Q> {
     }
 }
 
-/// Whether an `If-None-Match` names the tag. Weak tags count too (RFC 9110, 13.1.2).
+/// Whether `If-None-Match` names the tag. Weak tags count too (RFC 9110, 13.1.2).
 fn names(tags: &str, tag: &str) -> bool {
-    let strong = |tag: &str| tag.strip_prefix("W/").map(str::to_owned).unwrap_or_else(|| tag.to_owned());
-    tags.split(',').map(str::trim).any(|one| one == "*" || strong(one) == tag)
+    tags.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 
 /// All values of a header, separated by commas.
 fn joined(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
-    let mut all: Option<String> = None;
-    for value in headers.get_all(name) {
-        let value = value.to_str().map_err(|_| invalid(name, "it must be ASCII"))?;
-        match &mut all {
-            Some(all) => {
-                all.push(',');
-                all.push_str(value);
-            }
-            None => all = Some(value.to_owned()),
-        }
-    }
-    Ok(all)
+    let values = headers.get_all(name).map(|value| value.to_str());
+    let values: Vec<&str> =
+        values.collect::<Result<_, _>>().map_err(|_| invalid(name, "it must be ASCII"))?;
+    Ok((!values.is_empty()).then(|| values.join(",")))
 }
 
 fn wanted(headers: &HeaderMap) -> Result<Vec<(RoomId, Version)>, Problem> {
     let Some(text) = joined(headers, TOKEN)? else { return Ok(Vec::new()) };
     let token = ConsistencyToken::parse_header(&text).map_err(|error| invalid(TOKEN, &error.to_string()))?;
     let mut rooms = token.rooms;
-    // Of several versions of a room the highest one counts.
+    // The highest of a room's versions counts.
     rooms.sort_unstable_by(|a, b| b.cmp(a));
     rooms.dedup_by_key(|(room, _)| *room);
     Ok(rooms)
 }
 
-/// The `wait` of `Prefer` (RFC 7240), which may hold other preferences that mean nothing here.
+/// The `wait` of `Prefer` (RFC 7240). Other preferences are ignored.
 fn wait(headers: &HeaderMap) -> Result<Duration, Problem> {
     let text = joined(headers, PREFER)?.unwrap_or_default();
     let mut waits = text.split(',').filter_map(|preference| {

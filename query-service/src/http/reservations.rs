@@ -1,4 +1,4 @@
-//! Reservations by id and by user, and what users did.
+//! Reservations by id and by user, and users' history.
 
 use actix_web::{HttpResponse, web::Json};
 use service_kit::{
@@ -11,7 +11,6 @@ use shared_events::UserId;
 use super::{
     answers::{HistoryEntry, List, Reservation},
     parameters::{ListParameters, Nothing, OpenRangeParameters, ReservationPath, UserPath},
-    query_problem,
     request::QueryRequest,
     schemas::{QueryHeaders, Refusals},
 };
@@ -30,9 +29,7 @@ pub(super) async fn reservation(
     ask: QueryRequest<ReservationPath, Nothing>,
 ) -> Result<HttpResponse, Problem> {
     let id = ask.path.reservation;
-    let found =
-        queries::ReservationById { reservation: id }.run(ask.models().await?).await.map_err(query_problem)?;
-    let found = found.ok_or_else(|| {
+    let found = ask.models().await?.reservation(id).await?.ok_or_else(|| {
         Problem::new(ProblemType::UnknownReservation, format!("there is no reservation {id}"))
     })?;
     ask.caller.require_owner_or_admin(found.reservation.reserved_by.as_str())?;
@@ -42,7 +39,7 @@ pub(super) async fn reservation(
     Ok(ask.tagged(found.reservation.revision, &Reservation::from(found)))
 }
 
-/// An administrator sees what is somebody else's.
+/// Records that an administrator reads somebody else's data.
 fn note_reading(caller: &Caller, act: &'static str, on: &str) {
     Act::begun(&caller.user, act, on, None).ended("let through");
 }
@@ -85,8 +82,7 @@ async fn reservations_of<P>(
     let (from, to) = ask.parameters.range()?;
     let page = ask.parameters.page()?;
     let query = queries::UserReservations { user, from, to };
-    let found = query.run(ask.models().await?, &page).await.map_err(query_problem)?;
-    Ok(Json(List::of(found, Reservation::from)))
+    Ok(Json(List::of(query.run(ask.models().await?, &page).await?, Reservation::from)))
 }
 
 /// What I made, changed, moved and cancelled, newest first.
@@ -121,6 +117,6 @@ async fn history_of<P>(
     ask: &QueryRequest<P, ListParameters>,
 ) -> Result<Json<List<HistoryEntry>>, Problem> {
     let page = ask.parameters.page()?;
-    let found = queries::UserHistory { user }.run(ask.models().await?, &page).await.map_err(query_problem)?;
-    Ok(Json(List::of(found, HistoryEntry::from)))
+    let query = queries::UserHistory { user };
+    Ok(Json(List::of(query.run(ask.models().await?, &page).await?, HistoryEntry::from)))
 }

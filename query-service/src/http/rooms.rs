@@ -1,19 +1,18 @@
-//! Rooms: which there are, what is reserved and what is free.
+//! Rooms, their schedules and their free time.
 
 use actix_web::{HttpResponse, web::Json};
 use service_kit::http::problem::{Problem, ProblemType};
 use shared_events::{RoomId, Version};
 
 use super::{
-    answers::{Free, Kind, List, Occupied, Room, Schedule},
+    answers::{Free, Kind, List, Occupied, Room, Schedule, Span},
     parameters::{
         AvailabilityParameters, ListParameters, Nothing, RangeParameters, RoomPath, RoomsParameters,
     },
-    query_problem,
     request::QueryRequest,
     schemas::{QueryHeaders, Refusals},
 };
-use crate::queries;
+use crate::queries::{self, RoomPage};
 
 /// Rooms that can be booked, by name.
 #[utoipa::path(get, path = "/v1/rooms", tag = "rooms", params(RoomsParameters, QueryHeaders),
@@ -21,7 +20,7 @@ use crate::queries;
 pub(super) async fn rooms(ask: QueryRequest<Nothing, RoomsParameters>) -> Result<Json<List<Room>>, Problem> {
     let query = queries::Rooms { kind: ask.parameters.kind()?, people: ask.parameters.people()? };
     let page = ask.parameters.page()?;
-    let rooms = query.run(ask.models().await?, &page).await.map_err(query_problem)?;
+    let rooms = query.run(ask.models().await?, &page).await?;
     Ok(Json(List::of(rooms, |room| Room::at(room, Version::NONE))))
 }
 
@@ -36,11 +35,8 @@ pub(super) async fn room(ask: QueryRequest<RoomPath, Nothing>) -> Result<HttpRes
     let shown = ask.shown().await?;
     let (models, id) = (shown.models.as_ref(), ask.path.room);
     // Read first, so that the document shows at least this version.
-    let versions =
-        queries::versions_of(models, &shown.generation.progress, &[id]).await.map_err(query_problem)?;
-    let room = queries::RoomById { room: id }.run(models).await.map_err(query_problem)?;
-    let room = room.ok_or_else(|| unknown(id))?;
-    let version = versions.get(&id).copied().unwrap_or_default();
+    let version = queries::version_of(models, &shown.generation.progress, id).await?;
+    let room = models.room(id).await?.ok_or_else(|| unknown(id))?;
     Ok(ask.tagged(room.revision, &Room::at(room, version)))
 }
 
@@ -49,8 +45,7 @@ pub(super) async fn room(ask: QueryRequest<RoomPath, Nothing>) -> Result<HttpRes
     responses((status = 200, body = List<Kind>), Refusals))]
 pub(super) async fn kinds(ask: QueryRequest<Nothing, ListParameters>) -> Result<Json<List<Kind>>, Problem> {
     let page = ask.parameters.page()?;
-    let kinds = queries::Kinds.run(ask.models().await?, &page).await.map_err(query_problem)?;
-    Ok(Json(List::of(kinds, Kind::from)))
+    Ok(Json(List::of(queries::Kinds.run(ask.models().await?, &page).await?, Kind::from)))
 }
 
 /// What is reserved in a room, by `from`. Of others' reservations the time alone is shown.
@@ -66,23 +61,16 @@ pub(super) async fn schedule(
     let query = queries::Schedule { room: ask.path.room, during: ask.parameters.range()? };
     let page = ask.parameters.page()?;
     let shown = ask.shown().await?;
-    let schedule =
-        query.run(shown.models.as_ref(), &shown.generation.progress, &page).await.map_err(query_problem)?;
-    let schedule = schedule.ok_or_else(|| unknown(ask.path.room))?;
-    let show = |doc: crate::read_models::ReservationDoc| {
-        let shown = ask.caller.require_owner_or_admin(doc.reservation.reserved_by.as_str()).is_ok();
-        if shown {
+    let schedule = query.run(shown.models.as_ref(), &shown.generation.progress, &page).await?;
+    let RoomPage { room, version, page } = schedule.ok_or_else(|| unknown(ask.path.room))?;
+    let List { items, next } = List::of(page, |doc| {
+        if ask.caller.require_owner_or_admin(doc.reservation.reserved_by.as_str()).is_ok() {
             Occupied::Reservation(Box::new(doc.into()))
         } else {
             Occupied::Busy(doc.reservation.interval().into())
         }
-    };
-    Ok(Json(Schedule {
-        room: schedule.room,
-        version: schedule.version,
-        items: schedule.page.items.into_iter().map(show).collect(),
-        next: schedule.page.next,
-    }))
+    });
+    Ok(Json(Schedule { room, version, items, next }))
 }
 
 /// What is free in a room from now on, within its opening hours.
@@ -96,17 +84,11 @@ pub(super) async fn free(ask: QueryRequest<RoomPath, RangeParameters>) -> Result
     let query = queries::FreeTime { room: ask.path.room, during: ask.parameters.range()? };
     let page = ask.parameters.page()?;
     let shown = ask.shown().await?;
-    let free = query
-        .run(shown.models.as_ref(), &shown.generation.progress, ask.of_this_thread.now(), &page)
-        .await
-        .map_err(query_problem)?;
-    let free = free.ok_or_else(|| unknown(ask.path.room))?;
-    Ok(Json(Free {
-        room: free.room,
-        version: free.version,
-        items: free.page.items.into_iter().map(Into::into).collect(),
-        next: free.page.next,
-    }))
+    let now = ask.of_this_thread.now();
+    let free = query.run(shown.models.as_ref(), &shown.generation.progress, now, &page).await?;
+    let RoomPage { room, version, page } = free.ok_or_else(|| unknown(ask.path.room))?;
+    let List { items, next } = List::of(page, Span::from);
+    Ok(Json(Free { room, version, items, next }))
 }
 
 /// Rooms that would accept such a request now, all their rules included, by name.
@@ -122,10 +104,8 @@ pub(super) async fn availability(
     };
     let page = ask.parameters.page()?;
     let shown = ask.shown().await?;
-    let rooms = query
-        .run(shown.models.as_ref(), &shown.generation.progress, ask.of_this_thread.now(), &page)
-        .await
-        .map_err(query_problem)?;
+    let now = ask.of_this_thread.now();
+    let rooms = query.run(shown.models.as_ref(), &shown.generation.progress, now, &page).await?;
     Ok(Json(List::of(rooms, |found| Room::at(found.room, found.version))))
 }
 

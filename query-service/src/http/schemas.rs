@@ -1,4 +1,4 @@
-//! What all queries have in common in the description: their headers and problems.
+//! The headers and problems of all queries, for the OpenAPI document.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use utoipa::{
 
 use super::request::{PREFER, TOKEN};
 
-/// The headers that every query may have.
+/// The optional headers of every query.
 pub(super) struct QueryHeaders;
 
 impl IntoParams for QueryHeaders {

@@ -1,4 +1,4 @@
-//! Which rooms and which hours are reserved most.
+//! The rooms and hours that are reserved most.
 
 use actix_web::web::Json;
 use service_kit::http::problem::{Problem, ProblemType};
@@ -6,11 +6,10 @@ use service_kit::http::problem::{Problem, ProblemType};
 use super::{
     answers::{Busy, List, Popular},
     parameters::{Nothing, StatisticsParameters},
-    query_problem,
     request::QueryRequest,
     schemas::{QueryHeaders, Refusals},
 };
-use crate::queries;
+use crate::queries::{self, Page};
 
 /// Rooms by reserved minutes within a range, most first.
 #[utoipa::path(get, path = "/v1/statistics/popular-rooms", tag = "statistics",
@@ -20,8 +19,7 @@ pub(super) async fn popular_rooms(
 ) -> Result<Json<List<Popular>>, Problem> {
     let query = queries::PopularRooms { during: ask.parameters.range()?, kind: ask.parameters.kind()? };
     let page = ask.parameters.page()?;
-    let found = query.run(ask.models().await?, &page).await.map_err(query_problem)?;
-    Ok(Json(List::of(found, Popular::from)))
+    Ok(Json(List::of(query.run(ask.models().await?, &page).await?, Popular::from)))
 }
 
 /// Reserved minutes within a range by weekday and hour of each room's own zone: 168 rows on one page.
@@ -35,6 +33,6 @@ pub(super) async fn busiest_times(
         let detail = "cursor: this list has one page";
         return Err(Problem::new(ProblemType::InvalidValue, detail).field("cursor"));
     }
-    let hours = query.run(ask.models().await?).await.map_err(query_problem)?;
-    Ok(Json(List::whole(hours.into_iter().map(Busy::from).collect())))
+    let page = Page { items: query.run(ask.models().await?).await?, next: None };
+    Ok(Json(List::of(page, Busy::from)))
 }

@@ -1,4 +1,4 @@
-//! Which rooms one could reserve now.
+//! Rooms that can be reserved now.
 
 use shared_events::{Interval, RoomId, Timestamp, Version};
 
@@ -9,31 +9,28 @@ use crate::{
     stores::{Queries, RoomFilter},
 };
 
-/// Rooms that would accept a request now, by name: all their rules are kept and nothing overlaps.
+/// Rooms that would accept a stay now, by name: their rules allow it, and no reservation overlaps it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Availability {
     /// The stay.
     pub stay: Interval,
-    /// How many come.
+    /// The number of people.
     pub people: u32,
-    /// Of this kind only.
+    /// Only rooms of this kind.
     pub kind: Option<String>,
 }
 
-/// A room that would accept the request.
+/// A room that would accept the stay.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AvailableRoom {
     /// The room.
     pub room: RoomDoc,
-    /// The version of its stream at which it is free, at least.
+    /// The version of its stream that the answer shows at least.
     pub version: Version,
 }
 
 impl Availability {
     /// One page of them as of `now`.
-    ///
-    /// # Errors
-    /// When the cursor is not this query's, or the read models can't be read.
     pub async fn run(
         &self,
         models: &dyn Queries,

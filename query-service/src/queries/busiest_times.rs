@@ -1,24 +1,20 @@
-//! At which hours of the week rooms are reserved most.
+//! The hours of the week at which rooms are reserved most.
 
 use chrono::{Datelike, NaiveDate};
-use shared_events::{Interval, RoomId};
+use shared_events::Interval;
 
-use super::{
-    QueryError,
-    hours::Hours,
-    statistics::{Clocks, RoomBatches},
-};
+use super::{QueryError, hours::Hours, statistics::Batches};
 use crate::{
-    read_models::{UsageDoc, usage::HOURS},
+    read_models::{ReservationDoc, UsageDoc, usage::HOURS},
     stores::Queries,
 };
 
 /// Reserved minutes within an interval, by weekday and hour of each room's own zone.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct BusiestTimes {
-    /// When.
+    /// The interval.
     pub during: Interval,
-    /// Rooms of this kind only.
+    /// Only rooms of this kind.
     pub kind: Option<String>,
 }
 
@@ -27,9 +23,9 @@ pub struct BusiestTimes {
 pub struct BusyHour {
     /// 1 (Monday) to 7.
     pub weekday: u8,
-    /// Hour that the local clock shows, 0 to 23.
+    /// The hour that the local clock shows, 0 to 23.
     pub hour: u8,
-    /// Minutes of live reservations in it, of all rooms and weeks.
+    /// Minutes of live reservations in this hour, over all rooms and weeks.
     pub minutes: u64,
 }
 
@@ -39,39 +35,24 @@ const DAYS_OF_WEEK: usize = 7;
 type Week = [[u64; HOURS]; DAYS_OF_WEEK];
 
 impl BusiestTimes {
-    /// All 168 hours, Monday's first one first.
-    ///
-    /// # Errors
-    /// When the read models can't be read.
+    /// All 168 hours, in order from Monday's first.
     pub async fn run(&self, models: &dyn Queries) -> Result<Vec<BusyHour>, QueryError> {
         let mut week: Week = [[0; HOURS]; DAYS_OF_WEEK];
-        let mut clocks = Clocks::new(self.during);
-        let mut batches = RoomBatches::new(self.kind.as_deref());
-        while let Some(rooms) = batches.next(models).await? {
-            let ids: Vec<RoomId> = rooms.iter().map(|room| room.room).collect();
-            Self::add(models, &ids, &mut clocks, &mut week).await?;
+        let mut batches = Batches::new(self.during, self.kind.as_deref());
+        while let Some(batch) = batches.next(models).await? {
+            for usage in &batch.usage {
+                add_usage(batches.clock(usage.key.zone), usage, &mut week);
+            }
+            for ReservationDoc { reservation, .. } in batch.reservations {
+                for cell in batches.clock(reservation.time_zone).refine(reservation.interval()) {
+                    add_hour(&mut week, weekday(cell.date), usize::from(cell.hour), cell.minutes);
+                }
+            }
         }
         let rows = (1..).zip(week).flat_map(|(weekday, hours)| {
             (0..).zip(hours).map(move |(hour, minutes)| BusyHour { weekday, hour, minutes })
         });
         Ok(rows.collect())
-    }
-
-    async fn add(
-        models: &dyn Queries,
-        rooms: &[RoomId],
-        clocks: &mut Clocks,
-        week: &mut Week,
-    ) -> Result<(), QueryError> {
-        for usage in clocks.usage(models, rooms).await? {
-            add_usage(clocks.of(usage.key.zone), &usage, week);
-        }
-        for doc in clocks.reservations(models, rooms).await? {
-            for cell in clocks.of(doc.reservation.time_zone).refine(doc.reservation.interval()) {
-                add_hour(week, weekday(cell.date), usize::from(cell.hour), cell.minutes);
-            }
-        }
-        Ok(())
     }
 }
 
@@ -89,7 +70,7 @@ fn add_hour(week: &mut Week, weekday: usize, hour: usize, minutes: u8) {
     }
 }
 
-/// Monday is 0.
+/// The day of the week; Monday is 0.
 fn weekday(date: NaiveDate) -> usize {
     usize::try_from(date.weekday().num_days_from_monday()).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
-//! Cursors of pages: opaque to clients, bound to the query that they came from.
+//! Cursors of pages: opaque to clients, bound to their query.
 //!
-//! Base64url of a format byte, a check sum over query and place, and the place after which the next page begins. The
-//! check sum finds cursors that were cut, altered or taken to another query; it is no secret, for a place is not one.
+//! A cursor is base64url of a format byte, a checksum over query and place, and the place after which the next page
+//! begins. The checksum finds cursors that were cut, altered or taken to another query. It protects no secret.
 
 use std::hash::{Hash, Hasher};
 
@@ -15,23 +15,23 @@ use uuid::Uuid;
 pub struct InvalidCursor;
 
 const FORMAT: u8 = 1;
-/// Room for the longest name, in bytes, with all that stands before it.
+/// The most bytes of a cursor: enough for the longest name and its prefix.
 const LONGEST: usize = 2048;
 
-/// The cursor of the page after `place` of a query: the same for the same query and place.
+/// The cursor of the page after `place`. It depends only on query and place.
 pub fn seal<Q: Hash>(query: &Q, place: &impl Place) -> String {
     let mut key = Vec::new();
     place.write(&mut key);
     let mut bytes = vec![FORMAT];
-    bytes.extend_from_slice(&check_sum(query, &key).to_be_bytes());
+    bytes.extend_from_slice(&checksum(query, &key).to_be_bytes());
     bytes.extend_from_slice(&key);
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The place that a cursor of this query names.
+/// The place of a cursor.
 ///
 /// # Errors
-/// When the text is not what [`seal`] made for the same query.
+/// When [`seal`] did not make it for the same query.
 pub fn open<Q: Hash, P: Place>(query: &Q, text: &str) -> Result<P, InvalidCursor> {
     if text.len() > LONGEST {
         return Err(InvalidCursor);
@@ -39,14 +39,14 @@ pub fn open<Q: Hash, P: Place>(query: &Q, text: &str) -> Result<P, InvalidCursor
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidCursor)?;
     let Some((&FORMAT, rest)) = bytes.split_first() else { return Err(InvalidCursor) };
     let (sum, key) = rest.split_first_chunk::<8>().ok_or(InvalidCursor)?;
-    if u64::from_be_bytes(*sum) != check_sum(query, key) {
+    if u64::from_be_bytes(*sum) != checksum(query, key) {
         return Err(InvalidCursor);
     }
     let mut rest = key;
     P::read(&mut rest).filter(|_| rest.is_empty()).ok_or(InvalidCursor)
 }
 
-fn check_sum<Q: Hash>(query: &Q, key: &[u8]) -> u64 {
+fn checksum<Q: Hash>(query: &Q, key: &[u8]) -> u64 {
     let mut sum = Fnv(0xcbf2_9ce4_8422_2325);
     std::any::type_name::<Q>().hash(&mut sum);
     query.hash(&mut sum);
@@ -72,7 +72,7 @@ impl Hasher for Fnv {
 pub trait Place: Sized {
     /// Appends the place's bytes.
     fn write(&self, bytes: &mut Vec<u8>);
-    /// Reads them back and moves on.
+    /// Reads the place, and removes its bytes.
     fn read(bytes: &mut &[u8]) -> Option<Self>;
 }
 
@@ -129,14 +129,14 @@ impl Place for RoomId {
 
 impl Place for ReservationId {
     fn write(&self, bytes: &mut Vec<u8>) {
-        bytes.extend_from_slice(self.0.as_bytes());
+        RoomId(self.0).write(bytes);
     }
     fn read(bytes: &mut &[u8]) -> Option<Self> {
-        chunk(bytes).map(|id| Self(Uuid::from_bytes(id)))
+        RoomId::read(bytes).map(|id| Self(id.0))
     }
 }
 
-/// A text takes all bytes that are left, so it comes last.
+/// A text takes all remaining bytes, so it comes last.
 impl Place for String {
     fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(self.as_bytes());

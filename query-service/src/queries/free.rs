@@ -1,56 +1,42 @@
-//! What is free in a room.
+//! The free time of a room.
 
 use std::collections::VecDeque;
 
 use chrono::{Days, NaiveTime};
 use shared_events::{
-    Interval, Minute, RoomId, RoomSettings, Timestamp, Version,
+    Interval, Minute, RoomId, RoomSettings, Timestamp,
     room_rules::{open_on, resolve_local},
 };
 
-use super::{Page, PageRequest, QueryError, version_of};
+use super::{PageRequest, QueryError, RoomPage, version_of};
 use crate::{progress::Progress, read_models::local_time::local_date, stores::Queries};
 
-/// How many reservations are read at a time.
+/// Reservations that are read at a time.
 const RESERVATIONS_AT_ONCE: usize = 500;
 
-/// The longest intervals within another in which a room is open, not reserved and not in the past. How long or when
-/// in them one may stay is told by the room's other rules.
+/// The longest intervals, within a given one, in which a room is open and not reserved. None of them is in the past.
+/// The room's other rules limit the stays in them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct FreeTime {
-    /// Which room.
+    /// The room.
     pub room: RoomId,
-    /// When.
+    /// The given interval.
     pub during: Interval,
 }
 
-/// One page of a room's free intervals.
-#[derive(Clone, Debug)]
-pub struct FreeIntervals {
-    /// Which room.
-    pub room: RoomId,
-    /// The version of the room's stream that is shown at least.
-    pub version: Version,
-    /// The intervals in order of time.
-    pub page: Page<Interval>,
-}
-
 impl FreeTime {
-    /// One page of it as of `now`; none where there is no such room, nothing in it where it is retired.
-    ///
-    /// # Errors
-    /// When the cursor is not this query's, or the read models can't be read.
+    /// One page of it as of `now`, in order of time, or `None` if there is no such room. A retired room has no free time.
     pub async fn run(
         &self,
         models: &dyn Queries,
         progress: &Progress,
         now: Timestamp,
         page: &PageRequest,
-    ) -> Result<Option<FreeIntervals>, QueryError> {
+    ) -> Result<Option<RoomPage<Interval>>, QueryError> {
         let after: Option<Minute> = page.after(self)?;
         let version = version_of(models, progress, self.room).await?;
         let Some(room) = models.room(self.room).await? else { return Ok(None) };
-        // A page begins where the last interval of the page before ended, never in the past.
+        // A page begins at the end of the last interval of the page before, but never in the past.
         let from = self.during.from.max(after.unwrap_or(self.during.from)).max(first_minute_from(now));
         let rest = Interval { from, to: self.during.to };
         let mut free = Vec::new();
@@ -70,31 +56,32 @@ impl FreeTime {
             }
         }
         let page = page.page(self, free, |interval| interval.to);
-        Ok(Some(FreeIntervals { room: self.room, version, page }))
+        Ok(Some(RoomPage { room: self.room, version, page }))
     }
 }
 
-/// The first minute that does not begin before a moment: the earliest at which a stay may still begin.
+/// The first minute that begins at `now` or later: the earliest at which a stay may still begin.
 pub(super) fn first_minute_from(now: Timestamp) -> Minute {
     let minute = now.minute();
     if minute.start() < now { minute.plus(1).unwrap_or(minute) } else { minute }
 }
 
-/// Open time of a room, of which reservations are cut off in order of time.
+/// A room's open time. Reservations are cut out of it in order of time.
 struct OpenTime<'a> {
     settings: &'a RoomSettings,
-    /// What is left to look at; days that are not yet in `spans` are in it.
-    rest: Interval,
-    /// The next local date to open.
+    /// The whole interval.
+    during: Interval,
+    /// The next local date whose open time goes to `spans`.
     date: Option<chrono::NaiveDate>,
+    /// Open time that is not taken yet.
     spans: VecDeque<Interval>,
 }
 
 impl<'a> OpenTime<'a> {
     fn new(settings: &'a RoomSettings, during: Interval) -> Self {
-        // The day before may be open over midnight where clocks go back.
+        // The day before may be open past midnight when clocks go back.
         let date = local_date(settings.time_zone.0, during.from).checked_sub_days(Days::new(1));
-        let mut open = Self { settings, rest: during, date, spans: VecDeque::new() };
+        let mut open = Self { settings, during, date, spans: VecDeque::new() };
         if settings.opening_hours.is_none() {
             open.date = None;
             open.spans.push_back(during);
@@ -102,10 +89,10 @@ impl<'a> OpenTime<'a> {
         open
     }
 
-    /// The next span of open time, joined with those that adjoin it.
+    /// The next span of open time, joined with the adjoining ones.
     fn next_span(&mut self) -> Option<Interval> {
         let mut span = self.spans.pop_front().or_else(|| self.open_next())?;
-        // A span ends for sure only when a later one begins after it.
+        // The next day's span may adjoin this one.
         while let Some(next) = self.spans.pop_front().or_else(|| self.open_next()) {
             if next.from > span.to {
                 self.spans.push_front(next);
@@ -116,26 +103,26 @@ impl<'a> OpenTime<'a> {
         Some(span)
     }
 
-    /// The open time of the next day that has any.
+    /// The open time of the next day that opens.
     fn open_next(&mut self) -> Option<Interval> {
         let zone = self.settings.time_zone.0;
         let hours = self.settings.opening_hours.as_ref()?;
         loop {
             let date = self.date?;
             let begins = resolve_local(zone, date.and_time(NaiveTime::MIN), false);
-            if begins.is_none_or(|begins| begins >= self.rest.to.to_utc()) {
+            if begins.is_none_or(|begins| begins >= self.during.to.to_utc()) {
                 self.date = None;
                 return None;
             }
             self.date = date.checked_add_days(Days::new(1));
-            let open = open_on(hours, zone, date).and_then(|open| open.intersection(self.rest));
+            let open = open_on(hours, zone, date).and_then(|open| open.intersection(self.during));
             if open.is_some() {
                 return open;
             }
         }
     }
 
-    /// Moves what is open before a reservation to `free`, and drops what the reservation covers.
+    /// Moves the open time before a reservation to `free`, and drops the time that the reservation covers.
     fn take_before(&mut self, reserved: Interval, free: &mut Vec<Interval>) {
         while let Some(span) = self.next_span() {
             if span.from >= reserved.to {
@@ -154,7 +141,7 @@ impl<'a> OpenTime<'a> {
         }
     }
 
-    /// Moves what is left to `free`, as far as it is wanted.
+    /// Moves the remaining open time to `free`, up to `wanted` intervals.
     fn take_rest(&mut self, wanted: usize, free: &mut Vec<Interval>) {
         while free.len() < wanted {
             let Some(span) = self.next_span() else { return };

@@ -1,4 +1,4 @@
-//! An interval as the hours of a zone's clock: whole ones are told by usage documents, broken ones by reservations.
+//! An interval as the hours of a zone's clock. Usage documents count whole hours; reservations tell broken ones.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,20 +13,20 @@ use crate::read_models::{
     usage::{DAYS, HOURS, Month, place_of},
 };
 
-/// A local date and an hour that the clock shows on it.
+/// A local date, and an hour that the clock shows on it.
 type Hour = (NaiveDate, u8);
 
 /// An interval's whole days, and the hours before and after them.
 pub(super) struct Hours {
     during: Interval,
     zone: TimeZone,
-    /// First and last of the local days that lie in it with all their minutes.
+    /// The first and last local day that lies wholly in the interval.
     days: Option<(NaiveDate, NaiveDate)>,
-    /// Local hours outside of the whole days that lie in the interval with all their minutes.
+    /// Local hours outside of these days that lie wholly in the interval.
     whole: BTreeSet<Hour>,
-    /// The rest of the interval, in order of time: usually nothing, or the hour that an end of it cuts.
+    /// The rest of the interval, in order of time: at most the hours that its ends cut, unless clocks change.
     broken: Vec<Interval>,
-    /// The hour at whose beginning the interval begins, where usage tells what goes on in it from before.
+    /// The hour that begins with the interval, if usage counts the reservation that goes on in it.
     entered: Option<Hour>,
 }
 
@@ -59,7 +59,7 @@ impl Hours {
         hours
     }
 
-    /// Where the whole hours are in the tables of a month.
+    /// The places of the whole hours in the tables of a month.
     pub(super) fn in_tables_of(&self, month: Month) -> impl Iterator<Item = Range<usize>> {
         let days = self.days.and_then(|(first, last)| {
             let first = if Month::of(first) < month { month.first()? } else { first };
@@ -70,13 +70,13 @@ impl Hours {
         days.into_iter().chain(hours.map(|place| place..place + 1))
     }
 
-    /// Where in the tables of a month the interval begins, if what goes on from before is to be taken from there.
+    /// The place of the interval's first hour in the tables of a month, if they count the reservation that goes on in it.
     pub(super) fn entered_in(&self, month: Month) -> Option<usize> {
         self.entered.and_then(|(date, hour)| place_of(month, date, hour))
     }
 
-    /// The parts of the interval whose reservations have to be looked up: broken hours, and its first minute where usage
-    /// does not tell what goes on from before.
+    /// The parts of the interval whose reservations must be read: the broken hours, and the first minute if usage does not
+    /// count the reservation that goes on in it.
     pub(super) fn looked_up(&self) -> Vec<Interval> {
         let end = self.during.from.plus(1).unwrap_or(self.during.to);
         let first = Interval { from: self.during.from, to: end };
@@ -84,14 +84,14 @@ impl Hours {
         first.into_iter().chain(self.broken.iter().copied()).collect()
     }
 
-    /// The minutes of a reservation that lie in broken hours.
+    /// The minutes of a reservation in broken hours.
     pub(super) fn refine(&self, reserved: Interval) -> impl Iterator<Item = Cell> {
         let shared = self.broken.iter().filter_map(move |broken| reserved.intersection(*broken));
         shared.flat_map(|shared| cells(self.zone.0, shared))
     }
 
-    /// Whether a reservation overlaps the interval and is not counted by usage: it begins in a whole hour there, or goes on
-    /// when the interval begins.
+    /// Whether a reservation overlaps the interval and usage does not count it. Usage counts it if it begins in a whole
+    /// hour, or if it goes on in an `entered` hour.
     pub(super) fn counts_apart(&self, reserved: Interval) -> bool {
         let goes_on = reserved.from < self.during.from;
         let is_counted = if goes_on { self.entered.is_some() } else { self.is_whole(self.hour_of(reserved)) };
@@ -109,12 +109,12 @@ impl Hours {
     }
 }
 
-/// Whether a date is one of those from the first to the last.
+/// Whether a date is one of these days.
 fn is_among(days: Option<(NaiveDate, NaiveDate)>, date: NaiveDate) -> bool {
     days.is_some_and(|(first, last)| first <= date && date <= last)
 }
 
-/// What lies before and after the whole days.
+/// The parts of the interval before and after the whole days.
 fn ends(during: Interval, zone: TimeZone, days: Option<(NaiveDate, NaiveDate)>) -> Vec<Interval> {
     let Some((first, last)) = days else { return vec![during] };
     let neighbour = |date: Option<NaiveDate>| date.and_then(|date| day_span(zone.0, date));
@@ -125,7 +125,7 @@ fn ends(during: Interval, zone: TimeZone, days: Option<(NaiveDate, NaiveDate)>) 
     [head, tail].into_iter().filter_map(|end| end.intersection(during)).collect()
 }
 
-/// The cells of an interval with where they are.
+/// The cells of an interval, each with its own interval.
 fn placed(zone: TimeZone, interval: Interval) -> impl Iterator<Item = (Interval, Cell)> {
     let mut from = interval.from;
     cells(zone.0, interval).map_while(move |cell| {
@@ -135,13 +135,13 @@ fn placed(zone: TimeZone, interval: Interval) -> impl Iterator<Item = (Interval,
     })
 }
 
-/// The cells of a local date with where they are.
+/// The cells of a local date, each with its own interval.
 fn all_of(zone: TimeZone, date: NaiveDate) -> impl Iterator<Item = (Interval, Cell)> {
     let span = day_span(zone.0, date);
     span.into_iter().flat_map(move |span| placed(zone, span)).filter(move |(_, cell)| cell.date == date)
 }
 
-/// Whether the clock shows an hour without another one in between.
+/// Whether the clock shows an hour without another hour in between.
 fn is_in_one_piece(zone: TimeZone, (date, hour): Hour) -> bool {
     let pieces: Vec<Interval> =
         all_of(zone, date).filter(|(_, cell)| cell.hour == hour).map(|(at, _)| at).collect();
@@ -175,7 +175,7 @@ mod tests {
         let during = interval("2026-06-10T09:00:00Z", "2026-06-12T17:00:00Z");
         assert_eq!(looked_up("Europe/Lisbon", during), []);
         assert_eq!(looked_up("Europe/Lisbon", interval("2026-06-10T09:00:00Z", "2026-06-10T10:00:00Z")), []);
-        // Half past two and half past ten.
+        // Half past two, and half past ten.
         let cut = [
             interval("2026-06-10T09:00:00Z", "2026-06-10T09:30:00Z"),
             interval("2026-06-12T16:30:00Z", "2026-06-12T17:00:00Z"),

@@ -1,13 +1,12 @@
-//! Queries: what the API answers, as logic over the read models.
+//! The API's queries, computed from the read models.
 //!
-//! A query is a plain value; `run` answers it. Lists come in pages: a page's `next` is the cursor of the following
-//! one, and a cursor works for the query that it came from only.
+//! A query is a plain value, and `run` answers it. Lists come in pages: a page's `next` is the cursor of the page after
+//! it. A cursor works only for the query that made it.
 
 pub mod availability;
 pub mod busiest_times;
 pub mod cursor;
 pub mod free;
-pub mod history;
 mod hours;
 pub mod popular_rooms;
 pub mod reservations;
@@ -18,12 +17,11 @@ mod statistics;
 pub use availability::{Availability, AvailableRoom};
 pub use busiest_times::{BusiestTimes, BusyHour};
 pub use cursor::InvalidCursor;
-pub use free::{FreeIntervals, FreeTime};
-pub use history::UserHistory;
+pub use free::FreeTime;
 pub use popular_rooms::{PopularRoom, PopularRooms};
-pub use reservations::{ReservationById, UserReservations};
-pub use rooms::{Kinds, RoomById, Rooms};
-pub use schedule::{RoomSchedule, Schedule};
+pub use reservations::{UserHistory, UserReservations};
+pub use rooms::{Kinds, Rooms};
+pub use schedule::Schedule;
 pub use shared_events::feed::Page;
 
 use std::{collections::HashMap, hash::Hash};
@@ -35,13 +33,13 @@ use crate::{
     stores::{Queries, StoreError},
 };
 
-/// How many rooms a query over many rooms takes at a time.
+/// Rooms that a query over many rooms reads at a time.
 const ROOMS_AT_ONCE: usize = 500;
 
-/// Why a query has no answer.
+/// Why a query has no answer. Every `run` may fail with it.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
-    /// The cursor is not one of this query.
+    /// The cursor is not one of this query's.
     #[error(transparent)]
     InvalidCursor(#[from] InvalidCursor),
     /// The read models can't be read.
@@ -49,12 +47,9 @@ pub enum QueryError {
     Store(#[from] StoreError),
 }
 
-/// How far rooms have come, at least: what this instance has written itself is known, the rest is read. To be asked
-/// before the documents are read, so that these show at least that.
-///
-/// # Errors
-/// When the store can't be read.
-pub async fn versions_of(
+/// Versions that the rooms' documents show at least, if the documents are read afterwards. This instance knows the
+/// versions that it has written; it reads the others.
+async fn versions_of(
     models: &dyn Queries,
     progress: &Progress,
     rooms: &[RoomId],
@@ -70,17 +65,35 @@ pub async fn versions_of(
     Ok(versions)
 }
 
-/// [`versions_of`] one room.
-async fn version_of(models: &dyn Queries, progress: &Progress, room: RoomId) -> Result<Version, QueryError> {
+/// The version that a room's documents show at least, if they are read afterwards.
+///
+/// # Errors
+/// When the store can't be read.
+pub async fn version_of(
+    models: &dyn Queries,
+    progress: &Progress,
+    room: RoomId,
+) -> Result<Version, QueryError> {
     Ok(versions_of(models, progress, &[room]).await?.get(&room).copied().unwrap_or_default())
 }
 
-/// Which page of a list.
+/// A page of a list of one room.
+#[derive(Clone, Debug)]
+pub struct RoomPage<T> {
+    /// The room.
+    pub room: RoomId,
+    /// The version of the room's stream that the items show at least.
+    pub version: Version,
+    /// The items.
+    pub page: Page<T>,
+}
+
+/// A request for a page of a list.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PageRequest {
-    /// Most items on it; at least 1 (where requests enter: 1 to 500).
+    /// The most items of the page, at least 1.
     pub limit: usize,
-    /// `next` of the page before, or none for the first.
+    /// `next` of the page before; `None` for the first page.
     pub cursor: Option<String>,
 }
 
@@ -96,12 +109,12 @@ impl PageRequest {
         self.cursor.as_deref().map(|text| cursor::open(query, text)).transpose()
     }
 
-    /// How many items to read: one more than are shown tells whether there is a next page.
+    /// The number of items to read: one more than the page has, which tells whether there is a next page.
     fn to_read(&self) -> usize {
         self.limit.max(1).saturating_add(1)
     }
 
-    /// The page of what was read with [`to_read`](Self::to_read).
+    /// The page of at most [`to_read`](Self::to_read) items.
     fn page<T, Q: Hash, P: cursor::Place>(
         &self,
         query: &Q,
@@ -111,7 +124,7 @@ impl PageRequest {
         let limit = self.limit.max(1);
         let more = items.len() > limit;
         items.truncate(limit);
-        let next = if more { items.last().map(|item| cursor::seal(query, &place(item))) } else { None };
+        let next = items.last().filter(|_| more).map(|item| cursor::seal(query, &place(item)));
         Page { items, next }
     }
 }

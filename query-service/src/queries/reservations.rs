@@ -1,43 +1,26 @@
-//! Reservations by id and by user.
+//! A user's reservations and history.
 
-use shared_events::{Minute, ReservationId, UserId};
+use shared_events::{Minute, UserId};
 
 use super::{Page, PageRequest, QueryError};
-use crate::{read_models::ReservationDoc, stores::Queries};
+use crate::{
+    read_models::{HistoryDoc, ReservationDoc},
+    stores::Queries,
+};
 
-/// One reservation, live or cancelled.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct ReservationById {
-    /// Which.
-    pub reservation: ReservationId,
-}
-
-impl ReservationById {
-    /// The reservation, if there is such a one. Who may see it is for the caller to decide.
-    ///
-    /// # Errors
-    /// When the read models can't be read.
-    pub async fn run(&self, models: &dyn Queries) -> Result<Option<ReservationDoc>, QueryError> {
-        Ok(models.reservation(self.reservation).await?)
-    }
-}
-
-/// A user's live reservations by `from`.
+/// A user's live reservations, by `from`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct UserReservations {
-    /// Who reserved.
+    /// The user.
     pub user: UserId,
-    /// Only those that end after this.
+    /// Only reservations that end after this minute.
     pub from: Option<Minute>,
-    /// Only those that begin before this.
+    /// Only reservations that begin before this minute.
     pub to: Option<Minute>,
 }
 
 impl UserReservations {
     /// One page of them.
-    ///
-    /// # Errors
-    /// When the cursor is not this query's, or the read models can't be read.
     pub async fn run(
         &self,
         models: &dyn Queries,
@@ -46,5 +29,25 @@ impl UserReservations {
         let after = page.after(self)?;
         let found = models.live_of_user(&self.user, self.from, self.to, after, page.to_read()).await?;
         Ok(page.page(self, found, |doc| (doc.reservation.from, doc.reservation.id)))
+    }
+}
+
+/// Everything that a user did with reservations, newest first.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct UserHistory {
+    /// The user.
+    pub user: UserId,
+}
+
+impl UserHistory {
+    /// One page of it.
+    pub async fn run(
+        &self,
+        models: &dyn Queries,
+        page: &PageRequest,
+    ) -> Result<Page<HistoryDoc>, QueryError> {
+        let after = page.after(self)?;
+        let found = models.history_of_user(&self.user, after, page.to_read()).await?;
+        Ok(page.page(self, found, |entry| (entry.at, entry.room, entry.version)))
     }
 }

@@ -1,4 +1,4 @@
-//! Rooms and their kinds.
+//! Lists of rooms and kinds.
 
 use shared_events::RoomId;
 
@@ -11,17 +11,14 @@ use crate::{
 /// Rooms that can be booked, by name.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Rooms {
-    /// Of this kind only.
+    /// Only rooms of this kind.
     pub kind: Option<String>,
-    /// That take at least this many people.
+    /// Only rooms for at least this many people.
     pub people: Option<u32>,
 }
 
 impl Rooms {
     /// One page of them.
-    ///
-    /// # Errors
-    /// When the cursor is not this query's, or the read models can't be read.
     pub async fn run(&self, models: &dyn Queries, page: &PageRequest) -> Result<Page<RoomDoc>, QueryError> {
         let after: Option<(RoomId, String)> = page.after(self)?;
         let after = after.map(|(id, name)| (name, id));
@@ -31,32 +28,12 @@ impl Rooms {
     }
 }
 
-/// One room, retired or not.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct RoomById {
-    /// Which.
-    pub room: RoomId,
-}
-
-impl RoomById {
-    /// The room, if there is such a one.
-    ///
-    /// # Errors
-    /// When the read models can't be read.
-    pub async fn run(&self, models: &dyn Queries) -> Result<Option<RoomDoc>, QueryError> {
-        Ok(models.room(self.room).await?)
-    }
-}
-
-/// Kinds by name, with how many rooms of them can be booked.
+/// Kinds by name, each with the number of its rooms that can be booked.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Kinds;
 
 impl Kinds {
     /// One page of them.
-    ///
-    /// # Errors
-    /// When the cursor is not this query's, or the read models can't be read.
     pub async fn run(&self, models: &dyn Queries, page: &PageRequest) -> Result<Page<KindCount>, QueryError> {
         let after: Option<String> = page.after(self)?;
         let kinds = models.kinds(after.as_deref(), page.to_read()).await?;

@@ -1,4 +1,4 @@
-//! What both statistics share: rooms a bounded number at a time, with their usage and what usage does not tell.
+//! What both statistics share: batches of rooms with their usage, and with the reservations that usage does not count.
 
 use std::collections::HashMap;
 
@@ -10,46 +10,57 @@ use crate::{
     stores::Queries,
 };
 
-/// How each zone's clock shows one interval, made when the zone first turns up.
-pub(super) struct Clocks {
+/// The rooms of a statistic, retired ones too, a bounded number at a time.
+pub(super) struct Batches<'a> {
     during: Interval,
-    zones: HashMap<TimeZone, Hours>,
+    kind: Option<&'a str>,
+    after: Option<RoomId>,
+    complete: bool,
+    /// The interval on the clock of each zone seen so far.
+    clocks: HashMap<TimeZone, Hours>,
 }
 
-impl Clocks {
-    pub(super) fn new(during: Interval) -> Self {
-        Self { during, zones: HashMap::new() }
+pub(super) struct Batch {
+    pub(super) rooms: Vec<RoomDoc>,
+    /// Usage of the rooms in all months that the interval touches.
+    pub(super) usage: Vec<UsageDoc>,
+    /// Reservations of the rooms in the parts of the interval that usage does not tell, and possibly some others.
+    pub(super) reservations: Vec<ReservationDoc>,
+}
+
+impl<'a> Batches<'a> {
+    pub(super) fn new(during: Interval, kind: Option<&'a str>) -> Self {
+        Self { during, kind, after: None, complete: false, clocks: HashMap::new() }
     }
 
-    pub(super) fn of(&mut self, zone: TimeZone) -> &Hours {
-        self.zones.entry(zone).or_insert_with(|| Hours::new(self.during, zone))
+    pub(super) fn clock(&mut self, zone: TimeZone) -> &Hours {
+        self.clocks.entry(zone).or_insert_with(|| Hours::new(self.during, zone))
     }
 
-    /// Usage of these rooms in all months that the interval touches.
-    pub(super) async fn usage(
-        &self,
-        models: &dyn Queries,
-        rooms: &[RoomId],
-    ) -> Result<Vec<UsageDoc>, QueryError> {
-        Ok(models.usage(rooms, Month::around(self.during)).await?)
-    }
-
-    /// Reservations of these rooms in the parts of the interval that usage does not tell, as the zones that turned up so
-    /// far see them. Some others may be among them.
-    pub(super) async fn reservations(
-        &self,
-        models: &dyn Queries,
-        rooms: &[RoomId],
-    ) -> Result<Vec<ReservationDoc>, QueryError> {
-        let parts = joined(self.zones.values().flat_map(Hours::looked_up).collect());
-        if parts.is_empty() { Ok(Vec::new()) } else { Ok(models.live_in_rooms(rooms, &parts).await?) }
+    pub(super) async fn next(&mut self, models: &dyn Queries) -> Result<Option<Batch>, QueryError> {
+        if self.complete {
+            return Ok(None);
+        }
+        let rooms = models.rooms_by_id(self.kind, self.after, ROOMS_AT_ONCE).await?;
+        self.complete = rooms.len() < ROOMS_AT_ONCE;
+        let Some(last) = rooms.last() else { return Ok(None) };
+        self.after = Some(last.room);
+        let ids: Vec<RoomId> = rooms.iter().map(|room| room.room).collect();
+        let usage = models.usage(&ids, Month::around(self.during)).await?;
+        for doc in &usage {
+            self.clock(doc.key.zone);
+        }
+        let parts = joined(self.clocks.values().flat_map(Hours::looked_up).collect());
+        let reservations =
+            if parts.is_empty() { Vec::new() } else { models.live_in_rooms(&ids, &parts).await? };
+        Ok(Some(Batch { rooms, usage, reservations }))
     }
 }
 
-/// How far apart intervals may be to be looked up as one, in minutes.
+/// Intervals that are closer than this, in minutes, are read as one.
 const TOGETHER: i64 = 24 * 60;
 
-/// The same time in few intervals, for several zones cut much the same.
+/// Intervals that cover the given ones. They are few, because most zones cut an interval at about the same times.
 pub(super) fn joined(mut intervals: Vec<Interval>) -> Vec<Interval> {
     intervals.sort_unstable_by_key(|one| one.from);
     let mut joined: Vec<Interval> = Vec::new();
@@ -62,27 +73,4 @@ pub(super) fn joined(mut intervals: Vec<Interval>) -> Vec<Interval> {
         }
     }
     joined
-}
-
-/// Rooms that statistics are about, retired ones too, a bounded number at a time.
-pub(super) struct RoomBatches<'a> {
-    kind: Option<&'a str>,
-    after: Option<RoomId>,
-    complete: bool,
-}
-
-impl<'a> RoomBatches<'a> {
-    pub(super) fn new(kind: Option<&'a str>) -> Self {
-        Self { kind, after: None, complete: false }
-    }
-
-    pub(super) async fn next(&mut self, models: &dyn Queries) -> Result<Option<Vec<RoomDoc>>, QueryError> {
-        if self.complete {
-            return Ok(None);
-        }
-        let rooms = models.rooms_by_id(self.kind, self.after, ROOMS_AT_ONCE).await?;
-        self.complete = rooms.len() < ROOMS_AT_ONCE;
-        self.after = rooms.last().map(|room| room.room);
-        Ok((!rooms.is_empty()).then_some(rooms))
-    }
 }

@@ -1,4 +1,4 @@
-//! One suite for both stores: every query against the same histories, compared with one another and with a recount.
+//! One suite for both stores. Every query's answers are compared with each other's and with a recount.
 
 use std::fmt::Write;
 
@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use query_service::{
     progress::Progress,
     queries::{
-        Availability, BusiestTimes, FreeTime, Kinds, Page, PageRequest, PopularRooms, QueryError,
-        ReservationById, RoomById, Rooms, Schedule, UserHistory, UserReservations,
+        Availability, BusiestTimes, FreeTime, Kinds, Page, PageRequest, PopularRooms, QueryError, Rooms,
+        Schedule, UserHistory, UserReservations,
     },
     read_models::HistoryKind,
     stores::{Checkpoints, ProjectionStore, Queries, memory::MemoryReadModels},
@@ -31,7 +31,7 @@ pub(crate) fn interval(from: &str, minutes: i64) -> Interval {
     Interval { from, to: from.plus(minutes).unwrap() }
 }
 
-/// Intervals that begin and end anywhere: on days, within hours, over changes of clocks and years.
+/// Intervals with ends on days, within hours, and around changes of clocks and years.
 pub(crate) fn intervals() -> Vec<Interval> {
     let mut intervals =
         vec![interval("2026-01-01T00:00:00Z", 366 * 1440), interval("2026-12-31T10:17:00Z", 1440 * 3)];
@@ -48,18 +48,15 @@ fn now() -> Timestamp {
     "2026-03-29T05:30:00.001Z".parse().unwrap()
 }
 
-/// All pages of a list, three items each.
+/// All items of a list, read in pages of three.
 pub(crate) async fn all_pages<T>(query: impl AsyncFn(PageRequest) -> Result<Page<T>, QueryError>) -> Vec<T> {
-    let mut request = PageRequest::first(3);
-    let mut items = Vec::new();
+    let (mut request, mut items) = (PageRequest::first(3), Vec::new());
     loop {
         let page = query(request).await.unwrap();
         assert!(page.items.len() == 3 || page.next.is_none());
         items.extend(page.items);
-        match page.next {
-            Some(next) => request = PageRequest { limit: 3, cursor: Some(next) },
-            None => return items,
-        }
+        let Some(next) = page.next else { return items };
+        request = PageRequest { limit: 3, cursor: Some(next) };
     }
 }
 
@@ -75,7 +72,7 @@ async fn answers(models: &dyn Queries, history: &History) -> String {
     }
     writeln!(text, "{:?}", all_pages(async |page| Kinds.run(models, &page).await).await).unwrap();
     for reservation in history.all.iter().copied() {
-        writeln!(text, "{:?}", ReservationById { reservation }.run(models).await.unwrap()).unwrap();
+        writeln!(text, "{:?}", models.reservation(reservation).await.unwrap()).unwrap();
     }
     for user in USERS.iter().chain(&["admin", "nobody"]) {
         let query = UserHistory { user: UserId::new(*user).unwrap() };
@@ -90,28 +87,25 @@ async fn answers(models: &dyn Queries, history: &History) -> String {
         }
     }
     for room in history.room_ids() {
-        writeln!(text, "{:?}", RoomById { room }.run(models).await.unwrap()).unwrap();
+        writeln!(text, "{:?}", models.room(room).await.unwrap()).unwrap();
     }
     text
 }
 
-/// Every query that has an oracle, against it.
+/// Compares every query that has an oracle with it.
 async fn check_against_recount(models: &dyn Queries, history: &History) {
+    let progress = &Progress::default();
     for room in &history.rooms {
         for during in intervals() {
             let query = Schedule { room: room.id, during };
-            let live = all_pages(async |page| {
-                Ok(query.run(models, &Progress::default(), &page).await?.unwrap().page)
-            })
-            .await;
+            let live =
+                all_pages(async |page| Ok(query.run(models, progress, &page).await?.unwrap().page)).await;
             let shown: Vec<_> = live.into_iter().map(|doc| doc.reservation).collect();
             assert_eq!(shown, history.schedule(room.id, during), "{query:?}");
             if during.minutes() < 10 * 1440 {
                 let query = FreeTime { room: room.id, during };
-                let free = all_pages(async |page| {
-                    Ok(query.run(models, &Progress::default(), now(), &page).await?.unwrap().page)
-                })
-                .await;
+                let free = async |page| Ok(query.run(models, progress, now(), &page).await?.unwrap().page);
+                let free = all_pages(free).await;
                 assert_eq!(free, history.free(room, during, now()), "{query:?} {:?}", room.settings);
             }
         }
@@ -119,8 +113,7 @@ async fn check_against_recount(models: &dyn Queries, history: &History) {
     for (people, kind) in [(1, None), (2, Some("meeting"))] {
         for stay in intervals() {
             let query = Availability { stay, people, kind: kind.map(str::to_owned) };
-            let found =
-                all_pages(async |page| query.run(models, &Progress::default(), now(), &page).await).await;
+            let found = all_pages(async |page| query.run(models, progress, now(), &page).await).await;
             let rooms: Vec<_> = found.iter().map(|found| found.room.room).collect();
             assert_eq!(rooms, history.available(stay, people, kind, now()), "{query:?}");
         }
@@ -175,33 +168,28 @@ fn similar(one: &str, other: &str) {
     assert_eq!(one.len(), other.len());
 }
 
-#[tokio::test]
-async fn every_answer_is_of_the_version_that_it_names() {
-    let history = history(&fixed_steps(120, 3));
+/// Read models in memory of these events.
+pub(crate) async fn in_memory(events: &[DecodedEvent]) -> MemoryReadModels {
     let models = MemoryReadModels::new();
-    feed(&models, &history.events, 10).await;
+    feed(&models, events, 10).await;
+    models
+}
+
+#[tokio::test]
+async fn every_answer_shows_the_version_that_it_names() {
+    let history = history(&fixed_steps(120, 3));
+    let (models, progress) = (in_memory(&history.events).await, &Progress::default());
     let during = interval("2026-01-01T00:00:00Z", 366 * 1440);
     for room in history.room_ids() {
         let last = history.events.iter().filter(|event| event.room == room).map(|event| event.version).max();
         let page = PageRequest::first(500);
-        let schedule =
-            Schedule { room, during }.run(&models, &Progress::default(), &page).await.unwrap().unwrap();
-        let free = FreeTime { room, during }
-            .run(&models, &Progress::default(), now(), &page)
-            .await
-            .unwrap()
-            .unwrap();
+        let schedule = Schedule { room, during }.run(&models, progress, &page).await.unwrap().unwrap();
+        let free = FreeTime { room, during }.run(&models, progress, now(), &page).await.unwrap().unwrap();
         assert_eq!((Some(schedule.version), Some(free.version)), (last, last));
         for doc in schedule.page.items {
             let id = doc.reservation.id;
-            let latest = history
-                .events
-                .iter()
-                .rfind(|event| {
-                    event.room == room
-                        && event.event.reservation().is_some_and(|reservation| reservation.id == id)
-                })
-                .unwrap();
+            let is_of = |event: &&DecodedEvent| event.event.reservation().is_some_and(|one| one.id == id);
+            let latest = history.events.iter().rfind(|event| event.room == room && is_of(event)).unwrap();
             assert_eq!(doc.version, Some(latest.version));
         }
     }
@@ -210,8 +198,7 @@ async fn every_answer_is_of_the_version_that_it_names() {
 #[tokio::test]
 async fn a_move_is_one_entry_of_history() {
     let history = history(&fixed_steps(400, 7));
-    let models = MemoryReadModels::new();
-    feed(&models, &history.events, 10).await;
+    let models = in_memory(&history.events).await;
     let mut moved = 0;
     for user in USERS {
         let query = UserHistory { user: UserId::new(user).unwrap() };
@@ -226,9 +213,7 @@ async fn a_move_is_one_entry_of_history() {
 
 #[tokio::test]
 async fn a_cursor_of_another_query_or_one_that_was_altered_is_refused() {
-    let history = history(&fixed_steps(200, 5));
-    let models = MemoryReadModels::new();
-    feed(&models, &history.events, 10).await;
+    let models = in_memory(&history(&fixed_steps(200, 5)).events).await;
     let rooms = Rooms { kind: None, people: None };
     let next = rooms.run(&models, &PageRequest::first(1)).await.unwrap().next.unwrap();
     let with = |cursor: &str| PageRequest { limit: 1, cursor: Some(cursor.to_owned()) };
@@ -246,32 +231,16 @@ async fn rooms_that_nobody_knows_have_no_schedule_and_retired_ones_nothing_free(
     let mut history = history(&fixed_steps(30, 5));
     let during = interval("2026-05-01T00:00:00Z", 1440);
     let unknown = shared_events::RoomId(service_kit::ids::new_id());
-    let models = MemoryReadModels::new();
     history.retire(0);
-    feed(&models, &history.events, 10).await;
+    let (models, progress) = (in_memory(&history.events).await, &Progress::default());
     let page = PageRequest::first(5);
-    assert!(
-        Schedule { room: unknown, during }.run(&models, &Progress::default(), &page).await.unwrap().is_none()
-    );
-    assert!(
-        FreeTime { room: unknown, during }
-            .run(&models, &Progress::default(), now(), &page)
-            .await
-            .unwrap()
-            .is_none()
-    );
+    let schedule = Schedule { room: unknown, during }.run(&models, progress, &page).await.unwrap();
+    assert!(schedule.is_none());
+    let free = async |room| FreeTime { room, during }.run(&models, progress, now(), &page).await.unwrap();
+    assert!(free(unknown).await.is_none());
     let retired = history.rooms[0].id;
-    assert_eq!(
-        FreeTime { room: retired, during }
-            .run(&models, &Progress::default(), now(), &page)
-            .await
-            .unwrap()
-            .unwrap()
-            .page
-            .items,
-        vec![]
-    );
-    assert!(RoomById { room: retired }.run(&models).await.unwrap().unwrap().retired);
+    assert_eq!(free(retired).await.unwrap().page.items, vec![]);
+    assert!(models.room(retired).await.unwrap().unwrap().retired);
     let listed = Rooms::default().run(&models, &PageRequest::first(100)).await.unwrap();
     assert!(listed.items.iter().all(|room| room.room != retired));
 }

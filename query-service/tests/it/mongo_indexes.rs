@@ -1,12 +1,12 @@
-//! No query of the API reads a whole collection, but for kinds, which count all rooms: every command that the queries send
-//! is explained.
+//! The server explains every command that the queries send. No query reads a whole collection, except for kinds, which
+//! count all rooms.
 
 use mongodb::bson::{Bson, Document, doc};
 use query_service::{
     progress::Progress,
     queries::{
-        Availability, BusiestTimes, FreeTime, Kinds, PageRequest, PopularRooms, ReservationById, RoomById,
-        Rooms, Schedule, UserHistory, UserReservations,
+        Availability, BusiestTimes, FreeTime, Kinds, PageRequest, PopularRooms, Rooms, Schedule, UserHistory,
+        UserReservations,
     },
     stores::Queries,
 };
@@ -18,7 +18,7 @@ use crate::{
     mongo_database::TestDatabase,
 };
 
-/// All stages of a plan, in whatever form the server tells it.
+/// All stages of a plan, in any form of the server's answer.
 fn stages(plan: &Bson, found: &mut Vec<String>) {
     match plan {
         Bson::Document(document) => {
@@ -43,7 +43,7 @@ async fn no_query_but_kinds_scans_a_collection() {
     feed(models, &history.events, 50).await;
     sent.lock().unwrap().clear();
 
-    let now = "2026-01-01T00:00:00Z".parse().unwrap();
+    let (now, progress) = ("2026-01-01T00:00:00Z".parse().unwrap(), &Progress::default());
     let during = interval("2026-03-28T00:10:00Z", 20 * 1440);
     for kind in [None, Some("meeting".to_owned())] {
         for people in [None, Some(2)] {
@@ -51,25 +51,20 @@ async fn no_query_but_kinds_scans_a_collection() {
             all_pages(async |page| query.run(models, &page).await).await;
         }
         let query = &Availability { stay: during, people: 1, kind: kind.clone() };
-        all_pages(async |page| query.run(models, &Progress::default(), now, &page).await).await;
+        all_pages(async |page| query.run(models, progress, now, &page).await).await;
         let query = &PopularRooms { during, kind: kind.clone() };
         all_pages(async |page| query.run(models, &page).await).await;
         BusiestTimes { during, kind }.run(models).await.unwrap();
     }
     all_pages(async |page| Kinds.run(models, &page).await).await;
     let room = history.room_ids()[1];
-    RoomById { room }.run(models).await.unwrap().unwrap();
-    all_pages(async |page| {
-        Ok(Schedule { room, during }.run(models, &Progress::default(), &page).await?.unwrap().page)
-    })
-    .await;
-    FreeTime { room, during }
-        .run(models, &Progress::default(), now, &PageRequest::first(2))
-        .await
-        .unwrap()
-        .unwrap();
+    models.room(room).await.unwrap().unwrap();
+    let query = Schedule { room, during };
+    all_pages(async |page| Ok(query.run(models, progress, &page).await?.unwrap().page)).await;
+    let query = FreeTime { room, during };
+    query.run(models, progress, now, &PageRequest::first(2)).await.unwrap().unwrap();
     let reservation = *history.all.first().unwrap();
-    ReservationById { reservation }.run(models).await.unwrap().unwrap();
+    models.reservation(reservation).await.unwrap().unwrap();
     for (from, to) in [(None, None), (Some(during.from), Some(during.to))] {
         let query = &UserReservations { user: UserId::new("ann").unwrap(), from, to };
         all_pages(async |page| query.run(models, &page).await).await;
@@ -84,7 +79,7 @@ async fn no_query_but_kinds_scans_a_collection() {
         let plan = server.client.database(&server.name).run_command(explain).await.unwrap();
         let mut found = Vec::new();
         stages(&Bson::Document(plan.clone()), &mut found);
-        // Rooms are grouped by nothing else.
+        // Only kinds aggregate rooms.
         let of_kinds = command.get_str("aggregate").is_ok_and(|collection| collection.ends_with("_rooms"));
         assert_eq!(found.iter().any(|stage| stage == "COLLSCAN"), of_kinds, "{command}\n{plan}");
         if of_kinds {
@@ -97,7 +92,7 @@ async fn no_query_but_kinds_scans_a_collection() {
 }
 
 #[tokio::test]
-async fn of_a_busy_week_only_what_overlaps_is_read() {
+async fn only_the_overlapping_reservations_of_a_busy_week_are_read() {
     let (server, sent) = TestDatabase::recorded(&["find"]).await;
     let models = &server.models("g1_").await;
     let history = history(&fixed_steps(300, 37));
@@ -116,7 +111,7 @@ async fn of_a_busy_week_only_what_overlaps_is_read() {
     assert_eq!(usize::try_from(read).unwrap(), found);
 }
 
-/// A command without what the driver adds to every one: that can't be explained.
+/// A command without the driver's own fields, which can't be explained.
 fn without_driver_fields(mut command: Document) -> Document {
     for added in ["lsid", "$db", "$clusterTime", "$readPreference", "readConcern"] {
         command.remove(added);

@@ -7,10 +7,10 @@ use query_service::{
     progress::Progress,
     projector::LAG,
     queries::{
-        Availability, BusiestTimes, FreeTime, Kinds, PageRequest, PopularRooms, ReservationById, Rooms,
-        Schedule, UserHistory, UserReservations,
+        Availability, BusiestTimes, FreeTime, Kinds, PageRequest, PopularRooms, Rooms, Schedule, UserHistory,
+        UserReservations,
     },
-    stores::{Checkpoints, ProjectionStore, mongo::MongoReadModels},
+    stores::{Checkpoints, ProjectionStore, Queries, mongo::MongoReadModels},
 };
 use service_kit::clock::Clock;
 use shared_events::{
@@ -269,7 +269,7 @@ async fn ask(
     let (room, during, of) = (sample.room, sample.days, Some(sample.kind.clone()));
     match query {
         Query::Reservation => {
-            let found = ReservationById { reservation: sample.reservation }.run(models).await?;
+            let found = models.reservation(sample.reservation).await?;
             ensure!(found.is_some(), "the reservation is not stored");
         }
         Query::Schedule => {
