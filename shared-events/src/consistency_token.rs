@@ -1,4 +1,4 @@
-//! What a command hands to its client so that a later query shows at least the command's effect.
+//! The token that lets a query show at least a command's effect.
 
 use std::{fmt, str::FromStr};
 
@@ -7,15 +7,16 @@ use uuid::Uuid;
 
 use crate::{ids::RoomId, version::Version};
 
-/// Rooms and the versions that a query has to have seen. Opaque to clients: base64url of a format byte and, for each
-/// pair, 16 bytes of room id and 8 bytes of version, big-endian.
+/// Rooms with the versions that a query must show. Opaque to clients.
+///
+/// The text is base64url of a format byte and, for each pair, 16 bytes of room id and 8 bytes of version, big-endian.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ConsistencyToken {
     /// At most [`ConsistencyToken::MAX_PAIRS`] pairs.
     pub rooms: Vec<(RoomId, Version)>,
 }
 
-/// The text is not a consistency token.
+/// The error of a text that is not a consistency token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a consistency token")]
 pub struct InvalidToken;
@@ -24,13 +25,13 @@ const FORMAT: u8 = 1;
 const PAIR_BYTES: usize = 24;
 
 impl ConsistencyToken {
-    /// How many pairs one token, or several in one header, may hold.
+    /// Most pairs in one token, or in one header.
     pub const MAX_PAIRS: usize = 64;
 
     /// Reads a header value: one or more tokens, separated by commas.
     ///
     /// # Errors
-    /// When a part is not a token, or all together hold too many pairs.
+    /// If a part is not a token, or there are too many pairs.
     pub fn parse_header(text: &str) -> Result<Self, InvalidToken> {
         let mut all = Self::default();
         for part in text.split(',') {

@@ -1,4 +1,4 @@
-//! What goes with every event: CloudEvents 1.0 attributes, Kafka binding, binary mode.
+//! Events with their CloudEvents 1.0 attributes, in the binary mode of the Kafka binding.
 
 use std::borrow::Cow;
 
@@ -17,67 +17,67 @@ use crate::{
 pub const SOURCE: &str = "/room-reservation/command-service";
 /// `ce_specversion` of every event.
 pub const SPEC_VERSION: &str = "1.0";
-/// The media type of every payload, in the header `content-type`.
+/// `content-type` of every payload.
 pub const CONTENT_TYPE: &str = "application/json";
 
-/// Attributes of an event that are neither its place in the stream nor its type. Stored beside the payload as JSON.
+/// The attributes of an event except its place in the stream and its type. Stored as JSON.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub struct Metadata {
-    /// When it happened, as its command saw it: `ce_time`. For imported events the time that the import gave.
+    /// `ce_time`: the time of the command. For an imported command, the time in the import.
     pub time: Timestamp,
-    /// Id of the reservation, or of the room for events of the room itself: `ce_subject`.
+    /// `ce_subject`: id of the reservation, or of the room for events of the room itself.
     pub subject: String,
-    /// Who sent the command: `ce_actor`.
+    /// `ce_actor`: the user who sent the command.
     pub actor: UserId,
-    /// What a client uses to join everything that belongs together: `ce_correlationid`.
+    /// `ce_correlationid`: the client's id for related requests.
     #[serde(rename = "correlationid")]
     pub correlation_id: String,
-    /// The id of the command that caused the event: `ce_causationid`. One command has one id, however often it is tried.
+    /// `ce_causationid`: the id of the command, the same in every retry.
     #[serde(rename = "causationid")]
     pub causation_id: String,
-    /// W3C trace context of the request, captured when the event was appended.
+    /// `traceparent`: the W3C trace context of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
 }
 
-/// An event as it is stored and sent: its payload not decoded.
+/// An event as stored or received. Its payload is bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RawEvent {
     /// The stream.
     pub room: RoomId,
-    /// Place in the stream: 1, 2, 3, ... without gaps.
+    /// Place in the stream.
     pub version: Version,
     /// `ce_type`.
     pub event_type: Cow<'static, str>,
-    /// JSON of the event's form.
+    /// The event as JSON.
     pub payload: Vec<u8>,
     /// The other attributes.
     pub metadata: Metadata,
-    /// When it was committed to the event store, by the writer's clock: `ce_recordedtime`. Lag is measured from here.
+    /// `ce_recordedtime`: the time of the commit by the writer's clock. Lag is measured from here.
     pub recorded_at: Timestamp,
 }
 
-/// An event that was read.
+/// An event with a typed payload.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DecodedEvent {
     /// The stream.
     pub room: RoomId,
-    /// Place in the stream: 1, 2, 3, ... without gaps.
+    /// Place in the stream.
     pub version: Version,
     /// The other attributes.
     pub metadata: Metadata,
-    /// When it was committed to the event store.
+    /// The time of the commit.
     pub recorded_at: Timestamp,
-    /// What happened.
+    /// The payload.
     pub event: Event,
 }
 
 impl DecodedEvent {
-    /// The event as it is stored and sent.
+    /// Encodes the payload.
     ///
     /// # Errors
-    /// If its payload can't be encoded.
+    /// If the payload can't be encoded.
     pub fn encode(&self) -> serde_json::Result<RawEvent> {
         Ok(RawEvent {
             room: self.room,
@@ -97,10 +97,10 @@ impl RawEvent {
         format!("{}:{}", self.room, self.version)
     }
 
-    /// Reads the payload, whatever its version.
+    /// Decodes the payload of any version.
     ///
     /// # Errors
-    /// When the type is unknown or the payload is not of its form.
+    /// If the type is unknown, or the payload has another form.
     pub fn decode(&self) -> Result<DecodedEvent, Unreadable> {
         Ok(DecodedEvent {
             room: self.room,
@@ -111,7 +111,7 @@ impl RawEvent {
         })
     }
 
-    /// The message's headers, in the order in which they are sent.
+    /// The headers of the message, in the order of sending.
     #[must_use]
     pub fn headers(&self) -> Vec<(&'static str, Cow<'_, str>)> {
         let mut headers = vec![
@@ -134,10 +134,10 @@ impl RawEvent {
         headers
     }
 
-    /// Reads a message: its headers in any order, unknown ones ignored.
+    /// Reads a message. Its headers can be in any order; unknown ones are ignored.
     ///
     /// # Errors
-    /// When an attribute is missing or not of its form.
+    /// If an attribute is missing or has another form.
     pub fn from_message<'a>(
         headers: impl Iterator<Item = (&'a str, &'a [u8])>,
         payload: &[u8],
@@ -190,7 +190,7 @@ impl RawEvent {
     }
 }
 
-/// The room and version that a `ce_id` names.
+/// The room and version of a `ce_id`.
 #[must_use]
 pub fn parse_id(id: &str) -> Option<(RoomId, Version)> {
     let (room, version) = id.split_once(':')?;

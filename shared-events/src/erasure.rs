@@ -1,9 +1,8 @@
-//! The erasure of persons: who was erased, and what stays of an event that speaks of one of them.
+//! The list of erased persons, and the masking of events that name one.
 //!
-//! Who was erased is remembered without a name: by a keyed hash of it, beside the pseudonym that stands in its place. So a
-//! copy of an event that was on its way, or comes again, is recognised and masked wherever it turns up. Masking replaces
-//! who acted and whose a reservation is, takes away title and guest of a reservation of that person, and leaves all else
-//! as it is: ids, versions, times, numbers of people, and other persons' values. Masked again, it stays the same.
+//! The list holds no names, only keyed hashes of them with pseudonyms. So every copy of an event can be masked, whenever it
+//! arrives. Masking replaces an erased actor or owner by the pseudonym. The events of an erased actor lose their correlation
+//! id; the reservations of an erased owner lose title and guest. Everything else stays. Masking again changes nothing.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -15,7 +14,7 @@ use sha2::Sha256;
 
 use crate::{DecodedEvent, Metadata, Reservation, UserId};
 
-/// 32 bytes: the key of the hash, or a hash. In JSON as base64url.
+/// The key of the hashes, or a hash. In JSON as base64url.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Bytes32(pub [u8; 32]);
@@ -40,34 +39,34 @@ impl TryFrom<String> for Bytes32 {
     }
 }
 
-/// The list of erased persons, as one event store has it: `GET /v1/erasures`.
+/// The list of erased persons of one event store: `GET /v1/erasures`.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Erasures {
-    /// Counts the changes of the list; 0 while nobody was ever erased.
+    /// Number of changes of the list. 0 before the first erasure.
     pub epoch: u64,
-    /// The key of this store's hashes. Whoever has it can tell whether somebody whose name they know was erased.
+    /// The key of this store's hashes. It reveals whether the person with a known name was erased.
     pub secret: Bytes32,
-    /// The hash of who was erased, with the pseudonym that stands for them.
+    /// Hashes of the erased persons, with their pseudonyms.
     pub persons: BTreeMap<Bytes32, UserId>,
 }
 
 impl Erasures {
-    /// The hash under which a person is remembered.
+    /// The keyed hash of a person's name.
     #[must_use]
     pub fn fingerprint(&self, user: &UserId) -> Bytes32 {
-        // Such a hash takes a key of any length.
+        // HMAC accepts keys of any length.
         let Ok(mut hash) = Hmac::<Sha256>::new_from_slice(&self.secret.0) else { return Bytes32::default() };
         hash.update(user.as_str().as_bytes());
         Bytes32(hash.finalize().into_bytes().into())
     }
 
-    /// Who stands for this person, if they were erased.
+    /// The pseudonym of the person, if they were erased.
     #[must_use]
     pub fn pseudonym(&self, user: &UserId) -> Option<&UserId> {
         if self.persons.is_empty() { None } else { self.persons.get(&self.fingerprint(user)) }
     }
 
-    /// Masks a reservation that is an erased person's. True when it was.
+    /// Masks the reservation if its owner was erased. Returns whether it was.
     pub fn mask_reservation(&self, reservation: &mut Reservation) -> bool {
         let Some(pseudonym) = self.pseudonym(&reservation.reserved_by) else { return false };
         reservation.reserved_by = pseudonym.clone();
@@ -75,23 +74,23 @@ impl Erasures {
         true
     }
 
-    /// Masks what goes with an event of which an erased person is the actor. True when that was so.
+    /// Masks the metadata if the actor was erased. Returns whether they were.
     pub fn mask_metadata(&self, metadata: &mut Metadata) -> bool {
         let Some(pseudonym) = self.pseudonym(&metadata.actor) else { return false };
         metadata.actor = pseudonym.clone();
-        // Its client chose it, and may have put anything into it.
+        // The client chose the correlation id, which may hold personal data.
         metadata.correlation_id.clone_from(&metadata.causation_id);
         true
     }
 
-    /// Masks an event that was read. True when it spoke of an erased person.
+    /// Masks the event if it names an erased person. Returns whether it did.
     pub fn mask(&self, decoded: &mut DecodedEvent) -> bool {
         let acted = self.mask_metadata(&mut decoded.metadata);
         let reserved = decoded.event.reservation_mut().is_some_and(|it| self.mask_reservation(it));
         acted || reserved
     }
 
-    /// The masked form of a payload, unless it holds no reservation of an erased person or is no JSON.
+    /// The masked payload, if it is JSON with a reservation of an erased person.
     #[must_use]
     pub fn masked_payload(&self, payload: &[u8]) -> Option<Vec<u8>> {
         if self.persons.is_empty() {
@@ -187,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_this_build_can_not_read_is_masked_and_keeps_what_it_does_not_know() {
+    fn an_event_that_this_build_cannot_read_is_masked_and_keeps_what_it_does_not_know() {
         let mut event = made_by("x");
         event.event_type = "reservations.reservation-made.v9".into();
         event.payload = br#"{"reservation":{"reservedBy":"ann","title":"t","new":[1]},"more":true}"#.to_vec();

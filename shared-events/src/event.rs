@@ -1,4 +1,4 @@
-//! All events of the contract as one type, with their names on the wire.
+//! All events of the contract, with their types on the wire.
 
 use serde::de::DeserializeOwned;
 
@@ -13,7 +13,7 @@ use crate::{
 
 macro_rules! events {
     ($($(#[$doc:meta])* $name:ident = $wire:literal),* $(,)?) => {
-        /// Something that happened in a room's stream. Facts: never changed, never deleted.
+        /// An event in a room's stream.
         #[derive(Clone, PartialEq, Eq, Debug)]
         pub enum Event {
             $($(#[$doc])* $name($name),)*
@@ -23,7 +23,7 @@ macro_rules! events {
         pub const EVENT_TYPES: &[&str] = &[$($wire),*];
 
         impl Event {
-            /// The `ce_type` on the wire: name and version of the payload's form.
+            /// The `ce_type`: the event's name and the version of its form.
             #[must_use]
             pub const fn event_type(&self) -> &'static str {
                 match self { $(Self::$name(_) => $wire,)* }
@@ -32,15 +32,15 @@ macro_rules! events {
             /// The payload as JSON.
             ///
             /// # Errors
-            /// If it can't be encoded.
+            /// If the payload can't be encoded.
             pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
                 match self { $(Self::$name(event) => serde_json::to_vec(event),)* }
             }
 
-            /// Reads the payload of a current type. Unknown fields are accepted.
+            /// Decodes a payload of a current type. Unknown fields are ignored.
             ///
             /// # Errors
-            /// When the type is not a current one, or the payload is not of its form.
+            /// If the type is not a current one, or the payload has another form.
             pub(crate) fn from_json(event_type: &str, payload: &[u8]) -> Result<Self, Unreadable> {
                 match event_type {
                     $($wire => parse(event_type, payload).map(Self::$name),)*
@@ -58,21 +58,21 @@ macro_rules! events {
 }
 
 events! {
-    /// A room can be booked from now on.
+    /// A room was registered and can be booked.
     RoomRegistered = "reservations.room-registered.v1",
     /// A room's settings were changed.
     RoomChanged = "reservations.room-changed.v1",
-    /// A room can no longer be booked.
+    /// A room was retired and can no longer be booked.
     RoomRetired = "reservations.room-retired.v1",
     /// A room was reserved.
     ReservationMade = "reservations.reservation-made.v1",
-    /// A reservation's values were changed within its room.
+    /// A reservation was changed within its room.
     ReservationRescheduled = "reservations.reservation-rescheduled.v1",
-    /// A reservation left this room for another.
+    /// A reservation left this room for another one.
     ReservationMovedOut = "reservations.reservation-moved-out.v1",
-    /// A reservation came into this room from another.
+    /// A reservation entered this room from another one.
     ReservationMovedIn = "reservations.reservation-moved-in.v1",
-    /// A reservation was given up.
+    /// A reservation was cancelled.
     ReservationCancelled = "reservations.reservation-cancelled.v1",
 }
 
@@ -84,7 +84,7 @@ fn parse<T: DeserializeOwned>(event_type: &str, payload: &[u8]) -> Result<T, Unr
 }
 
 impl Event {
-    /// The reservation that the event is about, where it is about one.
+    /// The reservation, for an event about one.
     #[must_use]
     pub const fn reservation(&self) -> Option<&Reservation> {
         match self {
@@ -97,7 +97,7 @@ impl Event {
         }
     }
 
-    /// The same, to change it.
+    /// The reservation, for changes.
     pub const fn reservation_mut(&mut self) -> Option<&mut Reservation> {
         match self {
             Self::ReservationMade(e) => Some(&mut e.reservation),
@@ -109,7 +109,7 @@ impl Event {
         }
     }
 
-    /// `ce_subject`: the id of the reservation, or of the room for events of the room itself.
+    /// `ce_subject`: id of the reservation, or of the room for events of the room itself.
     #[must_use]
     pub fn subject(&self) -> String {
         match self {

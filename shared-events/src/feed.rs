@@ -1,4 +1,4 @@
-//! The feed: heads and events straight from the event store, as JSON over HTTP. For gap repair, rebuild and audit.
+//! The feed: heads and events from the event store, as JSON over HTTP. It serves gap repair, rebuild and audit.
 
 use std::borrow::Cow;
 
@@ -16,14 +16,14 @@ use crate::{
 /// A page of a list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Page<T> {
-    /// What is on this page.
+    /// The items of this page.
     pub items: Vec<T>,
-    /// The cursor of the next page; absent on the last one.
+    /// The cursor of the next page. The last page has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
-/// How far a stream has come: `GET /v1/streams`.
+/// The head of a stream: `GET /v1/streams`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Head {
     /// The stream.
@@ -36,43 +36,43 @@ pub struct Head {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub struct FeedEvent {
-    /// CloudEvents' own version.
+    /// Version of CloudEvents.
     pub specversion: Cow<'static, str>,
     /// `{room}:{version}`.
     pub id: String,
-    /// Who published it.
+    /// The publisher.
     pub source: Cow<'static, str>,
-    /// Name and version of its form.
+    /// The event's name and the version of its form.
     #[serde(rename = "type")]
     pub event_type: Cow<'static, str>,
-    /// When it happened.
+    /// The time of the command.
     pub time: Timestamp,
     /// Id of the reservation, or of the room.
     pub subject: String,
-    /// Its version, as text.
+    /// The version, as text.
     pub sequence: String,
-    /// Who sent the command.
+    /// The user who sent the command.
     pub actor: UserId,
-    /// What joins everything that belongs together.
+    /// The client's id for related requests.
     pub correlationid: String,
     /// Id of the command.
     pub causationid: String,
-    /// When it was committed.
+    /// The time of the commit.
     pub recordedtime: Timestamp,
     /// Trace context of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
     /// The media type of `data`.
     pub datacontenttype: Cow<'static, str>,
-    /// The payload, byte for byte as it is stored.
+    /// The payload, byte for byte as stored.
     pub data: Box<RawValue>,
 }
 
 impl FeedEvent {
-    /// The feed's form of a stored event.
+    /// The feed's form of a raw event.
     ///
     /// # Errors
-    /// When the stored payload is not JSON.
+    /// If the payload is not JSON.
     pub fn from_raw(event: RawEvent) -> Result<Self, Unreadable> {
         let malformed =
             |reason: String| Unreadable::Malformed { event_type: event.event_type.to_string(), reason };
@@ -97,10 +97,10 @@ impl FeedEvent {
         })
     }
 
-    /// The event as it is stored.
+    /// The raw event.
     ///
     /// # Errors
-    /// When the id is not `{room}:{version}`.
+    /// If the id is not `{room}:{version}`.
     pub fn into_raw(self) -> Result<RawEvent, Unreadable> {
         let Some((room, version)) = parse_id(&self.id) else {
             return Err(Unreadable::Malformed {

@@ -1,4 +1,4 @@
-//! Typed ids: a room's id can't be passed where a reservation's is wanted.
+//! Typed ids of rooms, reservations and users.
 
 use std::{fmt, str::FromStr};
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 #[serde(transparent)]
 pub struct RoomId(pub Uuid);
 
-/// Identifies a reservation wherever it is moved.
+/// Identifies a reservation, also after a move.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ReservationId(pub Uuid);
@@ -39,7 +39,7 @@ uuid_id!(RoomId);
 uuid_id!(ReservationId);
 
 impl RoomId {
-    /// A 32-bit fingerprint (FNV-1a of the id's bytes). It never changes: reservation ids and buckets contain it.
+    /// A 32-bit fingerprint: FNV-1a of the id's bytes. Reservation ids and buckets depend on it.
     #[must_use]
     pub fn fingerprint(self) -> u32 {
         self.0
@@ -50,15 +50,15 @@ impl RoomId {
 }
 
 impl ReservationId {
-    /// The id of a reservation that is made in `room`: `unique` (a UUIDv7) with its last 32 bits replaced by the
-    /// room's fingerprint, so that the stream in which a reservation began is found without an index.
+    /// The id of a reservation made in `room`: `unique` (a UUIDv7) with the room's fingerprint as its last 32 bits. So the id
+    /// leads to the reservation's first stream without an index.
     #[must_use]
     pub fn made_in(room: RoomId, unique: Uuid) -> Self {
         let high = unique.as_u128() >> 32 << 32;
         Self(Uuid::from_u128(high | u128::from(room.fingerprint())))
     }
 
-    /// The fingerprint of the room in which the reservation was made (see [`RoomId::fingerprint`]).
+    /// The [fingerprint](RoomId::fingerprint) of the room in which the reservation was made.
     #[must_use]
     pub fn room_fingerprint(self) -> u32 {
         let [.., a, b, c, d] = *self.0.as_bytes();
@@ -66,7 +66,7 @@ impl ReservationId {
     }
 }
 
-/// The length of the longest name of a user, in characters.
+/// Longest name of a user, in characters.
 const MAX_USER_CHARS: usize = 200;
 
 /// The name of a user: the subject of a token. It has 1 to 200 characters and no control characters.
@@ -74,16 +74,16 @@ const MAX_USER_CHARS: usize = 200;
 #[serde(try_from = "String")]
 pub struct UserId(String);
 
-/// A text is not the name of a user.
+/// The error of a text that is not the name of a user.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("a user's name has 1 to 200 characters and no control characters")]
 pub struct InvalidUserId;
 
 impl UserId {
-    /// Checks the text.
+    /// A user's name.
     ///
     /// # Errors
-    /// If it is empty, too long, or has control characters.
+    /// If the text is empty, too long, or has control characters.
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidUserId> {
         let text = text.into();
         let valid =

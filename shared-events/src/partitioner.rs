@@ -1,9 +1,9 @@
-//! Which partition a room's events are in, as [`PARTITIONER`](crate::topics::PARTITIONER) picks it: so that a consumer
-//! knows which rooms are its own, and what travels together.
+//! The partition of a room's events, by the rule of [`PARTITIONER`](crate::topics::PARTITIONER). It tells a consumer which
+//! rooms are its own.
 
 use crate::RoomId;
 
-/// The partition of a room's key in a topic of so many partitions (at least 1), from 0.
+/// The partition of a room, from 0, in a topic with this number of partitions, at least 1.
 #[must_use]
 pub fn partition_of(room: RoomId, partitions: i32) -> i32 {
     partition_of_key(room.to_string().as_bytes(), partitions)
@@ -14,7 +14,7 @@ fn partition_of_key(key: &[u8], partitions: i32) -> i32 {
     positive % partitions.max(1)
 }
 
-/// MurmurHash2, 32 bits, with the seed that Kafka's clients use.
+/// MurmurHash2 with 32 bits and the seed of Kafka's clients.
 fn murmur2(key: &[u8]) -> u32 {
     const M: u32 = 0x5bd1_e995;
     const SEED: u32 = 0x9747_b28c;

@@ -1,7 +1,6 @@
-//! Events of reservations, in the stream of the room that they touch.
+//! Events of reservations, in the stream of their room.
 //!
-//! Each carries all values after the change, so that one event alone makes the whole document; where an interval is
-//! replaced or given up, the event names it too.
+//! Each carries all values after the change, and the interval that it replaced. So one event alone makes the whole document.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,27 +13,27 @@ use crate::{
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reservation {
-    /// Which reservation.
+    /// Id of the reservation.
     pub id: ReservationId,
-    /// Counts the reservation's own changes over all rooms: 1 when made.
+    /// Number of the reservation's changes in all rooms. 1 when made.
     pub revision: u32,
-    /// The room that it holds.
+    /// The reserved room.
     pub room: RoomId,
-    /// The zone in which it is counted: that of the room when the interval was last set.
+    /// The zone in which its minutes count: the room's zone when the interval was last set.
     pub time_zone: TimeZone,
     /// First minute of the stay.
     pub from: Minute,
     /// First minute after the stay.
     pub to: Minute,
-    /// How many come, at least 1.
+    /// Number of people, at least 1.
     pub people: u32,
-    /// What it is about; at most 200 characters.
+    /// Title, at most 200 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// For whom, where that is not the one who reserved; at most 200 characters.
+    /// Guest, if it is not the owner; at most 200 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved_for: Option<String>,
-    /// Whose it is.
+    /// The owner.
     pub reserved_by: UserId,
 }
 
@@ -45,24 +44,24 @@ impl Reservation {
         Interval { from: self.from, to: self.to }
     }
 
-    /// Where and when it is, as a later event names it when it leaves there.
+    /// The reservation's place, for the next event.
     #[must_use]
     pub const fn place(&self) -> Place {
         Place { room: self.room, time_zone: self.time_zone, from: self.from, to: self.to }
     }
 }
 
-/// Where and when a reservation was before a change.
+/// Room and interval of a reservation before a change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Place {
-    /// The room that was held.
+    /// The former room.
     pub room: RoomId,
-    /// The zone in which that was counted.
+    /// The zone in which its minutes counted.
     pub time_zone: TimeZone,
-    /// First minute.
+    /// First minute of the stay.
     pub from: Minute,
-    /// First minute after.
+    /// First minute after the stay.
     pub to: Minute,
 }
 
@@ -81,36 +80,36 @@ pub struct ReservationMade {
     pub reservation: Reservation,
 }
 
-/// A reservation's interval, people, title or guest were changed; it stays in its room.
+/// A reservation's interval, people, title or guest were changed within its room.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ReservationRescheduled {
     /// The reservation after the change.
     pub reservation: Reservation,
-    /// What it held before (the same interval where only other values changed).
+    /// The interval before, equal if only other values changed.
     pub previous: Place,
 }
 
-/// A reservation left this room for another one. In the stream of the room that it left.
+/// A reservation moved to another room. In the stream of the former room.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ReservationMovedOut {
-    /// The reservation after the move: its room is the new one.
+    /// The reservation after the move, with the new room.
     pub reservation: Reservation,
-    /// What it held in this room.
+    /// Its place in this room.
     pub previous: Place,
 }
 
-/// A reservation came into this room from another one. In the stream of the room that it entered.
+/// A reservation moved to this room. In the stream of the new room.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ReservationMovedIn {
     /// The reservation after the move.
     pub reservation: Reservation,
-    /// What it held in the room that it left.
+    /// Its place in the former room.
     pub previous: Place,
 }
 
-/// A reservation was given up.
+/// A reservation was cancelled.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ReservationCancelled {
-    /// The reservation as it was, with its last revision: its interval is free again.
+    /// The last values, with the next revision. The interval is free again.
     pub reservation: Reservation,
 }

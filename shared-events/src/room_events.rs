@@ -4,22 +4,22 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::{ids::RoomId, time::TimeZone};
 
-/// A room's settings: who may book it, when and how long. Their meaning is in [`crate::room_rules`].
+/// A room's settings. [`crate::room_rules`] applies them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RoomSettings {
-    /// Unique among rooms that are not retired; 1 to 200 characters.
+    /// Name, unique among rooms that are not retired; 1 to 200 characters.
     pub name: String,
-    /// Rooms of one kind are interchangeable; 1 to 200 characters.
+    /// Kind, 1 to 200 characters. Rooms of one kind are interchangeable.
     pub kind: String,
-    /// Most people that a reservation may bring, at least 1.
+    /// Most people of a reservation, at least 1.
     pub capacity: u32,
     /// The zone of opening hours, slots and days.
     pub time_zone: TimeZone,
-    /// Open time per weekday; none means always open.
+    /// Opening hours. Without them, the room is always open.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "with_unknown_fields")]
     pub opening_hours: Option<OpeningHours>,
-    /// Stays begin and end on multiples of this many minutes after local midnight; it divides 1440.
+    /// Slot length in minutes, a divisor of 1440. Stays begin and end on multiples of it after local midnight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot_minutes: Option<u32>,
     /// Shortest stay in elapsed minutes.
@@ -28,42 +28,42 @@ pub struct RoomSettings {
     /// Longest stay in elapsed minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_minutes: Option<u32>,
-    /// How many local dates ahead of today a stay may begin.
+    /// Most local dates ahead of today on which a stay may begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_days_ahead: Option<u32>,
 }
 
-/// Open time per weekday. A day without a span is closed.
+/// Opening hours per weekday. A day without a span is closed.
 ///
-/// Read by itself, as in a request, it refuses unknown fields, so that a misspelt day is not taken for a closed one.
-/// Within [`RoomSettings`], as in an event, it accepts them.
+/// In a request, unknown fields are refused: a misspelt day would count as closed. In [`RoomSettings`] of an event they are
+/// ignored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpeningHours {
-    /// Monday's open time.
+    /// Monday.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monday: Option<OpeningSpan>,
-    /// Tuesday's open time.
+    /// Tuesday.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tuesday: Option<OpeningSpan>,
-    /// Wednesday's open time.
+    /// Wednesday.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wednesday: Option<OpeningSpan>,
-    /// Thursday's open time.
+    /// Thursday.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thursday: Option<OpeningSpan>,
-    /// Friday's open time.
+    /// Friday.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub friday: Option<OpeningSpan>,
-    /// Saturday's open time.
+    /// Saturday.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saturday: Option<OpeningSpan>,
-    /// Sunday's open time.
+    /// Sunday.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sunday: Option<OpeningSpan>,
 }
 
-/// Reads opening hours as events have them: written by a newer service, they may have fields that are unknown here.
+/// Reads the opening hours of an event. A newer service may have written unknown fields.
 fn with_unknown_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OpeningHours>, D::Error> {
     #[derive(Deserialize)]
     struct Span {
@@ -98,7 +98,7 @@ fn with_unknown_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
 }
 
 impl OpeningHours {
-    /// The open time of a weekday.
+    /// The span of a weekday.
     #[must_use]
     pub const fn on(&self, weekday: chrono::Weekday) -> Option<OpeningSpan> {
         match weekday {
@@ -113,7 +113,7 @@ impl OpeningHours {
     }
 }
 
-/// Open from `opens` to `closes` of one day, in local time.
+/// The time from `opens` to `closes` of one day, in local time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "SpanText", into = "SpanText")]
 pub struct OpeningSpan {
@@ -125,7 +125,7 @@ impl OpeningSpan {
     /// A span in minutes after local midnight: `opens < closes <= 1440`.
     ///
     /// # Errors
-    /// When that does not hold.
+    /// If the numbers are not of this order.
     pub fn new(opens: u16, closes: u16) -> Result<Self, InvalidSpan> {
         if opens < closes && closes <= 1440 { Ok(Self { opens, closes }) } else { Err(InvalidSpan) }
     }
@@ -143,7 +143,7 @@ impl OpeningSpan {
     }
 }
 
-/// The text is not an opening span.
+/// The error of a text that is not an opening span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("opening hours need `opens` before `closes`, both as HH:MM from 00:00 to 24:00")]
 pub struct InvalidSpan;
@@ -186,31 +186,31 @@ impl From<OpeningSpan> for SpanText {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Room {
-    /// Which room.
+    /// Id of the room.
     pub id: RoomId,
-    /// Counts the changes of the settings: 1 when registered. Reservations don't change it.
+    /// Number of changes of the room itself, without its reservations. 1 when registered.
     pub revision: u32,
-    /// What holds from now on.
+    /// The settings after the change.
     pub settings: RoomSettings,
 }
 
-/// A room can be booked from now on.
+/// A room was registered and can be booked.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RoomRegistered {
     /// The new room.
     pub room: Room,
 }
 
-/// A room's settings were changed. Reservations that exist stay as they are.
+/// A room's settings were changed. Existing reservations stay as they are.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RoomChanged {
     /// The room after the change.
     pub room: Room,
 }
 
-/// A room can no longer be booked; its name is free again.
+/// A room was retired: it can no longer be booked, and its name is free again.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RoomRetired {
-    /// The room as it was at its end.
+    /// The room with its last settings.
     pub room: Room,
 }

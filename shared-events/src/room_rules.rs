@@ -1,5 +1,4 @@
-//! What a room's settings mean: whether they accept a request. Both services decide by these rules, the command side
-//! when it reserves, the query side when it answers what is available.
+//! The rules of a room. The command service applies them to a reservation, the query service to availability.
 
 use chrono::{
     DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _,
@@ -12,10 +11,10 @@ use crate::{
     time::{Interval, Minute, Timestamp},
 };
 
-/// A rule of a room that a request breaks, with its limit.
+/// A broken rule of a room, with its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BrokenRule {
-    /// More people than the room takes.
+    /// There are too many people.
     #[error("the room takes at most {limit} people")]
     Capacity {
         /// Most people.
@@ -45,13 +44,13 @@ pub enum BrokenRule {
         /// Local dates ahead of today.
         days: u32,
     },
-    /// A part of the stay lies outside of the opening hours.
+    /// A part of the stay is outside the opening hours.
     #[error("the room is not open for all of the stay")]
     OpeningHours,
 }
 
 impl BrokenRule {
-    /// The rule's name in answers: the setting that it comes from.
+    /// The rule's name in answers: its setting.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -64,7 +63,7 @@ impl BrokenRule {
         }
     }
 
-    /// The rule's limit, where it is a number.
+    /// The rule's limit, if it is a number.
     #[must_use]
     pub const fn limit(self) -> Option<u32> {
         match self {
@@ -79,7 +78,7 @@ impl BrokenRule {
 }
 
 impl RoomSettings {
-    /// Whether the room takes this many people.
+    /// Checks the number of people.
     ///
     /// # Errors
     /// [`BrokenRule::Capacity`].
@@ -87,10 +86,10 @@ impl RoomSettings {
         if people > self.capacity { Err(BrokenRule::Capacity { limit: self.capacity }) } else { Ok(()) }
     }
 
-    /// Whether a stay of this length at this time fits slots, shortest and longest stay and opening hours.
+    /// Checks a stay against slots, shortest stay, longest stay and opening hours.
     ///
     /// # Errors
-    /// The first rule that is broken, in that order.
+    /// The first broken rule, in this order.
     pub fn check_stay(&self, stay: Interval) -> Result<(), BrokenRule> {
         let zone = self.time_zone.0;
         if let Some(minutes) = self.slot_minutes.filter(|minutes| *minutes > 1) {
@@ -114,7 +113,7 @@ impl RoomSettings {
         }
     }
 
-    /// Whether a stay that begins at `from` is not too far ahead of `now`, in local dates.
+    /// Checks that a stay from `from` begins not too many local dates ahead of `now`.
     ///
     /// # Errors
     /// [`BrokenRule::DaysAhead`].
@@ -126,8 +125,7 @@ impl RoomSettings {
     }
 }
 
-/// Whether all of the stay lies in open time. Spans of adjoining days join at midnight, also over dates that the zone
-/// left out.
+/// Whether the room is open for all of the stay. Spans join at midnight, also across dates that the zone skipped.
 fn is_open(hours: &OpeningHours, zone: Tz, stay: Interval) -> bool {
     let mut open_until = stay.from;
     let mut day = stay.from.to_utc().with_timezone(&zone).date_naive();
@@ -135,7 +133,7 @@ fn is_open(hours: &OpeningHours, zone: Tz, stay: Interval) -> bool {
         let Some(next) = day.checked_add_days(Days::new(1)) else { return false };
         match open_on(hours, zone, day) {
             Some(open) if open.from <= open_until => open_until = open_until.max(open.to),
-            _ if is_left_out(zone, day, next) => {}
+            _ if is_skipped(zone, day, next) => {}
             _ => return false,
         }
         day = next;
@@ -143,17 +141,16 @@ fn is_open(hours: &OpeningHours, zone: Tz, stay: Interval) -> bool {
     true
 }
 
-/// Whether a zone has no minute of a day, as where it went over the date line.
-fn is_left_out(zone: Tz, day: NaiveDate, next: NaiveDate) -> bool {
+/// Whether a zone skipped a whole day, as when it crossed the date line.
+fn is_skipped(zone: Tz, day: NaiveDate, next: NaiveDate) -> bool {
     let begins = |day: NaiveDate| resolve_local(zone, day.and_time(NaiveTime::MIN), false);
     begins(day) == begins(next)
 }
 
-/// When a room is open on a local date: none where it is closed, or the clocks skip all of its open time.
+/// The interval in which a room is open on a local date. `None` if it is closed, or clocks skip all of its span.
 ///
-/// It opens when the clocks first show that time, and closes after they last showed the minute before, so that a room
-/// that is open through an hour that they repeat is open twice, and one that closes as that hour begins is not. Where
-/// they skip the time, it opens or closes as they go on.
+/// The room opens when clocks first show `opens`. It closes after they last show the minute before `closes`. So a repeated hour
+/// within the span counts twice, and one right after it not at all. If clocks skip a time, it opens or closes right after.
 #[must_use]
 pub fn open_on(hours: &OpeningHours, zone: Tz, day: NaiveDate) -> Option<Interval> {
     let span = hours.on(day.weekday())?;
@@ -173,14 +170,14 @@ pub fn open_on(hours: &OpeningHours, zone: Tz, day: NaiveDate) -> Option<Interva
     (open.from < open.to).then_some(open)
 }
 
-/// The instant at which a zone's clocks show a date and time. A time that they show twice is the earlier one, or the
-/// `later` one; a time that they skip is the end of what they skip.
+/// The moment at which a zone's clocks show a date and time. A repeated time is the earlier one, or the `later` one. A skipped
+/// time is the end of the skipped part.
 #[must_use]
 pub fn resolve_local(zone: Tz, local: NaiveDateTime, later: bool) -> Option<DateTime<Tz>> {
     match zone.from_local_datetime(&local) {
         LocalResult::Single(time) => Some(time),
         LocalResult::Ambiguous(first, second) => Some(if later { second } else { first }),
-        // Clocks skip at most a few hours (a whole day in zones that crossed the date line).
+        // Clocks skip at most a few hours, or a whole day where a zone crossed the date line.
         LocalResult::None => (1..=25 * 60).find_map(|minutes| {
             zone.from_local_datetime(&local.checked_add_signed(TimeDelta::minutes(minutes))?).earliest()
         }),

@@ -1,45 +1,45 @@
-//! Times of the contract: whole minutes for intervals, milliseconds for when something happened, IANA time zones.
+//! Times of the contract: whole minutes for intervals, milliseconds for events, IANA time zones.
 
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A whole minute in UTC, counted from 1970-01-01T00:00Z. In JSON: `2026-01-31T09:00:00Z`.
+/// A whole minute in UTC from 1970-01-01T00:00Z on. In JSON: `2026-01-31T09:00:00Z`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Minute(i64);
 
-/// A moment in UTC with milliseconds, counted from 1970-01-01T00:00Z. In JSON: `2026-01-31T09:00:00.123Z`.
+/// A moment in UTC, in milliseconds from 1970-01-01T00:00Z on. In JSON: `2026-01-31T09:00:00.123Z`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// Why a text is not a time of the contract.
+/// The error of a text that is not a time of the contract.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
-    /// Not RFC 3339, or without an offset.
+    /// The text is not RFC 3339, or has no offset.
     #[error("not an RFC 3339 time with an offset, such as 2026-01-31T09:00:00Z")]
     NotRfc3339,
-    /// Seconds or fractions that are not zero.
+    /// The time has seconds or fractions.
     #[error("not a whole minute")]
     NotWholeMinute,
-    /// Before year 1970 or after year 9999.
+    /// The time is before the year 1970 or after the year 9999.
     #[error("not between the years 1970 and 9999")]
     OutOfRange,
 }
 
-/// Minutes from 1970 to the end of year 9999, so that every value has a four-digit year.
+/// The last minute of the year 9999. So every year has four digits.
 const MAX_MINUTE: i64 = 4_223_371_680 - 1;
 
 impl Minute {
     /// 1970-01-01T00:00Z.
     pub const EARLIEST: Self = Self(0);
-    /// The last minute of year 9999.
+    /// The last minute of the year 9999.
     pub const LATEST: Self = Self(MAX_MINUTE);
 
     /// The minute with this number since 1970-01-01T00:00Z.
     ///
     /// # Errors
-    /// When it lies outside of the years 1970 to 9999.
+    /// If it is outside the years 1970 to 9999.
     pub const fn from_epoch_minutes(minutes: i64) -> Result<Self, TimeError> {
         if minutes < 0 || minutes > MAX_MINUTE { Err(TimeError::OutOfRange) } else { Ok(Self(minutes)) }
     }
@@ -50,46 +50,44 @@ impl Minute {
         self.0
     }
 
-    /// The moment at which this minute begins.
+    /// The moment at which the minute begins.
     #[must_use]
     pub const fn start(self) -> Timestamp {
         Timestamp(self.0 * 60_000)
     }
 
-    /// The same as a chrono time.
+    /// The start of the minute as a chrono time.
     #[must_use]
     pub fn to_utc(self) -> DateTime<Utc> {
         self.start().to_utc()
     }
 
-    /// The minute of a chrono time; seconds are cut off.
+    /// The minute of a chrono time, without its seconds.
     ///
     /// # Errors
-    /// When it lies outside of the years 1970 to 9999.
+    /// If it is outside the years 1970 to 9999.
     pub fn from_utc(time: DateTime<Utc>) -> Result<Self, TimeError> {
         Self::from_epoch_minutes(time.timestamp().div_euclid(60))
     }
 
-    /// This many minutes later (earlier when negative), within the years 1970 to 9999.
+    /// The minute this many minutes later, or earlier if negative.
     ///
     /// # Errors
-    /// When the result lies outside of them.
+    /// If it is outside the years 1970 to 9999.
     pub const fn plus(self, minutes: i64) -> Result<Self, TimeError> {
         Self::from_epoch_minutes(self.0.saturating_add(minutes))
     }
 }
 
 impl Timestamp {
-    /// The moment with this number of milliseconds since 1970-01-01T00:00Z, cut to the years 1970 to 9999.
+    /// The moment with this number of milliseconds since 1970-01-01T00:00Z, clamped to the years 1970 to 9999.
     #[must_use]
     pub const fn from_epoch_millis(millis: i64) -> Self {
-        let max = MAX_MINUTE * 60_000 + 59_999;
-        Self(if millis < 0 {
-            0
-        } else if millis > max {
-            max
-        } else {
-            millis
+        const MAX: i64 = MAX_MINUTE * 60_000 + 59_999;
+        Self(match millis {
+            ..0 => 0,
+            MAX.. => MAX,
+            _ => millis,
         })
     }
 
@@ -99,14 +97,14 @@ impl Timestamp {
         self.0
     }
 
-    /// The same as a chrono time.
+    /// The moment as a chrono time.
     #[must_use]
     pub fn to_utc(self) -> DateTime<Utc> {
-        // The range was checked when the value was made, so the fallback is never taken.
+        // Every value is in chrono's range.
         DateTime::from_timestamp_millis(self.0).unwrap_or(DateTime::UNIX_EPOCH)
     }
 
-    /// The minute in which this moment lies.
+    /// The minute of the moment.
     #[must_use]
     pub const fn minute(self) -> Minute {
         Minute(self.0 / 60_000)
@@ -161,7 +159,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// An IANA time zone, such as `Europe/Lisbon`. Its rules are compiled in, so that every build decides the same.
+/// An IANA time zone, such as `Europe/Lisbon`. Its rules are compiled in, so all processes of a build decide alike.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TimeZone(pub chrono_tz::Tz);
 
@@ -172,7 +170,7 @@ impl FromStr for TimeZone {
     }
 }
 
-/// The text names no IANA time zone.
+/// The error of a text that is not an IANA time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an IANA time zone, such as Europe/Lisbon")]
 pub struct UnknownTimeZone;
@@ -217,14 +215,14 @@ text_serde!(Minute: "an RFC 3339 time in whole minutes", Timestamp: "an RFC 3339
 /// The half-open interval `[from, to)`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Interval {
-    /// First minute that belongs to it.
+    /// First minute of the interval.
     pub from: Minute,
-    /// First minute that no longer belongs to it; later than `from`.
+    /// First minute after the interval, later than `from`.
     pub to: Minute,
 }
 
 impl Interval {
-    /// Whether both share a minute.
+    /// Whether both intervals share a minute.
     #[must_use]
     pub fn overlaps(self, other: Self) -> bool {
         self.from < other.to && other.from < self.to
@@ -236,7 +234,7 @@ impl Interval {
         self.to.0 - self.from.0
     }
 
-    /// The part that both share, if any.
+    /// The shared part, if any.
     #[must_use]
     pub fn intersection(self, other: Self) -> Option<Self> {
         let shared = Self { from: self.from.max(other.from), to: self.to.min(other.to) };
@@ -256,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_refuses_seconds_missing_offsets_and_years_that_it_can_not_write() {
+    fn a_minute_refuses_seconds_missing_offsets_and_years_that_it_cannot_write() {
         assert_eq!("2026-07-01T10:00:01Z".parse::<Minute>(), Err(TimeError::NotWholeMinute));
         assert_eq!("2026-07-01T10:00:00".parse::<Minute>(), Err(TimeError::NotRfc3339));
         assert_eq!("1969-12-31T23:59:00Z".parse::<Minute>(), Err(TimeError::OutOfRange));

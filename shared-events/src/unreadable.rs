@@ -1,15 +1,15 @@
-//! Why an event can't be read.
+//! The error of an event that can't be decoded.
 
-/// Why an event can't be read.
+/// The error of an event that can't be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// No current type and no upcaster has this name. Third parties ignore such events; our services must not.
+    /// The type is neither a current one nor one of an upcaster. Third parties ignore such events; our services must not.
     #[error("unknown event type {0}")]
     UnknownType(String),
-    /// The type is known, its payload or its metadata is not of its form.
+    /// The type is known, but payload or metadata have another form.
     #[error("malformed {event_type}: {reason}")]
     Malformed {
-        /// The type that it claims to be.
+        /// The event's type.
         event_type: String,
         /// What is wrong with it.
         reason: String,

@@ -1,7 +1,6 @@
-//! Reads events of any version: old payloads are brought up to date step by step, then read as the current type.
+//! Decodes events of any version. Upcasters turn an old payload step by step into the current form.
 //!
-//! Event store, relay, projector, parked events and rebuild all read through [`decode`], so an old version is
-//! understood everywhere or nowhere.
+//! All readers of events use [`decode`], so a version is readable everywhere or nowhere.
 
 use serde_json::Value;
 
@@ -10,34 +9,34 @@ use crate::unreadable::Unreadable;
 
 /// One step from an old version of an event to the next.
 pub struct Upcaster {
-    /// The `ce_type` that it reads.
+    /// The `ce_type` before the step.
     pub from: &'static str,
-    /// The `ce_type` that it makes.
+    /// The `ce_type` after the step.
     pub to: &'static str,
-    /// Turns the old payload into the new one, or says what is wrong with it.
+    /// Turns the old payload into the new one, or returns the reason why it can't.
     pub upcast: fn(Value) -> Result<Value, String>,
 }
 
-/// Every step that there is. A new version of an event adds a line here and a golden file; nothing is ever removed.
+/// All steps. A new version of an event adds a step and a golden file. Neither is ever removed.
 pub const UPCASTERS: &[Upcaster] = &[];
 
-/// Reads an event of any version.
+/// Decodes an event of any version.
 ///
 /// # Errors
-/// When the type is unknown or the payload is not of its form.
+/// If the type is unknown, or the payload has another form.
 pub fn decode(event_type: &str, payload: &[u8]) -> Result<Event, Unreadable> {
     decode_with(UPCASTERS, event_type, payload)
 }
 
-/// [`decode`] with a chain of its own, for tests of the chain itself.
+/// [`decode`] with other upcasters, for tests.
 ///
 /// # Errors
-/// As [`decode`].
+/// Those of [`decode`].
 pub fn decode_with(upcasters: &[Upcaster], event_type: &str, payload: &[u8]) -> Result<Event, Unreadable> {
     let Some(first) = upcasters.iter().find(|step| step.from == event_type) else {
         return Event::from_json(event_type, payload);
     };
-    // Whatever step fails, the error names the type that the message bears, by which it is found again.
+    // Errors of all steps name the type of the message.
     let malformed = |reason: String| Unreadable::Malformed { event_type: event_type.to_owned(), reason };
     let mut value: Value = serde_json::from_slice(payload).map_err(|error| malformed(error.to_string()))?;
     let mut step = first;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Version(u64);
 
 impl Version {
-    /// Nothing yet: less than the version of any event. Stands for 0.
+    /// The version of a stream without events: 0.
     pub const NONE: Self = Self(0);
     /// The version of a stream's first event.
     pub const FIRST: Self = Self(1);

@@ -1,4 +1,4 @@
-//! The AsyncAPI document says what the types do.
+//! The AsyncAPI document agrees with the types.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ fn headers(document: &Value) -> Schema<'_> {
     Schema { document, schema: &document["components"]["schemas"]["Headers"] }
 }
 
-/// The member at the end of a path, if all of the path is there.
+/// The member at the end of a path, if it exists.
 fn member<'a>(value: &'a mut Value, path: &[String]) -> Option<&'a mut Value> {
     path.iter().try_fold(value, |value, name| value.get_mut(name))
 }
@@ -55,7 +55,7 @@ fn there_is_one_message_for_each_type_and_the_channel_has_them_all() {
     let document = document();
     let messages = document["components"]["messages"].as_object().unwrap();
     let names: BTreeSet<&str> = messages.values().map(|message| message["name"].as_str().unwrap()).collect();
-    // Old versions stay in the document for as long as messages of theirs may be read.
+    // Old versions stay in the document while their messages may exist.
     let types: BTreeSet<&str> =
         EVENT_TYPES.iter().copied().chain(UPCASTERS.iter().map(|step| step.from)).collect();
     assert_eq!(names, types);
@@ -112,7 +112,7 @@ fn full_golden_files_have_all_of_the_documents_fields_and_minimal_ones_only_the_
     for golden in Golden::all() {
         let check = |schema: Schema<'_>, mut value: Value| {
             for (path, required) in schema.properties() {
-                // What is required within an object that is itself left out is not there either.
+                // A required member of a missing object is missing too.
                 let parent = path.split_last().unwrap().1;
                 let expected = !golden.is_minimal() || (required && member(&mut value, parent).is_some());
                 assert_eq!(member(&mut value, &path).is_some(), expected, "{}: {path:?}", golden.file);
@@ -159,7 +159,7 @@ fn the_documents_headers_are_those_that_are_sent() {
 
 #[test]
 fn a_message_without_an_attribute_that_is_needed_is_malformed_and_names_it() {
-    // These say nothing that the others do not say, so a reader does without them.
+    // These repeat other headers, so a reader doesn't need them.
     const REDUNDANT: [&str; 5] =
         ["ce_specversion", "ce_source", "ce_sequence", "content-type", "traceparent"];
     for golden in Golden::all() {

@@ -1,7 +1,7 @@
-//! Golden files: events as they are on the wire. They are never edited; a new version of an event brings new files.
+//! Golden files: events on the wire. They are never edited; a new version of an event adds files.
 //!
-//! `NAME.vN.json` has every optional field, `NAME.vN.minimal.json` none. When a version is no longer current, its files
-//! stay, and `upcast` beside the payload says what it is brought up to.
+//! `NAME.vN.json` has every optional field, `NAME.vN.minimal.json` none. Files of an old version stay, with the current payload
+//! in `upcast`.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -22,12 +22,12 @@ pub(crate) struct Golden {
     pub(crate) headers: BTreeMap<String, String>,
     /// The message's value, byte for byte.
     pub(crate) payload: Box<RawValue>,
-    /// Payload of the current version, where the file's own is an older one.
+    /// Payload of the current version, if the file has an older one.
     upcast: Option<Box<RawValue>>,
 }
 
 impl Golden {
-    /// All of them.
+    /// All golden files.
     pub(crate) fn all() -> Vec<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
         let mut all: Vec<Self> = fs::read_dir(folder)

@@ -1,4 +1,4 @@
-//! Properties of every codec: what is written is read back, and nothing that is read makes it panic.
+//! Properties of every codec: it reads back what it writes, and no input makes it panic.
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::json;
@@ -163,7 +163,7 @@ fn decoded() -> impl Strategy<Value = DecodedEvent> {
     )
 }
 
-/// Any bytes, and bytes that are nearly right: a golden payload with some of its bytes replaced.
+/// Any bytes, and golden payloads with some bytes replaced.
 fn payload() -> impl Strategy<Value = Vec<u8>> {
     let golden: Vec<Vec<u8>> =
         Golden::all().iter().map(|golden| golden.payload.get().as_bytes().to_vec()).collect();

@@ -1,4 +1,4 @@
-//! The README says what the types do.
+//! The README agrees with the types.
 
 use std::collections::BTreeSet;
 

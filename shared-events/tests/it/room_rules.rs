@@ -1,5 +1,4 @@
-//! Opening hours, slots and lengths where local clocks do odd things: hours skipped and repeated, offsets that are no
-//! whole hours, days left out.
+//! Opening hours, slots and lengths with skipped and repeated hours, fractional offsets, and skipped days.
 
 use chrono::{Datelike, Timelike};
 use chrono_tz::{
@@ -64,7 +63,7 @@ fn is_on_slot(zone: Tz, minutes: u32, from: &str, to: &str) -> bool {
 fn a_room_that_is_open_round_the_clock_by_its_hours_is_always_open() {
     let always = every_day(open(0, 24));
     assert!(is_open(UTC, always, "2026-01-01T00:00:00Z", "2026-12-31T23:59:00Z"));
-    // Both changes of the clocks are in it.
+    // The interval has both changes of the clocks.
     assert!(is_open(Europe::Lisbon, always, "2026-01-01T00:00:00Z", "2026-12-31T23:59:00Z"));
     assert!(is_open(Australia::Lord_Howe, always, "2026-01-01T00:00:00Z", "2026-12-31T23:59:00Z"));
 }
@@ -178,13 +177,13 @@ fn hours_and_slots_follow_offsets_of_half_and_quarter_hours() {
 
 #[test]
 fn slots_begin_anew_at_every_local_midnight_whatever_the_clocks_did_before() {
-    // 02:00 to 03:00 is left out in Berlin on 29 March: slots of four hours are 00:00, 04:00, ... by the clock.
+    // Berlin skips 02:00 to 03:00 on 29 March. Slots of four hours begin at 00:00, 04:00, ... by the clock.
     assert!(is_on_slot(Europe::Berlin, 240, "2026-03-28T23:00:00Z", "2026-03-29T02:00:00Z"));
     assert!(!is_on_slot(Europe::Berlin, 240, "2026-03-28T23:00:00Z", "2026-03-29T03:00:00Z"));
     // A slot of a whole day is 23 or 25 hours long on the days of the changes.
     assert!(is_on_slot(Europe::Berlin, 1440, "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"));
     assert!(is_on_slot(Europe::Berlin, 1440, "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"));
-    // An hour that is repeated begins twice.
+    // A repeated hour begins twice.
     assert!(is_on_slot(Europe::Berlin, 60, "2026-10-25T00:00:00Z", "2026-10-25T01:00:00Z"));
 }
 
@@ -222,7 +221,7 @@ fn the_room_takes_as_many_people_as_it_has_places() {
     assert_eq!(room.check_people(5), Err(BrokenRule::Capacity { limit: 4 }));
 }
 
-/// Zones with what they do in the days after a date, in UTC: none changes inside of an hour at which spans below begin.
+/// Zones with their changes in the days after a date, in UTC. No change is within an hour at which a span below begins.
 const ODD_DAYS: [(Tz, &str); 12] = [
     (Europe::Lisbon, "2026-03-27T12:00:00Z"),
     (Europe::Lisbon, "2026-10-23T12:00:00Z"),
@@ -244,7 +243,7 @@ fn whole_hours() -> impl Strategy<Value = Option<OpeningSpan>> {
         .prop_map(|hours| hours.and_then(|(a, b)| OpeningSpan::new(a.min(b) * 60, a.max(b) * 60).ok()))
 }
 
-/// Whether a room is open in a minute by what its clock shows then.
+/// Whether a room is open in a minute, by the clock.
 fn shows_open(hours: &OpeningHours, zone: Tz, minute: Minute) -> bool {
     let local = minute.to_utc().with_timezone(&zone);
     let shown = local.hour() * 60 + local.minute();

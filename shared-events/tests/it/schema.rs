@@ -1,20 +1,20 @@
-//! The part of JSON Schema that the AsyncAPI document uses. Any other keyword is an error, so that none goes unchecked.
+//! The part of JSON Schema that the AsyncAPI document uses. Another keyword is an error.
 
 use serde_json::{Map, Value};
 use shared_events::Timestamp;
 
-/// A schema with the document in which its references point.
+/// A schema with the document of its references.
 #[derive(Clone, Copy)]
 pub(crate) struct Schema<'a> {
     pub(crate) document: &'a Value,
     pub(crate) schema: &'a Value,
 }
 
-/// A property somewhere below a schema: names from the top, and whether it is required where it stands.
+/// A property below a schema: its path, and whether its object requires it.
 pub(crate) type Property = (Vec<String>, bool);
 
 impl<'a> Schema<'a> {
-    /// What `{$ref}` at this place refers to, or what stands there itself.
+    /// The target of `{$ref}`, or the schema itself.
     pub(crate) fn resolved(self) -> Map<String, Value> {
         let object = self.schema.as_object().unwrap();
         match object.get("$ref") {
@@ -35,7 +35,7 @@ impl<'a> Schema<'a> {
         Schema { document: self.document, schema }
     }
 
-    /// Every property below, of objects in it too.
+    /// All properties below, also of nested objects.
     pub(crate) fn properties(self) -> Vec<Property> {
         let schema = self.resolved();
         let mut found = Vec::new();
@@ -52,7 +52,7 @@ impl<'a> Schema<'a> {
         found
     }
 
-    /// What is wrong with a value; fields that the schema does not know are wrong too.
+    /// The mistakes of a value. Unknown fields are mistakes too.
     pub(crate) fn problems(self, at: &str, value: &Value) -> Vec<String> {
         let schema = self.resolved();
         let mut problems = Vec::new();

@@ -1,4 +1,4 @@
-//! The chain that brings old versions up to date, tried with versions that never were.
+//! The chain of upcasters, with invented old versions.
 
 use serde_json::{Value, json};
 use shared_events::{
@@ -13,7 +13,7 @@ const MADE: &str = "reservations.reservation-made.v1";
 const BEFORE: &str = "reservations.reservation-made.v0";
 const LONG_BEFORE: &str = "reservations.reservation-made.draft";
 
-/// Two steps: a draft counted hours, v0 had minutes and called people guests.
+/// Two steps: a draft had hours; v0 had minutes, and called people guests.
 const CHAIN: &[Upcaster] = &[
     Upcaster { from: BEFORE, to: MADE, upcast: rename_guests },
     Upcaster { from: LONG_BEFORE, to: BEFORE, upcast: from_hours },
@@ -40,7 +40,7 @@ fn golden(file: &str) -> Golden {
     Golden::all().into_iter().find(|golden| golden.file == file).unwrap()
 }
 
-/// The payload of the golden event as an older version would have written it.
+/// The payload of the golden event in an older form.
 fn older(change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let mut payload: Value =
         serde_json::from_str(golden("reservation-made.v1.minimal.json").payload.get()).unwrap();
