@@ -22,34 +22,34 @@ use crate::{
 declare! {
     /// The settings that only this service has.
     KEYS:
-    /// The event store: `mysql://user:password@host:port/database`. Without `?ssl-mode=`, one on another machine is
-    /// reached by TLS, its certificate and name verified (`VERIFY_IDENTITY`); `DISABLED` is without TLS.
+    /// URL of the event store: `mysql://user:password@host:port/database`. Without `?ssl-mode=`, a server on another machine
+    /// needs TLS with a verified certificate and name (`VERIFY_IDENTITY`). `DISABLED` is without TLS.
     MYSQL_URL: SecretString = Key::secret(Need::Required);
     /// Connections beside the writer's own.
     MYSQL_CONNECTIONS: u32 = Key::default("8").within(1, 100);
-    /// The topic of all events. The service makes it where it is missing.
+    /// Topic of all events. The service creates it if it is missing.
     KAFKA_TOPIC: String = Key::default(EVENTS_TOPIC);
-    /// Partitions of the topic; one that exists must have as many.
+    /// Partitions of the topic. An existing topic must have as many.
     KAFKA_PARTITIONS: i32 = Key::default("4").within(1, 10_000);
-    /// Replicas of a topic that the service makes.
+    /// Replicas of a new topic.
     KAFKA_REPLICATION: i32 = Key::default("1").within(1, 100);
-    /// Hours for which a topic that the service makes keeps events. A topic that exists stays as it is, and a log says so.
+    /// Hours for which a new topic keeps events. An existing topic stays as it is; the log warns of another value.
     KAFKA_RETENTION_HOURS: u32 = Key::default("168").within(1, 87_600);
-    /// Unique name of this process, for its leases, at most 90 visible ASCII characters; a random one by default.
+    /// Unique name of this process in leases: at most 90 visible ASCII characters. Random by default.
     INSTANCE_ID: String = Key::optional();
-    /// Commands that may wait; one more is answered 503.
+    /// Most waiting commands. One more gets 503.
     QUEUE_CAPACITY: usize = Key::default("4096").within(1, 1_000_000);
-    /// Seconds in which a command is committed or given up.
+    /// Seconds for which a command waits and is retried before it gets 503.
     COMMAND_TIMEOUT_SECONDS: Duration = Key::seconds("10").within(1, 600);
-    /// Rooms whose decision states are kept in memory.
+    /// Rooms whose decision states are cached.
     CACHED_ROOMS: usize = Key::default("100000").at_least(1);
-    /// Seconds without a heartbeat after which the other instances relay in this one's place.
+    /// Seconds without a heartbeat after which other instances take over this one's buckets.
     LEASE_SECONDS: Duration = Key::seconds("3").within(1, 300);
-    /// How often the outbox is read without a wake-up: for what other instances committed.
+    /// Interval between reads of the outbox. It bounds the latency of other instances' commits.
     RELAY_POLL_MILLISECONDS: Duration = Key::milliseconds("25").within(1, 60_000);
-    /// Most events read from the outbox together.
+    /// Most events in one read of the outbox.
     RELAY_BATCH: u32 = Key::default("2000").within(1, 100_000);
-    /// For tests: the process ends itself there, `after-commit-before-relay` or `after-send-before-delete`.
+    /// For tests: the process aborts there, `after-commit-before-relay` or `after-send-before-delete`.
     FAIL_POINT: AbortPoint = Key::optional();
 }
 
@@ -59,7 +59,7 @@ pub fn keys() -> Vec<Declaration> {
     kit_settings::all(&[KEYS, housekeeping::KEYS, brokers::KEYS], &[("LISTEN", "127.0.0.1:8081")])
 }
 
-/// The event store's URL, with the authorities of `TLS_CA_FILE` where it names none; `None` is a recorded mistake.
+/// The event store's URL, with the authorities of `TLS_CA_FILE` unless it names others. `None` is a recorded mistake.
 pub fn mysql_url(settings: &mut Settings) -> Option<SecretString> {
     let (url, authorities) = (settings.read(&MYSQL_URL), settings.read(&TLS_CA_FILE));
     let with = |url: SecretString| match &authorities {
@@ -72,29 +72,29 @@ pub fn mysql_url(settings: &mut Settings) -> Option<SecretString> {
 /// The values of [`keys`].
 #[derive(Debug)]
 pub struct Config {
-    /// What both services have.
+    /// Settings that both services have.
     pub kit: KitSettings,
-    /// The event store.
+    /// URL of the event store.
     pub mysql_url: SecretString,
-    /// Connections to it beside the writer's own.
+    /// Connections beside the writer's own.
     pub mysql_connections: u32,
-    /// The log.
+    /// Settings of Kafka.
     pub kafka: KafkaOptions,
-    /// The leases of the relay.
+    /// Settings of the leases.
     pub lease: LeaseOptions,
-    /// The relay.
+    /// Settings of the relay.
     pub relay: RelayOptions,
-    /// The writer.
+    /// Settings of the writer.
     pub writer: writer::Options,
-    /// How long idempotency keys are kept.
+    /// Age at which idempotency keys are deleted.
     pub keys_kept: Duration,
 }
 
 impl Config {
-    /// Reads and checks everything.
+    /// Reads settings that were declared with [`keys`].
     ///
     /// # Errors
-    /// All mistakes at once, each with the name of its setting.
+    /// All mistakes.
     pub fn read(mut settings: Settings) -> Result<Self, Mistakes> {
         let kit = KitSettings::read(&mut settings);
         let mysql_url = mysql_url(&mut settings);

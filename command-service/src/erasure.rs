@@ -1,7 +1,7 @@
 //! Erases a person from the event store: lists the person, then masks the stored events.
 //!
-//! Once the person is listed, nothing that names the person is committed any more (see `append` of the store). Older events
-//! are masked in small transactions that note how far they came, so an erasure can stop anywhere and go on from there.
+//! After the listing, no append commits an event that names the person. Older events are masked in small transactions, which
+//! note their position. So an erasure can stop anywhere and go on from there.
 
 use std::time::Duration;
 
@@ -17,21 +17,21 @@ const PAGE: u32 = 1000;
 /// The outcome of one call of [`erase`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ErasureProgress {
-    /// The name that replaces the person's.
+    /// The pseudonym of the person.
     pub pseudonym: UserId,
-    /// Events that were examined.
+    /// Number of examined events.
     pub examined: usize,
-    /// Those of them that named a listed person.
+    /// Number of masked events.
     pub masked: usize,
     /// Whether all events are examined.
     pub done: bool,
 }
 
-/// Lists a person, and masks events for about as long as `limit`, one page at least. Has to be called until it is done. A
-/// call after that examines all events once more.
+/// Lists a person, and masks events for about `limit`, at least one page. To be called until it is done. A further call
+/// examines all events again.
 ///
 /// # Errors
-/// If the store can't be read or written. It may be called again.
+/// If the store can't be read or written. The call can be repeated.
 pub async fn erase(
     list: &dyn ErasureList,
     log: &dyn EventLog,
@@ -40,7 +40,7 @@ pub async fn erase(
 ) -> Result<ErasureProgress, StoreError> {
     let began = Instant::now();
     let person = list.erasures().await?.fingerprint(user);
-    // Derived from nothing of the person, so that it leads back to the person only by the list.
+    // Random, so that only the list connects it with the person.
     let random = UserId::pseudonym(new_id());
     let mut position = list.begin_erasure(person, &random).await?;
     let erasures = list.erasures().await?;

@@ -188,7 +188,7 @@ impl Room {
     /// Applies the next event of the room's stream, which happened at `time`.
     ///
     /// # Errors
-    /// When `version` is not the next one. The room is unchanged.
+    /// If `version` is not the next one. The room is unchanged.
     pub fn apply(&mut self, version: Version, time: Timestamp, event: &Event) -> Result<Undo, OutOfSequence> {
         if version != self.version.next() {
             return Err(OutOfSequence { room: self.id, version: self.version, found: version });

@@ -12,7 +12,7 @@ use crate::event_store::{StoreError, mysql::MySqlStore};
 /// Brings the event store's tables up to date. Waits for the database.
 ///
 /// # Errors
-/// When the database refuses.
+/// If the database refuses.
 pub async fn migrate(url: &str) -> anyhow::Result<()> {
     let store = MySqlStore::open(url, 1, None)?;
     let component = Readiness::new(Clock::system()).component("mysql");

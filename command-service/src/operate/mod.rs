@@ -45,7 +45,7 @@ impl Operate {
     /// Runs the command and prints its result.
     ///
     /// # Errors
-    /// When a setting can't be used, or the database does not answer or has no tables.
+    /// If a setting can't be used, or the database does not answer or has no tables.
     pub async fn run(self, mut settings: Settings) -> anyhow::Result<Verdict> {
         let (url, format, level) =
             (mysql_url(&mut settings), settings.read(&LOG_FORMAT), settings.read(&LOG_LEVEL));
