@@ -26,9 +26,6 @@ pub trait Feed: Send + Sync {
 }
 
 /// The heads of all streams.
-///
-/// # Errors
-/// When the feed can't be read to its end.
 pub async fn all_heads(feed: &dyn Feed) -> Result<Vec<Head>, FeedError> {
     let mut heads = Vec::new();
     let mut cursor = None;

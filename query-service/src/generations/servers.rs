@@ -39,9 +39,6 @@ impl Servers {
     }
 
     /// Lets queries read generation `to`, where `from` is live.
-    ///
-    /// # Errors
-    /// When the database can't be reached.
     pub async fn flip(&self, from: Option<u32>, to: u32) -> Result<Flip, StoreError> {
         let swap = self.generations.flip(from, to).await?;
         let registry = self.generations.read().await?;

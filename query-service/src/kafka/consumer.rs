@@ -73,9 +73,6 @@ pub enum ConsumerError {
 
 /// Feeds the projector from Kafka until it is stopped. It waits for a missing broker or topic, and shows that in
 /// `component`.
-///
-/// # Errors
-/// [`ConsumerError`].
 pub async fn consume(
     settings: KafkaSettings,
     projector: Arc<Projector>,

@@ -1,4 +1,4 @@
-//! Consumer groups, for operators' commands. Most calls block.
+//! Consumer groups, for operators' commands. Most calls block; all fail when the broker can't be reached.
 
 use std::time::Duration;
 
@@ -18,22 +18,22 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The members of a group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Members {
-    /// How many there are.
+    /// The number of members.
     pub count: usize,
-    /// Whether each knows its partitions, or there are none.
+    /// Whether each member knows its partitions.
     pub settled: bool,
 }
 
-/// Where the group is in one partition.
+/// The group's place in one partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PartitionLag {
     /// The partition.
     pub partition: i32,
     /// The first offset that the broker still has.
     pub start: i64,
-    /// The committed offset, or none where the group begins at the start.
+    /// The committed offset, or `None` if the group begins at the start.
     pub committed: Option<i64>,
-    /// The offset of the next message that is sent.
+    /// The offset of the next message.
     pub end: i64,
 }
 
@@ -47,7 +47,7 @@ fn client(settings: &KafkaSettings) -> ClientConfig {
     config
 }
 
-/// The topic's partitions; none where it does not exist.
+/// The topic's partitions; none if it does not exist.
 fn partitions(consumer: &BaseConsumer, topic: &str) -> KafkaResult<Vec<i32>> {
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
     let topics = metadata.topics().iter().filter(|topic| topic.error().is_none());
@@ -57,11 +57,8 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> KafkaResult<Vec<i32>> {
     Ok(partitions)
 }
 
-/// Lets a group without members begin at the present end of the topic. Gives the number of partitions: 0 for a topic
-/// that does not exist.
-///
-/// # Errors
-/// When the broker can't be reached, or the group has members.
+/// Lets a group begin at the present end of the topic, and returns the number of partitions: 0 for a topic that does not
+/// exist. It fails if the group has members.
 pub fn begin_at_the_end(settings: &KafkaSettings) -> KafkaResult<usize> {
     let consumer: BaseConsumer = client(settings).create()?;
     let mut ends = TopicPartitionList::new();
@@ -75,12 +72,9 @@ pub fn begin_at_the_end(settings: &KafkaSettings) -> KafkaResult<usize> {
     Ok(ends.count())
 }
 
-/// How far the group is in each partition.
-///
-/// # Errors
-/// When the broker can't be reached.
+/// The group's place in each partition.
 pub fn lag(settings: &KafkaSettings) -> KafkaResult<Vec<PartitionLag>> {
-    // It never subscribes, so the group does not notice it.
+    // This consumer never subscribes, so it does not disturb the group.
     let consumer: BaseConsumer = client(settings).create()?;
     let partitions = partitions(&consumer, &settings.topic)?;
     let mut list = TopicPartitionList::new();
@@ -90,20 +84,14 @@ pub fn lag(settings: &KafkaSettings) -> KafkaResult<Vec<PartitionLag>> {
     let committed = consumer.committed_offsets(list, PATIENCE)?;
     let place = |partition: i32| {
         let (start, end) = consumer.fetch_watermarks(&settings.topic, partition, PATIENCE)?;
-        let committed = match committed.find_partition(&settings.topic, partition).map(|found| found.offset())
-        {
-            Some(Offset::Offset(offset)) => Some(offset),
-            _ => None,
-        };
+        let committed = committed.find_partition(&settings.topic, partition);
+        let committed = committed.and_then(|found| found.offset().to_raw()).filter(|offset| *offset >= 0);
         Ok(PartitionLag { partition, start, committed, end })
     };
     partitions.into_iter().map(place).collect()
 }
 
-/// The members of the settings' group; none where the broker does not know it.
-///
-/// # Errors
-/// When the broker can't be reached.
+/// The group's members; none if the broker does not know the group.
 pub fn members(settings: &KafkaSettings) -> KafkaResult<Members> {
     let consumer: BaseConsumer = client(settings).create()?;
     let list = consumer.fetch_group_list(Some(&settings.group), PATIENCE)?;
@@ -114,10 +102,7 @@ pub fn members(settings: &KafkaSettings) -> KafkaResult<Members> {
     }))
 }
 
-/// Removes the group with its offsets. False while it has members.
-///
-/// # Errors
-/// When the broker can't be reached or refuses.
+/// Removes the group and its offsets. `false` if it has members.
 pub async fn remove(settings: &KafkaSettings) -> KafkaResult<bool> {
     let admin: AdminClient<DefaultClientContext> = client(settings).create()?;
     let options = AdminOptions::new().request_timeout(Some(PATIENCE));

@@ -18,9 +18,6 @@ const ROOMS_AT_ONCE: usize = 16;
 impl Pipeline {
     /// Compares heads with the checkpoints, fills the missing events, and returns the number of rooms that missed some. It
     /// finds a loss at the end of a stream, which no later event shows. It also builds read models from nothing.
-    ///
-    /// # Errors
-    /// As [`Pipeline::step`].
     pub async fn compare(&mut self, heads: &[Head]) -> Result<usize, StoreError> {
         self.late_by_design = true;
         let outcome = self.compare_heads(heads).await;
@@ -48,9 +45,6 @@ impl Pipeline {
     }
 
     /// Tries to fill the rooms that are behind.
-    ///
-    /// # Errors
-    /// As [`Pipeline::step`].
     pub async fn fill_those_behind(&mut self) -> Result<(), StoreError> {
         let rooms = self.behind.clone();
         self.load(&rooms).await?;

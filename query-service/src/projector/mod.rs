@@ -204,9 +204,6 @@ impl Projector {
     }
 
     /// Checks that all pipelines still run.
-    ///
-    /// # Errors
-    /// [`PipelineEnded`].
     pub fn check(&self) -> Result<(), PipelineEnded> {
         let running = self.running();
         let ended = running.iter().find(|(_, running)| running.task.is_finished());

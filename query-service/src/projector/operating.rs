@@ -26,9 +26,6 @@ const POLL: Duration = Duration::from_millis(500);
 
 impl Pipeline {
     /// Carries out a request and records its outcome. After a crash, a second try has the same outcome.
-    ///
-    /// # Errors
-    /// As [`Pipeline::step`].
     pub async fn operate(&mut self, request: &Request) -> Result<(), StoreError> {
         // It may be done since it was handed over.
         if !self.dependencies.store.requests().await?.iter().any(|waiting| waiting.id == request.id) {

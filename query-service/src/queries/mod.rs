@@ -66,9 +66,6 @@ async fn versions_of(
 }
 
 /// The version that a room's documents show at least, if they are read afterwards.
-///
-/// # Errors
-/// When the store can't be read.
 pub async fn version_of(
     models: &dyn Queries,
     progress: &Progress,

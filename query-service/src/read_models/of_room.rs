@@ -20,6 +20,23 @@ pub struct RoomDocuments {
     pub usage: BTreeMap<(Month, String), UsageDoc>,
 }
 
+impl RoomDocuments {
+    /// These documents by their ids. Of two forms of a reservation, the last one stays.
+    pub(crate) fn new(
+        room: Option<RoomDoc>,
+        reservations: impl IntoIterator<Item = ReservationDoc>,
+        history: impl IntoIterator<Item = HistoryDoc>,
+        usage: impl IntoIterator<Item = UsageDoc>,
+    ) -> Self {
+        Self {
+            room,
+            reservations: reservations.into_iter().map(|doc| (doc.reservation.id, doc)).collect(),
+            history: history.into_iter().map(|entry| (entry.version, entry)).collect(),
+            usage: usage.into_iter().map(|usage| (usage.key.place(), usage)).collect(),
+        }
+    }
+}
+
 /// A document that is not as it should be.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Difference {

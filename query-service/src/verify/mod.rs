@@ -39,9 +39,6 @@ pub struct Verified {
 }
 
 /// The heads of all rooms; [`Version::NONE`] for a room that only the read models have.
-///
-/// # Errors
-/// When feed or read models can't be read.
 pub async fn all_rooms(models: &dyn Queries, feed: &dyn Feed) -> anyhow::Result<Vec<Head>> {
     let mut heads = all_heads(feed).await?;
     let known: HashSet<RoomId> = heads.iter().map(|head| head.room).collect();
@@ -56,9 +53,6 @@ pub async fn all_rooms(models: &dyn Queries, feed: &dyn Feed) -> anyhow::Result<
 }
 
 /// Compares one room's documents with what its events make, at its checkpoint. Events may come in the meantime.
-///
-/// # Errors
-/// When feed or read models can't be read.
 pub async fn verify(
     models: &(impl Queries + Parking),
     feed: &dyn Feed,

@@ -1,4 +1,4 @@
-//! The documents and the orders in which they are listed.
+//! The documents, and the orders of their lists.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -68,7 +68,7 @@ impl Documents {
         self.usage.remove(&room);
     }
 
-    /// Masks what is there of erased persons.
+    /// Masks the erased persons in all documents.
     pub(super) fn mask(&mut self, list: &Erasures) {
         for doc in self.reservations.values_mut() {
             let reservation = &mut doc.reservation;
@@ -117,7 +117,7 @@ impl Documents {
         self.reservations.insert(id, doc);
     }
 
-    /// Live reservations of a room that overlap an interval, in the order of the schedule.
+    /// Live reservations of a room that overlap an interval, by `from`, then id.
     pub(super) fn overlapping(
         &self,
         room: RoomId,
@@ -134,20 +134,13 @@ impl Documents {
     }
 
     pub(super) fn of_room(&self, room: RoomId, reservations: &[ReservationId]) -> RoomDocuments {
-        let history = self.history.values().filter(|entry| entry.room == room);
-        let history: BTreeMap<Version, HistoryDoc> =
-            history.map(|entry| (entry.version, entry.clone())).collect();
-        let known = history.values().map(|entry| entry.reservation.id);
+        let history: Vec<_> = self.history.values().filter(|entry| entry.room == room).collect();
+        let known = history.iter().map(|entry| entry.reservation.id);
         let live = self.live_by_room.iter().filter(|(of, _, _)| *of == room).map(|(_, _, id)| *id);
-        let ids: BTreeSet<ReservationId> = known.chain(live).chain(reservations.iter().copied()).collect();
-        let stored = |id| Some((id, self.reservations.get(&id)?.clone()));
-        let usage = self.usage.get(&room).into_iter().flatten();
-        RoomDocuments {
-            room: self.rooms.get(&room).cloned(),
-            reservations: ids.into_iter().filter_map(stored).collect(),
-            history,
-            usage: usage.map(|usage| (usage.key.place(), usage.clone())).collect(),
-        }
+        let ids = known.chain(live).chain(reservations.iter().copied());
+        let stored = ids.filter_map(|id| self.reservations.get(&id)).cloned();
+        let usage = self.usage.get(&room).into_iter().flatten().cloned();
+        RoomDocuments::new(self.rooms.get(&room).cloned(), stored, history.iter().copied().cloned(), usage)
     }
 
     pub(super) fn usage_of(
@@ -163,7 +156,7 @@ impl Documents {
     }
 }
 
-/// The earliest minute at which a stay can have begun that still goes on at `minute`.
+/// The earliest possible begin of a stay that goes on at `minute`.
 pub(super) fn earliest_start(minute: Minute) -> Minute {
     minute.plus(-LONGEST_STAY).unwrap_or(Minute::EARLIEST)
 }

@@ -1,5 +1,5 @@
-//! Read models in memory: the embedded default's, and the oracle of the MongoDB adapter. It folds event by event, in
-//! the plainest way.
+//! Read models in memory: for the embedded default, and as the oracle of the MongoDB adapter. They fold one event at a
+//! time.
 
 mod documents;
 mod queries;
@@ -27,13 +27,13 @@ pub struct MemoryReadModels {
 }
 
 impl MemoryReadModels {
-    /// Read models of no event.
+    /// Empty read models.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    // A panic under the lock can at most leave a batch half applied, which applying it again completes.
+    // A panic under the lock leaves at most a batch half applied. Applying it again completes it.
     fn read(&self) -> RwLockReadGuard<'_, Documents> {
         self.documents.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -127,7 +127,7 @@ impl Repair for MemoryReadModels {
     }
 }
 
-/// There are none: a restart rebuilds everything, so the embedded default has no operators' commands.
+/// There are no requests: a restart rebuilds everything, so the embedded default has no operators' commands.
 #[async_trait]
 impl Requests for MemoryReadModels {
     async fn requests(&self) -> Result<Vec<Request>, StoreError> {

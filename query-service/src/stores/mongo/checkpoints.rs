@@ -99,9 +99,6 @@ impl MongoReadModels {
     }
 
     /// The checkpoints of all rooms.
-    ///
-    /// # Errors
-    /// When the store can't be read.
     pub async fn all_checkpoints(&self) -> Result<BTreeMap<RoomId, Checkpoint>, StoreError> {
         let mut documents = self.checkpoints.collection.find(doc! {}).await?;
         let mut checkpoints = BTreeMap::new();

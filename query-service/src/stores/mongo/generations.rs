@@ -25,7 +25,7 @@ const REGISTRY: &str = "generations";
 const COLLECTIONS: [&str; 7] =
     ["rooms", "reservations", "history", "usage", "checkpoints", "parked", "requests"];
 
-/// The generations of read models in a database.
+/// The generations of read models in a database. Every method fails when the server can't be reached.
 #[derive(Clone, Debug)]
 pub struct Generations {
     connection: Connection,
@@ -38,7 +38,7 @@ pub fn prefix(number: u32) -> String {
     format!("g{number}_")
 }
 
-/// Names the document that names the live generation.
+/// The id of the document that names the live generation.
 fn pointer() -> String {
     format!("live-{FORM}")
 }
@@ -50,10 +50,7 @@ impl Generations {
         Self { registry: connection.collection(REGISTRY), connection }
     }
 
-    /// All that is recorded.
-    ///
-    /// # Errors
-    /// When the server can't be reached, or a record is not readable.
+    /// The whole registry.
     pub async fn read(&self) -> Result<Registry, StoreError> {
         let mut registry = Registry { form: FORM, ..Registry::default() };
         let mut found =
@@ -61,7 +58,7 @@ impl Generations {
         while found.advance().await? {
             registry.generations.push(to_generation(found.current())?);
         }
-        // Read last: what it names was recorded before.
+        // Read last: the generation that it names was recorded before.
         if let Some(pointer) = self.registry.find_one(doc! { "_id": pointer() }).await? {
             let stored = Stored::read(REGISTRY, &pointer)?;
             registry.live = Some(stored.integer("live")?);
@@ -71,11 +68,8 @@ impl Generations {
         Ok(registry)
     }
 
-    /// Makes the first generation and shows it, where there is none. Services that try at once find the same one. Where
-    /// the registry has generations, events were projected before, and only a rebuild makes a complete one.
-    ///
-    /// # Errors
-    /// When the server can't be reached.
+    /// Makes and shows the first generation of an empty registry. Services that try at once find the same one. If there
+    /// are other generations, events were projected before, and only a rebuild makes a complete one.
     pub async fn ensure_first(&self, now: Timestamp) -> Result<(), StoreError> {
         loop {
             let registry = self.read().await?;
@@ -94,9 +88,6 @@ impl Generations {
     }
 
     /// The generation of an unfinished rebuild, or else a new one.
-    ///
-    /// # Errors
-    /// When the server can't be reached.
     pub async fn begin(&self, now: Timestamp) -> Result<Generation, StoreError> {
         loop {
             let registry = self.read().await?;
@@ -108,9 +99,6 @@ impl Generations {
     }
 
     /// Takes a generation from one state to another.
-    ///
-    /// # Errors
-    /// When the server can't be reached.
     pub async fn advance(&self, number: u32, from: State, to: State) -> Result<Swap, StoreError> {
         let filter = doc! { "_id": number, "state": from.word() };
         let changed = self.registry.update_one(filter, doc! { "$set": { "state": to.word() } }).await?;
@@ -118,9 +106,6 @@ impl Generations {
     }
 
     /// Shows generation `to` from now on, where `from` is live.
-    ///
-    /// # Errors
-    /// When the server can't be reached.
     pub async fn flip(&self, from: Option<u32>, to: u32) -> Result<Swap, StoreError> {
         let Some(from) = from else {
             return self.insert(doc! { "_id": pointer(), "live": to, "served": [to] }).await;
@@ -131,17 +116,11 @@ impl Generations {
     }
 
     /// The read models of a generation. Missing collections and indexes are made.
-    ///
-    /// # Errors
-    /// When the server can't be reached.
     pub async fn models(&self, number: u32) -> Result<MongoReadModels, StoreError> {
         MongoReadModels::open(self.connection.clone(), &prefix(number)).await
     }
 
     /// Removes a generation's collections.
-    ///
-    /// # Errors
-    /// When the server can't be reached.
     pub async fn drop_collections(&self, number: u32) -> Result<(), StoreError> {
         for name in COLLECTIONS {
             self.connection.collection::<Document>(&format!("{}{name}", prefix(number))).drop().await?;
@@ -149,18 +128,13 @@ impl Generations {
         Ok(())
     }
 
-    /// Keeps a list of erased persons for all generations, unless a later one of the same event store is kept.
-    ///
-    /// # Errors
-    /// When the server can't be reached.
+    /// Stores a list of erased persons for all generations, unless a later one of the same event store is stored.
     pub async fn keep_erasures(&self, list: &Erasures) -> Result<(), StoreError> {
         List::of(&self.connection).keep(list).await
     }
 
-    /// Masks a person of the list in all generations, fed or not. Gives how many documents named them.
-    ///
-    /// # Errors
-    /// When the server can't be reached; a part may be masked.
+    /// Masks a person of the list in all generations, fed or not, and returns the number of documents that named them.
+    /// After an error some may be masked.
     pub async fn mask(&self, user: &UserId, list: &Erasures) -> Result<u64, StoreError> {
         let mut masked = mask_dropped(&self.connection.collection(DROPPED), user, list).await?;
         for generation in self.read().await?.generations {
@@ -169,10 +143,7 @@ impl Generations {
         Ok(masked)
     }
 
-    /// How much a generation holds, by its checkpoints.
-    ///
-    /// # Errors
-    /// When the server can't be reached, or a checkpoint is not readable.
+    /// The totals of a generation's checkpoints.
     pub async fn totals(&self, number: u32) -> Result<Totals, StoreError> {
         let checkpoints =
             self.connection.collection::<RawDocumentBuf>(&format!("{}checkpoints", prefix(number)));
@@ -195,16 +166,13 @@ impl Generations {
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
         let made_at = moment(now);
-        self.insert(
-            doc! { "_id": number, "form": FORM, "state": state.word(), "first": first, "madeAt": made_at },
-        )
-        .await
+        let (form, state) = (FORM, state.word());
+        self.insert(doc! { "_id": number, "form": form, "state": state, "first": first, "madeAt": made_at })
+            .await
     }
 
     async fn insert(&self, document: Document) -> Result<Swap, StoreError> {
-        let document =
-            RawDocumentBuf::try_from(&document).map_err(|error| StoreError::Backend(Box::new(error)))?;
-        match self.registry.insert_one(document).await {
+        match self.registry.clone_with_type().insert_one(document).await {
             Ok(_) => Ok(Swap::Done),
             Err(error) if is_duplicate(&error) => Ok(Swap::Moved),
             Err(error) => Err(error.into()),

@@ -1,7 +1,7 @@
-//! Queries: each is one command and, except for kinds, uses an index.
+//! Queries. Each is one command, and each but kinds uses an index.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     ops::RangeInclusive,
     sync::Arc,
 };
@@ -25,7 +25,7 @@ use crate::{
     stores::{Queries, RoomFilter, StoreError},
 };
 
-/// Reservations that are asked for at once.
+/// Reservations that one command reads.
 pub(super) const IDS_AT_ONCE: usize = 1000;
 
 #[async_trait]
@@ -37,13 +37,8 @@ impl Queries for MongoReadModels {
     }
 
     async fn room(&self, room: RoomId) -> Result<Option<RoomDoc>, StoreError> {
-        self.rooms
-            .collection
-            .find_one(doc! { "_id": uuid(room.0) })
-            .await?
-            .as_deref()
-            .map(to_room)
-            .transpose()
+        let found = self.rooms.collection.find_one(doc! { "_id": uuid(room.0) }).await?;
+        found.as_deref().map(to_room).transpose()
     }
 
     async fn rooms_by_name(
@@ -101,7 +96,7 @@ impl Queries for MongoReadModels {
             let stored = Stored::read("rooms", doc)?;
             Ok(KindCount { kind: stored.text("_id")?, rooms: stored.integer("rooms")? })
         };
-        // All rooms count anyway, and the server makes what is grouped out of a document faster than out of an index.
+        // All rooms count, and the server reads the grouped field faster from documents than from an index.
         let in_stored_order = Hint::Keys(doc! { "$natural": 1 });
         let groups = self.rooms.collection.aggregate(steps).hint(in_stored_order);
         all(groups.with_type::<RawDocumentBuf>().await?, to_kind).await
@@ -119,11 +114,7 @@ impl Queries for MongoReadModels {
         after: Option<(Minute, ReservationId)>,
         limit: usize,
     ) -> Result<Vec<ReservationDoc>, StoreError> {
-        let mut wanted = overlapping(&[room], during);
-        later_stays(&mut wanted, after);
-        let order = doc! { "form.from": 1, "_id": 1 };
-        all(self.reservations.collection.find(wanted).sort(order).limit(bound(limit)).await?, to_reservation)
-            .await
+        self.stays(overlapping(&[room], during), after, limit).await
     }
 
     async fn live_in_rooms(
@@ -135,8 +126,7 @@ impl Queries for MongoReadModels {
             all(self.reservations.collection.find(overlapping(rooms, *interval)).await?, to_reservation).await
         });
         let found = try_join_all(of_each).await?.into_iter().flatten();
-        let by_id: HashMap<ReservationId, ReservationDoc> =
-            found.map(|doc| (doc.reservation.id, doc)).collect();
+        let by_id: HashMap<_, _> = found.map(|doc| (doc.reservation.id, doc)).collect();
         Ok(by_id.into_values().collect())
     }
 
@@ -165,10 +155,7 @@ impl Queries for MongoReadModels {
         if let Some(to) = to {
             wanted.insert("form.from", doc! { "$lt": date(to) });
         }
-        later_stays(&mut wanted, after);
-        let order = doc! { "form.from": 1, "_id": 1 };
-        all(self.reservations.collection.find(wanted).sort(order).limit(bound(limit)).await?, to_reservation)
-            .await
+        self.stays(wanted, after, limit).await
     }
 
     async fn history_of_user(
@@ -203,7 +190,7 @@ impl Queries for MongoReadModels {
         room: RoomId,
         reservations: &[ReservationId],
     ) -> Result<RoomDocuments, StoreError> {
-        // Usage first: it alone can't be compared when it is counted further.
+        // Usage first: of all documents, only usage can't be compared once it is counted further.
         let of_room = doc! { "form.room": uuid(room.0) };
         let usage = all(self.usage.collection.find(of_room).await?, |doc| to_usage(doc)?.unpack()).await?;
         let stored = self.rooms.collection.find_one(doc! { "_id": uuid(room.0) }).await?;
@@ -211,37 +198,37 @@ impl Queries for MongoReadModels {
         let history = all(self.history.collection.find(doc! { "_id": ids }).await?, to_history).await?;
         let known = history.iter().map(|entry| entry.reservation.id);
         let wanted: BTreeSet<ReservationId> = known.chain(reservations.iter().copied()).collect();
-        let mut found = self.live_now(room).await?;
-        found.extend(self.reservations_of(&wanted).await?);
-        Ok(RoomDocuments {
-            room: stored.as_deref().map(to_room).transpose()?,
-            reservations: found,
-            history: history.into_iter().map(|entry| (entry.version, entry)).collect(),
-            usage: usage.into_iter().map(|usage| (usage.key.place(), usage)).collect(),
-        })
+        // Its live reservations through the index of schedules, then the others by id.
+        let live = doc! { "form.room": uuid(room.0), "form.live": true };
+        let mut found = all(self.reservations.collection.find(live).await?, to_reservation).await?;
+        let ids: Vec<_> = wanted.iter().map(|id| uuid(id.0)).collect();
+        for part in ids.chunks(IDS_AT_ONCE) {
+            let wanted = doc! { "_id": { "$in": part.to_vec() } };
+            found.extend(all(self.reservations.collection.find(wanted).await?, to_reservation).await?);
+        }
+        Ok(RoomDocuments::new(stored.as_deref().map(to_room).transpose()?, found, history, usage))
     }
 }
 
 impl MongoReadModels {
-    /// The live reservations of a room, through the index of schedules.
-    async fn live_now(&self, room: RoomId) -> Result<BTreeMap<ReservationId, ReservationDoc>, StoreError> {
-        let live = doc! { "form.room": uuid(room.0), "form.live": true };
-        let found = all(self.reservations.collection.find(live).await?, to_reservation).await?;
-        Ok(found.into_iter().map(|doc| (doc.reservation.id, doc)).collect())
-    }
-
-    async fn reservations_of(
+    /// Reservations by `from`, then id, after a place in that order.
+    async fn stays(
         &self,
-        ids: &BTreeSet<ReservationId>,
-    ) -> Result<BTreeMap<ReservationId, ReservationDoc>, StoreError> {
-        let ids: Vec<_> = ids.iter().map(|id| uuid(id.0)).collect();
-        let mut found = BTreeMap::new();
-        for part in ids.chunks(IDS_AT_ONCE) {
-            let wanted = doc! { "_id": { "$in": part.to_vec() } };
-            let docs = all(self.reservations.collection.find(wanted).await?, to_reservation).await?;
-            found.extend(docs.into_iter().map(|doc| (doc.reservation.id, doc)));
+        mut wanted: Document,
+        after: Option<(Minute, ReservationId)>,
+        limit: usize,
+    ) -> Result<Vec<ReservationDoc>, StoreError> {
+        if let Some((from, id)) = after {
+            // An index begins at this bound, whatever the other conditions on `from` are.
+            let bound = doc! { "form.from": { "$gte": date(from) } };
+            let later = vec![
+                doc! { "form.from": { "$gt": date(from) } },
+                doc! { "form.from": date(from), "_id": { "$gt": uuid(id.0) } },
+            ];
+            wanted.insert("$and", vec![bound, doc! { "$or": later }]);
         }
-        Ok(found)
+        let found = self.reservations.collection.find(wanted);
+        all(found.sort(doc! { "form.from": 1, "_id": 1 }).limit(bound(limit)).await?, to_reservation).await
     }
 }
 
@@ -256,23 +243,12 @@ fn overlapping(rooms: &[RoomId], during: Interval) -> Document {
     }
 }
 
-/// Narrows a search to what comes after a place in the order of `from` and id.
-fn later_stays(wanted: &mut Document, after: Option<(Minute, ReservationId)>) {
-    let Some((from, id)) = after else { return };
-    // The bound lets an index begin there, whatever else is asked of `from`.
-    let later = vec![
-        doc! { "form.from": { "$gt": date(from) } },
-        doc! { "form.from": date(from), "_id": { "$gt": uuid(id.0) } },
-    ];
-    wanted.insert("$and", vec![doc! { "form.from": { "$gte": date(from) } }, doc! { "$or": later }]);
-}
-
 fn ids(rooms: &[RoomId]) -> Vec<Bson> {
     rooms.iter().map(|room| uuid(room.0)).collect()
 }
 
 fn bound(limit: usize) -> i64 {
-    // MongoDB takes 0 for no limit at all.
+    // For MongoDB, 0 is no limit.
     i64::try_from(limit).unwrap_or(i64::MAX).max(1)
 }
 

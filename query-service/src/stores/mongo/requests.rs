@@ -26,9 +26,6 @@ const MOST: i64 = 100;
 
 impl MongoReadModels {
     /// Files a request for the owner of a room's partition.
-    ///
-    /// # Errors
-    /// When the store can't be written.
     pub async fn ask(&self, request: &Request) -> Result<(), StoreError> {
         let mut stored = doc! {
             "_id": uuid(request.id), "room": uuid(request.room.0), "by": request.by.as_str(), "at": moment(request.at),
@@ -48,9 +45,6 @@ impl MongoReadModels {
     }
 
     /// The outcome of a request, or none while it is not done.
-    ///
-    /// # Errors
-    /// When the store can't be read.
     pub async fn outcome(&self, request: Uuid) -> Result<Option<Outcome>, StoreError> {
         let answered = doc! { "_id": uuid(request), "outcome": { "$ne": Bson::Null } };
         let Some(stored) = self.requests.collection.find_one(answered).await? else { return Ok(None) };
