@@ -49,7 +49,7 @@ async fn run(task: Task) -> anyhow::Result<ExitCode> {
     match task {
         Task::Serve => return serve(Config::read(settings)?).await,
         Task::Operate(command) => return Ok(exit_code(NAME, command.run(settings).await, 2)),
-        Task::Openapi => print!("{}", http::document()),
+        Task::Openapi => print!("{}", http::document()?),
         Task::Health => probe::ready_by(settings).await?,
     }
     Ok(ExitCode::SUCCESS)

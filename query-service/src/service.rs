@@ -76,7 +76,7 @@ impl Service {
             authenticator: self.authenticator,
             readiness: readiness.clone(),
             metrics: self.metrics,
-            openapi: http::document(),
+            openapi: http::OPENAPI,
             request_timeout: self.server.request_timeout,
         };
         let configure = move |config: &mut _| http::configure(config, api.clone());

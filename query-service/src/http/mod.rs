@@ -27,6 +27,9 @@ use tokio::sync::watch;
 
 pub use openapi::document;
 
+/// The OpenAPI document that is served: the committed copy of [`document`].
+pub const OPENAPI: &str = include_str!("../../openapi.json");
+
 use crate::{
     generations::Shown,
     progress::NotVisible,

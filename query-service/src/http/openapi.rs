@@ -1,7 +1,5 @@
 //! The OpenAPI document, generated from the handlers.
 
-use std::sync::LazyLock;
-
 use service_kit::http::{description, log_level};
 use utoipa::OpenApi;
 
@@ -35,12 +33,11 @@ use super::{reservations, rooms, statistics};
 struct Document;
 
 /// The OpenAPI 3.1 document, as JSON.
-#[must_use]
-pub fn document() -> &'static str {
-    static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
-        let mut document = Document::openapi();
-        description::complete(&mut document, "127.0.0.1:8082");
-        document.to_pretty_json().unwrap_or_default() + "\n"
-    });
-    &DOCUMENT
+///
+/// # Errors
+/// If it can't be encoded, which is a defect.
+pub fn document() -> Result<String, serde_json::Error> {
+    let mut document = Document::openapi();
+    description::complete(&mut document, "127.0.0.1:8082");
+    document.to_pretty_json().map(|json| json + "\n")
 }

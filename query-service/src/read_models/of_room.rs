@@ -146,9 +146,9 @@ impl Comparison {
     }
 }
 
-/// A document in a line.
+/// A document in a line, or why it has none.
 fn json(doc: &impl Serialize) -> String {
-    serde_json::to_string(doc).unwrap_or_default()
+    serde_json::to_string(doc).unwrap_or_else(|error| error.to_string())
 }
 
 /// Usage in a line: its tables are too long for one.

@@ -325,12 +325,11 @@ async fn nothing_is_answered_from_read_models_that_are_not_rebuilt_yet() {
 
 #[test]
 fn the_committed_description_is_what_the_handlers_say() {
-    let committed = include_str!("../../openapi.json");
-    let generated = query_service::http::document();
+    let generated = query_service::http::document().unwrap();
     assert!(
-        committed == generated,
+        query_service::http::OPENAPI == generated,
         "run: cargo run -p query-service -- openapi > query-service/openapi.json"
     );
-    let document: Value = serde_json::from_str(generated).unwrap();
+    let document: Value = serde_json::from_str(&generated).unwrap();
     assert_eq!(document["openapi"], "3.1.0");
 }

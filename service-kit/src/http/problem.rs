@@ -303,7 +303,7 @@ impl Problem {
         if self.0.kind == ProblemType::Unauthenticated {
             builder.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
-        let mut response = builder.body(serde_json::to_vec(self).unwrap_or_default());
+        let mut response = builder.json(self);
         response.extensions_mut().insert(Answered {
             kind: self.0.kind,
             field: self.0.field.clone(),

@@ -46,7 +46,8 @@ impl Store {
         key: KeyId,
         fingerprint: [u8; 16],
     ) -> sqlx::Result<u64> {
-        let metadata = serde_json::to_vec(&event.metadata).unwrap_or_default();
+        let metadata =
+            serde_json::to_vec(&event.metadata).map_err(|error| sqlx::Error::Encode(error.into()))?;
         for _ in 0..ATTEMPTS {
             match self.attempt(event, &metadata, key, fingerprint).await {
                 Err(sqlx::Error::Database(error)) if error.is_unique_violation() || is_deadlock(&*error) => {}

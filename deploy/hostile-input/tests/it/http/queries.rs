@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{dev::Service, test::init_service};
 use query_service::{
     generations::Shown,
-    http::{Api, configure, document},
+    http::{Api, OPENAPI, configure},
     progress::Progress,
     stores::memory::MemoryReadModels,
 };
@@ -65,7 +65,7 @@ async fn any_query_is_a_problem_of_the_clients_or_answered() {
         authenticator: Authenticator::new(None, TokenRules::default(), true, clock.clone()),
         readiness: Readiness::new(clock.clone()),
         metrics: Metrics::install().unwrap(),
-        openapi: document(),
+        openapi: OPENAPI,
         request_timeout: std::time::Duration::from_secs(30),
     };
     let shown = Shown { models: Arc::new(MemoryReadModels::new()), progress: Arc::new(Progress::default()) };
