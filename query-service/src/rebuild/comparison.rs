@@ -1,4 +1,4 @@
-//! Compares two generations, room by room, while events come.
+//! Compares two generations, room by room, while events arrive.
 
 use std::{
     sync::Arc,
@@ -15,36 +15,36 @@ use crate::{
     stores::{Checkpoints, Queries, mongo::MongoReadModels},
 };
 
-/// Rooms that are compared side by side.
+/// Rooms that are compared at the same time.
 const SIDE_BY_SIDE: usize = 4;
-/// Rooms with more events are compared one at a time: all documents of a room are in memory while it is.
+/// Rooms with more events than this are compared one at a time: all documents of a room are in memory meanwhile.
 const LARGE: u64 = 20_000;
-/// How often a room must differ before it is believed: what another room's events told may be on its way.
+/// Comparisons of a room before a difference is believed: another room's events may be on their way.
 const TRIES: usize = 4;
-/// How often usage may be found counted further on one side.
+/// Comparisons of a room whose usage keeps changing before it is given up.
 const TRIES_OF_USAGE: usize = 30;
-/// Between two looks at rooms that were not equal.
+/// The pause between two rounds.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How long rooms may stay behind without any becoming level.
+/// Time without progress after which rooms that are behind count as different.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The live generation, and the one that is to take its place.
+/// The live generation and the next one.
 pub(super) struct Comparison<'a> {
     pub(super) live: Arc<MongoReadModels>,
     pub(super) next: Arc<MongoReadModels>,
-    /// Fills the next one.
+    /// Fills the next generation.
     pub(super) fill: &'a Fill,
-    /// Fills the live one, where no service does.
+    /// Fills the live generation, if no service does.
     pub(super) fill_live: Option<&'a Fill>,
 }
 
-/// How a room was found.
+/// The outcome of one comparison of a room.
 enum Found {
     Equal,
     Differs(Vec<Difference>),
-    /// Its usage was counted further on one side.
+    /// Usage is counted further on one side.
     Undecided,
-    /// One of them has not come to the head.
+    /// One generation is behind the head.
     Behind(Difference),
 }
 
@@ -57,7 +57,7 @@ struct Pending {
 }
 
 impl Comparison<'_> {
-    /// Compares until each room was found equal at its head or later, or is believed to differ. Gives what differs.
+    /// Compares until each room is equal at its head or later, or differs, and returns the differences.
     pub(super) async fn run(&self, heads: Vec<Head>) -> anyhow::Result<Vec<Difference>> {
         let pending = heads.into_iter().map(|head| Pending { head, differed: 0, undecided: 0 });
         let mut pending: Vec<Pending> = pending.collect();
@@ -93,7 +93,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Looks at all of these rooms once.
+    /// Compares these rooms once.
     async fn round(&self, pending: &[Pending]) -> anyhow::Result<Vec<(Pending, Found)>> {
         let (large, small): (Vec<Pending>, Vec<Pending>) =
             pending.iter().partition(|room| room.head.version.get() > LARGE);
@@ -113,11 +113,11 @@ impl Comparison<'_> {
             live = self.live.checkpoint(room).await?;
         }
         let mut next = self.next.checkpoint(room).await?;
-        // The live one may have come further since the heads were read, or show what the event store has lost.
+        // The live generation may be ahead of the head: by new events, or by events that the event store has lost.
         let lost = live.version > head && !self.fill.is_stored(room, live.version).await?;
         let level = if lost { head } else { head.max(live.version) };
         if next.version < level && next.parked.is_none() {
-            // Services may be about to; where none runs, nobody else does.
+            // Without a running service, nobody else fills it.
             self.fill.fill(&[Head { room, version: level }], &Arc::new(Progress::default())).await?;
             next = self.next.checkpoint(room).await?;
         }
@@ -134,7 +134,7 @@ impl Comparison<'_> {
         let version = live.version.min(next.version);
         let (mut expected, found) =
             tokio::try_join!(self.live.documents_of(room, &[]), self.next.documents_of(room, &[]))?;
-        // Those that moved away are compared where they are now.
+        // A reservation that moved away is compared in its present room.
         expected.reservations.retain(|_, doc| doc.reservation.room == room);
         let compared = compare(room, &expected, &found, version);
         let found = if !compared.differences.is_empty() {
