@@ -1,11 +1,11 @@
-//! Histories as the command side would write them, generated from small steps.
+//! Histories as the command service would write them, made from small steps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::Strategy;
 use shared_events::{
-    DecodedEvent, Event, Interval, Metadata, Minute, OpeningHours, OpeningSpan, Reservation, ReservationId,
-    Room, RoomId, RoomSettings, TimeZone, Timestamp, UserId,
+    DecodedEvent, Event, Interval, Minute, OpeningHours, OpeningSpan, Reservation, ReservationId, Room,
+    RoomId, RoomSettings, UserId,
     reservation_events::{
         ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
         ReservationRescheduled,
@@ -14,7 +14,9 @@ use shared_events::{
 };
 use uuid::Uuid;
 
-/// Whole hours, half and three quarters of one, clocks that go by half an hour, the far ends of the date line.
+use crate::events::decoded;
+
+/// Offsets by hours, half hours and quarters, changes by half an hour, and both ends of the date line.
 pub(crate) const ZONES: [&str; 8] = [
     "Europe/Lisbon",
     "Asia/Kathmandu",
@@ -25,7 +27,7 @@ pub(crate) const ZONES: [&str; 8] = [
     "America/New_York",
     "UTC",
 ];
-/// Days around which something happens to clocks and calendars.
+/// Starts of days around which clocks or calendars change.
 pub(crate) const ANCHORS: [&str; 7] = [
     "2026-03-28T00:00:00Z",
     "2026-04-04T00:00:00Z",
@@ -33,7 +35,7 @@ pub(crate) const ANCHORS: [&str; 7] = [
     "2026-10-24T00:00:00Z",
     "2026-12-30T00:00:00Z",
     "2026-06-10T00:00:00Z",
-    // In St John's clocks went back from one minute after midnight to the month before.
+    // In St John's, clocks went back from one minute after midnight to the month before.
     "2009-10-31T20:00:00Z",
 ];
 pub(crate) const USERS: [&str; 3] = ["ann", "$bob.x", "Zoë"];
@@ -53,21 +55,20 @@ pub(crate) struct Step {
 }
 
 pub(crate) fn steps(count: impl Into<proptest::collection::SizeRange>) -> impl Strategy<Value = Vec<Step>> {
-    let step = (0..20_u8, 0..ROOMS, 0..ROOMS, 0..7_u8, 0..4 * 1440_u16, 1..2000_u16, 0..3_u8).prop_map(
-        |(action, room, other, anchor, start, length, user)| Step {
-            action,
-            room,
-            other,
-            anchor,
-            start,
-            length,
-            user,
-        },
-    );
+    let fields = (0..20_u8, 0..ROOMS, 0..ROOMS, 0..7_u8, 0..4 * 1440_u16, 1..2000_u16, 0..3_u8);
+    let step = fields.prop_map(|(action, room, other, anchor, start, length, user)| Step {
+        action,
+        room,
+        other,
+        anchor,
+        start,
+        length,
+        user,
+    });
     proptest::collection::vec(step, count)
 }
 
-/// Many steps, the same ones every time.
+/// Random steps, the same for the same seed.
 pub(crate) fn fixed_steps(count: usize, seed: u64) -> Vec<Step> {
     let mut state = seed;
     let mut below = |n: u16| {
@@ -101,7 +102,13 @@ pub(crate) struct RoomState {
     version: u64,
 }
 
-/// What happened, and what must be known in the end, kept in the plainest way.
+impl RoomState {
+    fn now(&self) -> Room {
+        Room { id: self.id, revision: self.revision, settings: self.settings.clone() }
+    }
+}
+
+/// The events, and the state after them.
 pub(crate) struct History {
     pub(crate) events: Vec<DecodedEvent>,
     pub(crate) rooms: Vec<RoomState>,
@@ -134,30 +141,16 @@ impl History {
     }
 
     fn append(&mut self, room: usize, actor: &str, event: impl Into<Event>) {
-        let event = event.into();
-        // Several events at one time, and times that lie before those of earlier events, as imports have them.
+        // Some events have equal times, and some are earlier than those before them, as after an import.
         let at = 1_780_000_000_000 + i64::try_from(self.events.len() * 7 % 50 / 3).unwrap();
         let state = &mut self.rooms[room];
         state.version += 1;
-        self.events.push(DecodedEvent {
-            room: state.id,
-            version: state.version.into(),
-            metadata: Metadata {
-                time: Timestamp::from_epoch_millis(at),
-                subject: event.subject(),
-                actor: UserId::new(actor).unwrap(),
-                correlation_id: "c".into(),
-                causation_id: "c".into(),
-                traceparent: None,
-            },
-            recorded_at: Timestamp::from_epoch_millis(at),
-            event,
-        });
+        self.events.push(decoded(state.id, state.version, at, actor, event.into()));
     }
 
     fn register(&mut self, number: u8) {
         let settings = RoomSettings {
-            // Two rooms of one name: the second one of a name that was free again.
+            // Two rooms of one name.
             name: if number == 1 { "Room 0".into() } else { format!("Room {number}") },
             kind: KINDS[usize::from(number % 2)].into(),
             capacity: u32::from(number) + 1,
@@ -171,8 +164,9 @@ impl History {
         let id = RoomId(Uuid::from_u128(
             0x0199_0000_0000_7000_8000_0000_0000_0000 + u128::from(number.wrapping_mul(77)),
         ));
-        let room = Room { id, revision: 1, settings: settings.clone() };
-        self.rooms.push(RoomState { id, settings, retired: false, revision: 1, version: 0 });
+        let state = RoomState { id, settings, retired: false, revision: 1, version: 0 };
+        let room = state.now();
+        self.rooms.push(state);
         self.append(self.rooms.len() - 1, "admin", RoomRegistered { room });
     }
 
@@ -276,20 +270,20 @@ impl History {
             state.settings.kind = KINDS[usize::from(step.anchor % 2)].into();
             state.settings.name = format!("{} $$", state.settings.name);
         }
-        let room_now = Room { id: state.id, revision: state.revision, settings: state.settings.clone() };
-        self.append(room, "admin", RoomChanged { room: room_now });
+        let now = state.now();
+        self.append(room, "admin", RoomChanged { room: now });
     }
 
     pub(crate) fn retire(&mut self, room: usize) {
         let state = &mut self.rooms[room];
         if !state.retired {
             state.retired = true;
-            let last = Room { id: state.id, revision: state.revision, settings: state.settings.clone() };
+            let last = state.now();
             self.append(room, "admin", RoomRetired { room: last });
         }
     }
 
-    /// The events in another order in which they may arrive: each room's in order, rooms mixed anyhow.
+    /// The events in another possible order of arrival: rooms are mixed, each room is in order.
     pub(crate) fn mixed(&self, seed: u64) -> Vec<DecodedEvent> {
         let mut streams: Vec<Vec<DecodedEvent>> = self
             .rooms
@@ -310,7 +304,7 @@ impl History {
     }
 }
 
-/// Rooms are seldom retired, or nothing would happen in the end.
+/// Rooms are retired seldom: most steps need one that is not.
 fn seldom(step: Step) -> bool {
     step.user == 0 && step.other == 0 && step.room == 4
 }
@@ -326,8 +320,4 @@ fn office_hours() -> OpeningHours {
         sunday: span(0, 150),
         ..Default::default()
     }
-}
-
-pub(crate) fn zone(name: &str) -> TimeZone {
-    name.parse().unwrap()
 }

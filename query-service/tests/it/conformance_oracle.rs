@@ -1,5 +1,5 @@
-//! What the queries must answer, counted minute by minute from the live reservations of a history. It shares no code
-//! with what it checks but the types.
+//! The expected answers of queries, counted minute by minute from the live reservations of a history. The oracle shares
+//! only types with the queries.
 
 use std::collections::BTreeMap;
 
@@ -77,7 +77,7 @@ impl History {
             .collect()
     }
 
-    /// Minute by minute: open by the local clock, not reserved, not past.
+    /// Minutes that are open by the local clock, not reserved and not past, as intervals.
     pub(crate) fn free(&self, room: &RoomState, during: Interval, now: Timestamp) -> Vec<Interval> {
         let live = self.live_in(room.id);
         let is_free = |minute: Minute| {
@@ -102,7 +102,7 @@ impl History {
         free
     }
 
-    /// Rooms that would take the stay, by name.
+    /// Rooms that would accept the stay, by name.
     pub(crate) fn available(
         &self,
         stay: Interval,

@@ -1,15 +1,12 @@
-//! Statistics against a recount minute by minute, where clocks and calendars are at their worst.
+//! Statistics compared with a recount minute by minute, around changes of clocks and calendars.
 
 use proptest::prelude::*;
-use query_service::{
-    queries::{BusiestTimes, PageRequest, PopularRooms},
-    stores::memory::MemoryReadModels,
-};
+use query_service::queries::{BusiestTimes, PageRequest, PopularRooms};
 use shared_events::{Interval, Minute};
 
 use crate::{
-    conformance::{check_statistics, feed, interval, intervals},
-    conformance_histories::{Step, ZONES, fixed_steps, history, steps},
+    conformance::{check_statistics, in_memory, interval, intervals},
+    conformance_histories::{ANCHORS, Step, ZONES, fixed_steps, history, steps},
 };
 
 fn made(room: u8, start: u16, length: u16, anchor: u8) -> Step {
@@ -22,12 +19,11 @@ async fn stays_over_changed_clocks_and_new_year_count_at_the_hours_that_clocks_s
         .flat_map(|room| (0..6).map(move |anchor| made(room, u16::from(anchor) * 37, 3 * 1440 + 91, anchor)))
         .collect();
     let history = history(&steps);
-    let models = MemoryReadModels::new();
-    feed(&models, &history.events, 7).await;
+    let models = in_memory(&history.events).await;
     check_statistics(&models, &history, &intervals()).await;
     let mut whole_days = Vec::new();
     for zone in ZONES {
-        let zone = crate::conformance_histories::zone(zone).0;
+        let zone = zone.parse::<shared_events::TimeZone>().unwrap().0;
         for (from, to) in
             [("2026-03-28", "2026-03-30"), ("2026-12-30", "2027-01-02"), ("2026-10-24", "2026-10-26")]
         {
@@ -45,8 +41,7 @@ async fn stays_over_changed_clocks_and_new_year_count_at_the_hours_that_clocks_s
 async fn the_hour_that_clocks_show_twice_adds_up() {
     // Lisbon goes back from 02:00 to 01:00 on 25 October 2026, a Sunday.
     let history = history(&[made(0, 1440, 240, 3)]);
-    let models = MemoryReadModels::new();
-    feed(&models, &history.events, 7).await;
+    let models = in_memory(&history.events).await;
     let during = interval("2026-10-24T23:00:00Z", 25 * 60);
     let busy = BusiestTimes { during, kind: None }.run(&models).await.unwrap();
     let of = |hour: u8| busy.iter().find(|row| (row.weekday, row.hour) == (7, hour)).unwrap().minutes;
@@ -55,13 +50,12 @@ async fn the_hour_that_clocks_show_twice_adds_up() {
 
 #[tokio::test]
 async fn every_stay_around_clocks_that_go_back_counts_in_every_interval_around_them() {
-    // Where they go back, and by how much: Lisbon at 01:00 by an hour, Lord Howe at 15:00 by half of one, St John's at 02:31
-    // over the end of a month.
+    // Lisbon goes back by an hour at 01:00, Lord Howe by half an hour at 15:00, St John's over the end of a month at 02:31.
     for (room, anchor, back) in [(0, 3, 1440 + 60), (2, 1, 15 * 60), (3, 6, 6 * 60 + 31)] {
         let edges = [-61, -60, -31, -1, 0, 1, 29, 60, 119, 1500];
         let pairs = |first: usize| edges[first + 1..].iter().map(move |last| (edges[first], *last));
         let pairs: Vec<(i64, i64)> = (0..edges.len()).flat_map(pairs).collect();
-        let change = interval(crate::conformance_histories::ANCHORS[anchor], 0).from.plus(back).unwrap();
+        let change = interval(ANCHORS[anchor], 0).from.plus(back).unwrap();
         let intervals: Vec<Interval> = pairs
             .iter()
             .map(|(from, to)| [from, to].map(|edge| change.plus(*edge).unwrap()))
@@ -72,8 +66,7 @@ async fn every_stay_around_clocks_that_go_back_counts_in_every_interval_around_t
             let length = u16::try_from(to - from).unwrap();
             let history = history(&[made(room, start, length, u8::try_from(anchor).unwrap())]);
             assert_eq!(history.live.len(), 1);
-            let models = MemoryReadModels::new();
-            feed(&models, &history.events, 7).await;
+            let models = in_memory(&history.events).await;
             check_statistics(&models, &history, &intervals).await;
         }
     }
@@ -82,8 +75,7 @@ async fn every_stay_around_clocks_that_go_back_counts_in_every_interval_around_t
 #[tokio::test]
 async fn a_stay_counts_as_one_reservation_wherever_the_interval_cuts_it() {
     let history = history(&[made(0, 0, 2 * 1440, 5)]);
-    let models = MemoryReadModels::new();
-    feed(&models, &history.events, 7).await;
+    let models = in_memory(&history.events).await;
     for (from, length, minutes) in [
         ("2026-06-10T12:00:00Z", 5 * 1440, 2160),
         ("2026-06-01T00:00:00Z", 20 * 1440, 2880),
@@ -102,11 +94,10 @@ async fn a_stay_counts_as_one_reservation_wherever_the_interval_cuts_it() {
 async fn a_change_of_zone_between_made_and_cancelled_leaves_nothing_behind() {
     let step =
         |action, other, user| Step { action, room: 0, other, anchor: 4, start: 30, length: 1900, user };
-    // Made in one zone, the room's zone changed, made again elsewhere in time, both given up.
+    // Made in one zone, and cancelled after the room's zone changed.
     let history = history(&[step(0, 4, 0), step(18, 2, 0), step(16, 0, 0)]);
     assert!(history.live.is_empty() && history.events.len() == 8);
-    let models = MemoryReadModels::new();
-    feed(&models, &history.events, 1).await;
+    let models = in_memory(&history.events).await;
     check_statistics(&models, &history, &intervals()).await;
     let during = interval("2026-01-01T00:00:00Z", 366 * 1440 + 1440);
     let busy = BusiestTimes { during, kind: None }.run(&models).await.unwrap();
@@ -126,13 +117,12 @@ proptest! {
         grain in prop_oneof![Just(1_i64), Just(15), Just(60)],
     ) {
         let history = history(&steps);
-        let anchor = interval(crate::conformance_histories::ANCHORS[anchor], 0).from;
+        let anchor = interval(ANCHORS[anchor], 0).from;
         let from = anchor.plus((start - 1000) / grain * grain).unwrap();
         let during = Interval { from, to: from.plus((length / grain).max(1) * grain).unwrap() };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let models = MemoryReadModels::new();
-            feed(&models, &history.mixed(seed), 9).await;
+            let models = in_memory(&history.mixed(seed)).await;
             check_statistics(&models, &history, &[during]).await;
         });
     }
@@ -141,7 +131,6 @@ proptest! {
 #[tokio::test]
 async fn a_long_history_counts_right() {
     let history = history(&fixed_steps(1500, 99));
-    let models = MemoryReadModels::new();
-    feed(&models, &history.mixed(1), 50).await;
+    let models = in_memory(&history.mixed(1)).await;
     check_statistics(&models, &history, &intervals()).await;
 }

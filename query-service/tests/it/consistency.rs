@@ -1,4 +1,4 @@
-//! Read your writes: queries wait for what they ask for, and for no longer than they have to.
+//! Read your writes: queries wait for their versions, and no longer.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -23,7 +23,7 @@ use crate::{
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// Projects all events of a stream, and publishes them there.
+/// Projects all events of a stream, and publishes them to `progress`.
 async fn project(store: &Arc<StoreDouble>, progress: &Arc<Progress>, stream: &Stream) {
     let progress = Arc::clone(progress);
     let parts = Dependencies { progress, ..dependencies(store.clone(), &FeedDouble::of(&[stream])) };
@@ -39,7 +39,7 @@ async fn a_waiting_query_is_woken_by_the_projector_and_polls_nothing() {
     let wanted = [(stream.room, 2.into())];
     let waiting = progress.wait(store.as_ref(), &wanted, LONG);
     let projecting = async {
-        // Time enough for many looks, if there were any.
+        // Long enough for many polls, if there were any.
         tokio::time::sleep(LONG / 2).await;
         project(&store, &progress, &stream).await;
     };
@@ -47,7 +47,7 @@ async fn a_waiting_query_is_woken_by_the_projector_and_polls_nothing() {
     waited.unwrap();
     let reads = store.checkpoint_reads.load(Ordering::SeqCst);
     assert_eq!(reads, 2, "one by the query before it waits, one by the projector");
-    // From now on it is known.
+    // The version is known now.
     progress.wait(store.as_ref(), &wanted, Duration::ZERO).await.unwrap();
     assert_eq!(store.checkpoint_reads.load(Ordering::SeqCst), 2);
 }
@@ -60,7 +60,7 @@ async fn what_another_instance_projects_is_looked_for_in_the_store() {
     let wanted = [(stream.room, 1.into())];
     let waiting = progress.wait(store.as_ref(), &wanted, LONG);
     let projecting = async {
-        // The query looks, finds nothing, and waits.
+        // The query has read the store once, and waits.
         while store.checkpoint_reads.load(Ordering::SeqCst) == 0 {
             tokio::task::yield_now().await;
         }
@@ -97,7 +97,7 @@ async fn a_waiting_query_follows_its_room_to_another_owner_and_back() {
         progress.set_owned(Box::new(|_| false));
         let elsewhere = Arc::new(Progress::default());
         project(&store, &elsewhere, &stream).await;
-        // Whoever owns it now was not told of what was written elsewhere.
+        // This instance does not know what the other one wrote.
         progress.set_owned(Box::new(|_| true));
     };
     let (waited, ()) = tokio::join!(waiting, moving);
@@ -108,7 +108,7 @@ async fn a_waiting_query_follows_its_room_to_another_owner_and_back() {
 async fn a_query_too_many_is_not_let_wait_and_has_a_place_when_another_one_ends() {
     let (store, progress) = (Arc::new(StoreDouble::default()), Arc::new(Progress::default()));
     progress.set_owned(Box::new(|_| true));
-    // Each for a room of its own: those of one room are looked through when one of them ends.
+    // Each waits for another room: the end of one wait takes time for each wait of the same room.
     let wanted: Vec<_> =
         (0..).map(|room| [(RoomId(Uuid::from_u128(room)), Version::FIRST)]).take(MOST_WAITERS + 1).collect();
     let wait = |at: usize| Box::pin(progress.wait(store.as_ref(), &wanted[at], LONG));

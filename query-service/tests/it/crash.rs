@@ -1,4 +1,4 @@
-//! The binary, killed where it hurts.
+//! The program, killed at its fail points.
 
 use std::{process::Stdio, time::Duration};
 
@@ -15,10 +15,10 @@ use crate::{
     pipelines::until,
 };
 
-fn start(mongo: &TestDatabase, topic: &Topic, feed: &FeedServer, fail_point: Option<&str>) -> Child {
+/// The program with these servers.
+pub(crate) fn program(mongo: &TestDatabase, topic: &Topic, feed: &FeedServer) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_query-service"));
     command
-        .arg("serve")
         .env_clear()
         .env("LISTEN", "127.0.0.1:0")
         .env("DEV_HEADERS", "true")
@@ -29,13 +29,15 @@ fn start(mongo: &TestDatabase, topic: &Topic, feed: &FeedServer, fail_point: Opt
         .env("KAFKA_GROUP", &topic.settings.group)
         .env("FEED_URL", feed.url.as_str())
         .env("FEED_TOKEN", "let-me-in")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stdin(Stdio::null())
         .kill_on_drop(true);
-    if let Some(fail_point) = fail_point {
-        command.env("FAIL_POINT", fail_point);
-    }
-    command.spawn().unwrap()
+    command
+}
+
+fn start(mongo: &TestDatabase, topic: &Topic, feed: &FeedServer, fail_point: Option<&str>) -> Child {
+    let mut command = program(mongo, topic, feed);
+    command.arg("serve").stdout(Stdio::null()).stderr(Stdio::null());
+    command.envs(fail_point.map(|fail_point| ("FAIL_POINT", fail_point))).spawn().unwrap()
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! An erased person is masked in what was written, and in what comes again or late.
+//! An erased person is masked in stored documents, and in events that come again or late.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -25,7 +25,7 @@ fn list(epoch: u64, user: &str) -> Erasures {
     list
 }
 
-/// A room with a reservation of an erased person, one of hers that was cancelled, and one of somebody else.
+/// A room with two reservations of Ann, one of them cancelled, and one of Bob.
 fn stream() -> Stream {
     let mut stream = Stream::new("Blue");
     stream.reserve(ANN, 1, 2);
@@ -44,7 +44,7 @@ async fn history(store: &dyn Store, user: &str) -> Vec<HistoryDoc> {
     store.history_of_user(&UserId::new(user).unwrap(), None, 100).await.unwrap()
 }
 
-/// Everything of hers is there under her pseudonym, and what is somebody else's as it was.
+/// Asserts that all of Ann's data has her pseudonym, and Bob's is unchanged.
 async fn is_masked(store: &dyn Store, stream: &Stream) {
     let found = reservations(store, stream).await;
     assert_eq!(found.len(), 3);
@@ -74,10 +74,10 @@ async fn what_kafka_brings_late_or_again_is_masked_before_it_is_applied() {
         let stream = stream();
         let feed = FeedDouble::of(&[&stream]);
         *feed.erasures.lock().unwrap() = list(1, ANN);
-        // From the topic's start, as into a database that is new.
+        // From the topic's start, as into a new database.
         new_pipeline(store.clone(), &feed).step(&messages(&stream.events)).await.unwrap();
         is_masked(store.as_ref(), &stream).await;
-        // Again, by an owner that knows nothing.
+        // Again, by a new owner.
         store.forget_checkpoint(stream.room).await.unwrap();
         new_pipeline(store.clone(), &feed).step(&messages(&stream.events)).await.unwrap();
         is_masked(store.as_ref(), &stream).await;
@@ -98,7 +98,7 @@ async fn nothing_is_applied_before_it_is_known_who_was_erased() {
     feed.hides_erasures.store(false, Ordering::SeqCst);
     pipeline.step(&messages(&stream.events)).await.unwrap();
     is_masked(store.as_ref(), &stream).await;
-    // Once it is known, the feed is not needed for it.
+    // The list is stored now: the feed is not read for it.
     feed.hides_erasures.store(true, Ordering::SeqCst);
     new_pipeline(store.clone(), &feed).step(&messages(&stream.events)).await.unwrap();
 }
@@ -152,7 +152,7 @@ async fn all_generations_are_masked_and_so_is_what_is_parked_or_was_left_out() {
             .step(&messages(&stream.events))
             .await
             .unwrap();
-        // One that is no JSON, which only her name can find.
+        // A payload that is no JSON: only a search for her name finds it.
         let parked = message(&stream, format!("{{not json {ANN} title").as_bytes());
         assert_eq!(store.park(&parked).await.unwrap(), Swap::Done);
         let left_out =
@@ -161,7 +161,7 @@ async fn all_generations_are_masked_and_so_is_what_is_parked_or_was_left_out() {
         store.drop_event(&DroppedEvent { message: left_out, reason, by, at: NOW }).await.unwrap();
     }
     let (ann, list) = (UserId::new(ANN).unwrap(), list(1, ANN));
-    // 2 reservations, 3 entries of history twice (her reservation, her act) and a parked message for each generation.
+    // In each generation: 2 reservations, 3 history entries twice (reservation and actor), and a parked message.
     assert_eq!(generations.mask(&ann, &list).await.unwrap(), 1 + 2 * (2 + 3 + 3 + 1));
     holds_nothing_of_her(&server).await;
     for number in [generations.read().await.unwrap().live.unwrap(), second] {
@@ -185,13 +185,13 @@ async fn a_list_gives_way_to_a_later_one_and_to_that_of_another_event_store_only
     assert_eq!(*store.erasures().await.unwrap().unwrap(), list(3, "bob"));
     let foreign = Erasures { secret: Bytes32([8; 32]), ..list(1, ANN) };
     store.keep_erasures(&foreign).await.unwrap();
-    // A command service of an earlier build, which has no list, takes nobody off it.
+    // An empty list, as of a command service without erasures, removes nobody.
     store.keep_erasures(&Erasures::default()).await.unwrap();
     assert_eq!(*other.erasures().await.unwrap().unwrap(), foreign);
     assert_eq!(*server.generations().models(2).await.unwrap().erasures().await.unwrap().unwrap(), foreign);
 }
 
-/// Looks at every byte of every collection.
+/// Searches every byte of every collection.
 async fn holds_nothing_of_her(server: &TestDatabase) {
     let database = server.client.database(&server.name);
     let mut looked_at = 0;

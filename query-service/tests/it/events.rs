@@ -1,4 +1,4 @@
-//! Events as the command service would make them.
+//! Events as the command service makes them.
 
 use query_service::{
     read_models::{UsageDoc, usage::Month},
@@ -15,8 +15,27 @@ use shared_events::{
     room_events::{RoomChanged, RoomRegistered},
 };
 
-/// The day of tests' reservations.
+/// The day of the streams' reservations.
 pub(crate) const DAY: &str = "2031-05-05";
+
+/// The event of a room's version, made and recorded at `at`, in milliseconds since 1970.
+pub(crate) fn decoded(room: RoomId, version: u64, at: i64, user: &str, event: Event) -> DecodedEvent {
+    let at = Timestamp::from_epoch_millis(at);
+    DecodedEvent {
+        room,
+        version: version.into(),
+        metadata: Metadata {
+            time: at,
+            subject: event.subject(),
+            actor: UserId::new(user).unwrap(),
+            correlation_id: "test".to_owned(),
+            causation_id: ids::new_id().to_string(),
+            traceparent: None,
+        },
+        recorded_at: at,
+        event,
+    }
+}
 
 /// A room's stream, written by hand.
 #[derive(Clone)]
@@ -28,7 +47,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// A room in which nothing happened but its registration.
+    /// A room with its registration alone.
     pub(crate) fn new(name: &str) -> Self {
         let settings = RoomSettings {
             name: name.to_owned(),
@@ -54,22 +73,8 @@ impl Stream {
 
     pub(crate) fn push(&mut self, user: &str, event: Event) -> RawEvent {
         let version = u64::try_from(self.events.len()).unwrap() + 1;
-        let at = Timestamp::from_epoch_millis(1_800_000_000_000 + i64::try_from(version).unwrap());
-        let decoded = DecodedEvent {
-            room: self.room,
-            version: version.into(),
-            metadata: Metadata {
-                time: at,
-                subject: event.subject(),
-                actor: UserId::new(user).unwrap(),
-                correlation_id: "test".to_owned(),
-                causation_id: ids::new_id().to_string(),
-                traceparent: None,
-            },
-            recorded_at: at,
-            event,
-        };
-        self.events.push(decoded.encode().unwrap());
+        let at = 1_800_000_000_000 + i64::try_from(version).unwrap();
+        self.events.push(decoded(self.room, version, at, user, event).encode().unwrap());
         self.events.last().unwrap().clone()
     }
 
@@ -138,13 +143,13 @@ pub(crate) fn hour(hour: u32) -> shared_events::Minute {
     format!("{DAY}T{hour:02}:00:00Z").parse().unwrap()
 }
 
-/// Usage of rooms on all of the days on which streams reserve.
-pub(crate) async fn usage_of(store: &dyn Queries, rooms: &[shared_events::RoomId]) -> Vec<UsageDoc> {
+/// Usage of rooms on [`DAY`].
+pub(crate) async fn usage_of(store: &dyn Queries, rooms: &[RoomId]) -> Vec<UsageDoc> {
     let days = shared_events::Interval { from: hour(0), to: hour(23) };
     store.usage(rooms, Month::around(days)).await.unwrap()
 }
 
-/// Reserved minutes of rooms on these days.
-pub(crate) async fn reserved_minutes(store: &dyn Queries, rooms: &[shared_events::RoomId]) -> u64 {
+/// Reserved minutes of rooms on [`DAY`].
+pub(crate) async fn reserved_minutes(store: &dyn Queries, rooms: &[RoomId]) -> u64 {
     usage_of(store, rooms).await.iter().map(UsageDoc::all_minutes).sum()
 }

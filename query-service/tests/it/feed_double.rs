@@ -1,4 +1,4 @@
-//! A feed of events that tests write, in process or over HTTP, which can be out of reach.
+//! A feed of a test's events, in process or over HTTP. It can be out of reach.
 
 use std::{
     collections::HashMap,
@@ -37,7 +37,7 @@ impl FeedDouble {
         Arc::new(feed)
     }
 
-    /// Shows all that is in the stream now.
+    /// Serves all events of the stream so far.
     pub(crate) fn put(&self, stream: &Stream) {
         self.streams.lock().unwrap().insert(stream.room, stream.events.clone());
     }
@@ -59,7 +59,7 @@ impl FeedDouble {
     fn after(&self, room: RoomId, after: Version) -> Option<Vec<RawEvent>> {
         let streams = self.streams.lock().unwrap();
         let after = usize::try_from(after.get()).unwrap();
-        // Small pages, so that several are needed.
+        // Small pages, so that several are read.
         streams.get(&room).map(|events| events.iter().skip(after).take(3).cloned().collect())
     }
 }
@@ -84,7 +84,7 @@ impl Feed for FeedDouble {
     }
 }
 
-/// The feed's HTTP interface over a [`FeedDouble`]; it wants the token `let-me-in`.
+/// The feed's HTTP interface over a [`FeedDouble`]. It accepts the token `let-me-in`.
 pub(crate) struct FeedServer {
     pub(crate) url: reqwest::Url,
     task: tokio::task::JoinHandle<()>,
@@ -145,7 +145,7 @@ fn respond(target: &str, feed: &FeedDouble) -> (&'static str, String) {
     match path.as_slice() {
         ["v1", "erasures"] => ("200 OK", serde_json::to_string(&*feed.erasures.lock().unwrap()).unwrap()),
         ["v1", "streams"] => {
-            // One head a page.
+            // One head on each page.
             let mut heads = feed.all_heads();
             heads.sort_by_key(|head| head.room);
             let at: usize = parameter("cursor").map_or(0, |cursor| cursor.parse().unwrap());

@@ -1,4 +1,4 @@
-//! The registry of generations, and what an operator makes of it when several do so at once.
+//! The registry of generations, written by several services and operators at once.
 
 use futures_util::future::join_all;
 use mongodb::bson::doc;

@@ -1,4 +1,4 @@
-//! The API, asked over HTTP as clients do. The service is put together as in the embedded default.
+//! The API over HTTP, as clients use it. The service is composed as in the embedded default.
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -50,7 +50,7 @@ impl Answer {
 }
 
 impl TestService {
-    /// A service whose read models are made of these streams.
+    /// A service over these streams' events.
     async fn of(streams: &[&Stream]) -> Self {
         let service = Self::starting(FeedDouble::of(streams));
         service.ready().await;
@@ -175,10 +175,7 @@ async fn nobody_is_told_nothing_and_others_see_busy_times_only() {
     assert_eq!(service.send(service.request("/v1/rooms?colour=red")).await.problem().1, "unauthenticated");
 
     let schedule = service.get("ann", &format!("/v1/rooms/{room}/schedule?{}", range())).await;
-    assert_eq!(
-        (schedule.body["room"].clone(), schedule.body["version"].clone()),
-        (room.to_string().into(), 3.into())
-    );
+    assert_eq!((&schedule.body["room"], &schedule.body["version"]), (&room.to_string().into(), &3.into()));
     let [mine, others] = schedule.items().as_slice() else { panic!("{}", schedule.body) };
     assert_eq!(
         (&mine["reservedBy"], &mine["people"], &mine["title"]),
@@ -227,7 +224,7 @@ async fn rooms_and_reservations_have_entity_tags() {
 }
 
 #[tokio::test]
-async fn a_query_with_a_token_shows_the_write_or_says_that_it_can_not_yet() {
+async fn a_query_with_a_token_shows_the_write_or_says_that_it_cannot_yet() {
     let mut stream = Stream::new("Blue");
     let service = TestService::of(&[&stream]).await;
     stream.reserve("ann", 9, 10);
@@ -283,7 +280,7 @@ async fn availability_and_statistics_are_answered() {
     let (mut blue, green) = (Stream::new("Blue"), Stream::new("Green"));
     blue.reserve("ann", 9, 11);
     let service = TestService::of(&[&blue, &green]).await;
-    // An offset whose + was not encoded is understood.
+    // An offset's + need not be encoded.
     let stay = format!("from={DAY}T10:00:00+00:00&to={DAY}T12:00:00Z");
     let free = service.get("ann", &format!("/v1/availability?{stay}&people=2&kind=meeting")).await;
     let names: Vec<_> = free.items().iter().map(|room| room["name"].as_str().unwrap()).collect();

@@ -1,4 +1,4 @@
-//! The consumer on a real broker: nothing is lost or done twice when members come, go and die.
+//! The consumer on a real broker. Nothing is lost or applied twice when members join, leave and die.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ use crate::{
     store_double::StoreDouble,
 };
 
-/// A topic of the real broker that only one test uses.
+/// A topic on the real broker for one test.
 pub(crate) struct Topic {
     pub(crate) settings: KafkaSettings,
     producer: FutureProducer,
@@ -42,16 +42,9 @@ impl Topic {
             .set("linger.ms", "0")
             .create()
             .unwrap();
-        let session_timeout = Duration::from_secs(6);
-        Self {
-            settings: KafkaSettings {
-                brokers: Brokers::open(brokers),
-                group: topic.clone(),
-                topic,
-                session_timeout,
-            },
-            producer,
-        }
+        let (brokers, session_timeout) = (Brokers::open(brokers), Duration::from_secs(6));
+        let settings = KafkaSettings { brokers, group: topic.clone(), topic, session_timeout };
+        Self { settings, producer }
     }
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {
@@ -93,16 +86,12 @@ impl Member {
     fn join(topic: &Topic, store: Arc<dyn ProjectionStore>, feed: &Arc<FeedDouble>) -> Self {
         let readiness = Readiness::new(Clock::system());
         let (dependencies, component) = (dependencies(store, feed), readiness.component("store"));
-        // It owns what Kafka assigns.
+        // It owns the partitions that Kafka assigns.
         dependencies.progress.set_owned(Box::new(|_| false));
         let projector = Arc::new(Projector::new(dependencies, Limits::default(), component));
         let stop = CancellationToken::new();
-        let consumed = consume(
-            topic.settings.clone(),
-            Arc::clone(&projector),
-            readiness.component("kafka"),
-            stop.clone(),
-        );
+        let (settings, kafka) = (topic.settings.clone(), readiness.component("kafka"));
+        let consumed = consume(settings, Arc::clone(&projector), kafka, stop.clone());
         let task = tokio::spawn(async move { consumed.await.unwrap() });
         Self { projector, readiness, stop, task }
     }
@@ -113,7 +102,7 @@ impl Member {
         progress.wait(store.as_ref(), &wanted, Duration::from_secs(40)).await.unwrap();
     }
 
-    /// Waits until it has so many partitions.
+    /// Waits until it has this number of partitions.
     async fn holds(&self, partitions: usize) {
         until("partitions", async || self.projector.partitions().len() == partitions).await;
     }
@@ -189,7 +178,7 @@ async fn two_members_share_the_partitions_and_one_takes_over_what_the_other_leav
     second.holds(2).await;
     first.holds(2).await;
     for stream in &streams {
-        // Each asks for rooms of both: those of the other are looked for in the store.
+        // Each also waits for the other one's rooms, which it reads from the store.
         first.visible(stream).await;
         second.visible(stream).await;
     }
@@ -201,12 +190,8 @@ async fn two_members_share_the_partitions_and_one_takes_over_what_the_other_leav
         second.visible(stream).await;
     }
     for stream in &streams {
-        assert_eq!(
-            reserved_minutes(store.as_ref(), &[stream.room]).await,
-            7 * 60,
-            "{}",
-            stream.settings.name
-        );
+        let minutes = reserved_minutes(store.as_ref(), &[stream.room]).await;
+        assert_eq!(minutes, 7 * 60, "{}", stream.settings.name);
     }
     assert_eq!(feed.reads.load(std::sync::atomic::Ordering::SeqCst), 0, "no gaps");
     second.leave().await;

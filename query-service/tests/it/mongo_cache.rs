@@ -1,4 +1,4 @@
-//! What the store remembers of rooms between batches is never believed against what is stored.
+//! The usage cache never overrides stored documents.
 
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
@@ -33,8 +33,17 @@ async fn restore(server: &TestDatabase, prefix: &str, copy: Vec<(&str, Vec<Docum
     }
 }
 
-/// Goes on as the projector does: reads the checkpoint and applies what follows it.
-async fn go_on(models: &MongoReadModels, events: &[DecodedEvent], batch: usize) {
+/// A room's events, and a database with the documents of one clean pass over them.
+async fn one_room(seed: u64) -> (TestDatabase, Vec<DecodedEvent>) {
+    let server = TestDatabase::create().await;
+    let history = history(&fixed_steps(300, seed));
+    let events = of_room(&history, history.room_ids()[0]);
+    feed(&server.models("clean_").await, &events, 100).await;
+    (server, events)
+}
+
+/// Applies the events after the checkpoint, as the projector does.
+pub(crate) async fn go_on(models: &MongoReadModels, events: &[DecodedEvent], batch: usize) {
     let room = events[0].room;
     let done = models.checkpoints(&[room]).await.unwrap()[&room].version;
     let rest: Vec<_> = events.iter().filter(|event| event.version > done).cloned().collect();
@@ -43,13 +52,10 @@ async fn go_on(models: &MongoReadModels, events: &[DecodedEvent], batch: usize) 
 
 #[tokio::test]
 async fn an_older_copy_that_was_restored_under_a_live_owner_is_filled_from_where_it_ends() {
-    let server = TestDatabase::create().await;
-    let history = history(&fixed_steps(300, 41));
-    let events = of_room(&history, history.room_ids()[0]);
-    feed(&server.models("clean_").await, &events, 100).await;
+    let (server, events) = one_room(41).await;
     let clean = server.dump("clean_").await;
     let (early, late) = (events.len() / 3, events.len() / 2);
-    // One owner remembers the room's usage, the other one does not.
+    // One owner has the room's usage in its cache, the other one does not.
     for (prefix, remembers) in [("warm_", true), ("cold_", false)] {
         let mut owner = server.models(prefix).await;
         feed(&owner, &events[..early], 7).await;
@@ -68,13 +74,10 @@ async fn an_older_copy_that_was_restored_under_a_live_owner_is_filled_from_where
 
 #[tokio::test]
 async fn an_owner_that_comes_back_after_another_one_wrote_adds_nothing_twice_and_leaves_nothing_out() {
-    let server = TestDatabase::create().await;
-    let history = history(&fixed_steps(300, 43));
-    let events = of_room(&history, history.room_ids()[0]);
-    feed(&server.models("clean_").await, &events, 100).await;
+    let (server, events) = one_room(43).await;
     let (ours, theirs) = (server.models("both_").await, server.models("both_").await);
     for (number, batch) in events.chunks(4).enumerate() {
-        // Each leaves the other one's next batch unknown to it, and tries the last one again.
+        // One owner writes the batch, then the other one applies the same batch again.
         let (owner, other) = if number % 3 == 0 { (&theirs, &ours) } else { (&ours, &theirs) };
         owner.apply(batch).await.unwrap();
         assert_eq!(other.apply(batch).await.unwrap().conflicts, vec![]);
@@ -84,16 +87,13 @@ async fn an_owner_that_comes_back_after_another_one_wrote_adds_nothing_twice_and
 
 #[tokio::test]
 async fn a_batch_whose_checkpoint_could_not_be_written_is_applied_again_in_other_bounds() {
-    let server = TestDatabase::create().await;
-    let history = history(&fixed_steps(300, 47));
-    let events = of_room(&history, history.room_ids()[0]);
-    feed(&server.models("clean_").await, &events, 100).await;
+    let (server, events) = one_room(47).await;
     let owner = server.models("half_").await;
     let checkpoints = server.collection("half_checkpoints");
     let (mut done, mut failed) = (0, 0);
     while done < events.len() {
-        // The documents are written, and there is nothing to write the checkpoint to. Where usage has to be loaded that
-        // is seen before, and the room is given up.
+        // Without checkpoint documents, the batch fails after its documents are written. If usage must be loaded, the batch
+        // is given up before.
         let before = copy(&server, "half_").await.remove(4);
         checkpoints.delete_many(doc! {}).await.unwrap();
         let end = events.len().min(done + 6);

@@ -1,4 +1,4 @@
-//! A database of the real server for each test, dropped at its end.
+//! A database on the real server for each test, dropped at the end.
 
 use std::sync::{Arc, Mutex};
 
@@ -32,7 +32,14 @@ impl TestDatabase {
         Self::with_options(ClientOptions::parse(url()).await.unwrap())
     }
 
-    /// A database, and the commands of these names that are sent to it.
+    /// A database, and read models in it.
+    pub(crate) async fn with_models() -> (Self, Arc<MongoReadModels>) {
+        let database = Self::create().await;
+        let models = Arc::new(database.models("t_").await);
+        (database, models)
+    }
+
+    /// A database that records the commands of these names.
     pub(crate) async fn recorded(names: &'static [&'static str]) -> (Self, Arc<Mutex<Vec<Document>>>) {
         let sent: Arc<Mutex<Vec<Document>>> = Arc::default();
         let mut options = ClientOptions::parse(url()).await.unwrap();
@@ -66,7 +73,7 @@ impl TestDatabase {
         self.client.database(&self.name).collection(name)
     }
 
-    /// Everything that is stored, collection by collection, by id.
+    /// All documents of each collection, by id.
     pub(crate) async fn dump(&self, prefix: &str) -> Vec<(String, Vec<Document>)> {
         let mut dump = Vec::new();
         for name in COLLECTIONS {
@@ -92,7 +99,7 @@ impl Drop for TestDatabase {
     }
 }
 
-/// Checkpoints of rooms are added in the order in which they arrive; nothing depends on it.
+/// A document with its fields by name: the rooms of a checkpoint document stand in the order of their first events.
 fn sorted(document: Document) -> Document {
     let mut fields: Vec<_> = document
         .into_iter()

@@ -1,4 +1,4 @@
-//! Small batches that wait together, and are written by one command.
+//! Small batches of several rooms that one command writes together.
 
 use std::{
     future::{Future, poll_fn},
@@ -18,7 +18,7 @@ use crate::{
 
 /// The commands that write.
 const WRITES: [&str; 3] = ["bulkWrite", "insert", "update"];
-/// Events of each room that are written before, and in one batch then: of these, none needs a document that is not known.
+/// Events of each room that are written first, and in the next batch. The next batch needs no document that is not cached.
 const BEFORE: usize = 8;
 const BATCH: usize = 1;
 
@@ -44,7 +44,7 @@ impl Begun {
         Self { models, events }
     }
 
-    /// What the rooms' next batches are applied by, not yet begun.
+    /// The application of each room's next batch, not started.
     fn next(&self) -> Vec<Applying<'_>> {
         self.events.iter().map(|events| self.models.apply(&events[BEFORE..])).collect()
     }
@@ -67,7 +67,7 @@ impl Begun {
     }
 }
 
-/// Lets it come as far as it can without waiting.
+/// Runs it until it waits.
 async fn begin(applying: &mut Applying<'_>) {
     let outcome = poll_fn(|context| Poll::Ready(applying.as_mut().poll(context))).await;
     assert!(outcome.is_pending(), "it is under way");
@@ -104,7 +104,7 @@ async fn batches_whose_owners_are_stopped_stop_none_of_the_others() {
         for applying in &mut next {
             begin(applying).await;
             if under_way {
-                // Lets what waits be sent.
+                // Lets the command be sent.
                 tokio::task::yield_now().await;
             }
         }
@@ -125,7 +125,7 @@ async fn a_batch_is_written_while_those_that_it_goes_with_stand_still() {
     for applying in &mut next {
         begin(applying).await;
     }
-    // From here on nobody drives the two others.
+    // The two others are not polled from here on.
     begun.assert_advanced(2, next.remove(2).await);
     for (room, applying) in next.into_iter().enumerate() {
         begun.assert_advanced(room, applying.await);
@@ -135,7 +135,7 @@ async fn a_batch_is_written_while_those_that_it_goes_with_stand_still() {
 
 #[tokio::test]
 async fn large_batches_that_wait_for_no_other_command_leave_what_a_clean_pass_leaves() {
-    // Two of them are too much for one command, and each is enough for a command of its own.
+    // Two such batches are too large for one command.
     const LARGE: usize = 51;
     let (server, commands) = TestDatabase::recorded(&["bulkWrite"]).await;
     let history = history(&fixed_steps(1_500, 23));

@@ -1,4 +1,4 @@
-//! What keeps documents right on MongoDB: replays, crashes, several owners, hostile text.
+//! MongoDB's documents stay right through replays, crashes, several owners and hostile text.
 
 use std::sync::{Arc, Mutex};
 
@@ -21,11 +21,12 @@ use tokio::runtime::Handle;
 use crate::{
     conformance::feed,
     conformance_histories::{History, fixed_steps, history},
+    mongo_cache::go_on,
     mongo_database::{TestDatabase, url},
     store_double::Store,
 };
 
-/// What one clean pass in the order of the commands leaves.
+/// The documents of one clean pass in the order of the commands.
 async fn clean(server: &TestDatabase, history: &History) -> Vec<(String, Vec<mongodb::bson::Document>)> {
     feed(&server.models("clean_").await, &history.events, 100).await;
     server.dump("clean_").await
@@ -63,7 +64,7 @@ async fn documents_written_without_their_checkpoint_are_completed_by_a_replay_in
     let expected = clean(&server, &history).await;
     let models = server.models("crash_").await;
     let checkpoints = server.collection("crash_checkpoints");
-    // The owner died after the documents of most events: their checkpoints are still at the start.
+    // As after a crash: the documents of most events are written, and the checkpoints are at the start.
     let before: Vec<_> = server.dump("crash_").await.remove(4).1;
     feed(&models, &history.events[..150], 23).await;
     for document in before {
@@ -79,7 +80,7 @@ async fn an_owner_that_lags_behind_another_overwrites_nothing() {
     let server = TestDatabase::create().await;
     let history = history(&fixed_steps(300, 17));
     let expected = clean(&server, &history).await;
-    // Two owners of all rooms at once, in different batches; a third one replays the past all the while.
+    // Three owners of all rooms at once, with different batches.
     let events = Arc::new(history.events.clone());
     let mut owners = Vec::new();
     for batch in [7, 40, 3] {
@@ -99,12 +100,10 @@ async fn an_owner_that_lags_behind_another_overwrites_nothing() {
     for owner in owners {
         owner.await.unwrap();
     }
-    // Whoever was refused a checkpoint reads it and goes on from there, as the projector does.
+    // An owner with a conflict reads the checkpoint and goes on from there, as the projector does.
     let models = server.models("race_").await;
     for room in history.room_ids() {
-        let done = models.checkpoints(&[room]).await.unwrap()[&room].version;
-        let rest: Vec<_> = of_room(&history, room).into_iter().filter(|event| event.version > done).collect();
-        feed(&models, &rest, 50).await;
+        go_on(&models, &of_room(&history, room), 50).await;
     }
     assert_eq!(server.dump("race_").await, expected);
 }
@@ -114,7 +113,7 @@ async fn usage_that_another_owner_wrote_between_load_and_write_is_folded_again()
     let history = history(&fixed_steps(300, 17));
     let events = Arc::new(of_room(&history, history.room_ids()[0]));
     for before in [0, 4] {
-        // The other owner runs ahead once, right before this one's usage documents go out.
+        // The other owner applies all events once, right before this one sends its usage documents.
         let other: Arc<Mutex<Option<MongoReadModels>>> = Arc::default();
         let mut options = ClientOptions::parse(url()).await.unwrap();
         let (waiting, all) = (Arc::clone(&other), Arc::clone(&events));
@@ -216,7 +215,7 @@ async fn text_that_looks_like_an_expression_survives_inserts_and_updates() {
     }
     let memory = MemoryReadModels::new();
     feed(&memory, &history.events, 1).await;
-    // One event at a time, so that every change is an update of a stored document.
+    // One event at a time, so that every change updates a stored document.
     feed(&models, &history.events, 1).await;
     for reservation in &history.all {
         let (stored, expected) =
@@ -251,7 +250,7 @@ async fn a_parked_room_keeps_its_message_until_it_has_passed_it() {
         let checkpoint = models.checkpoints(&[rooms[1]]).await.unwrap()[&rooms[1]].clone();
         assert_eq!((checkpoint.version, checkpoint.parked), (2.into(), Some(parked)));
         assert_eq!(models.checkpoints(&rooms).await.unwrap()[&rooms[0]].parked, None);
-        // Others go on, and so does this one once its event can be read.
+        // Others go on, and so does this room once its event can be read.
         models.apply(&of_room(&history, rooms[0])).await.unwrap();
         assert!(models.checkpoints(&rooms).await.unwrap()[&rooms[1]].parked.is_some());
         models.apply(&events[2..]).await.unwrap();

@@ -1,4 +1,4 @@
-//! What operators ask of the pipeline that owns a room.
+//! Operators' requests to the pipeline that owns a room.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -9,13 +9,14 @@ use query_service::{
     stores::{Checkpoints, ProjectionStore, Requests, memory::MemoryReadModels, mongo::MongoReadModels},
 };
 use service_kit::ids;
-use shared_events::{RoomId, Timestamp, UserId};
+use shared_events::{RoomId, Timestamp};
 
 use crate::{
-    events::{Stream, hour, reserved_minutes},
+    events::{Stream, reserved_minutes},
     feed_double::FeedDouble,
     mongo_database::TestDatabase,
     pipelines::{messages, new_pipeline},
+    projector::everything,
     store_double::Store,
 };
 
@@ -33,23 +34,15 @@ async fn ask(
     pipeline.operate(&request).await.unwrap();
     assert_eq!(models.requests().await.unwrap(), [], "it is answered");
     let outcome = models.outcome(request.id).await.unwrap().unwrap();
-    // One that was handed over twice is done once.
+    // A request that is handed over twice is done once.
     pipeline.operate(&request).await.unwrap();
     assert_eq!(models.outcome(request.id).await.unwrap().unwrap(), outcome);
     outcome
 }
 
-/// Everything that is stored of a room and its user.
+/// All that queries see of a room and its user.
 async fn shown(store: &dyn Store, room: RoomId) -> String {
-    let day = shared_events::Interval { from: hour(0), to: hour(23) };
-    let minutes = reserved_minutes(store, &[room]).await;
-    format!(
-        "{:?} {:?} {:?} {:?} {minutes}",
-        store.checkpoints(&[room]).await.unwrap(),
-        store.room(room).await.unwrap(),
-        store.live_in_room(room, day, None, 100).await.unwrap(),
-        store.history_of_user(&UserId::new("ann").unwrap(), None, 100).await.unwrap(),
-    )
+    everything(store, &[room], &["ann"]).await
 }
 
 /// A room whose third event of five can't be read.
@@ -63,8 +56,7 @@ fn broken_stream() -> (Stream, Stream) {
 
 #[tokio::test]
 async fn a_redrive_goes_on_in_order_as_soon_as_the_event_can_be_read() {
-    let mongo = TestDatabase::create().await;
-    let models = Arc::new(mongo.models("t_").await);
+    let (_mongo, models) = TestDatabase::with_models().await;
     let (good, bad) = broken_stream();
     let (room, feed) = (good.room, FeedDouble::of(&[&bad]));
     let mut owner = new_pipeline(models.clone(), &feed);
@@ -83,8 +75,7 @@ async fn a_redrive_goes_on_in_order_as_soon_as_the_event_can_be_read() {
 
 #[tokio::test]
 async fn a_redrive_that_cannot_reach_the_feed_says_so_and_the_room_goes_on_by_itself_later() {
-    let mongo = TestDatabase::create().await;
-    let models = Arc::new(mongo.models("t_").await);
+    let (_mongo, models) = TestDatabase::with_models().await;
     let (good, bad) = broken_stream();
     let (room, feed) = (good.room, FeedDouble::of(&[&bad]));
     let mut owner = new_pipeline(models.clone(), &feed);
@@ -101,8 +92,7 @@ async fn a_redrive_that_cannot_reach_the_feed_says_so_and_the_room_goes_on_by_it
 
 #[tokio::test]
 async fn a_dropped_event_is_left_out_for_ever_and_with_it_is_kept_who_dropped_it_and_why() {
-    let mongo = TestDatabase::create().await;
-    let models = Arc::new(mongo.models("t_").await);
+    let (mongo, models) = TestDatabase::with_models().await;
     let (good, bad) = broken_stream();
     let (room, feed) = (bad.room, FeedDouble::of(&[&bad]));
     let mut owner = new_pipeline(models.clone(), &feed);
@@ -111,7 +101,7 @@ async fn a_dropped_event_is_left_out_for_ever_and_with_it_is_kept_who_dropped_it
         let reason = "sent by a broken build".to_owned();
         RequestedAction::Drop { version: version.into(), reason }
     };
-    // A broken copy is no reason to leave out what the event store has.
+    // A broken copy is no reason to drop an event that the event store has.
     feed.put(&good);
     let wrong = ask(&models, &mut owner, room, drop(3)).await;
     assert!(!wrong.done, "{wrong:?}");
@@ -125,7 +115,7 @@ async fn a_dropped_event_is_left_out_for_ever_and_with_it_is_kept_who_dropped_it
     let text = |name: &str| kept.get_str(name).unwrap();
     assert_eq!((text("by"), text("reason")), ("olga", "sent by a broken build"));
     assert_eq!(kept.get_document("message").unwrap().get_i64("version").unwrap(), 3);
-    // Read models that are made from nothing leave it out by themselves.
+    // New read models leave it out by themselves.
     let anew: Arc<dyn Store> = Arc::new(mongo.models("other_").await);
     new_pipeline(anew.clone(), &feed).step(&messages(&bad.events)).await.unwrap();
     assert_eq!(shown(anew.as_ref(), room).await, shown(models.as_ref(), room).await);
@@ -134,8 +124,7 @@ async fn a_dropped_event_is_left_out_for_ever_and_with_it_is_kept_who_dropped_it
 
 #[tokio::test]
 async fn a_repair_makes_everything_of_a_room_again_whatever_had_become_of_it() {
-    let mongo = TestDatabase::create().await;
-    let models = Arc::new(mongo.models("t_").await);
+    let (mongo, models) = TestDatabase::with_models().await;
     let (mut from, mut to) = (Stream::new("Blue"), Stream::new("Green"));
     let kept = from.reserve("ann", 1, 3);
     let moved = from.reserve("ann", 4, 5);
@@ -154,7 +143,7 @@ async fn a_repair_makes_everything_of_a_room_again_whatever_had_become_of_it() {
     };
     all("reservations").delete_one(doc! { "_id": id }).await.unwrap();
     all("history").delete_many(doc! { "what": "made" }).await.unwrap();
-    // Whatever was counted wrong looks newer than it is.
+    // The wrong counts look newer than they are.
     all("usage").update_many(doc! {}, doc! { "$set": { "form.version": 1_000_000_i64 } }).await.unwrap();
     all("rooms").update_many(doc! {}, doc! { "$set": { "form.settings.capacity": 1 } }).await.unwrap();
     for room in [from.room, to.room] {
@@ -164,7 +153,7 @@ async fn a_repair_makes_everything_of_a_room_again_whatever_had_become_of_it() {
     }
     assert_eq!(shown(models.as_ref(), from.room).await, right.0);
     assert_eq!(shown(models.as_ref(), to.room).await, right.1);
-    // What was cached of it is gone as well: the next event counts on what was made again.
+    // The cache is empty too: the next event is counted on the repaired documents.
     from.reserve("ann", 8, 9);
     owner.step(&messages(&from.events)).await.unwrap();
     assert_eq!(reserved_minutes(models.as_ref(), &[from.room]).await, 180);
@@ -172,8 +161,7 @@ async fn a_repair_makes_everything_of_a_room_again_whatever_had_become_of_it() {
 
 #[tokio::test]
 async fn a_repair_takes_nothing_away_while_the_feed_is_out_of_reach() {
-    let mongo = TestDatabase::create().await;
-    let models = Arc::new(mongo.models("t_").await);
+    let (_mongo, models) = TestDatabase::with_models().await;
     let (good, _) = broken_stream();
     let feed = FeedDouble::of(&[&good]);
     let mut owner = new_pipeline(models.clone(), &feed);

@@ -1,4 +1,4 @@
-//! Pipelines of tests, their messages, and waiting.
+//! Pipelines and messages for tests, and waiting.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ pub(crate) fn dependencies(store: Arc<dyn ProjectionStore>, feed: &Arc<FeedDoubl
     Dependencies { store, feed: feed.clone(), progress, clock: Clock::system() }
 }
 
-/// The pipeline of an owner that knows nothing yet.
+/// The pipeline of a new owner.
 pub(crate) fn new_pipeline(store: Arc<dyn ProjectionStore>, feed: &Arc<FeedDouble>) -> Pipeline {
     Pipeline::new(dependencies(store, feed))
 }
@@ -39,7 +39,7 @@ pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
     assert!(tokio::time::timeout(within, waited).await.is_ok(), "{what} in {within:?}");
 }
 
-/// Waits for something in a thread of its own, as a drop must: it can't wait in the test's runtime.
+/// Waits in a thread of its own: a drop can't wait in the test's runtime.
 pub(crate) fn wait_apart(done: impl Future<Output = ()> + Send + 'static) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let waited = std::thread::spawn(move || runtime.block_on(done)).join();

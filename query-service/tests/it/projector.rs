@@ -1,5 +1,5 @@
-//! The projector: what it promises while messages come twice, late, not at all or can't be read, and while stores,
-//! feed and owners fail.
+//! The projector's guarantees while messages come twice, late, not at all or unreadable, and while stores, feed and
+//! owners fail.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -31,8 +31,8 @@ async fn is_parked(store: &dyn Checkpoints, room: RoomId) -> bool {
     store.checkpoints(&[room]).await.unwrap()[&room].parked.is_some()
 }
 
-/// All that queries can see, in a form that can be compared.
-async fn everything(store: &dyn Store, rooms: &[RoomId], users: &[&str]) -> String {
+/// All that queries can see, as text.
+pub(crate) async fn everything(store: &dyn Store, rooms: &[RoomId], users: &[&str]) -> String {
     let mut seen = String::new();
     let mut write = |what: &str, value: String| seen.push_str(&format!("{what}: {value}\n"));
     let day = Interval { from: hour(0), to: hour(23) };
@@ -70,36 +70,33 @@ pub(crate) fn busy_streams() -> Vec<Stream> {
     streams
 }
 
-/// The events of several streams, mixed as a partition may hold them: each room in its order.
-fn mixed(streams: &[Stream]) -> Vec<RawEvent> {
+/// The events of several streams, mixed as in a partition: each room in its order.
+fn mixed<'a>(streams: &[&'a Stream]) -> Vec<&'a RawEvent> {
     let longest = streams.iter().map(|stream| stream.events.len()).max().unwrap();
-    let at = |index: usize| streams.iter().filter_map(move |stream| stream.events.get(index).cloned());
-    (0..longest).flat_map(at).collect()
+    (0..longest).flat_map(|at| streams.iter().filter_map(move |stream| stream.events.get(at))).collect()
 }
 
 #[tokio::test]
 async fn every_event_twice_and_replays_of_old_batches_leave_what_one_clean_pass_leaves() {
-    let mongo = TestDatabase::create().await;
-    let models = Arc::new(mongo.models("t_").await);
+    let (_mongo, models) = TestDatabase::with_models().await;
     let streams = busy_streams();
     let rooms: Vec<RoomId> = streams.iter().map(|stream| stream.room).collect();
-    let feed = FeedDouble::of(&streams.iter().collect::<Vec<_>>());
+    let all: Vec<_> = streams.iter().collect();
+    let feed = FeedDouble::of(&all);
     let clean: Arc<dyn Store> = Arc::new(MemoryReadModels::new());
     for stream in &streams {
         new_pipeline(clean.clone(), &feed).step(&messages(&stream.events)).await.unwrap();
     }
     let messy: Arc<dyn Store> = Arc::clone(&models) as _;
     let mut pipeline = new_pipeline(messy.clone(), &feed);
-    let events = mixed(&streams);
+    let events = mixed(&all);
     for (at, chunk) in events.chunks(5).enumerate() {
-        let twice: Vec<_> = chunk.iter().chain(chunk).collect();
-        pipeline.step(&messages(twice)).await.unwrap();
-        // What an owner would do that died before its offsets were stored.
+        pipeline.step(&messages(chunk.iter().chain(chunk).copied())).await.unwrap();
+        // As after a crash before the offsets were stored.
         if at % 2 == 0 {
             pipeline = new_pipeline(messy.clone(), &feed);
         }
-        let old = &events[..(at * 5).min(events.len())];
-        pipeline.step(&messages(old)).await.unwrap();
+        pipeline.step(&messages(events[..at * 5].iter().copied())).await.unwrap();
     }
     let expected = everything(clean.as_ref(), &rooms, &["ann", "bob"]).await;
     assert_eq!(everything(messy.as_ref(), &rooms, &["ann", "bob"]).await, expected);
@@ -108,8 +105,7 @@ async fn every_event_twice_and_replays_of_old_batches_leave_what_one_clean_pass_
 
 #[tokio::test]
 async fn a_gap_is_filled_from_the_feed_over_http() {
-    let mongo = TestDatabase::create().await;
-    let models = Arc::new(mongo.models("t_").await);
+    let (_mongo, models) = TestDatabase::with_models().await;
     let mut stream = Stream::new("Blue");
     (0..9).for_each(|hour| _ = stream.reserve("ann", hour, hour + 1));
     let feed = FeedDouble::of(&[&stream]);
@@ -141,7 +137,7 @@ async fn a_feed_out_of_reach_leaves_one_room_behind_and_it_catches_up_by_itself(
     let sent = [&gappy.events[0], &gappy.events[2], &other.events[0], &other.events[1]];
     messages(sent).into_iter().for_each(|message| _ = running.inbox.push(message));
     running.visible(other.room, 2).await;
-    running.done_with(4).await;
+    running.processed(4).await;
     assert_eq!(version(store.as_ref(), gappy.room).await, 1);
     feed.out_of_reach.store(false, Ordering::SeqCst);
     running.visible(gappy.room, 3).await;
@@ -150,8 +146,7 @@ async fn a_feed_out_of_reach_leaves_one_room_behind_and_it_catches_up_by_itself(
 
 #[tokio::test]
 async fn an_event_that_cannot_be_read_parks_its_room_alone() {
-    let mongo = TestDatabase::create().await;
-    let models = Arc::new(mongo.models("t_").await);
+    let (_mongo, models) = TestDatabase::with_models().await;
     let (mut bad, mut good) = (Stream::new("Blue"), Stream::new("Green"));
     bad.reserve("ann", 1, 2);
     bad.reserve("ann", 3, 4);
@@ -160,7 +155,7 @@ async fn an_event_that_cannot_be_read_parks_its_room_alone() {
     let feed = FeedDouble::of(&[&bad, &good]);
     let dependencies = dependencies(models.clone(), &feed);
     let mut pipeline = Pipeline::new(dependencies.clone());
-    pipeline.step(&messages(mixed_refs(&[&bad, &good]))).await.unwrap();
+    pipeline.step(&messages(mixed(&[&bad, &good]))).await.unwrap();
     let models = models.as_ref();
     assert_eq!((version(models, bad.room).await, version(models, good.room).await), (1, 2));
     assert!(is_parked(models, bad.room).await && !is_parked(models, good.room).await);
@@ -170,7 +165,7 @@ async fn an_event_that_cannot_be_read_parks_its_room_alone() {
     good.reserve("bob", 5, 6);
     pipeline.step(&messages([&bad.events[2], &good.events[2]])).await.unwrap();
     assert_eq!((version(models, bad.room).await, version(models, good.room).await), (1, 3));
-    // A query that asks for it is told at once.
+    // A query that waits for it fails at once.
     let waited = dependencies.progress.wait(models, &[(bad.room, 2.into())], Duration::from_secs(60)).await;
     assert!(waited.unwrap_err().to_string().contains("parked"));
 }
@@ -183,7 +178,7 @@ async fn an_event_that_cannot_be_read_is_taken_from_the_feed_where_its_copy_can(
     stream.reserve("ann", 3, 4);
     let feed = FeedDouble::of(&[&stream]);
     let mut pipeline = new_pipeline(store.clone(), &feed);
-    // One with a payload that is cut, one without its attributes, known by its key alone.
+    // One message has a cut payload; the other has no attributes, only its key.
     let mut cut = stream.events[1].clone();
     cut.payload.truncate(10);
     let key = stream.room.to_string();
@@ -209,7 +204,7 @@ async fn an_unknown_type_parks_the_room_until_a_build_can_read_it() {
     let reads = old_build.reads.load(Ordering::SeqCst);
     pipeline.step(&messages(&from_the_future.events)).await.unwrap();
     assert_eq!(old_build.reads.load(Ordering::SeqCst), reads, "a parked room asks no more");
-    // An upgraded instance takes over: to it the same event is readable.
+    // An upgraded instance takes over, and can read the same event.
     let mut upgraded = new_pipeline(store.clone(), &FeedDouble::of(&[&stream]));
     stream.reserve("ann", 3, 4);
     upgraded.step(&messages(&stream.events[2..])).await.unwrap();
@@ -218,7 +213,7 @@ async fn an_unknown_type_parks_the_room_until_a_build_can_read_it() {
 }
 
 #[tokio::test]
-async fn no_offset_is_done_with_before_its_batch_is_written_however_often_the_store_fails() {
+async fn no_offset_is_processed_before_its_batch_is_written_however_often_the_store_fails() {
     let store = Arc::new(StoreDouble::default());
     let mut stream = Stream::new("Blue");
     let reservation = stream.reserve("ann", 1, 2);
@@ -231,7 +226,7 @@ async fn no_offset_is_done_with_before_its_batch_is_written_however_often_the_st
     assert_eq!(running.projector.processed(), [], "nothing is written");
     store.fail_before.store(0, Ordering::SeqCst);
     running.visible(stream.room, 3).await;
-    running.done_with(3).await;
+    running.processed(3).await;
     assert_eq!(store.fail_after.load(Ordering::SeqCst), 0, "once it was written and failed all the same");
     assert_eq!(reserved_minutes(&store.models, &[stream.room]).await, 120);
     running.stop().await;
@@ -239,8 +234,7 @@ async fn no_offset_is_done_with_before_its_batch_is_written_however_often_the_st
 
 #[tokio::test]
 async fn an_owner_whose_knowledge_is_stale_writes_nothing_twice() {
-    let mongo = TestDatabase::create().await;
-    let models = Arc::new(mongo.models("t_").await);
+    let (_mongo, models) = TestDatabase::with_models().await;
     let mut stream = Stream::new("Blue");
     (0..4).for_each(|hour| _ = stream.reserve("ann", hour, hour + 1));
     let feed = FeedDouble::of(&[&stream]);
@@ -248,7 +242,7 @@ async fn an_owner_whose_knowledge_is_stale_writes_nothing_twice() {
     stale.step(&messages(&stream.events[..2])).await.unwrap();
     let mut current = new_pipeline(models.clone(), &feed);
     current.step(&messages(&stream.events[2..4])).await.unwrap();
-    // The old owner did not notice yet, and has the same messages and one more.
+    // The old owner has not noticed yet: it has the same messages and one more.
     stale.step(&messages(&stream.events[2..])).await.unwrap();
     current.step(&messages(&stream.events[3..])).await.unwrap();
     assert_eq!(version(models.as_ref(), stream.room).await, 5);
@@ -294,11 +288,6 @@ async fn both_halves_of_a_move_lead_to_the_same_in_any_order() {
     assert!(seen.iter().all(|doc| *doc == seen[0]), "{seen:?}");
 }
 
-fn mixed_refs<'a>(streams: &[&'a Stream]) -> Vec<&'a RawEvent> {
-    let longest = streams.iter().map(|stream| stream.events.len()).max().unwrap();
-    (0..longest).flat_map(|at| streams.iter().filter_map(move |stream| stream.events.get(at))).collect()
-}
-
 /// A projector with one partition.
 struct Running {
     projector: Projector,
@@ -319,8 +308,8 @@ impl Running {
         progress.wait(self.store.as_ref(), &[(room, version.into())], Duration::from_secs(20)).await.unwrap();
     }
 
-    /// Waits until the offset before this one is done with.
-    async fn done_with(&self, next: i64) {
+    /// Waits until the offset before this one is processed.
+    async fn processed(&self, next: i64) {
         until("the offset", async || self.projector.processed() == [(0, next)]).await;
     }
 

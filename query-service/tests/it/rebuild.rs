@@ -1,16 +1,14 @@
-//! The command, where no service runs: it finishes by itself.
-
-use std::process::Stdio;
+//! The command `rebuild` without any running service.
 
 use query_service::stores::{Checkpoints, mongo::prefix};
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 use crate::{
+    crash::program,
     events::Stream,
     feed_double::{FeedDouble, FeedServer},
     kafka_consumer::Topic,
-    mongo_database::{TestDatabase, url},
+    mongo_database::TestDatabase,
 };
 
 struct Operator {
@@ -21,21 +19,8 @@ struct Operator {
 
 impl Operator {
     async fn run(&self, arguments: &[&str]) -> (i32, Value) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_query-service"));
-        command
-            .args(arguments)
-            .arg("--json")
-            .env_clear()
-            .env("DEV_HEADERS", "true")
-            .env("MONGODB_URL", url())
-            .env("MONGODB_DATABASE", &self.mongo.name)
-            .env("KAFKA_BROKERS", &self.topic.settings.brokers.addresses)
-            .env("KAFKA_TOPIC", &self.topic.settings.topic)
-            .env("KAFKA_GROUP", &self.topic.settings.group)
-            .env("FEED_URL", self.feed.url.as_str())
-            .env("FEED_TOKEN", "let-me-in")
-            .stdin(Stdio::null());
-        let output = command.output().await.unwrap();
+        let mut command = program(&self.mongo, &self.topic, &self.feed);
+        let output = command.args(arguments).arg("--json").output().await.unwrap();
         let status = output.status.code().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         let value = serde_json::from_slice(&output.stdout);
@@ -68,7 +53,7 @@ async fn without_any_service_read_models_are_made_from_the_feed_and_made_again()
         let checkpoints = models.checkpoints(&[stream.room, parked.room]).await.unwrap();
         assert_eq!(checkpoints[&stream.room].version, stream.head());
         assert_eq!(checkpoints[&parked.room].version, 1);
-        // The live one is fed by nobody: the next rebuild has to bring it level too.
+        // No service feeds the live generation: the next rebuild brings it level too.
         stream.reserve("ann", 3 + number, 4 + number);
         double.put(&stream);
     }

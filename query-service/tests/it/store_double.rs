@@ -1,4 +1,4 @@
-//! A store of tests that fails and counts.
+//! A store in memory that fails and counts for tests.
 
 use std::{
     collections::HashMap,
@@ -19,22 +19,22 @@ use query_service::{
 use shared_events::{DecodedEvent, Erasures, ReservationId, RoomId, Version};
 use uuid::Uuid;
 
-/// A whole store: what the projector writes and queries read.
+/// A store for the projector and for queries.
 pub(crate) trait Store: ProjectionStore + Queries {}
 
 impl<T: ProjectionStore + Queries> Store for T {}
 
-/// A store in memory that fails and counts as a test asks.
+/// A store that fails as a test asks, and counts.
 #[derive(Default)]
 pub(crate) struct StoreDouble {
     pub(crate) models: MemoryReadModels,
-    /// How many of the next applications fail before anything is written.
+    /// The number of next batches that fail before anything is written.
     pub(crate) fail_before: AtomicUsize,
-    /// How many of the next applications fail after everything is written.
+    /// The number of next batches that fail after everything is written.
     pub(crate) fail_after: AtomicUsize,
-    /// How often checkpoints were read.
+    /// Reads of checkpoints.
     pub(crate) checkpoint_reads: AtomicUsize,
-    /// How often a batch was applied.
+    /// Batches that were applied.
     pub(crate) applications: AtomicUsize,
 }
 
@@ -66,58 +66,36 @@ impl ProjectionStore for StoreDouble {
     }
 }
 
-#[async_trait]
-impl Parking for StoreDouble {
-    async fn park(&self, message: &ParkedMessage) -> Result<Swap, StoreError> {
-        self.models.park(message).await
-    }
-
-    async fn parked_message(&self, room: RoomId) -> Result<Option<ParkedMessage>, StoreError> {
-        self.models.parked_message(room).await
-    }
-
-    async fn drop_event(&self, dropped: &DroppedEvent) -> Result<(), StoreError> {
-        self.models.drop_event(dropped).await
-    }
-
-    async fn is_dropped(&self, room: RoomId, version: Version) -> Result<bool, StoreError> {
-        self.models.is_dropped(room, version).await
-    }
-
-    async fn pass_over(&self, room: RoomId, version: Version) -> Result<Swap, StoreError> {
-        self.models.pass_over(room, version).await
-    }
+/// Implements ports by the same methods of the store in memory.
+macro_rules! forward {
+    ($($port:ident { $(fn $method:ident($($argument:ident: $type:ty),*) -> $value:ty;)+ })+) => {$(
+        #[async_trait]
+        impl $port for StoreDouble {
+            $(async fn $method(&self, $($argument: $type),*) -> Result<$value, StoreError> {
+                self.models.$method($($argument),*).await
+            })+
+        }
+    )+};
 }
 
-#[async_trait]
-impl Repair for StoreDouble {
-    async fn forget_checkpoint(&self, room: RoomId) -> Result<(), StoreError> {
-        self.models.forget_checkpoint(room).await
+forward! {
+    Parking {
+        fn park(message: &ParkedMessage) -> Swap;
+        fn parked_message(room: RoomId) -> Option<ParkedMessage>;
+        fn drop_event(dropped: &DroppedEvent) -> ();
+        fn is_dropped(room: RoomId, version: Version) -> bool;
+        fn pass_over(room: RoomId, version: Version) -> Swap;
     }
-
-    async fn delete_documents(&self, room: RoomId, reservations: &[ReservationId]) -> Result<(), StoreError> {
-        self.models.delete_documents(room, reservations).await
+    Repair {
+        fn forget_checkpoint(room: RoomId) -> ();
+        fn delete_documents(room: RoomId, reservations: &[ReservationId]) -> ();
     }
-}
-
-#[async_trait]
-impl Requests for StoreDouble {
-    async fn requests(&self) -> Result<Vec<Request>, StoreError> {
-        self.models.requests().await
+    Requests {
+        fn requests() -> Vec<Request>;
+        fn answer(request: Uuid, outcome: &Outcome) -> ();
     }
-
-    async fn answer(&self, request: Uuid, outcome: &Outcome) -> Result<(), StoreError> {
-        self.models.answer(request, outcome).await
-    }
-}
-
-#[async_trait]
-impl ErasureList for StoreDouble {
-    async fn erasures(&self) -> Result<Option<Arc<Erasures>>, StoreError> {
-        self.models.erasures().await
-    }
-
-    async fn keep_erasures(&self, list: &Erasures) -> Result<(), StoreError> {
-        self.models.keep_erasures(list).await
+    ErasureList {
+        fn erasures() -> Option<Arc<Erasures>>;
+        fn keep_erasures(list: &Erasures) -> ();
     }
 }

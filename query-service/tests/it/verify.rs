@@ -1,4 +1,4 @@
-//! Documents held against what the events make: what differs is found, what is on its way is no difference.
+//! Stored documents compared with the fold of the events. Differences are found; events on their way are none.
 
 use std::sync::Arc;
 
@@ -30,8 +30,7 @@ async fn verified(models: &MongoReadModels, feed: &FeedDouble, room: RoomId) -> 
 
 #[tokio::test]
 async fn both_stores_have_the_same_documents_of_a_room() {
-    let mongo = TestDatabase::create().await;
-    let models = Arc::new(mongo.models("t_").await);
+    let (_mongo, models) = TestDatabase::with_models().await;
     let memory = Arc::new(MemoryReadModels::new());
     let streams = busy_streams();
     project(Arc::clone(&models) as _, &streams).await;
@@ -47,10 +46,9 @@ async fn both_stores_have_the_same_documents_of_a_room() {
 async fn what_other_rooms_have_told_already_or_not_yet_is_no_difference() {
     let streams = busy_streams();
     let feed = FeedDouble::of(&streams.iter().collect::<Vec<_>>());
-    // All ways in which some rooms are complete and others not begun.
+    // Each set of complete rooms; the others have no event yet.
     for complete in 1..8_usize {
-        let mongo = TestDatabase::create().await;
-        let models = Arc::new(mongo.models("t_").await);
+        let (_mongo, models) = TestDatabase::with_models().await;
         let some: Vec<Stream> =
             (0..3).filter(|n| complete >> n & 1 == 1).map(|n| streams[n].clone()).collect();
         project(Arc::clone(&models) as _, &some).await;
@@ -65,8 +63,7 @@ async fn what_other_rooms_have_told_already_or_not_yet_is_no_difference() {
 
 #[tokio::test]
 async fn each_kind_of_document_that_was_changed_removed_or_added_by_hand_is_found() {
-    let mongo = TestDatabase::create().await;
-    let models = Arc::new(mongo.models("t_").await);
+    let (mongo, models) = TestDatabase::with_models().await;
     let streams = busy_streams();
     let feed = FeedDouble::of(&streams.iter().collect::<Vec<_>>());
     project(Arc::clone(&models) as _, &streams).await;
@@ -87,7 +84,7 @@ async fn each_kind_of_document_that_was_changed_removed_or_added_by_hand_is_foun
             found.extend(verified(&models, &feed, stream.room).await.differences);
         }
         assert!(found.iter().all(|one| one.what == what && one.found.is_none()), "{name}: {found:?}");
-        // The stream that a reservation left and the one that it came to both tell of it.
+        // Both streams of a moved reservation tell of it.
         assert!((1..=2).contains(&found.len()), "{name}: {found:?}");
         collection(name).insert_one(whole).await.unwrap();
         for stream in &streams {
@@ -106,8 +103,7 @@ async fn each_kind_of_document_that_was_changed_removed_or_added_by_hand_is_foun
 
 #[tokio::test]
 async fn a_checkpoint_that_claims_more_than_the_feed_has_is_a_difference() {
-    let mongo = TestDatabase::create().await;
-    let models = Arc::new(mongo.models("t_").await);
+    let (_mongo, models) = TestDatabase::with_models().await;
     let mut stream = Stream::new("Blue");
     let feed = FeedDouble::of(&[&stream]);
     stream.reserve("ann", 1, 2);
@@ -118,8 +114,7 @@ async fn a_checkpoint_that_claims_more_than_the_feed_has_is_a_difference() {
 
 #[tokio::test]
 async fn an_event_that_an_operator_left_out_is_left_out_of_what_is_expected() {
-    let mongo = TestDatabase::create().await;
-    let models = Arc::new(mongo.models("t_").await);
+    let (_mongo, models) = TestDatabase::with_models().await;
     let mut stream = Stream::new("Blue");
     stream.reserve("ann", 1, 2);
     stream.reserve("ann", 3, 4);
@@ -133,7 +128,7 @@ async fn an_event_that_an_operator_left_out_is_left_out_of_what_is_expected() {
 
     let message = store.parked_message(stream.room).await.unwrap().unwrap();
     let (reason, by, at) = ("a test".to_owned(), "olga".to_owned(), message.at);
-    // Not said to be left out: then the checkpoint claims what can't be.
+    // Nobody dropped the event: the checkpoint claims too much.
     assert_eq!(store.pass_over(stream.room, 2.into()).await.unwrap(), Swap::Done);
     let wrong = verified(&models, &feed, stream.room).await.differences;
     assert_eq!(wrong.iter().map(|one| one.what).collect::<Vec<_>>(), ["checkpoint"]);
