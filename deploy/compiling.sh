@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# How the scripts compile for checks and tests, so that what one has built serves the next. To be sourced.
+# Common build settings of checks and tests, so that each reuses the artifacts of the others. To be sourced.
 
-# What makes a second build quicker makes the first one slower.
+# Incremental compilation makes the first build slower.
 export CARGO_INCREMENTAL=0
 
-# The Kafka client's OpenSSL takes a third of the processor time of all. The system's serves the tests as well.
+# Compiling OpenSSL for the Kafka client takes a third of the processor time. Tests can use the system's.
 if pkg-config --atleast-version=3.0 openssl 2>/dev/null; then
     export OPENSSL_NO_VENDOR=1
 fi

@@ -112,20 +112,17 @@ impl Authenticator {
     }
 
     /// The keys. A task of the service keeps them fresh.
-    #[must_use]
-    pub fn jwks(&self) -> Option<&Jwks> {
+    pub(crate) fn jwks(&self) -> Option<&Jwks> {
         self.0.jwks.as_ref()
     }
 
     /// Whether the development headers are trusted.
-    #[must_use]
-    pub fn dev_headers(&self) -> bool {
+    pub(crate) fn dev_headers(&self) -> bool {
         self.0.dev_headers
     }
 
     /// The caller of a cached token that is still valid. After `None`, [`Authenticator::check`] decides.
-    #[must_use]
-    pub fn remembered(&self, token: &str) -> Option<Caller> {
+    pub(crate) fn remembered(&self, token: &str) -> Option<Caller> {
         let jwks = self.0.jwks.as_ref()?;
         let remembered = self.0.remembered.read().unwrap_or_else(PoisonError::into_inner);
         let verified = remembered.get(token).filter(|verified| verified.generation == jwks.generation())?;

@@ -120,14 +120,12 @@ impl Jwks {
     }
 
     /// Whether `algorithm` is accepted.
-    #[must_use]
-    pub fn accepts(&self, algorithm: Algorithm) -> bool {
+    pub(crate) fn accepts(&self, algorithm: Algorithm) -> bool {
         self.0.algorithms.contains(&algorithm)
     }
 
     /// Number of changes of the keys. A token verified under another generation must be verified again.
-    #[must_use]
-    pub fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         self.0.current.read().unwrap_or_else(PoisonError::into_inner).generation
     }
 
@@ -135,7 +133,11 @@ impl Jwks {
     ///
     /// # Errors
     /// [`Refusal::UnknownKey`], or [`Refusal::Algorithm`] if the key has another algorithm.
-    pub async fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Result<(DecodingKey, u64), Refusal> {
+    pub(crate) async fn find(
+        &self,
+        id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<(DecodingKey, u64), Refusal> {
         match self.known(id, algorithm) {
             Err(Refusal::UnknownKey) => {
                 self.read_after_miss().await;
@@ -267,7 +269,7 @@ impl Jwks {
     }
 
     /// Reads the document until it succeeds, then every five minutes, until `stop`.
-    pub async fn keep_fresh(self, component: Component, stop: CancellationToken) {
+    pub(crate) async fn keep_fresh(self, component: Component, stop: CancellationToken) {
         let first = until_it_succeeds(&component, &stop, Backoff::for_server(), || self.read());
         if first.await == Err(Stopped) {
             return;

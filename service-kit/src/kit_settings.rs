@@ -88,8 +88,6 @@ pub struct KitSettings {
     pub traces: Option<TraceSettings>,
     /// Seconds added to the system's time.
     pub clock_offset_seconds: i64,
-    /// Longest time in which tasks finish when the process ends.
-    pub shutdown_timeout: Duration,
     /// The HTTP server.
     pub server: ServerSettings,
     /// Authentication of callers.
@@ -126,7 +124,7 @@ pub struct ServerSettings {
     pub max_connections: usize,
     /// Most requests a second of one caller.
     pub rate_per_second: NonZeroU32,
-    /// Longest time in which requests finish when the server stops.
+    /// Longest time in which requests and tasks finish when the process ends.
     pub shutdown_timeout: Duration,
 }
 
@@ -195,7 +193,6 @@ impl KitSettings {
             log_level: log_level?,
             traces,
             clock_offset_seconds: clock_offset_seconds?,
-            shutdown_timeout: server.shutdown_timeout,
             server,
             auth,
         })

@@ -36,7 +36,7 @@ pub async fn serve(
 ) -> anyhow::Result<ExitCode> {
     start_logs(settings.log_format, &settings.log_level);
     let traces = Traces::start(name, settings.traces.as_ref())?;
-    let lifecycle = Lifecycle::new(settings.shutdown_timeout);
+    let lifecycle = Lifecycle::new(settings.server.shutdown_timeout);
     let clock = Clock::with_offset(settings.clock_offset_seconds);
     let process = Process {
         lifecycle: lifecycle.clone(),

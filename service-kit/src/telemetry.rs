@@ -4,7 +4,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 
 use crate::audit;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -163,10 +163,9 @@ impl Metrics {
     /// # Errors
     /// If another recorder is installed.
     pub fn install() -> Result<Self, BuildError> {
-        static INSTALLED: OnceLock<PrometheusHandle> = OnceLock::new();
-        static INSTALLING: std::sync::Mutex<()> = std::sync::Mutex::new(());
-        let _one_at_a_time = INSTALLING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(handle) = INSTALLED.get() {
+        static INSTALLED: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
+        let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(handle) = &*installed {
             return Ok(Self(handle.clone()));
         }
         let handle = PrometheusBuilder::new()
@@ -182,7 +181,7 @@ impl Metrics {
         );
         metrics::describe_gauge!(HTTP_IN_FLIGHT, "Requests that are being answered.");
         metrics::describe_counter!(HTTP_PROBLEMS, "Problems answered, by their type.");
-        Ok(Self(INSTALLED.get_or_init(|| handle).clone()))
+        Ok(Self(installed.insert(handle).clone()))
     }
 
     /// All metrics in Prometheus' text format.
@@ -191,7 +190,7 @@ impl Metrics {
     }
 
     /// Folds the samples of histograms, so that they don't grow between scrapes. To be called every few seconds.
-    pub fn upkeep(&self) {
+    pub(crate) fn upkeep(&self) {
         self.0.run_upkeep();
     }
 }

@@ -56,7 +56,7 @@ fn main() -> Result<ExitCode> {
     // Benchmarks start this program again for these roles.
     match std::env::args().nth(1).as_deref() {
         Some(load::SUBCOMMAND) => return load::generate().map(|()| ExitCode::SUCCESS),
-        Some(usual_service::SUBCOMMAND) => return usual_service::serve().map(|()| ExitCode::SUCCESS),
+        Some(usual_service::SUBCOMMAND) => return usual_service::serve(),
         Some(publish::SUBCOMMAND) => return publish::publish().map(|()| ExitCode::SUCCESS),
         _ => {}
     }

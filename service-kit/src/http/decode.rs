@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn the_reason_says_what_was_expected() {
         let problem = json::<Body>(b"{\"people\": \"two\"}").unwrap_err();
-        assert_eq!(problem.detail(), "/people: invalid type: string \"two\", expected u32");
+        assert_eq!(problem.to_string(), "invalid-value: /people: invalid type: string \"two\", expected u32");
     }
 
     #[derive(Debug, Deserialize)]

@@ -252,22 +252,10 @@ impl Problem {
         self.0.kind
     }
 
-    /// The detail for the client.
-    #[must_use]
-    pub fn detail(&self) -> &str {
-        &self.0.detail
-    }
-
     /// The field, if there is one.
     #[must_use]
     pub fn named_field(&self) -> Option<&str> {
         self.0.field.as_deref()
-    }
-
-    /// The cause for the log.
-    #[must_use]
-    pub fn cause(&self) -> Option<&str> {
-        self.0.cause.as_deref()
     }
 
     /// The problem for a status of the framework's own answer.

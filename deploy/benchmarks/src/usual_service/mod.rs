@@ -4,17 +4,15 @@
 mod http;
 mod mysql;
 
-use std::time::Duration;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use command_service::config::{self, Config};
 use service_kit::{
-    clock::Clock,
     config::Settings,
-    http::server::{HttpParts, HttpService},
+    http::{server::HttpParts, service},
+    process::{self, Process},
     readiness::Readiness,
-    shutdown::Lifecycle,
-    telemetry::{Metrics, start_logs},
 };
 use shared_events::RoomId;
 
@@ -39,40 +37,19 @@ pub(crate) async fn target(rig: &Rig, pool: usize, rooms: &[RoomId]) -> Result<C
 
 /// Serves until a signal. Takes the settings of the command service.
 #[tokio::main]
-pub(crate) async fn serve() -> Result<()> {
+pub(crate) async fn serve() -> Result<ExitCode> {
     let config = Config::read(Settings::load(config::keys()))?;
-    start_logs(config.kit.log_format, &config.kit.log_level);
-    let clock = Clock::system();
-    let lifecycle = Lifecycle::new(config.kit.shutdown_timeout);
-    let readiness = Readiness::new(clock.clone());
-    let metrics = Metrics::install()?;
-    let authenticator = config.kit.auth.authenticator(clock.clone())?;
-    if let Some(jwks) = authenticator.jwks().cloned() {
-        let (component, stop) = (readiness.component("jwks"), lifecycle.soft());
-        lifecycle.spawn("jwks", async move {
-            jwks.keep_fresh(component, stop).await;
-            Ok(())
-        });
-    }
-    let parts = HttpParts {
-        service: "usual-service",
-        authenticator,
-        readiness,
-        metrics: metrics.clone(),
-        openapi: "{}",
-        request_timeout: config.kit.server.request_timeout,
+    let start = async |process: Process| {
+        let parts = HttpParts {
+            service: SUBCOMMAND,
+            authenticator: process.authenticator,
+            readiness: Readiness::new(process.clock.clone()),
+            metrics: process.metrics,
+            openapi: "{}",
+            request_timeout: process.server.request_timeout,
+        };
+        let configure = http::configure(mysql::Store::open(&config)?, process.clock);
+        service::start(parts, &process.server, configure, &process.lifecycle, || {}).map(drop)
     };
-    let store = mysql::Store::open(&config)?;
-    let http = HttpService::bind(parts, &config.kit.server, http::configure(store, clock))?;
-    let stop = lifecycle.soft();
-    lifecycle.spawn("http", async move { Ok(http.run(stop).await?) });
-    let stop = lifecycle.soft();
-    lifecycle.spawn("metrics", async move {
-        while tokio::time::timeout(Duration::from_secs(5), stop.cancelled()).await.is_err() {
-            metrics.upkeep();
-        }
-        Ok(())
-    });
-    lifecycle.run().await;
-    Ok(())
+    process::serve(SUBCOMMAND, config.kit.clone(), start).await
 }

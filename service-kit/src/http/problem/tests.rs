@@ -24,7 +24,7 @@ async fn a_problem_has_the_standard_members_and_its_own() {
 async fn a_defect_says_nothing_of_its_cause() {
     let cause = std::io::Error::other("mysql://u:hunter2@h");
     let problem = Problem::internal(&cause);
-    assert!(problem.cause().unwrap().contains("hunter2"));
+    assert!(problem.0.cause.as_ref().unwrap().contains("hunter2"));
     let body = to_bytes(problem.error_response().into_body()).await.unwrap();
     assert!(!String::from_utf8_lossy(&body).contains("hunter2"));
 }
@@ -54,5 +54,5 @@ fn slugs_are_unique_and_found_again() {
 #[test]
 fn a_long_detail_is_cut() {
     let problem = Problem::new(ProblemType::Malformed, "ü".repeat(100_000));
-    assert_eq!(problem.detail().chars().count(), MAX_DETAIL + 3);
+    assert_eq!(problem.0.detail.chars().count(), MAX_DETAIL + 3);
 }
