@@ -274,11 +274,7 @@ impl Jwks {
         if first.await == Err(Stopped) {
             return;
         }
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(REFRESH) => {}
-            }
+        while stop.run_until_cancelled(tokio::time::sleep(REFRESH)).await.is_some() {
             if let Err(error) = self.read().await {
                 tracing::warn!(
                     error = with_causes(&error),

@@ -66,12 +66,7 @@ where
     F: Future<Output = Result<T, E>>,
 {
     loop {
-        let outcome = tokio::select! {
-            biased;
-            () = stop.cancelled() => return Err(Stopped),
-            outcome = operation() => outcome,
-        };
-        match outcome {
+        match stop.run_until_cancelled(operation()).await.ok_or(Stopped)? {
             Ok(value) => {
                 component.ok();
                 return Ok(value);
@@ -86,10 +81,7 @@ where
                     delay_ms = delay.as_millis(),
                     "not reached yet, try again later"
                 );
-                tokio::select! {
-                    () = stop.cancelled() => return Err(Stopped),
-                    () = tokio::time::sleep(delay) => {}
-                }
+                stop.run_until_cancelled(tokio::time::sleep(delay)).await.ok_or(Stopped)?;
             }
         }
     }

@@ -68,6 +68,14 @@ impl Lifecycle {
         self.soft.cancel();
     }
 
+    /// [`Lifecycle::spawn`] for a task that can't fail.
+    pub fn spawn_infallible(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.spawn(name, async {
+            task.await;
+            Ok(())
+        });
+    }
+
     /// Runs a task until `soft` is cancelled. Drops the task when `hard` is.
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
         let (soft, hard, failed) = (self.soft(), self.hard.clone(), Arc::clone(&self.failed));

@@ -137,29 +137,20 @@ impl Work {
         gate.open(Backend { writer, log: Arc::clone(&store) as _, erasures: Arc::clone(&store) as _ });
         let (written, relayed) = (CancellationToken::new(), CancellationToken::new());
         let ended = written.clone();
-        lifecycle.spawn("writer", async move {
+        lifecycle.spawn_infallible("writer", async move {
             let _ended = ended.drop_guard();
             writing.await;
-            Ok(())
         });
         let relay =
             Relay::new(Arc::clone(&store) as _, Arc::clone(&store) as _, publisher, clock.clone(), relay);
         let ended = relayed.clone();
-        lifecycle.spawn("relay", async move {
+        lifecycle.spawn_infallible("relay", async move {
             let _ended = ended.drop_guard();
             relay.run(assigned, handed, written).await;
-            Ok(())
         });
-        let (keys, stop) = (Arc::clone(&store) as _, lifecycle.soft());
-        lifecycle.spawn("sweep", async move {
-            sweep_keys(keys, keys_kept, stop).await;
-            Ok(())
-        });
-        let stop = lifecycle.soft();
-        lifecycle.spawn("measure", async move {
-            measure_outbox(store, clock, component, stop).await;
-            Ok(())
-        });
+        let keys = Arc::clone(&store) as _;
+        lifecycle.spawn_infallible("sweep", sweep_keys(keys, keys_kept, lifecycle.soft()));
+        lifecycle.spawn_infallible("measure", measure_outbox(store, clock, component, lifecycle.soft()));
         relayed
     }
 }

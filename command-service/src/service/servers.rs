@@ -38,10 +38,7 @@ impl Servers {
 
     /// Spawns a task that waits for MySQL and then starts the work.
     pub(super) fn start(self, work: Work, mysql: Component, kafka: Component) {
-        work.lifecycle.clone().spawn("start", async move {
-            self.run(work, mysql, kafka).await;
-            Ok(())
-        });
+        work.lifecycle.clone().spawn_infallible("start", self.run(work, mysql, kafka));
     }
 
     async fn run(self, work: Work, mysql: Component, kafka: Component) {
@@ -54,10 +51,9 @@ impl Servers {
         let (assigner, assigned) = assignment(Buckets::NONE);
         let publisher = KafkaPublisher::new(self.kafka.clone());
         let relayed = work.start(Arc::new(self.store.clone()), publisher, assigned, mysql);
-        lifecycle.spawn("leases", async move {
+        lifecycle.spawn_infallible("leases", async move {
             let reach = || ensure_topic(&self.kafka);
             keep_leases(Arc::new(self.store), self.lease, assigner, kafka, reach, relayed).await;
-            Ok(())
         });
         stop.cancelled().await;
     }

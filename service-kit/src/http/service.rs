@@ -37,18 +37,13 @@ pub fn start(
         outcome.context("serving HTTP")
     });
     if let (Some(jwks), Some(component)) = (jwks, component) {
-        let stop = lifecycle.soft();
-        lifecycle.spawn("jwks", async move {
-            jwks.keep_fresh(component, stop).await;
-            Ok(())
-        });
+        lifecycle.spawn_infallible("jwks", jwks.keep_fresh(component, lifecycle.soft()));
     }
     let stop = lifecycle.soft();
-    lifecycle.spawn("metrics", async move {
+    lifecycle.spawn_infallible("metrics", async move {
         while stop.run_until_cancelled(tokio::time::sleep(UPKEEP)).await.is_some() {
             metrics.upkeep();
         }
-        Ok(())
     });
     Ok(address)
 }
