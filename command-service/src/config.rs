@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use service_kit::{
+    abort_point::AbortPoint,
     brokers::{self, Brokers},
     config::{Declaration, Key, Mistakes, Need, Settings},
     declare,
@@ -15,7 +16,7 @@ use shared_events::topics::EVENTS_TOPIC;
 use crate::{
     housekeeping::{self, IDEMPOTENCY_DAYS},
     kafka::KafkaOptions,
-    outbox::{AbortPoint, LeaseOptions, RelayOptions},
+    outbox::{ABORT_POINTS, LeaseOptions, RelayOptions},
     writer,
 };
 
@@ -50,7 +51,7 @@ declare! {
     /// Most events in one read of the outbox.
     RELAY_BATCH: u32 = Key::default("2000").within(1, 100_000);
     /// For tests: the process aborts there, `after-commit-before-relay` or `after-send-before-delete`.
-    FAIL_POINT: AbortPoint = Key::optional();
+    FAIL_POINT: String = Key::optional();
 }
 
 /// All settings of this service.
@@ -115,7 +116,7 @@ impl Config {
         let poll = settings.read(&RELAY_POLL_MILLISECONDS);
         let batch = settings.read(&RELAY_BATCH);
         let keys_kept = settings.read(&IDEMPOTENCY_DAYS);
-        let abort_at = settings.read(&FAIL_POINT);
+        let abort_at = AbortPoint::read(&mut settings, &FAIL_POINT, &ABORT_POINTS);
         settings.finish(|| {
             Some(Self {
                 kit: kit?,

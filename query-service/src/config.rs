@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use reqwest::Url;
 use secrecy::SecretString;
 use service_kit::{
+    abort_point::AbortPoint,
     brokers::{self, Brokers},
     clock::Clock,
     config::{Declaration, HttpUrl, Key, Mistakes, Need, Settings},
@@ -19,9 +20,10 @@ use crate::{
     feed::{Credentials, HttpFeed},
     kafka::KafkaSettings,
     projector::{
-        Bounds, FailPoint, Limits,
+        BEFORE_OFFSET, Bounds, Limits,
         watchdog::{self, WATCHDOG_SECONDS},
     },
+    rebuild,
     stores::mongo::MongoSettings,
 };
 
@@ -50,8 +52,9 @@ declare! {
     FEED_TIMEOUT_SECONDS: Duration = Key::seconds("3").within(1, 60);
     /// Most events written at once.
     BATCH_ROWS: usize = Key::default("10000").within(1, 50_000);
-    /// For tests: `after-write-before-offset` ends the process there, as a crash would.
-    FAIL_POINT: FailPoint = Key::optional();
+    /// For tests: the process aborts there, at `after-write-before-offset`; or a rebuild does, at `rebuild-before-filling`,
+    /// `rebuild-filled`, `rebuild-following`, `rebuild-before-flip` or `rebuild-after-flip`.
+    FAIL_POINT: String = Key::optional();
 }
 
 /// The declarations of all settings.
@@ -150,7 +153,8 @@ impl Config {
         let feed_timeout = settings.read(&FEED_TIMEOUT_SECONDS);
         let rows = settings.read(&BATCH_ROWS);
         let watchdog = settings.read(&WATCHDOG_SECONDS);
-        let fail_point = settings.read(&FAIL_POINT);
+        let points = [&[BEFORE_OFFSET], rebuild::ABORT_POINTS.as_slice()].concat();
+        let abort_at = AbortPoint::read(&mut settings, &FAIL_POINT, &points);
         settings.finish(|| {
             let defaults = Limits::default();
             let rows = rows?;
@@ -174,7 +178,7 @@ impl Config {
                 limits: Limits {
                     batch: Bounds { rows, ..defaults.batch },
                     inbox: Bounds { rows: defaults.inbox.rows.max(rows * 2), ..defaults.inbox },
-                    fail_point,
+                    abort_at,
                 },
                 watchdog: watchdog?,
             })
@@ -198,12 +202,18 @@ mod tests {
         let config = read(&NEEDED).unwrap();
         assert_eq!(config.kit.server.listen, "127.0.0.1:8082".parse().unwrap());
         assert!(!format!("{config:?}").contains("hunter2"));
-        let pairs = [("FEED_URL", "ftp://h"), ("BATCH_ROWS", "0"), ("KAFKA_SESSION_TIMEOUT_MS", "1")];
+        let pairs = [
+            ("FEED_URL", "ftp://h"),
+            ("BATCH_ROWS", "0"),
+            ("KAFKA_SESSION_TIMEOUT_MS", "1"),
+            ("FAIL_POINT", "nowhere"),
+        ];
         let mut wrong: Vec<String> =
             read(&pairs).unwrap_err().0.into_iter().map(|mistake| mistake.key).collect();
         wrong.sort_unstable();
         let expected = [
             "BATCH_ROWS",
+            "FAIL_POINT",
             "FEED_URL",
             "JWKS_FILE",
             "KAFKA_BROKERS",

@@ -12,7 +12,7 @@ mod sweep;
 pub use assignment::{AssignedBuckets, BucketAssigner, assignment};
 pub use handoff::{HandoffReceiver, HandoffSender, handoff};
 pub use lease::{LeaseOptions, keep_leases};
-pub use options::{AbortPoint, RelayOptions};
+pub use options::{ABORT_POINTS, RelayOptions};
 pub use relay::{Relay, Step};
 use shared_events::RawEvent;
 

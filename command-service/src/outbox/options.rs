@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use service_kit::abort_point::AbortPoint;
+
 /// Settings of the relay.
 #[derive(Clone, Debug)]
 pub struct RelayOptions {
@@ -19,32 +21,9 @@ impl Default for RelayOptions {
     }
 }
 
-/// A place at which the process aborts, as by `kill -9`. Tests see what a crash there leaves behind.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AbortPoint {
-    /// Events are committed, none is sent.
-    BeforeSend,
-    /// Events are delivered, their rows are not deleted.
-    BeforeDelete,
-}
-
-impl RelayOptions {
-    /// Aborts the process if it is at its abort point.
-    pub(super) fn abort_at(&self, point: AbortPoint) {
-        if self.abort_at == Some(point) {
-            tracing::error!(?point, "the process aborts at its abort point");
-            std::process::abort();
-        }
-    }
-}
-
-impl std::str::FromStr for AbortPoint {
-    type Err = &'static str;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "after-commit-before-relay" => Ok(Self::BeforeSend),
-            "after-send-before-delete" => Ok(Self::BeforeDelete),
-            _ => Err("neither after-commit-before-relay nor after-send-before-delete"),
-        }
-    }
-}
+/// Events are committed, none is sent.
+pub(super) const BEFORE_SEND: AbortPoint = AbortPoint::named("after-commit-before-relay");
+/// Events are delivered, their rows are not deleted.
+pub(super) const BEFORE_DELETE: AbortPoint = AbortPoint::named("after-send-before-delete");
+/// The abort points of the relay.
+pub const ABORT_POINTS: [AbortPoint; 2] = [BEFORE_SEND, BEFORE_DELETE];

@@ -23,10 +23,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AbortPoint, AssignedBuckets, HandoffReceiver, Publisher, RelayOptions, Report, Undelivered,
+    AssignedBuckets, HandoffReceiver, Publisher, RelayOptions, Report, Undelivered,
     assignment::RelayState,
     flight::Flight,
     handoff::Handed,
+    options::{BEFORE_DELETE, BEFORE_SEND},
     sweep::{Row, Sweep, Swept},
 };
 use crate::event_store::{Buckets, EventLog, HeldRoom, Outbox, Position, StoreError};
@@ -243,7 +244,7 @@ impl<P: Publisher> Relay<P> {
         if self.deleting.is_none()
             && (rows >= MANY_TO_DELETE || delete_at.is_some_and(|time| time <= Instant::now()))
         {
-            self.options.abort_at(AbortPoint::BeforeDelete);
+            BEFORE_DELETE.reached(self.options.abort_at);
             let (outbox, positions) = (Arc::clone(&self.outbox), self.flight.take_to_delete(MOST_DELETED));
             self.deleting = Some(Box::pin(async move {
                 let result = outbox.delete_delivered(&positions).await;
@@ -317,7 +318,7 @@ impl<P: Publisher> Relay<P> {
     }
 
     async fn send_one(&mut self, position: Position, event: RawEvent) -> Result<(), Interruption> {
-        self.options.abort_at(AbortPoint::BeforeSend);
+        BEFORE_SEND.reached(self.options.abort_at);
         let (room, version) = (event.room, event.version);
         let traceparent = event.metadata.traceparent.as_deref();
         let span = of_request(traceparent, "publish", SpanKind::Producer, Duration::ZERO);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use service_kit::clock::Clock;
+use service_kit::{abort_point::AbortPoint, clock::Clock};
 use shared_events::Timestamp;
 
 use crate::{
@@ -21,6 +21,8 @@ pub struct Servers {
     pub kafka: KafkaSettings,
     /// The clock.
     pub clock: Clock,
+    /// Where a rebuild aborts, in tests.
+    pub abort_at: Option<AbortPoint>,
 }
 
 /// The outcome of a flip.

@@ -86,6 +86,7 @@ impl Operate {
             generations: Generations::over(Connection::open(&config.mongo).await.context("MongoDB")?),
             kafka: config.kafka,
             clock,
+            abort_at: config.limits.abort_at,
         };
         match self {
             Self::Parked(command) => command.run(&LiveGeneration::of(servers).await?).await,

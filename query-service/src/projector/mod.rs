@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use service_kit::readiness::Component;
+use service_kit::{abort_point::AbortPoint, readiness::Component};
 use shared_events::{RoomId, feed::Head};
 use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -34,22 +34,8 @@ pub use metrics::{LAG, VISIBLE_SECONDS};
 pub use operating::take_requests;
 pub use pipeline::{Dependencies, LIST_IS_GOOD_FOR, Pipeline};
 
-/// A place where the process aborts, so that tests see what a crash leaves there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FailPoint {
-    /// Documents and checkpoints are written, and the offset is not stored.
-    AfterWriteBeforeOffset,
-}
-
-impl std::str::FromStr for FailPoint {
-    type Err = &'static str;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "after-write-before-offset" => Ok(Self::AfterWriteBeforeOffset),
-            _ => Err("not after-write-before-offset"),
-        }
-    }
-}
+/// Documents and checkpoints are written, and the offset is not stored.
+pub const BEFORE_OFFSET: AbortPoint = AbortPoint::named("after-write-before-offset");
 
 /// Bounds of the projector's work.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +45,7 @@ pub struct Limits {
     /// The bounds at which an inbox is full and its source pauses.
     pub inbox: Bounds,
     /// The place where the process aborts, in tests.
-    pub fail_point: Option<FailPoint>,
+    pub abort_at: Option<AbortPoint>,
 }
 
 impl Default for Limits {
@@ -67,7 +53,7 @@ impl Default for Limits {
         Self {
             batch: Bounds { rows: 10_000, bytes: 8 * 1024 * 1024 },
             inbox: Bounds { rows: 20_000, bytes: 32 * 1024 * 1024 },
-            fail_point: None,
+            abort_at: None,
         }
     }
 }

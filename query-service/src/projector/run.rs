@@ -17,7 +17,7 @@ use shared_events::feed::Head;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{FailPoint, Limits, inbox::Inbox, message::Message, pipeline::Pipeline};
+use super::{BEFORE_OFFSET, Limits, inbox::Inbox, message::Message, pipeline::Pipeline};
 use crate::{read_models::Request, stores::StoreError};
 
 /// The longest time of one attempt.
@@ -48,10 +48,7 @@ pub(super) async fn run(mut run: Run) {
             return;
         }
         let Work::Batch(batch) = work else { continue };
-        if run.limits.fail_point == Some(FailPoint::AfterWriteBeforeOffset) {
-            tracing::error!("the process ends itself at its fail point");
-            std::process::abort();
-        }
+        BEFORE_OFFSET.reached(run.limits.abort_at);
         if let Some(last) = batch.last() {
             run.next_offset.store(last.offset + 1, Ordering::Release);
         }

@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use serde::Serialize;
+use service_kit::abort_point::AbortPoint;
 
 use self::{comparison::Comparison, fill::Fill};
 use crate::{
@@ -27,6 +28,19 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The pause between two looks at the consumer groups.
 const POLL: Duration = Duration::from_millis(250);
+
+/// The end of the topic is noted for the generation, which is empty.
+const BEFORE_FILLING: AbortPoint = AbortPoint::named("rebuild-before-filling");
+/// The generation has all events of the feed, and services do not know of it.
+const FILLED: AbortPoint = AbortPoint::named("rebuild-filled");
+/// Services feed the generation.
+const FOLLOWING: AbortPoint = AbortPoint::named("rebuild-following");
+/// The generation is as wanted, and queries do not read it.
+const BEFORE_FLIP: AbortPoint = AbortPoint::named("rebuild-before-flip");
+/// Queries read the generation, and the report is not printed.
+const AFTER_FLIP: AbortPoint = AbortPoint::named("rebuild-after-flip");
+/// The abort points of a rebuild, in its order.
+pub(crate) const ABORT_POINTS: [AbortPoint; 5] = [BEFORE_FILLING, FILLED, FOLLOWING, BEFORE_FLIP, AFTER_FLIP];
 
 /// The result of a rebuild.
 #[derive(Debug, Serialize)]
@@ -66,6 +80,7 @@ pub(crate) async fn rebuild(servers: &Servers, accept_differences: bool) -> anyh
     let mut events_per_second = 0;
     if next.state == State::Building {
         events_per_second = fill_from_the_feed(servers, &fill, number).await?;
+        FILLED.reached(servers.abort_at);
         // Another run of this command may have been faster.
         generations.advance(number, State::Building, State::Following).await?;
         let fed = generations.read().await?.is_fed(number);
@@ -74,6 +89,7 @@ pub(crate) async fn rebuild(servers: &Servers, accept_differences: bool) -> anyh
     let (mut compared, mut differences) = (0, Vec::new());
     if let Some(live) = before {
         let services = until_services_follow(servers, live, number).await?;
+        FOLLOWING.reached(servers.abort_at);
         let live = Arc::new(generations.models(live).await?);
         let fill_live = (services == 0).then(|| Fill::new(Arc::clone(&live) as _, servers));
         let rooms = all_rooms(live.as_ref(), servers.feed.as_ref()).await?;
@@ -84,8 +100,12 @@ pub(crate) async fn rebuild(servers: &Servers, accept_differences: bool) -> anyh
     let totals = generations.totals(number).await?;
     let (mut flipped, mut refused) = (false, None);
     if differences.is_empty() || accept_differences {
+        BEFORE_FLIP.reached(servers.abort_at);
         match servers.flip(before, number).await? {
-            Flip::Done => flipped = true,
+            Flip::Done => {
+                AFTER_FLIP.reached(servers.abort_at);
+                flipped = true;
+            }
             Flip::Refused(reason) => refused = Some(reason),
         }
     }
@@ -109,6 +129,7 @@ async fn fill_from_the_feed(servers: &Servers, fill: &Fill, number: u32) -> anyh
     let group = servers.kafka.of_generation(number);
     let noted = tokio::task::spawn_blocking(move || groups::begin_at_the_end(&group)).await?;
     let noted = noted.context("the end of the topic can't be noted")?;
+    BEFORE_FILLING.reached(servers.abort_at);
     let heads = all_heads(servers.feed.as_ref()).await.context("the feed can't be read")?;
     let events: u64 = heads.iter().map(|head| head.version.get()).sum();
     eprintln!(
