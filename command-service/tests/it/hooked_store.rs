@@ -1,4 +1,5 @@
-//! Roles of a store that fail, or in which something happens just before a read, as if another instance were that quick.
+//! Roles of a store that fail, that tell of changes, or in which something happens just before a read, as if another
+//! instance were that quick.
 
 use std::{
     collections::BTreeMap,
@@ -10,8 +11,8 @@ use std::{
 
 use async_trait::async_trait;
 use command_service::event_store::{
-    Backlog, Buckets, EventLog, EventStore, Group, HeldRoom, Outbox, Position, Release, StoreError,
-    StoredEvent,
+    Backlog, BucketLease, Buckets, EventLog, EventStore, Group, HeldRoom, LeaseTable, Leases, Outbox,
+    Position, Release, StoreError, StoredEvent, mysql::MySqlStore,
 };
 use futures_util::future::BoxFuture;
 use shared_events::{RawEvent, RoomId, Version};
@@ -120,5 +121,57 @@ impl Outbox for HookedOutbox {
     }
     async fn release_room(&self, room: RoomId) -> Result<Release> {
         self.store.release_room(room).await
+    }
+}
+
+/// Leases that tell of each change, and which instances counted as dead.
+pub(crate) struct HookedLeases {
+    leases: MySqlStore,
+    changed: watch::Sender<()>,
+    pub(crate) dead: Mutex<Vec<String>>,
+}
+
+impl HookedLeases {
+    pub(crate) fn over(leases: MySqlStore) -> Arc<Self> {
+        Arc::new(Self { leases, changed: watch::Sender::new(()), dead: Mutex::default() })
+    }
+
+    /// Looks at the leases now and after each change, until `look` finds what it wants.
+    pub(crate) async fn until<T>(&self, mut look: impl FnMut(LeaseTable) -> Option<T>) -> T {
+        let mut changes = self.changed.subscribe();
+        loop {
+            if let Some(found) = look(self.leases.leases().await.unwrap()) {
+                return found;
+            }
+            changes.changed().await.unwrap();
+        }
+    }
+
+    fn tell(&self, outcome: Result<()>) -> Result<()> {
+        self.changed.send_replace(());
+        outcome
+    }
+}
+
+#[async_trait]
+impl Leases for HookedLeases {
+    async fn leases(&self) -> Result<LeaseTable> {
+        self.leases.leases().await
+    }
+    async fn beat(&self, instance: &str) -> Result<()> {
+        self.tell(self.leases.beat(instance).await)
+    }
+    async fn take(&self, instance: &str, seen: &[BucketLease]) -> Result<()> {
+        self.tell(self.leases.take(instance, seen).await)
+    }
+    async fn give_back(&self, instance: &str, buckets: Buckets) -> Result<()> {
+        self.tell(self.leases.give_back(instance, buckets).await)
+    }
+    async fn forget(&self, instance: &str, heartbeat: u64) -> Result<()> {
+        self.dead.lock().unwrap().push(instance.to_owned());
+        self.tell(self.leases.forget(instance, heartbeat).await)
+    }
+    async fn leave(&self, instance: &str) -> Result<()> {
+        self.tell(self.leases.leave(instance).await)
     }
 }
