@@ -3,61 +3,24 @@
 //! It decides the commands one after the other on the cached rooms, each with the effects of those before it. It can undo
 //! everything that it applies, so a failed attempt leaves no trace, and the next one decides all commands again.
 
+mod error;
 mod records;
 
 use std::collections::{HashMap, HashSet};
 
-use service_kit::{clock::Clock, telemetry::with_causes};
+use service_kit::clock::Clock;
 use shared_events::{DecodedEvent, Event, Metadata, RawEvent, ReservationId, RoomId, Timestamp, Version};
 
+pub(super) use self::error::AttemptError;
 use super::{CommandOutcome, Failure, Pending, RecordedOutcome, Reply, Submission, answers, cache::Cache};
 use crate::{
     commands::{Command, Decision, NewEvent},
     domain::{Rejection, Room, RoomEntry, Undo},
-    event_store::{Group, KeyId, KeyRecord, NewKey, Position, StoreError},
+    event_store::{Group, KeyId, KeyRecord, NewKey, Position},
 };
 
 /// Most rooms and whole streams that one decision may ask for: one for each room of a kind, or for each move of a reservation.
 const MAX_LOADS: usize = 100_000;
-
-/// The reason why an attempt failed. Nothing that it applied is left.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum AttemptError {
-    /// Another writer was first: decide again.
-    Conflict,
-    /// The store was not reached, or did not answer in time.
-    Transient,
-    /// The same, but the group may have been committed.
-    Unknown,
-    /// The store refuses the group.
-    Permanent,
-}
-
-impl AttemptError {
-    pub(super) const fn reason(self) -> &'static str {
-        match self {
-            Self::Conflict => "conflict",
-            Self::Transient => "transient",
-            Self::Unknown => "unknown",
-            Self::Permanent => "permanent",
-        }
-    }
-}
-
-impl From<StoreError> for AttemptError {
-    fn from(error: StoreError) -> Self {
-        let permanent = !matches!(error, StoreError::Unavailable { .. });
-        tracing::warn!(error = with_causes(&error), permanent, "the event store could not be read");
-        if permanent { Self::Permanent } else { Self::Transient }
-    }
-}
-
-impl From<serde_json::Error> for AttemptError {
-    fn from(error: serde_json::Error) -> Self {
-        tracing::error!(error = with_causes(&error), "an event or outcome can't be encoded");
-        Self::Permanent
-    }
-}
 
 /// The result of a successful attempt.
 pub(super) struct CommittedGroup {
