@@ -2,6 +2,7 @@
 //! it. It uses none of the services' code.
 #![expect(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by a panic")]
 
+mod answer;
 mod binaries;
 pub mod campaign;
 mod client;
@@ -16,7 +17,8 @@ mod secured;
 mod server;
 mod stack;
 
-pub use client::{Answer, Call, Client, Import, Room, YEAR, hour_of_year, until};
+pub use answer::Answer;
+pub use client::{Call, Client, Import, Room, YEAR, hour_of_year, until};
 pub use namespace::{Namespace, ServerUrls, block_on};
 pub use process::Process;
 pub use random::Random;
