@@ -1,23 +1,17 @@
-//! Read models are made anew while the system works: queries go on, and show afterwards what they showed before.
+//! Rebuilds, rollbacks and drops of read models while the system works. Queries continue, and answer afterwards as before.
 
-use std::{
-    process::Stdio,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use futures_util::future::join_all;
 use mongodb::bson::{Document, doc};
 use serde_json::{Value, json};
-use system_tests::{Client, Room, Stack};
+use system_tests::{Client, Room, Stack, YEAR, hour_of_year, until};
 use tokio::task::JoinHandle;
 
-const YEAR: [(&str, &str); 2] = [("from", "2031-01-01T00:00:00Z"), ("to", "2032-01-01T00:00:00Z")];
-
-/// What a command of an operator ended with.
+/// The end of an operator's command.
 struct Ended {
     status: i32,
     text: String,
@@ -59,8 +53,10 @@ async fn database(stack: &Stack) -> mongodb::Database {
     mongodb::Client::with_uri_str(url).await.unwrap().database(name)
 }
 
-fn hour_of_year(hour: usize) -> String {
-    format!("2031-{:02}-{:02}T{:02}:00:00Z", 1 + hour / 24 / 28, 1 + hour / 24 % 28, hour % 24)
+/// Waits until queries read a generation.
+async fn until_shown(client: &Client, generation: u64) {
+    let shown = format!("read_models_generation {generation}");
+    let _ = client.until("/metrics", |answer| answer.text.lines().any(|line| line == shown)).await;
 }
 
 async fn schedule(client: &Client, room: &Room, token: &str) -> Vec<String> {
@@ -138,13 +134,14 @@ impl Load {
     /// Waits for some more commands.
     async fn goes_on(&self) {
         let enough = self.written.load(Ordering::Relaxed) + 40;
-        let reached = async {
-            while self.written.load(Ordering::Relaxed) < enough {
-                assert!(!self.writers.iter().any(JoinHandle::is_finished), "a writer or a reader failed");
-                tokio::time::sleep(Duration::from_millis(10)).await;
+        until(async || {
+            assert!(!self.writers.iter().any(JoinHandle::is_finished), "a writer or a reader failed");
+            match self.written.load(Ordering::Relaxed) {
+                written if written >= enough => Ok(()),
+                written => Err(format!("{written} of {enough} commands were written")),
             }
-        };
-        tokio::time::timeout(Duration::from_secs(60), reached).await.unwrap();
+        })
+        .await;
     }
 
     /// Ends it; all that was answered is shown.
@@ -191,6 +188,7 @@ async fn queries_go_on_and_are_whole_while_read_models_are_rebuilt_rolled_back_a
     let registry = database(&stack).await.collection::<Document>("generations");
     let live = registry.find_one(doc! { "_id": { "$regex": "^live-" } }).await.unwrap().unwrap();
     assert_eq!(live.get("live").and_then(mongodb::bson::Bson::as_i32), Some(3), "no number is used twice");
+    until_shown(&client, 3).await;
     assert_eq!(answers(&client, &rooms).await, shown);
 }
 
@@ -200,33 +198,39 @@ async fn a_rebuild_that_is_killed_goes_on_when_it_is_run_again_and_a_service_may
     let client = stack.client();
     let load = Load::start([client.clone(), client.clone()]).await;
     load.goes_on().await;
-    let mut killed_at = Vec::new();
-    for delay in [50, 150, 300, 600, 1200] {
-        let mut rebuild = stack.queries[0].command(&["rebuild"]);
-        let mut rebuild = rebuild.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        tokio::time::sleep(Duration::from_millis(delay)).await;
-        rebuild.kill().await.unwrap();
-        killed_at.extend(generations(&stack).await.into_iter().skip(1));
-        if delay == 150 {
+    for (point, first, second) in [
+        ("rebuild-before-filling", "live", "building"),
+        ("rebuild-filled", "live", "building"),
+        ("rebuild-following", "live", "following"),
+        ("rebuild-before-flip", "live", "following"),
+        ("rebuild-after-flip", "old", "live"),
+    ] {
+        let killed = stack.queries[0].command(&["rebuild"]).env("FAIL_POINT", point).output().await.unwrap();
+        assert_eq!(killed.status.code(), None, "it was not killed at {point}: {killed:?}");
+        assert_eq!(generations(&stack).await, states(&[(1, first), (2, second)]), "killed at {point}");
+        if point == "rebuild-filled" {
             stack.queries[1].kill();
         }
     }
-    assert!(killed_at.iter().all(|(number, _)| *number == 2), "a new one was begun: {killed_at:?}");
-    assert!(killed_at.iter().any(|(_, state)| state != "live"), "no run was killed in the middle");
     stack.queries[1].start(&[]);
     let report = run(&stack, &["rebuild", "--json"]).await.expect(0).json();
     assert_eq!(report["differences"], json!([]));
     load.goes_on().await;
+    until_shown(&client, 3).await;
     stack.queries[1].until_ready().await;
     let rooms = load.end(&client).await;
     let shown = answers(&client, &rooms).await;
     run(&stack, &["verify", "--all"]).await.expect(0);
-    let live = generations(&stack).await.into_iter().find(|(_, state)| state == "live").unwrap();
+    assert_eq!(generations(&stack).await, states(&[(1, "old"), (2, "old"), (3, "live")]));
     run(&stack, &["rollback"]).await.expect(0);
-    let back = generations(&stack).await.into_iter().find(|(_, state)| state == "live").unwrap();
-    assert_ne!(live, back);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(answers(&client, &rooms).await, shown, "the old one was not fed all the time");
+    assert_eq!(generations(&stack).await, states(&[(1, "old"), (2, "live"), (3, "old")]));
+    until_shown(&client, 2).await;
+    // Each generation has its own consumer group, which may be behind the other's for a moment.
+    until(async || match answers(&client, &rooms).await {
+        now if now == shown => Ok(()),
+        now => Err(format!("the old one was not fed all the time: {now:?}")),
+    })
+    .await;
 }
 
 #[tokio::test]
