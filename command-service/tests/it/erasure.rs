@@ -1,4 +1,4 @@
-//! A person who was erased is nowhere in the event store, and nobody writes them back.
+//! The event store holds no trace of an erased person, and no instance writes them back.
 
 use std::time::Duration;
 

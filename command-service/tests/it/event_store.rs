@@ -1,4 +1,4 @@
-//! What both event stores guarantee, without the outbox.
+//! Guarantees of both event stores, without the outbox.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What both event stores guarantee about the outbox.
+//! Guarantees of both event stores about the outbox.
 
 use command_service::event_store::{Backlog, Buckets, HeldRoom, Release, bucket};
 use shared_events::{Timestamp, Version};
@@ -11,7 +11,7 @@ use crate::{
 on_both!(
     undelivered_events_stay_until_just_they_are_deleted,
     undelivered_events_are_read_by_bucket,
-    a_held_room_holds_up_no_other,
+    a_held_room_stops_no_other,
 );
 
 async fn undelivered_events_are_read_by_bucket(rig: Rig) {
@@ -59,7 +59,7 @@ async fn undelivered_events_stay_until_just_they_are_deleted(rig: Rig) {
     assert!((1..=100).any(|number| bucket(room(number)) != bucket(room(1))));
 }
 
-async fn a_held_room_holds_up_no_other(rig: Rig) {
+async fn a_held_room_stops_no_other(rig: Rig) {
     rig.store.append(&events((1..=3).map(|number| event(room(number), 1)).collect())).await.unwrap();
     let held = HeldRoom {
         room: room(2),

@@ -1,5 +1,4 @@
-//! Roles of a store that fail, that tell of changes, or in which something happens just before a read, as if another
-//! instance were that quick.
+//! Roles of a store that fail, report changes, or run a hook just before a read, as if another instance acted then.
 
 use std::{
     collections::BTreeMap,
@@ -63,7 +62,7 @@ impl EventLog for HookedLog {
     }
 }
 
-/// An outbox that is never empty, that fails, or that tells of its deletions.
+/// An outbox that is never empty, fails, or reports its deletions.
 pub(crate) struct HookedOutbox {
     pub(crate) store: Arc<dyn EventStore>,
     /// Committed before each read of the outbox, one version further each time.
@@ -124,7 +123,7 @@ impl Outbox for HookedOutbox {
     }
 }
 
-/// Leases that tell of each change, and which instances counted as dead.
+/// Leases that report each change, and the instances that counted as dead.
 pub(crate) struct HookedLeases {
     leases: MySqlStore,
     changed: watch::Sender<()>,

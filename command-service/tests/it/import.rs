@@ -1,13 +1,14 @@
 //! The import over real HTTP on real MySQL.
 
-use std::time::Duration;
-
 use futures_util::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::test_service::{TestService, send, stay};
+use crate::{
+    servers::PATIENCE,
+    test_service::{TestService, send, stay},
+};
 
 /// A line of the import: reserves a room of the kind `meeting`.
 fn reserve(key: &str, user: &str, at: &str, from: u32, to: u32) -> Value {
@@ -204,7 +205,7 @@ async fn an_answer_breaks_off_when_the_service_ends() {
     let first: Value = serde_json::from_slice(&answer.next().await.unwrap().unwrap()).unwrap();
     assert_eq!(first["outcome"], json!("done"));
     service.ask_to_end();
-    let end = tokio::time::timeout(Duration::from_secs(20), answer.next()).await.unwrap();
+    let end = tokio::time::timeout(PATIENCE, answer.next()).await.unwrap();
     assert!(
         matches!(end, Some(Err(_))),
         "an end that looks whole would hide that lines are missing: {end:?}"
@@ -223,8 +224,7 @@ async fn answers_come_while_the_rest_is_still_being_sent() {
     let response = request.body(body).send().await.unwrap();
     let mut answer = response.bytes_stream();
     for hour in 11..14 {
-        let chunk =
-            tokio::time::timeout(Duration::from_secs(20), answer.next()).await.unwrap().unwrap().unwrap();
+        let chunk = tokio::time::timeout(PATIENCE, answer.next()).await.unwrap().unwrap().unwrap();
         let line: Value = serde_json::from_slice(&chunk).unwrap();
         assert_eq!(line["outcome"], json!("done"));
         to_send.send(file(&[reserve(&hour.to_string(), "ann", EARLY, hour, hour + 1)])).unwrap();

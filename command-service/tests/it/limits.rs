@@ -1,4 +1,4 @@
-//! What goes past a limit of this service. Those of connections are service-kit's.
+//! The limits of this service. service-kit tests those of connections.
 
 use std::sync::Arc;
 

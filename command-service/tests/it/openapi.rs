@@ -1,4 +1,4 @@
-//! The committed description of the API is what the handlers make.
+//! The committed description of the API equals the one that the handlers make.
 
 use command_service::http::{OPENAPI, document};
 use serde_json::Value;

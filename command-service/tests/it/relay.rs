@@ -1,4 +1,4 @@
-//! The relay: what it promises while deliveries fail, transactions commit late and holders die.
+//! Promises of the relay while deliveries fail, transactions commit late and holders die.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -47,7 +47,7 @@ async fn exactly_the_delivered_rows_are_deleted_and_the_rest_goes_out_again() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_refused_for_good_holds_back_its_room_only() {
+async fn an_event_that_is_refused_for_good_stops_its_room_only() {
     for store in TestStore::both().await {
         let opened = store.open(None).await;
         let (bad, good) = (new_room(), new_room());

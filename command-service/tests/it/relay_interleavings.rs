@@ -1,4 +1,4 @@
-//! What would break the order of a room in a relay that reads ahead and sends from memory, or keep it from ending.
+//! Interleavings that would break the order of a room, or keep the relay from ending. It reads ahead and sends from memory.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,5 @@
-//! Several relays share the buckets of one store: whoever joins, leaves or dies, and however often a bucket changes hands.
+//! Several relays share the buckets of one store. A room keeps its order when instances join, leave or die, and when buckets
+//! change their holder.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -162,7 +163,7 @@ async fn a_bucket_is_let_go_of_when_all_that_was_sent_is_delivered_and_deleted()
 }
 
 #[tokio::test]
-async fn a_log_that_does_not_answer_holds_up_the_next_holder_for_a_moment_only() {
+async fn a_log_that_does_not_answer_delays_the_next_holder_for_a_moment_only() {
     let store = TestStore::mysql().await;
     let log = Log::that_reports_later();
     let mut relay = Driven::start(store.open(None).await, log.clone(), PATIENCE);

@@ -1,4 +1,4 @@
-//! What is kept for how long.
+//! How long each kind of data is kept.
 
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ use sqlx::{Connection, Executor, MySqlConnection};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(5);
 
-/// Waits until a condition holds.
+/// Waits until a condition holds. It looks again and again: servers and other processes tell the test nothing.
 pub(crate) async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
     let waiting = async {
         while !holds().await {

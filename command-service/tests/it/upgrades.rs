@@ -1,4 +1,4 @@
-//! Builds of different age on one store, and topics that this build did not make.
+//! Older and newer builds on one store, and topics that another build made.
 
 use command_service::{
     event_store::{EventLog as _, EventStore, Group, sqlite::SqliteStore},

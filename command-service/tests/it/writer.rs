@@ -1,4 +1,4 @@
-//! The writer on real stores: what it promises while others write, connections break and clocks jump.
+//! Promises of the writer on real stores, while others write, connections break and clocks jump.
 
 use std::sync::Arc;
 

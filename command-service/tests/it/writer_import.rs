@@ -1,4 +1,4 @@
-//! Lines of imports on real stores: decided in their order, and sent again without effect.
+//! Imports on real stores: lines are decided in order, and have no effect when they are sent again.
 
 use command_service::{
     commands::{Action, CancelReservation, ChangeReservation, MoveReservation},

@@ -1,4 +1,4 @@
-//! What tests of the writer share: writers with clocks of their own, and commands for them.
+//! Helpers of the writer's tests: writers with their own clocks, and commands for them.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! One suite for both stores. Every query's answers are compared with each other's and with a recount.
+//! One suite for both stores: every query over the same histories. The stores agree with each other and with a recount.
 
 use std::fmt::Write;
 

@@ -52,7 +52,7 @@ async fn a_waiting_query_is_woken_by_the_projector_and_polls_nothing() {
     assert_eq!(store.checkpoint_reads.load(Ordering::SeqCst), 2);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_another_instance_projects_is_looked_for_in_the_store() {
     let (store, progress) = (Arc::new(StoreDouble::default()), Arc::new(Progress::default()));
     let stream = Stream::new("Blue");
@@ -84,7 +84,7 @@ async fn a_query_does_not_wait_longer_than_it_wants() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_waiting_query_follows_its_room_to_another_owner_and_back() {
     let (store, progress) = (Arc::new(StoreDouble::default()), Arc::new(Progress::default()));
     progress.set_owned(Box::new(|_| true));
@@ -104,7 +104,7 @@ async fn a_waiting_query_follows_its_room_to_another_owner_and_back() {
     waited.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_query_too_many_is_not_let_wait_and_has_a_place_when_another_one_ends() {
     let (store, progress) = (Arc::new(StoreDouble::default()), Arc::new(Progress::default()));
     progress.set_owned(Box::new(|_| true));

@@ -1,6 +1,6 @@
 //! The program, killed at its fail points.
 
-use std::{process::Stdio, time::Duration};
+use std::process::Stdio;
 
 use query_service::{read_models::generation::FIRST, stores::Checkpoints};
 use shared_events::{Timestamp, Version};
@@ -12,7 +12,7 @@ use crate::{
     feed_double::FeedServer,
     kafka_consumer::Topic,
     mongo_database::{TestDatabase, url},
-    pipelines::until,
+    pipelines::{PATIENCE, until},
 };
 
 /// The program with these servers.
@@ -55,7 +55,7 @@ async fn a_process_that_dies_between_write_and_offset_loses_and_doubles_nothing(
         topic.send(event).await;
     }
     let mut dying = start(&mongo, &topic, &feed, Some("after-write-before-offset"));
-    let status = tokio::time::timeout(Duration::from_secs(30), dying.wait()).await.unwrap().unwrap();
+    let status = tokio::time::timeout(PATIENCE, dying.wait()).await.unwrap().unwrap();
     assert!(!status.success(), "{status}");
     let written = models.checkpoint(stream.room).await.unwrap().version;
     assert!(written > Version::NONE, "it died after it had written");
@@ -69,6 +69,6 @@ async fn a_process_that_dies_between_write_and_offset_loses_and_doubles_nothing(
     assert_eq!(reserved_minutes(&models, &[stream.room]).await, (3 + 1) * 60);
     let pid = living.id().unwrap().to_string();
     Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
-    let status = tokio::time::timeout(Duration::from_secs(20), living.wait()).await.unwrap().unwrap();
+    let status = tokio::time::timeout(PATIENCE, living.wait()).await.unwrap().unwrap();
     assert!(status.success(), "an orderly end: {status}");
 }

@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use crate::{
     events::{DAY, Stream},
     feed_double::FeedDouble,
+    pipelines::until,
 };
 
 struct TestService {
@@ -78,12 +79,8 @@ impl TestService {
 
     async fn ready(&self) {
         let url = format!("http://{}/health/ready", self.address);
-        let ready = async {
-            while !self.client.get(&url).send().await.unwrap().status().is_success() {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), ready).await.unwrap();
+        let answer = async || self.client.get(&url).send().await.unwrap();
+        until("ready", async || answer().await.status().is_success()).await;
     }
 
     fn request(&self, path: &str) -> RequestBuilder {

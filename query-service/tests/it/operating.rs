@@ -10,6 +10,7 @@ use query_service::{
 };
 use service_kit::ids;
 use shared_events::{RoomId, Timestamp};
+use tokio::time::Instant;
 
 use crate::{
     events::{Stream, reserved_minutes},
@@ -85,7 +86,10 @@ async fn a_redrive_that_cannot_reach_the_feed_says_so_and_the_room_goes_on_by_it
     let outcome = ask(&models, &mut owner, room, RequestedAction::Redrive).await;
     assert!(!outcome.done, "{outcome:?}");
     feed.out_of_reach.store(false, Ordering::SeqCst);
-    tokio::time::sleep_until(owner.retry_at().unwrap()).await;
+    let until_retry = owner.retry_at().unwrap() - Instant::now();
+    tokio::time::pause();
+    tokio::time::advance(until_retry).await;
+    tokio::time::resume();
     owner.fill_those_behind().await.unwrap();
     assert_eq!(models.checkpoints(&[room]).await.unwrap()[&room].version, 5);
 }
@@ -123,7 +127,7 @@ async fn a_dropped_event_is_left_out_for_ever_and_with_it_is_kept_who_dropped_it
 }
 
 #[tokio::test]
-async fn a_repair_makes_everything_of_a_room_again_whatever_had_become_of_it() {
+async fn a_repair_rebuilds_everything_of_a_room_whatever_is_stored_of_it() {
     let (mongo, models) = TestDatabase::with_models().await;
     let (mut from, mut to) = (Stream::new("Blue"), Stream::new("Green"));
     let kept = from.reserve("ann", 1, 3);

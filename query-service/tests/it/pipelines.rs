@@ -28,15 +28,17 @@ pub(crate) fn messages<'a>(events: impl IntoIterator<Item = &'a RawEvent>) -> Ve
     (0..).zip(events).map(|(offset, event)| Message::event(offset, event.clone())).collect()
 }
 
-/// Waits until a condition holds.
+/// Longer than any effect takes on a busy machine. Only a failing test waits for it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Waits until a condition holds. It looks again and again: servers and other processes tell the test nothing.
 pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
     let waited = async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let within = Duration::from_secs(40);
-    assert!(tokio::time::timeout(within, waited).await.is_ok(), "{what} in {within:?}");
+    assert!(tokio::time::timeout(PATIENCE, waited).await.is_ok(), "{what} in {PATIENCE:?}");
 }
 
 /// Waits in a thread of its own: a drop can't wait in the test's runtime.

@@ -29,7 +29,7 @@ impl Operator {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_any_service_read_models_are_made_from_the_feed_and_made_again() {
+async fn without_any_service_read_models_are_built_from_the_feed_and_rebuilt() {
     let mut stream = Stream::new("Blue");
     let mut parked = Stream::new("Green");
     stream.reserve("ann", 1, 2);

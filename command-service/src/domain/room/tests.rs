@@ -194,7 +194,7 @@ fn looking_for_an_overlap_does_not_scan_the_room() {
             .collect();
         folded(Room::new(ROOM), &events)
     };
-    let search = |room: &Room, count: i64| {
+    let search_once = |room: &Room, count: i64| {
         let started = Instant::now();
         for n in 0..50_000_i64 {
             let from = (n * 7_919 % count) * 10 + 5;
@@ -202,6 +202,8 @@ fn looking_for_an_overlap_does_not_scan_the_room() {
         }
         started.elapsed()
     };
+    // The shortest of several searches is one that no other process has interrupted.
+    let search = |room: &Room, count: i64| (0..5).map(|_| search_once(room, count)).min().unwrap();
     let (small, large) = (room_with(100), room_with(100_000));
     let (few, many) = (search(&small, 100), search(&large, 100_000));
     assert!(many < few * 100, "{few:?} among 100 reservations, {many:?} among 100,000");

@@ -92,12 +92,12 @@ fn failed(error: MigrateError) -> StoreError {
 #[cfg(test)]
 mod tests {
     use service_kit::ids;
-    use tokio::time::{Instant, timeout};
+    use tokio::time::timeout;
 
     use super::*;
 
-    /// Longer than an insert may be blocked, and shorter than the transaction that blocks the migration.
-    const LIMIT: Duration = Duration::from_secs(4);
+    /// Longer than an insert is blocked on a busy machine. The transaction that blocks the migration lasts longer.
+    const LIMIT: Duration = Duration::from_secs(20);
     const FIRST: (&str, &str) =
         ("things", "CREATE TABLE IF NOT EXISTS things (id INT PRIMARY KEY AUTO_INCREMENT)");
     const SECOND: (&str, &str) = ("more", "ALTER TABLE things ADD COLUMN more INT");
@@ -123,9 +123,12 @@ mod tests {
         let mut own = connect(&options).await.unwrap();
         let migrating =
             tokio::spawn(async move { migrate_alone(&mut own, migrator(&[FIRST, SECOND])).await });
-        // Long enough for inserts to meet the migration while it waits for the lock.
-        let until = Instant::now() + LIMIT;
-        while Instant::now() < until {
+        let waits = "SELECT 1 FROM performance_schema.metadata_locks \
+                     WHERE object_schema = DATABASE() AND lock_status = 'PENDING'";
+        for _ in 0..3 {
+            // The insert comes while the migration waits for its lock.
+            let waiting = async { while open.fetch_optional(waits).await.unwrap().is_none() {} };
+            timeout(LIMIT, waiting).await.unwrap();
             insert(&mut writer).await;
         }
         assert!(!migrating.is_finished(), "nothing blocked the migration");

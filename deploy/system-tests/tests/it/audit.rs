@@ -17,7 +17,7 @@ fn log_of_commands(stack: &Stack) -> String {
 }
 
 #[tokio::test]
-async fn each_act_of_an_administrator_is_recorded_and_names_nobody_else() {
+async fn each_action_of_an_administrator_is_recorded_and_names_nobody_else() {
     let stack = stacks::real().await;
     let (admin, user) = (unique("admin"), unique("ann"));
     let ann = stack.client().as_user(&user);
@@ -60,7 +60,7 @@ async fn each_act_of_an_administrator_is_recorded_and_names_nobody_else() {
 }
 
 #[tokio::test]
-async fn each_act_of_an_operator_is_recorded_with_its_outcome() {
+async fn each_action_of_an_operator_is_recorded_with_its_outcome() {
     let stack = stacks::real().await;
     let room = stack.client().register(json!({})).await;
     let operator = unique("olga");

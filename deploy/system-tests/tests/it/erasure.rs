@@ -6,18 +6,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use system_tests::{Client, Room, Stack, kafka, unique, until};
 
-use crate::relays::until_delivered;
+use crate::{operators::query_service, relays::until_delivered};
 
 const PARTY: &str = "The party of the erased person";
 const GUEST: &str = "The guest of the erased person";
-
-/// Runs a command of the query service. Returns its exit status and its JSON output.
-async fn query_service(stack: &Stack, arguments: &[&str]) -> (i32, Value) {
-    let output = stack.queries[0].command(arguments).arg("--json").output().await.unwrap();
-    let json: Result<Value, _> = serde_json::from_slice(&output.stdout);
-    assert!(json.is_ok(), "{output:?}");
-    (output.status.code().unwrap(), json.unwrap())
-}
 
 fn at(hour: u32) -> String {
     format!("2031-01-01T{hour:02}:00:00Z")

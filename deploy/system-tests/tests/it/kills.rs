@@ -173,7 +173,7 @@ async fn a_command_service_that_is_killed_while_it_writes_keeps_what_it_answered
 }
 
 #[tokio::test]
-async fn the_embedded_default_ends_when_it_is_asked_to_and_has_everything_when_it_starts_again() {
+async fn the_embedded_default_ends_when_it_is_asked_to_and_has_everything_after_a_restart() {
     let mut stack = Stack::embedded().await;
     let client = stack.client();
     let room = client.register(json!({})).await;

@@ -3,17 +3,16 @@
 use serde_json::{Value, json};
 use system_tests::{Stack, kafka};
 
-/// Runs a command of the query service: its exit code and what it printed as JSON.
-async fn query_service(stack: &Stack, arguments: &[&str]) -> (i32, Value) {
+/// Runs a command of the query service. Gives its exit status and its JSON output.
+pub(crate) async fn query_service(stack: &Stack, arguments: &[&str]) -> (i32, Value) {
     let output = stack.queries[0].command(arguments).arg("--json").output().await.unwrap();
     let json: Result<Value, _> = serde_json::from_slice(&output.stdout);
     assert!(json.is_ok(), "{output:?}");
-    let json = json.unwrap();
-    (output.status.code().unwrap(), json)
+    (output.status.code().unwrap(), json.unwrap())
 }
 
 #[tokio::test]
-async fn a_room_that_a_foreign_message_parked_is_found_looked_at_and_driven_on() {
+async fn a_room_that_a_foreign_message_parked_is_listed_shown_and_redriven() {
     let mut stack = Stack::real(1).await;
     stack.queries[0].kill();
     stack.queries[0].start(&[("WATCHDOG_SECONDS", "1")]);
@@ -65,7 +64,7 @@ async fn a_room_that_a_foreign_message_parked_is_found_looked_at_and_driven_on()
 }
 
 #[tokio::test]
-async fn a_repair_is_done_by_the_service_that_runs_and_lag_is_told_for_each_partition() {
+async fn a_running_service_carries_out_a_repair_and_lag_is_shown_for_each_partition() {
     let stack = Stack::real(1).await;
     let client = stack.client();
     let room = client.register(json!({})).await;
