@@ -21,18 +21,18 @@ use tokio::runtime::Handle;
 
 use crate::projector::{Inbox, Message, Projector};
 
-/// How long a batch that is being written may hold up a rebalance.
+/// The longest time for which a batch may hold up a rebalance.
 const FINISH_WITHIN: Duration = Duration::from_secs(3);
 
 /// The partitions of this instance. Its callbacks run on the polling thread.
 pub(super) struct Assignment {
     pub(super) projector: Arc<Projector>,
     pub(super) topic: String,
-    /// How many partitions the topic has.
+    /// The number of the topic's partitions.
     pub(super) partitions: i32,
     pub(super) runtime: Handle,
     pub(super) held: Mutex<Held>,
-    /// Set when no broker answers any more.
+    /// Whether no broker answers.
     pub(super) brokers_gone: AtomicBool,
 }
 
@@ -101,7 +101,7 @@ impl Assignment {
         Ok(())
     }
 
-    /// Resumes partitions whose pipelines have caught up. Tells whether some are still paused.
+    /// Resumes partitions whose pipelines have caught up. Returns whether some are still paused.
     pub(super) fn resume(&self, consumer: &BaseConsumer<Self>) -> KafkaResult<bool> {
         let mut held = self.held();
         let Held { inboxes, paused, .. } = &mut *held;
@@ -117,10 +117,8 @@ impl Assignment {
     /// Lets librdkafka commit offsets. It refuses those of lost partitions, whose next owner reads the messages again.
     pub(super) fn store(&self, consumer: &BaseConsumer<Self>, offsets: Vec<(i32, i64)>) {
         let mut held = self.held();
-        let news: Vec<(i32, i64)> = offsets
-            .into_iter()
-            .filter(|(partition, offset)| held.stored.get(partition) != Some(offset))
-            .collect();
+        let is_new = |(partition, offset): &(i32, i64)| held.stored.get(partition) != Some(offset);
+        let news: Vec<(i32, i64)> = offsets.into_iter().filter(is_new).collect();
         if news.is_empty() {
             return;
         }
@@ -159,14 +157,11 @@ impl ConsumerContext for Assignment {
 
 impl ClientContext for Assignment {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        match level {
-            RDKafkaLogLevel::Emerg
-            | RDKafkaLogLevel::Alert
-            | RDKafkaLogLevel::Critical
-            | RDKafkaLogLevel::Error => {
-                tracing::warn!(facility, message, "librdkafka");
-            }
-            _ => tracing::debug!(facility, message, "librdkafka"),
+        use RDKafkaLogLevel::{Alert, Critical, Emerg, Error};
+        if matches!(level, Emerg | Alert | Critical | Error) {
+            tracing::warn!(facility, message, "librdkafka");
+        } else {
+            tracing::debug!(facility, message, "librdkafka");
         }
     }
 

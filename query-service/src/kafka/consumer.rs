@@ -29,13 +29,13 @@ use crate::{
     read_models::generation::FIRST,
 };
 
-/// How long messages are delivered between two looks at offsets and paused partitions.
+/// The time of delivering messages, before offsets and paused partitions are looked at again.
 const TURN: Duration = Duration::from_millis(50);
 const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
-/// How often a lost broker is looked for.
+/// The pause between two searches for a lost broker.
 const LOOK_FOR_BROKER: Duration = Duration::from_secs(1);
 
-/// Where events come from.
+/// The source of events.
 #[derive(Clone, Debug)]
 pub struct KafkaSettings {
     /// The brokers, and how to reach them.
@@ -83,7 +83,7 @@ pub async fn consume(
     let runtime = Handle::current();
     let thread = std::thread::Builder::new().name("kafka".to_owned()).spawn(move || {
         let outcome = poll_thread(&settings, projector, &component, &stop, runtime);
-        // Nobody asks any more when the process is about to end.
+        // Nobody waits for it if the process ends.
         let _ = ended.send(outcome);
     });
     if thread.is_err() {
@@ -152,7 +152,7 @@ fn consumer_config(settings: &KafkaSettings) -> ClientConfig {
     config
 }
 
-/// Waits for the topic and gives its number of partitions. None if it is stopped first.
+/// Waits for the topic and returns its number of partitions, or `None` if it is stopped before.
 fn wait_for_topic(
     settings: &KafkaSettings,
     component: &Component,
@@ -183,13 +183,8 @@ fn wait_for_topic(
             }
         };
         component.failing(reason);
-        let delay = backoff.next_delay();
-        runtime.block_on(async {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(delay) => {}
-            }
-        });
+        let pause = async { tokio::time::sleep(backoff.next_delay()).await };
+        runtime.block_on(stop.run_until_cancelled(pause));
     }
     Ok(None)
 }

@@ -10,6 +10,7 @@ use rdkafka::{
     error::KafkaResult,
     types::RDKafkaErrorCode,
 };
+use serde::Serialize;
 
 use super::{KafkaSettings, client::client_config};
 
@@ -25,16 +26,16 @@ pub struct Members {
 }
 
 /// The group's place in one partition.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct PartitionLag {
     /// The partition.
     pub partition: i32,
-    /// The first offset that the broker still has.
-    pub start: i64,
-    /// The committed offset, or `None` if the group begins at the start.
+    /// The offset from which the group goes on; `None` before its first commit.
     pub committed: Option<i64>,
-    /// The offset of the next message.
+    /// The offset of the next message in the topic.
     pub end: i64,
+    /// Messages from the committed offset on, or from the first one that the broker still has.
+    pub lag: i64,
 }
 
 fn client(settings: &KafkaSettings) -> ClientConfig {
@@ -86,7 +87,8 @@ pub fn lag(settings: &KafkaSettings) -> KafkaResult<Vec<PartitionLag>> {
         let (start, end) = consumer.fetch_watermarks(&settings.topic, partition, PATIENCE)?;
         let committed = committed.find_partition(&settings.topic, partition);
         let committed = committed.and_then(|found| found.offset().to_raw()).filter(|offset| *offset >= 0);
-        Ok(PartitionLag { partition, start, committed, end })
+        let lag = end - committed.unwrap_or(start).max(start);
+        Ok(PartitionLag { partition, committed, end, lag })
     };
     partitions.into_iter().map(place).collect()
 }

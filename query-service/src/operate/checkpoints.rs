@@ -38,19 +38,12 @@ impl Arguments {
     /// Prints the checkpoints. As wanted is: no room is behind, ahead or parked.
     pub(super) async fn run(&self, live: &LiveGeneration) -> anyhow::Result<Verdict> {
         // Read before and after the heads, so that what is written meanwhile is neither behind nor ahead.
-        let shown = live
-            .models
-            .all_checkpoints()
-            .await?
-            .into_iter()
-            .map(|(room, shown)| (room, shown.version))
-            .collect();
+        let shown = live.models.all_checkpoints().await?.into_iter();
+        let shown = shown.map(|(room, shown)| (room, shown.version)).collect();
         let heads = all_heads(live.feed.as_ref()).await?;
         let checkpoints = live.models.all_checkpoints().await?;
-        let lost: BTreeMap<RoomId, u64> = ahead(&shown, &heads)
-            .into_iter()
-            .map(|(room, shown, stored)| (room, shown.since(stored)))
-            .collect();
+        let lost = ahead(&shown, &heads).into_iter();
+        let lost: BTreeMap<_, _> = lost.map(|(room, shown, stored)| (room, shown.since(stored))).collect();
         let heads: BTreeMap<RoomId, Version> =
             heads.into_iter().map(|head| (head.room, head.version)).collect();
         let rooms: BTreeSet<RoomId> = heads.keys().chain(checkpoints.keys()).copied().collect();

@@ -156,31 +156,10 @@ impl State {
 mod tests {
     use std::sync::Arc;
 
-    use shared_events::{Metadata, RawEvent, RoomId, Timestamp, UserId};
-    use uuid::Uuid;
-
     use super::*;
 
     fn message(offset: i64, payload: usize) -> Message {
-        let at = Timestamp::from_epoch_millis(0);
-        Message::event(
-            offset,
-            RawEvent {
-                room: RoomId(Uuid::nil()),
-                version: 1.into(),
-                event_type: "x".into(),
-                payload: vec![0; payload],
-                metadata: Metadata {
-                    time: at,
-                    subject: String::new(),
-                    actor: UserId::new("u").unwrap(),
-                    correlation_id: String::new(),
-                    causation_id: String::new(),
-                    traceparent: None,
-                },
-                recorded_at: at,
-            },
-        )
+        Message::read(offset, None, &[], &vec![0; payload])
     }
 
     const BOUNDS: Bounds = Bounds { rows: 4, bytes: 100_000 };
@@ -194,11 +173,8 @@ mod tests {
         assert!(inbox.is_full());
         let offsets = |taken: Vec<Message>| taken.iter().map(|message| message.offset).collect::<Vec<_>>();
         assert_eq!(offsets(inbox.take(Bounds { rows: 2, bytes: 100_000 }).await), [0, 1]);
-        assert_eq!(
-            offsets(inbox.take(Bounds { rows: 2, bytes: 10 }).await),
-            [2],
-            "one, though it is too large"
-        );
+        let one = inbox.take(Bounds { rows: 2, bytes: 10 }).await;
+        assert_eq!(offsets(one), [2], "one, though it is too large");
         assert!(inbox.is_nearly_empty());
         assert_eq!(offsets(inbox.take(BOUNDS).await), [3]);
     }

@@ -243,7 +243,7 @@ impl Pipeline {
         let list = match store.erasures().await? {
             Some(list) => list,
             None => {
-                let list = feed.erasures().await.map_err(|error| StoreError::Backend(Box::new(error)))?;
+                let list = feed.erasures().await.map_err(StoreError::backend)?;
                 store.keep_erasures(&list).await?;
                 Arc::new(list)
             }

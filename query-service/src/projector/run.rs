@@ -88,11 +88,7 @@ impl Run {
                 "nothing is lost: the batch is tried again"
             );
             self.store.failing(error.to_string());
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return Err(Stopped),
-                () = tokio::time::sleep(delay) => {}
-            }
+            self.stop.run_until_cancelled(tokio::time::sleep(delay)).await.ok_or(Stopped)?;
         }
         self.store.ok();
         Ok(())

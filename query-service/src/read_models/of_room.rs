@@ -1,4 +1,4 @@
-//! All documents of one room, and in what those of two origins differ.
+//! All documents of one room, and the comparison of two sets of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,12 +7,12 @@ use shared_events::{ReservationId, RoomId, Version};
 
 use super::{HistoryDoc, ReservationDoc, RoomDoc, UsageDoc, usage::Month};
 
-/// What the read models hold of one room.
+/// The documents of one room.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RoomDocuments {
     /// The room itself.
     pub room: Option<RoomDoc>,
-    /// Reservations that are or were in it, and those that were asked for.
+    /// Reservations that are or were in it, and others that were asked for.
     pub reservations: BTreeMap<ReservationId, ReservationDoc>,
     /// History, by the version of its event.
     pub history: BTreeMap<Version, HistoryDoc>,
@@ -37,32 +37,32 @@ impl RoomDocuments {
     }
 }
 
-/// A document that is not as it should be.
+/// A document that differs from the expected one.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Difference {
-    /// Whose.
+    /// The document's room.
     pub room: RoomId,
     /// `room`, `reservation`, `history`, `usage` or `checkpoint`.
     pub what: &'static str,
-    /// Which one.
+    /// The document's id.
     pub id: String,
-    /// How it should be; none where there should be none.
+    /// The expected document; `None` if there should be none.
     pub expected: Option<String>,
-    /// How it is; none where it is missing.
+    /// The stored document; `None` if it is missing.
     pub found: Option<String>,
 }
 
 /// The outcome of a comparison.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Compared {
-    /// What differs.
+    /// The differences.
     pub differences: Vec<Difference>,
-    /// Usage could not be compared, because it was counted further on one side.
+    /// Usage can't be compared: it is counted further on one side.
     pub undecided: bool,
 }
 
-/// Compares documents as far as the room's events up to `version` made them. Each side has at least these; either may
-/// be further. `found` may also know more of a reservation, from events of the room that it moved to or came from.
+/// Compares documents up to `version` of the room. Each side has at least these events, and may have later ones. `found`
+/// may also have events of another room, which a reservation moved to or came from.
 #[must_use]
 pub fn compare(room: RoomId, expected: &RoomDocuments, found: &RoomDocuments, version: Version) -> Compared {
     let mut comparison = Comparison { room, version, compared: Compared::default() };
@@ -86,7 +86,7 @@ impl Comparison {
 
     fn rooms(&mut self, expected: &RoomDocuments, found: &RoomDocuments) {
         let (expected, found) = (expected.room.as_ref(), found.room.as_ref());
-        // Each event of the room makes its whole document: a later one says nothing of earlier ones.
+        // Each event of the room makes its whole document, so a later one can't be compared.
         let later = |doc: Option<&RoomDoc>| doc.is_some_and(|doc| doc.version > self.version);
         if expected != found && !later(expected) && !later(found) {
             self.differs("room", self.room.to_string(), expected.map(json), found.map(json));
@@ -94,10 +94,8 @@ impl Comparison {
     }
 
     fn reservations(&mut self, expected: &RoomDocuments, found: &RoomDocuments) {
-        let ids: BTreeSet<_> = expected.reservations.keys().chain(found.reservations.keys()).collect();
-        for id in ids {
-            let (one, other) = (expected.reservations.get(id), found.reservations.get(id));
-            if one != other && !self.explained(one, other) {
+        for (id, one, other) in differing(&expected.reservations, &found.reservations) {
+            if !self.explained(one, other) {
                 self.differs("reservation", id.to_string(), one.map(json), other.map(json));
             }
         }
@@ -117,33 +115,34 @@ impl Comparison {
     }
 
     fn history(&mut self, expected: &RoomDocuments, found: &RoomDocuments) {
-        let last = self.version;
-        let versions: BTreeSet<_> = expected.history.keys().chain(found.history.keys()).collect();
-        for version in versions.into_iter().filter(|version| **version <= last) {
-            let (one, other) = (expected.history.get(version), found.history.get(version));
-            if one != other {
+        for (version, one, other) in differing(&expected.history, &found.history) {
+            if *version <= self.version {
                 self.differs("history", format!("{}:{version}", self.room), one.map(json), other.map(json));
             }
         }
     }
 
     fn usage(&mut self, expected: &RoomDocuments, found: &RoomDocuments) {
-        let last = self.version;
-        let keys: BTreeSet<_> = expected.usage.keys().chain(found.usage.keys()).collect();
-        for key in keys {
-            let (one, other) = (expected.usage.get(key), found.usage.get(key));
+        for ((month, zone), one, other) in differing(&expected.usage, &found.usage) {
             let version = |doc: Option<&UsageDoc>| doc.map(|doc| doc.version).unwrap_or_default();
-            if one == other {
-                continue;
-            }
-            if version(one) != version(other) && version(one).max(version(other)) > last {
+            if version(one) != version(other) && version(one).max(version(other)) > self.version {
                 self.compared.undecided = true;
             } else {
-                let id = format!("{}/{}/{}", self.room, key.0, key.1);
+                let id = format!("{}/{month}/{zone}", self.room);
                 self.differs("usage", id, one.map(in_short), other.map(in_short));
             }
         }
     }
+}
+
+/// The documents of both sides that differ, or that one side lacks, by key.
+fn differing<'a, K: Ord, D: PartialEq>(
+    expected: &'a BTreeMap<K, D>,
+    found: &'a BTreeMap<K, D>,
+) -> impl Iterator<Item = (&'a K, Option<&'a D>, Option<&'a D>)> {
+    let keys: BTreeSet<&K> = expected.keys().chain(found.keys()).collect();
+    let both = keys.into_iter().map(|key| (key, expected.get(key), found.get(key)));
+    both.filter(|(_, one, other)| one != other)
 }
 
 /// A document in a line, or why it has none.

@@ -243,11 +243,17 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    pub(crate) fn backend(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Backend(cause.into())
+    }
+}
+
 /// The longest time that a read of the store outside of a batch may take.
 const LONGEST_READ: Duration = Duration::from_secs(30);
 
 /// Gives up a read of the store after [`LONGEST_READ`]: a lost connection may never answer.
 pub(crate) async fn in_time<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let outcome = tokio::time::timeout(LONGEST_READ, read).await;
-    outcome.unwrap_or_else(|late| Err(StoreError::Backend(late.into())))
+    outcome.unwrap_or_else(|late| Err(StoreError::backend(late)))
 }

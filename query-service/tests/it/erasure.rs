@@ -53,10 +53,8 @@ async fn is_masked(store: &dyn Store, stream: &Stream) {
         assert!(titled == ("erased-1", false) || titled == ("bob", true), "{reservation:?}");
     }
     let entries = history(store, "erased-1").await;
-    assert_eq!(
-        (entries.len(), history(store, ANN).await.len(), history(store, "bob").await.len()),
-        (3, 0, 1)
-    );
+    let (of_ann, of_bob) = (history(store, ANN).await, history(store, "bob").await);
+    assert_eq!((entries.len(), of_ann.len(), of_bob.len()), (3, 0, 1));
     assert!(entries.iter().all(|entry| entry.reservation.reserved_by.as_str() == "erased-1"));
     let live = |user: &str| {
         let user = UserId::new(user).unwrap();
@@ -148,10 +146,8 @@ async fn all_generations_are_masked_and_so_is_what_is_parked_or_was_left_out() {
     let second = generations.begin(NOW).await.unwrap().number;
     for number in [generations.read().await.unwrap().live.unwrap(), second] {
         let store: Arc<dyn Store> = Arc::new(generations.models(number).await.unwrap());
-        new_pipeline(store.clone(), &FeedDouble::of(&[&stream]))
-            .step(&messages(&stream.events))
-            .await
-            .unwrap();
+        let feed = FeedDouble::of(&[&stream]);
+        new_pipeline(store.clone(), &feed).step(&messages(&stream.events)).await.unwrap();
         // A payload that is no JSON: only a search for her name finds it.
         let parked = message(&stream, format!("{{not json {ANN} title").as_bytes());
         assert_eq!(store.park(&parked).await.unwrap(), Swap::Done);

@@ -206,7 +206,7 @@ fn advance_plainly(group: i64, rooms: &[(RoomId, Span)]) -> Result<RawDocumentBu
 }
 
 fn c_string(path: String) -> Result<CString, StoreError> {
-    CString::try_from(path).map_err(|error| StoreError::Backend(Box::new(error)))
+    CString::try_from(path).map_err(StoreError::backend)
 }
 
 fn version(stored: &RawBsonRef<'_>) -> Option<Version> {

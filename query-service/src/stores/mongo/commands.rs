@@ -1,4 +1,4 @@
-//! Write commands as bytes. A write sets each document's form, so a command may be sent again.
+//! Write commands as bytes. A write sets a document's form, so a command can be sent again.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::{
@@ -18,47 +18,47 @@ const MOST_STATEMENTS: usize = 1000;
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// Commands of one collection at a time.
 const IN_FLIGHT: usize = 4;
-/// How often another owner may insert the same document first.
+/// Attempts of a write. Another owner may insert the same document first.
 const ATTEMPTS: usize = 20;
 
 /// MongoDB's code for a duplicate key.
 pub(super) const DUPLICATE_KEY: i32 = 11000;
 
-/// Where to write.
+/// The collection to write to.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) database: Database,
     pub(super) collection: Collection<RawDocumentBuf>,
 }
 
-/// What a command did.
+/// The result of a command.
 struct Done {
-    /// Documents that were found or made.
+    /// The number of documents that were found or inserted.
     matched: usize,
     /// Places of statements whose document's id is stored already.
     duplicates: Vec<usize>,
 }
 
-#[derive(Clone, Copy)]
-enum Verb {
-    Insert,
-    Update,
-}
+/// The names of a command and of its list of statements.
+type Verb = (&'static CStr, &'static CStr);
+
+const INSERT: Verb = (cstr!("insert"), cstr!("documents"));
+const UPDATE: Verb = (cstr!("update"), cstr!("updates"));
 
 impl Target {
-    /// Inserts documents, and gives the places of those whose id is stored already.
+    /// Inserts documents, and returns the places of those whose id is stored already.
     pub(super) async fn insert(&self, documents: &[RawDocumentBuf]) -> Result<Vec<usize>, StoreError> {
-        Ok(self.run(Verb::Insert, documents).await?.duplicates)
+        Ok(self.run(INSERT, documents).await?.duplicates)
     }
 
-    /// Writes documents, except where a newer form is stored.
+    /// Writes each document, unless a newer form is stored.
     pub(super) async fn keep_newer(
         &self,
         documents: impl Iterator<Item = &Guarded>,
     ) -> Result<(), StoreError> {
         let mut statements: Vec<RawDocumentBuf> = documents.map(Guarded::statement).collect();
         for _ in 0..ATTEMPTS {
-            let duplicates = self.run(Verb::Update, &statements).await?.duplicates;
+            let duplicates = self.run(UPDATE, &statements).await?.duplicates;
             if duplicates.is_empty() {
                 return Ok(());
             }
@@ -68,9 +68,9 @@ impl Target {
         Err(StoreError::Contended)
     }
 
-    /// Runs update statements, and gives how many found a document.
+    /// Runs update statements, and returns how many found a document.
     pub(super) async fn update(&self, statements: &[RawDocumentBuf]) -> Result<usize, StoreError> {
-        Ok(self.run(Verb::Update, statements).await?.matched)
+        Ok(self.run(UPDATE, statements).await?.matched)
     }
 
     async fn run(&self, verb: Verb, statements: &[RawDocumentBuf]) -> Result<Done, StoreError> {
@@ -84,14 +84,10 @@ impl Target {
 
     async fn run_one(
         &self,
-        verb: Verb,
+        (name, list): Verb,
         statements: &[RawDocumentBuf],
         first: usize,
     ) -> Result<Done, StoreError> {
-        let (name, list): (&CStr, &CStr) = match verb {
-            Verb::Insert => (cstr!("insert"), cstr!("documents")),
-            Verb::Update => (cstr!("update"), cstr!("updates")),
-        };
         let mut command = RawDocumentBuf::new();
         command.append(name, self.collection.name());
         command.append(cstr!("ordered"), false);
@@ -113,7 +109,7 @@ pub(super) fn durable() -> RawDocumentBuf {
     durable
 }
 
-/// Dependencies of a list that one command can hold, each with the place of its first.
+/// The statements in parts that each fit into one command, with the place of their first statement.
 fn parts(statements: &[RawDocumentBuf]) -> impl Iterator<Item = (usize, &[RawDocumentBuf])> {
     let mut first = 0;
     std::iter::from_fn(move || {
@@ -130,10 +126,13 @@ fn parts(statements: &[RawDocumentBuf]) -> impl Iterator<Item = (usize, &[RawDoc
     })
 }
 
-/// Reads the server's answer. Single statements may have failed.
+/// An answer that reports a failure, or can't be read.
+pub(super) fn failed(answer: &dyn std::fmt::Display) -> StoreError {
+    StoreError::backend(format!("the server answered {answer}"))
+}
+
+/// Reads the server's answer. Some statements may have failed.
 fn done(answer: &Document, first: usize) -> Result<Done, StoreError> {
-    let failed =
-        |what: &dyn std::fmt::Display| StoreError::Backend(format!("the server answered {what}").into());
     if let Some(error) = answer.get("writeConcernError") {
         return Err(failed(error));
     }

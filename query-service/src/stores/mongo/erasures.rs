@@ -189,10 +189,9 @@ pub(super) async fn mask_dropped(
     let mut found = dropped.find(doc! {}).await?;
     while let Some(stored) = found.try_next().await? {
         let message = stored.get_document("message");
-        let message = message.map_err(|error| StoreError::Backend(Box::new(error)))?;
+        let message = message.map_err(StoreError::backend)?;
         let Some(message) = without(&to_parked(message)?, user, list) else { continue };
-        let message = Document::try_from(&from_parked(&message))
-            .map_err(|error| StoreError::Backend(Box::new(error)))?;
+        let message = Document::try_from(&from_parked(&message)).map_err(StoreError::backend)?;
         let id = doc! { "_id": Stored::read("dropped_events", &stored)?.id()? };
         dropped.update_one(id, doc! { "$set": { "message": message } }).await?;
         masked += 1;

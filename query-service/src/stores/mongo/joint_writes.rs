@@ -1,8 +1,8 @@
 //! Small batches of several partitions, written by one command. A command costs the server several times what an event
 //! in it does, and waits for the journal anyway.
 //!
-//! No batch waits for others: while a command runs, batches gather, and the next command writes them all. Where many
-//! events have gathered, one more command starts beside it, because a command uses one processor of the server at most.
+//! While a command runs, batches gather, and the next command writes them all. If many events have gathered, one more
+//! command starts at the same time, because a command uses at most one processor of the server.
 
 use std::{
     collections::VecDeque,
@@ -21,10 +21,10 @@ use super::{
 };
 use crate::stores::StoreError;
 
-/// Most events in one command with their checkpoints. Larger batches are faster by several commands side by side, which
-/// go on where a document is stored already.
+/// The most events in one command with their checkpoints. Several commands at the same time are faster for a larger batch,
+/// and they pass over stored documents.
 pub(super) const SMALL_BATCH: usize = 100;
-/// Where this many events wait, one more command starts beside those that run.
+/// If this many events wait, one more command starts.
 const MANY: usize = 20;
 
 /// Batches that wait for a command to end.
@@ -34,8 +34,8 @@ pub(super) struct JointWrites(Mutex<Queue>);
 #[derive(Default, Debug)]
 struct Queue {
     waiting: VecDeque<Waiting>,
-    /// How many tasks write what waits, each one command after another. There are never more than pipelines, because each
-    /// pipeline waits for its batch.
+    /// The number of tasks that write waiting batches, each by one command after another. There are at most as many as
+    /// pipelines, because a pipeline waits for its batch.
     tasks: usize,
 }
 
@@ -46,16 +46,13 @@ struct Waiting {
 }
 
 impl MongoReadModels {
-    /// Writes documents, then checkpoints, by one command together with all batches that wait. Where a document of any of
-    /// them is stored already, or a room has moved, the batch must be written by itself. That changes nothing where
-    /// it is written.
-    ///
-    /// # Errors
-    /// When the server can't be reached or refuses. One batch receives the error; the others get `Written::Partly`.
+    /// Writes documents, then checkpoints, in one command with all waiting batches. After `Written::Partly`, write the batch
+    /// by itself: a document of any batch is stored already, or a room has moved. One batch receives an error, the others
+    /// `Written::Partly`.
     pub(super) async fn write_jointly(&self, batch: &Arc<Batch>) -> Result<Written, StoreError> {
         let (written, told) = oneshot::channel();
         if self.joint_writes.add(Waiting { batch: Arc::clone(batch), written }) {
-            // In a task of its own: other batches must not depend on whether this pipeline goes on.
+            // In a task of its own: other batches must not depend on this pipeline.
             tokio::spawn(self.clone().write_what_waits());
         }
         told.await.unwrap_or(Ok(Written::Partly))
@@ -67,7 +64,7 @@ impl MongoReadModels {
             let mut outcome = self.write_at_once(&together).await;
             let of_others = if matches!(outcome, Ok(Written::All)) { Written::All } else { Written::Partly };
             for waiting in together {
-                // Nobody listens where the pipeline was stopped.
+                // A stopped pipeline no longer listens.
                 _ = waiting.written.send(std::mem::replace(&mut outcome, Ok(of_others)));
             }
         }
@@ -92,7 +89,7 @@ impl MongoReadModels {
 }
 
 impl JointWrites {
-    /// Puts a batch at the end, and tells whether a task must start that writes it.
+    /// Adds a batch to the queue, and returns whether one more task must start.
     fn add(&self, waiting: Waiting) -> bool {
         let mut queue = self.queue();
         queue.waiting.push_back(waiting);
@@ -111,7 +108,7 @@ impl JointWrites {
 struct Served<'a>(&'a JointWrites);
 
 impl Served<'_> {
-    /// The batches of the next command: at least the first, and no room twice. None where nothing waits: the task ends.
+    /// The batches of the next command: at least the first one, and no room twice. `None` if no batch waits: the task ends.
     fn take(&self) -> Option<Vec<Waiting>> {
         let mut queue = self.0.queue();
         let (mut taken, mut events) = (Vec::<Waiting>::new(), 0);

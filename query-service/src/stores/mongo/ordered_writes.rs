@@ -1,5 +1,5 @@
-//! Writes to several collections as one command. They are carried out in order, so a later one is there only if all
-//! before it are.
+//! Writes to several collections in one command. The server runs them in order: a write is there only if all writes before
+//! it are.
 
 use mongodb::{
     Client,
@@ -7,7 +7,7 @@ use mongodb::{
 };
 
 use super::{
-    commands::{DUPLICATE_KEY, Target, durable},
+    commands::{DUPLICATE_KEY, Target, durable, failed},
     documents::Guarded,
 };
 use crate::stores::StoreError;
@@ -15,13 +15,13 @@ use crate::stores::StoreError;
 /// The outcome of an ordered command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Written {
-    /// All of it.
+    /// All writes are done.
     All,
-    /// A part: a document was stored already, and the rest is not written, or an update found no document.
+    /// A document was stored already, and the rest is not written; or an update found no document.
     Partly,
 }
 
-/// A command that is being built.
+/// A command under construction.
 #[derive(Default)]
 pub(super) struct OrderedWrites {
     operations: RawArrayBuf,
@@ -42,7 +42,7 @@ impl OrderedWrites {
         }
     }
 
-    /// Writes documents, except where a newer form is stored.
+    /// Writes each document, unless a newer form is stored.
     pub(super) fn keep_newer<'a>(&mut self, target: &Target, documents: impl Iterator<Item = &'a Guarded>) {
         for document in documents {
             let mut operation = RawDocumentBuf::new();
@@ -54,12 +54,9 @@ impl OrderedWrites {
         }
     }
 
-    /// Runs the statement of an update command, which must find its document.
-    ///
-    /// # Errors
-    /// When it is no such statement.
+    /// Adds the statement of an update command, which must find its document.
     pub(super) fn update(&mut self, target: &Target, statement: &RawDocument) -> Result<(), StoreError> {
-        let part = |name| statement.get_document(name).map_err(|error| StoreError::Backend(Box::new(error)));
+        let part = |name| statement.get_document(name).map_err(StoreError::backend);
         let (filter, update) = (part(cstr!("q"))?, part(cstr!("u"))?);
         let mut operation = RawDocumentBuf::new();
         operation.append(cstr!("update"), self.namespace(target));
@@ -70,10 +67,7 @@ impl OrderedWrites {
         Ok(())
     }
 
-    /// Runs it.
-    ///
-    /// # Errors
-    /// When the server can't be reached or refuses.
+    /// Runs the command.
     pub(super) async fn run(self, client: &Client) -> Result<Written, StoreError> {
         if self.count == 0 {
             return Ok(Written::All);
@@ -111,10 +105,8 @@ impl OrderedWrites {
     }
 }
 
-/// Reads the server's answer: one result for each operation up to the first that failed.
+/// Reads the server's answer: one result for each operation, up to the first failure.
 fn done(answer: &Document, operations: usize, must_match: &[usize]) -> Result<Written, StoreError> {
-    let failed =
-        |what: &dyn std::fmt::Display| StoreError::Backend(format!("the server answered {what}").into());
     if let Some(error) = answer.get("writeConcernError") {
         return Err(failed(error));
     }

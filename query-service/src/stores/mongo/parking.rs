@@ -34,29 +34,18 @@ impl Parking for MongoReadModels {
         let flag = doc! { "version": number(message.version), "reason": message.reason.as_str() };
         let still_there = doc! { "$eq": [{ "$ifNull": [format!("${version}"), 0] }, number(before)] };
         let change = doc! { "$cond": [still_there, { "$literal": flag }, format!("${parked}")] };
-        let now = self
-            .checkpoints
-            .collection
-            .find_one_and_update(
-                doc! { "_id": group(message.room) },
-                vec![doc! { "$set": { parked.as_str(): change } }],
-            )
-            .projection(doc! { parked: 1 })
-            .return_document(ReturnDocument::After)
-            .await?
-            .ok_or_else(missing)?;
+        let (id, change) =
+            (doc! { "_id": group(message.room) }, doc! { "$set": { parked.as_str(): change } });
+        let updated = self.checkpoints.collection.find_one_and_update(id, vec![change]);
+        let updated = updated.projection(doc! { parked: 1 }).return_document(ReturnDocument::After);
+        let now = updated.await?.ok_or_else(missing)?;
         let parked = Group::read(&now)?.room(message.room)?.parked;
         Ok(parked.is_some_and(|parked| parked.version == message.version).into())
     }
 
     async fn parked_message(&self, room: RoomId) -> Result<Option<ParkedMessage>, StoreError> {
-        self.parked
-            .collection
-            .find_one(doc! { "_id": uuid(room.0) })
-            .await?
-            .as_deref()
-            .map(to_parked)
-            .transpose()
+        let found = self.parked.collection.find_one(doc! { "_id": uuid(room.0) }).await?;
+        found.as_deref().map(to_parked).transpose()
     }
 
     async fn drop_event(&self, dropped: &DroppedEvent) -> Result<(), StoreError> {
@@ -65,8 +54,7 @@ impl Parking for MongoReadModels {
             "_id": history_id(message.room, message.version), "reason": dropped.reason.as_str(),
             "by": dropped.by.as_str(), "at": moment(dropped.at),
         };
-        let message =
-            Document::try_from(&from_parked(message)).map_err(|error| StoreError::Backend(error.into()))?;
+        let message = Document::try_from(&from_parked(message)).map_err(StoreError::backend)?;
         stored.insert("message", message);
         match self.dropped.collection.clone_with_type::<Document>().insert_one(stored).await {
             Err(error) if is_duplicate(&error) => Ok(()),

@@ -55,11 +55,7 @@ impl<'a> Stored<'a> {
     }
 
     pub(super) fn integer<T: TryFrom<i64>>(&self, name: &str) -> Result<T, StoreError> {
-        self.field(name, |value| match value {
-            RawBsonRef::Int32(value) => T::try_from(i64::from(value)).ok(),
-            RawBsonRef::Int64(value) => T::try_from(value).ok(),
-            _ => None,
-        })
+        self.field(name, to_integer)
     }
 
     /// The version of a room's stream.
@@ -70,12 +66,8 @@ impl<'a> Stored<'a> {
     /// A list of integers.
     pub(super) fn integers<T: TryFrom<i64>>(&self, name: &str) -> Result<Vec<T>, StoreError> {
         let list = self.field(name, RawBsonRef::as_array)?;
-        let read = |value: RawBsonRef<'_>| match value {
-            RawBsonRef::Int32(value) => T::try_from(i64::from(value)).ok(),
-            RawBsonRef::Int64(value) => T::try_from(value).ok(),
-            _ => None,
-        };
-        list.into_iter().map(|value| value.ok().and_then(read).ok_or_else(|| self.unreadable(name))).collect()
+        let read = |value: Result<_, _>| value.ok().and_then(to_integer);
+        list.into_iter().map(|value| read(value).ok_or_else(|| self.unreadable(name))).collect()
     }
 
     /// The document's id, whatever it is.
@@ -175,6 +167,14 @@ impl<'a> Stored<'a> {
             zone: self.zone("zone")?,
             month: Month::of_code(self.integer("month")?).ok_or_else(|| self.unreadable("month"))?,
         })
+    }
+}
+
+fn to_integer<T: TryFrom<i64>>(value: RawBsonRef<'_>) -> Option<T> {
+    match value {
+        RawBsonRef::Int32(value) => T::try_from(i64::from(value)).ok(),
+        RawBsonRef::Int64(value) => T::try_from(value).ok(),
+        _ => None,
     }
 }
 
