@@ -5,7 +5,7 @@ use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     SqliteStore, code,
-    database::{run, run_text},
+    database::{begin, roll_back, run, run_text},
     is_transient, store_error,
 };
 use crate::event_store::{
@@ -86,29 +86,6 @@ impl SqliteStore {
         fail_points.pass(FailPoint::BeforeCommit)?;
         Ok(positions)
     }
-}
-
-/// SQLite's code for a BEGIN within a transaction, among others.
-const ERROR: u8 = 1;
-
-/// Begins a transaction by plain statements. sqlx counts the transactions that it opens, and would believe for ever in one
-/// that SQLite rolled back by itself because the disk was full.
-pub(super) async fn begin(connection: &mut SqliteConnection) -> sqlx::Result<()> {
-    // Takes the write lock at once: a transaction that begins as a reader may be unable to become a writer.
-    const BEGIN: &str = "BEGIN IMMEDIATE";
-    match run_text(connection, BEGIN).await {
-        // A cancelled append has left its transaction open.
-        Err(error) if code(&error) == Some(ERROR) => {
-            roll_back(connection).await;
-            run_text(connection, BEGIN).await
-        }
-        begun => begun,
-    }
-}
-
-/// Rolls back. This fails only if there is nothing to roll back.
-pub(super) async fn roll_back(connection: &mut SqliteConnection) {
-    drop(run_text(connection, "ROLLBACK").await);
 }
 
 async fn execute(

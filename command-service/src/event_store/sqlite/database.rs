@@ -8,11 +8,7 @@ use sqlx::{
 };
 use tokio::sync::MutexGuard;
 
-use super::{
-    SqliteStore,
-    append::{begin, roll_back},
-    store_error,
-};
+use super::{SqliteStore, code, store_error};
 use crate::event_store::{
     Buckets, StoreError,
     sql::{Columns, Database, Done, RowError, Statement, Transaction, Value, repeated},
@@ -147,6 +143,29 @@ pub(super) async fn run(
 /// Runs a statement without values.
 pub(super) async fn run_text(connection: &mut SqliteConnection, sql: &str) -> sqlx::Result<()> {
     run(connection, &Statement::new(sql, [])).await.map(drop)
+}
+
+/// SQLite's code for a BEGIN within a transaction, among others.
+const ERROR: u8 = 1;
+
+/// Begins a transaction by plain statements. sqlx counts the transactions that it opens, and would believe for ever in one
+/// that SQLite rolled back by itself because the disk was full.
+pub(super) async fn begin(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    // Takes the write lock at once: a transaction that begins as a reader may be unable to become a writer.
+    const BEGIN: &str = "BEGIN IMMEDIATE";
+    match run_text(connection, BEGIN).await {
+        // A cancelled append has left its transaction open.
+        Err(error) if code(&error) == Some(ERROR) => {
+            roll_back(connection).await;
+            run_text(connection, BEGIN).await
+        }
+        begun => begun,
+    }
+}
+
+/// Rolls back. This fails only if there is nothing to roll back.
+pub(super) async fn roll_back(connection: &mut SqliteConnection) {
+    drop(run_text(connection, "ROLLBACK").await);
 }
 
 /// The driver's form of a statement. A text that is different each time is not kept prepared.
