@@ -101,14 +101,24 @@ impl RawEvent {
     ///
     /// # Errors
     /// If the type is unknown, or the payload has another form.
-    pub fn decode(&self) -> Result<DecodedEvent, Unreadable> {
-        Ok(DecodedEvent {
-            room: self.room,
-            version: self.version,
-            metadata: self.metadata.clone(),
-            recorded_at: self.recorded_at,
-            event: decode(&self.event_type, &self.payload)?,
-        })
+    pub fn event(&self) -> Result<Event, Unreadable> {
+        decode(&self.event_type, &self.payload)
+    }
+
+    /// Replaces the payload by the event that it was decoded to.
+    #[must_use]
+    pub fn with_event(self, event: Event) -> DecodedEvent {
+        let Self { room, version, metadata, recorded_at, .. } = self;
+        DecodedEvent { room, version, metadata, recorded_at, event }
+    }
+
+    /// Decodes the event.
+    ///
+    /// # Errors
+    /// As [`Self::event`].
+    pub fn decode(self) -> Result<DecodedEvent, Unreadable> {
+        let event = self.event()?;
+        Ok(self.with_event(event))
     }
 
     /// The headers of the message, in the order of sending.

@@ -151,7 +151,7 @@ mod tests {
     }
 
     fn reservation(event: &RawEvent) -> Reservation {
-        event.decode().unwrap().event.reservation().unwrap().clone()
+        event.event().unwrap().reservation().unwrap().clone()
     }
 
     #[test]
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(reservation(&after), expected);
         assert_eq!(after.metadata, event.metadata, "the actor is another person");
         assert_eq!(masked(&erasures, &after), None, "masked again it stays the same");
-        let mut read = event.decode().unwrap();
+        let mut read = event.clone().decode().unwrap();
         assert!(erasures.mask(&mut read));
         assert_eq!(read, after.decode().unwrap(), "read or not, it is masked alike");
     }

@@ -74,14 +74,19 @@ impl FeedEvent {
     /// # Errors
     /// If the payload is not JSON.
     pub fn from_raw(event: RawEvent) -> Result<Self, Unreadable> {
-        let malformed =
-            |reason: String| Unreadable::Malformed { event_type: event.event_type.to_string(), reason };
-        let payload =
-            String::from_utf8(event.payload.clone()).map_err(|error| malformed(error.to_string()))?;
-        let data = RawValue::from_string(payload).map_err(|error| malformed(error.to_string()))?;
+        let id = event.id();
+        let payload = String::from_utf8(event.payload).map_err(|error| error.to_string());
+        let data =
+            payload.and_then(|payload| RawValue::from_string(payload).map_err(|error| error.to_string()));
+        let data = match data {
+            Ok(data) => data,
+            Err(reason) => {
+                return Err(Unreadable::Malformed { event_type: event.event_type.into_owned(), reason });
+            }
+        };
         Ok(Self {
             specversion: SPEC_VERSION.into(),
-            id: event.id(),
+            id,
             source: SOURCE.into(),
             time: event.metadata.time,
             subject: event.metadata.subject,

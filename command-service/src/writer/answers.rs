@@ -1,7 +1,7 @@
 //! Turns events into replies, for a new command as for a repeated one.
 
 use serde::{Deserialize, Serialize};
-use shared_events::{ConsistencyToken, Event, ReservationId, RoomId, Version};
+use shared_events::{ConsistencyToken, Event, RawEvent, ReservationId, RoomId, Version};
 
 use super::{CommandOutcome, Done, Failure, Reply};
 use crate::{
@@ -76,8 +76,7 @@ pub(super) fn from_record(record: KeyRecord, fingerprint: [u8; 16]) -> Reply {
     } else {
         let room = record.event.as_ref().map(|event| event.room);
         let not_understood = |_| room.map_or(Failure::Refused, Failure::NotUnderstood);
-        let read =
-            |event: StoredEvent| event.into_raw().and_then(|event| event.decode()).map_err(not_understood);
+        let read = |event: StoredEvent| event.into_raw().and_then(RawEvent::decode).map_err(not_understood);
         let events = [record.other_event, record.event]
             .into_iter()
             .flatten()

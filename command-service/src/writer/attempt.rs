@@ -277,10 +277,8 @@ impl<'a> Attempt<'a> {
             return Err(AttemptError::Conflict);
         };
         for event in self.group.events.iter().filter(|event| event.room == room) {
-            let applied = event
-                .decode()
-                .ok()
-                .and_then(|event| whole.apply(event.version, event.metadata.time, &event.event).ok());
+            let applied =
+                event.event().ok().and_then(|it| whole.apply(event.version, event.metadata.time, &it).ok());
             if applied.is_none() {
                 return Err(AttemptError::Permanent);
             }

@@ -155,13 +155,13 @@ async fn an_erased_person_is_in_no_table_and_all_else_is_as_it_was() {
         assert_eq!(opened.all_heads(None, 10).await.unwrap(), heads);
         assert_eq!(opened.backlog().await.unwrap().events, waiting);
         for event in events(&*opened).await {
-            let read = event.decode().unwrap();
-            let owner = read.event.reservation().map(|reservation| reservation.reserved_by.clone());
-            let id = read.event.reservation().map(|reservation| reservation.id);
+            let read = event.event().unwrap();
+            let owner = read.reservation().map(|reservation| reservation.reserved_by.clone());
+            let id = read.reservation().map(|reservation| reservation.id);
             let expected =
                 id.map(|id| if id == bobs { UserId::new("bob").unwrap() } else { step.pseudonym.clone() });
             assert_eq!(owner, expected, "{event:?}");
-            let title = read.event.reservation().and_then(|reservation| reservation.title.as_deref());
+            let title = read.reservation().and_then(|reservation| reservation.title.as_deref());
             assert_eq!(title, (id == Some(bobs)).then_some("Bob"));
         }
         // The import that told of them can still be sent again without effect.
@@ -192,7 +192,7 @@ async fn instances_that_have_the_person_in_memory_write_them_back_nowhere() {
     nowhere(&store).await;
     let last = events(&*opened).await.pop().unwrap();
     assert_eq!(last.metadata.actor, pseudonym);
-    assert_eq!(last.decode().unwrap().event.reservation().unwrap().reserved_by, pseudonym);
+    assert_eq!(last.event().unwrap().reservation().unwrap().reserved_by, pseudonym);
 }
 
 #[tokio::test]
@@ -203,7 +203,7 @@ async fn a_state_from_before_an_erasure_is_masked_by_those_who_load_it() {
         let made = one.does(by(ANN, reserve(room, named(hour(9))))).await.reservation.unwrap();
         let mut state = command_service::domain::Room::new(room);
         for event in events(&*opened).await {
-            state.apply(event.version, event.metadata.time, &event.decode().unwrap().event).unwrap();
+            state.apply(event.version, event.metadata.time, &event.event().unwrap()).unwrap();
         }
         let body = serde_json::to_vec(&state).unwrap();
         let snapshot = Snapshot { room, version: 2.into(), schema: SNAPSHOT_SCHEMA.to_owned(), body };

@@ -5,7 +5,7 @@ pub mod reservations;
 pub mod rooms;
 pub mod usage;
 
-use shared_events::{DecodedEvent, Interval, RawEvent};
+use shared_events::{Event, Interval, RawEvent, RoomId};
 
 /// The longest stay in minutes: 366 days and an hour of daylight saving.
 pub const LONGEST_STAY: i64 = 366 * 24 * 60 + 60;
@@ -24,22 +24,21 @@ pub enum Inapplicable {
     OtherRoom,
 }
 
-/// Decodes an event that the projections can apply.
+/// Decodes the payload of an event that the projections can apply.
 ///
 /// # Errors
 /// Why they can't.
-pub fn read(event: &RawEvent) -> Result<DecodedEvent, String> {
-    let decoded = event.decode().map_err(|error| error.to_string())?;
-    check(&decoded).map_err(|error| error.to_string())?;
-    Ok(decoded)
+pub fn read(raw: &RawEvent) -> Result<Event, String> {
+    let event = raw.event().map_err(|error| error.to_string())?;
+    check(raw.room, &event).map_err(|error| error.to_string())?;
+    Ok(event)
 }
 
-/// Whether the projections can apply an event. The projector parks the room if not.
+/// Whether the projections can apply an event of a room. The projector parks the room if not.
 ///
 /// # Errors
 /// What is wrong with the event.
-pub fn check(decoded: &DecodedEvent) -> Result<(), Inapplicable> {
-    use shared_events::Event;
+pub fn check(room: RoomId, event: &Event) -> Result<(), Inapplicable> {
     let stay = |interval: Interval| {
         if interval.minutes() <= 0 {
             Err(Inapplicable::EmptyStay)
@@ -49,7 +48,7 @@ pub fn check(decoded: &DecodedEvent) -> Result<(), Inapplicable> {
             Ok(())
         }
     };
-    let (named, previous) = match &decoded.event {
+    let (named, previous) = match event {
         Event::RoomRegistered(e) => (e.room.id, None),
         Event::RoomChanged(e) => (e.room.id, None),
         Event::RoomRetired(e) => (e.room.id, None),
@@ -59,10 +58,10 @@ pub fn check(decoded: &DecodedEvent) -> Result<(), Inapplicable> {
         Event::ReservationMovedIn(e) => (e.reservation.room, Some(e.previous)),
         Event::ReservationCancelled(e) => (e.reservation.room, None),
     };
-    if named != decoded.room {
+    if named != room {
         return Err(Inapplicable::OtherRoom);
     }
-    if let Some(reservation) = decoded.event.reservation() {
+    if let Some(reservation) = event.reservation() {
         stay(reservation.interval())?;
     }
     previous.map_or(Ok(()), |place| stay(place.interval()))

@@ -95,7 +95,7 @@ impl Pipeline {
                     more.push(room);
                     for event in events {
                         match read(&event) {
-                            Ok(decoded) => ready.push(decoded),
+                            Ok(decoded) => ready.push(event.with_event(decoded)),
                             Err(reason) => {
                                 broken.push(ParkedMessage::of_event(&event, reason, self.now()));
                                 break;

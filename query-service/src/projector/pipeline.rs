@@ -178,7 +178,14 @@ impl Pipeline {
                     }
                     match read(event) {
                         Ok(decoded) => {
-                            ready.push(decoded);
+                            // The message stays: its batch may have to be tried again.
+                            ready.push(DecodedEvent {
+                                room,
+                                version: event.version,
+                                metadata: event.metadata.clone(),
+                                recorded_at: event.recorded_at,
+                                event: decoded,
+                            });
                             *next = next.next();
                         }
                         Err(reason) => {

@@ -58,9 +58,9 @@ impl Fold {
             let events = feed.events(self.room, self.version).await?;
             let mut ready = Vec::new();
             let mut stopped = None;
-            for event in events.iter().take_while(|event| event.version <= version) {
-                match read(event) {
-                    Ok(decoded) => ready.push(decoded),
+            for event in events.into_iter().take_while(|event| event.version <= version) {
+                match read(&event) {
+                    Ok(decoded) => ready.push(event.with_event(decoded)),
                     Err(reason) => {
                         stopped = Some((event.version, reason));
                         break;

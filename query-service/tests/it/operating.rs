@@ -70,7 +70,10 @@ async fn a_redrive_goes_on_in_order_as_soon_as_the_event_can_be_read() {
     let again = ask(&models, &mut owner, room, RequestedAction::Redrive).await;
     assert!(again.done && again.text.contains("not parked"), "{again:?}");
     let clean = MemoryReadModels::new();
-    clean.apply(&good.events.iter().map(|event| event.decode().unwrap()).collect::<Vec<_>>()).await.unwrap();
+    clean
+        .apply(&good.events.iter().map(|event| event.clone().decode().unwrap()).collect::<Vec<_>>())
+        .await
+        .unwrap();
     assert_eq!(shown(models.as_ref(), room).await, shown(&clean, room).await);
 }
 

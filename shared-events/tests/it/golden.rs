@@ -57,7 +57,7 @@ impl Golden {
 
     pub(crate) fn read(&self) -> DecodedEvent {
         RawEvent::from_message(self.headers_as_bytes(), self.payload.get().as_bytes())
-            .and_then(|event| event.decode())
+            .and_then(RawEvent::decode)
             .unwrap_or_else(|error| panic!("{}: {error}", self.file))
     }
 }
