@@ -10,7 +10,7 @@ use service_kit::{
     clock::Clock,
     config::{Declaration, HttpUrl, Key, Mistakes, Need, Settings},
     declare,
-    dev_key::{self, DevKey},
+    dev_key::DevKey,
     kit_settings::{self, KitSettings, TLS_CA_FILE},
     tls::Authorities,
 };
@@ -72,14 +72,10 @@ pub struct Config {
     pub mongo: MongoSettings,
     /// The source of events.
     pub kafka: KafkaSettings,
-    /// The command service's URL.
-    pub feed_url: Url,
-    /// Identification to the feed.
-    pub feed_identity: FeedIdentity,
-    /// The longest wait for the feed.
-    pub feed_timeout: Duration,
-    /// Authorities that are trusted beside the public ones.
-    pub authorities: Option<Authorities>,
+    feed_url: Url,
+    feed_identity: FeedIdentity,
+    feed_timeout: Duration,
+    authorities: Option<Authorities>,
     /// Bounds of the projector's work.
     pub limits: Limits,
     /// The pause between two comparisons of heads.
@@ -88,8 +84,7 @@ pub struct Config {
 
 /// How this service identifies itself to the feed.
 #[derive(Debug, Clone)]
-pub enum FeedIdentity {
-    /// By a token.
+enum FeedIdentity {
     Token(SecretString),
     /// By tokens that it signs with the development key in this folder.
     Key(PathBuf),
@@ -97,33 +92,23 @@ pub enum FeedIdentity {
     Header,
 }
 
-impl FeedIdentity {
-    /// The credentials of the feed's client.
+impl Config {
+    /// The command service's feed over HTTP.
     ///
     /// # Errors
-    /// When the development key can't be read or made.
-    pub fn credentials(&self, clock: Clock) -> Result<Credentials, dev_key::Error> {
-        Ok(match self {
-            Self::Header => Credentials::Header,
-            Self::Token(token) => Credentials::Token(token.clone()),
-            Self::Key(folder) => {
+    /// When the development key or the HTTP client can't be made.
+    pub fn feed(&self, clock: Clock) -> anyhow::Result<HttpFeed> {
+        let credentials = match &self.feed_identity {
+            FeedIdentity::Header => Credentials::Header,
+            FeedIdentity::Token(token) => Credentials::Token(token.clone()),
+            FeedIdentity::Key(folder) => {
                 let key = DevKey::ensure(folder)?;
                 Credentials::Signed(Box::new(move || {
                     let token = key.token("query-service", &["service"], 1, &clock);
                     token.map(SecretString::from).map_err(|error| error.to_string())
                 }))
             }
-        })
-    }
-}
-
-impl Config {
-    /// The command service's feed over HTTP.
-    ///
-    /// # Errors
-    /// When its credentials or the HTTP client can't be made.
-    pub fn feed(&self, clock: Clock) -> anyhow::Result<HttpFeed> {
-        let credentials = self.feed_identity.credentials(clock)?;
+        };
         Ok(HttpFeed::new(&self.feed_url, credentials, self.feed_timeout, self.authorities.as_ref())?)
     }
 
