@@ -1,13 +1,13 @@
-//! Checkpoints of rooms, and the events that rooms are parked behind.
+//! Checkpoints of rooms, and the messages that rooms are parked at.
 
 use shared_events::{Erasures, RawEvent, RoomId, Timestamp, UserId, Version};
 
 /// The version up to which a room is projected.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Checkpoint {
-    /// All events up to this version are in the documents; 0 for a room of which nothing is.
+    /// The documents show all events up to this version; 0 for none.
     pub version: Version,
-    /// Set while the room waits behind an event that could not be applied.
+    /// Set while the room is parked.
     pub parked: Option<Parked>,
 }
 
@@ -16,20 +16,20 @@ pub struct Checkpoint {
 pub struct Parked {
     /// The version of the event that could not be applied.
     pub version: Version,
-    /// What was wrong with it.
+    /// Why it could not be applied.
     pub reason: String,
 }
 
-/// The message that a room is parked behind, as it came.
+/// The message that a room is parked at, unchanged.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ParkedMessage {
     /// The parked room.
     pub room: RoomId,
     /// The event's version: the room's checkpoint + 1.
     pub version: Version,
-    /// What was wrong with it.
+    /// Why it could not be applied.
     pub reason: String,
-    /// When it was parked.
+    /// The time of parking.
     pub at: Timestamp,
     /// The message's headers, byte for byte.
     pub headers: Vec<(String, Vec<u8>)>,
@@ -52,8 +52,7 @@ impl ParkedMessage {
         }
     }
 
-    /// The message without those who were erased, if it names one of them as an event does: as actor, or as the one whose
-    /// reservation it is.
+    /// The message with erased persons masked, if it names one as its actor or as the owner of its reservation.
     #[must_use]
     pub fn masked(&self, erasures: &Erasures) -> Option<Self> {
         let pseudonym = |value: &[u8]| {
@@ -70,7 +69,7 @@ impl ParkedMessage {
         for (name, value) in &mut masked.headers {
             match (name.as_str(), &actor) {
                 ("ce_actor", Some(pseudonym)) => value.clone_from(pseudonym),
-                // Its client chose it, and may have put anything into it.
+                // The client chose this value, which may hold the name.
                 ("ce_correlationid", Some(_)) => value.clear(),
                 _ => {}
             }
@@ -79,7 +78,7 @@ impl ParkedMessage {
         Some(masked.without_reason())
     }
 
-    /// The message without what was wrong with it: that may quote its values.
+    /// The message without its reason, which may quote values.
     #[must_use]
     pub fn without_reason(self) -> Self {
         Self { reason: "not kept, for it may quote a person who was erased".to_owned(), ..self }
@@ -93,8 +92,8 @@ pub struct DroppedEvent {
     pub message: ParkedMessage,
     /// Why it may be left out.
     pub reason: String,
-    /// Who said so.
+    /// The operator.
     pub by: String,
-    /// When.
+    /// The time of the drop.
     pub at: Timestamp,
 }

@@ -1,18 +1,18 @@
-//! What is recorded of generations.
+//! The registry of generations.
 
 use shared_events::Timestamp;
 
-/// The number of the first generation. Later ones count up, and no number is used again.
+/// The number of the first generation. Numbers count up, and none is used again.
 pub const FIRST: u32 = 1;
 
-/// What is done with a generation.
+/// The state of a generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
-    /// A rebuild fills it from the feed. Nobody else writes it.
+    /// A rebuild fills it from the feed. Services do not write it.
     Building,
-    /// Every service brings events into it, whether it is shown or not.
+    /// Every service feeds it, whether it is shown or not.
     Following,
-    /// No service may write it any more; its collections are about to go.
+    /// No service may write it. Its collections are about to be dropped.
     Dropping,
     /// Its collections are gone. Its number stays taken.
     Dropped,
@@ -39,31 +39,31 @@ impl State {
     }
 }
 
-/// What is recorded of a generation.
+/// The record of a generation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Generation {
     /// Its number.
     pub number: u32,
     /// The form of its documents: only programs of the same form read or write them.
     pub form: u32,
-    /// What is done with it.
+    /// Its state.
     pub state: State,
-    /// A service made it because there was none: it is shown without having been compared with another.
+    /// Whether a service made it in an empty registry. It is shown without a comparison.
     pub first: bool,
-    /// When it was begun.
+    /// The time at which it was begun.
     pub made_at: Timestamp,
 }
 
-/// All generations of a database, and which one programs of this form show.
+/// All generations of a database, and the live one of this program's form.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Registry {
-    /// All of them, by number, those of other forms too.
+    /// All generations by number, those of other forms too.
     pub generations: Vec<Generation>,
     /// This program's form.
     pub form: u32,
-    /// The one that queries read. None before the first one of this form is complete.
+    /// The one that queries read. `None` until the first one of this form is complete.
     pub live: Option<u32>,
-    /// The one that was live before: where a rollback leads.
+    /// The one that was live before: the target of a rollback.
     pub before: Option<u32>,
     /// All that were ever live.
     pub served: Vec<u32>,
@@ -75,14 +75,14 @@ impl Registry {
         self.generations.iter().filter(|generation| generation.form == self.form)
     }
 
-    /// Those into which services bring events.
+    /// The generations that services feed.
     pub fn fed(&self) -> impl Iterator<Item = u32> {
         self.ours()
             .filter(|generation| generation.state == State::Following)
             .map(|generation| generation.number)
     }
 
-    /// Whether services bring events into this generation.
+    /// Whether services feed this generation.
     #[must_use]
     pub fn is_fed(&self, number: u32) -> bool {
         self.fed().any(|fed| fed == number)
@@ -94,7 +94,7 @@ impl Registry {
         self.generations.iter().find(|generation| generation.number == number)
     }
 
-    /// The newest one that was begun and never shown: what an interrupted rebuild goes on with.
+    /// The newest one that was begun and never shown. An interrupted rebuild continues it.
     #[must_use]
     pub fn unfinished(&self) -> Option<&Generation> {
         let begun = |generation: &&Generation| matches!(generation.state, State::Building | State::Following);
@@ -107,7 +107,7 @@ impl Registry {
         self.generations.iter().map(|generation| generation.number + 1).max().unwrap_or(FIRST)
     }
 
-    /// How a generation is shown to people: its state, or `live`, or `old` where it was live and is still fed.
+    /// A generation's state for people: also `live`, or `old` if it was live and is still fed.
     #[must_use]
     pub fn word_of(&self, generation: &Generation) -> &'static str {
         if self.live == Some(generation.number) {
@@ -120,7 +120,7 @@ impl Registry {
     }
 }
 
-/// How much a generation holds.
+/// The size of a generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Totals {
     /// Rooms that have a checkpoint.

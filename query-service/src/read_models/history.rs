@@ -1,9 +1,9 @@
-//! History: what users did with reservations.
+//! History: users' actions on reservations.
 
 use serde::{Deserialize, Serialize};
 use shared_events::{Place, Reservation, RoomId, Timestamp, UserId, Version};
 
-/// What a user did.
+/// An action of a user.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HistoryKind {
@@ -17,7 +17,7 @@ pub enum HistoryKind {
     Cancelled,
 }
 
-/// One thing that a user did; only ever inserted. `room` and `version` name its event, and no other entry has them.
+/// One action of a user. `room` and `version` name its event. Entries change only when a person is erased.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryDoc {
@@ -25,15 +25,15 @@ pub struct HistoryDoc {
     pub room: RoomId,
     /// The event's version in that stream.
     pub version: Version,
-    /// Who did it.
+    /// The user.
     pub user: UserId,
-    /// When, as the command saw it.
+    /// The time of the command.
     pub at: Timestamp,
-    /// What was done.
+    /// The action.
     pub what: HistoryKind,
     /// The reservation afterwards.
     pub reservation: Reservation,
-    /// Where and when it was before, where the event replaced that.
+    /// Its place and time before, if the event changed them.
     pub previous: Option<Place>,
 }
 

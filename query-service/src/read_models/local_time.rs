@@ -11,7 +11,7 @@ pub struct Cell {
     pub date: NaiveDate,
     /// Hour that the local clock shows, 0 to 23.
     pub hour: u8,
-    /// How many minutes, 1 to 60. An hour that is shown twice makes two cells.
+    /// The minutes, 1 to 60. An hour that is shown twice makes two cells.
     pub minutes: u8,
 }
 
@@ -49,15 +49,14 @@ pub fn local_date(zone: Tz, minute: Minute) -> NaiveDate {
     minute.to_utc().with_timezone(&zone).date_naive()
 }
 
-/// From the first minute that has this local date to the first after the last one that has it. None where the zone
-/// skipped that date, or it lies outside of the calendar. Where clocks go back over midnight two days share minutes'
-/// span, though never a minute.
+/// The interval from the first to the last minute of a local date. `None` if the zone skips the date, or it is outside of
+/// the calendar. If clocks go back over midnight, the intervals of two days overlap, though they share no minute.
 #[must_use]
 pub fn day_span(zone: Tz, date: NaiveDate) -> Option<Interval> {
     // No zone is further than 26 hours from UTC or moves its clocks by more than a day at once.
     let noon = date.and_hms_opt(12, 0, 0)?.and_utc().timestamp().div_euclid(60);
     let has_date = |minute: i64| instant(zone, minute).date_naive() == date;
-    // Both ends are looked for by the quarter of an hour, then by the minute.
+    // Both ends are searched by quarters of an hour, then by minutes.
     let window = (noon - 3 * 24 * 60)..(noon + 3 * 24 * 60);
     let mut quarters = window.step_by(15).filter(|minute| has_date(*minute));
     let first = quarters.next()?;
@@ -70,7 +69,7 @@ pub fn day_span(zone: Tz, date: NaiveDate) -> Option<Interval> {
     })
 }
 
-/// The local dates of which every minute lies in an interval, as first and last one. None where there is none.
+/// The first and last local date that lies wholly in an interval. `None` if there is none.
 #[must_use]
 pub fn whole_days(zone: Tz, interval: Interval) -> Option<(NaiveDate, NaiveDate)> {
     let last_minute = interval.to.plus(-1).ok()?;
@@ -80,7 +79,7 @@ pub fn whole_days(zone: Tz, interval: Interval) -> Option<(NaiveDate, NaiveDate)
     let one = Days::new(1);
     let mut first = local_date(zone, interval.from);
     let mut last = local_date(zone, last_minute);
-    // At most a few steps: only dates at either end can be incomplete.
+    // A few steps at most: only dates at the ends can be incomplete.
     while first <= last && !is_whole(first) {
         first = first.checked_add_days(one)?;
     }

@@ -1,36 +1,36 @@
-//! Requests of operators to the instance that projects a room, and their outcomes.
+//! Operators' requests to the instance that projects a room, and their outcomes.
 
 use shared_events::{RoomId, Timestamp, Version};
 use uuid::Uuid;
 
-/// A request to the owner of a room's partition, which alone knows what it is writing.
+/// A request to the owner of a room's partition. No other instance knows what is being written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request {
-    /// Its own id.
+    /// The request's id.
     pub id: Uuid,
-    /// The room in question.
+    /// The room.
     pub room: RoomId,
-    /// What is to be done.
+    /// The requested action.
     pub action: RequestedAction,
-    /// Who asked.
+    /// The operator.
     pub by: String,
-    /// When it was asked.
+    /// The time of the request.
     pub at: Timestamp,
 }
 
-/// What an operator can ask for.
+/// An action that an operator can request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RequestedAction {
-    /// Try the event again that a parked room waits behind, and go on from there.
+    /// Try the event again at which the room is parked, and go on from there.
     Redrive,
-    /// Leave out the event of this version, behind which the room waits, and go on after it.
+    /// Drop the event at which the room is parked, and go on after it.
     Drop {
         /// The version of the event.
         version: Version,
         /// Why it may be left out.
         reason: String,
     },
-    /// Delete what is stored of the room, and make it again from its events.
+    /// Delete the room's documents, and fold its events again.
     Repair,
 }
 

@@ -1,4 +1,4 @@
-//! Reserved minutes of a room, summed up so that statistics over a year need not read its reservations.
+//! Reserved minutes of a room by month, so that statistics over a year need not read its reservations.
 
 use std::{
     fmt,
@@ -12,12 +12,12 @@ use shared_events::{Interval, Minute, RoomId, TimeZone, Version};
 pub const DAYS: usize = 31;
 /// Hours that a local clock shows.
 pub const HOURS: usize = 24;
-/// What a stay that begins in an hour adds to the hour's stays.
+/// The value that a stay adds to the stays of the hour in which it begins.
 pub const START: u8 = 2;
-/// The bit of an hour's stays that is set where one that began before it goes on.
+/// The bit of an hour's stays that is set if an earlier stay goes on in it.
 pub const ENTERED: u8 = 1;
 const MONTHS: i32 = 12;
-/// No zone's clock is further than this from UTC.
+/// No zone's clock differs from UTC by more.
 const FURTHEST: Days = Days::new(2);
 
 /// A month of a local calendar. Written as `2026-06`.
@@ -34,7 +34,7 @@ impl Month {
         Self(date.year() * MONTHS + i32::try_from(date.month0()).unwrap_or_default())
     }
 
-    /// Months that some zone may see in an interval: those of UTC, and of a day before and after it.
+    /// The months of an interval in any zone: those of UTC, with a day before and after.
     #[must_use]
     pub fn around(during: Interval) -> RangeInclusive<Self> {
         let month = |date: Option<NaiveDate>| Self::of(date.unwrap_or_default());
@@ -42,7 +42,7 @@ impl Month {
             ..=month(during.to.to_utc().date_naive().succ_opt())
     }
 
-    /// A stretch of time that has all minutes that any zone shows as this month, and some more.
+    /// An interval with all minutes that any zone shows as this month, and some more.
     #[must_use]
     pub fn about(self) -> Interval {
         let minute = |date: Option<NaiveDate>| {
@@ -60,7 +60,7 @@ impl Month {
         Self(self.0 + 1)
     }
 
-    /// Its first day. None outside of the calendar.
+    /// Its first day. `None` outside of the calendar.
     #[must_use]
     pub fn first(self) -> Option<NaiveDate> {
         NaiveDate::from_ymd_opt(self.year(), self.number(), 1)
@@ -94,12 +94,12 @@ impl fmt::Display for Month {
     }
 }
 
-/// Names a usage document: a room, a zone in which its reservations were counted, a month on that zone's calendar.
+/// The key of a usage document: a room, a zone of its reservations, and a month of that zone's calendar.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct UsageKey {
-    /// Whose usage.
+    /// The room.
     pub room: RoomId,
-    /// The zone that the reservations carry (not the room's, which may have changed since).
+    /// The zone of the reservations. The room's zone may have changed since.
     pub zone: TimeZone,
     /// Local month.
     pub month: Month,
@@ -113,7 +113,7 @@ impl UsageKey {
     }
 }
 
-/// Where an hour is in the tables of a month: day by day. None for a date of another month.
+/// The place of an hour in the tables of a month, which are in order of time. `None` for a date of another month.
 #[must_use]
 pub fn place_of(month: Month, date: NaiveDate, hour: u8) -> Option<usize> {
     let day = usize::try_from(date.day0()).ok()?;
@@ -123,14 +123,14 @@ pub fn place_of(month: Month, date: NaiveDate, hour: u8) -> Option<usize> {
 /// Live reservations of one room, zone and local month, by local day and hour ([`place_of`]).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UsageDoc {
-    /// What it counts.
+    /// Its key.
     pub key: UsageKey,
     /// The last version of the room's stream that is counted: events up to it are skipped.
     pub version: Version,
     /// Reserved minutes of each hour: [`DAYS`] times [`HOURS`] values, up to 120 in an hour that the clocks show twice.
     pub minutes: Vec<u8>,
-    /// The reservations of each hour, as many values: [`START`] for each that begins in it, and [`ENTERED`] where one that
-    /// began before it still goes on. No two of a room overlap, so there is at most one of these.
+    /// The reservations of each hour: [`START`] for each that begins in it, and [`ENTERED`] if an earlier one goes on in
+    /// it. A room's reservations never overlap, so at most one goes on.
     pub stays: Vec<u8>,
 }
 
@@ -153,14 +153,14 @@ impl UsageDoc {
         self.minutes.get(hours).into_iter().flatten().map(|minutes| u64::from(*minutes)).sum()
     }
 
-    /// How many reservations begin in these hours.
+    /// The number of reservations that begin in these hours.
     #[must_use]
     pub fn starts(&self, hours: Range<usize>) -> u64 {
         self.stays.get(hours).into_iter().flatten().map(|stays| u64::from(stays / START)).sum()
     }
 
-    /// How many reservations that began before this hour go on in it: 0 or 1. Where the clocks show the hour in two
-    /// pieces, with another one between them, it is not known.
+    /// The number of earlier reservations that go on in this hour: 0 or 1. It is unknown if the clocks show the hour in two
+    /// pieces with another hour between them.
     #[must_use]
     pub fn entered(&self, hour: usize) -> u64 {
         self.stays.get(hour).map_or(0, |stays| u64::from(stays & ENTERED))
