@@ -53,35 +53,42 @@ pub struct Difference {
 }
 
 /// The outcome of a comparison.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Compared {
-    /// The differences.
-    pub differences: Vec<Difference>,
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Compared {
+    /// No document differs.
+    Equal,
+    /// These documents differ.
+    Differs(Vec<Difference>),
     /// Usage can't be compared: it is counted further on one side.
-    pub undecided: bool,
+    Undecided,
 }
 
 /// Compares documents up to `version` of the room. Each side has at least these events, and may have later ones. `found`
 /// may also have events of another room, which a reservation moved to or came from.
 #[must_use]
 pub fn compare(room: RoomId, expected: &RoomDocuments, found: &RoomDocuments, version: Version) -> Compared {
-    let mut comparison = Comparison { room, version, compared: Compared::default() };
+    let mut comparison = Comparison { room, version, differences: Vec::new(), undecided: false };
     comparison.rooms(expected, found);
     comparison.reservations(expected, found);
     comparison.history(expected, found);
     comparison.usage(expected, found);
-    comparison.compared
+    match comparison {
+        Comparison { differences, .. } if !differences.is_empty() => Compared::Differs(differences),
+        Comparison { undecided: true, .. } => Compared::Undecided,
+        Comparison { .. } => Compared::Equal,
+    }
 }
 
 struct Comparison {
     room: RoomId,
     version: Version,
-    compared: Compared,
+    differences: Vec<Difference>,
+    undecided: bool,
 }
 
 impl Comparison {
     fn differs(&mut self, what: &'static str, id: String, expected: Option<String>, found: Option<String>) {
-        self.compared.differences.push(Difference { room: self.room, what, id, expected, found });
+        self.differences.push(Difference { room: self.room, what, id, expected, found });
     }
 
     fn rooms(&mut self, expected: &RoomDocuments, found: &RoomDocuments) {
@@ -126,7 +133,7 @@ impl Comparison {
         for ((month, zone), one, other) in differing(&expected.usage, &found.usage) {
             let version = |doc: Option<&UsageDoc>| doc.map(|doc| doc.version).unwrap_or_default();
             if version(one) != version(other) && version(one).max(version(other)) > self.version {
-                self.compared.undecided = true;
+                self.undecided = true;
             } else {
                 let id = format!("{}/{month}/{zone}", self.room);
                 self.differs("usage", id, one.map(in_short), other.map(in_short));

@@ -11,7 +11,7 @@ use shared_events::{RoomId, feed::Head};
 use super::{fill::Fill, meter::Meter};
 use crate::{
     progress::Progress,
-    read_models::{Checkpoint, Difference, of_room::compare},
+    read_models::{Checkpoint, Compared, Difference, of_room::compare},
     stores::{Checkpoints, Queries, mongo::MongoReadModels},
 };
 
@@ -136,13 +136,10 @@ impl Comparison<'_> {
             tokio::try_join!(self.live.documents_of(room, &[]), self.next.documents_of(room, &[]))?;
         // A reservation that moved away is compared in its present room.
         expected.reservations.retain(|_, doc| doc.reservation.room == room);
-        let compared = compare(room, &expected, &found, version);
-        let found = if !compared.differences.is_empty() {
-            Found::Differs(compared.differences)
-        } else if compared.undecided {
-            Found::Undecided
-        } else {
-            Found::Equal
+        let found = match compare(room, &expected, &found, version) {
+            Compared::Equal => Found::Equal,
+            Compared::Differs(differences) => Found::Differs(differences),
+            Compared::Undecided => Found::Undecided,
         };
         Ok((pending, found))
     }

@@ -10,7 +10,7 @@ use shared_events::{RoomId, Version, feed::Head};
 use self::fold::{Fold, FoldError};
 use crate::{
     feed::{Feed, all_heads},
-    read_models::{Difference, Parked, of_room::compare},
+    read_models::{Compared, Difference, Parked, of_room::compare},
     stores::{Parking, Queries},
 };
 
@@ -66,34 +66,37 @@ pub async fn verify(
         if version < fold.version() {
             fold = Fold::new(room);
         }
-        let mut differences = Vec::new();
-        let mut undecided = false;
-        match fold.up_to(feed, models, version).await {
+        let differs = |expected: &str| Compared::Differs(vec![checkpoint_differs(room, expected, version)]);
+        let compared = match fold.up_to(feed, models, version).await {
             Ok(reached) if reached == version => {
                 let expected = fold.documents().await?;
                 let ids: Vec<_> = expected.reservations.keys().copied().collect();
                 let found = models.documents_of(room, &ids).await?;
-                let compared = compare(room, &expected, &found, version);
-                (differences, undecided) = (compared.differences, compared.undecided);
+                compare(room, &expected, &found, version)
             }
-            Ok(reached) => differences.push(checkpoint_differs(room, &format!("at most {reached}"), version)),
+            Ok(reached) => differs(&format!("at most {reached}")),
             Err(FoldError::Event { version: at, reason }) => {
-                let expected = format!(
-                    "{} behind version {at}, which can't be applied: {reason}",
-                    at.previous().unwrap_or_default()
-                );
-                differences.push(checkpoint_differs(room, &expected, version));
+                let last = at.previous().unwrap_or_default();
+                differs(&format!("{last} behind version {at}, which can't be applied: {reason}"))
             }
             Err(error) => return Err(error.into()),
-        }
-        tries += usize::from(!differences.is_empty());
-        tries_of_usage += usize::from(undecided);
-        let decided = differences.is_empty() && !undecided;
-        if decided || tries == TRIES || tries_of_usage == TRIES_OF_USAGE {
-            ensure!(
-                tries_of_usage < TRIES_OF_USAGE,
-                "the usage of room {room} kept changing while it was read"
-            );
+        };
+        let differences = match compared {
+            Compared::Equal => Some(Vec::new()),
+            Compared::Differs(differences) => {
+                tries += 1;
+                (tries == TRIES).then_some(differences)
+            }
+            Compared::Undecided => {
+                tries_of_usage += 1;
+                ensure!(
+                    tries_of_usage < TRIES_OF_USAGE,
+                    "the usage of room {room} kept changing while it was read"
+                );
+                None
+            }
+        };
+        if let Some(differences) = differences {
             let behind = feed.events(room, version).await?.len();
             return Ok(Verified { room, version, behind, parked: checkpoint.parked, differences });
         }
