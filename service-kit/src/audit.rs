@@ -29,7 +29,7 @@ impl Act {
             act,
             on: on.into(),
             correlation_id: correlation_id.map(str::to_owned),
-            outcome: "not known: nobody waited for it".to_owned(),
+            outcome: "unknown: the client did not wait".to_owned(),
         }
     }
 
@@ -48,7 +48,7 @@ impl Drop for Act {
             on = self.on,
             outcome = self.outcome,
             correlation_id = self.correlation_id,
-            "somebody with power acted"
+            "an administrator or operator acted"
         );
     }
 }

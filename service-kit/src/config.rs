@@ -98,13 +98,13 @@ impl Settings {
             Err(error) => {
                 // The further lines quote the file, which may hold a secret.
                 let place = error.to_string().lines().next().unwrap_or_default().to_owned();
-                return self.mistake(&CONFIG_FILE, format!("is no TOML: {place}"));
+                return self.mistake(&CONFIG_FILE, format!("is not TOML: {place}"));
             }
         };
         for (name, value) in values {
             let known = self.declared.iter().any(|setting| setting.name.to_lowercase() == name);
             match plain(&value) {
-                _ if !known => self.record(&name, "is no setting (in the file)"),
+                _ if !known => self.record(&name, "is not a setting (in the file)"),
                 None => self.record(
                     &name,
                     "must be a text, a number, a truth value or a list of these (in the file)",

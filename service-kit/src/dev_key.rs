@@ -31,7 +31,7 @@ pub enum Error {
     #[error("can't read or write {0}")]
     File(PathBuf, #[source] io::Error),
     /// The private key's file holds something else.
-    #[error("{0} holds no Ed25519 key in PKCS#8 form")]
+    #[error("{0} is not an Ed25519 key in PKCS#8 form")]
     Key(PathBuf),
     /// The key can't be written or used.
     #[error("can't encode or sign: {0}")]

@@ -43,22 +43,22 @@ pub enum Source {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file can't be read.
-    #[error("can't read the keys' file {0}")]
+    #[error("can't read the JWKS file {0}")]
     File(PathBuf, #[source] std::io::Error),
     /// The request to the URL failed.
     #[error("can't fetch the keys")]
     Fetch(#[source] reqwest::Error),
     /// The URL answers with an error or a redirect.
-    #[error("the keys' URL answers with status {0}, and is not followed elsewhere")]
+    #[error("the keys' URL answers with status {0}; redirects are not followed")]
     Status(StatusCode),
     /// The document is too large.
-    #[error("the document of keys is larger than {MAX_BYTES} bytes")]
+    #[error("the JWKS document exceeds {MAX_BYTES} bytes")]
     TooLarge,
     /// The document is not a JWKS.
-    #[error("the document of keys is no JWKS")]
+    #[error("the document is not a JWKS")]
     Format(#[source] serde_json::Error),
     /// The document has no usable key.
-    #[error("no key in the document can be used with the accepted algorithms")]
+    #[error("the JWKS document has no key for the accepted algorithms")]
     NoKey,
 }
 
@@ -293,7 +293,7 @@ fn warn_of_open_ways(source: &Source) {
     if url.scheme() == "http" && !loopback {
         tracing::warn!(
             host = url.host_str(),
-            "the keys of tokens are fetched without TLS: who can change the answer can be anyone"
+            "the keys of tokens are fetched without TLS: others on the network can forge them"
         );
     }
 }

@@ -186,7 +186,8 @@ impl KitSettings {
         let auth = AuthSettings::read(settings);
         let (server, auth) = (server?, auth?);
         if auth.dev_headers && !server.listen.ip().is_loopback() {
-            settings.mistake(&DEV_HEADERS, "anybody could be anyone: LISTEN must be a loopback address");
+            settings
+                .mistake(&DEV_HEADERS, "needs LISTEN on a loopback address: a header can claim to be anyone");
         }
         Some(Self {
             log_format: log_format?,
@@ -212,7 +213,7 @@ impl ServerSettings {
         let listen = settings.read(&LISTEN);
         let admin = settings.read(&ADMIN_LISTEN);
         if admin.is_some_and(|admin| admin.port() != 0 && Some(admin) == listen) {
-            settings.mistake(&ADMIN_LISTEN, "is LISTEN: leave it out to have everything there");
+            settings.mistake(&ADMIN_LISTEN, "is the same as LISTEN: leave it out for metrics on LISTEN");
         }
         let tls = own_certificate(settings);
         let workers = settings.read(&HTTP_WORKERS);
@@ -251,7 +252,7 @@ impl AuthSettings {
             (None, Some(HttpUrl(url))) => Some(Source::Url(url.into())),
             (None, None) => {
                 if dev_headers == Some(false) {
-                    let problem = "is required, or JWKS_URL: without keys nobody is recognised";
+                    let problem = "or JWKS_URL is required: tokens need public keys";
                     settings.mistake(&JWKS_FILE, problem);
                 }
                 None

@@ -19,10 +19,10 @@ pub enum Error {
     #[error("{0}")]
     Unreadable(#[from] std::io::Error),
     /// The file is not PEM, or holds something else.
-    #[error("it is no PEM file of that kind: {0}")]
+    #[error("it is not a PEM file of that kind: {0}")]
     NotPem(String),
     /// The file is PEM, but holds no certificate.
-    #[error("there is no certificate in it")]
+    #[error("it has no certificate")]
     NoCertificate,
     /// Certificate and key don't match, or their kind is unknown.
     #[error("certificate and key can't be used: {0}")]
@@ -85,7 +85,7 @@ pub fn is_this_machine(host: &str) -> bool {
 
 /// Logs a warning about a connection to another machine without TLS or verification.
 pub fn warn_of_open_way(setting: &str, what: &str) {
-    tracing::warn!(setting, "{what}: whoever is on the way can read or change what goes there");
+    tracing::warn!(setting, "{what}: others on the network can read and change the traffic");
 }
 
 /// The TLS configuration of a port, from a PEM file of certificates, the server's own first, and one with the key.

@@ -141,7 +141,7 @@ mod tests {
         }
     }
 
-    /// An event as those mask it who keep its two parts apart: without reading the payload.
+    /// Masks metadata and payload apart, like the event store: without decoding the payload.
     fn masked(erasures: &Erasures, event: &RawEvent) -> Option<RawEvent> {
         let mut metadata = event.metadata.clone();
         let acted = erasures.mask_metadata(&mut metadata);

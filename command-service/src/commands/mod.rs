@@ -33,9 +33,9 @@ use crate::domain::{Directory, Rejection, Rooms};
 /// The sender of a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Actor {
-    /// The user, who owns the reservations that they make.
+    /// The user, the owner of new reservations.
     pub user: UserId,
-    /// Whether the user is an administrator, who manages rooms and may change all reservations.
+    /// Whether the user is an administrator: manages rooms, and may change all reservations.
     pub admin: bool,
 }
 
@@ -133,7 +133,7 @@ pub(crate) enum Decision {
     /// Undecided until this room is [inserted](Rooms::insert); as [`Room::new`](crate::domain::Room::new) if its stream is
     /// empty.
     NeedsRoom(RoomId),
-    /// Undecided until the room's [whole](Rooms::insert_whole) stream is inserted: the room has forgotten what counts.
+    /// Undecided until the room's [whole](Rooms::insert_whole) stream is inserted: the room has forgotten a needed reservation.
     NeedsWholeStream(RoomId),
 }
 

@@ -274,7 +274,7 @@ mod tests {
         given_room(auckland).when(tomorrow).rejected(BrokenRule::DaysAhead { days: 0 });
     }
 
-    /// The clock had jumped to July, what had ended by then was forgotten, and now the clock is right again.
+    /// The clock jumped to July and back. The room has forgotten the reservations that ended before July.
     fn after_a_clock_jump() -> (Given, Reservation) {
         let held = reservation(1, "2026-06-02T10:00", "2026-06-02T12:00");
         let later = reservation(2, "2026-08-01T10:00", "2026-08-01T12:00");

@@ -33,7 +33,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Decides a command as the writer does: loads what the decision needs, and decides again.
+    /// Decides a command like the writer: loads the rooms that the decision needs, and decides again.
     pub(super) fn decide(&mut self, command: &Command) -> Decision {
         for room in command.rooms(&self.rooms.directory) {
             self.load(room);
@@ -99,7 +99,7 @@ impl Given {
         self
     }
 
-    /// Sent at [`NOW`] by Ana, who is no administrator.
+    /// Sent at [`NOW`] by Ana, not an administrator.
     pub(super) fn when(self, action: Action) -> When {
         let actor = Actor { user: UserId::new("ana").unwrap(), admin: false };
         let now = timestamp(NOW);

@@ -223,7 +223,7 @@ impl Room {
         self.version = self.version.previous().unwrap_or_default();
     }
 
-    /// Masks reservations of persons who were erased after the events were applied.
+    /// Masks reservations of persons erased after the events were applied.
     pub(crate) fn mask(&mut self, erasures: &Erasures) {
         for reservation in self.reservations.values_mut() {
             erasures.mask_reservation(reservation);
@@ -270,7 +270,7 @@ impl Room {
         Replaced::Reservation { id, reservation, departure: self.departed.remove(id) }
     }
 
-    /// Forgets what ended before the horizon. Ends have the order of starts, so it looks at no more than it removes.
+    /// Forgets reservations that ended before the horizon. Ends have the order of starts, so it reads only those that it removes.
     fn forget(&mut self) -> (Vec<Reservation>, Vec<Departure>) {
         if self.whole {
             return (Vec::new(), Vec::new());

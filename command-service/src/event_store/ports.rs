@@ -121,14 +121,14 @@ pub trait Snapshots: Send + Sync + 'static {
     async fn snapshots(&self, rooms: &[RoomId]) -> Result<Vec<Snapshot>, StoreError>;
 
     /// Replaces a room's snapshot unless it is newer. Does nothing if the list of erased persons has another epoch than
-    /// `erasures`: the snapshot may name a person who was erased since.
+    /// `erasures`: the snapshot may name a person erased since.
     async fn save_snapshot(&self, snapshot: &Snapshot, erasures: u64) -> Result<(), StoreError>;
 }
 
 /// Lists erased persons, and masks their events.
 #[async_trait]
 pub trait ErasureList: Send + Sync + 'static {
-    /// The list, as it is at one moment.
+    /// The list at one moment.
     async fn erasures(&self) -> Result<Erasures, StoreError>;
 
     /// Lists a person with this pseudonym, unless the person is on the list. When it returns, no group that was made without

@@ -51,7 +51,7 @@ impl ProducerContext for Reports {
     }
 }
 
-/// An event as it is sent.
+/// A message to send.
 struct Message {
     position: usize,
     room: RoomId,

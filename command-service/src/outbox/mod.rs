@@ -62,8 +62,8 @@ pub trait Publisher: Send {
         event: RawEvent,
     ) -> impl Future<Output = Result<(), Undelivered>> + Send;
 
-    /// Waits for reports, and returns all that there are. After a failed event, later ones of its room may be delivered or
-    /// not. A cancelled wait loses nothing.
+    /// Waits for reports, and returns all available ones. After a failed event, later ones of its room may be delivered or not.
+    /// A cancelled wait loses nothing.
     fn reports(&mut self) -> impl Future<Output = Vec<Report>> + Send;
 
     /// Gives up everything in flight and connects anew. Later deliveries are duplicates and are not reported.

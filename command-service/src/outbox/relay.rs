@@ -2,12 +2,12 @@
 //!
 //! Guarantees: at least once; the first occurrences of a room's versions are in order.
 //!
-//! The relay sends the rows that are in the table (see [`Sweep`]), not those after the last one sent: a transaction that took
-//! its position first may commit last. It also sends what this process has just committed, from memory, if everything before
-//! it was sent. Reading, sending and deleting go on side by side. Exactly the rows that the log acknowledged are deleted.
+//! The relay sends all rows in the table (see [`Sweep`]), not only those after the last sent one: a transaction that took its
+//! position first may commit last. It also sends this process's own commits from memory, if everything before them was sent.
+//! Reading, sending and deleting go on side by side. Exactly the rows that the log acknowledged are deleted.
 //!
-//! After a failure the publisher is reset, everything that was read ahead is dropped, and the table is read again. An event
-//! that can't be sent holds its room, not the others.
+//! After a failure the relay resets the publisher, drops the rows that it read ahead, and reads the table again. An event that
+//! can't be sent holds its room, not the others.
 
 use std::{collections::HashSet, future::pending, sync::Arc, time::Duration};
 
@@ -85,10 +85,10 @@ impl From<StoreError> for Interruption {
     }
 }
 
-/// Most rows of one sweep: more than can be in flight, so that there is always something new in it.
+/// Most rows of one sweep: more than can be in flight, so that each sweep finds new ones.
 const SWEEP_ROWS: u32 = 100_000;
 /// Rows are deleted when this many are delivered, or after this time. Small transactions would take the disk from the
-/// writer. A crash sends again what is delivered and not deleted.
+/// writer. After a crash, delivered rows that are not deleted are sent again.
 const MANY_TO_DELETE: usize = 5_000;
 const DELETE_AFTER: Duration = Duration::from_millis(50);
 const MOST_DELETED: usize = 20_000;
@@ -123,7 +123,7 @@ impl<P: Publisher> Relay<P> {
         }
     }
 
-    /// Delivers the assigned buckets until `stop`, and then, for a limited time, what is left of them.
+    /// Delivers the assigned buckets until `stop`, and then their remaining events for a limited time.
     pub async fn run(
         mut self,
         mut assigned: AssignedBuckets,
@@ -176,7 +176,7 @@ impl<P: Publisher> Relay<P> {
         }
     }
 
-    /// Delivers what is in the table now, and not what others commit meanwhile: they may never stop.
+    /// Delivers the events that are in the table now. Leaves out later commits of others, which may never stop.
     async fn deliver_the_rest(&mut self) {
         let full = usize::try_from(SWEEP_ROWS).unwrap_or(usize::MAX);
         while matches!(self.step().await, Ok(Step::Delivered(rows)) if rows >= full) {}

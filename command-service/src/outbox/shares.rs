@@ -1,4 +1,4 @@
-//! Shares of the buckets. Each instance plans for itself, from what all of them see.
+//! Shares of the buckets. Each instance plans for itself, from the same leases.
 
 use std::collections::BTreeSet;
 

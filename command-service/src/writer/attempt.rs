@@ -224,7 +224,7 @@ impl<'a> Attempt<'a> {
         Ok(Some(Err(Failure::Refused)))
     }
 
-    /// Notes what a rejection or no-op depends on.
+    /// Notes the rooms, kind and name that a rejection or no-op depends on.
     fn depend_on(&mut self, command: &Command) -> Vec<(RoomId, Version)> {
         self.kinds.extend(command.kind().map(str::to_owned));
         self.names.extend(command.name().map(str::to_owned));
@@ -297,7 +297,7 @@ impl<'a> Attempt<'a> {
         let first = self.group.events.len();
         let mut effects = Vec::with_capacity(events.len());
         for NewEvent { room, mut event } in events {
-            // An import repeats what an erased person did.
+            // An import may repeat an act of an erased person.
             if command.actor.user != submission.command.actor.user
                 && let Some(reservation) = event.reservation_mut()
             {

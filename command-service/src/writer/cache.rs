@@ -26,7 +26,7 @@ fn versions_between_snapshots(size: usize) -> u64 {
 
 pub(super) struct Cache {
     pub(super) store: WriterStore,
-    /// The rooms at committed versions, except for what the current attempt has applied.
+    /// The rooms at committed versions, with the effects of the current attempt.
     pub(super) rooms: Rooms,
     /// Rooms that may have new events in the store.
     stale: HashSet<RoomId>,
@@ -71,7 +71,7 @@ impl Cache {
         self.directory_is_stale = true;
     }
 
-    /// Reads the list of erased persons if it is stale. Drops what was loaded under another list: it may name an erased person.
+    /// Reads the list of erased persons if it is stale. Drops rooms loaded under another list: they may name an erased person.
     pub(super) async fn refresh_erasures(&mut self) -> Result<(), StoreError> {
         if self.erasures_are_stale {
             let erasures = self.store.erasures.erasures().await?;

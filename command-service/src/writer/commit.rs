@@ -1,4 +1,4 @@
-//! The end of an attempt: it verifies what its outcomes depend on, then commits.
+//! The end of an attempt: it verifies the rooms, kinds and names that its outcomes depend on, then commits.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,8 +9,8 @@ use super::attempt::{Attempt, AttemptError};
 use crate::event_store::{AppendError, StoreError};
 
 impl Attempt<'_> {
-    /// Verifies that nothing has changed that a rejection or no-op depends on. Leaves out the rooms that this attempt writes:
-    /// the append finds out whether their streams have moved on.
+    /// Verifies that no room, kind or name that a rejection or no-op depends on has changed. Leaves out the rooms that this
+    /// attempt writes, whose streams the append checks.
     pub(super) async fn verify(&mut self) -> Result<(), AttemptError> {
         for event in &self.group.events {
             self.rests_on.remove(&event.room);

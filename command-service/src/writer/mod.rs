@@ -1,8 +1,10 @@
 //! The writer: commands queue here, and those that wait are decided and committed together (group commit).
 //!
-//! Guarantees: a command's effects are committed together or not at all. Every reply goes out after the commit of its group, and
-//! a rejection only after what it depends on was found unchanged. Commands that arrive during a commit form the next group; a
-//! command that comes alone waits for no timer. Once queued, a command is carried out even if its client no longer waits.
+//! Guarantees: a command's effects are committed together or not at all. Every reply goes out after the commit of its group. A
+//! rejection goes out only after the writer has found its rooms, kinds and names unchanged.
+//!
+//! Commands that arrive during a commit form the next group. A command that comes alone waits for no timer. A queued command
+//! is carried out even if its client no longer waits.
 
 use std::{
     collections::HashSet,
@@ -158,8 +160,8 @@ struct Pending {
     sequence: Option<Sequence>,
 }
 
-/// Commands that must not overtake one another, such as the lines of an import. If one is given up, so are all later ones, and
-/// none of them has an effect. Clones are the same sequence.
+/// Commands that must not overtake one another: the lines of an import. If one is given up, so are all later ones, without an
+/// effect. Clones share the sequence.
 #[derive(Clone, Default, Debug)]
 pub struct Sequence(Arc<AtomicBool>);
 

@@ -1,8 +1,8 @@
 //! The pace of group commit, for some commands at a time.
 //!
 //! A transaction costs MySQL and its disk the same for one command as for ten, and causes one message and one write
-//! downstream. So after a group of several commands the writer rests twice as long as that group took, and commits what comes
-//! meanwhile together. A command that comes alone does not wait. With many commands waiting a rest gains nothing.
+//! downstream. So after a group of several commands the writer rests twice as long as that group took. It commits the commands
+//! that arrive meanwhile together. A command that comes alone does not wait. With many commands waiting a rest gains nothing.
 
 use std::time::Duration;
 

@@ -96,7 +96,7 @@ impl<T> Key<T> {
         self
     }
 
-    /// The same setting, a number that is this one or higher.
+    /// The same setting, a number of at least `least`.
     #[must_use]
     pub const fn at_least(mut self, least: u32) -> Self {
         self.declaration.range = Some((least, None));
@@ -173,7 +173,7 @@ fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
     text.trim().parse().map_err(|error: T::Err| error.to_string())
 }
 
-/// An address that is reached by HTTP or HTTPS.
+/// A URL with `http://` or `https://`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpUrl(pub Url);
 

@@ -1,4 +1,4 @@
-//! Which log lines are written, shown and changed while the service runs; for administrators.
+//! Shows and changes the level of log lines at run time, for administrators.
 
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpResponse, web};
@@ -21,25 +21,25 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     config.service(endpoint(PATH).get(show).put(change));
 }
 
-/// Which log lines are written.
+/// The level of log lines.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = LogLevel)]
 #[serde(deny_unknown_fields)]
 pub struct Shown {
-    /// Least level of lines (`error`, `warn`, `info`, `debug`, `trace` or `off`), or a filter like
+    /// Least level (`error`, `warn`, `info`, `debug`, `trace` or `off`), or a filter like
     /// `info,http.request=warn`.
     #[schema(min_length = 1, max_length = 1000, pattern = "^[ -~]*[!-~][ -~]*$")]
     level: String,
 }
 
-/// Which log lines this process writes.
+/// Returns this process's log level.
 #[utoipa::path(
     get, path = "/v1/admin/log-level", tag = "administration", operation_id = "logLevel",
     responses(
-        (status = 200, description = "The level that is in force.", body = Shown),
-        (status = 401, description = "Nobody is recognised.", content_type = "application/problem+json", body = Problem),
+        (status = 200, description = "The level in force.", body = Shown),
+        (status = 401, description = "The request has no valid token.", content_type = "application/problem+json", body = Problem),
         (status = 403, description = "Not an administrator.", content_type = "application/problem+json", body = Problem),
-        (status = 429, description = "Too many requests of one who is not recognised.", content_type = "application/problem+json", body = Problem),
+        (status = 429, description = "Too many requests of an unknown caller.", content_type = "application/problem+json", body = Problem),
         (status = 500, description = "A defect of the service.", content_type = "application/problem+json", body = Problem),
         (status = 503, description = "The process has no logs of its own.", content_type = "application/problem+json", body = Problem),
     )
@@ -49,18 +49,18 @@ pub async fn show(caller: Caller) -> Result<HttpResponse, Problem> {
     Ok(answer(&logs()?.level()))
 }
 
-/// Has this process write other log lines, until it is changed again or the process ends.
+/// Sets this process's log level, until the next change or the end of the process.
 #[utoipa::path(
     put, path = "/v1/admin/log-level", tag = "administration", operation_id = "changeLogLevel",
     request_body = Shown,
     responses(
-        (status = 200, description = "The level that is in force from now on.", body = Shown),
-        (status = 400, description = "It is no level, or can't be read.", content_type = "application/problem+json", body = Problem),
-        (status = 401, description = "Nobody is recognised.", content_type = "application/problem+json", body = Problem),
+        (status = 200, description = "The new level.", body = Shown),
+        (status = 400, description = "The level is invalid, or the body can't be read.", content_type = "application/problem+json", body = Problem),
+        (status = 401, description = "The request has no valid token.", content_type = "application/problem+json", body = Problem),
         (status = 403, description = "Not an administrator.", content_type = "application/problem+json", body = Problem),
         (status = 413, description = "The body has more than 65536 bytes.", content_type = "application/problem+json", body = Problem),
         (status = 415, description = "The body is not of the media type.", content_type = "application/problem+json", body = Problem),
-        (status = 429, description = "Too many requests of one who is not recognised.", content_type = "application/problem+json", body = Problem),
+        (status = 429, description = "Too many requests of an unknown caller.", content_type = "application/problem+json", body = Problem),
         (status = 500, description = "A defect of the service.", content_type = "application/problem+json", body = Problem),
         (status = 503, description = "The process has no logs of its own.", content_type = "application/problem+json", body = Problem),
     )

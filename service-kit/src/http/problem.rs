@@ -357,14 +357,16 @@ impl PartialSchema for Problem {
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)))
             .description(Some("The HTTP status."));
         ObjectBuilder::new()
-            .description(Some("An error (RFC 9457). Other members say more, such as what stands in the way."))
-            .property("type", text("Which problem it is.").enum_values(Some(kinds)))
+            .description(Some(
+                "A problem (RFC 9457). Further members give details, such as the overlapping reservation.",
+            ))
+            .property("type", text("The type of the problem.").enum_values(Some(kinds)))
             .required("type")
-            .property("title", text("The same in words, always the same for a type."))
+            .property("title", text("The type in words."))
             .required("title")
             .property("status", status)
             .required("status")
-            .property("detail", text("What is wrong this time."))
+            .property("detail", text("The details of this occurrence."))
             .required("detail")
             .property(
                 "field",

@@ -73,7 +73,7 @@ impl MySqlStore {
         Ok((session, begun))
     }
 
-    /// Writes what comes between BEGIN and COMMIT. Tables and rows have the same order in every append, so instances that
+    /// Runs the statements between BEGIN and COMMIT. Tables and rows have the same order in every append, so instances that
     /// write the same rooms wait for one another and never deadlock. Returns the positions, and the statements that go out
     /// with COMMIT.
     async fn write(
@@ -128,7 +128,7 @@ impl MySqlStore {
             Err(error) => error,
         };
         let error = match rest.get(done) {
-            // The server itself reports the failed statement. After a broken connection nobody knows it.
+            // The server reports the failed statement, unless the connection broke.
             Some(failed) if error.as_database_error().is_some() => refused(failed.unique, error),
             None if says_rolled_back(&error) => AppendError::Transient(store_error(OPERATION, error)),
             _ => {

@@ -31,7 +31,7 @@ pub(super) trait Database: Send + Sync + 'static {
     const NOW: &'static str;
     /// Begins a list of rows after IN.
     const ROW_LIST: &'static str;
-    /// A page of streams with their heads. Values: the bytes of the stream before it, and how many.
+    /// A page of streams with their heads. Values: the bytes of the stream before it, and the most rows.
     const ALL_HEADS: &'static str;
     /// Begins an insert that leaves an existing row as it is.
     const INSERT_NEW: &'static str;
@@ -41,13 +41,13 @@ pub(super) trait Database: Send + Sync + 'static {
     /// persons. Values: stream, version, form, body, epoch.
     const SAVE_SNAPSHOT: &'static str;
 
-    /// Reads the events after a version, for so many streams. Values for each: stream, version.
+    /// Reads the events after a version, for this number of streams. Values for each: stream, version.
     fn load(streams: usize) -> String;
 
-    /// Reads the heads of so many streams. Values: the streams.
+    /// Reads the heads of this number of streams. Values: the streams.
     fn heads(streams: usize) -> String;
 
-    /// Reads positions of undelivered events in these buckets. Value: how many.
+    /// Reads positions of undelivered events in these buckets. Value: the most positions.
     fn undelivered(buckets: Buckets) -> String;
 
     /// Runs a read.
