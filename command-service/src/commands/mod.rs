@@ -178,12 +178,15 @@ impl Command {
     /// A rejection holds while none of them has changed.
     pub(crate) fn rests_on(&self, rooms: &Rooms) -> Vec<RoomId> {
         let mut rests_on = self.rooms(&rooms.directory);
-        if let Some(reservation) = self.anywhere() {
-            rests_on.extend(rooms.trail(reservation));
-            rests_on.sort_unstable();
-            rests_on.dedup();
-        }
+        rests_on.extend(self.trail(rooms));
+        rests_on.sort_unstable();
+        rests_on.dedup();
         rests_on
+    }
+
+    /// The rooms to which the reservation of a command without a room is followed.
+    pub(crate) fn trail(&self, rooms: &Rooms) -> Vec<RoomId> {
+        self.anywhere().map(|reservation| rooms.trail(reservation)).unwrap_or_default()
     }
 
     /// The kind whose list of rooms the decision depends on.

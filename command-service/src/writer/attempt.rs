@@ -195,6 +195,12 @@ impl<'a> Attempt<'a> {
             {
                 return Ok(Some(Err(Failure::NotUnderstood(room))));
             }
+            // Rooms to which it followed a reservation were loaded for other commands, and may be stale.
+            let trail = command.trail(&self.cache.rooms);
+            if trail.iter().any(|room| self.cache.rooms.contains(*room) && !self.base.contains_key(room)) {
+                self.touch(&trail).await?;
+                continue;
+            }
             match decision {
                 Decision::NeedsRoom(room) => {
                     self.touch(&[room]).await?;

@@ -1,9 +1,9 @@
 //! Promises of the writer on real stores, while others write, connections break and clocks jump.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use command_service::{
-    commands::{Action, MoveReservation, ReserveKind, RetireRoom},
+    commands::{Action, CancelReservation, MoveReservation, ReserveKind, RetireRoom},
     domain::Rejection,
     event_store::FailPoint,
     outbox::handoff,
@@ -67,6 +67,36 @@ async fn an_instance_that_has_not_seen_a_cancellation_does_not_reject_because_of
     assert_eq!(at, vec![(room, 2.into())]);
     a.does(by("ann", cancel(room, made.reservation.unwrap()))).await;
     assert_eq!(b.does(by("bob", reserve(room, hour(9)))).await.version, 4);
+}
+
+#[tokio::test]
+async fn a_rejection_rests_on_the_rooms_to_which_a_reservation_was_followed() {
+    for store in TestStore::both().await {
+        let one = instance(&store).await;
+        let (blue, red) = (one.room("Blue", "meeting").await, one.room("Red", "meeting").await);
+        let reservation = one.does(by("ann", reserve(blue, hour(9)))).await.reservation.unwrap();
+        let away = MoveReservation { room: Some(blue), reservation, to_room: red, from: None, to: None };
+        one.does(by("ann", Action::MoveReservation(away))).await;
+        let anywhere = Action::CancelReservation(CancelReservation { room: None, reservation });
+        let (rejection, rests_on) = one.refuses(by("bob", anywhere)).await;
+        assert_eq!(rejection, Rejection::NotOwner);
+        let rests_on: HashMap<_, _> = rests_on.into_iter().collect();
+        assert_eq!(rests_on, [(blue, 3.into()), (red, 2.into())].into());
+    }
+}
+
+#[tokio::test]
+async fn a_reservation_is_followed_into_a_room_that_another_instance_has_changed_since() {
+    let store = TestStore::mysql().await;
+    let (a, b) = (instance(&store).await, instance(&store).await);
+    let (blue, red) = (a.room("Blue", "meeting").await, a.room("Red", "meeting").await);
+    let reservation = a.does(by("ann", reserve(blue, hour(9)))).await.reservation.unwrap();
+    let away = MoveReservation { room: Some(blue), reservation, to_room: red, from: None, to: None };
+    a.does(by("ann", Action::MoveReservation(away))).await;
+    b.does(by("ann", reserve(red, hour(11)))).await;
+    a.does(by("ann", reserve(red, hour(13)))).await;
+    let anywhere = Action::CancelReservation(CancelReservation { room: None, reservation });
+    assert_eq!(b.does(by("ann", anywhere)).await.version, 5);
 }
 
 #[tokio::test]
