@@ -39,11 +39,11 @@ pub async fn erase(
     limit: Duration,
 ) -> Result<ErasureProgress, StoreError> {
     let began = Instant::now();
-    let person = list.erasures().await?.fingerprint(user);
+    let person = list.erasure_of(user).await?.fingerprint(user);
     // Random, so that only the list connects it with the person.
     let random = UserId::pseudonym(new_id());
     let mut position = list.begin_erasure(person, &random).await?;
-    let erasures = list.erasures().await?;
+    let erasures = list.erasure_of(user).await?;
     let pseudonym = erasures.pseudonym(user).cloned().unwrap_or(random);
     let mut step = ErasureProgress { pseudonym, examined: 0, masked: 0, done: false };
     loop {
@@ -62,7 +62,7 @@ pub async fn erase(
     }
 }
 
-/// The masked event, if it names an erased person.
+/// The masked event, if it names the person on the list.
 fn masked(erasures: &Erasures, mut event: StoredEvent) -> Result<Option<StoredEvent>, StoreError> {
     let mut metadata: Option<Metadata> = serde_json::from_slice(&event.metadata).ok();
     let acted = metadata.as_mut().is_some_and(|metadata| erasures.mask_metadata(metadata));

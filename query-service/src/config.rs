@@ -44,7 +44,7 @@ declare! {
     KAFKA_SESSION_TIMEOUT_MS: Duration = Key::milliseconds("6000").within(6_000, 300_000);
     /// The command service, whose feed fills gaps.
     FEED_URL: HttpUrl = Key::default("http://127.0.0.1:8081");
-    /// A token with the role `service` for the feed.
+    /// A token with the role `service` for the feed. The command `erase` needs one that also has the role `eraser`.
     FEED_TOKEN: SecretString = Key::secret(Need::Optional);
     /// Folder of the development key, with which the service signs itself tokens for the feed.
     FEED_KEY_DIR: PathBuf = Key::optional();
@@ -103,8 +103,8 @@ impl Config {
             FeedIdentity::Token(token) => Credentials::Token(token.clone()),
             FeedIdentity::Key(folder) => {
                 let key = DevKey::ensure(folder)?;
-                Credentials::Signed(Box::new(move || {
-                    let token = key.token("query-service", &["service"], 1, &clock);
+                Credentials::Signed(Box::new(move |role| {
+                    let token = key.token("query-service", &[role], 1, &clock);
                     token.map(SecretString::from).map_err(|error| error.to_string())
                 }))
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Client, RequestBuilder, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, StatusCode, Url, header::RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use service_kit::tls::{Authorities, http_client, is_this_machine, warn_of_open_way};
@@ -62,6 +62,9 @@ pub enum FeedError {
     /// An answer that is not a page of the feed.
     #[error("the feed answered {0}")]
     Answer(String),
+    /// Too many requests. The next one may come after this time.
+    #[error("the feed answers again in {0:?}")]
+    NotYet(Duration),
     /// This service has no token to send.
     #[error("no token for the feed: {0}")]
     Token(String),
@@ -73,8 +76,8 @@ pub enum Credentials {
     Header,
     /// A token from the settings.
     Token(SecretString),
-    /// Signs a token for each request. The error says why it can't.
-    Signed(Box<dyn Fn() -> Result<SecretString, String> + Send + Sync>),
+    /// Signs a token with a role for each request. The error says why it can't.
+    Signed(Box<dyn Fn(&str) -> Result<SecretString, String> + Send + Sync>),
 }
 
 /// The feed over HTTP.
@@ -124,29 +127,47 @@ impl HttpFeed {
 
     /// Does one step of a person's erasure in the event store. Call it until it is done, also after an error.
     pub async fn erase(&self, user: &UserId) -> Result<ErasureStep, FeedError> {
-        let request = self.client.post(self.erasures.clone()).json(&serde_json::json!({ "user": user }));
+        let body = serde_json::json!({ "user": user });
         let unknown = || FeedError::Answer("404: the command service is too old to erase anybody".to_owned());
-        self.answer(request).await?.ok_or_else(unknown)
+        loop {
+            let request = self.client.post(self.erasures.clone()).json(&body);
+            match self.answer(request, "eraser").await {
+                Err(FeedError::NotYet(pause)) => tokio::time::sleep(pause).await,
+                answer => return answer?.ok_or_else(unknown),
+            }
+        }
     }
 
     /// The content of a URL, or `None` if the feed answers 404.
     async fn read<T: DeserializeOwned>(&self, url: Url) -> Result<Option<T>, FeedError> {
-        self.answer(self.client.get(url)).await
+        self.answer(self.client.get(url), "service").await
     }
 
-    /// The answer to a request, or `None` if it is 404.
-    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<Option<T>, FeedError> {
+    /// The answer to a request of a caller with this role, or `None` if it is 404.
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+        role: &str,
+    ) -> Result<Option<T>, FeedError> {
         let request = match &self.credentials {
-            Credentials::Header => request.header("X-User", "query-service").header("X-Roles", "service"),
+            Credentials::Header => request.header("X-User", "query-service").header("X-Roles", role),
             Credentials::Token(token) => request.bearer_auth(token.expose_secret()),
             Credentials::Signed(sign) => {
-                request.bearer_auth(sign().map_err(FeedError::Token)?.expose_secret())
+                request.bearer_auth(sign(role).map_err(FeedError::Token)?.expose_secret())
             }
         };
         let mut answer = request.send().await.map_err(unreachable)?;
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Ok(None),
+            StatusCode::FORBIDDEN => {
+                return Err(FeedError::Answer(format!("403: the token lacks the role {role}")));
+            }
+            StatusCode::TOO_MANY_REQUESTS => {
+                let seconds =
+                    answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+                return Err(FeedError::NotYet(Duration::from_secs(seconds.unwrap_or(1))));
+            }
             status => return Err(FeedError::Answer(status.to_string())),
         }
         let mut body = Vec::new();

@@ -29,6 +29,8 @@ pub struct Caller {
     pub admin: bool,
     /// Has the role of a service, which may read the feed.
     pub service: bool,
+    /// Has the role of an eraser, which may erase persons.
+    pub eraser: bool,
 }
 
 impl Caller {
@@ -40,11 +42,12 @@ impl Caller {
         if user.is_empty() || user.chars().count() > MAX_USER_CHARS || user.chars().any(char::is_control) {
             return Err(Refusal::User);
         }
-        let mut caller = Self { user: user.to_owned(), admin: false, service: false };
+        let mut caller = Self { user: user.to_owned(), admin: false, service: false, eraser: false };
         for role in roles {
             match role.trim() {
                 "admin" => caller.admin = true,
                 "service" => caller.service = true,
+                "eraser" => caller.eraser = true,
                 _ => {}
             }
         }

@@ -61,6 +61,9 @@ pub struct TokenArgs {
     /// With the role of a service, which may read the feed.
     #[arg(long)]
     pub service: bool,
+    /// With the role of an eraser, which may erase persons.
+    #[arg(long)]
+    pub eraser: bool,
     /// Hours until the token expires.
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=87_600))]
     pub hours: u32,
@@ -75,7 +78,7 @@ impl TokenArgs {
     /// # Errors
     /// If the key can't be read or made, or the user's name is refused.
     pub fn token(&self, clock: &Clock) -> Result<String, Error> {
-        let roles = [(self.admin, "admin"), (self.service, "service")];
+        let roles = [(self.admin, "admin"), (self.service, "service"), (self.eraser, "eraser")];
         let roles: Vec<&str> = roles.iter().filter(|(given, _)| *given).map(|(_, role)| *role).collect();
         DevKey::ensure(&self.key.dir)?.token(&self.user, &roles, self.hours, clock)
     }

@@ -131,9 +131,12 @@ pub trait ErasureList: Send + Sync + 'static {
     /// The list at one moment.
     async fn erasures(&self) -> Result<Erasures, StoreError>;
 
+    /// The list with the entry of this person alone, or without any if the person is not listed.
+    async fn erasure_of(&self, user: &UserId) -> Result<Erasures, StoreError>;
+
     /// Lists a person with this pseudonym, unless the person is on the list. When it returns, no group that was made without
     /// this entry can be committed any more. Returns the position up to which the person's events are masked; after a finished
-    /// erasure, the start.
+    /// erasure, the start. A person who is already listed holds up no append.
     async fn begin_erasure(&self, person: Bytes32, pseudonym: &UserId) -> Result<Position, StoreError>;
 
     /// Replaces payloads and metadata of events, drops the snapshots of their rooms, and notes how far the person's events are

@@ -46,13 +46,14 @@ pub struct Api {
     gate: Gate,
     clock: Clock,
     stop: CancellationToken,
+    erasing: Arc<erasures::Limits>,
 }
 
 impl Api {
     /// Commands go through `gate`. Imports end early when `stop` is cancelled.
     #[must_use]
     pub fn new(gate: Gate, clock: Clock, stop: CancellationToken) -> Self {
-        Self { gate, clock, stop }
+        Self { gate, clock, stop, erasing: Arc::default() }
     }
 
     fn now(&self) -> Timestamp {

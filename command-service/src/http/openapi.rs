@@ -58,7 +58,7 @@ const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x
         (name = "reservations", description = "Only its owner or an administrator changes a reservation."),
         (name = "import", description = "Historic bookings, for administrators."),
         (name = "feed", description = "The events, for administrators and services."),
-        (name = "erasure", description = "The erasure of persons, for administrators and services."),
+        (name = "erasure", description = "The erasure of persons, for administrators and erasers; the list, for administrators and services."),
         (name = "administration", description = "The log level of this process, for administrators.")
     ),
     modifiers(&Texts)

@@ -196,6 +196,8 @@ impl IntoResponses for ListFailed {
 impl IntoResponses for EraseFailed {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let body = problems(&[
+            ("403", "Neither an administrator nor an eraser."),
+            ("429", "Too many requests, or too many persons."),
             ("413", "The body has more than 65536 bytes."),
             ("415", "The body is not of the media type."),
         ]);

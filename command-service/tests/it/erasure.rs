@@ -280,6 +280,17 @@ async fn what_is_being_committed_while_a_person_is_erased_is_masked_too() {
 }
 
 #[tokio::test]
+async fn an_erasure_of_one_who_is_listed_waits_for_no_append() {
+    let store = TestStore::mysql().await;
+    let opened = store.open(None).await;
+    let listed = erased(&*opened).await;
+    let mut append = store.database().connect().await;
+    append.execute("START TRANSACTION").await.unwrap();
+    append.execute("SELECT epoch FROM erasure_list FOR SHARE").await.unwrap();
+    assert_eq!(erased(&*opened).await, listed);
+}
+
+#[tokio::test]
 async fn what_was_made_before_a_person_was_erased_is_not_written_after_it() {
     for store in TestStore::both().await {
         let opened = store.open(None).await;
@@ -298,7 +309,7 @@ async fn what_was_made_before_a_person_was_erased_is_not_written_after_it() {
 }
 
 #[tokio::test]
-async fn administrators_and_services_erase_and_read_the_list_which_holds_no_name() {
+async fn erasers_erase_and_services_read_the_list_which_holds_no_name() {
     let service = TestService::start().await;
     let room = service.room("Blue", json!({})).await;
     let person = json!({"user": ANN});
@@ -309,6 +320,9 @@ async fn administrators_and_services_erase_and_read_the_list_which_holds_no_name
         let refused = send(ask(method, "").json(&person)).await;
         assert_eq!(refused.problem(), (403, "forbidden", ""));
     }
+    for (method, role) in [(Method::GET, "eraser"), (Method::POST, "service")] {
+        assert_eq!(send(ask(method, role).json(&person)).await.problem(), (403, "forbidden", ""));
+    }
     for (body, field) in
         [(json!({"user": ""}), "/user"), (json!({}), "/user"), (json!({"user": ANN, "x": 1}), "/x")]
     {
@@ -316,7 +330,7 @@ async fn administrators_and_services_erase_and_read_the_list_which_holds_no_name
     }
     let list = send(ask(Method::GET, "service")).await.expect(200);
     assert_eq!((&list.body["epoch"], &list.body["persons"]), (&json!(0), &json!({})));
-    let step = send(ask(Method::POST, "service").json(&person)).await.expect(200);
+    let step = send(ask(Method::POST, "eraser").json(&person)).await.expect(200);
     assert_eq!((&step.body["done"], &step.body["examined"]), (&json!(true), &json!(1)));
     let list = send(ask(Method::GET, "service")).await.expect(200);
     assert!(!list.body.to_string().contains("ann"), "{list:?}");
@@ -327,5 +341,40 @@ async fn administrators_and_services_erase_and_read_the_list_which_holds_no_name
     );
     let refused = service.reserve(ANN, &room, 9, 10).await;
     assert_eq!(refused.problem(), (403, "forbidden", ""));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_person_too_many_is_refused_and_one_who_is_listed_is_erased_again() {
+    let service = TestService::start().await;
+    let erase = async |user: String| {
+        let erase = service.request(Method::POST, "/v1/erasures").header("X-User", "olga");
+        send(erase.header("X-Roles", "eraser").json(&json!({"user": user}))).await
+    };
+    let mut listed = 0;
+    let refused = loop {
+        match erase(format!("invented {listed}")).await {
+            answer if answer.status == 200 => listed += 1,
+            answer => break answer,
+        }
+        assert!(listed < 50, "nobody was refused");
+    };
+    assert_eq!(refused.problem(), (429, "too-many-requests", ""));
+    assert!((1..=10).contains(&refused.header("retry-after").parse::<u32>().unwrap()), "{refused:?}");
+    assert!(listed >= 10, "{listed}");
+    let again = erase("invented 0".to_owned()).await.expect(200);
+    assert_eq!(again.body["done"], json!(true));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_list_that_is_full_takes_nobody_more() {
+    let service = TestService::start().await;
+    let mut database = service.store.database().connect().await;
+    database.execute("UPDATE erasure_list SET epoch = 1000000").await.unwrap();
+    let person = json!({"user": ANN});
+    let refused = send(service.admin(Method::POST, "/v1/erasures").json(&person)).await;
+    assert_eq!(refused.problem(), (503, "unavailable", ""));
+    assert_eq!(columns_that_hold(&service.store, "erased-").await, Vec::<String>::new());
     service.stop().await;
 }

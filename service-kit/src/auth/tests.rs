@@ -48,7 +48,7 @@ async fn a_good_token_names_user_and_roles_and_is_remembered() {
     let token = setup.sign(&setup.claims());
     assert_eq!(authenticator.remembered(&token), None);
     let caller = authenticator.check(&token).await.unwrap();
-    assert_eq!(caller, Caller { user: "ann".to_owned(), admin: true, service: false });
+    assert_eq!(caller, Caller { user: "ann".to_owned(), admin: true, service: false, eraser: false });
     assert_eq!(authenticator.remembered(&token), Some(caller));
 }
 
@@ -239,7 +239,7 @@ async fn roles_that_only_resemble_an_administrators_are_none() {
     let roles = json!(["Admin", "ADMIN", "admins", "admin,service", "adm\u{131}n", "", "service admin"]);
     let token = setup.sign(&with(setup.claims(), "roles", roles));
     let caller = authenticator.check(&token).await.unwrap();
-    assert_eq!(caller, Caller { user: "ann".to_owned(), admin: false, service: false });
+    assert_eq!(caller, Caller { user: "ann".to_owned(), admin: false, service: false, eraser: false });
 }
 
 #[tokio::test]

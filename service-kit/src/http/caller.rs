@@ -98,6 +98,14 @@ impl Caller {
         self.require(self.admin || self.service, "this is for administrators and services")
     }
 
+    /// Requires an administrator or an eraser.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn require_admin_or_eraser(&self) -> Result<(), Problem> {
+        self.require(self.admin || self.eraser, "this is for administrators and erasers")
+    }
+
     /// Requires an administrator or the owner.
     ///
     /// # Errors
@@ -138,7 +146,7 @@ mod tests {
     async fn headers_name_the_caller_where_they_are_trusted() {
         let headers = [("X-User", "Zoë"), ("X-Roles", "admin, service")];
         let caller = extract(headers_only(true), &headers).await.unwrap();
-        assert_eq!(caller, Caller { user: "Zoë".to_owned(), admin: true, service: true });
+        assert_eq!(caller, Caller { user: "Zoë".to_owned(), admin: true, service: true, eraser: false });
         let problem = extract(headers_only(false), &headers).await.unwrap_err();
         assert_eq!(problem.kind(), ProblemType::Unauthenticated);
     }
@@ -164,7 +172,7 @@ mod tests {
         for scheme in ["Bearer", "bearer"] {
             let value = format!("{scheme} {token}");
             let caller = extract(authenticator.clone(), &[("Authorization", &value)]).await.unwrap();
-            assert_eq!(caller, Caller { user: "ann".to_owned(), admin: true, service: false });
+            assert_eq!(caller, Caller { user: "ann".to_owned(), admin: true, service: false, eraser: false });
         }
         let bad = [("Authorization", "Bearer a.b.c"), ("X-User", "ann")];
         assert!(extract(authenticator.clone(), &bad).await.is_err());
@@ -175,10 +183,15 @@ mod tests {
 
     #[test]
     fn what_is_not_allowed_is_forbidden() {
-        let caller = |admin, service| Caller { user: "ann".to_owned(), admin, service };
+        let caller = |admin, service| Caller { user: "ann".to_owned(), admin, service, eraser: false };
         assert!(caller(true, false).require_admin().is_ok());
         assert_eq!(caller(false, true).require_admin().unwrap_err().kind(), ProblemType::Forbidden);
         assert!(caller(false, true).require_admin_or_service().is_ok());
+        assert!(caller(true, false).require_admin_or_eraser().is_ok());
+        assert!(caller(false, true).require_admin_or_eraser().is_err());
+        let eraser = Caller { eraser: true, ..caller(false, false) };
+        assert!(eraser.require_admin_or_eraser().is_ok());
+        assert!(eraser.require_admin_or_service().is_err());
         assert!(caller(false, false).require_owner_or_admin("ann").is_ok());
         assert!(caller(false, false).require_owner_or_admin("bob").is_err());
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use shared_events::{Erasures, RoomId, UserId, erasure::Bytes32};
 
-use super::{Columns, Database, RowError, Statement, Transaction};
+use super::{Columns, Database, RowError, Statement, Transaction, Value};
 use crate::event_store::{ErasureList, Masked, Position, StoreError, StoredEvent};
 
 #[async_trait]
@@ -17,6 +17,20 @@ impl<D: Database> ErasureList for D {
                            LEFT JOIN erasures e ON TRUE";
         let rows = self.rows(OPERATION, &Statement::new(SQL, [])).await?;
         erasures(&rows).map_err(|error| error.during(OPERATION))
+    }
+
+    async fn erasure_of(&self, user: &UserId) -> Result<Erasures, StoreError> {
+        const OPERATION: &str = "erasure_of";
+        let head = Statement::new("SELECT epoch, secret, NULL FROM erasure_list", []);
+        let head = self.rows(OPERATION, &head).await?;
+        let mut list = erasures(&head).map_err(|error| error.during(OPERATION))?;
+        let person = list.fingerprint(user);
+        let select = "SELECT pseudonym FROM erasures WHERE fingerprint = ?";
+        let rows = self.rows(OPERATION, &Statement::new(select, [person.0.as_slice().into()])).await?;
+        if let Some(row) = rows.first() {
+            list.persons.insert(person, row.user(0).map_err(|error| error.during(OPERATION))?);
+        }
+        Ok(list)
     }
 
     async fn begin_erasure(&self, person: Bytes32, pseudonym: &UserId) -> Result<Position, StoreError> {
@@ -54,6 +68,23 @@ async fn list<D: Database>(
     pseudonym: &UserId,
 ) -> Result<Position, StoreError> {
     let person = person.0.as_slice().into();
+    let select = "SELECT masked_to FROM erasures WHERE fingerprint = ?";
+    // Only a change of the list needs the lock that all appends take.
+    if transaction.run(&Statement::new(select, [person])).await?.rows.is_empty() {
+        add::<D>(transaction, person, pseudonym).await?;
+    }
+    let again = "UPDATE erasures SET masked_to = 0 WHERE fingerprint = ? AND masked_to IS NULL";
+    transaction.run(&Statement::new(again, [person])).await?;
+    let rows = transaction.run(&Statement::new(select, [person])).await?.rows;
+    let masked_to = rows.first().map_or(Ok(0), |row| row.number(0));
+    Ok(masked_to.map_err(|error| error.during("begin_erasure"))?.into())
+}
+
+async fn add<D: Database>(
+    transaction: &mut D::Transaction<'_>,
+    person: Value<'_>,
+    pseudonym: &UserId,
+) -> Result<(), StoreError> {
     // Waits for the appends that have read the epoch, and blocks later ones until the end.
     let lock = format!("SELECT epoch FROM erasure_list WHERE id = 1{}", D::FOR_UPDATE);
     transaction.run(&Statement::new(lock, [])).await?;
@@ -64,12 +95,7 @@ async fn list<D: Database>(
         let next = "UPDATE erasure_list SET epoch = epoch + 1 WHERE id = 1";
         transaction.run(&Statement::new(next, [])).await?;
     }
-    let again = "UPDATE erasures SET masked_to = 0 WHERE fingerprint = ? AND masked_to IS NULL";
-    transaction.run(&Statement::new(again, [person])).await?;
-    let select = "SELECT masked_to FROM erasures WHERE fingerprint = ?";
-    let rows = transaction.run(&Statement::new(select, [person])).await?.rows;
-    let masked_to = rows.first().map_or(Ok(0), |row| row.number(0));
-    Ok(masked_to.map_err(|error| error.during("begin_erasure"))?.into())
+    Ok(())
 }
 
 async fn mask(

@@ -20,8 +20,10 @@ enum For {
     Administrators,
     /// Other services, and administrators.
     Services,
+    /// Erasers, and administrators.
+    Erasers,
 }
-use For::{Administrators, Anybody, Owner, Services, Users};
+use For::{Administrators, Anybody, Erasers, Owner, Services, Users};
 
 const COMMANDS: &[(&str, &str, For)] = &[
     ("GET", "/health/live", Anybody),
@@ -39,7 +41,7 @@ const COMMANDS: &[(&str, &str, For)] = &[
     ("DELETE", "/v1/rooms/{room}/reservations/{reservation}", Owner),
     ("POST", "/v1/import", Administrators),
     ("GET", "/v1/erasures", Services),
-    ("POST", "/v1/erasures", Services),
+    ("POST", "/v1/erasures", Erasers),
     ("GET", "/v1/admin/log-level", Administrators),
     ("PUT", "/v1/admin/log-level", Administrators),
     ("GET", "/v1/streams", Services),
@@ -197,7 +199,9 @@ async fn without_a_token_that_holds_no_route_answers_but_those_for_anybody() {
     let client = scene.stack.client();
     let callers = forged.iter().map(|token| client.with_token(token)).chain([client.as_nobody()]);
     for caller in callers {
-        for (route, _, answer) in scene.send_all(&caller, &[Users, Owner, Administrators, Services]).await {
+        for (route, _, answer) in
+            scene.send_all(&caller, &[Users, Owner, Administrators, Services, Erasers]).await
+        {
             assert_eq!(answer.status, 401, "{route}: {}", answer.text);
             answer.problem(401, "unauthenticated");
         }
@@ -212,7 +216,7 @@ async fn without_a_token_that_holds_no_route_answers_but_those_for_anybody() {
 async fn another_user_is_refused_what_is_an_owners_an_administrators_or_a_services() {
     let scene = Scene::new().await;
     let stranger = scene.client(&unique("stranger"), &[]);
-    for (route, _, answer) in scene.send_all(&stranger, &[Owner, Administrators, Services]).await {
+    for (route, _, answer) in scene.send_all(&stranger, &[Owner, Administrators, Services, Erasers]).await {
         assert_eq!(answer.status, 403, "{route}: {}", answer.text);
         answer.problem(403, "forbidden");
     }
@@ -223,7 +227,7 @@ async fn another_user_is_refused_what_is_an_owners_an_administrators_or_a_servic
 async fn another_user_learns_nothing_of_a_reservation_on_any_route_but_its_time() {
     let scene = Scene::new().await;
     let stranger = scene.client(&unique("stranger"), &[]);
-    let everything = [Anybody, Users, Owner, Administrators, Services];
+    let everything = [Anybody, Users, Owner, Administrators, Services, Erasers];
     let mut conflicts = 0;
     for (route, access, answer) in scene.send_all(&stranger, &everything).await {
         for secret in [&scene.user, &scene.title, &scene.guest] {
@@ -248,14 +252,16 @@ async fn another_user_learns_nothing_of_a_reservation_on_any_route_but_its_time(
 }
 
 #[tokio::test]
-async fn a_service_reads_the_feed_and_is_a_user_otherwise() {
+async fn a_service_reads_the_feed_and_an_eraser_erases_and_both_are_users_otherwise() {
     let scene = Scene::new().await;
-    let service = scene.client(&unique("service"), &["service"]);
-    for (route, _, answer) in scene.send_all(&service, &[Services]).await {
-        assert_eq!(answer.status, 200, "{route}: {}", answer.text);
-    }
-    for (route, _, answer) in scene.send_all(&service, &[Owner, Administrators]).await {
-        assert_eq!(answer.status, 403, "{route}: {}", answer.text);
+    for (role, own, others) in [("service", Services, Erasers), ("eraser", Erasers, Services)] {
+        let caller = scene.client(&unique(role), &[role]);
+        for (route, _, answer) in scene.send_all(&caller, &[own]).await {
+            assert_eq!(answer.status, 200, "{route}: {}", answer.text);
+        }
+        for (route, _, answer) in scene.send_all(&caller, &[Owner, Administrators, others]).await {
+            assert_eq!(answer.status, 403, "{route}: {}", answer.text);
+        }
     }
     scene.untouched().await;
 }
