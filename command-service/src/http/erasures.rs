@@ -11,6 +11,7 @@ use governor::{
     clock::{Clock, DefaultClock},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use service_kit::{
     audit::Act,
     auth::Caller,
@@ -25,6 +26,7 @@ use utoipa::ToSchema;
 
 use super::{
     Api,
+    feed::note_reading,
     fields::invalid,
     problems::of_store_error,
     request::no_parameters,
@@ -149,6 +151,8 @@ pub(super) async fn add(
 }
 
 /// The list of erased persons: keyed hashes with pseudonyms, to mask copies of events.
+///
+/// Only services get the key of the hashes: it tells whether the person with a known name was erased.
 #[utoipa::path(
     get,
     path = "/v1/erasures",
@@ -157,7 +161,14 @@ pub(super) async fn add(
     responses(ErasuresList, ListFailed)
 )]
 pub(super) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    Caller::extract(&request).await?.require_admin_or_service()?;
+    let caller = Caller::extract(&request).await?;
+    caller.require_admin_or_service()?;
+    note_reading(&caller, "read-erasures", &request);
     no_parameters(&request)?;
-    Ok(HttpResponse::Ok().json(api.backend()?.erasures.erasures().await.map_err(of_store_error)?))
+    let list = api.backend()?.erasures.erasures().await.map_err(of_store_error)?;
+    if caller.service {
+        return Ok(HttpResponse::Ok().json(list));
+    }
+    let Erasures { epoch, persons, .. } = list;
+    Ok(HttpResponse::Ok().json(json!({ "epoch": epoch, "persons": persons })))
 }

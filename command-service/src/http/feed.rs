@@ -72,7 +72,7 @@ struct StreamPath {
 pub(super) async fn heads(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let caller = Caller::extract(&request).await?;
     caller.require_admin_or_service()?;
-    note_reading(&caller, &request);
+    note_reading(&caller, "read-feed", &request);
     let Query(query) = Query::<HeadsQuery>::extract(&request).await?;
     let limit = limit(query.limit)?;
     let after = query.cursor.as_deref().map(read_cursor).transpose()?;
@@ -90,7 +90,7 @@ pub(super) async fn heads(api: Data<Api>, request: HttpRequest) -> Result<HttpRe
 pub(super) async fn events(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let caller = Caller::extract(&request).await?;
     caller.require_admin_or_service()?;
-    note_reading(&caller, &request);
+    note_reading(&caller, "read-feed", &request);
     let Path(StreamPath { room }) = Path::extract(&request).await?;
     let Query(query) = Query::<EventsQuery>::extract(&request).await?;
     let limit = limit(query.limit)?;
@@ -110,10 +110,10 @@ pub(super) async fn events(api: Data<Api>, request: HttpRequest) -> Result<HttpR
     Ok(page(events, limit, |last| last.sequence.clone()))
 }
 
-/// Writes an administrator's access to the audit log. Services read the feed all the time.
-fn note_reading(caller: &Caller, request: &HttpRequest) {
+/// Writes an administrator's access to the audit log. Services read the feed and the list of erased persons all the time.
+pub(super) fn note_reading(caller: &Caller, act: &'static str, request: &HttpRequest) {
     if caller.admin {
-        Act::begun(&caller.user, "read-feed", request.uri().path(), None).ended("let through");
+        Act::begun(&caller.user, act, request.uri().path(), None).ended("let through");
     }
 }
 

@@ -295,9 +295,9 @@ component! {
             .description(Some("Pseudonyms, by the hash (HMAC-SHA-256, base64url) of the person's user."));
         object([
             ("epoch", number().description(Some("Counts the changes of the list."))),
-            ("secret", text().description(Some("Key of the hashes, base64url."))),
             ("persons", persons),
         ])
+        .property("secret", text().description(Some("Key of the hashes, base64url; for services alone.")))
         .into()
     }
 }

@@ -332,6 +332,9 @@ async fn erasers_erase_and_services_read_the_list_which_holds_no_name() {
     assert_eq!((&list.body["epoch"], &list.body["persons"]), (&json!(0), &json!({})));
     let step = send(ask(Method::POST, "eraser").json(&person)).await.expect(200);
     assert_eq!((&step.body["done"], &step.body["examined"]), (&json!(true), &json!(1)));
+    let shown = send(ask(Method::GET, "admin")).await.expect(200);
+    assert_eq!(shown.body["persons"].as_object().unwrap().len(), 1);
+    assert_eq!(shown.body.get("secret"), None, "with the key, a known name can be looked up");
     let list = send(ask(Method::GET, "service")).await.expect(200);
     assert!(!list.body.to_string().contains("ann"), "{list:?}");
     let list: Erasures = serde_json::from_value(list.body).unwrap();

@@ -35,6 +35,7 @@ async fn each_action_of_an_administrator_is_recorded_and_names_nobody_else() {
     root.delete(&at).send().await.expect(200);
     root.import("{}\n").send().await;
     root.command(Method::GET, "/v1/streams").send().await.expect(200);
+    root.command(Method::GET, "/v1/erasures").send().await.expect(200);
     root.command(Method::POST, "/v1/erasures").json(&json!({"user": user})).send().await.expect(200);
 
     let (commands, queries) = (log_of_commands(&stack), stack.queries[0].log());
@@ -45,6 +46,7 @@ async fn each_action_of_an_administrator_is_recorded_and_names_nobody_else() {
         (&commands, "cancel-reservation", &at, format!("room {} at version 4", room.id)),
         (&commands, "import", "/v1/import", "all lines were read".to_owned()),
         (&commands, "read-feed", "/v1/streams", "let through".to_owned()),
+        (&commands, "read-erasures", "/v1/erasures", "let through".to_owned()),
         (&queries, "read-reservation", &format!("reservation {reservation}"), "let through".to_owned()),
         (&queries, "read-users-history", "a user", "let through".to_owned()),
     ] {
