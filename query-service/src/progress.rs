@@ -139,10 +139,11 @@ impl Progress {
         rooms.iter().filter(|room| (state.owns)(**room)).filter_map(version).collect()
     }
 
-    /// Notes a checkpoint that was read from the store, of a room that this instance projects and did not know.
+    /// Notes a checkpoint that was read from the store, of a room that this instance projects and did not know. Nothing is
+    /// noted of a room without events: anyone can ask for any id.
     pub fn learn(&self, room: RoomId, checkpoint: &Checkpoint) {
         let mut state = self.state();
-        if (state.owns)(room) && checkpoint.parked.is_none() {
+        if checkpoint.version > Version::NONE && checkpoint.parked.is_none() && (state.owns)(room) {
             state.seen.entry(room).or_insert(Seen { version: checkpoint.version, parked: false });
         }
     }
@@ -281,5 +282,40 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let id = self.id;
         self.progress.state().wake(self.room, |waiter| waiter.id == id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        queries::{PageRequest, Schedule, version_of},
+        stores::memory::MemoryReadModels,
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_remembered_of_rooms_that_do_not_exist() {
+        let (models, progress) = (MemoryReadModels::new(), Progress::default());
+        progress.set_owned(Box::new(|_| true));
+        let during = shared_events::Interval {
+            from: "2031-01-01T00:00:00Z".parse().unwrap(),
+            to: "2031-01-02T00:00:00Z".parse().unwrap(),
+        };
+        for number in 0..10_000 {
+            let room = RoomId(Uuid::from_u128(number));
+            assert_eq!(version_of(&models, &progress, room).await.unwrap(), Version::NONE);
+            let schedule = Schedule { room, during };
+            assert!(schedule.run(&models, &progress, &PageRequest::first(1)).await.unwrap().is_none());
+            let waited = progress.wait(&models, &[(room, Version::FIRST)], Duration::ZERO).await;
+            assert!(matches!(waited, Err(NotVisible::NotYet { .. })), "{waited:?}");
+        }
+        let state = progress.state();
+        assert_eq!((state.seen.len(), state.waiters.len(), state.waiting), (0, 0, 0));
+        drop(state);
+        let room = RoomId(Uuid::from_u128(7));
+        progress.learn(room, &Checkpoint { version: Version::FIRST, parked: None });
+        assert_eq!(progress.known(&[room]), HashMap::from([(room, Version::FIRST)]), "this one exists");
     }
 }
