@@ -1,19 +1,19 @@
 //! Read your writes: the version that each room shows, and the queries that wait for more.
 //!
-//! A room that this instance projects wakes its waiters when its events are written; nothing is polled. For a room of
-//! another instance, the checkpoint in the store is polled until the time is over.
+//! A room that this instance projects wakes its waiters when its events are written; nothing is polled. Rooms of other
+//! instances have one poller: one of the waiting queries reads the checkpoints of all of them, a bounded number at a time.
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use service_kit::retry::Backoff;
 use shared_events::{RoomId, Version};
 use tokio::{
-    sync::{oneshot, watch},
-    time::Instant,
+    sync::{Notify, oneshot},
+    time::{Instant, sleep_until},
 };
 
 use crate::{
@@ -21,11 +21,14 @@ use crate::{
     stores::{Checkpoints, StoreError},
 };
 
-/// Most waits at one time.
-pub const MOST_WAITERS: usize = 20_000;
-/// First and longest pause between two looks at another instance's checkpoints.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// Most waits at one time. A query waits once for each room that it wants and that is behind.
+pub const MOST_WAITS: usize = 20_000;
+/// Most waits of one caller at one time.
+pub const MOST_WAITS_OF_CALLER: usize = 1000;
+/// Most checkpoints of one read.
+pub const ROOMS_AT_ONCE: usize = 128;
+/// The pause of the poller between two passes over the rooms of other instances.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Tells whether this instance projects a room.
 pub type Owns = Box<dyn Fn(RoomId) -> bool + Send + Sync>;
@@ -33,14 +36,20 @@ pub type Owns = Box<dyn Fn(RoomId) -> bool + Send + Sync>;
 /// What the projector has written, by room, and the queries that wait for more.
 pub struct Progress {
     state: Mutex<State>,
-    /// Counts changes of ownership.
-    ownership: watch::Sender<u64>,
+    /// Held by the query that polls for all; the time of the next pass.
+    poller: tokio::sync::Mutex<Instant>,
+    /// Tells the poller that rooms may have to be looked up.
+    to_look_up: Notify,
 }
 
 struct State {
     owns: Owns,
+    /// Counts changes of ownership.
+    changes: u64,
     seen: HashMap<RoomId, Seen>,
-    waiters: HashMap<RoomId, Vec<Waiter>>,
+    waited: HashMap<RoomId, Waited>,
+    /// Waits by caller.
+    callers: HashMap<String, usize>,
     waiting: usize,
     next_waiter: u64,
 }
@@ -51,10 +60,17 @@ struct Seen {
     parked: bool,
 }
 
+/// The waits for one room.
+#[derive(Default)]
+struct Waited {
+    waiters: HashMap<u64, Waiter>,
+    /// The number of changes of ownership at the last look at the room's checkpoint.
+    looked_up_at: Option<u64>,
+}
+
 struct Waiter {
-    id: u64,
     version: Version,
-    wake: oneshot::Sender<()>,
+    wake: oneshot::Sender<Seen>,
 }
 
 /// Why a query can't show what its token asks for.
@@ -77,6 +93,9 @@ pub enum NotVisible {
     /// Too many wait already.
     #[error("too many queries wait")]
     Overloaded,
+    /// Too many queries of this caller wait already.
+    #[error("a caller's queries wait for at most {MOST_WAITS_OF_CALLER} rooms at a time")]
+    TooManyOfCaller,
     /// The checkpoints could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -87,12 +106,15 @@ impl Default for Progress {
         Self {
             state: Mutex::new(State {
                 owns: Box::new(|_| false),
+                changes: 0,
                 seen: HashMap::new(),
-                waiters: HashMap::new(),
+                waited: HashMap::new(),
+                callers: HashMap::new(),
                 waiting: 0,
                 next_waiter: 0,
             }),
-            ownership: watch::Sender::new(0),
+            poller: tokio::sync::Mutex::new(Instant::now()),
+            to_look_up: Notify::new(),
         }
     }
 }
@@ -103,14 +125,9 @@ impl Progress {
         let mut state = self.state();
         state.seen.retain(|room, _| owns(*room));
         state.owns = owns;
+        state.changes += 1;
         drop(state);
-        self.ownership.send_modify(|changes| *changes += 1);
-    }
-
-    /// Whether this instance projects the room.
-    #[must_use]
-    pub fn owns(&self, room: RoomId) -> bool {
-        (self.state().owns)(room)
+        self.to_look_up.notify_one();
     }
 
     /// Publishes that these rooms are visible up to these versions, and wakes their waiters.
@@ -119,16 +136,18 @@ impl Progress {
         for (room, version) in rooms {
             let seen = state.seen.entry(room).or_default();
             *seen = Seen { version: version.max(seen.version), parked: false };
-            let reached = seen.version;
-            state.wake(room, |waiter| waiter.version <= reached);
+            let seen = *seen;
+            state.wake(room, seen);
         }
     }
 
     /// Publishes that the room is parked, which ends all waits for it.
     pub fn park(&self, room: RoomId) {
         let mut state = self.state();
-        state.seen.entry(room).or_default().parked = true;
-        state.wake(room, |_| true);
+        let seen = state.seen.entry(room).or_default();
+        seen.parked = true;
+        let seen = *seen;
+        state.wake(room, seen);
     }
 
     /// The versions of those rooms that this instance projects and knows.
@@ -160,78 +179,96 @@ impl Progress {
     pub async fn wait(
         &self,
         store: &dyn Checkpoints,
+        caller: &str,
         wanted: &[(RoomId, Version)],
         within: Duration,
     ) -> Result<(), NotVisible> {
         let deadline = Instant::now() + within;
-        for (room, version) in wanted {
-            self.wait_for(store, *room, *version, deadline).await?;
+        let Some(mut waits) = self.begin(caller, wanted)? else { return Ok(()) };
+        // Registered before: an event that is written meanwhile wakes the wait.
+        self.look_up(store, &waits.unknown).await?;
+        let mut polling = pin!(self.poll(store));
+        for &mut Wait { room, version, ref mut woken, .. } in &mut waits.open {
+            tokio::select! {
+                biased;
+                Ok(seen) = woken => {
+                    if seen.version < version {
+                        return Err(NotVisible::Parked { room });
+                    }
+                }
+                () = sleep_until(deadline) => return Err(NotVisible::NotYet { room, version }),
+                error = &mut polling => return Err(error.into()),
+            }
         }
         Ok(())
     }
 
-    async fn wait_for(
-        &self,
-        store: &dyn Checkpoints,
-        room: RoomId,
-        version: Version,
-        deadline: Instant,
-    ) -> Result<(), NotVisible> {
-        let late = NotVisible::NotYet { room, version };
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-        loop {
-            let mut ownership = self.ownership.subscribe();
-            match self.look(room, version)? {
-                Look::Visible => return Ok(()),
-                Look::Waiting { mut waiting, known } => {
-                    if !known && stored(store, room, version).await? {
-                        return Ok(());
-                    }
-                    tokio::select! {
-                        biased;
-                        _ = &mut waiting.woken => {}
-                        _ = ownership.changed() => {}
-                        () = tokio::time::sleep_until(deadline) => return Err(late),
-                    }
-                }
-                Look::Elsewhere => {
-                    if stored(store, room, version).await? {
-                        return Ok(());
-                    }
-                    let pause = backoff.next_delay();
-                    if Instant::now() + pause >= deadline {
-                        return Err(late);
-                    }
-                    tokio::select! {
-                        () = tokio::time::sleep(pause) => {}
-                        _ = ownership.changed() => {}
-                    }
-                }
+    /// Registers a wait for each room that is not known to be visible. `None` if all are.
+    fn begin<'a>(
+        &'a self,
+        caller: &'a str,
+        wanted: &[(RoomId, Version)],
+    ) -> Result<Option<Waits<'a>>, NotVisible> {
+        let mut state = self.state();
+        let mut behind = Vec::new();
+        for &(room, version) in wanted {
+            let owned = (state.owns)(room);
+            match state.seen.get(&room).filter(|_| owned) {
+                Some(seen) if seen.version >= version => {}
+                Some(seen) if seen.parked => return Err(NotVisible::Parked { room }),
+                seen => behind.push((room, version, owned, seen.is_some())),
             }
+        }
+        if behind.is_empty() {
+            return Ok(None);
+        }
+        let of_caller = state.callers.get(caller).copied().unwrap_or_default() + behind.len();
+        if of_caller > MOST_WAITS_OF_CALLER {
+            return Err(NotVisible::TooManyOfCaller);
+        }
+        if state.waiting + behind.len() > MOST_WAITS {
+            return Err(NotVisible::Overloaded);
+        }
+        state.callers.insert(caller.to_owned(), of_caller);
+        state.waiting += behind.len();
+        if behind.iter().any(|(_, _, owned, _)| !owned) {
+            self.to_look_up.notify_one();
+        }
+        let unknown = behind.iter().filter(|(.., known)| !known).map(|(room, ..)| *room).collect();
+        let open = behind.into_iter().map(|(room, version, _, known)| state.register(room, version, known));
+        let open = open.collect();
+        Ok(Some(Waits { progress: self, caller, unknown, open }))
+    }
+
+    /// Looks up, for all queries, the rooms that no publication wakes, one query at a time. Ends only with an error.
+    async fn poll(&self, store: &dyn Checkpoints) -> StoreError {
+        let mut next_pass = self.poller.lock().await;
+        loop {
+            sleep_until(*next_pass).await;
+            let rooms = self.state().to_look_up();
+            if rooms.is_empty() {
+                self.to_look_up.notified().await;
+            } else if let Err(error) = self.look_up(store, &rooms).await {
+                return error;
+            }
+            *next_pass = Instant::now() + PAUSE;
         }
     }
 
-    /// Looks a room up, and registers a waiter if this instance projects it and it is behind.
-    fn look(&self, room: RoomId, version: Version) -> Result<Look<'_>, NotVisible> {
-        let mut state = self.state();
-        if !(state.owns)(room) {
-            return Ok(Look::Elsewhere);
+    /// Reads the checkpoints of these rooms, and wakes their waiters accordingly.
+    async fn look_up(&self, store: &dyn Checkpoints, rooms: &[RoomId]) -> Result<(), StoreError> {
+        for rooms in rooms.chunks(ROOMS_AT_ONCE) {
+            let changes = self.state().changes;
+            let checkpoints = store.checkpoints(rooms).await?;
+            let mut state = self.state();
+            for (room, Checkpoint { version, parked }) in checkpoints {
+                if let Some(waited) = state.waited.get_mut(&room) {
+                    waited.looked_up_at = Some(changes);
+                    state.wake(room, Seen { version, parked: parked.is_some() });
+                }
+            }
         }
-        let seen = state.seen.get(&room).copied();
-        match seen {
-            Some(seen) if seen.version >= version => return Ok(Look::Visible),
-            Some(seen) if seen.parked => return Err(NotVisible::Parked { room }),
-            _ => {}
-        }
-        if state.waiting >= MOST_WAITERS {
-            return Err(NotVisible::Overloaded);
-        }
-        let (wake, woken) = oneshot::channel();
-        let id = state.next_waiter;
-        state.next_waiter += 1;
-        state.waiting += 1;
-        state.waiters.entry(room).or_default().push(Waiter { id, version, wake });
-        Ok(Look::Waiting { waiting: Waiting { progress: self, room, id, woken }, known: seen.is_some() })
+        Ok(())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -240,48 +277,76 @@ impl Progress {
 }
 
 impl State {
-    fn wake(&mut self, room: RoomId, which: impl Fn(&Waiter) -> bool) {
-        let Some(waiters) = self.waiters.get_mut(&room) else { return };
-        let before = waiters.len();
-        for waiter in waiters.extract_if(.., |waiter| which(waiter)) {
+    fn register(&mut self, room: RoomId, version: Version, known: bool) -> Wait {
+        let (wake, woken) = oneshot::channel();
+        let id = self.next_waiter;
+        self.next_waiter += 1;
+        let waited = self.waited.entry(room).or_default();
+        waited.waiters.insert(id, Waiter { version, wake });
+        if known {
+            waited.looked_up_at = Some(self.changes);
+        }
+        Wait { room, version, id, woken }
+    }
+
+    /// Wakes those waiters of a room for which this decides.
+    fn wake(&mut self, room: RoomId, seen: Seen) {
+        let Some(waited) = self.waited.get_mut(&room) else { return };
+        for (_, waiter) in
+            waited.waiters.extract_if(|_, waiter| seen.parked || waiter.version <= seen.version)
+        {
             // A waiter that has given up needs no waking.
-            let _ = waiter.wake.send(());
+            let _ = waiter.wake.send(seen);
         }
-        let left = waiters.len();
-        self.waiting -= before - left;
-        if left == 0 {
-            self.waiters.remove(&room);
+        if waited.waiters.is_empty() {
+            self.waited.remove(&room);
         }
+    }
+
+    /// The rooms that others project, and those that came to this instance since their last look.
+    fn to_look_up(&self) -> Vec<RoomId> {
+        let due = |(room, waited): &(&RoomId, &Waited)| {
+            waited.looked_up_at != Some(self.changes) || !(self.owns)(**room)
+        };
+        self.waited.iter().filter(due).map(|(room, _)| *room).collect()
     }
 }
 
-/// Whether the store has the room at that version.
-async fn stored(store: &dyn Checkpoints, room: RoomId, version: Version) -> Result<bool, NotVisible> {
-    let checkpoint = store.checkpoint(room).await?;
-    if checkpoint.version >= version {
-        return Ok(true);
-    }
-    if checkpoint.parked.is_some() { Err(NotVisible::Parked { room }) } else { Ok(false) }
-}
-
-enum Look<'a> {
-    Visible,
-    Waiting { waiting: Waiting<'a>, known: bool },
-    Elsewhere,
-}
-
-/// A registered waiter. It leaves the list when it gives up.
-struct Waiting<'a> {
-    progress: &'a Progress,
+/// A registered wait.
+struct Wait {
     room: RoomId,
+    version: Version,
     id: u64,
-    woken: oneshot::Receiver<()>,
+    woken: oneshot::Receiver<Seen>,
 }
 
-impl Drop for Waiting<'_> {
+/// The waits of one query. They end with it.
+struct Waits<'a> {
+    progress: &'a Progress,
+    caller: &'a str,
+    /// Rooms of which this instance does not know the version.
+    unknown: Vec<RoomId>,
+    open: Vec<Wait>,
+}
+
+impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        let id = self.id;
-        self.progress.state().wake(self.room, |waiter| waiter.id == id);
+        let mut state = self.progress.state();
+        state.waiting -= self.open.len();
+        for Wait { room, id, .. } in &self.open {
+            if let Some(waited) = state.waited.get_mut(room) {
+                waited.waiters.remove(id);
+                if waited.waiters.is_empty() {
+                    state.waited.remove(room);
+                }
+            }
+        }
+        if let Some(of_caller) = state.callers.get_mut(self.caller) {
+            *of_caller -= self.open.len();
+            if *of_caller == 0 {
+                state.callers.remove(self.caller);
+            }
+        }
     }
 }
 
@@ -308,11 +373,11 @@ mod tests {
             assert_eq!(version_of(&models, &progress, room).await.unwrap(), Version::NONE);
             let schedule = Schedule { room, during };
             assert!(schedule.run(&models, &progress, &PageRequest::first(1)).await.unwrap().is_none());
-            let waited = progress.wait(&models, &[(room, Version::FIRST)], Duration::ZERO).await;
+            let waited = progress.wait(&models, "ann", &[(room, Version::FIRST)], Duration::ZERO).await;
             assert!(matches!(waited, Err(NotVisible::NotYet { .. })), "{waited:?}");
         }
         let state = progress.state();
-        assert_eq!((state.seen.len(), state.waiters.len(), state.waiting), (0, 0, 0));
+        assert_eq!((state.seen.len(), state.waited.len(), state.callers.len(), state.waiting), (0, 0, 0, 0));
         drop(state);
         let room = RoomId(Uuid::from_u128(7));
         progress.learn(room, &Checkpoint { version: Version::FIRST, parked: None });

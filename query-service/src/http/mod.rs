@@ -133,6 +133,7 @@ impl From<NotVisible> for Problem {
                 Self::new(ProblemType::NotYetVisible, detail).with("room", room).with("version", version)
             }
             NotVisible::Parked { room } => Self::new(ProblemType::Parked, detail).with("room", room),
+            NotVisible::TooManyOfCaller => Self::new(ProblemType::TooManyRequests, detail),
             NotVisible::Overloaded => Self::new(ProblemType::Overloaded, detail),
             NotVisible::Store(error) => error.into(),
         }

@@ -77,7 +77,8 @@ impl<P, Q> QueryRequest<P, Q> {
         let unavailable = || Problem::new(ProblemType::Unavailable, "the read models are not there yet");
         let shown = self.reading.as_ref().ok_or_else(unavailable)?;
         if !self.wanted.is_empty() {
-            shown.generation.progress.wait(shown.models.as_ref(), &self.wanted, self.wait).await?;
+            let (models, user) = (shown.models.as_ref(), &self.caller.user);
+            shown.generation.progress.wait(models, user, &self.wanted, self.wait).await?;
         }
         Ok(shown)
     }

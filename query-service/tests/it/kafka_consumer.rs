@@ -99,7 +99,7 @@ impl Member {
     async fn visible(&self, stream: &Stream) {
         let Dependencies { store, progress, .. } = self.projector.dependencies();
         let wanted = [(stream.room, stream.head().into())];
-        progress.wait(store.as_ref(), &wanted, Duration::from_secs(40)).await.unwrap();
+        progress.wait(store.as_ref(), "ann", &wanted, Duration::from_secs(40)).await.unwrap();
     }
 
     /// Waits until it has this number of partitions.

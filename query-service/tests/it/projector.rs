@@ -166,7 +166,8 @@ async fn an_event_that_cannot_be_read_parks_its_room_alone() {
     pipeline.step(&messages([&bad.events[2], &good.events[2]])).await.unwrap();
     assert_eq!((version(models, bad.room).await, version(models, good.room).await), (1, 3));
     // A query that waits for it fails at once.
-    let waited = dependencies.progress.wait(models, &[(bad.room, 2.into())], Duration::from_secs(60)).await;
+    let waited =
+        dependencies.progress.wait(models, "ann", &[(bad.room, 2.into())], Duration::from_secs(60)).await;
     assert!(waited.unwrap_err().to_string().contains("parked"));
 }
 
@@ -305,7 +306,10 @@ impl Running {
 
     async fn visible(&self, room: RoomId, version: u64) {
         let progress = &self.projector.dependencies().progress;
-        progress.wait(self.store.as_ref(), &[(room, version.into())], Duration::from_secs(20)).await.unwrap();
+        progress
+            .wait(self.store.as_ref(), "ann", &[(room, version.into())], Duration::from_secs(20))
+            .await
+            .unwrap();
     }
 
     /// Waits until the offset before this one is processed.
