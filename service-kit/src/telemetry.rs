@@ -8,9 +8,11 @@ use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 
 use crate::audit;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry, reload};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 /// Counter: answered requests, by `service`, `method`, `route` and `status`.
 pub(crate) const HTTP_REQUESTS: &str = "http_requests_total";
@@ -64,6 +66,9 @@ pub enum NoLevel {
     /// The text is empty, too long or has characters that could forge a log line.
     #[error("has 1 to {MAX_LEVEL_BYTES} characters, of ASCII and printable")]
     Text,
+    /// A directive names the target of audit lines.
+    #[error("audit lines are always written: leave out {0}")]
+    Audit(String),
 }
 
 impl std::str::FromStr for LogLevel {
@@ -75,7 +80,11 @@ impl std::str::FromStr for LogLevel {
             return Err(NoLevel::Text);
         }
         EnvFilter::try_new(text)?;
-        Ok(Self(text.to_owned()))
+        let of_audit = |directive: &&str| directive.split(['=', '[']).next() == Some(audit::TARGET);
+        match text.split(',').map(str::trim).find(of_audit) {
+            Some(directive) => Err(NoLevel::Audit(directive.to_owned())),
+            None => Ok(Self(text.to_owned())),
+        }
     }
 }
 
@@ -87,8 +96,7 @@ impl fmt::Display for LogLevel {
 
 impl LogLevel {
     fn filter(&self) -> EnvFilter {
-        // No level leaves audit lines out.
-        EnvFilter::new(format!("{},{}=info", self.0, audit::TARGET))
+        EnvFilter::new(&self.0)
     }
 }
 
@@ -125,20 +133,32 @@ impl RunningLogs {
 
 /// Sends the process's logs to standard error. Only the first call has an effect.
 pub fn start_logs(format: LogFormat, level: &LogLevel) {
-    let (chosen, filter) = reload::Layer::new(level.filter());
-    let registry = tracing_subscriber::registry().with(chosen);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
-    let started = match format {
-        LogFormat::Text => registry.with(lines).try_init(),
-        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
-    };
-    match started {
+    let (lines, filter) = lines(format, level, std::io::stderr);
+    match tracing_subscriber::registry().with(lines).try_init() {
         Ok(()) => {
             let running = RUNNING.set(RunningLogs { filter, level: RwLock::new(level.clone()) });
             debug_assert!(running.is_ok(), "the logs start once");
         }
         Err(error) => tracing::debug!(%error, "logs were started before"),
     }
+}
+
+/// Writes the lines of `level`, which the handle changes, and all audit lines.
+fn lines<W: for<'a> MakeWriter<'a> + Send + Sync + 'static>(
+    format: LogFormat,
+    level: &LogLevel,
+    writer: W,
+) -> (Box<dyn Layer<Registry> + Send + Sync>, reload::Handle<EnvFilter, Registry>) {
+    let (chosen, handle) = reload::Layer::new(level.filter());
+    // A filter of its own: any directive in the level could be more specific than one for `audit` there.
+    // With a second layer in its place, each line of a request would ask both filters.
+    let audit = filter_fn(|line| line.target() == audit::TARGET).with_max_level_hint(LevelFilter::INFO);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    (lines.with_filter(chosen.or(audit)).boxed(), handle)
 }
 
 /// The text of an error and its causes, for the log: JSON lines would show the error alone.
@@ -206,6 +226,49 @@ mod tests {
         metrics::histogram!("test_wait_seconds").record(0.004);
         assert!(one.render().contains("test_things_total 3"));
         assert!(other.render().contains("test_wait_seconds_bucket{le=\"0.005\"} 1"));
+    }
+
+    /// What is written of an audit line and another line.
+    fn written(format: LogFormat, first: &LogLevel, then: &LogLevel) -> String {
+        let text: &'static Mutex<Vec<u8>> = Box::leak(Box::default());
+        let (lines, handle) = lines(format, first, move || text.make_writer());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+            handle.reload(then.filter()).unwrap();
+            audit::Act::begun("root", "change-log-level", "a service", None).ended("done");
+            tracing::info!(actor = "root", "another line");
+        });
+        String::from_utf8(text.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn no_level_leaves_audit_lines_out() {
+        let level = |text: &str| LogLevel(text.to_owned());
+        for text in [
+            "off",
+            "error,audit=off",
+            "info,audit[{actor}]=off",
+            "[{actor}]=off",
+            "off,audit[{actor,act,on}]=off",
+        ] {
+            for format in [LogFormat::Text, LogFormat::Json] {
+                for (first, then) in [(text, text), ("info", text), (text, "off")] {
+                    let written = written(format, &level(first), &level(then));
+                    assert_eq!(written.matches("change-log-level").count(), 1, "{first}, {then}: {written}");
+                }
+            }
+        }
+        let both = written(LogFormat::Text, &level("off"), &level("info"));
+        assert!(both.contains("change-log-level") && both.contains("another line"), "{both}");
+        assert!(!written(LogFormat::Text, &level("info"), &level("warn")).contains("another line"));
+    }
+
+    #[test]
+    fn a_directive_for_audit_lines_is_refused_and_named() {
+        for directive in ["audit", "audit=off", "audit=info", "audit[{actor}]=off", "audit[x]"] {
+            let refused = format!("info,{directive}").parse::<LogLevel>().unwrap_err();
+            assert_eq!(refused.to_string(), format!("audit lines are always written: leave out {directive}"));
+        }
+        assert!("info,auditor=warn".parse::<LogLevel>().is_ok());
     }
 
     #[test]

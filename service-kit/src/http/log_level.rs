@@ -73,16 +73,27 @@ pub async fn change(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     caller.require_admin()?;
-    let asked = <Json<Shown> as actix_web::FromRequest>::from_request(&request, &mut payload.into_inner());
-    let level: LogLevel = asked.await?.value.level.parse().map_err(|error| {
-        Problem::new(ProblemType::InvalidValue, format!("/level: {error}")).field("/level")
-    })?;
-    let logs = logs()?;
     let act = Act::begun(caller.user, "change-log-level", parts.service, Some(&context.correlation_id));
-    let before = logs.change(level).map_err(|error| Problem::internal(&error))?;
-    let now = logs.level();
-    act.ended(format!("{now} in place of {before}"));
-    Ok(answer(&now))
+    let change = async {
+        let asked =
+            <Json<Shown> as actix_web::FromRequest>::from_request(&request, &mut payload.into_inner());
+        let level: LogLevel = asked.await?.value.level.parse().map_err(|error| {
+            Problem::new(ProblemType::InvalidValue, format!("/level: {error}")).field("/level")
+        })?;
+        let logs = logs()?;
+        let before = logs.change(level).map_err(|error| Problem::internal(&error))?;
+        Ok::<_, Problem>((before, logs.level()))
+    };
+    match change.await {
+        Ok((before, now)) => {
+            act.ended(format!("{now} in place of {before}"));
+            Ok(answer(&now))
+        }
+        Err(problem) => {
+            act.ended(problem.kind().slug());
+            Err(problem)
+        }
+    }
 }
 
 fn logs() -> Result<&'static RunningLogs, Problem> {

@@ -68,10 +68,17 @@ async fn administrators_change_which_lines_are_written_and_that_is_recorded() {
     assert_eq!(asked().await, 1);
     set(&admin, "off").await;
     assert_eq!(asked().await, 0);
+    // The level that would reach an audit line is set; the one that names the target is refused, and that is said.
+    set(&admin, "info,[{actor}]=off").await;
+    let silenced = admin.command(Method::PUT, PATH).json(&json!({"level": "info,audit[{actor}]=off"}));
+    let refused = silenced.send().await.problem(400, "invalid-value");
+    assert!(refused["detail"].as_str().unwrap().contains("audit[{actor}]=off"), "{refused}");
+    set(&admin, "off").await;
     let audit: Vec<String> =
         stack.commands[0].log().lines().filter(|line| line.contains("audit")).map(str::to_owned).collect();
-    assert_eq!(audit.len(), 2, "{audit:#?}");
+    assert_eq!(audit.len(), 5, "{audit:#?}");
     assert!(audit.iter().all(|line| line.contains(admin.name())), "{audit:#?}");
+    assert!(audit[3].contains("outcome=\"invalid-value\""), "{audit:#?}");
 
     let put = |client: &Client, level: &str| client.command(Method::PUT, PATH).json(&json!({"level": level}));
     for other in [admin.as_user("ann"), admin.as_service()] {
