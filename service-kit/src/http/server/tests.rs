@@ -1,5 +1,6 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::http::Method;
@@ -17,6 +18,7 @@ use crate::http::problem::{Problem, ProblemType};
 use crate::readiness::Readiness;
 use crate::telemetry::Metrics;
 
+mod http2;
 mod limits;
 
 fn parts() -> HttpParts {
@@ -47,7 +49,8 @@ fn routes(config: &mut ServiceConfig) {
                 .get(|| async { Err::<HttpResponse, _>(error::ErrorBadRequest("foreign")) }),
         )
         .service(endpoint("/v1/slow").get(slow).post(slow))
-        .service(endpoint("/v1/endless").get(limits::endless));
+        .service(endpoint("/v1/endless").get(limits::endless))
+        .service(endpoint("/v1/pipelined").get(http2::pipelined));
 }
 
 async fn slow() -> HttpResponse {
@@ -274,6 +277,18 @@ impl Certificate {
     fn tls(&self) -> rustls::ServerConfig {
         crate::tls::server_config(&self.file("cert.pem"), &self.file("key.pem")).unwrap()
     }
+
+    /// A client's session that believes this authority and offers `protocols`.
+    fn session(&self, protocols: &[&[u8]]) -> rustls::ClientConnection {
+        let mut authorities = rustls::RootCertStore::empty();
+        authorities.add(self.signed.cert.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let client = rustls::ClientConfig::builder_with_provider(provider);
+        let client = client.with_safe_default_protocol_versions().unwrap();
+        let mut client = client.with_root_certificates(authorities).with_no_client_auth();
+        client.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        rustls::ClientConnection::new(Arc::new(client), "localhost".try_into().unwrap()).unwrap()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -289,7 +304,7 @@ async fn a_port_with_a_certificate_speaks_https_alone_to_whoever_believes_its_au
     let believing = client(Some(&authority));
     let live = |scheme: &str, host: &str| format!("{scheme}://{host}:{}/health/live", address.port());
     let answer = believing.get(live("https", "localhost")).send().await.unwrap();
-    assert_eq!(answer.status().as_u16(), 200);
+    assert_eq!((answer.status().as_u16(), answer.version()), (200, reqwest::Version::HTTP_11));
     assert!(
         believing.get(live("https", "127.0.0.1")).send().await.is_err(),
         "not the name in the certificate"

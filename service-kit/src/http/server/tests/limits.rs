@@ -1,7 +1,6 @@
 //! What goes past a limit, on real connections.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix_web::HttpRequest;
@@ -97,17 +96,10 @@ async fn a_later_head_that_drips_in_is_cut_off_too() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_later_head_that_drips_in_over_tls_is_cut_off_as_well() {
     let own = Certificate::new();
-    let mut authorities = rustls::RootCertStore::empty();
-    authorities.add(own.signed.cert.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let client = rustls::ClientConfig::builder_with_provider(provider);
-    let client = client.with_safe_default_protocol_versions().unwrap();
-    let client = Arc::new(client.with_root_certificates(authorities).with_no_client_auth());
     let settings =
         ServerSettings { tls: Some(own.tls()), keep_alive: SECOND, slow_client: SECOND, ..one_worker() };
     with_settings(settings, move |address| {
-        let session = rustls::ClientConnection::new(client, "localhost".try_into().unwrap()).unwrap();
-        let mut stream = rustls::StreamOwned::new(session, connect(address));
+        let mut stream = rustls::StreamOwned::new(own.session(&[b"http/1.1"]), connect(address));
         stream.write_all(GET).unwrap();
         assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
         stream.sock.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
@@ -143,10 +135,31 @@ async fn a_body_that_drips_in_is_answered_and_cut_off() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_nobody_takes_ends_with_its_connection() {
+    const ASKED: &[u8] = b"GET /v1/endless HTTP/1.1\r\nhost: h\r\nx-counted: 1\r\n\r\n";
+    let own = Certificate::new();
     let settings = ServerSettings { slow_client: SECOND, ..one_worker() };
-    with_settings(settings, |address| {
+    ends_with_its_connection(settings.clone(), |address| {
         let mut stream = connect(address);
-        stream.write_all(b"GET /v1/endless HTTP/1.1\r\nhost: h\r\nx-counted: 1\r\n\r\n").unwrap();
+        stream.write_all(ASKED).unwrap();
+        stream
+    })
+    .await;
+    ends_with_its_connection(ServerSettings { tls: Some(own.tls()), ..settings }, move |address| {
+        let mut stream = rustls::StreamOwned::new(own.session(&[b"http/1.1"]), connect(address));
+        stream.write_all(ASKED).unwrap();
+        stream.flush().unwrap();
+        stream
+    })
+    .await;
+}
+
+/// Waits until the counted answer that `ask` began has ended, without reading any of it.
+async fn ends_with_its_connection<S>(
+    settings: ServerSettings,
+    ask: impl FnOnce(SocketAddr) -> S + Send + 'static,
+) {
+    with_settings(settings, |address| {
+        let stream = ask(address);
         let started = Instant::now();
         let until = |count| {
             while ENDLESS.load(Ordering::SeqCst) != count {
