@@ -26,7 +26,7 @@ declare! {
     OTEL_EXPORTER_OTLP_ENDPOINT: HttpUrl = Key::optional();
     /// Share of requests that are traced, of those without a trace.
     OTEL_TRACES_SAMPLER_ARG: f64 = Key::default("0.1").within(0, 1);
-    /// Address for `/metrics`, by plain HTTP. `LISTEN` then has no `/metrics`; both have `/health/...`.
+    /// Address for `/metrics` and the log level, by plain HTTP. `LISTEN` then has neither; both have `/health/...`.
     ADMIN_LISTEN: SocketAddr = Key::optional();
     /// PEM file with the certificate of `LISTEN` and its intermediates. `LISTEN` then speaks HTTPS only.
     pub(crate) TLS_CERT_FILE: PathBuf = Key::optional();
@@ -108,7 +108,7 @@ pub struct TraceSettings {
 pub struct ServerSettings {
     /// Address to listen on; port 0 is any free one.
     pub listen: SocketAddr,
-    /// Address for metrics, by plain HTTP. `None`: they are on `listen`.
+    /// Address for metrics and the log level, by plain HTTP. `None`: they are on `listen`.
     pub admin: Option<SocketAddr>,
     /// The certificate and key for HTTPS. `None`: the server speaks HTTP.
     pub tls: Option<rustls::ServerConfig>,
@@ -213,7 +213,10 @@ impl ServerSettings {
         let listen = settings.read(&LISTEN);
         let admin = settings.read(&ADMIN_LISTEN);
         if admin.is_some_and(|admin| admin.port() != 0 && Some(admin) == listen) {
-            settings.mistake(&ADMIN_LISTEN, "is the same as LISTEN: leave it out for metrics on LISTEN");
+            settings.mistake(
+                &ADMIN_LISTEN,
+                "is the same as LISTEN: leave it out for metrics and the log level on LISTEN",
+            );
         }
         let tls = own_certificate(settings);
         let workers = settings.read(&HTTP_WORKERS);

@@ -33,6 +33,8 @@ pub struct Shown {
 }
 
 /// Returns this process's log level.
+///
+/// With `ADMIN_LISTEN`, only that address has it.
 #[utoipa::path(
     get, path = "/v1/admin/log-level", tag = "administration", operation_id = "logLevel",
     responses(
@@ -50,6 +52,8 @@ pub async fn show(caller: Caller) -> Result<HttpResponse, Problem> {
 }
 
 /// Sets this process's log level, until the next change or the end of the process.
+///
+/// With `ADMIN_LISTEN`, only that address has it.
 #[utoipa::path(
     put, path = "/v1/admin/log-level", tag = "administration", operation_id = "changeLogLevel",
     request_body = Shown,

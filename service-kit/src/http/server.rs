@@ -27,20 +27,24 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Blocked time of the runtime after which `/health/live` answers 503.
 const STUCK_AFTER: Duration = Duration::from_secs(20);
 
-/// The common endpoints and those of `configure`. `/metrics` is there if `with_metrics`.
+/// The common endpoints and those of `configure`. `/metrics` and the log level are there if `with_admin`.
 pub fn endpoints<F: FnOnce(&mut ServiceConfig)>(
-    with_metrics: bool,
+    with_admin: bool,
     configure: F,
 ) -> impl FnOnce(&mut ServiceConfig) + use<F> {
     move |config| {
         health::configure_health(config);
-        if with_metrics {
-            health::configure_metrics(config);
+        if with_admin {
+            configure_admin(config);
         }
         health::configure_description(config);
-        log_level::configure(config);
         configure(config);
     }
+}
+
+fn configure_admin(config: &mut ServiceConfig) {
+    health::configure_metrics(config);
+    log_level::configure(config);
 }
 
 /// An application with these endpoints and the middleware. Tests use it without a socket.
@@ -69,7 +73,7 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
 pub struct HttpService {
     /// The address. Its port is never 0.
     pub address: SocketAddr,
-    /// The address of the listener for metrics, if there is one. Its port is never 0.
+    /// The address of the listener for administration, if there is one. Its port is never 0.
     pub admin_address: Option<SocketAddr>,
     server: Server,
     admin: Option<Server>,
@@ -93,10 +97,10 @@ impl HttpService {
         let heartbeat = Data::from(Heartbeat::start(STUCK_AFTER));
         let limits = Data::from(Limits::start(settings));
         let connections = Connections::start(settings);
-        let (admin_parts, admin_heartbeat) = (parts.clone(), heartbeat.clone());
-        let has_metrics = settings.admin.is_none();
+        let (admin_parts, admin_heartbeat, admin_limits) = (parts.clone(), heartbeat.clone(), limits.clone());
+        let with_admin = settings.admin.is_none();
         let server = HttpServer::new(move || {
-            app(&parts, endpoints(has_metrics, configure.clone()))
+            app(&parts, endpoints(with_admin, configure.clone()))
                 .app_data(heartbeat.clone())
                 .app_data(limits.clone())
         })
@@ -118,15 +122,17 @@ impl HttpService {
         let admin = settings.admin.map(|listen| {
             let endpoints = |config: &mut ServiceConfig| {
                 health::configure_health(config);
-                health::configure_metrics(config);
+                configure_admin(config);
             };
             // A worker of its own: metrics matter most when the others are busy.
-            HttpServer::new(move || app(&admin_parts, endpoints).app_data(admin_heartbeat.clone()))
-                .workers(1)
-                .client_request_timeout(settings.slow_client)
-                .disable_signals()
-                .shutdown_timeout(1)
-                .listen(limits::listener(listen, settings.slow_client)?)
+            HttpServer::new(move || {
+                app(&admin_parts, endpoints).app_data(admin_heartbeat.clone()).app_data(admin_limits.clone())
+            })
+            .workers(1)
+            .client_request_timeout(settings.slow_client)
+            .disable_signals()
+            .shutdown_timeout(1)
+            .listen(limits::listener(listen, settings.slow_client)?)
         });
         let admin = admin.transpose()?;
         let admin_address = admin.as_ref().and_then(|server| server.addrs().first().copied());

@@ -29,7 +29,7 @@ pub fn start(
     let component = jwks.as_ref().map(|_| parts.readiness.component("jwks"));
     let http = HttpService::bind(parts, settings, configure)?;
     let address = http.address;
-    tracing::info!(%address, metrics = ?http.admin_address, service, "listening");
+    tracing::info!(%address, admin = ?http.admin_address, service, "listening");
     let stop = lifecycle.soft();
     lifecycle.spawn("http", async move {
         let outcome = http.run(stop).await;

@@ -318,7 +318,7 @@ async fn a_port_with_a_certificate_speaks_https_alone_to_whoever_believes_its_au
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_listener_of_their_own_has_the_metrics_and_the_other_one_has_not() {
+async fn a_listener_of_their_own_has_metrics_and_log_level_and_the_other_one_has_not() {
     let admin = Some("127.0.0.1:0".parse().unwrap());
     let service = HttpService::bind(parts(), &ServerSettings { admin, ..one_worker() }, routes).unwrap();
     let (public, admin) = (service.address, service.admin_address.unwrap());
@@ -330,6 +330,7 @@ async fn a_listener_of_their_own_has_the_metrics_and_the_other_one_has_not() {
     };
     for (path, publicly, among_admins) in [
         ("/metrics", 404, 200),
+        ("/v1/admin/log-level", 404, 401),
         ("/health/live", 200, 200),
         ("/health/ready", 200, 200),
         ("/openapi.json", 200, 404),
