@@ -2,7 +2,8 @@
 # Runs the tests on real servers: deploy/test.sh [arguments for cargo test]
 #
 # Uses the servers of MYSQL_URL, KAFKA_BROKERS and MONGODB_URL if all three are set, else containers if Docker runs, else
-# deploy/servers/servers.sh. Stops the servers that it started, also after a failure or Ctrl-C.
+# deploy/servers/servers.sh. Stops the servers that it started, also after a failure or Ctrl-C. Prints WARNING, if set, right
+# before the summary.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 SERVERS=deploy/servers/servers.sh
@@ -142,6 +143,7 @@ grouped bash -c 'set -o pipefail; summary=$1; shift; cargo test "$@" 2>&1 | tee 
 # Before the summary, which comes last.
 end_servers
 
+[[ -z ${WARNING:-} ]] || printf '\n%s\n' "$WARNING"
 echo
 echo "Summary"
 grep -E '^ +(Running|Doc-tests) |^test result: |^test .* \.\.\. FAILED$' "$SUMMARY" || echo "cargo test ran nothing"

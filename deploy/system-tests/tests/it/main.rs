@@ -10,6 +10,7 @@ mod alerts;
 mod audit;
 mod bad_input;
 mod campaign;
+mod checks;
 mod circles;
 mod compose;
 mod dashboards;
