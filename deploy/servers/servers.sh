@@ -20,6 +20,9 @@ Environment: SERVERS_DIR (data and logs; default: .servers in the repository), M
 controller listens on the next one), MONGODB_PORT (17017); 0 is any free port. KAFKA_ADVERTISED_PORT is the port that Kafka
 tells clients, for a proxy in between (default: KAFKA_PORT). Each folder is a set of servers of its own and remembers its
 last ports. deploy/test.sh stops and deletes the sets that tests leave in .servers/private/.
+
+Servers run as the user room-reservations, made if missing, when root calls this; else as the caller. MySQL's root has a random
+password, in SERVERS_DIR/mysql-password.
 END
     exit 2
 }
@@ -39,6 +42,7 @@ die() { # STEP WHY [LOG]
 source "$HERE/install.sh"
 
 ALL=(mysql kafka mongodb)
+ACCOUNT=room-reservations # of the servers when root starts them
 DIR="${SERVERS_DIR:-$(cd "$HERE/../.." && pwd)/.servers}"
 RUN="$DIR/run"
 
@@ -139,36 +143,89 @@ end() { # NAME SIGNAL: ends the server and waits for it
     rm -f "$RUN/$name.pid"
 }
 
+# --- the servers' user -----------------------------------------------------------------------------------------------
+# Root starts servers as ACCOUNT; anyone else starts them as themselves, in a user namespace in which they may mount.
+
+NAMESPACE=(unshare --mount)
+CHROOT=(chroot)
+if ((EUID)); then
+    NAMESPACE=(unshare --map-current-user --keep-caps --mount)
+    CHROOT=(unshare --map-root-user chroot)
+fi
+
+make_account() {
+    ((EUID == 0)) || return 0
+    id "$ACCOUNT" >/dev/null 2>&1 ||
+        useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$ACCOUNT" ||
+        id "$ACCOUNT" >/dev/null 2>&1 || die "making the user $ACCOUNT" "useradd failed"
+    # The servers find their files by these folders.
+    chmod a+x "$DIR" "$RUN"
+}
+
+give() { # FILE...: makes the servers' user their owner
+    if ((EUID == 0)); then chown -R "$ACCOUNT:" "$@"; fi
+}
+
+server_user() { # prints the option of chroot
+    if ((EUID == 0)); then echo "--userspec=$(id -u "$ACCOUNT"):$(id -g "$ACCOUNT")"; fi
+}
+
 # --- the three servers -----------------------------------------------------------------------------------------------
 
 # With a folder `tls` beside the data, MySQL and Kafka require TLS, and Kafka requires passwords and rights. The folder holds
 # ca.pem, cert.pem, key.pem, server.pem (key, then certificate) and kafka-users (lines of name and password; `admin` has all
 # rights).
 
-# Runs a command inside the Debian tree, with this set's folder as /servers. The mounts are in the process's own namespace, so
-# they end with it, even after a SIGKILL.
+# Runs a command as the servers' user inside the Debian tree, with this set's folder as /servers. The mounts are in the
+# process's own namespace, so they end with it, even after a SIGKILL.
 # shellcheck disable=SC2016 # the inner bash expands them
 inside() {
-    exec unshare --mount bash -ec '
-        debian=$1 mongodb=$2 dir=$3
-        shift 3
+    exec "${NAMESPACE[@]}" bash -ec '
+        debian=$1 mongodb=$2 dir=$3 user=$4
+        shift 4
         mount --rbind /proc "$debian/proc"
         mount --rbind /sys "$debian/sys"
         mount --rbind /dev "$debian/dev"
         mount --bind "$dir/tmp" "$debian/tmp"
         mount --bind "$dir" "$debian/servers"
         if [[ -d $mongodb ]]; then mount --bind "$mongodb" "$debian/opt/mongodb"; fi
-        exec chroot "$debian" "$@"' inside "$DEBIAN" "$MONGODB" "$DIR" "$@"
-}
-inside_detached() { # NAME COMMAND...: through a new bash, because setsid can't start a function
-    local name=$1
-    shift
-    spawn "$name" env DEBIAN="$DEBIAN" MONGODB="$MONGODB" DIR="$DIR" bash -c "$(declare -f inside); inside \"\$@\"" inside "$@"
+        exec chroot ${user:+"$user"} "$debian" "$@"' inside "$DEBIAN" "$MONGODB" "$DIR" "$(server_user)" "$@"
 }
 
-mysql_tool() { chroot "$DEBIAN" "$1" --no-defaults --protocol=tcp --host=127.0.0.1 --port="$MYSQL_PORT" --user=root "${@:2}"; }
+# Runs a command as the servers' user with this machine's programs, with this set's folder as /mnt and Kafka's jars in it: the
+# user may have no way into the folders of whoever calls.
+# shellcheck disable=SC2016 # the inner bash expands them
+beside() {
+    exec "${NAMESPACE[@]}" bash -ec '
+        kafka=$1 dir=$2 user=$3
+        shift 3
+        mount --bind "$kafka" "$dir/jars"
+        mount --rbind "$dir" /mnt
+        cd /
+        exec chroot ${user:+"$user"} / "$@"' beside "$KAFKA" "$DIR" "$(server_user)" "$@"
+}
+
+detached() { # NAME inside|beside COMMAND...: through a new bash, because setsid can't start a function
+    local name=$1 how=$2
+    shift 2
+    spawn "$name" bash -c "$(declare -p NAMESPACE ACCOUNT DEBIAN MONGODB KAFKA DIR)
+        $(declare -f server_user "$how")
+        $how \"\$@\"" "$how" "$@"
+}
+
+# --- MySQL: its root has a password, which this set keeps ---
+
+mysql_password() { cat "$DIR/mysql-password" 2>/dev/null || true; }
+
+mysql_tool() {
+    MYSQL_PWD="$(mysql_password)" "${CHROOT[@]}" "$DEBIAN" "$1" --no-defaults --protocol=tcp --host=127.0.0.1 \
+        --port="$MYSQL_PORT" --user=root "${@:2}"
+}
 
 begin_mysql() {
+    [[ -s $DIR/mysql-password ]] ||
+        (umask 077 && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$DIR/mysql-password.new" &&
+            mv "$DIR/mysql-password.new" "$DIR/mysql-password")
     cp "$HERE/mysql.cnf" "$RUN/mysql.cnf"
     if [[ -d $DIR/tls ]]; then
         printf '%s\n' 'require-secure-transport = ON' 'ssl-ca = /servers/tls/ca.pem' 'ssl-cert = /servers/tls/cert.pem' \
@@ -176,15 +233,22 @@ begin_mysql() {
     fi
     if [[ ! -d $DIR/mysql ]]; then
         rm -rf "$DIR/mysql.new"
+        mkdir "$DIR/mysql.new"
+        give "$DIR/mysql.new"
         (inside mysqld --defaults-file=/servers/run/mysql.cnf --initialize-insecure --datadir=/servers/mysql.new) \
             >"$RUN/mysql.log" 2>&1 </dev/null || die "initializing MySQL" "mysqld --initialize failed" "$RUN/mysql.log"
         mv "$DIR/mysql.new" "$DIR/mysql"
     fi
     # After a SIGKILL, this file makes mysqld refuse while any process has the old pid, even a zombie.
     rm -f "$DIR/mysql/mysql.sock.lock"
-    inside_detached mysql mysqld --defaults-file=/servers/run/mysql.cnf --datadir=/servers/mysql --port="$MYSQL_PORT" \
-        --socket=/servers/mysql/mysql.sock
+    # MySQL runs this file before it takes connections. At each start, so the password always is the kept one.
+    (umask 077 && printf "SET sql_log_bin = 0;\nALTER USER 'root'@'localhost' IDENTIFIED BY '%s';\n" "$(mysql_password)" \
+        >"$RUN/mysql-init.sql")
+    give "$DIR/mysql" "$RUN/mysql.cnf" "$RUN/mysql-init.sql"
+    detached mysql inside mysqld --defaults-file=/servers/run/mysql.cnf --datadir=/servers/mysql --port="$MYSQL_PORT" \
+        --socket=/servers/mysql/mysql.sock --init-file=/servers/run/mysql-init.sql
     await mysql 120 mysql_tool mysqladmin --silent ping
+    rm "$RUN/mysql-init.sql"
 }
 
 begin_kafka() {
@@ -192,23 +256,28 @@ begin_kafka() {
     # The second value of a property counts.
     [[ ! -d $DIR/tls ]] || files+=("$HERE/kafka-tls.properties")
     sed -e "s/@PORT@/$KAFKA_PORT/; s/@CONTROLLER_PORT@/$KAFKA_CONTROLLER_PORT/" \
-        -e "s/@ADVERTISED_PORT@/${KAFKA_ADVERTISED_PORT:-$KAFKA_PORT}/" -e "s|@DATA@|$DIR/kafka|" \
-        -e "s|@TLS@|$DIR/tls|; s|@ADMIN_PASSWORD@|$(sed -n 's/^admin //p' "$DIR/tls/kafka-users" 2>/dev/null)|" \
+        -e "s/@ADVERTISED_PORT@/${KAFKA_ADVERTISED_PORT:-$KAFKA_PORT}/" -e 's|@DATA@|/mnt/kafka|' \
+        -e "s|@TLS@|/mnt/tls|; s|@ADMIN_PASSWORD@|$(sed -n 's/^admin //p' "$DIR/tls/kafka-users" 2>/dev/null)|" \
         "${files[@]}" >"$RUN/kafka.properties"
+    chmod 600 "$RUN/kafka.properties"
+    cp "$HERE/kafka-log4j2.properties" "$RUN/"
     # Kafka writes this file last, so a folder without it is not completely formatted.
     if [[ ! -f $DIR/kafka/meta.properties ]]; then
         rm -rf "$DIR/kafka"
+        mkdir "$DIR/kafka"
         while [[ -d $DIR/tls ]] && read -r -a user; do
             users+=(--add-scram "SCRAM-SHA-512=[name=${user[0]},password=${user[1]}]")
         done < <(cat "$DIR/tls/kafka-users" 2>/dev/null)
         id="$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')"
         [[ $id != -* ]] || id="A${id:1}"
-        java -cp "$KAFKA/lib/*" "-Dlog4j2.configurationFile=$HERE/kafka-log4j2.properties" kafka.tools.StorageTool \
-            format -t "$id" -c "$RUN/kafka.properties" "${users[@]}" >"$RUN/kafka.log" 2>&1 </dev/null ||
+        give "$DIR/kafka" "$RUN"/kafka*.properties
+        (beside java -cp '/mnt/jars/lib/*' -Dlog4j2.configurationFile=/mnt/run/kafka-log4j2.properties \
+            kafka.tools.StorageTool format -t "$id" -c /mnt/run/kafka.properties "${users[@]}") >"$RUN/kafka.log" 2>&1 </dev/null ||
             die "formatting Kafka's log folder" "StorageTool failed" "$RUN/kafka.log"
     fi
-    spawn kafka java -Xms256m -Xmx512m -XX:+ExitOnOutOfMemoryError -cp "$KAFKA/lib/*" \
-        "-Dlog4j2.configurationFile=$HERE/kafka-log4j2.properties" kafka.Kafka "$RUN/kafka.properties"
+    give "$DIR/kafka" "$RUN"/kafka*.properties
+    detached kafka beside java -Xms256m -Xmx512m -XX:+ExitOnOutOfMemoryError -cp '/mnt/jars/lib/*' \
+        -Dlog4j2.configurationFile=/mnt/run/kafka-log4j2.properties kafka.Kafka /mnt/run/kafka.properties
     await kafka 120 grep -q 'Kafka Server started' "$RUN/kafka.log"
 }
 
@@ -216,7 +285,8 @@ begin_mongodb() {
     cp "$HERE/mongodb.js" "$RUN/mongodb.js"
     mkdir -p "$DIR/mongodb"
     rm -rf "$DIR"/tmp/embedded-mongodb-* # sockets that a SIGKILL left behind
-    inside_detached mongodb node /servers/run/mongodb.js /opt/mongodb /servers/mongodb "$MONGODB_PORT"
+    give "$DIR/mongodb" "$RUN/mongodb.js"
+    detached mongodb inside node /servers/run/mongodb.js /opt/mongodb /servers/mongodb "$MONGODB_PORT"
     await mongodb 60 grep -q 'MongoDB is ready' "$RUN/mongodb.log"
 }
 
@@ -229,12 +299,16 @@ start() { # NAME
         die "starting $name" "port $port is taken by another program; choose one with ${name^^}_PORT"
     fi
     say "starting $name on port $port"
+    make_account
+    mkdir -p "$DIR/tmp" "$DIR/jars"
+    give "$DIR/tmp"
+    [[ ! -d $DIR/tls ]] || give "$DIR/tls"
     "begin_$name"
 }
 
 print_env() { # NAME
     case $1 in
-        mysql) echo "export MYSQL_URL='mysql://root@127.0.0.1:$MYSQL_PORT'" ;;
+        mysql) echo "export MYSQL_URL='mysql://root:$(mysql_password)@127.0.0.1:$MYSQL_PORT'" ;;
         kafka) echo "export KAFKA_BROKERS='127.0.0.1:$KAFKA_PORT'" ;;
         mongodb) echo "export MONGODB_URL='mongodb://127.0.0.1:$MONGODB_PORT/?directConnection=true'" ;;
     esac
@@ -280,7 +354,7 @@ done
 case $COMMAND in
     up | start | down | stop | kill | reset)
         # One command at a time for one folder. `spawn` closes the lock for servers.
-        mkdir -p "$RUN" "$DIR/tmp"
+        mkdir -p "$RUN"
         exec 9>"$RUN/lock"
         flock 9
         ;;

@@ -53,7 +53,13 @@ impl OwnServers {
     }
 
     pub(crate) fn mysql_url(&self) -> String {
-        format!("mysql://root@127.0.0.1:{}", self.mysql)
+        self.mysql_url_at(self.mysql)
+    }
+
+    /// The URL of MySQL through a proxy on `port`.
+    pub(crate) fn mysql_url_at(&self, port: u16) -> String {
+        let password = std::fs::read_to_string(self.folder.join("mysql-password")).unwrap();
+        format!("mysql://root:{password}@127.0.0.1:{port}")
     }
 
     /// Kills a server as a power cut would.

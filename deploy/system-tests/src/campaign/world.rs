@@ -100,7 +100,7 @@ impl World {
             .variable("LOG_LEVEL", "info,http.request=warn")
             .variable(
                 "MYSQL_URL",
-                format!("mysql://root@127.0.0.1:{}/{NAME}", self.port(Link::Mysql(number))),
+                format!("{}/{NAME}", self.servers.mysql_url_at(self.port(Link::Mysql(number)))),
             )
             .variable("KAFKA_BROKERS", self.brokers())
             .variable("KAFKA_TOPIC", NAME)

@@ -21,6 +21,7 @@ mod kills;
 mod kubernetes;
 mod layering;
 mod logs;
+mod native_servers;
 mod operators;
 mod project;
 mod races;
