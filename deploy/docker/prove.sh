@@ -278,7 +278,7 @@ comes_up_from_nothing() {
     began=$SECONDS
     up --wait --wait-timeout 300
     ok "healthy after $((SECONDS - began)) s"
-    TOKEN="$("${COMPOSE[@]}" run --rm -T command-service token --admin --user prover 2>/dev/null)"
+    TOKEN="$("${COMPOSE[@]}" run --rm -T token --admin --user prover 2>/dev/null)"
     register_room
     reserve
     ok "reserved, queried with the token, and the overlap refused"

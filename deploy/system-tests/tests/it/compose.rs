@@ -11,9 +11,6 @@ use crate::project::{read, root};
 /// The services of this project. Their folders have the same names.
 pub(super) const OURS: [&str; 2] = ["command-service", "query-service"];
 
-/// Settings of development subcommands.
-const OF_SUBCOMMANDS: [&str; 1] = ["DEV_KEY_DIR"];
-
 #[derive(Deserialize)]
 struct Compose {
     services: BTreeMap<String, Service>,
@@ -39,6 +36,8 @@ struct Service {
     cap_drop: Vec<String>,
     #[serde(default)]
     security_opt: Vec<String>,
+    #[serde(default)]
+    network_mode: String,
 }
 
 #[derive(Deserialize)]
@@ -103,7 +102,7 @@ fn every_variable_is_a_setting_of_its_service_and_every_required_setting_is_give
     for name in OURS {
         let settings = settings(name);
         let given = &compose.services[name].environment;
-        for variable in given.keys().filter(|variable| !OF_SUBCOMMANDS.contains(&variable.as_str())) {
+        for variable in given.keys() {
             let from_file = variable.strip_suffix("_FILE").and_then(|of| settings.get(of));
             let known = settings.contains_key(variable) || from_file.is_some_and(|setting| setting.secret);
             assert!(known, "{name} has no setting {variable}");
@@ -204,8 +203,10 @@ fn images_from_elsewhere_are_pinned_and_data_is_in_named_volumes() {
     let mut used = BTreeSet::new();
     for (name, service) in &compose.services {
         if service.build.is_none() {
-            let (_, tag) = service.image.split_once(':').unwrap_or_else(|| panic!("{name} has no tag"));
+            let (tagged, digest) = service.image.split_once("@sha256:").unwrap_or((&service.image, ""));
+            let (_, tag) = tagged.split_once(':').unwrap_or_else(|| panic!("{name} has no tag"));
             assert_eq!(tag.split('.').count(), 3, "{name}: {tag} is not a whole version");
+            assert!(digest.is_empty() || digest.len() == 64, "{name}: {digest} is no digest");
         }
         for volume in &service.volumes {
             let source = volume.split(':').next().unwrap();
@@ -244,7 +245,27 @@ fn our_services_can_change_nothing_but_their_volumes() {
         assert_eq!(service.security_opt, ["no-new-privileges:true"], "{name}");
         count += 1;
     }
-    assert_eq!(count, 3);
+    assert_eq!(count, 4);
+}
+
+#[test]
+fn only_containers_without_a_network_have_the_private_key() {
+    let compose = compose();
+    let mut with_key = Vec::new();
+    for (name, service) in &compose.services {
+        if service.volumes.iter().any(|volume| volume.starts_with("keys:")) {
+            assert_eq!(service.network_mode, "none", "{name} could send the private key");
+            with_key.push(name);
+        }
+    }
+    assert_eq!(with_key, ["dev-key", "token"]);
+    for name in OURS {
+        let service = &compose.services[name];
+        let public = service.volumes.contains(&"public-keys:/keys/public:ro".to_owned());
+        assert!(public && text(&service.environment["JWKS_FILE"]) == "/keys/public/jwks.json", "{name}");
+        let with_token = service.volumes.iter().any(|volume| volume.starts_with("feed-token:"));
+        assert_eq!(with_token, name == "query-service", "{name}");
+    }
 }
 
 #[test]
