@@ -28,7 +28,9 @@ trap 'rm -rf "$WORK"' EXIT
 # The project has no secrets, so these are placeholders.
 cp -r . "$WORK/manifests"
 for name in mysql-url mongodb-url feed-token; do echo "$name" >"$WORK/manifests/secrets/$name"; done
-"$TOOLS/kustomize-$KUSTOMIZE/kustomize" build "$WORK/manifests" >"$WORK/all.yaml"
+"$TOOLS/kustomize-$KUSTOMIZE/kustomize" build "$WORK/manifests" >"$WORK/built.yaml"
+# These schemas have no kinds of cert-manager. A test (kubernetes.rs) reads its certificate.
+awk 'BEGIN { RS = ORS = "---\n" } !/apiVersion: cert-manager\.io\//' "$WORK/built.yaml" >"$WORK/all.yaml"
 for version in "${VERSIONS[@]}"; do
     "$TOOLS/kubernetes-validate-$SCHEMAS/bin/kubernetes-validate" --strict --quiet --kubernetes-version "$version" "$WORK/all.yaml"
 done

@@ -11,11 +11,16 @@ use crate::{
     project::read,
 };
 
+/// The objects of a file of `deploy/kubernetes/`.
+fn documents(file: &str) -> Vec<Value> {
+    let text = read(&format!("deploy/kubernetes/{file}"));
+    serde_yaml_ng::Deserializer::from_str(&text).map(|one| Value::deserialize(one).unwrap()).collect()
+}
+
 /// The objects of a file of `deploy/kubernetes/` by kind.
 fn objects(file: &str) -> BTreeMap<String, Value> {
-    let text = read(&format!("deploy/kubernetes/{file}"));
-    let documents = serde_yaml_ng::Deserializer::from_str(&text).map(|one| Value::deserialize(one).unwrap());
-    documents.map(|object| (object["kind"].as_str().unwrap().to_owned(), object)).collect()
+    let by_kind = |object: Value| (object["kind"].as_str().unwrap().to_owned(), object);
+    documents(file).into_iter().map(by_kind).collect()
 }
 
 /// The pod of a service, and its only container.
@@ -97,13 +102,89 @@ fn a_service_is_probed_where_it_listens_and_ends_before_it_is_killed() {
         {
             let asked = &container[probe]["httpGet"];
             assert_eq!(asked["path"], format!("/health/{path}"), "{service}: {probe}");
-            assert_eq!(asked["port"], "http", "{service}: {probe}");
+            assert_eq!(asked["port"], "admin", "{service}: {probe}");
         }
         // SHUTDOWN_TIMEOUT_SECONDS is 20 by default.
         let before = container["lifecycle"]["preStop"]["sleep"]["seconds"].as_u64().unwrap();
         assert!(pod["terminationGracePeriodSeconds"].as_u64().unwrap() > before + 20, "{service}");
         assert!(container["resources"]["limits"]["memory"].is_string(), "{service}");
     }
+}
+
+/// The port that a container calls by this name.
+fn named_port(container: &Value, name: &str) -> Option<u64> {
+    let ports = container["ports"].as_sequence().unwrap();
+    ports.iter().find(|port| port["name"] == name)?["containerPort"].as_u64()
+}
+
+/// The ports of `rules` that the namespaces with this label reach.
+fn reached_by<'a>(rules: &'a Value, label: &str) -> Vec<&'a str> {
+    let rules = rules.as_sequence().unwrap().iter();
+    let of_label = rules.filter(|rule| {
+        let peers = rule["from"].as_sequence().unwrap().iter();
+        peers.into_iter().any(|peer| peer["namespaceSelector"]["matchLabels"].get(label).is_some())
+    });
+    let ports = of_label.flat_map(|rule| rule["ports"].as_sequence().unwrap());
+    ports.map(|port| port["port"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn monitoring_reaches_the_port_of_administration_alone_and_nobody_else_reaches_it() {
+    for service in OURS {
+        let (_, container) = pod(service);
+        let admin = named_port(&container, "admin").unwrap();
+        assert_eq!(variables(&format!("{service}.env"))["ADMIN_LISTEN"], format!("0.0.0.0:{admin}"));
+        let objects = objects(&format!("{service}.yaml"));
+        let scraped = &objects["Deployment"]["spec"]["template"]["metadata"]["annotations"];
+        assert_eq!(scraped["prometheus.io/port"], admin.to_string(), "{service}");
+        for port in objects["Service"]["spec"]["ports"].as_sequence().unwrap() {
+            assert_ne!(port["targetPort"], "admin", "{service} offers its administration");
+        }
+        let policies = documents("network-policies.yaml");
+        let policy = policies.iter().find(|policy| policy["metadata"]["name"] == service).unwrap();
+        let rules = &policy["spec"]["ingress"];
+        assert_eq!(reached_by(rules, "room-reservations/monitoring"), ["admin"], "{service}");
+        assert!(!reached_by(rules, "room-reservations/clients").contains(&"admin"), "{service}");
+        let open: Vec<_> =
+            rules.as_sequence().unwrap().iter().filter(|rule| rule.get("from").is_none()).collect();
+        assert_eq!(open, Vec::<&Value>::new(), "{service}");
+    }
+}
+
+#[test]
+fn the_feed_and_its_token_travel_by_tls_with_a_certificate_for_the_name_that_is_asked() {
+    let url = variables("query-service.env")["FEED_URL"].clone();
+    let (host, port) = url.strip_prefix("https://").unwrap().split_once(':').unwrap();
+    let certificate = documents("certificate.yaml").remove(0);
+    assert_eq!(certificate["apiVersion"], "cert-manager.io/v1");
+    let names = certificate["spec"]["dnsNames"].as_sequence().unwrap();
+    assert!(names.iter().any(|name| name == host), "{names:?}");
+    let service = &objects("command-service.yaml")["Service"];
+    assert_eq!(service["metadata"]["name"], host);
+    assert_eq!(service["spec"]["ports"][0]["port"].to_owned(), Value::from(port.parse::<u64>().unwrap()));
+    let secret = &certificate["spec"]["secretName"];
+    for (service, variables) in [
+        ("command-service", &[("TLS_CERT_FILE", "tls.crt"), ("TLS_KEY_FILE", "tls.key")][..]),
+        ("query-service", &[("TLS_CA_FILE", "ca.crt")]),
+    ] {
+        let (pod, container) = pod(service);
+        for (variable, file) in variables {
+            let given = container["env"].as_sequence().unwrap().iter();
+            let given = given.into_iter().find(|given| given["name"] == *variable).unwrap();
+            let (folder, name) = given["value"].as_str().unwrap().rsplit_once('/').unwrap();
+            assert_eq!(name, *file, "{service}: {variable}");
+            let mounts = container["volumeMounts"].as_sequence().unwrap();
+            let mount = mounts.iter().find(|mount| mount["mountPath"] == folder).unwrap();
+            let volumes = pod["volumes"].as_sequence().unwrap();
+            let volume = volumes.iter().find(|volume| volume["name"] == mount["name"]).unwrap();
+            assert_eq!(&volume["secret"]["secretName"], secret, "{service}: {variable}");
+        }
+    }
+    let (pod, _) = pod("query-service");
+    let volumes = pod["volumes"].as_sequence().unwrap();
+    let shared = volumes.iter().find(|volume| &volume["secret"]["secretName"] == secret).unwrap();
+    let items = shared["secret"]["items"].as_sequence().unwrap();
+    assert!(items.iter().all(|item| item["key"] == "ca.crt"), "query-service has the feed's private key");
 }
 
 #[test]
