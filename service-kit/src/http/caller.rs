@@ -7,6 +7,7 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::{Either, FutureExt, LocalBoxFuture};
 
+use super::dev_headers;
 use super::limits::Limits;
 use super::problem::{Problem, ProblemType};
 use crate::auth::{Authenticator, Caller, Refusal};
@@ -31,10 +32,10 @@ impl FromRequest for Caller {
         };
         if !request.headers().contains_key(header::AUTHORIZATION) {
             let caller = by_headers(authenticator, request);
-            return now(caller.map_err(|refusal| refused(request, refusal)).and_then(admit));
+            return now(caller.map_err(|problem| refused(request, problem)).and_then(admit));
         }
         let Some(token) = bearer(request) else {
-            return now(Err(refused(request, Refusal::Scheme)));
+            return now(Err(refused(request, Refusal::Scheme.into())));
         };
         if let Some(caller) = authenticator.remembered(token) {
             return now(admit(caller));
@@ -49,8 +50,8 @@ impl FromRequest for Caller {
 }
 
 /// The problem of an unknown caller: the refusal, or too many requests.
-fn refused(request: &HttpRequest, refusal: Refusal) -> Problem {
-    admit_stranger(request).map_or_else(|problem| problem, |()| refusal.into())
+fn refused(request: &HttpRequest, refusal: Problem) -> Problem {
+    admit_stranger(request).err().unwrap_or(refusal)
 }
 
 fn admit_stranger(request: &HttpRequest) -> Result<(), Problem> {
@@ -67,12 +68,13 @@ fn bearer(request: &HttpRequest) -> Option<&str> {
 }
 
 /// The caller that the development headers name, where they are trusted.
-fn by_headers(authenticator: &Authenticator, request: &HttpRequest) -> Result<Caller, Refusal> {
+fn by_headers(authenticator: &Authenticator, request: &HttpRequest) -> Result<Caller, Problem> {
     let user = request.headers().get(USER).filter(|_| authenticator.dev_headers()).ok_or(Refusal::Nobody)?;
+    dev_headers::check(request)?;
     // Names may have more than ASCII characters: the header is UTF-8.
     let user = std::str::from_utf8(user.as_bytes()).map_err(|_| Refusal::User)?;
     let roles = request.headers().get_all(ROLES).filter_map(|roles| roles.to_str().ok());
-    Caller::new(user, roles.flat_map(|roles| roles.split(',')))
+    Ok(Caller::new(user, roles.flat_map(|roles| roles.split(',')))?)
 }
 
 impl From<Refusal> for Problem {

@@ -67,7 +67,10 @@ fn name_callers(document: &mut OpenApi) {
     let header = |name: &str, description: &str| {
         SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, description)))
     };
-    let user = header("X-User", "The caller. For development: on loopback, where it is switched on.");
+    let user = header(
+        "X-User",
+        "The caller. For development: on loopback, where it is switched on, and not from another site's page or through a proxy.",
+    );
     components.add_security_scheme("user", user);
     components.add_security_scheme("roles", header("X-Roles", "Roles of `X-User`, comma-separated."));
     let none: [&str; 0] = [];

@@ -5,6 +5,7 @@ mod connections;
 pub mod context;
 pub mod decode;
 pub mod description;
+mod dev_headers;
 pub mod endpoint;
 mod health;
 mod heartbeat;

@@ -84,6 +84,8 @@ problem_types! {
     UnknownReservation "unknown-reservation" NOT_FOUND "There is no such reservation";
     /// The path has other methods, which `Allow` names.
     MethodNotAllowed "method-not-allowed" METHOD_NOT_ALLOWED "The method is not allowed here";
+    /// `Host` names another machine, and the caller is named by the development headers.
+    Misdirected "misdirected" MISDIRECTED_REQUEST "The request was meant for another host";
     /// Another reservation overlaps.
     Overlap "overlap" CONFLICT "Another reservation is in the way";
     /// Every room of the kind is taken.

@@ -10,7 +10,7 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 /// Long enough for any limit of these tests to act, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(30);
-const GET: &[u8] = b"GET /v1/things/1 HTTP/1.1\r\nhost: h\r\nx-user: ann\r\n\r\n";
+const GET: &[u8] = b"GET /v1/things/1 HTTP/1.1\r\nhost: localhost\r\nx-user: ann\r\n\r\n";
 
 /// Answers that are being sent by [`endless`], of requests that asked to be counted.
 static ENDLESS: AtomicUsize = AtomicUsize::new(0);
@@ -123,7 +123,7 @@ async fn a_body_that_drips_in_is_answered_and_cut_off() {
         let answer = with_settings(settings.clone(), move |address| {
             let mut stream = connect(address);
             let head = format!(
-                "POST /v1/things/1 HTTP/1.1\r\nhost: h\r\nx-user: ann\r\ncontent-type: application/json\r\n{length}\r\n\r\n"
+                "POST /v1/things/1 HTTP/1.1\r\nhost: localhost\r\nx-user: ann\r\ncontent-type: application/json\r\n{length}\r\n\r\n"
             );
             stream.write_all(head.as_bytes()).unwrap();
             drip(&mut stream, if length.contains("chunked") { b"1\r\nx\r\n" } else { b"x" })
@@ -135,7 +135,7 @@ async fn a_body_that_drips_in_is_answered_and_cut_off() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_nobody_takes_ends_with_its_connection() {
-    const ASKED: &[u8] = b"GET /v1/endless HTTP/1.1\r\nhost: h\r\nx-counted: 1\r\n\r\n";
+    const ASKED: &[u8] = b"GET /v1/endless HTTP/1.1\r\nhost: localhost\r\nx-counted: 1\r\n\r\n";
     let own = Certificate::new();
     let settings = ServerSettings { slow_client: SECOND, ..one_worker() };
     ends_with_its_connection(settings.clone(), |address| {
@@ -179,7 +179,7 @@ async fn an_answer_that_is_taken_slowly_is_not_cut_off() {
     let settings = ServerSettings { keep_alive: SECOND, slow_client: SECOND, ..one_worker() };
     with_settings(settings, |address| {
         let mut stream = connect(address);
-        stream.write_all(b"GET /v1/endless HTTP/1.1\r\nhost: h\r\n\r\n").unwrap();
+        stream.write_all(b"GET /v1/endless HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
         // Longer than a connection may be without a request.
         let (started, mut chunk) = (Instant::now(), vec![0; 256 * 1024]);
         while started.elapsed() < 4 * SECOND {
@@ -228,7 +228,7 @@ async fn a_connection_too_many_waits_until_another_one_closes() {
 async fn heads_that_are_too_large_are_refused() {
     let request = |path: &str, header: &str| {
         format!(
-            "GET {path} HTTP/1.1\r\nhost: h\r\nx-user: ann\r\nconnection: close\r\nx-more: {header}\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nx-user: ann\r\nconnection: close\r\nx-more: {header}\r\n\r\n"
         )
     };
     let long = |length: usize| "a".repeat(length);
@@ -255,7 +255,8 @@ async fn one_that_asks_too_often_is_told_when_to_come_back() {
     let settings = ServerSettings { rate_per_second: NonZeroU32::MIN, ..one_worker() };
     with_settings(settings, |address| {
         let ask = |path: &str, header: &str| {
-            let request = format!("GET {path} HTTP/1.1\r\nhost: h\r\n{header}\r\nconnection: close\r\n\r\n");
+            let request =
+                format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{header}\r\nconnection: close\r\n\r\n");
             send(address, request.as_bytes())
         };
         let status = |header: &str| ask("/v1/things/1", header)[9..12].to_owned();
