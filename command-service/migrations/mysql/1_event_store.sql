@@ -97,3 +97,18 @@ CREATE TABLE IF NOT EXISTS erasures (
     UNIQUE KEY erasures_fingerprint (fingerprint)
 ) ENGINE = InnoDB
   COMMENT 'Erased persons. New events that name one are masked at the append.';
+
+CREATE TABLE IF NOT EXISTS reservation_index (
+    stream_id BINARY(16) NOT NULL COMMENT 'the room',
+    reservation BINARY(16) NOT NULL COMMENT 'a reservation that is or was in the room',
+    version BIGINT UNSIGNED NOT NULL COMMENT 'its last event in the stream, up to the version in indexed_streams',
+    PRIMARY KEY (stream_id, reservation)
+) ENGINE = InnoDB
+  COMMENT 'Finds what a room has forgotten without reading its stream. Filled when first needed. May be emptied together with indexed_streams.';
+
+CREATE TABLE IF NOT EXISTS indexed_streams (
+    stream_id BINARY(16) NOT NULL COMMENT 'the room',
+    version BIGINT UNSIGNED NOT NULL COMMENT 'the last version whose reservation is in reservation_index',
+    PRIMARY KEY (stream_id)
+) ENGINE = InnoDB
+  COMMENT 'How far reservation_index goes.';

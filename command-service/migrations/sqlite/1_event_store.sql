@@ -107,3 +107,23 @@ CREATE TABLE erasures (
     -- Events up to this position are masked; NULL when all are.
     masked_to INTEGER
 ) STRICT;
+
+-- Finds what a room has forgotten without reading its stream. Filled when first needed. May be emptied together with
+-- indexed_streams.
+CREATE TABLE reservation_index (
+    -- The room: 16 bytes.
+    stream_id BLOB NOT NULL,
+    -- A reservation that is or was in the room: 16 bytes.
+    reservation BLOB NOT NULL,
+    -- Its last event in the stream, up to the version in indexed_streams.
+    version INTEGER NOT NULL,
+    PRIMARY KEY (stream_id, reservation)
+) STRICT, WITHOUT ROWID;
+
+-- How far reservation_index goes.
+CREATE TABLE indexed_streams (
+    -- The room: 16 bytes.
+    stream_id BLOB PRIMARY KEY,
+    -- The last version whose reservation is in reservation_index.
+    version INTEGER NOT NULL
+) STRICT;

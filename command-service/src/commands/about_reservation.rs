@@ -34,7 +34,7 @@ pub(super) fn find<'a>(
     let (room, reservation) = match located {
         Located::Here(room, reservation) => (room, reservation),
         Located::NeedsRoom(room) => return Err(Decision::NeedsRoom(room)),
-        Located::NeedsWholeStream(room) => return Err(Decision::NeedsWholeStream(room)),
+        Located::NeedsRecall(room) => return Err(Decision::NeedsRecall { room, reservation }),
         Located::Nowhere => return Err(Rejection::UnknownReservation.into()),
     };
     let (room, settings) = open_room(rooms, room.id())?;

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_move_that_was_forgotten_is_followed_by_the_whole_stream() {
+    fn a_move_that_was_forgotten_is_followed() {
         let there = after(&tomorrow(), |after| {
             after.room = room_id(2);
             (after.from, after.to) = (minute("2026-09-02T10:00"), minute("2026-09-02T12:00"));
@@ -102,9 +102,18 @@ mod tests {
         let given = given([room(1), room(2), made(&tomorrow())])
             .and_at("2026-05-02T00:00", moved(&tomorrow(), &there))
             .and_at("2026-07-03T00:00", [made(&next)]);
-        let (decision, whole_reads) = given.when(cancel(None)).at("2026-07-04T00:00").decided();
-        assert_eq!(decision, Decision::Events(vec![cancelled(&there)]));
-        assert_eq!(whole_reads, 1);
+        let decided = given.when(cancel(None)).at("2026-07-04T00:00").decided_by_recalls();
+        assert_eq!(decided, (Decision::Events(vec![cancelled(&there)]), 1));
+    }
+
+    #[test]
+    fn an_id_that_was_never_made_is_unknown_without_the_whole_stream() {
+        let next = reservation(2, "2026-08-02T10:00", "2026-08-02T12:00");
+        let given = given([room(1), made(&tomorrow())]).and_at("2026-07-03T00:00", [made(&next)]);
+        let never = reservation(3, "2026-08-02T10:00", "2026-08-02T12:00").id;
+        let cancel = Action::CancelReservation(CancelReservation { room: here(), reservation: never });
+        let unknown = Decision::Rejected(Rejection::UnknownReservation);
+        assert_eq!(given.when(cancel).at("2026-07-04T00:00").decided_by_recalls(), (unknown, 1));
     }
 
     #[test]

@@ -323,10 +323,9 @@ mod tests {
     fn a_stay_that_was_forgotten_has_ended_and_is_not_unknown() {
         let next = reservation(2, "2026-08-01T10:00", "2026-08-01T11:00");
         let given = holding(&running()).and_at("2026-07-01T00:00", [made(&next)]);
-        let (decision, whole_reads) =
-            given.when(change(|change| change.people = Some(1))).at("2026-07-02T00:00").decided();
-        assert_eq!(decision, Decision::Rejected(Rejection::Ended { to: minute("2026-06-01T10:00") }));
-        assert_eq!(whole_reads, 1);
+        let change = given.when(change(|change| change.people = Some(1))).at("2026-07-02T00:00");
+        let ended = Decision::Rejected(Rejection::Ended { to: minute("2026-06-01T10:00") });
+        assert_eq!(change.decided_by_recalls(), (ended, 1));
     }
 
     #[test]

@@ -133,6 +133,13 @@ pub(crate) enum Decision {
     /// Undecided until this room is [inserted](Rooms::insert); as [`Room::new`](crate::domain::Room::new) if its stream is
     /// empty.
     NeedsRoom(RoomId),
+    /// Undecided until the loaded room [recalls](Rooms::recall) the reservation, which it may have forgotten.
+    NeedsRecall {
+        /// The room.
+        room: RoomId,
+        /// The reservation.
+        reservation: ReservationId,
+    },
     /// Undecided until the room's [whole](Rooms::insert_whole) stream is inserted: the room has forgotten a needed reservation.
     NeedsWholeStream(RoomId),
 }

@@ -14,7 +14,7 @@ use shared_events::{
 use uuid::Uuid;
 
 use super::{Action, Actor, Command, Decision, IfMatch, NewEvent, Stay};
-use crate::domain::{self, Rejection, RoomEntry, Rooms, Undo};
+use crate::domain::{self, Recalled, Rejection, RoomEntry, Rooms, Undo};
 
 /// Monday, 09:00 in Lisbon.
 pub(super) const NOW: &str = "2026-06-01T08:00";
@@ -30,6 +30,8 @@ pub(super) struct World {
     pub(super) streams: HashMap<RoomId, Vec<(Timestamp, Event)>>,
     /// Number of whole streams that decisions needed.
     pub(super) whole_reads: usize,
+    /// Number of forgotten reservations that decisions needed.
+    pub(super) recalls: usize,
 }
 
 impl World {
@@ -41,13 +43,21 @@ impl World {
         for _ in 0..100 {
             match command.decide(&self.rooms) {
                 Decision::NeedsRoom(room) => self.load(room),
+                Decision::NeedsRecall { room, reservation } => {
+                    self.recalls += 1;
+                    let about =
+                        |event: &Event| event.reservation().is_some_and(|about| about.id == reservation);
+                    let stream = self.streams.get(&room).into_iter().flatten();
+                    let last = stream.rev().map(|(_, event)| event).find(|event| about(event));
+                    self.rooms.recall(room, reservation, Recalled::by(last));
+                }
                 Decision::NeedsWholeStream(room) => {
                     self.whole_reads += 1;
                     let whole = self.fold(domain::Room::whole(room));
                     self.rooms.insert_whole(whole);
                 }
                 decision => {
-                    self.rooms.drop_whole();
+                    self.rooms.forget_again();
                     return decision;
                 }
             }
@@ -143,6 +153,14 @@ impl When {
     pub(super) fn decided(mut self) -> (Decision, usize) {
         let decision = self.world.decide(&self.command);
         (decision, self.world.whole_reads)
+    }
+
+    /// The decision, which needed no whole stream, and the number of forgotten reservations that it needed.
+    #[track_caller]
+    pub(super) fn decided_by_recalls(mut self) -> (Decision, usize) {
+        let decision = self.world.decide(&self.command);
+        assert_eq!(self.world.whole_reads, 0);
+        (decision, self.world.recalls)
     }
 
     #[track_caller]

@@ -13,5 +13,5 @@ pub(crate) use directory::Directory;
 pub use directory::RoomEntry;
 pub use rejection::Rejection;
 pub use room::{OutOfSequence, Room, SNAPSHOT_SCHEMA, Undo};
-pub(crate) use rooms::{Located, Rooms};
+pub(crate) use rooms::{Located, Recalled, Rooms};
 pub use values::{InvalidInterval, InvalidSetting};

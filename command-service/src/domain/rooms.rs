@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use shared_events::{Reservation, ReservationId, RoomId};
+use shared_events::{Event, Reservation, ReservationId, RoomId};
 
 use super::{directory::Directory, room::Room};
 
@@ -11,8 +11,33 @@ use super::{directory::Directory, room::Room};
 pub(crate) struct Rooms {
     loaded: HashMap<RoomId, Room>,
     whole: HashMap<RoomId, Room>,
+    recalled: HashMap<(RoomId, ReservationId), Recalled>,
     /// Directory of all rooms, loaded or not.
     pub directory: Directory,
+}
+
+/// What the last event about a reservation in a room's stream says, when the room itself has forgotten it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Recalled {
+    /// It is in the room.
+    Here(Box<Reservation>),
+    /// It was moved to this room.
+    MovedTo(RoomId),
+    /// It was cancelled in the room, or never was there.
+    Gone,
+}
+
+impl Recalled {
+    /// The last of the events about one reservation, if there is any.
+    pub(crate) fn by(last: Option<&Event>) -> Self {
+        match last {
+            Some(Event::ReservationMovedOut(event)) => Self::MovedTo(event.reservation.room),
+            None | Some(Event::ReservationCancelled(_)) => Self::Gone,
+            Some(event) => {
+                event.reservation().map_or(Self::Gone, |found| Self::Here(Box::new(found.clone())))
+            }
+        }
+    }
 }
 
 /// Place of a reservation.
@@ -22,8 +47,8 @@ pub(crate) enum Located<'a> {
     Here(&'a Room, &'a Reservation),
     /// Unknown until this room is loaded.
     NeedsRoom(RoomId),
-    /// Unknown until this room's whole stream is read: the room may have forgotten the reservation.
-    NeedsWholeStream(RoomId),
+    /// Unknown until this room recalls the reservation, which it may have forgotten.
+    NeedsRecall(RoomId),
     /// The reservation is cancelled or was never made.
     Nowhere,
 }
@@ -57,17 +82,23 @@ impl Rooms {
     /// Unloads all rooms; the directory stays.
     pub(crate) fn clear(&mut self) {
         self.loaded.clear();
-        self.whole.clear();
+        self.forget_again();
     }
 
-    /// Adds a whole room, at the version of the loaded one, until [`Rooms::drop_whole`].
+    /// Adds a whole room, at the version of the loaded one, until [`Rooms::forget_again`].
     pub(crate) fn insert_whole(&mut self, room: Room) {
         self.whole.insert(room.id(), room);
     }
 
-    /// Drops the whole rooms. Called between a decision and the application of its events.
-    pub(crate) fn drop_whole(&mut self) {
+    /// Adds what a loaded room has forgotten of a reservation, until [`Rooms::forget_again`].
+    pub(crate) fn recall(&mut self, room: RoomId, reservation: ReservationId, recalled: Recalled) {
+        self.recalled.insert((room, reservation), recalled);
+    }
+
+    /// Drops what only one decision needed. Called between a decision and the application of its events.
+    pub(crate) fn forget_again(&mut self) {
         self.whole.clear();
+        self.recalled.clear();
     }
 
     /// Looks for a reservation in one room.
@@ -76,7 +107,21 @@ impl Rooms {
         match room.reservation(reservation) {
             Some(found) => Located::Here(room, found),
             None if room.has_lost(reservation) || room.remembers_all() => Located::Nowhere,
-            None => Located::NeedsWholeStream(room.id()),
+            None => match self.recalled.get(&(room.id(), reservation)) {
+                Some(Recalled::Here(found)) => Located::Here(room, found),
+                Some(Recalled::MovedTo(_) | Recalled::Gone) => Located::Nowhere,
+                None => Located::NeedsRecall(room.id()),
+            },
+        }
+    }
+
+    /// The room to which a reservation was moved from here, if it has not come back.
+    fn moved_to(&self, room: RoomId, reservation: ReservationId) -> Option<RoomId> {
+        let room = self.get(room)?;
+        let known = room.reservation(reservation).is_some() || room.has_lost(reservation);
+        match self.recalled.get(&(room.id(), reservation)) {
+            Some(Recalled::MovedTo(other)) if !known => Some(*other),
+            _ => room.moved_to(reservation),
         }
     }
 
@@ -84,7 +129,7 @@ impl Rooms {
     pub(crate) fn locate(&self, reservation: ReservationId) -> Located<'_> {
         self.trail(reservation)
             .into_iter()
-            .filter(|room| self.get(*room).is_none_or(|room| room.moved_to(reservation).is_none()))
+            .filter(|room| self.moved_to(*room, reservation).is_none())
             .map(|room| self.locate_in(room, reservation))
             .find(|located| *located != Located::Nowhere)
             .unwrap_or(Located::Nowhere)
@@ -98,7 +143,7 @@ impl Rooms {
             // Rooms loaded at different times could form a circle.
             while let Some(room) = here.filter(|room| !trail.contains(room)) {
                 trail.push(room);
-                here = self.get(room).and_then(|room| room.moved_to(reservation));
+                here = self.moved_to(room, reservation);
             }
         }
         trail
@@ -178,7 +223,7 @@ mod tests {
         rooms.insert_whole(whole.clone());
         assert_eq!(rooms.get(id(1)), Some(&whole));
         assert_eq!(rooms.get_mut(id(1)), Some(&mut Room::new(id(1))));
-        rooms.drop_whole();
+        rooms.forget_again();
         assert_eq!(rooms.get(id(1)), Some(&Room::new(id(1))));
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
-use shared_events::{Erasures, RoomId, Timestamp, UserId, Version, erasure::Bytes32};
+use shared_events::{Erasures, ReservationId, RoomId, Timestamp, UserId, Version, erasure::Bytes32};
 
 use super::{
     AppendError, Buckets, Group, HeldRoom, KeyId, KeyRecord, Position, Snapshot, StoreError, StoredEvent,
@@ -125,6 +125,26 @@ pub trait Snapshots: Send + Sync + 'static {
     async fn save_snapshot(&self, snapshot: &Snapshot, erasures: u64) -> Result<(), StoreError>;
 }
 
+/// Finds the last event about a reservation in a room's stream of any length. Filled by [`ReservationIndex::index`], not by
+/// appends: it may lag behind the stream.
+#[async_trait]
+pub trait ReservationIndex: Send + Sync + 'static {
+    /// The version up to which a room's stream is indexed, and the last event about the reservation up to there.
+    async fn indexed(
+        &self,
+        room: RoomId,
+        reservation: ReservationId,
+    ) -> Result<(Version, Option<Version>), StoreError>;
+
+    /// Notes the last events about these reservations, and that the room's stream is indexed up to a version. Never goes back.
+    async fn index(
+        &self,
+        room: RoomId,
+        last: &[(ReservationId, Version)],
+        up_to: Version,
+    ) -> Result<(), StoreError>;
+}
+
 /// Lists erased persons, and masks their events.
 #[async_trait]
 pub trait ErasureList: Send + Sync + 'static {
@@ -160,12 +180,19 @@ pub enum Masked {
 
 /// A store with every role but [`Leases`], which only instances that share work need.
 pub trait EventStore:
-    Append + EventLog + Outbox + IdempotencyKeys + RoomDirectory + Snapshots + ErasureList
+    Append + EventLog + Outbox + IdempotencyKeys + RoomDirectory + Snapshots + ReservationIndex + ErasureList
 {
 }
 
 impl<S> EventStore for S where
-    S: Append + EventLog + Outbox + IdempotencyKeys + RoomDirectory + Snapshots + ErasureList
+    S: Append
+        + EventLog
+        + Outbox
+        + IdempotencyKeys
+        + RoomDirectory
+        + Snapshots
+        + ReservationIndex
+        + ErasureList
 {
 }
 

@@ -83,7 +83,8 @@ pub(super) fn of_failure(failure: Failure) -> Problem {
         Failure::KeyReused => {
             problem(ProblemType::KeyReused, "the key was used for another request: use a new one")
         }
-        Failure::Unavailable => {
+        // The writer recalls what was forgotten before it answers.
+        Failure::Unavailable | Failure::Forgotten { .. } => {
             problem(ProblemType::Unavailable, "the event store is not available; nothing was done")
         }
         Failure::OutcomeUnknown => problem(

@@ -4,6 +4,7 @@
 //! everything that it applies, so a failed attempt leaves no trace, and the next one decides all commands again.
 
 mod error;
+mod forgotten;
 mod records;
 
 use std::collections::{HashMap, HashSet};
@@ -130,10 +131,10 @@ impl<'a> Attempt<'a> {
         }
         for (index, pending) in self.pending.iter().enumerate() {
             if !self.replies.contains_key(&index) {
-                if let Some(reply) = self.carry_out(&pending.submission).await? {
+                if let Some(reply) = self.carry_out(pending).await? {
                     self.replies.insert(index, reply);
                 }
-                self.cache.rooms.drop_whole();
+                self.cache.rooms.forget_again();
             }
         }
         if self.key_lookup == KeyLookup::After {
@@ -165,7 +166,8 @@ impl<'a> Attempt<'a> {
     }
 
     /// Decides one command and applies its events. Returns `None` if it has to wait for a command with the same key.
-    async fn carry_out(&mut self, submission: &Submission) -> Result<Option<Reply>, AttemptError> {
+    async fn carry_out(&mut self, pending: &Pending) -> Result<Option<Reply>, AttemptError> {
+        let submission = &pending.submission;
         if submission.key.is_some_and(|key| self.new_keys.contains(&key.id)) {
             return Ok(None);
         }
@@ -190,7 +192,9 @@ impl<'a> Attempt<'a> {
         self.touch(&rooms).await?;
         for _ in 0..MAX_LOADS {
             let decision = command.decide(&self.cache.rooms);
-            if let Decision::NeedsRoom(room) | Decision::NeedsWholeStream(room) = decision
+            if let Decision::NeedsRoom(room)
+            | Decision::NeedsWholeStream(room)
+            | Decision::NeedsRecall { room, .. } = decision
                 && self.cache.is_not_understood(room)
             {
                 return Ok(Some(Err(Failure::NotUnderstood(room))));
@@ -205,6 +209,11 @@ impl<'a> Attempt<'a> {
                 Decision::NeedsRoom(room) => {
                     self.touch(&[room]).await?;
                     self.insert_empty(room);
+                }
+                Decision::NeedsRecall { room, reservation } => {
+                    if !self.recall(pending, room, reservation).await? {
+                        return Ok(Some(Err(Failure::Forgotten { room, reservation })));
+                    }
                 }
                 Decision::NeedsWholeStream(room) => self.take_whole(room).await?,
                 Decision::Events(events) => return self.apply(submission, &command, events).map(Some),
@@ -275,31 +284,13 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    /// Loads the whole stream of a room for the current decision.
-    pub(super) async fn take_whole(&mut self, room: RoomId) -> Result<(), AttemptError> {
-        self.touch(&[room]).await?;
-        let base = self.base.get(&room).copied().unwrap_or_default();
-        let Some(mut whole) = self.cache.load_whole(room, base).await? else {
-            return Err(AttemptError::Conflict);
-        };
-        for event in self.group.events.iter().filter(|event| event.room == room) {
-            let applied =
-                event.event().ok().and_then(|it| whole.apply(event.version, event.metadata.time, &it).ok());
-            if applied.is_none() {
-                return Err(AttemptError::Permanent);
-            }
-        }
-        self.cache.rooms.insert_whole(whole);
-        Ok(())
-    }
-
     fn apply(
         &mut self,
         submission: &Submission,
         command: &Command,
         events: Vec<NewEvent>,
     ) -> Result<Reply, AttemptError> {
-        self.cache.rooms.drop_whole();
+        self.cache.rooms.forget_again();
         let first = self.group.events.len();
         let mut effects = Vec::with_capacity(events.len());
         for NewEvent { room, mut event } in events {
@@ -356,7 +347,7 @@ impl<'a> Attempt<'a> {
 
     /// Restores rooms and directory as they were before this attempt.
     fn roll_back(&mut self, error: AttemptError) {
-        self.cache.rooms.drop_whole();
+        self.cache.rooms.forget_again();
         for (room, undo) in self.undo.drain(..).rev() {
             // A room whose cached state was wrong is gone.
             if let Some(state) = self.cache.rooms.get_mut(room) {

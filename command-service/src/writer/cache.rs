@@ -7,7 +7,7 @@ use std::{
 
 use shared_events::{DecodedEvent, Erasures, RoomId, Unreadable, Version};
 
-use super::WriterStore;
+use super::{WriterStore, recall::Memory};
 use crate::{
     domain::{Room, RoomEntry, Rooms, SNAPSHOT_SCHEMA},
     event_store::{Snapshot, Snapshots, StoreError, StoredEvent},
@@ -26,6 +26,7 @@ fn versions_between_snapshots(size: usize) -> u64 {
 
 pub(super) struct Cache {
     pub(super) store: WriterStore,
+    pub(super) memory: Memory,
     /// The rooms at committed versions, with the effects of the current attempt.
     pub(super) rooms: Rooms,
     /// Rooms that may have new events in the store.
@@ -42,9 +43,10 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    pub(super) fn new(store: WriterStore, capacity: usize) -> Self {
+    pub(super) fn new(store: WriterStore, memory: Memory, capacity: usize) -> Self {
         Self {
             store,
+            memory,
             rooms: Rooms::default(),
             stale: HashSet::new(),
             not_understood: HashMap::new(),

@@ -13,6 +13,7 @@ use super::{
     Failure, Pending, Sequence, WriterStore,
     attempt::{Attempt, AttemptError, KeyLookup},
     cache::Cache,
+    recall::Memory,
 };
 use crate::outbox::HandoffSender;
 
@@ -31,11 +32,12 @@ pub(super) struct GroupCommit {
 impl GroupCommit {
     pub(super) fn new(
         store: WriterStore,
+        memory: Memory,
         clock: Clock,
         committed: HandoffSender,
         cached_rooms: usize,
     ) -> Self {
-        Self { cache: Cache::new(store, cached_rooms), clock, committed }
+        Self { cache: Cache::new(store, memory, cached_rooms), clock, committed }
     }
 
     /// Decides and commits these commands and answers each of them.
@@ -199,7 +201,16 @@ mod tests {
             traceparent: None,
         };
         let deadline = if in_time { Instant::now() + Duration::from_secs(3600) } else { Instant::now() };
-        (Pending { submission, reply, deadline, sequence: sequence.cloned() }, receiver)
+        (
+            Pending {
+                submission: submission.into(),
+                recalled: Vec::new(),
+                reply,
+                deadline,
+                sequence: sequence.cloned(),
+            },
+            receiver,
+        )
     }
 
     #[test]

@@ -19,15 +19,19 @@ use service_kit::clock::Clock;
 use shared_events::{ConsistencyToken, ReservationId, RoomId, Version};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::Instant,
+    time::{Instant, timeout_at},
 };
 
-use self::pace::Pace;
+use self::{
+    pace::Pace,
+    recall::{Memory, Recollection},
+};
 use crate::{
     commands::Command,
     domain::Rejection,
     event_store::{
-        Append, ErasureList, EventLog, EventStore, IdempotencyKeys, KeyId, RoomDirectory, Snapshots,
+        Append, ErasureList, EventLog, EventStore, IdempotencyKeys, KeyId, ReservationIndex, RoomDirectory,
+        Snapshots,
     },
     outbox::HandoffSender,
 };
@@ -38,6 +42,7 @@ mod cache;
 mod commit;
 mod group;
 mod pace;
+mod recall;
 
 pub use answers::RecordedOutcome;
 
@@ -134,6 +139,14 @@ pub enum Failure {
     /// The caller was erased.
     #[error("this user was erased")]
     Erased,
+    /// A room has forgotten what counts. [`Writer::submit`] recalls it and asks again.
+    #[error("the room {room} has forgotten reservation {reservation}")]
+    Forgotten {
+        /// The room.
+        room: RoomId,
+        /// The reservation.
+        reservation: ReservationId,
+    },
     /// The room has an event that this build can't decode.
     #[error("the history of room {0} is not understood")]
     NotUnderstood(RoomId),
@@ -151,10 +164,13 @@ pub struct Writer {
     queue: mpsc::Sender<Pending>,
     running_keys: Arc<Mutex<HashSet<KeyId>>>,
     deadline: Duration,
+    memory: Memory,
 }
 
 struct Pending {
-    submission: Submission,
+    submission: Arc<Submission>,
+    /// What rooms had forgotten.
+    recalled: Vec<Recollection>,
     reply: oneshot::Sender<Reply>,
     deadline: Instant,
     sequence: Option<Sequence>,
@@ -188,6 +204,8 @@ pub struct WriterStore {
     pub rooms: Arc<dyn RoomDirectory>,
     /// Keeps states of rooms.
     pub snapshots: Arc<dyn Snapshots>,
+    /// Finds what rooms have forgotten.
+    pub index: Arc<dyn ReservationIndex>,
     /// Lists erased persons.
     pub erasures: Arc<dyn ErasureList>,
 }
@@ -200,6 +218,7 @@ impl From<Arc<dyn EventStore>> for WriterStore {
             keys: Arc::clone(&store) as _,
             rooms: Arc::clone(&store) as _,
             snapshots: Arc::clone(&store) as _,
+            index: Arc::clone(&store) as _,
             erasures: store,
         }
     }
@@ -214,7 +233,8 @@ pub fn writer(
 ) -> (Writer, impl Future<Output = ()> + Send + use<>) {
     let (queue, mut waiting) = mpsc::channel::<Pending>(options.queue_capacity);
     let deadline = options.deadline;
-    let mut group = group::GroupCommit::new(store, clock, committed, options.cached_rooms);
+    let memory = Memory::new(&store);
+    let mut group = group::GroupCommit::new(store, memory.clone(), clock, committed, options.cached_rooms);
     let task = async move {
         let mut pending = Vec::with_capacity(MAX_GROUP);
         let mut pace = Pace::new();
@@ -227,7 +247,7 @@ pub fn writer(
             pace.carried_out(commands, began.elapsed(), waiting.len());
         }
     };
-    (Writer { queue, running_keys: Arc::default(), deadline }, task)
+    (Writer { queue, running_keys: Arc::default(), deadline, memory }, task)
 }
 
 impl Writer {
@@ -240,12 +260,27 @@ impl Writer {
             Some(key) => Some(RunningKey::claim(&self.running_keys, key.id).ok_or(Failure::InProgress)?),
             None => None,
         };
-        let (pending, reply) = self.pending(submission, None);
-        self.queue.try_send(pending).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Failure::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => Failure::Unavailable,
-        })?;
-        reply.await.unwrap_or(Err(Failure::OutcomeUnknown))
+        let (submission, deadline) = (Arc::new(submission), Instant::now() + self.deadline);
+        let mut recalled = Vec::new();
+        loop {
+            let (reply, receiver) = oneshot::channel();
+            let submission = Arc::clone(&submission);
+            let user = submission.command.actor.user.clone();
+            let pending = Pending { submission, recalled: recalled.clone(), reply, deadline, sequence: None };
+            self.queue.try_send(pending).map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => Failure::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => Failure::Unavailable,
+            })?;
+            match receiver.await.unwrap_or(Err(Failure::OutcomeUnknown)) {
+                Err(Failure::Forgotten { room, reservation }) => {
+                    let recall = self.memory.recall_for(&user, room, reservation);
+                    let found = timeout_at(deadline, recall).await.unwrap_or(Err(Failure::Unavailable))?;
+                    // What was recalled before may be older.
+                    recalled.splice(0..0, found);
+                }
+                reply => return reply,
+            }
+        }
     }
 
     /// Queues a command of an import, and waits for room in the queue. Commands are decided in the order of their queueing. Of
@@ -258,18 +293,12 @@ impl Writer {
         submission: Submission,
         sequence: &Sequence,
     ) -> Result<oneshot::Receiver<Reply>, Failure> {
-        let (pending, reply) = self.pending(submission, Some(sequence.clone()));
-        self.queue.send(pending).await.map_err(|_| Failure::Unavailable)?;
-        Ok(reply)
-    }
-
-    fn pending(
-        &self,
-        submission: Submission,
-        sequence: Option<Sequence>,
-    ) -> (Pending, oneshot::Receiver<Reply>) {
         let (reply, receiver) = oneshot::channel();
-        (Pending { submission, reply, deadline: Instant::now() + self.deadline, sequence }, receiver)
+        let (submission, deadline) = (Arc::new(submission), Instant::now() + self.deadline);
+        let sequence = Some(sequence.clone());
+        let pending = Pending { submission, recalled: Vec::new(), reply, deadline, sequence };
+        self.queue.send(pending).await.map_err(|_| Failure::Unavailable)?;
+        Ok(receiver)
     }
 }
 

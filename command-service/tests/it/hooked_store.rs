@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -19,15 +19,30 @@ use tokio::sync::watch;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
-/// Reads before which something happens once.
+/// Reads at which something happens once.
 pub(crate) struct HookedLog {
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) before_read: Mutex<Option<BoxFuture<'static, ()>>>,
+    /// Happens after the read of a single event of a stream.
+    pub(crate) after_one: Mutex<Option<BoxFuture<'static, ()>>>,
+    /// The number of events that [`EventLog::load`] has read.
+    pub(crate) loaded: AtomicUsize,
 }
 
 impl HookedLog {
     pub(crate) fn over(store: &Arc<dyn EventStore>, before_read: BoxFuture<'static, ()>) -> Arc<Self> {
-        Arc::new(Self { store: Arc::clone(store), before_read: Mutex::new(Some(before_read)) })
+        let hooked = Self::after_one(store, Box::pin(async {}));
+        *hooked.before_read.lock().unwrap() = Some(before_read);
+        hooked
+    }
+
+    pub(crate) fn after_one(store: &Arc<dyn EventStore>, after_one: BoxFuture<'static, ()>) -> Arc<Self> {
+        Arc::new(Self {
+            store: Arc::clone(store),
+            before_read: Mutex::new(None),
+            after_one: Mutex::new(Some(after_one)),
+            loaded: AtomicUsize::new(0),
+        })
     }
 
     async fn hook(&self) {
@@ -42,7 +57,9 @@ impl HookedLog {
 impl EventLog for HookedLog {
     async fn load(&self, after: &[(RoomId, Version)]) -> Result<Vec<StoredEvent>> {
         self.hook().await;
-        self.store.load(after).await
+        let events = self.store.load(after).await?;
+        self.loaded.fetch_add(events.len(), Ordering::Relaxed);
+        Ok(events)
     }
     async fn events_at(&self, positions: &[Position]) -> Result<Vec<StoredEvent>> {
         self.hook().await;
@@ -55,7 +72,12 @@ impl EventLog for HookedLog {
         self.store.all_heads(after, limit).await
     }
     async fn stream(&self, room: RoomId, after: Version, limit: u32) -> Result<Vec<StoredEvent>> {
-        self.store.stream(room, after, limit).await
+        let events = self.store.stream(room, after, limit).await?;
+        let hook = self.after_one.lock().unwrap().take_if(|_| limit == 1);
+        if let Some(hook) = hook {
+            hook.await;
+        }
+        Ok(events)
     }
     async fn events_after(&self, position: Position, limit: u32) -> Result<Vec<StoredEvent>> {
         self.store.events_after(position, limit).await

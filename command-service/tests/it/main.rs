@@ -11,6 +11,7 @@ mod erasure;
 mod event_store;
 mod event_store_mysql;
 mod event_store_outbox;
+mod forgotten;
 mod hooked_store;
 mod http;
 mod http_bad_input;

@@ -32,6 +32,10 @@ impl Database for MySqlStore {
         version = IF(new.version >= snapshots.version OR new.schema_fingerprint <> snapshots.schema_fingerprint, new.version, snapshots.version), \
         schema_fingerprint = new.schema_fingerprint";
 
+    fn keep_higher_version(table: &str) -> String {
+        format!("AS new ON DUPLICATE KEY UPDATE version = GREATEST({table}.version, new.version)")
+    }
+
     fn load(streams: usize) -> String {
         let ranges = repeated("(stream_id = ? AND version > ?)", streams).replace(",", " OR ");
         format!(
@@ -113,6 +117,10 @@ impl Transaction for MySqlTransaction {
 
 impl Columns for MySqlRow {
     fn number(&self, column: usize) -> Result<u64, RowError> {
+        get(self, column)
+    }
+
+    fn optional_number(&self, column: usize) -> Result<Option<u64>, RowError> {
         get(self, column)
     }
 

@@ -7,13 +7,14 @@ mod keys;
 mod log;
 mod migrations;
 mod outbox;
+mod reservation_index;
 mod rows;
 mod snapshots;
 mod statements;
 
 pub(super) use migrations::migrator;
 pub(super) use rows::{Columns, RowError};
-use shared_events::{RoomId, Version};
+use shared_events::{ReservationId, RoomId, Version};
 pub(super) use statements::{pieces, repeated};
 
 use super::{Buckets, Position, StoreError};
@@ -40,6 +41,9 @@ pub(super) trait Database: Send + Sync + 'static {
     /// Inserts or replaces a snapshot: never by an older one of the same form, and only under one epoch of the list of erased
     /// persons. Values: stream, version, form, body, epoch.
     const SAVE_SNAPSHOT: &'static str;
+
+    /// Ends an insert into this table: of two rows with one key, the higher version stays.
+    fn keep_higher_version(table: &str) -> String;
 
     /// Reads the events after a version, for this number of streams. Values for each: stream, version.
     fn load(streams: usize) -> String;
@@ -177,6 +181,12 @@ impl From<Position> for Value<'_> {
 impl<'a> From<&'a RoomId> for Value<'a> {
     fn from(room: &'a RoomId) -> Self {
         Self::Bytes(room.0.as_bytes())
+    }
+}
+
+impl<'a> From<&'a ReservationId> for Value<'a> {
+    fn from(reservation: &'a ReservationId) -> Self {
+        Self::Bytes(reservation.0.as_bytes())
     }
 }
 

@@ -35,6 +35,10 @@ impl Database for SqliteStore {
         schema_fingerprint = excluded.schema_fingerprint, body = excluded.body \
         WHERE excluded.version >= version OR excluded.schema_fingerprint <> schema_fingerprint";
 
+    fn keep_higher_version(table: &str) -> String {
+        format!("ON CONFLICT DO UPDATE SET version = MAX({table}.version, excluded.version)")
+    }
+
     fn load(streams: usize) -> String {
         let values = repeated("(?,?)", streams);
         format!(
@@ -188,6 +192,10 @@ fn signed(number: u64) -> i64 {
 impl Columns for SqliteRow {
     fn number(&self, column: usize) -> Result<u64, RowError> {
         self.count(column)
+    }
+
+    fn optional_number(&self, column: usize) -> Result<Option<u64>, RowError> {
+        self.integer(column)?.map(|_| self.count(column)).transpose()
     }
 
     fn integer(&self, column: usize) -> Result<Option<i64>, RowError> {

@@ -248,6 +248,10 @@ impl QueuedLine {
 const fn later_lines_must_wait(failure: Failure) -> bool {
     match failure {
         Failure::Overloaded | Failure::InProgress | Failure::Unavailable | Failure::OutcomeUnknown => true,
-        Failure::KeyReused | Failure::Erased | Failure::NotUnderstood(_) | Failure::Refused => false,
+        Failure::KeyReused
+        | Failure::Erased
+        | Failure::NotUnderstood(_)
+        | Failure::Forgotten { .. }
+        | Failure::Refused => false,
     }
 }

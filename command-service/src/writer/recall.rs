@@ -1,0 +1,194 @@
+//! Recalls what a room has forgotten about a reservation, outside of the writer's task.
+//!
+//! A room keeps no reservation that ended long ago. The last event about it is found through an index of the room's stream,
+//! which is filled when it is first needed: each event is read once for it, however many ids are asked for. So an id that was
+//! never made costs no more than one that was.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use service_kit::telemetry::with_causes;
+use shared_events::{Event, ReservationId, RoomId, UserId, Version};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use super::{Failure, WriterStore};
+use crate::{
+    domain::Recalled,
+    event_store::{EventLog, ReservationIndex, StoreError, StoredEvent},
+};
+
+/// Most events after the indexed ones that one recall reads.
+const MAX_TAIL: u16 = 100;
+/// Events that are indexed together.
+const PAGE: u32 = 1000;
+/// Most recalls of one user at once. One that waits for the index of a long stream leaves the others' places free.
+const MAX_OF_ONE_USER: usize = 4;
+/// Most recalls at once.
+const MAX: usize = 64;
+
+/// What a room's stream says about a reservation, up to a version.
+#[derive(Clone, Debug)]
+pub(super) struct Recollection {
+    pub(super) room: RoomId,
+    pub(super) reservation: ReservationId,
+    pub(super) version: Version,
+    pub(super) recalled: Recalled,
+}
+
+/// Reads and fills the index. Clones share their limits.
+#[derive(Clone)]
+pub(super) struct Memory {
+    log: Arc<dyn EventLog>,
+    index: Arc<dyn ReservationIndex>,
+    /// One page of one stream is indexed at a time, in the order of asking: a short stream does not wait for a long one.
+    turns: Arc<Semaphore>,
+    running: Arc<Mutex<HashMap<UserId, usize>>>,
+}
+
+impl Memory {
+    pub(super) fn new(store: &WriterStore) -> Self {
+        Self {
+            log: Arc::clone(&store.log),
+            index: Arc::clone(&store.index),
+            turns: Arc::new(Semaphore::new(1)),
+            running: Arc::default(),
+        }
+    }
+
+    /// Recalls a reservation for a user: in this room, and in those to which it was moved from there.
+    ///
+    /// # Errors
+    /// [`Failure::Overloaded`] if too many recalls run, [`Failure::Unavailable`] if the store can't be read.
+    pub(super) async fn recall_for(
+        &self,
+        user: &UserId,
+        room: RoomId,
+        reservation: ReservationId,
+    ) -> Result<Vec<Recollection>, Failure> {
+        let _running = Running::begin(&self.running, user).ok_or(Failure::Overloaded)?;
+        let mut trail: Vec<Recollection> = Vec::new();
+        let mut next = Some(room);
+        while let Some(room) = next.filter(|room| trail.iter().all(|passed| passed.room != *room)) {
+            let found = self.recall(room, reservation).await.map_err(|error| {
+                tracing::warn!(error = with_causes(&error), room = %room, "a forgotten reservation can't be recalled");
+                Failure::Unavailable
+            })?;
+            next = match found.recalled {
+                Recalled::MovedTo(other) => Some(other),
+                Recalled::Here(_) | Recalled::Gone => None,
+            };
+            trail.push(found);
+        }
+        Ok(trail)
+    }
+
+    /// Recalls a reservation.
+    pub(super) async fn recall(
+        &self,
+        room: RoomId,
+        reservation: ReservationId,
+    ) -> Result<Recollection, StoreError> {
+        loop {
+            let (indexed, last) = self.index.indexed(room, reservation).await?;
+            let tail = self.log.stream(room, indexed, u32::from(MAX_TAIL) + 1).await?;
+            if tail.len() > usize::from(MAX_TAIL) {
+                self.index_page(room, reservation).await?;
+                continue;
+            }
+            let version = tail.last().map_or(indexed, |event| event.version);
+            let recalled = match last_about(reservation, tail)? {
+                Some(event) => Recalled::by(Some(&event)),
+                None => Recalled::by(self.event_before(room, last).await?.as_ref()),
+            };
+            return Ok(Recollection { room, reservation, version, recalled });
+        }
+    }
+
+    async fn event_before(&self, room: RoomId, last: Option<Version>) -> Result<Option<Event>, StoreError> {
+        let Some(before) = last.and_then(Version::previous) else { return Ok(None) };
+        let event = self.log.stream(room, before, 1).await?.pop();
+        event.map(decoded).transpose()
+    }
+
+    async fn index_page(&self, room: RoomId, reservation: ReservationId) -> Result<(), StoreError> {
+        // Never closed.
+        let _turn = self.turns.acquire().await;
+        // Others may have indexed this page meanwhile.
+        let (indexed, _) = self.index.indexed(room, reservation).await?;
+        let page = self.log.stream(room, indexed, PAGE).await?;
+        let Some(up_to) = page.last().map(|event| event.version) else { return Ok(()) };
+        let mut last = HashMap::new();
+        for event in page {
+            let version = event.version;
+            if let Some(reservation) = subject(event)? {
+                last.insert(reservation, version);
+            }
+        }
+        let mut last: Vec<_> = last.into_iter().collect();
+        last.sort_unstable();
+        self.index.index(room, &last, up_to).await
+    }
+}
+
+/// The last of these events about a reservation.
+pub(super) fn last_about(
+    reservation: ReservationId,
+    events: Vec<StoredEvent>,
+) -> Result<Option<Event>, StoreError> {
+    for event in events.into_iter().rev() {
+        if subject(event.clone())? == Some(reservation) {
+            return decoded(event).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// The reservation that an event is about.
+fn subject(event: StoredEvent) -> Result<Option<ReservationId>, StoreError> {
+    let raw = event.into_raw().map_err(|reason| inconsistent(&reason))?;
+    let subject = raw.metadata.subject.parse::<Uuid>().map_err(|reason| inconsistent(&reason))?;
+    Ok((subject != raw.room.0).then_some(ReservationId(subject)))
+}
+
+fn decoded(event: StoredEvent) -> Result<Event, StoreError> {
+    event.into_raw().and_then(|raw| raw.event()).map_err(|reason| inconsistent(&reason))
+}
+
+fn inconsistent(reason: &impl ToString) -> StoreError {
+    StoreError::Inconsistent { operation: "recall", detail: reason.to_string() }
+}
+
+/// A place among the recalls that run.
+struct Running {
+    running: Arc<Mutex<HashMap<UserId, usize>>>,
+    user: UserId,
+}
+
+impl Running {
+    fn begin(running: &Arc<Mutex<HashMap<UserId, usize>>>, user: &UserId) -> Option<Self> {
+        let mut counts = running.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.values().sum::<usize>() >= MAX
+            || counts.get(user).is_some_and(|count| *count >= MAX_OF_ONE_USER)
+        {
+            return None;
+        }
+        *counts.entry(user.clone()).or_default() += 1;
+        drop(counts);
+        Some(Self { running: Arc::clone(running), user: user.clone() })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut counts = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.user);
+            }
+        }
+    }
+}
