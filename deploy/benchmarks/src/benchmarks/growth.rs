@@ -26,8 +26,8 @@ const PAGE: u32 = 50_000;
 
 pub(crate) async fn reserving(rig: &Rig) -> Result<Vec<Finding>> {
     let (past, live) = (rig.size(1_000_000, 50_000), rig.size(10_000, 2_000));
-    let mut large = grown(rig, past, live).await?;
-    let mut small = grown(rig, 100, 100).await?;
+    let mut large = grown(rig, 1, past, live).await?;
+    let mut small = grown(rig, 1, 100, 100).await?;
     let seconds = if rig.short { 1.0 } else { 4.0 };
     let (large_p50, small_p50) = alternate(
         rig.rounds,
@@ -47,12 +47,12 @@ pub(crate) async fn reserving(rig: &Rig) -> Result<Vec<Finding>> {
     )])
 }
 
-/// A service with one room, its past and live reservations, and a snapshot of the room.
-async fn grown(rig: &Rig, past: u64, live: u64) -> Result<CommandTarget> {
-    let target = CommandTarget::ours(rig, 1, Relaying::Off).await?;
+/// A service with rooms, past and live reservations of the last one, and a snapshot of it.
+pub(super) async fn grown(rig: &Rig, rooms: usize, past: u64, live: u64) -> Result<CommandTarget> {
+    let target = CommandTarget::ours(rig, rooms, Relaying::Off).await?;
     let CommandTarget { namespace, service, rooms, .. } = target;
     service.stop().await?;
-    let Some(id) = rooms.first().copied() else { anyhow::bail!("no room was registered") };
+    let Some(id) = rooms.last().copied() else { anyhow::bail!("no room was registered") };
     let url = namespace.database_url();
     let store = MySqlStore::open(&url, 1, None)?;
     backlog::insert(&url, (0..past + live).map(|number| made(id, number, past))).await?;

@@ -11,6 +11,7 @@ mod relay;
 mod relay_debezium;
 mod sharing;
 mod sweep;
+mod unknown_ids;
 mod visible;
 
 use std::pin::Pin;
@@ -98,6 +99,11 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         name: "sweep",
         about: "commands during a sweep of old idempotency records, against the same without a sweep",
         run: |rig| Box::pin(sweep::under_load(rig)),
+    },
+    Benchmark {
+        name: "unknown-ids",
+        about: "commands while others ask a room with a long history for ids that were never made, against the same without",
+        run: |rig| Box::pin(unknown_ids::beside_commands(rig)),
     },
     Benchmark {
         name: "reserve-growth",
