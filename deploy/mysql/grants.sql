@@ -13,6 +13,8 @@ GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT, DELETE ON reservations.o
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT, DELETE ON reservations.idempotency_keys TO 'reservations'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT, UPDATE ON reservations.rooms TO 'reservations'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT, UPDATE, DELETE ON reservations.snapshots TO 'reservations'@'%';
+GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT, UPDATE ON reservations.reservation_index TO 'reservations'@'%';
+GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT, UPDATE ON reservations.indexed_streams TO 'reservations'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT, UPDATE, DELETE ON reservations.held_rooms TO 'reservations'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT, UPDATE, DELETE ON reservations.leases TO 'reservations'@'%';
 
