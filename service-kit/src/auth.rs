@@ -1,6 +1,6 @@
 //! Authenticates callers by JSON Web Tokens. For development on loopback, it trusts headers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -73,7 +73,15 @@ struct Inner {
     rules: TokenRules,
     dev_headers: bool,
     clock: Clock,
-    remembered: RwLock<HashMap<String, Verified>>,
+    remembered: RwLock<Remembered>,
+}
+
+/// The cache of verified tokens.
+#[derive(Default)]
+struct Remembered {
+    verified: HashMap<Arc<str>, Verified>,
+    /// The tokens, the oldest first.
+    order: VecDeque<Arc<str>>,
 }
 
 /// The result of verifying a token under one generation of keys.
@@ -128,7 +136,8 @@ impl Authenticator {
     pub(crate) fn remembered(&self, token: &str) -> Option<Caller> {
         let jwks = self.0.jwks.as_ref()?;
         let remembered = self.0.remembered.read().unwrap_or_else(PoisonError::into_inner);
-        let verified = remembered.get(token).filter(|verified| verified.generation == jwks.generation())?;
+        let verified =
+            remembered.verified.get(token).filter(|verified| verified.generation == jwks.generation())?;
         verified.validity.check(&self.0.clock).ok()?;
         Some(verified.caller.clone())
     }
@@ -184,10 +193,15 @@ impl Authenticator {
 
     fn remember(&self, token: &str, verified: Verified) {
         let mut remembered = self.0.remembered.write().unwrap_or_else(PoisonError::into_inner);
-        if remembered.len() >= MAX_REMEMBERED {
-            remembered.clear();
+        let token: Arc<str> = token.into();
+        if remembered.verified.insert(Arc::clone(&token), verified).is_none() {
+            remembered.order.push_back(token);
         }
-        remembered.insert(token.to_owned(), verified);
+        if remembered.order.len() > MAX_REMEMBERED
+            && let Some(oldest) = remembered.order.pop_front()
+        {
+            remembered.verified.remove(&oldest);
+        }
     }
 }
 

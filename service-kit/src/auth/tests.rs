@@ -66,6 +66,27 @@ async fn an_expired_token_is_refused_even_if_remembered() {
 }
 
 #[tokio::test]
+async fn a_token_too_many_is_remembered_in_place_of_the_oldest_alone() {
+    let setup = Setup::new();
+    let authenticator = setup.authenticator(TokenRules::default());
+    let token = setup.sign(&setup.claims());
+    authenticator.check(&token).await.unwrap();
+    let verified = authenticator.0.remembered.read().unwrap().verified[token.as_str()].clone();
+    for number in 1..MAX_REMEMBERED {
+        authenticator.remember(&number.to_string(), verified.clone());
+    }
+    // Verified again by another request at the same time: it has one place.
+    authenticator.remember("1", verified.clone());
+    assert!(authenticator.remembered(&token).is_some());
+    authenticator.remember("one too many", verified);
+    assert!(authenticator.remembered(&token).is_none());
+    let remembered = |token: &str| authenticator.remembered(token).is_some();
+    assert!((1..MAX_REMEMBERED).all(|number| remembered(&number.to_string())) && remembered("one too many"));
+    let cache = authenticator.0.remembered.read().unwrap();
+    assert_eq!((cache.verified.len(), cache.order.len()), (MAX_REMEMBERED, MAX_REMEMBERED));
+}
+
+#[tokio::test]
 async fn a_token_must_expire() {
     let setup = Setup::new();
     let authenticator = setup.authenticator(TokenRules::default());
