@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::{self, Declaration, HttpUrl, Key, Need, Settings};
 use crate::declare;
 use crate::jwks::{self, Jwks, Source};
+pub use crate::proxies::TrustedProxies;
 use crate::telemetry::{LogFormat, LogLevel};
 use crate::tls::{self, Authorities};
 
@@ -45,6 +46,9 @@ declare! {
     SLOW_CLIENT_SECONDS: Duration = Key::seconds("20").within(1, 600);
     /// Concurrent connections. Further ones wait until one closes.
     MAX_CONNECTIONS: usize = Key::default("8192").within(1, 1_000_000);
+    /// Addresses and networks of proxies, separated by commas, such as `10.0.0.0/8`. Behind them, `Forwarded` or
+    /// `X-Forwarded-For` names the client's address; a proxy must set one of them. From others they are ignored.
+    TRUSTED_PROXIES: TrustedProxies = Key::optional();
     /// Requests a second of one caller, and twice as many after a pause. More get 429. Unknown callers count by address.
     /// Administrators and services have no limit.
     RATE_PER_SECOND: NonZeroU32 = Key::default("1000").within(1, 1_000_000);
@@ -122,6 +126,8 @@ pub struct ServerSettings {
     pub slow_client: Duration,
     /// Most concurrent connections.
     pub max_connections: usize,
+    /// The proxies that name the addresses of clients.
+    pub trusted_proxies: TrustedProxies,
     /// Most requests a second of one caller.
     pub rate_per_second: NonZeroU32,
     /// Longest time in which requests and tasks finish when the process ends.
@@ -141,6 +147,7 @@ impl ServerSettings {
             keep_alive: Duration::from_secs(75),
             slow_client: Duration::from_secs(20),
             max_connections: 8192,
+            trusted_proxies: TrustedProxies::default(),
             rate_per_second: NonZeroU32::MIN.saturating_add(999),
             shutdown_timeout: Duration::from_secs(20),
         }
@@ -224,6 +231,7 @@ impl ServerSettings {
         let keep_alive = settings.read(&KEEP_ALIVE_SECONDS);
         let slow_client = settings.read(&SLOW_CLIENT_SECONDS);
         let max_connections = settings.read(&MAX_CONNECTIONS);
+        let trusted_proxies = settings.read(&TRUSTED_PROXIES).unwrap_or_default();
         let rate_per_second = settings.read(&RATE_PER_SECOND);
         let shutdown_timeout = settings.read(&SHUTDOWN_TIMEOUT_SECONDS);
         Some(Self {
@@ -235,6 +243,7 @@ impl ServerSettings {
             keep_alive: keep_alive?,
             slow_client: slow_client?,
             max_connections: max_connections?,
+            trusted_proxies,
             rate_per_second: rate_per_second?,
             shutdown_timeout: shutdown_timeout?,
         })
@@ -340,6 +349,7 @@ mod tests {
             ("OTEL_TRACES_SAMPLER_ARG", "NaN"),
             ("RATE_PER_SECOND", "0"),
             ("SLOW_CLIENT_SECONDS", "0"),
+            ("TRUSTED_PROXIES", "proxy"),
             ("JWT_ALGORITHMS", "HS256"),
             ("DEV_HEADERS", "yes"),
             ("JWKS_FILE", "a"),
@@ -358,6 +368,7 @@ mod tests {
             "OTEL_TRACES_SAMPLER_ARG",
             "RATE_PER_SECOND",
             "SLOW_CLIENT_SECONDS",
+            "TRUSTED_PROXIES",
         ];
         assert_eq!(mistaken(&pairs), expected);
     }

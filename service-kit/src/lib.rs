@@ -13,6 +13,7 @@ pub mod jwks;
 pub mod kit_settings;
 pub mod probe;
 pub mod process;
+mod proxies;
 pub mod readiness;
 mod refusal;
 pub mod report;

@@ -40,12 +40,16 @@ impl FromRequest for Caller {
         if let Some(caller) = authenticator.remembered(token) {
             return now(admit(caller));
         }
-        // Verifying a token takes longer than answering most requests.
-        if let Err(problem) = admit_stranger(request) {
-            return now(Err(problem));
-        }
-        let (authenticator, token) = (authenticator.clone(), token.to_owned());
-        Either::Right(async move { admit(authenticator.check(&token).await?) }.boxed_local())
+        let (authenticator, token, request) = (authenticator.clone(), token.to_owned(), request.clone());
+        Either::Right(
+            async move {
+                match authenticator.check(&token).await {
+                    Ok(caller) => admit(caller),
+                    Err(refusal) => Err(refused(&request, refusal.into())),
+                }
+            }
+            .boxed_local(),
+        )
     }
 }
 
@@ -55,7 +59,7 @@ fn refused(request: &HttpRequest, refusal: Problem) -> Problem {
 }
 
 fn admit_stranger(request: &HttpRequest) -> Result<(), Problem> {
-    Limits::of(request).map_or(Ok(()), |limits| limits.admit_stranger(request.peer_addr()))
+    Limits::of(request).map_or(Ok(()), |limits| limits.admit_stranger(request))
 }
 
 /// The token of the only `Authorization` header.
@@ -123,13 +127,18 @@ impl Caller {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+    use std::sync::Arc;
+
     use actix_web::test::TestRequest;
+    use actix_web::web::Data;
 
     use super::*;
     use crate::auth::TokenRules;
     use crate::clock::Clock;
     use crate::dev_key::DevKey;
     use crate::jwks::{Jwks, Source};
+    use crate::kit_settings::ServerSettings;
 
     fn headers_only(trusted: bool) -> Authenticator {
         Authenticator::new(None, TokenRules::default(), trusted, Clock::system())
@@ -181,6 +190,38 @@ mod tests {
         let value = format!("Bearer {token}");
         let twice = [("Authorization", value.as_str()), ("Authorization", "Bearer a.b.c")];
         assert!(extract(authenticator, &twice).await.is_err());
+    }
+
+    #[actix_web::test]
+    async fn bogus_tokens_leave_the_good_ones_of_their_address_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = DevKey::ensure(folder.path()).unwrap();
+        let jwks =
+            Jwks::new(Source::File(folder.path().join("jwks.json")), "EdDSA".parse().unwrap(), None).unwrap();
+        let authenticator = Authenticator::new(Some(jwks), TokenRules::default(), false, Clock::system());
+        let settings = ServerSettings::on("127.0.0.1:0".parse().unwrap());
+        let limits = Limits::start(&ServerSettings { rate_per_second: NonZeroU32::MIN, ..settings });
+        let answer = async |token: &str| {
+            let request = TestRequest::default().peer_addr("192.0.2.1:1".parse().unwrap());
+            let request = request.append_header(("Authorization", format!("Bearer {token}")));
+            let request = request.app_data(authenticator.clone()).app_data(Data::from(Arc::clone(&limits)));
+            Caller::extract(&request.to_http_request())
+                .await
+                .map_or_else(|problem| problem.kind().slug(), |_| "good")
+        };
+        let good = async |user: &str| answer(&key.token(user, &[], 1, &Clock::system()).unwrap()).await;
+        let bogus = async || {
+            let token = key.token("ann", &[], 1, &Clock::system()).unwrap();
+            answer(&format!("{}AAAA", &token[..token.len() - 4])).await
+        };
+        for user in ["ann", "ben", "cleo", "dora"] {
+            assert_eq!(good(user).await, "good", "first checks of good tokens are not counted");
+        }
+        assert_eq!([bogus().await, bogus().await], ["unauthenticated"; 2]);
+        assert_eq!(bogus().await, "too-many-requests");
+        for user in ["ann", "eve", "finn", "gina"] {
+            assert_eq!(good(user).await, "good", "{user}");
+        }
     }
 
     #[test]

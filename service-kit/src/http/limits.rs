@@ -17,7 +17,7 @@ use socket2::{Domain, Socket, Type};
 use super::problem::{Problem, ProblemType};
 use super::upkeep::while_it_lives;
 use crate::auth::Caller;
-use crate::kit_settings::ServerSettings;
+use crate::kit_settings::{ServerSettings, TrustedProxies};
 
 /// Longest path with query, in bytes.
 const MAX_ADDRESS_BYTES: usize = 8 * 1024;
@@ -81,6 +81,7 @@ pub(super) struct Limits {
     recent: DefaultKeyedRateLimiter<Sender>,
     rate_per_second: NonZeroU32,
     slow_client: Duration,
+    trusted_proxies: TrustedProxies,
     hashes: RandomState,
 }
 
@@ -99,6 +100,7 @@ impl Limits {
             recent: DefaultKeyedRateLimiter::keyed(Quota::per_second(rate).allow_burst(burst)),
             rate_per_second: rate,
             slow_client: settings.slow_client,
+            trusted_proxies: settings.trusted_proxies.clone(),
             hashes: RandomState::new(),
         });
         while_it_lives(&limits, FORGET_EVERY, Self::forget);
@@ -126,12 +128,19 @@ impl Limits {
         self.count(Sender::Caller(self.hashes.hash_one(&caller.user)))
     }
 
-    /// Counts a request of an unknown caller, before its token is verified: that limits guessing.
+    /// Counts a refused request of an unknown caller. Good tokens never count for their address.
     ///
     /// # Errors
     /// `too-many-requests`.
-    pub(super) fn admit_stranger(&self, peer: Option<SocketAddr>) -> Result<(), Problem> {
-        peer.map_or(Ok(()), |peer| self.count(Sender::Stranger(network(peer.ip()))))
+    pub(super) fn admit_stranger(&self, request: &HttpRequest) -> Result<(), Problem> {
+        let address = request.peer_addr().map(|peer| self.client(peer.ip(), request));
+        address.map_or(Ok(()), |address| self.count(Sender::Stranger(network(address))))
+    }
+
+    fn client(&self, peer: IpAddr, request: &HttpRequest) -> IpAddr {
+        // A text that is no address stands for bytes that are none.
+        let texts = |name: &str| request.headers().get_all(name).map(|value| value.to_str().unwrap_or("?"));
+        self.trusted_proxies.client(peer, texts("forwarded"), texts("x-forwarded-for"))
     }
 
     fn count(&self, sender: Sender) -> Result<(), Problem> {
@@ -162,6 +171,8 @@ fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::test::TestRequest;
+
     use super::*;
 
     fn limits(rate: u32) -> Arc<Limits> {
@@ -190,15 +201,38 @@ mod tests {
         }
     }
 
+    fn from(peer: &str) -> TestRequest {
+        TestRequest::default().peer_addr(SocketAddr::new(peer.parse().unwrap(), 1))
+    }
+
     #[tokio::test]
     async fn strangers_of_one_network_share_what_they_may_ask_for() {
         let limits = limits(1);
-        let from = |address: &str| Some(SocketAddr::new(address.parse().unwrap(), 1));
-        let mut asked = [from("2001:db8::1"), from("2001:db8::2"), from("2001:db8::3")].into_iter();
-        assert!(asked.by_ref().take(2).all(|peer| limits.admit_stranger(peer).is_ok()));
-        assert!(asked.all(|peer| limits.admit_stranger(peer).is_err()));
-        limits.admit_stranger(from("2001:db8:0:1::1")).unwrap();
-        limits.admit_stranger(from("192.0.2.1")).unwrap();
+        let admitted = |peer: &str| limits.admit_stranger(&from(peer).to_http_request()).is_ok();
+        assert_eq!(["2001:db8::1", "2001:db8::2", "2001:db8::3"].map(admitted), [true, true, false]);
+        assert!(admitted("2001:db8:0:1::1") && admitted("192.0.2.1"));
+    }
+
+    #[tokio::test]
+    async fn strangers_behind_a_trusted_proxy_count_for_their_own_addresses() {
+        let settings = ServerSettings::on("127.0.0.1:0".parse().unwrap());
+        let (rate_per_second, trusted_proxies) = (NonZeroU32::MIN, "10.0.0.0/8".parse().unwrap());
+        let limits = Limits::start(&ServerSettings { rate_per_second, trusted_proxies, ..settings });
+        let admitted = |proxy: &str, header: &'static str, value: &str| {
+            let request = from(proxy).append_header((header, value)).to_http_request();
+            limits.admit_stranger(&request).is_ok()
+        };
+        for (header, one, other) in
+            [("X-Forwarded-For", "192.0.2.1", "192.0.2.2"), ("Forwarded", "for=192.0.2.3", "for=192.0.2.4")]
+        {
+            let one = || admitted("10.0.0.1", header, one);
+            assert_eq!([one(), one(), one()], [true, true, false], "{header}");
+            assert!(admitted("10.0.0.2", header, other), "{header}");
+        }
+        // Others can't get a new budget with each request.
+        let invented = ["203.0.113.1", "203.0.113.2", "203.0.113.3"];
+        let admitted = invented.map(|address| admitted("198.51.100.1", "X-Forwarded-For", address));
+        assert_eq!(admitted, [true, true, false]);
     }
 
     #[tokio::test]
