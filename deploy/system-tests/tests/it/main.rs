@@ -20,6 +20,7 @@ mod full_disk;
 mod kills;
 mod kubernetes;
 mod layering;
+mod limits;
 mod logs;
 mod native_servers;
 mod operators;
