@@ -26,6 +26,8 @@ declare! {
     /// URL of the event store: `mysql://user:password@host:port/database`. Without `?ssl-mode=`, a server on another machine
     /// needs TLS with a verified certificate and name (`VERIFY_IDENTITY`). `DISABLED` is without TLS.
     MYSQL_URL: SecretString = Key::secret(Need::Required);
+    /// The same for a user that may erase persons, so that the user of `MYSQL_URL` needs no right to change events.
+    MYSQL_ERASURE_URL: SecretString = Key::secret(Need::Optional);
     /// Connections beside the writer's own.
     MYSQL_CONNECTIONS: u32 = Key::default("8").within(1, 100);
     /// Topic of all events. The service creates it if it is missing.
@@ -62,12 +64,15 @@ pub fn keys() -> Vec<Declaration> {
 
 /// The event store's URL, with the authorities of `TLS_CA_FILE` unless it names others. `None` is a recorded mistake.
 pub fn mysql_url(settings: &mut Settings) -> Option<SecretString> {
-    let (url, authorities) = (settings.read(&MYSQL_URL), settings.read(&TLS_CA_FILE));
-    let with = |url: SecretString| match &authorities {
+    let url = settings.read(&MYSQL_URL);
+    url.map(|url| with_authorities(settings, url))
+}
+
+fn with_authorities(settings: &mut Settings, url: SecretString) -> SecretString {
+    match settings.read(&TLS_CA_FILE) {
         Some(authorities) => authorities.in_url(url.expose_secret(), "ssl-ca").into(),
         None => url,
-    };
-    url.map(with)
+    }
 }
 
 /// The values of [`keys`].
@@ -77,6 +82,8 @@ pub struct Config {
     pub kit: KitSettings,
     /// URL of the event store.
     pub mysql_url: SecretString,
+    /// URL of the event store for the user that erases persons, if it is another one.
+    pub mysql_erasure_url: Option<SecretString>,
     /// Connections beside the writer's own.
     pub mysql_connections: u32,
     /// Settings of Kafka.
@@ -99,6 +106,8 @@ impl Config {
     pub fn read(mut settings: Settings) -> Result<Self, Mistakes> {
         let kit = KitSettings::read(&mut settings);
         let mysql_url = mysql_url(&mut settings);
+        let mysql_erasure_url = settings.read(&MYSQL_ERASURE_URL);
+        let mysql_erasure_url = mysql_erasure_url.map(|url| with_authorities(&mut settings, url));
         let mysql_connections = settings.read(&MYSQL_CONNECTIONS);
         let brokers = Brokers::read(&mut settings);
         let topic = settings.read(&KAFKA_TOPIC);
@@ -121,6 +130,7 @@ impl Config {
             Some(Self {
                 kit: kit?,
                 mysql_url: mysql_url?,
+                mysql_erasure_url,
                 mysql_connections: mysql_connections?,
                 kafka: KafkaOptions {
                     brokers: brokers?,

@@ -14,7 +14,7 @@ use crate::event_store::{StoreError, mysql::MySqlStore};
 /// # Errors
 /// If the database refuses.
 pub async fn migrate(url: &str) -> anyhow::Result<()> {
-    let store = MySqlStore::open(url, 1, None)?;
+    let store = MySqlStore::open(url, 1, None, None)?;
     let component = Readiness::new(Clock::system()).component("mysql");
     let never = CancellationToken::new();
     let migrated =

@@ -71,7 +71,7 @@ async fn with_store(
     url: &SecretString,
     command: impl AsyncFnOnce(&MySqlStore) -> anyhow::Result<Verdict>,
 ) -> anyhow::Result<Verdict> {
-    let store = MySqlStore::open(url.expose_secret(), 1, None).context("MYSQL_URL can't be used")?;
+    let store = MySqlStore::open(url.expose_secret(), 1, None, None).context("MYSQL_URL can't be used")?;
     store.check().await.context("the database does not answer, or has no tables of this service")?;
     let outcome = command(&store).await;
     store.close().await;

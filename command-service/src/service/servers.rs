@@ -31,8 +31,10 @@ impl Servers {
     /// When the URL of MySQL can't be used.
     pub fn new(config: &Config) -> anyhow::Result<Self> {
         config.kafka.brokers.warn_if_open();
-        let store = MySqlStore::open(config.mysql_url.expose_secret(), config.mysql_connections, None)
-            .context("MYSQL_URL can't be used")?;
+        let erasure_url = config.mysql_erasure_url.as_ref().map(ExposeSecret::expose_secret);
+        let store =
+            MySqlStore::open(config.mysql_url.expose_secret(), config.mysql_connections, erasure_url, None)
+                .context("MYSQL_URL or MYSQL_ERASURE_URL can't be used")?;
         Ok(Self { store, kafka: config.kafka.clone(), lease: config.lease.clone() })
     }
 

@@ -246,7 +246,7 @@ async fn connections_that_the_server_has_ended_cost_nobody_an_answer() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_unavailable() {
-    let store = MySqlStore::open("mysql://root@127.0.0.1:1/none", 1, None).unwrap();
+    let store = MySqlStore::open("mysql://root@127.0.0.1:1/none", 1, None, None).unwrap();
     let error = store.append(&events(vec![event(room(1), 1)])).await.unwrap_err();
     assert!(matches!(error, AppendError::Transient(_)), "{error:?}");
     assert!(store.heads(&[room(1)]).await.is_err());

@@ -52,7 +52,7 @@ impl Proxy {
     }
 
     pub(crate) fn open(&self) -> MySqlStore {
-        MySqlStore::open(&self.url, 4, None).unwrap()
+        MySqlStore::open(&self.url, 4, None, None).unwrap()
     }
 }
 

@@ -79,7 +79,7 @@ impl Database for MySqlStore {
     }
 
     async fn begin(&self, operation: &'static str) -> Result<MySqlTransaction, StoreError> {
-        let connected = connect(&self.0.options).await;
+        let connected = connect(&self.0.eraser).await;
         let mut connection = connected.map_err(|error| cannot_connect(operation, error))?;
         let begun = run_text(&mut connection, "START TRANSACTION").await;
         begun.map_err(|error| store_error(operation, error))?;

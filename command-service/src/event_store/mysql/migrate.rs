@@ -28,11 +28,28 @@ pub(super) async fn migrate(options: &MySqlConnectOptions) -> Result<(), StoreEr
         result => result,
     }
     .map_err(|error| cannot_connect(OPERATION, error))?;
+    let migrations = migrator(&MIGRATIONS);
+    if is_current(&mut connection, &migrations).await {
+        drop(connection.close().await);
+        return Ok(());
+    }
     // Only one instance gets past here; the lock ends with the session.
     connection.lock().await.map_err(failed)?;
-    let result = migrate_alone(&mut connection, migrator(&MIGRATIONS)).await;
+    let result = migrate_alone(&mut connection, migrations).await;
     drop(connection.close().await);
     result
+}
+
+/// Whether all migrations are applied. Then nothing is left that needs a right to change tables. A list that can't be read
+/// counts as not applied: the migration tells why.
+async fn is_current(connection: &mut MySqlConnection, migrations: &Migrator) -> bool {
+    if !matches!(connection.dirty_version().await, Ok(None)) {
+        return false;
+    }
+    let Ok(applied) = connection.list_applied_migrations().await else { return false };
+    migrations.iter().all(|migration| {
+        applied.iter().any(|it| it.version == migration.version && it.checksum == migration.checksum)
+    })
 }
 
 async fn create_database(options: &MySqlConnectOptions) -> Result<(), StoreError> {

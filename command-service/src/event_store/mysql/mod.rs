@@ -32,6 +32,8 @@ pub struct MySqlStore(Arc<Inner>);
 
 struct Inner {
     options: MySqlConnectOptions,
+    /// The user that lists erased persons and masks events.
+    eraser: MySqlConnectOptions,
     sessions: Sessions,
     /// The connection that commits groups, one after the other.
     writer: Mutex<Option<WriterSession>>,
@@ -42,7 +44,8 @@ struct Inner {
 
 impl MySqlStore {
     /// The store at `url` (`mysql://user:password@host:port/database?ssl-mode=...`), with at most `connections` beside the
-    /// writer's own. Connects when it is used. `fail_points` are for tests.
+    /// writer's own. Connects when it is used. Persons are erased by the user of `erasure_url`, or of `url` without one.
+    /// `fail_points` are for tests.
     ///
     /// If `ssl-mode` is `PREFERRED` or missing, a server on another machine is reached by TLS, and its certificate and name
     /// are verified.
@@ -52,24 +55,18 @@ impl MySqlStore {
     pub fn open(
         url: &str,
         connections: u32,
+        erasure_url: Option<&str>,
         fail_points: Option<Arc<FailPoints>>,
     ) -> Result<Self, StoreError> {
-        let mut options = MySqlConnectOptions::from_str(url)
-            .map_err(|source| StoreError::Failed { operation: "open", source: Box::new(source) })?
-            // The adapter sets them itself, in one statement.
-            .pipes_as_concat(false)
-            .no_engine_substitution(false)
-            .timezone(None)
-            .statement_cache_capacity(256)
-            // Statements hold personal data.
-            .disable_statement_logging();
-        options = verified(options);
-        if options.get_database().is_none_or(str::is_empty) {
-            options = options.database(DEFAULT_DATABASE);
-        }
+        let options = options(url, "MYSQL_URL")?;
+        let eraser = match erasure_url {
+            Some(url) => self::options(url, "MYSQL_ERASURE_URL")?,
+            None => options.clone(),
+        };
         let sessions = Sessions::new(options.clone(), connections);
         Ok(Self(Arc::new(Inner {
             options,
+            eraser,
             sessions,
             writer: Mutex::default(),
             lost: Mutex::default(),
@@ -77,7 +74,7 @@ impl MySqlStore {
         })))
     }
 
-    /// Creates the database if it is missing and migrates its tables. Many instances may call it at once: one migrates, the
+    /// Creates the database if it is missing and migrates its tables. Changes nothing if they are up to date. Many instances may call it at once: one migrates, the
     /// others wait.
     ///
     /// # Errors
@@ -143,8 +140,26 @@ async fn integer(
     number.map_err(|error| sqlx::Error::Decode(error.0.into()))
 }
 
+/// The options of a URL, which a setting gave.
+fn options(url: &str, setting: &str) -> Result<MySqlConnectOptions, StoreError> {
+    let options = MySqlConnectOptions::from_str(url)
+        .map_err(|source| StoreError::Failed { operation: "open", source: Box::new(source) })?
+        // The adapter sets them itself, in one statement.
+        .pipes_as_concat(false)
+        .no_engine_substitution(false)
+        .timezone(None)
+        .statement_cache_capacity(256)
+        // Statements hold personal data.
+        .disable_statement_logging();
+    let options = verified(options, setting);
+    if options.get_database().is_none_or(str::is_empty) {
+        return Ok(options.database(DEFAULT_DATABASE));
+    }
+    Ok(options)
+}
+
 /// Options that verify a server on another machine, unless the URL says otherwise.
-fn verified(options: MySqlConnectOptions) -> MySqlConnectOptions {
+fn verified(options: MySqlConnectOptions, setting: &str) -> MySqlConnectOptions {
     if options.get_socket().is_some() || is_this_machine(options.get_host()) {
         return options;
     }
@@ -155,7 +170,7 @@ fn verified(options: MySqlConnectOptions) -> MySqlConnectOptions {
         MySqlSslMode::Required => "MySQL's certificate is not verified",
         MySqlSslMode::VerifyCa => "MySQL's name is not verified",
     };
-    warn_of_open_way("MYSQL_URL", missing);
+    warn_of_open_way(setting, missing);
     options
 }
 
@@ -166,7 +181,7 @@ mod tests {
     #[test]
     fn a_store_on_another_machine_is_verified_unless_its_url_says_otherwise() {
         let mode = |url: &str| {
-            let options = verified(MySqlConnectOptions::from_str(url).unwrap());
+            let options = verified(MySqlConnectOptions::from_str(url).unwrap(), "MYSQL_URL");
             format!("{:?}", options.get_ssl_mode())
         };
         assert_eq!(mode("mysql://u@db.example.org/d"), "VerifyIdentity");

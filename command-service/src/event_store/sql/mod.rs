@@ -68,7 +68,7 @@ pub(super) trait Database: Send + Sync + 'static {
         statement: &Statement<'_>,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Begins a transaction beside those of appends.
+    /// Begins a transaction of an erasure.
     fn begin(
         &self,
         operation: &'static str,

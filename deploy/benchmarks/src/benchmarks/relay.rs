@@ -30,7 +30,7 @@ pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
     let namespace = rig.namespace("relay").await?;
     let events = rig.size(500_000, 100_000);
     let backlog = Backlog::build(&namespace, ROOMS, events).await?;
-    let store = MySqlStore::open(&namespace.database_url(), 1, None)?;
+    let store = MySqlStore::open(&namespace.database_url(), 1, None, None)?;
     let (mut memory, mut cost, mut duplicates) = (Vec::new(), Vec::new(), Vec::new());
     let (ours, theirs) = alternate(
         rig.rounds,
@@ -155,7 +155,7 @@ pub(super) async fn check(rig: &Rig, topic: &Namespace, backlog: &Backlog) -> Re
 }
 
 fn open(namespace: &Namespace) -> Result<MySqlStore> {
-    Ok(MySqlStore::open(&namespace.database_url(), 1, None)?)
+    Ok(MySqlStore::open(&namespace.database_url(), 1, None, None)?)
 }
 
 /// Median microseconds of the query that an idle relay sends.

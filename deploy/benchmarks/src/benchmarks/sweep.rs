@@ -27,7 +27,7 @@ pub(crate) async fn under_load(rig: &Rig) -> Result<Vec<Finding>> {
     let target = CommandTarget::ours(rig, 500, Relaying::Off).await?;
     let url = target.namespace.database_url();
     old_keys::make_room(&url).await?;
-    let store = MySqlStore::open(&url, 2, None)?;
+    let store = MySqlStore::open(&url, 2, None, None)?;
     let target = tokio::sync::Mutex::new(target);
     let mut swept = Vec::new();
     let (with, without) = alternate(

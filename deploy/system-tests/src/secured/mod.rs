@@ -18,6 +18,10 @@ use crate::{
 
 const PASSWORD: &str = "correct-horse";
 const DATABASE: &str = "reservations";
+/// The users of `deploy/mysql/grants.sql`.
+const USER: &str = "reservations";
+const ERASURE_USER: &str = "reservations_erasure";
+const MIGRATION_USER: &str = "reservations_migration";
 
 /// Both services, not started yet, on their own running servers. Dropped, all of them end.
 #[derive(Debug)]
@@ -28,6 +32,7 @@ pub struct Secured {
     pub query: Server,
     command_url: String,
     query_url: String,
+    migration_url_file: String,
     authority: Authority,
     mongodb: u16,
     _proxy: TlsProxy,
@@ -64,8 +69,10 @@ impl Secured {
         );
         give_rights(&servers, &file("admin.properties", &properties)).await;
 
-        let mysql_url =
-            file("mysql-url", &format!("{}\n", mysql_url(&servers, "127.0.0.1", "VERIFY_IDENTITY")));
+        let mysql_file = |user: &str| {
+            let url = mysql_url(&servers, user, "127.0.0.1", "VERIFY_IDENTITY");
+            file(&format!("{user}-url"), &format!("{url}\n"))
+        };
         let mongodb_url = file("mongodb-url", &format!("{}\n", mongodb_url("127.0.0.1", mongodb)));
         let password = file("kafka-password", &format!("{PASSWORD}\n"));
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -89,11 +96,24 @@ impl Secured {
             [command_port, query_port].map(|port| format!("https://127.0.0.1:{port}"));
         let server = |name: &str, url: &String| Server::new(name, &["serve"], folder.path(), &[url]);
         let command = common(server("command-service", &command_url), "command-service", command_port)
-            .variable("MYSQL_URL_FILE", mysql_url);
+            .variable("MYSQL_URL_FILE", mysql_file(USER))
+            .variable("MYSQL_ERASURE_URL_FILE", mysql_file(ERASURE_USER));
+        let migration_url_file = mysql_file(MIGRATION_USER);
         let query = common(server("query-service", &query_url), "query-service", query_port)
             .variable("MONGODB_URL_FILE", mongodb_url)
             .variable("FEED_URL", &command_url);
-        Self { command, query, command_url, query_url, authority, mongodb, _proxy: proxy, folder, servers }
+        Self {
+            command,
+            query,
+            command_url,
+            query_url,
+            migration_url_file,
+            authority,
+            mongodb,
+            _proxy: proxy,
+            folder,
+            servers,
+        }
     }
 
     /// An administrator who trusts the authority.
@@ -118,7 +138,14 @@ impl Secured {
     /// The URL of the event store for the command service's user, with a name of this machine.
     #[must_use]
     pub fn mysql_url(&self, host: &str, ssl_mode: &str) -> String {
-        mysql_url(&self.servers, host, ssl_mode)
+        mysql_url(&self.servers, USER, host, ssl_mode)
+    }
+
+    /// Migrates as the user for that.
+    pub async fn migrate(&self) {
+        let mut migrate = self.command.command(&["migrate"]);
+        let output = migrate.env("MYSQL_URL_FILE", &self.migration_url_file).output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// The URL of the read models, with a name of this machine.
@@ -133,14 +160,15 @@ impl Secured {
         format!("{host}:{}", self.servers.kafka)
     }
 
-    /// Grants the command service's user its rights again, after the tables were created.
+    /// Grants the command service's users their rights again, after the tables were created.
     pub async fn grant_again(&self) {
         run_grants(&self.servers).await;
     }
 
-    /// Runs a statement as the command service's user.
-    pub async fn run_as_command_service(&self, statement: &str) -> anyhow::Result<()> {
-        let url = format!("{}&ssl-ca={}", self.mysql_url("127.0.0.1", "VERIFY_IDENTITY"), self.authority());
+    /// Runs a statement as one of the command service's users.
+    pub async fn run_as(&self, user: &str, statement: &str) -> anyhow::Result<()> {
+        let url = mysql_url(&self.servers, user, "127.0.0.1", "VERIFY_IDENTITY");
+        let url = format!("{url}&ssl-ca={}", self.authority());
         Ok(mysql::run(&url, statement).await?)
     }
 
@@ -151,22 +179,25 @@ impl Secured {
     }
 }
 
-fn mysql_url(servers: &OwnServers, host: &str, ssl_mode: &str) -> String {
-    format!("mysql://reservations:{PASSWORD}@{host}:{}/{DATABASE}?ssl-mode={ssl_mode}", servers.mysql)
+fn mysql_url(servers: &OwnServers, user: &str, host: &str, ssl_mode: &str) -> String {
+    format!("mysql://{user}:{PASSWORD}@{host}:{}/{DATABASE}?ssl-mode={ssl_mode}", servers.mysql)
 }
 
 fn mongodb_url(host: &str, port: u16) -> String {
     format!("mongodb://{host}:{port}/?directConnection=true&tls=true")
 }
 
-/// Creates the database and its user like an administrator, and grants the user its rights.
+/// Creates the database and its users like an administrator, and grants the users their rights.
 async fn grant(servers: &OwnServers) {
-    let prepare = format!(
-        "CREATE DATABASE {DATABASE}; CREATE USER 'reservations'@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE SSL; \
-         GRANT ALL ON {DATABASE}.* TO 'reservations'@'%'"
-    );
     let root = servers.mysql_url();
-    mysql::run(&root, &prepare).await.unwrap();
+    mysql::run(&root, &format!("CREATE DATABASE {DATABASE}")).await.unwrap();
+    for user in [USER, ERASURE_USER, MIGRATION_USER] {
+        let prepare = format!(
+            "CREATE USER '{user}'@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE SSL; \
+             GRANT ALL ON {DATABASE}.* TO '{user}'@'%'"
+        );
+        mysql::run(&root, &prepare).await.unwrap();
+    }
     run_grants(servers).await;
 }
 

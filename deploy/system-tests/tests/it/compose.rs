@@ -131,6 +131,7 @@ fn addresses_name_services_of_the_file_and_the_ports_on_which_they_listen() {
         assert!(service.ports[0].ends_with(&format!(":{}", ports[name])), "{name} publishes another port");
         for (variable, host) in [
             ("MYSQL_URL", "mysql"),
+            ("MYSQL_ERASURE_URL", "mysql"),
             ("KAFKA_BROKERS", "kafka"),
             ("MONGODB_URL", "mongodb"),
             ("FEED_URL", "command-service"),
@@ -150,14 +151,27 @@ fn the_user_and_the_database_of_mysql_are_those_that_are_made() {
     let made = &compose.services["mysql"].environment;
     let [user, password, database] =
         ["MYSQL_USER", "MYSQL_PASSWORD", "MYSQL_DATABASE"].map(|variable| text(&made[variable]));
-    let url = text(&compose.services["command-service"].environment["MYSQL_URL"]);
-    assert_eq!(url, format!("mysql://{user}:{password}@mysql:3306/{database}?ssl-mode=DISABLED"));
+    let (erasure, migration) = (format!("{user}_erasure"), format!("{user}_migration"));
+    for (service, variable, user) in [
+        ("command-service", "MYSQL_URL", &user),
+        ("command-service", "MYSQL_ERASURE_URL", &erasure),
+        ("migrate", "MYSQL_URL", &migration),
+    ] {
+        let url = text(&compose.services[service].environment[variable]);
+        assert_eq!(url, format!("mysql://{user}:{password}@mysql:3306/{database}?ssl-mode=DISABLED"));
+    }
+    let created = read("deploy/mysql/development-users.sql");
+    for user in [&erasure, &migration] {
+        let create = format!("CREATE USER IF NOT EXISTS '{user}'@'%' IDENTIFIED BY '{password}';");
+        assert!(created.contains(&create), "{user} is not made");
+    }
     let grants = read("deploy/mysql/grants.sql");
     let statements = grants.lines().filter(|line| !line.starts_with("--")).collect::<String>();
     let (grants, masking) = statements.split_once("SET @masking").unwrap();
-    assert!(masking.contains(&format!("ON {database}.events TO '{user}'@'%'")));
+    assert!(masking.contains(&format!("ON {database}.events TO '{erasure}'@'%'")));
     for statement in grants.split(';').filter(|statement| !statement.is_empty()) {
-        assert!(statement.ends_with(&format!(" '{user}'@'%'")), "{statement}");
+        let whom = [&user, &erasure, &migration].map(|user| format!(" '{user}'@'%'"));
+        assert!(whom.iter().any(|user| statement.ends_with(user)), "{statement}");
         let table = statement.split_once(" ON ").map(|(_, on)| on);
         assert!(table.is_none_or(|on| on.starts_with(&format!("{database}."))), "{statement}");
     }
@@ -245,7 +259,7 @@ fn our_services_can_change_nothing_but_their_volumes() {
         assert_eq!(service.security_opt, ["no-new-privileges:true"], "{name}");
         count += 1;
     }
-    assert_eq!(count, 4);
+    assert_eq!(count, 5);
 }
 
 #[test]

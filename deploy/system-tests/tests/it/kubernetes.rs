@@ -89,6 +89,23 @@ fn a_pod_asks_for_nothing_that_restricted_pod_security_refuses() {
 }
 
 #[test]
+fn the_user_that_changes_tables_is_known_to_the_migration_alone() {
+    let (pod, container) = pod("command-service");
+    let migration = &pod["initContainers"][0];
+    assert_eq!(migration["args"][0], "migrate");
+    assert_eq!(migration["image"], container["image"]);
+    assert_eq!(migration["securityContext"], container["securityContext"]);
+    assert_eq!(migration["env"][0]["value"], "/secrets/mysql-migration-url");
+    assert_eq!(migration["volumeMounts"][0]["name"], "migration-secrets");
+    assert!(pod["initContainers"].as_sequence().unwrap().len() == 1);
+    let mounts = container["volumeMounts"].as_sequence().unwrap();
+    assert!(mounts.iter().all(|mount| mount["name"] != "migration-secrets"), "{mounts:?}");
+    let kustomization = read("deploy/kubernetes/kustomization.yaml");
+    let secrets = "  - name: command-service-migration\n    files: [secrets/mysql-migration-url]\n";
+    assert!(kustomization.contains(secrets), "{kustomization}");
+}
+
+#[test]
 fn a_service_is_probed_where_it_listens_and_ends_before_it_is_killed() {
     for service in OURS {
         let (pod, container) = pod(service);

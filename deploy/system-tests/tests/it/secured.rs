@@ -15,6 +15,8 @@ async fn succeeds(server: &Server, arguments: &[&str]) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn services_with_the_granted_rights_alone_do_all_their_work_over_verified_tls() {
     let mut system = Secured::start().await;
+    complains(&mut system.command, &[], "command denied to user 'reservations'").await;
+    system.migrate().await;
     system.command.start(&[]);
     system.query.start(&[]);
     system.command.until_ready().await;
@@ -47,12 +49,30 @@ async fn services_with_the_granted_rights_alone_do_all_their_work_over_verified_
     let first = generations[0]["number"].to_string();
     succeeds(&system.query, &["drop-generation", &first]).await;
 
-    // To erase a person, and only if an administrator has granted the right after the tables were created.
-    let mask = "UPDATE events SET payload = payload, metadata = metadata";
-    assert!(system.run_as_command_service(mask).await.is_err());
+    // Only if an administrator has granted the right after the tables were created.
+    let person = ["erase", "--user", client.name()];
+    let refused = system.query.command(&person).output().await.unwrap();
+    assert!(!refused.status.success(), "{refused:?}");
     system.grant_again().await;
-    system.run_as_command_service(mask).await.unwrap();
-    for refused in [
+    succeeds(&system.query, &person).await;
+
+    let of_runtime = [
+        "UPDATE events SET payload = payload",
+        "ALTER TABLE events DROP COLUMN payload",
+        "CREATE INDEX another ON events (type)",
+        "CREATE TABLE IF NOT EXISTS events (id INT)",
+        "UPDATE erasure_list SET epoch = 0",
+        "DELETE FROM erasures",
+        "DELETE FROM _sqlx_migrations",
+    ];
+    let of_eraser = [
+        "SELECT payload FROM events",
+        "INSERT INTO outbox VALUES (1, 1)",
+        "ALTER TABLE events DROP COLUMN payload",
+        "DELETE FROM erasures",
+        "SELECT * FROM idempotency_keys",
+    ];
+    let of_all = [
         "UPDATE events SET version = version + 1",
         "UPDATE events SET type = 'another'",
         "DELETE FROM events",
@@ -63,9 +83,17 @@ async fn services_with_the_granted_rights_alone_do_all_their_work_over_verified_
         "CREATE DATABASE another",
         "SELECT user FROM mysql.user",
         "GRANT SELECT ON reservations.events TO 'reservations'@'%'",
+    ];
+    let and_all = |of_one: &[&'static str]| [of_one, of_all.as_slice()].concat();
+    for (user, refused) in [
+        ("reservations", and_all(&of_runtime)),
+        ("reservations_erasure", and_all(&of_eraser)),
+        ("reservations_migration", of_all.to_vec()),
     ] {
-        let error = system.run_as_command_service(refused).await.unwrap_err().to_string();
-        assert!(error.contains("denied"), "{refused}: {error}");
+        for refused in refused {
+            let error = system.run_as(user, refused).await.unwrap_err().to_string();
+            assert!(error.contains("denied"), "{user}: {refused}: {error}");
+        }
     }
     let error = system.send_as("query-service").await.unwrap_err().to_string();
     assert!(error.contains("authorization"), "{error}");
@@ -108,6 +136,7 @@ async fn a_server_that_is_not_the_one_that_was_named_is_refused_with_the_reason(
         complains(&mut system.query, settings, reason).await;
     }
 
+    system.migrate().await;
     system.command.start_ready(&[]).await;
     system.query.start_ready(&[]).await;
     let room = system.client().register(serde_json::json!({})).await;
