@@ -46,6 +46,8 @@ declare! {
     SLOW_CLIENT_SECONDS: Duration = Key::seconds("20").within(1, 600);
     /// Concurrent connections. Further ones wait until one closes.
     MAX_CONNECTIONS: usize = Key::default("8192").within(1, 1_000_000);
+    /// Concurrent connections of one address. Further ones are refused. Trusted proxies have no limit.
+    MAX_CONNECTIONS_PER_ADDRESS: usize = Key::default("2048").within(1, 1_000_000);
     /// Addresses and networks of proxies, separated by commas, such as `10.0.0.0/8`. Behind them, `Forwarded` or
     /// `X-Forwarded-For` names the client's address; a proxy must set one of them. From others they are ignored.
     TRUSTED_PROXIES: TrustedProxies = Key::optional();
@@ -126,6 +128,8 @@ pub struct ServerSettings {
     pub slow_client: Duration,
     /// Most concurrent connections.
     pub max_connections: usize,
+    /// Most concurrent connections of one address that is not a trusted proxy's.
+    pub max_connections_per_address: usize,
     /// The proxies that name the addresses of clients.
     pub trusted_proxies: TrustedProxies,
     /// Most requests a second of one caller.
@@ -147,6 +151,7 @@ impl ServerSettings {
             keep_alive: Duration::from_secs(75),
             slow_client: Duration::from_secs(20),
             max_connections: 8192,
+            max_connections_per_address: 2048,
             trusted_proxies: TrustedProxies::default(),
             rate_per_second: NonZeroU32::MIN.saturating_add(999),
             shutdown_timeout: Duration::from_secs(20),
@@ -231,6 +236,7 @@ impl ServerSettings {
         let keep_alive = settings.read(&KEEP_ALIVE_SECONDS);
         let slow_client = settings.read(&SLOW_CLIENT_SECONDS);
         let max_connections = settings.read(&MAX_CONNECTIONS);
+        let max_connections_per_address = settings.read(&MAX_CONNECTIONS_PER_ADDRESS);
         let trusted_proxies = settings.read(&TRUSTED_PROXIES).unwrap_or_default();
         let rate_per_second = settings.read(&RATE_PER_SECOND);
         let shutdown_timeout = settings.read(&SHUTDOWN_TIMEOUT_SECONDS);
@@ -243,6 +249,7 @@ impl ServerSettings {
             keep_alive: keep_alive?,
             slow_client: slow_client?,
             max_connections: max_connections?,
+            max_connections_per_address: max_connections_per_address?,
             trusted_proxies,
             rate_per_second: rate_per_second?,
             shutdown_timeout: shutdown_timeout?,

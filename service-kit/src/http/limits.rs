@@ -159,7 +159,7 @@ impl Limits {
 }
 
 /// The address, or for IPv6 the network of 64 bits, which one subscriber has.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(address) => match address.to_ipv4_mapped() {

@@ -74,6 +74,7 @@ pub(super) async fn middleware(
     request.extensions_mut().insert(seen.context.clone());
     request.extensions_mut().insert(seen.route.clone());
     let answer = async {
+        in_progress.check()?;
         limits::check_head(request.head())?;
         next.call(request).await
     };

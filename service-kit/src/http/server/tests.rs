@@ -18,6 +18,7 @@ use crate::http::problem::{Problem, ProblemType};
 use crate::readiness::Readiness;
 use crate::telemetry::Metrics;
 
+mod addresses;
 mod http2;
 mod limits;
 
