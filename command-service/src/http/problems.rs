@@ -19,8 +19,11 @@ struct RoomAt {
     version: Version,
 }
 
+/// Most rooms that a problem names: as many as a query may wait for.
+const MOST_ROOMS: usize = 64;
+
 /// The problem of a rejection, with the rooms that it depends on and their versions: `room` and `version` of one room, or
-/// `rooms` of several. Counts the rejection; each one, also of an import line, passes here once.
+/// `rooms` of several, and the number of `moreRooms` beyond [`MOST_ROOMS`]. Counts the rejection; each one, also of an import line, passes here once.
 pub(super) fn of_rejection(rejection: &Rejection, rests_on: &[(RoomId, Version)]) -> Problem {
     let problem = reason(rejection);
     metrics::counter!("command_rejections_total", "type" => problem.kind().slug()).increment(1);
@@ -28,9 +31,14 @@ pub(super) fn of_rejection(rejection: &Rejection, rests_on: &[(RoomId, Version)]
         [] => problem,
         [(room, version)] => problem.with("room", room).with("version", version),
         several => {
+            let named = several.iter().take(MOST_ROOMS);
             let rooms: Vec<_> =
-                several.iter().map(|(room, version)| RoomAt { room: *room, version: *version }).collect();
-            problem.with("rooms", rooms)
+                named.map(|(room, version)| RoomAt { room: *room, version: *version }).collect();
+            let problem = problem.with("rooms", rooms);
+            match several.len().saturating_sub(MOST_ROOMS) {
+                0 => problem,
+                more => problem.with("moreRooms", more),
+            }
         }
     }
 }
@@ -137,10 +145,16 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_names_all_its_rooms_with_their_versions() {
-        let rooms = [(RoomId(Uuid::from_u128(1)), 7.into()), (RoomId(Uuid::from_u128(2)), 9.into())];
-        let problem = members(&of_rejection(&Rejection::NoFreeRoom, &rooms));
-        assert_eq!(problem["rooms"][1]["version"], 9);
+    fn a_kind_names_its_rooms_with_their_versions_and_no_more_than_a_query_may_wait_for() {
+        let of_kind = |count| {
+            let rooms: Vec<_> = (0..count).map(|n| (RoomId(Uuid::from_u128(n)), 9.into())).collect();
+            members(&of_rejection(&Rejection::NoFreeRoom, &rooms))
+        };
+        let small = of_kind(64);
+        assert_eq!((small["rooms"].as_array().unwrap().len(), small.get("moreRooms")), (64, None));
+        assert_eq!(small["rooms"][63]["version"], 9);
+        let large = of_kind(10_000);
+        assert_eq!((large["rooms"].as_array().unwrap().len(), &large["moreRooms"]), (64, &json!(9936)));
     }
 
     #[test]

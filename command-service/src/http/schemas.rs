@@ -119,8 +119,8 @@ impl IntoResponses for Failed {
             (
                 "409",
                 "A conflict: an overlapping reservation (`inTheWay`), no free room of the kind, a taken name, reservations \
-                ahead, or the same request still running. `room` and `version`, or `rooms`, are the versions of the \
-                decision.",
+                ahead, or the same request still running. `room` and `version`, or `rooms` (at most 64, and \
+                the number of `moreRooms`), are the versions of the decision.",
             ),
             ("412", "`If-Match` is not the current revision, which is in `revision`."),
             ("408", "The body did not arrive in time; nothing was done."),

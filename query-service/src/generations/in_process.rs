@@ -40,7 +40,7 @@ impl Feeding {
         projector.route_by(Box::new(|_| PARTITION));
         progress.set_owned(Box::new(|_| true));
         let inbox = projector.start_with(PARTITION, pipeline);
-        self.shown.send_replace(Some(Arc::new(Shown { models, progress })));
+        self.shown.send_replace(Some(Arc::new(Shown::new(models, progress))));
         component.ok();
         let watched = watchdog::watch(&projector, self.watchdog, self.stop.clone());
         let work = async { tokio::join!(forward(events, &inbox), watched) };

@@ -13,7 +13,13 @@ use service_kit::{clock::Clock, readiness::Readiness};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{feed::Feed, progress::Progress, projector::Limits, stores::Queries};
+use crate::{
+    feed::Feed,
+    progress::Progress,
+    projector::Limits,
+    queries::{Crowd, KeptKinds},
+    stores::Queries,
+};
 
 /// The generation that queries read. A request looks it up once and reads everything there.
 pub struct Shown {
@@ -21,6 +27,18 @@ pub struct Shown {
     pub models: Arc<dyn Queries>,
     /// The versions up to which its rooms are visible.
     pub progress: Arc<Progress>,
+    /// Its kinds.
+    pub kinds: KeptKinds,
+    /// The statistics that read it.
+    pub statistics: Crowd,
+}
+
+impl Shown {
+    /// A generation that no query has read.
+    #[must_use]
+    pub fn new(models: Arc<dyn Queries>, progress: Arc<Progress>) -> Self {
+        Self { models, progress, kinds: KeptKinds::default(), statistics: Crowd::default() }
+    }
 }
 
 /// Brings events into generations and shows the live one to queries.

@@ -153,7 +153,7 @@ impl Registered {
             clock: feeding.clock.clone(),
         };
         let fed = Fed {
-            shown: Arc::new(Shown { models, progress }),
+            shown: Arc::new(Shown::new(models, progress)),
             readiness: Readiness::new(feeding.clock.clone()),
             is_shown: Arc::new(AtomicBool::new(false)),
             stop: feeding.stop.child_token(),

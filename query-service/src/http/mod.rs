@@ -33,7 +33,7 @@ pub const OPENAPI: &str = include_str!("../../openapi.json");
 use crate::{
     generations::Shown,
     progress::NotVisible,
-    queries::QueryError,
+    queries::{Crowded, QueryError},
     stores::{Queries, StoreError},
 };
 
@@ -114,6 +114,16 @@ impl From<QueryError> for Problem {
     }
 }
 
+impl From<Crowded> for Problem {
+    fn from(crowded: Crowded) -> Self {
+        let kind = match crowded {
+            Crowded::Overloaded => ProblemType::Overloaded,
+            Crowded::TooManyOfCaller => ProblemType::TooManyRequests,
+        };
+        Self::new(kind, crowded.to_string())
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
@@ -146,7 +156,7 @@ mod tests {
     use crate::{progress::Progress, stores::memory::MemoryReadModels};
 
     fn generation() -> Arc<Shown> {
-        Arc::new(Shown { models: Arc::new(MemoryReadModels::new()), progress: Arc::new(Progress::default()) })
+        Arc::new(Shown::new(Arc::new(MemoryReadModels::new()), Arc::new(Progress::default())))
     }
 
     #[test]

@@ -19,9 +19,10 @@ use service_kit::{
     },
 };
 use shared_events::{ConsistencyToken, RoomId, Version};
+use tokio::time::Instant;
 
 use super::{OfThisThread, Reading};
-use crate::stores::Queries;
+use crate::{queries::KeptKinds, stores::Queries};
 
 pub(super) const TOKEN: &str = "Consistency-Token";
 pub(super) const PREFER: &str = "Prefer";
@@ -32,6 +33,7 @@ const LONGEST_WAIT: u64 = 10;
 
 /// A query request. The caller is checked before everything else.
 pub(super) struct QueryRequest<P, Q> {
+    request: HttpRequest,
     pub(super) of_this_thread: Data<OfThisThread>,
     pub(super) caller: Caller,
     pub(super) path: P,
@@ -66,12 +68,24 @@ impl<P: DeserializeOwned + 'static, Q: DeserializeOwned + 'static> FromRequest f
                 wanted: wanted(headers)?,
                 wait: wait(headers)?,
                 if_none_match: joined(headers, IF_NONE_MATCH.as_str())?,
+                request,
             })
         })
     }
 }
 
 impl<P, Q> QueryRequest<P, Q> {
+    /// Counts the request as so many of its caller.
+    pub(super) fn charge(&self, weight: u32) -> Result<(), Problem> {
+        self.caller.charge(&self.request, weight)
+    }
+
+    /// The time of the oldest state that the answer may show. Call it after [`QueryRequest::shown`].
+    pub(super) fn oldest(&self) -> Instant {
+        let now = Instant::now();
+        if self.wanted.is_empty() { now.checked_sub(KeptKinds::KEPT).unwrap_or(now) } else { now }
+    }
+
     /// The read models, once they show the versions of the request's token.
     pub(super) async fn shown(&self) -> Result<&Reading, Problem> {
         let unavailable = || Problem::new(ProblemType::Unavailable, "the read models are not there yet");

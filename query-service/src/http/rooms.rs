@@ -14,12 +14,18 @@ use super::{
 };
 use crate::queries::{self, RoomPage};
 
+/// The weight of a search that may read all rooms to fill a page.
+const SEARCH: u32 = 5;
+
 /// Rooms that can be booked, by name.
 #[utoipa::path(get, path = "/v1/rooms", tag = "rooms", params(RoomsParameters, QueryHeaders),
     responses((status = 200, body = List<Room>), Refusals))]
 pub(super) async fn rooms(ask: QueryRequest<Nothing, RoomsParameters>) -> Result<Json<List<Room>>, Problem> {
     let query = queries::Rooms { kind: ask.parameters.kind()?, people: ask.parameters.people()? };
     let page = ask.parameters.page()?;
+    if query.people.is_some() {
+        ask.charge(SEARCH)?;
+    }
     let rooms = query.run(ask.models().await?, &page).await?;
     Ok(Json(List::of(rooms, |room| Room::at(room, Version::NONE))))
 }
@@ -40,12 +46,14 @@ pub(super) async fn room(ask: QueryRequest<RoomPath, Nothing>) -> Result<HttpRes
     Ok(ask.tagged(room.revision, &Room::at(room, version)))
 }
 
-/// Kinds of rooms, with how many rooms of them can be booked.
+/// Kinds of rooms, with how many rooms of them can be booked. Without a token, the count may be a second old.
 #[utoipa::path(get, path = "/v1/kinds", tag = "rooms", params(ListParameters, QueryHeaders),
     responses((status = 200, body = List<Kind>), Refusals))]
 pub(super) async fn kinds(ask: QueryRequest<Nothing, ListParameters>) -> Result<Json<List<Kind>>, Problem> {
     let page = ask.parameters.page()?;
-    Ok(Json(List::of(queries::Kinds.run(ask.models().await?, &page).await?, Kind::from)))
+    let shown = ask.shown().await?;
+    let kinds = shown.generation.kinds.since(ask.oldest(), async || shown.models.kinds().await).await?;
+    Ok(Json(List::of(queries::Kinds.page(&kinds, &page)?, Kind::from)))
 }
 
 /// What is reserved in a room, by `from`. Of others' reservations the time alone is shown.
@@ -103,6 +111,7 @@ pub(super) async fn availability(
         kind: ask.parameters.kind()?,
     };
     let page = ask.parameters.page()?;
+    ask.charge(SEARCH)?;
     let shown = ask.shown().await?;
     let now = ask.of_this_thread.now();
     let rooms = query.run(shown.models.as_ref(), &shown.generation.progress, now, &page).await?;

@@ -11,6 +11,9 @@ use super::{
 };
 use crate::queries::{self, Page};
 
+/// The weight of a statistic, which reads the documents of all rooms.
+const STATISTIC: u32 = 100;
+
 /// Rooms by reserved minutes within a range, most first.
 #[utoipa::path(get, path = "/v1/statistics/popular-rooms", tag = "statistics",
     params(StatisticsParameters, QueryHeaders), responses((status = 200, body = List<Popular>), Refusals))]
@@ -19,7 +22,10 @@ pub(super) async fn popular_rooms(
 ) -> Result<Json<List<Popular>>, Problem> {
     let query = queries::PopularRooms { during: ask.parameters.range()?, kind: ask.parameters.kind()? };
     let page = ask.parameters.page()?;
-    Ok(Json(List::of(query.run(ask.models().await?, &page).await?, Popular::from)))
+    ask.charge(STATISTIC)?;
+    let shown = ask.shown().await?;
+    let _place = shown.generation.statistics.enter(&ask.caller.user).await?;
+    Ok(Json(List::of(query.run(shown.models.as_ref(), &page).await?, Popular::from)))
 }
 
 /// Reserved minutes within a range by weekday and hour of each room's own zone: 168 rows on one page.
@@ -33,6 +39,9 @@ pub(super) async fn busiest_times(
         let detail = "cursor: this list has one page";
         return Err(Problem::new(ProblemType::InvalidValue, detail).field("cursor"));
     }
-    let page = Page { items: query.run(ask.models().await?).await?, next: None };
+    ask.charge(STATISTIC)?;
+    let shown = ask.shown().await?;
+    let _place = shown.generation.statistics.enter(&ask.caller.user).await?;
+    let page = Page { items: query.run(shown.models.as_ref()).await?, next: None };
     Ok(Json(List::of(page, Busy::from)))
 }

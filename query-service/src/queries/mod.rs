@@ -5,6 +5,7 @@
 
 pub mod availability;
 pub mod busiest_times;
+pub mod crowd;
 pub mod cursor;
 pub mod free;
 mod hours;
@@ -16,11 +17,12 @@ mod statistics;
 
 pub use availability::{Availability, AvailableRoom};
 pub use busiest_times::{BusiestTimes, BusyHour};
+pub use crowd::{Crowd, Crowded};
 pub use cursor::InvalidCursor;
 pub use free::FreeTime;
 pub use popular_rooms::{PopularRoom, PopularRooms};
 pub use reservations::{UserHistory, UserReservations};
-pub use rooms::{Kinds, Rooms};
+pub use rooms::{KeptKinds, Kinds, Rooms};
 pub use schedule::Schedule;
 pub use shared_events::feed::Page;
 

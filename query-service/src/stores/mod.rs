@@ -133,8 +133,8 @@ pub trait Queries: Checkpoints {
         limit: usize,
     ) -> Result<Vec<RoomDoc>, StoreError>;
 
-    /// Kinds of rooms that are not retired, by name.
-    async fn kinds(&self, after: Option<&str>, limit: usize) -> Result<Vec<KindCount>, StoreError>;
+    /// All kinds of rooms that are not retired, by name. Reads all rooms.
+    async fn kinds(&self) -> Result<Vec<KindCount>, StoreError>;
 
     /// A reservation, live or cancelled.
     async fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationDoc>, StoreError>;

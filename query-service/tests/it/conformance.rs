@@ -70,7 +70,7 @@ async fn answers(models: &dyn Queries, history: &History) -> String {
             writeln!(text, "{query:?}: {rooms:#?}").unwrap();
         }
     }
-    writeln!(text, "{:?}", all_pages(async |page| Kinds.run(models, &page).await).await).unwrap();
+    writeln!(text, "{:?}", all_pages(async |page| Kinds.page(&models.kinds().await?, &page)).await).unwrap();
     for reservation in history.all.iter().copied() {
         writeln!(text, "{:?}", models.reservation(reservation).await.unwrap()).unwrap();
     }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use query_service::{
     projector::Limits,
     service::{Service, Stack},
@@ -289,6 +290,27 @@ async fn availability_and_statistics_are_answered() {
     assert_eq!(busiest.items().len(), 168);
     let sum: u64 = busiest.items().iter().map(|row| row["minutes"].as_u64().unwrap()).sum();
     assert_eq!(sum, 120);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_statistic_weighs_more_than_a_schedule() {
+    let stream = Stream::new("Blue");
+    let service = TestService::of(&[&stream]).await;
+    let statistics = ["popular-rooms", "busiest-times"];
+    let statistics = statistics.map(|name| format!("/v1/statistics/{name}?{}", range()));
+    let schedule = format!("/v1/rooms/{}/schedule?{}", stream.room, range());
+    let many = async |user, path: &str| join_all((0..100).map(|_| service.get(user, path))).await;
+    for (user, path) in ["ann", "bob"].into_iter().zip(&statistics) {
+        let answers = many(user, path).await;
+        let refused = |answer: &&Answer| answer.problem() == (429, "too-many-requests", "");
+        // Refusals for too many at a time have no limit of requests a second.
+        let by_rate = answers.iter().filter(refused).filter(|answer| answer.body["limit"] == 1000).count();
+        assert!(by_rate > 0, "{path} counts as one request");
+        assert!(answers.iter().any(|answer| answer.status == StatusCode::OK));
+    }
+    let answers = many("eve", &schedule).await;
+    assert!(answers.iter().all(|answer| answer.status == StatusCode::OK));
     service.stop().await;
 }
 

@@ -5,7 +5,7 @@ use mongodb::bson::{Bson, Document, doc};
 use query_service::{
     progress::Progress,
     queries::{
-        Availability, BusiestTimes, FreeTime, Kinds, PageRequest, PopularRooms, Rooms, Schedule, UserHistory,
+        Availability, BusiestTimes, FreeTime, PageRequest, PopularRooms, Rooms, Schedule, UserHistory,
         UserReservations,
     },
     stores::Queries,
@@ -56,7 +56,7 @@ async fn no_query_but_kinds_scans_a_collection() {
         all_pages(async |page| query.run(models, &page).await).await;
         BusiestTimes { during, kind }.run(models).await.unwrap();
     }
-    all_pages(async |page| Kinds.run(models, &page).await).await;
+    models.kinds().await.unwrap();
     let room = history.room_ids()[1];
     models.room(room).await.unwrap().unwrap();
     let query = Schedule { room, during };

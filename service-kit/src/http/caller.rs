@@ -88,6 +88,14 @@ impl From<Refusal> for Problem {
 }
 
 impl Caller {
+    /// Counts a request as `weight` requests of its caller.
+    ///
+    /// # Errors
+    /// `too-many-requests`.
+    pub fn charge(&self, request: &HttpRequest, weight: u32) -> Result<(), Problem> {
+        Limits::of(request).map_or(Ok(()), |limits| limits.charge(self, weight))
+    }
+
     /// Requires an administrator.
     ///
     /// # Errors

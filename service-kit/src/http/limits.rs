@@ -125,7 +125,23 @@ impl Limits {
         if caller.admin || caller.service {
             return Ok(());
         }
-        self.count(Sender::Caller(self.hashes.hash_one(&caller.user)))
+        self.count(self.sender(caller), NonZeroU32::MIN)
+    }
+
+    /// Counts a request that was admitted as `weight` requests, at most as many as a caller may send at once.
+    ///
+    /// # Errors
+    /// `too-many-requests`.
+    pub(super) fn charge(&self, caller: &Caller, weight: u32) -> Result<(), Problem> {
+        let at_once = self.rate_per_second.get().saturating_mul(BURST);
+        match NonZeroU32::new(weight.min(at_once).saturating_sub(1)) {
+            Some(further) if !caller.admin && !caller.service => self.count(self.sender(caller), further),
+            _ => Ok(()),
+        }
+    }
+
+    fn sender(&self, caller: &Caller) -> Sender {
+        Sender::Caller(self.hashes.hash_one(&caller.user))
     }
 
     /// Counts a refused request of an unknown caller. Good tokens never count for their address.
@@ -134,7 +150,7 @@ impl Limits {
     /// `too-many-requests`.
     pub(super) fn admit_stranger(&self, request: &HttpRequest) -> Result<(), Problem> {
         let address = request.peer_addr().map(|peer| self.client(peer.ip(), request));
-        address.map_or(Ok(()), |address| self.count(Sender::Stranger(network(address))))
+        address.map_or(Ok(()), |address| self.count(Sender::Stranger(network(address)), NonZeroU32::MIN))
     }
 
     fn client(&self, peer: IpAddr, request: &HttpRequest) -> IpAddr {
@@ -143,8 +159,10 @@ impl Limits {
         self.trusted_proxies.client(peer, texts("forwarded"), texts("x-forwarded-for"))
     }
 
-    fn count(&self, sender: Sender) -> Result<(), Problem> {
-        self.recent.check_key(&sender).map_err(|until| {
+    fn count(&self, sender: Sender, requests: NonZeroU32) -> Result<(), Problem> {
+        // No more are counted than a caller may send at once, so the capacity suffices.
+        let Ok(checked) = self.recent.check_key_n(&sender, requests) else { return Ok(()) };
+        checked.map_err(|until| {
             let detail = format!("at most {} requests a second", self.rate_per_second);
             Problem::new(ProblemType::TooManyRequests, detail)
                 .with("limit", self.rate_per_second.get())
@@ -191,6 +209,20 @@ mod tests {
         assert!(limits.admit(&ann).and_then(|()| limits.admit(&ann)).is_ok());
         assert_eq!(limits.admit(&ann).unwrap_err().kind(), ProblemType::TooManyRequests);
         limits.admit(&ben).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_request_counts_as_many_as_it_costs_and_even_the_dearest_passes_after_a_pause() {
+        let limits = limits(5);
+        let ann = caller("ann", &[]);
+        let ask = |weight| limits.admit(&ann).and_then(|()| limits.charge(&ann, weight));
+        ask(4).and_then(|()| ask(4)).unwrap();
+        assert_eq!(ask(4).unwrap_err().kind(), ProblemType::TooManyRequests, "10 at once");
+        let ben = caller("ben", &[]);
+        limits.admit(&ben).and_then(|()| limits.charge(&ben, 1_000_000)).unwrap();
+        assert!(limits.admit(&ben).is_err(), "it took all");
+        let root = caller("root", &["admin"]);
+        assert!((0..100).all(|_| limits.charge(&root, 1_000_000).is_ok()));
     }
 
     #[tokio::test]

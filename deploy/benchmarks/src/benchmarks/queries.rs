@@ -295,7 +295,7 @@ async fn ask(
         }
         Query::Rooms => _ = Rooms::default().run(models, &page).await?,
         Query::RoomsOfAKind => _ = Rooms { kind: of, people: Some(4) }.run(models, &page).await?,
-        Query::Kinds => _ = Kinds.run(models, &page).await?,
+        Query::Kinds => _ = Kinds.page(&models.kinds().await?, &page)?,
         Query::PopularRooms => _ = PopularRooms { during, kind: of }.run(models, &page).await?,
         Query::BusiestTimes => _ = BusiestTimes { during, kind: of }.run(models).await?,
     }

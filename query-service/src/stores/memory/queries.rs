@@ -61,18 +61,13 @@ impl Queries for MemoryReadModels {
             .collect())
     }
 
-    async fn kinds(&self, after: Option<&str>, limit: usize) -> Result<Vec<KindCount>, StoreError> {
+    async fn kinds(&self) -> Result<Vec<KindCount>, StoreError> {
         let documents = self.read();
         let mut counts = BTreeMap::<&str, u64>::new();
         for room in documents.rooms.values().filter(|room| !room.retired) {
             *counts.entry(&room.settings.kind).or_default() += 1;
         }
-        Ok(counts
-            .into_iter()
-            .filter(|(kind, _)| after.is_none_or(|after| *kind > after))
-            .take(limit)
-            .map(|(kind, rooms)| KindCount { kind: kind.to_owned(), rooms })
-            .collect())
+        Ok(counts.into_iter().map(|(kind, rooms)| KindCount { kind: kind.to_owned(), rooms }).collect())
     }
 
     async fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationDoc>, StoreError> {

@@ -81,16 +81,11 @@ impl Queries for MongoReadModels {
             .await
     }
 
-    async fn kinds(&self, after: Option<&str>, limit: usize) -> Result<Vec<KindCount>, StoreError> {
-        let mut wanted = doc! { "form.retired": false };
-        if let Some(after) = after {
-            wanted.insert("form.settings.kind", doc! { "$gt": after });
-        }
+    async fn kinds(&self) -> Result<Vec<KindCount>, StoreError> {
         let steps = [
-            doc! { "$match": wanted },
+            doc! { "$match": { "form.retired": false } },
             doc! { "$group": { "_id": "$form.settings.kind", "rooms": { "$sum": 1 } } },
             doc! { "$sort": { "_id": 1 } },
-            doc! { "$limit": bound(limit) },
         ];
         let to_kind = |doc: &RawDocument| {
             let stored = Stored::read("rooms", doc)?;

@@ -68,7 +68,7 @@ async fn any_query_is_a_problem_of_the_clients_or_answered() {
         openapi: OPENAPI,
         request_timeout: std::time::Duration::from_secs(30),
     };
-    let shown = Shown { models: Arc::new(MemoryReadModels::new()), progress: Arc::new(Progress::default()) };
+    let shown = Shown::new(Arc::new(MemoryReadModels::new()), Arc::new(Progress::default()));
     let (_kept, shown) = watch::channel(Some(Arc::new(shown)));
     let api = Api { shown, clock };
     let app = init_service(app(&parts, endpoints(true, |config| configure(config, api)))).await;
