@@ -24,7 +24,7 @@ use service_kit::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Sample, answer, ask};
+use super::{Sample, answer, ask, heads::send_heads};
 
 const KEYED: &[(&str, &str)] = &[
     ("x-user", "Zoë"),
@@ -90,7 +90,7 @@ const LINES: &[&[u8]] = &[
         "reservation": "0190a5b0-0000-7000-8000-000000000002"}"#,
 ];
 
-fn parts(clock: &Clock) -> HttpParts {
+pub(super) fn parts(clock: &Clock) -> HttpParts {
     HttpParts {
         service: "command-service",
         authenticator: Authenticator::new(None, TokenRules::default(), true, clock.clone()),
@@ -109,6 +109,13 @@ async fn any_command_is_a_problem_of_the_clients_or_finds_no_store() {
     let app = init_service(app(&parts, endpoints(true, configure(api)))).await;
     // 200: an address of operators, which a path may turn into.
     ask(async |request| answer(app.call(request.to_request()).await), SAMPLES, &[503, 200]).await;
+}
+
+#[tokio::test]
+async fn any_head_sent_to_the_command_service_is_refused_or_answered_and_the_next_one_too() {
+    let clock = Clock::system();
+    let api = Api::new(Gate::default(), clock.clone(), CancellationToken::new());
+    send_heads(parts(&clock), configure(api)).await;
 }
 
 /// How many lines one import has.

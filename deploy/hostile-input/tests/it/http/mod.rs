@@ -1,7 +1,8 @@
-//! Both HTTP sides, in this process and without sockets: every hostile path, query, header and body is answered by a
+//! Both HTTP sides, in this process and, but for [`heads`], without sockets: every hostile path, query, header and body is answered by a
 //! problem that blames the client, or by what a good one is.
 
 mod commands;
+mod heads;
 mod queries;
 
 use actix_web::{

@@ -18,7 +18,7 @@ use service_kit::{
 };
 use tokio::sync::watch;
 
-use super::{Sample, answer, ask};
+use super::{Sample, answer, ask, commands, heads::send_heads};
 
 const HEADERS: &[(&str, &str)] = &[
     ("x-user", "Zoë"),
@@ -74,4 +74,13 @@ async fn any_query_is_a_problem_of_the_clients_or_answered() {
     let app = init_service(app(&parts, endpoints(true, |config| configure(config, api)))).await;
     // 503: a token of a version that is never there, and `wait=0`.
     ask(async |request| answer(app.call(request.to_request()).await), SAMPLES, &[200, 503]).await;
+}
+
+#[tokio::test]
+async fn any_head_sent_to_the_query_service_is_refused_or_answered_and_the_next_one_too() {
+    let clock = Clock::system();
+    let parts = HttpParts { service: "query-service", openapi: OPENAPI, ..commands::parts(&clock) };
+    let (_kept, shown) = watch::channel(None);
+    let api = Api { shown, clock };
+    send_heads(parts, move |config| configure(config, api.clone())).await;
 }
