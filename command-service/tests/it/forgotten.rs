@@ -9,9 +9,8 @@ use command_service::{
     writer::{Options, Submission, WriterStore, writer},
 };
 use futures_util::future::join_all;
-use service_kit::clock::Clock;
+use service_kit::{clock::Clock, ids::new_id};
 use shared_events::{ReservationId, RoomId};
-use uuid::Uuid;
 
 use crate::{
     hooked_store::HookedLog,
@@ -55,7 +54,7 @@ async fn a_forgotten_reservation_is_found_where_its_last_event_left_it_in_a_stre
         one.does(by("ann", cancel(blue, cancelled))).await;
         one.does(move_to(blue, moved, red)).await;
         grow(&one, blue, 1500).await;
-        let unknown = ReservationId::made_in(blue, Uuid::now_v7());
+        let unknown = ReservationId::made_in(blue, new_id());
         for events_in_between in [0, 50, 200] {
             if events_in_between > 0 {
                 grow(&one, blue, events_in_between).await;
@@ -91,7 +90,7 @@ async fn the_writer_itself_reads_next_to_nothing_for_an_unknown_reservation() {
         let hooked = WriterStore { log: Arc::clone(&log) as _, ..opened.into() };
         let (other, task) = writer(hooked, clock, handoff().0, &Options::default());
         tokio::spawn(task);
-        let ask = || other.submit(by("bob", cancel(room, ReservationId::made_in(room, Uuid::now_v7()))));
+        let ask = || other.submit(by("bob", cancel(room, ReservationId::made_in(room, new_id()))));
         ask().await.unwrap().result.unwrap_err();
         let after_loading_the_room = log.loaded.load(Ordering::Relaxed);
         let replies = join_all((0..4).map(|_| ask())).await;
