@@ -31,6 +31,8 @@ pub struct Caller {
     pub service: bool,
     /// Has the role of an eraser, which may erase persons.
     pub eraser: bool,
+    /// Time from which the token is no longer accepted, in milliseconds since the epoch. The development headers have none.
+    pub expires_ms: Option<i64>,
 }
 
 impl Caller {
@@ -42,7 +44,8 @@ impl Caller {
         if user.is_empty() || user.chars().count() > MAX_USER_CHARS || user.chars().any(char::is_control) {
             return Err(Refusal::User);
         }
-        let mut caller = Self { user: user.to_owned(), admin: false, service: false, eraser: false };
+        let mut caller =
+            Self { user: user.to_owned(), admin: false, service: false, eraser: false, expires_ms: None };
         for role in roles {
             match role.trim() {
                 "admin" => caller.admin = true,
@@ -167,7 +170,8 @@ impl Authenticator {
         let claims = decode::<Claims>(token, &key, &self.validation(header.alg)).map_err(refusal)?.claims;
         let validity = Validity { not_before: claims.nbf, expires: claims.exp };
         validity.check(&self.0.clock)?;
-        let caller = Caller::new(&claims.sub, claims.roles.iter().map(String::as_str))?;
+        let mut caller = Caller::new(&claims.sub, claims.roles.iter().map(String::as_str))?;
+        caller.expires_ms = Some(validity.ends_ms());
         self.remember(token, Verified { caller: caller.clone(), validity, generation });
         Ok(caller)
     }
@@ -206,6 +210,13 @@ impl Authenticator {
 }
 
 impl Validity {
+    /// The end with the leeway, in milliseconds since the epoch.
+    fn ends_ms(self) -> i64 {
+        #[expect(clippy::cast_possible_truncation, reason = "a token that never ends ends with the calendar")]
+        let expires = self.expires.ceil() as i64;
+        expires.saturating_add(LEEWAY_SECONDS).saturating_mul(1000)
+    }
+
     fn check(self, clock: &Clock) -> Result<(), Refusal> {
         #[expect(clippy::cast_precision_loss, reason = "seconds of this era fit into 53 bits")]
         let (now, leeway) = (clock.now().timestamp() as f64, LEEWAY_SECONDS as f64);

@@ -1,5 +1,6 @@
 //! The import over real HTTP on real MySQL.
 
+use chrono::TimeDelta;
 use futures_util::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -210,6 +211,31 @@ async fn an_answer_breaks_off_when_the_service_ends() {
         matches!(end, Some(Err(_))),
         "an end that looks whole would hide that lines are missing: {end:?}"
     );
+    drop(to_send);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_ends_with_its_token() {
+    let service = TestService::start().await;
+    service.room("Blue", json!({})).await;
+    let (to_send, body) = line_by_line();
+    to_send.send(file(&[reserve("1", "ann", EARLY, 10, 11)])).unwrap();
+    let request = service.request(Method::POST, "/v1/import").bearer_auth(service.token());
+    let request = request.header("content-type", "application/x-ndjson").body(body);
+    let mut answer = request.send().await.unwrap().bytes_stream();
+    let first: Value = serde_json::from_slice(&answer.next().await.unwrap().unwrap()).unwrap();
+    assert_eq!(first["outcome"], json!("done"));
+    let heads = service.heads().await;
+    // Clocks may be 30 s apart.
+    service.clock.advance(TimeDelta::seconds(3630));
+    to_send.send(file(&[reserve("2", "ann", EARLY, 11, 12), reserve("3", "ann", EARLY, 12, 13)])).unwrap();
+    let last: Value = serde_json::from_slice(&answer.next().await.unwrap().unwrap()).unwrap();
+    assert_eq!((&last["line"], &last["outcome"]), (&json!(2), &json!("failed")));
+    assert_eq!(kind(&last), "/problems/unauthenticated");
+    let end = tokio::time::timeout(PATIENCE, answer.next()).await.unwrap();
+    assert!(matches!(end, Some(Err(_))), "{end:?}");
+    assert_eq!(service.heads().await, heads);
     drop(to_send);
     service.stop().await;
 }

@@ -13,12 +13,15 @@ use serde_json::{Value, json};
 use service_kit::{
     auth::{Authenticator, TokenRules},
     clock::Clock,
+    dev_key::{DevKey, JWKS_FILE},
     http::server::{HttpParts, HttpService},
     ids,
+    jwks::{Jwks, Source},
     kit_settings::ServerSettings,
     readiness::Readiness,
     telemetry::Metrics,
 };
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +35,7 @@ pub(crate) struct TestService {
     pub(crate) clock: Clock,
     pub(crate) gate: Gate,
     pub(crate) store: TestStore,
+    keys: TempDir,
     http: reqwest::Client,
     stop: CancellationToken,
     serving: JoinHandle<()>,
@@ -82,9 +86,13 @@ impl TestService {
         let (gate, stop) = (Gate::default(), CancellationToken::new());
         let readiness = Readiness::new(clock.clone());
         let _never_ready = readiness.component("mysql");
+        let keys = TempDir::new().unwrap();
+        DevKey::ensure(keys.path()).unwrap();
+        let jwks = Source::File(keys.path().join(JWKS_FILE));
+        let jwks = Jwks::new(jwks, "EdDSA".parse().unwrap(), None).unwrap();
         let parts = HttpParts {
             service: "command-service",
-            authenticator: Authenticator::new(None, TokenRules::default(), true, clock.clone()),
+            authenticator: Authenticator::new(Some(jwks), TokenRules::default(), true, clock.clone()),
             readiness,
             metrics: Metrics::install().unwrap(),
             openapi: OPENAPI,
@@ -98,7 +106,7 @@ impl TestService {
         let serving = tokio::spawn(async move { server.run(running).await.unwrap() });
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let writing = tokio::spawn(async {});
-        Self { url, clock, gate, store, http, stop, serving, writing }
+        Self { url, clock, gate, store, keys, http, stop, serving, writing }
     }
 
     /// Lets commands through.
@@ -132,6 +140,11 @@ impl TestService {
 
     pub(crate) fn admin(&self, method: Method, path: &str) -> RequestBuilder {
         self.user("root", method, path).header("X-Roles", "admin")
+    }
+
+    /// An administrator's token of an hour.
+    pub(crate) fn token(&self) -> String {
+        DevKey::ensure(self.keys.path()).unwrap().token("root", &["admin"], 1, &self.clock).unwrap()
     }
 
     /// Registers a room with these settings beside its name; they replace the defaults.

@@ -165,7 +165,7 @@ mod tests {
     async fn headers_name_the_caller_where_they_are_trusted() {
         let headers = [("X-User", "Zoë"), ("X-Roles", "admin, service")];
         let caller = extract(headers_only(true), &headers).await.unwrap();
-        assert_eq!(caller, Caller { user: "Zoë".to_owned(), admin: true, service: true, eraser: false });
+        assert_eq!(caller, Caller { admin: true, service: true, ..Caller::new("Zoë", []).unwrap() });
         let problem = extract(headers_only(false), &headers).await.unwrap_err();
         assert_eq!(problem.kind(), ProblemType::Unauthenticated);
     }
@@ -191,7 +191,9 @@ mod tests {
         for scheme in ["Bearer", "bearer"] {
             let value = format!("{scheme} {token}");
             let caller = extract(authenticator.clone(), &[("Authorization", &value)]).await.unwrap();
-            assert_eq!(caller, Caller { user: "ann".to_owned(), admin: true, service: false, eraser: false });
+            let expires_ms = caller.expires_ms;
+            assert!(expires_ms.is_some());
+            assert_eq!(caller, Caller { admin: true, expires_ms, ..Caller::new("ann", []).unwrap() });
         }
         let bad = [("Authorization", "Bearer a.b.c"), ("X-User", "ann")];
         assert!(extract(authenticator.clone(), &bad).await.is_err());
@@ -234,7 +236,7 @@ mod tests {
 
     #[test]
     fn what_is_not_allowed_is_forbidden() {
-        let caller = |admin, service| Caller { user: "ann".to_owned(), admin, service, eraser: false };
+        let caller = |admin, service| Caller { admin, service, ..Caller::new("ann", []).unwrap() };
         assert!(caller(true, false).require_admin().is_ok());
         assert_eq!(caller(false, true).require_admin().unwrap_err().kind(), ProblemType::Forbidden);
         assert!(caller(false, true).require_admin_or_service().is_ok());

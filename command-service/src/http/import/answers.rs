@@ -153,13 +153,13 @@ impl AnswerStream {
     /// Waits for the next outcome, and adds those that are known by then.
     async fn chunk(&mut self) -> Option<Result<Bytes, Ended>> {
         if let Some(end) = self.end.take() {
-            return Some(Err(end));
+            return Some(Err(flushed(end).await));
         }
         let first = match self.next.take() {
             Some(line) => line,
             None => match self.queued.recv().await? {
                 Queued::Line(line) => line,
-                Queued::End(end) => return Some(Err(end)),
+                Queued::End(end) => return Some(Err(flushed(end).await)),
             },
         };
         let mut chunk = Vec::new();
@@ -200,6 +200,12 @@ impl AnswerStream {
             chunk.push(b'\n');
         }
     }
+}
+
+/// The end, after the server has written what it took before: it drops its buffer at an error.
+async fn flushed(end: Ended) -> Ended {
+    tokio::task::yield_now().await;
+    end
 }
 
 /// A line with a known outcome.

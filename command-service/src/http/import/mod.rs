@@ -15,7 +15,11 @@ use futures_util::StreamExt;
 use service_kit::{
     audit::Act,
     auth::Caller,
-    http::{context::RequestContext, json::check_media_type, problem::Problem},
+    http::{
+        context::RequestContext,
+        json::check_media_type,
+        problem::{Problem, ProblemType},
+    },
 };
 use tokio::sync::mpsc;
 
@@ -45,7 +49,8 @@ const SILENCE: Duration = Duration::from_secs(120);
 
 /// Imports bookings. The answer has one line for each line, in their order, and starts while the import is still being sent.
 ///
-/// After an answer that breaks off the outcome of the other lines is unknown: send the file again from the start.
+/// After an answer that breaks off the outcome of the other lines is unknown: send the file again from the start. An import
+/// ends with its token: the first line after that fails with `unauthenticated`, and the answer breaks off.
 #[utoipa::path(
     post, path = "/v1/import", tag = "import", operation_id = "import",
     request_body(content = ImportLines, content_type = "application/x-ndjson"),
@@ -61,8 +66,9 @@ pub(super) async fn import(
     no_parameters(&request)?;
     check_media_type(&request, MEDIA_TYPE)?;
     let context = RequestContext::extract(&request).await?;
+    let expires_ms = caller.expires_ms;
     let act = Act::begun(caller.user, "import", request.uri().path(), Some(&context.correlation_id));
-    let reader = Reader { backend: api.backend()?, api, context, sequence: Sequence::default() };
+    let reader = Reader { backend: api.backend()?, api, context, expires_ms, sequence: Sequence::default() };
     let (queued, to_answer) = mpsc::channel(IN_FLIGHT);
     actix_web::rt::spawn(async move {
         match reader.read(payload, &queued).await {
@@ -87,6 +93,8 @@ enum Ended {
     Silent,
     #[error("the service ends")]
     Stopping,
+    #[error("the token has expired")]
+    Expired,
     #[error("the client no longer takes the answer")]
     Gone,
     #[error("the event store could not carry out a line, and later ones must not overtake it")]
@@ -98,6 +106,8 @@ struct Reader {
     api: Data<Api>,
     backend: Backend,
     context: RequestContext,
+    /// Time from which the token is no longer accepted.
+    expires_ms: Option<i64>,
     /// Shared by all lines: none overtakes one that was given up.
     sequence: Sequence,
 }
@@ -132,7 +142,14 @@ impl Reader {
             () = self.api.stop.cancelled() => return Err(Ended::Stopping),
             place = queued.reserve() => place.map_err(|_| Ended::Gone)?,
         };
-        let Imported { key, request } = Imported::read(line, self.api.now());
+        let now = self.api.now();
+        let Imported { key, request } = Imported::read(line, now);
+        if self.expires_ms.is_some_and(|end| now.epoch_millis() >= end) {
+            let detail = "the token has expired; nothing was done from this line on";
+            let problem = Box::new(Problem::new(ProblemType::Unauthenticated, detail));
+            place.send(Queued::Line(QueuedLine { number, key, reached: Reached::Failed(problem) }));
+            return Err(Ended::Expired);
+        }
         let reached = match request {
             Request::Command { command, made_by, key } => {
                 let submission = Submission {
