@@ -11,6 +11,7 @@ use actix_web::{
 use futures_util::future::LocalBoxFuture;
 use serde::{Serialize, de::DeserializeOwned};
 use service_kit::{
+    audit::Act,
     auth::Caller,
     http::{
         path::Path,
@@ -75,6 +76,11 @@ impl<P: DeserializeOwned + 'static, Q: DeserializeOwned + 'static> FromRequest f
 }
 
 impl<P, Q> QueryRequest<P, Q> {
+    /// Records that an administrator reads another person's values. `on` names nobody.
+    pub(super) fn note_reading(&self, act: &'static str, on: &str) {
+        Act::begun(&self.caller.user, act, on, None).ended("let through");
+    }
+
     /// Counts the request as so many of its caller.
     pub(super) fn charge(&self, weight: u32) -> Result<(), Problem> {
         self.caller.charge(&self.request, weight)

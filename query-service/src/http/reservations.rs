@@ -2,7 +2,6 @@
 
 use actix_web::{HttpResponse, web::Json};
 use service_kit::{
-    audit::Act,
     auth::{Caller, Refusal},
     http::problem::{Problem, ProblemType},
 };
@@ -34,14 +33,9 @@ pub(super) async fn reservation(
     })?;
     ask.caller.require_owner_or_admin(found.reservation.reserved_by.as_str())?;
     if ask.caller.user != found.reservation.reserved_by.as_str() {
-        note_reading(&ask.caller, "read-reservation", &format!("reservation {id}"));
+        ask.note_reading("read-reservation", &format!("reservation {id}"));
     }
     Ok(ask.tagged(found.reservation.revision, &Reservation::from(found)))
-}
-
-/// Records that an administrator reads somebody else's data.
-fn note_reading(caller: &Caller, act: &'static str, on: &str) {
-    Act::begun(&caller.user, act, on, None).ended("let through");
 }
 
 fn user_of(caller: &Caller) -> Result<UserId, Problem> {
@@ -71,7 +65,7 @@ pub(super) async fn users_reservations(
     ask: QueryRequest<UserPath, OpenRangeParameters>,
 ) -> Result<Json<List<Reservation>>, Problem> {
     ask.caller.require_admin()?;
-    note_reading(&ask.caller, "read-users-reservations", "a user");
+    ask.note_reading("read-users-reservations", "a user");
     reservations_of(ask.path.user()?, &ask).await
 }
 
@@ -108,7 +102,7 @@ pub(super) async fn users_history(
     ask: QueryRequest<UserPath, ListParameters>,
 ) -> Result<Json<List<HistoryEntry>>, Problem> {
     ask.caller.require_admin()?;
-    note_reading(&ask.caller, "read-users-history", "a user");
+    ask.note_reading("read-users-history", "a user");
     history_of(ask.path.user()?, &ask).await
 }
 

@@ -71,13 +71,19 @@ pub(super) async fn schedule(
     let shown = ask.shown().await?;
     let schedule = query.run(shown.models.as_ref(), &shown.generation.progress, &page).await?;
     let RoomPage { room, version, page } = schedule.ok_or_else(|| unknown(ask.path.room))?;
+    let mut shows_others = false;
     let List { items, next } = List::of(page, |doc| {
-        if ask.caller.require_owner_or_admin(doc.reservation.reserved_by.as_str()).is_ok() {
+        let owner = doc.reservation.reserved_by.as_str();
+        if ask.caller.require_owner_or_admin(owner).is_ok() {
+            shows_others |= ask.caller.user != owner;
             Occupied::Reservation(Box::new(doc.into()))
         } else {
             Occupied::Busy(doc.reservation.interval().into())
         }
     });
+    if shows_others {
+        ask.note_reading("read-schedule", &format!("room {room}"));
+    }
     Ok(Json(Schedule { room, version, items, next }))
 }
 

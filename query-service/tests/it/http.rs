@@ -25,18 +25,18 @@ use crate::{
     pipelines::until,
 };
 
-struct TestService {
+pub(crate) struct TestService {
     address: SocketAddr,
     events: mpsc::Sender<RawEvent>,
     lifecycle: Lifecycle,
     client: reqwest::Client,
 }
 
-struct Answer {
+pub(crate) struct Answer {
     status: StatusCode,
     etag: Option<String>,
     retry_after: Option<String>,
-    body: Value,
+    pub(crate) body: Value,
 }
 
 impl Answer {
@@ -53,7 +53,7 @@ impl Answer {
 
 impl TestService {
     /// A service over these streams' events.
-    async fn of(streams: &[&Stream]) -> Self {
+    pub(crate) async fn of(streams: &[&Stream]) -> Self {
         let service = Self::starting(FeedDouble::of(streams));
         service.ready().await;
         service
@@ -84,11 +84,11 @@ impl TestService {
         until("ready", async || answer().await.status().is_success()).await;
     }
 
-    fn request(&self, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, path: &str) -> RequestBuilder {
         self.client.get(format!("http://{}{path}", self.address))
     }
 
-    async fn send(&self, request: RequestBuilder) -> Answer {
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
         let response = request.send().await.unwrap();
         let header =
             |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
@@ -105,7 +105,7 @@ impl TestService {
         self.send(self.request(path).header("X-User", "root").header("X-Roles", "admin")).await
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.lifecycle.stop();
         assert_eq!(self.lifecycle.run().await, End::Orderly);
     }
@@ -115,7 +115,7 @@ fn token(room: RoomId, version: u64) -> String {
     ConsistencyToken { rooms: vec![(room, version.into())] }.to_string()
 }
 
-fn range() -> String {
+pub(crate) fn range() -> String {
     format!("from={DAY}T00:00:00Z&to={DAY}T23:00:00Z")
 }
 

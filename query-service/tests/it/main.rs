@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod audit;
 mod conformance;
 mod conformance_histories;
 mod conformance_oracle;
