@@ -76,9 +76,12 @@ pub enum Credentials {
     Header,
     /// A token from the settings.
     Token(SecretString),
-    /// Signs a token with a role for each request. The error says why it can't.
-    Signed(Box<dyn Fn(&str) -> Result<SecretString, String> + Send + Sync>),
+    /// Signs a token for each request.
+    Signed(Sign),
 }
+
+/// Signs a token with a role. The error says why it can't.
+pub type Sign = Box<dyn Fn(&str) -> Result<SecretString, String> + Send + Sync>;
 
 /// The feed over HTTP.
 pub struct HttpFeed {

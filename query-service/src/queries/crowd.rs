@@ -44,6 +44,12 @@ impl Crowd {
     /// # Errors
     /// [`Crowded`], at once.
     pub async fn enter<'a>(&'a self, caller: &'a str) -> Result<Place<'a>, Crowded> {
+        let mut place = self.claim(caller)?;
+        place.permit = self.running.acquire().await.ok();
+        Ok(place)
+    }
+
+    fn claim<'a>(&'a self, caller: &'a str) -> Result<Place<'a>, Crowded> {
         let mut callers = self.callers();
         let of_caller = callers.get(caller).copied().unwrap_or_default();
         if of_caller >= MOST_OF_CALLER {
@@ -54,9 +60,7 @@ impl Crowd {
         }
         callers.insert(caller.to_owned(), of_caller + 1);
         drop(callers);
-        let mut place = Place { crowd: self, caller, permit: None };
-        place.permit = self.running.acquire().await.ok();
-        Ok(place)
+        Ok(Place { crowd: self, caller, permit: None })
     }
 
     fn callers(&self) -> MutexGuard<'_, HashMap<String, usize>> {
