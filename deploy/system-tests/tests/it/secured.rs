@@ -102,6 +102,7 @@ async fn services_with_the_granted_rights_alone_do_all_their_work_over_verified_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_not_the_one_that_was_named_is_refused_with_the_reason() {
     let mut system = Secured::start().await;
+    system.migrate().await;
     let (right, other) = (system.authority(), system.other_authority());
     let mysql = |host: &str| format!("{}&ssl-ca={right}", system.mysql_url(host, "VERIFY_IDENTITY"));
     let mongodb = |host: &str| format!("{}&tlsCAFile={right}", system.mongodb_url(host));
@@ -136,7 +137,6 @@ async fn a_server_that_is_not_the_one_that_was_named_is_refused_with_the_reason(
         complains(&mut system.query, settings, reason).await;
     }
 
-    system.migrate().await;
     system.command.start_ready(&[]).await;
     system.query.start_ready(&[]).await;
     let room = system.client().register(serde_json::json!({})).await;

@@ -55,7 +55,7 @@ async fn available_are_the_rooms_that_would_accept(client: &Client) {
     client.delete(&retired.path()).send().await.expect(200);
     let (from, to) = ("2031-01-06T10:00:00Z", "2031-01-06T11:00:00Z");
     let last = client.reserve(&taken.id, from, to).send().await;
-    let token = format!("{}, {}", last.token(), also_good.token);
+    let token = format!("{}, {}, {}", last.token(), good.token, also_good.token);
     let parameters = [("from", from), ("to", to), ("people", "4"), ("kind", &kind)];
     let available = client.get("/v1/availability").with(&parameters).after(&token).send().await.expect(200);
     let rooms: Vec<&Value> =
