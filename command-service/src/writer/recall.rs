@@ -192,3 +192,23 @@ impl Drop for Running {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recalls_have_a_bound_for_each_user_and_for_all() {
+        let running = Arc::default();
+        let user = |n: usize| UserId::new(n.to_string()).unwrap();
+        let mut begun: Vec<_> = (0..MAX_OF_ONE_USER).map(|_| Running::begin(&running, &user(0))).collect();
+        assert!(begun.iter().all(Option::is_some));
+        assert!(Running::begin(&running, &user(0)).is_none());
+        begun.extend((MAX_OF_ONE_USER..MAX).map(|n| Running::begin(&running, &user(n))));
+        assert!(begun.iter().all(Option::is_some));
+        assert!(Running::begin(&running, &user(MAX)).is_none());
+        begun.clear();
+        assert!(Running::begin(&running, &user(0)).is_some());
+        assert!(running.lock().unwrap().is_empty(), "nothing is kept of users whose recalls have ended");
+    }
+}
