@@ -25,9 +25,9 @@ use crate::{
 
 /// The producer is dropped if nothing is reported for this long.
 const STALL: Duration = Duration::from_secs(30);
-/// With five messages of a partition in flight, librdkafka (2.12, idempotent) sends no more of it, and polls its socket
-/// without a pause while some wait, which takes a whole processor. So messages wait here, and are handed over together when
-/// all but a few are acknowledged: the slower the broker, the larger its requests.
+/// With five messages of a partition in flight, librdkafka (2.12, idempotent) sends no more of it. While others wait, it polls
+/// its socket without a pause, which takes a whole processor. So messages wait here, and are handed over together when all
+/// but a few are acknowledged: the slower the broker, the larger its requests.
 const WINDOW: usize = 5;
 /// Most reports that are taken at once.
 const MOST_REPORTS: usize = 10_000;
