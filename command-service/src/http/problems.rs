@@ -19,7 +19,7 @@ struct RoomAt {
     version: Version,
 }
 
-/// Most rooms that a problem names: as many as a query may wait for.
+/// Most rooms that a problem names: fewer than a query may wait for.
 const MOST_ROOMS: usize = 64;
 
 /// The problem of a rejection, with the rooms that it depends on and their versions: `room` and `version` of one room, or

@@ -134,11 +134,7 @@ fn joined(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
 fn wanted(headers: &HeaderMap) -> Result<Vec<(RoomId, Version)>, Problem> {
     let Some(text) = joined(headers, TOKEN)? else { return Ok(Vec::new()) };
     let token = ConsistencyToken::parse_header(&text).map_err(|error| invalid(TOKEN, &error.to_string()))?;
-    let mut rooms = token.rooms;
-    // The highest of a room's versions counts.
-    rooms.sort_unstable_by(|a, b| b.cmp(a));
-    rooms.dedup_by_key(|(room, _)| *room);
-    Ok(rooms)
+    Ok(token.rooms)
 }
 
 /// The `wait` of `Prefer` (RFC 7240). Other preferences are ignored.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use service_kit::http::description::{DEFECT, METHOD, NOBODY, TOO_MANY, problems};
+use shared_events::ConsistencyToken;
 use utoipa::{
     IntoParams, IntoResponses,
     openapi::{
@@ -32,7 +33,11 @@ impl IntoParams for QueryHeaders {
         vec![
             header(
                 TOKEN,
-                "What the answer has to show: `Consistency-Token` of a command's answer, or several, separated by commas.",
+                &format!(
+                    "What the answer has to show: `Consistency-Token` of a command's answer, or several, separated by \
+                     commas, with up to {} rooms in all. A token that a query has answered need not be sent again.",
+                    ConsistencyToken::MAX_ROOMS
+                ),
             ),
             header(
                 PREFER,

@@ -18,6 +18,7 @@ use service_kit::{
 };
 use shared_events::{ConsistencyToken, RawEvent, RoomId};
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 use crate::{
     events::{DAY, Stream},
@@ -242,6 +243,38 @@ async fn a_query_with_a_token_shows_the_write_or_says_that_it_cannot_yet() {
     let of_token = service.send(with("AAAA", "wait=1")).await;
     assert_eq!(of_token.problem(), (400, "invalid-value", "Consistency-Token"));
     assert_eq!(service.send(with(&token, "wait=x")).await.problem(), (400, "invalid-value", "Prefer"));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn tokens_of_200_rooms_are_waited_for_together_and_one_room_too_many_is_told() {
+    let mut streams: Vec<Stream> = (0..200).map(|number| Stream::new(&format!("Room {number}"))).collect();
+    let service = TestService::of(&streams.iter().collect::<Vec<_>>()).await;
+    let mut tokens = Vec::new();
+    for stream in &mut streams {
+        for hour in 9..11 {
+            stream.reserve("ann", hour, hour + 1);
+            tokens.push(token(stream.room, stream.head()));
+        }
+    }
+    let path = format!("/v1/me/reservations?{}&limit=500", range());
+    let query = |tokens: &[String]| {
+        let request = service.request(&path).header("X-User", "ann").header("Prefer", "wait=10");
+        request.header("Consistency-Token", tokens.join(","))
+    };
+    let written = async {
+        for event in streams.iter().flat_map(|stream| &stream.events[1..]) {
+            service.events.send(event.clone()).await.unwrap();
+        }
+    };
+    let (answer, ()) = tokio::join!(service.send(query(&tokens)), written);
+    assert_eq!(answer.items().len(), 400);
+    assert_eq!(service.get("ann", &path).await.items().len(), 400, "what was shown stays visible");
+    let too_many: Vec<_> = (0..257).map(|number| token(RoomId(Uuid::from_u128(number)), 1)).collect();
+    let refused = service.send(query(&too_many)).await;
+    assert_eq!(refused.problem(), (400, "invalid-value", "Consistency-Token"));
+    let detail = refused.body["detail"].as_str().unwrap();
+    assert!(detail.contains("more than 256 rooms") && detail.contains("need not be sent again"), "{detail}");
     service.stop().await;
 }
 
