@@ -40,8 +40,9 @@ impl GroupCommit {
         Self { cache: Cache::new(store, memory, cached_rooms), clock, committed }
     }
 
-    /// Decides and commits these commands and answers each of them.
-    pub(super) async fn carry_out(&mut self, group: Vec<Pending>) {
+    /// Decides and commits these commands and answers each of them. Returns the number of committed events.
+    pub(super) async fn carry_out(&mut self, group: Vec<Pending>) -> usize {
+        let mut events = 0;
         let mut groups = vec![Remaining::new(group)];
         while let Some(mut group) = groups.pop() {
             group.answer_overdue();
@@ -55,6 +56,7 @@ impl GroupCommit {
             {
                 Ok(committed) => {
                     metrics::histogram!("command_commit_duration_seconds").record(started.elapsed());
+                    events += committed.events.len();
                     if !committed.events.is_empty() {
                         self.committed.send(committed.events);
                     }
@@ -96,6 +98,7 @@ impl GroupCommit {
                 groups.push(group);
             }
         }
+        events
     }
 }
 

@@ -243,8 +243,8 @@ pub fn writer(
             let (commands, began) = (pending.len(), Instant::now());
             metrics::histogram!("command_group_size_commands")
                 .record(u32::try_from(commands).unwrap_or(u32::MAX));
-            group.carry_out(std::mem::take(&mut pending)).await;
-            pace.carried_out(commands, began.elapsed(), waiting.len());
+            let events = group.carry_out(std::mem::take(&mut pending)).await;
+            pace.carried_out(commands, events, began.elapsed(), waiting.len());
         }
     };
     (Writer { queue, running_keys: Arc::default(), deadline, memory }, task)

@@ -1,8 +1,9 @@
 //! The pace of group commit, for some commands at a time.
 //!
 //! A transaction costs MySQL and its disk the same for one command as for ten, and causes one message and one write
-//! downstream. So after a group of several commands the writer rests twice as long as that group took. It commits the commands
-//! that arrive meanwhile together. A command that comes alone does not wait. With many commands waiting a rest gains nothing.
+//! downstream. So after a group with several events the writer rests twice as long as that group took. It commits the commands
+//! that arrive meanwhile together. A command that comes alone does not wait. Commands without an effect cause no rest. With
+//! many commands waiting a rest gains nothing.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// The smallest group after which the writer rests.
+/// The fewest events of a group after which the writer rests.
 const SEVERAL: usize = 3;
 /// With this many commands in progress, groups are large enough without a rest.
 const MANY: usize = 64;
@@ -34,11 +35,11 @@ impl Pace {
         Self { rested: Instant::now(), in_progress: 0 }
     }
 
-    /// Notes a group of `commands` that took `took`, while `waiting` others came.
-    pub(super) fn carried_out(&mut self, commands: usize, took: Duration, waiting: usize) {
+    /// Notes a group of `commands` with `events` that took `took`, while `waiting` others came.
+    pub(super) fn carried_out(&mut self, commands: usize, events: usize, took: Duration, waiting: usize) {
         // Falls slowly, because clients that pause for a moment come back.
         self.in_progress = (self.in_progress - self.in_progress.div_ceil(8)).max(commands + waiting);
-        let rests = commands >= SEVERAL && self.in_progress < MANY;
+        let rests = events >= SEVERAL && self.in_progress < MANY;
         let rest = if rests { (took * REST).min(LONGEST_REST) } else { Duration::ZERO };
         self.rested = Instant::now() + rest;
     }
@@ -84,14 +85,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_command_that_comes_after_one_alone_does_not_wait() {
         let mut pace = Pace::new();
-        pace.carried_out(SEVERAL - 1, TOOK, 50);
+        pace.carried_out(SEVERAL - 1, SEVERAL - 1, TOOK, 50);
+        assert_eq!(rest_of(&pace, 10).await, (Duration::ZERO, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn commands_without_an_effect_cause_no_rest() {
+        let mut pace = Pace::new();
+        pace.carried_out(50, SEVERAL - 1, TOOK, 0);
         assert_eq!(rest_of(&pace, 10).await, (Duration::ZERO, 1));
     }
 
     #[tokio::test(start_paused = true)]
     async fn after_several_the_writer_rests_twice_as_long_as_they_took() {
         let mut pace = Pace::new();
-        pace.carried_out(SEVERAL, TOOK, 50);
+        pace.carried_out(SEVERAL, SEVERAL, TOOK, 50);
         let (rested, taken) = rest_of(&pace, 100).await;
         assert!((TOOK * 2..TOOK * 2 + Duration::from_millis(2)).contains(&rested), "{rested:?}");
         assert!((5..=7).contains(&taken), "{taken}");
@@ -101,14 +109,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_rest_ends_when_all_clients_that_wait_for_their_answers_are_back() {
         let mut pace = Pace::new();
-        pace.carried_out(SEVERAL, TOOK, 1);
+        pace.carried_out(SEVERAL, SEVERAL, TOOK, 1);
         assert_eq!(rest_of(&pace, 100).await, (Duration::from_millis(3), 4));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_store_makes_no_long_rest() {
         let mut pace = Pace::new();
-        pace.carried_out(20, Duration::from_secs(5), 30);
+        pace.carried_out(20, 20, Duration::from_secs(5), 30);
         let (rested, _) = rest_of(&pace, 10).await;
         assert!((LONGEST_REST..LONGEST_REST * 2).contains(&rested), "{rested:?}");
     }
@@ -116,10 +124,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_writer_does_not_rest_with_many_commands_in_progress() {
         let mut pace = Pace::new();
-        pace.carried_out(SEVERAL, TOOK, MANY - SEVERAL);
+        pace.carried_out(SEVERAL, SEVERAL, TOOK, MANY - SEVERAL);
         assert_eq!(rest_of(&pace, 10).await, (Duration::ZERO, 1));
         // Some groups later the clients count as gone.
-        (0..20).for_each(|_| pace.carried_out(SEVERAL, TOOK, 0));
+        (0..20).for_each(|_| pace.carried_out(SEVERAL, SEVERAL, TOOK, 0));
         assert!(rest_of(&pace, 10).await.0 > Duration::ZERO);
     }
 }
