@@ -24,7 +24,7 @@ pub use buckets::{BUCKETS, Buckets, bucket};
 pub use fail_points::{FailPoint, FailPoints};
 pub use ports::{
     Append, Backlog, BucketLease, ErasureList, EventLog, EventStore, IdempotencyKeys, LeaseTable, Leases,
-    Masked, Outbox, Release, ReservationIndex, RoomDirectory, Snapshots,
+    LookUp, Masked, Outbox, Release, ReservationIndex, RoomDirectory, Snapshots,
 };
 pub use position::Position;
 

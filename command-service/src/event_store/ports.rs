@@ -129,12 +129,13 @@ pub trait Snapshots: Send + Sync + 'static {
 /// appends: it may lag behind the stream.
 #[async_trait]
 pub trait ReservationIndex: Send + Sync + 'static {
-    /// The version up to which a room's stream is indexed, and the last event about the reservation up to there.
-    async fn indexed(
+    /// Looks a reservation up in the index and in the events after the indexed ones, at most `limit`, in one read.
+    async fn look_up(
         &self,
         room: RoomId,
         reservation: ReservationId,
-    ) -> Result<(Version, Option<Version>), StoreError>;
+        limit: u32,
+    ) -> Result<LookUp, StoreError>;
 
     /// Notes the last events about these reservations, and that the room's stream is indexed up to a version. Never goes back.
     async fn index(
@@ -143,6 +144,17 @@ pub trait ReservationIndex: Send + Sync + 'static {
         last: &[(ReservationId, Version)],
         up_to: Version,
     ) -> Result<(), StoreError>;
+}
+
+/// What the index of a room's stream, and the events after it, say about a reservation.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct LookUp {
+    /// The version up to which the stream is indexed.
+    pub indexed: Version,
+    /// The last event about the reservation, up to the last of `since`.
+    pub last: Option<Version>,
+    /// The events after the indexed ones, in order, with the reservations that they are about.
+    pub since: Vec<(Version, Option<ReservationId>)>,
 }
 
 /// Lists erased persons, and masks their events.

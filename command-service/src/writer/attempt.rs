@@ -218,7 +218,7 @@ impl<'a> Attempt<'a> {
                 Decision::NeedsWholeStream(room) => self.take_whole(room).await?,
                 Decision::Events(events) => return self.apply(submission, &command, events).map(Some),
                 Decision::Unchanged { room, reservation, revision } => {
-                    let rests_on = self.depend_on(&command);
+                    let rests_on = self.depend_on(pending, &command);
                     let version = self.cache.rooms.get(room).map(Room::version).unwrap_or_default();
                     self.record(submission, || RecordedOutcome::Unchanged {
                         room,
@@ -230,7 +230,7 @@ impl<'a> Attempt<'a> {
                     return Ok(Some(Ok(CommandOutcome { result, rests_on, repeated: false })));
                 }
                 Decision::Rejected(rejection) => {
-                    let rests_on = self.depend_on(&command);
+                    let rests_on = self.depend_on(pending, &command);
                     return self.reject(submission, rejection, rests_on).map(Some);
                 }
             }
@@ -240,11 +240,13 @@ impl<'a> Attempt<'a> {
     }
 
     /// Notes the rooms, kind and name that a rejection or no-op depends on.
-    fn depend_on(&mut self, command: &Command) -> Vec<(RoomId, Version)> {
+    fn depend_on(&mut self, pending: &Pending, command: &Command) -> Vec<(RoomId, Version)> {
         self.kinds.extend(command.kind().map(str::to_owned));
         self.names.extend(command.name().map(str::to_owned));
         let rests_on = command.rests_on(&self.cache.rooms);
-        self.rests_on.extend(&rests_on);
+        if !self.was_seen(pending, &rests_on) {
+            self.rests_on.extend(&rests_on);
+        }
         rests_on
             .into_iter()
             .map(|room| (room, self.cache.rooms.get(room).map(Room::version).unwrap_or_default()))

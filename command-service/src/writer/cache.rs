@@ -26,6 +26,7 @@ fn versions_between_snapshots(size: usize) -> u64 {
 
 pub(super) struct Cache {
     pub(super) store: WriterStore,
+    /// For lines of imports. It has limits of its own: the writer waits for no user's look-up.
     pub(super) memory: Memory,
     /// The rooms at committed versions, with the effects of the current attempt.
     pub(super) rooms: Rooms,
@@ -43,10 +44,10 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    pub(super) fn new(store: WriterStore, memory: Memory, capacity: usize) -> Self {
+    pub(super) fn new(store: WriterStore, capacity: usize) -> Self {
         Self {
+            memory: Memory::new(&store),
             store,
-            memory,
             rooms: Rooms::default(),
             stale: HashSet::new(),
             not_understood: HashMap::new(),

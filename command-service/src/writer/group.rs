@@ -13,7 +13,6 @@ use super::{
     Failure, Pending, Sequence, WriterStore,
     attempt::{Attempt, AttemptError, KeyLookup},
     cache::Cache,
-    recall::Memory,
 };
 use crate::outbox::HandoffSender;
 
@@ -32,12 +31,11 @@ pub(super) struct GroupCommit {
 impl GroupCommit {
     pub(super) fn new(
         store: WriterStore,
-        memory: Memory,
         clock: Clock,
         committed: HandoffSender,
         cached_rooms: usize,
     ) -> Self {
-        Self { cache: Cache::new(store, memory, cached_rooms), clock, committed }
+        Self { cache: Cache::new(store, cached_rooms), clock, committed }
     }
 
     /// Decides and commits these commands and answers each of them. Returns the number of committed events.

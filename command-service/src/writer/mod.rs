@@ -234,7 +234,7 @@ pub fn writer(
     let (queue, mut waiting) = mpsc::channel::<Pending>(options.queue_capacity);
     let deadline = options.deadline;
     let memory = Memory::new(&store);
-    let mut group = group::GroupCommit::new(store, memory.clone(), clock, committed, options.cached_rooms);
+    let mut group = group::GroupCommit::new(store, clock, committed, options.cached_rooms);
     let task = async move {
         let mut pending = Vec::with_capacity(MAX_GROUP);
         let mut pace = Pace::new();

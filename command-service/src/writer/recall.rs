@@ -10,9 +10,8 @@ use std::{
 };
 
 use service_kit::telemetry::with_causes;
-use shared_events::{Event, ReservationId, RoomId, UserId, Version};
+use shared_events::{Event, RawEvent, ReservationId, RoomId, UserId, Version};
 use tokio::sync::Semaphore;
-use uuid::Uuid;
 
 use super::{Failure, WriterStore};
 use crate::{
@@ -20,8 +19,8 @@ use crate::{
     event_store::{EventLog, ReservationIndex, StoreError, StoredEvent},
 };
 
-/// Most events after the indexed ones that one recall reads.
-const MAX_TAIL: u16 = 100;
+/// Most events after the indexed ones that one look-up reads.
+const MAX_SINCE: u8 = 32;
 /// Events that are indexed together.
 const PAGE: u32 = 1000;
 /// Most recalls of one user at once. One that waits for the index of a long stream leaves the others' places free.
@@ -43,6 +42,8 @@ pub(super) struct Recollection {
 pub(super) struct Memory {
     log: Arc<dyn EventLog>,
     index: Arc<dyn ReservationIndex>,
+    /// One look-up at a time, in the order of asking: the store's connections stay free for commands.
+    look_ups: Arc<Semaphore>,
     /// One page of one stream is indexed at a time, in the order of asking: a short stream does not wait for a long one.
     turns: Arc<Semaphore>,
     running: Arc<Mutex<HashMap<UserId, usize>>>,
@@ -53,6 +54,7 @@ impl Memory {
         Self {
             log: Arc::clone(&store.log),
             index: Arc::clone(&store.index),
+            look_ups: Arc::new(Semaphore::new(1)),
             turns: Arc::new(Semaphore::new(1)),
             running: Arc::default(),
         }
@@ -92,41 +94,42 @@ impl Memory {
         reservation: ReservationId,
     ) -> Result<Recollection, StoreError> {
         loop {
-            let (indexed, last) = self.index.indexed(room, reservation).await?;
-            let tail = self.log.stream(room, indexed, u32::from(MAX_TAIL) + 1).await?;
-            if tail.len() > usize::from(MAX_TAIL) {
-                self.index_page(room, reservation).await?;
-                continue;
+            if let Some(found) = self.look_up(room, reservation).await? {
+                return Ok(found);
             }
-            let version = tail.last().map_or(indexed, |event| event.version);
-            let recalled = match last_about(reservation, tail)? {
-                Some(event) => Recalled::by(Some(&event)),
-                None => Recalled::by(self.event_before(room, last).await?.as_ref()),
-            };
-            return Ok(Recollection { room, reservation, version, recalled });
+            self.index_page(room, reservation).await?;
         }
     }
 
-    async fn event_before(&self, room: RoomId, last: Option<Version>) -> Result<Option<Event>, StoreError> {
-        let Some(before) = last.and_then(Version::previous) else { return Ok(None) };
-        let event = self.log.stream(room, before, 1).await?.pop();
-        event.map(decoded).transpose()
+    /// Recalls a reservation if all but few events of its room are indexed.
+    async fn look_up(
+        &self,
+        room: RoomId,
+        reservation: ReservationId,
+    ) -> Result<Option<Recollection>, StoreError> {
+        // Never closed.
+        let _turn = self.look_ups.acquire().await;
+        let found = self.index.look_up(room, reservation, u32::from(MAX_SINCE) + 1).await?;
+        if found.since.len() > usize::from(MAX_SINCE) {
+            return Ok(None);
+        }
+        let version = found.since.last().map_or(found.indexed, |(version, _)| *version);
+        let before_last = found.last.and_then(Version::previous);
+        let last = match before_last {
+            Some(before) => self.log.stream(room, before, 1).await?.pop(),
+            None => None,
+        };
+        let event =
+            last.map(|event| raw(event)?.event().map_err(|reason| inconsistent(&reason))).transpose()?;
+        Ok(Some(Recollection { room, reservation, version, recalled: Recalled::by(event.as_ref()) }))
     }
 
     async fn index_page(&self, room: RoomId, reservation: ReservationId) -> Result<(), StoreError> {
-        // Never closed.
         let _turn = self.turns.acquire().await;
-        // Others may have indexed this page meanwhile.
-        let (indexed, _) = self.index.indexed(room, reservation).await?;
-        let page = self.log.stream(room, indexed, PAGE).await?;
-        let Some(up_to) = page.last().map(|event| event.version) else { return Ok(()) };
-        let mut last = HashMap::new();
-        for event in page {
-            let version = event.version;
-            if let Some(reservation) = subject(event)? {
-                last.insert(reservation, version);
-            }
-        }
+        // Others may have indexed a page meanwhile.
+        let page = self.index.look_up(room, reservation, PAGE).await?.since;
+        let Some((up_to, _)) = page.last().copied() else { return Ok(()) };
+        let last: HashMap<_, _> = page.into_iter().filter_map(|(version, of)| Some((of?, version))).collect();
         let mut last: Vec<_> = last.into_iter().collect();
         last.sort_unstable();
         self.index.index(room, &last, up_to).await
@@ -138,23 +141,18 @@ pub(super) fn last_about(
     reservation: ReservationId,
     events: Vec<StoredEvent>,
 ) -> Result<Option<Event>, StoreError> {
+    let subject = reservation.to_string();
     for event in events.into_iter().rev() {
-        if subject(event.clone())? == Some(reservation) {
-            return decoded(event).map(Some);
+        let raw = raw(event)?;
+        if raw.metadata.subject == subject {
+            return raw.event().map(Some).map_err(|reason| inconsistent(&reason));
         }
     }
     Ok(None)
 }
 
-/// The reservation that an event is about.
-fn subject(event: StoredEvent) -> Result<Option<ReservationId>, StoreError> {
-    let raw = event.into_raw().map_err(|reason| inconsistent(&reason))?;
-    let subject = raw.metadata.subject.parse::<Uuid>().map_err(|reason| inconsistent(&reason))?;
-    Ok((subject != raw.room.0).then_some(ReservationId(subject)))
-}
-
-fn decoded(event: StoredEvent) -> Result<Event, StoreError> {
-    event.into_raw().and_then(|raw| raw.event()).map_err(|reason| inconsistent(&reason))
+fn raw(event: StoredEvent) -> Result<RawEvent, StoreError> {
+    event.into_raw().map_err(|reason| inconsistent(&reason))
 }
 
 fn inconsistent(reason: &impl ToString) -> StoreError {

@@ -11,9 +11,10 @@ use command_service::{
 use futures_util::future::join_all;
 use service_kit::{clock::Clock, ids::new_id};
 use shared_events::{ReservationId, RoomId};
+use sqlx::{Connection as _, Executor as _, Row as _};
 
 use crate::{
-    hooked_store::HookedLog,
+    hooked_store::{HookedLog, WatchedIndex},
     test_store::TestStore,
     writer_rig::{Instance, NOON, by, cancel, hour, instance, reserve, stay},
 };
@@ -75,6 +76,65 @@ async fn a_forgotten_reservation_is_found_where_its_last_event_left_it_in_a_stre
         );
         assert_eq!(rests_on.len(), 2);
     }
+}
+
+/// The number of prepared statements that MySQL has executed for the store, and of rows that they have examined.
+async fn cost(store: &TestStore) -> (u64, u64) {
+    let sql = "SELECT CAST(SUM(count_execute) AS UNSIGNED), CAST(SUM(sum_rows_examined) AS UNSIGNED) \
+               FROM performance_schema.prepared_statements_instances \
+               JOIN performance_schema.threads ON thread_id = owner_thread_id WHERE processlist_db = DATABASE()";
+    let mut connection = store.database().connect().await;
+    let row = connection.fetch_one(sql).await.unwrap();
+    connection.close().await.unwrap();
+    (row.get(0), row.get(1))
+}
+
+#[tokio::test]
+async fn an_unknown_reservation_costs_one_statement_over_few_rows_of_a_stream_of_any_length() {
+    const ASKED: u64 = 10;
+    let store = TestStore::mysql().await;
+    let one = instance(&store).await;
+    let room = one.room("Blue", "meeting").await;
+    let ended = made(&one, room, 9).await;
+    for events in [100, 3000] {
+        grow(&one, room, events).await;
+        let unknown = || ReservationId::made_in(room, new_id());
+        // The first one indexes the stream.
+        one.refuses(by("bob", cancel(room, unknown()))).await;
+        for (statements, reservation) in [(1, None), (2, Some(ended))] {
+            let before = cost(&store).await;
+            for _ in 0..ASKED {
+                let reservation = reservation.unwrap_or_else(unknown);
+                one.refuses(by("bob", cancel(room, reservation))).await;
+            }
+            let after = cost(&store).await;
+            assert_eq!(after.0 - before.0, statements * ASKED, "{reservation:?}");
+            let rows = (after.1 - before.1) / ASKED;
+            assert!(rows <= 80, "{rows} rows were read for {reservation:?} among {events}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn look_ups_take_one_of_the_stores_connections() {
+    let store = TestStore::mysql().await;
+    let one = instance(&store).await;
+    let room = one.room("Blue", "meeting").await;
+    made(&one, room, 9).await;
+    grow(&one, room, 10).await;
+    let opened = store.open(None).await;
+    let index = WatchedIndex::over(&opened);
+    let watched = WriterStore { index: Arc::clone(&index) as _, ..opened.into() };
+    let clock = Clock::standing_at("2030-02-01T12:00:00Z".parse().unwrap());
+    let (other, task) = writer(watched, clock, handoff().0, &Options::default());
+    tokio::spawn(task);
+    let ask = |user: usize| {
+        other.submit(by(&user.to_string(), cancel(room, ReservationId::made_in(room, new_id()))))
+    };
+    let replies = join_all((0..64).map(|n| ask(n / 4))).await;
+    let unknown = Err(Rejection::UnknownReservation);
+    assert!(replies.iter().all(|reply| reply.as_ref().unwrap().result == unknown));
+    assert_eq!(index.most.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

@@ -10,11 +10,11 @@ use std::{
 
 use async_trait::async_trait;
 use command_service::event_store::{
-    Backlog, BucketLease, Buckets, EventLog, EventStore, Group, HeldRoom, LeaseTable, Leases, Outbox,
-    Position, Release, StoreError, StoredEvent, mysql::MySqlStore,
+    Backlog, BucketLease, Buckets, EventLog, EventStore, Group, HeldRoom, LeaseTable, Leases, LookUp, Outbox,
+    Position, Release, ReservationIndex, StoreError, StoredEvent, mysql::MySqlStore,
 };
 use futures_util::future::BoxFuture;
-use shared_events::{RawEvent, RoomId, Version};
+use shared_events::{RawEvent, ReservationId, RoomId, Version};
 use tokio::sync::watch;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -81,6 +81,33 @@ impl EventLog for HookedLog {
     }
     async fn events_after(&self, position: Position, limit: u32) -> Result<Vec<StoredEvent>> {
         self.store.events_after(position, limit).await
+    }
+}
+
+/// An index that counts the look-ups that run.
+pub(crate) struct WatchedIndex {
+    pub(crate) store: Arc<dyn EventStore>,
+    running: AtomicUsize,
+    /// The most at one time.
+    pub(crate) most: AtomicUsize,
+}
+
+impl WatchedIndex {
+    pub(crate) fn over(store: &Arc<dyn EventStore>) -> Arc<Self> {
+        Arc::new(Self { store: Arc::clone(store), running: AtomicUsize::new(0), most: AtomicUsize::new(0) })
+    }
+}
+
+#[async_trait]
+impl ReservationIndex for WatchedIndex {
+    async fn look_up(&self, room: RoomId, reservation: ReservationId, limit: u32) -> Result<LookUp> {
+        self.most.fetch_max(self.running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        let found = self.store.look_up(room, reservation, limit).await;
+        self.running.fetch_sub(1, Ordering::SeqCst);
+        found
+    }
+    async fn index(&self, room: RoomId, last: &[(ReservationId, Version)], up_to: Version) -> Result<()> {
+        self.store.index(room, last, up_to).await
     }
 }
 

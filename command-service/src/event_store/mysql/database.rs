@@ -120,10 +120,6 @@ impl Columns for MySqlRow {
         get(self, column)
     }
 
-    fn optional_number(&self, column: usize) -> Result<Option<u64>, RowError> {
-        get(self, column)
-    }
-
     fn integer(&self, column: usize) -> Result<Option<i64>, RowError> {
         get(self, column)
     }

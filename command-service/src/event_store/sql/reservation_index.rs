@@ -1,29 +1,49 @@
 //! The last event about each reservation of a room.
 
 use async_trait::async_trait;
+use serde::Deserialize;
 use shared_events::{ReservationId, RoomId, Version};
+use uuid::Uuid;
 
 use super::{
-    Columns, Database, Statement, Value, read,
+    Columns, Database, RowError, Statement, Value, read,
     statements::{pieces, repeated},
 };
-use crate::event_store::{ReservationIndex, StoreError};
+use crate::event_store::{LookUp, ReservationIndex, StoreError};
 
 #[async_trait]
 impl<D: Database> ReservationIndex for D {
-    async fn indexed(
+    async fn look_up(
         &self,
         room: RoomId,
         reservation: ReservationId,
-    ) -> Result<(Version, Option<Version>), StoreError> {
-        let sql = "SELECT version, (SELECT version FROM reservation_index WHERE stream_id = ? AND reservation = ?) \
-                   FROM indexed_streams WHERE stream_id = ?";
-        let select = Statement::new(sql, [(&room).into(), (&reservation).into(), (&room).into()]);
-        let rows = read(self, "indexed", select, |row| {
-            let last = row.optional_number(1)?;
-            Ok((row.number(0)?.into(), last.map(Version::from)))
+        limit: u32,
+    ) -> Result<LookUp, StoreError> {
+        // Without payloads: anyone may ask for any id.
+        let sql = "SELECT 0, version, NULL FROM indexed_streams WHERE stream_id = ? \
+                   UNION ALL SELECT 1, version, NULL FROM reservation_index WHERE stream_id = ? AND reservation = ? \
+                   UNION ALL SELECT * FROM (SELECT 2, version, metadata FROM events WHERE stream_id = ? AND version > \
+                   COALESCE((SELECT version FROM indexed_streams WHERE stream_id = ?), 0) ORDER BY version LIMIT ?) AS since";
+        let stream = Value::from(&room);
+        let values = [stream, stream, (&reservation).into(), stream, stream, limit.into()];
+        let rows = read(self, "look_up", Statement::new(sql, values), |row| {
+            Ok((row.integer(0)?, Version::from(row.number(1)?), row.bytes(2)?.map(subject).transpose()?))
         });
-        Ok(rows.await?.pop().unwrap_or((Version::NONE, None)))
+        let mut found = LookUp::default();
+        for (part, version, subject) in rows.await? {
+            match (part, subject) {
+                (_, Some(subject)) => {
+                    found.since.push((version, (subject != room.0).then_some(ReservationId(subject))));
+                }
+                (Some(0), None) => found.indexed = version,
+                _ => found.last = Some(version),
+            }
+        }
+        found.since.sort_unstable_by_key(|(version, _)| *version);
+        let about = |&&(_, subject): &&(Version, Option<ReservationId>)| subject == Some(reservation);
+        let last = found.since.iter().rfind(about).map(|(version, _)| *version);
+        found.last = found.last.max(last);
+        Ok(found)
     }
 
     async fn index(
@@ -49,4 +69,14 @@ impl<D: Database> ReservationIndex for D {
         let sql = format!("INSERT INTO indexed_streams (stream_id, version) VALUES (?,?) {keep_higher}");
         self.write("index", &Statement::new(sql, [(&room).into(), up_to.into()])).await.map(drop)
     }
+}
+
+/// The reservation or room that an event is about.
+fn subject(metadata: &[u8]) -> Result<Uuid, RowError> {
+    #[derive(Deserialize)]
+    struct Subject {
+        subject: Uuid,
+    }
+    let metadata: Subject = serde_json::from_slice(metadata).map_err(|error| RowError(error.to_string()))?;
+    Ok(metadata.subject)
 }

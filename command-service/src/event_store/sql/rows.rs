@@ -21,8 +21,6 @@ impl RowError {
 pub(in crate::event_store) trait Columns {
     /// A version, a position, a bucket, an epoch.
     fn number(&self, column: usize) -> Result<u64, RowError>;
-    /// The same; `None` for NULL.
-    fn optional_number(&self, column: usize) -> Result<Option<u64>, RowError>;
     /// A number that may be negative; `None` for NULL.
     fn integer(&self, column: usize) -> Result<Option<i64>, RowError>;
     /// A text.

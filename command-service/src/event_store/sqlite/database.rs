@@ -194,10 +194,6 @@ impl Columns for SqliteRow {
         self.count(column)
     }
 
-    fn optional_number(&self, column: usize) -> Result<Option<u64>, RowError> {
-        self.integer(column)?.map(|_| self.count(column)).transpose()
-    }
-
     fn integer(&self, column: usize) -> Result<Option<i64>, RowError> {
         get(self, column)
     }

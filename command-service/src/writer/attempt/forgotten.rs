@@ -77,6 +77,13 @@ impl Attempt<'_> {
         Ok(Some(found.recalled))
     }
 
+    /// Whether the store has said, since the command was submitted, that its only room was at the version of its decision.
+    pub(super) fn was_seen(&self, pending: &Pending, rooms: &[RoomId]) -> bool {
+        let [room] = rooms else { return false };
+        let base = self.base.get(room).copied().unwrap_or_default();
+        pending.recalled.iter().any(|found| found.room == *room && found.version == base)
+    }
+
     /// Loads the whole stream of a room for the current decision.
     pub(super) async fn take_whole(&mut self, room: RoomId) -> Result<(), AttemptError> {
         self.touch(&[room]).await?;
