@@ -29,7 +29,8 @@ declare! {
     OTEL_TRACES_SAMPLER_ARG: f64 = Key::default("0.1").within(0, 1);
     /// Address for `/metrics` and the log level, by plain HTTP. `LISTEN` then has neither; both have `/health/...`.
     ADMIN_LISTEN: SocketAddr = Key::optional();
-    /// PEM file with the certificate of `LISTEN` and its intermediates. `LISTEN` then speaks HTTPS only.
+    /// PEM file with the certificate of `LISTEN` and its intermediates. `LISTEN` then speaks HTTPS only. When this file and
+    /// that of the key change, new connections get the new certificate.
     pub(crate) TLS_CERT_FILE: PathBuf = Key::optional();
     /// PEM file with the private key of `TLS_CERT_FILE`.
     TLS_KEY_FILE: PathBuf = Key::optional();

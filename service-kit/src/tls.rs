@@ -3,14 +3,13 @@
 //! Connections to other machines use TLS and verify certificates, unless a setting says otherwise.
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use reqwest::{Certificate, ClientBuilder};
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+mod own_certificate;
+
+pub(crate) use own_certificate::server_config;
 
 /// The error of a certificate or key. Holds no part of a key.
 #[derive(Debug, thiserror::Error)]
@@ -88,23 +87,6 @@ pub fn warn_of_open_way(setting: &str, what: &str) {
     tracing::warn!(setting, "{what}: others on the network can read and change the traffic");
 }
 
-/// The TLS configuration of a port, from a PEM file of certificates, the server's own first, and one with the key.
-///
-/// # Errors
-/// If a file can't be read or holds something else, or the key doesn't match.
-pub(crate) fn server_config(certificates: &Path, key: &Path) -> Result<ServerConfig, Error> {
-    let not_pem = |error: rustls::pki_types::pem::Error| Error::NotPem(error.to_string());
-    let pem = std::fs::read(certificates)?;
-    let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().map_err(not_pem)?;
-    if chain.is_empty() {
-        return Err(Error::NoCertificate);
-    }
-    let key = PrivateKeyDer::from_pem_slice(&std::fs::read(key)?).map_err(not_pem)?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(config.with_no_client_auth().with_single_cert(chain, key)?)
-}
-
 #[cfg(test)]
 mod tests {
     use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -135,19 +117,11 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_missing_or_holds_something_else_is_refused_with_the_reason() {
+    fn a_file_without_authorities_is_refused_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        let [one, other] = ["a", "b"].map(|name| generate_simple_self_signed([name.to_owned()]).unwrap());
-        std::fs::write(path("cert"), one.cert.pem()).unwrap();
-        std::fs::write(path("key"), one.signing_key.serialize_pem()).unwrap();
-        std::fs::write(path("other key"), other.signing_key.serialize_pem()).unwrap();
-        assert!(server_config(&path("cert"), &path("key")).is_ok());
-        assert!(matches!(server_config(&path("cert"), &path("other key")), Err(Error::Unusable(_))));
-        assert!(matches!(server_config(&path("key"), &path("key")), Err(Error::NoCertificate)));
-        assert!(matches!(server_config(&path("cert"), &path("cert")), Err(Error::NotPem(_))));
-        assert!(matches!(server_config(&path("none"), &path("key")), Err(Error::Unreadable(_))));
-        let authorities = |name: &str| path(name).to_str().unwrap().parse::<Authorities>();
+        let authorities = |name: &str| folder.path().join(name).to_str().unwrap().parse::<Authorities>();
+        let CertifiedKey { signing_key, .. } = generate_simple_self_signed(["a".to_owned()]).unwrap();
+        std::fs::write(folder.path().join("key"), signing_key.serialize_pem()).unwrap();
         assert!(matches!(authorities("key"), Err(Error::NoCertificate)));
         assert!(matches!(authorities("none"), Err(Error::Unreadable(_))));
     }

@@ -21,6 +21,7 @@ use crate::telemetry::Metrics;
 mod addresses;
 mod http2;
 mod limits;
+mod rotation;
 
 fn parts() -> HttpParts {
     HttpParts {
@@ -267,9 +268,13 @@ impl Certificate {
         let folder = tempfile::tempdir().unwrap();
         let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let own = Self { folder, signed };
-        std::fs::write(own.file("cert.pem"), own.signed.cert.pem()).unwrap();
-        std::fs::write(own.file("key.pem"), own.signed.signing_key.serialize_pem()).unwrap();
+        own.write(&own.signed);
         own
+    }
+
+    fn write(&self, signed: &rcgen::CertifiedKey<rcgen::KeyPair>) {
+        std::fs::write(self.file("cert.pem"), signed.cert.pem()).unwrap();
+        std::fs::write(self.file("key.pem"), signed.signing_key.serialize_pem()).unwrap();
     }
 
     fn file(&self, name: &str) -> std::path::PathBuf {
