@@ -8,7 +8,7 @@ use service_kit::{
     abort_point::AbortPoint,
     brokers::{self, Brokers},
     clock::Clock,
-    config::{Declaration, HttpUrl, Key, Mistakes, Need, Settings},
+    config::{Declaration, HttpUrl, Key, Mistakes, Need, Secret, Settings},
     declare,
     dev_key::DevKey,
     kit_settings::{self, KitSettings, TLS_CA_FILE},
@@ -44,7 +44,8 @@ declare! {
     KAFKA_SESSION_TIMEOUT_MS: Duration = Key::milliseconds("6000").within(6_000, 300_000);
     /// The command service, whose feed fills gaps.
     FEED_URL: HttpUrl = Key::default("http://127.0.0.1:8081");
-    /// A token with the role `service` for the feed. The command `erase` needs one that also has the role `eraser`.
+    /// A token with the role `service` for the feed. The command `erase` needs one that also has the role `eraser`. Each request
+    /// reads its file, so a new token needs no restart.
     FEED_TOKEN: SecretString = Key::secret(Need::Optional);
     /// Folder of the development key, with which the service signs itself tokens for the feed.
     FEED_KEY_DIR: PathBuf = Key::optional();
@@ -85,7 +86,7 @@ pub struct Config {
 /// How this service identifies itself to the feed.
 #[derive(Debug, Clone)]
 enum FeedIdentity {
-    Token(SecretString),
+    Token(Secret),
     /// By tokens that it signs with the development key in this folder.
     Key(PathBuf),
     /// By the development header.
@@ -126,7 +127,7 @@ impl Config {
         let group = settings.read(&KAFKA_GROUP);
         let session_timeout = settings.read(&KAFKA_SESSION_TIMEOUT_MS);
         let feed_url = settings.read(&FEED_URL);
-        let feed_identity = match (settings.read(&FEED_TOKEN), settings.read(&FEED_KEY_DIR)) {
+        let feed_identity = match (settings.read_secret(&FEED_TOKEN), settings.read(&FEED_KEY_DIR)) {
             (Some(_), Some(_)) => {
                 settings.mistake(&FEED_KEY_DIR, "can't be set together with FEED_TOKEN");
                 None

@@ -6,11 +6,19 @@ use async_trait::async_trait;
 use reqwest::{Client, RequestBuilder, StatusCode, Url, header::RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
-use service_kit::tls::{Authorities, http_client, is_this_machine, warn_of_open_way};
+use service_kit::{
+    config::Secret,
+    readiness::Component,
+    tls::{Authorities, http_client, is_this_machine, warn_of_open_way},
+};
 use shared_events::{
     Erasures, RawEvent, RoomId, UserId, Version,
     feed::{FeedEvent, Head, Page},
 };
+
+mod refusals;
+
+use refusals::Refusals;
 
 /// The source of missing events: over HTTP, or in process in the embedded default.
 #[async_trait]
@@ -23,6 +31,11 @@ pub trait Feed: Send + Sync {
 
     /// The list of erased persons.
     async fn erasures(&self) -> Result<Erasures, FeedError>;
+
+    /// Shows in `component` from now on whether the feed lets this service read.
+    fn report_to(&self, component: Component) {
+        component.ok();
+    }
 }
 
 /// The heads of all streams.
@@ -75,7 +88,7 @@ pub enum Credentials {
     /// The development header, if the feed trusts it.
     Header,
     /// A token from the settings.
-    Token(SecretString),
+    Token(Secret),
     /// Signs a token for each request.
     Signed(Sign),
 }
@@ -89,6 +102,7 @@ pub struct HttpFeed {
     streams: Url,
     erasures: Url,
     credentials: Credentials,
+    refusals: Refusals,
 }
 
 /// The most items of a page.
@@ -125,7 +139,7 @@ impl HttpFeed {
             .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none());
         let client = client.build().map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { client, streams, erasures, credentials })
+        Ok(Self { client, streams, erasures, credentials, refusals: Refusals::default() })
     }
 
     /// Does one step of a person's erasure in the event store. Call it until it is done, also after an error.
@@ -154,15 +168,19 @@ impl HttpFeed {
     ) -> Result<Option<T>, FeedError> {
         let request = match &self.credentials {
             Credentials::Header => request.header("X-User", "query-service").header("X-Roles", role),
-            Credentials::Token(token) => request.bearer_auth(token.expose_secret()),
+            Credentials::Token(token) => request.bearer_auth(token.current().expose_secret()),
             Credentials::Signed(sign) => {
                 request.bearer_auth(sign(role).map_err(FeedError::Token)?.expose_secret())
             }
         };
         let mut answer = request.send().await.map_err(unreachable)?;
+        self.refusals.note(answer.status());
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Ok(None),
+            StatusCode::UNAUTHORIZED => {
+                return Err(FeedError::Answer("401: the token is missing, unknown or expired".to_owned()));
+            }
             StatusCode::FORBIDDEN => {
                 return Err(FeedError::Answer(format!("403: the token lacks the role {role}")));
             }
@@ -229,5 +247,9 @@ impl Feed for HttpFeed {
     async fn erasures(&self) -> Result<Erasures, FeedError> {
         // A command service without erasures has erased nobody.
         Ok(self.read(self.erasures.clone()).await?.unwrap_or_default())
+    }
+
+    fn report_to(&self, component: Component) {
+        self.refusals.report_to(component);
     }
 }

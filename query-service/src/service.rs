@@ -69,6 +69,10 @@ impl Service {
             Stack::Servers(..) => "mongodb",
             Stack::InProcess(_) => "readModels",
         });
+        #[cfg(all(feature = "mongodb", feature = "kafka"))]
+        if matches!(self.stack, Stack::Servers(..)) {
+            self.feed.report_to(readiness.component("feed"));
+        }
         let (shown, to_read) = watch::channel(None);
         let api = Api { shown: to_read, clock: self.clock.clone() };
         let parts = HttpParts {

@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::{Key, Need, Settings};
+use crate::config::{Key, Need, Secret, Settings};
 use crate::declare;
 use crate::kit_settings::TLS_CA_FILE;
 use crate::tls::{Authorities, is_this_machine, warn_of_open_way};
@@ -38,7 +38,7 @@ pub struct Brokers {
 struct Login {
     mechanism: String,
     username: String,
-    password: SecretString,
+    password: Secret,
 }
 
 impl Brokers {
@@ -66,7 +66,7 @@ impl Brokers {
         }
     }
 
-    /// The properties for the client. Values may be secret.
+    /// The properties for a new client. Values may be secret. The password is the one that its file holds now.
     #[must_use]
     pub fn properties(&self) -> Vec<(String, String)> {
         let protocol = match (self.tls, &self.login) {
@@ -81,10 +81,11 @@ impl Brokers {
             let authorities = self.authorities.as_ref().map_or("probe", Authorities::path);
             properties.push(("ssl.ca.location", authorities));
         }
-        if let Some(login) = &self.login {
+        let password = self.login.as_ref().map(|login| login.password.current());
+        if let (Some(login), Some(password)) = (&self.login, &password) {
             properties.push(("sasl.mechanism", &login.mechanism));
             properties.push(("sasl.username", &login.username));
-            properties.push(("sasl.password", login.password.expose_secret()));
+            properties.push(("sasl.password", password.expose_secret()));
         }
         properties.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
@@ -94,7 +95,7 @@ impl Login {
     /// The login, if the settings have one. The outer `None` means that `settings` holds mistakes.
     fn read(settings: &mut Settings) -> Option<Option<Self>> {
         let username = settings.read(&KAFKA_USERNAME);
-        let password = settings.read(&KAFKA_PASSWORD);
+        let password = settings.read_secret(&KAFKA_PASSWORD);
         let mechanism = settings.read(&KAFKA_SASL_MECHANISM)?;
         if !MECHANISMS.contains(&&*mechanism) {
             settings.mistake(&KAFKA_SASL_MECHANISM, format!("must be one of {}", MECHANISMS.join(", ")));

@@ -12,12 +12,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
+use secrecy::SecretString;
 use toml::{Table, Value};
 
 mod key;
+mod secret;
 
 pub use key::{Declaration, HttpUrl, Key, Need, markdown_table};
+pub use secret::Secret;
+use secret::without_line_break;
 
 crate::declare! {
     /// The setting that [`Settings`] itself reads.
@@ -145,6 +150,13 @@ impl Settings {
         None
     }
 
+    /// The value of a secret that may be replaced in its file while the service runs. `None` as in [`Settings::read`].
+    pub fn read_secret(&mut self, key: &Key<SecretString>) -> Option<Secret> {
+        let file = self.environment.get(&format!("{}_FILE", key.declaration.name));
+        let file = file.filter(|path| !path.is_empty()).map(PathBuf::from);
+        Some(Secret::new(self.read(key)?, file))
+    }
+
     /// The configuration. If there is no mistake, `build` assembles it from the values, with `?` on each.
     ///
     /// # Errors
@@ -183,11 +195,11 @@ impl Settings {
         None
     }
 
-    /// The content of a secret's file without the line break at its end.
+    /// The secret in a file.
     fn secret_in(&mut self, name: &str, path: &str) -> Option<String> {
-        match std::fs::read_to_string(path).map(|text| text.trim_end_matches(['\r', '\n']).to_owned()) {
-            Ok(text) if text.is_empty() => self.record(name, format!("{path} is empty")),
-            Ok(text) => return Some(text),
+        match std::fs::read_to_string(path) {
+            Ok(text) if without_line_break(&text).is_empty() => self.record(name, format!("{path} is empty")),
+            Ok(text) => return Some(without_line_break(&text).to_owned()),
             Err(error) => self.record(name, format!("can't read {path}: {error}")),
         }
         None

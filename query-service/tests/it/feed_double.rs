@@ -21,6 +21,9 @@ use tokio::{
 
 use crate::events::Stream;
 
+/// The token that is accepted over HTTP.
+pub(crate) const TOKEN: &str = "let-me-in";
+
 #[derive(Default)]
 pub(crate) struct FeedDouble {
     streams: Mutex<HashMap<RoomId, Vec<RawEvent>>>,
@@ -28,6 +31,8 @@ pub(crate) struct FeedDouble {
     pub(crate) reads: AtomicUsize,
     pub(crate) erasures: Mutex<Erasures>,
     pub(crate) hides_erasures: AtomicBool,
+    /// The token that is accepted over HTTP, in place of [`TOKEN`].
+    pub(crate) rotated: Mutex<Option<String>>,
 }
 
 impl FeedDouble {
@@ -84,7 +89,7 @@ impl Feed for FeedDouble {
     }
 }
 
-/// The feed's HTTP interface over a [`FeedDouble`]. It accepts the token `let-me-in`.
+/// The feed's HTTP interface over a [`FeedDouble`]. It accepts [`TOKEN`], or the one that replaced it.
 pub(crate) struct FeedServer {
     pub(crate) url: reqwest::Url,
     task: tokio::task::JoinHandle<()>,
@@ -122,7 +127,8 @@ async fn answer(mut connection: TcpStream, feed: Arc<FeedDouble>) {
     }
     let request = String::from_utf8(request).unwrap();
     let target = request.split(' ').nth(1).unwrap().to_owned();
-    let (status, body) = if request.to_lowercase().contains("authorization: bearer let-me-in") {
+    let token = feed.rotated.lock().unwrap().clone().unwrap_or_else(|| TOKEN.to_owned());
+    let (status, body) = if request.to_lowercase().contains(&format!("authorization: bearer {token}\r\n")) {
         respond(&target, &feed)
     } else {
         ("401 Unauthorized", "{}".to_owned())

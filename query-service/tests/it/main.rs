@@ -16,6 +16,7 @@ mod consistency;
 mod crash;
 mod erasure;
 mod events;
+mod feed;
 mod feed_double;
 mod generations;
 mod http;

@@ -12,12 +12,13 @@ use query_service::{
     read_models::ReservationDoc,
     stores::{Checkpoints, Parking, Queries, memory::MemoryReadModels},
 };
-use service_kit::{clock::Clock, readiness::Readiness};
+use secrecy::SecretString;
+use service_kit::{clock::Clock, config::Secret, readiness::Readiness};
 use shared_events::{Interval, RawEvent, RoomId, UserId, feed::Head};
 
 use crate::{
     events::{Stream, hour, reserved_minutes, usage_of},
-    feed_double::{FeedDouble, FeedServer},
+    feed_double::{FeedDouble, FeedServer, TOKEN},
     mongo_database::TestDatabase,
     pipelines::{dependencies, messages, new_pipeline, until},
     store_double::{Store, StoreDouble},
@@ -110,7 +111,7 @@ async fn a_gap_is_filled_from_the_feed_over_http() {
     (0..9).for_each(|hour| _ = stream.reserve("ann", hour, hour + 1));
     let feed = FeedDouble::of(&[&stream]);
     let server = FeedServer::start(Arc::clone(&feed)).await;
-    let token = Credentials::Token("let-me-in".to_owned().into());
+    let token = Credentials::Token(Secret::from(SecretString::from(TOKEN)));
     let over_http = HttpFeed::new(&server.url, token, Duration::from_secs(5), None).unwrap();
     let over_http = Dependencies { feed: Arc::new(over_http), ..dependencies(models.clone(), &feed) };
     let mut pipeline = Pipeline::new(over_http);

@@ -111,3 +111,25 @@ fn the_table_names_each_setting() {
     assert!(table.contains("| `BATCH` | `10` | 1 to 100 | Rows at once. |"), "{table}");
     assert!(table.contains("| `NOTE` | none |  | Anything, on two lines. |"), "{table}");
 }
+
+#[test]
+fn a_secret_follows_its_file_and_keeps_its_value_while_the_file_has_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("url");
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    write("one\n");
+    let mut settings = settings(&[("MYSQL_URL_FILE", file.to_str().unwrap()), ("TOPIC", "t")], "");
+    let secret = settings.read_secret(&MYSQL_URL).unwrap();
+    settings.finish(|| Some(())).unwrap();
+    let is = |value: &str| assert_eq!(secret.current().expose_secret(), value);
+    is("one");
+    for broken in ["", "\n"] {
+        write(broken);
+        is("one");
+    }
+    write("two\r\n");
+    is("two");
+    std::fs::remove_file(&file).unwrap();
+    is("two");
+    assert!(!format!("{secret:?}").contains("two"));
+}
