@@ -1,7 +1,9 @@
 //! Takes commands over HTTP, commits their events and relays them.
 
+#[cfg(feature = "binlog")]
+pub mod binlog_relay;
 pub mod commands;
-#[cfg(all(feature = "mysql", feature = "kafka"))]
+#[cfg(all(feature = "binlog", feature = "kafka"))]
 pub mod config;
 pub mod domain;
 pub mod erasure;
@@ -11,7 +13,7 @@ pub mod http;
 pub mod in_process;
 #[cfg(feature = "kafka")]
 pub mod kafka;
-#[cfg(all(feature = "mysql", feature = "kafka"))]
+#[cfg(all(feature = "binlog", feature = "kafka"))]
 pub mod operate;
 pub mod outbox;
 pub mod service;

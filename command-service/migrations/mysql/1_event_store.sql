@@ -65,6 +65,7 @@ CREATE TABLE IF NOT EXISTS held_rooms (
     position BIGINT UNSIGNED NOT NULL COMMENT 'the refused event',
     reason VARCHAR(1000) NOT NULL COMMENT 'why Kafka refused it',
     held_at BIGINT NOT NULL COMMENT 'since when: milliseconds since 1970 in UTC',
+    released_to BIGINT UNSIGNED NULL COMMENT 'released: the outbox has the room''s events up to this position; the binary log has the later ones',
     PRIMARY KEY (room)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin
   COMMENT 'Rooms that the relay has stopped, because Kafka refused an event for good.';
@@ -82,11 +83,39 @@ CREATE TABLE IF NOT EXISTS erasure_list (
     id TINYINT UNSIGNED NOT NULL COMMENT '1: there is one row',
     epoch BIGINT UNSIGNED NOT NULL COMMENT 'number of changes of the list; each append reads it, and waits during a change',
     secret BINARY(32) NOT NULL COMMENT 'key of the hashes of erased persons',
+    phase VARCHAR(20) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'table'
+        COMMENT 'how committed events reach Kafka now; decides whether an append writes outbox rows',
+    mode_epoch BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'number of changes of the phase',
+    phase_since BIGINT NOT NULL DEFAULT 0 COMMENT 'time of the last change: milliseconds since 1970 in UTC',
+    wanted VARCHAR(20) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'table' COMMENT 'the mode that the operator wants',
+    barrier BIGINT UNSIGNED NOT NULL DEFAULT 0
+        COMMENT 'every event up to this position was committed before this row''s change in the binary log',
+    barrier_no BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'number of barriers',
+    writer_form INT UNSIGNED NOT NULL DEFAULT 1 COMMENT 'instances that know only lower forms of writing must not append',
     PRIMARY KEY (id)
 ) ENGINE = InnoDB
-  COMMENT 'State of the list of erased persons.';
+  COMMENT 'State that every append reads: the list of erased persons, and the mode of the relay.';
 
 INSERT IGNORE INTO erasure_list (id, epoch, secret) VALUES (1, 0, RANDOM_BYTES(32));
+
+CREATE TABLE IF NOT EXISTS relay_place (
+    id TINYINT UNSIGNED NOT NULL COMMENT '1: there is one row',
+    leader_epoch BIGINT UNSIGNED NOT NULL COMMENT 'one more with each instance that begins to relay the binary log',
+    mode_epoch BIGINT UNSIGNED NOT NULL COMMENT 'the change of the phase to which the place belongs',
+    server_uuid VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'the server of file and position',
+    file VARCHAR(250) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'binary log file',
+    file_position BIGINT UNSIGNED NOT NULL COMMENT 'start of a transaction in it',
+    gtids MEDIUMTEXT CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'transactions before it; empty when the server has no GTIDs',
+    anchor VARCHAR(200) CHARACTER SET ascii COLLATE ascii_bin NOT NULL
+        COMMENT 'what the transaction at the place must hold; empty before the first event',
+    delivered_to BIGINT UNSIGNED NOT NULL COMMENT 'every event up to this position is delivered',
+    problem VARCHAR(1000) NOT NULL COMMENT 'why the binary log is not relayed although it should be; empty if it is',
+    PRIMARY KEY (id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin
+  COMMENT 'How far the binary log is relayed. Everything before the place is acknowledged by Kafka.';
+
+INSERT IGNORE INTO relay_place (id, leader_epoch, mode_epoch, server_uuid, file, file_position, gtids, anchor, delivered_to, problem)
+    VALUES (1, 0, 0, '', '', 0, '', '', 0, '');
 
 CREATE TABLE IF NOT EXISTS erasures (
     seq BIGINT UNSIGNED NOT NULL AUTO_INCREMENT COMMENT 'order of erasure',

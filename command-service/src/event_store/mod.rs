@@ -12,6 +12,7 @@ mod buckets;
 mod fail_points;
 #[cfg(feature = "mysql")]
 pub mod mysql;
+mod phase;
 mod ports;
 mod position;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -22,9 +23,10 @@ pub mod sqlite;
 pub use buckets::{BUCKETS, Buckets, bucket};
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub use fail_points::{FailPoint, FailPoints};
+pub use phase::{Mode, Phase};
 pub use ports::{
-    Append, Backlog, BucketLease, ErasureList, EventLog, EventStore, IdempotencyKeys, LeaseTable, Leases,
-    LookUp, Masked, Outbox, Release, ReservationIndex, RoomDirectory, Snapshots,
+    Append, Appended, Backlog, BucketLease, ErasureList, EventLog, EventStore, IdempotencyKeys, LeaseTable,
+    Leases, LookUp, Masked, Outbox, Release, ReservationIndex, RoomDirectory, Snapshots,
 };
 pub use position::Position;
 

@@ -13,9 +13,17 @@ use crate::domain::RoomEntry;
 /// Commits events.
 #[async_trait]
 pub trait Append: Send + Sync + 'static {
-    /// Commits a group in one transaction, with an outbox row for every event. Returns the events' positions in the order of
-    /// [`Group::events`].
-    async fn append(&self, group: &Group) -> Result<Vec<Position>, AppendError>;
+    /// Commits a group in one transaction, with an outbox row for every event if the [phase](super::Phase) has them.
+    async fn append(&self, group: &Group) -> Result<Appended, AppendError>;
+}
+
+/// A committed group.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Appended {
+    /// The events' positions, in the order of [`Group::events`].
+    pub positions: Vec<Position>,
+    /// Whether the events have outbox rows. The others are relayed from MySQL's binary log.
+    pub in_outbox: bool,
 }
 
 /// Reads events.

@@ -44,6 +44,12 @@ impl BucketAssigner {
         self.assigned.send_if_modified(|before| std::mem::replace(before, buckets) != buckets);
     }
 
+    /// Another end that learns of the assigned buckets.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<Buckets> {
+        self.assigned.subscribe()
+    }
+
     /// The buckets that the relay has to deliver.
     pub(super) fn assigned(&self) -> Buckets {
         *self.assigned.borrow()

@@ -4,7 +4,7 @@
 //! command passes them: HTTP takes no more requests, the writer finishes its queue, the relay delivers the rest, and the
 //! leases are given back.
 
-#[cfg(all(feature = "mysql", feature = "kafka"))]
+#[cfg(all(feature = "binlog", feature = "kafka"))]
 mod servers;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -20,7 +20,7 @@ use service_kit::{
 };
 use tokio_util::sync::CancellationToken;
 
-#[cfg(all(feature = "mysql", feature = "kafka"))]
+#[cfg(all(feature = "binlog", feature = "kafka"))]
 pub use servers::Servers;
 
 use crate::{
@@ -58,7 +58,7 @@ pub struct Service {
 /// The event store and the log.
 pub enum Stack {
     /// MySQL and Kafka, shared with other instances.
-    #[cfg(all(feature = "mysql", feature = "kafka"))]
+    #[cfg(all(feature = "binlog", feature = "kafka"))]
     Servers(Box<Servers>),
     /// A store that no other process uses, and a channel to the projector.
     InProcess(Arc<dyn EventStore>, InProcessLog),
@@ -74,7 +74,7 @@ impl Service {
         let readiness = Readiness::new(self.clock.clone());
         // Before HTTP: a service without components would be ready.
         let component = readiness.component(match &self.stack {
-            #[cfg(all(feature = "mysql", feature = "kafka"))]
+            #[cfg(all(feature = "binlog", feature = "kafka"))]
             Stack::Servers(_) => "mysql",
             Stack::InProcess(..) => "sqlite",
         });
@@ -100,8 +100,8 @@ impl Service {
             lifecycle: lifecycle.clone(),
         };
         match self.stack {
-            #[cfg(all(feature = "mysql", feature = "kafka"))]
-            Stack::Servers(servers) => servers.start(work, component, readiness.component("kafka")),
+            #[cfg(all(feature = "binlog", feature = "kafka"))]
+            Stack::Servers(servers) => servers.start(work, component, &readiness),
             Stack::InProcess(store, log) => {
                 // The only relay has all buckets, for as long as it runs.
                 let (_, assigned) = assignment(Buckets::ALL);

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use anyhow::Context;
 use secrecy::ExposeSecret;
 use service_kit::{
-    readiness::Component,
+    readiness::{Component, Readiness},
     retry::{Backoff, Stopped, until_it_succeeds},
 };
 
 use super::Work;
 use crate::{
+    binlog_relay::BinlogRelay,
     config::Config,
     event_store::{Buckets, mysql::MySqlStore},
     kafka::{KafkaOptions, KafkaPublisher, ensure_topic},
@@ -39,11 +40,13 @@ impl Servers {
     }
 
     /// Spawns a task that waits for MySQL and then starts the work.
-    pub(super) fn start(self, work: Work, mysql: Component, kafka: Component) {
-        work.lifecycle.clone().spawn_infallible("start", self.run(work, mysql, kafka));
+    pub(super) fn start(self, work: Work, mysql: Component, readiness: &Readiness) {
+        let (kafka, mode) = (readiness.component("kafka"), readiness.component("relay"));
+        work.lifecycle.clone().spawn_infallible("start", self.run(work, mysql, kafka, mode));
     }
 
-    async fn run(self, work: Work, mysql: Component, kafka: Component) {
+    async fn run(self, work: Work, mysql: Component, kafka: Component, mode: Component) {
+        let clock = work.clock.clone();
         let lifecycle = work.lifecycle.clone();
         let stop = lifecycle.soft();
         let migrated = until_it_succeeds(&mysql, &stop, Backoff::for_server(), || self.store.migrate());
@@ -53,6 +56,11 @@ impl Servers {
         let (assigner, assigned) = assignment(Buckets::NONE);
         let publisher = KafkaPublisher::new(self.kafka.clone());
         let relayed = work.start(Arc::new(self.store.clone()), publisher, assigned, mysql);
+        {
+            let publisher = KafkaPublisher::new(self.kafka.clone());
+            let relay = BinlogRelay::new(self.store.clone(), publisher, clock, mode);
+            lifecycle.spawn_infallible("binlog relay", relay.run(assigner.subscribe(), relayed.clone()));
+        }
         lifecycle.spawn_infallible("leases", async move {
             let reach = || ensure_topic(&self.kafka);
             keep_leases(Arc::new(self.store), self.lease, assigner, kafka, reach, relayed).await;

@@ -17,7 +17,7 @@ use super::{CommandOutcome, Failure, Pending, RecordedOutcome, Reply, Submission
 use crate::{
     commands::{Command, Decision, NewEvent},
     domain::{Rejection, Room, RoomEntry, Undo},
-    event_store::{Group, KeyId, KeyRecord, NewKey, Position},
+    event_store::{Appended, Group, KeyId, KeyRecord, NewKey, Position},
 };
 
 /// Most rooms and whole streams that one decision may ask for: one for each room of a kind, or for each move of a reservation.
@@ -31,6 +31,8 @@ pub(super) struct CommittedGroup {
     pub(super) written: HashMap<RoomId, Version>,
     /// The new events in the order of their decisions.
     pub(super) events: Vec<(Position, RawEvent)>,
+    /// Whether the outbox has them.
+    pub(super) in_outbox: bool,
 }
 
 /// When an attempt looks up the idempotency keys of its commands.
@@ -49,8 +51,8 @@ pub(super) struct Attempt<'a> {
     now: Timestamp,
     replies: HashMap<usize, Reply>,
     pub(super) group: Group,
-    /// Positions of the group's events, once they are committed.
-    pub(super) positions: Vec<Position>,
+    /// The committed group.
+    pub(super) appended: Appended,
     undo: Vec<(RoomId, Undo)>,
     directory_undo: Vec<(RoomId, Option<RoomEntry>)>,
     /// The versions before this attempt of all rooms that it has read.
@@ -87,7 +89,7 @@ impl<'a> Attempt<'a> {
             now: Timestamp::from_epoch_millis(clock.now().timestamp_millis()),
             replies: HashMap::new(),
             group: Group::default(),
-            positions: Vec::new(),
+            appended: Appended::default(),
             undo: Vec::new(),
             directory_undo: Vec::new(),
             base: HashMap::new(),
@@ -114,8 +116,9 @@ impl<'a> Attempt<'a> {
         result?;
         let base = |room| (room, self.base.get(&room).copied().unwrap_or_default());
         let written = self.group.events.iter().map(|event| base(event.room)).collect();
-        let events = self.positions.into_iter().zip(self.group.events).collect();
-        Ok(CommittedGroup { replies: self.replies, written, events })
+        let Appended { positions, in_outbox } = self.appended;
+        let events = positions.into_iter().zip(self.group.events).collect();
+        Ok(CommittedGroup { replies: self.replies, written, events, in_outbox })
     }
 
     async fn decide_and_commit(&mut self) -> Result<(), AttemptError> {

@@ -80,8 +80,8 @@ impl Attempt<'_> {
         }
         self.group.erasures = self.cache.erasures.epoch;
         let error = match self.cache.store.append.append(&self.group).await {
-            Ok(positions) => {
-                self.positions = positions;
+            Ok(appended) => {
+                self.appended = appended;
                 return Ok(());
             }
             Err(error) => error,

@@ -55,7 +55,8 @@ impl GroupCommit {
                 Ok(committed) => {
                     metrics::histogram!("command_commit_duration_seconds").record(started.elapsed());
                     events += committed.events.len();
-                    if !committed.events.is_empty() {
+                    // Without outbox rows another source relays them, in its own order.
+                    if committed.in_outbox && !committed.events.is_empty() {
                         self.committed.send(committed.events);
                     }
                     self.cache.end_group(&committed.written);

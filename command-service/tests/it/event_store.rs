@@ -67,7 +67,7 @@ async fn what_was_appended_comes_back_byte_for_byte(rig: Rig) {
     first.payload = b"{\"b\":1, \"a\" : \"\\u0000 \xf0\x9f\x8f\xa8\", \"b\":2}\n\x00\xff".to_vec();
     let mut second = event(room(1), 2);
     second.payload = vec![b'x'; 100_000];
-    let positions = rig.store.append(&events(vec![first.clone(), second.clone()])).await.unwrap();
+    let positions = rig.store.append(&events(vec![first.clone(), second.clone()])).await.unwrap().positions;
     let found = rig.store.stream(room(1), 0.into(), 10).await.unwrap();
     assert_eq!(found.len(), 2);
     for ((stored, appended), position) in found.into_iter().zip([first, second]).zip(positions) {
@@ -227,7 +227,7 @@ async fn positions_follow_the_order_of_the_group_given_and_are_consecutive(rig: 
     for count in [1, 15, 17, 255, 600_u128] {
         let base = count * 10_000;
         let group = events((0..count).rev().map(|number| event(room(base + number), 1)).collect());
-        let positions = rig.store.append(&group).await.unwrap();
+        let positions = rig.store.append(&group).await.unwrap().positions;
         let wanted: Vec<_> = group.events.iter().map(|event| (event.room, 0.into())).collect();
         let stored = rig.store.load(&wanted).await.unwrap();
         assert_eq!(stored.len(), group.events.len());
@@ -336,7 +336,7 @@ async fn a_group_of_rejections_is_kept(rig: Rig) {
     let outcome = br#"{"rejected": "overlap"}"#.to_vec();
     let rejected = NewKey { event: None, outcome: Some(outcome.clone()), ..key(1, 0) };
     let group = Group { keys: vec![rejected], ..Group::default() };
-    assert_eq!(rig.store.append(&group).await.unwrap(), []);
+    assert_eq!(rig.store.append(&group).await.unwrap().positions, []);
     let found = rig.store.find_keys(&[key(1, 0).id]).await.unwrap();
     assert_eq!((found[0].event.as_ref(), found[0].outcome.as_ref()), (None, Some(&outcome)));
 }

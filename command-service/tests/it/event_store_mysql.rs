@@ -90,7 +90,7 @@ async fn pointers_and_positions_are_right_under_two_instances_that_insert_at_onc
                 let base = instance << 60 | round << 20;
                 let rooms: Vec<_> = (0..size).map(|number| room(base + number)).collect();
                 let group = next_group(&store, &rooms, base).await;
-                let positions = store.append(&group).await.unwrap();
+                let positions = store.append(&group).await.unwrap().positions;
                 groups.push((group, positions));
             }
             groups
@@ -123,7 +123,7 @@ async fn pointers_are_right_where_ids_go_up_in_larger_steps() {
             let mut groups = Vec::new();
             for round in 0..5 {
                 let group = next_group(&store, &rooms, (instance * 10 + round) << 32).await;
-                let mut positions = store.append(&group).await.unwrap();
+                let mut positions = store.append(&group).await.unwrap().positions;
                 positions.sort_unstable();
                 assert!(
                     positions[..48].windows(2).all(|pair| pair[1].get() == pair[0].get() + 7),
@@ -155,7 +155,7 @@ async fn a_transaction_that_took_its_position_first_and_commits_last_is_still_de
     let position = late.execute(insert).await.unwrap().last_insert_id();
     late.execute(format!("INSERT INTO outbox VALUES ({position}, 0)").as_str()).await.unwrap();
 
-    let positions = store.append(&events(vec![event(room(1), 1)])).await.unwrap();
+    let positions = store.append(&events(vec![event(room(1), 1)])).await.unwrap().positions;
     let position = Position::from(position);
     assert!(positions[0] > position);
     let seen = store.undelivered(Buckets::ALL, 10).await.unwrap();

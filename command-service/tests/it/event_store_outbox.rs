@@ -17,7 +17,7 @@ on_both!(
 async fn undelivered_events_are_read_by_bucket(rig: Rig) {
     let rooms: Vec<_> = (1..=200).map(room).collect();
     let group = events(rooms.iter().map(|room| event(*room, 1)).collect());
-    let positions = rig.store.append(&group).await.unwrap();
+    let positions = rig.store.append(&group).await.unwrap().positions;
     for bucket in Buckets::ALL.iter() {
         let one: Buckets = [bucket].into_iter().collect();
         for buckets in [one, Buckets::ALL.without(one)] {
@@ -32,7 +32,7 @@ async fn undelivered_events_are_read_by_bucket(rig: Rig) {
 
 async fn undelivered_events_stay_until_just_they_are_deleted(rig: Rig) {
     let group = events((1..=5).map(|number| event(room(number), 1)).collect());
-    let positions = rig.store.append(&group).await.unwrap();
+    let positions = rig.store.append(&group).await.unwrap().positions;
     let backlog = Backlog { events: 5, oldest: Some(group.events[0].recorded_at) };
     assert_eq!(rig.store.backlog().await.unwrap(), backlog);
     assert_eq!(rig.store.undelivered(Buckets::ALL, 3).await.unwrap(), positions[..3]);
@@ -44,7 +44,7 @@ async fn undelivered_events_stay_until_just_they_are_deleted(rig: Rig) {
     assert_eq!(rig.store.events_at(&[]).await.unwrap(), []);
     rig.store.delete_delivered(&positions).await.unwrap();
     let more = events((6..=3005).map(|number| event(room(number), 1)).collect());
-    let more = rig.store.append(&more).await.unwrap();
+    let more = rig.store.append(&more).await.unwrap().positions;
     let kept = [more[0], more[700], more[702], more[2000], more[2999]];
     let delivered: Vec<_> = more.iter().filter(|position| !kept.contains(position)).copied().collect();
     rig.store.delete_delivered(&delivered).await.unwrap();

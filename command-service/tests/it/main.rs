@@ -7,6 +7,7 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod binlog_relay;
 mod erasure;
 mod event_store;
 mod event_store_mysql;

@@ -15,7 +15,7 @@ use shared_events::{RawEvent, RoomId};
 use tokio::sync::watch;
 
 pub(crate) async fn commit(store: &dyn EventStore, events: Vec<RawEvent>) -> Vec<Position> {
-    store.append(&Group { events, ..Group::default() }).await.unwrap()
+    store.append(&Group { events, ..Group::default() }).await.unwrap().positions
 }
 
 pub(crate) fn relay<P: Publisher>(store: Arc<dyn EventStore>, publisher: P) -> Relay<P> {

@@ -11,12 +11,12 @@ use super::{
     session::{WRITE_LIMIT, WriterSession, cannot_connect, run, run_text, run_texts, within},
 };
 use crate::event_store::{
-    Append, AppendError, FailPoint, Group, Position, StoreError,
+    Append, AppendError, Appended, FailPoint, Group, Position, StoreError,
     sql::{
         Statement,
         append::{
             Begun, INSERT_ROOM, OPERATION, Plan, PlannedEvent, TextInsert, UPDATE_ROOM, insert_events,
-            insert_keys, insert_outbox, place, room_values,
+            insert_keys, place, room_values,
         },
         pieces,
     },
@@ -27,7 +27,7 @@ const ROLLBACK_LIMIT: Duration = Duration::from_secs(2);
 
 #[async_trait]
 impl Append for MySqlStore {
-    async fn append(&self, group: &Group) -> Result<Vec<Position>, AppendError> {
+    async fn append(&self, group: &Group) -> Result<Appended, AppendError> {
         let plan = Plan::new(group)?;
         self.bury_lost_session().await.map_err(AppendError::Transient)?;
         let mut kept = self.0.writer.lock().await;
@@ -35,13 +35,16 @@ impl Append for MySqlStore {
         let begun = begun.map_err(|error| refused("", error));
         let begun = begun.and_then(|(rows, heads)| Begun::read(&rows, heads)?.check(group));
         let written = match begun {
-            Ok(now) => self.write(&mut session, group, &plan, now).await,
+            Ok(begun) => {
+                let written = self.write(&mut session, group, &plan, &begun).await;
+                written.map(|(positions, rest)| (Appended { positions, in_outbox: begun.in_outbox }, rest))
+            }
             Err(error) => Err(error),
         };
         let (session, result) = match written {
-            Ok((positions, rest)) => {
+            Ok((appended, rest)) => {
                 let (session, committed) = self.commit(session, rest).await;
-                (session, committed.map(|()| positions))
+                (session, committed.map(|()| appended))
             }
             Err(error) => (self.roll_back(session).await, Err(error)),
         };
@@ -81,7 +84,7 @@ impl MySqlStore {
         session: &mut WriterSession,
         group: &Group,
         plan: &Plan<'_>,
-        now: i64,
+        begun: &Begun,
     ) -> Result<(Vec<Position>, Vec<TextInsert>), AppendError> {
         let fail_points = &self.0.fail_points;
         fail_points.pass(FailPoint::Begin)?;
@@ -95,8 +98,8 @@ impl MySqlStore {
         fail_points.pass(FailPoint::Events)?;
         let mut rest = Vec::new();
         for (insert, point) in [
-            (insert_outbox(&plan.events, &positions), FailPoint::Outbox),
-            (insert_keys(&group.keys, &positions, now), FailPoint::Keys),
+            (begun.insert_outbox(&plan.events, &positions), FailPoint::Outbox),
+            (insert_keys(&group.keys, &positions, begun.now), FailPoint::Keys),
         ] {
             if group.rooms.is_empty() {
                 rest.extend(insert);

@@ -1,6 +1,10 @@
 //! MySQL's statements and rows, where they differ from SQLite's.
 
-use sqlx::{Connection, Decode, MySql, MySqlConnection, Row, Type, mysql::MySqlRow};
+use shared_events::RoomId;
+use sqlx::{
+    Connection, Decode, MySql, MySqlConnection, Row, Type,
+    mysql::{MySqlConnectOptions, MySqlRow},
+};
 
 use super::{
     MySqlStore,
@@ -8,7 +12,7 @@ use super::{
     session::{WRITE_LIMIT, cannot_connect, connect, run, run_text},
 };
 use crate::event_store::{
-    Buckets, StoreError,
+    Buckets, Release, StoreError,
     sql::{Columns, Database, Done, RowError, Statement, Transaction, repeated},
 };
 
@@ -19,6 +23,7 @@ impl Database for MySqlStore {
     /// Beyond some 25,000 ranges the server would read the whole table.
     const MOST_POSITIONS: usize = 20_000;
     const NOW: &'static str = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)";
+    const MODE: &'static str = "phase, writer_form";
     const ROW_LIST: &'static str = "";
     const ALL_HEADS: &'static str = "SELECT stream_id, MAX(version) FROM events WHERE stream_id > ? \
         GROUP BY stream_id ORDER BY stream_id LIMIT ?";
@@ -54,13 +59,15 @@ impl Database for MySqlStore {
     }
 
     fn undelivered(buckets: Buckets) -> String {
+        // The phase is read at the same moment as the rows: a relay that has not heard of a switch sends nothing after it.
         // Rooms are looked up only if one is held.
         let bucket = match buckets {
             Buckets::ALL => String::new(),
             some => format!("AND {} >> o.bucket & 1", some.bits()),
         };
         format!(
-            "SELECT o.position FROM outbox o WHERE (NOT EXISTS (SELECT 1 FROM held_rooms) OR (SELECT e.stream_id \
+            "SELECT o.position FROM outbox o WHERE (SELECT phase FROM erasure_list) IN ('table', 'to_log', \
+             'to_debezium') AND (NOT EXISTS (SELECT 1 FROM held_rooms) OR (SELECT e.stream_id \
              FROM events e WHERE e.position = o.position) NOT IN (SELECT room FROM held_rooms)) {bucket} \
              ORDER BY o.position LIMIT ?"
         )
@@ -79,11 +86,11 @@ impl Database for MySqlStore {
     }
 
     async fn begin(&self, operation: &'static str) -> Result<MySqlTransaction, StoreError> {
-        let connected = connect(&self.0.eraser).await;
-        let mut connection = connected.map_err(|error| cannot_connect(operation, error))?;
-        let begun = run_text(&mut connection, "START TRANSACTION").await;
-        begun.map_err(|error| store_error(operation, error))?;
-        Ok(MySqlTransaction { operation, connection })
+        MySqlTransaction::begin(operation, &self.0.eraser).await
+    }
+
+    async fn release(&self, room: RoomId) -> Result<Release, StoreError> {
+        self.release_in_phase(room).await
     }
 
     async fn settle_lost_commit(&self) -> Result<(), StoreError> {
@@ -95,6 +102,19 @@ impl Database for MySqlStore {
 pub(in crate::event_store) struct MySqlTransaction {
     operation: &'static str,
     connection: MySqlConnection,
+}
+
+impl MySqlTransaction {
+    pub(super) async fn begin(
+        operation: &'static str,
+        options: &MySqlConnectOptions,
+    ) -> Result<Self, StoreError> {
+        let connected = connect(options).await;
+        let mut connection = connected.map_err(|error| cannot_connect(operation, error))?;
+        let begun = run_text(&mut connection, "START TRANSACTION").await;
+        begun.map_err(|error| store_error(operation, error))?;
+        Ok(Self { operation, connection })
+    }
 }
 
 impl Transaction for MySqlTransaction {

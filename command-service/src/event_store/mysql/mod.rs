@@ -1,14 +1,19 @@
 //! The event store in MySQL.
 
 mod append;
+#[cfg(feature = "binlog")]
+mod binlog;
 mod database;
 mod errors;
 mod leases;
 mod migrate;
+mod relay_mode;
 mod session;
 
 use std::{str::FromStr, sync::Arc};
 
+#[cfg(feature = "binlog")]
+use secrecy::SecretString;
 use service_kit::tls::{is_this_machine, warn_of_open_way};
 use sqlx::{
     ConnectOptions, MySqlConnection,
@@ -23,6 +28,10 @@ use super::{
     sql::{Columns, Statement},
 };
 
+#[cfg(feature = "binlog")]
+pub use self::binlog::{BinlogError, BinlogReader, Entry, Place, Transaction};
+pub use self::relay_mode::{Passed, RelayState, StoredPlace};
+
 /// The database that is used when the URL names none.
 pub const DEFAULT_DATABASE: &str = "reservations";
 
@@ -31,6 +40,9 @@ pub const DEFAULT_DATABASE: &str = "reservations";
 pub struct MySqlStore(Arc<Inner>);
 
 struct Inner {
+    /// The URL of `options`, for the client that reads the binary log.
+    #[cfg(feature = "binlog")]
+    url: SecretString,
     options: MySqlConnectOptions,
     /// The user that lists erased persons and masks events.
     eraser: MySqlConnectOptions,
@@ -65,6 +77,8 @@ impl MySqlStore {
         };
         let sessions = Sessions::new(options.clone(), connections);
         Ok(Self(Arc::new(Inner {
+            #[cfg(feature = "binlog")]
+            url: url.into(),
             options,
             eraser,
             sessions,

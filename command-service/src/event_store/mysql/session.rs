@@ -27,7 +27,7 @@ const IDLE_LIMIT: Duration = Duration::from_secs(5);
 /// Most streams of which a writer session remembers a version.
 const MOST_REMEMBERED: usize = 100_000;
 /// Limit for making a connection.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// Limit for a statement that writes. It waits at most one second for a row, and for the disk.
 pub(super) const WRITE_LIMIT: Duration = Duration::from_secs(10);
 /// Limit for a read, or a delete of many rows.

@@ -5,7 +5,7 @@ use shared_events::{RawEvent, RoomId, Version};
 use super::{Columns, Database, RowError, Statement, Value, statements::repeated};
 use crate::{
     domain::RoomEntry,
-    event_store::{AppendError, Group, NewKey, Position, StoreError, bucket},
+    event_store::{AppendError, Group, NewKey, Phase, Position, StoreError, bucket},
 };
 
 pub(in crate::event_store) const OPERATION: &str = "append_events";
@@ -80,8 +80,14 @@ pub(in crate::event_store) struct Begun {
     /// Those of them that are there.
     found: u64,
     /// The store's time: milliseconds since 1970 in UTC.
-    now: i64,
+    pub(in crate::event_store) now: i64,
+    /// Whether the events get outbox rows. The phase stays the same until the transaction ends.
+    pub(in crate::event_store) in_outbox: bool,
 }
+
+/// The form of writing that this build knows. A later build that writes what this one can't read raises the store's form, and
+/// then this one must not append.
+pub(in crate::event_store) const WRITER_FORM: u64 = 1;
 
 impl Begun {
     /// The statement that reads it. A version that is left out could never be filled later, so each stream must go on where
@@ -98,27 +104,52 @@ impl Begun {
                 list.join(",")
             ),
         };
-        format!("SELECT epoch, {found}, {} FROM erasure_list WHERE id = 1", D::NOW)
+        format!("SELECT epoch, {found}, {}, {} FROM erasure_list WHERE id = 1", D::NOW, D::MODE)
     }
 
     pub(in crate::event_store) fn read(rows: &[impl Columns], expected: usize) -> Result<Self, AppendError> {
         let row = rows.first().ok_or_else(|| inconsistent("there is no list of erased persons"))?;
         let read = || {
             let now = row.integer(2)?.unwrap_or_default();
-            Ok(Self { epoch: row.number(0)?, expected, found: row.count(1)?, now })
+            let (phase, form) = (row.text(3)?, row.number(4)?);
+            Ok((
+                Self { epoch: row.number(0)?, expected, found: row.count(1)?, now, in_outbox: true },
+                phase,
+                form,
+            ))
         };
-        read().map_err(|RowError(detail)| inconsistent(detail))
+        let (begun, phase, form) = read().map_err(|RowError(detail)| inconsistent(detail))?;
+        if form > WRITER_FORM {
+            return Err(of_a_later_build(format!("the store needs the form of writing {form}")));
+        }
+        let phase: Phase = phase.parse().map_err(of_a_later_build)?;
+        Ok(Self { in_outbox: phase.has_outbox_rows(), ..begun })
     }
 
-    /// The store's time, if the group can be written in this state.
-    pub(in crate::event_store) fn check(&self, group: &Group) -> Result<i64, AppendError> {
+    /// The same state, if the group can be written in it.
+    pub(in crate::event_store) fn check(self, group: &Group) -> Result<Self, AppendError> {
         if self.epoch != group.erasures {
             Err(AppendError::Erased)
         } else if usize::try_from(self.found) != Ok(self.expected) {
             Err(inconsistent("the version before a stream's first new one is not there"))
         } else {
-            Ok(self.now)
+            Ok(self)
         }
+    }
+
+    /// Inserts the outbox rows of a group.
+    pub(in crate::event_store) fn insert_outbox(
+        &self,
+        events: &[PlannedEvent<'_>],
+        positions: &[Position],
+    ) -> Option<TextInsert> {
+        let row = |planned: &PlannedEvent<'_>| {
+            let position = positions.get(planned.index);
+            position.map(|position| format!("({position},{})", bucket(planned.event.room)))
+        };
+        let events = if self.in_outbox { events } else { &[] };
+        let rows: Vec<_> = events.iter().filter_map(row).collect();
+        TextInsert::new("outbox (position, bucket)", &rows, "version")
     }
 }
 
@@ -171,18 +202,6 @@ impl TextInsert {
     }
 }
 
-/// Inserts the outbox rows of a group.
-pub(in crate::event_store) fn insert_outbox(
-    events: &[PlannedEvent<'_>],
-    positions: &[Position],
-) -> Option<TextInsert> {
-    let row = |planned: &PlannedEvent<'_>| {
-        positions.get(planned.index).map(|position| format!("({position},{})", bucket(planned.event.room)))
-    };
-    let rows: Vec<_> = events.iter().filter_map(row).collect();
-    TextInsert::new("outbox (position, bucket)", &rows, "version")
-}
-
 /// Inserts the idempotency records of a group, in the order of their ids.
 pub(in crate::event_store) fn insert_keys(
     keys: &[NewKey],
@@ -213,6 +232,11 @@ fn hexadecimal(bytes: &[u8]) -> String {
     literal.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
     literal.push('\'');
     literal
+}
+
+/// Instances of the later build can go on.
+fn of_a_later_build(why: String) -> AppendError {
+    AppendError::Transient(StoreError::Unavailable { operation: OPERATION, source: why.into() })
 }
 
 fn inconsistent(detail: impl Into<String>) -> AppendError {

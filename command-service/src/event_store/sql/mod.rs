@@ -17,7 +17,7 @@ pub(super) use rows::{Columns, RowError};
 use shared_events::{ReservationId, RoomId, Version};
 pub(super) use statements::{pieces, repeated};
 
-use super::{Buckets, Position, StoreError};
+use super::{Buckets, Position, Release, StoreError};
 
 /// A database that holds the event store: how it runs statements, and where its SQL differs.
 pub(super) trait Database: Send + Sync + 'static {
@@ -30,6 +30,8 @@ pub(super) trait Database: Send + Sync + 'static {
     const MOST_POSITIONS: usize;
     /// The current time: milliseconds since 1970 in UTC.
     const NOW: &'static str;
+    /// The phase of the relay's mode and the form of writing, as columns of the row that each append reads.
+    const MODE: &'static str;
     /// Begins a list of rows after IN.
     const ROW_LIST: &'static str;
     /// A page of streams with their heads. Values: the bytes of the stream before it, and the most rows.
@@ -73,6 +75,9 @@ pub(super) trait Database: Send + Sync + 'static {
         &self,
         operation: &'static str,
     ) -> impl Future<Output = Result<Self::Transaction<'_>, StoreError>> + Send;
+
+    /// Releases a held room: its events go out again, in order, from the refused one on.
+    fn release(&self, room: RoomId) -> impl Future<Output = Result<Release, StoreError>> + Send;
 
     /// Waits until it is certain that a commit with unknown outcome has happened, or never will.
     fn settle_lost_commit(&self) -> impl Future<Output = Result<(), StoreError>> + Send;

@@ -64,10 +64,6 @@ impl<D: Database> Outbox for D {
     }
 
     async fn release_room(&self, room: RoomId) -> Result<Release, StoreError> {
-        let select = Statement::new("SELECT 1 FROM held_rooms WHERE room = ?", [(&room).into()]);
-        let held = read(self, "release_room", select, |_| Ok(())).await?;
-        let delete = Statement::new("DELETE FROM held_rooms WHERE room = ?", [(&room).into()]);
-        self.write("release_room", &delete).await?;
-        Ok(if held.is_empty() { Release::NotHeld } else { Release::Released })
+        self.release(room).await
     }
 }

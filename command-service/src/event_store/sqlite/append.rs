@@ -9,12 +9,12 @@ use super::{
     is_transient, store_error,
 };
 use crate::event_store::{
-    Append, AppendError, FailPoint, Group, Position,
+    Append, AppendError, Appended, FailPoint, Group, Position,
     sql::{
         Done, Statement,
         append::{
             Begun, INSERT_ROOM, OPERATION, Plan, PlannedEvent, UPDATE_ROOM, insert_events, insert_keys,
-            insert_outbox, place, room_values,
+            place, room_values,
         },
         pieces,
     },
@@ -22,7 +22,7 @@ use crate::event_store::{
 
 #[async_trait]
 impl Append for SqliteStore {
-    async fn append(&self, group: &Group) -> Result<Vec<Position>, AppendError> {
+    async fn append(&self, group: &Group) -> Result<Appended, AppendError> {
         let plan = Plan::new(group)?;
         let mut writer = self.0.writer.lock().await;
         begin(&mut writer).await.map_err(|error| refused("", error))?;
@@ -41,7 +41,7 @@ impl Append for SqliteStore {
             return Err(if unknown { AppendError::Unknown(error) } else { AppendError::Transient(error) });
         }
         self.0.fail_points.pass(FailPoint::AfterCommit)?;
-        Ok(positions)
+        Ok(Appended { positions, in_outbox: true })
     }
 }
 
@@ -54,9 +54,9 @@ impl SqliteStore {
     ) -> Result<Vec<Position>, AppendError> {
         let fail_points = &self.0.fail_points;
         fail_points.pass(FailPoint::Begin)?;
-        let begun = Statement::text(Begun::select::<Self>(&plan.heads));
-        let rows = execute(connection, "", &begun).await?.rows;
-        let now = Begun::read(&rows, plan.heads.len())?.check(group)?;
+        let select = Statement::text(Begun::select::<Self>(&plan.heads));
+        let rows = execute(connection, "", &select).await?.rows;
+        let begun = Begun::read(&rows, plan.heads.len())?.check(group)?;
         let mut positions = vec![Position::START; plan.events.len()];
         for piece in pieces(&plan.events, PlannedEvent::bytes) {
             let inserted = execute(connection, "version", &insert_events(piece)).await?;
@@ -65,8 +65,8 @@ impl SqliteStore {
         }
         fail_points.pass(FailPoint::Events)?;
         for (insert, point) in [
-            (insert_outbox(&plan.events, &positions), FailPoint::Outbox),
-            (insert_keys(&group.keys, &positions, now), FailPoint::Keys),
+            (begun.insert_outbox(&plan.events, &positions), FailPoint::Outbox),
+            (insert_keys(&group.keys, &positions, begun.now), FailPoint::Keys),
         ] {
             if let Some(insert) = insert {
                 execute(connection, insert.unique, &Statement::text(insert.sql)).await?;

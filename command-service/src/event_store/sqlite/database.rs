@@ -1,6 +1,7 @@
 //! SQLite's statements and rows, where they differ from MySQL's.
 
 use futures_util::TryStreamExt;
+use shared_events::RoomId;
 use sqlx::{
     Decode, Either, Executor, Row, Sqlite, SqliteConnection, Type,
     query::Query,
@@ -10,7 +11,7 @@ use tokio::sync::MutexGuard;
 
 use super::{SqliteStore, code, store_error};
 use crate::event_store::{
-    Buckets, StoreError,
+    Buckets, Release, StoreError,
     sql::{Columns, Database, Done, RowError, Statement, Transaction, Value, repeated},
 };
 
@@ -21,6 +22,8 @@ impl Database for SqliteStore {
     /// A condition may not be deeper than a thousand terms.
     const MOST_POSITIONS: usize = 1024;
     const NOW: &'static str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+    // Events of this store always go through the outbox.
+    const MODE: &'static str = "'table', 1";
     const ROW_LIST: &'static str = "VALUES ";
     // From each stream to the next one by the index.
     const ALL_HEADS: &'static str = "WITH RECURSIVE streams (id) AS (\
@@ -92,6 +95,12 @@ impl Database for SqliteStore {
     }
 
     /// The only process that commits knows the outcome.
+    async fn release(&self, room: RoomId) -> Result<Release, StoreError> {
+        let delete = Statement::new("DELETE FROM held_rooms WHERE room = ?", [(&room).into()]);
+        let deleted = self.write("release_room", &delete).await?;
+        Ok(if deleted == 0 { Release::NotHeld } else { Release::Released })
+    }
+
     async fn settle_lost_commit(&self) -> Result<(), StoreError> {
         Ok(())
     }

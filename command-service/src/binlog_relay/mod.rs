@@ -1,0 +1,271 @@
+//! The relay's second source: MySQL's binary log in the place of the outbox.
+//!
+//! Guarantees, as for the outbox: at least once; the first occurrences of a room's versions are in order. One instance leads: the
+//! holder of bucket 0. A leader that was paused does no harm: it sends everything from its place on, in order, and can store
+//! nothing once another one leads.
+//!
+//! The leader also carries out the switches between the modes, and goes back to the table by itself when the log fails it.
+
+mod progress;
+mod session;
+
+use std::time::Duration;
+
+use service_kit::{clock::Clock, readiness::Component, telemetry::with_causes};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use self::session::{Ended, Session};
+use crate::{
+    event_store::{
+        Buckets, Mode, Phase, StoreError,
+        mysql::{BinlogError, MySqlStore, RelayState},
+    },
+    outbox::Publisher,
+};
+
+/// Interval between looks at the state, outside of a reading.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// The log counts as failed when it can't be read for this long.
+const UNREADABLE_LIMIT: Duration = Duration::from_secs(15);
+/// Pauses before the log is tried again.
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// A reading that fails at once is not repeated at once.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long a first reading may take to be refused.
+const TRIAL: Duration = Duration::from_millis(500);
+
+/// Relays the binary log, while this instance leads and the mode says so.
+pub struct BinlogRelay<P> {
+    store: MySqlStore,
+    publisher: P,
+    clock: Clock,
+    /// Shows whether events are relayed as the mode says.
+    component: Component,
+    /// This instance's epoch as leader.
+    leader: Option<u64>,
+    unreadable_since: Option<Instant>,
+    /// When the log is tried again after it has failed, and the pause after that.
+    retry: Option<(Instant, Duration)>,
+}
+
+impl<P: Publisher> BinlogRelay<P> {
+    /// A relay that is idle until it leads.
+    pub const fn new(store: MySqlStore, publisher: P, clock: Clock, component: Component) -> Self {
+        Self { store, publisher, clock, component, leader: None, unreadable_since: None, retry: None }
+    }
+
+    /// Relays until `stop`. Leads while `assigned` has bucket 0.
+    pub async fn run(mut self, mut assigned: watch::Receiver<Buckets>, stop: CancellationToken) {
+        metrics::describe_gauge!("relay_phase", "1 for the present phase of the relay's mode.");
+        metrics::describe_gauge!(
+            "relay_binlog_behind_seconds",
+            "Age of the last event read from the binary log."
+        );
+        metrics::describe_gauge!(
+            "relay_binlog_place_age_seconds",
+            "Time since the place in the binary log has moved. The server must keep its files for longer."
+        );
+        metrics::describe_counter!("relay_switches_total", "Changes of the phase by this instance.");
+        metrics::describe_counter!(
+            "relay_binlog_readings_total",
+            "Readings of the binary log that were begun."
+        );
+        while !stop.is_cancelled() {
+            let leads = assigned.borrow_and_update().contains(0);
+            match self.step(leads, &mut assigned, &stop).await {
+                Ok(()) => {}
+                Err(error) => {
+                    self.component
+                        .failing(format!("the relay's state is not known: {}", with_causes(&error)));
+                    self.leader = None;
+                }
+            }
+            tokio::select! {
+                () = sleep(LOOK_EVERY) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn step(
+        &mut self,
+        leads: bool,
+        assigned: &mut watch::Receiver<Buckets>,
+        stop: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        let mut state = self.store.relay_state().await?;
+        self.show(&state);
+        if !leads {
+            self.leader = None;
+            return Ok(());
+        }
+        if self.leader != Some(state.place.leader_epoch) {
+            self.leader = Some(self.store.lead().await?);
+            state = self.store.relay_state().await?;
+        }
+        match (state.phase, state.wanted) {
+            (Phase::Table, Mode::Log) if self.retry.is_none_or(|(at, _)| at <= Instant::now()) => {
+                self.begin(state).await
+            }
+            (Phase::ToLog, _) if self.store.outbox_is_drained().await? => {
+                self.change(&state, Phase::Log).await
+            }
+            (Phase::ToDebezium, _) if self.store.outbox_is_drained().await? => {
+                self.change(&state, Phase::Debezium).await
+            }
+            (Phase::Log | Phase::Draining, _) => {
+                // The reading ends when this instance does not lead any more.
+                let ends = stop.child_token();
+                let leading = async {
+                    drop(assigned.wait_for(|buckets| !buckets.contains(0)).await);
+                    ends.cancel();
+                    std::future::pending::<()>().await;
+                };
+                let reading = self.relay(state, &ends);
+                tokio::select! {
+                    biased;
+                    ended = reading => ended,
+                    () = leading => Ok(()),
+                }
+            }
+            (Phase::Refilling, _) => {
+                let added = self.store.refill_outbox(state.place.delivered_to).await?;
+                tracing::warn!(added, "the outbox has the events again that the binary log did not deliver");
+                self.change(&state, Phase::Table).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Switches from the table to the log, if the log can be read.
+    async fn begin(&mut self, state: RelayState) -> Result<(), StoreError> {
+        let place = match self.try_log().await {
+            Ok(place) => place,
+            Err(error) => {
+                self.pause_log();
+                tracing::warn!(
+                    error = with_causes(&error),
+                    "the binary log can't be relayed, the table stays in use"
+                );
+                return self.tell(state, error.to_string()).await;
+            }
+        };
+        // Read before the switch: what comes before the switch in the log is left out by its reader.
+        let mut stored = state.place.clone();
+        place.store(&mut stored);
+        stored.mode_epoch = state.epoch + 1;
+        stored.delivered_to = crate::event_store::Position::START;
+        stored.problem.clear();
+        if self.store.store_place(&stored, &crate::event_store::mysql::Passed::default()).await? {
+            self.change(&state, Phase::ToLog).await?;
+        }
+        Ok(())
+    }
+
+    /// The end of the log, if it can be read from there.
+    async fn try_log(&self) -> Result<crate::event_store::mysql::Place, BinlogError> {
+        let place = self.store.end_of_binlog().await?;
+        let mut reader = self.store.read_binlog(&place).await?;
+        match timeout(TRIAL, reader.next()).await {
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(_)) | Err(_) => Ok(place),
+        }
+    }
+
+    /// Reads and sends until something ends it.
+    async fn relay(&mut self, state: RelayState, stop: &CancellationToken) -> Result<(), StoreError> {
+        metrics::counter!("relay_binlog_readings_total").increment(1);
+        let began = Instant::now();
+        let session = Session::new(&self.store, &mut self.publisher, &self.clock, state.clone()).await;
+        let ended = match session {
+            Ok(mut session) => session.run(stop).await,
+            Err(ended) => ended,
+        };
+        if began.elapsed() > UNREADABLE_LIMIT {
+            self.unreadable_since = None;
+        }
+        if !matches!(ended, Ended::Stopped | Ended::Drained) {
+            tracing::warn!(reason = ended.reason(), "a reading of the binary log has ended");
+        }
+        // Whatever was in flight is sent again by the next reading.
+        self.publisher.reset().await;
+        match ended {
+            Ended::Stopped => Ok(()),
+            Ended::Drained => {
+                let now = self.store.relay_state().await?;
+                if now.phase == Phase::Draining { self.change(&now, Phase::Table).await } else { Ok(()) }
+            }
+            Ended::Undelivered(_) => Ok(sleep(PAUSE).await),
+            Ended::Store(error) => Err(error),
+            Ended::Unreadable(error) => self.unreadable(error).await,
+        }
+    }
+
+    /// Goes back to the table, unless the log may be readable soon, or what was sent is not in it.
+    async fn unreadable(&mut self, error: BinlogError) -> Result<(), StoreError> {
+        let state = self.store.relay_state().await?;
+        if self.leader != Some(state.place.leader_epoch)
+            || !matches!(state.phase, Phase::Log | Phase::Draining)
+        {
+            return Ok(());
+        }
+        let since = *self.unreadable_since.get_or_insert_with(Instant::now);
+        let fails = match &error {
+            BinlogError::Lost(_) | BinlogError::Unfit(_) => true,
+            BinlogError::Unavailable(_) => since.elapsed() >= UNREADABLE_LIMIT,
+            // An operator decides, by wanting the table.
+            BinlogError::Forked(_) => state.wanted == Mode::Table,
+        };
+        if matches!(error, BinlogError::Forked(_)) || fails {
+            self.tell(state.clone(), error.to_string()).await?;
+        }
+        if !fails {
+            sleep(PAUSE).await;
+            return Ok(());
+        }
+        tracing::error!(
+            error = with_causes(&error),
+            "the binary log has failed, the outbox table takes over"
+        );
+        self.unreadable_since = None;
+        self.pause_log();
+        self.change(&state, Phase::Refilling).await
+    }
+
+    fn pause_log(&mut self) {
+        let pause = self.retry.map_or(FIRST_PAUSE, |(_, pause)| (pause * 2).min(LONGEST_PAUSE));
+        self.retry = Some((Instant::now() + pause, pause));
+    }
+
+    async fn change(&self, state: &RelayState, to: Phase) -> Result<(), StoreError> {
+        let Some(leader) = self.leader else { return Ok(()) };
+        if self.store.change_phase(leader, state.epoch, to).await? {
+            metrics::counter!("relay_switches_total", "to" => to.name()).increment(1);
+            tracing::info!(from = %state.phase, %to, "the relay's phase has changed");
+        }
+        Ok(())
+    }
+
+    /// Notes why the log is not relayed.
+    async fn tell(&self, mut state: RelayState, problem: String) -> Result<(), StoreError> {
+        state.place.problem = problem.chars().take(1000).collect();
+        self.store.store_place(&state.place, &crate::event_store::mysql::Passed::default()).await.map(drop)
+    }
+
+    fn show(&self, state: &RelayState) {
+        for phase in Phase::ALL {
+            metrics::gauge!("relay_phase", "phase" => phase.name())
+                .set(f64::from(u8::from(phase == state.phase)));
+        }
+        if matches!(state.phase, Phase::Log | Phase::Draining) && !state.place.problem.is_empty() {
+            self.component.failing(state.place.problem.clone());
+        } else {
+            self.component.ok();
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! One reading of the binary log, from the stored place until something ends it.
+
+use std::{collections::HashMap, time::Duration};
+
+use service_kit::{
+    clock::Clock,
+    telemetry::with_causes,
+    traces::{SpanKind, of_request},
+};
+use shared_events::{Erasures, RawEvent, RoomId, Timestamp};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::progress::{Progress, Source};
+use crate::{
+    event_store::{
+        ErasureList as _, EventLog as _, HeldRoom, Mode, Outbox as _, Phase, Position, StoreError,
+        StoredEvent,
+        mysql::{BinlogError, BinlogReader, Entry, MySqlStore, Place, RelayState, StoredPlace},
+    },
+    outbox::{Publisher, Report, Undelivered},
+};
+
+/// Interval between looks at the state, and between places that are stored. The list of erased persons is never older.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A look that takes longer than this is given up.
+const LOOK_LIMIT: Duration = Duration::from_millis(400);
+/// Interval between barriers. A refill repeats at most what was committed since the last one.
+const BARRIER_EVERY: Duration = Duration::from_secs(60);
+
+/// Why a reading has ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// Everything before the switch to the table is delivered.
+    Drained,
+    /// It was asked to end, or another instance leads, or the phase is another one.
+    Stopped,
+    /// Kafka failed. The publisher has to be reset.
+    Undelivered(String),
+    /// The log can't be read.
+    Unreadable(BinlogError),
+    /// The event store failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Ended {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// A held room: its events from a position on are left out.
+#[derive(Clone, Copy, Debug)]
+struct Hold {
+    from: Position,
+}
+
+pub(super) struct Session<'a, P> {
+    store: &'a MySqlStore,
+    publisher: &'a mut P,
+    clock: &'a Clock,
+    progress: Progress,
+    place: Place,
+    stored: StoredPlace,
+    /// The epoch of the phase in which this reading began.
+    began: RelayState,
+    /// Whether the log is past the switch from the table.
+    started: bool,
+    /// Whether the switch to the table was read.
+    at_the_end: bool,
+    holds: HashMap<RoomId, Hold>,
+    erasures: Erasures,
+    moved_at: Instant,
+}
+
+impl<'a, P: Publisher> Session<'a, P> {
+    /// Prepares a reading for the leader of this epoch.
+    pub(super) async fn new(
+        store: &'a MySqlStore,
+        publisher: &'a mut P,
+        clock: &'a Clock,
+        state: RelayState,
+    ) -> Result<Self, Ended> {
+        let place = Place::of(&state.place);
+        let place = place.map_err(|reason| Ended::Unreadable(BinlogError::Lost(reason)))?;
+        let erasures = store.erasures().await?;
+        let holds = store.holds().await?.into_iter().map(|(room, from, _)| (room, Hold { from })).collect();
+        Ok(Self {
+            store,
+            publisher,
+            clock,
+            progress: Progress::default(),
+            place,
+            stored: state.place.clone(),
+            started: !state.place.anchor.is_empty(),
+            began: state,
+            at_the_end: false,
+            holds,
+            erasures,
+            moved_at: Instant::now(),
+        })
+    }
+
+    /// Reads and sends until something ends it. What is delivered by then is stored.
+    pub(super) async fn run(&mut self, stop: &CancellationToken) -> Ended {
+        let reader = match self.store.read_binlog(&self.place).await {
+            Ok(reader) => reader,
+            Err(error) => return Ended::Unreadable(error),
+        };
+        let ended = self.read(reader, stop).await;
+        if !matches!(ended, Ended::Store(_)) && self.progress.advance(&mut self.place) {
+            drop(self.store_place().await);
+        }
+        ended
+    }
+
+    async fn read(&mut self, mut reader: BinlogReader, stop: &CancellationToken) -> Ended {
+        let mut look = interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut barrier = interval(BARRIER_EVERY);
+        loop {
+            let (full, at_the_end) = (self.progress.is_full(), self.at_the_end);
+            let done = tokio::select! {
+                reports = self.publisher.reports() => self.settle(reports).await,
+                entries = reader.next(), if !full && !at_the_end => match entries {
+                    Ok(entries) => self.send_all(entries).await,
+                    Err(error) => return Ended::Unreadable(error),
+                },
+                _ = look.tick() => self.look().await,
+                _ = barrier.tick(), if self.began.phase == Phase::Log => {
+                    self.store.set_barrier(self.began.epoch).await.map_err(Ended::from)
+                }
+                () = stop.cancelled() => return Ended::Stopped,
+            };
+            if let Err(ended) = done {
+                return ended;
+            }
+            if self.progress.advance(&mut self.place) {
+                self.moved_at = Instant::now();
+            }
+            if self.at_the_end && self.progress.is_empty() {
+                return match self.store_place().await {
+                    Ok(()) => Ended::Drained,
+                    Err(ended) => ended,
+                };
+            }
+        }
+    }
+
+    /// Sends entries in order. Once entries are read they are all sent, whatever is in flight.
+    async fn send_all(&mut self, entries: Vec<Entry>) -> Result<(), Ended> {
+        let mut behind = None;
+        for entry in entries {
+            match entry {
+                Entry::Event(event) if self.started && !self.at_the_end => {
+                    behind = Some(event.recorded_at);
+                    self.send(event, Source::Log).await?;
+                }
+                Entry::Event(_) => {}
+                Entry::State { phase, epoch, barrier } => {
+                    self.started |= phase == Phase::ToLog && epoch == self.stored.mode_epoch;
+                    self.at_the_end |=
+                        self.started && phase == Phase::Draining && epoch > self.stored.mode_epoch;
+                    if self.started {
+                        self.progress.barrier(barrier);
+                    }
+                }
+                Entry::Released { room, up_to } if self.started => self.release(room, up_to).await?,
+                Entry::Released { .. } => {}
+                Entry::End(transaction) if self.started => self.progress.end(transaction),
+                Entry::End(_) => {}
+            }
+        }
+        if let Some(recorded_at) = behind {
+            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+            let seconds = (self.clock.now_ms() - recorded_at.epoch_millis()).max(0) as f64 / 1000.0;
+            metrics::gauge!("relay_binlog_behind_seconds").set(seconds);
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, event: StoredEvent, source: Source) -> Result<(), Ended> {
+        let (room, position) = (event.room, event.position);
+        let held = self.holds.get(&room).is_some_and(|hold| position >= hold.from);
+        if held && source == Source::Log {
+            return Ok(());
+        }
+        let event = match event.into_raw() {
+            Ok(event) => self.masked(event),
+            Err(reason) => return self.hold(room, position, reason.to_string()).await,
+        };
+        let span =
+            of_request(event.metadata.traceparent.as_deref(), "publish", SpanKind::Producer, Duration::ZERO);
+        // The publisher reports numbers of slots in the place of positions.
+        let number = self.progress.next_number().into();
+        let sent = self.publisher.send(number, event).await;
+        if let Some(span) = span {
+            span.end();
+        }
+        match sent {
+            Ok(()) => {
+                self.progress.sent(room, position, source);
+                Ok(())
+            }
+            Err(Undelivered::Refused(reason)) => self.hold(room, position, reason).await,
+            Err(Undelivered::Failed(reason)) => Err(Ended::Undelivered(reason)),
+        }
+    }
+
+    /// The log has events as they were first written, so erased persons are masked here.
+    fn masked(&self, mut event: RawEvent) -> RawEvent {
+        if !self.erasures.persons.is_empty() {
+            self.erasures.mask_metadata(&mut event.metadata);
+            if let Some(payload) = self.erasures.masked_payload(&event.payload) {
+                event.payload = payload;
+            }
+        }
+        event
+    }
+
+    async fn settle(&mut self, reports: Vec<Report>) -> Result<(), Ended> {
+        let mut failed = None;
+        for report in reports {
+            match report {
+                Report::Delivered(number) => drop(self.progress.settled(number.get())),
+                Report::Refused(number, reason) => {
+                    if let Some((room, position)) = self.progress.settled(number.get()) {
+                        self.hold(room, position, reason).await?;
+                    }
+                }
+                Report::Failed(reason) => failed = Some(reason),
+            }
+        }
+        failed.map_or(Ok(()), |reason| Err(Ended::Undelivered(reason)))
+    }
+
+    /// Holds a room. The hold is committed before a place beyond its event is stored.
+    async fn hold(&mut self, room: RoomId, position: Position, reason: String) -> Result<(), Ended> {
+        if self.holds.get(&room).is_some_and(|hold| hold.from <= position) {
+            return Ok(());
+        }
+        tracing::error!(room = %room, %position, %reason, "an event can't be sent, its room is held");
+        let held_at = Timestamp::from_epoch_millis(self.clock.now_ms());
+        // Kafka refuses the room again, and its release is not passed yet.
+        self.store.take_release_back(room).await?;
+        self.store.hold_room(&HeldRoom { room, position, reason, held_at }).await?;
+        self.holds.insert(room, Hold { from: position });
+        Ok(())
+    }
+
+    /// Sends what the outbox has of a released room. Later events come from the log.
+    async fn release(&mut self, room: RoomId, up_to: Position) -> Result<(), Ended> {
+        let holds = self.store.holds().await?;
+        if !holds.iter().any(|(held, _, released_to)| *held == room && *released_to == Some(up_to)) {
+            // The release is passed already, or the room is held again.
+            return Ok(());
+        }
+        self.holds.remove(&room);
+        let rows = self.store.outbox_rows_of(room, up_to).await?;
+        for piece in rows.chunks(1000) {
+            for event in self.store.events_at(piece).await? {
+                self.send(event, Source::Outbox).await?;
+                if self.holds.contains_key(&room) {
+                    return Ok(());
+                }
+            }
+        }
+        self.progress.released(room);
+        Ok(())
+    }
+
+    /// Looks at the state: who leads, which phase it is, who was erased. Stores the place.
+    async fn look(&mut self) -> Result<(), Ended> {
+        let state = tokio::time::timeout(LOOK_LIMIT, self.store.relay_state()).await;
+        let Ok(state) = state else {
+            return Err(Ended::Unreadable(BinlogError::Unavailable(
+                "the event store does not answer".to_owned(),
+            )));
+        };
+        let state = state?;
+        if state.place.leader_epoch != self.stored.leader_epoch
+            || !matches!(state.phase, Phase::Log | Phase::Draining)
+        {
+            return Err(Ended::Stopped);
+        }
+        if state.erasures != self.erasures.epoch {
+            self.erasures = self.store.erasures().await?;
+        }
+        if state.phase == Phase::Log && state.wanted != Mode::Log {
+            self.store.change_phase(state.place.leader_epoch, state.epoch, Phase::Draining).await?;
+        }
+        metrics::gauge!("relay_binlog_place_age_seconds").set(self.moved_at.elapsed().as_secs_f64());
+        self.store_place().await
+    }
+
+    async fn store_place(&mut self) -> Result<(), Ended> {
+        let mut stored = self.stored.clone();
+        self.place.store(&mut stored);
+        let (passed, delivered_to) = self.progress.passed();
+        stored.delivered_to = delivered_to.max(stored.delivered_to);
+        if stored == self.stored && passed.rooms.is_empty() {
+            return Ok(());
+        }
+        if !self.store.store_place(&stored, passed).await? {
+            return Err(Ended::Stopped);
+        }
+        self.progress.stored();
+        self.stored = stored;
+        Ok(())
+    }
+}
+
+impl Ended {
+    /// The end in words.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Drained => "drained".to_owned(),
+            Self::Stopped => "stopped".to_owned(),
+            Self::Undelivered(reason) => reason.clone(),
+            Self::Unreadable(error) => error.to_string(),
+            Self::Store(error) => with_causes(error),
+        }
+    }
+}
