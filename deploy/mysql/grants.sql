@@ -22,6 +22,8 @@ GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.held_room
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.leases TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.erasure_list TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.erasures TO 'reservations_migration'@'%';
+GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.relay_mode TO 'reservations_migration'@'%';
+GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.relay_place TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.reservation_index TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.indexed_streams TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT, UPDATE, DELETE
@@ -46,6 +48,10 @@ GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON reservations.held_rooms TO 'rese
 REVOKE CREATE ON reservations.held_rooms FROM 'reservations'@'%';
 GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON reservations.leases TO 'reservations'@'%';
 REVOKE CREATE ON reservations.leases FROM 'reservations'@'%';
+GRANT CREATE, SELECT, UPDATE ON reservations.relay_mode TO 'reservations'@'%';
+REVOKE CREATE ON reservations.relay_mode FROM 'reservations'@'%';
+GRANT CREATE, SELECT, UPDATE ON reservations.relay_place TO 'reservations'@'%';
+REVOKE CREATE ON reservations.relay_place FROM 'reservations'@'%';
 GRANT CREATE, SELECT ON reservations.erasure_list TO 'reservations'@'%';
 REVOKE CREATE ON reservations.erasure_list FROM 'reservations'@'%';
 GRANT CREATE, SELECT ON reservations.erasures TO 'reservations'@'%';

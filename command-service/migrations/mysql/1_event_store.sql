@@ -83,10 +83,18 @@ CREATE TABLE IF NOT EXISTS erasure_list (
     id TINYINT UNSIGNED NOT NULL COMMENT '1: there is one row',
     epoch BIGINT UNSIGNED NOT NULL COMMENT 'number of changes of the list; each append reads it, and waits during a change',
     secret BINARY(32) NOT NULL COMMENT 'key of the hashes of erased persons',
+    PRIMARY KEY (id)
+) ENGINE = InnoDB
+  COMMENT 'State of the list of erased persons.';
+
+INSERT IGNORE INTO erasure_list (id, epoch, secret) VALUES (1, 0, RANDOM_BYTES(32));
+
+CREATE TABLE IF NOT EXISTS relay_mode (
+    id TINYINT UNSIGNED NOT NULL COMMENT '1: there is one row',
     phase VARCHAR(20) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'table'
         COMMENT 'how committed events reach Kafka now; decides whether an append writes outbox rows',
     mode_epoch BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'number of changes of the phase',
-    phase_since BIGINT NOT NULL DEFAULT 0 COMMENT 'time of the last change: milliseconds since 1970 in UTC',
+    phase_since BIGINT NULL COMMENT 'time of the last change: milliseconds since 1970 in UTC; NULL before the first',
     wanted VARCHAR(20) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'table' COMMENT 'the mode that the operator wants',
     barrier BIGINT UNSIGNED NOT NULL DEFAULT 0
         COMMENT 'every event up to this position was committed before this row''s change in the binary log',
@@ -94,9 +102,9 @@ CREATE TABLE IF NOT EXISTS erasure_list (
     writer_form INT UNSIGNED NOT NULL DEFAULT 1 COMMENT 'instances that know only lower forms of writing must not append',
     PRIMARY KEY (id)
 ) ENGINE = InnoDB
-  COMMENT 'State that every append reads: the list of erased persons, and the mode of the relay.';
+  COMMENT 'How committed events reach Kafka. Every append reads it, and waits during a change.';
 
-INSERT IGNORE INTO erasure_list (id, epoch, secret) VALUES (1, 0, RANDOM_BYTES(32));
+INSERT IGNORE INTO relay_mode (id) VALUES (1);
 
 CREATE TABLE IF NOT EXISTS relay_place (
     id TINYINT UNSIGNED NOT NULL COMMENT '1: there is one row',

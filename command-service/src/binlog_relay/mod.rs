@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use self::session::{Ended, Session};
 use crate::{
     event_store::{
-        Buckets, Mode, Phase, StoreError,
-        mysql::{BinlogError, MySqlStore, RelayState},
+        Buckets, Mode, Outbox as _, Phase, Position, RelayState, StoreError,
+        mysql::{BinlogError, MySqlStore, Passed, Place},
     },
     outbox::Publisher,
 };
@@ -109,7 +109,11 @@ impl<P: Publisher> BinlogRelay<P> {
             state = self.store.relay_state().await?;
         }
         match (state.phase, state.wanted) {
-            (Phase::Table, Mode::Log) if self.retry.is_none_or(|(at, _)| at <= Instant::now()) => {
+            // An operator who wants the mode again has cleared the problem.
+            (Phase::Table, Mode::Log)
+                if state.place.problem.is_empty()
+                    || self.retry.is_none_or(|(at, _)| at <= Instant::now()) =>
+            {
                 self.begin(state).await
             }
             (Phase::ToLog, _) if self.store.outbox_is_drained().await? => {
@@ -144,6 +148,15 @@ impl<P: Publisher> BinlogRelay<P> {
 
     /// Switches from the table to the log, if the log can be read.
     async fn begin(&mut self, state: RelayState) -> Result<(), StoreError> {
+        if let Some(member) = self.store.member_of_an_older_build().await? {
+            self.pause_log();
+            return self
+                .tell(
+                    state,
+                    format!("instance {member} is of an older build, which would go on with the table"),
+                )
+                .await;
+        }
         let place = match self.try_log().await {
             Ok(place) => place,
             Err(error) => {
@@ -159,16 +172,16 @@ impl<P: Publisher> BinlogRelay<P> {
         let mut stored = state.place.clone();
         place.store(&mut stored);
         stored.mode_epoch = state.epoch + 1;
-        stored.delivered_to = crate::event_store::Position::START;
+        stored.delivered_to = Position::START;
         stored.problem.clear();
-        if self.store.store_place(&stored, &crate::event_store::mysql::Passed::default()).await? {
+        if self.store.store_place(&stored, &Passed::default()).await? {
             self.change(&state, Phase::ToLog).await?;
         }
         Ok(())
     }
 
     /// The end of the log, if it can be read from there.
-    async fn try_log(&self) -> Result<crate::event_store::mysql::Place, BinlogError> {
+    async fn try_log(&self) -> Result<Place, BinlogError> {
         let place = self.store.end_of_binlog().await?;
         let mut reader = self.store.read_binlog(&place).await?;
         match timeout(TRIAL, reader.next()).await {
@@ -254,7 +267,7 @@ impl<P: Publisher> BinlogRelay<P> {
     /// Notes why the log is not relayed.
     async fn tell(&self, mut state: RelayState, problem: String) -> Result<(), StoreError> {
         state.place.problem = problem.chars().take(1000).collect();
-        self.store.store_place(&state.place, &crate::event_store::mysql::Passed::default()).await.map(drop)
+        self.store.store_place(&state.place, &Passed::default()).await.map(drop)
     }
 
     fn show(&self, state: &RelayState) {

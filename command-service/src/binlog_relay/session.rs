@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::progress::{Progress, Source};
 use crate::{
     event_store::{
-        ErasureList as _, EventLog as _, HeldRoom, Mode, Outbox as _, Phase, Position, StoreError,
-        StoredEvent,
-        mysql::{BinlogError, BinlogReader, Entry, MySqlStore, Place, RelayState, StoredPlace},
+        ErasureList as _, EventLog as _, HeldRoom, Mode, Outbox as _, Phase, Position, RelayState,
+        StoreError, StoredEvent, StoredPlace,
+        mysql::{BinlogError, BinlogReader, Entry, MySqlStore, Place},
     },
     outbox::{Publisher, Report, Undelivered},
 };

@@ -23,7 +23,7 @@ pub mod sqlite;
 pub use buckets::{BUCKETS, Buckets, bucket};
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub use fail_points::{FailPoint, FailPoints};
-pub use phase::{Mode, Phase};
+pub use phase::{Mode, Phase, RelayState, StoredPlace};
 pub use ports::{
     Append, Appended, Backlog, BucketLease, ErasureList, EventLog, EventStore, IdempotencyKeys, LeaseTable,
     Leases, LookUp, Masked, Outbox, Release, ReservationIndex, RoomDirectory, Snapshots,

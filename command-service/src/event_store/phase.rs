@@ -3,12 +3,16 @@
 use std::{fmt, str::FromStr};
 
 use serde::Serialize;
+use shared_events::Timestamp;
+
+use super::Position;
 
 /// The source of what is sent to Kafka.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// The outbox table.
+    #[default]
     Table,
     /// MySQL's binary log, read by this service.
     Log,
@@ -17,10 +21,11 @@ pub enum Mode {
 }
 
 /// The phase of the mode. Every append reads it, and every switch waits for the appends that have read the phase before.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Appends write outbox rows, which relays send.
+    #[default]
     Table,
     /// Appends write no outbox rows. Relays send the remaining ones; then comes [`Phase::Log`].
     ToLog,
@@ -119,4 +124,49 @@ impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// The row that decides how committed events reach Kafka.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RelayState {
+    /// The mode that the operator wants.
+    pub wanted: Mode,
+    /// The present phase.
+    pub phase: Phase,
+    /// Number of changes of the phase.
+    pub epoch: u64,
+    /// Time of the last change, by the store's clock.
+    pub since: Option<Timestamp>,
+    /// Every event up to this position was committed before the last barrier in the binary log.
+    pub barrier: Position,
+    /// The epoch of the list of erased persons.
+    #[serde(skip)]
+    pub erasures: u64,
+    /// How far the binary log is relayed.
+    pub place: StoredPlace,
+}
+
+/// How far the binary log is relayed: everything before is acknowledged by Kafka.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredPlace {
+    /// One more with each instance that begins to relay the log.
+    pub leader_epoch: u64,
+    /// The phase's epoch to which the place belongs: that of [`Phase::ToLog`].
+    pub mode_epoch: u64,
+    /// The server of file and position.
+    pub server_uuid: String,
+    /// The binary log file.
+    pub file: String,
+    /// The start of a transaction in it.
+    pub file_position: u64,
+    /// The transactions before it. Empty if the server has no GTIDs.
+    pub gtids: String,
+    /// What the transaction at the place must hold. Empty before the first event.
+    pub anchor: String,
+    /// Every event up to this position is delivered.
+    pub delivered_to: Position,
+    /// Why the log is not relayed although it should be. Empty if it is.
+    pub problem: String,
 }

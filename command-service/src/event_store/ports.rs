@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use shared_events::{Erasures, ReservationId, RoomId, Timestamp, UserId, Version, erasure::Bytes32};
 
 use super::{
-    AppendError, Buckets, Group, HeldRoom, KeyId, KeyRecord, Position, Snapshot, StoreError, StoredEvent,
+    AppendError, Buckets, Group, HeldRoom, KeyId, KeyRecord, Position, RelayState, Snapshot, StoreError,
+    StoredEvent,
 };
 use crate::domain::RoomEntry;
 
@@ -56,6 +57,9 @@ pub trait EventLog: Send + Sync + 'static {
 /// Events that are not delivered to the log yet.
 #[async_trait]
 pub trait Outbox: Send + Sync + 'static {
+    /// How committed events reach Kafka. Fails if a later build has chosen a way that this one does not know.
+    async fn relay_state(&self) -> Result<RelayState, StoreError>;
+
     /// The positions of undelivered events in these buckets, without those of held rooms: in order, at most `limit`, all read
     /// at one moment. Reads the rows that are there, not those after the last one read: a transaction that took its position
     /// first may commit last.

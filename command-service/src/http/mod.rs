@@ -17,10 +17,11 @@ use shared_events::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    event_store::{ErasureList, EventLog},
+    event_store::{ErasureList, EventLog, Outbox},
     writer::Writer,
 };
 
+mod admin;
 mod answers;
 mod erasures;
 mod feed;
@@ -74,6 +75,8 @@ pub struct Backend {
     pub log: Arc<dyn EventLog>,
     /// The list of erased persons.
     pub erasures: Arc<dyn ErasureList>,
+    /// The state of the relay.
+    pub outbox: Arc<dyn Outbox>,
 }
 
 /// Holds the [`Backend`] while commands are accepted. HTTP starts before the event store is reached. Clones share the gate.
@@ -135,6 +138,7 @@ pub fn configure(api: Api) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'stat
             )
             .service(endpoint("/v1/import").post(import::import))
             .service(endpoint("/v1/erasures").get(erasures::list).post(erasures::add))
+            .service(endpoint("/v1/admin/relay").get(admin::relay))
             .service(endpoint("/v1/streams").get(feed::heads))
             .service(endpoint("/v1/streams/{room}/events").get(feed::events));
     }

@@ -7,6 +7,7 @@ use utoipa::{
 };
 
 use super::{
+    admin,
     answers::Effect,
     erasures, feed,
     import::{self, ImportOutcome},
@@ -39,6 +40,7 @@ const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x
         erasures::add,
         feed::heads,
         feed::events,
+        admin::relay,
         log_level::show,
         log_level::change
     ),
@@ -59,7 +61,7 @@ const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x
         (name = "import", description = "Historic bookings, for administrators."),
         (name = "feed", description = "The events, for administrators and services."),
         (name = "erasure", description = "The erasure of persons, for administrators and erasers; the list, for administrators and services."),
-        (name = "administration", description = "The log level of this process, for administrators.")
+        (name = "administration", description = "The relay, and the log level of this process, for administrators.")
     ),
     modifiers(&Texts)
 )]

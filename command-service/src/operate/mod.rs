@@ -2,6 +2,7 @@
 
 mod migrate;
 mod outbox;
+mod relay;
 mod release_room;
 
 use anyhow::Context;
@@ -39,6 +40,9 @@ pub enum Operate {
     ///
     /// Exit status: 0 when the room was released, 1 when it was not held, 2 on an error.
     ReleaseRoom(release_room::Arguments),
+    /// How committed events reach Kafka.
+    #[command(subcommand)]
+    Relay(relay::Relay),
 }
 
 impl Operate {
@@ -61,6 +65,7 @@ impl Operate {
             Self::Outbox(format) => {
                 with_store(&url, async |store| outbox::show(store, format, &Clock::system()).await).await
             }
+            Self::Relay(relay) => with_store(&url, async |store| relay.run(store).await).await,
             Self::ReleaseRoom(arguments) => with_store(&url, async |store| arguments.run(store).await).await,
         }
     }

@@ -1,120 +1,34 @@
 //! Events that are relayed from MySQL's binary log, and the switches between it and the outbox.
 
-use std::{sync::Arc, time::Duration};
-
 use command_service::{
-    binlog_relay::BinlogRelay,
-    event_store::{Buckets, Mode, Phase, mysql::MySqlStore},
+    erasure::erase,
+    event_store::{
+        Append as _, AppendError, Buckets, Group, Mode, Outbox as _, Phase, Release, mysql::Passed,
+    },
+    outbox::Undelivered,
 };
-use service_kit::{clock::Clock, readiness::Readiness};
-use shared_events::{RawEvent, RoomId};
-
-use tokio::{sync::watch, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use service_kit::ids;
+use shared_events::{RoomId, Version};
+use sqlx::{Connection, Executor, MySqlConnection};
 
 use crate::{
-    relay_rig::{Log, commit, relay},
-    samples::event,
-    servers::{Database, eventually},
+    binlog_rig::{Rig, events},
+    samples::{event, new_room},
+    servers::{eventually, mysql_url},
+    test_store::insert_event,
 };
 
-/// A store, a log, and instances that relay.
-struct Rig {
-    database: Database,
-    store: Arc<MySqlStore>,
-    log: Log,
-}
-
-/// An instance that relays the outbox and, while it leads, the binary log.
-struct Instance {
-    leads: watch::Sender<Buckets>,
-    stop: CancellationToken,
-    tasks: Vec<JoinHandle<()>>,
-    readiness: Readiness,
-}
-
-impl Rig {
-    async fn new() -> Self {
-        let database = Database::new().await;
-        let store = Arc::new(database.open());
-        Self { database, store, log: Log::default() }
-    }
-
-    fn instance(&self) -> Instance {
-        self.instance_with(Buckets::ALL)
-    }
-
-    fn instance_with(&self, buckets: Buckets) -> Instance {
-        let (leads, assigned) = watch::channel(buckets);
-        let stop = CancellationToken::new();
-        let clock = Clock::system();
-        let readiness = Readiness::new(clock.clone());
-        let component = readiness.component("relay");
-        let log = self.log.over_another_connection();
-        let binlog = BinlogRelay::new(self.database.open(), log, clock, component);
-        let (outbox, ended) =
-            (relay(Arc::new(self.database.open()), self.log.over_another_connection()), stop.clone());
-        let tasks = vec![
-            tokio::spawn(binlog.run(assigned, stop.clone())),
-            tokio::spawn(async move {
-                let mut outbox = outbox;
-                while !ended.is_cancelled() {
-                    outbox.step().await.unwrap();
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-            }),
-        ];
-        Instance { leads, stop, tasks, readiness }
-    }
-
-    async fn phase(&self) -> Phase {
-        self.store.relay_state().await.unwrap().phase
-    }
-
-    /// Wants a mode and waits until the hand-over is done.
-    async fn switch(&self, mode: Mode) {
-        self.store.want_mode(mode).await.unwrap();
-        eventually("the hand-over", async || self.phase().await == mode.phase()).await;
-    }
-
-    async fn commit(&self, events: Vec<RawEvent>) {
-        commit(&*self.store, events).await;
-    }
-
-    /// Waits until the log has the versions of a room up to one, the first occurrences in order.
-    async fn delivers(&self, room: RoomId, up_to: u64) {
-        let first_occurrences = || {
-            let mut seen = Vec::new();
-            for version in self.log.of(room) {
-                if !seen.contains(&version) {
-                    seen.push(version);
-                }
-            }
-            seen
-        };
-        eventually("all versions are delivered", async || first_occurrences().len() as u64 >= up_to).await;
-        assert_eq!(first_occurrences(), (1..=up_to).collect::<Vec<_>>());
-    }
-}
-
-impl Instance {
-    async fn stop(mut self) {
-        self.stop.cancel();
-        for task in std::mem::take(&mut self.tasks) {
-            task.await.unwrap();
-        }
-    }
-}
-
-fn events(room: RoomId, versions: impl Iterator<Item = u64>) -> Vec<RawEvent> {
-    versions.map(|version| event(room, version)).collect()
+/// The binary log leaves trailing zeros of its id out.
+fn room_with_zeros() -> RoomId {
+    let mut id = ids::new_id().into_bytes();
+    id[14..].fill(0);
+    RoomId(uuid::Uuid::from_bytes(id))
 }
 
 #[tokio::test]
 async fn events_go_from_the_table_to_the_binary_log_and_back_without_a_gap() {
     let rig = Rig::new().await;
-    // The binary log leaves trailing zeros of its id out.
-    let room = RoomId("0190b6a8-7c4e-7000-8000-00000000ab00".parse().unwrap());
+    let room = room_with_zeros();
     rig.commit(events(room, 1..=3)).await;
     let one = rig.instance();
     rig.switch(Mode::Log).await;
@@ -130,4 +44,336 @@ async fn events_go_from_the_table_to_the_binary_log_and_back_without_a_gap() {
     let another = rig.instance();
     rig.delivers(room, 12).await;
     another.stop().await;
+}
+
+#[tokio::test]
+async fn switches_under_load_in_both_directions_lose_and_misorder_nothing() {
+    let rig = Rig::new().await;
+    let (one, two) = (rig.instance(), rig.instance_with(Buckets::NONE));
+    let rooms: Vec<RoomId> = (0..20).map(|_| new_room()).collect();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let (store, stopped, of) = (rig.database.open(), stop.clone(), rooms.clone());
+    let load = tokio::spawn(async move {
+        let mut version = 0;
+        while !stopped.is_cancelled() {
+            version += 1;
+            let events = of.iter().map(|room| event(*room, version)).collect();
+            store.append(&Group { events, ..Group::default() }).await.unwrap();
+        }
+        version
+    });
+    for round in 0..10 {
+        // The leader changes too.
+        let (leader, other) = if round % 3 == 0 { (&two, &one) } else { (&one, &two) };
+        other.leads.send_replace(Buckets::NONE);
+        leader.leads.send_replace(Buckets::ALL);
+        rig.switch(Mode::Log).await;
+        rig.switch(Mode::Table).await;
+    }
+    stop.cancel();
+    let last = load.await.unwrap();
+    assert!(last > 20, "there was no load");
+    for room in rooms {
+        rig.delivers(room, last).await;
+    }
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test]
+async fn instances_that_are_killed_anywhere_lose_and_misorder_nothing() {
+    let rig = Rig::new().await;
+    let rooms: Vec<RoomId> = (0..5).map(|_| new_room()).collect();
+    let mut version = 0;
+    for round in 0..30_u64 {
+        let mode = if round % 4 < 2 { Mode::Log } else { Mode::Table };
+        rig.store.want_mode(mode).await.unwrap();
+        let instance = rig.instance();
+        for _ in 0..round % 7 * 3 {
+            version += 1;
+            rig.commit(rooms.iter().map(|room| event(*room, version)).collect()).await;
+        }
+        // At another moment each time.
+        tokio::time::sleep(std::time::Duration::from_millis(round * 37 % 500)).await;
+        instance.kill().await;
+    }
+    let last = rig.instance();
+    for room in rooms {
+        rig.delivers(room, version).await;
+    }
+    last.stop().await;
+}
+
+#[tokio::test]
+async fn two_that_believe_to_lead_lose_and_misorder_nothing() {
+    let rig = Rig::new().await;
+    let room = new_room();
+    let (one, two) = (rig.instance(), rig.instance());
+    rig.switch(Mode::Log).await;
+    for version in 1..=200 {
+        rig.commit(vec![event(room, version)]).await;
+    }
+    rig.switch(Mode::Table).await;
+    rig.commit(events(room, 201..=202)).await;
+    rig.delivers(room, 202).await;
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test]
+async fn a_former_leader_stores_no_place_and_switches_nothing() {
+    let rig = Rig::new().await;
+    let one = rig.instance();
+    rig.switch(Mode::Log).await;
+    let before = rig.store.relay_state().await.unwrap();
+    one.stop().await;
+    let newer = rig.store.lead().await.unwrap();
+    let mut place = before.place.clone();
+    place.delivered_to = 1_000_000.into();
+    assert!(!rig.store.store_place(&place, &Passed::default()).await.unwrap());
+    let former = before.place.leader_epoch;
+    assert!(!rig.store.change_phase(former, before.epoch, Phase::Refilling).await.unwrap());
+    let after = rig.store.relay_state().await.unwrap();
+    assert_eq!((after.phase, after.place.delivered_to), (Phase::Log, before.place.delivered_to));
+    assert!(rig.store.change_phase(newer, before.epoch, Phase::Refilling).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_transaction_that_took_its_position_first_and_commits_last_is_delivered() {
+    let rig = Rig::new().await;
+    let (late, early) = (new_room(), new_room());
+    let one = rig.instance();
+    rig.switch(Mode::Log).await;
+    let mut open = rig.database.connect().await;
+    open.execute("BEGIN").await.unwrap();
+    insert_event(&mut open, &event(late, 1)).await;
+    rig.commit(vec![event(early, 1)]).await;
+    rig.delivers(early, 1).await;
+    open.execute("COMMIT").await.unwrap();
+    rig.commit(vec![event(late, 2)]).await;
+    rig.delivers(late, 2).await;
+    one.stop().await;
+}
+
+#[tokio::test]
+async fn a_transaction_of_many_rows_is_delivered_in_bounded_memory() {
+    let rig = Rig::new().await;
+    let room = new_room();
+    let one = rig.instance();
+    rig.switch(Mode::Log).await;
+    // Events of 20 kB fill many events of the log, and leave hardly any room for what is read ahead.
+    let mut large = events(room, 1..=5_000);
+    for event in &mut large {
+        event.payload = vec![b'x'; 2_000];
+    }
+    rig.commit(large).await;
+    rig.delivers(room, 5_000).await;
+    let mut open = rig.database.connect().await;
+    open.execute("SET SESSION binlog_transaction_compression = ON").await.unwrap();
+    open.execute("BEGIN").await.unwrap();
+    for version in 5_001..=5_100 {
+        insert_event(&mut open, &event(room, version)).await;
+    }
+    open.execute("COMMIT").await.unwrap();
+    rig.delivers(room, 5_100).await;
+    one.stop().await;
+}
+
+#[tokio::test]
+async fn a_room_that_is_held_in_the_binary_log_goes_on_in_order_when_it_is_released() {
+    let rig = Rig::new().await;
+    let (bad, good) = (new_room(), new_room());
+    let one = rig.instance();
+    rig.switch(Mode::Log).await;
+    rig.log.outcomes.lock().unwrap().insert((bad, 2), Undelivered::Refused("too large".into()));
+    rig.commit(events(bad, 1..=2)).await;
+    eventually("the room is held", async || !rig.store.held_rooms().await.unwrap().is_empty()).await;
+    rig.commit(events(bad, 3..=4)).await;
+    rig.commit(events(good, 1..=2)).await;
+    rig.delivers(good, 2).await;
+    assert_eq!(rig.log.of(bad), [1]);
+    // A new leader knows of it.
+    one.stop().await;
+    let another = rig.instance();
+    rig.commit(events(bad, 5..=5)).await;
+    rig.commit(events(good, 3..=3)).await;
+    rig.delivers(good, 3).await;
+    assert_eq!(rig.store.release_room(bad).await.unwrap(), Release::Released);
+    assert_eq!(rig.store.release_room(bad).await.unwrap(), Release::NotHeld);
+    rig.commit(events(bad, 6..=6)).await;
+    rig.delivers(bad, 6).await;
+    eventually("the release is over", async || rig.store.holds().await.unwrap().is_empty()).await;
+    assert!(rig.store.outbox_is_drained().await.unwrap());
+    another.stop().await;
+}
+
+#[tokio::test]
+async fn a_held_room_is_released_in_the_other_mode() {
+    for (held_in, released_in) in [(Mode::Log, Mode::Table), (Mode::Table, Mode::Log)] {
+        let rig = Rig::new().await;
+        let room = new_room();
+        let one = rig.instance();
+        rig.switch(held_in).await;
+        rig.log.outcomes.lock().unwrap().insert((room, 2), Undelivered::Refused("too large".into()));
+        rig.commit(events(room, 1..=2)).await;
+        eventually("the room is held", async || !rig.store.held_rooms().await.unwrap().is_empty()).await;
+        rig.commit(events(room, 3..=3)).await;
+        rig.switch(released_in).await;
+        rig.commit(events(room, 4..=5)).await;
+        assert_eq!(rig.store.release_room(room).await.unwrap(), Release::Released);
+        rig.commit(events(room, 6..=6)).await;
+        rig.delivers(room, 6).await;
+        one.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_person_who_was_erased_is_masked_in_what_the_binary_log_still_holds() {
+    let rig = Rig::new().await;
+    let room = new_room();
+    let one = rig.instance();
+    rig.switch(Mode::Log).await;
+    one.stop().await;
+    rig.commit(vec![event(room, 1)]).await;
+    let zoe = event(room, 1).metadata.actor;
+    let step = erase(&*rig.store, &*rig.store, &zoe, std::time::Duration::from_secs(60)).await.unwrap();
+    assert_eq!(step.masked, 1);
+    let another = rig.instance();
+    rig.delivers(room, 1).await;
+    let sent = rig.log.events.lock().unwrap().clone();
+    assert!(!sent.is_empty());
+    assert!(sent.iter().all(|event| event.metadata.actor == step.pseudonym), "{sent:?}");
+    another.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_without_the_place_is_replaced_by_the_table() {
+    let rig = Rig::new().await;
+    let room = new_room();
+    let one = rig.instance();
+    rig.switch(Mode::Log).await;
+    rig.commit(events(room, 1..=3)).await;
+    rig.delivers(room, 3).await;
+    one.stop().await;
+    rig.commit(events(room, 4..=6)).await;
+    // As if the server had purged the files after the place.
+    let mut admin = rig.database.connect().await;
+    admin
+        .execute("UPDATE relay_place SET gtids = '', file = 'binlog.000000', file_position = 4")
+        .await
+        .unwrap();
+    let another = rig.instance();
+    eventually("the table is in use", async || rig.phase().await == Phase::Table).await;
+    rig.commit(events(room, 7..=8)).await;
+    rig.delivers(room, 8).await;
+    let state = rig.store.relay_state().await.unwrap();
+    assert_eq!(state.wanted, Mode::Log, "the log is tried again later");
+    assert!(!state.place.problem.is_empty());
+    another.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_of_another_history_stops_the_relay_until_an_operator_wants_the_table() {
+    let rig = Rig::new().await;
+    let room = new_room();
+    let one = rig.instance();
+    rig.switch(Mode::Log).await;
+    rig.commit(events(room, 1..=3)).await;
+    rig.delivers(room, 3).await;
+    eventually("the place is stored", async || {
+        !rig.store.relay_state().await.unwrap().place.anchor.is_empty()
+    })
+    .await;
+    one.stop().await;
+    let mut admin = rig.database.connect().await;
+    admin.execute("UPDATE relay_place SET anchor = CONCAT(anchor, '0')").await.unwrap();
+    let another = rig.instance();
+    let not_ready = async || format!("{:?}", another.readiness.report()).contains("another history");
+    eventually("the instance is not ready", not_ready).await;
+    rig.commit(events(room, 4..=4)).await;
+    assert_eq!(rig.phase().await, Phase::Log);
+    assert_eq!(rig.log.of(room), [1, 2, 3], "nothing is sent from the other history");
+    rig.switch(Mode::Table).await;
+    rig.delivers(room, 4).await;
+    another.stop().await;
+}
+
+#[tokio::test]
+async fn without_the_right_to_read_it_the_binary_log_is_refused_and_a_revoked_right_brings_the_table_back() {
+    let rig = Rig::new().await;
+    let room = new_room();
+    let mut admin = MySqlConnection::connect(&mysql_url()).await.unwrap();
+    let user = format!("u{}", &ids::new_id().simple().to_string()[..20]);
+    let name = rig.database.url.rsplit_once('/').unwrap().1.to_owned();
+    admin.execute(format!("CREATE USER {user}@'%' IDENTIFIED BY 'secret'").as_str()).await.unwrap();
+    admin.execute(format!("GRANT ALL ON {name}.* TO {user}@'%'").as_str()).await.unwrap();
+    let one = rig.instance_as(&user, "secret");
+    rig.store.want_mode(Mode::Log).await.unwrap();
+    let refused = async || !rig.store.relay_state().await.unwrap().place.problem.is_empty();
+    eventually("the log is refused", refused).await;
+    assert_eq!(rig.phase().await, Phase::Table);
+    one.stop().await;
+
+    let grant = format!("GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO {user}@'%'");
+    admin.execute(grant.as_str()).await.unwrap();
+    let two = rig.instance_as(&user, "secret");
+    rig.switch(Mode::Log).await;
+    rig.commit(events(room, 1..=3)).await;
+    rig.delivers(room, 3).await;
+    two.stop().await;
+    let revoke = format!("REVOKE REPLICATION SLAVE, REPLICATION CLIENT ON *.* FROM {user}@'%'");
+    admin.execute(revoke.as_str()).await.unwrap();
+    rig.commit(events(room, 4..=6)).await;
+    let three = rig.instance_as(&user, "secret");
+    rig.delivers(room, 6).await;
+    assert_eq!(rig.phase().await, Phase::Table);
+    three.stop().await;
+    admin.execute(format!("DROP USER {user}@'%'").as_str()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refill_that_was_interrupted_is_done_again() {
+    let rig = Rig::new().await;
+    let room = new_room();
+    rig.commit(events(room, 1..=3)).await;
+    let leader = rig.store.lead().await.unwrap();
+    let state = rig.store.relay_state().await.unwrap();
+    assert!(rig.store.change_phase(leader, state.epoch, Phase::Refilling).await.unwrap());
+    rig.commit(events(room, 4..=5)).await;
+    assert_eq!(rig.store.undelivered(Buckets::ALL, 10).await.unwrap(), [], "no relay sends during a refill");
+    rig.store.refill_outbox(Version::NONE.get().into()).await.unwrap();
+    let one = rig.instance();
+    eventually("the table is in use", async || rig.phase().await == Phase::Table).await;
+    rig.delivers(room, 5).await;
+    one.stop().await;
+}
+
+#[tokio::test]
+async fn a_build_that_does_not_know_the_phase_or_the_form_of_writing_appends_nothing() {
+    let rig = Rig::new().await;
+    let mut admin = rig.database.connect().await;
+    for (later, back) in [("phase = 'by-post'", "phase = 'table'"), ("writer_form = 9", "writer_form = 1")] {
+        admin.execute(format!("UPDATE relay_mode SET {later}").as_str()).await.unwrap();
+        let group = Group { events: vec![event(new_room(), 1)], ..Group::default() };
+        let refused = rig.store.append(&group).await.unwrap_err();
+        assert!(matches!(refused, AppendError::Transient(_)), "{refused:?}");
+        admin.execute(format!("UPDATE relay_mode SET {back}").as_str()).await.unwrap();
+        rig.store.append(&group).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_instance_of_an_older_build_keeps_the_table_in_use() {
+    let rig = Rig::new().await;
+    let mut admin = rig.database.connect().await;
+    let member = "INSERT INTO leases (name, holder, epoch, heartbeat) VALUES ('member/old', 'old', 0, 7)";
+    admin.execute(member).await.unwrap();
+    let one = rig.instance();
+    rig.store.want_mode(Mode::Log).await.unwrap();
+    let refused = async || rig.store.relay_state().await.unwrap().place.problem.contains("instance old");
+    eventually("the switch is refused", refused).await;
+    assert_eq!(rig.phase().await, Phase::Table);
+    admin.execute("DELETE FROM leases WHERE holder = 'old'").await.unwrap();
+    rig.switch(Mode::Log).await;
+    one.stop().await;
 }

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use command_service::event_store::{
     Backlog, BucketLease, Buckets, EventLog, EventStore, Group, HeldRoom, LeaseTable, Leases, LookUp, Outbox,
-    Position, Release, ReservationIndex, StoreError, StoredEvent, mysql::MySqlStore,
+    Position, RelayState, Release, ReservationIndex, StoreError, StoredEvent, mysql::MySqlStore,
 };
 use futures_util::future::BoxFuture;
 use shared_events::{RawEvent, ReservationId, RoomId, Version};
@@ -150,6 +150,9 @@ impl Outbox for HookedOutbox {
         let outcome = self.store.delete_delivered(positions).await;
         self.deleted.send_replace(());
         outcome
+    }
+    async fn relay_state(&self) -> Result<RelayState> {
+        self.store.relay_state().await
     }
     async fn backlog(&self) -> Result<Backlog> {
         self.store.backlog().await

@@ -53,6 +53,19 @@ async fn a_room_is_registered_changed_and_retired() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn administrators_are_shown_the_relay_s_mode() {
+    let service = TestService::start().await;
+    let shown = send(service.admin(Method::GET, "/v1/admin/relay")).await.expect(200);
+    let expected = json!({
+        "wanted": "table", "phase": "table", "epoch": 0, "since": null, "barrier": 0, "place": null, "problem": null
+    });
+    assert_eq!(shown.body, expected);
+    let user = service.request(Method::GET, "/v1/admin/relay").header("X-User", "ann");
+    assert_eq!(send(user).await.status, 403);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_is_taken_once_and_a_room_with_reservations_ahead_stays() {
     let service = TestService::start().await;
     let room = service.room("Blue", json!({})).await;

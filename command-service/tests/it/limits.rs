@@ -23,7 +23,12 @@ async fn a_command_too_many_is_told_when_to_come_back_and_those_that_wait_are_ca
     let store: Arc<dyn EventStore> = service.store.open(None).await;
     let options = Options { queue_capacity: 2, ..Options::default() };
     let (writer, writing) = writer(Arc::clone(&store).into(), service.clock.clone(), handoff().0, &options);
-    service.gate.open(Backend { writer, log: Arc::clone(&store) as _, erasures: store });
+    service.gate.open(Backend {
+        writer,
+        log: Arc::clone(&store) as _,
+        erasures: Arc::clone(&store) as _,
+        outbox: store,
+    });
     // Nobody takes from the queue yet.
     let commands = ["Red", "Green", "Blue"].map(|name| {
         let room = json!({"name": name, "kind": "meeting", "capacity": 4, "timeZone": "UTC"});

@@ -8,6 +8,7 @@
 )]
 
 mod binlog_relay;
+mod binlog_rig;
 mod erasure;
 mod event_store;
 mod event_store_mysql;

@@ -32,5 +32,5 @@ fn every_operation_says_what_can_go_wrong() {
             assert_eq!(keyed, needs_key, "{method} {path}");
         }
     }
-    assert_eq!(operations, 20);
+    assert_eq!(operations, 21);
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    binlog_rig::Rig,
     relay_rig::{Log, commit, relay},
     samples::{event, new_room},
     servers::{eventually, mysql_url},
@@ -120,6 +121,43 @@ async fn a_room_that_is_released_goes_on_in_order_without_a_restart() {
         assert_eq!((refused.status.code(), String::from_utf8(refused.stdout).unwrap()), (Some(1), expected));
     }
     assert_eq!(relay(opened, log).step().await.unwrap(), Step::Idle);
+}
+
+#[tokio::test]
+async fn the_relay_s_mode_is_shown_switched_and_awaited() {
+    let rig = Rig::new().await;
+    let store = TestStore::MySql(rig.database);
+    assert_eq!(
+        printed(&store, &["relay", "mode"]),
+        "Phase table since the beginning, change 0; wanted: table.\n"
+    );
+    let late = run(&store.database().url, &["relay", "mode", "log", "--wait", "0"]);
+    assert_eq!(late.status.code(), Some(1));
+    let said = String::from_utf8(late.stdout).unwrap();
+    assert!(
+        said.starts_with("The relay's mode is not log yet: no instance has carried it out in time"),
+        "{said}"
+    );
+    assert!(String::from_utf8(late.stderr).unwrap().contains("relay-mode"), "it is audited");
+
+    let log = Log::default();
+    let rig =
+        Rig { store: std::sync::Arc::new(store.database().open()), database: store.into_database(), log };
+    let one = rig.instance();
+    let store = TestStore::MySql(rig.database);
+    let url = store.database().url.clone();
+    let switched = tokio::task::spawn_blocking(move || run(&url, &["relay", "mode", "log"])).await.unwrap();
+    assert_eq!(String::from_utf8(switched.stdout).unwrap(), "The relay's mode is log.\n");
+    let shown: Value = serde_json::from_str(&printed(&store, &["relay", "mode", "--json"])).unwrap();
+    assert_eq!(
+        (&shown["phase"], &shown["wanted"], &shown["epoch"]),
+        (&json!("log"), &json!("log"), &json!(2))
+    );
+    assert!(shown["place"]["filePosition"].as_u64().unwrap() > 4);
+    assert!(printed(&store, &["relay", "mode"]).contains("Place in the binary log: "));
+    let unknown = run(&store.database().url, &["relay", "mode", "post"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    one.stop().await;
 }
 
 #[tokio::test]

@@ -33,6 +33,8 @@ pub(crate) enum CutOff {
 #[derive(Clone)]
 pub(crate) struct Log {
     pub(crate) delivered: Arc<watch::Sender<Vec<(RoomId, u64)>>>,
+    /// The delivered events.
+    pub(crate) events: Arc<Mutex<Vec<RawEvent>>>,
     /// What becomes of an event when it is first sent, where that is not its delivery.
     pub(crate) outcomes: Arc<Mutex<HashMap<(RoomId, u64), Undelivered>>>,
     pub(crate) resets: Arc<Mutex<usize>>,
@@ -51,6 +53,7 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             delivered: Arc::new(watch::Sender::new(Vec::new())),
+            events: Arc::default(),
             outcomes: Arc::default(),
             resets: Arc::default(),
             reported: Arc::new(watch::Sender::new(true)),
@@ -108,6 +111,7 @@ impl Publisher for Log {
         let outcome = self.outcomes.lock().unwrap().remove(&(event.room, event.version.get()));
         self.broken = self.breaks && matches!(outcome, Some(Undelivered::Failed(_)));
         if outcome.is_none() {
+            self.events.lock().unwrap().push(event.clone());
             self.delivered.send_modify(|delivered| delivered.push((event.room, event.version.get())));
         }
         let delivered = Report::Delivered(position);

@@ -115,7 +115,12 @@ impl TestService {
         let (writer, task) =
             writer(Arc::clone(&store).into(), self.clock.clone(), handoff().0, &Options::default());
         let writing = tokio::spawn(task);
-        self.gate.open(Backend { writer, log: Arc::clone(&store) as _, erasures: store });
+        self.gate.open(Backend {
+            writer,
+            log: Arc::clone(&store) as _,
+            erasures: Arc::clone(&store) as _,
+            outbox: store,
+        });
         Self { writing, ..self }
     }
 

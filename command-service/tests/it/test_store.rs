@@ -77,6 +77,13 @@ impl TestStore {
         }
     }
 
+    pub(crate) fn into_database(self) -> Database {
+        match self {
+            Self::MySql(database) => database,
+            Self::Sqlite(_) => panic!("a test of MySQL"),
+        }
+    }
+
     pub(crate) fn file(&self) -> Option<PathBuf> {
         match self {
             Self::MySql(_) => None,
@@ -96,20 +103,9 @@ impl TestStore {
         let mut connection = self.database().connect().await;
         connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await.unwrap();
         connection.execute("BEGIN").await.unwrap();
-        let inserted = sqlx::query(
-            "INSERT INTO events (stream_id, version, type, payload, metadata, recorded_at) VALUES (?,?,?,?,?,?)",
-        )
-        .bind(&event.room.0.as_bytes()[..])
-        .bind(event.version.get())
-        .bind(event.event_type.as_ref())
-        .bind(&event.payload)
-        .bind(serde_json::to_vec(&event.metadata).unwrap())
-        .bind(event.recorded_at.epoch_millis())
-        .execute(&mut connection)
-        .await
-        .unwrap();
+        let position = insert_event(&mut connection, event).await;
         sqlx::query("INSERT INTO outbox (position, bucket) VALUES (?,?)")
-            .bind(inserted.last_insert_id())
+            .bind(position)
             .bind(bucket(event.room))
             .execute(&mut connection)
             .await
@@ -143,4 +139,21 @@ impl TestStore {
         connection.close().await.unwrap();
         usize::try_from(count).unwrap()
     }
+}
+
+/// Inserts an event into MySQL, without an outbox row. Returns its position.
+pub(crate) async fn insert_event(connection: &mut MySqlConnection, event: &RawEvent) -> u64 {
+    let inserted = sqlx::query(
+        "INSERT INTO events (stream_id, version, type, payload, metadata, recorded_at) VALUES (?,?,?,?,?,?)",
+    )
+    .bind(&event.room.0.as_bytes()[..])
+    .bind(event.version.get())
+    .bind(event.event_type.as_ref())
+    .bind(&event.payload)
+    .bind(serde_json::to_vec(&event.metadata).unwrap())
+    .bind(event.recorded_at.epoch_millis())
+    .execute(connection)
+    .await
+    .unwrap();
+    inserted.last_insert_id()
 }

@@ -12,7 +12,7 @@ use super::{
     session::{WRITE_LIMIT, cannot_connect, connect, run, run_text},
 };
 use crate::event_store::{
-    Buckets, Release, StoreError,
+    Buckets, RelayState, Release, StoreError,
     sql::{Columns, Database, Done, RowError, Statement, Transaction, repeated},
 };
 
@@ -23,6 +23,7 @@ impl Database for MySqlStore {
     /// Beyond some 25,000 ranges the server would read the whole table.
     const MOST_POSITIONS: usize = 20_000;
     const NOW: &'static str = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)";
+    const STATE: &'static str = "erasure_list JOIN relay_mode USING (id)";
     const MODE: &'static str = "phase, writer_form";
     const ROW_LIST: &'static str = "";
     const ALL_HEADS: &'static str = "SELECT stream_id, MAX(version) FROM events WHERE stream_id > ? \
@@ -66,7 +67,7 @@ impl Database for MySqlStore {
             some => format!("AND {} >> o.bucket & 1", some.bits()),
         };
         format!(
-            "SELECT o.position FROM outbox o WHERE (SELECT phase FROM erasure_list) IN ('table', 'to_log', \
+            "SELECT o.position FROM outbox o WHERE (SELECT phase FROM relay_mode) IN ('table', 'to_log', \
              'to_debezium') AND (NOT EXISTS (SELECT 1 FROM held_rooms) OR (SELECT e.stream_id \
              FROM events e WHERE e.position = o.position) NOT IN (SELECT room FROM held_rooms)) {bucket} \
              ORDER BY o.position LIMIT ?"
@@ -87,6 +88,10 @@ impl Database for MySqlStore {
 
     async fn begin(&self, operation: &'static str) -> Result<MySqlTransaction, StoreError> {
         MySqlTransaction::begin(operation, &self.0.eraser).await
+    }
+
+    async fn state(&self) -> Result<RelayState, StoreError> {
+        self.read_state().await
     }
 
     async fn release(&self, room: RoomId) -> Result<Release, StoreError> {

@@ -1,6 +1,6 @@
 //! Leases in the table `leases`.
 //!
-//! Each instance has a row `member/NAME`, whose heartbeat goes up while it lives. Each bucket has a row `bucket/N`, whose
+//! Each instance has a row `member/NAME`, whose heartbeat goes up while it lives. Its epoch is the form of writing that it knows. Each bucket has a row `bucket/N`, whose
 //! epoch goes up with every holder.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::MySqlStore;
 use crate::event_store::{
     BUCKETS, BucketLease, Buckets, LeaseTable, Leases, StoreError,
-    sql::{Columns, Database, RowError, Statement, Value, repeated},
+    sql::{Columns, Database, RowError, Statement, Value, append::WRITER_FORM, repeated},
 };
 
 #[async_trait]
@@ -23,10 +23,10 @@ impl Leases for MySqlStore {
     }
 
     async fn beat(&self, me: &str) -> Result<(), StoreError> {
-        const SQL: &str = "INSERT INTO leases (name, holder, epoch, heartbeat) VALUES (?,?,0,1) \
-                           ON DUPLICATE KEY UPDATE heartbeat = leases.heartbeat + 1";
+        const SQL: &str = "INSERT INTO leases (name, holder, epoch, heartbeat) VALUES (?,?,?,1) AS new \
+                           ON DUPLICATE KEY UPDATE heartbeat = leases.heartbeat + 1, epoch = new.epoch";
         let name = member(me);
-        let values = [name.as_str().into(), me.into()];
+        let values = [name.as_str().into(), me.into(), WRITER_FORM.into()];
         self.write("lease_beat", &Statement::new(SQL, values)).await.map(drop)
     }
 

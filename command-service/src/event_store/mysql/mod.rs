@@ -30,7 +30,7 @@ use super::{
 
 #[cfg(feature = "binlog")]
 pub use self::binlog::{BinlogError, BinlogReader, Entry, Place, Transaction};
-pub use self::relay_mode::{Passed, RelayState, StoredPlace};
+pub use self::relay_mode::Passed;
 
 /// The database that is used when the URL names none.
 pub const DEFAULT_DATABASE: &str = "reservations";

@@ -3,63 +3,17 @@
 //! A switch is one UPDATE of the row. It waits for the appends that have read the row before, and blocks later ones until it is
 //! committed. So in the binary log the row's change stands between the appends of the two phases.
 
-use serde::Serialize;
 use shared_events::{RoomId, Timestamp};
 use sqlx::mysql::MySqlRow;
 
 use super::{MySqlStore, database::MySqlTransaction};
 use crate::event_store::{
-    Mode, Phase, Position, Release, StoreError, bucket,
-    sql::{Columns, Database, RowError, Statement, Transaction},
+    Mode, Phase, Position, RelayState, Release, StoreError, StoredPlace, bucket,
+    sql::{Columns, Database, RowError, Statement, Transaction, append::WRITER_FORM},
 };
 
 /// Rows of one page of a refill.
 const PAGE: u64 = 5_000;
-
-/// The row that decides how committed events reach Kafka.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RelayState {
-    /// The mode that the operator wants.
-    pub wanted: Mode,
-    /// The present phase.
-    pub phase: Phase,
-    /// Number of changes of the phase.
-    pub epoch: u64,
-    /// Time of the last change, by the store's clock.
-    pub since: Timestamp,
-    /// Every event up to this position was committed before the last barrier in the binary log.
-    pub barrier: Position,
-    /// The epoch of the list of erased persons.
-    #[serde(skip)]
-    pub erasures: u64,
-    /// How far the binary log is relayed.
-    pub place: StoredPlace,
-}
-
-/// How far the binary log is relayed: everything before is acknowledged by Kafka.
-#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StoredPlace {
-    /// One more with each instance that begins to relay the log.
-    pub leader_epoch: u64,
-    /// The phase's epoch to which the place belongs: that of [`Phase::ToLog`].
-    pub mode_epoch: u64,
-    /// The server of file and position.
-    pub server_uuid: String,
-    /// The binary log file.
-    pub file: String,
-    /// The start of a transaction in it.
-    pub file_position: u64,
-    /// The transactions before it. Empty if the server has no GTIDs.
-    pub gtids: String,
-    /// What the transaction at the place must hold. Empty before the first event.
-    pub anchor: String,
-    /// Every event up to this position is delivered.
-    pub delivered_to: Position,
-    /// Why the log is not relayed although it should be. Empty if it is.
-    pub problem: String,
-}
 
 /// What is stored together with a place.
 #[derive(Default, Debug)]
@@ -71,15 +25,12 @@ pub struct Passed {
 }
 
 impl MySqlStore {
-    /// The state of the relay.
-    ///
-    /// # Errors
-    /// If the store can't be read, or is in a phase of a later build.
-    pub async fn relay_state(&self) -> Result<RelayState, StoreError> {
+    /// Reads the state. Fails if the phase is one of a later build.
+    pub(super) async fn read_state(&self) -> Result<RelayState, StoreError> {
         const OPERATION: &str = "relay_state";
-        const SQL: &str = "SELECT s.wanted, s.phase, s.mode_epoch, s.phase_since, s.barrier, s.epoch, p.leader_epoch, \
+        const SQL: &str = "SELECT s.wanted, s.phase, s.mode_epoch, s.phase_since, s.barrier, l.epoch, p.leader_epoch, \
             p.mode_epoch, p.server_uuid, p.file, p.file_position, p.gtids, p.anchor, p.delivered_to, p.problem \
-            FROM erasure_list s JOIN relay_place p ON p.id = s.id";
+            FROM relay_mode s JOIN relay_place p ON p.id = s.id JOIN erasure_list l ON l.id = s.id";
         let rows = self.rows(OPERATION, &Statement::new(SQL, [])).await?;
         let row = rows.first().ok_or_else(|| StoreError::Inconsistent {
             operation: OPERATION,
@@ -88,12 +39,23 @@ impl MySqlStore {
         state(row).map_err(|error| error.during(OPERATION))
     }
 
+    /// A member that can't read the mode, because it is of an older build.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn member_of_an_older_build(&self) -> Result<Option<String>, StoreError> {
+        const SQL: &str = "SELECT holder FROM leases WHERE name LIKE 'member/%' AND epoch < ? LIMIT 1";
+        let rows = self.rows("member_forms", &Statement::new(SQL, [WRITER_FORM.into()])).await?;
+        let holder = rows.first().map(|row| row.text(0)).transpose();
+        holder.map_err(|error| error.during("member_forms"))
+    }
+
     /// Wants a mode. The leader switches to it.
     ///
     /// # Errors
     /// If the store can't be written.
     pub async fn want_mode(&self, mode: Mode) -> Result<(), StoreError> {
-        let update = "UPDATE erasure_list SET wanted = ? WHERE id = 1";
+        let update = "UPDATE relay_mode SET wanted = ? WHERE id = 1";
         self.write("want_mode", &Statement::new(update, [mode.name().into()])).await?;
         let clear = Statement::text("UPDATE relay_place SET problem = '' WHERE id = 1".to_owned());
         self.write("want_mode", &clear).await.map(drop)
@@ -106,7 +68,7 @@ impl MySqlStore {
     /// If the store can't be written. The phase may be changed.
     pub async fn change_phase(&self, leader: u64, epoch: u64, to: Phase) -> Result<bool, StoreError> {
         let update = format!(
-            "UPDATE erasure_list SET phase = '{to}', mode_epoch = mode_epoch + 1, phase_since = {}, barrier_no = \
+            "UPDATE relay_mode SET phase = '{to}', mode_epoch = mode_epoch + 1, phase_since = {}, barrier_no = \
              barrier_no + 1, barrier = (SELECT COALESCE(MAX(position), 0) FROM events) WHERE id = 1 AND mode_epoch = ? \
              AND (SELECT leader_epoch FROM relay_place WHERE id = 1) = ?",
             Self::NOW
@@ -123,7 +85,7 @@ impl MySqlStore {
     pub async fn set_barrier(&self, epoch: u64) -> Result<(), StoreError> {
         // The position may be read before the row is locked. Then it is lower than it could be, which only makes a refill
         // longer.
-        let update = "UPDATE erasure_list SET barrier_no = barrier_no + 1, barrier = (SELECT COALESCE(MAX(position), 0) \
+        let update = "UPDATE relay_mode SET barrier_no = barrier_no + 1, barrier = (SELECT COALESCE(MAX(position), 0) \
                       FROM events) WHERE id = 1 AND mode_epoch = ?";
         self.write("set_barrier", &Statement::new(update, [epoch.into()])).await.map(drop)
     }
@@ -291,7 +253,7 @@ impl From<RowError> for Failed {
 
 async fn release(transaction: &mut MySqlTransaction, room: RoomId) -> Result<Release, Failed> {
     // Waits for all appends, so that the room's events before the release are visible, and none comes until its commit.
-    let lock = Statement::text("SELECT phase FROM erasure_list WHERE id = 1 FOR UPDATE".to_owned());
+    let lock = Statement::text("SELECT phase FROM relay_mode WHERE id = 1 FOR UPDATE".to_owned());
     let phase = transaction.run(&lock).await?.rows.first().map_or(Ok(String::new()), |row| row.text(0))?;
     let select = "SELECT position FROM held_rooms WHERE room = ? AND released_to IS NULL";
     let held = transaction.run(&Statement::new(select, [(&room).into()])).await?.rows;
@@ -338,7 +300,7 @@ fn state(row: &impl Columns) -> Result<RelayState, RowError> {
         wanted: row.text(0)?.parse().map_err(RowError)?,
         phase: row.text(1)?.parse().map_err(RowError)?,
         epoch: row.number(2)?,
-        since: row.time(3)?,
+        since: row.integer(3)?.map(Timestamp::from_epoch_millis),
         barrier: row.number(4)?.into(),
         erasures: row.number(5)?,
         place,

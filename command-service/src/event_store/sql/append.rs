@@ -104,7 +104,7 @@ impl Begun {
                 list.join(",")
             ),
         };
-        format!("SELECT epoch, {found}, {}, {} FROM erasure_list WHERE id = 1", D::NOW, D::MODE)
+        format!("SELECT epoch, {found}, {}, {} FROM {} WHERE id = 1", D::NOW, D::MODE, D::STATE)
     }
 
     pub(in crate::event_store) fn read(rows: &[impl Columns], expected: usize) -> Result<Self, AppendError> {

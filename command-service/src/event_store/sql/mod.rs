@@ -17,7 +17,7 @@ pub(super) use rows::{Columns, RowError};
 use shared_events::{ReservationId, RoomId, Version};
 pub(super) use statements::{pieces, repeated};
 
-use super::{Buckets, Position, Release, StoreError};
+use super::{Buckets, Position, RelayState, Release, StoreError};
 
 /// A database that holds the event store: how it runs statements, and where its SQL differs.
 pub(super) trait Database: Send + Sync + 'static {
@@ -30,7 +30,9 @@ pub(super) trait Database: Send + Sync + 'static {
     const MOST_POSITIONS: usize;
     /// The current time: milliseconds since 1970 in UTC.
     const NOW: &'static str;
-    /// The phase of the relay's mode and the form of writing, as columns of the row that each append reads.
+    /// The row that each append reads: the list of erased persons, and the mode of the relay.
+    const STATE: &'static str;
+    /// The phase of the relay's mode and the form of writing, as columns of [`Database::STATE`].
     const MODE: &'static str;
     /// Begins a list of rows after IN.
     const ROW_LIST: &'static str;
@@ -75,6 +77,9 @@ pub(super) trait Database: Send + Sync + 'static {
         &self,
         operation: &'static str,
     ) -> impl Future<Output = Result<Self::Transaction<'_>, StoreError>> + Send;
+
+    /// The state of the relay.
+    fn state(&self) -> impl Future<Output = Result<RelayState, StoreError>> + Send;
 
     /// Releases a held room: its events go out again, in order, from the refused one on.
     fn release(&self, room: RoomId) -> impl Future<Output = Result<Release, StoreError>> + Send;

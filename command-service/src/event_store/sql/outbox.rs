@@ -6,13 +6,17 @@ use async_trait::async_trait;
 use shared_events::{RoomId, Timestamp};
 
 use super::{Columns, Database, Statement, read, rows::held_room, statements::is_one_of};
-use crate::event_store::{Backlog, Buckets, HeldRoom, Outbox, Position, Release, StoreError};
+use crate::event_store::{Backlog, Buckets, HeldRoom, Outbox, Position, RelayState, Release, StoreError};
 
 /// The longest reason that is kept.
 const MAX_REASON: usize = 1000;
 
 #[async_trait]
 impl<D: Database> Outbox for D {
+    async fn relay_state(&self) -> Result<RelayState, StoreError> {
+        self.state().await
+    }
+
     async fn undelivered(&self, buckets: Buckets, limit: u32) -> Result<Vec<Position>, StoreError> {
         let select = Statement::new(D::undelivered(buckets), [limit.into()]);
         read(self, "undelivered", select, |row| row.number(0).map(Position::from)).await

@@ -11,7 +11,7 @@ use tokio::sync::MutexGuard;
 
 use super::{SqliteStore, code, store_error};
 use crate::event_store::{
-    Buckets, Release, StoreError,
+    Buckets, RelayState, Release, StoreError,
     sql::{Columns, Database, Done, RowError, Statement, Transaction, Value, repeated},
 };
 
@@ -22,6 +22,7 @@ impl Database for SqliteStore {
     /// A condition may not be deeper than a thousand terms.
     const MOST_POSITIONS: usize = 1024;
     const NOW: &'static str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+    const STATE: &'static str = "erasure_list";
     // Events of this store always go through the outbox.
     const MODE: &'static str = "'table', 1";
     const ROW_LIST: &'static str = "VALUES ";
@@ -95,6 +96,10 @@ impl Database for SqliteStore {
     }
 
     /// The only process that commits knows the outcome.
+    async fn state(&self) -> Result<RelayState, StoreError> {
+        Ok(RelayState::default())
+    }
+
     async fn release(&self, room: RoomId) -> Result<Release, StoreError> {
         let delete = Statement::new("DELETE FROM held_rooms WHERE room = ?", [(&room).into()]);
         let deleted = self.write("release_room", &delete).await?;

@@ -42,6 +42,7 @@ const COMMANDS: &[(&str, &str, For)] = &[
     ("POST", "/v1/import", Administrators),
     ("GET", "/v1/erasures", Services),
     ("POST", "/v1/erasures", Erasers),
+    ("GET", "/v1/admin/relay", Administrators),
     ("GET", "/v1/admin/log-level", Administrators),
     ("PUT", "/v1/admin/log-level", Administrators),
     ("GET", "/v1/streams", Services),

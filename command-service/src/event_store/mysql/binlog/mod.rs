@@ -14,8 +14,8 @@ use sqlx::mysql::MySqlSslMode;
 
 use self::gtids::{Gtids, Source};
 pub use self::reader::BinlogReader;
-use super::{MySqlStore, StoredPlace};
-use crate::event_store::{Phase, Position, StoredEvent};
+use super::MySqlStore;
+use crate::event_store::{Phase, Position, StoredEvent, StoredPlace};
 
 /// Something in the binary log that matters to the relay.
 #[derive(Debug)]

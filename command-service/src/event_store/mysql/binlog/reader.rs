@@ -119,7 +119,7 @@ impl MySqlStore {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Table {
     Events,
-    State,
+    Mode,
     HeldRooms,
 }
 
@@ -226,7 +226,7 @@ impl Decoder {
             let map = stream.get_tme(id).ok_or_else(|| undecodable("its table is not described"))?;
             let table = match (map.database_name().as_ref() == self.database, map.table_name().as_ref()) {
                 (true, "events") => Some(Table::Events),
-                (true, "erasure_list") => Some(Table::State),
+                (true, "relay_mode") => Some(Table::Mode),
                 (true, "held_rooms") => Some(Table::HeldRooms),
                 _ => None,
             };
@@ -244,7 +244,7 @@ impl Decoder {
                     batch.push(Entry::Event(stored_event(cells)?));
                     last = Some(batch.len());
                 }
-                Table::State => {
+                Table::Mode => {
                     let (entry, anchor) = state(cells)?;
                     *found = anchor;
                     batch.push(entry);
@@ -306,10 +306,10 @@ fn stored_event(cells: &[Cell<'_>]) -> Result<StoredEvent, String> {
     })
 }
 
-/// A row of the state: id, epoch, secret, phase, mode_epoch, phase_since, wanted, barrier, barrier_no, ...
+/// A row of `relay_mode`: id, phase, mode_epoch, phase_since, wanted, barrier, barrier_no, ...
 fn state(cells: &[Cell<'_>]) -> Result<(Entry, String), String> {
-    let [_, _, _, phase, epoch, _, _, barrier, barrier_no, ..] = cells else {
-        return Err("the state of the store has too few columns".to_owned());
+    let [_, phase, epoch, _, _, barrier, barrier_no, ..] = cells else {
+        return Err("the table relay_mode has too few columns".to_owned());
     };
     let (phase, epoch, barrier) = (phase.text()?.parse()?, epoch.number()?, barrier.number()?.into());
     let anchor = format!("state {epoch} {}", barrier_no.number()?);

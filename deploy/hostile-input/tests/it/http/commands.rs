@@ -129,7 +129,12 @@ async fn any_line_of_an_import_has_one_outcome_and_never_blames_the_service() {
     let (writer, task) = writer(Arc::clone(&store).into(), clock.clone(), handoff().0, &Options::default());
     let writing = tokio::spawn(task);
     let gate = Gate::default();
-    gate.open(Backend { writer, log: Arc::clone(&store) as _, erasures: store });
+    gate.open(Backend {
+        writer,
+        log: Arc::clone(&store) as _,
+        erasures: Arc::clone(&store) as _,
+        outbox: store,
+    });
     let api = Api::new(gate.clone(), clock.clone(), CancellationToken::new());
     let app = init_service(app(&parts(&clock), endpoints(true, configure(api)))).await;
     // Outside of what spans lines, so that one line stays one.

@@ -1,0 +1,124 @@
+//! Helpers of the tests of the binary log: a store, a log, and instances that relay.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use command_service::{
+    binlog_relay::BinlogRelay,
+    event_store::{Buckets, Mode, Outbox as _, Phase, mysql::MySqlStore},
+};
+use service_kit::{clock::Clock, readiness::Readiness};
+use shared_events::{RawEvent, RoomId};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    relay_rig::{Log, commit, relay},
+    samples::event,
+    servers::{Database, eventually},
+};
+
+/// A store, a log, and instances that relay.
+pub(crate) struct Rig {
+    pub(crate) database: Database,
+    pub(crate) store: Arc<MySqlStore>,
+    pub(crate) log: Log,
+}
+
+/// An instance that relays the outbox and, while it leads, the binary log.
+pub(crate) struct Instance {
+    pub(crate) leads: watch::Sender<Buckets>,
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+    pub(crate) readiness: Readiness,
+}
+
+impl Rig {
+    pub(crate) async fn new() -> Self {
+        let database = Database::new().await;
+        let store = Arc::new(database.open());
+        Self { database, store, log: Log::default() }
+    }
+
+    pub(crate) fn instance(&self) -> Instance {
+        self.instance_with(Buckets::ALL)
+    }
+
+    pub(crate) fn instance_with(&self, buckets: Buckets) -> Instance {
+        self.start(buckets, self.database.open())
+    }
+
+    /// An instance that uses another user of the database.
+    pub(crate) fn instance_as(&self, user: &str, password: &str) -> Instance {
+        let (_, place) = self.database.url.rsplit_once('@').unwrap();
+        let url = format!("mysql://{user}:{password}@{place}");
+        self.start(Buckets::ALL, MySqlStore::open(&url, 4, None, None).unwrap())
+    }
+
+    fn start(&self, buckets: Buckets, store: MySqlStore) -> Instance {
+        let (leads, assigned) = watch::channel(buckets);
+        let stop = CancellationToken::new();
+        let clock = Clock::system();
+        let readiness = Readiness::new(clock.clone());
+        let component = readiness.component("relay");
+        let log = self.log.over_another_connection();
+        let binlog = BinlogRelay::new(store, log, clock, component);
+        let (outbox, ended) =
+            (relay(Arc::new(self.database.open()), self.log.over_another_connection()), stop.clone());
+        let tasks = vec![
+            tokio::spawn(binlog.run(assigned, stop.clone())),
+            tokio::spawn(async move {
+                let mut outbox = outbox;
+                while !ended.is_cancelled() {
+                    outbox.step().await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }),
+        ];
+        Instance { leads, stop, tasks, readiness }
+    }
+
+    pub(crate) async fn phase(&self) -> Phase {
+        self.store.relay_state().await.unwrap().phase
+    }
+
+    /// Wants a mode and waits until the hand-over is done.
+    pub(crate) async fn switch(&self, mode: Mode) {
+        self.store.want_mode(mode).await.unwrap();
+        eventually("the hand-over", async || self.phase().await == mode.phase()).await;
+    }
+
+    pub(crate) async fn commit(&self, events: Vec<RawEvent>) {
+        commit(&*self.store, events).await;
+    }
+
+    /// Waits until the log has the versions of a room up to one, the first occurrences in order.
+    pub(crate) async fn delivers(&self, room: RoomId, up_to: u64) {
+        let first_occurrences = || {
+            let mut seen = HashSet::new();
+            self.log.of(room).into_iter().filter(|version| seen.insert(*version)).collect::<Vec<_>>()
+        };
+        eventually("all versions are delivered", async || first_occurrences().len() as u64 >= up_to).await;
+        assert_eq!(first_occurrences(), (1..=up_to).collect::<Vec<_>>());
+    }
+}
+
+impl Instance {
+    /// Ends as by a kill: wherever it is.
+    pub(crate) async fn kill(self) {
+        for task in self.tasks {
+            task.abort();
+            drop(task.await);
+        }
+    }
+
+    pub(crate) async fn stop(mut self) {
+        self.stop.cancel();
+        for task in std::mem::take(&mut self.tasks) {
+            task.await.unwrap();
+        }
+    }
+}
+
+pub(crate) fn events(room: RoomId, versions: impl Iterator<Item = u64>) -> Vec<RawEvent> {
+    versions.map(|version| event(room, version)).collect()
+}
