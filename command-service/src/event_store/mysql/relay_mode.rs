@@ -165,9 +165,9 @@ impl MySqlStore {
     pub async fn refill_outbox(&self, after: Position) -> Result<u64, StoreError> {
         const OPERATION: &str = "refill_outbox";
         let failed = |error: RowError| error.during(OPERATION);
-        let last = "SELECT MAX(position) FROM events";
+        let last = "SELECT CAST(COALESCE(MAX(position), 0) AS UNSIGNED) FROM events";
         let rows = self.rows(OPERATION, &Statement::new(last, [])).await?;
-        let last = rows.first().map_or(Ok(None), |row| row.optional_number(0)).map_err(failed)?.unwrap_or(0);
+        let last = rows.first().map_or(Ok(0), |row| row.number(0)).map_err(failed)?;
         let (mut after, mut added) = (after, 0);
         loop {
             let select = "SELECT position, stream_id FROM events WHERE position > ? AND position <= ? ORDER BY position LIMIT ?";
@@ -189,10 +189,14 @@ impl MySqlStore {
     /// # Errors
     /// If the store can't be read.
     pub async fn holds(&self) -> Result<Vec<(RoomId, Position, Option<Position>)>, StoreError> {
-        let select = Statement::new("SELECT room, position, released_to FROM held_rooms", []);
+        let select = Statement::new("SELECT room, position, CAST(released_to AS SIGNED) FROM held_rooms", []);
         let rows = self.rows("holds", &select).await?;
         let hold = |row: &MySqlRow| {
-            Ok((row.room(0)?, row.number(1)?.into(), row.optional_number(2)?.map(Position::from)))
+            Ok((
+                row.room(0)?,
+                row.number(1)?.into(),
+                row.integer(2)?.map(|up_to| Position::from(up_to.cast_unsigned())),
+            ))
         };
         rows.iter().map(hold).collect::<Result<_, RowError>>().map_err(|error| error.during("holds"))
     }
