@@ -9,6 +9,7 @@ mod queries;
 mod rebuild;
 mod relay;
 mod relay_debezium;
+mod relay_log;
 mod sharing;
 mod sweep;
 mod unknown_ids;
@@ -64,6 +65,21 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         name: "relay-debezium",
         about: "a backlog from the outbox to Kafka, against Debezium's outbox event router",
         run: |rig| Box::pin(relay_debezium::against_debezium(rig)),
+    },
+    Benchmark {
+        name: "relay-log",
+        about: "a backlog from the binary log to Kafka, against the outbox table",
+        run: |rig| Box::pin(relay_log::against_the_table(rig)),
+    },
+    Benchmark {
+        name: "relay-log-debezium",
+        about: "a backlog from the binary log to Kafka, against Debezium's outbox event router",
+        run: |rig| Box::pin(relay_log::against_debezium(rig)),
+    },
+    Benchmark {
+        name: "commands-log",
+        about: "durable commands and their arrival in Kafka while the binary log is relayed, against the outbox table",
+        run: |rig| Box::pin(relay_log::beside_commands(rig)),
     },
     Benchmark {
         name: "projector-sink",

@@ -1,0 +1,243 @@
+//! The relay from MySQL's binary log: a backlog against the outbox table and against Debezium, and commands beside it.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use command_service::event_store::{
+    Mode, Outbox as _, StoredPlace,
+    mysql::{MySqlStore, Passed},
+};
+use sqlx::{Connection, Executor, MySqlConnection};
+use system_tests::Namespace;
+
+use super::relay;
+use crate::{
+    arrivals::Arrivals,
+    backlog::Backlog,
+    command_target::{CommandTarget, Relaying},
+    connect::{Worker, peers::Source, settings::Tuning},
+    drain::Drained,
+    figures::{Finding, Series, Target, number},
+    kafka::Topic,
+    load::Pace,
+    peer_documents::KEYS,
+    rig::{Memory, Rig, Service},
+    rounds::alternate,
+};
+
+const ROOMS: usize = 500;
+const CONNECTIONS: usize = 256;
+const PATIENCE: Duration = Duration::from_secs(180);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// Commands per second when latency is measured.
+const RATE: f64 = 500.0;
+
+/// Events that stand in the binary log after a place to which the relay can be set back.
+struct InTheLog {
+    namespace: Namespace,
+    backlog: Backlog,
+    store: MySqlStore,
+    place: StoredPlace,
+}
+
+impl InTheLog {
+    async fn build(rig: &Rig, namespace: Namespace, rooms: usize, events: u64) -> Result<Self> {
+        command_service::operate::migrate(&namespace.database_url()).await?;
+        let store = MySqlStore::open(&namespace.database_url(), 1, None, None)?;
+        let mut service = rig.command_service(&namespace, &[])?;
+        service.until_ready().await?;
+        until(&store, Mode::Log).await?;
+        service.stop().await?;
+        let place = store.relay_state().await?.place;
+        let backlog = Backlog::build(&namespace, rooms, events).await?;
+        Ok(Self { namespace, backlog, store, place })
+    }
+
+    /// Sets the relay back to the place, starts a command service, and waits until all events are in a topic.
+    async fn drain(&self, rig: &Rig, topic: &Namespace) -> Result<(Service, Drained)> {
+        let mut connection = MySqlConnection::connect(&self.namespace.database_url()).await?;
+        connection.execute("DELETE FROM leases").await?;
+        let leader_epoch = self.store.relay_state().await?.place.leader_epoch;
+        let place = StoredPlace { leader_epoch, ..self.place.clone() };
+        ensure!(self.store.store_place(&place, &Passed::default()).await?, "the place is not stored");
+        let (watched, events) = (Topic::open(&rig.servers.brokers, &topic.name)?, self.backlog.len());
+        let arrival = tokio::spawn(async move { watched.until(0, events, PATIENCE).await });
+        let process = rig.command_service(&self.namespace, &[("KAFKA_TOPIC", topic.name.as_str())])?;
+        Ok((process, arrival.await??))
+    }
+}
+
+/// Switches the mode of a running service, and waits.
+async fn until(store: &MySqlStore, mode: Mode) -> Result<()> {
+    store.want_mode(mode).await?;
+    for _ in 0..500 {
+        let state = store.relay_state().await?;
+        ensure!(state.place.problem.is_empty(), "the mode is refused: {}", state.place.problem);
+        if state.phase == mode.phase() {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    anyhow::bail!("the mode is not reached")
+}
+
+/// A backlog, against the same backlog in the outbox table.
+pub(crate) async fn against_the_table(rig: &Rig) -> Result<Vec<Finding>> {
+    let events = rig.size(500_000, 100_000);
+    let log = InTheLog::build(rig, rig.namespace("relay_log").await?, ROOMS, events).await?;
+    let table = rig.namespace("relay_table").await?;
+    let backlog = Backlog::build(&table, ROOMS, events).await?;
+    let (mut cost, mut their_cost, mut memory) = (Vec::new(), Vec::new(), Vec::new());
+    let (ours, theirs) = alternate(
+        rig.rounds,
+        async |_| {
+            let topic = relay::topic(rig).await?;
+            let (process, arrived) = log.drain(rig, &topic).await?;
+            cost.push(process.processor_seconds()? * 1e6 / number(events));
+            memory.push(process.memory()?.peak);
+            process.stop().await?;
+            relay::check(rig, &topic, &log.backlog).await?;
+            Ok(arrived.rate())
+        },
+        async |_| {
+            let topic = relay::topic(rig).await?;
+            let (process, arrived) = relay::drain(rig, &table, &topic, &backlog, events, events).await?;
+            their_cost.push(process.processor_seconds()? * 1e6 / number(events));
+            process.stop().await?;
+            relay::check(rig, &topic, &backlog).await?;
+            Ok(arrived.rate())
+        },
+    )
+    .await?;
+    Ok(vec![
+        Finding::new(
+            "relay-log",
+            "the outbox table",
+            Target::AtLeast(1.25),
+            1.5,
+            Series::new("from the binary log", "events/s", ours),
+            Series::new("from the outbox table", "events/s", theirs),
+        )
+        .with(Series::new("command service from the log, processor time", "µs/event", cost))
+        .with(Series::new("command service from the table, processor time", "µs/event", their_cost))
+        .with(Series::new("command service from the log, most memory", "MB", memory)),
+    ])
+}
+
+/// A backlog, against Debezium, tuned for rate and warm.
+pub(crate) async fn against_debezium(rig: &Rig) -> Result<Vec<Finding>> {
+    let events = rig.size(500_000, 100_000);
+    let worker = Worker::start(rig).await?;
+    let mut source = Source::start(rig, &worker, Tuning::Rate).await?;
+    // The first drain after a start has half the rate of the next ones.
+    let warm = source.drain(200_000, PATIENCE).await?;
+    eprintln!("  Debezium, warming up: {warm:.0}/s");
+    let namespace = rig.namespace_without_tls("relay_log").await?;
+    let log = InTheLog::build(rig, namespace, usize::try_from(KEYS)?, events).await?;
+    let (mut memory, mut their_memory): (Vec<Memory>, Vec<Memory>) = (Vec::new(), Vec::new());
+    let (our_rates, their_rates) = alternate(
+        rig.rounds,
+        async |_| {
+            let topic = relay::topic(rig).await?;
+            let (service, arrived) = log.drain(rig, &topic).await?;
+            memory.push(service.memory()?);
+            service.stop().await?;
+            relay::check(rig, &topic, &log.backlog).await?;
+            Ok(arrived.rate())
+        },
+        async |_| {
+            let rate = source.drain(events, PATIENCE).await?;
+            their_memory.push(worker.memory()?);
+            Ok(rate)
+        },
+    )
+    .await?;
+    source.verify().await?;
+    let peaks = |memory: &[Memory]| memory.iter().map(|memory| memory.peak).collect::<Vec<_>>();
+    Ok(vec![
+        Finding::new(
+            "relay-log-debezium",
+            "Debezium, tuned and warm",
+            Target::AtLeast(1.6),
+            2.5,
+            Series::new("command-service, from the binary log", "events/s", our_rates),
+            Series::new("Debezium", "events/s", their_rates),
+        ),
+        Finding::new(
+            "relay-log-debezium-memory",
+            "Debezium's worker",
+            Target::AtMost(0.1),
+            0.05,
+            Series::new("command-service, peak", "MB", peaks(&memory)),
+            Series::new("Kafka Connect with Debezium, peak", "MB", peaks(&their_memory)),
+        ),
+    ])
+}
+
+/// Durable commands while the relay works beside them, and the time from the commit to the message in Kafka: from the log,
+/// against the table.
+pub(crate) async fn beside_commands(rig: &Rig) -> Result<Vec<Finding>> {
+    let mut log = target(rig, Mode::Log).await?;
+    let mut table = target(rig, Mode::Table).await?;
+    let seconds = number(rig.size(8, 3));
+    let (ours, theirs) = alternate(
+        rig.rounds,
+        async |_| Ok(log.reserve(CONNECTIONS, Pace::Closed, 0.5, seconds).await?.rate),
+        async |_| Ok(table.reserve(CONNECTIONS, Pace::Closed, 0.5, seconds).await?.rate),
+    )
+    .await?;
+    let rate = Finding::new(
+        "commands-log",
+        "the outbox table",
+        Target::AtLeast(1.1),
+        1.2,
+        Series::new("commands while the log is relayed", "commands/s", ours),
+        Series::new("commands while the table is relayed", "commands/s", theirs),
+    );
+    let mut arrivals = [
+        Arrivals::watch(&rig.servers.brokers, &log.namespace.name, PATIENCE).await?,
+        Arrivals::watch(&rig.servers.brokers, &table.namespace.name, PATIENCE).await?,
+    ];
+    let [of_log, of_table] = &mut arrivals;
+    let (mut p99, mut their_p99) = (Vec::new(), Vec::new());
+    let (ours, theirs) = alternate(
+        rig.rounds,
+        async |_| latency(&mut log, of_log, seconds, &mut p99).await,
+        async |_| latency(&mut table, of_table, seconds, &mut their_p99).await,
+    )
+    .await?;
+    log.check().await?;
+    table.check().await?;
+    let latency = Finding::new(
+        "arrival-log",
+        "the outbox table, from memory",
+        Target::AtMost(1.1),
+        1.0,
+        Series::new("recorded to received from Kafka, p50 at 500/s, from the log", "ms", ours),
+        Series::new("the same from memory", "ms", theirs),
+    )
+    .with(Series::new("from the log, p99", "ms", p99))
+    .with(Series::new("from memory, p99", "ms", their_p99));
+    Ok(vec![rate, latency])
+}
+
+async fn target(rig: &Rig, mode: Mode) -> Result<CommandTarget> {
+    let target = CommandTarget::ours(rig, ROOMS, Relaying::On).await?;
+    let store = MySqlStore::open(&target.namespace.database_url(), 1, None, None)?;
+    until(&store, mode).await?;
+    store.close().await;
+    Ok(target)
+}
+
+async fn latency(
+    target: &mut CommandTarget,
+    arrivals: &mut Arrivals,
+    seconds: f64,
+    p99: &mut Vec<f64>,
+) -> Result<f64> {
+    arrivals.begin();
+    target.reserve(64, Pace::Open(RATE), 0.0, seconds).await?;
+    let latencies = arrivals.end().await?;
+    p99.push(latencies.at(0.99));
+    Ok(latencies.at(0.5))
+}
