@@ -275,6 +275,7 @@ impl<P: Publisher> BinlogRelay<P> {
             metrics::gauge!("relay_phase", "phase" => phase.name())
                 .set(f64::from(u8::from(phase == state.phase)));
         }
+        metrics::gauge!("relay_mode_problem").set(f64::from(u8::from(!state.place.problem.is_empty())));
         if matches!(state.phase, Phase::Log | Phase::Draining) && !state.place.problem.is_empty() {
             self.component.failing(state.place.problem.clone());
         } else {
