@@ -295,6 +295,8 @@ impl<'a, P: Publisher> Session<'a, P> {
 
     async fn store_place(&mut self) -> Result<(), Ended> {
         let mut stored = self.stored.clone();
+        // The log is read, whatever there was before.
+        stored.problem.clear();
         self.place.store(&mut stored);
         let (passed, delivered_to) = self.progress.passed();
         stored.delivered_to = delivered_to.max(stored.delivered_to);

@@ -79,6 +79,12 @@ impl World {
             }
             Fault::Storm => self.storm(lasts).await,
             Fault::FullQueue => self.restart_with(("QUEUE_CAPACITY", "1"), target, last).await,
+            Fault::SwitchSource => {
+                // Under another fault MySQL may be away. Then nothing is switched.
+                drop(mysql::switch_source(&self.database_url()).await);
+                last.await;
+            }
+            Fault::PurgeLog => self.purge_log(last).await,
         }
     }
 
@@ -154,6 +160,22 @@ impl World {
         self.servers.start_again(target).await;
         self.count_kill();
         self.count_kill();
+    }
+
+    async fn purge_log(&self, last: impl Future) {
+        let mut services = Vec::new();
+        for number in 0..2 {
+            let Some(service) = self.service(Target::Command(number)) else { continue };
+            let mut service = service.lock().await;
+            service.kill();
+            self.count_kill();
+            services.push(service);
+        }
+        last.await;
+        mysql::purge_log(&self.database_url()).await.unwrap();
+        for mut service in services {
+            service.start(&[]);
+        }
     }
 
     async fn storm(&self, lasts: Duration) {

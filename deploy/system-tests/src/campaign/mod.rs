@@ -41,6 +41,7 @@ use self::{
 };
 
 pub use self::report::{Report, Row};
+use crate::mysql;
 
 /// The longest wait for recovery before the next episode.
 const BREATH: Duration = Duration::from_secs(10);
@@ -81,6 +82,10 @@ pub async fn run(options: Options) -> Report {
         let world = Arc::clone(&world);
         async move { world.supervise(clock).await }
     });
+    // Half of the seeds begin with the binary log.
+    if options.seed.is_multiple_of(2) {
+        mysql::switch_source(&world.database_url()).await.unwrap();
+    }
     let rooms = Rooms::register(&load, options.seed, PROBE_ROOMS).await;
     let prober = Arc::new(Prober::new(&load, rooms.probes.clone(), options.seed));
     let workload = Workload::start(&load, &rooms, options.seed, options.callers);

@@ -64,6 +64,10 @@ pub(crate) enum Fault {
     Storm,
     /// A restart with a queue of one command, and a burst of commands.
     FullQueue,
+    /// The relay is switched to its other source.
+    SwitchSource,
+    /// Both command services are killed. They start again when MySQL has purged its binary log.
+    PurgeLog,
 }
 
 /// A planned fault.
@@ -134,6 +138,8 @@ impl Fault {
             Self::ClockJump => "clock jump",
             Self::Storm => "rebalance storm",
             Self::FullQueue => "full queue",
+            Self::SwitchSource => "source of the relay switched",
+            Self::PurgeLog => "binary log purged",
         }
     }
 }
@@ -147,7 +153,7 @@ impl fmt::Display for Planned {
 }
 
 /// The number of each fault in a deck. Faults are drawn from one deck after the other, so that each kind recurs.
-const DECK: [(Fault, usize); 14] = [
+const DECK: [(Fault, usize); 16] = [
     (Fault::Kill, 9),
     (Fault::Takeover, 2),
     (Fault::Pause, 7),
@@ -162,6 +168,8 @@ const DECK: [(Fault, usize); 14] = [
     (Fault::ClockJump, 1),
     (Fault::Storm, 1),
     (Fault::FullQueue, 1),
+    (Fault::SwitchSource, 3),
+    (Fault::PurgeLog, 1),
 ];
 /// An hour fast, a day slow, a month fast, and in the middle of the stays.
 const JUMPS: [i64; 4] = [3_600, -86_400, 30 * 86_400, 0];
@@ -193,7 +201,7 @@ impl Schedule {
                 return Planned { fault, target, lasts, amount };
             }
             // This fault has one target only: draw another fault.
-            if matches!(fault, Fault::EmptyTopic | Fault::PutBack) {
+            if matches!(fault, Fault::EmptyTopic | Fault::PutBack | Fault::SwitchSource | Fault::PurgeLog) {
                 return self.planned(apart_from);
             }
         }
@@ -216,12 +224,14 @@ fn target(fault: Fault, random: &mut Random) -> Target {
         Fault::PutBack => Target::Mongodb,
         Fault::Storm => query,
         Fault::FullQueue => command,
+        Fault::SwitchSource | Fault::PurgeLog => Target::Mysql,
     }
 }
 
 fn lasts(fault: Fault, random: &mut Random) -> Duration {
     match fault {
-        Fault::Kill | Fault::EmptyTopic => random.millis(0, 2_000),
+        Fault::Kill | Fault::EmptyTopic | Fault::PurgeLog => random.millis(0, 2_000),
+        Fault::SwitchSource => random.millis(100, 3_000),
         Fault::Takeover => random.millis(12_000, 14_000),
         // Mostly short; some longer than every time-out.
         Fault::Pause if random.chance(75) => random.millis(1_000, 4_000),
@@ -250,9 +260,10 @@ impl Iterator for Schedule {
         let first = self.planned(None);
         let mut faults = vec![first];
         // During a takeover the other instance must not be hit.
-        if !matches!(first.fault, Fault::Takeover | Fault::Storm) && self.random.chance(15) {
+        if !matches!(first.fault, Fault::Takeover | Fault::Storm | Fault::PurgeLog) && self.random.chance(15)
+        {
             let second = self.planned(Some(first.target));
-            if !matches!(second.fault, Fault::Takeover | Fault::Storm) {
+            if !matches!(second.fault, Fault::Takeover | Fault::Storm | Fault::PurgeLog) {
                 faults.push(second);
             }
         }

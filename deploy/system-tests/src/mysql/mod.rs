@@ -1,6 +1,6 @@
 //! Databases of tests, and the rows of an event store.
 
-use sqlx::{Connection, MySqlConnection, Row, mysql::MySqlRow};
+use sqlx::{Connection, Executor, MySqlConnection, Row, mysql::MySqlRow};
 use uuid::Uuid;
 
 /// Creates a database.
@@ -98,6 +98,27 @@ fn text(row: &MySqlRow, column: usize) -> sqlx::Result<String> {
 fn room(row: &MySqlRow) -> sqlx::Result<Uuid> {
     let room: Vec<u8> = row.try_get(0)?;
     Uuid::from_slice(&room).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+/// Wants the other source of the relay.
+pub(crate) async fn switch_source(database: &str) -> sqlx::Result<()> {
+    let mut connection = MySqlConnection::connect(database).await?;
+    let other = "UPDATE relay_mode SET wanted = IF(wanted = 'log', 'table', 'log')";
+    connection.execute(other).await?;
+    connection.execute("UPDATE relay_place SET problem = ''").await?;
+    connection.close().await
+}
+
+/// Deletes all binary logs but a new one.
+pub(crate) async fn purge_log(database: &str) -> sqlx::Result<()> {
+    let mut connection = MySqlConnection::connect(database).await?;
+    connection.execute("FLUSH BINARY LOGS").await?;
+    let logs = connection.fetch_all("SHOW BINARY LOGS").await?;
+    if let Some(last) = logs.last() {
+        let purge = format!("PURGE BINARY LOGS TO '{}'", last.try_get_unchecked::<String, _>(0)?);
+        connection.execute(purge.as_str()).await?;
+    }
+    connection.close().await
 }
 
 /// The holder of most leases.

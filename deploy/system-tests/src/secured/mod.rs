@@ -165,6 +165,12 @@ impl Secured {
         run_grants(&self.servers).await;
     }
 
+    /// Lets the command service's user read the binary log.
+    pub async fn grant_binlog(&self) {
+        let grants = std::fs::read_to_string(project().join("deploy/mysql/binlog-grants.sql")).unwrap();
+        mysql::run(&self.servers.mysql_url(), &grants).await.unwrap();
+    }
+
     /// Runs a statement as one of the command service's users.
     pub async fn run_as(&self, user: &str, statement: &str) -> anyhow::Result<()> {
         let url = mysql_url(&self.servers, user, "127.0.0.1", "VERIFY_IDENTITY");

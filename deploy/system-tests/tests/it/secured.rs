@@ -30,6 +30,17 @@ async fn services_with_the_granted_rights_alone_do_all_their_work_over_verified_
     let seen = client.get(&schedule).with(&YEAR).after(&made.token()).send().await.expect(200);
     assert_eq!(seen["items"].as_array().unwrap().len(), 1);
 
+    // The binary log needs rights of its own, and is read over verified TLS too.
+    let refused = system.command.command(&["relay", "mode", "log"]).output().await.unwrap();
+    let said = String::from_utf8_lossy(&refused.stdout);
+    assert!(refused.status.code() == Some(1) && said.contains("Access denied"), "{refused:?}");
+    system.grant_binlog().await;
+    assert_eq!(succeeds(&system.command, &["relay", "mode", "log"]).await, "The relay's mode is log.\n");
+    let made = client.reserve(&room.id, "2031-05-05T11:00:00Z", "2031-05-05T12:00:00Z").send().await;
+    let seen = client.get(&schedule).with(&YEAR).after(&made.token()).send().await.expect(200);
+    assert_eq!(seen["items"].as_array().unwrap().len(), 2);
+    succeeds(&system.command, &["relay", "mode", "table"]).await;
+
     for (server, arguments) in [
         (&system.command, &["health"][..]),
         (&system.command, &["migrate"]),
@@ -63,6 +74,8 @@ async fn services_with_the_granted_rights_alone_do_all_their_work_over_verified_
         "CREATE TABLE IF NOT EXISTS events (id INT)",
         "UPDATE erasure_list SET epoch = 0",
         "DELETE FROM erasures",
+        "DELETE FROM relay_mode",
+        "DELETE FROM relay_place",
         "DELETE FROM _sqlx_migrations",
     ];
     let of_eraser = [
