@@ -1,5 +1,6 @@
 //! The benchmarks. Each measures both sides and checks the data that they wrote.
 
+mod beside;
 mod commands;
 mod footprint;
 mod growth;

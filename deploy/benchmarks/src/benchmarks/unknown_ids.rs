@@ -3,27 +3,22 @@
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
+use futures_util::future::try_join_all;
 use reqwest::{Client, StatusCode};
 use service_kit::ids::new_id;
 use shared_events::{ReservationId, RoomId};
 use tokio_util::sync::CancellationToken;
 
-use super::growth::grown;
+use super::{beside::Bystander, growth::grown};
 use crate::{
-    figures::{Finding, Series, Target},
-    load::Pace,
+    figures::{Finding, Series},
     rig::Rig,
-    rounds::alternate,
 };
 
-/// Commands per second.
-const RATE: f64 = 500.0;
-const CONNECTIONS: usize = 32;
 /// Connections that ask, each for one id after the other.
 const ASKING: usize = 4;
 
 pub(crate) async fn beside_commands(rig: &Rig) -> Result<Vec<Finding>> {
-    let seconds = if rig.short { 2.0 } else { 8.0 };
     let mut target = grown(rig, 500, rig.size(1_000_000, 50_000), 100).await?;
     let Some(long) = target.rooms.pop() else { anyhow::bail!("no room was registered") };
     let asker = Asker {
@@ -36,37 +31,16 @@ pub(crate) async fn beside_commands(rig: &Rig) -> Result<Vec<Finding>> {
     let began = Instant::now();
     while asker.ask().await? != StatusCode::NOT_FOUND {}
     let first_answer = began.elapsed().as_secs_f64();
-    let target = tokio::sync::Mutex::new(target);
     let mut answered = Vec::new();
-    let (with, without) = alternate(
-        rig.rounds,
-        async |_| {
-            let stop = CancellationToken::new();
-            let mut target = target.lock().await;
-            let measured = async {
-                let outcome = target.reserve(CONNECTIONS, Pace::Open(RATE), 0.3, seconds).await;
-                stop.cancel();
-                outcome?.latency_ms(99.0)
-            };
-            let asking = (0..ASKING).map(|_| asker.until(&stop));
-            let (p99, asked) = tokio::join!(measured, futures_util::future::try_join_all(asking));
-            answered.push(f64::from(asked?.into_iter().sum::<u32>()) / seconds);
-            p99
-        },
-        async |_| {
-            target.lock().await.reserve(CONNECTIONS, Pace::Open(RATE), 0.3, seconds).await?.latency_ms(99.0)
-        },
-    )
-    .await?;
-    target.lock().await.check().await?;
-    let finding = Finding::new(
-        "unknown-ids",
-        "the same commands while nobody asks",
-        Target::AtMost(1.5),
-        1.1,
-        Series::new("500 commands/s while unknown ids are asked for, p99", "ms", with),
-        Series::new("500 commands/s, p99", "ms", without),
-    );
+    let finding = Bystander::new(rig, target)
+        .compare(rig, "unknown-ids", "unknown ids are asked for", async |commands| {
+            let ask =
+                async |stop: &CancellationToken| try_join_all((0..ASKING).map(|_| asker.until(stop))).await;
+            let (p99, answers) = commands.beside(ask).await?;
+            answered.push(f64::from(answers.into_iter().sum::<u32>()) / commands.seconds);
+            Ok(p99)
+        })
+        .await?;
     Ok(vec![finding.with(Series::new("unknown ids answered", "answers/s", answered)).with(Series::new(
         "first answer, with indexing the room",
         "s",
