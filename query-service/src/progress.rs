@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use service_kit::places::{NoPlace, Places, Taken};
 use shared_events::{RoomId, Version};
 use tokio::{
     sync::{Notify, oneshot},
@@ -36,6 +37,8 @@ pub type Owns = Box<dyn Fn(RoomId) -> bool + Send + Sync>;
 /// What the projector has written, by room, and the queries that wait for more.
 pub struct Progress {
     state: Mutex<State>,
+    /// Of the waits.
+    places: Places,
     /// Held by the query that polls for all; the time of the next pass.
     poller: tokio::sync::Mutex<Instant>,
     /// Tells the poller that rooms may have to be looked up.
@@ -48,9 +51,6 @@ struct State {
     changes: u64,
     seen: HashMap<RoomId, Seen>,
     waited: HashMap<RoomId, Waited>,
-    /// Waits by caller.
-    callers: HashMap<String, usize>,
-    waiting: usize,
     next_waiter: u64,
 }
 
@@ -109,10 +109,9 @@ impl Default for Progress {
                 changes: 0,
                 seen: HashMap::new(),
                 waited: HashMap::new(),
-                callers: HashMap::new(),
-                waiting: 0,
                 next_waiter: 0,
             }),
+            places: Places::new(MOST_WAITS, MOST_WAITS_OF_CALLER),
             poller: tokio::sync::Mutex::new(Instant::now()),
             to_look_up: Notify::new(),
         }
@@ -222,22 +221,17 @@ impl Progress {
         if behind.is_empty() {
             return Ok(None);
         }
-        let of_caller = state.callers.get(caller).copied().unwrap_or_default() + behind.len();
-        if of_caller > MOST_WAITS_OF_CALLER {
-            return Err(NotVisible::TooManyOfCaller);
-        }
-        if state.waiting + behind.len() > MOST_WAITS {
-            return Err(NotVisible::Overloaded);
-        }
-        state.callers.insert(caller.to_owned(), of_caller);
-        state.waiting += behind.len();
+        let places = self.places.take(caller, behind.len()).map_err(|none| match none {
+            NoPlace::Overloaded => NotVisible::Overloaded,
+            NoPlace::TooManyOfCaller => NotVisible::TooManyOfCaller,
+        })?;
         if behind.iter().any(|(_, _, owned, _)| !owned) {
             self.to_look_up.notify_one();
         }
         let unknown = behind.iter().filter(|(.., known)| !known).map(|(room, ..)| *room).collect();
         let open = behind.into_iter().map(|(room, version, _, known)| state.register(room, version, known));
         let open = open.collect();
-        Ok(Some(Waits { progress: self, caller, unknown, open }))
+        Ok(Some(Waits { progress: self, _places: places, unknown, open }))
     }
 
     /// Looks up, for all queries, the rooms that no publication wakes, one query at a time. Ends only with an error.
@@ -323,7 +317,7 @@ struct Wait {
 /// The waits of one query. They end with it.
 struct Waits<'a> {
     progress: &'a Progress,
-    caller: &'a str,
+    _places: Taken<'a>,
     /// Rooms of which this instance does not know the version.
     unknown: Vec<RoomId>,
     open: Vec<Wait>,
@@ -332,19 +326,12 @@ struct Waits<'a> {
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
         let mut state = self.progress.state();
-        state.waiting -= self.open.len();
         for Wait { room, id, .. } in &self.open {
             if let Some(waited) = state.waited.get_mut(room) {
                 waited.waiters.remove(id);
                 if waited.waiters.is_empty() {
                     state.waited.remove(room);
                 }
-            }
-        }
-        if let Some(of_caller) = state.callers.get_mut(self.caller) {
-            *of_caller -= self.open.len();
-            if *of_caller == 0 {
-                state.callers.remove(self.caller);
             }
         }
     }
@@ -377,7 +364,7 @@ mod tests {
             assert!(matches!(waited, Err(NotVisible::NotYet { .. })), "{waited:?}");
         }
         let state = progress.state();
-        assert_eq!((state.seen.len(), state.waited.len(), state.callers.len(), state.waiting), (0, 0, 0, 0));
+        assert_eq!((state.seen.len(), state.waited.len(), progress.places.callers()), (0, 0, 0));
         drop(state);
         let room = RoomId(Uuid::from_u128(7));
         progress.learn(room, &Checkpoint { version: Version::FIRST, parked: None });

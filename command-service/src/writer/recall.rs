@@ -4,12 +4,9 @@
 //! which is filled when it is first needed: each event is read once for it, however many ids are asked for. So an id that was
 //! never made costs no more than one that was.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
-use service_kit::telemetry::with_causes;
+use service_kit::{places::Places, telemetry::with_causes};
 use shared_events::{Event, RawEvent, ReservationId, RoomId, UserId, Version};
 use tokio::sync::Semaphore;
 
@@ -46,7 +43,7 @@ pub(super) struct Memory {
     look_ups: Arc<Semaphore>,
     /// One page of one stream is indexed at a time, in the order of asking: a short stream does not wait for a long one.
     turns: Arc<Semaphore>,
-    running: Arc<Mutex<HashMap<UserId, usize>>>,
+    running: Arc<Places>,
 }
 
 impl Memory {
@@ -56,7 +53,7 @@ impl Memory {
             index: Arc::clone(&store.index),
             look_ups: Arc::new(Semaphore::new(1)),
             turns: Arc::new(Semaphore::new(1)),
-            running: Arc::default(),
+            running: Arc::new(Places::new(MAX, MAX_OF_ONE_USER)),
         }
     }
 
@@ -70,7 +67,7 @@ impl Memory {
         room: RoomId,
         reservation: ReservationId,
     ) -> Result<Vec<Recollection>, Failure> {
-        let _running = Running::begin(&self.running, user).ok_or(Failure::Overloaded)?;
+        let _running = self.running.take(user.as_str(), 1).map_err(|_| Failure::Overloaded)?;
         let mut trail: Vec<Recollection> = Vec::new();
         let mut next = Some(room);
         while let Some(room) = next.filter(|room| trail.iter().all(|passed| passed.room != *room)) {
@@ -157,56 +154,4 @@ fn raw(event: StoredEvent) -> Result<RawEvent, StoreError> {
 
 fn inconsistent(reason: &impl ToString) -> StoreError {
     StoreError::Inconsistent { operation: "recall", detail: reason.to_string() }
-}
-
-/// A place among the recalls that run.
-struct Running {
-    running: Arc<Mutex<HashMap<UserId, usize>>>,
-    user: UserId,
-}
-
-impl Running {
-    fn begin(running: &Arc<Mutex<HashMap<UserId, usize>>>, user: &UserId) -> Option<Self> {
-        let mut counts = running.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.values().sum::<usize>() >= MAX
-            || counts.get(user).is_some_and(|count| *count >= MAX_OF_ONE_USER)
-        {
-            return None;
-        }
-        *counts.entry(user.clone()).or_default() += 1;
-        drop(counts);
-        Some(Self { running: Arc::clone(running), user: user.clone() })
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let mut counts = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.user) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.user);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn recalls_have_a_bound_for_each_user_and_for_all() {
-        let running = Arc::default();
-        let user = |n: usize| UserId::new(n.to_string()).unwrap();
-        let mut begun: Vec<_> = (0..MAX_OF_ONE_USER).map(|_| Running::begin(&running, &user(0))).collect();
-        assert!(begun.iter().all(Option::is_some));
-        assert!(Running::begin(&running, &user(0)).is_none());
-        begun.extend((MAX_OF_ONE_USER..MAX).map(|n| Running::begin(&running, &user(n))));
-        assert!(begun.iter().all(Option::is_some));
-        assert!(Running::begin(&running, &user(MAX)).is_none());
-        begun.clear();
-        assert!(Running::begin(&running, &user(0)).is_some());
-        assert!(running.lock().unwrap().is_empty(), "nothing is kept of users whose recalls have ended");
-    }
 }

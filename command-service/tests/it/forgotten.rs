@@ -6,9 +6,9 @@ use command_service::{
     commands::{Action, ChangeReservation, MoveReservation},
     domain::Rejection,
     outbox::handoff,
-    writer::{Options, Submission, WriterStore, writer},
+    writer::{Failure, Options, Submission, Writer, WriterStore, writer},
 };
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
 use service_kit::{clock::Clock, ids::new_id};
 use shared_events::{ReservationId, RoomId};
 use sqlx::{Connection as _, Executor as _, Row as _};
@@ -115,8 +115,8 @@ async fn an_unknown_reservation_costs_one_statement_over_few_rows_of_a_stream_of
     }
 }
 
-#[tokio::test]
-async fn look_ups_take_one_of_the_stores_connections() {
+/// A writer on a room that has forgotten a stay, with a watched index.
+async fn watched() -> (TestStore, Arc<WatchedIndex>, Writer, RoomId) {
     let store = TestStore::mysql().await;
     let one = instance(&store).await;
     let room = one.room("Blue", "meeting").await;
@@ -126,15 +126,40 @@ async fn look_ups_take_one_of_the_stores_connections() {
     let index = WatchedIndex::over(&opened);
     let watched = WriterStore { index: Arc::clone(&index) as _, ..opened.into() };
     let clock = Clock::standing_at("2030-02-01T12:00:00Z".parse().unwrap());
-    let (other, task) = writer(watched, clock, handoff().0, &Options::default());
+    let (writer, task) = writer(watched, clock, handoff().0, &Options::default());
     tokio::spawn(task);
+    (store, index, writer, room)
+}
+
+#[tokio::test]
+async fn look_ups_take_one_of_the_stores_connections() {
+    let (_store, index, writer, room) = watched().await;
     let ask = |user: usize| {
-        other.submit(by(&user.to_string(), cancel(room, ReservationId::made_in(room, new_id()))))
+        writer.submit(by(&user.to_string(), cancel(room, ReservationId::made_in(room, new_id()))))
     };
     let replies = join_all((0..64).map(|n| ask(n / 4))).await;
     let unknown = Err(Rejection::UnknownReservation);
     assert!(replies.iter().all(|reply| reply.as_ref().unwrap().result == unknown));
     assert_eq!(index.most.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn one_user_has_few_look_ups_and_all_together_have_a_bound() {
+    let (_store, index, writer, room) = watched().await;
+    let ask = |user: usize| {
+        writer.submit(by(&user.to_string(), cancel(room, ReservationId::made_in(room, new_id()))))
+    };
+    let closed = index.gate.write().await;
+    let mut asked: FuturesUnordered<_> = [0; 5].map(ask).into_iter().collect();
+    assert_eq!(asked.next().await.unwrap().unwrap_err(), Failure::Overloaded);
+    asked.extend((4..=64).map(|n| ask(n / 4)));
+    assert_eq!(asked.next().await.unwrap().unwrap_err(), Failure::Overloaded);
+    drop(closed);
+    let replies: Vec<_> = asked.collect().await;
+    assert_eq!(replies.len(), 64);
+    let unknown = Err(Rejection::UnknownReservation);
+    assert!(replies.into_iter().all(|reply| reply.unwrap().result == unknown));
+    ask(0).await.unwrap().result.unwrap_err();
 }
 
 #[tokio::test]

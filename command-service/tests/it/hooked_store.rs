@@ -86,7 +86,9 @@ impl EventLog for HookedLog {
 
 /// An index that counts the look-ups that run.
 pub(crate) struct WatchedIndex {
-    pub(crate) store: Arc<dyn EventStore>,
+    store: Arc<dyn EventStore>,
+    /// A look-up waits while a test holds this.
+    pub(crate) gate: tokio::sync::RwLock<()>,
     running: AtomicUsize,
     /// The most at one time.
     pub(crate) most: AtomicUsize,
@@ -94,7 +96,12 @@ pub(crate) struct WatchedIndex {
 
 impl WatchedIndex {
     pub(crate) fn over(store: &Arc<dyn EventStore>) -> Arc<Self> {
-        Arc::new(Self { store: Arc::clone(store), running: AtomicUsize::new(0), most: AtomicUsize::new(0) })
+        Arc::new(Self {
+            store: Arc::clone(store),
+            gate: tokio::sync::RwLock::default(),
+            running: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
+        })
     }
 }
 
@@ -102,6 +109,7 @@ impl WatchedIndex {
 impl ReservationIndex for WatchedIndex {
     async fn look_up(&self, room: RoomId, reservation: ReservationId, limit: u32) -> Result<LookUp> {
         self.most.fetch_max(self.running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        drop(self.gate.read().await);
         let found = self.store.look_up(room, reservation, limit).await;
         self.running.fetch_sub(1, Ordering::SeqCst);
         found

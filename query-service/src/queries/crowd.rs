@@ -1,10 +1,6 @@
 //! Bounds on statistics: each reads the documents of all rooms.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
-
+use service_kit::places::{NoPlace, Places, Taken};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Most statistics that are computed at one time.
@@ -17,8 +13,15 @@ pub const MOST_OF_CALLER: usize = 16;
 /// The statistics in progress.
 pub struct Crowd {
     running: Semaphore,
-    /// Those that are computed or wait, by caller.
-    callers: Mutex<HashMap<String, usize>>,
+    /// Of those that are computed or wait.
+    places: Places,
+}
+
+/// The turn of a statistic, which ends with it.
+#[must_use = "dropped at once, it bounds nothing"]
+pub struct Turn<'a> {
+    _permit: Option<SemaphorePermit<'a>>,
+    _place: Taken<'a>,
 }
 
 /// Why a statistic is not computed.
@@ -32,9 +35,18 @@ pub enum Crowded {
     TooManyOfCaller,
 }
 
+impl From<NoPlace> for Crowded {
+    fn from(none: NoPlace) -> Self {
+        match none {
+            NoPlace::Overloaded => Self::Overloaded,
+            NoPlace::TooManyOfCaller => Self::TooManyOfCaller,
+        }
+    }
+}
+
 impl Default for Crowd {
     fn default() -> Self {
-        Self { running: Semaphore::new(AT_ONCE), callers: Mutex::default() }
+        Self { running: Semaphore::new(AT_ONCE), places: Places::new(MOST, MOST_OF_CALLER) }
     }
 }
 
@@ -43,49 +55,9 @@ impl Crowd {
     ///
     /// # Errors
     /// [`Crowded`], at once.
-    pub async fn enter<'a>(&'a self, caller: &'a str) -> Result<Place<'a>, Crowded> {
-        let mut place = self.claim(caller)?;
-        place.permit = self.running.acquire().await.ok();
-        Ok(place)
-    }
-
-    fn claim<'a>(&'a self, caller: &'a str) -> Result<Place<'a>, Crowded> {
-        let mut callers = self.callers();
-        let of_caller = callers.get(caller).copied().unwrap_or_default();
-        if of_caller >= MOST_OF_CALLER {
-            return Err(Crowded::TooManyOfCaller);
-        }
-        if callers.values().sum::<usize>() >= MOST {
-            return Err(Crowded::Overloaded);
-        }
-        callers.insert(caller.to_owned(), of_caller + 1);
-        drop(callers);
-        Ok(Place { crowd: self, caller, permit: None })
-    }
-
-    fn callers(&self) -> MutexGuard<'_, HashMap<String, usize>> {
-        self.callers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The place of a statistic, which ends with it.
-#[must_use = "dropped at once, it bounds nothing"]
-pub struct Place<'a> {
-    crowd: &'a Crowd,
-    caller: &'a str,
-    permit: Option<SemaphorePermit<'a>>,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.permit = None;
-        let mut callers = self.crowd.callers();
-        if let Some(of_caller) = callers.get_mut(self.caller) {
-            *of_caller -= 1;
-            if *of_caller == 0 {
-                callers.remove(self.caller);
-            }
-        }
+    pub async fn enter<'a>(&'a self, caller: &'a str) -> Result<Turn<'a>, Crowded> {
+        let place = self.places.take(caller, 1)?;
+        Ok(Turn { _permit: self.running.acquire().await.ok(), _place: place })
     }
 }
 
@@ -109,7 +81,7 @@ mod tests {
         assert!(next.is_some(), "it is computed now");
         assert!((&mut waiting[1]).now_or_never().is_none());
         drop((running, next, waiting));
-        assert_eq!((crowd.callers().len(), crowd.running.available_permits()), (0, AT_ONCE));
+        assert_eq!((crowd.places.callers(), crowd.running.available_permits()), (0, AT_ONCE));
     }
 
     #[test]
