@@ -51,7 +51,7 @@ pub async fn sweep(
     }
 }
 
-/// Measures the outbox until `stop`. Shows in `component` whether the store answers.
+/// Measures the outbox until `stop`. Shows in `component` whether the store takes writes.
 pub async fn measure_outbox(
     outbox: Arc<dyn Outbox>,
     clock: Clock,
@@ -61,7 +61,11 @@ pub async fn measure_outbox(
     metrics::describe_gauge!("outbox_events", "Events that are committed and not yet delivered.");
     metrics::describe_gauge!("outbox_oldest_age_seconds", "Age of the oldest of them.");
     loop {
-        match outbox.backlog().await {
+        let measured = async {
+            outbox.check_writable().await?;
+            outbox.backlog().await
+        };
+        match measured.await {
             Ok(Backlog { events, oldest }) => {
                 component.ok();
                 let age = oldest.map_or(0, |oldest| (clock.now_ms() - oldest.epoch_millis()).max(0));

@@ -68,6 +68,9 @@ pub trait Outbox: Send + Sync + 'static {
     /// Deletes exactly these rows.
     async fn delete_delivered(&self, positions: &[Position]) -> Result<(), StoreError>;
 
+    /// Checks that the store takes writes. Changes nothing.
+    async fn check_writable(&self) -> Result<(), StoreError>;
+
     /// How much is undelivered.
     async fn backlog(&self) -> Result<Backlog, StoreError>;
 

@@ -162,6 +162,9 @@ impl Outbox for HookedOutbox {
     async fn relay_state(&self) -> Result<RelayState> {
         self.store.relay_state().await
     }
+    async fn check_writable(&self) -> Result<()> {
+        self.store.check_writable().await
+    }
     async fn backlog(&self) -> Result<Backlog> {
         self.store.backlog().await
     }

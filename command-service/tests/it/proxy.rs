@@ -1,8 +1,8 @@
-//! A proxy between a store and MySQL that cuts connections during COMMIT.
+//! A proxy between a store and MySQL. It cuts connections during COMMIT, or leads new ones to another server.
 
 use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use command_service::event_store::mysql::MySqlStore;
@@ -23,8 +23,10 @@ pub(crate) enum Cut {
 }
 
 pub(crate) struct Proxy {
-    url: String,
+    pub(crate) url: String,
     armed: Arc<AtomicBool>,
+    server: Arc<Mutex<String>>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -37,14 +39,27 @@ impl Proxy {
         let url =
             format!("mysql://{credentials}@{}/{name}?ssl-mode=DISABLED", listener.local_addr().unwrap());
         let armed = Arc::new(AtomicBool::new(false));
-        let (server, watched) = (server.to_owned(), Arc::clone(&armed));
+        let (server, connections) = (Arc::new(Mutex::new(server.to_owned())), Arc::<AtomicUsize>::default());
+        let (watched, target, counted) = (Arc::clone(&armed), Arc::clone(&server), Arc::clone(&connections));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect(&server).await.unwrap();
+                counted.fetch_add(1, Ordering::SeqCst);
+                let target = target.lock().unwrap().clone();
+                let server = TcpStream::connect(target).await.unwrap();
                 tokio::spawn(pass_on(client, server, cut, Arc::clone(&watched), rewrite.clone()));
             }
         });
-        Self { url, armed }
+        Self { url, armed, server, connections }
+    }
+
+    /// Leads new connections to this server, `host:port`. Open ones stay where they are.
+    pub(crate) fn lead_to(&self, server: String) {
+        *self.server.lock().unwrap() = server;
+    }
+
+    /// The number of connections so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     pub(crate) fn arm(&self) {

@@ -21,20 +21,20 @@ fn program(settings: &[(&str, &str)]) -> Command {
     command
 }
 
-fn output(settings: &[(&str, &str)], arguments: &[&str]) -> Output {
+pub(crate) fn output(settings: &[(&str, &str)], arguments: &[&str]) -> Output {
     program(settings).args(arguments).output().unwrap()
 }
 
 /// A running service, killed when the test ends before it does.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     /// What it logs after it listens.
     log: mpsc::UnboundedReceiver<String>,
 }
 
 impl Running {
-    fn start(settings: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
         let mut child = program(settings)
             .env("LISTEN", "127.0.0.1:0")
             .arg("serve")
@@ -61,7 +61,7 @@ impl Running {
     }
 
     /// Looks again whenever it has logged something, which it does when a component has become ready.
-    async fn until_ready(&mut self) {
+    pub(crate) async fn until_ready(&mut self) {
         let logs_until_ready = async {
             while self.ready().await.0 != 200 {
                 self.log.recv().await.expect("the service runs");
@@ -71,7 +71,7 @@ impl Running {
         assert!(outcome.is_ok(), "{:?}", self.ready().await);
     }
 
-    async fn ready(&self) -> (u16, Value) {
+    pub(crate) async fn ready(&self) -> (u16, Value) {
         let answer = reqwest::get(format!("{}/health/ready", self.url)).await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
@@ -97,7 +97,7 @@ impl Drop for Running {
     }
 }
 
-fn keys(folder: &Path) -> String {
+pub(crate) fn keys(folder: &Path) -> String {
     let made = output(&[], &["dev-key", "--dir", folder.to_str().unwrap()]);
     assert!(made.status.success());
     folder.join("jwks.json").to_str().unwrap().to_owned()

@@ -55,7 +55,12 @@ impl Database {
 
     /// A name for a database that does not exist yet.
     pub(crate) fn missing() -> Self {
-        Self { url: format!("{}/test_{}", mysql_url(), ids::new_id().simple()) }
+        Self::missing_on(&mysql_url())
+    }
+
+    /// The same on the server at this URL.
+    pub(crate) fn missing_on(server: &str) -> Self {
+        Self { url: format!("{server}/test_{}", ids::new_id().simple()) }
     }
 
     pub(crate) fn open(&self) -> MySqlStore {

@@ -111,9 +111,13 @@ impl TestService {
 
     /// Lets commands through.
     pub(crate) async fn open(self) -> Self {
+        self.open_with(&Options::default()).await
+    }
+
+    /// The same with these settings of the writer.
+    pub(crate) async fn open_with(self, options: &Options) -> Self {
         let store: Arc<dyn EventStore> = self.store.open(None).await;
-        let (writer, task) =
-            writer(Arc::clone(&store).into(), self.clock.clone(), handoff().0, &Options::default());
+        let (writer, task) = writer(Arc::clone(&store).into(), self.clock.clone(), handoff().0, options);
         let writing = tokio::spawn(task);
         self.gate.open(Backend {
             writer,

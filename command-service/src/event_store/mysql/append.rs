@@ -7,7 +7,7 @@ use sqlx::{Executor, mysql::MySqlRow};
 
 use super::{
     MySqlStore,
-    errors::{Meaning, meaning, says_rolled_back, store_error},
+    errors::{Meaning, says_rolled_back, store_error},
     session::{WRITE_LIMIT, WriterSession, cannot_connect, run, run_text, run_texts, within},
 };
 use crate::event_store::{
@@ -32,7 +32,7 @@ impl Append for MySqlStore {
         self.bury_lost_session().await.map_err(AppendError::Transient)?;
         let mut kept = self.0.writer.lock().await;
         let (mut session, begun) = self.begin(kept.take(), &plan).await?;
-        let begun = begun.map_err(|error| refused("", error));
+        let begun = begun.map_err(|error| self.refused("", error));
         let begun = begun.and_then(|(rows, heads)| Begun::read(&rows, heads)?.check(group));
         let written = match begun {
             Ok(begun) => {
@@ -48,7 +48,7 @@ impl Append for MySqlStore {
             }
             Err(error) => (self.roll_back(session).await, Err(error)),
         };
-        *kept = session;
+        *kept = session.filter(|session| self.0.sessions.trusts(session));
         if let (Some(session), Ok(_)) = (kept.as_mut(), &result) {
             session
                 .remember(plan.events.iter().map(|PlannedEvent { event, .. }| (event.room, event.version)));
@@ -64,9 +64,9 @@ impl MySqlStore {
         kept: Option<WriterSession>,
         plan: &Plan<'_>,
     ) -> Result<(WriterSession, Result<(Vec<MySqlRow>, usize), sqlx::Error>), AppendError> {
-        if let Some(mut session) = kept.filter(WriterSession::is_fresh) {
+        if let Some(mut session) = kept.filter(|session| self.0.sessions.trusts(session)) {
             let begun = begin(&mut session, plan).await;
-            if !begun.as_ref().is_err_and(|error| meaning(error) == Meaning::Lost) {
+            if !begun.as_ref().is_err_and(|error| self.0.sessions.judge(error) == Meaning::Reconnect) {
                 return Ok((session, begun));
             }
         }
@@ -91,7 +91,7 @@ impl MySqlStore {
         let mut positions = vec![Position::START; plan.events.len()];
         for piece in pieces(&plan.events, PlannedEvent::bytes) {
             let inserted = run(&mut session.connection, &insert_events(piece), WRITE_LIMIT).await;
-            let first = inserted.map_err(|error| refused("version", error))?.id;
+            let first = inserted.map_err(|error| self.refused("version", error))?.id;
             // An insert of plain VALUES gets ids at equal distances, because its number of rows is known beforehand.
             place(&mut positions, piece, first, session.id_step);
         }
@@ -104,11 +104,11 @@ impl MySqlStore {
             if group.rooms.is_empty() {
                 rest.extend(insert);
             } else if let Some(TextInsert { sql, unique }) = insert {
-                run_text(&mut session.connection, &sql).await.map_err(|error| refused(unique, error))?;
+                run_text(&mut session.connection, &sql).await.map_err(|error| self.refused(unique, error))?;
                 fail_points.pass(point)?;
             }
         }
-        write_rooms(session, group).await?;
+        self.write_rooms(session, group).await?;
         fail_points.pass(FailPoint::Rooms)?;
         fail_points.pass(FailPoint::BeforeCommit)?;
         Ok((positions, rest))
@@ -130,9 +130,10 @@ impl MySqlStore {
             }
             Err(error) => error,
         };
+        self.0.sessions.judge(&error);
         let error = match rest.get(done) {
             // The server reports the failed statement, unless the connection broke.
-            Some(failed) if error.as_database_error().is_some() => refused(failed.unique, error),
+            Some(failed) if error.as_database_error().is_some() => self.refused(failed.unique, error),
             None if says_rolled_back(&error) => AppendError::Transient(store_error(OPERATION, error)),
             _ => {
                 *self.0.lost.lock().await = Some(session.name);
@@ -156,6 +157,29 @@ impl MySqlStore {
             }
         }
     }
+
+    /// Changes the directory in the order of the commands: one may free the name that the next one takes.
+    async fn write_rooms(&self, session: &mut WriterSession, group: &Group) -> Result<(), AppendError> {
+        for entry in &group.rooms {
+            for sql in [UPDATE_ROOM, INSERT_ROOM] {
+                let write = Statement::new(sql, room_values(entry));
+                let written = run(&mut session.connection, &write, WRITE_LIMIT).await;
+                if written.map_err(|error| self.refused("name", error))?.affected > 0 {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The meaning of an error before COMMIT. A duplicate means that another writer was first with `unique`.
+    fn refused(&self, unique: &'static str, error: sqlx::Error) -> AppendError {
+        match self.0.sessions.judge(&error) {
+            Meaning::Duplicate => AppendError::Conflict(unique),
+            Meaning::Again | Meaning::Reconnect => AppendError::Transient(store_error(OPERATION, error)),
+            Meaning::Refused => AppendError::Permanent(store_error(OPERATION, error)),
+        }
+    }
 }
 
 /// Opens the transaction and reads the state in which it begins, in one round trip. Returns the row and the number of heads
@@ -168,27 +192,4 @@ async fn begin(session: &mut WriterSession, plan: &Plan<'_>) -> Result<(Vec<MySq
     let sql = format!("START TRANSACTION; /* {OPERATION} */ {select} FOR SHARE");
     let begun = run(&mut session.connection, &Statement::text(sql), WRITE_LIMIT).await?;
     Ok((begun.rows, heads.len()))
-}
-
-/// Changes the directory in the order of the commands: one may free the name that the next one takes.
-async fn write_rooms(session: &mut WriterSession, group: &Group) -> Result<(), AppendError> {
-    for entry in &group.rooms {
-        for sql in [UPDATE_ROOM, INSERT_ROOM] {
-            let write = Statement::new(sql, room_values(entry));
-            let written = run(&mut session.connection, &write, WRITE_LIMIT).await;
-            if written.map_err(|error| refused("name", error))?.affected > 0 {
-                break;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The meaning of an error before COMMIT. A duplicate means that another writer was first with `unique`.
-fn refused(unique: &'static str, error: sqlx::Error) -> AppendError {
-    match meaning(&error) {
-        Meaning::Duplicate => AppendError::Conflict(unique),
-        Meaning::Again | Meaning::Lost => AppendError::Transient(store_error(OPERATION, error)),
-        Meaning::Refused => AppendError::Permanent(store_error(OPERATION, error)),
-    }
 }

@@ -16,17 +16,14 @@ use std::{str::FromStr, sync::Arc};
 use secrecy::SecretString;
 use service_kit::tls::{is_this_machine, warn_of_open_way};
 use sqlx::{
-    ConnectOptions, MySqlConnection,
+    ConnectOptions,
     mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode},
 };
 use tokio::sync::Mutex;
 
-use session::{Sessions, WRITE_LIMIT, WriterSession, cannot_connect, connect, run, run_text};
+use session::{Sessions, WriterSession, cannot_connect, connect, integer, run_text};
 
-use super::{
-    FailPoints, StoreError,
-    sql::{Columns, Statement},
-};
+use super::{FailPoints, StoreError, sql::Statement};
 
 #[cfg(feature = "binlog")]
 pub use self::binlog::{BinlogError, BinlogReader, Entry, Place, Transaction};
@@ -113,7 +110,8 @@ impl MySqlStore {
     }
 
     /// Makes sure that a writer session that was lost within a transaction is dead, so that its transaction will never be
-    /// committed. Until that is certain, nothing is read that depends on it.
+    /// committed. Until that is certain, nothing is read that depends on it. Where the address leads to another server, the
+    /// session is on one that takes no commits any more.
     async fn bury_lost_session(&self) -> Result<(), StoreError> {
         const OPERATION: &str = "bury_lost_session";
         let failed = |error| errors::store_error(OPERATION, error);
@@ -142,16 +140,6 @@ impl MySqlStore {
         *lost = None;
         Ok(())
     }
-}
-
-/// The number that a statement reads, unless it is NULL.
-async fn integer(
-    connection: &mut MySqlConnection,
-    statement: &Statement<'_>,
-) -> Result<Option<i64>, sqlx::Error> {
-    let rows = run(connection, statement, WRITE_LIMIT).await?.rows;
-    let number = rows.first().map_or(Ok(None), |row| row.integer(0));
-    number.map_err(|error| sqlx::Error::Decode(error.0.into()))
 }
 
 /// The options of a URL, which a setting gave.

@@ -17,13 +17,15 @@ use tokio::{sync::Semaphore, time::timeout};
 use super::errors::{Meaning, meaning, store_error};
 use crate::event_store::{
     StoreError,
-    sql::{Done, Statement, Value},
+    sql::{Columns, Done, Statement, Value},
 };
 
 /// Seconds after which the server ends an idle session, and with it a transaction that its client has forgotten.
 const WAIT_TIMEOUT: u32 = 10;
 /// A connection that is idle for longer is not used again. The server ends it later.
 const IDLE_LIMIT: Duration = Duration::from_secs(5);
+/// A connection that is older is not used again. The address may lead to another server by now.
+const LONGEST_LIFE: Duration = Duration::from_secs(10);
 /// Most streams of which a writer session remembers a version.
 const MOST_REMEMBERED: usize = 100_000;
 /// Limit for making a connection.
@@ -104,7 +106,8 @@ pub(super) async fn run_texts(
     (done, result)
 }
 
-/// A new connection with the session settings that the adapter relies on.
+/// A new connection with the session settings that the adapter relies on. Fails if the server is read-only: what it reads may
+/// be older than what another server has committed.
 pub(super) async fn connect(options: &MySqlConnectOptions) -> Result<MySqlConnection, sqlx::Error> {
     within(CONNECT_LIMIT, async {
         let mut connection = options.connect().await?;
@@ -112,12 +115,46 @@ pub(super) async fn connect(options: &MySqlConnectOptions) -> Result<MySqlConnec
             "SET SESSION transaction_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = 1, \
              lock_wait_timeout = 5, wait_timeout = {WAIT_TIMEOUT}, time_zone = '+00:00', sql_mode = \
              'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,\
-             ONLY_FULL_GROUP_BY'"
+             ONLY_FULL_GROUP_BY'; SELECT @@GLOBAL.read_only OR @@GLOBAL.innodb_read_only"
         );
-        connection.execute(settings.as_str()).await?;
-        Ok(connection)
+        match integer(&mut connection, &Statement::text(settings)).await? {
+            Some(0) => Ok(connection),
+            _ => Err(std::io::Error::new(std::io::ErrorKind::ReadOnlyFilesystem, READ_ONLY).into()),
+        }
     })
     .await
+}
+
+const READ_ONLY: &str = "the server is read-only";
+
+/// The number that a statement reads, unless it is NULL.
+pub(super) async fn integer(
+    connection: &mut MySqlConnection,
+    statement: &Statement<'_>,
+) -> Result<Option<i64>, sqlx::Error> {
+    let rows = run(connection, statement, WRITE_LIMIT).await?.rows;
+    let number = rows.first().map_or(Ok(None), |row| row.integer(0));
+    number.map_err(|error| sqlx::Error::Decode(error.0.into()))
+}
+
+/// When a connection was opened and last used.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    opened: Instant,
+    used: Instant,
+}
+
+impl Times {
+    /// Of a connection that is opened next.
+    fn now() -> Self {
+        Self { opened: Instant::now(), used: Instant::now() }
+    }
+
+    fn is_fresh(&self, trusted_since: Instant) -> bool {
+        self.opened >= trusted_since
+            && self.opened.elapsed() < LONGEST_LIFE
+            && self.used.elapsed() < IDLE_LIMIT
+    }
 }
 
 /// The writer's connection. Its session holds a named lock while it lives, so that others can tell when it is dead.
@@ -129,11 +166,12 @@ pub(super) struct WriterSession {
     pub(super) id_step: u64,
     /// Versions that were committed on this connection. They stay for good, so they need no look-up.
     committed: HashMap<RoomId, Version>,
-    used: Instant,
+    times: Times,
 }
 
 impl WriterSession {
     pub(super) async fn open(options: &MySqlConnectOptions) -> Result<Self, sqlx::Error> {
+        let times = Times::now();
         let mut connection = connect(options).await?;
         within(CONNECT_LIMIT, async {
             let row = connection
@@ -141,14 +179,9 @@ impl WriterSession {
                 .await?;
             let (name, id_step) = (row.try_get::<String, _>(0)?, row.try_get(1)?);
             sqlx::query("DO GET_LOCK(?, 0)").bind(&name).execute(&mut connection).await?;
-            Ok(Self { connection, name, id_step, committed: HashMap::new(), used: Instant::now() })
+            Ok(Self { connection, name, id_step, committed: HashMap::new(), times })
         })
         .await
-    }
-
-    /// Whether it was used recently enough to be alive.
-    pub(super) fn is_fresh(&self) -> bool {
-        self.used.elapsed() < IDLE_LIMIT
     }
 
     /// Whether this version of a stream is certainly there.
@@ -169,15 +202,17 @@ impl WriterSession {
 
     /// Notes a use.
     pub(super) fn touch(&mut self) {
-        self.used = Instant::now();
+        self.times.used = Instant::now();
     }
 }
 
 /// Connections for everything but appends.
 pub(super) struct Sessions {
     options: MySqlConnectOptions,
-    idle: Mutex<Vec<(MySqlConnection, Instant)>>,
+    idle: Mutex<Vec<(MySqlConnection, Times)>>,
     permits: Semaphore,
+    /// No connection that was opened before is used again, nor is the writer's.
+    trusted_since: Mutex<Instant>,
 }
 
 impl Sessions {
@@ -187,7 +222,27 @@ impl Sessions {
             options,
             idle: Mutex::default(),
             permits: Semaphore::new(usize::try_from(most.max(1)).unwrap_or(1)),
+            trusted_since: Mutex::new(Instant::now()),
         }
+    }
+
+    /// Gives up all open connections if the error says that only a new one may help: they reach the same server.
+    pub(super) fn judge(&self, error: &sqlx::Error) -> Meaning {
+        let meaning = meaning(error);
+        if meaning == Meaning::Reconnect {
+            *self.trusted_since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            self.idle().clear();
+        }
+        meaning
+    }
+
+    /// Whether the writer's session may be used again.
+    pub(super) fn trusts(&self, session: &WriterSession) -> bool {
+        session.times.is_fresh(self.trusted_since())
+    }
+
+    fn trusted_since(&self) -> Instant {
+        *self.trusted_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs a statement that has the same effect when it runs twice: it runs again on a new connection if a kept one is dead.
@@ -197,10 +252,10 @@ impl Sessions {
         statement: &Statement<'_>,
     ) -> Result<Done<MySqlRow>, StoreError> {
         let _permit = self.permits.acquire().await;
-        if let Some(mut connection) = self.take_idle() {
+        if let Some((mut connection, times)) = self.take_idle() {
             match run(&mut connection, statement, LIMIT).await {
-                Err(error) if meaning(&error) == Meaning::Lost => self.idle().clear(),
-                result => return self.finish(operation, connection, result),
+                Err(error) if self.judge(&error) == Meaning::Reconnect => {}
+                result => return self.finish(operation, connection, times, result),
             }
         }
         self.run_on_new(operation, statement).await
@@ -214,9 +269,9 @@ impl Sessions {
     ) -> Result<Done<MySqlRow>, StoreError> {
         let _permit = self.permits.acquire().await;
         match self.take_idle() {
-            Some(mut connection) => {
+            Some((mut connection, times)) => {
                 let result = run(&mut connection, statement, LIMIT).await;
-                self.finish(operation, connection, result)
+                self.finish(operation, connection, times, result)
             }
             None => self.run_on_new(operation, statement).await,
         }
@@ -227,31 +282,34 @@ impl Sessions {
         operation: &'static str,
         statement: &Statement<'_>,
     ) -> Result<Done<MySqlRow>, StoreError> {
+        let times = Times::now();
         let connected = connect(&self.options).await;
         let mut connection = connected.map_err(|error| cannot_connect(operation, error))?;
         let result = run(&mut connection, statement, LIMIT).await;
-        self.finish(operation, connection, result)
+        self.finish(operation, connection, times, result)
     }
 
     fn finish(
         &self,
         operation: &'static str,
         connection: MySqlConnection,
+        times: Times,
         result: Result<Done<MySqlRow>, sqlx::Error>,
     ) -> Result<Done<MySqlRow>, StoreError> {
-        if !result.as_ref().is_err_and(|error| meaning(error) == Meaning::Lost) {
-            self.idle().push((connection, Instant::now()));
+        if !result.as_ref().is_err_and(|error| self.judge(error) == Meaning::Reconnect) {
+            self.idle().push((connection, Times { used: Instant::now(), ..times }));
         }
         result.map_err(|error| store_error(operation, error))
     }
 
-    fn take_idle(&self) -> Option<MySqlConnection> {
+    fn take_idle(&self) -> Option<(MySqlConnection, Times)> {
+        let trusted_since = self.trusted_since();
         let mut idle = self.idle();
-        idle.retain(|(_, since)| since.elapsed() < IDLE_LIMIT);
-        idle.pop().map(|(connection, _)| connection)
+        idle.retain(|(_, times)| times.is_fresh(trusted_since));
+        idle.pop()
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(MySqlConnection, Instant)>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(MySqlConnection, Times)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

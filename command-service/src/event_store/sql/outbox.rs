@@ -30,6 +30,11 @@ impl<D: Database> Outbox for D {
         Ok(())
     }
 
+    async fn check_writable(&self) -> Result<(), StoreError> {
+        // A read-only server refuses it before it looks for rows.
+        self.write("check_writable", &Statement::new("DELETE FROM outbox WHERE FALSE", [])).await.map(drop)
+    }
+
     async fn backlog(&self) -> Result<Backlog, StoreError> {
         const SQL: &str = "SELECT COUNT(*), \
             (SELECT recorded_at FROM events WHERE position = (SELECT MIN(position) FROM outbox)) FROM outbox";
