@@ -146,6 +146,16 @@ fn addresses_name_services_of_the_file_and_the_ports_on_which_they_listen() {
 }
 
 #[test]
+fn mysql_keeps_its_binary_logs_for_a_day_in_containers_and_natively() {
+    for file in ["docker-compose.yml", "deploy/servers/mysql.cnf"] {
+        let text = read(file);
+        let setting = text.lines().find_map(|line| line.split_once("binlog-expire-logs-seconds"));
+        let seconds: u32 = setting.unwrap().1.trim_matches([' ', '=']).parse().unwrap();
+        assert!(seconds >= 24 * 60 * 60, "{file}: {seconds}");
+    }
+}
+
+#[test]
 fn the_user_and_the_database_of_mysql_are_those_that_are_made() {
     let compose = compose();
     let made = &compose.services["mysql"].environment;
