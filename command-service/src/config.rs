@@ -32,7 +32,7 @@ declare! {
     MYSQL_CONNECTIONS: u32 = Key::default("8").within(1, 100);
     /// Topic of all events. The service creates it if it is missing.
     KAFKA_TOPIC: String = Key::default(EVENTS_TOPIC);
-    /// Partitions of the topic. An existing topic must have as many.
+    /// Partitions that events are in; the query service needs the same. An existing topic must have at least as many.
     KAFKA_PARTITIONS: i32 = Key::default("4").within(1, 10_000);
     /// Replicas of a new topic.
     KAFKA_REPLICATION: i32 = Key::default("1").within(1, 100);

@@ -19,7 +19,7 @@ usage: servers.sh COMMAND [mysql] [kafka] [mongodb]        (default: all three)
 Environment: SERVERS_DIR (data and logs; default: .servers in the repository), MYSQL_PORT (13306), KAFKA_PORT (19092; the
 controller listens on the next one), MONGODB_PORT (17017); 0 is any free port. KAFKA_ADVERTISED_PORT is the port that Kafka
 tells clients, for a proxy in between (default: KAFKA_PORT). Each folder is a set of servers of its own and remembers its
-last ports. deploy/test.sh stops and deletes the sets that tests leave in .servers/private/.
+last ports. Kafka's settings in SERVERS_DIR/kafka.properties win over its own. deploy/test.sh stops and deletes the sets that tests leave in .servers/private/.
 
 Servers run as the user room-reservations, made if missing, when root calls this; else as the caller. MySQL's root has a random
 password, in SERVERS_DIR/mysql-password.
@@ -255,6 +255,7 @@ begin_kafka() {
     local id files=("$HERE/kafka.properties") users=() user
     # The second value of a property counts.
     [[ ! -d $DIR/tls ]] || files+=("$HERE/kafka-tls.properties")
+    [[ ! -f $DIR/kafka.properties ]] || files+=("$DIR/kafka.properties")
     sed -e "s/@PORT@/$KAFKA_PORT/; s/@CONTROLLER_PORT@/$KAFKA_CONTROLLER_PORT/" \
         -e "s/@ADVERTISED_PORT@/${KAFKA_ADVERTISED_PORT:-$KAFKA_PORT}/" -e 's|@DATA@|/mnt/kafka|' \
         -e "s|@TLS@|/mnt/tls|; s|@ADMIN_PASSWORD@|$(sed -n 's/^admin //p' "$DIR/tls/kafka-users" 2>/dev/null)|" \

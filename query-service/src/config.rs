@@ -38,6 +38,8 @@ declare! {
     MONGODB_DATABASE: String = Key::default("room_reservations");
     /// The topic of events.
     KAFKA_TOPIC: String = Key::default(EVENTS_TOPIC);
+    /// Partitions that events are in, as in the command service's settings. The topic must have at least as many.
+    KAFKA_PARTITIONS: i32 = Key::default("4").within(1, 10_000);
     /// The consumer group that shares the partitions.
     KAFKA_GROUP: String = Key::default("query-service");
     /// Milliseconds after which others take over the partitions of an instance that died.
@@ -124,6 +126,7 @@ impl Config {
         let authorities = settings.read(&TLS_CA_FILE);
         let brokers = Brokers::read(&mut settings);
         let topic = settings.read(&KAFKA_TOPIC);
+        let partitions = settings.read(&KAFKA_PARTITIONS);
         let group = settings.read(&KAFKA_GROUP);
         let session_timeout = settings.read(&KAFKA_SESSION_TIMEOUT_MS);
         let feed_url = settings.read(&FEED_URL);
@@ -154,6 +157,7 @@ impl Config {
                 kafka: KafkaSettings {
                     brokers: brokers?,
                     topic: topic?,
+                    partitions: partitions?,
                     group: group?,
                     session_timeout: session_timeout?,
                 },
@@ -187,6 +191,7 @@ mod tests {
     fn three_settings_are_required_and_all_mistakes_are_reported_at_once() {
         let config = read(&NEEDED).unwrap();
         assert_eq!(config.kit.server.listen, "127.0.0.1:8082".parse().unwrap());
+        assert_eq!(config.kafka.partitions, shared_events::topics::DEFAULT_PARTITIONS);
         assert!(!format!("{config:?}").contains("hunter2"));
         let pairs = [
             ("FEED_URL", "ftp://h"),

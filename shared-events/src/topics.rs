@@ -7,5 +7,5 @@ pub const EVENTS_TOPIC: &str = "reservations.events";
 /// events to two partitions and lose their order.
 pub const PARTITIONER: &str = "murmur2_random";
 
-/// Number of partitions of a new topic. A change on a topic in use would break the order of rooms.
+/// Number of partitions that events are in. Another number on a topic in use would break the order of rooms.
 pub const DEFAULT_PARTITIONS: i32 = 4;

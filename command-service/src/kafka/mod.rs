@@ -3,11 +3,13 @@
 mod diagnosis;
 mod publisher;
 mod topic;
+mod watch;
 
 pub use publisher::KafkaPublisher;
 use rdkafka::ClientConfig;
 use service_kit::brokers::Brokers;
 pub use topic::ensure_topic;
+pub use watch::watch_topic;
 
 /// Settings of Kafka.
 #[derive(Clone, Debug)]
@@ -16,7 +18,7 @@ pub struct KafkaOptions {
     pub brokers: Brokers,
     /// The topic of all events.
     pub topic: String,
-    /// Partitions of the topic. An existing topic must have as many.
+    /// Partitions that the events are in. The topic must have at least as many.
     pub partitions: i32,
     /// Replicas of a new topic.
     pub replication: i32,
@@ -26,7 +28,10 @@ pub struct KafkaOptions {
 
 /// Settings of every client.
 fn client_config(options: &KafkaOptions) -> ClientConfig {
-    options.brokers.properties().into_iter().collect()
+    let mut config: ClientConfig = options.brokers.properties().into_iter().collect();
+    // Brokers that make topics by themselves would give it their own number of partitions.
+    config.set("allow.auto.create.topics", "false");
+    config
 }
 
 /// A failure of Kafka.
@@ -58,9 +63,12 @@ pub enum Error {
         /// The broker's error.
         reason: String,
     },
-    /// The topic has another number of partitions. Rooms would change their partition and lose their order.
-    #[error("topic {topic} has {found} partitions, configured are {configured}")]
-    PartitionCount {
+    /// The topic lacks partitions. The events of some rooms can't be sent.
+    #[error(
+        "topic {topic} has {found} of {configured} partitions (KAFKA_PARTITIONS): \
+         kafka-topics.sh --alter --topic {topic} --partitions {configured}"
+    )]
+    PartitionsMissing {
         /// The topic.
         topic: String,
         /// Its partitions.

@@ -11,7 +11,7 @@ use rdkafka::{
     message::{DeliveryResult, Header, OwnedHeaders},
     producer::{BaseRecord, ProducerContext, ThreadedProducer},
 };
-use shared_events::{RawEvent, RoomId, topics::PARTITIONER};
+use shared_events::{RawEvent, RoomId, partition_of};
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout_at},
@@ -55,6 +55,8 @@ impl ProducerContext for Reports {
 struct Message {
     position: usize,
     room: RoomId,
+    /// By the configured number of partitions, whatever the topic has: added partitions change no room's partition.
+    partition: i32,
     key: String,
     payload: Vec<u8>,
     headers: OwnedHeaders,
@@ -98,7 +100,6 @@ impl KafkaPublisher {
         let producer = client_config(options)
             .set("enable.idempotence", "true")
             .set("acks", "all")
-            .set("partitioner", PARTITIONER)
             .set("message.timeout.ms", "0")
             .set("linger.ms", "0")
             .set("socket.nagle.disable", "true")
@@ -127,22 +128,25 @@ impl Connection {
             self.moved = Instant::now();
         }
         while let Some(message) = self.waiting.pop_front() {
-            let Message { position, room, key, payload, headers } = message;
+            let Message { position, room, partition, key, payload, headers } = message;
             let at = Position::from(position as u64);
             // Nothing of a room overtakes a message that was not taken. The relay does the same once it knows.
             if let Some((.., why)) = self.not_taken.iter().find(|(of, ..)| *of == room) {
                 self.not_taken.push((room, at, why.clone()));
                 continue;
             }
-            let record =
-                BaseRecord::with_opaque_to(topic, position).key(&key).payload(&payload).headers(headers);
+            let record = BaseRecord::with_opaque_to(topic, position)
+                .partition(partition)
+                .key(&key)
+                .payload(&payload)
+                .headers(headers);
             match self.producer.send(record) {
                 Ok(()) => self.in_flight += 1,
                 // Messages in flight will make room.
                 Err((error, BaseRecord { headers: Some(headers), .. }))
                     if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) =>
                 {
-                    self.waiting.push_front(Message { position, room, key, payload, headers });
+                    self.waiting.push_front(Message { position, room, partition, key, payload, headers });
                     return;
                 }
                 Err((error, _)) => self.not_taken.push((room, at, undelivered(&error))),
@@ -171,6 +175,7 @@ impl Publisher for KafkaPublisher {
             position: usize::try_from(position.get())
                 .map_err(|error| Undelivered::Refused(error.to_string()))?,
             room: event.room,
+            partition: partition_of(event.room, self.options.partitions),
             key: event.room.to_string(),
             headers: headers(&event),
             payload: event.payload,

@@ -12,16 +12,18 @@ use super::{Error, KafkaOptions, client_config, diagnosis::diagnosis};
 
 /// The topic's setting for how long it keeps events, in milliseconds.
 const RETENTION: &str = "retention.ms";
+/// Gauge: partitions of the topic beyond the configured ones. Negative: partitions that are missing.
+pub(super) const SPARE: &str = "topic_spare_partitions";
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Creates the topic if it is missing, and checks its number of partitions. Logs a warning if an existing topic keeps events
-/// for another time: an operator may have set it.
+/// Creates the topic if it is missing, and checks its number of partitions. More than are configured stay empty. Logs a warning
+/// if an existing topic keeps events for another time: an operator may have set it.
 ///
 /// The time counts from the timestamp of the producer, when the event was sent. A booking of ten years ago that is imported
 /// today stays as long as any other.
 ///
 /// # Errors
-/// If no broker answers in 10 s, the broker refuses, or the topic has another number of partitions.
+/// If no broker answers in 10 s, the broker refuses, or the topic has too few partitions.
 pub async fn ensure_topic(options: &KafkaOptions) -> Result<(), Error> {
     let error = match make_topic(options).await {
         Err(error @ Error::Client { .. }) => error,
@@ -89,22 +91,30 @@ async fn compare_retention(
 }
 
 fn check_partitions(admin: &AdminClient<DefaultClientContext>, options: &KafkaOptions) -> Result<(), Error> {
+    // Not every broker may know a new topic yet.
+    partitions(admin, options)?.map_or(Ok(()), |found| compare_partitions(options, found))
+}
+
+/// The number of the topic's partitions. `None`: there is no such topic.
+pub(super) fn partitions(
+    admin: &AdminClient<DefaultClientContext>,
+    options: &KafkaOptions,
+) -> Result<Option<usize>, Error> {
     let metadata = admin
         .inner()
         .fetch_metadata(Some(&options.topic), TIMEOUT)
         .map_err(|source| Error::Client { operation: "reading the topic's metadata", source })?;
-    let found = metadata
-        .topics()
-        .iter()
-        .find(|topic| topic.name() == options.topic)
-        .map_or(0, |t| t.partitions().len());
-    // Not every broker may know a new topic yet.
-    if found != 0 && i32::try_from(found) != Ok(options.partitions) {
-        return Err(Error::PartitionCount {
-            topic: options.topic.clone(),
-            found,
-            configured: options.partitions,
-        });
+    let topic = metadata.topics().iter().find(|topic| topic.name() == options.topic);
+    Ok(topic.map(|topic| topic.partitions().len()).filter(|found| *found != 0))
+}
+
+/// Compares the number of partitions with the configured one, and shows the difference as a metric.
+pub(super) fn compare_partitions(options: &KafkaOptions, found: usize) -> Result<(), Error> {
+    let KafkaOptions { topic, partitions: configured, .. } = options.clone();
+    let spare = i32::try_from(found).unwrap_or(i32::MAX) - configured;
+    metrics::gauge!(SPARE).set(spare);
+    if spare < 0 {
+        return Err(Error::PartitionsMissing { topic, found, configured });
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::{
     binlog_relay::BinlogRelay,
     config::Config,
     event_store::{Buckets, mysql::MySqlStore},
-    kafka::{KafkaOptions, KafkaPublisher, ensure_topic},
+    kafka::{KafkaOptions, KafkaPublisher, ensure_topic, watch_topic},
     outbox::{LeaseOptions, assignment, keep_leases},
 };
 
@@ -41,7 +41,9 @@ impl Servers {
 
     /// Spawns a task that waits for MySQL and then starts the work.
     pub(super) fn start(self, work: Work, mysql: Component, readiness: &Readiness) {
-        let (kafka, mode) = (readiness.component("kafka"), readiness.component("relay"));
+        let [kafka, topic, mode] = ["kafka", "topic", "relay"].map(|name| readiness.component(name));
+        let watched = watch_topic(self.kafka.clone(), topic, work.lifecycle.soft());
+        work.lifecycle.spawn_infallible("topic", watched);
         work.lifecycle.clone().spawn_infallible("start", self.run(work, mysql, kafka, mode));
     }
 

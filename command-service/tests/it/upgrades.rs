@@ -52,12 +52,14 @@ async fn a_file_that_a_later_build_has_migrated_is_opened() {
 }
 
 #[tokio::test]
-async fn a_topic_with_another_number_of_partitions_is_refused() {
+async fn a_topic_with_too_few_partitions_is_refused_with_the_command_that_adds_them_and_more_are_taken() {
     let topic = Topic::new().await;
     ensure_topic(&topic.options).await.unwrap();
-    let other = KafkaOptions { partitions: 3, ..topic.options.clone() };
-    let refused = ensure_topic(&other).await.unwrap_err();
-    assert!(matches!(refused, Error::PartitionCount { found: 4, configured: 3, .. }), "{refused}");
+    ensure_topic(&KafkaOptions { partitions: 3, ..topic.options.clone() }).await.unwrap();
+    let refused = ensure_topic(&KafkaOptions { partitions: 5, ..topic.options.clone() }).await.unwrap_err();
+    assert!(matches!(refused, Error::PartitionsMissing { found: 4, configured: 5, .. }), "{refused}");
+    let command = format!("kafka-topics.sh --alter --topic {} --partitions 5", topic.options.topic);
+    assert!(refused.to_string().ends_with(&command), "{refused}");
 }
 
 #[tokio::test]

@@ -77,10 +77,26 @@ impl Stack {
         Self::real_where(1, 1, false).await
     }
 
+    /// One of each service on these servers, not started yet.
+    pub async fn at_rest(servers: &ServerUrls) -> Self {
+        Self::on(servers, 1, 1, true).await
+    }
+
     async fn real_where(command_services: usize, query_services: usize, dev_headers: bool) -> Self {
-        let folder = TempDir::new().unwrap();
         let servers = ServerUrls::from_environment().unwrap();
-        let namespace = Namespace::create(&servers, "system").await.unwrap();
+        let mut stack = Self::on(&servers, command_services, query_services, dev_headers).await;
+        stack.start().await;
+        stack
+    }
+
+    async fn on(
+        servers: &ServerUrls,
+        command_services: usize,
+        query_services: usize,
+        dev_headers: bool,
+    ) -> Self {
+        let folder = TempDir::new().unwrap();
+        let namespace = Namespace::create(servers, "system").await.unwrap();
         let keys = folder.path().join("keys");
         make_key(&keys);
         let jwks = keys.join("jwks.json").to_str().unwrap().to_owned();
@@ -118,10 +134,7 @@ impl Stack {
                     .variable("FEED_KEY_DIR", keys.to_str().unwrap())
             })
             .collect();
-        let mut stack =
-            Self { commands, queries, command_urls, query_urls, folder, namespace: Some(namespace) };
-        stack.start().await;
-        stack
+        Self { commands, queries, command_urls, query_urls, folder, namespace: Some(namespace) }
     }
 
     /// The demo, which is a subcommand of the embedded default, against this system.

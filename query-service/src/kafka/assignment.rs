@@ -28,7 +28,7 @@ const FINISH_WITHIN: Duration = Duration::from_secs(3);
 pub(super) struct Assignment {
     pub(super) projector: Arc<Projector>,
     pub(super) topic: String,
-    /// The number of the topic's partitions.
+    /// The number of partitions that events are in. The topic may have more.
     pub(super) partitions: i32,
     pub(super) runtime: Handle,
     pub(super) held: Mutex<Held>,

@@ -15,6 +15,8 @@ use super::KafkaSettings;
 pub(super) fn client_config(settings: &KafkaSettings) -> ClientConfig {
     let mut config: ClientConfig = settings.brokers.properties().into_iter().collect();
     config.set("client.id", "query-service");
+    // Brokers that make topics by themselves would give it their own number of partitions.
+    config.set("allow.auto.create.topics", "false");
     config
 }
 

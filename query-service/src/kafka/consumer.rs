@@ -15,14 +15,15 @@ use rdkafka::{
     message::{BorrowedMessage, Headers},
     types::RDKafkaErrorCode,
 };
-use service_kit::{brokers::Brokers, readiness::Component, retry::Backoff};
+use service_kit::{brokers::Brokers, readiness::Component};
 use shared_events::partition_of;
 use tokio::{runtime::Handle, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     assignment::{Assignment, Held},
-    client::{Diagnosis, client_config},
+    client::client_config,
+    topic::Topic,
 };
 use crate::{
     projector::{Message, PipelineEnded, Projector},
@@ -31,9 +32,12 @@ use crate::{
 
 /// The time of delivering messages, before offsets and paused partitions are looked at again.
 const TURN: Duration = Duration::from_millis(50);
-const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
 /// The pause between two searches for a lost broker.
 const LOOK_FOR_BROKER: Duration = Duration::from_secs(1);
+/// The pause between two looks at the topic's partitions.
+const LOOK_AT_TOPIC: Duration = Duration::from_secs(5);
+/// The longest look at the topic. Nothing is consumed meanwhile.
+const LOOK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The source of events.
 #[derive(Clone, Debug)]
@@ -42,6 +46,8 @@ pub struct KafkaSettings {
     pub brokers: Brokers,
     /// The topic of events.
     pub topic: String,
+    /// Partitions that events are in. The topic must have at least as many.
+    pub partitions: i32,
     /// The consumer group, whose members share the partitions.
     pub group: String,
     /// After this time without a heartbeat another member takes over an instance's partitions.
@@ -99,28 +105,36 @@ fn poll_thread(
     stop: &CancellationToken,
     runtime: Handle,
 ) -> Result<(), ConsumerError> {
-    let Some(partitions) = wait_for_topic(settings, component, stop, &runtime)? else { return Ok(()) };
+    let partitions = settings.partitions;
     projector.route_by(Box::new(move |room| partition_of(room, partitions)));
-    let assignment = Assignment {
-        projector: Arc::clone(&projector),
-        topic: settings.topic.clone(),
-        partitions,
-        runtime,
-        held: Mutex::new(Held::default()),
-        brokers_gone: AtomicBool::new(false),
-    };
-    let consumer: BaseConsumer<Assignment> = consumer_config(settings).create_with_context(assignment)?;
-    consumer.subscribe(&[&settings.topic])?;
-    let outcome = poll(settings, &consumer, &projector, component, stop);
-    // Finishes the running batches, commits their offsets and leaves the group at once.
-    consumer.context().stop(&consumer, &projector.partitions());
-    if let Err(error) = consumer.commit_consumer_state(CommitMode::Sync)
-        && error.rdkafka_error_code() != Some(RDKafkaErrorCode::NoOffset)
-    {
-        tracing::warn!(%error, "the last offsets were not committed");
+    let mut topic = Topic::new(settings, component);
+    while topic.wait(stop, &runtime)? {
+        let assignment = Assignment {
+            projector: Arc::clone(&projector),
+            topic: settings.topic.clone(),
+            partitions,
+            runtime: runtime.clone(),
+            held: Mutex::new(Held::default()),
+            brokers_gone: AtomicBool::new(false),
+        };
+        let login = settings.brokers.properties();
+        let consumer: BaseConsumer<Assignment> = consumer_config(settings).create_with_context(assignment)?;
+        consumer.subscribe(&[&settings.topic])?;
+        // Ends without a stop if the consumer's password is no longer that of the settings.
+        let outcome = poll(&consumer, &projector, &mut topic, component, stop, || {
+            login != settings.brokers.properties()
+        });
+        // Finishes the running batches, commits their offsets and leaves the group at once.
+        consumer.context().stop(&consumer, &projector.partitions());
+        if let Err(error) = consumer.commit_consumer_state(CommitMode::Sync)
+            && error.rdkafka_error_code() != Some(RDKafkaErrorCode::NoOffset)
+        {
+            tracing::warn!(%error, "the last offsets were not committed");
+        }
+        drop(consumer);
+        outcome?;
     }
-    drop(consumer);
-    outcome
+    Ok(())
 }
 
 fn consumer_config(settings: &KafkaSettings) -> ClientConfig {
@@ -134,7 +148,8 @@ fn consumer_config(settings: &KafkaSettings) -> ClientConfig {
         .set("auto.commit.interval.ms", "1000")
         .set("auto.offset.reset", "earliest")
         .set("isolation.level", "read_committed")
-        .set("allow.auto.create.topics", "false")
+        // Partitions that come, or come back, are assigned soon.
+        .set("topic.metadata.refresh.interval.ms", "5000")
         .set("session.timeout.ms", session.to_string())
         // Also how long a group waits for a member with heartbeats that does not rejoin, while all partitions stand
         // still: seen after a broker's crash. This thread polls all the time.
@@ -152,49 +167,14 @@ fn consumer_config(settings: &KafkaSettings) -> ClientConfig {
     config
 }
 
-/// Waits for the topic and returns its number of partitions, or `None` if it is stopped before.
-fn wait_for_topic(
-    settings: &KafkaSettings,
-    component: &Component,
-    stop: &CancellationToken,
-    runtime: &Handle,
-) -> Result<Option<i32>, ConsumerError> {
-    let asking: BaseConsumer<Diagnosis> = client_config(settings)
-        .set("allow.auto.create.topics", "false")
-        .create_with_context(Diagnosis::default())?;
-    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
-    while !stop.is_cancelled() {
-        let reason = match asking.fetch_metadata(Some(&settings.topic), METADATA_TIMEOUT) {
-            Ok(metadata) => {
-                let topic = metadata.topics().iter().find(|topic| topic.name() == settings.topic);
-                match topic.filter(|topic| topic.error().is_none()).map(|topic| topic.partitions().len()) {
-                    Some(partitions @ 1..) => {
-                        component.ok();
-                        return Ok(i32::try_from(partitions).ok());
-                    }
-                    _ => format!("the topic {} does not exist yet", settings.topic),
-                }
-            }
-            Err(error) => {
-                // Makes the client log the cause.
-                drop(asking.poll(TURN));
-                let diagnosis = asking.context().take();
-                format!("no broker answers: {}", diagnosis.unwrap_or_else(|| error.to_string()))
-            }
-        };
-        component.failing(reason);
-        let pause = async { tokio::time::sleep(backoff.next_delay()).await };
-        runtime.block_on(stop.run_until_cancelled(pause));
-    }
-    Ok(None)
-}
-
+/// Consumes until it is stopped, or until no broker answers and the login `is_old`.
 fn poll(
-    settings: &KafkaSettings,
     consumer: &BaseConsumer<Assignment>,
     projector: &Projector,
+    topic: &mut Topic<'_>,
     component: &Component,
     stop: &CancellationToken,
+    is_old: impl Fn() -> bool,
 ) -> Result<(), ConsumerError> {
     let assignment = consumer.context();
     let mut asked = Instant::now();
@@ -222,11 +202,16 @@ fn poll(
                 break;
             }
         }
-        if assignment.brokers_gone.load(Ordering::Relaxed) && asked.elapsed() > LOOK_FOR_BROKER {
-            component.failing("no broker answers");
-            if consumer.fetch_metadata(Some(&settings.topic), LOOK_FOR_BROKER / 2).is_ok() {
+        let gone = assignment.brokers_gone.load(Ordering::Relaxed);
+        if asked.elapsed() > if gone { LOOK_FOR_BROKER } else { LOOK_AT_TOPIC } {
+            if topic.look(consumer, LOOK_TIMEOUT).is_ok() {
                 assignment.brokers_gone.store(false, Ordering::Relaxed);
-                component.ok();
+            } else if gone {
+                component.failing("no broker answers");
+                if is_old() {
+                    tracing::info!("the login of Kafka has changed");
+                    return Ok(());
+                }
             }
             asked = Instant::now();
         }
@@ -251,6 +236,7 @@ mod tests {
         let settings = KafkaSettings {
             brokers: Brokers::open("127.0.0.1:9092".to_owned()),
             topic: "events".to_owned(),
+            partitions: 4,
             group: "query-service".to_owned(),
             session_timeout: Duration::from_secs(6),
         };

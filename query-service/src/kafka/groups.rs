@@ -40,11 +40,7 @@ pub struct PartitionLag {
 
 fn client(settings: &KafkaSettings) -> ClientConfig {
     let mut config = client_config(settings);
-    config
-        .set("group.id", &settings.group)
-        .set("allow.auto.create.topics", "false")
-        .set("enable.auto.commit", "false")
-        .set("log_level", "0");
+    config.set("group.id", &settings.group).set("enable.auto.commit", "false").set("log_level", "0");
     config
 }
 

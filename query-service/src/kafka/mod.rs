@@ -4,5 +4,6 @@ mod assignment;
 mod client;
 mod consumer;
 pub mod groups;
+mod topic;
 
 pub use consumer::{ConsumerError, KafkaSettings, consume};

@@ -26,6 +26,7 @@ pub(crate) fn program(mongo: &TestDatabase, topic: &Topic, feed: &FeedServer) ->
         .env("MONGODB_DATABASE", &mongo.name)
         .env("KAFKA_BROKERS", &topic.settings.brokers.addresses)
         .env("KAFKA_TOPIC", &topic.settings.topic)
+        .env("KAFKA_PARTITIONS", topic.settings.partitions.to_string())
         .env("KAFKA_GROUP", &topic.settings.group)
         .env("FEED_URL", feed.url.as_str())
         .env("FEED_TOKEN", "let-me-in")
@@ -45,8 +46,8 @@ async fn a_process_that_dies_between_write_and_offset_loses_and_doubles_nothing(
     let mongo = TestDatabase::create().await;
     mongo.generations().ensure_first(Timestamp::from_epoch_millis(1_800_000_000_000)).await.unwrap();
     let models = mongo.generations().models(FIRST).await.unwrap();
-    let topic = Topic::named_anew();
-    topic.make(1).await;
+    let topic = Topic::named_anew(1);
+    topic.make().await;
     let feed = FeedServer::start(FeedDouble::of(&[])).await;
     let mut stream = Stream::new("Blue");
     let reservation = stream.reserve("ann", 1, 2);

@@ -33,7 +33,8 @@ pub(crate) struct Topic {
 }
 
 impl Topic {
-    pub(crate) fn named_anew() -> Self {
+    /// A name for a topic that is not made yet, with this number of partitions.
+    pub(crate) fn named_anew(partitions: i32) -> Self {
         let brokers = std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS names a broker");
         let topic = format!("query-test-{}", ids::new_id().simple());
         let producer = ClientConfig::new()
@@ -43,7 +44,8 @@ impl Topic {
             .create()
             .unwrap();
         let (brokers, session_timeout) = (Brokers::open(brokers), Duration::from_secs(6));
-        let settings = KafkaSettings { brokers, group: topic.clone(), topic, session_timeout };
+        let group = topic.clone();
+        let settings = KafkaSettings { brokers, group, topic, partitions, session_timeout };
         Self { settings, producer }
     }
 
@@ -51,8 +53,8 @@ impl Topic {
         ClientConfig::new().set("bootstrap.servers", &self.settings.brokers.addresses).create().unwrap()
     }
 
-    pub(crate) async fn make(&self, partitions: i32) {
-        let topic = NewTopic::new(&self.settings.topic, partitions, TopicReplication::Fixed(1));
+    pub(crate) async fn make(&self) {
+        let topic = NewTopic::new(&self.settings.topic, self.settings.partitions, TopicReplication::Fixed(1));
         self.admin().create_topics([&topic], &AdminOptions::new()).await.unwrap();
     }
 
@@ -119,7 +121,7 @@ fn applications(store: &StoreDouble) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_that_is_made_later_is_waited_for_and_a_restart_goes_on_where_it_ended() {
-    let topic = Topic::named_anew();
+    let topic = Topic::named_anew(2);
     let store = Arc::new(StoreDouble::default());
     let mut stream = Stream::new("Blue");
     stream.reserve("ann", 9, 10);
@@ -130,7 +132,7 @@ async fn a_topic_that_is_made_later_is_waited_for_and_a_restart_goes_on_where_it
         reason.is_some_and(|text| text.contains("does not exist"))
     })
     .await;
-    topic.make(2).await;
+    topic.make().await;
     for event in &stream.events {
         topic.send(event).await;
     }
@@ -151,8 +153,8 @@ async fn a_topic_that_is_made_later_is_waited_for_and_a_restart_goes_on_where_it
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_members_share_the_partitions_and_one_takes_over_what_the_other_leaves() {
-    let topic = Topic::named_anew();
-    topic.make(4).await;
+    let topic = Topic::named_anew(4);
+    topic.make().await;
     let store = Arc::new(MemoryReadModels::new());
     let mut streams: Vec<Stream> = (0..12).map(|n| Stream::new(&format!("Room {n}"))).collect();
     let feed = FeedDouble::of(&[]);

@@ -38,10 +38,10 @@ async fn without_any_service_read_models_are_built_from_the_feed_and_rebuilt() {
     let double = FeedDouble::of(&[&stream, &parked]);
     let operator = Operator {
         mongo: TestDatabase::create().await,
-        topic: Topic::named_anew(),
+        topic: Topic::named_anew(3),
         feed: FeedServer::start(std::sync::Arc::clone(&double)).await,
     };
-    operator.topic.make(3).await;
+    operator.topic.make().await;
     for (number, before) in [(1, Value::Null), (2, json!(1))] {
         let (status, report) = operator.run(&["rebuild"]).await;
         assert_eq!(status, 0, "{report}");

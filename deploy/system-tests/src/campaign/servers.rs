@@ -42,6 +42,16 @@ impl OwnServers {
         servers
     }
 
+    /// Starts Kafka alone on a free port, with these settings beside those of the script.
+    pub(crate) async fn start_kafka(settings: &str) -> Self {
+        let mut servers = Self::new();
+        servers.kafka_proxy = servers.kafka;
+        std::fs::create_dir_all(&servers.folder).unwrap();
+        std::fs::write(servers.folder.join("kafka.properties"), settings).unwrap();
+        servers.run(&["up", "kafka"]).await;
+        servers
+    }
+
     fn new() -> Self {
         let folder = project().join(".servers/private").join(unique("campaign"));
         // Kafka's controller listens on the port after its own.

@@ -7,8 +7,9 @@ mod topic;
 use anyhow::Result;
 use rdkafka::{
     ClientConfig,
-    admin::{AdminClient, AdminOptions},
+    admin::{AdminClient, AdminOptions, NewPartitions},
     client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer},
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
@@ -19,10 +20,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Generations of read models for which a test may have made a group.
 const GENERATIONS: std::ops::RangeInclusive<u32> = 3..=6;
 
+fn admin(brokers: &str) -> Result<AdminClient<DefaultClientContext>> {
+    Ok(ClientConfig::new().set("bootstrap.servers", brokers).create()?)
+}
+
 /// Deletes topics and consumer groups. Unknown ones are no error.
 pub async fn delete(brokers: &str, topics: &[String], groups: &[String]) -> Result<()> {
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", brokers).create()?;
+    let admin = admin(brokers)?;
     let options = AdminOptions::new();
     admin.delete_groups(&groups.iter().map(String::as_str).collect::<Vec<_>>(), &options).await?;
     admin.delete_topics(&topics.iter().map(String::as_str).collect::<Vec<_>>(), &options).await?;
@@ -34,6 +38,36 @@ pub async fn remove(brokers: &str, name: &str) -> Result<()> {
     let generations = GENERATIONS.map(|number| format!("{name}-g{number}"));
     let groups: Vec<String> = generations.chain([name.to_owned()]).collect();
     delete(brokers, &[name.to_owned()], &groups).await
+}
+
+/// Deletes a topic.
+pub async fn delete_topic(brokers: &str, topic: &str) -> Result<()> {
+    for deleted in admin(brokers)?.delete_topics(&[topic], &AdminOptions::new()).await? {
+        deleted.map_err(|(_, code)| anyhow::anyhow!("{topic} is not deleted: {code}"))?;
+    }
+    Ok(())
+}
+
+/// Gives a topic this number of partitions, more than it has, like `kafka-topics.sh --alter`.
+pub async fn add_partitions(brokers: &str, topic: &str, number: usize) -> Result<()> {
+    let partitions = NewPartitions::new(topic, number);
+    for made in admin(brokers)?.create_partitions(&[partitions], &AdminOptions::new()).await? {
+        made.map_err(|(_, code)| anyhow::anyhow!("{topic} gets no partitions: {code}"))?;
+    }
+    Ok(())
+}
+
+/// The number of a topic's partitions; 0 if it does not exist. With `may_create`, the broker may make the topic.
+pub async fn partitions(brokers: &str, topic: &str, may_create: bool) -> Result<usize> {
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", brokers).set("group.id", "foreign");
+    client.set("allow.auto.create.topics", may_create.to_string());
+    let (consumer, topic): (BaseConsumer, _) = (client.create()?, topic.to_owned());
+    tokio::task::spawn_blocking(move || {
+        let metadata = consumer.fetch_metadata(Some(&topic), PATIENCE)?;
+        Ok(metadata.topics().iter().map(|topic| topic.partitions().len()).sum())
+    })
+    .await?
 }
 
 /// Sends a message of a foreign producer into the partition of its key.

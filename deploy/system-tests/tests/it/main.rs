@@ -24,6 +24,7 @@ mod limits;
 mod logs;
 mod native_servers;
 mod operators;
+mod partitions;
 mod project;
 mod races;
 mod rebuild;
