@@ -12,7 +12,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     message::{Header, OwnedHeaders},
-    producer::{FutureProducer, FutureRecord},
+    producer::{BaseProducer, BaseRecord, FutureProducer, FutureRecord, Producer},
 };
 use service_kit::{brokers::Brokers, clock::Clock, ids, readiness::Readiness};
 use shared_events::{RawEvent, topics::PARTITIONER};
@@ -25,6 +25,9 @@ use crate::{
     pipelines::{dependencies, until, wait_apart},
     store_double::StoreDouble,
 };
+
+/// The longest answer of the broker to a transaction.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A topic on the real broker for one test.
 pub(crate) struct Topic {
@@ -197,4 +200,75 @@ async fn two_members_share_the_partitions_and_one_takes_over_what_the_other_leav
     }
     assert_eq!(feed.reads.load(std::sync::atomic::Ordering::SeqCst), 0, "no gaps");
     second.leave().await;
+}
+
+/// A producer that is not ours, with a transaction in every partition of the topic.
+struct ForeignTransaction(BaseProducer);
+
+impl ForeignTransaction {
+    async fn begin(topic: &Topic, key: String) -> Self {
+        let KafkaSettings { brokers, topic, partitions, .. } = topic.settings.clone();
+        let begun = tokio::task::spawn_blocking(move || {
+            let producer: BaseProducer = ClientConfig::new()
+                .set("bootstrap.servers", &brokers.addresses)
+                .set("transactional.id", &topic)
+                .create()
+                .unwrap();
+            producer.init_transactions(PATIENCE).unwrap();
+            producer.begin_transaction().unwrap();
+            for partition in 0..partitions {
+                producer.send(BaseRecord::to(&topic).partition(partition).key(&key).payload("?")).unwrap();
+            }
+            producer.flush(PATIENCE).unwrap();
+            producer
+        });
+        Self(begun.await.unwrap())
+    }
+
+    async fn end(self, commit: bool) {
+        let ended = tokio::task::spawn_blocking(move || {
+            let producer = self.0;
+            if commit { producer.commit_transaction(PATIENCE) } else { producer.abort_transaction(PATIENCE) }
+        });
+        ended.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_foreign_transaction_holds_nobody_up_while_it_is_open_and_changes_nothing_when_it_ends() {
+    let topic = Topic::named_anew(2);
+    topic.make().await;
+    let store = Arc::new(MemoryReadModels::new());
+    let mut streams: Vec<Stream> = (0..8).map(|n| Stream::new(&format!("Room {n}"))).collect();
+    let feed = FeedDouble::of(&[]);
+    let member = Member::join(&topic, store.clone(), &feed);
+    let mut hour = 0;
+    // The key of the second one names a room that does not exist.
+    for (key, commit) in [("foreign".to_owned(), false), (ids::new_id().to_string(), true)] {
+        let transaction = ForeignTransaction::begin(&topic, key).await;
+        for stream in &mut streams {
+            stream.reserve("ann", hour, hour + 1);
+            for event in &stream.events[usize::from(hour > 0) * (stream.events.len() - 1)..] {
+                topic.send(event).await;
+            }
+        }
+        for stream in &streams {
+            member.visible(stream).await;
+        }
+        transaction.end(commit).await;
+        hour += 1;
+    }
+    for stream in &mut streams {
+        stream.reserve("ann", hour, hour + 1);
+        topic.send(stream.events.last().unwrap()).await;
+        member.visible(stream).await;
+        let minutes = reserved_minutes(store.as_ref(), &[stream.room]).await;
+        assert_eq!(minutes, 3 * 60, "{}", stream.settings.name);
+    }
+    let reads = feed.reads.load(std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(
+        reads, 2,
+        "the feed is asked about each foreign message that names a room, and for nothing else"
+    );
+    member.leave().await;
 }
