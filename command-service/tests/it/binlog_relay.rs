@@ -2,9 +2,7 @@
 
 use command_service::{
     erasure::erase,
-    event_store::{
-        Append as _, AppendError, Buckets, Group, Mode, Outbox as _, Phase, Release, mysql::Passed,
-    },
+    event_store::{Append as _, Buckets, Group, Mode, Outbox as _, Phase, Release, mysql::Passed},
     outbox::Undelivered,
 };
 use service_kit::ids;
@@ -345,35 +343,5 @@ async fn a_refill_that_was_interrupted_is_done_again() {
     let one = rig.instance();
     eventually("the table is in use", async || rig.phase().await == Phase::Table).await;
     rig.delivers(room, 5).await;
-    one.stop().await;
-}
-
-#[tokio::test]
-async fn a_build_that_does_not_know_the_phase_or_the_form_of_writing_appends_nothing() {
-    let rig = Rig::new().await;
-    let mut admin = rig.database.connect().await;
-    for (later, back) in [("phase = 'by-post'", "phase = 'table'"), ("writer_form = 9", "writer_form = 1")] {
-        admin.execute(format!("UPDATE relay_mode SET {later}").as_str()).await.unwrap();
-        let group = Group { events: vec![event(new_room(), 1)], ..Group::default() };
-        let refused = rig.store.append(&group).await.unwrap_err();
-        assert!(matches!(refused, AppendError::Transient(_)), "{refused:?}");
-        admin.execute(format!("UPDATE relay_mode SET {back}").as_str()).await.unwrap();
-        rig.store.append(&group).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn an_instance_of_an_older_build_keeps_the_table_in_use() {
-    let rig = Rig::new().await;
-    let mut admin = rig.database.connect().await;
-    let member = "INSERT INTO leases (name, holder, epoch, heartbeat) VALUES ('member/old', 'old', 0, 7)";
-    admin.execute(member).await.unwrap();
-    let one = rig.instance();
-    rig.store.want_mode(Mode::Log).await.unwrap();
-    let refused = async || rig.store.relay_state().await.unwrap().place.problem.contains("instance old");
-    eventually("the switch is refused", refused).await;
-    assert_eq!(rig.phase().await, Phase::Table);
-    admin.execute("DELETE FROM leases WHERE holder = 'old'").await.unwrap();
-    rig.switch(Mode::Log).await;
     one.stop().await;
 }

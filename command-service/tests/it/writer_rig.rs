@@ -32,6 +32,20 @@ pub(crate) async fn instance(store: &TestStore) -> Instance {
     Instance { writer, clock, faults }
 }
 
+pub(crate) fn settings(name: &str, kind: &str) -> RoomSettings {
+    RoomSettings {
+        name: name.into(),
+        kind: kind.into(),
+        capacity: 4,
+        time_zone: "Europe/Lisbon".parse().unwrap(),
+        opening_hours: None,
+        slot_minutes: None,
+        min_minutes: None,
+        max_minutes: None,
+        max_days_ahead: None,
+    }
+}
+
 pub(crate) fn stay(from: &str, to: &str) -> Stay {
     let interval = Interval { from: from.parse().unwrap(), to: to.parse().unwrap() };
     Stay { interval, people: 2, title: None, reserved_for: None }
@@ -64,18 +78,8 @@ pub(crate) fn key(name: &str) -> IdempotencyKey {
 
 impl Instance {
     pub(crate) async fn room(&self, name: &str, kind: &str) -> RoomId {
-        let settings = RoomSettings {
-            name: name.into(),
-            kind: kind.into(),
-            capacity: 4,
-            time_zone: "Europe/Lisbon".parse().unwrap(),
-            opening_hours: None,
-            slot_minutes: None,
-            min_minutes: None,
-            max_minutes: None,
-            max_days_ahead: None,
-        };
-        self.does(by("admin", Action::RegisterRoom(RegisterRoom::new(settings)))).await.room
+        let register = RegisterRoom::new(settings(name, kind));
+        self.does(by("admin", Action::RegisterRoom(register))).await.room
     }
 
     pub(crate) async fn does(&self, submission: Submission) -> Done {
