@@ -250,6 +250,8 @@ impl<'a, P: Publisher> Session<'a, P> {
 
     /// Sends what the outbox has of a released room. Later events come from the log.
     async fn release(&mut self, room: RoomId, up_to: Position) -> Result<(), Ended> {
+        // The log shows a transaction a moment before a SELECT does.
+        self.store.wait_for_change().await?;
         let holds = self.store.holds().await?;
         if !holds.iter().any(|(held, _, released_to)| *held == room && *released_to == Some(up_to)) {
             // The release is passed already, or the room is held again.

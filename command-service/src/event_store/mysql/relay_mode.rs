@@ -201,6 +201,15 @@ impl MySqlStore {
         rows.iter().map(hold).collect::<Result<_, RowError>>().map_err(|error| error.during("holds"))
     }
 
+    /// Waits until a switch or a release that the binary log shows already can be read too.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn wait_for_change(&self) -> Result<(), StoreError> {
+        let lock = Statement::new("SELECT phase FROM relay_mode WHERE id = 1 FOR SHARE", []);
+        self.rows("wait_for_change", &lock).await.map(drop)
+    }
+
     /// Ends a release, because the log has refused the room again.
     ///
     /// # Errors
