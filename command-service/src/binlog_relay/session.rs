@@ -21,10 +21,10 @@ use crate::{
     outbox::{Publisher, Report, Undelivered},
 };
 
-/// Interval between looks at the state, and between places that are stored. The list of erased persons is never older.
+/// Interval between looks at the state, and between places that are stored.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// A look that takes longer than this is given up.
-const LOOK_LIMIT: Duration = Duration::from_millis(400);
+/// Nothing is sent by a list of erased persons that is older than this.
+const LIST_IS_GOOD_FOR: Duration = Duration::from_secs(1);
 /// Interval between barriers. A refill repeats at most what was committed since the last one.
 const BARRIER_EVERY: Duration = Duration::from_secs(60);
 
@@ -70,6 +70,8 @@ pub(super) struct Session<'a, P> {
     at_the_end: bool,
     holds: HashMap<RoomId, Hold>,
     erasures: Erasures,
+    /// When the last look at the state began.
+    looked_at: Instant,
     moved_at: Instant,
 }
 
@@ -83,6 +85,7 @@ impl<'a, P: Publisher> Session<'a, P> {
     ) -> Result<Self, Ended> {
         let place = Place::of(&state.place);
         let place = place.map_err(|reason| Ended::Unreadable(BinlogError::Lost(reason)))?;
+        let looked_at = Instant::now();
         let erasures = store.erasures().await?;
         let holds = store.holds().await?.into_iter().map(|(room, from, _)| (room, Hold { from })).collect();
         Ok(Self {
@@ -97,6 +100,7 @@ impl<'a, P: Publisher> Session<'a, P> {
             at_the_end: false,
             holds,
             erasures,
+            looked_at,
             moved_at: Instant::now(),
         })
     }
@@ -119,10 +123,11 @@ impl<'a, P: Publisher> Session<'a, P> {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut barrier = interval(BARRIER_EVERY);
         loop {
-            let (full, at_the_end) = (self.progress.is_full(), self.at_the_end);
+            let fresh = self.looked_at.elapsed() < LIST_IS_GOOD_FOR;
+            let sends = fresh && !self.progress.is_full() && !self.at_the_end;
             let done = tokio::select! {
                 reports = self.publisher.reports() => self.settle(reports).await,
-                entries = reader.next(), if !full && !at_the_end => match entries {
+                entries = reader.next(), if sends => match entries {
                     Ok(entries) => self.send_all(entries).await,
                     Err(error) => return Ended::Unreadable(error),
                 },
@@ -273,13 +278,8 @@ impl<'a, P: Publisher> Session<'a, P> {
 
     /// Looks at the state: who leads, which phase it is, who was erased. Stores the place.
     async fn look(&mut self) -> Result<(), Ended> {
-        let state = tokio::time::timeout(LOOK_LIMIT, self.store.relay_state()).await;
-        let Ok(state) = state else {
-            return Err(Ended::Unreadable(BinlogError::Unavailable(
-                "the event store does not answer".to_owned(),
-            )));
-        };
-        let state = state?;
+        let began = Instant::now();
+        let state = self.store.relay_state().await?;
         if state.place.leader_epoch != self.stored.leader_epoch
             || !matches!(state.phase, Phase::Log | Phase::Draining)
         {
@@ -288,6 +288,7 @@ impl<'a, P: Publisher> Session<'a, P> {
         if state.erasures != self.erasures.epoch {
             self.erasures = self.store.erasures().await?;
         }
+        self.looked_at = began;
         if state.phase == Phase::Log && state.wanted != Mode::Log {
             self.store.change_phase(state.place.leader_epoch, state.epoch, Phase::Draining).await?;
         }

@@ -35,13 +35,9 @@ impl<'a> Cell<'a> {
         std::str::from_utf8(self.bytes()?).map_err(|error| error.to_string())
     }
 
-    /// A value of a column of this type `BINARY`. The log leaves its trailing zeros out.
+    /// A fixed number of bytes.
     pub(super) fn fixed<const N: usize>(&self) -> Result<[u8; N], String> {
-        let bytes = self.bytes()?;
-        let mut fixed = [0; N];
-        let begin = fixed.get_mut(..bytes.len()).ok_or_else(|| format!("more than {N} bytes"))?;
-        begin.copy_from_slice(bytes);
-        Ok(fixed)
+        self.bytes()?.try_into().map_err(|_| format!("{N} bytes are expected, and not {self:?}"))
     }
 }
 
