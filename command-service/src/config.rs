@@ -14,7 +14,7 @@ use service_kit::{
 use shared_events::topics::EVENTS_TOPIC;
 
 use crate::{
-    housekeeping::{self, IDEMPOTENCY_DAYS},
+    housekeeping::{self, KeysKept},
     kafka::KafkaOptions,
     outbox::{ABORT_POINTS, LeaseOptions, RelayOptions},
     writer,
@@ -94,8 +94,8 @@ pub struct Config {
     pub relay: RelayOptions,
     /// Settings of the writer.
     pub writer: writer::Options,
-    /// Age at which idempotency keys are deleted.
-    pub keys_kept: Duration,
+    /// Ages at which idempotency keys are deleted.
+    pub keys_kept: KeysKept,
 }
 
 impl Config {
@@ -124,7 +124,7 @@ impl Config {
         let takeover = settings.read(&LEASE_SECONDS);
         let poll = settings.read(&RELAY_POLL_MILLISECONDS);
         let batch = settings.read(&RELAY_BATCH);
-        let keys_kept = settings.read(&IDEMPOTENCY_DAYS);
+        let keys_kept = KeysKept::read(&mut settings);
         let abort_at = AbortPoint::read(&mut settings, &FAIL_POINT, &ABORT_POINTS);
         settings.finish(|| {
             Some(Self {
@@ -173,7 +173,8 @@ mod tests {
         assert_eq!(config.kit.server.listen.to_string(), "127.0.0.1:8081");
         assert_eq!(config.kafka.topic, shared_events::topics::EVENTS_TOPIC);
         assert_eq!(config.kafka.partitions, shared_events::topics::DEFAULT_PARTITIONS);
-        assert_eq!(config.keys_kept, Duration::from_hours(7 * 24));
+        let kept = KeysKept { requests: Duration::from_hours(7 * 24), import_lines: None };
+        assert_eq!(config.keys_kept, kept);
         assert_eq!(format!("{:?}", config.relay), format!("{:?}", RelayOptions::default()));
         assert_eq!(format!("{:?}", config.writer), format!("{:?}", writer::Options::default()));
     }

@@ -2,17 +2,42 @@
 
 use std::{sync::Arc, time::Duration};
 
-use service_kit::{clock::Clock, config::Key, declare, readiness::Component, telemetry::with_causes};
+use service_kit::{
+    clock::Clock,
+    config::{Key, Settings},
+    declare,
+    readiness::Component,
+    telemetry::with_causes,
+};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::event_store::{Backlog, IdempotencyKeys, Outbox, StoreError};
+use crate::event_store::{Backlog, IdempotencyKeys, KeyKind, Outbox, StoreError};
 
 declare! {
     /// The settings of housekeeping.
     pub KEYS:
     /// Days for which idempotency keys are kept.
-    pub IDEMPOTENCY_DAYS: Duration = Key::days("7").within(1, 3650);
+    IDEMPOTENCY_DAYS: Duration = Key::days("7").within(1, 3650);
+    /// Days for which keys of import lines are kept. Without it, for ever.
+    IMPORT_KEY_DAYS: Duration = Key::optional_days().within(1, 36_500);
+}
+
+/// Ages at which keys are deleted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeysKept {
+    /// Keys of requests.
+    pub requests: Duration,
+    /// Keys of import lines; `None` for never.
+    pub import_lines: Option<Duration>,
+}
+
+impl KeysKept {
+    /// The ages in the settings. `None` is a recorded mistake.
+    pub fn read(settings: &mut Settings) -> Option<Self> {
+        let (requests, import_lines) = (settings.read(&IDEMPOTENCY_DAYS), settings.read(&IMPORT_KEY_DAYS));
+        Some(Self { requests: requests?, import_lines })
+    }
 }
 
 /// Interval between sweeps.
@@ -24,8 +49,8 @@ const SWEEP_PAUSE: Duration = Duration::from_millis(50);
 /// Interval between measurements of the outbox.
 const MEASURE_EVERY: Duration = Duration::from_secs(2);
 
-/// Deletes idempotency keys that are older than `kept`, a few at a time, until `stop`.
-pub async fn sweep_keys(keys: Arc<dyn IdempotencyKeys>, kept: Duration, stop: CancellationToken) {
+/// Deletes old keys, a few at a time, until `stop`.
+pub async fn sweep_keys(keys: Arc<dyn IdempotencyKeys>, kept: KeysKept, stop: CancellationToken) {
     while stop.run_until_cancelled(sleep(SWEEP_EVERY)).await.is_some() {
         if let Err(error) = sweep(&*keys, kept, &stop).await {
             tracing::warn!(error = with_causes(&error), "old keys could not be swept");
@@ -33,22 +58,30 @@ pub async fn sweep_keys(keys: Arc<dyn IdempotencyKeys>, kept: Duration, stop: Ca
     }
 }
 
-/// Deletes the keys that are older than `kept` now.
+/// Deletes the keys that are old now.
 ///
 /// # Errors
 /// If the store does not answer. Some keys may be deleted.
 pub async fn sweep(
     keys: &dyn IdempotencyKeys,
-    kept: Duration,
+    kept: KeysKept,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
-    loop {
-        let swept = keys.sweep_keys(kept, SWEEP_ROWS).await?;
-        metrics::counter!("idempotency_keys_swept_total").increment(swept);
-        if swept < u64::from(SWEEP_ROWS) || stop.run_until_cancelled(sleep(SWEEP_PAUSE)).await.is_none() {
-            return Ok(());
+    let ages = [(KeyKind::Request, Some(kept.requests)), (KeyKind::ImportLine, kept.import_lines)];
+    for (kind, age) in ages {
+        let Some(age) = age else { continue };
+        loop {
+            let swept = keys.sweep_keys(kind, age, SWEEP_ROWS).await?;
+            metrics::counter!("idempotency_keys_swept_total").increment(swept);
+            if swept < u64::from(SWEEP_ROWS) {
+                break;
+            }
+            if stop.run_until_cancelled(sleep(SWEEP_PAUSE)).await.is_none() {
+                return Ok(());
+            }
         }
     }
+    Ok(())
 }
 
 /// Measures the outbox until `stop`. Shows in `component` whether the store takes writes.

@@ -16,6 +16,7 @@ REVOKE ALL PRIVILEGES, GRANT OPTION FROM 'reservations'@'%', 'reservations_erasu
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.events TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.outbox TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.idempotency_keys TO 'reservations_migration'@'%';
+GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.import_keys TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.rooms TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.snapshots TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.held_rooms TO 'reservations_migration'@'%';
@@ -36,6 +37,8 @@ GRANT CREATE, SELECT, INSERT, DELETE ON reservations.outbox TO 'reservations'@'%
 REVOKE CREATE ON reservations.outbox FROM 'reservations'@'%';
 GRANT CREATE, SELECT, INSERT, DELETE ON reservations.idempotency_keys TO 'reservations'@'%';
 REVOKE CREATE ON reservations.idempotency_keys FROM 'reservations'@'%';
+GRANT CREATE, SELECT, INSERT, DELETE ON reservations.import_keys TO 'reservations'@'%';
+REVOKE CREATE ON reservations.import_keys FROM 'reservations'@'%';
 GRANT CREATE, SELECT, INSERT, UPDATE ON reservations.rooms TO 'reservations'@'%';
 REVOKE CREATE ON reservations.rooms FROM 'reservations'@'%';
 GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON reservations.snapshots TO 'reservations'@'%';

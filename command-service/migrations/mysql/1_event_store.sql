@@ -35,6 +35,19 @@ CREATE TABLE IF NOT EXISTS idempotency_keys (
 ) ENGINE = InnoDB
   COMMENT 'One key has one effect. A record is committed with the events of its command and points at them.';
 
+CREATE TABLE IF NOT EXISTS import_keys (
+    seq BIGINT UNSIGNED NOT NULL AUTO_INCREMENT COMMENT 'order of insertion, in which old records are swept',
+    id BINARY(16) NOT NULL COMMENT 'hash of the key',
+    fingerprint BINARY(16) NOT NULL COMMENT 'hash of the line; the same key with another fingerprint is the client''s mistake',
+    position BIGINT UNSIGNED NULL COMMENT 'the event that the answer describes',
+    other_position BIGINT UNSIGNED NULL COMMENT 'the other event of a move, in the former room',
+    outcome BLOB NULL COMMENT 'JSON of the outcome if there is no event',
+    made_at BIGINT NOT NULL COMMENT 'time of the commit by the store''s clock: milliseconds since 1970 in UTC',
+    PRIMARY KEY (seq),
+    UNIQUE KEY import_keys_id (id)
+) ENGINE = InnoDB
+  COMMENT 'Idempotency records of import lines. They are kept for longer, so that a file can be sent again at any time.';
+
 CREATE TABLE IF NOT EXISTS rooms (
     seq BIGINT UNSIGNED NOT NULL AUTO_INCREMENT COMMENT 'order of registration',
     room BINARY(16) NOT NULL COMMENT 'the room',

@@ -44,6 +44,24 @@ CREATE TABLE idempotency_keys (
     made_at INTEGER NOT NULL
 ) STRICT;
 
+-- Idempotency records of import lines. They are kept for longer, so that a file can be sent again at any time.
+CREATE TABLE import_keys (
+    -- Order of insertion, in which old records are swept.
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- Hash of the key: 16 bytes.
+    id BLOB NOT NULL UNIQUE,
+    -- Hash of the line: 16 bytes. The same key with another fingerprint is the client's mistake.
+    fingerprint BLOB NOT NULL,
+    -- The event that the answer describes.
+    position INTEGER,
+    -- The other event of a move, in the former room.
+    other_position INTEGER,
+    -- JSON of the outcome if there is no event.
+    outcome BLOB,
+    -- Time of the commit by the store's clock: milliseconds since 1970 in UTC.
+    made_at INTEGER NOT NULL
+) STRICT;
+
 -- Unique names, and the rooms of each kind. Written with the event that changes them.
 CREATE TABLE rooms (
     -- Order of registration.

@@ -89,9 +89,20 @@ pub struct Group {
     pub erasures: u64,
 }
 
+/// Where an idempotency key comes from, which decides how long its record is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyKind {
+    /// A request. It is repeated within days.
+    Request,
+    /// A line of an import. Its file may be sent again at any time.
+    ImportLine,
+}
+
 /// A new idempotency record. It points at the events of its command.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewKey {
+    /// Where the key comes from.
+    pub kind: KeyKind,
     /// Hash of caller and key.
     pub id: KeyId,
     /// Hash of the request. The same key with another fingerprint is the client's mistake.

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use shared_events::{Erasures, ReservationId, RoomId, Timestamp, UserId, Version, erasure::Bytes32};
 
 use super::{
-    AppendError, Buckets, Group, HeldRoom, KeyId, KeyRecord, Position, RelayState, Snapshot, StoreError,
-    StoredEvent,
+    AppendError, Buckets, Group, HeldRoom, KeyId, KeyKind, KeyRecord, Position, RelayState, Snapshot,
+    StoreError, StoredEvent,
 };
 use crate::domain::RoomEntry;
 
@@ -111,9 +111,9 @@ pub trait IdempotencyKeys: Send + Sync + 'static {
     /// The idempotency records of these keys, with their events, in one read.
     async fn find_keys(&self, keys: &[KeyId]) -> Result<Vec<KeyRecord>, StoreError>;
 
-    /// Deletes at most `limit` records that are older than `kept`, oldest first, and returns their number. Measures age by the
+    /// Deletes at most `limit` records of this kind that are older than `kept`, oldest first, and returns their number. Measures age by the
     /// store's clock, which also dated them: an instance with a wrong clock loses no key.
-    async fn sweep_keys(&self, kept: Duration, limit: u32) -> Result<u64, StoreError>;
+    async fn sweep_keys(&self, kind: KeyKind, kept: Duration, limit: u32) -> Result<u64, StoreError>;
 }
 
 /// Finds rooms by name and kind.

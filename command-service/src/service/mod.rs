@@ -7,7 +7,7 @@
 #[cfg(all(feature = "binlog", feature = "kafka"))]
 mod servers;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use service_kit::{
     auth::Authenticator,
@@ -25,7 +25,7 @@ pub use servers::Servers;
 
 use crate::{
     event_store::{Buckets, EventStore},
-    housekeeping::{measure_outbox, sweep_keys},
+    housekeeping::{KeysKept, measure_outbox, sweep_keys},
     http::{Api, Backend, Gate, OPENAPI, configure},
     in_process::InProcessLog,
     outbox::{AssignedBuckets, Publisher, Relay, RelayOptions, assignment, handoff},
@@ -51,8 +51,8 @@ pub struct Service {
     pub writer: writer::Options,
     /// Settings of the relay.
     pub relay: RelayOptions,
-    /// Age at which idempotency keys are deleted.
-    pub keys_kept: Duration,
+    /// Ages at which idempotency keys are deleted.
+    pub keys_kept: KeysKept,
 }
 
 /// The event store and the log.
@@ -117,7 +117,7 @@ struct Work {
     clock: Clock,
     writer: writer::Options,
     relay: RelayOptions,
-    keys_kept: Duration,
+    keys_kept: KeysKept,
     gate: Gate,
     lifecycle: Lifecycle,
 }

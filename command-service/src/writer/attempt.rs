@@ -17,7 +17,7 @@ use super::{CommandOutcome, Failure, Pending, RecordedOutcome, Reply, Submission
 use crate::{
     commands::{Command, Decision, NewEvent},
     domain::{Rejection, Room, RoomEntry, Undo},
-    event_store::{Appended, Group, KeyId, KeyRecord, NewKey, Position},
+    event_store::{Appended, Group, KeyId, KeyKind, KeyRecord, NewKey, Position},
 };
 
 /// Most rooms and whole streams that one decision may ask for: one for each room of a kind, or for each move of a reservation.
@@ -340,6 +340,7 @@ impl<'a> Attempt<'a> {
             self.new_keys.insert(key.id);
             self.made.extend(done.reservation.map(|reservation| (key.id, reservation)));
             self.group.keys.push(NewKey {
+                kind: if command.imported { KeyKind::ImportLine } else { KeyKind::Request },
                 id: key.id,
                 fingerprint: key.fingerprint,
                 event: Some(last),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use command_service::{
     domain::RoomEntry,
     event_store::{
-        AppendError, Backlog, Buckets, EventStore, FailPoint, Group, KeyId, NewKey, Snapshot, StoreError,
+        AppendError, Backlog, Buckets, EventStore, FailPoint, Group, KeyId, KeyKind, NewKey, Snapshot,
+        StoreError,
     },
 };
 
@@ -292,29 +293,39 @@ async fn all_heads_come_page_by_page(rig: Rig) {
 }
 
 async fn old_keys_are_swept_oldest_first(rig: Rig) {
+    for (kind, other, rooms) in
+        [(KeyKind::Request, KeyKind::ImportLine, 0), (KeyKind::ImportLine, KeyKind::Request, 10)]
+    {
+        sweep_oldest_first(&rig, kind, other, rooms).await;
+    }
+}
+
+/// Keys of one kind, for five rooms after `rooms`. There are none of the other kind.
+async fn sweep_oldest_first(rig: &Rig, kind: KeyKind, other: KeyKind, rooms: u128) {
     for number in 1..=5 {
         let group = Group {
-            events: vec![event(room(number), 1)],
-            keys: vec![key(100 - number, 0)],
+            events: vec![event(room(rooms + number), 1)],
+            keys: vec![NewKey { kind, ..key(100 - number, 0) }],
             ..Group::default()
         };
         rig.store.append(&group).await.unwrap();
     }
     let keys: Vec<_> = (1..=5).map(|number| key(100 - number, 0).id).collect();
-    assert_eq!(rig.store.sweep_keys(Duration::from_hours(1), 100).await.unwrap(), 0);
+    assert_eq!(rig.store.sweep_keys(kind, Duration::from_hours(1), 100).await.unwrap(), 0);
+    assert_eq!(rig.store.sweep_keys(other, Duration::ZERO, 100).await.unwrap(), 0);
     // Each is old at once, but for the millisecond in which it was made.
     for _ in 0..2 {
-        while rig.store.sweep_keys(Duration::ZERO, 1).await.unwrap() == 0 {}
+        while rig.store.sweep_keys(kind, Duration::ZERO, 1).await.unwrap() == 0 {}
     }
     let left = rig.store.find_keys(&keys).await.unwrap();
     assert_eq!(left.len(), 3);
-    assert!(left.iter().all(|record| record.event.as_ref().unwrap().room > room(2)));
+    assert!(left.iter().all(|record| record.event.as_ref().unwrap().room > room(rooms + 2)));
     let mut rest = 0;
     while rest < 3 {
-        rest += rig.store.sweep_keys(Duration::ZERO, 100).await.unwrap();
+        rest += rig.store.sweep_keys(kind, Duration::ZERO, 100).await.unwrap();
     }
     assert_eq!(rest, 3);
-    assert_eq!(rig.store.all_heads(None, 10).await.unwrap().len(), 5);
+    assert_eq!(rig.store.all_heads(Some(room(rooms)), 10).await.unwrap().len(), 5);
 }
 
 async fn the_newest_snapshot_is_kept(rig: Rig) {

@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use command_service::{commands::Action, housekeeping::sweep, outbox::Step, writer::Submission};
+use command_service::{
+    commands::Action,
+    housekeeping::{KeysKept, sweep},
+    outbox::Step,
+    writer::Submission,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -12,7 +17,7 @@ use crate::{
     writer_rig::{by, cancel, instance, key, reserve, stay},
 };
 
-const KEPT: Duration = Duration::from_hours(7 * 24);
+const KEPT: KeysKept = KeysKept { requests: Duration::from_hours(7 * 24), import_lines: None };
 const PER_DAY: usize = 3;
 
 /// A year in which each day somebody books and cancels, with everything that goes on beside that.

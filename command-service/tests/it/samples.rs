@@ -1,6 +1,6 @@
 //! Events, keys and groups for tests.
 
-use command_service::event_store::{Group, KeyId, NewKey, StoredEvent};
+use command_service::event_store::{Group, KeyId, KeyKind, NewKey, StoredEvent};
 use service_kit::ids;
 use shared_events::{Metadata, RawEvent, RoomId, Timestamp, UserId};
 use uuid::Uuid;
@@ -35,6 +35,7 @@ pub(crate) fn event(room: RoomId, version: u64) -> RawEvent {
 /// The key with this number, for the event at an index of the group.
 pub(crate) fn key(number: u128, event: usize) -> NewKey {
     NewKey {
+        kind: KeyKind::Request,
         id: KeyId(number.to_be_bytes()),
         fingerprint: [7; 16],
         event: Some(event),

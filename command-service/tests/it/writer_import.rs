@@ -1,13 +1,18 @@
 //! Imports on real stores: lines are decided in order, and have no effect when they are sent again.
 
+use std::time::Duration;
+
 use command_service::{
     commands::{Action, CancelReservation, ChangeReservation, MoveReservation},
     domain::Rejection,
+    housekeeping::{KeysKept, sweep},
     writer::{CommandOutcome, Reply, Sequence, Submission},
 };
 use shared_events::ReservationId;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
+    servers::eventually,
     test_store::TestStore,
     writer_rig::{Instance, by, events_of, hour, instance, key, reserve},
 };
@@ -95,6 +100,45 @@ async fn an_import_sent_twice_repeats_every_outcome_rejections_too() {
             assert!(again.repeated);
         }
         assert_eq!(events_of(&store).await, events);
+    }
+}
+
+#[tokio::test]
+async fn an_import_that_is_sent_again_after_all_other_keys_are_swept_changes_nothing() {
+    for store in TestStore::both().await {
+        let one = instance(&store).await;
+        let blue = one.room("Blue", "meeting").await;
+        let lines = || {
+            vec![
+                imported("2030-01-01T12:00:00Z", "make", reserve(blue, hour(9))),
+                imported("2030-01-01T12:00:01Z", "refused", reserve(blue, hour(9))),
+            ]
+        };
+        let first = import(&one, lines()).await;
+        let online = || Submission { key: Some(key("online")), ..by("ann", reserve(blue, hour(20))) };
+        one.does(online()).await;
+        let opened = store.open(None).await;
+        let swept = async || {
+            let wanted = ["make", "refused", "online"].map(|name| key(name).id);
+            let kept = KeysKept { requests: Duration::ZERO, import_lines: None };
+            sweep(opened.as_ref(), kept, &CancellationToken::new()).await.unwrap();
+            opened.find_keys(&wanted).await.unwrap().len() == 2
+        };
+        eventually("all keys but those of lines are swept", swept).await;
+
+        let events = events_of(&store).await;
+        let other = instance(&store).await;
+        let second = import(&other, lines()).await;
+        for (one, again) in first.iter().zip(&second) {
+            let (one, again) = (one.as_ref().unwrap(), again.as_ref().unwrap());
+            assert_eq!((&again.result, again.repeated), (&one.result, true));
+        }
+        assert_eq!(events_of(&store).await, events);
+        let action = CancelReservation { room: None, reservation: ReservationId(uuid::Uuid::nil()) };
+        let mut cancels = imported("2030-01-01T12:00:02Z", "cancel", Action::CancelReservation(action));
+        cancels.made_by = Some(key("make").id);
+        let cancelled = import(&other, vec![cancels]).await.pop().unwrap().unwrap().result.unwrap();
+        assert_eq!(cancelled.reservation, first[0].as_ref().unwrap().result.as_ref().unwrap().reservation);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use command_service::housekeeping::{self, IDEMPOTENCY_DAYS};
+use command_service::housekeeping::{self, KeysKept};
 use query_service::projector::watchdog::{self, WATCHDOG_SECONDS};
 use service_kit::{
     config::{Declaration, Key, Mistakes, Settings},
@@ -39,8 +39,8 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     /// Pause between comparisons of read models with the store.
     pub(crate) watchdog: Duration,
-    /// Age at which idempotency keys are deleted.
-    pub(crate) keys_kept: Duration,
+    /// Ages at which idempotency keys are deleted.
+    pub(crate) keys_kept: KeysKept,
 }
 
 impl Config {
@@ -56,7 +56,7 @@ impl Config {
         let query = settings.read(&QUERY_LISTEN);
         let data = settings.read(&DATA_DIR);
         let watchdog = settings.read(&WATCHDOG_SECONDS);
-        let keys_kept = settings.read(&IDEMPOTENCY_DAYS);
+        let keys_kept = KeysKept::read(&mut settings);
         let outside =
             |address: Option<SocketAddr>| address.is_some_and(|address| !address.ip().is_loopback());
         for (key, address) in [(&COMMAND_LISTEN, command), (&QUERY_LISTEN, query)] {

@@ -164,9 +164,18 @@ impl Key<Duration> {
     /// A number of days with a default.
     #[must_use]
     pub const fn days(default: &'static str) -> Self {
-        let days = |text: &str| parse(text).map(|days: u32| Duration::from_hours(24 * u64::from(days)));
         Self::new(Need::Default(default), days)
     }
+
+    /// A number of days that may be absent.
+    #[must_use]
+    pub const fn optional_days() -> Self {
+        Self::new(Need::Optional, days)
+    }
+}
+
+fn days(text: &str) -> Result<Duration, String> {
+    parse(text).map(|days: u32| Duration::from_hours(24 * u64::from(days)))
 }
 
 fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {

@@ -11,7 +11,7 @@ use super::{
     session::{WRITE_LIMIT, WriterSession, cannot_connect, run, run_text, run_texts, within},
 };
 use crate::event_store::{
-    Append, AppendError, Appended, FailPoint, Group, Position, StoreError,
+    Append, AppendError, Appended, FailPoint, Group, KeyKind, Position, StoreError,
     sql::{
         Statement,
         append::{
@@ -99,7 +99,8 @@ impl MySqlStore {
         let mut rest = Vec::new();
         for (insert, point) in [
             (begun.insert_outbox(&plan.events, &positions), FailPoint::Outbox),
-            (insert_keys(&group.keys, &positions, begun.now), FailPoint::Keys),
+            (insert_keys(KeyKind::Request, &group.keys, &positions, begun.now), FailPoint::Keys),
+            (insert_keys(KeyKind::ImportLine, &group.keys, &positions, begun.now), FailPoint::Keys),
         ] {
             if group.rooms.is_empty() {
                 rest.extend(insert);

@@ -5,7 +5,7 @@ use shared_events::{RawEvent, RoomId, Version};
 use super::{Columns, Database, RowError, Statement, Value, statements::repeated};
 use crate::{
     domain::RoomEntry,
-    event_store::{AppendError, Group, NewKey, Phase, Position, StoreError, bucket},
+    event_store::{AppendError, Group, KeyKind, NewKey, Phase, Position, StoreError, bucket},
 };
 
 pub(in crate::event_store) const OPERATION: &str = "append_events";
@@ -202,13 +202,22 @@ impl TextInsert {
     }
 }
 
-/// Inserts the idempotency records of a group, in the order of their ids.
+/// The table of the records of a kind.
+pub(super) const fn key_table(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::Request => "idempotency_keys",
+        KeyKind::ImportLine => "import_keys",
+    }
+}
+
+/// Inserts the idempotency records of this kind of a group, in the order of their ids.
 pub(in crate::event_store) fn insert_keys(
+    kind: KeyKind,
     keys: &[NewKey],
     positions: &[Position],
     now: i64,
 ) -> Option<TextInsert> {
-    let mut keys: Vec<_> = keys.iter().collect();
+    let mut keys: Vec<_> = keys.iter().filter(|key| key.kind == kind).collect();
     keys.sort_by_key(|key| key.id);
     let position_of = |event: Option<usize>| {
         event.and_then(|at| positions.get(at)).map_or_else(|| "NULL".to_owned(), Position::to_string)
@@ -220,8 +229,8 @@ pub(in crate::event_store) fn insert_keys(
         format!("({id},{fingerprint},{position},{other},{outcome},{now})")
     };
     let rows: Vec<_> = keys.iter().map(row).collect();
-    let table = "idempotency_keys (id, fingerprint, position, other_position, outcome, made_at)";
-    TextInsert::new(table, &rows, "key")
+    let table = format!("{} (id, fingerprint, position, other_position, outcome, made_at)", key_table(kind));
+    TextInsert::new(&table, &rows, "key")
 }
 
 /// Bytes as a literal.

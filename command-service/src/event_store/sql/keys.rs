@@ -5,11 +5,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    Columns, Database, Statement, read,
+    Columns, Database, Statement,
+    append::key_table,
+    read,
     rows::key_record,
     statements::{MAX_ROWS, list_length, padded, repeated},
 };
-use crate::event_store::{IdempotencyKeys, KeyId, KeyRecord, StoreError};
+use crate::event_store::{IdempotencyKeys, KeyId, KeyKind, KeyRecord, StoreError};
 
 #[async_trait]
 impl<D: Database> IdempotencyKeys for D {
@@ -19,23 +21,33 @@ impl<D: Database> IdempotencyKeys for D {
         let mut records = Vec::new();
         for piece in keys.chunks(4 * MAX_ROWS) {
             let list = repeated("?", list_length(piece.len()));
+            let found_in = |kind| {
+                let table = key_table(kind);
+                format!(
+                    "SELECT id, fingerprint, outcome, position, other_position FROM {table} WHERE id IN ({list})"
+                )
+            };
             let sql = format!(
                 "SELECT k.id, k.fingerprint, k.outcome, \
                  e.position, e.stream_id, e.version, e.type, e.payload, e.metadata, e.recorded_at, \
                  o.position, o.stream_id, o.version, o.type, o.payload, o.metadata, o.recorded_at \
-                 FROM idempotency_keys k LEFT JOIN events e ON e.position = k.position \
-                 LEFT JOIN events o ON o.position = k.other_position WHERE k.id IN ({list})"
+                 FROM ({} UNION ALL {}) k LEFT JOIN events e ON e.position = k.position \
+                 LEFT JOIN events o ON o.position = k.other_position",
+                found_in(KeyKind::Request),
+                found_in(KeyKind::ImportLine),
             );
-            let select = Statement { sql, values: padded(piece).map(Into::into).collect() };
+            let values = padded(piece).chain(padded(piece)).map(Into::into).collect();
+            let select = Statement { sql, values };
             records.append(&mut read(self, "find_keys", select, key_record).await?);
         }
         Ok(records)
     }
 
-    async fn sweep_keys(&self, kept: Duration, limit: u32) -> Result<u64, StoreError> {
+    async fn sweep_keys(&self, kind: KeyKind, kept: Duration, limit: u32) -> Result<u64, StoreError> {
+        let table = key_table(kind);
         let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
         // Only the oldest records are read. A DELETE with a condition on `made_at` would read all of them.
-        let sql = format!("SELECT seq, made_at, {} FROM idempotency_keys ORDER BY seq LIMIT ?", D::NOW);
+        let sql = format!("SELECT seq, made_at, {} FROM {table} ORDER BY seq LIMIT ?", D::NOW);
         let oldest = read(self, "sweep_keys", Statement::new(sql, [limit.into()]), |row| {
             Ok((row.number(0)?, row.time(1)?.epoch_millis(), row.time(2)?.epoch_millis()))
         });
@@ -44,7 +56,7 @@ impl<D: Database> IdempotencyKeys for D {
         let mut deleted = 0;
         for piece in old.chunks(MAX_ROWS) {
             let list = repeated("?", list_length(piece.len()));
-            let sql = format!("DELETE FROM idempotency_keys WHERE seq IN ({list})");
+            let sql = format!("DELETE FROM {table} WHERE seq IN ({list})");
             let delete = Statement { sql, values: padded(piece).map(Into::into).collect() };
             deleted += self.write("sweep_keys", &delete).await?;
         }

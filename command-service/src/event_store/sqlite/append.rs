@@ -9,7 +9,7 @@ use super::{
     is_transient, store_error,
 };
 use crate::event_store::{
-    Append, AppendError, Appended, FailPoint, Group, Position,
+    Append, AppendError, Appended, FailPoint, Group, KeyKind, Position,
     sql::{
         Done, Statement,
         append::{
@@ -66,7 +66,8 @@ impl SqliteStore {
         fail_points.pass(FailPoint::Events)?;
         for (insert, point) in [
             (begun.insert_outbox(&plan.events, &positions), FailPoint::Outbox),
-            (insert_keys(&group.keys, &positions, begun.now), FailPoint::Keys),
+            (insert_keys(KeyKind::Request, &group.keys, &positions, begun.now), FailPoint::Keys),
+            (insert_keys(KeyKind::ImportLine, &group.keys, &positions, begun.now), FailPoint::Keys),
         ] {
             if let Some(insert) = insert {
                 execute(connection, insert.unique, &Statement::text(insert.sql)).await?;

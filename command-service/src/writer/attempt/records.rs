@@ -7,7 +7,7 @@ use shared_events::ReservationId;
 use super::{Attempt, AttemptError};
 use crate::{
     commands::Action,
-    event_store::{KeyId, NewKey},
+    event_store::{KeyId, KeyKind, NewKey},
     writer::{Pending, RecordedOutcome, Submission, answers},
 };
 
@@ -79,6 +79,7 @@ impl<'a> Attempt<'a> {
         let outcome = serde_json::to_vec(&outcome())?;
         self.new_keys.insert(key.id);
         self.group.keys.push(NewKey {
+            kind: KeyKind::ImportLine,
             id: key.id,
             fingerprint: key.fingerprint,
             event: None,

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use command_service::{event_store::mysql::MySqlStore, housekeeping};
+use command_service::{
+    event_store::mysql::MySqlStore,
+    housekeeping::{KeysKept, sweep},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::beside::Bystander;
@@ -16,7 +19,7 @@ use crate::{
 
 /// Old records per second of a round: more than the sweep deletes, which takes 200 every 50 ms at most.
 const OLD_A_SECOND: f64 = 5_000.0;
-const KEPT: Duration = Duration::from_hours(7 * 24);
+const KEPT: KeysKept = KeysKept { requests: Duration::from_hours(7 * 24), import_lines: None };
 
 pub(crate) async fn under_load(rig: &Rig) -> Result<Vec<Finding>> {
     let target = CommandTarget::ours(rig, 500, Relaying::Off).await?;
@@ -29,14 +32,14 @@ pub(crate) async fn under_load(rig: &Rig) -> Result<Vec<Finding>> {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some 10,000")]
             let old = (OLD_A_SECOND * (commands.seconds + 1.0)) as u64;
             old_keys::insert(&url, old).await?;
-            let sweep = async |stop: &CancellationToken| Ok(housekeeping::sweep(&store, KEPT, stop).await?);
-            let (p99, ()) = commands.beside(sweep).await?;
+            let sweeping = async |stop: &CancellationToken| Ok(sweep(&store, KEPT, stop).await?);
+            let (p99, ()) = commands.beside(sweeping).await?;
             let left = old_keys::left(&url).await?;
             ensure!(left > 0, "the sweep ended before the measurement");
             #[expect(clippy::cast_precision_loss, reason = "some 10,000")]
             swept.push((old as f64 - left as f64) / commands.seconds);
             // The other side must find new records only.
-            housekeeping::sweep(&store, KEPT, &CancellationToken::new()).await?;
+            sweep(&store, KEPT, &CancellationToken::new()).await?;
             Ok(p99)
         })
         .await?;

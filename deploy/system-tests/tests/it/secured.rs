@@ -84,6 +84,7 @@ async fn services_with_the_granted_rights_alone_do_all_their_work_over_verified_
         "ALTER TABLE events DROP COLUMN payload",
         "DELETE FROM erasures",
         "SELECT * FROM idempotency_keys",
+        "SELECT * FROM import_keys",
     ];
     let of_all = [
         "UPDATE events SET version = version + 1",
