@@ -12,7 +12,8 @@ use service_kit::{
     tls::{Authorities, http_client, is_this_machine, warn_of_open_way},
 };
 use shared_events::{
-    Erasures, RawEvent, RoomId, UserId, Version,
+    RawEvent, RoomId, UserId, Version,
+    erasure::ErasuresPage,
     feed::{FeedEvent, Head, Page},
 };
 
@@ -29,8 +30,8 @@ pub trait Feed: Send + Sync {
     /// Events of a room after a version, in order and without gaps. Empty only at the end of the stream.
     async fn events(&self, room: RoomId, after: Version) -> Result<Vec<RawEvent>, FeedError>;
 
-    /// The list of erased persons.
-    async fn erasures(&self) -> Result<Erasures, FeedError>;
+    /// A page of the list of erased persons: those after a place, at least two of them if more follow.
+    async fn erasures(&self, after: u64) -> Result<ErasuresPage, FeedError>;
 
     /// Shows in `component` from now on whether the feed lets this service read.
     fn report_to(&self, component: Component) {
@@ -107,6 +108,8 @@ pub struct HttpFeed {
 
 /// The most items of a page.
 const PAGE: usize = 500;
+/// The most erased persons of a page.
+const ERASURES_PAGE: usize = 10_000;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The most bytes of a page: more than [`PAGE`] events of the largest size.
 const MAX_PAGE_BYTES: usize = 64 * 1024 * 1024;
@@ -244,9 +247,19 @@ impl Feed for HttpFeed {
         Err(FeedError::Answer(format!("events out of order for room {room}")))
     }
 
-    async fn erasures(&self) -> Result<Erasures, FeedError> {
-        // A command service without erasures has erased nobody.
-        Ok(self.read(self.erasures.clone()).await?.unwrap_or_default())
+    async fn erasures(&self, after: u64) -> Result<ErasuresPage, FeedError> {
+        let mut url = self.erasures.clone();
+        let (after_text, limit) = (after.to_string(), ERASURES_PAGE.to_string());
+        url.query_pairs_mut().extend_pairs([("after", after_text), ("limit", limit)]);
+        let page: Option<ErasuresPage> = self.read(url).await?;
+        let page = page.ok_or_else(|| FeedError::Answer("404 for the list of erased persons".to_owned()))?;
+        let mut before = after;
+        let in_order =
+            page.persons.iter().all(|person| std::mem::replace(&mut before, person.seq) < person.seq);
+        if in_order && (page.next.is_none() || page.persons.len() > 1) {
+            return Ok(page);
+        }
+        Err(FeedError::Answer("erased persons out of order".to_owned()))
     }
 
     fn report_to(&self, component: Component) {

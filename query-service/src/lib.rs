@@ -2,6 +2,7 @@
 
 #[cfg(all(feature = "mongodb", feature = "kafka"))]
 pub mod config;
+pub mod erasures;
 pub mod feed;
 pub mod generations;
 pub mod http;

@@ -39,18 +39,89 @@ impl TryFrom<String> for Bytes32 {
     }
 }
 
-/// The list of erased persons of one event store: `GET /v1/erasures`.
-#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+/// An erased person.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ErasedPerson {
+    /// Place in the order of erasure. Grows, and may leave out numbers.
+    pub seq: u64,
+    /// Keyed hash of the person's name.
+    pub person: Bytes32,
+    /// Replaces the name.
+    pub pseudonym: UserId,
+}
+
+/// A part of the list, in the order of erasure: `GET /v1/erasures?after=`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ErasuresPage {
+    /// As in [`Erasures`], at the time of this page.
+    pub epoch: u64,
+    /// As in [`Erasures`].
+    pub secret: Bytes32,
+    /// The persons after a place.
+    pub persons: Vec<ErasedPerson>,
+    /// Place of the last person of this page. The last page has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
+}
+
+/// The list of erased persons of one event store. It grows by pages.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Erasures {
     /// Number of changes of the list. 0 before the first erasure.
     pub epoch: u64,
     /// The key of this store's hashes. It reveals whether the person with a known name was erased.
     pub secret: Bytes32,
-    /// Hashes of the erased persons, with their pseudonyms.
-    pub persons: BTreeMap<Bytes32, UserId>,
+    /// Hashes of the erased persons, each with its place and pseudonym.
+    pub persons: BTreeMap<Bytes32, (u64, UserId)>,
+    /// Place of the last person that was read.
+    pub last: u64,
 }
 
 impl Erasures {
+    /// The place to read on after. The page begins with the last known person, to tell that the list is still the same.
+    #[must_use]
+    pub const fn after(&self) -> u64 {
+        self.last.saturating_sub(1)
+    }
+
+    /// Adds the page after [`after`](Self::after). Returns whether the list is complete; until then its epoch stays.
+    ///
+    /// If the event store was restored from a backup or replaced, the list is read from its start. Persons that a restored
+    /// one has forgotten stay.
+    pub fn add(&mut self, page: ErasuresPage) -> bool {
+        if self.last > 0 && !self.is_continued_by(&page) {
+            self.last = 0;
+            return false;
+        }
+        if page.secret != self.secret {
+            *self = Self { epoch: self.epoch, secret: page.secret, ..Self::default() };
+        }
+        for ErasedPerson { seq, person, pseudonym } in page.persons {
+            self.persons.insert(person, (seq, pseudonym));
+            self.last = seq;
+        }
+        if page.next.is_none() {
+            self.epoch = page.epoch;
+        }
+        page.next.is_none()
+    }
+
+    /// Whether the page after [`after`](Self::after) adds nothing.
+    #[must_use]
+    pub fn is_up_to_date(&self, page: &ErasuresPage) -> bool {
+        self.epoch == page.epoch
+            && page.persons.len() == usize::from(self.last > 0)
+            && self.is_continued_by(page)
+    }
+
+    fn is_continued_by(&self, page: &ErasuresPage) -> bool {
+        let is_last = |first: &ErasedPerson| {
+            first.seq == self.last
+                && self.persons.get(&first.person).is_some_and(|(_, known)| *known == first.pseudonym)
+        };
+        self.secret == page.secret && (self.last == 0 || page.persons.first().is_some_and(is_last))
+    }
+
     /// The keyed hash of a person's name.
     #[must_use]
     pub fn fingerprint(&self, user: &UserId) -> Bytes32 {
@@ -63,7 +134,10 @@ impl Erasures {
     /// The pseudonym of the person, if they were erased.
     #[must_use]
     pub fn pseudonym(&self, user: &UserId) -> Option<&UserId> {
-        if self.persons.is_empty() { None } else { self.persons.get(&self.fingerprint(user)) }
+        if self.persons.is_empty() {
+            return None;
+        }
+        self.persons.get(&self.fingerprint(user)).map(|(_, pseudonym)| pseudonym)
     }
 
     /// Masks the reservation if its owner was erased. Returns whether it was.
@@ -117,7 +191,7 @@ mod tests {
     fn erased(user: &str) -> Erasures {
         let mut erasures = Erasures { epoch: 1, secret: Bytes32([7; 32]), ..Erasures::default() };
         let fingerprint = erasures.fingerprint(&UserId::new(user).unwrap());
-        erasures.persons.insert(fingerprint, UserId::new("erased-1").unwrap());
+        erasures.persons.insert(fingerprint, (1, UserId::new("erased-1").unwrap()));
         erasures
     }
 
@@ -196,14 +270,77 @@ mod tests {
         assert_eq!(after, expected);
     }
 
+    fn page(epoch: u64, secret: u8, persons: &[(u64, u8)], next: Option<u64>) -> ErasuresPage {
+        let person = |&(seq, name): &(u64, u8)| ErasedPerson {
+            seq,
+            person: Bytes32([name; 32]),
+            pseudonym: UserId::new(format!("erased-{seq}-{name}")).unwrap(),
+        };
+        ErasuresPage {
+            epoch,
+            secret: Bytes32([secret; 32]),
+            persons: persons.iter().map(person).collect(),
+            next,
+        }
+    }
+
+    fn names(list: &Erasures) -> Vec<u8> {
+        list.persons.keys().map(|person| person.0[0]).collect()
+    }
+
     #[test]
-    fn a_list_says_no_name_and_comes_back_from_json() {
+    fn a_list_grows_by_pages_and_has_an_epoch_only_with_all_its_persons() {
+        let mut list = Erasures::default();
+        assert_eq!(list.after(), 0);
+        assert!(!list.add(page(3, 7, &[(1, 1), (4, 2)], Some(4))));
+        assert_eq!((list.epoch, list.after(), names(&list)), (0, 3, vec![1, 2]));
+        assert!(!list.is_up_to_date(&page(4, 7, &[(4, 2), (5, 3), (6, 4)], None)));
+        assert!(list.add(page(4, 7, &[(4, 2), (5, 3), (6, 4)], None)), "one was added meanwhile");
+        assert_eq!((list.epoch, list.after(), names(&list)), (4, 5, vec![1, 2, 3, 4]));
+        assert!(list.is_up_to_date(&page(4, 7, &[(6, 4)], None)));
+        assert!(Erasures { secret: Bytes32([7; 32]), ..Erasures::default() }.is_up_to_date(&page(
+            0,
+            7,
+            &[],
+            None
+        )));
+    }
+
+    #[test]
+    fn a_restored_list_is_read_from_its_start_and_keeps_whom_it_has_forgotten() {
+        let mut known = Erasures::default();
+        assert!(known.add(page(3, 7, &[(1, 1), (2, 2), (3, 3)], None)));
+        for restored in [page(2, 7, &[], None), page(3, 7, &[(3, 4)], None), page(9, 7, &[(4, 4)], None)] {
+            let mut list = known.clone();
+            assert!(!list.is_up_to_date(&restored));
+            assert!(!list.add(restored), "it lacks the last known person");
+            assert_eq!((list.epoch, list.after(), names(&list)), (3, 0, vec![1, 2, 3]));
+            assert!(list.add(page(9, 7, &[(1, 1), (2, 4), (3, 5)], None)));
+            assert_eq!((list.epoch, list.last, names(&list)), (9, 3, vec![1, 2, 3, 4, 5]));
+        }
+        let foreign = page(3, 8, &[(3, 3)], None);
+        assert!(!known.is_up_to_date(&foreign));
+        assert!(!known.add(foreign));
+        assert!(known.add(page(1, 8, &[(1, 9)], None)), "another event store has other persons");
+        assert_eq!((known.epoch, known.secret, names(&known)), (1, Bytes32([8; 32]), vec![9]));
+    }
+
+    #[test]
+    fn a_page_says_no_name_and_comes_back_from_json() {
         let erasures = erased("ann");
-        let json = serde_json::to_string(&erasures).unwrap();
+        let persons = erasures.persons.iter().map(|(person, (seq, pseudonym))| ErasedPerson {
+            seq: *seq,
+            person: *person,
+            pseudonym: pseudonym.clone(),
+        });
+        let ErasuresPage { epoch, secret, .. } = page(1, 7, &[], None);
+        let page = ErasuresPage { epoch, secret, persons: persons.collect(), next: None };
+        let json = serde_json::to_string(&page).unwrap();
         assert!(!json.contains("ann"), "{json}");
-        let read: Erasures = serde_json::from_str(&json).unwrap();
+        let mut read = Erasures::default();
+        assert!(read.add(serde_json::from_str(&json).unwrap()));
         assert_eq!(read.pseudonym(&UserId::new("ann").unwrap()), Some(&UserId::new("erased-1").unwrap()));
-        assert_eq!(read, erasures);
+        assert_eq!(read, Erasures { last: 1, ..erasures.clone() });
         let other = Erasures { secret: Bytes32([8; 32]), ..erasures };
         assert_eq!(
             other.pseudonym(&UserId::new("ann").unwrap()),

@@ -86,7 +86,8 @@ impl<'a, P: Publisher> Session<'a, P> {
         let place = Place::of(&state.place);
         let place = place.map_err(|reason| Ended::Unreadable(BinlogError::Lost(reason)))?;
         let looked_at = Instant::now();
-        let erasures = store.erasures().await?;
+        let mut erasures = Erasures::default();
+        store.read_on(&mut erasures).await?;
         let holds = store.holds().await?.into_iter().map(|(room, from, _)| (room, Hold { from })).collect();
         Ok(Self {
             store,
@@ -286,7 +287,7 @@ impl<'a, P: Publisher> Session<'a, P> {
             return Err(Ended::Stopped);
         }
         if state.erasures != self.erasures.epoch {
-            self.erasures = self.store.erasures().await?;
+            self.store.read_on(&mut self.erasures).await?;
         }
         self.looked_at = began;
         if state.phase == Phase::Log && state.wanted != Mode::Log {

@@ -30,6 +30,9 @@ pub use ports::{
 };
 pub use position::Position;
 
+/// Most erased persons of one read.
+pub const ERASURES_PAGE: u32 = 10_000;
+
 /// The id of an idempotency record: a hash of caller and key, so that no caller meets another's record. The first 16 bytes of
 /// a SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]

@@ -3,11 +3,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
-use shared_events::{Erasures, ReservationId, RoomId, Timestamp, UserId, Version, erasure::Bytes32};
+use shared_events::{
+    Erasures, ReservationId, RoomId, Timestamp, UserId, Version,
+    erasure::{Bytes32, ErasuresPage},
+};
 
 use super::{
-    AppendError, Buckets, Group, HeldRoom, KeyId, KeyKind, KeyRecord, Position, RelayState, Snapshot,
-    StoreError, StoredEvent,
+    AppendError, Buckets, ERASURES_PAGE, Group, HeldRoom, KeyId, KeyKind, KeyRecord, Position, RelayState,
+    Snapshot, StoreError, StoredEvent,
 };
 use crate::domain::RoomEntry;
 
@@ -175,8 +178,14 @@ pub struct LookUp {
 /// Lists erased persons, and masks their events.
 #[async_trait]
 pub trait ErasureList: Send + Sync + 'static {
-    /// The list at one moment.
-    async fn erasures(&self) -> Result<Erasures, StoreError>;
+    /// The first `limit` persons after a place, at one moment.
+    async fn erasures(&self, after: u64, limit: u32) -> Result<ErasuresPage, StoreError>;
+
+    /// Brings a list that was read before up to date.
+    async fn read_on(&self, list: &mut Erasures) -> Result<(), StoreError> {
+        while !list.add(self.erasures(list.after(), ERASURES_PAGE).await?) {}
+        Ok(())
+    }
 
     /// The list with the entry of this person alone, or without any if the person is not listed.
     async fn erasure_of(&self, user: &UserId) -> Result<Erasures, StoreError>;

@@ -11,28 +11,31 @@ use governor::{
     clock::{Clock, DefaultClock},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use service_kit::{
     audit::Act,
     auth::Caller,
     http::{
         json::Json,
         problem::{Problem, ProblemType},
+        query::Query,
     },
 };
-use shared_events::{Erasures, UserId};
+use shared_events::{
+    Erasures, UserId,
+    erasure::{Bytes32, ErasedPerson},
+};
 use tokio::sync::Mutex;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Api,
-    feed::note_reading,
+    feed::{after, limit, note_reading},
     fields::invalid,
     problems::of_store_error,
     request::no_parameters,
     schemas::{EraseFailed, ErasuresList, ListFailed},
 };
-use crate::erasure::erase;
+use crate::{erasure::erase, event_store::ERASURES_PAGE};
 
 /// Time for which one request masks: far less than the timeout of clients.
 const STEP: Duration = Duration::from_secs(1);
@@ -150,7 +153,38 @@ pub(super) async fn add(
     }))
 }
 
-/// The list of erased persons: keyed hashes with pseudonyms, to mask copies of events.
+/// [`ErasuresPage`](shared_events::erasure::ErasuresPage), with the key for services alone.
+#[derive(Serialize)]
+struct Listed {
+    epoch: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<Bytes32>,
+    persons: Vec<ErasedPerson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<u64>,
+}
+
+/// A page of the list.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// Persons after this `seq`; 0 means all.
+    #[param(default = 0, nullable = false)]
+    after: Option<u64>,
+    /// Most persons of the page.
+    #[param(minimum = 1, maximum = 10_000, default = 1000, nullable = false)]
+    limit: Option<u32>,
+}
+
+/// Default page size.
+const DEFAULT_LIMIT: u32 = 1000;
+
+/// The list of erased persons, in the order of erasure: keyed hashes with pseudonyms, to mask copies of events.
+///
+/// A reader keeps what it has read. It asks `after` one less than the `seq` of the last person that it has, and adds all pages
+/// up to the one without `next`. If the first page does not begin with this person, the event store was restored: it reads
+/// from 0.
 ///
 /// Only services get the key of the hashes: it tells whether the person with a known name was erased.
 #[utoipa::path(
@@ -158,17 +192,17 @@ pub(super) async fn add(
     path = "/v1/erasures",
     tag = "erasure",
     operation_id = "erasures",
+    params(ListQuery),
     responses(ErasuresList, ListFailed)
 )]
 pub(super) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let caller = Caller::extract(&request).await?;
     caller.require_admin_or_service()?;
     note_reading(&caller, "read-erasures", &request);
-    no_parameters(&request)?;
-    let list = api.backend()?.erasures.erasures().await.map_err(of_store_error)?;
-    if caller.service {
-        return Ok(HttpResponse::Ok().json(list));
-    }
-    let Erasures { epoch, persons, .. } = list;
-    Ok(HttpResponse::Ok().json(json!({ "epoch": epoch, "persons": persons })))
+    let Query(query) = Query::<ListQuery>::extract(&request).await?;
+    let limit = limit(query.limit, DEFAULT_LIMIT, ERASURES_PAGE)?;
+    let after = after(query.after)?;
+    let page = api.backend()?.erasures.erasures(after, limit).await.map_err(of_store_error)?;
+    let secret = caller.service.then_some(page.secret);
+    Ok(HttpResponse::Ok().json(Listed { epoch: page.epoch, secret, persons: page.persons, next: page.next }))
 }

@@ -74,7 +74,7 @@ pub(super) async fn heads(api: Data<Api>, request: HttpRequest) -> Result<HttpRe
     caller.require_admin_or_service()?;
     note_reading(&caller, "read-feed", &request);
     let Query(query) = Query::<HeadsQuery>::extract(&request).await?;
-    let limit = limit(query.limit)?;
+    let limit = limit(query.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
     let after = query.cursor.as_deref().map(read_cursor).transpose()?;
     let heads = api.backend()?.log.all_heads(after, limit + 1).await.map_err(of_store_error)?;
     let heads = heads.into_iter().map(|(room, version)| Head { room, version }).collect();
@@ -93,12 +93,8 @@ pub(super) async fn events(api: Data<Api>, request: HttpRequest) -> Result<HttpR
     note_reading(&caller, "read-feed", &request);
     let Path(StreamPath { room }) = Path::extract(&request).await?;
     let Query(query) = Query::<EventsQuery>::extract(&request).await?;
-    let limit = limit(query.limit)?;
-    let after = query.after.unwrap_or(0);
-    // Databases count in signed numbers.
-    if i64::try_from(after).is_err() {
-        return Err(Problem::new(ProblemType::InvalidValue, "after: larger than any version").field("after"));
-    }
+    let limit = limit(query.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
+    let after = after(query.after)?;
     let log = api.backend()?.log;
     let events = log.stream(room, after.into(), limit + 1).await.map_err(of_store_error)?;
     if events.is_empty() && log.heads(&[room]).await.map_err(of_store_error)?.is_empty() {
@@ -117,14 +113,22 @@ pub(super) fn note_reading(caller: &Caller, act: &'static str, request: &HttpReq
     }
 }
 
-fn limit(limit: Option<u32>) -> Result<u32, Problem> {
-    match limit.unwrap_or(DEFAULT_LIMIT) {
-        limit @ 1..=MAX_LIMIT => Ok(limit),
-        _ => {
-            let detail = format!("limit: must be from 1 to {MAX_LIMIT}");
-            Err(Problem::new(ProblemType::InvalidValue, detail).field("limit"))
-        }
+pub(super) fn limit(limit: Option<u32>, default: u32, most: u32) -> Result<u32, Problem> {
+    let limit = limit.unwrap_or(default);
+    if (1..=most).contains(&limit) {
+        return Ok(limit);
     }
+    let detail = format!("limit: must be from 1 to {most}");
+    Err(Problem::new(ProblemType::InvalidValue, detail).field("limit"))
+}
+
+pub(super) fn after(after: Option<u64>) -> Result<u64, Problem> {
+    let after = after.unwrap_or(0);
+    // Databases count in signed numbers.
+    if i64::try_from(after).is_err() {
+        return Err(Problem::new(ProblemType::InvalidValue, "after: larger than any place").field("after"));
+    }
+    Ok(after)
 }
 
 /// A page of what was read: one more than asked for tells that there are more.

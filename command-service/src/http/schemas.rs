@@ -211,7 +211,8 @@ pub(super) enum ErasuresList {}
 impl IntoResponses for ErasuresList {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let content = Content::new(Some(Ref::from_schema_name("ErasureList")));
-        let response = ResponseBuilder::new().description("The list.").content("application/json", content);
+        let response =
+            ResponseBuilder::new().description("A page of the list.").content("application/json", content);
         BTreeMap::from([("200".to_owned(), response.build().into())])
     }
 }
@@ -288,17 +289,21 @@ component! {
         ]);
         event.property("traceparent", text()).description(Some("An event in CloudEvents' JSON form.")).into()
     }
-    /// The list of erased persons.
+    /// A page of the list of erased persons.
     ErasureList {
-        let persons = ObjectBuilder::new()
-            .schema_type(Type::Object)
-            .description(Some("Pseudonyms, by the hash (HMAC-SHA-256, base64url) of the person's user."));
-        object([
-            ("epoch", number().description(Some("Counts the changes of the list."))),
-            ("persons", persons),
-        ])
-        .property("secret", text().description(Some("Key of the hashes, base64url; for services alone.")))
-        .into()
+        let person = object([
+            ("seq", number().description(Some("Place in the order of erasure."))),
+            ("person", text().description(Some("Hash (HMAC-SHA-256, base64url) of the person's user."))),
+            ("pseudonym", text().description(Some("Replaces the user."))),
+        ]);
+        let epoch = "Counts the changes of the list.";
+        let next = "The last person's `seq`, which is the `after` of the next page; absent on the last page.";
+        object([("epoch", number().description(Some(epoch)))])
+            .property("secret", text().description(Some("Key of the hashes, base64url; for services alone.")))
+            .property("persons", ArrayBuilder::new().items(person))
+            .required("persons")
+            .property("next", number().description(Some(next)))
+            .into()
     }
 }
 

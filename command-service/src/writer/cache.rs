@@ -74,16 +74,17 @@ impl Cache {
         self.directory_is_stale = true;
     }
 
-    /// Reads the list of erased persons if it is stale. Drops rooms loaded under another list: they may name an erased person.
+    /// Reads new entries of the list of erased persons if it is stale. Drops rooms loaded under another list: they may name an
+    /// erased person.
     pub(super) async fn refresh_erasures(&mut self) -> Result<(), StoreError> {
         if self.erasures_are_stale {
-            let erasures = self.store.erasures.erasures().await?;
-            if erasures.epoch != self.erasures.epoch {
+            let before = self.erasures.epoch;
+            self.store.erasures.read_on(&mut self.erasures).await?;
+            if self.erasures.epoch != before {
                 self.rooms.clear();
                 self.last_used.clear();
                 self.stale.clear();
             }
-            self.erasures = erasures;
             self.erasures_are_stale = false;
         }
         Ok(())

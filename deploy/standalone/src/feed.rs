@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use command_service::event_store::EventStore;
+use command_service::event_store::{ERASURES_PAGE, EventStore};
 use query_service::feed::{Feed, FeedError};
 use shared_events::{
-    Erasures, RawEvent, RoomId, Version,
+    RawEvent, RoomId, Version,
+    erasure::ErasuresPage,
     feed::{Head, Page},
 };
 
@@ -33,8 +34,8 @@ impl Feed for StoreFeed {
         read.collect::<Result<_, _>>().map_err(|error| FeedError::Answer(error.to_string()))
     }
 
-    async fn erasures(&self) -> Result<Erasures, FeedError> {
-        self.0.erasures().await.map_err(unreachable)
+    async fn erasures(&self, after: u64) -> Result<ErasuresPage, FeedError> {
+        self.0.erasures(after, ERASURES_PAGE).await.map_err(unreachable)
     }
 }
 

@@ -8,7 +8,7 @@ use service_kit::report::{Format, Verdict};
 use shared_events::UserId;
 
 use super::recorded;
-use crate::{feed::Feed, generations::servers::Servers, projector::LIST_IS_GOOD_FOR};
+use crate::{erasures::learn, generations::servers::Servers, projector::LIST_IS_GOOD_FOR};
 
 /// The wait after the list is kept. By then every service has read the list, and has written what it began before.
 /// The largest batches take two seconds when four of them share two processors with their server.
@@ -58,8 +58,7 @@ impl Arguments {
             eprintln!("{} events examined, {} of them masked", report.examined, report.events);
         }
         let not_yet = "the read models are not masked yet";
-        let list = servers.feed.erasures().await.context(not_yet)?;
-        servers.generations.keep_erasures(&list).await.context(not_yet)?;
+        let list = learn(&*servers.feed, &servers.generations).await.context(not_yet)?;
         loop {
             tokio::time::sleep(UNTIL_ALL_KNOW).await;
             match servers.generations.mask(&self.user, &list).await.context(not_yet)? {

@@ -20,6 +20,7 @@ use super::{
     room::{ParkedState, RoomState},
 };
 use crate::{
+    erasures::learn,
     feed::Feed,
     progress::Progress,
     projections::read,
@@ -249,11 +250,7 @@ impl Pipeline {
         let Dependencies { store, feed, .. } = &self.dependencies;
         let list = match store.erasures().await? {
             Some(list) => list,
-            None => {
-                let list = feed.erasures().await.map_err(StoreError::backend)?;
-                store.keep_erasures(&list).await?;
-                Arc::new(list)
-            }
+            None => learn(feed.as_ref(), store.as_ref()).await.map_err(StoreError::backend)?,
         };
         self.erasures = Some((asked, Arc::clone(&list)));
         Ok(list)

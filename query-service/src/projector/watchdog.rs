@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Projector;
 use crate::{
+    erasures::{LearnError, learn},
     feed::all_heads,
     stores::{StoreError, in_time},
 };
@@ -57,13 +58,15 @@ fn tell(ahead: &[(RoomId, Version, Version)]) {
     metrics::gauge!(AHEAD).set(u32::try_from(ahead.len()).unwrap_or(u32::MAX));
 }
 
-/// Reads the list of erased persons from the feed: restored read models may have an older one.
+/// Reads new erased persons from the feed: restored read models may have an older one.
 async fn learn_erasures(projector: &Projector) {
     let parts = projector.dependencies();
-    match parts.feed.erasures().await {
+    match learn(parts.feed.as_ref(), parts.store.as_ref()).await {
         // The projector reports a store that fails.
-        Ok(list) => drop(in_time(parts.store.keep_erasures(&list)).await),
-        Err(error) => tracing::info!(%error, "the list of erased persons can't be read now"),
+        Ok(_) | Err(LearnError::Store(_)) => {}
+        Err(LearnError::Feed(error)) => {
+            tracing::info!(%error, "the list of erased persons can't be read now");
+        }
     }
 }
 

@@ -99,8 +99,10 @@ pub trait ErasureList: Send + Sync + 'static {
     /// The list, or `None` if none is stored yet.
     async fn erasures(&self) -> Result<Option<Arc<Erasures>>, StoreError>;
 
-    /// Stores a list, unless a later one of the same event store is stored.
-    async fn keep_erasures(&self, list: &Erasures) -> Result<(), StoreError>;
+    /// Stores the list that was read from the event store in place of the known one. The known one is what
+    /// [`erasures`](Self::erasures) gave before, so that a delayed reading replaces no later one.
+    async fn keep_erasures(&self, known: Option<&Erasures>, list: &Arc<Erasures>)
+    -> Result<Swap, StoreError>;
 }
 
 /// The API's queries. `verify` and a rebuild use them too.

@@ -11,7 +11,8 @@ use std::{
 use async_trait::async_trait;
 use query_service::feed::{Feed, FeedError};
 use shared_events::{
-    Erasures, RawEvent, RoomId, Version,
+    Erasures, RawEvent, RoomId, UserId, Version,
+    erasure::{Bytes32, ErasedPerson, ErasuresPage},
     feed::{FeedEvent, Head, Page},
 };
 use tokio::{
@@ -30,6 +31,8 @@ pub(crate) struct FeedDouble {
     pub(crate) out_of_reach: AtomicBool,
     pub(crate) reads: AtomicUsize,
     pub(crate) erasures: Mutex<Erasures>,
+    /// Erased persons that were read.
+    pub(crate) erased_read: AtomicUsize,
     pub(crate) hides_erasures: AtomicBool,
     /// The token that is accepted over HTTP, in place of [`TOKEN`].
     pub(crate) rotated: Mutex<Option<String>>,
@@ -45,6 +48,24 @@ impl FeedDouble {
     /// Serves all events of the stream so far.
     pub(crate) fn put(&self, stream: &Stream) {
         self.streams.lock().unwrap().insert(stream.room, stream.events.clone());
+    }
+
+    /// A small page, so that several are read.
+    fn erased_after(&self, after: u64) -> ErasuresPage {
+        let list = self.erasures.lock().unwrap();
+        let person = |(person, (seq, pseudonym)): (&Bytes32, &(u64, UserId))| ErasedPerson {
+            seq: *seq,
+            person: *person,
+            pseudonym: pseudonym.clone(),
+        };
+        let mut persons: Vec<_> =
+            list.persons.iter().map(person).filter(|person| person.seq > after).collect();
+        persons.sort_by_key(|person| person.seq);
+        let more = persons.len() > 3;
+        persons.truncate(3);
+        self.erased_read.fetch_add(persons.len(), Ordering::SeqCst);
+        let next = persons.last().filter(|_| more).map(|last| last.seq);
+        ErasuresPage { epoch: list.epoch, secret: list.secret, persons, next }
     }
 
     fn check(&self) -> Result<(), FeedError> {
@@ -81,11 +102,11 @@ impl Feed for FeedDouble {
         Ok(self.after(room, after).unwrap_or_default())
     }
 
-    async fn erasures(&self) -> Result<Erasures, FeedError> {
+    async fn erasures(&self, after: u64) -> Result<ErasuresPage, FeedError> {
         if self.hides_erasures.load(Ordering::SeqCst) {
             return Err(FeedError::Unreachable("as the test wants".to_owned()));
         }
-        Ok(self.erasures.lock().unwrap().clone())
+        Ok(self.erased_after(after))
     }
 }
 
@@ -149,7 +170,10 @@ fn respond(target: &str, feed: &FeedDouble) -> (&'static str, String) {
         |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
     let path: Vec<&str> = url.path_segments().unwrap().collect();
     match path.as_slice() {
-        ["v1", "erasures"] => ("200 OK", serde_json::to_string(&*feed.erasures.lock().unwrap()).unwrap()),
+        ["v1", "erasures"] => {
+            let after = parameter("after").unwrap().parse().unwrap();
+            ("200 OK", serde_json::to_string(&feed.erased_after(after)).unwrap())
+        }
         ["v1", "streams"] => {
             // One head on each page.
             let mut heads = feed.all_heads();

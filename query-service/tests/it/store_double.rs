@@ -96,6 +96,6 @@ forward! {
     }
     ErasureList {
         fn erasures() -> Option<Arc<Erasures>>;
-        fn keep_erasures(list: &Erasures) -> ();
+        fn keep_erasures(known: Option<&Erasures>, list: &Arc<Erasures>) -> Swap;
     }
 }

@@ -3,33 +3,39 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use shared_events::{Erasures, RoomId, UserId, erasure::Bytes32};
+use shared_events::{
+    Erasures, RoomId, UserId,
+    erasure::{Bytes32, ErasedPerson, ErasuresPage},
+};
 
-use super::{Columns, Database, RowError, Statement, Transaction, Value};
+use super::{Columns, Database, RowError, Statement, Transaction, Value, read};
 use crate::event_store::{ErasureList, Masked, Position, StoreError, StoredEvent};
 
 #[async_trait]
 impl<D: Database> ErasureList for D {
-    async fn erasures(&self) -> Result<Erasures, StoreError> {
+    async fn erasures(&self, after: u64, limit: u32) -> Result<ErasuresPage, StoreError> {
         const OPERATION: &str = "erasures";
         // One statement, so that epoch and persons belong together.
-        const SQL: &str = "SELECT l.epoch, l.secret, e.fingerprint, e.pseudonym FROM erasure_list l \
-                           LEFT JOIN erasures e ON TRUE";
-        let rows = self.rows(OPERATION, &Statement::new(SQL, [])).await?;
-        erasures(&rows).map_err(|error| error.during(OPERATION))
+        const SQL: &str = "SELECT l.epoch, l.secret, e.seq, e.fingerprint, e.pseudonym FROM erasure_list l LEFT JOIN \
+                           (SELECT seq, fingerprint, pseudonym FROM erasures WHERE seq > ? ORDER BY seq LIMIT ?) e \
+                           ON TRUE ORDER BY e.seq";
+        // One more tells that there are more.
+        let statement = Statement::new(SQL, [after.into(), limit.saturating_add(1).into()]);
+        let rows = self.rows(OPERATION, &statement).await?;
+        page(&rows, limit).map_err(|error| error.during(OPERATION))
     }
 
     async fn erasure_of(&self, user: &UserId) -> Result<Erasures, StoreError> {
         const OPERATION: &str = "erasure_of";
-        let head = Statement::new("SELECT epoch, secret, NULL FROM erasure_list", []);
-        let head = self.rows(OPERATION, &head).await?;
-        let mut list = erasures(&head).map_err(|error| error.during(OPERATION))?;
+        let head = Statement::new("SELECT epoch, secret FROM erasure_list", []);
+        let head = read(self, OPERATION, head, |row| Ok((row.number(0)?, Bytes32(row.fixed(1)?)))).await?;
+        let (epoch, secret) = head.first().copied().unwrap_or_default();
+        let mut list = Erasures { epoch, secret, ..Erasures::default() };
         let person = list.fingerprint(user);
-        let select = "SELECT pseudonym FROM erasures WHERE fingerprint = ?";
-        let rows = self.rows(OPERATION, &Statement::new(select, [person.0.as_slice().into()])).await?;
-        if let Some(row) = rows.first() {
-            list.persons.insert(person, row.user(0).map_err(|error| error.during(OPERATION))?);
-        }
+        let select = "SELECT seq, pseudonym FROM erasures WHERE fingerprint = ?";
+        let select = Statement::new(select, [person.0.as_slice().into()]);
+        let found = read(self, OPERATION, select, |row| Ok((row.number(0)?, row.user(1)?))).await?;
+        list.persons.extend(found.into_iter().map(|found| (person, found)));
         Ok(list)
     }
 
@@ -51,15 +57,19 @@ impl<D: Database> ErasureList for D {
     }
 }
 
-fn erasures(rows: &[impl Columns]) -> Result<Erasures, RowError> {
-    let mut list = Erasures::default();
+/// A page of the rows, which are one more if more persons follow.
+fn page(rows: &[impl Columns], limit: u32) -> Result<ErasuresPage, RowError> {
+    let mut page = ErasuresPage { epoch: 0, secret: Bytes32::default(), persons: Vec::new(), next: None };
     for row in rows {
-        (list.epoch, list.secret) = (row.number(0)?, Bytes32(row.fixed(1)?));
-        if row.bytes(2)?.is_some() {
-            list.persons.insert(Bytes32(row.fixed(2)?), row.user(3)?);
+        (page.epoch, page.secret) = (row.number(0)?, Bytes32(row.fixed(1)?));
+        if page.persons.len() == limit as usize {
+            page.next = page.persons.last().map(|last| last.seq);
+        } else if row.bytes(3)?.is_some() {
+            let (seq, person) = (row.number(2)?, Bytes32(row.fixed(3)?));
+            page.persons.push(ErasedPerson { seq, person, pseudonym: row.user(4)? });
         }
     }
-    Ok(list)
+    Ok(page)
 }
 
 async fn list<D: Database>(

@@ -1,6 +1,6 @@
 //! Events from Kafka into all read models: reservations, rooms, history, usage, checkpoints.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
 use query_service::{
@@ -8,7 +8,7 @@ use query_service::{
     stores::{ErasureList, ProjectionStore, Queries, memory::MemoryReadModels},
 };
 use sha2::{Digest, Sha256};
-use shared_events::{DecodedEvent, Erasures, Interval, Minute, RoomId, UserId};
+use shared_events::{DecodedEvent, Interval, Minute, RoomId, UserId};
 
 use system_tests::Namespace;
 
@@ -95,7 +95,7 @@ pub(crate) async fn project(
     let namespace = rig.namespace("projected").await?;
     let models = read_models(&rig.servers.mongodb, &namespace.name).await?;
     // There is no feed to read the erased persons from.
-    models.keep_erasures(&Erasures::default()).await?;
+    models.keep_erasures(None, &Arc::default()).await?;
     let more = [("KAFKA_TOPIC", source.name.as_str()), ("WATCHDOG_SECONDS", "86400")];
     let service = rig.query_service(&namespace, NO_FEED, &more)?;
     let rate = until_level(&models, &heads(events), PATIENCE).await?;

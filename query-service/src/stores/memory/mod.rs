@@ -145,12 +145,18 @@ impl ErasureList for MemoryReadModels {
         Ok(self.read().erasures.clone())
     }
 
-    async fn keep_erasures(&self, list: &Erasures) -> Result<(), StoreError> {
+    async fn keep_erasures(
+        &self,
+        known: Option<&Erasures>,
+        list: &Arc<Erasures>,
+    ) -> Result<Swap, StoreError> {
         let mut documents = self.write();
-        if documents.erasures.as_deref() != Some(list) {
-            documents.mask(list);
-            documents.erasures = Some(Arc::new(list.clone()));
+        let mark = |list: &Erasures| (list.secret, list.epoch, list.last);
+        if documents.erasures.as_deref().map(mark) != known.map(mark) {
+            return Ok(Swap::Moved);
         }
-        Ok(())
+        documents.mask(list);
+        documents.erasures = Some(Arc::clone(list));
+        Ok(Swap::Done)
     }
 }

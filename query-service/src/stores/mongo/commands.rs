@@ -56,7 +56,11 @@ impl Target {
         &self,
         documents: impl Iterator<Item = &Guarded>,
     ) -> Result<(), StoreError> {
-        let mut statements: Vec<RawDocumentBuf> = documents.map(Guarded::statement).collect();
+        self.upsert(documents.map(Guarded::statement).collect()).await
+    }
+
+    /// Runs update statements that insert what is missing.
+    pub(super) async fn upsert(&self, mut statements: Vec<RawDocumentBuf>) -> Result<(), StoreError> {
         for _ in 0..ATTEMPTS {
             let duplicates = self.run(UPDATE, &statements).await?.duplicates;
             if duplicates.is_empty() {

@@ -8,26 +8,33 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use mongodb::{
-    Collection,
-    bson::{Binary, Bson, Document, RawDocumentBuf, doc, spec::BinarySubtype},
+    Collection, IndexModel,
+    bson::{Binary, Bson, Document, RawDocument, RawDocumentBuf, doc, rawdoc, spec::BinarySubtype},
 };
+use service_kit::ids::new_id;
 use shared_events::{Erasures, RoomId, UserId, erasure::Bytes32};
+use uuid::Uuid;
 
 use super::{
     Connection, MongoReadModels,
+    commands::Target,
     documents::{from_parked, number, uuid},
     requests::is_duplicate,
     stored::{Stored, to_parked},
 };
 use crate::{
     read_models::ParkedMessage,
-    stores::{ErasureList, StoreError},
+    stores::{ErasureList, StoreError, Swap, in_time},
 };
 
-/// The collection of the list, of all generations.
+/// The collection of the head, of all generations.
 const ERASURES: &str = "erasures";
 /// The id of its one document.
 const LIST: &str = "list";
+/// The collection of the persons.
+const PERSONS: &str = "erased_persons";
+/// Persons that are written in one time limit.
+const PART: usize = 10_000;
 
 #[async_trait]
 impl ErasureList for MongoReadModels {
@@ -35,92 +42,197 @@ impl ErasureList for MongoReadModels {
         self.erasures.read().await
     }
 
-    async fn keep_erasures(&self, list: &Erasures) -> Result<(), StoreError> {
-        self.erasures.keep(list).await
+    async fn keep_erasures(
+        &self,
+        known: Option<&Erasures>,
+        list: &Arc<Erasures>,
+    ) -> Result<Swap, StoreError> {
+        self.erasures.keep(known, list).await
     }
 }
 
-/// The stored list, and the one that was read last.
+/// The stored list: a document for each person, and the head. Persons are written first and the head last, so every person
+/// of a head is stored.
 #[derive(Debug)]
 pub(super) struct List {
-    collection: Collection<Document>,
-    known: Mutex<Option<Arc<Erasures>>>,
+    head: Collection<Document>,
+    persons: Target,
+    known: Mutex<Option<Known>>,
+}
+
+/// The list that was read last.
+#[derive(Clone, Debug)]
+struct Known {
+    history: Uuid,
+    list: Arc<Erasures>,
+}
+
+/// The document that tells what is stored.
+struct Head {
+    epoch: u64,
+    secret: Bytes32,
+    /// Place of the last person.
+    last: u64,
+    /// Stays the same while all new persons come after the last one, and only they need to be read.
+    history: Uuid,
 }
 
 impl List {
     pub(super) fn of(connection: &Connection) -> Self {
-        Self { collection: connection.collection(ERASURES), known: Mutex::default() }
+        let (head, persons) = (connection.collection(ERASURES), connection.target(PERSONS));
+        Self { head, persons, known: Mutex::default() }
     }
 
-    /// Reads the list, if there is one. Its persons are read only if they have changed.
+    pub(super) async fn create_index(&self) -> Result<(), StoreError> {
+        let index = IndexModel::builder().keys(doc! { "seq": 1 }).build();
+        self.persons.collection.create_index(index).await?;
+        Ok(())
+    }
+
+    /// Reads the list, if there is one. Only new persons are read.
     pub(super) async fn read(&self) -> Result<Option<Arc<Erasures>>, StoreError> {
-        let short = doc! { "epoch": 1, "secret": 1 };
-        let Some(short) = self.collection.find_one(doc! { "_id": LIST }).projection(short).await? else {
-            return Ok(None);
-        };
-        let (epoch, secret) = (epoch(&short)?, bytes(short.get("secret"))?);
+        Ok(in_time(self.read_known()).await?.map(|known| known.list))
+    }
+
+    async fn read_known(&self) -> Result<Option<Known>, StoreError> {
+        // A head without a history is of an earlier form: the event store has its persons.
+        let ours = doc! { "_id": LIST, "history": { "$exists": true } };
+        let Some(head) = self.head.find_one(ours).await? else { return Ok(None) };
+        let head = Head::read(&head)?;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(known) = known.filter(|known| known.epoch == epoch && known.secret == secret) {
-            return Ok(Some(known));
+        // A head before the known one is of a restored copy, which lacks persons.
+        let known = known.filter(|known| known.history == head.history && known.list.epoch <= head.epoch);
+        if let Some(known) = known.as_ref().filter(|known| known.list.epoch == head.epoch) {
+            return Ok(Some(known.clone()));
         }
-        let Some(whole) = self.collection.find_one(doc! { "_id": LIST }).await? else { return Ok(None) };
-        let list = Arc::new(to_list(&whole)?);
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&list));
-        Ok(Some(list))
+        let mut list = known.map(|known| Erasures::clone(&known.list)).unwrap_or_default();
+        let new = if list.last == 0 {
+            doc! {}
+        } else {
+            doc! { "seq": { "$gt": number(list.last) } }
+        };
+        let mut found = self.persons.collection.find(new).await?;
+        while found.advance().await? {
+            let (person, seq, pseudonym) = to_person(found.current())?;
+            list.persons.insert(person, (seq, pseudonym));
+        }
+        (list.epoch, list.secret, list.last) = (head.epoch, head.secret, head.last);
+        let known = Known { history: head.history, list: Arc::new(list) };
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
+        Ok(Some(known))
     }
 
-    /// Keeps a list, unless a later one of the same event store is kept.
-    pub(super) async fn keep(&self, list: &Erasures) -> Result<(), StoreError> {
-        // One without a key is of a command service of before there were erasures, perhaps beside newer ones.
-        let says_nothing = list.secret == Bytes32::default();
-        let is_not_later = |kept: &Erasures| kept.secret == list.secret && kept.epoch >= list.epoch;
-        if self.read().await?.is_some_and(|kept| says_nothing || is_not_later(&kept)) {
-            return Ok(());
+    /// Replaces the known list.
+    pub(super) async fn keep(
+        &self,
+        known: Option<&Erasures>,
+        list: &Arc<Erasures>,
+    ) -> Result<Swap, StoreError> {
+        let kept = in_time(self.read_known()).await?;
+        let mark = |list: &Erasures| (list.secret, list.epoch, list.last);
+        if kept.as_ref().map(|kept| mark(&kept.list)) != known.map(mark) {
+            return Ok(Swap::Moved);
         }
-        let secret = binary(list.secret);
-        let person = |(person, pseudonym): (&Bytes32, &UserId)| doc! { "person": binary(*person), "pseudonym": pseudonym.as_str() };
-        let persons: Vec<Document> = list.persons.iter().map(person).collect();
-        let older = doc! { "$or": [{ "secret": { "$ne": secret.clone() } }, { "epoch": { "$lt": number(list.epoch) } }] };
-        let change = doc! { "epoch": number(list.epoch), "secret": secret, "persons": persons };
-        let filter = doc! { "$and": [{ "_id": LIST }, older] };
-        match self.collection.update_one(filter, doc! { "$set": change }).upsert(true).await {
-            // Another instance has kept a list that is as new.
-            Err(error) if is_duplicate(&error) => Ok(()),
-            outcome => Ok(outcome.map(drop)?),
+        let is_new = |(person, entry): &(&Bytes32, &(u64, UserId))| {
+            kept.as_ref().is_none_or(|kept| kept.list.persons.get(person) != Some(entry))
+        };
+        let new: Vec<_> = list.persons.iter().filter(is_new).collect();
+        for part in new.chunks(PART) {
+            in_time(self.persons.upsert(part.iter().map(|entry| statement(*entry)).collect())).await?;
+        }
+        let continues = |kept: &&Known| {
+            let last = kept.list.last;
+            kept.list.secret == list.secret
+                && list.last >= last
+                && new.iter().all(|(_, (seq, _))| *seq > last)
+        };
+        let history = kept.as_ref().filter(continues).map_or_else(new_id, |kept| kept.history);
+        let change = doc! {
+            "$set": {
+                "epoch": number(list.epoch), "secret": binary(list.secret), "last": number(list.last),
+                "history": uuid(history),
+            },
+            "$unset": { "persons": "" },
+        };
+        let swap = in_time(self.replace(kept.as_ref(), change)).await?;
+        if swap == Swap::Done {
+            let known = Some(Known { history, list: Arc::clone(list) });
+            *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
+        }
+        Ok(swap)
+    }
+
+    async fn replace(&self, kept: Option<&Known>, change: Document) -> Result<Swap, StoreError> {
+        let unchanged = match kept {
+            Some(Known { history, list }) => {
+                doc! { "_id": LIST, "history": uuid(*history), "epoch": number(list.epoch) }
+            }
+            None => doc! { "_id": LIST, "history": { "$exists": false } },
+        };
+        match self.head.update_one(unchanged, change).upsert(kept.is_none()).await {
+            Ok(done) => Ok((done.matched_count == 1 || done.upserted_id.is_some()).into()),
+            // Another instance was first.
+            Err(error) if is_duplicate(&error) => Ok(Swap::Moved),
+            Err(error) => Err(error.into()),
         }
     }
 }
 
-fn epoch(document: &Document) -> Result<u64, StoreError> {
-    let epoch = document.get_i64("epoch").ok().and_then(|epoch| u64::try_from(epoch).ok());
-    epoch.ok_or_else(|| unreadable("epoch"))
+impl Head {
+    fn read(document: &Document) -> Result<Self, StoreError> {
+        let count = |field: &str| {
+            let count = document.get_i64(field).ok().and_then(|count| u64::try_from(count).ok());
+            count.ok_or_else(|| unreadable(field))
+        };
+        let history = match document.get("history") {
+            Some(Bson::Binary(stored)) => Uuid::from_slice(&stored.bytes).ok(),
+            _ => None,
+        };
+        Ok(Self {
+            epoch: count("epoch")?,
+            secret: match document.get("secret") {
+                Some(Bson::Binary(stored)) => bytes(&stored.bytes),
+                _ => None,
+            }
+            .ok_or_else(|| unreadable("secret"))?,
+            last: count("last")?,
+            history: history.ok_or_else(|| unreadable("history"))?,
+        })
+    }
 }
 
-fn to_list(document: &Document) -> Result<Erasures, StoreError> {
-    let mut list =
-        Erasures { epoch: epoch(document)?, secret: bytes(document.get("secret"))?, ..Erasures::default() };
-    for person in document.get_array("persons").map_err(|_| unreadable("persons"))? {
-        let person = person.as_document().ok_or_else(|| unreadable("persons"))?;
-        let pseudonym = person.get_str("pseudonym").ok().and_then(|text| UserId::new(text).ok());
-        list.persons.insert(bytes(person.get("person"))?, pseudonym.ok_or_else(|| unreadable("pseudonym"))?);
+fn to_person(document: &RawDocument) -> Result<(Bytes32, u64, UserId), StoreError> {
+    let person = document.get_binary("_id").ok().and_then(|stored| bytes(stored.bytes));
+    let seq = document.get_i64("seq").ok().and_then(|seq| u64::try_from(seq).ok());
+    let pseudonym = document.get_str("pseudonym").ok().and_then(|text| UserId::new(text).ok());
+    let unreadable =
+        |field: &str| StoreError::Unreadable { collection: PERSONS, reason: format!("field {field}") };
+    Ok((
+        person.ok_or_else(|| unreadable("_id"))?,
+        seq.ok_or_else(|| unreadable("seq"))?,
+        pseudonym.ok_or_else(|| unreadable("pseudonym"))?,
+    ))
+}
+
+/// The statement that writes a person.
+fn statement((person, (seq, pseudonym)): (&Bytes32, &(u64, UserId))) -> RawDocumentBuf {
+    rawdoc! {
+        "q": { "_id": binary(*person) },
+        "u": { "$set": { "seq": number(*seq), "pseudonym": pseudonym.as_str() } },
+        "upsert": true,
     }
-    Ok(list)
 }
 
 fn unreadable(field: &str) -> StoreError {
     StoreError::Unreadable { collection: ERASURES, reason: format!("field {field}") }
 }
 
-fn binary(bytes: Bytes32) -> Bson {
-    Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: bytes.0.to_vec() })
+fn binary(bytes: Bytes32) -> Binary {
+    Binary { subtype: BinarySubtype::Generic, bytes: bytes.0.to_vec() }
 }
 
-fn bytes(stored: Option<&Bson>) -> Result<Bytes32, StoreError> {
-    match stored {
-        Some(Bson::Binary(binary)) => binary.bytes.as_slice().try_into().ok().map(Bytes32),
-        _ => None,
-    }
-    .ok_or_else(|| unreadable("a hash"))
+fn bytes(stored: &[u8]) -> Option<Bytes32> {
+    stored.try_into().ok().map(Bytes32)
 }
 
 /// Masks the documents of a generation that name a person. Gives how many did.

@@ -1,5 +1,8 @@
 //! The registry of generations: a document for each, and one that names the live generation of a form.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use mongodb::{
     Collection,
     bson::{Document, RawDocumentBuf, doc},
@@ -16,7 +19,7 @@ use super::{
 };
 use crate::{
     read_models::generation::{Generation, Registry, State, Totals},
-    stores::{StoreError, Swap},
+    stores::{ErasureList, StoreError, Swap},
 };
 
 /// The collection of the registry.
@@ -30,6 +33,7 @@ const COLLECTIONS: [&str; 7] =
 pub struct Generations {
     connection: Connection,
     registry: Collection<RawDocumentBuf>,
+    erasures: Arc<List>,
 }
 
 /// The prefix of a generation's collections.
@@ -47,7 +51,8 @@ impl Generations {
     /// The generations of a database.
     #[must_use]
     pub fn over(connection: Connection) -> Self {
-        Self { registry: connection.collection(REGISTRY), connection }
+        let (registry, erasures) = (connection.collection(REGISTRY), Arc::new(List::of(&connection)));
+        Self { connection, registry, erasures }
     }
 
     /// The whole registry.
@@ -128,11 +133,6 @@ impl Generations {
         Ok(())
     }
 
-    /// Stores a list of erased persons for all generations, unless a later one of the same event store is stored.
-    pub async fn keep_erasures(&self, list: &Erasures) -> Result<(), StoreError> {
-        List::of(&self.connection).keep(list).await
-    }
-
     /// Masks a person of the list in all generations, fed or not, and returns the number of documents that named them.
     /// After an error some may be masked.
     pub async fn mask(&self, user: &UserId, list: &Erasures) -> Result<u64, StoreError> {
@@ -177,6 +177,21 @@ impl Generations {
             Err(error) if is_duplicate(&error) => Ok(Swap::Moved),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+#[async_trait]
+impl ErasureList for Generations {
+    async fn erasures(&self) -> Result<Option<Arc<Erasures>>, StoreError> {
+        self.erasures.read().await
+    }
+
+    async fn keep_erasures(
+        &self,
+        known: Option<&Erasures>,
+        list: &Arc<Erasures>,
+    ) -> Result<Swap, StoreError> {
+        self.erasures.keep(known, list).await
     }
 }
 

@@ -120,6 +120,7 @@ impl MongoReadModels {
         self.reservations.collection.create_indexes(of_reservations).await?;
         self.history.collection.create_indexes(of_history).await?;
         self.usage.collection.create_indexes(of_usage).await?;
+        self.erasures.create_index().await?;
         Ok(())
     }
 }
