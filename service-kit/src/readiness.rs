@@ -177,6 +177,13 @@ mod tests {
     }
 
     #[test]
+    fn a_long_reason_is_cut() {
+        let readiness = Readiness::new(Clock::system());
+        readiness.component("mysql").failing("\u{e9}".repeat(MAX_REASON + 1));
+        assert_eq!(readiness.report().components["mysql"].reason, Some("\u{e9}".repeat(200)));
+    }
+
+    #[test]
     fn a_service_is_ready_when_every_component_is() {
         let clock = Clock::standing_at(DateTime::from_timestamp(0, 0).unwrap());
         let readiness = Readiness::new(clock.clone());

@@ -1,6 +1,6 @@
 //! The limits of this service. service-kit tests those of connections.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use command_service::{
     event_store::EventStore,
@@ -11,6 +11,7 @@ use command_service::{
 use futures_util::future::select_all;
 use reqwest::Method;
 use serde_json::json;
+use sqlx::Executor;
 
 use crate::{
     test_service::{TestService, keyed, send},
@@ -42,6 +43,32 @@ async fn a_command_too_many_is_told_when_to_come_back_and_those_that_wait_are_ca
         let _ = answer.expect(201);
     }
     assert_eq!(service.heads().await.as_array().unwrap().len(), 2);
+    service.stop().await;
+    writing.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_the_store_does_not_take_in_time_is_answered_and_not_carried_out() {
+    let service = TestService::start_closed(TestStore::mysql().await);
+    let store: Arc<dyn EventStore> = service.store.open(None).await;
+    let options = Options { deadline: Duration::from_secs(1), ..Options::default() };
+    let (writer, writing) = writer(Arc::clone(&store).into(), service.clock.clone(), handoff().0, &options);
+    let writing = tokio::spawn(writing);
+    service.gate.open(Backend {
+        writer,
+        log: Arc::clone(&store) as _,
+        erasures: Arc::clone(&store) as _,
+        outbox: store,
+    });
+    // What holds up all appends.
+    let mut holds_up = service.store.database().connect().await;
+    holds_up.execute("START TRANSACTION").await.unwrap();
+    holds_up.execute("SELECT epoch FROM erasure_list FOR UPDATE").await.unwrap();
+    let room = json!({"name": "Red", "kind": "meeting", "capacity": 4, "timeZone": "UTC"});
+    let refused = send(keyed(service.admin(Method::POST, "/v1/rooms")).json(&room)).await;
+    assert_eq!(refused.problem(), (503, "unavailable", ""));
+    holds_up.execute("ROLLBACK").await.unwrap();
+    assert_eq!(service.heads().await, json!([]));
     service.stop().await;
     writing.await.unwrap();
 }

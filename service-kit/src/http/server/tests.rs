@@ -252,6 +252,32 @@ async fn a_server_on_any_port_says_which_and_stops_when_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_does_not_end_is_given_up_some_time_after_the_server_was_asked_to_stop() {
+    let settings = ServerSettings { shutdown_timeout: Duration::from_secs(1), ..one_worker() };
+    let service = HttpService::bind(parts(), &settings, routes).unwrap();
+    let (address, stop) = (service.address, CancellationToken::new());
+    let running = tokio::spawn(service.run(stop.clone()));
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut endless = TcpStream::connect(address).unwrap();
+        endless.write_all(b"GET /v1/slow HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+        // The one worker takes requests in their order: when this one is answered, the other one is in progress.
+        send(address, b"GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        endless
+    });
+    let mut endless = asked.await.unwrap();
+    let began = Instant::now();
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(20), running).await.unwrap().unwrap().unwrap();
+    let ended_after = began.elapsed().as_secs_f64();
+    // The request's own deadline is 5 s.
+    assert!((1.0..4.0).contains(&ended_after), "{ended_after}");
+    let mut answer = Vec::new();
+    // The connection may be reset.
+    let _ = endless.read_to_end(&mut answer);
+    assert_eq!(String::from_utf8_lossy(&answer), "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_probe_sees_a_service_that_is_ready() {
     let handle = tokio::runtime::Handle::current();
     with_server(move |address| handle.block_on(crate::probe::ready(address, false)).unwrap()).await;
