@@ -1,16 +1,14 @@
 //! The service's settings.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use reqwest::Url;
 use secrecy::SecretString;
 use service_kit::{
     abort_point::AbortPoint,
     brokers::{self, Brokers},
-    clock::Clock,
     config::{Declaration, HttpUrl, Key, Mistakes, Need, Secret, Settings},
     declare,
-    dev_key::DevKey,
     kit_settings::{self, KitSettings, TLS_CA_FILE},
     tls::Authorities,
 };
@@ -49,8 +47,6 @@ declare! {
     /// A token with the role `service` for the feed. The command `erase` needs one that also has the role `eraser`. Each request
     /// reads its file, so a new token needs no restart.
     FEED_TOKEN: SecretString = Key::secret(Need::Optional);
-    /// Folder of the development key, with which the service signs itself tokens for the feed.
-    FEED_KEY_DIR: PathBuf = Key::optional();
     /// Seconds in which the feed answers.
     FEED_TIMEOUT_SECONDS: Duration = Key::seconds("3").within(1, 60);
     /// Most events written at once.
@@ -76,7 +72,7 @@ pub struct Config {
     /// The source of events.
     pub kafka: KafkaSettings,
     feed_url: Url,
-    feed_identity: FeedIdentity,
+    feed_token: Option<Secret>,
     feed_timeout: Duration,
     authorities: Option<Authorities>,
     /// Bounds of the projector's work.
@@ -85,33 +81,13 @@ pub struct Config {
     pub watchdog: Duration,
 }
 
-/// How this service identifies itself to the feed.
-#[derive(Debug, Clone)]
-enum FeedIdentity {
-    Token(Secret),
-    /// By tokens that it signs with the development key in this folder.
-    Key(PathBuf),
-    /// By the development header.
-    Header,
-}
-
 impl Config {
     /// The command service's feed over HTTP.
     ///
     /// # Errors
-    /// When the development key or the HTTP client can't be made.
-    pub fn feed(&self, clock: Clock) -> anyhow::Result<HttpFeed> {
-        let credentials = match &self.feed_identity {
-            FeedIdentity::Header => Credentials::Header,
-            FeedIdentity::Token(token) => Credentials::Token(token.clone()),
-            FeedIdentity::Key(folder) => {
-                let key = DevKey::ensure(folder)?;
-                Credentials::Signed(Box::new(move |role| {
-                    let token = key.token("query-service", &[role], 1, &clock);
-                    token.map(SecretString::from).map_err(|error| error.to_string())
-                }))
-            }
-        };
+    /// When the HTTP client can't be made.
+    pub fn feed(&self) -> anyhow::Result<HttpFeed> {
+        let credentials = self.feed_token.clone().map_or(Credentials::Header, Credentials::Token);
         Ok(HttpFeed::new(&self.feed_url, credentials, self.feed_timeout, self.authorities.as_ref())?)
     }
 
@@ -130,15 +106,7 @@ impl Config {
         let group = settings.read(&KAFKA_GROUP);
         let session_timeout = settings.read(&KAFKA_SESSION_TIMEOUT_MS);
         let feed_url = settings.read(&FEED_URL);
-        let feed_identity = match (settings.read_secret(&FEED_TOKEN), settings.read(&FEED_KEY_DIR)) {
-            (Some(_), Some(_)) => {
-                settings.mistake(&FEED_KEY_DIR, "can't be set together with FEED_TOKEN");
-                None
-            }
-            (Some(token), None) => Some(FeedIdentity::Token(token)),
-            (None, Some(folder)) => Some(FeedIdentity::Key(folder)),
-            (None, None) => Some(FeedIdentity::Header),
-        };
+        let feed_token = settings.read_secret(&FEED_TOKEN);
         let feed_timeout = settings.read(&FEED_TIMEOUT_SECONDS);
         let rows = settings.read(&BATCH_ROWS);
         let watchdog = settings.read(&WATCHDOG_SECONDS);
@@ -162,7 +130,7 @@ impl Config {
                     session_timeout: session_timeout?,
                 },
                 feed_url: feed_url?.0,
-                feed_identity: feed_identity?,
+                feed_token,
                 feed_timeout: feed_timeout?,
                 authorities,
                 limits: Limits {

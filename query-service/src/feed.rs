@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::{Client, RequestBuilder, StatusCode, Url, header::RETRY_AFTER};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::{Deserialize, de::DeserializeOwned};
 use service_kit::{
     config::Secret,
@@ -90,12 +90,7 @@ pub enum Credentials {
     Header,
     /// A token from the settings.
     Token(Secret),
-    /// Signs a token for each request.
-    Signed(Sign),
 }
-
-/// Signs a token with a role. The error says why it can't.
-pub type Sign = Box<dyn Fn(&str) -> Result<SecretString, String> + Send + Sync>;
 
 /// The feed over HTTP.
 pub struct HttpFeed {
@@ -172,9 +167,6 @@ impl HttpFeed {
         let request = match &self.credentials {
             Credentials::Header => request.header("X-User", "query-service").header("X-Roles", role),
             Credentials::Token(token) => request.bearer_auth(token.current().expose_secret()),
-            Credentials::Signed(sign) => {
-                request.bearer_auth(sign(role).map_err(FeedError::Token)?.expose_secret())
-            }
         };
         let mut answer = request.send().await.map_err(unreachable)?;
         self.refusals.note(answer.status());

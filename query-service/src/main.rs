@@ -60,7 +60,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let start = async |process: Process| {
         config.kafka.brokers.warn_if_open();
         let service = Service {
-            feed: Arc::new(config.feed(process.clock.clone())?),
+            feed: Arc::new(config.feed()?),
             stack: Stack::Servers(Box::new(config.kafka), config.mongo),
             authenticator: process.authenticator,
             server: process.server,

@@ -131,7 +131,11 @@ impl Stack {
                     .variable("KAFKA_TOPIC", &namespace.name)
                     .variable("KAFKA_GROUP", &namespace.name)
                     .variable("FEED_URL", command_urls.first().unwrap())
-                    .variable("FEED_KEY_DIR", keys.to_str().unwrap())
+            })
+            // Without development headers, the feed wants a token.
+            .map(|server| match dev_headers {
+                true => server,
+                false => server.variable("FEED_TOKEN", token(&keys, "query-service", &["service", "eraser"])),
             })
             .collect();
         Self { commands, queries, command_urls, query_urls, folder, namespace: Some(namespace) }
@@ -170,15 +174,7 @@ impl Stack {
 
     /// A token that a stack on real servers accepts, with roles such as `admin`.
     pub fn token(&self, user: &str, roles: &[&str]) -> String {
-        let roles = roles.iter().map(|role| format!("--{role}"));
-        let output = Command::new(crate::binaries::path("command-service"))
-            .args(["token", "--user", user, "--dir"])
-            .arg(self.folder.path().join("keys"))
-            .args(roles)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        token(&self.folder.path().join("keys"), user, roles)
     }
 
     /// The names of a stack on real servers.
@@ -227,6 +223,15 @@ impl Stack {
 }
 
 /// Makes the signing key of tokens.
+/// A token that the key in this folder signs.
+fn token(keys: &Path, user: &str, roles: &[&str]) -> String {
+    let roles = roles.iter().map(|role| format!("--{role}"));
+    let mut command = Command::new(crate::binaries::path("command-service"));
+    let output = command.args(["token", "--user", user, "--dir"]).arg(keys).args(roles).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
 fn make_key(folder: &Path) {
     let mut command = Command::new(crate::binaries::path("command-service"));
     let output = command.args(["dev-key", "--dir"]).arg(folder).output().unwrap();

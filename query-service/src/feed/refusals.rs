@@ -40,7 +40,7 @@ impl Refusals {
                     && let Some(component) = self.component.get()
                 {
                     metrics::gauge!(REFUSES).set(1);
-                    let what = "the feed refuses this service's token: see FEED_TOKEN and FEED_KEY_DIR";
+                    let what = "the feed refuses this service's token: see FEED_TOKEN";
                     component.failing(format!("{what} ({status})"));
                 }
             }

@@ -82,7 +82,7 @@ impl Operate {
         telemetry::start_logs(config.kit.log_format, &"warn".parse()?);
         let clock = Clock::with_offset(config.kit.clock_offset_seconds);
         let servers = Servers {
-            feed: Arc::new(config.feed(clock.clone())?),
+            feed: Arc::new(config.feed()?),
             generations: Generations::over(Connection::open(&config.mongo).await.context("MongoDB")?),
             kafka: config.kafka,
             clock,

@@ -34,7 +34,7 @@ impl Rig {
             ("FEED_TOKEN_FILE", file.to_str().unwrap()),
         ];
         let config = Config::read(Settings::from_variables(keys(), variables)).unwrap();
-        let feed = config.feed(Clock::system()).unwrap();
+        let feed = config.feed().unwrap();
         Self { feed, double, folder, _server: server }
     }
 
