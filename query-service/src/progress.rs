@@ -14,7 +14,7 @@ use service_kit::places::{NoPlace, Places, Taken};
 use shared_events::{RoomId, Version};
 use tokio::{
     sync::{Notify, oneshot},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use crate::{
@@ -185,7 +185,9 @@ impl Progress {
         let deadline = Instant::now() + within;
         let Some(mut waits) = self.begin(caller, wanted)? else { return Ok(()) };
         // Registered before: an event that is written meanwhile wakes the wait.
-        self.look_up(store, &waits.unknown).await?;
+        if let Ok(looked_up) = timeout_at(deadline, self.look_up(store, &waits.unknown)).await {
+            looked_up?;
+        }
         let mut polling = pin!(self.poll(store));
         for &mut Wait { room, version, ref mut woken, .. } in &mut waits.open {
             tokio::select! {
@@ -339,6 +341,7 @@ impl Drop for Waits<'_> {
 
 #[cfg(test)]
 mod tests {
+    use async_trait::async_trait;
     use uuid::Uuid;
 
     use super::*;
@@ -369,5 +372,29 @@ mod tests {
         let room = RoomId(Uuid::from_u128(7));
         progress.learn(room, &Checkpoint { version: Version::FIRST, parked: None });
         assert_eq!(progress.known(&[room]), HashMap::from([(room, Version::FIRST)]), "this one exists");
+    }
+
+    /// Never answers.
+    struct Hangs;
+
+    #[async_trait]
+    impl Checkpoints for Hangs {
+        async fn checkpoints(&self, _: &[RoomId]) -> Result<HashMap<RoomId, Checkpoint>, StoreError> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_does_not_answer_holds_up_a_query_as_long_as_it_wants_to_wait_and_no_other() {
+        let (progress, wanted) = (Progress::default(), [(RoomId(Uuid::from_u128(1)), Version::FIRST)]);
+        let began = Instant::now();
+        let wait = async |seconds| {
+            let waited = progress.wait(&Hangs, "ann", &wanted, Duration::from_secs(seconds)).await;
+            assert!(matches!(waited, Err(NotVisible::NotYet { .. })), "{waited:?}");
+            assert_eq!(began.elapsed(), Duration::from_secs(seconds));
+        };
+        // The first to come looks up for all.
+        let waits = async { tokio::join!(wait(5), wait(1), wait(3)) };
+        timeout_at(began + Duration::from_mins(1), waits).await.unwrap();
     }
 }
