@@ -31,13 +31,16 @@ pub struct Shown {
     pub kinds: KeptKinds,
     /// The statistics that read it.
     pub statistics: Crowd,
+    /// The searches for rooms that read it.
+    pub searches: Crowd,
 }
 
 impl Shown {
     /// A generation that no query has read.
     #[must_use]
     pub fn new(models: Arc<dyn Queries>, progress: Arc<Progress>) -> Self {
-        Self { models, progress, kinds: KeptKinds::default(), statistics: Crowd::default() }
+        let (statistics, searches) = (Crowd::of_statistics(), Crowd::of_searches());
+        Self { models, progress, kinds: KeptKinds::default(), statistics, searches }
     }
 }
 

@@ -118,7 +118,7 @@ impl From<Crowded> for Problem {
     fn from(crowded: Crowded) -> Self {
         let kind = match crowded {
             Crowded::Overloaded => ProblemType::Overloaded,
-            Crowded::TooManyOfCaller => ProblemType::TooManyRequests,
+            Crowded::TooManyOfCaller(_) => ProblemType::TooManyRequests,
         };
         Self::new(kind, crowded.to_string())
     }

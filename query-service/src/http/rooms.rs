@@ -23,10 +23,14 @@ const SEARCH: u32 = 5;
 pub(super) async fn rooms(ask: QueryRequest<Nothing, RoomsParameters>) -> Result<Json<List<Room>>, Problem> {
     let query = queries::Rooms { kind: ask.parameters.kind()?, people: ask.parameters.people()? };
     let page = ask.parameters.page()?;
+    let shown = ask.shown().await?;
+    let mut place = None;
     if query.people.is_some() {
         ask.charge(SEARCH)?;
+        place = Some(shown.generation.searches.enter(&ask.caller.user).await?);
     }
-    let rooms = query.run(ask.models().await?, &page).await?;
+    let rooms = query.run(shown.models.as_ref(), &page).await?;
+    drop(place);
     Ok(Json(List::of(rooms, |room| Room::at(room, Version::NONE))))
 }
 
@@ -119,6 +123,7 @@ pub(super) async fn availability(
     let page = ask.parameters.page()?;
     ask.charge(SEARCH)?;
     let shown = ask.shown().await?;
+    let _place = shown.generation.searches.enter(&ask.caller.user).await?;
     let now = ask.of_this_thread.now();
     let rooms = query.run(shown.models.as_ref(), &shown.generation.progress, now, &page).await?;
     Ok(Json(List::of(rooms, |found| Room::at(found.room, found.version))))
