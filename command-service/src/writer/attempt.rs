@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 
 use service_kit::clock::Clock;
 use shared_events::{DecodedEvent, Event, Metadata, RawEvent, ReservationId, RoomId, Timestamp, Version};
+use uuid::Uuid;
 
 pub(super) use self::error::AttemptError;
 use super::{CommandOutcome, Failure, Pending, RecordedOutcome, Reply, Submission, answers, cache::Cache};
@@ -298,6 +299,7 @@ impl<'a> Attempt<'a> {
         self.cache.rooms.forget_again();
         let first = self.group.events.len();
         let mut effects = Vec::with_capacity(events.len());
+        let traceparent = submission.traceparent.clone().unwrap_or_else(|| untraced(command.id));
         for NewEvent { room, mut event } in events {
             // An import may repeat an act of an erased person.
             if command.actor.user != submission.command.actor.user
@@ -327,7 +329,7 @@ impl<'a> Attempt<'a> {
                     actor: command.actor.user.clone(),
                     correlation_id: submission.correlation_id.clone(),
                     causation_id: command.id.to_string(),
-                    traceparent: submission.traceparent.clone(),
+                    traceparent: Some(traceparent.clone()),
                 },
                 recorded_at: self.now,
             });
@@ -367,4 +369,11 @@ impl<'a> Attempt<'a> {
             self.cache.mark_directory_stale();
         }
     }
+}
+
+/// The trace context of a command whose request has none: a trace of its own that nobody samples. Every event has one, because
+/// a connector can't leave a header out.
+fn untraced(command: Uuid) -> String {
+    let (_, random) = command.as_u64_pair();
+    format!("00-{}-{random:016x}-00", command.simple())
 }

@@ -1,6 +1,9 @@
 //! Promises of the writer on real stores, while others write, connections break and clocks jump.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use command_service::{
     commands::{Action, CancelReservation, MoveReservation, ReserveKind, RetireRoom},
@@ -9,6 +12,7 @@ use command_service::{
     outbox::handoff,
     writer::{CommandOutcome, Failure, IdempotencyKey, Options, Submission, WriterStore, writer},
 };
+use shared_events::Version;
 
 use crate::{
     hooked_store::HookedLog,
@@ -274,4 +278,22 @@ async fn a_key_that_is_used_and_its_effect_undone_while_its_twin_loads_still_has
     // What it loads is free again. The look-up after the load finds the key; were that missed, its unique index would.
     assert!(slow.submit(with_key()).await.unwrap().repeated);
     assert_eq!(events_of(&store).await.len(), 3);
+}
+
+#[tokio::test]
+async fn every_event_has_a_trace_context_and_that_of_a_request_without_one_is_not_sampled() {
+    for store in TestStore::both().await {
+        let one = instance(&store).await;
+        let room = one.room("Blue", "meeting").await;
+        one.does(by("ann", reserve(room, hour(9)))).await;
+        let stream = store.open(None).await.stream(room, Version::NONE, 10).await.unwrap();
+        let contexts: HashSet<String> =
+            stream.into_iter().map(|event| event.into_raw().unwrap().metadata.traceparent.unwrap()).collect();
+        assert_eq!(contexts.len(), 2, "each request has its own");
+        for context in contexts {
+            let parts: Vec<_> = context.split('-').map(str::len).collect();
+            assert_eq!(parts, [2, 32, 16, 2], "{context}");
+            assert!(context.starts_with("00-") && context.ends_with("-00"), "{context}");
+        }
+    }
 }
