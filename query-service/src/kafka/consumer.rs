@@ -12,7 +12,7 @@ use rdkafka::{
     ClientConfig, Message as _,
     consumer::{BaseConsumer, CommitMode, Consumer},
     error::KafkaError,
-    message::{BorrowedMessage, Headers},
+    message::Headers,
     types::RDKafkaErrorCode,
 };
 use service_kit::{brokers::Brokers, readiness::Component};
@@ -220,17 +220,22 @@ fn poll(
     Ok(())
 }
 
-fn read(message: &BorrowedMessage<'_>) -> Message {
-    let headers: Vec<(&str, &[u8])> = message
-        .headers()
-        .map(|headers| headers.iter().map(|header| (header.key, header.value.unwrap_or_default())).collect())
-        .unwrap_or_default();
+fn read(message: &impl rdkafka::Message) -> Message {
+    let headers = message.headers().into_iter().flat_map(Headers::iter);
+    // A header without a value counts as absent: Debezium sends one for an attribute that an event does not have.
+    let headers: Vec<(&str, &[u8])> = headers.filter_map(|header| Some((header.key, header.value?))).collect();
     Message::read(message.offset(), message.key(), &headers, message.payload().unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::{
+        Timestamp,
+        message::{Header, OwnedHeaders, OwnedMessage},
+    };
+
     use super::*;
+    use crate::projector::Content;
 
     #[test]
     fn the_first_generation_keeps_the_group_of_the_settings() {
@@ -243,5 +248,29 @@ mod tests {
         };
         assert_eq!(settings.of_generation(FIRST).group, "query-service");
         assert_eq!(settings.of_generation(7).group, "query-service-g7");
+    }
+
+    #[test]
+    fn a_header_without_a_value_counts_as_absent() {
+        let headers = [
+            ("ce_id", Some("0198c4f2-8b7f-7a91-8e05-7d1c2b3a4958:1")),
+            ("ce_type", Some("reservations.room-registered.v1")),
+            ("ce_time", Some("2026-01-01T00:00:00.000Z")),
+            ("ce_subject", Some("0198c4f2-8b7f-7a91-8e05-7d1c2b3a4958")),
+            ("ce_actor", Some("ann")),
+            ("ce_correlationid", Some("1")),
+            ("ce_causationid", Some("2")),
+            ("ce_recordedtime", Some("2026-01-01T00:00:00.000Z")),
+            ("traceparent", None),
+        ];
+        let headers = headers
+            .into_iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value }));
+        let timestamp = Timestamp::NotAvailable;
+        let message = OwnedMessage::new(None, None, "events".to_owned(), timestamp, 0, 0, Some(headers));
+        match read(&message).content {
+            Content::Event(event) => assert_eq!(event.metadata.traceparent, None),
+            Content::Unreadable(message) => panic!("{message:?}"),
+        }
     }
 }
