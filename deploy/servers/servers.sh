@@ -5,7 +5,7 @@ HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 
 usage() {
     cat >&2 <<'END'
-usage: servers.sh COMMAND [mysql] [kafka] [mongodb]        (default: all three)
+usage: servers.sh COMMAND [mysql] [kafka] [mongodb] [connect]        (default: the first three)
 
   up | start   fetch, start, wait until ready; print the variables for `eval "$(servers.sh up)"`
   down | stop  stop cleanly
@@ -15,10 +15,15 @@ usage: servers.sh COMMAND [mysql] [kafka] [mongodb]        (default: all three)
   status       print a table; exit status 3 if a server does not run
   mysql-client [arguments]     the MySQL client, connected
   kafka-acls [arguments]       Kafka's tool for rights (kafka-acls.sh)
+  connect-jars                 fetch Kafka Connect and its plugins, print their folder
+
+`connect` is a worker of Kafka Connect with Debezium's connector for MySQL. `down`, `stop` and `kill` without names end it too.
 
 Environment: SERVERS_DIR (data and logs; default: .servers in the repository), MYSQL_PORT (13306), KAFKA_PORT (19092; the
 controller listens on the next one), MONGODB_PORT (17017); 0 is any free port. KAFKA_ADVERTISED_PORT is the port that Kafka
-tells clients, for a proxy in between (default: KAFKA_PORT). Each folder is a set of servers of its own and remembers its
+tells clients, for a proxy in between (default: KAFKA_PORT). CONNECT_PORT (8083), CONNECT_BROKERS (default: Kafka of this
+set), CONNECT_GROUP (names the worker and its topics; default: connect), DEBEZIUM_USER and DEBEZIUM_PASSWORD (variables of
+connectors; default: MySQL's root of this set). Each folder is a set of servers of its own and remembers its
 last ports. Kafka's settings in SERVERS_DIR/kafka.properties win over its own. deploy/test.sh stops and deletes the sets that tests leave in .servers/private/.
 
 Servers run as the user room-reservations, made if missing, when root calls this; else as the caller. MySQL's root has a random
@@ -42,6 +47,7 @@ die() { # STEP WHY [LOG]
 source "$HERE/install.sh"
 
 ALL=(mysql kafka mongodb)
+KNOWN=("${ALL[@]}" connect)
 ACCOUNT=room-reservations # of the servers when root starts them
 DIR="${SERVERS_DIR:-$(cd "$HERE/../.." && pwd)/.servers}"
 RUN="$DIR/run"
@@ -66,8 +72,8 @@ settings() {
             [[ ${!name:-0} != 0 ]] || printf -v "$name" '%s' "$value"
         done <"$file"
     fi
-    : "${MYSQL_PORT:=13306}" "${KAFKA_PORT:=19092}" "${MONGODB_PORT:=17017}"
-    for name in MYSQL_PORT KAFKA_PORT MONGODB_PORT; do
+    : "${MYSQL_PORT:=13306}" "${KAFKA_PORT:=19092}" "${MONGODB_PORT:=17017}" "${CONNECT_PORT:=8083}"
+    for name in MYSQL_PORT KAFKA_PORT MONGODB_PORT CONNECT_PORT; do
         [[ ${!name} != 0 ]] || printf -v "$name" '%s' "$(free_port)"
     done
     KAFKA_CONTROLLER_PORT=$((KAFKA_PORT + 1))
@@ -76,7 +82,7 @@ settings() {
 remember_ports() { # NAME...: adds these to the remembered ones
     local name known
     known="$(cat "$RUN/ports" 2>/dev/null || true)"
-    for name in "${ALL[@]}"; do
+    for name in "${KNOWN[@]}"; do
         if [[ " $* " == *" $name "* || $known == *"${name^^}_PORT="* ]]; then echo "${name^^}_PORT=$(port_of "$name")"; fi
     done >"$RUN/ports"
 }
@@ -170,7 +176,7 @@ server_user() { # prints the option of chroot
     if ((EUID == 0)); then echo "--userspec=$(id -u "$ACCOUNT"):$(id -g "$ACCOUNT")"; fi
 }
 
-# --- the three servers -----------------------------------------------------------------------------------------------
+# --- the servers -----------------------------------------------------------------------------------------------
 
 # With a folder `tls` beside the data, MySQL and Kafka require TLS, and Kafka requires passwords and rights. The folder holds
 # ca.pem, cert.pem, key.pem, server.pem (key, then certificate) and kafka-users (lines of name and password; `admin` has all
@@ -291,6 +297,20 @@ begin_mongodb() {
     await mongodb 60 grep -q 'MongoDB is ready' "$RUN/mongodb.log"
 }
 
+# Its data is in Kafka. Runs with the jars of Connect in the place of Kafka's.
+begin_connect() {
+    local KAFKA=$CONNECT
+    sed -e "s/@PORT@/$CONNECT_PORT/; s/@BROKERS@/${CONNECT_BROKERS:-127.0.0.1:$KAFKA_PORT}/; s/@GROUP@/${CONNECT_GROUP:-connect}/" \
+        "$HERE/connect.properties" >"$RUN/connect.properties"
+    cp "$HERE/connect-log4j2.properties" "$RUN/"
+    give "$RUN"/connect*.properties
+    DEBEZIUM_USER="${DEBEZIUM_USER:-root}" DEBEZIUM_PASSWORD="${DEBEZIUM_PASSWORD:-$(mysql_password)}" \
+        detached connect beside java -Xms256m -Xmx512m -XX:+ExitOnOutOfMemoryError -cp '/mnt/jars/worker/*' \
+        -Dlog4j2.configurationFile=/mnt/run/connect-log4j2.properties org.apache.kafka.connect.cli.ConnectDistributed \
+        /mnt/run/connect.properties
+    await connect 180 grep -q 'Kafka Connect started' "$RUN/connect.log"
+}
+
 start() { # NAME
     local name=$1 port
     port="$(port_of "$name")"
@@ -311,6 +331,7 @@ print_env() { # NAME
     case $1 in
         mysql) echo "export MYSQL_URL='mysql://root:$(mysql_password)@127.0.0.1:$MYSQL_PORT'" ;;
         kafka) echo "export KAFKA_BROKERS='127.0.0.1:$KAFKA_PORT'" ;;
+        connect) echo "export CONNECT_URL='http://127.0.0.1:$CONNECT_PORT'" ;;
         mongodb) echo "export MONGODB_URL='mongodb://127.0.0.1:$MONGODB_PORT/?directConnection=true'" ;;
     esac
 }
@@ -346,10 +367,19 @@ if [[ $COMMAND == kafka-acls ]]; then
     exec java -cp "$KAFKA/lib/*" "-Dlog4j2.configurationFile=$HERE/kafka-log4j2.properties" org.apache.kafka.tools.AclCommand "$@"
 fi
 
+if [[ $COMMAND == connect-jars ]]; then
+    install_connect
+    echo "$CONNECT"
+    exit
+fi
+
 NAMES=("$@")
-((${#NAMES[@]})) || NAMES=("${ALL[@]}")
+if ((${#NAMES[@]} == 0)); then
+    NAMES=("${ALL[@]}")
+    if [[ $COMMAND == down || $COMMAND == stop || $COMMAND == kill ]]; then NAMES=(connect "${ALL[@]}"); fi
+fi
 for name in "${NAMES[@]}"; do
-    [[ " ${ALL[*]} " == *" $name "* ]] || usage
+    [[ " ${KNOWN[*]} " == *" $name "* ]] || usage
 done
 
 case $COMMAND in

@@ -25,7 +25,7 @@ use crate::rig::{Memory, Rig, memory_of};
 /// The longest start of the worker or of a connector.
 const PATIENCE: Duration = Duration::from_secs(90);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-const LOG: &str = include_str!("../../connect/log4j2.properties");
+const LOG: &str = include_str!("../../../servers/connect-log4j2.properties");
 
 /// A worker of Kafka Connect. Dropped, it ends and deletes its topics and groups.
 #[derive(Debug)]
