@@ -68,6 +68,22 @@ pub fn mysql_url(settings: &mut Settings) -> Option<SecretString> {
     url.map(|url| with_authorities(settings, url))
 }
 
+/// The settings of Kafka. `None` is a recorded mistake.
+pub(crate) fn kafka_options(settings: &mut Settings) -> Option<KafkaOptions> {
+    let brokers = Brokers::read(settings);
+    let topic = settings.read(&KAFKA_TOPIC);
+    let partitions = settings.read(&KAFKA_PARTITIONS);
+    let replication = settings.read(&KAFKA_REPLICATION);
+    let retention_hours = settings.read(&KAFKA_RETENTION_HOURS);
+    Some(KafkaOptions {
+        brokers: brokers?,
+        topic: topic?,
+        partitions: partitions?,
+        replication: replication?,
+        retention_hours: retention_hours?,
+    })
+}
+
 fn with_authorities(settings: &mut Settings, url: SecretString) -> SecretString {
     match settings.read(&TLS_CA_FILE) {
         Some(authorities) => authorities.in_url(url.expose_secret(), "ssl-ca").into(),
@@ -109,11 +125,7 @@ impl Config {
         let mysql_erasure_url = settings.read(&MYSQL_ERASURE_URL);
         let mysql_erasure_url = mysql_erasure_url.map(|url| with_authorities(&mut settings, url));
         let mysql_connections = settings.read(&MYSQL_CONNECTIONS);
-        let brokers = Brokers::read(&mut settings);
-        let topic = settings.read(&KAFKA_TOPIC);
-        let partitions = settings.read(&KAFKA_PARTITIONS);
-        let replication = settings.read(&KAFKA_REPLICATION);
-        let retention_hours = settings.read(&KAFKA_RETENTION_HOURS);
+        let kafka = kafka_options(&mut settings);
         let holder = settings.read(&INSTANCE_ID);
         if holder.as_ref().is_some_and(|name| !LeaseOptions::can_name(name)) {
             settings.mistake(&INSTANCE_ID, "must be at most 90 visible ASCII characters");
@@ -132,13 +144,7 @@ impl Config {
                 mysql_url: mysql_url?,
                 mysql_erasure_url,
                 mysql_connections: mysql_connections?,
-                kafka: KafkaOptions {
-                    brokers: brokers?,
-                    topic: topic?,
-                    partitions: partitions?,
-                    replication: replication?,
-                    retention_hours: retention_hours?,
-                },
+                kafka: kafka?,
                 lease: LeaseOptions {
                     holder: holder.unwrap_or_else(|| new_id().to_string()),
                     takeover: takeover?,

@@ -35,6 +35,8 @@ pub enum Phase {
     ToDebezium,
     /// A Debezium connector sends events.
     Debezium,
+    /// Appends write outbox rows. The connector sends what the binary log has from before; then comes [`Phase::Table`].
+    FromDebezium,
     /// Appends write outbox rows. What the binary log has from before goes out first; then comes [`Phase::Table`].
     Draining,
     /// Appends write outbox rows. Rows for events that nobody has sent are added; then comes [`Phase::Table`].
@@ -43,12 +45,13 @@ pub enum Phase {
 
 impl Phase {
     /// All phases.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Table,
         Self::ToLog,
         Self::Log,
         Self::ToDebezium,
         Self::Debezium,
+        Self::FromDebezium,
         Self::Draining,
         Self::Refilling,
     ];
@@ -62,6 +65,7 @@ impl Phase {
             Self::Log => "log",
             Self::ToDebezium => "to_debezium",
             Self::Debezium => "debezium",
+            Self::FromDebezium => "from_debezium",
             Self::Draining => "draining",
             Self::Refilling => "refilling",
         }
@@ -70,7 +74,7 @@ impl Phase {
     /// Whether appends write outbox rows.
     #[must_use]
     pub const fn has_outbox_rows(self) -> bool {
-        matches!(self, Self::Table | Self::Draining | Self::Refilling)
+        matches!(self, Self::Table | Self::FromDebezium | Self::Draining | Self::Refilling)
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Relay {
     /// The mode that the operator wants: `table`, `log` or `debezium`.
     #[schema(value_type = String)]
     wanted: Mode,
-    /// The present phase: `table`, `to_log`, `log`, `to_debezium`, `debezium`, `draining` or `refilling`.
+    /// The present phase: `table`, `to_log`, `log`, `to_debezium`, `debezium`, `from_debezium`, `draining` or `refilling`.
     #[schema(value_type = String)]
     phase: Phase,
     /// Number of changes of the phase.

@@ -8,7 +8,7 @@ mod watch;
 pub use publisher::KafkaPublisher;
 use rdkafka::ClientConfig;
 use service_kit::brokers::Brokers;
-pub use topic::ensure_topic;
+pub use topic::{ensure_connector_topics, ensure_topic};
 pub use watch::watch_topic;
 
 /// Settings of Kafka.

@@ -36,20 +36,39 @@ pub async fn ensure_topic(options: &KafkaOptions) -> Result<(), Error> {
     }
 }
 
-async fn make_topic(options: &KafkaOptions) -> Result<(), Error> {
-    let admin: AdminClient<DefaultClientContext> = client_config(options)
+/// Creates the topics of a Debezium connector that are missing, with one partition. Without the heartbeats' topic, the connector
+/// waits for ever where brokers create no topics by themselves.
+///
+/// # Errors
+/// If no broker answers in 10 s, or the broker refuses.
+pub async fn ensure_connector_topics(
+    options: &KafkaOptions,
+    heartbeats: &str,
+    schema_history: &str,
+) -> Result<(), Error> {
+    let topic = |name, retention| {
+        NewTopic::new(name, 1, TopicReplication::Fixed(options.replication))
+            .set("cleanup.policy", "delete")
+            .set(RETENTION, retention)
+    };
+    // The history is needed whole.
+    let history = topic(schema_history, "-1").set("retention.bytes", "-1");
+    create(&admin(options)?, &[topic(heartbeats, "3600000"), history]).await
+}
+
+fn admin(options: &KafkaOptions) -> Result<AdminClient<DefaultClientContext>, Error> {
+    client_config(options)
         // By default, brokers that come back are noticed up to 10 s later.
         .set("reconnect.backoff.max.ms", "1000")
         .create()
-        .map_err(|source| Error::Client { operation: "creating an admin client", source })?;
-    let retention = retention_ms(options).to_string();
-    let topic =
-        NewTopic::new(&options.topic, options.partitions, TopicReplication::Fixed(options.replication))
-            .set("cleanup.policy", "delete")
-            .set(RETENTION, &retention);
+        .map_err(|source| Error::Client { operation: "creating an admin client", source })
+}
+
+/// Creates topics. Those that exist stay as they are.
+async fn create(admin: &AdminClient<DefaultClientContext>, topics: &[NewTopic<'_>]) -> Result<(), Error> {
     let made = admin
         .create_topics(
-            [&topic],
+            topics,
             &AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT)),
         )
         .await
@@ -60,6 +79,17 @@ async fn make_topic(options: &KafkaOptions) -> Result<(), Error> {
             Err((topic, code)) => return Err(Error::TopicRefused { topic, reason: code.to_string() }),
         }
     }
+    Ok(())
+}
+
+async fn make_topic(options: &KafkaOptions) -> Result<(), Error> {
+    let admin = admin(options)?;
+    let retention = retention_ms(options).to_string();
+    let topic =
+        NewTopic::new(&options.topic, options.partitions, TopicReplication::Fixed(options.replication))
+            .set("cleanup.policy", "delete")
+            .set(RETENTION, &retention);
+    create(&admin, &[topic]).await?;
     compare_retention(&admin, options).await?;
     let options = options.clone();
     let check = tokio::task::spawn_blocking(move || check_partitions(&admin, &options)).await;

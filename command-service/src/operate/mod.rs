@@ -1,5 +1,6 @@
 //! The operators' commands. They work with the event store alone, beside running services.
 
+mod debezium;
 mod migrate;
 mod outbox;
 mod relay;
@@ -16,7 +17,10 @@ use service_kit::{
 };
 
 pub use self::migrate::migrate;
-use crate::{config::mysql_url, event_store::mysql::MySqlStore};
+use crate::{
+    config::{kafka_options, mysql_url},
+    event_store::mysql::MySqlStore,
+};
 
 /// What operators can do beside `serve`.
 #[derive(Debug, clap::Subcommand)]
@@ -53,7 +57,11 @@ impl Operate {
     pub async fn run(self, mut settings: Settings) -> anyhow::Result<Verdict> {
         let (url, format, level) =
             (mysql_url(&mut settings), settings.read(&LOG_FORMAT), settings.read(&LOG_LEVEL));
-        let (url, format, level) = settings.finish(|| Some((url?, format?, level?)))?;
+        let kafka = match &self {
+            Self::Relay(relay) if relay.needs_kafka() => kafka_options(&mut settings).map(Some),
+            _ => Some(None),
+        };
+        let (url, format, level, kafka) = settings.finish(|| Some((url?, format?, level?, kafka?)))?;
         start_logs(format, &level);
         match self {
             Self::Migrate(format) => {
@@ -65,7 +73,11 @@ impl Operate {
             Self::Outbox(format) => {
                 with_store(&url, async |store| outbox::show(store, format, &Clock::system()).await).await
             }
-            Self::Relay(relay) => with_store(&url, async |store| relay.run(store).await).await,
+            Self::Relay(relay) => {
+                let run =
+                    async |store: &MySqlStore| relay.run(store, url.expose_secret(), kafka.as_ref()).await;
+                with_store(&url, run).await
+            }
             Self::ReleaseRoom(arguments) => with_store(&url, async |store| arguments.run(store).await).await,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use serde_json::json;
 use service_kit::{
     audit::{Act, operator},
@@ -10,7 +10,11 @@ use service_kit::{
 };
 use tokio::time::sleep;
 
-use crate::event_store::{Mode, Outbox as _, RelayState, mysql::MySqlStore};
+use super::debezium::{self, Hand};
+use crate::{
+    event_store::{Mode, Outbox as _, Phase, RelayState, mysql::MySqlStore},
+    kafka::KafkaOptions,
+};
 
 /// Interval between looks at the hand-over.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -21,17 +25,41 @@ pub enum Relay {
     /// Shows how committed events reach Kafka, or changes it and waits until the hand-over is done.
     ///
     /// `table`: from the outbox table (the default). `log`: from MySQL's binary log; needs the rights REPLICATION SLAVE and
-    /// REPLICATION CLIENT. The running instances carry the switch out; nothing is lost or misordered, and commands go on.
+    /// REPLICATION CLIENT. `debezium`: by a Debezium connector. The
+    /// running instances carry the switch out; nothing is lost or misordered, and commands go on.
     ///
     /// Exit status: 0 when the mode is the wanted one, 1 when the hand-over is not done in time or was refused, 2 on an error.
     Mode(ModeArguments),
+    /// Prepares the mode `debezium`, and prints the connector for this database.
+    ///
+    /// Adds virtual columns to the table of events, which its binary log then has, and makes the topics that the connector needs.
+    /// The user of MYSQL_URL must be allowed to change tables. Appends cost more afterwards. May be repeated.
+    ///
+    /// Exit status: 0 when all is prepared, 2 on an error.
+    PrepareDebezium(Format),
+    /// Drops the columns that `prepare-debezium` has added. Refused in the mode `debezium`.
+    ///
+    /// Exit status: 0 when they are dropped, 2 on an error.
+    UndoDebezium(Format),
 }
 
 /// Arguments of `relay mode`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ModeArguments {
-    /// The wanted mode: `table` or `log`. Without it, the mode is shown.
+    /// The wanted mode: `table`, `log` or `debezium`. Without it, the mode is shown.
     mode: Option<Mode>,
+    /// To or from `debezium`: URL of a worker of Kafka Connect, with user and password if it needs them.
+    #[arg(long)]
+    connect_url: Option<reqwest::Url>,
+    /// Name of the connector. By default, that of the topic.
+    #[arg(long, requires = "connect_url")]
+    connector: Option<String>,
+    /// From `debezium` without a worker: the transactions (GTIDs) that the stopped connector has sent.
+    #[arg(long, value_name = "GTIDS", conflicts_with = "connect_url")]
+    drained_to: Option<String>,
+    /// From `debezium` when the connector is lost: sends everything again since the switch to it.
+    #[arg(long, conflicts_with_all = ["connect_url", "drained_to"])]
+    send_again: bool,
     /// Most seconds to wait for the hand-over.
     #[arg(long, default_value_t = 60)]
     wait: u64,
@@ -39,19 +67,76 @@ pub struct ModeArguments {
     format: Format,
 }
 
+impl ModeArguments {
+    fn hand(&self, topic: &str) -> Option<Hand> {
+        match (&self.connect_url, &self.drained_to, self.send_again) {
+            (Some(worker), ..) => Some(Hand::Connector(
+                worker.clone(),
+                self.connector.clone().unwrap_or_else(|| topic.to_owned()),
+            )),
+            (_, Some(gtids), _) => Some(Hand::DrainedTo(gtids.clone())),
+            (_, _, true) => Some(Hand::SendAgain),
+            _ => None,
+        }
+    }
+}
+
 impl Relay {
-    pub(super) async fn run(self, store: &MySqlStore) -> anyhow::Result<Verdict> {
-        let Self::Mode(arguments) = self;
-        let ModeArguments { mode, wait, format } = arguments;
+    /// Whether the command needs the settings of Kafka.
+    pub(super) const fn needs_kafka(&self) -> bool {
+        match self {
+            Self::Mode(arguments) => arguments.connect_url.is_some(),
+            Self::PrepareDebezium(_) => true,
+            Self::UndoDebezium(_) => false,
+        }
+    }
+
+    /// Runs the command. `kafka` are Kafka's settings if it needs them.
+    pub(super) async fn run(
+        self,
+        store: &MySqlStore,
+        url: &str,
+        kafka: Option<&KafkaOptions>,
+    ) -> anyhow::Result<Verdict> {
+        let arguments = match self {
+            Self::Mode(arguments) => arguments,
+            Self::PrepareDebezium(format) => {
+                return debezium::prepare(store, url, kafka.context("no settings of Kafka")?, format).await;
+            }
+            Self::UndoDebezium(format) => return debezium::undo(store, format).await,
+        };
+        let hand = arguments.hand(kafka.map_or("", |kafka| &kafka.topic));
+        let ModeArguments { mode, wait, format, .. } = arguments;
         let Some(mode) = mode else {
             let state = store.relay_state().await?;
             print!("{}", format.value(&state, shown(&state))?);
             return Ok(Verdict::AsWanted);
         };
-        ensure!(mode != Mode::Debezium, "`debezium` is not a mode of this command yet");
+        let phase = store.relay_state().await?.phase;
+        let is_debezium = matches!(phase, Phase::ToDebezium | Phase::Debezium | Phase::FromDebezium);
+        ensure!(
+            !(is_debezium && mode == Mode::Log),
+            "the relay's phase is {phase}: switch to the mode table first"
+        );
+        let limit = Duration::from_secs(wait);
         let act = Act::begun(operator(), "relay-mode", mode.to_string(), None);
-        store.want_mode(mode).await?;
-        let state = match wait_for(store, mode, Duration::from_secs(wait)).await {
+        let handed_over = async {
+            match (mode, hand) {
+                (Mode::Debezium, hand) => {
+                    let (hand, kafka) = hand.zip(kafka).context("the mode debezium needs --connect-url")?;
+                    hand.to_debezium(store, url, kafka, limit).await?;
+                }
+                (_, hand) if is_debezium => {
+                    let hand = hand.context(
+                        "leaving the mode debezium needs --connect-url, --drained-to or --send-again",
+                    )?;
+                    hand.to_table(store, limit).await?;
+                }
+                _ => store.want_mode(mode).await?,
+            }
+            wait_for(store, mode, limit).await
+        };
+        let state = match handed_over.await {
             Ok(state) => state,
             Err(error) => {
                 act.ended("failed");

@@ -338,3 +338,22 @@ async fn a_refill_that_was_interrupted_is_done_again() {
     rig.delivers(room, 5).await;
     one.stop().await;
 }
+
+#[tokio::test]
+async fn the_binary_log_is_relayed_with_and_without_the_columns_that_debezium_needs() {
+    let rig = Rig::new().await;
+    let room = RoomId(ids::new_id());
+    let one = rig.instance();
+    rig.switch(Mode::Log).await;
+    rig.commit(events(room, 1..=2)).await;
+    assert_eq!(rig.store.add_header_columns().await.unwrap(), 10);
+    assert_eq!(rig.store.add_header_columns().await.unwrap(), 0);
+    assert!(rig.store.has_header_columns().await.unwrap());
+    rig.commit(events(room, 3..=4)).await;
+    rig.delivers(room, 4).await;
+    assert_eq!(rig.store.drop_header_columns().await.unwrap(), 10);
+    assert_eq!(rig.store.drop_header_columns().await.unwrap(), 0);
+    rig.commit(events(room, 5..=6)).await;
+    rig.delivers(room, 6).await;
+    one.stop().await;
+}

@@ -6,6 +6,7 @@ mod answer;
 mod binaries;
 pub mod campaign;
 mod client;
+mod connect;
 pub mod kafka;
 pub mod mongo;
 pub mod mysql;
@@ -20,6 +21,7 @@ mod stack;
 
 pub use answer::Answer;
 pub use client::{Call, Client, Import, Room, YEAR, hour_of_year, until};
+pub use connect::Connect;
 pub use namespace::{Namespace, ServerUrls, block_on};
 pub use own_kafka::OwnKafka;
 pub use process::Process;

@@ -194,6 +194,11 @@ impl Stack {
         (&servers.brokers, name)
     }
 
+    /// The URL of the event store.
+    pub(crate) fn database_url(&self) -> String {
+        self.namespace().database_url()
+    }
+
     /// The number of events that are committed and not delivered.
     pub async fn undelivered(&self) -> i64 {
         mysql::rows(&self.namespace().database_url(), "outbox").await.unwrap()

@@ -95,7 +95,7 @@ fn waited_for_lock(error: &MigrateError) -> bool {
     }
 }
 
-fn number(error: &sqlx::Error) -> Option<u16> {
+pub(super) fn number(error: &sqlx::Error) -> Option<u16> {
     error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
 }
 

@@ -5,6 +5,7 @@ mod append;
 mod binlog;
 mod database;
 mod errors;
+mod header_columns;
 mod leases;
 mod migrate;
 mod relay_mode;

@@ -1,6 +1,6 @@
 //! Reads a topic from the broker.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result};
 use rdkafka::{
@@ -22,6 +22,8 @@ pub struct MessageRow {
     pub event_type: String,
     /// The payload.
     pub payload: Vec<u8>,
+    /// All headers by name. A header may have no value.
+    pub headers: BTreeMap<String, Option<String>>,
 }
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -56,16 +58,16 @@ fn read(brokers: &str, topic: &str) -> Result<Vec<MessageRow>> {
 }
 
 fn row(message: &BorrowedMessage<'_>) -> MessageRow {
-    let header = |name: &str| {
-        let all = message.headers().into_iter().flat_map(BorrowedHeaders::iter);
-        let value = all.filter(|header| header.key == name).find_map(|header| header.value);
-        String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
-    };
+    let all = message.headers().into_iter().flat_map(BorrowedHeaders::iter);
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let headers: BTreeMap<_, _> = all.map(|header| (header.key.to_owned(), header.value.map(text))).collect();
+    let header = |name: &str| headers.get(name).cloned().flatten().unwrap_or_default();
     MessageRow {
         partition: message.partition(),
         key: message.key().unwrap_or_default().to_owned(),
         id: header("ce_id"),
         event_type: header("ce_type"),
         payload: message.payload().unwrap_or_default().to_owned(),
+        headers,
     }
 }

@@ -14,6 +14,7 @@ mod checks;
 mod circles;
 mod compose;
 mod dashboards;
+mod debezium;
 mod documents;
 mod erasure;
 mod full_disk;

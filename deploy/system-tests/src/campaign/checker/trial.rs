@@ -72,6 +72,7 @@ impl Trial {
             id: event.id(),
             event_type: String::new(),
             payload: event.payload.clone(),
+            headers: std::collections::BTreeMap::new(),
         });
         stream.push(event);
         version

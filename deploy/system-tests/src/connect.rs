@@ -1,0 +1,110 @@
+//! A worker of Kafka Connect with Debezium's connector, for one stack.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use reqwest::Url;
+
+use crate::{Stack, block_on, free_port, kafka, unique};
+
+/// A worker that was started once, running or not. Dropped, it is killed, and its topics are deleted.
+#[derive(Debug)]
+pub struct Connect {
+    folder: PathBuf,
+    /// Names the worker's group and topics.
+    group: String,
+    port: u16,
+    brokers: String,
+    /// The topic of the events, which is also the connector's name.
+    topic: String,
+    user: (String, String),
+}
+
+impl Connect {
+    /// Starts a worker whose connectors use the stack's servers.
+    pub async fn start(stack: &Stack) -> Self {
+        let (brokers, topic) = stack.topic();
+        let mysql = Url::parse(&stack.database_url()).unwrap();
+        let group = unique("connect");
+        let worker = Self {
+            folder: crate::campaign::servers::project().join(".servers/private").join(&group),
+            group,
+            port: free_port(),
+            brokers: brokers.to_owned(),
+            topic: topic.to_owned(),
+            user: (mysql.username().to_owned(), mysql.password().unwrap_or_default().to_owned()),
+        };
+        worker.run("up").await;
+        worker
+    }
+
+    /// The URL of its REST interface.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Kills it as a power cut would.
+    pub async fn kill(&self) {
+        self.run("kill").await;
+    }
+
+    /// Starts it again.
+    pub async fn start_again(&self) {
+        self.run("start").await;
+    }
+
+    async fn run(&self, command: &str) {
+        let mut command = tokio::process::Command::from(self.command(command));
+        let output = command.kill_on_drop(true).output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn command(&self, command: &str) -> Command {
+        let mut script = Command::new(crate::campaign::servers::project().join("deploy/servers/servers.sh"));
+        script
+            .args([command, "connect"])
+            .env("SERVERS_DIR", &self.folder)
+            .env("CONNECT_PORT", self.port.to_string())
+            .env("CONNECT_BROKERS", &self.brokers)
+            .env("CONNECT_GROUP", &self.group)
+            .env("DEBEZIUM_USER", &self.user.0)
+            .env("DEBEZIUM_PASSWORD", &self.user.1)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        script
+    }
+}
+
+impl Drop for Connect {
+    fn drop(&mut self) {
+        let ended = self.command("kill").status();
+        assert!(
+            ended.is_ok_and(|status| status.success()),
+            "the worker in {} runs on",
+            self.folder.display()
+        );
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.folder.join("run/connect.log")).unwrap_or_default();
+            let tail: Vec<&str> = log.lines().rev().take(40).collect();
+            eprintln!(
+                "--- end of the worker's log:\n{}",
+                tail.into_iter().rev().collect::<Vec<_>>().join("\n")
+            );
+        }
+        drop(std::fs::remove_dir_all(&self.folder));
+        let Self { group, topic, .. } = self;
+        let topics = ["config", "offset", "status"].map(|name| format!("{group}-{name}"));
+        let topics: Vec<String> = topics
+            .into_iter()
+            .chain([format!("__debezium-heartbeat.{topic}"), format!("{topic}.schema-history")])
+            .collect();
+        // The broker refuses to delete the group until the session of its killed member has timed out.
+        if let Err(error) = block_on(|| kafka::delete(&self.brokers, &topics, std::slice::from_ref(group))) {
+            eprintln!("the topics of {group} were not removed: {error:#}");
+        }
+    }
+}
