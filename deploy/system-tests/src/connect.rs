@@ -5,9 +5,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use reqwest::Url;
+use reqwest::{Method, Url};
+use serde_json::{Value, json};
 
-use crate::{Stack, block_on, free_port, kafka, unique};
+use crate::{Stack, block_on, free_port, kafka, unique, until};
 
 /// A worker that was started once, running or not. Dropped, it is killed, and its topics are deleted.
 #[derive(Debug)]
@@ -54,6 +55,29 @@ impl Connect {
     /// Starts it again.
     pub async fn start_again(&self) {
         self.run("start").await;
+    }
+
+    /// Stops the connector like an operator. Returns the transactions that it has sent.
+    pub async fn stop_connector(&self) -> String {
+        self.request(Method::PUT, "stop").await;
+        until(async || match self.request(Method::GET, "status").await {
+            status if status["tasks"] == json!([]) => Ok(()),
+            status => Err(status.to_string()),
+        })
+        .await;
+        let offsets = self.request(Method::GET, "offsets").await;
+        offsets["offsets"][0]["offset"]["gtids"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Starts the connector again.
+    pub async fn resume_connector(&self) {
+        self.request(Method::PUT, "resume").await;
+    }
+
+    async fn request(&self, method: Method, path: &str) -> Value {
+        let url = format!("{}/connectors/{}/{path}", self.url(), self.topic);
+        let answer = reqwest::Client::new().request(method, url).send().await.unwrap();
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default()
     }
 
     async fn run(&self, command: &str) {

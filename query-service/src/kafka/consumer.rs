@@ -223,7 +223,8 @@ fn poll(
 fn read(message: &impl rdkafka::Message) -> Message {
     let headers = message.headers().into_iter().flat_map(Headers::iter);
     // A header without a value counts as absent: Debezium sends one for an attribute that an event does not have.
-    let headers: Vec<(&str, &[u8])> = headers.filter_map(|header| Some((header.key, header.value?))).collect();
+    let headers: Vec<(&str, &[u8])> =
+        headers.filter_map(|header| Some((header.key, header.value?))).collect();
     Message::read(message.offset(), message.key(), &headers, message.payload().unwrap_or_default())
 }
 

@@ -15,11 +15,17 @@ use crate::relays::{check_topic, keep_reserving, until_delivered, until_made};
 
 /// Runs `command-service relay ARGUMENTS --json`, which must succeed.
 async fn relay(stack: &Stack, arguments: &[&str]) -> Value {
+    try_relay(stack, arguments).await.unwrap()
+}
+
+async fn try_relay(stack: &Stack, arguments: &[&str]) -> Result<Value, String> {
     let arguments: Vec<&str> =
         ["relay"].into_iter().chain(arguments.iter().copied()).chain(["--json"]).collect();
     let output = stack.commands[0].command(&arguments).output().await.unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    if !output.status.success() {
+        return Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok(serde_json::from_slice(&output.stdout).unwrap())
 }
 
 /// What consumers see of a message. The order of headers does not count.
@@ -131,16 +137,26 @@ async fn hand_overs_to_a_connector_and_back_under_load_and_a_kill_of_the_worker_
     let some_more = async || until_made(&made, made.load(Ordering::Relaxed) + 100).await;
     some_more().await;
     relay(&stack, &["prepare-debezium"]).await;
-    for _ in 0..2 {
-        some_more().await;
-        relay(&stack, &["mode", "debezium", "--connect-url", &url, "--wait", "120"]).await;
-        some_more().await;
-        connect.kill().await;
-        some_more().await;
-        connect.start_again().await;
-        relay(&stack, &["mode", "table", "--connect-url", &url, "--wait", "120"]).await;
-        some_more().await;
-    }
+    relay(&stack, &["mode", "debezium", "--connect-url", &url, "--wait", "120"]).await;
+    some_more().await;
+    connect.kill().await;
+    some_more().await;
+    connect.start_again().await;
+    relay(&stack, &["mode", "table", "--connect-url", &url, "--wait", "120"]).await;
+    some_more().await;
+    relay(&stack, &["mode", "debezium", "--connect-url", &url, "--wait", "120"]).await;
+    some_more().await;
+    // An operator stops the connector, and lets it go on if it has not sent enough.
+    until(async || {
+        let sent = connect.stop_connector().await;
+        let back = try_relay(&stack, &["mode", "table", "--drained-to", &sent]).await;
+        if back.is_err() {
+            connect.resume_connector().await;
+        }
+        back
+    })
+    .await;
+    some_more().await;
     stop.store(true, Ordering::Relaxed);
     for writer in writers {
         writer.await.unwrap();
