@@ -12,6 +12,7 @@ mod session;
 use std::time::Duration;
 
 use service_kit::{clock::Clock, readiness::Component, telemetry::with_causes};
+use shared_events::RoomId;
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use self::session::{Ended, Session};
 use crate::{
     event_store::{
-        Buckets, Mode, Outbox as _, Phase, Position, RelayState, StoreError,
+        Buckets, EventLog as _, Mode, Outbox as _, Phase, Position, RelayState, StoreError,
         mysql::{BinlogError, MySqlStore, Passed, Place},
     },
     outbox::Publisher,
@@ -49,6 +50,8 @@ pub struct BinlogRelay<P> {
     /// This instance's epoch as leader.
     leader: Option<u64>,
     unreadable_since: Option<Instant>,
+    /// The last event of the log that this instance has delivered. The store holds it, unless it was put back.
+    delivered: Option<(RoomId, Position)>,
     /// When the log is tried again after it has failed, and the pause after that.
     retry: Option<(Instant, Duration)>,
 }
@@ -56,7 +59,16 @@ pub struct BinlogRelay<P> {
 impl<P: Publisher> BinlogRelay<P> {
     /// A relay that is idle until it leads.
     pub const fn new(store: MySqlStore, publisher: P, clock: Clock, component: Component) -> Self {
-        Self { store, publisher, clock, component, leader: None, unreadable_since: None, retry: None }
+        Self {
+            store,
+            publisher,
+            clock,
+            component,
+            leader: None,
+            unreadable_since: None,
+            delivered: None,
+            retry: None,
+        }
     }
 
     /// Relays until `stop`. Leads while `assigned` has bucket 0.
@@ -194,9 +206,19 @@ impl<P: Publisher> BinlogRelay<P> {
     async fn relay(&mut self, state: RelayState, stop: &CancellationToken) -> Result<(), StoreError> {
         metrics::counter!("relay_binlog_readings_total").increment(1);
         let began = Instant::now();
+        if let Some((room, position)) = self.delivered
+            && !self.store.events_at(&[position]).await?.iter().any(|event| event.room == room)
+        {
+            let gone = format!("the event at position {position}, which was relayed, is not in the store");
+            return self.unreadable(BinlogError::Forked(gone)).await;
+        }
         let session = Session::new(&self.store, &mut self.publisher, &self.clock, state.clone()).await;
         let ended = match session {
-            Ok(mut session) => session.run(stop).await,
+            Ok(mut session) => {
+                let ended = session.run(stop).await;
+                self.delivered = session.last_delivered().or(self.delivered);
+                ended
+            }
             Err(ended) => ended,
         };
         if began.elapsed() > UNREADABLE_LIMIT {
@@ -247,6 +269,7 @@ impl<P: Publisher> BinlogRelay<P> {
         );
         self.unreadable_since = None;
         self.pause_log();
+        self.delivered = None;
         self.change(&state, Phase::Refilling).await
     }
 

@@ -24,6 +24,8 @@ pub(super) struct Progress {
     passed: Passed,
     /// Up to where everything is delivered.
     delivered_to: Position,
+    /// The last delivered event.
+    last: Option<(RoomId, Position)>,
 }
 
 #[derive(Debug)]
@@ -97,7 +99,7 @@ impl Progress {
                     break;
                 }
                 Slot::Event { position, from_outbox: true, .. } => self.passed.rows.push(position),
-                Slot::Event { .. } => {}
+                Slot::Event { room, position, .. } => self.last = Some((room, position)),
                 Slot::Barrier(position) => self.delivered_to = position.max(self.delivered_to),
                 Slot::Released(room) => self.passed.rooms.push(room),
                 Slot::End(transaction) => moved |= place.pass(transaction),
@@ -105,6 +107,11 @@ impl Progress {
             self.first += 1;
         }
         moved
+    }
+
+    /// The last delivered event of the log.
+    pub(super) const fn last(&self) -> Option<(RoomId, Position)> {
+        self.last
     }
 
     /// What has to be stored with the place.

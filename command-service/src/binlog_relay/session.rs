@@ -106,6 +106,11 @@ impl<'a, P: Publisher> Session<'a, P> {
         })
     }
 
+    /// The last event that was delivered.
+    pub(super) const fn last_delivered(&self) -> Option<(RoomId, Position)> {
+        self.progress.last()
+    }
+
     /// Reads and sends until something ends it. What is delivered by then is stored.
     pub(super) async fn run(&mut self, stop: &CancellationToken) -> Ended {
         let reader = match self.store.read_binlog(&self.place).await {
@@ -113,7 +118,9 @@ impl<'a, P: Publisher> Session<'a, P> {
             Err(error) => return Ended::Unreadable(error),
         };
         let ended = self.read(reader, stop).await;
-        if !matches!(ended, Ended::Store(_)) && self.progress.advance(&mut self.place) {
+        if !matches!(ended, Ended::Store(_)) {
+            self.progress.advance(&mut self.place);
+            // The next reading repeats what is not stored.
             drop(self.store_place().await);
         }
         ended
@@ -174,7 +181,7 @@ impl<'a, P: Publisher> Session<'a, P> {
                 Entry::Released { room, up_to } if self.started => self.release(room, up_to).await?,
                 Entry::Released { .. } => {}
                 Entry::End(transaction) if self.started => self.progress.end(transaction),
-                Entry::End(_) => {}
+                Entry::End(transaction) => self.progress.end(transaction.left_out()),
             }
         }
         if let Some(recorded_at) = behind {

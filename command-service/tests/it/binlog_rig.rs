@@ -12,6 +12,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    own_mysql::OwnMySql,
     relay_rig::{Log, commit, relay},
     samples::event,
     servers::{Database, eventually},
@@ -37,6 +38,20 @@ impl Rig {
         let database = Database::new().await;
         let store = Arc::new(database.open());
         Self { database, store, log: Log::default() }
+    }
+
+    /// A rig on a server of the test's own.
+    pub(crate) async fn on(server: &OwnMySql) -> Self {
+        let database = Database { url: format!("{}/events_of_a_test", server.url) };
+        let store = Arc::new(database.open());
+        store.migrate().await.unwrap();
+        Self { database, store, log: Log::default() }
+    }
+
+    /// The same database on another server, and the same log.
+    pub(crate) fn copied_to(&self, server: &OwnMySql) -> Self {
+        let database = Database { url: format!("{}/events_of_a_test", server.url) };
+        Self { store: Arc::new(database.open()), database, log: self.log.over_another_connection() }
     }
 
     pub(crate) fn instance(&self) -> Instance {

@@ -10,6 +10,7 @@
 mod binlog_modes;
 mod binlog_relay;
 mod binlog_rig;
+mod binlog_servers;
 mod erasure;
 mod event_store;
 mod event_store_mysql;

@@ -82,6 +82,14 @@ impl OwnMySql {
         number
     }
 
+    /// The first column of the first row that a statement reads, as text.
+    pub(crate) async fn text(&self, sql: &str) -> String {
+        let mut connection = self.connect().await;
+        let text = connection.fetch_one(sql).await.unwrap().get_unchecked(0);
+        connection.close().await.unwrap();
+        text
+    }
+
     /// Becomes read-only and copies each transaction of `source` from now on.
     pub(crate) async fn follow(&self, source: &Self) {
         let (user, place) = source.url.trim_start_matches("mysql://").split_once('@').unwrap();

@@ -54,6 +54,14 @@ pub struct Transaction {
     anchor: String,
 }
 
+impl Transaction {
+    /// The same, as one that holds nothing for the relay.
+    #[must_use]
+    pub fn left_out(self) -> Self {
+        Self { anchor: String::new(), ..self }
+    }
+}
+
 /// A place in the log: the start of a transaction.
 #[derive(Clone, Default, Debug)]
 pub struct Place {
