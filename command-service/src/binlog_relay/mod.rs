@@ -235,7 +235,10 @@ impl<P: Publisher> BinlogRelay<P> {
                 let now = self.store.relay_state().await?;
                 if now.phase == Phase::Draining { self.change(&now, Phase::Table).await } else { Ok(()) }
             }
-            Ended::Undelivered(_) => Ok(sleep(PAUSE).await),
+            Ended::Undelivered(_) => {
+                sleep(PAUSE).await;
+                Ok(())
+            }
             Ended::Store(error) => Err(error),
             Ended::Unreadable(error) => self.unreadable(error).await,
         }

@@ -3,7 +3,6 @@
 //! Each result is a ratio of two sides that one run measures in turns, with its minimum, median and maximum over the
 //! rounds. Each benchmark ends with a check that its data are complete, in order and without overlap.
 
-mod arrivals;
 mod backlog;
 mod benchmarks;
 mod command_target;

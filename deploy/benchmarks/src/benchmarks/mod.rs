@@ -137,4 +137,9 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         about: "two processes of each service that share the work, against one of each",
         run: |rig| Box::pin(sharing::two_of_each(rig)),
     },
+    Benchmark {
+        name: "sharing-log",
+        about: "the same while the binary log is relayed",
+        run: |rig| Box::pin(sharing::two_of_each_with_the_log(rig)),
+    },
 ];

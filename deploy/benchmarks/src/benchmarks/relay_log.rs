@@ -7,19 +7,18 @@ use command_service::event_store::{
     Mode, Outbox as _, StoredPlace,
     mysql::{MySqlStore, Passed},
 };
-use sqlx::{Connection, Executor, MySqlConnection};
 use system_tests::Namespace;
 
 use super::relay;
 use crate::{
-    arrivals::Arrivals,
     backlog::Backlog,
     command_target::{CommandTarget, Relaying},
     connect::{Worker, peers::Source, settings::Tuning},
     drain::Drained,
     figures::{Finding, Series, Target, number},
-    kafka::Topic,
+    kafka::{Arrivals, Topic},
     load::Pace,
+    mysql,
     peer_documents::KEYS,
     rig::{Memory, Rig, Service},
     rounds::alternate,
@@ -55,8 +54,7 @@ impl InTheLog {
 
     /// Sets the relay back to the place, starts a command service, and waits until all events are in a topic.
     async fn drain(&self, rig: &Rig, topic: &Namespace) -> Result<(Service, Drained)> {
-        let mut connection = MySqlConnection::connect(&self.namespace.database_url()).await?;
-        connection.execute("DELETE FROM leases").await?;
+        mysql::backlog::free_leases(&self.namespace.database_url()).await?;
         let leader_epoch = self.store.relay_state().await?.place.leader_epoch;
         let place = StoredPlace { leader_epoch, ..self.place.clone() };
         ensure!(self.store.store_place(&place, &Passed::default()).await?, "the place is not stored");
@@ -221,7 +219,8 @@ pub(crate) async fn beside_commands(rig: &Rig) -> Result<Vec<Finding>> {
     Ok(vec![rate, latency])
 }
 
-async fn target(rig: &Rig, mode: Mode) -> Result<CommandTarget> {
+/// A command service whose relay has this source.
+pub(super) async fn target(rig: &Rig, mode: Mode) -> Result<CommandTarget> {
     let target = CommandTarget::ours(rig, ROOMS, Relaying::On).await?;
     let store = MySqlStore::open(&target.namespace.database_url(), 1, None, None)?;
     until(&store, mode).await?;

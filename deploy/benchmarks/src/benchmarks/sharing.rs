@@ -6,16 +6,17 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
+use command_service::event_store::Mode;
 
+use super::relay_log;
 use crate::{
-    command_target::{CommandTarget, Relaying},
+    command_target::CommandTarget,
     figures::{Finding, Series, Target, number},
     load::Pace,
     rig::{Rig, Service},
     rounds::alternate,
 };
 
-const ROOMS: usize = 500;
 const CONNECTIONS: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -29,8 +30,8 @@ struct System {
 }
 
 impl System {
-    async fn start(rig: &Rig, processes: usize) -> Result<Self> {
-        let first = CommandTarget::ours(rig, ROOMS, Relaying::On).await?;
+    async fn start(rig: &Rig, processes: usize, source: Mode) -> Result<Self> {
+        let first = relay_log::target(rig, source).await?;
         let mut queries = Vec::new();
         for _ in 0..processes {
             let mut query = rig.query_service(&first.namespace, &first.service.url(), &[])?;
@@ -87,9 +88,18 @@ impl System {
 }
 
 pub(crate) async fn two_of_each(rig: &Rig) -> Result<Vec<Finding>> {
+    of(rig, "sharing", Mode::Table).await
+}
+
+/// The same while the relay reads the binary log.
+pub(crate) async fn two_of_each_with_the_log(rig: &Rig) -> Result<Vec<Finding>> {
+    of(rig, "sharing-log", Mode::Log).await
+}
+
+async fn of(rig: &Rig, name: &str, source: Mode) -> Result<Vec<Finding>> {
     let seconds = if rig.short { 2.0 } else { 6.0 };
-    let mut two = System::start(rig, 2).await?;
-    let mut one = System::start(rig, 1).await?;
+    let mut two = System::start(rig, 2, source).await?;
+    let mut one = System::start(rig, 1, source).await?;
     let mut processor: Vec<Vec<f64>> = vec![Vec::new(); 2];
     let (our_rates, their_rates) = alternate(
         rig.rounds,
@@ -110,7 +120,7 @@ pub(crate) async fn two_of_each(rig: &Rig) -> Result<Vec<Finding>> {
     two.check().await?;
     one.check().await?;
     let mut finding = Finding::new(
-        "sharing",
+        name,
         "one process of each service",
         Target::AtLeast(0.9),
         1.0,

@@ -1,5 +1,6 @@
 //! Topics of the benchmarks: create, fill, watch and verify.
 
+mod arrivals;
 mod send;
 mod topic;
 
@@ -12,6 +13,7 @@ use rdkafka::{
 };
 use shared_events::{RawEvent, topics};
 
+pub(crate) use arrivals::Arrivals;
 pub(crate) use send::{Filler, send_from_memory};
 pub(crate) use topic::{Topic, of_documents, of_events};
 

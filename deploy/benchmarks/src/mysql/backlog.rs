@@ -36,10 +36,17 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Fills the outbox with exactly the first events, and frees all leases of the relay.
-pub(crate) async fn refill(database_url: &str, first: u64) -> Result<()> {
+/// Frees all leases of the relay.
+pub(crate) async fn free_leases(database_url: &str) -> Result<()> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     connection.execute("DELETE FROM leases").await?;
+    Ok(())
+}
+
+/// Fills the outbox with exactly the first events, and frees all leases of the relay.
+pub(crate) async fn refill(database_url: &str, first: u64) -> Result<()> {
+    free_leases(database_url).await?;
+    let mut connection = MySqlConnection::connect(database_url).await?;
     connection.execute("TRUNCATE outbox").await?;
     sqlx::query("INSERT INTO outbox SELECT position, position % 64 FROM events ORDER BY position LIMIT ?")
         .bind(first)
