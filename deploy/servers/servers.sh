@@ -15,6 +15,7 @@ usage: servers.sh COMMAND [mysql] [kafka] [mongodb] [connect]        (default: t
   status       print a table; exit status 3 if a server does not run
   mysql-client [arguments]     the MySQL client, connected
   kafka-acls [arguments]       Kafka's tool for rights (kafka-acls.sh)
+  kafka-configs [arguments]    Kafka's tool for settings and passwords (kafka-configs.sh)
   connect-jars                 fetch Kafka Connect and its plugins, print their folder
 
 `connect` is a worker of Kafka Connect with Debezium's connector for MySQL. `down`, `stop` and `kill` without names end it too.
@@ -363,9 +364,11 @@ if [[ $COMMAND == mysql-client ]]; then
     exit
 fi
 
-if [[ $COMMAND == kafka-acls ]]; then
-    exec java -cp "$KAFKA/lib/*" "-Dlog4j2.configurationFile=$HERE/kafka-log4j2.properties" org.apache.kafka.tools.AclCommand "$@"
-fi
+case $COMMAND in
+    kafka-acls) TOOL=org.apache.kafka.tools.AclCommand ;;
+    kafka-configs) TOOL=kafka.admin.ConfigCommand ;;
+esac
+[[ -z ${TOOL:-} ]] || exec java -cp "$KAFKA/lib/*" "-Dlog4j2.configurationFile=$HERE/kafka-log4j2.properties" "$TOOL" "$@"
 
 if [[ $COMMAND == connect-jars ]]; then
     install_connect

@@ -156,6 +156,24 @@ mod tests {
     }
 
     #[test]
+    fn a_password_that_is_replaced_in_its_file_is_that_of_the_next_client() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        std::fs::write(&file, "old\n").unwrap();
+        let login = [
+            ("KAFKA_BROKERS", "kafka:1"),
+            ("KAFKA_USERNAME", "u"),
+            ("KAFKA_PASSWORD_FILE", file.to_str().unwrap()),
+        ];
+        let brokers = Brokers::read(&mut settings(&login)).unwrap();
+        let password =
+            || brokers.properties().into_iter().find(|(name, _)| name == "sasl.password").unwrap().1;
+        assert_eq!(password(), "old");
+        std::fs::write(&file, "new\n").unwrap();
+        assert_eq!(password(), "new");
+    }
+
+    #[test]
     fn half_a_login_is_a_mistake() {
         let mistakes = |pair| read(&[("KAFKA_BROKERS", "h:1"), pair]).unwrap_err().0.remove(0).key;
         assert_eq!(mistakes(("KAFKA_USERNAME", "u")), "KAFKA_PASSWORD");

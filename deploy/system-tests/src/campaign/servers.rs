@@ -8,7 +8,7 @@ use std::{
 
 use tokio::process::Command;
 
-use super::schedule::Target;
+pub(crate) use super::schedule::Target;
 use crate::{free_port, unique};
 
 /// The longest start of the servers on a busy machine.

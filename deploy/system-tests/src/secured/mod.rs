@@ -12,7 +12,7 @@ use tls_proxy::TlsProxy;
 
 use crate::{
     Client, Server,
-    campaign::servers::{OwnServers, project},
+    campaign::servers::{OwnServers, Target, project},
     free_port, kafka, mysql,
 };
 
@@ -176,6 +176,28 @@ impl Secured {
         let url = mysql_url(&self.servers, user, "127.0.0.1", "VERIFY_IDENTITY");
         let url = format!("{url}&ssl-ca={}", self.authority());
         Ok(mysql::run(&url, statement).await?)
+    }
+
+    /// Replaces the passwords of both services in Kafka and in their file, and ends all connections to Kafka.
+    pub async fn replace_kafka_passwords(&self) {
+        let broker = self.brokers("127.0.0.1");
+        let administrator = self.folder.path().join("admin.properties");
+        for user in ["command-service", "query-service"] {
+            let output = tokio::process::Command::new(project().join("deploy/servers/servers.sh"))
+                .args(["kafka-configs", "--bootstrap-server", &broker, "--command-config"])
+                .arg(&administrator)
+                .args(["--alter", "--entity-type", "users", "--entity-name", user])
+                .args(["--add-config", "SCRAM-SHA-512=[password=another-horse]"])
+                .stdin(Stdio::null())
+                .output()
+                .await
+                .unwrap();
+            let said = [output.stdout, output.stderr].concat();
+            assert!(output.status.success(), "kafka-configs: {}", String::from_utf8_lossy(&said));
+        }
+        std::fs::write(self.folder.path().join("kafka-password"), "another-horse\n").unwrap();
+        self.servers.kill(Target::Kafka).await;
+        self.servers.start_again(Target::Kafka).await;
     }
 
     /// Sends a message to the topic of events as one of the services' users.

@@ -161,6 +161,38 @@ async fn a_server_that_is_not_the_one_that_was_named_is_refused_with_the_reason(
     assert!(!output.status.success() && errors.contains("UnknownIssuer"), "{errors}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_of_kafka_that_is_replaced_in_its_file_needs_no_restart() {
+    let mut system = Secured::start().await;
+    system.migrate().await;
+    system.command.start_ready(&[]).await;
+    system.query.start_ready(&[]).await;
+    let client = system.client();
+    let room = client.register(serde_json::json!({})).await;
+    let [first, second] = ["2031-05-05T10:00:00Z", "2031-05-05T11:00:00Z"];
+    let made = client.reserve(&room.id, first, second).send().await;
+    client.sees(&room, &made.token()).await;
+    system.replace_kafka_passwords().await;
+    let made = client.reserve(&room.id, second, "2031-05-05T12:00:00Z").send().await;
+    assert_eq!(made.status, 201, "{made:?}");
+    until(async || {
+        let answer = client.get(&room.path()).after(&made.token()).send().await;
+        if answer.status == 200 { Ok(()) } else { Err(format!("{answer:?}")) }
+    })
+    .await;
+    // It came by Kafka, and not by the feed alone.
+    until(async || {
+        let lag = system.query.command(&["lag", "--json"]).output().await.unwrap();
+        let rows: Value = serde_json::from_slice(&lag.stdout).unwrap_or_default();
+        let lag: Option<i64> =
+            rows.as_array().map(|rows| rows.iter().filter_map(|row| row["lag"].as_i64()).sum());
+        if lag == Some(0) { Ok(()) } else { Err(format!("{rows}")) }
+    })
+    .await;
+    system.command.until_ready().await;
+    system.query.until_ready().await;
+}
+
 /// Starts a service with changed settings, waits until its log or its readiness tells the reason, and kills it.
 async fn complains(server: &mut Server, settings: &[(&str, &str)], reason: &str) {
     server.start(settings);
