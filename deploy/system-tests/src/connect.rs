@@ -65,13 +65,22 @@ impl Connect {
             status => Err(status.to_string()),
         })
         .await;
-        let offsets = self.request(Method::GET, "offsets").await;
-        offsets["offsets"][0]["offset"]["gtids"].as_str().unwrap_or_default().to_owned()
+        self.sent().await
     }
 
-    /// Starts the connector again.
-    pub async fn resume_connector(&self) {
+    /// Starts the connector again, and waits until it has sent more than these transactions.
+    pub async fn resume_connector(&self, before: &str) {
         self.request(Method::PUT, "resume").await;
+        until(async || match self.sent().await {
+            sent if sent != before => Ok(()),
+            sent => Err(format!("it has sent {sent}")),
+        })
+        .await;
+    }
+
+    async fn sent(&self) -> String {
+        let offsets = self.request(Method::GET, "offsets").await;
+        offsets["offsets"][0]["offset"]["gtids"].as_str().unwrap_or_default().to_owned()
     }
 
     async fn request(&self, method: Method, path: &str) -> Value {

@@ -134,7 +134,7 @@ async fn hand_overs_to_a_connector_and_back_under_load_and_a_kill_of_the_worker_
         let (rooms, next) = (Arc::clone(&rooms), Arc::clone(&next));
         writers.push(tokio::spawn(keep_reserving(user, rooms, next, Arc::clone(&made), Arc::clone(&stop))));
     }
-    let some_more = async || until_made(&made, made.load(Ordering::Relaxed) + 100).await;
+    let some_more = async || until_made(&made, made.load(Ordering::Relaxed) + 30).await;
     some_more().await;
     relay(&stack, &["prepare-debezium"]).await;
     relay(&stack, &["mode", "debezium", "--connect-url", &url, "--wait", "120"]).await;
@@ -142,6 +142,9 @@ async fn hand_overs_to_a_connector_and_back_under_load_and_a_kill_of_the_worker_
     connect.kill().await;
     some_more().await;
     connect.start_again().await;
+    // The way back finds events that the connector has not sent.
+    connect.stop_connector().await;
+    some_more().await;
     relay(&stack, &["mode", "table", "--connect-url", &url, "--wait", "120"]).await;
     some_more().await;
     relay(&stack, &["mode", "debezium", "--connect-url", &url, "--wait", "120"]).await;
@@ -151,7 +154,7 @@ async fn hand_overs_to_a_connector_and_back_under_load_and_a_kill_of_the_worker_
         let sent = connect.stop_connector().await;
         let back = try_relay(&stack, &["mode", "table", "--drained-to", &sent]).await;
         if back.is_err() {
-            connect.resume_connector().await;
+            connect.resume_connector(&sent).await;
         }
         back
     })
