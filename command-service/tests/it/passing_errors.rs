@@ -110,7 +110,10 @@ async fn a_user_whose_limits_are_reached_is_served_again_when_they_are_raised() 
         }
     };
     assert!(made > 0);
-    assert_passes(&refused);
+    // The last query may be a COMMIT.
+    if refused.problem().1 != "outcome-unknown" {
+        assert_passes(&refused);
+    }
     server.run(&format!("ALTER USER {user} WITH MAX_QUERIES_PER_HOUR 0")).await;
     register(&limited).await.expect(201);
 
