@@ -79,7 +79,7 @@ pub(super) fn meaning(error: &sqlx::Error) -> Meaning {
     match error {
         sqlx::Error::Database(error) => error
             .try_downcast_ref::<MySqlDatabaseError>()
-            .map_or(Refused, |error| of_number(error.number(), error.code().as_deref())),
+            .map_or(Refused, |error| of_number(error.number(), error.code())),
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => Reconnect,
         _ => Refused,
     }
