@@ -117,6 +117,7 @@ impl<'a, P: Publisher> Session<'a, P> {
             Ok(reader) => reader,
             Err(error) => return Ended::Unreadable(error),
         };
+        self.place.read_on(reader.server_uuid());
         let ended = self.read(reader, stop).await;
         if !matches!(ended, Ended::Store(_)) {
             self.progress.advance(&mut self.place);
@@ -139,7 +140,7 @@ impl<'a, P: Publisher> Session<'a, P> {
                     Ok(entries) => self.send_all(entries).await,
                     Err(error) => return Ended::Unreadable(error),
                 },
-                _ = look.tick() => self.look().await,
+                _ = look.tick() => self.look(reader.server_uuid()).await,
                 _ = barrier.tick(), if self.began.phase == Phase::Log => {
                     self.store.set_barrier(self.began.epoch).await.map_err(Ended::from)
                 }
@@ -285,10 +286,12 @@ impl<'a, P: Publisher> Session<'a, P> {
     }
 
     /// Looks at the state: who leads, which phase it is, who was erased. Stores the place.
-    async fn look(&mut self) -> Result<(), Ended> {
+    async fn look(&mut self, server_uuid: &str) -> Result<(), Ended> {
         let began = Instant::now();
         let state = self.store.relay_state().await?;
-        if state.place.leader_epoch != self.stored.leader_epoch
+        // After a switch of the primary, an open connection stays with the former one, whose log has nothing new.
+        if state.server_uuid != server_uuid
+            || state.place.leader_epoch != self.stored.leader_epoch
             || !matches!(state.phase, Phase::Log | Phase::Draining)
         {
             return Err(Ended::Stopped);

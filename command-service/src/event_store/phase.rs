@@ -149,6 +149,9 @@ pub struct RelayState {
     pub erasures: u64,
     /// How far the binary log is relayed.
     pub place: StoredPlace,
+    /// The `server_uuid` of the server that has answered.
+    #[serde(skip)]
+    pub server_uuid: String,
 }
 
 /// How far the binary log is relayed: everything before is acknowledged by Kafka.

@@ -124,13 +124,13 @@ impl Relay {
             match (mode, hand) {
                 (Mode::Debezium, hand) => {
                     let (hand, kafka) = hand.zip(kafka).context("the mode debezium needs --connect-url")?;
-                    hand.to_debezium(store, url, kafka, limit).await?;
+                    hand.hand_over(store, url, kafka, limit).await?;
                 }
                 (_, hand) if is_debezium => {
                     let hand = hand.context(
                         "leaving the mode debezium needs --connect-url, --drained-to or --send-again",
                     )?;
-                    hand.to_table(store, limit).await?;
+                    hand.take_back(store, limit).await?;
                 }
                 _ => store.want_mode(mode).await?,
             }

@@ -341,7 +341,10 @@ async fn a_list_is_never_shown_without_one_of_its_persons() {
             let fresh = server.generations();
             let known = fresh.erasures().await.unwrap();
             for list in [known, fresh.erasures().await.unwrap()].into_iter().flatten() {
-                assert!(numbers(&list).into_iter().take(list.epoch as usize).eq(1..=list.epoch), "{list:?}");
+                assert!(
+                    numbers(&list).into_iter().take(usize::try_from(list.epoch).unwrap()).eq(1..=list.epoch),
+                    "{list:?}"
+                );
                 seen.insert(list.epoch);
             }
         }
@@ -377,14 +380,14 @@ async fn a_list_of_two_hundred_thousand_works_and_takes_one_more() {
     for part in all.chunks(20_000) {
         let person = |seq: &u64| {
             let id = Binary { subtype: BinarySubtype::Generic, bytes: fingerprint(*seq).0.to_vec() };
-            rawdoc! { "_id": id, "seq": *seq as i64, "pseudonym": format!("erased-a-{seq}") }
+            rawdoc! { "_id": id, "seq": seq.cast_signed(), "pseudonym": format!("erased-a-{seq}") }
         };
         let collection = server.collection("erased_persons").clone_with_type::<RawDocumentBuf>();
         collection.insert_many(part.iter().map(person)).await.unwrap();
     }
     let binary = |subtype, bytes| Binary { subtype, bytes };
     let head = doc! {
-        "_id": "list", "epoch": PERSONS as i64, "last": PERSONS as i64,
+        "_id": "list", "epoch": PERSONS.cast_signed(), "last": PERSONS.cast_signed(),
         "secret": binary(BinarySubtype::Generic, vec![7; 32]), "history": binary(BinarySubtype::Uuid, vec![1; 16]),
     };
     server.collection("erasures").insert_one(head).await.unwrap();

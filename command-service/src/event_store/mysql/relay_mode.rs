@@ -29,8 +29,8 @@ impl MySqlStore {
     pub(super) async fn read_state(&self) -> Result<RelayState, StoreError> {
         const OPERATION: &str = "relay_state";
         const SQL: &str = "SELECT s.wanted, s.phase, s.mode_epoch, s.phase_since, s.barrier, l.epoch, p.leader_epoch, \
-            p.mode_epoch, p.server_uuid, p.file, p.file_position, p.gtids, p.anchor, p.delivered_to, p.problem \
-            FROM relay_mode s JOIN relay_place p ON p.id = s.id JOIN erasure_list l ON l.id = s.id";
+            p.mode_epoch, p.server_uuid, p.file, p.file_position, p.gtids, p.anchor, p.delivered_to, p.problem, \
+            CAST(LOWER(@@GLOBAL.server_uuid) AS BINARY) FROM relay_mode s JOIN relay_place p ON p.id = s.id JOIN erasure_list l ON l.id = s.id";
         let rows = self.rows(OPERATION, &Statement::new(SQL, [])).await?;
         let row = rows.first().ok_or_else(|| StoreError::Inconsistent {
             operation: OPERATION,
@@ -317,5 +317,6 @@ fn state(row: &impl Columns) -> Result<RelayState, RowError> {
         barrier: row.number(4)?.into(),
         erasures: row.number(5)?,
         place,
+        server_uuid: row.text(15)?,
     })
 }

@@ -31,7 +31,7 @@ pub(in crate::operate) enum Hand {
 
 impl Hand {
     /// Hands over to the connector.
-    pub(in crate::operate) async fn to_debezium(
+    pub(in crate::operate) async fn hand_over(
         self,
         store: &MySqlStore,
         mysql_url: &str,
@@ -71,7 +71,7 @@ impl Hand {
     }
 
     /// Hands back to the outbox.
-    pub(in crate::operate) async fn to_table(self, store: &MySqlStore, limit: Duration) -> Result<()> {
+    pub(in crate::operate) async fn take_back(self, store: &MySqlStore, limit: Duration) -> Result<()> {
         let state = store.relay_state().await?;
         store.want_mode(Mode::Table).await?;
         if matches!(self, Self::SendAgain) {

@@ -88,7 +88,7 @@ async fn a_debezium_connector_publishes_every_event_as_the_relay_does() {
     assert_eq!(stack.undelivered().await, 0, "appends write no outbox rows");
     let by_debezium = until_the_topic_has(&stack, EVENTS).await;
     // Answered only once the read model has it.
-    client.sees(&room, &answers.last().unwrap()["consistencyToken"].as_str().unwrap_or(&room.token)).await;
+    client.sees(&room, answers.last().unwrap()["consistencyToken"].as_str().unwrap_or(&room.token)).await;
 
     relay(&stack, &["mode", "table", "--send-again"]).await;
     until_delivered(&stack).await;

@@ -101,6 +101,11 @@ impl Place {
         stored.anchor.clone_from(&self.anchor);
     }
 
+    /// Notes the server whose files are read from now on.
+    pub fn read_on(&mut self, server_uuid: &str) {
+        server_uuid.clone_into(&mut self.server_uuid);
+    }
+
     /// Notes a transaction of which everything is delivered. The place becomes its start, so that the next reader meets it
     /// again and knows by it that the log is the same. Returns whether the place has changed.
     pub fn pass(&mut self, transaction: Transaction) -> bool {

@@ -35,10 +35,17 @@ const AHEAD: usize = 4;
 #[derive(Debug)]
 pub struct BinlogReader {
     batches: mpsc::Receiver<Result<Vec<Entry>, BinlogError>>,
+    server_uuid: String,
     _task: AbortOnDropHandle<()>,
 }
 
 impl BinlogReader {
+    /// The server that it reads.
+    #[must_use]
+    pub fn server_uuid(&self) -> &str {
+        &self.server_uuid
+    }
+
     /// Waits for the next entries. A cancelled wait loses nothing.
     ///
     /// # Errors
@@ -111,7 +118,7 @@ impl MySqlStore {
                 drop(sender.send(Err(error)).await);
             }
         });
-        Ok(BinlogReader { batches, _task: AbortOnDropHandle::new(task) })
+        Ok(BinlogReader { batches, server_uuid, _task: AbortOnDropHandle::new(task) })
     }
 }
 
