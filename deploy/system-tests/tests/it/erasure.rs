@@ -107,7 +107,7 @@ async fn an_erased_person_is_found_in_no_store_and_all_else_is_as_it_was() {
     let mut killed = erase.stdout(Stdio::null()).spawn().unwrap();
     until(async || {
         let list = client.as_service().command(Method::GET, "/v1/erasures").send().await.expect(200);
-        let listed = list["persons"].as_object().is_some_and(|persons| !persons.is_empty());
+        let listed = list["persons"].as_array().is_some_and(|persons| !persons.is_empty());
         if listed { Ok(()) } else { Err("nobody is listed".to_owned()) }
     })
     .await;
