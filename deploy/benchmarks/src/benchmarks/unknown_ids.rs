@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail};
 use futures_util::future::try_join_all;
 use reqwest::{Client, StatusCode};
 use service_kit::ids::new_id;
@@ -20,7 +20,7 @@ const ASKING: usize = 4;
 
 pub(crate) async fn beside_commands(rig: &Rig) -> Result<Vec<Finding>> {
     let mut target = grown(rig, 500, rig.size(1_000_000, 50_000), 100).await?;
-    let Some(long) = target.rooms.pop() else { anyhow::bail!("no room was registered") };
+    let Some(long) = target.rooms.pop() else { bail!("no room was registered") };
     let asker = Asker {
         client: Client::new(),
         url: format!("{}/v1/rooms/{long}/reservations", target.service.url()),
@@ -56,13 +56,15 @@ struct Asker {
 }
 
 impl Asker {
-    /// Asks for ids one after the other. Returns the number of answers.
+    /// Asks for ids one after the other, as fast as the caller's rate lets it and beyond. Returns the number of answers.
     async fn until(&self, stop: &CancellationToken) -> Result<u32> {
         let mut answers = 0;
         while !stop.is_cancelled() {
-            let status = self.ask().await?;
-            ensure!(status == StatusCode::NOT_FOUND, "an unknown id was answered {status}");
-            answers += 1;
+            match self.ask().await? {
+                StatusCode::NOT_FOUND => answers += 1,
+                StatusCode::TOO_MANY_REQUESTS => {}
+                status => bail!("an unknown id was answered {status}"),
+            }
         }
         Ok(answers)
     }
