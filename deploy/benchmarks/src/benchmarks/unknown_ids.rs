@@ -1,12 +1,13 @@
 //! The latency of commands while others ask for reservations that were never made.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use futures_util::future::try_join_all;
 use reqwest::{Client, StatusCode};
 use service_kit::ids::new_id;
 use shared_events::{ReservationId, RoomId};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{beside::Bystander, growth::grown};
@@ -15,6 +16,8 @@ use crate::{
     rig::Rig,
 };
 
+/// When one that asks too often comes back, as `Retry-After` says.
+const COME_BACK: Duration = Duration::from_secs(1);
 /// Connections that ask, each for one id after the other.
 const ASKING: usize = 4;
 
@@ -56,13 +59,13 @@ struct Asker {
 }
 
 impl Asker {
-    /// Asks for ids one after the other, as fast as the caller's rate lets it and beyond. Returns the number of answers.
+    /// Asks for ids one after the other, as fast as the caller's rate lets it. Returns the number of answers.
     async fn until(&self, stop: &CancellationToken) -> Result<u32> {
         let mut answers = 0;
         while !stop.is_cancelled() {
             match self.ask().await? {
                 StatusCode::NOT_FOUND => answers += 1,
-                StatusCode::TOO_MANY_REQUESTS => {}
+                StatusCode::TOO_MANY_REQUESTS => drop(stop.run_until_cancelled(sleep(COME_BACK)).await),
                 status => bail!("an unknown id was answered {status}"),
             }
         }
