@@ -119,6 +119,10 @@ impl<P: Publisher> BinlogRelay<P> {
         if self.leader != Some(state.place.leader_epoch) {
             self.leader = Some(self.store.lead().await?);
             state = self.store.relay_state().await?;
+            if state.phase == Phase::Table {
+                // A room that was released behind the switch to the table. The leader may have died then.
+                self.store.end_releases().await?;
+            }
         }
         match (state.phase, state.wanted) {
             // An operator who wants the mode again has cleared the problem.
@@ -233,7 +237,11 @@ impl<P: Publisher> BinlogRelay<P> {
             Ended::Stopped => Ok(()),
             Ended::Drained => {
                 let now = self.store.relay_state().await?;
-                if now.phase == Phase::Draining { self.change(&now, Phase::Table).await } else { Ok(()) }
+                if now.phase == Phase::Draining {
+                    self.change(&now, Phase::Table).await?;
+                    self.store.end_releases().await?;
+                }
+                Ok(())
             }
             Ended::Undelivered(_) => {
                 sleep(PAUSE).await;

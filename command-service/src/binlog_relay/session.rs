@@ -255,8 +255,6 @@ impl<'a, P: Publisher> Session<'a, P> {
         }
         tracing::error!(room = %room, %position, %reason, "an event can't be sent, its room is held");
         let held_at = Timestamp::from_epoch_millis(self.clock.now_ms());
-        // Kafka refuses the room again, and its release is not passed yet.
-        self.store.take_release_back(room).await?;
         self.store.hold_room(&HeldRoom { room, position, reason, held_at }).await?;
         self.holds.insert(room, Hold { from: position });
         Ok(())

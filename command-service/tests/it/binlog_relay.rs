@@ -219,6 +219,31 @@ async fn a_held_room_is_released_in_the_other_mode() {
 }
 
 #[tokio::test]
+async fn a_room_that_is_released_behind_the_switch_to_the_table_goes_on_in_order() {
+    let rig = Rig::new().await;
+    let room = new_room();
+    let one = rig.instance();
+    rig.switch(Mode::Log).await;
+    rig.log.outcomes.lock().unwrap().insert((room, 2), Undelivered::Refused("too large".into()));
+    rig.commit(events(room, 1..=2)).await;
+    eventually("the room is held", async || !rig.store.held_rooms().await.unwrap().is_empty()).await;
+    one.stop().await;
+    rig.commit(events(room, 3..=4)).await;
+    let leader = rig.store.lead().await.unwrap();
+    rig.store.want_mode(Mode::Table).await.unwrap();
+    let epoch = rig.store.relay_state().await.unwrap().epoch;
+    assert!(rig.store.change_phase(leader, epoch, Phase::Draining).await.unwrap());
+    rig.commit(events(room, 5..=5)).await;
+    assert_eq!(rig.store.release_room(room).await.unwrap(), Release::Released);
+    rig.commit(events(room, 6..=6)).await;
+    let another = rig.instance();
+    rig.delivers(room, 6).await;
+    assert_eq!(rig.phase().await, Phase::Table);
+    eventually("the release is over", async || rig.store.holds().await.unwrap().is_empty()).await;
+    another.stop().await;
+}
+
+#[tokio::test]
 async fn a_person_who_was_erased_is_masked_in_what_the_binary_log_still_holds() {
     let rig = Rig::new().await;
     let room = new_room();
@@ -240,8 +265,10 @@ async fn a_person_who_was_erased_is_masked_in_what_the_binary_log_still_holds() 
 #[tokio::test]
 async fn a_log_without_the_place_is_replaced_by_the_table() {
     let rig = Rig::new().await;
-    let room = new_room();
+    let (room, before) = (new_room(), new_room());
     let one = rig.instance();
+    rig.commit(events(before, 1..=50)).await;
+    rig.delivers(before, 50).await;
     rig.switch(Mode::Log).await;
     rig.commit(events(room, 1..=3)).await;
     rig.delivers(room, 3).await;
@@ -258,6 +285,7 @@ async fn a_log_without_the_place_is_replaced_by_the_table() {
     rig.commit(events(room, 7..=8)).await;
     rig.delivers(room, 8).await;
     let state = rig.store.relay_state().await.unwrap();
+    assert_eq!(rig.log.of(before).len(), 50, "what the table delivered is not sent again");
     assert_eq!(state.wanted, Mode::Log, "the log is tried again later");
     assert!(!state.place.problem.is_empty());
     another.stop().await;

@@ -29,6 +29,11 @@ impl Database for MySqlStore {
     const ALL_HEADS: &'static str = "SELECT stream_id, MAX(version) FROM events WHERE stream_id > ? \
         GROUP BY stream_id ORDER BY stream_id LIMIT ?";
     const INSERT_NEW: &'static str = "INSERT IGNORE";
+    // A released room is held again at the new event. Columns are assigned from left to right.
+    const HOLD_ROOM: &'static str = "INSERT INTO held_rooms (room, position, reason, held_at) VALUES (?,?,?,?) AS new \
+        ON DUPLICATE KEY UPDATE position = IF(held_rooms.released_to IS NULL, held_rooms.position, new.position), \
+        reason = IF(held_rooms.released_to IS NULL, held_rooms.reason, new.reason), \
+        held_at = IF(held_rooms.released_to IS NULL, held_rooms.held_at, new.held_at), released_to = NULL";
     const FOR_UPDATE: &'static str = " FOR UPDATE";
     // Columns are assigned from left to right, so the form comes last. The lock keeps the list as it is until the end.
     const SAVE_SNAPSHOT: &'static str = "INSERT INTO snapshots (stream_id, version, schema_fingerprint, body) \
@@ -68,8 +73,9 @@ impl Database for MySqlStore {
         };
         format!(
             "SELECT o.position FROM outbox o WHERE (SELECT phase FROM relay_mode) IN ('table', 'to_log', \
-             'to_debezium') AND (NOT EXISTS (SELECT 1 FROM held_rooms) OR (SELECT e.stream_id \
-             FROM events e WHERE e.position = o.position) NOT IN (SELECT room FROM held_rooms)) {bucket} \
+             'to_debezium') AND (NOT EXISTS (SELECT 1 FROM held_rooms WHERE \
+             released_to IS NULL) OR (SELECT e.stream_id FROM events e WHERE e.position = o.position) NOT IN \
+             (SELECT room FROM held_rooms WHERE released_to IS NULL)) {bucket} \
              ORDER BY o.position LIMIT ?"
         )
     }

@@ -179,8 +179,7 @@ impl MySqlStore {
             after = *reached;
             added += self.write(OPERATION, &insert_pointers(&pointers)).await?;
         }
-        let end = "DELETE FROM held_rooms WHERE released_to IS NOT NULL".to_owned();
-        self.write(OPERATION, &Statement::text(end)).await?;
+        self.end_releases().await?;
         Ok(added)
     }
 
@@ -210,13 +209,13 @@ impl MySqlStore {
         self.rows("wait_for_change", &lock).await.map(drop)
     }
 
-    /// Ends a release, because the log has refused the room again.
+    /// Ends all releases. Right in a phase in which the table is relayed: it has the rows of released rooms.
     ///
     /// # Errors
     /// If the store can't be written.
-    pub async fn take_release_back(&self, room: RoomId) -> Result<(), StoreError> {
-        let delete = "DELETE FROM held_rooms WHERE room = ? AND released_to IS NOT NULL";
-        self.write("take_release_back", &Statement::new(delete, [(&room).into()])).await.map(drop)
+    pub async fn end_releases(&self) -> Result<(), StoreError> {
+        let delete = "DELETE FROM held_rooms WHERE released_to IS NOT NULL";
+        self.write("end_releases", &Statement::new(delete, [])).await.map(drop)
     }
 
     /// The positions of a room's outbox rows up to one, in order.

@@ -40,6 +40,8 @@ pub(super) trait Database: Send + Sync + 'static {
     const ALL_HEADS: &'static str;
     /// Begins an insert that leaves an existing row as it is.
     const INSERT_NEW: &'static str;
+    /// Holds a room, unless it is held. Values: room, position of the refused event, reason, time.
+    const HOLD_ROOM: &'static str;
     /// Ends a read that locks its rows until the end of the transaction.
     const FOR_UPDATE: &'static str;
     /// Inserts or replaces a snapshot: never by an older one of the same form, and only under one epoch of the list of erased

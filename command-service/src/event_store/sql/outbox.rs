@@ -55,8 +55,6 @@ impl<D: Database> Outbox for D {
 
     async fn hold_room(&self, held: &HeldRoom) -> Result<(), StoreError> {
         // The event that was refused first is the one to look at.
-        let sql =
-            format!("{} INTO held_rooms (room, position, reason, held_at) VALUES (?,?,?,?)", D::INSERT_NEW);
         let reason: String = held.reason.chars().take(MAX_REASON).collect();
         let values = [
             (&held.room).into(),
@@ -64,7 +62,7 @@ impl<D: Database> Outbox for D {
             reason.as_str().into(),
             held.held_at.epoch_millis().into(),
         ];
-        self.write("hold_room", &Statement::new(sql, values)).await.map(drop)
+        self.write("hold_room", &Statement::new(D::HOLD_ROOM, values)).await.map(drop)
     }
 
     async fn held_rooms(&self) -> Result<Vec<HeldRoom>, StoreError> {
