@@ -38,6 +38,28 @@ async fn events_go_from_the_table_to_the_binary_log_and_back_without_a_gap() {
 }
 
 #[tokio::test]
+async fn rooms_whose_ids_end_in_zeros_are_delivered_from_the_binary_log() {
+    let rig = Rig::new().await;
+    let one = rig.instance();
+    rig.switch(Mode::Log).await;
+    let rooms: Vec<RoomId> = [1, 2, 15]
+        .map(|zeros| {
+            let mut bytes = new_room().0.into_bytes();
+            bytes[16 - zeros..].fill(0);
+            RoomId(uuid::Uuid::from_bytes(bytes))
+        })
+        .to_vec();
+    for version in 1..=3 {
+        rig.commit(rooms.iter().map(|room| event(*room, version)).collect()).await;
+    }
+    for room in &rooms {
+        rig.delivers(*room, 3).await;
+    }
+    assert_eq!(rig.store.relay_state().await.unwrap().phase, Phase::Log, "the log has failed");
+    one.stop().await;
+}
+
+#[tokio::test]
 async fn switches_under_load_in_both_directions_lose_and_misorder_nothing() {
     let rig = Rig::new().await;
     let (one, two) = (rig.instance(), rig.instance_with(Buckets::NONE));

@@ -35,9 +35,13 @@ impl<'a> Cell<'a> {
         std::str::from_utf8(self.bytes()?).map_err(|error| error.to_string())
     }
 
-    /// A fixed number of bytes.
+    /// The value of a `BINARY(N)`. The log leaves out the zeros at its end, as `Field_string::pack` of MySQL does.
     pub(super) fn fixed<const N: usize>(&self) -> Result<[u8; N], String> {
-        self.bytes()?.try_into().map_err(|_| format!("{N} bytes are expected, and not {self:?}"))
+        let bytes = self.bytes()?;
+        let mut fixed = [0; N];
+        let filled = fixed.get_mut(..bytes.len());
+        filled.ok_or_else(|| format!("{N} bytes are expected, and not {self:?}"))?.copy_from_slice(bytes);
+        Ok(fixed)
     }
 }
 
