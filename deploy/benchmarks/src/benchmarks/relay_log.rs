@@ -61,8 +61,22 @@ impl InTheLog {
         let (watched, events) = (Topic::open(&rig.servers.brokers, &topic.name)?, self.backlog.len());
         let arrival = tokio::spawn(async move { watched.until(0, events, PATIENCE).await });
         let process = rig.command_service(&self.namespace, &[("KAFKA_TOPIC", topic.name.as_str())])?;
-        Ok((process, arrival.await??))
+        let drained = arrival.await??;
+        in_mode(&self.store, Mode::Log).await?;
+        Ok((process, drained))
     }
+}
+
+/// Fails if the relay has gone back to the table by itself.
+async fn in_mode(store: &MySqlStore, mode: Mode) -> Result<()> {
+    let state = store.relay_state().await?;
+    ensure!(
+        state.phase == mode.phase(),
+        "the relay is in the phase {}: {}",
+        state.phase,
+        state.place.problem
+    );
+    Ok(())
 }
 
 /// Switches the mode of a running service, and waits.
@@ -204,8 +218,8 @@ pub(crate) async fn beside_commands(rig: &Rig) -> Result<Vec<Finding>> {
         async |_| latency(&mut table, of_table, seconds, &mut their_p99).await,
     )
     .await?;
-    log.check().await?;
-    table.check().await?;
+    check(log, Mode::Log).await?;
+    check(table, Mode::Table).await?;
     let latency = Finding::new(
         "arrival-log",
         "the outbox table, from memory",
@@ -226,6 +240,20 @@ pub(super) async fn target(rig: &Rig, mode: Mode) -> Result<CommandTarget> {
     until(&store, mode).await?;
     store.close().await;
     Ok(target)
+}
+
+/// Checks what is stored, and that it was relayed in this mode.
+async fn check(target: CommandTarget, mode: Mode) -> Result<()> {
+    target.check().await?;
+    relayed_in(&target, mode).await
+}
+
+/// Fails if a command service's relay is not in this mode any more.
+pub(super) async fn relayed_in(target: &CommandTarget, mode: Mode) -> Result<()> {
+    let store = MySqlStore::open(&target.namespace.database_url(), 1, None, None)?;
+    let checked = in_mode(&store, mode).await;
+    store.close().await;
+    checked
 }
 
 async fn latency(

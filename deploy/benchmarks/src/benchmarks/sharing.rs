@@ -70,9 +70,10 @@ impl System {
         Ok(number(all) / started.elapsed().as_secs_f64())
     }
 
-    async fn check(self) -> Result<()> {
+    async fn check(self, source: Mode) -> Result<()> {
         let made: u64 = self.targets.iter().map(CommandTarget::made).sum();
         if let Some(target) = self.targets.first() {
+            relay_log::relayed_in(target, source).await?;
             let written = crate::mysql::written::check(&target.namespace.database_url()).await?;
             ensure!(written.made == made, "{made} reservations were answered, {} are there", written.made);
             ensure!(written.keys == written.events, "events without idempotency records");
@@ -117,8 +118,8 @@ async fn of(rig: &Rig, name: &str, source: Mode) -> Result<Vec<Finding>> {
     .await?;
     let sent: Vec<f64> = two.sent.iter().map(|sent| number(*sent)).collect();
     let share: Vec<f64> = sent.iter().map(|part| part / sent.iter().sum::<f64>() * 100.0).collect();
-    two.check().await?;
-    one.check().await?;
+    two.check(source).await?;
+    one.check(source).await?;
     let mut finding = Finding::new(
         name,
         "one process of each service",
