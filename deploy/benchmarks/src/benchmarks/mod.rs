@@ -1,5 +1,6 @@
 //! The benchmarks. Each measures both sides and checks the data that they wrote.
 
+mod arrival;
 mod beside;
 mod commands;
 mod footprint;
@@ -81,6 +82,11 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         name: "commands-log",
         about: "durable commands and their arrival in Kafka while the binary log is relayed, against the outbox table",
         run: |rig| Box::pin(relay_log::beside_commands(rig)),
+    },
+    Benchmark {
+        name: "arrival-log-debezium",
+        about: "from the transaction to the message in Kafka, from the binary log, against Debezium tuned for latency",
+        run: |rig| Box::pin(arrival::against_debezium(rig)),
     },
     Benchmark {
         name: "projector-sink",

@@ -16,7 +16,7 @@ use crate::{
     connect::{Worker, peers::Source, settings::Tuning},
     drain::Drained,
     figures::{Finding, Series, Target, number},
-    kafka::{Arrivals, Topic},
+    kafka::{Arrivals, Latencies, Topic, recorded},
     load::Pace,
     mysql,
     peer_documents::KEYS,
@@ -29,7 +29,7 @@ const CONNECTIONS: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(180);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Commands per second when latency is measured.
-const RATE: f64 = 500.0;
+pub(super) const PER_SECOND: u64 = 500;
 
 /// Events that stand in the binary log after a place to which the relay can be set back.
 struct InTheLog {
@@ -206,11 +206,11 @@ pub(crate) async fn beside_commands(rig: &Rig) -> Result<Vec<Finding>> {
         Series::new("commands while the log is relayed", "commands/s", ours),
         Series::new("commands while the table is relayed", "commands/s", theirs),
     );
-    let mut arrivals = [
-        Arrivals::watch(&rig.servers.brokers, &log.namespace.name, PATIENCE).await?,
-        Arrivals::watch(&rig.servers.brokers, &table.namespace.name, PATIENCE).await?,
+    let arrivals = [
+        Arrivals::watch(&rig.servers.brokers, &log.namespace.name, PATIENCE, recorded).await?,
+        Arrivals::watch(&rig.servers.brokers, &table.namespace.name, PATIENCE, recorded).await?,
     ];
-    let [of_log, of_table] = &mut arrivals;
+    let [of_log, of_table] = &arrivals;
     let (mut p99, mut their_p99) = (Vec::new(), Vec::new());
     let (ours, theirs) = alternate(
         rig.rounds,
@@ -243,7 +243,7 @@ pub(super) async fn target(rig: &Rig, mode: Mode) -> Result<CommandTarget> {
 }
 
 /// Checks what is stored, and that it was relayed in this mode.
-async fn check(target: CommandTarget, mode: Mode) -> Result<()> {
+pub(super) async fn check(target: CommandTarget, mode: Mode) -> Result<()> {
     target.check().await?;
     relayed_in(&target, mode).await
 }
@@ -256,15 +256,15 @@ pub(super) async fn relayed_in(target: &CommandTarget, mode: Mode) -> Result<()>
     checked
 }
 
-async fn latency(
+pub(super) async fn latency(
     target: &mut CommandTarget,
-    arrivals: &mut Arrivals,
+    arrivals: &Arrivals<i64>,
     seconds: f64,
     p99: &mut Vec<f64>,
 ) -> Result<f64> {
     arrivals.begin();
-    target.reserve(64, Pace::Open(RATE), 0.0, seconds).await?;
-    let latencies = arrivals.end().await?;
+    target.reserve(64, Pace::Open(number(PER_SECOND)), 0.0, seconds).await?;
+    let latencies = Latencies::of(arrivals.end().await?);
     p99.push(latencies.at(0.99));
     Ok(latencies.at(0.5))
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    message::Headers,
+    message::{BorrowedMessage, Headers},
 };
 use shared_events::topics;
 use tokio::task::spawn_blocking;
@@ -22,17 +22,28 @@ use crate::wall_clock::clock_micros;
 /// Nothing more comes after a silence of this length.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// Watches a topic from its end. `recordedtime` is in whole milliseconds, of this machine's clock.
-pub(crate) struct Arrivals {
-    /// Milliseconds of each event since the last beginning, and the time of the last one.
-    seen: Arc<Mutex<(Vec<f64>, Instant)>>,
+/// Watches a topic from its end.
+pub(crate) struct Arrivals<T> {
+    /// What was read out of each message, with the time in microseconds since 1970; and the time of the last one.
+    seen: Seen<T>,
     stop: Arc<AtomicBool>,
 }
+
+type Seen<T> = Arc<Mutex<(Vec<(T, i64)>, Instant)>>;
 
 /// Latencies in milliseconds.
 pub(crate) struct Latencies(Vec<f64>);
 
 impl Latencies {
+    /// Of pairs of a beginning and an end, in microseconds since 1970.
+    pub(crate) fn of(pairs: impl IntoIterator<Item = (i64, i64)>) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+        let mut sorted: Vec<f64> =
+            pairs.into_iter().map(|(begin, end)| (end - begin).max(0) as f64 / 1000.0).collect();
+        sorted.sort_by(f64::total_cmp);
+        Self(sorted)
+    }
+
     pub(crate) fn at(&self, quantile: f64) -> f64 {
         #[expect(
             clippy::cast_possible_truncation,
@@ -45,10 +56,23 @@ impl Latencies {
     }
 }
 
-impl Arrivals {
-    pub(crate) async fn watch(brokers: &str, topic: &str, patience: Duration) -> Result<Self> {
+/// The time of an event's record in microseconds since 1970. It is in whole milliseconds, of this machine's clock.
+pub(crate) fn recorded(message: &BorrowedMessage<'_>) -> Option<i64> {
+    let header = message.headers()?.iter().find(|header| header.key == "ce_recordedtime")?;
+    let text = std::str::from_utf8(header.value?).ok()?;
+    Some(chrono::DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros())
+}
+
+impl<T: Send + 'static> Arrivals<T> {
+    /// Watches the messages out of which `read` makes something.
+    pub(crate) async fn watch(
+        brokers: &str,
+        topic: &str,
+        patience: Duration,
+        read: fn(&BorrowedMessage<'_>) -> Option<T>,
+    ) -> Result<Self> {
         let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
-        let seen = Arc::new(Mutex::new((Vec::new(), Instant::now())));
+        let seen: Seen<T> = Arc::new(Mutex::new((Vec::new(), Instant::now())));
         let stop = Arc::new(AtomicBool::new(false));
         let (seen_by, stopped) = (Arc::clone(&seen), Arc::clone(&stop));
         let consumer = spawn_blocking(move || consumer(&brokers, &topic, patience)).await??;
@@ -56,16 +80,9 @@ impl Arrivals {
             while !stopped.load(Ordering::Relaxed) {
                 let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) else { continue };
                 let now = clock_micros();
-                let recorded = message.headers().and_then(|headers| {
-                    let header = headers.iter().find(|header| header.key == "ce_recordedtime")?;
-                    let text = std::str::from_utf8(header.value?).ok()?;
-                    chrono::DateTime::parse_from_rfc3339(text).ok()
-                });
-                let Some(recorded) = recorded else { continue };
-                #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-                let ms = (now - recorded.timestamp_micros()).max(0) as f64 / 1000.0;
+                let Some(of_message) = read(&message) else { continue };
                 let mut seen = seen_by.lock().unwrap_or_else(PoisonError::into_inner);
-                seen.0.push(ms);
+                seen.0.push((of_message, now));
                 seen.1 = Instant::now();
             }
         });
@@ -77,23 +94,20 @@ impl Arrivals {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = (Vec::new(), Instant::now());
     }
 
-    /// Waits until nothing more comes.
-    pub(crate) async fn end(&self) -> Result<Latencies> {
+    /// Waits until nothing more comes. Returns what was read, and when.
+    pub(crate) async fn end(&self) -> Result<Vec<(T, i64)>> {
         loop {
             tokio::time::sleep(QUIET / 3).await;
-            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             if seen.1.elapsed() > QUIET {
                 ensure!(!seen.0.is_empty(), "no event arrived");
-                let mut sorted = seen.0.clone();
-                drop(seen);
-                sorted.sort_by(f64::total_cmp);
-                return Ok(Latencies(sorted));
+                return Ok(std::mem::take(&mut seen.0));
             }
         }
     }
 }
 
-impl Drop for Arrivals {
+impl<T> Drop for Arrivals<T> {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
     }
