@@ -21,8 +21,10 @@ use crate::{
     outbox::{Publisher, Report, Undelivered},
 };
 
-/// Interval between looks at the state, and between places that are stored.
+/// Interval between looks at the state.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Interval between places that are stored. Each is a durable transaction beside those of the commands.
+const STORE_EVERY: Duration = Duration::from_secs(1);
 /// Nothing is sent by a list of erased persons that is older than this.
 const LIST_IS_GOOD_FOR: Duration = Duration::from_secs(1);
 /// Interval between barriers. A refill repeats at most what was committed since the last one.
@@ -130,6 +132,8 @@ impl<'a, P: Publisher> Session<'a, P> {
     async fn read(&mut self, mut reader: BinlogReader, stop: &CancellationToken) -> Ended {
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut store = interval(STORE_EVERY);
+        store.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut barrier = interval(BARRIER_EVERY);
         loop {
             let fresh = self.looked_at.elapsed() < LIST_IS_GOOD_FOR;
@@ -141,6 +145,7 @@ impl<'a, P: Publisher> Session<'a, P> {
                     Err(error) => return Ended::Unreadable(error),
                 },
                 _ = look.tick() => self.look(reader.server_uuid()).await,
+                _ = store.tick() => self.store_place().await,
                 _ = barrier.tick(), if self.began.phase == Phase::Log => {
                     self.store.set_barrier(self.began.epoch).await.map_err(Ended::from)
                 }
@@ -283,7 +288,7 @@ impl<'a, P: Publisher> Session<'a, P> {
         Ok(())
     }
 
-    /// Looks at the state: who leads, which phase it is, who was erased. Stores the place.
+    /// Looks at the state: who leads, which phase it is, who was erased.
     async fn look(&mut self, server_uuid: &str) -> Result<(), Ended> {
         let began = Instant::now();
         let state = self.store.relay_state().await?;
@@ -302,7 +307,7 @@ impl<'a, P: Publisher> Session<'a, P> {
             self.store.change_phase(state.place.leader_epoch, state.epoch, Phase::Draining).await?;
         }
         metrics::gauge!("relay_binlog_place_age_seconds").set(self.moved_at.elapsed().as_secs_f64());
-        self.store_place().await
+        Ok(())
     }
 
     async fn store_place(&mut self) -> Result<(), Ended> {
