@@ -11,6 +11,7 @@ mod binlog_modes;
 mod binlog_relay;
 mod binlog_rig;
 mod binlog_servers;
+mod debezium;
 mod erasure;
 mod event_store;
 mod event_store_mysql;

@@ -51,7 +51,7 @@ impl Hand {
                 if let Some(member) = store.member_of_an_older_build().await? {
                     bail!("instance {member} is of an older build, which would go on with the table");
                 }
-                ensure!(!store.committed_gtids().await?.is_empty(), "gtid_mode must be ON");
+                store.check_for_connector().await?;
                 let topics = OwnTopics::of(&kafka.topic);
                 ensure_connector_topics(kafka, &topics.heartbeats, &topics.schema_history).await?;
                 learn_the_tables(&connector, mysql_url, kafka, limit).await?;
@@ -196,11 +196,12 @@ async fn border(store: &MySqlStore) -> Result<String> {
 }
 
 async fn no_room_is_held(store: &MySqlStore) -> Result<()> {
-    let held = store.held_rooms().await?;
-    ensure!(
-        held.is_empty(),
-        "rooms are held, and no connector knows: release them first (`command-service outbox`)"
-    );
+    if let Some(held) = store.held_rooms().await?.first() {
+        bail!(
+            "room {} is held, and a connector would send its events: release it first (`command-service release-room`)",
+            held.room
+        );
+    }
     Ok(())
 }
 

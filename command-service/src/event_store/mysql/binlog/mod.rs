@@ -5,6 +5,7 @@
 mod gtids;
 mod reader;
 mod rows;
+mod settings;
 
 use mysql_async::{Conn, OptsBuilder, SslOpts, prelude::Queryable};
 use secrecy::ExposeSecret;
@@ -12,10 +13,16 @@ use sha2::{Digest, Sha256};
 use shared_events::{RoomId, Version};
 use sqlx::mysql::MySqlSslMode;
 
-use self::gtids::{Gtids, Source};
 pub use self::reader::BinlogReader;
+use self::{
+    gtids::{Gtids, Source},
+    settings::{SETTINGS, Settings},
+};
 use super::MySqlStore;
-use crate::event_store::{Phase, Position, StoredEvent, StoredPlace};
+use crate::event_store::{
+    Phase, Position, StoreError, StoredEvent, StoredPlace,
+    sql::{Columns, Database, RowError, Statement},
+};
 
 /// Something in the binary log that matters to the relay.
 #[derive(Debug)]
@@ -187,6 +194,22 @@ impl MySqlStore {
         Ok(Place { server_uuid, file: text(0), file_position, gtids, anchor, ahead })
     }
 
+    /// Checks that a connector which goes by GTIDs can publish what the binary log has.
+    ///
+    /// # Errors
+    /// If a setting of the server forbids it, or can't be read.
+    pub async fn check_for_connector(&self) -> Result<(), BinlogError> {
+        const OPERATION: &str = "check_for_connector";
+        let unread = |error: StoreError| BinlogError::Unavailable(error.to_string());
+        let rows = self.rows(OPERATION, &Statement::new(SETTINGS, [])).await.map_err(unread)?;
+        let settings = rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?)));
+        let settings =
+            settings.collect::<Result<_, _>>().map_err(|error: RowError| unread(error.during(OPERATION)))?;
+        let settings = Settings(settings);
+        settings.check()?;
+        settings.must_be(&[("gtid_mode", "ON"), ("binlog_order_commits", "ON")])
+    }
+
     /// A connection of the replication protocol's client.
     async fn replica(&self) -> Result<Conn, BinlogError> {
         let url = self.0.url.expose_secret();
@@ -216,40 +239,10 @@ impl MySqlStore {
     }
 }
 
-/// Checks the settings on which the relay depends: what it has sent must not be taken back by a crash or a switch of the
-/// primary, and rows must be whole. Returns the server's UUID and whether transactions have GTIDs.
+/// Checks the server's settings. Returns its UUID and whether transactions have GTIDs.
 async fn check(connection: &mut Conn) -> Result<(String, bool), BinlogError> {
-    let variables: Vec<(String, String)> = connection
-        .query(
-            "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', 'sync_binlog', 'innodb_flush_log_at_trx_commit', \
-             'binlog_format', 'binlog_row_image', 'server_uuid', 'gtid_mode', 'rpl_semi_sync_source_enabled', \
-             'rpl_semi_sync_source_wait_point', 'rpl_semi_sync_master_enabled', 'rpl_semi_sync_master_wait_point')",
-        )
-        .await?;
-    let value =
-        |name: &str| variables.iter().find(|(it, _)| it == name).map(|(_, value)| value.to_uppercase());
-    for (name, wanted) in [
-        ("log_bin", "ON"),
-        ("sync_binlog", "1"),
-        ("innodb_flush_log_at_trx_commit", "1"),
-        ("binlog_format", "ROW"),
-        ("binlog_row_image", "FULL"),
-    ] {
-        // A server that has dropped a setting has only the wanted value.
-        if let Some(value) = value(name).filter(|value| value != wanted) {
-            return Err(BinlogError::Unfit(format!("{name} is {value}, and must be {wanted}")));
-        }
-    }
-    for role in ["source", "master"] {
-        let is = |name: &str, wanted: &str| {
-            value(&format!("rpl_semi_sync_{role}_{name}")).as_deref() == Some(wanted)
-        };
-        if is("enabled", "ON") && is("wait_point", "AFTER_SYNC") {
-            return Err(BinlogError::Unfit(format!(
-                "rpl_semi_sync_{role}_wait_point is AFTER_SYNC: the binary log shows what a switch of the primary takes back"
-            )));
-        }
-    }
-    let gtids = value("gtid_mode").is_some_and(|mode| mode == "ON");
-    Ok((value("server_uuid").unwrap_or_default().to_lowercase(), gtids))
+    let settings = Settings(connection.query(SETTINGS).await?);
+    settings.check()?;
+    let gtids = settings.value("gtid_mode").is_some_and(|mode| mode == "ON");
+    Ok((settings.value("server_uuid").unwrap_or_default().to_lowercase(), gtids))
 }
