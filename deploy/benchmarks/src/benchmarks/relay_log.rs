@@ -9,18 +9,17 @@ use command_service::event_store::{
 };
 use system_tests::Namespace;
 
-use super::relay;
+use super::{relay, relay_debezium};
 use crate::{
     backlog::Backlog,
     command_target::{CommandTarget, Relaying},
-    connect::{Worker, peers::Source, settings::Tuning},
     drain::Drained,
     figures::{Finding, Series, Target, number},
     kafka::{Arrivals, Latencies, Topic, recorded},
     load::Pace,
     mysql,
     peer_documents::KEYS,
-    rig::{Memory, Rig, Service},
+    rig::{Rig, Service},
     rounds::alternate,
 };
 
@@ -139,50 +138,20 @@ pub(crate) async fn against_the_table(rig: &Rig) -> Result<Vec<Finding>> {
 /// A backlog, against Debezium, tuned for rate and warm.
 pub(crate) async fn against_debezium(rig: &Rig) -> Result<Vec<Finding>> {
     let events = rig.size(500_000, 100_000);
-    let worker = Worker::start(rig).await?;
-    let mut source = Source::start(rig, &worker, Tuning::Rate).await?;
-    // The first drain after a start has half the rate of the next ones.
-    let warm = source.drain(200_000, PATIENCE).await?;
-    eprintln!("  Debezium, warming up: {warm:.0}/s");
     let namespace = rig.namespace_without_tls("relay_log").await?;
     let log = InTheLog::build(rig, namespace, usize::try_from(KEYS)?, events).await?;
-    let (mut memory, mut their_memory): (Vec<Memory>, Vec<Memory>) = (Vec::new(), Vec::new());
-    let (our_rates, their_rates) = alternate(
-        rig.rounds,
-        async |_| {
-            let topic = relay::topic(rig).await?;
-            let (service, arrived) = log.drain(rig, &topic).await?;
-            memory.push(service.memory()?);
-            service.stop().await?;
-            relay::check(rig, &topic, &log.backlog).await?;
-            Ok(arrived.rate())
-        },
-        async |_| {
-            let rate = source.drain(events, PATIENCE).await?;
-            their_memory.push(worker.memory()?);
-            Ok(rate)
-        },
-    )
-    .await?;
-    source.verify().await?;
-    let peaks = |memory: &[Memory]| memory.iter().map(|memory| memory.peak).collect::<Vec<_>>();
+    let drains = relay_debezium::drains(rig, &log.backlog, async |topic| log.drain(rig, topic).await).await?;
+    let memory = drains.memory_finding("relay-log-debezium-memory");
     Ok(vec![
         Finding::new(
             "relay-log-debezium",
             "Debezium, tuned and warm",
             Target::AtLeast(1.6),
             2.5,
-            Series::new("command-service, from the binary log", "events/s", our_rates),
-            Series::new("Debezium", "events/s", their_rates),
+            Series::new("command-service, from the binary log", "events/s", drains.our_rates),
+            Series::new("Debezium", "events/s", drains.their_rates),
         ),
-        Finding::new(
-            "relay-log-debezium-memory",
-            "Debezium's worker",
-            Target::AtMost(0.1),
-            0.05,
-            Series::new("command-service, peak", "MB", peaks(&memory)),
-            Series::new("Kafka Connect with Debezium, peak", "MB", peaks(&their_memory)),
-        ),
+        memory,
     ])
 }
 
