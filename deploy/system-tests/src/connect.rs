@@ -1,4 +1,5 @@
-//! A worker of Kafka Connect with Debezium's connector, for one stack.
+//! A worker of Kafka Connect with Debezium's connector, for one stack. Its user has exactly the rights of
+//! `deploy/mysql/grants-debezium.sql`.
 
 use std::{
     path::PathBuf,
@@ -8,9 +9,11 @@ use std::{
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
-use crate::{Stack, block_on, free_port, kafka, unique, until};
+use crate::{Stack, block_on, campaign::servers::project, free_port, kafka, mysql, unique, until};
 
-/// A worker that was started once, running or not. Dropped, it is killed, and its topics are deleted.
+const PASSWORD: &str = "correct-horse";
+
+/// A worker that was started once, running or not. Dropped, it is killed, and its topics and its user are deleted.
 #[derive(Debug)]
 pub struct Connect {
     folder: PathBuf,
@@ -20,23 +23,29 @@ pub struct Connect {
     brokers: String,
     /// The topic of the events, which is also the connector's name.
     topic: String,
-    user: (String, String),
+    /// The database, as its administrator.
+    database_url: String,
+    /// The connector's user in MySQL.
+    user: String,
 }
 
 impl Connect {
     /// Starts a worker whose connectors use the stack's servers.
     pub async fn start(stack: &Stack) -> Self {
         let (brokers, topic) = stack.topic();
-        let mysql = Url::parse(&stack.database_url()).unwrap();
         let group = unique("connect");
+        // MySQL's names of users are short.
+        let user = unique("cdc").split_off(8);
         let worker = Self {
-            folder: crate::campaign::servers::project().join(".servers/private").join(&group),
+            folder: project().join(".servers/private").join(&group),
             group,
             port: free_port(),
             brokers: brokers.to_owned(),
             topic: topic.to_owned(),
-            user: (mysql.username().to_owned(), mysql.password().unwrap_or_default().to_owned()),
+            database_url: stack.database_url(),
+            user,
         };
+        worker.grant().await;
         worker.run("up").await;
         worker
     }
@@ -45,6 +54,28 @@ impl Connect {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Creates the connector's user like an administrator, for this database in the place of `reservations`.
+    async fn grant(&self) {
+        let Self { user, database_url, .. } = self;
+        mysql::run(database_url, &format!("CREATE USER '{user}'@'%' IDENTIFIED BY '{PASSWORD}'"))
+            .await
+            .unwrap();
+        let database = Url::parse(database_url).unwrap().path().replace('/', "");
+        let grants = std::fs::read_to_string(project().join("deploy/mysql/grants-debezium.sql")).unwrap();
+        let grants = grants
+            .replace("'reservations_cdc'", &format!("'{user}'"))
+            .replace(" reservations.", &format!(" `{database}`."));
+        mysql::run(database_url, &grants).await.unwrap();
+    }
+
+    /// Runs a statement as the connector's user.
+    pub async fn run_as_its_user(&self, statement: &str) -> sqlx::Result<()> {
+        let mut url = Url::parse(&self.database_url).unwrap();
+        url.set_username(&self.user).unwrap();
+        url.set_password(Some(PASSWORD)).unwrap();
+        mysql::run(url.as_str(), statement).await
     }
 
     /// Kills it as a power cut would.
@@ -78,6 +109,18 @@ impl Connect {
         .await;
     }
 
+    /// Waits until the connector has failed. Returns what it says.
+    pub async fn until_failed(&self) -> String {
+        until(async || {
+            let status = self.request(Method::GET, "status").await;
+            match &status["tasks"][0] {
+                task if task["state"] == json!("FAILED") => Ok(task["trace"].to_string()),
+                _ => Err(status.to_string()),
+            }
+        })
+        .await
+    }
+
     async fn sent(&self) -> String {
         let offsets = self.request(Method::GET, "offsets").await;
         offsets["offsets"][0]["offset"]["gtids"].as_str().unwrap_or_default().to_owned()
@@ -96,15 +139,15 @@ impl Connect {
     }
 
     fn command(&self, command: &str) -> Command {
-        let mut script = Command::new(crate::campaign::servers::project().join("deploy/servers/servers.sh"));
+        let mut script = Command::new(project().join("deploy/servers/servers.sh"));
         script
             .args([command, "connect"])
             .env("SERVERS_DIR", &self.folder)
             .env("CONNECT_PORT", self.port.to_string())
             .env("CONNECT_BROKERS", &self.brokers)
             .env("CONNECT_GROUP", &self.group)
-            .env("DEBEZIUM_USER", &self.user.0)
-            .env("DEBEZIUM_PASSWORD", &self.user.1)
+            .env("DEBEZIUM_USER", &self.user)
+            .env("DEBEZIUM_PASSWORD", PASSWORD)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
@@ -138,6 +181,10 @@ impl Drop for Connect {
         // The broker refuses to delete the group until the session of its killed member has timed out.
         if let Err(error) = block_on(|| kafka::delete(&self.brokers, &topics, std::slice::from_ref(group))) {
             eprintln!("the topics of {group} were not removed: {error:#}");
+        }
+        let drop_user = format!("DROP USER IF EXISTS '{}'", self.user);
+        if let Err(error) = block_on(|| async { Ok(mysql::run(&self.database_url, &drop_user).await?) }) {
+            eprintln!("the user {} was not removed: {error:#}", self.user);
         }
     }
 }

@@ -204,12 +204,23 @@ impl Stack {
         mysql::rows(&self.namespace().database_url(), "outbox").await.unwrap()
     }
 
+    /// The number of all events.
+    pub async fn committed(&self) -> usize {
+        let rows = mysql::rows(&self.namespace().database_url(), "events").await.unwrap();
+        rows.try_into().unwrap()
+    }
+
     /// The columns of MySQL and the collections of MongoDB that hold a text.
     pub async fn places_that_hold(&self, sought: &str) -> Vec<String> {
         let Namespace { name, servers } = self.namespace();
         let mut found = mysql::columns_that_hold(&self.namespace().database_url(), sought).await.unwrap();
         found.extend(mongo::collections_that_hold(&servers.mongodb, name, sought).await.unwrap());
         found
+    }
+
+    /// Inserts all events of another stack, without any other table.
+    pub async fn copy_events_of(&self, other: &Self) {
+        mysql::copy_events(&self.database_url(), &other.namespace().name).await.unwrap();
     }
 
     /// Deletes the last event of a room, as if the database were restored from an older backup.

@@ -7,7 +7,7 @@ mod topic;
 use anyhow::Result;
 use rdkafka::{
     ClientConfig,
-    admin::{AdminClient, AdminOptions, NewPartitions},
+    admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     message::{Header, OwnedHeaders},
@@ -53,6 +53,16 @@ pub async fn add_partitions(brokers: &str, topic: &str, number: usize) -> Result
     let partitions = NewPartitions::new(topic, number);
     for made in admin(brokers)?.create_partitions(&[partitions], &AdminOptions::new()).await? {
         made.map_err(|(_, code)| anyhow::anyhow!("{topic} gets no partitions: {code}"))?;
+    }
+    Ok(())
+}
+
+/// Limits the size of a topic's messages. All other settings become those of the broker.
+pub async fn limit_messages(brokers: &str, topic: &str, bytes: usize) -> Result<()> {
+    let bytes = bytes.to_string();
+    let limit = AlterConfig::new(ResourceSpecifier::Topic(topic)).set("max.message.bytes", &bytes);
+    for altered in admin(brokers)?.alter_configs(&[limit], &AdminOptions::new()).await? {
+        altered.map_err(|(_, code)| anyhow::anyhow!("{topic} gets no limit: {code}"))?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Reads a topic from the broker.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rdkafka::{
@@ -22,8 +22,8 @@ pub struct MessageRow {
     pub event_type: String,
     /// The payload.
     pub payload: Vec<u8>,
-    /// All headers by name. A header may have no value.
-    pub headers: BTreeMap<String, Option<String>>,
+    /// All headers, ordered by name. A header may have no value.
+    pub headers: Vec<(String, Option<String>)>,
 }
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -60,8 +60,12 @@ fn read(brokers: &str, topic: &str) -> Result<Vec<MessageRow>> {
 fn row(message: &BorrowedMessage<'_>) -> MessageRow {
     let all = message.headers().into_iter().flat_map(BorrowedHeaders::iter);
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    let headers: BTreeMap<_, _> = all.map(|header| (header.key.to_owned(), header.value.map(text))).collect();
-    let header = |name: &str| headers.get(name).cloned().flatten().unwrap_or_default();
+    let mut headers: Vec<_> = all.map(|header| (header.key.to_owned(), header.value.map(text))).collect();
+    headers.sort();
+    let header = |name: &str| {
+        let found = headers.iter().find(|(it, _)| it == name);
+        found.and_then(|(_, value)| value.clone()).unwrap_or_default()
+    };
     MessageRow {
         partition: message.partition(),
         key: message.key().unwrap_or_default().to_owned(),

@@ -50,6 +50,19 @@ pub async fn forget_last_event(database_url: &str, room: &str) -> sqlx::Result<(
     run(database_url, &last).await
 }
 
+/// Inserts all events of another database of the server in one transaction, in the order of their positions.
+pub async fn copy_events(database_url: &str, from: &str) -> sqlx::Result<()> {
+    let mut connection = MySqlConnection::connect(database_url).await?;
+    let columns = "SELECT CAST(column_name AS CHAR) FROM information_schema.columns WHERE table_schema = DATABASE() \
+                   AND table_name = 'events' AND generation_expression = '' ORDER BY ordinal_position";
+    let columns: Vec<String> = sqlx::query_scalar(columns).fetch_all(&mut connection).await?;
+    let columns = columns.join(", ");
+    let copy =
+        format!("INSERT INTO events ({columns}) SELECT {columns} FROM `{from}`.events ORDER BY position");
+    connection.execute(copy.as_str()).await?;
+    connection.close().await
+}
+
 /// A row of the event store.
 #[derive(Debug, Clone)]
 pub(crate) struct EventRow {

@@ -1,7 +1,7 @@
 //! Debezium's stock connector in the place of the relay.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -9,16 +9,19 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use system_tests::{Connect, Stack, kafka, kafka::MessageRow, unique, until};
+use system_tests::{Connect, Stack, hour_of_year, kafka, kafka::MessageRow, unique, until};
 
-use crate::relays::{check_topic, keep_reserving, until_delivered, until_made};
+use crate::{
+    relays::{check_topic, keep_reserving, until_delivered, until_made},
+    replay::replayed,
+};
 
 /// Runs `command-service relay ARGUMENTS --json`, which must succeed.
-async fn relay(stack: &Stack, arguments: &[&str]) -> Value {
+pub(crate) async fn relay(stack: &Stack, arguments: &[&str]) -> Value {
     try_relay(stack, arguments).await.unwrap()
 }
 
-async fn try_relay(stack: &Stack, arguments: &[&str]) -> Result<Value, String> {
+pub(crate) async fn try_relay(stack: &Stack, arguments: &[&str]) -> Result<Value, String> {
     let arguments: Vec<&str> =
         ["relay"].into_iter().chain(arguments.iter().copied()).chain(["--json"]).collect();
     let output = stack.commands[0].command(&arguments).output().await.unwrap();
@@ -28,21 +31,35 @@ async fn try_relay(stack: &Stack, arguments: &[&str]) -> Result<Value, String> {
     Ok(serde_json::from_slice(&output.stdout).unwrap())
 }
 
+/// Starts a worker and hands the relay's work over to it.
+pub(crate) async fn with_a_connector(stack: &Stack) -> Connect {
+    let connect = Connect::start(stack).await;
+    relay(stack, &["prepare-debezium"]).await;
+    relay(stack, &["mode", "debezium", "--connect-url", &connect.url(), "--wait", "120"]).await;
+    connect
+}
+
 /// What consumers see of a message. The order of headers does not count.
 #[derive(PartialEq, Eq, Debug)]
 struct Seen {
     partition: i32,
     key: Vec<u8>,
     payload: Vec<u8>,
-    headers: BTreeMap<String, Option<String>>,
+    headers: Vec<(String, Option<String>)>,
 }
 
+/// The messages by `ce_id`. One that was sent again must be the same.
 fn seen(messages: &[MessageRow]) -> HashMap<String, Seen> {
-    let seen = |message: &MessageRow| {
+    let mut all = HashMap::new();
+    for message in messages {
         let MessageRow { id, partition, key, payload, headers, .. } = message.clone();
-        (id, Seen { partition, key, payload, headers })
-    };
-    messages.iter().map(seen).collect()
+        let seen = Seen { partition, key, payload, headers };
+        if let Some(before) = all.get(&id) {
+            assert_eq!(before, &seen, "{id} was sent again");
+        }
+        all.insert(id, seen);
+    }
+    all
 }
 
 /// A file of reservations, with everything in it that texts can hold.
@@ -58,7 +75,7 @@ fn bookings(room: &str, lines: usize) -> String {
     (0..lines).map(|number| format!("{}\n", line(number))).collect()
 }
 
-async fn until_the_topic_has(stack: &Stack, events: usize) -> Vec<MessageRow> {
+pub(crate) async fn until_the_topic_has(stack: &Stack, events: usize) -> Vec<MessageRow> {
     let (brokers, topic) = stack.topic();
     until(async || {
         let messages = kafka::messages(brokers, topic).await.unwrap();
@@ -70,25 +87,37 @@ async fn until_the_topic_has(stack: &Stack, events: usize) -> Vec<MessageRow> {
     .await
 }
 
+/// Makes events of each kind that reservations have: 5,000 and 7. Returns their number, the room and its last token.
+async fn make_events(stack: &Stack) -> (usize, system_tests::Room, String) {
+    const LINES: usize = 5_000;
+    let client = stack.client();
+    let (room, other) = (client.register(json!({})).await, client.register(json!({})).await);
+    let made = client.reserve(&room.id, &hour_of_year(1), &hour_of_year(2)).send().await.reservation();
+    let path = room.reservation(&made);
+    client.patch(&path, &json!({"people": 3, "title": "Ω"})).send().await.expect(200);
+    client.post(&format!("{path}/move"), &json!({"toRoom": other.id})).send().await.expect(200);
+    client.delete(&other.reservation(&made)).send().await.expect(200);
+    let answers = client.import(&bookings(&room.id, LINES)).send().await.lines();
+    let failed = answers.iter().find(|answer| answer["outcome"] != "done");
+    assert!(failed.is_none(), "{failed:?}");
+    let token = answers.last().unwrap()["consistencyToken"].as_str().unwrap_or(&room.token).to_owned();
+    (LINES + 7, room, token)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_debezium_connector_publishes_every_event_as_the_relay_does() {
-    const EVENTS: usize = 5_000;
     let stack = Stack::real(1).await;
-    let client = stack.client();
     let connect = Connect::start(&stack).await;
     let prepared = relay(&stack, &["prepare-debezium"]).await;
     assert_eq!(prepared["columnsAdded"], 10);
     assert_eq!(relay(&stack, &["prepare-debezium"]).await["columnsAdded"], 0);
     relay(&stack, &["mode", "debezium", "--connect-url", &connect.url()]).await;
 
-    let room = client.register(json!({})).await;
-    let answers = client.import(&bookings(&room.id, EVENTS - 1)).send().await.lines();
-    let failed = answers.iter().find(|answer| answer["outcome"] != "done");
-    assert!(failed.is_none(), "{failed:?}");
+    let (events, room, token) = make_events(&stack).await;
     assert_eq!(stack.undelivered().await, 0, "appends write no outbox rows");
-    let by_debezium = until_the_topic_has(&stack, EVENTS).await;
+    let by_debezium = until_the_topic_has(&stack, events).await;
     // Answered only once the read model has it.
-    client.sees(&room, answers.last().unwrap()["consistencyToken"].as_str().unwrap_or(&room.token)).await;
+    stack.client().sees(&room, &token).await;
 
     relay(&stack, &["mode", "table", "--send-again"]).await;
     until_delivered(&stack).await;
@@ -98,7 +127,7 @@ async fn a_debezium_connector_publishes_every_event_as_the_relay_does() {
     for message in &by_debezium {
         *counts.entry(message.partition).or_default() += 1;
     }
-    let by_relay: Vec<MessageRow> = all
+    let by_table: Vec<MessageRow> = all
         .into_iter()
         .filter(|message| match counts.get_mut(&message.partition) {
             Some(left) if *left > 0 => {
@@ -108,12 +137,76 @@ async fn a_debezium_connector_publishes_every_event_as_the_relay_does() {
             _ => true,
         })
         .collect();
-    let (by_debezium, by_relay) = (seen(&by_debezium), seen(&by_relay));
-    assert_eq!(by_relay.len(), EVENTS);
-    for (id, message) in &by_relay {
-        assert_eq!(by_debezium.get(id), Some(message), "{id}");
+
+    // The same rows in another database, whose binary log is relayed.
+    let logged = Stack::real(1).await;
+    relay(&logged, &["mode", "log"]).await;
+    logged.copy_events_of(&stack).await;
+    let by_log = until_the_topic_has(&logged, events).await;
+    assert_eq!(logged.undelivered().await, 0, "appends write no outbox rows");
+
+    let by_debezium = seen(&by_debezium);
+    for (relay, messages) in [("the table", by_table), ("the binary log", by_log)] {
+        let messages = seen(&messages);
+        assert_eq!((messages.len(), by_debezium.len()), (events, events), "{relay}");
+        for (id, message) in &messages {
+            assert_eq!(by_debezium.get(id), Some(message), "{relay}: {id}");
+        }
     }
     assert_eq!(relay(&stack, &["undo-debezium"]).await["columnsDropped"], 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_bookings_come_through_a_connector_whose_worker_is_killed_meanwhile() {
+    let stack = Stack::real(1).await;
+    let connect = with_a_connector(&stack).await;
+    let kill = async {
+        until_the_topic_has(&stack, 500).await;
+        connect.kill().await;
+        connect.start_again().await;
+    };
+    let (printed, ()) = tokio::join!(replayed(&stack, &["--verify"]), kill);
+    assert!(printed.contains("verified in "), "{printed}");
+    assert_eq!(stack.undelivered().await, 0, "no relay had anything to send");
+    until_the_topic_has(&stack, stack.committed().await).await;
+    check_topic(&stack, &stack.client()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_connector_s_user_reads_the_events_and_nothing_else() {
+    let stack = Stack::real(1).await;
+    let connect = Connect::start(&stack).await;
+    for granted in ["SELECT * FROM events", "SHOW BINARY LOGS"] {
+        connect.run_as_its_user(granted).await.unwrap();
+    }
+    for refused in [
+        "INSERT INTO events (stream_id, version, type, payload, metadata, recorded_at) VALUES ('', 1, '', '', '', 1)",
+        "UPDATE events SET payload = payload",
+        "DELETE FROM events",
+        "TRUNCATE TABLE events",
+        "ALTER TABLE events DROP COLUMN payload",
+        "DROP TABLE events",
+        "LOCK TABLES events READ",
+        "FLUSH TABLES WITH READ LOCK",
+        "SELECT * FROM outbox",
+        "SELECT * FROM rooms",
+        "SELECT * FROM idempotency_keys",
+        "SELECT * FROM erasures",
+        "SELECT * FROM relay_mode",
+        "SELECT * FROM held_rooms",
+        "INSERT INTO outbox VALUES (1, 1)",
+        "UPDATE relay_mode SET wanted = 'table'",
+        "UPDATE relay_place SET problem = ''",
+        "CREATE TABLE another (id INT)",
+        "CREATE DATABASE another",
+        "SELECT user FROM mysql.user",
+        "SET GLOBAL gtid_mode = OFF",
+        "PURGE BINARY LOGS BEFORE '2000-01-01'",
+        "GRANT SELECT ON events TO CURRENT_USER()",
+    ] {
+        let error = connect.run_as_its_user(refused).await.unwrap_err().to_string();
+        assert!(error.contains("denied"), "{refused}: {error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -142,9 +235,9 @@ async fn hand_overs_to_a_connector_and_back_under_load_and_a_kill_of_the_worker_
     connect.kill().await;
     some_more().await;
     connect.start_again().await;
-    // The way back finds events that the connector has not sent.
+    // The way back finds more events than the connector sends while it starts and stops.
     connect.stop_connector().await;
-    some_more().await;
+    until_made(&made, made.load(Ordering::Relaxed) + 500).await;
     relay(&stack, &["mode", "table", "--connect-url", &url, "--wait", "120"]).await;
     some_more().await;
     relay(&stack, &["mode", "debezium", "--connect-url", &url, "--wait", "120"]).await;

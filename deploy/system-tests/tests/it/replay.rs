@@ -4,7 +4,7 @@ use system_tests::Stack;
 
 const COMMANDS: &str = "25,855";
 
-async fn replayed(stack: &Stack, arguments: &[&str]) -> String {
+pub(crate) async fn replayed(stack: &Stack, arguments: &[&str]) -> String {
     let output = stack.demo().args(arguments).output().await.unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));

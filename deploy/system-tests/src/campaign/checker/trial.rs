@@ -72,7 +72,7 @@ impl Trial {
             id: event.id(),
             event_type: String::new(),
             payload: event.payload.clone(),
-            headers: std::collections::BTreeMap::new(),
+            headers: Vec::new(),
         });
         stream.push(event);
         version
