@@ -15,6 +15,7 @@ mod circles;
 mod compose;
 mod dashboards;
 mod debezium;
+mod debezium_limits;
 mod documents;
 mod erasure;
 mod full_disk;
