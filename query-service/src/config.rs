@@ -51,6 +51,8 @@ declare! {
     FEED_TIMEOUT_SECONDS: Duration = Key::seconds("3").within(1, 60);
     /// Most events written at once.
     BATCH_ROWS: usize = Key::default("10000").within(1, 50_000);
+    /// Most clients with a live stream (`GET /v1/events`). More get 503. Each holds a connection.
+    LIVE_STREAMS: usize = Key::default("4096").within(1, 1_000_000);
     /// For tests: the process aborts there, at `after-write-before-offset`; or a rebuild does, at `rebuild-before-filling`,
     /// `rebuild-filled`, `rebuild-following`, `rebuild-before-flip` or `rebuild-after-flip`.
     FAIL_POINT: String = Key::optional();
@@ -79,6 +81,8 @@ pub struct Config {
     pub limits: Limits,
     /// The pause between two comparisons of heads.
     pub watchdog: Duration,
+    /// Most live streams.
+    pub streams: usize,
 }
 
 impl Config {
@@ -110,6 +114,7 @@ impl Config {
         let feed_timeout = settings.read(&FEED_TIMEOUT_SECONDS);
         let rows = settings.read(&BATCH_ROWS);
         let watchdog = settings.read(&WATCHDOG_SECONDS);
+        let streams = settings.read(&LIVE_STREAMS);
         let points = [&[BEFORE_OFFSET], rebuild::ABORT_POINTS.as_slice()].concat();
         let abort_at = AbortPoint::read(&mut settings, &FAIL_POINT, &points);
         settings.finish(|| {
@@ -139,6 +144,7 @@ impl Config {
                     abort_at,
                 },
                 watchdog: watchdog?,
+                streams: streams?,
             })
         })
     }

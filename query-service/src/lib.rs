@@ -8,6 +8,7 @@ pub mod generations;
 pub mod http;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+pub mod live;
 #[cfg(all(feature = "mongodb", feature = "kafka"))]
 pub mod operate;
 pub mod progress;

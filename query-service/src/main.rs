@@ -68,6 +68,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
             metrics: process.metrics,
             limits: config.limits,
             watchdog: config.watchdog,
+            streams: config.streams,
         };
         service.start(&process.lifecycle).map(drop)
     };

@@ -43,6 +43,8 @@ pub struct Progress {
     poller: tokio::sync::Mutex<Instant>,
     /// Tells the poller that rooms may have to be looked up.
     to_look_up: Notify,
+    /// Tells live streams that a room shows more, or is parked.
+    changed: Notify,
 }
 
 struct State {
@@ -54,10 +56,13 @@ struct State {
     next_waiter: u64,
 }
 
+/// What queries show of a room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-struct Seen {
-    version: Version,
-    parked: bool,
+pub struct Seen {
+    /// The version.
+    pub version: Version,
+    /// Whether an event could not be applied.
+    pub parked: bool,
 }
 
 /// The waits for one room.
@@ -114,6 +119,7 @@ impl Default for Progress {
             places: Places::new(MOST_WAITS, MOST_WAITS_OF_CALLER),
             poller: tokio::sync::Mutex::new(Instant::now()),
             to_look_up: Notify::new(),
+            changed: Notify::new(),
         }
     }
 }
@@ -138,6 +144,8 @@ impl Progress {
             let seen = *seen;
             state.wake(room, seen);
         }
+        drop(state);
+        self.changed.notify_one();
     }
 
     /// Publishes that the room is parked, which ends all waits for it.
@@ -147,6 +155,13 @@ impl Progress {
         seen.parked = true;
         let seen = *seen;
         state.wake(room, seen);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Waits until a room that this instance projects shows more or is parked. For one who waits.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// The versions of those rooms that this instance projects and knows.
@@ -155,6 +170,14 @@ impl Progress {
         let state = self.state();
         let version = |room: &RoomId| Some((*room, state.seen.get(room)?.version));
         rooms.iter().filter(|room| (state.owns)(**room)).filter_map(version).collect()
+    }
+
+    /// What is shown of those rooms that this instance projects and knows.
+    #[must_use]
+    pub fn seen(&self, rooms: &[RoomId]) -> HashMap<RoomId, Seen> {
+        let state = self.state();
+        let seen = |room: &RoomId| Some((*room, *state.seen.get(room)?));
+        rooms.iter().filter(|room| (state.owns)(**room)).filter_map(seen).collect()
     }
 
     /// Notes a checkpoint that was read from the store, of a room that this instance projects and did not know. Nothing is
@@ -340,61 +363,4 @@ impl Drop for Waits<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use async_trait::async_trait;
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::{
-        queries::{PageRequest, Schedule, version_of},
-        stores::memory::MemoryReadModels,
-    };
-
-    #[tokio::test(start_paused = true)]
-    async fn nothing_is_remembered_of_rooms_that_do_not_exist() {
-        let (models, progress) = (MemoryReadModels::new(), Progress::default());
-        progress.set_owned(Box::new(|_| true));
-        let during = shared_events::Interval {
-            from: "2031-01-01T00:00:00Z".parse().unwrap(),
-            to: "2031-01-02T00:00:00Z".parse().unwrap(),
-        };
-        for number in 0..10_000 {
-            let room = RoomId(Uuid::from_u128(number));
-            assert_eq!(version_of(&models, &progress, room).await.unwrap(), Version::NONE);
-            let schedule = Schedule { room, during };
-            assert!(schedule.run(&models, &progress, &PageRequest::first(1)).await.unwrap().is_none());
-            let waited = progress.wait(&models, "ann", &[(room, Version::FIRST)], Duration::ZERO).await;
-            assert!(matches!(waited, Err(NotVisible::NotYet { .. })), "{waited:?}");
-        }
-        let state = progress.state();
-        assert_eq!((state.seen.len(), state.waited.len(), progress.places.callers()), (0, 0, 0));
-        drop(state);
-        let room = RoomId(Uuid::from_u128(7));
-        progress.learn(room, &Checkpoint { version: Version::FIRST, parked: None });
-        assert_eq!(progress.known(&[room]), HashMap::from([(room, Version::FIRST)]), "this one exists");
-    }
-
-    /// Never answers.
-    struct Hangs;
-
-    #[async_trait]
-    impl Checkpoints for Hangs {
-        async fn checkpoints(&self, _: &[RoomId]) -> Result<HashMap<RoomId, Checkpoint>, StoreError> {
-            std::future::pending().await
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_store_that_does_not_answer_holds_up_a_query_as_long_as_it_wants_to_wait_and_no_other() {
-        let (progress, wanted) = (Progress::default(), [(RoomId(Uuid::from_u128(1)), Version::FIRST)]);
-        let began = Instant::now();
-        let wait = async |seconds| {
-            let waited = progress.wait(&Hangs, "ann", &wanted, Duration::from_secs(seconds)).await;
-            assert!(matches!(waited, Err(NotVisible::NotYet { .. })), "{waited:?}");
-            assert_eq!(began.elapsed(), Duration::from_secs(seconds));
-        };
-        // The first to come looks up for all.
-        let waits = async { tokio::join!(wait(5), wait(1), wait(3)) };
-        timeout_at(began + Duration::from_mins(1), waits).await.unwrap();
-    }
-}
+mod tests;

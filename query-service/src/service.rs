@@ -16,12 +16,16 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{
     feed::Feed,
-    generations::Feeding,
+    generations::{self, Feeding},
     http::{self, Api},
+    live::Hub,
     projector::Limits,
 };
 #[cfg(all(feature = "mongodb", feature = "kafka"))]
-use crate::{kafka::KafkaSettings, stores::mongo::MongoSettings};
+use crate::{
+    kafka::{self, KafkaSettings},
+    stores::mongo::MongoSettings,
+};
 
 /// Name of the service in logs and metrics.
 pub const NAME: &str = "query-service";
@@ -44,6 +48,8 @@ pub struct Service {
     pub limits: Limits,
     /// The pause between two comparisons of heads.
     pub watchdog: Duration,
+    /// Most live streams.
+    pub streams: usize,
 }
 
 /// The source of events and the store of read models.
@@ -74,7 +80,13 @@ impl Service {
             self.feed.report_to(readiness.component("feed"));
         }
         let (shown, to_read) = watch::channel(None);
-        let api = Api { shown: to_read, clock: self.clock.clone() };
+        let live = Arc::new(Hub::new(self.streams));
+        let api = Api {
+            shown: to_read.clone(),
+            clock: self.clock.clone(),
+            live: Arc::clone(&live),
+            stop: lifecycle.soft(),
+        };
         let parts = HttpParts {
             service: NAME,
             authenticator: self.authenticator,
@@ -85,18 +97,24 @@ impl Service {
         };
         let configure = move |config: &mut _| http::configure(config, api.clone());
         let address = service::start(parts, &self.server, configure, lifecycle, || {})?;
+        let told = generations::tell(Arc::clone(&live), to_read, self.clock.clone());
+        let stop = lifecycle.soft();
+        lifecycle.spawn_infallible("live", async move { _ = stop.run_until_cancelled(told).await });
         let feeding = Feeding {
             feed: self.feed,
             clock: self.clock,
             limits: self.limits,
             watchdog: self.watchdog,
             shown,
+            live: Arc::clone(&live),
             readiness,
             stop: lifecycle.soft(),
         };
         match self.stack {
             #[cfg(all(feature = "mongodb", feature = "kafka"))]
             Stack::Servers(kafka, mongo) => {
+                let followed = kafka::follow(*kafka.clone(), live, lifecycle.soft());
+                lifecycle.spawn("live-kafka", async { Ok(followed.await?) });
                 lifecycle.spawn("projector", feeding.registered(component, *kafka, mongo));
             }
             Stack::InProcess(events) => {

@@ -29,6 +29,9 @@ use crate::config::Config;
 /// Name of the program in messages and traces.
 const NAME: &str = "room-reservations";
 
+/// Most clients with a live stream.
+const LIVE_STREAMS: usize = 256;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -89,6 +92,7 @@ async fn serve() -> anyhow::Result<ExitCode> {
             metrics: process.metrics,
             limits: Limits::default(),
             watchdog: config.watchdog,
+            streams: LIVE_STREAMS,
         };
         let query_address = query.start(&process.lifecycle)?;
         println!("{}", welcome::text(command_address, query_address, &data, now));

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::{Feeding, Shown};
 use crate::{
     feed::{Feed, all_heads},
+    live::{Hub, Notice},
     progress::Progress,
     projector::{Dependencies, Inbox, Message, Pipeline, Projector, watchdog},
     stores::memory::MemoryReadModels,
@@ -43,7 +44,10 @@ impl Feeding {
         self.shown.send_replace(Some(Arc::new(Shown::new(models, progress))));
         component.ok();
         let watched = watchdog::watch(&projector, self.watchdog, self.stop.clone());
-        let work = async { tokio::join!(forward(events, &inbox), watched) };
+        // Places of an earlier process mean nothing in this one.
+        self.live.begin(service_kit::ids::new_id().as_u64_pair().1, &[0]);
+        self.live.filled();
+        let work = async { tokio::join!(forward(events, &inbox, &self.live), watched) };
         self.stop.run_until_cancelled(work).await;
         projector.stop(&[PARTITION], LAST_BATCH).await;
     }
@@ -68,9 +72,10 @@ async fn rebuild(feed: &dyn Feed, pipeline: &mut Pipeline, component: &Component
 }
 
 /// Passes events on until the command service ends. Events that come later are in its store for the next start.
-async fn forward(mut events: mpsc::Receiver<RawEvent>, inbox: &Inbox) {
+async fn forward(mut events: mpsc::Receiver<RawEvent>, inbox: &Inbox, live: &Hub) {
     let mut offset = 0;
     while let Some(event) = events.recv().await {
+        live.push(0, offset, Some(Notice::of(&event)));
         if inbox.push_when_there_is_room(Message::event(offset, event)).await.is_err() {
             return;
         }

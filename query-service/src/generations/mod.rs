@@ -6,6 +6,7 @@ mod in_process;
 mod registered;
 #[cfg(all(feature = "mongodb", feature = "kafka"))]
 pub mod servers;
+mod telling;
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,8 +14,11 @@ use service_kit::{clock::Clock, readiness::Readiness};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use telling::tell;
+
 use crate::{
     feed::Feed,
+    live::Hub,
     progress::Progress,
     projector::Limits,
     queries::{Crowd, KeptKinds},
@@ -56,6 +60,8 @@ pub struct Feeding {
     pub watchdog: Duration,
     /// The generation that queries read.
     pub shown: watch::Sender<Option<Arc<Shown>>>,
+    /// Tells clients what changes.
+    pub live: Arc<Hub>,
     /// Tells whether the live generation works.
     pub readiness: Readiness,
     /// Ends the feeding.

@@ -1,6 +1,7 @@
 //! The API over HTTP.
 
 mod answers;
+mod events;
 mod openapi;
 mod parameters;
 mod request;
@@ -24,6 +25,7 @@ use service_kit::{
 };
 use shared_events::Timestamp;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 pub use openapi::document;
 
@@ -32,6 +34,7 @@ pub const OPENAPI: &str = include_str!("../../openapi.json");
 
 use crate::{
     generations::Shown,
+    live::Hub,
     progress::NotVisible,
     queries::{Crowded, QueryError},
     stores::{Queries, StoreError},
@@ -44,6 +47,10 @@ pub struct Api {
     pub shown: watch::Receiver<Option<Arc<Shown>>>,
     /// The time of queries about now.
     pub clock: Clock,
+    /// Tells clients what changes.
+    pub live: Arc<Hub>,
+    /// Ends all streams.
+    pub stop: CancellationToken,
 }
 
 /// The read models of one request. It keeps their generation until it ends.
@@ -93,6 +100,7 @@ pub fn configure(config: &mut ServiceConfig, api: Api) {
         .service(endpoint("/v1/rooms/{room}/schedule").get(rooms::schedule))
         .service(endpoint("/v1/rooms/{room}/free").get(rooms::free))
         .service(endpoint("/v1/kinds").get(rooms::kinds))
+        .service(endpoint("/v1/events").get(events::events))
         .service(endpoint("/v1/availability").get(rooms::availability))
         .service(endpoint("/v1/reservations/{reservation}").get(reservations::reservation))
         .service(endpoint("/v1/me/reservations").get(reservations::my_reservations))
@@ -163,7 +171,8 @@ mod tests {
     fn a_generation_is_kept_by_those_who_read_it_and_not_by_the_thread_that_answered() {
         let (first, second) = (generation(), generation());
         let (shows, shown) = watch::channel(Some(Arc::clone(&first)));
-        let api = Api { shown, clock: Clock::system() };
+        let (live, stop) = (Arc::new(Hub::new(1)), CancellationToken::new());
+        let api = Api { shown, clock: Clock::system(), live, stop };
         let thread = OfThisThread { api, models: RefCell::default() };
         let reading = thread.reading().unwrap();
         shows.send_replace(Some(Arc::clone(&second)));

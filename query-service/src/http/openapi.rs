@@ -3,7 +3,7 @@
 use service_kit::http::{description, log_level};
 use utoipa::OpenApi;
 
-use super::{reservations, rooms, statistics};
+use super::{events, reservations, rooms, statistics};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,6 +19,7 @@ use super::{reservations, rooms, statistics};
         rooms::schedule,
         rooms::free,
         rooms::availability,
+        events::events,
         reservations::reservation,
         reservations::my_reservations,
         reservations::my_history,

@@ -159,7 +159,7 @@ macro_rules! has_kind {
     ($($name:ident),*) => {$(
         impl $name {
             pub(super) fn kind(&self) -> Result<Option<String>, Problem> {
-                kind(self.kind.as_deref())
+                check_kind(self.kind.as_deref())
             }
         }
     )*};
@@ -206,7 +206,7 @@ fn range(Time(from): Time, Time(to): Time) -> Result<Interval, Problem> {
     Ok(range)
 }
 
-fn kind(kind: Option<&str>) -> Result<Option<String>, Problem> {
+pub(super) fn check_kind(kind: Option<&str>) -> Result<Option<String>, Problem> {
     if let Some(kind) = kind {
         if kind.is_empty() || kind.chars().count() > LONGEST_NAME_CHARS {
             return Err(invalid("kind", &format!("it must have 1 to {LONGEST_NAME_CHARS} characters")));
@@ -222,6 +222,6 @@ fn people(people: Option<u32>) -> Result<Option<u32>, Problem> {
     if people == Some(0) { Err(invalid("people", "it must be at least 1")) } else { Ok(people) }
 }
 
-fn invalid(name: &str, reason: &str) -> Problem {
+pub(super) fn invalid(name: &str, reason: &str) -> Problem {
     Problem::new(ProblemType::InvalidValue, format!("{name}: {reason}")).field(name)
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use actix_web::{
     FromRequest, HttpRequest, HttpResponse,
     dev::Payload,
-    http::header::{ETAG, HeaderMap, IF_NONE_MATCH},
+    http::{
+        Method,
+        header::{ETAG, HeaderMap, IF_NONE_MATCH},
+    },
     web::Data,
 };
 use futures_util::future::LocalBoxFuture;
@@ -43,7 +46,7 @@ pub(super) struct QueryRequest<P, Q> {
     reading: Option<Reading>,
     /// The versions that the answer must show.
     wanted: Vec<(RoomId, Version)>,
-    wait: Duration,
+    pub(super) wait: Duration,
     if_none_match: Option<String>,
 }
 
@@ -79,6 +82,16 @@ impl<P, Q> QueryRequest<P, Q> {
     /// Records that an administrator reads another person's values. `on` names nobody.
     pub(super) fn note_reading(&self, act: &'static str, on: &str) {
         Act::begun(&self.caller.user, act, on, None).ended("let through");
+    }
+
+    /// All values of a header, separated by commas.
+    pub(super) fn header(&self, name: &str) -> Result<Option<String>, Problem> {
+        joined(self.request.headers(), name)
+    }
+
+    /// The method.
+    pub(super) fn method(&self) -> &Method {
+        self.request.method()
     }
 
     /// Counts the request as so many of its caller.

@@ -38,7 +38,7 @@ pub(super) async fn reservation(
     Ok(ask.tagged(found.reservation.revision, &Reservation::from(found)))
 }
 
-fn user_of(caller: &Caller) -> Result<UserId, Problem> {
+pub(super) fn user_of(caller: &Caller) -> Result<UserId, Problem> {
     Ok(UserId::new(caller.user.as_str()).map_err(|_| Refusal::User)?)
 }
 

@@ -3,7 +3,9 @@
 mod assignment;
 mod client;
 mod consumer;
+mod follow;
 pub mod groups;
 mod topic;
 
 pub use consumer::{ConsumerError, KafkaSettings, consume};
+pub use follow::follow;

@@ -73,6 +73,7 @@ impl TestService {
             metrics: Metrics::install().unwrap(),
             limits: Limits::default(),
             watchdog: Duration::from_secs(60),
+            streams: 8,
         };
         let address = service.start(&lifecycle).unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -21,6 +21,8 @@ mod feed_double;
 mod generations;
 mod http;
 mod kafka_consumer;
+mod live;
+mod live_client;
 mod mongo_cache;
 mod mongo_database;
 mod mongo_indexes;

@@ -9,12 +9,13 @@ use std::{
 use crate::project::{read, root};
 
 /// The sources that decide what a client can take.
-const OF_CLIENTS: [&str; 7] = [
+const OF_CLIENTS: [&str; 8] = [
     "shared-events/src",
     "service-kit/src",
     "command-service/src/http",
     "command-service/src/domain",
     "query-service/src/http",
+    "query-service/src/live",
     "query-service/src/queries",
     "query-service/src/progress.rs",
 ];

@@ -6,6 +6,7 @@ use actix_web::{dev::Service, test::init_service};
 use query_service::{
     generations::Shown,
     http::{Api, OPENAPI, configure},
+    live::Hub,
     progress::Progress,
     stores::memory::MemoryReadModels,
 };
@@ -17,6 +18,7 @@ use service_kit::{
     telemetry::Metrics,
 };
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::{Sample, answer, ask, commands, heads::send_heads};
 
@@ -47,6 +49,7 @@ const SAMPLES: &[Sample] = samples![
     "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/schedule?from=2030-01-01T10:00:00Z&to=2030-02-01T10:00:00Z&limit=5",
     "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/free?from=2030-01-01T10:00:00Z&to=2030-02-01T10:00:00Z",
     "/v1/kinds?limit=1",
+    "/v1/events?room=0190a5b0-0000-7000-8000-000000000001,0190a5b0-0000-7000-8000-000000000002&kind=meeting&mine=true",
     "/v1/availability?from=2030-01-01T10:00:00Z&to=2030-01-01T11:00:00Z&people=2&kind=meeting",
     "/v1/reservations/0190a5b0-0000-7000-8000-000000000001",
     "/v1/me/reservations?from=2030-01-01T10:00:00Z&limit=1",
@@ -70,7 +73,8 @@ async fn any_query_is_a_problem_of_the_clients_or_answered() {
     };
     let shown = Shown::new(Arc::new(MemoryReadModels::new()), Arc::new(Progress::default()));
     let (_kept, shown) = watch::channel(Some(Arc::new(shown)));
-    let api = Api { shown, clock };
+    let (live, stop) = (Arc::new(Hub::new(1)), CancellationToken::new());
+    let api = Api { shown, clock, live, stop };
     let app = init_service(app(&parts, endpoints(true, |config| configure(config, api)))).await;
     // 503: a token of a version that is never there, and `wait=0`.
     ask(async |request| answer(app.call(request.to_request()).await), SAMPLES, &[200, 503]).await;
@@ -81,6 +85,7 @@ async fn any_head_sent_to_the_query_service_is_refused_or_answered_and_the_next_
     let clock = Clock::system();
     let parts = HttpParts { service: "query-service", openapi: OPENAPI, ..commands::parts(&clock) };
     let (_kept, shown) = watch::channel(None);
-    let api = Api { shown, clock };
+    let (live, stop) = (Arc::new(Hub::new(1)), CancellationToken::new());
+    let api = Api { shown, clock, live, stop };
     send_heads(parts, move |config| configure(config, api.clone())).await;
 }
