@@ -8,6 +8,7 @@ mod checker;
 mod collect;
 mod evidence;
 mod inflict;
+mod listeners;
 mod load_generator;
 mod probe;
 mod proxy;
@@ -31,6 +32,7 @@ use tokio::{
 
 use self::{
     checker::{Allowed, Span, Violation},
+    listeners::Listeners,
     load_generator::Load,
     probe::{PROBE_ROOMS, Prober},
     record::{Clock, Record},
@@ -88,6 +90,7 @@ pub async fn run(options: Options) -> Report {
     }
     let rooms = Rooms::register(&load, options.seed, PROBE_ROOMS).await;
     let prober = Arc::new(Prober::new(&load, rooms.probes.clone(), options.seed));
+    let listeners = Listeners::start(&load, &rooms, options.seed);
     let workload = Workload::start(&load, &rooms, options.seed, options.callers);
     tokio::time::sleep(WARM_UP).await;
     let began = clock.now();
@@ -95,8 +98,11 @@ pub async fn run(options: Options) -> Report {
     let micros = clock.now() - began;
     workload.finish().await;
     let rest = collect::until_level(&world).await;
+    let heads = mysql::heads(&world.database_url()).await.unwrap();
+    let listeners = listeners.finish(&heads).await;
     supervisor.abort();
-    let record = std::mem::take(&mut *load.record.lock().await);
+    let mut record = std::mem::take(&mut *load.record.lock().await);
+    record.listeners = listeners;
     judge(&options, &world, &record, inflicted, (micros, rest)).await
 }
 

@@ -6,6 +6,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::listeners::Listener;
+
 /// The first minute of 2031, in which all stays lie, in minutes since 1970.
 pub(crate) const YEAR_BEGINS: i64 = 32_083_200;
 
@@ -210,9 +212,11 @@ pub(crate) struct Query {
     pub(crate) shown: Option<u64>,
 }
 
-/// All commands and queries.
+/// All commands, queries and live streams.
 #[derive(Debug, Default, Clone, Serialize)]
 pub(crate) struct Record {
     pub(crate) commands: Vec<Command>,
     pub(crate) queries: Vec<Query>,
+    /// What clients of live streams learnt.
+    pub(crate) listeners: Vec<Listener>,
 }

@@ -78,6 +78,12 @@ pub struct Report {
     pub attempts: usize,
     /// Queries with a token.
     pub queries: usize,
+    /// Events that clients of live streams were told.
+    pub told: usize,
+    /// Resets that they were told.
+    pub resets: usize,
+    /// Streams that they opened.
+    pub streams: usize,
     /// Events in the event store.
     pub events: usize,
     /// Seconds from the last fault until all read models were level.
@@ -135,6 +141,9 @@ impl Report {
                 .filter(is_overloaded)
                 .count(),
             queries: record.queries.len(),
+            told: record.listeners.iter().map(|listener| listener.events).sum(),
+            resets: record.listeners.iter().map(|listener| listener.resets).sum(),
+            streams: record.listeners.iter().map(|listener| listener.connections).sum(),
             events: 0,
             rest: None,
             violations: violations.iter().map(ToString::to_string).collect(),
@@ -208,6 +217,7 @@ impl fmt::Display for Report {
             self.queries,
             self.events
         )?;
+        writeln!(f, "{} live streams told {} events and {} resets", self.streams, self.told, self.resets)?;
         writeln!(
             f,
             "all level after {} s; {} services ended by themselves",

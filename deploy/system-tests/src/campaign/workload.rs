@@ -52,7 +52,7 @@ pub(crate) struct Workload {
 /// The registered rooms: those of the callers by kind, and those of the probes.
 #[derive(Debug, Clone)]
 pub(crate) struct Rooms {
-    kinds: Vec<(String, Vec<Uuid>)>,
+    pub(crate) kinds: Vec<(String, Vec<Uuid>)>,
     pub(crate) probes: Vec<Uuid>,
 }
 

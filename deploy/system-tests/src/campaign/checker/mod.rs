@@ -1,6 +1,7 @@
 //! Checks the record against the evidence. It knows the contract and none of the services' code.
 
 mod effects;
+mod listeners;
 mod read_models;
 mod streams;
 mod tokens;
@@ -80,6 +81,7 @@ pub(crate) fn check(record: &Record, evidence: &Evidence, allowed: &Allowed) -> 
     streams::check(record, evidence, &allowed.past, &mut findings);
     topic::check(record, evidence, &mut findings);
     read_models::check(evidence, &mut findings);
+    listeners::check(record, evidence, &mut findings);
     tokens::check(record, &allowed.stale, &mut findings);
     findings.0
 }

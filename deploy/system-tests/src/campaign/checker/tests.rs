@@ -9,6 +9,7 @@ use super::{
 };
 use crate::campaign::{
     evidence::Kind,
+    listeners::{Known, Listener},
     record::{Operation, Outcome, View},
 };
 
@@ -306,6 +307,23 @@ fn an_older_copy_excuses_that_nothing_is_shown_but_no_other_answer() {
         (query.status, query.shown) = (Some(status), None);
         assert_eq!(check(&trial.record, &trial.evidence, &allowed).is_empty(), excused, "{status}");
     }
+}
+
+#[test]
+fn a_version_that_a_live_stream_left_out_is_found_unless_a_reset_covers_it() {
+    let mut trial = Trial::right();
+    let known = Known { told: [3, 5].into(), read: 2 };
+    let mut listener = Listener { rooms: [(A, known)].into(), ..Listener::default() };
+    trial.record.listeners = vec![listener.clone()];
+    trial.breaks(&["a live stream tells every version"]);
+    let known = listener.rooms.get_mut(&A).unwrap();
+    known.read = 4;
+    trial.record.listeners = vec![listener.clone()];
+    assert_eq!(trial.found(), []);
+    listener.rooms.get_mut(&A).unwrap().told.insert(6);
+    listener.wrong.push("401".to_owned());
+    trial.record.listeners = vec![listener];
+    trial.breaks(&["a live stream tells what happened", "a live stream tells what was asked for"]);
 }
 
 #[test]
