@@ -5,6 +5,7 @@ mod beside;
 mod commands;
 mod footprint;
 mod growth;
+mod live;
 mod projector;
 mod projector_sink;
 mod queries;
@@ -97,6 +98,11 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         name: "visible",
         about: "from commit to visible in MongoDB, against Debezium and the sink connector",
         run: |rig| Box::pin(visible::from_commit(rig)),
+    },
+    Benchmark {
+        name: "live",
+        about: "live streams to 2,000 clients at 500 events a second, against commit to visible",
+        run: |rig| Box::pin(live::streams(rig)),
     },
     Benchmark {
         name: "projector",
