@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use service_kit::{
     abort_point::AbortPoint,
     brokers::{self, Brokers},
-    config::{Declaration, Key, Mistakes, Need, Settings},
+    config::{Declaration, Key, Mistakes, Need, Secret, Settings},
     declare,
     ids::new_id,
     kit_settings::{self, KitSettings, TLS_CA_FILE},
@@ -63,8 +63,8 @@ pub fn keys() -> Vec<Declaration> {
 }
 
 /// The event store's URL, with the authorities of `TLS_CA_FILE` unless it names others. `None` is a recorded mistake.
-pub fn mysql_url(settings: &mut Settings) -> Option<SecretString> {
-    let url = settings.read(&MYSQL_URL);
+pub fn mysql_url(settings: &mut Settings) -> Option<Secret> {
+    let url = settings.read_secret(&MYSQL_URL);
     url.map(|url| with_authorities(settings, url))
 }
 
@@ -84,9 +84,9 @@ pub(crate) fn kafka_options(settings: &mut Settings) -> Option<KafkaOptions> {
     })
 }
 
-fn with_authorities(settings: &mut Settings, url: SecretString) -> SecretString {
+fn with_authorities(settings: &mut Settings, url: Secret) -> Secret {
     match settings.read(&TLS_CA_FILE) {
-        Some(authorities) => authorities.in_url(url.expose_secret(), "ssl-ca").into(),
+        Some(authorities) => url.completed(move |url| authorities.in_url(url, "ssl-ca")),
         None => url,
     }
 }
@@ -97,9 +97,9 @@ pub struct Config {
     /// Settings that both services have.
     pub kit: KitSettings,
     /// URL of the event store.
-    pub mysql_url: SecretString,
+    pub mysql_url: Secret,
     /// URL of the event store for the user that erases persons, if it is another one.
-    pub mysql_erasure_url: Option<SecretString>,
+    pub mysql_erasure_url: Option<Secret>,
     /// Connections beside the writer's own.
     pub mysql_connections: u32,
     /// Settings of Kafka.
@@ -122,7 +122,7 @@ impl Config {
     pub fn read(mut settings: Settings) -> Result<Self, Mistakes> {
         let kit = KitSettings::read(&mut settings);
         let mysql_url = mysql_url(&mut settings);
-        let mysql_erasure_url = settings.read(&MYSQL_ERASURE_URL);
+        let mysql_erasure_url = settings.read_secret(&MYSQL_ERASURE_URL);
         let mysql_erasure_url = mysql_erasure_url.map(|url| with_authorities(&mut settings, url));
         let mysql_connections = settings.read(&MYSQL_CONNECTIONS);
         let kafka = kafka_options(&mut settings);

@@ -2,6 +2,7 @@
 
 use service_kit::{
     clock::Clock,
+    config::Secret,
     readiness::Readiness,
     retry::{Backoff, until_it_succeeds},
 };
@@ -13,7 +14,7 @@ use crate::event_store::{StoreError, mysql::MySqlStore};
 ///
 /// # Errors
 /// If the database refuses.
-pub async fn migrate(url: &str) -> anyhow::Result<()> {
+pub async fn migrate(url: impl Into<Secret>) -> anyhow::Result<()> {
     let store = MySqlStore::open(url, 1, None, None)?;
     let component = Readiness::new(Clock::system()).component("mysql");
     let never = CancellationToken::new();

@@ -7,10 +7,10 @@ mod relay;
 mod release_room;
 
 use anyhow::Context;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use service_kit::{
     clock::Clock,
-    config::Settings,
+    config::{Secret, Settings},
     kit_settings::{LOG_FORMAT, LOG_LEVEL},
     report::{Format, Verdict},
     telemetry::start_logs,
@@ -65,7 +65,7 @@ impl Operate {
         start_logs(format, &level);
         match self {
             Self::Migrate(format) => {
-                migrate(url.expose_secret()).await?;
+                migrate(url).await?;
                 let done = serde_json::json!({"migrated": true});
                 print!("{}", format.value(&done, "The tables are up to date.")?);
                 Ok(Verdict::AsWanted)
@@ -74,8 +74,9 @@ impl Operate {
                 with_store(&url, async |store| outbox::show(store, format, &Clock::system()).await).await
             }
             Self::Relay(relay) => {
-                let run =
-                    async |store: &MySqlStore| relay.run(store, url.expose_secret(), kafka.as_ref()).await;
+                let run = async |store: &MySqlStore| {
+                    relay.run(store, url.current().expose_secret(), kafka.as_ref()).await
+                };
                 with_store(&url, run).await
             }
             Self::ReleaseRoom(arguments) => with_store(&url, async |store| arguments.run(store).await).await,
@@ -85,10 +86,10 @@ impl Operate {
 
 /// Runs a command on the store, which must answer and have its tables.
 async fn with_store(
-    url: &SecretString,
+    url: &Secret,
     command: impl AsyncFnOnce(&MySqlStore) -> anyhow::Result<Verdict>,
 ) -> anyhow::Result<Verdict> {
-    let store = MySqlStore::open(url.expose_secret(), 1, None, None).context("MYSQL_URL can't be used")?;
+    let store = MySqlStore::open(url.clone(), 1, None, None).context("MYSQL_URL can't be used")?;
     store.check().await.context("the database does not answer, or has no tables of this service")?;
     let outcome = command(&store).await;
     store.close().await;

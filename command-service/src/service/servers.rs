@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use secrecy::ExposeSecret;
 use service_kit::{
     readiness::{Component, Readiness},
     retry::{Backoff, Stopped, until_it_succeeds},
@@ -32,10 +31,9 @@ impl Servers {
     /// When the URL of MySQL can't be used.
     pub fn new(config: &Config) -> anyhow::Result<Self> {
         config.kafka.brokers.warn_if_open();
-        let erasure_url = config.mysql_erasure_url.as_ref().map(ExposeSecret::expose_secret);
-        let store =
-            MySqlStore::open(config.mysql_url.expose_secret(), config.mysql_connections, erasure_url, None)
-                .context("MYSQL_URL or MYSQL_ERASURE_URL can't be used")?;
+        let (url, erasure_url) = (config.mysql_url.clone(), config.mysql_erasure_url.clone());
+        let store = MySqlStore::open(url, config.mysql_connections, erasure_url, None)
+            .context("MYSQL_URL or MYSQL_ERASURE_URL can't be used")?;
         Ok(Self { store, kafka: config.kafka.clone(), lease: config.lease.clone() })
     }
 

@@ -66,7 +66,7 @@ impl Rig {
     pub(crate) fn instance_as(&self, user: &str, password: &str) -> Instance {
         let (_, place) = self.database.url.rsplit_once('@').unwrap();
         let url = format!("mysql://{user}:{password}@{place}");
-        self.start(Buckets::ALL, MySqlStore::open(&url, 4, None, None).unwrap())
+        self.start(Buckets::ALL, MySqlStore::open(url.as_str(), 4, None, None).unwrap())
     }
 
     fn start(&self, buckets: Buckets, store: MySqlStore) -> Instance {

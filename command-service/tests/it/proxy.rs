@@ -67,7 +67,7 @@ impl Proxy {
     }
 
     pub(crate) fn open(&self) -> MySqlStore {
-        MySqlStore::open(&self.url, 4, None, None).unwrap()
+        MySqlStore::open(self.url.as_str(), 4, None, None).unwrap()
     }
 }
 

@@ -64,7 +64,7 @@ impl Database {
     }
 
     pub(crate) fn open(&self) -> MySqlStore {
-        MySqlStore::open(&self.url, 4, None, None).unwrap()
+        MySqlStore::open(self.url.as_str(), 4, None, None).unwrap()
     }
 
     /// A session beside the store's own.

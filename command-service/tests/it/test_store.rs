@@ -94,7 +94,7 @@ impl TestStore {
     /// Opens the store as another process would.
     pub(crate) async fn open(&self, faults: Option<Arc<FailPoints>>) -> Arc<dyn EventStore> {
         match self.file() {
-            None => Arc::new(MySqlStore::open(&self.database().url, 4, None, faults).unwrap()),
+            None => Arc::new(MySqlStore::open(self.database().url.as_str(), 4, None, faults).unwrap()),
             Some(file) => Arc::new(SqliteStore::open(&file, faults).await.unwrap()),
         }
     }

@@ -26,7 +26,7 @@ impl Backlog {
     /// Writes events into a new database: the first of each room, then the second of each, and so on.
     pub(crate) async fn build(namespace: &Namespace, rooms: usize, events: u64) -> Result<Self> {
         let database_url = namespace.database_url();
-        command_service::operate::migrate(&database_url).await?;
+        command_service::operate::migrate(database_url.as_str()).await?;
         let backlog = Self { rooms: (0..rooms).map(|_| RoomId(new_id())).collect(), events, database_url };
         mysql::backlog::insert(&backlog.database_url, backlog.events()).await?;
         Ok(backlog)

@@ -140,7 +140,7 @@ impl CommandTarget {
 pub(crate) async fn start(rig: &Rig, namespace: &Namespace, relaying: Relaying) -> Result<Service> {
     let mut more: &[(&str, &str)] = &[];
     if relaying == Relaying::Off {
-        let store = MySqlStore::open(&namespace.database_url(), 1, None, None)?;
+        let store = MySqlStore::open(namespace.database_url(), 1, None, None)?;
         store.migrate().await?;
         store.beat(HOLDER).await?;
         let mut buckets = store.leases().await?.buckets;

@@ -12,7 +12,6 @@ use query_service::{
     read_models::ReservationDoc,
     stores::{Checkpoints, Parking, Queries, memory::MemoryReadModels},
 };
-use secrecy::SecretString;
 use service_kit::{clock::Clock, config::Secret, readiness::Readiness};
 use shared_events::{Interval, RawEvent, RoomId, UserId, feed::Head};
 
@@ -111,7 +110,7 @@ async fn a_gap_is_filled_from_the_feed_over_http() {
     (0..9).for_each(|hour| _ = stream.reserve("ann", hour, hour + 1));
     let feed = FeedDouble::of(&[&stream]);
     let server = FeedServer::start(Arc::clone(&feed)).await;
-    let token = Credentials::Token(Secret::from(SecretString::from(TOKEN)));
+    let token = Credentials::Token(Secret::from(TOKEN));
     let over_http = HttpFeed::new(&server.url, token, Duration::from_secs(5), None).unwrap();
     let over_http = Dependencies { feed: Arc::new(over_http), ..dependencies(models.clone(), &feed) };
     let mut pipeline = Pipeline::new(over_http);

@@ -70,7 +70,7 @@ impl MySqlStore {
                 return Ok((session, begun));
             }
         }
-        let opened = WriterSession::open(&self.0.options).await;
+        let opened = WriterSession::open(&self.0.address.options()).await;
         let mut session = opened.map_err(|error| AppendError::Transient(cannot_connect(OPERATION, error)))?;
         let begun = begin(&mut session, plan).await;
         Ok((session, begun))

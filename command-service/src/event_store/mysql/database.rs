@@ -93,7 +93,7 @@ impl Database for MySqlStore {
     }
 
     async fn begin(&self, operation: &'static str) -> Result<MySqlTransaction, StoreError> {
-        MySqlTransaction::begin(operation, &self.0.eraser).await
+        MySqlTransaction::begin(operation, &self.0.eraser.options()).await
     }
 
     async fn state(&self) -> Result<RelayState, StoreError> {

@@ -110,7 +110,7 @@ impl MySqlStore {
             return Ok(0);
         }
         let alter = format!("ALTER TABLE events {}, ALGORITHM=INSTANT", changes.join(", "));
-        let connected = connect(&self.0.options).await;
+        let connected = connect(&self.0.address.options()).await;
         let mut connection = connected.map_err(|error| cannot_connect(operation, error))?;
         let altered = alter_events(&mut connection, &alter).await;
         drop(connection.close().await);

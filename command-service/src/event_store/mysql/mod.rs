@@ -1,5 +1,6 @@
 //! The event store in MySQL.
 
+mod address;
 mod append;
 #[cfg(feature = "binlog")]
 mod binlog;
@@ -11,17 +12,13 @@ mod migrate;
 mod relay_mode;
 mod session;
 
-use std::{str::FromStr, sync::Arc};
+use std::sync::Arc;
 
-#[cfg(feature = "binlog")]
-use secrecy::SecretString;
-use service_kit::tls::{is_this_machine, warn_of_open_way};
-use sqlx::{
-    ConnectOptions,
-    mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode},
-};
+use service_kit::config::Secret;
+use sqlx::mysql::MySqlDatabaseError;
 use tokio::sync::Mutex;
 
+use address::Address;
 use session::{Sessions, WriterSession, cannot_connect, connect, integer, run_text};
 
 use super::{FailPoints, StoreError, sql::Statement};
@@ -38,12 +35,9 @@ pub const DEFAULT_DATABASE: &str = "reservations";
 pub struct MySqlStore(Arc<Inner>);
 
 struct Inner {
-    /// The URL of `options`, for the client that reads the binary log.
-    #[cfg(feature = "binlog")]
-    url: SecretString,
-    options: MySqlConnectOptions,
+    address: Address,
     /// The user that lists erased persons and masks events.
-    eraser: MySqlConnectOptions,
+    eraser: Address,
     sessions: Sessions,
     /// The connection that commits groups, one after the other.
     writer: Mutex<Option<WriterSession>>,
@@ -63,21 +57,19 @@ impl MySqlStore {
     /// # Errors
     /// If the URL is malformed.
     pub fn open(
-        url: &str,
+        url: impl Into<Secret>,
         connections: u32,
-        erasure_url: Option<&str>,
+        erasure_url: Option<Secret>,
         fail_points: Option<Arc<FailPoints>>,
     ) -> Result<Self, StoreError> {
-        let options = options(url, "MYSQL_URL")?;
+        let address = Address::new(url.into(), "MYSQL_URL")?;
         let eraser = match erasure_url {
-            Some(url) => self::options(url, "MYSQL_ERASURE_URL")?,
-            None => options.clone(),
+            Some(url) => Address::new(url, "MYSQL_ERASURE_URL")?,
+            None => address.clone(),
         };
-        let sessions = Sessions::new(options.clone(), connections);
+        let sessions = Sessions::new(address.clone(), connections);
         Ok(Self(Arc::new(Inner {
-            #[cfg(feature = "binlog")]
-            url: url.into(),
-            options,
+            address,
             eraser,
             sessions,
             writer: Mutex::default(),
@@ -92,7 +84,7 @@ impl MySqlStore {
     /// # Errors
     /// [`StoreError::Unavailable`] if the server is away, [`StoreError::Failed`] if it refuses.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        migrate::migrate(&self.0.options).await
+        migrate::migrate(&self.0.address.options()).await
     }
 
     /// Checks that the server answers and that the tables exist.
@@ -118,7 +110,7 @@ impl MySqlStore {
         let failed = |error| errors::store_error(OPERATION, error);
         let mut lost = self.0.lost.lock().await;
         let Some(name) = lost.as_deref() else { return Ok(()) };
-        let connected = connect(&self.0.options).await;
+        let connected = connect(&self.0.address.options()).await;
         let mut connection = connected.map_err(|error| cannot_connect(OPERATION, error))?;
         let holder = Statement::new("SELECT CAST(IS_USED_LOCK(?) AS SIGNED)", [name.into()]);
         if let Some(id) = integer(&mut connection, &holder).await.map_err(failed)? {
@@ -140,57 +132,5 @@ impl MySqlStore {
         }
         *lost = None;
         Ok(())
-    }
-}
-
-/// The options of a URL, which a setting gave.
-fn options(url: &str, setting: &str) -> Result<MySqlConnectOptions, StoreError> {
-    let options = MySqlConnectOptions::from_str(url)
-        .map_err(|source| StoreError::Failed { operation: "open", source: Box::new(source) })?
-        // The adapter sets them itself, in one statement.
-        .pipes_as_concat(false)
-        .no_engine_substitution(false)
-        .timezone(None)
-        .statement_cache_capacity(256)
-        // Statements hold personal data.
-        .disable_statement_logging();
-    let options = verified(options, setting);
-    if options.get_database().is_none_or(str::is_empty) {
-        return Ok(options.database(DEFAULT_DATABASE));
-    }
-    Ok(options)
-}
-
-/// Options that verify a server on another machine, unless the URL says otherwise.
-fn verified(options: MySqlConnectOptions, setting: &str) -> MySqlConnectOptions {
-    if options.get_socket().is_some() || is_this_machine(options.get_host()) {
-        return options;
-    }
-    let missing = match options.get_ssl_mode() {
-        MySqlSslMode::Preferred => return options.ssl_mode(MySqlSslMode::VerifyIdentity),
-        MySqlSslMode::VerifyIdentity => return options,
-        MySqlSslMode::Disabled => "MySQL is reached without TLS",
-        MySqlSslMode::Required => "MySQL's certificate is not verified",
-        MySqlSslMode::VerifyCa => "MySQL's name is not verified",
-    };
-    warn_of_open_way(setting, missing);
-    options
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_store_on_another_machine_is_verified_unless_its_url_says_otherwise() {
-        let mode = |url: &str| {
-            let options = verified(MySqlConnectOptions::from_str(url).unwrap(), "MYSQL_URL");
-            format!("{:?}", options.get_ssl_mode())
-        };
-        assert_eq!(mode("mysql://u@db.example.org/d"), "VerifyIdentity");
-        assert_eq!(mode("mysql://u@db.example.org/d?ssl-mode=PREFERRED"), "VerifyIdentity");
-        assert_eq!(mode("mysql://u@db.example.org/d?ssl-mode=REQUIRED"), "Required");
-        assert_eq!(mode("mysql://u@db.example.org/d?ssl-mode=DISABLED"), "Disabled");
-        assert_eq!(mode("mysql://u@127.0.0.1/d"), "Preferred");
     }
 }

@@ -125,7 +125,7 @@ impl MySqlStore {
         if passed.rows.is_empty() && passed.rooms.is_empty() {
             return Ok(self.write(OPERATION, &update).await? > 0);
         }
-        let mut transaction = MySqlTransaction::begin(OPERATION, &self.0.options).await?;
+        let mut transaction = MySqlTransaction::begin(OPERATION, &self.0.address.options()).await?;
         let stored = async {
             if transaction.run(&update).await?.affected == 0 {
                 return Ok(false);
@@ -235,7 +235,7 @@ impl MySqlStore {
     /// until the place has passed the release: before it, the log's events of the room are left out.
     pub(super) async fn release_in_phase(&self, room: RoomId) -> Result<Release, StoreError> {
         const OPERATION: &str = "release_room";
-        let mut transaction = MySqlTransaction::begin(OPERATION, &self.0.options).await?;
+        let mut transaction = MySqlTransaction::begin(OPERATION, &self.0.address.options()).await?;
         let released = release(&mut transaction, room).await;
         transaction
             .end(released.map_err(|error| match error {

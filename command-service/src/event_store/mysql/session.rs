@@ -14,7 +14,10 @@ use sqlx::{
 };
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::errors::{Meaning, meaning, store_error};
+use super::{
+    address::Address,
+    errors::{Meaning, meaning, store_error},
+};
 use crate::event_store::{
     StoreError,
     sql::{Columns, Done, Statement, Value},
@@ -208,7 +211,7 @@ impl WriterSession {
 
 /// Connections for everything but appends.
 pub(super) struct Sessions {
-    options: MySqlConnectOptions,
+    address: Address,
     idle: Mutex<Vec<(MySqlConnection, Times)>>,
     permits: Semaphore,
     /// No connection that was opened before is used again, nor is the writer's.
@@ -217,9 +220,9 @@ pub(super) struct Sessions {
 
 impl Sessions {
     /// At most `most` connections. None is made before it is needed.
-    pub(super) fn new(options: MySqlConnectOptions, most: u32) -> Self {
+    pub(super) fn new(address: Address, most: u32) -> Self {
         Self {
-            options,
+            address,
             idle: Mutex::default(),
             permits: Semaphore::new(usize::try_from(most.max(1)).unwrap_or(1)),
             trusted_since: Mutex::new(Instant::now()),
@@ -283,7 +286,7 @@ impl Sessions {
         statement: &Statement<'_>,
     ) -> Result<Done<MySqlRow>, StoreError> {
         let times = Times::now();
-        let connected = connect(&self.options).await;
+        let connected = connect(&self.address.options()).await;
         let mut connection = connected.map_err(|error| cannot_connect(operation, error))?;
         let result = run(&mut connection, statement, LIMIT).await;
         self.finish(operation, connection, times, result)

@@ -179,7 +179,7 @@ pub(crate) async fn on_one_room(rig: &Rig) -> Result<Vec<Finding>> {
 /// The empty tables of an event store.
 async fn tables(rig: &Rig) -> Result<Namespace> {
     let namespace = rig.namespace("limit").await?;
-    command_service::operate::migrate(&namespace.database_url()).await?;
+    command_service::operate::migrate(namespace.database_url()).await?;
     Ok(namespace)
 }
 

@@ -54,7 +54,7 @@ pub(super) async fn grown(rig: &Rig, rooms: usize, past: u64, live: u64) -> Resu
     service.stop().await?;
     let Some(id) = rooms.last().copied() else { anyhow::bail!("no room was registered") };
     let url = namespace.database_url();
-    let store = MySqlStore::open(&url, 1, None, None)?;
+    let store = MySqlStore::open(url.as_str(), 1, None, None)?;
     backlog::insert(&url, (0..past + live).map(|number| made(id, number, past))).await?;
     let mut room = Room::new(id);
     loop {

@@ -38,7 +38,7 @@ pub(crate) async fn from_the_feed(rig: &Rig) -> Result<Vec<Finding>> {
 
 /// A command service with the events, which does not relay them.
 async fn store(rig: &Rig, namespace: &Namespace, events: &[DecodedEvent]) -> Result<Service> {
-    let store = MySqlStore::open(&namespace.database_url(), 1, None, None)?;
+    let store = MySqlStore::open(namespace.database_url(), 1, None, None)?;
     store.migrate().await?;
     for part in events.chunks(2000) {
         let events = part.iter().map(DecodedEvent::encode).collect::<Result<_, _>>()?;

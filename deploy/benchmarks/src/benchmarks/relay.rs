@@ -30,7 +30,7 @@ pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
     let namespace = rig.namespace("relay").await?;
     let events = rig.size(500_000, 100_000);
     let backlog = Backlog::build(&namespace, ROOMS, events).await?;
-    let store = MySqlStore::open(&namespace.database_url(), 1, None, None)?;
+    let store = MySqlStore::open(namespace.database_url(), 1, None, None)?;
     let (mut memory, mut cost, mut duplicates) = (Vec::new(), Vec::new(), Vec::new());
     let (ours, theirs) = alternate(
         rig.rounds,
@@ -96,7 +96,7 @@ pub(crate) async fn growth(rig: &Rig) -> Result<Vec<Finding>> {
     let (process, _) = drain(rig, &namespace, &topic, &backlog, many, many).await?;
     process.stop().await?;
     check(rig, &topic, &backlog).await?;
-    command_service::operate::migrate(&fresh.database_url()).await?;
+    command_service::operate::migrate(fresh.database_url()).await?;
     let (used, unused) = (open(&namespace)?, open(&fresh)?);
     ensure!(used.undelivered(Buckets::ALL, 1).await?.is_empty(), "the outbox is not empty");
     let (after, never) =
@@ -155,7 +155,7 @@ pub(super) async fn check(rig: &Rig, topic: &Namespace, backlog: &Backlog) -> Re
 }
 
 fn open(namespace: &Namespace) -> Result<MySqlStore> {
-    Ok(MySqlStore::open(&namespace.database_url(), 1, None, None)?)
+    Ok(MySqlStore::open(namespace.database_url(), 1, None, None)?)
 }
 
 /// Median microseconds of the query that an idle relay sends.

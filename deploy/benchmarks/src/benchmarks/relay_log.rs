@@ -40,8 +40,8 @@ struct InTheLog {
 
 impl InTheLog {
     async fn build(rig: &Rig, namespace: Namespace, rooms: usize, events: u64) -> Result<Self> {
-        command_service::operate::migrate(&namespace.database_url()).await?;
-        let store = MySqlStore::open(&namespace.database_url(), 1, None, None)?;
+        command_service::operate::migrate(namespace.database_url()).await?;
+        let store = MySqlStore::open(namespace.database_url(), 1, None, None)?;
         let mut service = rig.command_service(&namespace, &[])?;
         service.until_ready().await?;
         until(&store, Mode::Log).await?;
@@ -205,7 +205,7 @@ pub(crate) async fn beside_commands(rig: &Rig) -> Result<Vec<Finding>> {
 /// A command service whose relay has this source.
 pub(super) async fn target(rig: &Rig, mode: Mode) -> Result<CommandTarget> {
     let target = CommandTarget::ours(rig, ROOMS, Relaying::On).await?;
-    let store = MySqlStore::open(&target.namespace.database_url(), 1, None, None)?;
+    let store = MySqlStore::open(target.namespace.database_url(), 1, None, None)?;
     until(&store, mode).await?;
     store.close().await;
     Ok(target)
@@ -219,7 +219,7 @@ pub(super) async fn check(target: CommandTarget, mode: Mode) -> Result<()> {
 
 /// Fails if a command service's relay is not in this mode any more.
 pub(super) async fn relayed_in(target: &CommandTarget, mode: Mode) -> Result<()> {
-    let store = MySqlStore::open(&target.namespace.database_url(), 1, None, None)?;
+    let store = MySqlStore::open(target.namespace.database_url(), 1, None, None)?;
     let checked = in_mode(&store, mode).await;
     store.close().await;
     checked

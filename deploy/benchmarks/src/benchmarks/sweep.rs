@@ -25,7 +25,7 @@ pub(crate) async fn under_load(rig: &Rig) -> Result<Vec<Finding>> {
     let target = CommandTarget::ours(rig, 500, Relaying::Off).await?;
     let url = target.namespace.database_url();
     old_keys::make_room(&url).await?;
-    let store = MySqlStore::open(&url, 2, None, None)?;
+    let store = MySqlStore::open(url.as_str(), 2, None, None)?;
     let mut swept = Vec::new();
     let finding = Bystander::new(rig, target)
         .compare(rig, "sweep", "old keys are swept", async |commands| {

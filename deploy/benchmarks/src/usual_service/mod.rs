@@ -24,7 +24,7 @@ pub(crate) const SUBCOMMAND: &str = "usual-service";
 /// Starts a usual service with a number of connections to its database.
 pub(crate) async fn target(rig: &Rig, pool: usize, rooms: &[RoomId]) -> Result<CommandTarget> {
     let namespace = rig.namespace("usual").await?;
-    command_service::operate::migrate(&namespace.database_url()).await?;
+    command_service::operate::migrate(namespace.database_url()).await?;
     let settings = [
         ("MYSQL_URL", namespace.database_url()),
         ("KAFKA_BROKERS", rig.servers.brokers.clone()),

@@ -23,7 +23,7 @@ pub(super) struct Store(MySqlPool);
 impl Store {
     /// Keeps all connections and does not test them before use.
     pub(super) fn open(config: &Config) -> sqlx::Result<Self> {
-        let options = MySqlConnectOptions::from_str(config.mysql_url.expose_secret())?;
+        let options = MySqlConnectOptions::from_str(config.mysql_url.current().expose_secret())?;
         let pool = MySqlPoolOptions::new()
             .max_connections(config.mysql_connections)
             .min_connections(config.mysql_connections)

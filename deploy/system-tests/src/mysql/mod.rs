@@ -43,6 +43,18 @@ pub async fn run(server: &str, statement: &str) -> sqlx::Result<()> {
     sqlx::raw_sql(statement).execute(&mut connection).await.map(drop)
 }
 
+/// Ends all sessions of a user.
+pub async fn end_sessions(server: &str, user: &str) -> sqlx::Result<()> {
+    let mut connection = MySqlConnection::connect(server).await?;
+    let of_user = "SELECT id FROM performance_schema.processlist WHERE user = ?";
+    let ids: Vec<u64> = sqlx::query_scalar(of_user).bind(user).fetch_all(&mut connection).await?;
+    for id in ids {
+        // It may have ended by itself.
+        drop(connection.execute(format!("KILL {id}").as_str()).await);
+    }
+    Ok(())
+}
+
 /// Deletes the last event of a room, as if the database were restored from an older backup.
 pub async fn forget_last_event(database_url: &str, room: &str) -> sqlx::Result<()> {
     let room = room.replace('-', "");

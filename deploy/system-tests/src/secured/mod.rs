@@ -200,6 +200,19 @@ impl Secured {
         self.servers.start_again(Target::Kafka).await;
     }
 
+    /// Replaces the passwords of the command service's users in MySQL and in their files, and ends their sessions.
+    pub async fn replace_mysql_passwords(&self) {
+        let root = self.servers.mysql_url();
+        for user in [USER, ERASURE_USER] {
+            let alter = format!("ALTER USER '{user}'@'%' IDENTIFIED BY 'another-horse'");
+            mysql::run(&root, &alter).await.unwrap();
+            let url = mysql_url(&self.servers, user, "127.0.0.1", "VERIFY_IDENTITY");
+            let url = url.replace(PASSWORD, "another-horse");
+            std::fs::write(self.folder.path().join(format!("{user}-url")), url).unwrap();
+            mysql::end_sessions(&root, user).await.unwrap();
+        }
+    }
+
     /// Sends a message to the topic of events as one of the services' users.
     pub async fn send_as(&self, user: &str) -> anyhow::Result<()> {
         let (brokers, authority) = (self.brokers("127.0.0.1"), self.authority());

@@ -2,7 +2,7 @@
 //! TLS nor users: a proxy of the test ends its TLS, and its roles are not tested.
 
 use serde_json::Value;
-use system_tests::{Secured, Server, YEAR, until};
+use system_tests::{Secured, Server, YEAR, hour_of_year, until};
 
 /// Runs a subcommand with the service's settings. Returns its output.
 async fn succeeds(server: &Server, arguments: &[&str]) -> String {
@@ -191,6 +191,41 @@ async fn a_password_of_kafka_that_is_replaced_in_its_file_needs_no_restart() {
     .await;
     system.command.until_ready().await;
     system.query.until_ready().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn passwords_of_mysql_that_are_replaced_in_their_files_need_no_restart() {
+    let mut system = Secured::start().await;
+    system.migrate().await;
+    system.grant_again().await;
+    system.grant_binlog().await;
+    system.command.start_ready(&[]).await;
+    system.query.start_ready(&[]).await;
+    succeeds(&system.command, &["relay", "mode", "log"]).await;
+    let client = system.client();
+    let room = client.register(serde_json::json!({})).await;
+    system.replace_mysql_passwords().await;
+    // The first command may meet a session that has just ended.
+    let mut hour = 0;
+    let made = until(async || {
+        hour += 1;
+        let made = client.reserve(&room.id, &hour_of_year(hour), &hour_of_year(hour + 1)).send().await;
+        if made.status == 201 { Ok(made) } else { Err(format!("{made:?}")) }
+    })
+    .await;
+    client.sees(&room, &made.token()).await;
+    // By the binary log: the table gets nothing in this mode.
+    until(async || {
+        let lag = system.query.command(&["lag", "--json"]).output().await.unwrap();
+        let rows: Value = serde_json::from_slice(&lag.stdout).unwrap_or_default();
+        let lag: Option<i64> =
+            rows.as_array().map(|rows| rows.iter().filter_map(|row| row["lag"].as_i64()).sum());
+        let mode = succeeds(&system.command, &["relay", "mode", "--json"]).await;
+        if lag == Some(0) && mode.contains("\"log\"") { Ok(()) } else { Err(format!("{rows} {mode}")) }
+    })
+    .await;
+    succeeds(&system.query, &["erase", "--user", client.name()]).await;
+    system.command.until_ready().await;
 }
 
 /// Starts a service with changed settings, waits until its log or its readiness tells the reason, and kills it.

@@ -212,7 +212,8 @@ impl MySqlStore {
 
     /// A connection of the replication protocol's client.
     async fn replica(&self) -> Result<Conn, BinlogError> {
-        let url = self.0.url.expose_secret();
+        let (address, url) = (self.0.address.options(), self.0.address.url());
+        let url = url.expose_secret();
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let opts =
             mysql_async::Opts::from_url(base).map_err(|error| BinlogError::Unfit(error.to_string()))?;
@@ -221,7 +222,7 @@ impl MySqlStore {
             let file = std::path::PathBuf::from(file.into_owned());
             SslOpts::default().with_root_certs(vec![file.into()]).with_disable_built_in_roots(true)
         });
-        let tls = match self.0.options.get_ssl_mode() {
+        let tls = match address.get_ssl_mode() {
             MySqlSslMode::Disabled | MySqlSslMode::Preferred => None,
             MySqlSslMode::Required => {
                 Some(tls.with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true))
@@ -229,7 +230,7 @@ impl MySqlStore {
             MySqlSslMode::VerifyCa => Some(tls.with_danger_skip_domain_validation(true)),
             MySqlSslMode::VerifyIdentity => Some(tls),
         };
-        let database = self.0.options.get_database().map(str::to_owned);
+        let database = address.get_database().map(str::to_owned);
         let opts = OptsBuilder::from_opts(opts).db_name(database).ssl_opts(tls).prefer_socket(false);
         let connecting = tokio::time::timeout(super::session::CONNECT_LIMIT, Conn::new(opts));
         connecting

@@ -100,7 +100,7 @@ impl MySqlStore {
         };
         let stream = connection.get_binlog_stream(request).await?;
         let (sender, batches) = mpsc::channel(AHEAD);
-        let database = self.0.options.get_database().unwrap_or_default().to_owned();
+        let database = self.0.address.options().get_database().unwrap_or_default().to_owned();
         let decoder = Decoder {
             database,
             anchor: place.anchor.clone(),
