@@ -15,8 +15,11 @@ allow() { # USER RESOURCE... OPERATIONS...
     "${TOOL[@]}" --bootstrap-server "$BROKERS" --command-config "$ADMIN" --add --allow-principal "User:$1" "${@:2}"
 }
 
-# Creates the topic if it is missing, and writes to it. Reads nothing.
+# Creates the topic if it is missing, and writes to it.
 allow command-service --topic "$TOPIC" --operation Create --operation Describe --operation Write
+# In the mode `log` it notes the last relayed event: as an offset of this group, which Kafka takes from readers alone.
+allow command-service --topic "$TOPIC" --operation Read
+allow command-service --group "$TOPIC-relay" --operation Read
 allow query-service --topic "$TOPIC" --operation Describe --operation Read
 # Each generation of read models has its own group with this prefix, which is deleted with the generation.
 allow query-service --group "$GROUP" --resource-pattern-type prefixed \

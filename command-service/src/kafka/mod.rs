@@ -1,6 +1,7 @@
 //! Kafka: the topic, and the relay's publisher.
 
 mod diagnosis;
+mod note;
 mod publisher;
 mod topic;
 mod watch;

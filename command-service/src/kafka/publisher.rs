@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{KafkaOptions, client_config};
+use super::{KafkaOptions, client_config, note::Note};
 use crate::{
     event_store::Position,
     outbox::{Publisher, Report, Undelivered},
@@ -80,6 +80,7 @@ pub struct KafkaPublisher {
     options: KafkaOptions,
     stall: Duration,
     connection: Option<Connection>,
+    note: Option<Note>,
 }
 
 impl KafkaPublisher {
@@ -92,7 +93,24 @@ impl KafkaPublisher {
     /// A publisher that gives up if nothing is reported for `stall`.
     #[must_use]
     pub const fn with_stall(options: KafkaOptions, stall: Duration) -> Self {
-        Self { options, stall, connection: None }
+        Self { options, stall, connection: None, note: None }
+    }
+
+    /// The note beside the topic.
+    fn open_note(&mut self) -> Result<Note, Undelivered> {
+        if let Some(note) = &self.note {
+            return Ok(note.clone());
+        }
+        let note = Note::new(&self.options).map_err(|error| undelivered(&error))?;
+        Ok(self.note.insert(note).clone())
+    }
+
+    /// A client reports a missing right once. Only a new one does it again.
+    async fn close_note_after<T: Sync>(&mut self, outcome: &Result<T, Undelivered>) {
+        if outcome.is_err() {
+            let note = self.note.take();
+            drop(tokio::task::spawn_blocking(move || drop(note)).await);
+        }
     }
 
     fn connect(options: &KafkaOptions) -> Result<Connection, KafkaError> {
@@ -211,6 +229,18 @@ impl Publisher for KafkaPublisher {
             // Dropping it purges its queues, and waits up to half a second for the reports of that.
             drop(tokio::task::spawn_blocking(move || drop(connection)).await);
         }
+    }
+
+    async fn note(&mut self, up_to: Position, text: String) -> Result<(), Undelivered> {
+        let written = self.open_note()?.write(up_to, text).await;
+        self.close_note_after(&written).await;
+        written
+    }
+
+    async fn noted(&mut self) -> Result<Option<String>, Undelivered> {
+        let read = self.open_note()?.read().await;
+        self.close_note_after(&read).await;
+        read
     }
 }
 

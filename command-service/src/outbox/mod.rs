@@ -9,6 +9,8 @@ mod relay;
 mod shares;
 mod sweep;
 
+use std::future::ready;
+
 pub use assignment::{AssignedBuckets, BucketAssigner, assignment};
 pub use handoff::{HandoffReceiver, HandoffSender, handoff};
 pub use lease::{LeaseOptions, keep_leases};
@@ -68,4 +70,25 @@ pub trait Publisher: Send {
 
     /// Gives up everything in flight and connects anew. Later deliveries are duplicates and are not reported.
     fn reset(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// Keeps a text about the events up to a position beside the log, in the place of the one before. A log that ends with the
+    /// process keeps none.
+    ///
+    /// # Errors
+    /// If it may not be kept.
+    fn note(
+        &mut self,
+        _up_to: Position,
+        _text: String,
+    ) -> impl Future<Output = Result<(), Undelivered>> + Send {
+        ready(Ok(()))
+    }
+
+    /// The text that was kept last.
+    ///
+    /// # Errors
+    /// If it is not known.
+    fn noted(&mut self) -> impl Future<Output = Result<Option<String>, Undelivered>> + Send {
+        ready(Ok(None))
+    }
 }

@@ -171,6 +171,23 @@ impl Secured {
         mysql::run(&self.servers.mysql_url(), &grants).await.unwrap();
     }
 
+    /// Gives the command service the right to note in Kafka what was relayed, or takes it away.
+    pub async fn let_note(&self, may: bool) {
+        let action: &[&str] = if may { &["--add"] } else { &["--remove", "--force"] };
+        let output = tokio::process::Command::new(project().join("deploy/servers/servers.sh"))
+            .args(["kafka-acls", "--bootstrap-server", &self.brokers("127.0.0.1"), "--command-config"])
+            .arg(self.folder.path().join("admin.properties"))
+            .args(action)
+            .args(["--allow-principal", "User:command-service", "--operation", "Read"])
+            .args(["--group", "reservations.events-relay"])
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "kafka-acls: {}", String::from_utf8_lossy(&said));
+    }
+
     /// Runs a statement as one of the command service's users.
     pub async fn run_as(&self, user: &str, statement: &str) -> anyhow::Result<()> {
         let url = mysql_url(&self.servers, user, "127.0.0.1", "VERIFY_IDENTITY");

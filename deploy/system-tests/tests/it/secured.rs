@@ -35,6 +35,11 @@ async fn services_with_the_granted_rights_alone_do_all_their_work_over_verified_
     let said = String::from_utf8_lossy(&refused.stdout);
     assert!(refused.status.code() == Some(1) && said.contains("Access denied"), "{refused:?}");
     system.grant_binlog().await;
+    system.let_note(false).await;
+    let refused = system.command.command(&["relay", "mode", "log"]).output().await.unwrap();
+    let said = String::from_utf8_lossy(&refused.stdout);
+    assert!(refused.status.code() == Some(1) && said.contains("Group authorization failed"), "{refused:?}");
+    system.let_note(true).await;
     assert_eq!(succeeds(&system.command, &["relay", "mode", "log"]).await, "The relay's mode is log.\n");
     let made = client.reserve(&room.id, "2031-05-05T11:00:00Z", "2031-05-05T12:00:00Z").send().await;
     let seen = client.get(&schedule).with(&YEAR).after(&made.token()).send().await.expect(200);
