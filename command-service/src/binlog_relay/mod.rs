@@ -4,28 +4,29 @@
 //! holder of bucket 0. A leader that was paused does no harm: it sends everything from its place on, in order, and can store
 //! nothing once another one leads.
 //!
-//! The leader also carries out the switches between the modes, and goes back to the table by itself when the log fails it.
+//! The leader also carries out the switches between the modes. Where it can't read the log, another instance leads. The table
+//! takes over when that one can't read it either, or when the server has lost the log.
 
 mod progress;
+mod relayed;
 mod session;
 
 use std::time::Duration;
 
 use service_kit::{clock::Clock, readiness::Component, telemetry::with_causes};
-use shared_events::RoomId;
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use self::session::{Ended, Session};
+use self::{
+    relayed::{Note, Relayed},
+    session::{Ended, Session},
+};
 use crate::{
     event_store::{
-        Buckets, EventLog as _, Mode, Outbox as _, Phase, Position, RelayState, StoreError,
+        EventLog as _, Mode, Outbox as _, Phase, Position, RelayState, StoreError,
         mysql::{BinlogError, MySqlStore, Passed, Place},
     },
-    outbox::Publisher,
+    outbox::{Leadership, Publisher, Undelivered},
 };
 
 /// Interval between looks at the state, outside of a reading.
@@ -47,32 +48,46 @@ pub struct BinlogRelay<P> {
     clock: Clock,
     /// Shows whether events are relayed as the mode says.
     component: Component,
+    leadership: Leadership,
     /// This instance's epoch as leader.
     leader: Option<u64>,
+    /// Whether the leader before this one could not read the log.
+    is_second: bool,
     unreadable_since: Option<Instant>,
+    /// Since when Kafka has acknowledged nothing although events were sent.
+    stalled_since: Option<Instant>,
     /// The last event of the log that this instance has delivered. The store holds it, unless it was put back.
-    delivered: Option<(RoomId, Position)>,
+    delivered: Option<Relayed>,
     /// When the log is tried again after it has failed, and the pause after that.
     retry: Option<(Instant, Duration)>,
 }
 
 impl<P: Publisher> BinlogRelay<P> {
     /// A relay that is idle until it leads.
-    pub const fn new(store: MySqlStore, publisher: P, clock: Clock, component: Component) -> Self {
+    pub const fn new(
+        store: MySqlStore,
+        publisher: P,
+        clock: Clock,
+        component: Component,
+        leadership: Leadership,
+    ) -> Self {
         Self {
             store,
             publisher,
             clock,
             component,
+            leadership,
             leader: None,
+            is_second: false,
             unreadable_since: None,
+            stalled_since: None,
             delivered: None,
             retry: None,
         }
     }
 
-    /// Relays until `stop`. Leads while `assigned` has bucket 0.
-    pub async fn run(mut self, mut assigned: watch::Receiver<Buckets>, stop: CancellationToken) {
+    /// Relays until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
         metrics::describe_gauge!("relay_phase", "1 for the present phase of the relay's mode.");
         metrics::describe_gauge!(
             "relay_binlog_behind_seconds",
@@ -88,14 +103,9 @@ impl<P: Publisher> BinlogRelay<P> {
             "Readings of the binary log that were begun."
         );
         while !stop.is_cancelled() {
-            let leads = assigned.borrow_and_update().contains(0);
-            match self.step(leads, &mut assigned, &stop).await {
-                Ok(()) => {}
-                Err(error) => {
-                    self.component
-                        .failing(format!("the relay's state is not known: {}", with_causes(&error)));
-                    self.leader = None;
-                }
+            if let Err(error) = self.step(&stop).await {
+                self.component.failing(format!("the relay's state is not known: {}", with_causes(&error)));
+                self.leader = None;
             }
             tokio::select! {
                 () = sleep(LOOK_EVERY) => {}
@@ -104,20 +114,22 @@ impl<P: Publisher> BinlogRelay<P> {
         }
     }
 
-    async fn step(
-        &mut self,
-        leads: bool,
-        assigned: &mut watch::Receiver<Buckets>,
-        stop: &CancellationToken,
-    ) -> Result<(), StoreError> {
+    async fn step(&mut self, stop: &CancellationToken) -> Result<(), StoreError> {
         let mut state = self.store.relay_state().await?;
         self.show(&state);
+        let leads = self.leadership.is_held();
+        if !leads || !matches!(state.phase, Phase::Log | Phase::Draining) {
+            (self.unreadable_since, self.stalled_since) = (None, None);
+            self.leadership.stalled(None);
+        }
         if !leads {
             self.leader = None;
             return Ok(());
         }
         if self.leader != Some(state.place.leader_epoch) {
             self.leader = Some(self.store.lead().await?);
+            self.is_second =
+                matches!(state.phase, Phase::Log | Phase::Draining) && !state.place.problem.is_empty();
             state = self.store.relay_state().await?;
             if state.phase == Phase::Table {
                 // A room that was released behind the switch to the table. The leader may have died then.
@@ -141,8 +153,9 @@ impl<P: Publisher> BinlogRelay<P> {
             (Phase::Log | Phase::Draining, _) => {
                 // The reading ends when this instance does not lead any more.
                 let ends = stop.child_token();
+                let lost = self.leadership.lost();
                 let leading = async {
-                    drop(assigned.wait_for(|buckets| !buckets.contains(0)).await);
+                    lost.await;
                     ends.cancel();
                     std::future::pending::<()>().await;
                 };
@@ -184,10 +197,17 @@ impl<P: Publisher> BinlogRelay<P> {
                 return self.tell(state, error.to_string()).await;
             }
         };
+        let note = Note { mode_epoch: state.epoch + 1, last: None };
+        if let Err(Undelivered::Refused(reason) | Undelivered::Failed(reason)) =
+            self.publisher.note(Position::START, note.to_string()).await
+        {
+            self.pause_log();
+            return self.tell(state, format!("no note can be kept beside the topic: {reason}")).await;
+        }
         // Read before the switch: what comes before the switch in the log is left out by its reader.
         let mut stored = state.place.clone();
         place.store(&mut stored);
-        stored.mode_epoch = state.epoch + 1;
+        stored.mode_epoch = note.mode_epoch;
         stored.delivered_to = Position::START;
         stored.problem.clear();
         if self.store.store_place(&stored, &Passed::default()).await? {
@@ -210,23 +230,13 @@ impl<P: Publisher> BinlogRelay<P> {
     async fn relay(&mut self, state: RelayState, stop: &CancellationToken) -> Result<(), StoreError> {
         metrics::counter!("relay_binlog_readings_total").increment(1);
         let began = Instant::now();
-        if let Some((room, position)) = self.delivered
-            && !self.store.events_at(&[position]).await?.iter().any(|event| event.room == room)
-        {
-            let gone = format!("the event at position {position}, which was relayed, is not in the store");
-            return self.unreadable(BinlogError::Forked(gone)).await;
-        }
-        let session = Session::new(&self.store, &mut self.publisher, &self.clock, state.clone()).await;
+        let session = Session::new(self, state).await;
         let ended = match session {
-            Ok(mut session) => {
-                let ended = session.run(stop).await;
-                self.delivered = session.last_delivered().or(self.delivered);
-                ended
-            }
+            Ok(session) => session.run(stop).await,
             Err(ended) => ended,
         };
         if began.elapsed() > UNREADABLE_LIMIT {
-            self.unreadable_since = None;
+            (self.unreadable_since, self.is_second) = (None, false);
         }
         if !matches!(ended, Ended::Stopped | Ended::Drained) {
             tracing::warn!(reason = ended.reason(), "a reading of the binary log has ended");
@@ -244,6 +254,8 @@ impl<P: Publisher> BinlogRelay<P> {
                 Ok(())
             }
             Ended::Undelivered(_) => {
+                let since = *self.stalled_since.get_or_insert_with(Instant::now);
+                self.leadership.stalled(Some(since));
                 sleep(PAUSE).await;
                 Ok(())
             }
@@ -252,7 +264,35 @@ impl<P: Publisher> BinlogRelay<P> {
         }
     }
 
-    /// Goes back to the table, unless the log may be readable soon, or what was sent is not in it.
+    /// Reads the note of the last relayed event. The store must hold it, and what this instance has relayed.
+    async fn note(&mut self, mode_epoch: u64) -> Result<Note, Ended> {
+        let unfit = |reason| Ended::Unreadable(BinlogError::Unfit(reason));
+        let noted = self.publisher.noted().await.map_err(|error| match error {
+            Undelivered::Refused(reason) => unfit(reason),
+            Undelivered::Failed(reason) => Ended::Undelivered(reason),
+        })?;
+        let noted: Option<Note> = noted.map(|text| text.parse()).transpose().map_err(unfit)?;
+        // An earlier one is of a former leader that was paused.
+        let noted = noted.filter(|note| note.mode_epoch >= mode_epoch);
+        if noted.is_some_and(|note| note.mode_epoch > mode_epoch) {
+            let later = "a later switch to it was noted in Kafka than the event store knows";
+            return Err(Ended::Unreadable(BinlogError::Forked(later.to_owned())));
+        }
+        let note = noted.unwrap_or(Note { mode_epoch, last: None });
+        for relayed in [note.last, self.delivered].into_iter().flatten() {
+            let events = self.store.events_at(&[relayed.position]).await?;
+            if !events.iter().any(|event| Relayed::of(event) == relayed) {
+                let Relayed { position, .. } = relayed;
+                let gone =
+                    format!("the event at position {position}, which was relayed, is not in the event store");
+                return Err(Ended::Unreadable(BinlogError::Forked(gone)));
+            }
+        }
+        Ok(note)
+    }
+
+    /// Lets another instance lead, or goes back to the table, unless the log may be readable soon, or what was sent is not in
+    /// it.
     async fn unreadable(&mut self, error: BinlogError) -> Result<(), StoreError> {
         let state = self.store.relay_state().await?;
         if self.leader != Some(state.place.leader_epoch)
@@ -267,10 +307,17 @@ impl<P: Publisher> BinlogRelay<P> {
             // An operator decides, by wanting the table.
             BinlogError::Forked(_) => state.wanted == Mode::Table,
         };
-        if matches!(error, BinlogError::Forked(_)) || fails {
+        // Another instance may still read it.
+        let gives_up = matches!(error, BinlogError::Unfit(_) | BinlogError::Unavailable(_))
+            && !self.is_second
+            && self.leadership.has_others();
+        if gives_up {
+            self.leadership.stalled(Some(since));
+        }
+        if matches!(error, BinlogError::Forked(_)) || fails || (gives_up && since.elapsed() >= PAUSE) {
             self.tell(state.clone(), error.to_string()).await?;
         }
-        if !fails {
+        if !fails || gives_up {
             sleep(PAUSE).await;
             return Ok(());
         }

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use shared_events::RoomId;
+use tokio::time::Instant;
 
+use super::relayed::Relayed;
 use crate::event_store::{
     Position,
     mysql::{Passed, Place, Transaction},
@@ -25,12 +27,14 @@ pub(super) struct Progress {
     /// Up to where everything is delivered.
     delivered_to: Position,
     /// The last delivered event.
-    last: Option<(RoomId, Position)>,
+    last: Option<Relayed>,
+    /// Since when nothing was delivered although events were sent.
+    stalled_since: Option<Instant>,
 }
 
 #[derive(Debug)]
 enum Slot {
-    Event { room: RoomId, position: Position, delivered: bool, from_outbox: bool },
+    Event { event: Relayed, delivered: bool, from_outbox: bool },
     Barrier(Position),
     Released(RoomId),
     End(Transaction),
@@ -45,6 +49,16 @@ pub(super) enum Source {
 }
 
 impl Progress {
+    /// Goes on after a reading that sent events and ended, in which nothing has been delivered since a time.
+    pub(super) fn after_a_stall(stalled_since: Option<Instant>) -> Self {
+        Self { stalled_since, ..Self::default() }
+    }
+
+    /// Since when nothing was delivered although events were sent.
+    pub(super) const fn stalled_since(&self) -> Option<Instant> {
+        self.stalled_since
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.in_flight >= MOST_IN_FLIGHT
     }
@@ -60,10 +74,11 @@ impl Progress {
     }
 
     /// Notes an event that was sent under the next number.
-    pub(super) fn sent(&mut self, room: RoomId, position: Position, source: Source) {
+    pub(super) fn sent(&mut self, event: Relayed, source: Source) {
         self.in_flight += 1;
+        self.stalled_since.get_or_insert_with(Instant::now);
         let from_outbox = source == Source::Outbox;
-        self.slots.push_back(Slot::Event { room, position, delivered: false, from_outbox });
+        self.slots.push_back(Slot::Event { event, delivered: false, from_outbox });
     }
 
     pub(super) fn barrier(&mut self, position: Position) {
@@ -82,11 +97,12 @@ impl Progress {
     /// Notes that an event is delivered, or that its room is held for it. Returns the event.
     pub(super) fn settled(&mut self, number: u64) -> Option<(RoomId, Position)> {
         let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        let Some(Slot::Event { room, position, delivered, .. }) = self.slots.get_mut(at) else { return None };
+        let Some(Slot::Event { event, delivered, .. }) = self.slots.get_mut(at) else { return None };
         if !std::mem::replace(delivered, true) {
             self.in_flight = self.in_flight.saturating_sub(1);
+            self.stalled_since = (self.in_flight > 0).then(Instant::now);
         }
-        Some((*room, *position))
+        Some((event.room, event.position))
     }
 
     /// Moves a place over everything that is delivered. Returns whether it has moved.
@@ -98,8 +114,8 @@ impl Progress {
                     self.slots.push_front(slot);
                     break;
                 }
-                Slot::Event { position, from_outbox: true, .. } => self.passed.rows.push(position),
-                Slot::Event { room, position, .. } => self.last = Some((room, position)),
+                Slot::Event { event, from_outbox: true, .. } => self.passed.rows.push(event.position),
+                Slot::Event { event, .. } => self.last = Some(event),
                 Slot::Barrier(position) => self.delivered_to = position.max(self.delivered_to),
                 Slot::Released(room) => self.passed.rooms.push(room),
                 Slot::End(transaction) => moved |= place.pass(transaction),
@@ -110,7 +126,7 @@ impl Progress {
     }
 
     /// The last delivered event of the log.
-    pub(super) const fn last(&self) -> Option<(RoomId, Position)> {
+    pub(super) const fn last(&self) -> Option<Relayed> {
         self.last
     }
 

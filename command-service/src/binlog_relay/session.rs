@@ -3,20 +3,23 @@
 use std::{collections::HashMap, time::Duration};
 
 use service_kit::{
-    clock::Clock,
     telemetry::with_causes,
     traces::{SpanKind, of_request},
 };
 use shared_events::{Erasures, RawEvent, RoomId, Timestamp};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::progress::{Progress, Source};
+use super::{
+    BinlogRelay,
+    progress::{Progress, Source},
+    relayed::{Note, Relayed},
+};
 use crate::{
     event_store::{
         ErasureList as _, EventLog as _, HeldRoom, Mode, Outbox as _, Phase, Position, RelayState,
         StoreError, StoredEvent, StoredPlace,
-        mysql::{BinlogError, BinlogReader, Entry, MySqlStore, Place},
+        mysql::{BinlogError, BinlogReader, Entry, Place},
     },
     outbox::{Publisher, Report, Undelivered},
 };
@@ -29,6 +32,8 @@ const STORE_EVERY: Duration = Duration::from_secs(1);
 const LIST_IS_GOOD_FOR: Duration = Duration::from_secs(1);
 /// Interval between barriers. A refill repeats at most what was committed since the last one.
 const BARRIER_EVERY: Duration = Duration::from_secs(60);
+/// Events wait while the note is written.
+const NOTE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Why a reading has ended.
 #[derive(Debug)]
@@ -58,14 +63,18 @@ struct Hold {
 }
 
 pub(super) struct Session<'a, P> {
-    store: &'a MySqlStore,
-    publisher: &'a mut P,
-    clock: &'a Clock,
+    relay: &'a mut BinlogRelay<P>,
     progress: Progress,
     place: Place,
     stored: StoredPlace,
+    /// What is noted beside the topic.
+    note: Note,
+    /// Whether the note could not be written. The next barrier tries again.
+    note_failed: bool,
     /// The epoch of the phase in which this reading began.
     began: RelayState,
+    /// Whether anything was read from the log.
+    reads: bool,
     /// Whether the log is past the switch from the table.
     started: bool,
     /// Whether the switch to the table was read.
@@ -79,25 +88,23 @@ pub(super) struct Session<'a, P> {
 
 impl<'a, P: Publisher> Session<'a, P> {
     /// Prepares a reading for the leader of this epoch.
-    pub(super) async fn new(
-        store: &'a MySqlStore,
-        publisher: &'a mut P,
-        clock: &'a Clock,
-        state: RelayState,
-    ) -> Result<Self, Ended> {
+    pub(super) async fn new(relay: &'a mut BinlogRelay<P>, state: RelayState) -> Result<Self, Ended> {
         let place = Place::of(&state.place);
         let place = place.map_err(|reason| Ended::Unreadable(BinlogError::Lost(reason)))?;
+        let note = relay.note(state.place.mode_epoch).await?;
         let looked_at = Instant::now();
         let mut erasures = Erasures::default();
-        store.read_on(&mut erasures).await?;
-        let holds = store.holds().await?.into_iter().map(|(room, from, _)| (room, Hold { from })).collect();
+        relay.store.read_on(&mut erasures).await?;
+        let holds = relay.store.holds().await?;
+        let holds = holds.into_iter().map(|(room, from, _)| (room, Hold { from })).collect();
         Ok(Self {
-            store,
-            publisher,
-            clock,
-            progress: Progress::default(),
+            progress: Progress::after_a_stall(relay.stalled_since),
+            relay,
             place,
+            note,
+            note_failed: false,
             stored: state.place.clone(),
+            reads: false,
             started: !state.place.anchor.is_empty(),
             began: state,
             at_the_end: false,
@@ -108,24 +115,24 @@ impl<'a, P: Publisher> Session<'a, P> {
         })
     }
 
-    /// The last event that was delivered.
-    pub(super) const fn last_delivered(&self) -> Option<(RoomId, Position)> {
-        self.progress.last()
-    }
-
     /// Reads and sends until something ends it. What is delivered by then is stored.
-    pub(super) async fn run(&mut self, stop: &CancellationToken) -> Ended {
-        let reader = match self.store.read_binlog(&self.place).await {
+    pub(super) async fn run(mut self, stop: &CancellationToken) -> Ended {
+        let reader = match self.relay.store.read_binlog(&self.place).await {
             Ok(reader) => reader,
             Err(error) => return Ended::Unreadable(error),
         };
         self.place.read_on(reader.server_uuid());
         let ended = self.read(reader, stop).await;
+        self.progress.advance(&mut self.place);
         if !matches!(ended, Ended::Store(_)) {
-            self.progress.advance(&mut self.place);
             // The next reading repeats what is not stored.
             drop(self.store_place().await);
         }
+        if matches!(ended, Ended::Stopped | Ended::Drained) {
+            self.write_note(false).await;
+        }
+        self.relay.delivered = self.progress.last().or(self.relay.delivered);
+        self.relay.stalled_since = self.progress.stalled_since();
         ended
     }
 
@@ -139,16 +146,14 @@ impl<'a, P: Publisher> Session<'a, P> {
             let fresh = self.looked_at.elapsed() < LIST_IS_GOOD_FOR;
             let sends = fresh && !self.progress.is_full() && !self.at_the_end;
             let done = tokio::select! {
-                reports = self.publisher.reports() => self.settle(reports).await,
+                reports = self.relay.publisher.reports() => self.settle(reports).await,
                 entries = reader.next(), if sends => match entries {
                     Ok(entries) => self.send_all(entries).await,
                     Err(error) => return Ended::Unreadable(error),
                 },
                 _ = look.tick() => self.look(reader.server_uuid()).await,
-                _ = store.tick() => self.store_place().await,
-                _ = barrier.tick(), if self.began.phase == Phase::Log => {
-                    self.store.set_barrier(self.began.epoch).await.map_err(Ended::from)
-                }
+                _ = store.tick() => self.store_and_note().await,
+                _ = barrier.tick(), if self.began.phase == Phase::Log => self.set_barrier().await,
                 () = stop.cancelled() => return Ended::Stopped,
             };
             if let Err(ended) = done {
@@ -166,8 +171,18 @@ impl<'a, P: Publisher> Session<'a, P> {
         }
     }
 
+    /// Sets a barrier, and writes the note again: Kafka forgets one that is not written for long.
+    async fn set_barrier(&mut self) -> Result<(), Ended> {
+        self.relay.store.set_barrier(self.began.epoch).await?;
+        self.write_note(true).await;
+        Ok(())
+    }
+
     /// Sends entries in order. Once entries are read they are all sent, whatever is in flight.
     async fn send_all(&mut self, entries: Vec<Entry>) -> Result<(), Ended> {
+        if !std::mem::replace(&mut self.reads, true) {
+            self.relay.leadership.stalled(self.progress.stalled_since());
+        }
         let mut behind = None;
         for entry in entries {
             match entry {
@@ -192,14 +207,15 @@ impl<'a, P: Publisher> Session<'a, P> {
         }
         if let Some(recorded_at) = behind {
             #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-            let seconds = (self.clock.now_ms() - recorded_at.epoch_millis()).max(0) as f64 / 1000.0;
+            let seconds = (self.relay.clock.now_ms() - recorded_at.epoch_millis()).max(0) as f64 / 1000.0;
             metrics::gauge!("relay_binlog_behind_seconds").set(seconds);
         }
         Ok(())
     }
 
     async fn send(&mut self, event: StoredEvent, source: Source) -> Result<(), Ended> {
-        let (room, position) = (event.room, event.position);
+        let relayed = Relayed::of(&event);
+        let Relayed { room, position, .. } = relayed;
         let held = self.holds.get(&room).is_some_and(|hold| position >= hold.from);
         if held && source == Source::Log {
             return Ok(());
@@ -212,13 +228,13 @@ impl<'a, P: Publisher> Session<'a, P> {
             of_request(event.metadata.traceparent.as_deref(), "publish", SpanKind::Producer, Duration::ZERO);
         // The publisher reports numbers of slots in the place of positions.
         let number = self.progress.next_number().into();
-        let sent = self.publisher.send(number, event).await;
+        let sent = self.relay.publisher.send(number, event).await;
         if let Some(span) = span {
             span.end();
         }
         match sent {
             Ok(()) => {
-                self.progress.sent(room, position, source);
+                self.progress.sent(relayed, source);
                 Ok(())
             }
             Err(Undelivered::Refused(reason)) => self.hold(room, position, reason).await,
@@ -259,8 +275,8 @@ impl<'a, P: Publisher> Session<'a, P> {
             return Ok(());
         }
         tracing::error!(room = %room, %position, %reason, "an event can't be sent, its room is held");
-        let held_at = Timestamp::from_epoch_millis(self.clock.now_ms());
-        self.store.hold_room(&HeldRoom { room, position, reason, held_at }).await?;
+        let held_at = Timestamp::from_epoch_millis(self.relay.clock.now_ms());
+        self.relay.store.hold_room(&HeldRoom { room, position, reason, held_at }).await?;
         self.holds.insert(room, Hold { from: position });
         Ok(())
     }
@@ -268,16 +284,16 @@ impl<'a, P: Publisher> Session<'a, P> {
     /// Sends what the outbox has of a released room. Later events come from the log.
     async fn release(&mut self, room: RoomId, up_to: Position) -> Result<(), Ended> {
         // The log shows a transaction a moment before a SELECT does.
-        self.store.wait_for_change().await?;
-        let holds = self.store.holds().await?;
+        self.relay.store.wait_for_change().await?;
+        let holds = self.relay.store.holds().await?;
         if !holds.iter().any(|(held, _, released_to)| *held == room && *released_to == Some(up_to)) {
             // The release is passed already, or the room is held again.
             return Ok(());
         }
         self.holds.remove(&room);
-        let rows = self.store.outbox_rows_of(room, up_to).await?;
+        let rows = self.relay.store.outbox_rows_of(room, up_to).await?;
         for piece in rows.chunks(1000) {
-            for event in self.store.events_at(piece).await? {
+            for event in self.relay.store.events_at(piece).await? {
                 self.send(event, Source::Outbox).await?;
                 if self.holds.contains_key(&room) {
                     return Ok(());
@@ -291,7 +307,10 @@ impl<'a, P: Publisher> Session<'a, P> {
     /// Looks at the state: who leads, which phase it is, who was erased.
     async fn look(&mut self, server_uuid: &str) -> Result<(), Ended> {
         let began = Instant::now();
-        let state = self.store.relay_state().await?;
+        if self.reads {
+            self.relay.leadership.stalled(self.progress.stalled_since());
+        }
+        let state = self.relay.store.relay_state().await?;
         // After a switch of the primary, an open connection stays with the former one, whose log has nothing new.
         if state.server_uuid != server_uuid
             || state.place.leader_epoch != self.stored.leader_epoch
@@ -300,27 +319,58 @@ impl<'a, P: Publisher> Session<'a, P> {
             return Err(Ended::Stopped);
         }
         if state.erasures != self.erasures.epoch {
-            self.store.read_on(&mut self.erasures).await?;
+            self.relay.store.read_on(&mut self.erasures).await?;
         }
         self.looked_at = began;
         if state.phase == Phase::Log && state.wanted != Mode::Log {
-            self.store.change_phase(state.place.leader_epoch, state.epoch, Phase::Draining).await?;
+            self.relay.change(&state, Phase::Draining).await?;
         }
         metrics::gauge!("relay_binlog_place_age_seconds").set(self.moved_at.elapsed().as_secs_f64());
         Ok(())
     }
 
+    async fn store_and_note(&mut self) -> Result<(), Ended> {
+        self.store_place().await?;
+        self.write_note(false).await;
+        Ok(())
+    }
+
+    /// Notes the last event beside the topic, if it is another one or `again`.
+    async fn write_note(&mut self, again: bool) {
+        let note = Note { last: self.progress.last().or(self.note.last), ..self.note };
+        if !again && (note == self.note || self.note_failed) {
+            return;
+        }
+        let up_to = note.last.map_or(Position::START, |relayed| relayed.position);
+        let writing = timeout(NOTE_LIMIT, self.relay.publisher.note(up_to, note.to_string()));
+        self.note_failed = match writing.await {
+            Ok(Ok(())) => {
+                self.note = note;
+                false
+            }
+            Ok(Err(Undelivered::Refused(reason) | Undelivered::Failed(reason))) => {
+                tracing::warn!(%reason, "the last relayed event could not be noted beside the topic");
+                true
+            }
+            Err(_) => {
+                tracing::warn!("Kafka is slow to note the last relayed event");
+                true
+            }
+        };
+    }
+
     async fn store_place(&mut self) -> Result<(), Ended> {
         let mut stored = self.stored.clone();
-        // The log is read, whatever there was before.
-        stored.problem.clear();
+        if self.reads {
+            stored.problem.clear();
+        }
         self.place.store(&mut stored);
         let (passed, delivered_to) = self.progress.passed();
         stored.delivered_to = delivered_to.max(stored.delivered_to);
         if stored == self.stored && passed.rooms.is_empty() {
             return Ok(());
         }
-        if !self.store.store_place(&stored, passed).await? {
+        if !self.relay.store.store_place(&stored, passed).await? {
             return Err(Ended::Stopped);
         }
         self.progress.stored();

@@ -1,4 +1,4 @@
-//! Assigned buckets: from the keeper of the leases to the relay. Back comes which buckets are in flight, and a stall.
+//! Assigned buckets: from the keeper of the leases to the relays. Back comes which buckets are in flight, and a stall.
 
 use tokio::{
     sync::watch::{self, error::RecvError},
@@ -21,6 +21,9 @@ pub(super) struct RelayState {
 pub struct BucketAssigner {
     assigned: watch::Sender<Buckets>,
     state: watch::Receiver<RelayState>,
+    others: watch::Sender<bool>,
+    /// The stall of the leader.
+    leader: watch::Receiver<Option<Instant>>,
 }
 
 /// The relay's end.
@@ -30,12 +33,24 @@ pub struct AssignedBuckets {
     state: watch::Sender<RelayState>,
 }
 
+/// The end of the relay of the binary log. It leads while it has bucket 0.
+#[derive(Debug)]
+pub struct Leadership {
+    assigned: watch::Receiver<Buckets>,
+    others: watch::Receiver<bool>,
+    stalled_since: watch::Sender<Option<Instant>>,
+}
+
 /// Connects a keeper and a relay. The relay begins with these buckets.
 #[must_use]
 pub fn assignment(buckets: Buckets) -> (BucketAssigner, AssignedBuckets) {
     let (assigner, assigned) = watch::channel(buckets);
     let (reporter, state) = watch::channel(RelayState { in_flight: Buckets::NONE, stalled_since: None });
-    (BucketAssigner { assigned: assigner, state }, AssignedBuckets { assigned, state: reporter })
+    let (others, leader) = (watch::Sender::new(false), watch::Sender::new(None).subscribe());
+    (
+        BucketAssigner { assigned: assigner, state, others, leader },
+        AssignedBuckets { assigned, state: reporter },
+    )
 }
 
 impl BucketAssigner {
@@ -44,10 +59,17 @@ impl BucketAssigner {
         self.assigned.send_if_modified(|before| std::mem::replace(before, buckets) != buckets);
     }
 
-    /// Another end that learns of the assigned buckets.
+    /// Connects the relay of the binary log too.
     #[must_use]
-    pub fn subscribe(&self) -> watch::Receiver<Buckets> {
-        self.assigned.subscribe()
+    pub fn leadership(&mut self) -> Leadership {
+        let stalled_since = watch::Sender::new(None);
+        self.leader = stalled_since.subscribe();
+        Leadership { assigned: self.assigned.subscribe(), others: self.others.subscribe(), stalled_since }
+    }
+
+    /// Tells the leader whether there are other live instances.
+    pub(super) fn others(&self, others: bool) {
+        self.others.send_replace(others);
     }
 
     /// The buckets that the relay has to deliver.
@@ -72,9 +94,32 @@ impl BucketAssigner {
         drop(self.state.wait_for(|state| state.in_flight.is_empty()).await);
     }
 
-    /// Since when nothing was delivered although events were sent.
+    /// Since when nothing was delivered although events were sent, or the leader has failed to relay the binary log.
     pub(super) fn stalled_since(&self) -> Option<Instant> {
-        self.state.borrow().stalled_since
+        [self.state.borrow().stalled_since, *self.leader.borrow()].into_iter().flatten().min()
+    }
+}
+
+impl Leadership {
+    /// Whether this instance leads.
+    pub(crate) fn is_held(&self) -> bool {
+        self.assigned.borrow().contains(0)
+    }
+
+    /// Waits until this instance does not lead any more.
+    pub(crate) fn lost(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut assigned = self.assigned.clone();
+        async move { drop(assigned.wait_for(|buckets| !buckets.contains(0)).await) }
+    }
+
+    /// Whether another instance could lead.
+    pub(crate) fn has_others(&self) -> bool {
+        *self.others.borrow()
+    }
+
+    /// Reports since when the leader fails. After the takeover time, the keeper gives the lease to another instance.
+    pub(crate) fn stalled(&self, since: Option<Instant>) {
+        self.stalled_since.send_if_modified(|before| std::mem::replace(before, since) != since);
     }
 }
 

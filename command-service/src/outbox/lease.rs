@@ -52,7 +52,7 @@ impl LeaseOptions {
 /// go of a bucket before it is given back.
 ///
 /// The instance joins the others when `reach` succeeds. It leaves them when deliveries stall for the takeover time, until
-/// `reach` succeeds again. `log` shows which is the case.
+/// others have taken over and `reach` succeeds again. `log` shows which is the case.
 pub async fn keep_leases<E, F>(
     leases: Arc<dyn Leases>,
     options: LeaseOptions,
@@ -73,6 +73,7 @@ pub async fn keep_leases<E, F>(
         seen: HashMap::new(),
         leaving: Buckets::NONE,
         settled: true,
+        others: false,
     };
     while until_it_succeeds(&log, &stop, Backoff::new(FIRST_PAUSE, LONGEST_PAUSE), &mut reach).await.is_ok() {
         keeper.stay(&stop).await;
@@ -80,6 +81,7 @@ pub async fn keep_leases<E, F>(
             log.failing("nothing is delivered");
         }
         keeper.leave().await;
+        stop.run_until_cancelled(keeper.let_others_take_over()).await;
     }
 }
 
@@ -99,6 +101,8 @@ struct Keeper {
     leaving: Buckets,
     /// Whether the instance has exactly its share.
     settled: bool,
+    /// Whether there are other live instances.
+    others: bool,
 }
 
 impl Keeper {
@@ -181,8 +185,23 @@ impl Keeper {
                 self.leases.forget(&name, heartbeat).await?;
             }
         }
+        self.others = alive.len() > 1;
+        self.assigner.others(self.others);
         let plan = plan(&self.options.holder, &alive, &table.buckets);
         Ok((table.buckets, plan))
+    }
+
+    /// Waits until another instance leads, so that this one does not take the buckets at once again. The others may have died:
+    /// then the time is limited.
+    async fn let_others_take_over(&self) {
+        let until = Instant::now() + self.options.takeover * 2;
+        while self.others && Instant::now() < until {
+            let table = self.leases.leases().await;
+            if table.is_ok_and(|table| table.buckets.first().is_some_and(|lease| lease.holder.is_some())) {
+                return;
+            }
+            sleep(self.options.takeover / 16).await;
+        }
     }
 
     fn hold(&self, buckets: Buckets) {

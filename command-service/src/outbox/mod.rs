@@ -11,7 +11,7 @@ mod sweep;
 
 use std::future::ready;
 
-pub use assignment::{AssignedBuckets, BucketAssigner, assignment};
+pub use assignment::{AssignedBuckets, BucketAssigner, Leadership, assignment};
 pub use handoff::{HandoffReceiver, HandoffSender, handoff};
 pub use lease::{LeaseOptions, keep_leases};
 pub use options::{ABORT_POINTS, RelayOptions};

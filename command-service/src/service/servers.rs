@@ -53,13 +53,14 @@ impl Servers {
         if let Err(Stopped) = migrated.await {
             return;
         }
-        let (assigner, assigned) = assignment(Buckets::NONE);
+        let (mut assigner, assigned) = assignment(Buckets::NONE);
+        let leadership = assigner.leadership();
         let publisher = KafkaPublisher::new(self.kafka.clone());
         let relayed = work.start(Arc::new(self.store.clone()), publisher, assigned, mysql);
         {
             let publisher = KafkaPublisher::new(self.kafka.clone());
-            let relay = BinlogRelay::new(self.store.clone(), publisher, clock, mode);
-            lifecycle.spawn_infallible("binlog relay", relay.run(assigner.subscribe(), relayed.clone()));
+            let relay = BinlogRelay::new(self.store.clone(), publisher, clock, mode, leadership);
+            lifecycle.spawn_infallible("binlog relay", relay.run(relayed.clone()));
         }
         lifecycle.spawn_infallible("leases", async move {
             let reach = || ensure_topic(&self.kafka);

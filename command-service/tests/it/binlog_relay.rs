@@ -78,8 +78,8 @@ async fn switches_under_load_in_both_directions_lose_and_misorder_nothing() {
     for round in 0..10 {
         // The leader changes too.
         let (leader, other) = if round % 3 == 0 { (&two, &one) } else { (&one, &two) };
-        other.leads.send_replace(Buckets::NONE);
-        leader.leads.send_replace(Buckets::ALL);
+        other.leads.assign(Buckets::NONE);
+        leader.leads.assign(Buckets::ALL);
         rig.switch(Mode::Log).await;
         rig.switch(Mode::Table).await;
     }

@@ -4,11 +4,12 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use command_service::{
     binlog_relay::BinlogRelay,
-    event_store::{Buckets, Mode, Outbox as _, Phase, mysql::MySqlStore},
+    event_store::{Buckets, Leases as _, Mode, Outbox as _, Phase, mysql::MySqlStore},
+    outbox::{BucketAssigner, LeaseOptions, assignment, handoff, keep_leases},
 };
 use service_kit::{clock::Clock, readiness::Readiness};
 use shared_events::{RawEvent, RoomId};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -27,7 +28,7 @@ pub(crate) struct Rig {
 
 /// An instance that relays the outbox and, while it leads, the binary log.
 pub(crate) struct Instance {
-    pub(crate) leads: watch::Sender<Buckets>,
+    pub(crate) leads: BucketAssigner,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
     pub(crate) readiness: Readiness,
@@ -70,17 +71,18 @@ impl Rig {
     }
 
     fn start(&self, buckets: Buckets, store: MySqlStore) -> Instance {
-        let (leads, assigned) = watch::channel(buckets);
+        let (mut leads, _) = assignment(buckets);
+        let leadership = leads.leadership();
         let stop = CancellationToken::new();
         let clock = Clock::system();
         let readiness = Readiness::new(clock.clone());
         let component = readiness.component("relay");
         let log = self.log.over_another_connection();
-        let binlog = BinlogRelay::new(store, log, clock, component);
+        let binlog = BinlogRelay::new(store, log, clock, component, leadership);
         let (outbox, ended) =
             (relay(Arc::new(self.database.open()), self.log.over_another_connection()), stop.clone());
         let tasks = vec![
-            tokio::spawn(binlog.run(assigned, stop.clone())),
+            tokio::spawn(binlog.run(stop.clone())),
             tokio::spawn(async move {
                 let mut outbox = outbox;
                 while !ended.is_cancelled() {
@@ -90,6 +92,38 @@ impl Rig {
             }),
         ];
         Instance { leads, stop, tasks, readiness }
+    }
+
+    /// An instance that shares the work with others by leases, and has a log of its own.
+    pub(crate) fn member(&self, name: &str, store: MySqlStore, log: &Log) -> Member {
+        let (mut assigner, assigned) = assignment(Buckets::NONE);
+        let (stop, clock) = (CancellationToken::new(), Clock::system());
+        let readiness = Readiness::new(clock.clone());
+        let [mode, kafka] = ["relay", "kafka"].map(|name| readiness.component(name));
+        let leadership = assigner.leadership();
+        let binlog = BinlogRelay::new(store, log.clone(), clock, mode, leadership);
+        let relay = relay(Arc::new(self.database.open()), log.clone());
+        let (committed, handed) = handoff();
+        let options = LeaseOptions { holder: name.to_owned(), takeover: Duration::from_secs(1) };
+        let (leases, reached) = (Arc::new(self.database.open()), log.clone());
+        let (relaying, keeping) = (stop.clone(), stop.clone());
+        let tasks = vec![
+            tokio::spawn(binlog.run(stop.clone())),
+            tokio::spawn(async move {
+                let _open = committed;
+                relay.run(assigned, handed, relaying).await;
+            }),
+            tokio::spawn(async move {
+                keep_leases(leases, options, assigner, kafka, || reached.reach(), keeping).await;
+            }),
+        ];
+        Member { stop, tasks }
+    }
+
+    /// The holder of bucket 0.
+    pub(crate) async fn leader(&self) -> Option<String> {
+        let table = self.store.leases().await.unwrap();
+        table.buckets[0].holder.clone()
     }
 
     pub(crate) async fn phase(&self) -> Phase {
@@ -114,6 +148,21 @@ impl Rig {
         };
         eventually("all versions are delivered", async || first_occurrences().len() as u64 >= up_to).await;
         assert_eq!(first_occurrences(), (1..=up_to).collect::<Vec<_>>());
+    }
+}
+
+/// An instance that shares the work with others.
+pub(crate) struct Member {
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Member {
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        for task in self.tasks {
+            task.await.unwrap();
+        }
     }
 }
 

@@ -126,13 +126,13 @@ async fn a_database_that_was_put_back_to_an_older_copy_under_a_running_instance_
     rig.commit(events(room, 4..=6)).await;
     rig.delivers(room, 6).await;
     // As if the events after the third, and the place after them, had never been.
-    one.leads.send_replace(Buckets::NONE);
+    one.leads.assign(Buckets::NONE);
     let leader_epoch = rig.store.lead().await.unwrap();
     let put_back = StoredPlace { leader_epoch, ..old };
     assert!(rig.store.store_place(&put_back, &Passed::default()).await.unwrap());
     server.run("DELETE FROM events_of_a_test.events WHERE version > 3").await;
     rig.commit(events(room, 4..=4)).await;
-    one.leads.send_replace(Buckets::ALL);
+    one.leads.assign(Buckets::ALL);
     let not_ready = async || format!("{:?}", one.readiness.report()).contains("another history");
     eventually("the instance is not ready", not_ready).await;
     assert_eq!(rig.log.of(room), [1, 2, 3, 4, 5, 6], "nothing is sent from the older copy");

@@ -11,6 +11,8 @@ mod binlog_modes;
 mod binlog_relay;
 mod binlog_rig;
 mod binlog_servers;
+mod binlog_sharing;
+mod binlog_whole;
 mod debezium;
 mod erasure;
 mod event_store;

@@ -13,6 +13,13 @@ pub(crate) struct OwnMySql {
     pub(crate) url: String,
 }
 
+/// From the server's data to its copy, or from there.
+#[derive(Clone, Copy)]
+pub(crate) enum Direction {
+    Aside,
+    Back,
+}
+
 impl OwnMySql {
     pub(crate) async fn start() -> Self {
         Self::start_with_password(None).await
@@ -49,6 +56,18 @@ impl OwnMySql {
 
     pub(crate) async fn end(&self) {
         assert!(self.script("down").output().await.unwrap().status.success());
+    }
+
+    /// Copies the data of the ended server to the side, or puts the copy back.
+    pub(crate) fn copy_data(&self, direction: Direction) {
+        let (data, copy) = (self.folder.join("mysql"), self.folder.join("mysql-copy"));
+        let (from, to) = match direction {
+            Direction::Aside => (data, copy),
+            Direction::Back => (copy, data),
+        };
+        drop(std::fs::remove_dir_all(&to));
+        let copied = std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+        assert!(copied.success());
     }
 
     fn script(&self, command: &str) -> Command {

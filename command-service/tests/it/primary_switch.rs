@@ -58,7 +58,7 @@ impl Desk {
 }
 
 /// The messages in a topic.
-fn messages(topic: &Topic) -> i64 {
+pub(crate) fn messages(topic: &Topic) -> i64 {
     let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", brokers()).create().unwrap();
     let end = |partition| client.fetch_watermarks(&topic.options.topic, partition, LIMIT).unwrap().1;
     (0..topic.options.partitions).map(end).sum()

@@ -84,7 +84,10 @@ async fn a_transaction_that_took_its_position_first_and_commits_last_is_delivere
 }
 
 /// Reads a topic from its start until `done` says that enough was read.
-fn read_topic(options: &KafkaOptions, mut done: impl FnMut(&[(i32, String)]) -> bool) -> Vec<(i32, String)> {
+pub(crate) fn read_topic(
+    options: &KafkaOptions,
+    mut done: impl FnMut(&[(i32, String)]) -> bool,
+) -> Vec<(i32, String)> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", &options.brokers.addresses)
         .set("group.id", ids::new_id().to_string())
@@ -110,7 +113,7 @@ fn read_topic(options: &KafkaOptions, mut done: impl FnMut(&[(i32, String)]) -> 
 }
 
 /// First occurrences of each room's versions are 1, 2, 3, ..., all in one partition.
-fn assert_in_order(read: &[(i32, String)]) {
+pub(crate) fn assert_in_order(read: &[(i32, String)]) {
     let mut seen: HashMap<&str, (i32, u64)> = HashMap::new();
     for (partition, id) in read {
         let (room, version) = id.split_once(':').unwrap();

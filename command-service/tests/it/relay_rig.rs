@@ -42,6 +42,8 @@ pub(crate) struct Log {
     pub(crate) reported: Arc<watch::Sender<bool>>,
     /// What becomes of everything that is sent, where the log can't be reached: no report, or a failure.
     pub(crate) cut_off: Arc<Mutex<Option<CutOff>>>,
+    /// What is noted beside it.
+    pub(crate) note: Arc<Mutex<Option<String>>>,
     /// Told whenever one of its relays has deleted from an outbox, where that has a store that tells it.
     pub(crate) deleted: Arc<watch::Sender<()>>,
     breaks: bool,
@@ -58,6 +60,7 @@ impl Default for Log {
             resets: Arc::default(),
             reported: Arc::new(watch::Sender::new(true)),
             cut_off: Arc::default(),
+            note: Arc::default(),
             deleted: Arc::default(),
             breaks: false,
             broken: false,
@@ -131,5 +134,14 @@ impl Publisher for Log {
         *self.resets.lock().unwrap() += 1;
         self.broken = false;
         self.reports.clear();
+    }
+
+    async fn note(&mut self, _: Position, text: String) -> Result<(), Undelivered> {
+        *self.note.lock().unwrap() = Some(text);
+        Ok(())
+    }
+
+    async fn noted(&mut self) -> Result<Option<String>, Undelivered> {
+        Ok(self.note.lock().unwrap().clone())
     }
 }

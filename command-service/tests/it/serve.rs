@@ -76,6 +76,11 @@ impl Running {
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
+    /// Whether the process has ended, by itself or by a signal.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     async fn end(mut self) -> ExitStatus {
         let id = self.child.id().to_string();
         let signal = |signal: &str| Command::new("kill").args([signal, &id]).status().unwrap().success();
