@@ -14,6 +14,7 @@ use service_kit::{
 use shared_events::topics::EVENTS_TOPIC;
 
 use crate::{
+    binlog_relay,
     housekeeping::{self, KeysKept},
     kafka::KafkaOptions,
     outbox::{ABORT_POINTS, LeaseOptions, RelayOptions},
@@ -52,7 +53,7 @@ declare! {
     RELAY_POLL_MILLISECONDS: Duration = Key::milliseconds("25").within(1, 60_000);
     /// Most events in one read of the outbox.
     RELAY_BATCH: u32 = Key::default("2000").within(1, 100_000);
-    /// For tests: the process aborts there, `after-commit-before-relay` or `after-send-before-delete`.
+    /// For tests: the process aborts there, such as at `after-commit-before-relay`.
     FAIL_POINT: String = Key::optional();
 }
 
@@ -137,7 +138,8 @@ impl Config {
         let poll = settings.read(&RELAY_POLL_MILLISECONDS);
         let batch = settings.read(&RELAY_BATCH);
         let keys_kept = KeysKept::read(&mut settings);
-        let abort_at = AbortPoint::read(&mut settings, &FAIL_POINT, &ABORT_POINTS);
+        let points = [&ABORT_POINTS[..], &binlog_relay::ABORT_POINTS.map(AbortPoint::named)].concat();
+        let abort_at = AbortPoint::read(&mut settings, &FAIL_POINT, &points);
         settings.finish(|| {
             Some(Self {
                 kit: kit?,

@@ -7,17 +7,20 @@
 //! The leader also carries out the switches between the modes. Where it can't read the log, another instance leads. The table
 //! takes over when that one can't read it either, or when the server has lost the log.
 
+mod abort_points;
 mod progress;
 mod relayed;
 mod session;
 
 use std::time::Duration;
 
-use service_kit::{clock::Clock, readiness::Component, telemetry::with_causes};
+pub use abort_points::ABORT_POINTS;
+use service_kit::{abort_point::AbortPoint, clock::Clock, readiness::Component, telemetry::with_causes};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::{
+    abort_points::around,
     relayed::{Note, Relayed},
     session::{Ended, Session},
 };
@@ -49,6 +52,8 @@ pub struct BinlogRelay<P> {
     /// Shows whether events are relayed as the mode says.
     component: Component,
     leadership: Leadership,
+    /// Where the process aborts, in tests.
+    abort_at: Option<AbortPoint>,
     /// This instance's epoch as leader.
     leader: Option<u64>,
     /// Whether the leader before this one could not read the log.
@@ -70,6 +75,7 @@ impl<P: Publisher> BinlogRelay<P> {
         clock: Clock,
         component: Component,
         leadership: Leadership,
+        abort_at: Option<AbortPoint>,
     ) -> Self {
         Self {
             store,
@@ -77,6 +83,7 @@ impl<P: Publisher> BinlogRelay<P> {
             clock,
             component,
             leadership,
+            abort_at,
             leader: None,
             is_second: false,
             unreadable_since: None,
@@ -338,9 +345,16 @@ impl<P: Publisher> BinlogRelay<P> {
 
     async fn change(&self, state: &RelayState, to: Phase) -> Result<(), StoreError> {
         let Some(leader) = self.leader else { return Ok(()) };
+        let points = around(to);
+        if let Some((before, _)) = points {
+            before.reached(self.abort_at);
+        }
         if self.store.change_phase(leader, state.epoch, to).await? {
             metrics::counter!("relay_switches_total", "to" => to.name()).increment(1);
             tracing::info!(from = %state.phase, %to, "the relay's phase has changed");
+        }
+        if let Some((_, after)) = points {
+            after.reached(self.abort_at);
         }
         Ok(())
     }

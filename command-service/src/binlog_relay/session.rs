@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     BinlogRelay,
+    abort_points::{ACKNOWLEDGED, BEFORE_SEND, SENT, STORED},
     progress::{Progress, Source},
     relayed::{Note, Relayed},
 };
@@ -228,12 +229,14 @@ impl<'a, P: Publisher> Session<'a, P> {
             of_request(event.metadata.traceparent.as_deref(), "publish", SpanKind::Producer, Duration::ZERO);
         // The publisher reports numbers of slots in the place of positions.
         let number = self.progress.next_number().into();
+        BEFORE_SEND.reached(self.relay.abort_at);
         let sent = self.relay.publisher.send(number, event).await;
         if let Some(span) = span {
             span.end();
         }
         match sent {
             Ok(()) => {
+                SENT.reached(self.relay.abort_at);
                 self.progress.sent(relayed, source);
                 Ok(())
             }
@@ -257,7 +260,10 @@ impl<'a, P: Publisher> Session<'a, P> {
         let mut failed = None;
         for report in reports {
             match report {
-                Report::Delivered(number) => drop(self.progress.settled(number.get())),
+                Report::Delivered(number) => {
+                    ACKNOWLEDGED.reached(self.relay.abort_at);
+                    self.progress.settled(number.get());
+                }
                 Report::Refused(number, reason) => {
                     if let Some((room, position)) = self.progress.settled(number.get()) {
                         self.hold(room, position, reason).await?;
@@ -373,6 +379,7 @@ impl<'a, P: Publisher> Session<'a, P> {
         if !self.relay.store.store_place(&stored, passed).await? {
             return Err(Ended::Stopped);
         }
+        STORED.reached(self.relay.abort_at);
         self.progress.stored();
         self.stored = stored;
         Ok(())

@@ -54,12 +54,12 @@ impl Servers {
             return;
         }
         let (mut assigner, assigned) = assignment(Buckets::NONE);
-        let leadership = assigner.leadership();
+        let (leadership, abort_at) = (assigner.leadership(), work.relay.abort_at);
         let publisher = KafkaPublisher::new(self.kafka.clone());
         let relayed = work.start(Arc::new(self.store.clone()), publisher, assigned, mysql);
         {
             let publisher = KafkaPublisher::new(self.kafka.clone());
-            let relay = BinlogRelay::new(self.store.clone(), publisher, clock, mode, leadership);
+            let relay = BinlogRelay::new(self.store.clone(), publisher, clock, mode, leadership, abort_at);
             lifecycle.spawn_infallible("binlog relay", relay.run(relayed.clone()));
         }
         lifecycle.spawn_infallible("leases", async move {

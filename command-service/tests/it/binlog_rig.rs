@@ -78,7 +78,7 @@ impl Rig {
         let readiness = Readiness::new(clock.clone());
         let component = readiness.component("relay");
         let log = self.log.over_another_connection();
-        let binlog = BinlogRelay::new(store, log, clock, component, leadership);
+        let binlog = BinlogRelay::new(store, log, clock, component, leadership, None);
         let (outbox, ended) =
             (relay(Arc::new(self.database.open()), self.log.over_another_connection()), stop.clone());
         let tasks = vec![
@@ -101,7 +101,7 @@ impl Rig {
         let readiness = Readiness::new(clock.clone());
         let [mode, kafka] = ["relay", "kafka"].map(|name| readiness.component(name));
         let leadership = assigner.leadership();
-        let binlog = BinlogRelay::new(store, log.clone(), clock, mode, leadership);
+        let binlog = BinlogRelay::new(store, log.clone(), clock, mode, leadership, None);
         let relay = relay(Arc::new(self.database.open()), log.clone());
         let (committed, handed) = handoff();
         let options = LeaseOptions { holder: name.to_owned(), takeover: Duration::from_secs(1) };

@@ -129,3 +129,41 @@ async fn a_database_that_was_put_back_while_all_instances_were_down_is_not_relay
     rig.commit(events(room, 9..=9)).await;
     program.messages(9).await;
 }
+
+#[tokio::test]
+async fn a_leader_that_is_killed_at_any_step_loses_and_misorders_nothing() {
+    let rig = Rig::new().await;
+    let program = Program::new();
+    let rooms: Vec<RoomId> = (0..3).map(|_| new_room()).collect();
+    let mut version = 0;
+    for point in ABORT_POINTS {
+        if point.ends_with("refilling") {
+            let service = program.start(&rig, None);
+            rig.switch(Mode::Log).await;
+            drop(service);
+            // As if the server had purged the files after the place.
+            let lost = "UPDATE relay_place SET gtids = '', file = 'binlog.000000', file_position = 4";
+            rig.database.connect().await.execute(lost).await.unwrap();
+        }
+        let mut service = program.start(&rig, Some(point));
+        // The mode changes there and back until the process is at the point.
+        let killed = async {
+            while !service.has_ended() {
+                version += 1;
+                rig.commit(rooms.iter().map(|room| event(*room, version)).collect()).await;
+                match rig.phase().await {
+                    Phase::Table => rig.store.want_mode(Mode::Log).await.unwrap(),
+                    Phase::Log => rig.store.want_mode(Mode::Table).await.unwrap(),
+                    _ => {}
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        assert!(timeout(PATIENCE, killed).await.is_ok(), "{point} is not reached");
+    }
+    let service = program.start(&rig, None);
+    rig.switch(Mode::Table).await;
+    let all = usize::try_from(version).unwrap() * rooms.len();
+    assert_in_order(&program.messages(all).await);
+    drop(service);
+}
