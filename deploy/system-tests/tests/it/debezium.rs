@@ -92,11 +92,6 @@ async fn make_events(stack: &Stack) -> (usize, system_tests::Room, String) {
     const LINES: usize = 5_000;
     let client = stack.client();
     let (room, other) = (client.register(json!({})).await, client.register(json!({})).await);
-    let made = client.reserve(&room.id, &hour_of_year(1), &hour_of_year(2)).send().await.reservation();
-    let path = room.reservation(&made);
-    client.patch(&path, &json!({"people": 3, "title": "Ω"})).send().await.expect(200);
-    client.post(&format!("{path}/move"), &json!({"toRoom": other.id})).send().await.expect(200);
-    client.delete(&other.reservation(&made)).send().await.expect(200);
     let file = bookings(&room.id, LINES);
     // The answer breaks off when the store does not answer in time. The same file goes on from there.
     let answers = until(async || match client.import(&file).try_send().await.map(|answer| answer.lines()) {
@@ -106,8 +101,14 @@ async fn make_events(stack: &Stack) -> (usize, system_tests::Room, String) {
     .await;
     let failed = answers.iter().find(|answer| answer["outcome"] != "done");
     assert!(failed.is_none(), "{failed:?}");
-    let token = answers.last().unwrap()["consistencyToken"].as_str().unwrap_or(&room.token).to_owned();
-    (LINES + 7, room, token)
+    // The bookings are older, so they came first.
+    let made = client.reserve(&room.id, &hour_of_year(1), &hour_of_year(2)).send().await.reservation();
+    let path = room.reservation(&made);
+    client.patch(&path, &json!({"people": 3, "title": "Ω"})).send().await.expect(200);
+    let moved = client.post(&format!("{path}/move"), &json!({"toRoom": other.id})).send().await;
+    moved.expect(200);
+    client.delete(&other.reservation(&made)).send().await.expect(200);
+    (LINES + 7, room, moved.token())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
