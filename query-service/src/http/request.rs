@@ -17,6 +17,7 @@ use service_kit::{
     audit::Act,
     auth::Caller,
     http::{
+        headers::{joined, names_tag, wait},
         path::Path,
         problem::{Problem, ProblemType},
         query::Query,
@@ -29,11 +30,8 @@ use super::{OfThisThread, Reading};
 use crate::{queries::KeptKinds, stores::Queries};
 
 pub(super) const TOKEN: &str = "Consistency-Token";
-pub(super) const PREFER: &str = "Prefer";
-/// Seconds that a query waits by default.
-const DEFAULT_WAIT: u64 = 2;
-/// The most seconds that a query waits.
-const LONGEST_WAIT: u64 = 10;
+/// The time that a query waits by default.
+const DEFAULT_WAIT: Duration = Duration::from_secs(2);
 
 /// A query request. The caller is checked before everything else.
 pub(super) struct QueryRequest<P, Q> {
@@ -70,7 +68,7 @@ impl<P: DeserializeOwned + 'static, Q: DeserializeOwned + 'static> FromRequest f
                 path: Path::<P>::extract(&request).await?.0,
                 parameters: Query::<Q>::extract(&request).await?.0,
                 wanted: wanted(headers)?,
-                wait: wait(headers)?,
+                wait: wait(headers)?.unwrap_or(DEFAULT_WAIT),
                 if_none_match: joined(headers, IF_NONE_MATCH.as_str())?,
                 request,
             })
@@ -124,49 +122,17 @@ impl<P, Q> QueryRequest<P, Q> {
     /// An answer with its revision as `ETag`, or 304 if the client has this revision.
     pub(super) fn tagged(&self, revision: u32, answer: &impl Serialize) -> HttpResponse {
         let tag = format!("\"{revision}\"");
-        if self.if_none_match.as_deref().is_some_and(|tags| names(tags, &tag)) {
+        if self.if_none_match.as_deref().is_some_and(|tags| names_tag(tags, &tag)) {
             return HttpResponse::NotModified().insert_header((ETAG, tag)).finish();
         }
         HttpResponse::Ok().insert_header((ETAG, tag)).json(answer)
     }
 }
 
-/// Whether `If-None-Match` names the tag. Weak tags count too (RFC 9110, 13.1.2).
-fn names(tags: &str, tag: &str) -> bool {
-    tags.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
-}
-
-/// All values of a header, separated by commas.
-fn joined(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
-    let values = headers.get_all(name).map(|value| value.to_str());
-    let values: Vec<&str> =
-        values.collect::<Result<_, _>>().map_err(|_| invalid(name, "it must be ASCII"))?;
-    Ok((!values.is_empty()).then(|| values.join(",")))
-}
-
 fn wanted(headers: &HeaderMap) -> Result<Vec<(RoomId, Version)>, Problem> {
     let Some(text) = joined(headers, TOKEN)? else { return Ok(Vec::new()) };
     let token = ConsistencyToken::parse_header(&text).map_err(|error| invalid(TOKEN, &error.to_string()))?;
     Ok(token.rooms)
-}
-
-/// The `wait` of `Prefer` (RFC 7240). Other preferences are ignored.
-fn wait(headers: &HeaderMap) -> Result<Duration, Problem> {
-    let text = joined(headers, PREFER)?.unwrap_or_default();
-    let mut waits = text.split(',').filter_map(|preference| {
-        let preference = preference.split(';').next().unwrap_or_default();
-        let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
-        name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"').to_owned())
-    });
-    // The first of several counts.
-    let seconds = match waits.next() {
-        None => DEFAULT_WAIT,
-        Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            digits.parse().unwrap_or(LONGEST_WAIT)
-        }
-        Some(_) => return Err(invalid(PREFER, "wait must be a number of seconds, as in wait=5")),
-    };
-    Ok(Duration::from_secs(seconds.min(LONGEST_WAIT)))
 }
 
 fn invalid(header: &str, reason: &str) -> Problem {
@@ -189,25 +155,6 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_read_among_other_preferences_and_bounded() {
-        let seconds = |text: &str| wait(&headers(&[("prefer", text)])).map(|wait| wait.as_secs());
-        assert_eq!(wait(&headers(&[])).unwrap().as_secs(), 2);
-        for (text, expected) in [
-            ("wait=5", 5),
-            ("respond-async, Wait = \"7\" ; x=y, wait=1", 7),
-            ("wait=11", 10),
-            ("wait=99999999999999999999", 10),
-            ("wait=0", 0),
-            ("return=minimal", 2),
-        ] {
-            assert_eq!(seconds(text).unwrap(), expected, "{text}");
-        }
-        for text in ["wait", "wait=", "wait=-1", "wait=soon"] {
-            assert_eq!(seconds(text).unwrap_err().named_field(), Some("Prefer"), "{text}");
-        }
-    }
-
-    #[test]
     fn tokens_of_several_headers_are_joined_and_the_highest_version_counts() {
         let room = |n| RoomId(Uuid::from_u128(n));
         let token =
@@ -222,19 +169,5 @@ mod tests {
         assert_eq!(found, [(room(1), 4.into()), (room(2), 9.into())]);
         let bad = wanted(&headers(&[("consistency-token", "zzz")])).unwrap_err();
         assert_eq!((bad.kind(), bad.named_field()), (ProblemType::InvalidValue, Some(TOKEN)));
-    }
-
-    #[test]
-    fn a_tag_is_found_among_others_weak_or_not() {
-        for (tags, expected) in [
-            ("\"3\"", true),
-            ("\"2\", W/\"3\"", true),
-            ("*", true),
-            ("\"33\"", false),
-            ("3", false),
-            ("", false),
-        ] {
-            assert_eq!(names(tags, "\"3\""), expected, "{tags}");
-        }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use service_kit::http::description::{DEFECT, METHOD, NOBODY, TOO_MANY, problems};
+use service_kit::http::{
+    description::{DEFECT, METHOD, NOBODY, TOO_MANY, problems},
+    headers::PREFER,
+};
 use shared_events::ConsistencyToken;
 use utoipa::{
     IntoParams, IntoResponses,
@@ -14,7 +17,7 @@ use utoipa::{
     },
 };
 
-use super::request::{PREFER, TOKEN};
+use super::request::TOKEN;
 
 /// The optional headers of every query.
 pub(super) struct QueryHeaders;

@@ -73,6 +73,18 @@ impl Endpoint {
         self.with("GET, HEAD", route)
     }
 
+    /// Answers QUERY, the safe method with a body, with `handler`.
+    #[must_use]
+    pub fn query<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let is_query = guard::fn_guard(|context| context.head().method.as_str() == "QUERY");
+        self.with("QUERY", web::route().guard(is_query).to(handler))
+    }
+
     fn with(mut self, methods: &'static str, route: actix_web::Route) -> Self {
         self.allow.push(methods);
         Self { resource: self.resource.route(route), allow: self.allow }

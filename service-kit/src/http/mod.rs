@@ -7,6 +7,7 @@ pub mod decode;
 pub mod description;
 mod dev_headers;
 pub mod endpoint;
+pub mod headers;
 mod health;
 mod heartbeat;
 pub mod json;
