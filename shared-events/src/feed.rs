@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     envelope::{CONTENT_TYPE, Metadata, RawEvent, SOURCE, SPEC_VERSION, parse_id},
@@ -30,6 +30,57 @@ pub struct Head {
     pub room: RoomId,
     /// Its latest version.
     pub version: Version,
+}
+
+/// The question for events of several streams: `QUERY /v1/events` or `POST /v1/events/query`.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// At most [`Question::MOST_STREAMS`], each stream once.
+    pub items: Vec<Range>,
+}
+
+impl Question {
+    /// The most streams of a question.
+    pub const MOST_STREAMS: usize = 64;
+    /// The most events of an answer, of all its streams together.
+    pub const MOST_EVENTS: usize = 1_000;
+}
+
+/// A part of a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Range {
+    /// The stream.
+    pub room: RoomId,
+    /// The events after this version.
+    pub after: Version,
+    /// Up to this version, which must be there. Without it, up to the head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to: Option<Version>,
+}
+
+/// The answer to a [`Question`], with an item for each of its own, in their order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Answer {
+    /// The events of each stream, or a problem.
+    pub items: Vec<Part>,
+}
+
+/// The part of an [`Answer`] about one stream.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Part {
+    /// The stream.
+    pub room: RoomId,
+    /// The first events that were asked for, in order and without gaps. The answer may have no place for all of them.
+    #[serde(default)]
+    pub events: Vec<FeedEvent>,
+    /// The stream's latest version. Events up to it, or to `upTo`, that are missing here can be asked for next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<Version>,
+    /// Why there are no events, as `application/problem+json`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Value>,
 }
 
 /// An event in CloudEvents' JSON form: `GET /v1/streams/{room}/events?after=`.

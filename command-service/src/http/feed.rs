@@ -13,7 +13,7 @@ use service_kit::{
     },
 };
 use shared_events::{
-    RoomId, Unreadable,
+    RoomId, Version,
     feed::{FeedEvent, Head, Page},
 };
 use utoipa::IntoParams;
@@ -21,8 +21,8 @@ use uuid::Uuid;
 
 use super::{
     Api,
+    feed_schemas::{EventsPage, HeadsPage, ReadFailed},
     problems::of_store_error,
-    schemas::{EventsPage, HeadsPage, ReadFailed},
 };
 use crate::event_store::StoredEvent;
 
@@ -44,12 +44,15 @@ pub(super) struct HeadsQuery {
 }
 
 #[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(super) struct EventsQuery {
     /// Events after this version; 0 means all. `next` of the previous page.
     #[param(default = 0, nullable = false)]
     after: Option<u64>,
+    /// Events up to this version; without it, up to the head.
+    #[param(minimum = 1, nullable = false)]
+    up_to: Option<u64>,
     /// Most items of the page.
     #[param(minimum = 1, maximum = 500, default = 100, nullable = false)]
     limit: Option<u32>,
@@ -81,7 +84,7 @@ pub(super) async fn heads(api: Data<Api>, request: HttpRequest) -> Result<HttpRe
     Ok(page(heads, limit, |last| URL_SAFE_NO_PAD.encode(last.room.0.as_bytes())))
 }
 
-/// The events of a stream after a version, in order.
+/// The events of a stream after a version, and up to another one, in order.
 #[utoipa::path(
     get, path = "/v1/streams/{room}/events", tag = "feed", operation_id = "events",
     params(("room" = Uuid, Path, description = "The room of the stream."), EventsQuery),
@@ -95,15 +98,24 @@ pub(super) async fn events(api: Data<Api>, request: HttpRequest) -> Result<HttpR
     let Query(query) = Query::<EventsQuery>::extract(&request).await?;
     let limit = limit(query.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
     let after = after(query.after)?;
+    let up_to = up_to("upTo", query.up_to, after)?;
     let log = api.backend()?.log;
-    let events = log.stream(room, after.into(), limit + 1).await.map_err(of_store_error)?;
+    let mut events = log.stream(room, after.into(), limit + 1).await.map_err(of_store_error)?;
     if events.is_empty() && log.heads(&[room]).await.map_err(of_store_error)?.is_empty() {
-        return Err(Problem::new(ProblemType::UnknownRoom, "there is no such stream").with("room", room));
+        return Err(unknown_stream(room));
     }
-    let read = |event: StoredEvent| event.into_raw().and_then(FeedEvent::from_raw);
-    let events = events.into_iter().map(read).collect::<Result<Vec<_>, Unreadable>>();
-    let events = events.map_err(|error| Problem::internal(&error))?;
+    events.retain(|event| up_to.is_none_or(|up_to| event.version <= up_to));
+    let events = events.into_iter().map(of_feed).collect::<Result<Vec<_>, _>>()?;
     Ok(page(events, limit, |last| last.sequence.clone()))
+}
+
+/// The form of an event in the feed.
+pub(super) fn of_feed(event: StoredEvent) -> Result<FeedEvent, Problem> {
+    event.into_raw().and_then(FeedEvent::from_raw).map_err(|error| Problem::internal(&error))
+}
+
+pub(super) fn unknown_stream(room: RoomId) -> Problem {
+    Problem::new(ProblemType::UnknownRoom, "there is no such stream").with("room", room)
 }
 
 /// Writes an administrator's access to the audit log. Services read the feed and the list of erased persons all the time.
@@ -129,6 +141,16 @@ pub(super) fn after(after: Option<u64>) -> Result<u64, Problem> {
         return Err(Problem::new(ProblemType::InvalidValue, "after: larger than any place").field("after"));
     }
     Ok(after)
+}
+
+/// Checks the end of a range that begins after `after`.
+pub(super) fn up_to(field: &str, up_to: Option<u64>, after: u64) -> Result<Option<Version>, Problem> {
+    let Some(version) = up_to else { return Ok(None) };
+    if version > after && i64::try_from(version).is_ok() {
+        return Ok(Some(version.into()));
+    }
+    let detail = format!("{field}: must be larger than `after`, and no larger than any place");
+    Err(Problem::new(ProblemType::InvalidValue, detail).field(field))
 }
 
 /// A page of what was read: one more than asked for tells that there are more.

@@ -24,7 +24,10 @@ use crate::{
 mod admin;
 mod answers;
 mod erasures;
+mod event;
+mod event_batch;
 mod feed;
+mod feed_schemas;
 mod fields;
 mod idempotency;
 mod if_match;
@@ -140,6 +143,9 @@ pub fn configure(api: Api) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'stat
             .service(endpoint("/v1/erasures").get(erasures::list).post(erasures::add))
             .service(endpoint("/v1/admin/relay").get(admin::relay))
             .service(endpoint("/v1/streams").get(feed::heads))
-            .service(endpoint("/v1/streams/{room}/events").get(feed::events));
+            .service(endpoint("/v1/streams/{room}/events").get(feed::events))
+            .service(endpoint("/v1/streams/{room}/events/{version}").get(event::event))
+            .service(endpoint("/v1/events").query(event_batch::query))
+            .service(endpoint("/v1/events/query").post(event_batch::query));
     }
 }

@@ -9,7 +9,7 @@ use utoipa::{
 use super::{
     admin,
     answers::Effect,
-    erasures, feed,
+    erasures, event, event_batch, feed, feed_schemas,
     import::{self, ImportOutcome},
     reservations, rooms, schemas,
 };
@@ -40,6 +40,8 @@ const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x
         erasures::add,
         feed::heads,
         feed::events,
+        event::event,
+        event_batch::query,
         admin::relay,
         log_level::show,
         log_level::change
@@ -47,8 +49,10 @@ const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x
     components(schemas(
         Effect,
         ImportOutcome,
-        schemas::Head,
-        schemas::FeedEvent,
+        feed_schemas::Head,
+        feed_schemas::FeedEvent,
+        feed_schemas::EventQuestion,
+        feed_schemas::EventBatch,
         schemas::ErasureList,
         import::ReserveLine,
         import::RescheduleLine,

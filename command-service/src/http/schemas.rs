@@ -62,7 +62,12 @@ fn key_pattern() -> String {
     format!(r#"^([!#-~][!-~]{{0,{}}}|"([!#-\[\]-~]|\\["\\]){{1,{most}}}")$"#, most - 1)
 }
 
-fn header_parameter(name: &str, required: Required, description: &str, schema: ObjectBuilder) -> Parameter {
+pub(super) fn header_parameter(
+    name: &str,
+    required: Required,
+    description: &str,
+    schema: ObjectBuilder,
+) -> Parameter {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Header)
@@ -155,24 +160,6 @@ impl IntoResponses for ImportFailed {
     }
 }
 
-/// Problems of the feed.
-pub(super) enum ReadFailed {}
-
-impl IntoResponses for ReadFailed {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[
-            ("400", "A parameter is unknown or invalid."),
-            NOBODY,
-            ("403", "Neither an administrator nor a service."),
-            ("404", "The stream does not exist."),
-            METHOD,
-            TOO_MANY,
-            DEFECT,
-            ("503", "Not available."),
-        ])
-    }
-}
-
 /// Problems of the list of erased persons.
 pub(super) enum ListFailed {}
 
@@ -217,37 +204,6 @@ impl IntoResponses for ErasuresList {
     }
 }
 
-/// 200: heads.
-pub(super) enum HeadsPage {}
-
-impl IntoResponses for HeadsPage {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        page("Heads, ordered by room.", "Head")
-    }
-}
-
-/// 200: events.
-pub(super) enum EventsPage {}
-
-impl IntoResponses for EventsPage {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        page(
-            "Events in the order of their versions, without gaps. `next` is the `after` of the next page.",
-            "FeedEvent",
-        )
-    }
-}
-
-fn page(description: &str, item: &str) -> BTreeMap<String, RefOr<Response>> {
-    let page = ObjectBuilder::new()
-        .property("items", ArrayBuilder::new().items(Ref::from_schema_name(item)))
-        .required("items")
-        .property("next", text().description(Some("Cursor of the next page; absent on the last page.")));
-    let content = Content::new(Some(Schema::from(page)));
-    let response = ResponseBuilder::new().description(description).content("application/json", content);
-    BTreeMap::from([("200".to_owned(), response.build().into())])
-}
-
 /// A component written by hand, because its type belongs to the contract.
 macro_rules! component {
     ($($(#[$doc:meta])* $name:ident $schema:block)+) => {$(
@@ -261,34 +217,9 @@ macro_rules! component {
         impl ToSchema for $name {}
     )+};
 }
+pub(super) use component;
 
 component! {
-    /// A stream's latest version.
-    Head {
-        object([("room", id()), ("version", number())]).description(Some("A stream's latest version.")).into()
-    }
-    /// An event in CloudEvents' JSON form.
-    FeedEvent {
-        let data = ObjectBuilder::new()
-            .schema_type(Type::Object)
-            .description(Some("As the contract says for the type."));
-        let event = object([
-            ("specversion", text()),
-            ("id", text().description(Some("`{room}:{version}`."))),
-            ("source", text()),
-            ("type", text()),
-            ("time", time().description(Some("Time of the event."))),
-            ("subject", text().description(Some("Id of the reservation, or of the room."))),
-            ("sequence", text().description(Some("The version, as text."))),
-            ("actor", text()),
-            ("correlationid", text()),
-            ("causationid", text().description(Some("Id of the command."))),
-            ("recordedtime", time().description(Some("Time of the commit."))),
-            ("datacontenttype", text()),
-            ("data", data),
-        ]);
-        event.property("traceparent", text()).description(Some("An event in CloudEvents' JSON form.")).into()
-    }
     /// A page of the list of erased persons.
     ErasureList {
         let person = object([
@@ -337,30 +268,30 @@ pub(super) fn opening_hours() -> Schema {
         .into()
 }
 
-fn object<const N: usize>(properties: [(&str, ObjectBuilder); N]) -> ObjectBuilder {
+pub(super) fn object<const N: usize>(properties: [(&str, ObjectBuilder); N]) -> ObjectBuilder {
     let add = |object: ObjectBuilder, (name, schema)| object.property(name, schema).required(name);
     properties.into_iter().fold(ObjectBuilder::new(), add)
 }
 
 /// Without any other member.
-fn closed(object: ObjectBuilder) -> ObjectBuilder {
+pub(super) fn closed(object: ObjectBuilder) -> ObjectBuilder {
     object.additional_properties(Some(AdditionalProperties::FreeForm(false)))
 }
 
-fn text() -> ObjectBuilder {
+pub(super) fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
-fn number() -> ObjectBuilder {
+pub(super) fn number() -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(Type::Integer)
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
 }
 
-fn id() -> ObjectBuilder {
+pub(super) fn id() -> ObjectBuilder {
     text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)))
 }
 
-fn time() -> ObjectBuilder {
+pub(super) fn time() -> ObjectBuilder {
     text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
 }

@@ -307,6 +307,9 @@ async fn what_is_not_allowed_is_refused_before_anything_else() {
         (Method::POST, "/v1/import"),
         (Method::GET, "/v1/streams"),
         (Method::GET, &format!("/v1/streams/{room}/events")),
+        (Method::GET, &format!("/v1/streams/{room}/events/1")),
+        (Method::POST, "/v1/events/query"),
+        (Method::from_bytes(b"QUERY").unwrap(), "/v1/events"),
     ];
     for (method, path) in administrators_only {
         let nobody = send(service.request(method.clone(), path)).await;

@@ -35,6 +35,7 @@ mod relay_interleavings;
 mod relay_rig;
 mod relay_sharing;
 mod retention;
+mod retrieval;
 mod samples;
 mod serve;
 mod servers;
