@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "changes")]
+pub mod changes;
 pub mod consistency_token;
 pub mod envelope;
 pub mod erasure;
 pub mod event;
 pub mod feed;
 pub mod ids;
+pub mod notice;
 pub mod partitioner;
 pub mod reservation_events;
 pub mod room_events;

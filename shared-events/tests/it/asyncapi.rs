@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use shared_events::{
     RawEvent,
     event::EVENT_TYPES,
-    topics::{DEFAULT_PARTITIONS, EVENTS_TOPIC, PARTITIONER},
+    notice::{self, Notice},
+    topics::{CHANGES_TOPIC, DEFAULT_PARTITIONS, EVENTS_TOPIC, PARTITIONER},
     upcasting::{UPCASTERS, decode},
 };
 
@@ -48,6 +49,30 @@ fn the_channel_is_the_topic() {
     assert_eq!(kafka["topic"], EVENTS_TOPIC);
     assert_eq!(kafka["partitions"], DEFAULT_PARTITIONS);
     assert_eq!(kafka["topicConfiguration"], json!({"cleanup.policy": ["delete"]}));
+}
+
+#[test]
+fn the_channel_of_notices_is_their_topic_and_has_the_headers_that_are_sent() {
+    let document = document();
+    let channel = &document["channels"]["changes"];
+    assert_eq!(channel["address"], CHANGES_TOPIC);
+    assert_eq!(channel["x-partitioner"], PARTITIONER);
+    let kafka = &channel["bindings"]["kafka"];
+    assert_eq!((&kafka["topic"], &kafka["partitions"]), (&json!(CHANGES_TOPIC), &json!(DEFAULT_PARTITIONS)));
+    assert_eq!(kafka["topicConfiguration"], json!({"cleanup.policy": ["compact"]}));
+    let message = &channel["messages"]["RoomHasEvents"];
+    assert_eq!(message["name"], notice::TYPE);
+    let room = "0198c4f2-6a10-7c3e-9b61-0f2d3a4b5c6d".parse().unwrap();
+    let notice = Notice { room, version: 8.into() };
+    let sent: serde_json::Map<_, _> = notice
+        .headers("2026-06-20T10:15:30.125Z".parse().unwrap())
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .into_iter()
+        .collect();
+    let schema = Schema { document: &document, schema: &message["headers"] };
+    assert!(schema.properties().iter().all(|(path, required)| *required && sent.contains_key(&path[0])));
+    assert_eq!(schema.problems("headers", &sent.into()), Vec::<String>::new());
+    assert_eq!(serde_json::from_slice::<Value>(notice::VALUE).unwrap(), json!({}));
 }
 
 #[test]

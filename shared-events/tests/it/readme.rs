@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use shared_events::{
     event::EVENT_TYPES,
-    topics::{DEFAULT_PARTITIONS, EVENTS_TOPIC, PARTITIONER},
+    notice::Notice,
+    topics::{CHANGES_TOPIC, DEFAULT_PARTITIONS, EVENTS_TOPIC, PARTITIONER},
 };
 
 use crate::golden::Golden;
@@ -50,6 +51,20 @@ fn the_readme_names_all_headers_with_the_values_of_a_golden_file() {
     let headers: BTreeSet<(&str, &str)> =
         golden.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(rows, headers);
+}
+
+#[test]
+fn the_readme_names_the_attributes_of_a_notice_as_they_are_sent() {
+    let table = README.split_once("| Attribute of a notice |").unwrap().1.split_once("\n\n").unwrap().0;
+    let rows = table.lines().skip(2).map(|row| {
+        let mut cells = row.split(" | ").map(|cell| cell.trim_matches(['|', ' ', '`']).to_owned());
+        (cells.next().unwrap(), cells.next().unwrap())
+    });
+    let notice = Notice { room: "0198c4f2-6a10-7c3e-9b61-0f2d3a4b5c6d".parse().unwrap(), version: 8.into() };
+    let sent = notice.headers("2026-06-20T10:15:30.125Z".parse().unwrap());
+    let sent = sent.into_iter().map(|(name, value)| (name.to_owned(), value));
+    assert_eq!(rows.collect::<Vec<_>>(), sent.collect::<Vec<_>>());
+    assert!(README.contains(&format!("| Topic | `{CHANGES_TOPIC}`, ")));
 }
 
 #[test]
