@@ -40,6 +40,9 @@ declare! {
     KAFKA_PARTITIONS: i32 = Key::default("4").within(1, 10_000);
     /// The consumer group that shares the partitions.
     KAFKA_GROUP: String = Key::default("query-service");
+    /// The topic of notices, `reservations.changes`, which the service then writes and creates if it is missing. Without it, no
+    /// notices are written.
+    KAFKA_NOTICES_TOPIC: String = Key::optional();
     /// Milliseconds after which others take over the partitions of an instance that died.
     KAFKA_SESSION_TIMEOUT_MS: Duration = Key::milliseconds("6000").within(6_000, 300_000);
     /// The command service, whose feed fills gaps.
@@ -108,6 +111,7 @@ impl Config {
         let topic = settings.read(&KAFKA_TOPIC);
         let partitions = settings.read(&KAFKA_PARTITIONS);
         let group = settings.read(&KAFKA_GROUP);
+        let notices = settings.read(&KAFKA_NOTICES_TOPIC);
         let session_timeout = settings.read(&KAFKA_SESSION_TIMEOUT_MS);
         let feed_url = settings.read(&FEED_URL);
         let feed_token = settings.read_secret(&FEED_TOKEN);
@@ -133,6 +137,7 @@ impl Config {
                     partitions: partitions?,
                     group: group?,
                     session_timeout: session_timeout?,
+                    notices,
                 },
                 feed_url: feed_url?.0,
                 feed_token,

@@ -115,6 +115,12 @@ impl Service {
             Stack::Servers(kafka, mongo) => {
                 let followed = kafka::follow(*kafka.clone(), live, lifecycle.soft());
                 lifecycle.spawn("live-kafka", async { Ok(followed.await?) });
+                if let Some(topic) = kafka.notices.clone() {
+                    let (kafka, clock, stop) = (*kafka.clone(), feeding.clock.clone(), lifecycle.soft());
+                    lifecycle.spawn("notices", async move {
+                        Ok(kafka::write_notices(kafka, topic, clock, stop).await?)
+                    });
+                }
                 lifecycle.spawn("projector", feeding.registered(component, *kafka, mongo));
             }
             Stack::InProcess(events) => {

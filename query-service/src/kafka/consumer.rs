@@ -52,6 +52,8 @@ pub struct KafkaSettings {
     pub group: String,
     /// After this time without a heartbeat another member takes over an instance's partitions.
     pub session_timeout: Duration,
+    /// The topic of notices, if this service writes them.
+    pub notices: Option<String>,
 }
 
 impl KafkaSettings {
@@ -246,6 +248,7 @@ mod tests {
             partitions: 4,
             group: "query-service".to_owned(),
             session_timeout: Duration::from_secs(6),
+            notices: None,
         };
         assert_eq!(settings.of_generation(FIRST).group, "query-service");
         assert_eq!(settings.of_generation(7).group, "query-service-g7");

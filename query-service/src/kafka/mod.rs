@@ -5,7 +5,9 @@ mod client;
 mod consumer;
 mod follow;
 pub mod groups;
+mod notices;
 mod topic;
 
 pub use consumer::{ConsumerError, KafkaSettings, consume};
 pub use follow::follow;
+pub use notices::write_notices;

@@ -48,7 +48,7 @@ impl Topic {
             .unwrap();
         let (brokers, session_timeout) = (Brokers::open(brokers), Duration::from_secs(6));
         let group = topic.clone();
-        let settings = KafkaSettings { brokers, group, topic, partitions, session_timeout };
+        let settings = KafkaSettings { brokers, group, topic, partitions, session_timeout, notices: None };
         Self { settings, producer }
     }
 

@@ -28,6 +28,7 @@ mod mongo_database;
 mod mongo_indexes;
 mod mongo_joint_writes;
 mod mongo_writes;
+mod notices;
 mod operating;
 mod pipelines;
 mod projector;

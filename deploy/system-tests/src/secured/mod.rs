@@ -18,6 +18,7 @@ use crate::{
 
 const PASSWORD: &str = "correct-horse";
 const DATABASE: &str = "reservations";
+const NOTICES: &str = "reservations.changes";
 /// The users of `deploy/mysql/grants.sql`.
 const USER: &str = "reservations";
 const ERASURE_USER: &str = "reservations_erasure";
@@ -101,6 +102,7 @@ impl Secured {
         let migration_url_file = mysql_file(MIGRATION_USER);
         let query = common(server("query-service", &query_url), "query-service", query_port)
             .variable("MONGODB_URL_FILE", mongodb_url)
+            .variable("KAFKA_NOTICES_TOPIC", NOTICES)
             .variable("FEED_URL", &command_url);
         Self {
             command,
@@ -268,6 +270,7 @@ async fn give_rights(servers: &OwnServers, properties: &str) {
     let tool = Path::new(&project()).join("deploy/servers/servers.sh");
     let output = tokio::process::Command::new(project().join("deploy/kafka/acls.sh"))
         .args([&format!("127.0.0.1:{}", servers.kafka), properties])
+        .env("KAFKA_NOTICES_TOPIC", NOTICES)
         .env("KAFKA_ACLS", format!("{} kafka-acls", tool.display()))
         .stdin(Stdio::null())
         .output()

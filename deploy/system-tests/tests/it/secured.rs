@@ -30,6 +30,9 @@ async fn services_with_the_granted_rights_alone_do_all_their_work_over_verified_
     let seen = client.get(&schedule).with(&YEAR).after(&made.token()).send().await.expect(200);
     assert_eq!(seen["items"].as_array().unwrap().len(), 1);
 
+    // Notices are written by transactions to a topic that the query service has made.
+    let _ = client.until("/metrics", |answer| answer.text.contains("\nnotices_written_total ")).await;
+
     // The binary log needs rights of its own, and is read over verified TLS too.
     let refused = system.command.command(&["relay", "mode", "log"]).output().await.unwrap();
     let said = String::from_utf8_lossy(&refused.stdout);
