@@ -19,7 +19,7 @@ use shared_events::{
 };
 
 use super::{Batch, KafkaSettings, NoticeError, SECONDS, TIMEOUT, WRITTEN, group};
-use crate::kafka::client::client_config;
+use crate::kafka::client::{Diagnosis, client_config};
 
 /// Writes the notices of one partition. The latest one of all instances can write; those before are fenced.
 pub(super) struct Writer {
@@ -109,7 +109,7 @@ fn read_to_the_end(
     topic: &str,
     partition: i32,
 ) -> Result<HashMap<RoomId, Version>, NoticeError> {
-    let consumer: BaseConsumer = client_config(settings)
+    let consumer: BaseConsumer<Diagnosis> = client_config(settings)
         // Commits nothing; the client demands a group all the same.
         .set("group.id", group(settings))
         .set("enable.auto.commit", "false")
@@ -117,7 +117,8 @@ fn read_to_the_end(
         .set("enable.partition.eof", "true")
         // Without notices of transactions that were given up.
         .set("isolation.level", "read_committed")
-        .create()?;
+        // Its log would call the end of the partition an error.
+        .create_with_context(Diagnosis::default())?;
     let mut whole = TopicPartitionList::new();
     whole.add_partition_offset(topic, partition, Offset::Beginning)?;
     consumer.assign(&whole)?;
