@@ -72,6 +72,17 @@ impl Stack {
         Self::real_where(command_services, query_services, true).await
     }
 
+    /// [`Stack::real_with`] one command service. The query services write notices to [a topic](Stack::notices).
+    pub async fn real_with_notices(query_services: usize) -> Self {
+        let servers = ServerUrls::from_environment().unwrap();
+        let mut stack = Self::on(&servers, 1, query_services, true).await;
+        let topic = stack.notices();
+        let queries = std::mem::take(&mut stack.queries).into_iter();
+        stack.queries = queries.map(|server| server.variable("KAFKA_NOTICES_TOPIC", &topic)).collect();
+        stack.start().await;
+        stack
+    }
+
     /// One of each service on real servers. They accept [tokens](Stack::token) but no development headers.
     pub async fn real_with_tokens_alone() -> Self {
         Self::real_where(1, 1, false).await
@@ -192,6 +203,11 @@ impl Stack {
     pub fn topic(&self) -> (&str, &str) {
         let Namespace { name, servers } = self.namespace();
         (&servers.brokers, name)
+    }
+
+    /// The topic of notices, if the query services write any.
+    pub fn notices(&self) -> String {
+        format!("{}-notices", self.namespace().name)
     }
 
     /// The URL of the event store.

@@ -33,11 +33,12 @@ pub async fn delete(brokers: &str, topics: &[String], groups: &[String]) -> Resu
     Ok(())
 }
 
-/// Deletes the topic and the consumer group of one name, with the groups of further generations.
+/// Deletes the topic and the consumer group of one name, with the groups of further generations and those of notices.
 pub async fn remove(brokers: &str, name: &str) -> Result<()> {
     let generations = GENERATIONS.map(|number| format!("{name}-g{number}"));
-    let groups: Vec<String> = generations.chain([name.to_owned()]).collect();
-    delete(brokers, &[name.to_owned()], &groups).await
+    let notices = format!("{name}-notices");
+    let groups: Vec<String> = generations.chain([name.to_owned(), notices.clone()]).collect();
+    delete(brokers, &[name.to_owned(), notices], &groups).await
 }
 
 /// Deletes a topic.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
     message::{BorrowedHeaders, BorrowedMessage, Headers},
 };
 
@@ -28,7 +29,7 @@ pub struct MessageRow {
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// All messages up to the present end of a topic, partition by partition.
+/// All messages up to the present end of a topic, partition by partition, without those of transactions that were given up.
 pub async fn messages(brokers: &str, topic: &str) -> Result<Vec<MessageRow>> {
     let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
     tokio::task::spawn_blocking(move || read(&brokers, &topic)).await?
@@ -39,19 +40,20 @@ fn read(brokers: &str, topic: &str) -> Result<Vec<MessageRow>> {
         .set("bootstrap.servers", brokers)
         .set("group.id", crate::unique("reader"))
         .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
         .create()?;
     let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
     let mut messages = Vec::new();
     for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|part| part.id()) {
-        let (first, end) = consumer.fetch_watermarks(topic, partition, TIMEOUT)?;
         let mut from = TopicPartitionList::new();
-        from.add_partition_offset(topic, partition, Offset::Offset(first))?;
+        from.add_partition_offset(topic, partition, Offset::Beginning)?;
         consumer.assign(&from)?;
-        let mut next = first;
-        while next < end {
-            let message = consumer.poll(TIMEOUT).context("a message does not come")??;
-            next = message.offset() + 1;
-            messages.push(row(&message));
+        loop {
+            match consumer.poll(TIMEOUT).context("a message does not come")? {
+                Ok(message) => messages.push(row(&message)),
+                Err(KafkaError::PartitionEOF(_)) => break,
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     Ok(messages)

@@ -47,6 +47,8 @@ const COMMANDS: &[(&str, &str, For)] = &[
     ("PUT", "/v1/admin/log-level", Administrators),
     ("GET", "/v1/streams", Services),
     ("GET", "/v1/streams/{room}/events", Services),
+    ("GET", "/v1/streams/{room}/events/{version}", Services),
+    ("POST", "/v1/events/query", Services),
 ];
 
 const QUERIES: &[(&str, &str, For)] = &[
@@ -136,6 +138,7 @@ impl Scene {
             .replace("{room}", &self.room.id)
             .replace("{reservation}", &self.reservation)
             .replace("{kind}", &self.room.kind)
+            .replace("{version}", "1")
             .replace("{user}", &self.user);
         let method: Method = method.parse().unwrap();
         let call = if commands {
@@ -155,6 +158,9 @@ impl Scene {
             }
             ("PUT", "/v1/admin/log-level") => return call.json(&json!({"level": "info"})).send().await,
             ("POST", "/v1/erasures") => return call.json(&json!({"user": unique("somebody")})).send().await,
+            ("POST", "/v1/events/query") => {
+                return call.json(&json!({"items": [{"room": self.room.id, "after": 0}]})).send().await;
+            }
             ("POST", _) => json!({"from": FROM, "to": TO, "people": 1}),
             _ if ["/schedule", "/free", "/availability", "/popular-rooms", "/busiest-times"]
                 .iter()

@@ -32,6 +32,8 @@ const KEYED: &[(&str, &str)] = &[
     ("content-type", "application/json; charset=utf-8"),
     ("idempotency-key", "\"a\\\"key\""),
     ("if-match", "W/\"3\""),
+    ("prefer", "wait=1"),
+    ("if-none-match", "W/\"3\""),
     ("x-request-id", "r-1"),
     ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
 ];
@@ -40,6 +42,8 @@ const STAY: &str = r#"{"from": "2030-01-01T10:00:00Z", "to": "2030-01-01T11:00:0
 const SETTINGS: &str = r#"{"name": "Sala", "kind": "meeting", "capacity": 8, "timeZone": "Europe/Lisbon",
     "openingHours": {"monday": {"opens": "08:00", "closes": "24:00"}}, "slotMinutes": 15, "minMinutes": 15,
     "maxMinutes": 480, "maxDaysAhead": 90}"#;
+const QUESTION: &str = r#"{"items": [{"room": "0190a5b0-0000-7000-8000-000000000001", "after": 7, "upTo": 9},
+    {"room": "0190a5b0-0000-7000-8000-000000000002", "after": 0}]}"#;
 const ROOM: &str = "/v1/rooms/0190a5b0-0000-7000-8000-000000000001";
 
 const SAMPLES: &[Sample] = &[
@@ -73,10 +77,18 @@ const SAMPLES: &[Sample] = &[
     },
     Sample {
         method: "GET",
-        path: "/v1/streams/0190a5b0-0000-7000-8000-000000000001/events?after=7&limit=500",
+        path: "/v1/streams/0190a5b0-0000-7000-8000-000000000001/events?after=7&upTo=9&limit=500",
         headers: KEYED,
         body: "",
     },
+    Sample {
+        method: "GET",
+        path: "/v1/streams/0190a5b0-0000-7000-8000-000000000001/events/7",
+        headers: KEYED,
+        body: "",
+    },
+    Sample { method: "POST", path: "/v1/events/query", headers: KEYED, body: QUESTION },
+    Sample { method: "QUERY", path: "/v1/events", headers: KEYED, body: QUESTION },
 ];
 
 const LINES: &[&[u8]] = &[
