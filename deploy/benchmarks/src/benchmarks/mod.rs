@@ -17,6 +17,7 @@ mod sharing;
 mod sweep;
 mod unknown_ids;
 mod visible;
+mod zero_payload;
 
 use std::pin::Pin;
 
@@ -138,6 +139,11 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         name: "reserve-growth",
         about: "one command at a time in a room with many past and live reservations, against a room with few",
         run: |rig| Box::pin(growth::reserving(rig)),
+    },
+    Benchmark {
+        name: "zero-payload",
+        about: "readers that are told by notices and fetch events, against readers of the topic of events",
+        run: |rig| Box::pin(zero_payload::against_full_events(rig)),
     },
     Benchmark {
         name: "footprint",
