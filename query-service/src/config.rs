@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Url;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use service_kit::{
     abort_point::AbortPoint,
     brokers::{self, Brokers},
@@ -17,12 +17,19 @@ use shared_events::topics::EVENTS_TOPIC;
 use crate::{
     feed::{Credentials, HttpFeed},
     kafka::KafkaSettings,
+    notifications::{
+        self,
+        mongo::{Keys, MongoNotifications},
+    },
     projector::{
         BEFORE_OFFSET, Bounds, Limits,
         watchdog::{self, WATCHDOG_SECONDS},
     },
     rebuild,
-    stores::mongo::MongoSettings,
+    stores::{
+        StoreError,
+        mongo::{Connection, MongoSettings},
+    },
 };
 
 declare! {
@@ -56,8 +63,21 @@ declare! {
     BATCH_ROWS: usize = Key::default("10000").within(1, 50_000);
     /// Most clients with a live stream (`GET /v1/events`). More get 503. Each holds a connection.
     LIVE_STREAMS: usize = Key::default("4096").within(1, 1_000_000);
+    /// The database of subscriptions and their deliveries.
+    NOTIFY_DATABASE: String = Key::default("room_reservations_notify");
+    /// Keys that encrypt the addresses and secrets of subscriptions: 32 bytes in base64 each, separated by commas. The first
+    /// one encrypts; the others still decrypt. Without it, the service has no subscriptions.
+    NOTIFY_KEY: SecretString = Key::secret(Need::Optional);
+    /// The consumer group of the command `notify`.
+    NOTIFY_GROUP: String = Key::default("query-service-notify");
+    /// Seconds in which the endpoint of a webhook answers.
+    WEBHOOK_TIMEOUT_SECONDS: Duration = Key::seconds("15").within(1, 30);
+    /// For development: `true` allows endpoints on this machine, by plain HTTP too.
+    WEBHOOK_LOOPBACK: bool = Key::default("false");
     /// For tests: the process aborts there, at `after-write-before-offset`; or a rebuild does, at `rebuild-before-filling`,
-    /// `rebuild-filled`, `rebuild-following`, `rebuild-before-flip` or `rebuild-after-flip`.
+    /// `rebuild-filled`, `rebuild-following`, `rebuild-before-flip` or `rebuild-after-flip`; or `notify` does, at
+    /// `notify-filed-before-offset`, `notify-claimed-before-sending`, `notify-sent-before-recording` or
+    /// `notify-recorded-before-release`.
     FAIL_POINT: String = Key::optional();
 }
 
@@ -86,6 +106,21 @@ pub struct Config {
     pub watchdog: Duration,
     /// Most live streams.
     pub streams: usize,
+    /// Notifications.
+    pub notify: NotifySettings,
+}
+
+/// The settings of notifications.
+#[derive(Debug, Clone)]
+pub struct NotifySettings {
+    database: String,
+    /// The keys of addresses and secrets, if there are notifications.
+    pub keys: Option<Keys>,
+    group: String,
+    /// The time in which an endpoint answers.
+    pub timeout: Duration,
+    /// Whether endpoints on this machine are allowed.
+    pub loopback: bool,
 }
 
 impl Config {
@@ -96,6 +131,22 @@ impl Config {
     pub fn feed(&self) -> anyhow::Result<HttpFeed> {
         let credentials = self.feed_token.clone().map_or(Credentials::Header, Credentials::Token);
         Ok(HttpFeed::new(&self.feed_url, credentials, self.feed_timeout, self.authorities.as_ref())?)
+    }
+
+    /// Subscriptions and deliveries. Without a key they can be erased, and nothing else.
+    ///
+    /// # Errors
+    /// When `MONGODB_URL` is no address.
+    pub async fn notifications(&self) -> Result<MongoNotifications, StoreError> {
+        let database = self.notify.database.clone();
+        let connection = Connection::open(&MongoSettings { database, ..self.mongo.clone() }).await?;
+        Ok(MongoNotifications::over(&connection, self.notify.keys.clone().unwrap_or_default()))
+    }
+
+    /// The source of events for the command `notify`.
+    #[must_use]
+    pub fn notify_kafka(&self) -> KafkaSettings {
+        KafkaSettings { group: self.notify.group.clone(), ..self.kafka.clone() }
     }
 
     /// Reads settings that [`keys`] declares.
@@ -119,7 +170,17 @@ impl Config {
         let rows = settings.read(&BATCH_ROWS);
         let watchdog = settings.read(&WATCHDOG_SECONDS);
         let streams = settings.read(&LIVE_STREAMS);
-        let points = [&[BEFORE_OFFSET], rebuild::ABORT_POINTS.as_slice()].concat();
+        let notify_database = settings.read(&NOTIFY_DATABASE);
+        let notify_keys = settings.read(&NOTIFY_KEY).map(|text| text.expose_secret().parse::<Keys>());
+        if let Some(Err(mistake)) = &notify_keys {
+            settings.mistake(&NOTIFY_KEY, (*mistake).to_owned());
+        }
+        let notify_group = settings.read(&NOTIFY_GROUP);
+        let webhook_timeout = settings.read(&WEBHOOK_TIMEOUT_SECONDS);
+        let webhook_loopback = settings.read(&WEBHOOK_LOOPBACK);
+        let points =
+            [&[BEFORE_OFFSET], rebuild::ABORT_POINTS.as_slice(), notifications::ABORT_POINTS.as_slice()]
+                .concat();
         let abort_at = AbortPoint::read(&mut settings, &FAIL_POINT, &points);
         settings.finish(|| {
             let defaults = Limits::default();
@@ -150,6 +211,13 @@ impl Config {
                 },
                 watchdog: watchdog?,
                 streams: streams?,
+                notify: NotifySettings {
+                    database: notify_database?,
+                    keys: notify_keys.and_then(Result::ok),
+                    group: notify_group?,
+                    timeout: webhook_timeout?,
+                    loopback: webhook_loopback?,
+                },
             })
         })
     }

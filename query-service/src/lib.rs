@@ -9,6 +9,9 @@ pub mod http;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod live;
+pub mod notifications;
+#[cfg(all(feature = "mongodb", feature = "kafka"))]
+pub mod notify;
 #[cfg(all(feature = "mongodb", feature = "kafka"))]
 pub mod operate;
 pub mod progress;

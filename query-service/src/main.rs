@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand};
 use query_service::{
     config::{self, Config},
     http,
+    notifications::Notifications,
+    notify::Notifier,
     operate::Operate,
     service::{NAME, Service, Stack},
 };
@@ -31,6 +33,8 @@ struct Arguments {
 enum Task {
     /// Serves until it is asked to end (SIGTERM, SIGINT).
     Serve,
+    /// Notifies subscriptions of events, until it is asked to end. It is scaled by itself.
+    Notify,
     /// Prints the description of the API (OpenAPI 3.1).
     Openapi,
     /// Asks the service on this machine whether it is ready.
@@ -48,6 +52,7 @@ async fn run(task: Task) -> anyhow::Result<ExitCode> {
     let settings = Settings::load(config::keys());
     match task {
         Task::Serve => return serve(Config::read(settings)?).await,
+        Task::Notify => return notify(Config::read(settings)?).await,
         Task::Operate(command) => return Ok(exit_code(NAME, command.run(settings).await, 2)),
         Task::Openapi => print!("{}", http::document()?),
         Task::Health => probe::ready_by(settings).await?,
@@ -59,7 +64,10 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let settings = config.kit.clone();
     let start = async |process: Process| {
         config.kafka.brokers.warn_if_open();
+        let store = Arc::new(config.notifications().await?);
+        let notifications = Notifications::over(store, process.clock.clone(), config.notify.loopback);
         let service = Service {
+            notifications: config.notify.keys.is_some().then_some(notifications),
             feed: Arc::new(config.feed()?),
             stack: Stack::Servers(Box::new(config.kafka), config.mongo),
             authenticator: process.authenticator,
@@ -71,6 +79,28 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
             streams: config.streams,
         };
         service.start(&process.lifecycle).map(drop)
+    };
+    process::serve(NAME, settings, start).await
+}
+
+async fn notify(config: Config) -> anyhow::Result<ExitCode> {
+    let settings = config.kit.clone();
+    anyhow::ensure!(config.notify.keys.is_some(), "NOTIFY_KEY: required by notify");
+    let store = config.notifications().await?;
+    let start = async |process: Process| {
+        config.kafka.brokers.warn_if_open();
+        let notifier = Notifier {
+            kafka: config.notify_kafka(),
+            store,
+            loopback: config.notify.loopback,
+            timeout: config.notify.timeout,
+            authenticator: process.authenticator,
+            server: process.server,
+            clock: process.clock,
+            metrics: process.metrics,
+            abort_at: config.limits.abort_at,
+        };
+        notifier.start(&process.lifecycle).map(drop)
     };
     process::serve(NAME, settings, start).await
 }

@@ -19,6 +19,7 @@ use crate::{
     generations::{self, Feeding},
     http::{self, Api},
     live::Hub,
+    notifications::{Courier, ENDPOINT_ANSWERS_WITHIN, Endpoints, Notifications, Teller, system_resolver},
     projector::Limits,
 };
 #[cfg(all(feature = "mongodb", feature = "kafka"))]
@@ -50,6 +51,8 @@ pub struct Service {
     pub watchdog: Duration,
     /// Most live streams.
     pub streams: usize,
+    /// Subscriptions. In one process the service also notifies them; otherwise the role `notify` does.
+    pub notifications: Option<Notifications>,
 }
 
 /// The source of events and the store of read models.
@@ -86,6 +89,7 @@ impl Service {
             clock: self.clock.clone(),
             live: Arc::clone(&live),
             stop: lifecycle.soft(),
+            notifications: self.notifications.clone(),
         };
         let parts = HttpParts {
             service: NAME,
@@ -124,12 +128,24 @@ impl Service {
                 lifecycle.spawn("projector", feeding.registered(component, *kafka, mongo));
             }
             Stack::InProcess(events) => {
+                let teller = self.notifications.map(|notifications| notify(notifications, lifecycle));
+                let teller = teller.transpose()?;
                 lifecycle.spawn("projector", async move {
-                    feeding.in_process(component, events).await;
+                    feeding.in_process(component, events, teller).await;
                     Ok(())
                 });
             }
         }
         Ok(address)
     }
+}
+
+/// Starts the courier, and gives what files its deliveries.
+fn notify(notifications: Notifications, lifecycle: &Lifecycle) -> anyhow::Result<Teller> {
+    let (clock, loopback) = (notifications.clock.clone(), notifications.loopback);
+    let endpoints = Endpoints::new(system_resolver(), ENDPOINT_ANSWERS_WITHIN, loopback, clock)?;
+    let teller = Teller::new(notifications.clone());
+    let courier = Courier { notifications, endpoints, abort_at: None };
+    lifecycle.spawn_infallible("webhooks", courier.run(lifecycle.soft()));
+    Ok(teller)
 }

@@ -18,7 +18,10 @@ use command_service::{
     service::Stack,
     writer,
 };
-use query_service::projector::Limits;
+use query_service::{
+    notifications::{Notifications, memory::MemoryNotifications},
+    projector::Limits,
+};
 use service_kit::{
     process::{self, Process},
     report::exit_code,
@@ -83,7 +86,10 @@ async fn serve() -> anyhow::Result<ExitCode> {
         };
         let command_address = command.start(&process.lifecycle)?;
         let now = process.clock.now();
+        let subscriptions = Arc::new(MemoryNotifications::default());
         let query = query_service::service::Service {
+            // Endpoints of developers are on this machine.
+            notifications: Some(Notifications::over(subscriptions, process.clock.clone(), true)),
             stack: query_service::service::Stack::InProcess(events),
             feed: Arc::new(feed::StoreFeed(store)),
             authenticator: process.authenticator,

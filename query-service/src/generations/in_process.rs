@@ -10,6 +10,7 @@ use super::{Feeding, Shown};
 use crate::{
     feed::{Feed, all_heads},
     live::{Hub, Notice},
+    notifications::Teller,
     progress::Progress,
     projector::{Dependencies, Inbox, Message, Pipeline, Projector, watchdog},
     stores::memory::MemoryReadModels,
@@ -21,8 +22,13 @@ const PARTITION: i32 = 0;
 const LAST_BATCH: Duration = Duration::from_secs(3);
 
 impl Feeding {
-    /// Rebuilds the read models from the feed, then applies the events of the channel until it is stopped.
-    pub async fn in_process(self, component: Component, events: mpsc::Receiver<RawEvent>) {
+    /// Rebuilds the read models from the feed, then applies and tells the events of the channel until it is stopped.
+    pub async fn in_process(
+        self,
+        component: Component,
+        events: mpsc::Receiver<RawEvent>,
+        teller: Option<Teller>,
+    ) {
         component.failing("the read models are being rebuilt");
         let models = Arc::new(MemoryReadModels::new());
         let progress = Arc::new(Progress::default());
@@ -47,7 +53,7 @@ impl Feeding {
         // Places of an earlier process mean nothing in this one.
         self.live.begin(service_kit::ids::new_id().as_u64_pair().1, &[0]);
         self.live.filled();
-        let work = async { tokio::join!(forward(events, &inbox, &self.live), watched) };
+        let work = async { tokio::join!(forward(events, &inbox, &self.live, teller.as_ref()), watched) };
         self.stop.run_until_cancelled(work).await;
         projector.stop(&[PARTITION], LAST_BATCH).await;
     }
@@ -72,10 +78,15 @@ async fn rebuild(feed: &dyn Feed, pipeline: &mut Pipeline, component: &Component
 }
 
 /// Passes events on until the command service ends. Events that come later are in its store for the next start.
-async fn forward(mut events: mpsc::Receiver<RawEvent>, inbox: &Inbox, live: &Hub) {
+async fn forward(mut events: mpsc::Receiver<RawEvent>, inbox: &Inbox, live: &Hub, teller: Option<&Teller>) {
     let mut offset = 0;
     while let Some(event) = events.recv().await {
         live.push(0, offset, Some(Notice::of(&event)));
+        if let Some(teller) = teller
+            && let Err(error) = teller.tell(std::slice::from_ref(&event)).await
+        {
+            tracing::warn!(%error, "an event notifies nobody");
+        }
         if inbox.push_when_there_is_room(Message::event(offset, event)).await.is_err() {
             return;
         }

@@ -9,6 +9,7 @@ mod reservations;
 mod rooms;
 mod schemas;
 mod statistics;
+mod subscriptions;
 
 use std::{
     cell::RefCell,
@@ -35,6 +36,7 @@ pub const OPENAPI: &str = include_str!("../../openapi.json");
 use crate::{
     generations::Shown,
     live::Hub,
+    notifications::Notifications,
     progress::NotVisible,
     queries::{Crowded, QueryError},
     stores::{Queries, StoreError},
@@ -51,6 +53,8 @@ pub struct Api {
     pub live: Arc<Hub>,
     /// Ends all streams.
     pub stop: CancellationToken,
+    /// Subscriptions, where the service has them.
+    pub notifications: Option<Notifications>,
 }
 
 /// The read models of one request. It keeps their generation until it ends.
@@ -107,6 +111,24 @@ pub fn configure(config: &mut ServiceConfig, api: Api) {
         .service(endpoint("/v1/me/history").get(reservations::my_history))
         .service(endpoint("/v1/users/{user}/reservations").get(reservations::users_reservations))
         .service(endpoint("/v1/users/{user}/history").get(reservations::users_history))
+        .service(
+            endpoint("/v1/subscriptions").get(subscriptions::subscriptions).post(subscriptions::subscribe),
+        )
+        .service(
+            endpoint("/v1/subscriptions/{subscription}")
+                .get(subscriptions::subscription)
+                .patch(subscriptions::change)
+                .delete(subscriptions::unsubscribe),
+        )
+        .service(
+            endpoint("/v1/subscriptions/{subscription}/rotate-secret").post(subscriptions::rotate_secret),
+        )
+        .service(endpoint("/v1/subscriptions/{subscription}/test").post(subscriptions::test))
+        .service(endpoint("/v1/subscriptions/{subscription}/deliveries").get(subscriptions::deliveries))
+        .service(
+            endpoint("/v1/subscriptions/{subscription}/deliveries/{delivery}/redeliver")
+                .post(subscriptions::redeliver),
+        )
         .service(endpoint("/v1/statistics/popular-rooms").get(statistics::popular_rooms))
         .service(endpoint("/v1/statistics/busiest-times").get(statistics::busiest_times));
 }
@@ -172,7 +194,7 @@ mod tests {
         let (first, second) = (generation(), generation());
         let (shows, shown) = watch::channel(Some(Arc::clone(&first)));
         let (live, stop) = (Arc::new(Hub::new(1)), CancellationToken::new());
-        let api = Api { shown, clock: Clock::system(), live, stop };
+        let api = Api { shown, clock: Clock::system(), live, stop, notifications: None };
         let thread = OfThisThread { api, models: RefCell::default() };
         let reading = thread.reading().unwrap();
         shows.send_replace(Some(Arc::clone(&second)));

@@ -3,7 +3,7 @@
 use service_kit::http::{description, log_level};
 use utoipa::OpenApi;
 
-use super::{events, reservations, rooms, statistics};
+use super::{events, reservations, rooms, statistics, subscriptions};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,6 +27,15 @@ use super::{events, reservations, rooms, statistics};
         reservations::users_history,
         statistics::popular_rooms,
         statistics::busiest_times,
+        subscriptions::subscribe,
+        subscriptions::subscriptions,
+        subscriptions::subscription,
+        subscriptions::change,
+        subscriptions::unsubscribe,
+        subscriptions::rotate_secret,
+        subscriptions::test,
+        subscriptions::deliveries,
+        subscriptions::redeliver,
         log_level::show,
         log_level::change,
     )

@@ -139,7 +139,7 @@ fn poll_thread(
     Ok(())
 }
 
-fn consumer_config(settings: &KafkaSettings) -> ClientConfig {
+pub(super) fn consumer_config(settings: &KafkaSettings) -> ClientConfig {
     let mut config = client_config(settings);
     let session = settings.session_timeout.as_millis();
     config
@@ -222,7 +222,7 @@ fn poll(
     Ok(())
 }
 
-fn read(message: &impl rdkafka::Message) -> Message {
+pub(super) fn read(message: &impl rdkafka::Message) -> Message {
     let headers = message.headers().into_iter().flat_map(Headers::iter);
     // A header without a value counts as absent: Debezium sends one for an attribute that an event does not have.
     let headers: Vec<(&str, &[u8])> =

@@ -3,11 +3,13 @@
 mod assignment;
 mod client;
 mod consumer;
+mod filing;
 mod follow;
 pub mod groups;
 mod notices;
 mod topic;
 
 pub use consumer::{ConsumerError, KafkaSettings, consume};
+pub use filing::Filing;
 pub use follow::follow;
 pub use notices::write_notices;

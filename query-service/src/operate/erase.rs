@@ -8,7 +8,12 @@ use service_kit::report::{Format, Verdict};
 use shared_events::UserId;
 
 use super::recorded;
-use crate::{erasures::learn, generations::servers::Servers, projector::LIST_IS_GOOD_FOR};
+use crate::{
+    erasures::learn,
+    generations::servers::Servers,
+    notifications::{Subscriptions, mongo::MongoNotifications},
+    projector::LIST_IS_GOOD_FOR,
+};
 
 /// The wait after the list is kept. By then every service has read the list, and has written what it began before.
 /// The largest batches take two seconds when four of them share two processors with their server.
@@ -33,19 +38,24 @@ struct Report {
     examined: u64,
     /// Events that named the person.
     events: u64,
-    /// Documents of all generations that named the person.
+    /// Documents of all generations that named the person, and those of the person's subscriptions.
     documents: u64,
 }
 
 impl Arguments {
-    pub(super) async fn run(&self, servers: &Servers) -> anyhow::Result<Verdict> {
+    pub(super) async fn run(
+        &self,
+        servers: &Servers,
+        notifications: &MongoNotifications,
+    ) -> anyhow::Result<Verdict> {
         // The name must not outlive the person in a log.
-        let report = recorded("erase", "a person", self.erase(servers), |_| "done".to_owned()).await?;
+        let report =
+            recorded("erase", "a person", self.erase(servers, notifications), |_| "done".to_owned()).await?;
         print!("{}", self.format.rows(&[report], &["pseudonym", "examined", "events", "documents"])?);
         Ok(Verdict::AsWanted)
     }
 
-    async fn erase(&self, servers: &Servers) -> anyhow::Result<Report> {
+    async fn erase(&self, servers: &Servers, notifications: &MongoNotifications) -> anyhow::Result<Report> {
         let mut report = Report { pseudonym: String::new(), examined: 0, events: 0, documents: 0 };
         loop {
             let step = servers.feed.erase(&self.user).await.context("the event store is not masked yet")?;
@@ -57,6 +67,8 @@ impl Arguments {
             }
             eprintln!("{} events examined, {} of them masked", report.examined, report.events);
         }
+        let kept = "the subscriptions are not erased yet";
+        report.documents += notifications.erase(&self.user).await.context(kept)?;
         let not_yet = "the read models are not masked yet";
         let list = learn(&*servers.feed, &servers.generations).await.context(not_yet)?;
         loop {

@@ -47,10 +47,10 @@ pub enum Operate {
     ///
     /// Until that is done, queries see a room without what is not made again yet; one with a token waits for it.
     Repair(repair::Arguments),
-    /// Erases a person: in the event store, then in all read models.
+    /// Erases a person: in the event store, then in all subscriptions and read models.
     ///
     /// The name, and titles and guests of the person's reservations, are gone for good. The reservations stay, under a
-    /// pseudonym. An interrupted erasure is run again, until it ends with 0.
+    /// pseudonym. Subscriptions and their deliveries are deleted. An interrupted erasure is run again, until it ends with 0.
     Erase(erase::Arguments),
     /// Shows how far each room's read models are behind its events.
     Checkpoints(checkpoints::Arguments),
@@ -80,6 +80,7 @@ impl Operate {
     pub async fn run(self, settings: Settings) -> anyhow::Result<Verdict> {
         let config = Config::read(settings)?;
         telemetry::start_logs(config.kit.log_format, &"warn".parse()?);
+        let notifications = config.notifications().await.context("MongoDB")?;
         let clock = Clock::with_offset(config.kit.clock_offset_seconds);
         let servers = Servers {
             feed: Arc::new(config.feed()?),
@@ -91,7 +92,7 @@ impl Operate {
         match self {
             Self::Parked(command) => command.run(&LiveGeneration::of(servers).await?).await,
             Self::Repair(arguments) => arguments.run(&LiveGeneration::of(servers).await?).await,
-            Self::Erase(arguments) => arguments.run(&servers).await,
+            Self::Erase(arguments) => arguments.run(&servers, &notifications).await,
             Self::Checkpoints(arguments) => arguments.run(&LiveGeneration::of(servers).await?).await,
             Self::Lag(format) => lag::show(&LiveGeneration::of(servers).await?.kafka, format).await,
             Self::Verify(arguments) => arguments.run(&servers).await,

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use query_service::{
+    notifications::{Notifications, memory::MemoryNotifications},
     projector::Limits,
     service::{Service, Stack},
 };
@@ -27,14 +28,14 @@ use crate::{
 };
 
 pub(crate) struct TestService {
-    address: SocketAddr,
-    events: mpsc::Sender<RawEvent>,
+    pub(crate) address: SocketAddr,
+    pub(crate) events: mpsc::Sender<RawEvent>,
     lifecycle: Lifecycle,
-    client: reqwest::Client,
+    pub(crate) client: reqwest::Client,
 }
 
 pub(crate) struct Answer {
-    status: StatusCode,
+    pub(crate) status: StatusCode,
     etag: Option<String>,
     retry_after: Option<String>,
     pub(crate) body: Value,
@@ -42,12 +43,12 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// The problem's type without its prefix, and the field that it names.
-    fn problem(&self) -> (u16, &str, &str) {
+    pub(crate) fn problem(&self) -> (u16, &str, &str) {
         let text = |name: &str| self.body[name].as_str().unwrap_or_default();
         (self.status.as_u16(), text("type").trim_start_matches("/problems/"), text("field"))
     }
 
-    fn items(&self) -> &Vec<Value> {
+    pub(crate) fn items(&self) -> &Vec<Value> {
         self.body["items"].as_array().unwrap_or_else(|| panic!("{} {}", self.status, self.body))
     }
 }
@@ -65,6 +66,11 @@ impl TestService {
         let clock = Clock::standing_at("2031-01-01T00:00:00Z".parse().unwrap());
         let lifecycle = Lifecycle::new(Duration::from_secs(10));
         let service = Service {
+            notifications: Some(Notifications::over(
+                Arc::new(MemoryNotifications::default()),
+                clock.clone(),
+                true,
+            )),
             feed,
             stack: Stack::InProcess(source),
             authenticator: Authenticator::new(None, TokenRules::default(), true, clock.clone()),

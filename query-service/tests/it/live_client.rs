@@ -41,6 +41,7 @@ impl Instance {
     ) -> Self {
         let lifecycle = Lifecycle::new(Duration::from_secs(10));
         let service = Service {
+            notifications: None,
             feed,
             stack,
             authenticator,

@@ -82,6 +82,10 @@ problem_types! {
     UnknownKind "unknown-kind" NOT_FOUND "There is no room of this kind";
     /// The room has no such reservation, or it is cancelled or moved.
     UnknownReservation "unknown-reservation" NOT_FOUND "There is no such reservation";
+    /// The caller has no such subscription.
+    UnknownSubscription "unknown-subscription" NOT_FOUND "There is no such subscription";
+    /// The subscription has no such delivery.
+    UnknownDelivery "unknown-delivery" NOT_FOUND "There is no such delivery";
     /// The path has other methods, which `Allow` names.
     MethodNotAllowed "method-not-allowed" METHOD_NOT_ALLOWED "The method is not allowed here";
     /// `Host` names another machine, and the caller is named by the development headers.
@@ -96,6 +100,8 @@ problem_types! {
     ReservationsAhead "reservations-ahead" CONFLICT "Reservations lie ahead";
     /// The same request is in progress.
     InProgress "in-progress" CONFLICT "The same request is in progress";
+    /// The caller has as many subscriptions as a user may have.
+    TooManySubscriptions "too-many-subscriptions" CONFLICT "There are too many subscriptions";
     /// `If-Match` names another revision.
     Stale "stale" PRECONDITION_FAILED "It has changed meanwhile";
     /// The body did not arrive in time. Nothing was done.

@@ -9,7 +9,7 @@ use std::{
 use crate::project::{read, root};
 
 /// The sources that decide what a client can take.
-const OF_CLIENTS: [&str; 8] = [
+const OF_CLIENTS: [&str; 9] = [
     "shared-events/src",
     "service-kit/src",
     "command-service/src/http",
@@ -17,6 +17,7 @@ const OF_CLIENTS: [&str; 8] = [
     "query-service/src/http",
     "query-service/src/live",
     "query-service/src/queries",
+    "query-service/src/notifications",
     "query-service/src/progress.rs",
 ];
 
@@ -27,7 +28,7 @@ const WORDS: [&str; 4] = ["MAX", "MOST", "LONGEST", "HIGHEST"];
 const NO_LIMITS: [&str; 1] = ["MAX_MINUTE"];
 
 /// Settings with a range that bound what the service itself does, and settings of its servers.
-const OF_OPERATORS: [&str; 14] = [
+const OF_OPERATORS: [&str; 15] = [
     "BATCH_ROWS",
     "CACHED_ROOMS",
     "FEED_TIMEOUT_SECONDS",
@@ -42,6 +43,7 @@ const OF_OPERATORS: [&str; 14] = [
     "RELAY_BATCH",
     "RELAY_POLL_MILLISECONDS",
     "WATCHDOG_SECONDS",
+    "WEBHOOK_TIMEOUT_SECONDS",
 ];
 
 /// A number with a comma before each three digits.

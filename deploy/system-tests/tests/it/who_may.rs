@@ -22,8 +22,10 @@ enum For {
     Services,
     /// Erasers, and administrators.
     Erasers,
+    /// The user of the subscription. Nobody else learns whether there is one.
+    Subscribers,
 }
-use For::{Administrators, Anybody, Erasers, Owner, Services, Users};
+use For::{Administrators, Anybody, Erasers, Owner, Services, Subscribers, Users};
 
 const COMMANDS: &[(&str, &str, For)] = &[
     ("GET", "/health/live", Anybody),
@@ -71,6 +73,15 @@ const QUERIES: &[(&str, &str, For)] = &[
     ("GET", "/v1/me/history", Users),
     ("GET", "/v1/users/{user}/reservations", Administrators),
     ("GET", "/v1/users/{user}/history", Administrators),
+    ("GET", "/v1/subscriptions", Subscribers),
+    ("POST", "/v1/subscriptions", Subscribers),
+    ("GET", "/v1/subscriptions/{subscription}", Subscribers),
+    ("PATCH", "/v1/subscriptions/{subscription}", Subscribers),
+    ("DELETE", "/v1/subscriptions/{subscription}", Subscribers),
+    ("POST", "/v1/subscriptions/{subscription}/rotate-secret", Subscribers),
+    ("POST", "/v1/subscriptions/{subscription}/test", Subscribers),
+    ("GET", "/v1/subscriptions/{subscription}/deliveries", Subscribers),
+    ("POST", "/v1/subscriptions/{subscription}/deliveries/{delivery}/redeliver", Subscribers),
     ("GET", "/v1/statistics/popular-rooms", Users),
     ("GET", "/v1/statistics/busiest-times", Users),
 ];
@@ -139,7 +150,9 @@ impl Scene {
             .replace("{reservation}", &self.reservation)
             .replace("{kind}", &self.room.kind)
             .replace("{version}", "1")
-            .replace("{user}", &self.user);
+            .replace("{user}", &self.user)
+            .replace("{subscription}", &self.other_room.id)
+            .replace("{delivery}", "any");
         let method: Method = method.parse().unwrap();
         let call = if commands {
             client.command(method.clone(), &path)
@@ -212,7 +225,7 @@ async fn without_a_token_that_holds_no_route_answers_but_those_for_anybody() {
     let callers = forged.iter().map(|token| client.with_token(token)).chain([client.as_nobody()]);
     for caller in callers {
         for (route, _, answer) in
-            scene.send_all(&caller, &[Users, Owner, Administrators, Services, Erasers]).await
+            scene.send_all(&caller, &[Users, Owner, Administrators, Services, Erasers, Subscribers]).await
         {
             assert_eq!(answer.status, 401, "{route}: {}", answer.text);
             answer.problem(401, "unauthenticated");

@@ -81,7 +81,7 @@ impl Connection {
         Self::with_options(options, self.database.name())
     }
 
-    pub(super) fn collection<T: Send + Sync>(&self, name: &str) -> Collection<T> {
+    pub(crate) fn collection<T: Send + Sync>(&self, name: &str) -> Collection<T> {
         self.database.collection(name)
     }
 

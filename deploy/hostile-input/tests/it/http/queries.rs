@@ -74,7 +74,7 @@ async fn any_query_is_a_problem_of_the_clients_or_answered() {
     let shown = Shown::new(Arc::new(MemoryReadModels::new()), Arc::new(Progress::default()));
     let (_kept, shown) = watch::channel(Some(Arc::new(shown)));
     let (live, stop) = (Arc::new(Hub::new(1)), CancellationToken::new());
-    let api = Api { shown, clock, live, stop };
+    let api = Api { shown, clock, live, stop, notifications: None };
     let app = init_service(app(&parts, endpoints(true, |config| configure(config, api)))).await;
     // 503: a token of a version that is never there, and `wait=0`.
     ask(async |request| answer(app.call(request.to_request()).await), SAMPLES, &[200, 503]).await;
@@ -86,6 +86,6 @@ async fn any_head_sent_to_the_query_service_is_refused_or_answered_and_the_next_
     let parts = HttpParts { service: "query-service", openapi: OPENAPI, ..commands::parts(&clock) };
     let (_kept, shown) = watch::channel(None);
     let (live, stop) = (Arc::new(Hub::new(1)), CancellationToken::new());
-    let api = Api { shown, clock, live, stop };
+    let api = Api { shown, clock, live, stop, notifications: None };
     send_heads(parts, move |config| configure(config, api.clone())).await;
 }

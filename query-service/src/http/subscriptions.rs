@@ -1,0 +1,424 @@
+//! Subscriptions to notifications, and their deliveries. Each user sees their own alone.
+
+use std::collections::BTreeMap;
+
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web::Data};
+use futures_util::future::LocalBoxFuture;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use service_kit::{
+    audit::Act,
+    auth::{Caller, Refusal},
+    http::{
+        description::{DEFECT, METHOD, NOBODY, TOO_MANY, problems},
+        json::Json,
+        path::Path,
+        problem::{Problem, ProblemType},
+        query::Query,
+    },
+    ids::new_id,
+};
+use shared_events::{RoomId, Timestamp, UserId};
+use utoipa::{
+    IntoParams, IntoResponses, ToSchema,
+    openapi::{RefOr, response::Response},
+};
+use uuid::Uuid;
+
+use super::{OfThisThread, answers::List, parameters::Nothing};
+use crate::{
+    notifications::{
+        About, Address, Delivery as Sent, MOST_OF_A_USER, Notifications, Reason, Secrets, State, Status,
+        Subscription as Subscribed, test_of,
+    },
+    stores::Swap,
+};
+
+/// Most deliveries in an answer.
+const MOST_DELIVERIES: usize = 500;
+
+/// A request about subscriptions. The caller is checked before everything else.
+pub(super) struct SubscriptionRequest<P, B> {
+    notifications: Notifications,
+    caller: Caller,
+    user: UserId,
+    path: P,
+    body: B,
+}
+
+impl<P, B> FromRequest for SubscriptionRequest<P, B>
+where
+    P: DeserializeOwned + 'static,
+    B: FromRequest<Error = Problem> + 'static,
+{
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let caller = Caller::extract(&request).await?;
+            let of_this_thread = request.app_data::<Data<OfThisThread>>();
+            let notifications = of_this_thread.and_then(|data| data.api.notifications.clone());
+            let not_here = || Problem::new(ProblemType::NotFound, "this service has no notifications");
+            let notifications = notifications.ok_or_else(not_here)?;
+            let user = UserId::new(caller.user.as_str()).map_err(|_| Refusal::User)?;
+            let path = Path::<P>::extract(&request).await?.0;
+            let body = B::from_request(&request, &mut payload).await?;
+            Ok(Self { notifications, caller, user, path, body })
+        })
+    }
+}
+
+impl<P, B> SubscriptionRequest<P, B> {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_epoch_millis(self.notifications.clock.now_ms())
+    }
+}
+
+impl<B> SubscriptionRequest<SubscriptionPath, B> {
+    async fn subscription(&self) -> Result<Subscribed, Problem> {
+        self.notifications.store.find(&self.user, self.path.subscription).await?.ok_or_else(unknown)
+    }
+}
+
+fn unknown() -> Problem {
+    Problem::new(ProblemType::UnknownSubscription, "there is no such subscription of the caller")
+}
+
+#[derive(Deserialize)]
+pub(super) struct SubscriptionPath {
+    subscription: Uuid,
+}
+
+#[derive(Deserialize)]
+pub(super) struct DeliveryPath {
+    subscription: Uuid,
+    delivery: String,
+}
+
+/// A new subscription.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NewSubscription {
+    /// The endpoint: an `https` address with a public host.
+    #[schema(max_length = 2000)]
+    url: String,
+    /// All reservations of this room, for administrators. Without it, the caller's own reservations.
+    #[serde(default)]
+    #[schema(value_type = Option<Uuid>, nullable = false)]
+    room: Option<RoomId>,
+}
+
+/// A change of a subscription.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SubscriptionPatch {
+    /// Whether it is notified. Enabled again, it gets what still waits.
+    enabled: bool,
+}
+
+/// A subscription.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Subscription {
+    /// Its id.
+    subscription: Uuid,
+    /// The endpoint.
+    url: String,
+    /// The room whose reservations it is about. Absent where it is about the caller's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Uuid>)]
+    room: Option<RoomId>,
+    /// When it was made. Earlier events notify nobody.
+    #[schema(value_type = String, format = DateTime)]
+    created: Timestamp,
+    /// Whether it is notified.
+    enabled: bool,
+    /// Why it is not: the user disabled it, the endpoint answered 410, or it failed for five days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DisabledBecause>)]
+    disabled_because: Option<&'static str>,
+    /// `whsec_` and the key of the signatures in base64. Shown once, when it is made or rotated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+/// Why a subscription is disabled.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes another type")]
+pub(super) enum DisabledBecause {
+    User,
+    Gone,
+    Failing,
+}
+
+impl From<Subscribed> for Subscription {
+    fn from(subscribed: Subscribed) -> Self {
+        Self {
+            subscription: subscribed.id,
+            url: subscribed.address.as_str().to_owned(),
+            room: match subscribed.about {
+                About::Mine => None,
+                About::Room(room) => Some(room),
+            },
+            created: subscribed.created,
+            enabled: subscribed.state == State::Enabled,
+            disabled_because: match subscribed.state {
+                State::Enabled => None,
+                State::Disabled(reason) => Some(reason.as_str()),
+            },
+            secret: None,
+        }
+    }
+}
+
+impl Subscription {
+    fn with_secret(subscribed: Subscribed) -> Self {
+        let secret = Some(subscribed.secrets.current.reveal());
+        Self { secret, ..subscribed.into() }
+    }
+}
+
+/// A message for the endpoint of a subscription.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Delivery {
+    /// Its id, the same in each attempt: `webhook-id`.
+    delivery: String,
+    /// The type of the message: the event's `ce_type`, or `notifications.test`.
+    #[serde(rename = "type")]
+    message_type: String,
+    #[schema(value_type = DeliveryStatus)]
+    status: &'static str,
+    /// Attempts so far.
+    attempts: u32,
+    #[schema(value_type = String, format = DateTime)]
+    created: Timestamp,
+    /// When it is sent next, at the earliest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    due: Option<Timestamp>,
+    /// When the last attempt ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    attempted: Option<Timestamp>,
+    /// `HTTP 200`, or why there was no answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<String>,
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum DeliveryStatus {
+    Waiting,
+    Delivered,
+    Failed,
+}
+
+impl From<DeliveryStatus> for Status {
+    fn from(status: DeliveryStatus) -> Self {
+        match status {
+            DeliveryStatus::Waiting => Self::Waiting,
+            DeliveryStatus::Delivered => Self::Delivered,
+            DeliveryStatus::Failed => Self::Failed,
+        }
+    }
+}
+
+impl From<Sent> for Delivery {
+    fn from(sent: Sent) -> Self {
+        let (attempted, answer) = sent.last.map(|last| (last.at, last.text)).unzip();
+        Self {
+            delivery: sent.id,
+            message_type: sent.message_type,
+            status: sent.status.as_str(),
+            attempts: sent.attempts,
+            created: sent.created,
+            due: (sent.status == Status::Waiting).then_some(sent.due),
+            attempted,
+            answer,
+        }
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DeliveryParameters {
+    /// Only deliveries of this status.
+    #[param(nullable = false)]
+    status: Option<DeliveryStatus>,
+}
+
+/// The problems of requests about subscriptions.
+pub(super) struct Refused;
+
+impl IntoResponses for Refused {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[
+            ("400", "The body, a parameter or the path is missing, unknown or not possible."),
+            NOBODY,
+            ("403", "For administrators only."),
+            (
+                "404",
+                "There is no such subscription or delivery of the caller, or the service has no notifications.",
+            ),
+            METHOD,
+            ("408", "The body did not arrive in time."),
+            ("409", "The caller has too many subscriptions, or two requests rotated a secret at once."),
+            ("413", "The body is too large."),
+            ("415", "The body has another media type."),
+            TOO_MANY,
+            DEFECT,
+            ("503", "The subscriptions can't be read or written now."),
+        ])
+    }
+}
+
+/// Subscribes an endpoint to what happens to the caller's reservations, or to those of a room.
+///
+/// The endpoint gets each event after that at least once, signed by the Standard Webhooks specification. The order is not
+/// promised: compare `revision`.
+#[utoipa::path(post, path = "/v1/subscriptions", tag = "notifications", operation_id = "subscribe",
+    request_body = NewSubscription,
+    responses((status = 201, body = Subscription, description = "With its secret, this once."), Refused))]
+pub(super) async fn subscribe(
+    ask: SubscriptionRequest<Nothing, Json<NewSubscription>>,
+) -> Result<HttpResponse, Problem> {
+    let NewSubscription { url, room } = &ask.body.value;
+    let about = match room {
+        None => About::Mine,
+        Some(room) => {
+            ask.caller.require_admin()?;
+            About::Room(*room)
+        }
+    };
+    let address = Address::read(url, ask.notifications.loopback)
+        .map_err(|error| Problem::new(ProblemType::InvalidValue, format!("/url: {error}")).field("/url"))?;
+    let subscribed = Subscribed {
+        id: new_id(),
+        user: ask.user.clone(),
+        about,
+        address,
+        secrets: Secrets::new(),
+        created: ask.now(),
+        state: State::Enabled,
+    };
+    if room.is_some() {
+        let on = format!("subscription {}", subscribed.id);
+        Act::begun(ask.caller.user.as_str(), "subscribe-to-room", on, None).ended("let through");
+    }
+    if !ask.notifications.store.create(&subscribed).await? {
+        let detail = format!("a user has at most {MOST_OF_A_USER} subscriptions");
+        return Err(Problem::new(ProblemType::TooManySubscriptions, detail).with("limit", MOST_OF_A_USER));
+    }
+    Ok(HttpResponse::Created().json(Subscription::with_secret(subscribed)))
+}
+
+/// The caller's subscriptions.
+#[utoipa::path(get, path = "/v1/subscriptions", tag = "notifications", operation_id = "subscriptions",
+    responses((status = 200, body = List<Subscription>), Refused))]
+pub(super) async fn subscriptions(
+    ask: SubscriptionRequest<Nothing, Query<Nothing>>,
+) -> Result<HttpResponse, Problem> {
+    let found = ask.notifications.store.of_user(&ask.user).await?;
+    let items = found.into_iter().map(Subscription::from).collect();
+    Ok(HttpResponse::Ok().json(List { items, next: None }))
+}
+
+/// One subscription of the caller.
+#[utoipa::path(get, path = "/v1/subscriptions/{subscription}", tag = "notifications", operation_id = "subscription",
+    params(("subscription" = Uuid, Path)), responses((status = 200, body = Subscription), Refused))]
+pub(super) async fn subscription(
+    ask: SubscriptionRequest<SubscriptionPath, Query<Nothing>>,
+) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(Subscription::from(ask.subscription().await?)))
+}
+
+/// Disables or enables a subscription.
+#[utoipa::path(patch, path = "/v1/subscriptions/{subscription}", tag = "notifications",
+    operation_id = "changeSubscription", params(("subscription" = Uuid, Path)), request_body = SubscriptionPatch,
+    responses((status = 200, body = Subscription), Refused))]
+pub(super) async fn change(
+    ask: SubscriptionRequest<SubscriptionPath, Json<SubscriptionPatch>>,
+) -> Result<HttpResponse, Problem> {
+    let known = ask.subscription().await?;
+    let state = if ask.body.value.enabled { State::Enabled } else { State::Disabled(Reason::User) };
+    ask.notifications.store.set_state(known.id, state, ask.now()).await?;
+    ask.notifications.wake.notify_one();
+    Ok(HttpResponse::Ok().json(Subscription::from(Subscribed { state, ..known })))
+}
+
+/// Deletes a subscription with its deliveries.
+#[utoipa::path(delete, path = "/v1/subscriptions/{subscription}", tag = "notifications", operation_id = "unsubscribe",
+    params(("subscription" = Uuid, Path)), responses((status = 204, description = "It is gone."), Refused))]
+pub(super) async fn unsubscribe(
+    ask: SubscriptionRequest<SubscriptionPath, Query<Nothing>>,
+) -> Result<HttpResponse, Problem> {
+    let known = ask.subscription().await?;
+    ask.notifications.store.delete(known.id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Replaces the secret. For a day, the old one signs beside the new one.
+#[utoipa::path(post, path = "/v1/subscriptions/{subscription}/rotate-secret", tag = "notifications",
+    operation_id = "rotateSecret", params(("subscription" = Uuid, Path)),
+    responses((status = 200, body = Subscription, description = "With its new secret, this once."), Refused))]
+pub(super) async fn rotate_secret(
+    ask: SubscriptionRequest<SubscriptionPath, Query<Nothing>>,
+) -> Result<HttpResponse, Problem> {
+    let known = ask.subscription().await?;
+    let secrets = known.secrets.clone().rotated(ask.now());
+    if ask.notifications.store.set_secrets(&known, &secrets).await? == Swap::Moved {
+        return Err(Problem::new(ProblemType::InProgress, "the secret was rotated at the same time"));
+    }
+    Ok(HttpResponse::Ok().json(Subscription::with_secret(Subscribed { secrets, ..known })))
+}
+
+/// Sends a message of the type `notifications.test`.
+#[utoipa::path(post, path = "/v1/subscriptions/{subscription}/test", tag = "notifications",
+    operation_id = "testSubscription", params(("subscription" = Uuid, Path)),
+    responses((status = 202, body = Delivery), Refused))]
+pub(super) async fn test(
+    ask: SubscriptionRequest<SubscriptionPath, Query<Nothing>>,
+) -> Result<HttpResponse, Problem> {
+    let (known, now) = (ask.subscription().await?, ask.now());
+    let delivery = test_of(known.id, now);
+    ask.notifications.store.file(std::slice::from_ref(&delivery), now).await?;
+    ask.notifications.wake.notify_one();
+    Ok(HttpResponse::Accepted().json(Delivery::from(delivery)))
+}
+
+/// The latest deliveries of a subscription, newest first, at most 500. They are kept for 30 days.
+#[utoipa::path(get, path = "/v1/subscriptions/{subscription}/deliveries", tag = "notifications",
+    operation_id = "deliveries", params(("subscription" = Uuid, Path), DeliveryParameters),
+    responses((status = 200, body = List<Delivery>), Refused))]
+pub(super) async fn deliveries(
+    ask: SubscriptionRequest<SubscriptionPath, Query<DeliveryParameters>>,
+) -> Result<HttpResponse, Problem> {
+    let known = ask.subscription().await?;
+    let status = ask.body.0.status.map(Status::from);
+    let found = ask.notifications.store.deliveries(known.id, status, MOST_DELIVERIES).await?;
+    let items = found.into_iter().map(Delivery::from).collect();
+    Ok(HttpResponse::Ok().json(List { items, next: None }))
+}
+
+/// Sends a delivery again, with the same id, whatever its status.
+#[utoipa::path(post, path = "/v1/subscriptions/{subscription}/deliveries/{delivery}/redeliver", tag = "notifications",
+    operation_id = "redeliver",
+    params(("subscription" = Uuid, Path), ("delivery" = String, Path, min_length = 1)),
+    responses((status = 202, body = Delivery), Refused))]
+pub(super) async fn redeliver(
+    ask: SubscriptionRequest<DeliveryPath, Query<Nothing>>,
+) -> Result<HttpResponse, Problem> {
+    let (store, now) = (&ask.notifications.store, ask.now());
+    let known = store.find(&ask.user, ask.path.subscription).await?.ok_or_else(unknown)?;
+    let delivery = store
+        .redeliver(known.id, &ask.path.delivery, now)
+        .await?
+        .ok_or_else(|| Problem::new(ProblemType::UnknownDelivery, "the subscription has no such delivery"))?;
+    ask.notifications.wake.notify_one();
+    Ok(HttpResponse::Accepted().json(Delivery::from(delivery)))
+}

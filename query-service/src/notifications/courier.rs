@@ -1,0 +1,191 @@
+//! Sends what is due.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use service_kit::{abort_point::AbortPoint, ids::new_id, telemetry::with_causes};
+use shared_events::Timestamp;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Claim, Endpoints, Notifications, Reason, Release, State, Status,
+    delivery::{later, with_jitter},
+    endpoint::Outcome,
+};
+use crate::stores::StoreError;
+
+/// Deliveries are stored, and the offset of their events is not.
+pub const FILED: AbortPoint = AbortPoint::named("notify-filed-before-offset");
+/// A queue is claimed, and nothing is sent.
+const CLAIMED: AbortPoint = AbortPoint::named("notify-claimed-before-sending");
+/// Endpoints have answered, and nothing is recorded.
+const SENT: AbortPoint = AbortPoint::named("notify-sent-before-recording");
+/// The outcome is recorded, and the queue is still claimed.
+const RECORDED: AbortPoint = AbortPoint::named("notify-recorded-before-release");
+
+/// The places where the process aborts in tests.
+pub const ABORT_POINTS: [AbortPoint; 4] = [FILED, CLAIMED, SENT, RECORDED];
+
+/// Queues that one process serves at a time.
+const QUEUES: usize = 256;
+/// Deliveries of a queue that are sent at a time.
+const AT_ONCE: usize = 8;
+/// How long a queue is held. All of a turn takes less, unless the process stands still; then another one sends again.
+const LEASE: Duration = Duration::from_secs(60);
+/// The pause between two looks for work of other processes, and for what has become due.
+const POLL: Duration = Duration::from_millis(500);
+/// The rests of an endpoint after failures in a row. A single message is tried after each.
+const RESTS: [Duration; 6] = [
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_mins(2),
+    Duration::from_mins(10),
+    Duration::from_mins(30),
+    Duration::from_hours(1),
+];
+/// A subscription is disabled when its endpoint has failed for this long.
+const FAILS_FOR: Duration = Duration::from_hours(5 * 24);
+/// The pause after the store failed.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Counter: attempts, by `outcome`.
+const ATTEMPTS: &str = "notifications_attempts_total";
+/// Counter: deliveries that were given up.
+const GIVEN_UP: &str = "notifications_given_up_total";
+/// Counter: subscriptions that were disabled because of their endpoints, by `reason`.
+const DISABLED: &str = "notifications_disabled_total";
+/// Gauge: how long the queue that was claimed last had been due.
+const DELAY: &str = "notifications_delay_seconds";
+
+/// Sends deliveries from the queues of a store.
+pub struct Courier {
+    /// The queues.
+    pub notifications: Notifications,
+    /// The endpoints.
+    pub endpoints: Endpoints,
+    /// The place where the process aborts, in tests.
+    pub abort_at: Option<AbortPoint>,
+}
+
+impl Courier {
+    /// Sends what is due until it is stopped. Then it finishes what it has begun.
+    pub async fn run(self, stop: CancellationToken) {
+        describe();
+        let courier = Arc::new(self);
+        let mut turns = JoinSet::new();
+        while !stop.is_cancelled() {
+            if turns.len() < QUEUES {
+                match courier.claim().await {
+                    Ok(Some(claim)) => {
+                        let courier = Arc::clone(&courier);
+                        turns.spawn(async move { courier.turn(claim).await });
+                        continue;
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        tracing::warn!(error = with_causes(&error), "deliveries can't be claimed");
+                        stop.run_until_cancelled(tokio::time::sleep(STORE_PAUSE)).await;
+                        continue;
+                    }
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                Some(_) = turns.join_next() => {}
+                () = courier.notifications.wake.notified() => {}
+                () = tokio::time::sleep(POLL) => {}
+            }
+        }
+        while turns.join_next().await.is_some() {}
+    }
+
+    async fn claim(&self) -> Result<Option<Claim>, StoreError> {
+        let now = self.now();
+        let claim = self.notifications.store.claim(new_id(), now, later(now, LEASE)).await?;
+        let due = claim.as_ref().map_or(now, |claim| claim.due);
+        #[expect(clippy::cast_precision_loss, reason = "a delay in milliseconds is far below 2^53")]
+        let delay = (now.epoch_millis() - due.epoch_millis()) as f64 / 1_000.0;
+        metrics::gauge!(DELAY).set(delay);
+        Ok(claim)
+    }
+
+    /// One turn of a queue. After an error of the store its lease ends by itself.
+    async fn turn(&self, claim: Claim) {
+        CLAIMED.reached(self.abort_at);
+        if let Err(error) = self.serve(&claim).await {
+            let subscription = claim.subscription.id;
+            tracing::warn!(%subscription, error = with_causes(&error), "a turn of a queue failed");
+        }
+    }
+
+    async fn serve(&self, claim: &Claim) -> Result<(), StoreError> {
+        let (store, subscription) = (&self.notifications.store, &claim.subscription);
+        // An endpoint that fails gets a single message after its rest.
+        let limit = if claim.failures > 0 { 1 } else { AT_ONCE };
+        let due = store.due(subscription.id, self.now(), limit).await?;
+        let (address, secrets) = (&subscription.address, &subscription.secrets);
+        let attempts: Vec<_> =
+            due.iter().map(|delivery| self.endpoints.send(address, secrets, delivery)).collect();
+        let outcomes = join_all(attempts).await;
+        SENT.reached(self.abort_at);
+        let release = self.release(claim, &outcomes);
+        for (delivery, outcome) in due.into_iter().zip(outcomes) {
+            count(&outcome);
+            let recorded = delivery.after(outcome.was_taken, outcome.answer);
+            if recorded.status == Status::Failed {
+                metrics::counter!(GIVEN_UP).increment(1);
+            }
+            store.record(&recorded).await?;
+        }
+        RECORDED.reached(self.abort_at);
+        store.release(claim, &release).await
+    }
+
+    fn release(&self, claim: &Claim, outcomes: &[Outcome]) -> Release {
+        let now = self.now();
+        let well = Release { failures: 0, failing_since: None, paused_until: now, state: State::Enabled };
+        if outcomes.is_empty() {
+            return Release { failures: claim.failures, failing_since: claim.failing_since, ..well };
+        }
+        if outcomes.iter().any(|outcome| outcome.is_gone) {
+            return Release { state: disabled(Reason::Gone), ..well };
+        }
+        if outcomes.iter().any(|outcome| outcome.was_taken) {
+            return well;
+        }
+        let since = claim.failing_since.unwrap_or(now);
+        if later(since, FAILS_FOR) <= now {
+            return Release { state: disabled(Reason::Failing), ..well };
+        }
+        let failures = claim.failures.saturating_add(1);
+        let at = usize::try_from(claim.failures).unwrap_or(usize::MAX).min(RESTS.len() - 1);
+        let rest = RESTS.get(at).copied().unwrap_or_default();
+        let paused_until = later(now, with_jitter(rest));
+        Release { failures, failing_since: Some(since), paused_until, state: State::Enabled }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_epoch_millis(self.notifications.clock.now_ms())
+    }
+}
+
+fn disabled(reason: Reason) -> State {
+    metrics::counter!(DISABLED, "reason" => reason.as_str()).increment(1);
+    State::Disabled(reason)
+}
+
+fn count(outcome: &Outcome) {
+    let name = if outcome.was_taken { "delivered" } else { "failed" };
+    metrics::counter!(ATTEMPTS, "outcome" => name).increment(1);
+}
+
+fn describe() {
+    metrics::describe_counter!(ATTEMPTS, "Attempts to deliver, by outcome.");
+    metrics::describe_counter!(GIVEN_UP, "Deliveries that were given up after their last attempt.");
+    metrics::describe_counter!(
+        DISABLED,
+        "Subscriptions that were disabled because of their endpoints, by reason."
+    );
+    metrics::describe_gauge!(DELAY, "How long the queue that was claimed last had been due.");
+}

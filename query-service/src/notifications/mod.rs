@@ -1,0 +1,58 @@
+//! Notifications: a topic in, a queue out.
+//!
+//! Each event that concerns a subscription becomes one delivery (`telling.rs`). Deliveries wait in a store of their own
+//! (`mongo/`, `memory.rs`), one queue for each subscription. A courier holds a queue by a lease, sends what is due, and
+//! records each outcome (`courier.rs`). So an endpoint that hangs holds up its own queue alone.
+//!
+//! The lease is the queue's, not the delivery's: one claim serves many deliveries, and the pause after a failure holds for
+//! the whole endpoint.
+
+mod courier;
+mod delivery;
+mod endpoint;
+pub mod memory;
+#[cfg(feature = "mongodb")]
+pub mod mongo;
+mod signature;
+mod store;
+mod subscription;
+mod telling;
+
+use std::{sync::Arc, time::Duration};
+
+use service_kit::clock::Clock;
+use tokio::sync::Notify;
+
+pub use self::{
+    courier::{ABORT_POINTS, Courier, FILED},
+    delivery::{Answer, Delivery, Status, test_of},
+    endpoint::{Address, Endpoints, InvalidAddress, Resolver, system_resolver},
+    signature::{Secret, Secrets},
+    store::{Claim, NotificationStore, Queues, Release, Subscriber, Subscriptions},
+    subscription::{About, MOST_OF_A_USER, Reason, State, Subscription},
+    telling::Teller,
+};
+
+/// The time in which endpoints of the embedded default answer.
+pub const ENDPOINT_ANSWERS_WITHIN: Duration = Duration::from_secs(15);
+
+/// What the API, the teller and the courier of one process share.
+#[derive(Clone)]
+pub struct Notifications {
+    /// Subscriptions and deliveries.
+    pub store: Arc<dyn NotificationStore>,
+    /// The clock of all their times.
+    pub clock: Clock,
+    /// Wakes the courier of this process when something is due.
+    pub wake: Arc<Notify>,
+    /// Whether endpoints on this machine are allowed, by plain HTTP too.
+    pub loopback: bool,
+}
+
+impl Notifications {
+    /// Notifications over a store.
+    #[must_use]
+    pub fn over(store: Arc<dyn NotificationStore>, clock: Clock, loopback: bool) -> Self {
+        Self { store, clock, wake: Arc::default(), loopback }
+    }
+}

@@ -1,0 +1,79 @@
+//! The composition of the role `notify`: events in, webhooks out.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use service_kit::{
+    abort_point::AbortPoint,
+    auth::Authenticator,
+    clock::Clock,
+    http::{server::HttpParts, service},
+    kit_settings::ServerSettings,
+    readiness::Readiness,
+    retry::{Backoff, until_it_succeeds},
+    shutdown::Lifecycle,
+    telemetry::Metrics,
+};
+
+use crate::{
+    http::OPENAPI,
+    kafka::{Filing, KafkaSettings},
+    notifications::{Courier, Endpoints, Notifications, Teller, mongo::MongoNotifications, system_resolver},
+    service::NAME,
+};
+
+/// The parts of the role.
+pub struct Notifier {
+    /// The source of events, with the group of the role.
+    pub kafka: KafkaSettings,
+    /// Subscriptions and deliveries.
+    pub store: MongoNotifications,
+    /// Whether endpoints on this machine are allowed.
+    pub loopback: bool,
+    /// The time in which an endpoint answers.
+    pub timeout: Duration,
+    /// Authenticates those who change the log level.
+    pub authenticator: Authenticator,
+    /// Settings of the HTTP server, which has health and metrics alone.
+    pub server: ServerSettings,
+    /// The clock.
+    pub clock: Clock,
+    /// Metrics of the process.
+    pub metrics: Metrics,
+    /// The place where the process aborts, in tests.
+    pub abort_at: Option<AbortPoint>,
+}
+
+impl Notifier {
+    /// Starts the tasks in `lifecycle` and returns the address that it listens on.
+    ///
+    /// # Errors
+    /// When it can't listen.
+    pub fn start(self, lifecycle: &Lifecycle) -> anyhow::Result<SocketAddr> {
+        let readiness = Readiness::new(self.clock.clone());
+        let (store, kafka) = (readiness.component("mongodb"), readiness.component("kafka"));
+        let parts = HttpParts {
+            service: NAME,
+            authenticator: self.authenticator,
+            readiness,
+            metrics: self.metrics,
+            openapi: OPENAPI,
+            request_timeout: self.server.request_timeout,
+        };
+        let address = service::start(parts, &self.server, |_| {}, lifecycle, || {})?;
+        let endpoints = Endpoints::new(system_resolver(), self.timeout, self.loopback, self.clock.clone())?;
+        let notifications = Notifications::over(Arc::new(self.store.clone()), self.clock, self.loopback);
+        let teller = Teller::new(notifications.clone());
+        let courier = Courier { notifications, endpoints, abort_at: self.abort_at };
+        lifecycle.spawn_infallible("webhooks", courier.run(lifecycle.soft()));
+        let (stop, mongo, abort_at) = (lifecycle.soft(), self.store, self.abort_at);
+        let settings = self.kafka;
+        lifecycle.spawn("filing", async move {
+            let prepared = until_it_succeeds(&store, &stop, Backoff::for_server(), || mongo.create_indexes());
+            if prepared.await.is_err() {
+                return Ok(());
+            }
+            Ok(Filing { settings, teller, kafka, store, abort_at }.run(stop).await?)
+        });
+        Ok(address)
+    }
+}

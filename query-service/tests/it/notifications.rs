@@ -1,0 +1,174 @@
+//! Subscriptions and their queues on both stores: which events are filed, and for whom.
+
+use chrono::TimeDelta;
+use query_service::{
+    notifications::{About, MOST_OF_A_USER, Release, State, Subscription, test_of},
+    stores::Swap,
+};
+use service_kit::ids::new_id;
+use shared_events::{RawEvent, Timestamp, UserId};
+use uuid::Uuid;
+
+use crate::{events::Stream, notify_world::World};
+
+#[tokio::test]
+async fn an_event_is_told_once_to_its_owner_and_to_those_who_watch_its_room() {
+    for world in World::both().await {
+        let (mut blue, mut red) = (Stream::new("Blue"), Stream::new("Red"));
+        let url = "https://example.org/";
+        let ann = world.subscribe("ann", About::Mine, url).await;
+        let bob = world.subscribe("bob", About::Mine, url).await;
+        let watcher = world.subscribe("root", About::Room(blue.room), url).await;
+        let made = blue.reserve("ann", 1, 2);
+        let later = blue.reschedule(&made, 2, 3);
+        let moved = blue.move_to(&mut red, &later);
+        red.cancel(&moved);
+        red.reserve("bob", 5, 6);
+        let events = [blue.events.clone(), red.events.clone()].concat();
+        for _ in 0..2 {
+            world.tell(&events).await;
+        }
+        let told = async |subscription: Uuid| {
+            let mut told: Vec<String> =
+                world.deliveries(subscription).await.into_iter().map(|delivery| delivery.id).collect();
+            told.sort();
+            told
+        };
+        let expected = |subscription: Uuid, events: &[&RawEvent]| {
+            let mut ids: Vec<_> =
+                events.iter().map(|event| format!("{}:{subscription}", event.id())).collect();
+            ids.sort();
+            ids
+        };
+        let [_, made, changed, moved_out] = &blue.events[..] else { panic!("the events of blue") };
+        let [_, moved_in, cancelled, of_bob] = &red.events[..] else { panic!("the events of red") };
+        assert_eq!(told(ann.id).await, expected(ann.id, &[made, changed, moved_in, cancelled]));
+        assert_eq!(told(bob.id).await, expected(bob.id, &[of_bob]));
+        assert_eq!(told(watcher.id).await, expected(watcher.id, &[made, changed, moved_out]));
+    }
+}
+
+#[tokio::test]
+async fn old_imported_and_rolled_back_events_notify_nobody() {
+    for world in World::both().await {
+        let mut room = Stream::new("Blue");
+        for _ in 0..5 {
+            room.reserve("ann", 1, 2);
+        }
+        let [_, before, old, imported, rolled_back, fresh] = &mut room.events[..] else {
+            panic!("the events")
+        };
+        let now = world.now().epoch_millis();
+        let at = |millis: i64| Timestamp::from_epoch_millis(millis);
+        let hour = 3_600_000;
+        world.clock.advance(TimeDelta::hours(-26));
+        let subscription = world.subscribe("ann", About::Mine, "https://example.org/").await;
+        world.clock.advance(TimeDelta::hours(26));
+        for (event, time, recorded) in [
+            (&mut *before, now - 27 * hour, now - 27 * hour),
+            (&mut *old, now - 25 * hour, now - 25 * hour),
+            (&mut *imported, now - 9_000 * hour, now),
+            (&mut *rolled_back, now, now),
+            (&mut *fresh, now - 1_000, now),
+        ] {
+            (event.metadata.time, event.recorded_at) = (at(time), at(recorded));
+        }
+        rolled_back.metadata.correlation_id = "roll-back-7".to_owned();
+        world.tell(&room.events).await;
+        let told: Vec<String> =
+            world.deliveries(subscription.id).await.into_iter().map(|delivery| delivery.id).collect();
+        assert_eq!(told, [format!("{}:{}", room.events[5].id(), subscription.id)]);
+        // An event from before the subscription, told as soon as it was made.
+        let other = world.subscribe("ann", About::Mine, "https://example.org/").await;
+        let mut earlier = room.events[5].clone();
+        earlier.recorded_at = at(now - 1);
+        world.tell(&[earlier]).await;
+        assert_eq!(world.deliveries(other.id).await, []);
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_filed_during_a_turn_is_due_when_the_turn_ends() {
+    for world in World::both().await {
+        let subscription = world.subscribe("ann", About::Mine, "https://example.org/").await;
+        let (now, until) = (world.now(), Timestamp::from_epoch_millis(world.now().epoch_millis() + 60_000));
+        world.store().file(&[test_of(subscription.id, now)], now).await.unwrap();
+        let claim = world.store().claim(new_id(), now, until).await.unwrap().unwrap();
+        let other = world.store().claim(new_id(), now, until).await.unwrap();
+        assert!(other.is_none(), "the queue is held");
+        let taken = world.store().due(subscription.id, now, 8).await.unwrap();
+        assert_eq!(taken.len(), 1);
+        world.store().file(&[test_of(subscription.id, now)], now).await.unwrap();
+        let release = Release { failures: 0, failing_since: None, paused_until: now, state: State::Enabled };
+        world.store().release(&claim, &release).await.unwrap();
+        let again = world.store().claim(new_id(), now, until).await.unwrap().unwrap();
+        // Who lost the lease changes nothing: the queue stays held.
+        world.store().release(&claim, &release).await.unwrap();
+        assert!(world.store().claim(new_id(), now, until).await.unwrap().is_none());
+        // An endpoint that rests is not due before its rest is over, whatever is filed.
+        let rests =
+            Release { failures: 1, failing_since: Some(now), paused_until: until, state: State::Enabled };
+        world.store().release(&again, &rests).await.unwrap();
+        world.store().file(&[test_of(subscription.id, now)], now).await.unwrap();
+        assert!(world.store().claim(new_id(), now, until).await.unwrap().is_none());
+        let later = Timestamp::from_epoch_millis(until.epoch_millis() + 60_000);
+        let claim = world.store().claim(new_id(), until, later).await.unwrap().unwrap();
+        assert_eq!((claim.failures, claim.failing_since), (1, Some(now)));
+    }
+}
+
+#[tokio::test]
+async fn a_user_has_twenty_subscriptions_and_their_secrets_are_replaced_once_by_one_request() {
+    for world in World::both().await {
+        let url = "https://example.org/";
+        let first = world.subscribe("ann", About::Mine, url).await;
+        for _ in 1..MOST_OF_A_USER {
+            world.subscribe("ann", About::Mine, url).await;
+        }
+        let one_more = Subscription { id: new_id(), ..first.clone() };
+        assert!(!world.store().create(&one_more).await.unwrap());
+        world.subscribe("bob", About::Mine, url).await;
+        let ann = &first.user;
+        assert_eq!(world.store().of_user(ann).await.unwrap().len(), MOST_OF_A_USER);
+        assert!(world.store().find(&UserId::new("bob").unwrap(), first.id).await.unwrap().is_none());
+        let rotated = first.secrets.clone().rotated(world.now());
+        assert_eq!(world.store().set_secrets(&first, &rotated).await.unwrap(), Swap::Done);
+        assert_eq!(world.store().set_secrets(&first, &rotated).await.unwrap(), Swap::Moved);
+        let found = world.store().find(ann, first.id).await.unwrap().unwrap();
+        assert_eq!(found.secrets, rotated);
+        world.store().delete(first.id).await.unwrap();
+        assert!(world.store().find(ann, first.id).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn the_erasure_of_a_person_removes_subscriptions_addresses_and_deliveries() {
+    for world in World::both().await {
+        let mut room = Stream::new("Blue");
+        room.reserve("ann", 1, 2);
+        let ann = world.subscribe("ann", About::Mine, "https://ann.example/hooks/ann-key").await;
+        let watcher = world.subscribe("root", About::Room(room.room), "https://example.org/").await;
+        world.tell(&room.events).await;
+        assert_eq!(world.store().erase(&ann.user).await.unwrap(), 2);
+        assert_eq!(world.store().erase(&ann.user).await.unwrap(), 0);
+        assert_eq!(world.deliveries(ann.id).await, []);
+        assert_eq!(world.deliveries(watcher.id).await.len(), 1);
+        if let Some(database) = &world.database {
+            assert!(!database.dump().await.contains("ann"), "{}", database.dump().await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_database_holds_neither_secrets_nor_addresses_in_clear() {
+    let world = World::in_mongo().await;
+    let subscription = world.subscribe("bob", About::Mine, "https://example.org/hooks/a-key").await;
+    let rotated = subscription.secrets.clone().rotated(world.now());
+    world.store().set_secrets(&subscription, &rotated).await.unwrap();
+    world.store().file(&[test_of(subscription.id, world.now())], world.now()).await.unwrap();
+    let dump = world.database.as_ref().unwrap().dump().await;
+    assert!(dump.contains("bob"));
+    for hidden in ["whsec", "example.org", "a-key"] {
+        assert!(!dump.contains(hidden), "{hidden} in {dump}");
+    }
+}

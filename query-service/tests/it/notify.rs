@@ -1,0 +1,162 @@
+//! The command `notify` on real servers: its processes are killed at each step, and nothing is lost.
+
+use std::{collections::BTreeSet, process::Stdio};
+
+use query_service::{
+    notifications::{About, Address, Queues, Secrets, State, Status, Subscription, Subscriptions, test_of},
+    read_models::generation::FIRST,
+};
+use service_kit::{clock::Clock, ids::new_id};
+use shared_events::{RawEvent, Timestamp, UserId};
+use tokio::process::Child;
+
+use crate::{
+    crash::program,
+    events::Stream,
+    feed_double::{FeedDouble, FeedServer},
+    kafka_consumer::Topic,
+    mongo_database::TestDatabase,
+    notify_world::{KEY, NotifyDatabase},
+    pipelines::{PATIENCE, until},
+    receiver::{Behaviour, Receiver},
+};
+
+fn now() -> Timestamp {
+    Timestamp::from_epoch_millis(Clock::system().now_ms())
+}
+
+/// A topic with events of now, an endpoint, and a subscription of Ann.
+struct Scene {
+    mongo: TestDatabase,
+    notify: NotifyDatabase,
+    topic: Topic,
+    feed: FeedServer,
+    receiver: Receiver,
+    subscription: Subscription,
+    room: Stream,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let (mongo, notify) = (TestDatabase::create().await, NotifyDatabase::create().await);
+        let topic = Topic::named_anew(2);
+        topic.make().await;
+        let feed = FeedServer::start(FeedDouble::of(&[])).await;
+        let receiver = Receiver::start(Behaviour::Status(200)).await;
+        let subscription = Subscription {
+            id: new_id(),
+            user: UserId::new("ann").unwrap(),
+            about: About::Mine,
+            address: Address::read(&receiver.url(), true).unwrap(),
+            secrets: Secrets::new(),
+            created: Timestamp::from_epoch_millis(now().epoch_millis() - 60_000),
+            state: State::Enabled,
+        };
+        assert!(notify.store.create(&subscription).await.unwrap());
+        Self { mongo, notify, topic, feed, receiver, subscription, room: Stream::new("Blue") }
+    }
+
+    fn start(&self, fail_point: Option<&str>) -> Child {
+        let mut command = program(&self.mongo, &self.topic, &self.feed);
+        command
+            .arg("notify")
+            .env("NOTIFY_DATABASE", &self.notify.name)
+            .env("NOTIFY_KEY", KEY)
+            .env("NOTIFY_GROUP", format!("{}-notify", self.topic.settings.group))
+            .env("WEBHOOK_LOOPBACK", "true")
+            .envs(fail_point.map(|fail_point| ("FAIL_POINT", fail_point)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command.spawn().unwrap()
+    }
+
+    /// Reserves for Ann, and returns the id of the delivery.
+    async fn reserve(&mut self) -> String {
+        self.room.reserve("ann", 1, 2);
+        let event = self.room.events.last_mut().unwrap();
+        (event.recorded_at, event.metadata.time) = (now(), now());
+        let event: RawEvent = event.clone();
+        self.topic.send(&event).await;
+        format!("{}:{}", event.id(), self.subscription.id)
+    }
+
+    async fn all_delivered(&self, expected: &BTreeSet<String>) {
+        until("all deliveries", async || {
+            let delivered =
+                self.notify.store.deliveries(self.subscription.id, Some(Status::Delivered), 1_000).await;
+            delivered.unwrap().len() == expected.len()
+        })
+        .await;
+        let received: BTreeSet<String> = self.receiver.ids().into_iter().collect();
+        assert_eq!(received, *expected);
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_dies_at_any_step_loses_no_delivery_and_another_one_goes_on() {
+    for step in [
+        "notify-filed-before-offset",
+        "notify-claimed-before-sending",
+        "notify-sent-before-recording",
+        "notify-recorded-before-release",
+    ] {
+        let mut scene = Scene::new().await;
+        let mut dying = scene.start(Some(step));
+        let mut expected = BTreeSet::from([scene.reserve().await]);
+        let status = tokio::time::timeout(PATIENCE, dying.wait()).await.unwrap().unwrap();
+        assert!(!status.success(), "{step}: {status}");
+        // The dead one's claim ends in a minute: these are of the next one, at once.
+        let _living = [scene.start(None), scene.start(None)];
+        expected.insert(scene.reserve().await);
+        // Its lease is over.
+        scene.notify.forget_leases().await;
+        scene.all_delivered(&expected).await;
+        let times = scene.receiver.ids().len();
+        assert!((2..=4).contains(&times), "{step}: {times} attempts");
+    }
+}
+
+#[tokio::test]
+async fn two_processes_that_are_killed_now_and_then_deliver_all_at_least_once_with_the_same_id() {
+    let mut scene = Scene::new().await;
+    let mut expected = BTreeSet::new();
+    let mut processes = [scene.start(None), scene.start(None)];
+    for round in 0..6_usize {
+        for _ in 0..20 {
+            expected.insert(scene.reserve().await);
+        }
+        let victim = &mut processes[round % 2];
+        victim.kill().await.unwrap();
+        *victim = scene.start(None);
+        scene.notify.forget_leases().await;
+    }
+    let waits = async { scene.all_delivered(&expected).await };
+    let forgets = async {
+        loop {
+            scene.notify.forget_leases().await;
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        }
+    };
+    tokio::select! {
+        () = waits => {}
+        () = forgets => {}
+    }
+}
+
+#[tokio::test]
+async fn the_command_erase_deletes_a_persons_subscriptions_and_deliveries() {
+    let scene = Scene::new().await;
+    let first = Timestamp::from_epoch_millis(1_800_000_000_000);
+    scene.mongo.generations().ensure_first(first).await.unwrap();
+    scene.mongo.generations().models(FIRST).await.unwrap();
+    scene.notify.store.file(&[test_of(scene.subscription.id, now())], now()).await.unwrap();
+    let mut command = program(&scene.mongo, &scene.topic, &scene.feed);
+    command.args(["erase", "--user", "ann"]).env("NOTIFY_DATABASE", &scene.notify.name);
+    let ended = command.output().await.unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    let ann = &scene.subscription.user;
+    // The command has no key and needs none.
+    assert_eq!(scene.notify.store.of_user(ann).await.unwrap().len(), 0);
+    let deliveries = scene.notify.store.deliveries(scene.subscription.id, None, 10).await.unwrap();
+    assert!(deliveries.is_empty());
+}
