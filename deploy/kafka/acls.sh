@@ -22,7 +22,8 @@ allow command-service --topic "$TOPIC" --operation Create --operation Describe -
 allow command-service --topic "$TOPIC" --operation Read
 allow command-service --group "$TOPIC-relay" --operation Read
 allow query-service --topic "$TOPIC" --operation Describe --operation Read
-# Each generation of read models has its own group with this prefix, which is deleted with the generation.
+# Each generation of read models has its own group with this prefix, which is deleted with the generation. The group of
+# notifications has it too.
 allow query-service --group "$GROUP" --resource-pattern-type prefixed \
     --operation Describe --operation Read --operation Delete
 

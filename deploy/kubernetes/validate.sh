@@ -27,7 +27,7 @@ trap 'rm -rf "$WORK"' EXIT
 
 # The project has no secrets, so these are placeholders.
 cp -r . "$WORK/manifests"
-for name in mysql-url mysql-erasure-url mysql-migration-url mongodb-url feed-token; do echo "$name" >"$WORK/manifests/secrets/$name"; done
+for name in mysql-url mysql-erasure-url mysql-migration-url mongodb-url feed-token notify-key; do echo "$name" >"$WORK/manifests/secrets/$name"; done
 "$TOOLS/kustomize-$KUSTOMIZE/kustomize" build "$WORK/manifests" >"$WORK/built.yaml"
 # These schemas have no kinds of cert-manager. A test (kubernetes.rs) reads its certificate.
 awk 'BEGIN { RS = ORS = "---\n" } !/apiVersion: cert-manager\.io\//' "$WORK/built.yaml" >"$WORK/all.yaml"

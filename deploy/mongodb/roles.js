@@ -3,17 +3,23 @@
 //   QUERY_SERVICE_PASSWORD=... mongosh "$ADMIN_URL" deploy/mongodb/roles.js
 //
 // Can run again: an existing user keeps its password. The service connects as `query-service` with `authSource=admin`. It has
-// rights in one database only, where it creates and drops the collections of generations.
-const database = 'room_reservations';
+// rights in two databases only: that of the read models, where it creates and drops the collections of generations, and that
+// of subscriptions, which it never drops.
+const readModels = 'room_reservations';
+const subscriptions = 'room_reservations_notify';
 const admin = db.getSiblingDB('admin');
 const privileges = [
   {
-    resource: { db: database, collection: '' },
+    resource: { db: readModels, collection: '' },
     actions: [
       'find', 'insert', 'update', 'remove',
       'listCollections', 'listIndexes',
       'createCollection', 'createIndex', 'dropIndex', 'dropCollection',
     ],
+  },
+  {
+    resource: { db: subscriptions, collection: '' },
+    actions: ['find', 'insert', 'update', 'remove', 'createCollection', 'createIndex'],
   },
 ];
 if (admin.getRole('reservations')) {
