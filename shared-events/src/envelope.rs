@@ -54,7 +54,8 @@ pub struct RawEvent {
     pub payload: Vec<u8>,
     /// The other attributes.
     pub metadata: Metadata,
-    /// `ce_recordedtime`: the time of the commit by the writer's clock. Lag is measured from here.
+    /// `ce_recordedtime`: the time of the commit by the event store's clock. In one room it never goes back, and both events
+    /// of a move have the same. Lag is measured from here.
     pub recorded_at: Timestamp,
 }
 

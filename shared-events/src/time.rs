@@ -80,6 +80,9 @@ impl Minute {
 }
 
 impl Timestamp {
+    /// 1970-01-01T00:00:00.000Z.
+    pub const EARLIEST: Self = Self(0);
+
     /// The moment with this number of milliseconds since 1970-01-01T00:00Z, clamped to the years 1970 to 9999.
     #[must_use]
     pub const fn from_epoch_millis(millis: i64) -> Self {

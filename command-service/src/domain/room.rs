@@ -17,7 +17,7 @@ mod tests;
 
 /// Fingerprint of a room's serialised form; a snapshot with another one is not read. Change it as well when [`Room::apply`]
 /// changes its meaning.
-pub const SNAPSHOT_SCHEMA: &str = "3c40574f7ffa29c9";
+pub const SNAPSHOT_SCHEMA: &str = "1084ed809737fdc1";
 
 /// The decision state of one room at a version of its stream. Its serialised form is a snapshot.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -29,6 +29,7 @@ pub struct Room {
     revision: u32,
     retired: bool,
     horizon: Timestamp,
+    recorded_at: Timestamp,
     /// Whether the room never forgets.
     whole: bool,
     has_forgotten: bool,
@@ -73,6 +74,7 @@ pub struct OutOfSequence {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Undo {
     horizon: Timestamp,
+    recorded_at: Timestamp,
     has_forgotten: bool,
     replaced: Replaced,
     forgotten: Vec<Reservation>,
@@ -96,7 +98,8 @@ impl Room {
             settings: None,
             revision: 0,
             retired: false,
-            horizon: Timestamp::from_epoch_millis(0),
+            horizon: Timestamp::EARLIEST,
+            recorded_at: Timestamp::EARLIEST,
             whole: false,
             has_forgotten: false,
             reservations: Timeline::default(),
@@ -118,6 +121,16 @@ impl Room {
     #[must_use]
     pub const fn version(&self) -> Version {
         self.version
+    }
+
+    /// The latest time at which an event of the room was recorded.
+    pub(crate) const fn recorded_at(&self) -> Timestamp {
+        self.recorded_at
+    }
+
+    /// Notes the time at which the last applied event was recorded.
+    pub(crate) fn record(&mut self, recorded_at: Timestamp) {
+        self.recorded_at = self.recorded_at.max(recorded_at);
     }
 
     /// The settings of a room that is registered and not retired.
@@ -194,13 +207,13 @@ impl Room {
             return Err(OutOfSequence { room: self.id, version: self.version, found: version });
         }
         self.version = version;
-        let (horizon, has_forgotten) = (self.horizon, self.has_forgotten);
+        let (horizon, recorded_at, has_forgotten) = (self.horizon, self.recorded_at, self.has_forgotten);
         let replaced = self.replace(event);
         if event.reservation().is_some() {
             self.horizon = self.horizon.max(time);
         }
         let (forgotten, forgotten_departures) = self.forget();
-        Ok(Undo { horizon, has_forgotten, replaced, forgotten, forgotten_departures })
+        Ok(Undo { horizon, recorded_at, has_forgotten, replaced, forgotten, forgotten_departures })
     }
 
     /// Undoes the last [`Room::apply`] that is not yet undone.
@@ -219,6 +232,7 @@ impl Room {
             }
         }
         self.horizon = undo.horizon;
+        self.recorded_at = undo.recorded_at;
         self.has_forgotten = undo.has_forgotten;
         self.version = self.version.previous().unwrap_or_default();
     }

@@ -53,7 +53,7 @@ pub struct StoredEvent {
     pub payload: Vec<u8>,
     /// JSON of [`Metadata`].
     pub metadata: Vec<u8>,
-    /// Time of the commit, by the writer's clock.
+    /// Time of the commit by the store's clock. In one room it never goes back.
     pub recorded_at: Timestamp,
 }
 

@@ -17,17 +17,20 @@ use crate::domain::RoomEntry;
 /// Commits events.
 #[async_trait]
 pub trait Append: Send + Sync + 'static {
-    /// Commits a group in one transaction, with an outbox row for every event if the [phase](super::Phase) has them.
+    /// Commits a group in one transaction, with an outbox row for every event if the [phase](super::Phase) has them. Records
+    /// each event at the store's time, or at the event's own `recorded_at` if that is later.
     async fn append(&self, group: &Group) -> Result<Appended, AppendError>;
 }
 
 /// A committed group.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Appended {
     /// The events' positions, in the order of [`Group::events`].
     pub positions: Vec<Position>,
     /// Whether the events have outbox rows. The others are relayed from MySQL's binary log.
     pub in_outbox: bool,
+    /// The store's time at the beginning of the transaction.
+    pub now: Timestamp,
 }
 
 /// Reads events.

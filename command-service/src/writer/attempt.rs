@@ -47,13 +47,12 @@ pub(super) enum KeyLookup {
 
 pub(super) struct Attempt<'a> {
     pub(super) cache: &'a mut Cache,
-    pub(super) clock: &'a Clock,
     pending: &'a [Pending],
     now: Timestamp,
     replies: HashMap<usize, Reply>,
     pub(super) group: Group,
-    /// The committed group.
-    pub(super) appended: Appended,
+    /// The committed group, unless nothing had to be written.
+    pub(super) appended: Option<Appended>,
     undo: Vec<(RoomId, Undo)>,
     directory_undo: Vec<(RoomId, Option<RoomEntry>)>,
     /// The versions before this attempt of all rooms that it has read.
@@ -85,12 +84,11 @@ impl<'a> Attempt<'a> {
         Self {
             key_lookup: if pending.iter().any(imported) { KeyLookup::Before } else { key_lookup },
             cache,
-            clock,
             pending,
             now: Timestamp::from_epoch_millis(clock.now().timestamp_millis()),
             replies: HashMap::new(),
             group: Group::default(),
-            appended: Appended::default(),
+            appended: None,
             undo: Vec::new(),
             directory_undo: Vec::new(),
             base: HashMap::new(),
@@ -117,7 +115,8 @@ impl<'a> Attempt<'a> {
         result?;
         let base = |room| (room, self.base.get(&room).copied().unwrap_or_default());
         let written = self.group.events.iter().map(|event| base(event.room)).collect();
-        let Appended { positions, in_outbox } = self.appended;
+        let in_outbox = self.appended.as_ref().is_some_and(|appended| appended.in_outbox);
+        let positions = self.appended.map(|appended| appended.positions).unwrap_or_default();
         let events = positions.into_iter().zip(self.group.events).collect();
         Ok(CommittedGroup { replies: self.replies, written, events, in_outbox })
     }
@@ -300,6 +299,9 @@ impl<'a> Attempt<'a> {
         let first = self.group.events.len();
         let mut effects = Vec::with_capacity(events.len());
         let traceparent = submission.traceparent.clone().unwrap_or_else(|| untraced(command.id));
+        // Both halves of a move are recorded at one time, which is not before that of either room's last event.
+        let rooms = events.iter().filter_map(|event| self.cache.rooms.get(event.room));
+        let recorded_at = rooms.map(Room::recorded_at).max().unwrap_or(Timestamp::EARLIEST);
         for NewEvent { room, mut event } in events {
             // An import may repeat an act of an erased person.
             if command.actor.user != submission.command.actor.user
@@ -314,6 +316,7 @@ impl<'a> Attempt<'a> {
             let version = state.version().next();
             let undo = state.apply(version, command.now, &event).map_err(|_| AttemptError::Permanent)?;
             self.undo.push((room, undo));
+            state.record(recorded_at);
             if let Some(entry) = RoomEntry::after(&event) {
                 self.group.rooms.push(entry.clone());
                 self.directory_undo.push((room, self.cache.rooms.directory.upsert(entry)));
@@ -331,7 +334,7 @@ impl<'a> Attempt<'a> {
                     causation_id: command.id.to_string(),
                     traceparent: Some(traceparent.clone()),
                 },
-                recorded_at: self.now,
+                recorded_at,
             });
             effects.push((room, version, event));
         }

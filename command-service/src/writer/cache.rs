@@ -200,7 +200,10 @@ impl Cache {
             };
             self.forget(event.room);
             self.not_understood.insert(event.room, reason);
-        } else if let Some(entry) = RoomEntry::after(&event.event) {
+            return;
+        }
+        room.record(event.recorded_at);
+        if let Some(entry) = RoomEntry::after(&event.event) {
             self.rooms.directory.upsert(entry);
         }
     }

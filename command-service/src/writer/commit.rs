@@ -8,6 +8,9 @@ use shared_events::{RoomId, Timestamp, Version};
 use super::attempt::{Attempt, AttemptError};
 use crate::event_store::{AppendError, StoreError};
 
+/// A time this far ahead of the store's clock is reported: the clock goes wrong, or once did.
+const FAR_AHEAD_MS: i64 = 60_000;
+
 impl Attempt<'_> {
     /// Verifies that no room, kind or name that a rejection or no-op depends on has changed. Leaves out the rooms that this
     /// attempt writes, whose streams the append checks.
@@ -74,14 +77,11 @@ impl Attempt<'_> {
         if self.group.events.is_empty() && self.group.keys.is_empty() {
             return Ok(());
         }
-        let recorded_at = Timestamp::from_epoch_millis(self.clock.now().timestamp_millis());
-        for event in &mut self.group.events {
-            event.recorded_at = recorded_at;
-        }
         self.group.erasures = self.cache.erasures.epoch;
         let error = match self.cache.store.append.append(&self.group).await {
             Ok(appended) => {
-                self.appended = appended;
+                self.set_times(appended.now);
+                self.appended = Some(appended);
                 return Ok(());
             }
             Err(error) => error,
@@ -123,5 +123,24 @@ impl Attempt<'_> {
                 AttemptError::Permanent
             }
         })
+    }
+
+    /// Sets the times at which the store has recorded the events: its own time, or that of an earlier event of their rooms.
+    fn set_times(&mut self, now: Timestamp) {
+        let mut ahead = 0;
+        for event in &mut self.group.events {
+            ahead += u64::from(event.recorded_at.epoch_millis() - now.epoch_millis() > FAR_AHEAD_MS);
+            event.recorded_at = event.recorded_at.max(now);
+            if let Some(room) = self.cache.rooms.get_mut(event.room) {
+                room.record(event.recorded_at);
+            }
+        }
+        if ahead > 0 {
+            metrics::counter!("command_events_recorded_ahead_total").increment(ahead);
+            tracing::warn!(
+                events = ahead,
+                "the store's clock is more than a minute behind earlier events of their rooms"
+            );
+        }
     }
 }

@@ -30,6 +30,7 @@ mod own_mysql;
 mod passing_errors;
 mod primary_switch;
 mod proxy;
+mod recorded_at;
 mod relay;
 mod relay_interleavings;
 mod relay_rig;

@@ -28,7 +28,8 @@ pub(crate) fn event(room: RoomId, version: u64) -> RawEvent {
             causation_id: format!("{room}-{version}"),
             traceparent: None,
         },
-        recorded_at: Timestamp::from_epoch_millis(1_790_000_000_123),
+        // The year 2096: a store records what lies before its clock at its own time.
+        recorded_at: Timestamp::from_epoch_millis(4_000_000_000_123),
     }
 }
 

@@ -37,7 +37,8 @@ impl Append for MySqlStore {
         let written = match begun {
             Ok(begun) => {
                 let written = self.write(&mut session, group, &plan, &begun).await;
-                written.map(|(positions, rest)| (Appended { positions, in_outbox: begun.in_outbox }, rest))
+                let appended = |positions| Appended { positions, in_outbox: begun.in_outbox, now: begun.now };
+                written.map(|(positions, rest)| (appended(positions), rest))
             }
             Err(error) => Err(error),
         };
@@ -90,7 +91,7 @@ impl MySqlStore {
         fail_points.pass(FailPoint::Begin)?;
         let mut positions = vec![Position::START; plan.events.len()];
         for piece in pieces(&plan.events, PlannedEvent::bytes) {
-            let inserted = run(&mut session.connection, &insert_events(piece), WRITE_LIMIT).await;
+            let inserted = run(&mut session.connection, &insert_events(piece, begun.now), WRITE_LIMIT).await;
             let first = inserted.map_err(|error| self.refused("version", error))?.id;
             // An insert of plain VALUES gets ids at equal distances, because its number of rows is known beforehand.
             place(&mut positions, piece, first, session.id_step);

@@ -1,6 +1,6 @@
 //! The parts of an append that are the same in both databases: the order of its rows, and its statements.
 
-use shared_events::{RawEvent, RoomId, Version};
+use shared_events::{RawEvent, RoomId, Timestamp, Version};
 
 use super::{Columns, Database, RowError, Statement, Value, statements::repeated};
 use crate::{
@@ -79,8 +79,8 @@ pub(in crate::event_store) struct Begun {
     expected: usize,
     /// Those of them that are there.
     found: u64,
-    /// The store's time: milliseconds since 1970 in UTC.
-    pub(in crate::event_store) now: i64,
+    /// The store's time.
+    pub(in crate::event_store) now: Timestamp,
     /// Whether the events get outbox rows. The phase stays the same until the transaction ends.
     pub(in crate::event_store) in_outbox: bool,
 }
@@ -110,7 +110,7 @@ impl Begun {
     pub(in crate::event_store) fn read(rows: &[impl Columns], expected: usize) -> Result<Self, AppendError> {
         let row = rows.first().ok_or_else(|| inconsistent("there is no list of erased persons"))?;
         let read = || {
-            let now = row.integer(2)?.unwrap_or_default();
+            let now = row.time(2)?;
             let (phase, form) = (row.text(3)?, row.number(4)?);
             Ok((
                 Self { epoch: row.number(0)?, expected, found: row.count(1)?, now, in_outbox: true },
@@ -153,20 +153,23 @@ impl Begun {
     }
 }
 
-/// Inserts events. The database assigns positions in the order of the rows.
-pub(in crate::event_store) fn insert_events<'a>(events: &'a [PlannedEvent<'_>]) -> Statement<'a> {
+/// Inserts events, recorded now or at their own later times. The database assigns positions in the order of the rows.
+pub(in crate::event_store) fn insert_events<'a>(
+    events: &'a [PlannedEvent<'_>],
+    now: Timestamp,
+) -> Statement<'a> {
     let values = repeated("(?,?,?,?,?,?)", events.len());
     let sql = format!(
         "INSERT INTO events (stream_id, version, type, payload, metadata, recorded_at) VALUES {values}"
     );
-    let row = |PlannedEvent { event, metadata, .. }: &'a PlannedEvent<'_>| -> [Value<'a>; 6] {
+    let row = move |PlannedEvent { event, metadata, .. }: &'a PlannedEvent<'_>| -> [Value<'a>; 6] {
         [
             (&event.room).into(),
             event.version.into(),
             event.event_type.as_ref().into(),
             event.payload.as_slice().into(),
             metadata.as_slice().into(),
-            event.recorded_at.epoch_millis().into(),
+            event.recorded_at.max(now).epoch_millis().into(),
         ]
     };
     Statement { sql, values: events.iter().flat_map(row).collect() }
@@ -215,7 +218,7 @@ pub(in crate::event_store) fn insert_keys(
     kind: KeyKind,
     keys: &[NewKey],
     positions: &[Position],
-    now: i64,
+    now: Timestamp,
 ) -> Option<TextInsert> {
     let mut keys: Vec<_> = keys.iter().filter(|key| key.kind == kind).collect();
     keys.sort_by_key(|key| key.id);
@@ -226,7 +229,7 @@ pub(in crate::event_store) fn insert_keys(
         let (id, fingerprint) = (hexadecimal(&key.id.0), hexadecimal(&key.fingerprint));
         let (position, other) = (position_of(key.event), position_of(key.other_event));
         let outcome = key.outcome.as_deref().map_or_else(|| "NULL".to_owned(), hexadecimal);
-        format!("({id},{fingerprint},{position},{other},{outcome},{now})")
+        format!("({id},{fingerprint},{position},{other},{outcome},{})", now.epoch_millis())
     };
     let rows: Vec<_> = keys.iter().map(row).collect();
     let table = format!("{} (id, fingerprint, position, other_position, outcome, made_at)", key_table(kind));

@@ -27,8 +27,8 @@ impl Append for SqliteStore {
         let mut writer = self.0.writer.lock().await;
         begin(&mut writer).await.map_err(|error| refused("", error))?;
         let written = self.write(&mut writer, group, &plan).await;
-        let positions = match written {
-            Ok(positions) => positions,
+        let appended = match written {
+            Ok(appended) => appended,
             Err(error) => {
                 roll_back(&mut writer).await;
                 return Err(error);
@@ -41,7 +41,7 @@ impl Append for SqliteStore {
             return Err(if unknown { AppendError::Unknown(error) } else { AppendError::Transient(error) });
         }
         self.0.fail_points.pass(FailPoint::AfterCommit)?;
-        Ok(Appended { positions, in_outbox: true })
+        Ok(appended)
     }
 }
 
@@ -51,7 +51,7 @@ impl SqliteStore {
         connection: &mut SqliteConnection,
         group: &Group,
         plan: &Plan<'_>,
-    ) -> Result<Vec<Position>, AppendError> {
+    ) -> Result<Appended, AppendError> {
         let fail_points = &self.0.fail_points;
         fail_points.pass(FailPoint::Begin)?;
         let select = Statement::text(Begun::select::<Self>(&plan.heads));
@@ -59,7 +59,7 @@ impl SqliteStore {
         let begun = Begun::read(&rows, plan.heads.len())?.check(group)?;
         let mut positions = vec![Position::START; plan.events.len()];
         for piece in pieces(&plan.events, PlannedEvent::bytes) {
-            let inserted = execute(connection, "version", &insert_events(piece)).await?;
+            let inserted = execute(connection, "version", &insert_events(piece, begun.now)).await?;
             // The id of an insert of several rows is that of the last one.
             place(&mut positions, piece, inserted.id + 1 - piece.len() as u64, 1);
         }
@@ -85,7 +85,7 @@ impl SqliteStore {
         }
         fail_points.pass(FailPoint::Rooms)?;
         fail_points.pass(FailPoint::BeforeCommit)?;
-        Ok(positions)
+        Ok(Appended { positions, in_outbox: true, now: begun.now })
     }
 }
 

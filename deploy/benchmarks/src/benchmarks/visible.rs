@@ -3,8 +3,8 @@
 //! The time starts when the commit is acknowledged: ours by the answer over HTTP, theirs by the answer of MySQL. It ends
 //! when a query with read concern `majority` sees a document: our history entry, or their only document.
 //!
-//! A second figure starts when the transaction is sent to MySQL. Ours starts at the event's `recorded_at`, which the
-//! writer reads just before, in milliseconds.
+//! A second figure starts when the transaction is sent to MySQL. Ours starts at the event's `recorded_at`, which
+//! MySQL reads at BEGIN, in milliseconds.
 
 use std::{
     collections::{BTreeMap, HashMap},
