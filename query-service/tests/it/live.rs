@@ -183,7 +183,7 @@ async fn an_unknown_id_is_one_reset(mut source: Origin) {
     let instance = source.start().await;
     source.publish(&stream).await;
     let mut listener = Listener::new("ann", format!("room={}", stream.room));
-    for id in ["", "AQ", "nonsense", "\u{e9}"] {
+    for id in ["", "AQ", "nonsense"] {
         listener.last_id = Some(id.to_owned());
         listener.connect(&instance.url).await;
         assert_eq!(listener.next().await, Some(Told::Reset(None)), "{id}");
@@ -245,10 +245,19 @@ async fn a_stream_has_the_events_of_its_rooms_its_kind_or_its_user_and_names_nob
         vec![busy(blue.room, 2), own("reservation-made", 2, 1), own("reservation-rescheduled", 3, 2)],
         vec![own("reservation-made", 2, 1), own("reservation-rescheduled", 3, 2)],
     ];
-    for (listener, expected) in listeners.iter_mut().zip(expected) {
-        for event in expected {
-            assert_eq!(listener.next().await, Some(Told::Event(event)), "{}", listener.query);
+    for (listener, mut expected) in listeners.iter_mut().zip(expected) {
+        let mut told = Vec::new();
+        for _ in &expected {
+            match listener.next().await {
+                Some(Told::Event(event)) => told.push(event),
+                other => panic!("{}: {other:?}", listener.query),
+            }
         }
+        // The events of one room are in order, and those of two are not.
+        let room = |event: &Value| event["room"].as_str().unwrap().to_owned();
+        told.sort_by_key(room);
+        expected.sort_by_key(room);
+        assert_eq!(told, expected, "{}", listener.query);
     }
     assert_ne!(of_bob.id, of_ann.id);
     instance.stop().await;
