@@ -1,6 +1,7 @@
 //! Registers the rooms, then sends all commands as one import and reads the answers meanwhile.
 
 use std::{
+    cell::Cell,
     collections::HashMap,
     time::{Duration, Instant},
 };
@@ -22,7 +23,7 @@ use crate::{
 pub(crate) const SIDE_BY_SIDE: usize = 32;
 /// Lines in one chunk of the import.
 const LINES_A_CHUNK: usize = 256;
-/// The longest time until the last event is visible.
+/// The longest time without a room that moves on, until the last event is visible.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Registers all rooms of all kinds.
@@ -79,15 +80,20 @@ fn booking<'a>(bookings: &'a [Booking], command: &Command) -> anyhow::Result<&'a
 
 /// Waits until queries show every room at its last version.
 pub(crate) async fn until_visible(api: &Api, record: &Record) -> anyhow::Result<()> {
-    let start = Instant::now();
+    let moved = &Cell::new(Instant::now());
     stream::iter(&record.rooms)
         .map(|(id, room)| async move {
+            let mut before = None;
             loop {
                 let shown = api.shown_version(id).await?;
                 if shown >= Some(room.version) {
                     return anyhow::Ok(());
                 }
-                if start.elapsed() > PATIENCE {
+                if shown > before {
+                    before = shown;
+                    moved.set(Instant::now());
+                }
+                if moved.get().elapsed() > PATIENCE {
                     bail!("room {} is shown at version {shown:?}, not at {}", room.name, room.version);
                 }
                 tokio::time::sleep(Duration::from_millis(10)).await;
