@@ -34,6 +34,7 @@ pub struct AssignedBuckets {
 }
 
 /// The end of the relay of the binary log. It leads while it has bucket 0.
+#[cfg(feature = "binlog")]
 #[derive(Debug)]
 pub struct Leadership {
     assigned: watch::Receiver<Buckets>,
@@ -60,6 +61,7 @@ impl BucketAssigner {
     }
 
     /// Connects the relay of the binary log too.
+    #[cfg(feature = "binlog")]
     #[must_use]
     pub fn leadership(&mut self) -> Leadership {
         let stalled_since = watch::Sender::new(None);
@@ -100,6 +102,7 @@ impl BucketAssigner {
     }
 }
 
+#[cfg(feature = "binlog")]
 impl Leadership {
     /// Whether this instance leads.
     pub(crate) fn is_held(&self) -> bool {

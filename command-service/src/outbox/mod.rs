@@ -11,7 +11,9 @@ mod sweep;
 
 use std::future::ready;
 
-pub use assignment::{AssignedBuckets, BucketAssigner, Leadership, assignment};
+#[cfg(feature = "binlog")]
+pub use assignment::Leadership;
+pub use assignment::{AssignedBuckets, BucketAssigner, assignment};
 pub use handoff::{HandoffReceiver, HandoffSender, handoff};
 pub use lease::{LeaseOptions, keep_leases};
 pub use options::{ABORT_POINTS, RelayOptions};

@@ -28,6 +28,7 @@ use crate::progress::Seen;
 
 pub use client::Wants;
 pub use notice::{About, Notice};
+#[cfg(feature = "kafka")]
 pub(crate) use ring::REMEMBERED;
 
 /// Most streams of one user.
