@@ -270,7 +270,7 @@ fn our_services_can_change_nothing_but_their_volumes() {
         assert_eq!(service.security_opt, ["no-new-privileges:true"], "{name}");
         count += 1;
     }
-    assert_eq!(count, 8);
+    assert_eq!(count, 9);
 }
 
 #[test]
