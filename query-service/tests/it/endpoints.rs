@@ -181,13 +181,18 @@ async fn endpoints_that_hang_or_drip_end_in_time_and_delay_no_other() {
         world.start_courier();
         until("the slow ones are busy", async || slow.iter().all(|receiver| receiver.connections() > 0))
             .await;
-        let began = Instant::now();
         for number in 0..10 {
             world.store().file(&[test_of(subscription.id, world.now())], world.now()).await.unwrap();
             world.notifications.wake.notify_one();
-            until("a quick one", async || quick.received().len() > number).await;
+            until("a quick one", async || quick.count() > number).await;
         }
-        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        // All the while, the slow ones have had no outcome.
+        for subscription in &delayed {
+            assert!(world.deliveries(subscription.id).await.iter().all(|delivery| delivery.last.is_none()));
+        }
+        world.abort();
+        world.clock.advance(TimeDelta::minutes(2));
+        world.start_courier_with(system_resolver(), true, Duration::from_secs(1));
         for subscription in &delayed {
             until("a time-out", async || {
                 let deliveries = world.deliveries(subscription.id).await;
@@ -197,8 +202,8 @@ async fn endpoints_that_hang_or_drip_end_in_time_and_delay_no_other() {
             })
             .await;
         }
-        // At most one turn of each, and then a rest: the clock stands.
-        assert!(slow.iter().all(|receiver| receiver.received().len() <= 8));
+        // At most one turn of each courier, and then a rest: the clock stands.
+        assert!(slow.iter().all(|receiver| receiver.count() <= 16));
         world.end().await;
     }
 }
@@ -223,7 +228,7 @@ async fn a_name_that_leads_to_a_private_address_reaches_nothing_also_when_it_did
     let address = format!("https://rebinds.example:{}/", inner.port);
     assert!(Address::read(&address, false).is_ok());
     let subscription = world.subscribe("ann", About::Mine, &address).await;
-    world.start_courier_with(resolver, false);
+    world.start_courier_with(resolver, false, Duration::from_secs(600));
     world.store().file(&[test_of(subscription.id, world.now())], world.now()).await.unwrap();
     for attempts in 1..=2 {
         let delivery = world.attempted(subscription.id, attempts).await;
@@ -243,7 +248,7 @@ async fn an_address_that_was_allowed_and_is_not_any_more_is_not_reached() {
     let mut world = World::in_memory();
     let inner = Receiver::start(Behaviour::Status(200)).await;
     let subscription = world.subscribe("ann", About::Mine, &inner.url()).await;
-    world.start_courier_with(system_resolver(), false);
+    world.start_courier_with(system_resolver(), false, Duration::from_secs(600));
     world.store().file(&[test_of(subscription.id, world.now())], world.now()).await.unwrap();
     let delivery = world.attempted(subscription.id, 1).await;
     assert_eq!(delivery.last.unwrap().text, "it must name a public host");
@@ -269,8 +274,8 @@ async fn ten_thousand_subscriptions_of_a_room_are_told_of_one_event() {
     let began = Instant::now();
     world.tell(&room.events).await;
     let filed = began.elapsed();
-    for thousands in 1..=10 {
-        until("a thousand more", async || receiver.count() >= thousands * 1_000).await;
+    for hundreds in 1..=100 {
+        until("a hundred more", async || receiver.count() >= hundreds * 100).await;
     }
     let mut ids = receiver.ids();
     ids.sort();
