@@ -37,7 +37,7 @@ impl User {
 
     fn store(&self, rig: &Rig) -> MySqlStore {
         let (_, place) = rig.database.url.rsplit_once('@').unwrap();
-        MySqlStore::open(&format!("mysql://{}:secret@{place}", self.name), 4, None, None).unwrap()
+        MySqlStore::open(format!("mysql://{}:secret@{place}", self.name), 4, None, None).unwrap()
     }
 
     /// Takes the right away, and ends the connection that reads the log.

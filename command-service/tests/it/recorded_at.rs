@@ -4,6 +4,7 @@ use command_service::{
     commands::{Action, MoveReservation},
     event_store::{EventStore, Group},
 };
+use service_kit::clock::Clock;
 use shared_events::{RawEvent, RoomId, Timestamp, Version};
 
 use crate::{
@@ -20,7 +21,7 @@ async fn times(store: &dyn EventStore, room: RoomId) -> Vec<Timestamp> {
 }
 
 fn now() -> i64 {
-    chrono::Utc::now().timestamp_millis()
+    Clock::system().now_ms()
 }
 
 #[tokio::test]

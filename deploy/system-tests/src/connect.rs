@@ -71,11 +71,11 @@ impl Connect {
     }
 
     /// Runs a statement as the connector's user.
-    pub async fn run_as_its_user(&self, statement: &str) -> sqlx::Result<()> {
+    pub async fn run_as_its_user(&self, statement: &str) -> anyhow::Result<()> {
         let mut url = Url::parse(&self.database_url).unwrap();
         url.set_username(&self.user).unwrap();
         url.set_password(Some(PASSWORD)).unwrap();
-        mysql::run(url.as_str(), statement).await
+        Ok(mysql::run(url.as_str(), statement).await?)
     }
 
     /// Kills it as a power cut would.

@@ -98,7 +98,7 @@ async fn an_endpoint_that_never_recovers_has_its_delivery_failed_and_its_subscri
         let subscription = world.subscribe("ann", About::Mine, &receiver.url()).await;
         world.start_courier();
         let first = test_of(subscription.id, world.now());
-        world.store().file(&[first.clone()], world.now()).await.unwrap();
+        world.store().file(std::slice::from_ref(&first), world.now()).await.unwrap();
         let mut attempts = 0;
         let failed = loop {
             attempts += 1;

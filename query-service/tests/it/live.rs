@@ -26,6 +26,7 @@ use crate::{
 /// Most streams of an instance.
 const STREAMS: usize = 40;
 
+#[expect(clippy::large_enum_variant, reason = "there is one of it in a test")]
 /// Where events come from, and where the services that read them are started.
 enum Origin {
     InProcess { feed: Arc<FeedDouble>, events: Option<mpsc::Sender<RawEvent>> },

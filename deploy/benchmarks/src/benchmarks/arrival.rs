@@ -7,7 +7,6 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use command_service::event_store::Mode;
-use rdkafka::{Message as _, message::BorrowedMessage};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -15,7 +14,7 @@ use super::relay_log;
 use crate::{
     connect::{Worker, mysql::Writer, peers::Source, settings::Tuning},
     figures::{Finding, Series, Target, number},
-    kafka::{Arrivals, Latencies, recorded},
+    kafka::{Arrivals, Latencies, document, recorded},
     peer_documents::Document,
     rig::Rig,
     rounds::alternate,
@@ -106,12 +105,4 @@ impl<'worker> Theirs<'worker> {
         let pairs: Result<Vec<_>> = self.arrivals.end().await?.into_iter().map(of_commit).collect();
         Ok(Latencies::of(pairs?))
     }
-}
-
-/// The `_id` of a document.
-fn document(message: &BorrowedMessage<'_>) -> Option<Uuid> {
-    let text = std::str::from_utf8(message.payload()?).ok()?;
-    let (_, behind) = text.split_once("_id")?;
-    let id = behind.get(behind.find(|c: char| c.is_ascii_hexdigit())?..)?;
-    id.get(..36)?.parse().ok()
 }

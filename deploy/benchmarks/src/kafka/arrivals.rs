@@ -16,6 +16,7 @@ use rdkafka::{
 };
 use shared_events::topics;
 use tokio::task::spawn_blocking;
+use uuid::Uuid;
 
 use crate::wall_clock::clock_micros;
 
@@ -61,6 +62,14 @@ pub(crate) fn recorded(message: &BorrowedMessage<'_>) -> Option<i64> {
     let header = message.headers()?.iter().find(|header| header.key == "ce_recordedtime")?;
     let text = std::str::from_utf8(header.value?).ok()?;
     Some(chrono::DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros())
+}
+
+/// The `_id` of a peer's document.
+pub(crate) fn document(message: &BorrowedMessage<'_>) -> Option<Uuid> {
+    let text = std::str::from_utf8(message.payload()?).ok()?;
+    let (_, behind) = text.split_once("_id")?;
+    let id = behind.get(behind.find(|c: char| c.is_ascii_hexdigit())?..)?;
+    id.get(..36)?.parse().ok()
 }
 
 impl<T: Send + 'static> Arrivals<T> {

@@ -1,16 +1,19 @@
 //! Clients of live streams. They come back where they were cut, to either instance, and note which versions they know.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::{load_generator::Load, workload::Rooms};
+use super::{
+    learnt::{Known, Listener},
+    load_generator::Load,
+    workload::Rooms,
+};
 use crate::{EventStream, Random, Told};
 
 /// The longest wait for the last events, once queries show them.
@@ -18,34 +21,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The time-out of all but a stream.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
-
-/// The versions of a room that a client knows of.
-#[derive(Debug, Default, Clone, Serialize)]
-pub(crate) struct Known {
-    /// Those that it was told.
-    pub(crate) told: BTreeSet<u64>,
-    /// What a query showed after a reset, or at the beginning: it knows everything up to there.
-    pub(crate) read: u64,
-}
-
-impl Known {
-    /// The first version up to `head` that it knows nothing of.
-    pub(crate) fn missing(&self, head: u64) -> Option<u64> {
-        (self.read + 1..=head).find(|version| !self.told.contains(version))
-    }
-}
-
-/// What a client has learnt.
-#[derive(Debug, Default, Clone, Serialize)]
-pub(crate) struct Listener {
-    pub(crate) name: String,
-    pub(crate) rooms: BTreeMap<Uuid, Known>,
-    pub(crate) events: usize,
-    pub(crate) resets: usize,
-    pub(crate) connections: usize,
-    /// Events of rooms that it did not ask for, and statuses that it should not get.
-    pub(crate) wrong: Vec<String>,
-}
 
 /// Running clients.
 #[derive(Debug)]

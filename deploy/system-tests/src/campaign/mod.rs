@@ -8,6 +8,7 @@ mod checker;
 mod collect;
 mod evidence;
 mod inflict;
+mod learnt;
 mod listeners;
 mod load_generator;
 mod probe;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::listeners::Listener;
+use super::learnt::Listener;
 
 /// The first minute of 2031, in which all stays lie, in minutes since 1970.
 pub(crate) const YEAR_BEGINS: i64 = 32_083_200;

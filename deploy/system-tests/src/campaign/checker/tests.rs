@@ -9,7 +9,7 @@ use super::{
 };
 use crate::campaign::{
     evidence::Kind,
-    listeners::{Known, Listener},
+    learnt::{Known, Listener},
     record::{Operation, Outcome, View},
 };
 
