@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     reservation_events::{
         Reservation, ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
-        ReservationRescheduled,
+        ReservationRescheduled, ReservationRestored,
     },
     room_events::{RoomChanged, RoomRegistered, RoomRetired},
     unreadable::Unreadable,
@@ -74,6 +74,8 @@ events! {
     ReservationMovedIn = "reservations.reservation-moved-in.v1",
     /// A reservation was cancelled.
     ReservationCancelled = "reservations.reservation-cancelled.v1",
+    /// A cancelled reservation holds time again.
+    ReservationRestored = "reservations.reservation-restored.v1",
 }
 
 fn parse<T: DeserializeOwned>(event_type: &str, payload: &[u8]) -> Result<T, Unreadable> {
@@ -93,6 +95,7 @@ impl Event {
             Self::ReservationMovedOut(e) => Some(&e.reservation),
             Self::ReservationMovedIn(e) => Some(&e.reservation),
             Self::ReservationCancelled(e) => Some(&e.reservation),
+            Self::ReservationRestored(e) => Some(&e.reservation),
             Self::RoomRegistered(_) | Self::RoomChanged(_) | Self::RoomRetired(_) => None,
         }
     }
@@ -105,6 +108,7 @@ impl Event {
             Self::ReservationMovedOut(e) => Some(&mut e.reservation),
             Self::ReservationMovedIn(e) => Some(&mut e.reservation),
             Self::ReservationCancelled(e) => Some(&mut e.reservation),
+            Self::ReservationRestored(e) => Some(&mut e.reservation),
             Self::RoomRegistered(_) | Self::RoomChanged(_) | Self::RoomRetired(_) => None,
         }
     }
@@ -121,6 +125,7 @@ impl Event {
             Self::ReservationMovedOut(e) => e.reservation.id.to_string(),
             Self::ReservationMovedIn(e) => e.reservation.id.to_string(),
             Self::ReservationCancelled(e) => e.reservation.id.to_string(),
+            Self::ReservationRestored(e) => e.reservation.id.to_string(),
         }
     }
 }

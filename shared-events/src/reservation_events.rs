@@ -107,6 +107,18 @@ pub struct ReservationMovedIn {
     pub previous: Place,
 }
 
+/// A cancelled reservation holds time again. In the stream of its room, and of the room in which it was cancelled.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReservationRestored {
+    /// The values of the restored revision, with the next revision.
+    pub reservation: Reservation,
+    /// The restored revision.
+    pub restores: u32,
+    /// The room in which it was cancelled.
+    pub cancelled_in: RoomId,
+}
+
 /// A reservation was cancelled.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ReservationCancelled {

@@ -15,7 +15,7 @@ use shared_events::{
     feed::{FeedEvent, Page},
     reservation_events::{
         ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
-        ReservationRescheduled,
+        ReservationRescheduled, ReservationRestored,
     },
     room_events::{RoomChanged, RoomRegistered, RoomRetired},
     upcasting::decode,
@@ -154,6 +154,9 @@ fn event() -> impl Strategy<Value = Event> {
         }
         .into()),
         reservation().prop_map(|reservation| ReservationCancelled { reservation }.into()),
+        (reservation(), any::<u32>(), room_id()).prop_map(|(reservation, restores, cancelled_in)| {
+            ReservationRestored { reservation, restores, cancelled_in }.into()
+        }),
     ]
 }
 
