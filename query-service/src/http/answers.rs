@@ -283,6 +283,7 @@ pub(super) enum HistoryAction {
     Changed,
     Moved,
     Cancelled,
+    Restored,
 }
 
 /// Where and when a reservation was before.

@@ -57,6 +57,8 @@ pub fn check(room: RoomId, event: &Event) -> Result<(), Inapplicable> {
         Event::ReservationMovedOut(e) => (e.previous.room, Some(e.previous)),
         Event::ReservationMovedIn(e) => (e.reservation.room, Some(e.previous)),
         Event::ReservationCancelled(e) => (e.reservation.room, None),
+        Event::ReservationRestored(e) if e.cancelled_in == room => (e.cancelled_in, None),
+        Event::ReservationRestored(e) => (e.reservation.room, None),
     };
     if named != room {
         return Err(Inapplicable::OtherRoom);

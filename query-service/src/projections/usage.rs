@@ -18,6 +18,10 @@ fn change(decoded: &DecodedEvent) -> (Option<Place>, Option<Place>) {
         Event::ReservationMovedOut(e) => (Some(e.previous), None),
         Event::ReservationMovedIn(e) => (None, Some(e.reservation.place())),
         Event::ReservationCancelled(e) => (Some(e.reservation.place()), None),
+        Event::ReservationRestored(e) if e.reservation.room == decoded.room => {
+            (None, Some(e.reservation.place()))
+        }
+        Event::ReservationRestored(_) => (None, None),
         Event::RoomRegistered(_) | Event::RoomChanged(_) | Event::RoomRetired(_) => (None, None),
     }
 }

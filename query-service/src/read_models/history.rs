@@ -15,6 +15,8 @@ pub enum HistoryKind {
     Moved,
     /// Gave it up.
     Cancelled,
+    /// Took a cancellation back.
+    Restored,
 }
 
 /// One action of a user. `room` and `version` name its event. Entries change only when a person is erased.

@@ -8,7 +8,7 @@ use shared_events::{
     RoomId, RoomSettings, UserId,
     reservation_events::{
         ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
-        ReservationRescheduled,
+        ReservationRescheduled, ReservationRestored,
     },
     room_events::{RoomChanged, RoomRegistered, RoomRetired},
 };
@@ -113,12 +113,19 @@ pub(crate) struct History {
     pub(crate) events: Vec<DecodedEvent>,
     pub(crate) rooms: Vec<RoomState>,
     pub(crate) live: BTreeMap<ReservationId, Reservation>,
+    /// With the room in which each was cancelled.
+    cancelled: Vec<Reservation>,
     pub(crate) all: BTreeSet<ReservationId>,
 }
 
 pub(crate) fn history(steps: &[Step]) -> History {
-    let mut history =
-        History { events: Vec::new(), rooms: Vec::new(), live: BTreeMap::new(), all: BTreeSet::new() };
+    let mut history = History {
+        events: Vec::new(),
+        rooms: Vec::new(),
+        live: BTreeMap::new(),
+        cancelled: Vec::new(),
+        all: BTreeSet::new(),
+    };
     for number in 0..ROOMS {
         history.register(number);
     }
@@ -185,11 +192,14 @@ impl History {
         let held = self.live_in(self.rooms[room].id);
         let chosen = held.get(usize::from(step.user) % held.len().max(1)).map(|held| (*held).clone());
         match (step.action, chosen) {
-            (0..10, _) => self.make(room, stay, step),
+            (0..9, _) => self.make(room, stay, step),
+            (9, _) => self.restore(room, step),
             (10..13, Some(held)) => self.reschedule(room, held, stay, step),
             (13..16, Some(held)) => self.move_to(room, usize::from(step.other), held, stay, step),
             (16..18, Some(reservation)) => {
+                let reservation = Reservation { revision: reservation.revision + 1, ..reservation };
                 self.live.remove(&reservation.id);
+                self.cancelled.push(reservation.clone());
                 self.append(room, USERS[usize::from(step.user)], ReservationCancelled { reservation });
             }
             (18, _) => self.change_room(room, step),
@@ -257,6 +267,28 @@ impl History {
         let actor = USERS[usize::from(step.user)];
         self.append(room, actor, ReservationMovedOut { reservation: reservation.clone(), previous });
         self.append(other, actor, ReservationMovedIn { reservation, previous });
+    }
+
+    /// Restores what was cancelled last: into its room, or into this one, where an earlier revision may have been.
+    fn restore(&mut self, room: usize, step: Step) {
+        let Some(last) = self.cancelled.pop() else { return };
+        let room =
+            if step.user == 0 { Some(room) } else { self.rooms.iter().position(|room| room.id == last.room) };
+        let Some(room) = room.filter(|room| !self.rooms[*room].retired) else { return };
+        let id = self.rooms[room].id;
+        let before = self.rooms.iter().position(|room| room.id == last.room).unwrap();
+        if self.rooms[before].retired || !self.is_free(id, last.interval(), None) {
+            return;
+        }
+        let cancelled_in = last.room;
+        let reservation = Reservation { revision: last.revision + 1, room: id, ..last };
+        self.live.insert(reservation.id, reservation.clone());
+        let event = ReservationRestored { restores: reservation.revision - 2, reservation, cancelled_in };
+        let actor = USERS[usize::from(step.user)];
+        if before != room {
+            self.append(before, actor, event.clone());
+        }
+        self.append(room, actor, event);
     }
 
     fn change_room(&mut self, room: usize, step: Step) {

@@ -210,6 +210,7 @@ async fn text_that_looks_like_an_expression_survives_inserts_and_updates() {
             Event::ReservationMade(e) => e.reservation.title = Some(text),
             Event::ReservationRescheduled(e) => e.reservation.title = Some(text),
             Event::ReservationCancelled(e) => e.reservation.reserved_for = Some(text),
+            Event::ReservationRestored(e) => e.reservation.reserved_for = Some(text),
             Event::RoomRegistered(e) => (e.room.settings.name, e.room.settings.kind) = (text.clone(), text),
             _ => {}
         }

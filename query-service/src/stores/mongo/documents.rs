@@ -182,6 +182,7 @@ pub(super) fn from_history(entry: &HistoryDoc) -> RawDocumentBuf {
         HistoryKind::Changed => "changed",
         HistoryKind::Moved => "moved",
         HistoryKind::Cancelled => "cancelled",
+        HistoryKind::Restored => "restored",
     };
     stored.append(cstr!("what"), what);
     let mut reservation = RawDocumentBuf::new();

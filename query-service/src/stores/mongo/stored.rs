@@ -219,6 +219,7 @@ pub(super) fn to_history(doc: &RawDocument) -> Result<HistoryDoc, StoreError> {
             "changed" => Some(HistoryKind::Changed),
             "moved" => Some(HistoryKind::Moved),
             "cancelled" => Some(HistoryKind::Cancelled),
+            "restored" => Some(HistoryKind::Restored),
             _ => None,
         })?,
         reservation: reservation.values(reservation.uuid("id")?)?,
