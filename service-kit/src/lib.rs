@@ -11,6 +11,7 @@ pub mod http;
 pub mod ids;
 pub mod jwks;
 pub mod kit_settings;
+pub mod meter;
 pub mod places;
 pub mod probe;
 pub mod process;

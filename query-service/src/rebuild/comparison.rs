@@ -6,9 +6,10 @@ use std::{
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use service_kit::meter::Meter;
 use shared_events::{RoomId, feed::Head};
 
-use super::{fill::Fill, meter::Meter};
+use super::fill::Fill;
 use crate::{
     progress::Progress,
     read_models::{Checkpoint, Compared, Difference, of_room::compare},

@@ -7,10 +7,9 @@ use std::{
 
 use anyhow::bail;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use service_kit::{clock::Clock, retry::Backoff};
+use service_kit::{clock::Clock, meter::Meter, retry::Backoff};
 use shared_events::{RoomId, Version, feed::Head};
 
-use super::meter::Meter;
 use crate::{
     feed::Feed,
     generations::servers::Servers,

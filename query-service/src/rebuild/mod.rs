@@ -4,7 +4,6 @@
 
 mod comparison;
 mod fill;
-mod meter;
 
 use std::{
     sync::Arc,

@@ -11,7 +11,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// The pause between two lines.
 const A_LINE_EVERY: Duration = Duration::from_secs(10);
 
-pub(super) struct Meter {
+/// A step in progress.
+pub struct Meter {
     what: &'static str,
     bar: ProgressBar,
     /// The time of the last line; `None` on a terminal.
@@ -19,8 +20,9 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// A step over `total` events or rooms.
-    pub(super) fn new(what: &'static str, total: u64) -> Self {
+    /// A step over `total` events, rooms or changes.
+    #[must_use]
+    pub fn new(what: &'static str, total: u64) -> Self {
         let style = "{msg:<10} {bar:40} {human_pos}/{human_len}, {per_sec}, {eta} to go";
         let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
         // The bar hides itself where standard error is no terminal.
@@ -29,7 +31,8 @@ impl Meter {
         Self { what, bar, line_at }
     }
 
-    pub(super) fn add(&self, more: u64) {
+    /// Notes that `more` are done.
+    pub fn add(&self, more: u64) {
         self.bar.inc(more);
         let Some(line_at) = &self.line_at else { return };
         let mut line_at = line_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -45,7 +48,8 @@ impl Meter {
         }
     }
 
-    pub(super) fn finish(&self) {
+    /// Takes the bar away.
+    pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }
