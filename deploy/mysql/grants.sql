@@ -27,6 +27,7 @@ GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.relay_mod
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.relay_place TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.reservation_index TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.indexed_streams TO 'reservations_migration'@'%';
+GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.roll_backs TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT, UPDATE, DELETE
     ON reservations._sqlx_migrations TO 'reservations_migration'@'%';
 
@@ -47,6 +48,8 @@ GRANT CREATE, SELECT, INSERT, UPDATE ON reservations.reservation_index TO 'reser
 REVOKE CREATE ON reservations.reservation_index FROM 'reservations'@'%';
 GRANT CREATE, SELECT, INSERT, UPDATE ON reservations.indexed_streams TO 'reservations'@'%';
 REVOKE CREATE ON reservations.indexed_streams FROM 'reservations'@'%';
+GRANT CREATE, SELECT, INSERT ON reservations.roll_backs TO 'reservations'@'%';
+REVOKE CREATE ON reservations.roll_backs FROM 'reservations'@'%';
 GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON reservations.held_rooms TO 'reservations'@'%';
 REVOKE CREATE ON reservations.held_rooms FROM 'reservations'@'%';
 GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON reservations.leases TO 'reservations'@'%';

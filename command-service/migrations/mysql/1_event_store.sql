@@ -117,7 +117,8 @@ CREATE TABLE IF NOT EXISTS relay_mode (
 ) ENGINE = InnoDB
   COMMENT 'How committed events reach Kafka. Every append reads it, and waits during a change.';
 
-INSERT IGNORE INTO relay_mode (id) VALUES (1);
+-- A new store begins with the form of this build.
+INSERT IGNORE INTO relay_mode (id, writer_form) VALUES (1, 2);
 
 CREATE TABLE IF NOT EXISTS relay_place (
     id TINYINT UNSIGNED NOT NULL COMMENT '1: there is one row',
@@ -162,3 +163,11 @@ CREATE TABLE IF NOT EXISTS indexed_streams (
     PRIMARY KEY (stream_id)
 ) ENGINE = InnoDB
   COMMENT 'How far reservation_index goes.';
+
+CREATE TABLE IF NOT EXISTS roll_backs (
+    id BINARY(16) NOT NULL COMMENT 'a run, or its plan',
+    part INT UNSIGNED NOT NULL COMMENT '0, 1, 2, ...',
+    body MEDIUMBLOB NOT NULL COMMENT 'JSON: of a run the id of its plan, of a plan a list of steps, which name nobody',
+    PRIMARY KEY (id, part)
+) ENGINE = InnoDB
+  COMMENT 'Plans of roll-backs. A run that is started again follows its plan, and no later roll-back takes its changes back.';

@@ -145,3 +145,14 @@ CREATE TABLE indexed_streams (
     -- The last version whose reservation is in reservation_index.
     version INTEGER NOT NULL
 ) STRICT;
+
+-- Plans of roll-backs. A run that is started again follows its plan, and no later roll-back takes its changes back.
+CREATE TABLE roll_backs (
+    -- A run, or its plan: 16 bytes.
+    id BLOB NOT NULL,
+    -- 0, 1, 2, ...
+    part INTEGER NOT NULL,
+    -- JSON: of a run the id of its plan, of a plan a list of steps, which name nobody.
+    body BLOB NOT NULL,
+    PRIMARY KEY (id, part)
+) STRICT, WITHOUT ROWID;

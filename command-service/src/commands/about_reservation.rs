@@ -39,11 +39,18 @@ pub(super) fn find<'a>(
     };
     let (room, settings) = open_room(rooms, room.id())?;
     check_order(command, room)?;
-    if !command.actor.admin && command.actor.user != reservation.reserved_by {
-        return Err(Rejection::NotOwner.into());
-    }
+    check_owner(command, reservation)?;
     check_revision(command, reservation.revision)?;
     Ok(Found { room, settings, reservation })
+}
+
+/// Rejects an actor who is neither the owner nor an administrator.
+pub(super) fn check_owner(command: &Command, reservation: &Reservation) -> Result<(), Rejection> {
+    if command.actor.admin || command.actor.user == reservation.reserved_by {
+        Ok(())
+    } else {
+        Err(Rejection::NotOwner)
+    }
 }
 
 /// Rejects a stay that has begun or ended.

@@ -3,12 +3,12 @@
 use shared_events::{Reservation, ReservationId, RoomId, reservation_events::ReservationCancelled};
 
 use super::{
-    Checked, Command, Decision,
+    Checked, Command, Decision, Origin,
     about_reservation::{Found, check_not_begun, find},
 };
 use crate::domain::Rooms;
 
-/// Cancels a stay that has not begun. Its time is free again.
+/// Cancels a stay that has not begun; in a roll-back, any stay. Its time is free again.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CancelReservation {
     /// The room of the reservation; `None` when the client does not know it.
@@ -20,7 +20,9 @@ pub struct CancelReservation {
 impl CancelReservation {
     pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Checked {
         let Found { room, reservation, .. } = find(command, rooms, self.room, self.reservation)?;
-        check_not_begun(reservation, command.now)?;
+        if command.origin != Origin::RollBack {
+            check_not_begun(reservation, command.now)?;
+        }
         let reservation = Reservation { revision: reservation.revision + 1, ..reservation.clone() };
         Ok(Decision::event(room.id(), ReservationCancelled { reservation }))
     }

@@ -91,7 +91,7 @@ impl ChangeReservation {
 }
 
 /// The parts of `after` outside `before`.
-fn added(before: Interval, after: Interval) -> Vec<Interval> {
+pub(super) fn added(before: Interval, after: Interval) -> Vec<Interval> {
     let earlier = Interval { from: after.from, to: after.to.min(before.from) };
     let later = Interval { from: after.from.max(before.to), to: after.to };
     [earlier, later].into_iter().filter(|part| part.from < part.to).collect()

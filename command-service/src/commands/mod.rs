@@ -12,6 +12,7 @@ mod properties;
 mod register_room;
 mod reserve;
 mod reserve_kind;
+mod restore_reservation;
 mod retire_room;
 mod room_checks;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use move_reservation::MoveReservation;
 pub use register_room::RegisterRoom;
 pub use reserve::{Reserve, Stay};
 pub use reserve_kind::ReserveKind;
+pub use restore_reservation::{RestoreReservation, Revision};
 pub use retire_room::RetireRoom;
 use shared_events::{Event, ReservationId, RoomId, Timestamp, UserId};
 use uuid::Uuid;
@@ -49,12 +51,23 @@ pub struct Command {
     pub actor: Actor,
     /// The time of the decision. For an imported command, the time in the import.
     pub now: Timestamp,
-    /// Whether it is a line of an import. Rejected when the room has a later reservation event.
-    pub imported: bool,
+    /// Where it comes from.
+    pub origin: Origin,
     /// The revision that the client has: of the reservation, or of the room's settings.
     pub if_match: IfMatch,
     /// What the command does.
     pub action: Action,
+}
+
+/// Where a command comes from, which decides the rules about now that it keeps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A request. It keeps all rules.
+    Request,
+    /// A line of an import. Rejected when the room has a later reservation event.
+    Import,
+    /// A roll-back. It keeps no rule about now, so stays that have begun or ended are taken back too.
+    RollBack,
 }
 
 /// The revision to which a command applies.
@@ -87,6 +100,8 @@ pub enum Action {
     MoveReservation(MoveReservation),
     /// Cancels a reservation.
     CancelReservation(CancelReservation),
+    /// Gives a reservation the values of an earlier revision.
+    RestoreReservation(RestoreReservation),
 }
 
 impl Action {
@@ -101,6 +116,7 @@ impl Action {
             Self::ChangeReservation(_) => "change-reservation",
             Self::MoveReservation(_) => "move-reservation",
             Self::CancelReservation(_) => "cancel-reservation",
+            Self::RestoreReservation(_) => "restore-reservation",
         }
     }
 }
@@ -171,6 +187,7 @@ impl Command {
             Action::ReserveKind(action) => directory.rooms_of_kind(&action.kind).to_vec(),
             Action::ChangeReservation(action) => places(directory, action.room, action.reservation),
             Action::CancelReservation(action) => places(directory, action.room, action.reservation),
+            Action::RestoreReservation(action) => action.rooms(),
             Action::MoveReservation(action) => {
                 let mut rooms = places(directory, action.room, action.reservation);
                 if !rooms.contains(&action.to_room) {
@@ -224,6 +241,7 @@ impl Command {
             Action::ChangeReservation(action) => action.decide(self, rooms),
             Action::MoveReservation(action) => action.decide(self, rooms),
             Action::CancelReservation(action) => action.decide(self, rooms),
+            Action::RestoreReservation(action) => action.decide(self, rooms),
         }
         .unwrap_or_else(|early| early)
     }

@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::{
     Action, Actor, CancelReservation, ChangeReservation, ChangeRoom, Command, Decision, IfMatch,
-    MoveReservation, NewEvent, RegisterRoom, Reserve, ReserveKind, RetireRoom, Stay,
+    MoveReservation, NewEvent, Origin, RegisterRoom, Reserve, ReserveKind, RestoreReservation, RetireRoom,
+    Revision, Stay,
     scenario::{World, settings},
 };
 use crate::domain::{Room, Undo};
@@ -26,7 +27,7 @@ const START: i64 = 30_000_000;
 struct Step {
     /// Minutes by which the clock moves first; backwards if negative.
     clock: i64,
-    imported: bool,
+    origin: Origin,
     admin: bool,
     from: i64,
     minutes: i64,
@@ -49,6 +50,7 @@ enum Kind {
     Move,
     MoveInTime,
     Cancel,
+    Restore,
     ChangeRoom,
     Retire,
 }
@@ -63,6 +65,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
         3 => Just(Kind::Move),
         2 => Just(Kind::MoveInTime),
         3 => Just(Kind::Cancel),
+        6 => Just(Kind::Restore),
         1 => Just(Kind::ChangeRoom),
         1 => Just(Kind::Retire),
     ]
@@ -72,13 +75,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     // Mostly small steps forward, with some jumps forth and back.
     let clock = prop_oneof![8 => 0..6_i64, 1 => -60..0_i64, 1 => 20..90_i64];
     let numbers = (clock, -3..40_i64, 1..25_i64, 1..4_u32);
-    let flags = (prop::bool::weighted(0.2), prop::bool::weighted(0.8), any::<bool>());
+    let origin =
+        prop_oneof![7 => Just(Origin::Request), 2 => Just(Origin::Import), 1 => Just(Origin::RollBack)];
+    let flags = (origin, prop::bool::weighted(0.8), any::<bool>());
     let targets = (any::<Index>(), any::<Index>(), any::<Index>());
     let step = (numbers, flags, kinds(), targets).prop_map(|(numbers, flags, kind, targets)| {
         let (clock, from, minutes, people) = numbers;
-        let (imported, admin, says_room) = flags;
+        let (origin, admin, says_room) = flags;
         let (room, other_room, reservation) = targets;
-        Step { clock, imported, admin, from, minutes, people, kind, room, other_room, reservation, says_room }
+        Step { clock, origin, admin, from, minutes, people, kind, room, other_room, reservation, says_room }
     });
     prop::collection::vec(step, 1..80)
 }
@@ -90,6 +95,10 @@ struct Run {
     /// All live reservations, past ones included.
     live: BTreeMap<ReservationId, Reservation>,
     ever_made: Vec<ReservationId>,
+    /// What each reservation was at each of its revisions.
+    revisions: BTreeMap<ReservationId, Vec<Revision>>,
+    /// The room of each reservation that was cancelled.
+    cancelled_in: BTreeMap<ReservationId, RoomId>,
     rooms: Vec<RoomId>,
     clock: i64,
     commands: u64,
@@ -103,19 +112,20 @@ impl Run {
             if n == 0 {
                 settings = RoomSettings { capacity: 2, max_minutes: Some(15), ..settings };
             }
-            let command = run.command(Action::RegisterRoom(RegisterRoom::new(settings)), false, true);
+            let command =
+                run.command(Action::RegisterRoom(RegisterRoom::new(settings)), Origin::Request, true);
             run.rooms.push(RoomId(command.id));
             run.handle(&command);
         }
         run
     }
 
-    fn command(&mut self, action: Action, imported: bool, admin: bool) -> Command {
+    fn command(&mut self, action: Action, origin: Origin, admin: bool) -> Command {
         self.commands += 1;
         let id = Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0000 | u128::from(self.commands) << 32);
         let actor = Actor { user: UserId::new("ana").unwrap(), admin };
         let now = Timestamp::from_epoch_millis(self.clock * 60_000);
-        Command { id, actor, now, imported, if_match: IfMatch::Any, action }
+        Command { id, actor, now, origin, if_match: IfMatch::Any, action }
     }
 
     fn next(&mut self, step: &Step) -> Command {
@@ -156,6 +166,15 @@ impl Run {
                 Action::MoveReservation(moving)
             }
             Kind::Cancel => Action::CancelReservation(CancelReservation { room: place, reservation }),
+            Kind::Restore => {
+                let cancelled_in = self.cancelled_in.get(&reservation).copied();
+                let room = self.live.get(&reservation).map(|live| live.room).or(cancelled_in).unwrap_or(room);
+                let revisions = self.revisions.get(&reservation).map_or(&[][..], Vec::as_slice);
+                let revision = step.people as usize;
+                let was = revisions.get(revision - 1).cloned().unwrap_or(Revision::Unknown);
+                let revision = step.people;
+                Action::RestoreReservation(RestoreReservation { room, reservation, revision, was })
+            }
             Kind::ChangeRoom => {
                 let mut change = ChangeRoom::new(room);
                 change.capacity = Some(step.people);
@@ -163,7 +182,7 @@ impl Run {
             }
             Kind::Retire => Action::RetireRoom(RetireRoom { room }),
         };
-        self.command(action, step.imported, step.admin)
+        self.command(action, step.origin, step.admin)
     }
 
     /// Decides the command and commits its events. Returns their undo information.
@@ -174,17 +193,30 @@ impl Run {
 
     fn commit(&mut self, now: Timestamp, new: &NewEvent) -> Undo {
         use shared_events::Event;
+        if let Some(about) = new.event.reservation()
+            && about.room == new.room
+        {
+            let was = match &new.event {
+                Event::ReservationCancelled(_) => Revision::Cancelled,
+                _ => Revision::Live(Box::new(about.clone())),
+            };
+            let revisions = self.revisions.entry(about.id).or_default();
+            revisions.push(was);
+            assert_eq!(revisions.len(), about.revision as usize, "revisions are 1, 2, 3, ...");
+        }
         match &new.event {
             Event::ReservationMade(ReservationMade { reservation }) => {
                 self.ever_made.push(reservation.id);
                 self.live.insert(reservation.id, reservation.clone());
             }
             Event::ReservationRescheduled(ReservationRescheduled { reservation, .. })
-            | Event::ReservationMovedIn(ReservationMovedIn { reservation, .. }) => {
+            | Event::ReservationMovedIn(ReservationMovedIn { reservation, .. })
+            | Event::ReservationRestored(ReservationRestored { reservation, .. }) => {
                 self.live.insert(reservation.id, reservation.clone());
             }
             Event::ReservationCancelled(ReservationCancelled { reservation }) => {
                 self.live.remove(&reservation.id);
+                self.cancelled_in.insert(reservation.id, reservation.room);
             }
             _ => {}
         }

@@ -1,14 +1,14 @@
 //! Retires a room.
 
-use shared_events::{Room, RoomId, room_events::RoomRetired};
+use shared_events::{Room, RoomId, Timestamp, room_events::RoomRetired};
 
 use super::{
-    Checked, Command, Decision,
+    Checked, Command, Decision, Origin,
     room_checks::{check_admin, check_revision, open_room},
 };
 use crate::domain::{Rejection, Rooms};
 
-/// Retires a room without running or future stays. Its name is free again.
+/// Retires a room without running or future stays; in a roll-back, without any stay. Its name is free again.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RetireRoom {
     /// The room.
@@ -20,11 +20,14 @@ impl RetireRoom {
         check_admin(command)?;
         let (room, settings) = open_room(rooms, self.room)?;
         check_revision(command, room.revision())?;
-        if !room.remembers(command.now) {
+        // A roll-back retires a room only if no stay was left in it.
+        let since =
+            if command.origin == Origin::RollBack { Timestamp::from_epoch_millis(0) } else { command.now };
+        if !room.remembers(since) {
             return Err(Decision::NeedsWholeStream(self.room));
         }
         // Ends are ordered like starts, so the loop stops at the first stay that has ended.
-        let ahead = room.reservations().rev().take_while(|reservation| reservation.to.start() > command.now);
+        let ahead = room.reservations().rev().take_while(|reservation| reservation.to.start() > since);
         if let Some((count, first)) = ahead.enumerate().last() {
             let (from, to) = (first.from, first.to);
             return Err(Rejection::ReservationsAhead { count: count + 1, from, to }.into());

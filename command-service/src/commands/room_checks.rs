@@ -2,7 +2,7 @@
 
 use shared_events::{Interval, ReservationId, RoomId, RoomSettings, Timestamp, room_rules::BrokenRule};
 
-use super::{Checked, Command, Decision, IfMatch};
+use super::{Checked, Command, Decision, IfMatch, Origin};
 use crate::domain::{Rejection, Room, Rooms};
 
 /// The room and its settings, if it is registered and not retired.
@@ -14,7 +14,7 @@ pub(super) fn open_room(rooms: &Rooms, id: RoomId) -> Checked<(&Room, &RoomSetti
 
 /// Rejects an imported command older than the room's horizon: its decision would see a later state.
 pub(super) fn check_order(command: &Command, room: &Room) -> Result<(), Rejection> {
-    if command.imported && command.now < room.horizon() {
+    if command.origin == Origin::Import && command.now < room.horizon() {
         Err(Rejection::OutOfOrder { horizon: room.horizon() })
     } else {
         Ok(())

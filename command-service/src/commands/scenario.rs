@@ -13,7 +13,7 @@ use shared_events::{
 };
 use uuid::Uuid;
 
-use super::{Action, Actor, Command, Decision, IfMatch, NewEvent, Stay};
+use super::{Action, Actor, Command, Decision, IfMatch, NewEvent, Origin, Stay};
 use crate::domain::{self, Recalled, Rejection, RoomEntry, Rooms, Undo};
 
 /// Monday, 09:00 in Lisbon.
@@ -49,7 +49,7 @@ impl World {
                         |event: &Event| event.reservation().is_some_and(|about| about.id == reservation);
                     let stream = self.streams.get(&room).into_iter().flatten();
                     let last = stream.rev().map(|(_, event)| event).find(|event| about(event));
-                    self.rooms.recall(room, reservation, Recalled::by(last));
+                    self.rooms.recall(room, reservation, Recalled::by(room, last));
                 }
                 Decision::NeedsWholeStream(room) => {
                     self.whole_reads += 1;
@@ -113,7 +113,8 @@ impl Given {
     pub(super) fn when(self, action: Action) -> When {
         let actor = Actor { user: UserId::new("ana").unwrap(), admin: false };
         let now = timestamp(NOW);
-        let command = Command { id: COMMAND, actor, now, imported: false, if_match: IfMatch::Any, action };
+        let command =
+            Command { id: COMMAND, actor, now, origin: Origin::Request, if_match: IfMatch::Any, action };
         When { world: self.0, command }
     }
 }
@@ -140,7 +141,7 @@ impl When {
     }
 
     pub(super) fn imported_at(mut self, time: &str) -> Self {
-        self.command.imported = true;
+        self.command.origin = Origin::Import;
         self.at(time)
     }
 

@@ -24,6 +24,18 @@ pub enum Rejection {
     /// The reservation is not in the room: never made, cancelled or moved away.
     #[error("there is no such reservation")]
     UnknownReservation,
+    /// The reservation has no such revision.
+    #[error("the reservation has no revision {revision}")]
+    UnknownRevision {
+        /// The revision of the command.
+        revision: u32,
+    },
+    /// The reservation was cancelled at this revision.
+    #[error("at revision {revision} the reservation is cancelled")]
+    CancelledRevision {
+        /// The revision of the command.
+        revision: u32,
+    },
     /// The actor is neither the owner of the reservation nor an administrator.
     #[error("the reservation is somebody else's")]
     NotOwner,

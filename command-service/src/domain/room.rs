@@ -17,7 +17,7 @@ mod tests;
 
 /// Fingerprint of a room's serialised form; a snapshot with another one is not read. Change it as well when [`Room::apply`]
 /// changes its meaning.
-pub const SNAPSHOT_SCHEMA: &str = "1084ed809737fdc1";
+pub const SNAPSHOT_SCHEMA: &str = "836fb97d2f676700";
 
 /// The decision state of one room at a version of its stream. Its serialised form is a snapshot.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -46,6 +46,8 @@ struct Departure {
     until: Minute,
     /// The other room; `None` if cancelled.
     to: Option<RoomId>,
+    /// The revision that left the room.
+    revision: u32,
 }
 
 impl Timed for Departure {
@@ -175,6 +177,12 @@ impl Room {
         self.departed.get(id).is_some()
     }
 
+    /// The last revision of a reservation that was cancelled here. Known as long as the room would remember the reservation.
+    pub(crate) fn cancelled(&self, id: ReservationId) -> Option<u32> {
+        let departure = self.departed.get(id)?;
+        departure.to.is_none().then_some(departure.revision)
+    }
+
     /// Number of known reservations, including those that were cancelled or moved away.
     pub(crate) fn size(&self) -> usize {
         self.reservations.len() + self.departed.len()
@@ -253,9 +261,15 @@ impl Room {
             Event::ReservationRescheduled(e) => self.set_reservation(&e.reservation),
             Event::ReservationMovedIn(e) => self.set_reservation(&e.reservation),
             Event::ReservationMovedOut(e) => {
-                self.lose_reservation(e.reservation.id, e.previous.to, Some(e.reservation.room))
+                self.lose_reservation(&e.reservation, e.previous.to, Some(e.reservation.room))
             }
-            Event::ReservationCancelled(e) => self.lose_reservation(e.reservation.id, e.reservation.to, None),
+            Event::ReservationCancelled(e) => self.lose_reservation(&e.reservation, e.reservation.to, None),
+            Event::ReservationRestored(e) if e.reservation.room == self.id => {
+                self.set_reservation(&e.reservation)
+            }
+            Event::ReservationRestored(e) => {
+                self.lose_reservation(&e.reservation, e.reservation.to, Some(e.reservation.room))
+            }
         }
     }
 
@@ -273,9 +287,9 @@ impl Room {
         replaced
     }
 
-    fn lose_reservation(&mut self, id: ReservationId, until: Minute, to: Option<RoomId>) -> Replaced {
-        let replaced = self.take(id);
-        self.departed.insert(Departure { id, until, to });
+    fn lose_reservation(&mut self, lost: &Reservation, until: Minute, to: Option<RoomId>) -> Replaced {
+        let replaced = self.take(lost.id);
+        self.departed.insert(Departure { id: lost.id, until, to, revision: lost.revision });
         replaced
     }
 

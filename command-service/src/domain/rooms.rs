@@ -23,19 +23,22 @@ pub(crate) enum Recalled {
     Here(Box<Reservation>),
     /// It was moved to this room.
     MovedTo(RoomId),
-    /// It was cancelled in the room, or never was there.
-    Gone,
+    /// It was cancelled in the room, with this revision.
+    Cancelled(u32),
+    /// It never was in the room.
+    Never,
 }
 
 impl Recalled {
-    /// The last of the events about one reservation, if there is any.
-    pub(crate) fn by(last: Option<&Event>) -> Self {
-        match last {
-            Some(Event::ReservationMovedOut(event)) => Self::MovedTo(event.reservation.room),
-            None | Some(Event::ReservationCancelled(_)) => Self::Gone,
-            Some(event) => {
-                event.reservation().map_or(Self::Gone, |found| Self::Here(Box::new(found.clone())))
-            }
+    /// The last of the events about one reservation in a room's stream, if there is any.
+    pub(crate) fn by(room: RoomId, last: Option<&Event>) -> Self {
+        let Some((event, found)) = last.and_then(|event| Some((event, event.reservation()?))) else {
+            return Self::Never;
+        };
+        match event {
+            Event::ReservationCancelled(_) => Self::Cancelled(found.revision),
+            _ if found.room != room => Self::MovedTo(found.room),
+            _ => Self::Here(Box::new(found.clone())),
         }
     }
 }
@@ -109,9 +112,17 @@ impl Rooms {
             None if room.has_lost(reservation) || room.remembers_all() => Located::Nowhere,
             None => match self.recalled.get(&(room.id(), reservation)) {
                 Some(Recalled::Here(found)) => Located::Here(room, found),
-                Some(Recalled::MovedTo(_) | Recalled::Gone) => Located::Nowhere,
+                Some(Recalled::MovedTo(_) | Recalled::Cancelled(_) | Recalled::Never) => Located::Nowhere,
                 None => Located::NeedsRecall(room.id()),
             },
+        }
+    }
+
+    /// The last revision of a reservation that was cancelled in this room, where [`Rooms::locate_in`] has found it nowhere.
+    pub(crate) fn cancelled_in(&self, room: RoomId, reservation: ReservationId) -> Option<u32> {
+        match self.recalled.get(&(room, reservation)) {
+            Some(Recalled::Cancelled(revision)) => Some(*revision),
+            _ => self.get(room)?.cancelled(reservation),
         }
     }
 

@@ -19,6 +19,7 @@ mod position;
 mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+mod writer_form;
 
 pub use buckets::{BUCKETS, Buckets, bucket};
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -26,9 +27,10 @@ pub use fail_points::{FailPoint, FailPoints};
 pub use phase::{Mode, Phase, RelayState, StoredPlace};
 pub use ports::{
     Append, Appended, Backlog, BucketLease, ErasureList, EventLog, EventStore, IdempotencyKeys, LeaseTable,
-    Leases, LookUp, Masked, Outbox, Release, ReservationIndex, RoomDirectory, Snapshots,
+    Leases, LookUp, Masked, Outbox, Release, ReservationIndex, RollBacks, RoomDirectory, Snapshots,
 };
 pub use position::Position;
+pub use writer_form::WriterForm;
 
 /// Most erased persons of one read.
 pub const ERASURES_PAGE: u32 = 10_000;
@@ -97,7 +99,7 @@ pub struct Group {
 pub enum KeyKind {
     /// A request. It is repeated within days.
     Request,
-    /// A line of an import. Its file may be sent again at any time.
+    /// A line of an import, or a step of a roll-back. Both may be sent again at any time.
     ImportLine,
 }
 

@@ -8,9 +8,11 @@ use shared_events::{
     erasure::{Bytes32, ErasuresPage},
 };
 
+use uuid::Uuid;
+
 use super::{
     AppendError, Buckets, ERASURES_PAGE, Group, HeldRoom, KeyId, KeyKind, KeyRecord, Position, RelayState,
-    Snapshot, StoreError, StoredEvent,
+    Snapshot, StoreError, StoredEvent, WriterForm,
 };
 use crate::domain::RoomEntry;
 
@@ -20,6 +22,9 @@ pub trait Append: Send + Sync + 'static {
     /// Commits a group in one transaction, with an outbox row for every event if the [phase](super::Phase) has them. Records
     /// each event at the store's time, or at the event's own `recorded_at` if that is later.
     async fn append(&self, group: &Group) -> Result<Appended, AppendError>;
+
+    /// The form of writing of the store. Never lowered.
+    async fn writer_form(&self) -> Result<WriterForm, StoreError>;
 }
 
 /// A committed group.
@@ -178,6 +183,19 @@ pub struct LookUp {
     pub since: Vec<(Version, Option<ReservationId>)>,
 }
 
+/// Keeps the plans of roll-backs, in numbered parts.
+#[async_trait]
+pub trait RollBacks: Send + Sync + 'static {
+    /// Keeps a part. A part that is there already stays as it is.
+    async fn keep(&self, id: Uuid, part: u32, body: &[u8]) -> Result<(), StoreError>;
+
+    /// The parts of an id, in order.
+    async fn parts(&self, id: Uuid) -> Result<Vec<Vec<u8>>, StoreError>;
+
+    /// The parts of all ids that hold steps.
+    async fn steps(&self) -> Result<Vec<Vec<u8>>, StoreError>;
+}
+
 /// Lists erased persons, and masks their events.
 #[async_trait]
 pub trait ErasureList: Send + Sync + 'static {
@@ -217,7 +235,7 @@ pub enum Masked {
     All,
 }
 
-/// A store with every role but [`Leases`], which only instances that share work need.
+/// A store with every role but [`Leases`], which only instances that share work need, and [`RollBacks`].
 pub trait EventStore:
     Append + EventLog + Outbox + IdempotencyKeys + RoomDirectory + Snapshots + ReservationIndex + ErasureList
 {

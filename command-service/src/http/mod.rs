@@ -139,6 +139,9 @@ pub fn configure(api: Api) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'stat
             .service(
                 endpoint("/v1/rooms/{room}/reservations/{reservation}/move").post(reservations::move_to_room),
             )
+            .service(
+                endpoint("/v1/rooms/{room}/reservations/{reservation}/restore").post(reservations::restore),
+            )
             .service(endpoint("/v1/import").post(import::import))
             .service(endpoint("/v1/erasures").get(erasures::list).post(erasures::add))
             .service(endpoint("/v1/admin/relay").get(admin::relay))

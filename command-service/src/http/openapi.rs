@@ -35,6 +35,7 @@ const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x
         reservations::change,
         reservations::cancel,
         reservations::move_to_room,
+        reservations::restore,
         import::import,
         erasures::list,
         erasures::add,

@@ -50,6 +50,9 @@ pub(super) fn reason(rejection: &Rejection) -> Problem {
         Rejection::UnknownRoom { room } => problem(ProblemType::UnknownRoom).with("room", room),
         Rejection::UnknownKind { kind } => problem(ProblemType::UnknownKind).with("kind", kind),
         Rejection::UnknownReservation => problem(ProblemType::UnknownReservation),
+        Rejection::UnknownRevision { .. } | Rejection::CancelledRevision { .. } => {
+            problem(ProblemType::UnknownRevision).field("/revision")
+        }
         Rejection::NotOwner | Rejection::NotAdmin => problem(ProblemType::Forbidden),
         Rejection::NameTaken { by } => problem(ProblemType::NameTaken).field("/name").with("takenBy", by),
         Rejection::Overlap { reservation, from, to } => problem(ProblemType::Overlap)
@@ -107,6 +110,11 @@ pub(super) fn of_failure(failure: Failure) -> Problem {
                 .with("room", room)
                 .retry_after(AFTER_REPAIR)
         }
+        Failure::NotYetWritten => problem(
+            ProblemType::Unavailable,
+            "instances of an older build can't read the event: the operator has to raise the form of writing; nothing was done",
+        )
+        .retry_after(AFTER_REPAIR),
         Failure::Refused => Problem::defect("the event store refuses the command for good"),
     }
 }

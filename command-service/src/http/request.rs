@@ -25,7 +25,7 @@ use shared_events::{RoomId, UserId};
 
 use super::{Api, answers::CommandAnswer, idempotency, if_match, problems};
 use crate::{
-    commands::{Action, Actor, Command, IfMatch},
+    commands::{Action, Actor, Command, IfMatch, Origin},
     writer::{IdempotencyKey, Submission},
 };
 
@@ -105,7 +105,7 @@ impl<P, B, C> CommandRequest<P, B, C> {
             id: new_id(),
             actor: Actor { user, admin: caller.admin },
             now: api.now(),
-            imported: false,
+            origin: Origin::Request,
             if_match,
             action,
         };

@@ -7,12 +7,13 @@ use utoipa::ToSchema;
 
 use super::{
     answers::CommandAnswer,
-    fields::{ends, given, name, people, stay, text},
+    fields::{ends, given, invalid, name, people, stay, text},
     request::{CommandRequest, Ignored, RoomPath},
     schemas::{Changed, Created, Failed, Keyed, KeyedOptionally, Preconditions},
 };
 use crate::commands::{
-    Action, CancelReservation, ChangeReservation, MoveReservation, Reserve, ReserveKind, Stay,
+    Action, CancelReservation, ChangeReservation, MoveReservation, Reserve, ReserveKind, RestoreReservation,
+    Revision, Stay,
 };
 
 /// A requested stay.
@@ -105,6 +106,15 @@ pub(super) struct Move {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, nullable = false)]
     to: Option<Minute>,
+}
+
+/// The revision of a reservation whose values it has again.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Restore {
+    /// The revision.
+    #[schema(minimum = 1)]
+    revision: u32,
 }
 
 #[derive(Deserialize)]
@@ -209,6 +219,33 @@ pub(super) async fn move_to_room(
         .carry_out(|ReservationPath { room, reservation }, Move { to_room, from, to }| {
             ends(from, to)?;
             Ok(Action::MoveReservation(MoveReservation { room: Some(room), reservation, to_room, from, to }))
+        })
+        .await
+}
+
+/// Gives a reservation the room, time and other values of an earlier revision, also when it is cancelled.
+///
+/// Only a reservation in the way or a retired room refuses it: rules of time and settings held when the revision was made.
+#[utoipa::path(
+    post, path = "/v1/rooms/{room}/reservations/{reservation}/restore", tag = "reservations",
+    operation_id = "restoreReservation",
+    params(
+        ("room" = uuid::Uuid, Path, description = "The room where the reservation is, or where it was cancelled."),
+        ("reservation" = uuid::Uuid, Path, description = "The reservation."),
+        Keyed, Preconditions
+    ),
+    request_body = Restore, responses(Changed, Failed)
+)]
+pub(super) async fn restore(
+    request: CommandRequest<ReservationPath, Restore>,
+) -> Result<CommandAnswer, Problem> {
+    request
+        .carry_out(|ReservationPath { room, reservation }, Restore { revision }| {
+            if revision == 0 {
+                return Err(invalid("/revision", "revisions begin at 1"));
+            }
+            let was = Revision::Unknown;
+            Ok(Action::RestoreReservation(RestoreReservation { room, reservation, revision, was }))
         })
         .await
 }

@@ -10,13 +10,13 @@ mod records;
 use std::collections::{HashMap, HashSet};
 
 use service_kit::clock::Clock;
-use shared_events::{DecodedEvent, Event, Metadata, RawEvent, ReservationId, RoomId, Timestamp, Version};
+use shared_events::{DecodedEvent, Metadata, RawEvent, ReservationId, RoomId, Timestamp, Version};
 use uuid::Uuid;
 
 pub(super) use self::error::AttemptError;
 use super::{CommandOutcome, Failure, Pending, RecordedOutcome, Reply, Submission, answers, cache::Cache};
 use crate::{
-    commands::{Command, Decision, NewEvent},
+    commands::{Action, Command, Decision, NewEvent, Origin, RestoreReservation, Revision},
     domain::{Rejection, Room, RoomEntry, Undo},
     event_store::{Appended, Group, KeyId, KeyKind, KeyRecord, NewKey, Position},
 };
@@ -79,10 +79,10 @@ impl<'a> Attempt<'a> {
         pending: &'a [Pending],
         key_lookup: KeyLookup,
     ) -> Self {
-        // Lines of an import may have been sent before, and refer to one another by keys.
-        let imported = |pending: &Pending| pending.submission.command.imported;
+        // Lines of an import and steps of a roll-back may have been sent before. Lines refer to one another by keys.
+        let records = |pending: &Pending| pending.submission.command.origin != Origin::Request;
         Self {
-            key_lookup: if pending.iter().any(imported) { KeyLookup::Before } else { key_lookup },
+            key_lookup: if pending.iter().any(records) { KeyLookup::Before } else { key_lookup },
             cache,
             pending,
             now: Timestamp::from_epoch_millis(clock.now().timestamp_millis()),
@@ -155,8 +155,8 @@ impl<'a> Attempt<'a> {
         for (index, pending) in self.pending.iter().enumerate() {
             let id = pending.submission.command.id.to_string();
             let mut own: Vec<_> = gained.iter().filter(|event| event.metadata.causation_id == id).collect();
-            // The reply to a move describes the room that it entered.
-            own.sort_by_key(|event| !matches!(event.event, Event::ReservationMovedOut(_)));
+            // The reply describes the room in which the reservation is.
+            own.sort_by_key(|event| event.event.reservation().is_none_or(|about| about.room == event.room));
             let own: Vec<_> =
                 own.into_iter().map(|event| (event.room, event.version, &event.event)).collect();
             if let Some(done) = answers::done(&own) {
@@ -175,14 +175,20 @@ impl<'a> Attempt<'a> {
             return Ok(None);
         }
         let mut command = submission.command.clone();
-        if !command.imported {
+        if command.origin != Origin::Import {
             command.now = self.now;
         }
         if let Some(pseudonym) = self.cache.erasures.pseudonym(&command.actor.user) {
-            if !command.imported {
+            if command.origin != Origin::Import {
                 return Ok(Some(Err(Failure::Erased)));
             }
             command.actor.user = pseudonym.clone();
+        }
+        if let Action::RestoreReservation(RestoreReservation { was: Revision::Live(values), .. }) =
+            &mut command.action
+        {
+            // They were read under an earlier list of erased persons.
+            self.cache.erasures.mask_reservation(values);
         }
         if let Some(key) = submission.made_by {
             match self.made_by(key) {
@@ -219,6 +225,9 @@ impl<'a> Attempt<'a> {
                     }
                 }
                 Decision::NeedsWholeStream(room) => self.take_whole(room).await?,
+                Decision::Events(events) if !self.cache.may_write(&events).await? => {
+                    return Ok(Some(Err(Failure::NotYetWritten)));
+                }
                 Decision::Events(events) => return self.apply(submission, &command, events).map(Some),
                 Decision::Unchanged { room, reservation, revision } => {
                     let rests_on = self.depend_on(pending, &command);
@@ -345,7 +354,7 @@ impl<'a> Attempt<'a> {
             self.new_keys.insert(key.id);
             self.made.extend(done.reservation.map(|reservation| (key.id, reservation)));
             self.group.keys.push(NewKey {
-                kind: if command.imported { KeyKind::ImportLine } else { KeyKind::Request },
+                kind: if command.origin == Origin::Request { KeyKind::Request } else { KeyKind::ImportLine },
                 id: key.id,
                 fingerprint: key.fingerprint,
                 event: Some(last),

@@ -9,8 +9,9 @@ use shared_events::{DecodedEvent, Erasures, RoomId, Unreadable, Version};
 
 use super::{WriterStore, recall::Memory};
 use crate::{
+    commands::NewEvent,
     domain::{Room, RoomEntry, Rooms, SNAPSHOT_SCHEMA},
-    event_store::{Snapshot, Snapshots, StoreError, StoredEvent},
+    event_store::{Snapshot, Snapshots, StoreError, StoredEvent, WriterForm},
 };
 
 /// A snapshot is saved each time a room's version passes a multiple of this, so that loading a room folds few events.
@@ -38,6 +39,8 @@ pub(super) struct Cache {
     /// The list of erased persons under which all rooms were loaded.
     pub(super) erasures: Erasures,
     erasures_are_stale: bool,
+    /// The last known form of writing.
+    form: WriterForm,
     last_used: HashMap<RoomId, u64>,
     now: u64,
     capacity: usize,
@@ -54,6 +57,7 @@ impl Cache {
             directory_is_stale: true,
             erasures: Erasures::default(),
             erasures_are_stale: true,
+            form: WriterForm::default(),
             last_used: HashMap::new(),
             now: 0,
             capacity,
@@ -110,6 +114,16 @@ impl Cache {
     pub(super) fn forget(&mut self, room: RoomId) {
         self.rooms.remove(room);
         self.last_used.remove(&room);
+    }
+
+    /// Whether all instances can read these events.
+    pub(super) async fn may_write(&mut self, events: &[NewEvent]) -> Result<bool, StoreError> {
+        let needed = events.iter().map(|new| WriterForm::of(&new.event)).max().unwrap_or_default();
+        if needed > self.form {
+            // It is never lowered.
+            self.form = self.store.append.writer_form().await?;
+        }
+        Ok(needed <= self.form)
     }
 
     /// Whether the room has an event that this build can't decode.

@@ -179,7 +179,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        commands::{Action, Actor, CancelReservation, Command, IfMatch},
+        commands::{Action, Actor, CancelReservation, Command, IfMatch, Origin},
         writer::{Reply, Submission},
     };
 
@@ -191,7 +191,7 @@ mod tests {
             id: Uuid::nil(),
             actor: Actor { user: UserId::new("ann").unwrap(), admin: false },
             now: Timestamp::from_epoch_millis(0),
-            imported: true,
+            origin: Origin::Import,
             if_match: IfMatch::Any,
             action: Action::CancelReservation(action),
         };

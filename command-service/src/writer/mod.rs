@@ -27,7 +27,7 @@ use self::{
     recall::{Memory, Recollection},
 };
 use crate::{
-    commands::Command,
+    commands::{Action, Command},
     domain::Rejection,
     event_store::{
         Append, ErasureList, EventLog, EventStore, IdempotencyKeys, KeyId, ReservationIndex, RoomDirectory,
@@ -150,6 +150,9 @@ pub enum Failure {
     /// The room has an event that this build can't decode.
     #[error("the history of room {0} is not understood")]
     NotUnderstood(RoomId),
+    /// The command would write an event that instances of an older build can't read.
+    #[error("an older build can't read the event")]
+    NotYetWritten,
     /// The store refuses the command for good.
     #[error("the event store refuses the command")]
     Refused,
@@ -260,7 +263,14 @@ impl Writer {
             Some(key) => Some(RunningKey::claim(&self.running_keys, key.id).ok_or(Failure::InProgress)?),
             None => None,
         };
-        let (submission, deadline) = (Arc::new(submission), Instant::now() + self.deadline);
+        let deadline = Instant::now() + self.deadline;
+        let mut submission = submission;
+        let Command { actor, action, .. } = &mut submission.command;
+        if let Action::RestoreReservation(restore) = action {
+            let found = timeout_at(deadline, self.memory.revision_for(actor, restore)).await;
+            restore.was = found.unwrap_or(Err(Failure::Unavailable))?;
+        }
+        let submission = Arc::new(submission);
         let mut recalled = Vec::new();
         loop {
             let (reply, receiver) = oneshot::channel();

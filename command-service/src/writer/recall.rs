@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::{Failure, WriterStore};
 use crate::{
+    commands::{Actor, RestoreReservation, Revision},
     domain::Recalled,
     event_store::{EventLog, ReservationIndex, StoreError, StoredEvent},
 };
@@ -77,11 +78,84 @@ impl Memory {
             })?;
             next = match found.recalled {
                 Recalled::MovedTo(other) => Some(other),
-                Recalled::Here(_) | Recalled::Gone => None,
+                Recalled::Here(_) | Recalled::Cancelled(_) | Recalled::Never => None,
             };
             trail.push(found);
         }
         Ok(trail)
+    }
+
+    /// What a reservation was at a revision, for a user who may restore it.
+    ///
+    /// # Errors
+    /// As [`Memory::recall_for`].
+    pub(super) async fn revision_for(
+        &self,
+        actor: &Actor,
+        restore: &RestoreReservation,
+    ) -> Result<Revision, Failure> {
+        let RestoreReservation { room, reservation, revision, .. } = *restore;
+        let _running = self.running.take(actor.user.as_str(), 1).map_err(|_| Failure::Overloaded)?;
+        let found = async {
+            match self.recall(room, reservation).await?.recalled {
+                // Whoever guesses ids reads no stream.
+                Recalled::Never | Recalled::MovedTo(_) => return Ok(Revision::Unknown),
+                Recalled::Here(found) if !actor.admin && found.reserved_by != actor.user => {
+                    return Ok(Revision::Unknown);
+                }
+                Recalled::Here(_) | Recalled::Cancelled(_) => {}
+            }
+            let (mut rooms, mut next) = (vec![room], 0);
+            while let Some(room) = rooms.get(next).copied() {
+                let about = self.all_about(room, reservation).await?;
+                if let Some(event) =
+                    about.iter().find(|event| event.reservation().is_some_and(|at| at.revision == revision))
+                {
+                    return Ok(match event {
+                        Event::ReservationCancelled(_) => Revision::Cancelled,
+                        other => other
+                            .reservation()
+                            .map_or(Revision::Unknown, |values| Revision::Live(Box::new(values.clone()))),
+                    });
+                }
+                for event in &about {
+                    let before = match event {
+                        Event::ReservationMovedIn(event) => event.previous.room,
+                        Event::ReservationRestored(event) => event.cancelled_in,
+                        _ => continue,
+                    };
+                    if !rooms.contains(&before) {
+                        rooms.push(before);
+                    }
+                }
+                next += 1;
+            }
+            Ok(Revision::Unknown)
+        };
+        found.await.map_err(|error: StoreError| {
+            tracing::warn!(error = with_causes(&error), room = %room, "a revision can't be read");
+            Failure::Unavailable
+        })
+    }
+
+    /// All events about a reservation in a room's stream.
+    async fn all_about(&self, room: RoomId, reservation: ReservationId) -> Result<Vec<Event>, StoreError> {
+        let subject = reservation.to_string();
+        let (mut about, mut after) = (Vec::new(), Version::NONE);
+        loop {
+            let page = {
+                let _turn = self.turns.acquire().await;
+                self.log.stream(room, after, PAGE).await?
+            };
+            let Some(last) = page.last() else { return Ok(about) };
+            after = last.version;
+            for event in page {
+                let raw = raw(event)?;
+                if raw.metadata.subject == subject {
+                    about.push(raw.event().map_err(|reason| inconsistent(&reason))?);
+                }
+            }
+        }
     }
 
     /// Recalls a reservation.
@@ -118,7 +192,7 @@ impl Memory {
         };
         let event =
             last.map(|event| raw(event)?.event().map_err(|reason| inconsistent(&reason))).transpose()?;
-        Ok(Some(Recollection { room, reservation, version, recalled: Recalled::by(event.as_ref()) }))
+        Ok(Some(Recollection { room, reservation, version, recalled: Recalled::by(room, event.as_ref()) }))
     }
 
     async fn index_page(&self, room: RoomId, reservation: ReservationId) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use command_service::{
-    commands::{Action, ChangeReservation, MoveReservation, Stay},
+    commands::{Action, ChangeReservation, MoveReservation, Origin, Stay},
     domain::SNAPSHOT_SCHEMA,
     erasure::{ErasureProgress, erase},
     event_store::{AppendError, EventStore, Group, Position, Snapshot, StoreError, StoredEvent},
@@ -33,7 +33,7 @@ fn named(stay: Stay) -> Stay {
 
 fn imported(user: &str, name: &str, action: Action) -> Submission {
     let mut submission = Submission { key: Some(key(name)), ..by(user, action) };
-    submission.command.imported = true;
+    submission.command.origin = Origin::Import;
     submission.command.now = crate::writer_rig::NOON.parse().unwrap();
     submission
 }

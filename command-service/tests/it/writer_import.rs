@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use command_service::{
-    commands::{Action, CancelReservation, ChangeReservation, MoveReservation},
+    commands::{Action, CancelReservation, ChangeReservation, MoveReservation, Origin},
     domain::Rejection,
     housekeeping::{KeysKept, sweep},
     writer::{CommandOutcome, Reply, Sequence, Submission},
@@ -19,7 +19,7 @@ use crate::{
 
 fn imported(at: &str, key_name: &str, action: Action) -> Submission {
     let mut submission = by("ann", action);
-    submission.command.imported = true;
+    submission.command.origin = Origin::Import;
     submission.command.now = at.parse().unwrap();
     submission.key = Some(key(key_name));
     submission

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use command_service::{
-    commands::{Action, Actor, CancelReservation, Command, IfMatch, RegisterRoom, Reserve, Stay},
+    commands::{Action, Actor, CancelReservation, Command, IfMatch, Origin, RegisterRoom, Reserve, Stay},
     domain::Rejection,
     event_store::{FailPoints, KeyId},
     outbox::handoff,
@@ -61,7 +61,7 @@ pub(crate) fn by(user: &str, action: Action) -> Submission {
         id: ids::new_id(),
         actor: Actor { user: UserId::new(user).unwrap(), admin: user == "admin" },
         now: Timestamp::from_epoch_millis(0),
-        imported: false,
+        origin: Origin::Request,
         if_match: IfMatch::Any,
         action,
     };

@@ -82,6 +82,8 @@ problem_types! {
     UnknownKind "unknown-kind" NOT_FOUND "There is no room of this kind";
     /// The room has no such reservation, or it is cancelled or moved.
     UnknownReservation "unknown-reservation" NOT_FOUND "There is no such reservation";
+    /// The reservation has no such revision, or is cancelled at it.
+    UnknownRevision "unknown-revision" NOT_FOUND "The reservation has no such revision to restore";
     /// The caller has no such subscription.
     UnknownSubscription "unknown-subscription" NOT_FOUND "There is no such subscription";
     /// The subscription has no such delivery.

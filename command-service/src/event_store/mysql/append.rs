@@ -11,12 +11,12 @@ use super::{
     session::{WRITE_LIMIT, WriterSession, cannot_connect, run, run_text, run_texts, within},
 };
 use crate::event_store::{
-    Append, AppendError, Appended, FailPoint, Group, KeyKind, Position, StoreError,
+    Append, AppendError, Appended, FailPoint, Group, KeyKind, Position, StoreError, WriterForm,
     sql::{
         Statement,
         append::{
             Begun, INSERT_ROOM, OPERATION, Plan, PlannedEvent, TextInsert, UPDATE_ROOM, insert_events,
-            insert_keys, place, room_values,
+            insert_keys, place, room_values, writer_form,
         },
         pieces,
     },
@@ -55,6 +55,10 @@ impl Append for MySqlStore {
                 .remember(plan.events.iter().map(|PlannedEvent { event, .. }| (event.room, event.version)));
         }
         result
+    }
+
+    async fn writer_form(&self) -> Result<WriterForm, StoreError> {
+        writer_form(self).await
     }
 }
 

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 
 use super::MySqlStore;
 use crate::event_store::{
-    BUCKETS, BucketLease, Buckets, LeaseTable, Leases, StoreError,
-    sql::{Columns, Database, RowError, Statement, Value, append::WRITER_FORM, repeated},
+    BUCKETS, BucketLease, Buckets, LeaseTable, Leases, StoreError, WriterForm,
+    sql::{Columns, Database, RowError, Statement, Value, repeated},
 };
 
 #[async_trait]
@@ -26,7 +26,7 @@ impl Leases for MySqlStore {
         const SQL: &str = "INSERT INTO leases (name, holder, epoch, heartbeat) VALUES (?,?,?,1) AS new \
                            ON DUPLICATE KEY UPDATE heartbeat = leases.heartbeat + 1, epoch = new.epoch";
         let name = member(me);
-        let values = [name.as_str().into(), me.into(), WRITER_FORM.into()];
+        let values = [name.as_str().into(), me.into(), WriterForm::KNOWN.0.into()];
         self.write("lease_beat", &Statement::new(SQL, values)).await.map(drop)
     }
 

@@ -8,8 +8,8 @@ use sqlx::mysql::MySqlRow;
 
 use super::{MySqlStore, database::MySqlTransaction};
 use crate::event_store::{
-    Mode, Phase, Position, RelayState, Release, StoreError, StoredPlace, bucket,
-    sql::{Columns, Database, RowError, Statement, Transaction, append::WRITER_FORM},
+    Mode, Phase, Position, RelayState, Release, StoreError, StoredPlace, WriterForm, bucket,
+    sql::{Columns, Database, RowError, Statement, Transaction},
 };
 
 /// Rows of one page of a refill.
@@ -45,9 +45,18 @@ impl MySqlStore {
     /// If the store can't be read.
     pub async fn member_of_an_older_build(&self) -> Result<Option<String>, StoreError> {
         const SQL: &str = "SELECT holder FROM leases WHERE name LIKE 'member/%' AND epoch < ? LIMIT 1";
-        let rows = self.rows("member_forms", &Statement::new(SQL, [WRITER_FORM.into()])).await?;
+        let rows = self.rows("member_forms", &Statement::new(SQL, [WriterForm::KNOWN.0.into()])).await?;
         let holder = rows.first().map(|row| row.text(0)).transpose();
         holder.map_err(|error| error.during("member_forms"))
+    }
+
+    /// Raises the form of writing to the one that this build knows.
+    ///
+    /// # Errors
+    /// If the store can't be written.
+    pub async fn raise_writer_form(&self) -> Result<(), StoreError> {
+        let update = "UPDATE relay_mode SET writer_form = GREATEST(writer_form, ?) WHERE id = 1";
+        self.write("raise_writer_form", &Statement::new(update, [WriterForm::KNOWN.0.into()])).await.map(drop)
     }
 
     /// Wants a mode. The leader switches to it.

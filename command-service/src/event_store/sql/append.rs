@@ -2,10 +2,10 @@
 
 use shared_events::{RawEvent, RoomId, Timestamp, Version};
 
-use super::{Columns, Database, RowError, Statement, Value, statements::repeated};
+use super::{Columns, Database, RowError, Statement, Value, read, statements::repeated};
 use crate::{
     domain::RoomEntry,
-    event_store::{AppendError, Group, KeyKind, NewKey, Phase, Position, StoreError, bucket},
+    event_store::{AppendError, Group, KeyKind, NewKey, Phase, Position, StoreError, WriterForm, bucket},
 };
 
 pub(in crate::event_store) const OPERATION: &str = "append_events";
@@ -85,9 +85,13 @@ pub(in crate::event_store) struct Begun {
     pub(in crate::event_store) in_outbox: bool,
 }
 
-/// The form of writing that this build knows. A later build that writes what this one can't read raises the store's form, and
-/// then this one must not append.
-pub(in crate::event_store) const WRITER_FORM: u64 = 1;
+/// Reads the form of writing.
+pub(in crate::event_store) async fn writer_form<D: Database>(database: &D) -> Result<WriterForm, StoreError> {
+    const OPERATION: &str = "writer_form";
+    let select = Statement::text(format!("SELECT {} FROM {} WHERE id = 1", D::MODE, D::STATE));
+    let forms = read(database, OPERATION, select, |row| row.number(1)).await?;
+    Ok(forms.first().copied().map_or_else(WriterForm::default, WriterForm))
+}
 
 impl Begun {
     /// The statement that reads it. A version that is left out could never be filled later, so each stream must go on where
@@ -119,7 +123,7 @@ impl Begun {
             ))
         };
         let (begun, phase, form) = read().map_err(|RowError(detail)| inconsistent(detail))?;
-        if form > WRITER_FORM {
+        if form > WriterForm::KNOWN.0 {
             return Err(of_a_later_build(format!("the store needs the form of writing {form}")));
         }
         let phase: Phase = phase.parse().map_err(of_a_later_build)?;

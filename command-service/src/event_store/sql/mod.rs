@@ -8,6 +8,7 @@ mod log;
 mod migrations;
 mod outbox;
 mod reservation_index;
+mod roll_backs;
 mod rows;
 mod snapshots;
 mod statements;

@@ -9,12 +9,12 @@ use super::{
     is_transient, store_error,
 };
 use crate::event_store::{
-    Append, AppendError, Appended, FailPoint, Group, KeyKind, Position,
+    Append, AppendError, Appended, FailPoint, Group, KeyKind, Position, StoreError, WriterForm,
     sql::{
         Done, Statement,
         append::{
             Begun, INSERT_ROOM, OPERATION, Plan, PlannedEvent, UPDATE_ROOM, insert_events, insert_keys,
-            place, room_values,
+            place, room_values, writer_form,
         },
         pieces,
     },
@@ -42,6 +42,10 @@ impl Append for SqliteStore {
         }
         self.0.fail_points.pass(FailPoint::AfterCommit)?;
         Ok(appended)
+    }
+
+    async fn writer_form(&self) -> Result<WriterForm, StoreError> {
+        writer_form(self).await
     }
 }
 

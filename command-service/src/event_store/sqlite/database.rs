@@ -24,7 +24,8 @@ impl Database for SqliteStore {
     const NOW: &'static str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
     const STATE: &'static str = "erasure_list";
     // Events of this store always go through the outbox.
-    const MODE: &'static str = "'table', 1";
+    // No other process writes, so every event may be written that this build knows.
+    const MODE: &'static str = "'table', 2";
     const ROW_LIST: &'static str = "VALUES ";
     // From each stream to the next one by the index.
     const ALL_HEADS: &'static str = "WITH RECURSIVE streams (id) AS (\

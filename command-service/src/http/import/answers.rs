@@ -258,6 +258,7 @@ const fn later_lines_must_wait(failure: Failure) -> bool {
         | Failure::Erased
         | Failure::NotUnderstood(_)
         | Failure::Forgotten { .. }
+        | Failure::NotYetWritten
         | Failure::Refused => false,
     }
 }

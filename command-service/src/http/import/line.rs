@@ -26,8 +26,8 @@ use super::{
 };
 use crate::{
     commands::{
-        Action, Actor, CancelReservation, ChangeReservation, Command, IfMatch, MoveReservation, Reserve,
-        ReserveKind,
+        Action, Actor, CancelReservation, ChangeReservation, Command, IfMatch, MoveReservation, Origin,
+        Reserve, ReserveKind,
     },
     event_store::KeyId,
     writer::IdempotencyKey,
@@ -272,7 +272,8 @@ fn command<T: DeserializeOwned + Common>(
         return Ok(Request::Rejected(invalid("/at", "is later than now").with("now", now)));
     }
     let actor = Actor { user, admin: false };
-    let command = Command { id: new_id(), actor, now: at, imported: true, if_match: IfMatch::Any, action };
+    let command =
+        Command { id: new_id(), actor, now: at, origin: Origin::Import, if_match: IfMatch::Any, action };
     Ok(Request::Command { command: Box::new(command), made_by, key })
 }
 

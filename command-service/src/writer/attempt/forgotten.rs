@@ -18,7 +18,7 @@ impl Attempt<'_> {
     ) -> Result<bool, AttemptError> {
         self.touch(&[room]).await?;
         let recalled = match self.changed_in_group(room, reservation)? {
-            Some(event) => Recalled::by(Some(&event)),
+            Some(event) => Recalled::by(room, Some(&event)),
             None => match self.brought(pending, room, reservation).await? {
                 Some(recalled) => recalled,
                 None => return Ok(false),
@@ -71,7 +71,7 @@ impl Attempt<'_> {
             let mut since = self.cache.store.log.load(&[(room, found.version)]).await?;
             since.retain(|event| event.version <= base);
             if let Some(event) = recall::last_about(reservation, since)? {
-                return Ok(Some(Recalled::by(Some(&event))));
+                return Ok(Some(Recalled::by(room, Some(&event))));
             }
         }
         Ok(Some(found.recalled))

@@ -6,7 +6,7 @@ use shared_events::ReservationId;
 
 use super::{Attempt, AttemptError};
 use crate::{
-    commands::Action,
+    commands::{Action, Origin},
     event_store::{KeyId, KeyKind, NewKey},
     writer::{Pending, RecordedOutcome, Submission, answers},
 };
@@ -69,13 +69,15 @@ impl<'a> Attempt<'a> {
         })
     }
 
-    /// Records an outcome without an event, for imports only. Online, a retry is decided anew.
+    /// Records an outcome without an event, for imports and roll-backs only. Online, a retry is decided anew.
     pub(super) fn record(
         &mut self,
         submission: &Submission,
         outcome: impl FnOnce() -> RecordedOutcome,
     ) -> Result<(), AttemptError> {
-        let Some(key) = submission.key.filter(|_| submission.command.imported) else { return Ok(()) };
+        let Some(key) = submission.key.filter(|_| submission.command.origin != Origin::Request) else {
+            return Ok(());
+        };
         let outcome = serde_json::to_vec(&outcome())?;
         self.new_keys.insert(key.id);
         self.group.keys.push(NewKey {
@@ -100,6 +102,7 @@ pub(super) const fn name_reservation(action: &mut Action, id: ReservationId) {
         | Action::ChangeRoom(_)
         | Action::RetireRoom(_)
         | Action::Reserve(_)
-        | Action::ReserveKind(_) => {}
+        | Action::ReserveKind(_)
+        | Action::RestoreReservation(_) => {}
     }
 }

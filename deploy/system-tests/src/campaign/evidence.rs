@@ -18,6 +18,9 @@ pub(crate) enum Kind {
     MovedOut,
     MovedIn,
     Cancelled,
+    Restored,
+    /// In the stream of the room in which the reservation was cancelled: it is in another one now.
+    RestoredElsewhere,
 }
 
 /// A reservation after an event.
@@ -49,19 +52,31 @@ pub(crate) struct Event {
 }
 
 impl Event {
+    /// Whether it is the event of a command in the room that the reservation is not in: its other event tells of the reservation.
+    pub(crate) fn is_of_the_other_room(&self) -> bool {
+        matches!(self.kind, Kind::MovedOut | Kind::RestoredElsewhere)
+    }
+
     pub(crate) fn read(row: EventRow) -> Result<Self> {
         let about = || format!("{}:{} {}", row.room, row.version, row.event_type);
         let metadata: Value = serde_json::from_slice(&row.metadata).with_context(about)?;
         let payload: Value = serde_json::from_slice(&row.payload).with_context(about)?;
         let text = |name: &str| metadata[name].as_str().unwrap_or_default().to_owned();
+        let reservation = payload.get("reservation").map(reservation).transpose().with_context(about)?;
+        let kind = match kind(&row.event_type).with_context(about)? {
+            Kind::Restored if reservation.as_ref().is_none_or(|restored| restored.room != row.room) => {
+                Kind::RestoredElsewhere
+            }
+            kind => kind,
+        };
         Ok(Self {
             room: row.room,
             version: row.version,
-            kind: kind(&row.event_type).with_context(about)?,
+            kind,
             key: text("correlationid"),
             command: text("causationid"),
             actor: text("actor"),
-            reservation: payload.get("reservation").map(reservation).transpose().with_context(about)?,
+            reservation,
             room_kind: payload["room"]["settings"]["kind"].as_str().map(str::to_owned),
             payload: row.payload,
         })
@@ -80,6 +95,7 @@ fn kind(event_type: &str) -> Result<Kind> {
         "reservations.reservation-moved-out.v1" => Kind::MovedOut,
         "reservations.reservation-moved-in.v1" => Kind::MovedIn,
         "reservations.reservation-cancelled.v1" => Kind::Cancelled,
+        "reservations.reservation-restored.v1" => Kind::Restored,
         other => bail!("an event of the unexpected type {other}"),
     })
 }

@@ -40,6 +40,7 @@ const COMMANDS: &[(&str, &str, For)] = &[
     ("POST", "/v1/kinds/{kind}/reservations", Users),
     ("PATCH", "/v1/rooms/{room}/reservations/{reservation}", Owner),
     ("POST", "/v1/rooms/{room}/reservations/{reservation}/move", Owner),
+    ("POST", "/v1/rooms/{room}/reservations/{reservation}/restore", Owner),
     ("DELETE", "/v1/rooms/{room}/reservations/{reservation}", Owner),
     ("POST", "/v1/import", Administrators),
     ("GET", "/v1/erasures", Services),
@@ -165,6 +166,7 @@ impl Scene {
             }
             ("PATCH", "/v1/rooms/{room}") => json!({"capacity": 9}),
             ("POST", _) if route.ends_with("/move") => json!({"toRoom": self.other_room.id}),
+            ("POST", _) if route.ends_with("/restore") => json!({"revision": 1}),
             ("PATCH", _) => json!({"people": 3}),
             ("POST", "/v1/import") => {
                 return call.header("Content-Type", "application/x-ndjson").body("{}\n").send().await;
@@ -304,6 +306,7 @@ async fn owners_and_administrators_are_let_through() {
         for (method, route, commands, expected) in [
             ("GET", "/v1/reservations/{reservation}", false, 200),
             ("PATCH", "/v1/rooms/{room}/reservations/{reservation}", true, 200),
+            ("POST", "/v1/rooms/{room}/reservations/{reservation}/restore", true, 200),
             ("POST", "/v1/rooms/{room}/reservations/{reservation}/move", true, 200),
             ("DELETE", "/v1/rooms/{room}/reservations/{reservation}", true, 404),
         ] {

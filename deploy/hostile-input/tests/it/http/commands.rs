@@ -70,6 +70,12 @@ const SAMPLES: &[Sample] = &[
         body: r#"{"toRoom": "0190a5b0-0000-7000-8000-000000000003", "from": "2030-01-01T10:00:00Z"}"#,
     },
     Sample {
+        method: "POST",
+        path: "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/reservations/0190a5b0-0000-7000-8000-000000000002/restore",
+        headers: KEYED,
+        body: r#"{"revision": 1}"#,
+    },
+    Sample {
         method: "GET",
         path: "/v1/streams?limit=5&cursor=AZClsAAAcACAAAAAAAAAAQ",
         headers: KEYED,

@@ -26,7 +26,7 @@ pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
 /// Each reservation after its highest revision.
 fn reservations(evidence: &Evidence) -> HashMap<Uuid, ReservationDoc> {
     let mut latest: HashMap<Uuid, &Event> = HashMap::new();
-    let changes = evidence.streams.values().flatten().filter(|event| event.kind != Kind::MovedOut);
+    let changes = evidence.streams.values().flatten().filter(|event| !event.is_of_the_other_room());
     for event in changes {
         let Some(reservation) = &event.reservation else { continue };
         let kept = latest.entry(reservation.id).or_insert(event);
@@ -97,7 +97,8 @@ const fn what(kind: Kind) -> Option<&'static str> {
         Kind::Rescheduled => Some("changed"),
         Kind::MovedIn => Some("moved"),
         Kind::Cancelled => Some("cancelled"),
-        Kind::Registered | Kind::MovedOut => None,
+        Kind::Restored => Some("restored"),
+        Kind::Registered | Kind::MovedOut | Kind::RestoredElsewhere => None,
     }
 }
 

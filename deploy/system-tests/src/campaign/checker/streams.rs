@@ -47,9 +47,9 @@ pub(super) fn check(record: &Record, evidence: &Evidence, past: &[Span], finding
     }
 }
 
-/// Both events of a move have the same revision: one counts.
+/// The two events of one command have the same revision: one counts.
 fn count_revisions((event, reservation): (&Event, &Reservation), revisions: &mut HashMap<Uuid, Vec<u64>>) {
-    if event.kind != Kind::MovedOut {
+    if !event.is_of_the_other_room() {
         revisions.entry(reservation.id).or_default().push(reservation.revision);
     }
 }
@@ -143,11 +143,14 @@ fn apply(
     calendar: &mut BTreeMap<i64, (i64, Uuid)>,
     findings: &mut Findings,
 ) {
+    if event.kind == Kind::RestoredElsewhere {
+        return;
+    }
     let before = live.remove(&reservation.id);
     if let Some(stay) = before {
         calendar.remove(&stay.from);
     }
-    let enters = matches!(event.kind, Kind::Made | Kind::MovedIn);
+    let enters = matches!(event.kind, Kind::Made | Kind::MovedIn | Kind::Restored);
     findings.check(before.is_some() != enters, "only what is live changes", || {
         format!("{} {:?} of reservation {}", event.id(), event.kind, reservation.id)
     });
