@@ -16,5 +16,6 @@ pub mod kafka;
 #[cfg(all(feature = "binlog", feature = "kafka"))]
 pub mod operate;
 pub mod outbox;
+pub mod roll_back;
 pub mod service;
 pub mod writer;

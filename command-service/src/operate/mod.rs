@@ -5,6 +5,9 @@ mod migrate;
 mod outbox;
 mod relay;
 mod release_room;
+mod writer_form;
+
+use std::sync::Arc;
 
 use anyhow::Context;
 use secrecy::ExposeSecret;
@@ -20,6 +23,7 @@ pub use self::migrate::migrate;
 use crate::{
     config::{kafka_options, mysql_url},
     event_store::mysql::MySqlStore,
+    roll_back,
 };
 
 /// What operators can do beside `serve`.
@@ -44,6 +48,22 @@ pub enum Operate {
     ///
     /// Exit status: 0 when the room was released, 1 when it was not held, 2 on an error.
     ReleaseRoom(release_room::Arguments),
+    /// Takes back what a user, an import or anyone in a room did since a time.
+    ///
+    /// Every change is taken back by a command, newest first, beside running services; no event is deleted. A change is left if
+    /// somebody else has changed the reservation since, or if another reservation is in the way; the table says which. What
+    /// roll-backs did is never taken back. The plan is kept before the first change: the same command is the same run, goes on
+    /// where it was stopped, and shows the same outcomes.
+    ///
+    /// Exit status: 0 when everything is taken back, 1 when something is left, 2 on an error.
+    RollBack(roll_back::Arguments),
+    /// Shows the form of writing, or raises it after an upgrade.
+    ///
+    /// New types of events are written only in a form that every instance knows. Refused while an instance of an older build
+    /// runs. It can't be lowered.
+    ///
+    /// Exit status: 0 when it was shown or raised, 1 when it was refused, 2 on an error.
+    WriterForm(writer_form::Arguments),
     /// How committed events reach Kafka.
     #[command(subcommand)]
     Relay(relay::Relay),
@@ -79,6 +99,14 @@ impl Operate {
                 };
                 with_store(&url, run).await
             }
+            Self::RollBack(arguments) => {
+                with_store(&url, async |store| {
+                    let (events, plans) = (Arc::new(store.clone()), Arc::new(store.clone()));
+                    arguments.run(events, plans, Clock::system()).await
+                })
+                .await
+            }
+            Self::WriterForm(arguments) => with_store(&url, async |store| arguments.run(store).await).await,
             Self::ReleaseRoom(arguments) => with_store(&url, async |store| arguments.run(store).await).await,
         }
     }

@@ -17,7 +17,7 @@ use crate::{
     test_store::TestStore,
 };
 
-fn run(url: &str, arguments: &[&str]) -> Output {
+pub(crate) fn run(url: &str, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_command-service"))
         .env_clear()
         .env("MYSQL_URL", url)

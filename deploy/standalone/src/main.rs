@@ -7,7 +7,7 @@ mod config;
 mod feed;
 mod welcome;
 
-use std::{fs, process::ExitCode, sync::Arc};
+use std::{fs, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -15,6 +15,7 @@ use command_service::{
     event_store::{EventStore, sqlite::SqliteStore},
     in_process::InProcessLog,
     outbox::RelayOptions,
+    roll_back,
     service::Stack,
     writer,
 };
@@ -23,8 +24,10 @@ use query_service::{
     projector::Limits,
 };
 use service_kit::{
+    clock::Clock,
     process::{self, Process},
     report::exit_code,
+    telemetry::start_logs,
 };
 
 use crate::config::Config;
@@ -52,6 +55,13 @@ enum Command {
     ///
     /// A second replay changes nothing.
     Demo(demo::Arguments),
+    /// Takes back what a user, an import or anyone in a room did since a time. The program must not serve meanwhile.
+    ///
+    /// Every change is taken back by a command, newest first; no event is deleted. A change is left if somebody else has changed
+    /// the reservation since, or if another reservation is in the way; the table says which. The same command is the same run.
+    ///
+    /// Exit status: 0 when everything is taken back, 1 when something is left or on an error.
+    RollBack(roll_back::Arguments),
 }
 
 #[tokio::main]
@@ -59,16 +69,32 @@ async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         None => serve().await,
         Some(Command::Demo(arguments)) => demo::run(arguments).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::RollBack(arguments)) => roll_back(arguments).await,
     };
     exit_code(NAME, outcome, 1)
 }
 
-async fn serve() -> anyhow::Result<ExitCode> {
-    let config = Config::load()?;
+/// The folder of the data, for this process alone as long as the file is open.
+fn data(config: &Config) -> anyhow::Result<(PathBuf, fs::File)> {
     fs::create_dir_all(&config.data).with_context(|| format!("{} can't be made", config.data.display()))?;
     let data = fs::canonicalize(&config.data)?;
     let lock = fs::File::create(data.join("lock"))?;
     lock.try_lock().with_context(|| format!("another process works in {}", data.display()))?;
+    Ok((data, lock))
+}
+
+async fn roll_back(arguments: roll_back::Arguments) -> anyhow::Result<ExitCode> {
+    let config = Config::load()?;
+    let (data, _lock) = data(&config)?;
+    start_logs(config.kit.log_format, &config.kit.log_level);
+    let store = Arc::new(SqliteStore::open(&data.join("events.sqlite"), None).await?);
+    let plans = Arc::clone(&store);
+    Ok(arguments.run(store, plans, Clock::system()).await?.into())
+}
+
+async fn serve() -> anyhow::Result<ExitCode> {
+    let config = Config::load()?;
+    let (data, _lock) = data(&config)?;
     let settings = config.kit.clone();
     let start = async |process: Process| {
         let store: Arc<dyn EventStore> =

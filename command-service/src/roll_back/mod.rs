@@ -1,0 +1,232 @@
+//! Takes back what one user, one import or anyone in one room did since a time.
+//!
+//! Every change is taken back by a command of its own, newest first. The writer decides each of them, as any command, beside
+//! running instances: nothing is deleted, and a later change of somebody else stays. The plan is kept in the store before the
+//! first command. The same selection is the same run: it goes on where it stopped.
+
+mod carry_out;
+mod plan;
+mod report;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use service_kit::{
+    audit::{Act, operator},
+    clock::Clock,
+    ids::new_id,
+    report::{Format, Verdict},
+};
+use sha2::{Digest as _, Sha256};
+use shared_events::{Erasures, RawEvent, ReservationId, RoomId, Timestamp, UserId, Version};
+use uuid::Uuid;
+
+pub use self::report::{Change, Report};
+use crate::event_store::{EventStore, RollBacks};
+
+/// Steps in one row of the store.
+const STEPS_OF_A_PART: usize = 1000;
+
+/// Arguments of `roll-back`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    whose: Whose,
+    /// Only what was committed at or after this time (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    since: Timestamp,
+    /// Shows the plan. Changes nothing and keeps nothing.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// The changes to take back: exactly one is given.
+#[derive(Clone, Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Whose {
+    /// The changes of this user.
+    #[arg(long, value_name = "USER", value_parser = |name: &str| UserId::new(name))]
+    actor: Option<UserId>,
+    /// The changes of requests or of an import with this correlation id.
+    #[arg(long, value_name = "ID")]
+    correlation: Option<String>,
+    /// The changes in this room.
+    #[arg(long)]
+    room: Option<RoomId>,
+}
+
+impl Whose {
+    fn includes(&self, event: &RawEvent) -> bool {
+        let is = |actor: &UserId| event.metadata.actor == *actor;
+        self.actor.as_ref().is_none_or(is)
+            && self.correlation.as_ref().is_none_or(|id| event.metadata.correlation_id == *id)
+            && self.room.is_none_or(|room| event.room == room)
+    }
+
+    /// A name of the selection that is the same for the same one, and names nobody.
+    fn run(&self, since: Timestamp, erasures: &Erasures) -> Uuid {
+        let mut hash = Sha256::new();
+        let actor = self.actor.as_ref().map(|actor| erasures.fingerprint(actor).0.to_vec());
+        let room = self.room.map(|room| room.0.as_bytes().to_vec());
+        for part in [actor, self.correlation.as_ref().map(|id| id.clone().into_bytes()), room] {
+            let part = part.unwrap_or_default();
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hash.update(since.epoch_millis().to_be_bytes());
+        let mut id = [0; 16];
+        id.iter_mut().zip(hash.finalize()).for_each(|(byte, hashed)| *byte = hashed);
+        Uuid::from_bytes(id)
+    }
+}
+
+/// A change, and how it is taken back. Names nobody.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Step {
+    /// The id of the command that takes it back. Its events have it as their causation id.
+    command: Uuid,
+    /// The commit of the change.
+    recorded_at: Timestamp,
+    /// The change: the type of its event.
+    change: String,
+    /// The stream and version of its event.
+    room: RoomId,
+    version: Version,
+    /// None for a change of the room itself.
+    reservation: Option<ReservationId>,
+    /// The revision that the change made.
+    revision: u32,
+    /// What is done.
+    how: How,
+}
+
+/// How a change is taken back.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "do")]
+enum How {
+    /// The reservation is cancelled.
+    Cancel(Present),
+    /// The reservation gets the values of the revision before.
+    Restore(Present),
+    /// The room is retired, if it has no reservation.
+    Retire(Present),
+    /// It is taken back together with a later change.
+    With {
+        /// The revision of the later change.
+        revision: u32,
+    },
+    /// It is left as it is.
+    Leave {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Where a reservation or a room is, and at which revision, when the plan is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Present {
+    room: RoomId,
+    revision: u32,
+}
+
+/// The first row of a kept plan.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    /// Under which the steps are kept.
+    plan: Uuid,
+    made_at: Timestamp,
+}
+
+impl Arguments {
+    /// Rolls changes back, or only plans it, and prints the result. As wanted when every change is taken back.
+    ///
+    /// # Errors
+    /// As [`roll_back`].
+    pub async fn run(
+        self,
+        store: Arc<dyn EventStore>,
+        plans: Arc<dyn RollBacks>,
+        clock: Clock,
+    ) -> anyhow::Result<Verdict> {
+        let report = roll_back(&self, store, plans, clock).await?;
+        print!("{}", report.text(self.format)?);
+        Ok(if report.not_taken_back == 0 { Verdict::AsWanted } else { Verdict::NotAsWanted })
+    }
+}
+
+/// Rolls changes back, or only plans it.
+///
+/// # Errors
+/// If the store can't be read or written. The same call goes on.
+pub async fn roll_back(
+    arguments: &Arguments,
+    store: Arc<dyn EventStore>,
+    plans: Arc<dyn RollBacks>,
+    clock: Clock,
+) -> anyhow::Result<Report> {
+    let Arguments { whose, since, dry_run, .. } = arguments;
+    let (since, dry_run) = (*since, *dry_run);
+    let mut erasures = Erasures::default();
+    store.read_on(&mut erasures).await?;
+    let run = whose.run(since, &erasures);
+    let kept = kept_plan(plans.as_ref(), run).await?;
+    let (made_at, steps) = match kept {
+        Some(kept) => kept,
+        None => {
+            let steps = plan::plan(store.as_ref(), plans.as_ref(), whose, since).await?;
+            let made_at = Timestamp::from_epoch_millis(clock.now_ms());
+            if dry_run {
+                (made_at, steps)
+            } else {
+                keep_plan(plans.as_ref(), run, made_at, &steps).await?;
+                // Another process may have been first.
+                kept_plan(plans.as_ref(), run).await?.context("the plan was not kept")?
+            }
+        }
+    };
+    if dry_run {
+        return Ok(Report::new(run, made_at, &steps, None));
+    }
+    let act = Act::begun(operator(), "roll-back", run.to_string(), None);
+    let actor = UserId::new(operator()).context("USER can't be the name of a user")?;
+    let outcomes = match carry_out::carry_out(store, clock, run, actor, &steps).await {
+        Ok(outcomes) => outcomes,
+        Err(error) => {
+            act.ended("stopped");
+            return Err(error.context(format!("the run {run} has stopped: the same command goes on")));
+        }
+    };
+    let refused = outcomes.iter().filter(|outcome| outcome.is_some()).count();
+    act.ended(format!("{} changes taken back, {refused} not", outcomes.len() - refused));
+    Ok(Report::new(run, made_at, &steps, Some(&outcomes)))
+}
+
+async fn kept_plan(plans: &dyn RollBacks, run: Uuid) -> anyhow::Result<Option<(Timestamp, Vec<Step>)>> {
+    let head = plans.parts(run).await?;
+    let Some(head) = head.first() else { return Ok(None) };
+    let Head { plan, made_at } = serde_json::from_slice(head)?;
+    let mut steps = Vec::new();
+    for part in plans.parts(plan).await? {
+        steps.append(&mut serde_json::from_slice::<Vec<Step>>(&part)?);
+    }
+    Ok(Some((made_at, steps)))
+}
+
+/// Keeps a plan, unless the run has one. It counts when its head is there, which comes last.
+async fn keep_plan(
+    plans: &dyn RollBacks,
+    run: Uuid,
+    made_at: Timestamp,
+    steps: &[Step],
+) -> anyhow::Result<()> {
+    let plan = new_id();
+    for (part, steps) in (0..).zip(steps.chunks(STEPS_OF_A_PART)) {
+        plans.keep(plan, part, &serde_json::to_vec(steps)?).await?;
+    }
+    Ok(plans.keep(run, 0, &serde_json::to_vec(&Head { plan, made_at })?).await?)
+}

@@ -1,0 +1,167 @@
+//! The plan: each selected change, newest first, with the command that takes it back.
+
+use std::collections::{HashMap, HashSet};
+
+use anyhow::Context as _;
+use serde::Deserialize;
+use service_kit::{ids::new_id, meter::Meter};
+use shared_events::{Event, RawEvent, ReservationId, RoomId, Timestamp};
+use uuid::Uuid;
+
+use super::{How, Present, Step, Whose};
+use crate::event_store::{EventStore, Position, RollBacks};
+
+/// Events of one read.
+const PAGE: u32 = 5000;
+
+/// Reads all events, in the order of their positions.
+pub(super) async fn each_event(
+    store: &dyn EventStore,
+    what: &'static str,
+    mut each: impl FnMut(&RawEvent, &Event),
+) -> anyhow::Result<()> {
+    let heads = store.all_heads(None, u32::MAX).await?;
+    let meter = Meter::new(what, heads.iter().map(|(_, version)| version.get()).sum());
+    let mut position = Position::START;
+    loop {
+        let page = store.events_after(position, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        position = last.position;
+        meter.add(page.len() as u64);
+        for stored in page {
+            let raw = stored.into_raw()?;
+            let event = raw.event().with_context(|| format!("event {}", raw.id()))?;
+            each(&raw, &event);
+        }
+    }
+    meter.finish();
+    Ok(())
+}
+
+/// What changes: a reservation or a room.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Subject {
+    Reservation(ReservationId),
+    Room(RoomId),
+}
+
+/// A subject with a selected change.
+struct Chain {
+    selected: HashSet<u32>,
+    present: Present,
+    /// Whether the reservation is cancelled or the room retired.
+    ended: bool,
+}
+
+/// Makes the plan.
+///
+/// Changes that a roll-back made are not selected.
+pub(super) async fn plan(
+    store: &dyn EventStore,
+    plans: &dyn RollBacks,
+    whose: &Whose,
+    since: Timestamp,
+) -> anyhow::Result<Vec<Step>> {
+    let own = commands_of_roll_backs(plans).await?;
+    let mut chains: HashMap<Subject, Chain> = HashMap::new();
+    let mut changes: Vec<(Subject, Step, bool)> = Vec::new();
+    each_event(store, "planning", |raw, event| {
+        let Some((subject, present, ended)) = after(event) else { return };
+        if let Some(chain) =
+            chains.get_mut(&subject).filter(|chain| chain.present.revision < present.revision)
+        {
+            (chain.present, chain.ended) = (present, ended);
+        }
+        let is_selected = raw.recorded_at >= since
+            && whose.includes(raw)
+            && !raw.metadata.causation_id.parse::<Uuid>().is_ok_and(|command| own.contains(&command));
+        if !is_selected {
+            return;
+        }
+        let chain =
+            chains.entry(subject).or_insert_with(|| Chain { selected: HashSet::new(), present, ended });
+        // A move has two events.
+        if chain.selected.insert(present.revision) {
+            let step = Step {
+                command: new_id(),
+                recorded_at: raw.recorded_at,
+                change: raw.event_type.to_string(),
+                room: raw.room,
+                version: raw.version,
+                reservation: event.reservation().map(|reservation| reservation.id),
+                revision: present.revision,
+                how: How::Leave { reason: String::new() },
+            };
+            changes.push((subject, step, matches!(event, Event::ReservationRestored(_))));
+        }
+    })
+    .await?;
+    let steps = changes.into_iter().rev().filter_map(|(subject, step, restored)| {
+        let how = how(chains.get(&subject)?, subject, &step, restored);
+        Some(Step { how, ..step })
+    });
+    Ok(steps.collect())
+}
+
+/// What an event leaves: the subject, where it is, and whether it has ended.
+fn after(event: &Event) -> Option<(Subject, Present, bool)> {
+    let of_room = |room: &shared_events::Room, retired| {
+        Some((Subject::Room(room.id), Present { room: room.id, revision: room.revision }, retired))
+    };
+    match event {
+        Event::RoomRegistered(e) => of_room(&e.room, false),
+        Event::RoomChanged(e) => of_room(&e.room, false),
+        Event::RoomRetired(e) => of_room(&e.room, true),
+        _ => {
+            let reservation = event.reservation()?;
+            let present = Present { room: reservation.room, revision: reservation.revision };
+            let cancelled = matches!(event, Event::ReservationCancelled(_));
+            Some((Subject::Reservation(reservation.id), present, cancelled))
+        }
+    }
+}
+
+fn how(chain: &Chain, subject: Subject, step: &Step, restored: bool) -> How {
+    let leave = |reason: String| How::Leave { reason };
+    let present = chain.present;
+    // The changes from the present one back that are all selected.
+    let first_of_run = (1..=present.revision)
+        .rev()
+        .take_while(|revision| chain.selected.contains(revision))
+        .last()
+        .unwrap_or(u32::MAX);
+    if step.revision < first_of_run {
+        return leave(format!("it was changed since: revision {} is not selected", present.revision));
+    }
+    match subject {
+        Subject::Room(_) if step.revision > 1 => {
+            leave("settings and retirements are not taken back".to_owned())
+        }
+        Subject::Room(_) if chain.ended => leave("the room is retired already".to_owned()),
+        Subject::Room(_) => How::Retire(present),
+        // Nothing was there before its first change: one cancellation takes all of them back.
+        Subject::Reservation(_) if first_of_run == 1 && chain.ended => {
+            leave("the reservation is cancelled already".to_owned())
+        }
+        Subject::Reservation(_) if first_of_run == 1 && step.revision == present.revision => {
+            How::Cancel(present)
+        }
+        Subject::Reservation(_) if first_of_run == 1 => How::With { revision: present.revision },
+        Subject::Reservation(_) if restored => How::Cancel(present),
+        Subject::Reservation(_) => How::Restore(present),
+    }
+}
+
+/// The ids of the commands of all roll-backs.
+async fn commands_of_roll_backs(plans: &dyn RollBacks) -> anyhow::Result<HashSet<Uuid>> {
+    #[derive(Deserialize)]
+    struct Id {
+        command: Uuid,
+    }
+    let mut commands = HashSet::new();
+    for part in plans.steps().await? {
+        let steps: Vec<Id> = serde_json::from_slice(&part)?;
+        commands.extend(steps.into_iter().map(|step| step.command));
+    }
+    Ok(commands)
+}
