@@ -32,6 +32,7 @@ mod races;
 mod rebuild;
 mod relays;
 mod replay;
+mod roll_back;
 mod secured;
 mod stacks;
 mod traces;
