@@ -25,6 +25,8 @@ impl Door {
             Event::RoomRetired(_) => self.retired = true,
             Event::ReservationCancelled(event) => _ = self.stays.remove(&event.reservation.id),
             Event::ReservationMovedOut(event) => _ = self.stays.remove(&event.reservation.id),
+            // It is in another room, and was cancelled in this one.
+            Event::ReservationRestored(restored) if restored.reservation.room != event.room => {}
             // All others carry a live reservation of this room.
             event => {
                 if let Some(reservation) = event.reservation() {
@@ -142,6 +144,18 @@ mod tests {
         assert_eq!(door.line("2026-06-30T12:00:00Z".parse().unwrap()), "Blue: free until Wed 1 Jul 19:00");
         door.apply(&about_stay("reservations.reservation-moved-out.v1", 4, "18:00", "19:00")).unwrap();
         assert_eq!(door.line(at("12:00")), "Blue: free");
+        let restored = about_stay("reservations.reservation-restored.v1", 4, "18:00", "19:00");
+        let with = |cancelled_in: &str| {
+            let mut payload: serde_json::Value = serde_json::from_slice(&restored.payload).unwrap();
+            (payload["restores"], payload["cancelledIn"]) = (3.into(), cancelled_in.into());
+            RawEvent { payload: payload.to_string().into_bytes(), ..restored.clone() }
+        };
+        let other = "0198c4f2-8b7f-7a91-8e05-7d1c2b3a4958".parse().unwrap();
+        let elsewhere = RawEvent { room: other, ..with(ROOM) };
+        door.apply(&elsewhere).unwrap();
+        assert_eq!(door.line(at("12:00")), "Blue: free", "it is restored in another room");
+        door.apply(&with(ROOM)).unwrap();
+        assert_eq!(door.line(at("12:00")), "Blue: free until 19:00");
         door.apply(&about_room("reservations.room-retired.v1")).unwrap();
         assert_eq!(door.line(at("12:00")), "Blue: not in use");
     }
