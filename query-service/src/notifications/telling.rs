@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared_events::{Event, RawEvent, Reservation, RoomId, Timestamp, UserId};
+use shared_events::{RawEvent, Reservation, RoomId, Timestamp, UserId};
 
 use super::{About, Delivery, Notifications, Subscriber, delivery::later};
 use crate::stores::StoreError;
@@ -64,7 +64,7 @@ impl Teller {
 struct News<'a> {
     event: &'a RawEvent,
     reservation: Reservation,
-    /// Of a move, the half in the former room. The owner is told of the other half.
+    /// Of a move or a restored reservation, the half in the former room. The owner is told of the other half.
     is_moved_out: bool,
 }
 
@@ -98,8 +98,9 @@ fn news(event: &RawEvent, now: Timestamp) -> Option<News<'_>> {
     }
     match event.event() {
         Ok(decoded) => {
-            let is_moved_out = matches!(decoded, Event::ReservationMovedOut(_));
-            decoded.reservation().cloned().map(|reservation| News { event, reservation, is_moved_out })
+            let reservation = decoded.reservation()?.clone();
+            let is_moved_out = reservation.room != event.room;
+            Some(News { event, reservation, is_moved_out })
         }
         Err(why) => {
             tracing::warn!(event = event.id(), %why, "an event that can't be read notifies nobody");
