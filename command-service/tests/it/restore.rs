@@ -80,7 +80,7 @@ async fn a_reservation_has_the_values_of_an_earlier_revision_again_wherever_it_w
             );
         }
         let repeated = again().await.expect(200);
-        assert_eq!((repeated.header("idempotency-replayed"), repeated.body), ("true", answer.body));
+        assert_eq!((repeated.header("idempotency-replayed"), &repeated.body), ("true", &answer.body));
         service.stop().await;
     }
 }
