@@ -102,7 +102,8 @@ fn uses(all: &BTreeMap<Vec<String>, String>) -> Uses {
     for (module, text) in all {
         let statements = text.match_indices("use ").filter_map(|(at, found)| {
             let before = text[..at].rsplit('\n').next().unwrap_or_default().trim();
-            let begins = before.is_empty() || before == "pub" || before.starts_with("pub(");
+            let visible = before == "pub" || before.starts_with("pub(") && before.ends_with(')');
+            let begins = before.is_empty() || visible;
             begins.then(|| text[at + found.len()..].split(';').next()).flatten()
         });
         for path in statements.flat_map(paths) {

@@ -230,7 +230,10 @@ async fn without_a_token_that_holds_no_route_answers_but_those_for_anybody() {
             scene.send_all(&caller, &[Users, Owner, Administrators, Services, Erasers, Subscribers]).await
         {
             assert_eq!(answer.status, 401, "{route}: {}", answer.text);
-            answer.problem(401, "unauthenticated");
+            // The answer to HEAD, which asks for the endless stream, has no body.
+            if route != "GET /v1/events" {
+                answer.problem(401, "unauthenticated");
+            }
         }
         for (route, _, answer) in scene.send_all(&caller, &[Anybody]).await {
             assert_eq!(answer.status, 200, "{route}: {}", answer.text);
