@@ -222,7 +222,9 @@ async fn number_of_events(client: &Client) -> u64 {
 }
 
 fn report(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+    let parsed = serde_json::from_slice(&output.stdout);
+    assert!(parsed.is_ok(), "{output:?}");
+    parsed.unwrap()
 }
 
 const ARGUMENTS: [&str; 6] =
