@@ -7,6 +7,7 @@ use command_service::{
     outbox::{Step, Undelivered, assignment, handoff},
 };
 use serde_json::{Value, json};
+use shared_events::{RawEvent, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -40,6 +41,9 @@ async fn the_outbox_is_shown_with_its_holders_and_held_rooms() {
     assert!(printed(&store, &["outbox"]).starts_with("No event waits; no instance relays.\n"));
     let opened = store.open(None).await;
     let (bad, good) = (new_room(), new_room());
+    // Recorded by the store's clock.
+    let event =
+        |room, version| RawEvent { recorded_at: Timestamp::from_epoch_millis(0), ..event(room, version) };
     commit(opened.as_ref(), vec![event(bad, 1)]).await;
     let log = Log::default();
     log.outcomes.lock().unwrap().insert((bad, 1), Undelivered::Refused("too large".into()));
