@@ -32,7 +32,7 @@ struct Begun {
 
 impl Begun {
     async fn on(server: &TestDatabase) -> Self {
-        let history = history(&fixed_steps(400, 19));
+        let history = history(&fixed_steps(400, 4));
         let rooms = history.room_ids().into_iter().take(3);
         let events: Vec<_> = rooms.map(|room| of_room(&history, room)[..BEFORE + BATCH].to_vec()).collect();
         let clean = server.models("clean_").await;
