@@ -17,7 +17,7 @@ use super::{
 use crate::{EventStream, Random, Told};
 
 /// The longest wait for the last events, once queries show them.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// The time-out of all but a stream.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -63,7 +63,7 @@ impl Listeners {
         Self { known, tasks }
     }
 
-    /// Waits until they know everything up to these versions, or for a minute, and ends them.
+    /// Waits until they know everything up to these versions, or for two minutes, and ends them.
     pub(crate) async fn finish(mut self, heads: &[(Uuid, u64)]) -> Vec<Listener> {
         let start = Instant::now();
         let lacks = |listener: &Listener| {
