@@ -224,11 +224,11 @@ impl Entrance {
         }
     }
 
-    /// The wanted rooms of which messages are remembered that the read models may not show yet.
+    /// The wanted rooms of which messages are remembered that the read models may not show yet, and those never looked up.
     #[must_use]
     pub fn unverified(&self) -> Vec<RoomId> {
         let state = self.hub.state();
-        let unverified = |room: &RoomId| state.ring.rooms.get(room).is_some_and(RoomLog::is_unverified);
+        let unverified = |room: &RoomId| state.ring.rooms.get(room).is_none_or(RoomLog::is_unverified);
         state.rooms_of(&self.client.wants).into_iter().filter(unverified).collect()
     }
 

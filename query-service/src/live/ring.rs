@@ -88,7 +88,9 @@ impl Ring {
             if notice.version <= log.highest {
                 return None;
             }
-            let after_a_gap = log.highest > Version::NONE && notice.version > log.highest.next();
+            // A topic that was lost took messages along, so the first one is compared with what was visible.
+            let before = Some(log.highest).filter(|highest| *highest > Version::NONE).or(log.visible);
+            let after_a_gap = before.is_some_and(|before| notice.version > before.next());
             log.highest = notice.version;
             let placed = Placed { partition, offset, notice: Arc::new(notice), after_a_gap, left: None };
             log.messages.push_back(placed.clone());
@@ -161,8 +163,8 @@ impl Partition {
 }
 
 impl RoomLog {
-    /// Whether it has messages that the read models may not show yet.
+    /// Whether it has messages that the read models may not show yet, or was never looked up.
     pub(super) fn is_unverified(&self) -> bool {
-        !self.messages.is_empty() && self.visible.is_none_or(|visible| visible < self.highest)
+        self.visible.is_none_or(|visible| !self.messages.is_empty() && visible < self.highest)
     }
 }

@@ -241,6 +241,18 @@ fn events_that_never_came_by_the_topic_are_a_reset() {
 }
 
 #[test]
+fn an_event_that_is_lost_with_its_topic_is_a_reset_when_a_later_one_comes() {
+    let mut topic = Topic::new();
+    let entrance = topic.hub.enter(&user("ann"), rooms(&[1])).unwrap();
+    assert_eq!(entrance.unverified(), [room(1)], "it was never looked up");
+    let seen = Seen { version: 10.into(), parked: false };
+    let stream = entrance.begin(None, &HashMap::from([(room(1), seen)]));
+    topic.push(0, of(1, 12, "bob"));
+    topic.show(1, 12);
+    assert_eq!(told(&stream).0, ["1:12", "reset 1"]);
+}
+
+#[test]
 fn a_kind_has_the_rooms_that_enter_it_and_the_one_that_leaves_it_is_told_once_more() {
     let mut topic = Topic::new();
     let wants = Wants { kind: Some("lab".to_owned()), ..Wants::default() };
