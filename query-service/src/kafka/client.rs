@@ -3,10 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 
 use rdkafka::{
-    ClientConfig, ClientContext,
+    ClientConfig, ClientContext, Message,
     config::RDKafkaLogLevel,
     consumer::ConsumerContext,
     error::{KafkaError, RDKafkaErrorCode},
+    message::Headers,
 };
 
 use super::KafkaSettings;
@@ -18,6 +19,29 @@ pub(super) fn client_config(settings: &KafkaSettings) -> ClientConfig {
     // Brokers that make topics by themselves would give it their own number of partitions.
     config.set("allow.auto.create.topics", "false");
     config
+}
+
+/// The configuration of a client that reads events.
+pub(super) fn reader_config(settings: &KafkaSettings) -> ClientConfig {
+    let mut config = client_config(settings);
+    config
+        // Events are in no transaction. A foreign producer's open one would hold up all that comes after it.
+        .set("isolation.level", "read_uncommitted")
+        // The default of a second would hold up a backlog.
+        .set("fetch.queue.backoff.ms", "10")
+        // Small, because a pause drops what is prefetched.
+        .set("queued.min.messages", "20000")
+        .set("queued.max.messages.kbytes", "16384")
+        .set("socket.nagle.disable", "true")
+        .set("log.connection.close", "false");
+    config
+}
+
+/// The headers of a message. One without a value counts as absent: Debezium sends one for an attribute that an event does not
+/// have.
+pub(super) fn headers<M: Message>(message: &M) -> impl Iterator<Item = (&str, &[u8])> {
+    let headers = message.headers().into_iter().flat_map(Headers::iter);
+    headers.filter_map(|header| Some((header.key, header.value?)))
 }
 
 /// The first cause that the client logs, such as a certificate or a password. Its other errors only say that brokers are

@@ -12,17 +12,17 @@ use rdkafka::{
     ClientConfig, Message as _,
     consumer::{BaseConsumer, CommitMode, Consumer},
     error::KafkaError,
-    message::Headers,
     types::RDKafkaErrorCode,
 };
 use service_kit::{brokers::Brokers, readiness::Component};
 use shared_events::partition_of;
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     assignment::{Assignment, Held},
-    client::client_config,
+    client::{headers, reader_config},
+    threads::on_a_thread,
     topic::Topic,
 };
 use crate::{
@@ -87,17 +87,7 @@ pub async fn consume(
     component: Component,
     stop: CancellationToken,
 ) -> Result<(), ConsumerError> {
-    let (ended, end) = oneshot::channel();
-    let runtime = Handle::current();
-    let thread = std::thread::Builder::new().name("kafka".to_owned()).spawn(move || {
-        let outcome = poll_thread(&settings, projector, &component, &stop, runtime);
-        // Nobody waits for it if the process ends.
-        let _ = ended.send(outcome);
-    });
-    if thread.is_err() {
-        return Err(ConsumerError::Thread);
-    }
-    end.await.unwrap_or(Err(ConsumerError::Thread))
+    on_a_thread("kafka", move |runtime| poll_thread(&settings, projector, &component, &stop, runtime)).await?
 }
 
 fn poll_thread(
@@ -105,12 +95,12 @@ fn poll_thread(
     projector: Arc<Projector>,
     component: &Component,
     stop: &CancellationToken,
-    runtime: Handle,
+    runtime: &Handle,
 ) -> Result<(), ConsumerError> {
     let partitions = settings.partitions;
     projector.route_by(Box::new(move |room| partition_of(room, partitions)));
     let mut topic = Topic::new(settings, component);
-    while topic.wait(stop, &runtime)? {
+    while topic.wait(stop, runtime)? {
         let assignment = Assignment {
             projector: Arc::clone(&projector),
             topic: settings.topic.clone(),
@@ -140,7 +130,7 @@ fn poll_thread(
 }
 
 pub(super) fn consumer_config(settings: &KafkaSettings) -> ClientConfig {
-    let mut config = client_config(settings);
+    let mut config = reader_config(settings);
     let session = settings.session_timeout.as_millis();
     config
         .set("group.id", &settings.group)
@@ -149,8 +139,6 @@ pub(super) fn consumer_config(settings: &KafkaSettings) -> ClientConfig {
         .set("enable.auto.commit", "true")
         .set("auto.commit.interval.ms", "1000")
         .set("auto.offset.reset", "earliest")
-        // Events are in no transaction. A foreign producer's open one would hold up all that comes after it.
-        .set("isolation.level", "read_uncommitted")
         // Partitions that come, or come back, are assigned soon.
         .set("topic.metadata.refresh.interval.ms", "5000")
         .set("session.timeout.ms", session.to_string())
@@ -159,13 +147,6 @@ pub(super) fn consumer_config(settings: &KafkaSettings) -> ClientConfig {
         .set("max.poll.interval.ms", (session * 3).to_string())
         .set("heartbeat.interval.ms", (session / 4).to_string())
         .set("partition.assignment.strategy", "range")
-        // The default of a second would hold up a backlog.
-        .set("fetch.queue.backoff.ms", "10")
-        // Small, because a pause drops what is prefetched.
-        .set("queued.min.messages", "20000")
-        .set("queued.max.messages.kbytes", "16384")
-        .set("socket.nagle.disable", "true")
-        .set("log.connection.close", "false")
         .set("statistics.interval.ms", "5000");
     config
 }
@@ -223,10 +204,7 @@ fn poll(
 }
 
 pub(super) fn read(message: &impl rdkafka::Message) -> Message {
-    let headers = message.headers().into_iter().flat_map(Headers::iter);
-    // A header without a value counts as absent: Debezium sends one for an attribute that an event does not have.
-    let headers: Vec<(&str, &[u8])> =
-        headers.filter_map(|header| Some((header.key, header.value?))).collect();
+    let headers: Vec<_> = headers(message).collect();
     Message::read(message.offset(), message.key(), &headers, message.payload().unwrap_or_default())
 }
 

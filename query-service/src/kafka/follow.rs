@@ -6,14 +6,17 @@ use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
-    message::Headers,
 };
 use service_kit::retry::Backoff;
-use shared_events::{RawEvent, envelope::parse_id};
-use tokio::{runtime::Handle, sync::oneshot};
+use shared_events::RawEvent;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{ConsumerError, KafkaSettings, client::client_config};
+use super::{
+    ConsumerError, KafkaSettings,
+    client::{headers, reader_config},
+    threads::{on_a_thread, pause},
+};
 use crate::live::{Hub, Notice, REMEMBERED};
 
 /// The longest wait for an answer of the broker.
@@ -33,28 +36,17 @@ pub async fn follow(
     if stop.run_until_cancelled(hub.asked()).await.is_none() {
         return Ok(());
     }
-    let (ended, end) = oneshot::channel();
-    let runtime = Handle::current();
-    let thread = std::thread::Builder::new().name("live".to_owned()).spawn(move || {
-        follow_thread(&settings, &hub, &stop, &runtime);
-        // Nobody waits for it if the process ends.
-        let _ = ended.send(());
-    });
-    if thread.is_err() {
-        return Err(ConsumerError::Thread);
-    }
-    end.await.map_err(|_| ConsumerError::Thread)
+    on_a_thread("live", move |runtime| follow_thread(&settings, &hub, &stop, runtime)).await
 }
 
 fn follow_thread(settings: &KafkaSettings, hub: &Hub, stop: &CancellationToken, runtime: &Handle) {
-    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+    let mut backoff = Backoff::for_server();
     while !stop.is_cancelled() {
         match follow_once(settings, hub, stop) {
-            Ok(()) => backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
+            Ok(()) => backoff.reset(),
             Err(error) => {
                 tracing::warn!(%error, "live streams end: the topic is read anew");
-                let pause = async { tokio::time::sleep(backoff.next_delay()).await };
-                runtime.block_on(stop.run_until_cancelled(pause));
+                pause(runtime, stop, backoff.next_delay());
             }
         }
     }
@@ -84,45 +76,40 @@ fn follow_once(settings: &KafkaSettings, hub: &Hub, stop: &CancellationToken) ->
         hub.filled();
     }
     while !stop.is_cancelled() {
-        let read = match consumer.poll(TURN) {
-            None => continue,
+        match consumer.poll(TURN) {
+            None => {}
             Some(Ok(message)) => {
                 let partition = usize::try_from(message.partition()).unwrap_or(usize::MAX);
                 hub.push(partition, message.offset(), notice(&message));
-                continue;
             }
-            Some(Err(KafkaError::PartitionEOF(partition))) => partition,
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                let was_unread = unread.remove(&partition);
+                if was_unread && unread.is_empty() {
+                    hub.filled();
+                }
+            }
             Some(Err(error)) if is_passing(&error) => {
-                if login != settings.brokers.properties() {
+                let is_old = login != settings.brokers.properties();
+                if is_old {
                     tracing::info!("the login of Kafka has changed");
                     return Ok(());
                 }
-                continue;
             }
             Some(Err(error)) => return Err(error),
-        };
-        if unread.remove(&read) && unread.is_empty() {
-            hub.filled();
         }
     }
     Ok(())
 }
 
 fn config(settings: &KafkaSettings) -> ClientConfig {
-    let mut config = client_config(settings);
+    let mut config = reader_config(settings);
     config
         // The client assigns nothing without a group. It never joins this one.
         .set("group.id", &settings.group)
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
         // Messages that are gone were not told: all streams begin anew.
-        .set("auto.offset.reset", "error")
-        .set("isolation.level", "read_uncommitted")
-        .set("fetch.queue.backoff.ms", "10")
-        .set("queued.min.messages", "20000")
-        .set("queued.max.messages.kbytes", "16384")
-        .set("socket.nagle.disable", "true")
-        .set("log.connection.close", "false");
+        .set("auto.offset.reset", "error");
     config
 }
 
@@ -152,12 +139,9 @@ fn identity(cluster: &str, topic: &str) -> u64 {
 }
 
 fn notice(message: &impl rdkafka::Message) -> Option<Notice> {
-    let headers = message.headers()?;
-    let attributes = || headers.iter().filter_map(|header| Some((header.key, header.value?)));
-    if let Ok(event) = RawEvent::from_message(attributes(), message.payload().unwrap_or_default()) {
+    if let Ok(event) = RawEvent::from_message(headers(message), message.payload().unwrap_or_default()) {
         return Some(Notice::of(&event));
     }
-    let (_, id) = attributes().find(|(name, _)| *name == "ce_id")?;
-    let (room, version) = parse_id(std::str::from_utf8(id).ok()?)?;
-    Some(Notice::unreadable(room, version))
+    let named = shared_events::notice::Notice::from_headers(headers(message)).ok()?;
+    Some(Notice::unreadable(named.room, named.version))
 }

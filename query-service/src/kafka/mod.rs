@@ -7,6 +7,7 @@ mod filing;
 mod follow;
 pub mod groups;
 mod notices;
+mod threads;
 mod topic;
 
 pub use consumer::{ConsumerError, KafkaSettings, consume};

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     KafkaSettings,
     client::{Diagnosis, client_config},
+    threads::pause,
 };
 
 /// Gauge: partitions of the topic beyond the configured ones. Negative: partitions that are missing.
@@ -54,8 +55,7 @@ impl<'a> Topic<'a> {
                     self.component.failing(format!("no broker answers: {diagnosis}"));
                 }
             }
-            let pause = async { tokio::time::sleep(backoff.next_delay()).await };
-            runtime.block_on(stop.run_until_cancelled(pause));
+            pause(runtime, stop, backoff.next_delay());
         }
         Ok(false)
     }

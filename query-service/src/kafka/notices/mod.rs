@@ -18,18 +18,22 @@ use std::{
 };
 
 use rdkafka::{
-    ClientContext, Message as _, TopicPartitionList,
+    ClientConfig, ClientContext, Message as _, TopicPartitionList,
     consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
     error::KafkaError,
-    message::Headers,
 };
 use service_kit::{clock::Clock, retry::Backoff};
 use shared_events::{RoomId, Timestamp, notice::Notice};
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use self::writer::Writer;
-use super::{ConsumerError, KafkaSettings, client::client_config};
+use super::{
+    ConsumerError, KafkaSettings,
+    client::headers,
+    consumer::consumer_config,
+    threads::{on_a_thread, pause},
+};
 
 /// Counter: notices that were written.
 const WRITTEN: &str = "notices_written_total";
@@ -61,28 +65,21 @@ pub async fn write_notices(
         "Seconds from the commit of an event until its notice is in the topic."
     );
     metrics::describe_gauge!(FAILING, "1 while notices can't be written.");
-    let (ended, end) = oneshot::channel();
-    let runtime = Handle::current();
-    let thread = thread::Builder::new().name("notices".to_owned()).spawn(move || {
+    on_a_thread("notices", move |runtime| {
         let mut backoff = Backoff::for_server();
         while !stop.is_cancelled() {
             let began = Instant::now();
-            if let Err(error) = run(&settings, &topic, &clock, &runtime, &stop) {
+            if let Err(error) = run(&settings, &topic, &clock, runtime, &stop) {
                 tracing::warn!(%error, "notices wait; they are tried again");
                 metrics::gauge!(FAILING).set(1);
                 if began.elapsed() > TIMEOUT {
                     backoff.reset();
                 }
-                runtime.block_on(stop.run_until_cancelled(tokio::time::sleep(backoff.next_delay())));
+                pause(runtime, &stop, backoff.next_delay());
             }
         }
-        // Nobody waits for it if the process ends.
-        let _ = ended.send(());
-    });
-    if thread.is_err() {
-        return Err(ConsumerError::Thread);
-    }
-    end.await.map_err(|_| ConsumerError::Thread)
+    })
+    .await
 }
 
 fn run(
@@ -93,12 +90,12 @@ fn run(
     stop: &CancellationToken,
 ) -> Result<(), NoticeError> {
     runtime.block_on(topic::ensure(settings, topic))?;
-    let consumer: BaseConsumer<Assigned> =
-        consumer_config(settings).create_with_context(Assigned::default())?;
+    let login = settings.brokers.properties();
+    let consumer: BaseConsumer<Assigned> = config(settings).create_with_context(Assigned::default())?;
     consumer.subscribe(&[&settings.topic])?;
     let mut writers: BTreeMap<i32, Writer> = BTreeMap::new();
     while !stop.is_cancelled() {
-        let mut batches = collect(&consumer)?;
+        let mut batches = collect(&consumer, || login != settings.brokers.properties())?;
         // A lost partition's writer would know too little when the partition comes back.
         let assigned = consumer.context().partitions();
         writers.retain(|partition, _| assigned.contains(partition));
@@ -134,12 +131,9 @@ struct Batch {
 impl Batch {
     fn add(&mut self, message: &impl rdkafka::Message) {
         self.next_offset = message.offset() + 1;
-        let headers = message.headers().into_iter().flat_map(Headers::iter);
-        let headers: Vec<(&str, &[u8])> =
-            headers.filter_map(|header| Some((header.key, header.value?))).collect();
         // A message without a readable id has no version that a reader could be told of. The projector parks its room.
-        let Ok(notice) = Notice::from_headers(headers.iter().copied()) else { return };
-        let recorded = headers.iter().find(|(name, _)| *name == "ce_recordedtime");
+        let Ok(notice) = Notice::from_headers(headers(message)) else { return };
+        let recorded = headers(message).find(|(name, _)| *name == "ce_recordedtime");
         let recorded = recorded.and_then(|(_, time)| std::str::from_utf8(time).ok()?.parse().ok());
         let recorded = recorded.unwrap_or_else(|| Timestamp::from_epoch_millis(0));
         let highest = self.rooms.entry(notice.room).or_insert((notice, recorded));
@@ -149,8 +143,11 @@ impl Batch {
     }
 }
 
-/// The next messages of each partition. Empty if none come for a while.
-fn collect(consumer: &BaseConsumer<Assigned>) -> Result<HashMap<i32, Batch>, KafkaError> {
+/// The next messages of each partition. Empty if none come for a while. An error ends it if the login `is_old`.
+fn collect(
+    consumer: &BaseConsumer<Assigned>,
+    is_old: impl Fn() -> bool,
+) -> Result<HashMap<i32, Batch>, KafkaError> {
     let mut batches: HashMap<i32, Batch> = HashMap::new();
     let mut count = 0;
     while count < BATCH {
@@ -162,6 +159,7 @@ fn collect(consumer: &BaseConsumer<Assigned>) -> Result<HashMap<i32, Batch>, Kaf
                 count += 1;
             }
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error),
+            Some(Err(error)) if is_old() => return Err(error),
             Some(Err(error)) => {
                 tracing::debug!(%error, "consuming for notices goes on");
                 break;
@@ -172,27 +170,16 @@ fn collect(consumer: &BaseConsumer<Assigned>) -> Result<HashMap<i32, Batch>, Kaf
     Ok(batches)
 }
 
-fn consumer_config(settings: &KafkaSettings) -> rdkafka::ClientConfig {
-    let mut config = client_config(settings);
-    let session = settings.session_timeout.as_millis();
+fn config(settings: &KafkaSettings) -> ClientConfig {
+    let mut config = consumer_config(settings);
     config
         .set("group.id", group(settings))
         // Offsets are committed by the producers' transactions.
         .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        .set("auto.offset.reset", "earliest")
-        .set("isolation.level", "read_uncommitted")
-        .set("topic.metadata.refresh.interval.ms", "5000")
-        .set("session.timeout.ms", session.to_string())
-        .set("heartbeat.interval.ms", (session / 4).to_string())
         // Opening writers takes longer than a poll.
         .set("max.poll.interval.ms", "300000")
-        .set("partition.assignment.strategy", "range")
-        .set("fetch.queue.backoff.ms", "10")
-        .set("queued.min.messages", "20000")
-        .set("queued.max.messages.kbytes", "16384")
-        .set("socket.nagle.disable", "true")
-        .set("log.connection.close", "false");
+        // Its context counts no lag.
+        .set("statistics.interval.ms", "0");
     config
 }
 

@@ -6,10 +6,10 @@ use std::{
 };
 
 use rdkafka::{
-    Message as _, Offset, TopicPartitionList,
+    Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata},
     error::{KafkaError, RDKafkaErrorCode},
-    message::{Header, Headers, OwnedHeaders},
+    message::{Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer},
 };
 use service_kit::clock::Clock;
@@ -19,7 +19,7 @@ use shared_events::{
 };
 
 use super::{Batch, KafkaSettings, NoticeError, SECONDS, TIMEOUT, WRITTEN, group};
-use crate::kafka::client::{Diagnosis, client_config};
+use crate::kafka::client::{Diagnosis, client_config, headers};
 
 /// Writes the notices of one partition. The latest one of all instances can write; those before are fenced.
 pub(super) struct Writer {
@@ -128,9 +128,7 @@ fn read_to_the_end(
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(message)) => {
                 heard = Instant::now();
-                let headers = message.headers().into_iter().flat_map(Headers::iter);
-                let headers = headers.filter_map(|header| Some((header.key, header.value?)));
-                let Ok(notice) = Notice::from_headers(headers) else { continue };
+                let Ok(notice) = Notice::from_headers(headers(&message)) else { continue };
                 let known = highest.entry(notice.room).or_default();
                 *known = notice.version.max(*known);
             }
