@@ -64,10 +64,15 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let settings = config.kit.clone();
     let start = async |process: Process| {
         config.kafka.brokers.warn_if_open();
-        let store = Arc::new(config.notifications().await?);
-        let notifications = Notifications::over(store, process.clock.clone(), config.notify.loopback);
+        let notifications = match &config.notify.keys {
+            Some(_) => {
+                let store = Arc::new(config.notifications().await?);
+                Some(Notifications::over(store, process.clock.clone(), config.notify.loopback))
+            }
+            None => None,
+        };
         let service = Service {
-            notifications: config.notify.keys.is_some().then_some(notifications),
+            notifications,
             feed: Arc::new(config.feed()?),
             stack: Stack::Servers(Box::new(config.kafka), config.mongo),
             authenticator: process.authenticator,

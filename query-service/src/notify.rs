@@ -17,7 +17,7 @@ use service_kit::{
 use crate::{
     http::OPENAPI,
     kafka::{Filing, KafkaSettings},
-    notifications::{Courier, Endpoints, Notifications, Teller, mongo::MongoNotifications, system_resolver},
+    notifications::{Notifications, mongo::MongoNotifications},
     service::NAME,
 };
 
@@ -60,11 +60,8 @@ impl Notifier {
             request_timeout: self.server.request_timeout,
         };
         let address = service::start(parts, &self.server, |_| {}, lifecycle, || {})?;
-        let endpoints = Endpoints::new(system_resolver(), self.timeout, self.loopback, self.clock.clone())?;
         let notifications = Notifications::over(Arc::new(self.store.clone()), self.clock, self.loopback);
-        let teller = Teller::new(notifications.clone());
-        let courier = Courier { notifications, endpoints, abort_at: self.abort_at };
-        lifecycle.spawn_infallible("webhooks", courier.run(lifecycle.soft()));
+        let teller = notifications.start(self.timeout, self.abort_at, lifecycle)?;
         let (stop, mongo, abort_at) = (lifecycle.soft(), self.store, self.abort_at);
         let settings = self.kafka;
         lifecycle.spawn("filing", async move {

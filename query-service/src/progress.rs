@@ -164,14 +164,6 @@ impl Progress {
         self.changed.notified().await;
     }
 
-    /// The versions of those rooms that this instance projects and knows.
-    #[must_use]
-    pub fn known(&self, rooms: &[RoomId]) -> HashMap<RoomId, Version> {
-        let state = self.state();
-        let version = |room: &RoomId| Some((*room, state.seen.get(room)?.version));
-        rooms.iter().filter(|room| (state.owns)(**room)).filter_map(version).collect()
-    }
-
     /// What is shown of those rooms that this instance projects and knows.
     #[must_use]
     pub fn seen(&self, rooms: &[RoomId]) -> HashMap<RoomId, Seen> {

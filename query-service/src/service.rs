@@ -19,7 +19,7 @@ use crate::{
     generations::{self, Feeding},
     http::{self, Api},
     live::Hub,
-    notifications::{Courier, ENDPOINT_ANSWERS_WITHIN, Endpoints, Notifications, Teller, system_resolver},
+    notifications::{ENDPOINT_ANSWERS_WITHIN, Notifications},
     projector::Limits,
 };
 #[cfg(all(feature = "mongodb", feature = "kafka"))]
@@ -128,8 +128,9 @@ impl Service {
                 lifecycle.spawn("projector", feeding.registered(component, *kafka, mongo));
             }
             Stack::InProcess(events) => {
-                let teller = self.notifications.map(|notifications| notify(notifications, lifecycle));
-                let teller = teller.transpose()?;
+                let started =
+                    self.notifications.map(|all| all.start(ENDPOINT_ANSWERS_WITHIN, None, lifecycle));
+                let teller = started.transpose()?;
                 lifecycle.spawn("projector", async move {
                     feeding.in_process(component, events, teller).await;
                     Ok(())
@@ -138,14 +139,4 @@ impl Service {
         }
         Ok(address)
     }
-}
-
-/// Starts the courier, and gives what files its deliveries.
-fn notify(notifications: Notifications, lifecycle: &Lifecycle) -> anyhow::Result<Teller> {
-    let (clock, loopback) = (notifications.clock.clone(), notifications.loopback);
-    let endpoints = Endpoints::new(system_resolver(), ENDPOINT_ANSWERS_WITHIN, loopback, clock)?;
-    let teller = Teller::new(notifications.clone());
-    let courier = Courier { notifications, endpoints, abort_at: None };
-    lifecycle.spawn_infallible("webhooks", courier.run(lifecycle.soft()));
-    Ok(teller)
 }

@@ -100,6 +100,12 @@ impl Timestamp {
         self.0
     }
 
+    /// The time since `earlier`. Zero if that is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.0.saturating_sub(earlier.0).max(0).unsigned_abs())
+    }
+
     /// The moment as a chrono time.
     #[must_use]
     pub fn to_utc(self) -> DateTime<Utc> {

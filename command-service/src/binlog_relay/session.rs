@@ -207,9 +207,8 @@ impl<'a, P: Publisher> Session<'a, P> {
             }
         }
         if let Some(recorded_at) = behind {
-            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-            let seconds = (self.relay.clock.now_ms() - recorded_at.epoch_millis()).max(0) as f64 / 1000.0;
-            metrics::gauge!("relay_binlog_behind_seconds").set(seconds);
+            let now = Timestamp::from_epoch_millis(self.relay.clock.now_ms());
+            metrics::gauge!("relay_binlog_behind_seconds").set(now.since(recorded_at).as_secs_f64());
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use service_kit::clock::Clock;
-use shared_events::RoomId;
+use shared_events::{RoomId, Timestamp};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, sleep_until},
@@ -13,6 +13,7 @@ use super::Shown;
 use crate::{
     live::{Hub, Notice},
     progress::Seen,
+    queries::seen_of,
     stores::{StoreError, in_time},
 };
 
@@ -25,21 +26,6 @@ const COMPARE_EVERY: Duration = Duration::from_secs(10);
 
 /// Histogram: seconds from the record of an event to the moment in which live streams are told of it.
 const TOLD_SECONDS: &str = "live_told_seconds";
-
-impl Shown {
-    /// What queries show of these rooms: from memory where this instance projects them, else from the store.
-    pub async fn seen(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Seen>, StoreError> {
-        let mut seen = self.progress.seen(rooms);
-        let unknown: Vec<RoomId> = rooms.iter().filter(|room| !seen.contains_key(room)).copied().collect();
-        if !unknown.is_empty() {
-            for (room, checkpoint) in self.models.checkpoints(&unknown).await? {
-                self.progress.learn(room, &checkpoint);
-                seen.insert(room, Seen { version: checkpoint.version, parked: checkpoint.parked.is_some() });
-            }
-        }
-        Ok(seen)
-    }
-}
 
 /// Tells what is shown, for as long as it is polled.
 pub(crate) async fn tell(hub: Arc<Hub>, mut shown: watch::Receiver<Option<Arc<Shown>>>, clock: Clock) {
@@ -81,7 +67,7 @@ impl Telling<'_> {
                 biased;
                 () = sleep_until(compare_at) => {
                     compare_at = Instant::now() + COMPARE_EVERY;
-                    match in_time(self.shown.seen(&self.hub.quiet())).await {
+                    match in_time(self.seen(&self.hub.quiet())).await {
                         Ok(seen) => self.hub.compare(&seen),
                         Err(error) => tracing::debug!(%error, "live streams are not compared"),
                     }
@@ -96,16 +82,20 @@ impl Telling<'_> {
         }
     }
 
+    async fn seen(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Seen>, StoreError> {
+        seen_of(self.shown.models.as_ref(), &self.shown.progress, rooms).await
+    }
+
     /// Tells what is shown of the rooms that are waited for, and waits until there may be more.
     async fn step(&mut self) -> Result<(), StoreError> {
         let rooms = self.hub.waiting();
         let mut seen = self.shown.progress.seen(&rooms);
         let others = seen.len() < rooms.len();
         if others && Instant::now() >= self.read_at {
-            seen = in_time(self.shown.seen(&rooms)).await?;
+            seen = in_time(self.seen(&rooms)).await?;
             self.read_at = Instant::now() + PAUSE;
         }
-        let now = self.clock.now_ms();
+        let now = Timestamp::from_epoch_millis(self.clock.now_ms());
         self.hub.show(&seen, |notice| record(notice, now));
         let pause = async {
             match others {
@@ -123,10 +113,8 @@ impl Telling<'_> {
     }
 }
 
-fn record(notice: &Notice, now_ms: i64) {
+fn record(notice: &Notice, now: Timestamp) {
     if let Some(recorded_at) = notice.recorded_at {
-        let milliseconds = (now_ms - recorded_at.epoch_millis()).max(0);
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-        metrics::histogram!(TOLD_SECONDS).record(milliseconds as f64 / 1000.0);
+        metrics::histogram!(TOLD_SECONDS).record(now.since(recorded_at).as_secs_f64());
     }
 }

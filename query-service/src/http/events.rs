@@ -26,7 +26,10 @@ use super::{
     reservations::user_of,
     schemas::{QueryHeaders, Refusals},
 };
-use crate::live::{NoStream, Stream, Wants};
+use crate::{
+    live::{NoStream, Stream, Wants},
+    queries::seen_of,
+};
 
 /// Most rooms of one stream.
 const MOST_ROOMS: usize = 128;
@@ -110,7 +113,7 @@ pub(super) async fn events(ask: QueryRequest<Nothing, EventsParameters>) -> Resu
             break;
         }
     }
-    let seen = reading.generation.seen(&entrance.unverified()).await?;
+    let seen = seen_of(reading.models.as_ref(), &reading.generation.progress, &entrance.unverified()).await?;
     let stream = entrance.begin(last.as_deref(), &seen);
     let sending = Sending {
         stream,

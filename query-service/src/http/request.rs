@@ -26,7 +26,7 @@ use service_kit::{
 use shared_events::{ConsistencyToken, RoomId, Version};
 use tokio::time::Instant;
 
-use super::{OfThisThread, Reading};
+use super::{OfThisThread, Reading, parameters::invalid};
 use crate::{queries::KeptKinds, stores::Queries};
 
 pub(super) const TOKEN: &str = "Consistency-Token";
@@ -133,10 +133,6 @@ fn wanted(headers: &HeaderMap) -> Result<Vec<(RoomId, Version)>, Problem> {
     let Some(text) = joined(headers, TOKEN)? else { return Ok(Vec::new()) };
     let token = ConsistencyToken::parse_header(&text).map_err(|error| invalid(TOKEN, &error.to_string()))?;
     Ok(token.rooms)
-}
-
-fn invalid(header: &str, reason: &str) -> Problem {
-    Problem::new(ProblemType::InvalidValue, format!("{header}: {reason}")).field(header)
 }
 
 #[cfg(test)]

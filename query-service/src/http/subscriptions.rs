@@ -7,7 +7,7 @@ use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use service_kit::{
     audit::Act,
-    auth::{Caller, Refusal},
+    auth::Caller,
     http::{
         description::{DEFECT, METHOD, NOBODY, TOO_MANY, problems},
         json::Json,
@@ -24,7 +24,12 @@ use utoipa::{
 };
 use uuid::Uuid;
 
-use super::{OfThisThread, answers::List, parameters::Nothing};
+use super::{
+    OfThisThread,
+    answers::List,
+    parameters::{Nothing, invalid},
+    reservations::user_of,
+};
 use crate::{
     notifications::{
         About, Address, Delivery as Sent, MOST_OF_A_USER, Notifications, Reason, Secrets, State, Status,
@@ -61,17 +66,11 @@ where
             let notifications = of_this_thread.and_then(|data| data.api.notifications.clone());
             let not_here = || Problem::new(ProblemType::NotFound, "this service has no notifications");
             let notifications = notifications.ok_or_else(not_here)?;
-            let user = UserId::new(caller.user.as_str()).map_err(|_| Refusal::User)?;
+            let user = user_of(&caller)?;
             let path = Path::<P>::extract(&request).await?.0;
             let body = B::from_request(&request, &mut payload).await?;
             Ok(Self { notifications, caller, user, path, body })
         })
-    }
-}
-
-impl<P, B> SubscriptionRequest<P, B> {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_epoch_millis(self.notifications.clock.now_ms())
     }
 }
 
@@ -296,14 +295,14 @@ pub(super) async fn subscribe(
         }
     };
     let address = Address::read(url, ask.notifications.loopback)
-        .map_err(|error| Problem::new(ProblemType::InvalidValue, format!("/url: {error}")).field("/url"))?;
+        .map_err(|error| invalid("/url", &error.to_string()))?;
     let subscribed = Subscribed {
         id: new_id(),
         user: ask.user.clone(),
         about,
         address,
         secrets: Secrets::new(),
-        created: ask.now(),
+        created: ask.notifications.now(),
         state: State::Enabled,
     };
     if room.is_some() {
@@ -346,7 +345,7 @@ pub(super) async fn change(
 ) -> Result<HttpResponse, Problem> {
     let known = ask.subscription().await?;
     let state = if ask.body.value.enabled { State::Enabled } else { State::Disabled(Reason::User) };
-    ask.notifications.store.set_state(known.id, state, ask.now()).await?;
+    ask.notifications.store.set_state(known.id, state, ask.notifications.now()).await?;
     ask.notifications.wake.notify_one();
     Ok(HttpResponse::Ok().json(Subscription::from(Subscribed { state, ..known })))
 }
@@ -370,7 +369,7 @@ pub(super) async fn rotate_secret(
     ask: SubscriptionRequest<SubscriptionPath, Query<Nothing>>,
 ) -> Result<HttpResponse, Problem> {
     let known = ask.subscription().await?;
-    let secrets = known.secrets.clone().rotated(ask.now());
+    let secrets = known.secrets.clone().rotated(ask.notifications.now());
     if ask.notifications.store.set_secrets(&known, &secrets).await? == Swap::Moved {
         return Err(Problem::new(ProblemType::InProgress, "the secret was rotated at the same time"));
     }
@@ -384,7 +383,7 @@ pub(super) async fn rotate_secret(
 pub(super) async fn test(
     ask: SubscriptionRequest<SubscriptionPath, Query<Nothing>>,
 ) -> Result<HttpResponse, Problem> {
-    let (known, now) = (ask.subscription().await?, ask.now());
+    let (known, now) = (ask.subscription().await?, ask.notifications.now());
     let delivery = test_of(known.id, now);
     ask.notifications.store.file(std::slice::from_ref(&delivery), now).await?;
     ask.notifications.wake.notify_one();
@@ -413,7 +412,7 @@ pub(super) async fn deliveries(
 pub(super) async fn redeliver(
     ask: SubscriptionRequest<DeliveryPath, Query<Nothing>>,
 ) -> Result<HttpResponse, Problem> {
-    let (store, now) = (&ask.notifications.store, ask.now());
+    let (store, now) = (&ask.notifications.store, ask.notifications.now());
     let known = store.find(&ask.user, ask.path.subscription).await?.ok_or_else(unknown)?;
     let delivery = store
         .redeliver(known.id, &ask.path.delivery, now)

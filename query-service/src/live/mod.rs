@@ -248,7 +248,7 @@ impl Entrance {
                 continue;
             }
             let visible = log.visible.unwrap_or_default();
-            for placed in log.messages.iter().filter(|placed| state.wanting(placed).contains(&key)) {
+            for placed in log.messages.iter().filter(|placed| state.wants(&self.client.wants, placed)) {
                 let missed = |offsets: &Vec<i64>| {
                     offsets.get(placed.partition).is_some_and(|offset| placed.offset >= *offset)
                 };

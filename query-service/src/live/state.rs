@@ -159,6 +159,21 @@ impl State {
         wanting
     }
 
+    /// Whether one who wants this wants a message.
+    pub(super) fn wants(&self, wants: &Wants, placed: &Placed) -> bool {
+        let notice = &placed.notice;
+        let is_of =
+            |kind: &String| self.kinds.get(&notice.room) == Some(kind) || placed.left.as_ref() == Some(kind);
+        wants.rooms.contains(&notice.room)
+            || wants.kind.as_ref().is_some_and(is_of)
+            || wants.owner.as_ref().is_some_and(|wanted| match &notice.about {
+                About::Reservation { owner, .. } => owner == wanted,
+                // It may be anybody's.
+                About::Unreadable => true,
+                About::Room { .. } => false,
+            })
+    }
+
     /// The clients that want a room, by itself or for its kind.
     pub(super) fn wanting_room(&self, room: RoomId) -> BTreeSet<u64> {
         let of_kind = self.kinds.get(&room).and_then(|kind| self.by_kind.get(kind));
@@ -214,9 +229,7 @@ impl State {
                 told(&placed.notice);
                 if placed.after_a_gap {
                     // What never came may be anybody's.
-                    let all = self.wanting_room(*room).into_iter();
-                    let all = all.chain(self.by_owner.values().flatten().copied()).collect();
-                    self.reset(&all, *room, "gap", &mut touched);
+                    self.reset_widely(*room, "gap", &mut touched);
                 }
             }
             if seen.parked {
@@ -245,9 +258,7 @@ impl State {
         let was_parked = std::mem::replace(&mut log.parked, seen.parked);
         if was_parked && !seen.parked {
             // Its reservations may be anybody's.
-            let all = self.wanting_room(room).into_iter();
-            let all = all.chain(self.by_owner.values().flatten().copied()).collect();
-            self.reset(&all, room, "parked", touched);
+            self.reset_widely(room, "parked", touched);
         }
         was_parked
     }
@@ -273,6 +284,13 @@ impl State {
             }
         }
         self.woken(&touched);
+    }
+
+    /// Tells those who want a room, and all who want their own reservations, to read it again.
+    fn reset_widely(&self, room: RoomId, reason: &'static str, touched: &mut BTreeSet<u64>) {
+        let mut clients = self.wanting_room(room);
+        clients.extend(self.by_owner.values().flatten());
+        self.reset(&clients, room, reason, touched);
     }
 
     /// Tells clients to read a room again.

@@ -4,12 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use service_kit::{abort_point::AbortPoint, ids::new_id, telemetry::with_causes};
-use shared_events::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Claim, Endpoints, Notifications, Reason, Release, State, Status,
+    Claim, Endpoints, Notifications, Reason, Release, Status,
     delivery::{later, with_jitter},
     endpoint::Outcome,
 };
@@ -101,12 +100,10 @@ impl Courier {
     }
 
     async fn claim(&self) -> Result<Option<Claim>, StoreError> {
-        let now = self.now();
+        let now = self.notifications.now();
         let claim = self.notifications.store.claim(new_id(), now, later(now, LEASE)).await?;
         let due = claim.as_ref().map_or(now, |claim| claim.due);
-        #[expect(clippy::cast_precision_loss, reason = "a delay in milliseconds is far below 2^53")]
-        let delay = (now.epoch_millis() - due.epoch_millis()) as f64 / 1_000.0;
-        metrics::gauge!(DELAY).set(delay);
+        metrics::gauge!(DELAY).set(now.since(due).as_secs_f64());
         Ok(claim)
     }
 
@@ -123,7 +120,7 @@ impl Courier {
         let (store, subscription) = (&self.notifications.store, &claim.subscription);
         // An endpoint that fails gets a single message after its rest.
         let limit = if claim.failures > 0 { 1 } else { AT_ONCE };
-        let due = store.due(subscription.id, self.now(), limit).await?;
+        let due = store.due(subscription.id, self.notifications.now(), limit).await?;
         let (address, secrets) = (&subscription.address, &subscription.secrets);
         let attempts: Vec<_> =
             due.iter().map(|delivery| self.endpoints.send(address, secrets, delivery)).collect();
@@ -143,36 +140,32 @@ impl Courier {
     }
 
     fn release(&self, claim: &Claim, outcomes: &[Outcome]) -> Release {
-        let now = self.now();
-        let well = Release { failures: 0, failing_since: None, paused_until: now, state: State::Enabled };
+        let now = self.notifications.now();
+        let well = Release { failures: 0, failing_since: None, paused_until: now, disable: None };
         if outcomes.is_empty() {
             return Release { failures: claim.failures, failing_since: claim.failing_since, ..well };
         }
         if outcomes.iter().any(|outcome| outcome.is_gone) {
-            return Release { state: disabled(Reason::Gone), ..well };
+            return Release { disable: disabled(Reason::Gone), ..well };
         }
         if outcomes.iter().any(|outcome| outcome.was_taken) {
             return well;
         }
         let since = claim.failing_since.unwrap_or(now);
         if later(since, FAILS_FOR) <= now {
-            return Release { state: disabled(Reason::Failing), ..well };
+            return Release { disable: disabled(Reason::Failing), ..well };
         }
         let failures = claim.failures.saturating_add(1);
         let at = usize::try_from(claim.failures).unwrap_or(usize::MAX).min(RESTS.len() - 1);
         let rest = RESTS.get(at).copied().unwrap_or_default();
         let paused_until = later(now, with_jitter(rest));
-        Release { failures, failing_since: Some(since), paused_until, state: State::Enabled }
-    }
-
-    fn now(&self) -> Timestamp {
-        Timestamp::from_epoch_millis(self.notifications.clock.now_ms())
+        Release { failures, failing_since: Some(since), paused_until, disable: None }
     }
 }
 
-fn disabled(reason: Reason) -> State {
+fn disabled(reason: Reason) -> Option<Reason> {
     metrics::counter!(DISABLED, "reason" => reason.as_str()).increment(1);
-    State::Disabled(reason)
+    Some(reason)
 }
 
 fn count(outcome: &Outcome) {

@@ -44,7 +44,7 @@ struct Queue {
 
 impl Queue {
     fn of(subscription: Subscription) -> Self {
-        let paused_until = Timestamp::from_epoch_millis(0);
+        let paused_until = Timestamp::EARLIEST;
         Self { subscription, due: None, held: None, paused_until, filed: 0, failures: 0, failing_since: None }
     }
 
@@ -262,8 +262,8 @@ impl Queues for MemoryNotifications {
         queue.due = next.map(|next| next.max(release.paused_until));
         queue.paused_until = release.paused_until;
         (queue.failures, queue.failing_since) = (release.failures, release.failing_since);
-        if let State::Disabled(_) = release.state {
-            queue.subscription.state = release.state;
+        if let Some(reason) = release.disable {
+            queue.subscription.state = State::Disabled(reason);
         }
         Ok(())
     }

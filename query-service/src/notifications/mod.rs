@@ -20,7 +20,8 @@ mod telling;
 
 use std::{sync::Arc, time::Duration};
 
-use service_kit::clock::Clock;
+use service_kit::{abort_point::AbortPoint, clock::Clock, shutdown::Lifecycle};
+use shared_events::Timestamp;
 use tokio::sync::Notify;
 
 pub use self::{
@@ -54,5 +55,27 @@ impl Notifications {
     #[must_use]
     pub fn over(store: Arc<dyn NotificationStore>, clock: Clock, loopback: bool) -> Self {
         Self { store, clock, wake: Arc::default(), loopback }
+    }
+
+    /// Starts the courier of this process, and returns what files its deliveries.
+    ///
+    /// # Errors
+    /// When there can be no HTTP client.
+    pub(crate) fn start(
+        self,
+        answers_within: Duration,
+        abort_at: Option<AbortPoint>,
+        lifecycle: &Lifecycle,
+    ) -> anyhow::Result<Teller> {
+        let endpoints = Endpoints::new(system_resolver(), answers_within, self.loopback, self.clock.clone())?;
+        let teller = Teller::new(self.clone());
+        let courier = Courier { notifications: self, endpoints, abort_at };
+        lifecycle.spawn_infallible("webhooks", courier.run(lifecycle.soft()));
+        Ok(teller)
+    }
+
+    /// The present time.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_epoch_millis(self.clock.now_ms())
     }
 }

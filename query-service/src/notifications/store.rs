@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use shared_events::{RoomId, Timestamp, UserId};
 use uuid::Uuid;
 
-use super::{About, Delivery, Secrets, State, Status, Subscription};
+use super::{About, Delivery, Reason, Secrets, State, Status, Subscription};
 use crate::stores::{StoreError, Swap};
 
 /// Subscriptions, for the API.
@@ -124,6 +124,6 @@ pub struct Release {
     pub failing_since: Option<Timestamp>,
     /// The endpoint rests until then.
     pub paused_until: Timestamp,
-    /// The state that the endpoint's answers lead to.
-    pub state: State,
+    /// Why the endpoint's answers disable the subscription, if they do.
+    pub disable: Option<Reason>,
 }

@@ -36,8 +36,8 @@ impl Teller {
     /// # Errors
     /// When the store can't be read or written. Some deliveries may be filed then: tell the events again.
     pub async fn tell(&self, events: &[RawEvent]) -> Result<(), StoreError> {
-        let Notifications { store, clock, wake, .. } = &self.0;
-        let now = Timestamp::from_epoch_millis(clock.now_ms());
+        let Notifications { store, wake, .. } = &self.0;
+        let now = self.0.now();
         let news: Vec<News<'_>> = events.iter().filter_map(|event| news(event, now)).collect();
         if news.is_empty() {
             return Ok(());

@@ -80,19 +80,21 @@ impl Operate {
     pub async fn run(self, settings: Settings) -> anyhow::Result<Verdict> {
         let config = Config::read(settings)?;
         telemetry::start_logs(config.kit.log_format, &"warn".parse()?);
-        let notifications = config.notifications().await.context("MongoDB")?;
         let clock = Clock::with_offset(config.kit.clock_offset_seconds);
         let servers = Servers {
             feed: Arc::new(config.feed()?),
             generations: Generations::over(Connection::open(&config.mongo).await.context("MongoDB")?),
-            kafka: config.kafka,
+            kafka: config.kafka.clone(),
             clock,
             abort_at: config.limits.abort_at,
         };
         match self {
             Self::Parked(command) => command.run(&LiveGeneration::of(servers).await?).await,
             Self::Repair(arguments) => arguments.run(&LiveGeneration::of(servers).await?).await,
-            Self::Erase(arguments) => arguments.run(&servers, &notifications).await,
+            Self::Erase(arguments) => {
+                let notifications = config.notifications().await.context("MongoDB")?;
+                arguments.run(&servers, &notifications).await
+            }
             Self::Checkpoints(arguments) => arguments.run(&LiveGeneration::of(servers).await?).await,
             Self::Lag(format) => lag::show(&LiveGeneration::of(servers).await?.kafka, format).await,
             Self::Verify(arguments) => arguments.run(&servers).await,

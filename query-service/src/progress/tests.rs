@@ -30,7 +30,8 @@ async fn nothing_is_remembered_of_rooms_that_do_not_exist() {
     drop(state);
     let room = RoomId(Uuid::from_u128(7));
     progress.learn(room, &Checkpoint { version: Version::FIRST, parked: None });
-    assert_eq!(progress.known(&[room]), HashMap::from([(room, Version::FIRST)]), "this one exists");
+    let seen = Seen { version: Version::FIRST, parked: false };
+    assert_eq!(progress.seen(&[room]), HashMap::from([(room, seen)]), "this one exists");
 }
 
 /// Never answers.

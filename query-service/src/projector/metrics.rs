@@ -1,8 +1,11 @@
 //! Metrics of the projector.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use metrics::{Counter, Gauge, Histogram, Label, counter, gauge, histogram};
@@ -93,8 +96,7 @@ impl ProjectorMetrics {
         gauge!(LAG, labels).set(messages.max(0) as f64);
     }
 
-    pub(super) fn visible(&self, millis: i64) {
-        #[expect(clippy::cast_precision_loss, reason = "a lag fits into 53 bits of milliseconds")]
-        self.handles().visible.record(millis.max(0) as f64 / 1000.0);
+    pub(super) fn visible(&self, after: Duration) {
+        self.handles().visible.record(after.as_secs_f64());
     }
 }

@@ -266,9 +266,9 @@ impl Pipeline {
         if self.late_by_design {
             return;
         }
-        let now = self.dependencies.clock.now_ms();
+        let now = Timestamp::from_epoch_millis(self.dependencies.clock.now_ms());
         for decoded in written {
-            self.metrics.visible(now - decoded.recorded_at.epoch_millis());
+            self.metrics.visible(now.since(decoded.recorded_at));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use shared_events::{Interval, RoomId, Timestamp, Version};
 
-use super::{Page, PageRequest, QueryError, ROOMS_AT_ONCE, free::first_minute_from, versions_of};
+use super::{Page, PageRequest, QueryError, ROOMS_AT_ONCE, free::first_minute_from, seen_of};
 use crate::{
     progress::Progress,
     read_models::RoomDoc,
@@ -49,10 +49,10 @@ impl Availability {
             after = rooms.last().map(|room| (room.settings.name.clone(), room.room));
             let fitting: Vec<RoomDoc> = rooms.into_iter().filter(|room| self.fits(room, now)).collect();
             let ids: Vec<RoomId> = fitting.iter().map(|room| room.room).collect();
-            let versions = versions_of(models, progress, &ids).await?;
+            let seen = seen_of(models, progress, &ids).await?;
             let occupied = models.occupied(&ids, self.stay).await?;
             available.extend(fitting.into_iter().filter(|room| !occupied.contains(&room.room)).map(|room| {
-                let version = versions.get(&room.room).copied().unwrap_or_default();
+                let version = seen.get(&room.room).copied().unwrap_or_default().version;
                 AvailableRoom { room, version }
             }));
             if complete {

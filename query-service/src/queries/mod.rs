@@ -31,7 +31,7 @@ use std::{collections::HashMap, hash::Hash};
 use shared_events::{RoomId, Version};
 
 use crate::{
-    progress::Progress,
+    progress::{Progress, Seen},
     stores::{Queries, StoreError},
 };
 
@@ -49,22 +49,25 @@ pub enum QueryError {
     Store(#[from] StoreError),
 }
 
-/// Versions that the rooms' documents show at least, if the documents are read afterwards. This instance knows the
-/// versions that it has written; it reads the others.
-async fn versions_of(
+/// What queries show of these rooms at least, if their documents are read afterwards. This instance knows what it has
+/// written; it reads the others.
+///
+/// # Errors
+/// When the checkpoints can't be read.
+pub async fn seen_of(
     models: &dyn Queries,
     progress: &Progress,
     rooms: &[RoomId],
-) -> Result<HashMap<RoomId, Version>, QueryError> {
-    let mut versions = progress.known(rooms);
-    let unknown: Vec<RoomId> = rooms.iter().filter(|room| !versions.contains_key(room)).copied().collect();
+) -> Result<HashMap<RoomId, Seen>, StoreError> {
+    let mut seen = progress.seen(rooms);
+    let unknown: Vec<RoomId> = rooms.iter().filter(|room| !seen.contains_key(room)).copied().collect();
     if !unknown.is_empty() {
         for (room, checkpoint) in models.checkpoints(&unknown).await? {
             progress.learn(room, &checkpoint);
-            versions.insert(room, checkpoint.version);
+            seen.insert(room, Seen { version: checkpoint.version, parked: checkpoint.parked.is_some() });
         }
     }
-    Ok(versions)
+    Ok(seen)
 }
 
 /// The version that a room's documents show at least, if they are read afterwards.
@@ -73,7 +76,7 @@ pub async fn version_of(
     progress: &Progress,
     room: RoomId,
 ) -> Result<Version, QueryError> {
-    Ok(versions_of(models, progress, &[room]).await?.get(&room).copied().unwrap_or_default())
+    Ok(seen_of(models, progress, &[room]).await?.get(&room).copied().unwrap_or_default().version)
 }
 
 /// A page of a list of one room.

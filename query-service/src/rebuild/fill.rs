@@ -105,6 +105,7 @@ impl Fill {
 /// The number of events of these rooms that are written.
 fn events_of(progress: &Progress, heads: &[Head]) -> u64 {
     let rooms: Vec<RoomId> = heads.iter().map(|head| head.room).collect();
-    let known = progress.known(&rooms);
-    heads.iter().map(|head| known.get(&head.room).copied().unwrap_or_default().min(head.version).get()).sum()
+    let seen = progress.seen(&rooms);
+    let written = |head: &Head| seen.get(&head.room).copied().unwrap_or_default().version;
+    heads.iter().map(|head| written(head).min(head.version).get()).sum()
 }

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use query_service::{
-    notifications::{About, MOST_OF_A_USER, Release, State, Subscription, test_of},
+    notifications::{About, MOST_OF_A_USER, Release, Subscription, test_of},
     stores::Swap,
 };
 use service_kit::ids::new_id;
@@ -99,15 +99,14 @@ async fn a_delivery_that_is_filed_during_a_turn_is_due_when_the_turn_ends() {
         let taken = world.store().due(subscription.id, now, 8).await.unwrap();
         assert_eq!(taken.len(), 1);
         world.store().file(&[test_of(subscription.id, now)], now).await.unwrap();
-        let release = Release { failures: 0, failing_since: None, paused_until: now, state: State::Enabled };
+        let release = Release { failures: 0, failing_since: None, paused_until: now, disable: None };
         world.store().release(&claim, &release).await.unwrap();
         let again = world.store().claim(new_id(), now, until).await.unwrap().unwrap();
         // Who lost the lease changes nothing: the queue stays held.
         world.store().release(&claim, &release).await.unwrap();
         assert!(world.store().claim(new_id(), now, until).await.unwrap().is_none());
         // An endpoint that rests is not due before its rest is over, whatever is filed.
-        let rests =
-            Release { failures: 1, failing_since: Some(now), paused_until: until, state: State::Enabled };
+        let rests = Release { failures: 1, failing_since: Some(now), paused_until: until, disable: None };
         world.store().release(&again, &rests).await.unwrap();
         world.store().file(&[test_of(subscription.id, now)], now).await.unwrap();
         assert!(world.store().claim(new_id(), now, until).await.unwrap().is_none());

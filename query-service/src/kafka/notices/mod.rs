@@ -135,7 +135,7 @@ impl Batch {
         let Ok(notice) = Notice::from_headers(headers(message)) else { return };
         let recorded = headers(message).find(|(name, _)| *name == "ce_recordedtime");
         let recorded = recorded.and_then(|(_, time)| std::str::from_utf8(time).ok()?.parse().ok());
-        let recorded = recorded.unwrap_or_else(|| Timestamp::from_epoch_millis(0));
+        let recorded = recorded.unwrap_or(Timestamp::EARLIEST);
         let highest = self.rooms.entry(notice.room).or_insert((notice, recorded));
         if notice.version > highest.0.version {
             *highest = (notice, recorded);

@@ -70,7 +70,7 @@ impl Writer {
         metrics::counter!(WRITTEN).increment(news.len() as u64);
         let now = Timestamp::from_epoch_millis(clock.now_ms());
         for (notice, recorded) in news {
-            metrics::histogram!(SECONDS).record(seconds(recorded, now));
+            metrics::histogram!(SECONDS).record(now.since(recorded).as_secs_f64());
             self.highest.insert(notice.room, notice.version);
         }
         Ok(())
@@ -96,11 +96,6 @@ impl Writer {
             }
         }
     }
-}
-
-fn seconds(from: Timestamp, to: Timestamp) -> f64 {
-    let millis = to.epoch_millis().saturating_sub(from.epoch_millis()).max(0);
-    Duration::from_millis(millis.unsigned_abs()).as_secs_f64()
 }
 
 /// The highest version of each room in a partition of the notices.

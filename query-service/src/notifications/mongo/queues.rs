@@ -12,11 +12,11 @@ use uuid::Uuid;
 
 use super::{
     MongoNotifications, date,
-    stored::{ENABLED, StoredAnswer, StoredDelivery, StoredSubscription, state_text, to_bson},
+    stored::{ENABLED, StoredAnswer, StoredDelivery, StoredSubscription, to_bson},
     time,
 };
 use crate::{
-    notifications::{Claim, Delivery, Queues, Release, State, Status, Subscriber},
+    notifications::{Claim, Delivery, Queues, Release, Status, Subscriber},
     stores::StoreError,
 };
 
@@ -101,14 +101,14 @@ impl Queues for MongoNotifications {
         let next = self.deliveries.find_one(waiting).sort(doc! { "due": 1 }).await?;
         let next = next.map(|next| date(time(next.due).max(release.paused_until)));
         let mut set = doc! {
-            "heldUntil": date(Timestamp::from_epoch_millis(0)),
+            "heldUntil": date(Timestamp::EARLIEST),
             "pausedUntil": date(release.paused_until),
             "failures": release.failures,
             "failingSince": release.failing_since.map(date),
             "due": next,
         };
-        if let State::Disabled(_) = release.state {
-            set.insert("state", state_text(release.state));
+        if let Some(reason) = release.disable {
+            set.insert("state", reason.as_str());
         }
         let held = doc! { "_id": id, "holder": to_bson(claim.holder) };
         let mut unchanged = held.clone();
