@@ -11,7 +11,7 @@ mod ring;
 mod state;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -160,9 +160,10 @@ impl Hub {
         let mut state = self.state();
         let mut again = Vec::new();
         for log in state.ring.rooms.values_mut() {
-            (log.visible, log.parked) = (None, false);
+            log.visible = None;
             again.extend(log.messages.iter().cloned());
         }
+        state.ring.parked.clear();
         again.into_iter().for_each(|placed| state.wait(placed));
         state.note_place();
         for client in state.clients.values() {
@@ -239,12 +240,16 @@ impl Entrance {
         let mut state = self.hub.state();
         state.show(found, |_| {});
         let key = state.insert(&self.client);
-        let known = last.map(|text| Place::parse(text).and_then(|place| state.ring.find(&place)));
-        let (mut repeated, mut later) = (Vec::new(), Vec::new());
+        let place = last.and_then(Place::parse);
+        let known = last.map(|_| place.as_ref().and_then(|place| state.ring.find(place)));
+        let (mut again, mut repeated, mut later) = (BTreeSet::new(), Vec::new(), Vec::new());
+        if let (Some(place), Some(Some(offsets))) = (&place, &known) {
+            again = state.resets_after(place, offsets, &self.client.wants);
+        }
         for room in state.rooms_of(&self.client.wants) {
             let Some(log) = state.ring.rooms.get(&room) else { continue };
-            if log.parked {
-                repeated.push(Told::Reset(room));
+            if state.ring.parked.contains(&room) {
+                again.insert(room);
                 continue;
             }
             let visible = log.visible.unwrap_or_default();
@@ -265,7 +270,7 @@ impl Entrance {
             metrics::counter!(RESETS, "reason" => "place").increment(1);
             self.client.lose();
         }
-        repeated.into_iter().for_each(|told| self.client.tell(told));
+        again.into_iter().map(Told::Reset).chain(repeated).for_each(|told| self.client.tell(told));
         self.client.at(state.place.clone());
         drop(state);
         self.hub.more.notify_one();

@@ -21,8 +21,6 @@ pub(super) struct Placed {
     pub(super) partition: usize,
     pub(super) offset: i64,
     pub(super) notice: Arc<Notice>,
-    /// Versions before it never came.
-    pub(super) after_a_gap: bool,
     /// The wanted kind that the room had before.
     pub(super) left: Option<String>,
 }
@@ -33,6 +31,8 @@ pub(super) struct Ring {
     identity: u64,
     partitions: Vec<Partition>,
     pub(super) rooms: HashMap<RoomId, RoomLog>,
+    /// Rooms that are parked, whose messages wait for nothing.
+    pub(super) parked: BTreeSet<RoomId>,
 }
 
 #[derive(Default)]
@@ -63,17 +63,24 @@ pub(super) struct RoomLog {
     highest: Version,
     /// A version that the read models show, and that was told to all who wanted it. `None` if it was never looked up.
     pub(super) visible: Option<Version>,
-    /// Whether the room is parked, and all who want it were told.
-    pub(super) parked: bool,
     /// The version of the read models at the last comparison, if it was ahead of what was told.
     pub(super) suspected: Option<Version>,
+    /// The ends of the partitions when those who want it were last told to read it again.
+    pub(super) reset: Option<Reset>,
+}
+
+/// When clients were told to read a room again.
+pub(super) struct Reset {
+    ends: Vec<i64>,
+    /// Whether those who want their own reservations were told too.
+    pub(super) is_wide: bool,
 }
 
 impl Ring {
     /// An empty ring, whose partitions begin at these offsets.
     pub(super) fn new(identity: u64, starts: &[i64]) -> Self {
         let partition = |start: &i64| Partition { start: *start, end: *start, ..Partition::default() };
-        Self { identity, partitions: starts.iter().map(partition).collect(), rooms: HashMap::new() }
+        Self { identity, partitions: starts.iter().map(partition).collect(), ..Self::default() }
     }
 
     /// Adds a message, and forgets old ones. Returns what can be told: nothing of a repeat.
@@ -88,11 +95,8 @@ impl Ring {
             if notice.version <= log.highest {
                 return None;
             }
-            // A topic that was lost took messages along, so the first one is compared with what was visible.
-            let before = Some(log.highest).filter(|highest| *highest > Version::NONE).or(log.visible);
-            let after_a_gap = before.is_some_and(|before| notice.version > before.next());
             log.highest = notice.version;
-            let placed = Placed { partition, offset, notice: Arc::new(notice), after_a_gap, left: None };
+            let placed = Placed { partition, offset, notice: Arc::new(notice), left: None };
             log.messages.push_back(placed.clone());
             Some(placed)
         });
@@ -128,7 +132,11 @@ impl Ring {
             let offset = partition.waiting.first().copied().unwrap_or(partition.end);
             Mark { offset, before: partition.before(offset) }
         });
-        Place { identity: self.identity, marks: marks.collect() }
+        Place {
+            identity: self.identity,
+            marks: marks.collect(),
+            parked: self.parked.iter().copied().collect(),
+        }
     }
 
     /// The offsets of a place from which everything is remembered.
@@ -144,9 +152,47 @@ impl Ring {
         known.collect()
     }
 
+    /// Whether a message follows versions that never came by the topic, as when a topic was lost with its last messages.
+    /// `shown` is what was told before it.
+    pub(super) fn is_after_a_gap(&self, placed: &Placed, shown: Option<Version>) -> bool {
+        let Notice { room, version, .. } = *placed.notice;
+        let is_unknown = self.rooms.get(&room).is_none_or(|log| !log.has_before(version));
+        let is_whole = |partition: &Partition| partition.start == 0;
+        is_unknown
+            && match shown {
+                Some(shown) => version > shown.next(),
+                // Nothing of this topic is forgotten, so the message before this one was in another topic.
+                None => self.partitions.get(placed.partition).is_some_and(is_whole),
+            }
+    }
+
+    /// Whether the read models show events of a room that this topic never brought.
+    pub(super) fn is_ahead(&self, log: &RoomLog) -> bool {
+        let is_whole = || self.partitions.iter().all(|partition| partition.start == 0);
+        log.visible.is_some_and(|visible| visible > log.highest)
+            && (log.highest > Version::NONE || is_whole())
+    }
+
+    /// Notes that those who want a room are told to read it again.
+    pub(super) fn note_reset(&mut self, room: RoomId, is_wide: bool) {
+        let ends = self.partitions.iter().map(|partition| partition.end).collect();
+        let log = self.rooms.entry(room).or_default();
+        let is_wide = is_wide || log.reset.as_ref().is_some_and(|reset| reset.is_wide);
+        log.reset = Some(Reset { ends, is_wide });
+    }
+
     /// Forgets the rooms of which nothing is remembered and that nobody wants.
     pub(super) fn sweep(&mut self, wanted: impl Fn(RoomId) -> bool) {
-        self.rooms.retain(|room, log| !log.messages.is_empty() || wanted(*room));
+        let partitions = &self.partitions;
+        // Older places are not found, so who has one reads everything again.
+        let is_old = |reset: &mut Reset| {
+            reset.ends.iter().zip(partitions).any(|(end, partition)| *end < partition.start)
+        };
+        self.rooms.retain(|room, log| {
+            log.reset.take_if(is_old);
+            !log.messages.is_empty() || log.reset.is_some() || wanted(*room)
+        });
+        self.parked.retain(|room| self.rooms.contains_key(room));
     }
 }
 
@@ -162,7 +208,22 @@ impl Partition {
     }
 }
 
+impl Reset {
+    /// Whether one who knows these offsets may have been away. A client that was told has an offset beyond the ends of then, or
+    /// is told again.
+    pub(super) fn was_missed(&self, offsets: &[i64]) -> bool {
+        self.ends.iter().zip(offsets).all(|(end, offset)| offset <= end)
+    }
+}
+
 impl RoomLog {
+    /// Whether the version before this one is remembered, or there is none.
+    pub(super) fn has_before(&self, version: Version) -> bool {
+        let number = self.messages.partition_point(|placed| placed.notice.version < version);
+        let before = number.checked_sub(1).and_then(|before| self.messages.get(before));
+        before.map_or(Version::NONE, |before| before.notice.version).next() >= version
+    }
+
     /// Whether it has messages that the read models may not show yet, or was never looked up.
     pub(super) fn is_unverified(&self) -> bool {
         self.visible.is_none_or(|visible| !self.messages.is_empty() && visible < self.highest)

@@ -12,7 +12,8 @@ use super::{
     RESETS,
     client::{Client, Told, Wants},
     notice::{About, Notice},
-    ring::{Placed, Ring},
+    place::Place,
+    ring::{Placed, Reset, Ring, RoomLog},
 };
 use crate::progress::Seen;
 
@@ -137,8 +138,40 @@ impl State {
         rooms
     }
 
+    /// The rooms that a client must read again that comes back with a place at these offsets.
+    pub(super) fn resets_after(&self, place: &Place, offsets: &[i64], wants: &Wants) -> BTreeSet<RoomId> {
+        let is_later =
+            |placed: &Placed| offsets.get(placed.partition).is_some_and(|last| placed.offset >= *last);
+        let is_due = |room: RoomId, log: &RoomLog| {
+            let wants_room = self.wants_room(wants, room);
+            let was_missed = |reset: &Reset| {
+                (wants_room || (wants.owner.is_some() && reset.is_wide)) && reset.was_missed(offsets)
+            };
+            // What came before it may never have come, or is forgotten.
+            let lacks_before = |placed: &Placed| is_later(placed) && !log.has_before(placed.notice.version);
+            log.reset.as_ref().is_some_and(was_missed)
+                || (wants_room && self.ring.is_ahead(log))
+                || ((wants_room || wants.owner.is_some()) && log.messages.iter().any(lacks_before))
+        };
+        let due = self.ring.rooms.iter().filter(|(room, log)| is_due(**room, log));
+        let was_parked = |room: &&RoomId| wants.owner.is_some() || self.wants_room(wants, **room);
+        let parked = place.parked.iter().filter(was_parked);
+        due.map(|(room, _)| room).chain(parked).copied().collect()
+    }
+
+    fn wants_room(&self, wants: &Wants, room: RoomId) -> bool {
+        let is_of = |kind: &String| self.kinds.get(&room) == Some(kind);
+        wants.rooms.contains(&room) || wants.kind.as_ref().is_some_and(is_of)
+    }
+
     fn is_wanted(&self, placed: &Placed) -> bool {
-        !self.wanting(placed).is_empty()
+        !self.wanting(placed).is_empty() || (!self.by_owner.is_empty() && self.is_after_a_gap(placed))
+    }
+
+    /// Whether a message follows versions that never came. They may have been anybody's.
+    fn is_after_a_gap(&self, placed: &Placed) -> bool {
+        let shown = self.ring.rooms.get(&placed.notice.room).and_then(|log| log.visible);
+        self.ring.is_after_a_gap(placed, shown)
     }
 
     /// The clients that want a message.
@@ -162,10 +195,8 @@ impl State {
     /// Whether one who wants this wants a message.
     pub(super) fn wants(&self, wants: &Wants, placed: &Placed) -> bool {
         let notice = &placed.notice;
-        let is_of =
-            |kind: &String| self.kinds.get(&notice.room) == Some(kind) || placed.left.as_ref() == Some(kind);
-        wants.rooms.contains(&notice.room)
-            || wants.kind.as_ref().is_some_and(is_of)
+        self.wants_room(wants, notice.room)
+            || wants.kind.as_ref().is_some_and(|kind| placed.left.as_ref() == Some(kind))
             || wants.owner.as_ref().is_some_and(|wanted| match &notice.about {
                 About::Reservation { owner, .. } => owner == wanted,
                 // It may be anybody's.
@@ -211,11 +242,13 @@ impl State {
     pub(super) fn show(&mut self, found: &HashMap<RoomId, Seen>, mut told: impl FnMut(&Notice)) {
         let mut touched = BTreeSet::new();
         for (room, seen) in found {
+            let shown = self.ring.rooms.get(room).and_then(|log| log.visible);
             let was_parked = self.note_seen(*room, *seen, &mut touched);
             let Some(mut of_room) = self.waiting.remove(room) else { continue };
             let due = |(_, last): &mut (Placed, Version)| *last <= seen.version || seen.parked;
             if let Some((first, _)) = of_room.skipped.take_if(due) {
                 self.ring.end_waiting(&first);
+                self.ring.note_reset(*room, false);
                 self.reset(&self.wanting_room(*room), *room, "many", &mut touched);
             }
             let later = of_room.messages.split_off(&seen.version.next());
@@ -227,8 +260,7 @@ impl State {
                 }
                 touched.extend(wanting);
                 told(&placed.notice);
-                if placed.after_a_gap {
-                    // What never came may be anybody's.
+                if self.ring.is_after_a_gap(placed, shown) {
                     self.reset_widely(*room, "gap", &mut touched);
                 }
             }
@@ -255,7 +287,10 @@ impl State {
     fn note_seen(&mut self, room: RoomId, seen: Seen, touched: &mut BTreeSet<u64>) -> bool {
         let log = self.ring.rooms.entry(room).or_default();
         log.visible = Some(log.visible.unwrap_or_default().max(seen.version));
-        let was_parked = std::mem::replace(&mut log.parked, seen.parked);
+        let was_parked = match seen.parked {
+            true => !self.ring.parked.insert(room),
+            false => self.ring.parked.remove(&room),
+        };
         if was_parked && !seen.parked {
             // Its reservations may be anybody's.
             self.reset_widely(room, "parked", touched);
@@ -274,10 +309,11 @@ impl State {
             let log = self.ring.rooms.entry(*room).or_default();
             let told = *log.visible.get_or_insert(seen.version);
             let before = log.suspected.take();
-            if log.parked || before.is_some_and(|before| before > told) {
+            if self.ring.parked.contains(room) || before.is_some_and(|before| before > told) {
                 self.note_seen(*room, *seen, &mut touched);
                 if before.is_some_and(|before| before > told) {
-                    self.reset(&self.wanting_room(*room), *room, "ahead", &mut touched);
+                    // Nothing tells whose events they are.
+                    self.reset_widely(*room, "ahead", &mut touched);
                 }
             } else if seen.version > told {
                 log.suspected = Some(seen.version);
@@ -287,9 +323,10 @@ impl State {
     }
 
     /// Tells those who want a room, and all who want their own reservations, to read it again.
-    fn reset_widely(&self, room: RoomId, reason: &'static str, touched: &mut BTreeSet<u64>) {
+    fn reset_widely(&mut self, room: RoomId, reason: &'static str, touched: &mut BTreeSet<u64>) {
         let mut clients = self.wanting_room(room);
         clients.extend(self.by_owner.values().flatten());
+        self.ring.note_reset(room, true);
         self.reset(&clients, room, reason, touched);
     }
 

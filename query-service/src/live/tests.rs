@@ -6,6 +6,8 @@ use uuid::Uuid;
 
 use super::*;
 
+mod losses;
+
 fn room(number: u128) -> RoomId {
     RoomId(Uuid::from_u128(number))
 }
@@ -217,39 +219,6 @@ fn a_client_that_reads_too_slowly_and_a_room_that_waits_too_long_are_resets() {
     topic.show(1, 800);
     assert_eq!(told(&slow).0.last().unwrap(), "1:800");
     assert!(told(&topic.stream("ann", rooms(&[1]), id.as_deref())).0.len() >= 98, "the place is known");
-}
-
-#[test]
-fn events_that_never_came_by_the_topic_are_a_reset() {
-    let mut topic = Topic::new();
-    let stream = topic.stream("ann", rooms(&[1]), None);
-    let mine = topic.stream("bob", Wants { owner: Some(user("bob")), ..Wants::default() }, None);
-    topic.push(0, of(1, 1, "eve"));
-    topic.show(1, 1);
-    topic.push(0, of(1, 3, "eve"));
-    topic.show(1, 3);
-    assert_eq!(told(&stream).0, ["1:1", "1:3", "reset 1"]);
-    assert_eq!(told(&mine).0, ["reset 1"], "it may have been Bob's");
-    assert_eq!(topic.hub.quiet(), [room(1)]);
-    topic.compare(1, 4);
-    assert_eq!(told(&stream).0, Vec::<String>::new(), "the message may be on its way");
-    topic.compare(1, 4);
-    assert_eq!(told(&stream).0, ["reset 1"]);
-    topic.compare(1, 4);
-    topic.compare(1, 4);
-    assert_eq!(told(&stream).0, Vec::<String>::new(), "once");
-}
-
-#[test]
-fn an_event_that_is_lost_with_its_topic_is_a_reset_when_a_later_one_comes() {
-    let mut topic = Topic::new();
-    let entrance = topic.hub.enter(&user("ann"), rooms(&[1])).unwrap();
-    assert_eq!(entrance.unverified(), [room(1)], "it was never looked up");
-    let seen = Seen { version: 10.into(), parked: false };
-    let stream = entrance.begin(None, &HashMap::from([(room(1), seen)]));
-    topic.push(0, of(1, 12, "bob"));
-    topic.show(1, 12);
-    assert_eq!(told(&stream).0, ["1:12", "reset 1"]);
 }
 
 #[test]
