@@ -30,12 +30,13 @@ impl Secret {
         Self(Arc::new(Inner { file, last: Mutex::new(value), completed: Box::new(str::to_owned) }))
     }
 
-    /// The same secret, with what `complete` adds to each value.
+    /// The same secret, with what `complete` adds to each value. It gets what earlier ones have completed.
     #[must_use]
     pub fn completed(self, complete: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         let last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let file = self.0.file.clone();
-        Self(Arc::new(Inner { file, last: Mutex::new(last), completed: Box::new(complete) }))
+        let completed = Box::new(move |value: &str| complete(&(self.0.completed)(value)));
+        Self(Arc::new(Inner { file, last: Mutex::new(last), completed }))
     }
 
     /// The present value. The last one stays while the file can't be read or is empty.
@@ -62,4 +63,20 @@ impl<T: Into<String>> From<T> for Secret {
 /// The content of a secret's file without the line break at its end.
 pub(super) fn without_line_break(text: &str) -> &str {
     text.trim_end_matches(['\r', '\n'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_completed_more_than_once_also_after_its_file_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("url");
+        let secret = Secret::new("before".into(), Some(file.clone()));
+        let secret = secret.completed(|url| format!("{url}?a")).completed(|url| format!("{url}&b"));
+        assert_eq!(secret.current().expose_secret(), "before?a&b");
+        fs::write(file, "after\n").unwrap();
+        assert_eq!(secret.current().expose_secret(), "after?a&b");
+    }
 }
