@@ -26,7 +26,7 @@ use self::{
 };
 use crate::{
     event_store::{
-        EventLog as _, Mode, Outbox as _, Phase, Position, RelayState, StoreError,
+        EventLog as _, Mode, Outbox as _, Phase, Position, RelayState, StoreError, WriterForm,
         mysql::{BinlogError, MySqlStore, Passed, Place},
     },
     outbox::{Leadership, Publisher, Undelivered},
@@ -184,7 +184,7 @@ impl<P: Publisher> BinlogRelay<P> {
 
     /// Switches from the table to the log, if the log can be read.
     async fn begin(&mut self, state: RelayState) -> Result<(), StoreError> {
-        if let Some(member) = self.store.member_of_an_older_build().await? {
+        if let Some(member) = self.store.member_that_does_not_know(WriterForm::FIRST).await? {
             self.pause_log();
             return self
                 .tell(

@@ -8,6 +8,9 @@ use shared_events::Event;
 pub struct WriterForm(pub u64);
 
 impl WriterForm {
+    /// The form of every build that reads the relay's mode.
+    pub const FIRST: Self = Self(1);
+
     /// The form that this build knows.
     pub const KNOWN: Self = Self(2);
 
@@ -16,14 +19,7 @@ impl WriterForm {
     pub const fn of(event: &Event) -> Self {
         match event {
             Event::ReservationRestored(_) => Self(2),
-            _ => Self(1),
+            _ => Self::FIRST,
         }
-    }
-}
-
-impl Default for WriterForm {
-    /// The first form.
-    fn default() -> Self {
-        Self(1)
     }
 }

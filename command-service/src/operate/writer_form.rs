@@ -24,7 +24,7 @@ impl Arguments {
         let mut older = None;
         if self.raise {
             let act = Act::begun(operator(), "raise-writer-form", known.to_string(), None);
-            older = store.member_of_an_older_build().await?;
+            older = store.member_that_does_not_know(WriterForm::KNOWN).await?;
             if older.is_none() {
                 store.raise_writer_form().await?;
             }

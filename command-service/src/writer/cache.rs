@@ -57,7 +57,7 @@ impl Cache {
             directory_is_stale: true,
             erasures: Erasures::default(),
             erasures_are_stale: true,
-            form: WriterForm::default(),
+            form: WriterForm::FIRST,
             last_used: HashMap::new(),
             now: 0,
             capacity,
@@ -118,7 +118,8 @@ impl Cache {
 
     /// Whether all instances can read these events.
     pub(super) async fn may_write(&mut self, events: &[NewEvent]) -> Result<bool, StoreError> {
-        let needed = events.iter().map(|new| WriterForm::of(&new.event)).max().unwrap_or_default();
+        let needed = events.iter().map(|new| WriterForm::of(&new.event)).max();
+        let needed = needed.unwrap_or(WriterForm::FIRST);
         if needed > self.form {
             // It is never lowered.
             self.form = self.store.append.writer_form().await?;

@@ -39,13 +39,13 @@ impl MySqlStore {
         state(row).map_err(|error| error.during(OPERATION))
     }
 
-    /// A member that can't read the mode, because it is of an older build.
+    /// A member of a build that does not know a form of writing. One that does not even know the first can't read the mode.
     ///
     /// # Errors
     /// If the store can't be read.
-    pub async fn member_of_an_older_build(&self) -> Result<Option<String>, StoreError> {
+    pub async fn member_that_does_not_know(&self, form: WriterForm) -> Result<Option<String>, StoreError> {
         const SQL: &str = "SELECT holder FROM leases WHERE name LIKE 'member/%' AND epoch < ? LIMIT 1";
-        let rows = self.rows("member_forms", &Statement::new(SQL, [WriterForm::KNOWN.0.into()])).await?;
+        let rows = self.rows("member_forms", &Statement::new(SQL, [form.0.into()])).await?;
         let holder = rows.first().map(|row| row.text(0)).transpose();
         holder.map_err(|error| error.during("member_forms"))
     }

@@ -90,7 +90,7 @@ pub(in crate::event_store) async fn writer_form<D: Database>(database: &D) -> Re
     const OPERATION: &str = "writer_form";
     let select = Statement::text(format!("SELECT {} FROM {} WHERE id = 1", D::MODE, D::STATE));
     let forms = read(database, OPERATION, select, |row| row.number(1)).await?;
-    Ok(forms.first().copied().map_or_else(WriterForm::default, WriterForm))
+    Ok(forms.first().copied().map_or(WriterForm::FIRST, WriterForm))
 }
 
 impl Begun {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     event_store::{
-        Mode, Outbox as _, Phase, RelayState, StoredPlace,
+        Mode, Outbox as _, Phase, RelayState, StoredPlace, WriterForm,
         mysql::{MySqlStore, Passed},
     },
     kafka::{KafkaOptions, ensure_connector_topics},
@@ -48,7 +48,7 @@ impl Hand {
         match state.phase {
             Phase::Table => {
                 no_room_is_held(store).await?;
-                if let Some(member) = store.member_of_an_older_build().await? {
+                if let Some(member) = store.member_that_does_not_know(WriterForm::FIRST).await? {
                     bail!("instance {member} is of an older build, which would go on with the table");
                 }
                 store.check_for_connector().await?;
