@@ -61,6 +61,8 @@ pub struct BinlogRelay<P> {
     unreadable_since: Option<Instant>,
     /// Since when Kafka has acknowledged nothing although events were sent.
     stalled_since: Option<Instant>,
+    /// Since when the note beside the topic can't be read.
+    unnoted_since: Option<Instant>,
     /// The last event of the log that this instance has delivered. The store holds it, unless it was put back.
     delivered: Option<Relayed>,
     /// When the log is tried again after it has failed, and the pause after that.
@@ -88,6 +90,7 @@ impl<P: Publisher> BinlogRelay<P> {
             is_second: false,
             unreadable_since: None,
             stalled_since: None,
+            unnoted_since: None,
             delivered: None,
             retry: None,
         }
@@ -126,7 +129,7 @@ impl<P: Publisher> BinlogRelay<P> {
         self.show(&state);
         let leads = self.leadership.is_held();
         if !leads || !matches!(state.phase, Phase::Log | Phase::Draining) {
-            (self.unreadable_since, self.stalled_since) = (None, None);
+            (self.unreadable_since, self.stalled_since, self.unnoted_since) = (None, None, None);
             self.leadership.stalled(None);
         }
         if !leads {
@@ -266,6 +269,12 @@ impl<P: Publisher> BinlogRelay<P> {
                 sleep(PAUSE).await;
                 Ok(())
             }
+            Ended::Unnoted(_) => {
+                let since = self.stalled_since.unwrap_or_else(Instant::now);
+                self.leadership.stalled(Some(*self.unnoted_since.get_or_insert(since)));
+                sleep(PAUSE).await;
+                Ok(())
+            }
             Ended::Store(error) => Err(error),
             Ended::Unreadable(error) => self.unreadable(error).await,
         }
@@ -276,8 +285,11 @@ impl<P: Publisher> BinlogRelay<P> {
         let unfit = |reason| Ended::Unreadable(BinlogError::Unfit(reason));
         let noted = self.publisher.noted().await.map_err(|error| match error {
             Undelivered::Refused(reason) => unfit(reason),
-            Undelivered::Failed(reason) => Ended::Undelivered(reason),
+            Undelivered::Failed(reason) => Ended::Unnoted(reason),
         })?;
+        if self.unnoted_since.take().is_some() {
+            self.leadership.stalled(self.stalled_since);
+        }
         let noted: Option<Note> = noted.map(|text| text.parse()).transpose().map_err(unfit)?;
         // An earlier one is of a former leader that was paused.
         let noted = noted.filter(|note| note.mode_epoch >= mode_epoch);

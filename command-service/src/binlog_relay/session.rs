@@ -45,6 +45,8 @@ pub(super) enum Ended {
     Stopped,
     /// Kafka failed. The publisher has to be reset.
     Undelivered(String),
+    /// The note beside the topic can't be read. Nothing was sent.
+    Unnoted(String),
     /// The log can't be read.
     Unreadable(BinlogError),
     /// The event store failed.
@@ -181,9 +183,7 @@ impl<'a, P: Publisher> Session<'a, P> {
 
     /// Sends entries in order. Once entries are read they are all sent, whatever is in flight.
     async fn send_all(&mut self, entries: Vec<Entry>) -> Result<(), Ended> {
-        if !std::mem::replace(&mut self.reads, true) {
-            self.relay.leadership.stalled(self.progress.stalled_since());
-        }
+        self.reads = true;
         let mut behind = None;
         for entry in entries {
             match entry {
@@ -391,7 +391,7 @@ impl Ended {
         match self {
             Self::Drained => "drained".to_owned(),
             Self::Stopped => "stopped".to_owned(),
-            Self::Undelivered(reason) => reason.clone(),
+            Self::Undelivered(reason) | Self::Unnoted(reason) => reason.clone(),
             Self::Unreadable(error) => error.to_string(),
             Self::Store(error) => with_causes(error),
         }

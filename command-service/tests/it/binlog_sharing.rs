@@ -1,6 +1,8 @@
 //! Several instances share the relaying of the binary log: one that can't read it, or that Kafka does
 //! not answer, lets another lead.
 
+use std::sync::atomic::Ordering;
+
 use command_service::event_store::{Leases as _, Mode, Outbox as _, Phase, mysql::MySqlStore};
 use service_kit::ids;
 use sqlx::{Connection, Executor, MySqlConnection, Row};
@@ -40,10 +42,16 @@ impl User {
         MySqlStore::open(format!("mysql://{}:secret@{place}", self.name), 4, None, None).unwrap()
     }
 
-    /// Takes the right away, and ends the connection that reads the log.
+    /// Takes the right away, and ends the connection.
     async fn loses_the_right(&mut self) {
         let name = &self.name;
         self.admin.execute(format!("REVOKE {RIGHTS} FROM {name}@'%'").as_str()).await.unwrap();
+        self.loses_the_connection().await;
+    }
+
+    /// Ends the connection that reads the log.
+    async fn loses_the_connection(&mut self) {
+        let name = &self.name;
         let reading = format!(
             "SELECT id FROM performance_schema.processlist WHERE user = '{name}' AND command LIKE 'Binlog Dump%'"
         );
@@ -129,4 +137,46 @@ async fn a_leader_that_kafka_does_not_answer_lets_another_lead() {
         first.stop().await;
         second.stop().await;
     }
+}
+
+/// Waits until the leader has beaten so often that a stall of it would be seen, or another leads.
+async fn time_for_a_takeover(rig: &Rig) {
+    let heartbeat = async || rig.store.leases().await.unwrap().members.get("a").copied();
+    let before = heartbeat().await.unwrap();
+    // One that leaves begins again at 1. It beats four times in the takeover time.
+    eventually("the leader beats on", async || {
+        heartbeat().await.is_some_and(|now| !(before..before + 12).contains(&now))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_leader_goes_on_when_the_note_was_hidden_for_a_moment_and_lets_another_lead_when_it_stays_so() {
+    let rig = Rig::new().await;
+    let mut user = User::of(&rig).await;
+    let room = new_room();
+    let log = rig.log.over_another_connection();
+    let [first, second] = two(&rig, [user.store(&rig), rig.database.open()], [&log, &rig.log]).await;
+    rig.commit(events(room, 1..=3)).await;
+    rig.delivers(room, 3).await;
+    let lease = async || rig.store.leases().await.unwrap().buckets.swap_remove(0);
+    let before = lease().await;
+
+    let hide = |how| *log.cut_off.lock().unwrap() = how;
+    hide(Some(CutOff::HidesItsNote));
+    user.loses_the_connection().await;
+    eventually("the note is hidden", async || log.unread.load(Ordering::Relaxed) > 0).await;
+    hide(None);
+    time_for_a_takeover(&rig).await;
+    assert_eq!(lease().await, before, "it goes on although it has nothing to send");
+
+    hide(Some(CutOff::HidesItsNote));
+    user.loses_the_connection().await;
+    rig.commit(events(room, 4..=6)).await;
+    rig.delivers(room, 6).await;
+    assert_eq!(rig.leader().await.as_deref(), Some("b"));
+    assert_eq!(rig.phase().await, Phase::Log);
+    first.stop().await;
+    second.stop().await;
+    user.drop().await;
 }

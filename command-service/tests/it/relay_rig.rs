@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     future::pending,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use command_service::{
@@ -27,6 +30,8 @@ pub(crate) fn relay<P: Publisher>(store: Arc<dyn EventStore>, publisher: P) -> R
 pub(crate) enum CutOff {
     IsSilent,
     Fails,
+    /// It takes events, but does not show its note.
+    HidesItsNote,
 }
 
 /// A log that fails as it is told.
@@ -42,8 +47,9 @@ pub(crate) struct Log {
     pub(crate) reported: Arc<watch::Sender<bool>>,
     /// What becomes of everything that is sent, where the log can't be reached: no report, or a failure.
     pub(crate) cut_off: Arc<Mutex<Option<CutOff>>>,
-    /// What is noted beside it.
+    /// What is noted beside it, and how often that could not be read.
     pub(crate) note: Arc<Mutex<Option<String>>>,
+    pub(crate) unread: Arc<AtomicUsize>,
     /// Told whenever one of its relays has deleted from an outbox, where that has a store that tells it.
     pub(crate) deleted: Arc<watch::Sender<()>>,
     breaks: bool,
@@ -61,6 +67,7 @@ impl Default for Log {
             reported: Arc::new(watch::Sender::new(true)),
             cut_off: Arc::default(),
             note: Arc::default(),
+            unread: Arc::default(),
             deleted: Arc::default(),
             breaks: false,
             broken: false,
@@ -105,7 +112,7 @@ impl Publisher for Log {
         if self.broken {
             return Ok(());
         }
-        if let Some(how) = *self.cut_off.lock().unwrap() {
+        if let Some(how @ (CutOff::IsSilent | CutOff::Fails)) = *self.cut_off.lock().unwrap() {
             if matches!(how, CutOff::Fails) {
                 self.reports.push(Report::Failed("cut off".into()));
             }
@@ -142,6 +149,10 @@ impl Publisher for Log {
     }
 
     async fn noted(&mut self) -> Result<Option<String>, Undelivered> {
+        if matches!(*self.cut_off.lock().unwrap(), Some(CutOff::HidesItsNote)) {
+            self.unread.fetch_add(1, Ordering::Relaxed);
+            return Err(Undelivered::Failed("cut off".into()));
+        }
         Ok(self.note.lock().unwrap().clone())
     }
 }
