@@ -53,6 +53,25 @@ impl Program {
         Running::start(&settings)
     }
 
+    /// Leaves the database in the mode `log`, without any instance, at a place that is lost.
+    async fn loses_the_log(&self, rig: &Rig) {
+        while rig.phase().await != Phase::Log {
+            let _killed = self.start(rig, None);
+            let is_log = async || {
+                // Again and again: a refusal makes the leader wait for a minute.
+                rig.store.want_mode(Mode::Log).await.unwrap();
+                rig.phase().await == Phase::Log
+            };
+            eventually("the mode log", is_log).await;
+        }
+        // What the killed leader has asked for changes nothing from here on.
+        rig.store.lead().await.unwrap();
+        assert_eq!(rig.phase().await, Phase::Log);
+        // As if the server had purged the files after the place.
+        let lost = "UPDATE relay_place SET gtids = '', file = 'binlog.000000', file_position = 4";
+        rig.database.connect().await.execute(lost).await.unwrap();
+    }
+
     /// The ids of the messages, with their partitions, once there are so many different ones.
     async fn messages(&self, count: usize) -> Vec<(i32, String)> {
         let (options, mut seen) = (self.topic.options.clone(), HashSet::new());
@@ -138,12 +157,7 @@ async fn a_leader_that_is_killed_at_any_step_loses_and_misorders_nothing() {
     let mut version = 0;
     for point in ABORT_POINTS {
         if point.ends_with("refilling") {
-            let service = program.start(&rig, None);
-            rig.switch(Mode::Log).await;
-            drop(service);
-            // As if the server had purged the files after the place.
-            let lost = "UPDATE relay_place SET gtids = '', file = 'binlog.000000', file_position = 4";
-            rig.database.connect().await.execute(lost).await.unwrap();
+            program.loses_the_log(&rig).await;
         }
         let mut service = program.start(&rig, Some(point));
         // The mode changes there and back until the process is at the point.

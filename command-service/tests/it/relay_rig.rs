@@ -30,6 +30,7 @@ pub(crate) fn relay<P: Publisher>(store: Arc<dyn EventStore>, publisher: P) -> R
 pub(crate) enum CutOff {
     IsSilent,
     Fails,
+    TakesNothing,
     /// It takes events, but does not show its note.
     HidesItsNote,
 }
@@ -45,7 +46,7 @@ pub(crate) struct Log {
     pub(crate) resets: Arc<Mutex<usize>>,
     /// Whether deliveries are reported.
     pub(crate) reported: Arc<watch::Sender<bool>>,
-    /// What becomes of everything that is sent, where the log can't be reached: no report, or a failure.
+    /// What becomes of everything that is sent, where the log can't be reached: no report, a failure, or a refusal.
     pub(crate) cut_off: Arc<Mutex<Option<CutOff>>>,
     /// What is noted beside it, and how often that could not be read.
     pub(crate) note: Arc<Mutex<Option<String>>>,
@@ -112,11 +113,15 @@ impl Publisher for Log {
         if self.broken {
             return Ok(());
         }
-        if let Some(how @ (CutOff::IsSilent | CutOff::Fails)) = *self.cut_off.lock().unwrap() {
-            if matches!(how, CutOff::Fails) {
-                self.reports.push(Report::Failed("cut off".into()));
+        let failed = || "cut off".to_owned();
+        match *self.cut_off.lock().unwrap() {
+            Some(CutOff::IsSilent) => return Ok(()),
+            Some(CutOff::Fails) => {
+                self.reports.push(Report::Failed(failed()));
+                return Ok(());
             }
-            return Ok(());
+            Some(CutOff::TakesNothing) => return Err(Undelivered::Failed(failed())),
+            Some(CutOff::HidesItsNote) | None => {}
         }
         let outcome = self.outcomes.lock().unwrap().remove(&(event.room, event.version.get()));
         self.broken = self.breaks && matches!(outcome, Some(Undelivered::Failed(_)));
