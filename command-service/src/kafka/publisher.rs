@@ -71,6 +71,8 @@ struct Connection {
     not_taken: Vec<(RoomId, Position, Undelivered)>,
     /// Messages that were handed over and not reported.
     in_flight: usize,
+    /// The room of the message in flight, if there is one alone. The broker refuses a batch as a whole.
+    alone: Option<RoomId>,
     /// Time of the last report, or of the first message after a quiet time.
     moved: Instant,
 }
@@ -80,6 +82,8 @@ pub struct KafkaPublisher {
     options: KafkaOptions,
     stall: Duration,
     connection: Option<Connection>,
+    /// Messages to send one at a time: a batch was refused that may have been theirs.
+    one_by_one: usize,
     note: Option<Note>,
 }
 
@@ -93,7 +97,7 @@ impl KafkaPublisher {
     /// A publisher that gives up if nothing is reported for `stall`.
     #[must_use]
     pub const fn with_stall(options: KafkaOptions, stall: Duration) -> Self {
-        Self { options, stall, connection: None, note: None }
+        Self { options, stall, connection: None, one_by_one: 0, note: None }
     }
 
     /// The note beside the topic.
@@ -131,15 +135,16 @@ impl KafkaPublisher {
             waiting: VecDeque::new(),
             not_taken: Vec::new(),
             in_flight: 0,
+            alone: None,
             moved: Instant::now(),
         })
     }
 }
 
 impl Connection {
-    /// Hands over waiting messages if few enough are in flight.
-    fn hand_over(&mut self, topic: &str) {
-        if self.in_flight >= WINDOW {
+    /// Hands over waiting messages if few enough are in flight. `one` of them, if no other is in flight, or all.
+    fn hand_over(&mut self, topic: &str, one: bool) {
+        if self.in_flight >= if one { 1 } else { WINDOW } {
             return;
         }
         if self.in_flight == 0 {
@@ -159,7 +164,13 @@ impl Connection {
                 .payload(&payload)
                 .headers(headers);
             match self.producer.send(record) {
-                Ok(()) => self.in_flight += 1,
+                Ok(()) => {
+                    self.in_flight += 1;
+                    self.alone = (self.in_flight == 1).then_some(room);
+                    if one {
+                        return;
+                    }
+                }
                 // Messages in flight will make room.
                 Err((error, BaseRecord { headers: Some(headers), .. }))
                     if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) =>
@@ -198,7 +209,7 @@ impl Publisher for KafkaPublisher {
             headers: headers(&event),
             payload: event.payload,
         });
-        connection.hand_over(&self.options.topic);
+        connection.hand_over(&self.options.topic, self.one_by_one > 0);
         Ok(())
     }
 
@@ -218,8 +229,25 @@ impl Publisher for KafkaPublisher {
             return vec![Report::Failed(format!("the broker has reported nothing for {stall:?}"))];
         }
         connection.moved = Instant::now();
-        connection.in_flight = connection.in_flight.saturating_sub(reports.len());
-        connection.hand_over(&self.options.topic);
+        let reported = reports.len();
+        let refusals = reports.extract_if(.., |report| matches!(report, Report::Refused(..)));
+        let refused: Vec<Report> = refusals.collect();
+        match (refused.as_slice(), connection.alone) {
+            ([], _) => {}
+            ([Report::Refused(position, reason)], Some(room)) => {
+                // Waiting messages of the room must not overtake it.
+                connection.not_taken.push((room, *position, Undelivered::Refused(reason.clone())));
+            }
+            _ => {
+                // Which message is refused shows when each is sent by itself.
+                self.one_by_one = connection.in_flight + connection.waiting.len();
+                reports.push(Report::Failed("the broker has refused a batch".to_owned()));
+                return reports;
+            }
+        }
+        self.one_by_one = self.one_by_one.saturating_sub(reported);
+        connection.in_flight = connection.in_flight.saturating_sub(reported);
+        connection.hand_over(&self.options.topic, self.one_by_one > 0);
         connection.report_not_taken(&mut reports);
         reports
     }

@@ -14,6 +14,7 @@ use command_service::{
 };
 use rdkafka::{
     ClientConfig, Message,
+    admin::{AdminOptions, AlterConfig, ResourceSpecifier},
     consumer::{BaseConsumer, Consumer},
     message::Headers,
 };
@@ -24,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     relay_rig::{Log, commit, relay},
     samples::{event, new_room},
-    servers::{PATIENCE, Topic, eventually},
+    servers::{PATIENCE, Topic, admin, eventually},
     test_store::TestStore,
 };
 
@@ -184,6 +185,38 @@ async fn nothing_of_a_room_overtakes_a_message_that_is_too_large_while_many_wait
             tokio::task::spawn_blocking(move || read_topic(&options, |read| read.len() == 51)).await.unwrap();
         assert_in_order(&read);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_the_broker_refuses_holds_its_room_and_none_of_those_in_its_batch() {
+    const ROOMS: usize = 30;
+    let store = TestStore::mysql().await;
+    let opened = store.open(None).await;
+    let topic = Topic::missing();
+    let options = KafkaOptions { partitions: 1, ..topic.options.clone() };
+    ensure_topic(&options).await.unwrap();
+    // Many a batch of small events is larger than the topic takes.
+    let limit = AlterConfig::new(ResourceSpecifier::Topic(&options.topic)).set("max.message.bytes", "4000");
+    admin().alter_configs(&[limit], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+    let rooms: Vec<RoomId> = (0..ROOMS).map(|_| new_room()).collect();
+    let bad = rooms[ROOMS / 2];
+    for version in 1..=3 {
+        let mut events: Vec<_> = rooms.iter().map(|room| event(*room, version)).collect();
+        if version == 2 {
+            events[ROOMS / 2].payload = vec![b' '; 5_000];
+        }
+        commit(opened.as_ref(), events).await;
+    }
+    let mut relay = relay(Arc::clone(&opened), KafkaPublisher::new(options.clone()));
+    while relay.step().await.unwrap() != Step::Idle {}
+    let held = opened.held_rooms().await.unwrap();
+    assert_eq!(held.iter().map(|held| held.room).collect::<Vec<_>>(), [bad]);
+    assert!(held[0].reason.contains("MessageSizeTooLarge"), "{held:?}");
+    let there = 3 * ROOMS - 2;
+    let read = read_topic(&options, |read| read.iter().collect::<HashSet<_>>().len() == there);
+    assert_in_order(&read);
+    let of_bad: Vec<_> = read.iter().filter(|(_, id)| id.starts_with(&bad.to_string())).collect();
+    assert!(!of_bad.is_empty() && of_bad.iter().all(|(_, id)| id.ends_with(":1")), "{of_bad:?}");
 }
 
 #[tokio::test]
