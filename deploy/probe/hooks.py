@@ -43,6 +43,7 @@ def before_call(context, case, kwargs):
     for values in (query, body):
         whole_minutes(values)
     possible(body)
+    past(query)
     if "at" in body:
         imported(body)
     if "level" in body:
@@ -85,6 +86,15 @@ def whole_minutes(values):
     start = datetime(2030, 1, 1, tzinfo=timezone.utc) + timedelta(hours=CHANCE.randrange(24 * 3650))
     times = {"from": start, "to": start + timedelta(hours=CHANCE.randrange(1, 9))}
     values.update({name: time.isoformat() for name, time in times.items()})
+
+
+def past(query):
+    """One state of the past, and no frozen generation: there is none."""
+    query.pop("generation", None)
+    if "asOf" in query:
+        query["asOf"] = CHANCE.choice(["2025-06-01T00:00:00Z", "2026-01-01T00:00:00.001+01:00"])
+        query.pop("version", None)
+        query.pop("revision", None)
 
 
 def possible(body):

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{
     feed::Feed,
-    generations::{self, Feeding},
+    generations::{self, AllFrozen, Feeding},
     http::{self, Api},
     live::Hub,
     notifications::{ENDPOINT_ANSWERS_WITHIN, Notifications},
@@ -83,9 +83,11 @@ impl Service {
             self.feed.report_to(readiness.component("feed"));
         }
         let (shown, to_read) = watch::channel(None);
+        let (frozen, frozen_to_read) = watch::channel(AllFrozen::new());
         let live = Arc::new(Hub::new(self.streams));
         let api = Api {
             shown: to_read.clone(),
+            frozen: frozen_to_read,
             clock: self.clock.clone(),
             live: Arc::clone(&live),
             stop: lifecycle.soft(),
@@ -111,6 +113,7 @@ impl Service {
             watchdog: self.watchdog,
             shown,
             live: Arc::clone(&live),
+            frozen,
             readiness,
             stop: lifecycle.soft(),
         };

@@ -8,9 +8,10 @@ mod registered;
 pub mod servers;
 mod telling;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use service_kit::{clock::Clock, readiness::Readiness};
+use shared_events::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +49,18 @@ impl Shown {
     }
 }
 
+/// The frozen generations by number.
+pub type AllFrozen = BTreeMap<u32, Frozen>;
+
+/// A generation that shows the events up to a moment.
+#[derive(Clone)]
+pub struct Frozen {
+    /// The generation.
+    pub shown: Arc<Shown>,
+    /// The moment: the present of its queries.
+    pub until: Timestamp,
+}
+
 /// Brings events into generations and shows the live one to queries.
 pub struct Feeding {
     /// Gives missing events.
@@ -62,6 +75,8 @@ pub struct Feeding {
     pub shown: watch::Sender<Option<Arc<Shown>>>,
     /// Tells clients what changes.
     pub live: Arc<Hub>,
+    /// The generations that queries read by number.
+    pub frozen: watch::Sender<AllFrozen>,
     /// Tells whether the live generation works.
     pub readiness: Readiness,
     /// Ends the feeding.

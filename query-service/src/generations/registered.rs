@@ -17,7 +17,7 @@ use shared_events::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Feeding, Shown};
+use super::{Feeding, Frozen, Shown};
 use crate::{
     kafka::{self, KafkaSettings},
     progress::Progress,
@@ -133,6 +133,7 @@ impl Registered {
             self.show_live(&registry);
         }
         self.show_live(&registry);
+        self.show_frozen(&registry);
         for (_, dropped) in self.fed.iter().filter(|(number, _)| !registry.is_fed(**number)) {
             // Its collections go when the last member has left its group, so its last request ends first.
             if Arc::strong_count(&dropped.shown) == 1 {
@@ -188,6 +189,24 @@ impl Registered {
         self.feeding.shown.send_replace(Some(Arc::clone(&live.shown)));
         metrics::gauge!("read_models_generation").set(*number);
         tracing::info!(generation = number, "queries read this generation");
+    }
+
+    /// Lets queries read the frozen generations by their numbers.
+    fn show_frozen(&self, registry: &Registry) {
+        let wanted: BTreeMap<u32, Timestamp> = registry.frozen().collect();
+        self.feeding.frozen.send_if_modified(|known| {
+            let before = known.len();
+            known.retain(|number, _| wanted.contains_key(number));
+            let mut changed = known.len() != before;
+            for (number, until) in wanted {
+                known.entry(number).or_insert_with(|| {
+                    changed = true;
+                    let models = Arc::new(self.generations.frozen_models(number));
+                    Frozen { shown: Arc::new(Shown::new(models, Arc::default())), until }
+                });
+            }
+            changed
+        });
     }
 
     /// Forgets a generation whose projector has ended. The projector must have been stopped.

@@ -8,8 +8,8 @@ use shared_events::{
 use utoipa::ToSchema;
 
 use crate::{
-    queries::{BusyHour, PopularRoom},
-    read_models::{HistoryDoc, HistoryKind, KindCount, ReservationDoc, RoomDoc, Status},
+    queries::{BusyHour, PopularRoom, Revision},
+    read_models::{Change, HistoryDoc, HistoryKind, KindCount, ReservationDoc, RoomDoc, Status},
 };
 
 /// A page of a list.
@@ -299,12 +299,13 @@ pub(super) struct Before {
     to: Minute,
 }
 
-impl From<HistoryDoc> for HistoryEntry {
-    fn from(doc: HistoryDoc) -> Self {
-        let values = doc.reservation;
+impl HistoryEntry {
+    /// The entry of a user's action.
+    pub(super) fn of(doc: HistoryDoc) -> Option<Self> {
+        let Change::Reservation { what, reservation: values, previous } = doc.change else { return None };
         let before = |Place { room, from, to, .. }: Place| Before { room, from, to };
-        Self {
-            what: doc.what,
+        Some(Self {
+            what,
             time: doc.at,
             room: doc.room,
             version: doc.version,
@@ -316,7 +317,41 @@ impl From<HistoryDoc> for HistoryEntry {
             title: values.title,
             reserved_for: values.reserved_for,
             reserved_by: values.reserved_by,
-            previous: doc.previous.map(before),
+            previous: previous.map(before),
+        })
+    }
+}
+
+/// One revision of a reservation.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RevisionEntry {
+    #[schema(value_type = HistoryAction)]
+    what: HistoryKind,
+    /// When it was done.
+    #[schema(value_type = String, format = DateTime)]
+    time: Timestamp,
+    /// When it was recorded: from then on, `asOf` shows it.
+    #[schema(value_type = String, format = DateTime)]
+    recorded_at: Timestamp,
+    /// Who did it.
+    #[schema(value_type = String)]
+    by: UserId,
+    /// The fields that differ from the revision before; none for the first one.
+    changed: Vec<&'static str>,
+    /// The reservation afterwards.
+    after: Reservation,
+}
+
+impl From<Revision> for RevisionEntry {
+    fn from(revision: Revision) -> Self {
+        Self {
+            what: revision.what,
+            time: revision.at,
+            recorded_at: revision.recorded_at,
+            by: revision.by,
+            changed: revision.changed,
+            after: revision.after.into(),
         }
     }
 }

@@ -22,7 +22,7 @@ use utoipa::IntoParams;
 
 use super::{
     parameters::{Nothing, check_kind, invalid},
-    request::QueryRequest,
+    request::{GENERATION, QueryRequest},
     reservations::user_of,
     schemas::{QueryHeaders, Refusals},
 };
@@ -96,6 +96,9 @@ pub(super) async fn events(ask: QueryRequest<Nothing, EventsParameters>) -> Resu
     ask.charge(STREAM)?;
     let last = ask.header(LAST_EVENT_ID)?;
     let reading = ask.shown().await?;
+    if ask.is_frozen {
+        return Err(invalid(GENERATION, "a stream tells of the present"));
+    }
     let live = &ask.of_this_thread.api.live;
     let unavailable = |_| Problem::new(ProblemType::Unavailable, "the latest events are not read yet");
     timeout(ask.wait, live.ready()).await.map_err(unavailable)?;

@@ -34,7 +34,7 @@ pub use openapi::document;
 pub const OPENAPI: &str = include_str!("../../openapi.json");
 
 use crate::{
-    generations::Shown,
+    generations::{AllFrozen, Shown},
     live::Hub,
     notifications::Notifications,
     progress::NotVisible,
@@ -47,6 +47,8 @@ use crate::{
 pub struct Api {
     /// The live generation. `None` until its read models are complete: answers before would be wrong.
     pub shown: watch::Receiver<Option<Arc<Shown>>>,
+    /// The generations that administrators read by number.
+    pub frozen: watch::Receiver<AllFrozen>,
     /// The time of queries about now.
     pub clock: Clock,
     /// Tells clients what changes.
@@ -90,6 +92,12 @@ impl OfThisThread {
         Some(Reading { models: Arc::clone(models), generation: shown })
     }
 
+    /// A frozen generation's read models, and its present.
+    fn frozen(&self, number: u32) -> Option<(Reading, Timestamp)> {
+        let frozen = self.api.frozen.borrow().get(&number).cloned()?;
+        Some((Reading { models: Arc::clone(&frozen.shown.models), generation: frozen.shown }, frozen.until))
+    }
+
     fn now(&self) -> Timestamp {
         Timestamp::from_epoch_millis(self.api.clock.now_ms())
     }
@@ -107,6 +115,7 @@ pub fn configure(config: &mut ServiceConfig, api: Api) {
         .service(endpoint("/v1/events").get(events::events))
         .service(endpoint("/v1/availability").get(rooms::availability))
         .service(endpoint("/v1/reservations/{reservation}").get(reservations::reservation))
+        .service(endpoint("/v1/reservations/{reservation}/revisions").get(reservations::revisions))
         .service(endpoint("/v1/me/reservations").get(reservations::my_reservations))
         .service(endpoint("/v1/me/history").get(reservations::my_history))
         .service(endpoint("/v1/users/{user}/reservations").get(reservations::users_reservations))
@@ -193,8 +202,9 @@ mod tests {
     fn a_generation_is_kept_by_those_who_read_it_and_not_by_the_thread_that_answered() {
         let (first, second) = (generation(), generation());
         let (shows, shown) = watch::channel(Some(Arc::clone(&first)));
+        let (_, frozen) = watch::channel(AllFrozen::new());
         let (live, stop) = (Arc::new(Hub::new(1)), CancellationToken::new());
-        let api = Api { shown, clock: Clock::system(), live, stop, notifications: None };
+        let api = Api { shown, frozen, clock: Clock::system(), live, stop, notifications: None };
         let thread = OfThisThread { api, models: RefCell::default() };
         let reading = thread.reading().unwrap();
         shows.send_replace(Some(Arc::clone(&second)));

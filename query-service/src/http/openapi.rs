@@ -21,6 +21,7 @@ use super::{events, reservations, rooms, statistics, subscriptions};
         rooms::availability,
         events::events,
         reservations::reservation,
+        reservations::revisions,
         reservations::my_reservations,
         reservations::my_history,
         reservations::users_reservations,

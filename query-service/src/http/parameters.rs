@@ -1,11 +1,13 @@
 //! Parameters and variable parts of paths. They are checked before anything is read.
 
+use std::{fmt, str::FromStr};
+
 use serde::{Deserialize, Deserializer, de};
 use service_kit::http::problem::{Problem, ProblemType};
-use shared_events::{Interval, Minute, ReservationId, RoomId, UserId};
+use shared_events::{Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version};
 use utoipa::IntoParams;
 
-use crate::queries::PageRequest;
+use crate::queries::{AsOf, PageRequest};
 
 const DEFAULT_LIMIT: u32 = 100;
 const HIGHEST_LIMIT: u32 = 500;
@@ -44,14 +46,28 @@ pub(super) struct Time(Minute);
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut text = String::deserialize(deserializer)?;
-        if let Some(sign) = text.len().checked_sub("+00:00".len())
-            && text.get(sign..=sign) == Some(" ")
-        {
-            text.replace_range(sign..=sign, "+");
-        }
-        text.parse().map(Self).map_err(de::Error::custom)
+        time(deserializer).map(Self)
     }
+}
+
+/// A moment of the past, in milliseconds.
+#[derive(Clone, Copy)]
+pub(super) struct Moment(Timestamp);
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        time(deserializer).map(Self)
+    }
+}
+
+fn time<'de, T: FromStr<Err: fmt::Display>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    let mut text = String::deserialize(deserializer)?;
+    if let Some(sign) = text.len().checked_sub("+00:00".len())
+        && text.get(sign..=sign) == Some(" ")
+    {
+        text.replace_range(sign..=sign, "+");
+    }
+    text.parse().map_err(de::Error::custom)
 }
 
 /// Declares parameters of a list: the given ones, then those of its page.
@@ -99,6 +115,85 @@ list_parameters! {
         /// First minute after it; at most 366 days later.
         #[param(value_type = String, format = DateTime)]
         to: Time,
+    }
+}
+
+list_parameters! {
+    ScheduleParameters {
+        /// First minute, RFC 3339 with an offset.
+        #[param(value_type = String, format = DateTime)]
+        from: Time,
+        /// First minute after it; at most 366 days later.
+        #[param(value_type = String, format = DateTime)]
+        to: Time,
+        /// The schedule as it was at this moment, RFC 3339 with an offset. It is final once it is 30 seconds old.
+        #[serde(rename = "asOf")]
+        #[param(value_type = Option<String>, format = DateTime, nullable = false)]
+        as_of: Option<Moment>,
+        /// The schedule as it was at this version of the room's stream.
+        #[param(minimum = 1, nullable = false)]
+        version: Option<u64>,
+    }
+}
+
+/// Parameters of a room.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PastRoomParameters {
+    /// The room as it was at this moment, RFC 3339 with an offset. It is final once it is 30 seconds old.
+    #[serde(rename = "asOf")]
+    #[param(value_type = Option<String>, format = DateTime, nullable = false)]
+    as_of: Option<Moment>,
+    /// The room as it was at this version of its stream.
+    #[param(minimum = 1, nullable = false)]
+    version: Option<u64>,
+}
+
+/// Parameters of a reservation.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PastReservationParameters {
+    /// The reservation as it was at this moment, RFC 3339 with an offset. It is final once it is 30 seconds old.
+    #[serde(rename = "asOf")]
+    #[param(value_type = Option<String>, format = DateTime, nullable = false)]
+    as_of: Option<Moment>,
+    /// The reservation as it was at this revision.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 4_294_967_295_i64, nullable = false)]
+    revision: Option<u32>,
+}
+
+impl ScheduleParameters {
+    pub(super) fn as_of(&self, now: Timestamp) -> Result<Option<AsOf<Version>>, Problem> {
+        as_of(self.as_of, ("version", self.version), now)
+    }
+}
+
+impl PastRoomParameters {
+    pub(super) fn as_of(&self, now: Timestamp) -> Result<Option<AsOf<Version>>, Problem> {
+        as_of(self.as_of, ("version", self.version), now)
+    }
+}
+
+impl PastReservationParameters {
+    pub(super) fn as_of(&self, now: Timestamp) -> Result<Option<AsOf<u32>>, Problem> {
+        as_of(self.as_of, ("revision", self.revision), now)
+    }
+}
+
+fn as_of<N: Copy + Default + PartialEq, T: From<N>>(
+    moment: Option<Moment>,
+    (name, number): (&'static str, Option<N>),
+    now: Timestamp,
+) -> Result<Option<AsOf<T>>, Problem> {
+    match (moment, number) {
+        (Some(_), Some(_)) => Err(invalid(name, "it can't be sent with asOf")),
+        (Some(Moment(moment)), None) if moment > now => Err(invalid("asOf", "it lies in the future")),
+        (Some(Moment(moment)), None) => Ok(Some(AsOf::Moment(moment))),
+        (None, Some(number)) if number == N::default() => Err(invalid(name, "it must be at least 1")),
+        (None, Some(number)) => Ok(Some(AsOf::Number(number.into()))),
+        (None, None) => Ok(None),
     }
 }
 
@@ -153,7 +248,7 @@ macro_rules! has_range {
         }
     )*};
 }
-has_range!(RangeParameters, AvailabilityParameters, StatisticsParameters);
+has_range!(RangeParameters, ScheduleParameters, AvailabilityParameters, StatisticsParameters);
 
 macro_rules! has_kind {
     ($($name:ident),*) => {$(

@@ -1,13 +1,13 @@
 //! The parts of every query request: caller, path, parameters, and a consistency token where there is one.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use actix_web::{
     FromRequest, HttpRequest, HttpResponse,
     dev::Payload,
     http::{
         Method,
-        header::{ETAG, HeaderMap, IF_NONE_MATCH},
+        header::{ETAG, HeaderMap, HeaderName, HeaderValue, HttpDate, IF_NONE_MATCH},
     },
     web::Data,
 };
@@ -23,20 +23,30 @@ use service_kit::{
         query::Query,
     },
 };
-use shared_events::{ConsistencyToken, RoomId, Version};
+use shared_events::{ConsistencyToken, RoomId, Timestamp, Version};
 use tokio::time::Instant;
 
 use super::{OfThisThread, Reading, parameters::invalid};
-use crate::{queries::KeptKinds, stores::Queries};
+use crate::{
+    queries::{AsOf, KeptKinds},
+    stores::Queries,
+};
 
 pub(super) const TOKEN: &str = "Consistency-Token";
+pub(super) const GENERATION: &str = "generation";
 /// The time that a query waits by default.
 const DEFAULT_WAIT: Duration = Duration::from_secs(2);
+/// An answer about a moment may miss events that were being committed then. Later it is final.
+const FINAL_AFTER_MS: i64 = 30_000;
 
 /// A query request. The caller is checked before everything else.
 pub(super) struct QueryRequest<P, Q> {
     request: HttpRequest,
     pub(super) of_this_thread: Data<OfThisThread>,
+    /// Whether it reads a frozen generation.
+    pub(super) is_frozen: bool,
+    /// The present: that of a frozen generation lies in the past.
+    pub(super) now: Timestamp,
     pub(super) caller: Caller,
     pub(super) path: P,
     pub(super) parameters: Q,
@@ -61,16 +71,37 @@ impl<P: DeserializeOwned + 'static, Q: DeserializeOwned + 'static> FromRequest f
             let of_this_thread =
                 of_this_thread.ok_or_else(|| Problem::defect("no API in the application's data"))?;
             let headers = request.headers();
+            let path = Path::<P>::extract(&request).await?.0;
+            let (generation, parameters) = generation(request.query_string())?;
+            let parameters = Query::<Q>::of(&parameters)?.0;
+            let wanted = wanted(headers)?;
+            let (reading, now) = match generation {
+                None => (of_this_thread.reading(), of_this_thread.now()),
+                Some(number) => {
+                    caller.require_admin()?;
+                    if !wanted.is_empty() {
+                        return Err(invalid(TOKEN, "a frozen generation shows no later versions"));
+                    }
+                    let frozen = of_this_thread.frozen(number);
+                    let none = || invalid(GENERATION, "there is no frozen generation of this number");
+                    let (reading, until) = frozen.ok_or_else(none)?;
+                    (Some(reading), until)
+                }
+            };
+            let wait = wait(headers)?;
+            let if_none_match = joined(headers, IF_NONE_MATCH.as_str())?;
             Ok(Self {
-                reading: of_this_thread.reading(),
-                of_this_thread,
-                caller,
-                path: Path::<P>::extract(&request).await?.0,
-                parameters: Query::<Q>::extract(&request).await?.0,
-                wanted: wanted(headers)?,
-                wait: wait(headers)?.unwrap_or(DEFAULT_WAIT),
-                if_none_match: joined(headers, IF_NONE_MATCH.as_str())?,
                 request,
+                of_this_thread,
+                is_frozen: generation.is_some(),
+                now,
+                caller,
+                path,
+                parameters,
+                reading,
+                wanted,
+                wait: wait.unwrap_or(DEFAULT_WAIT),
+                if_none_match,
             })
         })
     }
@@ -90,6 +121,39 @@ impl<P, Q> QueryRequest<P, Q> {
     /// The method.
     pub(super) fn method(&self) -> &Method {
         self.request.method()
+    }
+
+    /// An answer about the past, with the headers of a memento (RFC 7089).
+    pub(super) fn of_the_past<N>(
+        &self,
+        mut answer: HttpResponse,
+        at: AsOf<N>,
+        recorded_at: Timestamp,
+        timemap: Option<&str>,
+    ) -> HttpResponse {
+        let mut link = format!("<{}>; rel=\"original\"", self.request.path());
+        if let Some(timemap) = timemap {
+            link = format!("{link}, <{timemap}>; rel=\"timemap\"");
+        }
+        let mut headers = vec![
+            ("memento-datetime", HttpDate::from(SystemTime::from(recorded_at.to_utc())).to_string()),
+            ("link", link),
+        ];
+        let since = |moment: Timestamp| self.now.epoch_millis() - moment.epoch_millis();
+        let is_final = match at {
+            AsOf::Moment(moment) => since(moment) > FINAL_AFTER_MS,
+            AsOf::Number(_) => true,
+        };
+        if is_final {
+            // A cache asks again, because an erasure of a person changes the past.
+            headers.push(("cache-control", "private, no-cache".to_owned()));
+        }
+        for (name, value) in headers {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                answer.headers_mut().insert(HeaderName::from_static(name), value);
+            }
+        }
+        answer
     }
 
     /// Counts the request as so many of its caller.
@@ -129,6 +193,24 @@ impl<P, Q> QueryRequest<P, Q> {
     }
 }
 
+/// The number of the frozen generation that a query string names, and the other parameters.
+fn generation(query: &str) -> Result<(Option<u32>, String), Problem> {
+    let value = |pair: &str| match pair.split_once('=') {
+        Some((GENERATION, value)) => Some(value.to_owned()),
+        _ => (pair == GENERATION).then(String::new),
+    };
+    let (named, others): (Vec<&str>, Vec<&str>) = query.split('&').partition(|pair| value(*pair).is_some());
+    let number = match named.as_slice() {
+        [] => None,
+        [one] => {
+            let number = value(*one).and_then(|value| value.parse().ok());
+            Some(number.ok_or_else(|| invalid(GENERATION, "it must be a number"))?)
+        }
+        _ => return Err(invalid(GENERATION, "it can be sent once")),
+    };
+    Ok((number, others.join("&")))
+}
+
 fn wanted(headers: &HeaderMap) -> Result<Vec<(RoomId, Version)>, Problem> {
     let Some(text) = joined(headers, TOKEN)? else { return Ok(Vec::new()) };
     let token = ConsistencyToken::parse_header(&text).map_err(|error| invalid(TOKEN, &error.to_string()))?;
@@ -137,7 +219,6 @@ fn wanted(headers: &HeaderMap) -> Result<Vec<(RoomId, Version)>, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::{HeaderName, HeaderValue};
     use uuid::Uuid;
 
     use super::*;

@@ -5,37 +5,91 @@ use service_kit::{
     auth::{Caller, Refusal},
     http::problem::{Problem, ProblemType},
 };
-use shared_events::UserId;
+use shared_events::{ReservationId, UserId};
 
 use super::{
-    answers::{HistoryEntry, List, Reservation},
-    parameters::{ListParameters, Nothing, OpenRangeParameters, ReservationPath, UserPath},
+    answers::{HistoryEntry, List, Reservation, RevisionEntry},
+    parameters::{
+        ListParameters, Nothing, OpenRangeParameters, PastReservationParameters, ReservationPath, UserPath,
+    },
     request::QueryRequest,
     schemas::{QueryHeaders, Refusals},
 };
-use crate::queries;
+use crate::{
+    queries::{self, AsOf, Page, PastReservation, Remembered},
+    read_models::ReservationDoc,
+};
 
-/// One reservation, cancelled or not, for its owner and administrators.
+/// One reservation, cancelled or not, for its owner and administrators: as it is, or as it was.
 #[utoipa::path(get, path = "/v1/reservations/{reservation}", tag = "reservations",
-    params(("reservation" = Uuid, Path), QueryHeaders),
+    params(("reservation" = Uuid, Path), PastReservationParameters, QueryHeaders),
     responses(
-        (status = 200, body = Reservation, headers(("ETag" = String, description = "Its revision."))),
+        (status = 200, body = Reservation, headers(
+            ("ETag" = String, description = "Its revision."),
+            ("Memento-Datetime" = String, description = "Of the past: when this state was recorded, in whole seconds."),
+            ("Link" = String, description = "Of the past: the reservation as it is, and its revisions (RFC 7089)."))),
         (status = 304, description = "The client has this revision."),
-        (status = 403, description = "It is somebody else's.", content_type = "application/problem+json", body = Problem),
-        (status = 404, description = "There is no such reservation.", content_type = "application/problem+json", body = Problem),
+        (status = 404, description = "There is no such reservation, or was none then.", content_type = "application/problem+json", body = Problem),
         Refusals))]
 pub(super) async fn reservation(
-    ask: QueryRequest<ReservationPath, Nothing>,
+    ask: QueryRequest<ReservationPath, PastReservationParameters>,
 ) -> Result<HttpResponse, Problem> {
     let id = ask.path.reservation;
-    let found = ask.models().await?.reservation(id).await?.ok_or_else(|| {
-        Problem::new(ProblemType::UnknownReservation, format!("there is no reservation {id}"))
-    })?;
-    ask.caller.require_owner_or_admin(found.reservation.reserved_by.as_str())?;
-    if ask.caller.user != found.reservation.reserved_by.as_str() {
-        ask.note_reading("read-reservation", &format!("reservation {id}"));
+    let at = ask.parameters.as_of(ask.now)?;
+    let models = ask.models().await?;
+    let Some(at) = at else {
+        let found = models.reservation(id).await?.ok_or_else(|| unknown(id))?;
+        may_read(&ask, &found)?;
+        return Ok(ask.tagged(found.reservation.revision, &Reservation::from(found)));
+    };
+    let past = PastReservation { reservation: id, at }.run(models).await?;
+    let Remembered { value: found, recorded_at } = past.ok_or_else(|| unknown_then(id, at))?;
+    may_read(&ask, &found)?;
+    let answer = ask.tagged(found.reservation.revision, &Reservation::from(found));
+    let timemap = format!("/v1/reservations/{id}/revisions");
+    Ok(ask.of_the_past(answer, at, recorded_at, Some(&timemap)))
+}
+
+/// Lets owners and administrators read a reservation, and records that an administrator does.
+fn may_read<P, Q>(ask: &QueryRequest<P, Q>, found: &ReservationDoc) -> Result<(), Problem> {
+    let owner = found.reservation.reserved_by.as_str();
+    ask.caller.require_owner_or_admin(owner)?;
+    if ask.caller.user != owner {
+        ask.note_reading("read-reservation", &format!("reservation {}", found.reservation.id));
     }
-    Ok(ask.tagged(found.reservation.revision, &Reservation::from(found)))
+    Ok(())
+}
+
+fn unknown(id: ReservationId) -> Problem {
+    Problem::new(ProblemType::UnknownReservation, format!("there is no reservation {id}"))
+}
+
+fn unknown_then(id: ReservationId, at: AsOf<u32>) -> Problem {
+    let detail = match at {
+        AsOf::Moment(moment) => format!("there was no reservation {id} at {moment}"),
+        AsOf::Number(revision) => format!("there is no revision {revision} of reservation {id}"),
+    };
+    Problem::new(ProblemType::UnknownReservation, detail)
+}
+
+/// The revisions of a reservation, the first one first: each with who did it, when, and what it changed. For its owner and
+/// administrators.
+#[utoipa::path(get, path = "/v1/reservations/{reservation}/revisions", tag = "reservations",
+    params(("reservation" = Uuid, Path), ListParameters, QueryHeaders),
+    responses(
+        (status = 200, body = List<RevisionEntry>),
+        (status = 404, description = "There is no such reservation.", content_type = "application/problem+json", body = Problem),
+        Refusals))]
+pub(super) async fn revisions(
+    ask: QueryRequest<ReservationPath, ListParameters>,
+) -> Result<Json<List<RevisionEntry>>, Problem> {
+    let reservation = ask.path.reservation;
+    let page = ask.parameters.page()?;
+    let models = ask.models().await?;
+    let found = models.reservation(reservation).await?.ok_or_else(|| unknown(reservation))?;
+    may_read(&ask, &found)?;
+    let revisions = queries::Revisions { reservation }.run(models, &page).await?;
+    Ok(Json(List::of(revisions, RevisionEntry::from)))
 }
 
 pub(super) fn user_of(caller: &Caller) -> Result<UserId, Problem> {
@@ -59,7 +113,6 @@ pub(super) async fn my_reservations(
     ),
     responses(
         (status = 200, body = List<Reservation>),
-        (status = 403, description = "For administrators only.", content_type = "application/problem+json", body = Problem),
         Refusals))]
 pub(super) async fn users_reservations(
     ask: QueryRequest<UserPath, OpenRangeParameters>,
@@ -96,7 +149,6 @@ pub(super) async fn my_history(
     ),
     responses(
         (status = 200, body = List<HistoryEntry>),
-        (status = 403, description = "For administrators only.", content_type = "application/problem+json", body = Problem),
         Refusals))]
 pub(super) async fn users_history(
     ask: QueryRequest<UserPath, ListParameters>,
@@ -112,5 +164,6 @@ async fn history_of<P>(
 ) -> Result<Json<List<HistoryEntry>>, Problem> {
     let page = ask.parameters.page()?;
     let query = queries::UserHistory { user };
-    Ok(Json(List::of(query.run(ask.models().await?, &page).await?, HistoryEntry::from)))
+    let Page { items, next } = query.run(ask.models().await?, &page).await?;
+    Ok(Json(List { items: items.into_iter().filter_map(HistoryEntry::of).collect(), next }))
 }

@@ -7,14 +7,18 @@ use shared_events::{RoomId, Version};
 use super::{
     answers::{Free, Kind, List, Occupied, Room, Schedule, Span},
     parameters::{
-        AvailabilityParameters, ListParameters, Nothing, RangeParameters, RoomPath, RoomsParameters,
+        AvailabilityParameters, ListParameters, Nothing, PastRoomParameters, RangeParameters, RoomPath,
+        RoomsParameters, ScheduleParameters,
     },
     request::QueryRequest,
     schemas::{QueryHeaders, Refusals},
 };
-use crate::queries::{self, RoomPage};
+use crate::{
+    queries::{self, AsOf, Page, PastRoom, PastSchedule, Remembered, RoomPage},
+    read_models::ReservationDoc,
+};
 
-/// The weight of a search that may read all rooms to fill a page.
+/// The weight of a query that may read much to fill a page: all rooms, or all changes of one.
 const SEARCH: u32 = 5;
 
 /// Rooms that can be booked, by name.
@@ -34,16 +38,27 @@ pub(super) async fn rooms(ask: QueryRequest<Nothing, RoomsParameters>) -> Result
     Ok(Json(List::of(rooms, |room| Room::at(room, Version::NONE))))
 }
 
-/// One room, retired or not.
-#[utoipa::path(get, path = "/v1/rooms/{room}", tag = "rooms", params(("room" = Uuid, Path), QueryHeaders),
+/// One room, retired or not: as it is, or as it was.
+#[utoipa::path(get, path = "/v1/rooms/{room}", tag = "rooms",
+    params(("room" = Uuid, Path), PastRoomParameters, QueryHeaders),
     responses(
-        (status = 200, body = Room, headers(("ETag" = String, description = "The revision of its settings."))),
+        (status = 200, body = Room, headers(
+            ("ETag" = String, description = "The revision of its settings."),
+            ("Memento-Datetime" = String, description = "Of the past: when this version was recorded, in whole seconds."),
+            ("Link" = String, description = "Of the past: the room as it is (RFC 7089)."))),
         (status = 304, description = "The client has this revision."),
-        (status = 404, description = "There is no such room.", content_type = "application/problem+json", body = Problem),
+        (status = 404, description = "There is no such room, or was none then.", content_type = "application/problem+json", body = Problem),
         Refusals))]
-pub(super) async fn room(ask: QueryRequest<RoomPath, Nothing>) -> Result<HttpResponse, Problem> {
+pub(super) async fn room(ask: QueryRequest<RoomPath, PastRoomParameters>) -> Result<HttpResponse, Problem> {
+    let at = ask.parameters.as_of(ask.now)?;
     let shown = ask.shown().await?;
     let (models, id) = (shown.models.as_ref(), ask.path.room);
+    if let Some(at) = at {
+        let past = PastRoom { room: id, at }.run(models).await?;
+        let Remembered { value: (room, version), recorded_at } = past.ok_or_else(|| unknown_then(id, at))?;
+        let answer = ask.tagged(room.revision, &Room::at(room, version));
+        return Ok(ask.of_the_past(answer, at, recorded_at, None));
+    }
     // Read first, so that the document shows at least this version.
     let version = queries::version_of(models, &shown.generation.progress, id).await?;
     let room = models.room(id).await?.ok_or_else(|| unknown(id))?;
@@ -60,21 +75,44 @@ pub(super) async fn kinds(ask: QueryRequest<Nothing, ListParameters>) -> Result<
     Ok(Json(List::of(queries::Kinds.page(&kinds, &page)?, Kind::from)))
 }
 
-/// What is reserved in a room, by `from`. Of others' reservations the time alone is shown.
+/// What is reserved in a room, by `from`: as it is, or as it was. Of others' reservations the time alone is shown. All pages
+/// of a schedule of the past show one version.
 #[utoipa::path(get, path = "/v1/rooms/{room}/schedule", tag = "rooms",
-    params(("room" = Uuid, Path), RangeParameters, QueryHeaders),
+    params(("room" = Uuid, Path), ScheduleParameters, QueryHeaders),
     responses(
-        (status = 200, body = Schedule),
-        (status = 404, description = "There is no such room.", content_type = "application/problem+json", body = Problem),
+        (status = 200, body = Schedule, headers(
+            ("Memento-Datetime" = String, description = "Of the past: when this version was recorded, in whole seconds."),
+            ("Link" = String, description = "Of the past: the schedule as it is (RFC 7089)."))),
+        (status = 404, description = "There is no such room, or was none then.", content_type = "application/problem+json", body = Problem),
         Refusals))]
 pub(super) async fn schedule(
-    ask: QueryRequest<RoomPath, RangeParameters>,
-) -> Result<Json<Schedule>, Problem> {
-    let query = queries::Schedule { room: ask.path.room, during: ask.parameters.range()? };
+    ask: QueryRequest<RoomPath, ScheduleParameters>,
+) -> Result<HttpResponse, Problem> {
+    let (room, during) = (ask.path.room, ask.parameters.range()?);
+    let at = ask.parameters.as_of(ask.now)?;
     let page = ask.parameters.page()?;
     let shown = ask.shown().await?;
-    let schedule = query.run(shown.models.as_ref(), &shown.generation.progress, &page).await?;
-    let RoomPage { room, version, page } = schedule.ok_or_else(|| unknown(ask.path.room))?;
+    let models = shown.models.as_ref();
+    let Some(at) = at else {
+        let query = queries::Schedule { room, during };
+        let schedule = query.run(models, &shown.generation.progress, &page).await?;
+        let RoomPage { version, page, .. } = schedule.ok_or_else(|| unknown(room))?;
+        return Ok(HttpResponse::Ok().json(schedule_of(&ask, version, page)));
+    };
+    // It may read all changes of a year to fill a page.
+    ask.charge(SEARCH)?;
+    let past = PastSchedule { room, during, at }.run(models, &page).await?;
+    let Remembered { value: (version, page), recorded_at } = past.ok_or_else(|| unknown_then(room, at))?;
+    let answer = HttpResponse::Ok().json(schedule_of(&ask, version, page));
+    Ok(ask.of_the_past(answer, at, recorded_at, None))
+}
+
+/// What the caller may see of a page.
+fn schedule_of(
+    ask: &QueryRequest<RoomPath, ScheduleParameters>,
+    version: Version,
+    page: Page<ReservationDoc>,
+) -> Schedule {
     let mut shows_others = false;
     let List { items, next } = List::of(page, |doc| {
         let owner = doc.reservation.reserved_by.as_str();
@@ -86,9 +124,9 @@ pub(super) async fn schedule(
         }
     });
     if shows_others {
-        ask.note_reading("read-schedule", &format!("room {room}"));
+        ask.note_reading("read-schedule", &format!("room {}", ask.path.room));
     }
-    Ok(Json(Schedule { room, version, items, next }))
+    Schedule { room: ask.path.room, version, items, next }
 }
 
 /// What is free in a room from now on, within its opening hours.
@@ -102,7 +140,7 @@ pub(super) async fn free(ask: QueryRequest<RoomPath, RangeParameters>) -> Result
     let query = queries::FreeTime { room: ask.path.room, during: ask.parameters.range()? };
     let page = ask.parameters.page()?;
     let shown = ask.shown().await?;
-    let now = ask.of_this_thread.now();
+    let now = ask.now;
     let free = query.run(shown.models.as_ref(), &shown.generation.progress, now, &page).await?;
     let RoomPage { room, version, page } = free.ok_or_else(|| unknown(ask.path.room))?;
     let List { items, next } = List::of(page, Span::from);
@@ -124,9 +162,17 @@ pub(super) async fn availability(
     ask.charge(SEARCH)?;
     let shown = ask.shown().await?;
     let _place = shown.generation.searches.enter(&ask.caller.user).await?;
-    let now = ask.of_this_thread.now();
+    let now = ask.now;
     let rooms = query.run(shown.models.as_ref(), &shown.generation.progress, now, &page).await?;
     Ok(Json(List::of(rooms, |found| Room::at(found.room, found.version))))
+}
+
+fn unknown_then(room: RoomId, at: AsOf<Version>) -> Problem {
+    let detail = match at {
+        AsOf::Moment(moment) => format!("there was no room {room} at {moment}"),
+        AsOf::Number(version) => format!("there is no version {version} of room {room}"),
+    };
+    Problem::new(ProblemType::UnknownRoom, detail)
 }
 
 fn unknown(room: RoomId) -> Problem {

@@ -17,9 +17,9 @@ use utoipa::{
     },
 };
 
-use super::request::TOKEN;
+use super::request::{GENERATION, TOKEN};
 
-/// The optional headers of every query.
+/// The optional headers and the parameter of every query.
 pub(super) struct QueryHeaders;
 
 impl IntoParams for QueryHeaders {
@@ -33,7 +33,17 @@ impl IntoParams for QueryHeaders {
                 .schema(Some(text))
                 .build()
         };
+        let number =
+            ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(4_294_967_295_i64));
         vec![
+            ParameterBuilder::new()
+                .name(GENERATION)
+                .parameter_in(ParameterIn::Query)
+                .description(Some(
+                    "The number of a frozen generation: the answer is that of its moment. For administrators.",
+                ))
+                .schema(Some(number))
+                .build(),
             header(
                 TOKEN,
                 &format!(
@@ -58,6 +68,7 @@ impl IntoResponses for Refusals {
         problems(&[
             ("400", "A parameter or header is missing, unknown or not possible."),
             NOBODY,
+            ("403", "For owners or administrators only."),
             METHOD,
             TOO_MANY,
             DEFECT,

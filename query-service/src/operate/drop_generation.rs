@@ -13,6 +13,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The pause between two looks at the consumer group.
 const POLL: Duration = Duration::from_millis(500);
 
+/// The time in which services notice that a frozen generation goes, and its last queries end.
+const UNTIL_READERS_LEAVE: Duration = Duration::from_secs(3);
+
 /// Arguments of `drop-generation`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -33,6 +36,10 @@ impl Arguments {
 async fn drop(servers: &Servers, number: u32) -> anyhow::Result<Ending> {
     if let Some(reason) = refusal(servers, number).await? {
         return Ok(Ending::Refused(reason));
+    }
+    let registry = servers.generations.read().await?;
+    if registry.get(number).is_some_and(|generation| generation.until.is_some()) {
+        tokio::time::sleep(UNTIL_READERS_LEAVE).await;
     }
     let group = servers.kafka.of_generation(number);
     let begun = Instant::now();

@@ -14,6 +14,8 @@ struct Row {
     rooms: u64,
     events: u64,
     made_at: String,
+    /// The moment of a frozen one.
+    until: Option<String>,
 }
 
 pub(super) async fn list(servers: &Servers, format: Format) -> anyhow::Result<Verdict> {
@@ -30,8 +32,9 @@ pub(super) async fn list(servers: &Servers, format: Format) -> anyhow::Result<Ve
             rooms: totals.rooms,
             events: totals.events,
             made_at: generation.made_at.to_string(),
+            until: generation.until.map(|until| until.to_string()),
         });
     }
-    print!("{}", format.rows(&rows, &["number", "form", "state", "rooms", "events", "madeAt"])?);
+    print!("{}", format.rows(&rows, &["number", "form", "state", "rooms", "events", "madeAt", "until"])?);
     Ok(Verdict::AsWanted)
 }

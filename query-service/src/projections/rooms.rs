@@ -1,6 +1,6 @@
 //! Rooms: an event carries all settings, and all of a room's events are in its own stream.
 
-use shared_events::{DecodedEvent, Event, RoomId};
+use shared_events::{DecodedEvent, Event, Room, RoomId};
 
 use crate::read_models::RoomDoc;
 
@@ -25,11 +25,16 @@ pub fn fold(stored: Option<RoomDoc>, decoded: &DecodedEvent) -> Option<RoomDoc> 
     if stored.as_ref().is_some_and(|stored| stored.version >= decoded.version) {
         return stored;
     }
-    Some(RoomDoc {
+    Some(form(decoded, room, retired))
+}
+
+/// The document that an event makes.
+pub(super) fn form(decoded: &DecodedEvent, room: &Room, retired: bool) -> RoomDoc {
+    RoomDoc {
         room: room.id,
         revision: room.revision,
         settings: room.settings.clone(),
         retired,
         version: decoded.version,
-    })
+    }
 }

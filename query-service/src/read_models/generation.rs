@@ -12,6 +12,8 @@ pub enum State {
     Building,
     /// Every service feeds it, whether it is shown or not.
     Following,
+    /// A rebuild filled it up to a moment. Nobody writes it, but an erasure masks it. Administrators read it by its number.
+    Frozen,
     /// No service may write it. Its collections are about to be dropped.
     Dropping,
     /// Its collections are gone. Its number stays taken.
@@ -25,6 +27,7 @@ impl State {
         match self {
             Self::Building => "building",
             Self::Following => "following",
+            Self::Frozen => "frozen",
             Self::Dropping => "dropping",
             Self::Dropped => "dropped",
         }
@@ -33,7 +36,7 @@ impl State {
     /// The state of that word.
     #[must_use]
     pub fn of_word(word: &str) -> Option<Self> {
-        [Self::Building, Self::Following, Self::Dropping, Self::Dropped]
+        [Self::Building, Self::Following, Self::Frozen, Self::Dropping, Self::Dropped]
             .into_iter()
             .find(|state| state.word() == word)
     }
@@ -52,6 +55,8 @@ pub struct Generation {
     pub first: bool,
     /// The time at which it was begun.
     pub made_at: Timestamp,
+    /// Set if it shows the events that were recorded up to this moment, and is never shown without its number.
+    pub until: Option<Timestamp>,
 }
 
 /// All generations of a database, and the live one of this program's form.
@@ -82,6 +87,12 @@ impl Registry {
             .map(|generation| generation.number)
     }
 
+    /// The frozen generations, with their moments.
+    pub fn frozen(&self) -> impl Iterator<Item = (u32, Timestamp)> {
+        let frozen = self.ours().filter(|generation| generation.state == State::Frozen);
+        frozen.filter_map(|generation| Some((generation.number, generation.until?)))
+    }
+
     /// Whether services feed this generation.
     #[must_use]
     pub fn is_fed(&self, number: u32) -> bool {
@@ -97,7 +108,9 @@ impl Registry {
     /// The newest one that was begun and never shown. An interrupted rebuild continues it.
     #[must_use]
     pub fn unfinished(&self) -> Option<&Generation> {
-        let begun = |generation: &&Generation| matches!(generation.state, State::Building | State::Following);
+        let begun = |generation: &&Generation| {
+            matches!(generation.state, State::Building | State::Following) && generation.until.is_none()
+        };
         self.ours().filter(begun).filter(|generation| !self.served.contains(&generation.number)).last()
     }
 
@@ -134,7 +147,8 @@ mod tests {
     use super::*;
 
     fn generation(number: u32, form: u32, state: State) -> Generation {
-        Generation { number, form, state, first: false, made_at: Timestamp::from_epoch_millis(0) }
+        let made_at = Timestamp::EARLIEST;
+        Generation { number, form, state, first: false, made_at, until: None }
     }
 
     #[test]
@@ -157,6 +171,14 @@ mod tests {
         let words: Vec<_> =
             registry.generations.iter().map(|generation| registry.word_of(generation)).collect();
         assert_eq!(words, ["live", "old", "building", "building"]);
+        assert_eq!(registry.fed().collect::<Vec<_>>(), [2, 3]);
+
+        let until = Some(Timestamp::EARLIEST);
+        registry.generations.push(Generation { until, ..generation(6, 2, State::Building) });
+        registry.generations.push(Generation { until, ..generation(7, 2, State::Frozen) });
+        let unfinished = registry.unfinished().map(|generation| generation.number);
+        assert_eq!(unfinished, Some(5), "no rebuild goes on with a frozen one");
+        assert_eq!(registry.frozen().collect::<Vec<_>>(), [(7, Timestamp::EARLIEST)]);
         assert_eq!(registry.fed().collect::<Vec<_>>(), [2, 3]);
     }
 }

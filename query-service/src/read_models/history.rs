@@ -1,17 +1,27 @@
-//! History: users' actions on reservations.
+//! History: one document for each event of a room. Users read their own actions; a room or reservation of the past is read
+//! from all of them.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    ops::RangeInclusive,
+};
 
 use serde::{Deserialize, Serialize};
-use shared_events::{Place, Reservation, RoomId, Timestamp, UserId, Version};
+use shared_events::{
+    Interval, Minute, Place, Reservation, ReservationId, RoomId, Timestamp, UserId, Version,
+};
 
-/// An action of a user.
+use super::{ReservationDoc, RoomDoc, Status};
+
+/// An action of a user on a reservation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "camelCase")]
 pub enum HistoryKind {
     /// Reserved a room.
     Made,
     /// Changed a reservation within its room.
     Changed,
-    /// Moved it to another room.
+    /// Moved it to this room.
     Moved,
     /// Gave it up.
     Cancelled,
@@ -19,7 +29,7 @@ pub enum HistoryKind {
     Restored,
 }
 
-/// One action of a user. `room` and `version` name its event. Entries change only when a person is erased.
+/// One event. `room` and `version` name it. Entries change only when a person is erased.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryDoc {
@@ -31,12 +41,36 @@ pub struct HistoryDoc {
     pub user: UserId,
     /// The time of the command.
     pub at: Timestamp,
-    /// The action.
-    pub what: HistoryKind,
-    /// The reservation afterwards.
-    pub reservation: Reservation,
-    /// Its place and time before, if the event changed them.
-    pub previous: Option<Place>,
+    /// The time of the commit. In one room it never goes back.
+    pub recorded_at: Timestamp,
+    /// What was changed.
+    pub change: Change,
+}
+
+/// What an event changed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Change {
+    /// A reservation.
+    Reservation {
+        /// The action.
+        what: HistoryKind,
+        /// The reservation afterwards.
+        reservation: Reservation,
+        /// Its place and time before, if the event changed them.
+        previous: Option<Place>,
+    },
+    /// The room itself, which was like this afterwards.
+    Room(Box<RoomDoc>),
+}
+
+/// A part of a room that an event touches.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Part {
+    /// The room itself.
+    Settings,
+    /// The reservations of a week, counted from 1970.
+    Week(i64),
 }
 
 impl HistoryDoc {
@@ -45,4 +79,81 @@ impl HistoryDoc {
     pub fn id(&self) -> String {
         format!("{}:{}", self.room, self.version)
     }
+
+    /// Whether it is an action in its user's history. Of two events of one command, that in the reservation's room is.
+    #[must_use]
+    pub fn is_users(&self) -> bool {
+        self.reservation().is_some_and(|reservation| reservation.room == self.room)
+    }
+
+    /// The reservation after the event, if it is about one.
+    #[must_use]
+    pub const fn reservation(&self) -> Option<&Reservation> {
+        match &self.change {
+            Change::Reservation { reservation, .. } => Some(reservation),
+            Change::Room(_) => None,
+        }
+    }
+
+    /// The reservation as the event alone tells of it.
+    #[must_use]
+    pub fn into_reservation(self) -> Option<ReservationDoc> {
+        let Change::Reservation { what, reservation, .. } = self.change else { return None };
+        let status = if what == HistoryKind::Cancelled { Status::Cancelled } else { Status::Live };
+        let version = (reservation.room == self.room).then_some(self.version);
+        Some(ReservationDoc { reservation, status, version })
+    }
+
+    /// The parts of its room that the event touches: weeks in which it frees or takes time, or the room itself. So the
+    /// last entry of a reservation in any week tells whether it holds time there.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part> {
+        let Change::Reservation { reservation, previous, .. } = &self.change else {
+            return vec![Part::Settings];
+        };
+        let places = [Some(reservation.place()), *previous].into_iter().flatten();
+        let here = places.filter(|place| place.room == self.room);
+        let mut weeks: Vec<i64> = here.flat_map(|place| weeks(place.interval())).collect();
+        weeks.sort_unstable();
+        weeks.dedup();
+        weeks.into_iter().map(Part::Week).collect()
+    }
+}
+
+/// The last entry of each reservation.
+#[derive(Default, Debug)]
+pub struct LastEntries(HashMap<ReservationId, HistoryDoc>);
+
+impl LastEntries {
+    /// Adds an entry, and keeps the one of the higher version.
+    pub fn add(&mut self, entry: HistoryDoc) {
+        let Some(id) = entry.reservation().map(|reservation| reservation.id) else { return };
+        match self.0.entry(id) {
+            Entry::Occupied(mut known) => {
+                if known.get().version < entry.version {
+                    known.insert(entry);
+                }
+            }
+            Entry::Vacant(free) => _ = free.insert(entry),
+        }
+    }
+
+    /// The entries, in no order.
+    pub fn into_entries(self) -> impl Iterator<Item = HistoryDoc> {
+        self.0.into_values()
+    }
+}
+
+const MINUTES_OF_WEEK: i64 = 7 * 24 * 60;
+
+/// The number of the week, counted from 1970, in which a minute lies.
+#[must_use]
+pub const fn week(minute: Minute) -> i64 {
+    minute.epoch_minutes().div_euclid(MINUTES_OF_WEEK)
+}
+
+/// The weeks that an interval touches.
+#[must_use]
+pub const fn weeks(interval: Interval) -> RangeInclusive<i64> {
+    week(interval.from)..=(interval.to.epoch_minutes() - 1).div_euclid(MINUTES_OF_WEEK)
 }

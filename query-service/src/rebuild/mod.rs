@@ -4,6 +4,7 @@
 
 mod comparison;
 mod fill;
+mod frozen;
 
 use std::{
     sync::Arc,
@@ -14,6 +15,7 @@ use anyhow::{Context, ensure};
 use serde::Serialize;
 use service_kit::abort_point::AbortPoint;
 
+pub(crate) use self::frozen::{Report as FrozenReport, freeze};
 use self::{comparison::Comparison, fill::Fill};
 use crate::{
     feed::all_heads,

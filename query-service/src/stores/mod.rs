@@ -22,7 +22,7 @@ pub use self::batch::Applied;
 
 use crate::read_models::{
     Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, ParkedMessage, Request, ReservationDoc,
-    RoomDoc, RoomDocuments, UsageDoc, usage::Month,
+    RoomDoc, RoomDocuments, UsageDoc, history::LastEntries, usage::Month,
 };
 
 /// Checkpoints of rooms, for the projector and queries.
@@ -109,7 +109,7 @@ pub trait ErasureList: Send + Sync + 'static {
 ///
 /// A list starts after the place `after` in its order, and has at most `limit` items.
 #[async_trait]
-pub trait Queries: Checkpoints {
+pub trait Queries: Checkpoints + Past {
     /// The same read models over connections of the calling thread, which save a query the way to another thread.
     /// `None` if that makes no difference.
     fn for_this_thread(&self) -> Option<Arc<dyn Queries>> {
@@ -192,6 +192,40 @@ pub trait Queries: Checkpoints {
         room: RoomId,
         reservations: &[ReservationId],
     ) -> Result<RoomDocuments, StoreError>;
+}
+
+/// Rooms and reservations of the past, from the events that made them.
+#[async_trait]
+pub trait Past: Send + Sync + 'static {
+    /// The version of the last event of a room that was recorded up to a moment.
+    async fn version_at(&self, room: RoomId, at: Timestamp) -> Result<Option<Version>, StoreError>;
+
+    /// The event of a room with this version.
+    async fn entry(&self, room: RoomId, version: Version) -> Result<Option<HistoryDoc>, StoreError>;
+
+    /// A room as its events up to a version left it.
+    async fn room_at(&self, room: RoomId, version: Version) -> Result<Option<RoomDoc>, StoreError>;
+
+    /// Of each reservation that had or got time in a room in these weeks, the last event up to a version that touched
+    /// one of these weeks.
+    async fn last_entries(
+        &self,
+        room: RoomId,
+        weeks: RangeInclusive<i64>,
+        version: Version,
+    ) -> Result<LastEntries, StoreError>;
+
+    /// The last revision of a reservation that was recorded up to a moment.
+    async fn revision_at(&self, reservation: ReservationId, at: Timestamp)
+    -> Result<Option<u32>, StoreError>;
+
+    /// The events of a reservation from a revision on, by revision. A move has two.
+    async fn revisions(
+        &self,
+        reservation: ReservationId,
+        from: u32,
+        limit: usize,
+    ) -> Result<Vec<HistoryDoc>, StoreError>;
 }
 
 /// Conditions on the rooms of a list.

@@ -109,7 +109,7 @@ async fn every_operation_that_shows_an_administrator_anothers_values_leaves_an_a
             shown += usize::from(answer.contains(OTHER));
         }
     }
-    assert_eq!(shown, 4, "a reservation, a schedule, a user's reservations and history");
+    assert_eq!(shown, 5, "a reservation, its revisions, a schedule, a user's reservations and history");
     let schedule = format!("/v1/rooms/{}/schedule?{}", stream.room, range());
     for (user, roles) in [(OTHER, "admin"), (OTHER, ""), ("bob", "")] {
         service.send(service.request(&schedule).header("X-User", user).header("X-Roles", roles)).await;

@@ -9,7 +9,7 @@ use query_service::{
         Availability, BusiestTimes, FreeTime, Kinds, Page, PageRequest, PopularRooms, QueryError, Rooms,
         Schedule, UserHistory, UserReservations,
     },
-    read_models::HistoryKind,
+    read_models::{Change, HistoryKind},
     stores::{Checkpoints, ProjectionStore, Queries, memory::MemoryReadModels},
 };
 use shared_events::{DecodedEvent, Event, Interval, Minute, Timestamp, UserId};
@@ -203,7 +203,10 @@ async fn a_move_is_one_entry_of_history() {
     for user in USERS {
         let query = UserHistory { user: UserId::new(user).unwrap() };
         let entries = query.run(&models, &PageRequest::first(500)).await.unwrap().items;
-        moved += entries.iter().filter(|entry| entry.what == HistoryKind::Moved).count();
+        moved += entries
+            .iter()
+            .filter(|entry| matches!(entry.change, Change::Reservation { what: HistoryKind::Moved, .. }))
+            .count();
     }
     let moves =
         history.events.iter().filter(|event| matches!(event.event, Event::ReservationMovedIn(_))).count();

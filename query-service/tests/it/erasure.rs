@@ -11,6 +11,7 @@ use std::{
 use mongodb::bson::{Binary, Document, RawDocumentBuf, doc, rawdoc, spec::BinarySubtype};
 use query_service::{
     erasures::learn,
+    queries::{AsOf, PageRequest, PastReservation, Revisions},
     read_models::{DroppedEvent, HistoryDoc, ParkedMessage, ReservationDoc},
     stores::{Checkpoints, ErasureList, Swap, memory::MemoryReadModels},
 };
@@ -64,7 +65,20 @@ async fn is_masked(store: &dyn Store, stream: &Stream) {
     let entries = history(store, "erased-1").await;
     let (of_ann, of_bob) = (history(store, ANN).await, history(store, "bob").await);
     assert_eq!((entries.len(), of_ann.len(), of_bob.len()), (3, 0, 1));
-    assert!(entries.iter().all(|entry| entry.reservation.reserved_by.as_str() == "erased-1"));
+    let owner = |entry: &HistoryDoc| entry.reservation().unwrap().reserved_by.clone();
+    assert!(entries.iter().all(|entry| owner(entry).as_str() == "erased-1"));
+    // Her past, too.
+    for made in history(store, "erased-1").await {
+        let at = AsOf::Moment(made.recorded_at);
+        let reservation = made.reservation().unwrap().id;
+        let past = PastReservation { reservation, at }.run(store).await.unwrap().unwrap().value.reservation;
+        assert_eq!((past.reserved_by.as_str(), past.title), ("erased-1", None));
+        let page = PageRequest::first(9);
+        for revision in (Revisions { reservation }).run(store, &page).await.unwrap().items {
+            let shown = (revision.by.as_str(), revision.after.reservation.title);
+            assert_eq!(shown, ("erased-1", None));
+        }
+    }
     let live = |user: &str| {
         let user = UserId::new(user).unwrap();
         async move { store.live_of_user(&user, None, None, None, 10).await.unwrap().len() }

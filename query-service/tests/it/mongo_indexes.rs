@@ -5,8 +5,8 @@ use mongodb::bson::{Bson, Document, doc};
 use query_service::{
     progress::Progress,
     queries::{
-        Availability, BusiestTimes, FreeTime, PageRequest, PopularRooms, Rooms, Schedule, UserHistory,
-        UserReservations,
+        AsOf, Availability, BusiestTimes, FreeTime, PageRequest, PastReservation, PastRoom, PastSchedule,
+        PopularRooms, Revisions, Rooms, Schedule, UserHistory, UserReservations,
     },
     stores::Queries,
 };
@@ -69,6 +69,16 @@ async fn no_query_but_kinds_scans_a_collection() {
         let query = &UserReservations { user: UserId::new("ann").unwrap(), from, to };
         all_pages(async |page| query.run(models, &page).await).await;
     }
+    for at in [AsOf::Number(3.into()), AsOf::Moment(history.events[100].recorded_at)] {
+        PastRoom { room, at }.run(models).await.unwrap();
+        let query = PastSchedule { room, during, at };
+        query.run(models, &PageRequest::first(2)).await.unwrap();
+    }
+    for at in [AsOf::Number(1), AsOf::Moment(history.events[100].recorded_at)] {
+        PastReservation { reservation, at }.run(models).await.unwrap();
+    }
+    let query = &Revisions { reservation };
+    all_pages(async |page| query.run(models, &page).await).await;
     let query = &UserHistory { user: UserId::new("ann").unwrap() };
     all_pages(async |page| query.run(models, &page).await).await;
 

@@ -13,11 +13,21 @@ use super::problem::Problem;
 #[derive(Debug, Clone)]
 pub struct Query<T>(pub T);
 
+impl<T: DeserializeOwned> Query<T> {
+    /// The parameters of a query string, or of a part of one.
+    ///
+    /// # Errors
+    /// If one is unknown, missing or not possible.
+    pub fn of(query: &str) -> Result<Self, Problem> {
+        decode::query(query).map(Self)
+    }
+}
+
 impl<T: DeserializeOwned> FromRequest for Query<T> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(decode::query(request.query_string()).map(Self))
+        ready(Self::of(request.query_string()))
     }
 }

@@ -74,12 +74,13 @@ pub(crate) struct Documents {
 pub(crate) async fn documents(server: &str, database: &str) -> anyhow::Result<Documents> {
     let database = mongodb::Client::with_uri_str(server).await?.database(database);
     let prefix = live_prefix(&database).await?;
-    let all = async |name: &str| -> anyhow::Result<Vec<Document>> {
+    let all = async |name: &str, wanted: Document| -> anyhow::Result<Vec<Document>> {
         let collection = database.collection::<Document>(&format!("{prefix}{name}"));
-        Ok(collection.find(doc! {}).await?.try_collect().await?)
+        Ok(collection.find(wanted).await?.try_collect().await?)
     };
-    let reservations = all("reservations").await?;
-    let history = all("history").await?;
+    let reservations = all("reservations", doc! {}).await?;
+    // Entries that are nobody's history have no such field.
+    let history = all("history", doc! { "user": { "$exists": true } }).await?;
     Ok(Documents {
         reservations: reservations.iter().map(reservation).collect::<anyhow::Result<_>>()?,
         history: history.iter().map(entry).collect::<anyhow::Result<_>>()?,

@@ -27,6 +27,7 @@ mod logs;
 mod native_servers;
 mod operators;
 mod partitions;
+mod past;
 mod project;
 mod races;
 mod rebuild;

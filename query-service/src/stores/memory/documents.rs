@@ -14,7 +14,8 @@ use uuid::Uuid;
 use crate::{
     projections::{LONGEST_STAY, history, reservations, rooms, usage},
     read_models::{
-        Checkpoint, HistoryDoc, ParkedMessage, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc, usage::Month,
+        Change, Checkpoint, HistoryDoc, ParkedMessage, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc,
+        history::Part, usage::Month,
     },
 };
 
@@ -33,7 +34,11 @@ pub(super) struct Documents {
     pub(super) reservations: HashMap<ReservationId, ReservationDoc>,
     live_by_room: BTreeSet<InRoom>,
     pub(super) live_by_user: BTreeSet<(UserId, Minute, ReservationId)>,
-    pub(super) history: BTreeMap<(UserId, Timestamp, RoomId, Version), HistoryDoc>,
+    pub(super) history: BTreeMap<(RoomId, Version), HistoryDoc>,
+    pub(super) history_by_user: BTreeSet<(UserId, Timestamp, RoomId, Version)>,
+    /// The two halves of a move have one revision.
+    pub(super) history_by_revision: BTreeSet<(ReservationId, u32, RoomId, Version)>,
+    pub(super) history_by_part: BTreeSet<(RoomId, Part, Version)>,
     usage: HashMap<RoomId, Vec<UsageDoc>>,
 }
 
@@ -45,10 +50,7 @@ impl Documents {
         if let Some(reservation) = reservations::touches(decoded) {
             self.fold_reservation(reservation, decoded);
         }
-        if let Some(entry) = history::entry(decoded) {
-            let place = (entry.user.clone(), entry.at, entry.room, entry.version);
-            self.history.entry(place).or_insert(entry);
-        }
+        self.add_to_history(history::entry(decoded));
         for key in usage::touches(decoded) {
             let docs = self.usage.entry(key.room).or_default();
             let stored = docs.iter().position(|doc| doc.key == key).map(|at| docs.swap_remove(at));
@@ -64,7 +66,10 @@ impl Documents {
         let reservations = &self.reservations;
         self.live_by_room.retain(|(_, _, id)| reservations.contains_key(id));
         self.live_by_user.retain(|(_, _, id)| reservations.contains_key(id));
-        self.history.retain(|(_, _, of, _), _| *of != room);
+        self.history.retain(|(of, _), _| *of != room);
+        self.history_by_user.retain(|(_, _, of, _)| *of != room);
+        self.history_by_revision.retain(|(_, _, of, _)| *of != room);
+        self.history_by_part.retain(|(of, ..)| *of != room);
         self.usage.remove(&room);
     }
 
@@ -78,16 +83,36 @@ impl Documents {
                 self.live_by_user.insert(masked);
             }
         }
-        for ((_, at, room, version), mut entry) in std::mem::take(&mut self.history) {
-            list.mask_reservation(&mut entry.reservation);
-            entry.user = list.pseudonym(&entry.user).cloned().unwrap_or(entry.user);
-            self.history.insert((entry.user.clone(), at, room, version), entry);
+        for entry in self.history.values_mut() {
+            if let Change::Reservation { reservation, .. } = &mut entry.change {
+                list.mask_reservation(reservation);
+            }
+            let Some(pseudonym) = list.pseudonym(&entry.user).cloned() else { continue };
+            let before = std::mem::replace(&mut entry.user, pseudonym);
+            if self.history_by_user.remove(&(before, entry.at, entry.room, entry.version)) {
+                self.history_by_user.insert((entry.user.clone(), entry.at, entry.room, entry.version));
+            }
         }
         for message in self.parked.values_mut() {
             if let Some(masked) = message.masked(list) {
                 *message = masked;
             }
         }
+    }
+
+    fn add_to_history(&mut self, entry: HistoryDoc) {
+        let (room, version) = (entry.room, entry.version);
+        if self.history.contains_key(&(room, version)) {
+            return;
+        }
+        if entry.is_users() {
+            self.history_by_user.insert((entry.user.clone(), entry.at, room, version));
+        }
+        if let Some(reservation) = entry.reservation() {
+            self.history_by_revision.insert((reservation.id, reservation.revision, room, version));
+        }
+        self.history_by_part.extend(entry.parts().into_iter().map(|part| (room, part, version)));
+        self.history.insert((room, version), entry);
     }
 
     fn fold_room(&mut self, room: RoomId, decoded: &DecodedEvent) {
@@ -134,8 +159,9 @@ impl Documents {
     }
 
     pub(super) fn of_room(&self, room: RoomId, reservations: &[ReservationId]) -> RoomDocuments {
-        let history: Vec<_> = self.history.values().filter(|entry| entry.room == room).collect();
-        let known = history.iter().map(|entry| entry.reservation.id);
+        let all = (room, Version::NONE)..=(room, u64::MAX.into());
+        let history: Vec<_> = self.history.range(all).map(|(_, entry)| entry).collect();
+        let known = history.iter().filter_map(|entry| entry.reservation()).map(|reservation| reservation.id);
         let live = self.live_by_room.iter().filter(|(of, _, _)| *of == room).map(|(_, _, id)| *id);
         let ids = known.chain(live).chain(reservations.iter().copied());
         let stored = ids.filter_map(|id| self.reservations.get(&id)).cloned();

@@ -2,6 +2,7 @@
 //! time.
 
 mod documents;
+mod past;
 mod queries;
 
 use std::{

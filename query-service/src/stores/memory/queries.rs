@@ -152,11 +152,12 @@ impl Queries for MemoryReadModels {
             None => Bound::Included((user.clone(), Minute::LATEST.start(), RoomId(LAST_ID), u64::MAX.into())),
         };
         Ok(documents
-            .history
+            .history_by_user
             .range((Bound::Included(first), end))
             .rev()
+            .filter_map(|(_, _, room, version)| documents.history.get(&(*room, *version)))
             .take(limit)
-            .map(|(_, entry)| entry.clone())
+            .cloned()
             .collect())
     }
 

@@ -31,7 +31,7 @@ impl Batch {
     /// Folds all documents but usage, which needs the stored ones.
     pub(super) fn fold(events: &[DecodedEvent]) -> Result<Self, StoreError> {
         let (made, changed) = fold_reservations(events);
-        let (rooms, history) = (fold_rooms(events)?, history_of(events));
+        let (rooms, history) = (fold_rooms(events)?, history_of(events)?);
         Ok(Self { events: events.len(), rooms, made, changed, history, ..Self::default() })
     }
 }
@@ -66,8 +66,8 @@ fn fold_reservations(events: &[DecodedEvent]) -> (Vec<Guarded>, Vec<Guarded>) {
     (made, changed)
 }
 
-fn history_of(events: &[DecodedEvent]) -> Vec<RawDocumentBuf> {
-    let mut entries: Vec<_> = events.iter().filter_map(history::entry).collect();
+fn history_of(events: &[DecodedEvent]) -> Result<Vec<RawDocumentBuf>, StoreError> {
+    let mut entries: Vec<_> = events.iter().map(history::entry).collect();
     entries.sort_unstable_by_key(|entry| (entry.room, entry.version));
     entries.iter().map(from_history).collect()
 }

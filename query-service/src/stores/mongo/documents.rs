@@ -16,25 +16,12 @@ use uuid::Uuid;
 use super::packing::{pack, unpack};
 use crate::{
     read_models::{
-        HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, UsageDoc, UsageKey,
+        Change, HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, UsageDoc, UsageKey,
+        history::{Part, weeks},
         usage::{DAYS, HOURS},
     },
     stores::StoreError,
 };
-
-/// A stay is indexed by the weeks that it touches: most have one or two entries, and a search of a day or a month reads
-/// little else.
-const MINUTES_OF_WEEK: i64 = 7 * 24 * 60;
-
-/// The number of the week, counted from 1970, in which a minute lies.
-pub(super) fn week(minute: Minute) -> i64 {
-    minute.epoch_minutes().div_euclid(MINUTES_OF_WEEK)
-}
-
-/// The week of the last minute before `end`.
-pub(super) fn last_week(end: Minute) -> i64 {
-    (end.epoch_minutes() - 1).div_euclid(MINUTES_OF_WEEK)
-}
 
 pub(super) fn uuid(id: Uuid) -> Bson {
     Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes: id.as_bytes().to_vec() })
@@ -118,13 +105,18 @@ pub(super) fn usage_id(key: UsageKey) -> String {
 }
 
 pub(super) fn from_room(room: &RoomDoc) -> Result<Guarded, StoreError> {
+    let mut guarded = Guarded::new(raw_uuid(&room.room.0), cstr!("version"), room.version);
+    append_room(&mut guarded.form, room)?;
+    Ok(guarded)
+}
+
+fn append_room(stored: &mut RawDocumentBuf, room: &RoomDoc) -> Result<(), StoreError> {
     let settings = serialize_to_raw_document_buf(&room.settings)
         .map_err(|error| StoreError::Unreadable { collection: "rooms", reason: error.to_string() })?;
-    let mut guarded = Guarded::new(raw_uuid(&room.room.0), cstr!("version"), room.version);
-    guarded.form.append(cstr!("revision"), i64::from(room.revision));
-    guarded.form.append(cstr!("retired"), room.retired);
-    guarded.form.append(cstr!("settings"), settings);
-    Ok(guarded)
+    stored.append(cstr!("revision"), i64::from(room.revision));
+    stored.append(cstr!("retired"), room.retired);
+    stored.append(cstr!("settings"), settings);
+    Ok(())
 }
 
 fn append_place(stored: &mut RawDocumentBuf, place: Place) {
@@ -151,11 +143,13 @@ pub(super) fn from_reservation(doc: &ReservationDoc) -> Guarded {
     let reservation = &doc.reservation;
     let mut guarded = Guarded::new(raw_uuid(&reservation.id.0), cstr!("rank"), doc.rank());
     guarded.form.append(cstr!("live"), doc.is_live());
-    let mut weeks = RawArrayBuf::new();
-    for week in week(reservation.from)..=last_week(reservation.to) {
-        weeks.push(week);
+    // A stay is indexed by the weeks that it touches: most have one or two entries, and a search of a day or a month reads
+    // little else.
+    let mut touched = RawArrayBuf::new();
+    for week in weeks(reservation.interval()) {
+        touched.push(week);
     }
-    guarded.form.append(cstr!("weeks"), weeks);
+    guarded.form.append(cstr!("weeks"), touched);
     if let Some(version) = doc.version {
         guarded.form.append(cstr!("version"), number(version));
     }
@@ -172,12 +166,43 @@ pub(super) fn history_id(room: RoomId, version: Version) -> Binary {
 /// Bytes of the room in an entry's id.
 pub(super) const ROOM_ID: usize = 16;
 
-pub(super) fn from_history(entry: &HistoryDoc) -> RawDocumentBuf {
+/// The field of an entry with the parts of its room that its event touches.
+pub(super) const PARTS: &str = "parts";
+
+/// A part of a room, as it is stored: a number or a word.
+pub(super) fn part(part: Part) -> Bson {
+    match part {
+        Part::Settings => Bson::String("settings".to_owned()),
+        Part::Week(week) => Bson::Int64(week),
+    }
+}
+
+pub(super) fn from_history(entry: &HistoryDoc) -> Result<RawDocumentBuf, StoreError> {
     let mut stored = RawDocumentBuf::new();
     stored.append(ID, history_id(entry.room, entry.version));
-    stored.append(cstr!("user"), entry.user.as_str());
+    // Entries that are nobody's history are hidden from the index of users.
+    let actor = if entry.is_users() { cstr!("user") } else { cstr!("by") };
+    stored.append(actor, entry.user.as_str());
     stored.append(cstr!("at"), moment(entry.at));
-    let what = match entry.what {
+    stored.append(cstr!("recordedAt"), moment(entry.recorded_at));
+    let mut parts = RawArrayBuf::new();
+    for touched in entry.parts() {
+        match touched {
+            Part::Settings => parts.push("settings"),
+            Part::Week(week) => parts.push(week),
+        }
+    }
+    stored.append(cstr!("parts"), parts);
+    let (what, reservation, previous) = match &entry.change {
+        Change::Reservation { what, reservation, previous } => (what, reservation, previous),
+        Change::Room(form) => {
+            let mut room = RawDocumentBuf::new();
+            append_room(&mut room, form)?;
+            stored.append(cstr!("room"), room);
+            return Ok(stored);
+        }
+    };
+    let what = match what {
         HistoryKind::Made => "made",
         HistoryKind::Changed => "changed",
         HistoryKind::Moved => "moved",
@@ -185,16 +210,16 @@ pub(super) fn from_history(entry: &HistoryDoc) -> RawDocumentBuf {
         HistoryKind::Restored => "restored",
     };
     stored.append(cstr!("what"), what);
-    let mut reservation = RawDocumentBuf::new();
-    reservation.append(cstr!("id"), raw_uuid(&entry.reservation.id.0));
-    append_values(&mut reservation, &entry.reservation);
-    stored.append(cstr!("reservation"), reservation);
-    if let Some(place) = entry.previous {
+    let mut values = RawDocumentBuf::new();
+    values.append(cstr!("id"), raw_uuid(&reservation.id.0));
+    append_values(&mut values, reservation);
+    stored.append(cstr!("reservation"), values);
+    if let Some(place) = previous {
         let mut previous = RawDocumentBuf::new();
-        append_place(&mut previous, place);
+        append_place(&mut previous, *place);
         stored.append(cstr!("previous"), previous);
     }
-    stored
+    Ok(stored)
 }
 
 /// A usage document with packed tables.

@@ -258,8 +258,10 @@ pub(super) async fn mask_generation(
         .update_many(doc! { "reservation.user": user.as_str() }, change("reservation"))
         .await?
         .modified_count;
-    let actor = doc! { "$set": { "user": pseudonym } };
-    masked += history.update_many(doc! { "user": user.as_str() }, actor).await?.modified_count;
+    for actor in ["user", "by"] {
+        let change = doc! { "$set": { actor: pseudonym } };
+        masked += history.update_many(doc! { actor: user.as_str() }, change).await?.modified_count;
+    }
     Ok(masked + mask_parked(connection, prefix, user, list).await?)
 }
 

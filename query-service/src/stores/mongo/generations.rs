@@ -87,7 +87,7 @@ impl Generations {
             } else if !registry.generations.is_empty() {
                 return Ok(());
             } else {
-                self.record(registry.next_number(), State::Following, true, now).await?;
+                self.record(registry.next_number(), State::Following, true, now, None).await?;
             }
         }
     }
@@ -99,7 +99,17 @@ impl Generations {
             if let Some(unfinished) = registry.unfinished() {
                 return Ok(unfinished.clone());
             }
-            self.record(registry.next_number(), State::Building, false, now).await?;
+            self.record(registry.next_number(), State::Building, false, now, None).await?;
+        }
+    }
+
+    /// A new generation for the events up to a moment. Gives its number.
+    pub async fn begin_frozen(&self, now: Timestamp, until: Timestamp) -> Result<u32, StoreError> {
+        loop {
+            let number = self.read().await?.next_number();
+            if self.record(number, State::Building, false, now, Some(until)).await? == Swap::Done {
+                return Ok(number);
+            }
         }
     }
 
@@ -123,6 +133,12 @@ impl Generations {
     /// The read models of a generation. Missing collections and indexes are made.
     pub async fn models(&self, number: u32) -> Result<MongoReadModels, StoreError> {
         MongoReadModels::open(self.connection.clone(), &prefix(number)).await
+    }
+
+    /// The read models of a generation that nobody writes. Nothing is made, so a dropped one stays dropped.
+    #[must_use]
+    pub fn frozen_models(&self, number: u32) -> MongoReadModels {
+        MongoReadModels::over(self.connection.clone(), &prefix(number))
     }
 
     /// Removes a generation's collections.
@@ -164,11 +180,16 @@ impl Generations {
         state: State,
         first: bool,
         now: Timestamp,
+        until: Option<Timestamp>,
     ) -> Result<Swap, StoreError> {
         let made_at = moment(now);
         let (form, state) = (FORM, state.word());
-        self.insert(doc! { "_id": number, "form": form, "state": state, "first": first, "madeAt": made_at })
-            .await
+        let mut generation =
+            doc! { "_id": number, "form": form, "state": state, "first": first, "madeAt": made_at };
+        if let Some(until) = until {
+            generation.insert("until", moment(until));
+        }
+        self.insert(generation).await
     }
 
     async fn insert(&self, document: Document) -> Result<Swap, StoreError> {
@@ -207,5 +228,6 @@ fn to_generation(document: &mongodb::bson::RawDocument) -> Result<Generation, St
         })?,
         first: stored.flag("first")?,
         made_at: stored.moment("madeAt")?,
+        until: if stored.has("until") { Some(stored.moment("until")?) } else { None },
     })
 }

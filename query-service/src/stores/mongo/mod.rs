@@ -15,6 +15,7 @@ mod joint_writes;
 mod ordered_writes;
 mod packing;
 mod parking;
+mod past;
 mod queries;
 mod repair;
 mod requests;
@@ -30,7 +31,9 @@ use mongodb::{
     options::IndexOptions,
 };
 
-use self::{commands::Target, erasures::List, joint_writes::JointWrites, usage_cache::UsageCache};
+use self::{
+    commands::Target, documents::PARTS, erasures::List, joint_writes::JointWrites, usage_cache::UsageCache,
+};
 pub use self::{
     connection::{Connection, MongoSettings},
     generations::{Generations, prefix},
@@ -39,7 +42,7 @@ use super::StoreError;
 
 /// The form of the documents that this program reads and writes. Another form is another generation: programs of
 /// either show their own.
-pub const FORM: u32 = 1;
+pub const FORM: u32 = 2;
 
 /// The collection of events that operators left out: read models that are made again leave them out too.
 const DROPPED: &str = "dropped_events";
@@ -114,7 +117,11 @@ impl MongoReadModels {
             live(doc! { "form.room": 1, "form.weeks": 1, "form.from": 1, "form.to": 1 }),
             live(doc! { "form.user": 1, "form.from": 1, "_id": 1 }),
         ];
-        let of_history = [index(doc! { "user": 1, "at": -1, "_id": -1 })];
+        let of_history = [
+            index(doc! { "user": 1, "at": -1, "_id": -1 }),
+            index(doc! { "reservation.id": 1, "reservation.revision": 1 }),
+            index(doc! { PARTS: 1, "_id": 1 }),
+        ];
         let of_usage = [index(doc! { "form.room": 1, "form.month": 1 })];
         self.rooms.collection.create_indexes(of_rooms).await?;
         self.reservations.collection.create_indexes(of_reservations).await?;

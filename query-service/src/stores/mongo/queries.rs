@@ -17,11 +17,13 @@ use shared_events::{Interval, Minute, ReservationId, RoomId, Timestamp, UserId, 
 
 use super::{
     MongoReadModels,
-    documents::{date, history_id, last_week, moment, uuid, week},
+    documents::{date, history_id, moment, uuid},
     stored::{Stored, to_history, to_reservation, to_room, to_usage},
 };
 use crate::{
-    read_models::{HistoryDoc, KindCount, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc, usage::Month},
+    read_models::{
+        HistoryDoc, KindCount, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc, history::weeks, usage::Month,
+    },
     stores::{Queries, RoomFilter, StoreError},
 };
 
@@ -191,7 +193,7 @@ impl Queries for MongoReadModels {
         let stored = self.rooms.collection.find_one(doc! { "_id": uuid(room.0) }).await?;
         let ids = doc! { "$gte": history_id(room, Version::NONE), "$lte": history_id(room, u64::MAX.into()) };
         let history = all(self.history.collection.find(doc! { "_id": ids }).await?, to_history).await?;
-        let known = history.iter().map(|entry| entry.reservation.id);
+        let known = history.iter().filter_map(HistoryDoc::reservation).map(|reservation| reservation.id);
         let wanted: BTreeSet<ReservationId> = known.chain(reservations.iter().copied()).collect();
         // Its live reservations through the index of schedules, then the others by id.
         let live = doc! { "form.room": uuid(room.0), "form.live": true };
@@ -229,10 +231,11 @@ impl MongoReadModels {
 
 /// Live reservations of rooms that overlap an interval, found by the weeks that both touch.
 fn overlapping(rooms: &[RoomId], during: Interval) -> Document {
+    let weeks = weeks(during);
     doc! {
         "form.room": { "$in": ids(rooms) },
         "form.live": true,
-        "form.weeks": { "$elemMatch": { "$gte": week(during.from), "$lte": last_week(during.to) } },
+        "form.weeks": { "$elemMatch": { "$gte": weeks.start(), "$lte": weeks.end() } },
         "form.from": { "$lt": date(during.to) },
         "form.to": { "$gt": date(during.from) },
     }

@@ -11,7 +11,8 @@ use uuid::Uuid;
 use super::documents::{FORM, PackedUsage, ROOM_ID};
 use crate::{
     read_models::{
-        HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, Status, UsageKey, usage::Month,
+        Change, HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, Status, UsageKey,
+        usage::Month,
     },
     stores::StoreError,
 };
@@ -114,8 +115,8 @@ impl<'a> Stored<'a> {
         self.field(name, |value| value.as_str()?.parse().ok())
     }
 
-    fn user(&self) -> Result<UserId, StoreError> {
-        self.field("user", |value| UserId::new(value.as_str()?).ok())
+    fn user(&self, name: &str) -> Result<UserId, StoreError> {
+        self.field(name, |value| UserId::new(value.as_str()?).ok())
     }
 
     pub(super) fn part(&self, name: &str) -> Result<Stored<'a>, StoreError> {
@@ -129,6 +130,14 @@ impl<'a> Stored<'a> {
             Ok((*name, Stored::read(self.collection, document)?))
         };
         self.fields.iter().map(part).collect()
+    }
+
+    /// The room and version of an entry's event.
+    fn event(&self) -> Result<(RoomId, Version), StoreError> {
+        self.field("_id", |id| {
+            let (room, version) = id.as_binary()?.bytes.split_first_chunk::<ROOM_ID>()?;
+            Some((RoomId(Uuid::from_bytes(*room)), u64::from_be_bytes(version.try_into().ok()?).into()))
+        })
     }
 
     /// The guarded field.
@@ -157,7 +166,18 @@ impl<'a> Stored<'a> {
             people: self.integer("people")?,
             title: self.optional_text("title")?,
             reserved_for: self.optional_text("reservedFor")?,
-            reserved_by: self.user()?,
+            reserved_by: self.user("user")?,
+        })
+    }
+
+    fn room(&self, room: RoomId, version: Version) -> Result<RoomDoc, StoreError> {
+        let settings = self.field("settings", RawBsonRef::as_document)?;
+        Ok(RoomDoc {
+            room,
+            revision: self.integer("revision")?,
+            settings: deserialize_from_slice(settings.as_bytes()).map_err(|_| self.unreadable("settings"))?,
+            retired: self.flag("retired")?,
+            version,
         })
     }
 
@@ -181,14 +201,7 @@ fn to_integer<T: TryFrom<i64>>(value: RawBsonRef<'_>) -> Option<T> {
 pub(super) fn to_room(doc: &RawDocument) -> Result<RoomDoc, StoreError> {
     let stored = Stored::read("rooms", doc)?;
     let form = stored.form()?;
-    let settings = form.field("settings", RawBsonRef::as_document)?;
-    Ok(RoomDoc {
-        room: RoomId(stored.uuid("_id")?),
-        revision: form.integer("revision")?,
-        settings: deserialize_from_slice(settings.as_bytes()).map_err(|_| stored.unreadable("settings"))?,
-        retired: form.flag("retired")?,
-        version: form.version()?,
-    })
+    form.room(RoomId(stored.uuid("_id")?), form.version()?)
 }
 
 pub(super) fn to_reservation(doc: &RawDocument) -> Result<ReservationDoc, StoreError> {
@@ -203,28 +216,39 @@ pub(super) fn to_reservation(doc: &RawDocument) -> Result<ReservationDoc, StoreE
 
 pub(super) fn to_history(doc: &RawDocument) -> Result<HistoryDoc, StoreError> {
     let stored = Stored::read("history", doc)?;
-    let previous = if stored.has("previous") { Some(stored.part("previous")?.place()?) } else { None };
-    let (room, version) = stored.field("_id", |id| {
-        let (room, version) = id.as_binary()?.bytes.split_first_chunk::<ROOM_ID>()?;
-        Some((RoomId(Uuid::from_bytes(*room)), u64::from_be_bytes(version.try_into().ok()?).into()))
-    })?;
-    let reservation = stored.part("reservation")?;
-    Ok(HistoryDoc {
-        room,
-        version,
-        user: stored.user()?,
-        at: stored.moment("at")?,
-        what: stored.field("what", |what| match what.as_str()? {
-            "made" => Some(HistoryKind::Made),
-            "changed" => Some(HistoryKind::Changed),
-            "moved" => Some(HistoryKind::Moved),
-            "cancelled" => Some(HistoryKind::Cancelled),
-            "restored" => Some(HistoryKind::Restored),
-            _ => None,
-        })?,
-        reservation: reservation.values(reservation.uuid("id")?)?,
-        previous,
-    })
+    let (room, version) = stored.event()?;
+    let change = if stored.has("room") {
+        Change::Room(Box::new(stored.part("room")?.room(room, version)?))
+    } else {
+        let reservation = stored.part("reservation")?;
+        Change::Reservation {
+            what: stored.field("what", |what| match what.as_str()? {
+                "made" => Some(HistoryKind::Made),
+                "changed" => Some(HistoryKind::Changed),
+                "moved" => Some(HistoryKind::Moved),
+                "cancelled" => Some(HistoryKind::Cancelled),
+                "restored" => Some(HistoryKind::Restored),
+                _ => None,
+            })?,
+            reservation: reservation.values(reservation.uuid("id")?)?,
+            previous: if stored.has("previous") { Some(stored.part("previous")?.place()?) } else { None },
+        }
+    };
+    let user = stored.user(if stored.has("user") { "user" } else { "by" })?;
+    let (at, recorded_at) = (stored.moment("at")?, stored.moment("recordedAt")?);
+    Ok(HistoryDoc { room, version, user, at, recorded_at, change })
+}
+
+/// The version of an entry, and when its event was recorded.
+pub(super) fn to_recorded_version(doc: &RawDocument) -> Result<(u64, Timestamp), StoreError> {
+    let stored = Stored::read("history", doc)?;
+    Ok((stored.event()?.1.get(), stored.moment("recordedAt")?))
+}
+
+/// The revision of an entry's reservation, and when its event was recorded.
+pub(super) fn to_recorded_revision(doc: &RawDocument) -> Result<(u64, Timestamp), StoreError> {
+    let stored = Stored::read("history", doc)?;
+    Ok((stored.part("reservation")?.integer("revision")?, stored.moment("recordedAt")?))
 }
 
 pub(super) fn to_usage(doc: &RawDocument) -> Result<PackedUsage, StoreError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{dev::Service, test::init_service};
 use query_service::{
-    generations::Shown,
+    generations::{AllFrozen, Shown},
     http::{Api, OPENAPI, configure},
     live::Hub,
     progress::Progress,
@@ -52,6 +52,12 @@ const SAMPLES: &[Sample] = samples![
     "/v1/events?room=0190a5b0-0000-7000-8000-000000000001,0190a5b0-0000-7000-8000-000000000002&kind=meeting&mine=true",
     "/v1/availability?from=2030-01-01T10:00:00Z&to=2030-01-01T11:00:00Z&people=2&kind=meeting",
     "/v1/reservations/0190a5b0-0000-7000-8000-000000000001",
+    "/v1/reservations/0190a5b0-0000-7000-8000-000000000001?asOf=2025-01-01T10:00:00.001%2B01:00",
+    "/v1/reservations/0190a5b0-0000-7000-8000-000000000001?revision=4294967295",
+    "/v1/reservations/0190a5b0-0000-7000-8000-000000000001/revisions?limit=2&cursor=AQ",
+    "/v1/rooms/0190a5b0-0000-7000-8000-000000000001?version=18446744073709551615",
+    "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/schedule?from=2030-01-01T10:00:00Z&to=2030-02-01T10:00:00Z&asOf=2025-01-01T10:00:00Z",
+    "/v1/rooms?generation=4294967295&limit=1",
     "/v1/me/reservations?from=2030-01-01T10:00:00Z&limit=1",
     "/v1/me/history?limit=1",
     "/v1/users/Zo%C3%AB/reservations?to=2030-01-01T10:00:00Z",
@@ -73,8 +79,9 @@ async fn any_query_is_a_problem_of_the_clients_or_answered() {
     };
     let shown = Shown::new(Arc::new(MemoryReadModels::new()), Arc::new(Progress::default()));
     let (_kept, shown) = watch::channel(Some(Arc::new(shown)));
+    let (_, frozen) = watch::channel(AllFrozen::new());
     let (live, stop) = (Arc::new(Hub::new(1)), CancellationToken::new());
-    let api = Api { shown, clock, live, stop, notifications: None };
+    let api = Api { shown, frozen, clock, live, stop, notifications: None };
     let app = init_service(app(&parts, endpoints(true, |config| configure(config, api)))).await;
     // 503: a token of a version that is never there, and `wait=0`.
     ask(async |request| answer(app.call(request.to_request()).await), SAMPLES, &[200, 503]).await;
@@ -85,7 +92,8 @@ async fn any_head_sent_to_the_query_service_is_refused_or_answered_and_the_next_
     let clock = Clock::system();
     let parts = HttpParts { service: "query-service", openapi: OPENAPI, ..commands::parts(&clock) };
     let (_kept, shown) = watch::channel(None);
+    let (_, frozen) = watch::channel(AllFrozen::new());
     let (live, stop) = (Arc::new(Hub::new(1)), CancellationToken::new());
-    let api = Api { shown, clock, live, stop, notifications: None };
+    let api = Api { shown, frozen, clock, live, stop, notifications: None };
     send_heads(parts, move |config| configure(config, api.clone())).await;
 }

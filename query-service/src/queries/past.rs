@@ -1,0 +1,240 @@
+//! Rooms, schedules and reservations of the past.
+
+use std::hash::Hash;
+
+use shared_events::{Interval, Minute, Reservation, ReservationId, RoomId, Timestamp, UserId, Version};
+
+use super::{Page, PageRequest, QueryError};
+use crate::{
+    read_models::{
+        Change, HistoryDoc, HistoryKind, ReservationDoc, RoomDoc, Status,
+        history::{week, weeks},
+    },
+    stores::{Queries, StoreError},
+};
+
+/// A state of the past.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum AsOf<N> {
+    /// The state at a moment, by the times at which events were recorded.
+    Moment(Timestamp),
+    /// The state after the event with this number: the version of a room, or the revision of a reservation.
+    Number(N),
+}
+
+/// An answer about the past.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Remembered<T> {
+    /// The state.
+    pub value: T,
+    /// When the last event of this state was recorded.
+    pub recorded_at: Timestamp,
+}
+
+/// The version of a room at a state of the past, and when it was recorded.
+async fn version_of(
+    models: &dyn Queries,
+    room: RoomId,
+    at: AsOf<Version>,
+) -> Result<Option<Remembered<Version>>, StoreError> {
+    let version = match at {
+        AsOf::Moment(moment) => models.version_at(room, moment).await?,
+        AsOf::Number(version) => Some(version),
+    };
+    let Some(version) = version else { return Ok(None) };
+    let entry = models.entry(room, version).await?;
+    Ok(entry.map(|entry| Remembered { value: version, recorded_at: entry.recorded_at }))
+}
+
+/// A room of the past.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PastRoom {
+    /// The room.
+    pub room: RoomId,
+    /// The state.
+    pub at: AsOf<Version>,
+}
+
+impl PastRoom {
+    /// The room with the version of its stream, or `None` if there was no such room or is no such version.
+    pub async fn run(
+        &self,
+        models: &dyn Queries,
+    ) -> Result<Option<Remembered<(RoomDoc, Version)>>, QueryError> {
+        let Some(shown) = version_of(models, self.room, self.at).await? else { return Ok(None) };
+        let form = models.room_at(self.room, shown.value).await?;
+        Ok(form.map(|form| Remembered { value: (form, shown.value), recorded_at: shown.recorded_at }))
+    }
+}
+
+/// The live reservations of a room that overlap an interval, by `from`, at a state of the past.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct PastSchedule {
+    /// The room.
+    pub room: RoomId,
+    /// The interval.
+    pub during: Interval,
+    /// The state.
+    pub at: AsOf<Version>,
+}
+
+/// A place in a schedule of the past: all its pages show one version.
+type PlaceAt = (Version, Minute, ReservationId);
+
+impl PastSchedule {
+    /// One page of it with the version of the room's stream, or `None` if there was no such room or is no such version.
+    pub async fn run(
+        &self,
+        models: &dyn Queries,
+        page: &PageRequest,
+    ) -> Result<Option<Remembered<(Version, Page<ReservationDoc>)>>, QueryError> {
+        let after: Option<PlaceAt> = page.after(self)?;
+        let at = after.map_or(self.at, |(version, ..)| AsOf::Number(version));
+        let Some(Remembered { value: version, recorded_at }) = version_of(models, self.room, at).await?
+        else {
+            return Ok(None);
+        };
+        let after = after.map(|(_, from, id)| (from, id));
+        let found = self.live(models, version, after, page.to_read()).await?;
+        let page = page.page(self, found, |doc| (version, doc.reservation.from, doc.reservation.id));
+        Ok(Some(Remembered { value: (version, page), recorded_at }))
+    }
+
+    /// Live reservations after a place. Reads the weeks of the interval from there on, more at a time, until enough are found.
+    async fn live(
+        &self,
+        models: &dyn Queries,
+        version: Version,
+        after: Option<(Minute, ReservationId)>,
+        limit: usize,
+    ) -> Result<Vec<ReservationDoc>, StoreError> {
+        let begins = |from: Minute| from.max(self.during.from);
+        let last = *weeks(self.during).end();
+        let mut first = week(after.map_or(self.during.from, |(from, _)| begins(from)));
+        let (mut found, mut at_once) = (Vec::new(), 1);
+        while first <= last && found.len() < limit {
+            let part = first..=last.min(first + at_once - 1);
+            first = *part.end() + 1;
+            at_once *= 2;
+            let entries = models.last_entries(self.room, part.clone(), version).await?;
+            let docs = entries.into_entries().filter_map(HistoryDoc::into_reservation);
+            let live = docs.filter(|ReservationDoc { reservation, status, version }| {
+                *status == Status::Live
+                    && version.is_some()
+                    && reservation.interval().overlaps(self.during)
+                    && part.contains(&week(begins(reservation.from)))
+                    && after.is_none_or(|after| (reservation.from, reservation.id) > after)
+            });
+            let mut live: Vec<_> = live.collect();
+            live.sort_unstable_by_key(|doc| (doc.reservation.from, doc.reservation.id));
+            found.extend(live);
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+}
+
+/// A reservation of the past.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PastReservation {
+    /// The reservation.
+    pub reservation: ReservationId,
+    /// The state.
+    pub at: AsOf<u32>,
+}
+
+impl PastReservation {
+    /// The reservation, or `None` if there was no such reservation or is no such revision.
+    pub async fn run(&self, models: &dyn Queries) -> Result<Option<Remembered<ReservationDoc>>, QueryError> {
+        let revision = match self.at {
+            AsOf::Moment(moment) => models.revision_at(self.reservation, moment).await?,
+            AsOf::Number(revision) => Some(revision),
+        };
+        let Some(revision) = revision else { return Ok(None) };
+        let halves = models.revisions(self.reservation, revision, 2).await?.into_iter();
+        let of_revision = |entry: HistoryDoc| {
+            let recorded_at = entry.recorded_at;
+            let value = entry.into_reservation().filter(|doc| doc.reservation.revision == revision)?;
+            Some(Remembered { value, recorded_at })
+        };
+        Ok(halves.filter_map(of_revision).max_by_key(|shown| shown.value.rank()))
+    }
+}
+
+/// The revisions of a reservation, the first one first.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Revisions {
+    /// The reservation.
+    pub reservation: ReservationId,
+}
+
+/// One revision of a reservation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Revision {
+    /// The action.
+    pub what: HistoryKind,
+    /// Who did it.
+    pub by: UserId,
+    /// The time of the command.
+    pub at: Timestamp,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// The reservation afterwards.
+    pub after: ReservationDoc,
+    /// The fields that it changed; none for the first revision.
+    pub changed: Vec<&'static str>,
+}
+
+impl Revisions {
+    /// One page of them.
+    pub async fn run(&self, models: &dyn Queries, page: &PageRequest) -> Result<Page<Revision>, QueryError> {
+        let after: Option<u64> = page.after(self)?;
+        let after = after.map(|revision| u32::try_from(revision).unwrap_or(u32::MAX));
+        // From the last one of the page before, which the next one is compared with. A move has two events.
+        let entries = page.to_read().saturating_add(1).saturating_mul(2);
+        let entries = models.revisions(self.reservation, after.unwrap_or_default(), entries).await?;
+        let mut revisions: Vec<Revision> = Vec::new();
+        for revision in entries.into_iter().filter_map(Revision::of) {
+            let known = revisions.last_mut();
+            match known
+                .filter(|known| known.after.reservation.revision == revision.after.reservation.revision)
+            {
+                Some(known) if known.after.rank() < revision.after.rank() => *known = revision,
+                Some(_) => {}
+                None => revisions.push(revision),
+            }
+        }
+        let mut before: Option<ReservationDoc> = None;
+        for revision in &mut revisions {
+            revision.changed = before.map(|before| changed(&before, &revision.after)).unwrap_or_default();
+            before = Some(revision.after.clone());
+        }
+        let is_new = |revision: &Revision| Some(revision.after.reservation.revision) > after;
+        let new = revisions.into_iter().filter(is_new).take(page.to_read()).collect();
+        Ok(page.page(self, new, |revision| u64::from(revision.after.reservation.revision)))
+    }
+}
+
+impl Revision {
+    fn of(entry: HistoryDoc) -> Option<Self> {
+        let Change::Reservation { what, .. } = entry.change else { return None };
+        let (by, at, recorded_at) = (entry.user.clone(), entry.at, entry.recorded_at);
+        Some(Self { what, by, at, recorded_at, after: entry.into_reservation()?, changed: Vec::new() })
+    }
+}
+
+/// The names of the fields that differ.
+fn changed(before: &ReservationDoc, after: &ReservationDoc) -> Vec<&'static str> {
+    let (one, other): (&Reservation, &Reservation) = (&before.reservation, &after.reservation);
+    let fields = [
+        ("status", before.status != after.status),
+        ("room", one.room != other.room),
+        ("from", one.from != other.from),
+        ("to", one.to != other.to),
+        ("people", one.people != other.people),
+        ("title", one.title != other.title),
+        ("reservedFor", one.reserved_for != other.reserved_for),
+        ("reservedBy", one.reserved_by != other.reserved_by),
+    ];
+    fields.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+}
