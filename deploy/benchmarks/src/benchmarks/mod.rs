@@ -1,6 +1,7 @@
 //! The benchmarks. Each measures both sides and checks the data that they wrote.
 
 mod arrival;
+mod as_of;
 mod beside;
 mod commands;
 mod footprint;
@@ -119,6 +120,11 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         name: "queries-growth",
         about: "queries over HTTP at 1,000,000 stored reservations, against 10,000",
         run: |rig| Box::pin(queries::growth(rig)),
+    },
+    Benchmark {
+        name: "as-of",
+        about: "queries about the past of a room with 100,000 events, against a fixed limit and the same about the present",
+        run: |rig| Box::pin(as_of::one_room(rig)),
     },
     Benchmark {
         name: "rebuild",
