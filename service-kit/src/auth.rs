@@ -31,6 +31,8 @@ pub struct Caller {
     pub service: bool,
     /// Has the role of an eraser, which may erase persons.
     pub eraser: bool,
+    /// The user's e-mail address, if the issuer has verified it.
+    pub email: Option<String>,
     /// Time from which the token is no longer accepted, in milliseconds since the epoch. The development headers have none.
     pub expires_ms: Option<i64>,
 }
@@ -44,8 +46,14 @@ impl Caller {
         if user.is_empty() || user.chars().count() > MAX_USER_CHARS || user.chars().any(char::is_control) {
             return Err(Refusal::User);
         }
-        let mut caller =
-            Self { user: user.to_owned(), admin: false, service: false, eraser: false, expires_ms: None };
+        let mut caller = Self {
+            user: user.to_owned(),
+            admin: false,
+            service: false,
+            eraser: false,
+            email: None,
+            expires_ms: None,
+        };
         for role in roles {
             match role.trim() {
                 "admin" => caller.admin = true,
@@ -109,6 +117,19 @@ struct Claims {
     nbf: Option<f64>,
     #[serde(default)]
     roles: Vec<String>,
+    // Of any type: few services need them, and no token is refused for them.
+    #[serde(default)]
+    email: serde_json::Value,
+    #[serde(default)]
+    email_verified: serde_json::Value,
+}
+
+impl Claims {
+    /// The address, if the issuer says outright that it is verified (OpenID Connect Core, 5.1).
+    fn verified_email(&self) -> Option<String> {
+        let is_verified = self.email_verified.as_bool() == Some(true);
+        self.email.as_str().filter(|_| is_verified).map(str::to_owned)
+    }
 }
 
 impl fmt::Debug for Authenticator {
@@ -171,6 +192,7 @@ impl Authenticator {
         let validity = Validity { not_before: claims.nbf, expires: claims.exp };
         validity.check(&self.0.clock)?;
         let mut caller = Caller::new(&claims.sub, claims.roles.iter().map(String::as_str))?;
+        caller.email = claims.verified_email();
         caller.expires_ms = Some(validity.ends_ms());
         self.remember(token, Verified { caller: caller.clone(), validity, generation });
         Ok(caller)

@@ -67,7 +67,7 @@ declare! {
     JWT_ISSUER: String = Key::optional();
     /// Required audience (`aud`) of tokens.
     JWT_AUDIENCE: String = Key::optional();
-    /// Trust the headers `X-User` and `X-Roles`; on loopback only.
+    /// Trust the headers `X-User`, `X-Roles` and `X-Email`; on loopback only.
     DEV_HEADERS: bool = Key::default("false");
     /// Seconds added to the system's time, for tests.
     CLOCK_OFFSET_SECONDS: i64 = Key::default("0");

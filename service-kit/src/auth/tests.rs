@@ -179,6 +179,28 @@ async fn claims_of_the_wrong_type_and_unusable_names_are_refused() {
 }
 
 #[tokio::test]
+async fn an_address_counts_if_the_issuer_says_outright_that_it_is_verified() {
+    let setup = Setup::new();
+    let authenticator = setup.authenticator(TokenRules::default());
+    let address = json!("ann@example.org");
+    for (email, verified, expected) in [
+        (address.clone(), json!(true), Some("ann@example.org")),
+        (address.clone(), json!(false), None),
+        (address.clone(), json!("true"), None),
+        (address.clone(), json!(1), None),
+        (address, Value::Null, None),
+        (json!(["ann@example.org"]), json!(true), None),
+        (Value::Null, json!(true), None),
+    ] {
+        let claims = with(with(setup.claims(), "email", email), "email_verified", verified);
+        let caller = authenticator.check(&setup.sign(&claims)).await.unwrap();
+        assert_eq!(caller.email.as_deref(), expected, "{claims}");
+    }
+    let without = authenticator.check(&setup.sign(&setup.claims())).await.unwrap();
+    assert_eq!(without.email, None);
+}
+
+#[tokio::test]
 async fn what_is_no_token_is_refused() {
     let setup = Setup::new();
     let authenticator = setup.authenticator(TokenRules::default());

@@ -14,6 +14,7 @@ use crate::auth::{Authenticator, Caller, Refusal};
 
 const USER: &str = "X-User";
 const ROLES: &str = "X-Roles";
+const EMAIL: &str = "X-Email";
 
 /// The application's data must hold an [`Authenticator`], as `server::app` provides.
 impl FromRequest for Caller {
@@ -78,7 +79,10 @@ fn by_headers(authenticator: &Authenticator, request: &HttpRequest) -> Result<Ca
     // Names may have more than ASCII characters: the header is UTF-8.
     let user = std::str::from_utf8(user.as_bytes()).map_err(|_| Refusal::User)?;
     let roles = request.headers().get_all(ROLES).filter_map(|roles| roles.to_str().ok());
-    Ok(Caller::new(user, roles.flat_map(|roles| roles.split(',')))?)
+    let mut caller = Caller::new(user, roles.flat_map(|roles| roles.split(',')))?;
+    let email = request.headers().get(EMAIL).map(|email| std::str::from_utf8(email.as_bytes()));
+    caller.email = email.transpose().map_err(|_| Refusal::User)?.map(str::to_owned);
+    Ok(caller)
 }
 
 impl From<Refusal> for Problem {

@@ -104,6 +104,8 @@ problem_types! {
     InProgress "in-progress" CONFLICT "The same request is in progress";
     /// The caller has as many subscriptions as a user may have.
     TooManySubscriptions "too-many-subscriptions" CONFLICT "There are too many subscriptions";
+    /// The subscription is by e-mail, which needs no secret.
+    NoSecret "no-secret" CONFLICT "The subscription has no secret";
     /// `If-Match` names another revision.
     Stale "stale" PRECONDITION_FAILED "It has changed meanwhile";
     /// The body did not arrive in time. Nothing was done.
