@@ -1,0 +1,147 @@
+"""Starts the embedded default with a mail server, subscribes by e-mail, reserves, changes, cancels, and reads each mail."""
+
+import datetime
+import email
+import email.policy
+import json
+import logging
+import queue
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import uuid
+import warnings
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+from icalendar import Calendar
+
+PATIENCE = 60
+RECEIVED = queue.Queue()
+
+
+class Handler:
+    async def handle_DATA(self, server, session, envelope):
+        RECEIVED.put((envelope, email.message_from_bytes(envelope.content, policy=email.policy.default)))
+        return "250 taken"
+
+
+def authenticate(server, session, envelope, mechanism, data):
+    known = isinstance(data, LoginPassword) and (data.login, data.password) == (b"rooms", b"p@ss/word")
+    return AuthResult(success=known)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def call(method, url, body=None, user="ann", roles="", **headers):
+    headers |= {"X-User": user, "X-Roles": roles, "X-Email": f"{user}@example.org"}
+    headers["Idempotency-Key"] = str(uuid.uuid4())
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(url, data=data, headers=headers, method=method)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.loads(answer.read() or "null")
+
+
+def until_ready(url):
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return call("GET", f"{url}/health/ready")
+        except (urllib.error.URLError, OSError):
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+
+
+def invitation(room, method, status, sequence, uid, begin, end, title):
+    envelope, mail = RECEIVED.get(timeout=PATIENCE)
+    assert envelope.mail_from == "rooms@example.org" and envelope.rcpt_tos == ["ann@example.org"], envelope
+    assert mail["To"] == "ann@example.org" and mail["From"] == "Rooms <rooms@example.org>", mail
+    assert mail.get_content_type() == "multipart/alternative", mail
+    text, calendar = mail.iter_parts()
+    assert title in text.get_content() and room in text.get_content(), text
+    assert calendar.get_content_type() == "text/calendar", calendar
+    assert calendar.get_param("method") == method and calendar.get_content_charset() == "utf-8", calendar
+    parsed = Calendar.from_ical(calendar.get_content())
+    assert parsed["METHOD"] == method and parsed["VERSION"] == "2.0", parsed
+    (event,) = parsed.walk("VEVENT")
+    assert not event.errors, event.errors
+    assert event["UID"] == uid and event["SEQUENCE"] == sequence and event["STATUS"] == status, event
+    assert event.decoded("DTSTART") == begin and event.decoded("DTEND") == end, event
+    assert event["SUMMARY"] == title and event["LOCATION"] == room, event
+    assert event["ORGANIZER"] == "mailto:rooms@example.org" and event["ATTENDEE"] == "mailto:ann@example.org", event
+    return mail["Message-ID"]
+
+
+def check(commands, queries):
+    made = call("POST", f"{queries}/v1/subscriptions", {"channel": "email", "remindMinutes": 60})
+    assert made["email"] == "ann@example.org", made
+    name = f"Room 1, “Zoë”; {uuid.uuid4()}"
+    room = {"name": name, "kind": "meeting", "capacity": 8, "timeZone": "Europe/Lisbon"}
+    room = call("POST", f"{commands}/v1/rooms", room, roles="admin")["room"]
+    begin = datetime.datetime.now(datetime.UTC).replace(second=0, microsecond=0) + datetime.timedelta(days=1)
+    later, end = begin + datetime.timedelta(hours=1), begin + datetime.timedelta(hours=2)
+    title = "Größe; a, b \\ c – " + "x" * 150
+    stay = {"from": begin.isoformat(), "to": end.isoformat(), "people": 3, "title": title}
+    reservations = f"{commands}/v1/rooms/{room}/reservations"
+    reservation = call("POST", reservations, stay)["reservation"]
+    one = f"{reservations}/{reservation}"
+    ids = [invitation(name, "REQUEST", "CONFIRMED", 0, reservation, begin, end, title)]
+    call("PATCH", one, {"from": later.isoformat(), "to": end.isoformat()}, **{"If-Match": '"1"'})
+    ids.append(invitation(name, "REQUEST", "CONFIRMED", 1, reservation, later, end, title))
+    call("DELETE", one, **{"If-Match": '"2"'})
+    ids.append(invitation(name, "CANCEL", "CANCELLED", 2, reservation, later, end, title))
+    assert len(set(ids)) == 3 and all(one.endswith("@example.org>") for one in ids), ids
+
+    # A stay in just over an hour is reminded of when an hour is left.
+    now = datetime.datetime.now(datetime.UTC)
+    soon = now.replace(second=0, microsecond=0) + datetime.timedelta(minutes=61 if now.second < 50 else 62)
+    stay = {"from": soon.isoformat(), "to": (soon + datetime.timedelta(hours=1)).isoformat(), "people": 1, "title": "Call"}
+    soon_id = call("POST", reservations, stay)["reservation"]
+    invitation(name, "REQUEST", "CONFIRMED", 0, soon_id, soon, soon + datetime.timedelta(hours=1), "Call")
+    _, reminder = RECEIVED.get(timeout=PATIENCE + 70)
+    assert reminder["Subject"].startswith("Reminder: Room 1, “Zoë”"), reminder
+    assert reminder.get_content_type() == "text/plain" and "Title: Call" in reminder.get_content(), reminder
+
+
+def main(program):
+    # It would warn of logging in without TLS, on this machine.
+    warnings.simplefilter("ignore")
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
+    mails = Controller(
+        Handler(), "127.0.0.1", free_port(), auth_require_tls=False, auth_required=True, authenticator=authenticate
+    )
+    mails.start()
+    commands, queries = free_port(), free_port()
+    with tempfile.TemporaryDirectory() as data:
+        settings = {
+            "LISTEN": f"127.0.0.1:{commands}",
+            "QUERY_LISTEN": f"127.0.0.1:{queries}",
+            "DATA_DIR": data,
+            "MAIL_FROM": "Rooms <rooms@example.org>",
+            "SMTP_URL": f"smtp://rooms:p%40ss%2Fword@127.0.0.1:{mails.port}",
+        }
+        process = subprocess.Popen([program], env=settings, stdout=subprocess.DEVNULL)
+        try:
+            for port in (commands, queries):
+                until_ready(f"http://127.0.0.1:{port}")
+            check(f"http://127.0.0.1:{commands}", f"http://127.0.0.1:{queries}")
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+            mails.stop()
+    print("mails: each stay has one calendar entry, which is made, changed and cancelled; a reminder comes in time")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
