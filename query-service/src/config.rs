@@ -18,7 +18,7 @@ use crate::{
     feed::{Credentials, HttpFeed},
     kafka::KafkaSettings,
     notifications::{
-        self,
+        self, MailServer, Post, Sender,
         mongo::{Keys, MongoNotifications},
     },
     projector::{
@@ -72,6 +72,11 @@ declare! {
     NOTIFY_GROUP: String = Key::default("query-service-notify");
     /// Seconds in which the endpoint of a webhook answers.
     WEBHOOK_TIMEOUT_SECONDS: Duration = Key::seconds("15").within(1, 30);
+    /// The sender of mails: an address, or `Name <address>`. Without it, there are no subscriptions by e-mail.
+    MAIL_FROM: Sender = Key::optional();
+    /// The mail server of the command `notify`: `smtps://USER:PASSWORD@HOST` is TLS, `smtp://USER:PASSWORD@HOST` is STARTTLS,
+    /// which must succeed. A server on this machine is used without TLS unless `?tls=true` is given, others with `?tls=false`.
+    SMTP_URL: SecretString = Key::secret(Need::Optional);
     /// For development: `true` allows endpoints on this machine, by plain HTTP too.
     WEBHOOK_LOOPBACK: bool = Key::default("false");
     /// For tests: the process aborts there, at `after-write-before-offset`; or a rebuild does, at `rebuild-before-filling`,
@@ -119,6 +124,9 @@ pub struct NotifySettings {
     group: String,
     /// The time in which an endpoint answers.
     pub timeout: Duration,
+    /// The sender of mails, if there are any.
+    pub sender: Option<Sender>,
+    server: Option<MailServer>,
     /// Whether endpoints on this machine are allowed.
     pub loopback: bool,
 }
@@ -141,6 +149,18 @@ impl Config {
         let database = self.notify.database.clone();
         let connection = Connection::open(&MongoSettings { database, ..self.mongo.clone() }).await?;
         Ok(MongoNotifications::over(&connection, self.notify.keys.clone().unwrap_or_default()))
+    }
+
+    /// How the command `notify` sends mails, if it does.
+    ///
+    /// # Errors
+    /// When there is a sender and no server.
+    pub fn post(&self) -> anyhow::Result<Option<Post>> {
+        let Some(sender) = self.notify.sender.clone() else { return Ok(None) };
+        let server = self.notify.server.clone();
+        let server =
+            server.ok_or_else(|| anyhow::anyhow!("SMTP_URL: required by notify beside MAIL_FROM"))?;
+        Ok(Some(Post { server, sender }))
     }
 
     /// The source of events for the command `notify`.
@@ -178,6 +198,12 @@ impl Config {
         let notify_group = settings.read(&NOTIFY_GROUP);
         let webhook_timeout = settings.read(&WEBHOOK_TIMEOUT_SECONDS);
         let webhook_loopback = settings.read(&WEBHOOK_LOOPBACK);
+        let sender = settings.read(&MAIL_FROM);
+        let server =
+            settings.read(&SMTP_URL).map(|url| MailServer::read(url.expose_secret(), authorities.as_ref()));
+        if let Some(Err(mistake)) = &server {
+            settings.mistake(&SMTP_URL, mistake.to_string());
+        }
         let points =
             [&[BEFORE_OFFSET], rebuild::ABORT_POINTS.as_slice(), notifications::ABORT_POINTS.as_slice()]
                 .concat();
@@ -216,6 +242,8 @@ impl Config {
                     keys: notify_keys.and_then(Result::ok),
                     group: notify_group?,
                     timeout: webhook_timeout?,
+                    sender,
+                    server: server.and_then(Result::ok),
                     loopback: webhook_loopback?,
                 },
             })

@@ -6,7 +6,6 @@ pub mod erasures;
 pub mod feed;
 pub mod generations;
 pub mod http;
-#[cfg_attr(not(test), expect(dead_code, reason = "mails and feeds write calendars"))]
 mod ics;
 #[cfg(feature = "kafka")]
 pub mod kafka;

@@ -4,7 +4,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand};
 use query_service::{
-    config::{self, Config},
+    config::{self, Config, NotifySettings},
     http,
     notifications::Notifications,
     notify::Notifier,
@@ -67,12 +67,14 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         let notifications = match &config.notify.keys {
             Some(_) => {
                 let store = Arc::new(config.notifications().await?);
-                Some(Notifications::over(store, process.clock.clone(), config.notify.loopback))
+                let NotifySettings { loopback, sender, .. } = &config.notify;
+                Some(Notifications::over(store, process.clock.clone(), *loopback, sender.is_some()))
             }
             None => None,
         };
         let service = Service {
             notifications,
+            post: None,
             feed: Arc::new(config.feed()?),
             stack: Stack::Servers(Box::new(config.kafka), config.mongo),
             authenticator: process.authenticator,
@@ -91,12 +93,14 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
 async fn notify(config: Config) -> anyhow::Result<ExitCode> {
     let settings = config.kit.clone();
     anyhow::ensure!(config.notify.keys.is_some(), "NOTIFY_KEY: required by notify");
-    let store = config.notifications().await?;
+    let (store, post) = (config.notifications().await?, config.post()?);
     let start = async |process: Process| {
         config.kafka.brokers.warn_if_open();
         let notifier = Notifier {
             kafka: config.notify_kafka(),
             store,
+            models: config.mongo.clone(),
+            post,
             loopback: config.notify.loopback,
             timeout: config.notify.timeout,
             authenticator: process.authenticator,

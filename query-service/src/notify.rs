@@ -1,4 +1,4 @@
-//! The composition of the role `notify`: events in, webhooks out.
+//! The composition of the role `notify`: events in, webhooks and mails out.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -17,9 +17,16 @@ use service_kit::{
 use crate::{
     http::OPENAPI,
     kafka::{Filing, KafkaSettings},
-    notifications::{Notifications, mongo::MongoNotifications},
+    notifications::{Notifications, Post, Teller, mongo::MongoNotifications},
     service::NAME,
+    stores::{
+        StoreError,
+        mongo::{Connection, Generations, MongoSettings},
+    },
 };
+
+/// The pause between two looks for the live generation.
+const POLL: Duration = Duration::from_secs(1);
 
 /// The parts of the role.
 pub struct Notifier {
@@ -27,6 +34,10 @@ pub struct Notifier {
     pub kafka: KafkaSettings,
     /// Subscriptions and deliveries.
     pub store: MongoNotifications,
+    /// The read models, for names and kinds of rooms.
+    pub models: MongoSettings,
+    /// How mails are sent, if they are.
+    pub post: Option<Post>,
     /// Whether endpoints on this machine are allowed.
     pub loopback: bool,
     /// The time in which an endpoint answers.
@@ -60,8 +71,13 @@ impl Notifier {
             request_timeout: self.server.request_timeout,
         };
         let address = service::start(parts, &self.server, |_| {}, lifecycle, || {})?;
-        let notifications = Notifications::over(Arc::new(self.store.clone()), self.clock, self.loopback);
-        let teller = notifications.start(self.timeout, self.abort_at, lifecycle)?;
+        let mails = self.post.is_some();
+        let notifications =
+            Notifications::over(Arc::new(self.store.clone()), self.clock, self.loopback, mails);
+        let teller = notifications.start(self.timeout, self.post, self.abort_at, lifecycle)?;
+        let named = read_rooms(self.models, teller.clone());
+        let ended = lifecycle.soft();
+        lifecycle.spawn_infallible("rooms", async move { _ = ended.run_until_cancelled(named).await });
         let (stop, mongo, abort_at) = (lifecycle.soft(), self.store, self.abort_at);
         let settings = self.kafka;
         lifecycle.spawn("filing", async move {
@@ -73,4 +89,34 @@ impl Notifier {
         });
         Ok(address)
     }
+}
+
+/// Lets the teller read rooms from the live generation, for as long as it is polled.
+async fn read_rooms(models: MongoSettings, teller: Teller) {
+    let (mut generations, mut read) = (None, None);
+    loop {
+        match follow(&models, &mut generations, &mut read, &teller).await {
+            Ok(()) => {}
+            Err(error) => tracing::debug!(%error, "rooms can't be read now"),
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+async fn follow(
+    models: &MongoSettings,
+    generations: &mut Option<Generations>,
+    read: &mut Option<u32>,
+    teller: &Teller,
+) -> Result<(), StoreError> {
+    let generations = match generations {
+        Some(generations) => generations,
+        None => generations.insert(Generations::over(Connection::open(models).await?)),
+    };
+    let live = generations.read().await?.live;
+    if let Some(number) = live.filter(|_| live != *read) {
+        teller.read_rooms_from(Arc::new(generations.models(number).await?));
+        *read = live;
+    }
+    Ok(())
 }

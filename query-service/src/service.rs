@@ -19,7 +19,7 @@ use crate::{
     generations::{self, AllFrozen, Feeding},
     http::{self, Api},
     live::Hub,
-    notifications::{ENDPOINT_ANSWERS_WITHIN, Notifications},
+    notifications::{ENDPOINT_ANSWERS_WITHIN, Notifications, Post},
     projector::Limits,
 };
 #[cfg(all(feature = "mongodb", feature = "kafka"))]
@@ -53,6 +53,8 @@ pub struct Service {
     pub streams: usize,
     /// Subscriptions. In one process the service also notifies them; otherwise the role `notify` does.
     pub notifications: Option<Notifications>,
+    /// How one process sends mails, if it does.
+    pub post: Option<Post>,
 }
 
 /// The source of events and the store of read models.
@@ -131,8 +133,9 @@ impl Service {
                 lifecycle.spawn("projector", feeding.registered(component, *kafka, mongo));
             }
             Stack::InProcess(events) => {
-                let started =
-                    self.notifications.map(|all| all.start(ENDPOINT_ANSWERS_WITHIN, None, lifecycle));
+                let started = self
+                    .notifications
+                    .map(|all| all.start(ENDPOINT_ANSWERS_WITHIN, self.post, None, lifecycle));
                 let teller = started.transpose()?;
                 lifecycle.spawn("projector", async move {
                     feeding.in_process(component, events, teller).await;

@@ -3,9 +3,13 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use command_service::housekeeping::{self, KeysKept};
-use query_service::projector::watchdog::{self, WATCHDOG_SECONDS};
+use query_service::{
+    notifications::{MailServer, Post, Sender},
+    projector::watchdog::{self, WATCHDOG_SECONDS},
+};
+use secrecy::{ExposeSecret, SecretString};
 use service_kit::{
-    config::{Declaration, Key, Mistakes, Settings},
+    config::{Declaration, Key, Mistakes, Need, Settings},
     declare,
     kit_settings::{self, KitSettings, ServerSettings},
 };
@@ -18,6 +22,11 @@ declare! {
     QUERY_LISTEN: SocketAddr = Key::default("127.0.0.1:8082");
     /// Folder of the data; made where it is missing.
     DATA_DIR: PathBuf = Key::default("./data");
+    /// The sender of mails: an address, or `Name <address>`.
+    MAIL_FROM: Sender = Key::optional();
+    /// The mail server: `smtps://USER:PASSWORD@HOST`, or `smtp://` with STARTTLS. One on this machine is used without TLS.
+    /// Without sender and server, there are no subscriptions by e-mail.
+    SMTP_URL: SecretString = Key::secret(Need::Optional);
 }
 
 /// The defaults that differ from those of the services.
@@ -39,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     /// Pause between comparisons of read models with the store.
     pub(crate) watchdog: Duration,
+    /// How mails are sent, if they are.
+    pub(crate) post: Option<Post>,
     /// Ages at which idempotency keys are deleted.
     pub(crate) keys_kept: KeysKept,
 }
@@ -57,6 +68,12 @@ impl Config {
         let data = settings.read(&DATA_DIR);
         let watchdog = settings.read(&WATCHDOG_SECONDS);
         let keys_kept = KeysKept::read(&mut settings);
+        let sender = settings.read(&MAIL_FROM);
+        let server = settings.read(&SMTP_URL).map(|url| MailServer::read(url.expose_secret(), None));
+        if let Some(Err(mistake)) = &server {
+            settings.mistake(&SMTP_URL, mistake.to_string());
+        }
+        let post = server.and_then(Result::ok).zip(sender).map(|(server, sender)| Post { server, sender });
         let outside =
             |address: Option<SocketAddr>| address.is_some_and(|address| !address.ip().is_loopback());
         for (key, address) in [(&COMMAND_LISTEN, command), (&QUERY_LISTEN, query)] {
@@ -69,7 +86,7 @@ impl Config {
             kit.server.listen = command.unwrap_or(kit.server.listen);
             // The metrics are the process's, so only one service has the listener for them.
             let query_server = ServerSettings { listen: query?, admin: None, ..kit.server.clone() };
-            Some(Self { kit, query_server, data: data?, watchdog: watchdog?, keys_kept: keys_kept? })
+            Some(Self { kit, query_server, data: data?, watchdog: watchdog?, post, keys_kept: keys_kept? })
         })
     }
 }

@@ -115,7 +115,13 @@ async fn serve() -> anyhow::Result<ExitCode> {
         let subscriptions = Arc::new(MemoryNotifications::default());
         let query = query_service::service::Service {
             // Endpoints of developers are on this machine.
-            notifications: Some(Notifications::over(subscriptions, process.clock.clone(), true)),
+            notifications: Some(Notifications::over(
+                subscriptions,
+                process.clock.clone(),
+                true,
+                config.post.is_some(),
+            )),
+            post: config.post,
             stack: query_service::service::Stack::InProcess(events),
             feed: Arc::new(feed::StoreFeed(store)),
             authenticator: process.authenticator,

@@ -47,6 +47,9 @@ impl Feeding {
         projector.route_by(Box::new(|_| PARTITION));
         progress.set_owned(Box::new(|_| true));
         let inbox = projector.start_with(PARTITION, pipeline);
+        if let Some(teller) = &teller {
+            teller.read_rooms_from(Arc::clone(&models) as _);
+        }
         self.shown.send_replace(Some(Arc::new(Shown::new(models, progress))));
         component.ok();
         let watched = watchdog::watch(&projector, self.watchdog, self.stop.clone());

@@ -27,13 +27,13 @@ use uuid::Uuid;
 use super::{
     OfThisThread,
     answers::List,
-    parameters::{Nothing, invalid},
+    parameters::{Nothing, check_kind, invalid},
     reservations::user_of,
 };
 use crate::{
     notifications::{
-        About, Address, Delivery as Sent, MOST_OF_A_USER, Notifications, Reason, Secrets, State, Status,
-        Subscription as Subscribed, test_of,
+        About, Address, Carrier, Channel, Delivery as Sent, Lead, MOST_LEAD_MINUTES, MOST_OF_A_USER,
+        MailAddress, Notifications, Reason, Secrets, State, Status, Subscription as Subscribed, test_of,
     },
     stores::Swap,
 };
@@ -99,13 +99,34 @@ pub(super) struct DeliveryPath {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewSubscription {
-    /// The endpoint: an `https` address with a public host.
-    #[schema(max_length = 2000)]
-    url: String,
-    /// All reservations of this room, for administrators. Without it, the caller's own reservations.
+    #[serde(default)]
+    #[schema(nullable = false)]
+    channel: SubscriptionChannel,
+    /// The endpoint of a webhook: an `https` address with a public host.
+    #[serde(default)]
+    #[schema(max_length = 2000, nullable = false)]
+    url: Option<String>,
+    /// All reservations of this room, by webhook, for administrators. Without room and kind, the caller's own reservations.
     #[serde(default)]
     #[schema(value_type = Option<Uuid>, nullable = false)]
     room: Option<RoomId>,
+    /// All reservations of all rooms of this kind, by webhook, for administrators.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 200, nullable = false)]
+    kind: Option<String>,
+    /// A reminder so many minutes before each own stay that is made or changed from now on.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 40_320, nullable = false)]
+    remind_minutes: Option<u32>,
+}
+
+/// How a subscription is told: by webhook, or by e-mail to the verified address that the caller's token names.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum SubscriptionChannel {
+    #[default]
+    Webhook,
+    Email,
 }
 
 /// A change of a subscription.
@@ -122,22 +143,34 @@ pub(super) struct SubscriptionPatch {
 pub(super) struct Subscription {
     /// Its id.
     subscription: Uuid,
-    /// The endpoint.
-    url: String,
+    channel: SubscriptionChannel,
+    /// The endpoint of a webhook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    /// The address of mails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
     /// The room whose reservations it is about. Absent where it is about the caller's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Uuid>)]
     room: Option<RoomId>,
+    /// The kind of the rooms whose reservations it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    /// Minutes between a reminder and its stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remind_minutes: Option<u32>,
     /// When it was made. Earlier events notify nobody.
     #[schema(value_type = String, format = DateTime)]
     created: Timestamp,
     /// Whether it is notified.
     enabled: bool,
-    /// Why it is not: the user disabled it, the endpoint answered 410, or it failed for five days.
+    /// Why it is not: the user disabled it, the endpoint answered 410, it failed or the mail server refused its
+    /// address for five days.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<DisabledBecause>)]
     disabled_because: Option<&'static str>,
-    /// `whsec_` and the key of the signatures in base64. Shown once, when it is made or rotated.
+    /// Of a webhook: `whsec_` and the key of the signatures in base64. Shown once, when it is made or rotated.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
 }
@@ -154,13 +187,26 @@ pub(super) enum DisabledBecause {
 
 impl From<Subscribed> for Subscription {
     fn from(subscribed: Subscribed) -> Self {
+        let (url, email) = match &subscribed.channel {
+            Channel::Webhook(address, _) => (Some(address.as_str().to_owned()), None),
+            Channel::Mail(address) => (None, Some(address.as_str().to_owned())),
+        };
+        let (room, kind) = match subscribed.about {
+            About::Mine => (None, None),
+            About::Room(room) => (Some(room), None),
+            About::Kind(kind) => (None, Some(kind)),
+        };
         Self {
             subscription: subscribed.id,
-            url: subscribed.address.as_str().to_owned(),
-            room: match subscribed.about {
-                About::Mine => None,
-                About::Room(room) => Some(room),
+            channel: match subscribed.channel.carrier() {
+                Carrier::Webhooks => SubscriptionChannel::Webhook,
+                Carrier::Mails => SubscriptionChannel::Email,
             },
+            url,
+            email,
+            room,
+            kind,
+            remind_minutes: subscribed.remind.map(Lead::minutes),
             created: subscribed.created,
             enabled: subscribed.state == State::Enabled,
             disabled_because: match subscribed.state {
@@ -174,18 +220,21 @@ impl From<Subscribed> for Subscription {
 
 impl Subscription {
     fn with_secret(subscribed: Subscribed) -> Self {
-        let secret = Some(subscribed.secrets.current.reveal());
+        let secret = match &subscribed.channel {
+            Channel::Webhook(_, secrets) => Some(secrets.current.reveal()),
+            Channel::Mail(_) => None,
+        };
         Self { secret, ..subscribed.into() }
     }
 }
 
-/// A message for the endpoint of a subscription.
+/// A message for a subscription.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Delivery {
-    /// Its id, the same in each attempt: `webhook-id`.
+    /// Its id, the same in each attempt: `webhook-id`. The `Message-ID` of a mail has it with dots for colons.
     delivery: String,
-    /// The type of the message: the event's `ce_type`, or `notifications.test`.
+    /// The type of the message: the event's `ce_type`, `notifications.reminder` or `notifications.test`.
     #[serde(rename = "type")]
     message_type: String,
     #[schema(value_type = DeliveryStatus)]
@@ -202,18 +251,19 @@ pub(super) struct Delivery {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     attempted: Option<Timestamp>,
-    /// `HTTP 200`, or why there was no answer.
+    /// `HTTP 200` or `SMTP 250`, or why there was no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<String>,
 }
 
-/// Where a delivery stands.
+/// Where a delivery stands. A reminder is dropped if its stay changed, was cancelled or began first.
 #[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum DeliveryStatus {
     Waiting,
     Delivered,
     Failed,
+    Dropped,
 }
 
 impl From<DeliveryStatus> for Status {
@@ -222,6 +272,7 @@ impl From<DeliveryStatus> for Status {
             DeliveryStatus::Waiting => Self::Waiting,
             DeliveryStatus::Delivered => Self::Delivered,
             DeliveryStatus::Failed => Self::Failed,
+            DeliveryStatus::Dropped => Self::Dropped,
         }
     }
 }
@@ -259,14 +310,17 @@ impl IntoResponses for Refused {
         problems(&[
             ("400", "The body, a parameter or the path is missing, unknown or not possible."),
             NOBODY,
-            ("403", "For administrators only."),
+            ("403", "For administrators only, or the token names no verified e-mail address."),
             (
                 "404",
                 "There is no such subscription or delivery of the caller, or the service has no notifications.",
             ),
             METHOD,
             ("408", "The body did not arrive in time."),
-            ("409", "The caller has too many subscriptions, or two requests rotated a secret at once."),
+            (
+                "409",
+                "The caller has too many subscriptions, two requests rotated a secret at once, or there is no secret.",
+            ),
             ("413", "The body is too large."),
             ("415", "The body has another media type."),
             TOO_MANY,
@@ -276,38 +330,91 @@ impl IntoResponses for Refused {
     }
 }
 
-/// Subscribes an endpoint to what happens to the caller's reservations, or to those of a room.
+impl SubscriptionRequest<Nothing, Json<NewSubscription>> {
+    fn about(&self) -> Result<About, Problem> {
+        let NewSubscription { room, kind, .. } = &self.body.value;
+        let about = match (room, kind) {
+            (None, None) => return Ok(About::Mine),
+            (Some(room), None) => About::Room(*room),
+            (None, Some(kind)) => {
+                check_kind(Some(kind))?;
+                About::Kind(kind.clone())
+            }
+            (Some(_), Some(_)) => return Err(invalid("/kind", "it must not be given beside room")),
+        };
+        self.caller.require_admin()?;
+        Ok(about)
+    }
+
+    fn lead(&self) -> Result<Option<Lead>, Problem> {
+        let NewSubscription { room, kind, remind_minutes, .. } = &self.body.value;
+        let Some(minutes) = *remind_minutes else { return Ok(None) };
+        if room.is_some() || kind.is_some() {
+            return Err(invalid("/remindMinutes", "there are reminders of the caller's own stays alone"));
+        }
+        let lead = Lead::of(minutes).ok_or_else(|| {
+            invalid("/remindMinutes", &format!("it must be a number from 1 to {MOST_LEAD_MINUTES}"))
+        })?;
+        Ok(Some(lead))
+    }
+
+    fn channel(&self) -> Result<Channel, Problem> {
+        let NewSubscription { channel, url, room, kind, .. } = &self.body.value;
+        match (channel, url) {
+            (SubscriptionChannel::Webhook, Some(url)) => Address::read(url, self.notifications.loopback)
+                .map(|address| Channel::Webhook(address, Secrets::new()))
+                .map_err(|error| invalid("/url", &error.to_string())),
+            (SubscriptionChannel::Webhook, None) => Err(invalid("/url", "a webhook needs it")),
+            (SubscriptionChannel::Email, Some(_)) => {
+                Err(invalid("/url", "an e-mail goes to the address in the caller's token"))
+            }
+            (SubscriptionChannel::Email, None) if !self.notifications.mails => {
+                Err(invalid("/channel", "this service sends no e-mail"))
+            }
+            (SubscriptionChannel::Email, None) if room.is_some() || kind.is_some() => {
+                Err(invalid("/channel", "e-mail is about the caller's own reservations alone"))
+            }
+            (SubscriptionChannel::Email, None) => {
+                let named = self.caller.email.as_deref().map(MailAddress::read);
+                let address = named.and_then(Result::ok).ok_or_else(|| {
+                    let detail =
+                        "the token names no verified e-mail address (claims email and email_verified)";
+                    Problem::new(ProblemType::Forbidden, detail)
+                })?;
+                Ok(Channel::Mail(address))
+            }
+        }
+    }
+}
+
+/// Subscribes to what happens to the caller's reservations, or to those of a room or of a kind of rooms.
 ///
-/// The endpoint gets each event after that at least once, signed by the Standard Webhooks specification. The order is not
-/// promised: compare `revision`.
+/// The endpoint or mailbox gets each event after that at least once. Webhooks are signed by the Standard Webhooks
+/// specification; mails hold the stay for calendars (iTIP). The order is not promised: compare `revision`. Imports and
+/// roll-backs are not told.
 #[utoipa::path(post, path = "/v1/subscriptions", tag = "notifications", operation_id = "subscribe",
     request_body = NewSubscription,
     responses((status = 201, body = Subscription, description = "With its secret, this once."), Refused))]
 pub(super) async fn subscribe(
     ask: SubscriptionRequest<Nothing, Json<NewSubscription>>,
 ) -> Result<HttpResponse, Problem> {
-    let NewSubscription { url, room } = &ask.body.value;
-    let about = match room {
-        None => About::Mine,
-        Some(room) => {
-            ask.caller.require_admin()?;
-            About::Room(*room)
-        }
-    };
-    let address = Address::read(url, ask.notifications.loopback)
-        .map_err(|error| invalid("/url", &error.to_string()))?;
     let subscribed = Subscribed {
         id: new_id(),
         user: ask.user.clone(),
-        about,
-        address,
-        secrets: Secrets::new(),
+        about: ask.about()?,
+        remind: ask.lead()?,
+        channel: ask.channel()?,
         created: ask.notifications.now(),
         state: State::Enabled,
     };
-    if room.is_some() {
+    let act = match subscribed.about {
+        About::Mine => None,
+        About::Room(_) => Some("subscribe-to-room"),
+        About::Kind(_) => Some("subscribe-to-kind"),
+    };
+    if let Some(act) = act {
         let on = format!("subscription {}", subscribed.id);
-        Act::begun(ask.caller.user.as_str(), "subscribe-to-room", on, None).ended("let through");
+        Act::begun(ask.caller.user.as_str(), act, on, None).ended("let through");
     }
     if !ask.notifications.store.create(&subscribed).await? {
         let detail = format!("a user has at most {MOST_OF_A_USER} subscriptions");
@@ -369,11 +476,18 @@ pub(super) async fn rotate_secret(
     ask: SubscriptionRequest<SubscriptionPath, Query<Nothing>>,
 ) -> Result<HttpResponse, Problem> {
     let known = ask.subscription().await?;
-    let secrets = known.secrets.clone().rotated(ask.notifications.now());
+    let Channel::Webhook(address, secrets) = &known.channel else {
+        return Err(Problem::new(
+            ProblemType::NoSecret,
+            "mails are not signed: the subscription has no secret",
+        ));
+    };
+    let secrets = secrets.clone().rotated(ask.notifications.now());
     if ask.notifications.store.set_secrets(&known, &secrets).await? == Swap::Moved {
         return Err(Problem::new(ProblemType::InProgress, "the secret was rotated at the same time"));
     }
-    Ok(HttpResponse::Ok().json(Subscription::with_secret(Subscribed { secrets, ..known })))
+    let channel = Channel::Webhook(address.clone(), secrets);
+    Ok(HttpResponse::Ok().json(Subscription::with_secret(Subscribed { channel, ..known })))
 }
 
 /// Sends a message of the type `notifications.test`.

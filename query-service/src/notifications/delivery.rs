@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::json;
 use service_kit::ids::new_id;
-use shared_events::{RawEvent, Reservation, Timestamp};
+use shared_events::{Minute, RawEvent, Reservation, ReservationId, RoomId, TimeZone, Timestamp, Version};
 use uuid::Uuid;
+
+use super::{Carrier, Lead, Subscriber};
 
 /// The pauses after failed attempts, as the Standard Webhooks specification proposes them. After the last one the delivery
 /// has failed.
@@ -22,12 +25,14 @@ const PAUSES: [Duration; 8] = [
 /// How long a delivery is kept.
 const KEPT: Duration = Duration::from_hours(30 * 24);
 /// The type of a message that a user asks for.
-const TEST: &str = "notifications.test";
+pub(super) const TEST: &str = "notifications.test";
+/// The type of a reminder.
+pub(super) const REMINDER: &str = "notifications.reminder";
 
-/// One message for one subscription. It holds ids and times, and no user.
+/// One message for one subscription. It names no user. A webhook's holds ids and times alone.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Delivery {
-    /// The `webhook-id`: `{room}:{version}:{subscription}`. The same event makes the same id again.
+    /// The `webhook-id` or `Message-ID`: `{room}:{version}:{subscription}`. The same event makes the same id again.
     pub id: String,
     /// The subscription.
     pub subscription: Uuid,
@@ -47,6 +52,19 @@ pub struct Delivery {
     pub attempts: u32,
     /// The last attempt.
     pub last: Option<Answer>,
+    /// The stay, if it is a reminder.
+    pub reminds: Option<Reminds>,
+}
+
+/// What a reminder is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reminds {
+    /// The reservation.
+    pub reservation: ReservationId,
+    /// Its revision. A later one replaces the reminder.
+    pub revision: u32,
+    /// When the stay begins. Then the reminder is of no use.
+    pub until: Timestamp,
 }
 
 /// Where a delivery stands.
@@ -54,23 +72,44 @@ pub struct Delivery {
 pub enum Status {
     /// It waits for its first or next attempt.
     Waiting,
-    /// The endpoint has taken it.
+    /// The endpoint or mail server has taken it.
     Delivered,
     /// It was given up.
     Failed,
+    /// A reminder that was not sent: its stay changed, was cancelled or began.
+    Dropped,
 }
 
-/// The outcome of an attempt.
+/// What came of an attempt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Answer {
     /// When the attempt ended.
     pub at: Timestamp,
-    /// `HTTP 200`, or why there was no answer. Holds nothing of the answer's body.
+    /// `HTTP 200` or `SMTP 250`, or why there was no answer. Holds nothing of the answer's body.
     pub text: String,
 }
 
+/// What an attempt says about the message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    /// It is taken.
+    Taken,
+    /// Another attempt may succeed.
+    Failed,
+    /// No attempt will succeed.
+    Refused,
+    /// The endpoint wants no more messages, ever.
+    Gone,
+}
+
+/// The outcome of an attempt.
+pub(super) struct Outcome {
+    pub(super) answer: Answer,
+    pub(super) verdict: Verdict,
+}
+
 impl Status {
-    const ALL: [Self; 3] = [Self::Waiting, Self::Delivered, Self::Failed];
+    const ALL: [Self; 4] = [Self::Waiting, Self::Delivered, Self::Failed, Self::Dropped];
 
     /// The status as stored and shown.
     #[must_use]
@@ -79,6 +118,7 @@ impl Status {
             Self::Waiting => "waiting",
             Self::Delivered => "delivered",
             Self::Failed => "failed",
+            Self::Dropped => "dropped",
         }
     }
 
@@ -89,24 +129,88 @@ impl Status {
     }
 }
 
-impl Delivery {
-    /// The delivery of an event to a subscription.
-    pub(super) fn of(event: &RawEvent, about: &Reservation, subscription: Uuid, now: Timestamp) -> Self {
-        let body = json!({
-            "type": event.event_type,
-            "timestamp": event.recorded_at.to_string(),
-            "data": {
-                "room": event.room,
-                "version": event.version,
-                "reservation": about.id,
-                "revision": about.revision,
-                "from": about.from,
-                "to": about.to,
-            },
-        });
-        Self::due_now(format!("{}:{subscription}", event.id()), subscription, &event.event_type, &body, now)
+/// A reservation as messages tell it.
+#[derive(Serialize)]
+struct Data<'a> {
+    room: RoomId,
+    version: Version,
+    reservation: ReservationId,
+    revision: u32,
+    from: Minute,
+    to: Minute,
+    #[serde(flatten)]
+    for_people: Option<ForPeople<'a>>,
+}
+
+/// What people read in a mail.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ForPeople<'a> {
+    time_zone: TimeZone,
+    title: Option<&'a str>,
+    room_name: Option<&'a str>,
+}
+
+/// What a message tells: a reservation after an event.
+#[derive(Clone, Copy)]
+pub(super) struct Told<'a> {
+    pub(super) event: &'a RawEvent,
+    pub(super) reservation: &'a Reservation,
+    pub(super) room_name: Option<&'a str>,
+}
+
+impl Told<'_> {
+    fn body(&self, message_type: &str, to: &Subscriber) -> serde_json::Value {
+        let Self { event, reservation, room_name } = *self;
+        let data = Data {
+            room: event.room,
+            version: event.version,
+            reservation: reservation.id,
+            revision: reservation.revision,
+            from: reservation.from,
+            to: reservation.to,
+            for_people: (to.carrier == Carrier::Mails).then(|| ForPeople {
+                time_zone: reservation.time_zone,
+                title: reservation.title.as_deref(),
+                room_name,
+            }),
+        };
+        json!({ "type": message_type, "timestamp": event.recorded_at.to_string(), "data": data })
     }
 
+    /// The delivery of the event to a subscription.
+    pub(super) fn delivery(&self, to: &Subscriber, now: Timestamp) -> Delivery {
+        let message_type = &self.event.event_type;
+        let id = format!("{}:{}", self.event.id(), to.id);
+        Delivery::due_now(id, to.id, message_type, &self.body(message_type, to), now)
+    }
+
+    /// The reminder of the stay, dropped at once if its time was over when the event was recorded.
+    pub(super) fn reminder(&self, lead: Lead, to: &Subscriber, now: Timestamp) -> Delivery {
+        let due = lead.before(self.reservation.from.start());
+        let mut reminder = self.no_reminder(to.id, now);
+        reminder.body = self.body(REMINDER, to).to_string();
+        if due > self.event.recorded_at {
+            (reminder.due, reminder.status) = (due, Status::Waiting);
+        }
+        reminder
+    }
+
+    /// Stands for a reminder that is never sent, and replaces those of earlier revisions.
+    pub(super) fn no_reminder(&self, subscription: Uuid, now: Timestamp) -> Delivery {
+        let Reservation { id, revision, from, .. } = *self.reservation;
+        let until = from.start();
+        let key = format!("reminder:{id}:{revision}:{subscription}");
+        Delivery {
+            status: Status::Dropped,
+            expires: later(now.max(until), KEPT),
+            reminds: Some(Reminds { reservation: id, revision, until }),
+            ..Delivery::due_now(key, subscription, REMINDER, &serde_json::Value::Null, now)
+        }
+    }
+}
+
+impl Delivery {
     fn due_now(
         id: String,
         subscription: Uuid,
@@ -125,21 +229,27 @@ impl Delivery {
             due: now,
             attempts: 0,
             last: None,
+            reminds: None,
         }
+    }
+
+    /// Whether it comes too late to be of use.
+    pub(super) fn is_useless(&self, now: Timestamp) -> bool {
+        self.reminds.is_some_and(|reminds| reminds.until <= now)
     }
 
     /// The delivery after an attempt.
     #[must_use]
-    pub(super) fn after(mut self, was_taken: bool, answer: Answer) -> Self {
+    pub(super) fn after(mut self, Outcome { answer, verdict }: Outcome) -> Self {
         let attempt = usize::try_from(self.attempts).unwrap_or(usize::MAX);
         self.attempts = self.attempts.saturating_add(1);
-        self.status = match PAUSES.get(attempt) {
-            _ if was_taken => Status::Delivered,
-            Some(pause) => {
+        self.status = match (verdict, PAUSES.get(attempt)) {
+            (Verdict::Taken, _) => Status::Delivered,
+            (Verdict::Failed | Verdict::Gone, Some(pause)) => {
                 self.due = later(answer.at, with_jitter(*pause));
                 Status::Waiting
             }
-            None => Status::Failed,
+            (Verdict::Failed | Verdict::Gone, None) | (Verdict::Refused, _) => Status::Failed,
         };
         self.last = Some(answer);
         self
@@ -175,7 +285,8 @@ mod tests {
         let mut attempts = 0;
         while delivery.status == Status::Waiting {
             let now = delivery.due;
-            delivery = delivery.after(false, Answer { at: now, text: "HTTP 500".to_owned() });
+            let answer = Answer { at: now, text: "HTTP 500".to_owned() };
+            delivery = delivery.after(Outcome { answer, verdict: Verdict::Failed });
             attempts += 1;
             assert!(attempts == PAUSES.len() + 1 || delivery.due > now);
         }

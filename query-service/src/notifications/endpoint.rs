@@ -17,7 +17,10 @@ use reqwest::{
 use service_kit::{clock::Clock, telemetry::with_causes};
 use shared_events::Timestamp;
 
-use super::{Answer, Delivery, Secrets};
+use super::{
+    Answer, Delivery, Secrets,
+    delivery::{Outcome, Verdict},
+};
 
 /// Most characters of an address.
 const MOST_CHARACTERS: usize = 2_000;
@@ -176,14 +179,6 @@ pub struct Endpoints {
     loopback: bool,
 }
 
-/// The outcome of an attempt.
-pub(super) struct Outcome {
-    pub(super) answer: Answer,
-    pub(super) was_taken: bool,
-    /// The endpoint wants no more messages, ever.
-    pub(super) is_gone: bool,
-}
-
 impl Endpoints {
     /// Endpoints that answer within `timeout`. Redirects are not followed, and no proxy is used.
     ///
@@ -218,8 +213,11 @@ impl Endpoints {
         };
         Outcome {
             answer: Answer { at: self.now(), text },
-            was_taken: status.as_ref().is_ok_and(StatusCode::is_success),
-            is_gone: status == Ok(StatusCode::GONE),
+            verdict: match status {
+                Ok(StatusCode::GONE) => Verdict::Gone,
+                Ok(status) if status.is_success() => Verdict::Taken,
+                _ => Verdict::Failed,
+            },
         }
     }
 

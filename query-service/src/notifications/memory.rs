@@ -6,12 +6,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use shared_events::{RoomId, Timestamp, UserId};
+use shared_events::{ReservationId, RoomId, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::{
-    About, Claim, Delivery, MOST_OF_A_USER, Queues, Release, Secrets, State, Status, Subscriber,
-    Subscription, Subscriptions,
+    About, Carrier, Channel, Claim, Delivery, MOST_OF_A_USER, Queues, Release, Secrets, State, Status,
+    Subscriber, Subscription, Subscriptions,
 };
 use crate::stores::{StoreError, Swap};
 
@@ -106,11 +106,13 @@ impl Subscriptions for MemoryNotifications {
     async fn set_secrets(&self, known: &Subscription, secrets: &Secrets) -> Result<Swap, StoreError> {
         let mut documents = self.documents();
         let found = documents.queues.get_mut(&known.id).map(|queue| &mut queue.subscription);
-        let Some(found) = found.filter(|found| found.secrets == known.secrets) else {
-            return Ok(Swap::Moved);
-        };
-        found.secrets = secrets.clone();
-        Ok(Swap::Done)
+        match found.filter(|found| found.channel == known.channel).map(|found| &mut found.channel) {
+            Some(Channel::Webhook(_, stored)) => {
+                stored.clone_from(secrets);
+                Ok(Swap::Done)
+            }
+            Some(Channel::Mail(_)) | None => Ok(Swap::Moved),
+        }
     }
 
     async fn set_state(&self, id: Uuid, state: State, now: Timestamp) -> Result<(), StoreError> {
@@ -172,6 +174,7 @@ impl Queues for MemoryNotifications {
             let is_about = match &subscription.about {
                 About::Mine => owners.contains(&subscription.user),
                 About::Room(room) => rooms.contains(room),
+                About::Kind(_) => true,
             };
             is_about && subscription.state == State::Enabled
         });
@@ -179,6 +182,8 @@ impl Queues for MemoryNotifications {
             id: subscription.id,
             user: subscription.user.clone(),
             about: subscription.about.clone(),
+            carrier: subscription.channel.carrier(),
+            remind: subscription.remind,
             created: subscription.created,
         };
         Ok(concerned.map(subscriber).collect())
@@ -204,8 +209,39 @@ impl Queues for MemoryNotifications {
         Ok(())
     }
 
+    async fn reminded(
+        &self,
+        reservations: &[ReservationId],
+    ) -> Result<Vec<(Uuid, ReservationId)>, StoreError> {
+        let documents = self.documents();
+        let reminded = documents.deliveries.values().filter_map(|delivery| {
+            let reservation = delivery.reminds?.reservation;
+            reservations.contains(&reservation).then_some((delivery.subscription, reservation))
+        });
+        Ok(reminded.collect())
+    }
+
+    async fn drop_older_reminders(&self, reminded: &[(Uuid, ReservationId)]) -> Result<(), StoreError> {
+        let mut documents = self.documents();
+        for (subscription, reservation) in reminded {
+            let revision = |delivery: &Delivery| {
+                let reminds = delivery.reminds.filter(|reminds| reminds.reservation == *reservation)?;
+                (delivery.subscription == *subscription).then_some(reminds.revision)
+            };
+            let latest = documents.deliveries.values().filter_map(revision).max();
+            for delivery in documents.deliveries.values_mut() {
+                let is_older = revision(delivery).is_some_and(|revision| Some(revision) < latest);
+                if is_older && delivery.status == Status::Waiting {
+                    delivery.status = Status::Dropped;
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn claim(
         &self,
+        carriers: &[Carrier],
         holder: Uuid,
         now: Timestamp,
         until: Timestamp,
@@ -213,6 +249,7 @@ impl Queues for MemoryNotifications {
         let mut documents = self.documents();
         let claimable = documents.queues.values_mut().filter(|queue| {
             queue.subscription.state == State::Enabled
+                && carriers.contains(&queue.subscription.channel.carrier())
                 && queue.due.is_some_and(|due| due <= now)
                 && queue.held.is_none_or(|(_, until)| until <= now)
         });

@@ -1,10 +1,10 @@
 //! The ports of the notifications' store, by role, with two adapters.
 
 use async_trait::async_trait;
-use shared_events::{RoomId, Timestamp, UserId};
+use shared_events::{ReservationId, RoomId, Timestamp, UserId};
 use uuid::Uuid;
 
-use super::{About, Delivery, Reason, Secrets, State, Status, Subscription};
+use super::{About, Carrier, Delivery, Lead, Reason, Secrets, State, Status, Subscription};
 use crate::stores::{StoreError, Swap};
 
 /// Subscriptions, for the API.
@@ -19,7 +19,7 @@ pub trait Subscriptions: Send + Sync + 'static {
     /// One subscription of a user.
     async fn find(&self, user: &UserId, id: Uuid) -> Result<Option<Subscription>, StoreError>;
 
-    /// Replaces the secrets, if they are still those of `known`.
+    /// Replaces the secrets of a webhook, if they are still those of `known`.
     async fn set_secrets(&self, known: &Subscription, secrets: &Secrets) -> Result<Swap, StoreError>;
 
     /// Enables or disables a subscription. Enabled, it is served at once.
@@ -51,15 +51,25 @@ pub trait Subscriptions: Send + Sync + 'static {
 /// Queues of deliveries, one for each subscription.
 #[async_trait]
 pub trait Queues: Send + Sync + 'static {
-    /// The enabled subscriptions that are about these owners' reservations or about these rooms.
+    /// The enabled subscriptions that are about these owners' reservations, about these rooms, or about any kind of rooms.
     async fn concerned(&self, owners: &[UserId], rooms: &[RoomId]) -> Result<Vec<Subscriber>, StoreError>;
 
     /// Files deliveries, then makes their queues due. A delivery whose id is stored stays as it is.
     async fn file(&self, deliveries: &[Delivery], now: Timestamp) -> Result<(), StoreError>;
 
-    /// Claims the queue that has been due for longest and that nobody holds, until a time.
+    /// The subscriptions that have reminders of these reservations.
+    async fn reminded(
+        &self,
+        reservations: &[ReservationId],
+    ) -> Result<Vec<(Uuid, ReservationId)>, StoreError>;
+
+    /// Of a subscription's waiting reminders of a reservation, drops all but that of the latest revision.
+    async fn drop_older_reminders(&self, reminded: &[(Uuid, ReservationId)]) -> Result<(), StoreError>;
+
+    /// Of the queues of these carriers, claims the one that has been due for longest and that nobody holds, until a time.
     async fn claim(
         &self,
+        carriers: &[Carrier],
         holder: Uuid,
         now: Timestamp,
         until: Timestamp,
@@ -94,6 +104,10 @@ pub struct Subscriber {
     pub user: UserId,
     /// The events that it is about.
     pub about: About,
+    /// The kind of its channel.
+    pub carrier: Carrier,
+    /// How long before each stay it reminds.
+    pub remind: Option<Lead>,
     /// When it was made.
     pub created: Timestamp,
 }

@@ -42,6 +42,7 @@ impl Instance {
         let lifecycle = Lifecycle::new(Duration::from_secs(10));
         let service = Service {
             notifications: None,
+            post: None,
             feed,
             stack,
             authenticator,

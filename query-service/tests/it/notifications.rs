@@ -1,15 +1,24 @@
 //! Subscriptions and their queues on both stores: which events are filed, and for whom.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use query_service::{
-    notifications::{About, MOST_OF_A_USER, Release, Subscription, test_of},
-    stores::Swap,
+    notifications::{About, Carrier, Channel, MOST_OF_A_USER, Release, Secrets, Subscription, test_of},
+    stores::{ProjectionStore, Swap, memory::MemoryReadModels},
 };
 use service_kit::ids::new_id;
 use shared_events::{RawEvent, Timestamp, UserId};
 use uuid::Uuid;
 
 use crate::{events::Stream, notify_world::World};
+
+fn secrets(subscription: &Subscription) -> Secrets {
+    match &subscription.channel {
+        Channel::Webhook(_, secrets) => secrets.clone(),
+        Channel::Mail(_) => panic!("it is no webhook"),
+    }
+}
 
 #[tokio::test]
 async fn an_event_is_told_once_to_its_owner_and_to_those_who_watch_its_room() {
@@ -45,6 +54,47 @@ async fn an_event_is_told_once_to_its_owner_and_to_those_who_watch_its_room() {
         assert_eq!(told(ann.id).await, expected(ann.id, &[made, changed, moved_in, cancelled]));
         assert_eq!(told(bob.id).await, expected(bob.id, &[of_bob]));
         assert_eq!(told(watcher.id).await, expected(watcher.id, &[made, changed, moved_out]));
+    }
+}
+
+#[tokio::test]
+async fn who_watches_a_kind_is_told_of_its_rooms_while_they_are_of_that_kind() {
+    for world in World::both().await {
+        let url = "https://example.org/";
+        let watcher = world.subscribe("root", About::Kind("meeting".to_owned()), url).await;
+        let other = world.subscribe("root", About::Kind("lab".to_owned()), url).await;
+        let (mut blue, mut red) = (Stream::new("Blue"), Stream::new("Red"));
+        blue.reserve("ann", 1, 2);
+        world.tell(&blue.events).await;
+        blue.settings.kind = "lab".to_owned();
+        blue.change("Blue");
+        blue.reserve("ann", 3, 4);
+        world.tell(&blue.events[2..]).await;
+        // This process never saw the registration of red: the read models know its kind.
+        red.reserve("ann", 1, 2);
+        world.tell(&red.events[1..]).await;
+        let models = MemoryReadModels::new();
+        models.apply(&[red.events[0].clone().decode().unwrap()]).await.unwrap();
+        // They are behind the events of blue.
+        models.apply(&[blue.events[0].clone().decode().unwrap()]).await.unwrap();
+        world.teller.read_rooms_from(Arc::new(models));
+        red.reserve("ann", 3, 4);
+        blue.reserve("ann", 5, 6);
+        world.tell(&[red.events[2].clone(), blue.events[4].clone()]).await;
+        let told = async |subscription: Uuid| {
+            let mut told: Vec<String> =
+                world.deliveries(subscription).await.into_iter().map(|delivery| delivery.id).collect();
+            told.sort();
+            told
+        };
+        let expected = |subscription: Uuid, events: &[&RawEvent]| {
+            let mut ids: Vec<_> =
+                events.iter().map(|event| format!("{}:{subscription}", event.id())).collect();
+            ids.sort();
+            ids
+        };
+        assert_eq!(told(watcher.id).await, expected(watcher.id, &[&blue.events[1], &red.events[2]]));
+        assert_eq!(told(other.id).await, expected(other.id, &[&blue.events[3], &blue.events[4]]));
     }
 }
 
@@ -93,25 +143,25 @@ async fn a_delivery_that_is_filed_during_a_turn_is_due_when_the_turn_ends() {
         let subscription = world.subscribe("ann", About::Mine, "https://example.org/").await;
         let (now, until) = (world.now(), Timestamp::from_epoch_millis(world.now().epoch_millis() + 60_000));
         world.store().file(&[test_of(subscription.id, now)], now).await.unwrap();
-        let claim = world.store().claim(new_id(), now, until).await.unwrap().unwrap();
-        let other = world.store().claim(new_id(), now, until).await.unwrap();
+        let claim = world.store().claim(&[Carrier::Webhooks], new_id(), now, until).await.unwrap().unwrap();
+        let other = world.store().claim(&[Carrier::Webhooks], new_id(), now, until).await.unwrap();
         assert!(other.is_none(), "the queue is held");
         let taken = world.store().due(subscription.id, now, 8).await.unwrap();
         assert_eq!(taken.len(), 1);
         world.store().file(&[test_of(subscription.id, now)], now).await.unwrap();
         let release = Release { failures: 0, failing_since: None, paused_until: now, disable: None };
         world.store().release(&claim, &release).await.unwrap();
-        let again = world.store().claim(new_id(), now, until).await.unwrap().unwrap();
+        let again = world.store().claim(&[Carrier::Webhooks], new_id(), now, until).await.unwrap().unwrap();
         // Who lost the lease changes nothing: the queue stays held.
         world.store().release(&claim, &release).await.unwrap();
-        assert!(world.store().claim(new_id(), now, until).await.unwrap().is_none());
+        assert!(world.store().claim(&[Carrier::Webhooks], new_id(), now, until).await.unwrap().is_none());
         // An endpoint that rests is not due before its rest is over, whatever is filed.
         let rests = Release { failures: 1, failing_since: Some(now), paused_until: until, disable: None };
         world.store().release(&again, &rests).await.unwrap();
         world.store().file(&[test_of(subscription.id, now)], now).await.unwrap();
-        assert!(world.store().claim(new_id(), now, until).await.unwrap().is_none());
+        assert!(world.store().claim(&[Carrier::Webhooks], new_id(), now, until).await.unwrap().is_none());
         let later = Timestamp::from_epoch_millis(until.epoch_millis() + 60_000);
-        let claim = world.store().claim(new_id(), until, later).await.unwrap().unwrap();
+        let claim = world.store().claim(&[Carrier::Webhooks], new_id(), until, later).await.unwrap().unwrap();
         assert_eq!((claim.failures, claim.failing_since), (1, Some(now)));
     }
 }
@@ -130,11 +180,11 @@ async fn a_user_has_twenty_subscriptions_and_their_secrets_are_replaced_once_by_
         let ann = &first.user;
         assert_eq!(world.store().of_user(ann).await.unwrap().len(), MOST_OF_A_USER);
         assert!(world.store().find(&UserId::new("bob").unwrap(), first.id).await.unwrap().is_none());
-        let rotated = first.secrets.clone().rotated(world.now());
+        let rotated = secrets(&first).rotated(world.now());
         assert_eq!(world.store().set_secrets(&first, &rotated).await.unwrap(), Swap::Done);
         assert_eq!(world.store().set_secrets(&first, &rotated).await.unwrap(), Swap::Moved);
         let found = world.store().find(ann, first.id).await.unwrap().unwrap();
-        assert_eq!(found.secrets, rotated);
+        assert_eq!(secrets(&found), rotated);
         world.store().delete(first.id).await.unwrap();
         assert!(world.store().find(ann, first.id).await.unwrap().is_none());
     }
@@ -147,10 +197,14 @@ async fn the_erasure_of_a_person_removes_subscriptions_addresses_and_deliveries(
         room.reserve("ann", 1, 2);
         let ann = world.subscribe("ann", About::Mine, "https://ann.example/hooks/ann-key").await;
         let watcher = world.subscribe("root", About::Room(room.room), "https://example.org/").await;
+        // A webhook, and a mailbox with a mail and a reminder that wait.
+        let mailbox = world.subscribe_mail("ann", Some(15)).await;
         world.tell(&room.events).await;
-        assert_eq!(world.store().erase(&ann.user).await.unwrap(), 2);
+        assert_eq!(world.deliveries(mailbox.id).await.len(), 2);
+        assert_eq!(world.store().erase(&ann.user).await.unwrap(), 5);
         assert_eq!(world.store().erase(&ann.user).await.unwrap(), 0);
         assert_eq!(world.deliveries(ann.id).await, []);
+        assert_eq!(world.deliveries(mailbox.id).await, []);
         assert_eq!(world.deliveries(watcher.id).await.len(), 1);
         if let Some(database) = &world.database {
             assert!(!database.dump().await.contains("ann"), "{}", database.dump().await);
@@ -162,7 +216,7 @@ async fn the_erasure_of_a_person_removes_subscriptions_addresses_and_deliveries(
 async fn the_database_holds_neither_secrets_nor_addresses_in_clear() {
     let world = World::in_mongo().await;
     let subscription = world.subscribe("bob", About::Mine, "https://example.org/hooks/a-key").await;
-    let rotated = subscription.secrets.clone().rotated(world.now());
+    let rotated = secrets(&subscription).rotated(world.now());
     world.store().set_secrets(&subscription, &rotated).await.unwrap();
     world.store().file(&[test_of(subscription.id, world.now())], world.now()).await.unwrap();
     let dump = world.database.as_ref().unwrap().dump().await;

@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, process::Stdio};
 
 use query_service::{
-    notifications::{About, Address, Queues, Secrets, State, Status, Subscription, Subscriptions, test_of},
+    notifications::{
+        About, Address, Channel, MailAddress, Queues, Secrets, State, Status, Subscription, Subscriptions,
+        test_of,
+    },
     read_models::generation::FIRST,
 };
 use service_kit::{clock::Clock, ids::new_id};
@@ -15,6 +18,7 @@ use crate::{
     events::Stream,
     feed_double::{FeedDouble, FeedServer},
     kafka_consumer::Topic,
+    mail_server::{MailServer, Manners, Received},
     mongo_database::TestDatabase,
     notify_world::{KEY, NotifyDatabase},
     pipelines::{PATIENCE, until},
@@ -32,6 +36,7 @@ struct Scene {
     topic: Topic,
     feed: FeedServer,
     receiver: Receiver,
+    mails: MailServer,
     subscription: Subscription,
     room: Stream,
 }
@@ -43,17 +48,28 @@ impl Scene {
         topic.make().await;
         let feed = FeedServer::start(FeedDouble::of(&[])).await;
         let receiver = Receiver::start(Behaviour::Status(200)).await;
+        let mails = MailServer::start(Manners::Takes).await;
         let subscription = Subscription {
             id: new_id(),
             user: UserId::new("ann").unwrap(),
             about: About::Mine,
-            address: Address::read(&receiver.url(), true).unwrap(),
-            secrets: Secrets::new(),
+            channel: Channel::Webhook(Address::read(&receiver.url(), true).unwrap(), Secrets::new()),
+            remind: None,
             created: Timestamp::from_epoch_millis(now().epoch_millis() - 60_000),
             state: State::Enabled,
         };
         assert!(notify.store.create(&subscription).await.unwrap());
-        Self { mongo, notify, topic, feed, receiver, subscription, room: Stream::new("Blue") }
+        Self { mongo, notify, topic, feed, receiver, mails, subscription, room: Stream::new("Blue") }
+    }
+
+    /// With a subscription by e-mail instead.
+    async fn by_mail() -> Self {
+        let mut scene = Self::new().await;
+        scene.notify.store.delete(scene.subscription.id).await.unwrap();
+        scene.subscription.id = new_id();
+        scene.subscription.channel = Channel::Mail(MailAddress::read("ann@example.org").unwrap());
+        assert!(scene.notify.store.create(&scene.subscription).await.unwrap());
+        scene
     }
 
     fn start(&self, fail_point: Option<&str>) -> Child {
@@ -64,6 +80,8 @@ impl Scene {
             .env("NOTIFY_KEY", KEY)
             .env("NOTIFY_GROUP", format!("{}-notify", self.topic.settings.group))
             .env("WEBHOOK_LOOPBACK", "true")
+            .env("MAIL_FROM", "rooms@example.org")
+            .env("SMTP_URL", format!("smtp://127.0.0.1:{}", self.mails.port))
             .envs(fail_point.map(|fail_point| ("FAIL_POINT", fail_point)))
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -113,6 +131,38 @@ async fn a_process_that_dies_at_any_step_loses_no_delivery_and_another_one_goes_
         scene.all_delivered(&expected).await;
         let times = scene.receiver.ids().len();
         assert!((2..=4).contains(&times), "{step}: {times} attempts");
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_dies_at_any_step_of_a_mail_sends_it_at_least_once_with_the_same_id() {
+    for step in [
+        "notify-filed-before-offset",
+        "notify-claimed-before-sending",
+        "notify-sent-before-recording",
+        "notify-recorded-before-release",
+    ] {
+        let mut scene = Scene::by_mail().await;
+        let mut dying = scene.start(Some(step));
+        let mut expected = BTreeSet::from([scene.reserve().await]);
+        let status = tokio::time::timeout(PATIENCE, dying.wait()).await.unwrap().unwrap();
+        assert!(!status.success(), "{step}: {status}");
+        let _living = [scene.start(None), scene.start(None)];
+        expected.insert(scene.reserve().await);
+        scene.notify.forget_leases().await;
+        until("all mails are recorded", async || {
+            let delivered =
+                scene.notify.store.deliveries(scene.subscription.id, Some(Status::Delivered), 10).await;
+            delivered.unwrap().len() == 2
+        })
+        .await;
+        let mails = scene.mails.received();
+        let ids: BTreeSet<String> = mails.iter().map(Received::id).collect();
+        let expected: BTreeSet<String> =
+            expected.iter().map(|id| format!("{}@example.org", id.replace(':', "."))).collect();
+        assert_eq!(ids, expected, "{step}");
+        let times = if step == "notify-sent-before-recording" { 3 } else { 2 };
+        assert_eq!(mails.len(), times, "{step}");
     }
 }
 

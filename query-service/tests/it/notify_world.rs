@@ -9,8 +9,8 @@ use mongodb::{
 };
 use query_service::{
     notifications::{
-        About, Address, Courier, Delivery, Endpoints, NotificationStore, Notifications, Reason, Resolver,
-        Secrets, State, Subscription, Teller,
+        About, Address, Channel, Courier, Delivery, Endpoints, Lead, MailAddress, MailServer, Mailer,
+        NotificationStore, Notifications, Reason, Resolver, Secrets, State, Subscription, Teller,
         memory::MemoryNotifications,
         mongo::{Keys, MongoNotifications},
         system_resolver,
@@ -85,6 +85,7 @@ impl Drop for NotifyDatabase {
 pub(crate) struct World {
     pub(crate) notifications: Notifications,
     pub(crate) clock: Clock,
+    pub(crate) teller: Teller,
     stop: CancellationToken,
     couriers: Vec<JoinHandle<()>>,
     pub(crate) database: Option<NotifyDatabase>,
@@ -93,8 +94,9 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn over(store: Arc<dyn NotificationStore>, database: Option<NotifyDatabase>) -> Self {
         let clock = Clock::standing_at(THEN.parse().unwrap());
-        let notifications = Notifications::over(store, clock.clone(), true);
-        Self { notifications, clock, stop: CancellationToken::new(), couriers: Vec::new(), database }
+        let notifications = Notifications::over(store, clock.clone(), true, true);
+        let teller = Teller::new(notifications.clone());
+        Self { notifications, clock, teller, stop: CancellationToken::new(), couriers: Vec::new(), database }
     }
 
     pub(crate) fn in_memory() -> Self {
@@ -116,12 +118,29 @@ impl World {
     }
 
     pub(crate) async fn subscribe(&self, user: &str, about: About, url: &str) -> Subscription {
+        let channel = Channel::Webhook(Address::read(url, true).unwrap(), Secrets::new());
+        self.subscribe_by(channel, user, about, None).await
+    }
+
+    /// A subscription by e-mail to `USER@example.org`, with a reminder so many minutes before each stay.
+    pub(crate) async fn subscribe_mail(&self, user: &str, remind: Option<u32>) -> Subscription {
+        let channel = Channel::Mail(MailAddress::read(&format!("{user}@example.org")).unwrap());
+        self.subscribe_by(channel, user, About::Mine, remind).await
+    }
+
+    pub(crate) async fn subscribe_by(
+        &self,
+        channel: Channel,
+        user: &str,
+        about: About,
+        remind: Option<u32>,
+    ) -> Subscription {
         let subscription = Subscription {
             id: new_id(),
             user: UserId::new(user).unwrap(),
             about,
-            address: Address::read(url, true).unwrap(),
-            secrets: Secrets::new(),
+            channel,
+            remind: remind.map(|minutes| Lead::of(minutes).unwrap()),
             created: self.now(),
             state: State::Enabled,
         };
@@ -134,7 +153,7 @@ impl World {
     }
 
     pub(crate) async fn tell(&self, events: &[RawEvent]) {
-        Teller::new(self.notifications.clone()).tell(events).await.unwrap();
+        self.teller.tell(events).await.unwrap();
     }
 
     pub(crate) fn start_courier(&mut self) {
@@ -142,9 +161,22 @@ impl World {
         self.start_courier_with(system_resolver(), true, Duration::from_secs(600));
     }
 
+    /// Starts a courier that has a mail server.
+    pub(crate) fn start_mail_courier(&mut self, port: u16, timeout: Duration) {
+        let server = MailServer::read(&format!("smtp://127.0.0.1:{port}"), None).unwrap();
+        let sender = "Rooms <rooms@example.org>".parse().unwrap();
+        let mailer = Mailer { server, sender, timeout, clock: self.clock.clone() };
+        self.start(system_resolver(), true, Duration::from_secs(600), Some(mailer));
+    }
+
     pub(crate) fn start_courier_with(&mut self, resolver: Resolver, loopback: bool, timeout: Duration) {
+        self.start(resolver, loopback, timeout, None);
+    }
+
+    fn start(&mut self, resolver: Resolver, loopback: bool, timeout: Duration, mailer: Option<Mailer>) {
         let endpoints = Endpoints::new(resolver, timeout, loopback, self.clock.clone()).unwrap();
-        let courier = Courier { notifications: self.notifications.clone(), endpoints, abort_at: None };
+        let notifications = self.notifications.clone();
+        let courier = Courier { notifications, endpoints, mailer, abort_at: None };
         self.couriers.push(tokio::spawn(courier.run(self.stop.clone())));
     }
 

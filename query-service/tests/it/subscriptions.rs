@@ -138,6 +138,52 @@ async fn a_subscription_is_its_users_alone_and_rooms_are_for_administrators() {
 }
 
 #[tokio::test]
+async fn a_mail_goes_to_the_verified_address_of_the_token_alone_and_a_reminder_to_ones_own_stays() {
+    let room = Stream::new("Blue");
+    let service = TestService::of(&[&room]).await;
+    let (ann, root) = (
+        User { service: &service, name: "ann", roles: "" },
+        User { service: &service, name: "root", roles: "admin" },
+    );
+    let by_email = json!({ "channel": "email", "remindMinutes": 15 });
+    assert_eq!(ann.subscribe(&by_email).await.problem(), (403, "forbidden", ""));
+    let named = |user: &User<'_>, email: &str, body: &Value| {
+        service.send(user.request(Method::POST, "").header("X-Email", email).json(body))
+    };
+    assert_eq!(named(&ann, "ann@example.org\u{a0}x", &by_email).await.problem().0, 403);
+    let made = named(&ann, "ann@example.org", &by_email).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    assert_eq!(
+        (&made.body["channel"], &made.body["email"], &made.body["remindMinutes"], made.body.get("secret")),
+        (&json!("email"), &json!("ann@example.org"), &json!(15), None)
+    );
+    let path = path_of(&made);
+    assert_eq!(ann.get(&path).await.body, made.body);
+    assert_eq!(ann.post(&format!("{path}/rotate-secret")).await.problem(), (409, "no-secret", ""));
+    let url = "https://example.org/";
+    for (body, field) in [
+        (json!({ "channel": "email", "url": url }), "/url"),
+        (json!({ "channel": "webhook" }), "/url"),
+        (json!({ "channel": "email", "kind": "meeting" }), "/channel"),
+        (json!({ "channel": "email", "room": room.room }), "/channel"),
+        (json!({ "url": url, "kind": "meeting", "room": room.room }), "/kind"),
+        (json!({ "url": url, "kind": "" }), "kind"),
+        (json!({ "url": url, "kind": "meeting", "remindMinutes": 5 }), "/remindMinutes"),
+        (json!({ "url": url, "remindMinutes": 0 }), "/remindMinutes"),
+        (json!({ "url": url, "remindMinutes": 40_321 }), "/remindMinutes"),
+    ] {
+        let refused = named(&root, "root@example.org", &body).await;
+        assert_eq!(refused.problem(), (400, "invalid-value", field), "{body}");
+    }
+    let of_kind = json!({ "url": url, "kind": "meeting" });
+    assert_eq!(ann.subscribe(&of_kind).await.problem().1, "forbidden");
+    let watched = root.subscribe(&of_kind).await;
+    assert_eq!((&watched.body["kind"], watched.body.get("room")), (&json!("meeting"), None));
+    assert_eq!(ann.subscribe(&json!({ "url": url, "remindMinutes": 5 })).await.body["remindMinutes"], 5);
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn a_subscription_that_is_not_possible_is_refused_by_name_and_so_is_one_too_many() {
     let service = TestService::of(&[]).await;
     let ann = User { service: &service, name: "ann", roles: "" };

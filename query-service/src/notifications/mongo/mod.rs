@@ -46,14 +46,17 @@ impl MongoNotifications {
         let of_subscriptions = [
             index(doc! { "user": 1 }),
             index(doc! { "room": 1 }),
+            index(doc! { "kind": 1 }),
             // Queues in the order in which they are claimed.
-            index(doc! { "state": 1, "due": 1 }),
+            index(doc! { "state": 1, "carrier": 1, "due": 1 }),
         ];
         let forget = IndexOptions::builder().expire_after(Duration::ZERO).build();
+        let of_reminders = IndexOptions::builder().sparse(true).build();
         let of_deliveries = [
             // What is due of a queue.
             index(doc! { "subscription": 1, "status": 1, "due": 1 }),
             index(doc! { "subscription": 1, "created": -1 }),
+            IndexModel::builder().keys(doc! { "reminds.reservation": 1 }).options(of_reminders).build(),
             IndexModel::builder().keys(doc! { "expires": 1 }).options(forget).build(),
         ];
         self.subscriptions.create_indexes(of_subscriptions).await?;

@@ -1,27 +1,29 @@
 //! Queues of deliveries. Each write is one statement that decides by itself whether it still applies.
 
 use async_trait::async_trait;
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::{
     bson::{Bson, doc},
     error::{Error, ErrorKind},
     options::ReturnDocument,
 };
-use shared_events::{RoomId, Timestamp, UserId};
+use shared_events::{ReservationId, RoomId, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::{
     MongoNotifications, date,
-    stored::{ENABLED, StoredAnswer, StoredDelivery, StoredSubscription, to_bson},
+    stored::{ENABLED, StoredAnswer, StoredDelivery, StoredSubscription, carrier_text, from_bson, to_bson},
     time,
 };
 use crate::{
-    notifications::{Claim, Delivery, Queues, Release, Status, Subscriber},
+    notifications::{Carrier, Claim, Delivery, Queues, Release, Status, Subscriber},
     stores::StoreError,
 };
 
 /// The server's code for a document whose id is stored.
 const DUPLICATE_KEY: i32 = 11000;
+/// Stays whose reminders are compared at a time.
+const STAYS: usize = 16;
 
 #[async_trait]
 impl Queues for MongoNotifications {
@@ -29,8 +31,10 @@ impl Queues for MongoNotifications {
         let owners: Vec<&str> = owners.iter().map(UserId::as_str).collect();
         let rooms: Vec<_> = rooms.iter().map(|room| to_bson(room.0)).collect();
         let about = doc! { "$or": [
-            { "user": { "$in": owners }, "room": Bson::Null },
+            { "user": { "$in": owners }, "room": Bson::Null, "kind": Bson::Null },
             { "room": { "$in": rooms } },
+            // Every text.
+            { "kind": { "$gte": "" } },
         ], "state": ENABLED };
         let found: Vec<StoredSubscription> = self.subscriptions.find(about).await?.try_collect().await?;
         found.iter().map(StoredSubscription::subscriber).collect()
@@ -50,13 +54,36 @@ impl Queues for MongoNotifications {
         self.make_due(&subscriptions, now).await
     }
 
+    async fn reminded(
+        &self,
+        reservations: &[ReservationId],
+    ) -> Result<Vec<(Uuid, ReservationId)>, StoreError> {
+        let ids: Vec<_> = reservations.iter().map(|reservation| to_bson(reservation.0)).collect();
+        let of_them = doc! { "reminds.reservation": { "$in": ids } };
+        let found: Vec<StoredDelivery> = self.deliveries.find(of_them).await?.try_collect().await?;
+        let reminded = found.iter().filter_map(|stored| {
+            Some((from_bson(stored.subscription), ReservationId(from_bson(stored.reminds?.reservation))))
+        });
+        Ok(reminded.collect())
+    }
+
+    async fn drop_older_reminders(&self, reminded: &[(Uuid, ReservationId)]) -> Result<(), StoreError> {
+        stream::iter(reminded.iter().copied())
+            .map(|(subscription, reservation)| self.drop_all_but_latest(subscription, reservation))
+            .buffer_unordered(STAYS)
+            .try_collect()
+            .await
+    }
+
     async fn claim(
         &self,
+        carriers: &[Carrier],
         holder: Uuid,
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Option<Claim>, StoreError> {
-        let due = doc! { "state": ENABLED, "due": { "$lte": date(now) }, "heldUntil": { "$lte": date(now) } };
+        let carriers: Vec<_> = carriers.iter().map(|carrier| carrier_text(*carrier)).collect();
+        let due = doc! { "state": ENABLED, "carrier": { "$in": carriers }, "due": { "$lte": date(now) }, "heldUntil": { "$lte": date(now) } };
         let hold = doc! { "$set": { "heldUntil": date(until), "holder": to_bson(holder) } };
         let found = self
             .subscriptions
@@ -124,6 +151,26 @@ impl Queues for MongoNotifications {
 }
 
 impl MongoNotifications {
+    /// Both of two that file reminders of one stay at once do this afterwards, so the later one sees both.
+    async fn drop_all_but_latest(
+        &self,
+        subscription: Uuid,
+        reservation: ReservationId,
+    ) -> Result<(), StoreError> {
+        let of_both = doc! {
+            "reminds.reservation": to_bson(reservation.0), "subscription": to_bson(subscription),
+        };
+        let newest = doc! { "reminds.revision": -1 };
+        let latest = self.deliveries.find_one(of_both.clone()).sort(newest).await?;
+        let Some(latest) = latest.and_then(|latest| latest.reminds) else { return Ok(()) };
+        let mut older = of_both;
+        older.insert("status", Status::Waiting.as_str());
+        older.insert("reminds.revision", doc! { "$lt": latest.revision });
+        let dropped = doc! { "$set": { "status": Status::Dropped.as_str() } };
+        self.deliveries.update_many(older, dropped).await?;
+        Ok(())
+    }
+
     /// Makes queues due, those of resting endpoints after their rest.
     pub(super) async fn make_due(&self, subscriptions: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
         let ids: Vec<_> = subscriptions.iter().map(|id| to_bson(*id)).collect();

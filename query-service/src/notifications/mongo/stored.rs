@@ -2,14 +2,14 @@
 
 use mongodb::bson::{self, DateTime};
 use serde::{Deserialize, Serialize};
-use shared_events::{RoomId, UserId};
+use shared_events::{ReservationId, RoomId, UserId};
 use uuid::Uuid;
 
 use super::{Keys, date, time};
 use crate::{
     notifications::{
-        About, Address, Answer, Claim, Delivery, Reason, Secret, Secrets, State, Status, Subscriber,
-        Subscription,
+        About, Address, Answer, Carrier, Channel, Claim, Delivery, Lead, MailAddress, Reason, Reminds,
+        Secret, Secrets, State, Status, Subscriber, Subscription,
     },
     stores::StoreError,
 };
@@ -18,6 +18,8 @@ use crate::{
 pub(super) const ENABLED: &str = "enabled";
 /// The value of `state` of a subscription that is being deleted.
 pub(super) const DELETED: &str = "deleted";
+/// The value of `carrier` of a subscription by e-mail.
+pub(super) const MAIL: &str = "mail";
 
 /// A subscription, and the state of its queue.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,8 +29,14 @@ pub(super) struct StoredSubscription {
     pub(super) id: bson::Uuid,
     /// Whose it is.
     pub(super) user: String,
-    /// The room, or none for the user's own reservations.
+    /// The room. Without room and kind, it is about the user's own reservations.
     pub(super) room: Option<bson::Uuid>,
+    /// The kind of rooms.
+    pub(super) kind: Option<String>,
+    /// [`MAIL`], or none for a webhook.
+    pub(super) carrier: Option<String>,
+    /// Minutes between a reminder and its stay.
+    pub(super) remind: Option<u32>,
     pub(super) created: DateTime,
     pub(super) state: String,
     /// Address and secrets, encrypted.
@@ -48,11 +56,17 @@ pub(super) struct StoredSubscription {
 
 /// What is sealed.
 #[derive(Serialize, Deserialize)]
-struct Sealed {
-    url: String,
-    secret: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    old_secret: Option<(String, i64)>,
+#[serde(untagged)]
+enum Sealed {
+    Webhook {
+        url: String,
+        secret: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        old_secret: Option<(String, i64)>,
+    },
+    Mail {
+        mail: String,
+    },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -69,6 +83,14 @@ pub(super) struct StoredDelivery {
     pub(super) due: DateTime,
     pub(super) attempts: u32,
     pub(super) last: Option<StoredAnswer>,
+    pub(super) reminds: Option<StoredReminds>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct StoredReminds {
+    pub(super) reservation: bson::Uuid,
+    pub(super) revision: u32,
+    pub(super) until: DateTime,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -92,17 +114,27 @@ pub(super) fn to_bson(id: Uuid) -> bson::Uuid {
     bson::Uuid::from_bytes(id.into_bytes())
 }
 
-fn from_bson(id: bson::Uuid) -> Uuid {
+pub(super) fn from_bson(id: bson::Uuid) -> Uuid {
     Uuid::from_bytes(id.bytes())
+}
+
+/// The value of `carrier`.
+pub(super) const fn carrier_text(carrier: Carrier) -> Option<&'static str> {
+    match carrier {
+        Carrier::Webhooks => None,
+        Carrier::Mails => Some(MAIL),
+    }
 }
 
 /// The address and the secrets in their sealed form.
 pub(super) fn seal(keys: &Keys, subscription: &Subscription) -> Result<bson::Binary, StoreError> {
-    let Secrets { current, old } = &subscription.secrets;
-    let sealed = Sealed {
-        url: subscription.address.as_str().to_owned(),
-        secret: current.reveal(),
-        old_secret: old.as_ref().map(|(secret, until)| (secret.reveal(), until.epoch_millis())),
+    let sealed = match &subscription.channel {
+        Channel::Webhook(address, Secrets { current, old }) => Sealed::Webhook {
+            url: address.as_str().to_owned(),
+            secret: current.reveal(),
+            old_secret: old.as_ref().map(|(secret, until)| (secret.reveal(), until.epoch_millis())),
+        },
+        Channel::Mail(address) => Sealed::Mail { mail: address.as_str().to_owned() },
     };
     let text = serde_json::to_string(&sealed).map_err(StoreError::backend)?;
     let bytes =
@@ -117,9 +149,15 @@ impl StoredSubscription {
             id: to_bson(subscription.id),
             user: subscription.user.as_str().to_owned(),
             room: match subscription.about {
-                About::Mine => None,
                 About::Room(room) => Some(to_bson(room.0)),
+                About::Mine | About::Kind(_) => None,
             },
+            kind: match &subscription.about {
+                About::Kind(kind) => Some(kind.clone()),
+                About::Mine | About::Room(_) => None,
+            },
+            carrier: carrier_text(subscription.channel.carrier()).map(str::to_owned),
+            remind: subscription.remind.map(Lead::minutes),
             created: date(subscription.created),
             state: state_text(subscription.state).to_owned(),
             sealed: seal(keys, subscription)?,
@@ -134,7 +172,15 @@ impl StoredSubscription {
     }
 
     fn about(&self) -> About {
-        self.room.map_or(About::Mine, |room| About::Room(RoomId(from_bson(room))))
+        match (&self.kind, self.room) {
+            (Some(kind), _) => About::Kind(kind.clone()),
+            (None, Some(room)) => About::Room(RoomId(from_bson(room))),
+            (None, None) => About::Mine,
+        }
+    }
+
+    fn remind(&self) -> Option<Lead> {
+        self.remind.and_then(Lead::of)
     }
 
     fn user(&self) -> Result<UserId, StoreError> {
@@ -147,7 +193,15 @@ impl StoredSubscription {
 
     pub(super) fn subscriber(&self) -> Result<Subscriber, StoreError> {
         let (id, created) = (from_bson(self.id), time(self.created));
-        Ok(Subscriber { id, user: self.user()?, about: self.about(), created })
+        let carrier = if self.carrier.is_some() { Carrier::Mails } else { Carrier::Webhooks };
+        Ok(Subscriber {
+            id,
+            user: self.user()?,
+            about: self.about(),
+            carrier,
+            remind: self.remind(),
+            created,
+        })
     }
 
     pub(super) fn open(&self, keys: &Keys) -> Result<Subscription, StoreError> {
@@ -156,15 +210,24 @@ impl StoredSubscription {
         let text = text.ok_or_else(|| self.unreadable("no key of NOTIFY_KEY opens it"))?;
         let sealed: Sealed = serde_json::from_str(&text).map_err(|_| self.unreadable("sealed"))?;
         let secret = |text: &str| Secret::read(text).ok_or_else(|| self.unreadable("secret"));
-        let old = sealed.old_secret.map(|(text, until)| {
-            Ok::<_, StoreError>((secret(&text)?, shared_events::Timestamp::from_epoch_millis(until)))
-        });
+        let channel = match sealed {
+            Sealed::Webhook { url, secret: current, old_secret } => {
+                let old = old_secret.map(|(text, until)| {
+                    Ok::<_, StoreError>((secret(&text)?, shared_events::Timestamp::from_epoch_millis(until)))
+                });
+                let address = Address::read(&url, true).map_err(|_| self.unreadable("url"))?;
+                Channel::Webhook(address, Secrets { current: secret(&current)?, old: old.transpose()? })
+            }
+            Sealed::Mail { mail } => {
+                Channel::Mail(MailAddress::read(&mail).map_err(|_| self.unreadable("mail"))?)
+            }
+        };
         Ok(Subscription {
             id,
             user: self.user()?,
             about: self.about(),
-            address: Address::read(&sealed.url, true).map_err(|_| self.unreadable("url"))?,
-            secrets: Secrets { current: secret(&sealed.secret)?, old: old.transpose()? },
+            channel,
+            remind: self.remind(),
             created: time(self.created),
             state: match self.state.as_str() {
                 ENABLED => State::Enabled,
@@ -198,6 +261,11 @@ impl StoredDelivery {
             due: date(delivery.due),
             attempts: delivery.attempts,
             last: delivery.last.as_ref().map(StoredAnswer::of),
+            reminds: delivery.reminds.map(|reminds| StoredReminds {
+                reservation: to_bson(reminds.reservation.0),
+                revision: reminds.revision,
+                until: date(reminds.until),
+            }),
         }
     }
 
@@ -213,6 +281,11 @@ impl StoredDelivery {
             due: time(self.due),
             attempts: self.attempts,
             last: self.last.map(|last| Answer { at: time(last.at), text: last.text }),
+            reminds: self.reminds.map(|reminds| Reminds {
+                reservation: ReservationId(from_bson(reminds.reservation)),
+                revision: reminds.revision,
+                until: time(reminds.until),
+            }),
             id: self.id,
         })
     }

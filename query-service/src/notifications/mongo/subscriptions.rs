@@ -14,7 +14,7 @@ use super::{
     stored::{DELETED, StoredSubscription, seal, state_text, to_bson},
 };
 use crate::{
-    notifications::{Delivery, MOST_OF_A_USER, Secrets, State, Status, Subscription, Subscriptions},
+    notifications::{Channel, Delivery, MOST_OF_A_USER, Secrets, State, Status, Subscription, Subscriptions},
     stores::{StoreError, Swap},
 };
 
@@ -49,10 +49,13 @@ impl Subscriptions for MongoNotifications {
         // The ciphertext of the same secrets differs each time, so the stored one is read and compared.
         let filter = doc! { "_id": to_bson(known.id), "state": { "$ne": DELETED } };
         let Some(stored) = self.subscriptions.find_one(filter).await? else { return Ok(Swap::Moved) };
-        if stored.open(&self.keys)?.secrets != known.secrets {
+        let mut changed = stored.open(&self.keys)?;
+        if changed.channel != known.channel {
             return Ok(Swap::Moved);
         }
-        let sealed = seal(&self.keys, &Subscription { secrets: secrets.clone(), ..known.clone() })?;
+        let Channel::Webhook(_, current) = &mut changed.channel else { return Ok(Swap::Moved) };
+        current.clone_from(secrets);
+        let sealed = seal(&self.keys, &changed)?;
         let same = doc! { "_id": to_bson(known.id), "sealed": stored.sealed };
         let update = doc! { "$set": { "sealed": sealed } };
         let changed = self.subscriptions.update_one(same, update).await?;
