@@ -109,6 +109,16 @@ impl Connect {
         .await;
     }
 
+    /// Changes a setting of the stopped connector. Returns the value before.
+    pub async fn set(&self, name: &str, value: &str) -> String {
+        let mut settings = self.request(Method::GET, "config").await;
+        let before = std::mem::replace(&mut settings[name], json!(value));
+        let url = format!("{}/connectors/{}/config", self.url(), self.topic);
+        let answer = reqwest::Client::new().put(url).json(&settings).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+        before.as_str().unwrap_or_default().to_owned()
+    }
+
     /// Waits until the connector has failed. Returns what it says.
     pub async fn until_failed(&self) -> String {
         until(async || {

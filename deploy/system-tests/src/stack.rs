@@ -211,7 +211,7 @@ impl Stack {
     }
 
     /// The URL of the event store.
-    pub(crate) fn database_url(&self) -> String {
+    pub fn database_url(&self) -> String {
         self.namespace().database_url()
     }
 
