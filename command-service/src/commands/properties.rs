@@ -196,12 +196,8 @@ impl Run {
         if let Some(about) = new.event.reservation()
             && about.room == new.room
         {
-            let was = match &new.event {
-                Event::ReservationCancelled(_) => Revision::Cancelled,
-                _ => Revision::Live(Box::new(about.clone())),
-            };
             let revisions = self.revisions.entry(about.id).or_default();
-            revisions.push(was);
+            revisions.push(Revision::after(&new.event));
             assert_eq!(revisions.len(), about.revision as usize, "revisions are 1, 2, 3, ...");
         }
         match &new.event {

@@ -1,7 +1,7 @@
 //! Gives a reservation the values of an earlier revision.
 
 use shared_events::{
-    Reservation, ReservationId, RoomId,
+    Event, Reservation, ReservationId, RoomId,
     reservation_events::{
         ReservationMovedIn, ReservationMovedOut, ReservationRescheduled, ReservationRestored,
     },
@@ -40,6 +40,17 @@ pub enum Revision {
     Cancelled,
     /// It had these values.
     Live(Box<Reservation>),
+}
+
+impl Revision {
+    /// What an event leaves of its reservation.
+    #[must_use]
+    pub fn after(event: &Event) -> Self {
+        match event {
+            Event::ReservationCancelled(_) => Self::Cancelled,
+            _ => event.reservation().map_or(Self::Unknown, |values| Self::Live(Box::new(values.clone()))),
+        }
+    }
 }
 
 impl RestoreReservation {

@@ -111,12 +111,7 @@ impl Memory {
                 if let Some(event) =
                     about.iter().find(|event| event.reservation().is_some_and(|at| at.revision == revision))
                 {
-                    return Ok(match event {
-                        Event::ReservationCancelled(_) => Revision::Cancelled,
-                        other => other
-                            .reservation()
-                            .map_or(Revision::Unknown, |values| Revision::Live(Box::new(values.clone()))),
-                    });
+                    return Ok(Revision::after(event));
                 }
                 for event in &about {
                     let before = match event {
