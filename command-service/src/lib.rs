@@ -5,6 +5,7 @@ pub mod binlog_relay;
 pub mod commands;
 #[cfg(all(feature = "binlog", feature = "kafka"))]
 pub mod config;
+mod digest;
 pub mod domain;
 pub mod erasure;
 pub mod event_store;

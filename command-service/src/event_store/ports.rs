@@ -235,9 +235,17 @@ pub enum Masked {
     All,
 }
 
-/// A store with every role but [`Leases`], which only instances that share work need, and [`RollBacks`].
+/// A store with every role but [`Leases`], which only instances that share work need.
 pub trait EventStore:
-    Append + EventLog + Outbox + IdempotencyKeys + RoomDirectory + Snapshots + ReservationIndex + ErasureList
+    Append
+    + EventLog
+    + Outbox
+    + IdempotencyKeys
+    + RoomDirectory
+    + Snapshots
+    + ReservationIndex
+    + RollBacks
+    + ErasureList
 {
 }
 
@@ -249,6 +257,7 @@ impl<S> EventStore for S where
         + RoomDirectory
         + Snapshots
         + ReservationIndex
+        + RollBacks
         + ErasureList
 {
 }

@@ -2,9 +2,8 @@
 
 use actix_web::http::header::HeaderMap;
 use service_kit::http::problem::{Problem, ProblemType};
-use sha2::{Digest, Sha256};
 
-use crate::event_store::KeyId;
+use crate::{digest::digest, event_store::KeyId};
 
 /// The header's name.
 pub(super) const HEADER: &str = "Idempotency-Key";
@@ -71,20 +70,6 @@ pub(super) fn fingerprint_of_request(user: &str, method: &str, path: &str, body:
 /// Fingerprint of an import line: its bytes.
 pub(super) fn fingerprint_of_line(line: &[u8]) -> [u8; 16] {
     digest(&[line])
-}
-
-/// The first half of SHA-256 over all parts, each after its length.
-fn digest(parts: &[&[u8]]) -> [u8; 16] {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    let mut half = [0; 16];
-    for (byte, hashed) in half.iter_mut().zip(hash.finalize()) {
-        *byte = hashed;
-    }
-    half
 }
 
 #[cfg(test)]

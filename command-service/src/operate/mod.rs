@@ -100,11 +100,9 @@ impl Operate {
                 with_store(&url, run).await
             }
             Self::RollBack(arguments) => {
-                with_store(&url, async |store| {
-                    let (events, plans) = (Arc::new(store.clone()), Arc::new(store.clone()));
-                    arguments.run(events, plans, Clock::system()).await
-                })
-                .await
+                let run =
+                    async |store: &MySqlStore| arguments.run(Arc::new(store.clone()), Clock::system()).await;
+                with_store(&url, run).await
             }
             Self::WriterForm(arguments) => with_store(&url, async |store| arguments.run(store).await).await,
             Self::ReleaseRoom(arguments) => with_store(&url, async |store| arguments.run(store).await).await,

@@ -8,16 +8,16 @@ use std::{
 
 use anyhow::bail;
 use service_kit::{clock::Clock, meter::Meter};
-use sha2::{Digest as _, Sha256};
-use shared_events::{Event, ReservationId, RoomId, UserId};
+use shared_events::{ReservationId, UserId};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{How, Present, Step, plan::each_event};
+use super::{How, Present, Step, Subject, plan::each_event};
 use crate::{
     commands::{
         Action, Actor, CancelReservation, Command, IfMatch, Origin, RestoreReservation, RetireRoom, Revision,
     },
+    digest::digest,
     domain::Rejection,
     event_store::{EventStore, KeyId},
     outbox::handoff,
@@ -78,10 +78,7 @@ async fn values(store: &dyn EventStore, steps: &[Step]) -> anyhow::Result<Values
         each_event(store, "reading", |_, event| {
             let Some(found) = event.reservation() else { return };
             if let Some(wanted) = values.get_mut(&(found.id, found.revision)) {
-                *wanted = match event {
-                    Event::ReservationCancelled(_) => Revision::Cancelled,
-                    _ => Revision::Live(Box::new(found.clone())),
-                };
+                *wanted = Revision::after(event);
             }
         })
         .await?;
@@ -96,9 +93,9 @@ struct Progress<'a> {
     steps: &'a [Step],
     values: Values,
     /// Where each reservation and room is after the steps before.
-    present: HashMap<Uuid, Present>,
+    present: HashMap<Subject, Present>,
     outcomes: Vec<Refusal>,
-    waiting: VecDeque<(usize, Uuid, oneshot::Receiver<Reply>)>,
+    waiting: VecDeque<(usize, Subject, oneshot::Receiver<Reply>)>,
     sequence: Sequence,
     meter: Meter,
 }
@@ -191,7 +188,7 @@ impl Progress<'_> {
 
     /// Changes that are taken back with a later one have its outcome.
     fn settle_together(&mut self) {
-        let refused: HashMap<(Uuid, u32), String> = self
+        let refused: HashMap<(Subject, u32), String> = self
             .steps
             .iter()
             .zip(&self.outcomes)
@@ -205,14 +202,6 @@ impl Progress<'_> {
     }
 }
 
-impl Step {
-    /// The id of the reservation, or of the room.
-    fn subject(&self) -> Uuid {
-        let RoomId(room) = self.room;
-        self.reservation.map_or(room, |ReservationId(reservation)| reservation)
-    }
-}
-
 fn reason(rejection: &Rejection) -> String {
     match rejection {
         Rejection::Overlap { reservation, .. } => format!("{rejection} by reservation {reservation}"),
@@ -223,9 +212,8 @@ fn reason(rejection: &Rejection) -> String {
 
 /// The idempotency key of a step.
 fn key_of(command: Uuid) -> IdempotencyKey {
-    let hash = Sha256::new().chain_update(b"roll-back").chain_update(command.as_bytes()).finalize();
     let (mut id, mut fingerprint) = ([0; 16], [0; 16]);
-    let bytes = id.iter_mut().chain(&mut fingerprint);
-    bytes.zip(hash).for_each(|(byte, hashed)| *byte = hashed);
+    let hashed = digest::<32>(&[b"roll-back", command.as_bytes()]);
+    id.iter_mut().chain(&mut fingerprint).zip(hashed).for_each(|(byte, hashed)| *byte = hashed);
     IdempotencyKey { id: KeyId(id), fingerprint }
 }

@@ -18,12 +18,11 @@ use service_kit::{
     ids::new_id,
     report::{Format, Verdict},
 };
-use sha2::{Digest as _, Sha256};
 use shared_events::{Erasures, RawEvent, ReservationId, RoomId, Timestamp, UserId, Version};
 use uuid::Uuid;
 
 pub use self::report::{Change, Report};
-use crate::event_store::{EventStore, RollBacks};
+use crate::{digest::digest, event_store::EventStore};
 
 /// Steps in one row of the store.
 const STEPS_OF_A_PART: usize = 1000;
@@ -68,18 +67,11 @@ impl Whose {
 
     /// A name of the selection that is the same for the same one, and names nobody.
     fn run(&self, since: Timestamp, erasures: &Erasures) -> Uuid {
-        let mut hash = Sha256::new();
-        let actor = self.actor.as_ref().map(|actor| erasures.fingerprint(actor).0.to_vec());
-        let room = self.room.map(|room| room.0.as_bytes().to_vec());
-        for part in [actor, self.correlation.as_ref().map(|id| id.clone().into_bytes()), room] {
-            let part = part.unwrap_or_default();
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        hash.update(since.epoch_millis().to_be_bytes());
-        let mut id = [0; 16];
-        id.iter_mut().zip(hash.finalize()).for_each(|(byte, hashed)| *byte = hashed);
-        Uuid::from_bytes(id)
+        let actor = self.actor.as_ref().map(|actor| erasures.fingerprint(actor).0);
+        let actor = actor.as_ref().map_or(&[][..], |hash| hash.as_slice());
+        let correlation = self.correlation.as_ref().map_or(&[][..], |id| id.as_bytes());
+        let room = self.room.as_ref().map_or(&[][..], |room| room.0.as_bytes());
+        Uuid::from_bytes(digest(&[actor, correlation, room, &since.epoch_millis().to_be_bytes()]))
     }
 }
 
@@ -102,6 +94,19 @@ struct Step {
     revision: u32,
     /// What is done.
     how: How,
+}
+
+/// What changes: a reservation or a room.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Subject {
+    Reservation(ReservationId),
+    Room(RoomId),
+}
+
+impl Step {
+    fn subject(&self) -> Subject {
+        self.reservation.map_or(Subject::Room(self.room), Subject::Reservation)
+    }
 }
 
 /// How a change is taken back.
@@ -147,13 +152,8 @@ impl Arguments {
     ///
     /// # Errors
     /// As [`roll_back`].
-    pub async fn run(
-        self,
-        store: Arc<dyn EventStore>,
-        plans: Arc<dyn RollBacks>,
-        clock: Clock,
-    ) -> anyhow::Result<Verdict> {
-        let report = roll_back(&self, store, plans, clock).await?;
+    pub async fn run(self, store: Arc<dyn EventStore>, clock: Clock) -> anyhow::Result<Verdict> {
+        let report = roll_back(&self, store, clock).await?;
         print!("{}", report.text(self.format)?);
         Ok(if report.not_taken_back == 0 { Verdict::AsWanted } else { Verdict::NotAsWanted })
     }
@@ -166,7 +166,6 @@ impl Arguments {
 pub async fn roll_back(
     arguments: &Arguments,
     store: Arc<dyn EventStore>,
-    plans: Arc<dyn RollBacks>,
     clock: Clock,
 ) -> anyhow::Result<Report> {
     let Arguments { whose, since, dry_run, .. } = arguments;
@@ -174,18 +173,18 @@ pub async fn roll_back(
     let mut erasures = Erasures::default();
     store.read_on(&mut erasures).await?;
     let run = whose.run(since, &erasures);
-    let kept = kept_plan(plans.as_ref(), run).await?;
+    let kept = kept_plan(store.as_ref(), run).await?;
     let (made_at, steps) = match kept {
         Some(kept) => kept,
         None => {
-            let steps = plan::plan(store.as_ref(), plans.as_ref(), whose, since).await?;
+            let steps = plan::plan(store.as_ref(), whose, since).await?;
             let made_at = Timestamp::from_epoch_millis(clock.now_ms());
             if dry_run {
                 (made_at, steps)
             } else {
-                keep_plan(plans.as_ref(), run, made_at, &steps).await?;
+                keep_plan(store.as_ref(), run, made_at, &steps).await?;
                 // Another process may have been first.
-                kept_plan(plans.as_ref(), run).await?.context("the plan was not kept")?
+                kept_plan(store.as_ref(), run).await?.context("the plan was not kept")?
             }
         }
     };
@@ -201,17 +200,17 @@ pub async fn roll_back(
             return Err(error.context(format!("the run {run} has stopped: the same command goes on")));
         }
     };
-    let refused = outcomes.iter().filter(|outcome| outcome.is_some()).count();
-    act.ended(format!("{} changes taken back, {refused} not", outcomes.len() - refused));
-    Ok(Report::new(run, made_at, &steps, Some(&outcomes)))
+    let report = Report::new(run, made_at, &steps, Some(&outcomes));
+    act.ended(format!("{} changes taken back, {} not", report.taken_back, report.not_taken_back));
+    Ok(report)
 }
 
-async fn kept_plan(plans: &dyn RollBacks, run: Uuid) -> anyhow::Result<Option<(Timestamp, Vec<Step>)>> {
-    let head = plans.parts(run).await?;
+async fn kept_plan(store: &dyn EventStore, run: Uuid) -> anyhow::Result<Option<(Timestamp, Vec<Step>)>> {
+    let head = store.parts(run).await?;
     let Some(head) = head.first() else { return Ok(None) };
     let Head { plan, made_at } = serde_json::from_slice(head)?;
     let mut steps = Vec::new();
-    for part in plans.parts(plan).await? {
+    for part in store.parts(plan).await? {
         steps.append(&mut serde_json::from_slice::<Vec<Step>>(&part)?);
     }
     Ok(Some((made_at, steps)))
@@ -219,14 +218,14 @@ async fn kept_plan(plans: &dyn RollBacks, run: Uuid) -> anyhow::Result<Option<(T
 
 /// Keeps a plan, unless the run has one. It counts when its head is there, which comes last.
 async fn keep_plan(
-    plans: &dyn RollBacks,
+    store: &dyn EventStore,
     run: Uuid,
     made_at: Timestamp,
     steps: &[Step],
 ) -> anyhow::Result<()> {
     let plan = new_id();
     for (part, steps) in (0..).zip(steps.chunks(STEPS_OF_A_PART)) {
-        plans.keep(plan, part, &serde_json::to_vec(steps)?).await?;
+        store.keep(plan, part, &serde_json::to_vec(steps)?).await?;
     }
-    Ok(plans.keep(run, 0, &serde_json::to_vec(&Head { plan, made_at })?).await?)
+    Ok(store.keep(run, 0, &serde_json::to_vec(&Head { plan, made_at })?).await?)
 }

@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 use anyhow::Context as _;
 use serde::Deserialize;
 use service_kit::{ids::new_id, meter::Meter};
-use shared_events::{Event, RawEvent, ReservationId, RoomId, Timestamp};
+use shared_events::{Event, RawEvent, Timestamp};
 use uuid::Uuid;
 
-use super::{How, Present, Step, Whose};
-use crate::event_store::{EventStore, Position, RollBacks};
+use super::{How, Present, Step, Subject, Whose};
+use crate::event_store::{EventStore, Position};
 
 /// Events of one read.
 const PAGE: u32 = 5000;
@@ -38,13 +38,6 @@ pub(super) async fn each_event(
     Ok(())
 }
 
-/// What changes: a reservation or a room.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Subject {
-    Reservation(ReservationId),
-    Room(RoomId),
-}
-
 /// A subject with a selected change.
 struct Chain {
     selected: HashSet<u32>,
@@ -58,13 +51,12 @@ struct Chain {
 /// Changes that a roll-back made are not selected.
 pub(super) async fn plan(
     store: &dyn EventStore,
-    plans: &dyn RollBacks,
     whose: &Whose,
     since: Timestamp,
 ) -> anyhow::Result<Vec<Step>> {
-    let own = commands_of_roll_backs(plans).await?;
+    let own = commands_of_roll_backs(store).await?;
     let mut chains: HashMap<Subject, Chain> = HashMap::new();
-    let mut changes: Vec<(Subject, Step, bool)> = Vec::new();
+    let mut changes: Vec<(Step, bool)> = Vec::new();
     each_event(store, "planning", |raw, event| {
         let Some((subject, present, ended)) = after(event) else { return };
         if let Some(chain) =
@@ -92,12 +84,12 @@ pub(super) async fn plan(
                 revision: present.revision,
                 how: How::Leave { reason: String::new() },
             };
-            changes.push((subject, step, matches!(event, Event::ReservationRestored(_))));
+            changes.push((step, matches!(event, Event::ReservationRestored(_))));
         }
     })
     .await?;
-    let steps = changes.into_iter().rev().filter_map(|(subject, step, restored)| {
-        let how = how(chains.get(&subject)?, subject, &step, restored);
+    let steps = changes.into_iter().rev().filter_map(|(step, restored)| {
+        let how = how(chains.get(&step.subject())?, &step, restored);
         Some(Step { how, ..step })
     });
     Ok(steps.collect())
@@ -121,7 +113,7 @@ fn after(event: &Event) -> Option<(Subject, Present, bool)> {
     }
 }
 
-fn how(chain: &Chain, subject: Subject, step: &Step, restored: bool) -> How {
+fn how(chain: &Chain, step: &Step, restored: bool) -> How {
     let leave = |reason: String| How::Leave { reason };
     let present = chain.present;
     // The changes from the present one back that are all selected.
@@ -133,7 +125,7 @@ fn how(chain: &Chain, subject: Subject, step: &Step, restored: bool) -> How {
     if step.revision < first_of_run {
         return leave(format!("it was changed since: revision {} is not selected", present.revision));
     }
-    match subject {
+    match step.subject() {
         Subject::Room(_) if step.revision > 1 => {
             leave("settings and retirements are not taken back".to_owned())
         }
@@ -153,13 +145,13 @@ fn how(chain: &Chain, subject: Subject, step: &Step, restored: bool) -> How {
 }
 
 /// The ids of the commands of all roll-backs.
-async fn commands_of_roll_backs(plans: &dyn RollBacks) -> anyhow::Result<HashSet<Uuid>> {
+async fn commands_of_roll_backs(store: &dyn EventStore) -> anyhow::Result<HashSet<Uuid>> {
     #[derive(Deserialize)]
     struct Id {
         command: Uuid,
     }
     let mut commands = HashSet::new();
-    for part in plans.steps().await? {
+    for part in store.steps().await? {
         let steps: Vec<Id> = serde_json::from_slice(&part)?;
         commands.extend(steps.into_iter().map(|step| step.command));
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use clap::Parser as _;
 use command_service::{
     commands::{Action, ChangeReservation, ChangeRoom, MoveReservation, RegisterRoom},
-    event_store::{EventStore, RollBacks, mysql::MySqlStore, sqlite::SqliteStore},
+    event_store::{EventStore, mysql::MySqlStore, sqlite::SqliteStore},
     roll_back::{Arguments, Change, Report, roll_back},
     writer::Submission,
 };
@@ -27,18 +27,12 @@ struct Line {
 async fn roll(store: &TestStore, arguments: &[&str]) -> Report {
     let line = ["roll-back", "--since", "1970-01-01T00:00:00Z"].iter().chain(arguments);
     let Line { arguments } = Line::parse_from(line);
-    let (events, plans): (Arc<dyn EventStore>, Arc<dyn RollBacks>) = match store.file() {
-        None => {
-            let store = MySqlStore::open(&store.database().url, 1, None, None).unwrap();
-            (Arc::new(store.clone()), Arc::new(store))
-        }
-        Some(file) => {
-            let store = SqliteStore::open(&file, None).await.unwrap();
-            (Arc::new(store.clone()), Arc::new(store))
-        }
+    let events: Arc<dyn EventStore> = match store.file() {
+        None => Arc::new(MySqlStore::open(&store.database().url, 1, None, None).unwrap()),
+        Some(file) => Arc::new(SqliteStore::open(&file, None).await.unwrap()),
     };
     let clock = Clock::standing_at("2031-01-01T00:00:00Z".parse().unwrap());
-    roll_back(&arguments, events, plans, clock).await.unwrap()
+    roll_back(&arguments, events, clock).await.unwrap()
 }
 
 /// A submission of an administrator that belongs to the mistake.

@@ -87,9 +87,8 @@ async fn roll_back(arguments: roll_back::Arguments) -> anyhow::Result<ExitCode> 
     let config = Config::load()?;
     let (data, _lock) = data(&config)?;
     start_logs(config.kit.log_format, &config.kit.log_level);
-    let store = Arc::new(SqliteStore::open(&data.join("events.sqlite"), None).await?);
-    let plans = Arc::clone(&store);
-    Ok(arguments.run(store, plans, Clock::system()).await?.into())
+    let store = SqliteStore::open(&data.join("events.sqlite"), None).await?;
+    Ok(arguments.run(Arc::new(store), Clock::system()).await?.into())
 }
 
 async fn serve() -> anyhow::Result<ExitCode> {
