@@ -29,7 +29,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Api,
-    feed::{after, limit, note_reading},
+    feed::{after, limit, reader},
     fields::invalid,
     problems::of_store_error,
     request::no_parameters,
@@ -196,9 +196,7 @@ const DEFAULT_LIMIT: u32 = 1000;
     responses(ErasuresList, ListFailed)
 )]
 pub(super) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let caller = Caller::extract(&request).await?;
-    caller.require_admin_or_service()?;
-    note_reading(&caller, "read-erasures", &request);
+    let caller = reader(&request, "read-erasures").await?;
     let Query(query) = Query::<ListQuery>::extract(&request).await?;
     let limit = limit(query.limit, DEFAULT_LIMIT, ERASURES_PAGE)?;
     let after = after(query.after)?;

@@ -7,19 +7,16 @@ use actix_web::{
 };
 use serde::Deserialize;
 use serde_json::Value;
-use service_kit::{
-    auth::Caller,
-    http::{
-        headers::{joined, names_tag},
-        path::Path,
-        problem::{Problem, ProblemType},
-    },
+use service_kit::http::{
+    headers::{joined, names_tag},
+    path::Path,
+    problem::{Problem, ProblemType},
 };
 use shared_events::{RawEvent, RoomId, UserId, Version, feed::FeedEvent};
 
 use super::{
     Api,
-    feed::{note_reading, unknown_stream},
+    feed::{reader, unknown_stream},
     feed_schemas::{OneEvent, ReadFailed},
     problems::of_store_error,
     request::no_parameters,
@@ -45,9 +42,7 @@ struct EventPath {
     responses(OneEvent, ReadFailed)
 )]
 pub(super) async fn event(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let caller = Caller::extract(&request).await?;
-    caller.require_admin_or_service()?;
-    note_reading(&caller, "read-feed", &request);
+    reader(&request, "read-feed").await?;
     no_parameters(&request)?;
     let Path(EventPath { room, version }) = Path::extract(&request).await?;
     let known = joined(request.headers(), IF_NONE_MATCH.as_str())?;
@@ -86,11 +81,15 @@ pub(super) async fn event(api: Data<Api>, request: HttpRequest) -> Result<HttpRe
 /// Masks erased persons, and returns the epoch of their list. A stored event is masked some time after its person was listed:
 /// without this, both forms would have the same epoch.
 async fn mask(list: &dyn ErasureList, event: &mut RawEvent) -> Result<u64, StoreError> {
-    let of_actor = list.erasure_of(&event.metadata.actor).await?;
+    let actor = event.metadata.actor.clone();
+    let of_actor = list.erasure_of(&actor).await?;
     of_actor.mask_metadata(&mut event.metadata);
-    if let Some(owner) = owner(&event.payload)
-        && let Some(payload) = list.erasure_of(&owner).await?.masked_payload(&event.payload)
-    {
+    let other = owner(&event.payload).filter(|owner| *owner != actor);
+    let of_other = match &other {
+        Some(owner) => Some(list.erasure_of(owner).await?),
+        None => None,
+    };
+    if let Some(payload) = of_other.as_ref().unwrap_or(&of_actor).masked_payload(&event.payload) {
         event.payload = payload;
     }
     // The list that was read first is the older one. A newer form than its tag says is no harm: it gets a new tag.

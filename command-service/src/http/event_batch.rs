@@ -4,7 +4,6 @@ use std::{collections::HashMap, time::Duration};
 
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web::Data, web::Payload};
 use service_kit::{
-    auth::Caller,
     http::{
         headers::wait,
         json::Json,
@@ -20,7 +19,7 @@ use tokio::time::Instant;
 
 use super::{
     Api,
-    feed::{after, note_reading, of_feed, unknown_stream, up_to},
+    feed::{after, of_feed, reader, unknown_stream, up_to},
     feed_schemas::{EventQuestion, QuestionFailed, SomeEvents, Waits},
     fields::invalid,
     problems::of_store_error,
@@ -44,9 +43,7 @@ pub(super) async fn query(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let caller = Caller::extract(&request).await?;
-    caller.require_admin_or_service()?;
-    note_reading(&caller, "read-feed", &request);
+    reader(&request, "read-feed").await?;
     no_parameters(&request)?;
     let wait = wait(request.headers())?.unwrap_or_default();
     let Json { value: question, .. } =

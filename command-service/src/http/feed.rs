@@ -73,9 +73,7 @@ struct StreamPath {
     responses(HeadsPage, ReadFailed)
 )]
 pub(super) async fn heads(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let caller = Caller::extract(&request).await?;
-    caller.require_admin_or_service()?;
-    note_reading(&caller, "read-feed", &request);
+    reader(&request, "read-feed").await?;
     let Query(query) = Query::<HeadsQuery>::extract(&request).await?;
     let limit = limit(query.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
     let after = query.cursor.as_deref().map(read_cursor).transpose()?;
@@ -91,20 +89,19 @@ pub(super) async fn heads(api: Data<Api>, request: HttpRequest) -> Result<HttpRe
     responses(EventsPage, ReadFailed)
 )]
 pub(super) async fn events(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let caller = Caller::extract(&request).await?;
-    caller.require_admin_or_service()?;
-    note_reading(&caller, "read-feed", &request);
+    reader(&request, "read-feed").await?;
     let Path(StreamPath { room }) = Path::extract(&request).await?;
     let Query(query) = Query::<EventsQuery>::extract(&request).await?;
     let limit = limit(query.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
     let after = after(query.after)?;
     let up_to = up_to("upTo", query.up_to, after)?;
     let log = api.backend()?.log;
-    let mut events = log.stream(room, after.into(), limit + 1).await.map_err(of_store_error)?;
+    // Versions have no gaps.
+    let most = up_to.and_then(|up_to| u32::try_from(up_to.get() - after).ok()).unwrap_or(u32::MAX);
+    let events = log.stream(room, after.into(), most.min(limit + 1)).await.map_err(of_store_error)?;
     if events.is_empty() && log.heads(&[room]).await.map_err(of_store_error)?.is_empty() {
         return Err(unknown_stream(room));
     }
-    events.retain(|event| up_to.is_none_or(|up_to| event.version <= up_to));
     let events = events.into_iter().map(of_feed).collect::<Result<Vec<_>, _>>()?;
     Ok(page(events, limit, |last| last.sequence.clone()))
 }
@@ -118,11 +115,15 @@ pub(super) fn unknown_stream(room: RoomId) -> Problem {
     Problem::new(ProblemType::UnknownRoom, "there is no such stream").with("room", room)
 }
 
-/// Writes an administrator's access to the audit log. Services read the feed and the list of erased persons all the time.
-pub(super) fn note_reading(caller: &Caller, act: &'static str, request: &HttpRequest) {
+/// Lets administrators and services read. Writes an administrator's access to the audit log: services read the feed and the
+/// list of erased persons all the time.
+pub(super) async fn reader(request: &HttpRequest, act: &'static str) -> Result<Caller, Problem> {
+    let caller = Caller::extract(request).await?;
+    caller.require_admin_or_service()?;
     if caller.admin {
         Act::begun(&caller.user, act, request.uri().path(), None).ended("let through");
     }
+    Ok(caller)
 }
 
 pub(super) fn limit(limit: Option<u32>, default: u32, most: u32) -> Result<u32, Problem> {
