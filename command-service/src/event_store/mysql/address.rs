@@ -27,10 +27,11 @@ pub(super) struct Address {
     last: Arc<Mutex<Parsed>>,
 }
 
+/// A URL, and the options that it stands for.
 #[derive(Clone)]
-struct Parsed {
-    url: SecretString,
-    options: MySqlConnectOptions,
+pub(super) struct Parsed {
+    pub(super) url: SecretString,
+    pub(super) options: MySqlConnectOptions,
 }
 
 impl Address {
@@ -46,13 +47,8 @@ impl Address {
         self.read().options
     }
 
-    /// The URL of these options.
-    #[cfg(feature = "binlog")]
-    pub(super) fn url(&self) -> SecretString {
-        self.read().url
-    }
-
-    fn read(&self) -> Parsed {
+    /// The same, with their URL.
+    pub(super) fn read(&self) -> Parsed {
         let url = self.url.current();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if url.expose_secret() != last.url.expose_secret() {

@@ -1,5 +1,7 @@
 //! MySQL's statements and rows, where they differ from SQLite's.
 
+use std::borrow::Cow;
+
 use shared_events::RoomId;
 use sqlx::{
     Connection, Decode, MySql, MySqlConnection, Row, Type,
@@ -24,7 +26,6 @@ impl Database for MySqlStore {
     const MOST_POSITIONS: usize = 20_000;
     const NOW: &'static str = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)";
     const STATE: &'static str = "erasure_list JOIN relay_mode USING (id)";
-    const MODE: &'static str = "phase, writer_form";
     const ROW_LIST: &'static str = "";
     const ALL_HEADS: &'static str = "SELECT stream_id, MAX(version) FROM events WHERE stream_id > ? \
         GROUP BY stream_id ORDER BY stream_id LIMIT ?";
@@ -42,6 +43,10 @@ impl Database for MySqlStore {
         body = IF(new.version >= snapshots.version OR new.schema_fingerprint <> snapshots.schema_fingerprint, new.body, snapshots.body), \
         version = IF(new.version >= snapshots.version OR new.schema_fingerprint <> snapshots.schema_fingerprint, new.version, snapshots.version), \
         schema_fingerprint = new.schema_fingerprint";
+
+    fn mode() -> Cow<'static, str> {
+        "phase, writer_form".into()
+    }
 
     fn keep_higher_version(table: &str) -> String {
         format!("AS new ON DUPLICATE KEY UPDATE version = GREATEST({table}.version, new.version)")

@@ -88,7 +88,7 @@ pub(in crate::event_store) struct Begun {
 /// Reads the form of writing.
 pub(in crate::event_store) async fn writer_form<D: Database>(database: &D) -> Result<WriterForm, StoreError> {
     const OPERATION: &str = "writer_form";
-    let select = Statement::text(format!("SELECT {} FROM {} WHERE id = 1", D::MODE, D::STATE));
+    let select = Statement::text(format!("SELECT {} FROM {} WHERE id = 1", D::mode(), D::STATE));
     let forms = read(database, OPERATION, select, |row| row.number(1)).await?;
     Ok(forms.first().copied().map_or(WriterForm::FIRST, WriterForm))
 }
@@ -108,7 +108,7 @@ impl Begun {
                 list.join(",")
             ),
         };
-        format!("SELECT epoch, {found}, {}, {} FROM {} WHERE id = 1", D::NOW, D::MODE, D::STATE)
+        format!("SELECT epoch, {found}, {}, {} FROM {} WHERE id = 1", D::NOW, D::mode(), D::STATE)
     }
 
     pub(in crate::event_store) fn read(rows: &[impl Columns], expected: usize) -> Result<Self, AppendError> {

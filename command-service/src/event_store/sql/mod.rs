@@ -13,6 +13,8 @@ mod rows;
 mod snapshots;
 mod statements;
 
+use std::borrow::Cow;
+
 pub(super) use migrations::migrator;
 pub(super) use rows::{Columns, RowError};
 use shared_events::{ReservationId, RoomId, Version};
@@ -33,8 +35,6 @@ pub(super) trait Database: Send + Sync + 'static {
     const NOW: &'static str;
     /// The row that each append reads: the list of erased persons, and the mode of the relay.
     const STATE: &'static str;
-    /// The phase of the relay's mode and the form of writing, as columns of [`Database::STATE`].
-    const MODE: &'static str;
     /// Begins a list of rows after IN.
     const ROW_LIST: &'static str;
     /// A page of streams with their heads. Values: the bytes of the stream before it, and the most rows.
@@ -48,6 +48,9 @@ pub(super) trait Database: Send + Sync + 'static {
     /// Inserts or replaces a snapshot: never by an older one of the same form, and only under one epoch of the list of erased
     /// persons. Values: stream, version, form, body, epoch.
     const SAVE_SNAPSHOT: &'static str;
+
+    /// The phase of the relay's mode and the form of writing, as columns of [`Database::STATE`].
+    fn mode() -> Cow<'static, str>;
 
     /// Ends an insert into this table: of two rows with one key, the higher version stays.
     fn keep_higher_version(table: &str) -> String;

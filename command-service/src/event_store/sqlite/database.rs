@@ -1,5 +1,7 @@
 //! SQLite's statements and rows, where they differ from MySQL's.
 
+use std::borrow::Cow;
+
 use futures_util::TryStreamExt;
 use shared_events::RoomId;
 use sqlx::{
@@ -11,7 +13,7 @@ use tokio::sync::MutexGuard;
 
 use super::{SqliteStore, code, store_error};
 use crate::event_store::{
-    Buckets, RelayState, Release, StoreError,
+    Buckets, Phase, RelayState, Release, StoreError, WriterForm,
     sql::{Columns, Database, Done, RowError, Statement, Transaction, Value, repeated},
 };
 
@@ -23,9 +25,6 @@ impl Database for SqliteStore {
     const MOST_POSITIONS: usize = 1024;
     const NOW: &'static str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
     const STATE: &'static str = "erasure_list";
-    // Events of this store always go through the outbox.
-    // No other process writes, so every event may be written that this build knows.
-    const MODE: &'static str = "'table', 2";
     const ROW_LIST: &'static str = "VALUES ";
     // From each stream to the next one by the index.
     const ALL_HEADS: &'static str = "WITH RECURSIVE streams (id) AS (\
@@ -41,6 +40,12 @@ impl Database for SqliteStore {
         ON CONFLICT (stream_id) DO UPDATE SET version = excluded.version, \
         schema_fingerprint = excluded.schema_fingerprint, body = excluded.body \
         WHERE excluded.version >= version OR excluded.schema_fingerprint <> schema_fingerprint";
+
+    /// Events of this store always go through the outbox. No other process writes, so every event may be written that this build
+    /// knows.
+    fn mode() -> Cow<'static, str> {
+        format!("'{}', {}", Phase::Table, WriterForm::KNOWN.0).into()
+    }
 
     fn keep_higher_version(table: &str) -> String {
         format!("ON CONFLICT DO UPDATE SET version = MAX({table}.version, excluded.version)")

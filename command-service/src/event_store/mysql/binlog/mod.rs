@@ -18,7 +18,7 @@ use self::{
     gtids::{Gtids, Source},
     settings::{SETTINGS, Settings},
 };
-use super::MySqlStore;
+use super::{MySqlStore, address::Parsed};
 use crate::event_store::{
     Phase, Position, StoreError, StoredEvent, StoredPlace,
     sql::{Columns, Database, RowError, Statement},
@@ -212,7 +212,7 @@ impl MySqlStore {
 
     /// A connection of the replication protocol's client.
     async fn replica(&self) -> Result<Conn, BinlogError> {
-        let (address, url) = (self.0.address.options(), self.0.address.url());
+        let Parsed { url, options: address } = self.0.address.read();
         let url = url.expose_secret();
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let opts =

@@ -98,9 +98,9 @@ impl MySqlStore {
         } else {
             request.with_filename(place.file.as_bytes()).with_pos(place.file_position)
         };
+        let database = connection.opts().db_name().unwrap_or_default().to_owned();
         let stream = connection.get_binlog_stream(request).await?;
         let (sender, batches) = mpsc::channel(AHEAD);
-        let database = self.0.address.options().get_database().unwrap_or_default().to_owned();
         let decoder = Decoder {
             database,
             anchor: place.anchor.clone(),
