@@ -17,7 +17,7 @@ use std::time::Duration;
 pub use abort_points::ABORT_POINTS;
 use service_kit::{abort_point::AbortPoint, clock::Clock, readiness::Component, telemetry::with_causes};
 use tokio::time::{Instant, sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use self::{
     abort_points::around,
@@ -162,19 +162,15 @@ impl<P: Publisher> BinlogRelay<P> {
             }
             (Phase::Log | Phase::Draining, _) => {
                 // The reading ends when this instance does not lead any more.
-                let ends = stop.child_token();
-                let lost = self.leadership.lost();
-                let leading = async {
-                    lost.await;
-                    ends.cancel();
-                    std::future::pending::<()>().await;
-                };
-                let reading = self.relay(state, &ends);
-                tokio::select! {
-                    biased;
-                    ended = reading => ended,
-                    () = leading => Ok(()),
-                }
+                let (ends, lost) = (stop.child_token(), self.leadership.lost());
+                let _ending = AbortOnDropHandle::new(tokio::spawn({
+                    let ends = ends.clone();
+                    async move {
+                        lost.await;
+                        ends.cancel();
+                    }
+                }));
+                self.relay(state, &ends).await
             }
             (Phase::Refilling, _) => {
                 let added = self.store.refill_outbox(state.place.delivered_to).await?;

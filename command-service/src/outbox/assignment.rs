@@ -22,8 +22,8 @@ pub struct BucketAssigner {
     assigned: watch::Sender<Buckets>,
     state: watch::Receiver<RelayState>,
     others: watch::Sender<bool>,
-    /// The stall of the leader.
-    leader: watch::Receiver<Option<Instant>>,
+    /// Since when the leader fails.
+    leader: watch::Sender<Option<Instant>>,
 }
 
 /// The relay's end.
@@ -47,7 +47,7 @@ pub struct Leadership {
 pub fn assignment(buckets: Buckets) -> (BucketAssigner, AssignedBuckets) {
     let (assigner, assigned) = watch::channel(buckets);
     let (reporter, state) = watch::channel(RelayState { in_flight: Buckets::NONE, stalled_since: None });
-    let (others, leader) = (watch::Sender::new(false), watch::Sender::new(None).subscribe());
+    let (others, leader) = (watch::Sender::new(false), watch::Sender::new(None));
     (
         BucketAssigner { assigned: assigner, state, others, leader },
         AssignedBuckets { assigned, state: reporter },
@@ -63,10 +63,9 @@ impl BucketAssigner {
     /// Connects the relay of the binary log too.
     #[cfg(feature = "binlog")]
     #[must_use]
-    pub fn leadership(&mut self) -> Leadership {
-        let stalled_since = watch::Sender::new(None);
-        self.leader = stalled_since.subscribe();
-        Leadership { assigned: self.assigned.subscribe(), others: self.others.subscribe(), stalled_since }
+    pub fn leadership(&self) -> Leadership {
+        let (assigned, others) = (self.assigned.subscribe(), self.others.subscribe());
+        Leadership { assigned, others, stalled_since: self.leader.clone() }
     }
 
     /// Tells the leader whether there are other live instances.

@@ -53,7 +53,7 @@ impl Servers {
         if let Err(Stopped) = migrated.await {
             return;
         }
-        let (mut assigner, assigned) = assignment(Buckets::NONE);
+        let (assigner, assigned) = assignment(Buckets::NONE);
         let (leadership, abort_at) = (assigner.leadership(), work.relay.abort_at);
         let publisher = KafkaPublisher::new(self.kafka.clone());
         let relayed = work.start(Arc::new(self.store.clone()), publisher, assigned, mysql);

@@ -71,7 +71,7 @@ impl Rig {
     }
 
     fn start(&self, buckets: Buckets, store: MySqlStore) -> Instance {
-        let (mut leads, _) = assignment(buckets);
+        let (leads, _) = assignment(buckets);
         let leadership = leads.leadership();
         let stop = CancellationToken::new();
         let clock = Clock::system();
@@ -96,7 +96,7 @@ impl Rig {
 
     /// An instance that shares the work with others by leases, and has a log of its own.
     pub(crate) fn member(&self, name: &str, store: MySqlStore, log: &Log) -> Member {
-        let (mut assigner, assigned) = assignment(Buckets::NONE);
+        let (assigner, assigned) = assignment(Buckets::NONE);
         let (stop, clock) = (CancellationToken::new(), Clock::system());
         let readiness = Readiness::new(clock.clone());
         let [mode, kafka] = ["relay", "kafka"].map(|name| readiness.component(name));
