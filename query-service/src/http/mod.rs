@@ -9,6 +9,7 @@ mod reservations;
 mod rooms;
 mod schemas;
 mod statistics;
+mod subscription_bodies;
 mod subscriptions;
 
 use std::{

@@ -169,7 +169,7 @@ impl Told<'_> {
             revision: reservation.revision,
             from: reservation.from,
             to: reservation.to,
-            for_people: (to.carrier == Carrier::Mails).then(|| ForPeople {
+            for_people: (to.carrier == Carrier::Mails).then_some(ForPeople {
                 time_zone: reservation.time_zone,
                 title: reservation.title.as_deref(),
                 room_name,

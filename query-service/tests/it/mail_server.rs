@@ -68,6 +68,7 @@ impl Received {
 pub(crate) struct MailServer {
     pub(crate) port: u16,
     received: Arc<Mutex<Vec<Received>>>,
+    commands: Arc<Mutex<Vec<String>>>,
     manners: Arc<Mutex<Manners>>,
     task: JoinHandle<()>,
 }
@@ -78,15 +79,22 @@ impl MailServer {
         let port = listener.local_addr().unwrap().port();
         let received: Arc<Mutex<Vec<Received>>> = Arc::default();
         let manners = Arc::new(Mutex::new(manners));
-        let state = (Arc::clone(&received), Arc::clone(&manners));
+        let commands: Arc<Mutex<Vec<String>>> = Arc::default();
+        let state = (Arc::clone(&received), Arc::clone(&commands), Arc::clone(&manners));
         let task = tokio::spawn(async move {
-            let (received, manners) = state;
+            let (received, commands, manners) = state;
             loop {
                 let (connection, _) = listener.accept().await.unwrap();
-                tokio::spawn(serve(connection, Arc::clone(&received), Arc::clone(&manners)));
+                let commands = Arc::clone(&commands);
+                tokio::spawn(serve(connection, Arc::clone(&received), commands, Arc::clone(&manners)));
             }
         });
-        Self { port, received, manners, task }
+        Self { port, received, commands, manners, task }
+    }
+
+    /// The commands that came, but for farewells.
+    pub(crate) fn commands(&self) -> Vec<String> {
+        self.commands.lock().unwrap().iter().filter(|command| *command != "QUIT").cloned().collect()
     }
 
     pub(crate) fn behave(&self, manners: Manners) {
@@ -111,6 +119,7 @@ impl Drop for MailServer {
 async fn serve(
     connection: TcpStream,
     received: Arc<Mutex<Vec<Received>>>,
+    commands: Arc<Mutex<Vec<String>>>,
     manners: Arc<Mutex<Manners>>,
 ) -> Option<()> {
     let (reader, mut writer) = connection.into_split();
@@ -120,7 +129,9 @@ async fn serve(
     while let Some(line) = lines.next_line().await.ok()? {
         let manners = *manners.lock().unwrap();
         let upper = line.to_ascii_uppercase();
-        let answer = match (upper.split_whitespace().next()?, manners) {
+        let command = upper.split_whitespace().next()?;
+        commands.lock().unwrap().push(command.to_owned());
+        let answer = match (command, manners) {
             ("EHLO", _) => "250-double\r\n250-8BITMIME\r\n250 SMTPUTF8".to_owned(),
             ("RCPT", Manners::Answers(code)) => format!("{code} not {}", line.to_lowercase()),
             ("RCPT", _) => {

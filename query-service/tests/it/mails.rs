@@ -180,6 +180,21 @@ async fn a_mail_server_that_hangs_delays_no_webhook_and_gets_its_mail_again_with
 }
 
 #[tokio::test]
+async fn nothing_is_said_to_a_mail_server_that_should_offer_tls_and_does_not() {
+    let mut world = World::in_memory();
+    let server = MailServer::start(Manners::Takes).await;
+    let ann = world.subscribe_mail("ann", None).await;
+    world.store().file(&[test_of(ann.id, world.now())], world.now()).await.unwrap();
+    world.start_mail_courier_to(&format!("smtp://rooms:secret@127.0.0.1:{}?tls=true", server.port), LONG);
+    let delivery = world.attempted(ann.id, 1).await;
+    assert_eq!(delivery.last.unwrap().text, "the mail server can't be used");
+    assert_eq!(delivery.status, Status::Waiting);
+    assert_eq!(server.count(), 0);
+    assert_eq!(server.commands(), ["EHLO"]);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_mail_server_that_gives_no_answer_in_time_gets_the_mail_again() {
     let mut world = World::in_memory();
     let server = MailServer::start(Manners::Hangs).await;

@@ -163,7 +163,11 @@ impl World {
 
     /// Starts a courier that has a mail server.
     pub(crate) fn start_mail_courier(&mut self, port: u16, timeout: Duration) {
-        let server = MailServer::read(&format!("smtp://127.0.0.1:{port}"), None).unwrap();
+        self.start_mail_courier_to(&format!("smtp://127.0.0.1:{port}"), timeout);
+    }
+
+    pub(crate) fn start_mail_courier_to(&mut self, url: &str, timeout: Duration) {
+        let server = MailServer::read(url, None).unwrap();
         let sender = "Rooms <rooms@example.org>".parse().unwrap();
         let mailer = Mailer { server, sender, timeout, clock: self.clock.clone() };
         self.start(system_resolver(), true, Duration::from_secs(600), Some(mailer));
