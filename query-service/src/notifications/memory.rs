@@ -132,7 +132,11 @@ impl Subscriptions for MemoryNotifications {
     async fn erase(&self, user: &UserId) -> Result<u64, StoreError> {
         let ids: Vec<Uuid> = self.of_user(user).await?.iter().map(|subscription| subscription.id).collect();
         let mut documents = self.documents();
-        Ok(ids.into_iter().map(|id| documents.delete(id)).sum())
+        let deleted: u64 = ids.into_iter().map(|id| documents.delete(id)).sum();
+        let Documents { queues, deliveries, .. } = &mut *documents;
+        let before = deliveries.len();
+        deliveries.retain(|_, delivery| queues.contains_key(&delivery.subscription));
+        Ok(deleted + (before - deliveries.len()) as u64)
     }
 
     async fn deliveries(

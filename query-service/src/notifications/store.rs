@@ -28,7 +28,8 @@ pub trait Subscriptions: Send + Sync + 'static {
     /// Deletes a subscription with its deliveries.
     async fn delete(&self, id: Uuid) -> Result<(), StoreError>;
 
-    /// Deletes all subscriptions of a user with their deliveries. Returns the number of documents.
+    /// Deletes all subscriptions of a user with their deliveries, and deliveries without a subscription: those of a mail may
+    /// have been filed while it was deleted. Returns the number of documents.
     async fn erase(&self, user: &UserId) -> Result<u64, StoreError>;
 
     /// The latest deliveries of a subscription, newest first; those of one status if it is given.

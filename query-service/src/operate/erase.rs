@@ -73,6 +73,8 @@ impl Arguments {
         let list = learn(&*servers.feed, &servers.generations).await.context(not_yet)?;
         loop {
             tokio::time::sleep(UNTIL_ALL_KNOW).await;
+            // A mail may have been filed meanwhile.
+            report.documents += notifications.erase(&self.user).await.context(kept)?;
             match servers.generations.mask(&self.user, &list).await.context(not_yet)? {
                 // Another look finds what was written during this one.
                 0 => return Ok(report),

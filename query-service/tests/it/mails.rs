@@ -185,7 +185,7 @@ async fn nothing_is_said_to_a_mail_server_that_should_offer_tls_and_does_not() {
     let server = MailServer::start(Manners::Takes).await;
     let ann = world.subscribe_mail("ann", None).await;
     world.store().file(&[test_of(ann.id, world.now())], world.now()).await.unwrap();
-    world.start_mail_courier_to(&format!("smtp://rooms:secret@127.0.0.1:{}?tls=true", server.port), LONG);
+    world.start_mail_courier_to(&format!("smtp://127.0.0.1:{}?tls=true", server.port), LONG);
     let delivery = world.attempted(ann.id, 1).await;
     assert_eq!(delivery.last.unwrap().text, "the mail server can't be used");
     assert_eq!(delivery.status, Status::Waiting);

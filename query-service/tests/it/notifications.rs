@@ -203,6 +203,9 @@ async fn the_erasure_of_a_person_removes_subscriptions_addresses_and_deliveries(
         assert_eq!(world.deliveries(mailbox.id).await.len(), 2);
         assert_eq!(world.store().erase(&ann.user).await.unwrap(), 5);
         assert_eq!(world.store().erase(&ann.user).await.unwrap(), 0);
+        // Somebody had read the subscription before, and files a delivery now.
+        world.store().file(&[test_of(mailbox.id, world.now())], world.now()).await.unwrap();
+        assert_eq!(world.store().erase(&ann.user).await.unwrap(), 1);
         assert_eq!(world.deliveries(ann.id).await, []);
         assert_eq!(world.deliveries(mailbox.id).await, []);
         assert_eq!(world.deliveries(watcher.id).await.len(), 1);

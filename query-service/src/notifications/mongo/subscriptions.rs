@@ -1,5 +1,7 @@
 //! Subscriptions, for the API.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use mongodb::{
@@ -83,7 +85,7 @@ impl Subscriptions for MongoNotifications {
         for stored in found {
             removed += self.remove(Uuid::from_bytes(stored.id.bytes())).await?;
         }
-        Ok(removed)
+        Ok(removed + self.remove_orphans().await?)
     }
 
     async fn deliveries(
@@ -121,6 +123,17 @@ impl Subscriptions for MongoNotifications {
 }
 
 impl MongoNotifications {
+    /// Deletes deliveries without a subscription. Subscriptions are read last: one is stored before its deliveries.
+    async fn remove_orphans(&self) -> Result<u64, StoreError> {
+        let of = self.deliveries.distinct("subscription", doc! {}).await?;
+        let known = self.subscriptions.distinct("_id", doc! {}).await?;
+        let known: HashSet<&[u8]> = known.iter().filter_map(bytes).collect();
+        let orphans: Vec<&Bson> =
+            of.iter().filter(|id| bytes(id).is_some_and(|id| !known.contains(id))).collect();
+        let deleted = self.deliveries.delete_many(doc! { "subscription": { "$in": orphans } }).await?;
+        Ok(deleted.deleted_count)
+    }
+
     /// Deletes a subscription. Marked first, it gets no more deliveries, and a deletion that was interrupted is begun again.
     async fn remove(&self, id: Uuid) -> Result<u64, StoreError> {
         let this = doc! { "_id": to_bson(id) };
@@ -129,5 +142,12 @@ impl MongoNotifications {
         let deliveries = self.deliveries.delete_many(doc! { "subscription": to_bson(id) }).await?;
         let subscription = self.subscriptions.delete_one(this).await?;
         Ok(deliveries.deleted_count + subscription.deleted_count)
+    }
+}
+
+fn bytes(id: &Bson) -> Option<&[u8]> {
+    match id {
+        Bson::Binary(binary) => Some(&binary.bytes),
+        _ => None,
     }
 }
