@@ -4,7 +4,7 @@
 //
 // Can run again: an existing user keeps its password. The service connects as `query-service` with `authSource=admin`. It has
 // rights in two databases only: that of the read models, where it creates and drops the collections of generations, and that
-// of subscriptions, which it never drops.
+// of subscriptions and calendars, which it never drops.
 const readModels = 'room_reservations';
 const subscriptions = 'room_reservations_notify';
 const admin = db.getSiblingDB('admin');

@@ -8,19 +8,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 SCHEMATHESIS_VERSION=4.32.5
 
-# Prints the path of Schemathesis. Installs it once: a mark makes the folder complete.
-schemathesis() {
-    local folder="${XDG_CACHE_HOME:-$HOME/.cache}/room-reservations/schemathesis-$SCHEMATHESIS_VERSION"
-    if [[ ! -f $folder/complete ]]; then
-        rm -rf "$folder"
-        python3 -m venv "$folder" >&2
-        "$folder/bin/pip" install --quiet "schemathesis==$SCHEMATHESIS_VERSION" >&2
-        touch "$folder/complete"
-    fi
-    echo "$folder/bin/schemathesis"
-}
+source deploy/probe/environment.sh
 
-SCHEMATHESIS="$(schemathesis)"
+SCHEMATHESIS="$(environment "schemathesis-$SCHEMATHESIS_VERSION" "schemathesis==$SCHEMATHESIS_VERSION")/bin/schemathesis"
 cargo build --workspace --bins --locked
 export SYSTEM_TESTS_BINARIES="${CARGO_TARGET_DIR:-$PWD/target}/debug"
 exec deploy/servers/with.sh "$SYSTEM_TESTS_BINARIES/system-tests" openapi --schemathesis "$SCHEMATHESIS" "$@"

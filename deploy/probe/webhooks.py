@@ -1,21 +1,15 @@
 """Starts the embedded default, subscribes, reserves, and verifies each webhook with the library `standardwebhooks`."""
 
 import http.server
-import json
 import queue
-import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
 import uuid
 
+from embedded import PATIENCE, call, running
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-PATIENCE = 60
 RECEIVED = queue.Queue()
 
 
@@ -30,39 +24,12 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def call(method, url, body=None, user="ann", roles=""):
-    headers = {"X-User": user, "X-Roles": roles, "Idempotency-Key": str(uuid.uuid4())}
-    if body is not None:
-        headers["Content-Type"] = "application/json"
-    data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(url, data=data, headers=headers, method=method)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.loads(answer.read() or "null")
-
-
 def refuses(secret, headers, body):
     try:
         Webhook(secret).verify(body, headers)
     except WebhookVerificationError:
         return True
     return False
-
-
-def until_ready(url):
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return call("GET", f"{url}/health/ready")
-        except (urllib.error.URLError, OSError):
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
 
 
 def check(commands, queries, endpoint):
@@ -95,22 +62,8 @@ def check(commands, queries, endpoint):
 def main(program):
     receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     threading.Thread(target=receiver.serve_forever, daemon=True).start()
-    commands, queries = free_port(), free_port()
-    with tempfile.TemporaryDirectory() as data:
-        settings = {
-            "LISTEN": f"127.0.0.1:{commands}",
-            "QUERY_LISTEN": f"127.0.0.1:{queries}",
-            "DATA_DIR": data,
-        }
-        process = subprocess.Popen([program], env=settings, stdout=subprocess.DEVNULL)
-        try:
-            for port in (commands, queries):
-                until_ready(f"http://127.0.0.1:{port}")
-            endpoint = f"http://127.0.0.1:{receiver.server_port}/hook"
-            check(f"http://127.0.0.1:{commands}", f"http://127.0.0.1:{queries}", endpoint)
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+    with running(program) as (commands, queries):
+        check(commands, queries, f"http://127.0.0.1:{receiver.server_port}/hook")
     print("webhooks: the public library accepts each message, and refuses what was changed")
 
 

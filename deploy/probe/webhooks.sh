@@ -6,18 +6,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 VERSION=1.1.0
 
-# Prints the path of Python with the library. Installs it once: a mark makes the folder complete.
-python() {
-    local folder="${XDG_CACHE_HOME:-$HOME/.cache}/room-reservations/standardwebhooks-$VERSION"
-    if [[ ! -f $folder/complete ]]; then
-        rm -rf "$folder"
-        python3 -m venv "$folder" >&2
-        "$folder/bin/pip" install --quiet "standardwebhooks==$VERSION" >&2
-        touch "$folder/complete"
-    fi
-    echo "$folder/bin/python"
-}
+source deploy/probe/environment.sh
 
-PYTHON="$(python)"
+PYTHON="$(environment "standardwebhooks-$VERSION" "standardwebhooks==$VERSION")/bin/python"
 cargo build --package standalone --locked
 exec "$PYTHON" deploy/probe/webhooks.py "${CARGO_TARGET_DIR:-$PWD/target}/debug/standalone"

@@ -15,6 +15,7 @@ use service_kit::{
 use shared_events::topics::EVENTS_TOPIC;
 
 use crate::{
+    calendars::mongo::MongoCalendars,
     feed::{Credentials, HttpFeed},
     kafka::KafkaSettings,
     notifications::{
@@ -63,7 +64,7 @@ declare! {
     BATCH_ROWS: usize = Key::default("10000").within(1, 50_000);
     /// Most clients with a live stream (`GET /v1/events`). More get 503. Each holds a connection.
     LIVE_STREAMS: usize = Key::default("4096").within(1, 1_000_000);
-    /// The database of subscriptions and their deliveries.
+    /// The database of calendars' secrets, subscriptions and their deliveries.
     NOTIFY_DATABASE: String = Key::default("room_reservations_notify");
     /// Keys that encrypt the addresses and secrets of subscriptions: 32 bytes in base64 each, separated by commas. The first
     /// one encrypts; the others still decrypt. Without it, the service has no subscriptions.
@@ -141,13 +142,25 @@ impl Config {
         Ok(HttpFeed::new(&self.feed_url, credentials, self.feed_timeout, self.authorities.as_ref())?)
     }
 
+    /// Calendars, which need no key.
+    ///
+    /// # Errors
+    /// When `MONGODB_URL` is no address.
+    pub async fn calendars(&self) -> Result<MongoCalendars, StoreError> {
+        Ok(MongoCalendars::over(&self.notify_connection().await?))
+    }
+
+    async fn notify_connection(&self) -> Result<Connection, StoreError> {
+        let database = self.notify.database.clone();
+        Connection::open(&MongoSettings { database, ..self.mongo.clone() }).await
+    }
+
     /// Subscriptions and deliveries. Without a key they can be erased, and nothing else.
     ///
     /// # Errors
     /// When `MONGODB_URL` is no address.
     pub async fn notifications(&self) -> Result<MongoNotifications, StoreError> {
-        let database = self.notify.database.clone();
-        let connection = Connection::open(&MongoSettings { database, ..self.mongo.clone() }).await?;
+        let connection = self.notify_connection().await?;
         Ok(MongoNotifications::over(&connection, self.notify.keys.clone().unwrap_or_default()))
     }
 

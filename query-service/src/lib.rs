@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod calendars;
 #[cfg(all(feature = "mongodb", feature = "kafka"))]
 pub mod config;
 pub mod erasures;

@@ -73,6 +73,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
             None => None,
         };
         let service = Service {
+            calendars: Arc::new(config.calendars().await?),
             notifications,
             post: None,
             feed: Arc::new(config.feed()?),

@@ -15,6 +15,7 @@ use shared_events::RawEvent;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
+    calendars::Calendars,
     feed::Feed,
     generations::{self, AllFrozen, Feeding},
     http::{self, Api},
@@ -51,6 +52,8 @@ pub struct Service {
     pub watchdog: Duration,
     /// Most live streams.
     pub streams: usize,
+    /// Calendars with secret addresses.
+    pub calendars: Arc<dyn Calendars>,
     /// Subscriptions. In one process the service also notifies them; otherwise the role `notify` does.
     pub notifications: Option<Notifications>,
     /// How one process sends mails, if it does.
@@ -93,6 +96,7 @@ impl Service {
             clock: self.clock.clone(),
             live: Arc::clone(&live),
             stop: lifecycle.soft(),
+            calendars: self.calendars,
             notifications: self.notifications.clone(),
         };
         let parts = HttpParts {

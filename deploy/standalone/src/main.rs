@@ -20,6 +20,7 @@ use command_service::{
     writer,
 };
 use query_service::{
+    calendars::memory::MemoryCalendars,
     notifications::{Notifications, memory::MemoryNotifications},
     projector::Limits,
 };
@@ -121,6 +122,7 @@ async fn serve() -> anyhow::Result<ExitCode> {
                 config.post.is_some(),
             )),
             post: config.post,
+            calendars: Arc::new(MemoryCalendars::default()),
             stack: query_service::service::Stack::InProcess(events),
             feed: Arc::new(feed::StoreFeed(store)),
             authenticator: process.authenticator,

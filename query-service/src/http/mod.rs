@@ -1,6 +1,7 @@
 //! The API over HTTP.
 
 mod answers;
+mod calendars;
 mod events;
 mod openapi;
 mod parameters;
@@ -35,6 +36,7 @@ pub use openapi::document;
 pub const OPENAPI: &str = include_str!("../../openapi.json");
 
 use crate::{
+    calendars::Calendars,
     generations::{AllFrozen, Shown},
     live::Hub,
     notifications::Notifications,
@@ -56,6 +58,8 @@ pub struct Api {
     pub live: Arc<Hub>,
     /// Ends all streams.
     pub stop: CancellationToken,
+    /// Calendars with secret addresses.
+    pub calendars: Arc<dyn Calendars>,
     /// Subscriptions, where the service has them.
     pub notifications: Option<Notifications>,
 }
@@ -119,6 +123,11 @@ pub fn configure(config: &mut ServiceConfig, api: Api) {
         .service(endpoint("/v1/reservations/{reservation}/revisions").get(reservations::revisions))
         .service(endpoint("/v1/me/reservations").get(reservations::my_reservations))
         .service(endpoint("/v1/me/history").get(reservations::my_history))
+        .service(endpoint("/v1/me/calendars").get(calendars::calendars).post(calendars::create))
+        .service(endpoint("/v1/me/calendars/{calendar}").delete(calendars::delete))
+        .service(endpoint("/v1/me/calendar.ics").get(calendars::text_of_user))
+        .service(endpoint("/v1/rooms/{room}/calendars").post(calendars::create_of_room))
+        .service(endpoint("/v1/rooms/{room}/calendar.ics").get(calendars::text_of_room))
         .service(endpoint("/v1/users/{user}/reservations").get(reservations::users_reservations))
         .service(endpoint("/v1/users/{user}/history").get(reservations::users_history))
         .service(
@@ -193,7 +202,7 @@ impl From<NotVisible> for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{progress::Progress, stores::memory::MemoryReadModels};
+    use crate::{calendars::memory::MemoryCalendars, progress::Progress, stores::memory::MemoryReadModels};
 
     fn generation() -> Arc<Shown> {
         Arc::new(Shown::new(Arc::new(MemoryReadModels::new()), Arc::new(Progress::default())))
@@ -205,7 +214,8 @@ mod tests {
         let (shows, shown) = watch::channel(Some(Arc::clone(&first)));
         let (_, frozen) = watch::channel(AllFrozen::new());
         let (live, stop) = (Arc::new(Hub::new(1)), CancellationToken::new());
-        let api = Api { shown, frozen, clock: Clock::system(), live, stop, notifications: None };
+        let calendars = Arc::new(MemoryCalendars::default());
+        let api = Api { shown, frozen, clock: Clock::system(), live, stop, calendars, notifications: None };
         let thread = OfThisThread { api, models: RefCell::default() };
         let reading = thread.reading().unwrap();
         shows.send_replace(Some(Arc::clone(&second)));

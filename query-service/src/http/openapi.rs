@@ -3,7 +3,7 @@
 use service_kit::http::{description, log_level};
 use utoipa::OpenApi;
 
-use super::{events, reservations, rooms, statistics, subscriptions};
+use super::{calendars, events, reservations, rooms, statistics, subscriptions};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,6 +24,12 @@ use super::{events, reservations, rooms, statistics, subscriptions};
         reservations::revisions,
         reservations::my_reservations,
         reservations::my_history,
+        calendars::create,
+        calendars::create_of_room,
+        calendars::calendars,
+        calendars::delete,
+        calendars::text_of_user,
+        calendars::text_of_room,
         reservations::users_reservations,
         reservations::users_history,
         statistics::popular_rooms,

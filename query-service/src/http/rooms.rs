@@ -175,6 +175,6 @@ fn unknown_then(room: RoomId, at: AsOf<Version>) -> Problem {
     Problem::new(ProblemType::UnknownRoom, detail)
 }
 
-fn unknown(room: RoomId) -> Problem {
+pub(super) fn unknown(room: RoomId) -> Problem {
     Problem::new(ProblemType::UnknownRoom, format!("there is no room {room}"))
 }

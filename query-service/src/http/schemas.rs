@@ -60,6 +60,22 @@ impl IntoParams for QueryHeaders {
     }
 }
 
+/// The problems of a secret address.
+pub(super) struct SecretRefusals;
+
+impl IntoResponses for SecretRefusals {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[
+            ("400", "The secret is missing, or a parameter is unknown."),
+            ("404", "The secret is not one of this address, or its calendar was deleted."),
+            METHOD,
+            ("429", "Too many requests for this calendar, or with secrets of none; see `Retry-After`."),
+            DEFECT,
+            ("503", "Not available; see `Retry-After`."),
+        ])
+    }
+}
+
 /// The problems of every query.
 pub(super) struct Refusals;
 

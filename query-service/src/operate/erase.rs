@@ -9,6 +9,7 @@ use shared_events::UserId;
 
 use super::recorded;
 use crate::{
+    calendars::{Calendars, mongo::MongoCalendars},
     erasures::learn,
     generations::servers::Servers,
     notifications::{Subscriptions, mongo::MongoNotifications},
@@ -38,7 +39,7 @@ struct Report {
     examined: u64,
     /// Events that named the person.
     events: u64,
-    /// Documents of all generations that named the person, and those of the person's subscriptions.
+    /// Documents of all generations that named the person, and those of the person's subscriptions and calendars.
     documents: u64,
 }
 
@@ -47,15 +48,23 @@ impl Arguments {
         &self,
         servers: &Servers,
         notifications: &MongoNotifications,
+        calendars: &MongoCalendars,
     ) -> anyhow::Result<Verdict> {
         // The name must not outlive the person in a log.
-        let report =
-            recorded("erase", "a person", self.erase(servers, notifications), |_| "done".to_owned()).await?;
+        let report = recorded("erase", "a person", self.erase(servers, notifications, calendars), |_| {
+            "done".to_owned()
+        })
+        .await?;
         print!("{}", self.format.rows(&[report], &["pseudonym", "examined", "events", "documents"])?);
         Ok(Verdict::AsWanted)
     }
 
-    async fn erase(&self, servers: &Servers, notifications: &MongoNotifications) -> anyhow::Result<Report> {
+    async fn erase(
+        &self,
+        servers: &Servers,
+        notifications: &MongoNotifications,
+        calendars: &MongoCalendars,
+    ) -> anyhow::Result<Report> {
         let mut report = Report { pseudonym: String::new(), examined: 0, events: 0, documents: 0 };
         loop {
             let step = servers.feed.erase(&self.user).await.context("the event store is not masked yet")?;
@@ -69,6 +78,8 @@ impl Arguments {
         }
         let kept = "the subscriptions are not erased yet";
         report.documents += notifications.erase(&self.user).await.context(kept)?;
+        let kept = "the calendars are not erased yet";
+        report.documents += calendars.erase(&self.user).await.context(kept)?;
         let not_yet = "the read models are not masked yet";
         let list = learn(&*servers.feed, &servers.generations).await.context(not_yet)?;
         loop {

@@ -47,10 +47,10 @@ pub enum Operate {
     ///
     /// Until that is done, queries see a room without what is not made again yet; one with a token waits for it.
     Repair(repair::Arguments),
-    /// Erases a person: in the event store, then in all subscriptions and read models.
+    /// Erases a person: in the event store, then in all subscriptions, calendars and read models.
     ///
     /// The name, and titles and guests of the person's reservations, are gone for good. The reservations stay, under a
-    /// pseudonym. Subscriptions and their deliveries are deleted. An interrupted erasure is run again, until it ends with 0.
+    /// pseudonym. Subscriptions with their deliveries, and calendars, are deleted. An interrupted erasure is run again, until it ends with 0.
     Erase(erase::Arguments),
     /// Shows how far each room's read models are behind its events.
     Checkpoints(checkpoints::Arguments),
@@ -93,7 +93,8 @@ impl Operate {
             Self::Repair(arguments) => arguments.run(&LiveGeneration::of(servers).await?).await,
             Self::Erase(arguments) => {
                 let notifications = config.notifications().await.context("MongoDB")?;
-                arguments.run(&servers, &notifications).await
+                let calendars = config.calendars().await.context("MongoDB")?;
+                arguments.run(&servers, &notifications, &calendars).await
             }
             Self::Checkpoints(arguments) => arguments.run(&LiveGeneration::of(servers).await?).await,
             Self::Lag(format) => lag::show(&LiveGeneration::of(servers).await?.kafka, format).await,

@@ -119,6 +119,9 @@ pub trait Queries: Checkpoints + Past {
     /// A room, retired or not.
     async fn room(&self, room: RoomId) -> Result<Option<RoomDoc>, StoreError>;
 
+    /// These rooms, retired or not, in no order.
+    async fn rooms(&self, rooms: &[RoomId]) -> Result<Vec<RoomDoc>, StoreError>;
+
     /// Rooms that are not retired, by name, then id.
     async fn rooms_by_name(
         &self,
@@ -169,6 +172,17 @@ pub trait Queries: Checkpoints + Past {
         after: Option<(Minute, ReservationId)>,
         limit: usize,
     ) -> Result<Vec<ReservationDoc>, StoreError>;
+
+    /// Cancelled reservations of a user that were to end after `after`, by `to`.
+    async fn cancelled_of_user(
+        &self,
+        user: &UserId,
+        after: Minute,
+        limit: usize,
+    ) -> Result<Vec<ReservationDoc>, StoreError>;
+
+    /// The entries of these events in the history, in no order.
+    async fn entries_of(&self, events: &[(RoomId, Version)]) -> Result<Vec<HistoryDoc>, StoreError>;
 
     /// A user's history, newest first: by time, then room, then version, all descending.
     async fn history_of_user(

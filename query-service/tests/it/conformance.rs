@@ -9,7 +9,7 @@ use query_service::{
         Availability, BusiestTimes, FreeTime, Kinds, Page, PageRequest, PopularRooms, QueryError, Rooms,
         Schedule, UserHistory, UserReservations,
     },
-    read_models::{Change, HistoryKind},
+    read_models::{Change, HistoryDoc, HistoryKind},
     stores::{Checkpoints, ProjectionStore, Queries, memory::MemoryReadModels},
 };
 use shared_events::{DecodedEvent, Event, Interval, Minute, Timestamp, UserId};
@@ -86,6 +86,23 @@ async fn answers(models: &dyn Queries, history: &History) -> String {
             writeln!(text, "{query:?}: {live:#?}").unwrap();
         }
     }
+    for user in USERS.iter().chain(&["nobody"]) {
+        let user = UserId::new(*user).unwrap();
+        for after in ANCHORS {
+            let cancelled = models.cancelled_of_user(&user, after.parse().unwrap(), 7).await.unwrap();
+            let events: Vec<_> =
+                cancelled.iter().map(|doc| (doc.reservation.room, doc.version.unwrap())).collect();
+            let mut entries = models.entries_of(&events).await.unwrap();
+            assert_eq!(entries.len(), events.len());
+            let form = |entry: &HistoryDoc| entry.clone().into_reservation().unwrap();
+            assert!(entries.iter().all(|entry| cancelled.contains(&form(entry))));
+            entries.sort_by_key(|entry| (entry.room, entry.version));
+            writeln!(text, "{user} {after}: {cancelled:?} {entries:?}").unwrap();
+        }
+    }
+    let mut rooms = models.rooms(&history.room_ids()).await.unwrap();
+    rooms.sort_by_key(|room| room.room);
+    writeln!(text, "{rooms:?}").unwrap();
     for room in history.room_ids() {
         writeln!(text, "{:?}", models.room(room).await.unwrap()).unwrap();
     }

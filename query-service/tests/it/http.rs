@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use query_service::{
+    calendars::memory::MemoryCalendars,
     notifications::{Notifications, memory::MemoryNotifications},
     projector::Limits,
     service::{Service, Stack},
@@ -56,16 +57,22 @@ impl Answer {
 impl TestService {
     /// A service over these streams' events.
     pub(crate) async fn of(streams: &[&Stream]) -> Self {
-        let service = Self::starting(FeedDouble::of(streams));
+        Self::with_rate(FeedDouble::of(streams), 1_000).await
+    }
+
+    /// A service that lets each sender ask so often in a second.
+    pub(crate) async fn with_rate(feed: Arc<FeedDouble>, rate: u32) -> Self {
+        let service = Self::starting(feed, rate);
         service.ready().await;
         service
     }
 
-    fn starting(feed: Arc<FeedDouble>) -> Self {
+    fn starting(feed: Arc<FeedDouble>, rate: u32) -> Self {
         let (events, source) = mpsc::channel(16);
         let clock = Clock::standing_at("2031-01-01T00:00:00Z".parse().unwrap());
         let lifecycle = Lifecycle::new(Duration::from_secs(10));
         let service = Service {
+            calendars: Arc::new(MemoryCalendars::default()),
             notifications: Some(Notifications::over(
                 Arc::new(MemoryNotifications::default()),
                 clock.clone(),
@@ -76,7 +83,11 @@ impl TestService {
             feed,
             stack: Stack::InProcess(source),
             authenticator: Authenticator::new(None, TokenRules::default(), true, clock.clone()),
-            server: ServerSettings { workers: 1, ..ServerSettings::on("127.0.0.1:0".parse().unwrap()) },
+            server: ServerSettings {
+                workers: 1,
+                rate_per_second: rate.try_into().unwrap(),
+                ..ServerSettings::on("127.0.0.1:0".parse().unwrap())
+            },
             clock,
             metrics: Metrics::install().unwrap(),
             limits: Limits::default(),
@@ -362,7 +373,7 @@ async fn nothing_is_answered_from_read_models_that_are_not_rebuilt_yet() {
     stream.reserve("ann", 9, 10);
     let feed = FeedDouble::of(&[&stream]);
     feed.out_of_reach.store(true, std::sync::atomic::Ordering::SeqCst);
-    let service = TestService::starting(Arc::clone(&feed));
+    let service = TestService::starting(Arc::clone(&feed), 1_000);
     let early = service.get("ann", "/v1/rooms").await;
     assert_eq!(early.problem().1, "unavailable");
     let health = service.send(service.request("/health/ready")).await;

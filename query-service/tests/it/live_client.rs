@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use query_service::{
+    calendars::memory::MemoryCalendars,
     feed::Feed,
     projector::Limits,
     service::{Service, Stack},
@@ -41,6 +42,7 @@ impl Instance {
     ) -> Self {
         let lifecycle = Lifecycle::new(Duration::from_secs(10));
         let service = Service {
+            calendars: Arc::new(MemoryCalendars::default()),
             notifications: None,
             post: None,
             feed,

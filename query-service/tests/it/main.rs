@@ -8,6 +8,8 @@
 )]
 
 mod audit;
+mod calendars;
+mod calendars_program;
 mod conformance;
 mod conformance_histories;
 mod conformance_oracle;

@@ -79,6 +79,11 @@ async fn no_query_but_kinds_scans_a_collection() {
     }
     let query = &Revisions { reservation };
     all_pages(async |page| query.run(models, &page).await).await;
+    let cancelled = models.cancelled_of_user(&UserId::new("ann").unwrap(), during.from, 10).await.unwrap();
+    let events: Vec<_> = cancelled.iter().map(|doc| (doc.reservation.room, doc.version.unwrap())).collect();
+    assert!(!events.is_empty());
+    models.entries_of(&events).await.unwrap();
+    models.rooms(&history.room_ids()).await.unwrap();
     let query = &UserHistory { user: UserId::new("ann").unwrap() };
     all_pages(async |page| query.run(models, &page).await).await;
 

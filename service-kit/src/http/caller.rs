@@ -59,7 +59,11 @@ fn refused(request: &HttpRequest, refusal: Problem) -> Problem {
     admit_stranger(request).err().unwrap_or(refusal)
 }
 
-fn admit_stranger(request: &HttpRequest) -> Result<(), Problem> {
+/// Counts a refused request for its address, because its sender is unknown.
+///
+/// # Errors
+/// `too-many-requests`.
+pub fn admit_stranger(request: &HttpRequest) -> Result<(), Problem> {
     Limits::of(request).map_or(Ok(()), |limits| limits.admit_stranger(request))
 }
 

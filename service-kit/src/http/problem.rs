@@ -106,6 +106,8 @@ problem_types! {
     TooManySubscriptions "too-many-subscriptions" CONFLICT "There are too many subscriptions";
     /// The subscription is by e-mail, which needs no secret.
     NoSecret "no-secret" CONFLICT "The subscription has no secret";
+    /// The caller has as many calendars as a user may have.
+    TooManyCalendars "too-many-calendars" CONFLICT "There are too many calendars";
     /// `If-Match` names another revision.
     Stale "stale" PRECONDITION_FAILED "It has changed meanwhile";
     /// The body did not arrive in time. Nothing was done.

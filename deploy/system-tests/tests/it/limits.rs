@@ -9,11 +9,12 @@ use std::{
 use crate::project::{read, root};
 
 /// The sources that decide what a client can take.
-const OF_CLIENTS: [&str; 9] = [
+const OF_CLIENTS: [&str; 10] = [
     "shared-events/src",
     "service-kit/src",
     "command-service/src/http",
     "command-service/src/domain",
+    "query-service/src/calendars",
     "query-service/src/http",
     "query-service/src/live",
     "query-service/src/queries",

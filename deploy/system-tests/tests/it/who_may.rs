@@ -22,10 +22,12 @@ enum For {
     Services,
     /// Erasers, and administrators.
     Erasers,
-    /// The user of the subscription. Nobody else learns whether there is one.
+    /// The user of the subscription or calendar. Nobody else learns whether there is one.
     Subscribers,
+    /// Holders of the secret in the address, with or without a token.
+    Holders,
 }
-use For::{Administrators, Anybody, Erasers, Owner, Services, Subscribers, Users};
+use For::{Administrators, Anybody, Erasers, Holders, Owner, Services, Subscribers, Users};
 
 const COMMANDS: &[(&str, &str, For)] = &[
     ("GET", "/health/live", Anybody),
@@ -73,6 +75,12 @@ const QUERIES: &[(&str, &str, For)] = &[
     ("GET", "/v1/reservations/{reservation}/revisions", Owner),
     ("GET", "/v1/me/reservations", Users),
     ("GET", "/v1/me/history", Users),
+    ("GET", "/v1/me/calendars", Subscribers),
+    ("POST", "/v1/me/calendars", Subscribers),
+    ("DELETE", "/v1/me/calendars/{calendar}", Subscribers),
+    ("GET", "/v1/me/calendar.ics", Holders),
+    ("POST", "/v1/rooms/{room}/calendars", Subscribers),
+    ("GET", "/v1/rooms/{room}/calendar.ics", Holders),
     ("GET", "/v1/users/{user}/reservations", Administrators),
     ("GET", "/v1/users/{user}/history", Administrators),
     ("GET", "/v1/subscriptions", Subscribers),
@@ -154,6 +162,7 @@ impl Scene {
             .replace("{version}", "1")
             .replace("{user}", &self.user)
             .replace("{subscription}", &self.other_room.id)
+            .replace("{calendar}", &self.other_room.id)
             .replace("{delivery}", "any");
         let method: Method = method.parse().unwrap();
         let call = if commands {
@@ -184,6 +193,7 @@ impl Scene {
             {
                 return call.with(&[("from", FROM), ("to", TO)]).send().await;
             }
+            _ if route.ends_with(".ics") => return call.with(&[("token", "guess")]).send().await,
             // The answer to GET has no end.
             (_, "/v1/events") => {
                 return client.query(Method::HEAD, &path).with(&[("mine", "true")]).send().await;
@@ -235,6 +245,9 @@ async fn without_a_token_that_holds_no_route_answers_but_those_for_anybody() {
             if route != "GET /v1/events" {
                 answer.problem(401, "unauthenticated");
             }
+        }
+        for (route, _, answer) in scene.send_all(&caller, &[Holders]).await {
+            assert_eq!(answer.status, 404, "{route}: {}", answer.text);
         }
         for (route, _, answer) in scene.send_all(&caller, &[Anybody]).await {
             assert_eq!(answer.status, 200, "{route}: {}", answer.text);

@@ -24,6 +24,11 @@ impl Queries for MemoryReadModels {
         Ok(self.read().rooms.get(&room).cloned())
     }
 
+    async fn rooms(&self, rooms: &[RoomId]) -> Result<Vec<RoomDoc>, StoreError> {
+        let documents = self.read();
+        Ok(rooms.iter().filter_map(|room| documents.rooms.get(room)).cloned().collect())
+    }
+
     async fn rooms_by_name(
         &self,
         filter: RoomFilter<'_>,
@@ -137,6 +142,27 @@ impl Queries for MemoryReadModels {
             .take(limit)
             .cloned()
             .collect())
+    }
+
+    async fn cancelled_of_user(
+        &self,
+        user: &UserId,
+        after: Minute,
+        limit: usize,
+    ) -> Result<Vec<ReservationDoc>, StoreError> {
+        let documents = self.read();
+        let wanted = |doc: &&ReservationDoc| {
+            !doc.is_live() && doc.reservation.reserved_by == *user && doc.reservation.to > after
+        };
+        let mut found: Vec<_> = documents.reservations.values().filter(wanted).cloned().collect();
+        found.sort_by_key(|doc| (doc.reservation.to, doc.reservation.id));
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn entries_of(&self, events: &[(RoomId, Version)]) -> Result<Vec<HistoryDoc>, StoreError> {
+        let documents = self.read();
+        Ok(events.iter().filter_map(|event| documents.history.get(event)).cloned().collect())
     }
 
     async fn history_of_user(

@@ -113,7 +113,11 @@ impl MongoReadModels {
             index(doc! { "form.retired": 1, "form.settings.kind": 1, "form.settings.name": 1, "_id": 1 }),
             index(doc! { "form.settings.kind": 1, "_id": 1 }),
         ];
+        let only_cancelled =
+            IndexOptions::builder().partial_filter_expression(doc! { "form.live": false }).build();
+        let cancelled = doc! { "form.user": 1, "form.to": 1, "_id": 1 };
         let of_reservations = [
+            IndexModel::builder().keys(cancelled).options(only_cancelled).build(),
             live(doc! { "form.room": 1, "form.weeks": 1, "form.from": 1, "form.to": 1 }),
             live(doc! { "form.user": 1, "form.from": 1, "_id": 1 }),
         ];

@@ -43,6 +43,10 @@ impl Queries for MongoReadModels {
         found.as_deref().map(to_room).transpose()
     }
 
+    async fn rooms(&self, rooms: &[RoomId]) -> Result<Vec<RoomDoc>, StoreError> {
+        all(self.rooms.collection.find(doc! { "_id": { "$in": ids(rooms) } }).await?, to_room).await
+    }
+
     async fn rooms_by_name(
         &self,
         filter: RoomFilter<'_>,
@@ -153,6 +157,23 @@ impl Queries for MongoReadModels {
             wanted.insert("form.from", doc! { "$lt": date(to) });
         }
         self.stays(wanted, after, limit).await
+    }
+
+    async fn cancelled_of_user(
+        &self,
+        user: &UserId,
+        after: Minute,
+        limit: usize,
+    ) -> Result<Vec<ReservationDoc>, StoreError> {
+        let wanted =
+            doc! { "form.user": user.as_str(), "form.live": false, "form.to": { "$gt": date(after) } };
+        let found = self.reservations.collection.find(wanted).sort(doc! { "form.to": 1, "_id": 1 });
+        all(found.limit(bound(limit)).await?, to_reservation).await
+    }
+
+    async fn entries_of(&self, events: &[(RoomId, Version)]) -> Result<Vec<HistoryDoc>, StoreError> {
+        let ids: Vec<_> = events.iter().map(|(room, version)| history_id(*room, *version)).collect();
+        all(self.history.collection.find(doc! { "_id": { "$in": ids } }).await?, to_history).await
     }
 
     async fn history_of_user(

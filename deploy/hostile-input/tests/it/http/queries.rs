@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{dev::Service, test::init_service};
 use query_service::{
+    calendars::memory::MemoryCalendars,
     generations::{AllFrozen, Shown},
     http::{Api, OPENAPI, configure},
     live::Hub,
@@ -60,6 +61,7 @@ const SAMPLES: &[Sample] = samples![
     "/v1/rooms?generation=4294967295&limit=1",
     "/v1/me/reservations?from=2030-01-01T10:00:00Z&limit=1",
     "/v1/me/history?limit=1",
+    "/v1/me/calendars",
     "/v1/users/Zo%C3%AB/reservations?to=2030-01-01T10:00:00Z",
     "/v1/users/a%2Fb/history?limit=9",
     "/v1/statistics/popular-rooms?from=2030-01-01T10:00:00%2B01:00&to=2030-02-01T10:00:00Z&kind=a%20b",
@@ -81,7 +83,8 @@ async fn any_query_is_a_problem_of_the_clients_or_answered() {
     let (_kept, shown) = watch::channel(Some(Arc::new(shown)));
     let (_, frozen) = watch::channel(AllFrozen::new());
     let (live, stop) = (Arc::new(Hub::new(1)), CancellationToken::new());
-    let api = Api { shown, frozen, clock, live, stop, notifications: None };
+    let calendars = Arc::new(MemoryCalendars::default());
+    let api = Api { shown, frozen, clock, live, stop, calendars, notifications: None };
     let app = init_service(app(&parts, endpoints(true, |config| configure(config, api)))).await;
     // 503: a token of a version that is never there, and `wait=0`.
     ask(async |request| answer(app.call(request.to_request()).await), SAMPLES, &[200, 503]).await;
@@ -94,6 +97,7 @@ async fn any_head_sent_to_the_query_service_is_refused_or_answered_and_the_next_
     let (_kept, shown) = watch::channel(None);
     let (_, frozen) = watch::channel(AllFrozen::new());
     let (live, stop) = (Arc::new(Hub::new(1)), CancellationToken::new());
-    let api = Api { shown, frozen, clock, live, stop, notifications: None };
+    let calendars = Arc::new(MemoryCalendars::default());
+    let api = Api { shown, frozen, clock, live, stop, calendars, notifications: None };
     send_heads(parts, move |config| configure(config, api.clone())).await;
 }
