@@ -165,9 +165,9 @@ fn outcome(status: u16, headers: &HeaderMap, body: Value) -> Outcome {
         (503, _) if !headers.contains_key("retry-after") => wrong(format!("503 without Retry-After: {body}")),
         (503, "outcome-unknown") => Outcome::Unknown { why: slug },
         (503 | 429, _) | (409, "in-progress") => Outcome::NotTaken { status, problem: slug },
-        (409, "overlap" | "no-free-room") | (404, "unknown-reservation") | (422, "in-the-past") => {
-            Outcome::Rejected { status, problem: body }
-        }
+        (409, "overlap" | "no-free-room")
+        | (404, "unknown-reservation" | "unknown-revision")
+        | (422, "in-the-past") => Outcome::Rejected { status, problem: body },
         _ => wrong(body.to_string()),
     }
 }

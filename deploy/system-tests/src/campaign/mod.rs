@@ -92,7 +92,9 @@ pub async fn run(options: Options) -> Report {
     let rooms = Rooms::register(&load, options.seed, PROBE_ROOMS).await;
     let prober = Arc::new(Prober::new(&load, rooms.probes.clone(), options.seed));
     let listeners = Listeners::start(&load, &rooms, options.seed);
-    let workload = Workload::start(&load, &rooms, options.seed, options.callers);
+    // An earlier build may not know how.
+    let restores = options.older.is_none();
+    let workload = Workload::start(&load, &rooms, options.seed, options.callers, restores);
     tokio::time::sleep(WARM_UP).await;
     let began = clock.now();
     let inflicted = inflict(&options, &world, &prober, clock).await;

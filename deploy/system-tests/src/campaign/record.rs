@@ -71,12 +71,38 @@ impl Stay {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "what", rename_all = "camelCase")]
 pub(crate) enum Operation {
-    Register { name: String, kind: String },
-    Reserve { room: Uuid, stay: Stay },
-    ReserveKind { kind: String, stay: Stay },
-    Reschedule { room: Uuid, reservation: Uuid, stay: Stay },
-    Move { room: Uuid, reservation: Uuid, to_room: Uuid },
-    Cancel { room: Uuid, reservation: Uuid },
+    Register {
+        name: String,
+        kind: String,
+    },
+    Reserve {
+        room: Uuid,
+        stay: Stay,
+    },
+    ReserveKind {
+        kind: String,
+        stay: Stay,
+    },
+    Reschedule {
+        room: Uuid,
+        reservation: Uuid,
+        stay: Stay,
+    },
+    Move {
+        room: Uuid,
+        reservation: Uuid,
+        to_room: Uuid,
+    },
+    Cancel {
+        room: Uuid,
+        reservation: Uuid,
+    },
+    /// Of a cancelled reservation.
+    Restore {
+        room: Uuid,
+        reservation: Uuid,
+        revision: u64,
+    },
 }
 
 impl Operation {
@@ -105,6 +131,10 @@ impl Operation {
             }
             Self::Cancel { room, reservation } => {
                 (Method::DELETE, format!("/v1/rooms/{room}/reservations/{reservation}"), None)
+            }
+            Self::Restore { room, reservation, revision } => {
+                let path = format!("/v1/rooms/{room}/reservations/{reservation}/restore");
+                (Method::POST, path, Some(json!({"revision": revision})))
             }
         }
     }

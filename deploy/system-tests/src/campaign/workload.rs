@@ -25,6 +25,8 @@ const ROOMS_OF_KIND: usize = 10;
 const HOURS: u64 = 20 * 24;
 /// The number of live reservations at which making and cancelling are in balance.
 const LIVE: usize = 3_000;
+/// The number of recently cancelled reservations that callers may restore.
+const CANCELLED: usize = 200;
 /// The number of recent successes whose tokens queries send.
 const RECENT: usize = 64;
 
@@ -39,6 +41,10 @@ struct Live {
 #[derive(Debug, Default)]
 struct Board {
     live: Vec<Live>,
+    /// With the revisions at which they were cancelled. The one who takes it is the only one to restore it.
+    cancelled: Vec<(Live, u64)>,
+    /// Whether callers restore reservations.
+    restores: bool,
     recent: Vec<Done>,
 }
 
@@ -87,9 +93,10 @@ async fn register(generator: &mut LoadGenerator, name: &str, kind: &str) -> Uuid
 }
 
 impl Workload {
-    /// Starts callers of commands, and one caller of queries for every four of them.
-    pub(crate) fn start(load: &Arc<Load>, rooms: &Rooms, seed: u64, callers: u64) -> Self {
-        let (stop, board) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Board::default())));
+    /// Starts callers of commands, and one caller of queries for every four of them. `restores`: they restore reservations.
+    pub(crate) fn start(load: &Arc<Load>, rooms: &Rooms, seed: u64, callers: u64, restores: bool) -> Self {
+        let board = Board { restores, ..Board::default() };
+        let (stop, board) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(board)));
         let mut tasks = JoinSet::new();
         for number in 0..callers {
             let generator =
@@ -130,6 +137,14 @@ async fn command(
             if let Some(gone) = gives_up {
                 board.live.retain(|live| live.reservation != gone);
             }
+            if let Operation::Cancel { room, reservation } = operation
+                && board.restores
+            {
+                board.cancelled.push((Live { room, reservation }, done.revision));
+                if board.cancelled.len() > CANCELLED {
+                    board.cancelled.remove(0);
+                }
+            }
             if let Some(reservation) =
                 done.reservation.filter(|_| !matches!(operation, Operation::Cancel { .. }))
             {
@@ -150,6 +165,14 @@ async fn command(
 
 /// The next operation. Callers change and cancel the same reservations.
 async fn next(random: &mut Random, rooms: &Rooms, board: &Mutex<Board>) -> Operation {
+    if random.chance(8) {
+        let cancelled = &mut board.lock().await.cancelled;
+        if !cancelled.is_empty() {
+            let (Live { room, reservation }, last) = cancelled.swap_remove(random.index(cancelled.len()));
+            // Any earlier one: in this room, in another one, or cancelled too.
+            return Operation::Restore { room, reservation, revision: random.between(1, last - 1) };
+        }
+    }
     let (live, count) = {
         let board = board.lock().await;
         let count = board.live.len();

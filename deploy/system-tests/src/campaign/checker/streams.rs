@@ -186,6 +186,15 @@ fn justified(
         ("overlap", Operation::Move { room: left, reservation, .. }) if room == *left => {
             live.contains_key(reservation)
         }
+        ("overlap", Operation::Restore { room: left, reservation, revision })
+            if room == *left
+                && revision_of(*reservation, *revision, changes).is_some_and(|was| was.room != room) =>
+        {
+            !live.contains_key(reservation)
+        }
+        ("unknown-revision", Operation::Restore { reservation, revision, .. }) => {
+            revision_of(*reservation, *revision, changes).is_none_or(|was| was.kind == Kind::Cancelled)
+        }
         ("overlap", operation) => {
             let in_the_way = &problem["inTheWay"];
             let id = in_the_way["reservation"].as_str().and_then(|id| id.parse::<Uuid>().ok());
@@ -197,6 +206,10 @@ fn justified(
                     Some(*stay).filter(|_| id != Some(*reservation))
                 }
                 Operation::Move { room, reservation, .. } => stay_in(*room, *reservation, problem, changes),
+                Operation::Restore { reservation, revision, .. } => {
+                    let was = revision_of(*reservation, *revision, changes).filter(|was| was.room == room);
+                    was.and_then(|was| was.reservation.as_ref()).map(|was| was.stay)
+                }
                 Operation::Register { .. } | Operation::Cancel { .. } => None,
             };
             stay.is_some()
@@ -226,6 +239,12 @@ fn changes(evidence: &Evidence) -> Changes<'_> {
         }
     }
     changes
+}
+
+/// The event that made a revision of a reservation, in the room that has it.
+fn revision_of<'a>(reservation: Uuid, revision: u64, changes: &Changes<'a>) -> Option<&'a Event> {
+    let made = |event: &Event| event.reservation.as_ref().is_some_and(|about| about.revision == revision);
+    changes.get(&reservation)?.iter().copied().find(|event| made(event) && !event.is_of_the_other_room())
 }
 
 /// The stay of a reservation in a room, at the version on which a refusal was decided.

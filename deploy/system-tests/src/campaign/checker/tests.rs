@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     Allowed, check,
-    trial::{A, B, MOVED, STAYS, Trial, hour, overlap},
+    trial::{A, B, GONE, MOVED, STAYS, Trial, hour, overlap},
 };
 use crate::campaign::{
     evidence::Kind,
@@ -332,4 +332,38 @@ fn an_answer_that_breaks_the_contract_is_found() {
     let wrong = Outcome::Wrong { status: 503, why: "503 without Retry-After".to_owned() };
     trial.command("wrong", Operation::Reserve { room: A, stay: hour(5) }, wrong);
     trial.breaks(&["answers follow the contract"]);
+}
+
+#[test]
+fn a_reservation_that_is_restored_to_other_values_than_its_revision_had_is_found() {
+    let rule = "an effect matches its command";
+    for (stay, is_right) in [(hour(1), true), (hour(5), false)] {
+        let mut trial = Trial::right();
+        let version = trial.event(B, Kind::Restored, "restore", Some((GONE, 3, B, stay)));
+        let restore = Operation::Restore { room: B, reservation: GONE, revision: 1 };
+        trial.done("restore", restore, B, version, Some((GONE, 3)));
+        assert_eq!(trial.found().iter().all(|violation| violation.rule != rule), is_right);
+    }
+}
+
+#[test]
+fn a_restore_that_is_refused_without_a_cause_is_found() {
+    let rule = "a refusal is justified by its version";
+    let unknown = json!({"type": "/problems/unknown-revision", "room": B, "version": 4});
+    for (revision, problem, is_right) in [
+        (1, overlap(B, 4, MOVED, hour(1)), true),
+        (1, overlap(B, 4, MOVED, hour(2)), false),
+        (1, unknown.clone(), false),
+        (2, unknown.clone(), true),
+        (3, unknown, true),
+    ] {
+        let mut trial = Trial::right();
+        trial.refused(
+            "restore",
+            Operation::Restore { room: B, reservation: GONE, revision },
+            problem.clone(),
+        );
+        let found = trial.found();
+        assert_eq!(found.iter().all(|violation| violation.rule != rule), is_right, "{revision} {problem}");
+    }
 }
