@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
-use system_tests::{Client, Stack, until};
+use system_tests::{Answer, Client, Stack, until};
 use tokio::process::Command;
 
 /// Lines of the second import.
@@ -37,15 +37,11 @@ struct Shown {
 }
 
 /// All pages of a list.
-async fn list(client: &Client, path: &str, range: (&str, &str), kind: Option<&str>) -> Vec<Value> {
+async fn list(client: &Client, path: &str, parameters: &[(&str, &str)]) -> Vec<Value> {
     let mut items = Vec::new();
     let mut cursor = None::<String>;
     loop {
-        let mut parameters = vec![("limit", "500")];
-        if !range.0.is_empty() {
-            parameters.extend([("from", range.0), ("to", range.1)]);
-        }
-        parameters.extend(kind.map(|kind| ("kind", kind)));
+        let mut parameters = [&[("limit", "500")], parameters].concat();
         parameters.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
         let page = client.get(path).with(&parameters).send().await.expect(200);
         items.extend_from_slice(page["items"].as_array().unwrap());
@@ -59,13 +55,12 @@ async fn list(client: &Client, path: &str, range: (&str, &str), kind: Option<&st
 /// The stays in all ranges, by reservation.
 async fn stays(client: &Client, path: &str) -> Stays {
     let mut stays = Stays::new();
-    for range in RANGES {
-        for mut stay in list(client, path, range, None).await {
+    for (from, to) in RANGES {
+        for mut stay in list(client, path, &[("from", from), ("to", to)]).await {
             for changing in ["revision", "version"] {
                 stay.as_object_mut().unwrap().remove(changing);
             }
-            let id = stay.get("reservation").or_else(|| stay.get("id")).unwrap();
-            stays.insert(id.as_str().unwrap().to_owned(), stay);
+            stays.insert(stay["reservation"].as_str().unwrap().to_owned(), stay);
         }
     }
     stays
@@ -88,28 +83,32 @@ async fn shown(client: &Client, rooms: &BTreeMap<String, String>) -> Shown {
         (user, stays)
     };
     let users = stream::iter(users).map(of_user).buffer_unordered(SIDE_BY_SIDE).collect().await;
+    Shown { schedules, users, statistics: statistics(client, rooms).await }
+}
+
+/// Popular rooms and busiest times of each range and kind that nobody goes on to use.
+async fn statistics(client: &Client, rooms: &BTreeMap<String, String>) -> BTreeMap<String, Value> {
     let mut statistics = BTreeMap::new();
     let kinds: BTreeSet<&String> = rooms.values().collect();
     for kind in kinds.into_iter().filter(|kind| *kind != IN_USE) {
-        for range in RANGES {
+        for (from, to) in RANGES {
             for statistic in ["popular-rooms", "busiest-times"] {
                 let path = format!("/v1/statistics/{statistic}");
-                let mut items = list(client, &path, range, Some(kind)).await;
+                let mut items = list(client, &path, &[("from", from), ("to", to), ("kind", kind)]).await;
                 // A room in which nothing is left may stay on the list.
                 items.retain(|item| item["minutes"] != json!(0));
-                statistics.insert(format!("{statistic} of {kind} from {}", range.0), json!(items));
+                statistics.insert(format!("{statistic} of {kind} from {from}"), json!(items));
             }
         }
     }
-    Shown { schedules, users, statistics }
+    statistics
 }
 
-/// The time of the last command in a room, in milliseconds, and its last version.
-async fn last_command(client: &Client, room: &str) -> (i64, usize) {
+/// The time of the last command in a room, in milliseconds. Where nobody has booked: any within the ranges.
+async fn last_command(client: &Client, room: &str) -> i64 {
     let events = client.events(room).await;
-    let times = events.iter().filter(|event| event["data"].get("reservation").is_some());
-    let times = times.map(|event| moment(event["time"].as_str().unwrap()));
-    (times.max().unwrap_or(1_500_000_000_000), events.len())
+    let about = events.iter().filter(|event| event["data"].get("reservation").is_some());
+    about.map(|event| moment(event["time"].as_str().unwrap())).max().unwrap_or_else(|| moment(RANGES[2].0))
 }
 
 fn moment(text: &str) -> i64 {
@@ -126,11 +125,11 @@ const HOUR: i64 = 3_600_000;
 fn lines(
     shown: &Shown,
     rooms: &BTreeMap<String, String>,
-    last: &HashMap<String, (i64, usize)>,
+    last: &HashMap<String, i64>,
 ) -> (Vec<Value>, Vec<Value>, BTreeSet<String>) {
     let (mut import, mut later, mut touched) = (Vec::new(), Vec::new(), BTreeSet::new());
     let line = |room: &str, n: i64, user: &str, command: &str| {
-        let at = text(last[room].0 + 1000 * (n + 1));
+        let at = text(last[room] + 1000 * (n + 1));
         json!({"key": format!("{room}/{n}"), "at": at, "user": user, "command": command})
     };
     let with = |mut line: Value, more: Value| {
@@ -142,7 +141,7 @@ fn lines(
         let mut n = 0;
         let ahead = shown.schedules[room]
             .iter()
-            .filter(|(_, stay)| moment(stay["from"].as_str().unwrap()) > last[room].0 + HOUR);
+            .filter(|(_, stay)| moment(stay["from"].as_str().unwrap()) > last[room] + HOUR);
         for (place, (id, stay)) in ahead.enumerate().take(share - 2) {
             let owner = stay["reservedBy"].as_str().unwrap();
             let (from, to) = (moment(stay["from"].as_str().unwrap()), moment(stay["to"].as_str().unwrap()));
@@ -169,7 +168,7 @@ fn lines(
             }
             n += 1;
         }
-        let begin = last[room].0 / HOUR * HOUR;
+        let begin = last[room] / HOUR * HOUR;
         while n < i64::try_from(share).unwrap() && import.len() < LINES {
             let from = begin + (n + 2) * 29 * HOUR;
             let more = json!({"room": room, "from": text(from).replace(".000", ""),
@@ -189,35 +188,31 @@ async fn sends(client: &Client, lines: &[Value], correlation: &str) -> Vec<Value
     answers
 }
 
-/// Waits until queries show every room at its last version. Returns the number of all events.
-async fn until_visible(client: &Client, rooms: &BTreeMap<String, String>) -> u64 {
-    let mut total = 0;
-    for room in rooms.keys() {
-        let head = u64::try_from(client.versions(room).await.len()).unwrap();
-        total += head;
-        let path = format!("/v1/rooms/{room}");
-        let _ = client
-            .until(&path, |answer| answer.status == 200 && answer.json()["version"].as_u64() >= Some(head))
-            .await;
-    }
-    total
-}
-
-async fn number_of_events(client: &Client) -> u64 {
-    let mut total = 0;
+/// The last version of each room.
+async fn heads(client: &Client) -> BTreeMap<String, u64> {
+    let mut heads = BTreeMap::new();
     let mut path = "/v1/streams?limit=500".to_owned();
     loop {
         let page = client.command(reqwest::Method::GET, &path).send().await.expect(200);
-        total += page["items"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|head| head["version"].as_u64().unwrap())
-            .sum::<u64>();
+        for head in page["items"].as_array().unwrap() {
+            heads.insert(head["room"].as_str().unwrap().to_owned(), head["version"].as_u64().unwrap());
+        }
         match page["next"].as_str() {
             Some(next) => path = format!("/v1/streams?limit=500&cursor={next}"),
-            None => return total,
+            None => return heads,
         }
+    }
+}
+
+async fn number_of_events(client: &Client) -> u64 {
+    heads(client).await.values().sum()
+}
+
+/// Waits until queries show every room at its last version.
+async fn until_visible(client: &Client) {
+    for (room, head) in heads(client).await {
+        let shows = |answer: &Answer| answer.status == 200 && answer.json()["version"].as_u64() >= Some(head);
+        let _ = client.until(&format!("/v1/rooms/{room}"), shows).await;
     }
 }
 
@@ -247,14 +242,10 @@ async fn make_a_mistake(stack: &Stack) -> Mistake {
     let output = stack.demo().output().await.unwrap();
     assert!(output.status.success(), "{output:?}");
     let client = stack.client();
-    let rooms: BTreeMap<String, String> = list(&client, "/v1/rooms", ("", ""), None)
-        .await
-        .into_iter()
-        .map(|room| {
-            let text = |name: &str| room[name].as_str().map(str::to_owned);
-            (text("room").or_else(|| text("id")).unwrap(), text("kind").unwrap())
-        })
-        .collect();
+    let text = |room: &Value, name: &str| room[name].as_str().unwrap().to_owned();
+    let rooms = list(&client, "/v1/rooms", &[]).await;
+    let rooms: BTreeMap<String, String> =
+        rooms.iter().map(|room| (text(room, "room"), text(room, "kind"))).collect();
     assert_eq!(rooms.len(), 448);
     let before = shown(&client, &rooms).await;
     let mut last = HashMap::new();
@@ -277,8 +268,8 @@ async fn make_a_mistake(stack: &Stack) -> Mistake {
         }
     }
     assert!(answers.iter().filter(|answer| answer["outcome"] == "done").count() > 5, "{answers:?}");
-    until_visible(&client, &rooms).await;
-    assert_ne!(shown(&client, &rooms).await.statistics, before.statistics);
+    until_visible(&client).await;
+    assert_ne!(statistics(&client, &rooms).await, before.statistics);
     Mistake { rooms, before, touched, done }
 }
 
@@ -296,7 +287,7 @@ impl Mistake {
             let known = ["left: it was changed since", "refused: the room is reserved from"];
             assert!(known.iter().any(|known| outcome.starts_with(known)), "{change}");
         }
-        until_visible(client, &self.rooms).await;
+        until_visible(client).await;
         let after = shown(client, &self.rooms).await;
         let untouched = |stays: &Stays| -> Stays {
             stays
