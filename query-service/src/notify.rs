@@ -75,9 +75,8 @@ impl Notifier {
         let notifications =
             Notifications::over(Arc::new(self.store.clone()), self.clock, self.loopback, mails);
         let teller = notifications.start(self.timeout, self.post, self.abort_at, lifecycle)?;
-        let named = read_rooms(self.models, teller.clone());
-        let ended = lifecycle.soft();
-        lifecycle.spawn_infallible("rooms", async move { _ = ended.run_until_cancelled(named).await });
+        let mut rooms =
+            LiveRooms { settings: self.models, generations: None, read: None, teller: teller.clone() };
         let (stop, mongo, abort_at) = (lifecycle.soft(), self.store, self.abort_at);
         let settings = self.kafka;
         lifecycle.spawn("filing", async move {
@@ -85,38 +84,50 @@ impl Notifier {
             if prepared.await.is_err() {
                 return Ok(());
             }
-            Ok(Filing { settings, teller, kafka, store, abort_at }.run(stop).await?)
+            // The first events have names of rooms, too.
+            rooms.look().await;
+            tokio::select! {
+                outcome = Filing { settings, teller, kafka, store, abort_at }.run(stop) => Ok(outcome?),
+                () = rooms.follow() => Ok(()),
+            }
         });
         Ok(address)
     }
 }
 
-/// Lets the teller read rooms from the live generation, for as long as it is polled.
-async fn read_rooms(models: MongoSettings, teller: Teller) {
-    let (mut generations, mut read) = (None, None);
-    loop {
-        match follow(&models, &mut generations, &mut read, &teller).await {
-            Ok(()) => {}
-            Err(error) => tracing::debug!(%error, "rooms can't be read now"),
-        }
-        tokio::time::sleep(POLL).await;
-    }
+/// Lets the teller read rooms from the live generation.
+struct LiveRooms {
+    settings: MongoSettings,
+    generations: Option<Generations>,
+    read: Option<u32>,
+    teller: Teller,
 }
 
-async fn follow(
-    models: &MongoSettings,
-    generations: &mut Option<Generations>,
-    read: &mut Option<u32>,
-    teller: &Teller,
-) -> Result<(), StoreError> {
-    let generations = match generations {
-        Some(generations) => generations,
-        None => generations.insert(Generations::over(Connection::open(models).await?)),
-    };
-    let live = generations.read().await?.live;
-    if let Some(number) = live.filter(|_| live != *read) {
-        teller.read_rooms_from(Arc::new(generations.models(number).await?));
-        *read = live;
+impl LiveRooms {
+    /// Follows the live generation for as long as it is polled.
+    async fn follow(mut self) {
+        loop {
+            self.look().await;
+            tokio::time::sleep(POLL).await;
+        }
     }
-    Ok(())
+
+    async fn look(&mut self) {
+        if let Err(error) = self.read_live().await {
+            tracing::debug!(%error, "rooms can't be read now");
+        }
+    }
+
+    async fn read_live(&mut self) -> Result<(), StoreError> {
+        let generations = match &self.generations {
+            Some(generations) => generations,
+            None => self.generations.insert(Generations::over(Connection::open(&self.settings).await?)),
+        };
+        let live = generations.read().await?.live;
+        if let Some(number) = live.filter(|_| live != self.read) {
+            self.teller.read_rooms_from(Arc::new(generations.models(number).await?));
+            self.read = live;
+        }
+        Ok(())
+    }
 }

@@ -8,6 +8,7 @@ use query_service::{
         test_of,
     },
     read_models::generation::FIRST,
+    stores::ProjectionStore,
 };
 use service_kit::{clock::Clock, ids::new_id};
 use shared_events::{RawEvent, Timestamp, UserId};
@@ -161,9 +162,24 @@ async fn a_process_that_dies_at_any_step_of_a_mail_sends_it_at_least_once_with_t
         let expected: BTreeSet<String> =
             expected.iter().map(|id| format!("{}@example.org", id.replace(':', "."))).collect();
         assert_eq!(ids, expected, "{step}");
-        let times = if step == "notify-sent-before-recording" { 3 } else { 2 };
-        assert_eq!(mails.len(), times, "{step}");
+        // A lease that is taken from the living has its mail sent twice, too.
+        let least = if step == "notify-sent-before-recording" { 3 } else { 2 };
+        assert!((least..=4).contains(&mails.len()), "{step}: {} mails", mails.len());
     }
+}
+
+#[tokio::test]
+async fn a_mail_names_a_room_that_was_registered_before_all_that_the_process_has_seen() {
+    let mut scene = Scene::by_mail().await;
+    let first = Timestamp::from_epoch_millis(1_800_000_000_000);
+    scene.mongo.generations().ensure_first(first).await.unwrap();
+    let models = scene.mongo.generations().models(FIRST).await.unwrap();
+    models.apply(&[scene.room.events[0].clone().decode().unwrap()]).await.unwrap();
+    let _living = scene.start(None);
+    scene.reserve().await;
+    until("the mail", async || !scene.mails.received().is_empty()).await;
+    let subject = scene.mails.received()[0].subject();
+    assert_eq!(subject, "Reserved: Blue, Monday 5 May 2031, 02:00");
 }
 
 #[tokio::test]
