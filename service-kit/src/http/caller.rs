@@ -104,6 +104,14 @@ impl Caller {
         Limits::of(request).map_or(Ok(()), |limits| limits.charge(self, weight))
     }
 
+    /// Counts a request with several commands as as many requests of its caller.
+    ///
+    /// # Errors
+    /// `too-many-requests`; `too-large` if it has more than a caller may send at once.
+    pub fn charge_each(&self, request: &HttpRequest, commands: u32) -> Result<(), Problem> {
+        Limits::of(request).map_or(Ok(()), |limits| limits.charge_each(self, commands))
+    }
+
     /// Requires an administrator.
     ///
     /// # Errors

@@ -47,11 +47,23 @@ pub fn bytes(
     request: &HttpRequest,
     payload: &mut Payload,
 ) -> impl Future<Output = Result<Bytes, Problem>> + use<> {
-    let (checked, limits, payload) = (check_length(request), Limits::of(request), payload.take());
+    bytes_up_to(MAX_BODY_BYTES, request, payload)
+}
+
+/// The bytes of a body of at most `most` bytes.
+///
+/// # Errors
+/// As [`bytes`].
+pub fn bytes_up_to(
+    most: usize,
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<Bytes, Problem>> + use<> {
+    let (checked, limits, payload) = (check_length(request, most), Limits::of(request), payload.take());
     async move {
         checked?;
-        let Some(limits) = limits else { return collect(payload).await };
-        tokio::time::timeout(limits.slow_client(), collect(payload)).await.unwrap_or_else(|_| {
+        let Some(limits) = limits else { return collect(payload, most).await };
+        tokio::time::timeout(limits.slow_client(), collect(payload, most)).await.unwrap_or_else(|_| {
             let detail =
                 format!("the body did not arrive within {:?}; nothing was done", limits.slow_client());
             Err(Problem::new(ProblemType::TooSlow, detail))
@@ -79,29 +91,28 @@ pub fn check_media_type(request: &HttpRequest, expected: &str) -> Result<(), Pro
     Ok(())
 }
 
-fn check_length(request: &HttpRequest) -> Result<(), Problem> {
+fn check_length(request: &HttpRequest, most: usize) -> Result<(), Problem> {
     let length =
         request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if length.is_some_and(|length: u64| length > MAX_BODY_BYTES as u64) { Err(too_large()) } else { Ok(()) }
+    if length.is_some_and(|length: u64| length > most as u64) { Err(too_large(most)) } else { Ok(()) }
 }
 
-async fn collect(mut payload: Payload) -> Result<Bytes, Problem> {
+async fn collect(mut payload: Payload, most: usize) -> Result<Bytes, Problem> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| {
             Problem::new(ProblemType::Malformed, "the body did not arrive as a whole").caused_by(&error)
         })?;
-        if body.len() + chunk.len() > MAX_BODY_BYTES {
-            return Err(too_large());
+        if body.len() + chunk.len() > most {
+            return Err(too_large(most));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
 }
 
-fn too_large() -> Problem {
-    Problem::new(ProblemType::TooLarge, format!("a body has at most {MAX_BODY_BYTES} bytes"))
-        .with("limit", MAX_BODY_BYTES)
+fn too_large(most: usize) -> Problem {
+    Problem::new(ProblemType::TooLarge, format!("a body has at most {most} bytes")).with("limit", most)
 }
 
 #[cfg(test)]

@@ -140,6 +140,19 @@ impl Limits {
         }
     }
 
+    /// Counts a request that was admitted as `commands` requests, none for free.
+    ///
+    /// # Errors
+    /// `too-many-requests`; `too-large` for more than a caller may send at once.
+    pub(super) fn charge_each(&self, caller: &Caller, commands: u32) -> Result<(), Problem> {
+        let at_once = self.rate_per_second.get().saturating_mul(BURST);
+        if commands > at_once && !caller.admin && !caller.service {
+            let detail = format!("each command counts as a request; at most {at_once} go at once");
+            return Err(Problem::new(ProblemType::TooLarge, detail).with("limit", at_once));
+        }
+        self.charge(caller, commands)
+    }
+
     fn sender(&self, caller: &Caller) -> Sender {
         Sender::Caller(self.hashes.hash_one(&caller.user))
     }
@@ -223,6 +236,18 @@ mod tests {
         assert!(limits.admit(&ben).is_err(), "it took all");
         let root = caller("root", &["admin"]);
         assert!((0..100).all(|_| limits.charge(&root, 1_000_000).is_ok()));
+    }
+
+    #[tokio::test]
+    async fn each_of_many_commands_counts_and_more_than_go_at_once_are_refused_whole() {
+        let limits = limits(5);
+        let ann = caller("ann", &[]);
+        let send = |commands| limits.admit(&ann).and_then(|()| limits.charge_each(&ann, commands));
+        send(6).unwrap();
+        assert_eq!(send(4).and_then(|()| send(1)).unwrap_err().kind(), ProblemType::TooManyRequests);
+        let ben = caller("ben", &[]);
+        assert_eq!(limits.charge_each(&ben, 11).unwrap_err().kind(), ProblemType::TooLarge);
+        limits.charge_each(&caller("root", &["admin"]), 1_000).unwrap();
     }
 
     #[tokio::test]

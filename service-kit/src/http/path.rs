@@ -2,8 +2,8 @@
 
 use std::future::{Ready, ready};
 
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::dev::{self, Payload, Url};
+use actix_web::{FromRequest, HttpRequest};
 use serde::de::DeserializeOwned;
 
 use super::decode;
@@ -18,16 +18,20 @@ impl<T: DeserializeOwned> FromRequest for Path<T> {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(extract(request).map(Self))
+        ready(read(request.match_info()).map(Self))
     }
 }
 
-fn extract<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Problem> {
+/// Reads the variable parts of a matched path.
+///
+/// # Errors
+/// `invalid-value` with the name of the part, `malformed` if it is no text.
+pub fn read<T: DeserializeOwned>(path: &dev::Path<Url>) -> Result<T, Problem> {
     // The framework decodes percent-encoding. A query string in between gives the same problems as parameters.
-    let values = web::Path::<Vec<String>>::extract(request)
-        .into_inner()
+    let values = path
+        .load::<Vec<String>>()
         .map_err(|error| Problem::new(ProblemType::Malformed, "the path can't be read").caused_by(&error))?;
-    let names = request.match_info().iter().map(|(name, _)| name);
+    let names = path.iter().map(|(name, _)| name);
     let pairs = names.zip(values.iter());
     decode::query(&form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
 }
@@ -50,10 +54,10 @@ mod tests {
     fn an_id_that_is_none_is_named() {
         let id = "0190a5b0-0000-7000-8000-000000000001";
         let request = TestRequest::default().param("room", id).param("kind", "A%2FB").to_http_request();
-        let parts: Parts = extract(&request).unwrap();
+        let parts: Parts = read(request.match_info()).unwrap();
         assert_eq!((parts.room.to_string().as_str(), parts.kind.as_str()), (id, "A/B"));
         let request = TestRequest::default().param("room", "seven").param("kind", "a").to_http_request();
-        let problem = extract::<Parts>(&request).unwrap_err();
+        let problem = read::<Parts>(request.match_info()).unwrap_err();
         assert_eq!((problem.kind(), problem.named_field()), (ProblemType::InvalidValue, Some("room")));
     }
 }
