@@ -23,7 +23,7 @@ ZONES = ["UTC", "Europe/Lisbon", "America/St_Johns", "Pacific/Chatham", "Asia/Ka
 
 @schemathesis.serializer("application/x-ndjson")
 def write_lines(ctx, value):
-    """One line of an import."""
+    """One line."""
     return value if isinstance(value, bytes) else json.dumps(value).encode() + b"\n"
 
 

@@ -119,6 +119,21 @@ impl Action {
             Self::RestoreReservation(_) => "restore-reservation",
         }
     }
+
+    /// The existing reservation that it is about.
+    pub(crate) const fn reservation(&self) -> Option<ReservationId> {
+        match self {
+            Self::RegisterRoom(_)
+            | Self::ChangeRoom(_)
+            | Self::RetireRoom(_)
+            | Self::Reserve(_)
+            | Self::ReserveKind(_) => None,
+            Self::ChangeReservation(action) => Some(action.reservation),
+            Self::MoveReservation(action) => Some(action.reservation),
+            Self::CancelReservation(action) => Some(action.reservation),
+            Self::RestoreReservation(action) => Some(action.reservation),
+        }
+    }
 }
 
 /// An event to append to a room's stream.

@@ -38,25 +38,37 @@ pub(super) struct Effect {
     revision: u32,
 }
 
+impl Effect {
+    /// The effect of a command, and the path of what it made in the query service.
+    pub(super) fn of(done: &Done) -> (Self, Option<String>) {
+        let Done { room, version, reservation, revision, created, .. } = *done;
+        let location = created.then(|| match reservation {
+            Some(reservation) => format!("/v1/reservations/{reservation}"),
+            None => format!("/v1/rooms/{room}"),
+        });
+        (Self { room, version, reservation, revision }, location)
+    }
+}
+
 impl Responder for CommandAnswer {
     type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        let Done { room, version, reservation, revision, created, token } = self.done;
-        let mut response = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
-        if created {
-            let location = match reservation {
-                Some(reservation) => format!("/v1/reservations/{reservation}"),
-                None => format!("/v1/rooms/{room}"),
-            };
-            response.insert_header((LOCATION, location));
-        }
+        let (effect, location) = Effect::of(&self.done);
+        let mut response = match location {
+            Some(location) => {
+                let mut created = HttpResponse::Created();
+                created.insert_header((LOCATION, location));
+                created
+            }
+            None => HttpResponse::Ok(),
+        };
         if self.repeated {
             response.insert_header(("Idempotency-Replayed", "true"));
         }
         response
-            .insert_header((ETAG, format!("\"{revision}\"")))
-            .insert_header(("Consistency-Token", token.to_string()))
-            .json(Effect { room, version, reservation, revision })
+            .insert_header((ETAG, format!("\"{}\"", effect.revision)))
+            .insert_header(("Consistency-Token", self.done.token.to_string()))
+            .json(effect)
     }
 }

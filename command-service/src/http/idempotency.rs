@@ -3,7 +3,7 @@
 use actix_web::http::header::HeaderMap;
 use service_kit::http::problem::{Problem, ProblemType};
 
-use crate::{digest::digest, event_store::KeyId};
+use crate::{digest::digest, event_store::KeyId, writer::IdempotencyKey};
 
 /// The header's name.
 pub(super) const HEADER: &str = "Idempotency-Key";
@@ -26,13 +26,30 @@ pub(super) fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         return Err(invalid("the header is there more than once"));
     }
     let key = std::str::from_utf8(value.as_bytes()).ok().and_then(read);
-    let usable =
-        |key: &String| (1..=MAX_CHARS).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
-    match key.filter(usable) {
+    match key.filter(|key| is_usable(key)) {
         Some(key) => Ok(Some(key)),
         None => {
             Err(invalid("a key has 1 to 255 visible ASCII characters, with or without quotes around them"))
         }
+    }
+}
+
+/// Whether a caller may have this key.
+pub(super) fn is_usable(key: &str) -> bool {
+    (1..=MAX_CHARS).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// The problem of a POST without a key.
+pub(super) fn missing() -> Problem {
+    let detail = "a POST needs a key of its own, which stays the same when it is sent again";
+    Problem::new(ProblemType::MissingIdempotencyKey, detail)
+}
+
+/// A caller's key with its request. The request has it by itself and among many.
+pub(super) fn of_request(user: &str, key: &str, method: &str, path: &str, body: &[u8]) -> IdempotencyKey {
+    IdempotencyKey {
+        id: key_of_caller(user, key),
+        fingerprint: fingerprint_of_request(user, method, path, body),
     }
 }
 
@@ -53,7 +70,7 @@ fn read(value: &str) -> Option<String> {
 }
 
 /// The recorded id of a caller's key.
-pub(super) fn key_of_caller(user: &str, key: &str) -> KeyId {
+fn key_of_caller(user: &str, key: &str) -> KeyId {
     KeyId(digest(&[OF_CALLER, user.as_bytes(), key.as_bytes()]))
 }
 
@@ -63,7 +80,7 @@ pub(super) fn key_of_line(key: &str) -> KeyId {
 }
 
 /// Fingerprint of a request: caller, method, path and body bytes.
-pub(super) fn fingerprint_of_request(user: &str, method: &str, path: &str, body: &[u8]) -> [u8; 16] {
+fn fingerprint_of_request(user: &str, method: &str, path: &str, body: &[u8]) -> [u8; 16] {
     digest(&[user.as_bytes(), method.as_bytes(), path.as_bytes(), body])
 }
 

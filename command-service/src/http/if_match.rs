@@ -10,22 +10,26 @@ use crate::commands::IfMatch;
 pub(super) fn read(headers: &HeaderMap) -> Result<IfMatch, Problem> {
     let mut values = headers.get_all(IF_MATCH);
     let Some(value) = values.next() else { return Ok(IfMatch::Any) };
-    let invalid = || {
-        let detail = "If-Match must be one entity tag such as \"3\", or *";
-        Problem::new(ProblemType::InvalidValue, detail).field("If-Match")
-    };
-    let text = value.to_str().map(str::trim).map_err(|_| invalid())?;
-    if values.next().is_some() {
-        return Err(invalid());
-    }
+    let text = value.to_str().ok().filter(|_| values.next().is_none());
+    text.and_then(of_text).ok_or_else(|| invalid().field("If-Match"))
+}
+
+/// The problem of a value that is not one entity tag.
+pub(super) fn invalid() -> Problem {
+    Problem::new(ProblemType::InvalidValue, "If-Match must be one entity tag such as \"3\", or *")
+}
+
+/// Reads the header's value. `None`: it is not one entity tag.
+pub(super) fn of_text(text: &str) -> Option<IfMatch> {
+    let text = text.trim();
     if text == "*" {
-        return Ok(IfMatch::Any);
+        return Some(IfMatch::Any);
     }
     let (weak, tag) = text.strip_prefix("W/").map_or((false, text), |tag| (true, tag));
-    let opaque = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).filter(|tag| !tag.contains('"'));
-    let opaque = opaque.ok_or_else(invalid)?;
+    let opaque =
+        tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).filter(|tag| !tag.contains('"'))?;
     let canonical = |revision: &u32| !weak && revision.to_string() == opaque;
-    Ok(opaque.parse().ok().filter(canonical).map_or(IfMatch::Nothing, IfMatch::Revision))
+    Some(opaque.parse().ok().filter(canonical).map_or(IfMatch::Nothing, IfMatch::Revision))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use service_kit::{
         endpoint::endpoint,
         problem::{Problem, ProblemType},
     },
+    places::Places,
 };
 use shared_events::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,7 @@ use crate::{
 
 mod admin;
 mod answers;
+mod commands;
 mod erasures;
 mod event;
 mod event_batch;
@@ -32,6 +34,7 @@ mod fields;
 mod idempotency;
 mod if_match;
 mod import;
+mod lines;
 mod openapi;
 mod problems;
 mod request;
@@ -51,13 +54,16 @@ pub struct Api {
     clock: Clock,
     stop: CancellationToken,
     erasing: Arc<erasures::Limits>,
+    /// Requests with many commands.
+    many: Arc<Places>,
 }
 
 impl Api {
-    /// Commands go through `gate`. Imports end early when `stop` is cancelled.
+    /// Commands go through `gate`. Imports and requests with many commands end early when `stop` is cancelled.
     #[must_use]
     pub fn new(gate: Gate, clock: Clock, stop: CancellationToken) -> Self {
-        Self { gate, clock, stop, erasing: Arc::default() }
+        let many = Arc::new(commands::places());
+        Self { gate, clock, stop, erasing: Arc::default(), many }
     }
 
     fn now(&self) -> Timestamp {
@@ -142,6 +148,7 @@ pub fn configure(api: Api) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'stat
             .service(
                 endpoint("/v1/rooms/{room}/reservations/{reservation}/restore").post(reservations::restore),
             )
+            .service(endpoint("/v1/commands").post(commands::carry_out))
             .service(endpoint("/v1/import").post(import::import))
             .service(endpoint("/v1/erasures").get(erasures::list).post(erasures::add))
             .service(endpoint("/v1/admin/relay").get(admin::relay))

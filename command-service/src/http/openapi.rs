@@ -9,6 +9,7 @@ use utoipa::{
 use super::{
     admin,
     answers::Effect,
+    commands::{self, CommandLine, LineAnswer},
     erasures, event, event_batch, feed, feed_schemas,
     import::{self, ImportOutcome},
     reservations, rooms, schemas,
@@ -36,6 +37,7 @@ const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x
         reservations::cancel,
         reservations::move_to_room,
         reservations::restore,
+        commands::carry_out,
         import::import,
         erasures::list,
         erasures::add,
@@ -49,6 +51,8 @@ const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x
     ),
     components(schemas(
         Effect,
+        CommandLine,
+        LineAnswer,
         ImportOutcome,
         feed_schemas::Head,
         feed_schemas::FeedEvent,
@@ -63,6 +67,7 @@ const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x
     tags(
         (name = "rooms", description = "For administrators."),
         (name = "reservations", description = "Only its owner or an administrator changes a reservation."),
+        (name = "commands", description = "Many commands in one request."),
         (name = "import", description = "Historic bookings, for administrators."),
         (name = "feed", description = "The events, for administrators and services."),
         (name = "erasure", description = "The erasure of persons, for administrators and erasers; the list, for administrators and services."),

@@ -15,18 +15,19 @@ use service_kit::{
     auth::{Caller, Refusal},
     http::{
         context::RequestContext,
+        decode,
         json::{Json, bytes},
         path::Path,
         problem::{Problem, ProblemType},
     },
     ids::new_id,
 };
-use shared_events::{RoomId, UserId};
+use shared_events::{RoomId, Timestamp, UserId};
 
 use super::{Api, answers::CommandAnswer, idempotency, if_match, problems};
 use crate::{
     commands::{Action, Actor, Command, IfMatch, Origin},
-    writer::{IdempotencyKey, Submission},
+    writer::{IdempotencyKey, Reply, Submission},
 };
 
 /// The request of a command with the path `P` and the body `B`, which the callers `C` may send.
@@ -71,19 +72,14 @@ impl<P: DeserializeOwned, B: Body, C: Callers> FromRequest for CommandRequest<P,
             no_parameters(&request)?;
             let key = idempotency::key_of(request.headers())?;
             if key.is_none() && request.method() == Method::POST {
-                let detail = "a POST needs a key of its own, which stays the same when it is sent again";
-                let problem = Problem::new(ProblemType::MissingIdempotencyKey, detail);
-                return Err(problem.field(idempotency::HEADER));
+                return Err(idempotency::missing().field(idempotency::HEADER));
             }
             let if_match = if_match::read(request.headers())?;
             let context = RequestContext::extract(&request).await?;
             let Path(path) = Path::extract(&request).await?;
             let (body, bytes) = B::read(&request, payload).await?;
             let (method, address) = (request.method().as_str(), request.uri().path().to_owned());
-            let key = key.map(|key| IdempotencyKey {
-                id: idempotency::key_of_caller(&caller.user, &key),
-                fingerprint: idempotency::fingerprint_of_request(&caller.user, method, &address, &bytes),
-            });
+            let key = key.map(|key| idempotency::of_request(&caller.user, &key, method, &address, &bytes));
             Ok(Self { api, caller, context, key, if_match, address, path, body, callers: PhantomData })
         })
     }
@@ -97,41 +93,61 @@ impl<P, B, C> CommandRequest<P, B, C> {
     ) -> Result<CommandAnswer, Problem> {
         let Self { api, caller, context, key, if_match, address, path, body, .. } = self;
         let action = action(path, body)?;
+        let wanted = Wanted { action, if_match, key, address };
+        let (submission, act) = wanted.of(caller, context, api.now())?;
+        act.end(async { Ok(api.backend()?.writer.submit(submission).await) }.await)
+    }
+}
+
+/// A command that its caller may send.
+pub(super) struct Wanted {
+    pub(super) action: Action,
+    pub(super) if_match: IfMatch,
+    pub(super) key: Option<IdempotencyKey>,
+    /// The path as text, for the audit log.
+    pub(super) address: String,
+}
+
+impl Wanted {
+    /// The command for the writer, and what records it.
+    pub(super) fn of(
+        self,
+        caller: Caller,
+        context: RequestContext,
+        now: Timestamp,
+    ) -> Result<(Submission, Recorded), Problem> {
+        let Self { action, if_match, key, address } = self;
         let user = UserId::new(caller.user).map_err(|_| Refusal::User)?;
         let act = caller
             .admin
             .then(|| Act::begun(user.as_str(), action.name(), address, Some(&context.correlation_id)));
-        let command = Command {
-            id: new_id(),
-            actor: Actor { user, admin: caller.admin },
-            now: api.now(),
-            origin: Origin::Request,
-            if_match,
-            action,
-        };
-        let submission = Submission {
-            command,
-            made_by: None,
-            key,
-            correlation_id: context.correlation_id,
-            traceparent: context.traceparent,
-        };
-        let result = decide(&api, submission).await;
-        if let Some(act) = act {
+        let actor = Actor { user, admin: caller.admin };
+        let command = Command { id: new_id(), actor, now, origin: Origin::Request, if_match, action };
+        let RequestContext { correlation_id, traceparent } = context;
+        Ok((Submission { command, made_by: None, key, correlation_id, traceparent }, Recorded(act)))
+    }
+}
+
+/// The audit line of an administrator's command.
+pub(super) struct Recorded(Option<Act>);
+
+impl Recorded {
+    /// The answer to the command. Writes the audit line.
+    pub(super) fn end(self, reply: Result<Reply, Problem>) -> Result<CommandAnswer, Problem> {
+        let result = reply.and_then(|reply| {
+            let decided = reply.map_err(problems::of_failure)?;
+            match decided.result {
+                Ok(done) => Ok(CommandAnswer { done, repeated: decided.repeated }),
+                Err(rejection) => Err(problems::of_rejection(&rejection, &decided.rests_on)),
+            }
+        });
+        if let Some(act) = self.0 {
             act.ended(match &result {
                 Ok(CommandAnswer { done, .. }) => format!("room {} at version {}", done.room, done.version),
                 Err(problem) => problem.kind().slug().to_owned(),
             });
         }
         result
-    }
-}
-
-async fn decide(api: &Api, submission: Submission) -> Result<CommandAnswer, Problem> {
-    let decided = api.backend()?.writer.submit(submission).await.map_err(problems::of_failure)?;
-    match decided.result {
-        Ok(done) => Ok(CommandAnswer { done, repeated: decided.repeated }),
-        Err(rejection) => Err(problems::of_rejection(&rejection, &decided.rests_on)),
     }
 }
 
@@ -162,12 +178,19 @@ impl Callers for Administrators {
 pub(super) trait Body: Sized {
     /// Reads the value, and the bytes, which are part of the request's fingerprint.
     async fn read(request: &HttpRequest, payload: Payload) -> Result<(Self, Bytes), Problem>;
+
+    /// Reads the value of a line's body.
+    fn decode(bytes: &[u8]) -> Result<Self, Problem>;
 }
 
 impl<T: DeserializeOwned> Body for T {
     async fn read(request: &HttpRequest, mut payload: Payload) -> Result<(Self, Bytes), Problem> {
         let Json { value, bytes } = Json::from_request(request, &mut payload).await?;
         Ok((value, bytes))
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Problem> {
+        decode::json(bytes)
     }
 }
 
@@ -178,11 +201,19 @@ impl Body for Ignored {
     async fn read(request: &HttpRequest, mut payload: Payload) -> Result<(Self, Bytes), Problem> {
         Ok((Self, bytes(request, &mut payload).await?))
     }
+
+    fn decode(_: &[u8]) -> Result<Self, Problem> {
+        Ok(Self)
+    }
 }
 
 /// Rejects parameters, so that a misspelt or misplaced one is not silently ignored.
 pub(super) fn no_parameters(request: &HttpRequest) -> Result<(), Problem> {
-    let query = request.query_string();
+    no_query(request.query_string())
+}
+
+/// The same of a query string.
+pub(super) fn no_query(query: &str) -> Result<(), Problem> {
     if query.is_empty() {
         return Ok(());
     }

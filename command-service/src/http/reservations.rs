@@ -128,6 +128,40 @@ pub(super) struct ReservationPath {
     reservation: ReservationId,
 }
 
+pub(super) fn to_reserve(RoomPath { room }: RoomPath, body: NewReservation) -> Result<Action, Problem> {
+    Ok(Action::Reserve(Reserve { room, stay: body.stay()? }))
+}
+
+pub(super) fn to_reserve_kind(KindPath { kind }: KindPath, body: NewReservation) -> Result<Action, Problem> {
+    let kind = name("kind", &kind)?;
+    Ok(Action::ReserveKind(ReserveKind { kind, stay: body.stay()? }))
+}
+
+pub(super) fn to_change(path: ReservationPath, body: ReservationPatch) -> Result<Action, Problem> {
+    Ok(Action::ChangeReservation(body.of(path)?))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as of the other commands")]
+pub(super) fn to_cancel(path: ReservationPath, _: Ignored) -> Result<Action, Problem> {
+    let ReservationPath { room, reservation } = path;
+    Ok(Action::CancelReservation(CancelReservation { room: Some(room), reservation }))
+}
+
+pub(super) fn to_move(path: ReservationPath, body: Move) -> Result<Action, Problem> {
+    let (ReservationPath { room, reservation }, Move { to_room, from, to }) = (path, body);
+    ends(from, to)?;
+    Ok(Action::MoveReservation(MoveReservation { room: Some(room), reservation, to_room, from, to }))
+}
+
+pub(super) fn to_restore(path: ReservationPath, body: Restore) -> Result<Action, Problem> {
+    let (ReservationPath { room, reservation }, Restore { revision }) = (path, body);
+    if revision == 0 {
+        return Err(invalid("/revision", "revisions begin at 1"));
+    }
+    let was = Revision::Unknown;
+    Ok(Action::RestoreReservation(RestoreReservation { room, reservation, revision, was }))
+}
+
 /// Reserves a room.
 #[utoipa::path(
     post, path = "/v1/rooms/{room}/reservations", tag = "reservations", operation_id = "reserve",
@@ -137,9 +171,7 @@ pub(super) struct ReservationPath {
 pub(super) async fn reserve(
     request: CommandRequest<RoomPath, NewReservation>,
 ) -> Result<CommandAnswer, Problem> {
-    request
-        .carry_out(|RoomPath { room }, body| Ok(Action::Reserve(Reserve { room, stay: body.stay()? })))
-        .await
+    request.carry_out(to_reserve).await
 }
 
 /// Reserves a free room of a kind that accepts the stay. The answer names the room.
@@ -155,12 +187,7 @@ pub(super) async fn reserve(
 pub(super) async fn reserve_kind(
     request: CommandRequest<KindPath, NewReservation>,
 ) -> Result<CommandAnswer, Problem> {
-    request
-        .carry_out(|KindPath { kind }, body| {
-            let kind = name("kind", &kind)?;
-            Ok(Action::ReserveKind(ReserveKind { kind, stay: body.stay()? }))
-        })
-        .await
+    request.carry_out(to_reserve_kind).await
 }
 
 /// Changes a reservation within its room.
@@ -177,7 +204,7 @@ pub(super) async fn reserve_kind(
 pub(super) async fn change(
     request: CommandRequest<ReservationPath, ReservationPatch>,
 ) -> Result<CommandAnswer, Problem> {
-    request.carry_out(|path, body| Ok(Action::ChangeReservation(body.of(path)?))).await
+    request.carry_out(to_change).await
 }
 
 /// Cancels a reservation that has not begun.
@@ -194,11 +221,7 @@ pub(super) async fn change(
 pub(super) async fn cancel(
     request: CommandRequest<ReservationPath, Ignored>,
 ) -> Result<CommandAnswer, Problem> {
-    request
-        .carry_out(|ReservationPath { room, reservation }, _| {
-            Ok(Action::CancelReservation(CancelReservation { room: Some(room), reservation }))
-        })
-        .await
+    request.carry_out(to_cancel).await
 }
 
 /// Moves a reservation that has not begun to another room. The answer describes the new room.
@@ -215,12 +238,7 @@ pub(super) async fn cancel(
 pub(super) async fn move_to_room(
     request: CommandRequest<ReservationPath, Move>,
 ) -> Result<CommandAnswer, Problem> {
-    request
-        .carry_out(|ReservationPath { room, reservation }, Move { to_room, from, to }| {
-            ends(from, to)?;
-            Ok(Action::MoveReservation(MoveReservation { room: Some(room), reservation, to_room, from, to }))
-        })
-        .await
+    request.carry_out(to_move).await
 }
 
 /// Gives a reservation the room, time and other values of an earlier revision, also when it is cancelled.
@@ -239,13 +257,5 @@ pub(super) async fn move_to_room(
 pub(super) async fn restore(
     request: CommandRequest<ReservationPath, Restore>,
 ) -> Result<CommandAnswer, Problem> {
-    request
-        .carry_out(|ReservationPath { room, reservation }, Restore { revision }| {
-            if revision == 0 {
-                return Err(invalid("/revision", "revisions begin at 1"));
-            }
-            let was = Revision::Unknown;
-            Ok(Action::RestoreReservation(RestoreReservation { room, reservation, revision, was }))
-        })
-        .await
+    request.carry_out(to_restore).await
 }

@@ -133,13 +133,26 @@ impl RoomPatch {
     }
 }
 
+pub(super) fn to_register(_: NoPath, body: NewRoom) -> Result<Action, Problem> {
+    Ok(Action::RegisterRoom(RegisterRoom::new(body.settings()?)))
+}
+
+pub(super) fn to_change(RoomPath { room }: RoomPath, body: RoomPatch) -> Result<Action, Problem> {
+    Ok(Action::ChangeRoom(body.of(room)?))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as of the other commands")]
+pub(super) fn to_retire(RoomPath { room }: RoomPath, _: Ignored) -> Result<Action, Problem> {
+    Ok(Action::RetireRoom(RetireRoom { room }))
+}
+
 /// Registers a room.
 #[utoipa::path(
     post, path = "/v1/rooms", tag = "rooms", operation_id = "registerRoom",
     params(Keyed), request_body = NewRoom, responses(Created, Failed)
 )]
 pub(super) async fn register(request: AdminRequest<NoPath, NewRoom>) -> Result<CommandAnswer, Problem> {
-    request.carry_out(|_, body| Ok(Action::RegisterRoom(RegisterRoom::new(body.settings()?)))).await
+    request.carry_out(to_register).await
 }
 
 /// Changes a room's settings. Existing reservations stay as they are.
@@ -149,7 +162,7 @@ pub(super) async fn register(request: AdminRequest<NoPath, NewRoom>) -> Result<C
     request_body = RoomPatch, responses(Changed, Failed)
 )]
 pub(super) async fn change(request: AdminRequest<RoomPath, RoomPatch>) -> Result<CommandAnswer, Problem> {
-    request.carry_out(|RoomPath { room }, body| Ok(Action::ChangeRoom(body.of(room)?))).await
+    request.carry_out(to_change).await
 }
 
 /// Retires a room without running or future stays. Its name is free again.
@@ -159,5 +172,5 @@ pub(super) async fn change(request: AdminRequest<RoomPath, RoomPatch>) -> Result
     responses(Changed, Failed)
 )]
 pub(super) async fn retire(request: AdminRequest<RoomPath, Ignored>) -> Result<CommandAnswer, Problem> {
-    request.carry_out(|RoomPath { room }, _| Ok(Action::RetireRoom(RetireRoom { room }))).await
+    request.carry_out(to_retire).await
 }

@@ -160,6 +160,29 @@ impl IntoResponses for ImportFailed {
     }
 }
 
+/// Problems of a whole request with many commands.
+pub(super) enum ManyFailed {}
+
+impl IntoResponses for ManyFailed {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[
+            ("400", "A parameter is unknown."),
+            NOBODY,
+            ("403", "The caller may not send this request."),
+            METHOD,
+            ("408", "The body did not arrive in time; nothing was done."),
+            (
+                "413",
+                "More than 1,000 lines, 1,048,576 bytes, or as many requests as the caller may send at once; nothing was done.",
+            ),
+            ("415", "The body is not application/x-ndjson."),
+            TOO_MANY,
+            DEFECT,
+            ("503", "Overloaded or not available; nothing was done."),
+        ])
+    }
+}
+
 /// Problems of the list of erased persons.
 pub(super) enum ListFailed {}
 

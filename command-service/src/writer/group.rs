@@ -210,6 +210,7 @@ mod tests {
                 reply,
                 deadline,
                 sequence: sequence.cloned(),
+                _line_place: None,
             },
             receiver,
         )

@@ -9,7 +9,7 @@
 use std::{
     collections::HashSet,
     sync::{
-        Arc, Mutex, PoisonError,
+        self, Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -18,7 +18,7 @@ use std::{
 use service_kit::clock::Clock;
 use shared_events::{ConsistencyToken, ReservationId, RoomId, Version};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::{Instant, timeout_at},
 };
 
@@ -41,13 +41,17 @@ mod attempt;
 mod cache;
 mod commit;
 mod group;
+mod lines;
 mod pace;
 mod recall;
 
 pub use answers::RecordedOutcome;
+pub use lines::Lines;
 
 /// Most commands in one group. Larger groups gain nothing: measured, 200 rows a transaction reach 98% of the rate of 500.
 const MAX_GROUP: usize = 512;
+/// The part of the queue that lines may fill.
+const LINES_SHARE: usize = 4;
 
 /// Settings of the writer.
 #[derive(Clone, Debug)]
@@ -165,9 +169,11 @@ pub type Reply = Result<CommandOutcome, Failure>;
 #[derive(Clone)]
 pub struct Writer {
     queue: mpsc::Sender<Pending>,
-    running_keys: Arc<Mutex<HashSet<KeyId>>>,
+    running_keys: Arc<sync::Mutex<HashSet<KeyId>>>,
     deadline: Duration,
     memory: Memory,
+    /// Places in the queue for lines: the others stay free for single commands.
+    line_places: Arc<Semaphore>,
 }
 
 struct Pending {
@@ -177,6 +183,8 @@ struct Pending {
     reply: oneshot::Sender<Reply>,
     deadline: Instant,
     sequence: Option<Sequence>,
+    /// The place of a line, given back with the reply.
+    _line_place: Option<OwnedSemaphorePermit>,
 }
 
 /// Commands that must not overtake one another: the lines of an import. If one is given up, so are all later ones, without an
@@ -250,7 +258,8 @@ pub fn writer(
             pace.carried_out(commands, events, began.elapsed(), waiting.len());
         }
     };
-    (Writer { queue, running_keys: Arc::default(), deadline, memory }, task)
+    let line_places = Arc::new(Semaphore::new((options.queue_capacity / LINES_SHARE).max(1)));
+    (Writer { queue, running_keys: Arc::default(), deadline, memory, line_places }, task)
 }
 
 impl Writer {
@@ -264,62 +273,73 @@ impl Writer {
             None => None,
         };
         let deadline = Instant::now() + self.deadline;
-        let mut submission = submission;
+        let submission = Arc::new(self.informed(submission, deadline).await?);
+        let reply = self.try_queue(&submission, Vec::new(), deadline)?;
+        self.recalling(submission, deadline, reply, &Mutex::new(())).await
+    }
+
+    /// The command with what a decision needs beside the room's state.
+    async fn informed(&self, mut submission: Submission, deadline: Instant) -> Result<Submission, Failure> {
         let Command { actor, action, .. } = &mut submission.command;
         if let Action::RestoreReservation(restore) = action {
             let found = timeout_at(deadline, self.memory.revision_for(actor, restore)).await;
             restore.was = found.unwrap_or(Err(Failure::Unavailable))?;
         }
-        let submission = Arc::new(submission);
+        Ok(submission)
+    }
+
+    /// Queues a command, unless the queue is full.
+    fn try_queue(
+        &self,
+        submission: &Arc<Submission>,
+        recalled: Vec<Recollection>,
+        deadline: Instant,
+    ) -> Result<oneshot::Receiver<Reply>, Failure> {
+        let (reply, receiver) = oneshot::channel();
+        let submission = Arc::clone(submission);
+        let pending = Pending { submission, recalled, reply, deadline, sequence: None, _line_place: None };
+        self.queue.try_send(pending).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Failure::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => Failure::Unavailable,
+        })?;
+        Ok(receiver)
+    }
+
+    /// The reply to a queued command. Recalls what a room has forgotten, in turn, and queues the command again.
+    async fn recalling(
+        &self,
+        submission: Arc<Submission>,
+        deadline: Instant,
+        mut reply: oneshot::Receiver<Reply>,
+        turns: &Mutex<()>,
+    ) -> Reply {
         let mut recalled = Vec::new();
         loop {
-            let (reply, receiver) = oneshot::channel();
-            let submission = Arc::clone(&submission);
-            let user = submission.command.actor.user.clone();
-            let pending = Pending { submission, recalled: recalled.clone(), reply, deadline, sequence: None };
-            self.queue.try_send(pending).map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => Failure::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => Failure::Unavailable,
-            })?;
-            match receiver.await.unwrap_or(Err(Failure::OutcomeUnknown)) {
+            match reply.await.unwrap_or(Err(Failure::OutcomeUnknown)) {
                 Err(Failure::Forgotten { room, reservation }) => {
-                    let recall = self.memory.recall_for(&user, room, reservation);
+                    let recall = async {
+                        let _turn = turns.lock().await;
+                        self.memory.recall_for(&submission.command.actor.user, room, reservation).await
+                    };
                     let found = timeout_at(deadline, recall).await.unwrap_or(Err(Failure::Unavailable))?;
                     // What was recalled before may be older.
                     recalled.splice(0..0, found);
+                    reply = self.try_queue(&submission, recalled.clone(), deadline)?;
                 }
                 reply => return reply,
             }
         }
     }
-
-    /// Queues a command of an import, and waits for room in the queue. Commands are decided in the order of their queueing. Of
-    /// two with one key, the later one repeats the outcome of the earlier one.
-    ///
-    /// # Errors
-    /// If the writer has ended.
-    pub async fn enqueue(
-        &self,
-        submission: Submission,
-        sequence: &Sequence,
-    ) -> Result<oneshot::Receiver<Reply>, Failure> {
-        let (reply, receiver) = oneshot::channel();
-        let (submission, deadline) = (Arc::new(submission), Instant::now() + self.deadline);
-        let sequence = Some(sequence.clone());
-        let pending = Pending { submission, recalled: Vec::new(), reply, deadline, sequence };
-        self.queue.send(pending).await.map_err(|_| Failure::Unavailable)?;
-        Ok(receiver)
-    }
 }
 
 /// The key of a request that runs in this process. Dropping it releases the key.
 struct RunningKey {
-    keys: Arc<Mutex<HashSet<KeyId>>>,
+    keys: Arc<sync::Mutex<HashSet<KeyId>>>,
     key: KeyId,
 }
 
 impl RunningKey {
-    fn claim(keys: &Arc<Mutex<HashSet<KeyId>>>, key: KeyId) -> Option<Self> {
+    fn claim(keys: &Arc<sync::Mutex<HashSet<KeyId>>>, key: KeyId) -> Option<Self> {
         let claimed = keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
         claimed.then(|| Self { keys: Arc::clone(keys), key })
     }

@@ -6,23 +6,18 @@ use serde::{
 };
 use serde_json::Value;
 use service_kit::{
-    http::{
-        decode,
-        problem::{Problem, ProblemType},
-    },
+    http::{decode, problem::Problem},
     ids::new_id,
 };
 use shared_events::{Minute, ReservationId, RoomId, Timestamp, UserId};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{
-    super::{
-        fields::{ends, given, invalid, name, people, stay, text},
-        idempotency::{MAX_CHARS, fingerprint_of_line, key_of_line},
-        schemas::{cancel_command, move_command, reschedule_command, reserve_command},
-    },
-    lines::{Line, MAX_LINE_BYTES},
+use super::super::{
+    fields::{ends, given, invalid, name, people, stay, text},
+    idempotency::{MAX_CHARS, fingerprint_of_line, key_of_line},
+    lines::{Line, key_at_least, too_long},
+    schemas::{cancel_command, move_command, reschedule_command, reserve_command},
 };
 use crate::{
     commands::{
@@ -224,9 +219,7 @@ impl Imported {
     /// Decodes a line. Its own time must not be later than `now`.
     pub(super) fn read(line: &Line, now: Timestamp) -> Self {
         let Line::Whole(bytes) = line else {
-            let problem =
-                Problem::new(ProblemType::TooLarge, format!("a line has at most {MAX_LINE_BYTES} bytes"));
-            return Self { key: None, request: Request::Failed(problem.with("limit", MAX_LINE_BYTES)) };
+            return Self { key: None, request: Request::Failed(too_long()) };
         };
         let head = match decode::json::<Head>(bytes) {
             Ok(head) => head,
@@ -241,15 +234,6 @@ impl Imported {
         let key = head.key.and_then(|key| key.as_str().map(str::to_owned));
         Self { key, request: request.unwrap_or_else(Request::Failed) }
     }
-}
-
-/// The key of an otherwise invalid line.
-fn key_at_least(bytes: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Key {
-        key: String,
-    }
-    serde_json::from_slice::<Key>(bytes).ok().map(|line| line.key)
 }
 
 /// An action, and the line that made its reservation, if the reservation is named by that line's key.

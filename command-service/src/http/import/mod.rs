@@ -24,24 +24,25 @@ use service_kit::{
 use tokio::sync::mpsc;
 
 use self::{
-    answers::{Queued, QueuedLine, Reached, answers},
+    answers::Known,
     line::{Imported, Request},
-    lines::{Line, Lines},
     schemas::{ImportAnswer, ImportLines},
 };
-use super::{Api, Backend, request::no_parameters, schemas::ImportFailed};
+use super::{
+    Api, Backend,
+    lines::{Answered, Ended, Line, Lines, MEDIA_TYPE, Queued, QueuedLine, answers, place},
+    request::no_parameters,
+    schemas::ImportFailed,
+};
 use crate::writer::{Sequence, Submission};
 
 mod answers;
 mod line;
-mod lines;
 mod schemas;
 
 pub(super) use answers::ImportOutcome;
 pub(super) use line::{CancelLine, MoveLine, RescheduleLine, ReserveLine};
 
-/// Media type of an import and its answer.
-pub(super) const MEDIA_TYPE: &str = "application/x-ndjson";
 /// Most lines without a delivered answer.
 const IN_FLIGHT: usize = 1024;
 /// Longest pause of a client.
@@ -84,23 +85,6 @@ pub(super) async fn import(
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, MEDIA_TYPE)).streaming(answers(to_answer)))
 }
 
-/// The reason why an import ended before its last line. The answer breaks off.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-enum Ended {
-    #[error("the rest of the import did not arrive")]
-    Broken,
-    #[error("the client sent nothing for too long")]
-    Silent,
-    #[error("the service ends")]
-    Stopping,
-    #[error("the token has expired")]
-    Expired,
-    #[error("the client no longer takes the answer")]
-    Gone,
-    #[error("the event store could not carry out a line, and later ones must not overtake it")]
-    Failing,
-}
-
 /// Reads lines and queues them for the writer.
 struct Reader {
     api: Data<Api>,
@@ -113,7 +97,7 @@ struct Reader {
 }
 
 impl Reader {
-    async fn read(&self, mut payload: Payload, queued: &mpsc::Sender<Queued>) -> Result<(), Ended> {
+    async fn read(&self, mut payload: Payload, queued: &mpsc::Sender<Queued<Known>>) -> Result<(), Ended> {
         let mut lines = Lines::default();
         loop {
             let chunk = tokio::select! {
@@ -135,22 +119,23 @@ impl Reader {
         }
     }
 
-    async fn queue(&self, number: u64, line: &Line, queued: &mpsc::Sender<Queued>) -> Result<(), Ended> {
-        // Reserved first: a line is decided only if its outcome can be answered.
-        let place = tokio::select! {
-            biased;
-            () = self.api.stop.cancelled() => return Err(Ended::Stopping),
-            place = queued.reserve() => place.map_err(|_| Ended::Gone)?,
-        };
+    async fn queue(
+        &self,
+        number: u64,
+        line: &Line,
+        queued: &mpsc::Sender<Queued<Known>>,
+    ) -> Result<(), Ended> {
+        let place = place(&self.api.stop, queued).await?;
         let now = self.api.now();
         let Imported { key, request } = Imported::read(line, now);
         if self.expires_ms.is_some_and(|end| now.epoch_millis() >= end) {
             let detail = "the token has expired; nothing was done from this line on";
             let problem = Box::new(Problem::new(ProblemType::Unauthenticated, detail));
-            place.send(Queued::Line(QueuedLine { number, key, reached: Reached::Failed(problem) }));
+            let answered = Answered::Now(Known::Failed(problem));
+            place.send(Queued::Line(QueuedLine { number, key, answered }));
             return Err(Ended::Expired);
         }
-        let reached = match request {
+        let answered = match request {
             Request::Command { command, made_by, key } => {
                 let submission = Submission {
                     command: *command,
@@ -160,14 +145,14 @@ impl Reader {
                     traceparent: self.context.traceparent.clone(),
                 };
                 match self.backend.writer.enqueue(submission, &self.sequence).await {
-                    Ok(reply) => Reached::Writer(reply),
+                    Ok(reply) => Answered::Later(reply),
                     Err(_) => return Err(Ended::Stopping),
                 }
             }
-            Request::Rejected(problem) => Reached::Rejected(Box::new(problem)),
-            Request::Failed(problem) => Reached::Failed(Box::new(problem)),
+            Request::Rejected(problem) => Answered::Now(Known::Rejected(Box::new(problem))),
+            Request::Failed(problem) => Answered::Now(Known::Failed(Box::new(problem))),
         };
-        place.send(Queued::Line(QueuedLine { number, key, reached }));
+        place.send(Queued::Line(QueuedLine { number, key, answered }));
         Ok(())
     }
 }

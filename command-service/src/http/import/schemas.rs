@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use utoipa::{
     IntoResponses, PartialSchema, ToSchema,
     openapi::{
-        Content, Ref, RefOr, Response, ResponseBuilder,
+        Ref, RefOr, Response,
         schema::{OneOfBuilder, Schema},
     },
 };
 
-use super::{CancelLine, ImportOutcome, MEDIA_TYPE, MoveLine, RescheduleLine, ReserveLine};
+use super::{super::lines::lines_of, CancelLine, ImportOutcome, MoveLine, RescheduleLine, ReserveLine};
 
 /// The body of an import.
 pub(in super::super) enum ImportLines {}
@@ -20,10 +20,7 @@ pub(in super::super) enum ImportAnswer {}
 
 impl IntoResponses for ImportAnswer {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let content = Content::new(Some(Ref::from_schema_name(ImportOutcome::name())));
-        let description = "One line for each line that is not blank, in their order.";
-        let response = ResponseBuilder::new().description(description).content(MEDIA_TYPE, content);
-        BTreeMap::from([("200".to_owned(), response.build().into())])
+        lines_of::<ImportOutcome>()
     }
 }
 

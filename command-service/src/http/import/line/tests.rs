@@ -1,4 +1,5 @@
 use serde_json::json;
+use service_kit::http::problem::ProblemType;
 
 use super::*;
 

@@ -3,11 +3,11 @@
 use bytes::{Bytes, BytesMut};
 
 /// Longest line in bytes, without its line feed.
-pub(super) const MAX_LINE_BYTES: usize = 64 * 1024;
+pub(in super::super) const MAX_LINE_BYTES: usize = 64 * 1024;
 
 /// A line without its end.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Line {
+pub(in super::super) enum Line {
     /// A whole line.
     Whole(Bytes),
     /// A line of more than [`MAX_LINE_BYTES`].
@@ -16,7 +16,7 @@ pub(super) enum Line {
 
 /// Splits bytes into numbered lines. Blank lines are counted and skipped.
 #[derive(Default, Debug)]
-pub(super) struct Lines {
+pub(in super::super) struct Lines {
     waiting: BytesMut,
     /// Length of the start of `waiting` that has no line feed.
     searched: usize,
@@ -28,22 +28,22 @@ pub(super) struct Lines {
 
 impl Lines {
     /// Adds bytes.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(in super::super) fn push(&mut self, bytes: &[u8]) {
         self.waiting.extend_from_slice(bytes);
     }
 
     /// Marks the end of the stream: the rest is the last line.
-    pub(super) fn finish(&mut self) {
+    pub(in super::super) fn finish(&mut self) {
         self.finished = true;
     }
 
     /// Whether the stream has ended and all lines were taken.
-    pub(super) fn is_finished(&self) -> bool {
+    pub(in super::super) fn is_finished(&self) -> bool {
         self.finished && self.waiting.is_empty() && !self.too_long
     }
 
     /// The next complete line, with its number from 1.
-    pub(super) fn next(&mut self) -> Option<(u64, Line)> {
+    pub(in super::super) fn next(&mut self) -> Option<(u64, Line)> {
         loop {
             let line = self.take()?;
             self.number += 1;
