@@ -219,10 +219,7 @@ impl Entrance {
     /// The rooms of the wanted kind are these, beside those that messages name.
     pub fn learn_kind(&self, rooms: impl IntoIterator<Item = RoomId>) {
         let Some(kind) = &self.client.wants.kind else { return };
-        let mut state = self.hub.state();
-        for room in rooms {
-            state.kinds.entry(room).or_insert_with(|| kind.clone());
-        }
+        self.hub.state().learn_kind(kind, rooms);
     }
 
     /// The wanted rooms of which messages are remembered that the read models may not show yet, and those never looked up.

@@ -217,6 +217,11 @@ impl Reset {
 }
 
 impl RoomLog {
+    /// The kind that the messages give the room at last.
+    pub(super) fn latest_kind(&self) -> Option<&String> {
+        self.messages.iter().rev().find_map(|placed| placed.notice.kind())
+    }
+
     /// Whether the version before this one is remembered, or there is none.
     pub(super) fn has_before(&self, version: Version) -> bool {
         let number = self.messages.partition_point(|placed| placed.notice.version < version);

@@ -100,9 +100,26 @@ impl State {
         self.note_place();
     }
 
-    /// From now on, messages that give rooms this kind are noted.
+    /// From now on, messages that give rooms this kind are noted. So are those that are remembered: the read models may not
+    /// show them yet.
     pub(super) fn interest(&mut self, kind: &str) {
-        self.by_kind.entry(kind.to_owned()).or_default().interested += 1;
+        let of_kind = self.by_kind.entry(kind.to_owned()).or_default();
+        of_kind.interested += 1;
+        if of_kind.interested == 1 {
+            let is_of = |log: &RoomLog| log.latest_kind().is_some_and(|latest| latest == kind);
+            let rooms = self.ring.rooms.iter().filter(|(_, log)| is_of(log));
+            self.kinds.extend(rooms.map(|(room, _)| (*room, kind.to_owned())));
+        }
+    }
+
+    /// The read models show these rooms with this kind.
+    pub(super) fn learn_kind(&mut self, kind: &str, rooms: impl IntoIterator<Item = RoomId>) {
+        for room in rooms {
+            let latest = self.ring.rooms.get(&room).and_then(RoomLog::latest_kind);
+            if latest.is_none_or(|latest| latest == kind) {
+                self.kinds.entry(room).or_insert_with(|| kind.to_owned());
+            }
+        }
     }
 
     pub(super) fn lose_interest(&mut self, kind: &str) {

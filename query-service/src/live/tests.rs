@@ -251,6 +251,23 @@ fn a_kind_has_the_rooms_that_enter_it_and_the_one_that_leaves_it_is_told_once_mo
 }
 
 #[test]
+fn a_kind_has_the_rooms_that_messages_gave_it_before_anybody_asked_and_queries_do_not_show_yet() {
+    let mut topic = Topic::new();
+    topic.push(0, named(1, 1, "lab"));
+    topic.push(0, named(2, 1, "lab"));
+    topic.push(0, named(2, 2, "hall"));
+    let wants = Wants { kind: Some("lab".to_owned()), ..Wants::default() };
+    let entrance = topic.hub.enter(&user("ann"), wants).unwrap();
+    entrance.learn_kind([room(2)]);
+    let stream = entrance.begin(None, &HashMap::new());
+    topic.push(0, of(1, 2, "bob"));
+    topic.push(0, of(2, 3, "bob"));
+    topic.show(1, 2);
+    topic.show(2, 3);
+    assert_eq!(told(&stream).0, ["1:1", "1:2"], "the queries don't know yet that room 2 has left");
+}
+
+#[test]
 fn a_user_learns_of_others_reservations_that_the_busy_times_changed_and_no_more() {
     let mut topic = Topic::new();
     let streams = ["ann", "bob"].map(|name| topic.stream(name, rooms(&[1]), None));
