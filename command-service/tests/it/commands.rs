@@ -147,7 +147,7 @@ async fn a_line_and_its_single_request_are_the_same_request() {
         // Another request with the key, by itself and as a line, and the key of somebody else.
         let other = reserve("b", &room, 12);
         assert_eq!(alone(&service, "ann", &other).await.problem(), (422, "key-reused", ""));
-        assert_eq!(kind(&many(&service, "ann", &[other.clone()]).await[0]), "key-reused");
+        assert_eq!(kind(&many(&service, "ann", std::slice::from_ref(&other)).await[0]), "key-reused");
         assert_eq!(statuses(&many(&service, "bob", &[other]).await), [201]);
         assert_eq!(service.events(&room).await.len(), 4);
         service.stop().await;
