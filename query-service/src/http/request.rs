@@ -199,11 +199,11 @@ fn generation(query: &str) -> Result<(Option<u32>, String), Problem> {
         Some((GENERATION, value)) => Some(value.to_owned()),
         _ => (pair == GENERATION).then(String::new),
     };
-    let (named, others): (Vec<&str>, Vec<&str>) = query.split('&').partition(|pair| value(*pair).is_some());
+    let (named, others): (Vec<&str>, Vec<&str>) = query.split('&').partition(|pair| value(pair).is_some());
     let number = match named.as_slice() {
         [] => None,
         [one] => {
-            let number = value(*one).and_then(|value| value.parse().ok());
+            let number = value(one).and_then(|value| value.parse().ok());
             Some(number.ok_or_else(|| invalid(GENERATION, "it must be a number"))?)
         }
         _ => return Err(invalid(GENERATION, "it can be sent once")),
