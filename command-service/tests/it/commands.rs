@@ -201,10 +201,11 @@ async fn lines_about_one_reservation_keep_their_order_also_when_its_room_has_for
         let id = service.reserve("ann", &room, 10, 11).await.expect(201).text("reservation");
         let path = format!("/v1/rooms/{room}/reservations/{id}");
         let delete = || json!({"method": "DELETE", "path": path});
-        let restore = |key: &str| post(key, &format!("{path}/restore"), json!({"revision": 1}));
+        let restore =
+            |key: &str, revision: u32| post(key, &format!("{path}/restore"), json!({"revision": revision}));
         send(service.user("ann", Method::DELETE, &path)).await.expect(200);
         // Cancelled, so that there is none to cancel; then live, cancelled, live.
-        let lines = [delete(), restore("1"), delete(), delete(), restore("2"), reserve("3", &room, 10)];
+        let lines = [delete(), restore("1", 1), delete(), delete(), restore("2", 1), reserve("3", &room, 10)];
         let answers = many(&service, "ann", &lines).await;
         assert_eq!(statuses(&answers), [404, 200, 200, 404, 200, 409], "{answers:?}");
         let revisions = [1, 2, 4].map(|line| answers[line]["body"]["revision"].as_u64());
@@ -266,11 +267,39 @@ async fn a_request_that_is_too_large_does_nothing() {
 /// A service whose writer begins when the second value is polled.
 async fn waiting(options: &Options) -> (TestService, impl Future<Output = ()> + Send + use<>) {
     let service = TestService::start_closed(TestStore::mysql().await);
+    let writing = other_writer(&service, options).await;
+    (service, writing)
+}
+
+/// Gives the service another writer, which begins when it is polled.
+async fn other_writer(service: &TestService, options: &Options) -> impl Future<Output = ()> + Send + use<> {
     let store: Arc<dyn EventStore> = service.store.open(None).await;
     let (writer, writing) = writer(Arc::clone(&store).into(), service.clock.clone(), handoff().0, options);
     let (log, erasures) = (Arc::clone(&store) as _, Arc::clone(&store) as _);
     service.gate.open(Backend { writer, log, erasures, outbox: store });
-    (service, writing)
+    writing
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_restores_the_revision_that_an_earlier_line_makes() {
+    for service in both().await {
+        let room = service.room("Blue", json!({})).await;
+        let id = service.reserve("ann", &room, 10, 11).await.expect(201).text("reservation");
+        let path = format!("/v1/rooms/{room}/reservations/{id}");
+        let writing = other_writer(&service, &Options::default()).await;
+        let patch = |people: u32| json!({"method": "PATCH", "path": path, "body": {"people": people}});
+        let restore = post("1", &format!("{path}/restore"), json!({"revision": 2}));
+        let sent = request(&service, "ann", file(&[patch(3), patch(4), restore])).send().await.unwrap();
+        // Enough to read the revision, if it were read now.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let writing = tokio::spawn(writing);
+        let text = sent.text().await.unwrap();
+        let answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let revisions: Vec<_> = answers.iter().map(|answer| answer["body"]["revision"].as_u64()).collect();
+        assert_eq!(revisions, [Some(2), Some(3), Some(4)], "{answers:?}");
+        service.stop().await;
+        writing.await.unwrap();
+    }
 }
 
 fn new_rooms(first: u32, last: u32) -> Vec<Value> {
