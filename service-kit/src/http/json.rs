@@ -53,7 +53,7 @@ pub fn bytes(
 /// The bytes of a body of at most `most` bytes.
 ///
 /// # Errors
-/// As [`bytes`].
+/// As [`bytes()`].
 pub fn bytes_up_to(
     most: usize,
     request: &HttpRequest,
