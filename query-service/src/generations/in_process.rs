@@ -18,6 +18,8 @@ use crate::{
 
 /// The partition of all rooms.
 const PARTITION: i32 = 0;
+/// The offset of the first message to live streams. 0 would say that none came before.
+const FIRST_OFFSET: i64 = 1;
 /// How long the last batch may take at the end.
 const LAST_BATCH: Duration = Duration::from_secs(3);
 
@@ -54,7 +56,7 @@ impl Feeding {
         component.ok();
         let watched = watchdog::watch(&projector, self.watchdog, self.stop.clone());
         // Places of an earlier process mean nothing in this one.
-        self.live.begin(service_kit::ids::new_id().as_u64_pair().1, &[0]);
+        self.live.begin(service_kit::ids::new_id().as_u64_pair().1, &[FIRST_OFFSET]);
         self.live.filled();
         let work = async { tokio::join!(forward(events, &inbox, &self.live, teller.as_ref()), watched) };
         self.stop.run_until_cancelled(work).await;
@@ -84,7 +86,7 @@ async fn rebuild(feed: &dyn Feed, pipeline: &mut Pipeline, component: &Component
 async fn forward(mut events: mpsc::Receiver<RawEvent>, inbox: &Inbox, live: &Hub, teller: Option<&Teller>) {
     let mut offset = 0;
     while let Some(event) = events.recv().await {
-        live.push(0, offset, Some(Notice::of(&event)));
+        live.push(0, FIRST_OFFSET + offset, Some(Notice::of(&event)));
         if let Some(teller) = teller
             && let Err(error) = teller.tell(std::slice::from_ref(&event)).await
         {

@@ -242,6 +242,7 @@ impl Entrance {
         let (mut again, mut repeated, mut later) = (BTreeSet::new(), Vec::new(), Vec::new());
         if let (Some(place), Some(Some(offsets))) = (&place, &known) {
             again = state.resets_after(place, offsets, &self.client.wants);
+            state.doubt(&self.client.wants);
         }
         for room in state.rooms_of(&self.client.wants) {
             let Some(log) = state.ring.rooms.get(&room) else { continue };

@@ -60,7 +60,7 @@ struct Entry {
 pub(super) struct RoomLog {
     pub(super) messages: VecDeque<Placed>,
     /// The highest version in `messages`, kept when they are forgotten.
-    highest: Version,
+    pub(super) highest: Version,
     /// A version that the read models show, and that was told to all who wanted it. `None` if it was never looked up.
     pub(super) visible: Option<Version>,
     /// The version of the read models at the last comparison, if it was ahead of what was told.
@@ -153,17 +153,16 @@ impl Ring {
     }
 
     /// Whether a message follows versions that never came by the topic, as when a topic was lost with its last messages.
-    /// `shown` is what was told before it.
+    /// `shown` is what was told before it, if that is known.
     pub(super) fn is_after_a_gap(&self, placed: &Placed, shown: Option<Version>) -> bool {
         let Notice { room, version, .. } = *placed.notice;
-        let is_unknown = self.rooms.get(&room).is_none_or(|log| !log.has_before(version));
+        let before = self.rooms.get(&room).and_then(|log| log.before(version)).max(shown);
         let is_whole = |partition: &Partition| partition.start == 0;
-        is_unknown
-            && match shown {
-                Some(shown) => version > shown.next(),
-                // Nothing of this topic is forgotten, so the message before this one was in another topic.
-                None => self.partitions.get(placed.partition).is_some_and(is_whole),
-            }
+        match before {
+            Some(before) => version > before.next(),
+            // Nothing of this topic is forgotten, so the message before this one was in another topic.
+            None => version > Version::FIRST && self.partitions.get(placed.partition).is_some_and(is_whole),
+        }
     }
 
     /// Whether the read models show events of a room that this topic never brought.
@@ -222,11 +221,10 @@ impl RoomLog {
         self.messages.iter().rev().find_map(|placed| placed.notice.kind())
     }
 
-    /// Whether the version before this one is remembered, or there is none.
-    pub(super) fn has_before(&self, version: Version) -> bool {
+    /// The version of the remembered message before this one.
+    fn before(&self, version: Version) -> Option<Version> {
         let number = self.messages.partition_point(|placed| placed.notice.version < version);
-        let before = number.checked_sub(1).and_then(|before| self.messages.get(before));
-        before.map_or(Version::NONE, |before| before.notice.version).next() >= version
+        self.messages.get(number.checked_sub(1)?).map(|placed| placed.notice.version)
     }
 
     /// Whether it has messages that the read models may not show yet, or was never looked up.

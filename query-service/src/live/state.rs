@@ -164,16 +164,26 @@ impl State {
             let was_missed = |reset: &Reset| {
                 (wants_room || (wants.owner.is_some() && reset.is_wide)) && reset.was_missed(offsets)
             };
-            // What came before it may never have come, or is forgotten.
-            let lacks_before = |placed: &Placed| is_later(placed) && !log.has_before(placed.notice.version);
+            let is_after_a_gap = |placed: &Placed| is_later(placed) && self.ring.is_after_a_gap(placed, None);
             log.reset.as_ref().is_some_and(was_missed)
-                || (wants_room && self.ring.is_ahead(log))
-                || ((wants_room || wants.owner.is_some()) && log.messages.iter().any(lacks_before))
+                || ((wants_room || wants.owner.is_some()) && log.messages.iter().any(is_after_a_gap))
         };
         let due = self.ring.rooms.iter().filter(|(room, log)| is_due(**room, log));
         let was_parked = |room: &&RoomId| wants.owner.is_some() || self.wants_room(wants, **room);
         let parked = place.parked.iter().filter(was_parked);
         due.map(|(room, _)| room).chain(parked).copied().collect()
+    }
+
+    /// Lets the next comparisons look at wanted rooms that are ahead of their topic. A client that comes back may know less of
+    /// them, unless it was told to read them again.
+    pub(super) fn doubt(&mut self, wants: &Wants) {
+        for room in self.rooms_of(wants) {
+            if self.ring.rooms.get(&room).is_some_and(|log| log.reset.is_none() && self.ring.is_ahead(log))
+                && let Some(log) = self.ring.rooms.get_mut(&room)
+            {
+                log.visible = Some(log.highest);
+            }
+        }
     }
 
     fn wants_room(&self, wants: &Wants, room: RoomId) -> bool {

@@ -99,7 +99,16 @@ fn a_client_that_comes_back_to_another_instance_is_told_what_the_topic_never_bro
     let entrance = other.hub.enter(&user("ann"), rooms(&[1])).unwrap();
     let seen = Seen { version: 12.into(), parked: false };
     let back = entrance.begin(Some(&id), &HashMap::from([(room(1), seen)]));
+    other.compare(1, 12);
+    assert_eq!(told(&back).0, Vec::<String>::new(), "the messages may be on their way");
+    other.compare(1, 12);
     assert_eq!(told(&back).0, ["reset 1"], "the topic was lost with these events");
+    let id = told(&back).1.or_else(|| back.place().map(|id| id.to_string()));
+    let again = other.stream("ann", rooms(&[1]), id.as_deref());
+    other.compare(1, 12);
+    other.compare(1, 12);
+    assert_eq!(told(&back).0, Vec::<String>::new(), "others are not told twice");
+    drop(again);
 }
 
 #[test]
