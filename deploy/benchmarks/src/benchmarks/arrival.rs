@@ -102,7 +102,8 @@ impl<'worker> Theirs<'worker> {
             sent.insert(id.parse::<Uuid>()?, commit.sent);
         }
         let of_commit = |(id, seen): (Uuid, i64)| Ok((*sent.get(&id).context("an unknown row")?, seen));
-        let pairs: Result<Vec<_>> = self.arrivals.end().await?.into_iter().map(of_commit).collect();
+        let pairs: Result<Vec<_>> =
+            self.arrivals.end(end - first).await?.into_iter().map(of_commit).collect();
         Ok(Latencies::of(pairs?))
     }
 }

@@ -232,8 +232,8 @@ pub(super) async fn latency(
     p99: &mut Vec<f64>,
 ) -> Result<f64> {
     arrivals.begin();
-    target.reserve(64, Pace::Open(number(PER_SECOND)), 0.0, seconds).await?;
-    let latencies = Latencies::of(arrivals.end().await?);
+    let outcome = target.reserve(64, Pace::Open(number(PER_SECOND)), 0.0, seconds).await?;
+    let latencies = Latencies::of(arrivals.end(outcome.sent).await?);
     p99.push(latencies.at(0.99));
     Ok(latencies.at(0.5))
 }

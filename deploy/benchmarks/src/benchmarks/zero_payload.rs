@@ -52,8 +52,8 @@ pub(crate) async fn against_full_events(rig: &Rig) -> Result<Vec<Finding>> {
         for round in 1..=rig.rounds {
             full.begin();
             reader.begin();
-            target.reserve(CONNECTIONS, Pace::Open(number(rate)), 0.0, seconds).await?;
-            let theirs = Latencies::of(full.end().await?);
+            let outcome = target.reserve(CONNECTIONS, Pace::Open(number(rate)), 0.0, seconds).await?;
+            let theirs = Latencies::of(full.end(outcome.sent).await?);
             reader.until_level(&target).await?;
             let ours = reader.latencies();
             let of = |quantile: f64| number(ours.value_at_quantile(quantile)) / 1000.0;

@@ -22,6 +22,8 @@ use crate::wall_clock::clock_micros;
 
 /// Nothing more comes after a silence of this length.
 const QUIET: Duration = Duration::from_millis(300);
+/// The longest wait for the last message.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Watches a topic from its end.
 pub(crate) struct Arrivals<T> {
@@ -103,15 +105,17 @@ impl<T: Send + 'static> Arrivals<T> {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = (Vec::new(), Instant::now());
     }
 
-    /// Waits until nothing more comes. Returns what was read, and when.
-    pub(crate) async fn end(&self) -> Result<Vec<(T, i64)>> {
+    /// Waits until this many messages came, and nothing more comes. Returns what was read, and when.
+    pub(crate) async fn end(&self, expected: u64) -> Result<Vec<(T, i64)>> {
+        let begun = Instant::now();
         loop {
             tokio::time::sleep(QUIET / 3).await;
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if seen.1.elapsed() > QUIET {
-                ensure!(!seen.0.is_empty(), "no event arrived");
+            let came = u64::try_from(seen.0.len())?;
+            if came >= expected && seen.1.elapsed() > QUIET {
                 return Ok(std::mem::take(&mut seen.0));
             }
+            ensure!(begun.elapsed() < PATIENCE, "{came} of {expected} events arrived");
         }
     }
 }
