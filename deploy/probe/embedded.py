@@ -19,8 +19,9 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def call(method, url, body=None, user="ann", roles=""):
-    headers = {"X-User": user, "X-Roles": roles, "Idempotency-Key": str(uuid.uuid4())}
+def call(method, url, body=None, user="ann", roles="", **headers):
+    headers |= {"X-User": user, "X-Roles": roles, "X-Email": f"{user}@example.org"}
+    headers["Idempotency-Key"] = str(uuid.uuid4())
     if body is not None:
         headers["Content-Type"] = "application/json"
     data = json.dumps(body).encode() if body is not None else None
@@ -41,14 +42,15 @@ def until_ready(url):
 
 
 @contextlib.contextmanager
-def running(program):
-    """Yields the addresses of commands and queries."""
+def running(program, **more):
+    """Yields the addresses of commands and queries. `more` are settings."""
     commands, queries = free_port(), free_port()
     with tempfile.TemporaryDirectory() as data:
         settings = {
             "LISTEN": f"127.0.0.1:{commands}",
             "QUERY_LISTEN": f"127.0.0.1:{queries}",
             "DATA_DIR": data,
+            **more,
         }
         process = subprocess.Popen([program], env=settings, stdout=subprocess.DEVNULL)
         try:

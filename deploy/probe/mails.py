@@ -3,24 +3,17 @@
 import datetime
 import email
 import email.policy
-import json
 import logging
 import queue
-import socket
-import subprocess
 import sys
-import tempfile
-import time
-import urllib.error
-import urllib.request
 import uuid
 import warnings
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
+from embedded import PATIENCE, call, free_port, running
 from icalendar import Calendar
 
-PATIENCE = 60
 RECEIVED = queue.Queue()
 
 
@@ -33,34 +26,6 @@ class Handler:
 def authenticate(server, session, envelope, mechanism, data):
     known = isinstance(data, LoginPassword) and (data.login, data.password) == (b"rooms", b"p@ss/word")
     return AuthResult(success=known)
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def call(method, url, body=None, user="ann", roles="", **headers):
-    headers |= {"X-User": user, "X-Roles": roles, "X-Email": f"{user}@example.org"}
-    headers["Idempotency-Key"] = str(uuid.uuid4())
-    if body is not None:
-        headers["Content-Type"] = "application/json"
-    data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(url, data=data, headers=headers, method=method)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.loads(answer.read() or "null")
-
-
-def until_ready(url):
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return call("GET", f"{url}/health/ready")
-        except (urllib.error.URLError, OSError):
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
 
 
 def invitation(room, method, status, sequence, uid, begin, end, title):
@@ -122,24 +87,15 @@ def main(program):
         Handler(), "127.0.0.1", free_port(), auth_require_tls=False, auth_required=True, authenticator=authenticate
     )
     mails.start()
-    commands, queries = free_port(), free_port()
-    with tempfile.TemporaryDirectory() as data:
-        settings = {
-            "LISTEN": f"127.0.0.1:{commands}",
-            "QUERY_LISTEN": f"127.0.0.1:{queries}",
-            "DATA_DIR": data,
-            "MAIL_FROM": "Rooms <rooms@example.org>",
-            "SMTP_URL": f"smtp://rooms:p%40ss%2Fword@127.0.0.1:{mails.port}",
-        }
-        process = subprocess.Popen([program], env=settings, stdout=subprocess.DEVNULL)
-        try:
-            for port in (commands, queries):
-                until_ready(f"http://127.0.0.1:{port}")
-            check(f"http://127.0.0.1:{commands}", f"http://127.0.0.1:{queries}")
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-            mails.stop()
+    settings = {
+        "MAIL_FROM": "Rooms <rooms@example.org>",
+        "SMTP_URL": f"smtp://rooms:p%40ss%2Fword@127.0.0.1:{mails.port}",
+    }
+    try:
+        with running(program, **settings) as (commands, queries):
+            check(commands, queries)
+    finally:
+        mails.stop()
     print("mails: each stay has one calendar entry, which is made, changed and cancelled; a reminder comes in time")
 
 
