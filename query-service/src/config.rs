@@ -142,26 +142,16 @@ impl Config {
         Ok(HttpFeed::new(&self.feed_url, credentials, self.feed_timeout, self.authorities.as_ref())?)
     }
 
-    /// Calendars, which need no key.
+    /// Subscriptions with their deliveries, and calendars, over one pool: both are in `NOTIFY_DATABASE`. Without a key
+    /// subscriptions can be erased, and nothing else; calendars need none.
     ///
     /// # Errors
     /// When `MONGODB_URL` is no address.
-    pub async fn calendars(&self) -> Result<MongoCalendars, StoreError> {
-        Ok(MongoCalendars::over(&self.notify_connection().await?))
-    }
-
-    async fn notify_connection(&self) -> Result<Connection, StoreError> {
+    pub async fn notify_database(&self) -> Result<(MongoNotifications, MongoCalendars), StoreError> {
         let database = self.notify.database.clone();
-        Connection::open(&MongoSettings { database, ..self.mongo.clone() }).await
-    }
-
-    /// Subscriptions and deliveries. Without a key they can be erased, and nothing else.
-    ///
-    /// # Errors
-    /// When `MONGODB_URL` is no address.
-    pub async fn notifications(&self) -> Result<MongoNotifications, StoreError> {
-        let connection = self.notify_connection().await?;
-        Ok(MongoNotifications::over(&connection, self.notify.keys.clone().unwrap_or_default()))
+        let connection = Connection::open(&MongoSettings { database, ..self.mongo.clone() }).await?;
+        let keys = self.notify.keys.clone().unwrap_or_default();
+        Ok((MongoNotifications::over(&connection, keys), MongoCalendars::over(&connection)))
     }
 
     /// How the command `notify` sends mails, if it does.

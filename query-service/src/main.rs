@@ -64,16 +64,14 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let settings = config.kit.clone();
     let start = async |process: Process| {
         config.kafka.brokers.warn_if_open();
-        let notifications = match &config.notify.keys {
-            Some(_) => {
-                let store = Arc::new(config.notifications().await?);
-                let NotifySettings { loopback, sender, .. } = &config.notify;
-                Some(Notifications::over(store, process.clock.clone(), *loopback, sender.is_some()))
-            }
-            None => None,
-        };
+        let (subscriptions, calendars) = config.notify_database().await?;
+        let NotifySettings { keys, loopback, sender, .. } = &config.notify;
+        let notifications = keys.is_some().then(|| {
+            let clock = process.clock.clone();
+            Notifications::over(Arc::new(subscriptions), clock, *loopback, sender.is_some())
+        });
         let service = Service {
-            calendars: Arc::new(config.calendars().await?),
+            calendars: Arc::new(calendars),
             notifications,
             post: None,
             feed: Arc::new(config.feed()?),
@@ -94,7 +92,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
 async fn notify(config: Config) -> anyhow::Result<ExitCode> {
     let settings = config.kit.clone();
     anyhow::ensure!(config.notify.keys.is_some(), "NOTIFY_KEY: required by notify");
-    let (store, post) = (config.notifications().await?, config.post()?);
+    let ((store, _), post) = (config.notify_database().await?, config.post()?);
     let start = async |process: Process| {
         config.kafka.brokers.warn_if_open();
         let notifier = Notifier {

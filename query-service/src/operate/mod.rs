@@ -92,8 +92,7 @@ impl Operate {
             Self::Parked(command) => command.run(&LiveGeneration::of(servers).await?).await,
             Self::Repair(arguments) => arguments.run(&LiveGeneration::of(servers).await?).await,
             Self::Erase(arguments) => {
-                let notifications = config.notifications().await.context("MongoDB")?;
-                let calendars = config.calendars().await.context("MongoDB")?;
+                let (notifications, calendars) = config.notify_database().await.context("MongoDB")?;
                 arguments.run(&servers, &notifications, &calendars).await
             }
             Self::Checkpoints(arguments) => arguments.run(&LiveGeneration::of(servers).await?).await,

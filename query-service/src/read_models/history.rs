@@ -95,6 +95,15 @@ impl HistoryDoc {
         }
     }
 
+    /// The room after the event, if it is about the room itself.
+    #[must_use]
+    pub fn into_room(self) -> Option<RoomDoc> {
+        match self.change {
+            Change::Room(form) => Some(*form),
+            Change::Reservation { .. } => None,
+        }
+    }
+
     /// The reservation as the event alone tells of it.
     #[must_use]
     pub fn into_reservation(self) -> Option<ReservationDoc> {

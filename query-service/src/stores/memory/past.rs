@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{MemoryReadModels, documents::Documents};
 use crate::{
     read_models::{
-        Change, HistoryDoc, RoomDoc,
+        HistoryDoc, RoomDoc,
         history::{LastEntries, Part},
     },
     stores::{Past, StoreError},
@@ -44,10 +44,7 @@ impl Past for MemoryReadModels {
         let range = (room, Part::Settings, Version::NONE)..=(room, Part::Settings, version);
         let last = documents.history_by_part.range(range).next_back();
         let last = last.and_then(|(_, _, version)| documents.history.get(&(room, *version)));
-        Ok(last.and_then(|entry| match &entry.change {
-            Change::Room(form) => Some(RoomDoc::clone(form)),
-            Change::Reservation { .. } => None,
-        }))
+        Ok(last.cloned().and_then(HistoryDoc::into_room))
     }
 
     async fn last_entries(

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     read_models::{
-        Change, HistoryDoc, RoomDoc,
+        HistoryDoc, RoomDoc,
         history::{LastEntries, Part},
     },
     stores::{Past, StoreError},
@@ -50,10 +50,7 @@ impl Past for MongoReadModels {
         let wanted = doc! { PARTS: part(Part::Settings), "_id": up_to(room, version) };
         let last = self.history.collection.find_one(wanted).sort(doc! { "_id": -1 }).await?;
         let last = last.as_deref().map(to_history).transpose()?;
-        Ok(last.and_then(|entry| match entry.change {
-            Change::Room(form) => Some(*form),
-            Change::Reservation { .. } => None,
-        }))
+        Ok(last.and_then(HistoryDoc::into_room))
     }
 
     async fn last_entries(
