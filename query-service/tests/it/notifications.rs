@@ -20,6 +20,16 @@ fn secrets(subscription: &Subscription) -> Secrets {
     }
 }
 
+/// Asserts that a subscription's deliveries are of just these events.
+async fn is_told_of(world: &World, subscription: Uuid, events: &[&RawEvent]) {
+    let mut told: Vec<String> =
+        world.deliveries(subscription).await.into_iter().map(|delivery| delivery.id).collect();
+    let mut expected: Vec<_> = events.iter().map(|event| format!("{}:{subscription}", event.id())).collect();
+    told.sort();
+    expected.sort();
+    assert_eq!(told, expected);
+}
+
 #[tokio::test]
 async fn an_event_is_told_once_to_its_owner_and_to_those_who_watch_its_room() {
     for world in World::both().await {
@@ -37,23 +47,11 @@ async fn an_event_is_told_once_to_its_owner_and_to_those_who_watch_its_room() {
         for _ in 0..2 {
             world.tell(&events).await;
         }
-        let told = async |subscription: Uuid| {
-            let mut told: Vec<String> =
-                world.deliveries(subscription).await.into_iter().map(|delivery| delivery.id).collect();
-            told.sort();
-            told
-        };
-        let expected = |subscription: Uuid, events: &[&RawEvent]| {
-            let mut ids: Vec<_> =
-                events.iter().map(|event| format!("{}:{subscription}", event.id())).collect();
-            ids.sort();
-            ids
-        };
         let [_, made, changed, moved_out] = &blue.events[..] else { panic!("the events of blue") };
         let [_, moved_in, cancelled, of_bob] = &red.events[..] else { panic!("the events of red") };
-        assert_eq!(told(ann.id).await, expected(ann.id, &[made, changed, moved_in, cancelled]));
-        assert_eq!(told(bob.id).await, expected(bob.id, &[of_bob]));
-        assert_eq!(told(watcher.id).await, expected(watcher.id, &[made, changed, moved_out]));
+        is_told_of(&world, ann.id, &[made, changed, moved_in, cancelled]).await;
+        is_told_of(&world, bob.id, &[of_bob]).await;
+        is_told_of(&world, watcher.id, &[made, changed, moved_out]).await;
     }
 }
 
@@ -81,20 +79,8 @@ async fn who_watches_a_kind_is_told_of_its_rooms_while_they_are_of_that_kind() {
         red.reserve("ann", 3, 4);
         blue.reserve("ann", 5, 6);
         world.tell(&[red.events[2].clone(), blue.events[4].clone()]).await;
-        let told = async |subscription: Uuid| {
-            let mut told: Vec<String> =
-                world.deliveries(subscription).await.into_iter().map(|delivery| delivery.id).collect();
-            told.sort();
-            told
-        };
-        let expected = |subscription: Uuid, events: &[&RawEvent]| {
-            let mut ids: Vec<_> =
-                events.iter().map(|event| format!("{}:{subscription}", event.id())).collect();
-            ids.sort();
-            ids
-        };
-        assert_eq!(told(watcher.id).await, expected(watcher.id, &[&blue.events[1], &red.events[2]]));
-        assert_eq!(told(other.id).await, expected(other.id, &[&blue.events[3], &blue.events[4]]));
+        is_told_of(&world, watcher.id, &[&blue.events[1], &red.events[2]]).await;
+        is_told_of(&world, other.id, &[&blue.events[3], &blue.events[4]]).await;
     }
 }
 

@@ -30,6 +30,14 @@ fn now() -> Timestamp {
     Timestamp::from_epoch_millis(Clock::system().now_ms())
 }
 
+/// The steps of a delivery at which a process may die.
+const STEPS: [&str; 4] = [
+    "notify-filed-before-offset",
+    "notify-claimed-before-sending",
+    "notify-sent-before-recording",
+    "notify-recorded-before-release",
+];
+
 /// A topic with events of now, an endpoint, and a subscription of Ann.
 struct Scene {
     mongo: TestDatabase,
@@ -99,6 +107,20 @@ impl Scene {
         format!("{}:{}", event.id(), self.subscription.id)
     }
 
+    /// A process dies at a step of the first delivery. Two others get another one, and the rights of the dead one.
+    async fn go_on_after_a_death(&mut self, step: &str) -> (BTreeSet<String>, [Child; 2]) {
+        let mut dying = self.start(Some(step));
+        let mut expected = BTreeSet::from([self.reserve().await]);
+        let status = tokio::time::timeout(PATIENCE, dying.wait()).await.unwrap().unwrap();
+        assert!(!status.success(), "{step}: {status}");
+        // The dead one's claim ends in a minute: these are of the next one, at once.
+        let living = [self.start(None), self.start(None)];
+        expected.insert(self.reserve().await);
+        // Its lease is over.
+        self.notify.forget_leases().await;
+        (expected, living)
+    }
+
     async fn all_delivered(&self, expected: &BTreeSet<String>) {
         until("all deliveries", async || {
             let delivered =
@@ -113,22 +135,9 @@ impl Scene {
 
 #[tokio::test]
 async fn a_process_that_dies_at_any_step_loses_no_delivery_and_another_one_goes_on() {
-    for step in [
-        "notify-filed-before-offset",
-        "notify-claimed-before-sending",
-        "notify-sent-before-recording",
-        "notify-recorded-before-release",
-    ] {
+    for step in STEPS {
         let mut scene = Scene::new().await;
-        let mut dying = scene.start(Some(step));
-        let mut expected = BTreeSet::from([scene.reserve().await]);
-        let status = tokio::time::timeout(PATIENCE, dying.wait()).await.unwrap().unwrap();
-        assert!(!status.success(), "{step}: {status}");
-        // The dead one's claim ends in a minute: these are of the next one, at once.
-        let _living = [scene.start(None), scene.start(None)];
-        expected.insert(scene.reserve().await);
-        // Its lease is over.
-        scene.notify.forget_leases().await;
+        let (expected, _living) = scene.go_on_after_a_death(step).await;
         scene.all_delivered(&expected).await;
         let times = scene.receiver.ids().len();
         assert!((2..=4).contains(&times), "{step}: {times} attempts");
@@ -137,20 +146,9 @@ async fn a_process_that_dies_at_any_step_loses_no_delivery_and_another_one_goes_
 
 #[tokio::test]
 async fn a_process_that_dies_at_any_step_of_a_mail_sends_it_at_least_once_with_the_same_id() {
-    for step in [
-        "notify-filed-before-offset",
-        "notify-claimed-before-sending",
-        "notify-sent-before-recording",
-        "notify-recorded-before-release",
-    ] {
+    for step in STEPS {
         let mut scene = Scene::by_mail().await;
-        let mut dying = scene.start(Some(step));
-        let mut expected = BTreeSet::from([scene.reserve().await]);
-        let status = tokio::time::timeout(PATIENCE, dying.wait()).await.unwrap().unwrap();
-        assert!(!status.success(), "{step}: {status}");
-        let _living = [scene.start(None), scene.start(None)];
-        expected.insert(scene.reserve().await);
-        scene.notify.forget_leases().await;
+        let (expected, _living) = scene.go_on_after_a_death(step).await;
         until("all mails are recorded", async || {
             let delivered =
                 scene.notify.store.deliveries(scene.subscription.id, Some(Status::Delivered), 10).await;
