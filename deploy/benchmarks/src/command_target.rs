@@ -7,6 +7,7 @@ use command_service::event_store::{Leases as _, mysql::MySqlStore};
 use serde_json::{Value, json};
 use shared_events::RoomId;
 use system_tests::Namespace;
+use uuid::Uuid;
 
 use crate::{
     load::{Load, Outcome, Pace, Requests},
@@ -134,6 +135,13 @@ impl CommandTarget {
         );
         Ok(written)
     }
+}
+
+/// Room and version of reservation n of these rooms. Version 1 of each room is its registration.
+pub(crate) fn event_of(rooms: &[RoomId], number: u64) -> (RoomId, u64) {
+    let count = rooms.len() as u64;
+    let room = usize::try_from(number % count).ok().and_then(|room| rooms.get(room));
+    (room.copied().unwrap_or(RoomId(Uuid::nil())), number / count + 2)
 }
 
 /// Starts a command service and waits until it is ready. Without relaying, the benchmark takes all leases first.

@@ -225,7 +225,7 @@ pub(super) async fn relayed_in(target: &CommandTarget, mode: Mode) -> Result<()>
     checked
 }
 
-pub(super) async fn latency(
+async fn latency(
     target: &mut CommandTarget,
     arrivals: &Arrivals<i64>,
     seconds: f64,

@@ -15,12 +15,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
 use query_service::{read_models::generation::FIRST, stores::mongo::prefix};
-use shared_events::RoomId;
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
 use crate::{
-    command_target::{CommandTarget, Relaying},
+    command_target::{CommandTarget, Relaying, event_of},
     connect::{
         Worker,
         mongo::{self, Documents},
@@ -169,13 +167,6 @@ fn short(runs: &Runs) -> String {
     texts.collect::<Vec<_>>().join(", ")
 }
 
-/// Room and version of reservation n. Version 1 of each room is its registration.
-fn event(rooms: &[RoomId], number: u64) -> (RoomId, u64) {
-    let count = rooms.len() as u64;
-    let room = usize::try_from(number % count).ok().and_then(|room| rooms.get(room));
-    (room.copied().unwrap_or(RoomId(Uuid::nil())), number / count + 2)
-}
-
 /// Command service and query service.
 struct Ours {
     target: CommandTarget,
@@ -203,7 +194,7 @@ impl Ours {
     async fn run(&mut self, rate: u64, seconds: u64) -> Result<Latencies> {
         let first = self.target.next();
         let rooms = self.target.rooms.clone();
-        let event = move |number| event(&rooms, number);
+        let event = move |number| event_of(&rooms, number);
         let ids = {
             let event = event.clone();
             move |number| {

@@ -14,7 +14,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     message::{BorrowedMessage, Headers},
 };
-use shared_events::topics;
+use shared_events::{RoomId, topics};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
@@ -64,6 +64,13 @@ pub(crate) fn recorded(message: &BorrowedMessage<'_>) -> Option<i64> {
     let header = message.headers()?.iter().find(|header| header.key == "ce_recordedtime")?;
     let text = std::str::from_utf8(header.value?).ok()?;
     Some(chrono::DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros())
+}
+
+/// The room and version of an event.
+pub(crate) fn event(message: &BorrowedMessage<'_>) -> Option<(RoomId, u64)> {
+    let header = message.headers()?.iter().find(|header| header.key == "ce_id")?;
+    let (room, version) = std::str::from_utf8(header.value?).ok()?.split_once(':')?;
+    Some((room.parse().ok()?, version.parse().ok()?))
 }
 
 /// The `_id` of a peer's document.

@@ -13,7 +13,7 @@ use rdkafka::{
 };
 use shared_events::{RawEvent, topics};
 
-pub(crate) use arrivals::{Arrivals, Latencies, document, recorded};
+pub(crate) use arrivals::{Arrivals, Latencies, document, event, recorded};
 pub(crate) use send::{Filler, send_from_memory};
 pub(crate) use topic::{Topic, of_documents, of_events};
 
