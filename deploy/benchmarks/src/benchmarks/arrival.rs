@@ -116,8 +116,7 @@ struct Ours {
 impl Ours {
     async fn start(rig: &Rig) -> Result<Self> {
         let target = relay_log::target(rig, Mode::Log).await?;
-        let arrivals =
-            Arrivals::watch(&rig.servers.brokers, &target.namespace.name, PATIENCE, event).await?;
+        let arrivals = Arrivals::watch(&rig.servers.brokers, &target.namespace.name, PATIENCE, event).await?;
         Ok(Self { target, arrivals })
     }
 
