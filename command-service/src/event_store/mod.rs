@@ -118,6 +118,17 @@ pub struct NewKey {
     pub other_event: Option<usize>,
     /// The outcome if there is no event: JSON in the writer's form.
     pub outcome: Option<Vec<u8>>,
+    /// The record of a rejection that this one replaces. If another has replaced it, the group is a conflict.
+    pub replaces: Option<ReplacedKey>,
+}
+
+/// An idempotency record of a rejection, whose line was sent again with other content.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReplacedKey {
+    /// Hash of the rejected line.
+    pub fingerprint: [u8; 16],
+    /// The recorded rejection.
+    pub outcome: Vec<u8>,
 }
 
 /// A stored idempotency record with its events.

@@ -6,7 +6,7 @@ use shared_events::{ConsistencyToken, Event, RawEvent, ReservationId, RoomId, Ve
 use super::{CommandOutcome, Done, Failure, Reply};
 use crate::{
     domain::Rejection,
-    event_store::{KeyRecord, StoredEvent},
+    event_store::{KeyRecord, ReplacedKey, StoredEvent},
 };
 
 /// The outcome in an idempotency record whose command made no event.
@@ -58,6 +58,13 @@ pub(super) fn unchanged(
 ) -> Done {
     let token = ConsistencyToken { rooms: vec![(room, version)] };
     Done { room, version, reservation, revision, created: false, token }
+}
+
+/// The record itself, if it is one of a rejection, and the line was sent again with other content.
+pub(super) fn replaced_by(record: &KeyRecord, fingerprint: [u8; 16]) -> Option<ReplacedKey> {
+    let outcome = record.outcome.as_ref().filter(|_| record.fingerprint != fingerprint)?;
+    let rejected = matches!(serde_json::from_slice(outcome), Ok(RecordedOutcome::Rejected(_)));
+    rejected.then(|| ReplacedKey { fingerprint: record.fingerprint, outcome: outcome.clone() })
 }
 
 /// The reply from a record to a request with this fingerprint.

@@ -193,8 +193,11 @@ impl<'a> Attempt<'a> {
         if let Some(key) = submission.made_by {
             match self.made_by(key) {
                 Some(reservation) => records::name_reservation(&mut command.action, reservation),
-                // The line that should have made it was rejected or does not exist.
-                None => return self.reject(submission, Rejection::UnknownReservation, Vec::new()).map(Some),
+                // The line that should have made it was rejected or does not exist. Not recorded: it may be corrected.
+                None => {
+                    let result = Err(Rejection::UnknownReservation);
+                    return Ok(Some(Ok(CommandOutcome { result, rests_on: Vec::new(), repeated: false })));
+                }
             }
         }
         let rooms = command.rooms(&self.cache.rooms.directory);
@@ -360,6 +363,7 @@ impl<'a> Attempt<'a> {
                 event: Some(last),
                 other_event: (last > first).then_some(first),
                 outcome: None,
+                replaces: self.replaces(key),
             });
         }
         Ok(Ok(CommandOutcome { result: Ok(done), rests_on: Vec::new(), repeated: false }))

@@ -42,6 +42,7 @@ pub(crate) fn key(number: u128, event: usize) -> NewKey {
         event: Some(event),
         other_event: None,
         outcome: None,
+        replaces: None,
     }
 }
 

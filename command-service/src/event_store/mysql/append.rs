@@ -15,8 +15,8 @@ use crate::event_store::{
     sql::{
         Statement,
         append::{
-            Begun, INSERT_ROOM, OPERATION, Plan, PlannedEvent, TextInsert, UPDATE_ROOM, insert_events,
-            insert_keys, place, room_values, writer_form,
+            Begun, INSERT_ROOM, OPERATION, Plan, PlannedEvent, TextStatement, UPDATE_ROOM,
+            delete_replaced_keys, insert_events, insert_keys, place, room_values, writer_form,
         },
         pieces,
     },
@@ -90,7 +90,7 @@ impl MySqlStore {
         group: &Group,
         plan: &Plan<'_>,
         begun: &Begun,
-    ) -> Result<(Vec<Position>, Vec<TextInsert>), AppendError> {
+    ) -> Result<(Vec<Position>, Vec<TextStatement>), AppendError> {
         let fail_points = &self.0.fail_points;
         fail_points.pass(FailPoint::Begin)?;
         let mut positions = vec![Position::START; plan.events.len()];
@@ -102,14 +102,15 @@ impl MySqlStore {
         }
         fail_points.pass(FailPoint::Events)?;
         let mut rest = Vec::new();
-        for (insert, point) in [
+        for (statement, point) in [
             (begun.insert_outbox(&plan.events, &positions), FailPoint::Outbox),
+            (delete_replaced_keys(&group.keys), FailPoint::Keys),
             (insert_keys(KeyKind::Request, &group.keys, &positions, begun.now), FailPoint::Keys),
             (insert_keys(KeyKind::ImportLine, &group.keys, &positions, begun.now), FailPoint::Keys),
         ] {
             if group.rooms.is_empty() {
-                rest.extend(insert);
-            } else if let Some(TextInsert { sql, unique }) = insert {
+                rest.extend(statement);
+            } else if let Some(TextStatement { sql, unique }) = statement {
                 run_text(&mut session.connection, &sql).await.map_err(|error| self.refused(unique, error))?;
                 fail_points.pass(point)?;
             }
@@ -124,9 +125,9 @@ impl MySqlStore {
     async fn commit(
         &self,
         mut session: WriterSession,
-        rest: Vec<TextInsert>,
+        rest: Vec<TextStatement>,
     ) -> (Option<WriterSession>, Result<(), AppendError>) {
-        let mut sql: String = rest.iter().flat_map(|insert| [insert.sql.as_str(), "; "]).collect();
+        let mut sql: String = rest.iter().flat_map(|statement| [statement.sql.as_str(), "; "]).collect();
         sql.push_str("COMMIT");
         let (done, result) = run_texts(&mut session.connection, &sql).await;
         let error = match result {

@@ -5,7 +5,10 @@ use shared_events::{RawEvent, RoomId, Timestamp, Version};
 use super::{Columns, Database, RowError, Statement, Value, read, statements::repeated};
 use crate::{
     domain::RoomEntry,
-    event_store::{AppendError, Group, KeyKind, NewKey, Phase, Position, StoreError, WriterForm, bucket},
+    event_store::{
+        AppendError, Group, KeyId, KeyKind, NewKey, Phase, Position, ReplacedKey, StoreError, WriterForm,
+        bucket,
+    },
 };
 
 pub(in crate::event_store) const OPERATION: &str = "append_events";
@@ -146,14 +149,14 @@ impl Begun {
         &self,
         events: &[PlannedEvent<'_>],
         positions: &[Position],
-    ) -> Option<TextInsert> {
+    ) -> Option<TextStatement> {
         let row = |planned: &PlannedEvent<'_>| {
             let position = positions.get(planned.index);
             position.map(|position| format!("({position},{})", bucket(planned.event.room)))
         };
         let events = if self.in_outbox { events } else { &[] };
         let rows: Vec<_> = events.iter().filter_map(row).collect();
-        TextInsert::new("outbox (position, bucket)", &rows, "version")
+        TextStatement::new("outbox (position, bucket)", &rows, "version")
     }
 }
 
@@ -196,13 +199,13 @@ pub(in crate::event_store) fn place(
 }
 
 /// A statement without values.
-pub(in crate::event_store) struct TextInsert {
+pub(in crate::event_store) struct TextStatement {
     pub(in crate::event_store) sql: String,
     /// The meaning of a duplicate in it.
     pub(in crate::event_store) unique: &'static str,
 }
 
-impl TextInsert {
+impl TextStatement {
     fn new(table: &str, rows: &[String], unique: &'static str) -> Option<Self> {
         let sql = || format!("INSERT INTO {table} VALUES {}", rows.join(","));
         (!rows.is_empty()).then(|| Self { sql: sql(), unique })
@@ -223,7 +226,7 @@ pub(in crate::event_store) fn insert_keys(
     keys: &[NewKey],
     positions: &[Position],
     now: Timestamp,
-) -> Option<TextInsert> {
+) -> Option<TextStatement> {
     let mut keys: Vec<_> = keys.iter().filter(|key| key.kind == kind).collect();
     keys.sort_by_key(|key| key.id);
     let position_of = |event: Option<usize>| {
@@ -237,7 +240,25 @@ pub(in crate::event_store) fn insert_keys(
     };
     let rows: Vec<_> = keys.iter().map(row).collect();
     let table = format!("{} (id, fingerprint, position, other_position, outcome, made_at)", key_table(kind));
-    TextInsert::new(&table, &rows, "key")
+    TextStatement::new(&table, &rows, "key")
+}
+
+/// Deletes the idempotency records that records of this group replace, in the order of their ids. Where another writer was
+/// first, nothing is deleted, and the insert of the new record finds a duplicate.
+pub(in crate::event_store) fn delete_replaced_keys(keys: &[NewKey]) -> Option<TextStatement> {
+    let mut keys: Vec<_> = keys.iter().filter_map(|key| Some((key.id, key.replaces.as_ref()?))).collect();
+    keys.sort_by_key(|(id, _)| *id);
+    let row = |(id, replaced): &(KeyId, &ReplacedKey)| {
+        let (id, fingerprint) = (hexadecimal(&id.0), hexadecimal(&replaced.fingerprint));
+        format!(
+            "(id = {id} AND fingerprint = {fingerprint} AND outcome = {})",
+            hexadecimal(&replaced.outcome)
+        )
+    };
+    let rows: Vec<_> = keys.iter().map(row).collect();
+    let table = key_table(KeyKind::ImportLine);
+    let sql = || format!("DELETE FROM {table} WHERE {}", rows.join(" OR "));
+    (!rows.is_empty()).then(|| TextStatement { sql: sql(), unique: "key" })
 }
 
 /// Bytes as a literal.

@@ -13,8 +13,8 @@ use crate::event_store::{
     sql::{
         Done, Statement,
         append::{
-            Begun, INSERT_ROOM, OPERATION, Plan, PlannedEvent, UPDATE_ROOM, insert_events, insert_keys,
-            place, room_values, writer_form,
+            Begun, INSERT_ROOM, OPERATION, Plan, PlannedEvent, UPDATE_ROOM, delete_replaced_keys,
+            insert_events, insert_keys, place, room_values, writer_form,
         },
         pieces,
     },
@@ -68,13 +68,14 @@ impl SqliteStore {
             place(&mut positions, piece, inserted.id + 1 - piece.len() as u64, 1);
         }
         fail_points.pass(FailPoint::Events)?;
-        for (insert, point) in [
+        for (statement, point) in [
             (begun.insert_outbox(&plan.events, &positions), FailPoint::Outbox),
+            (delete_replaced_keys(&group.keys), FailPoint::Keys),
             (insert_keys(KeyKind::Request, &group.keys, &positions, begun.now), FailPoint::Keys),
             (insert_keys(KeyKind::ImportLine, &group.keys, &positions, begun.now), FailPoint::Keys),
         ] {
-            if let Some(insert) = insert {
-                execute(connection, insert.unique, &Statement::text(insert.sql)).await?;
+            if let Some(statement) = statement {
+                execute(connection, statement.unique, &Statement::text(statement.sql)).await?;
             }
             fail_points.pass(point)?;
         }

@@ -7,8 +7,8 @@ use shared_events::ReservationId;
 use super::{Attempt, AttemptError};
 use crate::{
     commands::{Action, Origin},
-    event_store::{KeyId, KeyKind, NewKey},
-    writer::{Pending, RecordedOutcome, Submission, answers},
+    event_store::{KeyId, KeyKind, NewKey, ReplacedKey},
+    writer::{IdempotencyKey, Pending, RecordedOutcome, Submission, answers},
 };
 
 impl<'a> Attempt<'a> {
@@ -56,9 +56,15 @@ impl<'a> Attempt<'a> {
     fn answer_from_record(&mut self, index: usize, pending: &Pending) {
         if let Some(key) = pending.submission.key
             && let Some(record) = self.records.get(&key.id)
+            && answers::replaced_by(record, key.fingerprint).is_none()
         {
             self.replies.insert(index, answers::from_record(record.clone(), key.fingerprint));
         }
+    }
+
+    /// The record of a rejection that the outcome of this key replaces.
+    pub(super) fn replaces(&self, key: IdempotencyKey) -> Option<ReplacedKey> {
+        answers::replaced_by(self.records.get(&key.id)?, key.fingerprint)
     }
 
     /// The reservation that the command with this key made.
@@ -87,6 +93,7 @@ impl<'a> Attempt<'a> {
             event: None,
             other_event: None,
             outcome: Some(outcome),
+            replaces: self.replaces(key),
         });
         Ok(())
     }
