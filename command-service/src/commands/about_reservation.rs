@@ -26,7 +26,6 @@ pub(super) fn find<'a>(
     let located = match room {
         Some(room) => {
             let (room, _) = open_room(rooms, room)?;
-            check_order(command, room)?;
             rooms.locate_in(room.id(), reservation)
         }
         None => rooms.locate(reservation),
@@ -38,7 +37,7 @@ pub(super) fn find<'a>(
         Located::Nowhere => return Err(Rejection::UnknownReservation.into()),
     };
     let (room, settings) = open_room(rooms, room.id())?;
-    check_order(command, room)?;
+    check_order(command, room, reservation.id)?;
     check_owner(command, reservation)?;
     check_revision(command, reservation.revision)?;
     Ok(Found { room, settings, reservation })

@@ -340,13 +340,34 @@ mod tests {
     }
 
     #[test]
-    fn an_import_that_is_older_than_what_the_room_has_seen_is_out_of_order() {
-        for room in [None, Some(room_id(1))] {
-            let action = change(|change| (change.room, change.people) = (room, Some(1)));
-            let horizon = timestamp("2026-05-01T08:00");
-            let when = holding(&tomorrow()).when(action).imported_at("2026-05-01T07:59");
-            when.rejected(Rejection::OutOfOrder { horizon });
-        }
+    fn an_import_is_out_of_order_when_it_is_older_than_the_last_change_of_its_reservation() {
+        let other = reservation(2, "2026-07-02T10:00", "2026-07-02T12:00");
+        let three = after(&tomorrow(), |after| after.people = 3);
+        let given = || {
+            holding(&tomorrow())
+                .and_at("2026-05-10T00:00", [rescheduled(&tomorrow(), &three)])
+                .and_at("2026-05-20T00:00", [made(&other)])
+        };
+        let action = || change(|change| (change.room, change.people) = (None, Some(1)));
+        let last = timestamp("2026-05-10T00:00");
+        given().when(action()).imported_at("2026-05-09T23:59").rejected(Rejection::OutOfOrder { last });
+        given().when(action()).imported_at("2026-05-10T00:00").accepted();
+    }
+
+    #[test]
+    fn an_imported_change_of_the_past_is_decided_by_the_whole_stream() {
+        let past = reservation(1, "2025-06-02T10:00", "2025-06-02T12:00");
+        let next = reservation(2, "2025-06-02T13:00", "2025-06-02T14:00");
+        let later = reservation(3, "2026-07-02T10:00", "2026-07-02T12:00");
+        let given = || {
+            given([room(1)])
+                .and_at("2025-05-01T00:00", [made(&past), made(&next)])
+                .and_at("2026-05-20T00:00", [made(&later)])
+        };
+        let longer = |to: &str| change(|change| (change.room, change.to) = (None, Some(minute(to))));
+        let imported = |to: &str| given().when(longer(to)).imported_at("2025-05-02T00:00");
+        imported("2025-06-02T13:00").accepted();
+        imported("2025-06-02T13:01").rejected(overlap(&next));
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub struct Command {
 pub enum Origin {
     /// A request. It keeps all rules.
     Request,
-    /// A line of an import. Rejected when the room has a later reservation event.
+    /// A line of an import. Rejected when its reservation has changed later.
     Import,
     /// A roll-back. It keeps no rule about now, so stays that have begun or ended are taken back too.
     RollBack,

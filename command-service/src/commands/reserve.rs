@@ -6,7 +6,7 @@ use shared_events::{
 
 use super::{
     Checked, Command, Decision,
-    room_checks::{check_free, check_not_past, check_order, check_time, open_room},
+    room_checks::{check_free, check_not_past, check_time, open_room},
 };
 use crate::domain::{Rooms, values::check_interval};
 
@@ -37,7 +37,6 @@ impl Reserve {
         let Stay { interval, people, .. } = self.stay;
         check_interval(interval)?;
         let (room, settings) = open_room(rooms, self.room)?;
-        check_order(command, room)?;
         check_not_past(interval, command.now)?;
         settings.check_people(people)?;
         check_time(settings, interval, command.now)?;
@@ -74,7 +73,7 @@ mod tests {
             Action,
             scenario::{
                 Given, cancelled, given, made, new_reservation, overlap, reservation, room, room_id,
-                room_retired, room_with, stay, timestamp,
+                room_retired, room_with, stay,
             },
         },
         domain::{InvalidInterval, Rejection},
@@ -308,12 +307,22 @@ mod tests {
     }
 
     #[test]
-    fn an_import_that_is_older_than_what_the_room_has_seen_is_out_of_order() {
-        let given = || given([room(1), made(&reservation(1, "2026-06-02T10:00", "2026-06-02T12:00"))]);
-        let action = || reserve("2026-06-03T10:00", "2026-06-03T11:00");
-        let rejection = Rejection::OutOfOrder { horizon: timestamp("2026-05-01T08:00") };
-        given().when(action()).imported_at("2026-05-01T07:59").rejected(rejection);
-        given().when(action()).imported_at("2026-05-01T08:00").accepted();
-        given().when(action()).at("2026-05-01T07:59").accepted();
+    fn an_import_of_the_past_into_a_room_in_use_is_decided_by_its_whole_stream() {
+        let held = reservation(1, "2025-06-02T10:00", "2025-06-02T12:00");
+        let freed = reservation(2, "2025-06-03T10:00", "2025-06-03T12:00");
+        let later = reservation(3, "2026-06-02T10:00", "2026-06-02T12:00");
+        let decided = |from: &str, to: &str| {
+            let given = given([room(1), made(&held), made(&freed), cancelled(&freed)]);
+            let given = given.and_at("2026-05-20T00:00", [made(&later)]);
+            given.when(reserve(from, to)).imported_at("2025-06-01T00:00").decided()
+        };
+        let (decision, whole_reads) = decided("2025-06-02T11:00", "2025-06-02T13:00");
+        assert_eq!((decision, whole_reads), (Decision::Rejected(overlap(&held)), 1));
+        for (from, to) in [("2025-06-02T12:00", "2025-06-02T13:00"), ("2025-06-03T11:00", "2025-06-03T13:00")]
+        {
+            assert!(matches!(decided(from, to), (Decision::Events(_), 1)), "{from}");
+        }
+        let (decision, whole_reads) = decided("2026-06-02T11:00", "2026-06-02T13:00");
+        assert_eq!((decision, whole_reads), (Decision::Rejected(overlap(&later)), 0));
     }
 }

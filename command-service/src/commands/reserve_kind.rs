@@ -5,7 +5,7 @@ use shared_events::room_rules::BrokenRule;
 use super::{
     Checked, Command, Decision,
     reserve::Stay,
-    room_checks::{check_free, check_not_past, check_order, check_time, open_room},
+    room_checks::{check_free, check_not_past, check_time, open_room},
 };
 use crate::domain::{Rejection, Rooms, values::check_interval};
 
@@ -37,8 +37,6 @@ impl ReserveKind {
                 .err();
             if let Some(rule) = broken {
                 refusal = refusal.closest(Refusal::Rule(rule));
-            } else if let Err(out_of_order) = check_order(command, room) {
-                refusal = refusal.closest(Refusal::OutOfOrder(out_of_order));
             } else {
                 match check_free(room, interval, &[interval], None) {
                     Ok(()) => return Ok(self.stay.made_in(*id, settings, command)),
@@ -50,7 +48,6 @@ impl ReserveKind {
         Err(match refusal {
             Refusal::UnknownKind => Rejection::UnknownKind { kind: self.kind.clone() },
             Refusal::Rule(rule) => rule.into(),
-            Refusal::OutOfOrder(rejection) => rejection,
             Refusal::Reserved => Rejection::NoFreeRoom,
         }
         .into())
@@ -61,7 +58,6 @@ impl ReserveKind {
 enum Refusal {
     UnknownKind,
     Rule(BrokenRule),
-    OutOfOrder(Rejection),
     Reserved,
 }
 
@@ -83,9 +79,7 @@ impl Refusal {
                 BrokenRule::OpeningHours => (5, 0),
                 BrokenRule::DaysAhead { days } => (6, i64::from(days)),
             },
-            Self::OutOfOrder(Rejection::OutOfOrder { horizon }) => (7, -horizon.epoch_millis()),
-            Self::OutOfOrder(_) => (7, i64::MIN),
-            Self::Reserved => (8, 0),
+            Self::Reserved => (7, 0),
         }
     }
 }
@@ -98,8 +92,8 @@ mod tests {
     use crate::commands::{
         Action, NewEvent,
         scenario::{
-            given, made, minute, new_reservation, reservation, room, room_changed, room_id, room_retired,
-            room_with, stay, timestamp,
+            Given, given, made, minute, new_reservation, reservation, room, room_changed, room_id,
+            room_retired, room_with, stay,
         },
     };
 
@@ -167,16 +161,21 @@ mod tests {
     }
 
     #[test]
-    fn an_import_takes_a_room_that_has_not_seen_later_ones() {
-        let later = |n| {
-            let (from, to) = (minute("2026-07-02T10:00"), minute("2026-07-02T11:00"));
-            made(&Reservation { room: room_id(n), from, to, ..reservation(9, TEN, TWELVE) })
+    fn an_import_of_the_past_takes_the_first_room_whose_whole_stream_is_free() {
+        let past = |n| {
+            made(&Reservation {
+                room: room_id(n),
+                ..reservation(10 + n, "2025-06-02T10:00", "2025-06-02T12:00")
+            })
         };
-        let time = "2026-04-01T00:00";
-        given([room(1), room(2), later(1)]).when(reserve(2)).imported_at(time).then([expected(2, 2)]);
-        let given = given([room(1), room(2), later(1), later(2)]);
-        let horizon = timestamp("2026-05-01T08:00");
-        given.when(reserve(2)).imported_at(time).rejected(Rejection::OutOfOrder { horizon });
+        let stay = stay("2025-06-02T10:00", "2025-06-02T12:00");
+        let reserve = || Action::ReserveKind(ReserveKind { kind: "meeting".into(), stay: stay.clone() });
+        let imported = |given: Given| given.when(reserve()).imported_at("2025-06-01T00:00").decided();
+        let (decision, whole_reads) = imported(given([room(1), room(2), past(1), held(1), held(2)]));
+        let Decision::Events(events) = decision else { panic!("{decision:?}") };
+        assert_eq!((events[0].room, whole_reads), (room_id(2), 1));
+        let none = given([room(1), room(2), past(1), past(2)]);
+        assert_eq!(imported(none).0, Decision::Rejected(Rejection::NoFreeRoom));
     }
 
     #[test]

@@ -12,12 +12,15 @@ pub(super) fn open_room(rooms: &Rooms, id: RoomId) -> Checked<(&Room, &RoomSetti
     Ok((room, settings))
 }
 
-/// Rejects an imported command older than the room's horizon: its decision would see a later state.
-pub(super) fn check_order(command: &Command, room: &Room) -> Result<(), Rejection> {
-    if command.origin == Origin::Import && command.now < room.horizon() {
-        Err(Rejection::OutOfOrder { horizon: room.horizon() })
-    } else {
-        Ok(())
+/// Rejects an imported command older than the last change of its reservation: its decision would see a later state.
+pub(super) fn check_order(command: &Command, room: &Room, reservation: ReservationId) -> Checked<()> {
+    if command.origin != Origin::Import || command.now >= room.horizon() {
+        return Ok(());
+    }
+    match room.last_change(reservation) {
+        Some(last) if command.now < last => Err(Rejection::OutOfOrder { last }.into()),
+        Some(_) => Ok(()),
+        None => Err(Decision::NeedsWholeStream(room.id())),
     }
 }
 

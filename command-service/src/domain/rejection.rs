@@ -86,11 +86,12 @@ pub enum Rejection {
         /// Its first minute after the stay.
         to: Minute,
     },
-    /// An imported command is older than the room's horizon.
-    #[error("the room has already seen a command at {horizon}")]
+    /// An imported command is older than the last change of its reservation.
+    #[error("the reservation was changed at {last}")]
     OutOfOrder {
-        /// The horizon.
-        horizon: Timestamp,
+        /// When it was changed.
+        #[serde(rename = "horizon")]
+        last: Timestamp,
     },
     /// The client's revision is not the current one.
     #[error("the current revision is {revision}")]

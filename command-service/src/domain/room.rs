@@ -5,6 +5,8 @@
 //! horizon needs the whole stream instead (see [`Room::remembers`]). A clock that goes back, or one event stamped in the
 //! future, then costs time and never an overlap.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use shared_events::{
     Erasures, Event, Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings, Timestamp, Version,
@@ -32,6 +34,9 @@ pub struct Room {
     recorded_at: Timestamp,
     /// Whether the room never forgets.
     whole: bool,
+    /// When each reservation was last changed here. Of a whole room only.
+    #[serde(skip)]
+    last_changes: HashMap<ReservationId, Timestamp>,
     has_forgotten: bool,
     /// By `from`. They never overlap, so their ends have the same order.
     reservations: Timeline<Reservation>,
@@ -103,6 +108,7 @@ impl Room {
             horizon: Timestamp::EARLIEST,
             recorded_at: Timestamp::EARLIEST,
             whole: false,
+            last_changes: HashMap::new(),
             has_forgotten: false,
             reservations: Timeline::default(),
             departed: Timeline::default(),
@@ -149,6 +155,11 @@ impl Room {
     /// a room that was registered today.
     pub(crate) const fn horizon(&self) -> Timestamp {
         self.horizon
+    }
+
+    /// When a reservation was last changed here, if this is a whole room.
+    pub(crate) fn last_change(&self, id: ReservationId) -> Option<Timestamp> {
+        self.whole.then(|| self.last_changes.get(&id).copied().unwrap_or(Timestamp::EARLIEST))
     }
 
     /// Whether it knows every reservation that holds time from `time` on.
@@ -217,8 +228,12 @@ impl Room {
         self.version = version;
         let (horizon, recorded_at, has_forgotten) = (self.horizon, self.recorded_at, self.has_forgotten);
         let replaced = self.replace(event);
-        if event.reservation().is_some() {
+        if let Some(reservation) = event.reservation() {
             self.horizon = self.horizon.max(time);
+            if self.whole {
+                let last = self.last_changes.entry(reservation.id).or_insert(time);
+                *last = time.max(*last);
+            }
         }
         let (forgotten, forgotten_departures) = self.forget();
         Ok(Undo { horizon, recorded_at, has_forgotten, replaced, forgotten, forgotten_departures })

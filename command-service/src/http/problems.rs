@@ -68,7 +68,7 @@ pub(super) fn reason(rejection: &Rejection) -> Problem {
         Rejection::InThePast => problem(ProblemType::InThePast),
         Rejection::AlreadyStarted { from } => problem(ProblemType::InThePast).with("from", from),
         Rejection::Ended { to } => problem(ProblemType::InThePast).with("to", to),
-        Rejection::OutOfOrder { horizon } => problem(ProblemType::OutOfOrder).with("horizon", horizon),
+        Rejection::OutOfOrder { last } => problem(ProblemType::OutOfOrder).with("lastChange", last),
         Rejection::Stale { revision } => {
             problem(ProblemType::Stale).field("If-Match").with("revision", revision)
         }

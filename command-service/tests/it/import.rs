@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use crate::{
     servers::PATIENCE,
     test_service::{TestService, send, stay},
+    test_store::TestStore,
 };
 
 /// A line of the import: reserves a room of the kind `meeting`.
@@ -155,7 +156,7 @@ async fn lines_are_decided_in_their_order_at_their_time_by_their_user() {
     };
     let lines = [
         reserve("1", "ann", LATER, 10, 11),
-        reserve("2", "ann", EARLY, 12, 13),
+        about("2", EARLY, "cancel", "1", json!({})),
         reserve("3", "ann", "2026-03-02T08:00:00.001Z", 12, 13),
         by_bob,
         past,
@@ -184,6 +185,125 @@ async fn a_key_belongs_to_one_line() {
     assert_eq!(outcomes(&answers), ["done", "repeated", "failed"]);
     assert_eq!(kind(&answers[2]), "/problems/key-reused");
     service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_byte_order_mark_is_read_past_and_another_encoding_is_named() {
+    for store in TestStore::both().await {
+        let service = TestService::start_closed(store).open().await;
+        service.room("Blue", json!({})).await;
+        let lines =
+            [reserve("1", "ann", EARLY, 10, 11), about("2", LATER, "reschedule", "1", json!({"people": 3}))];
+        let marked = format!("\u{feff}{}", file(&lines));
+        let answers = import_as(&service, "root", marked).await;
+        assert_eq!(outcomes(&answers), ["done", "done"], "{answers:?}");
+        let answers = import(&service, &lines).await;
+        assert_eq!(outcomes(&answers), ["repeated", "repeated"], "the mark is no part of the line");
+
+        let request = service.user("root", Method::POST, "/v1/import").header("X-Roles", "admin");
+        let utf_16: Vec<u8> =
+            format!("\u{feff}{}", file(&lines)).encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let request = request.header("content-type", "application/x-ndjson").body(utf_16);
+        let text = request.send().await.unwrap().text().await.unwrap();
+        let first: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        assert_eq!((&first["outcome"], kind(&first)), (&json!("failed"), "/problems/malformed"));
+        assert!(first["problem"]["detail"].as_str().unwrap().contains("UTF-16"), "{first}");
+        service.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_line_may_be_corrected_under_its_key_and_so_are_those_that_build_on_it() {
+    for store in TestStore::both().await {
+        let service = TestService::start_closed(store).open().await;
+        let room = service.room("Blue", json!({})).await;
+        let taken = reserve("1", "ann", EARLY, 10, 11);
+        let on_it = about("3", LATER, "reschedule", "2", json!({"people": 3}));
+        let lines = [taken.clone(), reserve("2", "ann", EARLY, 10, 11), on_it.clone()];
+        assert_eq!(outcomes(&import(&service, &lines).await), ["done", "rejected", "rejected"]);
+
+        let corrected = [taken, reserve("2", "ann", EARLY, 11, 12), on_it];
+        let answers = import(&service, &corrected).await;
+        assert_eq!(outcomes(&answers), ["repeated", "done", "done"], "{answers:?}");
+        assert_eq!((&answers[2]["room"], &answers[2]["revision"]), (&json!(room), &json!(2)));
+        assert_eq!(outcomes(&import(&service, &corrected).await), ["repeated"; 3]);
+        // A done line may not.
+        let other = import(&service, &[reserve("2", "ann", EARLY, 12, 13)]).await;
+        assert_eq!((outcomes(&other), kind(&other[0])), (vec!["failed"], "/problems/key-reused"));
+        // A line that is rejected again is recorded with its new content.
+        let (first, second) = (reserve("4", "ann", EARLY, 10, 11), reserve("4", "ann", EARLY, 11, 12));
+        assert_eq!(
+            outcomes(&import(&service, &[first.clone(), second.clone()]).await),
+            ["rejected", "rejected"]
+        );
+        assert_eq!(outcomes(&import(&service, &[second, first]).await), ["repeated", "rejected"]);
+        service.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_past_is_imported_into_a_room_in_use_where_nothing_overlaps() {
+    for store in TestStore::both().await {
+        let service = TestService::start_closed(store).open().await;
+        let room = service.room("Blue", json!({})).await;
+        let now = service.user("bob", Method::POST, &format!("/v1/rooms/{room}/reservations"));
+        send(now.header("Idempotency-Key", "now").json(&stay(10, 11))).await.expect(201);
+        let past = |key: &str, from: u32, to: u32| {
+            let mut line = reserve(key, "ann", "2025-01-01T08:00:00Z", from, to);
+            for end in ["from", "to"] {
+                line[end] = json!(line[end].as_str().unwrap().replace("2026-", "2025-"));
+            }
+            line
+        };
+        let lines = [
+            past("1", 10, 12),
+            past("2", 11, 13),
+            about("3", "2025-01-02T08:00:00Z", "reschedule", "1", json!({"people": 3})),
+            about("4", "2025-01-01T09:00:00Z", "cancel", "1", json!({})),
+            past("5", 12, 13),
+            about("6", "2025-01-03T08:00:00Z", "cancel", "1", json!({})),
+            past("7", 10, 12),
+        ];
+        let answers = import(&service, &lines).await;
+        let expected = ["done", "rejected", "done", "rejected", "done", "done", "done"];
+        assert_eq!(outcomes(&answers), expected, "{answers:?}");
+        assert_eq!(
+            (kind(&answers[1]), kind(&answers[3])),
+            ("/problems/no-free-room", "/problems/out-of-order")
+        );
+        assert_eq!(answers[3]["problem"]["lastChange"], json!("2025-01-02T08:00:00.000Z"));
+
+        let page =
+            send(service.admin(Method::GET, &format!("/v1/streams/{room}/events"))).await.expect(200).body;
+        let events = page["items"].as_array().unwrap();
+        let versions: Vec<_> = events
+            .iter()
+            .map(|event| event["sequence"].as_str().unwrap().trim_start_matches('0').parse::<u64>().unwrap())
+            .collect();
+        assert_eq!(versions, (1..=7).collect::<Vec<_>>());
+        let recorded: Vec<_> = events.iter().map(|event| event["recordedtime"].as_str().unwrap()).collect();
+        assert!(recorded.is_sorted(), "{recorded:?}");
+        service.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_of_staff_acts_as_an_administrator() {
+    for store in TestStore::both().await {
+        let service = TestService::start_closed(store).open().await;
+        service.room("Blue", json!({})).await;
+        let by_staff = |key: &str| {
+            let mut line = about(key, LATER, "cancel", "1", json!({}));
+            line["user"] = json!("desk");
+            line
+        };
+        let mut as_admin = by_staff("3");
+        as_admin["as"] = json!("admin");
+        let answers = import(&service, &[reserve("1", "ann", EARLY, 10, 11), by_staff("2"), as_admin]).await;
+        assert_eq!(outcomes(&answers), ["done", "rejected", "done"], "{answers:?}");
+        assert_eq!(kind(&answers[1]), "/problems/forbidden");
+        service.stop().await;
+    }
 }
 
 /// A body that is sent line by line.

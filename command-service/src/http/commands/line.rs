@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 use super::super::{
     idempotency, if_match,
-    lines::{Line, key_at_least, too_long},
+    lines::{Line, key_at_least, whole},
     request::{Body, Wanted, no_query},
     reservations, rooms,
 };
@@ -131,7 +131,10 @@ static ROUTES: LazyLock<[(ResourceDef, &[Route]); 7]> =
 
 /// A line with its key, if it can be read, and its command or the problem with it.
 pub(super) fn of_line(line: &Line, caller: &Caller) -> (Option<String>, Result<Wanted, Problem>) {
-    let Line::Whole(bytes) = line else { return (None, Err(too_long())) };
+    let bytes = match whole(line) {
+        Ok(bytes) => bytes,
+        Err(problem) => return (None, Err(problem)),
+    };
     match decode::json::<CommandLine>(bytes) {
         Ok(line) => (line.key.clone(), line.wanted(caller)),
         Err(problem) => (key_at_least(bytes), Err(problem)),

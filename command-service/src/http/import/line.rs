@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::super::{
     fields::{ends, given, invalid, name, people, stay, text},
     idempotency::{MAX_CHARS, fingerprint_of_line, key_of_line},
-    lines::{Line, key_at_least, too_long},
+    lines::{Line, key_at_least, whole},
     schemas::{cancel_command, move_command, reschedule_command, reserve_command},
 };
 use crate::{
@@ -91,6 +91,9 @@ macro_rules! line {
             /// The user of the command.
             #[schema(min_length = 1, max_length = 200)]
             user: String,
+            /// With `admin` the user acts as an administrator, who may change the reservations of others.
+            #[serde(rename = "as", default)]
+            acting_as: Option<Role>,
             /// The command.
             #[serde(rename = "command")]
             #[schema(schema_with = $command)]
@@ -99,16 +102,25 @@ macro_rules! line {
         }
 
         impl Common for $name {
-            fn common(&self) -> (&str, Timestamp, &str) {
-                (&self.key, self.at, &self.user)
+            fn common(&self) -> (&str, Timestamp, &str, bool) {
+                (&self.key, self.at, &self.user, self.acting_as == Some(Role::Admin))
             }
         }
     };
 }
 
 trait Common {
-    /// Key, time and user.
-    fn common(&self) -> (&str, Timestamp, &str);
+    /// Key, time, user, and whether the user acts as an administrator.
+    fn common(&self) -> (&str, Timestamp, &str, bool);
+}
+
+/// The role in which the user of a line acts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ImportRole)]
+pub(super) enum Role {
+    /// An administrator.
+    Admin,
 }
 
 line! {
@@ -218,8 +230,9 @@ line! {
 impl Imported {
     /// Decodes a line. Its own time must not be later than `now`.
     pub(super) fn read(line: &Line, now: Timestamp) -> Self {
-        let Line::Whole(bytes) = line else {
-            return Self { key: None, request: Request::Failed(too_long()) };
+        let bytes = match whole(line) {
+            Ok(bytes) => bytes,
+            Err(problem) => return Self { key: None, request: Request::Failed(problem) },
         };
         let head = match decode::json::<Head>(bytes) {
             Ok(head) => head,
@@ -245,7 +258,7 @@ fn command<T: DeserializeOwned + Common>(
     wanted: impl FnOnce(T) -> Result<Wanted, Problem>,
 ) -> Result<Request, Problem> {
     let line = decode::json::<T>(bytes)?;
-    let (key, at, user) = line.common();
+    let (key, at, user, admin) = line.common();
     let key = IdempotencyKey {
         id: key_of_line(checked_key("/key", key)?),
         fingerprint: fingerprint_of_line(bytes),
@@ -255,7 +268,7 @@ fn command<T: DeserializeOwned + Common>(
     if at > now {
         return Ok(Request::Rejected(invalid("/at", "is later than now").with("now", now)));
     }
-    let actor = Actor { user, admin: false };
+    let actor = Actor { user, admin };
     let command =
         Command { id: new_id(), actor, now: at, origin: Origin::Import, if_match: IfMatch::Any, action };
     Ok(Request::Command { command: Box::new(command), made_by, key })

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use actix_web::web::Bytes;
 use serde::Deserialize;
 use service_kit::http::problem::{Problem, ProblemType};
 use tokio::sync::mpsc;
@@ -15,7 +16,8 @@ mod answers;
 mod split;
 
 pub(super) use answers::{Answered, LineOutcome, Queued, QueuedLine, answers, push_line};
-pub(super) use split::{Line, Lines, MAX_LINE_BYTES};
+use split::MAX_LINE_BYTES;
+pub(super) use split::{Line, Lines};
 
 /// Media type of the lines and of their answer.
 pub(super) const MEDIA_TYPE: &str = "application/x-ndjson";
@@ -52,10 +54,19 @@ where
     }
 }
 
-/// The problem of a line that is too long.
-pub(super) fn too_long() -> Problem {
-    Problem::new(ProblemType::TooLarge, format!("a line has at most {MAX_LINE_BYTES} bytes"))
-        .with("limit", MAX_LINE_BYTES)
+/// The bytes of a line, or the problem with it.
+pub(super) fn whole(line: &Line) -> Result<&Bytes, Problem> {
+    match line {
+        Line::Whole(bytes) => Ok(bytes),
+        Line::TooLong => {
+            let detail = format!("a line has at most {MAX_LINE_BYTES} bytes");
+            Err(Problem::new(ProblemType::TooLarge, detail).with("limit", MAX_LINE_BYTES))
+        }
+        Line::NotUtf8 => {
+            let detail = "the body is in UTF-16 or UTF-32, as its byte order mark says; send it in UTF-8";
+            Err(Problem::new(ProblemType::Malformed, detail))
+        }
+    }
 }
 
 /// The key of an otherwise invalid line.

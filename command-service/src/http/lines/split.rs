@@ -1,9 +1,16 @@
 //! Splits a stream of bytes into lines. A line that is too long is skipped without being kept.
+//!
+//! A byte order mark at the start of a line is skipped, as files that were joined have several. After the mark of another
+//! encoding every line is refused.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 /// Longest line in bytes, without its line feed.
 pub(in super::super) const MAX_LINE_BYTES: usize = 64 * 1024;
+/// The byte order mark of UTF-8.
+const UTF_8_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// Those of UTF-16, which UTF-32 in little-endian order begins with as well. No UTF-8 begins like this.
+const UTF_16_MARKS: [&[u8]; 2] = [b"\xFF\xFE", b"\xFE\xFF"];
 
 /// A line without its end.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,6 +19,8 @@ pub(in super::super) enum Line {
     Whole(Bytes),
     /// A line of more than [`MAX_LINE_BYTES`].
     TooLong,
+    /// A line of a stream in UTF-16 or UTF-32.
+    NotUtf8,
 }
 
 /// Splits bytes into numbered lines. Blank lines are counted and skipped.
@@ -22,6 +31,8 @@ pub(in super::super) struct Lines {
     searched: usize,
     /// Whether the rest of a line that is too long must be skipped.
     too_long: bool,
+    /// Whether the stream has begun with the mark of another encoding.
+    not_utf8: bool,
     number: u64,
     finished: bool,
 }
@@ -47,7 +58,10 @@ impl Lines {
         loop {
             let line = self.take()?;
             self.number += 1;
+            self.not_utf8 |= self.number == 1
+                && matches!(&line, Line::Whole(bytes) if UTF_16_MARKS.iter().any(|mark| bytes.starts_with(mark)));
             match line {
+                _ if self.not_utf8 => return Some((self.number, Line::NotUtf8)),
                 Line::Whole(bytes) if bytes.trim_ascii().is_empty() => {}
                 line => return Some((self.number, line)),
             }
@@ -69,7 +83,7 @@ impl Lines {
                 self.waiting.split()
             }
             None => {
-                if self.too_long || self.waiting.len() > MAX_LINE_BYTES + 1 {
+                if self.too_long || self.waiting.len() > UTF_8_MARK.len() + MAX_LINE_BYTES + 1 {
                     self.too_long = true;
                     self.waiting.clear();
                 }
@@ -79,6 +93,9 @@ impl Lines {
         };
         if line.last() == Some(&b'\r') {
             line.truncate(line.len() - 1);
+        }
+        if line.starts_with(UTF_8_MARK) {
+            line.advance(UTF_8_MARK.len());
         }
         if std::mem::take(&mut self.too_long) || line.len() > MAX_LINE_BYTES {
             return Some(Line::TooLong);
@@ -127,6 +144,26 @@ mod tests {
             let pieces: Vec<&[u8]> =
                 [&b"a\n"[..]].into_iter().chain(long.chunks(1000)).chain([&b"\nb"[..]]).collect();
             assert_eq!(split(&pieces), expected);
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_at_the_start_of_any_line() {
+        let expected = vec![(1, whole("one")), (3, whole("two"))];
+        assert_eq!(split(&[b"\xEF\xBB\xBFone\n\xEF\xBB\xBF\n\xEF\xBB\xBFtwo"]), expected);
+        assert_eq!(split(&[b"\xEF", b"\xBB", b"\xBFone\r\n\n\xEF\xBB", b"\xBFtwo\n"]), expected);
+        assert_eq!(split(&[b"\xEF\xBB\xBF"]), [], "a file with a mark alone is empty");
+    }
+
+    #[test]
+    fn each_line_of_another_encoding_is_refused() {
+        let little: Vec<u8> = "\u{feff}a\n\nb".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = "\u{feff}a\n\nb".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        for bytes in [little, big] {
+            let expected = vec![(1, Line::NotUtf8), (2, Line::NotUtf8), (3, Line::NotUtf8)];
+            assert_eq!(split(&[&bytes]), expected);
+            let single: Vec<&[u8]> = bytes.chunks(1).collect();
+            assert_eq!(split(&single), expected);
         }
     }
 

@@ -39,6 +39,14 @@ fn a_line_becomes_a_command_of_its_user_at_its_time() {
 }
 
 #[test]
+fn a_line_acts_as_an_administrator_only_if_it_says_so() {
+    for (role, admin) in [(json!({}), false), (json!({"as": null}), false), (json!({"as": "admin"}), true)] {
+        let Request::Command { command, .. } = read(&changed(&role)).request else { panic!("{role}") };
+        assert_eq!(command.actor.admin, admin, "{role}");
+    }
+}
+
+#[test]
 fn a_line_that_cannot_be_used_names_its_field_and_keeps_its_key() {
     let room = Uuid::from_u128(1);
     let cases = [
@@ -48,6 +56,7 @@ fn a_line_that_cannot_be_used_names_its_field_and_keeps_its_key() {
         (json!({"at": "2025-06-01T08:00:00"}), Some("/at")),
         (json!({"command": "book"}), Some("/command")),
         (json!({"user": "a\nb"}), Some("/user")),
+        (json!({"as": "root"}), Some("/as")),
         (json!({"room": room}), Some("/room")),
         (json!({"kind": null}), Some("/room")),
         (json!({"title": "x".repeat(201)}), Some("/title")),
