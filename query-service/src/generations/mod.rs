@@ -32,6 +32,8 @@ pub struct Shown {
     pub models: Arc<dyn Queries>,
     /// The versions up to which its rooms are visible.
     pub progress: Arc<Progress>,
+    /// Waits for usage positions.
+    pub usage: Progress,
     /// Its kinds.
     pub kinds: KeptKinds,
     /// The statistics that read it.
@@ -45,7 +47,14 @@ impl Shown {
     #[must_use]
     pub fn new(models: Arc<dyn Queries>, progress: Arc<Progress>) -> Self {
         let (statistics, searches) = (Crowd::of_statistics(), Crowd::of_searches());
-        Self { models, progress, kinds: KeptKinds::default(), statistics, searches }
+        Self {
+            models,
+            progress,
+            usage: Progress::default(),
+            kinds: KeptKinds::default(),
+            statistics,
+            searches,
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use super::{Feeding, Frozen, Shown};
 use crate::{
     kafka::{self, KafkaSettings},
     progress::Progress,
-    projector::{Dependencies, Projector, take_requests, watchdog},
+    projector::{Dependencies, Projector, take_requests, watchdog, write_usage},
     read_models::generation::Registry,
     stores::{
         StoreError, in_time,
@@ -236,7 +236,8 @@ impl Projection {
         let beside = async {
             tokio::join!(
                 watchdog::watch(&self.projector, self.watchdog, self.stop.clone()),
-                take_requests(&self.projector, self.stop.clone())
+                take_requests(&self.projector, self.stop.clone()),
+                write_usage(&self.projector, self.stop.clone())
             );
             std::future::pending::<()>().await;
         };

@@ -36,6 +36,8 @@ pub(super) const TOKEN: &str = "Consistency-Token";
 pub(super) const GENERATION: &str = "generation";
 /// The time that a query waits by default.
 const DEFAULT_WAIT: Duration = Duration::from_secs(2);
+/// Usage positions are read at least once, which takes this long at most.
+const ONE_LOOK: Duration = Duration::from_millis(100);
 /// An answer about a moment may miss events that were being committed then. Later it is final.
 const FINAL_AFTER_MS: i64 = 30_000;
 
@@ -174,6 +176,18 @@ impl<P, Q> QueryRequest<P, Q> {
         if !self.wanted.is_empty() {
             let (models, user) = (shown.models.as_ref(), &self.caller.user);
             shown.generation.progress.wait(models, user, &self.wanted, self.wait).await?;
+        }
+        Ok(shown)
+    }
+
+    /// [`QueryRequest::shown`], once usage counts the versions of the request's token, too.
+    pub(super) async fn counted(&self) -> Result<&Reading, Problem> {
+        let begun = Instant::now();
+        let shown = self.shown().await?;
+        if !self.wanted.is_empty() {
+            let wait = self.wait.saturating_sub(begun.elapsed()).max(ONE_LOOK);
+            let (positions, user) = (shown.models.usage_positions(), &self.caller.user);
+            shown.generation.usage.wait(positions, user, &self.wanted, wait).await?;
         }
         Ok(shown)
     }

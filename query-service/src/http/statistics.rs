@@ -23,7 +23,7 @@ pub(super) async fn popular_rooms(
     let query = queries::PopularRooms { during: ask.parameters.range()?, kind: ask.parameters.kind()? };
     let page = ask.parameters.page()?;
     ask.charge(STATISTIC)?;
-    let shown = ask.shown().await?;
+    let shown = ask.counted().await?;
     let _place = shown.generation.statistics.enter(&ask.caller.user).await?;
     Ok(Json(List::of(query.run(shown.models.as_ref(), &page).await?, Popular::from)))
 }
@@ -40,7 +40,7 @@ pub(super) async fn busiest_times(
         return Err(Problem::new(ProblemType::InvalidValue, detail).field("cursor"));
     }
     ask.charge(STATISTIC)?;
-    let shown = ask.shown().await?;
+    let shown = ask.counted().await?;
     let _place = shown.generation.statistics.enter(&ask.caller.user).await?;
     let page = Page { items: query.run(shown.models.as_ref()).await?, next: None };
     Ok(Json(List::of(page, Busy::from)))

@@ -1,43 +1,44 @@
 //! Usage: reserved minutes and stays of a room, in the time zone that the reservation carries.
 //!
-//! A fold adds to the stored document. The room's version guards it: an event that is counted already is skipped.
+//! It is a fold over the room's history entries, which adds to a document. The room's version guards it: an event that is
+//! counted already is skipped.
 
-use shared_events::{DecodedEvent, Event, Interval, Place};
+use std::ops::Bound;
+
+use shared_events::{Interval, Place, Version};
 
 use crate::read_models::{
-    UsageDoc, UsageKey,
+    Change, HistoryDoc, HistoryKind, RoomDocuments, UsageDoc, UsageKey,
     local_time::{Cell, cells},
     usage::{ENTERED, Month, START, place_of},
 };
 
 /// The place that an event frees in its room, and the one that it takes.
-fn change(decoded: &DecodedEvent) -> (Option<Place>, Option<Place>) {
-    match &decoded.event {
-        Event::ReservationMade(e) => (None, Some(e.reservation.place())),
-        Event::ReservationRescheduled(e) => (Some(e.previous), Some(e.reservation.place())),
-        Event::ReservationMovedOut(e) => (Some(e.previous), None),
-        Event::ReservationMovedIn(e) => (None, Some(e.reservation.place())),
-        Event::ReservationCancelled(e) => (Some(e.reservation.place()), None),
-        Event::ReservationRestored(e) if e.reservation.room == decoded.room => {
-            (None, Some(e.reservation.place()))
-        }
-        Event::ReservationRestored(_) => (None, None),
-        Event::RoomRegistered(_) | Event::RoomChanged(_) | Event::RoomRetired(_) => (None, None),
+fn change(entry: &HistoryDoc) -> (Option<Place>, Option<Place>) {
+    let Change::Reservation { what, reservation, previous } = &entry.change else { return (None, None) };
+    let (place, is_here) = (reservation.place(), reservation.room == entry.room);
+    match what {
+        HistoryKind::Made => (None, Some(place)),
+        HistoryKind::Changed => (*previous, Some(place)),
+        HistoryKind::Moved if is_here => (None, Some(place)),
+        HistoryKind::Moved => (*previous, None),
+        HistoryKind::Cancelled => (Some(place), None),
+        HistoryKind::Restored => (None, is_here.then_some(place)),
     }
 }
 
 /// The documents that an event changes: none if neither place nor time changes, more than one if a stay crosses a local
 /// month or its zone changes.
 #[must_use]
-pub fn touches(decoded: &DecodedEvent) -> Vec<UsageKey> {
-    let (removed, added) = change(decoded);
+pub fn touches(entry: &HistoryDoc) -> Vec<UsageKey> {
+    let (removed, added) = change(entry);
     if removed == added {
         return Vec::new();
     }
     let mut keys = Vec::new();
     for place in [removed, added].into_iter().flatten() {
         for month in months(place) {
-            let key = UsageKey { room: decoded.room, zone: place.time_zone, month };
+            let key = UsageKey { room: entry.room, zone: place.time_zone, month };
             if !keys.contains(&key) {
                 keys.push(key);
             }
@@ -84,15 +85,29 @@ fn hours(place: Place, month: Month) -> impl Iterator<Item = Hour> {
     })
 }
 
+/// Counts, in a room's usage, those of its entries up to a version that are after its usage position.
+pub fn count_up_to(documents: &mut RoomDocuments, version: Version) {
+    if documents.counted >= version {
+        return;
+    }
+    let after = (Bound::Excluded(documents.counted), Bound::Included(version));
+    for entry in documents.history.range(after).map(|(_, entry)| entry) {
+        for key in touches(entry) {
+            let stored = documents.usage.remove(&key.place());
+            documents.usage.insert(key.place(), fold(stored, key, entry));
+        }
+    }
+}
+
 /// The document of `key` after the event.
 #[must_use]
-pub fn fold(stored: Option<UsageDoc>, key: UsageKey, decoded: &DecodedEvent) -> UsageDoc {
+pub fn fold(stored: Option<UsageDoc>, key: UsageKey, entry: &HistoryDoc) -> UsageDoc {
     let mut doc = stored.unwrap_or_else(|| UsageDoc::empty(key));
-    if decoded.version <= doc.version {
+    if entry.version <= doc.version {
         return doc;
     }
-    doc.version = decoded.version;
-    let (removed, added) = change(decoded);
+    doc.version = entry.version;
+    let (removed, added) = change(entry);
     // Removed first, so that no hour is counted twice in between.
     if let Some(place) = removed {
         count(&mut doc, place, u8::saturating_sub, |stays| stays & !ENTERED);

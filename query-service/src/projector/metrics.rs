@@ -10,6 +10,8 @@ use std::{
 
 use metrics::{Counter, Gauge, Histogram, Label, counter, gauge, histogram};
 
+use super::behind::USAGE_BEHIND;
+
 /// Histogram: seconds from an event's commit until queries see it.
 pub const VISIBLE_SECONDS: &str = "projector_commit_to_visible_seconds";
 /// Gauge: messages of the topic that are not processed yet, by `partition`.
@@ -43,6 +45,7 @@ pub(super) struct Handles {
     pub(super) feed_failures: Counter,
     pub(super) batch: Histogram,
     pub(super) behind: Gauge,
+    pub(super) usage_behind: Gauge,
     /// Rooms that are parked now.
     pub(super) waiting: Gauge,
 }
@@ -66,6 +69,7 @@ impl Handles {
             feed_failures: counter!("projector_feed_failures_total", labels.clone()),
             batch: histogram!("projector_batch_rows", labels.clone()),
             behind: gauge!("projector_rooms_behind", labels.clone()),
+            usage_behind: gauge!(USAGE_BEHIND, labels.clone()),
             waiting: gauge!("projector_rooms_parked", labels),
         }
     }

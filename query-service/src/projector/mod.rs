@@ -1,5 +1,6 @@
 //! Projects events into the read models, from any source. Each partition has a pipeline.
 
+mod behind;
 mod filling;
 pub mod inbox;
 pub mod message;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use self::metrics::ProjectorMetrics;
 use crate::read_models::Request;
 
+pub use behind::{USAGE_BEHIND, WRITE_EVERY, write_usage};
 pub use inbox::{Bounds, Inbox};
 pub use message::{Content, Message, UnreadableMessage};
 pub use metrics::{LAG, VISIBLE_SECONDS};
@@ -149,7 +151,7 @@ impl Projector {
     }
 
     /// Ends these partitions' pipelines, and returns the offsets that may be stored. A running batch is abandoned when it
-    /// does not finish `within` that time.
+    /// does not finish `within` that time. Usage that is folded is written, if time is left.
     pub async fn stop(&self, partitions: &[i32], within: Duration) -> Vec<(i32, i64)> {
         let ending: Vec<(i32, Running)> = {
             let mut running = self.running();
@@ -167,6 +169,12 @@ impl Projector {
                 running.task.abort();
             }
             offsets.extend(running.processed().map(|offset| (partition, offset)));
+        }
+        // The next owner need not fold it again.
+        match tokio::time::timeout_at(deadline, self.dependencies.store.write_usage()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the next owner folds usage again"),
+            Err(_) => tracing::warn!("the next owner folds usage again: it could not be written in time"),
         }
         offsets
     }

@@ -18,6 +18,8 @@ pub struct RoomDocuments {
     pub history: BTreeMap<Version, HistoryDoc>,
     /// Usage, by local month and zone.
     pub usage: BTreeMap<(Month, String), UsageDoc>,
+    /// The usage position: `usage` counts all events up to this version.
+    pub counted: Version,
 }
 
 impl RoomDocuments {
@@ -27,12 +29,14 @@ impl RoomDocuments {
         reservations: impl IntoIterator<Item = ReservationDoc>,
         history: impl IntoIterator<Item = HistoryDoc>,
         usage: impl IntoIterator<Item = UsageDoc>,
+        counted: Version,
     ) -> Self {
         Self {
             room,
             reservations: reservations.into_iter().map(|doc| (doc.reservation.id, doc)).collect(),
             history: history.into_iter().map(|entry| (entry.version, entry)).collect(),
             usage: usage.into_iter().map(|usage| (usage.key.place(), usage)).collect(),
+            counted,
         }
     }
 }

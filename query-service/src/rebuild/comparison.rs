@@ -12,6 +12,7 @@ use shared_events::{RoomId, feed::Head};
 use super::fill::Fill;
 use crate::{
     progress::Progress,
+    projections::usage::count_up_to,
     read_models::{Checkpoint, Compared, Difference, of_room::compare},
     stores::{Checkpoints, Queries, mongo::MongoReadModels},
 };
@@ -133,10 +134,12 @@ impl Comparison<'_> {
             return Ok((pending, Found::Differs(vec![not_level(room, &live, &next)])));
         }
         let version = live.version.min(next.version);
-        let (mut expected, found) =
+        let (mut expected, mut found) =
             tokio::try_join!(self.live.documents_of(room, &[]), self.next.documents_of(room, &[]))?;
         // A reservation that moved away is compared in its present room.
         expected.reservations.retain(|_, doc| doc.reservation.room == room);
+        count_up_to(&mut expected, version);
+        count_up_to(&mut found, version);
         let found = match compare(room, &expected, &found, version) {
             Compared::Equal => Found::Equal,
             Compared::Differs(differences) => Found::Differs(differences),

@@ -41,6 +41,8 @@ impl Fill {
 
     /// Fills until each room is at its head or beyond, or is parked.
     pub(super) async fn run(&self, heads: &[Head]) -> anyhow::Result<()> {
+        // An earlier run may have ended before it wrote usage.
+        self.store.catch_up_usage(&|_| true).await?;
         let meter = Meter::new("filling", heads.iter().map(|head| head.version.get()).sum());
         let parts: Vec<_> = heads.chunks(ROOMS).map(|heads| self.part(heads, &meter)).collect();
         stream::iter(parts).buffer_unordered(SIDE_BY_SIDE).try_collect::<()>().await?;
@@ -85,7 +87,7 @@ impl Fill {
         let (mut best, mut since) = (0, Instant::now());
         loop {
             let reason = match pipeline.compare(heads).await {
-                Ok(_) if pipeline.rooms_behind() == 0 => return Ok(()),
+                Ok(_) if pipeline.rooms_behind() == 0 => return Ok(self.store.write_usage().await?),
                 Ok(_) => format!("the feed does not give the events of {} rooms", pipeline.rooms_behind()),
                 Err(error) => format!("{:#}", anyhow::Error::from(error)),
             };

@@ -58,6 +58,7 @@ pub(crate) async fn freeze(servers: &Servers, until: Timestamp) -> anyhow::Resul
         let rooms: Vec<_> = rooms.collect();
         stream::iter(rooms).buffer_unordered(SIDE_BY_SIDE).try_collect::<()>().await?;
         meter.finish();
+        models.write_usage().await?;
         // A person who was erased meanwhile is masked from the start.
         if learn(servers.feed.as_ref(), generations).await?.epoch == list.epoch {
             break;

@@ -43,7 +43,7 @@ pub trait Checkpoints: Send + Sync + 'static {
 /// compared and set, and applying a batch again changes nothing.
 #[async_trait]
 pub trait ProjectionStore: Checkpoints + Parking + Repair + Requests + ErasureList {
-    /// Folds a batch into the documents, then advances the rooms' checkpoints.
+    /// Folds a batch into the documents, then advances the rooms' checkpoints. Usage may be written later.
     ///
     /// A batch may mix rooms. A room's events are in order, without gaps, and begin right after its checkpoint; each
     /// has passed [`crate::projections::check`].
@@ -52,7 +52,22 @@ pub trait ProjectionStore: Checkpoints + Parking + Repair + Requests + ErasureLi
     /// When the store can't be read or written, or a room's events are not consecutive. Some documents may be written
     /// then, but no checkpoint is ahead of its documents: apply the batch again.
     async fn apply(&self, batch: &[DecodedEvent]) -> Result<Applied, StoreError>;
+
+    /// Writes usage that is folded and not stored, then its usage positions. A store that writes usage with its events has
+    /// none.
+    async fn write_usage(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Folds the events that usage lacks, of those rooms whose usage position is behind their checkpoint. Returns the
+    /// number of these rooms. [`write_usage`](Self::write_usage) stores what is folded.
+    async fn catch_up_usage(&self, _owns: &Owns<'_>) -> Result<usize, StoreError> {
+        Ok(0)
+    }
 }
+
+/// Tells whether an owner projects a room.
+pub type Owns<'a> = dyn Fn(RoomId) -> bool + Send + Sync + 'a;
 
 /// Parked rooms, and the events that they are parked at.
 #[async_trait]
@@ -198,6 +213,9 @@ pub trait Queries: Checkpoints + Past {
         rooms: &[RoomId],
         months: RangeInclusive<Month>,
     ) -> Result<Vec<UsageDoc>, StoreError>;
+
+    /// The usage position of each room: statistics show all events up to this version.
+    fn usage_positions(&self) -> &dyn Checkpoints;
 
     /// All documents of a room, and these reservations wherever they are. They show at least what the checkpoint
     /// claimed before the call; while the room is written, some may show more than others.

@@ -10,6 +10,7 @@ use shared_events::{RoomId, Version, feed::Head};
 use self::fold::{Fold, FoldError};
 use crate::{
     feed::{Feed, all_heads},
+    projections::usage::count_up_to,
     read_models::{Compared, Difference, Parked, of_room::compare},
     stores::{Parking, Queries},
 };
@@ -71,7 +72,8 @@ pub async fn verify(
             Ok(reached) if reached == version => {
                 let expected = fold.documents().await?;
                 let ids: Vec<_> = expected.reservations.keys().copied().collect();
-                let found = models.documents_of(room, &ids).await?;
+                let mut found = models.documents_of(room, &ids).await?;
+                count_up_to(&mut found, version);
                 compare(room, &expected, &found, version)
             }
             Ok(reached) => differs(&format!("at most {reached}")),

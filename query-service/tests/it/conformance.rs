@@ -19,11 +19,22 @@ use crate::{
     mongo_database::TestDatabase,
 };
 
+/// Applies events in batches. Usage is written after some of them, and at the end.
 pub(crate) async fn feed(models: &dyn ProjectionStore, events: &[DecodedEvent], batch: usize) {
-    for batch in events.chunks(batch) {
+    for (number, batch) in events.chunks(batch).enumerate() {
         let applied = models.apply(batch).await.unwrap();
         assert_eq!(applied.conflicts, vec![]);
+        if number % 3 == 2 {
+            models.write_usage().await.unwrap();
+        }
     }
+    models.write_usage().await.unwrap();
+}
+
+/// Folds and writes all usage that is not stored.
+pub(crate) async fn settle(models: &dyn ProjectionStore) {
+    models.catch_up_usage(&|_| true).await.unwrap();
+    models.write_usage().await.unwrap();
 }
 
 pub(crate) fn interval(from: &str, minutes: i64) -> Interval {

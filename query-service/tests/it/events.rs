@@ -15,6 +15,8 @@ use shared_events::{
     room_events::{RoomChanged, RoomRegistered},
 };
 
+use crate::{conformance::settle, store_double::Store};
+
 /// The day of the streams' reservations.
 pub(crate) const DAY: &str = "2031-05-05";
 
@@ -149,7 +151,8 @@ pub(crate) async fn usage_of(store: &dyn Queries, rooms: &[RoomId]) -> Vec<Usage
     store.usage(rooms, Month::around(days)).await.unwrap()
 }
 
-/// Reserved minutes of rooms on [`DAY`].
-pub(crate) async fn reserved_minutes(store: &dyn Queries, rooms: &[RoomId]) -> u64 {
+/// Reserved minutes of rooms on [`DAY`], once all usage is written.
+pub(crate) async fn reserved_minutes(store: &dyn Store, rooms: &[RoomId]) -> u64 {
+    settle(store).await;
     usage_of(store, rooms).await.iter().map(UsageDoc::all_minutes).sum()
 }

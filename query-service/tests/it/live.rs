@@ -28,7 +28,7 @@ const STREAMS: usize = 40;
 
 #[expect(clippy::large_enum_variant, reason = "there is one of it in a test")]
 /// Where events come from, and where the services that read them are started.
-enum Origin {
+pub(crate) enum Origin {
     InProcess { feed: Arc<FeedDouble>, events: Option<mpsc::Sender<RawEvent>> },
     Servers { topic: Topic, database: TestDatabase },
 }
@@ -38,14 +38,14 @@ impl Origin {
         Self::InProcess { feed: FeedDouble::of(&[]), events: None }
     }
 
-    async fn servers() -> Self {
+    pub(crate) async fn servers() -> Self {
         let topic = Topic::named_anew(2);
         topic.make().await;
         Self::Servers { topic, database: TestDatabase::create().await }
     }
 
     /// In process, the instance before ends with it.
-    async fn start(&mut self) -> Instance {
+    pub(crate) async fn start(&mut self) -> Instance {
         match self {
             Self::InProcess { feed, events } => {
                 let (sender, source) = mpsc::channel(16);
@@ -60,7 +60,7 @@ impl Origin {
     }
 
     /// Publishes the last event of a stream.
-    async fn publish(&self, stream: &Stream) {
+    pub(crate) async fn publish(&self, stream: &Stream) {
         let event = stream.events.last().unwrap();
         match self {
             Self::InProcess { feed, events } => {

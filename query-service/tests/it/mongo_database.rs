@@ -13,8 +13,8 @@ use service_kit::ids::new_id;
 
 use crate::pipelines::wait_apart;
 
-pub(crate) const COLLECTIONS: [&str; 6] =
-    ["rooms", "reservations", "history", "usage", "checkpoints", "parked"];
+pub(crate) const COLLECTIONS: [&str; 7] =
+    ["rooms", "reservations", "history", "usage", "checkpoints", "parked", "usage_positions"];
 
 pub(crate) fn url() -> String {
     std::env::var("MONGODB_URL").expect("MONGODB_URL: deploy/servers/servers.sh up prints it")

@@ -19,10 +19,10 @@ use shared_events::{DecodedEvent, Event, RoomId, Timestamp, UserId};
 use tokio::runtime::Handle;
 
 use crate::{
-    conformance::feed,
+    conformance::{feed, settle},
     conformance_histories::{History, fixed_steps, history},
-    mongo_cache::go_on,
     mongo_database::{TestDatabase, url},
+    mongo_usage::go_on,
     store_double::Store,
 };
 
@@ -54,6 +54,7 @@ async fn every_event_twice_shuffled_across_rooms_with_old_batches_replayed_leave
     for batch in batches {
         assert_eq!(models.apply(batch).await.unwrap().conflicts, vec![]);
     }
+    settle(&models).await;
     assert_eq!(server.dump("again_").await, expected);
 }
 
@@ -72,6 +73,7 @@ async fn documents_written_without_their_checkpoint_are_completed_by_a_replay_in
         checkpoints.replace_one(id, document).await.unwrap();
     }
     feed(&models, &history.events, 31).await;
+    settle(&models).await;
     assert_eq!(server.dump("crash_").await, expected);
 }
 
@@ -93,6 +95,9 @@ async fn an_owner_that_lags_behind_another_overwrites_nothing() {
                     Ok(_) | Err(StoreError::Contended) => {}
                     Err(error) => panic!("{error:?}"),
                 }
+                if at % 4 == 0 {
+                    models.write_usage().await.unwrap();
+                }
                 at = end;
             }
         }));
@@ -105,11 +110,12 @@ async fn an_owner_that_lags_behind_another_overwrites_nothing() {
     for room in history.room_ids() {
         go_on(&models, &of_room(&history, room), 50).await;
     }
+    settle(&models).await;
     assert_eq!(server.dump("race_").await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn usage_that_another_owner_wrote_between_load_and_write_is_folded_again() {
+async fn usage_that_another_owner_writes_at_the_same_time_is_counted_once() {
     let history = history(&fixed_steps(300, 17));
     let events = Arc::new(of_room(&history, history.room_ids()[0]));
     for before in [0, 4] {
@@ -123,7 +129,7 @@ async fn usage_that_another_owner_wrote_between_load_and_write_is_folded_again()
             if writes && started.command.to_string().contains("slow_usage") {
                 let Some(other) = waiting.lock().unwrap().take() else { return };
                 tokio::task::block_in_place(|| {
-                    Handle::current().block_on(feed(&other, &all[before..], 100));
+                    Handle::current().block_on(go_on(&other, &all, 100));
                 });
             }
         }));
@@ -139,6 +145,8 @@ async fn usage_that_another_owner_wrote_between_load_and_write_is_folded_again()
         *other_waits.lock().unwrap() = Some(ahead);
         let applied = slow.apply(&events[before..before + 6]).await.unwrap();
         assert_eq!(applied.conflicts, vec![]);
+        slow.write_usage().await.unwrap();
+        settle(&slow).await;
         assert!(other_waits.lock().unwrap().is_none(), "the other owner never ran");
         assert_eq!(server.dump("slow_").await, clean);
     }

@@ -16,6 +16,7 @@ use service_kit::{clock::Clock, config::Secret, readiness::Readiness};
 use shared_events::{Interval, RawEvent, RoomId, UserId, feed::Head};
 
 use crate::{
+    conformance::settle,
     events::{Stream, hour, reserved_minutes, usage_of},
     feed_double::{FeedDouble, FeedServer, TOKEN},
     mongo_database::TestDatabase,
@@ -33,6 +34,7 @@ async fn is_parked(store: &dyn Checkpoints, room: RoomId) -> bool {
 
 /// All that queries can see, as text.
 pub(crate) async fn everything(store: &dyn Store, rooms: &[RoomId], users: &[&str]) -> String {
+    settle(store).await;
     let mut seen = String::new();
     let mut write = |what: &str, value: String| seen.push_str(&format!("{what}: {value}\n"));
     let day = Interval { from: hour(0), to: hour(23) };

@@ -22,6 +22,7 @@ async fn project(store: Arc<dyn ProjectionStore>, streams: &[Stream]) {
     for stream in streams {
         new_pipeline(store.clone(), &FeedDouble::of(&[])).step(&messages(&stream.events)).await.unwrap();
     }
+    store.write_usage().await.unwrap();
 }
 
 async fn verified(models: &MongoReadModels, feed: &FeedDouble, room: RoomId) -> Verified {

@@ -83,12 +83,12 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
     },
     Benchmark {
         name: "commands-log",
-        about: "durable commands and their arrival in Kafka while the binary log is relayed, against the outbox table",
+        about: "durable commands until all are in Kafka, from the binary log, against the outbox table",
         run: |rig| Box::pin(relay_log::beside_commands(rig)),
     },
     Benchmark {
         name: "arrival-log-debezium",
-        about: "from the transaction to the message in Kafka, from the binary log, against Debezium tuned for latency",
+        about: "from the commit to the message in Kafka, from the binary log, against Debezium tuned for latency",
         run: |rig| Box::pin(arrival::against_debezium(rig)),
     },
     Benchmark {

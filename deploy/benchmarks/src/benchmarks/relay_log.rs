@@ -155,16 +155,22 @@ pub(crate) async fn against_debezium(rig: &Rig) -> Result<Vec<Finding>> {
     ])
 }
 
-/// Durable commands while the relay works beside them, and the time from the commit to the message in Kafka: from the log,
+/// Durable commands until the relay has delivered them, and the time from the record to the message in Kafka: from the log,
 /// against the table.
 pub(crate) async fn beside_commands(rig: &Rig) -> Result<Vec<Finding>> {
     let mut log = target(rig, Mode::Log).await?;
     let mut table = target(rig, Mode::Table).await?;
     let seconds = number(rig.size(8, 3));
+    let arrivals = [
+        Arrivals::watch(&rig.servers.brokers, &log.namespace.name, PATIENCE, recorded).await?,
+        Arrivals::watch(&rig.servers.brokers, &table.namespace.name, PATIENCE, recorded).await?,
+    ];
+    let [of_log, of_table] = &arrivals;
+    let (mut committed, mut their_committed) = (Vec::new(), Vec::new());
     let (ours, theirs) = alternate(
         rig.rounds,
-        async |_| Ok(log.reserve(CONNECTIONS, Pace::Closed, 0.5, seconds).await?.rate),
-        async |_| Ok(table.reserve(CONNECTIONS, Pace::Closed, 0.5, seconds).await?.rate),
+        async |_| delivered(&mut log, of_log, seconds, &mut committed).await,
+        async |_| delivered(&mut table, of_table, seconds, &mut their_committed).await,
     )
     .await?;
     let rate = Finding::new(
@@ -172,14 +178,11 @@ pub(crate) async fn beside_commands(rig: &Rig) -> Result<Vec<Finding>> {
         "the outbox table",
         Target::AtLeast(1.1),
         1.2,
-        Series::new("commands while the log is relayed", "commands/s", ours),
-        Series::new("commands while the table is relayed", "commands/s", theirs),
-    );
-    let arrivals = [
-        Arrivals::watch(&rig.servers.brokers, &log.namespace.name, PATIENCE, recorded).await?,
-        Arrivals::watch(&rig.servers.brokers, &table.namespace.name, PATIENCE, recorded).await?,
-    ];
-    let [of_log, of_table] = &arrivals;
+        Series::new("commands until all are in Kafka, from the log", "commands/s", ours),
+        Series::new("commands until all are in Kafka, from the table", "commands/s", theirs),
+    )
+    .with(Series::new("commands until committed, from the log", "commands/s", committed))
+    .with(Series::new("commands until committed, from the table", "commands/s", their_committed));
     let (mut p99, mut their_p99) = (Vec::new(), Vec::new());
     let (ours, theirs) = alternate(
         rig.rounds,
@@ -223,6 +226,23 @@ pub(super) async fn relayed_in(target: &CommandTarget, mode: Mode) -> Result<()>
     let checked = in_mode(&store, mode).await;
     store.close().await;
     checked
+}
+
+/// The rate of commands from the first one until the last message is in Kafka. Notes the rate of their answers.
+async fn delivered(
+    target: &mut CommandTarget,
+    arrivals: &Arrivals<i64>,
+    seconds: f64,
+    committed: &mut Vec<f64>,
+) -> Result<f64> {
+    arrivals.begin();
+    let outcome = target.reserve(CONNECTIONS, Pace::Closed, 0.0, seconds).await?;
+    let came = arrivals.end(outcome.sent).await?;
+    let (begin, end) =
+        (came.iter().map(|(recorded, _)| *recorded).min(), came.iter().map(|(_, seen)| *seen).max());
+    let micros = end.unwrap_or_default() - begin.unwrap_or_default();
+    committed.push(outcome.rate);
+    Ok(number(outcome.sent) / (number(u64::try_from(micros)?) / 1e6))
 }
 
 async fn latency(

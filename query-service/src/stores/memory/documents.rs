@@ -50,12 +50,13 @@ impl Documents {
         if let Some(reservation) = reservations::touches(decoded) {
             self.fold_reservation(reservation, decoded);
         }
-        self.add_to_history(history::entry(decoded));
-        for key in usage::touches(decoded) {
+        let entry = history::entry(decoded);
+        for key in usage::touches(&entry) {
             let docs = self.usage.entry(key.room).or_default();
             let stored = docs.iter().position(|doc| doc.key == key).map(|at| docs.swap_remove(at));
-            docs.push(usage::fold(stored, key, decoded));
+            docs.push(usage::fold(stored, key, &entry));
         }
+        self.add_to_history(entry);
     }
 
     pub(super) fn delete(&mut self, room: RoomId) {
@@ -166,7 +167,9 @@ impl Documents {
         let ids = known.chain(live).chain(reservations.iter().copied());
         let stored = ids.filter_map(|id| self.reservations.get(&id)).cloned();
         let usage = self.usage.get(&room).into_iter().flatten().cloned();
-        RoomDocuments::new(self.rooms.get(&room).cloned(), stored, history.iter().copied().cloned(), usage)
+        let counted = self.checkpoints.get(&room).map(|checkpoint| checkpoint.version).unwrap_or_default();
+        let history = history.iter().copied().cloned();
+        RoomDocuments::new(self.rooms.get(&room).cloned(), stored, history, usage, counted)
     }
 
     pub(super) fn usage_of(

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{MemoryReadModels, documents::earliest_start};
 use crate::{
     read_models::{HistoryDoc, KindCount, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc, usage::Month},
-    stores::{Queries, RoomFilter, StoreError},
+    stores::{Checkpoints, Queries, RoomFilter, StoreError},
 };
 
 const FIRST_ID: Uuid = Uuid::nil();
@@ -193,6 +193,10 @@ impl Queries for MemoryReadModels {
         months: RangeInclusive<Month>,
     ) -> Result<Vec<UsageDoc>, StoreError> {
         Ok(self.read().usage_of(rooms, months).cloned().collect())
+    }
+
+    fn usage_positions(&self) -> &dyn Checkpoints {
+        self
     }
 
     async fn documents_of(

@@ -7,8 +7,8 @@ use shared_events::{DecodedEvent, Event, ReservationId, RoomId};
 
 use super::documents::{Guarded, from_history, from_reservation, from_room};
 use crate::{
-    projections::{history, reservations, rooms},
-    read_models::{ReservationDoc, RoomDoc},
+    projections::{reservations, rooms},
+    read_models::{HistoryDoc, ReservationDoc, RoomDoc},
     stores::{StoreError, batch::Span},
 };
 
@@ -23,15 +23,14 @@ pub(super) struct Batch {
     /// Other reservations.
     pub(super) changed: Vec<Guarded>,
     pub(super) history: Vec<RawDocumentBuf>,
-    pub(super) usage: Vec<Guarded>,
     pub(super) spans: BTreeMap<RoomId, Span>,
 }
 
 impl Batch {
-    /// Folds all documents but usage, which needs the stored ones.
-    pub(super) fn fold(events: &[DecodedEvent]) -> Result<Self, StoreError> {
+    /// Folds all documents but usage, which is written behind.
+    pub(super) fn fold(events: &[DecodedEvent], entries: &[HistoryDoc]) -> Result<Self, StoreError> {
         let (made, changed) = fold_reservations(events);
-        let (rooms, history) = (fold_rooms(events)?, history_of(events)?);
+        let (rooms, history) = (fold_rooms(events)?, history_of(entries)?);
         Ok(Self { events: events.len(), rooms, made, changed, history, ..Self::default() })
     }
 }
@@ -66,8 +65,9 @@ fn fold_reservations(events: &[DecodedEvent]) -> (Vec<Guarded>, Vec<Guarded>) {
     (made, changed)
 }
 
-fn history_of(events: &[DecodedEvent]) -> Result<Vec<RawDocumentBuf>, StoreError> {
-    let mut entries: Vec<_> = events.iter().map(history::entry).collect();
-    entries.sort_unstable_by_key(|entry| (entry.room, entry.version));
-    entries.iter().map(from_history).collect()
+fn history_of(entries: &[HistoryDoc]) -> Result<Vec<RawDocumentBuf>, StoreError> {
+    // Their index grows at its end, room by room.
+    let mut sorted: Vec<&HistoryDoc> = entries.iter().collect();
+    sorted.sort_unstable_by_key(|entry| (entry.room, entry.version));
+    sorted.into_iter().map(from_history).collect()
 }

@@ -1,5 +1,5 @@
 //! How a batch is written: first its documents, then the rooms' checkpoints. So a checkpoint never claims a document
-//! that is missing.
+//! that is missing. Usage is written behind, with a position of its own.
 //!
 //! A new document is inserted, which costs a third of an update. One that is stored already is replaced by a newer form
 //! only: the update finds it by `_id` alone and decides on the server, so a duplicate changes nothing.
@@ -12,15 +12,19 @@ use shared_events::DecodedEvent;
 use super::{
     MongoReadModels, batch::Batch, documents::Guarded, joint_writes::SMALL_BATCH, ordered_writes::Written,
 };
-use crate::stores::{Applied, ProjectionStore, StoreError, batch::spans};
+use crate::{
+    projections::history::entry,
+    read_models::HistoryDoc,
+    stores::{Applied, Owns, ProjectionStore, StoreError, batch::spans},
+};
 
 #[async_trait]
 impl ProjectionStore for MongoReadModels {
     async fn apply(&self, events: &[DecodedEvent]) -> Result<Applied, StoreError> {
         let mut spans = spans(events)?;
-        let mut batch = Batch::fold(events)?;
-        let mut usage = self.fold_usage(events, &spans).await?;
-        batch.usage = std::mem::take(&mut usage.writes);
+        let entries: Vec<HistoryDoc> = events.iter().map(entry).collect();
+        let mut batch = Batch::fold(events, &entries)?;
+        let mut usage = self.fold_usage(&entries, &spans).await?;
         spans.retain(|room, _| !usage.behind.contains(room));
         batch.spans = spans;
 
@@ -30,16 +34,30 @@ impl ProjectionStore for MongoReadModels {
             Applied::all(&batch.spans)
         } else {
             self.write_documents(&batch).await?;
-            self.advance(&batch.spans).await?
+            self.checkpoints.advance(&batch.spans).await?
         };
 
-        for (room, version) in &applied.advanced {
-            if let Some(documents) = usage.known.remove(room) {
-                self.usage_cache.put(*room, *version, documents);
+        for (room, span) in &batch.spans {
+            // Other rooms' events are folded again by those who have their checkpoints.
+            if applied.conflicts.contains(room) {
+                self.usage_behind.forget(*room);
+            } else {
+                self.usage_behind.keep(*room, *span, usage.documents.remove(room).unwrap_or_default());
             }
         }
         applied.conflicts.extend(usage.behind);
+        if self.usage_behind.is_full() {
+            self.write_usage().await?;
+        }
         Ok(applied)
+    }
+
+    async fn write_usage(&self) -> Result<(), StoreError> {
+        self.write_unwritten_usage().await
+    }
+
+    async fn catch_up_usage(&self, owns: &Owns<'_>) -> Result<usize, StoreError> {
+        self.catch_up_with_checkpoints(owns).await
     }
 }
 
@@ -58,8 +76,6 @@ impl MongoReadModels {
             self.rooms.keep_newer(batch.rooms.iter()),
             // An event's entry never changes: a stored one is this one.
             self.history.insert(&batch.history),
-            // Another owner may have counted further: then the stored one has what this one would add.
-            self.usage.keep_newer(batch.usage.iter()),
         )?;
         Ok(())
     }

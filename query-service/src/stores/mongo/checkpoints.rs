@@ -1,4 +1,4 @@
-//! Checkpoints: many rooms share a document, so a batch over many rooms writes few documents.
+//! Checkpoints and usage positions: many rooms share a document, so a batch over many rooms writes few documents.
 //!
 //! The room's id chooses its document, as it chooses its partition: rooms of one partition lie together. A write changes
 //! single fields, and each only if it has the version that the batch continues, so owners never overwrite one another. A
@@ -18,7 +18,7 @@ use mongodb::{
 };
 use shared_events::{RoomId, Version, partition_of};
 
-use super::{MongoReadModels, documents::number, stored::Stored};
+use super::{MongoReadModels, commands::Target, documents::number, stored::Stored};
 use crate::{
     read_models::{Checkpoint, Parked},
     stores::{Applied, Checkpoints, StoreError, batch::Span},
@@ -58,6 +58,17 @@ pub(super) fn paths(room: RoomId) -> (String, String) {
 #[async_trait]
 impl Checkpoints for MongoReadModels {
     async fn checkpoints(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Checkpoint>, StoreError> {
+        self.checkpoints.checkpoints(rooms).await
+    }
+}
+
+/// A collection with a version of each room: checkpoints, or usage positions, of which no room is parked.
+#[derive(Clone, Debug)]
+pub(super) struct RoomVersions(pub(super) Target);
+
+#[async_trait]
+impl Checkpoints for RoomVersions {
+    async fn checkpoints(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Checkpoint>, StoreError> {
         let mut groups: Vec<i64> = rooms.iter().map(|room| group(*room)).collect();
         groups.sort_unstable();
         groups.dedup();
@@ -70,12 +81,8 @@ impl Checkpoints for MongoReadModels {
         }
         let mut found = HashMap::new();
         if !rooms.is_empty() {
-            let mut documents = self
-                .checkpoints
-                .collection
-                .find(doc! { "_id": { "$in": groups } })
-                .projection(wanted)
-                .await?;
+            let of_rooms = doc! { "_id": { "$in": groups } };
+            let mut documents = self.0.collection.find(of_rooms).projection(wanted).await?;
             while let Some(document) = documents.try_next().await? {
                 let id = Stored::read("checkpoints", &document)?.integer::<i64>("_id")?;
                 found.insert(id, document);
@@ -92,15 +99,23 @@ impl Checkpoints for MongoReadModels {
 }
 
 impl MongoReadModels {
-    pub(super) async fn create_checkpoints(&self) -> Result<(), StoreError> {
-        let groups: Vec<_> =
-            (0..GROUPS).map(|group| rawdoc! { "_id": i64::from(group), "v": {}, "p": {} }).collect();
-        self.checkpoints.insert(&groups).await.map(|_| ())
-    }
-
     /// The checkpoints of all rooms.
     pub async fn all_checkpoints(&self) -> Result<BTreeMap<RoomId, Checkpoint>, StoreError> {
-        let mut documents = self.checkpoints.collection.find(doc! {}).await?;
+        self.checkpoints.all().await
+    }
+}
+
+impl RoomVersions {
+    /// Makes the documents that are missing.
+    pub(super) async fn create(&self) -> Result<(), StoreError> {
+        let groups: Vec<_> =
+            (0..GROUPS).map(|group| rawdoc! { "_id": i64::from(group), "v": {}, "p": {} }).collect();
+        self.0.insert(&groups).await.map(|_| ())
+    }
+
+    /// The versions of all rooms.
+    pub(super) async fn all(&self) -> Result<BTreeMap<RoomId, Checkpoint>, StoreError> {
+        let mut documents = self.0.collection.find(doc! {}).await?;
         let mut checkpoints = BTreeMap::new();
         while let Some(document) = documents.try_next().await? {
             let group = Group::read(&document)?;
@@ -118,14 +133,14 @@ impl MongoReadModels {
         Ok(checkpoints)
     }
 
-    /// Advances each room to the end of its span, if its checkpoint is at the span's base.
+    /// Advances each room to the end of its span, if it is at the span's base.
     pub(super) async fn advance(&self, spans: &BTreeMap<RoomId, Span>) -> Result<Applied, StoreError> {
         if spans.is_empty() {
             return Ok(Applied::default());
         }
         // Nearly always all rooms are at their bases and none is parked: one command does it.
         let plain = plain_advances(spans)?;
-        if self.checkpoints.update(&plain).await? == plain.len() {
+        if self.0.update(&plain).await? == plain.len() {
             return Ok(Applied::all(spans));
         }
         let writes = by_group(spans).into_iter().map(|(group, rooms)| self.advance_each(group, rooms));
@@ -136,6 +151,14 @@ impl MongoReadModels {
             applied.conflicts.extend(part.conflicts);
         }
         Ok(applied)
+    }
+
+    /// Forgets a room.
+    pub(super) async fn forget(&self, room: RoomId) -> Result<(), StoreError> {
+        let (version, parked) = paths(room);
+        let nothing = doc! { version: "", parked: "" };
+        self.0.collection.update_one(doc! { "_id": group(room) }, doc! { "$unset": nothing }).await?;
+        Ok(())
     }
 
     /// Advances the rooms that are at their bases, and removes flags that they pass.
@@ -155,7 +178,7 @@ impl MongoReadModels {
             changes.insert(version, doc! { "$cond": [unchanged, number(span.last), keep] });
         }
         let now = self
-            .checkpoints
+            .0
             .collection
             .find_one_and_update(doc! { "_id": group }, vec![doc! { "$set": changes }])
             .projection(wanted)

@@ -79,10 +79,9 @@ impl MongoReadModels {
         command.keep_newer(&self.reservations, all(|batch| &batch.changed));
         let history = together.iter().flat_map(|it| &it.batch.history);
         command.insert(&self.history, history.cloned());
-        command.keep_newer(&self.usage, all(|batch| &batch.usage));
         let spans = together.iter().flat_map(|it| &it.batch.spans).map(|(room, span)| (*room, *span));
         for statement in plain_advances(&spans.collect())? {
-            command.update(&self.checkpoints, &statement)?;
+            command.update(&self.checkpoints.0, &statement)?;
         }
         command.run(&self.connection.client).await
     }

@@ -21,7 +21,7 @@ mod repair;
 mod requests;
 mod stored;
 mod usage;
-mod usage_cache;
+mod usage_behind;
 
 use std::sync::Arc;
 
@@ -32,7 +32,8 @@ use mongodb::{
 };
 
 use self::{
-    commands::Target, documents::PARTS, erasures::List, joint_writes::JointWrites, usage_cache::UsageCache,
+    checkpoints::RoomVersions, commands::Target, documents::PARTS, erasures::List, joint_writes::JointWrites,
+    usage_behind::UsageBehind,
 };
 pub use self::{
     connection::{Connection, MongoSettings},
@@ -42,7 +43,7 @@ use super::StoreError;
 
 /// The form of the documents that this program reads and writes. Another form is another generation: programs of
 /// either show their own.
-pub const FORM: u32 = 2;
+pub const FORM: u32 = 3;
 
 /// The collection of events that operators left out: read models that are made again leave them out too.
 const DROPPED: &str = "dropped_events";
@@ -56,14 +57,16 @@ pub struct MongoReadModels {
     reservations: Target,
     history: Target,
     usage: Target,
-    checkpoints: Target,
+    checkpoints: RoomVersions,
+    /// The version up to which the stored usage of each room counts.
+    usage_positions: RoomVersions,
     parked: Target,
     /// Events that are left out, of all generations.
     dropped: Target,
     requests: Target,
     /// Who was erased, of all generations.
     erasures: Arc<List>,
-    usage_cache: Arc<UsageCache>,
+    usage_behind: Arc<UsageBehind>,
     joint_writes: Arc<JointWrites>,
 }
 
@@ -76,7 +79,8 @@ impl MongoReadModels {
     pub async fn open(connection: Connection, prefix: &str) -> Result<Self, StoreError> {
         let models = Self::over(connection, prefix);
         models.create_indexes().await?;
-        models.create_checkpoints().await?;
+        models.checkpoints.create().await?;
+        models.usage_positions.create().await?;
         Ok(models)
     }
 
@@ -89,12 +93,13 @@ impl MongoReadModels {
             reservations: target("reservations"),
             history: target("history"),
             usage: target("usage"),
-            checkpoints: target("checkpoints"),
+            checkpoints: RoomVersions(target("checkpoints")),
+            usage_positions: RoomVersions(target("usage_positions")),
             parked: target("parked"),
             requests: target("requests"),
             dropped: connection.target(DROPPED),
             erasures: Arc::new(List::of(&connection)),
-            usage_cache: Arc::default(),
+            usage_behind: Arc::default(),
             joint_writes: Arc::default(),
             connection,
         }

@@ -36,7 +36,7 @@ impl Parking for MongoReadModels {
         let change = doc! { "$cond": [still_there, { "$literal": flag }, format!("${parked}")] };
         let (id, change) =
             (doc! { "_id": group(message.room) }, doc! { "$set": { parked.as_str(): change } });
-        let updated = self.checkpoints.collection.find_one_and_update(id, vec![change]);
+        let updated = self.checkpoints.0.collection.find_one_and_update(id, vec![change]);
         let updated = updated.projection(doc! { parked: 1 }).return_document(ReturnDocument::After);
         let now = updated.await?.ok_or_else(missing)?;
         let parked = Group::read(&now)?.room(message.room)?.parked;
@@ -69,7 +69,9 @@ impl Parking for MongoReadModels {
 
     async fn pass_over(&self, room: RoomId, version: Version) -> Result<Swap, StoreError> {
         let Some(base) = version.previous() else { return Ok(Swap::Moved) };
-        let applied = self.advance(&BTreeMap::from([(room, Span { base, last: version })])).await?;
+        let span = Span { base, last: version };
+        let applied = self.checkpoints.advance(&BTreeMap::from([(room, span)])).await?;
+        self.usage_behind.keep(room, span, Vec::new());
         Ok(applied.conflicts.is_empty().into())
     }
 }

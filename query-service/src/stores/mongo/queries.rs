@@ -24,7 +24,7 @@ use crate::{
     read_models::{
         HistoryDoc, KindCount, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc, history::weeks, usage::Month,
     },
-    stores::{Queries, RoomFilter, StoreError},
+    stores::{Checkpoints, Queries, RoomFilter, StoreError},
 };
 
 /// Reservations that one command reads.
@@ -203,12 +203,18 @@ impl Queries for MongoReadModels {
         all(self.usage.collection.find(of_rooms).await?, |doc| to_usage(doc)?.unpack()).await
     }
 
+    fn usage_positions(&self) -> &dyn Checkpoints {
+        &self.usage_positions
+    }
+
     async fn documents_of(
         &self,
         room: RoomId,
         reservations: &[ReservationId],
     ) -> Result<RoomDocuments, StoreError> {
-        // Usage first: of all documents, only usage can't be compared once it is counted further.
+        // Usage first: of all documents, only usage can't be compared once it is counted further. It counts at least up to
+        // a position that was read before it.
+        let counted = self.usage_positions.checkpoint(room).await?.version;
         let of_room = doc! { "form.room": uuid(room.0) };
         let usage = all(self.usage.collection.find(of_room).await?, |doc| to_usage(doc)?.unpack()).await?;
         let stored = self.rooms.collection.find_one(doc! { "_id": uuid(room.0) }).await?;
@@ -224,7 +230,7 @@ impl Queries for MongoReadModels {
             let wanted = doc! { "_id": { "$in": part.to_vec() } };
             found.extend(all(self.reservations.collection.find(wanted).await?, to_reservation).await?);
         }
-        Ok(RoomDocuments::new(stored.as_deref().map(to_room).transpose()?, found, history, usage))
+        Ok(RoomDocuments::new(stored.as_deref().map(to_room).transpose()?, found, history, usage, counted))
     }
 }
 

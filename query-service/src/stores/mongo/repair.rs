@@ -6,7 +6,6 @@ use shared_events::{ReservationId, RoomId, Version};
 
 use super::{
     MongoReadModels,
-    checkpoints::{group, paths},
     documents::{history_id, uuid},
     queries::IDS_AT_ONCE,
 };
@@ -15,15 +14,14 @@ use crate::stores::{Repair, StoreError};
 #[async_trait]
 impl Repair for MongoReadModels {
     async fn forget_checkpoint(&self, room: RoomId) -> Result<(), StoreError> {
-        let (version, parked) = paths(room);
-        let nothing = doc! { version: "", parked: "" };
-        let id = doc! { "_id": group(room) };
-        self.checkpoints.collection.update_one(id, doc! { "$unset": nothing }).await?;
-        Ok(())
+        self.checkpoints.forget(room).await
     }
 
-    /// Finds documents by indexes only, because the partition waits. The usage cache finds nothing without a checkpoint.
+    /// Finds documents by indexes only, because the partition waits. The usage position
+    /// goes last: an owner that writes usage meanwhile may claim only documents that are there.
     async fn delete_documents(&self, room: RoomId, reservations: &[ReservationId]) -> Result<(), StoreError> {
+        let _nobody_writes_usage = self.usage_behind.writing.lock().await;
+        self.usage_behind.forget(room);
         self.rooms.collection.delete_one(doc! { "_id": uuid(room.0) }).await?;
         let of_room = uuid(room.0);
         let live = doc! { "form.room": of_room.clone(), "form.live": true };
@@ -37,6 +35,6 @@ impl Repair for MongoReadModels {
         let entries =
             doc! { "$gte": history_id(room, Version::NONE), "$lte": history_id(room, u64::MAX.into()) };
         self.history.collection.delete_many(doc! { "_id": entries }).await?;
-        Ok(())
+        self.usage_positions.forget(room).await
     }
 }

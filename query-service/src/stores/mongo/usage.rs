@@ -1,97 +1,241 @@
-//! Folding usage, which adds to the stored documents: they come from the cache, or are loaded.
+//! Usage: batches are folded in memory, and documents are written behind, each room's usage position after them.
+//!
+//! What is lost in memory is folded again from the room's history entries, which are written before its checkpoint.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use futures_util::{StreamExt, TryStreamExt, stream, try_join};
 use mongodb::bson::doc;
-use shared_events::{DecodedEvent, RoomId, Version};
+use shared_events::{RoomId, Version};
 
 use super::{
     MongoReadModels,
-    documents::{Guarded, PackedUsage, usage_id},
-    stored::to_usage,
+    documents::{Guarded, PackedUsage, history_id, usage_id},
+    queries::all,
+    stored::{to_history, to_usage},
+    usage_behind::{RoomUsage, Unwritten},
 };
 use crate::{
     projections::usage,
-    read_models::UsageKey,
-    stores::{Checkpoints, StoreError, batch::Span},
+    read_models::{Checkpoint, HistoryDoc, UsageDoc, UsageKey},
+    stores::{Checkpoints, Owns, StoreError, batch::Span},
 };
+
+/// Entries of a room that are read at a time.
+const ENTRIES_AT_ONCE: i64 = 5000;
+/// Rooms that are folded again at a time.
+const ROOMS_AT_ONCE: usize = 8;
+
+/// The documents of a room that a batch touches, wanted as the events up to a version leave them.
+#[derive(Clone)]
+struct Before {
+    room: RoomId,
+    version: Version,
+    keys: Vec<UsageKey>,
+}
 
 /// The usage of a batch.
 #[derive(Default)]
 pub(super) struct FoldedUsage {
-    pub(super) writes: Vec<Guarded>,
-    /// Documents that are complete up to the batch's end, by room.
-    pub(super) known: HashMap<RoomId, Vec<PackedUsage>>,
+    /// Documents after the batch, by room.
+    pub(super) documents: HashMap<RoomId, Vec<PackedUsage>>,
     /// Rooms whose checkpoint is before the batch, because an older copy of the database was restored.
     pub(super) behind: BTreeSet<RoomId>,
 }
 
 impl MongoReadModels {
+    /// Folds the usage of a batch. Nothing is kept yet.
     pub(super) async fn fold_usage(
         &self,
-        batch: &[DecodedEvent],
+        entries: &[HistoryDoc],
         spans: &BTreeMap<RoomId, Span>,
     ) -> Result<FoldedUsage, StoreError> {
-        let mut events: HashMap<UsageKey, Vec<&DecodedEvent>> = HashMap::new();
-        for decoded in batch {
-            for key in usage::touches(decoded) {
-                events.entry(key).or_default().push(decoded);
-            }
+        let touched = by_key(entries);
+        let mut keys: HashMap<RoomId, Vec<UsageKey>> = HashMap::new();
+        for key in touched.keys() {
+            keys.entry(key.room).or_default().push(*key);
         }
-        let mut folded = FoldedUsage::default();
-        for (room, span) in spans {
-            folded.known.insert(*room, self.usage_cache.take(*room, span.base));
-        }
-        self.load_missing(&events, spans, &mut folded).await?;
-        for (key, events) in events {
-            let Some(documents) = folded.known.get_mut(&key.room) else { continue };
-            let place = documents.iter().position(|document| document.key == key);
-            let base = place.map(|place| documents.swap_remove(place));
-            let version = base.as_ref().map(|base| base.version).unwrap_or_default();
-            let base = base.map(|base| base.unpack()).transpose()?;
-            let doc = events.into_iter().fold(base, |doc, event| Some(usage::fold(doc, key, event)));
-            let Some(doc) = doc else { continue };
-            let packed = PackedUsage::pack(&doc);
-            if packed.version > version {
-                folded.writes.push(packed.guarded());
+        let before = spans.iter().map(|(room, span)| Before {
+            room: *room,
+            version: span.base,
+            keys: keys.remove(room).unwrap_or_default(),
+        });
+        let (known, behind) = self.before(before.collect()).await?;
+        let mut folded = FoldedUsage { behind, ..FoldedUsage::default() };
+        for (key, entries) in touched {
+            if let Some(documents) = known.get(&key.room) {
+                folded.documents.entry(key.room).or_default().push(fold(documents, key, entries)?);
             }
-            documents.push(packed);
         }
         Ok(folded)
     }
 
-    /// Loads the documents that the cache does not have. A room whose checkpoint is before the batch is given up: its
-    /// documents lack the events in between.
-    async fn load_missing(
+    /// The wanted documents by room, and the rooms whose checkpoint is before the wanted version.
+    async fn before(
         &self,
-        events: &HashMap<UsageKey, Vec<&DecodedEvent>>,
-        spans: &BTreeMap<RoomId, Span>,
-        folded: &mut FoldedUsage,
-    ) -> Result<(), StoreError> {
-        let is_known = |key: &UsageKey| {
-            let known = folded.known.get(&key.room);
-            known.is_some_and(|known| known.iter().any(|document| document.key == *key))
-        };
-        let missing: Vec<UsageKey> = events.keys().filter(|key| !is_known(key)).copied().collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let ids: Vec<String> = missing.iter().map(|key| usage_id(*key)).collect();
-        let mut found = self.usage.collection.find(doc! { "_id": { "$in": ids } }).await?;
-        while found.advance().await? {
-            let document = to_usage(found.current())?;
-            folded.known.entry(document.key.room).or_default().push(document);
-        }
-        // Read after the documents, which have at least what these checkpoints claim.
-        let claimed = |room: &RoomId| spans.get(room).map(|span| span.base).unwrap_or_default();
-        let rooms: BTreeSet<RoomId> = missing.iter().map(|key| key.room).collect();
-        let rooms: Vec<RoomId> = rooms.into_iter().filter(|room| claimed(room) > Version::NONE).collect();
-        for (room, checkpoint) in self.checkpoints(&rooms).await? {
-            if checkpoint.version < claimed(&room) {
-                folded.known.remove(&room);
-                folded.behind.insert(room);
+        wanted: Vec<Before>,
+    ) -> Result<(HashMap<RoomId, Vec<PackedUsage>>, BTreeSet<RoomId>), StoreError> {
+        let (mut known, mut missing, mut unknown) = (HashMap::new(), Vec::new(), Vec::new());
+        // Usage positions that the stored documents reach.
+        let mut positions: HashMap<RoomId, Version> = HashMap::new();
+        for mut before in wanted {
+            let Before { room, version, ref keys } = before;
+            if let Some((position, documents)) = self.usage_behind.find(room, version, keys) {
+                before.keys.retain(|key| !documents.iter().any(|document| document.key == *key));
+                known.insert(room, documents);
+                if version > Version::NONE && !before.keys.is_empty() {
+                    positions.insert(room, position);
+                    missing.push(before);
+                }
+            } else if version == Version::NONE {
+                // All its events are folded from the first one on, whatever is stored.
+                self.usage_behind.begin(room, RoomUsage::default());
+                known.insert(room, Vec::new());
+            } else {
+                unknown.push(before);
             }
         }
+        if missing.is_empty() && unknown.is_empty() {
+            return Ok((known, BTreeSet::new()));
+        }
+        // Read before the documents, which reach at least these positions.
+        let rooms: Vec<RoomId> = unknown.iter().map(|before| before.room).collect();
+        let stored = self.usage_positions.checkpoints(&rooms).await?;
+        positions.extend(stored.into_iter().map(|(room, position)| (room, position.version)));
+        let keys: Vec<UsageKey> = missing.iter().chain(&unknown).flat_map(|it| &it.keys).copied().collect();
+        for document in self.stored_usage(&keys).await? {
+            known.entry(document.key.room).or_default().push(document);
+        }
+        let position = |room: &RoomId| positions.get(room).copied().unwrap_or_default();
+        let again: Vec<_> = unknown
+            .iter()
+            .map(|it| (it.room, it.version, known.remove(&it.room).unwrap_or_default()))
+            .map(|(room, version, documents)| self.fold_again(room, position(&room), version, documents))
+            .collect();
+        let again: Vec<_> = stream::iter(again).buffer_unordered(ROOMS_AT_ONCE).try_collect().await?;
+
+        // Read after the documents: an older copy that was restored meanwhile has earlier versions.
+        let rooms: Vec<RoomId> = missing.iter().chain(&unknown).map(|before| before.room).collect();
+        let (reached, checkpoints) =
+            try_join!(self.usage_positions.checkpoints(&rooms), self.checkpoints.checkpoints(&rooms))?;
+        let at = |versions: &HashMap<RoomId, Checkpoint>, room| {
+            versions.get(room).map(|it: &Checkpoint| it.version).unwrap_or_default()
+        };
+        let mut behind = BTreeSet::new();
+        for Before { room, version, .. } in missing.iter().chain(&unknown) {
+            if at(&checkpoints, room) < *version || at(&reached, room) < position(room) {
+                self.usage_behind.forget(*room);
+                known.remove(room);
+                behind.insert(*room);
+            }
+        }
+        for (room, usage) in again.into_iter().filter(|(room, _)| !behind.contains(room)) {
+            known.insert(room, usage.documents.clone());
+            self.usage_behind.begin(room, usage);
+        }
+        Ok((known, behind))
+    }
+
+    /// The usage of a room up to a version: some of its stored documents, which reach the usage position, and the later
+    /// entries.
+    async fn fold_again(
+        &self,
+        room: RoomId,
+        position: Version,
+        version: Version,
+        documents: Vec<PackedUsage>,
+    ) -> Result<(RoomId, RoomUsage), StoreError> {
+        let mut known = RoomUsage { folded_to: position, written_to: position, documents, recent: true };
+        while known.folded_to < version {
+            let ids = doc! { "$gt": history_id(room, known.folded_to), "$lte": history_id(room, version) };
+            let found = self.history.collection.find(doc! { "_id": ids }).sort(doc! { "_id": 1 });
+            let entries = all(found.limit(ENTRIES_AT_ONCE).await?, to_history).await?;
+            let Some(last) = entries.last() else { break };
+            known.folded_to = last.version;
+            let touched = by_key(&entries);
+            let lacks = |key: &UsageKey| !known.documents.iter().any(|document| document.key == *key);
+            let missing: Vec<UsageKey> = touched.keys().copied().filter(lacks).collect();
+            known.put(self.stored_usage(&missing).await?);
+            let folded = touched.into_iter().map(|(key, entries)| fold(&known.documents, key, entries));
+            let folded: Vec<_> = folded.collect::<Result<_, _>>()?;
+            known.put(folded);
+        }
+        // Entries may lack at the end: an operator left their events out.
+        known.folded_to = version;
+        Ok((room, known))
+    }
+
+    async fn stored_usage(&self, keys: &[UsageKey]) -> Result<Vec<PackedUsage>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<String> = keys.iter().map(|key| usage_id(*key)).collect();
+        all(self.usage.collection.find(doc! { "_id": { "$in": ids } }).await?, to_usage).await
+    }
+
+    /// Writes what is folded, then the usage positions. A room whose position another owner has moved is forgotten.
+    pub(super) async fn write_unwritten_usage(&self) -> Result<(), StoreError> {
+        let _only = self.usage_behind.writing.lock().await;
+        let unwritten = self.usage_behind.unwritten();
+        if unwritten.is_empty() {
+            return Ok(());
+        }
+        let documents: Vec<Guarded> =
+            unwritten.iter().flat_map(|room| &room.documents).map(PackedUsage::guarded).collect();
+        self.usage.keep_newer(documents.iter()).await?;
+        let spans = unwritten.iter().map(|Unwritten { room, span, .. }| (*room, *span)).collect();
+        let applied = self.usage_positions.advance(&spans).await?;
+        for (room, _) in applied.advanced {
+            if let Some(span) = spans.get(&room) {
+                self.usage_behind.written(room, *span);
+            }
+        }
+        for room in applied.conflicts {
+            tracing::info!(%room, "another owner has written the usage position: usage is folded again");
+            self.usage_behind.forget(room);
+        }
+        self.usage_behind.make_room();
         Ok(())
     }
+
+    /// Folds the usage of those rooms of an owner whose usage position is behind their checkpoint.
+    pub(super) async fn catch_up_with_checkpoints(&self, owns: &Owns<'_>) -> Result<usize, StoreError> {
+        let (positions, checkpoints) = try_join!(self.usage_positions.all(), self.checkpoints.all())?;
+        let mut lagging = Vec::new();
+        for (room, checkpoint) in checkpoints {
+            let position = positions.get(&room).map(|position| position.version).unwrap_or_default();
+            if position < checkpoint.version
+                && owns(room)
+                && !self.usage_behind.covers(room, checkpoint.version)
+            {
+                lagging.push(Before { room, version: checkpoint.version, keys: Vec::new() });
+            }
+        }
+        let rooms = lagging.len();
+        for part in lagging.chunks(100 * ROOMS_AT_ONCE) {
+            self.before(part.to_vec()).await?;
+            if self.usage_behind.is_full() {
+                self.write_unwritten_usage().await?;
+            }
+        }
+        Ok(rooms)
+    }
+}
+
+/// The documents that entries touch, each with its entries.
+fn by_key(entries: &[HistoryDoc]) -> HashMap<UsageKey, Vec<&HistoryDoc>> {
+    let mut touched: HashMap<UsageKey, Vec<&HistoryDoc>> = HashMap::new();
+    for entry in entries {
+        for key in usage::touches(entry) {
+            touched.entry(key).or_default().push(entry);
+        }
+    }
+    touched
+}
+
+/// The document of `key` after these entries.
+fn fold(known: &[PackedUsage], key: UsageKey, entries: Vec<&HistoryDoc>) -> Result<PackedUsage, StoreError> {
+    let stored = known.iter().find(|document| document.key == key).map(PackedUsage::unpack).transpose()?;
+    let stored = stored.unwrap_or_else(|| UsageDoc::empty(key));
+    Ok(PackedUsage::pack(&entries.into_iter().fold(stored, |doc, entry| usage::fold(Some(doc), key, entry))))
 }

@@ -1,15 +1,23 @@
-//! The usage cache never overrides stored documents.
+//! Usage is written behind the events, and always counts each event once.
 
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
-use query_service::stores::{Checkpoints, ProjectionStore, mongo::MongoReadModels};
-use shared_events::DecodedEvent;
+use query_service::{
+    projector::{Limits, Projector},
+    stores::{Checkpoints, ProjectionStore, Queries, mongo::MongoReadModels},
+    verify::verify,
+};
+use service_kit::{clock::Clock, readiness::Readiness};
+use shared_events::{DecodedEvent, Version};
 
 use crate::{
-    conformance::feed,
+    conformance::{feed, settle},
     conformance_histories::{fixed_steps, history},
+    events::Stream,
+    feed_double::FeedDouble,
     mongo_database::{COLLECTIONS, TestDatabase},
     mongo_writes::of_room,
+    pipelines::{PATIENCE, dependencies, messages, new_pipeline, until},
 };
 
 /// All documents, byte for byte.
@@ -68,6 +76,7 @@ async fn an_older_copy_that_was_restored_under_a_live_owner_is_filled_from_where
         let applied = owner.apply(&events[late..late + 5]).await.unwrap();
         assert_eq!((applied.advanced, applied.conflicts), (vec![], vec![events[0].room]), "{prefix}");
         go_on(&owner, &events, 9).await;
+        settle(&owner).await;
         assert_eq!(server.dump(prefix).await, clean, "{prefix}");
     }
 }
@@ -81,7 +90,12 @@ async fn an_owner_that_comes_back_after_another_one_wrote_adds_nothing_twice_and
         let (owner, other) = if number % 3 == 0 { (&theirs, &ours) } else { (&ours, &theirs) };
         owner.apply(batch).await.unwrap();
         assert_eq!(other.apply(batch).await.unwrap().conflicts, vec![]);
+        if number % 5 == 4 {
+            owner.write_usage().await.unwrap();
+        }
     }
+    settle(&ours).await;
+    settle(&theirs).await;
     assert_eq!(server.dump("both_").await, server.dump("clean_").await);
 }
 
@@ -108,6 +122,88 @@ async fn a_batch_whose_checkpoint_could_not_be_written_is_applied_again_in_other
         assert_eq!(owner.apply(&events[done..end]).await.unwrap().conflicts, vec![]);
         done = end;
     }
+    settle(&owner).await;
     assert!(failed > 0, "no batch came as far as its checkpoint");
     assert_eq!(server.dump("half_").await, server.dump("clean_").await);
+}
+
+#[tokio::test]
+async fn usage_that_was_not_written_before_its_owner_died_is_folded_again_from_the_history() {
+    for seed in [51, 52, 53] {
+        let (server, events) = one_room(seed).await;
+        let clean = server.dump("clean_").await;
+        for (number, batch) in events.chunks(events.len() / 5).enumerate() {
+            // The owner dies with the usage of its last batches in memory. Months that it has written are newer than others
+            // that it has not.
+            let owner = server.models("dies_").await;
+            if number % 2 == 0 {
+                settle(&owner).await;
+            }
+            for (number, part) in batch.chunks(3).enumerate() {
+                assert_eq!(owner.apply(part).await.unwrap().conflicts, vec![]);
+                if number == 2 {
+                    owner.write_usage().await.unwrap();
+                }
+            }
+        }
+        let heir = server.models("dies_").await;
+        assert_eq!(heir.catch_up_usage(&|_| false).await.unwrap(), 0, "rooms of others are left alone");
+        assert_eq!(heir.catch_up_usage(&|_| true).await.unwrap(), 1);
+        heir.write_usage().await.unwrap();
+        assert_eq!(server.dump("dies_").await, clean, "{seed}");
+        assert_eq!(heir.catch_up_usage(&|_| true).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn an_owner_that_writes_usage_late_neither_takes_the_position_back_nor_counts_twice() {
+    let (server, events) = one_room(57).await;
+    let third = events.len() / 3;
+    let (late, current) = (server.models("late_").await, server.models("late_").await);
+    late.apply(&events[..third]).await.unwrap();
+    current.apply(&events[third..2 * third]).await.unwrap();
+    current.write_usage().await.unwrap();
+    late.write_usage().await.unwrap();
+    current.apply(&events[2 * third..]).await.unwrap();
+    current.write_usage().await.unwrap();
+    assert_eq!(server.dump("late_").await, server.dump("clean_").await);
+}
+
+#[tokio::test]
+async fn usage_is_written_before_a_partition_is_given_away() {
+    let (_mongo, models) = TestDatabase::with_models().await;
+    let mut stream = Stream::new("Blue");
+    stream.reserve("ann", 1, 2);
+    let dependencies = dependencies(models.clone(), &FeedDouble::of(&[&stream]));
+    let component = Readiness::new(Clock::system()).component("store");
+    let projector = Projector::new(dependencies, Limits::default(), component);
+    let inbox = projector.start(0);
+    for message in messages(&stream.events) {
+        inbox.push(message);
+    }
+    until("the events are written", async || projector.processed() == [(0, 2)]).await;
+    projector.stop(&[0], PATIENCE).await;
+    let position = models.usage_positions().checkpoint(stream.room).await.unwrap();
+    assert_eq!(position.version, Version::from(stream.head()));
+}
+
+#[tokio::test]
+async fn a_verification_takes_unwritten_usage_for_no_difference_and_finds_what_a_position_claims_wrongly() {
+    let (server, models) = TestDatabase::with_models().await;
+    let mut stream = Stream::new("Blue");
+    for hour in 0..6 {
+        stream.reserve("ann", hour, hour + 1);
+    }
+    let feed = FeedDouble::of(&[&stream]);
+    let mut pipeline = new_pipeline(models.clone(), &feed);
+    pipeline.step(&messages(&stream.events[..4])).await.unwrap();
+    models.write_usage().await.unwrap();
+    let stored = server.dump("t_").await.remove(3).1.remove(0);
+    pipeline.step(&messages(&stream.events)).await.unwrap();
+    assert_eq!(verify(models.as_ref(), feed.as_ref(), stream.room).await.unwrap().differences, []);
+    models.write_usage().await.unwrap();
+    let id = doc! { "_id": stored.get("_id").unwrap() };
+    server.collection("t_usage").replace_one(id, stored).await.unwrap();
+    let found = verify(models.as_ref(), feed.as_ref(), stream.room).await.unwrap().differences;
+    assert_eq!(found.iter().map(|one| one.what).collect::<Vec<_>>(), ["usage"]);
 }
