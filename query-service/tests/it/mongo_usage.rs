@@ -1,21 +1,32 @@
 //! Usage is written behind the events, and always counts each event once.
 
+use std::sync::{Arc, Mutex};
+
 use futures_util::TryStreamExt;
-use mongodb::bson::{Document, doc};
+use mongodb::{
+    Database,
+    bson::{Document, doc},
+    event::{EventHandler, command::CommandEvent},
+    options::ClientOptions,
+};
 use query_service::{
     projector::{Limits, Projector},
-    stores::{Checkpoints, ProjectionStore, Queries, mongo::MongoReadModels},
+    stores::{
+        Checkpoints, ProjectionStore, Queries,
+        mongo::{Connection, MongoReadModels},
+    },
     verify::verify,
 };
 use service_kit::{clock::Clock, readiness::Readiness};
 use shared_events::{DecodedEvent, Version};
+use tokio::runtime::Handle;
 
 use crate::{
     conformance::{feed, settle},
     conformance_histories::{fixed_steps, history},
     events::Stream,
     feed_double::FeedDouble,
-    mongo_database::{COLLECTIONS, TestDatabase},
+    mongo_database::{COLLECTIONS, TestDatabase, url},
     mongo_writes::of_room,
     pipelines::{PATIENCE, dependencies, messages, new_pipeline, until},
 };
@@ -32,8 +43,12 @@ async fn copy(server: &TestDatabase, prefix: &str) -> Vec<(&'static str, Vec<Doc
 
 /// Puts all documents back as they were.
 async fn restore(server: &TestDatabase, prefix: &str, copy: Vec<(&str, Vec<Document>)>) {
+    restore_in(&server.client.database(&server.name), prefix, copy).await;
+}
+
+async fn restore_in(database: &Database, prefix: &str, copy: Vec<(&str, Vec<Document>)>) {
     for (name, documents) in copy {
-        let collection = server.collection(&format!("{prefix}{name}"));
+        let collection = database.collection::<Document>(&format!("{prefix}{name}"));
         collection.delete_many(doc! {}).await.unwrap();
         if !documents.is_empty() {
             collection.insert_many(documents).await.unwrap();
@@ -167,6 +182,47 @@ async fn an_owner_that_writes_usage_late_neither_takes_the_position_back_nor_cou
     current.apply(&events[2 * third..]).await.unwrap();
     current.write_usage().await.unwrap();
     assert_eq!(server.dump("late_").await, server.dump("clean_").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_copy_that_is_restored_between_two_reads_of_usage_is_not_taken_for_the_newer_one() {
+    // The copy comes back before this collection is read: once after the usage position, once after the checkpoint.
+    for (collection, written) in [("x_usage", true), ("x_history", false)] {
+        let (server, events) = one_room(61).await;
+        let half = events.len() / 2;
+        let before = server.models("x_").await;
+        assert_eq!(before.apply(&events[..half]).await.unwrap().conflicts, vec![]);
+        let older = copy(&server, "x_").await;
+        if written {
+            before.write_usage().await.unwrap();
+        } else {
+            before.apply(&events[half..half + 9]).await.unwrap();
+        }
+        let waiting = Arc::new(Mutex::new(Some(older)));
+        let (restores, other) = (Arc::clone(&waiting), server.client.database(&server.name));
+        let mut options = ClientOptions::parse(url()).await.unwrap();
+        options.command_event_handler = Some(EventHandler::callback(move |event| {
+            let CommandEvent::Started(started) = event else { return };
+            if started.command.get_str("find").is_ok_and(|name| name == collection)
+                && let Some(older) = restores.lock().unwrap().take()
+            {
+                tokio::task::block_in_place(|| Handle::current().block_on(restore_in(&other, "x_", older)));
+            }
+        }));
+        let connection = Connection::with_options(options, &server.name).unwrap();
+        let owner = MongoReadModels::open(connection, "x_").await.unwrap();
+        if written {
+            let applied = owner.apply(&events[half..half + 5]).await.unwrap();
+            assert_eq!(applied.conflicts, vec![events[0].room]);
+        } else {
+            owner.catch_up_usage(&|_| true).await.unwrap();
+        }
+        assert!(waiting.lock().unwrap().is_none(), "the copy was not restored");
+        owner.write_usage().await.unwrap();
+        go_on(&owner, &events, 9).await;
+        settle(&owner).await;
+        assert_eq!(server.dump("x_").await, server.dump("clean_").await, "{collection}");
+    }
 }
 
 #[tokio::test]
