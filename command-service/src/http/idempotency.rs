@@ -1,7 +1,11 @@
 //! `Idempotency-Key`: a key has one effect, however often its request is sent.
 
+use std::borrow::Cow;
+
 use actix_web::http::header::HeaderMap;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use service_kit::http::problem::{Problem, ProblemType};
+use uuid::Uuid;
 
 use crate::{digest::digest, event_store::KeyId, writer::IdempotencyKey};
 
@@ -13,6 +17,19 @@ pub(super) const MAX_CHARS: usize = 255;
 /// Prefixes that separate keys of callers from keys of import lines, whatever the callers' names.
 const OF_CALLER: &[u8] = b"caller";
 const OF_IMPORT: &[u8] = b"import";
+
+/// What a segment of a normal path encodes: all but what JavaScript's `encodeURIComponent` leaves as it is. Another set would
+/// change the fingerprints that are stored.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')');
 
 /// The client's key, if any.
 ///
@@ -49,7 +66,7 @@ pub(super) fn missing() -> Problem {
 pub(super) fn of_request(user: &str, key: &str, method: &str, path: &str, body: &[u8]) -> IdempotencyKey {
     IdempotencyKey {
         id: key_of_caller(user, key),
-        fingerprint: fingerprint_of_request(user, method, path, body),
+        fingerprint: fingerprint_of_request(user, method, &normal(path), body),
     }
 }
 
@@ -79,7 +96,26 @@ pub(super) fn key_of_line(key: &str) -> KeyId {
     KeyId(digest(&[OF_IMPORT, key.as_bytes()]))
 }
 
-/// Fingerprint of a request: caller, method, path and body bytes.
+/// The one form of paths that lead to the same place: each segment decoded and encoded again, ids as UUIDs are written.
+fn normal(path: &str) -> String {
+    let mut normal = String::with_capacity(path.len());
+    let (mut is_id, mut is_kind) = (false, false);
+    for segment in path.split('/').skip(1) {
+        let segment: Cow<'_, [u8]> = percent_decode_str(segment).into();
+        normal.push('/');
+        match Uuid::try_parse_ascii(&segment) {
+            Ok(id) if is_id => normal.push_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())),
+            _ => normal.extend(percent_encode(&segment, ENCODED)),
+        }
+        // A kind can have any name.
+        let is_word = !is_kind;
+        is_id = is_word && matches!(&*segment, b"rooms" | b"reservations");
+        is_kind = is_word && &*segment == b"kinds";
+    }
+    normal
+}
+
+/// Fingerprint of a request: caller, method, normal path and body bytes.
 fn fingerprint_of_request(user: &str, method: &str, path: &str, body: &[u8]) -> [u8; 16] {
     digest(&[user.as_bytes(), method.as_bytes(), path.as_bytes(), body])
 }
@@ -126,6 +162,54 @@ mod tests {
     fn keys_of_callers_and_lines_never_meet() {
         assert_ne!(key_of_caller("ann", "1"), key_of_caller("an", "n1"));
         assert_ne!(key_of_caller("import", "1"), key_of_line("1"));
+    }
+
+    #[test]
+    fn paths_that_lead_to_the_same_place_have_one_form() {
+        let id = "0190a5b0-0000-7000-8000-00000000000a";
+        let room = format!("/v1/rooms/{id}/reservations/{id}/move");
+        for path in [
+            room.clone(),
+            room.to_uppercase()
+                .replace("/V1/ROOMS", "/v1/rooms")
+                .replace("RESERVATIONS", "reservations")
+                .replace("MOVE", "move"),
+            room.replace(id, &id.replace('-', "")),
+            room.replace("a5b0", "%615b0").replace("move", "m%6Fve"),
+        ] {
+            assert_eq!(normal(&path), room, "{path}");
+        }
+        let kind = "/v1/kinds/B%C3%BCro%2FA%20%26%20(B)!/reservations";
+        for path in [
+            kind,
+            "/v1/kinds/B%c3%bcro%2fA%20%26%20(B)!/reservations",
+            "/v1/kinds/%42%C3%BCro%2FA%20&%20%28B%29%21/reservations",
+            "/v1/%6Binds/Büro%2FA%20%26%20(B)!/reservations",
+        ] {
+            assert_eq!(normal(path), kind, "{path}");
+        }
+        // Names, which may look like ids.
+        for path in [
+            format!("/v1/kinds/{}/reservations", id.to_uppercase()),
+            format!("/v1/kinds/rooms/{}", id.to_uppercase()),
+            "/v1/rooms".to_owned(),
+            "/v1/kinds/%25/reservations".to_owned(),
+        ] {
+            assert_eq!(normal(&path), path);
+        }
+    }
+
+    #[test]
+    fn the_fingerprint_of_a_plain_request_is_that_of_its_path_as_it_was_sent() {
+        let id = "0190a5b0-0000-7000-8000-00000000000a";
+        for path in [
+            "/v1/rooms".to_owned(),
+            format!("/v1/rooms/{id}/reservations/{id}"),
+            "/v1/kinds/B%C3%BCro%2Fgro%C3%9F%20%26%20hell/reservations".to_owned(),
+        ] {
+            let of_request = of_request("ann", "k", "POST", &path, b"{}").fingerprint;
+            assert_eq!(of_request, digest(&[b"ann", b"POST", path.as_bytes(), b"{}"]), "{path}");
+        }
     }
 
     #[test]
