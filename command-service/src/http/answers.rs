@@ -3,9 +3,10 @@
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
     body::BoxBody,
-    http::header::{ETAG, LOCATION},
+    http::header::{CACHE_CONTROL, ETAG, LOCATION},
 };
 use serde::Serialize;
+use service_kit::http::headers::TAGGED;
 use shared_events::{ReservationId, RoomId, Version};
 use utoipa::ToSchema;
 
@@ -68,6 +69,7 @@ impl Responder for CommandAnswer {
         }
         response
             .insert_header((ETAG, format!("\"{}\"", effect.revision)))
+            .insert_header((CACHE_CONTROL, TAGGED))
             .insert_header(("Consistency-Token", self.done.token.to_string()))
             .json(effect)
     }

@@ -15,6 +15,7 @@ use service_kit::{
     audit::Act,
     auth::Caller,
     http::{
+        headers::no_conditions,
         json::Json,
         problem::{Problem, ProblemType},
         query::Query,
@@ -126,6 +127,7 @@ pub(super) async fn add(
     let caller = Caller::extract(&request).await?;
     caller.require_admin_or_eraser()?;
     no_parameters(&request)?;
+    no_conditions(&request)?;
     let mut payload: dev::Payload = payload.into_inner();
     let person = Json::<Person>::from_request(&request, &mut payload).await?.value;
     let user = UserId::new(person.user).map_err(|error| invalid("/user", &error.to_string()))?;

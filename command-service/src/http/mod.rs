@@ -25,6 +25,7 @@ use crate::{
 mod admin;
 mod answers;
 mod commands;
+mod conditions;
 mod erasures;
 mod event;
 mod event_batch;
@@ -32,7 +33,6 @@ mod feed;
 mod feed_schemas;
 mod fields;
 mod idempotency;
-mod if_match;
 mod import;
 mod lines;
 mod openapi;

@@ -24,7 +24,7 @@ use service_kit::{
 };
 use shared_events::{RoomId, Timestamp, UserId};
 
-use super::{Api, answers::CommandAnswer, idempotency, if_match, problems};
+use super::{Api, answers::CommandAnswer, conditions::Condition, idempotency, problems};
 use crate::{
     commands::{Action, Actor, Command, IfMatch, Origin},
     writer::{IdempotencyKey, Reply, Submission},
@@ -36,7 +36,7 @@ pub(super) struct CommandRequest<P, B, C = Everybody> {
     caller: Caller,
     context: RequestContext,
     key: Option<IdempotencyKey>,
-    if_match: IfMatch,
+    condition: Option<Condition>,
     /// The path as text, for the audit log.
     address: String,
     path: P,
@@ -74,13 +74,13 @@ impl<P: DeserializeOwned, B: Body, C: Callers> FromRequest for CommandRequest<P,
             if key.is_none() && request.method() == Method::POST {
                 return Err(idempotency::missing().field(idempotency::HEADER));
             }
-            let if_match = if_match::read(request.headers())?;
+            let condition = Condition::of_headers(request.headers())?;
             let context = RequestContext::extract(&request).await?;
             let Path(path) = Path::extract(&request).await?;
             let (body, bytes) = B::read(&request, payload).await?;
             let (method, address) = (request.method().as_str(), request.uri().path().to_owned());
             let key = key.map(|key| idempotency::of_request(&caller.user, &key, method, &address, &bytes));
-            Ok(Self { api, caller, context, key, if_match, address, path, body, callers: PhantomData })
+            Ok(Self { api, caller, context, key, condition, address, path, body, callers: PhantomData })
         })
     }
 }
@@ -91,9 +91,9 @@ impl<P, B, C> CommandRequest<P, B, C> {
         self,
         action: impl FnOnce(P, B) -> Result<Action, Problem>,
     ) -> Result<CommandAnswer, Problem> {
-        let Self { api, caller, context, key, if_match, address, path, body, .. } = self;
+        let Self { api, caller, context, key, condition, address, path, body, .. } = self;
         let action = action(path, body)?;
-        let wanted = Wanted { action, if_match, key, address };
+        let wanted = Wanted { action, condition, key, address };
         let (submission, act) = wanted.of(caller, context, api.now())?;
         act.end(async { Ok(api.backend()?.writer.submit(submission).await) }.await)
     }
@@ -102,7 +102,7 @@ impl<P, B, C> CommandRequest<P, B, C> {
 /// A command that its caller may send.
 pub(super) struct Wanted {
     pub(super) action: Action,
-    pub(super) if_match: IfMatch,
+    pub(super) condition: Option<Condition>,
     pub(super) key: Option<IdempotencyKey>,
     /// The path as text, for the audit log.
     pub(super) address: String,
@@ -116,7 +116,8 @@ impl Wanted {
         context: RequestContext,
         now: Timestamp,
     ) -> Result<(Submission, Recorded), Problem> {
-        let Self { action, if_match, key, address } = self;
+        let Self { action, condition, key, address } = self;
+        let if_match = condition.map_or(Ok(IfMatch::Any), |condition| condition.check(&action))?;
         let user = UserId::new(caller.user).map_err(|_| Refusal::User)?;
         let act = caller
             .admin
@@ -124,12 +125,18 @@ impl Wanted {
         let actor = Actor { user, admin: caller.admin };
         let command = Command { id: new_id(), actor, now, origin: Origin::Request, if_match, action };
         let RequestContext { correlation_id, traceparent } = context;
-        Ok((Submission { command, made_by: None, key, correlation_id, traceparent }, Recorded(act)))
+        Ok((
+            Submission { command, made_by: None, key, correlation_id, traceparent },
+            Recorded { act, condition },
+        ))
     }
 }
 
-/// The audit line of an administrator's command.
-pub(super) struct Recorded(Option<Act>);
+/// The audit line of an administrator's command, and the condition that its problem names.
+pub(super) struct Recorded {
+    act: Option<Act>,
+    condition: Option<Condition>,
+}
 
 impl Recorded {
     /// The answer to the command. Writes the audit line.
@@ -138,10 +145,16 @@ impl Recorded {
             let decided = reply.map_err(problems::of_failure)?;
             match decided.result {
                 Ok(done) => Ok(CommandAnswer { done, repeated: decided.repeated }),
-                Err(rejection) => Err(problems::of_rejection(&rejection, &decided.rests_on)),
+                Err(rejection) => {
+                    let problem = problems::of_rejection(&rejection, &decided.rests_on);
+                    Err(match self.condition {
+                        Some(condition) => condition.name(problem),
+                        None => problem,
+                    })
+                }
             }
         });
-        if let Some(act) = self.0 {
+        if let Some(act) = self.act {
             act.ended(match &result {
                 Ok(CommandAnswer { done, .. }) => format!("room {} at version {}", done.room, done.version),
                 Err(problem) => problem.kind().slug().to_owned(),

@@ -23,7 +23,7 @@ pub(super) enum Keyed {}
 /// `Idempotency-Key` of a PATCH or DELETE.
 pub(super) enum KeyedOptionally {}
 
-/// `If-Match`.
+/// `If-Match` and `If-None-Match`.
 pub(super) enum Preconditions {}
 
 impl IntoParams for Keyed {
@@ -40,13 +40,19 @@ impl IntoParams for KeyedOptionally {
 
 impl IntoParams for Preconditions {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "The client's `ETag`, or `*`. 412 if it is not the current one.";
-        vec![header_parameter(
-            "If-Match",
-            Required::False,
-            description,
-            text().pattern(Some(r#"^(\*|(W/)?"[\t !#-~]*")$"#)),
-        )]
+        let description = "The client's `ETag`, or `*`. 412 if it is not of the current revision. A tag names a revision, not the \
+            bytes of an answer. So its weak form, which a proxy that compresses makes of it, counts like the tag.";
+        let none = "`*`: 412 for everything that exists. Tags are refused with 400, and so is `If-Unmodified-Since` \
+            without `If-Match`. Commands without these two headers refuse all conditions.";
+        vec![
+            header_parameter(
+                "If-Match",
+                Required::False,
+                description,
+                text().pattern(Some(r#"^(\*|(W/)?"[\t !#-~]*")$"#)),
+            ),
+            header_parameter("If-None-Match", Required::False, none, text().pattern(Some(r"^\*$"))),
+        ]
     }
 }
 
@@ -104,7 +110,10 @@ fn effect(description: &str) -> ResponseBuilder {
     ResponseBuilder::new()
         .description(description)
         .content("application/json", Content::new(Some(Ref::from_schema_name("Effect"))))
-        .header("ETag", header("The revision, for `If-Match`. Queries give the same."))
+        .header(
+            "ETag",
+            header("The revision, for `If-Match`. That of a query has a digest of its answer too."),
+        )
         .header("Consistency-Token", header("A query with this token shows at least this effect."))
         .header("Idempotency-Replayed", header("`true` if an earlier request with this key had this effect."))
         .header("X-Request-Id", header("Id of the request in logs and events."))
@@ -116,7 +125,10 @@ pub(super) enum Failed {}
 impl IntoResponses for Failed {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         problems(&[
-            ("400", "The request is invalid (`field` names the place), or its key is missing."),
+            (
+                "400",
+                "The request is invalid (`field` names the place), its key is missing, or it has a condition that the command does not have.",
+            ),
             NOBODY,
             ("403", "The caller is not the owner, or has not the role."),
             ("404", "The room, kind or reservation does not exist."),
@@ -127,7 +139,10 @@ impl IntoResponses for Failed {
                 ahead, or the same request still running. `room` and `version`, or `rooms` (at most 64, and \
                 the number of `moreRooms`), are the versions of the decision.",
             ),
-            ("412", "`If-Match` is not the current revision, which is in `revision`."),
+            (
+                "412",
+                "`If-Match` is not the current revision, which is in `revision`, or `If-None-Match` is `*`.",
+            ),
             ("408", "The body did not arrive in time; nothing was done."),
             ("413", "The body has more than 65536 bytes."),
             ("415", "The body is not of the media type."),

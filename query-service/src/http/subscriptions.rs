@@ -10,6 +10,7 @@ use service_kit::{
     auth::Caller,
     http::{
         description::{DEFECT, METHOD, NOBODY, TOO_MANY, problems},
+        headers::no_conditions,
         json::Json,
         path::Path,
         problem::{Problem, ProblemType},
@@ -70,6 +71,7 @@ where
             let not_here = || Problem::new(ProblemType::NotFound, "this service has no notifications");
             let notifications = notifications.ok_or_else(not_here)?;
             let user = user_of(&caller)?;
+            no_conditions(&request)?;
             let path = Path::<P>::extract(&request).await?.0;
             let body = B::from_request(&request, &mut payload).await?;
             Ok(Self { notifications, caller, user, path, body })

@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 
 use super::problem::{Problem, ProblemType};
 
 /// The header that asks for a wait.
 pub const PREFER: &str = "Prefer";
+/// `Cache-Control` of an answer whose tag is for `If-Match`. A proxy that compresses would make the tag weak.
+pub const TAGGED: &str = "no-store, no-transform";
+/// The conditions (RFC 9110, 13.1) that can stop a write.
+const CONDITIONS: [&str; 3] = ["If-Match", "If-None-Match", "If-Unmodified-Since"];
 /// The most seconds that a request waits.
 const LONGEST_WAIT: u64 = 10;
 
@@ -48,6 +53,23 @@ pub fn names_tag(tags: &str, tag: &str) -> bool {
     tags.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 
+/// Refuses the conditions of a write to an address without revisions. Ignored, they would seem to have held.
+///
+/// # Errors
+/// `invalid-value` with the header's name.
+pub fn no_conditions(request: &HttpRequest) -> Result<(), Problem> {
+    let is_safe = request.method().is_safe();
+    let sent = CONDITIONS.into_iter().find(|name| !is_safe && request.headers().contains_key(*name));
+    sent.map_or(Ok(()), |name| Err(unknown_condition(name)))
+}
+
+/// The problem of a condition that the request can't have.
+#[must_use]
+pub fn unknown_condition(name: &str) -> Problem {
+    let detail = format!("{name}: this request has no such condition; nothing was done");
+    Problem::new(ProblemType::InvalidValue, detail).field(name)
+}
+
 fn invalid(header: &str, reason: &str) -> Problem {
     Problem::new(ProblemType::InvalidValue, format!("{header}: {reason}")).field(header)
 }
@@ -55,6 +77,7 @@ fn invalid(header: &str, reason: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::{HeaderName, HeaderValue};
+    use actix_web::test::TestRequest;
 
     use super::*;
 
@@ -80,6 +103,26 @@ mod tests {
         }
         for text in ["wait", "wait=", "wait=-1", "wait=soon"] {
             assert_eq!(seconds(text).unwrap_err().named_field(), Some(PREFER), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_condition_of_a_write_is_refused_where_nothing_has_a_revision() {
+        let refused = |request: TestRequest, name: &'static str| {
+            let problem = no_conditions(&request.append_header((name, "*")).to_http_request()).err();
+            problem.map(|problem| problem.named_field().unwrap_or_default().to_owned())
+        };
+        for name in CONDITIONS {
+            for request in
+                [TestRequest::post(), TestRequest::put(), TestRequest::patch(), TestRequest::delete()]
+            {
+                assert_eq!(refused(request, name).as_deref(), Some(name));
+            }
+            assert_eq!(refused(TestRequest::get(), name), None, "{name}");
+        }
+        // Without meaning for a write: RFC 9110, 13.1.3 and 13.1.5.
+        for name in ["If-Modified-Since", "If-Range"] {
+            assert_eq!(refused(TestRequest::post(), name), None, "{name}");
         }
     }
 

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::context::RequestContext;
 use super::endpoint::endpoint;
+use super::headers::no_conditions;
 use super::json::Json;
 use super::parts::HttpParts;
 use super::problem::{Problem, ProblemType};
@@ -77,6 +78,7 @@ pub async fn change(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     caller.require_admin()?;
+    no_conditions(&request)?;
     let act = Act::begun(caller.user, "change-log-level", parts.service, Some(&context.correlation_id));
     let change = async {
         let asked =

@@ -18,12 +18,13 @@ use service_kit::{
 use utoipa::ToSchema;
 
 use super::super::{
-    idempotency, if_match,
+    conditions::Condition,
+    idempotency,
     lines::{Line, key_at_least, whole},
     request::{Body, Wanted, no_query},
     reservations, rooms,
 };
-use crate::commands::{Action, IfMatch};
+use crate::commands::Action;
 
 /// A command: the parts of the request that would carry it alone.
 #[derive(Deserialize, ToSchema)]
@@ -38,7 +39,7 @@ pub(in super::super) struct CommandLine {
     method: Method,
     /// The path of a command, such as `/v1/rooms`.
     path: String,
-    /// The `If-Match`.
+    /// The `If-Match`, for a command that takes one.
     #[serde(default)]
     if_match: Option<String>,
     /// The body; a DELETE needs none.
@@ -169,14 +170,11 @@ impl CommandLine {
             }
             None | Some(_) => {}
         }
-        let if_match = match if_match {
-            Some(text) => if_match::of_text(&text).ok_or_else(|| if_match::invalid().field("/ifMatch"))?,
-            None => IfMatch::Any,
-        };
+        let condition = if_match.as_deref().map(Condition::of_line).transpose()?;
         let body = body.as_deref().map_or("", RawValue::get).as_bytes();
         let action = (route.action)(&parts, body)?;
         let key = key.map(|key| idempotency::of_request(&caller.user, &key, method.name(), uri.path(), body));
-        Ok(Wanted { action, if_match, key, address: uri.path().to_owned() })
+        Ok(Wanted { action, condition, key, address: uri.path().to_owned() })
     }
 }
 

@@ -14,6 +14,7 @@ use service_kit::{
     auth::Caller,
     http::{
         context::RequestContext,
+        headers::no_conditions,
         json::{bytes_up_to, check_media_type},
         problem::{Problem, ProblemType},
     },
@@ -76,6 +77,7 @@ pub(super) async fn carry_out(
 ) -> Result<HttpResponse, Problem> {
     let caller = Caller::extract(&request).await?;
     no_parameters(&request)?;
+    no_conditions(&request)?;
     check_media_type(&request, MEDIA_TYPE)?;
     let context = RequestContext::extract(&request).await?;
     let (begins, begun) = oneshot::channel();

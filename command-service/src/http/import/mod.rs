@@ -17,6 +17,7 @@ use service_kit::{
     auth::Caller,
     http::{
         context::RequestContext,
+        headers::no_conditions,
         json::check_media_type,
         problem::{Problem, ProblemType},
     },
@@ -65,6 +66,7 @@ pub(super) async fn import(
     let caller = Caller::extract(&request).await?;
     caller.require_admin()?;
     no_parameters(&request)?;
+    no_conditions(&request)?;
     check_media_type(&request, MEDIA_TYPE)?;
     let context = RequestContext::extract(&request).await?;
     let expires_ms = caller.expires_ms;

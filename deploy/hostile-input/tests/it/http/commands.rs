@@ -31,11 +31,31 @@ const KEYED: &[(&str, &str)] = &[
     ("x-roles", "admin, service"),
     ("content-type", "application/json; charset=utf-8"),
     ("idempotency-key", "\"a\\\"key\""),
-    ("if-match", "W/\"3\""),
     ("prefer", "wait=1"),
-    ("if-none-match", "W/\"3\""),
     ("x-request-id", "r-1"),
     ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+];
+/// The same for what has a revision.
+const OF_A_REVISION: &[(&str, &str)] = &[
+    ("x-user", "Zoë"),
+    ("x-roles", "admin, service"),
+    ("content-type", "application/json; charset=utf-8"),
+    ("idempotency-key", "\"a\\\"key\""),
+    ("prefer", "wait=1"),
+    ("x-request-id", "r-1"),
+    ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+    ("if-match", "W/\"3.0123456789abcdef\""),
+];
+/// The same for what is read.
+const READ: &[(&str, &str)] = &[
+    ("x-user", "Zoë"),
+    ("x-roles", "admin, service"),
+    ("content-type", "application/json; charset=utf-8"),
+    ("idempotency-key", "\"a\\\"key\""),
+    ("prefer", "wait=1"),
+    ("x-request-id", "r-1"),
+    ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+    ("if-none-match", "W/\"3\""),
 ];
 const STAY: &str = r#"{"from": "2030-01-01T10:00:00Z", "to": "2030-01-01T11:00:00+00:00", "people": 2, "title": "t",
     "reservedFor": null}"#;
@@ -48,8 +68,8 @@ const ROOM: &str = "/v1/rooms/0190a5b0-0000-7000-8000-000000000001";
 
 const SAMPLES: &[Sample] = &[
     Sample { method: "POST", path: "/v1/rooms", headers: KEYED, body: SETTINGS },
-    Sample { method: "PATCH", path: ROOM, headers: KEYED, body: SETTINGS },
-    Sample { method: "DELETE", path: ROOM, headers: KEYED, body: "" },
+    Sample { method: "PATCH", path: ROOM, headers: OF_A_REVISION, body: SETTINGS },
+    Sample { method: "DELETE", path: ROOM, headers: OF_A_REVISION, body: "" },
     Sample {
         method: "POST",
         path: "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/reservations",
@@ -60,41 +80,41 @@ const SAMPLES: &[Sample] = &[
     Sample {
         method: "PATCH",
         path: "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/reservations/0190a5b0-0000-7000-8000-000000000002",
-        headers: KEYED,
+        headers: OF_A_REVISION,
         body: STAY,
     },
     Sample {
         method: "POST",
         path: "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/reservations/0190a5b0-0000-7000-8000-000000000002/move",
-        headers: KEYED,
+        headers: OF_A_REVISION,
         body: r#"{"toRoom": "0190a5b0-0000-7000-8000-000000000003", "from": "2030-01-01T10:00:00Z"}"#,
     },
     Sample {
         method: "POST",
         path: "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/reservations/0190a5b0-0000-7000-8000-000000000002/restore",
-        headers: KEYED,
+        headers: OF_A_REVISION,
         body: r#"{"revision": 1}"#,
     },
     Sample {
         method: "GET",
         path: "/v1/streams?limit=5&cursor=AZClsAAAcACAAAAAAAAAAQ",
-        headers: KEYED,
+        headers: READ,
         body: "",
     },
     Sample {
         method: "GET",
         path: "/v1/streams/0190a5b0-0000-7000-8000-000000000001/events?after=7&upTo=9&limit=500",
-        headers: KEYED,
+        headers: READ,
         body: "",
     },
     Sample {
         method: "GET",
         path: "/v1/streams/0190a5b0-0000-7000-8000-000000000001/events/7",
-        headers: KEYED,
+        headers: READ,
         body: "",
     },
-    Sample { method: "POST", path: "/v1/events/query", headers: KEYED, body: QUESTION },
-    Sample { method: "QUERY", path: "/v1/events", headers: KEYED, body: QUESTION },
+    Sample { method: "POST", path: "/v1/events/query", headers: READ, body: QUESTION },
+    Sample { method: "QUERY", path: "/v1/events", headers: READ, body: QUESTION },
 ];
 
 const LINES: &[&[u8]] = &[
