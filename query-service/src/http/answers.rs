@@ -38,7 +38,7 @@ pub(super) struct Room {
     /// The version of the room's stream that is shown, at least.
     #[schema(value_type = u64)]
     version: Version,
-    /// Counts the changes of its settings: the `ETag`.
+    /// Counts the changes of its settings. It is in the `ETag`.
     revision: u32,
     name: String,
     /// Rooms of one kind are interchangeable.
@@ -129,7 +129,7 @@ pub(super) struct Reservation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u64>)]
     version: Option<Version>,
-    /// Counts its changes: the `ETag`.
+    /// Counts its changes. It is in the `ETag`.
     revision: u32,
     #[schema(value_type = ReservationStatus)]
     status: Status,

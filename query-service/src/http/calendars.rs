@@ -17,7 +17,6 @@ use service_kit::{
     },
     ids::new_id,
 };
-use sha2::{Digest, Sha256};
 use shared_events::{RoomId, Timestamp};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -26,7 +25,7 @@ use super::{
     OfThisThread,
     answers::List,
     parameters::{Nothing, RoomPath},
-    request::QueryRequest,
+    request::{QueryRequest, digest},
     reservations::user_of,
     rooms::unknown,
     schemas::{QueryHeaders, Refusals, SecretRefusals},
@@ -198,8 +197,7 @@ async fn text(
         .reading()
         .ok_or_else(|| Problem::new(ProblemType::Unavailable, "the read models are not there yet"))?;
     let text = text_of(&kept, reading.models.as_ref(), thread.now()).await?.ok_or_else(no_calendar)?;
-    let tag: String = Sha256::digest(&text).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("\"{tag}\"");
+    let tag = format!("\"{}\"", digest::<16>(text.as_bytes()));
     let known = joined(request.headers(), IF_NONE_MATCH.as_str())?;
     let is_known = known.is_some_and(|tags| names_tag(&tags, &tag));
     let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };

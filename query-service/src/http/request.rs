@@ -7,7 +7,9 @@ use actix_web::{
     dev::Payload,
     http::{
         Method,
-        header::{ETAG, HeaderMap, HeaderName, HeaderValue, HttpDate, IF_NONE_MATCH},
+        header::{
+            CACHE_CONTROL, ContentType, ETAG, HeaderMap, HeaderName, HeaderValue, HttpDate, IF_NONE_MATCH,
+        },
     },
     web::Data,
 };
@@ -17,12 +19,13 @@ use service_kit::{
     audit::Act,
     auth::Caller,
     http::{
-        headers::{joined, names_tag, wait},
+        headers::{TAGGED, joined, names_tag, no_conditions, wait},
         path::Path,
         problem::{Problem, ProblemType},
         query::Query,
     },
 };
+use sha2::{Digest, Sha256};
 use shared_events::{ConsistencyToken, RoomId, Timestamp, Version};
 use tokio::time::Instant;
 
@@ -72,6 +75,7 @@ impl<P: DeserializeOwned + 'static, Q: DeserializeOwned + 'static> FromRequest f
             let of_this_thread = request.app_data::<Data<OfThisThread>>().cloned();
             let of_this_thread =
                 of_this_thread.ok_or_else(|| Problem::defect("no API in the application's data"))?;
+            no_conditions(&request)?;
             let headers = request.headers();
             let path = Path::<P>::extract(&request).await?.0;
             let (generation, parameters) = generation(request.query_string())?;
@@ -197,14 +201,24 @@ impl<P, Q> QueryRequest<P, Q> {
         Ok(self.shown().await?.models.as_ref())
     }
 
-    /// An answer with its revision as `ETag`, or 304 if the client has this revision.
-    pub(super) fn tagged(&self, revision: u32, answer: &impl Serialize) -> HttpResponse {
-        let tag = format!("\"{revision}\"");
-        if self.if_none_match.as_deref().is_some_and(|tags| names_tag(tags, &tag)) {
-            return HttpResponse::NotModified().insert_header((ETAG, tag)).finish();
-        }
-        HttpResponse::Ok().insert_header((ETAG, tag)).json(answer)
+    /// An answer with its `ETag`, or 304 if the client has this answer. The tag holds the revision, by which `If-Match` counts,
+    /// and a digest: a version or a name changes without the revision.
+    pub(super) fn tagged(&self, revision: u32, answer: &impl Serialize) -> Result<HttpResponse, Problem> {
+        let body = serde_json::to_vec(answer).map_err(|error| Problem::internal(&error))?;
+        let tag = format!("\"{revision}.{}\"", digest::<8>(&body));
+        let is_known = self.if_none_match.as_deref().is_some_and(|tags| names_tag(tags, &tag));
+        let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+        answer.insert_header((ETAG, tag)).insert_header((CACHE_CONTROL, TAGGED));
+        Ok(match is_known {
+            true => answer.finish(),
+            false => answer.content_type(ContentType::json()).body(body),
+        })
     }
+}
+
+/// The first bytes of a digest, in hexadecimal.
+pub(super) fn digest<const BYTES: usize>(text: &[u8]) -> String {
+    Sha256::digest(text).iter().take(BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The number of the frozen generation that a query string names, and the other parameters.

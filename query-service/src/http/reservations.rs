@@ -25,10 +25,10 @@ use crate::{
     params(("reservation" = Uuid, Path), PastReservationParameters, QueryHeaders),
     responses(
         (status = 200, body = Reservation, headers(
-            ("ETag" = String, description = "Its revision."),
+            ("ETag" = String, description = "Its revision, by which `If-Match` counts, and a digest of the answer."),
             ("Memento-Datetime" = String, description = "Of the past: when this state was recorded, in whole seconds."),
             ("Link" = String, description = "Of the past: the reservation as it is, and its revisions (RFC 7089)."))),
-        (status = 304, description = "The client has this revision."),
+        (status = 304, description = "The client has this answer."),
         (status = 404, description = "There is no such reservation, or was none then.", content_type = "application/problem+json", body = Problem),
         Refusals))]
 pub(super) async fn reservation(
@@ -40,12 +40,12 @@ pub(super) async fn reservation(
     let Some(at) = at else {
         let found = models.reservation(id).await?.ok_or_else(|| unknown(id))?;
         may_read(&ask, &found)?;
-        return Ok(ask.tagged(found.reservation.revision, &Reservation::from(found)));
+        return ask.tagged(found.reservation.revision, &Reservation::from(found));
     };
     let past = PastReservation { reservation: id, at }.run(models).await?;
     let Remembered { value: found, recorded_at } = past.ok_or_else(|| unknown_then(id, at))?;
     may_read(&ask, &found)?;
-    let answer = ask.tagged(found.reservation.revision, &Reservation::from(found));
+    let answer = ask.tagged(found.reservation.revision, &Reservation::from(found))?;
     let timemap = format!("/v1/reservations/{id}/revisions");
     Ok(ask.of_the_past(answer, at, recorded_at, Some(&timemap)))
 }

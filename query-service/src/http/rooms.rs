@@ -43,10 +43,10 @@ pub(super) async fn rooms(ask: QueryRequest<Nothing, RoomsParameters>) -> Result
     params(("room" = Uuid, Path), PastRoomParameters, QueryHeaders),
     responses(
         (status = 200, body = Room, headers(
-            ("ETag" = String, description = "The revision of its settings."),
+            ("ETag" = String, description = "The revision of its settings, by which `If-Match` counts, and a digest of the answer."),
             ("Memento-Datetime" = String, description = "Of the past: when this version was recorded, in whole seconds."),
             ("Link" = String, description = "Of the past: the room as it is (RFC 7089)."))),
-        (status = 304, description = "The client has this revision."),
+        (status = 304, description = "The client has this answer."),
         (status = 404, description = "There is no such room, or was none then.", content_type = "application/problem+json", body = Problem),
         Refusals))]
 pub(super) async fn room(ask: QueryRequest<RoomPath, PastRoomParameters>) -> Result<HttpResponse, Problem> {
@@ -56,13 +56,13 @@ pub(super) async fn room(ask: QueryRequest<RoomPath, PastRoomParameters>) -> Res
     if let Some(at) = at {
         let past = PastRoom { room: id, at }.run(models).await?;
         let Remembered { value: (room, version), recorded_at } = past.ok_or_else(|| unknown_then(id, at))?;
-        let answer = ask.tagged(room.revision, &Room::at(room, version));
+        let answer = ask.tagged(room.revision, &Room::at(room, version))?;
         return Ok(ask.of_the_past(answer, at, recorded_at, None));
     }
     // Read first, so that the document shows at least this version.
     let version = queries::version_of(models, &shown.generation.progress, id).await?;
     let room = models.room(id).await?.ok_or_else(|| unknown(id))?;
-    Ok(ask.tagged(room.revision, &Room::at(room, version)))
+    ask.tagged(room.revision, &Room::at(room, version))
 }
 
 /// Kinds of rooms, with how many rooms of them can be booked. Without a token, the count may be a second old.

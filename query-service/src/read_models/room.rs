@@ -9,7 +9,7 @@ use shared_events::{RoomId, RoomSettings, Version};
 pub struct RoomDoc {
     /// Which room.
     pub room: RoomId,
-    /// Counts the changes of the settings: the room's `ETag`.
+    /// Counts the changes of the settings. It is in the room's `ETag`.
     pub revision: u32,
     /// What holds for it.
     pub settings: RoomSettings,

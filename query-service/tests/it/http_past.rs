@@ -53,7 +53,7 @@ async fn a_reservation_a_room_and_a_schedule_are_shown_as_they_were_with_the_hea
     let path = format!("/v1/reservations/{reservation}");
     for as_of in [format!("asOf={}", recorded(3)), "revision=1".to_owned()] {
         let answer = get(&service, "ann", &format!("{path}?{as_of}")).await;
-        assert_eq!(header(&answer, "etag"), "\"1\"");
+        assert!(header(&answer, "etag").starts_with("\"1."));
         // In whole seconds.
         assert_eq!(header(&answer, "memento-datetime"), "Fri, 15 Jan 2027 08:00:00 GMT");
         let link = format!("<{path}>; rel=\"original\", <{path}/revisions>; rel=\"timemap\"");
@@ -147,7 +147,7 @@ async fn a_moment_in_the_future_or_before_the_beginning_and_a_number_that_is_not
     }
     // Young answers are not final.
     let path = format!("/v1/rooms/{room}?asOf=2030-12-31T23:59:45Z");
-    assert_eq!(header(&get(&service, "bob", &path).await, "cache-control"), "no-store");
+    assert_eq!(header(&get(&service, "bob", &path).await, "cache-control"), "no-store, no-transform");
     let path = format!("/v1/reservations/{}/revisions", uuid::Uuid::nil());
     assert_eq!(problem(get(&service, "ann", &path).await).await.1, "unknown-reservation");
     service.stop().await;

@@ -24,6 +24,7 @@ mod feed_double;
 mod generations;
 mod http;
 mod http_past;
+mod http_tags;
 mod kafka_consumer;
 mod live;
 mod live_client;

@@ -35,8 +35,9 @@ async fn a_room_is_registered_shown_changed_and_retired(client: &Client) {
         expected[name] = value;
     }
     assert_eq!(shown.expect(200), expected);
-    assert_eq!(shown.header("etag"), Some("\"1\""));
-    let unchanged = client.get(&path).header("If-None-Match", "\"1\"").send().await;
+    let tag = shown.header("etag").unwrap();
+    assert!(tag.starts_with("\"1."), "{tag}");
+    let unchanged = client.get(&path).header("If-None-Match", tag).send().await;
     assert_eq!(unchanged.status, 304);
 
     let of_kind = client.get("/v1/rooms").with(&[("kind", &kind)]).send().await.expect(200);
@@ -156,5 +157,9 @@ async fn a_change_of_what_has_changed_meanwhile_is_refused(client: &Client) {
     client.delete(&reservation).header("If-Match", "\"1\"").send().await.problem(412, "stale");
     let shown = client.get(&format!("/v1/reservations/{made}"));
     let shown = shown.after(&changed.token()).send().await;
-    assert_eq!((shown.expect(200)["people"].as_u64(), shown.header("etag")), (Some(3), Some("\"2\"")));
+    assert_eq!(shown.expect(200)["people"], 3);
+    // The tag of a query, also as a proxy that compresses gives it.
+    for (tag, people) in [(shown.header("etag").unwrap().to_owned(), 2), ("W/\"3\"".to_owned(), 1)] {
+        change(&tag, people).send().await.expect(200);
+    }
 }
