@@ -22,10 +22,10 @@ pub struct RoomSettings {
     /// Slot length in minutes, a divisor of 1440. Stays begin and end on multiples of it after local midnight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot_minutes: Option<u32>,
-    /// Shortest stay in elapsed minutes.
+    /// Shortest stay in elapsed minutes; in local days if it is a multiple of 1440.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_minutes: Option<u32>,
-    /// Longest stay in elapsed minutes.
+    /// Longest stay in elapsed minutes; in local days if it is a multiple of 1440.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_minutes: Option<u32>,
     /// Most local dates ahead of today on which a stay may begin.

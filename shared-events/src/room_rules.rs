@@ -1,15 +1,17 @@
 //! The rules of a room. The command service applies them to a reservation, the query service to availability.
 
-use chrono::{
-    DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _,
-    Timelike,
-};
-use chrono_tz::Tz;
+use chrono::DateTime;
 
+use self::slots::{DAY, Slots, days_after};
 use crate::{
-    room_events::{OpeningHours, RoomSettings},
+    room_events::RoomSettings,
     time::{Interval, Minute, Timestamp},
 };
+
+mod open_time;
+mod slots;
+
+pub use open_time::{open_on, resolve_local};
 
 /// A broken rule of a room, with its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,13 +31,13 @@ pub enum BrokenRule {
     /// The stay is too short.
     #[error("the shortest stay is {minutes} minutes")]
     ShortestStay {
-        /// Shortest stay in elapsed minutes.
+        /// Shortest stay: whole days of 1440 are local days, others elapsed minutes.
         minutes: u32,
     },
     /// The stay is too long.
     #[error("the longest stay is {minutes} minutes")]
     LongestStay {
-        /// Longest stay in elapsed minutes.
+        /// Longest stay: whole days of 1440 are local days, others elapsed minutes.
         minutes: u32,
     },
     /// The stay begins too far ahead.
@@ -91,25 +93,95 @@ impl RoomSettings {
     /// # Errors
     /// The first broken rule, in this order.
     pub fn check_stay(&self, stay: Interval) -> Result<(), BrokenRule> {
-        let zone = self.time_zone.0;
-        if let Some(minutes) = self.slot_minutes.filter(|minutes| *minutes > 1) {
-            let on_slot = |time: Minute| {
-                let local = time.to_utc().with_timezone(&zone);
-                (local.hour() * 60 + local.minute()).is_multiple_of(minutes)
-            };
-            if !on_slot(stay.from) || !on_slot(stay.to) {
-                return Err(BrokenRule::Slot { minutes });
-            }
-        }
-        if let Some(minutes) = self.min_minutes.filter(|minutes| stay.minutes() < i64::from(*minutes)) {
-            return Err(BrokenRule::ShortestStay { minutes });
-        }
-        if let Some(minutes) = self.max_minutes.filter(|minutes| stay.minutes() > i64::from(*minutes)) {
-            return Err(BrokenRule::LongestStay { minutes });
-        }
+        self.check_slots(stay)?;
+        self.check_shortest(stay)?;
+        self.check_longest(stay)?;
         match &self.opening_hours {
-            Some(hours) if !is_open(hours, zone, stay) => Err(BrokenRule::OpeningHours),
+            Some(hours) if !open_time::is_open(hours, self.time_zone.0, stay) => {
+                Err(BrokenRule::OpeningHours)
+            }
             _ => Ok(()),
+        }
+    }
+
+    /// Checks a stay that only gives back time of `held` against slots and shortest stay: no other rule can refuse that. A rule
+    /// that `held` breaks doesn't count.
+    ///
+    /// # Errors
+    /// The first rule that `stay` breaks and `held` keeps.
+    pub fn check_shortened(&self, held: Interval, stay: Interval) -> Result<(), BrokenRule> {
+        if self.check_slots(held).is_ok() {
+            self.check_slots(stay)?;
+        }
+        if self.check_shortest(held).is_ok() {
+            self.check_shortest(stay)?;
+        }
+        Ok(())
+    }
+
+    /// The earliest minute at which a stay may begin now: with slots that of the running slot, else the next full minute.
+    #[must_use]
+    pub fn earliest_start(&self, now: Timestamp) -> Minute {
+        let minute = now.minute();
+        match self.slots() {
+            Some(slots) => slots.begin_of(minute),
+            None if minute.start() < now => minute.plus(1).unwrap_or(minute),
+            None => minute,
+        }
+    }
+
+    /// The part of a free interval that stays can hold now: whole slots, for at least the shortest stay, from a date that is
+    /// not too far ahead. `None` if no stay fits.
+    #[must_use]
+    pub fn bookable_part(&self, free: Interval, now: Timestamp) -> Option<Interval> {
+        let part = match self.slots() {
+            Some(slots) => Interval { from: slots.begin_from(free.from), to: slots.begin_of(free.to) },
+            None => free,
+        };
+        let fits = part.from < part.to
+            && self.check_shortest(part).is_ok()
+            && self.check_days_ahead(part.from, now).is_ok();
+        fits.then_some(part)
+    }
+
+    fn slots(&self) -> Option<Slots> {
+        let minutes = self.slot_minutes.filter(|minutes| *minutes > 1)?;
+        Some(Slots { zone: self.time_zone.0, minutes })
+    }
+
+    fn check_slots(&self, stay: Interval) -> Result<(), BrokenRule> {
+        match self.slots() {
+            Some(slots) if !slots.begin_at(stay.from) || !slots.begin_at(stay.to) => {
+                Err(BrokenRule::Slot { minutes: slots.minutes })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_shortest(&self, stay: Interval) -> Result<(), BrokenRule> {
+        match self.min_minutes {
+            Some(minutes) if self.after(stay.from, minutes, false).is_none_or(|end| stay.to < end) => {
+                Err(BrokenRule::ShortestStay { minutes })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_longest(&self, stay: Interval) -> Result<(), BrokenRule> {
+        match self.max_minutes {
+            Some(minutes) if self.after(stay.from, minutes, true).is_some_and(|end| end < stay.to) => {
+                Err(BrokenRule::LongestStay { minutes })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The end of a stay of this length. Whole days are local days, other lengths elapsed minutes. `None` after the year 9999.
+    fn after(&self, from: Minute, minutes: u32, later: bool) -> Option<Minute> {
+        if minutes > 0 && minutes.is_multiple_of(DAY) {
+            days_after(self.time_zone.0, from, minutes / DAY, later)
+        } else {
+            from.plus(i64::from(minutes)).ok()
         }
     }
 
@@ -125,69 +197,13 @@ impl RoomSettings {
     }
 }
 
-/// Whether the room is open for all of the stay. Spans join at midnight, also across dates that the zone skipped.
-fn is_open(hours: &OpeningHours, zone: Tz, stay: Interval) -> bool {
-    let mut open_until = stay.from;
-    let mut day = stay.from.to_utc().with_timezone(&zone).date_naive();
-    while open_until < stay.to {
-        let Some(next) = day.checked_add_days(Days::new(1)) else { return false };
-        match open_on(hours, zone, day) {
-            Some(open) if open.from <= open_until => open_until = open_until.max(open.to),
-            _ if is_skipped(zone, day, next) => {}
-            _ => return false,
-        }
-        day = next;
-    }
-    true
-}
-
-/// Whether a zone skipped a whole day, as when it crossed the date line.
-fn is_skipped(zone: Tz, day: NaiveDate, next: NaiveDate) -> bool {
-    let begins = |day: NaiveDate| resolve_local(zone, day.and_time(NaiveTime::MIN), false);
-    begins(day) == begins(next)
-}
-
-/// The interval in which a room is open on a local date. `None` if it is closed, or clocks skip all of its span.
-///
-/// The room opens when clocks first show `opens`. It closes after they last show the minute before `closes`. So a repeated hour
-/// within the span counts twice, and one right after it not at all. If clocks skip a time, it opens or closes right after.
-#[must_use]
-pub fn open_on(hours: &OpeningHours, zone: Tz, day: NaiveDate) -> Option<Interval> {
-    let span = hours.on(day.weekday())?;
-    let local = |minutes: u16| {
-        day.and_time(NaiveTime::MIN).checked_add_signed(TimeDelta::minutes(i64::from(minutes)))
-    };
-    let opens = resolve_local(zone, local(span.opens())?, false)?;
-    let last_minute = local(span.closes() - 1)?;
-    let closes = match zone.from_local_datetime(&last_minute).latest() {
-        Some(shown) => shown.checked_add_signed(TimeDelta::minutes(1))?,
-        None => resolve_local(zone, last_minute, true)?,
-    };
-    let open = Interval {
-        from: Minute::from_utc(opens.to_utc()).ok()?,
-        to: Minute::from_utc(closes.to_utc()).ok()?,
-    };
-    (open.from < open.to).then_some(open)
-}
-
-/// The moment at which a zone's clocks show a date and time. A repeated time is the earlier one, or the `later` one. A skipped
-/// time is the end of the skipped part.
-#[must_use]
-pub fn resolve_local(zone: Tz, local: NaiveDateTime, later: bool) -> Option<DateTime<Tz>> {
-    match zone.from_local_datetime(&local) {
-        LocalResult::Single(time) => Some(time),
-        LocalResult::Ambiguous(first, second) => Some(if later { second } else { first }),
-        // Clocks skip at most a few hours, or a whole day where a zone crossed the date line.
-        LocalResult::None => (1..=25 * 60).find_map(|minutes| {
-            zone.from_local_datetime(&local.checked_add_signed(TimeDelta::minutes(minutes))?).earliest()
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{room_events::OpeningSpan, time::TimeZone};
+    use crate::{
+        room_events::{OpeningHours, OpeningSpan},
+        time::TimeZone,
+    };
 
     fn room() -> RoomSettings {
         RoomSettings {
@@ -243,14 +259,6 @@ mod tests {
         assert_eq!(settings.check_stay(stay("2026-01-01T00:15:00Z", "2026-01-01T01:15:00Z")), Ok(()));
         let off = settings.check_stay(stay("2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"));
         assert_eq!(off, Err(BrokenRule::Slot { minutes: 60 }));
-    }
-
-    #[test]
-    fn the_night_on_which_clocks_go_back_has_an_hour_more() {
-        let mut settings = room();
-        settings.max_minutes = Some(24 * 60);
-        let day = stay("2026-10-25T00:00:00+01:00", "2026-10-26T00:00:00+00:00");
-        assert_eq!(settings.check_stay(day), Err(BrokenRule::LongestStay { minutes: 1440 }));
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! Cancels a reservation.
 
-use shared_events::{Reservation, ReservationId, RoomId, reservation_events::ReservationCancelled};
+use shared_events::{
+    Reservation, ReservationId, RoomId,
+    reservation_events::{ReservationCancelled, ReservationRescheduled},
+};
 
 use super::{
     Checked, Command, Decision, Origin,
-    about_reservation::{Found, check_not_begun, find},
+    about_reservation::{Found, check_not_ended, find},
 };
 use crate::domain::Rooms;
 
-/// Cancels a stay that has not begun; in a roll-back, any stay. Its time is free again.
+/// Cancels a stay that has not begun; in a roll-back, any stay. Its time is free again. A running stay ends with the next full
+/// minute.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CancelReservation {
     /// The room of the reservation; `None` when the client does not know it.
@@ -19,12 +23,19 @@ pub struct CancelReservation {
 
 impl CancelReservation {
     pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Checked {
-        let Found { room, reservation, .. } = find(command, rooms, self.room, self.reservation)?;
-        if command.origin != Origin::RollBack {
-            check_not_begun(reservation, command.now)?;
+        let Found { room, reservation: before, .. } = find(command, rooms, self.room, self.reservation)?;
+        let after = Reservation { revision: before.revision + 1, ..before.clone() };
+        if command.origin == Origin::RollBack || command.now < before.from.start() {
+            return Ok(Decision::event(room.id(), ReservationCancelled { reservation: after }));
         }
-        let reservation = Reservation { revision: reservation.revision + 1, ..reservation.clone() };
-        Ok(Decision::event(room.id(), ReservationCancelled { reservation }))
+        check_not_ended(before, command.now)?;
+        let next_minute = command.now.minute().plus(1).unwrap_or(before.to);
+        if next_minute >= before.to {
+            let (room, reservation, revision) = (room.id(), Some(before.id), before.revision);
+            return Ok(Decision::Unchanged { room, reservation, revision });
+        }
+        let (reservation, previous) = (Reservation { to: next_minute, ..after }, before.place());
+        Ok(Decision::event(room.id(), ReservationRescheduled { reservation, previous }))
     }
 }
 
@@ -35,7 +46,8 @@ mod tests {
         commands::{
             Action,
             scenario::{
-                Given, after, cancelled, given, made, minute, moved, reservation, room, room_id, room_retired,
+                Given, after, cancelled, given, made, minute, moved, rescheduled, reservation, room, room_id,
+                room_retired, room_with,
             },
         },
         domain::Rejection,
@@ -71,9 +83,32 @@ mod tests {
     }
 
     #[test]
-    fn a_stay_that_has_begun_is_not_cancelled() {
-        let begun = Rejection::AlreadyStarted { from: tomorrow().from };
-        holding().when(cancel(here())).at("2026-06-02T10:00").rejected(begun);
+    fn a_running_stay_ends_with_the_next_full_minute_whatever_the_rules_say() {
+        let strict = room_with(1, |settings| {
+            (settings.slot_minutes, settings.min_minutes) = (Some(60), Some(120));
+        });
+        for (now, to) in [
+            ("2026-06-02T10:00", "2026-06-02T10:01"),
+            ("2026-06-02T10:00:59.999Z", "2026-06-02T10:01"),
+            ("2026-06-02T11:00:00.001Z", "2026-06-02T11:01"),
+            ("2026-06-02T11:58:59.999Z", "2026-06-02T11:59"),
+        ] {
+            let ended = after(&tomorrow(), |after| after.to = minute(to));
+            let when = || given([strict.clone(), made(&tomorrow())]).when(cancel(here())).at(now);
+            when().then([rescheduled(&tomorrow(), &ended)]);
+            when().by_admin().then([rescheduled(&tomorrow(), &ended)]);
+            when().by("bob").rejected(Rejection::NotOwner);
+        }
+    }
+
+    #[test]
+    fn the_last_minute_of_a_stay_is_not_given_back() {
+        let when = holding().when(cancel(here())).at("2026-06-02T11:59");
+        when.unchanged(room_id(1), Some(tomorrow().id), 1);
+    }
+
+    #[test]
+    fn a_stay_that_has_ended_is_not_cancelled() {
         let ended = Rejection::Ended { to: tomorrow().to };
         holding().when(cancel(here())).at("2026-06-02T12:00").rejected(ended);
     }

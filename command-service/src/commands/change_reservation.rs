@@ -12,6 +12,9 @@ use super::{
 use crate::domain::{Rejection, Rooms, values::check_interval};
 
 /// Changes the given values; `Some(None)` clears title or guest. Of a running stay only `to` can change.
+///
+/// A stay that only gives time back keeps slots and the shortest stay if it kept them before. A running one may end at any
+/// minute.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ChangeReservation {
     /// The room of the reservation; `None` when the client does not know it.
@@ -52,22 +55,27 @@ impl ChangeReservation {
         if !only_to {
             check_not_begun(before, command.now)?;
         }
-        if after.people != before.people {
+        let (held, stay) = (before.interval(), after.interval());
+        let added = added(held, stay);
+        // Rules may have changed since the stay was accepted. They apply to what is asked for beyond it.
+        if after.people > before.people || !added.is_empty() {
             settings.check_people(after.people)?;
         }
-        // Rules may have changed since the stay was accepted. They apply only to a new interval.
-        if after.interval() != before.interval() {
-            let stay = after.interval();
+        if stay != held {
             check_interval(stay)?;
             if before.from.start() <= command.now {
                 if stay.to.start() <= command.now {
                     return Err(Rejection::InThePast.into());
                 }
             } else {
-                check_not_past(stay, command.now)?;
+                check_not_past(settings, stay, command.now)?;
             }
-            check_time(settings, stay, command.now)?;
-            check_free(room, stay, &added(before.interval(), stay), Some(before.id))?;
+            if !added.is_empty() {
+                check_time(settings, stay, command.now)?;
+            } else if before.from.start() > command.now {
+                settings.check_shortened(held, stay)?;
+            }
+            check_free(room, stay, &added, Some(before.id))?;
             after.time_zone = settings.time_zone;
         }
         after.revision += 1;
@@ -99,7 +107,7 @@ pub(super) fn added(before: Interval, after: Interval) -> Vec<Interval> {
 
 #[cfg(test)]
 mod tests {
-    use shared_events::{TimeZone, room_rules::BrokenRule};
+    use shared_events::{OpeningHours, RoomSettings, TimeZone, room_rules::BrokenRule};
 
     use super::*;
     use crate::{
@@ -249,7 +257,7 @@ mod tests {
         });
         let given = || given([room(1), made(&tomorrow()), strict.clone()]);
         let longest = BrokenRule::LongestStay { minutes: 60 };
-        given().when(from_to("2026-06-02T10:00", "2026-06-02T11:01")).rejected(longest);
+        given().when(from_to("2026-06-02T11:00", "2026-06-02T12:01")).rejected(longest);
         let ahead = BrokenRule::DaysAhead { days: 7 };
         given().when(from_to("2026-06-09T10:00", "2026-06-09T11:00")).rejected(ahead);
         let past = from_to("2026-06-01T07:59", "2026-06-01T08:30");
@@ -371,9 +379,70 @@ mod tests {
     }
 
     #[test]
-    fn ending_early_keeps_the_slots_of_the_room() {
-        let given = given([room_with(1, |settings| settings.slot_minutes = Some(30)), made(&running())]);
-        let when = given.when(change(|change| change.to = Some(minute("2026-06-01T08:15"))));
-        when.rejected(BrokenRule::Slot { minutes: 30 });
+    fn a_running_stay_may_end_at_any_minute_and_lasts_longer_by_the_rules() {
+        let strict = room_with(1, |settings| {
+            (settings.slot_minutes, settings.min_minutes) = (Some(30), Some(150));
+        });
+        let given = || given([strict.clone(), made(&running())]);
+        let to = |to: &str| change(|change| change.to = Some(minute(to)));
+        for end in ["2026-06-01T08:01", "2026-06-01T08:15", "2026-06-01T09:59"] {
+            given().when(to(end)).accepted();
+        }
+        given().when(to("2026-06-01T10:15")).rejected(BrokenRule::Slot { minutes: 30 });
+    }
+
+    /// Ana's, tomorrow from eight to four, in a room that became stricter.
+    fn in_stricter(change: impl FnOnce(&mut RoomSettings)) -> Given {
+        let long = reservation(1, "2026-06-02T08:00", "2026-06-02T16:00");
+        given([room(1), made(&long), room_changed(1, 2, change)])
+    }
+
+    #[test]
+    fn rules_that_became_stricter_do_not_refuse_time_that_is_given_back() {
+        let stricter: [fn(&mut RoomSettings); 6] = [
+            |room| room.max_minutes = Some(60),
+            |room| room.max_days_ahead = Some(0),
+            |room| room.slot_minutes = Some(1440),
+            |room| room.min_minutes = Some(600),
+            |room| room.opening_hours = Some(OpeningHours::default()),
+            |room| room.capacity = 1,
+        ];
+        for change in stricter {
+            let when = |from, to| in_stricter(change).when(from_to(from, to));
+            when("2026-06-02T08:00", "2026-06-02T12:00").accepted();
+            when("2026-06-02T09:00", "2026-06-02T16:00").accepted();
+            when("2026-06-02T09:00", "2026-06-02T12:00").accepted();
+            // A minute more, or another time, is asked for anew.
+            for (from, to) in
+                [("2026-06-02T08:00", "2026-06-02T16:01"), ("2026-06-02T07:59", "2026-06-02T09:00")]
+            {
+                let decision = in_stricter(change).when(from_to(from, to)).decided().0;
+                assert!(matches!(decision, Decision::Rejected(Rejection::Rule { .. })), "{decision:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_stay_that_has_not_begun_is_not_shortened_below_the_rules_that_it_keeps() {
+        let from_eight = |to: &str| from_to("2026-06-02T08:00", to);
+        let shortest = in_stricter(|room| room.min_minutes = Some(120)).when(from_eight("2026-06-02T09:59"));
+        shortest.rejected(BrokenRule::ShortestStay { minutes: 120 });
+        let slot = in_stricter(|room| room.slot_minutes = Some(60)).when(from_eight("2026-06-02T09:30"));
+        slot.rejected(BrokenRule::Slot { minutes: 60 });
+    }
+
+    #[test]
+    fn another_time_is_refused_where_the_room_has_become_too_small() {
+        let smaller = |action| in_stricter(|room| room.capacity = 1).when(action);
+        let limit = || BrokenRule::Capacity { limit: 1 };
+        smaller(from_to("2026-06-03T08:00", "2026-06-03T16:00")).rejected(limit());
+        smaller(from_to("2026-06-02T08:00", "2026-06-02T17:00")).rejected(limit());
+    }
+
+    #[test]
+    fn fewer_people_are_never_too_many() {
+        let crowd = Reservation { people: 4, ..tomorrow() };
+        let given = given([room(1), made(&crowd), room_changed(1, 2, |settings| settings.capacity = 2)]);
+        given.when(change(|change| change.people = Some(3))).accepted();
     }
 }

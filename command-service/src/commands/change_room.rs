@@ -6,7 +6,7 @@ use super::{
     Checked, Command, Decision,
     room_checks::{check_admin, check_revision, open_room},
 };
-use crate::domain::{Rejection, Rooms, values::validate_settings};
+use crate::domain::{Rejection, Rooms, check_bookable, values::validate_settings};
 
 /// Changes the given settings; `Some(None)` removes a limit.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,6 +59,14 @@ impl ChangeRoom {
             return Ok(Decision::Unchanged { room: self.room, reservation: None, revision: room.revision() });
         }
         validate_settings(&settings)?;
+        let limits = |settings: &RoomSettings| {
+            let RoomSettings { slot_minutes, min_minutes, max_minutes, .. } = settings;
+            (*slot_minutes, *min_minutes, *max_minutes, settings.opening_hours.clone())
+        };
+        // Older builds accepted rooms that can't be booked. Their other settings can change.
+        if limits(&settings) != limits(before) {
+            check_bookable(&settings)?;
+        }
         if let Some(by) = rooms.directory.named(&settings.name).filter(|by| *by != self.room) {
             return Err(Rejection::NameTaken { by }.into());
         }
@@ -77,6 +85,22 @@ impl ChangeRoom {
             min_minutes: self.min_minutes.unwrap_or(before.min_minutes),
             max_minutes: self.max_minutes.unwrap_or(before.max_minutes),
             max_days_ahead: self.max_days_ahead.unwrap_or(before.max_days_ahead),
+        }
+    }
+}
+
+#[cfg(test)]
+impl ChangeRoom {
+    /// Sets the limits that a change of settings sets.
+    pub(super) fn made_by(room: RoomId, change: fn(&mut RoomSettings)) -> Self {
+        let mut settings = super::scenario::settings("room 1");
+        change(&mut settings);
+        Self {
+            opening_hours: Some(settings.opening_hours),
+            slot_minutes: Some(settings.slot_minutes),
+            min_minutes: Some(settings.min_minutes),
+            max_minutes: Some(settings.max_minutes),
+            ..Self::new(room)
         }
     }
 }
@@ -158,6 +182,18 @@ mod tests {
         let given = given([room_with(1, |settings| settings.max_minutes = Some(60))]);
         let when = given.when(change(|change| change.min_minutes = Some(Some(90)))).by_admin();
         assert!(matches!(when.decided().0, Decision::Rejected(Rejection::InvalidSetting(_))));
+    }
+
+    #[test]
+    fn a_room_that_an_older_build_left_unbookable_can_be_renamed() {
+        let never = |settings: &mut RoomSettings| {
+            (settings.slot_minutes, settings.max_minutes) = (Some(60), Some(30));
+        };
+        let when = |action| given([room_with(1, never)]).when(action).by_admin();
+        when(change(|change| change.name = Some("Blue".into()))).accepted();
+        when(change(|change| change.max_minutes = Some(Some(60)))).accepted();
+        let still = when(change(|change| change.max_minutes = Some(Some(31)))).decided().0;
+        assert!(matches!(still, Decision::Rejected(Rejection::InvalidSetting(_))));
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl MoveReservation {
         check_not_begun(before, command.now)?;
         let stay = Interval { from: self.from.unwrap_or(before.from), to: self.to.unwrap_or(before.to) };
         check_interval(stay)?;
-        check_not_past(stay, command.now)?;
+        check_not_past(settings, stay, command.now)?;
         settings.check_people(before.people)?;
         check_time(settings, stay, command.now)?;
         check_free(new, stay, &[stay], None)?;

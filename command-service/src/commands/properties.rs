@@ -334,5 +334,5 @@ fn the_sequences_of_these_tests_reach_every_kind_of_event_and_forget() {
     assert_eq!(seen.len(), shared_events::event::EVENT_TYPES.len(), "{seen:?}");
     assert!(seen.values().all(|count| *count >= 20), "{seen:?}");
     assert!(recalls >= 100 && forgetful >= 100, "{recalls} recalls, {forgetful} rooms");
-    assert!(whole_reads >= 100, "{whole_reads}");
+    assert!(whole_reads >= 50, "{whole_reads}");
 }

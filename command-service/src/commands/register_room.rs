@@ -4,7 +4,7 @@ use shared_events::{Room, RoomId, RoomSettings, room_events::RoomRegistered};
 
 use super::{Checked, Command, Decision, room_checks::check_admin};
 use crate::domain::{
-    Rejection, Rooms,
+    Rejection, Rooms, check_bookable,
     values::{normalise, validate_settings},
 };
 
@@ -25,6 +25,7 @@ impl RegisterRoom {
     pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Checked {
         check_admin(command)?;
         validate_settings(&self.settings)?;
+        check_bookable(&self.settings)?;
         if let Some(by) = rooms.directory.named(&self.settings.name) {
             return Err(Rejection::NameTaken { by }.into());
         }
@@ -35,7 +36,7 @@ impl RegisterRoom {
 
 #[cfg(test)]
 mod tests {
-    use shared_events::room_events::RoomRegistered;
+    use shared_events::{OpeningHours, OpeningSpan, room_events::RoomRegistered};
 
     use super::*;
     use crate::commands::{
@@ -102,6 +103,85 @@ mod tests {
             when(|settings| (settings.min_minutes, settings.max_minutes) = (Some(61), Some(60))),
             "minMinutes",
         );
+    }
+
+    /// The same hours on every weekday.
+    fn daily(opens: u16, closes: u16) -> Option<OpeningHours> {
+        let day = OpeningSpan::new(opens * 60, closes * 60).ok();
+        Some(OpeningHours {
+            monday: day,
+            tuesday: day,
+            wednesday: day,
+            thursday: day,
+            friday: day,
+            saturday: day,
+            sunday: day,
+        })
+    }
+
+    #[test]
+    fn a_room_that_can_never_be_booked_is_refused_with_the_settings_that_contradict() {
+        let contradicts = |change: fn(&mut RoomSettings), field: &str, other: &str| {
+            match given([]).when(register(change)).by_admin().decided().0 {
+                Decision::Rejected(Rejection::InvalidSetting(invalid)) => {
+                    assert_eq!(invalid.field, field);
+                    assert!(invalid.reason.contains(other), "{}", invalid.reason);
+                }
+                other => panic!("{other:?}"),
+            }
+            // Nor does an existing room become one.
+            let changed = super::super::ChangeRoom::made_by(room_id(1), change);
+            let when = given([room(1)]).when(Action::ChangeRoom(changed)).by_admin();
+            assert!(matches!(when.decided().0, Decision::Rejected(Rejection::InvalidSetting(_))), "{field}");
+        };
+        let day =
+            |room: &mut RoomSettings| (room.slot_minutes, room.opening_hours) = (Some(1440), daily(8, 18));
+        contradicts(day, "slotMinutes", "openingHours");
+        let uneven =
+            |room: &mut RoomSettings| (room.slot_minutes, room.opening_hours) = (Some(720), daily(8, 18));
+        contradicts(uneven, "slotMinutes", "openingHours");
+        let long =
+            |room: &mut RoomSettings| (room.min_minutes, room.opening_hours) = (Some(601), daily(8, 18));
+        contradicts(long, "minMinutes", "openingHours");
+        let slots = |room: &mut RoomSettings| {
+            (room.slot_minutes, room.min_minutes) = (Some(240), Some(241));
+            room.opening_hours = daily(7, 15);
+        };
+        contradicts(slots, "minMinutes", "openingHours");
+        let year = |room: &mut RoomSettings| room.min_minutes = Some(366 * 1440 + 1);
+        contradicts(year, "minMinutes", "366 days");
+        let short = |room: &mut RoomSettings| (room.slot_minutes, room.max_minutes) = (Some(60), Some(59));
+        contradicts(short, "slotMinutes", "maxMinutes");
+        let between = |room: &mut RoomSettings| {
+            (room.slot_minutes, room.min_minutes, room.max_minutes) = (Some(60), Some(61), Some(119));
+        };
+        contradicts(between, "minMinutes", "maxMinutes");
+        contradicts(
+            |room| room.opening_hours = Some(OpeningHours::default()),
+            "openingHours",
+            "no stay fits",
+        );
+    }
+
+    #[test]
+    fn rooms_whose_stays_just_fit_are_registered() {
+        let fit = |change: fn(&mut RoomSettings)| given([]).when(register(change)).by_admin().accepted();
+        fit(|room| (room.min_minutes, room.opening_hours) = (Some(600), daily(8, 18)));
+        fit(|room| (room.slot_minutes, room.opening_hours) = (Some(240), daily(7, 16)));
+        fit(|room| (room.slot_minutes, room.opening_hours) = (Some(1440), daily(0, 24)));
+        fit(|room| (room.min_minutes, room.opening_hours) = (Some(366 * 1440), daily(0, 24)));
+        fit(|room| {
+            (room.slot_minutes, room.min_minutes, room.max_minutes) = (Some(60), Some(61), Some(120));
+        });
+        // From Sunday to Monday.
+        fit(|room| {
+            room.min_minutes = Some(240);
+            room.opening_hours = Some(OpeningHours {
+                sunday: OpeningSpan::new(22 * 60, 24 * 60).ok(),
+                monday: OpeningSpan::new(0, 2 * 60).ok(),
+                ..OpeningHours::default()
+            });
+        });
     }
 
     #[test]

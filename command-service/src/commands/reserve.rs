@@ -37,7 +37,7 @@ impl Reserve {
         let Stay { interval, people, .. } = self.stay;
         check_interval(interval)?;
         let (room, settings) = open_room(rooms, self.room)?;
-        check_not_past(interval, command.now)?;
+        check_not_past(settings, interval, command.now)?;
         settings.check_people(people)?;
         check_time(settings, interval, command.now)?;
         check_free(room, interval, &[interval], None)?;
@@ -258,6 +258,71 @@ mod tests {
         // 01:00+10:30 to 03:00+11:00 on the night of the change: ninety minutes between two full hours.
         at(reserve("2026-10-03T14:30", "2026-10-03T16:00")).accepted();
         at(reserve("2026-10-03T14:30", "2026-10-03T16:30")).rejected(BrokenRule::Slot { minutes: 60 });
+    }
+
+    #[test]
+    fn a_day_whose_midnight_is_skipped_is_reserved_from_its_first_instant() {
+        let azores = |room: &mut RoomSettings| {
+            room.time_zone = TimeZone(chrono_tz::Atlantic::Azores);
+            room.slot_minutes = Some(1440);
+            (room.min_minutes, room.max_minutes) = (Some(1440), Some(1440));
+        };
+        let at = |action| given_room(azores).when(action).at("2027-03-01T00:00");
+        at(reserve("2027-03-28T01:00", "2027-03-29T00:00")).accepted();
+        at(reserve("2027-03-27T01:00", "2027-03-28T01:00")).accepted();
+        let slot = BrokenRule::Slot { minutes: 1440 };
+        at(reserve("2027-03-28T00:00", "2027-03-29T00:00")).rejected(slot);
+        at(reserve("2027-03-28T02:00", "2027-03-29T00:00")).rejected(slot);
+    }
+
+    #[test]
+    fn whole_days_are_local_days_of_23_and_25_hours() {
+        let lisbon = |room: &mut RoomSettings| {
+            room.slot_minutes = Some(1440);
+            (room.min_minutes, room.max_minutes) = (Some(1440), Some(1440));
+        };
+        let at = |action| given_room(lisbon).when(action).at("2026-01-01T00:00");
+        at(reserve("2026-03-29T00:00", "2026-03-29T23:00")).accepted();
+        at(reserve("2026-10-24T23:00", "2026-10-26T00:00")).accepted();
+        let longest = BrokenRule::LongestStay { minutes: 1440 };
+        at(reserve("2026-03-28T00:00", "2026-03-29T23:00")).rejected(longest);
+    }
+
+    #[test]
+    fn the_running_slot_is_reserved_until_it_ends() {
+        for (minutes, from, to) in
+            [(30, "2026-06-01T08:00", "2026-06-01T08:30"), (1440, "2026-05-31T23:00", "2026-06-01T23:00")]
+        {
+            let slots = |room: &mut RoomSettings| room.slot_minutes = Some(minutes);
+            let at = |now| given_room(slots).when(reserve(from, to)).at(now);
+            at("2026-06-01T08:29:59.999Z").accepted();
+            at("2026-06-01T23:00").rejected(Rejection::InThePast);
+            if minutes == 30 {
+                at("2026-06-01T08:30").rejected(Rejection::InThePast);
+            }
+        }
+        // What held its beginning stands in the way.
+        let held = reservation(1, "2026-06-01T08:00", "2026-06-01T08:01");
+        let given = given([room_with(1, |room| room.slot_minutes = Some(30)), made(&held)]);
+        let when = given.when(reserve("2026-06-01T08:00", "2026-06-01T08:30")).at("2026-06-01T08:10");
+        when.rejected(overlap(&held));
+    }
+
+    #[test]
+    fn the_running_slot_is_decided_without_the_whole_stream_unless_a_forgotten_stay_may_hold_it() {
+        let day = |past: (&str, &str)| {
+            let past = reservation(1, past.0, past.1);
+            let next = reservation(2, "2026-06-03T23:00", "2026-06-04T23:00");
+            let room = room_with(1, |room| room.slot_minutes = Some(1440));
+            let given = given([room, made(&past)]).and_at("2026-06-01T07:00", [made(&next)]);
+            given.when(reserve("2026-05-31T23:00", "2026-06-01T23:00")).decided()
+        };
+        let (decision, whole_reads) = day(("2026-05-30T23:00", "2026-05-31T23:00"));
+        assert!(matches!(decision, Decision::Events(_)), "{decision:?}");
+        assert_eq!(whole_reads, 0);
+        let (decision, whole_reads) = day(("2026-05-30T23:00", "2026-06-01T05:00"));
+        assert!(matches!(decision, Decision::Rejected(Rejection::Overlap { .. })), "{decision:?}");
+        assert_eq!(whole_reads, 1);
     }
 
     #[test]

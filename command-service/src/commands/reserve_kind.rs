@@ -1,6 +1,6 @@
 //! Reserves any room of a kind.
 
-use shared_events::room_rules::BrokenRule;
+use shared_events::{RoomId, RoomSettings, room_rules::BrokenRule};
 
 use super::{
     Checked, Command, Decision,
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::domain::{Rejection, Rooms, values::check_interval};
 
-/// Reserves the first room of a kind, in the order of registration, that is free and accepts the stay.
+/// Reserves the smallest room of a kind that is free and accepts the stay: of equals, the first that was registered.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReserveKind {
     /// The kind, normalised.
@@ -23,6 +23,7 @@ impl ReserveKind {
         let Stay { interval, people, .. } = self.stay;
         check_interval(interval)?;
         let mut refusal = Refusal::UnknownKind;
+        let mut smallest: Option<(RoomId, &RoomSettings)> = None;
         for id in rooms.directory.rooms_of_kind(&self.kind) {
             let (room, settings) = match open_room(rooms, *id) {
                 Ok((room, settings)) if settings.kind == self.kind => (room, settings),
@@ -30,7 +31,13 @@ impl ReserveKind {
                 // The directory is behind the room's stream.
                 Ok(_) | Err(_) => continue,
             };
-            check_not_past(interval, command.now)?;
+            if smallest.is_some_and(|(_, smallest)| smallest.capacity <= settings.capacity) {
+                continue;
+            }
+            if check_not_past(settings, interval, command.now).is_err() {
+                refusal = refusal.closest(Refusal::InThePast);
+                continue;
+            }
             let broken = settings
                 .check_people(people)
                 .and_then(|()| check_time(settings, interval, command.now))
@@ -39,14 +46,18 @@ impl ReserveKind {
                 refusal = refusal.closest(Refusal::Rule(rule));
             } else {
                 match check_free(room, interval, &[interval], None) {
-                    Ok(()) => return Ok(self.stay.made_in(*id, settings, command)),
+                    Ok(()) => smallest = Some((*id, settings)),
                     Err(Decision::Rejected(_)) => refusal = Refusal::Reserved,
                     Err(needs_more) => return Err(needs_more),
                 }
             }
         }
+        if let Some((room, settings)) = smallest {
+            return Ok(self.stay.made_in(room, settings, command));
+        }
         Err(match refusal {
             Refusal::UnknownKind => Rejection::UnknownKind { kind: self.kind.clone() },
+            Refusal::InThePast => Rejection::InThePast,
             Refusal::Rule(rule) => rule.into(),
             Refusal::Reserved => Rejection::NoFreeRoom,
         }
@@ -57,6 +68,7 @@ impl ReserveKind {
 /// Why no room was reserved, told by the room that came closest to accepting the stay.
 enum Refusal {
     UnknownKind,
+    InThePast,
     Rule(BrokenRule),
     Reserved,
 }
@@ -71,22 +83,23 @@ impl Refusal {
     fn closeness(&self) -> (u8, i64) {
         match self {
             Self::UnknownKind => (0, 0),
+            Self::InThePast => (1, 0),
             Self::Rule(rule) => match *rule {
-                BrokenRule::Capacity { limit } => (1, i64::from(limit)),
-                BrokenRule::Slot { minutes } => (2, -i64::from(minutes)),
-                BrokenRule::ShortestStay { minutes } => (3, -i64::from(minutes)),
-                BrokenRule::LongestStay { minutes } => (4, i64::from(minutes)),
-                BrokenRule::OpeningHours => (5, 0),
-                BrokenRule::DaysAhead { days } => (6, i64::from(days)),
+                BrokenRule::Capacity { limit } => (2, i64::from(limit)),
+                BrokenRule::Slot { minutes } => (3, -i64::from(minutes)),
+                BrokenRule::ShortestStay { minutes } => (4, -i64::from(minutes)),
+                BrokenRule::LongestStay { minutes } => (5, i64::from(minutes)),
+                BrokenRule::OpeningHours => (6, 0),
+                BrokenRule::DaysAhead { days } => (7, i64::from(days)),
             },
-            Self::Reserved => (7, 0),
+            Self::Reserved => (8, 0),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use shared_events::{Reservation, RoomSettings};
+    use shared_events::Reservation;
 
     use super::*;
     use crate::commands::{
@@ -120,7 +133,21 @@ mod tests {
     }
 
     #[test]
-    fn the_first_registered_room_that_is_free_is_taken() {
+    fn the_smallest_free_room_that_fits_is_taken_whatever_was_registered_before() {
+        let rooms = || given([capacity(1, 100), capacity(2, 4), capacity(3, 8), capacity(4, 4)]);
+        rooms().when(reserve(2)).then([expected(2, 2)]);
+        rooms().when(reserve(5)).then([expected(3, 5)]);
+        rooms().when(reserve(9)).then([expected(1, 9)]);
+        let without =
+            |held_rooms: &[u128]| rooms().and_at("2026-05-02T00:00", held_rooms.iter().copied().map(held));
+        without(&[2]).when(reserve(2)).then([expected(4, 2)]);
+        without(&[2, 4]).when(reserve(2)).then([expected(3, 2)]);
+        without(&[2, 3, 4]).when(reserve(2)).then([expected(1, 2)]);
+        without(&[1, 2, 3, 4]).when(reserve(2)).rejected(Rejection::NoFreeRoom);
+    }
+
+    #[test]
+    fn of_rooms_of_one_size_the_first_registered_that_is_free_is_taken() {
         given([room(5), room(3), room(4)]).when(reserve(2)).then([expected(5, 2)]);
         given([room(5), room(3), room(4), held(5)]).when(reserve(2)).then([expected(3, 2)]);
     }
@@ -158,6 +185,12 @@ mod tests {
     #[test]
     fn the_past_is_refused_once_for_all_rooms() {
         given([room(1), room(2)]).when(reserve(2)).at("2026-06-02T10:01").rejected(Rejection::InThePast);
+    }
+
+    #[test]
+    fn a_room_whose_slot_is_running_is_taken() {
+        let slots = room_with(2, |settings| settings.slot_minutes = Some(60));
+        given([room(1), slots]).when(reserve(2)).at("2026-06-02T10:59").then([expected(2, 2)]);
     }
 
     #[test]

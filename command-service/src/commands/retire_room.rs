@@ -23,7 +23,7 @@ impl RetireRoom {
         // A roll-back retires a room only if no stay was left in it.
         let since =
             if command.origin == Origin::RollBack { Timestamp::from_epoch_millis(0) } else { command.now };
-        if !room.remembers(since) {
+        if !room.remembers(since.minute()) {
             return Err(Decision::NeedsWholeStream(self.room));
         }
         // Ends are ordered like starts, so the loop stops at the first stay that has ended.

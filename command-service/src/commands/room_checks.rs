@@ -38,9 +38,14 @@ pub(super) fn check_revision(command: &Command, revision: u32) -> Result<(), Rej
     if applies { Ok(()) } else { Err(Rejection::Stale { revision }) }
 }
 
-/// Rejects a stay that begins before now.
-pub(super) fn check_not_past(stay: Interval, now: Timestamp) -> Result<(), Rejection> {
-    if stay.from.start() < now { Err(Rejection::InThePast) } else { Ok(()) }
+/// Rejects a stay that begins before now, or before the running slot.
+pub(super) fn check_not_past(
+    settings: &RoomSettings,
+    stay: Interval,
+    now: Timestamp,
+) -> Result<(), Rejection> {
+    let is_past = stay.from.start() < now && stay.from < settings.earliest_start(now);
+    if is_past { Err(Rejection::InThePast) } else { Ok(()) }
 }
 
 /// Checks the room's rules about time.
@@ -59,8 +64,7 @@ pub(super) fn check_free(
     if let Some(other) = room.overlapping(stay, except) {
         return Err(Rejection::Overlap { reservation: other.id, from: other.from, to: other.to }.into());
     }
-    // Before its horizon the room may have forgotten a reservation that overlaps.
-    if added.iter().all(|part| room.remembers(part.from.start())) {
+    if added.iter().all(|part| room.remembers(part.from)) {
         Ok(())
     } else {
         Err(Decision::NeedsWholeStream(room.id()))

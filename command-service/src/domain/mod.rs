@@ -2,6 +2,7 @@
 //!
 //! Everything here is pure: no clock, no randomness, no input or output.
 
+mod bookable;
 mod directory;
 mod rejection;
 mod room;
@@ -9,6 +10,7 @@ mod rooms;
 mod timeline;
 pub mod values;
 
+pub(crate) use bookable::check_bookable;
 pub(crate) use directory::Directory;
 pub use directory::RoomEntry;
 pub use rejection::Rejection;

@@ -1,8 +1,8 @@
 //! The decision state of one room, folded from its stream of events.
 //!
 //! The *horizon* of a room is the latest time of a reservation event in its stream. A room keeps reservations that end at or
-//! after its horizon and forgets the others, so its size does not grow with its stream. A decision about time before the
-//! horizon needs the whole stream instead (see [`Room::remembers`]). A clock that goes back, or one event stamped in the
+//! after its horizon and forgets the others, so its size does not grow with its stream. A decision about time that a forgotten
+//! one may hold needs the whole stream instead (see [`Room::remembers`]). A clock that goes back, or one event stamped in the
 //! future, then costs time and never an overlap.
 
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ mod tests;
 
 /// Fingerprint of a room's serialised form; a snapshot with another one is not read. Change it as well when [`Room::apply`]
 /// changes its meaning.
-pub const SNAPSHOT_SCHEMA: &str = "836fb97d2f676700";
+pub const SNAPSHOT_SCHEMA: &str = "f9d4dcc67dede977";
 
 /// The decision state of one room at a version of its stream. Its serialised form is a snapshot.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -38,6 +38,8 @@ pub struct Room {
     #[serde(skip)]
     last_changes: HashMap<ReservationId, Timestamp>,
     has_forgotten: bool,
+    /// The end of the last forgotten reservation.
+    forgotten_until: Minute,
     /// By `from`. They never overlap, so their ends have the same order.
     reservations: Timeline<Reservation>,
     /// By the end of the time that they held here.
@@ -83,6 +85,7 @@ pub struct Undo {
     horizon: Timestamp,
     recorded_at: Timestamp,
     has_forgotten: bool,
+    forgotten_until: Minute,
     replaced: Replaced,
     forgotten: Vec<Reservation>,
     forgotten_departures: Vec<Departure>,
@@ -110,6 +113,7 @@ impl Room {
             whole: false,
             last_changes: HashMap::new(),
             has_forgotten: false,
+            forgotten_until: Minute::EARLIEST,
             reservations: Timeline::default(),
             departed: Timeline::default(),
         }
@@ -163,8 +167,8 @@ impl Room {
     }
 
     /// Whether it knows every reservation that holds time from `time` on.
-    pub(crate) fn remembers(&self, time: Timestamp) -> bool {
-        self.remembers_all() || time >= self.horizon
+    pub(crate) fn remembers(&self, time: Minute) -> bool {
+        time >= self.forgotten_until
     }
 
     /// Whether it has forgotten nothing: a reservation that it does not know was never here.
@@ -226,7 +230,8 @@ impl Room {
             return Err(OutOfSequence { room: self.id, version: self.version, found: version });
         }
         self.version = version;
-        let (horizon, recorded_at, has_forgotten) = (self.horizon, self.recorded_at, self.has_forgotten);
+        let (horizon, recorded_at) = (self.horizon, self.recorded_at);
+        let (has_forgotten, forgotten_until) = (self.has_forgotten, self.forgotten_until);
         let replaced = self.replace(event);
         if let Some(reservation) = event.reservation() {
             self.horizon = self.horizon.max(time);
@@ -236,7 +241,15 @@ impl Room {
             }
         }
         let (forgotten, forgotten_departures) = self.forget();
-        Ok(Undo { horizon, recorded_at, has_forgotten, replaced, forgotten, forgotten_departures })
+        Ok(Undo {
+            horizon,
+            recorded_at,
+            has_forgotten,
+            forgotten_until,
+            replaced,
+            forgotten,
+            forgotten_departures,
+        })
     }
 
     /// Undoes the last [`Room::apply`] that is not yet undone.
@@ -257,6 +270,7 @@ impl Room {
         self.horizon = undo.horizon;
         self.recorded_at = undo.recorded_at;
         self.has_forgotten = undo.has_forgotten;
+        self.forgotten_until = undo.forgotten_until;
         self.version = self.version.previous().unwrap_or_default();
     }
 
@@ -322,6 +336,8 @@ impl Room {
         let reservations = self.reservations.remove_first(|reservation| reservation.to.start() < horizon);
         let departures = self.departed.remove_first(|departure| departure.until.start() < horizon);
         self.has_forgotten |= !reservations.is_empty() || !departures.is_empty();
+        let last = reservations.last().map_or(self.forgotten_until, |reservation| reservation.to);
+        self.forgotten_until = self.forgotten_until.max(last);
         (reservations, departures)
     }
 }

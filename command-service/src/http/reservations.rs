@@ -174,7 +174,7 @@ pub(super) async fn reserve(
     request.carry_out(to_reserve).await
 }
 
-/// Reserves a free room of a kind that accepts the stay. The answer names the room.
+/// Reserves the smallest free room of a kind that accepts the stay: of equals, the first registered. The answer names it.
 #[utoipa::path(
     post, path = "/v1/kinds/{kind}/reservations", tag = "reservations", operation_id = "reserveKind",
     params(
@@ -207,7 +207,7 @@ pub(super) async fn change(
     request.carry_out(to_change).await
 }
 
-/// Cancels a reservation that has not begun.
+/// Cancels a reservation that has not begun, or ends a running one with the next full minute.
 #[utoipa::path(
     delete, path = "/v1/rooms/{room}/reservations/{reservation}", tag = "reservations",
     operation_id = "cancelReservation",

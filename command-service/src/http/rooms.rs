@@ -41,11 +41,11 @@ pub(super) struct NewRoom {
     #[serde(default)]
     #[schema(minimum = 1, maximum = 1440)]
     slot_minutes: Option<u32>,
-    /// Shortest stay in elapsed minutes.
+    /// Shortest stay in elapsed minutes; in local days if it is a multiple of 1440.
     #[serde(default)]
     #[schema(minimum = 1)]
     min_minutes: Option<u32>,
-    /// Longest stay in elapsed minutes.
+    /// Longest stay in elapsed minutes; in local days if it is a multiple of 1440.
     #[serde(default)]
     #[schema(minimum = 1)]
     max_minutes: Option<u32>,

@@ -56,10 +56,10 @@ pub(super) struct Room {
     /// Stays begin and end on multiples of this after local midnight.
     #[serde(skip_serializing_if = "Option::is_none")]
     slot_minutes: Option<u32>,
-    /// Shortest stay.
+    /// Shortest stay in elapsed minutes; in local days if it is a multiple of 1440.
     #[serde(skip_serializing_if = "Option::is_none")]
     min_minutes: Option<u32>,
-    /// Longest stay.
+    /// Longest stay in elapsed minutes; in local days if it is a multiple of 1440.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_minutes: Option<u32>,
     /// Local dates ahead of today on which a stay may begin.

@@ -129,7 +129,8 @@ fn schedule_of(
     Schedule { room: ask.path.room, version, items, next }
 }
 
-/// What is free in a room from now on, within its opening hours.
+/// What is free in a room from now on: the longest intervals that stays can hold by its opening hours, slots, shortest stay and
+/// days ahead. A slot is free until it ends.
 #[utoipa::path(get, path = "/v1/rooms/{room}/free", tag = "rooms",
     params(("room" = Uuid, Path), RangeParameters, QueryHeaders),
     responses(

@@ -2,7 +2,7 @@
 
 use shared_events::{Interval, RoomId, Timestamp, Version};
 
-use super::{Page, PageRequest, QueryError, ROOMS_AT_ONCE, free::first_minute_from, seen_of};
+use super::{Page, PageRequest, QueryError, ROOMS_AT_ONCE, seen_of};
 use crate::{
     progress::Progress,
     read_models::RoomDoc,
@@ -42,8 +42,8 @@ impl Availability {
         let mut after = after.map(|(id, name)| (name, id));
         let mut available = Vec::new();
         let filter = RoomFilter { kind: self.kind.as_deref(), people: Some(self.people) };
-        let in_past = self.stay.from < first_minute_from(now);
-        while !in_past && available.len() < page.to_read() {
+        let is_over = self.stay.to.start() <= now;
+        while !is_over && available.len() < page.to_read() {
             let rooms = models.rooms_by_name(filter, after.as_ref(), ROOMS_AT_ONCE).await?;
             let complete = rooms.len() < ROOMS_AT_ONCE;
             after = rooms.last().map(|room| (room.settings.name.clone(), room.room));
@@ -63,7 +63,9 @@ impl Availability {
     }
 
     fn fits(&self, room: &RoomDoc, now: Timestamp) -> bool {
-        room.settings.check_people(self.people).is_ok()
+        let is_ahead = self.stay.from.start() >= now || self.stay.from >= room.settings.earliest_start(now);
+        is_ahead
+            && room.settings.check_people(self.people).is_ok()
             && room.settings.check_stay(self.stay).is_ok()
             && room.settings.check_days_ahead(self.stay.from, now).is_ok()
     }

@@ -14,8 +14,8 @@ use crate::{progress::Progress, read_models::local_time::local_date, stores::Que
 /// Reservations that are read at a time.
 const RESERVATIONS_AT_ONCE: usize = 500;
 
-/// The longest intervals, within a given one, in which a room is open and not reserved. None of them is in the past.
-/// The room's other rules limit the stays in them.
+/// The longest intervals, within a given one, that stays can hold now: the room is open and not reserved. They are of whole
+/// slots, from the running one on, and hold the shortest stay. Stays in them keep the longest stay.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct FreeTime {
     /// The room.
@@ -37,11 +37,12 @@ impl FreeTime {
         let version = version_of(models, progress, self.room).await?;
         let Some(room) = models.room(self.room).await? else { return Ok(None) };
         // A page begins at the end of the last interval of the page before, but never in the past.
-        let from = self.during.from.max(after.unwrap_or(self.during.from)).max(first_minute_from(now));
+        let earliest = room.settings.earliest_start(now);
+        let from = self.during.from.max(after.unwrap_or(self.during.from)).max(earliest);
         let rest = Interval { from, to: self.during.to };
         let mut free = Vec::new();
         if !room.retired && rest.from < rest.to {
-            let mut open = OpenTime::new(&room.settings, rest);
+            let mut open = OpenTime::new(&room.settings, rest, now);
             let mut last = None;
             while free.len() < page.to_read() {
                 let found = models.live_in_room(self.room, rest, last, RESERVATIONS_AT_ONCE).await?;
@@ -60,12 +61,6 @@ impl FreeTime {
     }
 }
 
-/// The first minute that begins at `now` or later: the earliest at which a stay may still begin.
-pub(super) fn first_minute_from(now: Timestamp) -> Minute {
-    let minute = now.minute();
-    if minute.start() < now { minute.plus(1).unwrap_or(minute) } else { minute }
-}
-
 /// A room's open time. Reservations are cut out of it in order of time.
 struct OpenTime<'a> {
     settings: &'a RoomSettings,
@@ -75,13 +70,14 @@ struct OpenTime<'a> {
     date: Option<chrono::NaiveDate>,
     /// Open time that is not taken yet.
     spans: VecDeque<Interval>,
+    now: Timestamp,
 }
 
 impl<'a> OpenTime<'a> {
-    fn new(settings: &'a RoomSettings, during: Interval) -> Self {
-        // The day before may be open past midnight when clocks go back.
+    fn new(settings: &'a RoomSettings, during: Interval, now: Timestamp) -> Self {
+        // The day before may be open past midnight.
         let date = local_date(settings.time_zone.0, during.from).checked_sub_days(Days::new(1));
-        let mut open = Self { settings, during, date, spans: VecDeque::new() };
+        let mut open = Self { settings, during, date, spans: VecDeque::new(), now };
         if settings.opening_hours.is_none() {
             open.date = None;
             open.spans.push_back(during);
@@ -103,7 +99,7 @@ impl<'a> OpenTime<'a> {
         Some(span)
     }
 
-    /// The open time of the next day that opens.
+    /// The first open time of the next day that opens.
     fn open_next(&mut self) -> Option<Interval> {
         let zone = self.settings.time_zone.0;
         let hours = self.settings.opening_hours.as_ref()?;
@@ -115,9 +111,9 @@ impl<'a> OpenTime<'a> {
                 return None;
             }
             self.date = date.checked_add_days(Days::new(1));
-            let open = open_on(hours, zone, date).and_then(|open| open.intersection(self.during));
-            if open.is_some() {
-                return open;
+            self.spans.extend(open_on(hours, zone, date).filter_map(|open| open.intersection(self.during)));
+            if let Some(open) = self.spans.pop_front() {
+                return Some(open);
             }
         }
     }
@@ -132,7 +128,7 @@ impl<'a> OpenTime<'a> {
             if let Some(before) =
                 (Interval { from: span.from, to: span.to.min(reserved.from) }).intersection(span)
             {
-                free.push(before);
+                free.extend(self.settings.bookable_part(before, self.now));
             }
             if span.to > reserved.to {
                 self.spans.push_front(Interval { from: reserved.to.max(span.from), to: span.to });
@@ -145,7 +141,7 @@ impl<'a> OpenTime<'a> {
     fn take_rest(&mut self, wanted: usize, free: &mut Vec<Interval>) {
         while free.len() < wanted {
             let Some(span) = self.next_span() else { return };
-            free.push(span);
+            free.extend(self.settings.bookable_part(span, self.now));
         }
     }
 }

@@ -163,8 +163,12 @@ impl History {
             capacity: u32::from(number) + 1,
             time_zone: ZONES[usize::from(number)].parse().unwrap(),
             opening_hours: (number == 2).then(office_hours),
-            slot_minutes: None,
-            min_minutes: None,
+            slot_minutes: match number {
+                1 => Some(1440),
+                3 => Some(30),
+                _ => None,
+            },
+            min_minutes: (number == 2).then_some(90),
             max_minutes: (number == 3).then_some(600),
             max_days_ahead: (number == 4).then_some(10),
         };

@@ -5,13 +5,29 @@ use std::collections::BTreeMap;
 
 use chrono::{Datelike, Timelike};
 use query_service::queries::{BusyHour, PopularRoom};
-use shared_events::{Interval, Minute, Reservation, RoomId, Timestamp};
+use shared_events::{Interval, Minute, Reservation, RoomId, RoomSettings, Timestamp};
 
 use crate::conformance_histories::{History, RoomState};
 
 fn minutes(interval: Interval) -> impl Iterator<Item = Minute> {
     (interval.from.epoch_minutes()..interval.to.epoch_minutes())
         .map(|minute| Minute::from_epoch_minutes(minute).unwrap())
+}
+
+/// Whether a slot of the room begins at a minute.
+fn is_on_slot(settings: &RoomSettings, minute: Minute) -> bool {
+    let slots = RoomSettings { min_minutes: None, opening_hours: None, ..settings.clone() };
+    slots.check_stay(Interval { from: minute, to: minute }).is_ok()
+}
+
+/// The earliest minute at which a stay begins: the first that is not past, or that of the running slot.
+fn earliest(settings: &RoomSettings, now: Timestamp) -> Minute {
+    if settings.slot_minutes.is_some() {
+        let mut back = (0..).map(|minutes| now.minute().plus(-minutes).unwrap());
+        back.find(|minute| is_on_slot(settings, *minute)).unwrap()
+    } else {
+        (0..).map(|minutes| now.minute().plus(minutes).unwrap()).find(|minute| minute.start() >= now).unwrap()
+    }
 }
 
 impl History {
@@ -77,9 +93,10 @@ impl History {
             .collect()
     }
 
-    /// Minutes that are open by the local clock, not reserved and not past, as intervals.
+    /// Minutes that are open by the local clock, not reserved and not past, as intervals that a stay can hold.
     pub(crate) fn free(&self, room: &RoomState, during: Interval, now: Timestamp) -> Vec<Interval> {
         let live = self.live_in(room.id);
+        let earliest = earliest(&room.settings, now);
         let is_free = |minute: Minute| {
             let local = minute.to_utc().with_timezone(&room.settings.time_zone.0);
             let of_day = u16::try_from(local.hour() * 60 + local.minute()).unwrap();
@@ -88,7 +105,7 @@ impl History {
             });
             !room.retired
                 && open
-                && minute.start() >= now
+                && minute >= earliest
                 && !live.iter().any(|reservation| reservation.from <= minute && minute < reservation.to)
         };
         let mut free: Vec<Interval> = Vec::new();
@@ -99,7 +116,15 @@ impl History {
                 _ => free.push(Interval { from: minute, to: next }),
             }
         }
-        free
+        let held = |free: Interval| {
+            let mut begins = minutes(Interval { to: free.to.plus(1).unwrap(), ..free })
+                .filter(|minute| is_on_slot(&room.settings, *minute));
+            let from = begins.next()?;
+            let part = Interval { from, to: begins.last()? };
+            let is_long = part.minutes() >= room.settings.min_minutes.unwrap_or(1).into();
+            (is_long && room.settings.check_days_ahead(from, now).is_ok()).then_some(part)
+        };
+        free.into_iter().filter_map(held).collect()
     }
 
     /// Rooms that would accept the stay, by name.
@@ -114,7 +139,7 @@ impl History {
             .of_kind(kind)
             .filter(|room| {
                 !room.retired
-                    && stay.from.start() >= now
+                    && stay.from >= earliest(&room.settings, now)
                     && room.settings.check_people(people).is_ok()
                     && room.settings.check_stay(stay).is_ok()
                     && room.settings.check_days_ahead(stay.from, now).is_ok()

@@ -2,7 +2,7 @@
 
 use chrono::{Datelike, Timelike};
 use chrono_tz::{
-    Africa, America, Asia, Australia, Europe, Pacific,
+    Africa, America, Asia, Atlantic, Australia, Europe, Pacific,
     Tz::{self, UTC},
 };
 use proptest::{option, prelude::*, sample::select};
@@ -96,7 +96,7 @@ fn open_time_that_the_clocks_skip_is_no_open_time() {
     assert!(!is_open(Europe::Berlin, hours, "2026-03-29T01:00:00Z", "2026-03-29T01:01:00Z"));
     assert!(is_open(Europe::Berlin, hours, "2026-04-05T00:00:00Z", "2026-04-05T01:00:00Z"));
     let sunday = chrono::NaiveDate::from_ymd_opt(2026, 3, 29).unwrap();
-    assert_eq!(open_on(&hours, Europe::Berlin, sunday), None);
+    assert_eq!(open_on(&hours, Europe::Berlin, sunday).next(), None);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_day_that_a_zone_left_out_neither_opens_nor_closes_a_room() {
     let nights_closed = every_day(open(1, 24));
     assert!(!is_open(Pacific::Apia, nights_closed, "2011-12-30T09:00:00Z", "2011-12-30T12:00:00Z"));
     let left_out = chrono::NaiveDate::from_ymd_opt(2011, 12, 30).unwrap();
-    assert_eq!(open_on(&every_day(open(8, 18)), Pacific::Apia, left_out), None);
+    assert_eq!(open_on(&every_day(open(8, 18)), Pacific::Apia, left_out).next(), None);
 }
 
 #[test]
@@ -197,6 +197,121 @@ fn the_shortest_and_the_longest_stay_are_elapsed_time() {
     assert_eq!(short, Err(BrokenRule::ShortestStay { minutes: 60 }));
     let long = room.check_stay(stay("2026-10-25T00:30:00Z", "2026-10-25T01:31:00Z"));
     assert_eq!(long, Err(BrokenRule::LongestStay { minutes: 60 }));
+}
+
+#[test]
+fn a_slot_begins_with_the_first_instant_of_a_date() {
+    // Clocks skip midnight: the Azores, Cairo, Beirut, Santiago and Havana have dates that begin at 01:00.
+    let days = [
+        (Atlantic::Azores, "2027-03-27T01:00:00Z", "2027-03-28T01:00:00Z", "2027-03-29T00:00:00Z"),
+        (Africa::Cairo, "2026-04-22T22:00:00Z", "2026-04-23T22:00:00Z", "2026-04-24T21:00:00Z"),
+        (Asia::Beirut, "2026-03-27T22:00:00Z", "2026-03-28T22:00:00Z", "2026-03-29T21:00:00Z"),
+        (America::Santiago, "2026-09-05T04:00:00Z", "2026-09-06T04:00:00Z", "2026-09-07T03:00:00Z"),
+        (America::Havana, "2026-03-07T05:00:00Z", "2026-03-08T05:00:00Z", "2026-03-09T04:00:00Z"),
+        (Pacific::Apia, "2011-12-29T10:00:00Z", "2011-12-30T10:00:00Z", "2011-12-31T10:00:00Z"),
+        // Clocks show midnight twice: a date begins once.
+        (Atlantic::Azores, "2026-10-24T00:00:00Z", "2026-10-25T00:00:00Z", "2026-10-26T01:00:00Z"),
+        (America::Havana, "2026-10-31T04:00:00Z", "2026-11-01T04:00:00Z", "2026-11-02T05:00:00Z"),
+        (America::St_Johns, "2009-10-31T02:30:00Z", "2009-11-01T02:30:00Z", "2009-11-02T03:30:00Z"),
+    ];
+    for (zone, before, begins, after) in days {
+        for (from, to) in [(before, begins), (begins, after), (before, after)] {
+            for minutes in [60, 120, 240, 1440] {
+                assert!(is_on_slot(zone, minutes, from, to), "{zone} {from} {to} {minutes}");
+            }
+        }
+        let Interval { from: noon, .. } = stay(begins, after);
+        for minutes in [-60, 60, 120] {
+            let other = noon.plus(minutes).unwrap().to_string();
+            assert!(!is_on_slot(zone, 1440, &other, after), "{zone} {other}");
+        }
+    }
+}
+
+#[test]
+fn a_slot_that_clocks_cut_ends_where_they_go_on() {
+    // Berlin skips 02:00 to 03:00 at 01:00Z.
+    let skipped = |minutes, from: &str, to: &str| {
+        is_on_slot(Europe::Berlin, minutes, &format!("2026-03-{from}:00Z"), &format!("2026-03-{to}:00Z"))
+    };
+    assert!(skipped(120, "28T23:00", "29T01:00"));
+    assert!(skipped(120, "29T01:00", "29T02:00"));
+    assert!(skipped(30, "29T00:30", "29T01:00"));
+    assert!(!skipped(120, "29T01:00", "29T03:00"));
+    // Lord Howe skips 02:00 to 02:30, at 15:30Z: a slot of two hours begins at 02:30.
+    let lord_howe = |from, to| is_on_slot(Australia::Lord_Howe, 120, from, to);
+    assert!(lord_howe("2026-10-03T13:30:00Z", "2026-10-03T15:30:00Z"));
+    assert!(lord_howe("2026-10-03T15:30:00Z", "2026-10-03T17:00:00Z"));
+    // Berlin repeats 02:00 to 03:00: the slot from 02:00 to 04:00 lasts three hours, and the hour begins again.
+    assert!(is_on_slot(Europe::Berlin, 120, "2026-10-25T00:00:00Z", "2026-10-25T03:00:00Z"));
+    assert!(!is_on_slot(Europe::Berlin, 120, "2026-10-25T01:00:00Z", "2026-10-25T03:00:00Z"));
+    assert!(is_on_slot(Europe::Berlin, 30, "2026-10-25T01:30:00Z", "2026-10-25T02:00:00Z"));
+}
+
+#[test]
+fn limits_of_whole_days_are_local_days() {
+    let within = |zone, min: u32, max: u32, from: &str, to: &str| {
+        let room = RoomSettings { min_minutes: Some(min), max_minutes: Some(max), ..room_in(zone) };
+        room.check_stay(stay(from, to))
+    };
+    let (shorter, longer) =
+        (Err(BrokenRule::ShortestStay { minutes: 1440 }), Err(BrokenRule::LongestStay { minutes: 1440 }));
+    let lisbon = |from, to| within(Europe::Lisbon, 1440, 1440, from, to);
+    // 23, 25 and 24 hours.
+    for (from, to, minute_less, minute_more) in [
+        ("2026-03-29T00:00:00Z", "2026-03-29T23:00:00Z", "2026-03-29T22:59:00Z", "2026-03-29T23:01:00Z"),
+        ("2026-10-24T23:00:00Z", "2026-10-26T00:00:00Z", "2026-10-25T23:59:00Z", "2026-10-26T00:01:00Z"),
+        ("2026-03-28T12:00:00Z", "2026-03-29T11:00:00Z", "2026-03-29T10:59:00Z", "2026-03-29T11:01:00Z"),
+        ("2026-01-01T12:00:00Z", "2026-01-02T12:00:00Z", "2026-01-02T11:59:00Z", "2026-01-02T12:01:00Z"),
+    ] {
+        assert_eq!(lisbon(from, to), Ok(()), "{from}");
+        assert_eq!(lisbon(from, minute_less), shorter, "{from}");
+        assert_eq!(lisbon(from, minute_more), longer, "{from}");
+    }
+    let azores = |from, to| within(Atlantic::Azores, 1440, 1440, from, to);
+    assert_eq!(azores("2027-03-28T01:00:00Z", "2027-03-29T00:00:00Z"), Ok(()));
+    assert_eq!(azores("2027-03-27T01:00:00Z", "2027-03-28T01:00:00Z"), Ok(()));
+    // A week with a change has seven days.
+    let week = |to| within(Europe::Lisbon, 7 * 1440, 7 * 1440, "2026-03-27T00:00:00Z", to);
+    assert_eq!(week("2026-04-02T23:00:00Z"), Ok(()));
+    assert_eq!(week("2026-04-03T00:00:00Z"), Err(BrokenRule::LongestStay { minutes: 7 * 1440 }));
+}
+
+#[test]
+fn a_stay_may_begin_with_the_running_slot() {
+    let earliest = |zone, minutes: Option<u32>, now: &str| {
+        let room = RoomSettings { slot_minutes: minutes, ..room_in(zone) };
+        room.earliest_start(now.parse().unwrap()).to_string()
+    };
+    assert_eq!(earliest(UTC, None, "2026-06-01T08:00:00.000Z"), "2026-06-01T08:00:00Z");
+    assert_eq!(earliest(UTC, None, "2026-06-01T08:00:00.001Z"), "2026-06-01T08:01:00Z");
+    assert_eq!(earliest(UTC, Some(1), "2026-06-01T08:00:00.001Z"), "2026-06-01T08:01:00Z");
+    assert_eq!(earliest(UTC, Some(30), "2026-06-01T08:29:59.999Z"), "2026-06-01T08:00:00Z");
+    assert_eq!(earliest(UTC, Some(30), "2026-06-01T08:30:00.000Z"), "2026-06-01T08:30:00Z");
+    assert_eq!(earliest(UTC, Some(1440), "2026-06-01T23:59:59.999Z"), "2026-06-01T00:00:00Z");
+    assert_eq!(earliest(Atlantic::Azores, Some(1440), "2027-03-28T23:00:00.000Z"), "2027-03-28T01:00:00Z");
+    assert_eq!(earliest(Atlantic::Azores, Some(1440), "2026-10-26T00:30:00.000Z"), "2026-10-25T00:00:00Z");
+    assert_eq!(earliest(Europe::Berlin, Some(120), "2026-10-25T02:30:00.000Z"), "2026-10-25T00:00:00Z");
+    // St John's went back from 00:01 to 23:01: the date had begun.
+    assert_eq!(earliest(America::St_Johns, Some(1440), "2009-11-01T03:00:00.000Z"), "2009-11-01T02:30:00Z");
+    assert_eq!(earliest(UTC, Some(1440), "1970-01-01T00:00:30.000Z"), "1970-01-01T00:00:00Z");
+}
+
+#[test]
+fn free_time_is_cut_to_what_stays_can_hold() {
+    let now: Timestamp = "2026-06-01T00:00:00.000Z".parse().unwrap();
+    let part = |room: RoomSettings, from: &str, to: &str| {
+        room.bookable_part(stay(from, to), now).map(|part| (part.from.to_string(), part.to.to_string()))
+    };
+    let hours = || RoomSettings { slot_minutes: Some(60), min_minutes: Some(120), ..room_in(UTC) };
+    let (from, to) = ("2026-06-01T08:20:00Z", "2026-06-01T12:40:00Z");
+    let whole = ("2026-06-01T09:00:00Z".to_owned(), "2026-06-01T12:00:00Z".to_owned());
+    assert_eq!(part(hours(), from, to), Some(whole));
+    assert_eq!(part(hours(), from, "2026-06-01T10:59:00Z"), None);
+    assert_eq!(part(hours(), "2026-06-01T08:20:00Z", "2026-06-01T08:40:00Z"), None);
+    let near = || RoomSettings { max_days_ahead: Some(1), ..room_in(UTC) };
+    assert!(part(near(), "2026-06-02T23:59:00Z", "2026-06-09T00:00:00Z").is_some());
+    assert_eq!(part(near(), "2026-06-03T00:00:00Z", "2026-06-09T00:00:00Z"), None);
 }
 
 #[test]
@@ -267,5 +382,55 @@ proptest! {
         let expected = (from.epoch_minutes()..to.epoch_minutes())
             .all(|minute| shows_open(&hours, zone, Minute::from_epoch_minutes(minute).unwrap()));
         prop_assert_eq!(room.check_stay(Interval { from, to }).is_ok(), expected, "{} to {}", from, to);
+    }
+}
+
+/// Zones with a change of clocks in the three days after a time.
+const CHANGES: [(Tz, &str); 14] = [
+    (Atlantic::Azores, "2027-03-27T00:00:00Z"),
+    (Africa::Cairo, "2026-04-22T12:00:00Z"),
+    (Asia::Beirut, "2026-03-27T12:00:00Z"),
+    (America::Santiago, "2026-09-04T12:00:00Z"),
+    (America::Havana, "2026-03-06T12:00:00Z"),
+    (Australia::Lord_Howe, "2026-10-02T12:00:00Z"),
+    (Pacific::Apia, "2011-12-28T12:00:00Z"),
+    (Asia::Kathmandu, "2026-01-01T12:00:00Z"),
+    (Africa::Casablanca, "2026-03-21T12:00:00Z"),
+    (America::Vancouver, "2026-03-07T12:00:00Z"),
+    (America::St_Johns, "2026-03-07T12:00:00Z"),
+    (Europe::Lisbon, "2026-03-28T12:00:00Z"),
+    (Europe::Lisbon, "2026-10-24T12:00:00Z"),
+    (America::Havana, "2026-10-31T12:00:00Z"),
+];
+
+proptest! {
+    #[test]
+    fn slots_follow_one_another_without_a_gap_and_each_holds_a_stay(
+        (zone, start) in select(CHANGES.as_slice()),
+        minutes in select(vec![5, 15, 30, 60, 90, 120, 240, 480, 720, 1440_u32]),
+        after in 0..4320_i64,
+    ) {
+        let room = RoomSettings { slot_minutes: Some(minutes), ..room_in(zone) };
+        let at = start.parse::<Minute>().unwrap().plus(after).unwrap();
+        let from = room.earliest_start(at.start());
+        prop_assert!(from <= at);
+        let begins = |at: Minute| {
+            let far = at.plus(10 * 1440).unwrap();
+            room.bookable_part(Interval { from: at, to: far }, at.start()).unwrap().from
+        };
+        prop_assert_eq!(begins(from), from);
+        let to = begins(at.plus(1).unwrap());
+        prop_assert!(at < to);
+        prop_assert_eq!(room.check_stay(Interval { from, to }), Ok(()));
+        // No other slot begins in it, and clocks show it or repeat what was before.
+        let shown = |at: i64| {
+            let local = Minute::from_epoch_minutes(at).unwrap().to_utc().with_timezone(&zone);
+            (local.date_naive(), (local.hour() * 60 + local.minute()) / minutes)
+        };
+        for minute in from.epoch_minutes() + 1..to.epoch_minutes() {
+            let inner = Interval { from, to: Minute::from_epoch_minutes(minute).unwrap() };
+            prop_assert!(room.check_stay(inner).is_err(), "{}", inner.to);
+            prop_assert!(shown(minute) <= shown(from.epoch_minutes()));
+        }
     }
 }

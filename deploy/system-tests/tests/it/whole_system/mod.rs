@@ -6,4 +6,5 @@ mod operation;
 mod queries;
 mod reservations;
 mod rooms;
+mod rules;
 mod statistics;

@@ -251,12 +251,18 @@ async fn a_running_stay_can_only_end_otherwise(client: &Client) {
     change(json!({"from": time(-20)})).send().await.problem(422, "in-the-past");
     change(json!({"people": 2})).send().await.problem(422, "in-the-past");
     change(json!({"to": time(-10)})).send().await.problem(422, "in-the-past");
-    client.delete(&path).send().await.problem(422, "in-the-past");
     let other = client.register(json!({})).await;
     let moved = client.post(&format!("{path}/move"), &json!({"toRoom": other.id}));
     moved.send().await.problem(422, "in-the-past");
     assert_eq!(change(json!({"to": time(120)})).send().await.expect(200)["revision"], 2);
     assert_eq!(change(json!({"to": time(30)})).send().await.expect(200)["revision"], 3);
+    // Cancelling it gives its time back from the next full minute on, and keeps what has passed.
+    let ended = client.delete(&path).send().await;
+    assert_eq!(ended.expect(200)["revision"], 4);
+    let read = client.get(&format!("/v1/reservations/{}", made[0]["reservation"].as_str().unwrap()));
+    let read = read.after(&ended.token()).send().await.expect(200);
+    let to: chrono::DateTime<Utc> = read["to"].as_str().unwrap().parse().unwrap();
+    assert!((1..=2).contains(&(to - now).num_minutes()), "{read}");
 }
 
 async fn a_change_that_changes_nothing_makes_no_event(client: &Client) {
