@@ -99,14 +99,26 @@ impl CommandTarget {
         warm_up_seconds: f64,
         seconds: f64,
     ) -> Result<Outcome> {
-        let requests =
-            Requests::Reserve { rooms: self.rooms.clone(), tokens: self.tokens.clone(), first: self.next };
+        self.reserve_many(1, connections, pace, warm_up_seconds, seconds).await
+    }
+
+    /// The same with several reservations in a request. The outcome counts requests.
+    pub(crate) async fn reserve_many(
+        &mut self,
+        lines: u64,
+        connections: usize,
+        pace: Pace,
+        warm_up_seconds: f64,
+        seconds: f64,
+    ) -> Result<Outcome> {
+        let (rooms, tokens) = (self.rooms.clone(), self.tokens.clone());
+        let requests = Requests::Reserve { rooms, tokens, first: self.next, lines };
         let address = self.service.address.clone();
         let load = Load { address, connections, pace, warm_up_seconds, seconds, requests };
         let outcome = load.run().await?;
-        self.next += outcome.sent;
+        self.next += outcome.sent * lines;
         outcome.all_succeeded()?;
-        self.made += outcome.sent;
+        self.made += outcome.sent * lines;
         Ok(outcome)
     }
 

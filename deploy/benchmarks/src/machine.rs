@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use service_kit::clock::Clock;
 
@@ -47,6 +47,18 @@ pub(crate) async fn describe(rig: &Rig) -> Result<Machine> {
         date: Clock::system().now().format("%Y-%m-%d").to_string(),
         short: rig.short,
     })
+}
+
+/// Processor time that all processes of the machine have used since its start, the benchmark's own among them.
+pub(crate) fn busy_seconds() -> Result<f64> {
+    /// Linux counts in hundredths of a second for every program (`USER_HZ`).
+    const TICKS: f64 = 100.0;
+    let text = std::fs::read_to_string("/proc/stat")?;
+    let line = text.lines().next().context("an empty /proc/stat")?;
+    let ticks = |at: usize| line.split_whitespace().nth(at).and_then(|text| text.parse::<f64>().ok());
+    // user, nice, system, irq, softirq; not idle, iowait and steal
+    let busy: Option<f64> = [1, 2, 3, 6, 7].into_iter().map(ticks).sum();
+    Ok(busy.context("an unknown form of /proc/stat")? / TICKS)
 }
 
 impl fmt::Display for Machine {

@@ -94,6 +94,7 @@ impl LongRoom {
         for batch in events.chunks(5000) {
             ensure!(models.apply(batch).await?.conflicts.is_empty(), "another writer is active");
         }
+        models.write_usage().await?;
         let version = models.checkpoint(room).await?.version;
         ensure!(
             version.get() == u64::try_from(events.len())?,

@@ -18,6 +18,7 @@ mod sharing;
 mod sweep;
 mod unknown_ids;
 mod visible;
+mod visible_bare;
 mod zero_payload;
 
 use std::pin::Pin;
@@ -43,7 +44,7 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
     },
     Benchmark {
         name: "commands-limit",
-        about: "durable commands over HTTP, against bare multi-row inserts of the same rows",
+        about: "durable commands over HTTP, one and 100 a request, against bare multi-row inserts of the same rows",
         run: |rig| Box::pin(commands::against_the_limit(rig)),
     },
     Benchmark {
@@ -100,6 +101,11 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         name: "visible",
         about: "from commit to visible in MongoDB, against Debezium and the sink connector",
         run: |rig| Box::pin(visible::from_commit(rig)),
+    },
+    Benchmark {
+        name: "visible-bare",
+        about: "from commit to visible in MongoDB, against bare clients that write one after the other",
+        run: |rig| Box::pin(visible_bare::against_the_bare_chain(rig)),
     },
     Benchmark {
         name: "live",

@@ -43,7 +43,7 @@ pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
         rig,
         &events,
         first,
-        Target::AtLeast(0.6),
+        Target::AtLeast(0.7),
         "projector",
         "query-service, all read models",
         async || Ok(project(rig, &source, &events, &mut cpu).await?.0),
@@ -79,7 +79,7 @@ pub(crate) async fn against_inserts(
         benchmark,
         "the driver alone inserting the final documents",
         target,
-        0.8,
+        0.85,
         Series::new(our_name, "events/s", ours),
         Series::new(&their_name, "events/s", theirs),
     ))

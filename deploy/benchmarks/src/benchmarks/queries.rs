@@ -10,7 +10,7 @@ use query_service::{
         Availability, BusiestTimes, FreeTime, Kinds, PageRequest, PopularRooms, Rooms, Schedule, UserHistory,
         UserReservations,
     },
-    stores::{Checkpoints, ProjectionStore, Queries, mongo::MongoReadModels},
+    stores::{ProjectionStore, Queries, mongo::MongoReadModels},
 };
 use service_kit::clock::Clock;
 use shared_events::{
@@ -28,6 +28,7 @@ use crate::{
     mongo::{
         heads, read_models,
         replay::{self, Commands, Recorder},
+        shown,
     },
     rig::{Rig, Service},
     rounds::alternate,
@@ -198,8 +199,7 @@ impl Stored {
         let models = read_models(&rig.servers.mongodb, &namespace.name).await?;
         write(&models, &events).await?;
         let rooms: Vec<RoomId> = heads(&events).into_keys().collect();
-        let visible: u64 =
-            models.checkpoints(&rooms).await?.values().map(|checkpoint| checkpoint.version.get()).sum();
+        let visible = shown(&models, &rooms).await?;
         ensure!(visible == u64::try_from(events.len())?, "{visible} of {} events were written", events.len());
         let samples = samples(&events, days)?;
         drop(events);
@@ -370,5 +370,5 @@ async fn write(models: &MongoReadModels, events: &[DecodedEvent]) -> Result<()> 
     while let Some(task) = tasks.join_next().await {
         task??;
     }
-    Ok(())
+    Ok(models.write_usage().await?)
 }

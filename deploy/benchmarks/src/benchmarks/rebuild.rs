@@ -30,7 +30,7 @@ pub(crate) async fn from_the_feed(rig: &Rig) -> Result<Vec<Finding>> {
     let commands = store(rig, &source, &events).await?;
     let first = fill(rig, &source, &commands, &events).await?.1;
     let name = "query-service from the feed, all read models";
-    let finding = against_inserts(rig, &events, first, Target::AtLeast(0.5), "rebuild", name, async || {
+    let finding = against_inserts(rig, &events, first, Target::AtLeast(0.7), "rebuild", name, async || {
         Ok(fill(rig, &source, &commands, &events).await?.0)
     });
     Ok(vec![finding.await?])

@@ -28,7 +28,7 @@ use crate::{
     },
     figures::{Finding, Series, Target, number},
     load::{Pace, new_histogram},
-    mysql,
+    machine, mysql,
     peer_documents::Document,
     rig::{Rig, Service},
     visibility_probe::{Schedule, VisibilityProbe},
@@ -39,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const WRITERS: u32 = 8;
 const ROOMS: usize = 500;
 const CONNECTIONS: usize = 64;
-const WARM_UP_SECONDS: u64 = 1;
+pub(super) const WARM_UP_SECONDS: u64 = 1;
 /// Events per second of both sides, and of ours alone.
 const RATES: [u64; 2] = [50, 500];
 const MOST: u64 = 2000;
@@ -47,20 +47,25 @@ const MOST: u64 = 2000;
 const LIMIT_MS: f64 = 50.0;
 
 /// Latencies of one run in microseconds.
-struct Latencies {
+pub(super) struct Latencies {
     from_commit: Histogram<u64>,
     from_sending: Histogram<u64>,
 }
 
 impl Latencies {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         Ok(Self { from_commit: new_histogram()?, from_sending: new_histogram()? })
     }
 
     /// Notes when a document was seen, which can be before the client gets its answer.
-    fn note(&mut self, commit: Commit, seen: i64) -> Result<()> {
+    pub(super) fn note(&mut self, commit: Commit, seen: i64) -> Result<()> {
         self.from_commit.record(u64::try_from((seen - commit.answered).max(1))?)?;
         Ok(self.from_sending.record(u64::try_from((seen - commit.sent).max(1))?)?)
+    }
+
+    /// A quantile of the time from commit, in milliseconds.
+    pub(super) fn at(&self, quantile: f64) -> f64 {
+        milliseconds(&self.from_commit, quantile)
     }
 }
 
@@ -85,12 +90,18 @@ pub(crate) async fn from_commit(rig: &Rig) -> Result<Vec<Finding>> {
     theirs.warm_up().await?;
     let mut ours = Ours::start(rig).await?;
     let (mut our_runs, mut their_runs): (Runs, Runs) = (Runs::new(), Runs::new());
+    let mut cost = Vec::new();
     for round in 0..rig.rounds {
         for turn in 0..2 {
             if (round + turn).is_multiple_of(2) {
                 theirs.rest().await?;
                 for rate in RATES.into_iter().chain([MOST]) {
+                    let before = machine::busy_seconds()?;
                     our_runs.entry(rate).or_default().push(ours.run(rate, seconds).await?);
+                    if rate == MOST {
+                        let events = number(rate * (seconds + WARM_UP_SECONDS));
+                        cost.push((machine::busy_seconds()? - before) / events * 1e6);
+                    }
                 }
             } else {
                 theirs.wake().await?;
@@ -111,11 +122,11 @@ pub(crate) async fn from_commit(rig: &Rig) -> Result<Vec<Finding>> {
         let against = "Debezium and sink connector, tuned for latency";
         let mut finding = |name: &str, quantile: f64, target: Target, aim: f64| {
             let of = |who: &str, runs: &[Latencies]| {
-                let values = each(runs, |run| &run.from_commit, quantile);
+                let values = each(runs, quantile);
                 Series::new(&format!("{who}, {name} at {rate}/s"), "ms", values)
             };
             let sent = |who: &str, runs: &[Latencies]| {
-                let values = each(runs, |run| &run.from_sending, quantile);
+                let values = runs.iter().map(|run| milliseconds(&run.from_sending, quantile)).collect();
                 Series::new(&format!("{who}, {name} from the transaction's sending"), "ms", values)
             };
             let mut finding = Finding::new(
@@ -129,7 +140,7 @@ pub(crate) async fn from_commit(rig: &Rig) -> Result<Vec<Finding>> {
             .with(sent("ours", &our_runs))
             .with(sent("theirs", &their_runs));
             for (_, tuning, latencies) in as_they_come.iter().filter(|(at, ..)| *at == rate) {
-                let values = vec![milliseconds(&latencies.from_commit, quantile)];
+                let values = vec![latencies.at(quantile)];
                 finding = finding.with(Series::new(&format!("theirs, {tuning}, {name}"), "ms", values));
             }
             findings.push(finding);
@@ -139,19 +150,21 @@ pub(crate) async fn from_commit(rig: &Rig) -> Result<Vec<Finding>> {
     }
     let runs = our_runs.remove(&MOST).unwrap_or_default();
     let of_most = |name: &str, quantile| {
-        let values = each(&runs, |run| &run.from_commit, quantile);
+        let values = each(&runs, quantile);
         Series::new(&format!("ours, {name} at 2000/s"), "ms", values)
     };
     let mut finding = Finding::within("visible-2000-p99", "50 ms", of_most("p99", 0.99), LIMIT_MS, 0.4);
     for (name, quantile) in [("p50", 0.5), ("p90", 0.9), ("p99.9", 0.999), ("max", 1.0)] {
         finding = finding.with(of_most(name, quantile));
     }
-    findings.push(finding);
+    let all = "all processes, processor time from request to visible";
+    findings.push(finding.with(Series::new(all, "µs/event", cost)));
     Ok(findings)
 }
 
-fn each(runs: &[Latencies], counted: fn(&Latencies) -> &Histogram<u64>, quantile: f64) -> Vec<f64> {
-    runs.iter().map(|run| milliseconds(counted(run), quantile)).collect()
+/// A quantile of each run's time from commit.
+pub(super) fn each(runs: &[Latencies], quantile: f64) -> Vec<f64> {
+    runs.iter().map(|run| run.at(quantile)).collect()
 }
 
 fn milliseconds(latencies: &Histogram<u64>, quantile: f64) -> f64 {
@@ -161,21 +174,21 @@ fn milliseconds(latencies: &Histogram<u64>, quantile: f64) -> f64 {
 fn short(runs: &Runs) -> String {
     let last = runs.iter().filter_map(|(rate, runs)| Some((rate, runs.last()?)));
     let texts = last.map(|(rate, run)| {
-        let of = |quantile| milliseconds(&run.from_commit, quantile);
+        let of = |quantile| run.at(quantile);
         format!("{rate}/s p50 {:.1} p99 {:.1} ms", of(0.5), of(0.99))
     });
     texts.collect::<Vec<_>>().join(", ")
 }
 
 /// Command service and query service.
-struct Ours {
-    target: CommandTarget,
+pub(super) struct Ours {
+    pub(super) target: CommandTarget,
     history: Documents,
     _query: Service,
 }
 
 impl Ours {
-    async fn start(rig: &Rig) -> Result<Self> {
+    pub(super) async fn start(rig: &Rig) -> Result<Self> {
         let namespace = rig.namespace_without_tls("visible").await?;
         let target = CommandTarget::at(rig, namespace, ROOMS, Relaying::On).await?;
         let mut query = rig.query_service(&target.namespace, &target.service.url(), &[])?;
@@ -191,7 +204,7 @@ impl Ours {
         Ok(ours)
     }
 
-    async fn run(&mut self, rate: u64, seconds: u64) -> Result<Latencies> {
+    pub(super) async fn run(&mut self, rate: u64, seconds: u64) -> Result<Latencies> {
         let first = self.target.next();
         let rooms = self.target.rooms.clone();
         let event = move |number| event_of(&rooms, number);

@@ -7,6 +7,8 @@ use tokio::{
 };
 
 const MAX_HEADERS: usize = 32;
+/// The end of an answer in chunks.
+const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 
 pub(crate) struct Connection {
     stream: TcpStream,
@@ -29,16 +31,18 @@ impl Connection {
             let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
             let mut answer = httparse::Response::new(&mut headers);
             if let httparse::Status::Complete(head) = answer.parse(&self.received)? {
-                let length = answer
-                    .headers
-                    .iter()
-                    .find(|header| header.name.eq_ignore_ascii_case("content-length"))
-                    .context("an answer without content-length")?;
+                let status = answer.code.context("an answer without a status")?;
+                let header =
+                    |name: &str| answer.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+                if header("transfer-encoding").is_some() {
+                    break (status, None);
+                }
+                let length = header("content-length").context("an answer of no known length")?;
                 let body: usize = std::str::from_utf8(length.value)?.trim().parse()?;
-                break (answer.code.context("an answer without a status")?, head + body);
+                break (status, Some(head + body));
             }
         };
-        while self.received.len() < length {
+        while length.map_or(!self.received.ends_with(LAST_CHUNK), |length| self.received.len() < length) {
             self.read().await?;
         }
         Ok(status)

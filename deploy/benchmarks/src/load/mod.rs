@@ -54,6 +54,8 @@ pub(crate) enum Requests {
         tokens: Vec<String>,
         /// Number of the first one. Each run continues where the last one ended.
         first: u64,
+        /// Reservations in one request; more than one are lines of `/v1/commands`.
+        lines: u64,
     },
     /// Queries, used in turn.
     Get { paths: Vec<String>, token: String },

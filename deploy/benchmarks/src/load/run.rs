@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    fmt::Write as _,
     io::Read,
     io::Write as _,
     rc::Rc,
@@ -157,25 +158,33 @@ impl Shared {
 impl Requests {
     fn write(&self, number: u64, address: &str, request: &mut Vec<u8>) -> Result<()> {
         match self {
-            Self::Reserve { rooms, tokens, first } => {
-                let number = first + number;
+            Self::Reserve { rooms, tokens, first, lines } => {
                 let count = u64::try_from(rooms.len())?;
-                let room = rooms.get(usize::try_from(number % count)?).context("no such room")?;
                 let token = tokens.get(usize::try_from(number)? % tokens.len()).context("no token")?;
-                let from = first_hour() + chrono::TimeDelta::hours(i64::try_from(number / count)?);
-                let to = from + chrono::TimeDelta::hours(1);
-                let format = "%Y-%m-%dT%H:%M:00Z";
-                let body = format!(
-                    "{{\"from\":\"{}\",\"to\":\"{}\",\"people\":4,\"title\":\"Planning of the quarter\",\
-                     \"reservedFor\":\"The whole team\"}}",
-                    from.format(format),
-                    to.format(format)
-                );
+                let mut all = String::new();
+                let mut path = "/v1/commands".to_owned();
+                let mut headers = "Content-Type: application/x-ndjson\r\n".to_owned();
+                for number in first + number * lines..first + (number + 1) * lines {
+                    let room = rooms.get(usize::try_from(number % count)?).context("no such room")?;
+                    let body = reservation(number / count)?;
+                    if *lines == 1 {
+                        path = format!("/v1/rooms/{room}/reservations");
+                        headers =
+                            format!("Idempotency-Key: {room}-{number}\r\nContent-Type: application/json\r\n");
+                        all = body;
+                    } else {
+                        writeln!(
+                            all,
+                            "{{\"key\":\"{room}-{number}\",\"method\":\"POST\",\
+                             \"path\":\"/v1/rooms/{room}/reservations\",\"body\":{body}}}"
+                        )?;
+                    }
+                }
                 write!(
                     request,
-                    "POST /v1/rooms/{room}/reservations HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\
-                     Idempotency-Key: {room}-{number}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-                    body.len()
+                    "POST {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n{headers}\
+                     Content-Length: {}\r\n\r\n{all}",
+                    all.len()
                 )?;
             }
             Self::Get { paths, token } => {
@@ -188,6 +197,19 @@ impl Requests {
         }
         Ok(())
     }
+}
+
+/// The body of a room's reservation in an hour of its own.
+fn reservation(hour: u64) -> Result<String> {
+    let from = first_hour() + chrono::TimeDelta::hours(i64::try_from(hour)?);
+    let to = from + chrono::TimeDelta::hours(1);
+    let format = "%Y-%m-%dT%H:%M:00Z";
+    Ok(format!(
+        "{{\"from\":\"{}\",\"to\":\"{}\",\"people\":4,\"title\":\"Planning of the quarter\",\
+         \"reservedFor\":\"The whole team\"}}",
+        from.format(format),
+        to.format(format)
+    ))
 }
 
 /// An hour far in the future.

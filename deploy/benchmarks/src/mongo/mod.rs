@@ -8,9 +8,9 @@ use std::{collections::HashMap, time::Duration};
 use anyhow::{Context, Result};
 use mongodb::{Client, bson::doc};
 use query_service::{
-    read_models::generation::FIRST,
+    read_models::{Checkpoint, generation::FIRST},
     stores::{
-        Checkpoints,
+        Checkpoints, Queries as _,
         mongo::{Connection, Generations, MongoReadModels, MongoSettings},
     },
 };
@@ -45,7 +45,18 @@ pub(crate) fn heads(events: &[DecodedEvent]) -> HashMap<RoomId, u64> {
     heads
 }
 
-/// Waits until the checkpoints reach the heads. Returns events per second from the first progress on.
+/// The number of events of these rooms that all read models show, usage among them.
+pub(crate) async fn shown(models: &MongoReadModels, rooms: &[RoomId]) -> Result<u64> {
+    let checkpoints = models.checkpoints(rooms).await?;
+    let counted = models.usage_positions().checkpoints(rooms).await?;
+    let of_room = |room: &RoomId| {
+        let version = |of: &HashMap<RoomId, Checkpoint>| of.get(room).map_or(0, |it| it.version.get());
+        version(&checkpoints).min(version(&counted))
+    };
+    Ok(rooms.iter().map(of_room).sum())
+}
+
+/// Waits until the read models reach the heads. Returns events per second from the first progress on.
 pub(crate) async fn until_level(
     models: &MongoReadModels,
     heads: &HashMap<RoomId, u64>,
@@ -55,9 +66,7 @@ pub(crate) async fn until_level(
     let wanted: u64 = heads.values().sum();
     let mut drain = Drain::new(0, wanted, within);
     loop {
-        let done =
-            models.checkpoints(&rooms).await?.values().map(|checkpoint| checkpoint.version.get()).sum();
-        if let Some(drained) = drain.saw(done)? {
+        if let Some(drained) = drain.saw(shown(models, &rooms).await?)? {
             return Ok(drained.rate());
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -46,14 +46,9 @@ pub(crate) async fn insert(
     for _ in 0..writers {
         let (url, sample, written) = (database_url.to_owned(), sample.clone(), Arc::clone(&written));
         tasks.spawn(async move {
-            let mut connection = MySqlConnection::connect(&url).await?;
-            connection.execute("SET SESSION transaction_isolation = 'READ-COMMITTED'").await?;
-            // Each writer has its own streams, as many as there are rooms in the other side.
-            let streams: Vec<Uuid> = (0..500).map(|_| unique()).collect();
-            let mut next = 0;
+            let mut transactions = Transactions::open(&url, sample).await?;
             while started.elapsed() < during {
-                insert_group(&mut connection, &streams, next, group, &sample).await?;
-                next += group;
+                transactions.commit_group(group).await?;
                 written.fetch_add(group as u64, Ordering::Relaxed);
             }
             anyhow::Ok(())
@@ -71,17 +66,43 @@ pub(crate) async fn median_transaction_ms(
     during: Duration,
     sample: &Sample,
 ) -> Result<f64> {
-    let mut connection = MySqlConnection::connect(database_url).await?;
-    connection.execute("SET SESSION transaction_isolation = 'READ-COMMITTED'").await?;
-    let streams: Vec<Uuid> = (0..500).map(|_| unique()).collect();
+    let mut transactions = Transactions::open(database_url, sample.clone()).await?;
     let mut times = Vec::new();
     let started = Instant::now();
     while started.elapsed() < during {
         let begun = Instant::now();
-        insert_group(&mut connection, &streams, times.len(), 1, sample).await?;
+        transactions.commit().await?;
         times.push(begun.elapsed().as_secs_f64() * 1000.0);
     }
     Ok(Spread::of(&times).median)
+}
+
+/// One connection that commits the rows of one command at a time.
+pub(crate) struct Transactions {
+    connection: MySqlConnection,
+    streams: Vec<Uuid>,
+    next: usize,
+    sample: Sample,
+}
+
+impl Transactions {
+    pub(crate) async fn open(database_url: &str, sample: Sample) -> Result<Self> {
+        let mut connection = MySqlConnection::connect(database_url).await?;
+        connection.execute("SET SESSION transaction_isolation = 'READ-COMMITTED'").await?;
+        // As many streams as there are rooms in the other side.
+        let streams = (0..500).map(|_| unique()).collect();
+        Ok(Self { connection, streams, next: 0, sample })
+    }
+
+    pub(crate) async fn commit(&mut self) -> Result<()> {
+        self.commit_group(1).await
+    }
+
+    async fn commit_group(&mut self, rows: usize) -> Result<()> {
+        insert_group(&mut self.connection, &self.streams, self.next, rows, &self.sample).await?;
+        self.next += rows;
+        Ok(())
+    }
 }
 
 /// One transaction, like the group commit of as many commands.
