@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, bail};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::ProgressBar;
+use shared_events::ConsistencyToken;
 use tokio::io::AsyncBufReadExt;
 use tokio_util::io::StreamReader;
 
@@ -100,6 +101,12 @@ pub(crate) async fn until_visible(api: &Api, record: &Record) -> anyhow::Result<
             }
         })
         .buffer_unordered(4)
-        .try_collect()
-        .await
+        .try_collect::<()>()
+        .await?;
+    // Statistics follow a moment later.
+    let rooms: Vec<_> = record.rooms.iter().map(|(id, room)| (id.as_str(), room.version)).collect();
+    for rooms in rooms.chunks(ConsistencyToken::MAX_ROOMS) {
+        api.until_counted(rooms).await?;
+    }
+    Ok(())
 }

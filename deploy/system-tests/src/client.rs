@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::stream;
 use reqwest::{Method, RequestBuilder, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
+use shared_events::ConsistencyToken;
 use tokio::sync::mpsc;
 
 use crate::{Answer, unique};
@@ -200,6 +201,17 @@ impl Client {
     /// Waits until queries show a room at a consistency token.
     pub async fn sees(&self, room: &Room, token: &str) {
         self.get(&room.path()).after(token).send().await.expect(200);
+    }
+
+    /// Waits until statistics count all events of these rooms.
+    pub async fn sees_counted(&self, rooms: impl IntoIterator<Item = &str>) {
+        for room in rooms {
+            let version = self.versions(room).await.last().copied().unwrap_or_default();
+            let token = ConsistencyToken { rooms: vec![(room.parse().unwrap(), version.into())] };
+            let moment = [("from", "2031-01-01T00:00:00Z"), ("to", "2031-01-01T00:01:00Z")];
+            let call = self.get("/v1/statistics/popular-rooms").with(&moment).after(&token.to_string());
+            call.send().await.expect(200);
+        }
     }
 
     /// All events of a room from the feed, in order.

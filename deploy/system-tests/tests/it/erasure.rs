@@ -21,6 +21,7 @@ fn stay(hour: u32) -> Value {
 
 /// The data of other users, and the statistics.
 async fn all_else(client: &Client, rooms: &[&Room]) -> Value {
+    client.sees_counted(rooms.iter().map(|room| room.id.as_str())).await;
     let mut seen = Vec::new();
     for room in rooms {
         let day = [("from", "2031-01-01T00:00:00Z"), ("to", "2031-01-02T00:00:00Z")];

@@ -29,6 +29,7 @@ async fn assert_shown(client: &Client, user: &Client, room: &Room) {
     let history = user.get("/v1/me/history?limit=500").send().await.expect(200);
     let history: Vec<&Value> = history["items"].as_array().unwrap().iter().collect();
     assert_eq!(ids(&history, "reservation"), ids(&made, "id"));
+    client.sees_counted([room.id.as_str()]).await;
     let popular =
         client.get("/v1/statistics/popular-rooms").with(&YEAR).with(&[("kind", &room.kind)]).send().await;
     assert_eq!(popular.expect(200)["items"][0]["minutes"], json!(made.len() * 60));

@@ -116,6 +116,7 @@ async fn a_frozen_generation_answers_as_queries_did_at_its_moment() {
     for token in [stay.token(), other.token()] {
         let _ = client.get(&blue.path()).after(&token).send().await.expect(200);
     }
+    client.sees_counted([blue.id.as_str(), red.id.as_str()]).await;
     let then = shown(&client, &paths, &[]).await;
     let at = moment().await;
 

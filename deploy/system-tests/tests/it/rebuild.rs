@@ -97,6 +97,7 @@ async fn write_and_look(
 
 /// What queries answer of all rooms.
 async fn answers(client: &Client, rooms: &[Room]) -> Vec<Value> {
+    client.sees_counted(rooms.iter().map(|room| room.id.as_str())).await;
     let mut answers = Vec::new();
     for room in rooms {
         let by_kind = [("kind", room.kind.as_str())];

@@ -88,6 +88,7 @@ async fn shown(client: &Client, rooms: &BTreeMap<String, String>) -> Shown {
 
 /// Popular rooms and busiest times of each range and kind that nobody goes on to use.
 async fn statistics(client: &Client, rooms: &BTreeMap<String, String>) -> BTreeMap<String, Value> {
+    client.sees_counted(rooms.keys().map(String::as_str)).await;
     let mut statistics = BTreeMap::new();
     let kinds: BTreeSet<&String> = rooms.values().collect();
     for kind in kinds.into_iter().filter(|kind| *kind != IN_USE) {

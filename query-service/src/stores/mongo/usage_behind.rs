@@ -247,7 +247,8 @@ mod tests {
             assert!(behind.state().documents <= MOST);
         }
         assert!(behind.covers(room(1), 10.into()), "it is not written");
-        let documents: usize = behind.state().rooms.values().map(|known| known.documents.len()).sum();
-        assert_eq!((behind.state().documents, behind.state().unwritten), (documents, 1));
+        let state = behind.state();
+        let documents: usize = state.rooms.values().map(|known| known.documents.len()).sum();
+        assert_eq!((state.documents, state.unwritten), (documents, 1));
     }
 }

@@ -150,6 +150,7 @@ async fn lists_come_in_pages(client: &Client) {
     let of_kind = [("kind", kind.as_str())];
     let stay = [("from", "2031-03-01T00:00:00Z"), ("to", "2031-03-02T00:00:00Z"), ("kind", &kind)];
     user.get("/v1/rooms").with(&of_kind).after(&all_rooms).send().await.expect(200);
+    client.sees_counted(rooms.iter().map(|room| room.id.as_str())).await;
     let schedule = format!("/v1/rooms/{}/schedule", rooms[0].id);
     let free = format!("/v1/rooms/{}/free", rooms[0].id);
     for (path, parameters, expected) in [
