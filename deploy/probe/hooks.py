@@ -99,10 +99,6 @@ def past(query):
 
 def possible(body):
     """Valid settings and numbers of a room or a stay."""
-    for name, value in body.items():
-        # For a schema 2.0 is an integer; for the services it is not.
-        if isinstance(value, float) and value.is_integer():
-            body[name] = int(value)
     if "timeZone" in body:
         body["timeZone"] = CHANCE.choice(ZONES)
     if body.get("slotMinutes"):

@@ -19,6 +19,7 @@ use service_kit::{
     audit::Act,
     auth::Caller,
     http::{
+        decode::integer,
         headers::{TAGGED, joined, names_tag, no_conditions, wait},
         path::Path,
         problem::{Problem, ProblemType},
@@ -231,7 +232,7 @@ fn generation(query: &str) -> Result<(Option<u32>, String), Problem> {
     let number = match named.as_slice() {
         [] => None,
         [one] => {
-            let number = value(one).and_then(|value| value.parse().ok());
+            let number = value(one).and_then(|value| integer(&value).parse().ok());
             Some(number.ok_or_else(|| invalid(GENERATION, "it must be a number"))?)
         }
         _ => return Err(invalid(GENERATION, "it can be sent once")),

@@ -1,11 +1,15 @@
 //! Decodes bodies and parameters. Problems name the field and the reason.
 
+use std::borrow::Cow;
+
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 
+pub use super::integers::integer;
+use super::integers::{in_json, plain};
 use super::problem::{Problem, ProblemType};
 
-/// Decodes a JSON object.
+/// Decodes a JSON object. `2.0` and `2e0` are integers.
 ///
 /// # Errors
 /// `malformed` if it is not JSON; `unknown-field` or `invalid-value` with a JSON pointer if it doesn't fit `T`.
@@ -18,6 +22,13 @@ pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     {
         return Err(Problem::new(ProblemType::InvalidValue, "the body must be a JSON object").field(""));
     }
+    object(bytes).or_else(|problem| match in_json(bytes) {
+        Some(plain) if problem.kind() != ProblemType::Malformed => object(&plain),
+        Some(_) | None => Err(problem),
+    })
+}
+
+fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut decoder = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut decoder).map_err(|error| {
         let inner = error.inner();
@@ -34,11 +45,34 @@ pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// Decodes a query string.
+/// Decodes a query string. `2.0` and `2e0` are integers.
 ///
 /// # Errors
 /// `unknown-field` or `invalid-value` with the parameter's name.
 pub(crate) fn query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    let problem = match pairs(query) {
+        Ok(value) => return Ok(value),
+        Err(problem) => problem,
+    };
+    // A text can look like a number: only the value that was refused is read anew.
+    let refused = problem.named_field();
+    let is_refused = |name: &str, value: &str| refused == Some(name) && plain(value).is_some();
+    let parameters: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+    if !parameters.iter().any(|(name, value)| is_refused(name, value)) {
+        return Err(problem);
+    }
+    let plain = parameters.iter().map(|(name, value)| match is_refused(name, value) {
+        true => (name, integer(value)),
+        false => (name, Cow::Borrowed(value.as_ref())),
+    });
+    self::query(&form_urlencoded::Serializer::new(String::new()).extend_pairs(plain).finish())
+}
+
+/// Decodes pairs of names and values in the form of a query string.
+///
+/// # Errors
+/// As [`query`].
+pub(crate) fn pairs<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let decoder = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
     serde_path_to_error::deserialize(decoder)
         .map_err(|error| explained(&error.inner().to_string(), Names::Parameter(error.path())))
@@ -136,6 +170,12 @@ mod tests {
             ("7", ProblemType::InvalidValue, Some("")),
             ("{\"people\": \"two\"}", ProblemType::InvalidValue, Some("/people")),
             ("{\"people\": -1}", ProblemType::InvalidValue, Some("/people")),
+            ("{\"people\": 2.5}", ProblemType::InvalidValue, Some("/people")),
+            ("{\"people\": -2.0}", ProblemType::InvalidValue, Some("/people")),
+            ("{\"people\": \"2.0\"}", ProblemType::InvalidValue, Some("/people")),
+            ("{\"people\": 2.0, \"people\": 2.0}", ProblemType::InvalidValue, Some("/people")),
+            ("{\"people\": 2.0, \"peeple\": 1}", ProblemType::UnknownField, Some("/peeple")),
+            ("{\"people\": 2.0", ProblemType::Malformed, None),
             ("{\"people\": 1, \"people\": 1}", ProblemType::InvalidValue, Some("/people")),
             ("{\"people\": 1, \"peeple\": 1}", ProblemType::UnknownField, Some("/peeple")),
             (
@@ -151,6 +191,21 @@ mod tests {
         ];
         for (text, kind, field) in cases {
             assert_eq!(found(text), (kind, field.map(str::to_owned)), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_integer_with_a_fraction_of_zero_or_an_exponent_is_one() {
+        for text in ["2.0", "2e0", "0.2E+1", "20e-1"] {
+            assert_eq!(
+                json::<Body>(format!("{{\"people\": {text}}}").as_bytes()).unwrap().people,
+                2,
+                "{text}"
+            );
+            // Not a plus sign, which a query string has for a space.
+            let text = text.replace('+', "%2B");
+            let found: Parameters = query(&format!("limit={text}&from={text}")).unwrap();
+            assert_eq!((found.limit, found.from), (Some(2), text.replace("%2B", "+")));
         }
     }
 
@@ -185,6 +240,9 @@ mod tests {
         let cases = [
             ("", ProblemType::InvalidValue, "from"),
             ("from=a&limit=many", ProblemType::InvalidValue, "limit"),
+            ("from=a&limit=2.5", ProblemType::InvalidValue, "limit"),
+            ("from=a&limit=2.0&limit=3.0", ProblemType::InvalidValue, "limit"),
+            ("from=a&colour=2.0", ProblemType::UnknownField, "colour"),
             ("from=a&from=b", ProblemType::InvalidValue, "from"),
             ("from=a&colour=red", ProblemType::UnknownField, "colour"),
         ];

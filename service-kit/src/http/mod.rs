@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod headers;
 mod health;
 mod heartbeat;
+mod integers;
 pub mod json;
 mod limits;
 pub mod log_level;

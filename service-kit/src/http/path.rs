@@ -33,7 +33,7 @@ pub fn read<T: DeserializeOwned>(path: &dev::Path<Url>) -> Result<T, Problem> {
         .map_err(|error| Problem::new(ProblemType::Malformed, "the path can't be read").caused_by(&error))?;
     let names = path.iter().map(|(name, _)| name);
     let pairs = names.zip(values.iter());
-    decode::query(&form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
+    decode::pairs(&form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
 }
 
 #[cfg(test)]
