@@ -20,6 +20,23 @@ pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     T::deserialize(decoder).map(Some)
 }
 
+/// Refuses a merge patch (RFC 7396) with some days of a week: it would keep the others, but opening hours are replaced.
+pub(super) fn whole_week(patch: &[u8]) -> Result<(), Problem> {
+    const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Patch {
+        opening_hours: Option<serde_json::Map<String, serde_json::Value>>,
+    }
+    let hours = serde_json::from_slice(patch).ok().and_then(|Patch { opening_hours }| opening_hours);
+    if hours.is_none_or(|hours| DAYS.iter().all(|day| hours.contains_key(*day))) {
+        return Ok(());
+    }
+    let reason =
+        "a merge patch names all seven days, closed ones with null; application/json replaces them all";
+    Err(invalid("/openingHours", reason))
+}
+
 /// The problem of an invalid value in a field.
 pub(super) fn invalid(field: &str, reason: &str) -> Problem {
     Problem::new(ProblemType::InvalidValue, format!("{field}: {reason}")).field(field)

@@ -16,7 +16,7 @@ use service_kit::{
     http::{
         context::RequestContext,
         decode,
-        json::{Json, bytes},
+        json::{Json, bytes, is_merge_patch},
         path::Path,
         problem::{Problem, ProblemType},
     },
@@ -24,7 +24,7 @@ use service_kit::{
 };
 use shared_events::{RoomId, Timestamp, UserId};
 
-use super::{Api, answers::CommandAnswer, conditions::Condition, idempotency, problems};
+use super::{Api, answers::CommandAnswer, conditions::Condition, fields::whole_week, idempotency, problems};
 use crate::{
     commands::{Action, Actor, Command, IfMatch, Origin},
     writer::{IdempotencyKey, Reply, Submission},
@@ -78,6 +78,9 @@ impl<P: DeserializeOwned, B: Body, C: Callers> FromRequest for CommandRequest<P,
             let context = RequestContext::extract(&request).await?;
             let Path(path) = Path::extract(&request).await?;
             let (body, bytes) = B::read(&request, payload).await?;
+            if is_merge_patch(&request) {
+                whole_week(&bytes)?;
+            }
             let (method, address) = (request.method().as_str(), request.uri().path().to_owned());
             let key = key.map(|key| idempotency::of_request(&caller.user, &key, method, &address, &bytes));
             Ok(Self { api, caller, context, key, condition, address, path, body, callers: PhantomData })

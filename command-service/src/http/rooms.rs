@@ -73,7 +73,8 @@ impl NewRoom {
     }
 }
 
-/// Changed settings of a room. An absent setting stays; null removes a limit.
+/// Changed settings of a room. An absent setting stays; null removes a limit. Opening hours are replaced as a whole: a merge
+/// patch (RFC 7396) names all seven days, closed ones with null.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ChangeRoom)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -179,7 +179,7 @@ async fn requests_that_cannot_be_read_are_refused() {
         assert_eq!(refused.problem(), expected, "{shown:.300}");
     }
     let refused = send(service.user("ann", Method::PUT, &path)).await;
-    assert_eq!(refused.header("allow"), "POST");
+    assert_eq!(refused.header("allow"), "POST, OPTIONS");
     assert_eq!(service.heads().await, before);
     service.stop().await;
 }

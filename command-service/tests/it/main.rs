@@ -24,7 +24,7 @@ mod forgotten;
 mod hooked_store;
 mod http;
 mod http_bad_input;
-mod http_conditions;
+mod http_forms;
 mod import;
 mod limits;
 mod openapi;

@@ -15,6 +15,7 @@ use utoipa::{
     },
 };
 
+use super::json::{JSON, MERGE_PATCH};
 use super::problem::{self, Problem};
 
 /// Completes a document with the default address, the security schemes, the common endpoints, and a component for the items of
@@ -27,6 +28,7 @@ pub fn complete(document: &mut OpenApi, address: &str) {
     components.schemas.insert(Problem::name().into_owned(), Problem::schema());
     name_items(components);
     name_callers(document);
+    take_merge_patches(document);
     document.tags.get_or_insert_default().push(
         TagBuilder::new()
             .name("operation")
@@ -56,13 +58,24 @@ fn name_items(components: &mut Components) {
     components.schemas.extend(items);
 }
 
+/// A PATCH takes both media types.
+fn take_merge_patches(document: &mut OpenApi) {
+    for path in document.paths.paths.values_mut() {
+        let body = path.patch.as_mut().and_then(|operation| operation.request_body.as_mut());
+        let Some(body) = body else { continue };
+        if let Some(content) = body.content.get(JSON).cloned() {
+            body.content.insert(MERGE_PATCH.to_owned(), content);
+        }
+    }
+}
+
 /// Adds the security schemes: a token, or the development headers.
 fn name_callers(document: &mut OpenApi) {
     let components = document.components.get_or_insert_default();
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
-        .description(Some("Claims `sub`, `exp` and, for roles, `roles`: `admin`, `service`."));
+        .description(Some("Claims `sub`, `exp` and, for roles, `roles`: `admin`, `service`, `eraser`. The service can be told other names of claims."));
     components.add_security_scheme("token", SecurityScheme::Http(token.build()));
     let header = |name: &str, description: &str| {
         SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, description)))
@@ -140,6 +153,7 @@ pub fn problems(problems: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> 
             "401" => response.header("WWW-Authenticate", header("`Bearer`.")),
             "405" => response.header("Allow", header("The methods of the address.")),
             "409" => response.header("Retry-After", header("Seconds, where the same request still runs.")),
+            "415" => response.header("Accept-Patch", header("Of a PATCH: the media types of its body.")),
             "429" | "503" => response.header("Retry-After", header("Seconds after which to come back.")),
             _ => response,
         };

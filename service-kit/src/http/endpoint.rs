@@ -1,14 +1,15 @@
-//! Routes that answer other methods with 405 and the methods of the path.
+//! Routes that answer OPTIONS with the methods of the path, and other methods with 405.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::guard;
-use actix_web::http::Method;
-use actix_web::{FromRequest, Handler, Resource, Responder, web};
+use actix_web::http::{Method, header};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError, web};
 
-use super::problem::{Problem, ProblemType};
+use super::json::accepted_patches;
+use super::problem::{ACCEPT_PATCH, Problem, ProblemType};
 
 /// A path and its methods. GET answers HEAD too.
 pub struct Endpoint {
@@ -93,12 +94,23 @@ impl Endpoint {
 
 impl HttpServiceFactory for Endpoint {
     fn register(self, config: &mut AppService) {
-        let allow = self.allow.join(", ");
-        let refuse = move || {
-            let problem = Problem::new(ProblemType::MethodNotAllowed, format!("this address knows {allow}"));
-            std::future::ready(problem.allow(allow.clone()))
+        let methods = self.allow.join(", ");
+        let allow = format!("{methods}, OPTIONS");
+        let patches = self.allow.contains(&"PATCH").then(accepted_patches);
+        let otherwise = move |request: HttpRequest| {
+            std::future::ready(if request.method() == Method::OPTIONS {
+                let mut answer = HttpResponse::NoContent();
+                answer.insert_header((header::ALLOW, allow.as_str()));
+                if let Some(patches) = &patches {
+                    answer.insert_header((ACCEPT_PATCH, patches.as_str()));
+                }
+                answer.finish()
+            } else {
+                let detail = format!("this address knows {methods}");
+                Problem::new(ProblemType::MethodNotAllowed, detail).allow(allow.clone()).error_response()
+            })
         };
-        self.resource.default_service(web::to(refuse)).register(config);
+        self.resource.default_service(web::to(otherwise)).register(config);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The body of a command.
 
 use actix_web::dev::Payload;
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::StreamExt;
@@ -12,6 +12,10 @@ use super::decode;
 use super::limits::Limits;
 use super::problem::{Problem, ProblemType};
 
+/// Media type of bodies.
+pub(crate) const JSON: &str = "application/json";
+/// The other media type of a PATCH (RFC 7396).
+pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
 /// Largest body, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 
@@ -29,7 +33,11 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let checked = check_media_type(request, "application/json");
+        let is_patch = request.method() == Method::PATCH;
+        let checked = match is_patch {
+            true => check_media_type(request, &[JSON, MERGE_PATCH]).map_err(Problem::accept_patch),
+            false => check_media_type(request, &[JSON]),
+        };
         let bytes = bytes(request, payload);
         Box::pin(async move {
             checked?;
@@ -71,15 +79,26 @@ pub fn bytes_up_to(
     }
 }
 
+/// The media types of a PATCH, for `Accept-Patch` (RFC 5789).
+pub(crate) fn accepted_patches() -> String {
+    [JSON, MERGE_PATCH].join(", ")
+}
+
+/// Whether the body is a merge patch.
+#[must_use]
+pub fn is_merge_patch(request: &HttpRequest) -> bool {
+    request.content_type() == MERGE_PATCH
+}
+
 /// Refuses a body of another media type, not in UTF-8, or compressed.
 ///
 /// # Errors
 /// `unsupported-media-type`.
-pub fn check_media_type(request: &HttpRequest, expected: &str) -> Result<(), Problem> {
+pub fn check_media_type(request: &HttpRequest, expected: &[&str]) -> Result<(), Problem> {
     let unsupported =
         |detail: String, field: &str| Problem::new(ProblemType::UnsupportedMediaType, detail).field(field);
-    if request.content_type() != expected {
-        return Err(unsupported(format!("the body must be {expected}"), "Content-Type"));
+    if !expected.contains(&request.content_type()) {
+        return Err(unsupported(format!("the body must be {}", expected.join(" or ")), "Content-Type"));
     }
     if !request.encoding().is_ok_and(|encoding| encoding.name() == "UTF-8") {
         return Err(unsupported("the body must be in UTF-8".to_owned(), "Content-Type"));
@@ -157,6 +176,20 @@ mod tests {
         for request in requests {
             assert_eq!(extract(request).await.unwrap_err().kind(), ProblemType::UnsupportedMediaType);
         }
+    }
+
+    #[actix_web::test]
+    async fn a_patch_may_be_a_merge_patch_and_another_one_is_told_both_media_types() {
+        let body = "{\"people\": 2}";
+        for media_type in ["application/json", "application/merge-patch+json; charset=utf-8"] {
+            assert_eq!(extract(post(media_type, body).method(Method::PATCH)).await.unwrap().value.people, 2);
+        }
+        let problem =
+            extract(post("application/json-patch+json", body).method(Method::PATCH)).await.unwrap_err();
+        let headers = actix_web::ResponseError::error_response(&problem).headers().clone();
+        assert_eq!(headers.get("accept-patch").unwrap(), "application/json, application/merge-patch+json");
+        let problem = extract(post("application/merge-patch+json", body)).await.unwrap_err();
+        assert_eq!(problem.kind(), ProblemType::UnsupportedMediaType, "a POST is no patch");
     }
 
     #[actix_web::test]

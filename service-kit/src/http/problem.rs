@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder, ResponseError};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -16,10 +16,13 @@ use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type}
 use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::json::accepted_patches;
 use crate::telemetry::with_causes;
 
 /// Media type of problems.
 pub const MEDIA_TYPE: &str = "application/problem+json";
+/// The media types of a PATCH (RFC 5789).
+pub(crate) const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 /// Longest detail, in characters. A detail may quote the request.
 const MAX_DETAIL: usize = 400;
 /// The default of `Retry-After`.
@@ -176,7 +179,8 @@ struct ProblemFields {
     field: Option<String>,
     extensions: Map<String, Value>,
     retry_after: Option<Duration>,
-    allow: Option<String>,
+    /// `Allow` or `Accept-Patch`.
+    accepted: Option<(HeaderName, String)>,
     cause: Option<String>,
 }
 
@@ -203,7 +207,7 @@ impl Problem {
             field: None,
             extensions: Map::new(),
             retry_after: kind.is_temporary().then_some(RETRY_AFTER),
-            allow: None,
+            accepted: None,
             cause: None,
         }))
     }
@@ -256,7 +260,14 @@ impl Problem {
     /// Sets the methods that are allowed.
     #[must_use]
     pub(crate) fn allow(mut self, methods: String) -> Self {
-        self.0.allow = Some(methods);
+        self.0.accepted = Some((header::ALLOW, methods));
+        self
+    }
+
+    /// Names the media types of a PATCH.
+    #[must_use]
+    pub(crate) fn accept_patch(mut self) -> Self {
+        self.0.accepted = Some((ACCEPT_PATCH, accepted_patches()));
         self
     }
 
@@ -299,8 +310,8 @@ impl Problem {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             builder.insert_header((header::RETRY_AFTER, seconds.max(1)));
         }
-        if let Some(allow) = &self.0.allow {
-            builder.insert_header((header::ALLOW, allow.as_str()));
+        if let Some((name, accepted)) = &self.0.accepted {
+            builder.insert_header((name.clone(), accepted.as_str()));
         }
         if self.0.kind == ProblemType::Unauthenticated {
             builder.insert_header((header::WWW_AUTHENTICATE, "Bearer"));

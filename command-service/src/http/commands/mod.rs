@@ -78,7 +78,7 @@ pub(super) async fn carry_out(
     let caller = Caller::extract(&request).await?;
     no_parameters(&request)?;
     no_conditions(&request)?;
-    check_media_type(&request, MEDIA_TYPE)?;
+    check_media_type(&request, &[MEDIA_TYPE])?;
     let context = RequestContext::extract(&request).await?;
     let (begins, begun) = oneshot::channel();
     // A task of its own: what is queued is carried out without the client.

@@ -67,7 +67,7 @@ pub(super) async fn import(
     caller.require_admin()?;
     no_parameters(&request)?;
     no_conditions(&request)?;
-    check_media_type(&request, MEDIA_TYPE)?;
+    check_media_type(&request, &[MEDIA_TYPE])?;
     let context = RequestContext::extract(&request).await?;
     let expires_ms = caller.expires_ms;
     let act = Act::begun(caller.user, "import", request.uri().path(), Some(&context.correlation_id));

@@ -51,6 +51,7 @@ fn routes(config: &mut ServiceConfig) {
                 .get(|| async { Err::<HttpResponse, _>(error::ErrorBadRequest("foreign")) }),
         )
         .service(endpoint("/v1/slow").get(slow).post(slow))
+        .service(endpoint("/v1/patched").patch(|_: Json<Value>| async { HttpResponse::Ok() }))
         .service(endpoint("/v1/endless").get(limits::endless))
         .service(endpoint("/v1/pipelined").get(http2::pipelined));
 }
@@ -103,7 +104,7 @@ async fn an_unknown_route_and_a_wrong_method_are_problems() {
     assert_eq!((answer.status, &answer.body["type"]), (404, &"/problems/not-found".into()));
     let answer = ask(&parts(), TestRequest::delete().uri("/v1/things/1")).await;
     assert_eq!((answer.status, &answer.body["type"]), (405, &"/problems/method-not-allowed".into()));
-    assert_eq!(header(&answer, "allow"), "GET, HEAD, POST");
+    assert_eq!(header(&answer, "allow"), "GET, HEAD, POST, OPTIONS");
     assert_eq!(header(&answer, "content-type"), "application/problem+json");
 }
 

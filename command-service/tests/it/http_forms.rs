@@ -1,7 +1,7 @@
-//! Conditions of commands, and the paths of a repeated request, over real HTTP on real MySQL.
+//! Conditions, media types, integers and paths of commands, over real HTTP on real MySQL.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::test_service::{TestService, keyed, send, stay};
 
@@ -86,6 +86,101 @@ async fn a_condition_that_a_command_cannot_have_is_refused_and_if_none_match_hol
     }
     assert_eq!(service.events(&room).await, ["room-registered", "reservation-made"], "nothing was done");
     with(&versioned[2], "If-Modified-Since", date).await.expect(200);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_patch_may_be_a_merge_patch_that_does_what_its_media_type_says() {
+    let service = TestService::start().await;
+    let hours = json!({"opens": "08:00", "closes": "18:00"});
+    let rules = json!({"minMinutes": 60, "openingHours": {"monday": hours, "tuesday": hours}});
+    let room = service.room("Blue", rules).await;
+    let id = service.reserve("ann", &room, 10, 11).await.expect(201).text("reservation");
+    let path = format!("/v1/rooms/{room}");
+    let merge = |request: reqwest::RequestBuilder, body: &Value| {
+        send(request.header("Content-Type", "application/merge-patch+json").body(body.to_string()))
+    };
+    let reservation = format!("{path}/reservations/{id}");
+    merge(service.user("ann", Method::PATCH, &reservation), &json!({"title": "Plans", "people": 2.0}))
+        .await
+        .expect(200);
+    merge(service.user("ann", Method::PATCH, &reservation), &json!({"title": null})).await.expect(200);
+    merge(service.admin(Method::PATCH, &path), &json!({"minMinutes": null, "capacity": 5})).await.expect(200);
+    // What must be there can't be removed, and a part of the week would replace it.
+    for (body, field) in [
+        (json!({"capacity": null}), "/capacity"),
+        (json!({"openingHours": {"saturday": hours}}), "/openingHours"),
+        (json!({"openingHours": {"monday": null}}), "/openingHours"),
+    ] {
+        let refused = merge(service.admin(Method::PATCH, &path), &body).await;
+        assert_eq!(refused.problem(), (400, "invalid-value", field), "{body}");
+    }
+    let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "sunday"];
+    let mut week = json!({"saturday": hours});
+    for day in days {
+        week[day] = Value::Null;
+    }
+    merge(service.admin(Method::PATCH, &path), &json!({"openingHours": week})).await.expect(200);
+    let page = send(service.admin(Method::GET, &format!("/v1/streams/{room}/events"))).await.body;
+    let settings = &page["items"].as_array().unwrap().last().unwrap()["data"]["room"]["settings"];
+    assert_eq!((settings.get("minMinutes"), &settings["capacity"]), (None, &json!(5)));
+    assert_eq!(settings["openingHours"].as_object().unwrap().keys().collect::<Vec<_>>(), ["saturday"]);
+    let both = "application/json, application/merge-patch+json";
+    let text =
+        service.user("ann", Method::PATCH, &reservation).header("Content-Type", "text/plain").body("{}");
+    let refused = send(text).await;
+    assert_eq!(
+        (refused.problem(), refused.header("accept-patch")),
+        ((415, "unsupported-media-type", "Content-Type"), both)
+    );
+    let options = send(service.request(Method::OPTIONS, &reservation)).await.expect(204);
+    assert_eq!((options.header("allow"), options.header("accept-patch")), ("PATCH, DELETE, OPTIONS", both));
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_integer_is_one_however_it_is_written_alone_as_a_line_and_in_an_import() {
+    let service = TestService::start().await;
+    let room = json!({"name": "Blue", "kind": "a", "capacity": 4.0, "timeZone": "UTC", "slotMinutes": 30.0})
+        .to_string();
+    let posted = |path: &str, body: String| {
+        keyed(service.admin(Method::POST, path)).header("Content-Type", "application/json").body(body)
+    };
+    let room = send(posted("/v1/rooms", room.replace("30.0", "3e1"))).await.expect(201).text("room");
+    let path = format!("/v1/rooms/{room}/reservations");
+    let with = |people: &str, from: u32| {
+        stay(from, from + 1).to_string().replace("\"people\":2", &format!("\"people\":{people}"))
+    };
+    send(posted(&path, with("2.0", 10))).await.expect(201);
+    send(posted(&path, with("2e0", 11))).await.expect(201);
+    for bad in ["2.5", "-2.0", "\"2.0\"", "4294967296.0"] {
+        assert_eq!(
+            send(posted(&path, with(bad, 12))).await.problem(),
+            (400, "invalid-value", "/people"),
+            "{bad}"
+        );
+    }
+    let lines = |path: &str, body: String| {
+        send(service.admin(Method::POST, path).header("Content-Type", "application/x-ndjson").body(body))
+    };
+    let line = |people: &str| {
+        let body = with(people, 13);
+        format!("{{\"key\": \"k\", \"method\": \"POST\", \"path\": \"{path}\", \"body\": {body}}}")
+    };
+    assert_eq!(lines("/v1/commands", line("2.0")).await.expect(200).body["status"], 201);
+    let refused = lines("/v1/commands", line("2.5").replace("\"k\"", "\"l\"")).await.expect(200).body;
+    assert_eq!((&refused["status"], &refused["problem"]["field"]), (&json!(400), &json!("/people")));
+    let imported = format!(
+        "{{\"key\": \"i\", \"at\": \"2026-03-02T07:00:00Z\", \"user\": \"ann\", \"command\": \"reserve\", \"room\": \"{room}\", {}",
+        &with("2.0", 15)[1..]
+    );
+    // It may come too late for the room, but it is read.
+    let outcome = lines("/v1/import", imported.clone()).await.expect(200).body;
+    assert_ne!(outcome["outcome"], "failed", "{outcome}");
+    let outcome = lines("/v1/import", imported.replace("2.0", "2.5")).await.expect(200).body;
+    assert_eq!((&outcome["outcome"], &outcome["problem"]["field"]), (&json!("failed"), &json!("/people")));
+    let limited = send(service.admin(Method::GET, "/v1/streams?limit=1.0")).await.expect(200);
+    assert_eq!(limited.body["items"].as_array().unwrap().len(), 1);
     service.stop().await;
 }
 
