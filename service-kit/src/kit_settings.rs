@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::{self, Declaration, HttpUrl, Key, Need, Settings};
 use crate::declare;
 use crate::jwks::{self, Jwks, Source};
+use crate::origins::Origins;
 pub use crate::proxies::TrustedProxies;
 use crate::telemetry::{LogFormat, LogLevel};
 use crate::tls::{self, Authorities};
@@ -55,6 +56,9 @@ declare! {
     /// Requests a second of one caller, and twice as many after a pause. More get 429. Unknown callers count by address.
     /// Administrators and services have no limit.
     RATE_PER_SECOND: NonZeroU32 = Key::default("1000").within(1, 1_000_000);
+    /// Origins of web pages that may use this service from a browser (CORS), separated by commas, such as
+    /// `https://rooms.example`. Other pages can't read its answers.
+    CORS_ORIGINS: Origins = Key::optional();
     /// Seconds for work in progress at shutdown.
     SHUTDOWN_TIMEOUT_SECONDS: Duration = Key::seconds("20").within(1, 600);
     /// File with the public keys of tokens (JWKS).
@@ -135,6 +139,8 @@ pub struct ServerSettings {
     pub trusted_proxies: TrustedProxies,
     /// Most requests a second of one caller.
     pub rate_per_second: NonZeroU32,
+    /// Origins of pages that may use the service from a browser.
+    pub origins: Origins,
     /// Longest time in which requests and tasks finish when the process ends.
     pub shutdown_timeout: Duration,
 }
@@ -155,6 +161,7 @@ impl ServerSettings {
             max_connections_per_address: 2048,
             trusted_proxies: TrustedProxies::default(),
             rate_per_second: NonZeroU32::MIN.saturating_add(999),
+            origins: Origins::default(),
             shutdown_timeout: Duration::from_secs(20),
         }
     }
@@ -240,6 +247,7 @@ impl ServerSettings {
         let max_connections_per_address = settings.read(&MAX_CONNECTIONS_PER_ADDRESS);
         let trusted_proxies = settings.read(&TRUSTED_PROXIES).unwrap_or_default();
         let rate_per_second = settings.read(&RATE_PER_SECOND);
+        let origins = settings.read(&CORS_ORIGINS).unwrap_or_default();
         let shutdown_timeout = settings.read(&SHUTDOWN_TIMEOUT_SECONDS);
         Some(Self {
             listen: listen?,
@@ -253,6 +261,7 @@ impl ServerSettings {
             max_connections_per_address: max_connections_per_address?,
             trusted_proxies,
             rate_per_second: rate_per_second?,
+            origins,
             shutdown_timeout: shutdown_timeout?,
         })
     }
@@ -358,12 +367,14 @@ mod tests {
             ("RATE_PER_SECOND", "0"),
             ("SLOW_CLIENT_SECONDS", "0"),
             ("TRUSTED_PROXIES", "proxy"),
+            ("CORS_ORIGINS", "*"),
             ("JWT_ALGORITHMS", "HS256"),
             ("DEV_HEADERS", "yes"),
             ("JWKS_FILE", "a"),
             ("JWKS_URL", "ftp://b"),
         ];
         let expected = [
+            "CORS_ORIGINS",
             "DEV_HEADERS",
             "JWKS_URL",
             "JWT_ALGORITHMS",

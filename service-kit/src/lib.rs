@@ -12,6 +12,7 @@ pub mod ids;
 pub mod jwks;
 pub mod kit_settings;
 pub mod meter;
+pub mod origins;
 pub mod places;
 pub mod probe;
 pub mod process;

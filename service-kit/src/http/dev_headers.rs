@@ -5,8 +5,10 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderName};
+use actix_web::web::Data;
 
 use super::problem::{Problem, ProblemType};
+use crate::origins::Origins;
 use crate::tls::is_this_machine;
 
 const SEC_FETCH_SITE: &str = "Sec-Fetch-Site";
@@ -29,7 +31,12 @@ pub(super) fn check(request: &HttpRequest) -> Result<(), Problem> {
         Err(Problem::new(ProblemType::Forbidden, detail).field(name))
     };
     let host = texts(header::HOST).next();
-    if !texts(header::ORIGIN).all(|origin| host.is_some_and(|host| is_origin_of(origin, host))) {
+    let origins = request.app_data::<Data<Origins>>();
+    let is_own = |origin: &str| {
+        let is_configured = origins.is_some_and(|origins| origins.have(origin));
+        is_configured || host.is_some_and(|host| is_origin_of(origin, host))
+    };
+    if !texts(header::ORIGIN).all(is_own) {
         return forbidden("Origin", "for another site's page");
     }
     if headers.get_all(SEC_FETCH_SITE).any(|site| site.as_bytes().eq_ignore_ascii_case(b"cross-site")) {

@@ -15,6 +15,7 @@ use actix_web::{Error, HttpMessage, ResponseError};
 
 use super::connections::InProgress;
 use super::context::{REQUEST_ID, RequestContext};
+use super::cors::Cors;
 use super::endpoint::MatchedRoute;
 use super::limits;
 use super::parts::HttpParts;
@@ -31,6 +32,7 @@ struct Seen {
     method: Method,
     route: MatchedRoute,
     context: RequestContext,
+    cors: Cors,
     started: Instant,
     /// The span of a traced request, until the answer.
     span: Cell<Option<Span>>,
@@ -66,6 +68,7 @@ pub(super) async fn middleware(
         method: request.method().clone(),
         route: MatchedRoute(Rc::new(Cell::new(NO_ROUTE))),
         context,
+        cors: Cors::of(&request, parts.authenticator.dev_headers()),
         started: Instant::now(),
         span: Cell::new(span),
     };
@@ -89,7 +92,7 @@ pub(super) async fn middleware(
     let mut response = problem.error_response();
     let answered = response.extensions_mut().remove::<Answered>();
     seen.record(response.status(), answered.as_ref());
-    common_headers(response.headers_mut(), &seen.context);
+    seen.common_headers(response.headers_mut());
     Err(actix_web::error::InternalError::from_response(problem, response).into())
 }
 
@@ -115,21 +118,22 @@ fn finished<B: MessageBody + 'static>(seen: &Seen, response: ServiceResponse<B>)
     };
     let answered = response.response_mut().extensions_mut().remove::<Answered>();
     seen.record(response.status(), answered.as_ref());
-    common_headers(response.headers_mut(), &seen.context);
+    seen.common_headers(response.headers_mut());
     response
 }
 
-fn common_headers(headers: &mut HeaderMap, context: &RequestContext) {
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
-    if let Ok(id) = HeaderValue::from_str(&context.correlation_id) {
-        headers.insert(REQUEST_ID, id);
-    }
-}
-
 impl Seen {
+    fn common_headers(&self, headers: &mut HeaderMap) {
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if !headers.contains_key(header::CACHE_CONTROL) {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        if let Ok(id) = HeaderValue::from_str(&self.context.correlation_id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        self.cors.add_to(headers);
+    }
+
     /// Counts the request and writes its log line. The line has the route's pattern in place of the path and no caller, because
     /// names are personal data.
     fn record(&self, status: StatusCode, answered: Option<&Answered>) {
@@ -225,6 +229,7 @@ impl Seen {
             Method::PUT => "PUT",
             Method::PATCH => "PATCH",
             Method::DELETE => "DELETE",
+            Method::OPTIONS => "OPTIONS",
             _ => "OTHER",
         }
     }

@@ -3,6 +3,7 @@
 pub mod caller;
 mod connections;
 pub mod context;
+mod cors;
 pub mod decode;
 pub mod description;
 mod dev_headers;

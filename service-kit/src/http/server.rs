@@ -96,6 +96,7 @@ impl HttpService {
         };
         let heartbeat = Data::from(Heartbeat::start(STUCK_AFTER));
         let limits = Data::from(Limits::start(settings));
+        let origins = Data::new(settings.origins.clone());
         let connections = Connections::start(settings);
         let (admin_parts, admin_heartbeat, admin_limits) = (parts.clone(), heartbeat.clone(), limits.clone());
         let with_admin = settings.admin.is_none();
@@ -103,6 +104,7 @@ impl HttpService {
             app(&parts, endpoints(with_admin, configure.clone()))
                 .app_data(heartbeat.clone())
                 .app_data(limits.clone())
+                .app_data(origins.clone())
         })
         .on_connect(move |io, data| connections.watch(io, data))
         .workers(workers)

@@ -19,6 +19,7 @@ use crate::readiness::Readiness;
 use crate::telemetry::Metrics;
 
 mod addresses;
+mod cors;
 mod http2;
 mod limits;
 mod rotation;
