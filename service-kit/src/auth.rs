@@ -5,8 +5,9 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
-use serde::Deserialize;
 
+use crate::claims::Claims;
+pub use crate::claims::{ClaimNames, ClaimPath};
 use crate::clock::Clock;
 use crate::jwks::Jwks;
 pub use crate::refusal::{Algorithms, Refusal};
@@ -66,13 +67,15 @@ impl Caller {
     }
 }
 
-/// The claims that a token must have beside `sub` and `exp`.
+/// The claims that a token must have beside `exp`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenRules {
     /// The required issuer (`iss`).
     pub issuer: Option<String>,
     /// The required audience (`aud`).
     pub audience: Option<String>,
+    /// The claims that name the caller.
+    pub claims: ClaimNames,
 }
 
 /// Authenticates callers. Clones share keys and cache.
@@ -108,28 +111,6 @@ struct Verified {
 struct Validity {
     not_before: Option<f64>,
     expires: f64,
-}
-
-#[derive(Deserialize)]
-struct Claims {
-    sub: String,
-    exp: f64,
-    nbf: Option<f64>,
-    #[serde(default)]
-    roles: Vec<String>,
-    // Of any type: few services need them, and no token is refused for them.
-    #[serde(default)]
-    email: serde_json::Value,
-    #[serde(default)]
-    email_verified: serde_json::Value,
-}
-
-impl Claims {
-    /// The address, if the issuer says outright that it is verified (OpenID Connect Core, 5.1).
-    fn verified_email(&self) -> Option<String> {
-        let is_verified = self.email_verified.as_bool() == Some(true);
-        self.email.as_str().filter(|_| is_verified).map(str::to_owned)
-    }
 }
 
 impl fmt::Debug for Authenticator {
@@ -188,11 +169,13 @@ impl Authenticator {
             return Err(Refusal::Algorithm);
         }
         let (key, generation) = jwks.find(header.kid.as_deref(), header.alg).await?;
-        let claims = decode::<Claims>(token, &key, &self.validation(header.alg)).map_err(refusal)?.claims;
-        let validity = Validity { not_before: claims.nbf, expires: claims.exp };
+        let claims = decode::<Claims>(token, &key, &self.validation(header.alg))?.claims;
+        let names = &self.0.rules.claims;
+        let validity = Validity { not_before: claims.not_before()?, expires: claims.expires()? };
+        let (user, roles) = (claims.user(&names.user)?, claims.roles(&names.roles)?);
         validity.check(&self.0.clock)?;
-        let mut caller = Caller::new(&claims.sub, claims.roles.iter().map(String::as_str))?;
-        caller.email = claims.verified_email();
+        let mut caller = Caller::new(user, roles)?;
+        caller.email = claims.email(&names.email);
         caller.expires_ms = Some(validity.ends_ms());
         self.remember(token, Verified { caller: caller.clone(), validity, generation });
         Ok(caller)
@@ -204,7 +187,7 @@ impl Authenticator {
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.validate_aud = self.0.rules.audience.is_some();
-        let mut required = vec!["exp", "sub"];
+        let mut required = vec!["exp"];
         if let Some(issuer) = &self.0.rules.issuer {
             validation.set_issuer(&[issuer]);
             required.push("iss");
@@ -249,23 +232,6 @@ impl Validity {
             Some(not_before) if not_before > now + leeway => Err(Refusal::NotYetValid),
             _ => Ok(()),
         }
-    }
-}
-
-fn refusal(error: jsonwebtoken::errors::Error) -> Refusal {
-    use jsonwebtoken::errors::ErrorKind;
-    match error.kind() {
-        ErrorKind::InvalidSignature => Refusal::Signature,
-        ErrorKind::InvalidAlgorithm => Refusal::Algorithm,
-        ErrorKind::InvalidIssuer => Refusal::Issuer,
-        ErrorKind::InvalidAudience => Refusal::Audience,
-        ErrorKind::MissingRequiredClaim(claim) => match claim.as_str() {
-            "iss" => Refusal::Issuer,
-            "aud" => Refusal::Audience,
-            _ => Refusal::Claims,
-        },
-        ErrorKind::Json(_) | ErrorKind::InvalidClaimFormat(_) => Refusal::Claims,
-        _ => Refusal::Malformed,
     }
 }
 

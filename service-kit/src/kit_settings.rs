@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::auth::{Algorithms, Authenticator, TokenRules};
+use crate::auth::{Algorithms, Authenticator, ClaimNames, ClaimPath, TokenRules};
 use crate::clock::Clock;
 use crate::config::{self, Declaration, HttpUrl, Key, Need, Settings};
 use crate::declare;
@@ -71,6 +71,14 @@ declare! {
     JWT_ISSUER: String = Key::optional();
     /// Required audience (`aud`) of tokens.
     JWT_AUDIENCE: String = Key::optional();
+    /// The claim of tokens that names the user: a name, or a path such as `profile.login`. It must never change for a person,
+    /// and users must not set it themselves.
+    JWT_USER_CLAIM: ClaimPath = Key::default("sub");
+    /// The claim of roles, such as `realm_access.roles`: a text (one role), a list of texts, or null. In `scope` and `scp`, a
+    /// text is a list with spaces.
+    JWT_ROLES_CLAIM: ClaimPath = Key::default("roles");
+    /// The claim of the e-mail address. It counts if `email_verified` is true.
+    JWT_EMAIL_CLAIM: ClaimPath = Key::default("email");
     /// Trust the headers `X-User`, `X-Roles` and `X-Email`; on loopback only.
     DEV_HEADERS: bool = Key::default("false");
     /// Seconds added to the system's time, for tests.
@@ -270,7 +278,9 @@ impl ServerSettings {
 impl AuthSettings {
     fn read(settings: &mut Settings) -> Option<Self> {
         let algorithms = settings.read(&JWT_ALGORITHMS);
-        let rules = TokenRules { issuer: settings.read(&JWT_ISSUER), audience: settings.read(&JWT_AUDIENCE) };
+        let (issuer, audience) = (settings.read(&JWT_ISSUER), settings.read(&JWT_AUDIENCE));
+        let (user, roles) = (settings.read(&JWT_USER_CLAIM), settings.read(&JWT_ROLES_CLAIM));
+        let email = settings.read(&JWT_EMAIL_CLAIM);
         let dev_headers = settings.read(&DEV_HEADERS);
         let jwks = match (settings.read(&JWKS_FILE), settings.read(&JWKS_URL)) {
             (Some(_), Some(_)) => {
@@ -289,6 +299,8 @@ impl AuthSettings {
         };
         let authorities = settings.read(&TLS_CA_FILE);
         let (algorithms, dev_headers) = (algorithms?, dev_headers?);
+        let claims = ClaimNames { user: user?, roles: roles?, email: email? };
+        let rules = TokenRules { issuer, audience, claims };
         Some(Self { jwks, algorithms, rules, dev_headers, authorities })
     }
 }
@@ -335,6 +347,7 @@ mod tests {
         let defaults = ServerSettings::on(settings.server.listen);
         assert_eq!(format!("{:?}", settings.server), format!("{defaults:?}"));
         assert!(!settings.auth.dev_headers);
+        assert_eq!(settings.auth.rules, TokenRules::default());
     }
 
     #[test]
@@ -369,6 +382,7 @@ mod tests {
             ("TRUSTED_PROXIES", "proxy"),
             ("CORS_ORIGINS", "*"),
             ("JWT_ALGORITHMS", "HS256"),
+            ("JWT_ROLES_CLAIM", "a..b"),
             ("DEV_HEADERS", "yes"),
             ("JWKS_FILE", "a"),
             ("JWKS_URL", "ftp://b"),
@@ -378,6 +392,7 @@ mod tests {
             "DEV_HEADERS",
             "JWKS_URL",
             "JWT_ALGORITHMS",
+            "JWT_ROLES_CLAIM",
             "KEEP_ALIVE_SECONDS",
             "LISTEN",
             "LOG_FORMAT",

@@ -4,6 +4,7 @@ pub mod abort_point;
 pub mod audit;
 pub mod auth;
 pub mod brokers;
+mod claims;
 pub mod clock;
 pub mod config;
 pub mod dev_key;

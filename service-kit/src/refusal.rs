@@ -37,9 +37,9 @@ pub enum Refusal {
     /// `aud` is missing or does not name this service.
     #[error("the token is for another audience")]
     Audience,
-    /// A claim is missing or of the wrong type.
-    #[error("the token needs the claims sub (text) and exp (number), and roles as a list of texts if any")]
-    Claims,
+    /// A claim is missing or of the wrong type: the reason.
+    #[error("the token's claims can't be used: {0}")]
+    Claims(&'static str),
     /// The user's name is empty, too long or has control characters.
     #[error("a user's name has 1 to 200 characters and no control characters")]
     User,

@@ -36,6 +36,17 @@ impl Setup {
     }
 }
 
+/// Any refusal of claims.
+const CLAIMS: Refusal = Refusal::Claims("");
+
+/// Why a token is refused. All refusals of claims are [`CLAIMS`].
+async fn refused(authenticator: &Authenticator, token: &str) -> Option<Refusal> {
+    authenticator.check(token).await.err().map(|refusal| match refusal {
+        Refusal::Claims(_) => CLAIMS,
+        refusal => refusal,
+    })
+}
+
 fn with(mut claims: Value, name: &str, value: Value) -> Value {
     claims[name] = value;
     claims
@@ -94,7 +105,7 @@ async fn a_token_must_expire() {
     let setup = Setup::new();
     let authenticator = setup.authenticator(TokenRules::default());
     let token = setup.sign(&json!({"sub": "ann"}));
-    assert_eq!(authenticator.check(&token).await, Err(Refusal::Claims));
+    assert_eq!(refused(&authenticator, &token).await, Some(CLAIMS));
 }
 
 #[tokio::test]
@@ -144,7 +155,11 @@ async fn changed_claims_are_refused() {
 #[tokio::test]
 async fn issuer_and_audience_are_checked_where_configured() {
     let setup = Setup::new();
-    let rules = TokenRules { issuer: Some("idp".to_owned()), audience: Some("rooms".to_owned()) };
+    let rules = TokenRules {
+        issuer: Some("idp".to_owned()),
+        audience: Some("rooms".to_owned()),
+        ..TokenRules::default()
+    };
     let authenticator = setup.authenticator(rules);
     let with_issuer = with(setup.claims(), "iss", "idp".into());
     let with_audience = with(setup.claims(), "aud", "rooms".into());
@@ -165,16 +180,85 @@ async fn claims_of_the_wrong_type_and_unusable_names_are_refused() {
     let setup = Setup::new();
     let authenticator = setup.authenticator(TokenRules::default());
     let cases = [
-        ("roles", json!("admin"), Refusal::Claims),
-        ("exp", json!("tomorrow"), Refusal::Claims),
-        ("sub", json!(7), Refusal::Claims),
+        ("roles", json!(7), CLAIMS),
+        ("roles", json!({"admin": true}), CLAIMS),
+        ("roles", json!(["user", null]), CLAIMS),
+        ("exp", json!("tomorrow"), CLAIMS),
+        ("sub", json!(7), CLAIMS),
         ("sub", json!(""), Refusal::User),
         ("sub", json!("a\nb"), Refusal::User),
         ("sub", json!("x".repeat(201)), Refusal::User),
     ];
     for (name, value, expected) in cases {
         let token = setup.sign(&with(setup.claims(), name, value));
-        assert_eq!(authenticator.check(&token).await, Err(expected), "{name}");
+        assert_eq!(refused(&authenticator, &token).await, Some(expected), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn roles_are_one_text_a_list_or_none() {
+    let setup = Setup::new();
+    let authenticator = setup.authenticator(TokenRules::default());
+    for (roles, admin, service) in [
+        (json!("admin"), true, false),
+        (json!(["service", "admin"]), true, true),
+        (json!([]), false, false),
+        (Value::Null, false, false),
+        (json!(""), false, false),
+        (json!("admin service"), false, false),
+        (json!("admin,service"), false, false),
+    ] {
+        let caller =
+            authenticator.check(&setup.sign(&with(setup.claims(), "roles", roles.clone()))).await.unwrap();
+        assert_eq!((caller.admin, caller.service), (admin, service), "{roles}");
+    }
+}
+
+#[tokio::test]
+async fn claims_have_the_names_that_the_issuer_gives_them() {
+    let setup = Setup::new();
+    let rules = |user: &str, roles: &str, email: &str| {
+        let claims = ClaimNames {
+            user: user.parse().unwrap(),
+            roles: roles.parse().unwrap(),
+            email: email.parse().unwrap(),
+        };
+        setup.authenticator(TokenRules { claims, ..TokenRules::default() })
+    };
+    let exp = setup.clock.now().timestamp() + 600;
+    let keycloak = json!({
+        "sub": "f81d4fae", "preferred_username": "ann", "realm_access": {"roles": ["admin", "offline_access"]},
+        "scope": "openid service", "scp": ["eraser"], "https://rooms.example/roles": "eraser",
+        "contact": {"mail": "ann@example.org"}, "email_verified": true, "exp": exp, "none": {"roles": null}, "n": 7
+    });
+    let token = setup.sign(&keycloak);
+    for (roles, expected) in [
+        ("realm_access.roles", [true, false, false]),
+        ("scope", [false, true, false]),
+        ("scp", [false, false, true]),
+        ("https://rooms.example/roles", [false, false, true]),
+        ("none.roles", [false; 3]),
+        ("missing.roles", [false; 3]),
+        ("none.roles.admin", [false; 3]),
+    ] {
+        let caller = rules("preferred_username", roles, "contact.mail").check(&token).await.unwrap();
+        assert_eq!([caller.admin, caller.service, caller.eraser], expected, "{roles}");
+        assert_eq!((caller.user.as_str(), caller.email.as_deref()), ("ann", Some("ann@example.org")));
+    }
+    for (user, roles, reason) in [
+        ("missing", "roles", "the user"),
+        ("n", "roles", "the user"),
+        ("n.name", "roles", "the user"),
+        ("realm_access", "roles", "the user"),
+        ("sub", "n", "the roles"),
+        ("sub", "n.roles", "the roles"),
+        ("sub", "realm_access", "the roles"),
+    ] {
+        let refusal = rules(user, roles, "n.mail").check(&token).await.unwrap_err();
+        assert!(refusal.to_string().contains(reason), "{user} {roles}: {refusal}");
+    }
+    for bad in ["", ".", "a.", ".a", "a..b"] {
+        assert!(bad.parse::<ClaimPath>().is_err(), "{bad}");
     }
 }
 
@@ -257,24 +341,25 @@ async fn claims_that_say_a_thing_twice_or_strangely_are_refused() {
     let authenticator = setup.authenticator(TokenRules::default());
     let exp = setup.clock.now().timestamp() + 600;
     for (claims, expected) in [
-        (format!(r#"{{"sub": "ann", "exp": {exp}, "sub": "bob"}}"#), Refusal::Claims),
-        (format!(r#"{{"sub": "ann", "exp": 1, "exp": {exp}}}"#), Refusal::Claims),
-        (format!(r#"{{"sub": "ann", "exp": {exp}, "roles": [], "roles": ["admin"]}}"#), Refusal::Claims),
-        (format!(r#"{{"sub": "ann", "exp": {exp}, "roles": {{"admin": true}}}}"#), Refusal::Claims),
-        (format!(r#"{{"sub": "ann", "exp": {exp}, "roles": [["admin"]]}}"#), Refusal::Claims),
-        (format!(r#"{{"sub": ["ann"], "exp": {exp}}}"#), Refusal::Claims),
-        (r#"{"sub": "ann", "exp": 1e400}"#.to_owned(), Refusal::Claims),
-        (r#"{"sub": "ann", "exp": NaN}"#.to_owned(), Refusal::Claims),
-        (r#"{"sub": "ann", "exp": null}"#.to_owned(), Refusal::Claims),
-        (r#"{"sub": "ann", "exp": "1e308"}"#.to_owned(), Refusal::Claims),
-        (r#"{"sub": "ann", "exp": -1e308}"#.to_owned(), Refusal::Claims),
+        (format!(r#"{{"sub": "ann", "exp": {exp}, "sub": "bob"}}"#), CLAIMS),
+        (format!(r#"{{"sub": "ann", "exp": 1, "exp": {exp}}}"#), CLAIMS),
+        (format!(r#"{{"sub": "ann", "exp": {exp}, "roles": [], "roles": ["admin"]}}"#), CLAIMS),
+        (format!(r#"{{"sub": "ann", "exp": {exp}, "roles": {{"admin": true}}}}"#), CLAIMS),
+        (format!(r#"{{"sub": "ann", "exp": {exp}, "roles": [["admin"]]}}"#), CLAIMS),
+        (format!(r#"{{"sub": ["ann"], "exp": {exp}}}"#), CLAIMS),
+        (r#"{"sub": "ann", "exp": 1e400}"#.to_owned(), CLAIMS),
+        (r#"{"sub": "ann", "exp": NaN}"#.to_owned(), CLAIMS),
+        (r#"{"sub": "ann", "exp": null}"#.to_owned(), CLAIMS),
+        (format!(r#"{{"sub": "ann", "exp": {exp}, "a": {{"b": [{{"c": 1, "c": 1}}]}}}}"#), CLAIMS),
+        (r#"{"sub": "ann", "exp": "1e308"}"#.to_owned(), CLAIMS),
+        (r#"{"sub": "ann", "exp": -1e308}"#.to_owned(), CLAIMS),
         (format!(r#"{{"sub": "ann", "exp": {exp}, "nbf": 1e308}}"#), Refusal::NotYetValid),
-        (format!(r#"{{"sub": "ann", "exp": {exp}, "nbf": "0"}}"#), Refusal::Claims),
-        (format!("[\"ann\", {exp}]"), Refusal::Claims),
-        ("7".to_owned(), Refusal::Claims),
+        (format!(r#"{{"sub": "ann", "exp": {exp}, "nbf": "0"}}"#), CLAIMS),
+        (format!("[\"ann\", {exp}]"), CLAIMS),
+        ("7".to_owned(), CLAIMS),
     ] {
         let token = signed(&setup, r#"{"alg": "EdDSA"}"#, &claims);
-        assert_eq!(authenticator.check(&token).await, Err(expected), "{claims}");
+        assert_eq!(refused(&authenticator, &token).await, Some(expected), "{claims}");
     }
 }
 

@@ -91,7 +91,12 @@ fn by_headers(authenticator: &Authenticator, request: &HttpRequest) -> Result<Ca
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        Self::new(ProblemType::Unauthenticated, refusal.to_string())
+        let problem = Self::new(ProblemType::Unauthenticated, refusal.to_string());
+        match refusal {
+            // The token is good but for its form: the operator has to change a setting here or there.
+            Refusal::Claims(_) => problem.caused_by(&refusal),
+            _ => problem,
+        }
     }
 }
 
@@ -157,6 +162,7 @@ mod tests {
     use actix_web::test::TestRequest;
     use actix_web::web::Data;
 
+    use super::super::problem::Answered;
     use super::*;
     use crate::auth::TokenRules;
     use crate::clock::Clock;
@@ -248,6 +254,16 @@ mod tests {
         for user in ["ann", "eve", "finn", "gina"] {
             assert_eq!(good(user).await, "good", "{user}");
         }
+    }
+
+    #[test]
+    fn the_log_has_the_reason_against_the_claims_of_a_good_token() {
+        let cause = |refusal: Refusal| {
+            let response = actix_web::ResponseError::error_response(&Problem::from(refusal));
+            response.extensions().get::<Answered>().unwrap().cause.clone()
+        };
+        assert_eq!(cause(Refusal::Claims("a reason")).unwrap(), "the token's claims can't be used: a reason");
+        assert_eq!(cause(Refusal::Signature), None);
     }
 
     #[test]
