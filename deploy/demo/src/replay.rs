@@ -9,7 +9,6 @@ use std::{
 use anyhow::{Context, bail};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::ProgressBar;
-use shared_events::ConsistencyToken;
 use tokio::io::AsyncBufReadExt;
 use tokio_util::io::StreamReader;
 
@@ -88,7 +87,8 @@ pub(crate) async fn until_visible(api: &Api, record: &Record) -> anyhow::Result<
             loop {
                 let shown = api.shown_version(id).await?;
                 if shown >= Some(room.version) {
-                    return anyhow::Ok(());
+                    // Statistics follow a moment later.
+                    return api.until_counted(id).await;
                 }
                 if shown > before {
                     before = shown;
@@ -101,12 +101,6 @@ pub(crate) async fn until_visible(api: &Api, record: &Record) -> anyhow::Result<
             }
         })
         .buffer_unordered(4)
-        .try_collect::<()>()
-        .await?;
-    // Statistics follow a moment later.
-    let rooms: Vec<_> = record.rooms.iter().map(|(id, room)| (id.as_str(), room.version)).collect();
-    for rooms in rooms.chunks(ConsistencyToken::MAX_ROOMS) {
-        api.until_counted(rooms).await?;
-    }
-    Ok(())
+        .try_collect()
+        .await
 }

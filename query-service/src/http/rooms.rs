@@ -1,8 +1,12 @@
 //! Rooms, their schedules and their free time.
 
-use actix_web::{HttpResponse, web::Json};
+use actix_web::{
+    HttpResponse,
+    http::header::{HeaderName, HeaderValue},
+    web::Json,
+};
 use service_kit::http::problem::{Problem, ProblemType};
-use shared_events::{RoomId, Version};
+use shared_events::{ConsistencyToken, RoomId, Version};
 
 use super::{
     answers::{Free, Kind, List, Occupied, Room, Schedule, Span},
@@ -10,7 +14,7 @@ use super::{
         AvailabilityParameters, ListParameters, Nothing, PastRoomParameters, RangeParameters, RoomPath,
         RoomsParameters, ScheduleParameters,
     },
-    request::QueryRequest,
+    request::{QueryRequest, TOKEN},
     schemas::{QueryHeaders, Refusals},
 };
 use crate::{
@@ -43,6 +47,7 @@ pub(super) async fn rooms(ask: QueryRequest<Nothing, RoomsParameters>) -> Result
     params(("room" = Uuid, Path), PastRoomParameters, QueryHeaders),
     responses(
         (status = 200, body = Room, headers(
+            ("Consistency-Token" = String, description = "Of the present: what is shown. A query with it shows no less of the room."),
             ("ETag" = String, description = "The revision of its settings, by which `If-Match` counts, and a digest of the answer."),
             ("Memento-Datetime" = String, description = "Of the past: when this version was recorded, in whole seconds."),
             ("Link" = String, description = "Of the past: the room as it is (RFC 7089)."))),
@@ -62,7 +67,12 @@ pub(super) async fn room(ask: QueryRequest<RoomPath, PastRoomParameters>) -> Res
     // Read first, so that the document shows at least this version.
     let version = queries::version_of(models, &shown.generation.progress, id).await?;
     let room = models.room(id).await?.ok_or_else(|| unknown(id))?;
-    ask.tagged(room.revision, &Room::at(room, version))
+    let mut answer = ask.tagged(room.revision, &Room::at(room, version))?;
+    let token = ConsistencyToken { rooms: vec![(id, version)] }.to_string();
+    if let (Ok(name), Ok(token)) = (HeaderName::try_from(TOKEN), HeaderValue::try_from(token)) {
+        answer.headers_mut().insert(name, token);
+    }
+    Ok(answer)
 }
 
 /// Kinds of rooms, with how many rooms of them can be booked. Without a token, the count may be a second old.

@@ -6,6 +6,7 @@ mod beside;
 mod commands;
 mod footprint;
 mod growth;
+mod keys;
 mod live;
 mod projector;
 mod projector_sink;
@@ -46,6 +47,11 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         name: "commands-limit",
         about: "durable commands over HTTP, one and 100 a request, against bare multi-row inserts of the same rows",
         run: |rig| Box::pin(commands::against_the_limit(rig)),
+    },
+    Benchmark {
+        name: "keys",
+        about: "bare inserts with one index of idempotency keys, against two, beyond MySQL's memory",
+        run: |rig| Box::pin(keys::one_index(rig)),
     },
     Benchmark {
         name: "single-command",

@@ -7,17 +7,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use anyhow::{Context, Result, ensure};
-use mongodb::{
-    Client,
-    bson::{Binary, Bson, Document, doc, spec::BinarySubtype},
-};
+use anyhow::{Context, Result};
 use query_service::{read_models::generation::FIRST, stores::mongo::prefix};
-use rdkafka::{
-    ClientConfig,
-    consumer::{Consumer, StreamConsumer},
-    producer::{FutureProducer, FutureRecord},
-};
 use shared_events::RoomId;
 use system_tests::Namespace;
 use uuid::Uuid;
@@ -29,9 +20,9 @@ use crate::{
         mysql::Commit,
     },
     figures::{Finding, Series, Target, number},
-    kafka,
-    mongo::read_models,
-    mysql::limit::{Sample, Transactions, sample},
+    kafka::{self, Echo},
+    mongo::{one_event::OneEvent, read_models},
+    mysql::limit::{Transactions, sample},
     rig::Rig,
     rounds::alternate,
     visibility_probe::{Schedule, VisibilityProbe},
@@ -39,7 +30,6 @@ use crate::{
 };
 
 const RATE: u64 = 50;
-const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn against_the_bare_chain(rig: &Rig) -> Result<Vec<Finding>> {
     let seconds = rig.size(10, 4);
@@ -79,59 +69,31 @@ pub(crate) async fn against_the_bare_chain(rig: &Rig) -> Result<Vec<Finding>> {
 /// Bare clients of the three servers.
 struct BareChain {
     transactions: Transactions,
-    producer: FutureProducer,
-    consumer: StreamConsumer,
-    mongodb: Client,
-    namespace: Namespace,
+    topic: Echo,
+    documents: OneEvent,
     history: Documents,
-    /// Documents of events of ours, of which only the ids are changed.
-    reservation: Document,
-    entry: Document,
     payload: Vec<u8>,
     next: u64,
+    _namespace: Namespace,
 }
 
 impl BareChain {
     async fn start(rig: &Rig, ours: &Ours) -> Result<Self> {
+        let (servers, ours) = (&rig.servers, &ours.target.namespace);
         let namespace = rig.namespace_without_tls("bare_chain").await?;
         command_service::operate::migrate(namespace.database_url()).await?;
-        kafka::create_topic(&rig.servers.brokers, &namespace.name).await?;
-        read_models(&rig.servers.mongodb, &namespace.name).await?;
-        let of_ours: Sample = sample(&ours.target.namespace.database_url()).await?;
-        let mongodb = Client::with_uri_str(&rig.servers.mongodb).await?;
-        let theirs = mongodb.database(&ours.target.namespace.name);
-        let one = async |name: &str| {
-            let of = theirs.collection::<Document>(&format!("{}{name}", prefix(FIRST)));
-            of.find_one(doc! {}).sort(doc! { "_id": -1 }).await?.context("a document of ours")
-        };
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", &rig.servers.brokers)
-            .set("enable.idempotence", "true")
-            .set("acks", "all")
-            .set("linger.ms", "0")
-            .set("socket.nagle.disable", "true")
-            .create()?;
-        let consumer: StreamConsumer = ClientConfig::new()
-            .set("bootstrap.servers", &rig.servers.brokers)
-            .set("group.id", format!("{}-bare", namespace.name))
-            .set("enable.auto.commit", "false")
-            .set("fetch.min.bytes", "1")
-            .set("socket.nagle.disable", "true")
-            .set("auto.offset.reset", "earliest")
-            .create()?;
-        consumer.subscribe(&[namespace.name.as_str()])?;
+        kafka::create_topic(&servers.brokers, &namespace.name).await?;
+        read_models(&servers.mongodb, &namespace.name).await?;
+        let sample = sample(&ours.database_url()).await?;
         let history = format!("{}history", prefix(FIRST));
         Ok(Self {
-            transactions: Transactions::open(&namespace.database_url(), of_ours.clone()).await?,
-            producer,
-            consumer,
-            history: Documents::open(&rig.servers.mongodb, &namespace.name, &history).await?,
-            reservation: one("reservations").await?,
-            entry: one("history").await?,
-            mongodb,
-            namespace,
-            payload: of_ours.payload,
+            payload: sample.payload.clone(),
+            transactions: Transactions::open(&namespace.database_url(), sample).await?,
+            topic: Echo::of(&servers.brokers, &namespace.name)?,
+            documents: OneEvent::like(&servers.mongodb, &ours.name, &namespace.name).await?,
+            history: Documents::open(&servers.mongodb, &namespace.name, &history).await?,
             next: 0,
+            _namespace: namespace,
         })
     }
 
@@ -160,39 +122,9 @@ impl BareChain {
         let sent = clock_micros();
         self.transactions.commit().await?;
         let commit = Commit { sent, answered: clock_micros() };
-        let key = room(event).to_string();
-        let record = FutureRecord::to(&self.namespace.name).key(&key).payload(&self.payload);
-        self.producer.send(record, PATIENCE).await.map_err(|(error, _)| error)?;
-        let message = tokio::time::timeout(PATIENCE, self.consumer.recv()).await??;
-        drop(message);
-        self.write(event).await?;
+        self.topic.send(&room(event).to_string(), &self.payload).await?;
+        self.documents.write(room(event), event).await?;
         Ok(commit)
-    }
-
-    /// Writes the reservation, the entry, and a checkpoint.
-    async fn write(&mut self, event: u64) -> Result<()> {
-        let of = |name: &str| format!("{}.{}{name}", self.namespace.name, prefix(FIRST));
-        let uuid = Binary { subtype: BinarySubtype::Uuid, bytes: room(event).0.as_bytes().to_vec() };
-        self.reservation.insert("_id", uuid);
-        self.entry.insert("_id", mongo::history_id(room(event), 1));
-        let checkpoint = format!("v.{:02x}.bare", event % 256);
-        let command = doc! {
-            "bulkWrite": 1,
-            "ops": [
-                { "insert": 0, "document": self.reservation.clone() },
-                { "insert": 1, "document": self.entry.clone() },
-                {
-                    "update": 2, "filter": { "_id": i64::try_from(event % 4)? },
-                    "updateMods": { "$set": { checkpoint: i64::try_from(event)? } },
-                },
-            ],
-            "nsInfo": [{ "ns": of("reservations") }, { "ns": of("history") }, { "ns": of("checkpoints") }],
-            "ordered": true,
-            "writeConcern": { "w": "majority", "j": true },
-        };
-        let answer = self.mongodb.database("admin").run_command(command).await?;
-        ensure!(answer.get("nErrors") == Some(&Bson::Int32(0)), "the documents are not written: {answer}");
-        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Topics of the benchmarks: create, fill, watch and verify.
 
 mod arrivals;
+mod echo;
 mod send;
 mod topic;
 
@@ -14,6 +15,7 @@ use rdkafka::{
 use shared_events::{RawEvent, topics};
 
 pub(crate) use arrivals::{Arrivals, Latencies, document, event, recorded};
+pub(crate) use echo::Echo;
 pub(crate) use send::{Filler, send_from_memory};
 pub(crate) use topic::{Topic, of_documents, of_events};
 

@@ -1,5 +1,6 @@
 //! Statements of the benchmarks for MySQL.
 
+pub(crate) mod all_keys;
 pub(crate) mod backlog;
 pub(crate) mod limit;
 pub(crate) mod old_keys;
