@@ -102,14 +102,17 @@ def possible(body):
     if "timeZone" in body:
         body["timeZone"] = CHANCE.choice(ZONES)
     if body.get("slotMinutes"):
-        body["slotMinutes"] = CHANCE.choice([1, 5, 15, 60, 1440])
+        body["slotMinutes"] = CHANCE.choice([1, 5, 15])
     if "minMinutes" in body or "maxMinutes" in body:
         # One alone must fit the room's other one.
         body["minMinutes"], body["maxMinutes"] = 15, CHANCE.choice([15, 60, None])
-    # Rooms open before they close.
-    for day, hours in (body.get("openingHours") or {}).items():
-        if isinstance(hours, dict):
-            body["openingHours"][day] = {"opens": "07:30", "closes": CHANCE.choice(["19:00", "24:00"])}
+    # Rooms open on some day, long enough for the limits.
+    if isinstance(body.get("openingHours"), dict):
+        body["openingHours"].setdefault("monday", {})
+        for day in body["openingHours"]:
+            span = {"opens": "07:30", "closes": CHANCE.choice(["19:00", "24:00", "26:00", "02:00"])}
+            two = [{"opens": "07:30", "closes": "12:00"}, {"opens": "12:30", "closes": "02:00"}]
+            body["openingHours"][day] = CHANCE.choice([span, [span], two])
 
 
 def imported(body):

@@ -12,21 +12,24 @@ use crate::{
 };
 
 macro_rules! events {
-    ($($(#[$doc:meta])* $name:ident = $wire:literal),* $(,)?) => {
+    ($($(#[$doc:meta])* $name:ident = $wire:literal $(or $lists:literal)?),* $(,)?) => {
         /// An event in a room's stream.
         #[derive(Clone, PartialEq, Eq, Debug)]
         pub enum Event {
             $($(#[$doc])* $name($name),)*
         }
 
-        /// The current `ce_type` of every event.
-        pub const EVENT_TYPES: &[&str] = &[$($wire),*];
+        /// The current `ce_type`s of every event.
+        pub const EVENT_TYPES: &[&str] = &[$($wire, $($lists,)?)*];
 
         impl Event {
             /// The `ce_type`: the event's name and the version of its form.
             #[must_use]
-            pub const fn event_type(&self) -> &'static str {
-                match self { $(Self::$name(_) => $wire,)* }
+            pub fn event_type(&self) -> &'static str {
+                match self {
+                    $($(Self::$name(event) if event.room.settings.has_lists_of_spans() => $lists,)?
+                    Self::$name(_) => $wire,)*
+                }
             }
 
             /// The payload as JSON.
@@ -42,9 +45,16 @@ macro_rules! events {
             /// # Errors
             /// If the type is not a current one, or the payload has another form.
             pub(crate) fn from_json(event_type: &str, payload: &[u8]) -> Result<Self, Unreadable> {
-                match event_type {
-                    $($wire => parse(event_type, payload).map(Self::$name),)*
+                let event = match event_type {
+                    $($wire $(| $lists)? => parse(event_type, payload).map(Self::$name),)*
                     _ => Err(Unreadable::UnknownType(event_type.to_owned())),
+                }?;
+                let written_as = event.event_type();
+                if written_as == event_type {
+                    Ok(event)
+                } else {
+                    let reason = format!("has the form of {written_as}");
+                    Err(Unreadable::Malformed { event_type: event_type.to_owned(), reason })
                 }
             }
         }
@@ -59,11 +69,11 @@ macro_rules! events {
 
 events! {
     /// A room was registered and can be booked.
-    RoomRegistered = "reservations.room-registered.v1",
+    RoomRegistered = "reservations.room-registered.v1" or "reservations.room-registered.v2",
     /// A room's settings were changed.
-    RoomChanged = "reservations.room-changed.v1",
+    RoomChanged = "reservations.room-changed.v1" or "reservations.room-changed.v2",
     /// A room was retired and can no longer be booked.
-    RoomRetired = "reservations.room-retired.v1",
+    RoomRetired = "reservations.room-retired.v1" or "reservations.room-retired.v2",
     /// A room was reserved.
     ReservationMade = "reservations.reservation-made.v1",
     /// A reservation was changed within its room.

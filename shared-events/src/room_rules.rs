@@ -201,7 +201,7 @@ impl RoomSettings {
 mod tests {
     use super::*;
     use crate::{
-        room_events::{OpeningHours, OpeningSpan},
+        opening_hours::{OpenDay, OpeningHours, OpeningSpan},
         time::TimeZone,
     };
 
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_stay_through_midnight_needs_spans_that_adjoin() {
-        let open = |opens, closes| Some(OpeningSpan::new(opens, closes).unwrap());
+        let open = |opens, closes| OpenDay::from(OpeningSpan::new(opens, closes).unwrap());
         let friday_to_saturday = stay("2026-01-02T22:00:00Z", "2026-01-03T02:00:00Z");
         let mut settings = room();
         settings.opening_hours =
@@ -238,16 +238,19 @@ mod tests {
 
     #[test]
     fn a_room_that_is_always_open_has_no_gap_where_the_clocks_skip_a_day() {
-        let open = OpeningSpan::new(0, 1440).ok();
+        let open = || OpenDay::from(OpeningSpan::new(0, 1440).unwrap());
         let mut settings = room();
         // Samoa had no 30 December 2011.
         settings.time_zone = TimeZone(chrono_tz::Pacific::Apia);
         settings.opening_hours =
-            Some(OpeningHours { thursday: open, friday: open, saturday: open, ..Default::default() });
+            Some(OpeningHours { thursday: open(), friday: open(), saturday: open(), ..Default::default() });
         let through = stay("2011-12-29T22:00:00-10:00", "2011-12-31T02:00:00+14:00");
         assert_eq!(settings.check_stay(through), Ok(()));
-        settings.opening_hours =
-            Some(OpeningHours { thursday: open, friday: OpeningSpan::new(0, 60).ok(), ..Default::default() });
+        settings.opening_hours = Some(OpeningHours {
+            thursday: open(),
+            friday: OpeningSpan::new(0, 60).unwrap().into(),
+            ..Default::default()
+        });
         assert_eq!(settings.check_stay(through), Err(BrokenRule::OpeningHours));
     }
 

@@ -80,7 +80,7 @@ impl ChangeRoom {
             kind: self.kind.clone().unwrap_or_else(|| before.kind.clone()),
             capacity: self.capacity.unwrap_or(before.capacity),
             time_zone: self.time_zone.unwrap_or(before.time_zone),
-            opening_hours: self.opening_hours.unwrap_or(before.opening_hours),
+            opening_hours: self.opening_hours.clone().unwrap_or_else(|| before.opening_hours.clone()),
             slot_minutes: self.slot_minutes.unwrap_or(before.slot_minutes),
             min_minutes: self.min_minutes.unwrap_or(before.min_minutes),
             max_minutes: self.max_minutes.unwrap_or(before.max_minutes),

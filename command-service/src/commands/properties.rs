@@ -1,6 +1,6 @@
 //! Properties of every sequence of commands, whatever the clock does between them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{prelude::*, sample::Index};
 use shared_events::{
@@ -315,6 +315,8 @@ fn the_sequences_of_these_tests_reach_every_kind_of_event_and_forget() {
     use proptest::{strategy::ValueTree, test_runner::TestRunner};
 
     let mut runner = TestRunner::deterministic();
+    // The version of an event's form depends on the room's opening hours.
+    let name = |event_type: &'static str| event_type.rsplit_once('.').map_or(event_type, |(name, _)| name);
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     let (mut whole_reads, mut recalls, mut forgetful) = (0, 0, 0);
     for _ in 0..100 {
@@ -324,14 +326,16 @@ fn the_sequences_of_these_tests_reach_every_kind_of_event_and_forget() {
             run.handle(&command);
         }
         for (_, event) in run.world.streams.values().flatten() {
-            *seen.entry(event.event_type()).or_default() += 1;
+            *seen.entry(name(event.event_type())).or_default() += 1;
         }
         whole_reads += run.world.whole_reads;
         recalls += run.world.recalls;
         forgetful +=
             run.rooms.iter().filter(|room| !run.world.rooms.get(**room).unwrap().remembers_all()).count();
     }
-    assert_eq!(seen.len(), shared_events::event::EVENT_TYPES.len(), "{seen:?}");
+    let all: BTreeSet<_> =
+        shared_events::event::EVENT_TYPES.iter().map(|event_type| name(event_type)).collect();
+    assert_eq!(seen.len(), all.len(), "{seen:?}");
     assert!(seen.values().all(|count| *count >= 20), "{seen:?}");
     assert!(recalls >= 100 && forgetful >= 100, "{recalls} recalls, {forgetful} rooms");
     assert!(whole_reads >= 50, "{whole_reads}");

@@ -107,15 +107,15 @@ mod tests {
 
     /// The same hours on every weekday.
     fn daily(opens: u16, closes: u16) -> Option<OpeningHours> {
-        let day = OpeningSpan::new(opens * 60, closes * 60).ok();
+        let day = || OpeningSpan::new(opens * 60, closes * 60).unwrap().into();
         Some(OpeningHours {
-            monday: day,
-            tuesday: day,
-            wednesday: day,
-            thursday: day,
-            friday: day,
-            saturday: day,
-            sunday: day,
+            monday: day(),
+            tuesday: day(),
+            wednesday: day(),
+            thursday: day(),
+            friday: day(),
+            saturday: day(),
+            sunday: day(),
         })
     }
 
@@ -173,12 +173,13 @@ mod tests {
         fit(|room| {
             (room.slot_minutes, room.min_minutes, room.max_minutes) = (Some(60), Some(61), Some(120));
         });
-        // From Sunday to Monday.
+        // Through the night, and from Sunday to Monday.
+        fit(|room| (room.min_minutes, room.opening_hours) = (Some(480), daily(18, 26)));
         fit(|room| {
             room.min_minutes = Some(240);
             room.opening_hours = Some(OpeningHours {
-                sunday: OpeningSpan::new(22 * 60, 24 * 60).ok(),
-                monday: OpeningSpan::new(0, 2 * 60).ok(),
+                sunday: OpeningSpan::new(22 * 60, 24 * 60).unwrap().into(),
+                monday: OpeningSpan::new(0, 2 * 60).unwrap().into(),
                 ..OpeningHours::default()
             });
         });

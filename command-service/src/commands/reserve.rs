@@ -65,7 +65,7 @@ impl Stay {
 
 #[cfg(test)]
 mod tests {
-    use shared_events::{OpeningHours, OpeningSpan, TimeZone, UserId, room_rules::BrokenRule};
+    use shared_events::{OpenDay, OpeningHours, OpeningSpan, TimeZone, UserId, room_rules::BrokenRule};
 
     use super::*;
     use crate::{
@@ -88,15 +88,15 @@ mod tests {
     }
 
     fn every_day(opens: u16, closes: u16) -> Option<OpeningHours> {
-        let span = OpeningSpan::new(opens, closes).ok();
+        let span = || OpeningSpan::new(opens, closes).unwrap().into();
         Some(OpeningHours {
-            monday: span,
-            tuesday: span,
-            wednesday: span,
-            thursday: span,
-            friday: span,
-            saturday: span,
-            sunday: span,
+            monday: span(),
+            tuesday: span(),
+            wednesday: span(),
+            thursday: span(),
+            friday: span(),
+            saturday: span(),
+            sunday: span(),
         })
     }
 
@@ -195,6 +195,24 @@ mod tests {
         let given = given([room_with(1, |room| room.capacity = 1), made(&held)]);
         let when = given.when(reserve("2026-06-02T10:00", "2026-06-02T12:00"));
         when.rejected(BrokenRule::Capacity { limit: 1 });
+    }
+
+    #[test]
+    fn a_room_may_open_past_midnight_and_several_times_a_day() {
+        let span = |opens: u16, closes: u16| OpeningSpan::new(opens * 60, closes * 60).unwrap();
+        let hours = |room: &mut RoomSettings| {
+            room.opening_hours = Some(OpeningHours {
+                tuesday: OpenDay::new(vec![span(8, 12), span(18, 26)]).unwrap(),
+                ..OpeningHours::default()
+            });
+        };
+        let at = |from: &str, to: &str| given_room(hours).when(reserve(from, to));
+        // Lisbon is an hour ahead of UTC in June.
+        at("2026-06-02T07:00", "2026-06-02T11:00").accepted();
+        at("2026-06-02T17:00", "2026-06-03T01:00").accepted();
+        at("2026-06-02T23:30", "2026-06-03T00:30").accepted();
+        at("2026-06-02T17:00", "2026-06-03T01:01").rejected(BrokenRule::OpeningHours);
+        at("2026-06-02T10:00", "2026-06-02T18:00").rejected(BrokenRule::OpeningHours);
     }
 
     #[test]

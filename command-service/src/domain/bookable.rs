@@ -72,19 +72,18 @@ fn longest_stay(hours: &OpeningHours, slot: i64) -> Option<i64> {
 /// Open time in minutes after the beginning of Monday, in order.
 fn open_spans(hours: &OpeningHours) -> Vec<(i64, i64)> {
     let days = [
-        hours.monday,
-        hours.tuesday,
-        hours.wednesday,
-        hours.thursday,
-        hours.friday,
-        hours.saturday,
-        hours.sunday,
+        &hours.monday,
+        &hours.tuesday,
+        &hours.wednesday,
+        &hours.thursday,
+        &hours.friday,
+        &hours.saturday,
+        &hours.sunday,
     ];
     let mut spans = Vec::new();
-    for (day, begins) in days.iter().zip((0..).step_by(24 * 60)) {
-        spans.extend(
-            day.iter().map(|span| (begins + i64::from(span.opens()), begins + i64::from(span.closes()))),
-        );
+    for (day, begins) in days.into_iter().zip((0..).step_by(24 * 60)) {
+        let in_week = |minutes: u16| begins + i64::from(minutes);
+        spans.extend(day.spans().iter().map(|span| (in_week(span.opens()), in_week(span.closes()))));
     }
     spans
 }

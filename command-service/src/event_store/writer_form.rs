@@ -12,14 +12,18 @@ impl WriterForm {
     pub const FIRST: Self = Self(1);
 
     /// The form that this build knows.
-    pub const KNOWN: Self = Self(2);
+    pub const KNOWN: Self = Self(3);
 
     /// The form to which an event belongs.
     #[must_use]
-    pub const fn of(event: &Event) -> Self {
-        match event {
-            Event::ReservationRestored(_) => Self(2),
-            _ => Self::FIRST,
-        }
+    pub fn of(event: &Event) -> Self {
+        let room = match event {
+            Event::RoomRegistered(event) => &event.room,
+            Event::RoomChanged(event) => &event.room,
+            Event::RoomRetired(event) => &event.room,
+            Event::ReservationRestored(_) => return Self(2),
+            _ => return Self::FIRST,
+        };
+        if room.settings.has_lists_of_spans() { Self(3) } else { Self::FIRST }
     }
 }

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use service_kit::http::description::{DEFECT, METHOD, NOBODY, TOO_MANY, header, problems};
+use shared_events::OpenDay;
 use utoipa::{
     IntoParams, IntoResponses, PartialSchema, ToSchema,
     openapi::{
         Content, Ref, RefOr, Required, Response, ResponseBuilder,
         path::{Parameter, ParameterBuilder, ParameterIn},
         schema::{
-            AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType,
-            Type,
+            AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Schema,
+            SchemaFormat, SchemaType, Type,
         },
     },
 };
@@ -294,15 +295,27 @@ commands! {
 
 /// The schema of opening hours.
 pub(super) fn opening_hours() -> Schema {
-    let time = || text().pattern(Some("^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$"));
+    let time = |pattern| text().pattern(Some(pattern));
+    let span = || {
+        let opens = time("^([01][0-9]|2[0-3]):[0-5][0-9]$").description(Some("Local time."));
+        let closes =
+            "Local time. From 24:00 on, or before `opens`, it is the next day. At most 24 hours later.";
+        let closes = time("^([0-3][0-9]|4[0-7]):[0-5][0-9]$").description(Some(closes));
+        closed(object([("opens", opens), ("closes", closes)]))
+    };
+    let day = || {
+        let spans = ArrayBuilder::new().items(span()).max_items(Some(OpenDay::MOST_SPANS));
+        OneOfBuilder::new().item(span()).item(spans)
+    };
     let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-    let hours = days.into_iter().fold(ObjectBuilder::new(), |hours, day| {
-        hours.property(day, closed(object([("opens", time()), ("closes", time())])))
-    });
+    let hours = days.into_iter().fold(ObjectBuilder::new(), |hours, name| hours.property(name, day()));
     let kinds = SchemaType::Array(vec![Type::Object, Type::Null]);
     closed(hours)
         .schema_type(kinds)
-        .description(Some("Open time per weekday. A missing day is closed; null is always open."))
+        .description(Some(
+            "Open time per weekday: a span, or a list of spans in order. A missing day is closed; null is always open. Answers \
+             have lists if a day has several spans or one that goes past midnight.",
+        ))
         .into()
 }
 

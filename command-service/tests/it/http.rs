@@ -13,6 +13,47 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_room_opens_past_midnight_and_several_times_a_day() {
+    for store in TestStore::both().await {
+        let service = TestService::start_closed(store).open().await;
+        let body = json!({
+            "name": "Bar", "kind": "bar", "capacity": 4, "timeZone": "UTC",
+            "openingHours": {
+                "friday": {"opens": "18:00", "closes": "02:00"},
+                "saturday": [{"opens": "10:00", "closes": "12:00"}, {"opens": "18:00", "closes": "26:00"}],
+            },
+        });
+        let made = send(keyed(service.admin(Method::POST, "/v1/rooms")).json(&body)).await.expect(201);
+        let room = made.text("room");
+        let page = send(service.admin(Method::GET, &format!("/v1/streams/{room}/events"))).await.body;
+        let event = &page["items"][0];
+        assert_eq!(event["type"], "reservations.room-registered.v2");
+        assert_eq!(
+            event["data"]["room"]["settings"]["openingHours"],
+            json!({
+                "friday": [{"opens": "18:00", "closes": "26:00"}],
+                "saturday": [{"opens": "10:00", "closes": "12:00"}, {"opens": "18:00", "closes": "26:00"}],
+            })
+        );
+        let reserve = |from: &str, to: &str| {
+            let stay = json!({"from": from, "to": to, "people": 1});
+            let path = format!("/v1/rooms/{room}/reservations");
+            send(keyed(service.user("ann", Method::POST, &path)).json(&stay))
+        };
+        reserve("2026-03-06T18:00:00Z", "2026-03-07T02:00:00Z").await.expect(201);
+        reserve("2026-03-08T00:00:00Z", "2026-03-08T02:00:00Z").await.expect(201);
+        let closed = reserve("2026-03-07T02:00:00Z", "2026-03-07T03:00:00Z").await;
+        assert_eq!((closed.problem().1, &closed.body["rule"]), ("rule", &json!("openingHours")));
+        let plain = json!({"openingHours": {"friday": [{"opens": "18:00", "closes": "24:00"}]}});
+        send(service.admin(Method::PATCH, &format!("/v1/rooms/{room}")).json(&plain)).await.expect(200);
+        let page = send(service.admin(Method::GET, &format!("/v1/streams/{room}/events"))).await.body;
+        let event = page["items"].as_array().unwrap().last().unwrap();
+        assert_eq!(event["type"], "reservations.room-changed.v1");
+        service.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_room_is_registered_changed_and_retired() {
     let service = TestService::start().await;
     let body = json!({

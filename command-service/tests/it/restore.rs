@@ -1,18 +1,21 @@
-//! Restored reservations, over real HTTP and by several writers, on both stores.
+//! Restored reservations, over real HTTP and by several writers, on both stores. What is written only when all instances know it.
 
 use command_service::{
-    commands::{Action, CancelReservation, MoveReservation, RestoreReservation, Revision},
+    commands::{
+        Action, CancelReservation, ChangeRoom, MoveReservation, RegisterRoom, RestoreReservation, RetireRoom,
+        Revision,
+    },
     writer::Failure,
 };
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use shared_events::{ReservationId, RoomId};
+use shared_events::{OpeningHours, OpeningSpan, ReservationId, RoomId};
 use sqlx::Executor;
 
 use crate::{
     test_service::{Answer, TestService, hour, keyed, send, stay},
     test_store::TestStore,
-    writer_rig::{Instance, by, cancel, events_of, hour as hour_of, instance, reserve},
+    writer_rig::{Instance, by, cancel, events_of, hour as hour_of, instance, reserve, settings},
 };
 
 fn request(service: &TestService, user: &str, path: &str, revision: impl Into<Value>) -> RequestBuilder {
@@ -181,7 +184,7 @@ async fn a_reservation_is_restored_only_when_all_instances_know_the_event() {
     let refused = one.writer.submit(by("ann", restored(room, id, 1))).await;
     assert_eq!(refused.unwrap_err(), Failure::NotYetWritten);
     let run = |arguments: &[&str]| crate::operate::run(&store.database().url, arguments);
-    assert_eq!(run(&["writer-form"]).stdout, b"The form of writing is 1; this build knows 2.\n");
+    assert_eq!(run(&["writer-form"]).stdout, b"The form of writing is 1; this build knows 3.\n");
     let member = "INSERT INTO leases (name, holder, epoch, heartbeat) VALUES ('member/old', 'old', 1, 1)";
     admin.execute(member).await.unwrap();
     let refused = run(&["writer-form", "--raise"]);
@@ -191,4 +194,36 @@ async fn a_reservation_is_restored_only_when_all_instances_know_the_event() {
     let raised = run(&["writer-form", "--raise"]);
     assert_eq!(raised.status.code(), Some(0), "{raised:?}");
     one.does(by("ann", restored(room, id, 1))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hours_past_midnight_are_written_only_when_all_instances_know_them() {
+    let store = TestStore::mysql().await;
+    let one = instance(&store).await;
+    let room = one.room("Blue", "meeting").await;
+    let mut admin = store.database().connect().await;
+    admin.execute("UPDATE relay_mode SET writer_form = 2").await.unwrap();
+    let hours = |closes: u16| OpeningHours {
+        friday: OpeningSpan::new(18 * 60, closes * 60).unwrap().into(),
+        ..OpeningHours::default()
+    };
+    let open = |closes| {
+        let mut change = ChangeRoom::new(room);
+        change.opening_hours = Some(Some(hours(closes)));
+        by("admin", Action::ChangeRoom(change))
+    };
+    one.does(open(24)).await;
+    assert_eq!(one.writer.submit(open(26)).await.unwrap_err(), Failure::NotYetWritten);
+    let mut late = settings("Red", "meeting");
+    late.opening_hours = Some(hours(26));
+    let register = || by("admin", Action::RegisterRoom(RegisterRoom::new(late.clone())));
+    assert_eq!(one.writer.submit(register()).await.unwrap_err(), Failure::NotYetWritten);
+    admin.execute("UPDATE relay_mode SET writer_form = 3").await.unwrap();
+    one.does(register()).await;
+    one.does(open(26)).await;
+    one.does(by("admin", Action::RetireRoom(RetireRoom { room }))).await;
+    let types: Vec<_> = events_of(&store).await.into_iter().filter(|(of, ..)| *of == room).collect();
+    let types: Vec<&str> = types.iter().map(|(_, _, event_type)| event_type.as_str()).collect();
+    let expected = ["room-registered.v1", "room-changed.v1", "room-changed.v2", "room-retired.v2"];
+    assert_eq!(types, expected.map(|name| format!("reservations.{name}")));
 }

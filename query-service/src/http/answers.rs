@@ -49,9 +49,10 @@ pub(super) struct Room {
     #[schema(value_type = String)]
     time_zone: TimeZone,
     /// Open time by weekday, as in `{"monday": {"opens": "08:00", "closes": "24:00"}}`; a day that is missing is
-    /// closed. Absent where the room is always open.
+    /// closed. Each day is a list if one has several spans, or one that goes past midnight, as in
+    /// `{"monday": [{"opens": "18:00", "closes": "26:00"}]}`. Absent where the room is always open.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<std::collections::BTreeMap<String, OpenTime>>)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, OpenDay>>)]
     opening_hours: Option<OpeningHours>,
     /// Stays begin and end on multiples of this after local midnight.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,10 +72,19 @@ pub(super) struct Room {
 
 /// Open time of a day.
 #[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes what opening hours write")]
+pub(super) enum OpenDay {
+    One(OpenTime),
+    Several(Vec<OpenTime>),
+}
+
+/// A span of open time.
+#[derive(Serialize, ToSchema)]
 pub(super) struct OpenTime {
     /// `HH:MM`, local time.
     opens: String,
-    /// `HH:MM`, up to `24:00`.
+    /// `HH:MM`, up to `47:59`: from `24:00` on it is the next day.
     closes: String,
 }
 

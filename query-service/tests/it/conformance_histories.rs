@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::Strategy;
 use shared_events::{
-    DecodedEvent, Event, Interval, Minute, OpeningHours, OpeningSpan, Reservation, ReservationId, Room,
-    RoomId, RoomSettings, UserId,
+    DecodedEvent, Event, Interval, Minute, OpenDay, OpeningHours, OpeningSpan, Reservation, ReservationId,
+    Room, RoomId, RoomSettings, UserId,
     reservation_events::{
         ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
         ReservationRescheduled, ReservationRestored,
@@ -346,9 +346,10 @@ fn seldom(step: Step) -> bool {
 }
 
 fn office_hours() -> OpeningHours {
-    let span = |opens, closes| Some(OpeningSpan::new(opens, closes).unwrap());
+    let of = |opens, closes| OpeningSpan::new(opens, closes).unwrap();
+    let span = |opens, closes| OpenDay::from(of(opens, closes));
     OpeningHours {
-        monday: span(480, 1080),
+        monday: OpenDay::new(vec![of(480, 720), of(720, 1000), of(1080, 1560)]).unwrap(),
         tuesday: span(480, 1440),
         wednesday: span(0, 1080),
         friday: span(60, 1440),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{Datelike, Timelike};
 use query_service::queries::{BusyHour, PopularRoom};
-use shared_events::{Interval, Minute, Reservation, RoomId, RoomSettings, Timestamp};
+use shared_events::{Interval, Minute, OpeningSpan, Reservation, RoomId, RoomSettings, Timestamp};
 
 use crate::conformance_histories::{History, RoomState};
 
@@ -100,8 +100,11 @@ impl History {
         let is_free = |minute: Minute| {
             let local = minute.to_utc().with_timezone(&room.settings.time_zone.0);
             let of_day = u16::try_from(local.hour() * 60 + local.minute()).unwrap();
-            let open = room.settings.opening_hours.is_none_or(|hours| {
-                hours.on(local.weekday()).is_some_and(|span| span.opens() <= of_day && of_day < span.closes())
+            let open = room.settings.opening_hours.as_ref().is_none_or(|hours| {
+                // A span of the day before may go on.
+                let shown = [(local.weekday(), of_day), (local.weekday().pred(), of_day + 1440)];
+                let is_in = |span: &OpeningSpan, shown| span.opens() <= shown && shown < span.closes();
+                shown.iter().any(|(day, shown)| hours.on(*day).iter().any(|span| is_in(span, *shown)))
             });
             !room.retired
                 && open

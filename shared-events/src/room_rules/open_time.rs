@@ -6,7 +6,7 @@ use chrono::{
 use chrono_tz::Tz;
 
 use crate::{
-    room_events::OpeningHours,
+    opening_hours::OpeningHours,
     time::{Interval, Minute},
 };
 
@@ -40,7 +40,7 @@ pub fn open_on(hours: &OpeningHours, zone: Tz, day: NaiveDate) -> impl Iterator<
     let local = move |minutes: u16| {
         day.and_time(NaiveTime::MIN).checked_add_signed(TimeDelta::minutes(i64::from(minutes)))
     };
-    hours.on(day.weekday()).into_iter().filter_map(move |span| {
+    hours.on(day.weekday()).iter().filter_map(move |span| {
         let opens = resolve_local(zone, local(span.opens())?, false)?;
         let last_minute = local(span.closes() - 1)?;
         let closes = match zone.from_local_datetime(&last_minute).latest() {

@@ -8,8 +8,9 @@ use proptest::{
 };
 use serde_json::json;
 use shared_events::{
-    ConsistencyToken, DecodedEvent, Event, Interval, Metadata, Minute, OpeningHours, OpeningSpan, Place,
-    RawEvent, Reservation, ReservationId, Room, RoomId, RoomSettings, TimeZone, Timestamp, UserId, Version,
+    ConsistencyToken, DecodedEvent, Event, Interval, Metadata, Minute, OpenDay, OpeningHours, OpeningSpan,
+    Place, RawEvent, Reservation, ReservationId, Room, RoomId, RoomSettings, TimeZone, Timestamp, UserId,
+    Version,
     envelope::parse_id,
     event::EVENT_TYPES,
     feed::{FeedEvent, Page},
@@ -68,12 +69,25 @@ fn interval() -> impl Strategy<Value = Interval> {
 }
 
 fn span() -> impl Strategy<Value = OpeningSpan> {
-    (0..=1440_u16, 0..=1440_u16)
-        .prop_filter_map("opens before it closes", |(a, b)| OpeningSpan::new(a.min(b), a.max(b)).ok())
+    (0..1440_u16, 1..=1440_u16).prop_filter_map("opens before it closes", |(opens, length)| {
+        OpeningSpan::new(opens, opens + length).ok()
+    })
+}
+
+fn day() -> impl Strategy<Value = OpenDay> {
+    prop_oneof![
+        1 => Just(OpenDay::default()),
+        4 => (0..1440_u16).prop_flat_map(|opens| (Just(opens), opens + 1..=1440))
+            .prop_map(|(opens, closes)| OpeningSpan::new(opens, closes).unwrap().into()),
+        2 => proptest::collection::vec(span(), 0..4).prop_map(|mut spans| {
+            spans.sort_by_key(|span| span.opens());
+            OpenDay::new(spans).unwrap_or_default()
+        }),
+    ]
 }
 
 fn opening_hours() -> impl Strategy<Value = OpeningHours> {
-    proptest::array::uniform7(option::of(span())).prop_map(
+    proptest::array::uniform7(day()).prop_map(
         |[monday, tuesday, wednesday, thursday, friday, saturday, sunday]| OpeningHours {
             monday,
             tuesday,
@@ -325,7 +339,7 @@ proptest! {
             prop_assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
         }
         if let Ok(span) = serde_json::from_value::<OpeningSpan>(json!({"opens": opens, "closes": closes})) {
-            prop_assert!(span.opens() < span.closes() && span.closes() <= 1440);
+            prop_assert!(span.opens() < span.closes() && span.closes() <= span.opens() + 1440);
         }
     }
 }

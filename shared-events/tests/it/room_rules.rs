@@ -5,9 +5,10 @@ use chrono_tz::{
     Africa, America, Asia, Atlantic, Australia, Europe, Pacific,
     Tz::{self, UTC},
 };
-use proptest::{option, prelude::*, sample::select};
+use proptest::{prelude::*, sample::select};
+use serde_json::json;
 use shared_events::{
-    Interval, Minute, OpeningHours, OpeningSpan, RoomSettings, TimeZone, Timestamp,
+    Interval, Minute, OpenDay, OpeningHours, OpeningSpan, RoomSettings, TimeZone, Timestamp,
     room_rules::{BrokenRule, open_on},
 };
 
@@ -25,18 +26,18 @@ fn room_in(zone: Tz) -> RoomSettings {
     }
 }
 
-fn open(opens: u16, closes: u16) -> Option<OpeningSpan> {
-    Some(OpeningSpan::new(opens * 60, closes * 60).unwrap())
+fn open(opens: u16, closes: u16) -> OpenDay {
+    OpeningSpan::new(opens * 60, closes * 60).unwrap().into()
 }
 
-fn every_day(span: Option<OpeningSpan>) -> OpeningHours {
+fn every_day(span: OpenDay) -> OpeningHours {
     OpeningHours {
-        monday: span,
-        tuesday: span,
-        wednesday: span,
-        thursday: span,
-        friday: span,
-        saturday: span,
+        monday: span.clone(),
+        tuesday: span.clone(),
+        wednesday: span.clone(),
+        thursday: span.clone(),
+        friday: span.clone(),
+        saturday: span.clone(),
         sunday: span,
     }
 }
@@ -45,8 +46,8 @@ fn stay(from: &str, to: &str) -> Interval {
     Interval { from: from.parse().unwrap(), to: to.parse().unwrap() }
 }
 
-fn is_open(zone: Tz, hours: OpeningHours, from: &str, to: &str) -> bool {
-    let room = RoomSettings { opening_hours: Some(hours), ..room_in(zone) };
+fn is_open(zone: Tz, hours: &OpeningHours, from: &str, to: &str) -> bool {
+    let room = RoomSettings { opening_hours: Some(hours.clone()), ..room_in(zone) };
     match room.check_stay(stay(from, to)) {
         Ok(()) => true,
         Err(BrokenRule::OpeningHours) => false,
@@ -62,18 +63,18 @@ fn is_on_slot(zone: Tz, minutes: u32, from: &str, to: &str) -> bool {
 #[test]
 fn a_room_that_is_open_round_the_clock_by_its_hours_is_always_open() {
     let always = every_day(open(0, 24));
-    assert!(is_open(UTC, always, "2026-01-01T00:00:00Z", "2026-12-31T23:59:00Z"));
+    assert!(is_open(UTC, &always, "2026-01-01T00:00:00Z", "2026-12-31T23:59:00Z"));
     // The interval has both changes of the clocks.
-    assert!(is_open(Europe::Lisbon, always, "2026-01-01T00:00:00Z", "2026-12-31T23:59:00Z"));
-    assert!(is_open(Australia::Lord_Howe, always, "2026-01-01T00:00:00Z", "2026-12-31T23:59:00Z"));
+    assert!(is_open(Europe::Lisbon, &always, "2026-01-01T00:00:00Z", "2026-12-31T23:59:00Z"));
+    assert!(is_open(Australia::Lord_Howe, &always, "2026-01-01T00:00:00Z", "2026-12-31T23:59:00Z"));
 }
 
 #[test]
 fn a_day_that_closes_at_midnight_joins_the_next_only_where_that_opens_at_midnight() {
     let hours = |saturday| OpeningHours { friday: open(20, 24), saturday, ..OpeningHours::default() };
-    let at = |saturday, to| is_open(UTC, hours(saturday), "2026-01-02T23:00:00Z", to);
-    assert!(at(None, "2026-01-03T00:00:00Z"));
-    assert!(!at(None, "2026-01-03T00:01:00Z"));
+    let at = |saturday, to| is_open(UTC, &hours(saturday), "2026-01-02T23:00:00Z", to);
+    assert!(at(OpenDay::default(), "2026-01-03T00:00:00Z"));
+    assert!(!at(OpenDay::default(), "2026-01-03T00:01:00Z"));
     assert!(at(open(0, 2), "2026-01-03T02:00:00Z"));
     assert!(!at(open(0, 2), "2026-01-03T02:01:00Z"));
     assert!(!at(open(1, 2), "2026-01-03T02:00:00Z"));
@@ -82,19 +83,75 @@ fn a_day_that_closes_at_midnight_joins_the_next_only_where_that_opens_at_midnigh
 #[test]
 fn a_stay_may_begin_as_the_room_opens_and_end_as_it_closes() {
     let hours = every_day(open(8, 18));
-    assert!(is_open(UTC, hours, "2026-01-02T08:00:00Z", "2026-01-02T18:00:00Z"));
-    assert!(!is_open(UTC, hours, "2026-01-02T07:59:00Z", "2026-01-02T18:00:00Z"));
-    assert!(!is_open(UTC, hours, "2026-01-02T08:00:00Z", "2026-01-02T18:01:00Z"));
-    assert!(!is_open(UTC, hours, "2026-01-02T18:00:00Z", "2026-01-02T18:01:00Z"));
-    assert!(!is_open(UTC, hours, "2026-01-02T17:00:00Z", "2026-01-03T09:00:00Z"));
+    assert!(is_open(UTC, &hours, "2026-01-02T08:00:00Z", "2026-01-02T18:00:00Z"));
+    assert!(!is_open(UTC, &hours, "2026-01-02T07:59:00Z", "2026-01-02T18:00:00Z"));
+    assert!(!is_open(UTC, &hours, "2026-01-02T08:00:00Z", "2026-01-02T18:01:00Z"));
+    assert!(!is_open(UTC, &hours, "2026-01-02T18:00:00Z", "2026-01-02T18:01:00Z"));
+    assert!(!is_open(UTC, &hours, "2026-01-02T17:00:00Z", "2026-01-03T09:00:00Z"));
+}
+
+#[test]
+fn a_span_may_end_on_the_next_day_and_a_day_may_have_several() {
+    let evening = OpeningHours { friday: open(18, 26), ..OpeningHours::default() };
+    assert!(is_open(UTC, &evening, "2026-01-02T18:00:00Z", "2026-01-03T02:00:00Z"));
+    assert!(is_open(UTC, &evening, "2026-01-03T00:00:00Z", "2026-01-03T02:00:00Z"));
+    assert!(!is_open(UTC, &evening, "2026-01-02T17:59:00Z", "2026-01-03T02:00:00Z"));
+    assert!(!is_open(UTC, &evening, "2026-01-03T00:00:00Z", "2026-01-03T02:01:00Z"));
+    assert!(!is_open(UTC, &evening, "2026-01-02T00:00:00Z", "2026-01-02T02:00:00Z"));
+    // It joins a span of the next day, and may last 24 hours.
+    let on = OpeningHours { saturday: open(2, 4), ..evening };
+    assert!(is_open(UTC, &on, "2026-01-02T18:00:00Z", "2026-01-03T04:00:00Z"));
+    let whole = OpeningHours { friday: open(18, 42), ..OpeningHours::default() };
+    assert!(is_open(UTC, &whole, "2026-01-02T18:00:00Z", "2026-01-03T18:00:00Z"));
+    let span = |opens: u16, closes: u16| OpeningSpan::new(opens * 60, closes * 60).unwrap();
+    let lunch = OpenDay::new(vec![span(8, 12), span(13, 18)]).unwrap();
+    let split = OpeningHours { friday: lunch, ..OpeningHours::default() };
+    assert!(is_open(UTC, &split, "2026-01-02T13:00:00Z", "2026-01-02T18:00:00Z"));
+    assert!(!is_open(UTC, &split, "2026-01-02T11:00:00Z", "2026-01-02T14:00:00Z"));
+    let adjoining = OpenDay::new(vec![span(8, 12), span(12, 18)]).unwrap();
+    let joined = OpeningHours { friday: adjoining, ..OpeningHours::default() };
+    assert!(is_open(UTC, &joined, "2026-01-02T11:00:00Z", "2026-01-02T14:00:00Z"));
+    // Lisbon skips 01:00 to 02:00 on Sunday, 29 March 2026: from 18:00 to 02:00 are seven hours.
+    let saturday = OpeningHours { saturday: open(18, 26), ..OpeningHours::default() };
+    assert!(is_open(Europe::Lisbon, &saturday, "2026-03-28T18:00:00Z", "2026-03-29T01:00:00Z"));
+    assert!(!is_open(Europe::Lisbon, &saturday, "2026-03-28T18:00:00Z", "2026-03-29T01:01:00Z"));
+}
+
+#[test]
+fn hours_are_written_as_lists_only_where_a_span_a_day_does_not_say_them() {
+    let read = |json: serde_json::Value| serde_json::from_value::<OpeningHours>(json);
+    let written = |json| serde_json::to_value(read(json).unwrap()).unwrap();
+    let span = |opens: &str, closes: &str| json!({"opens": opens, "closes": closes});
+    let plain = json!({"monday": span("08:00", "18:00"), "friday": span("18:00", "24:00")});
+    assert_eq!(written(plain.clone()), plain);
+    let listed =
+        json!({"monday": [span("08:00", "18:00")], "tuesday": [], "friday": [span("18:00", "00:00")]});
+    assert_eq!(written(listed), plain);
+    let late = json!({"monday": [span("08:00", "18:00")], "friday": [span("18:00", "26:00")]});
+    assert_eq!(written(late.clone()), late);
+    assert_eq!(written(json!({"monday": span("08:00", "18:00"), "friday": span("18:00", "02:00")})), late);
+    let too_many = vec![span("00:00", "00:01"); OpenDay::MOST_SPANS + 1];
+    for wrong in [
+        json!([span("08:00", "12:00"), span("11:59", "18:00")]),
+        json!([span("13:00", "18:00"), span("08:00", "12:00")]),
+        json!([span("18:00", "26:00"), span("20:00", "21:00")]),
+        json!(too_many),
+        json!([span("24:00", "25:00")]),
+        json!([span("08:00", "08:00")]),
+        json!([span("08:00", "32:01")]),
+        json!("08:00"),
+        json!([["08:00", "18:00"]]),
+    ] {
+        assert!(read(json!({"monday": wrong})).is_err(), "{wrong}");
+    }
 }
 
 #[test]
 fn open_time_that_the_clocks_skip_is_no_open_time() {
     // Berlin has no time from 02:00 to 03:00 on 29 March 2026, a Sunday.
     let hours = OpeningHours { sunday: open(2, 3), ..OpeningHours::default() };
-    assert!(!is_open(Europe::Berlin, hours, "2026-03-29T01:00:00Z", "2026-03-29T01:01:00Z"));
-    assert!(is_open(Europe::Berlin, hours, "2026-04-05T00:00:00Z", "2026-04-05T01:00:00Z"));
+    assert!(!is_open(Europe::Berlin, &hours, "2026-03-29T01:00:00Z", "2026-03-29T01:01:00Z"));
+    assert!(is_open(Europe::Berlin, &hours, "2026-04-05T00:00:00Z", "2026-04-05T01:00:00Z"));
     let sunday = chrono::NaiveDate::from_ymd_opt(2026, 3, 29).unwrap();
     assert_eq!(open_on(&hours, Europe::Berlin, sunday).next(), None);
 }
@@ -103,36 +160,36 @@ fn open_time_that_the_clocks_skip_is_no_open_time() {
 fn a_room_is_open_for_both_passes_of_an_hour_that_is_repeated() {
     // Berlin shows 02:00 to 03:00 twice on 25 October 2026: 00:00Z to 01:00Z, and again to 02:00Z.
     let hours = every_day(open(2, 3));
-    assert!(is_open(Europe::Berlin, hours, "2026-10-25T00:00:00Z", "2026-10-25T02:00:00Z"));
-    assert!(!is_open(Europe::Berlin, hours, "2026-10-24T23:59:00Z", "2026-10-25T02:00:00Z"));
-    assert!(!is_open(Europe::Berlin, hours, "2026-10-25T00:00:00Z", "2026-10-25T02:01:00Z"));
+    assert!(is_open(Europe::Berlin, &hours, "2026-10-25T00:00:00Z", "2026-10-25T02:00:00Z"));
+    assert!(!is_open(Europe::Berlin, &hours, "2026-10-24T23:59:00Z", "2026-10-25T02:00:00Z"));
+    assert!(!is_open(Europe::Berlin, &hours, "2026-10-25T00:00:00Z", "2026-10-25T02:01:00Z"));
 }
 
 #[test]
 fn a_room_that_closes_as_the_repeated_hour_begins_stays_closed() {
     let hours = every_day(open(0, 2));
-    assert!(is_open(Europe::Berlin, hours, "2026-10-24T22:00:00Z", "2026-10-25T00:00:00Z"));
-    assert!(!is_open(Europe::Berlin, hours, "2026-10-24T22:00:00Z", "2026-10-25T00:01:00Z"));
-    assert!(!is_open(Europe::Berlin, hours, "2026-10-25T00:30:00Z", "2026-10-25T00:45:00Z"));
+    assert!(is_open(Europe::Berlin, &hours, "2026-10-24T22:00:00Z", "2026-10-25T00:00:00Z"));
+    assert!(!is_open(Europe::Berlin, &hours, "2026-10-24T22:00:00Z", "2026-10-25T00:01:00Z"));
+    assert!(!is_open(Europe::Berlin, &hours, "2026-10-25T00:30:00Z", "2026-10-25T00:45:00Z"));
 }
 
 #[test]
 fn midnight_that_comes_twice_does_not_lengthen_the_day_before() {
     // Havana goes from 01:00 back to 00:00 on Sunday, 1 November 2026: that midnight is 04:00Z and 05:00Z.
     let saturday = OpeningHours { saturday: open(8, 24), ..OpeningHours::default() };
-    assert!(is_open(America::Havana, saturday, "2026-11-01T00:00:00Z", "2026-11-01T04:00:00Z"));
-    assert!(!is_open(America::Havana, saturday, "2026-11-01T00:00:00Z", "2026-11-01T04:01:00Z"));
+    assert!(is_open(America::Havana, &saturday, "2026-11-01T00:00:00Z", "2026-11-01T04:00:00Z"));
+    assert!(!is_open(America::Havana, &saturday, "2026-11-01T00:00:00Z", "2026-11-01T04:01:00Z"));
     let both = OpeningHours { sunday: open(0, 1), ..saturday };
-    assert!(is_open(America::Havana, both, "2026-11-01T00:00:00Z", "2026-11-01T06:00:00Z"));
-    assert!(!is_open(America::Havana, both, "2026-11-01T00:00:00Z", "2026-11-01T06:01:00Z"));
+    assert!(is_open(America::Havana, &both, "2026-11-01T00:00:00Z", "2026-11-01T06:00:00Z"));
+    assert!(!is_open(America::Havana, &both, "2026-11-01T00:00:00Z", "2026-11-01T06:01:00Z"));
 }
 
 #[test]
 fn midnight_that_is_skipped_still_joins_two_days() {
     // Cairo goes from 00:00 to 01:00 on Friday, 24 April 2026: 22:00Z of Thursday.
     let hours = OpeningHours { thursday: open(20, 24), friday: open(0, 2), ..OpeningHours::default() };
-    assert!(is_open(Africa::Cairo, hours, "2026-04-23T21:00:00Z", "2026-04-23T23:00:00Z"));
-    assert!(!is_open(Africa::Cairo, hours, "2026-04-23T21:00:00Z", "2026-04-23T23:01:00Z"));
+    assert!(is_open(Africa::Cairo, &hours, "2026-04-23T21:00:00Z", "2026-04-23T23:00:00Z"));
+    assert!(!is_open(Africa::Cairo, &hours, "2026-04-23T21:00:00Z", "2026-04-23T23:01:00Z"));
 }
 
 #[test]
@@ -140,13 +197,13 @@ fn a_day_that_a_zone_left_out_neither_opens_nor_closes_a_room() {
     // Samoa went from Thursday, 29 December 2011 to Saturday the 31st, at 10:00Z of the 30th.
     let no_friday = OpeningHours { thursday: open(0, 24), saturday: open(0, 24), ..OpeningHours::default() };
     for hours in [every_day(open(0, 24)), no_friday] {
-        assert!(is_open(Pacific::Apia, hours, "2011-12-30T09:00:00Z", "2011-12-30T11:00:00Z"));
+        assert!(is_open(Pacific::Apia, &hours, "2011-12-30T09:00:00Z", "2011-12-30T11:00:00Z"));
     }
     let friday_only = OpeningHours { friday: open(0, 24), ..OpeningHours::default() };
-    assert!(!is_open(Pacific::Apia, friday_only, "2011-12-30T09:00:00Z", "2011-12-30T09:01:00Z"));
-    assert!(!is_open(Pacific::Apia, friday_only, "2011-12-30T10:00:00Z", "2011-12-30T10:01:00Z"));
+    assert!(!is_open(Pacific::Apia, &friday_only, "2011-12-30T09:00:00Z", "2011-12-30T09:01:00Z"));
+    assert!(!is_open(Pacific::Apia, &friday_only, "2011-12-30T10:00:00Z", "2011-12-30T10:01:00Z"));
     let nights_closed = every_day(open(1, 24));
-    assert!(!is_open(Pacific::Apia, nights_closed, "2011-12-30T09:00:00Z", "2011-12-30T12:00:00Z"));
+    assert!(!is_open(Pacific::Apia, &nights_closed, "2011-12-30T09:00:00Z", "2011-12-30T12:00:00Z"));
     let left_out = chrono::NaiveDate::from_ymd_opt(2011, 12, 30).unwrap();
     assert_eq!(open_on(&every_day(open(8, 18)), Pacific::Apia, left_out).next(), None);
 }
@@ -164,12 +221,12 @@ fn hours_and_slots_follow_offsets_of_half_and_quarter_hours() {
         (Asia::Kolkata, "2026-01-05T03:30:00Z", "2026-01-05T11:30:00Z"),
     ];
     for (zone, from, to) in nine {
-        assert!(is_open(zone, hours, from, to), "{zone} {from}");
+        assert!(is_open(zone, &hours, from, to), "{zone} {from}");
         assert!(is_on_slot(zone, 60, from, to), "{zone} {from}");
         let Interval { from: opens, to: closes } = stay(from, to);
         for (early, late) in [(-1, 0), (0, 1)] {
             let (from, to) = (opens.plus(early).unwrap().to_string(), closes.plus(late).unwrap().to_string());
-            assert!(!is_open(zone, hours, &from, &to), "{zone} {from} {to}");
+            assert!(!is_open(zone, &hours, &from, &to), "{zone} {from} {to}");
             assert!(!is_on_slot(zone, 15, &from, &to), "{zone} {from} {to}");
         }
     }
@@ -352,19 +409,26 @@ const ODD_DAYS: [(Tz, &str); 12] = [
     (Pacific::Apia, "2011-12-28T12:00:00Z"),
 ];
 
-fn whole_hours() -> impl Strategy<Value = Option<OpeningSpan>> {
-    let hour = || select(vec![0, 0, 1, 2, 4, 8, 12, 20, 23, 24, 24_u16]);
-    option::weighted(0.9, (hour(), hour()))
-        .prop_map(|hours| hours.and_then(|(a, b)| OpeningSpan::new(a.min(b) * 60, a.max(b) * 60).ok()))
+/// Up to two spans of whole hours, the last of which may end on the next day.
+fn whole_hours() -> impl Strategy<Value = OpenDay> {
+    let hour = || select(vec![0, 0, 1, 2, 4, 8, 12, 20, 23, 24, 26, 30_u16]);
+    proptest::collection::vec((hour(), hour()), 0..3).prop_map(|hours| {
+        let spans = hours.iter().filter_map(|(a, b)| OpeningSpan::new(a.min(b) * 60, a.max(b) * 60).ok());
+        let mut spans: Vec<_> = spans.collect();
+        spans.sort_by_key(|span| span.opens());
+        OpenDay::new(spans.clone()).unwrap_or_else(|_| spans[0].into())
+    })
 }
 
 /// Whether a room is open in a minute, by the clock.
 fn shows_open(hours: &OpeningHours, zone: Tz, minute: Minute) -> bool {
     let local = minute.to_utc().with_timezone(&zone);
     let shown = local.hour() * 60 + local.minute();
-    hours
-        .on(local.weekday())
-        .is_some_and(|span| u32::from(span.opens()) <= shown && shown < u32::from(span.closes()))
+    let within = |weekday, shown: u32| {
+        let mut spans = hours.on(weekday).iter();
+        spans.any(|span| u32::from(span.opens()) <= shown && shown < u32::from(span.closes()))
+    };
+    within(local.weekday(), shown) || within(local.weekday().pred(), shown + 1440)
 }
 
 proptest! {
@@ -378,7 +442,7 @@ proptest! {
         let hours = OpeningHours { monday, tuesday, wednesday, thursday, friday, saturday, sunday };
         let from = day.parse::<Minute>().unwrap().plus(after * 30).unwrap();
         let to = from.plus(half_hours * 30).unwrap();
-        let room = RoomSettings { opening_hours: Some(hours), ..room_in(zone) };
+        let room = RoomSettings { opening_hours: Some(hours.clone()), ..room_in(zone) };
         let expected = (from.epoch_minutes()..to.epoch_minutes())
             .all(|minute| shows_open(&hours, zone, Minute::from_epoch_minutes(minute).unwrap()));
         prop_assert_eq!(room.check_stay(Interval { from, to }).is_ok(), expected, "{} to {}", from, to);

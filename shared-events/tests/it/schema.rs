@@ -58,7 +58,10 @@ impl<'a> Schema<'a> {
         let mut problems = Vec::new();
         for (keyword, argument) in &schema {
             let holds = match keyword.as_str() {
-                "description" | "properties" => true,
+                "description" | "properties" | "additionalProperties" | "items" => true,
+                "propertyNames" => {
+                    names(value).all(|name| argument["enum"].as_array().unwrap().contains(&name.into()))
+                }
                 "required" => argument
                     .as_array()
                     .unwrap()
@@ -68,12 +71,19 @@ impl<'a> Schema<'a> {
                     "object" => value.is_object(),
                     "string" => value.is_string(),
                     "integer" => value.is_u64(),
+                    "array" => value.is_array(),
                     other => panic!("{at}: type {other} is not checked"),
                 },
                 "format" => value.as_str().is_some_and(|text| has_format(argument.as_str().unwrap(), text)),
                 "const" => value == argument,
                 "minimum" => value.as_u64() >= argument.as_u64(),
                 "maximum" => value.as_u64() <= argument.as_u64(),
+                "minItems" => {
+                    value.as_array().is_some_and(|all| all.len() as u64 >= argument.as_u64().unwrap())
+                }
+                "maxItems" => {
+                    value.as_array().is_some_and(|all| all.len() as u64 <= argument.as_u64().unwrap())
+                }
                 "minLength" => length(value) >= argument.as_u64(),
                 "maxLength" => length(value) <= argument.as_u64(),
                 other => panic!("{at}: keyword {other} is not checked"),
@@ -85,13 +95,21 @@ impl<'a> Schema<'a> {
         let properties = schema.get("properties").and_then(Value::as_object);
         for (name, value) in value.as_object().into_iter().flatten() {
             let at = format!("{at}/{name}");
-            match properties.and_then(|properties| properties.get(name)) {
+            let others = schema.get("additionalProperties");
+            match properties.and_then(|properties| properties.get(name)).or(others) {
                 Some(property) => problems.extend(self.at(property).problems(&at, value)),
                 None => problems.push(format!("{at}: not in the schema")),
             }
         }
+        for (place, item) in value.as_array().into_iter().flatten().enumerate() {
+            problems.extend(self.at(&schema["items"]).problems(&format!("{at}/{place}"), item));
+        }
         problems
     }
+}
+
+fn names(value: &Value) -> impl Iterator<Item = &str> {
+    value.as_object().into_iter().flatten().map(|(name, _)| name.as_str())
 }
 
 fn length(value: &Value) -> Option<u64> {

@@ -129,6 +129,9 @@ const MADE_IN_CAPITALS: &str = "reservations.Reservation-Made.v1";
 #[test]
 fn unknown_fields_are_accepted_in_every_object_of_every_event() {
     fn add_to_each_object(value: &mut Value) -> usize {
+        if let Value::Array(items) = value {
+            return items.iter_mut().map(add_to_each_object).sum();
+        }
         let Value::Object(object) = value else { return 0 };
         let below: usize = object.values_mut().map(add_to_each_object).sum();
         object.insert("addedLater".to_owned(), json!({"a": [1, null]}));
@@ -153,6 +156,22 @@ fn every_chain_ends_at_a_current_type_and_begins_at_one_that_is_not() {
                 at = upcasters.iter().find(|next| next.from == at.to).unwrap_or(at);
             }
             assert!(EVENT_TYPES.contains(&at.to), "{} ends at {}", step.from, at.to);
+        }
+    }
+}
+
+#[test]
+fn a_room_event_has_the_version_that_its_opening_hours_need() {
+    for name in ["room-registered", "room-changed", "room-retired"] {
+        let (first, second) = (golden(&format!("{name}.v1.json")), golden(&format!("{name}.v2.json")));
+        for (payload, other) in [(&first, &second), (&second, &first)] {
+            match decode(other.event_type(), payload.payload.get().as_bytes()) {
+                Err(Unreadable::Malformed { event_type, reason }) => {
+                    assert_eq!(event_type, other.event_type());
+                    assert!(reason.contains(payload.event_type()), "{reason}");
+                }
+                decoded => panic!("{decoded:?}"),
+            }
         }
     }
 }

@@ -43,7 +43,7 @@ fn registered() -> Event {
         capacity: 4,
         time_zone: TimeZone(chrono_tz::Europe::Lisbon),
         opening_hours: Some(OpeningHours {
-            monday: OpeningSpan::new(480, 1440).ok(),
+            monday: OpeningSpan::new(480, 1440).unwrap().into(),
             ..OpeningHours::default()
         }),
         slot_minutes: Some(15),

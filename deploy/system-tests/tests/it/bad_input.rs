@@ -116,7 +116,21 @@ async fn impossible_rooms_are_refused(client: &Client) {
         (json!({"maxMinutes": 0}), "invalid-value", "/maxMinutes"),
         (hours("08:00", "08:00"), "invalid-value", "/openingHours/monday"),
         (hours("8:00", "18:00"), "invalid-value", "/openingHours/monday"),
-        (hours("08:00", "24:01"), "invalid-value", "/openingHours/monday"),
+        (hours("08:00", "32:01"), "invalid-value", "/openingHours/monday"),
+        (hours("24:00", "25:00"), "invalid-value", "/openingHours/monday"),
+        (hours("08:00", "48:00"), "invalid-value", "/openingHours/monday"),
+        (
+            json!({"openingHours": {"monday": [
+                {"opens": "08:00", "closes": "12:00"}, {"opens": "11:59", "closes": "18:00"}]}}),
+            "invalid-value",
+            "/openingHours/monday",
+        ),
+        (
+            json!({"openingHours": {"monday": [{"opens": "08:00", "closes": "12:00"}, {"opens": "8"}]}}),
+            "invalid-value",
+            "/openingHours/monday/1/closes",
+        ),
+        (json!({"openingHours": {"monday": "08:00"}}), "invalid-value", "/openingHours/monday"),
         (
             json!({"openingHours": {"funday": {"opens": "08:00", "closes": "18:00"}}}),
             "unknown-field",
