@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use command_service::event_store::{Append as _, Group, mysql::MySqlStore};
-use shared_events::DecodedEvent;
+use shared_events::{DecodedEvent, Timestamp};
 
 use system_tests::Namespace;
 
@@ -15,6 +15,7 @@ use crate::{
     figures::{Finding, Target},
     kafka,
     mongo::{heads, read_models, until_level},
+    mysql,
     rig::{Rig, Service},
 };
 
@@ -24,10 +25,16 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The database and the topic are empty at the start.
 pub(crate) async fn from_the_feed(rig: &Rig) -> Result<Vec<Finding>> {
-    let events = event_generator::events(Shape::mixed(ROOMS, USERS), rig.size(300_000, 50_000))?;
+    let mut events = event_generator::events(Shape::mixed(ROOMS, USERS), rig.size(300_000, 50_000))?;
     let source = rig.namespace("rebuild").await?;
     kafka::create_topic(&rig.servers.brokers, &source.name).await?;
     let commands = store(rig, &source, &events).await?;
+    // The event store records them by its own clock.
+    let recorded = mysql::recorded_at(&source.database_url()).await?;
+    for event in &mut events {
+        let at = recorded.get(&(event.room, event.version.get())).context("an event is not stored")?;
+        event.recorded_at = Timestamp::from_epoch_millis(*at);
+    }
     let first = fill(rig, &source, &commands, &events).await?.1;
     let name = "query-service from the feed, all read models";
     let finding = against_inserts(rig, &events, first, Target::AtLeast(0.7), "rebuild", name, async || {
