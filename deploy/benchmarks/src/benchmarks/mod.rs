@@ -16,6 +16,7 @@ mod relay;
 mod relay_debezium;
 mod relay_log;
 mod sharing;
+mod statistics;
 mod sweep;
 mod unknown_ids;
 mod visible;
@@ -132,6 +133,11 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         name: "queries-growth",
         about: "queries over HTTP at 1,000,000 stored reservations, against 10,000",
         run: |rig| Box::pin(queries::growth(rig)),
+    },
+    Benchmark {
+        name: "statistics",
+        about: "statistics over HTTP beside 500 commands a second, against the same alone",
+        run: |rig| Box::pin(statistics::beside_commands(rig)),
     },
     Benchmark {
         name: "as-of",
