@@ -8,6 +8,7 @@ pub mod erasure;
 pub mod event;
 pub mod feed;
 pub mod ids;
+pub mod names;
 pub mod notice;
 pub mod opening_hours;
 pub mod partitioner;

@@ -251,6 +251,10 @@ pub(super) struct Free {
 pub(super) struct HistoryEntry {
     #[schema(value_type = HistoryAction)]
     what: HistoryKind,
+    /// Who did it, if it was somebody else: an administrator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    by: Option<UserId>,
     /// When.
     #[schema(value_type = String, format = DateTime)]
     time: Timestamp,
@@ -310,12 +314,13 @@ pub(super) struct Before {
 }
 
 impl HistoryEntry {
-    /// The entry of a user's action.
-    pub(super) fn of(doc: HistoryDoc) -> Option<Self> {
+    /// The entry in a user's history.
+    pub(super) fn of(doc: HistoryDoc, user: &UserId) -> Option<Self> {
         let Change::Reservation { what, reservation: values, previous } = doc.change else { return None };
         let before = |Place { room, from, to, .. }: Place| Before { room, from, to };
         Some(Self {
             what,
+            by: Some(doc.by).filter(|by| by != user),
             time: doc.at,
             room: doc.room,
             version: doc.version,

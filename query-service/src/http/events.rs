@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
 use super::{
-    parameters::{Nothing, check_kind, invalid},
+    parameters::{Nothing, invalid, normal_kind},
     request::{GENERATION, QueryRequest},
     reservations::user_of,
     schemas::{QueryHeaders, Refusals},
@@ -52,7 +52,12 @@ pub(super) struct EventsParameters {
     #[param(value_type = Option<Vec<uuid::Uuid>>, style = Form, explode = false, nullable = false, max_items = 128)]
     room: Option<String>,
     /// Rooms of this kind.
-    #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
+    #[param(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$",
+        nullable = false
+    )]
     kind: Option<String>,
     /// My reservations, in any room.
     #[param(nullable = false, default = false)]
@@ -68,7 +73,7 @@ impl EventsParameters {
             return Err(invalid("room", &format!("a stream has at most {MOST_ROOMS} rooms")));
         }
         let owner = (self.mine == Some(true)).then(|| user_of(caller)).transpose()?;
-        let wants = Wants { rooms, kind: check_kind(self.kind.as_deref())?, owner };
+        let wants = Wants { rooms, kind: normal_kind(self.kind.as_deref())?, owner };
         if wants.rooms.is_empty() && wants.kind.is_none() && wants.owner.is_none() {
             return Err(invalid("room", "name rooms, a kind, or mine=true"));
         }

@@ -4,7 +4,10 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, de};
 use service_kit::http::problem::{Problem, ProblemType};
-use shared_events::{Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version};
+use shared_events::{
+    Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version,
+    names::{is_blank, normal_form},
+};
 use utoipa::IntoParams;
 
 use crate::queries::{AsOf, PageRequest};
@@ -99,7 +102,7 @@ list_parameters!(ListParameters {});
 list_parameters! {
     RoomsParameters {
         /// Rooms of this kind only.
-        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
+        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
         kind: Option<String>,
         /// Rooms that take at least this many people.
         #[param(value_type = Option<i64>, nullable = false, minimum = 1, maximum = 4_294_967_295_i64)]
@@ -220,7 +223,7 @@ list_parameters! {
         #[param(value_type = Option<i64>, nullable = false, minimum = 1, default = 1, maximum = 4_294_967_295_i64)]
         people: Option<u32>,
         /// Rooms of this kind only.
-        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
+        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
         kind: Option<String>,
     }
 }
@@ -234,7 +237,7 @@ list_parameters! {
         #[param(value_type = String, format = DateTime)]
         to: Time,
         /// Rooms of this kind only.
-        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
+        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
         kind: Option<String>,
     }
 }
@@ -254,7 +257,7 @@ macro_rules! has_kind {
     ($($name:ident),*) => {$(
         impl $name {
             pub(super) fn kind(&self) -> Result<Option<String>, Problem> {
-                check_kind(self.kind.as_deref())
+                normal_kind(self.kind.as_deref())
             }
         }
     )*};
@@ -301,16 +304,19 @@ fn range(Time(from): Time, Time(to): Time) -> Result<Interval, Problem> {
     Ok(range)
 }
 
-pub(super) fn check_kind(kind: Option<&str>) -> Result<Option<String>, Problem> {
-    if let Some(kind) = kind {
-        if kind.is_empty() || kind.chars().count() > LONGEST_NAME_CHARS {
-            return Err(invalid("kind", &format!("it must have 1 to {LONGEST_NAME_CHARS} characters")));
-        }
-        if kind.chars().any(char::is_control) {
-            return Err(invalid("kind", "it must have no control characters"));
-        }
+/// A kind in the form that the rooms have.
+pub(super) fn normal_kind(kind: Option<&str>) -> Result<Option<String>, Problem> {
+    let Some(kind) = kind else { return Ok(None) };
+    if kind.chars().nth(LONGEST_NAME_CHARS).is_some() || is_blank(kind) {
+        return Err(invalid(
+            "kind",
+            &format!("it must have 1 to {LONGEST_NAME_CHARS} characters, one of them visible"),
+        ));
     }
-    Ok(kind.map(str::to_owned))
+    if kind.chars().any(char::is_control) {
+        return Err(invalid("kind", "it must have no control characters"));
+    }
+    Ok(Some(normal_form(kind).into_owned()))
 }
 
 fn people(people: Option<u32>) -> Result<Option<u32>, Problem> {

@@ -132,7 +132,7 @@ async fn reservations_of<P>(
     Ok(Json(List::of(query.run(ask.models().await?, &page).await?, Reservation::from)))
 }
 
-/// What I made, changed, moved and cancelled, newest first.
+/// What I did, and what others did to my reservations, newest first.
 #[utoipa::path(get, path = "/v1/me/history", tag = "reservations", params(ListParameters, QueryHeaders),
     responses((status = 200, body = List<HistoryEntry>), Refusals))]
 pub(super) async fn my_history(
@@ -141,7 +141,7 @@ pub(super) async fn my_history(
     history_of(user_of(&ask.caller)?, &ask).await
 }
 
-/// What a user made, changed, moved and cancelled, newest first. For administrators.
+/// What a user did, and what others did to the user's reservations, newest first. For administrators.
 #[utoipa::path(get, path = "/v1/users/{user}/history", tag = "reservations",
     params(
         ("user" = String, Path, min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"),
@@ -165,5 +165,6 @@ async fn history_of<P>(
     let page = ask.parameters.page()?;
     let query = queries::UserHistory { user };
     let Page { items, next } = query.run(ask.models().await?, &page).await?;
-    Ok(Json(List { items: items.into_iter().filter_map(HistoryEntry::of).collect(), next }))
+    let items = items.into_iter().filter_map(|entry| HistoryEntry::of(entry, &query.user)).collect();
+    Ok(Json(List { items, next }))
 }

@@ -28,7 +28,7 @@ use uuid::Uuid;
 use super::{
     OfThisThread,
     answers::List,
-    parameters::{Nothing, check_kind, invalid},
+    parameters::{Nothing, invalid, normal_kind},
     reservations::user_of,
     subscription_bodies::{
         Delivery, DeliveryParameters, NewSubscription, Subscription, SubscriptionChannel, SubscriptionPatch,
@@ -134,10 +134,7 @@ impl SubscriptionRequest<Nothing, Json<NewSubscription>> {
         let about = match (room, kind) {
             (None, None) => return Ok(About::Mine),
             (Some(room), None) => About::Room(*room),
-            (None, Some(kind)) => {
-                check_kind(Some(kind))?;
-                About::Kind(kind.clone())
-            }
+            (None, Some(kind)) => About::Kind(normal_kind(Some(kind))?.unwrap_or_default()),
             (Some(_), Some(_)) => return Err(invalid("/kind", "it must not be given beside room")),
         };
         self.caller.require_admin()?;

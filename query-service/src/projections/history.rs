@@ -11,7 +11,7 @@ pub fn entry(decoded: &DecodedEvent) -> HistoryDoc {
     HistoryDoc {
         room: decoded.room,
         version: decoded.version,
-        user: decoded.metadata.actor.clone(),
+        by: decoded.metadata.actor.clone(),
         at: decoded.metadata.time,
         recorded_at: decoded.recorded_at,
         change: change(decoded),

@@ -218,7 +218,7 @@ impl Revisions {
 impl Revision {
     fn of(entry: HistoryDoc) -> Option<Self> {
         let Change::Reservation { what, .. } = entry.change else { return None };
-        let (by, at, recorded_at) = (entry.user.clone(), entry.at, entry.recorded_at);
+        let (by, at, recorded_at) = (entry.by.clone(), entry.at, entry.recorded_at);
         Some(Self { what, by, at, recorded_at, after: entry.into_reservation()?, changed: Vec::new() })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use shared_events::RoomId;
+use shared_events::{RoomId, names::sort_key};
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{Page, PageRequest, QueryError};
@@ -42,7 +42,7 @@ impl Kinds {
     /// [`QueryError::InvalidCursor`].
     pub fn page(&self, all: &[KindCount], page: &PageRequest) -> Result<Page<KindCount>, QueryError> {
         let after: Option<String> = page.after(self)?;
-        let begin = after.map_or(0, |after| all.partition_point(|kind| kind.kind <= after));
+        let begin = after.map_or(0, |after| all.partition_point(|kind| kind.sort_key() <= sort_key(&after)));
         let kinds = all.iter().skip(begin).take(page.to_read()).cloned().collect();
         Ok(page.page(self, kinds, |kind| kind.kind.clone()))
     }

@@ -1,5 +1,5 @@
-//! History: one document for each event of a room. Users read their own actions; a room or reservation of the past is read
-//! from all of them.
+//! History: one document for each event of a room. It is filed under the people whom the event concerns: who did it, and
+//! whose reservation it is. A room or reservation of the past is read from all of them.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -37,8 +37,8 @@ pub struct HistoryDoc {
     pub room: RoomId,
     /// The event's version in that stream.
     pub version: Version,
-    /// The user.
-    pub user: UserId,
+    /// Who did it.
+    pub by: UserId,
     /// The time of the command.
     pub at: Timestamp,
     /// The time of the commit. In one room it never goes back.
@@ -80,10 +80,12 @@ impl HistoryDoc {
         format!("{}:{}", self.room, self.version)
     }
 
-    /// Whether it is an action in its user's history. Of two events of one command, that in the reservation's room is.
-    #[must_use]
-    pub fn is_users(&self) -> bool {
-        self.reservation().is_some_and(|reservation| reservation.room == self.room)
+    /// The people in whose histories it is: who did it, then the owner if that is another. Of two events of one command,
+    /// that in the reservation's room is in histories.
+    pub fn people(&self) -> impl Iterator<Item = &UserId> {
+        let of_history = self.reservation().filter(|reservation| reservation.room == self.room);
+        let owner = of_history.map(|reservation| &reservation.reserved_by);
+        of_history.map(|_| &self.by).into_iter().chain(owner.filter(|owner| **owner != self.by))
     }
 
     /// The reservation after the event, if it is about one.

@@ -1,7 +1,7 @@
 //! Rooms as queries see them.
 
 use serde::{Deserialize, Serialize};
-use shared_events::{RoomId, RoomSettings, Version};
+use shared_events::{RoomId, RoomSettings, Version, names::sort_key};
 
 /// A room: the form that its latest own event gave it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -27,4 +27,12 @@ pub struct KindCount {
     pub kind: String,
     /// Rooms that are not retired, at least 1.
     pub rooms: u64,
+}
+
+impl KindCount {
+    /// Its place in the list of kinds.
+    #[must_use]
+    pub fn sort_key(&self) -> String {
+        sort_key(&self.kind)
+    }
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use chrono::{Datelike, Timelike};
 use query_service::queries::{BusyHour, PopularRoom};
-use shared_events::{Interval, Minute, OpeningSpan, Reservation, RoomId, RoomSettings, Timestamp};
+use shared_events::{
+    Interval, Minute, OpeningSpan, Reservation, RoomId, RoomSettings, Timestamp, names::sort_key,
+};
 
 use crate::conformance_histories::{History, RoomState};
 
@@ -149,7 +151,7 @@ impl History {
                     && self.schedule(room.id, stay).is_empty()
             })
             .collect();
-        rooms.sort_by(|a, b| a.settings.name.cmp(&b.settings.name).then(a.id.cmp(&b.id)));
+        rooms.sort_by_cached_key(|room| (sort_key(&room.settings.name), room.id));
         rooms.into_iter().map(|room| room.id).collect()
     }
 }

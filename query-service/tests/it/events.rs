@@ -51,9 +51,14 @@ pub(crate) struct Stream {
 impl Stream {
     /// A room with its registration alone.
     pub(crate) fn new(name: &str) -> Self {
+        Self::of_kind(name, "meeting")
+    }
+
+    /// The same of this kind.
+    pub(crate) fn of_kind(name: &str, kind: &str) -> Self {
         let settings = RoomSettings {
             name: name.to_owned(),
-            kind: "meeting".to_owned(),
+            kind: kind.to_owned(),
             capacity: 8,
             time_zone: TimeZone(chrono_tz::Europe::Lisbon),
             opening_hours: None,

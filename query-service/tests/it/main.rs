@@ -26,6 +26,7 @@ mod http;
 mod http_past;
 mod http_tags;
 mod kafka_consumer;
+mod lists;
 mod live;
 mod live_client;
 mod mail_server;

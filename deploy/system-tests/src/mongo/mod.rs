@@ -80,7 +80,7 @@ pub(crate) async fn documents(server: &str, database: &str) -> anyhow::Result<Do
     };
     let reservations = all("reservations", doc! {}).await?;
     // Entries that are nobody's history have no such field.
-    let history = all("history", doc! { "user": { "$exists": true } }).await?;
+    let history = all("history", doc! { "people": { "$exists": true } }).await?;
     Ok(Documents {
         reservations: reservations.iter().map(reservation).collect::<anyhow::Result<_>>()?,
         history: history.iter().map(entry).collect::<anyhow::Result<_>>()?,
@@ -121,7 +121,8 @@ fn entry(document: &Document) -> anyhow::Result<HistoryDoc> {
     Ok(HistoryDoc {
         room: Uuid::from_slice(room)?,
         version: u64::from_be_bytes(version.try_into()?),
-        user: document.get_str("user")?.to_owned(),
+        // The first one did it.
+        user: document.get_array("people")?.first().and_then(Bson::as_str).context("people")?.to_owned(),
         what: document.get_str("what")?.to_owned(),
         reservation: uuid(reservation, "id")?,
         revision: number(reservation, "revision")?,

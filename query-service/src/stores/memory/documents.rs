@@ -8,6 +8,7 @@ use std::{
 
 use shared_events::{
     DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version,
+    names::sort_key,
 };
 use uuid::Uuid;
 
@@ -29,12 +30,13 @@ pub(super) struct Documents {
     pub(super) dropped: HashSet<(RoomId, Version)>,
     pub(super) erasures: Option<Arc<Erasures>>,
     pub(super) rooms: BTreeMap<RoomId, RoomDoc>,
-    /// Rooms that are not retired.
+    /// Rooms that are not retired, by the [`sort_key`] of their names.
     pub(super) rooms_by_name: BTreeSet<(String, RoomId)>,
     pub(super) reservations: HashMap<ReservationId, ReservationDoc>,
     live_by_room: BTreeSet<InRoom>,
     pub(super) live_by_user: BTreeSet<(UserId, Minute, ReservationId)>,
     pub(super) history: BTreeMap<(RoomId, Version), HistoryDoc>,
+    /// By each of the people whom an entry concerns.
     pub(super) history_by_user: BTreeSet<(UserId, Timestamp, RoomId, Version)>,
     /// The two halves of a move have one revision.
     pub(super) history_by_revision: BTreeSet<(ReservationId, u32, RoomId, Version)>,
@@ -61,7 +63,7 @@ impl Documents {
 
     pub(super) fn delete(&mut self, room: RoomId) {
         if let Some(doc) = self.rooms.remove(&room) {
-            self.rooms_by_name.remove(&(doc.settings.name, room));
+            self.rooms_by_name.remove(&(sort_key(&doc.settings.name), room));
         }
         self.reservations.retain(|_, doc| doc.reservation.room != room);
         let reservations = &self.reservations;
@@ -85,14 +87,18 @@ impl Documents {
             }
         }
         for entry in self.history.values_mut() {
+            let before: Vec<UserId> = entry.people().cloned().collect();
             if let Change::Reservation { reservation, .. } = &mut entry.change {
                 list.mask_reservation(reservation);
             }
-            let Some(pseudonym) = list.pseudonym(&entry.user).cloned() else { continue };
-            let before = std::mem::replace(&mut entry.user, pseudonym);
-            if self.history_by_user.remove(&(before, entry.at, entry.room, entry.version)) {
-                self.history_by_user.insert((entry.user.clone(), entry.at, entry.room, entry.version));
+            if let Some(pseudonym) = list.pseudonym(&entry.by) {
+                entry.by = pseudonym.clone();
             }
+            let place = |person: UserId| (person, entry.at, entry.room, entry.version);
+            for person in before {
+                self.history_by_user.remove(&place(person));
+            }
+            self.history_by_user.extend(entry.people().cloned().map(place));
         }
         for message in self.parked.values_mut() {
             if let Some(masked) = message.masked(list) {
@@ -106,9 +112,7 @@ impl Documents {
         if self.history.contains_key(&(room, version)) {
             return;
         }
-        if entry.is_users() {
-            self.history_by_user.insert((entry.user.clone(), entry.at, room, version));
-        }
+        self.history_by_user.extend(entry.people().map(|person| (person.clone(), entry.at, room, version)));
         if let Some(reservation) = entry.reservation() {
             self.history_by_revision.insert((reservation.id, reservation.revision, room, version));
         }
@@ -119,11 +123,11 @@ impl Documents {
     fn fold_room(&mut self, room: RoomId, decoded: &DecodedEvent) {
         let stored = self.rooms.remove(&room);
         if let Some(stored) = &stored {
-            self.rooms_by_name.remove(&(stored.settings.name.clone(), room));
+            self.rooms_by_name.remove(&(sort_key(&stored.settings.name), room));
         }
         let Some(doc) = rooms::fold(stored, decoded) else { return };
         if !doc.retired {
-            self.rooms_by_name.insert((doc.settings.name.clone(), room));
+            self.rooms_by_name.insert((sort_key(&doc.settings.name), room));
         }
         self.rooms.insert(room, doc);
     }

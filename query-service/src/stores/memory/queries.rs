@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use shared_events::{Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version};
+use shared_events::{Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version, names::sort_key};
 use uuid::Uuid;
 
 use super::{MemoryReadModels, documents::earliest_start};
@@ -36,7 +36,7 @@ impl Queries for MemoryReadModels {
         limit: usize,
     ) -> Result<Vec<RoomDoc>, StoreError> {
         let documents = self.read();
-        let after = after.map_or(Bound::Unbounded, |place| Bound::Excluded(place.clone()));
+        let after = after.map_or(Bound::Unbounded, |(name, room)| Bound::Excluded((sort_key(name), *room)));
         Ok(documents
             .rooms_by_name
             .range((after, Bound::Unbounded))
@@ -72,7 +72,10 @@ impl Queries for MemoryReadModels {
         for room in documents.rooms.values().filter(|room| !room.retired) {
             *counts.entry(&room.settings.kind).or_default() += 1;
         }
-        Ok(counts.into_iter().map(|(kind, rooms)| KindCount { kind: kind.to_owned(), rooms }).collect())
+        let of_kind = |(kind, rooms): (&str, u64)| KindCount { kind: kind.to_owned(), rooms };
+        let mut kinds: Vec<_> = counts.into_iter().map(of_kind).collect();
+        kinds.sort_by_cached_key(KindCount::sort_key);
+        Ok(kinds)
     }
 
     async fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationDoc>, StoreError> {

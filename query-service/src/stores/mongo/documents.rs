@@ -10,7 +10,7 @@ use mongodb::bson::{
     serialize_to_raw_document_buf,
     spec::BinarySubtype,
 };
-use shared_events::{Minute, Place, Reservation, RoomId, Timestamp, Version};
+use shared_events::{Minute, Place, Reservation, RoomId, Timestamp, Version, names::sort_key};
 use uuid::Uuid;
 
 use super::packing::{pack, unpack};
@@ -106,6 +106,7 @@ pub(super) fn usage_id(key: UsageKey) -> String {
 
 pub(super) fn from_room(room: &RoomDoc) -> Result<Guarded, StoreError> {
     let mut guarded = Guarded::new(raw_uuid(&room.room.0), cstr!("version"), room.version);
+    guarded.form.append(cstr!("sort"), sort_key(&room.settings.name));
     append_room(&mut guarded.form, room)?;
     Ok(guarded)
 }
@@ -180,9 +181,14 @@ pub(super) fn part(part: Part) -> Bson {
 pub(super) fn from_history(entry: &HistoryDoc) -> Result<RawDocumentBuf, StoreError> {
     let mut stored = RawDocumentBuf::new();
     stored.append(ID, history_id(entry.room, entry.version));
-    // Entries that are nobody's history are hidden from the index of users.
-    let actor = if entry.is_users() { cstr!("user") } else { cstr!("by") };
-    stored.append(actor, entry.user.as_str());
+    // The first one did it. Entries that are in nobody's history are hidden from the index of people.
+    let mut people = RawArrayBuf::new();
+    entry.people().for_each(|person| people.push(person.as_str()));
+    if people.is_empty() {
+        stored.append(cstr!("by"), entry.by.as_str());
+    } else {
+        stored.append(cstr!("people"), people);
+    }
     stored.append(cstr!("at"), moment(entry.at));
     stored.append(cstr!("recordedAt"), moment(entry.recorded_at));
     let mut parts = RawArrayBuf::new();

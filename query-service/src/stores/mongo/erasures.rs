@@ -258,10 +258,14 @@ pub(super) async fn mask_generation(
         .update_many(doc! { "reservation.user": user.as_str() }, change("reservation"))
         .await?
         .modified_count;
-    for actor in ["user", "by"] {
-        let change = doc! { "$set": { actor: pseudonym } };
-        masked += history.update_many(doc! { actor: user.as_str() }, change).await?.modified_count;
-    }
+    let change = doc! { "$set": { "people.$[erased]": pseudonym } };
+    masked += history
+        .update_many(doc! { "people": user.as_str() }, change)
+        .array_filters([doc! { "erased": user.as_str() }])
+        .await?
+        .modified_count;
+    let change = doc! { "$set": { "by": pseudonym } };
+    masked += history.update_many(doc! { "by": user.as_str() }, change).await?.modified_count;
     Ok(masked + mask_parked(connection, prefix, user, list).await?)
 }
 

@@ -114,8 +114,8 @@ impl MongoReadModels {
             IndexModel::builder().keys(keys).options(only_live).build()
         };
         let of_rooms = [
-            index(doc! { "form.retired": 1, "form.settings.name": 1, "_id": 1 }),
-            index(doc! { "form.retired": 1, "form.settings.kind": 1, "form.settings.name": 1, "_id": 1 }),
+            index(doc! { "form.retired": 1, "form.sort": 1, "_id": 1 }),
+            index(doc! { "form.retired": 1, "form.settings.kind": 1, "form.sort": 1, "_id": 1 }),
             index(doc! { "form.settings.kind": 1, "_id": 1 }),
         ];
         let only_cancelled =
@@ -127,7 +127,7 @@ impl MongoReadModels {
             live(doc! { "form.user": 1, "form.from": 1, "_id": 1 }),
         ];
         let of_history = [
-            index(doc! { "user": 1, "at": -1, "_id": -1 }),
+            index(doc! { "people": 1, "at": -1, "_id": -1 }),
             index(doc! { "reservation.id": 1, "reservation.revision": 1 }),
             index(doc! { PARTS: 1, "_id": 1 }),
         ];

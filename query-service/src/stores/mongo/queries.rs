@@ -13,7 +13,7 @@ use mongodb::{
     bson::{Bson, Document, RawDocument, RawDocumentBuf, doc},
     options::Hint,
 };
-use shared_events::{Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version};
+use shared_events::{Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version, names::sort_key};
 
 use super::{
     MongoReadModels,
@@ -61,14 +61,15 @@ impl Queries for MongoReadModels {
             wanted.insert("form.settings.capacity", doc! { "$gte": i64::from(people) });
         }
         if let Some((name, room)) = after {
-            wanted.insert("form.settings.name", doc! { "$gte": name });
+            let place = sort_key(name);
+            wanted.insert("form.sort", doc! { "$gte": &place });
             let later = [
-                doc! { "form.settings.name": { "$gt": name } },
-                doc! { "form.settings.name": name, "_id": { "$gt": uuid(room.0) } },
+                doc! { "form.sort": { "$gt": &place } },
+                doc! { "form.sort": &place, "_id": { "$gt": uuid(room.0) } },
             ];
             wanted.insert("$or", later.to_vec());
         }
-        let order = doc! { "form.settings.name": 1, "_id": 1 };
+        let order = doc! { "form.sort": 1, "_id": 1 };
         all(self.rooms.collection.find(wanted).sort(order).limit(bound(limit)).await?, to_room).await
     }
 
@@ -91,7 +92,6 @@ impl Queries for MongoReadModels {
         let steps = [
             doc! { "$match": { "form.retired": false } },
             doc! { "$group": { "_id": "$form.settings.kind", "rooms": { "$sum": 1 } } },
-            doc! { "$sort": { "_id": 1 } },
         ];
         let to_kind = |doc: &RawDocument| {
             let stored = Stored::read("rooms", doc)?;
@@ -100,7 +100,9 @@ impl Queries for MongoReadModels {
         // All rooms count, and the server reads the grouped field faster from documents than from an index.
         let in_stored_order = Hint::Keys(doc! { "$natural": 1 });
         let groups = self.rooms.collection.aggregate(steps).hint(in_stored_order);
-        all(groups.with_type::<RawDocumentBuf>().await?, to_kind).await
+        let mut kinds = all(groups.with_type::<RawDocumentBuf>().await?, to_kind).await?;
+        kinds.sort_by_cached_key(KindCount::sort_key);
+        Ok(kinds)
     }
 
     async fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationDoc>, StoreError> {
@@ -182,7 +184,7 @@ impl Queries for MongoReadModels {
         after: Option<(Timestamp, RoomId, Version)>,
         limit: usize,
     ) -> Result<Vec<HistoryDoc>, StoreError> {
-        let mut wanted = doc! { "user": user.as_str() };
+        let mut wanted = doc! { "people": user.as_str() };
         if let Some((at, room, version)) = after {
             let (at, id) = (moment(at), history_id(room, version));
             wanted.insert("at", doc! { "$lte": at });

@@ -115,6 +115,11 @@ impl<'a> Stored<'a> {
         self.field(name, |value| value.as_str()?.parse().ok())
     }
 
+    /// The first of a list of users.
+    fn first_user(&self, name: &str) -> Result<UserId, StoreError> {
+        self.field(name, |list| UserId::new(list.as_array()?.into_iter().next()?.ok()?.as_str()?).ok())
+    }
+
     fn user(&self, name: &str) -> Result<UserId, StoreError> {
         self.field(name, |value| UserId::new(value.as_str()?).ok())
     }
@@ -234,9 +239,9 @@ pub(super) fn to_history(doc: &RawDocument) -> Result<HistoryDoc, StoreError> {
             previous: if stored.has("previous") { Some(stored.part("previous")?.place()?) } else { None },
         }
     };
-    let user = stored.user(if stored.has("user") { "user" } else { "by" })?;
+    let by = if stored.has("people") { stored.first_user("people") } else { stored.user("by") }?;
     let (at, recorded_at) = (stored.moment("at")?, stored.moment("recordedAt")?);
-    Ok(HistoryDoc { room, version, user, at, recorded_at, change })
+    Ok(HistoryDoc { room, version, by, at, recorded_at, change })
 }
 
 /// The version of an entry, and when its event was recorded.
