@@ -67,8 +67,12 @@ impl ChangeRoom {
         if limits(&settings) != limits(before) {
             check_bookable(&settings)?;
         }
-        if let Some(by) = rooms.directory.named(&settings.name).filter(|by| *by != self.room) {
-            return Err(Rejection::NameTaken { by }.into());
+        // A room keeps its name, even if there are names that look alike from before they were refused.
+        if settings.name != before.name {
+            let others = rooms.directory.named_like(&settings.name).iter().find(|by| **by != self.room);
+            if let Some(by) = others.copied() {
+                return Err(Rejection::NameTaken { by }.into());
+            }
         }
         let room = Room { id: self.room, revision: room.revision() + 1, settings };
         Ok(Decision::event(self.room, RoomChanged { room }))

@@ -1,12 +1,9 @@
 //! Registers a room.
 
-use shared_events::{Room, RoomId, RoomSettings, room_events::RoomRegistered};
+use shared_events::{Room, RoomId, RoomSettings, names::normal_form, room_events::RoomRegistered};
 
 use super::{Checked, Command, Decision, room_checks::check_admin};
-use crate::domain::{
-    Rejection, Rooms, check_bookable,
-    values::{normalise, validate_settings},
-};
+use crate::domain::{Rejection, Rooms, check_bookable, values::validate_settings};
 
 /// Registers a room. Its id is the command's.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,7 +15,8 @@ pub struct RegisterRoom {
 impl RegisterRoom {
     /// Normalises name and kind.
     pub fn new(settings: RoomSettings) -> Self {
-        let (name, kind) = (normalise(&settings.name).into_owned(), normalise(&settings.kind).into_owned());
+        let (name, kind) =
+            (normal_form(&settings.name).into_owned(), normal_form(&settings.kind).into_owned());
         Self { settings: RoomSettings { name, kind, ..settings } }
     }
 
@@ -26,7 +24,7 @@ impl RegisterRoom {
         check_admin(command)?;
         validate_settings(&self.settings)?;
         check_bookable(&self.settings)?;
-        if let Some(by) = rooms.directory.named(&self.settings.name) {
+        if let Some(by) = rooms.directory.named_like(&self.settings.name).first().copied() {
             return Err(Rejection::NameTaken { by }.into());
         }
         let room = Room { id: RoomId(command.id), revision: 1, settings: self.settings.clone() };
@@ -78,6 +76,16 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_looks_like_that_of_another_room_is_taken_until_that_is_retired() {
+        for name in ["ROOM 1", "room\u{200b} 1", "ro\u{ad}om\u{a0}1", "\u{202e}room 1", "ｒｏｏｍ １"] {
+            let same = || register(|settings| settings.name = name.into());
+            given([room(1)]).when(same()).by_admin().rejected(Rejection::NameTaken { by: room_id(1) });
+            given([room(1), room_retired(1, 2)]).when(same()).by_admin().accepted();
+        }
+        given([room(1)]).when(register(|settings| settings.name = "room l".into())).by_admin().accepted();
+    }
+
+    #[test]
     fn names_that_look_the_same_are_the_same() {
         // A decomposed e with acute, and white space around it.
         let taken = register(|settings| settings.name = "  Cafe\u{301}\u{a0}".into());
@@ -94,6 +102,12 @@ mod tests {
         invalid(when(|settings| settings.name = " ".into()), "name");
         invalid(when(|settings| settings.name = "é".repeat(201)), "name");
         invalid(when(|settings| settings.kind = "a\u{7}b".into()), "kind");
+        for nothing_visible in ["\u{200b}", "\u{3164}", "\u{ad} \u{2060}"] {
+            let named = |settings: &mut RoomSettings| settings.name = nothing_visible.into();
+            invalid(given([]).when(register(named)).by_admin(), "name");
+            let of_kind = |settings: &mut RoomSettings| settings.kind = nothing_visible.into();
+            invalid(given([]).when(register(of_kind)).by_admin(), "kind");
+        }
         invalid(when(|settings| settings.capacity = 0), "capacity");
         invalid(when(|settings| settings.slot_minutes = Some(0)), "slotMinutes");
         invalid(when(|settings| settings.slot_minutes = Some(7)), "slotMinutes");

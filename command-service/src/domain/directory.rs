@@ -4,12 +4,14 @@ use std::collections::HashMap;
 
 use shared_events::{Event, ReservationId, RoomId};
 
+use super::values::NameKey;
+
 /// A room in the directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RoomEntry {
     /// The room.
     pub room: RoomId,
-    /// Its name, unique among rooms that are not retired.
+    /// Its name. No other room that is not retired has one that looks alike, but for rooms of earlier builds.
     pub name: String,
     /// Its kind.
     pub kind: String,
@@ -31,13 +33,14 @@ impl RoomEntry {
     }
 }
 
-/// All rooms by name and by kind. Names and kinds are [normalised](super::values::normalise) and compared byte for byte.
+/// All rooms by name and by kind. Kinds are in their [normal form](shared_events::names::normal_form) and compared byte for
+/// byte, names by their [keys](NameKey).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Directory {
     /// Each entry with its rank in the order of registration.
     entries: HashMap<RoomId, (usize, RoomEntry)>,
     kinds: HashMap<String, Vec<RoomId>>,
-    names: HashMap<String, RoomId>,
+    names: HashMap<NameKey, Vec<RoomId>>,
     fingerprints: HashMap<u32, Vec<RoomId>>,
     registered: usize,
 }
@@ -59,10 +62,12 @@ impl Directory {
             }
         };
         if !entry.retired {
-            self.names.insert(entry.name.clone(), room);
             let place_of = |room: &RoomId| self.entries.get(room).map_or(0, |(order, _)| *order);
-            let rooms = self.kinds.entry(entry.kind.clone()).or_default();
-            rooms.insert(rooms.partition_point(|other| place_of(other) < order), room);
+            let insert = |rooms: &mut Vec<RoomId>| {
+                rooms.insert(rooms.partition_point(|other| place_of(other) < order), room);
+            };
+            insert(self.names.entry(NameKey::of(&entry.name)).or_default());
+            insert(self.kinds.entry(entry.kind.clone()).or_default());
         }
         self.entries.insert(room, (order, entry));
         previous
@@ -90,9 +95,9 @@ impl Directory {
         self.kinds.get(kind).map_or(&[], Vec::as_slice)
     }
 
-    /// The room with this name that is not retired.
-    pub(crate) fn named(&self, name: &str) -> Option<RoomId> {
-        self.names.get(name).copied()
+    /// The rooms with this name, or with one that looks alike, that are not retired, in the order of registration.
+    pub(crate) fn named_like(&self, name: &str) -> &[RoomId] {
+        self.names.get(&NameKey::of(name)).map_or(&[], Vec::as_slice)
     }
 
     /// The rooms with this [fingerprint](RoomId::fingerprint), retired ones included; nearly always at most one.
@@ -106,8 +111,12 @@ impl Directory {
     }
 
     fn unlink(&mut self, entry: &RoomEntry) {
-        if self.names.get(&entry.name) == Some(&entry.room) {
-            self.names.remove(&entry.name);
+        let key = NameKey::of(&entry.name);
+        if let Some(rooms) = self.names.get_mut(&key) {
+            rooms.retain(|room| *room != entry.room);
+            if rooms.is_empty() {
+                self.names.remove(&key);
+            }
         }
         if let Some(rooms) = self.kinds.get_mut(&entry.kind) {
             rooms.retain(|room| *room != entry.room);
@@ -160,7 +169,7 @@ mod tests {
         let mut directory = three();
         directory.upsert(RoomEntry { retired: true, ..entry(7, "a", "x") });
         assert_eq!(directory.rooms_of_kind("x"), [id(3), id(5)]);
-        assert_eq!(directory.named("a"), None);
+        assert!(directory.named_like("a").is_empty());
         assert_eq!(directory.rooms_with_fingerprint(id(7).fingerprint()), [id(7)]);
         let made = ReservationId::made_in(id(7), Uuid::from_u128(1));
         assert_eq!(directory.origins(made), [id(7)]);
@@ -172,7 +181,7 @@ mod tests {
         directory.upsert(RoomEntry { retired: true, ..entry(7, "a", "x") });
         directory.upsert(entry(9, "a", "x"));
         directory.upsert(RoomEntry { retired: true, ..entry(7, "a", "x") });
-        assert_eq!(directory.named("a"), Some(id(9)));
+        assert_eq!(directory.named_like("A"), [id(9)]);
     }
 
     #[test]
@@ -187,7 +196,7 @@ mod tests {
             assert_eq!(directory.rooms_of_kind("x"), expected.rooms_of_kind("x"));
             assert!(directory.rooms_of_kind("y").is_empty());
             for name in ["a", "b", "c", "other", "new"] {
-                assert_eq!(directory.named(name), expected.named(name), "{name}");
+                assert_eq!(directory.named_like(name), expected.named_like(name), "{name}");
             }
             assert!(!directory.entries.contains_key(&id(9)));
             assert!(directory.rooms_with_fingerprint(id(9).fingerprint()).is_empty());

@@ -16,4 +16,4 @@ pub use directory::RoomEntry;
 pub use rejection::Rejection;
 pub use room::{OutOfSequence, Room, SNAPSHOT_SCHEMA, Undo};
 pub(crate) use rooms::{Located, Recalled, Rooms};
-pub use values::{InvalidInterval, InvalidSetting};
+pub use values::{InvalidInterval, InvalidSetting, NameKey};

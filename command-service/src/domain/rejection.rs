@@ -42,8 +42,8 @@ pub enum Rejection {
     /// Only administrators register, change and retire rooms.
     #[error("only administrators may do this")]
     NotAdmin,
-    /// Another room has this name.
-    #[error("another room has this name")]
+    /// Another room has this name, or one that looks alike.
+    #[error("another room has this name, or one that looks alike")]
     NameTaken {
         /// The other room.
         by: RoomId,

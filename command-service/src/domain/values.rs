@@ -4,8 +4,11 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use shared_events::{Interval, RoomSettings};
-use unicode_normalization::{UnicodeNormalization, is_nfc};
+use sha2::{Digest, Sha256};
+use shared_events::{
+    Interval, RoomSettings,
+    names::{LOOK_ALIKE_VERSION, is_blank, look_alike, normal_form},
+};
 
 /// Most characters of a name, a kind, a title or a guest.
 pub(crate) const MAX_TEXT_CHARS: usize = 200;
@@ -35,14 +38,22 @@ pub enum InvalidInterval {
     TooLong,
 }
 
-/// The normal form of a name or a kind: no white space at its ends, Unicode normalization form C. Names that look the same
-/// are then equal.
-pub(crate) fn normalise(text: &str) -> Cow<'_, str> {
-    let text = text.trim();
-    if is_nfc(text) { Cow::Borrowed(text) } else { Cow::Owned(text.nfc().collect()) }
+/// The key that names which look alike share, and others do not: a hash of [`look_alike`], and of the version of its rule.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct NameKey(pub [u8; 16]);
+
+impl NameKey {
+    /// The key of a name.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        let hash = Sha256::new_with_prefix([LOOK_ALIKE_VERSION]).chain_update(look_alike(name)).finalize();
+        let mut key = [0; 16];
+        key.copy_from_slice(hash.get(..16).unwrap_or(&[0; 16]));
+        Self(key)
+    }
 }
 
-/// Checks a text: at most 200 characters, no control characters.
+/// Checks a text: at most 200 characters, no control characters, and not without a visible one. It may be empty.
 ///
 /// # Errors
 /// What is wrong; continues a sentence that starts with the field's name.
@@ -52,12 +63,14 @@ pub fn check_text(text: &str) -> Result<(), &'static str> {
         Err("has more than 200 characters")
     } else if text.chars().any(char::is_control) {
         Err("has control characters")
+    } else if !text.is_empty() && is_blank(text) {
+        Err("has no visible character")
     } else {
         Ok(())
     }
 }
 
-/// Checks a name or a kind: a text that is [normalised](normalise) and not empty.
+/// Checks a name or a kind: a text in its [normal form](normal_form) and not empty.
 ///
 /// # Errors
 /// What is wrong; continues a sentence that starts with the field's name.
@@ -65,7 +78,7 @@ pub(crate) fn check_name(text: &str) -> Result<(), &'static str> {
     check_text(text)?;
     if text.is_empty() {
         Err("is empty")
-    } else if normalise(text) != text {
+    } else if normal_form(text) != text {
         Err("has white space at its ends or is not in Unicode normalization form C")
     } else {
         Ok(())

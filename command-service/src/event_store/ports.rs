@@ -136,8 +136,13 @@ pub trait RoomDirectory: Send + Sync + 'static {
     /// The rooms of these kinds that are not retired, in the order of registration.
     async fn rooms_of_kinds(&self, kinds: &[String]) -> Result<Vec<RoomEntry>, StoreError>;
 
-    /// The rooms with these names that are not retired.
-    async fn rooms_named(&self, names: &[String]) -> Result<Vec<RoomEntry>, StoreError>;
+    /// The rooms that are not retired and have one of these names, or one that looks alike. So do those of `known` that are not
+    /// retired, whatever their names are: a key may be missing that an instance of an older build should have written.
+    async fn rooms_named_like(
+        &self,
+        names: &[String],
+        known: &[RoomId],
+    ) -> Result<Vec<RoomEntry>, StoreError>;
 }
 
 /// Keeps states of rooms, so that long streams need not be read from their start.

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Deserializer};
 use service_kit::http::problem::{Problem, ProblemType};
-use shared_events::{Interval, Minute};
+use shared_events::{Interval, Minute, names::normal_form};
 
 use crate::{
     commands::Stay,
     domain::{
         InvalidInterval,
-        values::{check_interval, check_name, check_text, normalise},
+        values::{check_interval, check_name, check_text},
     },
 };
 
@@ -54,7 +54,7 @@ pub(super) fn text(field: &str, text: Option<String>) -> Result<Option<String>, 
 pub(super) fn name(field: &str, text: &str) -> Result<String, Problem> {
     // First the length: to normalise a text of many megabytes would take long.
     check_text(text).map_err(|reason| invalid(field, reason))?;
-    let name = normalise(text).into_owned();
+    let name = normal_form(text).into_owned();
     check_name(&name).map_err(|reason| invalid(field, reason))?;
     Ok(name)
 }

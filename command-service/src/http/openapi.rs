@@ -15,10 +15,11 @@ use super::{
     reservations, rooms, schemas,
 };
 
-/// A text without control characters.
-const TEXT: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
-/// A text with a character that is not white space.
-const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
+/// A text without control characters, and with a visible one unless it is empty. The characters that are named are those of
+/// [`is_blank`](shared_events::names::is_blank) below U+10000.
+const TEXT: &str = r"^([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*)?$";
+/// The same, and not empty.
+const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$";
 
 #[derive(OpenApi)]
 #[openapi(

@@ -6,7 +6,10 @@ use service_kit::telemetry::with_causes;
 use shared_events::{RoomId, Timestamp, Version};
 
 use super::attempt::{Attempt, AttemptError};
-use crate::event_store::{AppendError, StoreError};
+use crate::{
+    domain::NameKey,
+    event_store::{AppendError, StoreError},
+};
 
 /// A time this far ahead of the store's clock is reported: the clock goes wrong, or once did.
 const FAR_AHEAD_MS: i64 = 60_000;
@@ -54,15 +57,18 @@ impl Attempt<'_> {
         }
         let names: Vec<String> = self.names.iter().cloned().collect();
         if !names.is_empty() {
-            let stored = self.cache.store.rooms.rooms_named(&names).await?;
+            let (mut stored, none) = (HashMap::<NameKey, HashSet<RoomId>>::new(), HashSet::new());
             let directory = &self.cache.rooms.directory;
+            let known: Vec<RoomId> =
+                names.iter().flat_map(|name| directory.named_like(name)).copied().collect();
+            for entry in self.cache.store.rooms.rooms_named_like(&names, &known).await? {
+                stored.entry(NameKey::of(&entry.name)).or_default().insert(entry.room);
+            }
             let uncommitted: HashSet<RoomId> = self.group.rooms.iter().map(|entry| entry.room).collect();
             for name in &names {
-                let cached = directory.named(name);
-                let stored = stored.iter().find(|entry| entry.name == *name).map(|entry| entry.room);
-                unchanged &= cached == stored
-                    || cached.is_some_and(|room| uncommitted.contains(&room))
-                    || stored.is_some_and(|room| uncommitted.contains(&room));
+                let cached: HashSet<RoomId> = directory.named_like(name).iter().copied().collect();
+                let stored = stored.get(&NameKey::of(name)).unwrap_or(&none);
+                unchanged &= cached.symmetric_difference(stored).all(|room| uncommitted.contains(room));
             }
         }
         if unchanged {

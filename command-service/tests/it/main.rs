@@ -27,6 +27,7 @@ mod http_bad_input;
 mod http_forms;
 mod import;
 mod limits;
+mod names;
 mod openapi;
 mod operate;
 mod own_mysql;

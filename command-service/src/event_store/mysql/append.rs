@@ -10,15 +10,18 @@ use super::{
     errors::{Meaning, says_rolled_back, store_error},
     session::{WRITE_LIMIT, WriterSession, cannot_connect, run, run_text, run_texts, within},
 };
-use crate::event_store::{
-    Append, AppendError, Appended, FailPoint, Group, KeyKind, Position, StoreError, WriterForm,
-    sql::{
-        Statement,
-        append::{
-            Begun, INSERT_ROOM, OPERATION, Plan, PlannedEvent, TextStatement, UPDATE_ROOM,
-            delete_replaced_keys, insert_events, insert_keys, place, room_values, writer_form,
+use crate::{
+    domain::NameKey,
+    event_store::{
+        Append, AppendError, Appended, FailPoint, Group, KeyKind, Position, StoreError, WriterForm,
+        sql::{
+            Statement,
+            append::{
+                Begun, OPERATION, Plan, PlannedEvent, TextStatement, delete_replaced_keys, insert_events,
+                insert_keys, place, room_writes, writer_form,
+            },
+            pieces,
         },
-        pieces,
     },
 };
 
@@ -168,8 +171,7 @@ impl MySqlStore {
     /// Changes the directory in the order of the commands: one may free the name that the next one takes.
     async fn write_rooms(&self, session: &mut WriterSession, group: &Group) -> Result<(), AppendError> {
         for entry in &group.rooms {
-            for sql in [UPDATE_ROOM, INSERT_ROOM] {
-                let write = Statement::new(sql, room_values(entry));
+            for write in room_writes(entry, &NameKey::of(&entry.name)) {
                 let written = run(&mut session.connection, &write, WRITE_LIMIT).await;
                 if written.map_err(|error| self.refused("name", error))?.affected > 0 {
                     break;

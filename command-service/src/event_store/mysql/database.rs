@@ -31,6 +31,7 @@ impl Database for MySqlStore {
         GROUP BY stream_id ORDER BY stream_id LIMIT ?";
     const INSERT_NEW: &'static str = "INSERT IGNORE";
     // A released room is held again at the new event. Columns are assigned from left to right.
+    const UPDATE_IF_UNIQUE: &'static str = "UPDATE IGNORE";
     const HOLD_ROOM: &'static str = "INSERT INTO held_rooms (room, position, reason, held_at) VALUES (?,?,?,?) AS new \
         ON DUPLICATE KEY UPDATE position = IF(held_rooms.released_to IS NULL, held_rooms.position, new.position), \
         reason = IF(held_rooms.released_to IS NULL, held_rooms.reason, new.reason), \

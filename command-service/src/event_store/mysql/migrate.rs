@@ -13,8 +13,10 @@ use crate::event_store::{StoreError, sql::migrator};
 
 const OPERATION: &str = "migrate";
 /// The scripts that make the tables, in order.
-const MIGRATIONS: [(&str, &str); 1] =
-    [("event store", include_str!("../../../migrations/mysql/1_event_store.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("event store", include_str!("../../../migrations/mysql/1_event_store.sql")),
+    ("names that look alike", include_str!("../../../migrations/mysql/2_names_that_look_alike.sql")),
+];
 /// Most attempts at a migration that an open transaction blocks.
 const ATTEMPTS: u32 = 30;
 const PAUSE: Duration = Duration::from_millis(500);

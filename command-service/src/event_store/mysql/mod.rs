@@ -21,7 +21,10 @@ use tokio::sync::Mutex;
 use address::Address;
 use session::{Sessions, WriterSession, cannot_connect, connect, integer, run_text};
 
-use super::{FailPoints, StoreError, sql::Statement};
+use super::{
+    FailPoints, StoreError,
+    sql::{Statement, fill_name_keys},
+};
 
 #[cfg(feature = "binlog")]
 pub use self::binlog::{BinlogError, BinlogReader, Entry, Place, Transaction};
@@ -84,7 +87,8 @@ impl MySqlStore {
     /// # Errors
     /// [`StoreError::Unavailable`] if the server is away, [`StoreError::Failed`] if it refuses.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        migrate::migrate(&self.0.address.options()).await
+        migrate::migrate(&self.0.address.options()).await?;
+        fill_name_keys(self).await
     }
 
     /// Checks that the server answers and that the tables exist.

@@ -4,7 +4,7 @@ use shared_events::{RawEvent, RoomId, Timestamp, Version};
 
 use super::{Columns, Database, RowError, Statement, Value, read, statements::repeated};
 use crate::{
-    domain::RoomEntry,
+    domain::{NameKey, RoomEntry},
     event_store::{
         AppendError, Group, KeyId, KeyKind, NewKey, Phase, Position, ReplacedKey, StoreError, WriterForm,
         bucket,
@@ -13,16 +13,19 @@ use crate::{
 
 pub(in crate::event_store) const OPERATION: &str = "append_events";
 
-/// Changes a room of the directory.
-pub(in crate::event_store) const UPDATE_ROOM: &str =
-    "UPDATE rooms SET name = ?, kind = ?, retired = ? WHERE room = ?";
-/// Adds a room to the directory. Takes the values of [`UPDATE_ROOM`].
-pub(in crate::event_store) const INSERT_ROOM: &str =
-    "INSERT INTO rooms (name, kind, retired, room) VALUES (?,?,?,?)";
-
-/// The values of [`UPDATE_ROOM`] and [`INSERT_ROOM`].
-pub(in crate::event_store) fn room_values(entry: &RoomEntry) -> [Value<'_>; 4] {
-    [entry.name.as_str().into(), entry.kind.as_str().into(), entry.retired.into(), (&entry.room).into()]
+/// Changes a room of the directory, or adds it if there was nothing to change. A name that the room had before there were keys
+/// stays without a unique key until it is changed.
+pub(in crate::event_store) fn room_writes<'a>(entry: &'a RoomEntry, key: &'a NameKey) -> [Statement<'a>; 2] {
+    let (key, name, kind) = (key.0.as_slice().into(), entry.name.as_str().into(), entry.kind.as_str().into());
+    let (retired, room) = (entry.retired.into(), (&entry.room).into());
+    // MySQL assigns from left to right: the name last.
+    let update = "UPDATE rooms SET name_key = ?, keyed_name = CASE WHEN name = ? THEN keyed_name ELSE ? END, \
+                  name = ?, kind = ?, retired = ? WHERE room = ?";
+    let insert = "INSERT INTO rooms (name_key, keyed_name, name, kind, retired, room) VALUES (?,?,?,?,?,?)";
+    [
+        Statement::new(update, [key, name, name, name, kind, retired, room]),
+        Statement::new(insert, [key, name, name, kind, retired, room]),
+    ]
 }
 
 /// A group's events in the order in which they are written.

@@ -15,6 +15,7 @@ mod statements;
 
 use std::borrow::Cow;
 
+pub(super) use directory::fill_name_keys;
 pub(super) use migrations::migrator;
 pub(super) use rows::{Columns, RowError};
 use shared_events::{ReservationId, RoomId, Version};
@@ -41,6 +42,8 @@ pub(super) trait Database: Send + Sync + 'static {
     const ALL_HEADS: &'static str;
     /// Begins an insert that leaves an existing row as it is.
     const INSERT_NEW: &'static str;
+    /// Begins an update that leaves a row as it is where the update would break a unique key.
+    const UPDATE_IF_UNIQUE: &'static str;
     /// Holds a room, unless it is held. Values: room, position of the refused event, reason, time.
     const HOLD_ROOM: &'static str;
     /// Ends a read that locks its rows until the end of the transaction.

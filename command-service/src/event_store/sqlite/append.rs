@@ -8,15 +8,18 @@ use super::{
     database::{begin, roll_back, run, run_text},
     is_transient, store_error,
 };
-use crate::event_store::{
-    Append, AppendError, Appended, FailPoint, Group, KeyKind, Position, StoreError, WriterForm,
-    sql::{
-        Done, Statement,
-        append::{
-            Begun, INSERT_ROOM, OPERATION, Plan, PlannedEvent, UPDATE_ROOM, delete_replaced_keys,
-            insert_events, insert_keys, place, room_values, writer_form,
+use crate::{
+    domain::NameKey,
+    event_store::{
+        Append, AppendError, Appended, FailPoint, Group, KeyKind, Position, StoreError, WriterForm,
+        sql::{
+            Done, Statement,
+            append::{
+                Begun, OPERATION, Plan, PlannedEvent, delete_replaced_keys, insert_events, insert_keys,
+                place, room_writes, writer_form,
+            },
+            pieces,
         },
-        pieces,
     },
 };
 
@@ -81,8 +84,7 @@ impl SqliteStore {
         }
         // In the order of the commands: one may free the name that the next one takes.
         for entry in &group.rooms {
-            for sql in [UPDATE_ROOM, INSERT_ROOM] {
-                let write = Statement::new(sql, room_values(entry));
+            for write in room_writes(entry, &NameKey::of(&entry.name)) {
                 if execute(connection, "name", &write).await?.affected > 0 {
                     break;
                 }

@@ -32,6 +32,7 @@ impl Database for SqliteStore {
           UNION ALL SELECT (SELECT MIN(stream_id) FROM events WHERE stream_id > id) FROM streams WHERE id IS NOT NULL LIMIT ?2) \
         SELECT id, (SELECT MAX(version) FROM events WHERE stream_id = id) FROM streams WHERE id IS NOT NULL";
     const INSERT_NEW: &'static str = "INSERT OR IGNORE";
+    const UPDATE_IF_UNIQUE: &'static str = "UPDATE OR IGNORE";
     const HOLD_ROOM: &'static str =
         "INSERT OR IGNORE INTO held_rooms (room, position, reason, held_at) VALUES (?,?,?,?)";
     const FOR_UPDATE: &'static str = "";

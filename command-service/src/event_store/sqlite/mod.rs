@@ -11,11 +11,16 @@ use sqlx::{
 };
 use tokio::sync::Mutex;
 
-use super::{FailPoints, StoreError, sql::migrator};
+use super::{
+    FailPoints, StoreError,
+    sql::{fill_name_keys, migrator},
+};
 
 /// The scripts that make the tables, in order.
-const MIGRATIONS: [(&str, &str); 1] =
-    [("event store", include_str!("../../../migrations/sqlite/1_event_store.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("event store", include_str!("../../../migrations/sqlite/1_event_store.sql")),
+    ("names that look alike", include_str!("../../../migrations/sqlite/2_names_that_look_alike.sql")),
+];
 /// Connections for reads. Each is a thread.
 const READERS: u32 = 4;
 
@@ -55,11 +60,13 @@ impl SqliteStore {
             .max_connections(READERS)
             .test_before_acquire(false)
             .connect_lazy_with(options);
-        Ok(Self(Arc::new(Inner {
+        let store = Self(Arc::new(Inner {
             writer: Mutex::new(writer),
             readers,
             fail_points: fail_points.unwrap_or_default(),
-        })))
+        }));
+        fill_name_keys(&store).await?;
+        Ok(store)
     }
 
     /// Closes the file. Clones can't read any more.
