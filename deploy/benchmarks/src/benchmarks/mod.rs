@@ -21,6 +21,7 @@ mod sweep;
 mod unknown_ids;
 mod visible;
 mod visible_bare;
+mod visible_highest;
 mod zero_payload;
 
 use std::pin::Pin;
@@ -113,6 +114,11 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         name: "visible-bare",
         about: "from commit to visible in MongoDB, against bare clients that write one after the other",
         run: |rig| Box::pin(visible_bare::against_the_bare_chain(rig)),
+    },
+    Benchmark {
+        name: "visible-highest",
+        about: "the highest rate of events that are visible in time, against Debezium and the sink connector",
+        run: |rig| Box::pin(visible_highest::highest_rate(rig)),
     },
     Benchmark {
         name: "live",

@@ -235,14 +235,14 @@ impl Ours {
 }
 
 /// Debezium and the sink connector.
-struct Theirs<'worker> {
+pub(super) struct Theirs<'worker> {
     source: Source<'worker>,
     sink: Sink<'worker>,
     writer: Arc<Writer>,
 }
 
 impl<'worker> Theirs<'worker> {
-    async fn start(rig: &Rig, worker: &'worker Worker, tuning: Tuning) -> Result<Self> {
+    pub(super) async fn start(rig: &Rig, worker: &'worker Worker, tuning: Tuning) -> Result<Self> {
         let source = Source::start(rig, worker, tuning).await?;
         let sink = Sink::start(rig, worker, &source.namespace, "documents", tuning).await?;
         let writer = Arc::new(Writer::open(&source.namespace.database_url(), WRITERS).await?);
@@ -251,7 +251,7 @@ impl<'worker> Theirs<'worker> {
 
     /// The worker needs 100,000 documents to be warm: after 30,000 it is still thirty times slower at 500/s. So a short run
     /// warms up as long as a full one.
-    async fn warm_up(&mut self) -> Result<()> {
+    pub(super) async fn warm_up(&mut self) -> Result<()> {
         self.source.drain(100_000, PATIENCE).await?;
         self.until_visible().await
     }
@@ -268,7 +268,7 @@ impl<'worker> Theirs<'worker> {
     }
 
     /// Commits single rows at a steady rate.
-    async fn run(&mut self, rate: u64, seconds: u64) -> Result<Latencies> {
+    pub(super) async fn run(&mut self, rate: u64, seconds: u64) -> Result<Latencies> {
         let first = self.source.committed;
         let counted_from = first + rate * WARM_UP_SECONDS;
         let end = counted_from + rate * seconds;
@@ -296,13 +296,13 @@ impl<'worker> Theirs<'worker> {
     }
 
     /// Stops the connectors: they must not use the processor while ours is measured.
-    async fn rest(&self) -> Result<()> {
+    pub(super) async fn rest(&self) -> Result<()> {
         self.source.connector.stop().await?;
         self.sink.connector.stop().await
     }
 
     /// Resumes the connectors and waits until a new row is visible.
-    async fn wake(&mut self) -> Result<()> {
+    pub(super) async fn wake(&mut self) -> Result<()> {
         self.source.connector.resume().await?;
         self.sink.connector.resume().await?;
         self.writer.commit(Document(self.source.committed)).await?;
@@ -310,7 +310,7 @@ impl<'worker> Theirs<'worker> {
         self.until_visible().await
     }
 
-    async fn verify(&mut self) -> Result<()> {
+    pub(super) async fn verify(&mut self) -> Result<()> {
         self.source.verify().await?;
         self.until_visible().await
     }
