@@ -3,6 +3,7 @@
 mod arrival;
 mod as_of;
 mod beside;
+mod checkpoints;
 mod commands;
 mod footprint;
 mod growth;
@@ -114,6 +115,11 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         name: "visible-bare",
         about: "from commit to visible in MongoDB, against bare clients that write one after the other",
         run: |rig| Box::pin(visible_bare::against_the_bare_chain(rig)),
+    },
+    Benchmark {
+        name: "checkpoints",
+        about: "bare durable commands of events with their checkpoints, against the same without",
+        run: |rig| Box::pin(checkpoints::with_their_events(rig)),
     },
     Benchmark {
         name: "visible-highest",

@@ -9,9 +9,7 @@ use std::{collections::HashMap, time::Duration};
 
 use anyhow::{Context, Result};
 use query_service::{read_models::generation::FIRST, stores::mongo::prefix};
-use shared_events::RoomId;
 use system_tests::Namespace;
-use uuid::Uuid;
 
 use super::visible::{Latencies, Ours, WARM_UP_SECONDS, each};
 use crate::{
@@ -21,7 +19,10 @@ use crate::{
     },
     figures::{Finding, Series, Target, number},
     kafka::{self, Echo},
-    mongo::{one_event::OneEvent, read_models},
+    mongo::{
+        bare_events::{BareEvents, room},
+        read_models,
+    },
     mysql::limit::{Transactions, sample},
     rig::Rig,
     rounds::alternate,
@@ -70,7 +71,7 @@ pub(crate) async fn against_the_bare_chain(rig: &Rig) -> Result<Vec<Finding>> {
 struct BareChain {
     transactions: Transactions,
     topic: Echo,
-    documents: OneEvent,
+    documents: BareEvents,
     history: Documents,
     payload: Vec<u8>,
     next: u64,
@@ -90,7 +91,7 @@ impl BareChain {
             payload: sample.payload.clone(),
             transactions: Transactions::open(&namespace.database_url(), sample).await?,
             topic: Echo::of(&servers.brokers, &namespace.name)?,
-            documents: OneEvent::like(&servers.mongodb, &ours.name, &namespace.name).await?,
+            documents: BareEvents::like(&servers.mongodb, &ours.name, &namespace.name).await?,
             history: Documents::open(&servers.mongodb, &namespace.name, &history).await?,
             next: 0,
             _namespace: namespace,
@@ -123,12 +124,7 @@ impl BareChain {
         self.transactions.commit().await?;
         let commit = Commit { sent, answered: clock_micros() };
         self.topic.send(&room(event).to_string(), &self.payload).await?;
-        self.documents.write(room(event), event).await?;
+        self.documents.write(event..event + 1, true).await?;
         Ok(commit)
     }
-}
-
-/// A room with one event.
-fn room(event: u64) -> RoomId {
-    RoomId(Uuid::from_u128(u128::from(event) << 64 | 0xba5e))
 }

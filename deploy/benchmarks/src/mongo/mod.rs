@@ -1,7 +1,7 @@
 //! Operations of the benchmarks on MongoDB.
 
 pub(crate) mod bare;
-pub(crate) mod one_event;
+pub(crate) mod bare_events;
 pub(crate) mod replay;
 
 use std::{collections::HashMap, time::Duration};
