@@ -79,7 +79,7 @@ async fn history_tells_everything_newest_first(client: &Client) {
     user.patch(&path, &json!({"people": 5})).send().await.expect(200);
     let moved = user.post(&format!("{path}/move"), &json!({"toRoom": second.id})).send().await;
     moved.expect(200);
-    // The cancellation by an administrator is in the administrator's history, not in the user's.
+    // The cancellation by an administrator is in both histories.
     let path = second.reservation(&reservation);
     let cancelled = client.delete(&path).send().await;
     let token = format!("{},{}", moved.token(), cancelled.token());
@@ -87,16 +87,19 @@ async fn history_tells_everything_newest_first(client: &Client) {
     let history = user.get("/v1/me/history").after(&token).send().await.expect(200);
     let items = history["items"].as_array().unwrap();
     let shown: Vec<_> = items.iter().map(|item| (&item["what"], &item["revision"], &item["room"])).collect();
-    let (one, two, three) = (json!(1), json!(2), json!(3));
+    let (one, two, three, four) = (json!(1), json!(2), json!(3), json!(4));
     assert_eq!(
         shown,
         [
+            (&json!("cancelled"), &four, &json!(second.id)),
             (&json!("moved"), &three, &json!(second.id)),
             (&json!("changed"), &two, &json!(first.id)),
             (&json!("made"), &one, &json!(first.id)),
         ]
     );
-    assert_eq!(items[0]["previous"]["room"], json!(first.id));
+    let by: Vec<_> = items.iter().map(|item| item["by"].as_str()).collect();
+    assert_eq!(by, [Some(client.name()), None, None, None]);
+    assert_eq!(items[1]["previous"]["room"], json!(first.id));
     assert!(items.iter().all(|item| item["reservation"] == reservation && item["reservedBy"] == user.name()));
     let times: Vec<_> = items
         .iter()
@@ -106,6 +109,7 @@ async fn history_tells_everything_newest_first(client: &Client) {
     let by_admin = client.get("/v1/me/history").after(&token).send().await.expect(200);
     assert_eq!(by_admin["items"][0]["what"], "cancelled");
     assert_eq!(by_admin["items"][0]["reservedBy"], user.name());
+    assert_eq!(by_admin["items"][0]["by"], Value::Null);
 }
 
 /// All items of a list, in pages of a size.
@@ -132,11 +136,13 @@ async fn paged(client: &Client, path: &str, parameters: &[(&str, &str)], limit: 
 }
 
 async fn lists_come_in_pages(client: &Client) {
-    let kind = unique("kind");
+    let suffix = unique("kind");
+    let kind = format!("Büro {suffix}");
     let user = client.as_user(&unique("user"));
     let mut rooms = Vec::new();
-    for _ in 0..5 {
-        rooms.push(client.register(json!({"kind": kind})).await);
+    for name in ["Zebra", "Room 10", "apple", "Room 2", "Ärzte"] {
+        let name = format!("{suffix} {name}");
+        rooms.push(client.register(json!({"kind": kind, "name": name})).await);
     }
     let mut token = String::new();
     for day in 1..=7 {
@@ -168,9 +174,15 @@ async fn lists_come_in_pages(client: &Client) {
             assert_eq!(paged(&user, path, parameters, limit).await, whole, "{path} in pages of {limit}");
         }
     }
-    let names: Vec<_> =
-        paged(&user, "/v1/rooms", &of_kind, 2).await.iter().map(|room| room["name"].to_string()).collect();
-    assert!(names.is_sorted());
+    // In any form of the kind.
+    let decomposed = format!(" Bu\u{308}ro {suffix}\u{a0}");
+    for (path, stay) in [("/v1/rooms", &[][..]), ("/v1/availability", &stay[..2])] {
+        let parameters = [stay, &[("kind", decomposed.as_str())]].concat();
+        let rooms = paged(&user, path, &parameters, 2).await;
+        let names: Vec<_> = rooms.iter().map(|room| room["name"].as_str().unwrap()).collect();
+        let sorted = ["apple", "Ärzte", "Room 2", "Room 10", "Zebra"].map(|name| format!("{suffix} {name}"));
+        assert_eq!(names, sorted, "{path}");
+    }
 }
 
 async fn a_query_shows_what_its_token_stands_for(client: &Client) {

@@ -96,6 +96,10 @@ async fn a_room_keeps_its_name_until_it_is_retired(client: &Client) {
     let spaced = json!({"name": format!(" {} ", room.name), "kind": "any", "capacity": 1, "timeZone": "UTC"});
     client.post("/v1/rooms", &spaced).send().await.problem(409, "name-taken");
     let other = client.register(json!({})).await;
+    // Neither do case and characters that nobody sees.
+    let unseen = format!("{}\u{200b}", room.name.to_uppercase());
+    let alike = json!({"name": unseen, "kind": "any", "capacity": 1, "timeZone": "UTC"});
+    client.post("/v1/rooms", &alike).send().await.problem(409, "name-taken");
     let renamed = client.patch(&other.path(), &json!({"name": room.name}));
     renamed.send().await.problem(409, "name-taken");
     client.delete(&room.path()).send().await.expect(200);
