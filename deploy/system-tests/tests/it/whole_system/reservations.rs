@@ -262,7 +262,7 @@ async fn a_running_stay_can_only_end_otherwise(client: &Client) {
     let read = client.get(&format!("/v1/reservations/{}", made[0]["reservation"].as_str().unwrap()));
     let read = read.after(&ended.token()).send().await.expect(200);
     let to: chrono::DateTime<Utc> = read["to"].as_str().unwrap().parse().unwrap();
-    assert!((1..=2).contains(&(to - now).num_minutes()), "{read}");
+    assert!((1..=5).contains(&(to - now).num_minutes()), "{read}");
 }
 
 async fn a_change_that_changes_nothing_makes_no_event(client: &Client) {
