@@ -13,6 +13,7 @@ use service_kit::{
     shutdown::Lifecycle,
     telemetry::Metrics,
 };
+use shared_events::time_zone::Database;
 
 use crate::{
     http::OPENAPI,
@@ -60,7 +61,9 @@ impl Notifier {
     /// # Errors
     /// When it can't listen.
     pub fn start(self, lifecycle: &Lifecycle) -> anyhow::Result<SocketAddr> {
-        let readiness = Readiness::new(self.clock.clone());
+        let zones = Database::get();
+        let readiness =
+            Readiness::new(self.clock.clone()).with_time_zones(zones.version(), zones.source().name());
         let (store, kafka) = (readiness.component("mongodb"), readiness.component("kafka"));
         let parts = HttpParts {
             service: NAME,

@@ -12,6 +12,7 @@ use service_kit::{
     telemetry::Metrics,
 };
 use shared_events::RawEvent;
+use shared_events::time_zone::Database;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
@@ -76,7 +77,9 @@ impl Service {
     /// # Errors
     /// When it can't listen.
     pub fn start(self, lifecycle: &Lifecycle) -> anyhow::Result<SocketAddr> {
-        let readiness = Readiness::new(self.clock.clone());
+        let zones = Database::get();
+        let readiness =
+            Readiness::new(self.clock.clone()).with_time_zones(zones.version(), zones.source().name());
         // Before HTTP: a service without components would be ready.
         let component = readiness.component(match &self.stack {
             #[cfg(all(feature = "mongodb", feature = "kafka"))]

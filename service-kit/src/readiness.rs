@@ -17,6 +17,7 @@ pub struct Readiness {
     clock: Clock,
     states: Arc<Mutex<BTreeMap<&'static str, ComponentState>>>,
     part: Arc<Mutex<Option<Self>>>,
+    time_zones: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,9 @@ pub struct Report {
     pub ready: bool,
     /// The components by name.
     pub components: BTreeMap<&'static str, ComponentReport>,
+    /// Release and source of the rules of time zones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zones: Option<String>,
 }
 
 /// The state of one component.
@@ -59,7 +63,20 @@ impl Readiness {
     /// A readiness without components: ready.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { clock, states: Arc::default(), part: Arc::default() }
+        Self { clock, states: Arc::default(), part: Arc::default(), time_zones: None }
+    }
+
+    /// Names the time zone database of the process in reports, in the log, and in the metric `time_zones_info`.
+    #[must_use]
+    pub fn with_time_zones(mut self, version: &str, source: &'static str) -> Self {
+        tracing::info!(version, source, "rules of time zones");
+        metrics::describe_gauge!(
+            "time_zones_info",
+            "The rules of time zones, by version and source. Always 1."
+        );
+        metrics::gauge!("time_zones_info", "version" => version.to_owned(), "source" => source).set(1.0);
+        self.time_zones = Some(format!("{version}, {source}"));
+        self
     }
 
     /// Adds the components of `part`, in place of an earlier part's. A component that both have works if it works in both.
@@ -82,7 +99,8 @@ impl Readiness {
     pub fn report(&self) -> Report {
         let states = self.all_states();
         let components: BTreeMap<_, _> = states.iter().map(|(name, state)| (*name, state.report())).collect();
-        Report { ready: states.values().all(|state| *state == ComponentState::Ok), components }
+        let ready = states.values().all(|state| *state == ComponentState::Ok);
+        Report { ready, components, time_zones: self.time_zones.clone() }
     }
 
     fn all_states(&self) -> BTreeMap<&'static str, ComponentState> {
@@ -174,6 +192,13 @@ mod tests {
         readiness.count_in(&other);
         assert_eq!(readiness.report().components["kafka"].reason.as_deref(), Some("no broker answers"));
         assert_eq!(readiness.report().components["mongodb"].state, "ok");
+    }
+
+    #[test]
+    fn a_report_names_the_rules_of_time_zones() {
+        let readiness = Readiness::new(Clock::system()).with_time_zones("2026f", "compiled");
+        let report = serde_json::to_value(readiness.report()).unwrap();
+        assert_eq!(report["timeZones"], "2026f, compiled");
     }
 
     #[test]

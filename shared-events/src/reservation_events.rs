@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{ReservationId, RoomId, UserId},
-    time::{Interval, Minute, TimeZone},
+    time::{Interval, Minute},
+    time_zone::TimeZone,
 };
 
 /// A reservation with all its values after a change.

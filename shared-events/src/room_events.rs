@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::RoomId, opening_hours::OpeningHours, time::TimeZone};
+use crate::{ids::RoomId, opening_hours::OpeningHours, time_zone::TimeZone};
 
 /// A room's settings. [`crate::room_rules`] applies them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::time_zone::TimeZone;
+
 /// A whole minute in UTC from 1970-01-01T00:00Z on. In JSON: `2026-01-31T09:00:00Z`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Minute(i64);
@@ -165,28 +167,6 @@ impl fmt::Display for Timestamp {
             t.second()
         )?;
         write!(f, ".{:03}Z", self.0 % 1000)
-    }
-}
-
-/// An IANA time zone, such as `Europe/Lisbon`. Its rules are compiled in, so all processes of a build decide alike.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TimeZone(pub chrono_tz::Tz);
-
-impl FromStr for TimeZone {
-    type Err = UnknownTimeZone;
-    fn from_str(text: &str) -> Result<Self, UnknownTimeZone> {
-        text.parse().map(Self).map_err(|_| UnknownTimeZone)
-    }
-}
-
-/// The error of a text that is not an IANA time zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an IANA time zone, such as Europe/Lisbon")]
-pub struct UnknownTimeZone;
-
-impl fmt::Display for TimeZone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.name())
     }
 }
 

@@ -271,7 +271,7 @@ mod tests {
         let strict = room_changed(1, 2, |settings| {
             settings.max_minutes = Some(60);
             settings.capacity = 1;
-            settings.time_zone = TimeZone(chrono_tz::Asia::Tokyo);
+            settings.time_zone = "Asia/Tokyo".parse().unwrap();
         });
         let titled = after(&tomorrow(), |after| after.title = Some("Talk".into()));
         let when = given([room(1), made(&tomorrow()), strict])
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_new_interval_is_counted_in_the_rooms_zone_of_now() {
-        let zone = TimeZone(chrono_tz::Asia::Tokyo);
+        let zone = "Asia/Tokyo".parse().unwrap();
         let longer = after(&tomorrow(), |after| {
             after.to = minute("2026-06-02T13:00");
             after.time_zone = zone;

@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_move_can_change_the_time_too_and_counts_in_the_new_rooms_zone() {
-        let zone = TimeZone(chrono_tz::Asia::Tokyo);
+        let zone = "Asia/Tokyo".parse().unwrap();
         let action = MoveReservation { to: Some(minute("2026-06-02T13:00")), ..to_room(2) };
         let there = after(&tomorrow(), |after| {
             after.room = room_id(2);

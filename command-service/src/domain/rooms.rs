@@ -181,7 +181,7 @@ mod tests {
             id: ReservationId::made_in(id(1), Uuid::from_u128(1 << 64)),
             revision: 1,
             room,
-            time_zone: TimeZone(chrono_tz::UTC),
+            time_zone: "UTC".parse().unwrap(),
             from: Minute::from_epoch_minutes(100).unwrap(),
             to: Minute::from_epoch_minutes(110).unwrap(),
             people: 1,

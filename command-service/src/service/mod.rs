@@ -18,6 +18,7 @@ use service_kit::{
     shutdown::Lifecycle,
     telemetry::Metrics,
 };
+use shared_events::time_zone::Database;
 use tokio_util::sync::CancellationToken;
 
 #[cfg(all(feature = "binlog", feature = "kafka"))]
@@ -71,7 +72,9 @@ impl Service {
     /// # Errors
     /// When it can't listen.
     pub fn start(self, lifecycle: &Lifecycle) -> anyhow::Result<SocketAddr> {
-        let readiness = Readiness::new(self.clock.clone());
+        let zones = Database::get();
+        let readiness =
+            Readiness::new(self.clock.clone()).with_time_zones(zones.version(), zones.source().name());
         // Before HTTP: a service without components would be ready.
         let component = readiness.component(match &self.stack {
             #[cfg(all(feature = "binlog", feature = "kafka"))]

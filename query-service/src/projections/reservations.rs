@@ -67,7 +67,7 @@ mod tests {
             id: ReservationId(Uuid::from_u128(7)),
             revision,
             room: RoomId(Uuid::from_u128(room)),
-            time_zone: TimeZone(chrono_tz::UTC),
+            time_zone: "UTC".parse().unwrap(),
             from: at(100 + i64::from(revision)),
             to: at(200),
             people: revision,

@@ -60,7 +60,7 @@ impl Stream {
             name: name.to_owned(),
             kind: kind.to_owned(),
             capacity: 8,
-            time_zone: TimeZone(chrono_tz::Europe::Lisbon),
+            time_zone: "Europe/Lisbon".parse().unwrap(),
             opening_hours: None,
             slot_minutes: None,
             min_minutes: None,

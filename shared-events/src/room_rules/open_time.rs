@@ -1,9 +1,9 @@
 //! When a room is open.
 
+use crate::time_zone::Tz;
 use chrono::{
     DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _,
 };
-use chrono_tz::Tz;
 
 use crate::{
     opening_hours::OpeningHours,

@@ -1,7 +1,7 @@
 //! The slots of a room: where they begin and end when clocks change.
 
+use crate::time_zone::Tz;
 use chrono::{DateTime, LocalResult, NaiveDateTime, TimeZone as _};
-use chrono_tz::Tz;
 
 use super::open_time::resolve_local;
 use crate::time::Minute;

@@ -12,4 +12,5 @@ mod properties;
 mod readme;
 mod room_rules;
 mod schema;
+mod time_zones;
 mod upcasting;

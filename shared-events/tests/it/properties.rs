@@ -19,6 +19,7 @@ use shared_events::{
         ReservationRescheduled, ReservationRestored,
     },
     room_events::{RoomChanged, RoomRegistered, RoomRetired},
+    time_zone::Database,
     upcasting::decode,
 };
 use uuid::Uuid;
@@ -50,7 +51,7 @@ fn user_id() -> impl Strategy<Value = UserId> {
 }
 
 fn time_zone() -> impl Strategy<Value = TimeZone> {
-    select(chrono_tz::TZ_VARIANTS.as_slice()).prop_map(TimeZone)
+    select(Database::get().zones().collect::<Vec<_>>()).prop_map(TimeZone)
 }
 
 fn minute() -> impl Strategy<Value = Minute> {

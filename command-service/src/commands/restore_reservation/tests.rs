@@ -123,7 +123,7 @@ fn rules_of_time_and_settings_do_not_count_and_the_zone_is_that_of_the_revision(
     let longer = at(&past, "2026-05-10T10:00", "2026-05-10T13:00");
     let strict = room_changed(1, 2, |settings| {
         (settings.capacity, settings.max_minutes) = (1, Some(10));
-        settings.time_zone = TimeZone(chrono_tz::Asia::Tokyo);
+        settings.time_zone = "Asia/Tokyo".parse().unwrap();
     });
     let given = || given([room(1), made(&past), rescheduled(&past, &longer), strict.clone()]);
     let expected = after(&longer, |after| after.to = past.to);

@@ -26,7 +26,7 @@ fn reservation(n: u128, from: i64, to: i64) -> Reservation {
         id: ReservationId(Uuid::from_u128(n)),
         revision: 1,
         room: ROOM,
-        time_zone: TimeZone(chrono_tz::UTC),
+        time_zone: "UTC".parse().unwrap(),
         from: at(from),
         to: at(to),
         people: 3,
@@ -41,7 +41,7 @@ fn registered() -> Event {
         name: "Blue".into(),
         kind: "meeting".into(),
         capacity: 4,
-        time_zone: TimeZone(chrono_tz::Europe::Lisbon),
+        time_zone: "Europe/Lisbon".parse().unwrap(),
         opening_hours: Some(OpeningHours {
             monday: OpeningSpan::new(480, 1440).unwrap().into(),
             ..OpeningHours::default()

@@ -1,6 +1,5 @@
 //! What a mail says.
 
-use chrono_tz::Tz;
 use icalendar::{Component as _, Event, Property};
 use lettre::{
     Address, Message,
@@ -10,6 +9,7 @@ use lettre::{
     },
 };
 use serde::Deserialize;
+use shared_events::time_zone::Tz;
 use shared_events::{Minute, ReservationId, TimeZone, Timestamp};
 
 use super::super::delivery::{Delivery, REMINDER, TEST};

@@ -192,7 +192,7 @@ mod tests {
 
     fn usage(n: usize, month: i32, version: u64) -> PackedUsage {
         let month = Month::of_code(month).unwrap();
-        let key = UsageKey { room: room(n), zone: TimeZone(chrono_tz::UTC), month };
+        let key = UsageKey { room: room(n), zone: "UTC".parse().unwrap(), month };
         PackedUsage::pack(&UsageDoc { version: version.into(), ..UsageDoc::empty(key) })
     }
 
