@@ -25,6 +25,8 @@ use crate::{
 const ENTRIES_AT_ONCE: i64 = 5000;
 /// Rooms that are folded again at a time.
 const ROOMS_AT_ONCE: usize = 8;
+/// Rooms whose positions are read at a time. What is folded of them stays, if a later read fails.
+const LAGGING_AT_ONCE: usize = 100;
 
 /// The documents of a room that a batch touches, wanted as the events up to a version leave them.
 #[derive(Clone)]
@@ -212,7 +214,7 @@ impl MongoReadModels {
             }
         }
         let rooms = lagging.len();
-        for part in lagging.chunks(100 * ROOMS_AT_ONCE) {
+        for part in lagging.chunks(LAGGING_AT_ONCE) {
             self.before(part.to_vec()).await?;
             if self.usage_behind.is_full() {
                 self.write_unwritten_usage().await?;
