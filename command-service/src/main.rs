@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 use command_service::{
     config::{self, Config},
@@ -13,10 +14,12 @@ use service_kit::{
     clock::Clock,
     config::Settings,
     dev_key::{DevKey, DevKeyArgs, TokenArgs},
+    kit_settings::TIME_ZONES,
     probe,
     process::{self, Process},
     report::exit_code,
 };
+use shared_events::time_zone::Database;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -51,7 +54,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run(task: Task) -> anyhow::Result<ExitCode> {
-    let settings = Settings::load(config::keys());
+    let mut settings = Settings::load(config::keys());
+    if let Some(folder) = settings.read(&TIME_ZONES) {
+        Database::use_system(&folder).with_context(|| format!("TIME_ZONES: {}", folder.display()))?;
+    }
     match task {
         Task::Serve => return serve(Config::read(settings)?).await,
         Task::Operate(command) => return Ok(exit_code(NAME, command.run(settings).await, 2)),

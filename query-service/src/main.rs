@@ -2,6 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc};
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 use query_service::{
     config::{self, Config, NotifySettings},
@@ -13,10 +14,12 @@ use query_service::{
 };
 use service_kit::{
     config::Settings,
+    kit_settings::TIME_ZONES,
     probe,
     process::{self, Process},
     report::exit_code,
 };
+use shared_events::time_zone::Database;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -49,7 +52,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run(task: Task) -> anyhow::Result<ExitCode> {
-    let settings = Settings::load(config::keys());
+    let mut settings = Settings::load(config::keys());
+    if let Some(folder) = settings.read(&TIME_ZONES) {
+        Database::use_system(&folder).with_context(|| format!("TIME_ZONES: {}", folder.display()))?;
+    }
     match task {
         Task::Serve => return serve(Config::read(settings)?).await,
         Task::Notify => return notify(Config::read(settings)?).await,

@@ -24,6 +24,9 @@ declare! {
     pub LOG_FORMAT: LogFormat = Key::default("text");
     /// Least level of log lines, or a filter like `info,http.request=warn`.
     pub LOG_LEVEL: LogLevel = Key::default("info");
+    /// Folder of the system's time zone database, such as `/usr/share/zoneinfo`, which is read at start. Without it, the rules are
+    /// compiled in. All services need the same.
+    pub TIME_ZONES: PathBuf = Key::optional();
     /// OTLP collector for traces, over HTTP, such as `http://collector:4318`. Without it, nothing is traced.
     OTEL_EXPORTER_OTLP_ENDPOINT: HttpUrl = Key::optional();
     /// Share of requests that are traced, of those without a trace.

@@ -107,7 +107,7 @@ pub(super) fn added(before: Interval, after: Interval) -> Vec<Interval> {
 
 #[cfg(test)]
 mod tests {
-    use shared_events::{OpeningHours, RoomSettings, TimeZone, room_rules::BrokenRule};
+    use shared_events::{OpeningHours, RoomSettings, room_rules::BrokenRule};
 
     use super::*;
     use crate::{

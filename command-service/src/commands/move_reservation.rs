@@ -61,7 +61,7 @@ impl MoveReservation {
 
 #[cfg(test)]
 mod tests {
-    use shared_events::{TimeZone, room_rules::BrokenRule};
+    use shared_events::room_rules::BrokenRule;
 
     use super::*;
     use crate::commands::{

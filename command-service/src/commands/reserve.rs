@@ -65,7 +65,7 @@ impl Stay {
 
 #[cfg(test)]
 mod tests {
-    use shared_events::{OpenDay, OpeningHours, OpeningSpan, TimeZone, UserId, room_rules::BrokenRule};
+    use shared_events::{OpenDay, OpeningHours, OpeningSpan, UserId, room_rules::BrokenRule};
 
     use super::*;
     use crate::{

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use shared_events::{
-    Event, Interval, Minute, Reservation, ReservationId, Room, RoomId, RoomSettings, TimeZone, Timestamp,
-    UserId, Version,
+    Event, Interval, Minute, Reservation, ReservationId, Room, RoomId, RoomSettings, Timestamp, UserId,
+    Version,
     reservation_events::{
         ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
         ReservationRescheduled,

@@ -164,7 +164,7 @@ impl Rooms {
 #[cfg(test)]
 mod tests {
     use shared_events::{
-        Minute, Place, TimeZone, Timestamp, UserId,
+        Minute, Place, Timestamp, UserId,
         reservation_events::{ReservationMade, ReservationMovedOut},
     };
     use uuid::Uuid;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use service_kit::ids::new_id;
 use shared_events::{
-    Event, Metadata, Minute, RawEvent, Reservation, ReservationId, RoomId, TimeZone, Timestamp, UserId,
+    Event, Metadata, Minute, RawEvent, Reservation, ReservationId, RoomId, Timestamp, UserId,
     reservation_events::ReservationMade,
 };
 

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use service_kit::{
     config::{Declaration, Key, Mistakes, Need, Settings},
     declare,
-    kit_settings::{self, KitSettings, ServerSettings},
+    kit_settings::{self, KitSettings, ServerSettings, TIME_ZONES},
 };
 
 declare! {
@@ -46,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) query_server: ServerSettings,
     /// Folder of the data.
     pub(crate) data: PathBuf,
+    /// Folder of the system's time zone database, if it gives the rules.
+    pub(crate) time_zones: Option<PathBuf>,
     /// Pause between comparisons of read models with the store.
     pub(crate) watchdog: Duration,
     /// How mails are sent, if they are.
@@ -66,6 +68,7 @@ impl Config {
         let command = settings.read(&COMMAND_LISTEN);
         let query = settings.read(&QUERY_LISTEN);
         let data = settings.read(&DATA_DIR);
+        let time_zones = settings.read(&TIME_ZONES);
         let watchdog = settings.read(&WATCHDOG_SECONDS);
         let keys_kept = KeysKept::read(&mut settings);
         let sender = settings.read(&MAIL_FROM);
@@ -86,7 +89,15 @@ impl Config {
             kit.server.listen = command.unwrap_or(kit.server.listen);
             // The metrics are the process's, so only one service has the listener for them.
             let query_server = ServerSettings { listen: query?, admin: None, ..kit.server.clone() };
-            Some(Self { kit, query_server, data: data?, watchdog: watchdog?, post, keys_kept: keys_kept? })
+            Some(Self {
+                kit,
+                query_server,
+                data: data?,
+                time_zones,
+                watchdog: watchdog?,
+                post,
+                keys_kept: keys_kept?,
+            })
         })
     }
 }

@@ -30,6 +30,7 @@ use service_kit::{
     report::exit_code,
     telemetry::start_logs,
 };
+use shared_events::time_zone::Database;
 
 use crate::config::Config;
 
@@ -75,6 +76,15 @@ async fn main() -> ExitCode {
     exit_code(NAME, outcome, 1)
 }
 
+/// The settings, and the rules of time zones that they choose.
+fn configured() -> anyhow::Result<Config> {
+    let config = Config::load()?;
+    if let Some(folder) = &config.time_zones {
+        Database::use_system(folder).with_context(|| format!("TIME_ZONES: {}", folder.display()))?;
+    }
+    Ok(config)
+}
+
 /// The folder of the data, for this process alone as long as the file is open.
 fn data(config: &Config) -> anyhow::Result<(PathBuf, fs::File)> {
     fs::create_dir_all(&config.data).with_context(|| format!("{} can't be made", config.data.display()))?;
@@ -85,7 +95,7 @@ fn data(config: &Config) -> anyhow::Result<(PathBuf, fs::File)> {
 }
 
 async fn roll_back(arguments: roll_back::Arguments) -> anyhow::Result<ExitCode> {
-    let config = Config::load()?;
+    let config = configured()?;
     let (data, _lock) = data(&config)?;
     start_logs(config.kit.log_format, &config.kit.log_level);
     let store = SqliteStore::open(&data.join("events.sqlite"), None).await?;
@@ -93,7 +103,7 @@ async fn roll_back(arguments: roll_back::Arguments) -> anyhow::Result<ExitCode> 
 }
 
 async fn serve() -> anyhow::Result<ExitCode> {
-    let config = Config::load()?;
+    let config = configured()?;
     let (data, _lock) = data(&config)?;
     let settings = config.kit.clone();
     let start = async |process: Process| {

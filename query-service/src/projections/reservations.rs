@@ -32,7 +32,7 @@ pub fn fold(stored: Option<ReservationDoc>, decoded: &DecodedEvent) -> Option<Re
 #[cfg(test)]
 mod tests {
     use shared_events::{
-        Minute, Reservation, ReservationId, RoomId, TimeZone, Timestamp, UserId,
+        Minute, Reservation, ReservationId, RoomId, Timestamp, UserId,
         envelope::Metadata,
         reservation_events::{
             ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,

@@ -7,7 +7,7 @@ use query_service::{
 use service_kit::ids;
 use shared_events::{
     DecodedEvent, Event, Metadata, Place, RawEvent, Reservation, ReservationId, Room, RoomId, RoomSettings,
-    TimeZone, Timestamp, UserId,
+    Timestamp, UserId,
     reservation_events::{
         ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
         ReservationRescheduled,

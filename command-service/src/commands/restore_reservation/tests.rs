@@ -1,4 +1,4 @@
-use shared_events::{Event, TimeZone, reservation_events::ReservationRestored};
+use shared_events::{Event, reservation_events::ReservationRestored};
 
 use super::*;
 use crate::commands::{

@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 use shared_events::{
-    OpeningHours, OpeningSpan, TimeZone, UserId,
+    OpeningHours, OpeningSpan, UserId,
     reservation_events::{ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut},
     room_events::{RoomChanged, RoomRegistered},
 };

@@ -24,8 +24,8 @@ use service_kit::{
 };
 use sha2::{Digest, Sha256};
 use shared_events::{
-    ConsistencyToken, Event, Interval, Metadata, Minute, RawEvent, ReservationId, RoomId, TimeZone,
-    Timestamp, UserId, Version,
+    ConsistencyToken, Event, Interval, Metadata, Minute, RawEvent, ReservationId, RoomId, Timestamp, UserId,
+    Version,
     reservation_events::{Reservation, ReservationMade},
 };
 

@@ -180,7 +180,6 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use shared_events::TimeZone;
     use uuid::Uuid;
 
     use super::*;
