@@ -10,7 +10,7 @@ use shared_events::{
 };
 use utoipa::IntoParams;
 
-use crate::queries::{AsOf, PageRequest};
+use crate::{queries::PageRequest, read_models::AsOf};
 
 const DEFAULT_LIMIT: u32 = 100;
 const HIGHEST_LIMIT: u32 = 500;

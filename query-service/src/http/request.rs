@@ -31,10 +31,7 @@ use shared_events::{ConsistencyToken, RoomId, Timestamp, Version};
 use tokio::time::Instant;
 
 use super::{OfThisThread, Reading, parameters::invalid};
-use crate::{
-    queries::{AsOf, KeptKinds},
-    stores::Queries,
-};
+use crate::{queries::KeptKinds, read_models::AsOf, stores::Queries};
 
 pub(super) const TOKEN: &str = "Consistency-Token";
 pub(super) const GENERATION: &str = "generation";

@@ -16,8 +16,8 @@ use super::{
     schemas::{QueryHeaders, Refusals},
 };
 use crate::{
-    queries::{self, AsOf, Page, PastReservation, Remembered},
-    read_models::ReservationDoc,
+    queries::{self, Page, PastReservation, Remembered},
+    read_models::{AsOf, ReservationDoc},
 };
 
 /// One reservation, cancelled or not, for its owner and administrators: as it is, or as it was.

@@ -18,8 +18,8 @@ use super::{
     schemas::{QueryHeaders, Refusals},
 };
 use crate::{
-    queries::{self, AsOf, Page, PastRoom, PastSchedule, Remembered, RoomPage},
-    read_models::ReservationDoc,
+    queries::{self, Page, PastRoom, PastSchedule, Remembered, RoomPage},
+    read_models::{AsOf, ReservationDoc},
 };
 
 /// The weight of a query that may read much to fill a page: all rooms, or all changes of one.
@@ -42,7 +42,7 @@ pub(super) async fn rooms(ask: QueryRequest<Nothing, RoomsParameters>) -> Result
     Ok(Json(List::of(rooms, |room| Room::at(room, Version::NONE))))
 }
 
-/// One room, retired or not: as it is, or as it was.
+/// One room, retired or not: as it is, or as it was. At a moment of the past, `version` is the one that last changed the room.
 #[utoipa::path(get, path = "/v1/rooms/{room}", tag = "rooms",
     params(("room" = Uuid, Path), PastRoomParameters, QueryHeaders),
     responses(

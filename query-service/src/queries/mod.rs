@@ -21,7 +21,7 @@ pub use busiest_times::{BusiestTimes, BusyHour};
 pub use crowd::{Crowd, Crowded};
 pub use cursor::InvalidCursor;
 pub use free::FreeTime;
-pub use past::{AsOf, PastReservation, PastRoom, PastSchedule, Remembered, Revision, Revisions};
+pub use past::{PastReservation, PastRoom, PastSchedule, Remembered, Revision, Revisions};
 pub use popular_rooms::{PopularRoom, PopularRooms};
 pub use reservations::{UserHistory, UserReservations};
 pub use rooms::{KeptKinds, Kinds, Rooms};

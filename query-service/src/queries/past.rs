@@ -7,20 +7,11 @@ use shared_events::{Interval, Minute, Reservation, ReservationId, RoomId, Timest
 use super::{Page, PageRequest, QueryError};
 use crate::{
     read_models::{
-        Change, HistoryDoc, HistoryKind, ReservationDoc, RoomDoc, Status,
+        AsOf, Change, HistoryDoc, HistoryKind, ReservationDoc, RoomDoc, Status,
         history::{week, weeks},
     },
     stores::{Queries, StoreError},
 };
-
-/// A state of the past.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum AsOf<N> {
-    /// The state at a moment, by the times at which events were recorded.
-    Moment(Timestamp),
-    /// The state after the event with this number: the version of a room, or the revision of a reservation.
-    Number(N),
-}
 
 /// An answer about the past.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,13 +28,17 @@ async fn version_of(
     room: RoomId,
     at: AsOf<Version>,
 ) -> Result<Option<Remembered<Version>>, StoreError> {
-    let version = match at {
-        AsOf::Moment(moment) => models.version_at(room, moment).await?,
-        AsOf::Number(version) => Some(version),
+    let (value, recorded_at) = match at {
+        AsOf::Moment(moment) => match models.version_at(room, moment).await? {
+            Some(found) => found,
+            None => return Ok(None),
+        },
+        AsOf::Number(version) => match models.entry(room, version).await? {
+            Some(entry) => (version, entry.recorded_at),
+            None => return Ok(None),
+        },
     };
-    let Some(version) = version else { return Ok(None) };
-    let entry = models.entry(room, version).await?;
-    Ok(entry.map(|entry| Remembered { value: version, recorded_at: entry.recorded_at }))
+    Ok(Some(Remembered { value, recorded_at }))
 }
 
 /// A room of the past.
@@ -56,14 +51,24 @@ pub struct PastRoom {
 }
 
 impl PastRoom {
-    /// The room with the version of its stream, or `None` if there was no such room or is no such version.
+    /// The room with a version of its stream, or `None` if there was no such room or is no such version. Of a moment, the
+    /// version is the one that last changed the room: the last one of all would take a search.
     pub async fn run(
         &self,
         models: &dyn Queries,
     ) -> Result<Option<Remembered<(RoomDoc, Version)>>, QueryError> {
-        let Some(shown) = version_of(models, self.room, self.at).await? else { return Ok(None) };
-        let form = models.room_at(self.room, shown.value).await?;
-        Ok(form.map(|form| Remembered { value: (form, shown.value), recorded_at: shown.recorded_at }))
+        // An exact version is read first, so that all events up to it are there.
+        let asked = match self.at {
+            AsOf::Moment(_) => None,
+            AsOf::Number(_) => match version_of(models, self.room, self.at).await? {
+                None => return Ok(None),
+                found => found,
+            },
+        };
+        let Some(changed) = models.last_change(self.room, self.at).await? else { return Ok(None) };
+        let last = Remembered { value: changed.version, recorded_at: changed.recorded_at };
+        let Remembered { value: version, recorded_at } = asked.unwrap_or(last);
+        Ok(changed.into_room().map(|form| Remembered { value: (form, version), recorded_at }))
     }
 }
 
@@ -146,18 +151,20 @@ pub struct PastReservation {
 impl PastReservation {
     /// The reservation, or `None` if there was no such reservation or is no such revision.
     pub async fn run(&self, models: &dyn Queries) -> Result<Option<Remembered<ReservationDoc>>, QueryError> {
-        let revision = match self.at {
-            AsOf::Moment(moment) => models.revision_at(self.reservation, moment).await?,
-            AsOf::Number(revision) => Some(revision),
+        let entries = match self.at {
+            AsOf::Moment(moment) => models.last_revision(self.reservation, moment).await?,
+            AsOf::Number(revision) => models.revisions(self.reservation, revision, 2).await?,
         };
-        let Some(revision) = revision else { return Ok(None) };
-        let halves = models.revisions(self.reservation, revision, 2).await?.into_iter();
         let of_revision = |entry: HistoryDoc| {
             let recorded_at = entry.recorded_at;
-            let value = entry.into_reservation().filter(|doc| doc.reservation.revision == revision)?;
-            Some(Remembered { value, recorded_at })
+            let value = entry.into_reservation()?;
+            let is_asked = match self.at {
+                AsOf::Moment(_) => true,
+                AsOf::Number(revision) => value.reservation.revision == revision,
+            };
+            is_asked.then_some(Remembered { value, recorded_at })
         };
-        Ok(halves.filter_map(of_revision).max_by_key(|shown| shown.value.rank()))
+        Ok(entries.into_iter().filter_map(of_revision).max_by_key(|shown| shown.value.rank()))
     }
 }
 

@@ -64,6 +64,15 @@ pub enum Change {
     Room(Box<RoomDoc>),
 }
 
+/// A state of the past.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum AsOf<N> {
+    /// The state at a moment, by the times at which events were recorded.
+    Moment(Timestamp),
+    /// The state after the event with this number: the version of a room, or the revision of a reservation.
+    Number(N),
+}
+
 /// A part of a room that an event touches.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Part {
@@ -153,6 +162,14 @@ impl LastEntries {
     pub fn into_entries(self) -> impl Iterator<Item = HistoryDoc> {
         self.0.into_values()
     }
+}
+
+/// The events of the last revision that was recorded up to a moment, from a reservation's events, the last one first.
+pub fn last_revision(events: impl IntoIterator<Item = HistoryDoc>, at: Timestamp) -> Vec<HistoryDoc> {
+    let revision = |event: &HistoryDoc| event.reservation().map(|reservation| reservation.revision);
+    let mut until = events.into_iter().filter(|event| event.recorded_at <= at).peekable();
+    let last = until.peek().and_then(revision);
+    until.take_while(|event| revision(event) == last).collect()
 }
 
 const MINUTES_OF_WEEK: i64 = 7 * 24 * 60;

@@ -13,7 +13,7 @@ pub mod room;
 pub mod usage;
 
 pub use checkpoint::{Checkpoint, DroppedEvent, Parked, ParkedMessage};
-pub use history::{Change, HistoryDoc, HistoryKind};
+pub use history::{AsOf, Change, HistoryDoc, HistoryKind};
 pub use of_room::{Compared, Difference, RoomDocuments};
 pub use requests::{Outcome, Request, RequestedAction};
 pub use reservation::{ReservationDoc, Status};

@@ -21,7 +21,7 @@ use uuid::Uuid;
 pub use self::batch::Applied;
 
 use crate::read_models::{
-    Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, ParkedMessage, Request, ReservationDoc,
+    AsOf, Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, ParkedMessage, Request, ReservationDoc,
     RoomDoc, RoomDocuments, UsageDoc, history::LastEntries, usage::Month,
 };
 
@@ -229,14 +229,18 @@ pub trait Queries: Checkpoints + Past {
 /// Rooms and reservations of the past, from the events that made them.
 #[async_trait]
 pub trait Past: Send + Sync + 'static {
-    /// The version of the last event of a room that was recorded up to a moment.
-    async fn version_at(&self, room: RoomId, at: Timestamp) -> Result<Option<Version>, StoreError>;
+    /// The version of the last event of a room that was recorded up to a moment, and when it was recorded.
+    async fn version_at(
+        &self,
+        room: RoomId,
+        at: Timestamp,
+    ) -> Result<Option<(Version, Timestamp)>, StoreError>;
 
     /// The event of a room with this version.
     async fn entry(&self, room: RoomId, version: Version) -> Result<Option<HistoryDoc>, StoreError>;
 
-    /// A room as its events up to a version left it.
-    async fn room_at(&self, room: RoomId, version: Version) -> Result<Option<RoomDoc>, StoreError>;
+    /// The last event up to a state that changed the room itself.
+    async fn last_change(&self, room: RoomId, at: AsOf<Version>) -> Result<Option<HistoryDoc>, StoreError>;
 
     /// Of each reservation that had or got time in a room in these weeks, the last event up to a version that touched
     /// one of these weeks.
@@ -247,9 +251,12 @@ pub trait Past: Send + Sync + 'static {
         version: Version,
     ) -> Result<LastEntries, StoreError>;
 
-    /// The last revision of a reservation that was recorded up to a moment.
-    async fn revision_at(&self, reservation: ReservationId, at: Timestamp)
-    -> Result<Option<u32>, StoreError>;
+    /// The events of the last revision of a reservation that was recorded up to a moment. A move has two.
+    async fn last_revision(
+        &self,
+        reservation: ReservationId,
+        at: Timestamp,
+    ) -> Result<Vec<HistoryDoc>, StoreError>;
 
     /// The events of a reservation from a revision on, by revision. A move has two.
     async fn revisions(

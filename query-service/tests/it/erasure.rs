@@ -11,8 +11,8 @@ use std::{
 use mongodb::bson::{Binary, Document, RawDocumentBuf, doc, rawdoc, spec::BinarySubtype};
 use query_service::{
     erasures::learn,
-    queries::{AsOf, PageRequest, PastReservation, Revisions},
-    read_models::{DroppedEvent, HistoryDoc, ParkedMessage, ReservationDoc},
+    queries::{PageRequest, PastReservation, Revisions},
+    read_models::{AsOf, DroppedEvent, HistoryDoc, ParkedMessage, ReservationDoc},
     stores::{Checkpoints, ErasureList, Swap, memory::MemoryReadModels},
 };
 use shared_events::{Erasures, Timestamp, UserId, erasure::Bytes32};

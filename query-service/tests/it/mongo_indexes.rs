@@ -5,9 +5,10 @@ use mongodb::bson::{Bson, Document, doc};
 use query_service::{
     progress::Progress,
     queries::{
-        AsOf, Availability, BusiestTimes, FreeTime, PageRequest, PastReservation, PastRoom, PastSchedule,
+        Availability, BusiestTimes, FreeTime, PageRequest, PastReservation, PastRoom, PastSchedule,
         PopularRooms, Revisions, Rooms, Schedule, UserHistory, UserReservations,
     },
+    read_models::AsOf,
     stores::Queries,
 };
 use shared_events::UserId;
@@ -118,12 +119,52 @@ async fn only_the_overlapping_reservations_of_a_busy_week_are_read() {
         let during = [reservation.interval()];
         sent.lock().unwrap().clear();
         found += models.live_in_rooms(&rooms, &during).await.unwrap().len();
-        let find = without_driver_fields(sent.lock().unwrap().pop().unwrap());
-        let explain = doc! { "explain": find, "verbosity": "executionStats" };
-        let plan = server.client.database(&server.name).run_command(explain).await.unwrap();
-        read += plan.get_document("executionStats").unwrap().get_i32("totalDocsExamined").unwrap();
+        let find = sent.lock().unwrap().pop().unwrap();
+        read += documents_read(&server, find).await;
     }
     assert_eq!(usize::try_from(read).unwrap(), found);
+}
+
+#[tokio::test]
+async fn a_room_or_a_reservation_at_a_moment_is_one_read_of_few_documents() {
+    let (server, sent) = TestDatabase::recorded(&["find", "aggregate"]).await;
+    let models = &server.models("g1_").await;
+    let history = history(&fixed_steps(2000, 41));
+    feed(models, &history.events, 100).await;
+    let rooms = history.room_ids();
+    let at = history.events.iter().map(|event| event.recorded_at).max().unwrap();
+    let one_read = async || {
+        let commands = std::mem::take(&mut *sent.lock().unwrap());
+        assert_eq!(commands.len(), 1, "{commands:?}");
+        let read = documents_read(&server, commands[0].clone()).await;
+        assert!(read <= 16, "{read}: {}", commands[0]);
+    };
+    sent.lock().unwrap().clear();
+    for room in rooms {
+        PastRoom { room, at: AsOf::Moment(at) }.run(models).await.unwrap().unwrap();
+        one_read().await;
+    }
+    let mut known = 0;
+    for reservation in &history.all {
+        let of_it = history
+            .events
+            .iter()
+            .filter(|event| event.event.reservation().is_some_and(|found| found.id == *reservation));
+        if of_it.count() < 16 {
+            let query = PastReservation { reservation: *reservation, at: AsOf::Moment(at) };
+            query.run(models).await.unwrap().unwrap();
+            one_read().await;
+            known += 1;
+        }
+    }
+    assert!(known > 100, "{known}");
+}
+
+/// The documents that a recorded command reads.
+async fn documents_read(server: &TestDatabase, command: Document) -> i32 {
+    let explain = doc! { "explain": without_driver_fields(command), "verbosity": "executionStats" };
+    let plan = server.client.database(&server.name).run_command(explain).await.unwrap();
+    plan.get_document("executionStats").unwrap().get_i32("totalDocsExamined").unwrap()
 }
 
 /// A command without the driver's own fields, which can't be explained.

@@ -2,8 +2,8 @@
 
 use query_service::{
     progress::Progress,
-    queries::{AsOf, PageRequest, PastReservation, PastRoom, PastSchedule, Revisions, Schedule},
-    read_models::{HistoryKind, ReservationDoc, RoomDoc, Status},
+    queries::{PageRequest, PastReservation, PastRoom, PastSchedule, Revisions, Schedule},
+    read_models::{AsOf, HistoryKind, ReservationDoc, RoomDoc, Status},
     stores::{Past, Queries, memory::MemoryReadModels},
 };
 use shared_events::{DecodedEvent, Event, Interval, ReservationId, RoomId, Timestamp, Version};
@@ -108,10 +108,16 @@ async fn schedule_of(models: &dyn Queries, query: PastSchedule) -> Vec<Reservati
 async fn is_as_seen(models: &dyn Queries, seen: &[Seen], history: &History) {
     for Seen { at, rooms, reservations } in seen {
         for SeenRoom { room, version, form, schedules } in rooms {
-            for as_of in [AsOf::Moment(*at), AsOf::Number(*version)] {
+            for (as_of, shown) in [
+                (AsOf::Moment(*at), form.version),
+                (AsOf::Number(form.version), form.version),
+                (AsOf::Number(*version), *version),
+            ] {
                 let past = PastRoom { room: *room, at: as_of }.run(models).await.unwrap().unwrap();
-                assert_eq!(past.value, (form.clone(), *version), "{room} {as_of:?}");
+                assert_eq!(past.value, (form.clone(), shown), "{room} {as_of:?}");
                 assert!(past.recorded_at < *at);
+            }
+            for as_of in [AsOf::Moment(*at), AsOf::Number(*version)] {
                 for (during, live) in schedules {
                     let query = PastSchedule { room: *room, during: *during, at: as_of };
                     assert_eq!(&schedule_of(models, query).await, live, "{query:?}");
@@ -248,13 +254,16 @@ async fn the_version_at_any_moment_of_a_long_stream_is_found() {
         .chain([9001, 9002, 9003, 1_000_000])
         .map(Timestamp::from_epoch_millis)
     {
-        let version = events.iter().rev().find(|event| event.recorded_at <= at).map(|event| event.version);
-        let revision = version
-            .filter(|version| version.get() > 1)
-            .map(|version| u32::try_from(version.get()).unwrap() - 1);
+        let last = events.iter().rev().find(|event| event.recorded_at <= at);
+        let version = last.map(|event| (event.version, event.recorded_at));
+        let revision = last
+            .filter(|event| event.version.get() > 1)
+            .map(|event| u32::try_from(event.version.get()).unwrap() - 1);
         for store in [&memory as &dyn Queries, &models] {
             assert_eq!(store.version_at(stream.room, at).await.unwrap(), version, "{at}");
-            assert_eq!(store.revision_at(held.id, at).await.unwrap(), revision, "{at}");
+            let past = PastReservation { reservation: held.id, at: AsOf::Moment(at) };
+            let past = past.run(store).await.unwrap().map(|shown| shown.value.reservation.revision);
+            assert_eq!(past, revision, "{at}");
         }
     }
     let nowhere = RoomId(uuid::Uuid::nil());

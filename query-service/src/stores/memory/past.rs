@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::{MemoryReadModels, documents::Documents};
 use crate::{
     read_models::{
-        HistoryDoc, RoomDoc,
-        history::{LastEntries, Part},
+        AsOf, HistoryDoc,
+        history::{LastEntries, Part, last_revision},
     },
     stores::{Past, StoreError},
 };
@@ -27,24 +27,42 @@ fn of_reservation(
     entries.filter_map(|(_, _, room, version)| documents.history.get(&(*room, *version)))
 }
 
+/// The events up to a version that touch a part of a room, in order.
+fn of_part(
+    documents: &Documents,
+    room: RoomId,
+    part: Part,
+    version: Version,
+) -> impl DoubleEndedIterator<Item = &HistoryDoc> {
+    let places = documents.history_by_part.range((room, part, Version::NONE)..=(room, part, version));
+    places.filter_map(move |(_, _, version)| documents.history.get(&(room, *version)))
+}
+
 #[async_trait]
 impl Past for MemoryReadModels {
-    async fn version_at(&self, room: RoomId, at: Timestamp) -> Result<Option<Version>, StoreError> {
+    async fn version_at(
+        &self,
+        room: RoomId,
+        at: Timestamp,
+    ) -> Result<Option<(Version, Timestamp)>, StoreError> {
         let documents = self.read();
         let all = documents.history.range((room, Version::NONE)..=(room, u64::MAX.into()));
-        Ok(all.rev().find(|(_, entry)| entry.recorded_at <= at).map(|((_, version), _)| *version))
+        let last = all.rev().map(|(_, entry)| entry).find(|entry| entry.recorded_at <= at);
+        Ok(last.map(|entry| (entry.version, entry.recorded_at)))
     }
 
     async fn entry(&self, room: RoomId, version: Version) -> Result<Option<HistoryDoc>, StoreError> {
         Ok(self.read().history.get(&(room, version)).cloned())
     }
 
-    async fn room_at(&self, room: RoomId, version: Version) -> Result<Option<RoomDoc>, StoreError> {
+    async fn last_change(&self, room: RoomId, at: AsOf<Version>) -> Result<Option<HistoryDoc>, StoreError> {
         let documents = self.read();
-        let range = (room, Part::Settings, Version::NONE)..=(room, Part::Settings, version);
-        let last = documents.history_by_part.range(range).next_back();
-        let last = last.and_then(|(_, _, version)| documents.history.get(&(room, *version)));
-        Ok(last.cloned().and_then(HistoryDoc::into_room))
+        let last = match at {
+            AsOf::Number(version) => of_part(&documents, room, Part::Settings, version).next_back(),
+            AsOf::Moment(at) => of_part(&documents, room, Part::Settings, u64::MAX.into())
+                .rfind(|entry| entry.recorded_at <= at),
+        };
+        Ok(last.cloned())
     }
 
     async fn last_entries(
@@ -56,24 +74,18 @@ impl Past for MemoryReadModels {
         let documents = self.read();
         let mut last = LastEntries::default();
         for week in weeks.map(Part::Week) {
-            let range = (room, week, Version::NONE)..=(room, week, version);
-            for (_, _, version) in documents.history_by_part.range(range) {
-                if let Some(entry) = documents.history.get(&(room, *version)) {
-                    last.add(entry.clone());
-                }
-            }
+            of_part(&documents, room, week, version).for_each(|entry| last.add(entry.clone()));
         }
         Ok(last)
     }
 
-    async fn revision_at(
+    async fn last_revision(
         &self,
         reservation: ReservationId,
         at: Timestamp,
-    ) -> Result<Option<u32>, StoreError> {
+    ) -> Result<Vec<HistoryDoc>, StoreError> {
         let documents = self.read();
-        let last = of_reservation(&documents, reservation, 0).rev().find(|entry| entry.recorded_at <= at);
-        Ok(last.and_then(HistoryDoc::reservation).map(|reservation| reservation.revision))
+        Ok(last_revision(of_reservation(&documents, reservation, 0).rev().cloned(), at))
     }
 
     async fn revisions(

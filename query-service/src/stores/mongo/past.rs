@@ -6,23 +6,28 @@
 use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::{
+    bson::{Bson, Document, doc},
+    options::Hint,
+};
 use shared_events::{ReservationId, RoomId, Timestamp, Version};
 
 use super::{
     MongoReadModels,
-    documents::{PARTS, history_id, number, part, uuid},
-    queries::all,
+    documents::{PARTS, history_id, moment, number, part, uuid},
+    queries::{all, bound},
     stored::{to_history, to_recorded_revision, to_recorded_version},
 };
 use crate::{
     read_models::{
-        HistoryDoc, RoomDoc,
-        history::{LastEntries, Part},
+        AsOf, HistoryDoc,
+        history::{LastEntries, Part, last_revision},
     },
     stores::{Past, StoreError},
 };
 
+/// A reservation with fewer events is read whole, in one step.
+const FEW: usize = 16;
 /// The numbers that one step of a search looks at.
 const PROBES: u64 = 64;
 
@@ -31,14 +36,18 @@ type Recorded = (u64, Timestamp);
 
 #[async_trait]
 impl Past for MongoReadModels {
-    async fn version_at(&self, room: RoomId, at: Timestamp) -> Result<Option<Version>, StoreError> {
+    async fn version_at(
+        &self,
+        room: RoomId,
+        at: Timestamp,
+    ) -> Result<Option<(Version, Timestamp)>, StoreError> {
         let of_room = up_to(room, u64::MAX.into());
         let mut search = Search::new(at, self.recorded_versions(of_room, number(PROBES)).await?);
         while let Some(versions) = search.next() {
             let ids: Vec<_> = versions.iter().map(|version| history_id(room, (*version).into())).collect();
             search.learn(self.recorded_versions(doc! { "$in": ids }, 0).await?);
         }
-        Ok(search.below.map(Version::from))
+        Ok(search.below.map(|(version, recorded_at)| (version.into(), recorded_at)))
     }
 
     async fn entry(&self, room: RoomId, version: Version) -> Result<Option<HistoryDoc>, StoreError> {
@@ -46,11 +55,19 @@ impl Past for MongoReadModels {
         found.as_deref().map(to_history).transpose()
     }
 
-    async fn room_at(&self, room: RoomId, version: Version) -> Result<Option<RoomDoc>, StoreError> {
-        let wanted = doc! { PARTS: part(Part::Settings), "_id": up_to(room, version) };
-        let last = self.history.collection.find_one(wanted).sort(doc! { "_id": -1 }).await?;
-        let last = last.as_deref().map(to_history).transpose()?;
-        Ok(last.and_then(HistoryDoc::into_room))
+    async fn last_change(&self, room: RoomId, at: AsOf<Version>) -> Result<Option<HistoryDoc>, StoreError> {
+        let mut wanted = doc! { PARTS: part(Part::Settings) };
+        match at {
+            AsOf::Number(version) => _ = wanted.insert("_id", up_to(room, version)),
+            AsOf::Moment(at) => {
+                wanted.insert("_id", up_to(room, u64::MAX.into()));
+                wanted.insert("recordedAt", doc! { "$lte": moment(at) });
+            }
+        }
+        // The index of ids has the same order, with all other events in between.
+        let by_part = Hint::Keys(doc! { PARTS: 1, "_id": 1 });
+        let last = self.history.collection.find_one(wanted).sort(doc! { "_id": -1 }).hint(by_part).await?;
+        last.as_deref().map(to_history).transpose()
     }
 
     async fn last_entries(
@@ -69,6 +86,38 @@ impl Past for MongoReadModels {
         Ok(last)
     }
 
+    async fn last_revision(
+        &self,
+        reservation: ReservationId,
+        at: Timestamp,
+    ) -> Result<Vec<HistoryDoc>, StoreError> {
+        let of_reservation = doc! { "reservation.id": uuid(reservation.0) };
+        let newest = self.history.collection.find(of_reservation).sort(doc! { "reservation.revision": -1 });
+        let newest = all(newest.limit(bound(FEW)).await?, to_history).await?;
+        if newest.len() < FEW {
+            return Ok(last_revision(newest, at));
+        }
+        match self.revision_at(reservation, at).await? {
+            Some(revision) => Ok(last_revision(self.revisions(reservation, revision, 2).await?, at)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn revisions(
+        &self,
+        reservation: ReservationId,
+        from: u32,
+        limit: usize,
+    ) -> Result<Vec<HistoryDoc>, StoreError> {
+        let revisions = doc! { "$gte": i64::from(from) };
+        let wanted = doc! { "reservation.id": uuid(reservation.0), "reservation.revision": revisions };
+        let found = self.history.collection.find(wanted).sort(doc! { "reservation.revision": 1 });
+        all(found.limit(bound(limit)).await?, to_history).await
+    }
+}
+
+impl MongoReadModels {
+    /// The last revision of a reservation that was recorded up to a moment.
     async fn revision_at(
         &self,
         reservation: ReservationId,
@@ -80,24 +129,9 @@ impl Past for MongoReadModels {
             let revisions: Vec<i64> = revisions.into_iter().map(number).collect();
             search.learn(self.recorded_revisions(reservation, doc! { "$in": revisions }, 0).await?);
         }
-        Ok(search.below.and_then(|revision| u32::try_from(revision).ok()))
+        Ok(search.below.and_then(|(revision, _)| u32::try_from(revision).ok()))
     }
 
-    async fn revisions(
-        &self,
-        reservation: ReservationId,
-        from: u32,
-        limit: usize,
-    ) -> Result<Vec<HistoryDoc>, StoreError> {
-        let revisions = doc! { "$gte": i64::from(from) };
-        let wanted = doc! { "reservation.id": uuid(reservation.0), "reservation.revision": revisions };
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let found = self.history.collection.find(wanted).sort(doc! { "reservation.revision": 1 });
-        all(found.limit(limit).await?, to_history).await
-    }
-}
-
-impl MongoReadModels {
     /// The versions of these ids with their times, the highest first. No limit is 0.
     async fn recorded_versions(&self, ids: Document, limit: i64) -> Result<Vec<Recorded>, StoreError> {
         let found = self.history.collection.find(doc! { "_id": ids }).projection(doc! { "recordedAt": 1 });
@@ -127,7 +161,7 @@ fn up_to(room: RoomId, version: Version) -> Document {
 struct Search {
     at: Timestamp,
     /// The highest number that was recorded up to the moment, as far as is known.
-    below: Option<u64>,
+    below: Option<Recorded>,
     /// The lowest one that was recorded later, or the one after all.
     above: u64,
     /// What was left before the last step. A step that finds nothing is the last one.
@@ -146,7 +180,7 @@ impl Search {
     fn learn(&mut self, found: Vec<Recorded>) {
         for (number, recorded_at) in found {
             if recorded_at <= self.at {
-                self.below = self.below.max(Some(number));
+                self.below = self.below.max(Some((number, recorded_at)));
             } else {
                 self.above = self.above.min(number);
             }
@@ -156,7 +190,7 @@ impl Search {
     /// The numbers to look at next: all that are left if they are few, or some at equal distances. `None` at the end. A number
     /// without an event, which an operator dropped, tells nothing.
     fn next(&mut self) -> Option<Vec<u64>> {
-        let below = self.below.unwrap_or_default();
+        let below = self.below.map_or(0, |(number, _)| number);
         let left = self.above.saturating_sub(below + 1);
         if left == 0 || self.left <= PROBES || left == self.left {
             return None;
@@ -187,7 +221,7 @@ mod tests {
                 steps += 1;
             }
             let last = (1..=100_000).rev().filter(exists).find(|number| time(*number).epoch_millis() <= at);
-            assert_eq!(search.below, last, "{at}");
+            assert_eq!(search.below, last.map(|number| (number, time(number))), "{at}");
             assert!(steps <= 4, "{at}: {steps}");
         }
     }

@@ -274,7 +274,7 @@ fn ids(rooms: &[RoomId]) -> Vec<Bson> {
     rooms.iter().map(|room| uuid(room.0)).collect()
 }
 
-fn bound(limit: usize) -> i64 {
+pub(super) fn bound(limit: usize) -> i64 {
     // For MongoDB, 0 is no limit.
     i64::try_from(limit).unwrap_or(i64::MAX).max(1)
 }
