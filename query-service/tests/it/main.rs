@@ -18,6 +18,7 @@ mod consistency;
 mod crash;
 mod endpoints;
 mod erasure;
+mod erasure_list;
 mod events;
 mod feed;
 mod feed_double;
