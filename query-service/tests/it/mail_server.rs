@@ -6,10 +6,15 @@ use std::{
 };
 
 use mail_parser::{MessageParser, MimeHeaders};
+use service_kit::tls::Authorities;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
+    net::TcpListener,
     task::JoinHandle,
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, pki_types::PrivatePkcs8KeyDer},
 };
 
 /// What the server does with a mail.
@@ -65,48 +70,86 @@ impl Received {
     }
 }
 
+/// How the server is reached.
+#[derive(Clone)]
+pub(crate) enum Way {
+    Open,
+    StartTls(Certificate),
+    Tls(Certificate),
+}
+
+/// The certificate of a server, and its own authority.
+#[derive(Clone)]
+pub(crate) struct Certificate {
+    acceptor: TlsAcceptor,
+    pem: String,
+}
+
+impl Certificate {
+    pub(crate) fn of(host: &str) -> Self {
+        let own = rcgen::generate_simple_self_signed([host.to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(own.signing_key.serialize_der());
+        let config = ServerConfig::builder().with_no_client_auth();
+        let config = config.with_single_cert(vec![own.cert.der().clone()], key.into()).unwrap();
+        Self { acceptor: Arc::new(config).into(), pem: own.cert.pem() }
+    }
+
+    /// What a client reads from a file that holds it.
+    pub(crate) fn trusted(&self, folder: &tempfile::TempDir) -> Authorities {
+        let file = folder.path().join("ca.pem");
+        std::fs::write(&file, &self.pem).unwrap();
+        file.to_str().unwrap().parse().unwrap()
+    }
+}
+
 pub(crate) struct MailServer {
     pub(crate) port: u16,
-    received: Arc<Mutex<Vec<Received>>>,
-    commands: Arc<Mutex<Vec<String>>>,
-    manners: Arc<Mutex<Manners>>,
+    state: Arc<Mutex<State>>,
     task: JoinHandle<()>,
+}
+
+struct State {
+    manners: Manners,
+    commands: Vec<String>,
+    received: Vec<Received>,
 }
 
 impl MailServer {
     pub(crate) async fn start(manners: Manners) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let received: Arc<Mutex<Vec<Received>>> = Arc::default();
-        let manners = Arc::new(Mutex::new(manners));
-        let commands: Arc<Mutex<Vec<String>>> = Arc::default();
-        let state = (Arc::clone(&received), Arc::clone(&commands), Arc::clone(&manners));
-        let task = tokio::spawn(async move {
-            let (received, commands, manners) = state;
-            loop {
-                let (connection, _) = listener.accept().await.unwrap();
-                let commands = Arc::clone(&commands);
-                tokio::spawn(serve(connection, Arc::clone(&received), commands, Arc::clone(&manners)));
-            }
-        });
-        Self { port, received, commands, manners, task }
+        Self::start_behind(Way::Open, manners).await
     }
 
-    /// The commands that came, but for farewells.
+    pub(crate) async fn start_behind(way: Way, manners: Manners) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = State { manners, commands: Vec::new(), received: Vec::new() };
+        let state = Arc::new(Mutex::new(state));
+        let shared = Arc::clone(&state);
+        let task = tokio::spawn(async move {
+            loop {
+                let (connection, _) = listener.accept().await.unwrap();
+                tokio::spawn(serve(Box::new(connection), way.clone(), Arc::clone(&shared)));
+            }
+        });
+        Self { port, state, task }
+    }
+
+    /// The commands that came, but for farewells. Those of which TLS hides the text end with a star.
     pub(crate) fn commands(&self) -> Vec<String> {
-        self.commands.lock().unwrap().iter().filter(|command| *command != "QUIT").cloned().collect()
+        let state = self.state.lock().unwrap();
+        state.commands.iter().filter(|command| !command.starts_with("QUIT")).cloned().collect()
     }
 
     pub(crate) fn behave(&self, manners: Manners) {
-        *self.manners.lock().unwrap() = manners;
+        self.state.lock().unwrap().manners = manners;
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {
-        self.received.lock().unwrap().clone()
+        self.state.lock().unwrap().received.clone()
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.received.lock().unwrap().len()
+        self.state.lock().unwrap().received.len()
     }
 }
 
@@ -116,40 +159,80 @@ impl Drop for MailServer {
     }
 }
 
-async fn serve(
-    connection: TcpStream,
-    received: Arc<Mutex<Vec<Received>>>,
-    commands: Arc<Mutex<Vec<String>>>,
-    manners: Arc<Mutex<Manners>>,
-) -> Option<()> {
-    let (reader, mut writer) = connection.into_split();
-    let mut lines = BufReader::new(reader).lines();
+trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
+
+async fn serve(mut connection: Box<dyn Connection>, way: Way, state: Arc<Mutex<State>>) -> Option<()> {
+    let mut is_secret = false;
+    if let Way::Tls(certificate) = &way {
+        connection = Box::new(certificate.acceptor.accept(connection).await.ok()?);
+        is_secret = true;
+    }
+    connection.write_all(b"220 double\r\n").await.ok()?;
+    connection.flush().await.ok()?;
+    while converse(&mut connection, is_secret, &way, &state).await? == Next::StartTls {
+        let Way::StartTls(certificate) = &way else { return None };
+        connection = Box::new(certificate.acceptor.accept(connection).await.ok()?);
+        is_secret = true;
+    }
+    Some(())
+}
+
+#[derive(PartialEq, Eq)]
+enum Next {
+    StartTls,
+    End,
+}
+
+/// Answers commands up to the end, or up to one that asks for TLS.
+async fn converse(
+    connection: &mut Box<dyn Connection>,
+    is_secret: bool,
+    way: &Way,
+    state: &Mutex<State>,
+) -> Option<Next> {
+    let mut lines = BufReader::new(connection);
     let mut to = String::new();
-    writer.write_all(b"220 double\r\n").await.ok()?;
-    while let Some(line) = lines.next_line().await.ok()? {
-        let manners = *manners.lock().unwrap();
-        let upper = line.to_ascii_uppercase();
-        let command = upper.split_whitespace().next()?;
-        commands.lock().unwrap().push(command.to_owned());
-        let answer = match (command, manners) {
+    loop {
+        let Some(line) = next_line(&mut lines).await else { return Some(Next::End) };
+        let command = line.split_whitespace().next()?.to_ascii_uppercase();
+        let manners = {
+            let mut state = state.lock().unwrap();
+            // A client that logs in sends its password in the same line.
+            let shown = if command == "AUTH" { &line } else { &command };
+            state.commands.push(format!("{shown}{}", if is_secret { "*" } else { "" }));
+            state.manners
+        };
+        let answer = match (command.as_str(), manners) {
+            ("EHLO", _) if is_secret => {
+                "250-double\r\n250-8BITMIME\r\n250-AUTH PLAIN\r\n250 SMTPUTF8".to_owned()
+            }
+            ("EHLO", _) if matches!(way, Way::StartTls(_)) => "250-double\r\n250 STARTTLS".to_owned(),
             ("EHLO", _) => "250-double\r\n250-8BITMIME\r\n250 SMTPUTF8".to_owned(),
+            ("STARTTLS", _) if matches!(way, Way::StartTls(_)) => {
+                lines.write_all(b"220 begin\r\n").await.ok()?;
+                lines.flush().await.ok()?;
+                return Some(Next::StartTls);
+            }
+            ("AUTH", _) => "235 welcome".to_owned(),
             ("RCPT", Manners::Answers(code)) => format!("{code} not {}", line.to_lowercase()),
             ("RCPT", _) => {
                 to = line.split(['<', '>']).nth(1)?.to_owned();
                 "250 yes".to_owned()
             }
             ("DATA", _) => {
-                writer.write_all(b"354 go on\r\n").await.ok()?;
+                lines.write_all(b"354 go on\r\n").await.ok()?;
+                lines.flush().await.ok()?;
                 let mut raw = String::new();
                 loop {
-                    let line = lines.next_line().await.ok()??;
+                    let line = next_line(&mut lines).await?;
                     if line == "." {
                         break;
                     }
                     raw += line.strip_prefix('.').unwrap_or(&line);
                     raw += "\r\n";
                 }
-                received.lock().unwrap().push(Received { to: to.clone(), raw });
+                state.lock().unwrap().received.push(Received { to: to.clone(), raw });
                 if matches!(manners, Manners::Hangs) {
                     std::future::pending::<()>().await;
                 }
@@ -158,7 +241,13 @@ async fn serve(
             ("QUIT", _) => "221 farewell".to_owned(),
             _ => "250 yes".to_owned(),
         };
-        writer.write_all(format!("{answer}\r\n").as_bytes()).await.ok()?;
+        lines.write_all(format!("{answer}\r\n").as_bytes()).await.ok()?;
+        lines.flush().await.ok()?;
     }
-    Some(())
+}
+
+async fn next_line(lines: &mut BufReader<&mut Box<dyn Connection>>) -> Option<String> {
+    let mut line = String::new();
+    let length = lines.read_line(&mut line).await.ok()?;
+    (length > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -2,13 +2,14 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::TimeDelta;
 use query_service::notifications::{About, Reason, State, Status, test_of};
 use shared_events::Timestamp;
 
 use crate::{
     events::Stream,
-    mail_server::{MailServer, Manners, Received},
+    mail_server::{Certificate, MailServer, Manners, Received, Way},
     notify_world::World,
     pipelines::until,
     receiver::{Behaviour, Receiver},
@@ -185,13 +186,69 @@ async fn nothing_is_said_to_a_mail_server_that_should_offer_tls_and_does_not() {
     let server = MailServer::start(Manners::Takes).await;
     let ann = world.subscribe_mail("ann", None).await;
     world.store().file(&[test_of(ann.id, world.now())], world.now()).await.unwrap();
-    world.start_mail_courier_to(&format!("smtp://127.0.0.1:{}?tls=true", server.port), LONG);
+    world.start_mail_courier_to(&format!("smtp://127.0.0.1:{}?tls=true", server.port), None, LONG);
     let delivery = world.attempted(ann.id, 1).await;
     assert_eq!(delivery.last.unwrap().text, "the mail server can't be used");
     assert_eq!(delivery.status, Status::Waiting);
     assert_eq!(server.count(), 0);
     assert_eq!(server.commands(), ["EHLO"]);
     world.end().await;
+}
+
+/// Two addresses of a mail server with a user: TLS from the start, and after `STARTTLS`.
+fn secure_ways(certificate: &Certificate) -> [(Way, &'static str, &'static str); 2] {
+    [(Way::Tls(certificate.clone()), "smtps", ""), (Way::StartTls(certificate.clone()), "smtp", "?tls=true")]
+}
+
+#[tokio::test]
+async fn a_mail_and_the_password_go_over_tls_to_a_server_whose_authority_is_trusted() {
+    let (certificate, folder) = (Certificate::of("127.0.0.1"), tempfile::tempdir().unwrap());
+    let trusted = certificate.trusted(&folder);
+    for (way, scheme, query) in secure_ways(&certificate) {
+        let mut world = World::in_memory();
+        let server = MailServer::start_behind(way, Manners::Takes).await;
+        let ann = world.subscribe_mail("ann", None).await;
+        world.store().file(&[test_of(ann.id, world.now())], world.now()).await.unwrap();
+        let url = format!("{scheme}://rooms:p%40ss%2Fword@127.0.0.1:{}{query}", server.port);
+        world.start_mail_courier_to(&url, Some(&trusted), LONG);
+        let received = mails(&server, 1).await.remove(0);
+        assert_eq!(
+            (received.to.as_str(), received.subject().as_str()),
+            ("ann@example.org", "Test of notifications")
+        );
+        until("delivered", async || world.deliveries(ann.id).await[0].status == Status::Delivered).await;
+        let password = BASE64_STANDARD.encode("\0rooms\0p@ss/word");
+        let login = format!("AUTH PLAIN {password}*");
+        let mut expected = vec!["EHLO*", &login, "MAIL*", "RCPT*", "DATA*"];
+        if scheme == "smtp" {
+            expected.splice(..0, ["EHLO", "STARTTLS"]);
+        }
+        assert_eq!(server.commands(), expected);
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_said_to_a_mail_server_whose_certificate_is_unknown_or_of_another_host() {
+    let folder = tempfile::tempdir().unwrap();
+    for (host, is_trusted) in [("127.0.0.1", false), ("mail.example.org", true)] {
+        let certificate = Certificate::of(host);
+        let trusted = is_trusted.then(|| certificate.trusted(&folder));
+        for (way, scheme, query) in secure_ways(&certificate) {
+            let mut world = World::in_memory();
+            let server = MailServer::start_behind(way, Manners::Takes).await;
+            let ann = world.subscribe_mail("ann", None).await;
+            world.store().file(&[test_of(ann.id, world.now())], world.now()).await.unwrap();
+            let url = format!("{scheme}://rooms:secret@127.0.0.1:{}{query}", server.port);
+            world.start_mail_courier_to(&url, trusted.as_ref(), LONG);
+            let delivery = world.attempted(ann.id, 1).await;
+            assert_eq!(delivery.last.unwrap().text, "the mail server can't be used", "{host}");
+            let expected: &[&str] = if scheme == "smtp" { &["EHLO", "STARTTLS"] } else { &[] };
+            assert_eq!(server.commands(), expected, "{host}");
+            assert_eq!(server.count(), 0, "{host}");
+            world.end().await;
+        }
+    }
 }
 
 #[tokio::test]

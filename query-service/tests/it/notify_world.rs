@@ -17,7 +17,7 @@ use query_service::{
     },
     stores::mongo::Connection,
 };
-use service_kit::{clock::Clock, ids::new_id};
+use service_kit::{clock::Clock, ids::new_id, tls::Authorities};
 use shared_events::{RawEvent, Timestamp, UserId};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -163,11 +163,16 @@ impl World {
 
     /// Starts a courier that has a mail server.
     pub(crate) fn start_mail_courier(&mut self, port: u16, timeout: Duration) {
-        self.start_mail_courier_to(&format!("smtp://127.0.0.1:{port}"), timeout);
+        self.start_mail_courier_to(&format!("smtp://127.0.0.1:{port}"), None, timeout);
     }
 
-    pub(crate) fn start_mail_courier_to(&mut self, url: &str, timeout: Duration) {
-        let server = MailServer::read(url, None).unwrap();
+    pub(crate) fn start_mail_courier_to(
+        &mut self,
+        url: &str,
+        trusted: Option<&Authorities>,
+        timeout: Duration,
+    ) {
+        let server = MailServer::read(url, trusted).unwrap();
         let sender = "Rooms <rooms@example.org>".parse().unwrap();
         let mailer = Mailer { server, sender, timeout, clock: self.clock.clone() };
         self.start(system_resolver(), true, Duration::from_secs(600), Some(mailer));
