@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use service_kit::{
     config::{Declaration, Key, Mistakes, Need, Settings},
     declare,
-    kit_settings::{self, KitSettings, ServerSettings, TIME_ZONES},
+    kit_settings::{self, KitSettings, ServerSettings, TIME_ZONES, TLS_CA_FILE},
 };
 
 declare! {
@@ -72,7 +72,9 @@ impl Config {
         let watchdog = settings.read(&WATCHDOG_SECONDS);
         let keys_kept = KeysKept::read(&mut settings);
         let sender = settings.read(&MAIL_FROM);
-        let server = settings.read(&SMTP_URL).map(|url| MailServer::read(url.expose_secret(), None));
+        let authorities = settings.read(&TLS_CA_FILE);
+        let server =
+            settings.read(&SMTP_URL).map(|url| MailServer::read(url.expose_secret(), authorities.as_ref()));
         if let Some(Err(mistake)) = &server {
             settings.mistake(&SMTP_URL, mistake.to_string());
         }
