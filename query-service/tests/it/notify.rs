@@ -213,7 +213,7 @@ async fn two_processes_that_are_killed_now_and_then_deliver_all_at_least_once_wi
 }
 
 #[tokio::test]
-async fn the_command_erase_deletes_a_persons_subscriptions_and_deliveries() {
+async fn the_command_erase_deletes_a_persons_subscriptions_and_deliveries_also_those_filed_meanwhile() {
     let scene = Scene::new().await;
     let first = Timestamp::from_epoch_millis(1_800_000_000_000);
     scene.mongo.generations().ensure_first(first).await.unwrap();
@@ -221,9 +221,17 @@ async fn the_command_erase_deletes_a_persons_subscriptions_and_deliveries() {
     scene.notify.store.file(&[test_of(scene.subscription.id, now())], now()).await.unwrap();
     let mut command = program(&scene.mongo, &scene.topic, &scene.feed);
     command.args(["erase", "--user", "ann"]).env("NOTIFY_DATABASE", &scene.notify.name);
-    let ended = command.output().await.unwrap();
+    let erasing = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (ann, store) = (&scene.subscription.user, &scene.notify.store);
+    until("the first look", async || {
+        let deliveries = store.deliveries(scene.subscription.id, None, 10).await.unwrap();
+        deliveries.is_empty() && store.of_user(ann).await.unwrap().is_empty()
+    })
+    .await;
+    // Another process had read the subscription before, and files a delivery now.
+    store.file(&[test_of(scene.subscription.id, now())], now()).await.unwrap();
+    let ended = erasing.wait_with_output().await.unwrap();
     assert!(ended.status.success(), "{ended:?}");
-    let ann = &scene.subscription.user;
     // The command has no key and needs none.
     assert_eq!(scene.notify.store.of_user(ann).await.unwrap().len(), 0);
     let deliveries = scene.notify.store.deliveries(scene.subscription.id, None, 10).await.unwrap();
