@@ -5,10 +5,12 @@ import email
 import email.policy
 import logging
 import queue
+import ssl
 import sys
 import uuid
 import warnings
 
+import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from embedded import PATIENCE, call, free_port, running
@@ -80,20 +82,31 @@ def check(commands, queries):
 
 
 def main(program):
-    # It would warn of logging in without TLS, on this machine.
     warnings.simplefilter("ignore")
     logging.getLogger("mail.log").setLevel(logging.ERROR)
+    authority = trustme.CA()
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    # It takes no mail and no password without TLS.
     mails = Controller(
-        Handler(), "127.0.0.1", free_port(), auth_require_tls=False, auth_required=True, authenticator=authenticate
+        Handler(),
+        "127.0.0.1",
+        free_port(),
+        tls_context=tls,
+        require_starttls=True,
+        auth_required=True,
+        authenticator=authenticate,
     )
     mails.start()
-    settings = {
-        "MAIL_FROM": "Rooms <rooms@example.org>",
-        "SMTP_URL": f"smtp://rooms:p%40ss%2Fword@127.0.0.1:{mails.port}",
-    }
     try:
-        with running(program, **settings) as (commands, queries):
-            check(commands, queries)
+        with authority.cert_pem.tempfile() as file:
+            settings = {
+                "MAIL_FROM": "Rooms <rooms@example.org>",
+                "SMTP_URL": f"smtp://rooms:p%40ss%2Fword@127.0.0.1:{mails.port}?tls=true",
+                "TLS_CA_FILE": file,
+            }
+            with running(program, **settings) as (commands, queries):
+                check(commands, queries)
     finally:
         mails.stop()
     print("mails: each stay has one calendar entry, which is made, changed and cancelled; a reminder comes in time")
