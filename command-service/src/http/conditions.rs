@@ -2,7 +2,7 @@
 //!
 //! A condition that a command can't check is refused. Ignored, it would seem to have held.
 
-use actix_web::http::header::{HeaderMap, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
+use actix_web::http::header::{AsHeaderName, HeaderMap, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 use service_kit::http::{
     headers::unknown_condition,
     problem::{Problem, ProblemType},
@@ -79,10 +79,7 @@ impl Condition {
 }
 
 /// The only value of a header without white space around it. `Some(None)`: it has several, or no text.
-fn one<'a>(
-    headers: &'a HeaderMap,
-    name: impl actix_web::http::header::AsHeaderName,
-) -> Option<Option<&'a str>> {
+fn one(headers: &HeaderMap, name: impl AsHeaderName) -> Option<Option<&str>> {
     let mut values = headers.get_all(name);
     let value = values.next()?;
     Some(value.to_str().ok().filter(|_| values.next().is_none()).map(str::trim))
