@@ -71,7 +71,7 @@ pub(crate) fn reservation_made(room: RoomId, version: u64, stay: [i64; 2], at: i
             id: ReservationId::made_in(room, id),
             revision: 1,
             room,
-            time_zone: "Europe/Lisbon".parse().unwrap(),
+            time_zone: "Europe/Lisbon".parse()?,
             from,
             to,
             people: 4,

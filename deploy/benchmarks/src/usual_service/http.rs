@@ -103,7 +103,7 @@ async fn reserve(
         id: ReservationId::made_in(room, id),
         revision: 1,
         room,
-        time_zone: "Europe/Lisbon".parse().unwrap(),
+        time_zone: "Europe/Lisbon".parse().map_err(unavailable)?,
         from: stay.from,
         to: stay.to,
         people: stay.people,

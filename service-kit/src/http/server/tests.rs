@@ -52,7 +52,7 @@ fn routes(config: &mut ServiceConfig) {
                 .get(|| async { Err::<HttpResponse, _>(error::ErrorBadRequest("foreign")) }),
         )
         .service(endpoint("/v1/slow").get(slow).post(slow))
-        .service(endpoint("/v1/patched").patch(|_: Json<Value>| async { HttpResponse::Ok() }))
+        .service(endpoint("/v1/patched").patch(|_: Json<Value>| async { HttpResponse::Ok().finish() }))
         .service(endpoint("/v1/endless").get(limits::endless))
         .service(endpoint("/v1/pipelined").get(http2::pipelined));
 }
