@@ -285,12 +285,31 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spans<T> {
             }
             fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Spans<T>, A::Error> {
                 let mut spans = Vec::new();
-                while let Some(span) = items.next_element()? {
+                while let Some(Object(span)) = items.next_element()? {
                     spans.push(span);
                 }
                 Ok(Spans(spans))
             }
         }
         deserializer.deserialize_any(Visitor(std::marker::PhantomData))
+    }
+}
+
+/// A value that is an object: serde would also accept a list of its members' values.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
+            type Value = Object<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a span of opening hours")
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(Visitor(std::marker::PhantomData))
     }
 }

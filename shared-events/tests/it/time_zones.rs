@@ -75,8 +75,8 @@ fn clocks_of_the_past_are_those_of_the_former_database() {
         let differs = times
             .iter()
             .filter(|time| time.with_timezone(&old).naive_local() != time.with_timezone(&zone).naive_local());
-        // Later releases correct some dates of the past.
-        assert!(differs.count() <= 60, "{old}");
+        // Later releases correct the past: Tijuana until 1976.
+        assert!(differs.count() <= 150, "{old}");
     }
 }
 
