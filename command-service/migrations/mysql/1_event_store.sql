@@ -118,7 +118,7 @@ CREATE TABLE IF NOT EXISTS relay_mode (
   COMMENT 'How committed events reach Kafka. Every append reads it, and waits during a change.';
 
 -- A new store begins with the form of this build.
-INSERT IGNORE INTO relay_mode (id, writer_form) VALUES (1, 3);
+INSERT IGNORE INTO relay_mode (id, writer_form) VALUES (1, 2);
 
 CREATE TABLE IF NOT EXISTS relay_place (
     id TINYINT UNSIGNED NOT NULL COMMENT '1: there is one row',

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use command_service::event_store::{
     Append as _, AppendError, Buckets, EventLog as _, Group, IdempotencyKeys as _, KeyId, Leases as _,
-    Outbox as _, Position, mysql::MySqlStore,
+    Outbox as _, Position, WriterForm, mysql::MySqlStore,
 };
 use shared_events::{RoomId, Version};
 use sqlx::{Connection, Executor, Row};
@@ -389,4 +389,16 @@ async fn readers_share_their_few_connections() {
                WHERE processlist_db = DATABASE() AND processlist_id <> CONNECTION_ID()";
     let count: i64 = other.fetch_one(sql).await.unwrap().get(0);
     assert!(count <= 4, "{count} connections");
+}
+
+#[tokio::test]
+async fn a_new_store_begins_with_this_builds_form_of_writing_and_an_older_one_keeps_its_own() {
+    let database = Database::new().await;
+    let store = database.open();
+    assert_eq!(store.writer_form().await.unwrap(), WriterForm::KNOWN);
+    let mut old = database.connect().await;
+    old.execute("UPDATE relay_mode SET writer_form = 2").await.unwrap();
+    old.execute("DELETE FROM _sqlx_migrations WHERE version > 1").await.unwrap();
+    store.migrate().await.unwrap();
+    assert_eq!(store.writer_form().await.unwrap(), WriterForm(2), "an operator raises it");
 }

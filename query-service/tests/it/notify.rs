@@ -1,6 +1,10 @@
 //! The command `notify` on real servers: its processes are killed at each step, and nothing is lost.
 
-use std::{collections::BTreeSet, process::Stdio};
+use std::{
+    collections::BTreeSet,
+    process::Stdio,
+    sync::{Arc, atomic::Ordering},
+};
 
 use query_service::{
     notifications::{
@@ -16,6 +20,7 @@ use tokio::process::Child;
 
 use crate::{
     crash::program,
+    erasure::list,
     events::Stream,
     feed_double::{FeedDouble, FeedServer},
     kafka_consumer::Topic,
@@ -214,7 +219,10 @@ async fn two_processes_that_are_killed_now_and_then_deliver_all_at_least_once_wi
 
 #[tokio::test]
 async fn the_command_erase_deletes_a_persons_subscriptions_and_deliveries_also_those_filed_meanwhile() {
-    let scene = Scene::new().await;
+    let mut scene = Scene::new().await;
+    let feed = FeedDouble::of(&[]);
+    *feed.erasures.lock().unwrap() = list(1, "ann");
+    scene.feed = FeedServer::start(Arc::clone(&feed)).await;
     let first = Timestamp::from_epoch_millis(1_800_000_000_000);
     scene.mongo.generations().ensure_first(first).await.unwrap();
     scene.mongo.generations().models(FIRST).await.unwrap();
@@ -223,11 +231,9 @@ async fn the_command_erase_deletes_a_persons_subscriptions_and_deliveries_also_t
     command.args(["erase", "--user", "ann"]).env("NOTIFY_DATABASE", &scene.notify.name);
     let erasing = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (ann, store) = (&scene.subscription.user, &scene.notify.store);
-    until("the first look", async || {
-        let deliveries = store.deliveries(scene.subscription.id, None, 10).await.unwrap();
-        deliveries.is_empty() && store.of_user(ann).await.unwrap().is_empty()
-    })
-    .await;
+    // Its first look is over when it reads who was erased.
+    until("the list", async || feed.erased_read.load(Ordering::SeqCst) > 0).await;
+    assert_eq!(store.deliveries(scene.subscription.id, None, 10).await.unwrap(), []);
     // Another process had read the subscription before, and files a delivery now.
     store.file(&[test_of(scene.subscription.id, now())], now()).await.unwrap();
     let ended = erasing.wait_with_output().await.unwrap();

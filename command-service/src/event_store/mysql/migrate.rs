@@ -8,7 +8,10 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlDatabaseError},
 };
 
-use super::session::{cannot_connect, connect};
+use super::{
+    relay_mode::raise_writer_form,
+    session::{cannot_connect, connect},
+};
 use crate::event_store::{StoreError, sql::migrator};
 
 const OPERATION: &str = "migrate";
@@ -37,9 +40,24 @@ pub(super) async fn migrate(options: &MySqlConnectOptions) -> Result<(), StoreEr
     }
     // Only one instance gets past here; the lock ends with the session.
     connection.lock().await.map_err(failed)?;
-    let result = migrate_alone(&mut connection, migrations).await;
+    let result = match migrate_alone(&mut connection, migrations).await {
+        // No earlier build writes to a new store, so it begins with the form of this one.
+        Ok(Store::New) => {
+            let raised = connection.execute(raise_writer_form().as_str()).await;
+            raised.map(drop).map_err(|error| failed(error.into()))
+        }
+        Ok(Store::Old) => Ok(()),
+        Err(error) => Err(error),
+    };
     drop(connection.close().await);
     result
+}
+
+/// Whether a store had tables before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Store {
+    New,
+    Old,
 }
 
 /// Whether all migrations are applied. Then nothing is left that needs a right to change tables. A list that can't be read
@@ -65,12 +83,18 @@ async fn create_database(options: &MySqlConnectOptions) -> Result<(), StoreError
     Ok(())
 }
 
-async fn migrate_alone(connection: &mut MySqlConnection, mut migrations: Migrator) -> Result<(), StoreError> {
+async fn migrate_alone(
+    connection: &mut MySqlConnection,
+    mut migrations: Migrator,
+) -> Result<Store, StoreError> {
     // DDL that waits for an open transaction blocks every insert behind it. So it waits briefly and tries again later.
     // The longer idle limit lets a migration take its time.
     let settings = "SET SESSION lock_wait_timeout = 1, wait_timeout = 600";
     connection.execute(settings).await.map_err(|error| failed(error.into()))?;
     migrations.set_locking(false);
+    connection.ensure_migrations_table().await.map_err(failed)?;
+    let applied = connection.list_applied_migrations().await.map_err(failed)?;
+    let store = if applied.is_empty() { Store::New } else { Store::Old };
     let mut attempt = 0;
     loop {
         attempt += 1;
@@ -79,7 +103,7 @@ async fn migrate_alone(connection: &mut MySqlConnection, mut migrations: Migrato
         let forget = "DELETE FROM _sqlx_migrations WHERE NOT success";
         connection.execute(forget).await.map_err(|error| failed(error.into()))?;
         match migrations.run_direct(connection).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(store),
             Err(error) if attempt < ATTEMPTS && waited_for_lock(&error) => tokio::time::sleep(PAUSE).await,
             Err(error) => return Err(failed(error)),
         }

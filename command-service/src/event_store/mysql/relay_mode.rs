@@ -24,6 +24,12 @@ pub struct Passed {
     pub rooms: Vec<RoomId>,
 }
 
+/// The statement that raises the form of writing to the one that this build knows.
+pub(super) fn raise_writer_form() -> String {
+    let WriterForm(known) = WriterForm::KNOWN;
+    format!("UPDATE relay_mode SET writer_form = GREATEST(writer_form, {known}) WHERE id = 1")
+}
+
 impl MySqlStore {
     /// Reads the state. Fails if the phase is one of a later build.
     pub(super) async fn read_state(&self) -> Result<RelayState, StoreError> {
@@ -55,8 +61,7 @@ impl MySqlStore {
     /// # Errors
     /// If the store can't be written.
     pub async fn raise_writer_form(&self) -> Result<(), StoreError> {
-        let update = "UPDATE relay_mode SET writer_form = GREATEST(writer_form, ?) WHERE id = 1";
-        self.write("raise_writer_form", &Statement::new(update, [WriterForm::KNOWN.0.into()])).await.map(drop)
+        self.write("raise_writer_form", &Statement::text(raise_writer_form())).await.map(drop)
     }
 
     /// Wants a mode. The leader switches to it.
