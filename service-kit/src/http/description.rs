@@ -15,7 +15,7 @@ use utoipa::{
     },
 };
 
-use super::json::{JSON, MERGE_PATCH};
+use super::media_types::{JSON, MERGE_PATCH};
 use super::problem::{self, Problem};
 
 /// Completes a document with the default address, the security schemes, the common endpoints, and a component for the items of

@@ -8,8 +8,8 @@ use actix_web::guard;
 use actix_web::http::{Method, header};
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError, web};
 
-use super::json::accepted_patches;
-use super::problem::{ACCEPT_PATCH, Problem, ProblemType};
+use super::media_types::{ACCEPT_PATCH, accepted_patches};
+use super::problem::{Problem, ProblemType};
 
 /// A path and its methods. GET answers HEAD too.
 pub struct Endpoint {

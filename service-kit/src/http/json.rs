@@ -10,12 +10,9 @@ use serde::de::DeserializeOwned;
 
 use super::decode;
 use super::limits::Limits;
+use super::media_types::{JSON, MERGE_PATCH};
 use super::problem::{Problem, ProblemType};
 
-/// Media type of bodies.
-pub(crate) const JSON: &str = "application/json";
-/// The other media type of a PATCH (RFC 7396).
-pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
 /// Largest body, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 
@@ -77,11 +74,6 @@ pub fn bytes_up_to(
             Err(Problem::new(ProblemType::TooSlow, detail))
         })
     }
-}
-
-/// The media types of a PATCH, for `Accept-Patch` (RFC 5789).
-pub(crate) fn accepted_patches() -> String {
-    [JSON, MERGE_PATCH].join(", ")
 }
 
 /// Whether the body is a merge patch.

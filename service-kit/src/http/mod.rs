@@ -15,6 +15,7 @@ mod integers;
 pub mod json;
 mod limits;
 pub mod log_level;
+mod media_types;
 mod middleware;
 mod parts;
 pub mod path;

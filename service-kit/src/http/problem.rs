@@ -16,13 +16,11 @@ use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type}
 use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::json::accepted_patches;
+use super::media_types::{ACCEPT_PATCH, accepted_patches};
 use crate::telemetry::with_causes;
 
 /// Media type of problems.
 pub const MEDIA_TYPE: &str = "application/problem+json";
-/// The media types of a PATCH (RFC 5789).
-pub(crate) const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 /// Longest detail, in characters. A detail may quote the request.
 const MAX_DETAIL: usize = 400;
 /// The default of `Retry-After`.
