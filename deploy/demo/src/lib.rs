@@ -81,7 +81,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     );
     match counts.repeated {
         0 => {}
-        repeated if repeated == sent => {
+        // What is about a booking that was turned away is not recorded, and has no effect again.
+        repeated if repeated + counts.pointless == sent => {
             println!("nothing changed: all {} outcomes are those of an earlier replay", HumanCount(sent));
         }
         repeated => println!("{} outcomes are those of an earlier replay", HumanCount(repeated)),

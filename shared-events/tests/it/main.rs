@@ -11,6 +11,7 @@ mod golden;
 mod properties;
 mod readme;
 mod room_rules;
+mod room_rules_by_clock;
 mod schema;
 mod time_zones;
 mod upcasting;
