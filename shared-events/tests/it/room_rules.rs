@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use shared_events::{
-    Interval, Minute, OpenDay, OpeningHours, OpeningSpan, RoomSettings, Timestamp,
+    Interval, OpenDay, OpeningHours, OpeningSpan, RoomSettings, Timestamp,
     room_rules::{BrokenRule, open_on},
     time_zone::Tz,
 };
