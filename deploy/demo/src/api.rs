@@ -128,18 +128,26 @@ impl Api {
         Ok(Some(shown.version))
     }
 
-    /// Waits until statistics count what is shown of a room.
-    pub(crate) async fn until_counted(&self, room: &str) -> anyhow::Result<()> {
-        let shown = self.request(Method::GET, &self.query_url, &["v1", "rooms", room])?;
-        let shown = send(shown).await.context("looking at a room")?;
-        let token = shown.headers().get("Consistency-Token").context("a room without a token")?;
+    /// Waits until statistics count what is shown of these rooms.
+    pub(crate) async fn until_counted(&self, rooms: impl Iterator<Item = &str>) -> anyhow::Result<()> {
+        let mut tokens = Vec::new();
+        for room in rooms {
+            let shown = self.request(Method::GET, &self.query_url, &["v1", "rooms", room])?;
+            let shown = send(shown).await.context("looking at a room")?;
+            let token = shown.headers().get("Consistency-Token").context("a room without a token")?;
+            tokens.push(token.to_str()?.to_owned());
+        }
         let moment = [("from", "2015-01-01T00:00:00Z"), ("to", "2015-01-01T00:01:00Z"), ("limit", "1")];
-        let request = self
-            .request(Method::GET, &self.query_url, &["v1", "statistics", "popular-rooms"])?
-            .query(&moment)
-            .header("Consistency-Token", token)
-            .header("Prefer", "wait=30");
-        send(request).await.context("waiting for statistics").map(drop)
+        // A request waits for at most 64 rooms.
+        for tokens in tokens.chunks(64) {
+            let request = self
+                .request(Method::GET, &self.query_url, &["v1", "statistics", "popular-rooms"])?
+                .query(&moment)
+                .header("Consistency-Token", tokens.join(","))
+                .header("Prefer", "wait=30");
+            send(request).await.context("waiting for statistics")?;
+        }
+        Ok(())
     }
 
     /// All items of a list of the query service.

@@ -90,6 +90,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
     if arguments.verify {
         let start = Instant::now();
+        // Statistics follow a moment later.
+        api.until_counted(record.rooms.keys().map(String::as_str)).await?;
         let read_back = verify::verify(&api, &record).await?;
         println!("verified in {:.2?}: {read_back}", start.elapsed());
     }

@@ -134,6 +134,8 @@ async fn a_frozen_generation_answers_as_queries_did_at_its_moment() {
     assert!(moved.is_success(), "{moved:?}");
     let more = client.reserve(&blue.id, &day(9, 1), &day(9, 20)).send().await;
     client.sees(&blue, &more.token()).await;
+    client.sees(&red, &moved.token()).await;
+    client.sees_counted([blue.id.as_str(), red.id.as_str()]).await;
     let now = shown(&client, &paths, &[]).await;
     assert_ne!(now, then);
 

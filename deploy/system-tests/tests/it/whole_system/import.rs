@@ -68,7 +68,9 @@ async fn a_file_is_decided_in_its_order_and_repeated_without_effect(client: &Cli
 
     let before = heads(client, &[&first, &second]).await;
     let again = client.import(&file(&lines)).send().await.lines();
-    assert_eq!(outcomes(&again), ["repeated"; 7]);
+    // A line about a reservation that was never made is not recorded: another one may make it.
+    let expected = ["repeated", "repeated", "repeated", "repeated", "repeated", "rejected", "repeated"];
+    assert_eq!(outcomes(&again), expected);
     for (first, again) in answers.iter().zip(&again) {
         for member in ["room", "reservation", "version", "revision"] {
             assert_eq!(first[member], again[member]);

@@ -174,10 +174,12 @@ async fn each_rule_of_a_room_is_named_with_its_limit(client: &Client) {
     let refused = client.reserve(&near.id, "2031-01-06T10:00:00Z", "2031-01-06T11:00:00Z").send().await;
     let refused = refused.problem(422, "rule");
     assert_eq!((&refused["rule"], &refused["limit"]), (&json!("maxDaysAhead"), &json!(30)));
-    // On the day on which clocks go back in Lisbon, 00:00 to 24:00 is 25 hours.
+    // On the day on which clocks go back in Lisbon, 00:00 to 24:00 is 25 hours, and one local day.
     let daily = client.register(json!({"timeZone": "Europe/Lisbon", "maxMinutes": 24 * 60})).await;
-    let long = client.reserve(&daily.id, "2031-10-26T00:00:00+01:00", "2031-10-27T00:00:00Z").send().await;
+    let long = client.reserve(&daily.id, "2031-10-26T00:00:00+01:00", "2031-10-27T01:00:00Z").send().await;
     assert_eq!(long.problem(422, "rule")["rule"], "maxMinutes");
+    let day = client.reserve(&daily.id, "2031-10-26T00:00:00+01:00", "2031-10-27T00:00:00Z").send().await;
+    day.expect(201);
 }
 
 async fn a_reservation_belongs_to_the_one_who_made_it(client: &Client) {
