@@ -138,7 +138,7 @@ impl Api {
             tokens.push(token.to_str()?.to_owned());
         }
         let moment = [("from", "2015-01-01T00:00:00Z"), ("to", "2015-01-01T00:01:00Z"), ("limit", "1")];
-        // A request waits for at most 64 rooms.
+        // A request waits for a bounded number of rooms.
         for tokens in tokens.chunks(64) {
             let request = self
                 .request(Method::GET, &self.query_url, &["v1", "statistics", "popular-rooms"])?

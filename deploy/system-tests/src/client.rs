@@ -208,7 +208,7 @@ impl Client {
         for room in rooms {
             tokens.push(self.get(&format!("/v1/rooms/{room}")).send().await.token());
         }
-        // A request waits for at most 64 rooms.
+        // A request waits for a bounded number of rooms.
         for tokens in tokens.chunks(64) {
             let token = tokens.join(",");
             let moment = [("from", "2031-01-01T00:00:00Z"), ("to", "2031-01-01T00:01:00Z")];

@@ -1,7 +1,7 @@
 //! From commit to visible at 50 events a second: our two services, against bare clients that do the same writes one after
 //! the other.
 //!
-//! The bare chain commits one transaction of a command's rows, sends one message and waits for its acknowledgement, reads
+//! The bare chain commits one transaction of a command's rows. It sends one message, waits for its acknowledgement, and reads
 //! the message in a consumer, and writes the documents of the event with one `bulkWrite`. It decides nothing, checks
 //! nothing and could not survive a crash. Both sides are seen by the same probe.
 
