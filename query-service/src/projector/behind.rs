@@ -48,7 +48,10 @@ pub async fn write_usage(projector: &Projector, stop: CancellationToken) {
                 Duration::ZERO
             }
             Err(error) => {
-                tracing::warn!(error = with_causes(&error), "usage can't be written now");
+                // Once: it is tried again four times a second.
+                if failing_since.is_none() {
+                    tracing::warn!(error = with_causes(&error), "usage can't be written now");
+                }
                 failing_since.get_or_insert_with(Instant::now).elapsed()
             }
         };
