@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use tokio::sync::Mutex;
 
 use super::visible::Ours;
 use crate::{
     figures::{Finding, Series, Target, number},
     mongo::{bare_events::BareEvents, read_models},
     rig::Rig,
+    rounds::alternate,
 };
 
 /// Events in a command.
@@ -20,25 +22,22 @@ pub(crate) async fn with_their_events(rig: &Rig) -> Result<Vec<Finding>> {
     let namespace = rig.namespace("checkpoints").await?;
     read_models(&rig.servers.mongodb, &namespace.name).await?;
     let like = &ours.target.namespace.name;
-    let mut bare = BareEvents::like(&rig.servers.mongodb, like, &namespace.name).await?;
-    let mut next = 0;
+    let bare = BareEvents::like(&rig.servers.mongodb, like, &namespace.name).await?;
+    // The writer, and the number of its next event.
+    let bare = Mutex::new((bare, 0));
     let mut findings = Vec::new();
     for events in EVENTS {
-        let mut rates = [Vec::new(), Vec::new()];
-        for round in 0..rig.rounds {
-            for turn in 0..2 {
-                let with = (round + turn) % 2 == 0;
-                let (first, started) = (next, Instant::now());
-                while started.elapsed() < during {
-                    bare.write(next..next + events, with).await?;
-                    next += events;
-                }
-                let rate = number(next - first) / started.elapsed().as_secs_f64();
-                let [with_them, without] = &mut rates;
-                if with { with_them } else { without }.push(rate);
+        let rate = async |checkpoints: bool| {
+            let (bare, next) = &mut *bare.lock().await;
+            let (first, started) = (*next, Instant::now());
+            while started.elapsed() < during {
+                bare.write(*next..*next + events, checkpoints).await?;
+                *next += events;
             }
-        }
-        let [with_them, without] = rates;
+            Ok(number(*next - first) / started.elapsed().as_secs_f64())
+        };
+        let (with_them, without) =
+            alternate(rig.rounds, async |_| rate(true).await, async |_| rate(false).await).await?;
         let of = |name: &str| format!("bare commands of {events} events, {name}");
         findings.push(Finding::new(
             &format!("checkpoints-{events}"),
