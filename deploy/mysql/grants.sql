@@ -12,7 +12,7 @@
 
 REVOKE ALL PRIVILEGES, GRANT OPTION FROM 'reservations'@'%', 'reservations_erasure'@'%', 'reservations_migration'@'%';
 
--- Migrations.
+-- Migrations. A new store gets this build's form of writing, which is a row of `relay_mode`.
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.events TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.outbox TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.idempotency_keys TO 'reservations_migration'@'%';
@@ -23,7 +23,7 @@ GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.held_room
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.leases TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.erasure_list TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.erasures TO 'reservations_migration'@'%';
-GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.relay_mode TO 'reservations_migration'@'%';
+GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT, UPDATE ON reservations.relay_mode TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.relay_place TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.reservation_index TO 'reservations_migration'@'%';
 GRANT CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT ON reservations.indexed_streams TO 'reservations_migration'@'%';
