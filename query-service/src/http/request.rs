@@ -189,6 +189,8 @@ impl<P, Q> QueryRequest<P, Q> {
         if !self.wanted.is_empty() {
             let wait = self.wait.saturating_sub(begun.elapsed()).max(ONE_LOOK);
             let (positions, user) = (shown.models.usage_positions(), &self.caller.user);
+            let rooms: Vec<_> = self.wanted.iter().map(|(room, _)| *room).collect();
+            shown.models.hasten_usage(&rooms);
             shown.generation.usage.wait(positions, user, &self.wanted, wait).await?;
         }
         Ok(shown)

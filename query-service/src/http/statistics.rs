@@ -14,7 +14,7 @@ use crate::queries::{self, Page};
 /// The weight of a statistic, which reads the documents of all rooms.
 const STATISTIC: u32 = 100;
 
-/// Rooms by reserved minutes within a range, most first. Reservations count up to 250 ms after they are visible. With a
+/// Rooms by reserved minutes within a range, most first. Reservations count about a second after they are visible. With a
 /// consistency token, all that the token names count.
 #[utoipa::path(get, path = "/v1/statistics/popular-rooms", tag = "statistics",
     params(StatisticsParameters, QueryHeaders), responses((status = 200, body = List<Popular>), Refusals))]
@@ -29,8 +29,8 @@ pub(super) async fn popular_rooms(
     Ok(Json(List::of(query.run(shown.models.as_ref(), &page).await?, Popular::from)))
 }
 
-/// Reserved minutes within a range by weekday and hour of each room's own zone: 168 rows on one page. Reservations count up
-/// to 250 ms after they are visible. With a consistency token, all that the token names count.
+/// Reserved minutes within a range by weekday and hour of each room's own zone: 168 rows on one page. Reservations count
+/// about a second after they are visible. With a consistency token, all that the token names count.
 #[utoipa::path(get, path = "/v1/statistics/busiest-times", tag = "statistics",
     params(StatisticsParameters, QueryHeaders), responses((status = 200, body = List<Busy>), Refusals))]
 pub(super) async fn busiest_times(

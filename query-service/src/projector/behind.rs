@@ -9,9 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::Projector;
 use crate::stores::in_time;
 
-/// Usage waits this long to be written, so that one write has the usage of many events. A statistic with a token waits for
-/// it.
-pub const WRITE_EVERY: Duration = Duration::from_millis(250);
+/// The pause between two looks for usage that is due.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The pause between two comparisons of usage positions with checkpoints.
 const CATCH_UP_EVERY: Duration = Duration::from_secs(30);
 
@@ -23,7 +22,7 @@ pub const USAGE_BEHIND: &str = "projector_usage_behind_seconds";
 pub async fn write_usage(projector: &Projector, stop: CancellationToken) {
     let (mut partitions, mut compared) = (Vec::new(), Instant::now());
     let mut failing_since: Option<Instant> = None;
-    while stop.run_until_cancelled(tokio::time::sleep(WRITE_EVERY)).await.is_some() {
+    while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
         let mut owned = projector.partitions();
         owned.sort_unstable();
         let compares = owned != partitions || compared.elapsed() > CATCH_UP_EVERY;
@@ -37,7 +36,7 @@ pub async fn write_usage(projector: &Projector, stop: CancellationToken) {
                     tracing::info!(rooms, "usage that was not written is folded again");
                 }
             }
-            store.write_usage().await
+            store.write_due_usage().await
         });
         let behind = match written.await {
             Ok(()) => {
@@ -48,7 +47,7 @@ pub async fn write_usage(projector: &Projector, stop: CancellationToken) {
                 Duration::ZERO
             }
             Err(error) => {
-                // Once: it is tried again four times a second.
+                // Once: it is tried again at each look.
                 if failing_since.is_none() {
                     tracing::warn!(error = with_causes(&error), "usage can't be written now");
                 }

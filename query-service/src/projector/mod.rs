@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use self::metrics::ProjectorMetrics;
 use crate::read_models::Request;
 
-pub use behind::{USAGE_BEHIND, WRITE_EVERY, write_usage};
+pub use behind::{USAGE_BEHIND, write_usage};
 pub use inbox::{Bounds, Inbox};
 pub use message::{Content, Message, UnreadableMessage};
 pub use metrics::{LAG, VISIBLE_SECONDS};

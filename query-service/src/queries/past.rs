@@ -106,6 +106,7 @@ impl PastSchedule {
     }
 
     /// Live reservations after a place. Reads the weeks of the interval from there on, more at a time, until enough are found.
+    /// Seven days touch two weeks, so it begins with two.
     async fn live(
         &self,
         models: &dyn Queries,
@@ -116,7 +117,7 @@ impl PastSchedule {
         let begins = |from: Minute| from.max(self.during.from);
         let last = *weeks(self.during).end();
         let mut first = week(after.map_or(self.during.from, |(from, _)| begins(from)));
-        let (mut found, mut at_once) = (Vec::new(), 1);
+        let (mut found, mut at_once) = (Vec::new(), 2);
         while first <= last && found.len() < limit {
             let part = first..=last.min(first + at_once - 1);
             first = *part.end() + 1;

@@ -59,6 +59,11 @@ pub trait ProjectionStore: Checkpoints + Parking + Repair + Requests + ErasureLi
         Ok(())
     }
 
+    /// Writes that part of it which has waited long enough, or which a query [waits for](Queries::hasten_usage).
+    async fn write_due_usage(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Folds the events that usage lacks, of those rooms whose usage position is behind their checkpoint. Returns the
     /// number of these rooms. [`write_usage`](Self::write_usage) stores what is folded.
     async fn catch_up_usage(&self, _owns: &Owns<'_>) -> Result<usize, StoreError> {
@@ -216,6 +221,9 @@ pub trait Queries: Checkpoints + Past {
 
     /// The usage position of each room: statistics show all events up to this version.
     fn usage_positions(&self) -> &dyn Checkpoints;
+
+    /// Lets this process write the usage of these rooms soon, if it waits to be written here.
+    fn hasten_usage(&self, _rooms: &[RoomId]) {}
 
     /// All documents of a room, and these reservations wherever they are. They show at least what the checkpoint
     /// claimed before the call; while the room is written, some may show more than others.

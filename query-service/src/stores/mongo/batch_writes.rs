@@ -4,7 +4,7 @@
 //! A new document is inserted, which costs a third of an update. One that is stored already is replaced by a newer form
 //! only: the update finds it by `_id` alone and decides on the server, so a duplicate changes nothing.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 use shared_events::DecodedEvent;
@@ -53,7 +53,11 @@ impl ProjectionStore for MongoReadModels {
     }
 
     async fn write_usage(&self) -> Result<(), StoreError> {
-        self.write_unwritten_usage().await
+        self.write_unwritten_usage(None).await
+    }
+
+    async fn write_due_usage(&self) -> Result<(), StoreError> {
+        self.write_unwritten_usage(Some(Instant::now())).await
     }
 
     async fn catch_up_usage(&self, owns: &Owns<'_>) -> Result<usize, StoreError> {

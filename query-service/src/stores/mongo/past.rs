@@ -30,6 +30,8 @@ use crate::{
 const FEW: usize = 16;
 /// The numbers that one step of a search looks at.
 const PROBES: u64 = 64;
+/// Entries of weeks in one answer of the server, which would begin with 101. It ends an answer at 16 MB.
+const ENTRIES: u32 = 5000;
 
 /// The event with a number, and the time at which it was recorded.
 type Recorded = (u64, Timestamp);
@@ -78,7 +80,7 @@ impl Past for MongoReadModels {
     ) -> Result<LastEntries, StoreError> {
         let weeks: Vec<Bson> = weeks.map(|week| part(Part::Week(week))).collect();
         let wanted = doc! { PARTS: { "$in": weeks }, "_id": up_to(room, version) };
-        let mut found = self.history.collection.find(wanted).await?;
+        let mut found = self.history.collection.find(wanted).batch_size(ENTRIES).await?;
         let mut last = LastEntries::default();
         while found.advance().await? {
             last.add(to_history(found.current())?);

@@ -209,6 +209,10 @@ impl Queries for MongoReadModels {
         &self.usage_positions
     }
 
+    fn hasten_usage(&self, rooms: &[RoomId]) {
+        self.usage_behind.hasten(rooms.iter().copied());
+    }
+
     async fn documents_of(
         &self,
         room: RoomId,

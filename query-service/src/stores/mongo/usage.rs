@@ -2,7 +2,10 @@
 //!
 //! What is lost in memory is folded again from the room's history entries, which are written before its checkpoint.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Instant,
+};
 
 use futures_util::{StreamExt, TryStreamExt, stream, try_join};
 use mongodb::bson::doc;
@@ -147,7 +150,7 @@ impl MongoReadModels {
         version: Version,
         documents: Vec<PackedUsage>,
     ) -> Result<(RoomId, RoomUsage), StoreError> {
-        let mut known = RoomUsage { folded_to: position, written_to: position, documents, recent: true };
+        let mut known = RoomUsage { folded_to: position, written_to: position, documents, recent: true, due: None };
         while known.folded_to < version {
             let ids = doc! { "$gt": history_id(room, known.folded_to), "$lte": history_id(room, version) };
             let found = self.history.collection.find(doc! { "_id": ids }).sort(doc! { "_id": 1 });
@@ -175,10 +178,10 @@ impl MongoReadModels {
         all(self.usage.collection.find(doc! { "_id": { "$in": ids } }).await?, to_usage).await
     }
 
-    /// Writes what is folded, then the usage positions. A room whose position another owner has moved is forgotten.
-    pub(super) async fn write_unwritten_usage(&self) -> Result<(), StoreError> {
+    /// Writes what is folded, or what of it is due, then the usage positions. A room whose position another owner has moved is forgotten.
+    pub(super) async fn write_unwritten_usage(&self, due: Option<Instant>) -> Result<(), StoreError> {
         let _only = self.usage_behind.writing.lock().await;
-        let unwritten = self.usage_behind.unwritten();
+        let unwritten = self.usage_behind.unwritten(due);
         if unwritten.is_empty() {
             return Ok(());
         }
@@ -217,7 +220,7 @@ impl MongoReadModels {
         for part in lagging.chunks(LAGGING_AT_ONCE) {
             self.before(part.to_vec()).await?;
             if self.usage_behind.is_full() {
-                self.write_unwritten_usage().await?;
+                self.write_unwritten_usage(None).await?;
             }
         }
         Ok(rooms)

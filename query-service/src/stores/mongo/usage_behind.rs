@@ -7,6 +7,7 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use shared_events::{RoomId, Version};
@@ -14,6 +15,9 @@ use shared_events::{RoomId, Version};
 use super::documents::PackedUsage;
 use crate::{read_models::UsageKey, stores::batch::Span};
 
+/// Usage of a room waits this long, so that one write has that of many events. Rooms are due one after the other, as their
+/// events came: all at once they would make other writes wait.
+const WAITS: Duration = Duration::from_millis(1000);
 /// Most documents that wait to be written, before a batch waits for them. Packed, the two tables of a month take about a
 /// hundred bytes each.
 pub(super) const MOST_UNWRITTEN: usize = 8192;
@@ -42,6 +46,8 @@ pub(super) struct RoomUsage {
     /// The usage position. Documents of later versions are not stored.
     pub(super) written_to: Version,
     pub(super) documents: Vec<PackedUsage>,
+    /// When it has to be written, if it has.
+    pub(super) due: Option<Instant>,
     /// Whether it was used since the last time that rooms were forgotten.
     pub(super) recent: bool,
 }
@@ -111,16 +117,28 @@ impl UsageBehind {
         self.state().unwritten > MOST_UNWRITTEN
     }
 
-    /// What has to be written.
-    pub(super) fn unwritten(&self) -> Vec<Unwritten> {
+    /// What has to be written: all of it, or what is due up to a time.
+    pub(super) fn unwritten(&self, due: Option<Instant>) -> Vec<Unwritten> {
         let state = self.state();
-        let behind = state.rooms.iter().filter(|(_, known)| known.folded_to > known.written_to);
+        let wanted = |of_room: Option<Instant>| of_room.is_some_and(|at| due.is_none_or(|due| at <= due));
+        let behind = state.rooms.iter().filter(|(_, known)| wanted(known.due));
         let unwritten = behind.map(|(room, known)| Unwritten {
             room: *room,
             span: Span { base: known.written_to, last: known.folded_to },
             documents: known.unwritten().cloned().collect(),
         });
         unwritten.collect()
+    }
+
+    /// Lets rooms that wait be due now.
+    pub(super) fn hasten(&self, rooms: impl IntoIterator<Item = RoomId>) {
+        let now = Instant::now();
+        let mut state = self.state();
+        for room in rooms {
+            if let Some(due) = state.rooms.get_mut(&room).and_then(|known| known.due.as_mut()) {
+                *due = now.min(*due);
+            }
+        }
     }
 
     /// Whether a room is known, and folded up to this version at least.
@@ -133,7 +151,7 @@ impl UsageBehind {
         self.state().replace(room, |known| {
             let mut known = known?;
             if known.written_to == span.base {
-                known.written_to = span.last;
+                (known.written_to, known.due) = (span.last, None);
             }
             Some(known)
         });
@@ -170,7 +188,9 @@ impl State {
             self.documents -= before.documents.len();
             self.unwritten -= before.unwritten().count();
         }
-        if let Some(after) = change(before) {
+        if let Some(mut after) = change(before) {
+            let waits = after.folded_to > after.written_to;
+            after.due = waits.then(|| after.due.unwrap_or_else(|| Instant::now() + WAITS));
             self.documents += after.documents.len();
             self.unwritten += after.unwritten().count();
             self.rooms.insert(room, after);
@@ -203,7 +223,7 @@ mod tests {
     fn with_one_room() -> UsageBehind {
         let behind = UsageBehind::default();
         let usage = vec![usage(1, 202_606, 4)];
-        let written = RoomUsage { folded_to: 9.into(), written_to: 9.into(), documents: usage, recent: true };
+        let written = RoomUsage { folded_to: 9.into(), written_to: 9.into(), documents: usage, recent: true, due: None };
         behind.begin(room(1), written);
         behind
     }
@@ -225,14 +245,35 @@ mod tests {
     fn what_is_folded_while_it_is_written_waits_for_the_next_time() {
         let behind = with_one_room();
         behind.keep(room(1), span(9, 11), vec![usage(1, 202_606, 10), usage(1, 202_607, 11)]);
-        let writing = behind.unwritten();
+        let writing = behind.unwritten(None);
         behind.keep(room(1), span(11, 12), vec![usage(1, 202_607, 12)]);
         behind.written(room(1), writing[0].span);
-        let rest = behind.unwritten();
+        let rest = behind.unwritten(None);
         assert_eq!((rest[0].span, &rest[0].documents), (span(11, 12), &vec![usage(1, 202_607, 12)]));
         behind.written(room(1), rest[0].span);
-        assert!(behind.unwritten().is_empty());
+        assert!(behind.unwritten(None).is_empty());
         assert_eq!(behind.state().unwritten, 0);
+    }
+
+    #[test]
+    fn a_room_is_due_a_while_after_its_first_event_or_at_once_if_a_query_waits_for_it() {
+        let behind = with_one_room();
+        let begun = Instant::now();
+        behind.keep(room(1), span(9, 10), vec![usage(1, 202_606, 10)]);
+        behind.begin(room(2), RoomUsage { folded_to: 3.into(), ..RoomUsage::default() });
+        let noted = Instant::now();
+        behind.keep(room(1), span(10, 11), vec![usage(1, 202_606, 11)]);
+        let due = |at: Instant| {
+            let mut rooms: Vec<_> = behind.unwritten(Some(at)).iter().map(|it| it.room).collect();
+            rooms.sort_unstable();
+            rooms
+        };
+        assert!(due(begun + WAITS - Duration::from_millis(1)).is_empty());
+        assert_eq!(due(noted + WAITS), [room(1), room(2)], "a later event delays no room");
+        behind.hasten([room(2), room(3)]);
+        assert_eq!(due(Instant::now()), [room(2)]);
+        behind.written(room(2), span(0, 3));
+        assert!(due(Instant::now()).is_empty());
     }
 
     #[test]
