@@ -95,9 +95,12 @@ struct Client {
 impl Client {
     async fn run(mut self) {
         let mut last_id: Option<String> = None;
-        // Before the first query it knows nothing.
-        let mut unread: BTreeSet<Uuid> = lock(&self.known).rooms.keys().copied().collect();
+        let mut unread = BTreeSet::new();
         loop {
+            // A stream without a place goes on from no other: what was queried beside an earlier one is old.
+            if last_id.is_none() {
+                unread.extend(lock(&self.known).rooms.keys().copied());
+            }
             let mut request = self.get(&format!("/v1/events?{}", self.query)).header("Prefer", "wait=5");
             if let Some(id) = &last_id {
                 request = request.header("Last-Event-ID", id);

@@ -150,7 +150,8 @@ impl MongoReadModels {
         version: Version,
         documents: Vec<PackedUsage>,
     ) -> Result<(RoomId, RoomUsage), StoreError> {
-        let mut known = RoomUsage { folded_to: position, written_to: position, documents, recent: true, due: None };
+        let mut known =
+            RoomUsage { folded_to: position, written_to: position, documents, recent: true, due: None };
         while known.folded_to < version {
             let ids = doc! { "$gt": history_id(room, known.folded_to), "$lte": history_id(room, version) };
             let found = self.history.collection.find(doc! { "_id": ids }).sort(doc! { "_id": 1 });

@@ -223,7 +223,13 @@ mod tests {
     fn with_one_room() -> UsageBehind {
         let behind = UsageBehind::default();
         let usage = vec![usage(1, 202_606, 4)];
-        let written = RoomUsage { folded_to: 9.into(), written_to: 9.into(), documents: usage, recent: true, due: None };
+        let written = RoomUsage {
+            folded_to: 9.into(),
+            written_to: 9.into(),
+            documents: usage,
+            recent: true,
+            due: None,
+        };
         behind.begin(room(1), written);
         behind
     }
