@@ -1,0 +1,104 @@
+// Rooms and what is reserved in them.
+
+import { all } from './api.js';
+import { addDays, dayOf, instantOf, minutesOfClock, rfc3339, weekdayOf } from './time.js';
+
+/**
+ * @typedef {object} Room
+ * @property {string} room Its id.
+ * @property {string} name
+ * @property {string} kind
+ * @property {number} capacity
+ * @property {string} timeZone
+ * @property {Record<string, OpenTime | OpenTime[]>} [openingHours]
+ * @property {number} [slotMinutes]
+ * @property {number} [minMinutes]
+ * @property {number} [maxMinutes]
+ * @property {string[]} [attributes]
+ * @property {string} [building]
+ * @property {string} [floor]
+ * @property {boolean} retired
+ *
+ * @typedef {{opens: string, closes: string}} OpenTime
+ *
+ * @typedef {object} Reservation Others' reservations have only their times.
+ * @property {string} from
+ * @property {string} to
+ * @property {string} [busyFrom]
+ * @property {string} [busyTo]
+ * @property {string} [reservation]
+ * @property {string} [room]
+ * @property {number} [revision]
+ * @property {'live' | 'cancelled'} [status]
+ * @property {number} [people]
+ * @property {string} [title]
+ * @property {string} [reservedFor]
+ * @property {string} [reservedBy]
+ *
+ * @typedef {{from: number, to: number}} Span Instants.
+ *
+ * @typedef {object} Schedule
+ * @property {Room} room
+ * @property {number} from The first instant that is shown.
+ * @property {number} to
+ * @property {Reservation[]} reservations
+ * @property {{closure: string, from: string, to: string, reason?: string}[]} closures
+ */
+
+const DAYS = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'];
+
+/** All rooms that can be booked, by name. @param {{kind?: string, signal?: AbortSignal}} [of] @returns {Promise<Room[]>} */
+export const roomsOf = ({ kind, signal } = {}) =>
+  all(kind ? `/v1/rooms?kind=${encodeURIComponent(kind)}` : '/v1/rooms', { signal });
+
+/** All kinds of rooms. @param {AbortSignal} [signal] @returns {Promise<string[]>} */
+export const kinds = async (signal) => (await all('/v1/kinds', { signal })).map(({ kind }) => kind);
+
+/**
+ * A room's schedule of local days.
+ *
+ * @param {Room} room
+ * @param {string} date
+ * @param {{days?: number, token?: string, signal?: AbortSignal}} [options]
+ * @returns {Promise<Schedule>}
+ */
+export async function scheduleOf(room, date, { days = 1, token, signal } = {}) {
+  const { from } = dayOf(room.timeZone, date);
+  const to = instantOf(room.timeZone, addDays(date, days));
+  const path = `/v1/rooms/${room.room}/schedule?from=${rfc3339(from)}&to=${rfc3339(to)}`;
+  return { room, from, to, reservations: await all(path, { token, signal }), closures: [] };
+}
+
+/**
+ * When a room is open on a local day, by its opening hours, in order.
+ *
+ * @param {Room} room
+ * @param {string} date
+ * @returns {Span[]}
+ */
+export function openSpans({ openingHours, timeZone }, date) {
+  const day = dayOf(timeZone, date);
+  if (!openingHours) return [day];
+  const spans = [];
+  // A span of the day before may end after midnight.
+  for (const of of [addDays(date, -1), date]) {
+    const open = openingHours[DAYS[weekdayOf(of)]] ?? [];
+    for (const { opens, closes } of Array.isArray(open) ? open : [open]) {
+      const from = Math.max(day.from, instantOf(timeZone, of, minutesOfClock(opens)));
+      const to = Math.min(day.to, instantOf(timeZone, of, minutesOfClock(closes)));
+      if (from < to) spans.push({ from, to });
+    }
+  }
+  return spans.sort((one, other) => one.from - other.from);
+}
+
+/** What of a span is not within these spans, which are in order. @param {Span} whole @param {Span[]} spans @returns {Span[]} */
+export function gaps({ from, to }, spans) {
+  const free = [];
+  for (const span of spans) {
+    if (span.from > from) free.push({ from, to: Math.min(span.from, to) });
+    from = Math.max(from, span.to);
+  }
+  if (from < to) free.push({ from, to });
+  return free.filter((span) => span.from < span.to);
+}

@@ -1,0 +1,74 @@
+// Who uses the page. In development one chooses a user; else an OpenID provider says who it is.
+
+import { signal } from '@preact/signals';
+import { config } from './config.js';
+import { stored, store } from './storage.js';
+
+/**
+ * @typedef {object} Person
+ * @property {string} user
+ * @property {boolean} admin
+ */
+
+/** Who is signed in. @type {import('@preact/signals').Signal<Person | null>} */
+export const person = signal(/** @type {Person | null} */ (null));
+
+/** The provider's half, loaded where there is one. @type {typeof import('./oidc.js') | undefined} */
+let oidc;
+
+const CHOSEN = 'development-user';
+
+/** Finds out who is signed in. At a provider it may leave the page, and come back. */
+export async function begin() {
+  if (config.auth === 'oidc') {
+    oidc = await import('./oidc.js');
+    if (await oidc.begin()) await recognise();
+    return;
+  }
+  person.value = JSON.parse(stored(CHOSEN) ?? 'null');
+}
+
+/** Asks the service whom it sees. */
+async function recognise() {
+  const answer = await fetch('/v1/me', { headers: await credentials(), cache: 'no-store' });
+  if (!answer.ok) throw new Error(`/v1/me: ${answer.status}`);
+  person.value = await answer.json();
+}
+
+/** Signs in at the provider; leaves the page. */
+export const signIn = () => oidc?.signIn();
+
+/** Signs in as this person, in development. @param {Person} chosen */
+export function choose(chosen) {
+  store(CHOSEN, JSON.stringify(chosen));
+  person.value = chosen;
+}
+
+/** Signs out, at the provider too. */
+export async function signOut() {
+  if (oidc) {
+    await oidc.signOut();
+  } else {
+    store(CHOSEN, null);
+  }
+  person.value = null;
+}
+
+/** The headers that tell who sends a request. @returns {Promise<Record<string, string>>} */
+export async function credentials() {
+  if (oidc) {
+    const token = await oidc.accessToken();
+    return token ? { Authorization: `Bearer ${token}` } : {};
+  }
+  if (!person.value) return {};
+  // Headers hold bytes: those of UTF-8.
+  const user = String.fromCharCode(...new TextEncoder().encode(person.value.user));
+  return person.value.admin ? { 'X-User': user, 'X-Roles': 'admin' } : { 'X-User': user };
+}
+
+/** After a refusal: whether there is a new token to try again with. Without one, nobody is signed in any more. */
+export async function renewed() {
+  if (oidc && (await oidc.renew())) return true;
+  if (oidc) person.value = null;
+  return false;
+}

@@ -1,0 +1,58 @@
+// Texts in the reader's language. A language is one file in `words/`, loaded when it is used.
+
+import { signal } from '@preact/signals';
+import { stored, store } from './storage.js';
+
+/** The languages, each by its own name. */
+export const LANGUAGES = { en: 'English', ko: '한국어', pt: 'Português' };
+
+/** The language in use. */
+export const language = signal('en');
+
+/** @type {Record<string, any>} */
+let words = {};
+let plurals = new Intl.PluralRules('en');
+
+/** @param {string} code */
+async function use(code) {
+  words = (await import(`../words/${code}.js`)).default;
+  plurals = new Intl.PluralRules(code);
+  document.documentElement.lang = code;
+  language.value = code;
+}
+
+/** Uses the chosen language, else the first one that the browser prefers. */
+export async function chooseLanguage() {
+  const preferred = [stored('language'), ...navigator.languages].map((code) => code?.slice(0, 2).toLowerCase());
+  await use(preferred.find((code) => code && code in LANGUAGES) ?? 'en');
+}
+
+/** Changes the language. @param {string} code */
+export async function changeLanguage(code) {
+  await use(code);
+  store('language', code);
+}
+
+/**
+ * The text of a key such as `day.title`, with its `{values}`. A text that depends on a number has a form for each
+ * plural, chosen by `count`. `undefined` if there is no such text.
+ *
+ * @param {string} key
+ * @param {Record<string, string | number>} [values]
+ * @returns {string | undefined}
+ */
+export function maybe(key, values = {}) {
+  language.value; // Whoever shows a text is drawn again in another language.
+  let text = key.split('.').reduce((part, name) => part?.[name], /** @type {any} */ (words));
+  if (text && typeof text === 'object') text = text[plurals.select(Number(values.count))] ?? text.other;
+  return text?.replace(/\{(\w+)\}/g, (/** @type {string} */ all, /** @type {string} */ name) => values[name] ?? all);
+}
+
+/**
+ * As [`maybe`]; the key itself where a text is missing.
+ *
+ * @param {string} key
+ * @param {Record<string, string | number>} [values]
+ * @returns {string}
+ */
+export const t = (key, values) => maybe(key, values) ?? key;
