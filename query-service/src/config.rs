@@ -22,6 +22,7 @@ use crate::{
         self, MailServer, Post, Sender,
         mongo::{Keys, MongoNotifications},
     },
+    page::{self, Page, SignIn},
     projector::{
         BEFORE_OFFSET, Bounds, Limits,
         watchdog::{self, WATCHDOG_SECONDS},
@@ -64,6 +65,9 @@ declare! {
     BATCH_ROWS: usize = Key::default("10000").within(1, 50_000);
     /// Most clients with a live stream (`GET /v1/events`). More get 503. Each holds a connection.
     LIVE_STREAMS: usize = Key::default("4096").within(1, 1_000_000);
+    /// The command service as browsers reach it, such as `https://rooms.example/commands`. With it, `/` is the page for people;
+    /// the command service's `CORS_ORIGINS` must name the page's origin if that is another one.
+    PAGE_COMMANDS_URL: HttpUrl = Key::optional();
     /// The database of calendars' secrets, subscriptions and their deliveries.
     NOTIFY_DATABASE: String = Key::default("room_reservations_notify");
     /// Keys that encrypt the addresses and secrets of subscriptions: 32 bytes in base64 each, separated by commas. The first
@@ -90,7 +94,7 @@ declare! {
 /// The declarations of all settings.
 #[must_use]
 pub fn keys() -> Vec<Declaration> {
-    kit_settings::all(&[KEYS, watchdog::KEYS, brokers::KEYS], &[("LISTEN", "127.0.0.1:8082")])
+    kit_settings::all(&[KEYS, page::KEYS, watchdog::KEYS, brokers::KEYS], &[("LISTEN", "127.0.0.1:8082")])
 }
 
 /// The service's settings, checked.
@@ -112,6 +116,8 @@ pub struct Config {
     pub watchdog: Duration,
     /// Most live streams.
     pub streams: usize,
+    /// The page for people, if there is one.
+    pub page: Option<Page>,
     /// Notifications.
     pub notify: NotifySettings,
 }
@@ -193,6 +199,13 @@ impl Config {
         let rows = settings.read(&BATCH_ROWS);
         let watchdog = settings.read(&WATCHDOG_SECONDS);
         let streams = settings.read(&LIVE_STREAMS);
+        let commands = settings.read(&PAGE_COMMANDS_URL);
+        let sign_in = kit.as_ref().and_then(|kit| SignIn::read(&mut settings, &kit.auth));
+        if commands.is_some() && kit.is_some() && sign_in.is_none() {
+            let reason = "needs PAGE_CLIENT_ID and JWT_ISSUER, or DEV_HEADERS: nobody could sign in";
+            settings.mistake(&PAGE_COMMANDS_URL, reason);
+        }
+        let page = commands.zip(sign_in).map(|(HttpUrl(commands), sign_in)| Page { commands, sign_in });
         let notify_database = settings.read(&NOTIFY_DATABASE);
         let notify_keys = settings.read(&NOTIFY_KEY).map(|text| text.expose_secret().parse::<Keys>());
         if let Some(Err(mistake)) = &notify_keys {
@@ -240,6 +253,7 @@ impl Config {
                 },
                 watchdog: watchdog?,
                 streams: streams?,
+                page,
                 notify: NotifySettings {
                     database: notify_database?,
                     keys: notify_keys.and_then(Result::ok),

@@ -16,6 +16,7 @@ pub mod notifications;
 pub mod notify;
 #[cfg(all(feature = "mongodb", feature = "kafka"))]
 pub mod operate;
+pub mod page;
 pub mod progress;
 pub mod projections;
 pub mod projector;

@@ -89,6 +89,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
             limits: config.limits,
             watchdog: config.watchdog,
             streams: config.streams,
+            page: config.page,
         };
         service.start(&process.lifecycle).map(drop)
     };

@@ -22,6 +22,7 @@ use crate::{
     http::{self, Api},
     live::Hub,
     notifications::{ENDPOINT_ANSWERS_WITHIN, Notifications, Post},
+    page::Page,
     projector::Limits,
 };
 #[cfg(all(feature = "mongodb", feature = "kafka"))]
@@ -53,6 +54,8 @@ pub struct Service {
     pub watchdog: Duration,
     /// Most live streams.
     pub streams: usize,
+    /// The page for people, if the service has it.
+    pub page: Option<Page>,
     /// Calendars with secret addresses.
     pub calendars: Arc<dyn Calendars>,
     /// Subscriptions. In one process the service also notifies them; otherwise the role `notify` does.
@@ -110,7 +113,13 @@ impl Service {
             openapi: http::OPENAPI,
             request_timeout: self.server.request_timeout,
         };
-        let configure = move |config: &mut _| http::configure(config, api.clone());
+        let page = self.page;
+        let configure = move |config: &mut _| {
+            http::configure(config, api.clone());
+            if let Some(page) = page.clone() {
+                http::configure_page(config, page);
+            }
+        };
         let address = service::start(parts, &self.server, configure, lifecycle, || {})?;
         let told = generations::tell(Arc::clone(&live), to_read, self.clock.clone());
         let stop = lifecycle.soft();

@@ -1,6 +1,6 @@
 //! The origins of web pages that may use a service from a browser.
 
-use std::str::FromStr;
+use std::{net::SocketAddr, str::FromStr};
 
 use reqwest::Url;
 
@@ -9,6 +9,21 @@ use reqwest::Url;
 pub struct Origins(Vec<String>);
 
 impl Origins {
+    /// The origins of pages that are served at a loopback address: by its number, and as `localhost`.
+    #[must_use]
+    pub fn of_this_machine(address: SocketAddr) -> Self {
+        let urls = [format!("http://{address}"), format!("http://localhost:{}", address.port())];
+        let urls = urls.iter().filter_map(|url| Url::parse(url).ok());
+        Self(urls.map(|url| url.origin().ascii_serialization()).collect())
+    }
+
+    /// These and the others.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -40,6 +55,18 @@ fn one(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_on_this_machine_has_two_origins_and_its_own_port() {
+        let origins = Origins::of_this_machine("127.0.0.1:8082".parse().unwrap())
+            .and("https://rooms.example".parse().unwrap());
+        for own in ["http://127.0.0.1:8082", "http://localhost:8082", "https://rooms.example"] {
+            assert!(origins.have(own), "{own}");
+        }
+        for other in ["http://localhost:8081", "https://localhost:8082", "http://localhost", "null"] {
+            assert!(!origins.have(other), "{other}");
+        }
+    }
 
     #[test]
     fn only_exact_origins_are_taken() {

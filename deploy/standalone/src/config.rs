@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use command_service::housekeeping::{self, KeysKept};
 use query_service::{
     notifications::{MailServer, Post, Sender},
+    page::{self, SignIn},
     projector::watchdog::{self, WATCHDOG_SECONDS},
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -12,6 +13,7 @@ use service_kit::{
     config::{Declaration, Key, Mistakes, Need, Settings},
     declare,
     kit_settings::{self, KitSettings, ServerSettings, TIME_ZONES, TLS_CA_FILE},
+    origins::Origins,
 };
 
 declare! {
@@ -52,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) watchdog: Duration,
     /// How mails are sent, if they are.
     pub(crate) post: Option<Post>,
+    /// How people sign in to the page. `None`: there is no page.
+    pub(crate) sign_in: Option<SignIn>,
     /// Ages at which idempotency keys are deleted.
     pub(crate) keys_kept: KeysKept,
 }
@@ -62,9 +66,10 @@ impl Config {
     /// # Errors
     /// All mistakes at once.
     pub(crate) fn load() -> Result<Self, Mistakes> {
-        let groups: [&[Declaration]; 3] = [KEYS, housekeeping::KEYS, watchdog::KEYS];
+        let groups: [&[Declaration]; 4] = [KEYS, housekeeping::KEYS, watchdog::KEYS, page::KEYS];
         let mut settings = Settings::load(kit_settings::all(&groups, DEFAULTS));
         let kit = KitSettings::read(&mut settings);
+        let sign_in = kit.as_ref().and_then(|kit| SignIn::read(&mut settings, &kit.auth));
         let command = settings.read(&COMMAND_LISTEN);
         let query = settings.read(&QUERY_LISTEN);
         let data = settings.read(&DATA_DIR);
@@ -90,7 +95,10 @@ impl Config {
             let mut kit = kit?;
             kit.server.listen = command.unwrap_or(kit.server.listen);
             // The metrics are the process's, so only one service has the listener for them.
-            let query_server = ServerSettings { listen: query?, admin: None, ..kit.server.clone() };
+            let query = query?;
+            let query_server = ServerSettings { listen: query, admin: None, ..kit.server.clone() };
+            // The page sends commands to the other port, which is another origin.
+            kit.server.origins = kit.server.origins.and(Origins::of_this_machine(query));
             Some(Self {
                 kit,
                 query_server,
@@ -98,6 +106,7 @@ impl Config {
                 time_zones,
                 watchdog: watchdog?,
                 post,
+                sign_in,
                 keys_kept: keys_kept?,
             })
         })

@@ -22,6 +22,7 @@ use command_service::{
 use query_service::{
     calendars::memory::MemoryCalendars,
     notifications::{Notifications, memory::MemoryNotifications},
+    page::Page,
     projector::Limits,
 };
 use service_kit::{
@@ -122,6 +123,8 @@ async fn serve() -> anyhow::Result<ExitCode> {
         };
         let command_address = command.start(&process.lifecycle)?;
         let now = process.clock.now();
+        let commands = format!("http://{command_address}").parse()?;
+        let sign_in = config.sign_in;
         let subscriptions = Arc::new(MemoryNotifications::default());
         let query = query_service::service::Service {
             // Endpoints of developers are on this machine.
@@ -132,6 +135,7 @@ async fn serve() -> anyhow::Result<ExitCode> {
                 config.post.is_some(),
             )),
             post: config.post,
+            page: sign_in.map(|sign_in| Page { commands, sign_in }),
             calendars: Arc::new(MemoryCalendars::default()),
             stack: query_service::service::Stack::InProcess(events),
             feed: Arc::new(feed::StoreFeed(store)),

@@ -13,11 +13,12 @@ pub(crate) fn text(command: SocketAddr, query: SocketAddr, data: &Path, now: Dat
     format!(
         r#"
 Room reservations, the embedded default: for trying and developing, on this machine only.
+  page      http://{query}   (open it in a browser)
   commands  http://{command}   (described at /openapi.json)
   queries   http://{query}   (described at /openapi.json)
   data      {data}
 
-Try it in another terminal: register a room, reserve any room of its kind, and list my reservations.
+Or try it in another terminal: register a room, reserve any room of its kind, and list my reservations.
 
 curl -sS http://{command}/v1/rooms -H 'X-User: ann' -H 'X-Roles: admin' -H 'Content-Type: application/json' -H 'Idempotency-Key: room-{stamp}' -d '{{"name":"Room {stamp}","kind":"meeting","capacity":8,"timeZone":"Europe/Lisbon"}}'
 curl -sS http://{command}/v1/kinds/meeting/reservations -H 'X-User: ann' -H 'Content-Type: application/json' -H 'Idempotency-Key: stay-{stamp}' -d '{{"from":"{from}","to":"{to}","people":3,"title":"Planning"}}'

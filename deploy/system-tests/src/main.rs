@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
-use system_tests::{campaign, openapi};
+use system_tests::{Stack, campaign, openapi};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Trials of the whole system that take longer than a test.
@@ -50,6 +50,21 @@ enum Trial {
         #[arg(long, default_value_t = 100)]
         cases: u32,
     },
+    /// Start one of each service on the servers that the environment names, print their addresses as JSON, and end with
+    /// standard input. Tests of the page use it.
+    Serve,
+}
+
+/// Serves until standard input ends.
+async fn serve() -> anyhow::Result<bool> {
+    let stack = Stack::real(1).await;
+    let (commands, page) = stack.urls();
+    println!("{}", serde_json::json!({"commands": commands, "page": page}));
+    let (ended, end) = tokio::sync::oneshot::channel();
+    // A task that blocks would keep the process from ending by a signal.
+    std::thread::spawn(move || ended.send(std::io::copy(&mut std::io::stdin(), &mut std::io::sink())));
+    end.await??;
+    Ok(true)
 }
 
 #[tokio::main]
@@ -66,6 +81,7 @@ async fn main() -> anyhow::Result<ExitCode> {
                 println!("\n{} requests were answered", outcome.answered);
                 Ok(outcome.as_described)
             }
+            Trial::Serve => serve().await,
         }
     };
     let passed = tokio::select! {

@@ -126,6 +126,7 @@ impl Stack {
                     .variable("MYSQL_URL", namespace.database_url())
                     .variable("KAFKA_BROKERS", &servers.brokers)
                     .variable("KAFKA_TOPIC", &namespace.name)
+                    .variable("CORS_ORIGINS", query_urls.join(","))
             })
             .collect();
         let queries = query_ports
@@ -143,9 +144,9 @@ impl Stack {
                     .variable("KAFKA_GROUP", &namespace.name)
                     .variable("FEED_URL", command_urls.first().unwrap())
             })
-            // Without development headers, the feed wants a token.
+            // Without development headers, the feed wants a token, and nobody can sign in to the page.
             .map(|server| match dev_headers {
-                true => server,
+                true => server.variable("PAGE_COMMANDS_URL", command_urls.first().unwrap()),
                 false => server.variable("FEED_TOKEN", token(&keys, "query-service", &["service", "eraser"])),
             })
             .collect();

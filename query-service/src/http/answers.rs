@@ -124,6 +124,15 @@ impl From<KindCount> for Kind {
     }
 }
 
+/// The caller.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Me {
+    /// The name that the caller's reservations have in `reservedBy`.
+    pub(super) user: String,
+    /// Whether the caller is an administrator.
+    pub(super) admin: bool,
+}
+
 /// A reservation.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -4,6 +4,7 @@ mod answers;
 mod calendars;
 mod events;
 mod openapi;
+mod page;
 mod parameters;
 mod request;
 mod reservations;
@@ -31,6 +32,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use openapi::document;
+pub use page::configure as configure_page;
 
 /// The OpenAPI document that is served: the committed copy of [`document`].
 pub const OPENAPI: &str = include_str!("../../openapi.json");
@@ -121,6 +123,7 @@ pub fn configure(config: &mut ServiceConfig, api: Api) {
         .service(endpoint("/v1/availability").get(rooms::availability))
         .service(endpoint("/v1/reservations/{reservation}").get(reservations::reservation))
         .service(endpoint("/v1/reservations/{reservation}/revisions").get(reservations::revisions))
+        .service(endpoint("/v1/me").get(reservations::me))
         .service(endpoint("/v1/me/reservations").get(reservations::my_reservations))
         .service(endpoint("/v1/me/history").get(reservations::my_history))
         .service(endpoint("/v1/me/calendars").get(calendars::calendars).post(calendars::create))

@@ -22,6 +22,7 @@ use super::{calendars, events, reservations, rooms, statistics, subscriptions};
         events::events,
         reservations::reservation,
         reservations::revisions,
+        reservations::me,
         reservations::my_reservations,
         reservations::my_history,
         calendars::create,

@@ -8,7 +8,7 @@ use service_kit::{
 use shared_events::{ReservationId, UserId};
 
 use super::{
-    answers::{HistoryEntry, List, Reservation, RevisionEntry},
+    answers::{HistoryEntry, List, Me, Reservation, RevisionEntry},
     parameters::{
         ListParameters, Nothing, OpenRangeParameters, PastReservationParameters, ReservationPath, UserPath,
     },
@@ -94,6 +94,14 @@ pub(super) async fn revisions(
 
 pub(super) fn user_of(caller: &Caller) -> Result<UserId, Problem> {
     Ok(UserId::new(caller.user.as_str()).map_err(|_| Refusal::User)?)
+}
+
+/// Who the caller is, as the services see it.
+#[utoipa::path(get, path = "/v1/me", tag = "reservations",
+    responses((status = 200, body = Me), Refusals))]
+pub(super) async fn me(ask: QueryRequest<Nothing, Nothing>) -> Json<Me> {
+    let Caller { user, admin, .. } = ask.caller;
+    Json(Me { user, admin })
 }
 
 /// My live reservations, by `from`.

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use query_service::{
     calendars::memory::MemoryCalendars,
     notifications::{Notifications, memory::MemoryNotifications},
+    page::{Page, SignIn},
     projector::Limits,
     service::{Service, Stack},
 };
@@ -73,6 +74,10 @@ impl TestService {
         let lifecycle = Lifecycle::new(Duration::from_secs(10));
         let service = Service {
             calendars: Arc::new(MemoryCalendars::default()),
+            page: Some(Page {
+                commands: "http://127.0.0.1:8081".parse().unwrap(),
+                sign_in: SignIn::Development,
+            }),
             notifications: Some(Notifications::over(
                 Arc::new(MemoryNotifications::default()),
                 clock.clone(),

@@ -43,6 +43,7 @@ impl Instance {
         let lifecycle = Lifecycle::new(Duration::from_secs(10));
         let service = Service {
             calendars: Arc::new(MemoryCalendars::default()),
+            page: None,
             notifications: None,
             post: None,
             feed,

@@ -42,6 +42,7 @@ mod notifications;
 mod notify;
 mod notify_world;
 mod operating;
+mod page;
 mod past;
 mod pipelines;
 mod projector;

@@ -74,6 +74,7 @@ const QUERIES: &[(&str, &str, For)] = &[
     ("GET", "/v1/events", Users),
     ("GET", "/v1/reservations/{reservation}", Owner),
     ("GET", "/v1/reservations/{reservation}/revisions", Owner),
+    ("GET", "/v1/me", Users),
     ("GET", "/v1/me/reservations", Users),
     ("GET", "/v1/me/history", Users),
     ("GET", "/v1/me/calendars", Subscribers),

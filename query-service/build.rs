@@ -1,0 +1,101 @@
+//! Embeds the page of `web/`: compresses each file, and puts a digest of all of them into their addresses.
+
+use std::{
+    env,
+    fmt::Write as _,
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use flate2::{Compression, write::GzEncoder};
+use sha2::{Digest, Sha256};
+
+/// Where `index.html` gets the links that load the first screen's modules at once.
+const PRELOAD: &str = "<!-- PRELOAD -->";
+/// Begins the import map, whose hash the content security policy names.
+const IMPORT_MAP: &str = "<script type=\"importmap\">";
+
+fn main() -> io::Result<()> {
+    println!("cargo::rerun-if-changed=web");
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
+    let mut files = Vec::new();
+    collect(Path::new("web"), "", &mut files)?;
+    files.sort_unstable();
+    let mut all = Sha256::new();
+    for (path, bytes) in &files {
+        all.update(path);
+        all.update(bytes.len().to_le_bytes());
+        all.update(bytes);
+    }
+    let digest: String = all.finalize().iter().take(8).fold(String::new(), |mut text, byte| {
+        _ = write!(text, "{byte:02x}");
+        text
+    });
+    let index = fs::read_to_string("web/index.html")?;
+    let index = index.replace(PRELOAD, &preload(&files)).replace("DIGEST", &digest);
+    let map = index.split_once(IMPORT_MAP).and_then(|(_, rest)| rest.split_once("</script>"));
+    let (map, _) = map.ok_or_else(|| io::Error::other("web/index.html has no import map"))?;
+    let hash = STANDARD.encode(Sha256::digest(map));
+    let mut code = format!(
+        "const DIGEST: &str = {digest:?};\nconst IMPORT_MAP: &str = \"sha256-{hash}\";\nstatic INDEX: File = {};\nstatic FILES: &[File] = &[\n",
+        file(&out, "index.html", index.as_bytes())?
+    );
+    for (path, bytes) in &files {
+        _ = writeln!(code, "    {},", file(&out, path, bytes)?);
+    }
+    code.push_str("];\n");
+    fs::write(out.join("page.rs"), code)
+}
+
+/// The files of a folder that browsers load.
+fn collect(folder: &Path, prefix: &str, files: &mut Vec<(String, Vec<u8>)>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            collect(&entry.path(), &format!("{path}/"), files)?;
+        } else if media_type(&path).is_some() && path != "index.html" {
+            files.push((path, fs::read(entry.path())?));
+        }
+    }
+    Ok(())
+}
+
+fn media_type(path: &str) -> Option<&'static str> {
+    Some(match path.rsplit_once('.')?.1 {
+        "js" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "html" => "text/html; charset=utf-8",
+        "txt" => "text/plain; charset=utf-8",
+        _ => return None,
+    })
+}
+
+/// Links to the modules that every page and the first screen need: else each import would wait for the one before it.
+fn preload(files: &[(String, Vec<u8>)]) -> String {
+    let is_first = |path: &str| {
+        let folders = ["vendor/", "lib/", "screens/index.js", "screens/day/"];
+        path.ends_with(".js")
+            && folders.iter().any(|folder| path.starts_with(folder))
+            && path != "lib/oidc.js"
+    };
+    let links = files.iter().map(|(path, _)| path).filter(|path| is_first(path));
+    links.map(|path| format!("<link rel=\"modulepreload\" href=\"/page/DIGEST/{path}\" />")).collect()
+}
+
+/// The code of an embedded file.
+fn file(out: &Path, path: &str, bytes: &[u8]) -> io::Result<String> {
+    let name = path.replace('/', "+");
+    let (plain, gzip) = (out.join(&name), out.join(format!("{name}.gz")));
+    fs::write(&plain, bytes)?;
+    let mut encoder = GzEncoder::new(fs::File::create(&gzip)?, Compression::best());
+    encoder.write_all(bytes)?;
+    encoder.finish()?;
+    let media_type = media_type(path).unwrap_or_default();
+    Ok(format!(
+        "File {{ path: {path:?}, media_type: {media_type:?}, plain: include_bytes!({plain:?}), gzip: include_bytes!({gzip:?}) }}"
+    ))
+}

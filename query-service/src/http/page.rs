@@ -1,0 +1,207 @@
+//! The page for people: its files, which are compiled in, and its settings.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{
+        ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, HeaderValue,
+        IF_NONE_MATCH, REFERRER_POLICY, VARY,
+    },
+    web::{Data, Json, ServiceConfig},
+};
+use serde::Serialize;
+use service_kit::{
+    http::{
+        endpoint::endpoint,
+        headers::{joined, names_tag},
+        problem::{Problem, ProblemType},
+    },
+    tls::is_this_machine,
+};
+
+use crate::page::{Page, SignIn};
+
+include!(concat!(env!("OUT_DIR"), "/page.rs"));
+
+/// A file of the page.
+struct File {
+    path: &'static str,
+    media_type: &'static str,
+    plain: &'static [u8],
+    gzip: &'static [u8],
+}
+
+/// Adds the page's endpoints.
+pub fn configure(config: &mut ServiceConfig, page: Page) {
+    config
+        .app_data(Data::new(page))
+        .service(endpoint("/").get(index))
+        .service(endpoint("/config.json").get(settings))
+        .service(endpoint("/page/{digest}/{file:.*}").get(file));
+}
+
+async fn index(request: HttpRequest, page: Data<Page>) -> Result<HttpResponse, Problem> {
+    let tag = format!("\"{DIGEST}\"");
+    let is_known =
+        joined(request.headers(), IF_NONE_MATCH.as_str())?.is_some_and(|tags| names_tag(&tags, &tag));
+    let mut answer = if is_known { HttpResponse::NotModified().finish() } else { INDEX.answer(&request)? };
+    let commands = commands(&page, &request).origin().ascii_serialization();
+    let issuer = match &page.sign_in {
+        SignIn::Oidc { issuer, .. } => {
+            reqwest::Url::parse(issuer).map(|url| url.origin().ascii_serialization())
+        }
+        SignIn::Development => Ok(String::new()),
+    };
+    let issuer = issuer.unwrap_or_default();
+    let policy = format!(
+        "default-src 'none'; script-src 'self' '{IMPORT_MAP}'; style-src 'self'; img-src 'self'; \
+         connect-src 'self' {commands} {issuer}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'; trusted-types 'none'"
+    );
+    let policy = HeaderValue::try_from(policy).map_err(|error| Problem::internal(&error))?;
+    let tag = HeaderValue::try_from(tag).map_err(|error| Problem::internal(&error))?;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
+    headers.insert(ETAG, tag);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    Ok(answer)
+}
+
+/// Files never change under their address, which holds the digest of all of them.
+async fn file(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let path = request.match_info();
+    let found =
+        FILES.iter().find(|file| path.get("file") == Some(file.path) && path.get("digest") == Some(DIGEST));
+    let found = found.ok_or_else(|| Problem::new(ProblemType::NotFound, "the page has no such file"))?;
+    let mut answer = found.answer(&request)?;
+    answer
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+    Ok(answer)
+}
+
+impl File {
+    fn answer(&self, request: &HttpRequest) -> Result<HttpResponse, Problem> {
+        let accepted = joined(request.headers(), ACCEPT_ENCODING.as_str())?.unwrap_or_default();
+        let mut answer = HttpResponse::Ok();
+        answer.content_type(self.media_type).insert_header((VARY, "Accept-Encoding"));
+        Ok(if accepts_gzip(&accepted) {
+            answer.insert_header((CONTENT_ENCODING, "gzip")).body(self.gzip)
+        } else {
+            answer.body(self.plain)
+        })
+    }
+}
+
+fn accepts_gzip(accepted: &str) -> bool {
+    accepted.split(',').any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let is_gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        let is_refused = |part: &str| part.strip_prefix("q=").is_some_and(|weight| weight.parse() == Ok(0.0));
+        is_gzip && !parts.any(is_refused)
+    })
+}
+
+/// What the page needs to know.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PageConfig {
+    commands: String,
+    auth: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+}
+
+async fn settings(request: HttpRequest, page: Data<Page>) -> Json<PageConfig> {
+    let commands = commands(&page, &request).as_str().trim_end_matches('/').to_owned();
+    Json(match page.sign_in.clone() {
+        SignIn::Development => {
+            PageConfig { commands, auth: "development", issuer: None, client_id: None, scope: None }
+        }
+        SignIn::Oidc { issuer, client_id, scope } => PageConfig {
+            commands,
+            auth: "oidc",
+            issuer: Some(issuer),
+            client_id: Some(client_id),
+            scope: Some(scope),
+        },
+    })
+}
+
+/// The command service's address. On this machine it has the name by which the page was reached: other names are other
+/// sites, from which development headers are refused.
+fn commands(page: &Page, request: &HttpRequest) -> reqwest::Url {
+    let mut url = page.commands.clone();
+    let host = request.headers().get(actix_web::http::header::HOST).and_then(|host| host.to_str().ok());
+    let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
+    if let Some(name) = name.filter(|name| is_this_machine(name))
+        && url.host_str().is_some_and(is_this_machine)
+    {
+        _ = url.set_host(Some(name));
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of the files that the first screen loads, compressed.
+    const FIRST_SCREEN: usize = 35_000;
+    /// Bytes of each further screen or language, compressed.
+    const FURTHER: usize = 15_000;
+
+    fn weight(is_counted: impl Fn(&str) -> bool) -> usize {
+        FILES.iter().filter(|file| is_counted(file.path)).map(|file| file.gzip.len()).sum()
+    }
+
+    #[test]
+    fn the_first_screen_and_each_further_part_stay_within_their_budgets() {
+        let is_first = |path: &str| {
+            let part = ["vendor/", "lib/", "screens/index.js", "screens/day/", "words/en.js"];
+            let is_code = path.ends_with(".js") || path.ends_with(".css") || path.ends_with(".svg");
+            is_code
+                && (part.iter().any(|part| path.starts_with(part)) || !path.contains('/'))
+                && path != "lib/oidc.js"
+        };
+        let first = weight(is_first) + INDEX.gzip.len();
+        assert!(first <= FIRST_SCREEN, "the first screen has {first} bytes");
+        for part in FILES.iter().filter_map(|file| {
+            let mut parts = file.path.split('/');
+            match (parts.next(), parts.next(), parts.next()) {
+                (Some("screens"), Some(screen), Some(_)) => Some(format!("screens/{screen}/")),
+                (Some("words"), Some(language), None) => Some(format!("words/{language}")),
+                _ => None,
+            }
+        }) {
+            let bytes = weight(|path| path.starts_with(&part));
+            assert!(bytes <= FURTHER, "{part} has {bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn all_addresses_of_the_first_document_exist() {
+        let document = std::str::from_utf8(INDEX.plain).unwrap();
+        let start = format!("/page/{DIGEST}/");
+        let named: Vec<_> =
+            document.split(&start).skip(1).map(|rest| rest.split('"').next().unwrap_or_default()).collect();
+        assert!(named.len() > 10, "{named:?}");
+        for name in named {
+            assert!(FILES.iter().any(|file| file.path == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn gzip_is_sent_to_those_who_accept_it() {
+        for accepted in ["gzip", "br, gzip;q=0.5", "GZIP", "gzip; q=1"] {
+            assert!(accepts_gzip(accepted), "{accepted}");
+        }
+        for refused in ["", "br", "gzip;q=0", "gzip;q=0.0, br", "xgzip"] {
+            assert!(!accepts_gzip(refused), "{refused}");
+        }
+    }
+}
