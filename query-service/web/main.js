@@ -1,11 +1,11 @@
 // Starts the page: settings, language and caller first, then the shell with the screen of the address.
 
 import { render } from 'preact';
-import { Shell } from './lib/shell.js';
-import { html } from './lib/html.js';
 import { loadConfig } from './lib/config.js';
-import { chooseLanguage, maybe } from './lib/words.js';
+import { html } from './lib/html.js';
+import { Shell } from './lib/shell.js';
 import { begin } from './lib/sign-in.js';
+import { chooseLanguage, maybe } from './lib/words.js';
 
 const page = /** @type {HTMLElement} */ (document.getElementById('page'));
 

@@ -1,8 +1,8 @@
 // Requests to both services.
 
 import { config } from './config.js';
-import { credentials, renewed } from './sign-in.js';
 import { Lost, Problem } from './problem.js';
+import { credentials, renewed } from './sign-in.js';
 
 /** Milliseconds after which an answer counts as lost. */
 const PATIENCE = 30_000;

@@ -16,8 +16,8 @@ import { Problem } from './problem.js';
 /** What is being confirmed. @type {import('@preact/signals').Signal<Confirming[]>} */
 export const confirming = signal(/** @type {Confirming[]} */ ([]));
 
-/** Counts confirmed commands: whoever shows reservations loads them again. */
-export const confirmed = signal(0);
+/** The last confirmed command: whoever shows its room or reservation loads it again. */
+export const confirmed = signal({ room: '' });
 
 /** Seconds that one query waits. */
 const WAIT = 10;
@@ -43,6 +43,6 @@ export async function confirm(effect) {
     }
   } finally {
     confirming.value = confirming.value.filter((other) => other !== effect);
-    confirmed.value += 1;
+    confirmed.value = { room: effect.room };
   }
 }

@@ -1,6 +1,6 @@
 // Templates: `html` makes elements of tagged template text.
 
-import { h } from 'preact';
 import htm from 'htm';
+import { h } from 'preact';
 
 export const html = htm.bind(h);

@@ -100,7 +100,10 @@ export function watch({ rooms, mine }, changed, reset) {
       const longest = Math.min(failures ? 1000 * 2 ** Math.min(failures, 4) : pause, 15_000);
       await new Promise((resolve) => {
         const wake = setTimeout(resolve, longest * (0.5 + Math.random() / 2));
-        const now = () => (clearTimeout(wake), resolve(null));
+        const now = () => {
+          clearTimeout(wake);
+          resolve(null);
+        };
         addEventListener('online', now, { once: true, signal: stop.signal });
         stop.signal.addEventListener('abort', now, { once: true });
       });

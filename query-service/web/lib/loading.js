@@ -1,9 +1,8 @@
 // Loads what a screen shows, and loads it again after failures that pass.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { isTemporary, Problem } from './problem.js';
 import { html } from './html.js';
-import { explain } from './problem.js';
+import { explain, isTemporary, Problem } from './problem.js';
 import { t } from './words.js';
 
 /**
@@ -24,9 +23,7 @@ import { t } from './words.js';
  * @returns {Loaded<T>}
  */
 export function useLoaded(load, inputs) {
-  const [state, setState] = useState(
-    /** @type {{data?: T, error?: unknown, loading: boolean}} */ ({ loading: true }),
-  );
+  const [state, setState] = useState(/** @type {{data?: T, error?: unknown, loading: boolean}} */ ({ loading: true }));
   const [turn, setTurn] = useState(0);
   const failures = useRef(0);
   const again = () => setTurn((last) => last + 1);

@@ -21,7 +21,10 @@ const redirect = () => `${location.origin}/`;
 
 /** @param {Uint8Array} bytes */
 const base64url = (bytes) =>
-  btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+  btoa(String.fromCharCode(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '');
 
 const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
 

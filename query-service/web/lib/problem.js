@@ -11,7 +11,10 @@ export class Problem extends Error {
     /** Details, such as `inTheWay`, `alternatives`, `rule` and `limit`. */
     this.members = members;
     /** The last part of the problem's type. @type {string} */
-    this.slug = String(members.type ?? '').split('/').pop() ?? '';
+    this.slug =
+      String(members.type ?? '')
+        .split('/')
+        .pop() ?? '';
     /** The field that is wrong, as in `people`. @type {string | undefined} */
     this.field = members.field?.replace(/^\//, '');
     /** Seconds until a new try may help; 0 if none does. */

@@ -1,6 +1,6 @@
 // Rooms and what is reserved in them.
 
-import { all } from './api.js';
+import { all, query } from './api.js';
 import { addDays, dayOf, instantOf, minutesOfClock, rfc3339, weekdayOf } from './time.js';
 
 /**
@@ -51,9 +51,6 @@ const DAYS = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'
 export const roomsOf = ({ kind, signal } = {}) =>
   all(kind ? `/v1/rooms?kind=${encodeURIComponent(kind)}` : '/v1/rooms', { signal });
 
-/** All kinds of rooms. @param {AbortSignal} [signal] @returns {Promise<string[]>} */
-export const kinds = async (signal) => (await all('/v1/kinds', { signal })).map(({ kind }) => kind);
-
 /**
  * A room's schedule of local days.
  *
@@ -65,8 +62,17 @@ export const kinds = async (signal) => (await all('/v1/kinds', { signal })).map(
 export async function scheduleOf(room, date, { days = 1, token, signal } = {}) {
   const { from } = dayOf(room.timeZone, date);
   const to = instantOf(room.timeZone, addDays(date, days));
-  const path = `/v1/rooms/${room.room}/schedule?from=${rfc3339(from)}&to=${rfc3339(to)}`;
-  return { room, from, to, reservations: await all(path, { token, signal }), closures: [] };
+  const path = `/v1/rooms/${room.room}/schedule?from=${rfc3339(from)}&to=${rfc3339(to)}&limit=500`;
+  /** @type {Reservation[]} */
+  const reservations = [];
+  let answer = (await query(path, { token, signal })).data;
+  const { closures = [] } = answer;
+  reservations.push(...answer.items);
+  while (answer.next) {
+    answer = (await query(`${path}&cursor=${encodeURIComponent(answer.next)}`, { token, signal })).data;
+    reservations.push(...answer.items);
+  }
+  return { room, from, to, reservations, closures };
 }
 
 /**
@@ -101,4 +107,55 @@ export function gaps({ from, to }, spans) {
   }
   if (from < to) free.push({ from, to });
   return free.filter((span) => span.from < span.to);
+}
+
+/** Requests at a time: browsers open six connections. */
+const AT_ONCE = 5;
+
+/**
+ * The schedules of all rooms on a local day, by name.
+ *
+ * @param {string} date
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Schedule[]>}
+ */
+export async function schedulesOf(date, signal) {
+  const rooms = await roomsOf({ signal });
+  /** @type {Schedule[]} */
+  const schedules = new Array(rooms.length);
+  let next = 0;
+  const worker = async () => {
+    for (let index = next++; index < rooms.length; index = next++) {
+      schedules[index] = await scheduleOf(rooms[index], date, { signal });
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return schedules;
+}
+
+/** @type {Map<string, Promise<Room>>} */
+const known = new Map();
+
+/** A room by its id, retired or not. Names rarely change, so one answer is enough. @param {string} id @returns {Promise<Room>} */
+export function roomOf(id) {
+  let room = known.get(id);
+  if (!room) {
+    room = query(`/v1/rooms/${id}`).then(({ data }) => data);
+    room.catch(() => known.delete(id));
+    known.set(id, room);
+  }
+  return room;
+}
+
+/**
+ * Rooms that would take such a stay now, by name.
+ *
+ * @param {{from: number, to: number, people?: number, kind?: string, most?: number}} stay
+ * @returns {Promise<Room[]>}
+ */
+export async function available({ from, to, people = 1, kind, most = 100 }) {
+  const parameters = new URLSearchParams({ from: rfc3339(from), to: rfc3339(to), people: String(people) });
+  if (kind) parameters.set('kind', kind);
+  parameters.set('limit', String(most));
+  return (await query(`/v1/availability?${parameters}`)).data.items;
 }

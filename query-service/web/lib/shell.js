@@ -1,14 +1,15 @@
 // The frame around all screens: menu, caller, language, messages, and the screen of the address.
 
 import { useEffect, useState } from 'preact/hooks';
+import { load, screens } from '../screens/index.js';
+import { Announcements } from './announce.js';
+import { asked } from './booking.js';
 import { html } from './html.js';
+import { connected } from './live.js';
 import { address, place } from './router.js';
-import { changeLanguage, LANGUAGES, language, t } from './words.js';
 import { person, signOut } from './sign-in.js';
 import { SignIn } from './sign-in-form.js';
-import { Announcements } from './announce.js';
-import { connected } from './live.js';
-import { load, screens } from '../screens/index.js';
+import { changeLanguage, LANGUAGES, language, t } from './words.js';
 
 /** Everything on the page. */
 export function Shell() {
@@ -23,10 +24,13 @@ export function Shell() {
     </header>
     ${!connected.value && html`<p class="trouble" role="alert">${t('shell.disconnected')}</p>`}
     <main id="content" tabindex="-1">
-      ${person.value
-        ? html`<${Screen} key=${person.value.user + known.name} name=${known.name} parameters=${parameters} />`
-        : html`<${SignIn} />`}
+      ${
+        person.value
+          ? html`<${Screen} key=${person.value.user + known.name} name=${known.name} parameters=${parameters} />`
+          : html`<${SignIn} />`
+      }
     </main>
+    ${asked.value && html`<${Form} key=${asked.value.room.room + asked.value.from} booking=${asked.value} />`}
     <${Announcements} />
   `;
 }
@@ -55,16 +59,34 @@ function Settings() {
       <select aria-label=${t('shell.language')} value=${language.value} onChange=${chosen}>
         ${Object.entries(LANGUAGES).map(([code, name]) => html`<option value=${code} lang=${code}>${name}</option>`)}
       </select>
-      ${person.value &&
-      html`<button type="button" class="quiet" onClick=${signOut}>
+      ${
+        person.value &&
+        html`<button type="button" class="quiet" onClick=${signOut}>
         ${t('shell.signOut', { user: person.value.user })}
-      </button>`}
+      </button>`
+      }
     </div>
   `;
 }
 
-/** Loads a screen when it is first shown. @param {{name: string, parameters: Record<string, string>}} properties */
+/** @param {{name: string, parameters: Record<string, string>}} properties */
 function Screen({ name, parameters }) {
+  useEffect(() => {
+    document.title = `${t(`menu.${name}`)} – ${t('shell.brand')}`;
+  }, [name, language.value]);
+  return html`<${Loaded} name=${name} given=${{ parameters }} />`;
+}
+
+/** The form of a reservation. @param {{booking: import('./booking.js').Booking}} properties */
+function Form({ booking }) {
+  const close = () => {
+    if (asked.value === booking) asked.value = null;
+  };
+  return html`<${Loaded} name="book" given=${{ booking, close }} />`;
+}
+
+/** Loads what a folder shows when it is first shown. @param {{name: string, given: any}} properties */
+function Loaded({ name, given }) {
   const [loaded, setLoaded] = useState(/** @type {{view: any} | null} */ (null));
   const [failed, setFailed] = useState(false);
   useEffect(() => {
@@ -73,14 +95,11 @@ function Screen({ name, parameters }) {
       () => setFailed(true),
     );
   }, [name]);
-  useEffect(() => {
-    document.title = `${t(`menu.${name}`)} – ${t('shell.brand')}`;
-  }, [name, language.value]);
   // Its files are gone where a newer page is served.
   if (failed) {
     return html`<p class="trouble" role="alert">
       ${t('shell.newer')} <button type="button" onClick=${() => location.reload()}>${t('shell.reload')}</button>
     </p>`;
   }
-  return loaded && html`<${loaded.view} parameters=${parameters} />`;
+  return loaded && html`<${loaded.view} ...${given} />`;
 }

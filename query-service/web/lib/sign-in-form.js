@@ -1,7 +1,7 @@
 // The way in: a choice of users in development, else a button that leads to the provider.
 
-import { html } from './html.js';
 import { config } from './config.js';
+import { html } from './html.js';
 import { choose, signIn } from './sign-in.js';
 import { t } from './words.js';
 
@@ -11,9 +11,11 @@ export function SignIn() {
   return html`
     <section class="sign-in">
       <h1>${t('signIn.title')}</h1>
-      ${config.auth === 'oidc'
-        ? html`<button type="button" class="main" onClick=${signIn}>${t('signIn.provider')}</button>`
-        : html`<${Development} />`}
+      ${
+        config.auth === 'oidc'
+          ? html`<button type="button" class="main" onClick=${signIn}>${t('signIn.provider')}</button>`
+          : html`<${Development} />`
+      }
     </section>
   `;
 }

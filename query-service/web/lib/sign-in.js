@@ -2,7 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { config } from './config.js';
-import { stored, store } from './storage.js';
+import { store, stored } from './storage.js';
 
 /**
  * @typedef {object} Person

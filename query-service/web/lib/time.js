@@ -1,7 +1,7 @@
 // Times of rooms. Instants are milliseconds since 1970; a date is `YYYY-MM-DD` in a zone; a wall time is minutes after
 // local midnight, from 1440 on of the next day. The browser's own database of time zones converts them.
 
-import { language } from './words.js';
+import { locale } from './words.js';
 
 const MINUTE = 60_000;
 const DAY = 1440 * MINUTE;
@@ -12,11 +12,14 @@ export const ownZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 /** @type {Map<string, Intl.DateTimeFormat>} */
 const formats = new Map();
 
-/** @param {string} locale @param {Intl.DateTimeFormatOptions} options */
-function format(locale, options) {
-  const key = locale + JSON.stringify(options);
+/** @param {string} written @param {Intl.DateTimeFormatOptions} options */
+function format(written, options) {
+  const key = written + JSON.stringify(options);
   let known = formats.get(key);
-  if (!known) formats.set(key, (known = new Intl.DateTimeFormat(locale, options)));
+  if (!known) {
+    known = new Intl.DateTimeFormat(written, options);
+    formats.set(key, known);
+  }
   return known;
 }
 
@@ -89,15 +92,15 @@ export const minutesOfClock = (clock) => Number(clock.slice(0, 2)) * 60 + Number
 
 /** A time of day in words. @param {string} zone @param {number} instant */
 export const showTime = (zone, instant) =>
-  format(language.value, { timeZone: zone, hour: 'numeric', minute: '2-digit' }).format(instant);
+  format(locale.value, { timeZone: zone, hour: 'numeric', minute: '2-digit' }).format(instant);
 
 /** A date in words. @param {string} date @param {Intl.DateTimeFormatOptions} [options] */
 export const showDate = (date, options = { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' }) =>
-  format(language.value, { ...options, timeZone: 'UTC' }).format(midnightAsUtc(date));
+  format(locale.value, { ...options, timeZone: 'UTC' }).format(midnightAsUtc(date));
 
 /** Day and time in words. @param {string} zone @param {number} instant */
 export const showInstant = (zone, instant) =>
-  format(language.value, {
+  format(locale.value, {
     timeZone: zone,
     weekday: 'short',
     day: 'numeric',
@@ -109,7 +112,7 @@ export const showInstant = (zone, instant) =>
 
 /** A span in words; the day once if it is one day. @param {string} zone @param {number} from @param {number} to */
 export const showSpan = (zone, from, to) =>
-  format(language.value, {
+  format(locale.value, {
     timeZone: zone,
     weekday: 'short',
     day: 'numeric',

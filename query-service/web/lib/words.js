@@ -1,13 +1,16 @@
 // Texts in the reader's language. A language is one file in `words/`, loaded when it is used.
 
 import { signal } from '@preact/signals';
-import { stored, store } from './storage.js';
+import { store, stored } from './storage.js';
 
 /** The languages, each by its own name. */
 export const LANGUAGES = { en: 'English', ko: '한국어', pt: 'Português' };
 
 /** The language in use. */
 export const language = signal('en');
+
+/** How numbers and times are written: as the browser prefers, if that is in the language. */
+export const locale = signal('en');
 
 /** @type {Record<string, any>} */
 let words = {};
@@ -18,6 +21,7 @@ async function use(code) {
   words = (await import(`../words/${code}.js`)).default;
   plurals = new Intl.PluralRules(code);
   document.documentElement.lang = code;
+  locale.value = navigator.languages.find((preferred) => preferred.startsWith(code)) ?? code;
   language.value = code;
 }
 

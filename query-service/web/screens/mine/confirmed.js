@@ -1,0 +1,17 @@
+// Follows a command until queries show it, and says so.
+
+import { announce } from '../../lib/announce.js';
+import { confirm } from '../../lib/confirming.js';
+import { t } from '../../lib/words.js';
+
+/**
+ * @param {import('../../lib/api.js').Answer} answer
+ * @param {any} reservation
+ * @param {string} text
+ */
+export async function followed({ data, token }, reservation, text) {
+  announce(`${text} ${t('book.confirming')}`);
+  const [from, to] = [Date.parse(reservation.from), Date.parse(reservation.to)];
+  await confirm({ room: data.room, reservation: data.reservation, from, to, token: String(token) });
+  announce(text);
+}
