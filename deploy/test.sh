@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests on real servers: deploy/test.sh [arguments for cargo test]
+# Runs the tests on real servers, and those of the page: deploy/test.sh [arguments for cargo test]
 #
 # Uses the servers of MYSQL_URL, KAFKA_BROKERS and MONGODB_URL if all three are set, else containers if Docker runs, else
 # deploy/servers/servers.sh. Stops the servers that it started, also after a failure or Ctrl-C. Prints WARNING, if set, right
@@ -139,6 +139,9 @@ STATUS=0
 # shellcheck disable=SC2016 # the inner bash expands them
 grouped bash -c 'set -o pipefail; summary=$1; shift; cargo test "$@" 2>&1 | tee "$summary"' test \
     "$SUMMARY" "${ARGUMENTS[@]}" "$@" || STATUS=$?
+
+# The page, unless other tests were asked for.
+if (($# == 0)); then grouped deploy/page-tests/run.sh || STATUS=$?; fi
 
 # Before the summary, which comes last.
 end_servers
