@@ -239,6 +239,20 @@ pub(super) struct Schedule {
     pub(super) next: Option<String>,
 }
 
+/// A room, and what is reserved in it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RoomSchedule {
+    pub(super) room: Room,
+    /// The first minute of the first date on the room's clock.
+    #[schema(value_type = String, format = DateTime)]
+    pub(super) from: Minute,
+    /// The first minute after the last date. The same as `from` if the room's zone skips the date.
+    #[schema(value_type = String, format = DateTime)]
+    pub(super) to: Minute,
+    /// What overlaps these dates, by `from`.
+    pub(super) reservations: Vec<Occupied>,
+}
+
 /// A page of what is free in a room.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Free {

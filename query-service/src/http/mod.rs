@@ -118,6 +118,7 @@ pub fn configure(config: &mut ServiceConfig, api: Api) {
         .service(endpoint("/v1/rooms/{room}").get(rooms::room))
         .service(endpoint("/v1/rooms/{room}/schedule").get(rooms::schedule))
         .service(endpoint("/v1/rooms/{room}/free").get(rooms::free))
+        .service(endpoint("/v1/schedule").get(rooms::schedules))
         .service(endpoint("/v1/kinds").get(rooms::kinds))
         .service(endpoint("/v1/events").get(events::events))
         .service(endpoint("/v1/availability").get(rooms::availability))

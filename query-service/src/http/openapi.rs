@@ -17,6 +17,7 @@ use super::{calendars, events, reservations, rooms, statistics, subscriptions};
         rooms::room,
         rooms::kinds,
         rooms::schedule,
+        rooms::schedules,
         rooms::free,
         rooms::availability,
         events::events,

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Deserializer, de};
 use service_kit::http::problem::{Problem, ProblemType};
 use shared_events::{
@@ -16,6 +17,7 @@ const DEFAULT_LIMIT: u32 = 100;
 const HIGHEST_LIMIT: u32 = 500;
 const LONGEST_RANGE_MINUTES: i64 = 366 * 24 * 60;
 const LONGEST_NAME_CHARS: usize = 200;
+const MOST_DAYS: u8 = 7;
 
 /// No variable parts or parameters.
 #[derive(Deserialize)]
@@ -201,6 +203,42 @@ fn as_of<N: Copy + Default + PartialEq, T: From<N>>(
 }
 
 list_parameters! {
+    SchedulesParameters {
+        /// The first date on each room's own calendar, from 1971-01-01 to 9998-12-31.
+        #[param(value_type = String, format = Date)]
+        date: String,
+        /// The number of dates.
+        #[param(value_type = Option<i64>, minimum = 1, maximum = 7, default = 1, nullable = false)]
+        days: Option<u8>,
+        /// Rooms of this kind only.
+        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
+        kind: Option<String>,
+    }
+}
+
+impl SchedulesParameters {
+    /// The first date, and the number of dates.
+    pub(super) fn dates(&self) -> Result<(NaiveDate, u8), Problem> {
+        let days = self.days.unwrap_or(1);
+        if !(1..=MOST_DAYS).contains(&days) {
+            return Err(invalid("days", &format!("it must be from 1 to {MOST_DAYS}")));
+        }
+        Ok((date(&self.date)?, days))
+    }
+}
+
+/// A date as `YYYY-MM-DD`. The parser of dates takes other forms, too.
+fn date(text: &str) -> Result<NaiveDate, Problem> {
+    let is_in_form = |(at, byte): (usize, u8)| match at {
+        4 | 7 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    };
+    let has_form = text.len() == 10 && text.bytes().enumerate().all(is_in_form);
+    let date = text.parse::<NaiveDate>().ok().filter(|date| has_form && (1971..=9998).contains(&date.year()));
+    date.ok_or_else(|| invalid("date", "it must be a date from 1971-01-01 to 9998-12-31"))
+}
+
+list_parameters! {
     OpenRangeParameters {
         /// Only reservations that end after this.
         #[param(value_type = Option<String>, format = DateTime, nullable = false)]
@@ -262,7 +300,7 @@ macro_rules! has_kind {
         }
     )*};
 }
-has_kind!(RoomsParameters, AvailabilityParameters, StatisticsParameters);
+has_kind!(RoomsParameters, SchedulesParameters, AvailabilityParameters, StatisticsParameters);
 
 impl RoomsParameters {
     pub(super) fn people(&self) -> Result<Option<u32>, Problem> {

@@ -204,16 +204,31 @@ impl<P, Q> QueryRequest<P, Q> {
     /// An answer with its `ETag`, or 304 if the client has this answer. The tag holds the revision, by which `If-Match` counts,
     /// and a digest: a version or a name changes without the revision.
     pub(super) fn tagged(&self, revision: u32, answer: &impl Serialize) -> Result<HttpResponse, Problem> {
-        let body = serde_json::to_vec(answer).map_err(|error| Problem::internal(&error))?;
+        let body = body_of(answer)?;
         let tag = format!("\"{revision}.{}\"", digest::<8>(&body));
+        Ok(self.unless_known(tag, body))
+    }
+
+    /// An answer with a digest as its `ETag`, or 304 if the client has this answer.
+    pub(super) fn digested(&self, answer: &impl Serialize) -> Result<HttpResponse, Problem> {
+        let body = body_of(answer)?;
+        let tag = format!("\"{}\"", digest::<16>(&body));
+        Ok(self.unless_known(tag, body))
+    }
+
+    fn unless_known(&self, tag: String, body: Vec<u8>) -> HttpResponse {
         let is_known = self.if_none_match.as_deref().is_some_and(|tags| names_tag(tags, &tag));
         let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
         answer.insert_header((ETAG, tag)).insert_header((CACHE_CONTROL, TAGGED));
-        Ok(match is_known {
+        match is_known {
             true => answer.finish(),
             false => answer.content_type(ContentType::json()).body(body),
-        })
+        }
     }
+}
+
+fn body_of(answer: &impl Serialize) -> Result<Vec<u8>, Problem> {
+    serde_json::to_vec(answer).map_err(|error| Problem::internal(&error))
 }
 
 /// The first bytes of a digest, in hexadecimal.

@@ -5,14 +5,17 @@ use actix_web::{
     http::header::{HeaderName, HeaderValue},
     web::Json,
 };
-use service_kit::http::problem::{Problem, ProblemType};
+use service_kit::{
+    auth::Caller,
+    http::problem::{Problem, ProblemType},
+};
 use shared_events::{ConsistencyToken, RoomId, Version};
 
 use super::{
-    answers::{Free, Kind, List, Occupied, Room, Schedule, Span},
+    answers::{Free, Kind, List, Occupied, Room, RoomSchedule, Schedule, Span},
     parameters::{
         AvailabilityParameters, ListParameters, Nothing, PastRoomParameters, RangeParameters, RoomPath,
-        RoomsParameters, ScheduleParameters,
+        RoomsParameters, ScheduleParameters, SchedulesParameters,
     },
     request::{QueryRequest, TOKEN},
     schemas::{QueryHeaders, Refusals},
@@ -124,19 +127,58 @@ fn schedule_of(
     page: Page<ReservationDoc>,
 ) -> Schedule {
     let mut shows_others = false;
-    let List { items, next } = List::of(page, |doc| {
-        let owner = doc.reservation.reserved_by.as_str();
-        if ask.caller.require_owner_or_admin(owner).is_ok() {
-            shows_others |= ask.caller.user != owner;
-            Occupied::Reservation(Box::new(doc.into()))
-        } else {
-            Occupied::Busy(doc.reservation.interval().into())
-        }
-    });
+    let List { items, next } = List::of(page, |doc| occupied(&ask.caller, doc, &mut shows_others));
     if shows_others {
         ask.note_reading("read-schedule", &format!("room {}", ask.path.room));
     }
     Schedule { room: ask.path.room, version, items, next }
+}
+
+/// What the caller may see of a reservation. `shows_others` becomes true if that is more than another's time.
+fn occupied(caller: &Caller, doc: ReservationDoc, shows_others: &mut bool) -> Occupied {
+    let owner = doc.reservation.reserved_by.as_str();
+    if caller.require_owner_or_admin(owner).is_ok() {
+        *shows_others |= caller.user != owner;
+        Occupied::Reservation(Box::new(doc.into()))
+    } else {
+        Occupied::Busy(doc.reservation.interval().into())
+    }
+}
+
+/// What is reserved in all rooms on up to seven dates, each date on the room's own calendar. Rooms that can be booked, by name.
+/// Of others' reservations the time alone is shown. A page has fewer rooms if they have more than 12,000 reservations.
+#[utoipa::path(get, path = "/v1/schedule", tag = "rooms", params(SchedulesParameters, QueryHeaders),
+    responses(
+        (status = 200, body = List<RoomSchedule>, headers(
+            ("ETag" = String, description = "A digest of the answer."))),
+        (status = 304, description = "The client has this answer."),
+        Refusals))]
+pub(super) async fn schedules(
+    ask: QueryRequest<Nothing, SchedulesParameters>,
+) -> Result<HttpResponse, Problem> {
+    let (date, days) = ask.parameters.dates()?;
+    let query = queries::Schedules { date, days, kind: ask.parameters.kind()? };
+    let page = ask.parameters.page()?;
+    ask.charge(SEARCH)?;
+    let shown = ask.shown().await?;
+    let place = shown.generation.searches.enter(&ask.caller.user).await?;
+    let schedules = query.run(shown.models.as_ref(), &shown.generation.progress, &page).await?;
+    drop(place);
+    let mut shows_others = false;
+    let list = List::of(schedules, |schedule| RoomSchedule {
+        room: Room::at(schedule.room, schedule.version),
+        from: schedule.during.from,
+        to: schedule.during.to,
+        reservations: schedule
+            .reservations
+            .into_iter()
+            .map(|doc| occupied(&ask.caller, doc, &mut shows_others))
+            .collect(),
+    });
+    if shows_others {
+        ask.note_reading("read-schedules", &format!("rooms on {date}"));
+    }
+    ask.digested(&list)
 }
 
 /// What is free in a room from now on: the longest intervals that stays can hold by its opening hours, slots, shortest stay and

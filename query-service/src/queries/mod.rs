@@ -14,6 +14,7 @@ pub mod popular_rooms;
 pub mod reservations;
 pub mod rooms;
 pub mod schedule;
+pub mod schedules;
 mod statistics;
 
 pub use availability::{Availability, AvailableRoom};
@@ -26,6 +27,7 @@ pub use popular_rooms::{PopularRoom, PopularRooms};
 pub use reservations::{UserHistory, UserReservations};
 pub use rooms::{KeptKinds, Kinds, Rooms};
 pub use schedule::Schedule;
+pub use schedules::{RoomSchedule, Schedules};
 pub use shared_events::feed::Page;
 
 use std::{collections::HashMap, hash::Hash};

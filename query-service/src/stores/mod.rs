@@ -180,6 +180,14 @@ pub trait Queries: Checkpoints + Past {
         during: &[Interval],
     ) -> Result<Vec<ReservationDoc>, StoreError>;
 
+    /// At most `limit` live reservations of these rooms that overlap an interval, in no order.
+    async fn live_in_some(
+        &self,
+        rooms: &[RoomId],
+        during: Interval,
+        limit: usize,
+    ) -> Result<Vec<ReservationDoc>, StoreError>;
+
     /// Those of these rooms that have a live reservation in an interval.
     async fn occupied(&self, rooms: &[RoomId], during: Interval) -> Result<HashSet<RoomId>, StoreError>;
 

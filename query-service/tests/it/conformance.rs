@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use query_service::{
     progress::Progress,
     queries::{
-        Availability, BusiestTimes, FreeTime, Kinds, Page, PageRequest, PopularRooms, QueryError, Rooms,
-        Schedule, UserHistory, UserReservations,
+        Availability, BusiestTimes, FreeTime, Kinds, Page, PageRequest, PopularRooms, QueryError, RoomSchedule, Rooms,
+        Schedule, Schedules, UserHistory, UserReservations,
     },
     read_models::{Change, HistoryDoc, HistoryKind},
     stores::{Checkpoints, ProjectionStore, Queries, memory::MemoryReadModels},
@@ -136,6 +136,17 @@ async fn check_against_recount(models: &dyn Queries, history: &History) {
                 let free = all_pages(free).await;
                 assert_eq!(free, history.free(room, during, now()), "{query:?} {:?}", room.settings);
             }
+        }
+    }
+    for (date, days) in [("2026-03-28", 3), ("2026-10-25", 1), ("2026-12-31", 2), ("2009-10-31", 2)] {
+        for kind in [None, Some("meeting")] {
+            let query = Schedules { date: date.parse().unwrap(), days, kind: kind.map(str::to_owned) };
+            let shown = all_pages(async |page| query.run(models, progress, &page).await).await;
+            let reserved = |one: &RoomSchedule| {
+                one.reservations.iter().map(|doc| doc.reservation.clone()).collect::<Vec<_>>()
+            };
+            let shown: Vec<_> = shown.iter().map(|one| (one.room.room, reserved(one))).collect();
+            assert_eq!(shown, history.schedules(query.date, days, kind), "{query:?}");
         }
     }
     for (people, kind) in [(1, None), (2, Some("meeting"))] {

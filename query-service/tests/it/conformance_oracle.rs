@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{Datelike, Timelike};
+use chrono::{Datelike, NaiveDate, Timelike};
 use query_service::queries::{BusyHour, PopularRoom};
 use shared_events::{
     Interval, Minute, OpeningSpan, Reservation, RoomId, RoomSettings, Timestamp, names::sort_key,
@@ -45,6 +45,25 @@ impl History {
             })
             .cloned()
             .collect()
+    }
+
+    /// Of each room that can be booked, by name, what is reserved in it while its clock shows these dates.
+    pub(crate) fn schedules(
+        &self,
+        first: NaiveDate,
+        days: u8,
+        kind: Option<&str>,
+    ) -> Vec<(RoomId, Vec<Reservation>)> {
+        let last = first + chrono::Days::new(u64::from(days) - 1);
+        let mut rooms: Vec<&RoomState> = self.of_kind(kind).filter(|room| !room.retired).collect();
+        rooms.sort_by_cached_key(|room| (sort_key(&room.settings.name), room.id));
+        let reserved = |room: &RoomState| {
+            let shown = |minute: Minute| minute.to_utc().with_timezone(&room.settings.time_zone.0).date_naive();
+            let mut live = self.live_in(room.id).into_iter().cloned().collect::<Vec<_>>();
+            live.retain(|one| minutes(one.interval()).any(|minute| (first..=last).contains(&shown(minute))));
+            live
+        };
+        rooms.into_iter().map(|room| (room.id, reserved(room))).collect()
     }
 
     pub(crate) fn popular_rooms(&self, during: Interval, kind: Option<&str>) -> Vec<PopularRoom> {

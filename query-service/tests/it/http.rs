@@ -176,6 +176,18 @@ async fn every_impossible_parameter_is_refused_by_name() {
         (format!("/v1/me/reservations?from={time}&to=2020-01-01T00:00:00Z"), "invalid-value", "from"),
         (format!("/v1/statistics/busiest-times?from={time}&to=2032-12-01T00:00:00Z"), "invalid-value", "to"),
         (format!("/v1/statistics/busiest-times?{}&cursor=AQ", range()), "invalid-value", "cursor"),
+        ("/v1/schedule".to_owned(), "invalid-value", "date"),
+        ("/v1/schedule?date=2031-02-29".to_owned(), "invalid-value", "date"),
+        ("/v1/schedule?date=2031-2-28".to_owned(), "invalid-value", "date"),
+        ("/v1/schedule?date=2031-02-%0928".to_owned(), "invalid-value", "date"),
+        ("/v1/schedule?date=1970-01-01".to_owned(), "invalid-value", "date"),
+        ("/v1/schedule?date=9999-01-01".to_owned(), "invalid-value", "date"),
+        (format!("/v1/schedule?date={time}"), "invalid-value", "date"),
+        (format!("/v1/schedule?date={DAY}&days=0"), "invalid-value", "days"),
+        (format!("/v1/schedule?date={DAY}&days=8"), "invalid-value", "days"),
+        (format!("/v1/schedule?date={DAY}&days=257"), "invalid-value", "days"),
+        (format!("/v1/schedule?date={DAY}&to={time}"), "unknown-field", "to"),
+        (format!("/v1/schedule?date={DAY}&cursor=AQ"), "invalid-value", "cursor"),
     ];
     for (path, kind, field) in cases {
         assert_eq!(service.get("ann", &path).await.problem(), (400, kind, field), "{path}");

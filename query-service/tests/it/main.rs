@@ -49,6 +49,7 @@ mod projector;
 mod rebuild;
 mod receiver;
 mod reminders;
+mod schedules;
 mod statistics;
 mod store_double;
 mod subscriptions;

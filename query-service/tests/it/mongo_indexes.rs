@@ -6,7 +6,7 @@ use query_service::{
     progress::Progress,
     queries::{
         Availability, BusiestTimes, FreeTime, PageRequest, PastReservation, PastRoom, PastSchedule,
-        PopularRooms, Revisions, Rooms, Schedule, UserHistory, UserReservations,
+        PopularRooms, Revisions, Rooms, Schedule, Schedules, UserHistory, UserReservations,
     },
     read_models::AsOf,
     stores::Queries,
@@ -53,6 +53,8 @@ async fn no_query_but_kinds_scans_a_collection() {
         }
         let query = &Availability { stay: during, people: 1, kind: kind.clone() };
         all_pages(async |page| query.run(models, progress, now, &page).await).await;
+        let query = &Schedules { date: "2026-03-28".parse().unwrap(), days: 7, kind: kind.clone() };
+        all_pages(async |page| query.run(models, progress, &page).await).await;
         let query = &PopularRooms { during, kind: kind.clone() };
         all_pages(async |page| query.run(models, &page).await).await;
         BusiestTimes { during, kind }.run(models).await.unwrap();
@@ -123,6 +125,24 @@ async fn only_the_overlapping_reservations_of_a_busy_week_are_read() {
         read += documents_read(&server, find).await;
     }
     assert_eq!(usize::try_from(read).unwrap(), found);
+}
+
+#[tokio::test]
+async fn the_schedules_of_any_number_of_rooms_are_two_reads() {
+    let (server, sent) = TestDatabase::recorded(&["find", "aggregate"]).await;
+    let models = &server.models("g1_").await;
+    let history = history(&fixed_steps(300, 37));
+    feed(models, &history.events, 50).await;
+    let progress = &Progress::default();
+    let query = Schedules { date: "2026-03-28".parse().unwrap(), days: 3, kind: None };
+    let mut schedules = Vec::new();
+    for reads in [3, 2] {
+        sent.lock().unwrap().clear();
+        schedules = query.run(models, progress, &PageRequest::first(500)).await.unwrap().items;
+        // The first one learns the versions of the rooms.
+        assert_eq!(sent.lock().unwrap().len(), reads);
+    }
+    assert!(schedules.len() > 3 && schedules.iter().any(|one| !one.reservations.is_empty()));
 }
 
 #[tokio::test]

@@ -69,6 +69,7 @@ const QUERIES: &[(&str, &str, For)] = &[
     ("GET", "/v1/rooms/{room}", Users),
     ("GET", "/v1/rooms/{room}/schedule", Users),
     ("GET", "/v1/rooms/{room}/free", Users),
+    ("GET", "/v1/schedule", Users),
     ("GET", "/v1/kinds", Users),
     ("GET", "/v1/availability", Users),
     ("GET", "/v1/events", Users),
@@ -189,6 +190,7 @@ impl Scene {
                 return call.json(&json!({"items": [{"room": self.room.id, "after": 0}]})).send().await;
             }
             ("POST", _) => json!({"from": FROM, "to": TO, "people": 1}),
+            (_, "/v1/schedule") => return call.with(&[("date", "2031-03-03")]).send().await,
             _ if ["/schedule", "/free", "/availability", "/popular-rooms", "/busiest-times"]
                 .iter()
                 .any(|end| route.ends_with(end)) =>

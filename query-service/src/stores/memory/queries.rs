@@ -114,6 +114,17 @@ impl Queries for MemoryReadModels {
             .collect())
     }
 
+    async fn live_in_some(
+        &self,
+        rooms: &[RoomId],
+        during: Interval,
+        limit: usize,
+    ) -> Result<Vec<ReservationDoc>, StoreError> {
+        let documents = self.read();
+        let found = rooms.iter().flat_map(|room| documents.overlapping(*room, during));
+        Ok(found.take(limit).map(|(_, doc)| doc.clone()).collect())
+    }
+
     async fn occupied(&self, rooms: &[RoomId], during: Interval) -> Result<HashSet<RoomId>, StoreError> {
         let documents = self.read();
         Ok(rooms

@@ -133,6 +133,16 @@ impl Queries for MongoReadModels {
         Ok(by_id.into_values().collect())
     }
 
+    async fn live_in_some(
+        &self,
+        rooms: &[RoomId],
+        during: Interval,
+        limit: usize,
+    ) -> Result<Vec<ReservationDoc>, StoreError> {
+        let found = self.reservations.collection.find(overlapping(rooms, during)).limit(bound(limit));
+        all(found.await?, to_reservation).await
+    }
+
     async fn occupied(&self, rooms: &[RoomId], during: Interval) -> Result<HashSet<RoomId>, StoreError> {
         let steps =
             [doc! { "$match": overlapping(rooms, during) }, doc! { "$group": { "_id": "$form.room" } }];

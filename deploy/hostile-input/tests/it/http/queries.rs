@@ -49,6 +49,8 @@ const SAMPLES: &[Sample] = samples![
     "/v1/rooms/0190a5b0-0000-7000-8000-000000000001",
     "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/schedule?from=2030-01-01T10:00:00Z&to=2030-02-01T10:00:00Z&limit=5",
     "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/free?from=2030-01-01T10:00:00Z&to=2030-02-01T10:00:00Z",
+    "/v1/schedule?date=2030-01-01&days=7&kind=meeting&limit=5&cursor=AQ",
+    "/v1/schedule?date=2030-01-01&days=7&kind=meeting&limit=5",
     "/v1/kinds?limit=1",
     "/v1/events?room=0190a5b0-0000-7000-8000-000000000001,0190a5b0-0000-7000-8000-000000000002&kind=meeting&mine=true",
     "/v1/availability?from=2030-01-01T10:00:00Z&to=2030-01-01T11:00:00Z&people=2&kind=meeting",
