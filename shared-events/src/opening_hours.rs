@@ -11,7 +11,7 @@ use serde::{
 /// Opening hours per weekday. A day without a span is closed.
 ///
 /// In a request, unknown fields are refused: a misspelt day would count as closed. In the settings of an event they are ignored.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpeningHours {
     /// Monday.
@@ -128,7 +128,7 @@ pub(crate) fn with_unknown_fields<'de, D: Deserializer<'de>>(
 const DAY: u16 = 24 * 60;
 
 /// The spans that begin on a day: in order, apart or adjoining, at most [`OpenDay::MOST_SPANS`].
-#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Deserialize)]
 #[serde(try_from = "Spans<SpanText>")]
 pub struct OpenDay(Vec<OpeningSpan>);
 
@@ -168,7 +168,7 @@ impl TryFrom<Spans<SpanText>> for OpenDay {
 }
 
 /// The time from `opens` to `closes` of one day, in local time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "SpanText", into = "SpanText")]
 pub struct OpeningSpan {
     opens: u16,

@@ -1,26 +1,32 @@
 //! Recounts the statistics from the record, minute by minute.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Context;
-use chrono::{DateTime, Datelike, Timelike};
+use chrono::DateTime;
 
 use crate::{
     plan::{Minute, Stay, ZONE},
     record::{Record, Reserved},
 };
 
-/// The weekday (Monday = 1) and hour of every minute of a span.
+/// The local hour of every minute of a span.
 pub(crate) struct Calendar {
     first: Minute,
-    /// The hour of the week of each minute.
-    hours: Vec<u8>,
+    /// Local dates since 1970 times 24, plus the hour that the clock shows.
+    hours: Vec<u32>,
 }
 
-/// A weekday (Monday = 1) and an hour.
-pub(crate) type Cell = (u32, u32);
+/// What is reserved in a local hour: minutes, then reservations and their people, each once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) minutes: i64,
+    pub(crate) reservations: i64,
+    pub(crate) people: i64,
+}
 
-const HOURS_OF_WEEK: usize = 7 * 24;
+/// What is reserved by day and hour.
+pub(crate) type Busiest = BTreeMap<(String, u32), Counts>;
 
 impl Calendar {
     /// The local time of each minute of a span.
@@ -28,15 +34,15 @@ impl Calendar {
         let hours = (span.from..span.to)
             .map(|minute| {
                 let time = DateTime::from_timestamp(minute * 60, 0).context("outside of the calendar")?;
-                let local = time.with_timezone(&ZONE);
-                Ok(u8::try_from(local.weekday().num_days_from_monday() * 24 + local.hour())?)
+                let local = time.with_timezone(&ZONE).naive_local();
+                Ok(u32::try_from(local.and_utc().timestamp().div_euclid(3600))?)
             })
             .collect::<anyhow::Result<_>>()?;
         Ok(Self { first: span.from, hours })
     }
 
-    /// The hours of the week of a part.
-    fn hours(&self, part: Stay) -> Option<&[u8]> {
+    /// The local hours of a part.
+    fn hours(&self, part: Stay) -> Option<&[u32]> {
         let place = |minute: Minute| usize::try_from(minute - self.first).ok();
         self.hours.get(place(part.from)?..place(part.to)?)
     }
@@ -47,6 +53,7 @@ impl Calendar {
 pub(crate) struct Popularity {
     pub(crate) minutes: i64,
     pub(crate) reservations: u64,
+    pub(crate) people: u64,
 }
 
 /// The part of a reservation that lies in a range.
@@ -67,34 +74,64 @@ fn parts<'a>(
     record.live().filter(of_kind).filter_map(move |reserved| Some((reserved, cut(reserved, range)?)))
 }
 
-/// Reserved minutes and reservations in the range, by room.
+/// Reserved minutes, reservations and people in the range, by room.
 pub(crate) fn popularity(record: &Record, range: Stay, kind: Option<&str>) -> HashMap<String, Popularity> {
     let mut rooms = HashMap::<String, Popularity>::new();
     for (reserved, part) in parts(record, range, kind) {
         let room = rooms.entry(reserved.room.clone()).or_default();
         room.minutes += part.to - part.from;
         room.reservations += 1;
+        room.people += u64::from(reserved.people);
     }
     rooms
 }
 
-/// Reserved minutes in the range, by weekday and hour.
-pub(crate) fn busiest(
+/// What is reserved in each local hour of the range.
+pub(crate) fn by_hour(
     record: &Record,
     calendar: &Calendar,
     range: Stay,
     kind: Option<&str>,
-) -> anyhow::Result<HashMap<Cell, i64>> {
-    let mut minutes = [0_i64; HOURS_OF_WEEK];
-    for (_, part) in parts(record, range, kind) {
-        for hour in calendar.hours(part).context("a minute outside of the calendar")? {
-            if let Some(minutes) = minutes.get_mut(usize::from(*hour)) {
-                *minutes += 1;
-            }
+) -> anyhow::Result<HashMap<u32, Counts>> {
+    let mut counts = HashMap::<u32, Counts>::new();
+    for (reserved, part) in parts(record, range, kind) {
+        let hours = calendar.hours(part).context("a minute outside of the calendar")?;
+        // An hour that the clock shows twice is still one.
+        for minutes in hours.chunk_by(|one, next| one == next) {
+            let Some(hour) = minutes.first() else { continue };
+            let of_hour = counts.entry(*hour).or_default();
+            of_hour.minutes += i64::try_from(minutes.len())?;
+            of_hour.reservations += 1;
+            of_hour.people += i64::from(reserved.people);
         }
     }
-    let week = (1..=7).flat_map(|weekday| (0..24).map(move |hour| (weekday, hour)));
-    Ok(week.zip(minutes).filter(|(_, minutes)| *minutes > 0).collect())
+    Ok(counts)
+}
+
+/// All 168 hours of the week, Monday being day 1.
+pub(crate) fn by_weekday(hours: &HashMap<u32, Counts>) -> Busiest {
+    let week =
+        (1..=7).flat_map(|day: u8| (0..24).map(move |hour| ((day.to_string(), hour), Counts::default())));
+    let mut busiest: Busiest = week.collect();
+    for (hour, counts) in hours {
+        // 1970 began on a Thursday.
+        let weekday = (hour / 24 + 3) % 7 + 1;
+        let sum = busiest.entry((weekday.to_string(), hour % 24)).or_default();
+        sum.minutes += counts.minutes;
+        sum.reservations += counts.reservations;
+        sum.people += counts.people;
+    }
+    busiest
+}
+
+/// The hours of each date.
+pub(crate) fn by_date(hours: &HashMap<u32, Counts>) -> anyhow::Result<Busiest> {
+    let date = |hour: u32| {
+        let begin =
+            DateTime::from_timestamp(i64::from(hour / 24) * 86_400, 0).context("outside of the calendar")?;
+        anyhow::Ok(begin.date_naive().to_string())
+    };
+    hours.iter().map(|(hour, counts)| Ok(((date(*hour)?, hour % 24), *counts))).collect()
 }
 
 #[cfg(test)]
@@ -119,9 +156,13 @@ mod tests {
             live: true,
         };
         record.reservations.insert(0, night);
-        let cells = busiest(&record, &Calendar::of(range).unwrap(), range, None).unwrap();
-        assert_eq!(cells, HashMap::from([((7, 0), 60), ((7, 1), 90)]));
+        let hours = by_hour(&record, &Calendar::of(range).unwrap(), range, None).unwrap();
+        let of = |minutes| Counts { minutes, reservations: 1, people: 1 };
+        let date = || "2015-10-25".to_owned();
+        assert_eq!(by_date(&hours).unwrap(), Busiest::from([((date(), 0), of(60)), ((date(), 1), of(90))]));
+        let week = by_weekday(&hours);
+        assert_eq!((week.len(), week[&("7".to_owned(), 1)]), (168, of(90)));
         let counted = popularity(&record, range, None);
-        assert_eq!(counted["blue"], Popularity { minutes: 150, reservations: 1 });
+        assert_eq!(counted["blue"], Popularity { minutes: 150, reservations: 1, people: 1 });
     }
 }

@@ -10,10 +10,12 @@ use crate::{
     api::{Api, minute},
     plan::{Minute, Stay, rfc3339},
     record::{Record, Reserved, Room},
-    recount::{self, Calendar},
+    recount::{self, Calendar, Counts},
     replay::SIDE_BY_SIDE,
 };
 
+/// The longest range of the API by dates: 32 days.
+const LONGEST_RANGE_BY_DATE: Minute = 32 * 24 * 60;
 /// The longest range of the API: 366 days.
 const LONGEST_RANGE: Minute = 366 * 24 * 60;
 
@@ -46,13 +48,17 @@ struct Popular {
     name: String,
     minutes: i64,
     reservations: u64,
+    people: u64,
+    occupancy: f64,
 }
 
 #[derive(Debug, Deserialize)]
 struct Busy {
-    weekday: u32,
+    weekday: Option<u32>,
+    date: Option<String>,
     hour: u32,
-    minutes: i64,
+    #[serde(flatten)]
+    count: HashMap<String, i64>,
 }
 
 /// A reservation for comparison: (from, to, id, user, people, revision).
@@ -262,15 +268,28 @@ async fn popular_rooms(api: &Api, record: &Record, range: Stay, kind: Option<&st
         .into_iter()
         .map(|(room, counted)| {
             let name = record.rooms.get(&room).map(|room| room.name.clone()).unwrap_or_default();
-            (room, name, counted.minutes, counted.reservations)
+            (room, name, counted.minutes, counted.reservations, counted.people)
         })
         .collect();
-    let items = items.into_iter().map(|item| (item.room, item.name, item.minutes, item.reservations));
-    same(
-        &of,
-        expected,
-        items.filter(|(_, _, minutes, reservations)| (*minutes, *reservations) != (0, 0)).collect(),
-    )
+    for item in &items {
+        // The rooms are always open.
+        let shown = item.occupancy * as_number(range.to - range.from)?;
+        let rounded = 0.00005 * as_number(range.to - range.from)? + 0.001;
+        let differs = (shown - as_number(item.minutes)?).abs() > rounded;
+        ensure!(
+            !differs,
+            "{of}: {} has {} minutes, but an occupancy of {}",
+            item.name,
+            item.minutes,
+            item.occupancy
+        );
+    }
+    let items = items.into_iter().map(|it| (it.room, it.name, it.minutes, it.reservations, it.people));
+    same(&of, expected, items.collect())
+}
+
+fn as_number(minutes: Minute) -> anyhow::Result<f64> {
+    Ok(f64::from(u32::try_from(minutes)?))
 }
 
 async fn busiest_times(
@@ -281,14 +300,31 @@ async fn busiest_times(
     kind: Option<&str>,
 ) -> anyhow::Result<()> {
     let (from, to) = (rfc3339(range.from)?, rfc3339(range.to)?);
-    let mut query = vec![("from", from.as_str()), ("to", &to)];
-    query.extend(kind.map(|kind| ("kind", kind)));
-    let items: Vec<Busy> = api.list(&["v1", "statistics", "busiest-times"], &query).await?;
-    let counted = recount::busiest(record, calendar, range, kind)?;
-    let week = (1..=7).flat_map(|weekday| (0..24).map(move |hour| (weekday, hour)));
-    let expected = week.map(|cell| (cell, counted.get(&cell).copied().unwrap_or_default())).collect();
-    let items = items.into_iter().map(|item| ((item.weekday, item.hour), item.minutes)).collect();
-    same(&format!("busiest times of {kind:?} from {from} to {to}"), expected, items)
+    let hours = recount::by_hour(record, calendar, range, kind)?;
+    let mut tables = vec![("weekday", recount::by_weekday(&hours))];
+    if range.to - range.from <= LONGEST_RANGE_BY_DATE {
+        tables.push(("date", recount::by_date(&hours)?));
+    }
+    for (by, expected) in tables {
+        for measure in ["minutes", "reservations", "people"] {
+            let mut query = vec![("from", from.as_str()), ("to", &to), ("by", by), ("measure", measure)];
+            query.extend(kind.map(|kind| ("kind", kind)));
+            let items: Vec<Busy> = api.list(&["v1", "statistics", "busiest-times"], &query).await?;
+            let shown = items.into_iter().map(|item| {
+                let day = item.date.or(item.weekday.map(|day| day.to_string())).unwrap_or_default();
+                ((day, item.hour), item.count.get(measure).copied().unwrap_or_default())
+            });
+            let of_measure = |counts: &Counts| match measure {
+                "minutes" => counts.minutes,
+                "reservations" => counts.reservations,
+                _ => counts.people,
+            };
+            let expected = expected.iter().map(|(at, counts)| (at.clone(), of_measure(counts))).collect();
+            let of = format!("busiest times by {by} of {kind:?} from {from} to {to}: {measure}");
+            same(&of, expected, shown.collect())?;
+        }
+    }
+    Ok(())
 }
 
 fn moment(text: &str) -> anyhow::Result<chrono::DateTime<chrono::FixedOffset>> {

@@ -1,5 +1,6 @@
 //! The bodies of answers: read models in the form of the API.
 
+use chrono::NaiveDate;
 use serde::Serialize;
 use shared_events::{
     Interval, Minute, OpeningHours, Place, ReservationId, RoomId, TimeZone, Timestamp, UserId, Version,
@@ -8,7 +9,7 @@ use shared_events::{
 use utoipa::ToSchema;
 
 use crate::{
-    queries::{BusyHour, PopularRoom, Revision},
+    queries::{BusyHour, Day, Measure, PopularRoom, Reserved, Revision},
     read_models::{Change, HistoryDoc, HistoryKind, KindCount, ReservationDoc, RoomDoc, Status},
 };
 
@@ -404,29 +405,70 @@ pub(super) struct Popular {
     minutes: u64,
     /// Reservations that overlap the range.
     reservations: u64,
+    /// The people of these reservations.
+    people: u64,
+    /// The share of the room's open minutes that is reserved, by its present opening hours: above 1 if some of it is outside.
+    /// Absent if the room is never open in the range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    occupancy: Option<f64>,
 }
 
 impl From<PopularRoom> for Popular {
-    fn from(PopularRoom { room, name, minutes, reservations }: PopularRoom) -> Self {
-        Self { room, name, minutes, reservations }
+    fn from(PopularRoom { room, name, reserved, open_minutes }: PopularRoom) -> Self {
+        let Reserved { minutes, reservations, people } = reserved;
+        Self { room, name, minutes, reservations, people, occupancy: share(minutes, open_minutes) }
     }
 }
 
-/// An hour of the week.
+/// A share with four digits. `None` of nothing.
+fn share(part: u64, of: u64) -> Option<f64> {
+    let (part, of) = (u32::try_from(part).ok()?, u32::try_from(of).ok()?);
+    (of > 0).then(|| (f64::from(part) / f64::from(of) * 10_000.0).round() / 10_000.0)
+}
+
+/// An hour of a weekday or date, with one count: the measure that was asked for.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Busy {
     /// 1 (Monday) to 7.
-    #[schema(minimum = 1, maximum = 7)]
-    weekday: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 7, nullable = false)]
+    weekday: Option<u8>,
+    /// By date: the date that the local clock shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    date: Option<NaiveDate>,
     /// What the local clock shows.
     #[schema(maximum = 23)]
     hour: u8,
-    /// Reserved minutes of all rooms and weeks in the range.
-    minutes: u64,
+    /// Reserved minutes of all rooms; by weekday, of all weeks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    minutes: Option<u64>,
+    /// Reservations that hold a room for a part of the hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    reservations: Option<u64>,
+    /// The people of these reservations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    people: Option<u64>,
 }
 
-impl From<BusyHour> for Busy {
-    fn from(BusyHour { weekday, hour, minutes }: BusyHour) -> Self {
-        Self { weekday, hour, minutes }
+impl Busy {
+    pub(super) fn of(BusyHour { day, hour, count }: BusyHour, measure: Measure) -> Self {
+        let (weekday, date) = match day {
+            Day::Weekday(weekday) => (Some(weekday), None),
+            Day::Date(date) => (None, Some(date)),
+        };
+        let only = |of: Measure| (of == measure).then_some(count);
+        Self {
+            weekday,
+            date,
+            hour,
+            minutes: only(Measure::Minutes),
+            reservations: only(Measure::Reservations),
+            people: only(Measure::People),
+        }
     }
 }

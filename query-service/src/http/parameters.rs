@@ -9,15 +9,20 @@ use shared_events::{
     Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version,
     names::{is_blank, normal_form},
 };
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
-use crate::{queries::PageRequest, read_models::AsOf};
+use crate::{
+    queries::{BusiestTimes, By, Measure, PageRequest},
+    read_models::AsOf,
+};
 
 const DEFAULT_LIMIT: u32 = 100;
 const HIGHEST_LIMIT: u32 = 500;
 const LONGEST_RANGE_MINUTES: i64 = 366 * 24 * 60;
 const LONGEST_NAME_CHARS: usize = 200;
 const MOST_DAYS: u8 = 7;
+/// Minutes of 32 days: a month of 31 days may have an hour more.
+const LONGEST_RANGE_BY_DATE: i64 = 32 * 24 * 60;
 
 /// No variable parts or parameters.
 #[derive(Deserialize)]
@@ -277,6 +282,63 @@ list_parameters! {
         /// Rooms of this kind only.
         #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
         kind: Option<String>,
+    }
+}
+
+list_parameters! {
+    BusiestParameters {
+        /// First minute, RFC 3339 with an offset.
+        #[param(value_type = String, format = DateTime)]
+        from: Time,
+        /// First minute after it; at most 366 days later, by date 32.
+        #[param(value_type = String, format = DateTime)]
+        to: Time,
+        /// Rooms of this kind only.
+        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
+        kind: Option<String>,
+        /// The days that make the rows.
+        #[param(inline, default = "weekday", nullable = false)]
+        by: Option<Days>,
+        /// What is counted.
+        #[param(inline, default = "minutes", nullable = false)]
+        measure: Option<Measured>,
+    }
+}
+
+/// The days that make the rows of a statistic.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Days {
+    Weekday,
+    Date,
+}
+
+/// What a statistic counts.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Measured {
+    Minutes,
+    Reservations,
+    People,
+}
+
+impl BusiestParameters {
+    /// The query.
+    pub(super) fn query(&self) -> Result<BusiestTimes, Problem> {
+        let (during, kind) = (range(self.from, self.to)?, normal_kind(self.kind.as_deref())?);
+        let by = match self.by {
+            None | Some(Days::Weekday) => By::Weekday,
+            Some(Days::Date) if during.minutes() > LONGEST_RANGE_BY_DATE => {
+                return Err(invalid("to", "by date, it must be at most 32 days after from"));
+            }
+            Some(Days::Date) => By::Date,
+        };
+        let measure = match self.measure {
+            None | Some(Measured::Minutes) => Measure::Minutes,
+            Some(Measured::Reservations) => Measure::Reservations,
+            Some(Measured::People) => Measure::People,
+        };
+        Ok(BusiestTimes { during, kind, by, measure })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Usage: reserved minutes and stays of a room, in the time zone that the reservation carries.
+//! Usage: reserved minutes, stays and people of a room, in the time zone that the reservation carries.
 //!
 //! It is a fold over the room's history entries, which adds to a document. The room's version guards it: an event that is
 //! counted already is skipped.
@@ -10,7 +10,7 @@ use shared_events::{Interval, Place, Version};
 use crate::read_models::{
     Change, HistoryDoc, HistoryKind, RoomDocuments, UsageDoc, UsageKey,
     local_time::{Cell, cells},
-    usage::{ENTERED, Month, START, place_of},
+    usage::{ENTERED, Month, People, START, place_of},
 };
 
 /// The place that an event frees in its room, and the one that it takes.
@@ -27,14 +27,11 @@ fn change(entry: &HistoryDoc) -> (Option<Place>, Option<Place>) {
     }
 }
 
-/// The documents that an event changes: none if neither place nor time changes, more than one if a stay crosses a local
-/// month or its zone changes.
+/// The documents that an event changes: more than one if a stay crosses a local month or its zone changes. A change that
+/// keeps the place may change the number of people.
 #[must_use]
 pub fn touches(entry: &HistoryDoc) -> Vec<UsageKey> {
     let (removed, added) = change(entry);
-    if removed == added {
-        return Vec::new();
-    }
     let mut keys = Vec::new();
     for place in [removed, added].into_iter().flatten() {
         for month in months(place) {
@@ -109,20 +106,24 @@ pub fn fold(stored: Option<UsageDoc>, key: UsageKey, entry: &HistoryDoc) -> Usag
     doc.version = entry.version;
     let (removed, added) = change(entry);
     // Removed first, so that no hour is counted twice in between.
-    if let Some(place) = removed {
+    if let Some(place) = removed.filter(|place| place.time_zone == key.zone) {
         count(&mut doc, place, u8::saturating_sub, |stays| stays & !ENTERED);
+        doc.people.remove(&place.from);
     }
-    if let Some(place) = added {
-        count(&mut doc, place, u8::saturating_add, |stays| stays | ENTERED);
+    if let Some(place) = added.filter(|place| place.time_zone == key.zone)
+        && let Some(begins) = count(&mut doc, place, u8::saturating_add, |stays| stays | ENTERED)
+        && let Some(reservation) = entry.reservation()
+    {
+        doc.people.insert(place.from, People { number: reservation.people, begins });
     }
     doc
 }
 
-fn count(doc: &mut UsageDoc, place: Place, change: fn(u8, u8) -> u8, enter: fn(u8) -> u8) {
-    if place.time_zone != doc.key.zone {
-        return;
-    }
+/// Changes the hours of a stay. Returns whether it begins in the month, or `None` if it has no hour there.
+fn count(doc: &mut UsageDoc, place: Place, change: fn(u8, u8) -> u8, enter: fn(u8) -> u8) -> Option<bool> {
+    let mut begins_here = None;
     for hour in hours(place, doc.key.month) {
+        begins_here = Some(begins_here.unwrap_or_default() || hour.begins);
         if let Some(minutes) = doc.minutes.get_mut(hour.place) {
             *minutes = change(*minutes, hour.minutes);
         }
@@ -134,4 +135,5 @@ fn count(doc: &mut UsageDoc, place: Place, change: fn(u8, u8) -> u8, enter: fn(u
             }
         }
     }
+    begins_here
 }

@@ -61,6 +61,13 @@ impl FreeTime {
     }
 }
 
+/// The minutes of an interval in which a room is open by its present opening hours.
+pub(super) fn open_minutes(settings: &RoomSettings, during: Interval) -> u64 {
+    let mut open = OpenTime::new(settings, during, Timestamp::EARLIEST);
+    let spans = std::iter::from_fn(|| open.next_span());
+    spans.map(|span| span.minutes().unsigned_abs()).sum()
+}
+
 /// A room's open time. Reservations are cut out of it in order of time.
 struct OpenTime<'a> {
     settings: &'a RoomSettings,

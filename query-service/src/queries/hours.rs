@@ -5,11 +5,11 @@ use std::{
     ops::Range,
 };
 
-use chrono::{NaiveDate, Timelike};
-use shared_events::{Interval, TimeZone};
+use chrono::NaiveDate;
+use shared_events::{Interval, Minute, TimeZone};
 
 use crate::read_models::{
-    local_time::{Cell, cells, day_span, whole_days},
+    local_time::{Cell, cells, day_span, local_hour, turned_back, whole_days},
     usage::{DAYS, HOURS, Month, place_of},
 };
 
@@ -24,6 +24,9 @@ pub(super) struct Hours {
     days: Option<(NaiveDate, NaiveDate)>,
     /// Local hours outside of these days that lie wholly in the interval.
     whole: BTreeSet<Hour>,
+    /// Hours in several pieces, with another hour in between, where clocks go back. Usage can't tell which reservations go on
+    /// in them.
+    torn: BTreeSet<Hour>,
     /// The rest of the interval, in order of time: at most the hours that its ends cut, unless clocks change.
     broken: Vec<Interval>,
     /// The hour that begins with the interval, if usage counts the reservation that goes on in it.
@@ -40,22 +43,34 @@ impl Hours {
             .collect();
         let within = tally(ends.iter().map(|(_, cell)| *cell));
         let dates: BTreeSet<NaiveDate> = within.keys().map(|(date, _)| *date).collect();
-        let complete = tally(dates.into_iter().flat_map(|date| all_of(zone, date)).map(|(_, cell)| cell));
+        let complete = tally(dates.iter().flat_map(|date| all_of(zone, *date)).map(|(_, cell)| cell));
+        let turned = days.into_iter().flat_map(|(first, last)| turned_back(zone.0, first, last));
+        let torn: BTreeSet<Hour> = turned.chain(dates).flat_map(|date| torn_of(zone, date)).collect();
         let whole: BTreeSet<Hour> = within
             .iter()
-            .filter(|(hour, minutes)| complete.get(hour) == Some(minutes))
+            .filter(|(hour, minutes)| complete.get(hour) == Some(minutes) && !torn.contains(hour))
             .map(|(hour, _)| *hour)
             .collect();
-        let mut broken: Vec<Interval> = Vec::new();
-        for (at, _) in ends.iter().filter(|(_, cell)| !whole.contains(&(cell.date, cell.hour))) {
-            match broken.last_mut() {
-                Some(last) if last.to == at.from => last.to = at.to,
-                _ => broken.push(*at),
+        let is_broken = |cell: &Cell| !whole.contains(&(cell.date, cell.hour));
+        let mut pieces: Vec<Interval> =
+            ends.into_iter().filter(|(_, cell)| is_broken(cell)).map(|(at, _)| at).collect();
+        let torn_dates: BTreeSet<NaiveDate> =
+            torn.iter().map(|(date, _)| *date).filter(|date| is_among(days, *date)).collect();
+        for (at, cell) in torn_dates.into_iter().flat_map(|date| all_of(zone, date)) {
+            if torn.contains(&(cell.date, cell.hour)) {
+                pieces.push(at);
             }
         }
-        let mut hours = Self { during, zone, days, whole, broken, entered: None };
-        hours.entered =
-            Some(hours.hour_of(during)).filter(|hour| hours.is_whole(*hour) && is_in_one_piece(zone, *hour));
+        pieces.sort_unstable_by_key(|piece| piece.from);
+        let mut broken: Vec<Interval> = Vec::new();
+        for piece in pieces {
+            match broken.last_mut() {
+                Some(last) if last.to == piece.from => last.to = piece.to,
+                _ => broken.push(piece),
+            }
+        }
+        let mut hours = Self { during, zone, days, whole, torn, broken, entered: None };
+        hours.entered = Some(hours.hour_of(during)).filter(|hour| hours.is_whole(*hour));
         hours
     }
 
@@ -66,8 +81,21 @@ impl Hours {
             let end = if Month::of(last) > month { DAYS * HOURS } else { place_of(month, last, 0)? + HOURS };
             Some(place_of(month, first, 0)?..end)
         });
-        let hours = self.whole.iter().filter_map(move |(date, hour)| place_of(month, *date, *hour));
-        days.into_iter().chain(hours.map(|place| place..place + 1))
+        let place = move |hour: &Hour| place_of(month, hour.0, hour.1);
+        let days = days.into_iter().flat_map(move |days| without(days, self.torn.iter().filter_map(place)));
+        days.chain(self.whole.iter().filter_map(place).map(|place| place..place + 1))
+    }
+
+    /// Whether usage counts a reservation that begins at this minute.
+    pub(super) fn counts_from(&self, from: Minute) -> bool {
+        self.during.from <= from
+            && from < self.during.to
+            && !self.broken.iter().any(|broken| broken.from <= from && from < broken.to)
+    }
+
+    /// The first minute of the interval.
+    pub(super) const fn first(&self) -> Minute {
+        self.during.from
     }
 
     /// The place of the interval's first hour in the tables of a month, if they count the reservation that goes on in it.
@@ -100,13 +128,23 @@ impl Hours {
 
     /// The hour that the clock shows when an interval begins.
     fn hour_of(&self, interval: Interval) -> Hour {
-        let local = interval.from.to_utc().with_timezone(&self.zone.0);
-        (local.date_naive(), u8::try_from(local.hour()).unwrap_or_default())
+        local_hour(self.zone.0, interval.from)
     }
 
     fn is_whole(&self, hour: Hour) -> bool {
-        is_among(self.days, hour.0) || self.whole.contains(&hour)
+        self.whole.contains(&hour) || (is_among(self.days, hour.0) && !self.torn.contains(&hour))
     }
+}
+
+/// The parts of a range between some places, which are in order.
+fn without(range: Range<usize>, places: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
+    let (mut parts, mut from) = (Vec::new(), range.start);
+    for place in places.filter(|place| range.contains(place)) {
+        parts.push(from..place);
+        from = place + 1;
+    }
+    parts.push(from..range.end);
+    parts
 }
 
 /// Whether a date is one of these days.
@@ -141,11 +179,15 @@ fn all_of(zone: TimeZone, date: NaiveDate) -> impl Iterator<Item = (Interval, Ce
     span.into_iter().flat_map(move |span| placed(zone, span)).filter(move |(_, cell)| cell.date == date)
 }
 
-/// Whether the clock shows an hour without another hour in between.
-fn is_in_one_piece(zone: TimeZone, (date, hour): Hour) -> bool {
-    let pieces: Vec<Interval> =
-        all_of(zone, date).filter(|(_, cell)| cell.hour == hour).map(|(at, _)| at).collect();
-    pieces.windows(2).all(|pieces| matches!(pieces, [one, next] if one.to == next.from))
+/// The hours of a date that the clock shows with another hour in between.
+fn torn_of(zone: TimeZone, date: NaiveDate) -> BTreeSet<Hour> {
+    let (mut ends, mut torn) = (BTreeMap::new(), BTreeSet::new());
+    for (at, cell) in all_of(zone, date) {
+        if ends.insert(cell.hour, at.to).is_some_and(|end| end != at.from) {
+            torn.insert((date, cell.hour));
+        }
+    }
+    torn
 }
 
 /// Minutes of each local hour.
@@ -190,6 +232,23 @@ mod tests {
         assert_eq!(night("2026-10-25T00:00:00Z"), []);
         assert_eq!(night("2026-10-25T01:00:00Z"), [interval("2026-10-25T01:00:00Z", "2026-10-25T02:00:00Z")]);
         assert_eq!(night("2026-10-25T02:00:00Z"), []);
+    }
+
+    #[test]
+    fn hours_that_the_clock_shows_in_turn_are_looked_up_wherever_they_are() {
+        // Troll goes back from 03:00 to 01:00 at 01:00 in UTC: 1, 2, 1, 2.
+        let torn = [interval("2026-10-24T23:00:00Z", "2026-10-25T03:00:00Z")];
+        let during = interval("2026-10-01T00:00:00Z", "2026-11-02T00:00:00Z");
+        assert_eq!(looked_up("Antarctica/Troll", during), torn);
+        let hours = Hours::new(during, "Antarctica/Troll".parse().unwrap());
+        let month = Month::of("2026-10-25".parse().unwrap());
+        let places: Vec<_> =
+            hours.in_tables_of(month).flatten().filter(|place| place / HOURS == 24).collect();
+        assert_eq!(places, [vec![24 * HOURS], (24 * HOURS + 3..25 * HOURS).collect()].concat());
+        assert_eq!(
+            looked_up("Antarctica/Troll", interval("2026-10-24T12:00:00Z", "2026-10-25T12:00:00Z")),
+            torn
+        );
     }
 
     #[test]

@@ -18,12 +18,12 @@ pub mod schedules;
 mod statistics;
 
 pub use availability::{Availability, AvailableRoom};
-pub use busiest_times::{BusiestTimes, BusyHour};
+pub use busiest_times::{BusiestTimes, BusyHour, By, Day, Measure};
 pub use crowd::{Crowd, Crowded};
 pub use cursor::InvalidCursor;
 pub use free::FreeTime;
 pub use past::{PastReservation, PastRoom, PastSchedule, Remembered, Revision, Revisions};
-pub use popular_rooms::{PopularRoom, PopularRooms};
+pub use popular_rooms::{PopularRoom, PopularRooms, Reserved};
 pub use reservations::{UserHistory, UserReservations};
 pub use rooms::{KeptKinds, Kinds, Rooms};
 pub use schedule::Schedule;

@@ -2,10 +2,13 @@
 
 use std::{cmp::Reverse, collections::HashMap};
 
-use shared_events::{Interval, RoomId};
+use shared_events::{Interval, OpeningHours, RoomId, TimeZone};
 
-use super::{Page, PageRequest, QueryError, statistics::Batches};
-use crate::{read_models::ReservationDoc, stores::Queries};
+use super::{Page, PageRequest, QueryError, free::open_minutes, statistics::Batches};
+use crate::{
+    read_models::{ReservationDoc, RoomDoc},
+    stores::Queries,
+};
 
 /// Rooms by reserved minutes within an interval, most first.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -23,10 +26,21 @@ pub struct PopularRoom {
     pub room: RoomId,
     /// Its name.
     pub name: String,
+    /// What is reserved in it.
+    pub reserved: Reserved,
+    /// Minutes within the interval in which the room is open by its present opening hours.
+    pub open_minutes: u64,
+}
+
+/// What is reserved in a room within an interval.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Reserved {
     /// Minutes of live reservations within the interval.
     pub minutes: u64,
     /// Live reservations that overlap the interval, at least 1.
     pub reservations: u64,
+    /// The people of these reservations.
+    pub people: u64,
 }
 
 impl PopularRooms {
@@ -38,34 +52,54 @@ impl PopularRooms {
     ) -> Result<Page<PopularRoom>, QueryError> {
         let after: Option<(u64, RoomId)> = page.after(self)?;
         let after = after.map(|(minutes, room)| (Reverse(minutes), room));
+        let place = |minutes, room: &RoomDoc| (Reverse(minutes), room.room);
         let mut popular = Vec::new();
         let mut batches = Batches::new(self.during, self.kind.as_deref());
         while let Some(batch) = batches.next(models).await? {
-            let mut tallies: HashMap<RoomId, (u64, u64)> = HashMap::new();
+            let mut tallies: HashMap<RoomId, Reserved> = HashMap::new();
             for usage in &batch.usage {
                 let (clock, month) = (batches.clock(usage.key.zone), usage.key.month);
-                let (minutes, reservations) = tallies.entry(usage.key.room).or_default();
+                let tally = tallies.entry(usage.key.room).or_default();
                 for hours in clock.in_tables_of(month) {
-                    *minutes += usage.minutes_of(hours.clone());
-                    *reservations += usage.starts(hours);
+                    tally.minutes += usage.minutes_of(hours.clone());
+                    tally.reservations += usage.starts(hours);
                 }
-                *reservations += clock.entered_in(month).map_or(0, |hour| usage.entered(hour));
+                tally.people += usage.people_from(|from| clock.counts_from(from));
+                if clock.entered_in(month).is_some_and(|hour| usage.entered(hour) > 0) {
+                    tally.reservations += 1;
+                    tally.people += usage.people_before(clock.first());
+                }
             }
             for ReservationDoc { reservation, .. } in batch.reservations {
                 let (clock, reserved) = (batches.clock(reservation.time_zone), reservation.interval());
-                let (minutes, reservations) = tallies.entry(reservation.room).or_default();
-                *minutes += clock.refine(reserved).map(|cell| u64::from(cell.minutes)).sum::<u64>();
-                *reservations += u64::from(clock.counts_apart(reserved));
+                let tally = tallies.entry(reservation.room).or_default();
+                tally.minutes += clock.refine(reserved).map(|cell| u64::from(cell.minutes)).sum::<u64>();
+                if clock.counts_apart(reserved) {
+                    tally.reservations += 1;
+                    tally.people += u64::from(reservation.people);
+                }
             }
             popular.extend(batch.rooms.into_iter().filter_map(|room| {
-                let &(minutes, reservations) =
-                    tallies.get(&room.room).filter(|(_, reservations)| *reservations > 0)?;
-                Some(PopularRoom { room: room.room, name: room.settings.name, minutes, reservations })
+                let tally = tallies.get(&room.room).filter(|tally| tally.reservations > 0)?;
+                after.is_none_or(|after| place(tally.minutes, &room) > after).then_some((room, *tally))
             }));
         }
-        let place = |room: &PopularRoom| (Reverse(room.minutes), room.room);
-        popular.retain(|room| after.is_none_or(|after| place(room) > after));
-        popular.sort_unstable_by_key(place);
-        Ok(page.page(self, popular, |room| (room.minutes, room.room)))
+        popular.sort_unstable_by_key(|(room, tally)| place(tally.minutes, room));
+        let Page { items, next } = page.page(self, popular, |(room, tally)| (tally.minutes, room.room));
+        let mut open = HashMap::new();
+        let shown = items.into_iter().map(|(room, reserved)| {
+            let open_minutes = self.open_minutes(&room, &mut open);
+            PopularRoom { room: room.room, name: room.settings.name, reserved, open_minutes }
+        });
+        Ok(Page { items: shown.collect(), next })
+    }
+
+    /// The open minutes of a room. Most rooms share their opening hours, so `known` are kept.
+    fn open_minutes(&self, room: &RoomDoc, known: &mut HashMap<OpenTime, u64>) -> u64 {
+        let key = (room.settings.time_zone, room.settings.opening_hours.clone());
+        *known.entry(key).or_insert_with(|| open_minutes(&room.settings, self.during))
     }
 }
+
+/// All on which the open time of a room depends.
+type OpenTime = (TimeZone, Option<OpeningHours>);

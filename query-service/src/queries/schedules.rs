@@ -83,7 +83,9 @@ impl Schedules {
         let dates = || (0..u64::from(self.days)).map(|day| self.date.checked_add_days(Days::new(day)));
         match (dates().find_map(span), dates().rev().find_map(span)) {
             (Some(first), Some(last)) => Interval { from: first.from, to: last.to },
-            _ => span(self.date.pred_opt()).map_or(NEVER, |before| Interval { from: before.to, to: before.to }),
+            _ => {
+                span(self.date.pred_opt()).map_or(NEVER, |before| Interval { from: before.to, to: before.to })
+            }
         }
     }
 }
@@ -128,7 +130,8 @@ mod tests {
             let query = Schedules { date: date.parse().unwrap(), days, kind: None };
             query.during(zone.parse().unwrap())
         };
-        let interval = |from: &str, to: &str| Interval { from: from.parse().unwrap(), to: to.parse().unwrap() };
+        let interval =
+            |from: &str, to: &str| Interval { from: from.parse().unwrap(), to: to.parse().unwrap() };
         for (date, days, zone, from, to) in [
             ("2026-10-25", 1, "Europe/Lisbon", "2026-10-24T23:00:00Z", "2026-10-26T00:00:00Z"),
             ("2027-03-28", 1, "Atlantic/Azores", "2027-03-28T01:00:00Z", "2027-03-29T00:00:00Z"),

@@ -43,10 +43,37 @@ pub fn cells(zone: Tz, interval: Interval) -> impl Iterator<Item = Cell> {
     })
 }
 
+/// No zone's clock differs from UTC by more.
+const FURTHEST: Days = Days::new(2);
+
 /// The local date of a minute.
 #[must_use]
 pub fn local_date(zone: Tz, minute: Minute) -> NaiveDate {
     minute.to_utc().with_timezone(&zone).date_naive()
+}
+
+/// The local date of a minute, and the hour that the clock shows.
+#[must_use]
+pub fn local_hour(zone: Tz, minute: Minute) -> (NaiveDate, u8) {
+    let local = minute.to_utc().with_timezone(&zone);
+    (local.date_naive(), u8::try_from(local.hour()).unwrap_or_default())
+}
+
+/// Those of these dates around which a zone's clock goes back.
+#[must_use]
+pub fn turned_back(zone: Tz, first: NaiveDate, last: NaiveDate) -> Vec<NaiveDate> {
+    // The clock's lead over UTC at noon. No clock is further from UTC than two days.
+    let lead = |date: NaiveDate| {
+        let noon = date.and_hms_opt(12, 0, 0)?;
+        Some(zone.from_utc_datetime(&noon).naive_local() - noon)
+    };
+    let Some(begin) = first.checked_sub_days(FURTHEST) else { return Vec::new() };
+    let end = last.checked_add_days(FURTHEST).unwrap_or(last);
+    let leads: Vec<_> = begin.iter_days().take_while(|date| *date <= end).filter_map(lead).collect();
+    let goes_back =
+        |leads: &[TimeDelta]| leads.windows(2).any(|two| matches!(two, [one, next] if next < one));
+    let near = leads.windows(5).zip(first.iter_days());
+    near.filter(|(leads, _)| goes_back(leads)).map(|(_, date)| date).collect()
 }
 
 /// The interval from the first to the last minute of a local date. `None` if the zone skips the date, or it is outside of

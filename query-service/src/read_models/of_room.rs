@@ -164,5 +164,6 @@ fn json(doc: &impl Serialize) -> String {
 /// Usage in a line: its tables are too long for one.
 fn in_short(usage: &UsageDoc) -> String {
     let (version, minutes, starts) = (usage.version, usage.all_minutes(), usage.starts(0..usage.stays.len()));
-    format!("counted to version {version}: {minutes} minutes, {starts} starts")
+    let people = usage.people_from(|_| true);
+    format!("counted to version {version}: {minutes} minutes, {starts} starts of {people} people")
 }

@@ -1,12 +1,15 @@
 //! Reserved minutes of a room by month, so that statistics over a year need not read its reservations.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     ops::{Range, RangeInclusive},
 };
 
 use chrono::{Datelike, Days, NaiveDate};
 use shared_events::{Interval, Minute, RoomId, TimeZone, Version};
+
+use super::local_time::local_hour;
 
 /// Days in the longest month.
 pub const DAYS: usize = 31;
@@ -120,6 +123,15 @@ pub fn place_of(month: Month, date: NaiveDate, hour: u8) -> Option<usize> {
     (Month::of(date) == month).then_some(day * HOURS + usize::from(hour))
 }
 
+/// The people of a reservation that has minutes in a month.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct People {
+    /// How many come.
+    pub number: u32,
+    /// Whether the reservation begins in the month.
+    pub begins: bool,
+}
+
 /// Live reservations of one room, zone and local month, by local day and hour ([`place_of`]).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UsageDoc {
@@ -132,13 +144,17 @@ pub struct UsageDoc {
     /// The reservations of each hour: [`START`] for each that begins in it, and [`ENTERED`] if an earlier one goes on in
     /// it. A room's reservations never overlap, so at most one goes on.
     pub stays: Vec<u8>,
+    /// The people of each reservation by its first minute. Reservations of a room never overlap, so each has its own. A change
+    /// names the old place and not the old number: an entry is found by its place alone.
+    pub people: BTreeMap<Minute, People>,
 }
 
 impl UsageDoc {
     /// A document that counts nothing yet.
     #[must_use]
     pub fn empty(key: UsageKey) -> Self {
-        Self { key, version: Version::NONE, minutes: vec![0; DAYS * HOURS], stays: vec![0; DAYS * HOURS] }
+        let table = || vec![0; DAYS * HOURS];
+        Self { key, version: Version::NONE, minutes: table(), stays: table(), people: BTreeMap::new() }
     }
 
     /// Reserved minutes of all its hours.
@@ -164,6 +180,48 @@ impl UsageDoc {
     #[must_use]
     pub fn entered(&self, hour: usize) -> u64 {
         self.stays.get(hour).map_or(0, |stays| u64::from(stays & ENTERED))
+    }
+
+    /// The people of the reservations that begin at these minutes.
+    pub fn people_from(&self, is_counted: impl Fn(Minute) -> bool) -> u64 {
+        let begin = self.people.iter().filter(|(from, people)| people.begins && is_counted(**from));
+        begin.map(|(_, people)| u64::from(people.number)).sum()
+    }
+
+    /// The people of the latest reservation that began before a minute.
+    #[must_use]
+    pub fn people_before(&self, minute: Minute) -> u64 {
+        self.people.range(..minute).next_back().map_or(0, |(_, people)| people.number.into())
+    }
+
+    /// The people of the reservations of each hour. Unknown, as [`entered`](Self::entered), for an hour in two pieces.
+    #[must_use]
+    pub fn people_by_hour(&self) -> Vec<u64> {
+        let mut table = vec![0; DAYS * HOURS];
+        if self.people.is_empty() {
+            return table;
+        }
+        let in_order = self.people.iter().map(|(from, people)| {
+            let (date, hour) = local_hour(self.key.zone.0, *from);
+            let place = place_of(self.key.month, date, hour).filter(|_| people.begins);
+            (place, u64::from(people.number))
+        });
+        let in_order: Vec<_> = in_order.collect();
+        for (place, people) in &in_order {
+            if let Some(sum) = place.and_then(|place| table.get_mut(place)) {
+                *sum += people;
+            }
+        }
+        let (mut began, mut latest) = (in_order.iter().peekable(), 0);
+        for (place, (sum, stays)) in table.iter_mut().zip(&self.stays).enumerate() {
+            while let Some((_, people)) = began.next_if(|(at, _)| at.is_none_or(|at| at < place)) {
+                latest = *people;
+            }
+            if stays & ENTERED > 0 {
+                *sum += latest;
+            }
+        }
+        table
     }
 }
 

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use query_service::{
     progress::Progress,
     queries::{
-        Availability, BusiestTimes, FreeTime, Kinds, Page, PageRequest, PopularRooms, QueryError, RoomSchedule, Rooms,
-        Schedule, Schedules, UserHistory, UserReservations,
+        Availability, BusiestTimes, By, FreeTime, Kinds, Measure, Page, PageRequest, PopularRooms,
+        QueryError, RoomSchedule, Rooms, Schedule, Schedules, UserHistory, UserReservations,
     },
     read_models::{Change, HistoryDoc, HistoryKind},
     stores::{Checkpoints, ProjectionStore, Queries, memory::MemoryReadModels},
@@ -16,6 +16,7 @@ use shared_events::{DecodedEvent, Event, Interval, Minute, Timestamp, UserId};
 
 use crate::{
     conformance_histories::{ANCHORS, History, USERS, fixed_steps, history, steps},
+    conformance_oracle::busiest_times,
     mongo_database::TestDatabase,
 };
 
@@ -177,8 +178,14 @@ pub(crate) async fn check_statistics(models: &dyn Queries, history: &History, in
             let query = PopularRooms { during, kind: kind.map(str::to_owned) };
             let rooms = all_pages(async |page| query.run(models, &page).await).await;
             assert_eq!(rooms, history.popular_rooms(during, kind), "{query:?}");
-            let query = BusiestTimes { during, kind: kind.map(str::to_owned) };
-            assert_eq!(query.run(models).await.unwrap(), history.busiest_times(during, kind), "{query:?}");
+            let hours = history.hours(during, kind);
+            for by in [By::Weekday, By::Date] {
+                for measure in [Measure::Minutes, Measure::Reservations, Measure::People] {
+                    let query = BusiestTimes { during, kind: kind.map(str::to_owned), by, measure };
+                    let expected = busiest_times(&hours, by, measure);
+                    assert_eq!(query.run(models).await.unwrap(), expected, "{query:?}");
+                }
+            }
         }
     }
 }

@@ -227,7 +227,7 @@ impl History {
             time_zone: state.settings.time_zone,
             from: stay.from,
             to: stay.to,
-            people: 1,
+            people: 1 + u32::from(step.length % 7),
             title: (!title.is_empty()).then(|| title.into()),
             reserved_for: (step.user == 1).then(|| "$$NOW".into()),
             reserved_by: UserId::new(USERS[usize::from(step.user)]).unwrap(),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{Datelike, NaiveDate, Timelike};
-use query_service::queries::{BusyHour, PopularRoom};
+use query_service::queries::{BusyHour, By, Day, Measure, PopularRoom, Reserved};
 use shared_events::{
     Interval, Minute, OpeningSpan, Reservation, RoomId, RoomSettings, Timestamp, names::sort_key,
 };
@@ -14,6 +14,22 @@ use crate::conformance_histories::{History, RoomState};
 fn minutes(interval: Interval) -> impl Iterator<Item = Minute> {
     (interval.from.epoch_minutes()..interval.to.epoch_minutes())
         .map(|minute| Minute::from_epoch_minutes(minute).unwrap())
+}
+
+/// Whether a room is open at a minute, by the clock of its zone.
+fn is_open(settings: &RoomSettings, minute: Minute) -> bool {
+    settings.opening_hours.as_ref().is_none_or(|hours| {
+        let local = minute.to_utc().with_timezone(&settings.time_zone.0);
+        let of_day = u16::try_from(local.hour() * 60 + local.minute()).unwrap();
+        // A span of the day before may go on.
+        let shown = [(local.weekday(), of_day), (local.weekday().pred(), of_day + 1440)];
+        let is_in = |span: &OpeningSpan, shown| span.opens() <= shown && shown < span.closes();
+        shown.iter().any(|(day, shown)| hours.on(*day).iter().any(|span| is_in(span, *shown)))
+    })
+}
+
+fn open_minutes(settings: &RoomSettings, during: Interval) -> u64 {
+    minutes(during).filter(|minute| is_open(settings, *minute)).count() as u64
 }
 
 /// Whether a slot of the room begins at a minute.
@@ -30,6 +46,30 @@ fn earliest(settings: &RoomSettings, now: Timestamp) -> Minute {
     } else {
         (0..).map(|minutes| now.minute().plus(minutes).unwrap()).find(|minute| minute.start() >= now).unwrap()
     }
+}
+
+/// Minutes by local date and hour.
+pub(crate) type Hours = BTreeMap<(NaiveDate, u8), u64>;
+
+pub(crate) fn busiest_times(reserved: &[(u32, Hours)], by: By, measure: Measure) -> Vec<BusyHour> {
+    let mut counts: BTreeMap<(Day, u8), u64> = BTreeMap::new();
+    if by == By::Weekday {
+        counts.extend((1..=7).flat_map(|day| (0..24).map(move |hour| ((Day::Weekday(day), hour), 0))));
+    }
+    for (people, hours) in reserved {
+        for ((date, hour), minutes) in hours {
+            let day = match by {
+                By::Weekday => Day::Weekday(u8::try_from(date.weekday().number_from_monday()).unwrap()),
+                By::Date => Day::Date(*date),
+            };
+            *counts.entry((day, *hour)).or_default() += match measure {
+                Measure::Minutes => *minutes,
+                Measure::Reservations => 1,
+                Measure::People => u64::from(*people),
+            };
+        }
+    }
+    counts.into_iter().map(|((day, hour), count)| BusyHour { day, hour, count }).collect()
 }
 
 impl History {
@@ -58,7 +98,8 @@ impl History {
         let mut rooms: Vec<&RoomState> = self.of_kind(kind).filter(|room| !room.retired).collect();
         rooms.sort_by_cached_key(|room| (sort_key(&room.settings.name), room.id));
         let reserved = |room: &RoomState| {
-            let shown = |minute: Minute| minute.to_utc().with_timezone(&room.settings.time_zone.0).date_naive();
+            let shown =
+                |minute: Minute| minute.to_utc().with_timezone(&room.settings.time_zone.0).date_naive();
             let mut live = self.live_in(room.id).into_iter().cloned().collect::<Vec<_>>();
             live.retain(|one| minutes(one.interval()).any(|minute| (first..=last).contains(&shown(minute))));
             live
@@ -70,48 +111,42 @@ impl History {
         let mut popular: Vec<PopularRoom> = self
             .of_kind(kind)
             .filter_map(|room| {
-                let counts: Vec<u64> = self
-                    .live_in(room.id)
-                    .iter()
-                    .map(|reservation| {
-                        minutes(reservation.interval())
-                            .filter(|minute| during.from <= *minute && *minute < during.to)
-                            .count() as u64
-                    })
-                    .filter(|minutes| *minutes > 0)
-                    .collect();
-                (!counts.is_empty()).then(|| PopularRoom {
+                let mut reserved = Reserved::default();
+                for reservation in self.live_in(room.id) {
+                    let within = minutes(reservation.interval())
+                        .filter(|minute| during.from <= *minute && *minute < during.to)
+                        .count() as u64;
+                    reserved.minutes += within;
+                    if within > 0 {
+                        reserved.reservations += 1;
+                        reserved.people += u64::from(reservation.people);
+                    }
+                }
+                (reserved.reservations > 0).then(|| PopularRoom {
                     room: room.id,
                     name: room.settings.name.clone(),
-                    minutes: counts.iter().sum(),
-                    reservations: counts.len() as u64,
+                    reserved,
+                    open_minutes: open_minutes(&room.settings, during),
                 })
             })
             .collect();
-        popular.sort_by(|a, b| b.minutes.cmp(&a.minutes).then(a.room.cmp(&b.room)));
+        popular.sort_by(|a, b| b.reserved.minutes.cmp(&a.reserved.minutes).then(a.room.cmp(&b.room)));
         popular
     }
 
-    pub(crate) fn busiest_times(&self, during: Interval, kind: Option<&str>) -> Vec<BusyHour> {
-        let mut counts: BTreeMap<(u32, u32), u64> = BTreeMap::new();
-        for room in self.of_kind(kind) {
-            for reservation in self.live_in(room.id) {
-                for minute in minutes(reservation.interval()) {
-                    if during.from <= minute && minute < during.to {
-                        let local = minute.to_utc().with_timezone(&reservation.time_zone.0);
-                        *counts.entry((local.weekday().number_from_monday(), local.hour())).or_default() += 1;
-                    }
-                }
+    /// The people of each live reservation, and its minutes within an interval by local date and hour.
+    pub(crate) fn hours(&self, during: Interval, kind: Option<&str>) -> Vec<(u32, Hours)> {
+        let live = self.of_kind(kind).flat_map(|room| self.live_in(room.id));
+        let hours = live.map(|reservation| {
+            let mut hours = Hours::new();
+            let part = reservation.interval().intersection(during);
+            for minute in part.into_iter().flat_map(minutes) {
+                let local = minute.to_utc().with_timezone(&reservation.time_zone.0);
+                *hours.entry((local.date_naive(), u8::try_from(local.hour()).unwrap())).or_default() += 1;
             }
-        }
-        (1..=7_u8)
-            .flat_map(|weekday| (0..24_u8).map(move |hour| (weekday, hour)))
-            .map(|(weekday, hour)| BusyHour {
-                weekday,
-                hour,
-                minutes: counts.get(&(weekday.into(), hour.into())).copied().unwrap_or(0),
-            })
-            .collect()
+            (reservation.people, hours)
+        });
+        hours.collect()
     }
 
     /// Minutes that are open by the local clock, not reserved and not past, as intervals that a stay can hold.
@@ -119,16 +154,8 @@ impl History {
         let live = self.live_in(room.id);
         let earliest = earliest(&room.settings, now);
         let is_free = |minute: Minute| {
-            let local = minute.to_utc().with_timezone(&room.settings.time_zone.0);
-            let of_day = u16::try_from(local.hour() * 60 + local.minute()).unwrap();
-            let open = room.settings.opening_hours.as_ref().is_none_or(|hours| {
-                // A span of the day before may go on.
-                let shown = [(local.weekday(), of_day), (local.weekday().pred(), of_day + 1440)];
-                let is_in = |span: &OpeningSpan, shown| span.opens() <= shown && shown < span.closes();
-                shown.iter().any(|(day, shown)| hours.on(*day).iter().any(|span| is_in(span, *shown)))
-            });
             !room.retired
-                && open
+                && is_open(&room.settings, minute)
                 && minute >= earliest
                 && !live.iter().any(|reservation| reservation.from <= minute && minute < reservation.to)
         };

@@ -1,7 +1,7 @@
 //! Statistics compared with a recount minute by minute, around changes of clocks and calendars.
 
 use proptest::prelude::*;
-use query_service::queries::{BusiestTimes, PageRequest, PopularRooms};
+use query_service::queries::{BusiestTimes, By, Day, Measure, PageRequest, PopularRooms};
 use shared_events::{Interval, Minute};
 
 use crate::{
@@ -37,14 +37,18 @@ async fn stays_over_changed_clocks_and_new_year_count_at_the_hours_that_clocks_s
     check_statistics(&models, &history, &whole_days).await;
 }
 
+fn by_weekday(during: Interval) -> BusiestTimes {
+    BusiestTimes { during, kind: None, by: By::Weekday, measure: Measure::Minutes }
+}
+
 #[tokio::test]
 async fn the_hour_that_clocks_show_twice_adds_up() {
     // Lisbon goes back from 02:00 to 01:00 on 25 October 2026, a Sunday.
     let history = history(&[made(0, 1440, 240, 3)]);
     let models = in_memory(&history.events).await;
     let during = interval("2026-10-24T23:00:00Z", 25 * 60);
-    let busy = BusiestTimes { during, kind: None }.run(&models).await.unwrap();
-    let of = |hour: u8| busy.iter().find(|row| (row.weekday, row.hour) == (7, hour)).unwrap().minutes;
+    let busy = by_weekday(during).run(&models).await.unwrap();
+    let of = |hour: u8| busy.iter().find(|row| (row.day, row.hour) == (Day::Weekday(7), hour)).unwrap().count;
     assert_eq!([of(0), of(1), of(2), of(3)], [0, 120, 60, 60]);
 }
 
@@ -85,7 +89,8 @@ async fn a_stay_counts_as_one_reservation_wherever_the_interval_cuts_it() {
     ] {
         let query = PopularRooms { during: interval(from, length), kind: None };
         let rooms = query.run(&models, &PageRequest::first(5)).await.unwrap().items;
-        let counts: Vec<_> = rooms.iter().map(|room| (room.minutes, room.reservations)).collect();
+        let counts: Vec<_> =
+            rooms.iter().map(|room| (room.reserved.minutes, room.reserved.reservations)).collect();
         assert_eq!(counts, vec![(minutes, 1)], "{from}");
     }
 }
@@ -100,8 +105,8 @@ async fn a_change_of_zone_between_made_and_cancelled_leaves_nothing_behind() {
     let models = in_memory(&history.events).await;
     check_statistics(&models, &history, &intervals()).await;
     let during = interval("2026-01-01T00:00:00Z", 366 * 1440 + 1440);
-    let busy = BusiestTimes { during, kind: None }.run(&models).await.unwrap();
-    assert_eq!(busy.iter().map(|row| row.minutes).sum::<u64>(), 0);
+    let busy = by_weekday(during).run(&models).await.unwrap();
+    assert_eq!(busy.iter().map(|row| row.count).sum::<u64>(), 0);
 }
 
 proptest! {

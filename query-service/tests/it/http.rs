@@ -176,6 +176,13 @@ async fn every_impossible_parameter_is_refused_by_name() {
         (format!("/v1/me/reservations?from={time}&to=2020-01-01T00:00:00Z"), "invalid-value", "from"),
         (format!("/v1/statistics/busiest-times?from={time}&to=2032-12-01T00:00:00Z"), "invalid-value", "to"),
         (format!("/v1/statistics/busiest-times?{}&cursor=AQ", range()), "invalid-value", "cursor"),
+        (format!("/v1/statistics/busiest-times?{}&by=month", range()), "invalid-value", "by"),
+        (format!("/v1/statistics/busiest-times?{}&measure=", range()), "invalid-value", "measure"),
+        (
+            format!("/v1/statistics/busiest-times?from={time}&to=2031-06-06T10:01:00Z&by=date"),
+            "invalid-value",
+            "to",
+        ),
         ("/v1/schedule".to_owned(), "invalid-value", "date"),
         ("/v1/schedule?date=2031-02-29".to_owned(), "invalid-value", "date"),
         ("/v1/schedule?date=2031-2-28".to_owned(), "invalid-value", "date"),
@@ -332,13 +339,21 @@ async fn availability_and_statistics_are_answered() {
     let free = service.get("ann", &format!("/v1/rooms/{}/free?{}", blue.room, range())).await;
     assert_eq!(free.items().len(), 2, "{}", free.body);
     let popular = service.get("ann", &format!("/v1/statistics/popular-rooms?{}", range())).await;
-    let expected =
-        serde_json::json!([{"room": blue.room, "name": "Blue", "minutes": 120, "reservations": 1}]);
+    let expected = serde_json::json!([{"room": blue.room, "name": "Blue", "minutes": 120, "reservations": 1, "people": 2, "occupancy": 0.087}]);
     assert_eq!(popular.body["items"], expected);
     let busiest = service.get("ann", &format!("/v1/statistics/busiest-times?{}", range())).await;
     assert_eq!(busiest.items().len(), 168);
     let sum: u64 = busiest.items().iter().map(|row| row["minutes"].as_u64().unwrap()).sum();
     assert_eq!(sum, 120);
+    // Lisbon is an hour ahead of UTC.
+    for (measure, counts) in [("minutes", [60, 60]), ("reservations", [1, 1]), ("people", [2, 2])] {
+        let path = format!("/v1/statistics/busiest-times?{}&by=date&measure={measure}", range());
+        let rows = [10, 11].into_iter().zip(counts);
+        let rows: Vec<_> = rows
+            .map(|(hour, count)| serde_json::json!({"date": DAY, "hour": hour, measure: count}))
+            .collect();
+        assert_eq!(service.get("ann", &path).await.items(), &rows);
+    }
     service.stop().await;
 }
 

@@ -7,8 +7,8 @@ use query_service::{
     progress::Progress,
     projector::LAG,
     queries::{
-        Availability, BusiestTimes, FreeTime, Kinds, PageRequest, PopularRooms, Rooms, Schedule, UserHistory,
-        UserReservations,
+        Availability, BusiestTimes, By, FreeTime, Kinds, Measure, PageRequest, PopularRooms, Rooms, Schedule,
+        UserHistory, UserReservations,
     },
     stores::{ProjectionStore, Queries, mongo::MongoReadModels},
 };
@@ -297,7 +297,10 @@ async fn ask(
         Query::RoomsOfAKind => _ = Rooms { kind: of, people: Some(4) }.run(models, &page).await?,
         Query::Kinds => _ = Kinds.page(&models.kinds().await?, &page)?,
         Query::PopularRooms => _ = PopularRooms { during, kind: of }.run(models, &page).await?,
-        Query::BusiestTimes => _ = BusiestTimes { during, kind: of }.run(models).await?,
+        Query::BusiestTimes => {
+            let (by, measure) = (By::Weekday, Measure::Minutes);
+            BusiestTimes { during, kind: of, by, measure }.run(models).await?;
+        }
     }
     Ok(())
 }

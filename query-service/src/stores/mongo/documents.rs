@@ -13,7 +13,7 @@ use mongodb::bson::{
 use shared_events::{Minute, Place, Reservation, RoomId, Timestamp, Version, names::sort_key};
 use uuid::Uuid;
 
-use super::packing::{pack, unpack};
+use super::packing::{pack, pack_people, unpack, unpack_people};
 use crate::{
     read_models::{
         Change, HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, UsageDoc, UsageKey,
@@ -235,6 +235,7 @@ pub(super) struct PackedUsage {
     pub(super) version: Version,
     pub(super) minutes: Vec<u8>,
     pub(super) stays: Vec<u8>,
+    pub(super) people: Vec<u8>,
 }
 
 impl PackedUsage {
@@ -244,6 +245,7 @@ impl PackedUsage {
             version: usage.version,
             minutes: pack(&usage.minutes),
             stays: pack(&usage.stays),
+            people: pack_people(&usage.people),
         }
     }
 
@@ -254,6 +256,7 @@ impl PackedUsage {
             version: self.version,
             minutes: table(&self.minutes)?,
             stays: table(&self.stays)?,
+            people: unpack_people(&self.people).ok_or_else(|| unreadable_table(self.key))?,
         })
     }
 
@@ -264,6 +267,7 @@ impl PackedUsage {
         guarded.form.append(cstr!("zone"), self.key.zone.0.name());
         guarded.form.append(cstr!("minutes"), raw_bytes(&self.minutes));
         guarded.form.append(cstr!("stays"), raw_bytes(&self.stays));
+        guarded.form.append(cstr!("people"), raw_bytes(&self.people));
         guarded
     }
 }

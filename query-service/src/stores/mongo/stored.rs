@@ -263,6 +263,7 @@ pub(super) fn to_usage(doc: &RawDocument) -> Result<PackedUsage, StoreError> {
         version: form.version()?,
         minutes: form.bytes("minutes")?.to_vec(),
         stays: form.bytes("stays")?.to_vec(),
+        people: form.bytes("people")?.to_vec(),
     })
 }
 

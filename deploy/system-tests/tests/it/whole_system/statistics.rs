@@ -43,16 +43,28 @@ async fn statistics_count_each_minute_on_the_rooms_own_clock(client: &Client) {
         busiest(client, &kind, year.0, year.1, &token).await,
         [(6, 23, 60), (7, 0, 60), (7, 1, 120), (7, 2, 60), (7, 5, 15), (7, 6, 15)]
     );
-    let row = |room: &system_tests::Room, minutes: u64| json!({"room": room.id, "name": room.name, "minutes": minutes, "reservations": 1});
-    assert_eq!(popular(client, &kind, year.0, year.1).await, json!([row(&lisbon, 300), row(&kathmandu, 30)]));
+    let row = |room: &system_tests::Room, minutes: u64, occupancy: f64| {
+        json!({
+            "room": room.id, "name": room.name, "minutes": minutes, "reservations": 1, "people": 2,
+            "occupancy": occupancy,
+        })
+    };
+    let rows = json!([row(&lisbon, 300, 0.0006), row(&kathmandu, 30, 0.0001)]);
+    assert_eq!(popular(client, &kind, year.0, year.1).await, rows);
 
     let odd = ("2031-10-25T22:31:00Z", "2031-10-26T00:16:00Z");
     assert_eq!(
         busiest(client, &kind, odd.0, odd.1, "").await,
         [(6, 23, 29), (7, 0, 60), (7, 1, 16), (7, 5, 15), (7, 6, 1)]
     );
-    assert_eq!(popular(client, &kind, odd.0, odd.1).await, json!([row(&lisbon, 105), row(&kathmandu, 16)]));
+    let rows = json!([row(&lisbon, 105, 1.0), row(&kathmandu, 16, 0.1524)]);
+    assert_eq!(popular(client, &kind, odd.0, odd.1).await, rows);
     assert_eq!(popular(client, &kind, "2031-10-26T03:00:00Z", year.1).await, json!([]));
+    let parameters = [("from", odd.0), ("to", odd.1), ("kind", &kind), ("by", "date"), ("measure", "people")];
+    let by_date = client.get("/v1/statistics/busiest-times").with(&parameters).send().await.expect(200);
+    let row = |date: &str, hour: u8| json!({"date": date, "hour": hour, "people": 2});
+    let sunday = [0, 1, 5, 6].map(|hour| row("2031-10-26", hour));
+    assert_eq!(by_date["items"], json!([&[row("2031-10-25", 23)], sunday.as_slice()].concat()));
 }
 
 async fn statistics_follow_changes_moves_and_cancellations(client: &Client) {
@@ -71,7 +83,9 @@ async fn statistics_follow_changes_moves_and_cancellations(client: &Client) {
 
     let moved = client.post(&format!("{path}/move"), &json!({"toRoom": second.id})).send().await;
     assert_eq!(busiest(client, &kind, range.0, range.1, &moved.token()).await, [(1, 11, 30), (1, 12, 30)]);
-    let expected = json!([{"room": second.id, "name": second.name, "minutes": 60, "reservations": 1}]);
+    let expected = json!([{
+        "room": second.id, "name": second.name, "minutes": 60, "reservations": 1, "people": 2, "occupancy": 0.006,
+    }]);
     assert_eq!(popular(client, &kind, range.0, range.1).await, expected);
 
     let path = second.reservation(&reservation);
