@@ -9,6 +9,30 @@ const DAY = 1440 * MINUTE;
 /** The reader's own zone. */
 export const ownZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
+/**
+ * Results that are asked for many times, as those of all rooms of a day. @template T
+ */
+class Remembered {
+  /** @type {Map<string, T>} */
+  #known = new Map();
+
+  /** @param {string} key @param {() => T} compute @returns {T} */
+  of(key, compute) {
+    let value = this.#known.get(key);
+    if (value === undefined) {
+      if (this.#known.size >= 5000) this.#known.clear();
+      value = compute();
+      this.#known.set(key, value);
+    }
+    return value;
+  }
+}
+
+/** @type {Remembered<number>} */
+const instants = new Remembered();
+/** @type {Remembered<string>} */
+const times = new Remembered();
+
 /** @type {Map<string, Intl.DateTimeFormat>} */
 const formats = new Map();
 
@@ -56,6 +80,11 @@ const midnightAsUtc = (date) => Date.parse(`${date}T00:00:00Z`);
  * @param {number} [minutes]
  */
 export function instantOf(zone, date, minutes = 0) {
+  return instants.of(`${zone} ${date} ${minutes}`, () => computedInstantOf(zone, date, minutes));
+}
+
+/** @param {string} zone @param {string} date @param {number} minutes */
+function computedInstantOf(zone, date, minutes) {
   const local = midnightAsUtc(date) + minutes * MINUTE;
   const before = local - offset(zone, local - DAY) * MINUTE;
   const after = local - offset(zone, local + DAY) * MINUTE;
@@ -92,7 +121,9 @@ export const minutesOfClock = (clock) => Number(clock.slice(0, 2)) * 60 + Number
 
 /** A time of day in words. @param {string} zone @param {number} instant */
 export const showTime = (zone, instant) =>
-  format(locale.value, { timeZone: zone, hour: 'numeric', minute: '2-digit' }).format(instant);
+  times.of(`${locale.value} ${zone} ${instant}`, () =>
+    format(locale.value, { timeZone: zone, hour: 'numeric', minute: '2-digit' }).format(instant),
+  );
 
 /** A date in words. @param {string} date @param {Intl.DateTimeFormatOptions} [options] */
 export const showDate = (date, options = { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' }) =>

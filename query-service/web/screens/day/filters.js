@@ -27,6 +27,17 @@ export function Filters({ rooms, parameters }) {
     { name: 'attribute', values: distinct(rooms.flatMap(({ attributes }) => attributes ?? [])) },
   ];
   return html`
+    <div class="field">
+      <label for="day-people">${t('day.people')}</label>
+      <input
+        id="day-people"
+        class="day-people"
+        type="number"
+        min="1"
+        value=${parameters.people ?? ''}
+        onChange=${(/** @type {any} */ event) => change({ people: event.target.value })}
+      />
+    </div>
     ${choices.map(
       ({ name, values }) =>
         (values.length > 1 || parameters[name]) &&
@@ -44,16 +55,5 @@ export function Filters({ rooms, parameters }) {
           </div>
         `,
     )}
-    <div class="field">
-      <label for="day-people">${t('day.people')}</label>
-      <input
-        id="day-people"
-        class="day-people"
-        type="number"
-        min="1"
-        value=${parameters.people ?? ''}
-        onChange=${(/** @type {any} */ event) => change({ people: event.target.value })}
-      />
-    </div>
   `;
 }
