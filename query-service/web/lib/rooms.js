@@ -109,9 +109,6 @@ export function gaps({ from, to }, spans) {
   return free.filter((span) => span.from < span.to);
 }
 
-/** Requests at a time: browsers open six connections. */
-const AT_ONCE = 5;
-
 /**
  * The schedules of all rooms on a local day, by name.
  *
@@ -120,17 +117,14 @@ const AT_ONCE = 5;
  * @returns {Promise<Schedule[]>}
  */
 export async function schedulesOf(date, signal) {
-  const rooms = await roomsOf({ signal });
-  /** @type {Schedule[]} */
-  const schedules = new Array(rooms.length);
-  let next = 0;
-  const worker = async () => {
-    for (let index = next++; index < rooms.length; index = next++) {
-      schedules[index] = await scheduleOf(rooms[index], date, { signal });
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  return schedules;
+  const schedules = await all(`/v1/schedule?date=${date}`, { signal });
+  return schedules.map(({ room, from, to, reservations, closures = [] }) => ({
+    room,
+    from: Date.parse(from),
+    to: Date.parse(to),
+    reservations,
+    closures,
+  }));
 }
 
 /** @type {Map<string, Promise<Room>>} */
