@@ -32,6 +32,8 @@ pub struct Caller {
     pub service: bool,
     /// Has the role of an eraser, which may erase persons.
     pub eraser: bool,
+    /// Has the role of a delegate, who may reserve for others.
+    pub delegate: bool,
     /// The user's e-mail address, if the issuer has verified it.
     pub email: Option<String>,
     /// Time from which the token is no longer accepted, in milliseconds since the epoch. The development headers have none.
@@ -52,6 +54,7 @@ impl Caller {
             admin: false,
             service: false,
             eraser: false,
+            delegate: false,
             email: None,
             expires_ms: None,
         };
@@ -60,6 +63,7 @@ impl Caller {
                 "admin" => caller.admin = true,
                 "service" => caller.service = true,
                 "eraser" => caller.eraser = true,
+                "delegate" => caller.delegate = true,
                 _ => {}
             }
         }

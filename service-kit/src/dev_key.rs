@@ -64,6 +64,9 @@ pub struct TokenArgs {
     /// With the role of an eraser, which may erase persons.
     #[arg(long)]
     pub eraser: bool,
+    /// With the role of a delegate, who may reserve for others.
+    #[arg(long)]
+    pub delegate: bool,
     /// Hours until the token expires.
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=87_600))]
     pub hours: u32,
@@ -78,7 +81,12 @@ impl TokenArgs {
     /// # Errors
     /// If the key can't be read or made, or the user's name is refused.
     pub fn token(&self, clock: &Clock) -> Result<String, Error> {
-        let roles = [(self.admin, "admin"), (self.service, "service"), (self.eraser, "eraser")];
+        let roles = [
+            (self.admin, "admin"),
+            (self.service, "service"),
+            (self.eraser, "eraser"),
+            (self.delegate, "delegate"),
+        ];
         let roles: Vec<&str> = roles.iter().filter(|(given, _)| *given).map(|(_, role)| *role).collect();
         DevKey::ensure(&self.key.dir)?.token(&self.user, &roles, self.hours, clock)
     }

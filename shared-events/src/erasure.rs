@@ -1,8 +1,9 @@
 //! The list of erased persons, and the masking of events that name one.
 //!
 //! The list holds no names, only keyed hashes of them with pseudonyms. So every copy of an event can be masked, whenever it
-//! arrives. Masking replaces an erased actor or owner by the pseudonym. The events of an erased actor lose their correlation
-//! id; the reservations of an erased owner lose title and guest. Everything else stays. Masking again changes nothing.
+//! arrives. Masking replaces an erased actor, owner or booker by the pseudonym. The events of an erased actor lose their
+//! correlation id; the reservations of an erased owner lose title and guest. Everything else stays. Masking again changes
+//! nothing.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -140,9 +141,12 @@ impl Erasures {
         self.persons.get(&self.fingerprint(user)).map(|(_, pseudonym)| pseudonym)
     }
 
-    /// Masks the reservation if its owner was erased. Returns whether it was.
+    /// Masks the reservation if its owner, or who made it for the owner, was erased. Returns whether one was.
     pub fn mask_reservation(&self, reservation: &mut Reservation) -> bool {
-        let Some(pseudonym) = self.pseudonym(&reservation.reserved_by) else { return false };
+        let booker = reservation.booked_by.as_ref().and_then(|by| self.pseudonym(by)).cloned();
+        let booked = booker.is_some();
+        reservation.booked_by = booker.or_else(|| reservation.booked_by.take());
+        let Some(pseudonym) = self.pseudonym(&reservation.reserved_by) else { return booked };
         reservation.reserved_by = pseudonym.clone();
         (reservation.title, reservation.reserved_for) = (None, None);
         true
@@ -164,7 +168,7 @@ impl Erasures {
         acted || reserved
     }
 
-    /// The masked payload, if it is JSON with a reservation of an erased person.
+    /// The masked payload, if it is JSON with a reservation that an erased person owns or made for its owner.
     #[must_use]
     pub fn masked_payload(&self, payload: &[u8]) -> Option<Vec<u8>> {
         if self.persons.is_empty() {
@@ -172,11 +176,17 @@ impl Erasures {
         }
         let mut value: Value = serde_json::from_slice(payload).ok()?;
         let reservation = value.get_mut("reservation")?.as_object_mut()?;
-        let owner = reservation.get_mut("reservedBy")?;
-        let pseudonym = self.pseudonym(&UserId::new(owner.as_str()?).ok()?)?;
-        *owner = Value::String(pseudonym.to_string());
-        reservation.remove("title");
-        reservation.remove("reservedFor");
+        let mut replace = |field: &str| {
+            let user = reservation.get_mut(field)?;
+            *user = Value::String(self.pseudonym(&UserId::new(user.as_str()?).ok()?)?.to_string());
+            Some(())
+        };
+        let (booked, owned) = (replace("bookedBy"), replace("reservedBy"));
+        if owned.is_some() {
+            reservation.remove("title");
+            reservation.remove("reservedFor");
+        }
+        booked.or(owned)?;
         serde_json::to_vec(&value).ok()
     }
 }
@@ -257,6 +267,25 @@ mod tests {
         assert_eq!(after.metadata.actor, UserId::new("erased-1").unwrap());
         assert_eq!(after.metadata.correlation_id, event.metadata.causation_id);
         assert_eq!(masked(&erased("nobody here"), &event), None);
+    }
+
+    #[test]
+    fn who_made_a_reservation_for_its_owner_is_replaced_and_the_owners_title_and_guest_stay() {
+        let mut event = made_by("somebody else");
+        let mut payload: Value = serde_json::from_slice(&event.payload).unwrap();
+        payload["reservation"]["bookedBy"] = "the office".into();
+        event.payload = payload.to_string().into_bytes();
+        let before = reservation(&event);
+        let erasures = erased("the office");
+        let after = masked(&erasures, &event).unwrap();
+        let pseudonym = Some(UserId::new("erased-1").unwrap());
+        assert_eq!(reservation(&after), Reservation { booked_by: pseudonym, ..before.clone() });
+        assert_eq!(masked(&erasures, &after), None, "masked again it stays the same");
+        let mut read = event.clone().decode().unwrap();
+        assert!(erasures.mask(&mut read));
+        assert_eq!(read, after.decode().unwrap(), "read or not, it is masked alike");
+        let of_owner = reservation(&masked(&erased(before.reserved_by.as_str()), &event).unwrap());
+        assert_eq!((of_owner.booked_by, of_owner.title), (before.booked_by, None));
     }
 
     #[test]

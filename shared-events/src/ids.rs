@@ -15,6 +15,11 @@ pub struct RoomId(pub Uuid);
 #[serde(transparent)]
 pub struct ReservationId(pub Uuid);
 
+/// Identifies a series: reservations that were made together by one rule.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SeriesId(pub Uuid);
+
 macro_rules! uuid_id {
     ($name:ident) => {
         impl fmt::Display for $name {
@@ -37,6 +42,7 @@ macro_rules! uuid_id {
 }
 uuid_id!(RoomId);
 uuid_id!(ReservationId);
+uuid_id!(SeriesId);
 
 impl RoomId {
     /// A 32-bit fingerprint: FNV-1a of the id's bytes. Reservation ids and buckets depend on it.

@@ -26,7 +26,7 @@ pub use consistency_token::ConsistencyToken;
 pub use envelope::{DecodedEvent, Metadata, RawEvent};
 pub use erasure::Erasures;
 pub use event::Event;
-pub use ids::{ReservationId, RoomId, UserId};
+pub use ids::{ReservationId, RoomId, SeriesId, UserId};
 pub use opening_hours::{OpenDay, OpeningHours, OpeningSpan};
 pub use partitioner::partition_of;
 pub use reservation_events::{Place, Reservation};

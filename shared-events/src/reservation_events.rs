@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{ReservationId, RoomId, UserId},
+    ids::{ReservationId, RoomId, SeriesId, UserId},
     time::{Interval, Minute},
     time_zone::TimeZone,
 };
@@ -36,6 +36,12 @@ pub struct Reservation {
     pub reserved_for: Option<String>,
     /// The owner.
     pub reserved_by: UserId,
+    /// The user who made it for the owner; `None` if that is the owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub booked_by: Option<UserId>,
+    /// The series with which it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<SeriesId>,
 }
 
 impl Reservation {
@@ -43,6 +49,12 @@ impl Reservation {
     #[must_use]
     pub const fn interval(&self) -> Interval {
         Interval { from: self.from, to: self.to }
+    }
+
+    /// Whether a user without a role may read and change it: its owner, and who made it for the owner.
+    #[must_use]
+    pub fn is_open_to(&self, user: &str) -> bool {
+        self.reserved_by.as_str() == user || self.booked_by.as_ref().is_some_and(|by| by.as_str() == user)
     }
 
     /// The reservation's place, for the next event.

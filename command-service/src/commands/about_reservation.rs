@@ -43,9 +43,9 @@ pub(super) fn find<'a>(
     Ok(Found { room, settings, reservation })
 }
 
-/// Rejects an actor who is neither the owner nor an administrator.
+/// Rejects an actor who is not the owner, has not made it for the owner, and is no administrator.
 pub(super) fn check_owner(command: &Command, reservation: &Reservation) -> Result<(), Rejection> {
-    if command.actor.admin || command.actor.user == reservation.reserved_by {
+    if command.actor.admin || reservation.is_open_to(command.actor.user.as_str()) {
         Ok(())
     } else {
         Err(Rejection::NotOwner)

@@ -41,6 +41,8 @@ impl CancelReservation {
 
 #[cfg(test)]
 mod tests {
+    use shared_events::UserId;
+
     use super::*;
     use crate::{
         commands::{
@@ -118,6 +120,15 @@ mod tests {
         holding().when(cancel(here())).by("bob").rejected(Rejection::NotOwner);
         holding().when(cancel(here())).by_admin().accepted();
         holding().when(cancel(here())).if_match(2).rejected(Rejection::Stale { revision: 1 });
+    }
+
+    #[test]
+    fn who_made_it_for_its_owner_cancels_it_too() {
+        let booked = Reservation { booked_by: Some(UserId::new("eve").unwrap()), ..tomorrow() };
+        let when = || given([room(1), made(&booked)]).when(cancel(here()));
+        when().by("eve").then([cancelled(&booked)]);
+        when().then([cancelled(&booked)]);
+        when().by_delegate("bob").rejected(Rejection::NotOwner);
     }
 
     #[test]

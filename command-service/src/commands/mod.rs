@@ -35,10 +35,12 @@ use crate::domain::{Directory, Rejection, Rooms};
 /// The sender of a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Actor {
-    /// The user, the owner of new reservations.
+    /// The user, the owner of new reservations unless they name another.
     pub user: UserId,
     /// Whether the user is an administrator: manages rooms, and may change all reservations.
     pub admin: bool,
+    /// Whether the user may reserve for others.
+    pub delegate: bool,
 }
 
 /// A command.
@@ -117,6 +119,15 @@ impl Action {
             Self::MoveReservation(_) => "move-reservation",
             Self::CancelReservation(_) => "cancel-reservation",
             Self::RestoreReservation(_) => "restore-reservation",
+        }
+    }
+
+    /// The stay that it reserves.
+    pub(crate) const fn new_stay_mut(&mut self) -> Option<&mut Stay> {
+        match self {
+            Self::Reserve(action) => Some(&mut action.stay),
+            Self::ReserveKind(action) => Some(&mut action.stay),
+            _ => None,
         }
     }
 

@@ -123,7 +123,7 @@ impl Run {
     fn command(&mut self, action: Action, origin: Origin, admin: bool) -> Command {
         self.commands += 1;
         let id = Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0000 | u128::from(self.commands) << 32);
-        let actor = Actor { user: UserId::new("ana").unwrap(), admin };
+        let actor = Actor { user: UserId::new("ana").unwrap(), admin, delegate: false };
         let now = Timestamp::from_epoch_millis(self.clock * 60_000);
         Command { id, actor, now, origin, if_match: IfMatch::Any, action }
     }
@@ -135,7 +135,7 @@ impl Run {
             from: minute(self.clock + step.from),
             to: minute(self.clock + step.from + step.minutes),
         };
-        let stay = Stay { interval, people: step.people, title: None, reserved_for: None };
+        let stay = Stay { interval, people: step.people, title: None, reserved_for: None, reserved_by: None };
         let (room, to_room) = (*step.room.get(&self.rooms), *step.other_room.get(&self.rooms));
         let reservation = if self.ever_made.is_empty() {
             ReservationId(Uuid::from_u128(7))

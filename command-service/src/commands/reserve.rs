@@ -1,14 +1,14 @@
 //! Reserves a room.
 
 use shared_events::{
-    Interval, Reservation, ReservationId, RoomId, RoomSettings, reservation_events::ReservationMade,
+    Interval, Reservation, ReservationId, RoomId, RoomSettings, UserId, reservation_events::ReservationMade,
 };
 
 use super::{
-    Checked, Command, Decision,
+    Actor, Checked, Command, Decision,
     room_checks::{check_free, check_not_past, check_time, open_room},
 };
-use crate::domain::{Rooms, values::check_interval};
+use crate::domain::{Rejection, Rooms, values::check_interval};
 
 /// A requested stay.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,8 +19,10 @@ pub struct Stay {
     pub people: u32,
     /// Title.
     pub title: Option<String>,
-    /// Guest, when it is not the actor.
+    /// Guest, when it is not the owner.
     pub reserved_for: Option<String>,
+    /// The owner, when it is not the actor.
+    pub reserved_by: Option<UserId>,
 }
 
 /// Reserves one room, if it is free and its rules accept the stay.
@@ -36,6 +38,7 @@ impl Reserve {
     pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Checked {
         let Stay { interval, people, .. } = self.stay;
         check_interval(interval)?;
+        self.stay.check_owner(command)?;
         let (room, settings) = open_room(rooms, self.room)?;
         check_not_past(settings, interval, command.now)?;
         settings.check_people(people)?;
@@ -46,7 +49,15 @@ impl Reserve {
 }
 
 impl Stay {
+    /// Rejects an actor who reserves for another without a role for it.
+    pub(super) fn check_owner(&self, command: &Command) -> Result<(), Rejection> {
+        let Actor { user, admin, delegate } = &command.actor;
+        let for_another = self.reserved_by.as_ref().is_some_and(|owner| owner != user);
+        if for_another && !admin && !delegate { Err(Rejection::NotDelegate) } else { Ok(()) }
+    }
+
     pub(super) fn made_in(&self, room: RoomId, settings: &RoomSettings, command: &Command) -> Decision {
+        let actor = &command.actor.user;
         let reservation = Reservation {
             id: ReservationId::made_in(room, command.id),
             revision: 1,
@@ -57,7 +68,9 @@ impl Stay {
             people: self.people,
             title: self.title.clone(),
             reserved_for: self.reserved_for.clone(),
-            reserved_by: command.actor.user.clone(),
+            reserved_by: self.reserved_by.as_ref().unwrap_or(actor).clone(),
+            booked_by: self.reserved_by.as_ref().filter(|owner| *owner != actor).map(|_| actor.clone()),
+            series: None,
         };
         Decision::event(room, ReservationMade { reservation })
     }
@@ -65,7 +78,7 @@ impl Stay {
 
 #[cfg(test)]
 mod tests {
-    use shared_events::{OpenDay, OpeningHours, OpeningSpan, UserId, room_rules::BrokenRule};
+    use shared_events::{OpenDay, OpeningHours, OpeningSpan, room_rules::BrokenRule};
 
     use super::*;
     use crate::{
@@ -76,7 +89,7 @@ mod tests {
                 room_retired, room_with, stay,
             },
         },
-        domain::{InvalidInterval, Rejection},
+        domain::InvalidInterval,
     };
 
     fn reserve(from: &str, to: &str) -> Action {
@@ -113,6 +126,26 @@ mod tests {
         };
         let action = Action::Reserve(Reserve { room: room_id(1), stay: wanted });
         given([room(1)]).when(action).by("eve").then([made(&expected)]);
+    }
+
+    #[test]
+    fn delegates_and_administrators_reserve_for_others_who_own_the_stay() {
+        let owned_by = |owner: &str| {
+            let owner = Some(UserId::new(owner).unwrap());
+            let stay = Stay { reserved_by: owner, ..stay("2026-06-01T08:00", "2026-06-01T09:00") };
+            Action::Reserve(Reserve { room: room_id(1), stay })
+        };
+        let expected = |owner: &str, booker: Option<&str>| Reservation {
+            id: new_reservation(room_id(1)),
+            reserved_by: UserId::new(owner).unwrap(),
+            booked_by: booker.map(|booker| UserId::new(booker).unwrap()),
+            ..reservation(1, "2026-06-01T08:00", "2026-06-01T09:00")
+        };
+        let when = |owner: &str| given([room(1)]).when(owned_by(owner));
+        when("bob").by_delegate("eve").then([made(&expected("bob", Some("eve")))]);
+        when("bob").by_admin().then([made(&expected("bob", Some("root")))]);
+        when("bob").by("eve").rejected(Rejection::NotDelegate);
+        when("eve").by("eve").then([made(&expected("eve", None))]);
     }
 
     #[test]

@@ -22,6 +22,7 @@ impl ReserveKind {
     pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Checked {
         let Stay { interval, people, .. } = self.stay;
         check_interval(interval)?;
+        self.stay.check_owner(command)?;
         let mut refusal = Refusal::UnknownKind;
         let mut smallest: Option<(RoomId, &RoomSettings)> = None;
         for id in rooms.directory.rooms_of_kind(&self.kind) {

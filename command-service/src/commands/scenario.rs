@@ -111,7 +111,7 @@ impl Given {
 
     /// Sent at [`NOW`] by Ana, not an administrator.
     pub(super) fn when(self, action: Action) -> When {
-        let actor = Actor { user: UserId::new("ana").unwrap(), admin: false };
+        let actor = Actor { user: UserId::new("ana").unwrap(), admin: false, delegate: false };
         let now = timestamp(NOW);
         let command =
             Command { id: COMMAND, actor, now, origin: Origin::Request, if_match: IfMatch::Any, action };
@@ -136,8 +136,13 @@ impl When {
     }
 
     pub(super) fn by_admin(mut self) -> Self {
-        self.command.actor = Actor { user: UserId::new("root").unwrap(), admin: true };
+        self.command.actor = Actor { user: UserId::new("root").unwrap(), admin: true, delegate: false };
         self
+    }
+
+    pub(super) fn by_delegate(mut self, user: &str) -> Self {
+        self.command.actor.delegate = true;
+        self.by(user)
     }
 
     pub(super) fn imported_at(mut self, time: &str) -> Self {
@@ -210,7 +215,7 @@ pub(super) fn new_reservation(room: RoomId) -> ReservationId {
 
 pub(super) fn stay(from: &str, to: &str) -> Stay {
     let interval = Interval { from: minute(from), to: minute(to) };
-    Stay { interval, people: 2, title: None, reserved_for: None }
+    Stay { interval, people: 2, title: None, reserved_for: None, reserved_by: None }
 }
 
 /// A meeting room in Lisbon for four people, without other limits.
@@ -265,6 +270,8 @@ pub(super) fn reservation(n: u128, from: &str, to: &str) -> Reservation {
         title: None,
         reserved_for: None,
         reserved_by: UserId::new("ana").unwrap(),
+        booked_by: None,
+        series: None,
     }
 }
 

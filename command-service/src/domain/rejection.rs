@@ -36,9 +36,12 @@ pub enum Rejection {
         /// The revision of the command.
         revision: u32,
     },
-    /// The actor is neither the owner of the reservation nor an administrator.
+    /// The actor is not the owner of the reservation, has not made it for the owner, and is no administrator.
     #[error("the reservation is somebody else's")]
     NotOwner,
+    /// Only administrators and delegates reserve for others.
+    #[error("only administrators and delegates may reserve for others")]
+    NotDelegate,
     /// Only administrators register, change and retire rooms.
     #[error("only administrators may do this")]
     NotAdmin,

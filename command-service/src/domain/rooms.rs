@@ -188,6 +188,8 @@ mod tests {
             title: None,
             reserved_for: None,
             reserved_by: UserId::new("ana").unwrap(),
+            booked_by: None,
+            series: None,
         }
     }
 

@@ -17,6 +17,10 @@ impl WriterForm {
     /// The form to which an event belongs.
     #[must_use]
     pub fn of(event: &Event) -> Self {
+        // An older build would lose these fields with the next change.
+        if event.reservation().is_some_and(|about| about.booked_by.is_some() || about.series.is_some()) {
+            return Self(3);
+        }
         let room = match event {
             Event::RoomRegistered(event) => &event.room,
             Event::RoomChanged(event) => &event.room,

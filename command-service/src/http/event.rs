@@ -84,20 +84,22 @@ async fn mask(list: &dyn ErasureList, event: &mut RawEvent) -> Result<u64, Store
     let actor = event.metadata.actor.clone();
     let of_actor = list.erasure_of(&actor).await?;
     of_actor.mask_metadata(&mut event.metadata);
-    let other = owner(&event.payload).filter(|owner| *owner != actor);
-    let of_other = match &other {
-        Some(owner) => Some(list.erasure_of(owner).await?),
-        None => None,
-    };
-    if let Some(payload) = of_other.as_ref().unwrap_or(&of_actor).masked_payload(&event.payload) {
+    let users = users(&event.payload);
+    if users.contains(&actor) && let Some(payload) = of_actor.masked_payload(&event.payload) {
         event.payload = payload;
+    }
+    for other in users.iter().filter(|user| **user != actor) {
+        if let Some(payload) = list.erasure_of(other).await?.masked_payload(&event.payload) {
+            event.payload = payload;
+        }
     }
     // The list that was read first is the older one. A newer form than its tag says is no harm: it gets a new tag.
     Ok(of_actor.epoch)
 }
 
-/// The owner of the reservation, if the event is about one.
-fn owner(payload: &[u8]) -> Option<UserId> {
-    let payload: Value = serde_json::from_slice(payload).ok()?;
-    UserId::new(payload.get("reservation")?.get("reservedBy")?.as_str()?).ok()
+/// The owner of the reservation, and who made it for the owner, if the event is about one.
+fn users(payload: &[u8]) -> Vec<UserId> {
+    let payload: Value = serde_json::from_slice(payload).unwrap_or_default();
+    let user = |field: &str| UserId::new(payload.get("reservation")?.get(field)?.as_str()?).ok();
+    ["reservedBy", "bookedBy"].into_iter().filter_map(user).collect()
 }

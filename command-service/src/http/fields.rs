@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 use service_kit::http::problem::{Problem, ProblemType};
-use shared_events::{Interval, Minute, names::normal_form};
+use shared_events::{Interval, Minute, UserId, names::normal_form};
 
 use crate::{
     commands::Stay,
@@ -71,6 +71,7 @@ pub(super) fn stay(
     people: u32,
     title: Option<String>,
     reserved_for: Option<String>,
+    reserved_by: Option<&str>,
 ) -> Result<Stay, Problem> {
     let interval = Interval { from, to };
     check_interval(interval).map_err(interval_problem)?;
@@ -79,7 +80,13 @@ pub(super) fn stay(
         people: self::people(people)?,
         title: text("/title", title)?,
         reserved_for: text("/reservedFor", reserved_for)?,
+        reserved_by: reserved_by.map(owner).transpose()?,
     })
+}
+
+/// Validates the owner of a reservation.
+pub(super) fn owner(user: &str) -> Result<UserId, Problem> {
+    UserId::new(user).map_err(|error| invalid("/reservedBy", &error.to_string()))
 }
 
 /// Validates an interval with both ends. One end alone is validated by the decision.

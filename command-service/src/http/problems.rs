@@ -53,7 +53,7 @@ pub(super) fn reason(rejection: &Rejection) -> Problem {
         Rejection::UnknownRevision { .. } | Rejection::CancelledRevision { .. } => {
             problem(ProblemType::UnknownRevision).field("/revision")
         }
-        Rejection::NotOwner | Rejection::NotAdmin => problem(ProblemType::Forbidden),
+        Rejection::NotOwner | Rejection::NotDelegate | Rejection::NotAdmin => problem(ProblemType::Forbidden),
         Rejection::NameTaken { by } => problem(ProblemType::NameTaken).field("/name").with("takenBy", by),
         Rejection::Overlap { reservation, from, to } => problem(ProblemType::Overlap)
             .with("inTheWay", json!({"reservation": reservation, "from": from, "to": to})),
@@ -103,7 +103,7 @@ pub(super) fn of_failure(failure: Failure) -> Problem {
             "the connection to the event store was lost: send the same request with the same key again",
         ),
         Failure::Erased => {
-            problem(ProblemType::Forbidden, "this user was erased and can send no commands; nothing was done")
+            problem(ProblemType::Forbidden, "this user was erased, so there are no commands by or for it; nothing was done")
         }
         Failure::NotUnderstood(room) => {
             problem(ProblemType::Unavailable, "the room's history is not understood; nothing was done")

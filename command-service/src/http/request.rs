@@ -125,7 +125,7 @@ impl Wanted {
         let act = caller
             .admin
             .then(|| Act::begun(user.as_str(), action.name(), address, Some(&context.correlation_id)));
-        let actor = Actor { user, admin: caller.admin };
+        let actor = Actor { user, admin: caller.admin, delegate: caller.delegate };
         let command = Command { id: new_id(), actor, now, origin: Origin::Request, if_match, action };
         let RequestContext { correlation_id, traceparent } = context;
         Ok((

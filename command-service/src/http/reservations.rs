@@ -1,4 +1,5 @@
-//! Commands about reservations, for all users. Only its owner or an administrator changes a reservation.
+//! Commands about reservations, for all users. Only its owner, who made it for the owner, or an administrator changes a
+//! reservation.
 
 use serde::Deserialize;
 use service_kit::http::problem::Problem;
@@ -34,15 +35,20 @@ pub(super) struct NewReservation {
     #[serde(default)]
     #[schema(max_length = 200)]
     title: Option<String>,
-    /// Guest, if not the caller.
+    /// Guest, if not the owner.
     #[serde(default)]
     #[schema(max_length = 200)]
     reserved_for: Option<String>,
+    /// The owner, if not the caller. For administrators and the role `delegate`. The caller may change the reservation too.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 200)]
+    reserved_by: Option<String>,
 }
 
 impl NewReservation {
-    fn stay(self) -> Result<Stay, Problem> {
-        stay(self.from, self.to, self.people, self.title, self.reserved_for)
+    pub(super) fn stay(self) -> Result<Stay, Problem> {
+        let Self { from, to, people, title, reserved_for, reserved_by } = self;
+        stay(from, to, people, title, reserved_for, reserved_by.as_deref())
     }
 }
 

@@ -184,6 +184,15 @@ impl<'a> Attempt<'a> {
             }
             command.actor.user = pseudonym.clone();
         }
+        if let Some(stay) = command.action.new_stay_mut()
+            && let Some(pseudonym) = stay.reserved_by.as_ref().and_then(|owner| self.cache.erasures.pseudonym(owner))
+        {
+            if command.origin != Origin::Import {
+                return Ok(Some(Err(Failure::Erased)));
+            }
+            stay.reserved_by = Some(pseudonym.clone());
+            (stay.title, stay.reserved_for) = (None, None);
+        }
         if let Action::RestoreReservation(RestoreReservation { was: Revision::Live(values), .. }) =
             &mut command.action
         {

@@ -140,7 +140,7 @@ pub enum Failure {
     /// The connection was lost during the commit, which may have happened, and the store was not reached since.
     #[error("the outcome is unknown")]
     OutcomeUnknown,
-    /// The caller was erased.
+    /// The caller, or the owner of the new reservation, was erased.
     #[error("this user was erased")]
     Erased,
     /// A room has forgotten what counts. [`Writer::submit`] recalls it and asks again.

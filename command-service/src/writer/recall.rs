@@ -100,7 +100,7 @@ impl Memory {
             match self.recall(room, reservation).await?.recalled {
                 // Whoever guesses ids reads no stream.
                 Recalled::Never | Recalled::MovedTo(_) => return Ok(Revision::Unknown),
-                Recalled::Here(found) if !actor.admin && found.reserved_by != actor.user => {
+                Recalled::Here(found) if !actor.admin && !found.is_open_to(actor.user.as_str()) => {
                     return Ok(Revision::Unknown);
                 }
                 Recalled::Here(_) | Recalled::Cancelled(_) => {}

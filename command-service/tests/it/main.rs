@@ -28,6 +28,7 @@ mod http_forms;
 mod import;
 mod limits;
 mod names;
+mod on_behalf;
 mod openapi;
 mod operate;
 mod own_mysql;

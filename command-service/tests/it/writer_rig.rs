@@ -48,7 +48,7 @@ pub(crate) fn settings(name: &str, kind: &str) -> RoomSettings {
 
 pub(crate) fn stay(from: &str, to: &str) -> Stay {
     let interval = Interval { from: from.parse().unwrap(), to: to.parse().unwrap() };
-    Stay { interval, people: 2, title: None, reserved_for: None }
+    Stay { interval, people: 2, title: None, reserved_for: None, reserved_by: None }
 }
 
 /// An hour of the second of January 2030.
@@ -59,7 +59,7 @@ pub(crate) fn hour(hour: u32) -> Stay {
 pub(crate) fn by(user: &str, action: Action) -> Submission {
     let command = Command {
         id: ids::new_id(),
-        actor: Actor { user: UserId::new(user).unwrap(), admin: user == "admin" },
+        actor: Actor { user: UserId::new(user).unwrap(), admin: user == "admin", delegate: user == "delegate" },
         now: Timestamp::from_epoch_millis(0),
         origin: Origin::Request,
         if_match: IfMatch::Any,

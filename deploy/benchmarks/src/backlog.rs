@@ -78,6 +78,8 @@ pub(crate) fn reservation_made(room: RoomId, version: u64, stay: [i64; 2], at: i
             title: Some("Planning of the quarter".to_owned()),
             reserved_for: Some("The whole team".to_owned()),
             reserved_by: user.clone(),
+            booked_by: None,
+            series: None,
         },
     });
     let time = Timestamp::from_epoch_millis(60_000 * at);

@@ -150,6 +150,8 @@ impl EventGenerator {
             title: TITLES.get(title).map(|title| (*title).to_owned()),
             reserved_for: people.is_multiple_of(4).then(|| "The whole team".to_owned()),
             reserved_by: UserId::new(format!("user-{user}@example.com"))?,
+            booked_by: None,
+            series: None,
         };
         state.ahead.push((reservation.clone(), slot));
         if state.ahead.len() > AHEAD {

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use serde::Serialize;
 use shared_events::{
-    Interval, Minute, OpeningHours, Place, ReservationId, RoomId, TimeZone, Timestamp, UserId, Version,
+    Interval, Minute, OpeningHours, Place, ReservationId, RoomId, SeriesId, TimeZone, Timestamp, UserId, Version,
     feed::Page,
 };
 use utoipa::ToSchema;
@@ -169,6 +169,14 @@ pub(super) struct Reservation {
     /// Whose it is.
     #[schema(value_type = String)]
     reserved_by: UserId,
+    /// Who made it for its owner; absent where that is the owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    booked_by: Option<UserId>,
+    /// The series with which it was made; absent where it was made alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Uuid>, nullable = false)]
+    series: Option<SeriesId>,
 }
 
 /// Whether a reservation holds its room.
@@ -195,6 +203,8 @@ impl From<ReservationDoc> for Reservation {
             title: values.title,
             reserved_for: values.reserved_for,
             reserved_by: values.reserved_by,
+            booked_by: values.booked_by,
+            series: values.series,
         }
     }
 }
@@ -275,7 +285,7 @@ pub(super) struct Free {
 pub(super) struct HistoryEntry {
     #[schema(value_type = HistoryAction)]
     what: HistoryKind,
-    /// Who did it, if it was somebody else: an administrator.
+    /// Who did it, if it was somebody else: an administrator, or who made it for its owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     by: Option<UserId>,
@@ -307,6 +317,14 @@ pub(super) struct HistoryEntry {
     /// Whose reservation it is.
     #[schema(value_type = String)]
     reserved_by: UserId,
+    /// Who made it for its owner; absent where that is the owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    booked_by: Option<UserId>,
+    /// The series with which it was made; absent where it was made alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Uuid>, nullable = false)]
+    series: Option<SeriesId>,
     /// Where and when it was before, where it was changed or moved.
     #[serde(skip_serializing_if = "Option::is_none")]
     previous: Option<Before>,
@@ -356,6 +374,8 @@ impl HistoryEntry {
             title: values.title,
             reserved_for: values.reserved_for,
             reserved_by: values.reserved_by,
+            booked_by: values.booked_by,
+            series: values.series,
             previous: previous.map(before),
         })
     }

@@ -50,11 +50,10 @@ pub(super) async fn reservation(
     Ok(ask.of_the_past(answer, at, recorded_at, Some(&timemap)))
 }
 
-/// Lets owners and administrators read a reservation, and records that an administrator does.
+/// Lets owners, who made it for them, and administrators read a reservation, and records that an administrator does.
 fn may_read<P, Q>(ask: &QueryRequest<P, Q>, found: &ReservationDoc) -> Result<(), Problem> {
-    let owner = found.reservation.reserved_by.as_str();
-    ask.caller.require_owner_or_admin(owner)?;
-    if ask.caller.user != owner {
+    if !found.reservation.is_open_to(&ask.caller.user) {
+        ask.caller.require_owner_or_admin(found.reservation.reserved_by.as_str())?;
         ask.note_reading("read-reservation", &format!("reservation {}", found.reservation.id));
     }
     Ok(())

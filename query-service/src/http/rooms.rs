@@ -136,9 +136,9 @@ fn schedule_of(
 
 /// What the caller may see of a reservation. `shows_others` becomes true if that is more than another's time.
 fn occupied(caller: &Caller, doc: ReservationDoc, shows_others: &mut bool) -> Occupied {
-    let owner = doc.reservation.reserved_by.as_str();
-    if caller.require_owner_or_admin(owner).is_ok() {
-        *shows_others |= caller.user != owner;
+    let own = doc.reservation.is_open_to(&caller.user);
+    if own || caller.admin {
+        *shows_others |= !own;
         Occupied::Reservation(Box::new(doc.into()))
     } else {
         Occupied::Busy(doc.reservation.interval().into())

@@ -74,6 +74,8 @@ mod tests {
             title: None,
             reserved_for: None,
             reserved_by: UserId::new("ann").unwrap(),
+            booked_by: None,
+            series: None,
         }
     }
 

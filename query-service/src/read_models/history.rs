@@ -1,5 +1,5 @@
-//! History: one document for each event of a room. It is filed under the people whom the event concerns: who did it, and
-//! whose reservation it is. A room or reservation of the past is read from all of them.
+//! History: one document for each event of a room. It is filed under the people whom the event concerns: who did it, whose
+//! reservation it is, and who made it for its owner. A room or reservation of the past is read from all of them.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -89,12 +89,15 @@ impl HistoryDoc {
         format!("{}:{}", self.room, self.version)
     }
 
-    /// The people in whose histories it is: who did it, then the owner if that is another. Of two events of one command,
-    /// that in the reservation's room is in histories.
+    /// The people in whose histories it is: who did it, then the owner and who made it for the owner, if those are others. Of
+    /// two events of one command, that in the reservation's room is in histories.
     pub fn people(&self) -> impl Iterator<Item = &UserId> {
         let of_history = self.reservation().filter(|reservation| reservation.room == self.room);
         let owner = of_history.map(|reservation| &reservation.reserved_by);
-        of_history.map(|_| &self.by).into_iter().chain(owner.filter(|owner| **owner != self.by))
+        let booker = of_history.and_then(|reservation| reservation.booked_by.as_ref());
+        let booker = booker.filter(|booker| **booker != self.by && Some(*booker) != owner);
+        let others = owner.filter(|owner| **owner != self.by).into_iter().chain(booker);
+        of_history.map(|_| &self.by).into_iter().chain(others)
     }
 
     /// The reservation after the event, if it is about one.

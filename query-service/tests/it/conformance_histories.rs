@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::Strategy;
 use shared_events::{
     DecodedEvent, Event, Interval, Minute, OpenDay, OpeningHours, OpeningSpan, Reservation, ReservationId,
-    Room, RoomId, RoomSettings, UserId,
+    Room, RoomId, RoomSettings, SeriesId, UserId,
     reservation_events::{
         ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
         ReservationRescheduled, ReservationRestored,
@@ -231,6 +231,8 @@ impl History {
             title: (!title.is_empty()).then(|| title.into()),
             reserved_for: (step.user == 1).then(|| "$$NOW".into()),
             reserved_by: UserId::new(USERS[usize::from(step.user)]).unwrap(),
+            booked_by: (step.other == 1 && step.user != 2).then(|| UserId::new(USERS[2]).unwrap()),
+            series: (step.other == 2).then(|| SeriesId(Uuid::from_u128(unique))),
         };
         self.all.insert(reservation.id);
         self.live.insert(reservation.id, reservation.clone());

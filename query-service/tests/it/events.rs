@@ -106,6 +106,8 @@ impl Stream {
             title: Some("$5 lunch $$x".to_owned()),
             reserved_for: None,
             reserved_by: UserId::new(user).unwrap(),
+            booked_by: None,
+            series: None,
         };
         self.push(user, ReservationMade { reservation: reservation.clone() }.into());
         reservation

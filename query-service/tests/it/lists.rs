@@ -10,7 +10,7 @@ use query_service::{
 use serde_json::Value;
 use shared_events::{
     Erasures, Reservation, Timestamp, UserId, erasure::Bytes32, names::sort_key,
-    reservation_events::ReservationCancelled,
+    reservation_events::{ReservationCancelled, ReservationMade},
 };
 
 use crate::{
@@ -193,6 +193,72 @@ async fn an_entry_of_two_people_masks_either_of_them_and_stays_in_the_history_of
             assert_eq!(entries(store.as_ref(), "erased-1").await, [cancelled, made]);
             assert_eq!(entries(store.as_ref(), user.as_str()).await, []);
             assert_eq!(entries(store.as_ref(), "bob").await.len(), 1);
+        }
+    }
+}
+
+/// A reservation that the office makes for Ann, and she changes.
+fn booked_for_ann() -> (Stream, Reservation) {
+    let mut stream = Stream::new("Blue");
+    let mut made = stream.reserve("ann", 9, 10);
+    stream.events.pop();
+    made.booked_by = Some(UserId::new("office").unwrap());
+    stream.push("office", ReservationMade { reservation: made.clone() }.into());
+    stream.reschedule(&made, 10, 11);
+    (stream, made)
+}
+
+#[tokio::test]
+async fn who_reserved_for_an_owner_reads_it_and_both_have_all_of_its_history() {
+    let (stream, made) = booked_for_ann();
+    let service = TestService::of(&[&stream]).await;
+    let path = format!("/v1/reservations/{}", made.id);
+    for user in ["ann", "office"] {
+        let shown = service.get(user, &path).await;
+        assert_eq!((&shown.body["reservedBy"], &shown.body["bookedBy"]), (&"ann".into(), &"office".into()));
+        assert_eq!(service.get(user, &format!("{path}/revisions")).await.items().len(), 2);
+        let history = service.get(user, "/v1/me/history").await;
+        let by: Vec<_> = history.items().iter().map(|entry| entry["by"].as_str()).collect();
+        let expected = if user == "ann" { [None, Some("office")] } else { [Some("ann"), None] };
+        assert_eq!(by, expected);
+        let schedule = service.get(user, &format!("/v1/rooms/{}/schedule?{}", stream.room, range())).await;
+        assert_eq!(schedule.items()[0]["bookedBy"], "office");
+    }
+    assert_eq!(service.get("bob", &path).await.problem().0, 403);
+    assert_eq!(service.get("ann", "/v1/me/reservations").await.items().len(), 1);
+    assert_eq!(service.get("office", "/v1/me/reservations").await.items().len(), 0, "it is Ann's");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn an_erasure_masks_who_reserved_for_an_owner_in_both_stores() {
+    let server = TestDatabase::create().await;
+    let generations = server.generations();
+    generations.ensure_first(Timestamp::from_epoch_millis(0)).await.unwrap();
+    let number = generations.read().await.unwrap().live.unwrap();
+    let mongo: Arc<dyn Store> = Arc::new(generations.models(number).await.unwrap());
+    let memory: Arc<dyn Store> = Arc::new(MemoryReadModels::new());
+    let (stream, made) = booked_for_ann();
+    for store in [&mongo, &memory] {
+        filled(store, &[&stream]).await;
+    }
+    let office = UserId::new("office").unwrap();
+    let mut list = Erasures { epoch: 1, secret: Bytes32([7; 32]), last: 1, ..Erasures::default() };
+    list.persons.insert(list.fingerprint(&office), (1, UserId::new("erased-1").unwrap()));
+    assert!(generations.mask(&office, &list).await.unwrap() > 0);
+    let kept = memory.keep_erasures(None, &Arc::new(list.clone())).await.unwrap();
+    assert_eq!(kept, Swap::Done);
+    assert_eq!(generations.mask(&office, &list).await.unwrap(), 0, "there is nothing left");
+    for store in [&mongo, &memory] {
+        let masked = store.reservation(made.id).await.unwrap().unwrap().reservation;
+        assert_eq!(masked.booked_by.unwrap().as_str(), "erased-1");
+        assert_eq!((masked.reserved_by.as_str(), masked.title), ("ann", made.title.clone()));
+        for user in ["erased-1", "ann"] {
+            let query = UserHistory { user: UserId::new(user).unwrap() };
+            let entries = all_pages(async |page| query.run(store.as_ref(), &page).await).await;
+            let bookers: Vec<_> =
+                entries.iter().map(|entry| entry.reservation().unwrap().booked_by.clone().unwrap()).collect();
+            assert_eq!(bookers, [UserId::new("erased-1").unwrap(), UserId::new("erased-1").unwrap()], "{user}");
         }
     }
 }

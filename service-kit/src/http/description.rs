@@ -75,7 +75,7 @@ fn name_callers(document: &mut OpenApi) {
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
-        .description(Some("Claims `sub`, `exp` and, for roles, `roles`: `admin`, `service`, `eraser`. The service can be told other names of claims."));
+        .description(Some("Claims `sub`, `exp` and, for roles, `roles`: `admin`, `service`, `eraser`, `delegate`. The service can be told other names of claims."));
     components.add_security_scheme("token", SecurityScheme::Http(token.build()));
     let header = |name: &str, description: &str| {
         SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, description)))

@@ -9,8 +9,8 @@ use proptest::{
 use serde_json::json;
 use shared_events::{
     ConsistencyToken, DecodedEvent, Event, Interval, Metadata, Minute, OpenDay, OpeningHours, OpeningSpan,
-    Place, RawEvent, Reservation, ReservationId, Room, RoomId, RoomSettings, TimeZone, Timestamp, UserId,
-    Version,
+    Place, RawEvent, Reservation, ReservationId, Room, RoomId, RoomSettings, SeriesId, TimeZone, Timestamp,
+    UserId, Version,
     envelope::parse_id,
     event::EVENT_TYPES,
     feed::{FeedEvent, Page},
@@ -125,8 +125,10 @@ fn room() -> impl Strategy<Value = Room> {
 
 fn reservation() -> impl Strategy<Value = Reservation> {
     let texts = (option::of(any::<String>()), option::of(any::<String>()), user_id());
-    (any::<u128>(), room_id(), interval(), time_zone(), any::<(u32, u32)>(), texts).prop_map(
-        |(id, room, Interval { from, to }, time_zone, (revision, people), (title, reserved_for, user))| {
+    let later = (option::of(user_id()), option::of(any::<u128>()));
+    (any::<u128>(), room_id(), interval(), time_zone(), any::<(u32, u32)>(), texts, later).prop_map(
+        |(id, room, Interval { from, to }, time_zone, (revision, people), texts, (booked_by, series))| {
+            let (title, reserved_for, user) = texts;
             Reservation {
                 id: ReservationId(Uuid::from_u128(id)),
                 revision,
@@ -138,6 +140,8 @@ fn reservation() -> impl Strategy<Value = Reservation> {
                 title,
                 reserved_for,
                 reserved_by: user,
+                booked_by,
+                series: series.map(|id| SeriesId(Uuid::from_u128(id))),
             }
         },
     )

@@ -55,6 +55,11 @@ impl<'a> Schema<'a> {
     /// The mistakes of a value. Unknown fields are mistakes too.
     pub(crate) fn problems(self, at: &str, value: &Value) -> Vec<String> {
         let schema = self.resolved();
+        if let Some(forms) = schema.get("oneOf").and_then(Value::as_array) {
+            assert_eq!(schema.len(), 1, "{at}: oneOf stands alone");
+            let fits = forms.iter().filter(|form| self.at(form).problems(at, value).is_empty()).count();
+            return if fits == 1 { Vec::new() } else { vec![format!("{at}: {value} fits {fits} of {forms:?}")] };
+        }
         let mut problems = Vec::new();
         for (keyword, argument) in &schema {
             let holds = match keyword.as_str() {
@@ -72,6 +77,7 @@ impl<'a> Schema<'a> {
                     "string" => value.is_string(),
                     "integer" => value.is_u64(),
                     "array" => value.is_array(),
+                    "boolean" => value.is_boolean(),
                     other => panic!("{at}: type {other} is not checked"),
                 },
                 "format" => value.as_str().is_some_and(|text| has_format(argument.as_str().unwrap(), text)),

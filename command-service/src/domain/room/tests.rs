@@ -33,6 +33,8 @@ fn reservation(n: u128, from: i64, to: i64) -> Reservation {
         title: Some("Talk".into()),
         reserved_for: Some("Bob".into()),
         reserved_by: UserId::new("ana").unwrap(),
+        booked_by: None,
+        series: None,
     }
 }
 

@@ -91,7 +91,8 @@ macro_rules! line {
             /// The user of the command.
             #[schema(min_length = 1, max_length = 200)]
             user: String,
-            /// With `admin` the user acts as an administrator, who may change the reservations of others.
+            /// With `admin` the user acts as an administrator, who may change the reservations of others. With `delegate` the
+            /// user may reserve for others.
             #[serde(rename = "as", default)]
             acting_as: Option<Role>,
             /// The command.
@@ -102,16 +103,16 @@ macro_rules! line {
         }
 
         impl Common for $name {
-            fn common(&self) -> (&str, Timestamp, &str, bool) {
-                (&self.key, self.at, &self.user, self.acting_as == Some(Role::Admin))
+            fn common(&self) -> (&str, Timestamp, &str, Option<Role>) {
+                (&self.key, self.at, &self.user, self.acting_as)
             }
         }
     };
 }
 
 trait Common {
-    /// Key, time, user, and whether the user acts as an administrator.
-    fn common(&self) -> (&str, Timestamp, &str, bool);
+    /// Key, time, user, and the role in which the user acts.
+    fn common(&self) -> (&str, Timestamp, &str, Option<Role>);
 }
 
 /// The role in which the user of a line acts.
@@ -121,6 +122,8 @@ trait Common {
 pub(super) enum Role {
     /// An administrator.
     Admin,
+    /// Who may reserve for others.
+    Delegate,
 }
 
 line! {
@@ -151,6 +154,10 @@ line! {
         #[serde(default)]
         #[schema(max_length = 200)]
         reserved_for: Option<String>,
+        /// The owner, if not the user. For the roles `admin` and `delegate`.
+        #[serde(default)]
+        #[schema(min_length = 1, max_length = 200)]
+        reserved_by: Option<String>,
     }
 }
 
@@ -258,7 +265,7 @@ fn command<T: DeserializeOwned + Common>(
     wanted: impl FnOnce(T) -> Result<Wanted, Problem>,
 ) -> Result<Request, Problem> {
     let line = decode::json::<T>(bytes)?;
-    let (key, at, user, admin) = line.common();
+    let (key, at, user, role) = line.common();
     let key = IdempotencyKey {
         id: key_of_line(checked_key("/key", key)?),
         fingerprint: fingerprint_of_line(bytes),
@@ -268,7 +275,8 @@ fn command<T: DeserializeOwned + Common>(
     if at > now {
         return Ok(Request::Rejected(invalid("/at", "is later than now").with("now", now)));
     }
-    let actor = Actor { user, admin };
+    let (admin, delegate) = (role == Some(Role::Admin), role == Some(Role::Delegate));
+    let actor = Actor { user, admin, delegate };
     let command =
         Command { id: new_id(), actor, now: at, origin: Origin::Import, if_match: IfMatch::Any, action };
     Ok(Request::Command { command: Box::new(command), made_by, key })
@@ -294,7 +302,8 @@ fn reference(
 }
 
 fn reserve(line: ReserveLine) -> Result<Wanted, Problem> {
-    let stay = stay(line.from, line.to, line.people, line.title, line.reserved_for)?;
+    let ReserveLine { from, to, people, title, reserved_for, reserved_by, .. } = line;
+    let stay = stay(from, to, people, title, reserved_for, reserved_by.as_deref())?;
     let action = match (line.room, line.kind) {
         (Some(room), None) => Action::Reserve(Reserve { room, stay }),
         (None, Some(kind)) => Action::ReserveKind(ReserveKind { kind: name("/kind", &kind)?, stay }),

@@ -110,6 +110,8 @@ async fn reserve(
         title: stay.title.clone(),
         reserved_for: stay.reserved_for.clone(),
         reserved_by: user.clone(),
+        booked_by: None,
+        series: None,
     };
     let reservation_id = reservation.id;
     let event = Event::from(ReservationMade { reservation });

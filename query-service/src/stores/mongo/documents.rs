@@ -138,6 +138,12 @@ fn append_values(stored: &mut RawDocumentBuf, reservation: &Reservation) {
     if let Some(reserved_for) = &reservation.reserved_for {
         stored.append(cstr!("reservedFor"), reserved_for.as_str());
     }
+    if let Some(booked_by) = &reservation.booked_by {
+        stored.append(cstr!("bookedBy"), booked_by.as_str());
+    }
+    if let Some(series) = &reservation.series {
+        stored.append(cstr!("series"), raw_uuid(&series.0));
+    }
 }
 
 pub(super) fn from_reservation(doc: &ReservationDoc) -> Guarded {

@@ -258,6 +258,10 @@ pub(super) async fn mask_generation(
         .update_many(doc! { "reservation.user": user.as_str() }, change("reservation"))
         .await?
         .modified_count;
+    for (documents, at) in [(&reservations, "form.bookedBy"), (&history, "reservation.bookedBy")] {
+        let change = doc! { "$set": { at: pseudonym } };
+        masked += documents.update_many(doc! { at: user.as_str() }, change).await?.modified_count;
+    }
     let change = doc! { "$set": { "people.$[erased]": pseudonym } };
     masked += history
         .update_many(doc! { "people": user.as_str() }, change)

@@ -4,7 +4,7 @@ use mongodb::bson::{
     Bson, RawBsonRef, RawDocument, deserialize_from_slice, raw::RawBinaryRef, spec::BinarySubtype,
 };
 use shared_events::{
-    Minute, Place, Reservation, ReservationId, RoomId, TimeZone, Timestamp, UserId, Version,
+    Minute, Place, Reservation, ReservationId, RoomId, SeriesId, TimeZone, Timestamp, UserId, Version,
 };
 use uuid::Uuid;
 
@@ -172,6 +172,8 @@ impl<'a> Stored<'a> {
             title: self.optional_text("title")?,
             reserved_for: self.optional_text("reservedFor")?,
             reserved_by: self.user("user")?,
+            booked_by: if self.has("bookedBy") { Some(self.user("bookedBy")?) } else { None },
+            series: if self.has("series") { Some(SeriesId(self.uuid("series")?)) } else { None },
         })
     }
 
