@@ -1,7 +1,8 @@
 //! Changes a reservation within its room.
 
 use shared_events::{
-    Interval, Minute, Reservation, ReservationId, RoomId, reservation_events::ReservationRescheduled,
+    Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings,
+    reservation_events::ReservationRescheduled,
 };
 
 use super::{
@@ -50,32 +51,9 @@ impl ChangeReservation {
                 revision: before.revision,
             });
         }
-        check_not_ended(before, command.now)?;
-        let only_to = Reservation { to: before.to, ..after.clone() } == *before;
-        if !only_to {
-            check_not_begun(before, command.now)?;
-        }
-        let (held, stay) = (before.interval(), after.interval());
-        let added = added(held, stay);
-        // Rules may have changed since the stay was accepted. They apply to what is asked for beyond it.
-        if after.people > before.people || !added.is_empty() {
-            settings.check_people(after.people)?;
-        }
-        if stay != held {
-            check_interval(stay)?;
-            if before.from.start() <= command.now {
-                if stay.to.start() <= command.now {
-                    return Err(Rejection::InThePast.into());
-                }
-            } else {
-                check_not_past(settings, stay, command.now)?;
-            }
-            if !added.is_empty() {
-                check_time(settings, stay, command.now)?;
-            } else if before.from.start() > command.now {
-                settings.check_shortened(held, stay)?;
-            }
-            check_free(room, stay, &added, Some(before.id))?;
+        let added = check_change(command, settings, before, &after)?;
+        if after.interval() != before.interval() {
+            check_free(room, after.interval(), &added, Some(before.id))?;
             after.time_zone = settings.time_zone;
         }
         after.revision += 1;
@@ -83,7 +61,8 @@ impl ChangeReservation {
         Ok(Decision::event(room.id(), event))
     }
 
-    fn applied_to(&self, before: &Reservation) -> Reservation {
+    /// The reservation with the given values.
+    pub(super) fn applied_to(&self, before: &Reservation) -> Reservation {
         let mut after = before.clone();
         after.from = self.from.unwrap_or(after.from);
         after.to = self.to.unwrap_or(after.to);
@@ -96,6 +75,43 @@ impl ChangeReservation {
         }
         after
     }
+}
+
+/// Checks a change within a room against now and the room's rules. Returns the parts of the stay that were not held before.
+///
+/// Rules may have changed since the stay was accepted. They apply to what is asked for beyond it.
+pub(super) fn check_change(
+    command: &Command,
+    settings: &RoomSettings,
+    before: &Reservation,
+    after: &Reservation,
+) -> Checked<Vec<Interval>> {
+    check_not_ended(before, command.now)?;
+    let only_to = Reservation { to: before.to, ..after.clone() } == *before;
+    if !only_to {
+        check_not_begun(before, command.now)?;
+    }
+    let (held, stay) = (before.interval(), after.interval());
+    let added = added(held, stay);
+    if after.people > before.people || !added.is_empty() {
+        settings.check_people(after.people)?;
+    }
+    if stay != held {
+        check_interval(stay)?;
+        if before.from.start() <= command.now {
+            if stay.to.start() <= command.now {
+                return Err(Rejection::InThePast.into());
+            }
+        } else {
+            check_not_past(settings, stay, command.now)?;
+        }
+        if !added.is_empty() {
+            check_time(settings, stay, command.now)?;
+        } else if before.from.start() > command.now {
+            settings.check_shortened(held, stay)?;
+        }
+    }
+    Ok(added)
 }
 
 /// The parts of `after` outside `before`.

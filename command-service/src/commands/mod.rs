@@ -4,30 +4,39 @@
 
 mod about_reservation;
 mod cancel_reservation;
+mod cancel_series;
 mod change_reservation;
 mod change_room;
+mod change_series;
 mod move_reservation;
 #[cfg(test)]
 mod properties;
 mod register_room;
 mod reserve;
 mod reserve_kind;
+mod reserve_series;
 mod restore_reservation;
 mod retire_room;
 mod room_checks;
 #[cfg(test)]
 mod scenario;
+mod series;
 
 pub use cancel_reservation::CancelReservation;
+pub use cancel_series::CancelSeries;
 pub use change_reservation::ChangeReservation;
 pub use change_room::ChangeRoom;
+pub use change_series::ChangeSeries;
 pub use move_reservation::MoveReservation;
 pub use register_room::RegisterRoom;
 pub use reserve::{Reserve, Stay};
 pub use reserve_kind::ReserveKind;
+pub use reserve_series::{OnConflict, ReserveSeries};
 pub use restore_reservation::{RestoreReservation, Revision};
 pub use retire_room::RetireRoom;
-use shared_events::{Event, ReservationId, RoomId, Timestamp, UserId};
+pub use series::Occurrence;
+pub(crate) use series::SeriesDecision;
+use shared_events::{Event, ReservationId, RoomId, SeriesId, Timestamp, UserId};
 use uuid::Uuid;
 
 use crate::domain::{Directory, Rejection, Rooms};
@@ -104,6 +113,12 @@ pub enum Action {
     CancelReservation(CancelReservation),
     /// Gives a reservation the values of an earlier revision.
     RestoreReservation(RestoreReservation),
+    /// Reserves a room again and again.
+    ReserveSeries(Box<ReserveSeries>),
+    /// Changes reservations of a series.
+    ChangeSeries(Box<ChangeSeries>),
+    /// Cancels reservations of a series.
+    CancelSeries(CancelSeries),
 }
 
 impl Action {
@@ -119,14 +134,33 @@ impl Action {
             Self::MoveReservation(_) => "move-reservation",
             Self::CancelReservation(_) => "cancel-reservation",
             Self::RestoreReservation(_) => "restore-reservation",
+            Self::ReserveSeries(_) => "reserve-series",
+            Self::ChangeSeries(_) => "change-series",
+            Self::CancelSeries(_) => "cancel-series",
+        }
+    }
+
+    /// Whether it makes, changes or cancels a series.
+    pub(crate) const fn is_about_series(&self) -> bool {
+        matches!(self, Self::ReserveSeries(_) | Self::ChangeSeries(_) | Self::CancelSeries(_))
+    }
+
+    /// The series that it is about, or makes.
+    pub(crate) fn series(&self, command: Uuid) -> Option<SeriesId> {
+        match self {
+            Self::ReserveSeries(action) => Some(action.series(command)),
+            Self::ChangeSeries(action) => Some(action.series),
+            Self::CancelSeries(action) => Some(action.series),
+            _ => None,
         }
     }
 
     /// The stay that it reserves.
-    pub(crate) const fn new_stay_mut(&mut self) -> Option<&mut Stay> {
+    pub(crate) fn new_stay_mut(&mut self) -> Option<&mut Stay> {
         match self {
             Self::Reserve(action) => Some(&mut action.stay),
             Self::ReserveKind(action) => Some(&mut action.stay),
+            Self::ReserveSeries(action) => Some(&mut action.stay),
             _ => None,
         }
     }
@@ -138,7 +172,10 @@ impl Action {
             | Self::ChangeRoom(_)
             | Self::RetireRoom(_)
             | Self::Reserve(_)
-            | Self::ReserveKind(_) => None,
+            | Self::ReserveKind(_)
+            | Self::ReserveSeries(_)
+            | Self::ChangeSeries(_)
+            | Self::CancelSeries(_) => None,
             Self::ChangeReservation(action) => Some(action.reservation),
             Self::MoveReservation(action) => Some(action.reservation),
             Self::CancelReservation(action) => Some(action.reservation),
@@ -161,6 +198,8 @@ pub(crate) struct NewEvent {
 pub(crate) enum Decision {
     /// Accepted: these events are committed together. At least one, at most one per room. The answer describes the last one.
     Events(Vec<NewEvent>),
+    /// Accepted: what a command does to a series. Its events are committed together, in this order. The answer names all.
+    Series(Box<SeriesDecision>),
     /// The requested state already holds.
     Unchanged {
         /// The room, or the reservation's room.
@@ -214,6 +253,9 @@ impl Command {
             Action::ChangeReservation(action) => places(directory, action.room, action.reservation),
             Action::CancelReservation(action) => places(directory, action.room, action.reservation),
             Action::RestoreReservation(action) => action.rooms(),
+            Action::ReserveSeries(action) => vec![action.room],
+            Action::ChangeSeries(action) => vec![action.room],
+            Action::CancelSeries(action) => vec![action.room],
             Action::MoveReservation(action) => {
                 let mut rooms = places(directory, action.room, action.reservation);
                 if !rooms.contains(&action.to_room) {
@@ -268,6 +310,9 @@ impl Command {
             Action::MoveReservation(action) => action.decide(self, rooms),
             Action::CancelReservation(action) => action.decide(self, rooms),
             Action::RestoreReservation(action) => action.decide(self, rooms),
+            Action::ReserveSeries(action) => action.decide(self, rooms),
+            Action::ChangeSeries(action) => action.decide(self, rooms),
+            Action::CancelSeries(action) => action.decide(self, rooms),
         }
         .unwrap_or_else(|early| early)
     }

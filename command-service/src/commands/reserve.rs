@@ -57,22 +57,33 @@ impl Stay {
     }
 
     pub(super) fn made_in(&self, room: RoomId, settings: &RoomSettings, command: &Command) -> Decision {
+        let reservation = self.reservation(self.interval, room, settings, command);
+        Decision::event(room, ReservationMade { reservation })
+    }
+
+    /// The reservation of this stay, or of another time.
+    pub(super) fn reservation(
+        &self,
+        interval: Interval,
+        room: RoomId,
+        settings: &RoomSettings,
+        command: &Command,
+    ) -> Reservation {
         let actor = &command.actor.user;
-        let reservation = Reservation {
+        Reservation {
             id: ReservationId::made_in(room, command.id),
             revision: 1,
             room,
             time_zone: settings.time_zone,
-            from: self.interval.from,
-            to: self.interval.to,
+            from: interval.from,
+            to: interval.to,
             people: self.people,
             title: self.title.clone(),
             reserved_for: self.reserved_for.clone(),
             reserved_by: self.reserved_by.as_ref().unwrap_or(actor).clone(),
             booked_by: self.reserved_by.as_ref().filter(|owner| *owner != actor).map(|_| actor.clone()),
             series: None,
-        };
-        Decision::event(room, ReservationMade { reservation })
+        }
     }
 }
 

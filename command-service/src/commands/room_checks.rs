@@ -61,7 +61,17 @@ pub(super) fn check_free(
     added: &[Interval],
     except: Option<ReservationId>,
 ) -> Checked<()> {
-    if let Some(other) = room.overlapping(stay, except) {
+    check_free_but(room, stay, added, |id| Some(id) != except)
+}
+
+/// The same, with the reservations that count.
+pub(super) fn check_free_but(
+    room: &Room,
+    stay: Interval,
+    added: &[Interval],
+    counts: impl Fn(ReservationId) -> bool,
+) -> Checked<()> {
+    if let Some(other) = room.overlapping(stay, counts) {
         return Err(Rejection::Overlap { reservation: other.id, from: other.from, to: other.to }.into());
     }
     if added.iter().all(|part| room.remembers(part.from)) {

@@ -4,6 +4,8 @@
 
 mod bookable;
 mod directory;
+mod held;
+mod recurrence;
 mod rejection;
 mod room;
 mod rooms;
@@ -13,7 +15,9 @@ pub mod values;
 pub(crate) use bookable::check_bookable;
 pub(crate) use directory::Directory;
 pub use directory::RoomEntry;
-pub use rejection::Rejection;
+pub(crate) use recurrence::shifted;
+pub use recurrence::{InvalidRecurrence, MOST_OCCURRENCES, Recurrence};
+pub use rejection::{Misfit, Rejection, Why};
 pub use room::{OutOfSequence, Room, SNAPSHOT_SCHEMA, Undo};
 pub(crate) use rooms::{Located, Recalled, Rooms};
 pub use values::{InvalidInterval, InvalidSetting, NameKey};

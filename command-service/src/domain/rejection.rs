@@ -3,7 +3,57 @@
 use serde::{Deserialize, Serialize};
 use shared_events::{Minute, ReservationId, RoomId, Timestamp, room_rules::BrokenRule};
 
-use super::values::{InvalidInterval, InvalidSetting};
+use super::{
+    recurrence::InvalidRecurrence,
+    values::{InvalidInterval, InvalidSetting},
+};
+
+/// An occurrence of a series that can't be reserved.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Misfit {
+    /// First minute.
+    pub from: Minute,
+    /// First minute after it.
+    pub to: Minute,
+    /// Why.
+    #[serde(flatten)]
+    pub why: Why,
+}
+
+/// Why an occurrence can't be reserved. Short, because the record of a series has them all.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "why")]
+pub enum Why {
+    /// A reservation is in the way.
+    Overlap {
+        /// The reservation.
+        reservation: ReservationId,
+    },
+    /// It breaks a rule of the room.
+    Rule {
+        /// Name of the rule: its setting.
+        rule: String,
+        /// Limit of the rule, if it is a number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u32>,
+    },
+    /// It lies in the past.
+    InThePast,
+    /// Clocks skip all of it.
+    SkippedByClocks,
+}
+
+impl Why {
+    /// The reason of a rejection that concerns one occurrence alone.
+    pub(crate) fn of(rejection: &Rejection) -> Option<Self> {
+        match rejection {
+            Rejection::Overlap { reservation, .. } => Some(Self::Overlap { reservation: *reservation }),
+            Rejection::Rule { rule, limit, .. } => Some(Self::Rule { rule: rule.clone(), limit: *limit }),
+            Rejection::InThePast => Some(Self::InThePast),
+            _ => None,
+        }
+    }
+}
 
 /// Why a command is rejected. Serialisable, because the rejection of an import line is recorded.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize)]
@@ -102,6 +152,17 @@ pub enum Rejection {
         /// The current revision.
         revision: u32,
     },
+    /// Occurrences of the series don't fit.
+    #[error("{} of {of} occurrences don't fit", misfits.len())]
+    Series {
+        /// Number of occurrences.
+        of: usize,
+        /// Those that don't fit.
+        misfits: Vec<Misfit>,
+    },
+    /// The room has no reservation of the series that has not begun.
+    #[error("the room has no reservation of this series that has not begun")]
+    UnknownSeries,
     /// The room has reservations that have not ended.
     #[error("{count} reservations have not ended, the first is from {from} to {to}")]
     ReservationsAhead {
@@ -121,6 +182,9 @@ pub enum Rejection {
     /// The stay is not valid.
     #[error(transparent)]
     InvalidInterval(InvalidInterval),
+    /// The recurrence rule is not valid, or not for this stay.
+    #[error("the recurrence {0}")]
+    InvalidRecurrence(InvalidRecurrence),
 }
 
 impl From<BrokenRule> for Rejection {
@@ -138,5 +202,11 @@ impl From<InvalidSetting> for Rejection {
 impl From<InvalidInterval> for Rejection {
     fn from(invalid: InvalidInterval) -> Self {
         Self::InvalidInterval(invalid)
+    }
+}
+
+impl From<InvalidRecurrence> for Rejection {
+    fn from(invalid: InvalidRecurrence) -> Self {
+        Self::InvalidRecurrence(invalid)
     }
 }

@@ -9,10 +9,14 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use shared_events::{
-    Erasures, Event, Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings, Timestamp, Version,
+    Erasures, Event, Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings, SeriesId, Timestamp,
+    Version,
 };
 
-use super::timeline::{Timed, Timeline};
+use super::{
+    held::Held,
+    timeline::{Timed, Timeline},
+};
 
 #[cfg(test)]
 mod tests;
@@ -40,8 +44,7 @@ pub struct Room {
     has_forgotten: bool,
     /// The end of the last forgotten reservation.
     forgotten_until: Minute,
-    /// By `from`. They never overlap, so their ends have the same order.
-    reservations: Timeline<Reservation>,
+    reservations: Held,
     /// By the end of the time that they held here.
     departed: Timeline<Departure>,
 }
@@ -114,7 +117,7 @@ impl Room {
             last_changes: HashMap::new(),
             has_forgotten: false,
             forgotten_until: Minute::EARLIEST,
-            reservations: Timeline::default(),
+            reservations: Held::default(),
             departed: Timeline::default(),
         }
     }
@@ -208,17 +211,22 @@ impl Room {
         self.reservations.values()
     }
 
-    /// The latest reservation other than `except` that overlaps the interval.
+    /// The known reservations of a series, by `from`.
+    pub(crate) fn of_series(&self, series: SeriesId) -> impl Iterator<Item = &Reservation> {
+        self.reservations.of_series(series)
+    }
+
+    /// The latest reservation that overlaps the interval, without those that don't count.
     ///
-    /// Reservations never overlap one another, so only the last one that begins before the interval's end can reach into it:
-    /// O(log n).
+    /// Reservations never overlap one another, so only the last ones that begin before the interval's end can reach into it:
+    /// O(log n + overlapping ones).
     pub(crate) fn overlapping(
         &self,
         interval: Interval,
-        except: Option<ReservationId>,
+        counts: impl Fn(ReservationId) -> bool,
     ) -> Option<&Reservation> {
-        let last = self.reservations.before(interval.to).find(|reservation| Some(reservation.id) != except);
-        last.filter(|reservation| reservation.interval().overlaps(interval))
+        let last = self.reservations.before(interval.to).take_while(|last| last.interval().overlaps(interval));
+        last.into_iter().find(|reservation| counts(reservation.id))
     }
 
     /// Applies the next event of the room's stream, which happened at `time`.
@@ -276,9 +284,7 @@ impl Room {
 
     /// Masks reservations of persons erased after the events were applied.
     pub(crate) fn mask(&mut self, erasures: &Erasures) {
-        for reservation in self.reservations.values_mut() {
-            erasures.mask_reservation(reservation);
-        }
+        self.reservations.mask(erasures);
     }
 
     fn replace(&mut self, event: &Event) -> Replaced {

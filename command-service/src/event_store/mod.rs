@@ -112,11 +112,11 @@ pub struct NewKey {
     pub id: KeyId,
     /// Hash of the request. The same key with another fingerprint is the client's mistake.
     pub fingerprint: [u8; 16],
-    /// Index in [`Group::events`] of the event that the answer describes.
+    /// Index in [`Group::events`] of the event that the answer describes; of a series, of its first one.
     pub event: Option<usize>,
     /// Index of the other event of a move, in the room that was left.
     pub other_event: Option<usize>,
-    /// The outcome if there is no event: JSON in the writer's form.
+    /// The outcome if there is no event, or what the events of a series don't tell: JSON in the writer's form.
     pub outcome: Option<Vec<u8>>,
     /// The record of a rejection that this one replaces. If another has replaced it, the group is a conflict.
     pub replaces: Option<ReplacedKey>,
@@ -138,11 +138,11 @@ pub struct KeyRecord {
     pub id: KeyId,
     /// Hash of the request that made it.
     pub fingerprint: [u8; 16],
-    /// The event that the answer describes.
+    /// The event that the answer describes; of a series, its first one.
     pub event: Option<StoredEvent>,
     /// The other event of a move.
     pub other_event: Option<StoredEvent>,
-    /// The outcome if there is no event.
+    /// The outcome if there is no event, or what the events of a series don't tell.
     pub outcome: Option<Vec<u8>>,
 }
 

@@ -7,10 +7,14 @@ use actix_web::{
 };
 use serde::Serialize;
 use service_kit::http::headers::TAGGED;
-use shared_events::{ReservationId, RoomId, Version};
+use shared_events::{Minute, ReservationId, RoomId, SeriesId, Version};
 use utoipa::ToSchema;
 
-use crate::writer::Done;
+use crate::{
+    commands::Occurrence,
+    domain::{Misfit, Why},
+    writer::Done,
+};
 
 /// The effect of a command, and whether an earlier request with the same key had it.
 #[derive(Debug)]
@@ -51,10 +55,163 @@ impl Effect {
     }
 }
 
+/// The effect of a command about a series.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SeriesEffect {
+    /// The room.
+    #[schema(value_type = uuid::Uuid)]
+    room: RoomId,
+    /// The room's version after the command.
+    #[schema(minimum = 1)]
+    #[schema(value_type = u64)]
+    version: Version,
+    /// The series. A dry run names one that is not made.
+    #[schema(value_type = uuid::Uuid)]
+    series: SeriesId,
+    /// The reservations that were made, changed or cancelled, by time. In a dry run, those that would be made.
+    occurrences: Vec<ShownOccurrence>,
+    /// Occurrences that don't fit and were left out, by time.
+    skipped: Vec<ShownMisfit>,
+}
+
+/// A reservation of a series after a command.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Occurrence)]
+struct ShownOccurrence {
+    /// The reservation; absent in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>, nullable = false)]
+    reservation: Option<ReservationId>,
+    /// Its revision.
+    #[schema(minimum = 1)]
+    revision: u32,
+    /// First minute.
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    from: Minute,
+    /// First minute after it.
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    to: Minute,
+}
+
+/// An occurrence that doesn't fit.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Misfit)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShownMisfit {
+    /// First minute.
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    from: Minute,
+    /// First minute after it.
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    to: Minute,
+    /// Why it doesn't fit.
+    why: Reason,
+    /// The reservation in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>, nullable = false)]
+    reservation: Option<ReservationId>,
+    /// The broken rule of the room: its setting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    rule: Option<String>,
+    /// The limit of the rule, if it is a number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    limit: Option<u32>,
+}
+
+/// Why an occurrence doesn't fit.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MisfitReason)]
+#[serde(rename_all = "camelCase")]
+enum Reason {
+    /// A reservation is in the way.
+    Overlap,
+    /// It breaks a rule of the room.
+    Rule,
+    /// It lies in the past.
+    InThePast,
+    /// Clocks skip all of it.
+    SkippedByClocks,
+}
+
+impl From<&Misfit> for ShownMisfit {
+    fn from(misfit: &Misfit) -> Self {
+        let plain = |why| Self {
+            from: misfit.from,
+            to: misfit.to,
+            why,
+            reservation: None,
+            rule: None,
+            limit: None,
+        };
+        match &misfit.why {
+            Why::Overlap { reservation } => {
+                Self { reservation: Some(*reservation), ..plain(Reason::Overlap) }
+            }
+            Why::Rule { rule, limit } => {
+                Self { rule: Some(rule.clone()), limit: *limit, ..plain(Reason::Rule) }
+            }
+            Why::InThePast => plain(Reason::InThePast),
+            Why::SkippedByClocks => plain(Reason::SkippedByClocks),
+        }
+    }
+}
+
+/// The effect of any command.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum AnyEffect {
+    /// On a room or a reservation.
+    One(Effect),
+    /// On a series.
+    Series(SeriesEffect),
+}
+
+impl AnyEffect {
+    /// The effect of a command, and the path of what it made in the query service.
+    pub(super) fn of(done: &Done) -> (Self, Option<String>) {
+        let Some(series) = &done.series else {
+            let (effect, location) = Effect::of(done);
+            return (Self::One(effect), location);
+        };
+        let shown = |occurrence: &Occurrence| {
+            let Occurrence { reservation, revision, from, to } = *occurrence;
+            ShownOccurrence { reservation, revision, from, to }
+        };
+        let effect = SeriesEffect {
+            room: done.room,
+            version: done.version,
+            series: series.series,
+            occurrences: series.occurrences.iter().map(shown).collect(),
+            skipped: series.skipped.iter().map(ShownMisfit::from).collect(),
+        };
+        (Self::Series(effect), None)
+    }
+}
+
+impl CommandAnswer {
+    /// A series has no one revision, and no address.
+    fn of_series(self) -> HttpResponse {
+        let mut response = if self.done.created { HttpResponse::Created() } else { HttpResponse::Ok() };
+        if self.repeated {
+            response.insert_header(("Idempotency-Replayed", "true"));
+        }
+        response
+            .insert_header((CACHE_CONTROL, TAGGED))
+            .insert_header(("Consistency-Token", self.done.token.to_string()))
+            .json(AnyEffect::of(&self.done).0)
+    }
+}
+
 impl Responder for CommandAnswer {
     type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        if self.done.series.is_some() {
+            return self.of_series();
+        }
         let (effect, location) = Effect::of(&self.done);
         let mut response = match location {
             Some(location) => {

@@ -59,9 +59,13 @@ impl Condition {
     pub(super) fn check(self, action: &Action) -> Result<IfMatch, Problem> {
         match action {
             // These have no revision before: what they make is new.
-            Action::RegisterRoom(_) | Action::Reserve(_) | Action::ReserveKind(_) => {
-                Err(unknown_condition(self.field))
-            }
+            Action::RegisterRoom(_)
+            | Action::Reserve(_)
+            | Action::ReserveKind(_)
+            // Nor has a series one revision.
+            | Action::ReserveSeries(_)
+            | Action::ChangeSeries(_)
+            | Action::CancelSeries(_) => Err(unknown_condition(self.field)),
             Action::ChangeRoom(_)
             | Action::RetireRoom(_)
             | Action::ChangeReservation(_)

@@ -41,6 +41,7 @@ mod request;
 mod reservations;
 mod rooms;
 mod schemas;
+mod series;
 
 pub use openapi::document;
 
@@ -147,6 +148,13 @@ pub fn configure(api: Api) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'stat
             )
             .service(
                 endpoint("/v1/rooms/{room}/reservations/{reservation}/restore").post(reservations::restore),
+            )
+            .service(endpoint("/v1/rooms/{room}/series").post(series::reserve))
+            .service(endpoint("/v1/rooms/{room}/series/{series}").patch(series::change).delete(series::cancel))
+            .service(
+                endpoint("/v1/rooms/{room}/series/{series}/following/{reservation}")
+                    .patch(series::change_following)
+                    .delete(series::cancel_following),
             )
             .service(endpoint("/v1/commands").post(commands::carry_out))
             .service(endpoint("/v1/import").post(import::import))

@@ -8,11 +8,11 @@ use utoipa::{
 
 use super::{
     admin,
-    answers::Effect,
+    answers::{AnyEffect, Effect, SeriesEffect},
     commands::{self, CommandLine, LineAnswer},
     erasures, event, event_batch, feed, feed_schemas,
     import::{self, ImportOutcome},
-    reservations, rooms, schemas,
+    reservations, rooms, schemas, series,
 };
 
 /// A text without control characters, and with a visible one unless it is empty. The characters that are named are those of
@@ -38,6 +38,11 @@ const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u
         reservations::cancel,
         reservations::move_to_room,
         reservations::restore,
+        series::reserve,
+        series::change,
+        series::cancel,
+        series::change_following,
+        series::cancel_following,
         commands::carry_out,
         import::import,
         erasures::list,
@@ -52,6 +57,8 @@ const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u
     ),
     components(schemas(
         Effect,
+        SeriesEffect,
+        AnyEffect,
         CommandLine,
         LineAnswer,
         ImportOutcome,
@@ -63,11 +70,13 @@ const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u
         import::ReserveLine,
         import::RescheduleLine,
         import::MoveLine,
-        import::CancelLine
+        import::CancelLine,
+        import::SeriesLine
     )),
     tags(
         (name = "rooms", description = "For administrators."),
         (name = "reservations", description = "Only its owner or an administrator changes a reservation."),
+        (name = "series", description = "Reservations that are made together, and change together or each alone."),
         (name = "commands", description = "Many commands in one request."),
         (name = "import", description = "Historic bookings, for administrators."),
         (name = "feed", description = "The events, for administrators and services."),

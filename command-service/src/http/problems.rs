@@ -7,7 +7,10 @@ use serde_json::json;
 use service_kit::http::problem::{Problem, ProblemType};
 use shared_events::{RoomId, Version};
 
-use super::fields::{interval_problem, invalid};
+use super::{
+    answers::ShownMisfit,
+    fields::{interval_problem, invalid},
+};
 use crate::{domain::Rejection, event_store::StoreError, writer::Failure};
 
 /// `Retry-After` when an operator or a newer version of this service must act first.
@@ -75,6 +78,12 @@ pub(super) fn reason(rejection: &Rejection) -> Problem {
         Rejection::ReservationsAhead { count, from, to } => problem(ProblemType::ReservationsAhead)
             .with("reservations", count)
             .with("inTheWay", json!({"from": from, "to": to})),
+        Rejection::UnknownSeries => problem(ProblemType::UnknownSeries),
+        Rejection::Series { of, misfits } => {
+            let misfits: Vec<ShownMisfit> = misfits.iter().map(ShownMisfit::from).collect();
+            problem(ProblemType::SeriesConflict).with("occurrences", of).with("misfits", misfits)
+        }
+        Rejection::InvalidRecurrence(_) => invalid("/recurrence", &rejection.to_string()),
         Rejection::SameRoom => invalid("/toRoom", &rejection.to_string()),
         Rejection::InvalidSetting(setting) => invalid(&format!("/{}", setting.field), &setting.reason),
         Rejection::InvalidInterval(interval) => interval_problem(*interval),

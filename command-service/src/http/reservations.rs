@@ -80,9 +80,11 @@ pub(super) struct ReservationPatch {
 }
 
 impl ReservationPatch {
-    fn of(
+    /// The change of a reservation.
+    pub(super) fn values(
         self,
-        ReservationPath { room, reservation }: ReservationPath,
+        room: RoomId,
+        reservation: ReservationId,
     ) -> Result<ChangeReservation, Problem> {
         ends(self.from, self.to)?;
         Ok(ChangeReservation {
@@ -144,7 +146,7 @@ pub(super) fn to_reserve_kind(KindPath { kind }: KindPath, body: NewReservation)
 }
 
 pub(super) fn to_change(path: ReservationPath, body: ReservationPatch) -> Result<Action, Problem> {
-    Ok(Action::ChangeReservation(body.of(path)?))
+    Ok(Action::ChangeReservation(body.values(path.room, path.reservation)?))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as of the other commands")]

@@ -107,6 +107,38 @@ impl IntoResponses for Changed {
     }
 }
 
+/// 201: a new series; 200: a dry run.
+pub(super) enum SeriesCreated {}
+
+/// 200: changed reservations of a series.
+pub(super) enum SeriesChanged {}
+
+impl IntoResponses for SeriesCreated {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let dry_run = of_series("What a dry run would make. Nothing is reserved.").build();
+        BTreeMap::from([
+            ("201".to_owned(), of_series("Created.").build().into()),
+            ("200".to_owned(), dry_run.into()),
+        ])
+    }
+}
+
+impl IntoResponses for SeriesChanged {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let changed = of_series("Changed, or the requested state already held.").build();
+        BTreeMap::from([("200".to_owned(), changed.into())])
+    }
+}
+
+fn of_series(description: &str) -> ResponseBuilder {
+    ResponseBuilder::new()
+        .description(description)
+        .content("application/json", Content::new(Some(Ref::from_schema_name("SeriesEffect"))))
+        .header("Consistency-Token", header("A query with this token shows at least this effect."))
+        .header("Idempotency-Replayed", header("`true` if an earlier request with this key had this effect."))
+        .header("X-Request-Id", header("Id of the request in logs and events."))
+}
+
 fn effect(description: &str) -> ResponseBuilder {
     ResponseBuilder::new()
         .description(description)
@@ -132,12 +164,12 @@ impl IntoResponses for Failed {
             ),
             NOBODY,
             ("403", "The caller is not the owner, or has not the role."),
-            ("404", "The room, kind or reservation does not exist."),
+            ("404", "The room, kind, reservation or series does not exist."),
             METHOD,
             (
                 "409",
-                "A conflict: an overlapping reservation (`inTheWay`), no free room of the kind, a taken name, reservations \
-                ahead, or the same request still running. `room` and `version`, or `rooms` (at most 64, and \
+                "A conflict: an overlapping reservation (`inTheWay`), occurrences of a series that don't fit (`misfits`), no \
+                free room of the kind, a taken name, reservations ahead, or the same request still running. `room` and `version`, or `rooms` (at most 64, and \
                 the number of `moreRooms`), are the versions of the decision.",
             ),
             (
@@ -291,6 +323,7 @@ commands! {
     reschedule_command "reschedule";
     move_command "move";
     cancel_command "cancel";
+    reserve_series_command "reserveSeries";
 }
 
 /// The schema of opening hours.

@@ -1,15 +1,16 @@
 //! Turns events into replies, for a new command as for a repeated one.
 
 use serde::{Deserialize, Serialize};
-use shared_events::{ConsistencyToken, Event, RawEvent, ReservationId, RoomId, Version};
+use shared_events::{ConsistencyToken, DecodedEvent, Event, RawEvent, ReservationId, RoomId, SeriesId, Version};
 
-use super::{CommandOutcome, Done, Failure, Reply};
+use super::{CommandOutcome, Done, Failure, Reply, SeriesDone};
 use crate::{
-    domain::Rejection,
+    commands::{Occurrence, SeriesDecision},
+    domain::{Misfit, Rejection},
     event_store::{KeyRecord, ReplacedKey, StoredEvent},
 };
 
-/// The outcome in an idempotency record whose command made no event.
+/// The outcome in an idempotency record, unless one event or the two of a move tell it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RecordedOutcome {
@@ -26,6 +27,25 @@ pub enum RecordedOutcome {
         /// The reservation's revision, or that of the room's settings.
         revision: u32,
     },
+    /// The command made these events of a series.
+    Series(RecordedSeries),
+}
+
+/// What a record says of a series. Its events say the rest.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordedSeries {
+    /// The room.
+    pub(super) room: RoomId,
+    /// The series.
+    pub(super) series: SeriesId,
+    /// The version before the first event.
+    pub(super) after: Version,
+    /// Number of events.
+    pub(super) events: u32,
+    /// Occurrences that were left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) skipped: Vec<Misfit>,
 }
 
 /// The effect of a command that made these events. The reply describes the last one.
@@ -46,7 +66,51 @@ pub(super) fn done(events: &[(RoomId, Version, &Event)]) -> Option<Done> {
         token: ConsistencyToken {
             rooms: events.iter().map(|(room, version, _)| (*room, *version)).collect(),
         },
+        series: None,
     })
+}
+
+/// The effect of a command that made these events of a series.
+pub(super) fn series_done(
+    series: SeriesId,
+    events: &[(RoomId, Version, &Event)],
+    skipped: Vec<Misfit>,
+) -> Option<Done> {
+    let (room, version, last) = *events.last()?;
+    let reservations = events.iter().filter_map(|(_, _, event)| event.reservation());
+    let mut occurrences: Vec<Occurrence> = reservations.map(Occurrence::of).collect();
+    // Events may go backwards in time.
+    occurrences.sort_by_key(|occurrence| occurrence.from);
+    let created = matches!(last, Event::ReservationMade(_));
+    let done = unchanged(room, version, None, 0);
+    let series = Some(Box::new(SeriesDone { series, occurrences, skipped }));
+    Some(Done { created, series, ..done })
+}
+
+/// The effect of a command about a series that made no event.
+pub(super) fn series_unchanged(decision: SeriesDecision, version: Version) -> Done {
+    let SeriesDecision { room, series, occurrences, skipped, .. } = decision;
+    let series = Some(Box::new(SeriesDone { series, occurrences, skipped }));
+    Done { series, ..unchanged(room, version, None, 0) }
+}
+
+/// The reply from the record of a series, whose events these are, to a request of the command `id`.
+pub(super) fn from_series(recorded: RecordedSeries, events: &[DecodedEvent], id: &str) -> Reply {
+    let RecordedSeries { series, skipped, .. } = recorded;
+    // An earlier attempt may have committed it, whose connection was lost during COMMIT.
+    let repeated = events.first().is_none_or(|first| first.metadata.causation_id != id);
+    let events: Vec<_> = events.iter().map(|event| (event.room, event.version, &event.event)).collect();
+    let done = series_done(series, &events, skipped).ok_or(Failure::Refused)?;
+    Ok(CommandOutcome { result: Ok(done), rests_on: Vec::new(), repeated })
+}
+
+/// The series of a record, if the request is the one that made it.
+pub(super) fn series_of(record: &KeyRecord, fingerprint: [u8; 16]) -> Option<RecordedSeries> {
+    let outcome = record.outcome.as_ref().filter(|_| record.fingerprint == fingerprint && record.event.is_some())?;
+    match serde_json::from_slice(outcome) {
+        Ok(RecordedOutcome::Series(recorded)) => Some(recorded),
+        _ => None,
+    }
 }
 
 /// The effect of a command whose requested state already held.
@@ -57,7 +121,7 @@ pub(super) fn unchanged(
     revision: u32,
 ) -> Done {
     let token = ConsistencyToken { rooms: vec![(room, version)] };
-    Done { room, version, reservation, revision, created: false, token }
+    Done { room, version, reservation, revision, created: false, token, series: None }
 }
 
 /// The record itself, if it is one of a rejection, and the line was sent again with other content.
@@ -79,6 +143,8 @@ pub(super) fn from_record(record: KeyRecord, fingerprint: [u8; 16]) -> Reply {
             RecordedOutcome::Unchanged { room, version, reservation, revision } => {
                 Ok(unchanged(room, version, reservation, revision))
             }
+            // Its events have to be read, see `from_series`.
+            RecordedOutcome::Series(_) => return Err(Failure::Refused),
         }
     } else {
         let room = record.event.as_ref().map(|event| event.room);

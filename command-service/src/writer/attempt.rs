@@ -3,6 +3,7 @@
 //! It decides the commands one after the other on the cached rooms, each with the effects of those before it. It can undo
 //! everything that it applies, so a failed attempt leaves no trace, and the next one decides all commands again.
 
+mod apply;
 mod error;
 mod forgotten;
 mod records;
@@ -10,15 +11,17 @@ mod records;
 use std::collections::{HashMap, HashSet};
 
 use service_kit::clock::Clock;
-use shared_events::{DecodedEvent, Metadata, RawEvent, ReservationId, RoomId, Timestamp, Version};
-use uuid::Uuid;
+use shared_events::{DecodedEvent, RawEvent, ReservationId, RoomId, Timestamp, Version};
 
 pub(super) use self::error::AttemptError;
-use super::{CommandOutcome, Failure, Pending, RecordedOutcome, Reply, Submission, answers, cache::Cache};
+use super::{
+    CommandOutcome, Failure, Pending, RecordedOutcome, Reply, Submission,
+    answers, cache::Cache,
+};
 use crate::{
-    commands::{Action, Command, Decision, NewEvent, Origin, RestoreReservation, Revision},
+    commands::{Action, Command, Decision, Origin, RestoreReservation, Revision, SeriesDecision},
     domain::{Rejection, Room, RoomEntry, Undo},
-    event_store::{Appended, Group, KeyId, KeyKind, KeyRecord, NewKey, Position},
+    event_store::{Appended, Group, KeyId, KeyRecord, Position},
 };
 
 /// Most rooms and whole streams that one decision may ask for: one for each room of a kind, or for each move of a reservation.
@@ -159,7 +162,14 @@ impl<'a> Attempt<'a> {
             own.sort_by_key(|event| event.event.reservation().is_none_or(|about| about.room == event.room));
             let own: Vec<_> =
                 own.into_iter().map(|event| (event.room, event.version, &event.event)).collect();
-            if let Some(done) = answers::done(&own) {
+            let command = &pending.submission.command;
+            let done = match command.action.series(command.id) {
+                // Its record has more than the events.
+                Some(_) if pending.submission.key.is_some() => None,
+                Some(series) => answers::series_done(series, &own, Vec::new()),
+                None => answers::done(&own),
+            };
+            if let Some(done) = done {
                 self.replies.insert(
                     index,
                     Ok(CommandOutcome { result: Ok(done), rests_on: Vec::new(), repeated: false }),
@@ -240,7 +250,17 @@ impl<'a> Attempt<'a> {
                 Decision::Events(events) if !self.cache.may_write(&events).await? => {
                     return Ok(Some(Err(Failure::NotYetWritten)));
                 }
-                Decision::Events(events) => return self.apply(submission, &command, events).map(Some),
+                Decision::Events(events) => return self.apply(submission, &command, events, None).map(Some),
+                Decision::Series(decision) if !self.cache.may_write(&decision.events).await? => {
+                    return Ok(Some(Err(Failure::NotYetWritten)));
+                }
+                Decision::Series(decision) if decision.events.is_empty() => {
+                    return self.leave_series(pending, &command, *decision).map(Some);
+                }
+                Decision::Series(decision) => {
+                    let SeriesDecision { series, events, skipped, .. } = *decision;
+                    return self.apply(submission, &command, events, Some((series, skipped))).map(Some);
+                }
                 Decision::Unchanged { room, reservation, revision } => {
                     let rests_on = self.depend_on(pending, &command);
                     let version = self.cache.rooms.get(room).map(Room::version).unwrap_or_default();
@@ -277,6 +297,27 @@ impl<'a> Attempt<'a> {
             .collect()
     }
 
+    /// The reply to a command about a series that makes no event. Only a change that the series has already is recorded: a dry
+    /// run is no command of an import.
+    fn leave_series(
+        &mut self,
+        pending: &Pending,
+        command: &Command,
+        decision: SeriesDecision,
+    ) -> Result<Reply, AttemptError> {
+        let rests_on = self.depend_on(pending, command);
+        let room = decision.room;
+        let version = self.cache.rooms.get(room).map(Room::version).unwrap_or_default();
+        self.record(&pending.submission, || RecordedOutcome::Unchanged {
+            room,
+            version,
+            reservation: None,
+            revision: 0,
+        })?;
+        let result = Ok(answers::series_unchanged(decision, version));
+        Ok(Ok(CommandOutcome { result, rests_on, repeated: false }))
+    }
+
     fn reject(
         &mut self,
         submission: &Submission,
@@ -310,74 +351,6 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    fn apply(
-        &mut self,
-        submission: &Submission,
-        command: &Command,
-        events: Vec<NewEvent>,
-    ) -> Result<Reply, AttemptError> {
-        self.cache.rooms.forget_again();
-        let first = self.group.events.len();
-        let mut effects = Vec::with_capacity(events.len());
-        let traceparent = submission.traceparent.clone().unwrap_or_else(|| untraced(command.id));
-        // Both halves of a move are recorded at one time, which is not before that of either room's last event.
-        let rooms = events.iter().filter_map(|event| self.cache.rooms.get(event.room));
-        let recorded_at = rooms.map(Room::recorded_at).max().unwrap_or(Timestamp::EARLIEST);
-        for NewEvent { room, mut event } in events {
-            // An import may repeat an act of an erased person.
-            if command.actor.user != submission.command.actor.user
-                && let Some(reservation) = event.reservation_mut()
-            {
-                (reservation.title, reservation.reserved_for) = (None, None);
-            }
-            // The command may register the room.
-            self.insert_empty(room);
-            let Some(state) = self.cache.rooms.get_mut(room) else { return Err(AttemptError::Permanent) };
-            self.base.entry(room).or_insert(state.version());
-            let version = state.version().next();
-            let undo = state.apply(version, command.now, &event).map_err(|_| AttemptError::Permanent)?;
-            self.undo.push((room, undo));
-            state.record(recorded_at);
-            if let Some(entry) = RoomEntry::after(&event) {
-                self.group.rooms.push(entry.clone());
-                self.directory_undo.push((room, self.cache.rooms.directory.upsert(entry)));
-            }
-            self.group.events.push(RawEvent {
-                room,
-                version,
-                event_type: event.event_type().into(),
-                payload: event.to_json()?,
-                metadata: Metadata {
-                    time: command.now,
-                    subject: event.subject(),
-                    actor: command.actor.user.clone(),
-                    correlation_id: submission.correlation_id.clone(),
-                    causation_id: command.id.to_string(),
-                    traceparent: Some(traceparent.clone()),
-                },
-                recorded_at,
-            });
-            effects.push((room, version, event));
-        }
-        let effects: Vec<_> = effects.iter().map(|(room, version, event)| (*room, *version, event)).collect();
-        let Some(done) = answers::done(&effects) else { return Err(AttemptError::Permanent) };
-        if let Some(key) = submission.key {
-            let last = self.group.events.len() - 1;
-            self.new_keys.insert(key.id);
-            self.made.extend(done.reservation.map(|reservation| (key.id, reservation)));
-            self.group.keys.push(NewKey {
-                kind: if command.origin == Origin::Request { KeyKind::Request } else { KeyKind::ImportLine },
-                id: key.id,
-                fingerprint: key.fingerprint,
-                event: Some(last),
-                other_event: (last > first).then_some(first),
-                outcome: None,
-                replaces: self.replaces(key),
-            });
-        }
-        Ok(Ok(CommandOutcome { result: Ok(done), rests_on: Vec::new(), repeated: false }))
-    }
-
     /// Restores rooms and directory as they were before this attempt.
     fn roll_back(&mut self, error: AttemptError) {
         self.cache.rooms.forget_again();
@@ -394,11 +367,4 @@ impl<'a> Attempt<'a> {
             self.cache.mark_directory_stale();
         }
     }
-}
-
-/// The trace context of a command whose request has none: a trace of its own that nobody samples. Every event has one, because
-/// a connector can't leave a header out.
-fn untraced(command: Uuid) -> String {
-    let (_, random) = command.as_u64_pair();
-    format!("00-{}-{random:016x}-00", command.simple())
 }

@@ -14,13 +14,15 @@ use super::{
     attempt::{Attempt, AttemptError, KeyLookup},
     cache::Cache,
 };
-use crate::outbox::HandoffSender;
+use crate::{domain::MOST_OCCURRENCES, outbox::HandoffSender};
 
 /// Failures of the store after which a group is halved, so that one command or one blocked room does not hold up the others.
 const FAILURES_BEFORE_SPLIT: u32 = 2;
 /// Pauses after failures of the store.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// Most events of a group, about. More than its commands, so that series alone divide it.
+const MAX_WEIGHT: usize = 2_000;
 
 pub(super) struct GroupCommit {
     cache: Cache,
@@ -41,7 +43,8 @@ impl GroupCommit {
     /// Decides and commits these commands and answers each of them. Returns the number of committed events.
     pub(super) async fn carry_out(&mut self, group: Vec<Pending>) -> usize {
         let mut events = 0;
-        let mut groups = vec![Remaining::new(group)];
+        // A stack, so the first ones go on top.
+        let mut groups: Vec<Remaining> = by_weight(group).into_iter().map(Remaining::new).rev().collect();
         while let Some(mut group) = groups.pop() {
             group.answer_overdue();
             if group.pending.is_empty() {
@@ -99,6 +102,23 @@ impl GroupCommit {
         }
         events
     }
+}
+
+/// Divides commands so that no transaction grows with the number of series among them.
+fn by_weight(group: Vec<Pending>) -> Vec<Vec<Pending>> {
+    let (mut groups, mut weight) = (vec![Vec::new()], 0);
+    for pending in group {
+        let own = if pending.submission.command.action.is_about_series() { MOST_OCCURRENCES } else { 1 };
+        if weight + own > MAX_WEIGHT {
+            groups.push(Vec::new());
+            weight = 0;
+        }
+        weight += own;
+        if let Some(last) = groups.last_mut() {
+            last.push(pending);
+        }
+    }
+    groups
 }
 
 /// Commands of a group without a reply yet.

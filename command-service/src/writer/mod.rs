@@ -16,7 +16,7 @@ use std::{
 };
 
 use service_kit::clock::Clock;
-use shared_events::{ConsistencyToken, ReservationId, RoomId, Version};
+use shared_events::{ConsistencyToken, ReservationId, RoomId, SeriesId, Version};
 use tokio::{
     sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::{Instant, timeout_at},
@@ -27,8 +27,8 @@ use self::{
     recall::{Memory, Recollection},
 };
 use crate::{
-    commands::{Action, Command},
-    domain::Rejection,
+    commands::{Action, Command, Occurrence},
+    domain::{Misfit, Rejection},
     event_store::{
         Append, ErasureList, EventLog, EventStore, IdempotencyKeys, KeyId, ReservationIndex, RoomDirectory,
         Snapshots,
@@ -105,10 +105,23 @@ pub struct Done {
     pub reservation: Option<ReservationId>,
     /// The reservation's revision, or that of the room's settings.
     pub revision: u32,
-    /// Whether a room or a reservation was made.
+    /// Whether a room, a reservation or a series was made.
     pub created: bool,
     /// The token for queries that must show it.
     pub token: ConsistencyToken,
+    /// What became of a series, if it is about one. Then there is no one reservation, and `revision` has no meaning.
+    pub series: Option<Box<SeriesDone>>,
+}
+
+/// A command's effect on a series.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SeriesDone {
+    /// The series.
+    pub series: SeriesId,
+    /// The reservations that the command made, changed or cancelled, by time. In a dry run, what it would make.
+    pub occurrences: Vec<Occurrence>,
+    /// Occurrences that don't fit and were left out.
+    pub skipped: Vec<Misfit>,
 }
 
 /// The outcome of a command.

@@ -45,6 +45,7 @@ mod retention;
 mod retrieval;
 mod roll_back;
 mod samples;
+mod series;
 mod serve;
 mod servers;
 mod test_service;

@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 use service_kit::ids::new_id;
-use shared_events::{Minute, RawEvent, Reservation, ReservationId, RoomId, TimeZone, Timestamp, Version};
+use shared_events::{
+    Minute, RawEvent, Reservation, ReservationId, RoomId, SeriesId, TimeZone, Timestamp, Version,
+};
 use uuid::Uuid;
 
 use super::{Carrier, Lead, Subscriber};
@@ -32,7 +34,8 @@ pub(super) const REMINDER: &str = "notifications.reminder";
 /// One message for one subscription. It names no user. A webhook's holds ids and times alone.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Delivery {
-    /// The `webhook-id` or `Message-ID`: `{room}:{version}:{subscription}`. The same event makes the same id again.
+    /// The `webhook-id` or `Message-ID`: `{room}:{version}:{subscription}`. The same event makes the same id again. Of a
+    /// reservation of a series, the command is in place of the version: what it does to a series is told once.
     pub id: String,
     /// The subscription.
     pub subscription: Uuid,
@@ -138,6 +141,9 @@ struct Data<'a> {
     revision: u32,
     from: Minute,
     to: Minute,
+    /// The series, of which one command may have changed more reservations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    series: Option<SeriesId>,
     #[serde(flatten)]
     for_people: Option<ForPeople<'a>>,
 }
@@ -169,6 +175,7 @@ impl Told<'_> {
             revision: reservation.revision,
             from: reservation.from,
             to: reservation.to,
+            series: reservation.series,
             for_people: (to.carrier == Carrier::Mails).then_some(ForPeople {
                 time_zone: reservation.time_zone,
                 title: reservation.title.as_deref(),
@@ -181,7 +188,10 @@ impl Told<'_> {
     /// The delivery of the event to a subscription.
     pub(super) fn delivery(&self, to: &Subscriber, now: Timestamp) -> Delivery {
         let message_type = &self.event.event_type;
-        let id = format!("{}:{}", self.event.id(), to.id);
+        let id = match self.reservation.series {
+            None => format!("{}:{}", self.event.id(), to.id),
+            Some(_) => format!("{}:{}:{}", self.event.room, self.event.metadata.causation_id, to.id),
+        };
         Delivery::due_now(id, to.id, message_type, &self.body(message_type, to), now)
     }
 

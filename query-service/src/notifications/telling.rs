@@ -113,6 +113,9 @@ impl Teller {
             deliveries.extend(reminders(happening, &told, &subscribers, &mut reminded, now));
         }
         if !deliveries.is_empty() {
+            // Of a series the first one counts.
+            let mut ids = HashSet::new();
+            deliveries.retain(|delivery| ids.insert(delivery.id.clone()));
             store.file(&deliveries, now).await?;
             let reminded: Vec<_> = reminded.into_iter().collect();
             store.drop_older_reminders(&reminded).await?;

@@ -8,7 +8,9 @@ use query_service::{
     stores::{ProjectionStore, Swap, memory::MemoryReadModels},
 };
 use service_kit::ids::new_id;
-use shared_events::{RawEvent, Timestamp, UserId};
+use shared_events::{
+    RawEvent, Reservation, SeriesId, Timestamp, UserId, reservation_events::ReservationMade,
+};
 use uuid::Uuid;
 
 use crate::{events::Stream, notify_world::World};
@@ -52,6 +54,36 @@ async fn an_event_is_told_once_to_its_owner_and_to_those_who_watch_its_room() {
         is_told_of(&world, ann.id, &[made, changed, moved_in, cancelled]).await;
         is_told_of(&world, bob.id, &[of_bob]).await;
         is_told_of(&world, watcher.id, &[made, changed, moved_out]).await;
+    }
+}
+
+#[tokio::test]
+async fn what_one_command_does_to_a_series_is_one_message_though_its_events_come_apart() {
+    for world in World::both().await {
+        let mut blue = Stream::new("Blue");
+        let ann = world.subscribe("ann", About::Mine, "https://example.org/").await;
+        let mut members = Vec::new();
+        for hour in [1, 3, 5] {
+            let made = Reservation { series: Some(SeriesId(new_id())), ..blue.reserve("ann", hour, hour + 1) };
+            blue.events.pop();
+            blue.push("ann", ReservationMade { reservation: made.clone() }.into());
+            members.push(made);
+        }
+        let command = new_id().to_string();
+        for event in &mut blue.events[1..] {
+            event.metadata.causation_id.clone_from(&command);
+        }
+        blue.cancel(&members[1]);
+        world.tell(&blue.events[..3]).await;
+        world.tell(&blue.events[3..]).await;
+        world.tell(&blue.events).await;
+        let told = world.deliveries(ann.id).await;
+        let ids: Vec<_> = told.iter().map(|delivery| delivery.id.clone()).collect();
+        assert_eq!(ids.len(), 2, "the series, and the one that was cancelled alone: {ids:?}");
+        let of_series = told.iter().find(|delivery| delivery.id.contains(&command)).unwrap();
+        let body: serde_json::Value = serde_json::from_str(&of_series.body).unwrap();
+        assert_eq!(body["data"]["reservation"], serde_json::json!(members[0].id), "the first one");
+        assert_eq!(body["data"]["series"], serde_json::json!(members[0].series));
     }
 }
 

@@ -83,6 +83,8 @@ problem_types! {
     UnknownKind "unknown-kind" NOT_FOUND "There is no room of this kind";
     /// The room has no such reservation, or it is cancelled or moved.
     UnknownReservation "unknown-reservation" NOT_FOUND "There is no such reservation";
+    /// The room has no reservation of this series that has not begun.
+    UnknownSeries "unknown-series" NOT_FOUND "There is no such series";
     /// The reservation has no such revision, or is cancelled at it.
     UnknownRevision "unknown-revision" NOT_FOUND "The reservation has no such revision to restore";
     /// The caller has no such subscription.
@@ -95,6 +97,8 @@ problem_types! {
     Misdirected "misdirected" MISDIRECTED_REQUEST "The request was meant for another host";
     /// Another reservation overlaps.
     Overlap "overlap" CONFLICT "Another reservation is in the way";
+    /// Occurrences of a series overlap reservations or break rules.
+    SeriesConflict "series-conflict" CONFLICT "Occurrences of the series don't fit";
     /// Every room of the kind is taken.
     NoFreeRoom "no-free-room" CONFLICT "No room of this kind is free";
     /// Another room has this name.

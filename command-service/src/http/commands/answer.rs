@@ -10,7 +10,7 @@ use utoipa::{
 };
 
 use super::super::{
-    answers::{CommandAnswer, Effect},
+    answers::{AnyEffect, CommandAnswer},
     lines::{Ended, LineOutcome, lines_of, push_line},
     problems,
 };
@@ -33,7 +33,7 @@ pub(in super::super) struct LineAnswer {
     /// The effect.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    body: Option<Effect>,
+    body: Option<AnyEffect>,
     /// Path in the query service of what was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -56,11 +56,11 @@ impl LineAnswer {
     fn of(line: u64, key: Option<String>, decided: Decided) -> Self {
         match decided {
             Ok(CommandAnswer { done, repeated }) => {
-                let (effect, location) = Effect::of(&done);
+                let (effect, location) = AnyEffect::of(&done);
                 Self {
                     line,
                     key,
-                    status: if location.is_some() { 201 } else { 200 },
+                    status: if done.created { 201 } else { 200 },
                     body: Some(effect),
                     location,
                     consistency_token: Some(done.token.to_string()),

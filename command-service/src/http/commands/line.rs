@@ -22,7 +22,7 @@ use super::super::{
     idempotency,
     lines::{Line, key_at_least, whole},
     request::{Body, Wanted, no_query},
-    reservations, rooms,
+    reservations, rooms, series,
 };
 use crate::commands::Action;
 
@@ -92,7 +92,7 @@ fn read<P: DeserializeOwned, B: Body>(
 }
 
 /// The commands by their paths.
-const COMMANDS: [(&str, &[Route]); 7] = [
+const COMMANDS: [(&str, &[Route]); 10] = [
     ("/v1/rooms", &[administrators(Method::Post, |path, body| read(path, body, rooms::to_register))]),
     (
         "/v1/rooms/{room}",
@@ -124,10 +124,25 @@ const COMMANDS: [(&str, &[Route]); 7] = [
         "/v1/rooms/{room}/reservations/{reservation}/restore",
         &[everybody(Method::Post, |path, body| read(path, body, reservations::to_restore))],
     ),
+    ("/v1/rooms/{room}/series", &[everybody(Method::Post, |path, body| read(path, body, series::to_reserve))]),
+    (
+        "/v1/rooms/{room}/series/{series}",
+        &[
+            everybody(Method::Patch, |path, body| read(path, body, series::to_change)),
+            everybody(Method::Delete, |path, body| read(path, body, series::to_cancel)),
+        ],
+    ),
+    (
+        "/v1/rooms/{room}/series/{series}/following/{reservation}",
+        &[
+            everybody(Method::Patch, |path, body| read(path, body, series::to_change_following)),
+            everybody(Method::Delete, |path, body| read(path, body, series::to_cancel_following)),
+        ],
+    ),
 ];
 
 /// The same, to find a path.
-static ROUTES: LazyLock<[(ResourceDef, &[Route]); 7]> =
+static ROUTES: LazyLock<[(ResourceDef, &[Route]); 10]> =
     LazyLock::new(|| COMMANDS.map(|(pattern, routes)| (ResourceDef::new(pattern), routes)));
 
 /// A line with its key, if it can be read, and its command or the problem with it.
@@ -197,13 +212,13 @@ mod tests {
         for (path, operations) in document["paths"].as_object().unwrap() {
             for (method, operation) in operations.as_object().unwrap() {
                 let tag = operation["tags"][0].as_str().unwrap();
-                if !matches!(tag, "rooms" | "reservations") {
+                if !matches!(tag, "rooms" | "reservations" | "series") {
                     continue;
                 }
                 commands += 1;
                 let id = "0190a5b0-0000-7000-8000-000000000001";
                 let path =
-                    path.replace("{room}", id).replace("{reservation}", id).replace("{kind}", "a%20kind");
+                    path.replace("{room}", id).replace("{reservation}", id).replace("{series}", id).replace("{kind}", "a%20kind");
                 let line =
                     json!({"key": "k", "method": method.to_uppercase(), "path": path, "body": {"no": 1}});
                 // The body is read last.
@@ -215,7 +230,7 @@ mod tests {
                 assert_eq!(problem, expected, "{line}");
             }
         }
-        assert_eq!(commands, 9);
+        assert_eq!(commands, 14);
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 use service_kit::http::problem::Problem;
-use shared_events::{ReservationId, RoomId, Version};
+use shared_events::{ReservationId, RoomId, SeriesId, Version};
 use utoipa::ToSchema;
 
 use super::super::{
+    answers::ShownMisfit,
     lines::{Ended, LineOutcome, push_line},
     problems,
 };
@@ -53,6 +54,17 @@ pub(in super::super) struct ImportOutcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     revision: Option<u32>,
+    /// The series, if the line made one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>, nullable = false)]
+    series: Option<SeriesId>,
+    /// The number of its reservations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    made: Option<usize>,
+    /// Its occurrences that don't fit and were left out; absent if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    skipped: Vec<ShownMisfit>,
     /// The reason why it was rejected or failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -69,6 +81,9 @@ impl ImportOutcome {
             reservation: None,
             version: None,
             revision: None,
+            series: None,
+            made: None,
+            skipped: Vec::new(),
             problem: None,
         }
     }
@@ -87,7 +102,10 @@ impl ImportOutcome {
                 room: Some(done.room),
                 reservation: done.reservation,
                 version: Some(done.version),
-                revision: Some(done.revision),
+                revision: done.series.is_none().then_some(done.revision),
+                series: done.series.as_ref().map(|done| done.series),
+                made: done.series.as_ref().map(|done| done.occurrences.len()),
+                skipped: done.series.iter().flat_map(|done| &done.skipped).map(ShownMisfit::from).collect(),
                 ..Self::new(line, key, if decided.repeated { Outcome::Repeated } else { Outcome::Done })
             },
             Err(rejection) => {

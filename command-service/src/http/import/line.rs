@@ -1,5 +1,6 @@
 //! From a line of an import to its command.
 
+use chrono::NaiveDate;
 use serde::{
     Deserialize,
     de::{DeserializeOwned, IgnoredAny},
@@ -17,12 +18,15 @@ use super::super::{
     fields::{ends, given, invalid, name, people, stay, text},
     idempotency::{MAX_CHARS, fingerprint_of_line, key_of_line},
     lines::{Line, key_at_least, whole},
-    schemas::{cancel_command, move_command, reschedule_command, reserve_command},
+    schemas::{
+        cancel_command, move_command, reschedule_command, reserve_command, reserve_series_command,
+    },
+    series::{Conflict, recurrence},
 };
 use crate::{
     commands::{
         Action, Actor, CancelReservation, ChangeReservation, Command, IfMatch, MoveReservation, Origin,
-        Reserve, ReserveKind,
+        Reserve, ReserveKind, ReserveSeries,
     },
     event_store::KeyId,
     writer::IdempotencyKey,
@@ -73,6 +77,7 @@ enum CommandName {
     Reschedule,
     Move,
     Cancel,
+    ReserveSeries,
 }
 
 macro_rules! line {
@@ -143,6 +148,46 @@ line! {
         /// First minute after the stay.
         #[schema(value_type = chrono::DateTime<chrono::Utc>)]
         to: Minute,
+        /// Number of people.
+        #[schema(minimum = 1)]
+        people: u32,
+        /// Title.
+        #[serde(default)]
+        #[schema(max_length = 200)]
+        title: Option<String>,
+        /// Guest.
+        #[serde(default)]
+        #[schema(max_length = 200)]
+        reserved_for: Option<String>,
+        /// The owner, if not the user. For the roles `admin` and `delegate`.
+        #[serde(default)]
+        #[schema(min_length = 1, max_length = 200)]
+        reserved_by: Option<String>,
+    }
+}
+
+line! {
+    /// Reserves a room again and again. `reservationKey` with its key names the first reservation.
+    SeriesLine as ImportReserveSeries for reserve_series_command {
+        /// The room.
+        #[schema(value_type = Uuid)]
+        room: RoomId,
+        /// First minute of the first occurrence.
+        #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+        from: Minute,
+        /// First minute after the first occurrence.
+        #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+        to: Minute,
+        /// The value of an `RRULE`, as in a request.
+        #[schema(min_length = 10, max_length = 500)]
+        recurrence: String,
+        /// Local dates of occurrences that don't take place.
+        #[serde(default)]
+        #[schema(max_items = 400)]
+        exceptions: Vec<NaiveDate>,
+        /// What becomes of occurrences that overlap a reservation or break a rule of the room.
+        #[serde(default)]
+        on_conflict: Conflict,
         /// Number of people.
         #[schema(minimum = 1)]
         people: u32,
@@ -250,6 +295,7 @@ impl Imported {
             CommandName::Reschedule => command(bytes, now, reschedule),
             CommandName::Move => command(bytes, now, move_to_room),
             CommandName::Cancel => command(bytes, now, cancel),
+            CommandName::ReserveSeries => command(bytes, now, reserve_series),
         };
         let key = head.key.and_then(|key| key.as_str().map(str::to_owned));
         Self { key, request: request.unwrap_or_else(Request::Failed) }
@@ -340,6 +386,15 @@ fn cancel(line: CancelLine) -> Result<Wanted, Problem> {
     let (reservation, made_by) = reference(line.reservation, line.reservation_key.as_deref())?;
     let action = CancelReservation { room: None, reservation };
     Ok((Action::CancelReservation(action), made_by))
+}
+
+fn reserve_series(line: SeriesLine) -> Result<Wanted, Problem> {
+    let SeriesLine { room, from, to, exceptions, on_conflict, people, title, reserved_for, .. } = line;
+    let stay = stay(from, to, people, title, reserved_for, line.reserved_by.as_deref())?;
+    let (recurrence, exceptions) = recurrence(&line.recurrence, exceptions)?;
+    let on_conflict = on_conflict.into();
+    let series = ReserveSeries { room, stay, recurrence, exceptions, on_conflict, dry_run: false };
+    Ok((Action::ReserveSeries(Box::new(series)), None))
 }
 
 #[cfg(test)]

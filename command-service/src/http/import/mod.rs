@@ -42,7 +42,7 @@ mod line;
 mod schemas;
 
 pub(super) use answers::ImportOutcome;
-pub(super) use line::{CancelLine, MoveLine, RescheduleLine, ReserveLine};
+pub(super) use line::{CancelLine, MoveLine, RescheduleLine, ReserveLine, SeriesLine};
 
 /// Most lines without a delivered answer.
 const IN_FLIGHT: usize = 1024;

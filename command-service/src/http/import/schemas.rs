@@ -10,7 +10,7 @@ use utoipa::{
     },
 };
 
-use super::{super::lines::lines_of, CancelLine, ImportOutcome, MoveLine, RescheduleLine, ReserveLine};
+use super::{super::lines::lines_of, CancelLine, ImportOutcome, MoveLine, RescheduleLine, ReserveLine, SeriesLine};
 
 /// The body of an import.
 pub(in super::super) enum ImportLines {}
@@ -31,8 +31,9 @@ impl PartialSchema for ImportLines {
             .item(Ref::from_schema_name(RescheduleLine::name()))
             .item(Ref::from_schema_name(MoveLine::name()))
             .item(Ref::from_schema_name(CancelLine::name()))
+            .item(Ref::from_schema_name(SeriesLine::name()))
             .description(Some(
-                "A line, distinguished by `command`: `reserve`, `reschedule`, `move`, `cancel`.",
+                "A line, distinguished by `command`: `reserve`, `reschedule`, `move`, `cancel`, `reserveSeries`.",
             ))
             .into()
     }

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use shared_events::ReservationId;
+use shared_events::{RawEvent, ReservationId};
 
 use super::{Attempt, AttemptError};
 use crate::{
     commands::{Action, Origin},
-    event_store::{KeyId, KeyKind, NewKey, ReplacedKey},
-    writer::{IdempotencyKey, Pending, RecordedOutcome, Submission, answers},
+    event_store::{KeyId, KeyKind, NewKey, ReplacedKey, StoredEvent},
+    writer::{Failure, IdempotencyKey, Pending, RecordedOutcome, Submission, answers},
 };
 
 impl<'a> Attempt<'a> {
@@ -23,7 +23,7 @@ impl<'a> Attempt<'a> {
         self.read_records(wanted).await?;
         for (index, pending) in self.pending.iter().enumerate() {
             if !self.replies.contains_key(&index) {
-                self.answer_from_record(index, pending);
+                self.answer_from_record(index, pending).await?;
             }
         }
         Ok(())
@@ -39,7 +39,7 @@ impl<'a> Attempt<'a> {
         let doubtful: Vec<_> = self.pending.iter().enumerate().filter_map(without_effect).collect();
         self.read_records(doubtful.iter().map(|(.., key)| *key).collect()).await?;
         for (index, pending, _) in doubtful {
-            self.answer_from_record(index, pending);
+            self.answer_from_record(index, pending).await?;
         }
         Ok(())
     }
@@ -53,13 +53,28 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    fn answer_from_record(&mut self, index: usize, pending: &Pending) {
-        if let Some(key) = pending.submission.key
-            && let Some(record) = self.records.get(&key.id)
-            && answers::replaced_by(record, key.fingerprint).is_none()
-        {
-            self.replies.insert(index, answers::from_record(record.clone(), key.fingerprint));
+    async fn answer_from_record(&mut self, index: usize, pending: &Pending) -> Result<(), AttemptError> {
+        let Some(key) = pending.submission.key else { return Ok(()) };
+        let Some(record) = self.records.get(&key.id) else { return Ok(()) };
+        if answers::replaced_by(record, key.fingerprint).is_some() {
+            return Ok(());
         }
+        let reply = match answers::series_of(record, key.fingerprint) {
+            None => answers::from_record(record.clone(), key.fingerprint),
+            Some(recorded) => {
+                let stored = self.cache.store.log.stream(recorded.room, recorded.after, recorded.events).await?;
+                let read = |event: StoredEvent| event.into_raw().and_then(RawEvent::decode);
+                match stored.into_iter().map(read).collect::<Result<Vec<_>, _>>() {
+                    Ok(events) => {
+                        let id = pending.submission.command.id.to_string();
+                        answers::from_series(recorded, &events, &id)
+                    }
+                    Err(_) => Err(Failure::NotUnderstood(recorded.room)),
+                }
+            }
+        };
+        self.replies.insert(index, reply);
+        Ok(())
     }
 
     /// The record of a rejection that the outcome of this key replaces.
@@ -110,6 +125,9 @@ pub(super) const fn name_reservation(action: &mut Action, id: ReservationId) {
         | Action::RetireRoom(_)
         | Action::Reserve(_)
         | Action::ReserveKind(_)
-        | Action::RestoreReservation(_) => {}
+        | Action::RestoreReservation(_)
+        | Action::ReserveSeries(_)
+        | Action::ChangeSeries(_)
+        | Action::CancelSeries(_) => {}
     }
 }

@@ -16,6 +16,7 @@ mod rebuild;
 mod relay;
 mod relay_debezium;
 mod relay_log;
+mod series;
 mod sharing;
 mod statistics;
 mod sweep;
@@ -175,6 +176,11 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         name: "reserve-growth",
         about: "one command at a time in a room with many past and live reservations, against a room with few",
         run: |rig| Box::pin(growth::reserving(rig)),
+    },
+    Benchmark {
+        name: "series",
+        about: "400 occurrences of a series in one request, against a fixed limit",
+        run: |rig| Box::pin(series::of_400(rig)),
     },
     Benchmark {
         name: "zero-payload",

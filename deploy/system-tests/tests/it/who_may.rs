@@ -44,6 +44,11 @@ const COMMANDS: &[(&str, &str, For)] = &[
     ("POST", "/v1/rooms/{room}/reservations/{reservation}/move", Owner),
     ("POST", "/v1/rooms/{room}/reservations/{reservation}/restore", Owner),
     ("DELETE", "/v1/rooms/{room}/reservations/{reservation}", Owner),
+    ("POST", "/v1/rooms/{room}/series", Users),
+    ("PATCH", "/v1/rooms/{room}/series/{series}", Owner),
+    ("DELETE", "/v1/rooms/{room}/series/{series}", Owner),
+    ("PATCH", "/v1/rooms/{room}/series/{series}/following/{reservation}", Owner),
+    ("DELETE", "/v1/rooms/{room}/series/{series}/following/{reservation}", Owner),
     ("POST", "/v1/commands", Users),
     ("POST", "/v1/import", Administrators),
     ("GET", "/v1/erasures", Services),
@@ -124,12 +129,15 @@ async fn every_route_of_both_documents_says_whom_it_is_for() {
     }
 }
 
-/// A reservation of Ann, with values that no other user may see.
+/// A reservation and a series of Ann, with values that no other user may see.
 struct Scene {
     stack: std::sync::Arc<Stack>,
     room: Room,
     other_room: Room,
     reservation: String,
+    series: String,
+    /// The first reservation of the series.
+    member: String,
     user: String,
     title: String,
     guest: String,
@@ -137,6 +145,8 @@ struct Scene {
 
 const FROM: &str = "2031-03-03T10:00:00Z";
 const TO: &str = "2031-03-03T11:00:00Z";
+/// The series repeats this day and the next one.
+const SERIES: &str = "FREQ=DAILY;COUNT=2";
 
 impl Scene {
     async fn new() -> Self {
@@ -148,8 +158,14 @@ impl Scene {
         let body = json!({"from": FROM, "to": TO, "people": 2, "title": title, "reservedFor": guest});
         let made = ann.post(&room.reservations(), &body).send().await;
         let reservation = made.reservation();
-        admin.until(&format!("/v1/reservations/{reservation}"), |answer| answer.status == 200).await;
-        Self { stack, room, other_room, reservation, user, title, guest }
+        let mut body = body.clone();
+        (body["from"], body["to"]) = ("2031-03-04T12:00:00Z".into(), "2031-03-04T13:00:00Z".into());
+        body["recurrence"] = SERIES.into();
+        let made = ann.post(&format!("/v1/rooms/{}/series", room.id), &body).send().await.expect(201);
+        let (series, member) = (made["series"].clone(), made["occurrences"][0]["reservation"].clone());
+        let [series, member] = [series, member].map(|id| id.as_str().unwrap().to_owned());
+        admin.until(&format!("/v1/reservations/{member}"), |answer| answer.status == 200).await;
+        Self { stack, room, other_room, reservation, series, member, user, title, guest }
     }
 
     fn client(&self, user: &str, roles: &[&str]) -> Client {
@@ -160,6 +176,8 @@ impl Scene {
     async fn send(&self, client: &Client, commands: bool, method: &str, route: &str) -> Answer {
         let path = route
             .replace("{room}", &self.room.id)
+            .replace("/following/{reservation}", &format!("/following/{}", self.member))
+            .replace("{series}", &self.series)
             .replace("{reservation}", &self.reservation)
             .replace("{kind}", &self.room.kind)
             .replace("{version}", "1")
@@ -188,6 +206,9 @@ impl Scene {
             ("POST", "/v1/erasures") => return call.json(&json!({"user": unique("somebody")})).send().await,
             ("POST", "/v1/events/query") => {
                 return call.json(&json!({"items": [{"room": self.room.id, "after": 0}]})).send().await;
+            }
+            ("POST", _) if route.ends_with("/series") => {
+                json!({"from": FROM, "to": TO, "people": 1, "recurrence": SERIES})
             }
             ("POST", _) => json!({"from": FROM, "to": TO, "people": 1}),
             (_, "/v1/schedule") => return call.with(&[("date", "2031-03-03")]).send().await,
@@ -221,7 +242,7 @@ impl Scene {
 
     /// The room and the reservation have not changed.
     async fn untouched(&self) {
-        assert_eq!(self.stack.client().versions(&self.room.id).await, [1, 2]);
+        assert_eq!(self.stack.client().versions(&self.room.id).await, [1, 2, 3, 4]);
     }
 }
 
@@ -287,7 +308,7 @@ async fn another_user_learns_nothing_of_a_reservation_on_any_route_but_its_time(
             conflicts += u32::from(answer.status == 409);
         }
     }
-    assert_eq!(conflicts, 2, "the room, and its kind, are taken at that time");
+    assert_eq!(conflicts, 3, "the room, its kind, and a day of the series are taken at that time");
     // The schedule shows them to the owner.
     let ann = scene.client(&scene.user, &[]);
     let schedule = scene.send(&ann, false, "GET", "/v1/rooms/{room}/schedule").await;

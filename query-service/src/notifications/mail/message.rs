@@ -10,7 +10,7 @@ use lettre::{
 };
 use serde::Deserialize;
 use shared_events::time_zone::Tz;
-use shared_events::{Minute, ReservationId, TimeZone, Timestamp};
+use shared_events::{Minute, ReservationId, SeriesId, TimeZone, Timestamp};
 
 use super::super::delivery::{Delivery, REMINDER, TEST};
 use crate::ics::{Entry, calendar, printable};
@@ -32,6 +32,7 @@ struct Stay {
     time_zone: TimeZone,
     title: Option<String>,
     room_name: Option<String>,
+    series: Option<SeriesId>,
 }
 
 /// What has happened, by the type of the message.
@@ -126,6 +127,10 @@ impl Stay {
         lines.push(format!("To: {} ({zone})", local(self.to, zone)));
         lines.extend(self.title.as_ref().map(|title| format!("Title: {title}")));
         lines.push(format!("Reservation: {}", self.reservation));
+        if let Some(series) = self.series.filter(|_| happened != Happened::Nears) {
+            lines.push(format!("Series: {series}"));
+            lines.push("Other reservations of the series may be affected too. Your calendar has all of them.".to_owned());
+        }
         lines.iter().map(|line| format!("{}\r\n", printable(line))).collect()
     }
 

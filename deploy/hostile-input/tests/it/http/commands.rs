@@ -59,6 +59,9 @@ const READ: &[(&str, &str)] = &[
 ];
 const STAY: &str = r#"{"from": "2030-01-01T10:00:00Z", "to": "2030-01-01T11:00:00+00:00", "people": 2, "title": "t",
     "reservedFor": null}"#;
+const SERIES: &str = r#"{"from": "2030-01-01T10:00:00Z", "to": "2030-01-01T11:00:00+00:00", "people": 2, "reservedBy": "bob",
+    "recurrence": "FREQ=MONTHLY;BYDAY=1TU,-1FR;INTERVAL=2;UNTIL=20311231T230000Z", "exceptions": ["2030-02-01"],
+    "onConflict": "skip", "dryRun": true}"#;
 const SETTINGS: &str = r#"{"name": "Sala", "kind": "meeting", "capacity": 8, "timeZone": "Europe/Lisbon",
     "openingHours": {"monday": {"opens": "08:00", "closes": "24:00"}}, "slotMinutes": 15, "minMinutes": 15,
     "maxMinutes": 480, "maxDaysAhead": 90}"#;
@@ -95,6 +98,13 @@ const SAMPLES: &[Sample] = &[
         headers: OF_A_REVISION,
         body: r#"{"revision": 1}"#,
     },
+    Sample { method: "POST", path: "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/series", headers: KEYED, body: SERIES },
+    Sample {
+        method: "PATCH",
+        path: "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/series/0190a5b0-0000-7000-8000-000000000002",
+        headers: KEYED,
+        body: STAY,
+    },
     Sample {
         method: "GET",
         path: "/v1/streams?limit=5&cursor=AZClsAAAcACAAAAAAAAAAQ",
@@ -126,6 +136,9 @@ const LINES: &[&[u8]] = &[
         "toRoom": "0190a5b0-0000-7000-8000-000000000003"}"#,
     br#"{"key": "d", "at": "2026-01-01T00:00:00Z", "user": "ann", "command": "cancel",
         "reservation": "0190a5b0-0000-7000-8000-000000000002"}"#,
+    br#"{"key": "e", "at": "2026-01-01T00:00:00Z", "user": "ann", "as": "delegate", "command": "reserveSeries",
+        "room": "0190a5b0-0000-7000-8000-000000000003", "from": "2026-02-01T10:00:00Z", "to": "2026-02-01T11:00:00Z",
+        "people": 2, "reservedBy": "bob", "recurrence": "FREQ=DAILY;COUNT=3", "onConflict": "skip"}"#,
 ];
 
 const COMMAND_LINES: &[&[u8]] = &[

@@ -1,0 +1,195 @@
+//! Changes reservations of a series.
+
+use std::collections::{BTreeMap, HashSet};
+
+use chrono::{NaiveDateTime, TimeDelta};
+use shared_events::{
+    Interval, Minute, Reservation, ReservationId, RoomId, SeriesId,
+    reservation_events::ReservationRescheduled, time_zone::Tz,
+};
+
+use super::{
+    ChangeReservation, Checked, Command, Decision,
+    change_reservation::check_change,
+    room_checks::{check_free_but, open_room},
+    series::{Occurrence, SeriesDecision, members},
+};
+use crate::domain::{Misfit, Rejection, Room, Rooms, Why, shifted};
+
+/// Gives reservations of a series that have not begun new values, all of them or none.
+///
+/// A new time is that of the first of them. By the clock, the others move as far: one that was moved by itself keeps its
+/// distance. Other values are the same for all.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChangeSeries {
+    /// The room.
+    pub room: RoomId,
+    /// The series.
+    pub series: SeriesId,
+    /// The first reservation that changes; `None` for all that have not begun.
+    pub following: Option<ReservationId>,
+    /// The new values.
+    pub values: ChangeReservation,
+}
+
+impl ChangeSeries {
+    pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Checked {
+        let (room, settings) = open_room(rooms, self.room)?;
+        let members = members(command, room, self.series, self.following)?;
+        let zone = settings.time_zone.0;
+        let shift = members.first().map(|first| self.shift(first, zone)).unwrap_or_default();
+        let (mut changes, mut misfits) = (Vec::new(), Vec::new());
+        for before in &members {
+            let misfit = |stay: Interval, why| Misfit { from: stay.from, to: stay.to, why };
+            let Some(stay) = shift.of(before.interval(), zone) else {
+                misfits.push(misfit(before.interval(), Why::SkippedByClocks));
+                continue;
+            };
+            let mut after = self.values.applied_to(before);
+            (after.from, after.to) = (stay.from, stay.to);
+            if after == **before {
+                continue;
+            }
+            match check_change(command, settings, before, &after) {
+                Ok(added) => {
+                    if stay != before.interval() {
+                        after.time_zone = settings.time_zone;
+                    }
+                    after.revision += 1;
+                    changes.push(Change { before, after, added });
+                }
+                Err(Decision::Rejected(rejection)) => {
+                    let Some(why) = Why::of(&rejection) else { return Err(rejection.into()) };
+                    misfits.push(misfit(stay, why));
+                }
+                Err(needs_more) => return Err(needs_more),
+            }
+        }
+        overlaps(room, &changes, &mut misfits)?;
+        if !misfits.is_empty() {
+            misfits.sort_by_key(|misfit| misfit.from);
+            return Err(Rejection::Series { of: members.len(), misfits }.into());
+        }
+        let mut decision = SeriesDecision::new(self.room, self.series);
+        decision.occurrences = changes.iter().map(|change| Occurrence::of(&change.after)).collect();
+        for Change { before, after, .. } in in_order(changes)? {
+            decision.push(ReservationRescheduled { reservation: after, previous: before.place() });
+        }
+        Ok(decision.decision())
+    }
+
+    /// How far the first reservation moves.
+    fn shift(&self, first: &Reservation, zone: Tz) -> Shift {
+        let by = |before: Minute, after: Option<Minute>| {
+            after.map_or(TimeDelta::zero(), |after| shown(after, zone).signed_duration_since(shown(before, zone)))
+        };
+        let after = Interval {
+            from: self.values.from.unwrap_or(first.from),
+            to: self.values.to.unwrap_or(first.to),
+        };
+        Shift {
+            first: Some((first.interval(), after)),
+            from: by(first.from, self.values.from),
+            to: by(first.to, self.values.to),
+        }
+    }
+}
+
+/// How far reservations move by the clock.
+#[derive(Default)]
+struct Shift {
+    /// The first stay, before and after: the latter exactly as it was asked for.
+    first: Option<(Interval, Interval)>,
+    from: TimeDelta,
+    to: TimeDelta,
+}
+
+impl Shift {
+    /// The stay afterwards. `None` if clocks skip all of it.
+    fn of(&self, before: Interval, zone: Tz) -> Option<Interval> {
+        if let Some((first, after)) = self.first
+            && first == before
+        {
+            return Some(after);
+        }
+        let moved = |minute: Minute, by: TimeDelta| {
+            if by.is_zero() { Some(minute) } else { Minute::from_utc(shifted(shown(minute, zone), by, zone)?).ok() }
+        };
+        let after = Interval { from: moved(before.from, self.from)?, to: moved(before.to, self.to)? };
+        (after.from < after.to).then_some(after)
+    }
+}
+
+fn shown(minute: Minute, zone: Tz) -> NaiveDateTime {
+    minute.to_utc().with_timezone(&zone).naive_local()
+}
+
+struct Change<'a> {
+    before: &'a Reservation,
+    after: Reservation,
+    /// The parts of the stay that were not held before.
+    added: Vec<Interval>,
+}
+
+/// Adds the changes that overlap one another or a reservation that stays.
+fn overlaps(room: &Room, changes: &[Change<'_>], misfits: &mut Vec<Misfit>) -> Checked<()> {
+    let changed: HashSet<ReservationId> = changes.iter().map(|change| change.before.id).collect();
+    let mut by_time: Vec<&Change<'_>> = changes.iter().collect();
+    by_time.sort_by_key(|change| change.after.from);
+    let mut last: Option<&Reservation> = None;
+    for Change { before, after, added } in by_time {
+        let stay = after.interval();
+        if stay != before.interval() {
+            match check_free_but(room, stay, added, |id| !changed.contains(&id)) {
+                Ok(()) => {}
+                Err(Decision::Rejected(rejection)) => {
+                    let Some(why) = Why::of(&rejection) else { return Err(rejection.into()) };
+                    misfits.push(Misfit { from: stay.from, to: stay.to, why });
+                }
+                Err(needs_more) => return Err(needs_more),
+            }
+        }
+        if let Some(last) = last.filter(|last| last.interval().overlaps(stay)) {
+            let why = Why::Overlap { reservation: last.id };
+            misfits.push(Misfit { from: stay.from, to: stay.to, why });
+        }
+        last = Some(after);
+    }
+    Ok(())
+}
+
+/// The changes in an order in which none takes time that another one still holds: from the last one on if they move later, from
+/// the first one on if they move earlier.
+fn in_order(changes: Vec<Change<'_>>) -> Result<Vec<Change<'_>>, Rejection> {
+    let backwards: Vec<usize> = (0..changes.len()).rev().collect();
+    let forwards: Vec<usize> = (0..changes.len()).collect();
+    let order = [backwards, forwards].into_iter().find(|order| never_overlaps(&changes, order));
+    // Only where clocks change can some move later and others earlier.
+    let order = order.ok_or_else(|| Rejection::Series {
+        of: changes.len(),
+        misfits: changes
+            .iter()
+            .map(|Change { before, after, .. }| {
+                let why = Why::Overlap { reservation: before.id };
+                Misfit { from: after.from, to: after.to, why }
+            })
+            .collect(),
+    })?;
+    let mut changes: Vec<Option<Change<'_>>> = changes.into_iter().map(Some).collect();
+    Ok(order.into_iter().filter_map(|at| changes.get_mut(at)?.take()).collect())
+}
+
+/// Whether no change in this order takes time that a later one still holds.
+fn never_overlaps(changes: &[Change<'_>], order: &[usize]) -> bool {
+    let mut held: BTreeMap<Minute, Minute> =
+        changes.iter().map(|change| (change.before.from, change.before.to)).collect();
+    order.iter().filter_map(|at| changes.get(*at)).all(|Change { before, after, .. }| {
+        held.remove(&before.from);
+        let is_free = held.range(..after.to).next_back().is_none_or(|(_, to)| *to <= after.from);
+        held.insert(after.from, after.to);
+        is_free
+    })
+}
+
+#[cfg(test)]
+mod tests;
