@@ -12,7 +12,7 @@ use crate::{
 };
 
 macro_rules! events {
-    ($($(#[$doc:meta])* $name:ident = $wire:literal $(or $lists:literal)?),* $(,)?) => {
+    ($($(#[$doc:meta])* $name:ident = $wire:literal $(or $second:literal)?),* $(,)?) => {
         /// An event in a room's stream.
         #[derive(Clone, PartialEq, Eq, Debug)]
         pub enum Event {
@@ -20,14 +20,14 @@ macro_rules! events {
         }
 
         /// The current `ce_type`s of every event.
-        pub const EVENT_TYPES: &[&str] = &[$($wire, $($lists,)?)*];
+        pub const EVENT_TYPES: &[&str] = &[$($wire, $($second,)?)*];
 
         impl Event {
             /// The `ce_type`: the event's name and the version of its form.
             #[must_use]
             pub fn event_type(&self) -> &'static str {
                 match self {
-                    $($(Self::$name(event) if event.room.settings.has_lists_of_spans() => $lists,)?
+                    $($(Self::$name(event) if event.room.settings.needs_second_version() => $second,)?
                     Self::$name(_) => $wire,)*
                 }
             }
@@ -46,7 +46,7 @@ macro_rules! events {
             /// If the type is not a current one, or the payload has another form.
             pub(crate) fn from_json(event_type: &str, payload: &[u8]) -> Result<Self, Unreadable> {
                 let event = match event_type {
-                    $($wire $(| $lists)? => parse(event_type, payload).map(Self::$name),)*
+                    $($wire $(| $second)? => parse(event_type, payload).map(Self::$name),)*
                     _ => Err(Unreadable::UnknownType(event_type.to_owned())),
                 }?;
                 let written_as = event.event_type();

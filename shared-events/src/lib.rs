@@ -30,7 +30,7 @@ pub use ids::{ReservationId, RoomId, SeriesId, UserId};
 pub use opening_hours::{OpenDay, OpeningHours, OpeningSpan};
 pub use partitioner::partition_of;
 pub use reservation_events::{Place, Reservation};
-pub use room_events::{Room, RoomSettings};
+pub use room_events::{MaxAhead, Room, RoomSettings};
 pub use time::{Interval, Minute, Timestamp};
 pub use time_zone::TimeZone;
 pub use unreadable::Unreadable;

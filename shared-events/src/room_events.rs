@@ -35,13 +35,27 @@ pub struct RoomSettings {
     /// Most local dates ahead of today on which a stay may begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_days_ahead: Option<u32>,
+    /// What one owner may have ahead in this room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_ahead: Option<MaxAhead>,
+}
+
+/// What one owner may have ahead in a room: live stays that have not ended, with all their minutes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct MaxAhead {
+    /// Most reservations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservations: Option<u32>,
+    /// Most minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<u32>,
 }
 
 impl RoomSettings {
-    /// Whether events of these settings are of the second version: days of opening hours are lists of spans.
+    /// Whether events of these settings are of the second version: the first can't say them.
     #[must_use]
-    pub fn has_lists_of_spans(&self) -> bool {
-        self.opening_hours.as_ref().is_some_and(OpeningHours::are_lists)
+    pub fn needs_second_version(&self) -> bool {
+        self.opening_hours.as_ref().is_some_and(OpeningHours::are_lists) || self.max_ahead.is_some()
     }
 }
 

@@ -4,7 +4,7 @@ use chrono::DateTime;
 
 use self::slots::{DAY, Slots, days_after};
 use crate::{
-    room_events::RoomSettings,
+    room_events::{MaxAhead, RoomSettings},
     time::{Interval, Minute, Timestamp},
 };
 
@@ -49,6 +49,35 @@ pub enum BrokenRule {
     /// A part of the stay is outside the opening hours.
     #[error("the room is not open for all of the stay")]
     OpeningHours,
+    /// The owner has too many reservations ahead in the room.
+    #[error("one person may have {limit} reservations ahead in the room")]
+    ReservationsAhead {
+        /// Most reservations.
+        limit: u32,
+    },
+    /// The owner has too many minutes ahead in the room.
+    #[error("one person may have {limit} minutes ahead in the room")]
+    MinutesAhead {
+        /// Most minutes.
+        limit: u32,
+    },
+}
+
+/// What an owner has ahead in a room: stays that have not ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Ahead {
+    /// Number of reservations.
+    pub reservations: u64,
+    /// All their minutes.
+    pub minutes: u64,
+}
+
+impl Ahead {
+    /// The same with one more stay.
+    #[must_use]
+    pub const fn and(self, stay: Interval) -> Self {
+        Self { reservations: self.reservations + 1, minutes: self.minutes + stay.minutes().unsigned_abs() }
+    }
 }
 
 impl BrokenRule {
@@ -62,6 +91,8 @@ impl BrokenRule {
             Self::LongestStay { .. } => "maxMinutes",
             Self::DaysAhead { .. } => "maxDaysAhead",
             Self::OpeningHours => "openingHours",
+            Self::ReservationsAhead { .. } => "maxAhead.reservations",
+            Self::MinutesAhead { .. } => "maxAhead.minutes",
         }
     }
 
@@ -69,7 +100,9 @@ impl BrokenRule {
     #[must_use]
     pub const fn limit(self) -> Option<u32> {
         match self {
-            Self::Capacity { limit } => Some(limit),
+            Self::Capacity { limit } | Self::ReservationsAhead { limit } | Self::MinutesAhead { limit } => {
+                Some(limit)
+            }
             Self::Slot { minutes } | Self::ShortestStay { minutes } | Self::LongestStay { minutes } => {
                 Some(minutes)
             }
@@ -144,6 +177,21 @@ impl RoomSettings {
         fits.then_some(part)
     }
 
+    /// Checks what an owner would have ahead in the room.
+    ///
+    /// # Errors
+    /// [`BrokenRule::ReservationsAhead`] or [`BrokenRule::MinutesAhead`].
+    pub fn check_ahead(&self, ahead: Ahead) -> Result<(), BrokenRule> {
+        let Some(MaxAhead { reservations, minutes }) = self.max_ahead else { return Ok(()) };
+        if let Some(limit) = reservations.filter(|limit| ahead.reservations > u64::from(*limit)) {
+            return Err(BrokenRule::ReservationsAhead { limit });
+        }
+        match minutes.filter(|limit| ahead.minutes > u64::from(*limit)) {
+            Some(limit) => Err(BrokenRule::MinutesAhead { limit }),
+            None => Ok(()),
+        }
+    }
+
     fn slots(&self) -> Option<Slots> {
         let minutes = self.slot_minutes.filter(|minutes| *minutes > 1)?;
         Some(Slots { zone: self.time_zone.0, minutes })
@@ -213,6 +261,7 @@ mod tests {
             min_minutes: None,
             max_minutes: None,
             max_days_ahead: None,
+            max_ahead: None,
         }
     }
 

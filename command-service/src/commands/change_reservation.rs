@@ -8,7 +8,7 @@ use shared_events::{
 use super::{
     Checked, Command, Decision,
     about_reservation::{Found, check_not_begun, check_not_ended, find},
-    room_checks::{check_free, check_not_past, check_time},
+    room_checks::{check_ahead, check_free, check_not_past, check_time},
 };
 use crate::domain::{Rejection, Rooms, values::check_interval};
 
@@ -53,6 +53,10 @@ impl ChangeReservation {
         }
         let added = check_change(command, settings, before, &after)?;
         if after.interval() != before.interval() {
+            if after.interval().minutes() > before.interval().minutes() {
+                let owner = &before.reserved_by;
+                check_ahead(command, room, settings, owner, after.interval(), Some(before.id))?;
+            }
             check_free(room, after.interval(), &added, Some(before.id))?;
             after.time_zone = settings.time_zone;
         }

@@ -1,6 +1,6 @@
 //! Changes a room's settings. Existing reservations stay as they are.
 
-use shared_events::{OpeningHours, Room, RoomId, RoomSettings, TimeZone, room_events::RoomChanged};
+use shared_events::{MaxAhead, OpeningHours, Room, RoomId, RoomSettings, TimeZone, room_events::RoomChanged};
 
 use super::{
     Checked, Command, Decision,
@@ -31,6 +31,8 @@ pub struct ChangeRoom {
     pub max_minutes: Option<Option<u32>>,
     /// Local dates ahead of today on which a stay may begin.
     pub max_days_ahead: Option<Option<u32>>,
+    /// What one owner may have ahead in this room.
+    pub max_ahead: Option<Option<MaxAhead>>,
 }
 
 impl ChangeRoom {
@@ -47,6 +49,7 @@ impl ChangeRoom {
             min_minutes: None,
             max_minutes: None,
             max_days_ahead: None,
+            max_ahead: None,
         }
     }
 
@@ -89,6 +92,7 @@ impl ChangeRoom {
             min_minutes: self.min_minutes.unwrap_or(before.min_minutes),
             max_minutes: self.max_minutes.unwrap_or(before.max_minutes),
             max_days_ahead: self.max_days_ahead.unwrap_or(before.max_days_ahead),
+            max_ahead: self.max_ahead.unwrap_or(before.max_ahead),
         }
     }
 }

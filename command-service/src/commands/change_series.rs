@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{NaiveDateTime, TimeDelta};
 use shared_events::{
-    Interval, Minute, Reservation, ReservationId, RoomId, SeriesId,
+    Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings, SeriesId,
     reservation_events::ReservationRescheduled, time_zone::Tz,
 };
 
 use super::{
     ChangeReservation, Checked, Command, Decision,
     change_reservation::check_change,
-    room_checks::{check_free_but, open_room},
+    room_checks::{ahead, check_free_but, open_room},
     series::{Occurrence, SeriesDecision, members},
 };
 use crate::domain::{Misfit, Rejection, Room, Rooms, Why, shifted};
@@ -65,6 +65,7 @@ impl ChangeSeries {
                 Err(needs_more) => return Err(needs_more),
             }
         }
+        check_growth(command, room, settings, &changes)?;
         overlaps(room, &changes, &mut misfits)?;
         if !misfits.is_empty() {
             misfits.sort_by_key(|misfit| misfit.from);
@@ -81,12 +82,12 @@ impl ChangeSeries {
     /// How far the first reservation moves.
     fn shift(&self, first: &Reservation, zone: Tz) -> Shift {
         let by = |before: Minute, after: Option<Minute>| {
-            after.map_or(TimeDelta::zero(), |after| shown(after, zone).signed_duration_since(shown(before, zone)))
+            after.map_or(TimeDelta::zero(), |after| {
+                shown(after, zone).signed_duration_since(shown(before, zone))
+            })
         };
-        let after = Interval {
-            from: self.values.from.unwrap_or(first.from),
-            to: self.values.to.unwrap_or(first.to),
-        };
+        let after =
+            Interval { from: self.values.from.unwrap_or(first.from), to: self.values.to.unwrap_or(first.to) };
         Shift {
             first: Some((first.interval(), after)),
             from: by(first.from, self.values.from),
@@ -113,7 +114,11 @@ impl Shift {
             return Some(after);
         }
         let moved = |minute: Minute, by: TimeDelta| {
-            if by.is_zero() { Some(minute) } else { Minute::from_utc(shifted(shown(minute, zone), by, zone)?).ok() }
+            if by.is_zero() {
+                Some(minute)
+            } else {
+                Minute::from_utc(shifted(shown(minute, zone), by, zone)?).ok()
+            }
         };
         let after = Interval { from: moved(before.from, self.from)?, to: moved(before.to, self.to)? };
         (after.from < after.to).then_some(after)
@@ -129,6 +134,24 @@ struct Change<'a> {
     after: Reservation,
     /// The parts of the stay that were not held before.
     added: Vec<Interval>,
+}
+
+/// Checks that longer stays leave their owner with no more ahead than the room's rule allows.
+fn check_growth(
+    command: &Command,
+    room: &Room,
+    settings: &RoomSettings,
+    changes: &[Change<'_>],
+) -> Checked<()> {
+    let growth = |change: &Change<'_>| change.after.interval().minutes() - change.before.interval().minutes();
+    let Some(first) = changes.first().filter(|_| changes.iter().map(growth).sum::<i64>() > 0) else {
+        return Ok(());
+    };
+    let changed: HashSet<ReservationId> = changes.iter().map(|change| change.before.id).collect();
+    let others = ahead(command, room, settings, &first.before.reserved_by, |id| !changed.contains(&id))?;
+    let Some(others) = others else { return Ok(()) };
+    Ok(settings
+        .check_ahead(changes.iter().fold(others, |ahead, change| ahead.and(change.after.interval())))?)
 }
 
 /// Adds the changes that overlap one another or a reservation that stays.

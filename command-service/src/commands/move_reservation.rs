@@ -8,7 +8,7 @@ use shared_events::{
 use super::{
     Checked, Command, Decision, NewEvent,
     about_reservation::{Found, check_not_begun, find},
-    room_checks::{check_free, check_not_past, check_time, open_room},
+    room_checks::{check_ahead, check_free, check_not_past, check_time, open_room},
 };
 use crate::domain::{Rejection, Rooms, values::check_interval};
 
@@ -40,6 +40,7 @@ impl MoveReservation {
         check_not_past(settings, stay, command.now)?;
         settings.check_people(before.people)?;
         check_time(settings, stay, command.now)?;
+        check_ahead(command, new, settings, &before.reserved_by, stay, None)?;
         check_free(new, stay, &[stay], None)?;
         let after = Reservation {
             revision: before.revision + 1,

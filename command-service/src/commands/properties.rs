@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{prelude::*, sample::Index};
 use shared_events::{
-    Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings, SeriesId, Timestamp, UserId,
-    reservation_events::*,
+    Interval, MaxAhead, Minute, Reservation, ReservationId, RoomId, RoomSettings, SeriesId, Timestamp,
+    UserId, reservation_events::*,
 };
 use uuid::Uuid;
 
@@ -119,6 +119,8 @@ impl Run {
             let mut settings = settings(&format!("room {n}"));
             if n == 0 {
                 settings = RoomSettings { capacity: 2, max_minutes: Some(15), ..settings };
+            } else if n == 1 {
+                settings.max_ahead = Some(MaxAhead { reservations: Some(3), minutes: Some(50) });
             }
             let command =
                 run.command(Action::RegisterRoom(RegisterRoom::new(settings)), Origin::Request, true);

@@ -6,7 +6,7 @@ use shared_events::{
 
 use super::{
     Actor, Checked, Command, Decision,
-    room_checks::{check_free, check_not_past, check_time, open_room},
+    room_checks::{check_ahead, check_free, check_not_past, check_time, open_room},
 };
 use crate::domain::{Rejection, Rooms, values::check_interval};
 
@@ -43,6 +43,7 @@ impl Reserve {
         check_not_past(settings, interval, command.now)?;
         settings.check_people(people)?;
         check_time(settings, interval, command.now)?;
+        check_ahead(command, room, settings, self.stay.owner(command), interval, None)?;
         check_free(room, interval, &[interval], None)?;
         Ok(self.stay.made_in(self.room, settings, command))
     }
@@ -54,6 +55,11 @@ impl Stay {
         let Actor { user, admin, delegate } = &command.actor;
         let for_another = self.reserved_by.as_ref().is_some_and(|owner| owner != user);
         if for_another && !admin && !delegate { Err(Rejection::NotDelegate) } else { Ok(()) }
+    }
+
+    /// The owner of the reservation.
+    pub(super) fn owner<'a>(&'a self, command: &'a Command) -> &'a UserId {
+        self.reserved_by.as_ref().unwrap_or(&command.actor.user)
     }
 
     pub(super) fn made_in(&self, room: RoomId, settings: &RoomSettings, command: &Command) -> Decision {
@@ -80,7 +86,7 @@ impl Stay {
             people: self.people,
             title: self.title.clone(),
             reserved_for: self.reserved_for.clone(),
-            reserved_by: self.reserved_by.as_ref().unwrap_or(actor).clone(),
+            reserved_by: self.owner(command).clone(),
             booked_by: self.reserved_by.as_ref().filter(|owner| *owner != actor).map(|_| actor.clone()),
             series: None,
         }
@@ -89,7 +95,7 @@ impl Stay {
 
 #[cfg(test)]
 mod tests {
-    use shared_events::{OpenDay, OpeningHours, OpeningSpan, room_rules::BrokenRule};
+    use shared_events::{MaxAhead, OpenDay, OpeningHours, OpeningSpan, room_rules::BrokenRule};
 
     use super::*;
     use crate::{
@@ -157,6 +163,47 @@ mod tests {
         when("bob").by_admin().then([made(&expected("bob", Some("root")))]);
         when("bob").by("eve").rejected(Rejection::NotDelegate);
         when("eve").by("eve").then([made(&expected("eve", None))]);
+    }
+
+    #[test]
+    fn an_owner_has_no_more_ahead_in_the_room_than_its_rule_allows() {
+        let quota = |reservations, minutes| {
+            room_with(1, |room| room.max_ahead = Some(MaxAhead { reservations, minutes }))
+        };
+        let ahead = || {
+            [
+                made(&reservation(1, "2026-06-01T07:00", "2026-06-01T09:00")),
+                made(&reservation(2, "2026-06-02T10:00", "2026-06-02T11:00")),
+            ]
+        };
+        let ended = || made(&reservation(3, "2026-05-30T10:00", "2026-05-31T10:00"));
+        let given = |quota| given([quota, ended()]).and_at("2026-05-31T12:00", ahead());
+        let hour = || reserve("2026-06-05T10:00", "2026-06-05T11:00");
+        let limit = |limit| BrokenRule::ReservationsAhead { limit };
+        given(quota(Some(2), None)).when(hour()).rejected(limit(2));
+        given(quota(Some(3), None)).when(hour()).accepted();
+        // A running stay counts with all its minutes.
+        given(quota(None, Some(239))).when(hour()).rejected(BrokenRule::MinutesAhead { limit: 239 });
+        given(quota(None, Some(240))).when(hour()).accepted();
+        given(quota(Some(1), None)).when(hour()).by("bob").accepted();
+        given(quota(Some(1), None)).when(hour()).at("2026-06-02T11:00").accepted();
+        given(quota(Some(0), None)).when(hour()).by("bob").rejected(limit(0));
+    }
+
+    #[test]
+    fn a_quota_counts_for_the_owner_and_not_for_who_makes_the_reservation() {
+        let quota = room_with(1, |room| {
+            room.max_ahead = Some(MaxAhead { reservations: Some(1), minutes: None });
+        });
+        let held = reservation(1, "2026-06-02T10:00", "2026-06-02T11:00");
+        let for_owner = |owner: &str| {
+            let owner = Some(UserId::new(owner).unwrap());
+            let stay = Stay { reserved_by: owner, ..stay("2026-06-03T08:00", "2026-06-03T09:00") };
+            Action::Reserve(Reserve { room: room_id(1), stay })
+        };
+        let given = || given([quota.clone(), made(&held)]);
+        given().when(for_owner("bob")).by_delegate("ana").accepted();
+        given().when(for_owner("ana")).by_admin().rejected(BrokenRule::ReservationsAhead { limit: 1 });
     }
 
     #[test]

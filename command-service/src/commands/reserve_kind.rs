@@ -5,7 +5,7 @@ use shared_events::{RoomId, RoomSettings, room_rules::BrokenRule};
 use super::{
     Checked, Command, Decision,
     reserve::Stay,
-    room_checks::{check_free, check_not_past, check_time, open_room},
+    room_checks::{ahead, check_free, check_not_past, check_time, open_room},
 };
 use crate::domain::{Rejection, Rooms, values::check_interval};
 
@@ -39,9 +39,11 @@ impl ReserveKind {
                 refusal = refusal.closest(Refusal::InThePast);
                 continue;
             }
+            let ahead = ahead(command, room, settings, self.stay.owner(command), |_| true)?;
             let broken = settings
                 .check_people(people)
                 .and_then(|()| check_time(settings, interval, command.now))
+                .and_then(|()| ahead.map_or(Ok(()), |ahead| settings.check_ahead(ahead.and(interval))))
                 .err();
             if let Some(rule) = broken {
                 refusal = refusal.closest(Refusal::Rule(rule));
@@ -92,8 +94,10 @@ impl Refusal {
                 BrokenRule::LongestStay { minutes } => (5, i64::from(minutes)),
                 BrokenRule::OpeningHours => (6, 0),
                 BrokenRule::DaysAhead { days } => (7, i64::from(days)),
+                BrokenRule::ReservationsAhead { limit } => (8, i64::from(limit)),
+                BrokenRule::MinutesAhead { limit } => (9, i64::from(limit)),
             },
-            Self::Reserved => (8, 0),
+            Self::Reserved => (10, 0),
         }
     }
 }

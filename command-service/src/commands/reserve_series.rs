@@ -4,13 +4,14 @@ use std::collections::{BTreeSet, HashSet};
 
 use chrono::NaiveDate;
 use shared_events::{
-    Interval, Reservation, ReservationId, RoomId, RoomSettings, SeriesId, reservation_events::ReservationMade,
+    Interval, Reservation, ReservationId, RoomId, RoomSettings, SeriesId,
+    reservation_events::ReservationMade, room_rules::Ahead,
 };
 use uuid::Uuid;
 
 use super::{
     Checked, Command, Decision, Stay,
-    room_checks::{check_free, check_not_past, check_time, open_room},
+    room_checks::{ahead, check_free, check_not_past, check_time, open_room},
     series::{Occurrence, SeriesDecision},
 };
 use crate::{
@@ -59,9 +60,11 @@ impl ReserveSeries {
         let occurrences = self.recurrence.occurrences(self.stay.interval, zone, &self.exceptions)?;
         let series = self.series(command.id);
         let (mut decision, mut ids) = (SeriesDecision::new(self.room, series), HashSet::new());
+        let mut ahead = ahead(command, room, settings, self.stay.owner(command), |_| true)?;
         for stay in &occurrences {
-            match fits(command, room, settings, *stay) {
-                Ok(()) => {}
+            let with = ahead.map(|ahead| ahead.and(*stay));
+            match fits(command, room, settings, *stay, with) {
+                Ok(()) => ahead = with,
                 Err(Decision::Rejected(rejection)) => {
                     let Some(why) = Why::of(&rejection) else { return Err(rejection.into()) };
                     decision.skipped.push(Misfit { from: stay.from, to: stay.to, why });
@@ -75,7 +78,11 @@ impl ReserveSeries {
                 continue;
             }
             let id = id_of(self.room, command.id, *stay, &mut ids);
-            let reservation = Reservation { id, series: Some(series), ..self.stay.reservation(*stay, self.room, settings, command) };
+            let reservation = Reservation {
+                id,
+                series: Some(series),
+                ..self.stay.reservation(*stay, self.room, settings, command)
+            };
             decision.occurrences.push(Occurrence::of(&reservation));
             decision.push(ReservationMade { reservation });
         }
@@ -91,10 +98,17 @@ impl ReserveSeries {
 }
 
 /// The checks of a reservation of one occurrence.
-fn fits(command: &Command, room: &Room, settings: &RoomSettings, stay: Interval) -> Checked<()> {
+fn fits(
+    command: &Command,
+    room: &Room,
+    settings: &RoomSettings,
+    stay: Interval,
+    ahead: Option<Ahead>,
+) -> Checked<()> {
     check_interval(stay)?;
     check_not_past(settings, stay, command.now)?;
     check_time(settings, stay, command.now)?;
+    ahead.map_or(Ok(()), |ahead| settings.check_ahead(ahead))?;
     check_free(room, stay, &[stay], None)
 }
 

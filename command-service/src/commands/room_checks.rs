@@ -1,6 +1,9 @@
 //! Checks that commands about a room, and about a stay in it, share.
 
-use shared_events::{Interval, ReservationId, RoomId, RoomSettings, Timestamp, room_rules::BrokenRule};
+use shared_events::{
+    Interval, ReservationId, RoomId, RoomSettings, Timestamp, UserId,
+    room_rules::{Ahead, BrokenRule},
+};
 
 use super::{Checked, Command, Decision, IfMatch, Origin};
 use crate::domain::{Rejection, Room, Rooms};
@@ -78,5 +81,39 @@ pub(super) fn check_free_but(
         Ok(())
     } else {
         Err(Decision::NeedsWholeStream(room.id()))
+    }
+}
+
+/// What an owner has ahead in a room, without the reservations that don't count; `None` if the room has no such rule, or the
+/// command does not keep it.
+pub(super) fn ahead(
+    command: &Command,
+    room: &Room,
+    settings: &RoomSettings,
+    owner: &UserId,
+    counts: impl Fn(ReservationId) -> bool,
+) -> Checked<Option<Ahead>> {
+    if settings.max_ahead.is_none() || command.origin == Origin::RollBack {
+        return Ok(None);
+    }
+    // Of an earlier time than the latest one, the room may have forgotten stays that had not ended.
+    if !room.remembers(command.now.minute()) {
+        return Err(Decision::NeedsWholeStream(room.id()));
+    }
+    Ok(Some(room.ahead(owner, command.now, counts)))
+}
+
+/// Checks that a stay leaves its owner with no more ahead than the room's rule allows. `except` is the stay that it replaces.
+pub(super) fn check_ahead(
+    command: &Command,
+    room: &Room,
+    settings: &RoomSettings,
+    owner: &UserId,
+    stay: Interval,
+    except: Option<ReservationId>,
+) -> Checked<()> {
+    match ahead(command, room, settings, owner, |id| Some(id) != except)? {
+        Some(ahead) => Ok(settings.check_ahead(ahead.and(stay))?),
+        None => Ok(()),
     }
 }

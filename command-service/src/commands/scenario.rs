@@ -230,6 +230,7 @@ pub(super) fn settings(name: &str) -> RoomSettings {
         min_minutes: None,
         max_minutes: None,
         max_days_ahead: None,
+        max_ahead: None,
     }
 }
 

@@ -67,6 +67,10 @@ pub(super) fn members<'a>(
     series: SeriesId,
     following: Option<ReservationId>,
 ) -> Checked<Vec<&'a Reservation>> {
+    // Of an earlier time than the latest one, the room may have forgotten stays that had not begun.
+    if !room.remembers(command.now.minute()) {
+        return Err(Decision::NeedsWholeStream(room.id()));
+    }
     let ahead = room.of_series(series).filter(|member| member.from.start() > command.now);
     let mut members: Vec<&Reservation> = ahead.collect();
     if let Some(first) = following {
@@ -86,7 +90,7 @@ pub(super) fn members<'a>(
 fn unknown(command: &Command, room: &Room, series: SeriesId, reservation: ReservationId) -> Rejection {
     match room.reservation(reservation).filter(|found| found.series == Some(series)) {
         Some(begun) if begun.to.start() > command.now => Rejection::AlreadyStarted { from: begun.from },
-        Some(ended) => Rejection::Ended { to: ended.to },
-        None => Rejection::UnknownReservation,
+        // The room forgets those that have ended.
+        Some(_) | None => Rejection::UnknownReservation,
     }
 }

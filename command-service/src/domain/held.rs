@@ -1,9 +1,12 @@
-//! The reservations that hold time of a room: by time, and by the series with which they were made.
+//! The reservations that hold time of a room: by time, by owner, and by the series with which they were made.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::Hash,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use shared_events::{Erasures, Minute, Reservation, ReservationId, SeriesId};
+use shared_events::{Erasures, Minute, Reservation, ReservationId, SeriesId, UserId};
 
 use super::timeline::Timeline;
 
@@ -11,6 +14,7 @@ use super::timeline::Timeline;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Held {
     by_time: Timeline<Reservation>,
+    by_owner: HashMap<UserId, BTreeSet<(Minute, ReservationId)>>,
     by_series: HashMap<SeriesId, BTreeSet<(Minute, ReservationId)>>,
 }
 
@@ -26,8 +30,13 @@ impl Held {
     /// Replaces the reservation of this id.
     pub(super) fn insert(&mut self, reservation: Reservation) {
         self.remove(reservation.id);
+        let place = (reservation.from, reservation.id);
         if let Some(series) = reservation.series {
-            self.by_series.entry(series).or_default().insert((reservation.from, reservation.id));
+            self.by_series.entry(series).or_default().insert(place);
+        }
+        match self.by_owner.get_mut(&reservation.reserved_by) {
+            Some(of_owner) => _ = of_owner.insert(place),
+            None => _ = self.by_owner.insert(reservation.reserved_by.clone(), BTreeSet::from([place])),
         }
         self.by_time.insert(reservation);
     }
@@ -46,19 +55,21 @@ impl Held {
     }
 
     fn unlink(&mut self, reservation: &Reservation) {
-        let Some(series) = reservation.series else { return };
-        if let Some(of_series) = self.by_series.get_mut(&series) {
-            of_series.remove(&(reservation.from, reservation.id));
-            if of_series.is_empty() {
-                self.by_series.remove(&series);
-            }
+        let place = (reservation.from, reservation.id);
+        if let Some(series) = &reservation.series {
+            unlink(&mut self.by_series, series, place);
         }
+        unlink(&mut self.by_owner, &reservation.reserved_by, place);
     }
 
     /// Masks the reservations of erased persons.
     pub(super) fn mask(&mut self, erasures: &Erasures) {
         for reservation in self.by_time.values_mut() {
-            erasures.mask_reservation(reservation);
+            let (owner, place) = (reservation.reserved_by.clone(), (reservation.from, reservation.id));
+            if erasures.mask_reservation(reservation) && owner != reservation.reserved_by {
+                unlink(&mut self.by_owner, &owner, place);
+                self.by_owner.entry(reservation.reserved_by.clone()).or_default().insert(place);
+            }
         }
     }
 
@@ -72,9 +83,28 @@ impl Held {
         self.by_time.values()
     }
 
+    /// The reservations of an owner, latest first.
+    pub(super) fn of_owner(&self, owner: &UserId) -> impl Iterator<Item = &Reservation> {
+        let places = self.by_owner.get(owner).into_iter().flatten().rev();
+        places.filter_map(|(_, id)| self.by_time.get(*id))
+    }
+
     /// The reservations of a series, by time.
     pub(super) fn of_series(&self, series: SeriesId) -> impl Iterator<Item = &Reservation> {
         self.by_series.get(&series).into_iter().flatten().filter_map(|(_, id)| self.by_time.get(*id))
+    }
+}
+
+fn unlink<K: Eq + Hash>(
+    index: &mut HashMap<K, BTreeSet<(Minute, ReservationId)>>,
+    key: &K,
+    place: (Minute, ReservationId),
+) {
+    if let Some(places) = index.get_mut(key) {
+        places.remove(&place);
+        if places.is_empty() {
+            index.remove(key);
+        }
     }
 }
 

@@ -10,7 +10,7 @@
 
 use std::{collections::BTreeSet, str::FromStr};
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, TimeDelta, Utc, Weekday};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use shared_events::{Interval, Minute, room_rules::resolve_local, time_zone::Tz};
 
@@ -104,7 +104,8 @@ impl FromStr for Recurrence {
             value_of(name).map(|text| read(text).ok_or_else(|| unusable(name))).transpose()
         };
         let (by_day, by_month_day) = (value_of("BYDAY"), value_of("BYMONTHDAY"));
-        let frequency = match (value_of("FREQ").ok_or(InvalidRecurrence::NoFrequency)?, by_day, by_month_day) {
+        let frequency = match (value_of("FREQ").ok_or(InvalidRecurrence::NoFrequency)?, by_day, by_month_day)
+        {
             ("DAILY", None, None) => Frequency::Daily,
             ("WEEKLY", days, None) => {
                 let days = days.map_or(Some(BTreeSet::new()), |days| days.split(',').map(weekday).collect());
@@ -144,7 +145,8 @@ fn weekday(text: &str) -> Option<u32> {
 /// `2TU`, `-1FR` or `MO`.
 fn nth_weekday(text: &str) -> Option<(i32, u32)> {
     let (nth, day) = text.split_at_checked(text.len().checked_sub(2)?)?;
-    let nth = if nth.is_empty() { 0 } else { nth.parse().ok().filter(|nth: &i32| (1..=5).contains(&nth.abs()))? };
+    let nth =
+        if nth.is_empty() { 0 } else { nth.parse().ok().filter(|nth: &i32| (1..=5).contains(&nth.abs()))? };
     Some((nth, weekday(day)?))
 }
 
@@ -247,7 +249,9 @@ impl Recurrence {
                 Frequency::MonthlyOnDay(days) => days.contains(&day) || days.contains(&(day - length - 1)),
                 Frequency::MonthlyOnWeekday(days) => {
                     let weekday = date.weekday().num_days_from_monday();
-                    [0, (day + 6) / 7, -((length - day) / 7 + 1)].iter().any(|nth| days.contains(&(*nth, weekday)))
+                    [0, (day + 6) / 7, -((length - day) / 7 + 1)]
+                        .iter()
+                        .any(|nth| days.contains(&(*nth, weekday)))
                 }
                 Frequency::Daily | Frequency::Weekly(_) => false,
             }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use shared_events::{
     Erasures, Event, Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings, SeriesId, Timestamp,
-    Version,
+    UserId, Version, room_rules::Ahead,
 };
 
 use super::{
@@ -23,7 +23,7 @@ mod tests;
 
 /// Fingerprint of a room's serialised form; a snapshot with another one is not read. Change it as well when [`Room::apply`]
 /// changes its meaning.
-pub const SNAPSHOT_SCHEMA: &str = "f9d4dcc67dede977";
+pub const SNAPSHOT_SCHEMA: &str = "bbebf9c3c7867b4c";
 
 /// The decision state of one room at a version of its stream. Its serialised form is a snapshot.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -211,6 +211,18 @@ impl Room {
         self.reservations.values()
     }
 
+    /// What an owner has ahead: the known stays that have not ended, as far as they count.
+    pub(crate) fn ahead(
+        &self,
+        owner: &UserId,
+        now: Timestamp,
+        counts: impl Fn(ReservationId) -> bool,
+    ) -> Ahead {
+        // Ends have the order of starts.
+        let ahead = self.reservations.of_owner(owner).take_while(|own| own.to.start() > now);
+        ahead.filter(|own| counts(own.id)).fold(Ahead::default(), |ahead, own| ahead.and(own.interval()))
+    }
+
     /// The known reservations of a series, by `from`.
     pub(crate) fn of_series(&self, series: SeriesId) -> impl Iterator<Item = &Reservation> {
         self.reservations.of_series(series)
@@ -225,7 +237,8 @@ impl Room {
         interval: Interval,
         counts: impl Fn(ReservationId) -> bool,
     ) -> Option<&Reservation> {
-        let last = self.reservations.before(interval.to).take_while(|last| last.interval().overlaps(interval));
+        let last =
+            self.reservations.before(interval.to).take_while(|last| last.interval().overlaps(interval));
         last.into_iter().find(|reservation| counts(reservation.id))
     }
 

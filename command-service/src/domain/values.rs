@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shared_events::{
-    Interval, RoomSettings,
+    Interval, MaxAhead, RoomSettings,
     names::{LOOK_ALIKE_VERSION, is_blank, look_alike, normal_form},
 };
 
@@ -110,6 +110,9 @@ pub(crate) fn validate_settings(settings: &RoomSettings) -> Result<(), InvalidSe
     }
     if settings.max_minutes == Some(0) {
         return invalid("maxMinutes", "must be at least 1");
+    }
+    if settings.max_ahead.is_some_and(|most| most == MaxAhead::default()) {
+        return invalid("maxAhead", "has no limit");
     }
     if let (Some(min), Some(max)) = (settings.min_minutes, settings.max_minutes)
         && min > max

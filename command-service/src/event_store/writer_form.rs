@@ -28,6 +28,6 @@ impl WriterForm {
             Event::ReservationRestored(_) => return Self(2),
             _ => return Self::FIRST,
         };
-        if room.settings.has_lists_of_spans() { Self(3) } else { Self::FIRST }
+        if room.settings.needs_second_version() { Self(3) } else { Self::FIRST }
     }
 }

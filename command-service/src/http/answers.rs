@@ -138,14 +138,8 @@ enum Reason {
 
 impl From<&Misfit> for ShownMisfit {
     fn from(misfit: &Misfit) -> Self {
-        let plain = |why| Self {
-            from: misfit.from,
-            to: misfit.to,
-            why,
-            reservation: None,
-            rule: None,
-            limit: None,
-        };
+        let plain =
+            |why| Self { from: misfit.from, to: misfit.to, why, reservation: None, rule: None, limit: None };
         match &misfit.why {
             Why::Overlap { reservation } => {
                 Self { reservation: Some(*reservation), ..plain(Reason::Overlap) }

@@ -85,7 +85,9 @@ async fn mask(list: &dyn ErasureList, event: &mut RawEvent) -> Result<u64, Store
     let of_actor = list.erasure_of(&actor).await?;
     of_actor.mask_metadata(&mut event.metadata);
     let users = users(&event.payload);
-    if users.contains(&actor) && let Some(payload) = of_actor.masked_payload(&event.payload) {
+    if users.contains(&actor)
+        && let Some(payload) = of_actor.masked_payload(&event.payload)
+    {
         event.payload = payload;
     }
     for other in users.iter().filter(|user| **user != actor) {

@@ -150,7 +150,9 @@ pub fn configure(api: Api) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'stat
                 endpoint("/v1/rooms/{room}/reservations/{reservation}/restore").post(reservations::restore),
             )
             .service(endpoint("/v1/rooms/{room}/series").post(series::reserve))
-            .service(endpoint("/v1/rooms/{room}/series/{series}").patch(series::change).delete(series::cancel))
+            .service(
+                endpoint("/v1/rooms/{room}/series/{series}").patch(series::change).delete(series::cancel),
+            )
             .service(
                 endpoint("/v1/rooms/{room}/series/{series}/following/{reservation}")
                     .patch(series::change_following)

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use service_kit::http::problem::Problem;
-use shared_events::{OpeningHours, RoomId, RoomSettings, TimeZone};
+use shared_events::{MaxAhead, OpeningHours, RoomId, RoomSettings, TimeZone};
 use utoipa::ToSchema;
 
 use super::{
@@ -52,6 +52,29 @@ pub(super) struct NewRoom {
     /// Most local dates between today and the first day of a stay.
     #[serde(default)]
     max_days_ahead: Option<u32>,
+    /// What one person may have ahead in this room: stays that have not ended, with all their minutes, counted for their owner.
+    /// Rooms count apart.
+    #[serde(default)]
+    max_ahead: Option<Quota>,
+}
+
+/// Limits of what one person may have ahead in a room; at least one of them.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = MaxAhead)]
+pub(super) struct Quota {
+    /// Most reservations.
+    #[serde(default)]
+    reservations: Option<u32>,
+    /// Most minutes.
+    #[serde(default)]
+    minutes: Option<u32>,
+}
+
+impl From<Quota> for MaxAhead {
+    fn from(Quota { reservations, minutes }: Quota) -> Self {
+        Self { reservations, minutes }
+    }
 }
 
 impl NewRoom {
@@ -66,6 +89,7 @@ impl NewRoom {
             min_minutes: self.min_minutes,
             max_minutes: self.max_minutes,
             max_days_ahead: self.max_days_ahead,
+            max_ahead: self.max_ahead.map(MaxAhead::from),
         };
         validate_settings(&settings)
             .map_err(|setting| invalid(&format!("/{}", setting.field), &setting.reason))?;
@@ -115,6 +139,10 @@ pub(super) struct RoomPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>)]
     max_days_ahead: Option<Option<u32>>,
+    /// As of a new room. Replaced as a whole: a merge patch (RFC 7396) names both limits, an absent one with null.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Quota>)]
+    max_ahead: Option<Option<Quota>>,
 }
 
 impl RoomPatch {
@@ -130,6 +158,7 @@ impl RoomPatch {
             min_minutes: self.min_minutes,
             max_minutes: self.max_minutes,
             max_days_ahead: self.max_days_ahead,
+            max_ahead: self.max_ahead.map(|quota| quota.map(MaxAhead::from)),
         })
     }
 }

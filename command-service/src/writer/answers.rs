@@ -1,7 +1,9 @@
 //! Turns events into replies, for a new command as for a repeated one.
 
 use serde::{Deserialize, Serialize};
-use shared_events::{ConsistencyToken, DecodedEvent, Event, RawEvent, ReservationId, RoomId, SeriesId, Version};
+use shared_events::{
+    ConsistencyToken, DecodedEvent, Event, RawEvent, ReservationId, RoomId, SeriesId, Version,
+};
 
 use super::{CommandOutcome, Done, Failure, Reply, SeriesDone};
 use crate::{
@@ -106,7 +108,8 @@ pub(super) fn from_series(recorded: RecordedSeries, events: &[DecodedEvent], id:
 
 /// The series of a record, if the request is the one that made it.
 pub(super) fn series_of(record: &KeyRecord, fingerprint: [u8; 16]) -> Option<RecordedSeries> {
-    let outcome = record.outcome.as_ref().filter(|_| record.fingerprint == fingerprint && record.event.is_some())?;
+    let outcome =
+        record.outcome.as_ref().filter(|_| record.fingerprint == fingerprint && record.event.is_some())?;
     match serde_json::from_slice(outcome) {
         Ok(RecordedOutcome::Series(recorded)) => Some(recorded),
         _ => None,

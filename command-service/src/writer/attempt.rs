@@ -14,10 +14,7 @@ use service_kit::clock::Clock;
 use shared_events::{DecodedEvent, RawEvent, ReservationId, RoomId, Timestamp, Version};
 
 pub(super) use self::error::AttemptError;
-use super::{
-    CommandOutcome, Failure, Pending, RecordedOutcome, Reply, Submission,
-    answers, cache::Cache,
-};
+use super::{CommandOutcome, Failure, Pending, RecordedOutcome, Reply, Submission, answers, cache::Cache};
 use crate::{
     commands::{Action, Command, Decision, Origin, RestoreReservation, Revision, SeriesDecision},
     domain::{Rejection, Room, RoomEntry, Undo},
@@ -195,7 +192,8 @@ impl<'a> Attempt<'a> {
             command.actor.user = pseudonym.clone();
         }
         if let Some(stay) = command.action.new_stay_mut()
-            && let Some(pseudonym) = stay.reserved_by.as_ref().and_then(|owner| self.cache.erasures.pseudonym(owner))
+            && let Some(pseudonym) =
+                stay.reserved_by.as_ref().and_then(|owner| self.cache.erasures.pseudonym(owner))
         {
             if command.origin != Origin::Import {
                 return Ok(Some(Err(Failure::Erased)));

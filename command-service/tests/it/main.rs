@@ -35,6 +35,7 @@ mod own_mysql;
 mod passing_errors;
 mod primary_switch;
 mod proxy;
+mod quotas;
 mod recorded_at;
 mod relay;
 mod relay_interleavings;

@@ -46,7 +46,8 @@ async fn a_delegate_reserves_for_an_owner_and_both_change_and_cancel_it() {
         assert_eq!(invalid.problem(), (400, "invalid-value", "/reservedBy"));
         post("ann", "", owned_by("ann", 12, 13)).await.expect(201);
         assert_eq!(last(&service, &room).await["data"]["reservation"].get("bookedBy"), None);
-        let kind = keyed(with_role(&service, "office", "delegate", Method::POST, "/v1/kinds/meeting/reservations"));
+        let kind =
+            keyed(with_role(&service, "office", "delegate", Method::POST, "/v1/kinds/meeting/reservations"));
         send(kind.json(&owned_by("bob", 14, 15))).await.expect(201);
         assert_eq!(last(&service, &room).await["data"]["reservation"]["bookedBy"], "office");
 
@@ -112,7 +113,8 @@ async fn a_line_of_an_import_reserves_for_an_owner_in_a_role() {
             line["as"] = role.into();
             line.to_string()
         };
-        let lines = [line("1", Some("delegate"), 10), line("2", Some("admin"), 11), line("3", None, 12)].join("\n");
+        let lines =
+            [line("1", Some("delegate"), 10), line("2", Some("admin"), 11), line("3", None, 12)].join("\n");
         let request = service.admin(Method::POST, "/v1/import");
         let answer = request.header("Content-Type", "application/x-ndjson").body(lines).send().await.unwrap();
         let answer = answer.text().await.unwrap();

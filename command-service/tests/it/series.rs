@@ -9,6 +9,7 @@ use command_service::{
 };
 use reqwest::Method;
 use serde_json::{Value, json};
+use service_kit::ids;
 
 use crate::{
     test_service::{Answer, TestService, keyed, send},
@@ -34,7 +35,10 @@ fn list<'a>(answer: &'a Answer, name: &str) -> &'a [Value] {
 }
 
 fn days(answer: &Answer) -> Vec<&str> {
-    list(answer, "occurrences").iter().map(|occurrence| &occurrence["from"].as_str().unwrap()[5..16]).collect()
+    list(answer, "occurrences")
+        .iter()
+        .map(|occurrence| &occurrence["from"].as_str().unwrap()[5..16])
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,8 +72,10 @@ async fn a_series_is_made_at_once_and_repeated_as_it_was() {
         assert_eq!(ids.len(), 3);
         let repeated = send(request).await.expect(201);
         assert_eq!((repeated.header("idempotency-replayed"), &repeated.body), ("true", &made.body));
-        let events = send(service.admin(Method::GET, &format!("/v1/streams/{room}/events?after=2"))).await.body;
-        for (event, occurrence) in events["items"].as_array().unwrap().iter().zip(list(&made, "occurrences")) {
+        let events =
+            send(service.admin(Method::GET, &format!("/v1/streams/{room}/events?after=2"))).await.body;
+        for (event, occurrence) in events["items"].as_array().unwrap().iter().zip(list(&made, "occurrences"))
+        {
             let data = &event["data"]["reservation"];
             assert_eq!(event["type"], "reservations.reservation-made.v1");
             assert_eq!((&data["id"], &data["from"]), (&occurrence["reservation"], &occurrence["from"]));
@@ -87,9 +93,8 @@ async fn one_of_them_those_that_follow_or_all_are_changed_and_cancelled() {
         let made = post(&service, "ann", &room, &series("FREQ=DAILY;COUNT=5", json!({}))).await.expect(201);
         let id = |at: usize| list(&made, "occurrences")[at]["reservation"].as_str().unwrap().to_owned();
         let all = format!("/v1/rooms/{room}/series/{}", made.text("series"));
-        let patch = |user: &str, path: &str, body: Value| {
-            send(service.user(user, Method::PATCH, path).json(&body))
-        };
+        let patch =
+            |user: &str, path: &str, body: Value| send(service.user(user, Method::PATCH, path).json(&body));
         // This one.
         let one = format!("/v1/rooms/{room}/reservations/{}", id(1));
         patch("ann", &one, json!({"to": "2026-03-04T10:30:00Z"})).await.expect(200);
@@ -103,9 +108,15 @@ async fn one_of_them_those_that_follow_or_all_are_changed_and_cancelled() {
         // All: a day later each takes the time of the next one.
         let next_day = json!({"from": "2026-03-04T10:00:00Z", "to": "2026-03-04T11:00:00Z"});
         let changed = patch("ann", &all, next_day).await.expect(200);
-        assert_eq!(days(&changed), ["03-04T10:00", "03-05T11:00", "03-06T11:00", "03-07T11:00", "03-08T11:00"]);
+        assert_eq!(
+            days(&changed),
+            ["03-04T10:00", "03-05T11:00", "03-06T11:00", "03-07T11:00", "03-08T11:00"]
+        );
         let same = patch("ann", &all, json!({"people": 2})).await.expect(200);
-        assert_eq!((&same.body["occurrences"], &same.body["version"]), (&json!([]), &changed.body["version"]));
+        assert_eq!(
+            (&same.body["occurrences"], &same.body["version"]),
+            (&json!([]), &changed.body["version"])
+        );
         assert_eq!(patch("bob", &all, json!({"people": 1})).await.problem(), (403, "forbidden", ""));
         let too_many = patch("ann", &all, json!({"people": 5})).await;
         assert_eq!(too_many.problem(), (409, "series-conflict", ""));
@@ -159,11 +170,13 @@ async fn a_line_of_an_import_makes_a_series_and_its_key_names_the_first_reservat
         let service = TestService::start_closed(store).open().await;
         let room = service.room("Blue", json!({})).await;
         let mut line = series("FREQ=DAILY;COUNT=3", json!({"onConflict": "skip", "room": room, "key": "1"}));
-        (line["command"], line["user"], line["at"]) = ("reserveSeries".into(), "ann".into(), "2026-03-01T08:00:00Z".into());
+        (line["command"], line["user"], line["at"]) =
+            ("reserveSeries".into(), "ann".into(), "2026-03-01T08:00:00Z".into());
         let cancel = json!({"key": "2", "at": "2026-03-01T09:00:00Z", "user": "ann", "command": "cancel", "reservationKey": "1"});
         let lines = format!("{line}\n{cancel}\n");
         let import = async || {
-            let request = service.admin(Method::POST, "/v1/import").header("Content-Type", "application/x-ndjson");
+            let request =
+                service.admin(Method::POST, "/v1/import").header("Content-Type", "application/x-ndjson");
             let answer = request.body(lines.clone()).send().await.unwrap().text().await.unwrap();
             answer.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
         };
@@ -172,8 +185,13 @@ async fn a_line_of_an_import_makes_a_series_and_its_key_names_the_first_reservat
         assert_eq!(first[1]["outcome"], "done", "{first:?}");
         let second = import().await;
         assert_eq!((&second[0]["outcome"], &second[0]["series"]), (&json!("repeated"), &first[0]["series"]));
-        let expected =
-            ["room-registered", "reservation-made", "reservation-made", "reservation-made", "reservation-cancelled"];
+        let expected = [
+            "room-registered",
+            "reservation-made",
+            "reservation-made",
+            "reservation-made",
+            "reservation-cancelled",
+        ];
         assert_eq!(service.events(&room).await, expected);
         service.stop().await;
     }
@@ -188,8 +206,12 @@ async fn a_line_among_many_commands_makes_a_series() {
         let line = json!({"key": "k", "method": "POST", "path": path, "body": series("FREQ=DAILY;COUNT=2", json!({}))});
         let request = service.user("ann", Method::POST, "/v1/commands");
         let request = request.header("Content-Type", "application/x-ndjson").body(line.to_string());
-        let answer: Value = serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap();
-        assert_eq!((&answer["status"], answer["body"]["occurrences"].as_array().unwrap().len()), (&json!(201), 2));
+        let answer: Value =
+            serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap();
+        assert_eq!(
+            (&answer["status"], answer["body"]["occurrences"].as_array().unwrap().len()),
+            (&json!(201), 2)
+        );
         service.stop().await;
     }
 }
@@ -208,7 +230,8 @@ async fn a_series_whose_commit_was_not_answered_is_answered_with_what_was_left_o
             on_conflict: OnConflict::Skip,
             dry_run: false,
         };
-        let in_the_way = ReserveSeries { stay: stay("2030-01-01T09:30:00Z", "2030-01-01T10:30:00Z"), ..series.clone() };
+        let in_the_way =
+            ReserveSeries { stay: stay("2030-01-01T09:30:00Z", "2030-01-01T10:30:00Z"), ..series.clone() };
         // The first one has passed, the second one is reserved.
         let mut submission = by("ann", Action::ReserveSeries(Box::new(in_the_way)));
         submission.key = Some(key("a"));
@@ -218,6 +241,7 @@ async fn a_series_whose_commit_was_not_answered_is_answered_with_what_was_left_o
         let done = reply.result.unwrap();
         let SeriesDone { series: made, occurrences, skipped } = *done.series.clone().unwrap();
         assert_eq!((occurrences.len(), skipped.len(), done.version), (1, 2, 3.into()));
+        submission.command.id = ids::new_id();
         let again = one.writer.submit(submission).await.unwrap();
         assert!(again.repeated);
         assert_eq!(again.result.unwrap(), done);

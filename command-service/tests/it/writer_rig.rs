@@ -43,6 +43,7 @@ pub(crate) fn settings(name: &str, kind: &str) -> RoomSettings {
         min_minutes: None,
         max_minutes: None,
         max_days_ahead: None,
+        max_ahead: None,
     }
 }
 
@@ -59,7 +60,11 @@ pub(crate) fn hour(hour: u32) -> Stay {
 pub(crate) fn by(user: &str, action: Action) -> Submission {
     let command = Command {
         id: ids::new_id(),
-        actor: Actor { user: UserId::new(user).unwrap(), admin: user == "admin", delegate: user == "delegate" },
+        actor: Actor {
+            user: UserId::new(user).unwrap(),
+            admin: user == "admin",
+            delegate: user == "delegate",
+        },
         now: Timestamp::from_epoch_millis(0),
         origin: Origin::Request,
         if_match: IfMatch::Any,

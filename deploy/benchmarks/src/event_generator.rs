@@ -96,6 +96,7 @@ impl EventGenerator {
                 min_minutes: None,
                 max_minutes: None,
                 max_days_ahead: None,
+                max_ahead: None,
             };
             let event = RoomRegistered { room: Room { id, revision: 1, settings } };
             registered.push(all.decoded(number, event.into())?);

@@ -3,8 +3,8 @@
 use chrono::NaiveDate;
 use serde::Serialize;
 use shared_events::{
-    Interval, Minute, OpeningHours, Place, ReservationId, RoomId, SeriesId, TimeZone, Timestamp, UserId, Version,
-    feed::Page,
+    Interval, Minute, OpeningHours, Place, ReservationId, RoomId, SeriesId, TimeZone, Timestamp, UserId,
+    Version, feed::Page,
 };
 use utoipa::ToSchema;
 
@@ -67,8 +67,23 @@ pub(super) struct Room {
     /// Local dates ahead of today on which a stay may begin.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_days_ahead: Option<u32>,
+    /// What one person may have ahead in this room: stays that have not ended, with all their minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<MaxAhead>)]
+    max_ahead: Option<shared_events::MaxAhead>,
     /// Whether it can no longer be booked.
     retired: bool,
+}
+
+/// What one person may have ahead in a room.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MaxAhead {
+    /// Most reservations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reservations: Option<u32>,
+    /// Most minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    minutes: Option<u32>,
 }
 
 /// Open time of a day.
@@ -106,6 +121,7 @@ impl Room {
             min_minutes: settings.min_minutes,
             max_minutes: settings.max_minutes,
             max_days_ahead: settings.max_days_ahead,
+            max_ahead: settings.max_ahead,
             retired: doc.retired,
         }
     }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::Strategy;
 use shared_events::{
-    DecodedEvent, Event, Interval, Minute, OpenDay, OpeningHours, OpeningSpan, Reservation, ReservationId,
-    Room, RoomId, RoomSettings, SeriesId, UserId,
+    DecodedEvent, Event, Interval, MaxAhead, Minute, OpenDay, OpeningHours, OpeningSpan, Reservation,
+    ReservationId, Room, RoomId, RoomSettings, SeriesId, UserId,
     reservation_events::{
         ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
         ReservationRescheduled, ReservationRestored,
@@ -171,6 +171,7 @@ impl History {
             min_minutes: (number == 2).then_some(90),
             max_minutes: (number == 3).then_some(600),
             max_days_ahead: (number == 4).then_some(10),
+            max_ahead: (number == 2).then_some(MaxAhead { reservations: Some(3), minutes: None }),
         };
         let id = RoomId(Uuid::from_u128(
             0x0199_0000_0000_7000_8000_0000_0000_0000 + u128::from(number.wrapping_mul(77)),

@@ -66,6 +66,7 @@ impl Stream {
             min_minutes: None,
             max_minutes: None,
             max_days_ahead: None,
+            max_ahead: None,
         };
         let room = RoomId(ids::new_id());
         let mut stream = Self { room, settings, events: Vec::new(), revision: 1 };

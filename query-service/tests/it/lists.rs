@@ -9,7 +9,9 @@ use query_service::{
 };
 use serde_json::Value;
 use shared_events::{
-    Erasures, Reservation, Timestamp, UserId, erasure::Bytes32, names::sort_key,
+    Erasures, Reservation, Timestamp, UserId,
+    erasure::Bytes32,
+    names::sort_key,
     reservation_events::{ReservationCancelled, ReservationMade},
 };
 
@@ -258,7 +260,11 @@ async fn an_erasure_masks_who_reserved_for_an_owner_in_both_stores() {
             let entries = all_pages(async |page| query.run(store.as_ref(), &page).await).await;
             let bookers: Vec<_> =
                 entries.iter().map(|entry| entry.reservation().unwrap().booked_by.clone().unwrap()).collect();
-            assert_eq!(bookers, [UserId::new("erased-1").unwrap(), UserId::new("erased-1").unwrap()], "{user}");
+            assert_eq!(
+                bookers,
+                [UserId::new("erased-1").unwrap(), UserId::new("erased-1").unwrap()],
+                "{user}"
+            );
         }
     }
 }

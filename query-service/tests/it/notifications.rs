@@ -64,7 +64,8 @@ async fn what_one_command_does_to_a_series_is_one_message_though_its_events_come
         let ann = world.subscribe("ann", About::Mine, "https://example.org/").await;
         let mut members = Vec::new();
         for hour in [1, 3, 5] {
-            let made = Reservation { series: Some(SeriesId(new_id())), ..blue.reserve("ann", hour, hour + 1) };
+            let made =
+                Reservation { series: Some(SeriesId(new_id())), ..blue.reserve("ann", hour, hour + 1) };
             blue.events.pop();
             blue.push("ann", ReservationMade { reservation: made.clone() }.into());
             members.push(made);

@@ -106,6 +106,8 @@ async fn a_page_of_schedules_has_fewer_rooms_if_they_are_full() {
                 title: None,
                 reserved_for: None,
                 reserved_by: UserId::new("ann").unwrap(),
+                booked_by: None,
+                series: None,
             };
             let version = u64::try_from(minute).unwrap() + 2;
             events.push(decoded(stream.room, version, minute, "ann", ReservationMade { reservation }.into()));

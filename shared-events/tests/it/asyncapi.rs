@@ -146,7 +146,8 @@ fn golden_files_have_all_of_the_documents_fields_and_minimal_ones_only_the_requi
                 let is_required = required && member(&mut value, path.split_last().unwrap().1).is_some();
                 assert!(is_there || !is_required, "{}: {path:?}", golden.file);
                 // Of the second version, something must be there that the first one can't say.
-                let says_more = golden.event_type().ends_with(".v2") && path.last().unwrap() == "openingHours";
+                let says_more =
+                    golden.event_type().ends_with(".v2") && path.last().unwrap() == "openingHours";
                 assert!(
                     !golden.is_minimal() || !is_there || is_required || says_more,
                     "{}: {path:?}",

@@ -8,9 +8,9 @@ use proptest::{
 };
 use serde_json::json;
 use shared_events::{
-    ConsistencyToken, DecodedEvent, Event, Interval, Metadata, Minute, OpenDay, OpeningHours, OpeningSpan,
-    Place, RawEvent, Reservation, ReservationId, Room, RoomId, RoomSettings, SeriesId, TimeZone, Timestamp,
-    UserId, Version,
+    ConsistencyToken, DecodedEvent, Event, Interval, MaxAhead, Metadata, Minute, OpenDay, OpeningHours,
+    OpeningSpan, Place, RawEvent, Reservation, ReservationId, Room, RoomId, RoomSettings, SeriesId, TimeZone,
+    Timestamp, UserId, Version,
     envelope::parse_id,
     event::EVENT_TYPES,
     feed::{FeedEvent, Page},
@@ -102,11 +102,12 @@ fn opening_hours() -> impl Strategy<Value = OpeningHours> {
 }
 
 fn room() -> impl Strategy<Value = Room> {
-    let limits = proptest::array::uniform4(option::of(any::<u32>()));
+    let limits = proptest::array::uniform6(option::of(any::<u32>()));
     let names = (any::<String>(), any::<String>(), any::<u32>(), any::<u32>());
     (room_id(), names, time_zone(), option::of(opening_hours()), limits).prop_map(
         |(id, (name, kind, capacity, revision), time_zone, opening_hours, limits)| {
-            let [slot_minutes, min_minutes, max_minutes, max_days_ahead] = limits;
+            let [slot_minutes, min_minutes, max_minutes, max_days_ahead, reservations, minutes] = limits;
+            let max_ahead = MaxAhead { reservations, minutes };
             let settings = RoomSettings {
                 name,
                 kind,
@@ -117,6 +118,7 @@ fn room() -> impl Strategy<Value = Room> {
                 min_minutes,
                 max_minutes,
                 max_days_ahead,
+                max_ahead: Some(max_ahead).filter(|most| *most != MaxAhead::default()),
             };
             Room { id, revision, settings }
         },

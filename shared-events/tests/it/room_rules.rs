@@ -18,6 +18,7 @@ pub(crate) fn room_in(zone: &str) -> RoomSettings {
         min_minutes: None,
         max_minutes: None,
         max_days_ahead: None,
+        max_ahead: None,
     }
 }
 

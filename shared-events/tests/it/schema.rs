@@ -58,7 +58,11 @@ impl<'a> Schema<'a> {
         if let Some(forms) = schema.get("oneOf").and_then(Value::as_array) {
             assert_eq!(schema.len(), 1, "{at}: oneOf stands alone");
             let fits = forms.iter().filter(|form| self.at(form).problems(at, value).is_empty()).count();
-            return if fits == 1 { Vec::new() } else { vec![format!("{at}: {value} fits {fits} of {forms:?}")] };
+            return if fits == 1 {
+                Vec::new()
+            } else {
+                vec![format!("{at}: {value} fits {fits} of {forms:?}")]
+            };
         }
         let mut problems = Vec::new();
         for (keyword, argument) in &schema {

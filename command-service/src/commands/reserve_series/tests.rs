@@ -55,7 +55,9 @@ fn every_occurrence_is_a_reservation_of_the_series_with_an_id_of_its_own() {
     let ids: HashSet<_> = made.iter().map(|made| made.id).collect();
     assert_eq!(ids.len(), 400);
     assert!(ids.iter().all(|id| id.room_fingerprint() == room_id(1).fingerprint()));
-    assert!(ids.iter().all(|id| id.0.get_version_num() == 7 && id.0.as_u128() >> 80 == COMMAND.as_u128() >> 80));
+    assert!(
+        ids.iter().all(|id| id.0.get_version_num() == 7 && id.0.as_u128() >> 80 == COMMAND.as_u128() >> 80)
+    );
     // The same command makes the same ids, another one others.
     assert_eq!(decided(given([room(1)]), series("FREQ=WEEKLY;COUNT=400")), decision);
     // Ten in Lisbon, in summer and in winter.
@@ -85,7 +87,9 @@ fn occurrences_that_do_not_fit_are_left_out_if_that_is_asked_for_and_one_fits() 
     assert_eq!((decision.events.len(), decision.skipped.len()), (3, 1));
     let all = reservation(2, "2026-06-01T10:00", "2026-07-01T10:00");
     let when = given([room(1), made(&all)]).when(action(skipping("FREQ=WEEKLY;COUNT=4")));
-    assert!(matches!(when.decided().0, Decision::Rejected(Rejection::Series { of: 4, misfits }) if misfits.len() == 4));
+    assert!(
+        matches!(when.decided().0, Decision::Rejected(Rejection::Series { of: 4, misfits }) if misfits.len() == 4)
+    );
 }
 
 #[test]
@@ -99,7 +103,8 @@ fn rules_of_the_room_count_for_each_occurrence() {
     });
     let skipping = ReserveSeries { on_conflict: OnConflict::Skip, ..series("FREQ=DAILY;COUNT=20") };
     let decision = decided(given([strict]), skipping);
-    let dates: Vec<_> = made_by(&decision).iter().map(|made| made.from.to_string()[..10].to_owned()).collect();
+    let dates: Vec<_> =
+        made_by(&decision).iter().map(|made| made.from.to_string()[..10].to_owned()).collect();
     assert_eq!(dates, ["2026-06-02", "2026-06-09", "2026-06-16"]);
     let rule = |misfit: &Misfit| match &misfit.why {
         Why::Rule { rule, .. } => rule.clone(),
@@ -123,8 +128,10 @@ fn a_dry_run_says_what_would_be_and_reserves_nothing() {
 #[test]
 fn exceptions_leave_dates_out() {
     let but = ["2026-06-09".parse().unwrap(), "2026-06-23".parse().unwrap()].into();
-    let decision = decided(given([room(1)]), ReserveSeries { exceptions: but, ..series("FREQ=WEEKLY;COUNT=4") });
-    let dates: Vec<_> = made_by(&decision).iter().map(|made| made.from.to_string()[..10].to_owned()).collect();
+    let decision =
+        decided(given([room(1)]), ReserveSeries { exceptions: but, ..series("FREQ=WEEKLY;COUNT=4") });
+    let dates: Vec<_> =
+        made_by(&decision).iter().map(|made| made.from.to_string()[..10].to_owned()).collect();
     assert_eq!(dates, ["2026-06-02", "2026-06-16"]);
 }
 
@@ -136,7 +143,8 @@ fn a_rule_that_does_not_fit_the_first_occurrence_is_refused() {
     let overlapping = ReserveSeries { stay: long, ..series("FREQ=DAILY;COUNT=4") };
     let date = "2026-06-03".parse().unwrap();
     when(overlapping).rejected(InvalidRecurrence::Overlapping { date });
-    let past = ReserveSeries { stay: stay("2026-05-26T09:00", "2026-05-26T10:00"), ..series("FREQ=DAILY;COUNT=2") };
+    let past =
+        ReserveSeries { stay: stay("2026-05-26T09:00", "2026-05-26T10:00"), ..series("FREQ=DAILY;COUNT=2") };
     assert!(matches!(when(past).decided().0, Decision::Rejected(Rejection::Series { of: 2, .. })));
 }
 

@@ -52,6 +52,7 @@ fn registered() -> Event {
         min_minutes: Some(15),
         max_minutes: Some(600),
         max_days_ahead: Some(90),
+        max_ahead: None,
     };
     RoomRegistered { room: shared_events::Room { id: ROOM, revision: 1, settings } }.into()
 }

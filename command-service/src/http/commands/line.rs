@@ -124,7 +124,10 @@ const COMMANDS: [(&str, &[Route]); 10] = [
         "/v1/rooms/{room}/reservations/{reservation}/restore",
         &[everybody(Method::Post, |path, body| read(path, body, reservations::to_restore))],
     ),
-    ("/v1/rooms/{room}/series", &[everybody(Method::Post, |path, body| read(path, body, series::to_reserve))]),
+    (
+        "/v1/rooms/{room}/series",
+        &[everybody(Method::Post, |path, body| read(path, body, series::to_reserve))],
+    ),
     (
         "/v1/rooms/{room}/series/{series}",
         &[
@@ -217,8 +220,11 @@ mod tests {
                 }
                 commands += 1;
                 let id = "0190a5b0-0000-7000-8000-000000000001";
-                let path =
-                    path.replace("{room}", id).replace("{reservation}", id).replace("{series}", id).replace("{kind}", "a%20kind");
+                let path = path
+                    .replace("{room}", id)
+                    .replace("{reservation}", id)
+                    .replace("{series}", id)
+                    .replace("{kind}", "a%20kind");
                 let line =
                     json!({"key": "k", "method": method.to_uppercase(), "path": path, "body": {"no": 1}});
                 // The body is read last.

@@ -18,9 +18,7 @@ use super::super::{
     fields::{ends, given, invalid, name, people, stay, text},
     idempotency::{MAX_CHARS, fingerprint_of_line, key_of_line},
     lines::{Line, key_at_least, whole},
-    schemas::{
-        cancel_command, move_command, reschedule_command, reserve_command, reserve_series_command,
-    },
+    schemas::{cancel_command, move_command, reschedule_command, reserve_command, reserve_series_command},
     series::{Conflict, recurrence},
 };
 use crate::{

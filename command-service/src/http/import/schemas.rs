@@ -10,7 +10,9 @@ use utoipa::{
     },
 };
 
-use super::{super::lines::lines_of, CancelLine, ImportOutcome, MoveLine, RescheduleLine, ReserveLine, SeriesLine};
+use super::{
+    super::lines::lines_of, CancelLine, ImportOutcome, MoveLine, RescheduleLine, ReserveLine, SeriesLine,
+};
 
 /// The body of an import.
 pub(in super::super) enum ImportLines {}

@@ -81,13 +81,18 @@ impl Attempt<'_> {
             self.made.extend(made.map(|reservation| (key.id, reservation)));
             let outcome = match recorded {
                 None => None,
-                Some((series, skipped)) => Some(serde_json::to_vec(&RecordedOutcome::Series(RecordedSeries {
-                    room: done.room,
-                    series,
-                    after: effects.first().and_then(|(_, version, _)| version.previous()).unwrap_or_default(),
-                    events: u32::try_from(effects.len()).unwrap_or(u32::MAX),
-                    skipped,
-                }))?),
+                Some((series, skipped)) => {
+                    Some(serde_json::to_vec(&RecordedOutcome::Series(RecordedSeries {
+                        room: done.room,
+                        series,
+                        after: effects
+                            .first()
+                            .and_then(|(_, version, _)| version.previous())
+                            .unwrap_or_default(),
+                        events: u32::try_from(effects.len()).unwrap_or(u32::MAX),
+                        skipped,
+                    }))?)
+                }
             };
             // A record names the event of the answer, and the other one of a move; of a series the first one.
             let (event, other) = match &outcome {

@@ -62,7 +62,8 @@ impl<'a> Attempt<'a> {
         let reply = match answers::series_of(record, key.fingerprint) {
             None => answers::from_record(record.clone(), key.fingerprint),
             Some(recorded) => {
-                let stored = self.cache.store.log.stream(recorded.room, recorded.after, recorded.events).await?;
+                let stored =
+                    self.cache.store.log.stream(recorded.room, recorded.after, recorded.events).await?;
                 let read = |event: StoredEvent| event.into_raw().and_then(RawEvent::decode);
                 match stored.into_iter().map(read).collect::<Result<Vec<_>, _>>() {
                     Ok(events) => {

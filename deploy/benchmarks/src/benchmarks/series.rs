@@ -24,7 +24,8 @@ pub(crate) async fn of_400(rig: &Rig) -> Result<Vec<Finding>> {
     let requests = rig.size(480, 48);
     let mut p99 = Vec::new();
     for _ in 0..rig.rounds {
-        let target = CommandTarget::ours(rig, usize::try_from(requests.div_ceil(HOURS))?, Relaying::Off).await?;
+        let target =
+            CommandTarget::ours(rig, usize::try_from(requests.div_ceil(HOURS))?, Relaying::Off).await?;
         p99.push(round(rig, &target, requests).await?);
         let stored = written::check(&target.namespace.database_url()).await?;
         ensure!(

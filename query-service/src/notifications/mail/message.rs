@@ -129,7 +129,10 @@ impl Stay {
         lines.push(format!("Reservation: {}", self.reservation));
         if let Some(series) = self.series.filter(|_| happened != Happened::Nears) {
             lines.push(format!("Series: {series}"));
-            lines.push("Other reservations of the series may be affected too. Your calendar has all of them.".to_owned());
+            lines.push(
+                "Other reservations of the series may be affected too. Your calendar has all of them."
+                    .to_owned(),
+            );
         }
         lines.iter().map(|line| format!("{}\r\n", printable(line))).collect()
     }

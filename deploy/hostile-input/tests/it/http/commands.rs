@@ -98,7 +98,12 @@ const SAMPLES: &[Sample] = &[
         headers: OF_A_REVISION,
         body: r#"{"revision": 1}"#,
     },
-    Sample { method: "POST", path: "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/series", headers: KEYED, body: SERIES },
+    Sample {
+        method: "POST",
+        path: "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/series",
+        headers: KEYED,
+        body: SERIES,
+    },
     Sample {
         method: "PATCH",
         path: "/v1/rooms/0190a5b0-0000-7000-8000-000000000001/series/0190a5b0-0000-7000-8000-000000000002",
