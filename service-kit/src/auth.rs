@@ -32,6 +32,8 @@ pub struct Caller {
     pub service: bool,
     /// Has the role of an eraser, which may erase persons.
     pub eraser: bool,
+    /// All roles, those that a service does not know too.
+    pub roles: Vec<String>,
     /// Has the role of a delegate, who may reserve for others.
     pub delegate: bool,
     /// The user's e-mail address, if the issuer has verified it.
@@ -54,12 +56,14 @@ impl Caller {
             admin: false,
             service: false,
             eraser: false,
+            roles: Vec::new(),
             delegate: false,
             email: None,
             expires_ms: None,
         };
-        for role in roles {
-            match role.trim() {
+        for role in roles.into_iter().map(str::trim).filter(|role| !role.is_empty()) {
+            caller.roles.push(role.to_owned());
+            match role {
                 "admin" => caller.admin = true,
                 "service" => caller.service = true,
                 "eraser" => caller.eraser = true,

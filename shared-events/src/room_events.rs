@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ids::RoomId, opening_hours::OpeningHours, time_zone::TimeZone};
 
+/// Most attributes of a room, and most roles that may book it.
+pub const MOST_WORDS: usize = 32;
+
 /// A room's settings. [`crate::room_rules`] applies them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,6 +38,18 @@ pub struct RoomSettings {
     /// Most local dates ahead of today on which a stay may begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_days_ahead: Option<u32>,
+    /// The building, 1 to 200 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub building: Option<String>,
+    /// The floor, 1 to 200 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<String>,
+    /// What it has, such as `projector`, each once and in order of bytes; at most [`MOST_WORDS`] words without commas.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<String>,
+    /// The roles that may book it, each once and in order of bytes; at most [`MOST_WORDS`]. Empty: everybody may.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bookable_by: Vec<String>,
     /// What one owner may have ahead in this room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_ahead: Option<MaxAhead>,
@@ -55,7 +70,12 @@ impl RoomSettings {
     /// Whether events of these settings are of the second version: the first can't say them.
     #[must_use]
     pub fn needs_second_version(&self) -> bool {
-        self.opening_hours.as_ref().is_some_and(OpeningHours::are_lists) || self.max_ahead.is_some()
+        self.opening_hours.as_ref().is_some_and(OpeningHours::are_lists)
+            || self.building.is_some()
+            || self.floor.is_some()
+            || !self.attributes.is_empty()
+            || !self.bookable_by.is_empty()
+            || self.max_ahead.is_some()
     }
 }
 

@@ -49,6 +49,9 @@ pub enum BrokenRule {
     /// A part of the stay is outside the opening hours.
     #[error("the room is not open for all of the stay")]
     OpeningHours,
+    /// The caller has none of the roles that may book the room.
+    #[error("the room can be booked by other roles only")]
+    BookableBy,
     /// The owner has too many reservations ahead in the room.
     #[error("one person may have {limit} reservations ahead in the room")]
     ReservationsAhead {
@@ -91,6 +94,7 @@ impl BrokenRule {
             Self::LongestStay { .. } => "maxMinutes",
             Self::DaysAhead { .. } => "maxDaysAhead",
             Self::OpeningHours => "openingHours",
+            Self::BookableBy => "bookableBy",
             Self::ReservationsAhead { .. } => "maxAhead.reservations",
             Self::MinutesAhead { .. } => "maxAhead.minutes",
         }
@@ -107,12 +111,23 @@ impl BrokenRule {
                 Some(minutes)
             }
             Self::DaysAhead { days } => Some(days),
-            Self::OpeningHours => None,
+            Self::OpeningHours | Self::BookableBy => None,
         }
     }
 }
 
 impl RoomSettings {
+    /// Checks that one of these roles may book the room. An administrator may book every room.
+    ///
+    /// # Errors
+    /// [`BrokenRule::BookableBy`].
+    pub fn check_roles(&self, is_admin: bool, roles: &[String]) -> Result<(), BrokenRule> {
+        let may = is_admin
+            || self.bookable_by.is_empty()
+            || roles.iter().any(|role| self.bookable_by.contains(role));
+        if may { Ok(()) } else { Err(BrokenRule::BookableBy) }
+    }
+
     /// Checks the number of people.
     ///
     /// # Errors
@@ -161,6 +176,28 @@ impl RoomSettings {
             None if minute.start() < now => minute.plus(1).unwrap_or(minute),
             None => minute,
         }
+    }
+
+    /// The earliest minute at or after this one at which a stay may begin by the slots.
+    #[must_use]
+    pub fn start_from(&self, at: Minute) -> Minute {
+        self.slots().map_or(at, |slots| slots.begin_from(at))
+    }
+
+    /// The end of a stay of this length. A multiple of 1440 counts local days, another number elapsed minutes. `None` after the
+    /// year 9999.
+    #[must_use]
+    pub fn end_of_stay(&self, from: Minute, minutes: u32) -> Option<Minute> {
+        self.after(from, minutes, false)
+    }
+
+    /// The next minute after this one at which the room opens, within nine days.
+    #[must_use]
+    pub fn opens_after(&self, at: Minute) -> Option<Minute> {
+        let (hours, zone) = (self.opening_hours.as_ref()?, self.time_zone.0);
+        let first = at.to_utc().with_timezone(&zone).date_naive();
+        let spans = first.iter_days().take(9).flat_map(|date| open_on(hours, zone, date));
+        spans.map(|open| open.from).find(|opens| *opens > at)
     }
 
     /// The part of a free interval that stays can hold now: whole slots, for at least the shortest stay, from a date that is
@@ -261,6 +298,10 @@ mod tests {
             min_minutes: None,
             max_minutes: None,
             max_days_ahead: None,
+            building: None,
+            floor: None,
+            attributes: Vec::new(),
+            bookable_by: Vec::new(),
             max_ahead: None,
         }
     }

@@ -8,7 +8,7 @@ use shared_events::{
 use super::{
     Checked, Command, Decision,
     about_reservation::{Found, check_not_begun, check_not_ended, find},
-    room_checks::{check_ahead, check_free, check_not_past, check_time},
+    room_checks::{check_ahead, check_free, check_not_past, check_roles, check_time},
 };
 use crate::domain::{Rejection, Rooms, values::check_interval};
 
@@ -110,6 +110,7 @@ pub(super) fn check_change(
             check_not_past(settings, stay, command.now)?;
         }
         if !added.is_empty() {
+            check_roles(command, settings)?;
             check_time(settings, stay, command.now)?;
         } else if before.from.start() > command.now {
             settings.check_shortened(held, stay)?;

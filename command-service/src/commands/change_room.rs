@@ -31,6 +31,14 @@ pub struct ChangeRoom {
     pub max_minutes: Option<Option<u32>>,
     /// Local dates ahead of today on which a stay may begin.
     pub max_days_ahead: Option<Option<u32>>,
+    /// Building, normalised.
+    pub building: Option<Option<String>>,
+    /// Floor, normalised.
+    pub floor: Option<Option<String>>,
+    /// Attributes, normalised.
+    pub attributes: Option<Vec<String>>,
+    /// Roles that may book it, normalised; empty for everybody.
+    pub bookable_by: Option<Vec<String>>,
     /// What one owner may have ahead in this room.
     pub max_ahead: Option<Option<MaxAhead>>,
 }
@@ -49,6 +57,10 @@ impl ChangeRoom {
             min_minutes: None,
             max_minutes: None,
             max_days_ahead: None,
+            building: None,
+            floor: None,
+            attributes: None,
+            bookable_by: None,
             max_ahead: None,
         }
     }
@@ -92,6 +104,10 @@ impl ChangeRoom {
             min_minutes: self.min_minutes.unwrap_or(before.min_minutes),
             max_minutes: self.max_minutes.unwrap_or(before.max_minutes),
             max_days_ahead: self.max_days_ahead.unwrap_or(before.max_days_ahead),
+            building: self.building.clone().unwrap_or_else(|| before.building.clone()),
+            floor: self.floor.clone().unwrap_or_else(|| before.floor.clone()),
+            attributes: self.attributes.clone().unwrap_or_else(|| before.attributes.clone()),
+            bookable_by: self.bookable_by.clone().unwrap_or_else(|| before.bookable_by.clone()),
             max_ahead: self.max_ahead.unwrap_or(before.max_ahead),
         }
     }

@@ -3,6 +3,7 @@
 //! Everything here is pure. A command carries its own time and id, so a retry on the same state has the same decision.
 
 mod about_reservation;
+mod alternatives;
 mod cancel_reservation;
 mod cancel_series;
 mod change_reservation;
@@ -22,6 +23,7 @@ mod room_checks;
 mod scenario;
 mod series;
 
+pub use alternatives::Alternative;
 pub use cancel_reservation::CancelReservation;
 pub use cancel_series::CancelSeries;
 pub use change_reservation::ChangeReservation;
@@ -48,6 +50,8 @@ pub struct Actor {
     pub user: UserId,
     /// Whether the user is an administrator: manages rooms, and may change all reservations.
     pub admin: bool,
+    /// All roles of the user's token.
+    pub roles: Vec<String>,
     /// Whether the user may reserve for others.
     pub delegate: bool,
 }

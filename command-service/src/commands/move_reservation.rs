@@ -8,7 +8,7 @@ use shared_events::{
 use super::{
     Checked, Command, Decision, NewEvent,
     about_reservation::{Found, check_not_begun, find},
-    room_checks::{check_ahead, check_free, check_not_past, check_time, open_room},
+    room_checks::{check_ahead, check_free, check_not_past, check_roles, check_time, open_room},
 };
 use crate::domain::{Rejection, Rooms, values::check_interval};
 
@@ -38,6 +38,7 @@ impl MoveReservation {
         let stay = Interval { from: self.from.unwrap_or(before.from), to: self.to.unwrap_or(before.to) };
         check_interval(stay)?;
         check_not_past(settings, stay, command.now)?;
+        check_roles(command, settings)?;
         settings.check_people(before.people)?;
         check_time(settings, stay, command.now)?;
         check_ahead(command, new, settings, &before.reserved_by, stay, None)?;
@@ -136,6 +137,8 @@ mod tests {
         };
         into(|room| room.capacity = 1).rejected(BrokenRule::Capacity { limit: 1 });
         into(|room| room.max_minutes = Some(60)).rejected(BrokenRule::LongestStay { minutes: 60 });
+        into(|room| room.bookable_by = vec!["staff".into()]).rejected(BrokenRule::BookableBy);
+        into(|room| room.bookable_by = vec!["staff".into()]).with_role("staff").accepted();
         into(|room| room.max_days_ahead = Some(0)).rejected(BrokenRule::DaysAhead { days: 0 });
     }
 

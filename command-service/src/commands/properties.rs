@@ -133,7 +133,7 @@ impl Run {
     fn command(&mut self, action: Action, origin: Origin, admin: bool) -> Command {
         self.commands += 1;
         let id = Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0000 | u128::from(self.commands) << 32);
-        let actor = Actor { user: UserId::new("ana").unwrap(), admin, delegate: false };
+        let actor = Actor { user: UserId::new("ana").unwrap(), admin, delegate: false, roles: Vec::new() };
         let now = Timestamp::from_epoch_millis(self.clock * 60_000);
         Command { id, actor, now, origin, if_match: IfMatch::Any, action }
     }

@@ -6,7 +6,7 @@ use shared_events::{
 
 use super::{
     Actor, Checked, Command, Decision,
-    room_checks::{check_ahead, check_free, check_not_past, check_time, open_room},
+    room_checks::{check_ahead, check_free, check_not_past, check_roles, check_time, open_room},
 };
 use crate::domain::{Rejection, Rooms, values::check_interval};
 
@@ -41,6 +41,7 @@ impl Reserve {
         self.stay.check_owner(command)?;
         let (room, settings) = open_room(rooms, self.room)?;
         check_not_past(settings, interval, command.now)?;
+        check_roles(command, settings)?;
         settings.check_people(people)?;
         check_time(settings, interval, command.now)?;
         check_ahead(command, room, settings, self.stay.owner(command), interval, None)?;
@@ -52,7 +53,7 @@ impl Reserve {
 impl Stay {
     /// Rejects an actor who reserves for another without a role for it.
     pub(super) fn check_owner(&self, command: &Command) -> Result<(), Rejection> {
-        let Actor { user, admin, delegate } = &command.actor;
+        let Actor { user, admin, delegate, .. } = &command.actor;
         let for_another = self.reserved_by.as_ref().is_some_and(|owner| owner != user);
         if for_another && !admin && !delegate { Err(Rejection::NotDelegate) } else { Ok(()) }
     }
@@ -266,6 +267,18 @@ mod tests {
         reject(|room| room.max_minutes = Some(59), BrokenRule::LongestStay { minutes: 59 });
         reject(|room| room.max_days_ahead = Some(3), BrokenRule::DaysAhead { days: 3 });
         reject(|room| room.opening_hours = every_day(0, 11 * 60), BrokenRule::OpeningHours);
+    }
+
+    #[test]
+    fn a_room_of_some_roles_is_reserved_by_these_and_by_administrators_alone() {
+        let staff = |room: &mut RoomSettings| room.bookable_by = vec!["staff".into(), "teacher".into()];
+        let when = || given_room(staff).when(reserve("2026-06-05T10:00", "2026-06-05T11:00"));
+        when().rejected(BrokenRule::BookableBy);
+        when().with_role("student").rejected(BrokenRule::BookableBy);
+        when().with_role("student").with_role("teacher").accepted();
+        when().by_admin().accepted();
+        // Only tokens name roles: lines of an import have none.
+        when().imported_at("2026-05-01T00:00").accepted();
     }
 
     #[test]

@@ -5,7 +5,7 @@ use shared_events::{RoomId, RoomSettings, room_rules::BrokenRule};
 use super::{
     Checked, Command, Decision,
     reserve::Stay,
-    room_checks::{ahead, check_free, check_not_past, check_time, open_room},
+    room_checks::{ahead, check_free, check_not_past, check_roles, check_time, open_room},
 };
 use crate::domain::{Rejection, Rooms, values::check_interval};
 
@@ -40,8 +40,8 @@ impl ReserveKind {
                 continue;
             }
             let ahead = ahead(command, room, settings, self.stay.owner(command), |_| true)?;
-            let broken = settings
-                .check_people(people)
+            let broken = check_roles(command, settings)
+                .and_then(|()| settings.check_people(people))
                 .and_then(|()| check_time(settings, interval, command.now))
                 .and_then(|()| ahead.map_or(Ok(()), |ahead| settings.check_ahead(ahead.and(interval))))
                 .err();
@@ -88,6 +88,7 @@ impl Refusal {
             Self::UnknownKind => (0, 0),
             Self::InThePast => (1, 0),
             Self::Rule(rule) => match *rule {
+                BrokenRule::BookableBy => (1, 1),
                 BrokenRule::Capacity { limit } => (2, i64::from(limit)),
                 BrokenRule::Slot { minutes } => (3, -i64::from(minutes)),
                 BrokenRule::ShortestStay { minutes } => (4, -i64::from(minutes)),
@@ -160,6 +161,15 @@ mod tests {
     #[test]
     fn rooms_whose_rules_refuse_are_passed_over() {
         given([capacity(1, 2), capacity(2, 8)]).when(reserve(6)).then([expected(2, 6)]);
+    }
+
+    #[test]
+    fn a_room_of_other_roles_is_passed_over_and_told_of_if_there_is_no_other() {
+        let staff = |n| room_with(n, |settings| settings.bookable_by = vec!["staff".into()]);
+        given([staff(1), room(2)]).when(reserve(2)).then([expected(2, 2)]);
+        given([staff(1), room(2)]).when(reserve(2)).with_role("staff").then([expected(1, 2)]);
+        given([staff(1)]).when(reserve(2)).rejected(BrokenRule::BookableBy);
+        given([staff(1), capacity(2, 1)]).when(reserve(2)).rejected(BrokenRule::Capacity { limit: 1 });
     }
 
     #[test]

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Checked, Command, Decision, Stay,
-    room_checks::{ahead, check_free, check_not_past, check_time, open_room},
+    room_checks::{ahead, check_free, check_not_past, check_roles, check_time, open_room},
     series::{Occurrence, SeriesDecision},
 };
 use crate::{
@@ -55,6 +55,7 @@ impl ReserveSeries {
         check_interval(self.stay.interval)?;
         self.stay.check_owner(command)?;
         let (room, settings) = open_room(rooms, self.room)?;
+        check_roles(command, settings)?;
         settings.check_people(self.stay.people)?;
         let zone = settings.time_zone.0;
         let occurrences = self.recurrence.occurrences(self.stay.interval, zone, &self.exceptions)?;

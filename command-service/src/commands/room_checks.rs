@@ -31,6 +31,14 @@ pub(super) fn check_admin(command: &Command) -> Result<(), Rejection> {
     if command.actor.admin { Ok(()) } else { Err(Rejection::NotAdmin) }
 }
 
+/// Rejects a stay in a room that is bookable by other roles. Lines of an import and roll-backs are an administrator's.
+pub(super) fn check_roles(command: &Command, settings: &RoomSettings) -> Result<(), BrokenRule> {
+    match command.origin {
+        Origin::Request => settings.check_roles(command.actor.admin, &command.actor.roles),
+        Origin::Import | Origin::RollBack => Ok(()),
+    }
+}
+
 /// Rejects a revision in `If-Match` other than the current one.
 pub(super) fn check_revision(command: &Command, revision: u32) -> Result<(), Rejection> {
     let applies = match command.if_match {

@@ -13,7 +13,7 @@ use shared_events::{
 };
 use uuid::Uuid;
 
-use super::{Action, Actor, Command, Decision, IfMatch, NewEvent, Origin, Stay};
+use super::{Action, Actor, Alternative, Command, Decision, IfMatch, NewEvent, Origin, Stay};
 use crate::domain::{self, Recalled, Rejection, RoomEntry, Rooms, Undo};
 
 /// Monday, 09:00 in Lisbon.
@@ -111,7 +111,8 @@ impl Given {
 
     /// Sent at [`NOW`] by Ana, not an administrator.
     pub(super) fn when(self, action: Action) -> When {
-        let actor = Actor { user: UserId::new("ana").unwrap(), admin: false, delegate: false };
+        let actor =
+            Actor { user: UserId::new("ana").unwrap(), admin: false, delegate: false, roles: Vec::new() };
         let now = timestamp(NOW);
         let command =
             Command { id: COMMAND, actor, now, origin: Origin::Request, if_match: IfMatch::Any, action };
@@ -135,8 +136,14 @@ impl When {
         self
     }
 
+    pub(super) fn with_role(mut self, role: &str) -> Self {
+        self.command.actor.roles.push(role.to_owned());
+        self
+    }
+
     pub(super) fn by_admin(mut self) -> Self {
-        self.command.actor = Actor { user: UserId::new("root").unwrap(), admin: true, delegate: false };
+        self.command.actor =
+            Actor { user: UserId::new("root").unwrap(), admin: true, delegate: false, roles: Vec::new() };
         self
     }
 
@@ -159,6 +166,15 @@ impl When {
     pub(super) fn decided(mut self) -> (Decision, usize) {
         let decision = self.world.decide(&self.command);
         (decision, self.world.whole_reads)
+    }
+
+    /// What is offered in place of a rejected stay.
+    #[track_caller]
+    pub(super) fn alternatives(mut self) -> Vec<Alternative> {
+        match self.world.decide(&self.command) {
+            Decision::Rejected(rejection) => self.command.alternatives(&self.world.rooms, &rejection),
+            other => panic!("{other:?}"),
+        }
     }
 
     /// The decision, which needed no whole stream, and the number of forgotten reservations that it needed.
@@ -230,6 +246,10 @@ pub(super) fn settings(name: &str) -> RoomSettings {
         min_minutes: None,
         max_minutes: None,
         max_days_ahead: None,
+        building: None,
+        floor: None,
+        attributes: Vec::new(),
+        bookable_by: Vec::new(),
         max_ahead: None,
     }
 }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use shared_events::{
     Interval, MaxAhead, RoomSettings,
     names::{LOOK_ALIKE_VERSION, is_blank, look_alike, normal_form},
+    room_events::MOST_WORDS,
 };
 
 /// Most characters of a name, a kind, a title or a guest.
@@ -85,6 +86,18 @@ pub(crate) fn check_name(text: &str) -> Result<(), &'static str> {
     }
 }
 
+/// Checks attributes or roles: names without commas, which separate them in queries, each once and in order.
+fn check_words(words: &[String]) -> Result<(), &'static str> {
+    if words.len() > MOST_WORDS {
+        return Err("has more than 32 words");
+    }
+    if words.iter().any(|word| word.contains(',')) {
+        return Err("has a word with a comma");
+    }
+    words.iter().try_for_each(|word| check_name(word))?;
+    if words.is_sorted_by(|one, next| one < next) { Ok(()) } else { Err("is not in order") }
+}
+
 /// Checks settings, each alone and all together.
 ///
 /// # Errors
@@ -98,6 +111,16 @@ pub(crate) fn validate_settings(settings: &RoomSettings) -> Result<(), InvalidSe
     }
     if let Err(reason) = check_name(&settings.kind) {
         return invalid("kind", reason);
+    }
+    for (field, text) in [("building", &settings.building), ("floor", &settings.floor)] {
+        if let Some(Err(reason)) = text.as_deref().map(check_name) {
+            return invalid(field, reason);
+        }
+    }
+    for (field, words) in [("attributes", &settings.attributes), ("bookableBy", &settings.bookable_by)] {
+        if let Err(reason) = check_words(words) {
+            return invalid(field, reason);
+        }
     }
     if settings.capacity == 0 {
         return invalid("capacity", "must be at least 1");

@@ -1,8 +1,10 @@
 //! Fields of bodies: absent and null values, texts, names, intervals.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Deserializer};
 use service_kit::http::problem::{Problem, ProblemType};
-use shared_events::{Interval, Minute, UserId, names::normal_form};
+use shared_events::{Interval, Minute, UserId, names::normal_form, room_events::MOST_WORDS};
 
 use crate::{
     commands::Stay,
@@ -57,6 +59,28 @@ pub(super) fn name(field: &str, text: &str) -> Result<String, Problem> {
     let name = normal_form(text).into_owned();
     check_name(&name).map_err(|reason| invalid(field, reason))?;
     Ok(name)
+}
+
+/// Normalises and validates attributes or roles: each once and in order.
+pub(super) fn words(field: &str, words: &[String]) -> Result<Vec<String>, Problem> {
+    if words.len() > MOST_WORDS {
+        return Err(invalid(field, "has more than 32 words"));
+    }
+    let word = |(at, text): (usize, &String)| name(&format!("{field}/{at}"), text);
+    let words: BTreeSet<String> = words.iter().enumerate().map(word).collect::<Result<_, _>>()?;
+    match words.iter().find(|word| word.contains(',')) {
+        Some(_) => Err(invalid(field, "has a word with a comma")),
+        None => Ok(words.into_iter().collect()),
+    }
+}
+
+/// Normalises and validates the roles that may book a room. `None` is everybody.
+pub(super) fn roles(field: &str, roles: Option<&[String]>) -> Result<Vec<String>, Problem> {
+    match roles {
+        None => Ok(Vec::new()),
+        Some([]) => Err(invalid(field, "names no role: without it, everybody may book the room")),
+        Some(roles) => words(field, roles),
+    }
 }
 
 /// Validates a number of people.

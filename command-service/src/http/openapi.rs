@@ -110,7 +110,11 @@ impl Modify for Texts {
                     && text.max_length.is_some()
                     && text.pattern.is_none()
                 {
-                    let pattern = if matches!(name.as_str(), "name" | "kind") { NAME } else { TEXT };
+                    let pattern = if matches!(name.as_str(), "name" | "kind" | "building" | "floor") {
+                        NAME
+                    } else {
+                        TEXT
+                    };
                     text.pattern = Some(pattern.to_owned());
                 }
             }

@@ -125,7 +125,7 @@ impl Wanted {
         let act = caller
             .admin
             .then(|| Act::begun(user.as_str(), action.name(), address, Some(&context.correlation_id)));
-        let actor = Actor { user, admin: caller.admin, delegate: caller.delegate };
+        let actor = Actor { user, admin: caller.admin, delegate: caller.delegate, roles: caller.roles };
         let command = Command { id: new_id(), actor, now, origin: Origin::Request, if_match, action };
         let RequestContext { correlation_id, traceparent } = context;
         Ok((
@@ -150,6 +150,10 @@ impl Recorded {
                 Ok(done) => Ok(CommandAnswer { done, repeated: decided.repeated }),
                 Err(rejection) => {
                     let problem = problems::of_rejection(&rejection, &decided.rests_on);
+                    let problem = match decided.alternatives.as_slice() {
+                        [] => problem,
+                        others => problem.with("alternatives", others),
+                    };
                     Err(match self.condition {
                         Some(condition) => condition.name(problem),
                         None => problem,

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::{
     answers::CommandAnswer,
-    fields::{given, invalid, name},
+    fields::{given, invalid, name, roles, words},
     request::{AdminRequest, Ignored, NoPath, RoomPath},
     schemas::{Changed, Created, Failed, Keyed, KeyedOptionally, Preconditions, opening_hours},
 };
@@ -52,6 +52,23 @@ pub(super) struct NewRoom {
     /// Most local dates between today and the first day of a stay.
     #[serde(default)]
     max_days_ahead: Option<u32>,
+    /// The building.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 200)]
+    building: Option<String>,
+    /// The floor.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 200)]
+    floor: Option<String>,
+    /// What it has, such as `projector`, without commas. Queries find rooms by it.
+    #[serde(default)]
+    #[schema(max_items = 32)]
+    attributes: Option<Vec<String>>,
+    /// The roles that may book it, beside administrators; without them, everybody may. They are those of tokens, so lines of an
+    /// import and roll-backs may book every room.
+    #[serde(default)]
+    #[schema(min_items = 1, max_items = 32)]
+    bookable_by: Option<Vec<String>>,
     /// What one person may have ahead in this room: stays that have not ended, with all their minutes, counted for their owner.
     /// Rooms count apart.
     #[serde(default)]
@@ -89,6 +106,10 @@ impl NewRoom {
             min_minutes: self.min_minutes,
             max_minutes: self.max_minutes,
             max_days_ahead: self.max_days_ahead,
+            building: self.building.map(|text| name("/building", &text)).transpose()?,
+            floor: self.floor.map(|text| name("/floor", &text)).transpose()?,
+            attributes: words("/attributes", &self.attributes.unwrap_or_default())?,
+            bookable_by: roles("/bookableBy", self.bookable_by.as_deref())?,
             max_ahead: self.max_ahead.map(MaxAhead::from),
         };
         validate_settings(&settings)
@@ -139,6 +160,22 @@ pub(super) struct RoomPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>)]
     max_days_ahead: Option<Option<u32>>,
+    /// As of a new room.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
+    building: Option<Option<String>>,
+    /// As of a new room.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
+    floor: Option<Option<String>>,
+    /// As of a new room. Null removes them.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<String>>, max_items = 32)]
+    attributes: Option<Option<Vec<String>>>,
+    /// As of a new room. Null lets everybody book it.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 32)]
+    bookable_by: Option<Option<Vec<String>>>,
     /// As of a new room. Replaced as a whole: a merge patch (RFC 7396) names both limits, an absent one with null.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Quota>)]
@@ -158,9 +195,20 @@ impl RoomPatch {
             min_minutes: self.min_minutes,
             max_minutes: self.max_minutes,
             max_days_ahead: self.max_days_ahead,
+            building: optional_name("/building", self.building)?,
+            floor: optional_name("/floor", self.floor)?,
+            attributes: self
+                .attributes
+                .map(|list| words("/attributes", &list.unwrap_or_default()))
+                .transpose()?,
+            bookable_by: self.bookable_by.map(|list| roles("/bookableBy", list.as_deref())).transpose()?,
             max_ahead: self.max_ahead.map(|quota| quota.map(MaxAhead::from)),
         })
     }
+}
+
+fn optional_name(field: &str, text: Option<Option<String>>) -> Result<Option<Option<String>>, Problem> {
+    text.map(|text| text.map(|text| name(field, &text)).transpose()).transpose()
 }
 
 pub(super) fn to_register(_: NoPath, body: NewRoom) -> Result<Action, Problem> {

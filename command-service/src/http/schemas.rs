@@ -168,8 +168,9 @@ impl IntoResponses for Failed {
             METHOD,
             (
                 "409",
-                "A conflict: an overlapping reservation (`inTheWay`), occurrences of a series that don't fit (`misfits`), no \
-                free room of the kind, a taken name, reservations ahead, or the same request still running. `room` and `version`, or `rooms` (at most 64, and \
+                "A conflict: an overlapping reservation (`inTheWay`), no free room of the kind (either with up to five \
+                `alternatives`, each with `room`, `from` and `to`), occurrences of a series that don't fit (`misfits`), \
+                a taken name, reservations ahead, or the same request still running. `room` and `version`, or `rooms` (at most 64, and \
                 the number of `moreRooms`), are the versions of the decision.",
             ),
             (

@@ -49,7 +49,7 @@ pub(super) async fn carry_out(
     let mut progress = Progress {
         writer,
         run,
-        actor: Actor { user: actor, admin: true, delegate: false },
+        actor: Actor { user: actor, admin: true, delegate: false, roles: Vec::new() },
         steps,
         values,
         present: HashMap::new(),

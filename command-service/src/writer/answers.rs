@@ -103,7 +103,7 @@ pub(super) fn from_series(recorded: RecordedSeries, events: &[DecodedEvent], id:
     let repeated = events.first().is_none_or(|first| first.metadata.causation_id != id);
     let events: Vec<_> = events.iter().map(|event| (event.room, event.version, &event.event)).collect();
     let done = series_done(series, &events, skipped).ok_or(Failure::Refused)?;
-    Ok(CommandOutcome { result: Ok(done), rests_on: Vec::new(), repeated })
+    Ok(CommandOutcome { result: Ok(done), rests_on: Vec::new(), alternatives: Vec::new(), repeated })
 }
 
 /// The series of a record, if the request is the one that made it.
@@ -161,5 +161,5 @@ pub(super) fn from_record(record: KeyRecord, fingerprint: [u8; 16]) -> Reply {
         let events: Vec<_> = events.iter().map(|event| (event.room, event.version, &event.event)).collect();
         Ok(done(&events).ok_or(Failure::Refused)?)
     };
-    Ok(CommandOutcome { result, rests_on: Vec::new(), repeated: true })
+    Ok(CommandOutcome { result, rests_on: Vec::new(), alternatives: Vec::new(), repeated: true })
 }

@@ -14,7 +14,7 @@ use service_kit::clock::Clock;
 use shared_events::{DecodedEvent, RawEvent, ReservationId, RoomId, Timestamp, Version};
 
 pub(super) use self::error::AttemptError;
-use super::{CommandOutcome, Failure, Pending, RecordedOutcome, Reply, Submission, answers, cache::Cache};
+use super::{CommandOutcome, Failure, Pending, RecordedOutcome, Reply, answers, cache::Cache};
 use crate::{
     commands::{Action, Command, Decision, Origin, RestoreReservation, Revision, SeriesDecision},
     domain::{Rejection, Room, RoomEntry, Undo},
@@ -169,7 +169,12 @@ impl<'a> Attempt<'a> {
             if let Some(done) = done {
                 self.replies.insert(
                     index,
-                    Ok(CommandOutcome { result: Ok(done), rests_on: Vec::new(), repeated: false }),
+                    Ok(CommandOutcome {
+                        result: Ok(done),
+                        rests_on: Vec::new(),
+                        alternatives: Vec::new(),
+                        repeated: false,
+                    }),
                 );
             }
         }
@@ -213,7 +218,12 @@ impl<'a> Attempt<'a> {
                 // The line that should have made it was rejected or does not exist. Not recorded: it may be corrected.
                 None => {
                     let result = Err(Rejection::UnknownReservation);
-                    return Ok(Some(Ok(CommandOutcome { result, rests_on: Vec::new(), repeated: false })));
+                    return Ok(Some(Ok(CommandOutcome {
+                        result,
+                        rests_on: Vec::new(),
+                        alternatives: Vec::new(),
+                        repeated: false,
+                    })));
                 }
             }
         }
@@ -269,11 +279,19 @@ impl<'a> Attempt<'a> {
                         revision,
                     })?;
                     let result = Ok(answers::unchanged(room, version, reservation, revision));
-                    return Ok(Some(Ok(CommandOutcome { result, rests_on, repeated: false })));
+                    return Ok(Some(Ok(CommandOutcome {
+                        result,
+                        rests_on,
+                        alternatives: Vec::new(),
+                        repeated: false,
+                    })));
                 }
                 Decision::Rejected(rejection) => {
                     let rests_on = self.depend_on(pending, &command);
-                    return self.reject(submission, rejection, rests_on).map(Some);
+                    self.record(submission, || RecordedOutcome::Rejected(rejection.clone()))?;
+                    let alternatives = command.alternatives(&self.cache.rooms, &rejection);
+                    let result = Err(rejection);
+                    return Ok(Some(Ok(CommandOutcome { result, rests_on, alternatives, repeated: false })));
                 }
             }
         }
@@ -313,17 +331,7 @@ impl<'a> Attempt<'a> {
             revision: 0,
         })?;
         let result = Ok(answers::series_unchanged(decision, version));
-        Ok(Ok(CommandOutcome { result, rests_on, repeated: false }))
-    }
-
-    fn reject(
-        &mut self,
-        submission: &Submission,
-        rejection: Rejection,
-        rests_on: Vec<(RoomId, Version)>,
-    ) -> Result<Reply, AttemptError> {
-        self.record(submission, || RecordedOutcome::Rejected(rejection.clone()))?;
-        Ok(Ok(CommandOutcome { result: Err(rejection), rests_on, repeated: false }))
+        Ok(Ok(CommandOutcome { result, rests_on, alternatives: Vec::new(), repeated: false }))
     }
 
     /// Caches an empty room for a stream without events, for this attempt only.

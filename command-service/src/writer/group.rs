@@ -209,7 +209,12 @@ mod tests {
             CancelReservation { room: Some(RoomId(Uuid::nil())), reservation: ReservationId(Uuid::nil()) };
         let command = Command {
             id: Uuid::nil(),
-            actor: Actor { user: UserId::new("ann").unwrap(), admin: false, delegate: false },
+            actor: Actor {
+                user: UserId::new("ann").unwrap(),
+                admin: false,
+                delegate: false,
+                roles: Vec::new(),
+            },
             now: Timestamp::from_epoch_millis(0),
             origin: Origin::Import,
             if_match: IfMatch::Any,

@@ -27,7 +27,7 @@ use self::{
     recall::{Memory, Recollection},
 };
 use crate::{
-    commands::{Action, Command, Occurrence},
+    commands::{Action, Alternative, Command, Occurrence},
     domain::{Misfit, Rejection},
     event_store::{
         Append, ErasureList, EventLog, EventStore, IdempotencyKeys, KeyId, ReservationIndex, RoomDirectory,
@@ -131,6 +131,8 @@ pub struct CommandOutcome {
     pub result: Result<Done, Rejection>,
     /// The rooms that a rejection or no-op depends on, at the versions of the decision.
     pub rests_on: Vec<(RoomId, Version)>,
+    /// What else the client may reserve, where a stay found no free time.
+    pub alternatives: Vec<Alternative>,
     /// Whether it is the outcome of an earlier request with the same key.
     pub repeated: bool,
 }

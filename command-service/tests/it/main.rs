@@ -13,6 +13,7 @@ mod binlog_rig;
 mod binlog_servers;
 mod binlog_sharing;
 mod binlog_whole;
+mod bookable_by;
 mod commands;
 mod commands_bounds;
 mod debezium;

@@ -43,6 +43,10 @@ pub(crate) fn settings(name: &str, kind: &str) -> RoomSettings {
         min_minutes: None,
         max_minutes: None,
         max_days_ahead: None,
+        building: None,
+        floor: None,
+        attributes: Vec::new(),
+        bookable_by: Vec::new(),
         max_ahead: None,
     }
 }
@@ -64,6 +68,7 @@ pub(crate) fn by(user: &str, action: Action) -> Submission {
             user: UserId::new(user).unwrap(),
             admin: user == "admin",
             delegate: user == "delegate",
+            roles: Vec::new(),
         },
         now: Timestamp::from_epoch_millis(0),
         origin: Origin::Request,

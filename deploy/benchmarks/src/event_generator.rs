@@ -96,6 +96,10 @@ impl EventGenerator {
                 min_minutes: None,
                 max_minutes: None,
                 max_days_ahead: None,
+                building: None,
+                floor: None,
+                attributes: Vec::new(),
+                bookable_by: Vec::new(),
                 max_ahead: None,
             };
             let event = RoomRegistered { room: Room { id, revision: 1, settings } };

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use crate::{
     api::{Answer, Outcome},
     bookings::Booking,
-    plan::{Action, Command, Stay},
+    plan::{Action, Command, Minute, Stay},
 };
 
 /// A reservation that was made.
@@ -20,6 +20,8 @@ pub(crate) struct Reserved {
     pub(crate) stay: Stay,
     pub(crate) revision: u64,
     pub(crate) live: bool,
+    /// When it was made, in milliseconds since 1970, and its first minute then.
+    pub(crate) made: (i64, Minute),
 }
 
 /// A room that was registered.
@@ -97,6 +99,7 @@ impl Record {
                     stay,
                     revision: 0,
                     live: true,
+                    made: (command.at.timestamp_millis(), stay.from),
                 };
                 self.reservations.insert(command.order, made);
             }

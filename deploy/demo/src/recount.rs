@@ -86,6 +86,43 @@ pub(crate) fn popularity(record: &Record, range: Stay, kind: Option<&str>) -> Ha
     rooms
 }
 
+/// Bookings of stays that begin in a range.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Bookings {
+    pub(crate) reservations: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) made: u64,
+    pub(crate) lead_ms: i64,
+}
+
+/// Bookings of stays that begin in the range, by kind.
+pub(crate) fn bookings(record: &Record, range: Stay, kind: Option<&str>) -> BTreeMap<String, Bookings> {
+    let mut kinds = BTreeMap::<String, Bookings>::new();
+    let is_within = |from: Minute| range.from <= from && from < range.to;
+    for reserved in record.reservations.values() {
+        let of_room = record.rooms.get(&reserved.room).map(|room| room.kind.as_str());
+        let Some(of_room) = of_room.filter(|of_room| kind.is_none_or(|kind| kind == *of_room)) else {
+            continue;
+        };
+        let mut counted = Bookings::default();
+        if is_within(reserved.stay.from) {
+            (counted.reservations, counted.cancelled) = (u64::from(reserved.live), u64::from(!reserved.live));
+        }
+        let (at, from) = reserved.made;
+        if is_within(from) {
+            (counted.made, counted.lead_ms) = (1, (from * 60_000 - at).max(0));
+        }
+        if counted != Bookings::default() {
+            let sum = kinds.entry(of_room.to_owned()).or_default();
+            sum.reservations += counted.reservations;
+            sum.cancelled += counted.cancelled;
+            sum.made += counted.made;
+            sum.lead_ms += counted.lead_ms;
+        }
+    }
+    kinds
+}
+
 /// What is reserved in each local hour of the range.
 pub(crate) fn by_hour(
     record: &Record,
@@ -154,6 +191,7 @@ mod tests {
             stay: Stay { from: range.from - 60, to: range.from + 150 },
             revision: 1,
             live: true,
+            made: (0, range.from - 60),
         };
         record.reservations.insert(0, night);
         let hours = by_hour(&record, &Calendar::of(range).unwrap(), range, None).unwrap();

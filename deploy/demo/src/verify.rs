@@ -53,6 +53,16 @@ struct Popular {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Booked {
+    kind: String,
+    reservations: u64,
+    cancelled: u64,
+    made: u64,
+    lead_minutes: Option<i64>,
+}
+
+#[derive(Debug, Deserialize)]
 struct Busy {
     weekday: Option<u32>,
     date: Option<String>,
@@ -252,6 +262,7 @@ async fn statistics(api: &Api, record: &Record, span: Stay, windows: &[Stay]) ->
         for kind in kinds {
             popular_rooms(api, record, *range, kind).await?;
             busiest_times(api, record, &calendar, *range, kind).await?;
+            bookings(api, record, *range, kind).await?;
         }
     }
     Ok(ranges.len())
@@ -290,6 +301,21 @@ async fn popular_rooms(api: &Api, record: &Record, range: Stay, kind: Option<&st
 
 fn as_number(minutes: Minute) -> anyhow::Result<f64> {
     Ok(f64::from(u32::try_from(minutes)?))
+}
+
+async fn bookings(api: &Api, record: &Record, range: Stay, kind: Option<&str>) -> anyhow::Result<()> {
+    let (from, to) = (rfc3339(range.from)?, rfc3339(range.to)?);
+    let mut query = vec![("from", from.as_str()), ("to", &to)];
+    query.extend(kind.map(|kind| ("kind", kind)));
+    let items: Vec<Booked> = api.list(&["v1", "statistics", "kinds"], &query).await?;
+    let shown =
+        items.into_iter().map(|it| (it.kind, it.reservations, it.cancelled, it.made, it.lead_minutes));
+    let expected = recount::bookings(record, range, kind).into_iter().map(|(kind, counted)| {
+        let lead = (counted.lead_ms / 60_000).checked_div(i64::try_from(counted.made)?);
+        anyhow::Ok((kind, counted.reservations, counted.cancelled, counted.made, lead))
+    });
+    let of = format!("bookings of {kind:?} from {from} to {to}");
+    same(&of, expected.collect::<anyhow::Result<_>>()?, shown.collect())
 }
 
 async fn busiest_times(

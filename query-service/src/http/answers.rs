@@ -1,6 +1,5 @@
 //! The bodies of answers: read models in the form of the API.
 
-use chrono::NaiveDate;
 use serde::Serialize;
 use shared_events::{
     Interval, Minute, OpeningHours, Place, ReservationId, RoomId, SeriesId, TimeZone, Timestamp, UserId,
@@ -9,7 +8,7 @@ use shared_events::{
 use utoipa::ToSchema;
 
 use crate::{
-    queries::{BusyHour, Day, Measure, PopularRoom, Reserved, Revision},
+    queries::Revision,
     read_models::{Change, HistoryDoc, HistoryKind, KindCount, ReservationDoc, RoomDoc, Status},
 };
 
@@ -67,6 +66,20 @@ pub(super) struct Room {
     /// Local dates ahead of today on which a stay may begin.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_days_ahead: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    building: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    floor: Option<String>,
+    /// What it has, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    attributes: Vec<String>,
+    /// The roles that may book it, beside administrators; absent if everybody may.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    bookable_by: Vec<String>,
     /// What one person may have ahead in this room: stays that have not ended, with all their minutes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<MaxAhead>)]
@@ -121,10 +134,25 @@ impl Room {
             min_minutes: settings.min_minutes,
             max_minutes: settings.max_minutes,
             max_days_ahead: settings.max_days_ahead,
+            building: settings.building,
+            floor: settings.floor,
+            attributes: settings.attributes,
+            bookable_by: settings.bookable_by,
             max_ahead: settings.max_ahead,
             retired: doc.retired,
         }
     }
+}
+
+/// A room that would accept a stay.
+#[derive(Serialize, ToSchema)]
+pub(super) struct AvailableRoom {
+    #[serde(flatten)]
+    pub(super) room: Room,
+    /// With a duration: the earliest stay in each free interval, at most 20.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) times: Option<Vec<Span>>,
 }
 
 /// A kind of rooms.
@@ -427,84 +455,6 @@ impl From<Revision> for RevisionEntry {
             by: revision.by,
             changed: revision.changed,
             after: revision.after.into(),
-        }
-    }
-}
-
-/// How much a room was reserved.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Popular {
-    #[schema(value_type = Uuid)]
-    room: RoomId,
-    name: String,
-    /// Reserved minutes within the range.
-    minutes: u64,
-    /// Reservations that overlap the range.
-    reservations: u64,
-    /// The people of these reservations.
-    people: u64,
-    /// The share of the room's open minutes that is reserved, by its present opening hours: above 1 if some of it is outside.
-    /// Absent if the room is never open in the range.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    occupancy: Option<f64>,
-}
-
-impl From<PopularRoom> for Popular {
-    fn from(PopularRoom { room, name, reserved, open_minutes }: PopularRoom) -> Self {
-        let Reserved { minutes, reservations, people } = reserved;
-        Self { room, name, minutes, reservations, people, occupancy: share(minutes, open_minutes) }
-    }
-}
-
-/// A share with four digits. `None` of nothing.
-fn share(part: u64, of: u64) -> Option<f64> {
-    let (part, of) = (u32::try_from(part).ok()?, u32::try_from(of).ok()?);
-    (of > 0).then(|| (f64::from(part) / f64::from(of) * 10_000.0).round() / 10_000.0)
-}
-
-/// An hour of a weekday or date, with one count: the measure that was asked for.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Busy {
-    /// 1 (Monday) to 7.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1, maximum = 7, nullable = false)]
-    weekday: Option<u8>,
-    /// By date: the date that the local clock shows.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    date: Option<NaiveDate>,
-    /// What the local clock shows.
-    #[schema(maximum = 23)]
-    hour: u8,
-    /// Reserved minutes of all rooms; by weekday, of all weeks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    minutes: Option<u64>,
-    /// Reservations that hold a room for a part of the hour.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    reservations: Option<u64>,
-    /// The people of these reservations.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    people: Option<u64>,
-}
-
-impl Busy {
-    pub(super) fn of(BusyHour { day, hour, count }: BusyHour, measure: Measure) -> Self {
-        let (weekday, date) = match day {
-            Day::Weekday(weekday) => (Some(weekday), None),
-            Day::Date(date) => (None, Some(date)),
-        };
-        let only = |of: Measure| (of == measure).then_some(count);
-        Self {
-            weekday,
-            date,
-            hour,
-            minutes: only(Measure::Minutes),
-            reservations: only(Measure::Reservations),
-            people: only(Measure::People),
         }
     }
 }

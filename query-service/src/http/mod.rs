@@ -3,6 +3,7 @@
 mod answers;
 mod calendars;
 mod events;
+mod filters;
 mod openapi;
 mod page;
 mod parameters;
@@ -153,7 +154,8 @@ pub fn configure(config: &mut ServiceConfig, api: Api) {
                 .post(subscriptions::redeliver),
         )
         .service(endpoint("/v1/statistics/popular-rooms").get(statistics::popular_rooms))
-        .service(endpoint("/v1/statistics/busiest-times").get(statistics::busiest_times));
+        .service(endpoint("/v1/statistics/busiest-times").get(statistics::busiest_times))
+        .service(endpoint("/v1/statistics/kinds").get(statistics::kinds));
 }
 
 impl From<QueryError> for Problem {

@@ -36,6 +36,7 @@ use super::{calendars, events, reservations, rooms, statistics, subscriptions};
         reservations::users_history,
         statistics::popular_rooms,
         statistics::busiest_times,
+        statistics::kinds,
         subscriptions::subscribe,
         subscriptions::subscriptions,
         subscriptions::subscription,

@@ -2,27 +2,22 @@
 
 use std::{fmt, str::FromStr};
 
-use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Deserializer, de};
 use service_kit::http::problem::{Problem, ProblemType};
 use shared_events::{
     Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version,
     names::{is_blank, normal_form},
 };
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
-use crate::{
-    queries::{BusiestTimes, By, Measure, PageRequest},
-    read_models::AsOf,
-};
+use crate::{queries::PageRequest, read_models::AsOf};
 
 const DEFAULT_LIMIT: u32 = 100;
 const HIGHEST_LIMIT: u32 = 500;
 const LONGEST_RANGE_MINUTES: i64 = 366 * 24 * 60;
 const LONGEST_NAME_CHARS: usize = 200;
-const MOST_DAYS: u8 = 7;
-/// Minutes of 32 days: a month of 31 days may have an hour more.
-const LONGEST_RANGE_BY_DATE: i64 = 32 * 24 * 60;
+/// Minutes of 32 days, the longest range of rows by date and of a search for times: a month of 31 days may have an hour more.
+pub(super) const LONGEST_SHORT_RANGE: i64 = 32 * 24 * 60;
 
 /// No variable parts or parameters.
 #[derive(Deserialize)]
@@ -98,24 +93,15 @@ macro_rules! list_parameters {
 
         impl $name {
             pub(super) fn page(&self) -> Result<PageRequest, Problem> {
-                page(self.limit, self.cursor.as_deref())
+                $crate::http::parameters::page(self.limit, self.cursor.as_deref())
             }
         }
     };
 }
 
-list_parameters!(ListParameters {});
+pub(super) use list_parameters;
 
-list_parameters! {
-    RoomsParameters {
-        /// Rooms of this kind only.
-        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        kind: Option<String>,
-        /// Rooms that take at least this many people.
-        #[param(value_type = Option<i64>, nullable = false, minimum = 1, maximum = 4_294_967_295_i64)]
-        people: Option<u32>,
-    }
-}
+list_parameters!(ListParameters {});
 
 list_parameters! {
     RangeParameters {
@@ -208,42 +194,6 @@ fn as_of<N: Copy + Default + PartialEq, T: From<N>>(
 }
 
 list_parameters! {
-    SchedulesParameters {
-        /// The first date on each room's own calendar, from 1971-01-01 to 9998-12-31.
-        #[param(value_type = String, format = Date)]
-        date: String,
-        /// The number of dates.
-        #[param(value_type = Option<i64>, minimum = 1, maximum = 7, default = 1, nullable = false)]
-        days: Option<u8>,
-        /// Rooms of this kind only.
-        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        kind: Option<String>,
-    }
-}
-
-impl SchedulesParameters {
-    /// The first date, and the number of dates.
-    pub(super) fn dates(&self) -> Result<(NaiveDate, u8), Problem> {
-        let days = self.days.unwrap_or(1);
-        if !(1..=MOST_DAYS).contains(&days) {
-            return Err(invalid("days", &format!("it must be from 1 to {MOST_DAYS}")));
-        }
-        Ok((date(&self.date)?, days))
-    }
-}
-
-/// A date as `YYYY-MM-DD`. The parser of dates takes other forms, too.
-fn date(text: &str) -> Result<NaiveDate, Problem> {
-    let is_in_form = |(at, byte): (usize, u8)| match at {
-        4 | 7 => byte == b'-',
-        _ => byte.is_ascii_digit(),
-    };
-    let has_form = text.len() == 10 && text.bytes().enumerate().all(is_in_form);
-    let date = text.parse::<NaiveDate>().ok().filter(|date| has_form && (1971..=9998).contains(&date.year()));
-    date.ok_or_else(|| invalid("date", "it must be a date from 1971-01-01 to 9998-12-31"))
-}
-
-list_parameters! {
     OpenRangeParameters {
         /// Only reservations that end after this.
         #[param(value_type = Option<String>, format = DateTime, nullable = false)]
@@ -251,94 +201,6 @@ list_parameters! {
         /// Only reservations that begin before this; at most 366 days after `from`.
         #[param(value_type = Option<String>, format = DateTime, nullable = false)]
         to: Option<Time>,
-    }
-}
-
-list_parameters! {
-    AvailabilityParameters {
-        /// First minute of the stay, RFC 3339 with an offset.
-        #[param(value_type = String, format = DateTime)]
-        from: Time,
-        /// First minute after the stay; at most 366 days later.
-        #[param(value_type = String, format = DateTime)]
-        to: Time,
-        /// How many come.
-        #[param(value_type = Option<i64>, nullable = false, minimum = 1, default = 1, maximum = 4_294_967_295_i64)]
-        people: Option<u32>,
-        /// Rooms of this kind only.
-        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        kind: Option<String>,
-    }
-}
-
-list_parameters! {
-    StatisticsParameters {
-        /// First minute, RFC 3339 with an offset.
-        #[param(value_type = String, format = DateTime)]
-        from: Time,
-        /// First minute after it; at most 366 days later.
-        #[param(value_type = String, format = DateTime)]
-        to: Time,
-        /// Rooms of this kind only.
-        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        kind: Option<String>,
-    }
-}
-
-list_parameters! {
-    BusiestParameters {
-        /// First minute, RFC 3339 with an offset.
-        #[param(value_type = String, format = DateTime)]
-        from: Time,
-        /// First minute after it; at most 366 days later, by date 32.
-        #[param(value_type = String, format = DateTime)]
-        to: Time,
-        /// Rooms of this kind only.
-        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        kind: Option<String>,
-        /// The days that make the rows.
-        #[param(inline, default = "weekday", nullable = false)]
-        by: Option<Days>,
-        /// What is counted.
-        #[param(inline, default = "minutes", nullable = false)]
-        measure: Option<Measured>,
-    }
-}
-
-/// The days that make the rows of a statistic.
-#[derive(Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Days {
-    Weekday,
-    Date,
-}
-
-/// What a statistic counts.
-#[derive(Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Measured {
-    Minutes,
-    Reservations,
-    People,
-}
-
-impl BusiestParameters {
-    /// The query.
-    pub(super) fn query(&self) -> Result<BusiestTimes, Problem> {
-        let (during, kind) = (range(self.from, self.to)?, normal_kind(self.kind.as_deref())?);
-        let by = match self.by {
-            None | Some(Days::Weekday) => By::Weekday,
-            Some(Days::Date) if during.minutes() > LONGEST_RANGE_BY_DATE => {
-                return Err(invalid("to", "by date, it must be at most 32 days after from"));
-            }
-            Some(Days::Date) => By::Date,
-        };
-        let measure = match self.measure {
-            None | Some(Measured::Minutes) => Measure::Minutes,
-            Some(Measured::Reservations) => Measure::Reservations,
-            Some(Measured::People) => Measure::People,
-        };
-        Ok(BusiestTimes { during, kind, by, measure })
     }
 }
 
@@ -351,30 +213,7 @@ macro_rules! has_range {
         }
     )*};
 }
-has_range!(RangeParameters, ScheduleParameters, AvailabilityParameters, StatisticsParameters);
-
-macro_rules! has_kind {
-    ($($name:ident),*) => {$(
-        impl $name {
-            pub(super) fn kind(&self) -> Result<Option<String>, Problem> {
-                normal_kind(self.kind.as_deref())
-            }
-        }
-    )*};
-}
-has_kind!(RoomsParameters, SchedulesParameters, AvailabilityParameters, StatisticsParameters);
-
-impl RoomsParameters {
-    pub(super) fn people(&self) -> Result<Option<u32>, Problem> {
-        people(self.people)
-    }
-}
-
-impl AvailabilityParameters {
-    pub(super) fn people(&self) -> Result<u32, Problem> {
-        Ok(people(self.people)?.unwrap_or(1))
-    }
-}
+has_range!(RangeParameters, ScheduleParameters);
 
 impl OpenRangeParameters {
     pub(super) fn range(&self) -> Result<(Option<Minute>, Option<Minute>), Problem> {
@@ -385,7 +224,8 @@ impl OpenRangeParameters {
     }
 }
 
-fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<PageRequest, Problem> {
+/// The page that limit and cursor ask for.
+pub(super) fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<PageRequest, Problem> {
     let limit = limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=HIGHEST_LIMIT).contains(&limit) {
         return Err(invalid("limit", &format!("it must be from 1 to {HIGHEST_LIMIT}")));
@@ -393,7 +233,8 @@ fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<PageRequest, Problem
     Ok(PageRequest { limit: usize::try_from(limit).unwrap_or(1), cursor: cursor.map(str::to_owned) })
 }
 
-fn range(Time(from): Time, Time(to): Time) -> Result<Interval, Problem> {
+/// The interval between two times.
+pub(super) fn range(Time(from): Time, Time(to): Time) -> Result<Interval, Problem> {
     let range = Interval { from, to };
     if range.minutes() <= 0 {
         return Err(invalid("from", "it must lie before to"));
@@ -406,21 +247,22 @@ fn range(Time(from): Time, Time(to): Time) -> Result<Interval, Problem> {
 
 /// A kind in the form that the rooms have.
 pub(super) fn normal_kind(kind: Option<&str>) -> Result<Option<String>, Problem> {
-    let Some(kind) = kind else { return Ok(None) };
-    if kind.chars().nth(LONGEST_NAME_CHARS).is_some() || is_blank(kind) {
+    normal_name("kind", kind)
+}
+
+/// A kind, building, floor or attribute in the form that the rooms have.
+pub(super) fn normal_name(parameter: &str, name: Option<&str>) -> Result<Option<String>, Problem> {
+    let Some(name) = name else { return Ok(None) };
+    if name.chars().nth(LONGEST_NAME_CHARS).is_some() || is_blank(name) {
         return Err(invalid(
-            "kind",
+            parameter,
             &format!("it must have 1 to {LONGEST_NAME_CHARS} characters, one of them visible"),
         ));
     }
-    if kind.chars().any(char::is_control) {
-        return Err(invalid("kind", "it must have no control characters"));
+    if name.chars().any(char::is_control) {
+        return Err(invalid(parameter, "it must have no control characters"));
     }
-    Ok(Some(normal_form(kind).into_owned()))
-}
-
-fn people(people: Option<u32>) -> Result<Option<u32>, Problem> {
-    if people == Some(0) { Err(invalid("people", "it must be at least 1")) } else { Ok(people) }
+    Ok(Some(normal_form(name).into_owned()))
 }
 
 pub(super) fn invalid(name: &str, reason: &str) -> Problem {

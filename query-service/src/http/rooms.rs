@@ -12,10 +12,10 @@ use service_kit::{
 use shared_events::{ConsistencyToken, RoomId, Version};
 
 use super::{
-    answers::{Free, Kind, List, Occupied, Room, RoomSchedule, Schedule, Span},
+    answers::{AvailableRoom, Free, Kind, List, Occupied, Room, RoomSchedule, Schedule, Span},
+    filters::{AvailabilityParameters, RoomsParameters, SchedulesParameters},
     parameters::{
-        AvailabilityParameters, ListParameters, Nothing, PastRoomParameters, RangeParameters, RoomPath,
-        RoomsParameters, ScheduleParameters, SchedulesParameters,
+        ListParameters, Nothing, PastRoomParameters, RangeParameters, RoomPath, ScheduleParameters,
     },
     request::{QueryRequest, TOKEN},
     schemas::{QueryHeaders, Refusals},
@@ -23,6 +23,7 @@ use super::{
 use crate::{
     queries::{self, Page, PastRoom, PastSchedule, Remembered, RoomPage},
     read_models::{AsOf, ReservationDoc},
+    stores::RoomFilter,
 };
 
 /// The weight of a query that may read much to fill a page: all rooms, or all changes of one.
@@ -32,11 +33,12 @@ const SEARCH: u32 = 5;
 #[utoipa::path(get, path = "/v1/rooms", tag = "rooms", params(RoomsParameters, QueryHeaders),
     responses((status = 200, body = List<Room>), Refusals))]
 pub(super) async fn rooms(ask: QueryRequest<Nothing, RoomsParameters>) -> Result<Json<List<Room>>, Problem> {
-    let query = queries::Rooms { kind: ask.parameters.kind()?, people: ask.parameters.people()? };
+    let query = queries::Rooms { filter: ask.parameters.filter()? };
     let page = ask.parameters.page()?;
     let shown = ask.shown().await?;
     let mut place = None;
-    if query.people.is_some() {
+    // An index finds rooms by kind alone.
+    if (RoomFilter { kinds: Vec::new(), ..query.filter.clone() }) != RoomFilter::default() {
         ask.charge(SEARCH)?;
         place = Some(shown.generation.searches.enter(&ask.caller.user).await?);
     }
@@ -157,7 +159,7 @@ pub(super) async fn schedules(
     ask: QueryRequest<Nothing, SchedulesParameters>,
 ) -> Result<HttpResponse, Problem> {
     let (date, days) = ask.parameters.dates()?;
-    let query = queries::Schedules { date, days, kind: ask.parameters.kind()? };
+    let query = queries::Schedules { date, days, filter: ask.parameters.filter()? };
     let page = ask.parameters.page()?;
     ask.charge(SEARCH)?;
     let shown = ask.shown().await?;
@@ -200,24 +202,33 @@ pub(super) async fn free(ask: QueryRequest<RoomPath, RangeParameters>) -> Result
     Ok(Json(Free { room, version, items, next }))
 }
 
-/// Rooms that would accept such a request now, all their rules included, by name.
+/// Rooms that would accept such a request of the caller now, all their rules included, by name. With a duration, rooms with the
+/// times of such stays anywhere in the range.
 #[utoipa::path(get, path = "/v1/availability", tag = "rooms", params(AvailabilityParameters, QueryHeaders),
-    responses((status = 200, body = List<Room>), Refusals))]
+    responses((status = 200, body = List<AvailableRoom>), Refusals))]
 pub(super) async fn availability(
     ask: QueryRequest<Nothing, AvailabilityParameters>,
-) -> Result<Json<List<Room>>, Problem> {
-    let query = queries::Availability {
-        stay: ask.parameters.range()?,
-        people: ask.parameters.people()?,
-        kind: ask.parameters.kind()?,
-    };
+) -> Result<Json<List<AvailableRoom>>, Problem> {
+    let (stay, filter) = (ask.parameters.range()?, ask.parameters.filter()?);
+    let (roles, is_admin) = (ask.caller.roles.clone(), ask.caller.admin);
+    let duration = ask.parameters.duration()?;
     let page = ask.parameters.page()?;
     ask.charge(SEARCH)?;
     let shown = ask.shown().await?;
     let _place = shown.generation.searches.enter(&ask.caller.user).await?;
-    let now = ask.now;
-    let rooms = query.run(shown.models.as_ref(), &shown.generation.progress, now, &page).await?;
-    Ok(Json(List::of(rooms, |found| Room::at(found.room, found.version))))
+    let (models, progress, now) = (shown.models.as_ref(), &shown.generation.progress, ask.now);
+    if let Some(minutes) = duration {
+        let query = queries::FreeStays { during: stay, minutes, filter, roles, is_admin };
+        let rooms = query.run(models, progress, now, &page).await?;
+        return Ok(Json(List::of(rooms, |found| AvailableRoom {
+            room: Room::at(found.room, found.version),
+            times: Some(found.times.into_iter().map(Span::from).collect()),
+        })));
+    }
+    let query = queries::Availability { stay, filter, roles, is_admin };
+    let rooms = query.run(models, progress, now, &page).await?;
+    let shown = |found: queries::AvailableRoom| Room::at(found.room, found.version);
+    Ok(Json(List::of(rooms, |found| AvailableRoom { room: shown(found), times: None })))
 }
 
 fn unknown_then(room: RoomId, at: AsOf<Version>) -> Problem {

@@ -14,10 +14,12 @@ use crate::{
 pub struct Availability {
     /// The stay.
     pub stay: Interval,
-    /// The number of people.
-    pub people: u32,
-    /// Only rooms of this kind.
-    pub kind: Option<String>,
+    /// Only these rooms. It has the number of people.
+    pub filter: RoomFilter,
+    /// The caller's roles.
+    pub roles: Vec<String>,
+    /// Whether the caller is an administrator, who may book every room.
+    pub is_admin: bool,
 }
 
 /// A room that would accept the stay.
@@ -41,10 +43,9 @@ impl Availability {
         let after: Option<(RoomId, String)> = page.after(self)?;
         let mut after = after.map(|(id, name)| (name, id));
         let mut available = Vec::new();
-        let filter = RoomFilter { kind: self.kind.as_deref(), people: Some(self.people) };
         let is_over = self.stay.to.start() <= now;
         while !is_over && available.len() < page.to_read() {
-            let rooms = models.rooms_by_name(filter, after.as_ref(), ROOMS_AT_ONCE).await?;
+            let rooms = models.rooms_by_name(&self.filter, after.as_ref(), ROOMS_AT_ONCE).await?;
             let complete = rooms.len() < ROOMS_AT_ONCE;
             after = rooms.last().map(|room| (room.settings.name.clone(), room.room));
             let fitting: Vec<RoomDoc> = rooms.into_iter().filter(|room| self.fits(room, now)).collect();
@@ -65,7 +66,8 @@ impl Availability {
     fn fits(&self, room: &RoomDoc, now: Timestamp) -> bool {
         let is_ahead = self.stay.from.start() >= now || self.stay.from >= room.settings.earliest_start(now);
         is_ahead
-            && room.settings.check_people(self.people).is_ok()
+            && room.settings.check_roles(self.is_admin, &self.roles).is_ok()
+            && room.settings.check_people(self.filter.people.unwrap_or(1)).is_ok()
             && room.settings.check_stay(self.stay).is_ok()
             && room.settings.check_days_ahead(self.stay.from, now).is_ok()
     }

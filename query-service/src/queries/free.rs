@@ -61,6 +61,22 @@ impl FreeTime {
     }
 }
 
+/// The parts of an interval that stays can hold now, if these intervals are reserved, in order of time.
+pub(super) fn free_between(
+    settings: &RoomSettings,
+    during: Interval,
+    reserved: Vec<Interval>,
+    now: Timestamp,
+) -> Vec<Interval> {
+    let mut free = Vec::new();
+    if during.from < during.to {
+        let mut open = OpenTime::new(settings, during, now);
+        reserved.into_iter().for_each(|reserved| open.take_before(reserved, &mut free));
+        open.take_rest(usize::MAX, &mut free);
+    }
+    free
+}
+
 /// The minutes of an interval in which a room is open by its present opening hours.
 pub(super) fn open_minutes(settings: &RoomSettings, during: Interval) -> u64 {
     let mut open = OpenTime::new(settings, during, Timestamp::EARLIEST);

@@ -4,10 +4,12 @@
 //! it. A cursor works only for the query that made it.
 
 pub mod availability;
+pub mod bookings;
 pub mod busiest_times;
 pub mod crowd;
 pub mod cursor;
 pub mod free;
+pub mod free_stays;
 mod hours;
 pub mod past;
 pub mod popular_rooms;
@@ -18,10 +20,12 @@ pub mod schedules;
 mod statistics;
 
 pub use availability::{Availability, AvailableRoom};
+pub use bookings::{Bookings, KindBookings};
 pub use busiest_times::{BusiestTimes, BusyHour, By, Day, Measure};
 pub use crowd::{Crowd, Crowded};
 pub use cursor::InvalidCursor;
 pub use free::FreeTime;
+pub use free_stays::{FreeStays, RoomWithTimes};
 pub use past::{PastReservation, PastRoom, PastSchedule, Remembered, Revision, Revisions};
 pub use popular_rooms::{PopularRoom, PopularRooms, Reserved};
 pub use reservations::{UserHistory, UserReservations};

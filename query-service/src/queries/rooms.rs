@@ -14,10 +14,8 @@ use crate::{
 /// Rooms that can be booked, by name.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Rooms {
-    /// Only rooms of this kind.
-    pub kind: Option<String>,
-    /// Only rooms for at least this many people.
-    pub people: Option<u32>,
+    /// Only these rooms.
+    pub filter: RoomFilter,
 }
 
 impl Rooms {
@@ -25,8 +23,7 @@ impl Rooms {
     pub async fn run(&self, models: &dyn Queries, page: &PageRequest) -> Result<Page<RoomDoc>, QueryError> {
         let after: Option<(RoomId, String)> = page.after(self)?;
         let after = after.map(|(id, name)| (name, id));
-        let filter = RoomFilter { kind: self.kind.as_deref(), people: self.people };
-        let rooms = models.rooms_by_name(filter, after.as_ref(), page.to_read()).await?;
+        let rooms = models.rooms_by_name(&self.filter, after.as_ref(), page.to_read()).await?;
         Ok(page.page(self, rooms, |room| (room.room, room.settings.name.clone())))
     }
 }

@@ -22,8 +22,8 @@ pub struct Schedules {
     pub date: NaiveDate,
     /// The number of dates.
     pub days: u8,
-    /// Only rooms of this kind.
-    pub kind: Option<String>,
+    /// Only these rooms.
+    pub filter: RoomFilter,
 }
 
 /// A room, and what is reserved in it.
@@ -49,8 +49,7 @@ impl Schedules {
     ) -> Result<Page<RoomSchedule>, QueryError> {
         let after: Option<(RoomId, String)> = page.after(self)?;
         let after = after.map(|(id, name)| (name, id));
-        let filter = RoomFilter { kind: self.kind.as_deref(), people: None };
-        let rooms = models.rooms_by_name(filter, after.as_ref(), page.to_read()).await?;
+        let rooms = models.rooms_by_name(&self.filter, after.as_ref(), page.to_read()).await?;
         let ids: Vec<RoomId> = rooms.iter().take(page.limit).map(|room| room.room).collect();
         let seen = seen_of(models, progress, &ids).await?;
         let mut spans: HashMap<TimeZone, Interval> = HashMap::new();
@@ -103,7 +102,7 @@ fn around<'a>(spans: impl Iterator<Item = &'a Interval>) -> Interval {
 }
 
 /// The reservations of so many of these rooms as fit into a page, and the number of these rooms.
-async fn read(
+pub(super) async fn read(
     models: &dyn Queries,
     rooms: &[RoomId],
     during: Interval,
@@ -127,7 +126,7 @@ mod tests {
     #[test]
     fn dates_begin_and_end_as_the_clock_shows_them_and_may_be_skipped() {
         let during = |date: &str, days, zone: &str| {
-            let query = Schedules { date: date.parse().unwrap(), days, kind: None };
+            let query = Schedules { date: date.parse().unwrap(), days, filter: RoomFilter::default() };
             query.during(zone.parse().unwrap())
         };
         let interval =

@@ -143,6 +143,42 @@ impl HistoryDoc {
     }
 }
 
+/// Bookings of a room by the begin of their stays.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Booked {
+    /// Reservations that were made.
+    pub made: u64,
+    /// Milliseconds from making each of them to its begin, if that was later.
+    pub lead_ms: u64,
+    /// Cancellations, of reservations that were restored too.
+    pub cancelled: u64,
+}
+
+impl Booked {
+    /// Adds other bookings.
+    pub const fn add(&mut self, other: Self) {
+        self.made += other.made;
+        self.lead_ms += other.lead_ms;
+        self.cancelled += other.cancelled;
+    }
+
+    /// What an entry counts as, whose reservation begins within an interval.
+    #[must_use]
+    pub fn by(entry: &HistoryDoc, during: Interval) -> Self {
+        let Change::Reservation { what, reservation, .. } = &entry.change else { return Self::default() };
+        let from = reservation.from;
+        match what {
+            _ if from < during.from || during.to <= from => Self::default(),
+            HistoryKind::Made => {
+                let lead = from.start().epoch_millis() - entry.at.epoch_millis();
+                Self { made: 1, lead_ms: lead.max(0).unsigned_abs(), cancelled: 0 }
+            }
+            HistoryKind::Cancelled => Self { cancelled: 1, ..Self::default() },
+            HistoryKind::Changed | HistoryKind::Moved | HistoryKind::Restored => Self::default(),
+        }
+    }
+}
+
 /// The last entry of each reservation.
 #[derive(Default, Debug)]
 pub struct LastEntries(HashMap<ReservationId, HistoryDoc>);

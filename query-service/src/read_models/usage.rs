@@ -188,6 +188,13 @@ impl UsageDoc {
         begin.map(|(_, people)| u64::from(people.number)).sum()
     }
 
+    /// The number of reservations that begin within an interval, and in this month.
+    #[must_use]
+    pub fn begun(&self, during: Interval) -> u64 {
+        let within = self.people.range(during.from..during.to.max(during.from));
+        within.filter(|(_, people)| people.begins).map(|_| 1).sum()
+    }
+
     /// The people of the latest reservation that began before a minute.
     #[must_use]
     pub fn people_before(&self, minute: Minute) -> u64 {

@@ -14,7 +14,7 @@ use std::{
 
 use async_trait::async_trait;
 use shared_events::{
-    DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version,
+    DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, RoomSettings, Timestamp, UserId, Version,
 };
 use uuid::Uuid;
 
@@ -22,7 +22,9 @@ pub use self::batch::Applied;
 
 use crate::read_models::{
     AsOf, Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, ParkedMessage, Request, ReservationDoc,
-    RoomDoc, RoomDocuments, UsageDoc, history::LastEntries, usage::Month,
+    RoomDoc, RoomDocuments, UsageDoc,
+    history::{Booked, LastEntries},
+    usage::Month,
 };
 
 /// Checkpoints of rooms, for the projector and queries.
@@ -145,7 +147,7 @@ pub trait Queries: Checkpoints + Past {
     /// Rooms that are not retired, by name, then id.
     async fn rooms_by_name(
         &self,
-        filter: RoomFilter<'_>,
+        filter: &RoomFilter,
         after: Option<&(String, RoomId)>,
         limit: usize,
     ) -> Result<Vec<RoomDoc>, StoreError>;
@@ -227,6 +229,9 @@ pub trait Queries: Checkpoints + Past {
         months: RangeInclusive<Month>,
     ) -> Result<Vec<UsageDoc>, StoreError>;
 
+    /// The bookings of stays that begin within an interval, by room.
+    async fn bookings(&self, during: Interval) -> Result<HashMap<RoomId, Booked>, StoreError>;
+
     /// The usage position of each room: statistics show all events up to this version.
     fn usage_positions(&self) -> &dyn Checkpoints;
 
@@ -284,12 +289,37 @@ pub trait Past: Send + Sync + 'static {
 }
 
 /// Conditions on the rooms of a list.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RoomFilter<'a> {
-    /// Only rooms of this kind.
-    pub kind: Option<&'a str>,
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct RoomFilter {
+    /// Only rooms of one of these kinds. Empty: of any.
+    pub kinds: Vec<String>,
     /// Only rooms for at least this many people.
     pub people: Option<u32>,
+    /// Only rooms of this building.
+    pub building: Option<String>,
+    /// Only rooms of this floor.
+    pub floor: Option<String>,
+    /// Only rooms with all of these attributes.
+    pub attributes: Vec<String>,
+}
+
+impl RoomFilter {
+    /// Rooms of a kind, or all.
+    #[must_use]
+    pub fn of_kind(kind: Option<String>) -> Self {
+        Self { kinds: kind.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Whether a room keeps all conditions.
+    #[must_use]
+    pub fn matches(&self, settings: &RoomSettings) -> bool {
+        let is = |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
+        (self.kinds.is_empty() || self.kinds.contains(&settings.kind))
+            && self.people.is_none_or(|people| settings.capacity >= people)
+            && is(&self.building, &settings.building)
+            && is(&self.floor, &settings.floor)
+            && self.attributes.iter().all(|attribute| settings.attributes.contains(attribute))
+    }
 }
 
 /// The outcome of a compare-and-set.

@@ -6,11 +6,11 @@ use proptest::prelude::*;
 use query_service::{
     progress::Progress,
     queries::{
-        Availability, BusiestTimes, By, FreeTime, Kinds, Measure, Page, PageRequest, PopularRooms,
-        QueryError, RoomSchedule, Rooms, Schedule, Schedules, UserHistory, UserReservations,
+        Availability, Bookings, BusiestTimes, By, FreeStays, FreeTime, Kinds, Measure, Page, PageRequest,
+        PopularRooms, QueryError, RoomSchedule, Rooms, Schedule, Schedules, UserHistory, UserReservations,
     },
     read_models::{Change, HistoryDoc, HistoryKind},
-    stores::{Checkpoints, ProjectionStore, Queries, memory::MemoryReadModels},
+    stores::{Checkpoints, ProjectionStore, Queries, RoomFilter, memory::MemoryReadModels},
 };
 use shared_events::{DecodedEvent, Event, Interval, Minute, Timestamp, UserId};
 
@@ -77,7 +77,7 @@ async fn answers(models: &dyn Queries, history: &History) -> String {
     let mut text = String::new();
     for kind in [None, Some("meeting".to_owned()), Some("$suite.a".to_owned())] {
         for people in [None, Some(3)] {
-            let query = Rooms { kind: kind.clone(), people };
+            let query = Rooms { filter: RoomFilter { people, ..RoomFilter::of_kind(kind.clone()) } };
             let rooms = all_pages(async |page| query.run(models, &page).await).await;
             writeln!(text, "{query:?}: {rooms:#?}").unwrap();
         }
@@ -121,6 +121,31 @@ async fn answers(models: &dyn Queries, history: &History) -> String {
     text
 }
 
+/// Conditions on rooms, each alone and some together.
+fn filters() -> Vec<RoomFilter> {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let main = || Some("$main".to_owned());
+    let projector = || words(&["projector"]);
+    let all = RoomFilter::default;
+    vec![
+        RoomFilter { people: Some(1), ..all() },
+        RoomFilter { people: Some(2), kinds: words(&["meeting"]), ..all() },
+        RoomFilter { kinds: words(&["$suite.a", "meeting", "none"]), ..all() },
+        RoomFilter { building: main(), ..all() },
+        RoomFilter { floor: Some("2".into()), ..all() },
+        RoomFilter { attributes: projector(), ..all() },
+        RoomFilter { attributes: words(&["$screen", "projector"]), ..all() },
+        RoomFilter {
+            building: main(),
+            floor: Some("2".into()),
+            attributes: projector(),
+            people: Some(1),
+            ..all()
+        },
+        RoomFilter { building: Some("$".into()), ..all() },
+    ]
+}
+
 /// Compares every query that has an oracle with it.
 async fn check_against_recount(models: &dyn Queries, history: &History) {
     let progress = &Progress::default();
@@ -141,7 +166,8 @@ async fn check_against_recount(models: &dyn Queries, history: &History) {
     }
     for (date, days) in [("2026-03-28", 3), ("2026-10-25", 1), ("2026-12-31", 2), ("2009-10-31", 2)] {
         for kind in [None, Some("meeting")] {
-            let query = Schedules { date: date.parse().unwrap(), days, kind: kind.map(str::to_owned) };
+            let filter = RoomFilter::of_kind(kind.map(str::to_owned));
+            let query = Schedules { date: date.parse().unwrap(), days, filter };
             let shown = all_pages(async |page| query.run(models, progress, &page).await).await;
             let reserved = |one: &RoomSchedule| {
                 one.reservations.iter().map(|doc| doc.reservation.clone()).collect::<Vec<_>>()
@@ -150,12 +176,29 @@ async fn check_against_recount(models: &dyn Queries, history: &History) {
             assert_eq!(shown, history.schedules(query.date, days, kind), "{query:?}");
         }
     }
-    for (people, kind) in [(1, None), (2, Some("meeting"))] {
-        for stay in intervals() {
-            let query = Availability { stay, people, kind: kind.map(str::to_owned) };
+    for filter in filters() {
+        for (stay, roles) in
+            intervals().into_iter().zip([&["staff"][..], &["guest"], &[]].into_iter().cycle())
+        {
+            let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
+            let is_admin = roles.is_empty() && filter.people == Some(2);
+            let query = Availability { stay, filter: filter.clone(), roles, is_admin };
             let found = all_pages(async |page| query.run(models, progress, now(), &page).await).await;
             let rooms: Vec<_> = found.iter().map(|found| found.room.room).collect();
-            assert_eq!(rooms, history.available(stay, people, kind, now()), "{query:?}");
+            assert_eq!(rooms, history.available(&query, now()), "{query:?}");
+        }
+        let query = Rooms { filter };
+        let found = all_pages(async |page| query.run(models, &page).await).await;
+        let rooms: Vec<_> = found.iter().map(|room| room.room).collect();
+        assert_eq!(rooms, history.wanted(&query.filter), "{query:?}");
+    }
+    for during in intervals().into_iter().filter(|during| during.minutes() < 10 * 1440) {
+        for minutes in [60, 90, 1440] {
+            let (filter, roles) = (RoomFilter::default(), vec!["staff".to_owned()]);
+            let query = FreeStays { during, minutes, filter, roles, is_admin: false };
+            let found = all_pages(async |page| query.run(models, progress, now(), &page).await).await;
+            let found: Vec<_> = found.into_iter().map(|found| (found.room.room, found.times)).collect();
+            assert_eq!(found, history.free_stays(&query, now()), "{query:?}");
         }
     }
     for user in USERS {
@@ -178,6 +221,9 @@ pub(crate) async fn check_statistics(models: &dyn Queries, history: &History, in
             let query = PopularRooms { during, kind: kind.map(str::to_owned) };
             let rooms = all_pages(async |page| query.run(models, &page).await).await;
             assert_eq!(rooms, history.popular_rooms(during, kind), "{query:?}");
+            let query = Bookings { during, kind: kind.map(str::to_owned) };
+            let kinds = all_pages(async |page| query.run(models, &page).await).await;
+            assert_eq!(kinds, history.bookings(during, kind), "{query:?}");
             let hours = history.hours(during, kind);
             for by in [By::Weekday, By::Date] {
                 for measure in [Measure::Minutes, Measure::Reservations, Measure::People] {
@@ -265,12 +311,13 @@ async fn a_move_is_one_entry_of_history() {
 #[tokio::test]
 async fn a_cursor_of_another_query_or_one_that_was_altered_is_refused() {
     let models = in_memory(&history(&fixed_steps(200, 5)).events).await;
-    let rooms = Rooms { kind: None, people: None };
+    let rooms = Rooms::default();
     let next = rooms.run(&models, &PageRequest::first(1)).await.unwrap().next.unwrap();
     let with = |cursor: &str| PageRequest { limit: 1, cursor: Some(cursor.to_owned()) };
     assert_eq!(rooms.run(&models, &with(&next)).await.unwrap().items.len(), 1);
     let refused = |result: Result<Page<_>, QueryError>| matches!(result, Err(QueryError::InvalidCursor(_)));
-    assert!(refused(Rooms { kind: None, people: Some(1) }.run(&models, &with(&next)).await));
+    let of_one = Rooms { filter: RoomFilter { people: Some(1), ..RoomFilter::default() } };
+    assert!(refused(of_one.run(&models, &with(&next)).await));
     assert!(refused(rooms.run(&models, &with(&next[1..])).await));
     assert!(refused(rooms.run(&models, &with("%%%")).await));
     let user = UserHistory { user: UserId::new("ann").unwrap() };

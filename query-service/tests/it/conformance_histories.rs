@@ -171,6 +171,14 @@ impl History {
             min_minutes: (number == 2).then_some(90),
             max_minutes: (number == 3).then_some(600),
             max_days_ahead: (number == 4).then_some(10),
+            building: Some(if number < 2 { "$main".into() } else { format!("b{}", number % 2) }),
+            floor: (number != 2).then(|| "2".into()),
+            attributes: if number == 4 {
+                Vec::new()
+            } else {
+                words(&["projector", "$screen"][..usize::from(number % 2) + 1])
+            },
+            bookable_by: if number == 3 { words(&["staff"]) } else { Vec::new() },
             max_ahead: (number == 2).then_some(MaxAhead { reservations: Some(3), minutes: None }),
         };
         let id = RoomId(Uuid::from_u128(
@@ -346,6 +354,11 @@ impl History {
 /// Rooms are retired seldom: most steps need one that is not.
 fn seldom(step: Step) -> bool {
     step.user == 0 && step.other == 0 && step.room == 4
+}
+
+/// In order, as in events.
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().rev().map(|word| (*word).to_owned()).collect()
 }
 
 fn office_hours() -> OpeningHours {

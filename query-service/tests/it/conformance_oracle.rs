@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 
 use chrono::{Datelike, NaiveDate, Timelike};
-use query_service::queries::{BusyHour, By, Day, Measure, PopularRoom, Reserved};
+use query_service::{
+    queries::{Availability, BusyHour, By, Day, FreeStays, KindBookings, Measure, PopularRoom, Reserved},
+    stores::RoomFilter,
+};
 use shared_events::{
-    Interval, Minute, OpeningSpan, Reservation, RoomId, RoomSettings, Timestamp, names::sort_key,
+    Event, Interval, Minute, OpeningSpan, Reservation, RoomId, RoomSettings, Timestamp, names::sort_key,
 };
 
 use crate::conformance_histories::{History, RoomState};
@@ -134,6 +137,34 @@ impl History {
         popular
     }
 
+    pub(crate) fn bookings(&self, during: Interval, kind: Option<&str>) -> Vec<KindBookings> {
+        let mut kinds: BTreeMap<String, KindBookings> = BTreeMap::new();
+        let begins_within = |from: Minute| during.from <= from && from < during.to;
+        for room in self.of_kind(kind) {
+            let kind = room.settings.kind.clone();
+            let of_kind = kinds.entry(sort_key(&kind)).or_default();
+            of_kind.kind = kind;
+            let begun = self.live_in(room.id).into_iter().filter(|one| begins_within(one.from));
+            of_kind.reservations += begun.count() as u64;
+            for event in self.events.iter().filter(|event| event.room == room.id) {
+                match &event.event {
+                    Event::ReservationMade(made) if begins_within(made.reservation.from) => {
+                        let from = made.reservation.from.epoch_minutes() * 60_000;
+                        of_kind.booked.made += 1;
+                        of_kind.booked.lead_ms +=
+                            u64::try_from(from - event.metadata.time.epoch_millis()).unwrap_or(0);
+                    }
+                    Event::ReservationCancelled(gone) if begins_within(gone.reservation.from) => {
+                        of_kind.booked.cancelled += 1;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        kinds.retain(|_, kind| kind.reservations + kind.booked.made + kind.booked.cancelled > 0);
+        kinds.into_values().collect()
+    }
+
     /// The people of each live reservation, and its minutes within an interval by local date and hour.
     pub(crate) fn hours(&self, during: Interval, kind: Option<&str>) -> Vec<(u32, Hours)> {
         let live = self.of_kind(kind).flat_map(|room| self.live_in(room.id));
@@ -178,23 +209,60 @@ impl History {
         free.into_iter().filter_map(held).collect()
     }
 
+    /// Rooms with the earliest stay of a length in each of their free intervals, by name.
+    pub(crate) fn free_stays(&self, query: &FreeStays, now: Timestamp) -> Vec<(RoomId, Vec<Interval>)> {
+        let times = |room: RoomId| {
+            let state = self.rooms.iter().find(|state| state.id == room).unwrap();
+            let is_accepted = |stay: &Interval| {
+                state.settings.check_stay(*stay).is_ok()
+                    && state.settings.check_days_ahead(stay.from, now).is_ok()
+            };
+            let earliest = |free: Interval| {
+                let end = |from| state.settings.end_of_stay(from, query.minutes).unwrap();
+                let stays = minutes(free).map(|from| Interval { from, to: end(from) });
+                stays.take_while(|stay| stay.to <= free.to).find(is_accepted)
+            };
+            let free = self.free(state, query.during, now);
+            (room, free.into_iter().filter_map(earliest).take(20).collect::<Vec<_>>())
+        };
+        let rooms = self.wanted(&query.filter).into_iter().map(times);
+        rooms.filter(|(_, times)| !times.is_empty()).collect()
+    }
+
     /// Rooms that would accept the stay, by name.
-    pub(crate) fn available(
-        &self,
-        stay: Interval,
-        people: u32,
-        kind: Option<&str>,
-        now: Timestamp,
-    ) -> Vec<RoomId> {
+    pub(crate) fn available(&self, query: &Availability, now: Timestamp) -> Vec<RoomId> {
+        let (stay, people) = (query.stay, query.filter.people.unwrap_or(1));
+        let accepts = |settings: &RoomSettings| {
+            let may_book = query.is_admin
+                || settings.bookable_by.is_empty()
+                || settings.bookable_by.iter().any(|role| query.roles.contains(role));
+            may_book
+                && stay.from >= earliest(settings, now)
+                && settings.check_people(people).is_ok()
+                && settings.check_stay(stay).is_ok()
+                && settings.check_days_ahead(stay.from, now).is_ok()
+        };
+        let mut rooms = self.wanted(&query.filter);
+        rooms.retain(|room| {
+            let state = self.rooms.iter().find(|state| state.id == *room).unwrap();
+            accepts(&state.settings) && self.schedule(*room, stay).is_empty()
+        });
+        rooms
+    }
+
+    /// Rooms that can be booked and keep these conditions, by name.
+    pub(crate) fn wanted(&self, filter: &RoomFilter) -> Vec<RoomId> {
+        let is = |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
         let mut rooms: Vec<&RoomState> = self
-            .of_kind(kind)
-            .filter(|room| {
-                !room.retired
-                    && stay.from >= earliest(&room.settings, now)
-                    && room.settings.check_people(people).is_ok()
-                    && room.settings.check_stay(stay).is_ok()
-                    && room.settings.check_days_ahead(stay.from, now).is_ok()
-                    && self.schedule(room.id, stay).is_empty()
+            .rooms
+            .iter()
+            .filter(|RoomState { settings, retired, .. }| {
+                !retired
+                    && (filter.kinds.is_empty() || filter.kinds.iter().any(|kind| *kind == settings.kind))
+                    && filter.people.is_none_or(|people| people <= settings.capacity)
+                    && is(&filter.building, &settings.building)
+                    && is(&filter.floor, &settings.floor)
+                    && filter.attributes.iter().all(|wanted| settings.attributes.contains(wanted))
             })
             .collect();
         rooms.sort_by_cached_key(|room| (sort_key(&room.settings.name), room.id));

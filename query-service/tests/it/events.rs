@@ -66,6 +66,10 @@ impl Stream {
             min_minutes: None,
             max_minutes: None,
             max_days_ahead: None,
+            building: None,
+            floor: None,
+            attributes: Vec::new(),
+            bookable_by: Vec::new(),
             max_ahead: None,
         };
         let room = RoomId(ids::new_id());

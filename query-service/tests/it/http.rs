@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::{
-    events::{DAY, Stream},
+    events::{DAY, Stream, hour},
     feed_double::FeedDouble,
     pipelines::until,
 };
@@ -346,6 +346,13 @@ async fn availability_and_statistics_are_answered() {
     let sum: u64 = busiest.items().iter().map(|row| row["minutes"].as_u64().unwrap()).sum();
     assert_eq!(sum, 120);
     // Lisbon is an hour ahead of UTC.
+    let kinds = service.get("ann", &format!("/v1/statistics/kinds?{}", range())).await;
+    // Made in 2027.
+    let lead = hour(9).epoch_minutes() - 1_800_000_000_000 / 60_000 - 1;
+    let expected = serde_json::json!([{
+        "kind": "meeting", "reservations": 1, "cancelled": 0, "cancellationRate": 0.0, "made": 1, "leadMinutes": lead,
+    }]);
+    assert_eq!(kinds.body["items"], expected);
     for (measure, counts) in [("minutes", [60, 60]), ("reservations", [1, 1]), ("people", [2, 2])] {
         let path = format!("/v1/statistics/busiest-times?{}&by=date&measure={measure}", range());
         let rows = [10, 11].into_iter().zip(counts);
@@ -361,11 +368,11 @@ async fn availability_and_statistics_are_answered() {
 async fn a_statistic_weighs_more_than_a_schedule() {
     let stream = Stream::new("Blue");
     let service = TestService::of(&[&stream]).await;
-    let statistics = ["popular-rooms", "busiest-times"];
+    let statistics = ["popular-rooms", "busiest-times", "kinds"];
     let statistics = statistics.map(|name| format!("/v1/statistics/{name}?{}", range()));
     let schedule = format!("/v1/rooms/{}/schedule?{}", stream.room, range());
     let many = async |user, path: &str| join_all((0..100).map(|_| service.get(user, path))).await;
-    for (user, path) in ["ann", "bob"].into_iter().zip(&statistics) {
+    for (user, path) in ["ann", "bob", "cid"].into_iter().zip(&statistics) {
         let answers = many(user, path).await;
         let refused = |answer: &&Answer| answer.problem() == (429, "too-many-requests", "");
         // Refusals for too many at a time have no limit of requests a second.

@@ -22,6 +22,7 @@ mod erasure_list;
 mod events;
 mod feed;
 mod feed_double;
+mod finding;
 mod generations;
 mod http;
 mod http_past;

@@ -5,11 +5,12 @@ use mongodb::bson::{Bson, Document, doc};
 use query_service::{
     progress::Progress,
     queries::{
-        Availability, BusiestTimes, By, FreeTime, Measure, PageRequest, PastReservation, PastRoom,
-        PastSchedule, PopularRooms, Revisions, Rooms, Schedule, Schedules, UserHistory, UserReservations,
+        Availability, Bookings, BusiestTimes, By, FreeStays, FreeTime, Measure, PageRequest, PastReservation,
+        PastRoom, PastSchedule, PopularRooms, Revisions, Rooms, Schedule, Schedules, UserHistory,
+        UserReservations,
     },
     read_models::AsOf,
-    stores::Queries,
+    stores::{Queries, RoomFilter},
 };
 use shared_events::UserId;
 
@@ -48,17 +49,33 @@ async fn no_query_but_kinds_scans_a_collection() {
     let during = interval("2026-03-28T00:10:00Z", 20 * 1440);
     for kind in [None, Some("meeting".to_owned())] {
         for people in [None, Some(2)] {
-            let query = &Rooms { kind: kind.clone(), people };
+            let query = &Rooms { filter: RoomFilter { people, ..RoomFilter::of_kind(kind.clone()) } };
             all_pages(async |page| query.run(models, &page).await).await;
         }
-        let query = &Availability { stay: during, people: 1, kind: kind.clone() };
+        let filter = RoomFilter::of_kind(kind.clone());
+        let query =
+            &Availability { stay: during, filter: filter.clone(), roles: Vec::new(), is_admin: false };
         all_pages(async |page| query.run(models, progress, now, &page).await).await;
-        let query = &Schedules { date: "2026-03-28".parse().unwrap(), days: 7, kind: kind.clone() };
+        let query =
+            &FreeStays { during, minutes: 60, filter: filter.clone(), roles: Vec::new(), is_admin: false };
+        all_pages(async |page| query.run(models, progress, now, &page).await).await;
+        let query = &Schedules { date: "2026-03-28".parse().unwrap(), days: 7, filter };
         all_pages(async |page| query.run(models, progress, &page).await).await;
         let query = &PopularRooms { during, kind: kind.clone() };
         all_pages(async |page| query.run(models, &page).await).await;
+        let query = &Bookings { during, kind: kind.clone() };
+        all_pages(async |page| query.run(models, &page).await).await;
         let (by, measure) = (By::Date, Measure::People);
         BusiestTimes { during, kind, by, measure }.run(models).await.unwrap();
+    }
+    let kinds = vec!["$suite.a".to_owned(), "meeting".to_owned()];
+    let (building, attributes) = (Some("$main".to_owned()), vec!["projector".to_owned()]);
+    for filter in [
+        RoomFilter { kinds, ..RoomFilter::default() },
+        RoomFilter { building, attributes, ..RoomFilter::default() },
+    ] {
+        let query = &Rooms { filter };
+        all_pages(async |page| query.run(models, &page).await).await;
     }
     models.kinds().await.unwrap();
     let room = history.room_ids()[1];
@@ -134,7 +151,8 @@ async fn the_schedules_of_any_number_of_rooms_are_three_reads_at_most() {
     let models = &server.models("g1_").await;
     let history = history(&fixed_steps(300, 37));
     feed(models, &history.events, 50).await;
-    let query = Schedules { date: "2026-03-28".parse().unwrap(), days: 3, kind: None };
+    let filter = RoomFilter::default();
+    let query = Schedules { date: "2026-03-28".parse().unwrap(), days: 3, filter };
     for rooms in [1, 500] {
         sent.lock().unwrap().clear();
         // Another instance projects the rooms: their versions are the third read.

@@ -3,7 +3,7 @@
 use query_service::{
     progress::Progress,
     queries::{PageRequest, Schedules},
-    stores::memory::MemoryReadModels,
+    stores::{RoomFilter, memory::MemoryReadModels},
 };
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -114,7 +114,7 @@ async fn a_page_of_schedules_has_fewer_rooms_if_they_are_full() {
         }
     }
     feed(&models, &events, 1000).await;
-    let query = Schedules { date: DAY.parse().unwrap(), days: 7, kind: None };
+    let query = Schedules { date: DAY.parse().unwrap(), days: 7, filter: RoomFilter::default() };
     let (mut page, mut shown) = (PageRequest::first(500), Vec::new());
     loop {
         let read = query.run(&models, &Progress::default(), &page).await.unwrap();

@@ -61,7 +61,7 @@ async fn a_good_token_names_user_and_roles_and_is_remembered() {
     assert_eq!(authenticator.remembered(&token), None);
     let caller = authenticator.check(&token).await.unwrap();
     let expires_ms = Some((claims["exp"].as_i64().unwrap() + 30) * 1000);
-    let expected = Caller { admin: true, expires_ms, ..Caller::new("ann", []).unwrap() };
+    let expected = Caller { expires_ms, ..Caller::new("ann", ["admin"]).unwrap() };
     assert_eq!(caller, expected);
     assert_eq!(authenticator.remembered(&token), Some(caller));
 }

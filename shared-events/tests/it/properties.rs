@@ -104,8 +104,11 @@ fn opening_hours() -> impl Strategy<Value = OpeningHours> {
 fn room() -> impl Strategy<Value = Room> {
     let limits = proptest::array::uniform6(option::of(any::<u32>()));
     let names = (any::<String>(), any::<String>(), any::<u32>(), any::<u32>());
-    (room_id(), names, time_zone(), option::of(opening_hours()), limits).prop_map(
-        |(id, (name, kind, capacity, revision), time_zone, opening_hours, limits)| {
+    let words = || vec(any::<String>(), 0..3);
+    let found = (option::of(any::<String>()), option::of(any::<String>()), words(), words());
+    (room_id(), names, time_zone(), option::of(opening_hours()), limits, found).prop_map(
+        |(id, (name, kind, capacity, revision), time_zone, opening_hours, limits, found)| {
+            let (building, floor, attributes, bookable_by) = found;
             let [slot_minutes, min_minutes, max_minutes, max_days_ahead, reservations, minutes] = limits;
             let max_ahead = MaxAhead { reservations, minutes };
             let settings = RoomSettings {
@@ -118,6 +121,10 @@ fn room() -> impl Strategy<Value = Room> {
                 min_minutes,
                 max_minutes,
                 max_days_ahead,
+                building,
+                floor,
+                attributes,
+                bookable_by,
                 max_ahead: Some(max_ahead).filter(|most| *most != MaxAhead::default()),
             };
             Room { id, revision, settings }

@@ -18,6 +18,10 @@ pub(crate) fn room_in(zone: &str) -> RoomSettings {
         min_minutes: None,
         max_minutes: None,
         max_days_ahead: None,
+        building: None,
+        floor: None,
+        attributes: Vec::new(),
+        bookable_by: Vec::new(),
         max_ahead: None,
     }
 }

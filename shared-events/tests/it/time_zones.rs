@@ -45,6 +45,10 @@ fn opening_hours_follow_rules_of_2026() {
             min_minutes: None,
             max_minutes: None,
             max_days_ahead: None,
+            building: None,
+            floor: None,
+            attributes: Vec::new(),
+            bookable_by: Vec::new(),
             max_ahead: None,
         };
         let at = |hour: u32| format!("2026-12-08T{hour:02}:00:00{offset}").parse().unwrap();

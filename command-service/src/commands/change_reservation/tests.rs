@@ -290,7 +290,8 @@ fn in_stricter(change: impl FnOnce(&mut RoomSettings)) -> Given {
 
 #[test]
 fn rules_that_became_stricter_do_not_refuse_time_that_is_given_back() {
-    let stricter: [fn(&mut RoomSettings); 6] = [
+    let stricter: [fn(&mut RoomSettings); 7] = [
+        |room| room.bookable_by = vec!["staff".into()],
         |room| room.max_minutes = Some(60),
         |room| room.max_days_ahead = Some(0),
         |room| room.slot_minutes = Some(1440),

@@ -52,6 +52,10 @@ fn registered() -> Event {
         min_minutes: Some(15),
         max_minutes: Some(600),
         max_days_ahead: Some(90),
+        building: None,
+        floor: None,
+        attributes: Vec::new(),
+        bookable_by: Vec::new(),
         max_ahead: None,
     };
     RoomRegistered { room: shared_events::Room { id: ROOM, revision: 1, settings } }.into()

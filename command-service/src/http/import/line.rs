@@ -320,7 +320,7 @@ fn command<T: DeserializeOwned + Common>(
         return Ok(Request::Rejected(invalid("/at", "is later than now").with("now", now)));
     }
     let (admin, delegate) = (role == Some(Role::Admin), role == Some(Role::Delegate));
-    let actor = Actor { user, admin, delegate };
+    let actor = Actor { user, admin, delegate, roles: Vec::new() };
     let command =
         Command { id: new_id(), actor, now: at, origin: Origin::Import, if_match: IfMatch::Any, action };
     Ok(Request::Command { command: Box::new(command), made_by, key })

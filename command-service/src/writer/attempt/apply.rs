@@ -109,7 +109,12 @@ impl Attempt<'_> {
                 replaces: self.replaces(key),
             });
         }
-        Ok(Ok(CommandOutcome { result: Ok(done), rests_on: Vec::new(), repeated: false }))
+        Ok(Ok(CommandOutcome {
+            result: Ok(done),
+            rests_on: Vec::new(),
+            alternatives: Vec::new(),
+            repeated: false,
+        }))
     }
 }
 

@@ -10,7 +10,7 @@ use query_service::{
         Availability, BusiestTimes, By, FreeTime, Kinds, Measure, PageRequest, PopularRooms, Rooms, Schedule,
         UserHistory, UserReservations,
     },
-    stores::{ProjectionStore, Queries, mongo::MongoReadModels},
+    stores::{ProjectionStore, Queries, RoomFilter, mongo::MongoReadModels},
 };
 use service_kit::clock::Clock;
 use shared_events::{
@@ -280,7 +280,9 @@ async fn ask(
             FreeTime { room, during }.run(models, progress, now, &page).await?.context("the room")?;
         }
         Query::Availability => {
-            let available = Availability { stay: hour(sample)?, people: 4, kind: of };
+            let (stay, roles) = (hour(sample)?, Vec::new());
+            let filter = RoomFilter { people: Some(4), ..RoomFilter::of_kind(of) };
+            let available = Availability { stay, filter, roles, is_admin: false };
             available.run(models, progress, now, &page).await?;
         }
         Query::MyReservations => {
@@ -294,7 +296,10 @@ async fn ask(
             UserHistory { user: sample.user.clone() }.run(models, &page).await?;
         }
         Query::Rooms => _ = Rooms::default().run(models, &page).await?,
-        Query::RoomsOfAKind => _ = Rooms { kind: of, people: Some(4) }.run(models, &page).await?,
+        Query::RoomsOfAKind => {
+            let filter = RoomFilter { people: Some(4), ..RoomFilter::of_kind(of) };
+            Rooms { filter }.run(models, &page).await?;
+        }
         Query::Kinds => _ = Kinds.page(&models.kinds().await?, &page)?,
         Query::PopularRooms => _ = PopularRooms { during, kind: of }.run(models, &page).await?,
         Query::BusiestTimes => {

@@ -102,6 +102,7 @@ const QUERIES: &[(&str, &str, For)] = &[
     ("POST", "/v1/subscriptions/{subscription}/deliveries/{delivery}/redeliver", Subscribers),
     ("GET", "/v1/statistics/popular-rooms", Users),
     ("GET", "/v1/statistics/busiest-times", Users),
+    ("GET", "/v1/statistics/kinds", Users),
 ];
 
 /// The operations of a document.
@@ -212,9 +213,16 @@ impl Scene {
             }
             ("POST", _) => json!({"from": FROM, "to": TO, "people": 1}),
             (_, "/v1/schedule") => return call.with(&[("date", "2031-03-03")]).send().await,
-            _ if ["/schedule", "/free", "/availability", "/popular-rooms", "/busiest-times"]
-                .iter()
-                .any(|end| route.ends_with(end)) =>
+            _ if [
+                "/schedule",
+                "/free",
+                "/availability",
+                "/popular-rooms",
+                "/busiest-times",
+                "/statistics/kinds",
+            ]
+            .iter()
+            .any(|end| route.ends_with(end)) =>
             {
                 return call.with(&[("from", FROM), ("to", TO)]).send().await;
             }

@@ -1,7 +1,7 @@
 //! Queries over the documents in memory.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     ops::{Bound, RangeInclusive},
 };
 
@@ -11,7 +11,10 @@ use uuid::Uuid;
 
 use super::{MemoryReadModels, documents::earliest_start};
 use crate::{
-    read_models::{HistoryDoc, KindCount, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc, usage::Month},
+    read_models::{
+        HistoryDoc, KindCount, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc, history::Booked,
+        usage::Month,
+    },
     stores::{Checkpoints, Queries, RoomFilter, StoreError},
 };
 
@@ -31,7 +34,7 @@ impl Queries for MemoryReadModels {
 
     async fn rooms_by_name(
         &self,
-        filter: RoomFilter<'_>,
+        filter: &RoomFilter,
         after: Option<&(String, RoomId)>,
         limit: usize,
     ) -> Result<Vec<RoomDoc>, StoreError> {
@@ -41,8 +44,7 @@ impl Queries for MemoryReadModels {
             .rooms_by_name
             .range((after, Bound::Unbounded))
             .filter_map(|(_, room)| documents.rooms.get(room))
-            .filter(|room| filter.kind.is_none_or(|kind| room.settings.kind == kind))
-            .filter(|room| filter.people.is_none_or(|people| room.settings.capacity >= people))
+            .filter(|room| filter.matches(&room.settings))
             .take(limit)
             .cloned()
             .collect())
@@ -207,6 +209,14 @@ impl Queries for MemoryReadModels {
         months: RangeInclusive<Month>,
     ) -> Result<Vec<UsageDoc>, StoreError> {
         Ok(self.read().usage_of(rooms, months).cloned().collect())
+    }
+
+    async fn bookings(&self, during: Interval) -> Result<HashMap<RoomId, Booked>, StoreError> {
+        let mut bookings: HashMap<RoomId, Booked> = HashMap::new();
+        for ((room, _), entry) in &self.read().history {
+            bookings.entry(*room).or_default().add(Booked::by(entry, during));
+        }
+        Ok(bookings)
     }
 
     fn usage_positions(&self) -> &dyn Checkpoints {

@@ -17,12 +17,14 @@ use shared_events::{Interval, Minute, ReservationId, RoomId, Timestamp, UserId, 
 
 use super::{
     MongoReadModels,
-    documents::{date, history_id, moment, uuid},
+    documents::{PARTS, date, history_id, moment, uuid},
     stored::{Stored, to_history, to_reservation, to_room, to_usage},
 };
 use crate::{
     read_models::{
-        HistoryDoc, KindCount, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc, history::weeks, usage::Month,
+        HistoryDoc, KindCount, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc,
+        history::{Booked, weeks},
+        usage::Month,
     },
     stores::{Checkpoints, Queries, RoomFilter, StoreError},
 };
@@ -49,13 +51,23 @@ impl Queries for MongoReadModels {
 
     async fn rooms_by_name(
         &self,
-        filter: RoomFilter<'_>,
+        filter: &RoomFilter,
         after: Option<&(String, RoomId)>,
         limit: usize,
     ) -> Result<Vec<RoomDoc>, StoreError> {
         let mut wanted = doc! { "form.retired": false };
-        if let Some(kind) = filter.kind {
-            wanted.insert("form.settings.kind", kind);
+        match filter.kinds.as_slice() {
+            [] => {}
+            [kind] => drop(wanted.insert("form.settings.kind", kind)),
+            kinds => drop(wanted.insert("form.settings.kind", doc! { "$in": kinds })),
+        }
+        for (name, value) in [("building", &filter.building), ("floor", &filter.floor)] {
+            if let Some(value) = value {
+                wanted.insert(format!("form.settings.{name}"), value);
+            }
+        }
+        if !filter.attributes.is_empty() {
+            wanted.insert("form.settings.attributes", doc! { "$all": &filter.attributes });
         }
         if let Some(people) = filter.people {
             wanted.insert("form.settings.capacity", doc! { "$gte": i64::from(people) });
@@ -213,6 +225,35 @@ impl Queries for MongoReadModels {
         let months = doc! { "$gte": months.start().code(), "$lte": months.end().code() };
         let of_rooms = doc! { "form.room": { "$in": ids(rooms) }, "form.month": months };
         all(self.usage.collection.find(of_rooms).await?, |doc| to_usage(doc)?.unpack()).await
+    }
+
+    async fn bookings(&self, during: Interval) -> Result<HashMap<RoomId, Booked>, StoreError> {
+        let weeks = weeks(during);
+        let is = |what: &str| doc! { "$eq": ["$what", what] };
+        let one_if = |condition: Document| doc! { "$sum": { "$cond": [condition, 1, 0] } };
+        let lead = doc! { "$max": [0, { "$subtract": ["$reservation.from", "$at"] }] };
+        let steps = [
+            doc! { "$match": {
+                PARTS: { "$elemMatch": { "$gte": weeks.start(), "$lte": weeks.end() } },
+                "what": { "$in": ["made", "cancelled"] },
+                "reservation.from": { "$gte": date(during.from), "$lt": date(during.to) },
+            } },
+            doc! { "$group": {
+                "_id": "$reservation.room",
+                "made": one_if(is("made")),
+                "lead": { "$sum": { "$cond": [is("made"), lead, 0] } },
+                "cancelled": one_if(is("cancelled")),
+            } },
+        ];
+        let to_booked = |doc: &RawDocument| {
+            let stored = Stored::read("history", doc)?;
+            let number = |name: &str| stored.integer(name);
+            let booked =
+                Booked { made: number("made")?, lead_ms: number("lead")?, cancelled: number("cancelled")? };
+            Ok((RoomId(stored.uuid("_id")?), booked))
+        };
+        let groups = self.history.collection.aggregate(steps).with_type::<RawDocumentBuf>().await?;
+        Ok(all(groups, to_booked).await?.into_iter().collect())
     }
 
     fn usage_positions(&self) -> &dyn Checkpoints {

@@ -31,7 +31,10 @@ fn a_line_becomes_a_command_of_its_user_at_its_time() {
     };
     assert_eq!(key.as_deref(), Some("1"));
     assert_eq!(command.now.to_string(), "2025-06-01T08:00:00.500Z");
-    assert_eq!(command.actor, Actor { user: UserId::new("ann").unwrap(), admin: false, delegate: false });
+    assert_eq!(
+        command.actor,
+        Actor { user: UserId::new("ann").unwrap(), admin: false, delegate: false, roles: Vec::new() }
+    );
     assert!(
         command.origin == crate::commands::Origin::Import
             && matches!(&command.action, Action::ReserveKind(action) if action.kind == "A")

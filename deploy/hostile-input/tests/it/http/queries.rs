@@ -68,6 +68,9 @@ const SAMPLES: &[Sample] = samples![
     "/v1/users/a%2Fb/history?limit=9",
     "/v1/statistics/popular-rooms?from=2030-01-01T10:00:00%2B01:00&to=2030-02-01T10:00:00Z&kind=a%20b",
     "/v1/statistics/busiest-times?from=2030-01-01T10:00:00%2B01:00&to=2030-02-01T10:00:00Z",
+    "/v1/statistics/busiest-times?from=2030-01-01T10:00:00Z&to=2030-02-01T10:00:00Z&by=date&measure=people",
+    "/v1/statistics/kinds?from=2030-01-01T10:00:00Z&to=2030-02-01T10:00:00Z&limit=1",
+    "/v1/availability?from=2030-01-01T10:00:00Z&to=2030-01-05T11:00:00Z&duration=90&kinds=a,b&attributes=c,d&floor=1",
 ];
 
 #[actix_web::test]

@@ -8,6 +8,7 @@ use crate::stacks::on_both_stacks;
 
 on_both_stacks! {
     what_availability_says_is_what_a_booking_gets
+    times_that_are_found_and_others_that_are_offered_can_be_booked
     the_running_slot_is_had_until_it_ends
     a_room_that_can_never_be_booked_is_refused
 }
@@ -70,6 +71,40 @@ async fn what_availability_says_is_what_a_booking_gets(client: &Client) {
         }
     }
     assert!(accepted >= 50 && refused >= 50, "{accepted} accepted, {refused} refused");
+}
+
+async fn times_that_are_found_and_others_that_are_offered_can_be_booked(client: &Client) {
+    let mut random = Random::new(25);
+    let (mut found, mut offered) = (0, 0);
+    for (zone, change) in CHANGES {
+        let kind = unique("kind");
+        let rooms = rooms(client, &mut random, zone, &kind).await;
+        let tokens: Vec<&str> = rooms.iter().map(|room| room.token.as_str()).collect();
+        let change: DateTime<Utc> = change.parse().unwrap();
+        let (from, to) = (text(change - chrono::Duration::days(2)), text(change + chrono::Duration::days(2)));
+        let minutes = [30, 60, 120, 240, 1440][random.index(5)].to_string();
+        let parameters =
+            [("from", from.as_str()), ("to", &to), ("kind", &kind), ("people", "2"), ("duration", &minutes)];
+        let call = client.get("/v1/availability").with(&parameters).after(&tokens.join(", "));
+        let answer = call.send().await.expect(200);
+        let book = async |room: &Value, stay: &Value| {
+            let of = |value: &Value| value.as_str().unwrap().to_owned();
+            client.reserve(&of(room), &of(&stay["from"]), &of(&stay["to"])).send().await
+        };
+        for room in answer["items"].as_array().unwrap() {
+            for stay in room["times"].as_array().unwrap() {
+                book(&room["room"], stay).await.expect(201);
+                found += 1;
+            }
+            // The first one is taken now.
+            let taken = book(&room["room"], &room["times"][0]).await.problem(409, "overlap");
+            for offer in taken["alternatives"].as_array().into_iter().flatten() {
+                book(&offer["room"], offer).await.expect(201);
+                offered += 1;
+            }
+        }
+    }
+    assert!(found >= 30 && offered >= 30, "{found} found, {offered} offered");
 }
 
 /// Rooms with random rules.
