@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use crate::{
+    closure_events::{Closure, ClosureAdded, ClosureLifted},
     reservation_events::{
         Reservation, ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
         ReservationRescheduled, ReservationRestored,
@@ -86,6 +87,10 @@ events! {
     ReservationCancelled = "reservations.reservation-cancelled.v1",
     /// A cancelled reservation holds time again.
     ReservationRestored = "reservations.reservation-restored.v1",
+    /// A room was closed for some time.
+    ClosureAdded = "reservations.closure-added.v1",
+    /// A closure was taken back.
+    ClosureLifted = "reservations.closure-lifted.v1",
 }
 
 fn parse<T: DeserializeOwned>(event_type: &str, payload: &[u8]) -> Result<T, Unreadable> {
@@ -106,7 +111,11 @@ impl Event {
             Self::ReservationMovedIn(e) => Some(&e.reservation),
             Self::ReservationCancelled(e) => Some(&e.reservation),
             Self::ReservationRestored(e) => Some(&e.reservation),
-            Self::RoomRegistered(_) | Self::RoomChanged(_) | Self::RoomRetired(_) => None,
+            Self::RoomRegistered(_)
+            | Self::RoomChanged(_)
+            | Self::RoomRetired(_)
+            | Self::ClosureAdded(_)
+            | Self::ClosureLifted(_) => None,
         }
     }
 
@@ -119,11 +128,25 @@ impl Event {
             Self::ReservationMovedIn(e) => Some(&mut e.reservation),
             Self::ReservationCancelled(e) => Some(&mut e.reservation),
             Self::ReservationRestored(e) => Some(&mut e.reservation),
-            Self::RoomRegistered(_) | Self::RoomChanged(_) | Self::RoomRetired(_) => None,
+            Self::RoomRegistered(_)
+            | Self::RoomChanged(_)
+            | Self::RoomRetired(_)
+            | Self::ClosureAdded(_)
+            | Self::ClosureLifted(_) => None,
         }
     }
 
-    /// `ce_subject`: id of the reservation, or of the room for events of the room itself.
+    /// The closure, for an event about one.
+    #[must_use]
+    pub const fn closure(&self) -> Option<&Closure> {
+        match self {
+            Self::ClosureAdded(e) => Some(&e.closure),
+            Self::ClosureLifted(e) => Some(&e.closure),
+            _ => None,
+        }
+    }
+
+    /// `ce_subject`: id of the reservation, or of the room for events of the room itself and its closures.
     #[must_use]
     pub fn subject(&self) -> String {
         match self {
@@ -136,6 +159,8 @@ impl Event {
             Self::ReservationMovedIn(e) => e.reservation.id.to_string(),
             Self::ReservationCancelled(e) => e.reservation.id.to_string(),
             Self::ReservationRestored(e) => e.reservation.id.to_string(),
+            Self::ClosureAdded(e) => e.closure.room.to_string(),
+            Self::ClosureLifted(e) => e.closure.room.to_string(),
         }
     }
 }

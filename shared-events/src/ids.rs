@@ -20,6 +20,11 @@ pub struct ReservationId(pub Uuid);
 #[serde(transparent)]
 pub struct SeriesId(pub Uuid);
 
+/// Identifies a closure, in all rooms that it closes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClosureId(pub Uuid);
+
 macro_rules! uuid_id {
     ($name:ident) => {
         impl fmt::Display for $name {
@@ -43,6 +48,7 @@ macro_rules! uuid_id {
 uuid_id!(RoomId);
 uuid_id!(ReservationId);
 uuid_id!(SeriesId);
+uuid_id!(ClosureId);
 
 impl RoomId {
     /// A 32-bit fingerprint: FNV-1a of the id's bytes. Reservation ids and buckets depend on it.

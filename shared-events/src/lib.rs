@@ -2,6 +2,7 @@
 
 #[cfg(feature = "changes")]
 pub mod changes;
+pub mod closure_events;
 pub mod consistency_token;
 pub mod envelope;
 pub mod erasure;
@@ -22,11 +23,12 @@ pub mod unreadable;
 pub mod upcasting;
 pub mod version;
 
+pub use closure_events::Closure;
 pub use consistency_token::ConsistencyToken;
 pub use envelope::{DecodedEvent, Metadata, RawEvent};
 pub use erasure::Erasures;
 pub use event::Event;
-pub use ids::{ReservationId, RoomId, SeriesId, UserId};
+pub use ids::{ClosureId, ReservationId, RoomId, SeriesId, UserId};
 pub use opening_hours::{OpenDay, OpeningHours, OpeningSpan};
 pub use partitioner::partition_of;
 pub use reservation_events::{Place, Reservation};

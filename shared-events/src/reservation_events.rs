@@ -26,6 +26,10 @@ pub struct Reservation {
     pub from: Minute,
     /// First minute after the stay.
     pub to: Minute,
+    /// The time in which no other stay fits, if it is more than the stay: with the buffers that the room had when the interval
+    /// was last set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy: Option<Interval>,
     /// Number of people, at least 1.
     pub people: u32,
     /// Title, at most 200 characters.
@@ -55,6 +59,18 @@ impl Reservation {
     #[must_use]
     pub fn is_open_to(&self, user: &str) -> bool {
         self.reserved_by.as_str() == user || self.booked_by.as_ref().is_some_and(|by| by.as_str() == user)
+    }
+
+    /// The time in which no other stay fits: the stay and its buffers.
+    #[must_use]
+    pub fn busy_interval(&self) -> Interval {
+        self.busy.unwrap_or(self.interval())
+    }
+
+    /// Sets the stay and its busy interval, which holds the stay.
+    pub fn set_interval(&mut self, stay: Interval, busy: Interval) {
+        (self.from, self.to) = (stay.from, stay.to);
+        self.busy = (busy != stay).then_some(busy);
     }
 
     /// The reservation's place, for the next event.

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ids::RoomId, opening_hours::OpeningHours, time_zone::TimeZone};
 
+/// Longest buffer before or after a stay, in minutes.
+pub const MOST_BUFFER_MINUTES: u32 = 24 * 60;
 /// Most attributes of a room, and most roles that may book it.
 pub const MOST_WORDS: usize = 32;
 
@@ -35,6 +37,12 @@ pub struct RoomSettings {
     /// Longest stay in elapsed minutes; in local days if it is a multiple of 1440.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_minutes: Option<u32>,
+    /// Minutes before a stay in which the room is busy, at most [`MOST_BUFFER_MINUTES`]; absent is 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buffer_before: Option<u32>,
+    /// Minutes after a stay in which the room is busy, at most [`MOST_BUFFER_MINUTES`]; absent is 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buffer_after: Option<u32>,
     /// Most local dates ahead of today on which a stay may begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_days_ahead: Option<u32>,
@@ -71,6 +79,8 @@ impl RoomSettings {
     #[must_use]
     pub fn needs_second_version(&self) -> bool {
         self.opening_hours.as_ref().is_some_and(OpeningHours::are_lists)
+            || self.buffer_before.is_some()
+            || self.buffer_after.is_some()
             || self.building.is_some()
             || self.floor.is_some()
             || !self.attributes.is_empty()

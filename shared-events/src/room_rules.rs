@@ -4,6 +4,7 @@ use chrono::DateTime;
 
 use self::slots::{DAY, Slots, days_after};
 use crate::{
+    reservation_events::Reservation,
     room_events::{MaxAhead, RoomSettings},
     time::{Interval, Minute, Timestamp},
 };
@@ -152,6 +153,37 @@ impl RoomSettings {
         }
     }
 
+    /// The time that a new stay keeps busy: with the buffers before and after it, as far as the contract has times.
+    #[must_use]
+    pub fn busy(&self, stay: Interval) -> Interval {
+        let minutes = |buffer: Option<u32>| i64::from(buffer.unwrap_or_default());
+        Interval {
+            from: stay.from.plus(-minutes(self.buffer_before)).unwrap_or(Minute::EARLIEST),
+            to: stay.to.plus(minutes(self.buffer_after)).unwrap_or(Minute::LATEST),
+        }
+    }
+
+    /// The time in which no new stay may lie because the room is busy or closed: the stay's own buffers end and begin there.
+    #[must_use]
+    pub fn barred_by(&self, busy: Interval) -> Interval {
+        let minutes = |buffer: Option<u32>| i64::from(buffer.unwrap_or_default());
+        Interval {
+            from: busy.from.plus(-minutes(self.buffer_after)).unwrap_or(Minute::EARLIEST),
+            to: busy.to.plus(minutes(self.buffer_before)).unwrap_or(Minute::LATEST),
+        }
+    }
+
+    /// The time that a changed stay keeps busy. An end that takes no more time than before keeps no more buffer than before: a
+    /// buffer that has grown refuses nothing that only gives time back.
+    #[must_use]
+    pub fn busy_after_change(&self, before: &Reservation, stay: Interval) -> Interval {
+        let (new, old) = (self.busy(stay), before.busy_interval());
+        Interval {
+            from: if stay.from < before.from { new.from } else { new.from.max(old.from) },
+            to: if stay.to > before.to { new.to } else { new.to.min(old.to) },
+        }
+    }
+
     /// Checks a stay that only gives back time of `held` against slots and shortest stay: no other rule can refuse that. A rule
     /// that `held` breaks doesn't count.
     ///
@@ -297,6 +329,8 @@ mod tests {
             slot_minutes: None,
             min_minutes: None,
             max_minutes: None,
+            buffer_before: None,
+            buffer_after: None,
             max_days_ahead: None,
             building: None,
             floor: None,

@@ -1,7 +1,7 @@
 //! What a client may reserve where its stay finds no free time: the same time in another room, or a later one.
 
 use serde::Serialize;
-use shared_events::{Interval, Minute, RoomId, RoomSettings, room_rules::BrokenRule};
+use shared_events::{Interval, Minute, Reservation, RoomId, RoomSettings, room_rules::BrokenRule};
 
 use super::{
     Action, Command, Decision, Origin,
@@ -33,7 +33,8 @@ pub struct Alternative {
 impl Command {
     /// What else the caller of a rejected request may reserve. Of rooms other than those of the command, it sees what is loaded.
     pub(crate) fn alternatives(&self, rooms: &Rooms, rejection: &Rejection) -> Vec<Alternative> {
-        let is_taken = matches!(rejection, Rejection::Overlap { .. } | Rejection::NoFreeRoom);
+        let is_taken =
+            matches!(rejection, Rejection::Overlap { .. } | Rejection::Closed { .. } | Rejection::NoFreeRoom);
         if !is_taken || self.origin != Origin::Request {
             return Vec::new();
         }
@@ -98,7 +99,7 @@ impl Wanted<'_> {
         let is_accepted = settings.check_stay(stay).is_ok()
             && settings.check_days_ahead(stay.from, self.command.now).is_ok()
             && self.is_within_quota(room, settings, stay)
-            && check_free(room, stay, &[stay], None).is_ok();
+            && check_free(room, settings.busy(stay), &[settings.busy(stay)], None).is_ok();
         is_accepted.then(|| Alternative { room: room.id(), from: stay.from, to: stay.to })
     }
 
@@ -112,15 +113,22 @@ impl Wanted<'_> {
             if found.len() == most || from.epoch_minutes() - wanted.from.epoch_minutes() > NEAR {
                 break;
             }
-            let next = match check_free(room, stay, &[stay], None) {
-                Err(Decision::Rejected(Rejection::Overlap { to, .. })) => Some(to),
+            let busy = settings.busy(stay);
+            let next = match check_free(room, busy, &[busy], None) {
+                Err(Decision::Rejected(Rejection::Overlap { .. })) => {
+                    let other = room.overlapping(busy, |_| true).map(Reservation::busy_interval);
+                    other.map(|other| settings.barred_by(other).to)
+                }
+                Err(Decision::Rejected(Rejection::Closed { from, to, .. })) => {
+                    Some(settings.barred_by(Interval { from, to }).to)
+                }
                 Err(_) => None,
                 Ok(()) => match settings.check_stay(stay) {
                     Ok(()) if settings.check_days_ahead(from, self.command.now).is_err() => None,
                     Ok(()) if !self.is_within_quota(room, settings, stay) => None,
                     Ok(()) => {
                         found.push(Alternative { room: room.id(), from, to });
-                        Some(to)
+                        Some(settings.barred_by(busy).to)
                     }
                     Err(BrokenRule::OpeningHours) => settings.opens_after(from),
                     // A change of clocks makes its days or slots longer.

@@ -1,7 +1,7 @@
 //! Cancels a reservation.
 
 use shared_events::{
-    Reservation, ReservationId, RoomId,
+    Interval, Reservation, ReservationId, RoomId,
     reservation_events::{ReservationCancelled, ReservationRescheduled},
 };
 
@@ -23,7 +23,8 @@ pub struct CancelReservation {
 
 impl CancelReservation {
     pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Checked {
-        let Found { room, reservation: before, .. } = find(command, rooms, self.room, self.reservation)?;
+        let Found { room, settings, reservation: before } =
+            find(command, rooms, self.room, self.reservation)?;
         let after = Reservation { revision: before.revision + 1, ..before.clone() };
         if command.origin == Origin::RollBack || command.now < before.from.start() {
             return Ok(Decision::event(room.id(), ReservationCancelled { reservation: after }));
@@ -34,7 +35,9 @@ impl CancelReservation {
             let (room, reservation, revision) = (room.id(), Some(before.id), before.revision);
             return Ok(Decision::Unchanged { room, reservation, revision });
         }
-        let (reservation, previous) = (Reservation { to: next_minute, ..after }, before.place());
+        let stay = Interval { to: next_minute, ..before.interval() };
+        let (mut reservation, previous) = (after, before.place());
+        reservation.set_interval(stay, settings.busy_after_change(before, stay));
         Ok(Decision::event(room.id(), ReservationRescheduled { reservation, previous }))
     }
 }

@@ -51,13 +51,15 @@ impl ChangeReservation {
                 revision: before.revision,
             });
         }
-        let added = check_change(command, settings, before, &after)?;
+        check_change(command, settings, before, &after)?;
         if after.interval() != before.interval() {
             if after.interval().minutes() > before.interval().minutes() {
                 let owner = &before.reserved_by;
                 check_ahead(command, room, settings, owner, after.interval(), Some(before.id))?;
             }
-            check_free(room, after.interval(), &added, Some(before.id))?;
+            let busy = settings.busy_after_change(before, after.interval());
+            check_free(room, busy, &added(before.busy_interval(), busy), Some(before.id))?;
+            after.set_interval(after.interval(), busy);
             after.time_zone = settings.time_zone;
         }
         after.revision += 1;
@@ -81,7 +83,7 @@ impl ChangeReservation {
     }
 }
 
-/// Checks a change within a room against now and the room's rules. Returns the parts of the stay that were not held before.
+/// Checks a change within a room against now and the room's rules.
 ///
 /// Rules may have changed since the stay was accepted. They apply to what is asked for beyond it.
 pub(super) fn check_change(
@@ -89,7 +91,7 @@ pub(super) fn check_change(
     settings: &RoomSettings,
     before: &Reservation,
     after: &Reservation,
-) -> Checked<Vec<Interval>> {
+) -> Checked<()> {
     check_not_ended(before, command.now)?;
     let only_to = Reservation { to: before.to, ..after.clone() } == *before;
     if !only_to {
@@ -116,7 +118,7 @@ pub(super) fn check_change(
             settings.check_shortened(held, stay)?;
         }
     }
-    Ok(added)
+    Ok(())
 }
 
 /// The parts of `after` outside `before`.

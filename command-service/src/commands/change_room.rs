@@ -29,6 +29,10 @@ pub struct ChangeRoom {
     pub min_minutes: Option<Option<u32>>,
     /// Longest stay in minutes.
     pub max_minutes: Option<Option<u32>>,
+    /// Minutes before a stay in which the room is busy.
+    pub buffer_before: Option<Option<u32>>,
+    /// Minutes after a stay in which the room is busy.
+    pub buffer_after: Option<Option<u32>>,
     /// Local dates ahead of today on which a stay may begin.
     pub max_days_ahead: Option<Option<u32>>,
     /// Building, normalised.
@@ -56,6 +60,8 @@ impl ChangeRoom {
             slot_minutes: None,
             min_minutes: None,
             max_minutes: None,
+            buffer_before: None,
+            buffer_after: None,
             max_days_ahead: None,
             building: None,
             floor: None,
@@ -103,6 +109,8 @@ impl ChangeRoom {
             slot_minutes: self.slot_minutes.unwrap_or(before.slot_minutes),
             min_minutes: self.min_minutes.unwrap_or(before.min_minutes),
             max_minutes: self.max_minutes.unwrap_or(before.max_minutes),
+            buffer_before: self.buffer_before.map_or(before.buffer_before, at_least_one),
+            buffer_after: self.buffer_after.map_or(before.buffer_after, at_least_one),
             max_days_ahead: self.max_days_ahead.unwrap_or(before.max_days_ahead),
             building: self.building.clone().unwrap_or_else(|| before.building.clone()),
             floor: self.floor.clone().unwrap_or_else(|| before.floor.clone()),
@@ -111,6 +119,11 @@ impl ChangeRoom {
             max_ahead: self.max_ahead.unwrap_or(before.max_ahead),
         }
     }
+}
+
+/// No buffer has one form only.
+fn at_least_one(buffer: Option<u32>) -> Option<u32> {
+    buffer.filter(|minutes| *minutes > 0)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use shared_events::{
 
 use super::{
     ChangeReservation, Checked, Command, Decision,
-    change_reservation::check_change,
+    change_reservation::{added, check_change},
     room_checks::{ahead, check_free_but, open_room},
     series::{Occurrence, SeriesDecision, members},
 };
@@ -51,11 +51,13 @@ impl ChangeSeries {
                 continue;
             }
             match check_change(command, settings, before, &after) {
-                Ok(added) => {
+                Ok(()) => {
                     if stay != before.interval() {
+                        after.set_interval(stay, settings.busy_after_change(before, stay));
                         after.time_zone = settings.time_zone;
                     }
                     after.revision += 1;
+                    let added = added(before.busy_interval(), after.busy_interval());
                     changes.push(Change { before, after, added });
                 }
                 Err(Decision::Rejected(rejection)) => {
@@ -132,7 +134,7 @@ fn shown(minute: Minute, zone: Tz) -> NaiveDateTime {
 struct Change<'a> {
     before: &'a Reservation,
     after: Reservation,
-    /// The parts of the stay that were not held before.
+    /// The parts of its busy interval that it did not keep busy before.
     added: Vec<Interval>,
 }
 
@@ -161,9 +163,9 @@ fn overlaps(room: &Room, changes: &[Change<'_>], misfits: &mut Vec<Misfit>) -> C
     by_time.sort_by_key(|change| change.after.from);
     let mut last: Option<&Reservation> = None;
     for Change { before, after, added } in by_time {
-        let stay = after.interval();
+        let (stay, busy) = (after.interval(), after.busy_interval());
         if stay != before.interval() {
-            match check_free_but(room, stay, added, |id| !changed.contains(&id)) {
+            match check_free_but(room, busy, added, |id| !changed.contains(&id)) {
                 Ok(()) => {}
                 Err(Decision::Rejected(rejection)) => {
                     let Some(why) = Why::of(&rejection) else { return Err(rejection.into()) };
@@ -172,7 +174,7 @@ fn overlaps(room: &Room, changes: &[Change<'_>], misfits: &mut Vec<Misfit>) -> C
                 Err(needs_more) => return Err(needs_more),
             }
         }
-        if let Some(last) = last.filter(|last| last.interval().overlaps(stay)) {
+        if let Some(last) = last.filter(|last| last.busy_interval().overlaps(busy)) {
             let why = Why::Overlap { reservation: last.id };
             misfits.push(Misfit { from: stay.from, to: stay.to, why });
         }
@@ -205,11 +207,12 @@ fn in_order(changes: Vec<Change<'_>>) -> Result<Vec<Change<'_>>, Rejection> {
 /// Whether no change in this order takes time that a later one still holds.
 fn never_overlaps(changes: &[Change<'_>], order: &[usize]) -> bool {
     let mut held: BTreeMap<Minute, Minute> =
-        changes.iter().map(|change| (change.before.from, change.before.to)).collect();
+        changes.iter().map(|change| change.before.busy_interval()).map(|busy| (busy.from, busy.to)).collect();
     order.iter().filter_map(|at| changes.get(*at)).all(|Change { before, after, .. }| {
-        held.remove(&before.from);
-        let is_free = held.range(..after.to).next_back().is_none_or(|(_, to)| *to <= after.from);
-        held.insert(after.from, after.to);
+        let busy = after.busy_interval();
+        held.remove(&before.busy_interval().from);
+        let is_free = held.range(..busy.to).next_back().is_none_or(|(_, to)| *to <= busy.from);
+        held.insert(busy.from, busy.to);
         is_free
     })
 }

@@ -3,12 +3,16 @@
 //! Everything here is pure. A command carries its own time and id, so a retry on the same state has the same decision.
 
 mod about_reservation;
+mod add_closure;
 mod alternatives;
+#[cfg(test)]
+mod buffers;
 mod cancel_reservation;
 mod cancel_series;
 mod change_reservation;
 mod change_room;
 mod change_series;
+mod lift_closure;
 mod move_reservation;
 #[cfg(test)]
 mod properties;
@@ -23,12 +27,14 @@ mod room_checks;
 mod scenario;
 mod series;
 
+pub use add_closure::AddClosure;
 pub use alternatives::Alternative;
 pub use cancel_reservation::CancelReservation;
 pub use cancel_series::CancelSeries;
 pub use change_reservation::ChangeReservation;
 pub use change_room::ChangeRoom;
 pub use change_series::ChangeSeries;
+pub use lift_closure::LiftClosure;
 pub use move_reservation::MoveReservation;
 pub use register_room::RegisterRoom;
 pub use reserve::{Reserve, Stay};
@@ -123,6 +129,10 @@ pub enum Action {
     ChangeSeries(Box<ChangeSeries>),
     /// Cancels reservations of a series.
     CancelSeries(CancelSeries),
+    /// Closes a room for some time.
+    AddClosure(AddClosure),
+    /// Takes a closure of a room back.
+    LiftClosure(LiftClosure),
 }
 
 impl Action {
@@ -138,6 +148,8 @@ impl Action {
             Self::MoveReservation(_) => "move-reservation",
             Self::CancelReservation(_) => "cancel-reservation",
             Self::RestoreReservation(_) => "restore-reservation",
+            Self::AddClosure(_) => "add-closure",
+            Self::LiftClosure(_) => "lift-closure",
             Self::ReserveSeries(_) => "reserve-series",
             Self::ChangeSeries(_) => "change-series",
             Self::CancelSeries(_) => "cancel-series",
@@ -179,7 +191,9 @@ impl Action {
             | Self::ReserveKind(_)
             | Self::ReserveSeries(_)
             | Self::ChangeSeries(_)
-            | Self::CancelSeries(_) => None,
+            | Self::CancelSeries(_)
+            | Self::AddClosure(_)
+            | Self::LiftClosure(_) => None,
             Self::ChangeReservation(action) => Some(action.reservation),
             Self::MoveReservation(action) => Some(action.reservation),
             Self::CancelReservation(action) => Some(action.reservation),
@@ -260,6 +274,8 @@ impl Command {
             Action::ReserveSeries(action) => vec![action.room],
             Action::ChangeSeries(action) => vec![action.room],
             Action::CancelSeries(action) => vec![action.room],
+            Action::AddClosure(action) => vec![action.closure.room],
+            Action::LiftClosure(action) => vec![action.room],
             Action::MoveReservation(action) => {
                 let mut rooms = places(directory, action.room, action.reservation);
                 if !rooms.contains(&action.to_room) {
@@ -317,6 +333,8 @@ impl Command {
             Action::ReserveSeries(action) => action.decide(self, rooms),
             Action::ChangeSeries(action) => action.decide(self, rooms),
             Action::CancelSeries(action) => action.decide(self, rooms),
+            Action::AddClosure(action) => action.decide(self, rooms),
+            Action::LiftClosure(action) => action.decide(self, rooms),
         }
         .unwrap_or_else(|early| early)
     }

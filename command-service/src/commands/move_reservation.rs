@@ -42,15 +42,15 @@ impl MoveReservation {
         settings.check_people(before.people)?;
         check_time(settings, stay, command.now)?;
         check_ahead(command, new, settings, &before.reserved_by, stay, None)?;
-        check_free(new, stay, &[stay], None)?;
-        let after = Reservation {
+        let busy = settings.busy(stay);
+        check_free(new, busy, &[busy], None)?;
+        let mut after = Reservation {
             revision: before.revision + 1,
             room: new.id(),
             time_zone: settings.time_zone,
-            from: stay.from,
-            to: stay.to,
             ..before.clone()
         };
+        after.set_interval(stay, busy);
         let previous = before.place();
         let out = ReservationMovedOut { reservation: after.clone(), previous };
         let into = ReservationMovedIn { reservation: after, previous };

@@ -4,15 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{prelude::*, sample::Index};
 use shared_events::{
-    Interval, MaxAhead, Minute, Reservation, ReservationId, RoomId, RoomSettings, SeriesId, Timestamp,
-    UserId, reservation_events::*,
+    Closure, ClosureId, Interval, MaxAhead, Minute, Reservation, ReservationId, RoomId, RoomSettings,
+    SeriesId, Timestamp, UserId,
+    closure_events::{ClosureAdded, ClosureLifted},
+    reservation_events::*,
 };
 use uuid::Uuid;
 
 use super::{
-    Action, Actor, CancelReservation, CancelSeries, ChangeReservation, ChangeRoom, ChangeSeries, Command,
-    Decision, IfMatch, MoveReservation, NewEvent, OnConflict, Origin, RegisterRoom, Reserve, ReserveKind,
-    ReserveSeries, RestoreReservation, RetireRoom, Revision, Stay,
+    Action, Actor, AddClosure, CancelReservation, CancelSeries, ChangeReservation, ChangeRoom, ChangeSeries,
+    Command, Decision, IfMatch, LiftClosure, MoveReservation, NewEvent, OnConflict, Origin, RegisterRoom,
+    Reserve, ReserveKind, ReserveSeries, RestoreReservation, RetireRoom, Revision, Stay,
+    change_reservation::added,
     scenario::{World, settings},
 };
 use crate::domain::{Room, Undo};
@@ -56,6 +59,8 @@ enum Kind {
     Series,
     ChangeSeries,
     CancelSeries,
+    Close,
+    Lift,
 }
 
 fn kinds() -> impl Strategy<Value = Kind> {
@@ -74,6 +79,8 @@ fn kinds() -> impl Strategy<Value = Kind> {
         2 => Just(Kind::Series),
         4 => Just(Kind::ChangeSeries),
         1 => Just(Kind::CancelSeries),
+        1 => Just(Kind::Close),
+        2 => Just(Kind::Lift),
     ]
 }
 
@@ -103,6 +110,8 @@ struct Run {
     ever_made: Vec<ReservationId>,
     /// What each reservation was at each of its revisions.
     revisions: BTreeMap<ReservationId, Vec<Revision>>,
+    /// Closures that were not lifted.
+    closures: BTreeMap<(RoomId, ClosureId), Closure>,
     /// The room of each reservation that was cancelled.
     cancelled_in: BTreeMap<ReservationId, RoomId>,
     rooms: Vec<RoomId>,
@@ -121,6 +130,9 @@ impl Run {
                 settings = RoomSettings { capacity: 2, max_minutes: Some(15), ..settings };
             } else if n == 1 {
                 settings.max_ahead = Some(MaxAhead { reservations: Some(3), minutes: Some(50) });
+            }
+            if n == 1 {
+                settings = RoomSettings { buffer_before: Some(2), buffer_after: Some(3), ..settings };
             }
             let command =
                 run.command(Action::RegisterRoom(RegisterRoom::new(settings)), Origin::Request, true);
@@ -188,6 +200,9 @@ impl Run {
             Kind::ChangeRoom => {
                 let mut change = ChangeRoom::new(room);
                 change.capacity = Some(step.people);
+                // Stays keep the buffers of when their time was set.
+                change.buffer_before = step.says_room.then_some(Some(step.people - 1));
+                change.buffer_after = step.admin.then_some(Some(step.people));
                 Action::ChangeRoom(change)
             }
             Kind::Retire => Action::RetireRoom(RetireRoom { room }),
@@ -218,6 +233,22 @@ impl Run {
                     }
                     Action::ChangeSeries(Box::new(ChangeSeries { room, series, following, values }))
                 }
+            }
+            Kind::Close => {
+                // Few ids: some closures are added again after they were lifted.
+                let id = ClosureId(Uuid::from_u128(u128::from(step.people)));
+                let Interval { from, to } = interval;
+                let reason = "New floor".to_owned();
+                Action::AddClosure(AddClosure {
+                    closure: Closure { id, room, from, to, reason, kind: None, all: false },
+                })
+            }
+            Kind::Lift => {
+                let here = self.closures.values().find(|closure| closure.room == room);
+                let any = self.closures.values().next().filter(|_| step.says_room);
+                let unknown = (room, ClosureId(Uuid::from_u128(9)));
+                let (room, closure) = here.or(any).map_or(unknown, |closure| (closure.room, closure.id));
+                Action::LiftClosure(LiftClosure { room, closure })
             }
         };
         self.command(action, step.origin, step.admin)
@@ -266,17 +297,36 @@ impl Run {
                 self.live.remove(&reservation.id);
                 self.cancelled_in.insert(reservation.id, reservation.room);
             }
+            Event::ClosureAdded(ClosureAdded { closure, .. }) => {
+                self.closures.insert((closure.room, closure.id), closure.clone());
+            }
+            Event::ClosureLifted(ClosureLifted { closure }) => {
+                self.closures.remove(&(closure.room, closure.id));
+            }
             _ => {}
         }
         self.world.commit(now, new)
     }
 
-    /// No two live reservations of a room overlap, ended or not.
+    /// What a command took beyond what the reservation kept busy before lies in no closure.
+    fn assert_took_no_closed_time(&self, before: &BTreeMap<ReservationId, Reservation>) {
+        for (id, live) in &self.live {
+            let held = before.get(id).filter(|held| held.room == live.room).map(Reservation::busy_interval);
+            let busy = live.busy_interval();
+            let added = held.map_or_else(|| vec![busy], |held| added(held, busy));
+            for closure in self.closures.values().filter(|closure| closure.room == live.room) {
+                let took = added.iter().any(|part| part.overlaps(closure.interval()));
+                assert!(!took, "{live:?} took time of {closure:?}");
+            }
+        }
+    }
+
+    /// No two live reservations of a room keep it busy at the same time, ended or not.
     fn assert_no_overlap(&self) {
         let live: Vec<_> = self.live.values().collect();
         for (n, one) in live.iter().enumerate() {
             for other in live.iter().skip(n + 1).filter(|other| other.room == one.room) {
-                assert!(!one.interval().overlaps(other.interval()), "{one:?} overlaps {other:?}");
+                assert!(!one.busy_interval().overlaps(other.busy_interval()), "{one:?} overlaps {other:?}");
             }
         }
     }
@@ -301,7 +351,9 @@ proptest! {
         let mut run = Run::new();
         for step in &steps {
             let command = run.next(step);
+            let before = run.live.clone();
             run.handle(&command);
+            run.assert_took_no_closed_time(&before);
         }
     }
 
@@ -317,14 +369,14 @@ proptest! {
             prop_assert_eq!(&run.world.fold(Room::new(*room)), left);
             let snapshot = serde_json::to_vec(left).unwrap();
             prop_assert_eq!(&serde_json::from_slice::<Room>(&snapshot).unwrap(), left);
-            // A room has forgotten only live reservations that ended before its horizon.
+            // A room has forgotten only live reservations that kept it busy until before its horizon.
             let whole = run.world.fold(Room::whole(*room));
             let live: Vec<_> = run.live.values().filter(|live| live.room == *room).collect();
             prop_assert_eq!(whole.reservations().count(), live.len());
             for reservation in live {
                 prop_assert_eq!(whole.reservation(reservation.id), Some(reservation));
                 let kept = left.reservation(reservation.id);
-                prop_assert_eq!(kept.is_some(), reservation.to.start() >= left.horizon());
+                prop_assert!(kept.is_some() || reservation.busy_interval().to.start() < left.horizon());
             }
         }
     }

@@ -13,11 +13,14 @@ pub struct RegisterRoom {
 }
 
 impl RegisterRoom {
-    /// Normalises name and kind.
+    /// Normalises name, kind and buffers.
     pub fn new(settings: RoomSettings) -> Self {
         let (name, kind) =
             (normal_form(&settings.name).into_owned(), normal_form(&settings.kind).into_owned());
-        Self { settings: RoomSettings { name, kind, ..settings } }
+        // No buffer has one form only.
+        let buffer = |minutes: Option<u32>| minutes.filter(|minutes| *minutes > 0);
+        let (buffer_before, buffer_after) = (buffer(settings.buffer_before), buffer(settings.buffer_after));
+        Self { settings: RoomSettings { name, kind, buffer_before, buffer_after, ..settings } }
     }
 
     pub(super) fn decide(&self, command: &Command, rooms: &Rooms) -> Checked {

@@ -45,7 +45,8 @@ impl Reserve {
         settings.check_people(people)?;
         check_time(settings, interval, command.now)?;
         check_ahead(command, room, settings, self.stay.owner(command), interval, None)?;
-        check_free(room, interval, &[interval], None)?;
+        let busy = settings.busy(interval);
+        check_free(room, busy, &[busy], None)?;
         Ok(self.stay.made_in(self.room, settings, command))
     }
 }
@@ -77,20 +78,23 @@ impl Stay {
         command: &Command,
     ) -> Reservation {
         let actor = &command.actor.user;
-        Reservation {
+        let mut reservation = Reservation {
             id: ReservationId::made_in(room, command.id),
             revision: 1,
             room,
             time_zone: settings.time_zone,
             from: interval.from,
             to: interval.to,
+            busy: None,
             people: self.people,
             title: self.title.clone(),
             reserved_for: self.reserved_for.clone(),
             reserved_by: self.owner(command).clone(),
             booked_by: self.reserved_by.as_ref().filter(|owner| *owner != actor).map(|_| actor.clone()),
             series: None,
-        }
+        };
+        reservation.set_interval(interval, settings.busy(interval));
+        reservation
     }
 }
 

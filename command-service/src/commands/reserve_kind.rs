@@ -48,7 +48,8 @@ impl ReserveKind {
             if let Some(rule) = broken {
                 refusal = refusal.closest(Refusal::Rule(rule));
             } else {
-                match check_free(room, interval, &[interval], None) {
+                let busy = settings.busy(interval);
+                match check_free(room, busy, &[busy], None) {
                     Ok(()) => smallest = Some((*id, settings)),
                     Err(Decision::Rejected(_)) => refusal = Refusal::Reserved,
                     Err(needs_more) => return Err(needs_more),

@@ -61,8 +61,16 @@ impl ReserveSeries {
         let occurrences = self.recurrence.occurrences(self.stay.interval, zone, &self.exceptions)?;
         let series = self.series(command.id);
         let (mut decision, mut ids) = (SeriesDecision::new(self.room, series), HashSet::new());
+        let mut last: Option<(Interval, ReservationId)> = None;
         let mut ahead = ahead(command, room, settings, self.stay.owner(command), |_| true)?;
         for stay in &occurrences {
+            let busy = settings.busy(*stay);
+            // With buffers, occurrences may be in each other's way.
+            if let Some((_, reservation)) = last.filter(|(last, _)| last.overlaps(busy)) {
+                let why = Why::Overlap { reservation };
+                decision.skipped.push(Misfit { from: stay.from, to: stay.to, why });
+                continue;
+            }
             let with = ahead.map(|ahead| ahead.and(*stay));
             match fits(command, room, settings, *stay, with) {
                 Ok(()) => ahead = with,
@@ -73,12 +81,13 @@ impl ReserveSeries {
                 }
                 Err(needs_more) => return Err(needs_more),
             }
+            let id = id_of(self.room, command.id, *stay, &mut ids);
+            last = Some((busy, id));
             if self.dry_run {
                 let (from, to) = (stay.from, stay.to);
                 decision.occurrences.push(Occurrence { reservation: None, revision: 1, from, to });
                 continue;
             }
-            let id = id_of(self.room, command.id, *stay, &mut ids);
             let reservation = Reservation {
                 id,
                 series: Some(series),
@@ -110,7 +119,8 @@ fn fits(
     check_not_past(settings, stay, command.now)?;
     check_time(settings, stay, command.now)?;
     ahead.map_or(Ok(()), |ahead| settings.check_ahead(ahead))?;
-    check_free(room, stay, &[stay], None)
+    let busy = settings.busy(stay);
+    check_free(room, busy, &[busy], None)
 }
 
 /// The id of an occurrence's reservation, as of one that is made alone: the time of the command, then bits that depend on the

@@ -92,15 +92,15 @@ impl RestoreReservation {
             Revision::Unknown => return Err(Rejection::UnknownRevision { revision: self.revision }.into()),
         };
         let after = Reservation { revision: last + 1, ..values };
-        let stay = after.interval();
+        let busy = after.busy_interval();
         let Some(before) = before else {
             let (there, _) = open_room(rooms, after.room)?;
-            check_free(there, stay, &[stay], None)?;
+            check_free(there, busy, &[busy], None)?;
             return Ok(self.restored(after));
         };
         if after.room != here.id() {
             let (there, _) = open_room(rooms, after.room)?;
-            check_free(there, stay, &[stay], None)?;
+            check_free(there, busy, &[busy], None)?;
             let (room, previous) = (after.room, before.place());
             let out = ReservationMovedOut { reservation: after.clone(), previous };
             let into = ReservationMovedIn { reservation: after, previous };
@@ -114,7 +114,7 @@ impl RestoreReservation {
             let (room, reservation, revision) = (here.id(), Some(before.id), before.revision);
             return Ok(Decision::Unchanged { room, reservation, revision });
         }
-        check_free(here, stay, &added(before.interval(), stay), Some(before.id))?;
+        check_free(here, busy, &added(before.busy_interval(), busy), Some(before.id))?;
         Ok(Decision::event(
             here.id(),
             ReservationRescheduled { reservation: after, previous: before.place() },

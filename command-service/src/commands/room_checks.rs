@@ -1,7 +1,7 @@
 //! Checks that commands about a room, and about a stay in it, share.
 
 use shared_events::{
-    Interval, ReservationId, RoomId, RoomSettings, Timestamp, UserId,
+    Closure, Interval, ReservationId, RoomId, RoomSettings, Timestamp, UserId,
     room_rules::{Ahead, BrokenRule},
 };
 
@@ -65,30 +65,36 @@ pub(super) fn check_time(settings: &RoomSettings, stay: Interval, now: Timestamp
     settings.check_days_ahead(stay.from, now)
 }
 
-/// Checks that no reservation but `except` overlaps `stay`. `added` are the parts of it that `except` did not hold.
+/// Checks that no reservation but `except` keeps the room busy in `busy`. `added` are the parts of it that `except` did not
+/// keep busy: no closure overlaps them.
 pub(super) fn check_free(
     room: &Room,
-    stay: Interval,
+    busy: Interval,
     added: &[Interval],
     except: Option<ReservationId>,
 ) -> Checked<()> {
-    check_free_but(room, stay, added, |id| Some(id) != except)
+    check_free_but(room, busy, added, |id| Some(id) != except)
 }
 
 /// The same, with the reservations that count.
 pub(super) fn check_free_but(
     room: &Room,
-    stay: Interval,
+    busy: Interval,
     added: &[Interval],
     counts: impl Fn(ReservationId) -> bool,
 ) -> Checked<()> {
-    if let Some(other) = room.overlapping(stay, counts) {
+    if let Some(other) = room.overlapping(busy, counts) {
         return Err(Rejection::Overlap { reservation: other.id, from: other.from, to: other.to }.into());
     }
-    if added.iter().all(|part| room.remembers(part.from)) {
-        Ok(())
-    } else {
-        Err(Decision::NeedsWholeStream(room.id()))
+    if !added.iter().all(|part| room.remembers(part.from)) {
+        return Err(Decision::NeedsWholeStream(room.id()));
+    }
+    match added.iter().find_map(|part| room.closures().overlapping(*part)) {
+        None => Ok(()),
+        Some(Closure { id, from, to, reason, .. }) => {
+            let (closure, from, to, reason) = (*id, *from, *to, reason.clone());
+            Err(Rejection::Closed { closure, from, to, reason }.into())
+        }
     }
 }
 

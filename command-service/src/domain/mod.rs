@@ -3,6 +3,7 @@
 //! Everything here is pure: no clock, no randomness, no input or output.
 
 mod bookable;
+mod closures;
 mod directory;
 mod held;
 mod recurrence;
@@ -13,6 +14,7 @@ mod timeline;
 pub mod values;
 
 pub(crate) use bookable::check_bookable;
+pub(crate) use closures::MOST_CLOSURES;
 pub(crate) use directory::Directory;
 pub use directory::RoomEntry;
 pub(crate) use recurrence::shifted;

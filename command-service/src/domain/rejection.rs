@@ -1,7 +1,7 @@
 //! Rejections. A rejected command writes no event.
 
 use serde::{Deserialize, Serialize};
-use shared_events::{Minute, ReservationId, RoomId, Timestamp, room_rules::BrokenRule};
+use shared_events::{ClosureId, Minute, ReservationId, RoomId, Timestamp, room_rules::BrokenRule};
 
 use super::{
     recurrence::InvalidRecurrence,
@@ -37,6 +37,11 @@ pub enum Why {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         limit: Option<u32>,
     },
+    /// The room is closed.
+    Closed {
+        /// The closure.
+        closure: ClosureId,
+    },
     /// It lies in the past.
     InThePast,
     /// Clocks skip all of it.
@@ -49,6 +54,7 @@ impl Why {
         match rejection {
             Rejection::Overlap { reservation, .. } => Some(Self::Overlap { reservation: *reservation }),
             Rejection::Rule { rule, limit, .. } => Some(Self::Rule { rule: rule.clone(), limit: *limit }),
+            Rejection::Closed { closure, .. } => Some(Self::Closed { closure: *closure }),
             Rejection::InThePast => Some(Self::InThePast),
             _ => None,
         }
@@ -111,7 +117,25 @@ pub enum Rejection {
         /// Its first minute after the stay.
         to: Minute,
     },
-    /// All suitable rooms of the kind are reserved.
+    /// The room is closed in a part of the stay or of its buffers.
+    #[error("the room is closed from {from} to {to}: {reason}")]
+    Closed {
+        /// The closure.
+        closure: ClosureId,
+        /// First closed minute.
+        from: Minute,
+        /// First minute after the closure.
+        to: Minute,
+        /// Why the room is closed.
+        reason: String,
+    },
+    /// The room has too many closures that have not ended.
+    #[error("a room has at most {limit} closures that have not ended")]
+    TooManyClosures {
+        /// Most closures.
+        limit: usize,
+    },
+    /// All suitable rooms of the kind are reserved or closed.
     #[error("no room of this kind is free at that time")]
     NoFreeRoom,
     /// The stay breaks a rule of the room, or of every room of the kind.

@@ -9,11 +9,12 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use shared_events::{
-    Erasures, Event, Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings, SeriesId, Timestamp,
-    UserId, Version, room_rules::Ahead,
+    Closure, ClosureId, Erasures, Event, Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings,
+    SeriesId, Timestamp, UserId, Version, room_rules::Ahead,
 };
 
 use super::{
+    closures::Closures,
     held::Held,
     timeline::{Timed, Timeline},
 };
@@ -23,7 +24,7 @@ mod tests;
 
 /// Fingerprint of a room's serialised form; a snapshot with another one is not read. Change it as well when [`Room::apply`]
 /// changes its meaning.
-pub const SNAPSHOT_SCHEMA: &str = "bbebf9c3c7867b4c";
+pub const SNAPSHOT_SCHEMA: &str = "1b18858cbde2cd01";
 
 /// The decision state of one room at a version of its stream. Its serialised form is a snapshot.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -44,9 +45,11 @@ pub struct Room {
     has_forgotten: bool,
     /// The end of the last forgotten reservation.
     forgotten_until: Minute,
+    /// By the begin of their busy intervals. These never overlap, so their ends have the same order.
     reservations: Held,
     /// By the end of the time that they held here.
     departed: Timeline<Departure>,
+    closures: Closures,
 }
 
 /// A reservation that was cancelled in the room, or moved to another one.
@@ -99,6 +102,7 @@ pub struct Undo {
 enum Replaced {
     Room { settings: Box<Option<RoomSettings>>, revision: u32, retired: bool },
     Reservation { id: ReservationId, reservation: Option<Box<Reservation>>, departure: Option<Departure> },
+    Closure { id: ClosureId, closure: Option<Box<Closure>> },
 }
 
 impl Room {
@@ -119,6 +123,7 @@ impl Room {
             forgotten_until: Minute::EARLIEST,
             reservations: Held::default(),
             departed: Timeline::default(),
+            closures: Closures::default(),
         }
     }
 
@@ -228,18 +233,31 @@ impl Room {
         self.reservations.of_series(series)
     }
 
-    /// The latest reservation that overlaps the interval, without those that don't count.
+    /// The latest reservation whose busy interval overlaps this one, without those that don't count.
     ///
-    /// Reservations never overlap one another, so only the last ones that begin before the interval's end can reach into it:
+    /// Busy intervals never overlap one another, so only the last ones that begin before the interval's end can reach into it:
     /// O(log n + overlapping ones).
     pub(crate) fn overlapping(
         &self,
-        interval: Interval,
+        busy: Interval,
         counts: impl Fn(ReservationId) -> bool,
     ) -> Option<&Reservation> {
-        let last =
-            self.reservations.before(interval.to).take_while(|last| last.interval().overlaps(interval));
+        let last = self.reservations.before(busy.to);
+        let last = last.take_while(|last| last.busy_interval().overlaps(busy));
         last.into_iter().find(|reservation| counts(reservation.id))
+    }
+
+    /// The closures. They are few, and never forgotten.
+    pub(crate) const fn closures(&self) -> &Closures {
+        &self.closures
+    }
+
+    /// The reservations whose stays overlap the interval, the latest first.
+    pub(crate) fn stays_in(&self, interval: Interval) -> impl Iterator<Item = &Reservation> {
+        // Stays have the order of their busy intervals.
+        let before_end = self.reservations.before(interval.to);
+        let reach_into = before_end.take_while(move |reservation| reservation.to > interval.from);
+        reach_into.filter(move |reservation| reservation.interval().overlaps(interval))
     }
 
     /// Applies the next event of the room's stream, which happened at `time`.
@@ -287,6 +305,10 @@ impl Room {
                 reservation.into_iter().for_each(|before| self.reservations.insert(*before));
                 departure.into_iter().for_each(|before| self.departed.insert(before));
             }
+            Replaced::Closure { id, closure } => {
+                self.closures.remove(id);
+                closure.into_iter().for_each(|before| self.closures.insert(*before));
+            }
         }
         self.horizon = undo.horizon;
         self.recorded_at = undo.recorded_at;
@@ -318,6 +340,15 @@ impl Room {
             Event::ReservationRestored(e) => {
                 self.lose_reservation(&e.reservation, e.reservation.to, Some(e.reservation.room))
             }
+            Event::ClosureAdded(e) => {
+                let closure = self.closures.remove(e.closure.id).map(Box::new);
+                self.closures.insert(e.closure.clone());
+                Replaced::Closure { id: e.closure.id, closure }
+            }
+            Event::ClosureLifted(e) => {
+                let closure = self.closures.remove(e.closure.id).map(Box::new);
+                Replaced::Closure { id: e.closure.id, closure }
+            }
         }
     }
 
@@ -346,16 +377,21 @@ impl Room {
         Replaced::Reservation { id, reservation, departure: self.departed.remove(id) }
     }
 
-    /// Forgets reservations that ended before the horizon. Ends have the order of starts, so it reads only those that it removes.
+    /// Forgets reservations that kept the room busy until a buffer before the horizon: a stay that begins now may need that much
+    /// time before it. Ends have the order of starts, so it reads only those that it removes.
     fn forget(&mut self) -> (Vec<Reservation>, Vec<Departure>) {
         if self.whole {
             return (Vec::new(), Vec::new());
         }
         let horizon = self.horizon;
-        let reservations = self.reservations.remove_first(|reservation| reservation.to.start() < horizon);
+        let buffer = self.settings.as_ref().and_then(|settings| settings.buffer_before).unwrap_or_default();
+        let is_over = |end: Minute| end.plus(i64::from(buffer)).unwrap_or(Minute::LATEST).start() < horizon;
+        let reservations =
+            self.reservations.remove_first(|reservation| is_over(reservation.busy_interval().to));
         let departures = self.departed.remove_first(|departure| departure.until.start() < horizon);
         self.has_forgotten |= !reservations.is_empty() || !departures.is_empty();
-        let last = reservations.last().map_or(self.forgotten_until, |reservation| reservation.to);
+        let last =
+            reservations.last().map_or(self.forgotten_until, |reservation| reservation.busy_interval().to);
         self.forgotten_until = self.forgotten_until.max(last);
         (reservations, departures)
     }

@@ -18,7 +18,7 @@ impl Timed for Reservation {
     }
 
     fn time(&self) -> Minute {
-        self.from
+        self.busy_interval().from
     }
 }
 

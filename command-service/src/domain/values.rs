@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use shared_events::{
     Interval, MaxAhead, RoomSettings,
     names::{LOOK_ALIKE_VERSION, is_blank, look_alike, normal_form},
-    room_events::MOST_WORDS,
+    room_events::{MOST_BUFFER_MINUTES, MOST_WORDS},
 };
 
 /// Most characters of a name, a kind, a title or a guest.
@@ -133,6 +133,12 @@ pub(crate) fn validate_settings(settings: &RoomSettings) -> Result<(), InvalidSe
     }
     if settings.max_minutes == Some(0) {
         return invalid("maxMinutes", "must be at least 1");
+    }
+    for (field, minutes) in [("bufferBefore", settings.buffer_before), ("bufferAfter", settings.buffer_after)]
+    {
+        if minutes.is_some_and(|minutes| minutes > MOST_BUFFER_MINUTES) {
+            return invalid(field, "must be at most 1440, the minutes of a day");
+        }
     }
     if settings.max_ahead.is_some_and(|most| most == MaxAhead::default()) {
         return invalid("maxAhead", "has no limit");

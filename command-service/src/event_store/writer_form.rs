@@ -25,6 +25,9 @@ impl WriterForm {
             Event::RoomRegistered(event) => &event.room,
             Event::RoomChanged(event) => &event.room,
             Event::RoomRetired(event) => &event.room,
+            Event::ClosureAdded(_) | Event::ClosureLifted(_) => return Self(3),
+            // Older instances would reserve the buffers.
+            _ if event.reservation().is_some_and(|reservation| reservation.busy.is_some()) => return Self(3),
             Event::ReservationRestored(_) => return Self(2),
             _ => return Self::FIRST,
         };

@@ -7,7 +7,7 @@ use actix_web::{
 };
 use serde::Serialize;
 use service_kit::http::headers::TAGGED;
-use shared_events::{Minute, ReservationId, RoomId, SeriesId, Version};
+use shared_events::{ClosureId, Minute, ReservationId, RoomId, SeriesId, Version};
 use utoipa::ToSchema;
 
 use crate::{
@@ -111,6 +111,10 @@ pub(super) struct ShownMisfit {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<uuid::Uuid>, nullable = false)]
     reservation: Option<ReservationId>,
+    /// The closure of the room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>, nullable = false)]
+    closure: Option<ClosureId>,
     /// The broken rule of the room: its setting.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -130,6 +134,8 @@ enum Reason {
     Overlap,
     /// It breaks a rule of the room.
     Rule,
+    /// The room is closed.
+    Closed,
     /// It lies in the past.
     InThePast,
     /// Clocks skip all of it.
@@ -138,8 +144,15 @@ enum Reason {
 
 impl From<&Misfit> for ShownMisfit {
     fn from(misfit: &Misfit) -> Self {
-        let plain =
-            |why| Self { from: misfit.from, to: misfit.to, why, reservation: None, rule: None, limit: None };
+        let plain = |why| Self {
+            from: misfit.from,
+            to: misfit.to,
+            why,
+            reservation: None,
+            closure: None,
+            rule: None,
+            limit: None,
+        };
         match &misfit.why {
             Why::Overlap { reservation } => {
                 Self { reservation: Some(*reservation), ..plain(Reason::Overlap) }
@@ -147,6 +160,7 @@ impl From<&Misfit> for ShownMisfit {
             Why::Rule { rule, limit } => {
                 Self { rule: Some(rule.clone()), limit: *limit, ..plain(Reason::Rule) }
             }
+            Why::Closed { closure } => Self { closure: Some(*closure), ..plain(Reason::Closed) },
             Why::InThePast => plain(Reason::InThePast),
             Why::SkippedByClocks => plain(Reason::SkippedByClocks),
         }

@@ -62,7 +62,9 @@ impl Condition {
             Action::RegisterRoom(_)
             | Action::Reserve(_)
             | Action::ReserveKind(_)
-            // Nor has a series one revision.
+            // Nor has a series or a closure one revision.
+            | Action::AddClosure(_)
+            | Action::LiftClosure(_)
             | Action::ReserveSeries(_)
             | Action::ChangeSeries(_)
             | Action::CancelSeries(_) => Err(unknown_condition(self.field)),

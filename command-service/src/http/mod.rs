@@ -18,12 +18,13 @@ use shared_events::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    event_store::{ErasureList, EventLog, Outbox},
+    event_store::{ErasureList, EventLog, Outbox, RoomDirectory},
     writer::Writer,
 };
 
 mod admin;
 mod answers;
+mod closures;
 mod commands;
 mod conditions;
 mod erasures;
@@ -87,6 +88,8 @@ pub struct Backend {
     pub erasures: Arc<dyn ErasureList>,
     /// The state of the relay.
     pub outbox: Arc<dyn Outbox>,
+    /// Names and kinds of rooms.
+    pub rooms: Arc<dyn RoomDirectory>,
 }
 
 /// Holds the [`Backend`] while commands are accepted. HTTP starts before the event store is reached. Clones share the gate.
@@ -158,6 +161,8 @@ pub fn configure(api: Api) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'stat
                     .patch(series::change_following)
                     .delete(series::cancel_following),
             )
+            .service(endpoint("/v1/closures").post(closures::add))
+            .service(endpoint("/v1/closures/{closure}").delete(closures::lift))
             .service(endpoint("/v1/commands").post(commands::carry_out))
             .service(endpoint("/v1/import").post(import::import))
             .service(endpoint("/v1/erasures").get(erasures::list).post(erasures::add))

@@ -60,6 +60,9 @@ pub(super) fn reason(rejection: &Rejection) -> Problem {
         Rejection::NameTaken { by } => problem(ProblemType::NameTaken).field("/name").with("takenBy", by),
         Rejection::Overlap { reservation, from, to } => problem(ProblemType::Overlap)
             .with("inTheWay", json!({"reservation": reservation, "from": from, "to": to})),
+        Rejection::Closed { closure, from, to, reason } => problem(ProblemType::RoomClosed)
+            .with("inTheWay", json!({"closure": closure, "from": from, "to": to, "reason": reason})),
+        Rejection::TooManyClosures { limit } => problem(ProblemType::TooManyClosures).with("limit", limit),
         Rejection::NoFreeRoom => problem(ProblemType::NoFreeRoom),
         Rejection::Rule { rule, limit, .. } => {
             let problem = problem(ProblemType::Rule).with("rule", rule);

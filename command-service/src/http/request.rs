@@ -32,15 +32,15 @@ use crate::{
 
 /// The request of a command with the path `P` and the body `B`, which the callers `C` may send.
 pub(super) struct CommandRequest<P, B, C = Everybody> {
-    api: Data<Api>,
-    caller: Caller,
-    context: RequestContext,
-    key: Option<IdempotencyKey>,
-    condition: Option<Condition>,
+    pub(super) api: Data<Api>,
+    pub(super) caller: Caller,
+    pub(super) context: RequestContext,
+    pub(super) key: Option<IdempotencyKey>,
+    pub(super) condition: Option<Condition>,
     /// The path as text, for the audit log.
-    address: String,
-    path: P,
-    body: B,
+    pub(super) address: String,
+    pub(super) path: P,
+    pub(super) body: B,
     callers: PhantomData<C>,
 }
 

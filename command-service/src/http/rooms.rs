@@ -49,6 +49,14 @@ pub(super) struct NewRoom {
     #[serde(default)]
     #[schema(minimum = 1)]
     max_minutes: Option<u32>,
+    /// Minutes before each stay in which the room is busy. They may lie outside the opening hours, and are no usage.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 1440)]
+    buffer_before: Option<u32>,
+    /// Minutes after each stay in which the room is busy, as those before it.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 1440)]
+    buffer_after: Option<u32>,
     /// Most local dates between today and the first day of a stay.
     #[serde(default)]
     max_days_ahead: Option<u32>,
@@ -105,6 +113,8 @@ impl NewRoom {
             slot_minutes: self.slot_minutes,
             min_minutes: self.min_minutes,
             max_minutes: self.max_minutes,
+            buffer_before: self.buffer_before,
+            buffer_after: self.buffer_after,
             max_days_ahead: self.max_days_ahead,
             building: self.building.map(|text| name("/building", &text)).transpose()?,
             floor: self.floor.map(|text| name("/floor", &text)).transpose()?,
@@ -156,6 +166,14 @@ pub(super) struct RoomPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>, minimum = 1)]
     max_minutes: Option<Option<u32>>,
+    /// As of a new room. Reservations keep the buffers with which their time was set.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>, minimum = 0, maximum = 1440)]
+    buffer_before: Option<Option<u32>>,
+    /// As of a new room. Reservations keep the buffers with which their time was set.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>, minimum = 0, maximum = 1440)]
+    buffer_after: Option<Option<u32>>,
     /// As of a new room.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>)]
@@ -194,6 +212,8 @@ impl RoomPatch {
             slot_minutes: self.slot_minutes,
             min_minutes: self.min_minutes,
             max_minutes: self.max_minutes,
+            buffer_before: self.buffer_before,
+            buffer_after: self.buffer_after,
             max_days_ahead: self.max_days_ahead,
             building: optional_name("/building", self.building)?,
             floor: optional_name("/floor", self.floor)?,

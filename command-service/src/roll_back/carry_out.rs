@@ -8,14 +8,15 @@ use std::{
 
 use anyhow::bail;
 use service_kit::{clock::Clock, meter::Meter};
-use shared_events::{ReservationId, UserId};
+use shared_events::{ClosureId, ReservationId, UserId};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{How, Present, Step, Subject, plan::each_event};
 use crate::{
     commands::{
-        Action, Actor, CancelReservation, Command, IfMatch, Origin, RestoreReservation, RetireRoom, Revision,
+        Action, Actor, CancelReservation, Command, IfMatch, LiftClosure, Origin, RestoreReservation,
+        RetireRoom, Revision,
     },
     digest::digest,
     domain::Rejection,
@@ -104,7 +105,9 @@ impl Progress<'_> {
     async fn all(&mut self) -> anyhow::Result<()> {
         for (at, step) in self.steps.iter().enumerate() {
             let present = match &step.how {
-                How::Cancel(present) | How::Restore(present) | How::Retire(present) => *present,
+                How::Cancel(present) | How::Restore(present) | How::Retire(present) | How::Lift(present) => {
+                    *present
+                }
                 How::With { .. } => continue,
                 How::Leave { reason } => {
                     self.refuse(at, reason.clone());
@@ -138,6 +141,10 @@ impl Progress<'_> {
                 Action::RestoreReservation(RestoreReservation { room, reservation, revision, was })
             }
             How::Retire(_) => Action::RetireRoom(RetireRoom { room }),
+            How::Lift(_) => {
+                let closure = step.closure.unwrap_or(ClosureId(Uuid::nil()));
+                Action::LiftClosure(LiftClosure { room, closure })
+            }
             How::Cancel(_) | How::With { .. } | How::Leave { .. } => {
                 Action::CancelReservation(CancelReservation { room: Some(room), reservation })
             }

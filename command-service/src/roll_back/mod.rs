@@ -18,7 +18,7 @@ use service_kit::{
     ids::new_id,
     report::{Format, Verdict},
 };
-use shared_events::{Erasures, RawEvent, ReservationId, RoomId, Timestamp, UserId, Version};
+use shared_events::{ClosureId, Erasures, RawEvent, ReservationId, RoomId, Timestamp, UserId, Version};
 use uuid::Uuid;
 
 pub use self::report::{Change, Report};
@@ -90,22 +90,30 @@ struct Step {
     version: Version,
     /// None for a change of the room itself.
     reservation: Option<ReservationId>,
-    /// The revision that the change made.
+    /// The closure, for a change of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    closure: Option<ClosureId>,
+    /// The revision that the change made. Of a closure 1, and 2 when it was lifted.
     revision: u32,
     /// What is done.
     how: How,
 }
 
-/// What changes: a reservation or a room.
+/// What changes: a reservation, a room, or a closure in a room.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Subject {
     Reservation(ReservationId),
     Room(RoomId),
+    Closure(RoomId, ClosureId),
 }
 
 impl Step {
     fn subject(&self) -> Subject {
-        self.reservation.map_or(Subject::Room(self.room), Subject::Reservation)
+        match (self.reservation, self.closure) {
+            (Some(reservation), _) => Subject::Reservation(reservation),
+            (None, Some(closure)) => Subject::Closure(self.room, closure),
+            (None, None) => Subject::Room(self.room),
+        }
     }
 }
 
@@ -119,6 +127,8 @@ enum How {
     Restore(Present),
     /// The room is retired, if it has no reservation.
     Retire(Present),
+    /// The closure is lifted.
+    Lift(Present),
     /// It is taken back together with a later change.
     With {
         /// The revision of the later change.
@@ -131,7 +141,7 @@ enum How {
     },
 }
 
-/// Where a reservation or a room is, and at which revision, when the plan is made.
+/// Where a reservation, a room or a closure is, and at which revision, when the plan is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Present {
     room: RoomId,

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use anyhow::Context as _;
 use serde::Deserialize;
 use service_kit::{ids::new_id, meter::Meter};
-use shared_events::{Event, RawEvent, Timestamp};
+use shared_events::{Closure, Event, RawEvent, Timestamp};
 use uuid::Uuid;
 
 use super::{How, Present, Step, Subject, Whose};
@@ -81,6 +81,7 @@ pub(super) async fn plan(
                 room: raw.room,
                 version: raw.version,
                 reservation: event.reservation().map(|reservation| reservation.id),
+                closure: event.closure().map(|closure| closure.id),
                 revision: present.revision,
                 how: How::Leave { reason: String::new() },
             };
@@ -100,10 +101,16 @@ fn after(event: &Event) -> Option<(Subject, Present, bool)> {
     let of_room = |room: &shared_events::Room, retired| {
         Some((Subject::Room(room.id), Present { room: room.id, revision: room.revision }, retired))
     };
+    let of_closure = |closure: &Closure, revision| {
+        let present = Present { room: closure.room, revision };
+        Some((Subject::Closure(closure.room, closure.id), present, revision > 1))
+    };
     match event {
         Event::RoomRegistered(e) => of_room(&e.room, false),
         Event::RoomChanged(e) => of_room(&e.room, false),
         Event::RoomRetired(e) => of_room(&e.room, true),
+        Event::ClosureAdded(e) => of_closure(&e.closure, 1),
+        Event::ClosureLifted(e) => of_closure(&e.closure, 2),
         _ => {
             let reservation = event.reservation()?;
             let present = Present { room: reservation.room, revision: reservation.revision };
@@ -131,6 +138,9 @@ fn how(chain: &Chain, step: &Step, restored: bool) -> How {
         }
         Subject::Room(_) if chain.ended => leave("the room is retired already".to_owned()),
         Subject::Room(_) => How::Retire(present),
+        Subject::Closure(..) if step.revision > 1 => leave("a lifted closure is not put back".to_owned()),
+        Subject::Closure(..) if chain.ended => leave("the closure is lifted already".to_owned()),
+        Subject::Closure(..) => How::Lift(present),
         // Nothing was there before its first change: one cancellation takes all of them back.
         Subject::Reservation(_) if first_of_run == 1 && chain.ended => {
             leave("the reservation is cancelled already".to_owned())

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use service_kit::report::Format;
-use shared_events::{ReservationId, RoomId, Timestamp, Version};
+use shared_events::{ClosureId, ReservationId, RoomId, Timestamp, Version};
 use uuid::Uuid;
 
 use super::{How, Step, carry_out::Refusal};
@@ -39,6 +39,8 @@ pub struct Change {
     pub version: Version,
     /// The reservation, if it is about one.
     pub reservation: Option<ReservationId>,
+    /// The closure, if it is about one.
+    pub closure: Option<ClosureId>,
     /// The revision that it made.
     pub revision: u32,
     /// Whether it is taken back.
@@ -67,6 +69,7 @@ impl Report {
                 room: step.room,
                 version: step.version,
                 reservation: step.reservation,
+                closure: step.closure,
                 revision: step.revision,
                 taken_back: left.is_none(),
                 outcome: left.unwrap_or_else(|| done(step, outcomes.is_some())),
@@ -95,6 +98,7 @@ fn done(step: &Step, carried_out: bool) -> String {
     let (done, planned) = match step.how {
         How::Cancel(_) => ("cancelled".to_owned(), "cancel".to_owned()),
         How::Retire(_) => ("retired".to_owned(), "retire if empty".to_owned()),
+        How::Lift(_) => ("lifted".to_owned(), "lift".to_owned()),
         How::With { revision } => {
             let with = format!("with revision {revision}");
             (with.clone(), with)

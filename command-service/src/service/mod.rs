@@ -142,6 +142,7 @@ impl Work {
             log: Arc::clone(&store) as _,
             erasures: Arc::clone(&store) as _,
             outbox: Arc::clone(&store) as _,
+            rooms: Arc::clone(&store) as _,
         });
         let (written, relayed) = (CancellationToken::new(), CancellationToken::new());
         let ended = written.clone();

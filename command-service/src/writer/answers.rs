@@ -5,7 +5,7 @@ use shared_events::{
     ConsistencyToken, DecodedEvent, Event, RawEvent, ReservationId, RoomId, SeriesId, Version,
 };
 
-use super::{CommandOutcome, Done, Failure, Reply, SeriesDone};
+use super::{ClosureEffect, CommandOutcome, Done, Failure, Reply, SeriesDone};
 use crate::{
     commands::{Occurrence, SeriesDecision},
     domain::{Misfit, Rejection},
@@ -57,6 +57,8 @@ pub(super) fn done(events: &[(RoomId, Version, &Event)]) -> Option<Done> {
         Event::RoomRegistered(e) => (None, e.room.revision),
         Event::RoomChanged(e) => (None, e.room.revision),
         Event::RoomRetired(e) => (None, e.room.revision),
+        Event::ClosureAdded(_) => (None, 1),
+        Event::ClosureLifted(_) => (None, 2),
         _ => event.reservation().map(|reservation| (Some(reservation.id), reservation.revision))?,
     };
     Some(Done {
@@ -65,6 +67,11 @@ pub(super) fn done(events: &[(RoomId, Version, &Event)]) -> Option<Done> {
         reservation,
         revision,
         created: matches!(event, Event::RoomRegistered(_) | Event::ReservationMade(_)),
+        closure: match event {
+            Event::ClosureAdded(added) => Some(ClosureEffect::Added(Box::new(added.clone()))),
+            Event::ClosureLifted(_) => Some(ClosureEffect::Lifted),
+            _ => None,
+        },
         token: ConsistencyToken {
             rooms: events.iter().map(|(room, version, _)| (*room, *version)).collect(),
         },
@@ -124,7 +131,7 @@ pub(super) fn unchanged(
     revision: u32,
 ) -> Done {
     let token = ConsistencyToken { rooms: vec![(room, version)] };
-    Done { room, version, reservation, revision, created: false, token, series: None }
+    Done { room, version, reservation, revision, created: false, closure: None, token, series: None }
 }
 
 /// The record itself, if it is one of a rejection, and the line was sent again with other content.

@@ -16,7 +16,9 @@ use std::{
 };
 
 use service_kit::clock::Clock;
-use shared_events::{ConsistencyToken, ReservationId, RoomId, SeriesId, Version};
+use shared_events::{
+    ConsistencyToken, ReservationId, RoomId, SeriesId, Version, closure_events::ClosureAdded,
+};
 use tokio::{
     sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::{Instant, timeout_at},
@@ -103,10 +105,12 @@ pub struct Done {
     pub version: Version,
     /// The reservation, if it is about one.
     pub reservation: Option<ReservationId>,
-    /// The reservation's revision, or that of the room's settings.
+    /// The reservation's revision, or that of the room's settings. Of a closure 1, and 2 once it is lifted.
     pub revision: u32,
     /// Whether a room, a reservation or a series was made.
     pub created: bool,
+    /// What it did to a closure.
+    pub closure: Option<ClosureEffect>,
     /// The token for queries that must show it.
     pub token: ConsistencyToken,
     /// What became of a series, if it is about one. Then there is no one reservation, and `revision` has no meaning.
@@ -122,6 +126,15 @@ pub struct SeriesDone {
     pub occurrences: Vec<Occurrence>,
     /// Occurrences that don't fit and were left out.
     pub skipped: Vec<Misfit>,
+}
+
+/// An effect on a closure of a room.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ClosureEffect {
+    /// The room is closed.
+    Added(Box<ClosureAdded>),
+    /// The closure was taken back.
+    Lifted,
 }
 
 /// The outcome of a command.

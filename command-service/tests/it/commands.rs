@@ -55,7 +55,7 @@ pub(crate) fn kind(answer: &Value) -> &str {
 }
 
 /// A service on each kind of store.
-async fn both() -> Vec<TestService> {
+pub(crate) async fn both() -> Vec<TestService> {
     let mut services = Vec::new();
     for store in TestStore::both().await {
         services.push(TestService::start_closed(store).open().await);
@@ -244,7 +244,7 @@ pub(crate) async fn other_writer(
     let store: Arc<dyn EventStore> = service.store.open(None).await;
     let (writer, writing) = writer(Arc::clone(&store).into(), service.clock.clone(), handoff().0, options);
     let (log, erasures) = (Arc::clone(&store) as _, Arc::clone(&store) as _);
-    service.gate.open(Backend { writer, log, erasures, outbox: store });
+    service.gate.open(Backend { writer, log, erasures, outbox: Arc::clone(&store) as _, rooms: store });
     writing
 }
 

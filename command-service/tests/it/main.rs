@@ -14,6 +14,7 @@ mod binlog_servers;
 mod binlog_sharing;
 mod binlog_whole;
 mod bookable_by;
+mod closures;
 mod commands;
 mod commands_bounds;
 mod debezium;

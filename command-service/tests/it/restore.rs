@@ -2,14 +2,14 @@
 
 use command_service::{
     commands::{
-        Action, CancelReservation, ChangeRoom, MoveReservation, RegisterRoom, RestoreReservation, RetireRoom,
-        Revision,
+        Action, AddClosure, CancelReservation, ChangeRoom, MoveReservation, RegisterRoom, RestoreReservation,
+        RetireRoom, Revision,
     },
     writer::Failure,
 };
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use shared_events::{OpeningHours, OpeningSpan, ReservationId, RoomId};
+use shared_events::{Closure, ClosureId, Interval, OpeningHours, OpeningSpan, ReservationId, RoomId};
 use sqlx::Executor;
 
 use crate::{
@@ -197,7 +197,7 @@ async fn a_reservation_is_restored_only_when_all_instances_know_the_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hours_past_midnight_are_written_only_when_all_instances_know_them() {
+async fn hours_past_midnight_buffers_and_closures_are_written_only_when_all_instances_know_them() {
     let store = TestStore::mysql().await;
     let one = instance(&store).await;
     let room = one.room("Blue", "meeting").await;
@@ -218,12 +218,28 @@ async fn hours_past_midnight_are_written_only_when_all_instances_know_them() {
     late.opening_hours = Some(hours(26));
     let register = || by("admin", Action::RegisterRoom(RegisterRoom::new(late.clone())));
     assert_eq!(one.writer.submit(register()).await.unwrap_err(), Failure::NotYetWritten);
+    let mut buffers = settings("Green", "meeting");
+    buffers.buffer_after = Some(15);
+    let buffers = || by("admin", Action::RegisterRoom(RegisterRoom::new(buffers.clone())));
+    assert_eq!(one.writer.submit(buffers()).await.unwrap_err(), Failure::NotYetWritten);
+    let close = || {
+        let Interval { from, to } = hour_of(9).interval;
+        let id = ClosureId(uuid::Uuid::from_u128(1));
+        let reason = "New floor".to_owned();
+        let closure = Closure { id, room, from, to, reason, kind: None, all: false };
+        by("admin", Action::AddClosure(AddClosure { closure }))
+    };
+    assert_eq!(one.writer.submit(close()).await.unwrap_err(), Failure::NotYetWritten);
     admin.execute("UPDATE relay_mode SET writer_form = 3").await.unwrap();
+    let buffered = one.does(buffers()).await.room;
+    one.does(by("ann", reserve(buffered, hour_of(9)))).await;
+    one.does(close()).await;
     one.does(register()).await;
     one.does(open(26)).await;
     one.does(by("admin", Action::RetireRoom(RetireRoom { room }))).await;
     let types: Vec<_> = events_of(&store).await.into_iter().filter(|(of, ..)| *of == room).collect();
     let types: Vec<&str> = types.iter().map(|(_, _, event_type)| event_type.as_str()).collect();
-    let expected = ["room-registered.v1", "room-changed.v1", "room-changed.v2", "room-retired.v2"];
+    let expected =
+        ["room-registered.v1", "room-changed.v1", "closure-added.v1", "room-changed.v2", "room-retired.v2"];
     assert_eq!(types, expected.map(|name| format!("reservations.{name}")));
 }

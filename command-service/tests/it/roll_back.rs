@@ -4,13 +4,15 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use clap::Parser as _;
 use command_service::{
-    commands::{Action, ChangeReservation, ChangeRoom, MoveReservation, RegisterRoom},
+    commands::{
+        Action, AddClosure, ChangeReservation, ChangeRoom, LiftClosure, MoveReservation, RegisterRoom,
+    },
     event_store::{EventStore, mysql::MySqlStore, sqlite::SqliteStore},
     roll_back::{Arguments, Change, Report, roll_back},
     writer::Submission,
 };
 use service_kit::clock::Clock;
-use shared_events::{Reservation, ReservationId, RoomId, Version};
+use shared_events::{Closure, ClosureId, Interval, Reservation, ReservationId, RoomId, Version};
 
 use crate::{
     test_store::TestStore,
@@ -248,5 +250,29 @@ async fn whatever_a_user_does_to_others_reservations_is_taken_back_exactly() {
             assert_eq!(after, before, "seed {seed}: {report:#?}");
             events_of(&store).await;
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closures_of_a_mistake_are_lifted_and_lifted_ones_are_not_put_back() {
+    for store in TestStore::both().await {
+        let one = instance(&store).await;
+        let room = one.room("Blue", "meeting").await;
+        let closure = |n: u128| {
+            let Interval { from, to } = hour(9).interval;
+            let (id, reason) = (ClosureId(uuid::Uuid::from_u128(n)), "New floor".to_owned());
+            Closure { id, room, from, to, reason, kind: None, all: false }
+        };
+        let add = |n| Action::AddClosure(AddClosure { closure: closure(n) });
+        one.does(by("admin", add(1))).await;
+        one.does(mistake(add(2))).await;
+        one.does(mistake(Action::LiftClosure(LiftClosure { room, closure: closure(1).id }))).await;
+        let report = roll(&store, &["--correlation", "mistake"]).await;
+        assert_eq!(
+            outcomes(&report),
+            [("closure-lifted.v1", "left: a lifted closure is not put back"), ("closure-added.v1", "lifted"),]
+        );
+        assert_eq!(report.changes[1].closure, Some(closure(2).id));
+        one.does(by("ann", reserve(room, hour(9)))).await;
     }
 }

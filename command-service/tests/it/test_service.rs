@@ -123,7 +123,8 @@ impl TestService {
             writer,
             log: Arc::clone(&store) as _,
             erasures: Arc::clone(&store) as _,
-            outbox: store,
+            outbox: Arc::clone(&store) as _,
+            rooms: store,
         });
         Self { writing, ..self }
     }

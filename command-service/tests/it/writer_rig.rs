@@ -42,6 +42,8 @@ pub(crate) fn settings(name: &str, kind: &str) -> RoomSettings {
         slot_minutes: None,
         min_minutes: None,
         max_minutes: None,
+        buffer_before: None,
+        buffer_after: None,
         max_days_ahead: None,
         building: None,
         floor: None,

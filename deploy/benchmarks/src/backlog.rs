@@ -74,6 +74,7 @@ pub(crate) fn reservation_made(room: RoomId, version: u64, stay: [i64; 2], at: i
             time_zone: "Europe/Lisbon".parse()?,
             from,
             to,
+            busy: None,
             people: 4,
             title: Some("Planning of the quarter".to_owned()),
             reserved_for: Some("The whole team".to_owned()),

@@ -3,14 +3,16 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use shared_events::{Event, Interval, Minute, RawEvent, ReservationId, TimeZone, Unreadable};
+use shared_events::{ClosureId, Event, Interval, Minute, RawEvent, ReservationId, TimeZone, Unreadable};
 
 /// A room as its door shows it. Folds the room's events in order.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Door {
     room: Option<(String, TimeZone)>,
     retired: bool,
+    /// With their buffers.
     stays: HashMap<ReservationId, Interval>,
+    closures: HashMap<ClosureId, Interval>,
 }
 
 impl Door {
@@ -25,12 +27,16 @@ impl Door {
             Event::RoomRetired(_) => self.retired = true,
             Event::ReservationCancelled(event) => _ = self.stays.remove(&event.reservation.id),
             Event::ReservationMovedOut(event) => _ = self.stays.remove(&event.reservation.id),
+            Event::ClosureAdded(event) => {
+                self.closures.insert(event.closure.id, event.closure.interval());
+            }
+            Event::ClosureLifted(event) => _ = self.closures.remove(&event.closure.id),
             // It is in another room, and was cancelled in this one.
             Event::ReservationRestored(restored) if restored.reservation.room != event.room => {}
             // All others carry a live reservation of this room.
             event => {
                 if let Some(reservation) = event.reservation() {
-                    self.stays.insert(reservation.id, reservation.interval());
+                    self.stays.insert(reservation.id, reservation.busy_interval());
                 }
             }
         }
@@ -49,21 +55,22 @@ impl Door {
         }
         let minute = Minute::from_utc(now).unwrap_or(Minute::LATEST);
         self.stays.retain(|_, stay| stay.to > minute);
-        let mut stays: Vec<_> = self.stays.values().copied().collect();
-        stays.sort_unstable_by_key(|stay| stay.from);
+        self.closures.retain(|_, closed| closed.to > minute);
+        let mut taken: Vec<_> = self.stays.values().chain(self.closures.values()).copied().collect();
+        taken.sort_unstable_by_key(|time| time.from);
         let local = |minute: Minute| {
             let time = minute.to_utc().with_timezone(&zone.0);
             let same_day = time.date_naive() == now.with_timezone(&zone.0).date_naive();
             time.format(if same_day { "%H:%M" } else { "%a %-d %b %H:%M" }).to_string()
         };
-        match stays.first() {
+        match taken.first() {
             None => format!("{name}: free"),
             Some(next) if next.from > minute => format!("{name}: free until {}", local(next.from)),
             Some(current) => {
-                // Stays that follow without a gap are one to who stands at the door.
-                let end = stays
+                // Times that follow without a gap are one to who stands at the door.
+                let end = taken
                     .iter()
-                    .fold(current.to, |end, stay| if stay.from <= end { end.max(stay.to) } else { end });
+                    .fold(current.to, |end, time| if time.from <= end { end.max(time.to) } else { end });
                 format!("{name}: taken until {}", local(end))
             }
         }
@@ -116,6 +123,30 @@ mod tests {
                     "previous": {{{place}}}}}"#
             ),
         )
+    }
+
+    #[test]
+    fn a_door_shows_buffers_and_closures_as_taken() {
+        let mut door = Door::default();
+        door.apply(&about_room("reservations.room-registered.v1")).unwrap();
+        let stay = about_stay("reservations.reservation-made.v1", 1, "10:00", "11:00");
+        let mut payload: serde_json::Value = serde_json::from_slice(&stay.payload).unwrap();
+        payload["reservation"]["busy"] =
+            serde_json::json!({"from": "2026-07-01T09:45:00Z", "to": "2026-07-01T11:30:00Z"});
+        door.apply(&RawEvent { payload: payload.to_string().into_bytes(), ..stay }).unwrap();
+        let closure = |event_type| {
+            let id = "0198d3c4-7a10-8d20-a5f3-0123456789ab";
+            let time = r#""from": "2026-07-01T11:30:00Z", "to": "2026-07-01T14:00:00Z""#;
+            event(
+                event_type,
+                format!(r#"{{"closure": "{id}", "room": "{ROOM}", {time}, "reason": "New floor"}}"#),
+            )
+        };
+        door.apply(&closure("reservations.closure-added.v1")).unwrap();
+        assert_eq!(door.line(at("08:00")), "Blue: free until 10:45");
+        assert_eq!(door.line(at("09:50")), "Blue: taken until 15:00");
+        door.apply(&closure("reservations.closure-lifted.v1")).unwrap();
+        assert_eq!(door.line(at("09:50")), "Blue: taken until 12:30");
     }
 
     fn at(time: &str) -> DateTime<Utc> {

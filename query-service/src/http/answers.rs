@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 use shared_events::{
-    Interval, Minute, OpeningHours, Place, ReservationId, RoomId, SeriesId, TimeZone, Timestamp, UserId,
-    Version, feed::Page,
+    Closure, ClosureId, Interval, Minute, OpeningHours, Place, ReservationId, RoomId, SeriesId, TimeZone,
+    Timestamp, UserId, Version, feed::Page,
 };
 use utoipa::ToSchema;
 
 use crate::{
-    queries::Revision,
+    queries::{ClosedRooms, Revision},
     read_models::{Change, HistoryDoc, HistoryKind, KindCount, ReservationDoc, RoomDoc, Status},
 };
 
@@ -63,6 +63,12 @@ pub(super) struct Room {
     /// Longest stay in elapsed minutes; in local days if it is a multiple of 1440.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_minutes: Option<u32>,
+    /// Minutes before a stay in which the room is busy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    buffer_before: Option<u32>,
+    /// Minutes after a stay in which the room is busy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    buffer_after: Option<u32>,
     /// Local dates ahead of today on which a stay may begin.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_days_ahead: Option<u32>,
@@ -133,6 +139,8 @@ impl Room {
             slot_minutes: settings.slot_minutes,
             min_minutes: settings.min_minutes,
             max_minutes: settings.max_minutes,
+            buffer_before: settings.buffer_before,
+            buffer_after: settings.buffer_after,
             max_days_ahead: settings.max_days_ahead,
             building: settings.building,
             floor: settings.floor,
@@ -203,6 +211,14 @@ pub(super) struct Reservation {
     /// First minute after it.
     #[schema(value_type = String, format = DateTime)]
     to: Minute,
+    /// First minute of the buffer before it; absent where it has no buffers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    busy_from: Option<Minute>,
+    /// First minute after the buffer after it; absent where it has no buffers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    busy_to: Option<Minute>,
     /// How many come.
     people: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -243,6 +259,8 @@ impl From<ReservationDoc> for Reservation {
             status: doc.status,
             from: values.from,
             to: values.to,
+            busy_from: values.busy.map(|busy| busy.from),
+            busy_to: values.busy.map(|busy| busy.to),
             people: values.people,
             title: values.title,
             reserved_for: values.reserved_for,
@@ -250,6 +268,34 @@ impl From<ReservationDoc> for Reservation {
             booked_by: values.booked_by,
             series: values.series,
         }
+    }
+}
+
+/// What a schedule shows of another's reservation.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BusySpan {
+    /// First minute.
+    #[schema(value_type = String, format = DateTime)]
+    from: Minute,
+    /// First minute after it.
+    #[schema(value_type = String, format = DateTime)]
+    to: Minute,
+    /// First minute of the buffer before it; absent where it has no buffers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    busy_from: Option<Minute>,
+    /// First minute after the buffer after it; absent where it has no buffers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    busy_to: Option<Minute>,
+}
+
+impl BusySpan {
+    pub(super) fn of(reservation: &shared_events::Reservation) -> Self {
+        let (busy_from, busy_to) =
+            (reservation.busy.map(|busy| busy.from), reservation.busy.map(|busy| busy.to));
+        Self { from: reservation.from, to: reservation.to, busy_from, busy_to }
     }
 }
 
@@ -276,7 +322,7 @@ impl From<Interval> for Span {
 #[serde(untagged)]
 pub(super) enum Occupied {
     Reservation(Box<Reservation>),
-    Busy(Span),
+    Busy(BusySpan),
 }
 
 /// A page of what is reserved in a room.
@@ -289,6 +335,8 @@ pub(super) struct Schedule {
     pub(super) version: Version,
     /// By `from`.
     pub(super) items: Vec<Occupied>,
+    /// All closures in the range, by `from`, on each page. Stays that were there before stay in `items`.
+    pub(super) closures: Vec<Closed>,
     /// The cursor of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) next: Option<String>,
@@ -306,6 +354,70 @@ pub(super) struct RoomSchedule {
     pub(super) to: Minute,
     /// What overlaps these dates, by `from`.
     pub(super) reservations: Vec<Occupied>,
+    /// All closures on these dates, by `from`.
+    pub(super) closures: Vec<Closed>,
+}
+
+/// A time in which a room takes no new stays.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Closed {
+    #[schema(value_type = Uuid)]
+    closure: ClosureId,
+    /// First closed minute.
+    #[schema(value_type = String, format = DateTime)]
+    from: Minute,
+    /// First minute after it.
+    #[schema(value_type = String, format = DateTime)]
+    to: Minute,
+    /// Why the room is closed.
+    reason: String,
+}
+
+impl From<Closure> for Closed {
+    fn from(Closure { id, from, to, reason, .. }: Closure) -> Self {
+        Self { closure: id, from, to, reason }
+    }
+}
+
+/// A closure in all its rooms.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ClosureOfRooms {
+    #[serde(flatten)]
+    closed: Closed,
+    /// The kind whose rooms it closes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    /// Whether it closes all rooms.
+    all: bool,
+    /// The rooms that it closes, by id.
+    rooms: Vec<ClosedRoom>,
+    /// The rooms in which it was lifted, by id.
+    #[schema(value_type = Vec<Uuid>)]
+    lifted: Vec<RoomId>,
+    /// The rooms of the kind, or of all, that never had it, by id: registered or given the kind since, or not reached. The request
+    /// that made the closure, sent again, closes them too. Empty for a closure of named rooms.
+    #[schema(value_type = Vec<Uuid>)]
+    lacking: Vec<RoomId>,
+}
+
+/// A room that is closed.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ClosedRoom {
+    #[schema(value_type = Uuid)]
+    room: RoomId,
+    /// The version of the room's stream that closed it.
+    #[schema(value_type = u64)]
+    version: Version,
+}
+
+impl From<ClosedRooms> for ClosureOfRooms {
+    fn from(found: ClosedRooms) -> Self {
+        let (kind, all) = (found.closure.kind.clone(), found.closure.all);
+        let rooms = found.closed.into_iter().map(|(room, version)| ClosedRoom { room, version }).collect();
+        let (lifted, lacking) = (found.lifted, found.lacking);
+        Self { closed: found.closure.into(), kind, all, rooms, lifted, lacking }
+    }
 }
 
 /// A page of what is free in a room.

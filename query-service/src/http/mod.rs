@@ -2,6 +2,7 @@
 
 mod answers;
 mod calendars;
+mod closures;
 mod events;
 mod filters;
 mod openapi;
@@ -122,6 +123,7 @@ pub fn configure(config: &mut ServiceConfig, api: Api) {
         .service(endpoint("/v1/schedule").get(rooms::schedules))
         .service(endpoint("/v1/kinds").get(rooms::kinds))
         .service(endpoint("/v1/events").get(events::events))
+        .service(endpoint("/v1/closures/{closure}").get(closures::closure))
         .service(endpoint("/v1/availability").get(rooms::availability))
         .service(endpoint("/v1/reservations/{reservation}").get(reservations::reservation))
         .service(endpoint("/v1/reservations/{reservation}/revisions").get(reservations::revisions))

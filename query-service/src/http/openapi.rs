@@ -3,7 +3,7 @@
 use service_kit::http::{description, log_level};
 use utoipa::OpenApi;
 
-use super::{calendars, events, reservations, rooms, statistics, subscriptions};
+use super::{calendars, closures, events, reservations, rooms, statistics, subscriptions};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -20,6 +20,7 @@ use super::{calendars, events, reservations, rooms, statistics, subscriptions};
         rooms::schedules,
         rooms::free,
         rooms::availability,
+        closures::closure,
         events::events,
         reservations::reservation,
         reservations::revisions,

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, de};
 use service_kit::http::problem::{Problem, ProblemType};
 use shared_events::{
-    Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version,
+    ClosureId, Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version,
     names::{is_blank, normal_form},
 };
 use utoipa::IntoParams;
@@ -27,6 +27,11 @@ pub(super) struct Nothing {}
 #[derive(Deserialize)]
 pub(super) struct RoomPath {
     pub(super) room: RoomId,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ClosurePath {
+    pub(super) closure: ClosureId,
 }
 
 #[derive(Deserialize)]

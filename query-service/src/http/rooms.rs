@@ -12,7 +12,9 @@ use service_kit::{
 use shared_events::{ConsistencyToken, RoomId, Version};
 
 use super::{
-    answers::{AvailableRoom, Free, Kind, List, Occupied, Room, RoomSchedule, Schedule, Span},
+    answers::{
+        AvailableRoom, BusySpan, Closed, Free, Kind, List, Occupied, Room, RoomSchedule, Schedule, Span,
+    },
     filters::{AvailabilityParameters, RoomsParameters, SchedulesParameters},
     parameters::{
         ListParameters, Nothing, PastRoomParameters, RangeParameters, RoomPath, ScheduleParameters,
@@ -21,7 +23,7 @@ use super::{
     schemas::{QueryHeaders, Refusals},
 };
 use crate::{
-    queries::{self, Page, PastRoom, PastSchedule, Remembered, RoomPage},
+    queries::{self, PastRoom, PastSchedule, Remembered, RoomPage, Scheduled},
     read_models::{AsOf, ReservationDoc},
     stores::RoomFilter,
 };
@@ -90,7 +92,7 @@ pub(super) async fn kinds(ask: QueryRequest<Nothing, ListParameters>) -> Result<
     Ok(Json(List::of(queries::Kinds.page(&kinds, &page)?, Kind::from)))
 }
 
-/// What is reserved in a room, by `from`: as it is, or as it was. Of others' reservations the time alone is shown. All pages
+/// What is reserved in a room, by `from`, and when it is closed: as it is, or as it was. Of others' reservations the time alone is shown. All pages
 /// of a schedule of the past show one version.
 #[utoipa::path(get, path = "/v1/rooms/{room}/schedule", tag = "rooms",
     params(("room" = Uuid, Path), ScheduleParameters, QueryHeaders),
@@ -111,29 +113,29 @@ pub(super) async fn schedule(
     let Some(at) = at else {
         let query = queries::Schedule { room, during };
         let schedule = query.run(models, &shown.generation.progress, &page).await?;
-        let RoomPage { version, page, .. } = schedule.ok_or_else(|| unknown(room))?;
-        return Ok(HttpResponse::Ok().json(schedule_of(&ask, version, page)));
+        let scheduled = schedule.ok_or_else(|| unknown(room))?;
+        return Ok(HttpResponse::Ok().json(schedule_of(&ask, scheduled)));
     };
     // It may read all changes of a year to fill a page.
     ask.charge(SEARCH)?;
     let past = PastSchedule { room, during, at }.run(models, &page).await?;
-    let Remembered { value: (version, page), recorded_at } = past.ok_or_else(|| unknown_then(room, at))?;
-    let answer = HttpResponse::Ok().json(schedule_of(&ask, version, page));
+    let Remembered { value: scheduled, recorded_at } = past.ok_or_else(|| unknown_then(room, at))?;
+    let answer = HttpResponse::Ok().json(schedule_of(&ask, scheduled));
     Ok(ask.of_the_past(answer, at, recorded_at, None))
 }
 
 /// What the caller may see of a page.
 fn schedule_of(
     ask: &QueryRequest<RoomPath, ScheduleParameters>,
-    version: Version,
-    page: Page<ReservationDoc>,
+    Scheduled { version, closures, page }: Scheduled,
 ) -> Schedule {
     let mut shows_others = false;
     let List { items, next } = List::of(page, |doc| occupied(&ask.caller, doc, &mut shows_others));
     if shows_others {
         ask.note_reading("read-schedule", &format!("room {}", ask.path.room));
     }
-    Schedule { room: ask.path.room, version, items, next }
+    let closures = closures.into_iter().map(Closed::from).collect();
+    Schedule { room: ask.path.room, version, items, closures, next }
 }
 
 /// What the caller may see of a reservation. `shows_others` becomes true if that is more than another's time.
@@ -143,11 +145,11 @@ fn occupied(caller: &Caller, doc: ReservationDoc, shows_others: &mut bool) -> Oc
         *shows_others |= !own;
         Occupied::Reservation(Box::new(doc.into()))
     } else {
-        Occupied::Busy(doc.reservation.interval().into())
+        Occupied::Busy(BusySpan::of(&doc.reservation))
     }
 }
 
-/// What is reserved in all rooms on up to seven dates, each date on the room's own calendar. Rooms that can be booked, by name.
+/// What is reserved in all rooms on up to seven dates, and when they are closed, each date on the room's own calendar. Rooms that can be booked, by name.
 /// Of others' reservations the time alone is shown. A page has fewer rooms if they have more than 12,000 reservations.
 #[utoipa::path(get, path = "/v1/schedule", tag = "rooms", params(SchedulesParameters, QueryHeaders),
     responses(
@@ -176,6 +178,7 @@ pub(super) async fn schedules(
             .into_iter()
             .map(|doc| occupied(&ask.caller, doc, &mut shows_others))
             .collect(),
+        closures: schedule.closures.into_iter().map(Closed::from).collect(),
     });
     if shows_others {
         ask.note_reading("read-schedules", &format!("rooms on {date}"));

@@ -26,6 +26,12 @@ fn change(decoded: &DecodedEvent) -> Change {
         Event::ReservationMovedIn(e) => (HistoryKind::Moved, &e.reservation, Some(e.previous)),
         Event::ReservationCancelled(e) => (HistoryKind::Cancelled, &e.reservation, None),
         Event::ReservationRestored(e) => (HistoryKind::Restored, &e.reservation, None),
+        Event::ClosureAdded(e) => {
+            return Change::Closure { closure: Box::new(e.closure.clone()), lifted: false };
+        }
+        Event::ClosureLifted(e) => {
+            return Change::Closure { closure: Box::new(e.closure.clone()), lifted: true };
+        }
         Event::RoomRegistered(e) => return Change::Room(Box::new(rooms::form(decoded, &e.room, false))),
         Event::RoomChanged(e) => return Change::Room(Box::new(rooms::form(decoded, &e.room, false))),
         Event::RoomRetired(e) => return Change::Room(Box::new(rooms::form(decoded, &e.room, true))),

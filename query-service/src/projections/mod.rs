@@ -1,5 +1,6 @@
 //! How events become documents: pure folds. A fold never deletes, and an event that comes again changes nothing.
 
+pub mod closures;
 pub mod history;
 pub mod reservations;
 pub mod rooms;
@@ -7,18 +8,23 @@ pub mod usage;
 
 use shared_events::{Event, Interval, RawEvent, RoomId};
 
+use crate::read_models::reservation::with_buffers;
+
 /// The longest stay in minutes: 366 days and an hour of daylight saving.
 pub const LONGEST_STAY: i64 = 366 * 24 * 60 + 60;
 
 /// Why a decoded event can't be applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Inapplicable {
-    /// A stay that does not end after it begins.
-    #[error("the stay does not end after it begins")]
+    /// A stay or a closure that does not end after it begins.
+    #[error("the stay or closure does not end after it begins")]
     EmptyStay,
-    /// A stay that no command could have made.
-    #[error("the stay is longer than 366 days")]
+    /// A stay or a closure that no command could have made.
+    #[error("the stay or closure is longer than 366 days")]
     EndlessStay,
+    /// A busy interval that no command could have given.
+    #[error("the busy interval does not hold the stay, or is longer than its buffers may be")]
+    OtherBusy,
     /// An event in the stream of a room that it does not name.
     #[error("the event names another room than its stream")]
     OtherRoom,
@@ -59,12 +65,25 @@ pub fn check(room: RoomId, event: &Event) -> Result<(), Inapplicable> {
         Event::ReservationCancelled(e) => (e.reservation.room, None),
         Event::ReservationRestored(e) if e.cancelled_in == room => (e.cancelled_in, None),
         Event::ReservationRestored(e) => (e.reservation.room, None),
+        Event::ClosureAdded(e) => (e.closure.room, None),
+        Event::ClosureLifted(e) => (e.closure.room, None),
     };
     if named != room {
         return Err(Inapplicable::OtherRoom);
     }
     if let Some(reservation) = event.reservation() {
         stay(reservation.interval())?;
+        let (busy, most) = (reservation.busy_interval(), with_buffers(reservation.interval()));
+        if busy.from > reservation.from
+            || busy.to < reservation.to
+            || busy.from < most.from
+            || busy.to > most.to
+        {
+            return Err(Inapplicable::OtherBusy);
+        }
+    }
+    if let Some(closure) = event.closure() {
+        stay(closure.interval())?;
     }
     previous.map_or(Ok(()), |place| stay(place.interval()))
 }

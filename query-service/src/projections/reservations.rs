@@ -70,6 +70,7 @@ mod tests {
             time_zone: "UTC".parse().unwrap(),
             from: at(100 + i64::from(revision)),
             to: at(200),
+            busy: None,
             people: revision,
             title: None,
             reserved_for: None,

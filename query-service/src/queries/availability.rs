@@ -5,11 +5,12 @@ use shared_events::{Interval, RoomId, Timestamp, Version};
 use super::{Page, PageRequest, QueryError, ROOMS_AT_ONCE, seen_of};
 use crate::{
     progress::Progress,
-    read_models::RoomDoc,
+    read_models::{ClosureDoc, RoomDoc, reservation::with_buffers},
     stores::{Queries, RoomFilter},
 };
 
-/// Rooms that would accept a stay now, by name: their rules allow it, and no reservation overlaps it.
+/// Rooms that would accept a stay now, by name: their rules allow it, no reservation keeps them busy, and they
+/// are not closed, in it and its buffers.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Availability {
     /// The stay.
@@ -51,8 +52,20 @@ impl Availability {
             let fitting: Vec<RoomDoc> = rooms.into_iter().filter(|room| self.fits(room, now)).collect();
             let ids: Vec<RoomId> = fitting.iter().map(|room| room.room).collect();
             let seen = seen_of(models, progress, &ids).await?;
-            let occupied = models.occupied(&ids, self.stay).await?;
-            available.extend(fitting.into_iter().filter(|room| !occupied.contains(&room.room)).map(|room| {
+            let busy: Vec<_> =
+                fitting.iter().map(|room| (room.room, room.settings.busy(self.stay))).collect();
+            let (mut taken, closures) = tokio::try_join!(
+                models.occupied(&busy),
+                models.closures_in_rooms(&ids, with_buffers(self.stay))
+            )?;
+            for (room, busy) in busy {
+                let closed =
+                    |doc: &ClosureDoc| doc.closure.room == room && doc.closure.interval().overlaps(busy);
+                if closures.iter().any(closed) {
+                    taken.insert(room);
+                }
+            }
+            available.extend(fitting.into_iter().filter(|room| !taken.contains(&room.room)).map(|room| {
                 let version = seen.get(&room.room).copied().unwrap_or_default().version;
                 AvailableRoom { room, version }
             }));

@@ -9,7 +9,11 @@ use shared_events::{
 };
 
 use super::{PageRequest, QueryError, RoomPage, version_of};
-use crate::{progress::Progress, read_models::local_time::local_date, stores::Queries};
+use crate::{
+    progress::Progress,
+    read_models::{local_time::local_date, reservation::with_buffers},
+    stores::Queries,
+};
 
 /// Reservations that are read at a time.
 const RESERVATIONS_AT_ONCE: usize = 500;
@@ -40,17 +44,29 @@ impl FreeTime {
         let earliest = room.settings.earliest_start(now);
         let from = self.during.from.max(after.unwrap_or(self.during.from)).max(earliest);
         let rest = Interval { from, to: self.during.to };
+        // Buffers of stays on either side may reach into the interval.
+        let around = with_buffers(with_buffers(rest));
         let mut free = Vec::new();
         if !room.retired && rest.from < rest.to {
             let mut open = OpenTime::new(&room.settings, rest, now);
+            // Closures may overlap one another and stays: each is cut out before the stays that begin after it.
+            let closures = models.closures_in_rooms(&[self.room], around).await?;
+            let mut closed = closures.iter().map(|doc| doc.closure.interval()).peekable();
             let mut last = None;
             while free.len() < page.to_read() {
-                let found = models.live_in_room(self.room, rest, last, RESERVATIONS_AT_ONCE).await?;
+                let found = models.live_in_room(self.room, around, last, RESERVATIONS_AT_ONCE).await?;
                 for doc in &found {
-                    open.take_before(doc.reservation.interval(), &mut free);
+                    let busy = doc.reservation.busy_interval();
+                    while let Some(closed) = closed.next_if(|closed| closed.from <= busy.from) {
+                        open.take_before(room.settings.barred_by(closed), &mut free);
+                    }
+                    open.take_before(room.settings.barred_by(busy), &mut free);
                 }
                 last = found.last().map(|doc| (doc.reservation.from, doc.reservation.id));
                 if found.len() < RESERVATIONS_AT_ONCE {
+                    for closed in closed.by_ref() {
+                        open.take_before(room.settings.barred_by(closed), &mut free);
+                    }
                     open.take_rest(page.to_read(), &mut free);
                     break;
                 }

@@ -7,7 +7,7 @@ use shared_events::{Interval, RoomId, RoomSettings, Timestamp, Version};
 use super::{Page, PageRequest, QueryError, ROOMS_AT_ONCE, free::free_between, schedules::read, seen_of};
 use crate::{
     progress::Progress,
-    read_models::{ReservationDoc, RoomDoc},
+    read_models::{ClosureDoc, ReservationDoc, RoomDoc, reservation::with_buffers},
     stores::{Queries, RoomFilter},
 };
 
@@ -66,14 +66,21 @@ impl FreeStays {
             while !rooms.is_empty() && found.len() < page.to_read() {
                 let ids: Vec<RoomId> = rooms.iter().take(ROOMS_OF_A_READ).map(|room| room.room).collect();
                 let seen = seen_of(models, progress, &ids).await?;
-                let (count, reserved) = read(models, &ids, self.during).await?;
+                // Buffers of stays on either side may reach into the range.
+                let around = with_buffers(with_buffers(self.during));
+                let (count, reserved) = read(models, &ids, around).await?;
+                let closures = models.closures_in_rooms(&ids, around).await?;
                 let mut by_room: HashMap<RoomId, Vec<Interval>> = HashMap::new();
                 for ReservationDoc { reservation, .. } in reserved {
-                    by_room.entry(reservation.room).or_default().push(reservation.interval());
+                    by_room.entry(reservation.room).or_default().push(reservation.busy_interval());
+                }
+                for ClosureDoc { closure, .. } in closures {
+                    by_room.entry(closure.room).or_default().push(closure.interval());
                 }
                 found.extend(rooms.drain(..count.min(rooms.len())).filter_map(|room| {
-                    let reserved = by_room.remove(&room.room).unwrap_or_default();
-                    let times = self.times(&room.settings, reserved, now);
+                    let busy = by_room.remove(&room.room).unwrap_or_default();
+                    let barred = busy.into_iter().map(|busy| room.settings.barred_by(busy)).collect();
+                    let times = self.times(&room.settings, barred, now);
                     let version = seen.get(&room.room).copied().unwrap_or_default().version;
                     (!times.is_empty()).then_some(RoomWithTimes { room, version, times })
                 }));
@@ -93,10 +100,10 @@ impl FreeStays {
     }
 
     /// The earliest stay in each free interval of a room.
-    fn times(&self, settings: &RoomSettings, mut reserved: Vec<Interval>, now: Timestamp) -> Vec<Interval> {
-        reserved.sort_unstable_by_key(|one| one.from);
+    fn times(&self, settings: &RoomSettings, mut barred: Vec<Interval>, now: Timestamp) -> Vec<Interval> {
+        barred.sort_unstable_by_key(|one| one.from);
         let from = self.during.from.max(settings.earliest_start(now));
-        let free = free_between(settings, Interval { from, to: self.during.to }, reserved, now);
+        let free = free_between(settings, Interval { from, to: self.during.to }, barred, now);
         free.into_iter().filter_map(|free| self.earliest(settings, free, now)).take(MOST_TIMES).collect()
     }
 

@@ -6,6 +6,7 @@
 pub mod availability;
 pub mod bookings;
 pub mod busiest_times;
+pub mod closures;
 pub mod crowd;
 pub mod cursor;
 pub mod free;
@@ -22,6 +23,7 @@ mod statistics;
 pub use availability::{Availability, AvailableRoom};
 pub use bookings::{Bookings, KindBookings};
 pub use busiest_times::{BusiestTimes, BusyHour, By, Day, Measure};
+pub use closures::{ClosedRooms, ClosureOfRooms};
 pub use crowd::{Crowd, Crowded};
 pub use cursor::InvalidCursor;
 pub use free::FreeTime;
@@ -30,7 +32,7 @@ pub use past::{PastReservation, PastRoom, PastSchedule, Remembered, Revision, Re
 pub use popular_rooms::{PopularRoom, PopularRooms, Reserved};
 pub use reservations::{UserHistory, UserReservations};
 pub use rooms::{KeptKinds, Kinds, Rooms};
-pub use schedule::Schedule;
+pub use schedule::{Schedule, Scheduled};
 pub use schedules::{RoomSchedule, Schedules};
 pub use shared_events::feed::Page;
 

@@ -4,11 +4,11 @@ use std::hash::Hash;
 
 use shared_events::{Interval, Minute, Reservation, ReservationId, RoomId, Timestamp, UserId, Version};
 
-use super::{Page, PageRequest, QueryError};
+use super::{Page, PageRequest, QueryError, Scheduled};
 use crate::{
     read_models::{
         AsOf, Change, HistoryDoc, HistoryKind, ReservationDoc, RoomDoc, Status,
-        history::{week, weeks},
+        history::{closures_after, week, weeks},
     },
     stores::{Queries, StoreError},
 };
@@ -87,12 +87,12 @@ pub struct PastSchedule {
 type PlaceAt = (Version, Minute, ReservationId);
 
 impl PastSchedule {
-    /// One page of it with the version of the room's stream, or `None` if there was no such room or is no such version.
+    /// One page of it, or `None` if there was no such room or is no such version.
     pub async fn run(
         &self,
         models: &dyn Queries,
         page: &PageRequest,
-    ) -> Result<Option<Remembered<(Version, Page<ReservationDoc>)>>, QueryError> {
+    ) -> Result<Option<Remembered<Scheduled>>, QueryError> {
         let after: Option<PlaceAt> = page.after(self)?;
         let at = after.map_or(self.at, |(version, ..)| AsOf::Number(version));
         let Some(Remembered { value: version, recorded_at }) = version_of(models, self.room, at).await?
@@ -102,7 +102,9 @@ impl PastSchedule {
         let after = after.map(|(_, from, id)| (from, id));
         let found = self.live(models, version, after, page.to_read()).await?;
         let page = page.page(self, found, |doc| (version, doc.reservation.from, doc.reservation.id));
-        Ok(Some(Remembered { value: (version, page), recorded_at }))
+        let closures = closures_after(models.closure_entries(self.room, version).await?);
+        let closures = closures.into_iter().filter(|it| it.interval().overlaps(self.during)).collect();
+        Ok(Some(Remembered { value: Scheduled { version, closures, page }, recorded_at }))
     }
 
     /// Live reservations after a place. Reads the weeks of the interval from there on, more at a time, until enough are found.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{Days, NaiveDate};
-use shared_events::{Interval, Minute, RoomId, TimeZone, Version};
+use shared_events::{Closure, Interval, Minute, RoomId, TimeZone, Version};
 
 use super::{Page, PageRequest, QueryError, seen_of};
 use crate::{
@@ -37,6 +37,8 @@ pub struct RoomSchedule {
     pub during: Interval,
     /// Live reservations that overlap this interval, by `from`.
     pub reservations: Vec<ReservationDoc>,
+    /// Closures that overlap it, by `from`.
+    pub closures: Vec<Closure>,
 }
 
 impl Schedules {
@@ -63,13 +65,19 @@ impl Schedules {
         for doc in found {
             by_room.entry(doc.reservation.room).or_default().push(doc);
         }
+        let mut closures_of: HashMap<RoomId, Vec<Closure>> = HashMap::new();
+        for doc in models.closures_in_rooms(&ids, around(spans.values())).await? {
+            closures_of.entry(doc.closure.room).or_default().push(doc.closure);
+        }
         let schedules = rooms.into_iter().map(|room| {
             let during = during(&room);
             let mut reservations = by_room.remove(&room.room).unwrap_or_default();
             reservations.retain(|doc| doc.reservation.interval().intersection(during).is_some());
             reservations.sort_unstable_by_key(|doc| (doc.reservation.from, doc.reservation.id));
+            let mut closures = closures_of.remove(&room.room).unwrap_or_default();
+            closures.retain(|closure| closure.interval().intersection(during).is_some());
             let version = seen.get(&room.room).copied().unwrap_or_default().version;
-            RoomSchedule { room, version, during, reservations }
+            RoomSchedule { room, version, during, reservations, closures }
         });
         let page = PageRequest { limit: fitting.min(page.limit), cursor: None };
         let place = |schedule: &RoomSchedule| (schedule.room.room, schedule.room.settings.name.clone());

@@ -2,13 +2,13 @@
 //! reservation it is, and who made it for its owner. A room or reservation of the past is read from all of them.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     ops::RangeInclusive,
 };
 
 use serde::{Deserialize, Serialize};
 use shared_events::{
-    Interval, Minute, Place, Reservation, ReservationId, RoomId, Timestamp, UserId, Version,
+    Closure, Interval, Minute, Place, Reservation, ReservationId, RoomId, Timestamp, UserId, Version,
 };
 
 use super::{ReservationDoc, RoomDoc, Status};
@@ -62,6 +62,13 @@ pub enum Change {
     },
     /// The room itself, which was like this afterwards.
     Room(Box<RoomDoc>),
+    /// A closure of the room.
+    Closure {
+        /// The closure.
+        closure: Box<Closure>,
+        /// Whether it was taken back.
+        lifted: bool,
+    },
 }
 
 /// A state of the past.
@@ -78,6 +85,8 @@ pub enum AsOf<N> {
 pub enum Part {
     /// The room itself.
     Settings,
+    /// Its closures.
+    Closures,
     /// The reservations of a week, counted from 1970.
     Week(i64),
 }
@@ -105,7 +114,7 @@ impl HistoryDoc {
     pub const fn reservation(&self) -> Option<&Reservation> {
         match &self.change {
             Change::Reservation { reservation, .. } => Some(reservation),
-            Change::Room(_) => None,
+            Change::Room(_) | Change::Closure { .. } => None,
         }
     }
 
@@ -114,7 +123,7 @@ impl HistoryDoc {
     pub fn into_room(self) -> Option<RoomDoc> {
         match self.change {
             Change::Room(form) => Some(*form),
-            Change::Reservation { .. } => None,
+            Change::Reservation { .. } | Change::Closure { .. } => None,
         }
     }
 
@@ -131,8 +140,10 @@ impl HistoryDoc {
     /// last entry of a reservation in any week tells whether it holds time there.
     #[must_use]
     pub fn parts(&self) -> Vec<Part> {
-        let Change::Reservation { reservation, previous, .. } = &self.change else {
-            return vec![Part::Settings];
+        let (reservation, previous) = match &self.change {
+            Change::Reservation { reservation, previous, .. } => (reservation, previous),
+            Change::Room(_) => return vec![Part::Settings],
+            Change::Closure { .. } => return vec![Part::Closures],
         };
         let places = [Some(reservation.place()), *previous].into_iter().flatten();
         let here = places.filter(|place| place.room == self.room);
@@ -201,6 +212,23 @@ impl LastEntries {
     pub fn into_entries(self) -> impl Iterator<Item = HistoryDoc> {
         self.0.into_values()
     }
+}
+
+/// The closures that are left after these events of one room, in the order of their versions: by `from`, then id.
+#[must_use]
+pub fn closures_after(events: impl IntoIterator<Item = HistoryDoc>) -> Vec<Closure> {
+    let mut left = BTreeMap::new();
+    for event in events {
+        if let Change::Closure { closure, lifted } = event.change {
+            let place = (closure.from, closure.id);
+            if lifted {
+                left.remove(&place)
+            } else {
+                left.insert(place, *closure)
+            };
+        }
+    }
+    left.into_values().collect()
 }
 
 /// The events of the last revision that was recorded up to a moment, from a reservation's events, the last one first.

@@ -3,6 +3,7 @@
 //! Each document of a room names the room, and the version of its stream that it shows.
 
 pub mod checkpoint;
+pub mod closure;
 pub mod generation;
 pub mod history;
 pub mod local_time;
@@ -13,6 +14,7 @@ pub mod room;
 pub mod usage;
 
 pub use checkpoint::{Checkpoint, DroppedEvent, Parked, ParkedMessage};
+pub use closure::ClosureDoc;
 pub use history::{AsOf, Change, HistoryDoc, HistoryKind};
 pub use of_room::{Compared, Difference, RoomDocuments};
 pub use requests::{Outcome, Request, RequestedAction};

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use shared_events::{ReservationId, RoomId, Version};
+use shared_events::{ClosureId, ReservationId, RoomId, Version};
 
-use super::{HistoryDoc, ReservationDoc, RoomDoc, UsageDoc, usage::Month};
+use super::{ClosureDoc, HistoryDoc, ReservationDoc, RoomDoc, UsageDoc, usage::Month};
 
 /// The documents of one room.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -14,6 +14,8 @@ pub struct RoomDocuments {
     pub room: Option<RoomDoc>,
     /// Reservations that are or were in it, and others that were asked for.
     pub reservations: BTreeMap<ReservationId, ReservationDoc>,
+    /// Closures, lifted ones too.
+    pub closures: BTreeMap<ClosureId, ClosureDoc>,
     /// History, by the version of its event.
     pub history: BTreeMap<Version, HistoryDoc>,
     /// Usage, by local month and zone.
@@ -27,6 +29,7 @@ impl RoomDocuments {
     pub(crate) fn new(
         room: Option<RoomDoc>,
         reservations: impl IntoIterator<Item = ReservationDoc>,
+        closures: impl IntoIterator<Item = ClosureDoc>,
         history: impl IntoIterator<Item = HistoryDoc>,
         usage: impl IntoIterator<Item = UsageDoc>,
         counted: Version,
@@ -34,6 +37,7 @@ impl RoomDocuments {
         Self {
             room,
             reservations: reservations.into_iter().map(|doc| (doc.reservation.id, doc)).collect(),
+            closures: closures.into_iter().map(|doc| (doc.closure.id, doc)).collect(),
             history: history.into_iter().map(|entry| (entry.version, entry)).collect(),
             usage: usage.into_iter().map(|usage| (usage.key.place(), usage)).collect(),
             counted,
@@ -46,7 +50,7 @@ impl RoomDocuments {
 pub struct Difference {
     /// The document's room.
     pub room: RoomId,
-    /// `room`, `reservation`, `history`, `usage` or `checkpoint`.
+    /// `room`, `reservation`, `closure`, `history`, `usage` or `checkpoint`.
     pub what: &'static str,
     /// The document's id.
     pub id: String,
@@ -74,6 +78,7 @@ pub fn compare(room: RoomId, expected: &RoomDocuments, found: &RoomDocuments, ve
     let mut comparison = Comparison { room, version, differences: Vec::new(), undecided: false };
     comparison.rooms(expected, found);
     comparison.reservations(expected, found);
+    comparison.closures(expected, found);
     comparison.history(expected, found);
     comparison.usage(expected, found);
     match comparison {
@@ -123,6 +128,16 @@ impl Comparison {
         let Some(found) = found else { return false };
         let newer = expected.is_none_or(|expected| found.rank() > expected.rank());
         newer && (!is_here(found) || found.version.is_none())
+    }
+
+    fn closures(&mut self, expected: &RoomDocuments, found: &RoomDocuments) {
+        // Each event makes the whole document, so a later one can't be compared.
+        let later = |doc: Option<&ClosureDoc>| doc.is_some_and(|doc| doc.version > self.version);
+        let differing = differing(&expected.closures, &found.closures);
+        let differing: Vec<_> = differing.filter(|(_, one, other)| !later(*one) && !later(*other)).collect();
+        for (id, one, other) in differing {
+            self.differs("closure", format!("{}/{id}", self.room), one.map(json), other.map(json));
+        }
     }
 
     fn history(&mut self, expected: &RoomDocuments, found: &RoomDocuments) {

@@ -1,7 +1,17 @@
 //! Reservations as queries see them.
 
 use serde::{Deserialize, Serialize};
-use shared_events::{Reservation, Version};
+use shared_events::{Interval, Minute, Reservation, Version, room_events::MOST_BUFFER_MINUTES};
+
+/// The interval in which a stay lies if its buffers may reach into this one.
+#[must_use]
+pub fn with_buffers(interval: Interval) -> Interval {
+    let buffer = i64::from(MOST_BUFFER_MINUTES);
+    Interval {
+        from: interval.from.plus(-buffer).unwrap_or(Minute::EARLIEST),
+        to: interval.to.plus(buffer).unwrap_or(Minute::LATEST),
+    }
+}
 
 /// Whether a reservation still holds its room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

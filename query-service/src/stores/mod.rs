@@ -14,15 +14,16 @@ use std::{
 
 use async_trait::async_trait;
 use shared_events::{
-    DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, RoomSettings, Timestamp, UserId, Version,
+    ClosureId, DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, RoomSettings, Timestamp,
+    UserId, Version,
 };
 use uuid::Uuid;
 
 pub use self::batch::Applied;
 
 use crate::read_models::{
-    AsOf, Checkpoint, DroppedEvent, HistoryDoc, KindCount, Outcome, ParkedMessage, Request, ReservationDoc,
-    RoomDoc, RoomDocuments, UsageDoc,
+    AsOf, Checkpoint, ClosureDoc, DroppedEvent, HistoryDoc, KindCount, Outcome, ParkedMessage, Request,
+    ReservationDoc, RoomDoc, RoomDocuments, UsageDoc,
     history::{Booked, LastEntries},
     usage::Month,
 };
@@ -190,8 +191,18 @@ pub trait Queries: Checkpoints + Past {
         limit: usize,
     ) -> Result<Vec<ReservationDoc>, StoreError>;
 
-    /// Those of these rooms that have a live reservation in an interval.
-    async fn occupied(&self, rooms: &[RoomId], during: Interval) -> Result<HashSet<RoomId>, StoreError>;
+    /// Those of these rooms that a live reservation keeps busy in the room's interval.
+    async fn occupied(&self, rooms: &[(RoomId, Interval)]) -> Result<HashSet<RoomId>, StoreError>;
+
+    /// The closures of these rooms that overlap an interval and are not lifted, by `from`, then id.
+    async fn closures_in_rooms(
+        &self,
+        rooms: &[RoomId],
+        during: Interval,
+    ) -> Result<Vec<ClosureDoc>, StoreError>;
+
+    /// A closure in each room that has or had it, in no order.
+    async fn closure(&self, closure: ClosureId) -> Result<Vec<ClosureDoc>, StoreError>;
 
     /// Live reservations of a user that end after `from` and begin before `to`, by `from`, then id.
     async fn live_of_user(
@@ -271,6 +282,9 @@ pub trait Past: Send + Sync + 'static {
         weeks: RangeInclusive<i64>,
         version: Version,
     ) -> Result<LastEntries, StoreError>;
+
+    /// The events of a room up to a version that are about closures, in order.
+    async fn closure_entries(&self, room: RoomId, version: Version) -> Result<Vec<HistoryDoc>, StoreError>;
 
     /// The events of the last revision of a reservation that was recorded up to a moment. A move has two.
     async fn last_revision(

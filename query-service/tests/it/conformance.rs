@@ -6,8 +6,9 @@ use proptest::prelude::*;
 use query_service::{
     progress::Progress,
     queries::{
-        Availability, Bookings, BusiestTimes, By, FreeStays, FreeTime, Kinds, Measure, Page, PageRequest,
-        PopularRooms, QueryError, RoomSchedule, Rooms, Schedule, Schedules, UserHistory, UserReservations,
+        Availability, Bookings, BusiestTimes, By, ClosureOfRooms, FreeStays, FreeTime, Kinds, Measure, Page,
+        PageRequest, PopularRooms, QueryError, RoomSchedule, Rooms, Schedule, Schedules, UserHistory,
+        UserReservations,
     },
     read_models::{Change, HistoryDoc, HistoryKind},
     stores::{Checkpoints, ProjectionStore, Queries, RoomFilter, memory::MemoryReadModels},
@@ -112,6 +113,9 @@ async fn answers(models: &dyn Queries, history: &History) -> String {
             writeln!(text, "{user} {after}: {cancelled:?} {entries:?}").unwrap();
         }
     }
+    for id in history.events.iter().filter_map(|event| event.event.closure()).map(|closure| closure.id) {
+        writeln!(text, "{:?}", ClosureOfRooms { closure: id }.run(models).await.unwrap()).unwrap();
+    }
     let mut rooms = models.rooms(&history.room_ids()).await.unwrap();
     rooms.sort_by_key(|room| room.room);
     writeln!(text, "{rooms:?}").unwrap();
@@ -156,6 +160,8 @@ async fn check_against_recount(models: &dyn Queries, history: &History) {
                 all_pages(async |page| Ok(query.run(models, progress, &page).await?.unwrap().page)).await;
             let shown: Vec<_> = live.into_iter().map(|doc| doc.reservation).collect();
             assert_eq!(shown, history.schedule(room.id, during), "{query:?}");
+            let first = query.run(models, progress, &PageRequest::first(1)).await.unwrap().unwrap();
+            assert_eq!(first.closures, history.closures(room.id, during), "{query:?}");
             if during.minutes() < 10 * 1440 {
                 let query = FreeTime { room: room.id, during };
                 let free = async |page| Ok(query.run(models, progress, now(), &page).await?.unwrap().page);
@@ -169,6 +175,9 @@ async fn check_against_recount(models: &dyn Queries, history: &History) {
             let filter = RoomFilter::of_kind(kind.map(str::to_owned));
             let query = Schedules { date: date.parse().unwrap(), days, filter };
             let shown = all_pages(async |page| query.run(models, progress, &page).await).await;
+            for one in shown.iter().filter(|one| one.during.minutes() > 0) {
+                assert_eq!(one.closures, history.closures(one.room.room, one.during), "{query:?}");
+            }
             let reserved = |one: &RoomSchedule| {
                 one.reservations.iter().map(|doc| doc.reservation.clone()).collect::<Vec<_>>()
             };
@@ -240,6 +249,7 @@ pub(crate) async fn check_statistics(models: &dyn Queries, history: &History, in
 async fn both_stores_answer_every_query_alike_and_as_a_recount_does() {
     let server = TestDatabase::create().await;
     let history = history(&fixed_steps(400, 7));
+    assert!(history.closures.len() > 2 && history.live.values().any(|live| live.busy.is_some()));
     assert!(history.live.len() > 30 && history.events.len() > 150, "{}", history.events.len());
     let (memory, mongo) = (MemoryReadModels::new(), server.models("g1_").await);
     feed(&memory, &history.events, 1).await;

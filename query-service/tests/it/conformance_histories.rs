@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::Strategy;
 use shared_events::{
-    DecodedEvent, Event, Interval, MaxAhead, Minute, OpenDay, OpeningHours, OpeningSpan, Reservation,
-    ReservationId, Room, RoomId, RoomSettings, SeriesId, UserId,
+    Closure, ClosureId, DecodedEvent, Event, Interval, MaxAhead, Minute, OpenDay, OpeningHours, OpeningSpan,
+    Reservation, ReservationId, Room, RoomId, RoomSettings, SeriesId, UserId,
+    closure_events::{ClosureAdded, ClosureLifted},
     reservation_events::{
         ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
         ReservationRescheduled, ReservationRestored,
@@ -55,7 +56,7 @@ pub(crate) struct Step {
 }
 
 pub(crate) fn steps(count: impl Into<proptest::collection::SizeRange>) -> impl Strategy<Value = Vec<Step>> {
-    let fields = (0..20_u8, 0..ROOMS, 0..ROOMS, 0..7_u8, 0..4 * 1440_u16, 1..2000_u16, 0..3_u8);
+    let fields = (0..23_u8, 0..ROOMS, 0..ROOMS, 0..7_u8, 0..4 * 1440_u16, 1..2000_u16, 0..3_u8);
     let step = fields.prop_map(|(action, room, other, anchor, start, length, user)| Step {
         action,
         room,
@@ -79,7 +80,7 @@ pub(crate) fn fixed_steps(count: usize, seed: u64) -> Vec<Step> {
     (0..count)
         .map(|_| {
             let (action, room, other, anchor, user) =
-                (small(20), small(u16::from(ROOMS)), small(u16::from(ROOMS)), small(6), small(3));
+                (small(23), small(u16::from(ROOMS)), small(u16::from(ROOMS)), small(6), small(3));
             let (high, low, hours) = (small(96), small(60), small(33));
             Step {
                 action,
@@ -116,6 +117,9 @@ pub(crate) struct History {
     /// With the room in which each was cancelled.
     cancelled: Vec<Reservation>,
     pub(crate) all: BTreeSet<ReservationId>,
+    /// Closures that are not lifted.
+    pub(crate) closures: BTreeMap<ClosureId, Closure>,
+    closures_ever: u128,
 }
 
 pub(crate) fn history(steps: &[Step]) -> History {
@@ -125,6 +129,8 @@ pub(crate) fn history(steps: &[Step]) -> History {
         live: BTreeMap::new(),
         cancelled: Vec::new(),
         all: BTreeSet::new(),
+        closures: BTreeMap::new(),
+        closures_ever: 0,
     };
     for number in 0..ROOMS {
         history.register(number);
@@ -170,6 +176,8 @@ impl History {
             },
             min_minutes: (number == 2).then_some(90),
             max_minutes: (number == 3).then_some(600),
+            buffer_before: (number % 3 == 0).then_some(17),
+            buffer_after: (number == 0 || number == 4).then_some(45),
             max_days_ahead: (number == 4).then_some(10),
             building: Some(if number < 2 { "$main".into() } else { format!("b{}", number % 2) }),
             floor: (number != 2).then(|| "2".into()),
@@ -190,11 +198,19 @@ impl History {
         self.append(self.rooms.len() - 1, "admin", RoomRegistered { room });
     }
 
+    /// A stay with the buffers of a room.
+    fn busy(&self, room: usize, stay: Interval) -> Interval {
+        let minutes = |buffer: Option<u32>| i64::from(buffer.unwrap_or_default());
+        let settings = &self.rooms[room].settings;
+        let from = stay.from.plus(-minutes(settings.buffer_before)).unwrap();
+        Interval { from, to: stay.to.plus(minutes(settings.buffer_after)).unwrap() }
+    }
+
     fn is_free(&self, room: RoomId, stay: Interval, but: Option<ReservationId>) -> bool {
         self.live
             .values()
             .filter(|other| other.room == room && Some(other.id) != but)
-            .all(|other| !other.interval().overlaps(stay))
+            .all(|other| !other.busy_interval().overlaps(stay))
     }
 
     fn take(&mut self, step: Step) {
@@ -217,13 +233,16 @@ impl History {
             }
             (18, _) => self.change_room(room, step),
             (19, _) if seldom(step) => self.retire(room),
+            (20..22, _) => self.close(room, stay, step),
+            (22, _) => self.lift(room),
             _ => {}
         }
     }
 
     fn make(&mut self, room: usize, stay: Interval, step: Step) {
         let state = &self.rooms[room];
-        if state.retired || !self.is_free(state.id, stay, None) {
+        let busy = self.busy(room, stay);
+        if state.retired || !self.is_free(state.id, busy, None) {
             return;
         }
         let unique =
@@ -236,6 +255,7 @@ impl History {
             time_zone: state.settings.time_zone,
             from: stay.from,
             to: stay.to,
+            busy: (busy != stay).then_some(busy),
             people: 1 + u32::from(step.length % 7),
             title: (!title.is_empty()).then(|| title.into()),
             reserved_for: (step.user == 1).then(|| "$$NOW".into()),
@@ -253,8 +273,8 @@ impl History {
         let mut reservation = Reservation { revision: held.revision + 1, ..held };
         if step.other == 0 {
             reservation.people += 1;
-        } else if self.is_free(previous.room, stay, Some(reservation.id)) {
-            (reservation.from, reservation.to) = (stay.from, stay.to);
+        } else if self.is_free(previous.room, self.busy(room, stay), Some(reservation.id)) {
+            reservation.set_interval(stay, self.busy(room, stay));
             reservation.time_zone = self.rooms[room].settings.time_zone;
         } else {
             return;
@@ -266,7 +286,8 @@ impl History {
     fn move_to(&mut self, room: usize, other: usize, held: Reservation, stay: Interval, step: Step) {
         let target = &self.rooms[other];
         let stay = if step.user == 0 { stay } else { held.interval() };
-        if other == room || target.retired || !self.is_free(target.id, stay, None) {
+        let busy = self.busy(other, stay);
+        if other == room || target.retired || !self.is_free(target.id, busy, None) {
             return;
         }
         let previous = held.place();
@@ -276,6 +297,7 @@ impl History {
             time_zone: target.settings.time_zone,
             from: stay.from,
             to: stay.to,
+            busy: (busy != stay).then_some(busy),
             ..held
         };
         self.live.insert(reservation.id, reservation.clone());
@@ -292,7 +314,7 @@ impl History {
         let Some(room) = room.filter(|room| !self.rooms[*room].retired) else { return };
         let id = self.rooms[room].id;
         let before = self.rooms.iter().position(|room| room.id == last.room).unwrap();
-        if self.rooms[before].retired || !self.is_free(id, last.interval(), None) {
+        if self.rooms[before].retired || !self.is_free(id, last.busy_interval(), None) {
             return;
         }
         let cancelled_in = last.room;
@@ -304,6 +326,40 @@ impl History {
             self.append(before, actor, event.clone());
         }
         self.append(room, actor, event);
+    }
+
+    fn close(&mut self, room: usize, during: Interval, step: Step) {
+        if self.rooms[room].retired {
+            return;
+        }
+        self.closures_ever += 1;
+        let id =
+            ClosureId(Uuid::from_u128(0x0199_0000_0000_8000_8000_0000_0000_0000 + self.closures_ever % 7));
+        let kind = (step.user == 1).then(|| KINDS[0].to_owned());
+        let closure = Closure {
+            id,
+            room: self.rooms[room].id,
+            from: during.from,
+            to: during.to,
+            reason: "$closed".into(),
+            kind,
+            all: step.user == 2,
+        };
+        // A room has a closure once.
+        if self.closures.contains_key(&id) {
+            return;
+        }
+        self.closures.insert(id, closure.clone());
+        self.append(room, "admin", ClosureAdded { closure, hits: Vec::new(), more_hits: None });
+    }
+
+    fn lift(&mut self, room: usize) {
+        let here = self.rooms[room].id;
+        let Some(closure) = self.closures.values().find(|closure| closure.room == here).cloned() else {
+            return;
+        };
+        self.closures.remove(&closure.id);
+        self.append(room, "admin", ClosureLifted { closure });
     }
 
     fn change_room(&mut self, room: usize, step: Step) {

@@ -9,7 +9,8 @@ use query_service::{
     stores::RoomFilter,
 };
 use shared_events::{
-    Event, Interval, Minute, OpeningSpan, Reservation, RoomId, RoomSettings, Timestamp, names::sort_key,
+    Closure, Event, Interval, Minute, OpeningSpan, Reservation, RoomId, RoomSettings, Timestamp,
+    names::sort_key,
 };
 
 use crate::conformance_histories::{History, RoomState};
@@ -110,6 +111,25 @@ impl History {
         rooms.into_iter().map(|room| (room.id, reserved(room))).collect()
     }
 
+    /// The closures of a room that have a minute of an interval, by `from`.
+    pub(crate) fn closures(&self, room: RoomId, during: Interval) -> Vec<Closure> {
+        let here = self.closures.values().filter(|closure| closure.room == room);
+        let mut found: Vec<_> =
+            here.filter(|closure| closure.from < during.to && during.from < closure.to).cloned().collect();
+        found.sort_by_key(|closure| (closure.from, closure.id));
+        found
+    }
+
+    /// Whether a room takes a stay, with its buffers, as far as others and closures are concerned.
+    fn takes(&self, room: &RoomState, stay: Interval) -> bool {
+        let minutes = |buffer: Option<u32>| i64::from(buffer.unwrap_or_default());
+        let from = stay.from.plus(-minutes(room.settings.buffer_before)).unwrap();
+        let to = stay.to.plus(minutes(room.settings.buffer_after)).unwrap();
+        let is_apart = |busy: Interval| busy.to <= from || to <= busy.from;
+        self.live_in(room.id).iter().all(|reservation| is_apart(reservation.busy_interval()))
+            && self.closures.values().filter(|it| it.room == room.id).all(|it| is_apart(it.interval()))
+    }
+
     pub(crate) fn popular_rooms(&self, during: Interval, kind: Option<&str>) -> Vec<PopularRoom> {
         let mut popular: Vec<PopularRoom> = self
             .of_kind(kind)
@@ -182,13 +202,12 @@ impl History {
 
     /// Minutes that are open by the local clock, not reserved and not past, as intervals that a stay can hold.
     pub(crate) fn free(&self, room: &RoomState, during: Interval, now: Timestamp) -> Vec<Interval> {
-        let live = self.live_in(room.id);
         let earliest = earliest(&room.settings, now);
         let is_free = |minute: Minute| {
             !room.retired
                 && is_open(&room.settings, minute)
                 && minute >= earliest
-                && !live.iter().any(|reservation| reservation.from <= minute && minute < reservation.to)
+                && self.takes(room, Interval { from: minute, to: minute.plus(1).unwrap() })
         };
         let mut free: Vec<Interval> = Vec::new();
         for minute in minutes(during).filter(|minute| is_free(*minute)) {

@@ -5,9 +5,9 @@ use mongodb::bson::{Bson, Document, doc};
 use query_service::{
     progress::Progress,
     queries::{
-        Availability, Bookings, BusiestTimes, By, FreeStays, FreeTime, Measure, PageRequest, PastReservation,
-        PastRoom, PastSchedule, PopularRooms, Revisions, Rooms, Schedule, Schedules, UserHistory,
-        UserReservations,
+        Availability, Bookings, BusiestTimes, By, ClosureOfRooms, FreeStays, FreeTime, Measure, PageRequest,
+        PastReservation, PastRoom, PastSchedule, PopularRooms, Revisions, Rooms, Schedule, Schedules,
+        UserHistory, UserReservations,
     },
     read_models::AsOf,
     stores::{Queries, RoomFilter},
@@ -98,6 +98,8 @@ async fn no_query_but_kinds_scans_a_collection() {
     for at in [AsOf::Number(1), AsOf::Moment(history.events[100].recorded_at)] {
         PastReservation { reservation, at }.run(models).await.unwrap();
     }
+    let closure = history.events.iter().find_map(|event| event.event.closure()).unwrap().id;
+    ClosureOfRooms { closure }.run(models).await.unwrap().unwrap();
     let query = &Revisions { reservation };
     all_pages(async |page| query.run(models, &page).await).await;
     let cancelled = models.cancelled_of_user(&UserId::new("ann").unwrap(), during.from, 10).await.unwrap();

@@ -6,7 +6,7 @@ use query_service::{
     read_models::{AsOf, HistoryKind, ReservationDoc, RoomDoc, Status},
     stores::{Past, Queries, memory::MemoryReadModels},
 };
-use shared_events::{DecodedEvent, Event, Interval, ReservationId, RoomId, Timestamp, Version};
+use shared_events::{Closure, DecodedEvent, Event, Interval, ReservationId, RoomId, Timestamp, Version};
 
 use crate::{
     conformance::{all_pages, feed, in_memory, interval, intervals},
@@ -22,7 +22,7 @@ struct SeenRoom {
     room: RoomId,
     version: Version,
     form: RoomDoc,
-    schedules: Vec<(Interval, Vec<ReservationDoc>)>,
+    schedules: Vec<(Interval, (Vec<ReservationDoc>, Vec<Closure>))>,
 }
 
 /// What queries showed at a moment.
@@ -84,7 +84,8 @@ async fn look(models: &dyn Queries, history: &History, applied: &[DecodedEvent],
             let query = Schedule { room, during };
             let live =
                 all_pages(async |page| Ok(query.run(models, progress, &page).await?.unwrap().page)).await;
-            schedules.push((during, live));
+            let first = query.run(models, progress, &PageRequest::first(1)).await.unwrap().unwrap();
+            schedules.push((during, (live, first.closures)));
         }
         seen.rooms.push(SeenRoom { room, version, form, schedules });
     }
@@ -95,13 +96,14 @@ async fn look(models: &dyn Queries, history: &History, applied: &[DecodedEvent],
 }
 
 /// A short schedule in small pages, a long one in one page.
-async fn schedule_of(models: &dyn Queries, query: PastSchedule) -> Vec<ReservationDoc> {
+async fn schedule_of(models: &dyn Queries, query: PastSchedule) -> (Vec<ReservationDoc>, Vec<Closure>) {
     if query.during == year() {
-        let page = query.run(models, &PageRequest::first(500)).await.unwrap().unwrap().value.1;
-        assert_eq!(page.next, None);
-        return page.items;
+        let page = query.run(models, &PageRequest::first(500)).await.unwrap().unwrap().value;
+        assert_eq!(page.page.next, None);
+        return (page.page.items, page.closures);
     }
-    all_pages(async |page| Ok(query.run(models, &page).await?.unwrap().value.1)).await
+    let closures = query.run(models, &PageRequest::first(1)).await.unwrap().unwrap().value.closures;
+    (all_pages(async |page| Ok(query.run(models, &page).await?.unwrap().value.page)).await, closures)
 }
 
 /// Asserts that the past is as it was seen, by time and by number.

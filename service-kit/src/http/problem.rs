@@ -81,6 +81,8 @@ problem_types! {
     UnknownRoom "unknown-room" NOT_FOUND "There is no such room";
     /// No room is of this kind.
     UnknownKind "unknown-kind" NOT_FOUND "There is no room of this kind";
+    /// No room has a closure with this id.
+    UnknownClosure "unknown-closure" NOT_FOUND "There is no such closure";
     /// The room has no such reservation, or it is cancelled or moved.
     UnknownReservation "unknown-reservation" NOT_FOUND "There is no such reservation";
     /// The room has no reservation of this series that has not begun.
@@ -99,6 +101,10 @@ problem_types! {
     Overlap "overlap" CONFLICT "Another reservation is in the way";
     /// Occurrences of a series overlap reservations or break rules.
     SeriesConflict "series-conflict" CONFLICT "Occurrences of the series don't fit";
+    /// The room is closed in a part of the stay.
+    RoomClosed "room-closed" CONFLICT "The room is closed at that time";
+    /// The room has as many closures ahead as a room may have.
+    TooManyClosures "too-many-closures" CONFLICT "There are too many closures";
     /// Every room of the kind is taken.
     NoFreeRoom "no-free-room" CONFLICT "No room of this kind is free";
     /// Another room has this name.

@@ -8,9 +8,10 @@ use proptest::{
 };
 use serde_json::json;
 use shared_events::{
-    ConsistencyToken, DecodedEvent, Event, Interval, MaxAhead, Metadata, Minute, OpenDay, OpeningHours,
-    OpeningSpan, Place, RawEvent, Reservation, ReservationId, Room, RoomId, RoomSettings, SeriesId, TimeZone,
-    Timestamp, UserId, Version,
+    Closure, ClosureId, ConsistencyToken, DecodedEvent, Event, Interval, MaxAhead, Metadata, Minute, OpenDay,
+    OpeningHours, OpeningSpan, Place, RawEvent, Reservation, ReservationId, Room, RoomId, RoomSettings,
+    SeriesId, TimeZone, Timestamp, UserId, Version,
+    closure_events::{ClosureAdded, ClosureLifted, Hit},
     envelope::parse_id,
     event::EVENT_TYPES,
     feed::{FeedEvent, Page},
@@ -102,14 +103,15 @@ fn opening_hours() -> impl Strategy<Value = OpeningHours> {
 }
 
 fn room() -> impl Strategy<Value = Room> {
-    let limits = proptest::array::uniform6(option::of(any::<u32>()));
+    let limits = proptest::array::uniform8(option::of(any::<u32>()));
     let names = (any::<String>(), any::<String>(), any::<u32>(), any::<u32>());
     let words = || vec(any::<String>(), 0..3);
     let found = (option::of(any::<String>()), option::of(any::<String>()), words(), words());
     (room_id(), names, time_zone(), option::of(opening_hours()), limits, found).prop_map(
         |(id, (name, kind, capacity, revision), time_zone, opening_hours, limits, found)| {
             let (building, floor, attributes, bookable_by) = found;
-            let [slot_minutes, min_minutes, max_minutes, max_days_ahead, reservations, minutes] = limits;
+            let [slot_minutes, min_minutes, max_minutes, max_days_ahead, ahead @ ..] = limits;
+            let [reservations, minutes, buffer_before, buffer_after] = ahead;
             let max_ahead = MaxAhead { reservations, minutes };
             let settings = RoomSettings {
                 name,
@@ -120,6 +122,8 @@ fn room() -> impl Strategy<Value = Room> {
                 slot_minutes,
                 min_minutes,
                 max_minutes,
+                buffer_before,
+                buffer_after,
                 max_days_ahead,
                 building,
                 floor,
@@ -134,9 +138,17 @@ fn room() -> impl Strategy<Value = Room> {
 
 fn reservation() -> impl Strategy<Value = Reservation> {
     let texts = (option::of(any::<String>()), option::of(any::<String>()), user_id());
-    let later = (option::of(user_id()), option::of(any::<u128>()));
+    let later = (option::of(user_id()), option::of(any::<u128>()), option::of(interval()));
     (any::<u128>(), room_id(), interval(), time_zone(), any::<(u32, u32)>(), texts, later).prop_map(
-        |(id, room, Interval { from, to }, time_zone, (revision, people), texts, (booked_by, series))| {
+        |(
+            id,
+            room,
+            Interval { from, to },
+            time_zone,
+            (revision, people),
+            texts,
+            (booked_by, series, busy),
+        )| {
             let (title, reserved_for, user) = texts;
             Reservation {
                 id: ReservationId(Uuid::from_u128(id)),
@@ -145,6 +157,7 @@ fn reservation() -> impl Strategy<Value = Reservation> {
                 time_zone,
                 from,
                 to,
+                busy,
                 people,
                 title,
                 reserved_for,
@@ -158,6 +171,20 @@ fn reservation() -> impl Strategy<Value = Reservation> {
 
 fn place() -> impl Strategy<Value = Place> {
     reservation().prop_map(|reservation| reservation.place())
+}
+
+fn closure() -> impl Strategy<Value = Closure> {
+    let scope = (option::of(any::<String>()), any::<bool>());
+    (any::<u128>(), room_id(), interval(), any::<String>(), scope).prop_map(
+        |(id, room, Interval { from, to }, reason, (kind, all))| {
+            let id = ClosureId(Uuid::from_u128(id));
+            Closure { id, room, from, to, reason, kind, all }
+        },
+    )
+}
+
+fn hit() -> impl Strategy<Value = Hit> {
+    reservation().prop_map(|it| Hit { reservation: it.id, from: it.from, to: it.to })
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -185,6 +212,9 @@ fn event() -> impl Strategy<Value = Event> {
         (reservation(), any::<u32>(), room_id()).prop_map(|(reservation, restores, cancelled_in)| {
             ReservationRestored { reservation, restores, cancelled_in }.into()
         }),
+        (closure(), vec(hit(), 0..3), option::of(any::<u32>()))
+            .prop_map(|(closure, hits, more_hits)| ClosureAdded { closure, hits, more_hits }.into()),
+        closure().prop_map(|closure| ClosureLifted { closure }.into()),
     ]
 }
 

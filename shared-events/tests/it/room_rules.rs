@@ -17,6 +17,8 @@ pub(crate) fn room_in(zone: &str) -> RoomSettings {
         slot_minutes: None,
         min_minutes: None,
         max_minutes: None,
+        buffer_before: None,
+        buffer_after: None,
         max_days_ahead: None,
         building: None,
         floor: None,

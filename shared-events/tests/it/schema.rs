@@ -111,8 +111,10 @@ impl<'a> Schema<'a> {
                 None => problems.push(format!("{at}: not in the schema")),
             }
         }
-        for (place, item) in value.as_array().into_iter().flatten().enumerate() {
-            problems.extend(self.at(&schema["items"]).problems(&format!("{at}/{place}"), item));
+        if let Some(items) = schema.get("items") {
+            for (place, item) in value.as_array().into_iter().flatten().enumerate() {
+                problems.extend(self.at(items).problems(&format!("{at}/{place}"), item));
+            }
         }
         problems
     }

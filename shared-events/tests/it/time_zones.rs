@@ -44,6 +44,8 @@ fn opening_hours_follow_rules_of_2026() {
             slot_minutes: None,
             min_minutes: None,
             max_minutes: None,
+            buffer_before: None,
+            buffer_after: None,
             max_days_ahead: None,
             building: None,
             floor: None,

@@ -139,7 +139,7 @@ fn unknown_fields_are_accepted_in_every_object_of_every_event() {
     }
     for golden in Golden::all() {
         let mut payload: Value = serde_json::from_str(golden.payload.get()).unwrap();
-        assert!(add_to_each_object(&mut payload) > 1);
+        assert!(add_to_each_object(&mut payload) >= 1);
         let decoded = decode(golden.event_type(), payload.to_string().as_bytes());
         assert_eq!(decoded, Ok(golden.read().event), "{}", golden.file);
     }

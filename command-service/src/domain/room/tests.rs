@@ -3,6 +3,7 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 use shared_events::{
     OpeningHours, OpeningSpan, UserId,
+    closure_events::ClosureAdded,
     reservation_events::{ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut},
     room_events::{RoomChanged, RoomRegistered},
 };
@@ -29,6 +30,7 @@ fn reservation(n: u128, from: i64, to: i64) -> Reservation {
         time_zone: "UTC".parse().unwrap(),
         from: at(from),
         to: at(to),
+        busy: None,
         people: 3,
         title: Some("Talk".into()),
         reserved_for: Some("Bob".into()),
@@ -51,6 +53,8 @@ fn registered() -> Event {
         slot_minutes: Some(15),
         min_minutes: Some(15),
         max_minutes: Some(600),
+        buffer_before: None,
+        buffer_after: None,
         max_days_ahead: Some(90),
         building: None,
         floor: None,
@@ -74,6 +78,12 @@ fn moved_out(before: &Reservation) -> Event {
     ReservationMovedOut { reservation, previous: before.place() }.into()
 }
 
+fn closed(from: i64, to: i64) -> Event {
+    let (id, reason) = (ClosureId(Uuid::from_u128(9)), "New floor".into());
+    let closure = Closure { id, room: ROOM, from: at(from), to: at(to), reason, kind: None, all: true };
+    ClosureAdded { closure, hits: Vec::new(), more_hits: None }.into()
+}
+
 /// A room after these events, each at its minute.
 fn folded(mut room: Room, events: &[(i64, Event)]) -> Room {
     for (minutes, event) in events {
@@ -94,6 +104,8 @@ fn a_changed_form_of_the_snapshot_has_a_changed_fingerprint() {
             (3, made(&reservation(4, 140, 150))),
             (4, moved_out(&reservation(3, 120, 130))),
             (5, cancelled(&reservation(4, 140, 150))),
+            (5, made(&Reservation { busy: Some(span(195, 215)), ..reservation(5, 200, 210) })),
+            (6, closed(300, 400)),
         ],
     );
     let json = serde_json::to_string(&room).unwrap();

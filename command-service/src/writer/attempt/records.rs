@@ -129,6 +129,8 @@ pub(super) const fn name_reservation(action: &mut Action, id: ReservationId) {
         | Action::RestoreReservation(_)
         | Action::ReserveSeries(_)
         | Action::ChangeSeries(_)
-        | Action::CancelSeries(_) => {}
+        | Action::CancelSeries(_)
+        | Action::AddClosure(_)
+        | Action::LiftClosure(_) => {}
     }
 }

@@ -7,16 +7,16 @@ use std::{
 };
 
 use shared_events::{
-    DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version,
+    ClosureId, DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version,
     names::sort_key,
 };
 use uuid::Uuid;
 
 use crate::{
-    projections::{LONGEST_STAY, history, reservations, rooms, usage},
+    projections::{LONGEST_STAY, closures, history, reservations, rooms, usage},
     read_models::{
-        Change, Checkpoint, HistoryDoc, ParkedMessage, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc,
-        history::Part, usage::Month,
+        Change, Checkpoint, ClosureDoc, HistoryDoc, ParkedMessage, ReservationDoc, RoomDoc, RoomDocuments,
+        UsageDoc, history::Part, reservation::with_buffers, usage::Month,
     },
 };
 
@@ -33,6 +33,7 @@ pub(super) struct Documents {
     /// Rooms that are not retired, by the [`sort_key`] of their names.
     pub(super) rooms_by_name: BTreeSet<(String, RoomId)>,
     pub(super) reservations: HashMap<ReservationId, ReservationDoc>,
+    pub(super) closures: BTreeMap<(RoomId, ClosureId), ClosureDoc>,
     live_by_room: BTreeSet<InRoom>,
     pub(super) live_by_user: BTreeSet<(UserId, Minute, ReservationId)>,
     pub(super) history: BTreeMap<(RoomId, Version), HistoryDoc>,
@@ -52,6 +53,12 @@ impl Documents {
         if let Some(reservation) = reservations::touches(decoded) {
             self.fold_reservation(reservation, decoded);
         }
+        if let Some(closure) = closures::touches(decoded) {
+            let place = (decoded.room, closure);
+            if let Some(doc) = closures::fold(self.closures.remove(&place), decoded) {
+                self.closures.insert(place, doc);
+            }
+        }
         let entry = history::entry(decoded);
         for key in usage::touches(&entry) {
             let docs = self.usage.entry(key.room).or_default();
@@ -69,6 +76,7 @@ impl Documents {
         let reservations = &self.reservations;
         self.live_by_room.retain(|(_, _, id)| reservations.contains_key(id));
         self.live_by_user.retain(|(_, _, id)| reservations.contains_key(id));
+        self.closures.retain(|(of, _), _| *of != room);
         self.history.retain(|(of, _), _| *of != room);
         self.history_by_user.retain(|(_, _, of, _)| *of != room);
         self.history_by_revision.retain(|(_, _, of, _)| *of != room);
@@ -163,6 +171,18 @@ impl Documents {
             .filter(move |(_, doc)| doc.reservation.interval().overlaps(during))
     }
 
+    /// All closures of a room, lifted ones too.
+    pub(super) fn closures_of(&self, room: RoomId) -> impl Iterator<Item = &ClosureDoc> {
+        let all = (room, ClosureId(Uuid::nil()))..=(room, ClosureId(Uuid::max()));
+        self.closures.range(all).map(|(_, doc)| doc)
+    }
+
+    /// Whether a live reservation keeps the room busy in an interval.
+    pub(super) fn busy(&self, room: RoomId, during: Interval) -> bool {
+        let busy = |(_, doc): (_, &ReservationDoc)| doc.reservation.busy_interval().overlaps(during);
+        self.overlapping(room, with_buffers(during)).any(busy)
+    }
+
     pub(super) fn of_room(&self, room: RoomId, reservations: &[ReservationId]) -> RoomDocuments {
         let all = (room, Version::NONE)..=(room, u64::MAX.into());
         let history: Vec<_> = self.history.range(all).map(|(_, entry)| entry).collect();
@@ -173,7 +193,8 @@ impl Documents {
         let usage = self.usage.get(&room).into_iter().flatten().cloned();
         let counted = self.checkpoints.get(&room).map(|checkpoint| checkpoint.version).unwrap_or_default();
         let history = history.iter().copied().cloned();
-        RoomDocuments::new(self.rooms.get(&room).cloned(), stored, history, usage, counted)
+        let closures = self.closures_of(room).cloned();
+        RoomDocuments::new(self.rooms.get(&room).cloned(), stored, closures, history, usage, counted)
     }
 
     pub(super) fn usage_of(

@@ -79,6 +79,10 @@ impl Past for MemoryReadModels {
         Ok(last)
     }
 
+    async fn closure_entries(&self, room: RoomId, version: Version) -> Result<Vec<HistoryDoc>, StoreError> {
+        Ok(of_part(&self.read(), room, Part::Closures, version).cloned().collect())
+    }
+
     async fn last_revision(
         &self,
         reservation: ReservationId,

@@ -6,13 +6,15 @@ use std::{
 };
 
 use async_trait::async_trait;
-use shared_events::{Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version, names::sort_key};
+use shared_events::{
+    ClosureId, Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version, names::sort_key,
+};
 use uuid::Uuid;
 
 use super::{MemoryReadModels, documents::earliest_start};
 use crate::{
     read_models::{
-        HistoryDoc, KindCount, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc, history::Booked,
+        ClosureDoc, HistoryDoc, KindCount, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc, history::Booked,
         usage::Month,
     },
     stores::{Checkpoints, Queries, RoomFilter, StoreError},
@@ -127,12 +129,32 @@ impl Queries for MemoryReadModels {
         Ok(found.take(limit).map(|(_, doc)| doc.clone()).collect())
     }
 
-    async fn occupied(&self, rooms: &[RoomId], during: Interval) -> Result<HashSet<RoomId>, StoreError> {
+    async fn occupied(&self, rooms: &[(RoomId, Interval)]) -> Result<HashSet<RoomId>, StoreError> {
         let documents = self.read();
-        Ok(rooms
+        let is_busy = |&&(room, during): &&(RoomId, Interval)| documents.busy(room, during);
+        Ok(rooms.iter().filter(is_busy).map(|(room, _)| *room).collect())
+    }
+
+    async fn closures_in_rooms(
+        &self,
+        rooms: &[RoomId],
+        during: Interval,
+    ) -> Result<Vec<ClosureDoc>, StoreError> {
+        let documents = self.read();
+        let of_rooms = rooms.iter().flat_map(|room| documents.closures_of(*room));
+        let closed = of_rooms.filter(|doc| doc.live && doc.closure.interval().overlaps(during));
+        let mut found: Vec<_> = closed.cloned().collect();
+        found.sort_by_key(|doc| (doc.closure.from, doc.closure.id));
+        Ok(found)
+    }
+
+    async fn closure(&self, closure: ClosureId) -> Result<Vec<ClosureDoc>, StoreError> {
+        let documents = self.read();
+        Ok(documents
+            .closures
             .iter()
-            .copied()
-            .filter(|room| documents.overlapping(*room, during).next().is_some())
+            .filter(|((_, id), _)| *id == closure)
+            .map(|(_, doc)| doc.clone())
             .collect())
     }
 

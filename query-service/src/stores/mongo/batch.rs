@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use mongodb::bson::RawDocumentBuf;
-use shared_events::{DecodedEvent, Event, ReservationId, RoomId};
+use shared_events::{ClosureId, DecodedEvent, Event, ReservationId, RoomId};
 
-use super::documents::{Guarded, from_history, from_reservation, from_room};
+use super::documents::{Guarded, from_closure, from_history, from_reservation, from_room};
 use crate::{
-    projections::{reservations, rooms},
-    read_models::{HistoryDoc, ReservationDoc, RoomDoc},
+    projections::{closures, reservations, rooms},
+    read_models::{ClosureDoc, HistoryDoc, ReservationDoc, RoomDoc},
     stores::{StoreError, batch::Span},
 };
 
@@ -22,6 +22,7 @@ pub(super) struct Batch {
     pub(super) made: Vec<Guarded>,
     /// Other reservations.
     pub(super) changed: Vec<Guarded>,
+    pub(super) closures: Vec<Guarded>,
     pub(super) history: Vec<RawDocumentBuf>,
     pub(super) spans: BTreeMap<RoomId, Span>,
 }
@@ -31,7 +32,8 @@ impl Batch {
     pub(super) fn fold(events: &[DecodedEvent], entries: &[HistoryDoc]) -> Result<Self, StoreError> {
         let (made, changed) = fold_reservations(events);
         let (rooms, history) = (fold_rooms(events)?, history_of(entries)?);
-        Ok(Self { events: events.len(), rooms, made, changed, history, ..Self::default() })
+        let closures = fold_closures(events);
+        Ok(Self { events: events.len(), rooms, made, changed, closures, history, ..Self::default() })
     }
 }
 
@@ -44,6 +46,17 @@ fn fold_rooms(events: &[DecodedEvent]) -> Result<Vec<Guarded>, StoreError> {
         }
     }
     folded.values().flatten().map(from_room).collect()
+}
+
+fn fold_closures(events: &[DecodedEvent]) -> Vec<Guarded> {
+    let mut folded: BTreeMap<(RoomId, ClosureId), Option<ClosureDoc>> = BTreeMap::new();
+    for decoded in events {
+        if let Some(closure) = closures::touches(decoded) {
+            let doc = folded.entry((decoded.room, closure)).or_default();
+            *doc = closures::fold(doc.take(), decoded);
+        }
+    }
+    folded.values().flatten().map(from_closure).collect()
 }
 
 /// Reservations that are made here, and others.

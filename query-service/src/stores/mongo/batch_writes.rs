@@ -78,6 +78,7 @@ impl MongoReadModels {
             insert,
             self.reservations.keep_newer(batch.changed.iter()),
             self.rooms.keep_newer(batch.rooms.iter()),
+            self.closures.keep_newer(batch.closures.iter()),
             // An event's entry never changes: a stored one is this one.
             self.history.insert(&batch.history),
         )?;

@@ -10,13 +10,14 @@ use mongodb::bson::{
     serialize_to_raw_document_buf,
     spec::BinarySubtype,
 };
-use shared_events::{Minute, Place, Reservation, RoomId, Timestamp, Version, names::sort_key};
+use shared_events::{Closure, Minute, Place, Reservation, RoomId, Timestamp, Version, names::sort_key};
 use uuid::Uuid;
 
 use super::packing::{pack, pack_people, unpack, unpack_people};
 use crate::{
     read_models::{
-        Change, HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, UsageDoc, UsageKey,
+        Change, ClosureDoc, HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, UsageDoc,
+        UsageKey,
         history::{Part, weeks},
         usage::{DAYS, HOURS},
     },
@@ -130,6 +131,10 @@ fn append_place(stored: &mut RawDocumentBuf, place: Place) {
 fn append_values(stored: &mut RawDocumentBuf, reservation: &Reservation) {
     stored.append(cstr!("revision"), i64::from(reservation.revision));
     append_place(stored, reservation.place());
+    if let Some(busy) = reservation.busy {
+        stored.append(cstr!("busyFrom"), date(busy.from));
+        stored.append(cstr!("busyTo"), date(busy.to));
+    }
     stored.append(cstr!("people"), i64::from(reservation.people));
     stored.append(cstr!("user"), reservation.reserved_by.as_str());
     if let Some(title) = &reservation.title {
@@ -150,10 +155,10 @@ pub(super) fn from_reservation(doc: &ReservationDoc) -> Guarded {
     let reservation = &doc.reservation;
     let mut guarded = Guarded::new(raw_uuid(&reservation.id.0), cstr!("rank"), doc.rank());
     guarded.form.append(cstr!("live"), doc.is_live());
-    // A stay is indexed by the weeks that it touches: most have one or two entries, and a search of a day or a month reads
+    // A stay is indexed by the weeks that it keeps busy: most have one or two entries, and a search of a day or a month reads
     // little else.
     let mut touched = RawArrayBuf::new();
-    for week in weeks(reservation.interval()) {
+    for week in weeks(reservation.busy_interval()) {
         touched.push(week);
     }
     guarded.form.append(cstr!("weeks"), touched);
@@ -162,6 +167,28 @@ pub(super) fn from_reservation(doc: &ReservationDoc) -> Guarded {
     }
     append_values(&mut guarded.form, reservation);
     guarded
+}
+
+/// A closure's document: its id is the room and the closure.
+pub(super) fn from_closure(doc: &ClosureDoc) -> Guarded {
+    let Closure { id, room, .. } = &doc.closure;
+    let bytes = [room.0.as_bytes().as_slice(), id.0.as_bytes()].concat();
+    let mut guarded = Guarded::new(raw_bytes(&bytes), cstr!("version"), doc.version);
+    guarded.form.append(cstr!("live"), doc.live);
+    append_closure(&mut guarded.form, &doc.closure);
+    guarded
+}
+
+fn append_closure(stored: &mut RawDocumentBuf, closure: &Closure) {
+    stored.append(cstr!("closure"), raw_uuid(&closure.id.0));
+    stored.append(cstr!("room"), raw_uuid(&closure.room.0));
+    stored.append(cstr!("from"), date(closure.from));
+    stored.append(cstr!("to"), date(closure.to));
+    stored.append(cstr!("reason"), closure.reason.as_str());
+    if let Some(kind) = &closure.kind {
+        stored.append(cstr!("kind"), kind.as_str());
+    }
+    stored.append(cstr!("all"), closure.all);
 }
 
 /// An entry's id: the room and version of its event, most significant byte first, so that ids sort by both.
@@ -180,6 +207,7 @@ pub(super) const PARTS: &str = "parts";
 pub(super) fn part(part: Part) -> Bson {
     match part {
         Part::Settings => Bson::String("settings".to_owned()),
+        Part::Closures => Bson::String("closures".to_owned()),
         Part::Week(week) => Bson::Int64(week),
     }
 }
@@ -201,6 +229,7 @@ pub(super) fn from_history(entry: &HistoryDoc) -> Result<RawDocumentBuf, StoreEr
     for touched in entry.parts() {
         match touched {
             Part::Settings => parts.push("settings"),
+            Part::Closures => parts.push("closures"),
             Part::Week(week) => parts.push(week),
         }
     }
@@ -211,6 +240,13 @@ pub(super) fn from_history(entry: &HistoryDoc) -> Result<RawDocumentBuf, StoreEr
             let mut room = RawDocumentBuf::new();
             append_room(&mut room, form)?;
             stored.append(cstr!("room"), room);
+            return Ok(stored);
+        }
+        Change::Closure { closure, lifted } => {
+            let mut values = RawDocumentBuf::new();
+            append_closure(&mut values, closure);
+            stored.append(cstr!("closure"), values);
+            stored.append(cstr!("lifted"), *lifted);
             return Ok(stored);
         }
     };

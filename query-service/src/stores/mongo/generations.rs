@@ -25,8 +25,17 @@ use crate::{
 /// The collection of the registry.
 const REGISTRY: &str = "generations";
 /// Collections of a generation, whose names begin with its prefix.
-const COLLECTIONS: [&str; 8] =
-    ["rooms", "reservations", "history", "usage", "usage_positions", "checkpoints", "parked", "requests"];
+const COLLECTIONS: [&str; 9] = [
+    "rooms",
+    "reservations",
+    "closures",
+    "history",
+    "usage",
+    "usage_positions",
+    "checkpoints",
+    "parked",
+    "requests",
+];
 
 /// The generations of read models in a database. Every method fails when the server can't be reached.
 #[derive(Clone, Debug)]

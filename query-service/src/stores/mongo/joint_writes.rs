@@ -74,6 +74,7 @@ impl MongoReadModels {
         let all = |part: fn(&Batch) -> &Vec<Guarded>| together.iter().flat_map(move |it| part(&it.batch));
         let mut command = OrderedWrites::default();
         command.keep_newer(&self.rooms, all(|batch| &batch.rooms));
+        command.keep_newer(&self.closures, all(|batch| &batch.closures));
         // Collection by collection: the server joins consecutive inserts into one collection.
         command.insert(&self.reservations, all(|batch| &batch.made).map(Guarded::document));
         command.keep_newer(&self.reservations, all(|batch| &batch.changed));

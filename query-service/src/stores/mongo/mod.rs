@@ -55,6 +55,7 @@ pub struct MongoReadModels {
     prefix: String,
     rooms: Target,
     reservations: Target,
+    closures: Target,
     history: Target,
     usage: Target,
     checkpoints: RoomVersions,
@@ -91,6 +92,7 @@ impl MongoReadModels {
             prefix: prefix.to_owned(),
             rooms: target("rooms"),
             reservations: target("reservations"),
+            closures: target("closures"),
             history: target("history"),
             usage: target("usage"),
             checkpoints: RoomVersions(target("checkpoints")),
@@ -118,14 +120,20 @@ impl MongoReadModels {
             index(doc! { "form.retired": 1, "form.settings.kind": 1, "form.sort": 1, "_id": 1 }),
             index(doc! { "form.settings.kind": 1, "_id": 1 }),
         ];
+        let only_with_buffers = IndexOptions::builder()
+            .partial_filter_expression(doc! { "form.live": true, "form.busyFrom": { "$exists": true } })
+            .build();
+        let busy = doc! { "form.room": 1, "form.weeks": 1, "form.busyFrom": 1, "form.busyTo": 1 };
         let only_cancelled =
             IndexOptions::builder().partial_filter_expression(doc! { "form.live": false }).build();
         let cancelled = doc! { "form.user": 1, "form.to": 1, "_id": 1 };
         let of_reservations = [
             IndexModel::builder().keys(cancelled).options(only_cancelled).build(),
+            IndexModel::builder().keys(busy).options(only_with_buffers).build(),
             live(doc! { "form.room": 1, "form.weeks": 1, "form.from": 1, "form.to": 1 }),
             live(doc! { "form.user": 1, "form.from": 1, "_id": 1 }),
         ];
+        let of_closures = [index(doc! { "form.room": 1, "form.to": 1 }), index(doc! { "form.closure": 1 })];
         let of_history = [
             index(doc! { "people": 1, "at": -1, "_id": -1 }),
             index(doc! { "reservation.id": 1, "reservation.revision": 1 }),
@@ -134,6 +142,7 @@ impl MongoReadModels {
         let of_usage = [index(doc! { "form.room": 1, "form.month": 1 })];
         self.rooms.collection.create_indexes(of_rooms).await?;
         self.reservations.collection.create_indexes(of_reservations).await?;
+        self.closures.collection.create_indexes(of_closures).await?;
         self.history.collection.create_indexes(of_history).await?;
         self.usage.collection.create_indexes(of_usage).await?;
         self.erasures.create_index().await?;

@@ -88,6 +88,14 @@ impl Past for MongoReadModels {
         Ok(last)
     }
 
+    async fn closure_entries(&self, room: RoomId, version: Version) -> Result<Vec<HistoryDoc>, StoreError> {
+        let wanted = doc! { PARTS: part(Part::Closures), "_id": up_to(room, version) };
+        // The index of ids has the same order, with all other events in between.
+        let by_part = Hint::Keys(doc! { PARTS: 1, "_id": 1 });
+        all(self.history.collection.find(wanted).sort(doc! { "_id": 1 }).hint(by_part).await?, to_history)
+            .await
+    }
+
     async fn last_revision(
         &self,
         reservation: ReservationId,

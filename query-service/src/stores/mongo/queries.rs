@@ -13,16 +13,18 @@ use mongodb::{
     bson::{Bson, Document, RawDocument, RawDocumentBuf, doc},
     options::Hint,
 };
-use shared_events::{Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version, names::sort_key};
+use shared_events::{
+    ClosureId, Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version, names::sort_key,
+};
 
 use super::{
     MongoReadModels,
     documents::{PARTS, date, history_id, moment, uuid},
-    stored::{Stored, to_history, to_reservation, to_room, to_usage},
+    stored::{Stored, to_closure, to_history, to_reservation, to_room, to_usage},
 };
 use crate::{
     read_models::{
-        HistoryDoc, KindCount, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc,
+        ClosureDoc, HistoryDoc, KindCount, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc,
         history::{Booked, weeks},
         usage::Month,
     },
@@ -155,14 +157,40 @@ impl Queries for MongoReadModels {
         all(found.await?, to_reservation).await
     }
 
-    async fn occupied(&self, rooms: &[RoomId], during: Interval) -> Result<HashSet<RoomId>, StoreError> {
-        let steps =
-            [doc! { "$match": overlapping(rooms, during) }, doc! { "$group": { "_id": "$form.room" } }];
-        let to_id = |doc: &RawDocument| Ok(RoomId(Stored::read("reservations", doc)?.uuid("_id")?));
-        Ok(all(self.reservations.collection.aggregate(steps).with_type::<RawDocumentBuf>().await?, to_id)
-            .await?
-            .into_iter()
-            .collect())
+    async fn occupied(&self, rooms: &[(RoomId, Interval)]) -> Result<HashSet<RoomId>, StoreError> {
+        // Rooms with the same buffers have the same interval.
+        let mut by_interval: HashMap<Interval, Vec<RoomId>> = HashMap::new();
+        for (room, during) in rooms {
+            by_interval.entry(*during).or_default().push(*room);
+        }
+        let of_each = by_interval.iter().map(async |(during, rooms)| {
+            // Few reservations have buffers: an index has those alone.
+            let (stays, buffers) = tokio::try_join!(
+                self.rooms_with(overlapping(rooms, *during)),
+                self.rooms_with(keeping_busy(rooms, *during))
+            )?;
+            Ok::<_, StoreError>(stays.into_iter().chain(buffers))
+        });
+        Ok(try_join_all(of_each).await?.into_iter().flatten().collect())
+    }
+
+    async fn closures_in_rooms(
+        &self,
+        rooms: &[RoomId],
+        during: Interval,
+    ) -> Result<Vec<ClosureDoc>, StoreError> {
+        let closed = doc! {
+            "form.room": { "$in": ids(rooms) },
+            "form.live": true,
+            "form.from": { "$lt": date(during.to) },
+            "form.to": { "$gt": date(during.from) },
+        };
+        let found = self.closures.collection.find(closed).sort(doc! { "form.from": 1, "form.closure": 1 });
+        all(found.await?, to_closure).await
+    }
+
+    async fn closure(&self, closure: ClosureId) -> Result<Vec<ClosureDoc>, StoreError> {
+        all(self.closures.collection.find(doc! { "form.closure": uuid(closure.0) }).await?, to_closure).await
     }
 
     async fn live_of_user(
@@ -274,6 +302,8 @@ impl Queries for MongoReadModels {
         let counted = self.usage_positions.checkpoint(room).await?.version;
         let of_room = doc! { "form.room": uuid(room.0) };
         let usage = all(self.usage.collection.find(of_room).await?, |doc| to_usage(doc)?.unpack()).await?;
+        let of_room = doc! { "form.room": uuid(room.0) };
+        let closures = all(self.closures.collection.find(of_room).await?, to_closure).await?;
         let stored = self.rooms.collection.find_one(doc! { "_id": uuid(room.0) }).await?;
         let ids = doc! { "$gte": history_id(room, Version::NONE), "$lte": history_id(room, u64::MAX.into()) };
         let history = all(self.history.collection.find(doc! { "_id": ids }).await?, to_history).await?;
@@ -287,11 +317,19 @@ impl Queries for MongoReadModels {
             let wanted = doc! { "_id": { "$in": part.to_vec() } };
             found.extend(all(self.reservations.collection.find(wanted).await?, to_reservation).await?);
         }
-        Ok(RoomDocuments::new(stored.as_deref().map(to_room).transpose()?, found, history, usage, counted))
+        let room = stored.as_deref().map(to_room).transpose()?;
+        Ok(RoomDocuments::new(room, found, closures, history, usage, counted))
     }
 }
 
 impl MongoReadModels {
+    /// The rooms of these reservations.
+    async fn rooms_with(&self, wanted: Document) -> Result<Vec<RoomId>, StoreError> {
+        let steps = [doc! { "$match": wanted }, doc! { "$group": { "_id": "$form.room" } }];
+        let to_id = |doc: &RawDocument| Ok(RoomId(Stored::read("reservations", doc)?.uuid("_id")?));
+        all(self.reservations.collection.aggregate(steps).with_type::<RawDocumentBuf>().await?, to_id).await
+    }
+
     /// Reservations by `from`, then id, after a place in that order.
     async fn stays(
         &self,
@@ -322,6 +360,18 @@ fn overlapping(rooms: &[RoomId], during: Interval) -> Document {
         "form.weeks": { "$elemMatch": { "$gte": weeks.start(), "$lte": weeks.end() } },
         "form.from": { "$lt": date(during.to) },
         "form.to": { "$gt": date(during.from) },
+    }
+}
+
+/// Live reservations with buffers that keep rooms busy in an interval.
+fn keeping_busy(rooms: &[RoomId], during: Interval) -> Document {
+    let weeks = weeks(during);
+    doc! {
+        "form.room": { "$in": ids(rooms) },
+        "form.live": true,
+        "form.weeks": { "$elemMatch": { "$gte": weeks.start(), "$lte": weeks.end() } },
+        "form.busyFrom": { "$exists": true, "$lt": date(during.to) },
+        "form.busyTo": { "$gt": date(during.from) },
     }
 }
 

@@ -31,6 +31,7 @@ impl Repair for MongoReadModels {
             let here = doc! { "_id": { "$in": ids }, "form.room": of_room.clone() };
             self.reservations.collection.delete_many(here).await?;
         }
+        self.closures.collection.delete_many(doc! { "form.room": of_room.clone() }).await?;
         self.usage.collection.delete_many(doc! { "form.room": of_room }).await?;
         let entries =
             doc! { "$gte": history_id(room, Version::NONE), "$lte": history_id(room, u64::MAX.into()) };

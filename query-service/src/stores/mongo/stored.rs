@@ -4,15 +4,16 @@ use mongodb::bson::{
     Bson, RawBsonRef, RawDocument, deserialize_from_slice, raw::RawBinaryRef, spec::BinarySubtype,
 };
 use shared_events::{
-    Minute, Place, Reservation, ReservationId, RoomId, SeriesId, TimeZone, Timestamp, UserId, Version,
+    Closure, ClosureId, Interval, Minute, Place, Reservation, ReservationId, RoomId, SeriesId, TimeZone,
+    Timestamp, UserId, Version,
 };
 use uuid::Uuid;
 
 use super::documents::{FORM, PackedUsage, ROOM_ID};
 use crate::{
     read_models::{
-        Change, HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, Status, UsageKey,
-        usage::Month,
+        Change, ClosureDoc, HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, Status,
+        UsageKey, usage::Month,
     },
     stores::StoreError,
 };
@@ -159,6 +160,10 @@ impl<'a> Stored<'a> {
         })
     }
 
+    fn busy(&self) -> Result<Interval, StoreError> {
+        Ok(Interval { from: self.minute("busyFrom")?, to: self.minute("busyTo")? })
+    }
+
     fn values(&self, id: Uuid) -> Result<Reservation, StoreError> {
         let Place { room, time_zone, from, to } = self.place()?;
         Ok(Reservation {
@@ -168,6 +173,7 @@ impl<'a> Stored<'a> {
             time_zone,
             from,
             to,
+            busy: if self.has("busyFrom") { Some(self.busy()?) } else { None },
             people: self.integer("people")?,
             title: self.optional_text("title")?,
             reserved_for: self.optional_text("reservedFor")?,
@@ -185,6 +191,18 @@ impl<'a> Stored<'a> {
             settings: deserialize_from_slice(settings.as_bytes()).map_err(|_| self.unreadable("settings"))?,
             retired: self.flag("retired")?,
             version,
+        })
+    }
+
+    fn closure(&self) -> Result<Closure, StoreError> {
+        Ok(Closure {
+            id: ClosureId(self.uuid("closure")?),
+            room: RoomId(self.uuid("room")?),
+            from: self.minute("from")?,
+            to: self.minute("to")?,
+            reason: self.text("reason")?,
+            kind: self.optional_text("kind")?,
+            all: self.flag("all")?,
         })
     }
 
@@ -221,11 +239,19 @@ pub(super) fn to_reservation(doc: &RawDocument) -> Result<ReservationDoc, StoreE
     })
 }
 
+pub(super) fn to_closure(doc: &RawDocument) -> Result<ClosureDoc, StoreError> {
+    let form = Stored::read("closures", doc)?.form()?;
+    Ok(ClosureDoc { closure: form.closure()?, live: form.flag("live")?, version: form.version()? })
+}
+
 pub(super) fn to_history(doc: &RawDocument) -> Result<HistoryDoc, StoreError> {
     let stored = Stored::read("history", doc)?;
     let (room, version) = stored.event()?;
     let change = if stored.has("room") {
         Change::Room(Box::new(stored.part("room")?.room(room, version)?))
+    } else if stored.has("closure") {
+        let closure = Box::new(stored.part("closure")?.closure()?);
+        Change::Closure { closure, lifted: stored.flag("lifted")? }
     } else {
         let reservation = stored.part("reservation")?;
         Change::Reservation {

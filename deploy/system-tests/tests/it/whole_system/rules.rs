@@ -37,7 +37,7 @@ fn text(time: DateTime<Utc>) -> String {
 
 async fn what_availability_says_is_what_a_booking_gets(client: &Client) {
     let mut random = Random::new(24);
-    let (mut accepted, mut refused) = (0, 0);
+    let (mut accepted, mut kept, mut refused, mut taken) = (0, 0, 0, 0);
     for (zone, change) in CHANGES {
         let kind = unique("kind");
         let rooms = rooms(client, &mut random, zone, &kind).await;
@@ -48,7 +48,12 @@ async fn what_availability_says_is_what_a_booking_gets(client: &Client) {
             free.push(free_time(client, room, around, &room.token).await);
         }
         let mut tokens: Vec<String> = rooms.iter().map(|room| room.token.clone()).collect();
-        for _ in 0..12 {
+        for round in 0..12 {
+            if round == 6 {
+                let closed = closed(client, &rooms[0], change).await;
+                free[0] = free_time(client, &rooms[0], around, &closed).await;
+                tokens[0] = closed;
+            }
             let stay = next(&mut random, change, &free);
             let (from, to) = (text(stay.0), text(stay.1));
             let available = available(client, stay, &kind, &tokens.join(", ")).await;
@@ -59,18 +64,27 @@ async fn what_availability_says_is_what_a_booking_gets(client: &Client) {
                 assert!(within || cut || !said, "{zone} {from} {to}: not in the free time of {}", room.name);
                 let answer = client.reserve(&room.id, &from, &to).send().await;
                 assert_eq!(answer.is_success(), said, "{zone} {from} {to} {}: {}", room.name, answer.json());
-                if said {
+                if said && random.below(3) == 0 {
+                    // It stays: the next ones keep away from it and its buffers.
+                    tokens[place] = answer.token();
+                    free[place] = free_time(client, room, around, &tokens[place]).await;
+                    kept += 1;
+                } else if said {
                     let path = room.reservation(&answer.reservation());
                     tokens[place] = client.delete(&path).send().await.token();
                     accepted += 1;
                 } else {
-                    answer.problem(422, "rule");
-                    refused += 1;
+                    match (answer.status, answer.json()["type"].as_str().unwrap()) {
+                        (422, "/problems/rule") => refused += 1,
+                        (409, "/problems/overlap" | "/problems/room-closed") => taken += 1,
+                        other => panic!("{other:?}"),
+                    }
                 }
             }
         }
     }
     assert!(accepted >= 50 && refused >= 50, "{accepted} accepted, {refused} refused");
+    assert!(kept >= 20 && taken >= 20, "{kept} kept, {taken} taken");
 }
 
 async fn times_that_are_found_and_others_that_are_offered_can_be_booked(client: &Client) {
@@ -128,6 +142,11 @@ async fn rooms(client: &Client, random: &mut Random, zone: &str, kind: &str) -> 
             let names = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
             settings["openingHours"] = names.iter().map(|name| ((*name).to_owned(), day.clone())).collect();
         }
+        for name in ["bufferBefore", "bufferAfter"] {
+            if random.below(3) == 0 {
+                settings[name] = json!(one_of(random, &[5, 30, 60, 300]));
+            }
+        }
         // Settings that contradict are refused.
         let answer = client.post("/v1/rooms", &settings).send().await;
         if answer.is_success() {
@@ -138,6 +157,14 @@ async fn rooms(client: &Client, random: &mut Random, zone: &str, kind: &str) -> 
         }
     }
     rooms
+}
+
+/// Closes a room for some hours around the change, and returns the token.
+async fn closed(client: &Client, room: &Room, change: DateTime<Utc>) -> String {
+    let (from, to) = (change - chrono::Duration::hours(9), change + chrono::Duration::hours(7));
+    let closure = json!({"rooms": [room.id], "from": text(from), "to": text(to), "reason": "Clocks change"});
+    let lines = client.post("/v1/closures", &closure).send().await.lines();
+    lines[0]["consistencyToken"].as_str().unwrap().to_owned()
 }
 
 /// Near to the change, or in what is free.
