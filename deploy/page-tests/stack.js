@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 const BINARY = process.env.STANDALONE ?? new URL('../../target/debug/standalone', import.meta.url).pathname;
@@ -39,7 +39,10 @@ export class Stack {
   static async real() {
     const stack = new Stack();
     const program = BINARY.replace(/standalone$/, 'system-tests');
-    stack.process = spawn(program, ['serve'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    stack.process = spawn(program, ['serve'], {
+      env: { ...process.env, SYSTEM_TESTS_BINARIES: dirname(program) },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     stack.ended = new Promise((resolve) => stack.process.once('exit', resolve));
     const [line] = await Promise.race([
       once(createInterface(stack.process.stdout), 'line'),
