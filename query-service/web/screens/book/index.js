@@ -13,10 +13,11 @@ import { differsFromOwn, ownZone, rfc3339, showSpan, showZone } from '../../lib/
 import { t } from '../../lib/words.js';
 import { Alternatives } from './alternatives.js';
 import { Field } from './field.js';
+import { Series, seriesOf } from './series.js';
 import { check, patchOf, spanOf, valuesOf } from './values.js';
 
 /** The order in which a wrong field gets the focus. */
-const FIELDS = ['fromDate', 'from', 'toDate', 'to', 'people', 'title', 'reservedFor'];
+const FIELDS = ['fromDate', 'from', 'toDate', 'to', 'people', 'title', 'reservedFor', 'times'];
 
 /** @param {{booking: import('../../lib/booking.js').Booking, close: () => void}} properties */
 export default function Book({ booking, close }) {
@@ -28,11 +29,26 @@ export default function Book({ booking, close }) {
   const form = useRef(/** @type {HTMLFormElement | null} */ (null));
   const span = spanOf(values, room.timeZone);
 
-  const send = async () => {
+  /** What the fields mean, or null where one is wrong. */
+  const asked = () => {
     const mistakes = check(values, span);
     setWrong(mistakes);
-    if (Object.keys(mistakes).length) return;
-    const stay = { from: rfc3339(span.from), to: rfc3339(span.to), people: Number(values.people) };
+    if (Object.keys(mistakes).length) return null;
+    return {
+      from: rfc3339(span.from),
+      to: rfc3339(span.to),
+      people: Number(values.people),
+      ...(values.title && { title: values.title }),
+      ...(values.reservedFor && { reservedFor: values.reservedFor }),
+    };
+  };
+  const askedSeries = () => {
+    const stay = asked();
+    return stay && seriesOf(values, span, room.timeZone, stay);
+  };
+  const send = async () => {
+    const stay = values.repeat ? askedSeries() : asked();
+    if (!stay) return;
     const answer = reservation
       ? await acting.run(
           'PATCH',
@@ -40,18 +56,14 @@ export default function Book({ booking, close }) {
           patchOf(values, stay, reservation),
           `"${reservation.revision}"`,
         )
-      : await acting.run('POST', `/v1/rooms/${room.room}/reservations`, {
-          ...stay,
-          ...(values.title && { title: values.title }),
-          ...(values.reservedFor && { reservedFor: values.reservedFor }),
-        });
+      : await acting.run('POST', `/v1/rooms/${room.room}/${values.repeat ? 'series' : 'reservations'}`, stay);
     if (!answer) return;
     const what = { room: room.name, when: showSpan(room.timeZone, span.from, span.to) };
     announce(`${t(reservation ? 'book.saved' : 'book.done', what)} ${t('book.confirming')}`);
     close();
     await confirm({
       room: room.room,
-      reservation: answer.data.reservation,
+      reservation: answer.data.reservation ?? answer.data.occurrences[0].reservation,
       ...span,
       token: String(answer.token),
     });
@@ -86,13 +98,8 @@ export default function Book({ booking, close }) {
   /** @param {{room: import('../../lib/rooms.js').Room, from: number, to: number}} instead */
   const take = (instead) => {
     setRoom(instead.room);
-    setValues({
-      ...values,
-      ...valuesOf(instead),
-      people: values.people,
-      title: values.title,
-      reservedFor: values.reservedFor,
-    });
+    const { fromDate, from, toDate, to, opened } = valuesOf(instead);
+    setValues({ ...values, fromDate, from, toDate, to, opened });
     /** @type {any} */ (form.current?.querySelector('button.main'))?.focus();
   };
   const title = t(reservation ? 'book.change' : 'book.title', { room: room.name });
@@ -124,6 +131,17 @@ export default function Book({ booking, close }) {
         <${Field} label=${t('book.people')} type="number" min="1" required ...${bound('people')} />
         <${Field} label=${t('book.subject')} maxlength="200" ...${bound('title')} />
         <${Field} label=${t('book.for')} maxlength="200" ...${bound('reservedFor')} />
+        ${
+          !reservation &&
+          html`<${Series}
+          values=${values}
+          bound=${bound}
+          set=${(/** @type {object} */ changed) => setValues({ ...values, ...changed })}
+          room=${room}
+          error=${acting.error}
+          asked=${askedSeries}
+        />`
+        }
         <${Outcome} acting=${acting} again=${send} field=${Boolean(field && errors[field])} />
         <${Alternatives} error=${acting.error} room=${room} span=${span} people=${Number(values.people)} take=${take} />
         <div class="buttons">

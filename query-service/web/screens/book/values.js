@@ -12,6 +12,9 @@ import { t } from '../../lib/words.js';
  * @property {string} people
  * @property {string} title
  * @property {string} reservedFor
+ * @property {string} repeat Empty, or how often it repeats.
+ * @property {string} times How many there are, with the first one.
+ * @property {boolean} skip Whether those that don't fit are left out.
  * @property {{texts: string, zone: string, from: number, to: number}} opened The times as they were when the form was opened.
  */
 
@@ -29,6 +32,9 @@ export function valuesOf({ room, from, to, people, reservation }) {
     people: String(reservation?.people ?? people ?? 1),
     title: reservation?.title ?? '',
     reservedFor: reservation?.reservedFor ?? '',
+    repeat: '',
+    times: '10',
+    skip: false,
   };
   return { ...values, opened: { texts: textsOf(values), zone, from, to } };
 }
@@ -59,6 +65,7 @@ export function check(values, span) {
     if (!values[name]) wrong[name] = t('book.invalid');
   }
   if (!Object.keys(wrong).length && span.to <= span.from) wrong.to = t('book.order');
+  if (values.repeat && !(Number(values.times) >= 2 && Number(values.times) <= 400)) wrong.times = t('book.invalid');
   if (!/^[1-9]\d{0,9}$/.test(values.people)) wrong.people = t('book.invalid');
   return wrong;
 }

@@ -12,6 +12,7 @@ import { t } from '../../lib/words.js';
 export async function followed({ data, token }, reservation, text) {
   announce(`${text} ${t('book.confirming')}`);
   const [from, to] = [Date.parse(reservation.from), Date.parse(reservation.to)];
-  await confirm({ room: data.room, reservation: data.reservation, from, to, token: String(token) });
+  const id = data.reservation ?? data.occurrences[0].reservation;
+  await confirm({ room: data.room, reservation: id, from, to, token: String(token) });
   announce(text);
 }
