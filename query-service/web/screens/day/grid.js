@@ -189,7 +189,7 @@ export function Grid({ lines, zone, date, now, book, open, turn }) {
 
   const day = lines[0]?.schedule;
   const part = day ? (now - day.from) / (day.to - day.from) : -1;
-  const shown = part >= 0 && part < 1 ? `${part * 100}%` : '-1px';
+  const shown = part >= 0 && part < 1 ? `${part * 100}%` : '-4px';
   return html`
     <div class="day-scroll">
       <div
