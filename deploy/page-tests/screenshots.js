@@ -34,7 +34,12 @@ for (const { name, hash, prepare, ...options } of [
   { name: 'dark', colorScheme: 'dark', viewport: { width: 1280, height: 720 }, hash: 'day', prepare: true },
   { name: 'narrow', colorScheme: 'light', viewport: { width: 360, height: 720 }, hash: 'mine' },
 ]) {
-  const context = await browser.newContext({ ...options, locale: 'en-GB', timezoneId: 'Europe/Lisbon' });
+  const context = await browser.newContext({
+    ...options,
+    reducedMotion: 'reduce',
+    locale: 'en-GB',
+    timezoneId: 'Europe/Lisbon',
+  });
   const page = await context.newPage();
   await page.goto(`${stack.page}/#/${hash}${hash === 'day' ? `?date=${DAY}` : ''}`);
   await page.getByLabel('Name', { exact: true }).fill('ann');
@@ -45,11 +50,13 @@ for (const { name, hash, prepare, ...options } of [
       .first()
       .waitFor();
   else await page.getByRole('button', { name: 'Change' }).first().waitFor();
-  if (prepare)
+  if (prepare) {
     await page
       .getByRole('gridcell', { name: /^Cellar, .* free$/ })
       .nth(6)
       .click();
+    await page.getByRole('button', { name: 'Book', exact: true }).waitFor();
+  }
   await page.screenshot({ path: `${TO}${name}.png` });
   await context.close();
 }
