@@ -102,13 +102,13 @@ fn opening_hours() -> impl Strategy<Value = OpeningHours> {
     )
 }
 
-fn room() -> impl Strategy<Value = Room> {
+fn room() -> BoxedStrategy<Room> {
     let limits = proptest::array::uniform8(option::of(any::<u32>()));
     let names = (any::<String>(), any::<String>(), any::<u32>(), any::<u32>());
     let words = || vec(any::<String>(), 0..3);
     let found = (option::of(any::<String>()), option::of(any::<String>()), words(), words());
-    (room_id(), names, time_zone(), option::of(opening_hours()), limits, found).prop_map(
-        |(id, (name, kind, capacity, revision), time_zone, opening_hours, limits, found)| {
+    (room_id(), names, time_zone(), option::of(opening_hours()), limits, found)
+        .prop_map(|(id, (name, kind, capacity, revision), time_zone, opening_hours, limits, found)| {
             let (building, floor, attributes, bookable_by) = found;
             let [slot_minutes, min_minutes, max_minutes, max_days_ahead, ahead @ ..] = limits;
             let [reservations, minutes, buffer_before, buffer_after] = ahead;
@@ -132,41 +132,43 @@ fn room() -> impl Strategy<Value = Room> {
                 max_ahead: Some(max_ahead).filter(|most| *most != MaxAhead::default()),
             };
             Room { id, revision, settings }
-        },
-    )
+        })
+        .boxed()
 }
 
-fn reservation() -> impl Strategy<Value = Reservation> {
+fn reservation() -> BoxedStrategy<Reservation> {
     let texts = (option::of(any::<String>()), option::of(any::<String>()), user_id());
     let later = (option::of(user_id()), option::of(any::<u128>()), option::of(interval()));
-    (any::<u128>(), room_id(), interval(), time_zone(), any::<(u32, u32)>(), texts, later).prop_map(
-        |(
-            id,
-            room,
-            Interval { from, to },
-            time_zone,
-            (revision, people),
-            texts,
-            (booked_by, series, busy),
-        )| {
-            let (title, reserved_for, user) = texts;
-            Reservation {
-                id: ReservationId(Uuid::from_u128(id)),
-                revision,
+    (any::<u128>(), room_id(), interval(), time_zone(), any::<(u32, u32)>(), texts, later)
+        .prop_map(
+            |(
+                id,
                 room,
+                Interval { from, to },
                 time_zone,
-                from,
-                to,
-                busy,
-                people,
-                title,
-                reserved_for,
-                reserved_by: user,
-                booked_by,
-                series: series.map(|id| SeriesId(Uuid::from_u128(id))),
-            }
-        },
-    )
+                (revision, people),
+                texts,
+                (booked_by, series, busy),
+            )| {
+                let (title, reserved_for, user) = texts;
+                Reservation {
+                    id: ReservationId(Uuid::from_u128(id)),
+                    revision,
+                    room,
+                    time_zone,
+                    from,
+                    to,
+                    busy,
+                    people,
+                    title,
+                    reserved_for,
+                    reserved_by: user,
+                    booked_by,
+                    series: series.map(|id| SeriesId(Uuid::from_u128(id))),
+                }
+            },
+        )
+        .boxed()
 }
 
 fn place() -> impl Strategy<Value = Place> {
