@@ -264,7 +264,7 @@ impl History {
         let mut rooms = self.wanted(&query.filter);
         rooms.retain(|room| {
             let state = self.rooms.iter().find(|state| state.id == *room).unwrap();
-            accepts(&state.settings) && self.schedule(*room, stay).is_empty()
+            accepts(&state.settings) && self.takes(state, stay)
         });
         rooms
     }
