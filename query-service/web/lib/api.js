@@ -14,6 +14,7 @@ const LOOKING_UP = [300, 1000, 2000, 4000];
  * @property {any} data The body.
  * @property {string | null} etag
  * @property {string | null} token The consistency token.
+ * @property {string | null} moment Of the past: when what is shown was recorded.
  * @property {boolean} replayed Whether an earlier request with the key had the effect.
  */
 
@@ -73,6 +74,7 @@ async function exchange(address, method, options) {
       data: text ? JSON.parse(text) : null,
       etag: answer.headers.get('ETag'),
       token: answer.headers.get('Consistency-Token'),
+      moment: answer.headers.get('Memento-Datetime'),
       replayed: answer.headers.get('Idempotency-Replayed') === 'true',
     };
   } catch (error) {

@@ -16,9 +16,19 @@ export const locale = signal('en');
 let words = {};
 let plurals = new Intl.PluralRules('en');
 
+/** Screens that were shown and that keep their texts in their own folder. @type {Set<string>} */
+const further = new Set();
+
+/** The texts of a screen's own folder. @param {string} screen @param {string} code */
+const wordsIn = async (screen, code) => [screen, (await import(`../screens/${screen}/words/${code}.js`)).default];
+
 /** @param {string} code */
 async function use(code) {
-  words = (await import(`../words/${code}.js`)).default;
+  const [{ default: common }, ...own] = await Promise.all([
+    import(`../words/${code}.js`),
+    ...[...further].map((screen) => wordsIn(screen, code)),
+  ]);
+  words = { ...common, ...Object.fromEntries(own) };
   plurals = new Intl.PluralRules(code);
   document.documentElement.lang = code;
   locale.value = navigator.languages.find((preferred) => preferred.startsWith(code)) ?? code;
@@ -35,6 +45,14 @@ export async function chooseLanguage() {
 export async function changeLanguage(code) {
   await use(code);
   store('language', code);
+}
+
+/** Loads the texts of a screen's own folder, here and with each later language. @param {string} screen */
+export async function useWordsOf(screen) {
+  further.add(screen);
+  const code = language.value;
+  const [, own] = await wordsIn(screen, code);
+  if (code === language.value) words = { ...words, [screen]: own };
 }
 
 /**

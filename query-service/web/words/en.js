@@ -17,6 +17,13 @@ export default {
   menu: {
     day: 'Day',
     mine: 'My reservations',
+    find: 'Find a room',
+    notifications: 'Notifications',
+    statistics: 'Statistics',
+    past: 'The past',
+    week: 'Room’s week',
+    admin: 'Rooms and closures',
+    operation: 'Operation',
   },
   signIn: {
     title: 'Sign in',

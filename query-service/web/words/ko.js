@@ -17,6 +17,13 @@ export default {
   menu: {
     day: '하루',
     mine: '내 예약',
+    find: '방 찾기',
+    notifications: '알림',
+    statistics: '통계',
+    past: '과거',
+    week: '방의 한 주',
+    admin: '방과 휴관',
+    operation: '운영',
   },
   signIn: {
     title: '로그인',

@@ -17,6 +17,13 @@ export default {
   menu: {
     day: 'Dia',
     mine: 'As minhas reservas',
+    find: 'Procurar sala',
+    notifications: 'Notificações',
+    statistics: 'Estatísticas',
+    past: 'O passado',
+    week: 'Semana da sala',
+    admin: 'Salas e encerramentos',
+    operation: 'Operação',
   },
   signIn: {
     title: 'Iniciar sessão',

@@ -1,0 +1,33 @@
+export default {
+  only: 'This is for administrators only.',
+  refresh: 'Refresh',
+  services: 'Services',
+  service: { commands: 'Commands', queries: 'Queries' },
+  ready: { true: 'Ready', false: 'Not ready', unknown: 'No answer' },
+  metric: {
+    outbox_events: 'Events not delivered yet',
+    outbox_oldest_age_seconds: 'Age of the oldest of them (seconds)',
+    projector_lag_messages: 'Messages not projected yet',
+    projector_rooms_behind: 'Rooms that are behind',
+    projector_rooms_parked: 'Parked rooms',
+  },
+  relay: 'Relay',
+  relayFact: {
+    wanted: 'Wanted mode',
+    phase: 'Phase',
+    since: 'Since',
+    place: 'Place in the binary log',
+    deliveredTo: 'Delivered up to position',
+  },
+  held: 'Held rooms',
+  parked: 'Parked rooms',
+  noneWaits: 'None.',
+  waitsAt: 'at event {number}',
+  byCommand: 'To go on:',
+  generations: 'Generations of read models',
+  generation: { number: 'Number', state: 'State', madeAt: 'Made', until: 'Shows the moment' },
+  rollBack: 'Take back what somebody did',
+  rollBackHelp:
+    'This is done on the command line. With --dry-run it shows what it would take back, and changes nothing. In the embedded default, stop the program first and write room-reservations for command-service.',
+  since: 'Since',
+};

@@ -1,0 +1,33 @@
+export default {
+  only: '관리자만 볼 수 있습니다.',
+  refresh: '새로 고침',
+  services: '서비스',
+  service: { commands: '명령', queries: '조회' },
+  ready: { true: '준비됨', false: '준비되지 않음', unknown: '응답 없음' },
+  metric: {
+    outbox_events: '아직 보내지 않은 이벤트',
+    outbox_oldest_age_seconds: '그중 가장 오래된 것(초)',
+    projector_lag_messages: '아직 반영하지 않은 메시지',
+    projector_rooms_behind: '뒤처진 방',
+    projector_rooms_parked: '멈춘 방',
+  },
+  relay: '릴레이',
+  relayFact: {
+    wanted: '원하는 방식',
+    phase: '단계',
+    since: '시작',
+    place: '바이너리 로그의 위치',
+    deliveredTo: '여기까지 보냄',
+  },
+  held: '보류된 방',
+  parked: '멈춘 방',
+  noneWaits: '없음.',
+  waitsAt: '이벤트 {number}에서',
+  byCommand: '계속하려면:',
+  generations: '읽기 모델의 세대',
+  generation: { number: '번호', state: '상태', madeAt: '만든 때', until: '보여 주는 시점' },
+  rollBack: '누군가 한 일을 되돌리기',
+  rollBackHelp:
+    '명령줄에서 합니다. --dry-run은 무엇을 되돌릴지 보여 주고 아무것도 바꾸지 않습니다. 내장 기본 구성에서는 먼저 프로그램을 멈추고 command-service 대신 room-reservations를 쓰세요.',
+  since: '언제부터',
+};

@@ -1,0 +1,33 @@
+export default {
+  only: 'Só para administradores.',
+  refresh: 'Atualizar',
+  services: 'Serviços',
+  service: { commands: 'Comandos', queries: 'Consultas' },
+  ready: { true: 'Pronto', false: 'Não está pronto', unknown: 'Sem resposta' },
+  metric: {
+    outbox_events: 'Eventos por entregar',
+    outbox_oldest_age_seconds: 'Idade do mais antigo (segundos)',
+    projector_lag_messages: 'Mensagens por projetar',
+    projector_rooms_behind: 'Salas atrasadas',
+    projector_rooms_parked: 'Salas paradas',
+  },
+  relay: 'Retransmissão',
+  relayFact: {
+    wanted: 'Modo pretendido',
+    phase: 'Fase',
+    since: 'Desde',
+    place: 'Lugar no registo binário',
+    deliveredTo: 'Entregue até à posição',
+  },
+  held: 'Salas retidas',
+  parked: 'Salas paradas',
+  noneWaits: 'Nenhuma.',
+  waitsAt: 'no evento {number}',
+  byCommand: 'Para continuar:',
+  generations: 'Gerações dos modelos de leitura',
+  generation: { number: 'Número', state: 'Estado', madeAt: 'Criada', until: 'Mostra o momento' },
+  rollBack: 'Desfazer o que alguém fez',
+  rollBackHelp:
+    'Faz-se na linha de comandos. Com --dry-run mostra o que desfaria, e nada muda. Na versão incorporada, pare primeiro o programa e escreva room-reservations em vez de command-service.',
+  since: 'Desde',
+};

@@ -1,0 +1,21 @@
+export default {
+  title: 'Reserved from {from} to {until}',
+  popular: 'Popular rooms',
+  busiest: 'Busiest times',
+  from: 'From',
+  until: 'To',
+  by: { label: 'Rows', weekday: 'Weekday', date: 'Date' },
+  measure: { label: 'Count', minutes: 'Reserved time', reservations: 'Reservations', people: 'People' },
+  caption: {
+    minutes: 'Reserved hours of all rooms',
+    reservations: 'Reservations that hold a room in the hour',
+    people: 'People of these reservations',
+  },
+  zones: 'Hours are those of each room’s own clock.',
+  datesUpTo: 'A table by date ends at {until}.',
+  occupancy: 'Of open time',
+  hours: '{hours} h',
+  lastDays: { one: 'Last day', other: 'Last {count} days' },
+  none: 'Nothing is reserved in this period.',
+  download: 'Download as CSV',
+};

@@ -1,0 +1,21 @@
+export default {
+  title: '{from}부터 {until}까지의 예약',
+  popular: '많이 쓰는 방',
+  busiest: '붐비는 시간',
+  from: '시작',
+  until: '끝',
+  by: { label: '행', weekday: '요일', date: '날짜' },
+  measure: { label: '기준', minutes: '예약 시간', reservations: '예약 수', people: '인원' },
+  caption: {
+    minutes: '모든 방의 예약 시간(시간 단위)',
+    reservations: '그 시간에 방을 쓰는 예약 수',
+    people: '이 예약들의 인원',
+  },
+  zones: '시각은 각 방의 현지 시각입니다.',
+  datesUpTo: '날짜별 표는 {until}까지입니다.',
+  occupancy: '여는 시간 대비',
+  hours: '{hours}시간',
+  lastDays: { other: '최근 {count}일' },
+  none: '이 기간에는 예약이 없습니다.',
+  download: 'CSV로 내려받기',
+};

@@ -1,0 +1,21 @@
+export default {
+  title: 'Reservado de {from} a {until}',
+  popular: 'Salas mais procuradas',
+  busiest: 'Horas mais ocupadas',
+  from: 'De',
+  until: 'A',
+  by: { label: 'Linhas', weekday: 'Dia da semana', date: 'Data' },
+  measure: { label: 'Contagem', minutes: 'Tempo reservado', reservations: 'Reservas', people: 'Pessoas' },
+  caption: {
+    minutes: 'Horas reservadas de todas as salas',
+    reservations: 'Reservas que ocupam uma sala nessa hora',
+    people: 'Pessoas dessas reservas',
+  },
+  zones: 'As horas são as do relógio de cada sala.',
+  datesUpTo: 'Uma tabela por data termina em {until}.',
+  occupancy: 'Do tempo aberto',
+  hours: '{hours} h',
+  lastDays: { one: 'Último dia', other: 'Últimos {count} dias' },
+  none: 'Nada está reservado neste período.',
+  download: 'Transferir como CSV',
+};
