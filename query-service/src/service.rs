@@ -24,6 +24,7 @@ use crate::{
     notifications::{ENDPOINT_ANSWERS_WITHIN, Notifications, Post},
     page::Page,
     projector::Limits,
+    read_models::generation::Registry,
 };
 #[cfg(all(feature = "mongodb", feature = "kafka"))]
 use crate::{
@@ -95,10 +96,12 @@ impl Service {
         }
         let (shown, to_read) = watch::channel(None);
         let (frozen, frozen_to_read) = watch::channel(AllFrozen::new());
+        let (registry, registry_to_read) = watch::channel(Registry::default());
         let live = Arc::new(Hub::new(self.streams));
         let api = Api {
             shown: to_read.clone(),
             frozen: frozen_to_read,
+            registry: registry_to_read,
             clock: self.clock.clone(),
             live: Arc::clone(&live),
             stop: lifecycle.soft(),
@@ -132,6 +135,7 @@ impl Service {
             shown,
             live: Arc::clone(&live),
             frozen,
+            registry,
             readiness,
             stop: lifecycle.soft(),
         };

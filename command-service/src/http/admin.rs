@@ -1,13 +1,13 @@
-//! The state of the relay, for administrators.
+//! The state of the relay and the rooms that it holds, for administrators.
 
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web::Data};
 use serde::Serialize;
 use service_kit::{auth::Caller, http::problem::Problem};
-use shared_events::Timestamp;
+use shared_events::{RoomId, Timestamp};
 use utoipa::ToSchema;
 
 use super::{Api, problems::of_store_error, request::no_parameters, schemas::ListFailed};
-use crate::event_store::{Mode, Phase, Position, RelayState};
+use crate::event_store::{HeldRoom, Mode, Phase, Position, RelayState};
 
 /// How committed events reach Kafka.
 #[derive(Debug, Serialize, ToSchema)]
@@ -81,4 +81,48 @@ pub(super) async fn relay(api: Data<Api>, request: HttpRequest) -> Result<HttpRe
     no_parameters(&request)?;
     let state = api.backend()?.outbox.relay_state().await.map_err(of_store_error)?;
     Ok(HttpResponse::Ok().json(Relay::from(state)))
+}
+
+/// Most rooms in an answer.
+const MOST_ROOMS: usize = 500;
+
+/// A room whose events are not relayed: Kafka refused one for good.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HeldRoom)]
+pub(super) struct Held {
+    #[schema(value_type = uuid::Uuid)]
+    room: RoomId,
+    /// The position of the refused event.
+    #[schema(value_type = u64)]
+    position: Position,
+    /// Why it was refused.
+    reason: String,
+    /// When it was refused.
+    #[schema(value_type = String, format = DateTime)]
+    since: Timestamp,
+}
+
+/// Held rooms.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HeldRooms)]
+pub(super) struct AllHeld {
+    items: Vec<Held>,
+}
+
+/// Rooms whose events are not relayed, the longest held first: at most 500. `command-service release-room` releases one.
+#[utoipa::path(
+    get,
+    path = "/v1/admin/held-rooms",
+    tag = "administration",
+    operation_id = "heldRooms",
+    responses((status = 200, description = "The held rooms.", body = AllHeld), ListFailed)
+)]
+pub(super) async fn held_rooms(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Caller::extract(&request).await?.require_admin()?;
+    no_parameters(&request)?;
+    let mut held = api.backend()?.outbox.held_rooms().await.map_err(of_store_error)?;
+    held.sort_unstable_by_key(|held| (held.held_at, held.position));
+    held.truncate(MOST_ROOMS);
+    let show = |HeldRoom { room, position, reason, held_at }| Held { room, position, reason, since: held_at };
+    Ok(HttpResponse::Ok().json(AllHeld { items: held.into_iter().map(show).collect() }))
 }

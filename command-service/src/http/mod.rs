@@ -167,6 +167,7 @@ pub fn configure(api: Api) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'stat
             .service(endpoint("/v1/import").post(import::import))
             .service(endpoint("/v1/erasures").get(erasures::list).post(erasures::add))
             .service(endpoint("/v1/admin/relay").get(admin::relay))
+            .service(endpoint("/v1/admin/held-rooms").get(admin::held_rooms))
             .service(endpoint("/v1/streams").get(feed::heads))
             .service(endpoint("/v1/streams/{room}/events").get(feed::events))
             .service(endpoint("/v1/streams/{room}/events/{version}").get(event::event))

@@ -55,6 +55,7 @@ const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u
         event::event,
         event_batch::query,
         admin::relay,
+        admin::held_rooms,
         log_level::show,
         log_level::change
     ),

@@ -2,9 +2,10 @@
 
 use std::str::FromStr;
 
+use command_service::event_store::HeldRoom;
 use reqwest::Method;
 use serde_json::json;
-use shared_events::{ConsistencyToken, Metadata, RawEvent, UserId};
+use shared_events::{ConsistencyToken, Metadata, RawEvent, Timestamp, UserId};
 
 use crate::{
     servers::eventually,
@@ -102,6 +103,28 @@ async fn administrators_are_shown_the_relay_s_mode() {
     });
     assert_eq!(shown.body, expected);
     let user = service.request(Method::GET, "/v1/admin/relay").header("X-User", "ann");
+    assert_eq!(send(user).await.status, 403);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn administrators_are_shown_the_held_rooms() {
+    let service = TestService::start().await;
+    let none = send(service.admin(Method::GET, "/v1/admin/held-rooms")).await.expect(200);
+    assert_eq!(none.body, json!({"items": []}));
+    let room = service.room("Blue", json!({})).await;
+    let held = HeldRoom {
+        room: room.parse().unwrap(),
+        position: 1.into(),
+        reason: "message too large".to_owned(),
+        held_at: Timestamp::from_epoch_millis(1_790_000_000_000),
+    };
+    service.store.open(None).await.hold_room(&held).await.unwrap();
+    let shown = send(service.admin(Method::GET, "/v1/admin/held-rooms")).await.expect(200);
+    let since = "2026-09-21T14:13:20.000Z";
+    let expected = json!({"room": room, "position": 1, "reason": "message too large", "since": since});
+    assert_eq!(shown.body, json!({"items": [expected]}));
+    let user = service.request(Method::GET, "/v1/admin/held-rooms").header("X-User", "ann");
     assert_eq!(send(user).await.status, 403);
     service.stop().await;
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use service_kit::{readiness::Component, retry::Backoff};
-use shared_events::RawEvent;
+use shared_events::{RawEvent, Timestamp};
 use tokio::sync::mpsc;
 
 use super::{Feeding, Shown};
@@ -13,6 +13,7 @@ use crate::{
     notifications::Teller,
     progress::Progress,
     projector::{Dependencies, Inbox, Message, Pipeline, Projector, watchdog},
+    read_models::generation::{FIRST, Generation, Registry, State},
     stores::memory::MemoryReadModels,
 };
 
@@ -32,6 +33,7 @@ impl Feeding {
         teller: Option<Teller>,
     ) {
         component.failing("the read models are being rebuilt");
+        let made_at = Timestamp::from_epoch_millis(self.clock.now_ms());
         let models = Arc::new(MemoryReadModels::new());
         let progress = Arc::new(Progress::default());
         let dependencies = Dependencies {
@@ -52,6 +54,7 @@ impl Feeding {
         if let Some(teller) = &teller {
             teller.read_rooms_from(Arc::clone(&models) as _);
         }
+        self.registry.send_replace(only(made_at));
         self.shown.send_replace(Some(Arc::new(Shown::new(models, progress))));
         component.ok();
         let watched = watchdog::watch(&projector, self.watchdog, self.stop.clone());
@@ -62,6 +65,13 @@ impl Feeding {
         self.stop.run_until_cancelled(work).await;
         projector.stop(&[PARTITION], LAST_BATCH).await;
     }
+}
+
+/// The registry of one process: its one generation.
+fn only(made_at: Timestamp) -> Registry {
+    let generation =
+        Generation { number: FIRST, form: 0, state: State::Following, first: true, made_at, until: None };
+    Registry { generations: vec![generation], live: Some(FIRST), ..Registry::default() }
 }
 
 /// Reads all streams until the read models are level.

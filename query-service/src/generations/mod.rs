@@ -23,6 +23,7 @@ use crate::{
     progress::Progress,
     projector::Limits,
     queries::{Crowd, KeptKinds},
+    read_models::generation::Registry,
     stores::Queries,
 };
 
@@ -86,6 +87,8 @@ pub struct Feeding {
     pub live: Arc<Hub>,
     /// The generations that queries read by number.
     pub frozen: watch::Sender<AllFrozen>,
+    /// All generations, for administrators.
+    pub registry: watch::Sender<Registry>,
     /// Tells whether the live generation works.
     pub readiness: Readiness,
     /// Ends the feeding.

@@ -134,6 +134,7 @@ impl Registered {
         }
         self.show_live(&registry);
         self.show_frozen(&registry);
+        self.feeding.registry.send_replace(registry.clone());
         for (_, dropped) in self.fed.iter().filter(|(number, _)| !registry.is_fed(**number)) {
             // Its collections go when the last member has left its group, so its last request ends first.
             if Arc::strong_count(&dropped.shown) == 1 {

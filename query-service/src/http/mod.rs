@@ -1,5 +1,6 @@
 //! The API over HTTP.
 
+mod admin;
 mod answers;
 mod calendars;
 mod closures;
@@ -46,6 +47,7 @@ use crate::{
     notifications::Notifications,
     progress::NotVisible,
     queries::{Crowded, QueryError},
+    read_models::generation::Registry,
     stores::{Queries, StoreError},
 };
 
@@ -56,6 +58,8 @@ pub struct Api {
     pub shown: watch::Receiver<Option<Arc<Shown>>>,
     /// The generations that administrators read by number.
     pub frozen: watch::Receiver<AllFrozen>,
+    /// All generations.
+    pub registry: watch::Receiver<Registry>,
     /// The time of queries about now.
     pub clock: Clock,
     /// Tells clients what changes.
@@ -157,7 +161,9 @@ pub fn configure(config: &mut ServiceConfig, api: Api) {
         )
         .service(endpoint("/v1/statistics/popular-rooms").get(statistics::popular_rooms))
         .service(endpoint("/v1/statistics/busiest-times").get(statistics::busiest_times))
-        .service(endpoint("/v1/statistics/kinds").get(statistics::kinds));
+        .service(endpoint("/v1/statistics/kinds").get(statistics::kinds))
+        .service(endpoint("/v1/admin/parked-rooms").get(admin::parked_rooms))
+        .service(endpoint("/v1/admin/generations").get(admin::generations));
 }
 
 impl From<QueryError> for Problem {
@@ -221,9 +227,11 @@ mod tests {
         let (first, second) = (generation(), generation());
         let (shows, shown) = watch::channel(Some(Arc::clone(&first)));
         let (_, frozen) = watch::channel(AllFrozen::new());
+        let (_, registry) = watch::channel(Registry::default());
         let (live, stop) = (Arc::new(Hub::new(1)), CancellationToken::new());
         let calendars = Arc::new(MemoryCalendars::default());
-        let api = Api { shown, frozen, clock: Clock::system(), live, stop, calendars, notifications: None };
+        let clock = Clock::system();
+        let api = Api { shown, frozen, registry, clock, live, stop, calendars, notifications: None };
         let thread = OfThisThread { api, models: RefCell::default() };
         let reading = thread.reading().unwrap();
         shows.send_replace(Some(Arc::clone(&second)));

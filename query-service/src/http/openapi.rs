@@ -3,7 +3,7 @@
 use service_kit::http::{description, log_level};
 use utoipa::OpenApi;
 
-use super::{calendars, closures, events, reservations, rooms, statistics, subscriptions};
+use super::{admin, calendars, closures, events, reservations, rooms, statistics, subscriptions};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -47,6 +47,8 @@ use super::{calendars, closures, events, reservations, rooms, statistics, subscr
         subscriptions::test,
         subscriptions::deliveries,
         subscriptions::redeliver,
+        admin::parked_rooms,
+        admin::generations,
         log_level::show,
         log_level::change,
     )

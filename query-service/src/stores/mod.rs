@@ -6,7 +6,7 @@ pub mod memory;
 pub mod mongo;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     ops::RangeInclusive,
     sync::Arc,
     time::Duration,
@@ -22,8 +22,8 @@ use uuid::Uuid;
 pub use self::batch::Applied;
 
 use crate::read_models::{
-    AsOf, Checkpoint, ClosureDoc, DroppedEvent, HistoryDoc, KindCount, Outcome, ParkedMessage, Request,
-    ReservationDoc, RoomDoc, RoomDocuments, UsageDoc,
+    AsOf, Checkpoint, ClosureDoc, DroppedEvent, HistoryDoc, KindCount, Outcome, Parked, ParkedMessage,
+    Request, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc,
     history::{Booked, LastEntries},
     usage::Month,
 };
@@ -163,6 +163,9 @@ pub trait Queries: Checkpoints + Past {
 
     /// All kinds of rooms that are not retired, by name. Reads all rooms.
     async fn kinds(&self) -> Result<Vec<KindCount>, StoreError>;
+
+    /// The parked rooms. Reads the checkpoints of all rooms.
+    async fn parked_rooms(&self) -> Result<BTreeMap<RoomId, Parked>, StoreError>;
 
     /// A reservation, live or cancelled.
     async fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationDoc>, StoreError>;

@@ -302,6 +302,33 @@ async fn tokens_of_200_rooms_are_waited_for_together_and_one_room_too_many_is_to
 }
 
 #[tokio::test]
+async fn administrators_are_shown_parked_rooms_and_generations() {
+    let (mut bad, mut good) = (Stream::new("Blue"), Stream::new("Green"));
+    bad.reserve("ann", 1, 2);
+    good.reserve("ann", 1, 2);
+    bad.events[1].payload = b"{\"reservation\":17}".to_vec();
+    let service = TestService::of(&[&bad, &good]).await;
+    service.events.send(bad.events[1].clone()).await.unwrap();
+    let parked = || async { service.get_as_admin("/v1/admin/parked-rooms").await };
+    until("the room is parked", async || !parked().await.items().is_empty()).await;
+    let parked = parked().await;
+    assert_eq!(parked.items().len(), 1);
+    let shown = &parked.items()[0];
+    assert_eq!((&shown["room"], &shown["version"]), (&bad.room.to_string().into(), &2.into()));
+    assert!(!shown["reason"].as_str().unwrap().is_empty());
+
+    let generations = service.get_as_admin("/v1/admin/generations").await;
+    let [only] = generations.items().as_slice() else { panic!("{}", generations.body) };
+    assert_eq!((&only["number"], &only["state"]), (&1.into(), &"live".into()));
+    assert!(only["madeAt"].is_string() && only.get("until").is_none());
+
+    for path in ["/v1/admin/parked-rooms", "/v1/admin/generations"] {
+        assert_eq!(service.get("ann", path).await.status, 403, "{path}");
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn lists_go_on_where_their_page_ended_and_only_there() {
     let streams: Vec<Stream> = ["Blue", "Green", "Red"].map(Stream::new).into();
     let service = TestService::of(&streams.iter().collect::<Vec<_>>()).await;

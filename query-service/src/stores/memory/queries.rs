@@ -14,8 +14,8 @@ use uuid::Uuid;
 use super::{MemoryReadModels, documents::earliest_start};
 use crate::{
     read_models::{
-        ClosureDoc, HistoryDoc, KindCount, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc, history::Booked,
-        usage::Month,
+        Checkpoint, ClosureDoc, HistoryDoc, KindCount, Parked, ReservationDoc, RoomDoc, RoomDocuments,
+        UsageDoc, history::Booked, usage::Month,
     },
     stores::{Checkpoints, Queries, RoomFilter, StoreError},
 };
@@ -80,6 +80,12 @@ impl Queries for MemoryReadModels {
         let mut kinds: Vec<_> = counts.into_iter().map(of_kind).collect();
         kinds.sort_by_cached_key(KindCount::sort_key);
         Ok(kinds)
+    }
+
+    async fn parked_rooms(&self) -> Result<BTreeMap<RoomId, Parked>, StoreError> {
+        let documents = self.read();
+        let parked = |(room, checkpoint): (&RoomId, &Checkpoint)| Some((*room, checkpoint.parked.clone()?));
+        Ok(documents.checkpoints.iter().filter_map(parked).collect())
     }
 
     async fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationDoc>, StoreError> {

@@ -1,7 +1,7 @@
 //! Queries. Each is one command, and each but kinds uses an index.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ops::RangeInclusive,
     sync::Arc,
 };
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     read_models::{
-        ClosureDoc, HistoryDoc, KindCount, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc,
+        ClosureDoc, HistoryDoc, KindCount, Parked, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc,
         history::{Booked, weeks},
         usage::Month,
     },
@@ -117,6 +117,11 @@ impl Queries for MongoReadModels {
         let mut kinds = all(groups.with_type::<RawDocumentBuf>().await?, to_kind).await?;
         kinds.sort_by_cached_key(KindCount::sort_key);
         Ok(kinds)
+    }
+
+    async fn parked_rooms(&self) -> Result<BTreeMap<RoomId, Parked>, StoreError> {
+        let all = self.all_checkpoints().await?.into_iter();
+        Ok(all.filter_map(|(room, checkpoint)| Some((room, checkpoint.parked?))).collect())
     }
 
     async fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationDoc>, StoreError> {

@@ -9,6 +9,7 @@ use query_service::{
     http::{Api, OPENAPI, configure},
     live::Hub,
     progress::Progress,
+    read_models::generation::Registry,
     stores::memory::MemoryReadModels,
 };
 use service_kit::{
@@ -64,6 +65,8 @@ const SAMPLES: &[Sample] = samples![
     "/v1/me/reservations?from=2030-01-01T10:00:00Z&limit=1",
     "/v1/me/history?limit=1",
     "/v1/me/calendars",
+    "/v1/admin/parked-rooms",
+    "/v1/admin/generations",
     "/v1/users/Zo%C3%AB/reservations?to=2030-01-01T10:00:00Z",
     "/v1/users/a%2Fb/history?limit=9",
     "/v1/statistics/popular-rooms?from=2030-01-01T10:00:00%2B01:00&to=2030-02-01T10:00:00Z&kind=a%20b",
@@ -87,9 +90,10 @@ async fn any_query_is_a_problem_of_the_clients_or_answered() {
     let shown = Shown::new(Arc::new(MemoryReadModels::new()), Arc::new(Progress::default()));
     let (_kept, shown) = watch::channel(Some(Arc::new(shown)));
     let (_, frozen) = watch::channel(AllFrozen::new());
+    let (_, registry) = watch::channel(Registry::default());
     let (live, stop) = (Arc::new(Hub::new(1)), CancellationToken::new());
     let calendars = Arc::new(MemoryCalendars::default());
-    let api = Api { shown, frozen, clock, live, stop, calendars, notifications: None };
+    let api = Api { shown, frozen, registry, clock, live, stop, calendars, notifications: None };
     let app = init_service(app(&parts, endpoints(true, |config| configure(config, api)))).await;
     // 503: a token of a version that is never there, and `wait=0`.
     ask(async |request| answer(app.call(request.to_request()).await), SAMPLES, &[200, 503]).await;
@@ -101,8 +105,9 @@ async fn any_head_sent_to_the_query_service_is_refused_or_answered_and_the_next_
     let parts = HttpParts { service: "query-service", openapi: OPENAPI, ..commands::parts(&clock) };
     let (_kept, shown) = watch::channel(None);
     let (_, frozen) = watch::channel(AllFrozen::new());
+    let (_, registry) = watch::channel(Registry::default());
     let (live, stop) = (Arc::new(Hub::new(1)), CancellationToken::new());
     let calendars = Arc::new(MemoryCalendars::default());
-    let api = Api { shown, frozen, clock, live, stop, calendars, notifications: None };
+    let api = Api { shown, frozen, registry, clock, live, stop, calendars, notifications: None };
     send_heads(parts, move |config| configure(config, api.clone())).await;
 }
