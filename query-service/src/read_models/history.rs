@@ -50,6 +50,7 @@ pub struct HistoryDoc {
 /// What an event changed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::large_enum_variant, reason = "nearly all events are about reservations")]
 pub enum Change {
     /// A reservation.
     Reservation {

@@ -176,7 +176,7 @@ impl History {
             },
             min_minutes: (number == 2).then_some(90),
             max_minutes: (number == 3).then_some(600),
-            buffer_before: (number % 3 == 0).then_some(17),
+            buffer_before: number.is_multiple_of(3).then_some(17),
             buffer_after: (number == 0 || number == 4).then_some(45),
             max_days_ahead: (number == 4).then_some(10),
             building: Some(if number < 2 { "$main".into() } else { format!("b{}", number % 2) }),

@@ -277,7 +277,7 @@ impl History {
             .iter()
             .filter(|RoomState { settings, retired, .. }| {
                 !retired
-                    && (filter.kinds.is_empty() || filter.kinds.iter().any(|kind| *kind == settings.kind))
+                    && (filter.kinds.is_empty() || filter.kinds.contains(&settings.kind))
                     && filter.people.is_none_or(|people| people <= settings.capacity)
                     && is(&filter.building, &settings.building)
                     && is(&filter.floor, &settings.floor)

@@ -22,8 +22,11 @@ struct SeenRoom {
     room: RoomId,
     version: Version,
     form: RoomDoc,
-    schedules: Vec<(Interval, (Vec<ReservationDoc>, Vec<Closure>))>,
+    schedules: Vec<(Interval, SeenSchedule)>,
 }
+
+/// Live reservations and closures of an interval.
+type SeenSchedule = (Vec<ReservationDoc>, Vec<Closure>);
 
 /// What queries showed at a moment.
 struct Seen {

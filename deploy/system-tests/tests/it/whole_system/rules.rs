@@ -77,7 +77,7 @@ async fn what_availability_says_is_what_a_booking_gets(client: &Client) {
                     match (answer.status, answer.json()["type"].as_str().unwrap()) {
                         (422, "/problems/rule") => refused += 1,
                         (409, "/problems/overlap" | "/problems/room-closed") => taken += 1,
-                        other => panic!("{other:?}"),
+                        other => unreachable!("{other:?}"),
                     }
                 }
             }
