@@ -8,6 +8,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
     message::{BorrowedHeaders, BorrowedMessage, Headers},
+    types::RDKafkaErrorCode,
 };
 
 /// A message of a topic.
@@ -52,6 +53,8 @@ fn read(brokers: &str, topic: &str) -> Result<Vec<MessageRow>> {
             match consumer.poll(TIMEOUT).context("a message does not come")? {
                 Ok(message) => messages.push(row(&message)),
                 Err(KafkaError::PartitionEOF(_)) => break,
+                // It says that no connection stands at the moment. The client goes on by itself.
+                Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AllBrokersDown)) => {}
                 Err(error) => return Err(error.into()),
             }
         }
