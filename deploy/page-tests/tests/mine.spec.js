@@ -26,6 +26,8 @@ test('a reservation is changed, moved, cancelled and restored, and its history s
   await card(page, 'Long talk').getByRole('button', { name: 'Move' }).click();
   await page.getByRole('dialog').getByLabel('Room').selectOption('New');
   await page.getByRole('dialog').getByRole('button', { name: 'Move' }).click();
+  // The open dialog, which offers the room, lies within the card.
+  await expect(page.getByRole('dialog')).toBeHidden();
   await expect(card(page, 'Long talk')).toContainText('New');
 
   await stack.command(
