@@ -61,6 +61,8 @@ export function watch({ rooms, mine }, changed, reset) {
       const answer = await send(`/v1/events?${parameters}`, 'GET', { headers, signal });
       if (!answer.ok || !answer.body) throw await problemOf(answer);
       connected.value = true;
+      // Without a place to go on from, whatever happened between the load and now was missed.
+      if (!last) reset(undefined);
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       let rest = '';
       for (;;) {

@@ -18,6 +18,7 @@ import { addDays, dayOf, instantOf, minutesOfClock, rfc3339, weekdayOf } from '.
  * @property {string} [building]
  * @property {string} [floor]
  * @property {boolean} retired
+ * @property {number} version
  *
  * @typedef {{opens: string, closes: string}} OpenTime
  *
@@ -39,6 +40,7 @@ import { addDays, dayOf, instantOf, minutesOfClock, rfc3339, weekdayOf } from '.
  *
  * @typedef {object} Schedule
  * @property {Room} room
+ * @property {number} version The version of the room's stream that it shows, at least.
  * @property {number} from The first instant that is shown.
  * @property {number} to
  * @property {Reservation[]} reservations
@@ -72,7 +74,7 @@ export async function scheduleOf(room, date, { days = 1, token, signal } = {}) {
     answer = (await query(`${path}&cursor=${encodeURIComponent(answer.next)}`, { token, signal })).data;
     reservations.push(...answer.items);
   }
-  return { room, from, to, reservations, closures };
+  return { room, version: answer.version, from, to, reservations, closures };
 }
 
 /**
@@ -120,6 +122,7 @@ export async function schedulesOf(date, signal) {
   const schedules = await all(`/v1/schedule?date=${date}`, { signal });
   return schedules.map(({ room, from, to, reservations, closures = [] }) => ({
     room,
+    version: room.version,
     from: Date.parse(from),
     to: Date.parse(to),
     reservations,

@@ -26,9 +26,9 @@ export default function Day({ parameters }) {
   const loaded = useLoaded((signal) => schedulesOf(date, signal), [date]);
   /** Schedules that changed since all were loaded. */
   const [fresh, setFresh] = useState(/** @type {Map<string, any>} */ (new Map()));
-  useEffect(() => setFresh(new Map()), [loaded.data]);
+  useEffect(() => setFresh(new Map()), [date]);
 
-  const all = (loaded.data ?? []).map((schedule) => fresh.get(schedule.room.room) ?? schedule);
+  const all = (loaded.data ?? []).map((schedule) => newer(schedule, fresh.get(schedule.room.room)));
   const fitting = all.filter(({ room }) => fits(room, parameters));
   const shown = fitting.slice(0, most);
   useLive(shown, date, setFresh, loaded.reload);
@@ -96,6 +96,15 @@ export default function Day({ parameters }) {
     }
   `;
 }
+
+/**
+ * The newer one of a room's schedules of the same day: answers may come in another order than they were asked for.
+ *
+ * @param {import('../../lib/rooms.js').Schedule} schedule
+ * @param {import('../../lib/rooms.js').Schedule | undefined} other
+ */
+const newer = (schedule, other) =>
+  other && other.from === schedule.from && other.version >= schedule.version ? other : schedule;
 
 /**
  * Rooms by time zone, most rooms first, with their cells. A schedule that did not change keeps its cells.
