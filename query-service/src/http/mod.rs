@@ -6,6 +6,7 @@ mod calendars;
 mod closures;
 mod events;
 mod filters;
+mod histories;
 mod openapi;
 mod page;
 mod parameters;

@@ -8,7 +8,8 @@ use service_kit::{
 use shared_events::{ReservationId, UserId};
 
 use super::{
-    answers::{HistoryEntry, List, Me, Reservation, RevisionEntry},
+    answers::{List, Me, Reservation},
+    histories::{HistoryEntry, RevisionEntry},
     parameters::{
         ListParameters, Nothing, OpenRangeParameters, PastReservationParameters, ReservationPath, UserPath,
     },

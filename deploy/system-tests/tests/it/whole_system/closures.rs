@@ -1,5 +1,6 @@
 //! Closures and buffers on the whole system.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use system_tests::{Client, unique};
 
@@ -44,9 +45,9 @@ async fn a_closed_kind_takes_no_stays_and_every_query_says_so_until_it_is_lifted
     let held = client.reserve(&rooms[0].id, &at(10), &at(11)).send().await;
     let body = json!({"kind": kind, "from": at(9), "to": at(17), "reason": "New floor"});
     let key = unique("key");
-    let close = || client.post("/v1/closures", &body).key(&key).send();
+    let close = || client.command(Method::POST, "/v1/closures").key(&key).json(&body).send();
     let closed = close().await;
-    closed.expect(200);
+    assert_eq!(closed.status, 200, "{}", closed.text);
     let lines = closed.lines();
     let closure = lines[0]["closure"].as_str().unwrap().to_owned();
     assert_eq!(lines.len(), 2);
