@@ -273,7 +273,7 @@ impl From<ReservationDoc> for Reservation {
 
 /// What a schedule shows of another's reservation.
 #[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct BusySpan {
     /// First minute.
     #[schema(value_type = String, format = DateTime)]

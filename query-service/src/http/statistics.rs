@@ -45,11 +45,11 @@ list_parameters! {
         /// Rooms of this kind only.
         #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
         kind: Option<String>,
-        /// The days that make the rows.
-        #[param(inline, default = "weekday", nullable = false)]
+        /// The days that make the rows: `weekday` without this.
+        #[param(inline, nullable = false)]
         by: Option<Days>,
-        /// What is counted.
-        #[param(inline, default = "minutes", nullable = false)]
+        /// What is counted: `minutes` without this.
+        #[param(inline, nullable = false)]
         measure: Option<Measured>,
     }
 }
@@ -103,7 +103,7 @@ impl StatisticsParameters {
 
 /// Bookings of stays that begin within a range, by kind of room: how long before they begin they were made, and how many were
 /// cancelled. Reservations count about a second after they are visible. With a consistency token, all that the token names count.
-#[utoipa::path(get, path = "/v1/statistics/kinds", tag = "statistics",
+#[utoipa::path(get, path = "/v1/statistics/kinds", tag = "statistics", operation_id = "bookingsByKind",
     params(StatisticsParameters, QueryHeaders), responses((status = 200, body = List<Booked>), Refusals))]
 pub(super) async fn kinds(
     ask: QueryRequest<Nothing, StatisticsParameters>,
