@@ -16,30 +16,59 @@ use crate::{queries::PageRequest, stores::RoomFilter};
 const MOST_DAYS: u8 = 7;
 const MOST_KINDS: usize = 16;
 
-list_parameters! {
+/// Parameters of a list with conditions on rooms, after its own parameters.
+macro_rules! searched {
+    ($name:ident { $($own:tt)* }) => {
+        list_parameters! {
+            $name {
+                $($own)*
+                /// Rooms of this kind only.
+                #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
+                kind: Option<String>,
+                /// Rooms of any of these kinds, separated by commas, in place of `kind`. A kind with a comma can be named by `kind` alone.
+                #[param(min_length = 1, max_length = 3400, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
+                kinds: Option<String>,
+                /// Rooms of this building only.
+                #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
+                building: Option<String>,
+                /// Rooms of this floor only.
+                #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
+                floor: Option<String>,
+                /// Rooms with all of these attributes only, separated by commas.
+                #[param(min_length = 1, max_length = 6500, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
+                attributes: Option<String>,
+            }
+        }
+
+        impl $name {
+            /// The conditions on rooms, but for people.
+            fn rooms(&self) -> Result<RoomFilter, Problem> {
+                let kind = normal_kind(self.kind.as_deref())?;
+                let kinds = words("kinds", self.kinds.as_deref(), MOST_KINDS)?;
+                if kind.is_some() && self.kinds.is_some() {
+                    return Err(invalid("kinds", "it can't be sent with kind"));
+                }
+                Ok(RoomFilter {
+                    kinds: kind.into_iter().chain(kinds).collect(),
+                    people: None,
+                    building: normal_name("building", self.building.as_deref())?,
+                    floor: normal_name("floor", self.floor.as_deref())?,
+                    attributes: words("attributes", self.attributes.as_deref(), MOST_WORDS)?,
+                })
+            }
+        }
+    };
+}
+
+searched! {
     RoomsParameters {
-        /// Rooms of this kind only.
-        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        kind: Option<String>,
-        /// Rooms of any of these kinds, separated by commas, in place of `kind`. A kind with a comma can be named by `kind` alone.
-        #[param(min_length = 1, max_length = 3400, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        kinds: Option<String>,
-        /// Rooms of this building only.
-        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        building: Option<String>,
-        /// Rooms of this floor only.
-        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        floor: Option<String>,
-        /// Rooms with all of these attributes only, separated by commas.
-        #[param(min_length = 1, max_length = 6500, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        attributes: Option<String>,
         /// Rooms that take at least this many people.
         #[param(value_type = Option<i64>, nullable = false, minimum = 1, maximum = 4_294_967_295_i64)]
         people: Option<u32>,
     }
 }
 
-list_parameters! {
+searched! {
     SchedulesParameters {
         /// The first date on each room's own calendar, from 1971-01-01 to 9998-12-31.
         #[param(value_type = String, format = Date)]
@@ -47,21 +76,6 @@ list_parameters! {
         /// The number of dates.
         #[param(value_type = Option<i64>, minimum = 1, maximum = 7, default = 1, nullable = false)]
         days: Option<u8>,
-        /// Rooms of this kind only.
-        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        kind: Option<String>,
-        /// Rooms of any of these kinds, separated by commas, in place of `kind`. A kind with a comma can be named by `kind` alone.
-        #[param(min_length = 1, max_length = 3400, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        kinds: Option<String>,
-        /// Rooms of this building only.
-        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        building: Option<String>,
-        /// Rooms of this floor only.
-        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        floor: Option<String>,
-        /// Rooms with all of these attributes only, separated by commas.
-        #[param(min_length = 1, max_length = 6500, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        attributes: Option<String>,
     }
 }
 
@@ -87,7 +101,7 @@ fn date(text: &str) -> Result<NaiveDate, Problem> {
     date.ok_or_else(|| invalid("date", "it must be a date from 1971-01-01 to 9998-12-31"))
 }
 
-list_parameters! {
+searched! {
     AvailabilityParameters {
         /// First minute of the stay, RFC 3339 with an offset.
         #[param(value_type = String, format = DateTime)]
@@ -101,46 +115,8 @@ list_parameters! {
         /// How many come.
         #[param(value_type = Option<i64>, nullable = false, minimum = 1, default = 1, maximum = 4_294_967_295_i64)]
         people: Option<u32>,
-        /// Rooms of this kind only.
-        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        kind: Option<String>,
-        /// Rooms of any of these kinds, separated by commas, in place of `kind`. A kind with a comma can be named by `kind` alone.
-        #[param(min_length = 1, max_length = 3400, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        kinds: Option<String>,
-        /// Rooms of this building only.
-        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        building: Option<String>,
-        /// Rooms of this floor only.
-        #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        floor: Option<String>,
-        /// Rooms with all of these attributes only, separated by commas.
-        #[param(min_length = 1, max_length = 6500, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
-        attributes: Option<String>,
     }
 }
-
-macro_rules! has_filter {
-    ($($name:ident),*) => {$(
-        impl $name {
-            /// The conditions on rooms, but for people.
-            fn rooms(&self) -> Result<RoomFilter, Problem> {
-                let kind = normal_kind(self.kind.as_deref())?;
-                let kinds = words("kinds", self.kinds.as_deref(), MOST_KINDS)?;
-                if kind.is_some() && self.kinds.is_some() {
-                    return Err(invalid("kinds", "it can't be sent with kind"));
-                }
-                Ok(RoomFilter {
-                    kinds: kind.into_iter().chain(kinds).collect(),
-                    people: None,
-                    building: normal_name("building", self.building.as_deref())?,
-                    floor: normal_name("floor", self.floor.as_deref())?,
-                    attributes: words("attributes", self.attributes.as_deref(), MOST_WORDS)?,
-                })
-            }
-        }
-    )*};
-}
-has_filter!(RoomsParameters, SchedulesParameters, AvailabilityParameters);
 
 impl RoomsParameters {
     /// The conditions on rooms.

@@ -1,5 +1,7 @@
 //! Rooms that can be reserved now.
 
+use std::collections::HashMap;
+
 use shared_events::{Interval, RoomId, Timestamp, Version};
 
 use super::{Page, PageRequest, QueryError, ROOMS_AT_ONCE, seen_of};
@@ -58,13 +60,11 @@ impl Availability {
                 models.occupied(&busy),
                 models.closures_in_rooms(&ids, with_buffers(self.stay))
             )?;
-            for (room, busy) in busy {
-                let closed =
-                    |doc: &ClosureDoc| doc.closure.room == room && doc.closure.interval().overlaps(busy);
-                if closures.iter().any(closed) {
-                    taken.insert(room);
-                }
-            }
+            let busy: HashMap<_, _> = busy.into_iter().collect();
+            taken.extend(closures.into_iter().filter_map(|ClosureDoc { closure, .. }| {
+                let is_hit = busy.get(&closure.room).is_some_and(|busy| closure.interval().overlaps(*busy));
+                is_hit.then_some(closure.room)
+            }));
             available.extend(fitting.into_iter().filter(|room| !taken.contains(&room.room)).map(|room| {
                 let version = seen.get(&room.room).copied().unwrap_or_default().version;
                 AvailableRoom { room, version }
