@@ -48,9 +48,9 @@ pub(super) struct NewSeries {
     /// occurrence of which clocks skip all does not take place.
     #[schema(value_type = chrono::DateTime<chrono::Utc>)]
     to: Minute,
-    /// The value of an `RRULE` (RFC 5545) with `FREQ` (`DAILY`, `WEEKLY` with `BYDAY`, `MONTHLY` with `BYMONTHDAY`, or with
-    /// `BYDAY` such as `2TU` and `-1FR`), `INTERVAL`, and one of `COUNT` and `UNTIL` (a local date, or a time in UTC): as
-    /// in `FREQ=WEEKLY;BYDAY=TU;COUNT=10`. The date of `from` is one of its dates. At most 400 occurrences.
+    /// The value of an `RRULE` (RFC 5545), as in `FREQ=WEEKLY;BYDAY=TU;COUNT=10`. `FREQ` is `DAILY`, `WEEKLY` with `BYDAY`, or
+    /// `MONTHLY` with `BYMONTHDAY` or with `BYDAY` such as `2TU` and `-1FR`. `INTERVAL` may be there, and one of `COUNT` and
+    /// `UNTIL` (a local date, or a time in UTC). The date of `from` is one of its dates. At most 400 occurrences.
     #[schema(min_length = 10, max_length = 500)]
     recurrence: String,
     /// Local dates of occurrences that don't take place. They count for `COUNT`.
@@ -86,11 +86,11 @@ pub(super) fn recurrence(
     exceptions: Vec<NaiveDate>,
 ) -> Result<(Recurrence, BTreeSet<NaiveDate>), Problem> {
     if rule.len() > MAX_RULE_BYTES {
-        return Err(invalid("/recurrence", "has more than 500 bytes"));
+        return Err(invalid("/recurrence", &format!("has more than {MAX_RULE_BYTES} bytes")));
     }
     let rule = rule.parse().map_err(|error| invalid("/recurrence", &format!("the recurrence {error}")))?;
     if exceptions.len() > MOST_OCCURRENCES {
-        return Err(invalid("/exceptions", "more than 400"));
+        return Err(invalid("/exceptions", &format!("more than {MOST_OCCURRENCES}")));
     }
     Ok((rule, exceptions.into_iter().collect()))
 }
