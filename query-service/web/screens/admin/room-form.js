@@ -9,8 +9,11 @@ import { html } from '../../lib/html.js';
 import { explain, fieldOf, Problem } from '../../lib/problem.js';
 import { showDate } from '../../lib/time.js';
 import { t } from '../../lib/words.js';
+import { fieldsOf } from '../field.js';
 import { DAYS } from './hours.js';
 import { check, LIMITS, LISTS, newRoom, patchOf, TEXTS, valuesOf } from './room-values.js';
+
+const Field = fieldsOf('admin');
 
 /** @param {{room: any, close: () => void, done: () => void}} properties */
 export function RoomForm({ room, close, done }) {
@@ -129,23 +132,5 @@ export function RoomForm({ room, close, done }) {
         </div>
       </form>
     <//>
-  `;
-}
-
-/** @param {{label: string, name: string, error?: string, [attribute: string]: any}} properties */
-function Field({ label, name, error, ...attributes }) {
-  const id = `admin-${name}`;
-  return html`
-    <div class="field">
-      <label for=${id}>${label}</label>
-      <input
-        id=${id}
-        name=${name}
-        aria-invalid=${error ? 'true' : undefined}
-        aria-describedby=${error ? `${id}-error` : undefined}
-        ...${attributes}
-      />
-      ${error && html`<p class="error" id=${`${id}-error`}>${error}</p>`}
-    </div>
   `;
 }

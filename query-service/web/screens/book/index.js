@@ -11,10 +11,12 @@ import { explain, fieldOf, Problem } from '../../lib/problem.js';
 import { address } from '../../lib/router.js';
 import { differsFromOwn, ownZone, rfc3339, showSpan, showZone } from '../../lib/time.js';
 import { t } from '../../lib/words.js';
+import { fieldsOf } from '../field.js';
 import { Alternatives } from './alternatives.js';
-import { Field } from './field.js';
 import { Series, seriesOf } from './series.js';
 import { check, patchOf, spanOf, valuesOf } from './values.js';
+
+const Field = fieldsOf('book');
 
 /** The order in which a wrong field gets the focus. */
 const FIELDS = ['fromDate', 'from', 'toDate', 'to', 'people', 'title', 'reservedFor', 'times'];

@@ -6,7 +6,9 @@ import { html } from '../../lib/html.js';
 import { explain, Problem } from '../../lib/problem.js';
 import { dateOf, showSpan, weekdayOf } from '../../lib/time.js';
 import { maybe, t } from '../../lib/words.js';
-import { Field } from './field.js';
+import { fieldsOf } from '../field.js';
+
+const Field = fieldsOf('book');
 
 const WEEKDAYS = ['MO', 'TU', 'WE', 'TH', 'FR', 'SA', 'SU'];
 const RULES = ['DAILY', 'WEEKLY', 'MONTHLY'];

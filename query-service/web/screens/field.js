@@ -1,0 +1,28 @@
+// Labelled fields with their errors.
+
+import { html } from '../lib/html.js';
+
+/**
+ * The field component of a form. Ids of its fields begin with the form's name.
+ *
+ * @param {string} form
+ */
+export function fieldsOf(form) {
+  return (/** @type {{label: string, name: string, error?: string, [attribute: string]: any}} */ properties) => {
+    const { label, name, error, ...attributes } = properties;
+    const id = `${form}-${name}`;
+    return html`
+      <div class="field">
+        <label for=${id}>${label}</label>
+        <input
+          id=${id}
+          name=${name}
+          aria-invalid=${error ? 'true' : undefined}
+          aria-describedby=${error ? `${id}-error` : undefined}
+          ...${attributes}
+        />
+        ${error && html`<p class="error" id=${`${id}-error`}>${error}</p>`}
+      </div>
+    `;
+  };
+}
