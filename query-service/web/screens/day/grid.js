@@ -66,6 +66,12 @@ export function Grid({ lines, zone, date, now, book, open, turn }) {
     if (focus) cell?.focus();
   };
 
+  /** The cell that got the focus in any way has the tab stop, so no change of rows takes the focus away. @param {FocusEvent} event */
+  const focused = (event) => {
+    const cell = /** @type {HTMLElement | null} */ (/** @type {HTMLElement} */ (event.target).closest('[data-index]'));
+    if (cell && cell.getAttribute('tabindex') !== '0') stopAt(lineOf(cell), Number(cell.dataset.index), false);
+  };
+
   // Rows come and go: the tab stop stays with its room and time, as far as they are there.
   useEffect(() => {
     if (!lines.length) return;
@@ -199,6 +205,7 @@ export function Grid({ lines, zone, date, now, book, open, turn }) {
         aria-label=${t('day.grid', { zone: showZone(zone) })}
         aria-describedby="day-help"
         style=${{ '--now': shown, '--hours': day ? (day.to - day.from) / 3_600_000 : 24 }}
+        onFocusIn=${focused}
         onKeyDown=${pressed}
         onPointerDown=${grabbed}
         onPointerMove=${dragged}
