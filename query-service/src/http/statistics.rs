@@ -163,8 +163,9 @@ pub(super) struct Popular {
     reservations: u64,
     /// The people of these reservations.
     people: u64,
-    /// The share of the room's open minutes that is reserved, by its present opening hours: above 1 if some of it is outside.
-    /// Absent if the room is never open in the range.
+    /// The share of the room's open minutes that is reserved: open by its present opening hours, and not closed. A closure that
+    /// was lifted closed the room until then. Above 1 if more is reserved than is open: stays may lie outside of the present
+    /// hours, or in a closure that was added after them. Absent if the room is never open in the range.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     occupancy: Option<f64>,

@@ -17,6 +17,7 @@ pub fn fold(stored: Option<ClosureDoc>, decoded: &DecodedEvent) -> Option<Closur
     if stored.as_ref().is_some_and(|stored| stored.version >= decoded.version) {
         return stored;
     }
-    let live = matches!(decoded.event, Event::ClosureAdded(_));
-    Some(ClosureDoc { closure: closure.clone(), live, version: decoded.version })
+    let is_lifted = matches!(decoded.event, Event::ClosureLifted(_));
+    let lifted_at = is_lifted.then_some(decoded.metadata.time);
+    Some(ClosureDoc { closure: closure.clone(), lifted_at, version: decoded.version })
 }

@@ -33,8 +33,9 @@ impl ClosureOfRooms {
         let mut docs = models.closure(self.closure).await?;
         docs.sort_by_key(|doc| doc.closure.room);
         let Some(closure) = docs.first().map(|doc| doc.closure.clone()) else { return Ok(None) };
-        let closed = docs.iter().filter(|doc| doc.live).map(|doc| (doc.closure.room, doc.version)).collect();
-        let lifted = docs.iter().filter(|doc| !doc.live).map(|doc| doc.closure.room).collect();
+        let closed =
+            docs.iter().filter(|doc| doc.is_live()).map(|doc| (doc.closure.room, doc.version)).collect();
+        let lifted = docs.iter().filter(|doc| !doc.is_live()).map(|doc| doc.closure.room).collect();
         let mut lacking = Vec::new();
         if closure.all || closure.kind.is_some() {
             let known: HashSet<RoomId> = docs.iter().map(|doc| doc.closure.room).collect();

@@ -209,7 +209,7 @@ mod tests {
     }
 
     fn looked_up(zone: &str, during: Interval) -> Vec<Interval> {
-        joined(Hours::new(during, zone.parse().unwrap()).looked_up())
+        joined(Hours::new(during, zone.parse().unwrap()).looked_up(), 24 * 60)
     }
 
     #[test]
@@ -260,7 +260,7 @@ mod tests {
             interval("2026-06-10T09:10:00Z", "2026-06-10T10:00:00Z"),
             interval("2026-06-12T16:15:00Z", "2026-06-12T17:05:00Z"),
         ];
-        assert_eq!(joined(broken.concat()), cut);
+        assert_eq!(joined(broken.concat(), 24 * 60), cut);
     }
 
     #[test]

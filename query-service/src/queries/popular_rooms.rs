@@ -4,7 +4,11 @@ use std::{cmp::Reverse, collections::HashMap};
 
 use shared_events::{Interval, OpeningHours, RoomId, TimeZone};
 
-use super::{Page, PageRequest, QueryError, free::open_minutes, statistics::Batches};
+use super::{
+    Page, PageRequest, QueryError,
+    free::open_minutes,
+    statistics::{Batches, joined},
+};
 use crate::{
     read_models::{ReservationDoc, RoomDoc},
     stores::Queries,
@@ -28,7 +32,8 @@ pub struct PopularRoom {
     pub name: String,
     /// What is reserved in it.
     pub reserved: Reserved,
-    /// Minutes within the interval in which the room is open by its present opening hours.
+    /// Minutes within the interval in which the room is open by its present opening hours, and no closure closes it. A
+    /// reservation may lie in a closure that was added after it.
     pub open_minutes: u64,
 }
 
@@ -86,18 +91,36 @@ impl PopularRooms {
         }
         popular.sort_unstable_by_key(|(room, tally)| place(tally.minutes, room));
         let Page { items, next } = page.page(self, popular, |(room, tally)| (tally.minutes, room.room));
+        let mut closed = self.closed(models, items.iter().map(|(room, _)| room.room).collect()).await?;
         let mut open = HashMap::new();
         let shown = items.into_iter().map(|(room, reserved)| {
-            let open_minutes = self.open_minutes(&room, &mut open);
+            let closed = closed.remove(&room.room).unwrap_or_default();
+            let open_minutes = self.open_minutes(&room, closed, &mut open);
             PopularRoom { room: room.room, name: room.settings.name, reserved, open_minutes }
         });
         Ok(Page { items: shown.collect(), next })
     }
 
-    /// The open minutes of a room. Most rooms share their opening hours, so `known` are kept.
-    fn open_minutes(&self, room: &RoomDoc, known: &mut HashMap<OpenTime, u64>) -> u64 {
+    /// The parts of the interval in which these rooms are closed, in no order. Some may overlap.
+    async fn closed(
+        &self,
+        models: &dyn Queries,
+        rooms: Vec<RoomId>,
+    ) -> Result<HashMap<RoomId, Vec<Interval>>, QueryError> {
+        let mut closed: HashMap<RoomId, Vec<Interval>> = HashMap::new();
+        for doc in models.closures_ever(&rooms, self.during).await? {
+            let part = doc.closed().and_then(|closed| closed.intersection(self.during));
+            closed.entry(doc.closure.room).or_default().extend(part);
+        }
+        Ok(closed)
+    }
+
+    /// The open minutes of a room that is closed in these parts. Most rooms share their opening hours, so `known` are kept.
+    fn open_minutes(&self, room: &RoomDoc, closed: Vec<Interval>, known: &mut HashMap<OpenTime, u64>) -> u64 {
         let key = (room.settings.time_zone, room.settings.opening_hours.clone());
-        *known.entry(key).or_insert_with(|| open_minutes(&room.settings, self.during))
+        let all = *known.entry(key).or_insert_with(|| open_minutes(&room.settings, self.during));
+        let closed = joined(closed, 1).into_iter().map(|part| open_minutes(&room.settings, part));
+        all.saturating_sub(closed.sum())
     }
 }
 

@@ -50,23 +50,24 @@ impl<'a> Batches<'a> {
         for doc in &usage {
             self.clock(doc.key.zone);
         }
-        let parts = joined(self.clocks.values().flat_map(Hours::looked_up).collect());
+        let parts = joined(self.clocks.values().flat_map(Hours::looked_up).collect(), TOGETHER);
         let reservations =
             if parts.is_empty() { Vec::new() } else { models.live_in_rooms(&ids, &parts).await? };
         Ok(Some(Batch { rooms, usage, reservations }))
     }
 }
 
-/// Intervals that are closer than this, in minutes, are read as one.
+/// Intervals that are closer than this, in minutes, are read as one. They are few, because most zones cut an interval at about
+/// the same times.
 const TOGETHER: i64 = 24 * 60;
 
-/// Intervals that cover the given ones. They are few, because most zones cut an interval at about the same times.
-pub(super) fn joined(mut intervals: Vec<Interval>) -> Vec<Interval> {
+/// Intervals that cover the given ones, in order of time. Those that overlap, or are less than so many minutes apart, become one.
+pub(super) fn joined(mut intervals: Vec<Interval>, minutes: i64) -> Vec<Interval> {
     intervals.sort_unstable_by_key(|one| one.from);
     let mut joined: Vec<Interval> = Vec::new();
     for one in intervals {
         match joined.last_mut() {
-            Some(last) if one.from.epoch_minutes() - last.to.epoch_minutes() < TOGETHER => {
+            Some(last) if one.from.epoch_minutes() - last.to.epoch_minutes() < minutes => {
                 last.to = last.to.max(one.to);
             }
             _ => joined.push(one),

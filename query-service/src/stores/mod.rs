@@ -204,6 +204,9 @@ pub trait Queries: Checkpoints + Past {
         during: Interval,
     ) -> Result<Vec<ClosureDoc>, StoreError>;
 
+    /// The closures of these rooms that overlap an interval, lifted ones too, in no order.
+    async fn closures_ever(&self, rooms: &[RoomId], during: Interval) -> Result<Vec<ClosureDoc>, StoreError>;
+
     /// A closure in each room that has or had it, in no order.
     async fn closure(&self, closure: ClosureId) -> Result<Vec<ClosureDoc>, StoreError>;
 

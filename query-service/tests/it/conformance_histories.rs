@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::Strategy;
 use shared_events::{
     Closure, ClosureId, DecodedEvent, Event, Interval, MaxAhead, Minute, OpenDay, OpeningHours, OpeningSpan,
-    Reservation, ReservationId, Room, RoomId, RoomSettings, SeriesId, UserId,
+    Reservation, ReservationId, Room, RoomId, RoomSettings, SeriesId, Timestamp, UserId,
     closure_events::{ClosureAdded, ClosureLifted},
     reservation_events::{
         ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
@@ -359,7 +359,13 @@ impl History {
             return;
         };
         self.closures.remove(&closure.id);
+        let from = closure.from.start().epoch_millis();
+        let half = from + closure.interval().minutes() * 30_000 + 1;
         self.append(room, "admin", ClosureLifted { closure });
+        // Some are lifted before they begin, some half-way, and some after their end.
+        let at = [from - 1, half, half, 2 * half - from][self.events.len() % 4];
+        let last = self.events.last_mut().unwrap();
+        last.metadata.time = Timestamp::from_epoch_millis(at);
     }
 
     fn change_room(&mut self, room: usize, step: Step) {

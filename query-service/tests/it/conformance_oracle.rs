@@ -9,7 +9,7 @@ use query_service::{
     stores::RoomFilter,
 };
 use shared_events::{
-    Closure, Event, Interval, Minute, OpeningSpan, Reservation, RoomId, RoomSettings, Timestamp,
+    Closure, ClosureId, Event, Interval, Minute, OpeningSpan, Reservation, RoomId, RoomSettings, Timestamp,
     names::sort_key,
 };
 
@@ -30,10 +30,6 @@ fn is_open(settings: &RoomSettings, minute: Minute) -> bool {
         let is_in = |span: &OpeningSpan, shown| span.opens() <= shown && shown < span.closes();
         shown.iter().any(|(day, shown)| hours.on(*day).iter().any(|span| is_in(span, *shown)))
     })
-}
-
-fn open_minutes(settings: &RoomSettings, during: Interval) -> u64 {
-    minutes(during).filter(|minute| is_open(settings, *minute)).count() as u64
 }
 
 /// Whether a slot of the room begins at a minute.
@@ -120,6 +116,26 @@ impl History {
         found
     }
 
+    /// The minutes in which a room is open and not closed: a closure that was lifted closes no minute that begins later.
+    fn open_minutes(&self, room: &RoomState, during: Interval) -> u64 {
+        let mut closures: BTreeMap<ClosureId, (Interval, Option<Timestamp>)> = BTreeMap::new();
+        for event in self.events.iter().filter(|event| event.room == room.id) {
+            if let Some(closure) = event.event.closure() {
+                let lifted = matches!(event.event, Event::ClosureLifted(_)).then_some(event.metadata.time);
+                closures.insert(closure.id, (closure.interval(), lifted));
+            }
+        }
+        let is_closed = |minute: Minute| {
+            closures.values().any(|(closed, lifted)| {
+                closed.from <= minute
+                    && minute < closed.to
+                    && lifted.is_none_or(|lifted| minute.start() < lifted)
+            })
+        };
+        let open = |minute: &Minute| is_open(&room.settings, *minute) && !is_closed(*minute);
+        minutes(during).filter(open).count() as u64
+    }
+
     /// Whether a room takes a stay, with its buffers, as far as others and closures are concerned.
     fn takes(&self, room: &RoomState, stay: Interval) -> bool {
         let minutes = |buffer: Option<u32>| i64::from(buffer.unwrap_or_default());
@@ -149,7 +165,7 @@ impl History {
                     room: room.id,
                     name: room.settings.name.clone(),
                     reserved,
-                    open_minutes: open_minutes(&room.settings, during),
+                    open_minutes: self.open_minutes(room, during),
                 })
             })
             .collect();

@@ -133,6 +133,60 @@ proptest! {
     }
 }
 
+/// Stays in open rooms, then closures and lifted ones, around one change of clocks.
+fn closing_steps() -> impl Strategy<Value = Vec<Step>> {
+    let closing = (0..7_u8, proptest::collection::vec((19..22_u8, steps(1)), 5..40));
+    closing.prop_map(|(anchor, closing)| {
+        let stays = (0..5).map(|room| made(room, 1500, 2000, anchor));
+        let closing = closing.into_iter().map(|(action, step)| Step {
+            action: action + 1,
+            anchor,
+            start: step[0].start / 2 + 500,
+            ..step[0]
+        });
+        stays.chain(closing).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn open_time_is_without_the_time_that_closures_closed(
+        steps in closing_steps(),
+        seed in any::<u64>(),
+        start in 0..3000_i64,
+        length in 500..6000_i64,
+    ) {
+        let history = history(&steps);
+        let from = interval(ANCHORS[usize::from(steps[0].anchor)], 0).from.plus(start).unwrap();
+        let during = Interval { from, to: from.plus(length).unwrap() };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let models = in_memory(&history.mixed(seed)).await;
+            let query = PopularRooms { during, kind: None };
+            let rooms = query.run(&models, &PageRequest::first(9)).await.unwrap().items;
+            assert_eq!(rooms, history.popular_rooms(during, None), "{during:?}");
+        });
+    }
+}
+
+#[tokio::test]
+async fn stays_in_a_closure_that_was_added_after_them_count_and_a_closed_room_has_no_open_time() {
+    let step = |action, start, length| Step { action, room: 4, other: 4, anchor: 5, start, length, user: 0 };
+    // Ten hours from two on, of which the last five are closed, and the hour after them.
+    let history = history(&[step(0, 120, 600), step(20, 420, 360), step(20, 500, 100)]);
+    let models = in_memory(&history.events).await;
+    let of = async |from: &str, minutes| {
+        let query = PopularRooms { during: interval(from, minutes), kind: None };
+        let room = query.run(&models, &PageRequest::first(1)).await.unwrap().items.remove(0);
+        (room.reserved.minutes, room.open_minutes)
+    };
+    assert_eq!(of("2026-06-10T00:00:00Z", 1440).await, (600, 1440 - 360));
+    assert_eq!(of("2026-06-10T06:00:00Z", 420).await, (360, 60));
+    assert_eq!(of("2026-06-10T08:00:00Z", 60).await, (60, 0));
+}
+
 #[tokio::test]
 async fn a_long_history_counts_right() {
     let history = history(&fixed_steps(1500, 99));

@@ -177,6 +177,16 @@ impl Documents {
         self.closures.range(all).map(|(_, doc)| doc)
     }
 
+    /// The closures of these rooms that overlap an interval, lifted ones too.
+    pub(super) fn closures_during(
+        &self,
+        rooms: &[RoomId],
+        during: Interval,
+    ) -> impl Iterator<Item = &ClosureDoc> {
+        let of_rooms = rooms.iter().flat_map(|room| self.closures_of(*room));
+        of_rooms.filter(move |doc| doc.closure.interval().overlaps(during))
+    }
+
     /// Whether a live reservation keeps the room busy in an interval.
     pub(super) fn busy(&self, room: RoomId, during: Interval) -> bool {
         let busy = |(_, doc): (_, &ReservationDoc)| doc.reservation.busy_interval().overlaps(during);

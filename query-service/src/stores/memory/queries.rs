@@ -147,11 +147,14 @@ impl Queries for MemoryReadModels {
         during: Interval,
     ) -> Result<Vec<ClosureDoc>, StoreError> {
         let documents = self.read();
-        let of_rooms = rooms.iter().flat_map(|room| documents.closures_of(*room));
-        let closed = of_rooms.filter(|doc| doc.live && doc.closure.interval().overlaps(during));
-        let mut found: Vec<_> = closed.cloned().collect();
+        let mut found: Vec<_> =
+            documents.closures_during(rooms, during).filter(|doc| doc.is_live()).cloned().collect();
         found.sort_by_key(|doc| (doc.closure.from, doc.closure.id));
         Ok(found)
+    }
+
+    async fn closures_ever(&self, rooms: &[RoomId], during: Interval) -> Result<Vec<ClosureDoc>, StoreError> {
+        Ok(self.read().closures_during(rooms, during).cloned().collect())
     }
 
     async fn closure(&self, closure: ClosureId) -> Result<Vec<ClosureDoc>, StoreError> {

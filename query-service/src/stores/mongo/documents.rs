@@ -174,7 +174,10 @@ pub(super) fn from_closure(doc: &ClosureDoc) -> Guarded {
     let Closure { id, room, .. } = &doc.closure;
     let bytes = [room.0.as_bytes().as_slice(), id.0.as_bytes()].concat();
     let mut guarded = Guarded::new(raw_bytes(&bytes), cstr!("version"), doc.version);
-    guarded.form.append(cstr!("live"), doc.live);
+    guarded.form.append(cstr!("live"), doc.is_live());
+    if let Some(at) = doc.lifted_at {
+        guarded.form.append(cstr!("liftedAt"), moment(at));
+    }
     append_closure(&mut guarded.form, &doc.closure);
     guarded
 }

@@ -184,14 +184,14 @@ impl Queries for MongoReadModels {
         rooms: &[RoomId],
         during: Interval,
     ) -> Result<Vec<ClosureDoc>, StoreError> {
-        let closed = doc! {
-            "form.room": { "$in": ids(rooms) },
-            "form.live": true,
-            "form.from": { "$lt": date(during.to) },
-            "form.to": { "$gt": date(during.from) },
-        };
-        let found = self.closures.collection.find(closed).sort(doc! { "form.from": 1, "form.closure": 1 });
+        let mut live = closures_during(rooms, during);
+        live.insert("form.live", true);
+        let found = self.closures.collection.find(live).sort(doc! { "form.from": 1, "form.closure": 1 });
         all(found.await?, to_closure).await
+    }
+
+    async fn closures_ever(&self, rooms: &[RoomId], during: Interval) -> Result<Vec<ClosureDoc>, StoreError> {
+        all(self.closures.collection.find(closures_during(rooms, during)).await?, to_closure).await
     }
 
     async fn closure(&self, closure: ClosureId) -> Result<Vec<ClosureDoc>, StoreError> {
@@ -363,6 +363,15 @@ fn overlapping(rooms: &[RoomId], during: Interval) -> Document {
         "form.room": { "$in": ids(rooms) },
         "form.live": true,
         "form.weeks": { "$elemMatch": { "$gte": weeks.start(), "$lte": weeks.end() } },
+        "form.from": { "$lt": date(during.to) },
+        "form.to": { "$gt": date(during.from) },
+    }
+}
+
+/// Closures of rooms that overlap an interval, lifted ones too.
+fn closures_during(rooms: &[RoomId], during: Interval) -> Document {
+    doc! {
+        "form.room": { "$in": ids(rooms) },
         "form.from": { "$lt": date(during.to) },
         "form.to": { "$gt": date(during.from) },
     }

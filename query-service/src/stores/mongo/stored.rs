@@ -241,7 +241,8 @@ pub(super) fn to_reservation(doc: &RawDocument) -> Result<ReservationDoc, StoreE
 
 pub(super) fn to_closure(doc: &RawDocument) -> Result<ClosureDoc, StoreError> {
     let form = Stored::read("closures", doc)?.form()?;
-    Ok(ClosureDoc { closure: form.closure()?, live: form.flag("live")?, version: form.version()? })
+    let lifted_at = if form.has("liftedAt") { Some(form.moment("liftedAt")?) } else { None };
+    Ok(ClosureDoc { closure: form.closure()?, lifted_at, version: form.version()? })
 }
 
 pub(super) fn to_history(doc: &RawDocument) -> Result<HistoryDoc, StoreError> {
