@@ -9,12 +9,12 @@ use super::{
     Checked, Command, Decision,
     room_checks::{check_admin, open_room},
 };
-use crate::domain::{MOST_CLOSURES, Rejection, Rooms, values::check_interval};
+use crate::domain::{KnownClosure, MOST_CLOSURES, Rejection, Rooms, values::check_interval};
 
 /// Closes a room for some time that has not ended. It takes no new stays then, and existing ones stay.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AddClosure {
-    /// The closure, with its room.
+    /// The closure, with its room. Another one with its id has the same times.
     pub closure: Closure,
 }
 
@@ -24,21 +24,27 @@ impl AddClosure {
         let closed = self.closure.interval();
         check_interval(closed)?;
         let (room, _) = open_room(rooms, self.closure.room)?;
-        if room.closures().get(self.closure.id).is_some() {
-            let (room, revision) = (room.id(), room.revision());
-            return Ok(Decision::Unchanged { room, reservation: None, revision });
+        match room.closures().get(self.closure.id) {
+            KnownClosure::Here(_) | KnownClosure::Ended => {
+                let (room, revision) = (room.id(), room.revision());
+                return Ok(Decision::Unchanged { room, reservation: None, revision });
+            }
+            KnownClosure::Lost if !room.remembers(closed.to) => {
+                return Err(Decision::NeedsWholeStream(room.id()));
+            }
+            KnownClosure::Lost | KnownClosure::Nowhere => {}
         }
         let now = command.now.minute();
         if closed.to.start() <= command.now {
             return Err(Rejection::InThePast.into());
         }
+        if !room.remembers(now) {
+            return Err(Decision::NeedsWholeStream(room.id()));
+        }
         if room.closures().ahead_of(now) >= MOST_CLOSURES {
             return Err(Rejection::TooManyClosures { limit: MOST_CLOSURES }.into());
         }
         let ahead = Interval { from: closed.from.max(now), to: closed.to };
-        if !room.remembers(ahead.from) {
-            return Err(Decision::NeedsWholeStream(room.id()));
-        }
         let hit = |reservation: &shared_events::Reservation| Hit {
             reservation: reservation.id,
             from: reservation.from,

@@ -6,7 +6,7 @@ use super::{
     Checked, Command, Decision,
     room_checks::{check_admin, open_room},
 };
-use crate::domain::Rooms;
+use crate::domain::{KnownClosure, Rooms};
 
 /// Takes a closure of a room back. A room without it stays as it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,8 +22,12 @@ impl LiftClosure {
         check_admin(command)?;
         let (room, _) = open_room(rooms, self.room)?;
         match room.closures().get(self.closure) {
-            Some(closure) => Ok(Decision::event(room.id(), ClosureLifted { closure: closure.clone() })),
-            None => {
+            KnownClosure::Here(closure) => {
+                Ok(Decision::event(room.id(), ClosureLifted { closure: closure.clone() }))
+            }
+            // The event names all of the closure.
+            KnownClosure::Ended | KnownClosure::Lost => Err(Decision::NeedsWholeStream(room.id())),
+            KnownClosure::Nowhere => {
                 let (room, revision) = (room.id(), room.revision());
                 Ok(Decision::Unchanged { room, reservation: None, revision })
             }

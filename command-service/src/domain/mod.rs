@@ -14,7 +14,7 @@ mod timeline;
 pub mod values;
 
 pub(crate) use bookable::check_bookable;
-pub(crate) use closures::MOST_CLOSURES;
+pub(crate) use closures::{KnownClosure, MOST_CLOSURES};
 pub(crate) use directory::Directory;
 pub use directory::RoomEntry;
 pub(crate) use recurrence::shifted;

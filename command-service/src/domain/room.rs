@@ -1,20 +1,20 @@
 //! The decision state of one room, folded from its stream of events.
 //!
 //! The *horizon* of a room is the latest time of a reservation event in its stream. A room keeps reservations that end at or
-//! after its horizon and forgets the others, so its size does not grow with its stream. A decision about time that a forgotten
-//! one may hold needs the whole stream instead (see [`Room::remembers`]). A clock that goes back, or one event stamped in the
-//! future, then costs time and never an overlap.
+//! after its horizon and forgets the others, so its size does not grow with its stream. Closures are forgotten likewise, but for
+//! the ids of the last ones. A decision about time that a forgotten one may hold needs the whole stream instead (see
+//! [`Room::remembers`]). A clock that goes back, or one event stamped in the future, then costs time and never an overlap.
 
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use shared_events::{
-    Closure, ClosureId, Erasures, Event, Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings,
-    SeriesId, Timestamp, UserId, Version, room_rules::Ahead,
+    ClosureId, Erasures, Event, Interval, Minute, Reservation, ReservationId, RoomId, RoomSettings, SeriesId,
+    Timestamp, UserId, Version, room_rules::Ahead,
 };
 
 use super::{
-    closures::Closures,
+    closures::{Closures, ForgottenClosures, TakenClosure},
     held::Held,
     timeline::{Timed, Timeline},
 };
@@ -24,7 +24,7 @@ mod tests;
 
 /// Fingerprint of a room's serialised form; a snapshot with another one is not read. Change it as well when [`Room::apply`]
 /// changes its meaning.
-pub const SNAPSHOT_SCHEMA: &str = "1b18858cbde2cd01";
+pub const SNAPSHOT_SCHEMA: &str = "a7ee59ed19471467";
 
 /// The decision state of one room at a version of its stream. Its serialised form is a snapshot.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ pub struct Room {
     #[serde(skip)]
     last_changes: HashMap<ReservationId, Timestamp>,
     has_forgotten: bool,
-    /// The end of the last forgotten reservation.
+    /// The end of the last forgotten reservation or closure.
     forgotten_until: Minute,
     /// By the begin of their busy intervals. These never overlap, so their ends have the same order.
     reservations: Held,
@@ -95,6 +95,7 @@ pub struct Undo {
     replaced: Replaced,
     forgotten: Vec<Reservation>,
     forgotten_departures: Vec<Departure>,
+    forgotten_closures: ForgottenClosures,
 }
 
 /// The values that an event replaced.
@@ -102,7 +103,7 @@ pub struct Undo {
 enum Replaced {
     Room { settings: Box<Option<RoomSettings>>, revision: u32, retired: bool },
     Reservation { id: ReservationId, reservation: Option<Box<Reservation>>, departure: Option<Departure> },
-    Closure { id: ClosureId, closure: Option<Box<Closure>> },
+    Closure { id: ClosureId, taken: TakenClosure },
 }
 
 impl Room {
@@ -174,7 +175,7 @@ impl Room {
         self.whole.then(|| self.last_changes.get(&id).copied().unwrap_or(Timestamp::EARLIEST))
     }
 
-    /// Whether it knows every reservation that holds time from `time` on.
+    /// Whether it knows every reservation and every closure that holds time from `time` on.
     pub(crate) fn remembers(&self, time: Minute) -> bool {
         time >= self.forgotten_until
     }
@@ -247,7 +248,7 @@ impl Room {
         last.into_iter().find(|reservation| counts(reservation.id))
     }
 
-    /// The closures. They are few, and never forgotten.
+    /// The closures: those that have not ended before the horizon.
     pub(crate) const fn closures(&self) -> &Closures {
         &self.closures
     }
@@ -279,7 +280,7 @@ impl Room {
                 *last = time.max(*last);
             }
         }
-        let (forgotten, forgotten_departures) = self.forget();
+        let (forgotten, forgotten_departures, forgotten_closures) = self.forget();
         Ok(Undo {
             horizon,
             recorded_at,
@@ -288,6 +289,7 @@ impl Room {
             replaced,
             forgotten,
             forgotten_departures,
+            forgotten_closures,
         })
     }
 
@@ -295,6 +297,7 @@ impl Room {
     pub(crate) fn undo(&mut self, undo: Undo) {
         undo.forgotten.into_iter().for_each(|reservation| self.reservations.insert(reservation));
         undo.forgotten_departures.into_iter().for_each(|departure| self.departed.insert(departure));
+        self.closures.remember(undo.forgotten_closures);
         match undo.replaced {
             Replaced::Room { settings, revision, retired } => {
                 (self.settings, self.revision, self.retired) = (*settings, revision, retired);
@@ -305,10 +308,7 @@ impl Room {
                 reservation.into_iter().for_each(|before| self.reservations.insert(*before));
                 departure.into_iter().for_each(|before| self.departed.insert(before));
             }
-            Replaced::Closure { id, closure } => {
-                self.closures.remove(id);
-                closure.into_iter().for_each(|before| self.closures.insert(*before));
-            }
+            Replaced::Closure { id, taken } => self.closures.put_back(id, taken),
         }
         self.horizon = undo.horizon;
         self.recorded_at = undo.recorded_at;
@@ -341,13 +341,12 @@ impl Room {
                 self.lose_reservation(&e.reservation, e.reservation.to, Some(e.reservation.room))
             }
             Event::ClosureAdded(e) => {
-                let closure = self.closures.remove(e.closure.id).map(Box::new);
+                let taken = self.closures.take(e.closure.id);
                 self.closures.insert(e.closure.clone());
-                Replaced::Closure { id: e.closure.id, closure }
+                Replaced::Closure { id: e.closure.id, taken }
             }
             Event::ClosureLifted(e) => {
-                let closure = self.closures.remove(e.closure.id).map(Box::new);
-                Replaced::Closure { id: e.closure.id, closure }
+                Replaced::Closure { id: e.closure.id, taken: self.closures.take(e.closure.id) }
             }
         }
     }
@@ -377,22 +376,22 @@ impl Room {
         Replaced::Reservation { id, reservation, departure: self.departed.remove(id) }
     }
 
-    /// Forgets reservations that kept the room busy until a buffer before the horizon: a stay that begins now may need that much
-    /// time before it. Ends have the order of starts, so it reads only those that it removes.
-    fn forget(&mut self) -> (Vec<Reservation>, Vec<Departure>) {
-        if self.whole {
-            return (Vec::new(), Vec::new());
-        }
-        let horizon = self.horizon;
+    /// Forgets reservations that kept the room busy, and closures that lasted, until a buffer before the horizon: a stay that
+    /// begins now may need that much time before it. Ends have the order of starts, so it reads only those that it removes.
+    fn forget(&mut self) -> (Vec<Reservation>, Vec<Departure>, ForgottenClosures) {
+        let (horizon, whole) = (self.horizon, self.whole);
         let buffer = self.settings.as_ref().and_then(|settings| settings.buffer_before).unwrap_or_default();
-        let is_over = |end: Minute| end.plus(i64::from(buffer)).unwrap_or(Minute::LATEST).start() < horizon;
+        let is_over =
+            |end: Minute| !whole && end.plus(i64::from(buffer)).unwrap_or(Minute::LATEST).start() < horizon;
         let reservations =
             self.reservations.remove_first(|reservation| is_over(reservation.busy_interval().to));
-        let departures = self.departed.remove_first(|departure| departure.until.start() < horizon);
+        let departures = self.departed.remove_first(|departure| !whole && departure.until.start() < horizon);
+        let closures = self.closures.forget(is_over);
         self.has_forgotten |= !reservations.is_empty() || !departures.is_empty();
-        let last =
-            reservations.last().map_or(self.forgotten_until, |reservation| reservation.busy_interval().to);
-        self.forgotten_until = self.forgotten_until.max(last);
-        (reservations, departures)
+        let last = reservations.last().map(|reservation| reservation.busy_interval().to);
+        for until in last.into_iter().chain(closures.until()) {
+            self.forgotten_until = self.forgotten_until.max(until);
+        }
+        (reservations, departures, closures)
     }
 }

@@ -231,3 +231,37 @@ fn a_closure_names_a_hundred_stays_and_counts_the_others() {
     }
     given.when(add(&tomorrow())).by_admin().then([expected]);
 }
+
+/// A closure of May, which the room has forgotten with an event of June.
+fn given_ended(ended: &Closure) -> Given {
+    let later = made(&reservation(1, "2026-06-05T10:00", "2026-06-05T11:00"));
+    given([room(1), added(ended, &[])]).and_at("2026-06-01T07:00", [later])
+}
+
+#[test]
+fn an_ended_closure_that_the_room_has_forgotten_still_refuses_imported_stays() {
+    let ended = closure("2026-05-10T10:00", "2026-05-10T12:00");
+    let import = |from, to| given_ended(&ended).when(reserve(from, to)).imported_at("2026-05-09T08:00");
+    let (decision, whole_reads) = import("2026-05-10T11:00", "2026-05-10T13:00").decided();
+    assert_eq!((decision, whole_reads), (Decision::Rejected(closed(&ended)), 1));
+    let (decision, whole_reads) = import("2026-05-10T09:00", "2026-05-10T10:00").decided();
+    assert!(matches!(decision, Decision::Events(_)) && whole_reads == 1, "{decision:?}");
+    // From its end on nothing is forgotten.
+    let (decision, whole_reads) = import("2026-05-10T12:00", "2026-05-10T13:00").decided();
+    assert!(matches!(decision, Decision::Events(_)) && whole_reads == 0, "{decision:?}");
+}
+
+#[test]
+fn an_ended_closure_is_lifted_as_it_was_and_an_unknown_one_needs_no_stream() {
+    let ended = closure("2026-05-10T10:00", "2026-05-10T12:00");
+    let (decision, whole_reads) = given_ended(&ended).when(lift(&ended)).by_admin().decided();
+    assert_eq!((decision, whole_reads), (Decision::Events(vec![lifted(&ended)]), 1));
+    let again = given_ended(&ended).and_at("2026-06-01T07:30", [lifted(&ended)]);
+    let (decision, whole_reads) = again.when(lift(&ended)).by_admin().decided();
+    assert!(matches!(decision, Decision::Unchanged { .. }) && whole_reads == 0, "{decision:?}");
+    let (decision, whole_reads) = given_ended(&ended).when(add(&ended)).by_admin().decided();
+    assert!(matches!(decision, Decision::Unchanged { .. }) && whole_reads == 0, "{decision:?}");
+    let other = Closure { id: ClosureId(Uuid::from_u128(78)), ..ended.clone() };
+    let (decision, whole_reads) = given_ended(&ended).when(lift(&other)).by_admin().decided();
+    assert!(matches!(decision, Decision::Unchanged { .. }) && whole_reads == 0, "{decision:?}");
+}

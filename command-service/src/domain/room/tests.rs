@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 use shared_events::{
-    OpeningHours, OpeningSpan, UserId,
+    Closure, OpeningHours, OpeningSpan, UserId,
     closure_events::ClosureAdded,
     reservation_events::{ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut},
     room_events::{RoomChanged, RoomRegistered},
