@@ -44,7 +44,26 @@ pub struct ChangeRoom {
     /// Roles that may book it, normalised; empty for everybody.
     pub bookable_by: Option<Vec<String>>,
     /// What one owner may have ahead in this room.
-    pub max_ahead: Option<Option<MaxAhead>>,
+    pub max_ahead: Option<Option<ChangeAhead>>,
+}
+
+/// Changes the given limits of what one owner may have ahead; `Some(None)` removes a limit.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct ChangeAhead {
+    /// Most reservations.
+    pub reservations: Option<Option<u32>>,
+    /// Most minutes.
+    pub minutes: Option<Option<u32>>,
+}
+
+impl ChangeAhead {
+    fn applied_to(self, before: Option<MaxAhead>) -> MaxAhead {
+        let before = before.unwrap_or_default();
+        MaxAhead {
+            reservations: self.reservations.unwrap_or(before.reservations),
+            minutes: self.minutes.unwrap_or(before.minutes),
+        }
+    }
 }
 
 impl ChangeRoom {
@@ -116,7 +135,9 @@ impl ChangeRoom {
             floor: self.floor.clone().unwrap_or_else(|| before.floor.clone()),
             attributes: self.attributes.clone().unwrap_or_else(|| before.attributes.clone()),
             bookable_by: self.bookable_by.clone().unwrap_or_else(|| before.bookable_by.clone()),
-            max_ahead: self.max_ahead.unwrap_or(before.max_ahead),
+            max_ahead: self
+                .max_ahead
+                .map_or(before.max_ahead, |change| change.map(|change| change.applied_to(before.max_ahead))),
         }
     }
 }

@@ -32,7 +32,7 @@ pub use alternatives::Alternative;
 pub use cancel_reservation::CancelReservation;
 pub use cancel_series::CancelSeries;
 pub use change_reservation::ChangeReservation;
-pub use change_room::ChangeRoom;
+pub use change_room::{ChangeAhead, ChangeRoom};
 pub use change_series::ChangeSeries;
 pub use lift_closure::LiftClosure;
 pub use move_reservation::MoveReservation;

@@ -141,7 +141,7 @@ pub(crate) fn validate_settings(settings: &RoomSettings) -> Result<(), InvalidSe
         }
     }
     if settings.max_ahead.is_some_and(|most| most == MaxAhead::default()) {
-        return invalid("maxAhead", "has no limit");
+        return invalid("maxAhead", "has no limit; null removes it");
     }
     if let (Some(min), Some(max)) = (settings.min_minutes, settings.max_minutes)
         && min > max

@@ -12,7 +12,7 @@ use super::{
     schemas::{Changed, Created, Failed, Keyed, KeyedOptionally, Preconditions, opening_hours},
 };
 use crate::{
-    commands::{Action, ChangeRoom, RegisterRoom, RetireRoom},
+    commands::{Action, ChangeAhead, ChangeRoom, RegisterRoom, RetireRoom},
     domain::values::validate_settings,
 };
 
@@ -194,10 +194,31 @@ pub(super) struct RoomPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 32)]
     bookable_by: Option<Option<Vec<String>>>,
-    /// As of a new room. Replaced as a whole: a merge patch (RFC 7396) names both limits, an absent one with null.
+    /// As of a new room. A limit that is not named stays; null removes it, or both.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<Quota>)]
-    max_ahead: Option<Option<Quota>>,
+    #[schema(value_type = Option<QuotaPatch>)]
+    max_ahead: Option<Option<QuotaPatch>>,
+}
+
+/// Changed limits of what one person may have ahead in a room. An absent limit stays; null removes it. One must be left.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ChangeMaxAhead)]
+pub(super) struct QuotaPatch {
+    /// Most reservations.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>)]
+    reservations: Option<Option<u32>>,
+    /// Most minutes.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>)]
+    minutes: Option<Option<u32>>,
+}
+
+impl From<QuotaPatch> for ChangeAhead {
+    fn from(QuotaPatch { reservations, minutes }: QuotaPatch) -> Self {
+        Self { reservations, minutes }
+    }
 }
 
 impl RoomPatch {
@@ -222,7 +243,7 @@ impl RoomPatch {
                 .map(|list| words("/attributes", &list.unwrap_or_default()))
                 .transpose()?,
             bookable_by: self.bookable_by.map(|list| roles("/bookableBy", list.as_deref())).transpose()?,
-            max_ahead: self.max_ahead.map(|quota| quota.map(MaxAhead::from)),
+            max_ahead: self.max_ahead.map(|quota| quota.map(ChangeAhead::from)),
         })
     }
 }

@@ -42,11 +42,49 @@ async fn one_owner_has_no_more_ahead_in_a_room_than_its_quota() {
         let made = send(request.json(&series)).await.expect(201);
         assert_eq!(made.body["occurrences"].as_array().unwrap().len(), 1);
         assert_eq!(made.body["skipped"][1]["rule"], "maxAhead.reservations");
-        for nothing in [json!({}), json!({"reservations": null}), json!({"reservations": -1})] {
-            assert_eq!(patch(&path, json!({"maxAhead": nothing})).await.problem().0, 400, "{nothing}");
-        }
         patch(&path, json!({"maxAhead": null})).await.expect(200);
         service.reserve("ann", &room, 14, 15).await.expect(201);
+        service.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_patch_of_a_quota_keeps_the_limit_that_it_does_not_name() {
+    for store in TestStore::both().await {
+        let service = TestService::start_closed(store).open().await;
+        let room = service.room("Blue", json!({"maxAhead": {"reservations": 2, "minutes": 180}})).await;
+        let path = format!("/v1/rooms/{room}");
+        let patch = |media_type: &str, body: Value| {
+            let request = service.admin(Method::PATCH, &path).header("Content-Type", media_type);
+            send(request.body(json!({"maxAhead": body}).to_string()))
+        };
+        let mut revision = 1;
+        for media_type in ["application/merge-patch+json", "application/json"] {
+            for (change, limits) in [
+                (json!({}), json!({"reservations": 2, "minutes": 180})),
+                (json!({"reservations": 3}), json!({"reservations": 3, "minutes": 180})),
+                (json!({"reservations": null}), json!({"minutes": 180})),
+                (json!({"reservations": 2, "minutes": null}), json!({"reservations": 2})),
+                (Value::Null, Value::Null),
+                (json!({"minutes": 60}), json!({"minutes": 60})),
+                (json!({"reservations": 2, "minutes": 180}), json!({"reservations": 2, "minutes": 180})),
+            ] {
+                let changed = patch(media_type, change.clone()).await.expect(200);
+                revision += u64::from(change != json!({}));
+                assert_eq!(changed.body["revision"], revision, "{change}");
+                let page = send(service.admin(Method::GET, &format!("/v1/streams/{room}/events"))).await.body;
+                let settings = &page["items"].as_array().unwrap().last().unwrap()["data"]["room"]["settings"];
+                assert_eq!(settings["maxAhead"], limits, "{media_type} {change}");
+            }
+            for (nothing, kind, field) in [
+                (json!({"reservations": null, "minutes": null}), "invalid-value", "/maxAhead"),
+                (json!({"reservations": -1}), "invalid-value", "/maxAhead/reservations"),
+                (json!({"hours": 3}), "unknown-field", "/maxAhead/hours"),
+            ] {
+                let refused = patch(media_type, nothing.clone()).await;
+                assert_eq!(refused.problem(), (400, kind, field), "{nothing}");
+            }
+        }
         service.stop().await;
     }
 }

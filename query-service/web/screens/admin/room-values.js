@@ -74,8 +74,8 @@ function settingsOf(values, isPatch) {
     settings[name] = words.some(Boolean) ? words.filter(Boolean) : null;
   }
   const ahead = { reservations: number(values['ahead-reservations']), minutes: number(values['ahead-minutes']) };
-  const given = Object.entries(ahead).filter(([, limit]) => limit !== null);
-  settings.maxAhead = given.length ? Object.fromEntries(given) : null;
+  // Both limits: in a patch, one that is not named stays.
+  settings.maxAhead = Object.values(ahead).some((limit) => limit !== null) ? ahead : null;
   return settings;
 }
 
