@@ -81,7 +81,7 @@ impl ReserveSeries {
                 }
                 Err(needs_more) => return Err(needs_more),
             }
-            let id = id_of(self.room, command.id, *stay, &mut ids);
+            let id = id_of(room, command.id, *stay, &mut ids);
             last = Some((busy, id));
             if self.dry_run {
                 let (from, to) = (stay.from, stay.to);
@@ -125,7 +125,7 @@ fn fits(
 
 /// The id of an occurrence's reservation, as of one that is made alone: the time of the command, then bits that depend on the
 /// command and the occurrence. They are hashed, because the ids of commands of one moment are numbered.
-fn id_of(room: RoomId, command: Uuid, stay: Interval, known: &mut HashSet<ReservationId>) -> ReservationId {
+fn id_of(room: &Room, command: Uuid, stay: Interval, known: &mut HashSet<ReservationId>) -> ReservationId {
     /// The bits of a UUIDv7 that are neither time nor version nor variant.
     const FREE: u128 = 0x0fff_3fff_ffff_ffff_ffff;
     let minute = stay.from.epoch_minutes().to_be_bytes();
@@ -133,9 +133,9 @@ fn id_of(room: RoomId, command: Uuid, stay: Interval, known: &mut HashSet<Reserv
     loop {
         let hashed = u128::from_be_bytes(digest(&[command.as_bytes(), &minute, &[salt]]));
         let unique = Uuid::from_u128(command.as_u128() & !FREE | hashed & FREE);
-        let id = ReservationId::made_in(room, unique);
-        // The room's fingerprint leaves 42 bits of the hash: two occurrences may have the same ones.
-        if known.insert(id) {
+        let id = ReservationId::made_in(room.id(), unique);
+        // The room's fingerprint leaves 42 bits of the hash: two occurrences, or commands of one moment, may have the same ones.
+        if room.reservation(id).is_none() && !room.has_lost(id) && known.insert(id) {
             return id;
         }
         salt = salt.wrapping_add(1);

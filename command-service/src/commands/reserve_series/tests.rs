@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     commands::{
         Action, NewEvent,
-        scenario::{COMMAND, Given, given, made, reservation, room, room_id, room_with, stay},
+        scenario::{COMMAND, Given, cancelled, given, made, reservation, room, room_id, room_with, stay},
     },
     domain::InvalidRecurrence,
 };
@@ -64,6 +64,27 @@ fn every_occurrence_is_a_reservation_of_the_series_with_an_id_of_its_own() {
     assert_eq!(made[0].from.to_string(), "2026-06-02T09:00:00Z");
     assert_eq!(made[21].from.to_string(), "2026-10-27T10:00:00Z");
     assert!(decision.events.iter().all(|new| matches!(new.event, Event::ReservationMade(_))));
+}
+
+#[test]
+fn an_occurrence_whose_id_is_taken_gets_another_one() {
+    let ids = |decision: &SeriesDecision| made_by(decision).iter().map(|made| made.id).collect::<Vec<_>>();
+    let free = ids(&decided(given([room(1)]), series("FREQ=WEEKLY;COUNT=3")));
+    // Another command's reservations, live and cancelled.
+    let live = Reservation { id: free[1], ..reservation(1, "2026-07-01T10:00", "2026-07-01T11:00") };
+    let gone = Reservation { id: free[2], ..reservation(2, "2026-07-02T10:00", "2026-07-02T11:00") };
+    let taken = || given([room(1), made(&live), made(&gone), cancelled(&gone)]);
+    let decision = decided(taken(), series("FREQ=WEEKLY;COUNT=3"));
+    let found = ids(&decision);
+    assert_eq!(found[0], free[0]);
+    assert!(found[1] != free[1] && found[2] != free[2] && found[1] != found[2], "{found:?}");
+    assert!(found.iter().all(|id| id.room_fingerprint() == room_id(1).fingerprint()));
+    assert_eq!(decided(taken(), series("FREQ=WEEKLY;COUNT=3")), decision);
+    // Of one series.
+    let (when, mut known) = (Interval { from: live.from, to: live.to }, HashSet::new());
+    let room = crate::domain::Room::new(room_id(1));
+    let twins = [0; 3].map(|_| id_of(&room, COMMAND, when, &mut known));
+    assert_eq!((known.len(), HashSet::from(twins)), (3, known));
 }
 
 #[test]
