@@ -193,13 +193,15 @@ impl Remaining {
 
 #[cfg(test)]
 mod tests {
-    use shared_events::{ReservationId, RoomId, Timestamp, UserId};
+    use std::sync::Arc;
+
+    use shared_events::{ReservationId, RoomId, SeriesId, Timestamp, UserId};
     use tokio::sync::oneshot;
     use uuid::Uuid;
 
     use super::*;
     use crate::{
-        commands::{Action, Actor, CancelReservation, Command, IfMatch, Origin},
+        commands::{Action, Actor, CancelReservation, CancelSeries, Command, IfMatch, Origin},
         writer::{Reply, Submission},
     };
 
@@ -258,5 +260,26 @@ mod tests {
         let (later, mut of_later) = pending(true, Some(&import));
         Remaining::new(vec![later]).answer_overdue();
         assert_eq!(of_later.try_recv(), Ok(Err(Failure::Unavailable)), "also in a later group");
+    }
+
+    #[test]
+    fn a_group_of_series_is_divided_so_that_no_transaction_has_more_events_than_it_may() {
+        let series = |series: bool| {
+            let (mut pending, _) = pending(true, None);
+            if series {
+                let (room, series) = (RoomId(Uuid::nil()), SeriesId(Uuid::nil()));
+                let action = CancelSeries { room, series, following: None };
+                Arc::get_mut(&mut pending.submission).unwrap().command.action = Action::CancelSeries(action);
+            }
+            pending
+        };
+        // A series has at most 400 reservations, so five of them are 2,000 events.
+        let group = |series_of: &[bool]| series_of.iter().map(|of| series(*of)).collect::<Vec<_>>();
+        let sizes = |series_of: &[bool]| by_weight(group(series_of)).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(sizes(&[true; 5]), [5]);
+        assert_eq!(sizes(&[true; 12]), [5, 5, 2]);
+        let mixed = [&[false][..], &[true; 5]].concat();
+        assert_eq!(sizes(&mixed), [5, 1]);
+        assert_eq!(sizes(&[false; 2_000]), [2_000]);
     }
 }

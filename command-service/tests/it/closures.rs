@@ -89,3 +89,47 @@ async fn a_closure_that_is_not_possible_is_refused_by_name() {
         service.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closure_is_lifted_in_the_rooms_that_have_it_and_they_take_stays_again() {
+    for service in both().await {
+        let (blue, red) = (service.room("Blue", json!({})).await, service.room("Red", json!({})).await);
+        let green = service.room("Green", json!({})).await;
+        let tomorrow = json!({
+            "rooms": [blue, red], "from": "2026-03-03T09:00:00Z", "to": "2026-03-03T12:00:00Z", "reason": "New floor"
+        });
+        let lines = answered(close(&service, "k", &tomorrow)).await;
+        let id = lines[0]["closure"].as_str().unwrap().to_owned();
+        let other = json!({"rooms": [blue], "from": "2026-03-04T09:00:00Z", "to": "2026-03-04T12:00:00Z", "reason": "Paint"});
+        answered(close(&service, "other", &other)).await;
+        let refused = service.reserve("ann", &blue, 10, 11).await;
+        assert_eq!(refused.problem(), (409, "room-closed", ""));
+        let path = format!("/v1/closures/{id}");
+        assert_eq!(send(service.user("ann", Method::DELETE, &path)).await.problem(), (403, "forbidden", ""));
+        let no_id = send(service.admin(Method::DELETE, "/v1/closures/none")).await;
+        assert_eq!(no_id.problem(), (400, "invalid-value", "closure"));
+
+        let lifted = answered(service.admin(Method::DELETE, &path)).await;
+        let mut rooms: Vec<&str> = lifted.iter().map(|line| line["room"].as_str().unwrap()).collect();
+        rooms.sort_unstable();
+        let mut expected = [blue.as_str(), red.as_str()];
+        expected.sort_unstable();
+        assert_eq!(rooms, expected);
+        for line in &lifted {
+            assert_eq!(
+                (&line["status"], &line["closure"], &line["replayed"]),
+                (&json!(200), &json!(id), &json!(false))
+            );
+            assert!(line["consistencyToken"].is_string() && line["version"].is_u64(), "{line}");
+        }
+        let events = service.events(&blue).await;
+        assert_eq!(events, ["room-registered", "closure-added", "closure-added", "closure-lifted"]);
+        assert_eq!(service.events(&green).await, ["room-registered"]);
+        for room in [&blue, &red] {
+            service.reserve("ann", room, 10, 11).await.expect(201);
+        }
+        let again = send(service.admin(Method::DELETE, &path)).await;
+        assert_eq!(again.problem(), (404, "unknown-closure", ""));
+        service.stop().await;
+    }
+}

@@ -55,5 +55,6 @@ mod test_service;
 mod test_store;
 mod upgrades;
 mod writer;
+mod writer_forms;
 mod writer_import;
 mod writer_rig;

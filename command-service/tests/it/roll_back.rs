@@ -1,18 +1,22 @@
 //! Roll-backs beside a running writer, on both stores.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use clap::Parser as _;
 use command_service::{
     commands::{
-        Action, AddClosure, ChangeReservation, ChangeRoom, LiftClosure, MoveReservation, RegisterRoom,
+        Action, AddClosure, CancelSeries, ChangeReservation, ChangeRoom, ChangeSeries, LiftClosure,
+        MoveReservation, OnConflict, RegisterRoom, ReserveSeries,
     },
     event_store::{EventStore, mysql::MySqlStore, sqlite::SqliteStore},
     roll_back::{Arguments, Change, Report, roll_back},
     writer::Submission,
 };
 use service_kit::clock::Clock;
-use shared_events::{Closure, ClosureId, Interval, Reservation, ReservationId, RoomId, Version};
+use shared_events::{Closure, ClosureId, Interval, Reservation, ReservationId, RoomId, SeriesId, Version};
 
 use crate::{
     test_store::TestStore,
@@ -274,5 +278,76 @@ async fn closures_of_a_mistake_are_lifted_and_lifted_ones_are_not_put_back() {
         );
         assert_eq!(report.changes[1].closure, Some(closure(2).id));
         one.does(by("ann", reserve(room, hour(9)))).await;
+    }
+}
+
+/// The same hour of four days.
+fn daily(room: RoomId, at: u32) -> Action {
+    Action::ReserveSeries(Box::new(ReserveSeries {
+        room,
+        stay: hour(at),
+        recurrence: "FREQ=DAILY;COUNT=4".parse().unwrap(),
+        exceptions: BTreeSet::new(),
+        on_conflict: OnConflict::Refuse,
+        dry_run: false,
+    }))
+}
+
+async fn makes_series(one: &Instance, submission: Submission) -> (SeriesId, Vec<ReservationId>) {
+    let done = one.does(submission).await.series.unwrap();
+    (done.series, done.occurrences.iter().filter_map(|made| made.reservation).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_is_rolled_back_whole_whatever_a_mistake_did_to_it() {
+    for store in TestStore::both().await {
+        let one = instance(&store).await;
+        let room = one.room("Blue", "meeting").await;
+        let (series, ids) = makes_series(&one, by("ann", daily(room, 9))).await;
+        let before = live(&store).await;
+        // Each occurrence takes the place of the next one, then all are cancelled, and another series is made.
+        let mut values = ChangeReservation::new(Some(room), ids[0]);
+        let Interval { from, to } = hour(9).interval;
+        (values.from, values.to) = (from.plus(24 * 60).ok(), to.plus(24 * 60).ok());
+        let change = ChangeSeries { room, series, following: None, values };
+        one.does(mistake(Action::ChangeSeries(Box::new(change)))).await;
+        one.does(mistake(Action::CancelSeries(CancelSeries { room, series, following: None }))).await;
+        makes_series(&one, mistake(daily(room, 9))).await;
+        let report = roll(&store, &["--correlation", "mistake"]).await;
+        let expected = [
+            [("reservation-made.v1", "cancelled"); 4],
+            [("reservation-cancelled.v1", "revision 2 restored"); 4],
+            [("reservation-rescheduled.v1", "revision 1 restored"); 4],
+        ];
+        assert_eq!(outcomes(&report), expected.concat());
+        assert_eq!(live(&store).await, before);
+        assert!(before.values().all(|live| live.series == Some(series)));
+        // No version overlaps, and the series goes on as one.
+        events_of(&store).await;
+        let cancelled =
+            one.does(by("ann", Action::CancelSeries(CancelSeries { room, series, following: None })));
+        assert_eq!(cancelled.await.series.unwrap().occurrences.len(), 4);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_occurrence_that_another_has_changed_since_is_left_and_listed() {
+    for store in TestStore::both().await {
+        let one = instance(&store).await;
+        let room = one.room("Blue", "meeting").await;
+        let (_, ids) = makes_series(&one, mistake(daily(room, 9))).await;
+        let mut change = ChangeReservation::new(Some(room), ids[2]);
+        change.people = Some(3);
+        one.does(by("admin", Action::ChangeReservation(change))).await;
+        let report = roll(&store, &["--correlation", "mistake"]).await;
+        let left = "left: it was changed since: revision 2 is not selected";
+        let changes = outcomes(&report);
+        assert_eq!(changes.len(), 4);
+        for (change, of) in changes.iter().zip(ids.iter().rev()) {
+            let expected = if *of == ids[2] { left } else { "cancelled" };
+            assert_eq!(*change, ("reservation-made.v1", expected));
+        }
+        assert_eq!((report.taken_back, report.not_taken_back), (3, 1));
+        assert_eq!(live(&store).await.into_keys().collect::<Vec<_>>(), [ids[2]]);
     }
 }
