@@ -1,11 +1,11 @@
 //! Cancels reservations of a series.
 
-use shared_events::{Reservation, ReservationId, RoomId, SeriesId, reservation_events::ReservationCancelled};
+use shared_events::{Reservation, RoomId, SeriesId, reservation_events::ReservationCancelled};
 
 use super::{
     Checked, Command,
     room_checks::open_room,
-    series::{Occurrence, SeriesDecision, members},
+    series::{Following, Occurrence, SeriesDecision, members},
 };
 use crate::domain::Rooms;
 
@@ -17,7 +17,7 @@ pub struct CancelSeries {
     /// The series.
     pub series: SeriesId,
     /// The first reservation that is cancelled; `None` for all that have not begun.
-    pub following: Option<ReservationId>,
+    pub following: Option<Following>,
 }
 
 impl CancelSeries {

@@ -12,7 +12,7 @@ use super::{
     ChangeReservation, Checked, Command, Decision,
     change_reservation::{added, check_change},
     room_checks::{ahead, check_free_but, open_room},
-    series::{Occurrence, SeriesDecision, members},
+    series::{Following, Occurrence, SeriesDecision, members},
 };
 use crate::domain::{Misfit, Rejection, Room, Rooms, Why, shifted};
 
@@ -27,7 +27,7 @@ pub struct ChangeSeries {
     /// The series.
     pub series: SeriesId,
     /// The first reservation that changes; `None` for all that have not begun.
-    pub following: Option<ReservationId>,
+    pub following: Option<Following>,
     /// The new values.
     pub values: ChangeReservation,
 }

@@ -42,8 +42,8 @@ pub use reserve_kind::ReserveKind;
 pub use reserve_series::{OnConflict, ReserveSeries};
 pub use restore_reservation::{RestoreReservation, Revision};
 pub use retire_room::RetireRoom;
-pub use series::Occurrence;
 pub(crate) use series::SeriesDecision;
+pub use series::{Following, Occurrence};
 use shared_events::{Event, ReservationId, RoomId, SeriesId, Timestamp, UserId};
 use uuid::Uuid;
 

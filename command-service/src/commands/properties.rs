@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::{
     Action, Actor, AddClosure, CancelReservation, CancelSeries, ChangeReservation, ChangeRoom, ChangeSeries,
-    Command, Decision, IfMatch, LiftClosure, MoveReservation, NewEvent, OnConflict, Origin, RegisterRoom,
-    Reserve, ReserveKind, ReserveSeries, RestoreReservation, RetireRoom, Revision, Stay,
+    Command, Decision, Following, IfMatch, LiftClosure, MoveReservation, NewEvent, OnConflict, Origin,
+    RegisterRoom, Reserve, ReserveKind, ReserveSeries, RestoreReservation, RetireRoom, Revision, Stay,
     change_reservation::added,
     scenario::{World, settings},
 };
@@ -220,7 +220,11 @@ impl Run {
                     [] => nothing,
                     known => *step.room.get(known),
                 };
-                let following = step.says_room.then_some(reservation);
+                let following = match (step.says_room, step.admin) {
+                    (false, _) => None,
+                    (true, true) => Some(Following::Reservation(reservation)),
+                    (true, false) => Some(Following::Since(interval.from)),
+                };
                 if matches!(step.kind, Kind::CancelSeries) {
                     Action::CancelSeries(CancelSeries { room, series, following })
                 } else {

@@ -3,7 +3,7 @@
 
 use shared_events::{Event, Minute, Reservation, ReservationId, RoomId, SeriesId};
 
-use super::{Checked, Command, Decision, NewEvent, about_reservation::check_owner};
+use super::{Checked, Command, Decision, NewEvent, about_reservation::check_owner, room_checks::check_order};
 use crate::domain::{Misfit, Rejection, Room};
 
 /// A reservation of a series after a command.
@@ -26,6 +26,15 @@ impl Occurrence {
         let Reservation { id, revision, from, to, .. } = *reservation;
         Self { reservation: Some(id), revision, from, to }
     }
+}
+
+/// The first reservation that a command about a series is about. Those that follow it are too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Following {
+    /// This one.
+    Reservation(ReservationId),
+    /// The first one that begins at this minute or later.
+    Since(Minute),
 }
 
 /// The decision on a command about a series.
@@ -65,7 +74,7 @@ pub(super) fn members<'a>(
     command: &Command,
     room: &'a Room,
     series: SeriesId,
-    following: Option<ReservationId>,
+    following: Option<Following>,
 ) -> Checked<Vec<&'a Reservation>> {
     // Of an earlier time than the latest one, the room may have forgotten stays that had not begun.
     if !room.remembers(command.now.minute()) {
@@ -73,14 +82,19 @@ pub(super) fn members<'a>(
     }
     let ahead = room.of_series(series).filter(|member| member.from.start() > command.now);
     let mut members: Vec<&Reservation> = ahead.collect();
-    if let Some(first) = following {
-        let place = members.iter().position(|member| member.id == first);
-        members.drain(..place.ok_or_else(|| unknown(command, room, series, first))?);
+    match following {
+        None => {}
+        Some(Following::Since(from)) => members.retain(|member| member.from >= from),
+        Some(Following::Reservation(first)) => {
+            let place = members.iter().position(|member| member.id == first);
+            members.drain(..place.ok_or_else(|| unknown(command, room, series, first))?);
+        }
     }
     if members.is_empty() {
         return Err(Rejection::UnknownSeries.into());
     }
     for member in &members {
+        check_order(command, room, member.id)?;
         check_owner(command, member)?;
     }
     Ok(members)

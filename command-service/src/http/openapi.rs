@@ -76,7 +76,9 @@ const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u
         import::RescheduleLine,
         import::MoveLine,
         import::CancelLine,
-        import::SeriesLine
+        import::SeriesLine,
+        import::ChangeSeriesLine,
+        import::CancelSeriesLine
     )),
     tags(
         (name = "rooms", description = "For administrators."),

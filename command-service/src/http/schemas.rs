@@ -325,6 +325,8 @@ commands! {
     move_command "move";
     cancel_command "cancel";
     reserve_series_command "reserveSeries";
+    change_series_command "changeSeries";
+    cancel_series_command "cancelSeries";
 }
 
 /// The schema of opening hours.

@@ -16,7 +16,7 @@ use super::{
     schemas::{Failed, Keyed, KeyedOptionally, SeriesChanged, SeriesCreated},
 };
 use crate::{
-    commands::{Action, CancelSeries, ChangeSeries, OnConflict, ReserveSeries},
+    commands::{Action, CancelSeries, ChangeSeries, Following, OnConflict, ReserveSeries},
     domain::{MOST_OCCURRENCES, Recurrence},
 };
 
@@ -144,6 +144,7 @@ fn changed(
 ) -> Result<Action, Problem> {
     // The values are of no one reservation.
     let values = body.values(room, following.unwrap_or(ReservationId(series.0)))?;
+    let following = following.map(Following::Reservation);
     Ok(Action::ChangeSeries(Box::new(ChangeSeries { room, series, following, values })))
 }
 
@@ -156,7 +157,11 @@ pub(super) fn to_cancel(path: SeriesPath, _: Ignored) -> Result<Action, Problem>
 #[expect(clippy::unnecessary_wraps, reason = "as of the other commands")]
 pub(super) fn to_cancel_following(path: FollowingPath, _: Ignored) -> Result<Action, Problem> {
     let FollowingPath { room, series, reservation } = path;
-    Ok(Action::CancelSeries(CancelSeries { room, series, following: Some(reservation) }))
+    Ok(Action::CancelSeries(CancelSeries {
+        room,
+        series,
+        following: Some(Following::Reservation(reservation)),
+    }))
 }
 
 /// Reserves a room again and again, all occurrences in one transaction.

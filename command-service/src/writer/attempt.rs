@@ -11,9 +11,10 @@ mod records;
 use std::collections::{HashMap, HashSet};
 
 use service_kit::clock::Clock;
-use shared_events::{DecodedEvent, RawEvent, ReservationId, RoomId, Timestamp, Version};
+use shared_events::{DecodedEvent, RawEvent, RoomId, Timestamp, Version};
 
 pub(super) use self::error::AttemptError;
+use self::records::Made;
 use super::{CommandOutcome, Failure, Pending, RecordedOutcome, Reply, answers, cache::Cache};
 use crate::{
     commands::{Action, Command, Decision, Origin, RestoreReservation, Revision, SeriesDecision},
@@ -61,8 +62,8 @@ pub(super) struct Attempt<'a> {
     pub(super) rests_on: HashSet<RoomId>,
     key_lookup: KeyLookup,
     records: HashMap<KeyId, KeyRecord>,
-    /// Reservations made in this group by keys of this group.
-    made: HashMap<KeyId, ReservationId>,
+    /// What was made in this group by keys of this group.
+    made: HashMap<KeyId, Made>,
     new_keys: HashSet<KeyId>,
     /// Rooms without events that are in the cache for this attempt.
     empty: Vec<RoomId>,
@@ -213,18 +214,18 @@ impl<'a> Attempt<'a> {
             self.cache.erasures.mask_reservation(values);
         }
         if let Some(key) = submission.made_by {
-            match self.made_by(key) {
-                Some(reservation) => records::name_reservation(&mut command.action, reservation),
-                // The line that should have made it was rejected or does not exist. Not recorded: it may be corrected.
-                None => {
-                    let result = Err(Rejection::UnknownReservation);
-                    return Ok(Some(Ok(CommandOutcome {
-                        result,
-                        rests_on: Vec::new(),
-                        alternatives: Vec::new(),
-                        repeated: false,
-                    })));
-                }
+            let made = self.made_by(key);
+            // The line that should have made it was rejected or does not exist. Not recorded: it may be corrected.
+            if !made.is_some_and(|made| made.name(&mut command.action)) {
+                let about_series = command.action.is_about_series();
+                let result =
+                    Err(if about_series { Rejection::UnknownSeries } else { Rejection::UnknownReservation });
+                return Ok(Some(Ok(CommandOutcome {
+                    result,
+                    rests_on: Vec::new(),
+                    alternatives: Vec::new(),
+                    repeated: false,
+                })));
             }
         }
         let rooms = command.rooms(&self.cache.rooms.directory);

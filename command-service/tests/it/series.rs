@@ -198,6 +198,95 @@ async fn a_line_of_an_import_makes_a_series_and_its_key_names_the_first_reservat
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lines_of_an_import_change_and_cancel_reservations_of_a_series_from_a_time_on_or_all() {
+    for store in TestStore::both().await {
+        let service = TestService::start_closed(store).open().await;
+        let room = service.room("Blue", json!({})).await;
+        let mut reserve = series("FREQ=DAILY;COUNT=5", json!({"room": room, "key": "1"}));
+        (reserve["command"], reserve["user"], reserve["at"]) =
+            ("reserveSeries".into(), "ann".into(), "2026-03-01T08:00:00Z".into());
+        let line = |key: &str, at: &str, command: &str, more: Value| {
+            let mut line = json!({"key": key, "at": at, "user": "ann", "command": command});
+            line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            line
+        };
+        let later = json!({"seriesKey": "1", "since": "2026-03-05T00:00:00Z", "from": "2026-03-05T12:00:00Z", "to": "2026-03-05T13:00:00Z"});
+        let single =
+            json!({"room": room, "from": "2026-03-20T10:00:00Z", "to": "2026-03-20T11:00:00Z", "people": 1});
+        let lines = [
+            reserve,
+            line("2", "2026-03-01T09:00:00Z", "changeSeries", later),
+            line("3", "2026-03-01T09:30:00Z", "changeSeries", json!({"seriesKey": "1", "title": "Talk"})),
+            line(
+                "4",
+                "2026-03-01T10:00:00Z",
+                "cancelSeries",
+                json!({"seriesKey": "1", "since": "2026-03-07T12:00:00Z"}),
+            ),
+            line("5", "2026-03-01T10:00:00Z", "changeSeries", json!({"seriesKey": "none", "people": 1})),
+            line("6", "2026-03-01T10:00:00Z", "reserve", single),
+            line("7", "2026-03-01T10:00:00Z", "cancelSeries", json!({"seriesKey": "6"})),
+            line("8", "2026-03-01T08:30:00Z", "cancelSeries", json!({"seriesKey": "1"})),
+            line(
+                "9",
+                "2026-03-01T10:00:00Z",
+                "changeSeries",
+                json!({"seriesKey": "1", "since": "2026-03-08T00:00:00Z"}),
+            ),
+            line("10", "2026-03-01T10:00:00Z", "cancelSeries", json!({"seriesKey": "1", "room": room})),
+        ];
+        let import = async |lines: &[Value]| {
+            let request =
+                service.admin(Method::POST, "/v1/import").header("Content-Type", "application/x-ndjson");
+            let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            let answer = request.body(lines).send().await.unwrap().text().await.unwrap();
+            answer.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
+        };
+        let problem = |answer: &Value| answer["problem"]["type"].as_str().unwrap_or_default().to_owned();
+        let first = import(&lines).await;
+        for (answer, (outcome, changed, why)) in first.iter().zip([
+            ("done", Value::Null, ""),
+            ("done", json!(3), ""),
+            ("done", json!(5), ""),
+            ("done", json!(1), ""),
+            ("rejected", Value::Null, "unknown-series"),
+            ("done", Value::Null, ""),
+            ("rejected", Value::Null, "unknown-series"),
+            ("rejected", Value::Null, "out-of-order"),
+            ("rejected", Value::Null, "unknown-series"),
+            ("failed", Value::Null, "invalid-value"),
+        ]) {
+            assert_eq!((&answer["outcome"], &answer["changed"]), (&json!(outcome), &changed), "{answer}");
+            assert!(problem(answer).ends_with(why), "{answer}");
+        }
+        assert_eq!(first[9]["problem"]["field"], "/series");
+        // Sent again, and from another group of lines: the keys are read from the store.
+        let again = import(&lines[..4]).await;
+        assert!(again.iter().all(|answer| answer["outcome"] == "repeated"), "{again:?}");
+        assert_eq!((&again[1]["changed"], &again[1]["series"]), (&json!(3), &first[0]["series"]));
+        let named = json!({"room": room, "series": first[0]["series"]});
+        let lines = [
+            line("11", "2026-03-01T11:00:00Z", "changeSeries", json!({"seriesKey": "1", "people": 3})),
+            line("12", "2026-03-01T11:00:00Z", "cancelSeries", named),
+        ];
+        let last = import(&lines).await;
+        assert_eq!((&last[0]["changed"], &last[1]["changed"]), (&json!(4), &json!(4)), "{last:?}");
+        let page = send(service.admin(Method::GET, &format!("/v1/streams/{room}/events?after=1"))).await.body;
+        let events = page["items"].as_array().unwrap();
+        let short = |event: &Value| {
+            let from = event["data"]["reservation"]["from"].as_str().unwrap()[8..16].to_owned();
+            (event["type"].as_str().unwrap()[13..].to_owned(), from)
+        };
+        // No version in between overlaps: the last one moves first.
+        let moved: Vec<_> = events[5..8].iter().map(|event| short(event).1).collect();
+        assert_eq!(moved, ["07T12:00", "06T12:00", "05T12:00"]);
+        assert_eq!(short(&events[13]), ("reservation-cancelled.v1".to_owned(), "07T12:00".to_owned()));
+        assert_eq!(events.len(), 5 + 3 + 5 + 1 + 1 + 4 + 4);
+        service.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_line_among_many_commands_makes_a_series() {
     for store in TestStore::both().await {
         let service = TestService::start_closed(store).open().await;

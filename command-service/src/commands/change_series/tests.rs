@@ -32,7 +32,12 @@ fn change(following: Option<&Reservation>, change: impl FnOnce(&mut ChangeReserv
     let mut values = ChangeReservation::new(Some(room_id(1)), ReservationId(SERIES.0));
     change(&mut values);
     let following = following.map(|first| first.id);
-    Action::ChangeSeries(Box::new(ChangeSeries { room: room_id(1), series: SERIES, following, values }))
+    Action::ChangeSeries(Box::new(ChangeSeries {
+        room: room_id(1),
+        series: SERIES,
+        following: following.map(Following::Reservation),
+        values,
+    }))
 }
 
 fn to_time(from: &str, to: &str) -> impl FnOnce(&mut ChangeReservation) {
@@ -42,7 +47,11 @@ fn to_time(from: &str, to: &str) -> impl FnOnce(&mut ChangeReservation) {
 
 fn cancel(following: Option<&Reservation>) -> Action {
     let following = following.map(|first| first.id);
-    Action::CancelSeries(CancelSeries { room: room_id(1), series: SERIES, following })
+    Action::CancelSeries(CancelSeries {
+        room: room_id(1),
+        series: SERIES,
+        following: following.map(Following::Reservation),
+    })
 }
 
 #[track_caller]

@@ -54,14 +54,18 @@ pub(in super::super) struct ImportOutcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     revision: Option<u32>,
-    /// The series, if the line made one.
+    /// The series of a line about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<uuid::Uuid>, nullable = false)]
     series: Option<SeriesId>,
-    /// The number of its reservations.
+    /// The number of its reservations, if the line made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     made: Option<usize>,
+    /// The number of its reservations that the line changed or cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    changed: Option<usize>,
     /// Its occurrences that don't fit and were left out; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     skipped: Vec<ShownMisfit>,
@@ -83,6 +87,7 @@ impl ImportOutcome {
             revision: None,
             series: None,
             made: None,
+            changed: None,
             skipped: Vec::new(),
             problem: None,
         }
@@ -98,16 +103,25 @@ impl ImportOutcome {
             Err(failure) => return Self::new(line, key, Outcome::Failed).with(problems::of_failure(failure)),
         };
         match decided.result {
-            Ok(done) => Self {
-                room: Some(done.room),
-                reservation: done.reservation,
-                version: Some(done.version),
-                revision: done.series.is_none().then_some(done.revision),
-                series: done.series.as_ref().map(|done| done.series),
-                made: done.series.as_ref().map(|done| done.occurrences.len()),
-                skipped: done.series.iter().flat_map(|done| &done.skipped).map(ShownMisfit::from).collect(),
-                ..Self::new(line, key, if decided.repeated { Outcome::Repeated } else { Outcome::Done })
-            },
+            Ok(done) => {
+                let occurrences = done.series.as_ref().map(|done| done.occurrences.len());
+                Self {
+                    room: Some(done.room),
+                    reservation: done.reservation,
+                    version: Some(done.version),
+                    revision: done.series.is_none().then_some(done.revision),
+                    series: done.series.as_ref().map(|done| done.series),
+                    made: occurrences.filter(|_| done.created),
+                    changed: occurrences.filter(|_| !done.created),
+                    skipped: done
+                        .series
+                        .iter()
+                        .flat_map(|done| &done.skipped)
+                        .map(ShownMisfit::from)
+                        .collect(),
+                    ..Self::new(line, key, if decided.repeated { Outcome::Repeated } else { Outcome::Done })
+                }
+            }
             Err(rejection) => {
                 let outcome = if decided.repeated { Outcome::Repeated } else { Outcome::Rejected };
                 // Without the rooms of a kind: hundreds for each line would be most of the answer.

@@ -1,6 +1,5 @@
 //! From a line of an import to its command.
 
-use chrono::NaiveDate;
 use serde::{
     Deserialize,
     de::{DeserializeOwned, IgnoredAny},
@@ -18,13 +17,12 @@ use super::super::{
     fields::{ends, given, invalid, name, people, stay, text},
     idempotency::{MAX_CHARS, fingerprint_of_line, key_of_line},
     lines::{Line, key_at_least, whole},
-    schemas::{cancel_command, move_command, reschedule_command, reserve_command, reserve_series_command},
-    series::{Conflict, recurrence},
+    schemas::{cancel_command, move_command, reschedule_command, reserve_command},
 };
 use crate::{
     commands::{
         Action, Actor, CancelReservation, ChangeReservation, Command, IfMatch, MoveReservation, Origin,
-        Reserve, ReserveKind, ReserveSeries,
+        Reserve, ReserveKind,
     },
     event_store::KeyId,
     writer::IdempotencyKey,
@@ -32,6 +30,8 @@ use crate::{
 
 /// Placeholder for a reservation named by a line's key. The writer replaces it.
 const NOT_YET_FOUND: ReservationId = ReservationId(Uuid::nil());
+
+pub(in crate::http) use series::{CancelSeriesLine, ChangeSeriesLine, SeriesLine};
 
 /// A decoded line.
 #[derive(Debug)]
@@ -76,6 +76,8 @@ enum CommandName {
     Move,
     Cancel,
     ReserveSeries,
+    ChangeSeries,
+    CancelSeries,
 }
 
 macro_rules! line {
@@ -84,7 +86,7 @@ macro_rules! line {
         #[derive(Debug, Deserialize, ToSchema)]
         #[schema(as = $schema)]
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
-        pub(in super::super) struct $name {
+        pub(in crate::http) struct $name {
             /// Unique key of the line. The same line, sent again, has no other effect.
             #[schema(min_length = 1, max_length = 255)]
             key: String,
@@ -146,46 +148,6 @@ line! {
         /// First minute after the stay.
         #[schema(value_type = chrono::DateTime<chrono::Utc>)]
         to: Minute,
-        /// Number of people.
-        #[schema(minimum = 1)]
-        people: u32,
-        /// Title.
-        #[serde(default)]
-        #[schema(max_length = 200)]
-        title: Option<String>,
-        /// Guest.
-        #[serde(default)]
-        #[schema(max_length = 200)]
-        reserved_for: Option<String>,
-        /// The owner, if not the user. For the roles `admin` and `delegate`.
-        #[serde(default)]
-        #[schema(min_length = 1, max_length = 200)]
-        reserved_by: Option<String>,
-    }
-}
-
-line! {
-    /// Reserves a room again and again. `reservationKey` with its key names the first reservation.
-    SeriesLine as ImportReserveSeries for reserve_series_command {
-        /// The room.
-        #[schema(value_type = Uuid)]
-        room: RoomId,
-        /// First minute of the first occurrence.
-        #[schema(value_type = chrono::DateTime<chrono::Utc>)]
-        from: Minute,
-        /// First minute after the first occurrence.
-        #[schema(value_type = chrono::DateTime<chrono::Utc>)]
-        to: Minute,
-        /// The value of an `RRULE`, as in a request.
-        #[schema(min_length = 10, max_length = 500)]
-        recurrence: String,
-        /// Local dates of occurrences that don't take place.
-        #[serde(default)]
-        #[schema(max_items = 400)]
-        exceptions: Vec<NaiveDate>,
-        /// What becomes of occurrences that overlap a reservation or break a rule of the room.
-        #[serde(default)]
-        on_conflict: Conflict,
         /// Number of people.
         #[schema(minimum = 1)]
         people: u32,
@@ -293,7 +255,9 @@ impl Imported {
             CommandName::Reschedule => command(bytes, now, reschedule),
             CommandName::Move => command(bytes, now, move_to_room),
             CommandName::Cancel => command(bytes, now, cancel),
-            CommandName::ReserveSeries => command(bytes, now, reserve_series),
+            CommandName::ReserveSeries => command(bytes, now, series::reserve),
+            CommandName::ChangeSeries => command(bytes, now, series::change),
+            CommandName::CancelSeries => command(bytes, now, series::cancel),
         };
         let key = head.key.and_then(|key| key.as_str().map(str::to_owned));
         Self { key, request: request.unwrap_or_else(Request::Failed) }
@@ -360,16 +324,9 @@ fn reserve(line: ReserveLine) -> Result<Wanted, Problem> {
 
 fn reschedule(line: RescheduleLine) -> Result<Wanted, Problem> {
     let (reservation, made_by) = reference(line.reservation, line.reservation_key.as_deref())?;
-    ends(line.from, line.to)?;
-    let action = ChangeReservation {
-        from: line.from,
-        to: line.to,
-        people: line.people.map(people).transpose()?,
-        title: line.title.map(|title| text("/title", title)).transpose()?,
-        reserved_for: line.reserved_for.map(|guest| text("/reservedFor", guest)).transpose()?,
-        ..ChangeReservation::new(None, reservation)
-    };
-    Ok((Action::ChangeReservation(action), made_by))
+    let RescheduleLine { from, to, people, title, reserved_for, .. } = line;
+    let values = changes(from, to, people, title, reserved_for)?;
+    Ok((Action::ChangeReservation(ChangeReservation { reservation, ..values }), made_by))
 }
 
 fn move_to_room(line: MoveLine) -> Result<Wanted, Problem> {
@@ -386,14 +343,26 @@ fn cancel(line: CancelLine) -> Result<Wanted, Problem> {
     Ok((Action::CancelReservation(action), made_by))
 }
 
-fn reserve_series(line: SeriesLine) -> Result<Wanted, Problem> {
-    let SeriesLine { room, from, to, exceptions, on_conflict, people, title, reserved_for, .. } = line;
-    let stay = stay(from, to, people, title, reserved_for, line.reserved_by.as_deref())?;
-    let (recurrence, exceptions) = recurrence(&line.recurrence, exceptions)?;
-    let on_conflict = on_conflict.into();
-    let series = ReserveSeries { room, stay, recurrence, exceptions, on_conflict, dry_run: false };
-    Ok((Action::ReserveSeries(Box::new(series)), None))
+/// The changes of a line.
+fn changes(
+    from: Option<Minute>,
+    to: Option<Minute>,
+    count: Option<u32>,
+    title: Option<Option<String>>,
+    guest: Option<Option<String>>,
+) -> Result<ChangeReservation, Problem> {
+    ends(from, to)?;
+    Ok(ChangeReservation {
+        from,
+        to,
+        people: count.map(people).transpose()?,
+        title: title.map(|title| text("/title", title)).transpose()?,
+        reserved_for: guest.map(|guest| text("/reservedFor", guest)).transpose()?,
+        ..ChangeReservation::new(None, NOT_YET_FOUND)
+    })
 }
+
+mod series;
 
 #[cfg(test)]
 mod tests;

@@ -42,7 +42,9 @@ mod line;
 mod schemas;
 
 pub(super) use answers::ImportOutcome;
-pub(super) use line::{CancelLine, MoveLine, RescheduleLine, ReserveLine, SeriesLine};
+pub(super) use line::{
+    CancelLine, CancelSeriesLine, ChangeSeriesLine, MoveLine, RescheduleLine, ReserveLine, SeriesLine,
+};
 
 /// Most lines without a delivered answer.
 const IN_FLIGHT: usize = 1024;

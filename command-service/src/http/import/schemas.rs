@@ -11,7 +11,8 @@ use utoipa::{
 };
 
 use super::{
-    super::lines::lines_of, CancelLine, ImportOutcome, MoveLine, RescheduleLine, ReserveLine, SeriesLine,
+    super::lines::lines_of, CancelLine, CancelSeriesLine, ChangeSeriesLine, ImportOutcome, MoveLine,
+    RescheduleLine, ReserveLine, SeriesLine,
 };
 
 /// The body of an import.
@@ -34,8 +35,11 @@ impl PartialSchema for ImportLines {
             .item(Ref::from_schema_name(MoveLine::name()))
             .item(Ref::from_schema_name(CancelLine::name()))
             .item(Ref::from_schema_name(SeriesLine::name()))
+            .item(Ref::from_schema_name(ChangeSeriesLine::name()))
+            .item(Ref::from_schema_name(CancelSeriesLine::name()))
             .description(Some(
-                "A line, distinguished by `command`: `reserve`, `reschedule`, `move`, `cancel`, `reserveSeries`.",
+                "A line, distinguished by `command`: `reserve`, `reschedule`, `move`, `cancel`, `reserveSeries`, \
+                 `changeSeries`, `cancelSeries`.",
             ))
             .into()
     }

@@ -3,7 +3,7 @@
 use shared_events::{Metadata, RawEvent, SeriesId, Timestamp};
 use uuid::Uuid;
 
-use super::{Attempt, AttemptError};
+use super::{Attempt, AttemptError, records::Made};
 use crate::{
     commands::{Command, NewEvent, Origin},
     domain::{Misfit, Room, RoomEntry},
@@ -77,8 +77,9 @@ impl Attempt<'_> {
         if let Some(key) = submission.key {
             self.new_keys.insert(key.id);
             // The first one, if it is a series.
-            let made = done.reservation.or_else(|| effects.first()?.2.reservation().map(|first| first.id));
-            self.made.extend(made.map(|reservation| (key.id, reservation)));
+            let event = if recorded.is_some() { effects.first() } else { effects.last() };
+            let made = event.and_then(|(_, _, event)| Made::by(event));
+            self.made.extend(made.map(|made| (key.id, made)));
             let outcome = match recorded {
                 None => None,
                 Some((series, skipped)) => {

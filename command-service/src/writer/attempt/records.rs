@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use shared_events::{RawEvent, ReservationId};
+use shared_events::{Event, RawEvent, Reservation, ReservationId, RoomId, SeriesId};
 
 use super::{Attempt, AttemptError};
 use crate::{
@@ -83,11 +83,11 @@ impl<'a> Attempt<'a> {
         answers::replaced_by(self.records.get(&key.id)?, key.fingerprint)
     }
 
-    /// The reservation that the command with this key made.
-    pub(super) fn made_by(&self, key: KeyId) -> Option<ReservationId> {
+    /// What the command with this key made.
+    pub(super) fn made_by(&self, key: KeyId) -> Option<Made> {
         self.made.get(&key).copied().or_else(|| {
             let event = self.records.get(&key)?.event.clone()?.into_raw().ok()?;
-            event.metadata.subject.parse().ok()
+            Made::by(&event.event().ok()?)
         })
     }
 
@@ -115,22 +115,45 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// Sets the reservation that an import line refers to.
-pub(super) const fn name_reservation(action: &mut Action, id: ReservationId) {
-    match action {
-        Action::ChangeReservation(action) => action.reservation = id,
-        Action::MoveReservation(action) => action.reservation = id,
-        Action::CancelReservation(action) => action.reservation = id,
-        Action::RegisterRoom(_)
-        | Action::ChangeRoom(_)
-        | Action::RetireRoom(_)
-        | Action::Reserve(_)
-        | Action::ReserveKind(_)
-        | Action::RestoreReservation(_)
-        | Action::ReserveSeries(_)
-        | Action::ChangeSeries(_)
-        | Action::CancelSeries(_)
-        | Action::AddClosure(_)
-        | Action::LiftClosure(_) => {}
+/// The reservation that a command made, of a series the first one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Made {
+    room: RoomId,
+    reservation: ReservationId,
+    series: Option<SeriesId>,
+}
+
+impl Made {
+    pub(super) fn by(event: &Event) -> Option<Self> {
+        let Reservation { room, id, series, .. } = *event.reservation()?;
+        Some(Self { room, reservation: id, series })
+    }
+
+    /// Sets the reservation or the series to which an import line refers by the key of another line. `false` if that one made no
+    /// series.
+    pub(super) fn name(self, action: &mut Action) -> bool {
+        match action {
+            Action::ChangeReservation(action) => action.reservation = self.reservation,
+            Action::MoveReservation(action) => action.reservation = self.reservation,
+            Action::CancelReservation(action) => action.reservation = self.reservation,
+            Action::ChangeSeries(action) => {
+                let Some(series) = self.series else { return false };
+                (action.room, action.series) = (self.room, series);
+            }
+            Action::CancelSeries(action) => {
+                let Some(series) = self.series else { return false };
+                (action.room, action.series) = (self.room, series);
+            }
+            Action::RegisterRoom(_)
+            | Action::ChangeRoom(_)
+            | Action::RetireRoom(_)
+            | Action::Reserve(_)
+            | Action::ReserveKind(_)
+            | Action::RestoreReservation(_)
+            | Action::ReserveSeries(_)
+            | Action::AddClosure(_)
+            | Action::LiftClosure(_) => {}
+        }
+        true
     }
 }

@@ -144,6 +144,10 @@ const LINES: &[&[u8]] = &[
     br#"{"key": "e", "at": "2026-01-01T00:00:00Z", "user": "ann", "as": "delegate", "command": "reserveSeries",
         "room": "0190a5b0-0000-7000-8000-000000000003", "from": "2026-02-01T10:00:00Z", "to": "2026-02-01T11:00:00Z",
         "people": 2, "reservedBy": "bob", "recurrence": "FREQ=DAILY;COUNT=3", "onConflict": "skip"}"#,
+    br#"{"key": "f", "at": "2026-01-01T00:00:00Z", "user": "ann", "command": "changeSeries", "seriesKey": "e",
+        "since": "2026-02-02T10:00:00Z", "from": "2026-02-02T12:00:00Z", "title": null}"#,
+    br#"{"key": "g", "at": "2026-01-01T00:00:00Z", "user": "ann", "command": "cancelSeries",
+        "room": "0190a5b0-0000-7000-8000-000000000003", "series": "0190a5b0-0000-7000-8000-000000000004"}"#,
 ];
 
 const COMMAND_LINES: &[&[u8]] = &[
