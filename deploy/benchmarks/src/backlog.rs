@@ -3,7 +3,7 @@
 use anyhow::Result;
 use service_kit::ids::new_id;
 use shared_events::{
-    Event, Metadata, Minute, RawEvent, Reservation, ReservationId, RoomId, Timestamp, UserId,
+    Event, Interval, Metadata, Minute, RawEvent, Reservation, ReservationId, RoomId, Timestamp, UserId,
     reservation_events::ReservationMade,
 };
 
@@ -57,32 +57,50 @@ impl Backlog {
 /// The n-th reservation of a room: an hour each, one after the other, made when they begin.
 fn event(room: RoomId, version: u64) -> Result<RawEvent> {
     let from = FIRST_MINUTE + 60 * i64::try_from(version).unwrap_or(0);
-    reservation_made(room, version, [from, from + 60], from)
+    reservation_made(room, version, [from, from + 60], [0, 0], from)
 }
 
-/// The event of a reservation. All times are minutes since 1970.
-pub(crate) fn reservation_made(room: RoomId, version: u64, stay: [i64; 2], at: i64) -> Result<RawEvent> {
-    let [from, to] = stay.map(|minutes| {
+/// The event of a reservation, with the minutes of its buffers. All times are minutes since 1970.
+pub(crate) fn reservation_made(
+    room: RoomId,
+    version: u64,
+    stay: [i64; 2],
+    buffers: [i64; 2],
+    at: i64,
+) -> Result<RawEvent> {
+    let ([from, to], [before, after]) = (stay, buffers);
+    let stay = interval(from, to);
+    let user = UserId::new(format!("user-{}@example.com", version % 1000))?;
+    let mut reservation = Reservation {
+        id: ReservationId::made_in(room, new_id()),
+        revision: 1,
+        room,
+        time_zone: "Europe/Lisbon".parse()?,
+        from: stay.from,
+        to: stay.to,
+        busy: None,
+        people: 4,
+        title: Some("Planning of the quarter".to_owned()),
+        reserved_for: Some("The whole team".to_owned()),
+        reserved_by: user.clone(),
+        booked_by: None,
+        series: None,
+    };
+    reservation.set_interval(stay, interval(from - before, to + after));
+    stored(room, version, ReservationMade { reservation }.into(), user, at)
+}
+
+/// From and to in minutes since 1970.
+pub(crate) fn interval(from: i64, to: i64) -> Interval {
+    let minute = |minutes| {
         Minute::from_epoch_minutes(minutes).unwrap_or_else(|_| Timestamp::from_epoch_millis(0).minute())
-    });
-    let (id, user) = (new_id(), UserId::new(format!("user-{}@example.com", version % 1000))?);
-    let event = Event::from(ReservationMade {
-        reservation: Reservation {
-            id: ReservationId::made_in(room, id),
-            revision: 1,
-            room,
-            time_zone: "Europe/Lisbon".parse()?,
-            from,
-            to,
-            busy: None,
-            people: 4,
-            title: Some("Planning of the quarter".to_owned()),
-            reserved_for: Some("The whole team".to_owned()),
-            reserved_by: user.clone(),
-            booked_by: None,
-            series: None,
-        },
-    });
+    };
+    Interval { from: minute(from), to: minute(to) }
+}
+
+/// An event as it is stored. `at` is the time of its command in minutes since 1970.
+pub(crate) fn stored(room: RoomId, version: u64, event: Event, user: UserId, at: i64) -> Result<RawEvent> {
+    let id = new_id();
     let time = Timestamp::from_epoch_millis(60_000 * at);
     Ok(RawEvent {
         room,

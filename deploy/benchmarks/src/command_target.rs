@@ -33,8 +33,9 @@ pub(crate) struct CommandTarget {
     tokens: Vec<String>,
     next: u64,
     made: u64,
-    /// Reservations that were inserted without the API. They have no idempotency records.
+    /// Reservations and closures that were inserted without the API. They have no idempotency records.
     inserted: u64,
+    closures: u64,
 }
 
 /// Whether the service delivers its events to Kafka.
@@ -58,8 +59,19 @@ impl CommandTarget {
         rooms: usize,
         relaying: Relaying,
     ) -> Result<Self> {
+        Self::with_settings(rig, namespace, rooms, relaying, &json!({})).await
+    }
+
+    /// The same, whose rooms have more settings.
+    pub(crate) async fn with_settings(
+        rig: &Rig,
+        namespace: Namespace,
+        rooms: usize,
+        relaying: Relaying,
+        settings: &Value,
+    ) -> Result<Self> {
         let service = start(rig, &namespace, relaying).await?;
-        let rooms = register(&service.url(), &rig.token("admin", &["admin"])?, rooms).await?;
+        let rooms = register(&service.url(), &rig.token("admin", &["admin"])?, rooms, settings).await?;
         Self::with(rig, namespace, service, rooms)
     }
 
@@ -73,11 +85,20 @@ impl CommandTarget {
         let tokens = (0..CALLERS)
             .map(|caller| rig.token(&format!("caller-{caller}@example.com"), &[]))
             .collect::<Result<_>>()?;
-        Ok(Self { namespace: namespace.into(), service, rooms, tokens, next: 0, made: 0, inserted: 0 })
+        Ok(Self {
+            namespace: namespace.into(),
+            service,
+            rooms,
+            tokens,
+            next: 0,
+            made: 0,
+            inserted: 0,
+            closures: 0,
+        })
     }
 
-    pub(crate) const fn with_inserted(mut self, inserted: u64) -> Self {
-        self.inserted = inserted;
+    pub(crate) const fn with_inserted(mut self, reservations: u64, closures: u64) -> Self {
+        (self.inserted, self.closures) = (reservations, closures);
         self
     }
 
@@ -140,7 +161,7 @@ impl CommandTarget {
             written.made
         );
         ensure!(
-            written.keys + self.inserted == written.events,
+            written.keys + self.inserted + self.closures == written.events,
             "{} events, but {} idempotency records",
             written.events,
             written.keys
@@ -177,19 +198,23 @@ pub(crate) async fn start(rig: &Rig, namespace: &Namespace, relaying: Relaying) 
     Ok(service)
 }
 
-/// Registers rooms that have no rules.
-async fn register(url: &str, token: &str, rooms: usize) -> Result<Vec<RoomId>> {
+/// Registers rooms that have these settings, and no other rules.
+async fn register(url: &str, token: &str, rooms: usize, settings: &Value) -> Result<Vec<RoomId>> {
     let http = reqwest::Client::builder().no_proxy().build()?;
     let mut registered = Vec::with_capacity(rooms);
     for number in 0..rooms {
+        let mut room = json!({
+            "name": format!("Room {number}"), "kind": format!("Kind {}", number % 20), "capacity": 12,
+            "timeZone": "Europe/Lisbon",
+        });
+        if let (Some(room), Some(settings)) = (room.as_object_mut(), settings.as_object()) {
+            room.extend(settings.clone());
+        }
         let answer = http
             .post(format!("{url}/v1/rooms"))
             .bearer_auth(token)
             .header("Idempotency-Key", format!("room-{number}"))
-            .json(&json!({
-                "name": format!("Room {number}"), "kind": format!("Kind {}", number % 20), "capacity": 12,
-                "timeZone": "Europe/Lisbon",
-            }))
+            .json(&room)
             .send()
             .await?;
         let status = answer.status();

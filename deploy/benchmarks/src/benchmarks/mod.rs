@@ -4,6 +4,7 @@ mod arrival;
 mod as_of;
 mod beside;
 mod checkpoints;
+mod closing;
 mod commands;
 mod footprint;
 mod growth;
@@ -181,6 +182,11 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         name: "series",
         about: "400 occurrences of a series in one request, against a fixed limit",
         run: |rig| Box::pin(series::of_400(rig)),
+    },
+    Benchmark {
+        name: "closure",
+        about: "a closure of a year in a room with many live reservations, against one of a day",
+        run: |rig| Box::pin(closing::of_a_year(rig)),
     },
     Benchmark {
         name: "zero-payload",

@@ -24,8 +24,11 @@ pub(crate) async fn of_400(rig: &Rig) -> Result<Vec<Finding>> {
     let requests = rig.size(480, 48);
     let mut p99 = Vec::new();
     for _ in 0..rig.rounds {
-        let target =
-            CommandTarget::ours(rig, usize::try_from(requests.div_ceil(HOURS))?, Relaying::Off).await?;
+        let (namespace, rooms) =
+            (rig.namespace("commands").await?, usize::try_from(requests.div_ceil(HOURS))?);
+        // Where clocks skip an hour, series of this hour would be shorter.
+        let settings = json!({"timeZone": "UTC"});
+        let target = CommandTarget::with_settings(rig, namespace, rooms, Relaying::Off, &settings).await?;
         p99.push(round(rig, &target, requests).await?);
         let stored = written::check(&target.namespace.database_url()).await?;
         ensure!(

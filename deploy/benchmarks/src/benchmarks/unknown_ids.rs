@@ -10,7 +10,10 @@ use shared_events::{ReservationId, RoomId};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{beside::Bystander, growth::grown};
+use super::{
+    beside::Bystander,
+    growth::{Contents, grown},
+};
 use crate::{
     figures::{Finding, Series},
     rig::Rig,
@@ -22,7 +25,8 @@ const COME_BACK: Duration = Duration::from_secs(1);
 const ASKING: usize = 4;
 
 pub(crate) async fn beside_commands(rig: &Rig) -> Result<Vec<Finding>> {
-    let mut target = grown(rig, 500, rig.size(1_000_000, 50_000), 100).await?;
+    let long = Contents::plain(rig.size(1_000_000, 50_000), 100);
+    let mut target = grown(rig, 500, long).await?;
     let Some(long) = target.rooms.pop() else { bail!("no room was registered") };
     let asker = Asker {
         client: Client::new(),

@@ -199,10 +199,10 @@ impl Requests {
     }
 }
 
-/// The body of a room's reservation in an hour of its own.
+/// The body of a room's reservation in an hour of its own, with a quarter for buffers.
 fn reservation(hour: u64) -> Result<String> {
     let from = first_hour() + chrono::TimeDelta::hours(i64::try_from(hour)?);
-    let to = from + chrono::TimeDelta::hours(1);
+    let to = from + chrono::TimeDelta::minutes(45);
     let format = "%Y-%m-%dT%H:%M:00Z";
     Ok(format!(
         "{{\"from\":\"{}\",\"to\":\"{}\",\"people\":4,\"title\":\"Planning of the quarter\",\

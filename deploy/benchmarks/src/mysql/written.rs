@@ -20,7 +20,7 @@ pub(crate) struct Written {
     pub(crate) undelivered: u64,
 }
 
-/// Checks that each room's versions are 1, 2, 3, ... and that its reservations never overlap.
+/// Checks that each room's versions are 1, 2, 3, ... and that its reservations never overlap, with their buffers.
 pub(crate) async fn check(database_url: &str) -> Result<Written> {
     let mut connection = MySqlConnection::connect(database_url).await?;
     let keys = count(&mut connection, "idempotency_keys").await?;
@@ -49,7 +49,7 @@ pub(crate) async fn check(database_url: &str) -> Result<Written> {
             let (event_type, payload): (String, Vec<u8>) = (row.try_get(2)?, row.try_get(3)?);
             if let Event::ReservationMade(event) = upcasting::decode(&event_type, &payload)? {
                 made += 1;
-                let stay = event.reservation.interval();
+                let stay = event.reservation.busy_interval();
                 stays.entry(room).or_default().push((stay.from.epoch_minutes(), stay.to.epoch_minutes()));
             }
         }
