@@ -17,6 +17,7 @@ use shared_events::UserId;
 use crate::{
     conformance::{all_pages, feed, interval},
     conformance_histories::{fixed_steps, history},
+    erasure::list,
     mongo_database::TestDatabase,
 };
 
@@ -199,6 +200,33 @@ async fn a_room_or_a_reservation_at_a_moment_is_one_read_of_few_documents() {
     assert!(known > 100, "{known}");
 }
 
+#[tokio::test]
+async fn an_erasure_reads_the_documents_of_the_person_alone() {
+    let (server, sent) = TestDatabase::recorded(&["update"]).await;
+    let generations = server.generations();
+    generations.ensure_first("2026-01-01T00:00:00Z".parse().unwrap()).await.unwrap();
+    let number = generations.read().await.unwrap().live.unwrap();
+    let models = &generations.models(number).await.unwrap();
+    let history = history(&fixed_steps(300, 37));
+    feed(models, &history.events, 50).await;
+    let booker = history.live.values().find_map(|live| live.booked_by.clone()).unwrap();
+    sent.lock().unwrap().clear();
+    // One who only made reservations for others, and administered rooms, is found too.
+    for user in [booker, UserId::new("admin").unwrap()] {
+        assert!(generations.mask(&user, &list(1, user.as_str())).await.unwrap() > 0, "{user}");
+    }
+    let commands = std::mem::take(&mut *sent.lock().unwrap());
+    assert_eq!(commands.len(), 2 * 8);
+    for command in commands {
+        let explain = doc! { "explain": without_driver_fields(command.clone()), "verbosity": "queryPlanner" };
+        let plan = server.client.database(&server.name).run_command(explain).await.unwrap();
+        let mut found = Vec::new();
+        stages(&Bson::Document(plan.clone()), &mut found);
+        let is_scanned = found.iter().any(|stage| stage == "COLLSCAN");
+        assert!(!is_scanned && found.iter().any(|stage| stage == "IXSCAN"), "{command}\n{plan}");
+    }
+}
+
 /// The documents that a recorded command reads.
 async fn documents_read(server: &TestDatabase, command: Document) -> i32 {
     let explain = doc! { "explain": without_driver_fields(command), "verbosity": "executionStats" };
@@ -208,7 +236,9 @@ async fn documents_read(server: &TestDatabase, command: Document) -> i32 {
 
 /// A command without the driver's own fields, which can't be explained.
 fn without_driver_fields(mut command: Document) -> Document {
-    for added in ["lsid", "$db", "$clusterTime", "$readPreference", "readConcern"] {
+    for added in
+        ["lsid", "$db", "$clusterTime", "$readPreference", "readConcern", "writeConcern", "txnNumber"]
+    {
         command.remove(added);
     }
     command

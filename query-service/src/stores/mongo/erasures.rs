@@ -251,25 +251,33 @@ pub(super) async fn mask_generation(
             "$unset": { format!("{at}.title"): "", format!("{at}.reservedFor"): "" },
         }
     };
+    let user_text = user.as_str();
+    // Each has an index: of live or cancelled reservations, of those that somebody made for the owner, of entries in histories,
+    // and of those in nobody's, which have `by`.
+    let steps = [
+        (&reservations, doc! { "form.user": user_text, "form.live": true }, change("form")),
+        (&reservations, doc! { "form.user": user_text, "form.live": false }, change("form")),
+        (&reservations, doc! { "form.bookedBy": user_text }, doc! { "$set": { "form.bookedBy": pseudonym } }),
+        (&history, doc! { "people": user_text, "reservation.user": user_text }, change("reservation")),
+        (&history, doc! { "by": { "$exists": true }, "reservation.user": user_text }, change("reservation")),
+        (
+            &history,
+            doc! { "reservation.bookedBy": user_text },
+            doc! { "$set": { "reservation.bookedBy": pseudonym } },
+        ),
+        (&history, doc! { "by": user_text }, doc! { "$set": { "by": pseudonym } }),
+    ];
     let mut masked = 0;
-    masked +=
-        reservations.update_many(doc! { "form.user": user.as_str() }, change("form")).await?.modified_count;
-    masked += history
-        .update_many(doc! { "reservation.user": user.as_str() }, change("reservation"))
-        .await?
-        .modified_count;
-    for (documents, at) in [(&reservations, "form.bookedBy"), (&history, "reservation.bookedBy")] {
-        let change = doc! { "$set": { at: pseudonym } };
-        masked += documents.update_many(doc! { at: user.as_str() }, change).await?.modified_count;
+    for (documents, of_user, change) in steps {
+        masked += documents.update_many(of_user, change).await?.modified_count;
     }
+    // Last: the entries of a person are found by them.
     let change = doc! { "$set": { "people.$[erased]": pseudonym } };
     masked += history
-        .update_many(doc! { "people": user.as_str() }, change)
-        .array_filters([doc! { "erased": user.as_str() }])
+        .update_many(doc! { "people": user_text }, change)
+        .array_filters([doc! { "erased": user_text }])
         .await?
         .modified_count;
-    let change = doc! { "$set": { "by": pseudonym } };
-    masked += history.update_many(doc! { "by": user.as_str() }, change).await?.modified_count;
     Ok(masked + mask_parked(connection, prefix, user, list).await?)
 }
 

@@ -110,26 +110,23 @@ impl MongoReadModels {
     /// One index for each order in which the queries read.
     async fn create_indexes(&self) -> Result<(), StoreError> {
         let index = |keys: Document| IndexModel::builder().keys(keys).build();
-        let live = |keys: Document| {
-            let only_live =
-                IndexOptions::builder().partial_filter_expression(doc! { "form.live": true }).build();
-            IndexModel::builder().keys(keys).options(only_live).build()
+        let only = |filter: Document, keys: Document| {
+            let options = IndexOptions::builder().partial_filter_expression(filter).build();
+            IndexModel::builder().keys(keys).options(options).build()
         };
+        let live = |keys: Document| only(doc! { "form.live": true }, keys);
+        let having = |field: &str, keys: Document| only(doc! { field: { "$exists": true } }, keys);
         let of_rooms = [
             index(doc! { "form.retired": 1, "form.sort": 1, "_id": 1 }),
             index(doc! { "form.retired": 1, "form.settings.kind": 1, "form.sort": 1, "_id": 1 }),
             index(doc! { "form.settings.kind": 1, "_id": 1 }),
         ];
-        let only_with_buffers = IndexOptions::builder()
-            .partial_filter_expression(doc! { "form.live": true, "form.busyFrom": { "$exists": true } })
-            .build();
+        let with_buffers = doc! { "form.live": true, "form.busyFrom": { "$exists": true } };
         let busy = doc! { "form.room": 1, "form.weeks": 1, "form.busyFrom": 1, "form.busyTo": 1 };
-        let only_cancelled =
-            IndexOptions::builder().partial_filter_expression(doc! { "form.live": false }).build();
-        let cancelled = doc! { "form.user": 1, "form.to": 1, "_id": 1 };
         let of_reservations = [
-            IndexModel::builder().keys(cancelled).options(only_cancelled).build(),
-            IndexModel::builder().keys(busy).options(only_with_buffers).build(),
+            only(doc! { "form.live": false }, doc! { "form.user": 1, "form.to": 1, "_id": 1 }),
+            only(with_buffers, busy),
+            having("form.bookedBy", doc! { "form.bookedBy": 1 }),
             live(doc! { "form.room": 1, "form.weeks": 1, "form.from": 1, "form.to": 1 }),
             live(doc! { "form.user": 1, "form.from": 1, "_id": 1 }),
         ];
@@ -138,6 +135,10 @@ impl MongoReadModels {
             index(doc! { "people": 1, "at": -1, "_id": -1 }),
             index(doc! { "reservation.id": 1, "reservation.revision": 1 }),
             index(doc! { PARTS: 1, "_id": 1 }),
+            // For erasures alone.
+            having("reservation.bookedBy", doc! { "reservation.bookedBy": 1 }),
+            having("by", doc! { "by": 1 }),
+            having("by", doc! { "reservation.user": 1 }),
         ];
         let of_usage = [index(doc! { "form.room": 1, "form.month": 1 })];
         self.rooms.collection.create_indexes(of_rooms).await?;
