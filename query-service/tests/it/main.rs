@@ -45,6 +45,7 @@ mod notify_world;
 mod operating;
 mod page;
 mod past;
+mod past_series;
 mod pipelines;
 mod projector;
 mod rebuild;
