@@ -50,6 +50,21 @@ def invitation(room, method, status, sequence, uid, begin, end, title):
     return mail["Message-ID"]
 
 
+def published(room, status, sequence, occurrences):
+    """A mail about several reservations of a series: ids, with begins and ends."""
+    _, mail = RECEIVED.get(timeout=PATIENCE)
+    text, calendar = mail.iter_parts()
+    assert calendar.get_param("method") == "PUBLISH" and room in text.get_content(), mail
+    parsed = Calendar.from_ical(calendar.get_content())
+    events = parsed.walk("VEVENT")
+    assert parsed["METHOD"] == "PUBLISH" and not any(event.errors for event in events), parsed
+    found = [(str(event["UID"]), event.decoded("DTSTART"), event.decoded("DTEND")) for event in events]
+    assert found == occurrences, found
+    for event in events:
+        assert event["STATUS"] == status and event["SEQUENCE"] == sequence and "ATTENDEE" not in event, event
+        assert event["ORGANIZER"] == "mailto:rooms@example.org", event
+
+
 def check(commands, queries):
     made = call("POST", f"{queries}/v1/subscriptions", {"channel": "email", "remindMinutes": 60})
     assert made["email"] == "ann@example.org", made
@@ -69,6 +84,18 @@ def check(commands, queries):
     call("DELETE", one, **{"If-Match": '"2"'})
     ids.append(invitation(name, "CANCEL", "CANCELLED", 2, reservation, later, end, title))
     assert len(set(ids)) == 3 and all(one.endswith("@example.org>") for one in ids), ids
+
+    # What a command does to a series is one mail, which names all.
+    stay = {"from": begin.isoformat(), "to": later.isoformat(), "people": 3, "recurrence": "FREQ=DAILY;COUNT=3"}
+    series = call("POST", f"{commands}/v1/rooms/{room}/series", stay)
+    occurrences = [
+        (one["reservation"], datetime.datetime.fromisoformat(one["from"]), datetime.datetime.fromisoformat(one["to"]))
+        for one in series["occurrences"]
+    ]
+    assert len(occurrences) == 3, occurrences
+    published(name, "CONFIRMED", 0, occurrences)
+    call("DELETE", f"{commands}/v1/rooms/{room}/series/{series['series']}/following/{occurrences[1][0]}")
+    published(name, "CANCELLED", 1, occurrences[1:])
 
     # A stay in just over an hour is reminded of when an hour is left.
     now = datetime.datetime.now(datetime.UTC)
@@ -109,7 +136,7 @@ def main(program):
                 check(commands, queries)
     finally:
         mails.stop()
-    print("mails: each stay has one calendar entry, which is made, changed and cancelled; a reminder comes in time")
+    print("mails: each stay has one calendar entry, which is made, changed and cancelled; a series is one mail; a reminder comes in time")
 
 
 if __name__ == "__main__":

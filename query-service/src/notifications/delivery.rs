@@ -155,6 +155,26 @@ struct ForPeople<'a> {
     time_zone: TimeZone,
     title: Option<&'a str>,
     room_name: Option<&'a str>,
+    /// All reservations of the series that the command has changed, by `from`, if there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    occurrences: Vec<Occurrence<'a>>,
+}
+
+/// A reservation of a series.
+#[derive(Serialize)]
+struct Occurrence<'a> {
+    reservation: ReservationId,
+    revision: u32,
+    from: Minute,
+    to: Minute,
+    title: Option<&'a str>,
+}
+
+impl<'a> Occurrence<'a> {
+    fn of(Reservation { id, revision, from, to, title, .. }: &'a Reservation) -> Self {
+        let (reservation, revision, from, to) = (*id, *revision, *from, *to);
+        Self { reservation, revision, from, to, title: title.as_deref() }
+    }
 }
 
 /// What a message tells: a reservation after an event.
@@ -163,11 +183,22 @@ pub(super) struct Told<'a> {
     pub(super) event: &'a RawEvent,
     pub(super) reservation: &'a Reservation,
     pub(super) room_name: Option<&'a str>,
+    /// The reservations of the series that the event's command has changed, this one too. Empty for one without a series.
+    pub(super) of_series: &'a [&'a Reservation],
 }
 
 impl Told<'_> {
+    fn occurrences(&self) -> Vec<Occurrence<'_>> {
+        if self.of_series.len() < 2 {
+            return Vec::new();
+        }
+        let mut occurrences: Vec<_> = self.of_series.iter().map(|of| Occurrence::of(of)).collect();
+        occurrences.sort_unstable_by_key(|occurrence| occurrence.from);
+        occurrences
+    }
+
     fn body(&self, message_type: &str, to: &Subscriber) -> serde_json::Value {
-        let Self { event, reservation, room_name } = *self;
+        let Self { event, reservation, room_name, .. } = *self;
         let data = Data {
             room: event.room,
             version: event.version,
@@ -180,6 +211,7 @@ impl Told<'_> {
                 time_zone: reservation.time_zone,
                 title: reservation.title.as_deref(),
                 room_name,
+                occurrences: if message_type == REMINDER { Vec::new() } else { self.occurrences() },
             }),
         };
         json!({ "type": message_type, "timestamp": event.recorded_at.to_string(), "data": data })

@@ -98,13 +98,19 @@ impl Teller {
             true => self.named(&rooms).await?,
             false => HashMap::new(),
         };
+        let mut series: HashMap<(RoomId, &str), Vec<&Reservation>> = HashMap::new();
+        for happening in happenings.iter().filter(|happening| happening.is_of_series()) {
+            series.entry(happening.command()).or_default().push(&happening.reservation);
+        }
         let mut deliveries = Vec::new();
         for happening in &happenings {
+            let of_series = series.get(&happening.command()).filter(|_| happening.is_of_series());
             let room = named.get(&happening.event.room);
             let told = Told {
                 event: happening.event,
                 reservation: &happening.reservation,
                 room_name: room.map(|room| room.name.as_str()),
+                of_series: of_series.map_or(&[], Vec::as_slice),
             };
             if happening.is_news {
                 let concerned = subscribers.iter().filter(|subscriber| happening.concerns(subscriber, room));
@@ -209,6 +215,16 @@ struct Happening<'a> {
 }
 
 impl Happening<'_> {
+    /// Whether it is news about a reservation of a series.
+    const fn is_of_series(&self) -> bool {
+        self.is_news && !self.is_moved_out && self.reservation.series.is_some()
+    }
+
+    /// The command in its room. What it does to a series is told once.
+    fn command(&self) -> (RoomId, &str) {
+        (self.event.room, self.event.metadata.causation_id.as_str())
+    }
+
     fn owner(&self) -> Option<&UserId> {
         (!self.is_moved_out).then_some(&self.reservation.reserved_by)
     }

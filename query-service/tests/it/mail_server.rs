@@ -55,11 +55,7 @@ impl Received {
 
     /// The properties of the calendar and of its only event, and the method of the part.
     pub(crate) fn calendar(&self) -> Option<HashMap<String, String>> {
-        let mail = self.read();
-        let part = mail.parts.iter().find(|part| part.is_content_type("text", "calendar"))?;
-        let method = part.content_type().unwrap().attribute("method").unwrap().to_owned();
-        let text = part.text_contents().unwrap().replace("\r\n ", "");
-        assert!(text.ends_with("END:VCALENDAR\r\n"), "{text}");
+        let (method, text) = self.calendar_text()?;
         let mut properties: HashMap<String, String> = text
             .split_terminator("\r\n")
             .map(|line| line.split_once(':').unwrap())
@@ -67,6 +63,16 @@ impl Received {
             .collect();
         properties.insert("method".to_owned(), method);
         Some(properties)
+    }
+
+    /// The method and the unfolded lines of the calendar.
+    pub(crate) fn calendar_text(&self) -> Option<(String, String)> {
+        let mail = self.read();
+        let part = mail.parts.iter().find(|part| part.is_content_type("text", "calendar"))?;
+        let method = part.content_type().unwrap().attribute("method").unwrap().to_owned();
+        let text = part.text_contents().unwrap().replace("\r\n ", "");
+        assert!(text.ends_with("END:VCALENDAR\r\n"), "{text}");
+        Some((method, text))
     }
 }
 

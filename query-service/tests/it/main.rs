@@ -33,6 +33,7 @@ mod live;
 mod live_client;
 mod mail_server;
 mod mails;
+mod mails_of_series;
 mod mongo_database;
 mod mongo_indexes;
 mod mongo_joint_writes;

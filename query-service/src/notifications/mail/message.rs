@@ -33,6 +33,19 @@ struct Stay {
     title: Option<String>,
     room_name: Option<String>,
     series: Option<SeriesId>,
+    /// All reservations of the series that one command has changed, if there are several.
+    #[serde(default)]
+    occurrences: Vec<Occurrence>,
+}
+
+/// One reservation of several.
+#[derive(Deserialize)]
+struct Occurrence {
+    reservation: ReservationId,
+    revision: u32,
+    from: Minute,
+    to: Minute,
+    title: Option<String>,
 }
 
 /// What has happened, by the type of the message.
@@ -65,12 +78,24 @@ impl Happened {
         }
     }
 
-    /// The method of iTIP (RFC 5546), where calendars have to learn of it.
-    const fn method(self) -> Option<&'static str> {
+    /// The same of several reservations of a series.
+    const fn words_of_several(self) -> (&'static str, &'static str) {
         match self {
+            Self::Made => ("Reserved", "Your reservations are made."),
+            Self::Changed => ("Changed", "Your reservations have changed."),
+            Self::Cancelled => ("Cancelled", "Your reservations are cancelled."),
+            Self::Nears => self.words(),
+        }
+    }
+
+    /// The method of iTIP (RFC 5546), where calendars have to learn of it. A request or a cancellation is of one `UID`, so
+    /// several reservations are published: each by itself, with its status.
+    const fn method(self, several: bool) -> Option<&'static str> {
+        match self {
+            Self::Nears => None,
+            Self::Made | Self::Changed | Self::Cancelled if several => Some("PUBLISH"),
             Self::Made | Self::Changed => Some("REQUEST"),
             Self::Cancelled => Some("CANCEL"),
-            Self::Nears => None,
         }
     }
 }
@@ -98,10 +123,10 @@ pub(super) fn compose(
     let happened = Happened::of(&delivery.message_type);
     let mail = mail.subject(stay.subject(happened));
     let text = SinglePart::plain(stay.text(happened));
-    let Some(method) = happened.method() else { return Ok(mail.singlepart(text)?) };
+    let Some(method) = happened.method(stay.is_several()) else { return Ok(mail.singlepart(text)?) };
     let mut invitation = calendar();
     invitation.append_property(Property::new("METHOD", method));
-    invitation.push(stay.event(happened, timestamp, sender, to));
+    stay.events(happened, timestamp, sender, to).into_iter().for_each(|event| _ = invitation.push(event));
     let calendar_type = ContentType::parse(&format!("text/calendar; method={method}; charset=utf-8"))?;
     let calendar_part = SinglePart::builder().header(calendar_type).body(invitation.to_string());
     Ok(mail.multipart(MultiPart::alternative().singlepart(text).singlepart(calendar_part))?)
@@ -112,21 +137,41 @@ impl Stay {
         self.room_name.as_deref().unwrap_or("a room")
     }
 
+    /// Whether it is about several reservations of a series.
+    const fn is_several(&self) -> bool {
+        !self.occurrences.is_empty()
+    }
+
+    const fn words(&self, happened: Happened) -> (&'static str, &'static str) {
+        if self.is_several() { happened.words_of_several() } else { happened.words() }
+    }
+
     fn subject(&self, happened: Happened) -> String {
-        let (word, _) = happened.words();
-        let from = local(self.from, self.time_zone.0);
-        printable(&format!("{word}: {}, {from}", self.room())).into_owned()
+        let (word, _) = self.words(happened);
+        let first = self.occurrences.first().map_or(self.from, |first| first.from);
+        let others = self.occurrences.len().saturating_sub(1);
+        let others = if others > 0 { format!(" and {others} more") } else { String::new() };
+        let from = local(first, self.time_zone.0);
+        printable(&format!("{word}: {}, {from}{others}", self.room())).into_owned()
     }
 
     fn text(&self, happened: Happened) -> String {
-        let (_, sentence) = happened.words();
+        let (_, sentence) = self.words(happened);
         let zone = self.time_zone.0;
         let mut lines = vec![sentence.to_owned(), String::new()];
         lines.push(format!("Room: {}", self.room()));
-        lines.push(format!("From: {} ({zone})", local(self.from, zone)));
-        lines.push(format!("To: {} ({zone})", local(self.to, zone)));
-        lines.extend(self.title.as_ref().map(|title| format!("Title: {title}")));
-        lines.push(format!("Reservation: {}", self.reservation));
+        if self.is_several() {
+            lines.push(format!("Times: {zone}"));
+            lines.extend(self.occurrences.iter().map(|of| {
+                let title = of.title.as_ref().map(|title| format!(", {title}")).unwrap_or_default();
+                format!("- {} to {}{title}", local(of.from, zone), local(of.to, zone))
+            }));
+        } else {
+            lines.push(format!("From: {} ({zone})", local(self.from, zone)));
+            lines.push(format!("To: {} ({zone})", local(self.to, zone)));
+            lines.extend(self.title.as_ref().map(|title| format!("Title: {title}")));
+            lines.push(format!("Reservation: {}", self.reservation));
+        }
         if let Some(series) = self.series.filter(|_| happened != Happened::Nears) {
             lines.push(format!("Series: {series}"));
             lines.push(
@@ -137,23 +182,34 @@ impl Stay {
         lines.iter().map(|line| format!("{}\r\n", printable(line))).collect()
     }
 
-    fn event(&self, happened: Happened, changed: Timestamp, sender: &Mailbox, to: &Address) -> Event {
-        let entry = Entry {
-            id: self.reservation,
-            revision: self.revision,
-            from: self.from,
-            to: self.to,
-            is_cancelled: happened == Happened::Cancelled,
-            changed,
-            summary: self.title.as_deref().unwrap_or_else(|| self.room()),
-            location: self.room_name.as_deref(),
+    /// The entries: of one reservation an invitation that the owner has accepted, of several each by itself.
+    fn events(&self, happened: Happened, changed: Timestamp, sender: &Mailbox, to: &Address) -> Vec<Event> {
+        let entry = |id, revision, from, to, title: Option<&str>| {
+            let entry = Entry {
+                id,
+                revision,
+                from,
+                to,
+                is_cancelled: happened == Happened::Cancelled,
+                changed,
+                summary: title.unwrap_or_else(|| self.room()),
+                location: self.room_name.as_deref(),
+            };
+            let mut event = entry.event();
+            event.add_property("ORGANIZER", format!("mailto:{}", sender.email));
+            event
         };
-        let mut event = entry.event();
-        event.add_property("ORGANIZER", format!("mailto:{}", sender.email));
+        if self.is_several() {
+            let several = self.occurrences.iter();
+            return several
+                .map(|of| entry(of.reservation, of.revision, of.from, of.to, of.title.as_deref()))
+                .collect();
+        }
+        let mut event = entry(self.reservation, self.revision, self.from, self.to, self.title.as_deref());
         let mut attendee = Property::new("ATTENDEE", format!("mailto:{to}"));
         attendee.add_parameter("PARTSTAT", "ACCEPTED").add_parameter("RSVP", "FALSE");
         event.append_multi_property(attendee);
-        event
+        vec![event]
     }
 }
 
