@@ -104,6 +104,11 @@ impl Client {
         Self { user: Some(user.to_owned()), roles: "", ..self.clone() }
     }
 
+    /// The same as a user with these roles.
+    pub fn as_user_with(&self, user: &str, roles: &'static str) -> Self {
+        Self { roles, ..self.as_user(user) }
+    }
+
     /// The same as another service.
     pub fn as_service(&self) -> Self {
         Self { user: Some(unique("service")), roles: "service", ..self.clone() }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{Datelike, NaiveDate};
 use serde::Deserialize;
 use service_kit::http::problem::Problem;
-use shared_events::{Interval, room_events::MOST_WORDS};
+use shared_events::{Interval, UserId, room_events::MOST_WORDS};
 use utoipa::IntoParams;
 
 use super::parameters::{
@@ -115,6 +115,10 @@ searched! {
         /// How many come.
         #[param(value_type = Option<i64>, nullable = false, minimum = 1, default = 1, maximum = 4_294_967_295_i64)]
         people: Option<u32>,
+        /// The owner of the stay, if not the caller. For administrators and the role `delegate`.
+        #[serde(rename = "reservedBy")]
+        #[param(rename = "reservedBy", min_length = 1, max_length = 200, nullable = false)]
+        reserved_by: Option<String>,
     }
 }
 
@@ -136,6 +140,12 @@ impl AvailabilityParameters {
     /// The stay, or the range of its times.
     pub(super) fn range(&self) -> Result<Interval, Problem> {
         range(self.from, self.to)
+    }
+
+    /// The owner of the stay, if it is named.
+    pub(super) fn reserved_by(&self) -> Result<Option<UserId>, Problem> {
+        let owner = self.reserved_by.as_deref().map(UserId::new).transpose();
+        owner.map_err(|error| invalid("reservedBy", &error.to_string()))
     }
 
     /// The minutes of a stay within the range.

@@ -9,7 +9,7 @@ use service_kit::{
     auth::Caller,
     http::problem::{Problem, ProblemType},
 };
-use shared_events::{ConsistencyToken, RoomId, Version};
+use shared_events::{ConsistencyToken, RoomId, UserId, Version};
 
 use super::{
     answers::{
@@ -20,6 +20,7 @@ use super::{
         ListParameters, Nothing, PastRoomParameters, RangeParameters, RoomPath, ScheduleParameters,
     },
     request::{QueryRequest, TOKEN},
+    reservations::user_of,
     schemas::{QueryHeaders, Refusals},
 };
 use crate::{
@@ -206,14 +207,17 @@ pub(super) async fn free(ask: QueryRequest<RoomPath, RangeParameters>) -> Result
 }
 
 /// Rooms that would accept such a request of the caller now, all their rules included, by name. With a duration, rooms with the
-/// times of such stays anywhere in the range.
+/// times of such stays anywhere in the range, each alone.
+///
+/// A room whose `maxAhead` the caller has used up is left out, also for administrators and delegates. They reserve for others, too:
+/// with `reservedBy`, the stays of that owner count.
 #[utoipa::path(get, path = "/v1/availability", tag = "rooms", params(AvailabilityParameters, QueryHeaders),
     responses((status = 200, body = List<AvailableRoom>), Refusals))]
 pub(super) async fn availability(
     ask: QueryRequest<Nothing, AvailabilityParameters>,
 ) -> Result<Json<List<AvailableRoom>>, Problem> {
     let (stay, filter) = (ask.parameters.range()?, ask.parameters.filter()?);
-    let (roles, is_admin) = (ask.caller.roles.clone(), ask.caller.admin);
+    let booker = booker(&ask.caller, ask.parameters.reserved_by()?)?;
     let duration = ask.parameters.duration()?;
     let page = ask.parameters.page()?;
     ask.charge(SEARCH)?;
@@ -221,17 +225,28 @@ pub(super) async fn availability(
     let _place = shown.generation.searches.enter(&ask.caller.user).await?;
     let (models, progress, now) = (shown.models.as_ref(), &shown.generation.progress, ask.now);
     if let Some(minutes) = duration {
-        let query = queries::FreeStays { during: stay, minutes, filter, roles, is_admin };
+        let query = queries::FreeStays { during: stay, minutes, filter, booker };
         let rooms = query.run(models, progress, now, &page).await?;
         return Ok(Json(List::of(rooms, |found| AvailableRoom {
             room: Room::at(found.room, found.version),
             times: Some(found.times.into_iter().map(Span::from).collect()),
         })));
     }
-    let query = queries::Availability { stay, filter, roles, is_admin };
+    let query = queries::Availability { stay, filter, booker };
     let rooms = query.run(models, progress, now, &page).await?;
     let shown = |found: queries::AvailableRoom| Room::at(found.room, found.version);
     Ok(Json(List::of(rooms, |found| AvailableRoom { room: shown(found), times: None })))
+}
+
+/// The caller, who would book for itself or for the owner that it names.
+fn booker(caller: &Caller, reserved_by: Option<UserId>) -> Result<queries::Booker, Problem> {
+    let own = reserved_by.as_ref().is_none_or(|owner| owner.as_str() == caller.user);
+    if !own && !caller.admin && !caller.delegate {
+        let detail = "only administrators and the role `delegate` reserve for others";
+        return Err(Problem::new(ProblemType::Forbidden, detail));
+    }
+    let owner = reserved_by.map_or_else(|| user_of(caller), Ok)?;
+    Ok(queries::Booker { roles: caller.roles.clone(), is_admin: caller.admin, owner })
 }
 
 fn unknown_then(room: RoomId, at: AsOf<Version>) -> Problem {

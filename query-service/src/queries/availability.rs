@@ -4,25 +4,23 @@ use std::collections::HashMap;
 
 use shared_events::{Interval, RoomId, Timestamp, Version};
 
-use super::{Page, PageRequest, QueryError, ROOMS_AT_ONCE, seen_of};
+use super::{Booker, Page, PageRequest, QueryError, ROOMS_AT_ONCE, seen_of};
 use crate::{
     progress::Progress,
     read_models::{ClosureDoc, RoomDoc, reservation::with_buffers},
     stores::{Queries, RoomFilter},
 };
 
-/// Rooms that would accept a stay now, by name: their rules allow it, no reservation keeps them busy, and they
-/// are not closed, in it and its buffers.
+/// Rooms that would accept a stay now, by name: their rules allow it to who would book, no reservation keeps them busy, and
+/// they are not closed, in it and its buffers.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Availability {
     /// The stay.
     pub stay: Interval,
     /// Only these rooms. It has the number of people.
     pub filter: RoomFilter,
-    /// The caller's roles.
-    pub roles: Vec<String>,
-    /// Whether the caller is an administrator, who may book every room.
-    pub is_admin: bool,
+    /// Who would book.
+    pub booker: Booker,
 }
 
 /// A room that would accept the stay.
@@ -51,7 +49,9 @@ impl Availability {
             let rooms = models.rooms_by_name(&self.filter, after.as_ref(), ROOMS_AT_ONCE).await?;
             let complete = rooms.len() < ROOMS_AT_ONCE;
             after = rooms.last().map(|room| (room.settings.name.clone(), room.room));
-            let fitting: Vec<RoomDoc> = rooms.into_iter().filter(|room| self.fits(room, now)).collect();
+            let mut fitting: Vec<RoomDoc> = rooms.into_iter().filter(|room| self.fits(room, now)).collect();
+            let ahead = self.booker.ahead(models, now, &fitting).await?;
+            fitting.retain(|room| self.booker.keeps_quota(&ahead, room, self.stay));
             let ids: Vec<RoomId> = fitting.iter().map(|room| room.room).collect();
             let seen = seen_of(models, progress, &ids).await?;
             let busy: Vec<_> =
@@ -79,7 +79,7 @@ impl Availability {
     fn fits(&self, room: &RoomDoc, now: Timestamp) -> bool {
         let is_ahead = self.stay.from.start() >= now || self.stay.from >= room.settings.earliest_start(now);
         is_ahead
-            && room.settings.check_roles(self.is_admin, &self.roles).is_ok()
+            && self.booker.may_book(&room.settings)
             && room.settings.check_people(self.filter.people.unwrap_or(1)).is_ok()
             && room.settings.check_stay(self.stay).is_ok()
             && room.settings.check_days_ahead(self.stay.from, now).is_ok()

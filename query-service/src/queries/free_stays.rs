@@ -4,7 +4,9 @@ use std::collections::{HashMap, VecDeque};
 
 use shared_events::{Interval, RoomId, RoomSettings, Timestamp, Version};
 
-use super::{Page, PageRequest, QueryError, ROOMS_AT_ONCE, free::free_between, schedules::read, seen_of};
+use super::{
+    Booker, Page, PageRequest, QueryError, ROOMS_AT_ONCE, free::free_between, schedules::read, seen_of,
+};
 use crate::{
     progress::Progress,
     read_models::{ClosureDoc, ReservationDoc, RoomDoc, reservation::with_buffers},
@@ -27,10 +29,8 @@ pub struct FreeStays {
     pub minutes: u32,
     /// Only these rooms. It has the number of people.
     pub filter: RoomFilter,
-    /// The caller's roles.
-    pub roles: Vec<String>,
-    /// Whether the caller is an administrator, who may book every room.
-    pub is_admin: bool,
+    /// Who would book.
+    pub booker: Booker,
 }
 
 /// A room, and stays that it would accept.
@@ -61,8 +61,9 @@ impl FreeStays {
             let rooms = models.rooms_by_name(&self.filter, after.as_ref(), ROOMS_AT_ONCE).await?;
             let complete = rooms.len() < ROOMS_AT_ONCE;
             after = rooms.last().map(|room| (room.settings.name.clone(), room.room));
-            let mut rooms: VecDeque<RoomDoc> =
-                rooms.into_iter().filter(|room| self.may_fit(&room.settings)).collect();
+            let rooms: Vec<RoomDoc> = rooms.into_iter().filter(|room| self.may_fit(&room.settings)).collect();
+            let ahead = self.booker.ahead(models, now, &rooms).await?;
+            let mut rooms = VecDeque::from(rooms);
             while !rooms.is_empty() && found.len() < page.to_read() {
                 let ids: Vec<RoomId> = rooms.iter().take(ROOMS_OF_A_READ).map(|room| room.room).collect();
                 let seen = seen_of(models, progress, &ids).await?;
@@ -80,7 +81,8 @@ impl FreeStays {
                 found.extend(rooms.drain(..count.min(rooms.len())).filter_map(|room| {
                     let busy = by_room.remove(&room.room).unwrap_or_default();
                     let barred = busy.into_iter().map(|busy| room.settings.barred_by(busy)).collect();
-                    let times = self.times(&room.settings, barred, now);
+                    let mut times = self.times(&room.settings, barred, now);
+                    times.retain(|stay| self.booker.keeps_quota(&ahead, &room, *stay));
                     let version = seen.get(&room.room).copied().unwrap_or_default().version;
                     (!times.is_empty()).then_some(RoomWithTimes { room, version, times })
                 }));
@@ -94,7 +96,7 @@ impl FreeStays {
 
     fn may_fit(&self, settings: &RoomSettings) -> bool {
         let slot = settings.slot_minutes.unwrap_or(1);
-        settings.check_roles(self.is_admin, &self.roles).is_ok()
+        self.booker.may_book(settings)
             && settings.check_people(self.filter.people.unwrap_or(1)).is_ok()
             && self.minutes.is_multiple_of(slot)
     }

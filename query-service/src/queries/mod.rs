@@ -4,6 +4,7 @@
 //! it. A cursor works only for the query that made it.
 
 pub mod availability;
+pub mod booker;
 pub mod bookings;
 pub mod busiest_times;
 pub mod closures;
@@ -21,6 +22,7 @@ pub mod schedules;
 mod statistics;
 
 pub use availability::{Availability, AvailableRoom};
+pub use booker::Booker;
 pub use bookings::{Bookings, KindBookings};
 pub use busiest_times::{BusiestTimes, BusyHour, By, Day, Measure};
 pub use closures::{ClosedRooms, ClosureOfRooms};

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use query_service::{
     progress::Progress,
     queries::{
-        Availability, Bookings, BusiestTimes, By, ClosureOfRooms, FreeStays, FreeTime, Kinds, Measure, Page,
-        PageRequest, PopularRooms, QueryError, RoomSchedule, Rooms, Schedule, Schedules, UserHistory,
-        UserReservations,
+        Availability, Booker, Bookings, BusiestTimes, By, ClosureOfRooms, FreeStays, FreeTime, Kinds,
+        Measure, Page, PageRequest, PopularRooms, QueryError, RoomSchedule, Rooms, Schedule, Schedules,
+        UserHistory, UserReservations,
     },
     read_models::{Change, HistoryDoc, HistoryKind},
     stores::{Checkpoints, ProjectionStore, Queries, RoomFilter, memory::MemoryReadModels},
@@ -191,7 +191,10 @@ async fn check_against_recount(models: &dyn Queries, history: &History) {
         {
             let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
             let is_admin = roles.is_empty() && filter.people == Some(2);
-            let query = Availability { stay, filter: filter.clone(), roles, is_admin };
+            // Some have used up the quotas of rooms.
+            let owner = UserId::new(USERS[filter.people.unwrap_or(0) as usize % USERS.len()]).unwrap();
+            let booker = Booker { roles, is_admin, owner };
+            let query = Availability { stay, filter: filter.clone(), booker };
             let found = all_pages(async |page| query.run(models, progress, now(), &page).await).await;
             let rooms: Vec<_> = found.iter().map(|found| found.room.room).collect();
             assert_eq!(rooms, history.available(&query, now()), "{query:?}");
@@ -203,8 +206,9 @@ async fn check_against_recount(models: &dyn Queries, history: &History) {
     }
     for during in intervals().into_iter().filter(|during| during.minutes() < 10 * 1440) {
         for minutes in [60, 90, 1440] {
-            let (filter, roles) = (RoomFilter::default(), vec!["staff".to_owned()]);
-            let query = FreeStays { during, minutes, filter, roles, is_admin: false };
+            let owner = UserId::new(USERS[minutes as usize % USERS.len()]).unwrap();
+            let booker = Booker { roles: vec!["staff".to_owned()], is_admin: false, owner };
+            let query = FreeStays { during, minutes, filter: RoomFilter::default(), booker };
             let found = all_pages(async |page| query.run(models, progress, now(), &page).await).await;
             let found: Vec<_> = found.into_iter().map(|found| (found.room.room, found.times)).collect();
             assert_eq!(found, history.free_stays(&query, now()), "{query:?}");

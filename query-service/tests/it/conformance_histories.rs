@@ -187,7 +187,11 @@ impl History {
                 words(&["projector", "$screen"][..usize::from(number % 2) + 1])
             },
             bookable_by: if number == 3 { words(&["staff"]) } else { Vec::new() },
-            max_ahead: (number == 2).then_some(MaxAhead { reservations: Some(3), minutes: None }),
+            max_ahead: match number {
+                2 => Some(MaxAhead { reservations: Some(3), minutes: None }),
+                4 => Some(MaxAhead { reservations: None, minutes: Some(1500) }),
+                _ => None,
+            },
         };
         let id = RoomId(Uuid::from_u128(
             0x0199_0000_0000_7000_8000_0000_0000_0000 + u128::from(number.wrapping_mul(77)),

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 
 use chrono::{Datelike, NaiveDate, Timelike};
 use query_service::{
-    queries::{Availability, BusyHour, By, Day, FreeStays, KindBookings, Measure, PopularRoom, Reserved},
+    queries::{
+        Availability, Booker, BusyHour, By, Day, FreeStays, KindBookings, Measure, PopularRoom, Reserved,
+    },
     stores::RoomFilter,
 };
 use shared_events::{
-    Closure, ClosureId, Event, Interval, Minute, OpeningSpan, Reservation, RoomId, RoomSettings, Timestamp,
-    names::sort_key,
+    Closure, ClosureId, Event, Interval, MaxAhead, Minute, OpeningSpan, Reservation, RoomId, RoomSettings,
+    Timestamp, names::sort_key,
 };
 
 use crate::conformance_histories::{History, RoomState};
@@ -258,7 +260,9 @@ impl History {
                 stays.take_while(|stay| stay.to <= free.to).find(is_accepted)
             };
             let free = self.free(state, query.during, now);
-            (room, free.into_iter().filter_map(earliest).take(20).collect::<Vec<_>>())
+            let mut times: Vec<_> = free.into_iter().filter_map(earliest).take(20).collect();
+            times.retain(|stay| self.keeps_quota(state, &query.booker, *stay, now));
+            (room, times)
         };
         let rooms = self.wanted(&query.filter).into_iter().map(times);
         rooms.filter(|(_, times)| !times.is_empty()).collect()
@@ -268,9 +272,9 @@ impl History {
     pub(crate) fn available(&self, query: &Availability, now: Timestamp) -> Vec<RoomId> {
         let (stay, people) = (query.stay, query.filter.people.unwrap_or(1));
         let accepts = |settings: &RoomSettings| {
-            let may_book = query.is_admin
+            let may_book = query.booker.is_admin
                 || settings.bookable_by.is_empty()
-                || settings.bookable_by.iter().any(|role| query.roles.contains(role));
+                || settings.bookable_by.iter().any(|role| query.booker.roles.contains(role));
             may_book
                 && stay.from >= earliest(settings, now)
                 && settings.check_people(people).is_ok()
@@ -280,9 +284,24 @@ impl History {
         let mut rooms = self.wanted(&query.filter);
         rooms.retain(|room| {
             let state = self.rooms.iter().find(|state| state.id == *room).unwrap();
-            accepts(&state.settings) && self.takes(state, stay)
+            accepts(&state.settings)
+                && self.takes(state, stay)
+                && self.keeps_quota(state, &query.booker, stay, now)
         });
         rooms
+    }
+
+    /// Whether the owner has no more ahead than the room allows, with this stay.
+    fn keeps_quota(&self, room: &RoomState, booker: &Booker, stay: Interval, now: Timestamp) -> bool {
+        let Some(MaxAhead { reservations, minutes }) = room.settings.max_ahead else { return true };
+        let is_own = |live: &&Reservation| {
+            live.room == room.id && live.reserved_by == booker.owner && live.to.start() > now
+        };
+        let own: Vec<_> =
+            self.live.values().filter(is_own).map(Reservation::interval).chain([stay]).collect();
+        let sum: i64 = own.iter().map(|stay| stay.minutes()).sum();
+        reservations.is_none_or(|most| own.len() <= most as usize)
+            && minutes.is_none_or(|most| sum <= i64::from(most))
     }
 
     /// Rooms that can be booked and keep these conditions, by name.

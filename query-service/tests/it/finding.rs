@@ -1,7 +1,7 @@
 //! Rooms are found by what they have, where they are and who may book them.
 
 use serde_json::Value;
-use shared_events::{Reservation, reservation_events::ReservationMade};
+use shared_events::{MaxAhead, Reservation, reservation_events::ReservationMade};
 
 use crate::{
     events::{DAY, Stream},
@@ -158,5 +158,53 @@ async fn a_room_has_its_earliest_twenty_times() {
     let path = format!("/v1/availability?from={DAY}T00:00:00Z&to=2031-05-06T00:00:00Z&duration=1");
     let many = service.get("ann", &path).await;
     assert_eq!(many.items()[0]["times"].as_array().unwrap().len(), 20);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_room_whose_quota_the_owner_has_used_up_is_not_available_to_the_owner_alone() {
+    let quota = |name: &str, reservations: Option<u32>, minutes: Option<u32>| {
+        let mut stream = Stream::new(name);
+        stream.settings.max_ahead = Some(MaxAhead { reservations, minutes });
+        stream.change(name);
+        stream
+    };
+    let mut two = quota("Blue", Some(2), None);
+    let mut hours = quota("Green", None, Some(240));
+    let mut both = quota("Red", Some(3), Some(60));
+    two.reserve("ann", 1, 2);
+    let cancelled = two.reserve("ann", 3, 4);
+    hours.reserve("ann", 1, 3);
+    both.reserve("bob", 5, 6);
+    let service = TestService::of(&[&two, &hours, &both, &Stream::new("White")]).await;
+    let path =
+        |from: u32, to: u32| format!("/v1/availability?from={DAY}T{from:02}:00:00Z&to={DAY}T{to:02}:00:00Z");
+    let asked = async |user: &str, role: &str, path: String| {
+        service.send(service.request(&path).header("X-User", user).header("X-Roles", role)).await
+    };
+    // Two reservations are two, two hours and three are five.
+    assert_eq!(names(&asked("ann", "", path(10, 11)).await), ["Green", "Red", "White"]);
+    assert_eq!(names(&asked("ann", "", path(10, 13)).await), ["White"]);
+    assert_eq!(names(&asked("bob", "", path(10, 11)).await), ["Blue", "Green", "White"]);
+    assert_eq!(names(&asked("eve", "", path(10, 11)).await), ["Blue", "Green", "Red", "White"]);
+    assert_eq!(names(&asked("ann", "admin", path(10, 11)).await), ["Green", "Red", "White"], "as a booking");
+    // For another owner.
+    for (user, role) in [("office", "delegate"), ("root", "admin"), ("ann", "")] {
+        let of_ann = path(10, 11) + "&reservedBy=ann";
+        assert_eq!(names(&asked(user, role, of_ann).await), ["Green", "Red", "White"], "{user}");
+    }
+    let refused = asked("eve", "staff", path(10, 11) + "&reservedBy=ann").await;
+    assert_eq!(refused.problem(), (403, "forbidden", ""));
+    let invalid = asked("office", "delegate", path(10, 11) + "&reservedBy=").await;
+    assert_eq!(invalid.problem(), (400, "invalid-value", "reservedBy"));
+    // With a duration, each time alone.
+    assert_eq!(names(&asked("ann", "", path(0, 23) + "&duration=120").await), ["Green", "White"]);
+    assert_eq!(names(&asked("ann", "", path(0, 23) + "&duration=180").await), ["White"]);
+    service.stop().await;
+
+    // What was cancelled does not count.
+    two.cancel(&cancelled);
+    let service = TestService::of(&[&two]).await;
+    assert_eq!(names(&service.get("ann", &path(10, 11)).await), ["Blue"]);
     service.stop().await;
 }

@@ -5,9 +5,9 @@ use mongodb::bson::{Bson, Document, doc};
 use query_service::{
     progress::Progress,
     queries::{
-        Availability, Bookings, BusiestTimes, By, ClosureOfRooms, FreeStays, FreeTime, Measure, PageRequest,
-        PastReservation, PastRoom, PastSchedule, PopularRooms, Revisions, Rooms, Schedule, Schedules,
-        UserHistory, UserReservations,
+        Availability, Booker, Bookings, BusiestTimes, By, ClosureOfRooms, FreeStays, FreeTime, Measure,
+        PageRequest, PastReservation, PastRoom, PastSchedule, PopularRooms, Revisions, Rooms, Schedule,
+        Schedules, UserHistory, UserReservations,
     },
     read_models::AsOf,
     stores::{Queries, RoomFilter},
@@ -54,11 +54,11 @@ async fn no_query_but_kinds_scans_a_collection() {
             all_pages(async |page| query.run(models, &page).await).await;
         }
         let filter = RoomFilter::of_kind(kind.clone());
-        let query =
-            &Availability { stay: during, filter: filter.clone(), roles: Vec::new(), is_admin: false };
+        let owner = UserId::new("ann").unwrap();
+        let booker = Booker { roles: Vec::new(), is_admin: false, owner };
+        let query = &Availability { stay: during, filter: filter.clone(), booker: booker.clone() };
         all_pages(async |page| query.run(models, progress, now, &page).await).await;
-        let query =
-            &FreeStays { during, minutes: 60, filter: filter.clone(), roles: Vec::new(), is_admin: false };
+        let query = &FreeStays { during, minutes: 60, filter: filter.clone(), booker };
         all_pages(async |page| query.run(models, progress, now, &page).await).await;
         let query = &Schedules { date: "2026-03-28".parse().unwrap(), days: 7, filter };
         all_pages(async |page| query.run(models, progress, &page).await).await;

@@ -7,8 +7,8 @@ use query_service::{
     progress::Progress,
     projector::LAG,
     queries::{
-        Availability, BusiestTimes, By, FreeTime, Kinds, Measure, PageRequest, PopularRooms, Rooms, Schedule,
-        UserHistory, UserReservations,
+        Availability, Booker, BusiestTimes, By, FreeTime, Kinds, Measure, PageRequest, PopularRooms, Rooms,
+        Schedule, UserHistory, UserReservations,
     },
     stores::{ProjectionStore, Queries, RoomFilter, mongo::MongoReadModels},
 };
@@ -280,9 +280,10 @@ async fn ask(
             FreeTime { room, during }.run(models, progress, now, &page).await?.context("the room")?;
         }
         Query::Availability => {
-            let (stay, roles) = (hour(sample)?, Vec::new());
+            let stay = hour(sample)?;
+            let booker = Booker { roles: Vec::new(), is_admin: false, owner: sample.user.clone() };
             let filter = RoomFilter { people: Some(4), ..RoomFilter::of_kind(of) };
-            let available = Availability { stay, filter, roles, is_admin: false };
+            let available = Availability { stay, filter, booker };
             available.run(models, progress, now, &page).await?;
         }
         Query::MyReservations => {

@@ -23,6 +23,7 @@ use super::{
     stored::{Stored, to_closure, to_history, to_reservation, to_room, to_usage},
 };
 use crate::{
+    projections::LONGEST_STAY,
     read_models::{
         ClosureDoc, HistoryDoc, KindCount, Parked, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc,
         history::{Booked, weeks},
@@ -207,11 +208,15 @@ impl Queries for MongoReadModels {
         limit: usize,
     ) -> Result<Vec<ReservationDoc>, StoreError> {
         let mut wanted = doc! { "form.user": user.as_str(), "form.live": true };
+        let mut begins = Document::new();
         if let Some(from) = from {
+            // The index has begins: stays that begin earlier have ended.
+            begins.insert("$gte", date(from.plus(-LONGEST_STAY).unwrap_or(Minute::EARLIEST)));
             wanted.insert("form.to", doc! { "$gt": date(from) });
         }
-        if let Some(to) = to {
-            wanted.insert("form.from", doc! { "$lt": date(to) });
+        begins.extend(to.map(|to| ("$lt".to_owned(), date(to).into())));
+        if !begins.is_empty() {
+            wanted.insert("form.from", begins);
         }
         self.stays(wanted, after, limit).await
     }

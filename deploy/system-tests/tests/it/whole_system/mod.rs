@@ -1,5 +1,6 @@
 //! The whole API, scenario by scenario.
 
+mod callers;
 mod closures;
 mod idempotency;
 mod import;
