@@ -10,7 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    evidence::{Event, Evidence, Shown, streams},
+    evidence::{Event, Evidence, Scheduled, Shown, streams},
     record::Stay,
     world::World,
 };
@@ -115,8 +115,9 @@ async fn shown(instance: usize, url: &str, streams: &BTreeMap<Uuid, Vec<Event>>)
         shown.rooms.insert(*room, room_of(url, *room).await?);
         let stays = list(url, &format!("/v1/rooms/{room}/schedule?{YEAR}")).await?;
         let mut stays = stays.iter().map(stay).collect::<Result<Vec<_>>>()?;
-        stays.sort_unstable_by_key(|(id, ..)| *id);
+        stays.sort_unstable_by_key(|stay| stay.id);
         shown.schedules.insert(*room, stays);
+        shown.closures.insert(*room, closures(url, *room).await?);
         kinds.extend(events.first().and_then(|event| event.room_kind.as_deref()));
     }
     kinds.sort_unstable();
@@ -145,7 +146,29 @@ fn number(value: &Value, name: &str) -> Result<i64> {
     value[name].as_i64().with_context(|| format!("no {name}"))
 }
 
-fn stay(value: &Value) -> Result<(Uuid, u64, Stay)> {
+fn stay(value: &Value) -> Result<Scheduled> {
     let stay = Stay::read(&value["from"], &value["to"]).context("no stay")?;
-    Ok((id(value, "reservation")?, value["revision"].as_u64().context("no revision")?, stay))
+    let busy = value.get("busyFrom").map(|_| Stay::read(&value["busyFrom"], &value["busyTo"]));
+    Ok(Scheduled {
+        id: id(value, "reservation")?,
+        revision: value["revision"].as_u64().context("no revision")?,
+        stay,
+        busy: busy.unwrap_or(Some(stay)).context("no busy time")?,
+        user: value["reservedBy"].as_str().context("no owner")?.to_owned(),
+        booker: value["bookedBy"].as_str().map(str::to_owned),
+        series: value.get("series").map(|_| id(value, "series")).transpose()?,
+    })
+}
+
+/// The live closures of a room, by id.
+async fn closures(url: &str, room: Uuid) -> Result<Vec<(Uuid, Stay)>> {
+    let schedule = get(url, &format!("/v1/rooms/{room}/schedule?{YEAR}&limit=1")).await?;
+    let closures = schedule["closures"].as_array().context("no closures")?.iter();
+    let mut closures = closures
+        .map(|value| {
+            Ok((id(value, "closure")?, Stay::read(&value["from"], &value["to"]).context("no time")?))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    closures.sort_unstable_by_key(|(id, _)| *id);
+    Ok(closures)
 }

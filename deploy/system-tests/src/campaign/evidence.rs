@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::record::Stay;
+use super::{operation::Rules, record::Stay};
 use crate::{kafka::MessageRow, mongo::Documents, mysql::EventRow};
 
 /// The type of an event.
@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     Restored,
     /// In the stream of the room in which the reservation was cancelled: it is in another one now.
     RestoredElsewhere,
+    Closed,
+    Lifted,
 }
 
 /// A reservation after an event.
@@ -30,7 +32,21 @@ pub(crate) struct Reservation {
     pub(crate) revision: u64,
     pub(crate) room: Uuid,
     pub(crate) stay: Stay,
+    /// The stay with its buffers.
+    pub(crate) busy: Stay,
     pub(crate) user: String,
+    /// Who made it for the owner.
+    pub(crate) booker: Option<String>,
+    pub(crate) series: Option<Uuid>,
+}
+
+/// A closure of a room, when it was added or lifted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Closure {
+    pub(crate) id: Uuid,
+    pub(crate) stay: Stay,
+    /// The named reservations that it hits, and the number of others.
+    pub(crate) hits: (Vec<Uuid>, u64),
 }
 
 /// A stored event.
@@ -44,10 +60,15 @@ pub(crate) struct Event {
     /// The id of the command.
     pub(crate) command: String,
     pub(crate) actor: String,
+    /// The time of the command, by the clock of the service, in milliseconds since 1970.
+    pub(crate) time: i64,
     /// None for an event of the room itself.
     pub(crate) reservation: Option<Reservation>,
+    pub(crate) closure: Option<Closure>,
     /// The kind of a registered room.
     pub(crate) room_kind: Option<String>,
+    /// The rules of a registered room.
+    pub(crate) rules: Rules,
     pub(crate) payload: Vec<u8>,
 }
 
@@ -69,6 +90,9 @@ impl Event {
             }
             kind => kind,
         };
+        let closure = payload.get("closure").map(|_| closure(&payload)).transpose().with_context(about)?;
+        let time = chrono::DateTime::parse_from_rfc3339(&text("time")).with_context(about)?;
+        let settings = &payload["room"]["settings"];
         Ok(Self {
             room: row.room,
             version: row.version,
@@ -76,8 +100,11 @@ impl Event {
             key: text("correlationid"),
             command: text("causationid"),
             actor: text("actor"),
+            time: time.timestamp_millis(),
             reservation,
-            room_kind: payload["room"]["settings"]["kind"].as_str().map(str::to_owned),
+            closure,
+            room_kind: settings["kind"].as_str().map(str::to_owned),
+            rules: Rules::read(settings),
             payload: row.payload,
         })
     }
@@ -89,26 +116,61 @@ impl Event {
 
 fn kind(event_type: &str) -> Result<Kind> {
     Ok(match event_type {
-        "reservations.room-registered.v1" => Kind::Registered,
+        "reservations.room-registered.v1" | "reservations.room-registered.v2" => Kind::Registered,
         "reservations.reservation-made.v1" => Kind::Made,
         "reservations.reservation-rescheduled.v1" => Kind::Rescheduled,
         "reservations.reservation-moved-out.v1" => Kind::MovedOut,
         "reservations.reservation-moved-in.v1" => Kind::MovedIn,
         "reservations.reservation-cancelled.v1" => Kind::Cancelled,
         "reservations.reservation-restored.v1" => Kind::Restored,
+        "reservations.closure-added.v1" => Kind::Closed,
+        "reservations.closure-lifted.v1" => Kind::Lifted,
         other => bail!("an event of the unexpected type {other}"),
     })
 }
 
+fn id(value: &Value, name: &str) -> Result<Uuid> {
+    Ok(value[name].as_str().with_context(|| format!("no {name}"))?.parse()?)
+}
+
 fn reservation(value: &Value) -> Result<Reservation> {
-    let id = |name: &str| -> Result<Uuid> { Ok(value[name].as_str().context("no id")?.parse()?) };
+    let stay = Stay::read(&value["from"], &value["to"]).context("no stay")?;
+    let busy = match value.get("busy") {
+        Some(busy) => Stay::read(&busy["from"], &busy["to"]).context("no busy time")?,
+        None => stay,
+    };
     Ok(Reservation {
-        id: id("id")?,
+        id: id(value, "id")?,
         revision: value["revision"].as_u64().context("no revision")?,
-        room: id("room")?,
-        stay: Stay::read(&value["from"], &value["to"]).context("no stay")?,
+        room: id(value, "room")?,
+        stay,
+        busy,
         user: value["reservedBy"].as_str().context("no user")?.to_owned(),
+        booker: value["bookedBy"].as_str().map(str::to_owned),
+        series: value.get("series").map(|_| id(value, "series")).transpose()?,
     })
+}
+
+fn closure(payload: &Value) -> Result<Closure> {
+    let hits = payload["hits"].as_array().map_or(&[][..], Vec::as_slice);
+    let hits = hits.iter().map(|hit| id(hit, "reservation")).collect::<Result<_>>()?;
+    Ok(Closure {
+        id: id(payload, "closure")?,
+        stay: Stay::read(&payload["from"], &payload["to"]).context("no time")?,
+        hits: (hits, payload["moreHits"].as_u64().unwrap_or_default()),
+    })
+}
+
+/// A live reservation as a schedule shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scheduled {
+    pub(crate) id: Uuid,
+    pub(crate) revision: u64,
+    pub(crate) stay: Stay,
+    pub(crate) busy: Stay,
+    pub(crate) user: String,
+    pub(crate) booker: Option<String>,
+    pub(crate) series: Option<Uuid>,
 }
 
 /// The answers of one query service.
@@ -117,8 +179,10 @@ pub(crate) struct Shown {
     pub(crate) instance: usize,
     /// Version and kind of each room.
     pub(crate) rooms: BTreeMap<Uuid, (u64, String)>,
-    /// Live reservations of each room: id, revision and stay, by id.
-    pub(crate) schedules: BTreeMap<Uuid, Vec<(Uuid, u64, Stay)>>,
+    /// Live reservations of each room, by id.
+    pub(crate) schedules: BTreeMap<Uuid, Vec<Scheduled>>,
+    /// Live closures of each room, by id.
+    pub(crate) closures: BTreeMap<Uuid, Vec<(Uuid, Stay)>>,
     /// Reserved minutes and number of reservations by room.
     pub(crate) popular: BTreeMap<Uuid, (i64, u64)>,
     /// Reserved minutes by kind, weekday (Monday = 1) and hour.

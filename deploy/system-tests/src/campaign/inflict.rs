@@ -24,7 +24,7 @@ const RUNS: Duration = Duration::from_millis(100);
 /// The time between two restarts of a storm.
 const STORM: Duration = Duration::from_millis(700);
 /// The target of a clock that jumps into the stays: ten days after the first ones.
-const IN_THE_STAYS: i64 = YEAR_BEGINS * 60 + 10 * 86_400;
+pub(crate) const IN_THE_STAYS: i64 = YEAR_BEGINS * 60 + 10 * 86_400;
 
 impl World {
     /// Aims the takeover from a command service at the one that relays most.

@@ -5,11 +5,14 @@ use std::{sync::Arc, time::Duration};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tokio::sync::Mutex;
-use uuid::Uuid;
 
 use crate::Random;
 
-use super::record::{Attempt, Clock, Command, Done, Operation, Outcome, Query, Record, View};
+use super::{
+    operation::Operation,
+    outcome::outcome,
+    record::{Attempt, Clock, Command, Done, Outcome, Query, Record, View},
+};
 
 /// The time-out of a request.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -82,15 +85,17 @@ impl LoadGenerator {
             .http
             .request(method, url)
             .header("X-User", &self.user)
-            .header("X-Roles", "admin")
             .header("X-Request-Id", &command.key)
             .header("Idempotency-Key", &command.key);
+        if let Some(roles) = command.operation.roles() {
+            request = request.header("X-Roles", roles);
+        }
         if let Some(body) = body {
             request = request.header("Content-Type", "application/json").body(body.to_string());
         }
         let start = self.load.clock.now();
         let outcome = match answer(request).await {
-            Ok((status, headers, body)) => outcome(status, &headers, body),
+            Ok((status, headers, body)) => outcome(&command.operation, status, &headers, &body),
             Err(error) => Outcome::Unknown { why: error },
         };
         Attempt { instance, start, end: self.load.clock.now(), outcome }
@@ -114,7 +119,9 @@ impl LoadGenerator {
             .header("Prefer", format!("wait={wait}"));
         let start = self.load.clock.now();
         let (status, shown) = match answer(request).await {
-            Ok((status, _, body)) => (Some(status), shown(view, &body)),
+            Ok((status, _, body)) => {
+                (Some(status), shown(view, &serde_json::from_slice(&body).unwrap_or(Value::Null)))
+            }
             Err(_) => (None, None),
         };
         let query = Query {
@@ -139,46 +146,14 @@ fn shown(view: View, body: &Value) -> Option<u64> {
     }
 }
 
-async fn answer(request: reqwest::RequestBuilder) -> Result<(u16, HeaderMap, Value), String> {
+async fn answer(request: reqwest::RequestBuilder) -> Result<(u16, HeaderMap, Vec<u8>), String> {
     let answer = async {
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        reqwest::Result::Ok((status, headers, response.bytes().await?))
+        reqwest::Result::Ok((status, headers, response.bytes().await?.into()))
     };
-    let (status, headers, body) = answer.await.map_err(|error| {
+    answer.await.map_err(|error| {
         let kind = if error.is_timeout() { "no answer in time" } else { "connection lost" };
         kind.to_owned()
-    })?;
-    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    Ok((status, headers, body))
-}
-
-/// The meaning of an answer by the contract of the commands' API.
-fn outcome(status: u16, headers: &HeaderMap, body: Value) -> Outcome {
-    let slug = body["type"].as_str().unwrap_or_default().trim_start_matches("/problems/").to_owned();
-    let wrong = |why: String| Outcome::Wrong { status, why };
-    match (status, slug.as_str()) {
-        (200 | 201, _) => match done(headers, &body) {
-            Some(done) => Outcome::Done(done),
-            None => wrong(format!("a success without room, version, revision or token: {body}")),
-        },
-        (503, _) if !headers.contains_key("retry-after") => wrong(format!("503 without Retry-After: {body}")),
-        (503, "outcome-unknown") => Outcome::Unknown { why: slug },
-        (503 | 429, _) | (409, "in-progress") => Outcome::NotTaken { status, problem: slug },
-        (409, "overlap" | "no-free-room")
-        | (404, "unknown-reservation" | "unknown-revision")
-        | (422, "in-the-past") => Outcome::Rejected { status, problem: body },
-        _ => wrong(body.to_string()),
-    }
-}
-
-fn done(headers: &HeaderMap, body: &Value) -> Option<Done> {
-    let id = |name: &str| body[name].as_str().and_then(|text| text.parse::<Uuid>().ok());
-    Some(Done {
-        room: id("room")?,
-        version: body["version"].as_u64()?,
-        reservation: id("reservation"),
-        revision: body["revision"].as_u64()?,
-        token: headers.get("consistency-token")?.to_str().ok()?.to_owned(),
     })
 }

@@ -4,13 +4,17 @@
 //! inflicts the faults of a seed and measures each recovery. At the end the checker compares every answer with the event
 //! store, the topic and the read models.
 
+mod board;
 mod checker;
+mod choice;
 mod collect;
 mod evidence;
 mod inflict;
 mod learnt;
 mod listeners;
 mod load_generator;
+mod operation;
+mod outcome;
 mod probe;
 mod proxy;
 mod record;
@@ -89,12 +93,12 @@ pub async fn run(options: Options) -> Report {
     if options.seed.is_multiple_of(2) {
         mysql::switch_source(&world.database_url()).await.unwrap();
     }
-    let rooms = Rooms::register(&load, options.seed, PROBE_ROOMS).await;
+    // An earlier build may not know all commands.
+    let knows_all = options.older.is_none();
+    let rooms = Rooms::register(&load, options.seed, PROBE_ROOMS, knows_all).await;
     let prober = Arc::new(Prober::new(&load, rooms.probes.clone(), options.seed));
     let listeners = Listeners::start(&load, &rooms, options.seed);
-    // An earlier build may not know how.
-    let restores = options.older.is_none();
-    let workload = Workload::start(&load, &rooms, options.seed, options.callers, restores);
+    let workload = Workload::start(&load, &rooms, options.seed, options.callers, knows_all);
     tokio::time::sleep(WARM_UP).await;
     let began = clock.now();
     let inflicted = inflict(&options, &world, &prober, clock).await;

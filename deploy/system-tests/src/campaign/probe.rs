@@ -13,7 +13,8 @@ use crate::Random;
 
 use super::{
     load_generator::{Load, LoadGenerator},
-    record::{Operation, Stay, View, YEAR_BEGINS},
+    operation::Operation,
+    record::{Stay, View, YEAR_BEGINS},
     schedule::{Fault, Link, Planned, Target},
 };
 
@@ -75,7 +76,10 @@ impl Prober {
                 let hour = 4_000 + i64::try_from(generator.random().below(4_000)).unwrap();
                 let from = YEAR_BEGINS + hour * 60;
                 generator
-                    .execute(Operation::Reserve { room, stay: Stay { from, to: from + 60 } }, &[instance])
+                    .execute(
+                        Operation::Reserve { room, stay: Stay { from, to: from + 60 }, owner: None },
+                        &[instance],
+                    )
                     .await;
             }
         });
@@ -103,7 +107,7 @@ async fn visible(
     commands: &[usize],
     queries: &[usize],
 ) -> bool {
-    let Some(done) = generator.execute(Operation::Reserve { room, stay }, commands).await else {
+    let Some(done) = generator.execute(Operation::Reserve { room, stay, owner: None }, commands).await else {
         return false;
     };
     let Some(reservation) = done.reservation else { return false };

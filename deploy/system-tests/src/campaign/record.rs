@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::learnt::Listener;
+use super::{learnt::Listener, operation::Operation};
 
 /// The first minute of 2031, in which all stays lie, in minutes since 1970.
 pub(crate) const YEAR_BEGINS: i64 = 32_083_200;
@@ -45,6 +45,17 @@ impl Stay {
         self.to - self.from
     }
 
+    pub(crate) const fn later(self, minutes: i64) -> Self {
+        Self { from: self.from + minutes, to: self.to + minutes }
+    }
+
+    /// The parts of it outside another one.
+    pub(crate) fn beyond(self, held: Self) -> Vec<Self> {
+        let earlier = Self { from: self.from, to: self.to.min(held.from) };
+        let later = Self { from: self.from.max(held.to), to: self.to };
+        [earlier, later].into_iter().filter(|part| part.from < part.to).collect()
+    }
+
     fn text(minute: i64) -> String {
         chrono::DateTime::from_timestamp(minute * 60, 0).unwrap().format("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
@@ -67,79 +78,6 @@ impl Stay {
     }
 }
 
-/// The operation of a command.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "what", rename_all = "camelCase")]
-pub(crate) enum Operation {
-    Register {
-        name: String,
-        kind: String,
-    },
-    Reserve {
-        room: Uuid,
-        stay: Stay,
-    },
-    ReserveKind {
-        kind: String,
-        stay: Stay,
-    },
-    Reschedule {
-        room: Uuid,
-        reservation: Uuid,
-        stay: Stay,
-    },
-    Move {
-        room: Uuid,
-        reservation: Uuid,
-        to_room: Uuid,
-    },
-    Cancel {
-        room: Uuid,
-        reservation: Uuid,
-    },
-    /// Of a cancelled reservation.
-    Restore {
-        room: Uuid,
-        reservation: Uuid,
-        revision: u64,
-    },
-}
-
-impl Operation {
-    /// Method, path and body. The title is the key, so that every change changes something.
-    pub(crate) fn request(&self, key: &str) -> (reqwest::Method, String, Option<Value>) {
-        use reqwest::Method;
-        let stay = |stay: &Stay| json!({"from": stay.begins(), "to": stay.ends(), "people": 2, "title": key});
-        match self {
-            Self::Register { name, kind } => {
-                let body = json!({"name": name, "kind": kind, "capacity": 8, "timeZone": "UTC"});
-                (Method::POST, "/v1/rooms".to_owned(), Some(body))
-            }
-            Self::Reserve { room, stay: wanted } => {
-                (Method::POST, format!("/v1/rooms/{room}/reservations"), Some(stay(wanted)))
-            }
-            Self::ReserveKind { kind, stay: wanted } => {
-                (Method::POST, format!("/v1/kinds/{kind}/reservations"), Some(stay(wanted)))
-            }
-            Self::Reschedule { room, reservation, stay: wanted } => {
-                let path = format!("/v1/rooms/{room}/reservations/{reservation}");
-                (Method::PATCH, path, Some(stay(wanted)))
-            }
-            Self::Move { room, reservation, to_room } => {
-                let path = format!("/v1/rooms/{room}/reservations/{reservation}/move");
-                (Method::POST, path, Some(json!({"toRoom": to_room})))
-            }
-            Self::Cancel { room, reservation } => {
-                (Method::DELETE, format!("/v1/rooms/{room}/reservations/{reservation}"), None)
-            }
-            Self::Restore { room, reservation, revision } => {
-                let path = format!("/v1/rooms/{room}/reservations/{reservation}/restore");
-                (Method::POST, path, Some(json!({"revision": revision})))
-            }
-        }
-    }
-}
-
 /// The answer of a success.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Done {
@@ -148,6 +86,37 @@ pub(crate) struct Done {
     pub(crate) reservation: Option<Uuid>,
     pub(crate) revision: u64,
     pub(crate) token: String,
+    /// For a command about a series.
+    pub(crate) series: Option<OfSeries>,
+    /// For a command about a closure.
+    pub(crate) closure: Option<OfClosure>,
+}
+
+/// What the answer says of a series.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct OfSeries {
+    pub(crate) series: Uuid,
+    /// Reservation, revision and stay of each occurrence, by time.
+    pub(crate) occurrences: Vec<(Uuid, u64, Stay)>,
+    /// Occurrences that were left out, by time.
+    pub(crate) skipped: Vec<Stay>,
+}
+
+/// What the answer says of a closure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct OfClosure {
+    pub(crate) closure: Option<Uuid>,
+    /// Each line.
+    pub(crate) rooms: Vec<RoomLine>,
+}
+
+/// What the answer says of a closure in a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct RoomLine {
+    pub(crate) room: Uuid,
+    pub(crate) version: u64,
+    /// The named hits, and the number of others.
+    pub(crate) hits: (Vec<Uuid>, u64),
 }
 
 /// The outcome of one attempt.

@@ -76,6 +76,8 @@ pub struct Report {
     pub overloaded: usize,
     /// Attempts to execute commands.
     pub attempts: usize,
+    /// Acknowledged commands by operation.
+    pub by_operation: BTreeMap<&'static str, usize>,
     /// Queries with a token.
     pub queries: usize,
     /// Events that clients of live streams were told.
@@ -140,6 +142,7 @@ impl Report {
                 .flat_map(|command| &command.attempts)
                 .filter(is_overloaded)
                 .count(),
+            by_operation: BTreeMap::new(),
             queries: record.queries.len(),
             told: record.listeners.iter().map(|listener| listener.events).sum(),
             resets: record.listeners.iter().map(|listener| listener.resets).sum(),
@@ -154,7 +157,10 @@ impl Report {
         for command in &record.commands {
             let last = command.attempts.last().map(|attempt| &attempt.outcome);
             match (command.known(), last) {
-                (Known::Done(_), _) => report.acknowledged += 1,
+                (Known::Done(_), _) => {
+                    report.acknowledged += 1;
+                    *report.by_operation.entry(command.operation.name()).or_default() += 1;
+                }
                 (Known::Unknown, _) => report.unknown += 1,
                 (Known::Nothing, Some(Outcome::NotTaken { .. })) => report.not_taken += 1,
                 (Known::Nothing, _) => report.rejected += 1,
@@ -217,6 +223,9 @@ impl fmt::Display for Report {
             self.queries,
             self.events
         )?;
+        let by_operation: Vec<String> =
+            self.by_operation.iter().map(|(operation, count)| format!("{operation} {count}")).collect();
+        writeln!(f, "acknowledged: {}", by_operation.join(", "))?;
         writeln!(f, "{} live streams told {} events and {} resets", self.streams, self.told, self.resets)?;
         writeln!(
             f,

@@ -57,7 +57,8 @@ pub(crate) struct ReservationDoc {
 pub(crate) struct HistoryDoc {
     pub(crate) room: Uuid,
     pub(crate) version: u64,
-    pub(crate) user: String,
+    /// In whose history it is: who did it, then the others whom it concerns.
+    pub(crate) people: Vec<String>,
     pub(crate) what: String,
     pub(crate) reservation: Uuid,
     pub(crate) revision: u64,
@@ -121,8 +122,11 @@ fn entry(document: &Document) -> anyhow::Result<HistoryDoc> {
     Ok(HistoryDoc {
         room: Uuid::from_slice(room)?,
         version: u64::from_be_bytes(version.try_into()?),
-        // The first one did it.
-        user: document.get_array("people")?.first().and_then(Bson::as_str).context("people")?.to_owned(),
+        people: document
+            .get_array("people")?
+            .iter()
+            .map(|person| person.as_str().map(str::to_owned).context("people"))
+            .collect::<anyhow::Result<_>>()?,
         what: document.get_str("what")?.to_owned(),
         reservation: uuid(reservation, "id")?,
         revision: number(reservation, "revision")?,

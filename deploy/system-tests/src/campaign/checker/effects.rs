@@ -4,16 +4,19 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
-use super::{Findings, name, streams::depends_on};
+use super::{Findings, Span, closures, name, refusals::depends_on, series, within};
 use crate::campaign::{
     evidence::{Event, Evidence, Kind, Reservation},
-    record::{Command, Done, Known, Operation, Outcome, Record},
+    operation::{Operation, Repeated},
+    record::{Command, Done, Known, Outcome, Record},
 };
+
+const MINUTE: i64 = 60_000;
 
 /// The events by reservation and the revision that they made.
 type Revisions<'a> = HashMap<(Uuid, u64), &'a Event>;
 
-pub(super) fn check(record: &Record, evidence: &Evidence, findings: &mut Findings) {
+pub(super) fn check(record: &Record, evidence: &Evidence, past: &[Span], findings: &mut Findings) {
     let all = evidence.streams.values().flatten().filter(|event| !event.is_of_the_other_room());
     let revisions: Revisions<'_> = all
         .filter_map(|event| event.reservation.as_ref().map(|about| ((about.id, about.revision), event)))
@@ -32,7 +35,12 @@ pub(super) fn check(record: &Record, evidence: &Evidence, findings: &mut Finding
             }
         }
         not_its_own_obstacle(command, events, findings);
+        if command.operation.is_about_closure() {
+            closures::effect(command, events, findings);
+            continue;
+        }
         match command.known() {
+            Known::Done(done) if events.is_empty() && ends_anyway(command, done, past, &revisions) => {}
             Known::Done(done) => acknowledged(command, done, events, &revisions, findings),
             Known::Nothing => findings.check(events.is_empty(), "a refused command has no effect", || {
                 format!("{} was refused and has {}", name(command), list(events))
@@ -45,6 +53,7 @@ pub(super) fn check(record: &Record, evidence: &Evidence, findings: &mut Finding
         findings
             .check(keys.contains(key), "every event has a command", || format!("{key}: {}", list(&events)));
     }
+    closures::lifted(record, evidence, findings);
 }
 
 /// A refusal after the command's effect must have been decided before the effect: afterwards the room knows the key.
@@ -63,6 +72,14 @@ fn not_its_own_obstacle(command: &Command, events: &[&Event], findings: &mut Fin
     }
 }
 
+/// Whether nothing had to be done: by a clock in the middle of the stays, the stay ends with the next full minute.
+fn ends_anyway(command: &Command, done: &Done, past: &[Span], revisions: &Revisions<'_>) -> bool {
+    let Operation::Cancel { reservation, .. } = &command.operation else { return false };
+    let by_another_clock =
+        command.attempts.last().is_some_and(|attempt| within(past, attempt.start, attempt.end));
+    by_another_clock && revisions.contains_key(&(*reservation, done.revision))
+}
+
 fn acknowledged(
     command: &Command,
     done: &Done,
@@ -76,9 +93,10 @@ fn acknowledged(
         return findings
             .add(rule, format!("{} was answered {done:?} and has {}", name(command), list(events)));
     };
-    let same = match &event.reservation {
-        Some(made) => Some(made.id) == done.reservation && made.revision == done.revision,
-        None => done.reservation.is_none(),
+    let same = match (&done.series, &event.reservation) {
+        (Some(told), _) => series::is_told(told, done.version, events),
+        (None, Some(made)) => Some(made.id) == done.reservation && made.revision == done.revision,
+        (None, None) => done.reservation.is_none(),
     };
     findings.check(same, rule, || format!("{} was answered {done:?} but {event:?} is stored", name(command)));
     one_effect(command, events, revisions, findings);
@@ -86,24 +104,17 @@ fn acknowledged(
 
 /// The events come from one execution of the command.
 fn one_effect(command: &Command, events: &[&Event], revisions: &Revisions<'_>, findings: &mut Findings) {
-    let expected: &[Kind] = match &command.operation {
-        Operation::Register { .. } => &[Kind::Registered],
-        Operation::Reserve { .. } | Operation::ReserveKind { .. } => &[Kind::Made],
-        Operation::Reschedule { .. } => &[Kind::Rescheduled],
-        Operation::Move { .. } => &[Kind::MovedIn, Kind::MovedOut],
-        Operation::Cancel { .. } => &[Kind::Cancelled],
-        Operation::Restore { room, reservation, revision } => {
-            let was = revisions.get(&(*reservation, *revision));
-            if was.is_some_and(|was| was.room == *room) {
-                &[Kind::Restored]
-            } else {
-                &[Kind::Restored, Kind::RestoredElsewhere]
-            }
+    let once = match &command.operation {
+        Operation::ReserveSeries(Repeated { room, .. })
+        | Operation::ChangeSeries { room, .. }
+        | Operation::CancelSeries { room, .. } => series::one_effect(command, *room, events),
+        _ => {
+            let expected = kinds(command, events, revisions);
+            events.len() == expected.len()
+                && expected.iter().all(|kind| events.iter().any(|event| event.kind == *kind))
+                && events.iter().all(|event| event.command == events[0].command)
         }
     };
-    let once = events.len() == expected.len()
-        && expected.iter().all(|kind| events.iter().any(|event| event.kind == *kind))
-        && events.iter().all(|event| event.command == events[0].command);
     findings.check(once, "a command has one effect", || format!("{} has {}", name(command), list(events)));
     for event in events {
         findings.check(matches_operation(command, event, revisions), "an effect matches its command", || {
@@ -112,15 +123,62 @@ fn one_effect(command: &Command, events: &[&Event], revisions: &Revisions<'_>, f
     }
 }
 
+/// The events that a command has.
+fn kinds(command: &Command, events: &[&Event], revisions: &Revisions<'_>) -> &'static [Kind] {
+    let before = |reservation: &Uuid| {
+        let made = events.iter().find_map(|event| event.reservation.as_ref())?;
+        revisions.get(&(*reservation, made.revision.checked_sub(1)?)).copied()
+    };
+    match &command.operation {
+        Operation::Register { .. } => &[Kind::Registered],
+        Operation::Reserve { .. } | Operation::ReserveKind { .. } => &[Kind::Made],
+        Operation::Reschedule { .. } => &[Kind::Rescheduled],
+        Operation::Move { .. } => &[Kind::MovedIn, Kind::MovedOut],
+        Operation::Cancel { reservation, .. } => {
+            let running = events.first().zip(before(reservation)).is_some_and(|(event, before)| {
+                before.reservation.as_ref().is_some_and(|about| about.stay.from * MINUTE <= event.time)
+            });
+            if running { &[Kind::Rescheduled] } else { &[Kind::Cancelled] }
+        }
+        Operation::Restore { room, reservation, revision } => {
+            let was = revisions.get(&(*reservation, *revision));
+            let here = was.is_some_and(|was| was.room == *room);
+            // A running stay that was cancelled has only ended.
+            let is_cancelled = before(reservation).is_none_or(|before| before.kind == Kind::Cancelled);
+            match (is_cancelled, here) {
+                (true, true) => &[Kind::Restored],
+                (true, false) => &[Kind::Restored, Kind::RestoredElsewhere],
+                (false, true) => &[Kind::Rescheduled],
+                (false, false) => &[Kind::MovedIn, Kind::MovedOut],
+            }
+        }
+        Operation::ReserveSeries(_)
+        | Operation::ChangeSeries { .. }
+        | Operation::CancelSeries { .. }
+        | Operation::Close { .. }
+        | Operation::Lift { .. } => &[],
+    }
+}
+
 fn matches_operation(command: &Command, event: &Event, revisions: &Revisions<'_>) -> bool {
     let about = event.reservation.as_ref();
     let is = |id| about.is_some_and(|reservation| reservation.id == id);
+    let made = |stay: &dyn Fn(&Reservation) -> bool, owner: &Option<String>| {
+        about.is_some_and(|made| stay(made) && is_booked(made, &command.user, owner.as_deref()))
+    };
     let matches = match &command.operation {
-        Operation::Register { kind, .. } => event.room_kind.as_ref() == Some(kind),
-        Operation::Reserve { room, stay } => {
-            event.room == *room && about.is_some_and(|made| made.stay == *stay)
+        Operation::Register { kind, rules, .. } => {
+            event.room_kind.as_ref() == Some(kind) && event.rules == *rules
         }
-        Operation::ReserveKind { stay, .. } => about.is_some_and(|made| made.stay == *stay),
+        Operation::Reserve { room, stay, owner } => {
+            event.room == *room && made(&|made| made.stay == *stay && made.series.is_none(), owner)
+        }
+        Operation::ReserveKind { stay, .. } => made(&|made| made.stay == *stay, &None),
+        Operation::ReserveSeries(series) => {
+            event.room == series.room
+                && event.kind == Kind::Made
+                && made(&|made| series.occurrences().any(|stay| stay == made.stay), &series.owner)
+        }
         Operation::Reschedule { room, reservation, stay } => {
             event.room == *room && is(*reservation) && about.is_some_and(|made| made.stay == *stay)
         }
@@ -128,17 +186,40 @@ fn matches_operation(command: &Command, event: &Event, revisions: &Revisions<'_>
             let stream = if event.kind == Kind::MovedOut { room } else { to_room };
             event.room == *stream && is(*reservation) && about.is_some_and(|moved| moved.room == *to_room)
         }
-        Operation::Cancel { room, reservation } => event.room == *room && is(*reservation),
+        Operation::Cancel { room, reservation, .. } => {
+            // A running stay ends with the next full minute.
+            let end = event.time.div_euclid(MINUTE) + 1;
+            let ends = event.kind == Kind::Cancelled || about.is_some_and(|ended| ended.stay.to == end);
+            event.room == *room && is(*reservation) && ends
+        }
         Operation::Restore { room, reservation, revision } => {
             let was = revisions.get(&(*reservation, *revision)).filter(|was| was.kind != Kind::Cancelled);
             was.and_then(|was| was.reservation.as_ref()).is_some_and(|was| {
-                let stream = if event.kind == Kind::RestoredElsewhere { *room } else { was.room };
+                let leaves = matches!(event.kind, Kind::RestoredElsewhere | Kind::MovedOut);
+                let stream = if leaves { *room } else { was.room };
                 let same = |about: &Reservation| (about.room, about.stay) == (was.room, was.stay);
                 event.room == stream && is(*reservation) && about.is_some_and(same)
             })
         }
+        Operation::ChangeSeries { room, .. } => event.room == *room && event.kind == Kind::Rescheduled,
+        Operation::CancelSeries { room, .. } => event.room == *room && event.kind == Kind::Cancelled,
+        Operation::Close { .. } | Operation::Lift { .. } => false,
     };
-    matches && event.actor == command.user
+    matches && keeps_people(event, revisions) && event.actor == command.user
+}
+
+/// Whether a reservation is its owner's, and says who made it for another.
+fn is_booked(made: &Reservation, user: &str, owner: Option<&str>) -> bool {
+    let owner = owner.unwrap_or(user);
+    made.user == owner && made.booker.as_deref() == Some(user).filter(|user| *user != owner)
+}
+
+/// No later change gives a reservation another owner, booker or series.
+fn keeps_people(event: &Event, revisions: &Revisions<'_>) -> bool {
+    let Some(about) = &event.reservation else { return true };
+    let first = revisions.get(&(about.id, 1)).and_then(|first| first.reservation.as_ref());
+    let people = |about: &Reservation| (about.user.clone(), about.booker.clone(), about.series);
+    first.is_none_or(|first| people(first) == people(about))
 }
 
 fn list(events: &[&Event]) -> String {

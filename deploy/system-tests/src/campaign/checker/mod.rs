@@ -1,12 +1,18 @@
 //! Checks the record against the evidence. It knows the contract and none of the services' code.
 
+mod closures;
 mod effects;
 mod listeners;
 mod read_models;
+mod refusals;
+mod room;
+mod series;
 mod streams;
 mod tokens;
 mod topic;
 
+#[cfg(test)]
+mod rule_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -77,7 +83,7 @@ fn name(command: &Command) -> String {
 /// Returns all violations.
 pub(crate) fn check(record: &Record, evidence: &Evidence, allowed: &Allowed) -> Vec<Violation> {
     let mut findings = Findings::default();
-    effects::check(record, evidence, &mut findings);
+    effects::check(record, evidence, &allowed.past, &mut findings);
     streams::check(record, evidence, &allowed.past, &mut findings);
     topic::check(record, evidence, &mut findings);
     read_models::check(evidence, &mut findings);

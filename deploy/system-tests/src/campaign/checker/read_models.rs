@@ -5,26 +5,23 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{Datelike, Timelike};
 use uuid::Uuid;
 
-use super::Findings;
+use super::{Findings, closures};
 use crate::{
-    campaign::{
-        evidence::{Event, Evidence, Kind, Shown},
-        record::Stay,
-    },
+    campaign::evidence::{Event, Evidence, Kind, Reservation, Scheduled, Shown},
     mongo::{HistoryDoc, ReservationDoc},
 };
 
 pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
-    let expected = reservations(evidence);
-    compare_reservations(&expected, &evidence.documents.reservations, findings);
+    let last = last_changes(evidence);
+    compare_reservations(&documents(&last), &evidence.documents.reservations, findings);
     compare_history(evidence, findings);
     for shown in &evidence.shown {
-        compare_shown(evidence, &expected, shown, findings);
+        compare_shown(evidence, &last, shown, findings);
     }
 }
 
-/// Each reservation after its highest revision.
-fn reservations(evidence: &Evidence) -> HashMap<Uuid, ReservationDoc> {
+/// The event of each reservation's highest revision, in the room that has it.
+fn last_changes(evidence: &Evidence) -> HashMap<Uuid, &Event> {
     let mut latest: HashMap<Uuid, &Event> = HashMap::new();
     let changes = evidence.streams.values().flatten().filter(|event| !event.is_of_the_other_room());
     for event in changes {
@@ -34,7 +31,11 @@ fn reservations(evidence: &Evidence) -> HashMap<Uuid, ReservationDoc> {
             *kept = event;
         }
     }
-    let document = |event: &Event| {
+    latest
+}
+
+fn documents(last: &HashMap<Uuid, &Event>) -> HashMap<Uuid, ReservationDoc> {
+    let document = |event: &&Event| {
         let reservation = event.reservation.as_ref()?;
         let document = ReservationDoc {
             id: reservation.id,
@@ -48,7 +49,7 @@ fn reservations(evidence: &Evidence) -> HashMap<Uuid, ReservationDoc> {
         };
         Some((document.id, document))
     };
-    latest.into_values().filter_map(document).collect()
+    last.values().filter_map(document).collect()
 }
 
 fn compare_reservations(
@@ -78,7 +79,7 @@ fn compare_history(evidence: &Evidence, findings: &mut Findings) {
         let expected = HistoryDoc {
             room: event.room,
             version: event.version,
-            user: event.actor.clone(),
+            people: people(event, reservation),
             what: what.to_owned(),
             reservation: reservation.id,
             revision: reservation.revision,
@@ -91,6 +92,17 @@ fn compare_history(evidence: &Evidence, findings: &mut Findings) {
     }
 }
 
+/// Who did it, whose reservation it is, and who made it for its owner: each once.
+fn people(event: &Event, reservation: &Reservation) -> Vec<String> {
+    let mut people = vec![event.actor.clone()];
+    for other in [Some(&reservation.user), reservation.booker.as_ref()].into_iter().flatten() {
+        if !people.contains(other) {
+            people.push(other.clone());
+        }
+    }
+    people
+}
+
 const fn what(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::Made => Some("made"),
@@ -98,23 +110,25 @@ const fn what(kind: Kind) -> Option<&'static str> {
         Kind::MovedIn => Some("moved"),
         Kind::Cancelled => Some("cancelled"),
         Kind::Restored => Some("restored"),
-        Kind::Registered | Kind::MovedOut | Kind::RestoredElsewhere => None,
+        Kind::Registered | Kind::MovedOut | Kind::RestoredElsewhere | Kind::Closed | Kind::Lifted => None,
     }
 }
 
-fn compare_shown(
-    evidence: &Evidence,
-    expected: &HashMap<Uuid, ReservationDoc>,
-    shown: &Shown,
-    findings: &mut Findings,
-) {
+fn scheduled(live: &Reservation) -> Scheduled {
+    let Reservation { id, revision, stay, busy, user, booker, series, .. } = live.clone();
+    Scheduled { id, revision, stay, busy, user, booker, series }
+}
+
+fn compare_shown(evidence: &Evidence, last: &HashMap<Uuid, &Event>, shown: &Shown, findings: &mut Findings) {
     let who = format!("query-service {}", shown.instance);
-    let mut schedules: BTreeMap<Uuid, Vec<(Uuid, u64, Stay)>> = BTreeMap::new();
+    let closures = closures::left(evidence);
+    let mut schedules: BTreeMap<Uuid, Vec<Scheduled>> = BTreeMap::new();
     let mut popular: BTreeMap<Uuid, (i64, u64)> = BTreeMap::new();
     let mut busiest: BTreeMap<(String, i64, i64), i64> = BTreeMap::new();
-    for live in expected.values().filter(|document| document.live) {
-        let stay = Stay { from: live.from, to: live.to };
-        schedules.entry(live.room).or_default().push((live.id, live.revision, stay));
+    let live = last.values().filter(|event| event.kind != Kind::Cancelled);
+    for live in live.filter_map(|event| event.reservation.as_ref()) {
+        let stay = live.stay;
+        schedules.entry(live.room).or_default().push(scheduled(live));
         let tally = popular.entry(live.room).or_default();
         *tally = (tally.0 + stay.minutes(), tally.1 + 1);
         let kind = evidence.streams.get(&live.room).and_then(|events| events.first()?.room_kind.clone());
@@ -135,12 +149,16 @@ fn compare_shown(
             format!("{who} shows room {room} of kind {registered:?} with {kind:?}")
         });
         let mut expected = schedules.remove(room).unwrap_or_default();
-        expected.sort_unstable_by_key(|(id, ..)| *id);
+        expected.sort_unstable_by_key(|stay| stay.id);
         let found = shown.schedules.get(room).cloned().unwrap_or_default();
         findings.check(found == expected, "a schedule shows every live reservation", || {
             let missing: Vec<_> = expected.iter().filter(|stay| !found.contains(stay)).collect();
             let strange: Vec<_> = found.iter().filter(|stay| !expected.contains(stay)).collect();
             format!("{who}, room {room}: {missing:?} are missing, {strange:?} are not live")
+        });
+        let (closed, told) = (closures.get(room), shown.closures.get(room));
+        findings.check(closed == told, "a schedule shows every closure", || {
+            format!("{who}, room {room}: {closed:?} are {told:?}")
         });
         let (counted, told) = (popular.get(room), shown.popular.get(room));
         findings.check(counted == told, "reserved minutes are counted once", || {

@@ -1,34 +1,32 @@
 //! Each room's stream: no gap in the versions, no overlap at any version, and an order that agrees with real time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Findings, Span, name, within};
+use super::{
+    Findings, Span, name,
+    refusals::{Changes, Refusal, changes, justified, refusals},
+    room::Room,
+    series,
+};
 use crate::campaign::{
-    evidence::{Event, Evidence, Kind, Reservation},
-    record::{Attempt, Command, Operation, Outcome, Record, Stay},
+    evidence::{Event, Evidence, Reservation},
+    record::{Command, Record},
 };
 
-/// A refusal, with the version of the room on which it was decided.
-struct Refusal<'a> {
-    command: &'a Command,
-    attempt: &'a Attempt,
-    slug: &'a str,
-    problem: &'a Value,
-    version: u64,
-}
+/// The commands by their keys.
+type Commands<'a> = HashMap<&'a str, &'a Command>;
 
 pub(super) fn check(record: &Record, evidence: &Evidence, past: &[Span], findings: &mut Findings) {
-    let commands: HashMap<&str, &Command> =
+    let commands: Commands<'_> =
         record.commands.iter().map(|command| (command.key.as_str(), command)).collect();
     let mut refusals = refusals(record, evidence, past, findings);
     let changes = changes(evidence);
     let mut revisions = HashMap::new();
     for (room, events) in &evidence.streams {
         let refusals = refusals.remove(room).unwrap_or_default();
-        state(events, &refusals, &changes, findings);
+        state(events, &refusals, &commands, &changes, findings);
         real_time(events, &refusals, &commands, findings);
         for reservation in events.iter().filter_map(|event| Some((event, event.reservation.as_ref()?))) {
             count_revisions(reservation, &mut revisions);
@@ -54,77 +52,42 @@ fn count_revisions((event, reservation): (&Event, &Reservation), revisions: &mut
     }
 }
 
-/// Refusals by the rooms on which they depend.
-fn refusals<'a>(
-    record: &'a Record,
-    evidence: &Evidence,
-    past: &[Span],
-    findings: &mut Findings,
-) -> BTreeMap<Uuid, Vec<Refusal<'a>>> {
-    let mut of_kind: HashMap<&str, usize> = HashMap::new();
-    for kind in evidence.streams.values().filter_map(|events| events.first()?.room_kind.as_deref()) {
-        *of_kind.entry(kind).or_default() += 1;
-    }
-    let mut refusals: BTreeMap<Uuid, Vec<Refusal<'_>>> = BTreeMap::new();
-    for command in &record.commands {
-        for attempt in &command.attempts {
-            let Outcome::Rejected { problem, .. } = &attempt.outcome else { continue };
-            let slug = problem["type"].as_str().unwrap_or_default().trim_start_matches("/problems/");
-            if slug == "in-the-past" {
-                let allowed = within(past, attempt.start, attempt.end);
-                findings
-                    .check(allowed, "no stay lies in the past", || format!("{}: {problem}", name(command)));
-                continue;
-            }
-            let depends_on = depends_on(problem);
-            let enough = match &command.operation {
-                Operation::ReserveKind { kind, .. } => {
-                    depends_on.len() == of_kind.get(kind.as_str()).copied().unwrap_or(0)
-                }
-                _ => !depends_on.is_empty(),
-            };
-            findings.check(enough, "a refusal names the versions at which it was decided", || {
-                format!("{}: {problem}", name(command))
-            });
-            for (room, version) in depends_on {
-                let refusal = Refusal { command, attempt, slug, problem, version };
-                refusals.entry(room).or_default().push(refusal);
-            }
-        }
-    }
-    refusals
-}
-
-/// The rooms and versions on which a refusal was decided.
-pub(super) fn depends_on(problem: &Value) -> Vec<(Uuid, u64)> {
-    let one = |value: &Value| Some((value["room"].as_str()?.parse().ok()?, value["version"].as_u64()?));
-    match problem["rooms"].as_array() {
-        Some(rooms) => rooms.iter().filter_map(one).collect(),
-        None => one(problem).into_iter().collect(),
-    }
-}
-
 /// Replays a stream version by version.
-fn state(events: &[Event], refusals: &[Refusal<'_>], changes: &Changes<'_>, findings: &mut Findings) {
+fn state(
+    events: &[Event],
+    refusals: &[Refusal<'_>],
+    commands: &Commands<'_>,
+    changes: &Changes<'_>,
+    findings: &mut Findings,
+) {
     let mut by_version: HashMap<u64, Vec<&Refusal<'_>>> = HashMap::new();
     for refusal in refusals {
         by_version.entry(refusal.version).or_default().push(refusal);
     }
-    let mut live: HashMap<Uuid, Stay> = HashMap::new();
-    let mut calendar: BTreeMap<i64, (i64, Uuid)> = BTreeMap::new();
-    for (event, expected) in events.iter().zip(1..) {
-        findings.check(event.version == expected, "versions have no gaps", || {
-            format!("{} is at place {expected}", event.id())
-        });
-        if let Some(reservation) = &event.reservation {
-            apply(event, reservation, &mut live, &mut calendar, findings);
+    let mut room = Room::default();
+    let mut versions = 1..;
+    for of_command in events.chunk_by(|one, next| one.command == next.command) {
+        let Some(first) = of_command.first() else { continue };
+        let command = commands.get(first.key.as_str()).copied();
+        if let Some(command) = command {
+            series::check(command, of_command, &room, findings);
         }
-        for refusal in by_version.remove(&event.version).unwrap_or_default() {
-            findings.check(
-                justified(refusal, event.room, &live, &calendar, changes),
-                "a refusal is justified by its version",
-                || format!("{} at {}: {}", name(refusal.command), event.id(), refusal.problem),
-            );
+        for (place, event) in of_command.iter().enumerate() {
+            let expected = versions.next().unwrap_or_default();
+            findings.check(event.version == expected, "versions have no gaps", || {
+                format!("{} is at place {expected}", event.id())
+            });
+            room.apply(event, command, findings);
+            for refusal in by_version.remove(&event.version).unwrap_or_default() {
+                findings.check(
+                    justified(refusal, event.room, &room, changes),
+                    "a refusal is justified by its version",
+                    || format!("{} at {}: {}", name(refusal.command), event.id(), refusal.problem),
+                );
+                findings.check(place + 1 == of_command.len(), "a command is seen whole", || {
+                    format!("{} was refused within a command, at {}", name(refusal.command), event.id())
+                });
+            }
         }
     }
     for refusal in by_version.into_values().flatten() {
@@ -136,132 +99,8 @@ fn state(events: &[Event], refusals: &[Refusal<'_>], changes: &Changes<'_>, find
     }
 }
 
-fn apply(
-    event: &Event,
-    reservation: &Reservation,
-    live: &mut HashMap<Uuid, Stay>,
-    calendar: &mut BTreeMap<i64, (i64, Uuid)>,
-    findings: &mut Findings,
-) {
-    if event.kind == Kind::RestoredElsewhere {
-        return;
-    }
-    let before = live.remove(&reservation.id);
-    if let Some(stay) = before {
-        calendar.remove(&stay.from);
-    }
-    let enters = matches!(event.kind, Kind::Made | Kind::MovedIn | Kind::Restored);
-    findings.check(before.is_some() != enters, "only what is live changes", || {
-        format!("{} {:?} of reservation {}", event.id(), event.kind, reservation.id)
-    });
-    if matches!(event.kind, Kind::Cancelled | Kind::MovedOut) {
-        return;
-    }
-    let stay = reservation.stay;
-    let in_the_way = overlapping(calendar, stay);
-    findings.check(in_the_way.is_empty(), "live reservations never overlap", || {
-        format!("{} takes {} to {}, which {in_the_way:?} has", event.id(), stay.begins(), stay.ends())
-    });
-    live.insert(reservation.id, stay);
-    calendar.insert(stay.from, (stay.to, reservation.id));
-}
-
-/// Stays do not overlap, so of all stays that begin before `stay` only the last one can reach into it.
-fn overlapping(calendar: &BTreeMap<i64, (i64, Uuid)>, stay: Stay) -> Vec<Uuid> {
-    let before = calendar.range(..stay.from).next_back().filter(|(_, (to, _))| *to > stay.from);
-    let inside = calendar.range(stay.from..stay.to);
-    before.into_iter().chain(inside).map(|(_, (_, id))| *id).collect()
-}
-
-/// Whether the room's state at the refusal's version justifies it.
-fn justified(
-    refusal: &Refusal<'_>,
-    room: Uuid,
-    live: &HashMap<Uuid, Stay>,
-    calendar: &BTreeMap<i64, (i64, Uuid)>,
-    changes: &Changes<'_>,
-) -> bool {
-    let problem = refusal.problem;
-    match (refusal.slug, &refusal.command.operation) {
-        ("overlap", Operation::Move { room: left, reservation, .. }) if room == *left => {
-            live.contains_key(reservation)
-        }
-        ("overlap", Operation::Restore { room: left, reservation, revision })
-            if room == *left
-                && revision_of(*reservation, *revision, changes).is_some_and(|was| was.room != room) =>
-        {
-            !live.contains_key(reservation)
-        }
-        ("unknown-revision", Operation::Restore { reservation, revision, .. }) => {
-            revision_of(*reservation, *revision, changes).is_none_or(|was| was.kind == Kind::Cancelled)
-        }
-        ("overlap", operation) => {
-            let in_the_way = &problem["inTheWay"];
-            let id = in_the_way["reservation"].as_str().and_then(|id| id.parse::<Uuid>().ok());
-            let told = Stay::read(&in_the_way["from"], &in_the_way["to"]);
-            let stay = id.and_then(|id| live.get(&id)).copied();
-            let wanted = match operation {
-                Operation::Reserve { stay, .. } | Operation::ReserveKind { stay, .. } => Some(*stay),
-                Operation::Reschedule { reservation, stay, .. } => {
-                    Some(*stay).filter(|_| id != Some(*reservation))
-                }
-                Operation::Move { room, reservation, .. } => stay_in(*room, *reservation, problem, changes),
-                Operation::Restore { reservation, revision, .. } => {
-                    let was = revision_of(*reservation, *revision, changes).filter(|was| was.room == room);
-                    was.and_then(|was| was.reservation.as_ref()).map(|was| was.stay)
-                }
-                Operation::Register { .. } | Operation::Cancel { .. } => None,
-            };
-            stay.is_some()
-                && stay == told
-                && wanted.zip(stay).is_some_and(|(wanted, stay)| wanted.overlaps(stay))
-        }
-        ("no-free-room", Operation::ReserveKind { stay, .. }) => !overlapping(calendar, *stay).is_empty(),
-        ("unknown-reservation", Operation::Move { to_room, .. }) if room == *to_room => true,
-        (
-            "unknown-reservation",
-            Operation::Reschedule { reservation, .. }
-            | Operation::Move { reservation, .. }
-            | Operation::Cancel { reservation, .. },
-        ) => !live.contains_key(reservation),
-        _ => false,
-    }
-}
-
-/// The events of each reservation.
-type Changes<'a> = HashMap<Uuid, Vec<&'a Event>>;
-
-fn changes(evidence: &Evidence) -> Changes<'_> {
-    let mut changes: Changes<'_> = HashMap::new();
-    for event in evidence.streams.values().flatten() {
-        if let Some(reservation) = &event.reservation {
-            changes.entry(reservation.id).or_default().push(event);
-        }
-    }
-    changes
-}
-
-/// The event that made a revision of a reservation, in the room that has it.
-fn revision_of<'a>(reservation: Uuid, revision: u64, changes: &Changes<'a>) -> Option<&'a Event> {
-    let made = |event: &Event| event.reservation.as_ref().is_some_and(|about| about.revision == revision);
-    changes.get(&reservation)?.iter().copied().find(|event| made(event) && !event.is_of_the_other_room())
-}
-
-/// The stay of a reservation in a room, at the version on which a refusal was decided.
-fn stay_in(room: Uuid, reservation: Uuid, problem: &Value, changes: &Changes<'_>) -> Option<Stay> {
-    let (_, version) = depends_on(problem).into_iter().find(|(at, _)| *at == room)?;
-    let of_room = changes.get(&reservation)?.iter().filter(|event| event.room == room);
-    let last = of_room.filter(|event| event.version <= version).max_by_key(|event| event.version)?;
-    last.reservation.as_ref().map(|reservation| reservation.stay)
-}
-
 /// A command that was acknowledged before another was sent has the lower version.
-fn real_time(
-    events: &[Event],
-    refusals: &[Refusal<'_>],
-    commands: &HashMap<&str, &Command>,
-    findings: &mut Findings,
-) {
+fn real_time(events: &[Event], refusals: &[Refusal<'_>], commands: &Commands<'_>, findings: &mut Findings) {
     let rule = "the order of versions agrees with real time";
     let of = |event: &Event| commands.get(event.key.as_str()).copied();
     // For each place, the earliest acknowledgement of the events from there on.

@@ -5,12 +5,13 @@ use uuid::Uuid;
 
 use super::{
     Allowed, check,
-    trial::{A, B, GONE, MOVED, STAYS, Trial, hour, overlap},
+    trial::{A, B, GONE, MOVED, STAYS, Trial, cancel, hour, overlap, reserve},
 };
 use crate::campaign::{
     evidence::Kind,
     learnt::{Known, Listener},
-    record::{Operation, Outcome, View},
+    operation::Operation,
+    record::{Outcome, View},
 };
 
 #[test]
@@ -35,11 +36,7 @@ fn a_doubled_effect_is_found() {
 #[test]
 fn an_effect_that_two_tries_of_an_unknown_command_had_is_found() {
     let mut trial = Trial::right();
-    trial.command(
-        "lost",
-        Operation::Reserve { room: A, stay: hour(7) },
-        Outcome::Unknown { why: "no answer in time".to_owned() },
-    );
+    trial.command("lost", reserve(A, hour(7)), Outcome::Unknown { why: "no answer in time".to_owned() });
     trial.event(A, Kind::Made, "lost", Some((Uuid::from_u128(8), 1, A, hour(7))));
     assert!(trial.found().iter().all(|violation| violation.rule != "a command has one effect"));
     trial.event(B, Kind::Made, "lost", Some((Uuid::from_u128(9), 1, B, hour(7))));
@@ -79,7 +76,7 @@ fn an_effect_of_a_refused_command_is_found() {
 fn a_command_that_is_refused_by_its_own_effect_is_found() {
     let rule = "a command is not refused by its own effect";
     let no_answer = || Outcome::Unknown { why: "no answer in time".to_owned() };
-    let cancel = Operation::Cancel { room: A, reservation: STAYS };
+    let cancel = cancel(A, STAYS);
     let mut trial = Trial::right();
     trial.command("again", cancel.clone(), no_answer());
     trial.event(A, Kind::Cancelled, "again", Some((STAYS, 3, A, hour(1))));
@@ -88,7 +85,7 @@ fn a_command_that_is_refused_by_its_own_effect_is_found() {
     trial.breaks(&[rule]);
     let id = Uuid::from_u128(9);
     let mut trial = Trial::right();
-    trial.command("again", Operation::Reserve { room: A, stay: hour(5) }, no_answer());
+    trial.command("again", reserve(A, hour(5)), no_answer());
     trial.event(A, Kind::Made, "again", Some((id, 1, A, hour(5))));
     let its_own = overlap(A, 6, id, hour(5));
     trial.again("again", Outcome::Rejected { status: 409, problem: its_own });
@@ -100,7 +97,7 @@ fn an_attempt_that_takes_effect_after_a_later_one_was_refused_is_accepted() {
     let rule = "a command is not refused by its own effect";
     let mut trial = Trial::right();
     let stay = hour(1);
-    trial.command("again", Operation::Reserve { room: A, stay }, Outcome::Unknown { why: "lost".to_owned() });
+    trial.command("again", reserve(A, stay), Outcome::Unknown { why: "lost".to_owned() });
     trial.again("again", Outcome::Rejected { status: 409, problem: overlap(A, 5, STAYS, stay) });
     trial.event(A, Kind::Cancelled, "other", Some((STAYS, 3, A, stay)));
     trial.event(A, Kind::Made, "again", Some((Uuid::from_u128(9), 1, A, stay)));
@@ -131,7 +128,7 @@ fn a_gap_is_found() {
 #[test]
 fn a_refusal_that_its_version_does_not_justify_is_found() {
     let mut trial = Trial::right();
-    let operation = Operation::Reserve { room: B, stay: hour(5) };
+    let operation = reserve(B, hour(5));
     trial.refused("free", operation, overlap(B, 4, MOVED, hour(1)));
     trial.breaks(&["a refusal is justified by its version"]);
 }
@@ -139,14 +136,14 @@ fn a_refusal_that_its_version_does_not_justify_is_found() {
 #[test]
 fn a_refusal_from_a_version_that_never_was_is_found() {
     let mut trial = Trial::right();
-    trial.refused("imagined", Operation::Reserve { room: B, stay: hour(1) }, overlap(B, 9, MOVED, hour(1)));
+    trial.refused("imagined", reserve(B, hour(1)), overlap(B, 9, MOVED, hour(1)));
     trial.breaks(&["a refusal depends on a version that exists"]);
 }
 
 #[test]
 fn a_refusal_that_is_decided_on_an_old_version_is_found() {
     let mut trial = Trial::right();
-    trial.refused("old", Operation::Reserve { room: A, stay: hour(2) }, overlap(A, 3, STAYS, hour(2)));
+    trial.refused("old", reserve(A, hour(2)), overlap(A, 3, STAYS, hour(2)));
     trial.breaks(&["a refusal is not decided on an old version"]);
 }
 
@@ -330,7 +327,7 @@ fn a_version_that_a_live_stream_left_out_is_found_unless_a_reset_covers_it() {
 fn an_answer_that_breaks_the_contract_is_found() {
     let mut trial = Trial::right();
     let wrong = Outcome::Wrong { status: 503, why: "503 without Retry-After".to_owned() };
-    trial.command("wrong", Operation::Reserve { room: A, stay: hour(5) }, wrong);
+    trial.command("wrong", reserve(A, hour(5)), wrong);
     trial.breaks(&["answers follow the contract"]);
 }
 

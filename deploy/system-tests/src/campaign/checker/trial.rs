@@ -8,8 +8,12 @@ use uuid::Uuid;
 use super::{Allowed, Violation, check};
 use crate::{
     campaign::{
-        evidence::{Event, Evidence, Kind, Reservation, Shown},
-        record::{Attempt, Command, Done, Operation, Outcome, Query, Record, Stay, View, YEAR_BEGINS},
+        evidence::{Closure, Event, Evidence, Kind, Reservation, Scheduled, Shown},
+        operation::{Operation, Rules},
+        record::{
+            Attempt, Command, Done, OfClosure, OfSeries, Outcome, Query, Record, RoomLine, Stay, View,
+            YEAR_BEGINS,
+        },
     },
     kafka::MessageRow,
     mongo::{Documents, HistoryDoc, ReservationDoc},
@@ -21,6 +25,8 @@ pub(super) const B: Uuid = Uuid::from_u128(0xB);
 pub(super) const MOVED: Uuid = Uuid::from_u128(1);
 pub(super) const STAYS: Uuid = Uuid::from_u128(2);
 pub(super) const GONE: Uuid = Uuid::from_u128(3);
+pub(super) const SERIES: Uuid = Uuid::from_u128(0x5E);
+pub(super) const CLOSURE: Uuid = Uuid::from_u128(0xC);
 
 pub(super) const fn hour(hour: i64) -> Stay {
     Stay { from: YEAR_BEGINS + hour * 60, to: YEAR_BEGINS + hour * 60 + 60 }
@@ -31,6 +37,8 @@ pub(super) struct Trial {
     pub(super) record: Record,
     pub(super) evidence: Evidence,
     pub(super) now: u64,
+    /// The rules of both rooms.
+    pub(super) rules: Rules,
 }
 
 impl Trial {
@@ -48,12 +56,16 @@ impl Trial {
     ) -> u64 {
         let stream = self.evidence.streams.entry(room).or_default();
         let version = u64::try_from(stream.len()).unwrap() + 1;
+        let rules = self.rules;
         let reservation = about.map(|(id, revision, room, stay)| Reservation {
             id,
             revision,
             room,
             stay,
+            busy: rules.busy(stay),
             user: "ann".to_owned(),
+            booker: None,
+            series: None,
         });
         let event = Event {
             room,
@@ -62,8 +74,11 @@ impl Trial {
             key: key.to_owned(),
             command: format!("command of {key}"),
             actor: "ann".to_owned(),
+            time: 0,
             reservation,
+            closure: None,
             room_kind: (kind == Kind::Registered).then(|| "double".to_owned()),
+            rules,
             payload: format!("{key} {kind:?}").into_bytes(),
         };
         self.evidence.topic.push(MessageRow {
@@ -109,17 +124,19 @@ impl Trial {
             reservation: reservation.map(|(id, _)| id),
             revision: reservation.map_or(1, |(_, revision)| revision),
             token: String::new(),
+            series: None,
+            closure: None,
         };
         self.command(key, operation, Outcome::Done(done));
     }
 
     pub(super) fn made(&mut self, key: &str, room: Uuid, id: Uuid, stay: Stay) {
         let version = self.event(room, Kind::Made, key, Some((id, 1, room, stay)));
-        self.done(key, Operation::Reserve { room, stay }, room, version, Some((id, 1)));
+        self.done(key, reserve(room, stay), room, version, Some((id, 1)));
     }
 
-    /// A correct history.
-    pub(super) fn right() -> Self {
+    /// Two rooms that were registered.
+    pub(super) fn rooms(rules: Rules) -> Self {
         let documents = Documents { reservations: Vec::new(), history: Vec::new() };
         let evidence = Evidence {
             streams: BTreeMap::new(),
@@ -128,31 +145,33 @@ impl Trial {
             documents,
             shown: Vec::new(),
         };
-        let mut trial = Self { record: Record::default(), evidence, now: 0 };
+        let mut trial = Self { record: Record::default(), evidence, now: 0, rules };
         for (room, name) in [(A, "a"), (B, "b")] {
             let key = format!("register-{name}");
             trial.event(room, Kind::Registered, &key, None);
             trial.done(
                 &key,
-                Operation::Register { name: name.to_owned(), kind: "double".to_owned() },
+                Operation::Register { name: name.to_owned(), kind: "double".to_owned(), rules },
                 room,
                 1,
                 None,
             );
         }
+        trial
+    }
+
+    /// A correct history.
+    pub(super) fn right() -> Self {
+        let mut trial = Self::rooms(Rules::default());
         trial.made("moved", A, MOVED, hour(1));
         trial.made("stays", A, STAYS, hour(2));
         trial.made("gone", B, GONE, hour(1));
-        trial.refused(
-            "refused",
-            Operation::Reserve { room: A, stay: hour(2) },
-            overlap(A, 3, STAYS, hour(2)),
-        );
+        trial.refused("refused", reserve(A, hour(2)), overlap(A, 3, STAYS, hour(2)));
         let full = json!({"type": "/problems/no-free-room",
             "rooms": [{"room": A, "version": 3}, {"room": B, "version": 2}]});
         trial.refused("full", Operation::ReserveKind { kind: "double".to_owned(), stay: hour(1) }, full);
         trial.event(B, Kind::Cancelled, "cancel", Some((GONE, 2, B, hour(1))));
-        trial.done("cancel", Operation::Cancel { room: B, reservation: GONE }, B, 3, Some((GONE, 2)));
+        trial.done("cancel", cancel(B, GONE), B, 3, Some((GONE, 2)));
         trial.event(A, Kind::MovedOut, "move", Some((MOVED, 2, B, hour(1))));
         trial.event(B, Kind::MovedIn, "move", Some((MOVED, 2, B, hour(1))));
         trial.done(
@@ -196,7 +215,7 @@ impl Trial {
         let entry = |room, version, what: &str, reservation, revision| HistoryDoc {
             room,
             version,
-            user: "ann".to_owned(),
+            people: vec!["ann".to_owned()],
             what: what.to_owned(),
             reservation,
             revision,
@@ -213,14 +232,87 @@ impl Trial {
         self.evidence.shown = vec![Shown {
             instance: 0,
             rooms: BTreeMap::from([(A, (5, "double".to_owned())), (B, (4, "double".to_owned()))]),
-            schedules: BTreeMap::from([(A, vec![(STAYS, 2, hour(1))]), (B, vec![(MOVED, 2, hour(1))])]),
+            schedules: BTreeMap::from([
+                (A, vec![self.scheduled(STAYS, hour(1))]),
+                (B, vec![self.scheduled(MOVED, hour(1))]),
+            ]),
+            closures: BTreeMap::from([(A, Vec::new()), (B, Vec::new())]),
             popular: BTreeMap::from([(A, (60, 1)), (B, (60, 1))]),
             busiest: BTreeMap::from([(("double".to_owned(), 3, 1), 120)]),
         }];
     }
 
+    fn scheduled(&self, id: Uuid, stay: Stay) -> Scheduled {
+        let user = "ann".to_owned();
+        Scheduled { id, revision: 2, stay, busy: self.rules.busy(stay), user, booker: None, series: None }
+    }
+
+    /// Adds or lifts a closure in a room. Its event names these hits.
+    pub(super) fn closure(&mut self, kind: Kind, key: &str, room: Uuid, stay: Stay, hits: &[Uuid]) -> u64 {
+        let version = self.event(room, kind, key, None);
+        let closure = Closure { id: CLOSURE, stay, hits: (hits.to_vec(), 0) };
+        self.stream(room).last_mut().unwrap().closure = Some(closure);
+        version
+    }
+
+    /// A closure of a room, and its answer.
+    pub(super) fn closes(&mut self, room: Uuid, stay: Stay, hits: &[Uuid]) {
+        let version = self.closure(Kind::Closed, "close", room, stay, hits);
+        let told = OfClosure {
+            closure: Some(CLOSURE),
+            rooms: vec![RoomLine { room, version, hits: (hits.to_vec(), 0) }],
+        };
+        let close = Operation::Close { kind: None, rooms: vec![room], stay };
+        self.command("close", close, Outcome::Done(of_closure(told)));
+    }
+
+    /// A command about a series, with the events that it made of these reservations, and its answer.
+    pub(super) fn of_series(
+        &mut self,
+        key: &str,
+        operation: Operation,
+        kind: Kind,
+        of: &[(u128, u64, Stay)],
+        skipped: &[Stay],
+    ) {
+        let mut version = 0;
+        for (id, revision, stay) in of {
+            version = self.event(A, kind, key, Some((Uuid::from_u128(*id), *revision, A, *stay)));
+            self.last_reservation().series = Some(SERIES);
+        }
+        let told = OfSeries {
+            series: SERIES,
+            occurrences: of
+                .iter()
+                .map(|(id, revision, stay)| (Uuid::from_u128(*id), *revision, *stay))
+                .collect(),
+            skipped: skipped.to_vec(),
+        };
+        let token = String::new();
+        let done = Done {
+            room: A,
+            version,
+            reservation: None,
+            revision: 0,
+            token,
+            series: Some(told),
+            closure: None,
+        };
+        self.command(key, operation, Outcome::Done(done));
+    }
+
+    /// The reservation of room A's last event.
+    pub(super) fn last_reservation(&mut self) -> &mut Reservation {
+        self.stream(A).last_mut().unwrap().reservation.as_mut().unwrap()
+    }
+
     pub(super) fn found(&self) -> Vec<Violation> {
         check(&self.record, &self.evidence, &Allowed::default())
+    }
+
+    /// Whether a rule is broken.
+    pub(super) fn has_broken(&self, rule: &str) -> bool {
+        self.found().iter().any(|violation| violation.rule == rule)
     }
 
     /// Asserts that rules are broken.
@@ -242,6 +334,20 @@ impl Trial {
     pub(super) fn of_key(&mut self, key: &str) -> &mut Command {
         self.record.commands.iter_mut().find(|command| command.key == key).unwrap()
     }
+}
+
+pub(super) const fn reserve(room: Uuid, stay: Stay) -> Operation {
+    Operation::Reserve { room, stay, owner: None }
+}
+
+pub(super) const fn cancel(room: Uuid, reservation: Uuid) -> Operation {
+    Operation::Cancel { room, reservation, own: false }
+}
+
+pub(super) fn of_closure(closure: OfClosure) -> Done {
+    let (room, version) = (Uuid::nil(), 0);
+    let token = String::new();
+    Done { room, version, reservation: None, revision: 0, token, series: None, closure: Some(closure) }
 }
 
 pub(super) fn overlap(room: Uuid, version: u64, id: Uuid, stay: Stay) -> Value {
