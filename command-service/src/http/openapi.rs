@@ -1,6 +1,6 @@
 //! The OpenAPI 3.1 document of this API, generated from the handlers.
 
-use service_kit::http::{description, log_level};
+use service_kit::http::{admin_metrics, description, log_level};
 use utoipa::{
     Modify, OpenApi,
     openapi::{RefOr, schema::Schema},
@@ -56,6 +56,7 @@ const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u
         event_batch::query,
         admin::relay,
         admin::held_rooms,
+        admin_metrics::metrics,
         log_level::show,
         log_level::change
     ),

@@ -1,6 +1,6 @@
 //! The OpenAPI document, generated from the handlers.
 
-use service_kit::http::{description, log_level};
+use service_kit::http::{admin_metrics, description, log_level};
 use utoipa::OpenApi;
 
 use super::{admin, calendars, closures, events, reservations, rooms, statistics, subscriptions};
@@ -49,6 +49,7 @@ use super::{admin, calendars, closures, events, reservations, rooms, statistics,
         subscriptions::redeliver,
         admin::parked_rooms,
         admin::generations,
+        admin_metrics::metrics,
         log_level::show,
         log_level::change,
     )

@@ -1,5 +1,6 @@
 //! The common parts of both services' HTTP interfaces, on actix-web.
 
+pub mod admin_metrics;
 pub mod caller;
 mod connections;
 pub mod context;

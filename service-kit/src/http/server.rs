@@ -11,6 +11,7 @@ use actix_web::web::{Data, PayloadConfig, ServiceConfig};
 use actix_web::{App, Error, HttpServer, web};
 use tokio_util::sync::CancellationToken;
 
+use super::admin_metrics;
 use super::connections::Connections;
 use super::endpoint::unknown_route;
 use super::health;
@@ -38,6 +39,7 @@ pub fn endpoints<F: FnOnce(&mut ServiceConfig)>(
             configure_admin(config);
         }
         health::configure_description(config);
+        admin_metrics::configure(config);
         configure(config);
     }
 }

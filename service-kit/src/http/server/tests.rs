@@ -366,6 +366,7 @@ async fn a_listener_of_their_own_has_metrics_and_log_level_and_the_other_one_has
     for (path, publicly, among_admins) in [
         ("/metrics", 404, 200),
         ("/v1/admin/log-level", 404, 401),
+        ("/v1/admin/metrics", 401, 404),
         ("/health/live", 200, 200),
         ("/health/ready", 200, 200),
         ("/openapi.json", 200, 404),
