@@ -18,7 +18,7 @@ use shared_events::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    event_store::{ErasureList, EventLog, Outbox, RoomDirectory},
+    event_store::{ErasureList, EventLog, Outbox, RollBacks, RoomDirectory},
     writer::Writer,
 };
 
@@ -40,6 +40,7 @@ mod openapi;
 mod problems;
 mod request;
 mod reservations;
+mod roll_back;
 mod rooms;
 mod schemas;
 mod series;
@@ -58,14 +59,16 @@ pub struct Api {
     erasing: Arc<erasures::Limits>,
     /// Requests with many commands.
     many: Arc<Places>,
+    /// Previews of roll-backs.
+    previews: Arc<Places>,
 }
 
 impl Api {
     /// Commands go through `gate`. Imports and requests with many commands end early when `stop` is cancelled.
     #[must_use]
     pub fn new(gate: Gate, clock: Clock, stop: CancellationToken) -> Self {
-        let many = Arc::new(commands::places());
-        Self { gate, clock, stop, erasing: Arc::default(), many }
+        let (many, previews) = (Arc::new(commands::places()), Arc::new(roll_back::places()));
+        Self { gate, clock, stop, erasing: Arc::default(), many, previews }
     }
 
     fn now(&self) -> Timestamp {
@@ -90,6 +93,8 @@ pub struct Backend {
     pub outbox: Arc<dyn Outbox>,
     /// Names and kinds of rooms.
     pub rooms: Arc<dyn RoomDirectory>,
+    /// The kept plans of roll-backs.
+    pub roll_backs: Arc<dyn RollBacks>,
 }
 
 /// Holds the [`Backend`] while commands are accepted. HTTP starts before the event store is reached. Clones share the gate.
@@ -168,6 +173,7 @@ pub fn configure(api: Api) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'stat
             .service(endpoint("/v1/erasures").get(erasures::list).post(erasures::add))
             .service(endpoint("/v1/admin/relay").get(admin::relay))
             .service(endpoint("/v1/admin/held-rooms").get(admin::held_rooms))
+            .service(endpoint("/v1/admin/roll-back").get(roll_back::preview))
             .service(endpoint("/v1/streams").get(feed::heads))
             .service(endpoint("/v1/streams/{room}/events").get(feed::events))
             .service(endpoint("/v1/streams/{room}/events/{version}").get(event::event))

@@ -13,7 +13,7 @@ use super::{
     commands::{self, CommandLine, LineAnswer},
     erasures, event, event_batch, feed, feed_schemas,
     import::{self, ImportOutcome},
-    reservations, rooms, schemas, series,
+    reservations, roll_back, rooms, schemas, series,
 };
 
 /// A text without control characters, and with a visible one unless it is empty. The characters that are named are those of
@@ -56,6 +56,7 @@ const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u
         event_batch::query,
         admin::relay,
         admin::held_rooms,
+        roll_back::preview,
         admin_metrics::metrics,
         log_level::show,
         log_level::change
@@ -90,7 +91,7 @@ const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u
         (name = "import", description = "Historic bookings, for administrators."),
         (name = "feed", description = "The events, for administrators and services."),
         (name = "erasure", description = "The erasure of persons, for administrators and erasers; the list, for administrators and services."),
-        (name = "administration", description = "The relay, and the log level of this process, for administrators.")
+        (name = "administration", description = "The relay, previews of roll-backs, and the log level of this process, for administrators.")
     ),
     modifiers(&Texts)
 )]

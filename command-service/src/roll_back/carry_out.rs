@@ -76,7 +76,7 @@ async fn values(store: &dyn EventStore, steps: &[Step]) -> anyhow::Result<Values
     let mut values: Values =
         steps.iter().filter_map(before).map(|wanted| (wanted, Revision::Unknown)).collect();
     if !values.is_empty() {
-        each_event(store, "reading", |_, event| {
+        each_event(store, Some("reading"), |_, event| {
             let Some(found) = event.reservation() else { return };
             if let Some(wanted) = values.get_mut(&(found.id, found.revision)) {
                 *wanted = Revision::after(event);

@@ -7,6 +7,7 @@
 mod carry_out;
 mod plan;
 mod report;
+mod whose;
 
 use std::sync::Arc;
 
@@ -18,11 +19,14 @@ use service_kit::{
     ids::new_id,
     report::{Format, Verdict},
 };
-use shared_events::{ClosureId, Erasures, RawEvent, ReservationId, RoomId, Timestamp, UserId, Version};
+use shared_events::{ClosureId, Erasures, ReservationId, RoomId, Timestamp, UserId, Version};
 use uuid::Uuid;
 
-pub use self::report::{Change, Report};
-use crate::{digest::digest, event_store::EventStore};
+pub use self::{
+    report::{Change, Report},
+    whose::Whose,
+};
+use crate::event_store::{ErasureList, EventLog, EventStore, RollBacks, StoreError};
 
 /// Steps in one row of the store.
 const STEPS_OF_A_PART: usize = 1000;
@@ -40,39 +44,6 @@ pub struct Arguments {
     dry_run: bool,
     #[command(flatten)]
     format: Format,
-}
-
-/// The changes to take back: exactly one is given.
-#[derive(Clone, Debug, clap::Args)]
-#[group(required = true, multiple = false)]
-struct Whose {
-    /// The changes of this user.
-    #[arg(long, value_name = "USER", value_parser = |name: &str| UserId::new(name))]
-    actor: Option<UserId>,
-    /// The changes of requests or of an import with this correlation id.
-    #[arg(long, value_name = "ID")]
-    correlation: Option<String>,
-    /// The changes in this room.
-    #[arg(long)]
-    room: Option<RoomId>,
-}
-
-impl Whose {
-    fn includes(&self, event: &RawEvent) -> bool {
-        let is = |actor: &UserId| event.metadata.actor == *actor;
-        self.actor.as_ref().is_none_or(is)
-            && self.correlation.as_ref().is_none_or(|id| event.metadata.correlation_id == *id)
-            && self.room.is_none_or(|room| event.room == room)
-    }
-
-    /// A name of the selection that is the same for the same one, and names nobody.
-    fn run(&self, since: Timestamp, erasures: &Erasures) -> Uuid {
-        let actor = self.actor.as_ref().map(|actor| erasures.fingerprint(actor).0);
-        let actor = actor.as_ref().map_or(&[][..], |hash| hash.as_slice());
-        let correlation = self.correlation.as_ref().map_or(&[][..], |id| id.as_bytes());
-        let room = self.room.as_ref().map_or(&[][..], |room| room.0.as_bytes());
-        Uuid::from_bytes(digest(&[actor, correlation, room, &since.epoch_millis().to_be_bytes()]))
-    }
 }
 
 /// A change, and how it is taken back. Names nobody.
@@ -179,17 +150,15 @@ pub async fn roll_back(
     clock: Clock,
 ) -> anyhow::Result<Report> {
     let Arguments { whose, since, dry_run, .. } = arguments;
-    let (since, dry_run) = (*since, *dry_run);
-    let mut erasures = Erasures::default();
-    store.read_on(&mut erasures).await?;
-    let run = whose.run(since, &erasures);
+    let since = *since;
+    let run = whose.run(since, &erased(store.as_ref()).await?);
     let kept = kept_plan(store.as_ref(), run).await?;
     let (made_at, steps) = match kept {
         Some(kept) => kept,
         None => {
-            let steps = plan::plan(store.as_ref(), whose, since).await?;
+            let steps = plan::plan(store.as_ref(), store.as_ref(), whose, since, Some("planning")).await?;
             let made_at = Timestamp::from_epoch_millis(clock.now_ms());
-            if dry_run {
+            if *dry_run {
                 (made_at, steps)
             } else {
                 keep_plan(store.as_ref(), run, made_at, &steps).await?;
@@ -198,7 +167,7 @@ pub async fn roll_back(
             }
         }
     };
-    if dry_run {
+    if *dry_run {
         return Ok(Report::new(run, made_at, &steps, None));
     }
     let act = Act::begun(operator(), "roll-back", run.to_string(), None);
@@ -215,7 +184,35 @@ pub async fn roll_back(
     Ok(report)
 }
 
-async fn kept_plan(store: &dyn EventStore, run: Uuid) -> anyhow::Result<Option<(Timestamp, Vec<Step>)>> {
+/// What a roll-back would do: its kept plan, or one that is made now. Changes nothing and keeps nothing.
+///
+/// Reads every event.
+///
+/// # Errors
+/// If the store can't be read.
+pub async fn preview(
+    log: &dyn EventLog,
+    roll_backs: &dyn RollBacks,
+    erasures: &dyn ErasureList,
+    whose: &Whose,
+    since: Timestamp,
+    now: Timestamp,
+) -> anyhow::Result<Report> {
+    let run = whose.run(since, &erased(erasures).await?);
+    let (made_at, steps) = match kept_plan(roll_backs, run).await? {
+        Some(kept) => kept,
+        None => (now, plan::plan(log, roll_backs, whose, since, None).await?),
+    };
+    Ok(Report::new(run, made_at, &steps, None))
+}
+
+async fn erased(list: &dyn ErasureList) -> Result<Erasures, StoreError> {
+    let mut erasures = Erasures::default();
+    list.read_on(&mut erasures).await?;
+    Ok(erasures)
+}
+
+async fn kept_plan(store: &dyn RollBacks, run: Uuid) -> anyhow::Result<Option<(Timestamp, Vec<Step>)>> {
     let head = store.parts(run).await?;
     let Some(head) = head.first() else { return Ok(None) };
     let Head { plan, made_at } = serde_json::from_slice(head)?;
@@ -228,7 +225,7 @@ async fn kept_plan(store: &dyn EventStore, run: Uuid) -> anyhow::Result<Option<(
 
 /// Keeps a plan, unless the run has one. It counts when its head is there, which comes last.
 async fn keep_plan(
-    store: &dyn EventStore,
+    store: &dyn RollBacks,
     run: Uuid,
     made_at: Timestamp,
     steps: &[Step],

@@ -9,32 +9,39 @@ use shared_events::{Closure, Event, RawEvent, Timestamp};
 use uuid::Uuid;
 
 use super::{How, Present, Step, Subject, Whose};
-use crate::event_store::{EventStore, Position};
+use crate::event_store::{EventLog, Position, RollBacks};
 
 /// Events of one read.
 const PAGE: u32 = 5000;
 
-/// Reads all events, in the order of their positions.
+/// Reads all events, in the order of their positions. With a name, it shows its progress.
 pub(super) async fn each_event(
-    store: &dyn EventStore,
-    what: &'static str,
+    log: &dyn EventLog,
+    what: Option<&'static str>,
     mut each: impl FnMut(&RawEvent, &Event),
 ) -> anyhow::Result<()> {
-    let heads = store.all_heads(None, u32::MAX).await?;
-    let meter = Meter::new(what, heads.iter().map(|(_, version)| version.get()).sum());
+    let mut meter = None;
+    if let Some(what) = what {
+        let heads = log.all_heads(None, u32::MAX).await?;
+        meter = Some(Meter::new(what, heads.iter().map(|(_, version)| version.get()).sum()));
+    }
     let mut position = Position::START;
     loop {
-        let page = store.events_after(position, PAGE).await?;
+        let page = log.events_after(position, PAGE).await?;
         let Some(last) = page.last() else { break };
         position = last.position;
-        meter.add(page.len() as u64);
+        if let Some(meter) = &meter {
+            meter.add(page.len() as u64);
+        }
         for stored in page {
             let raw = stored.into_raw()?;
             let event = raw.event().with_context(|| format!("event {}", raw.id()))?;
             each(&raw, &event);
         }
     }
-    meter.finish();
+    if let Some(meter) = meter {
+        meter.finish();
+    }
     Ok(())
 }
 
@@ -46,18 +53,20 @@ struct Chain {
     ended: bool,
 }
 
-/// Makes the plan.
+/// Makes the plan. With a name, it shows its progress.
 ///
 /// Changes that a roll-back made are not selected.
 pub(super) async fn plan(
-    store: &dyn EventStore,
+    log: &dyn EventLog,
+    roll_backs: &dyn RollBacks,
     whose: &Whose,
     since: Timestamp,
+    what: Option<&'static str>,
 ) -> anyhow::Result<Vec<Step>> {
-    let own = commands_of_roll_backs(store).await?;
+    let own = commands_of_roll_backs(roll_backs).await?;
     let mut chains: HashMap<Subject, Chain> = HashMap::new();
     let mut changes: Vec<(Step, bool)> = Vec::new();
-    each_event(store, "planning", |raw, event| {
+    each_event(log, what, |raw, event| {
         let Some((subject, present, ended)) = after(event) else { return };
         if let Some(chain) =
             chains.get_mut(&subject).filter(|chain| chain.present.revision < present.revision)
@@ -155,7 +164,7 @@ fn how(chain: &Chain, step: &Step, restored: bool) -> How {
 }
 
 /// The ids of the commands of all roll-backs.
-async fn commands_of_roll_backs(store: &dyn EventStore) -> anyhow::Result<HashSet<Uuid>> {
+async fn commands_of_roll_backs(store: &dyn RollBacks) -> anyhow::Result<HashSet<Uuid>> {
     #[derive(Deserialize)]
     struct Id {
         command: Uuid,

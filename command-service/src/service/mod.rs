@@ -143,6 +143,7 @@ impl Work {
             erasures: Arc::clone(&store) as _,
             outbox: Arc::clone(&store) as _,
             rooms: Arc::clone(&store) as _,
+            roll_backs: Arc::clone(&store) as _,
         });
         let (written, relayed) = (CancellationToken::new(), CancellationToken::new());
         let ended = written.clone();

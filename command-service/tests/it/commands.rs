@@ -243,8 +243,14 @@ pub(crate) async fn other_writer(
 ) -> impl Future<Output = ()> + Send + use<> {
     let store: Arc<dyn EventStore> = service.store.open(None).await;
     let (writer, writing) = writer(Arc::clone(&store).into(), service.clock.clone(), handoff().0, options);
-    let (log, erasures) = (Arc::clone(&store) as _, Arc::clone(&store) as _);
-    service.gate.open(Backend { writer, log, erasures, outbox: Arc::clone(&store) as _, rooms: store });
+    service.gate.open(Backend {
+        writer,
+        log: Arc::clone(&store) as _,
+        erasures: Arc::clone(&store) as _,
+        outbox: Arc::clone(&store) as _,
+        rooms: Arc::clone(&store) as _,
+        roll_backs: store,
+    });
     writing
 }
 

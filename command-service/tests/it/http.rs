@@ -130,6 +130,50 @@ async fn administrators_are_shown_the_held_rooms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn administrators_are_shown_what_a_roll_back_would_do_and_nothing_is_kept() {
+    for store in TestStore::both().await {
+        let service = TestService::start_closed(store).open().await;
+        let room = service.room("Blue", json!({})).await;
+        let kept = service.reserve("ann", &room, 8, 9).await.expect(201).text("reservation");
+        let gone = service.reserve("ann", &room, 10, 11).await.expect(201).text("reservation");
+        let path = format!("/v1/rooms/{room}/reservations/{gone}");
+        send(keyed(service.admin(Method::PATCH, &path)).json(&json!({"people": 3}))).await.expect(200);
+        let preview = |selection: &str| {
+            service.admin(Method::GET, &format!("/v1/admin/roll-back?since=1970-01-01T00:00:00Z{selection}"))
+        };
+        let shown = send(preview("&actor=ann")).await.expect(200).body;
+        assert_eq!(
+            (&shown["takenBack"], &shown["notTakenBack"], &shown["more"]),
+            (&json!(1), &json!(1), &json!(0))
+        );
+        let outcome = |at: usize| {
+            let change = &shown["changes"][at];
+            (change["reservation"].as_str().unwrap(), change["outcome"].as_str().unwrap())
+        };
+        let left = "left: it was changed since: revision 2 is not selected";
+        assert_eq!((outcome(0), outcome(1)), ((gone.as_str(), left), (kept.as_str(), "cancel")));
+        let of_room = send(preview(&format!("&room={room}"))).await.expect(200).body;
+        assert_eq!(of_room["changes"].as_array().unwrap().len(), 4);
+
+        let both = format!("&actor=ann&room={room}");
+        for (selection, field) in
+            [("", "actor"), (both.as_str(), "actor"), ("&actor=", "actor"), ("&room=1", "room")]
+        {
+            assert_eq!(
+                send(preview(selection)).await.problem(),
+                (400, "invalid-value", field),
+                "{selection}"
+            );
+        }
+        let path = "/v1/admin/roll-back?since=1970-01-01T00:00:00Z&actor=ann";
+        let user = service.request(Method::GET, path).header("X-User", "ann");
+        assert_eq!(send(user).await.status, 403);
+        assert!(service.store.open(None).await.steps().await.unwrap().is_empty());
+        service.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_is_taken_once_and_a_room_with_reservations_ahead_stays() {
     let service = TestService::start().await;
     let room = service.room("Blue", json!({})).await;

@@ -29,7 +29,8 @@ async fn a_command_too_many_is_told_when_to_come_back_and_those_that_wait_are_ca
         log: Arc::clone(&store) as _,
         erasures: Arc::clone(&store) as _,
         outbox: Arc::clone(&store) as _,
-        rooms: store,
+        rooms: Arc::clone(&store) as _,
+        roll_backs: store,
     });
     // Nobody takes from the queue yet.
     let commands = ["Red", "Green", "Blue"].map(|name| {
@@ -60,7 +61,8 @@ async fn a_command_that_the_store_does_not_take_in_time_is_answered_and_not_carr
         log: Arc::clone(&store) as _,
         erasures: Arc::clone(&store) as _,
         outbox: Arc::clone(&store) as _,
-        rooms: store,
+        rooms: Arc::clone(&store) as _,
+        roll_backs: store,
     });
     // What holds up all appends.
     let mut holds_up = service.store.database().connect().await;

@@ -33,5 +33,5 @@ fn every_operation_says_what_can_go_wrong() {
             assert_eq!(keyed, needs_key, "{method} {path}");
         }
     }
-    assert_eq!(operations, 33);
+    assert_eq!(operations, 35);
 }

@@ -124,7 +124,8 @@ impl TestService {
             log: Arc::clone(&store) as _,
             erasures: Arc::clone(&store) as _,
             outbox: Arc::clone(&store) as _,
-            rooms: store,
+            rooms: Arc::clone(&store) as _,
+            roll_backs: store,
         });
         Self { writing, ..self }
     }

@@ -57,6 +57,7 @@ const COMMANDS: &[(&str, &str, For)] = &[
     ("POST", "/v1/erasures", Erasers),
     ("GET", "/v1/admin/relay", Administrators),
     ("GET", "/v1/admin/held-rooms", Administrators),
+    ("GET", "/v1/admin/roll-back", Administrators),
     ("GET", "/v1/admin/metrics", Administrators),
     ("GET", "/v1/admin/log-level", Administrators),
     ("PUT", "/v1/admin/log-level", Administrators),
@@ -224,6 +225,9 @@ impl Scene {
                 json!({"from": FROM, "to": TO, "people": 1, "recurrence": SERIES})
             }
             ("POST", _) => json!({"from": FROM, "to": TO, "people": 1}),
+            (_, "/v1/admin/roll-back") => {
+                return call.with(&[("since", FROM), ("actor", "nobody")]).send().await;
+            }
             (_, "/v1/schedule") => return call.with(&[("date", "2031-03-03")]).send().await,
             _ if [
                 "/schedule",

@@ -206,7 +206,8 @@ async fn ask_in_lines(uri: &str, lines: &[&[u8]], mut check: impl FnMut(&Value))
         log: Arc::clone(&store) as _,
         erasures: Arc::clone(&store) as _,
         outbox: Arc::clone(&store) as _,
-        rooms: store,
+        rooms: Arc::clone(&store) as _,
+        roll_backs: store,
     });
     let api = Api::new(gate.clone(), clock.clone(), CancellationToken::new());
     let app = init_service(app(&parts(&clock), endpoints(true, configure(api)))).await;
