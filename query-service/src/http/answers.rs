@@ -184,6 +184,8 @@ pub(super) struct Me {
     pub(super) user: String,
     /// Whether the caller is an administrator.
     pub(super) admin: bool,
+    /// Whether the caller has the role of a delegate, who may reserve for others.
+    pub(super) delegate: bool,
 }
 
 /// A reservation.

@@ -100,8 +100,8 @@ pub(super) fn user_of(caller: &Caller) -> Result<UserId, Problem> {
 #[utoipa::path(get, path = "/v1/me", tag = "reservations",
     responses((status = 200, body = Me), Refusals))]
 pub(super) async fn me(ask: QueryRequest<Nothing, Nothing>) -> Json<Me> {
-    let Caller { user, admin, .. } = ask.caller;
-    Json(Me { user, admin })
+    let Caller { user, admin, delegate, .. } = ask.caller;
+    Json(Me { user, admin, delegate })
 }
 
 /// My live reservations, by `from`.

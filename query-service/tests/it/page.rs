@@ -112,9 +112,12 @@ async fn the_page_reaches_commands_by_the_name_that_it_was_reached_by_itself() {
 async fn a_caller_learns_whom_the_service_sees() {
     let service = TestService::of(&[&Stream::new("Blue")]).await;
     let ann = service.get("Zoë", "/v1/me").await;
-    assert_eq!(ann.body, serde_json::json!({"user": "Zoë", "admin": false}));
-    let root = service.request("/v1/me").header("X-User", "root").header("X-Roles", "admin");
-    assert_eq!(service.send(root).await.body["admin"], true);
+    assert_eq!(ann.body, serde_json::json!({"user": "Zoë", "admin": false, "delegate": false}));
+    let root = service.request("/v1/me").header("X-User", "root").header("X-Roles", "admin, delegate");
+    assert_eq!(
+        service.send(root).await.body,
+        serde_json::json!({"user": "root", "admin": true, "delegate": true})
+    );
     assert_eq!(service.send(service.request("/v1/me")).await.problem().0, 401);
     assert!(OPENAPI.contains("\"/v1/me\""));
     service.stop().await;
