@@ -33,8 +33,9 @@ fn main() -> io::Result<()> {
         _ = write!(text, "{byte:02x}");
         text
     });
+    let first = first_modules(&files)?;
     let index = fs::read_to_string("web/index.html")?;
-    let index = index.replace(PRELOAD, &preload(&files)).replace("DIGEST", &digest);
+    let index = index.replace(PRELOAD, &preload(&first)).replace("DIGEST", &digest);
     let map = index.split_once(IMPORT_MAP).and_then(|(_, rest)| rest.split_once("</script>"));
     let (map, _) = map.ok_or_else(|| io::Error::other("web/index.html has no import map"))?;
     let hash = STANDARD.encode(Sha256::digest(map));
@@ -46,6 +47,7 @@ fn main() -> io::Result<()> {
         _ = writeln!(code, "    {},", file(&out, path, bytes)?);
     }
     code.push_str("];\n");
+    _ = writeln!(code, "#[cfg(test)]\nconst FIRST_MODULES: &[&str] = &{first:?};");
     fs::write(out.join("page.rs"), code)
 }
 
@@ -100,16 +102,44 @@ fn media_type(path: &str) -> Option<&'static str> {
     })
 }
 
-/// Links to the modules that every page and the first screen need: else each import would wait for the one before it.
-fn preload(files: &[(String, Vec<u8>)]) -> String {
-    let is_first = |path: &str| {
-        let folders = ["vendor/", "lib/", "screens/index.js", "screens/day/"];
-        path.ends_with(".js")
-            && folders.iter().any(|folder| path.starts_with(folder))
-            && path != "lib/oidc.js"
-    };
-    let links = files.iter().map(|(path, _)| path).filter(|path| is_first(path));
-    links.map(|path| format!("<link rel=\"modulepreload\" href=\"/page/DIGEST/{path}\" />")).collect()
+/// The modules that the first screen needs: what `main.js` and the day import, and what those import.
+fn first_modules(files: &[(String, Vec<u8>)]) -> io::Result<Vec<&str>> {
+    let is_vendored = |path: &&str| path.starts_with("vendor/") && path.ends_with(".js");
+    let mut first: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).filter(is_vendored).collect();
+    let mut left = vec!["main.js".to_owned(), "screens/day/index.js".to_owned()];
+    while let Some(wanted) = left.pop() {
+        let found = files.iter().find(|(path, _)| *path == wanted);
+        let (path, module) = found.ok_or_else(|| io::Error::other(format!("web/{wanted} is missing")))?;
+        if first.contains(&path.as_str()) {
+            continue;
+        }
+        first.push(path);
+        // A static import ends with `from './NAME.js';`. Other names are vendored.
+        let module = String::from_utf8_lossy(module);
+        let imports = module.split(" from '").skip(1).filter_map(|rest| rest.split('\'').next());
+        left.extend(imports.filter(|name| name.starts_with('.')).map(|name| resolved(path, name)));
+    }
+    first.sort_unstable();
+    Ok(first)
+}
+
+/// The path of a module that another one imports by a relative name.
+fn resolved(from: &str, name: &str) -> String {
+    let mut parts: Vec<&str> = from.split('/').collect();
+    parts.pop();
+    for part in name.split('/') {
+        match part {
+            "." => {}
+            ".." => _ = parts.pop(),
+            _ => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// Links to the modules of the first screen: else each import would wait for the one before it.
+fn preload(first: &[&str]) -> String {
+    first.iter().map(|path| format!("<link rel=\"modulepreload\" href=\"/page/DIGEST/{path}\" />")).collect()
 }
 
 /// The code of an embedded file.

@@ -109,6 +109,24 @@ test('a token is renewed silently, once for all who need it', async ({ page }) =
   expect(requests.filter((request) => request.endsWith('refresh_token')).length).toBe(before + 1);
 });
 
+test('a provider that does not answer is asked again, and one that gives no new token ends the sign-in', async ({
+  page,
+}) => {
+  await signIn(page);
+  let answer = (route) => route.abort('connectionrefused');
+  await page.route('**/token', (route) => answer(route));
+  await page.waitForTimeout(3_500);
+  await page.getByRole('link', { name: 'My reservations' }).click();
+  await expect(page.getByText('The service did not answer.').first()).toBeVisible();
+  answer = (route) =>
+    route.fulfill({
+      status: 400,
+      headers: { 'Access-Control-Allow-Origin': stack.page },
+      json: { error: 'invalid_grant' },
+    });
+  await expect(page.getByRole('button', { name: 'Sign in' })).toBeVisible({ timeout: 20_000 });
+});
+
 test('a reload signs in again without a question, and signing out ends that', async ({ page }) => {
   await signIn(page);
   await page.reload();

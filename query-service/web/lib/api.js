@@ -35,9 +35,10 @@ const LOOKING_UP = [300, 1000, 2000, 4000];
  */
 export async function send(address, method, { body, headers = {}, signal }) {
   const attempt = async () => {
-    const all = { ...headers, ...(await credentials()) };
-    if (body !== undefined) all['Content-Type'] = 'application/json';
     try {
+      // Where the provider does not answer, there is no token, and a later try may have one.
+      const all = { ...headers, ...(await credentials()) };
+      if (body !== undefined) all['Content-Type'] = 'application/json';
       return await fetch(address, {
         method,
         headers: all,

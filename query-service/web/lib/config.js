@@ -3,7 +3,7 @@
 /**
  * @typedef {object} Config
  * @property {string} commands The command service's origin.
- * @property {'development' | 'oidc'} auth How people sign in.
+ * @property {'development' | 'token' | 'oidc'} auth How people sign in.
  * @property {string} [issuer] The OpenID provider.
  * @property {string} [clientId] The page's id at the provider.
  * @property {string} [scope] What the page asks the provider for.

@@ -35,6 +35,8 @@ import { addDays, dayOf, instantOf, minutesOfClock, rfc3339, weekdayOf } from '.
  * @property {string} [title]
  * @property {string} [reservedFor]
  * @property {string} [reservedBy]
+ * @property {string} [bookedBy] Who made it for its owner.
+ * @property {string} [series]
  *
  * @typedef {{from: number, to: number}} Span Instants.
  *

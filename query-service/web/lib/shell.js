@@ -8,7 +8,6 @@ import { html } from './html.js';
 import { connected } from './live.js';
 import { address, place } from './router.js';
 import { person, signOut } from './sign-in.js';
-import { SignIn } from './sign-in-form.js';
 import { changeLanguage, LANGUAGES, language, t } from './words.js';
 
 /** Everything on the page. */
@@ -22,14 +21,14 @@ export function Shell() {
       <nav aria-label=${t('shell.menu')}>${person.value && html`<${Menu} shown=${known.name} />`}</nav>
       <${Settings} />
     </header>
-    ${!connected.value && html`<p class="trouble" role="alert">${t('shell.disconnected')}</p>`}
     <main id="content" tabindex="-1">
       ${
         person.value
           ? html`<${Screen} key=${person.value.user + known.name} name=${known.name} parameters=${parameters} />`
-          : html`<${SignIn} />`
+          : html`<${Loaded} name="sign-in" given=${{}} />`
       }
     </main>
+    ${!connected.value && html`<p class="trouble disconnected" role="alert">${t('shell.disconnected')}</p>`}
     ${asked.value && html`<${Form} key=${asked.value.room.room + asked.value.from} booking=${asked.value} />`}
     <${Announcements} />
   `;

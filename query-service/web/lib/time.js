@@ -9,29 +9,11 @@ const DAY = 1440 * MINUTE;
 /** The reader's own zone. */
 export const ownZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-/**
- * Results that are asked for many times, as those of all rooms of a day. @template T
- */
-class Remembered {
-  /** @type {Map<string, T>} */
-  #known = new Map();
+/** Instants of wall times, which all rooms of a day ask for. @type {Map<string, number>} */
+const instants = new Map();
 
-  /** @param {string} key @param {() => T} compute @returns {T} */
-  of(key, compute) {
-    let value = this.#known.get(key);
-    if (value === undefined) {
-      if (this.#known.size >= 5000) this.#known.clear();
-      value = compute();
-      this.#known.set(key, value);
-    }
-    return value;
-  }
-}
-
-/** @type {Remembered<number>} */
-const instants = new Remembered();
-/** @type {Remembered<string>} */
-const times = new Remembered();
+/** Times of day in words, of the zone that was asked for last: rooms of a day have the same ones. */
+let shown = { zone: '', locale: '', times: /** @type {Map<number, string>} */ (new Map()) };
 
 /** @type {Map<string, Intl.DateTimeFormat>} */
 const formats = new Map();
@@ -80,7 +62,14 @@ const midnightAsUtc = (date) => Date.parse(`${date}T00:00:00Z`);
  * @param {number} [minutes]
  */
 export function instantOf(zone, date, minutes = 0) {
-  return instants.of(`${zone} ${date} ${minutes}`, () => computedInstantOf(zone, date, minutes));
+  const key = `${zone} ${date} ${minutes}`;
+  let instant = instants.get(key);
+  if (instant === undefined) {
+    if (instants.size >= 5000) instants.clear();
+    instant = computedInstantOf(zone, date, minutes);
+    instants.set(key, instant);
+  }
+  return instant;
 }
 
 /** @param {string} zone @param {string} date @param {number} minutes */
@@ -120,10 +109,17 @@ export function clockOf(zone, instant) {
 export const minutesOfClock = (clock) => Number(clock.slice(0, 2)) * 60 + Number(clock.slice(3, 5));
 
 /** A time of day in words. @param {string} zone @param {number} instant */
-export const showTime = (zone, instant) =>
-  times.of(`${locale.value} ${zone} ${instant}`, () =>
-    format(locale.value, { timeZone: zone, hour: 'numeric', minute: '2-digit' }).format(instant),
-  );
+export function showTime(zone, instant) {
+  if (shown.zone !== zone || shown.locale !== locale.value || shown.times.size >= 5000) {
+    shown = { zone, locale: locale.value, times: new Map() };
+  }
+  let time = shown.times.get(instant);
+  if (time === undefined) {
+    time = format(locale.value, { timeZone: zone, hour: 'numeric', minute: '2-digit' }).format(instant);
+    shown.times.set(instant, time);
+  }
+  return time;
+}
 
 /** A date in words. @param {string} date @param {Intl.DateTimeFormatOptions} [options] */
 export const showDate = (date, options = { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' }) =>

@@ -16,7 +16,21 @@ export const locale = signal('en');
 let words = {};
 let plurals = new Intl.PluralRules('en');
 
-/** Screens that were shown and that keep their texts in their own folder. @type {Set<string>} */
+/**
+ * Texts that were asked for, in pieces: every other one is the name of a value. A day of many rooms asks thousands of
+ * times. Each change of the texts begins anew.
+ *
+ * @type {Map<string, string[] | Record<string, string[]> | undefined>}
+ */
+let pieces = new Map();
+
+/** @param {Record<string, any>} changed */
+function setWords(changed) {
+  words = changed;
+  pieces = new Map();
+}
+
+/** Folders of screens whose texts are in use. @type {Set<string>} */
 const further = new Set();
 
 /** The texts of a screen's own folder. @param {string} screen @param {string} code */
@@ -28,7 +42,7 @@ async function use(code) {
     import(`../words/${code}.js`),
     ...[...further].map((screen) => wordsIn(screen, code)),
   ]);
-  words = { ...common, ...Object.fromEntries(own) };
+  setWords({ ...common, ...Object.fromEntries(own) });
   plurals = new Intl.PluralRules(code);
   document.documentElement.lang = code;
   locale.value = navigator.languages.find((preferred) => preferred.startsWith(code)) ?? code;
@@ -52,7 +66,15 @@ export async function useWordsOf(screen) {
   further.add(screen);
   const code = language.value;
   const [, own] = await wordsIn(screen, code);
-  if (code === language.value) words = { ...words, [screen]: own };
+  if (code === language.value) setWords({ ...words, [screen]: own });
+}
+
+/** @param {string} key */
+function piecesOf(key) {
+  const text = key.split('.').reduce((part, name) => part?.[name], /** @type {any} */ (words));
+  const split = (/** @type {string} */ whole) => whole.split(/\{(\w+)\}/);
+  if (!text || typeof text === 'string') return text && split(text);
+  return Object.fromEntries(Object.entries(text).map(([form, whole]) => [form, split(whole)]));
 }
 
 /**
@@ -65,9 +87,10 @@ export async function useWordsOf(screen) {
  */
 export function maybe(key, values = {}) {
   language.value; // Whoever shows a text is drawn again in another language.
-  let text = key.split('.').reduce((part, name) => part?.[name], /** @type {any} */ (words));
-  if (text && typeof text === 'object') text = text[plurals.select(Number(values.count))] ?? text.other;
-  return text?.replace(/\{(\w+)\}/g, (/** @type {string} */ all, /** @type {string} */ name) => values[name] ?? all);
+  if (!pieces.has(key)) pieces.set(key, piecesOf(key));
+  const known = pieces.get(key);
+  const text = known && !Array.isArray(known) ? (known[plurals.select(Number(values.count))] ?? known.other) : known;
+  return text?.map((piece, index) => (index % 2 ? (values[piece] ?? `{${piece}}`) : piece)).join('');
 }
 
 /**

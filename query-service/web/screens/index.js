@@ -7,20 +7,26 @@ import { useWordsOf } from '../lib/words.js';
  * @property {string} name The folder, and the first part of the address.
  * @property {boolean} [menu] Whether the menu leads to it.
  * @property {boolean} [admin] Whether the menu offers it to administrators only.
- * @property {boolean} [words] Whether its texts are in its own folder.
+ * @property {string[]} [words] Folders whose texts it uses, beside those of all screens.
  */
 
 /** In the menu's order; the first one is shown at the start. @type {Known[]} */
 export const screens = [
   { name: 'day', menu: true },
-  { name: 'find', menu: true, words: true },
-  { name: 'mine', menu: true },
-  { name: 'notifications', menu: true, words: true },
-  { name: 'statistics', menu: true, words: true },
-  { name: 'past', menu: true, words: true },
-  { name: 'week', words: true },
-  { name: 'admin', menu: true, admin: true, words: true },
-  { name: 'operation', menu: true, admin: true, words: true },
+  { name: 'find', menu: true, words: ['find', 'book'] },
+  { name: 'mine', menu: true, words: ['mine', 'book'] },
+  { name: 'notifications', menu: true, words: ['notifications', 'mine'] },
+  { name: 'statistics', menu: true, words: ['statistics'] },
+  { name: 'past', menu: true, words: ['past', 'book'] },
+  { name: 'week', words: ['week', 'book'] },
+  { name: 'admin', menu: true, admin: true, words: ['admin', 'mine', 'book'] },
+  { name: 'operation', menu: true, admin: true, words: ['operation', 'mine'] },
+];
+
+/** What is shown over any screen, or in its place. @type {Known[]} */
+const others = [
+  { name: 'book', words: ['book'] },
+  { name: 'sign-in', words: ['sign-in'] },
 ];
 
 /** @param {string} name A folder. @returns {Promise<void>} When its style is in use. */
@@ -34,9 +40,9 @@ export function style(name) {
   });
 }
 
-/** The component of a screen, with its style and texts in use. @param {string} name */
+/** The component of a folder, with its style and texts in use. @param {string} name */
 export async function load(name) {
-  const hasWords = screens.some((screen) => screen.name === name && screen.words);
-  const [module] = await Promise.all([import(`./${name}/index.js`), style(name), hasWords && useWordsOf(name)]);
+  const words = [...screens, ...others].find((known) => known.name === name)?.words ?? [];
+  const [module] = await Promise.all([import(`./${name}/index.js`), style(name), ...words.map(useWordsOf)]);
   return module.default;
 }

@@ -56,7 +56,10 @@ export default function Day({ parameters }) {
       </div>
       <${Filters} rooms=${all.map(({ room }) => room)} parameters=${parameters} />
     </div>
-    <p id="day-help" class="quiet-text">${t('day.help')}</p>
+    ${
+      // Not before the rooms, whose kinds and buildings may add a line to the bar above.
+      loaded.data && html`<p id="day-help" class="quiet-text">${t('day.help')}</p>`
+    }
     <${Trouble} error=${loaded.error} />
     <div class="day-groups" aria-busy=${loaded.loading}>
       ${groups.map(
