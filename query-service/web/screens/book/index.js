@@ -9,17 +9,19 @@ import { Dialog } from '../../lib/dialog.js';
 import { html } from '../../lib/html.js';
 import { explain, fieldOf, Problem } from '../../lib/problem.js';
 import { address } from '../../lib/router.js';
+import { person } from '../../lib/sign-in.js';
 import { differsFromOwn, ownZone, rfc3339, showSpan, showZone } from '../../lib/time.js';
 import { t } from '../../lib/words.js';
 import { fieldsOf } from '../field.js';
+import { ChooseExtent, pathOf, tagOf } from '../series-extent.js';
 import { Alternatives } from './alternatives.js';
-import { Series, seriesOf } from './series.js';
+import { Fit, ofAll, Series, seriesOf } from './series.js';
 import { check, patchOf, spanOf, valuesOf } from './values.js';
 
 const Field = fieldsOf('book');
 
 /** The order in which a wrong field gets the focus. */
-const FIELDS = ['fromDate', 'from', 'toDate', 'to', 'people', 'title', 'reservedFor', 'times'];
+const FIELDS = ['fromDate', 'from', 'toDate', 'to', 'people', 'title', 'reservedFor', 'reservedBy', 'times'];
 
 /** @param {{booking: import('../../lib/booking.js').Booking, close: () => void}} properties */
 export default function Book({ booking, close }) {
@@ -27,6 +29,7 @@ export default function Book({ booking, close }) {
   const [reservation, setReservation] = useState(booking.reservation);
   const [values, setValues] = useState(() => valuesOf(booking));
   const [wrong, setWrong] = useState(/** @type {Record<string, string>} */ ({}));
+  const [extent, setExtent] = useState(/** @type {import('../series-extent.js').Extent} */ ('one'));
   const acting = useCommand();
   const form = useRef(/** @type {HTMLFormElement | null} */ (null));
   const span = spanOf(values, room.timeZone);
@@ -42,22 +45,24 @@ export default function Book({ booking, close }) {
       people: Number(values.people),
       ...(values.title && { title: values.title }),
       ...(values.reservedFor && { reservedFor: values.reservedFor }),
+      ...(values.reservedBy && { reservedBy: values.reservedBy }),
     };
   };
   const askedSeries = () => {
     const stay = asked();
     return stay && seriesOf(values, span, room.timeZone, stay);
   };
+  /** @param {any} changed @param {any} stay */
+  const change = async (changed, stay) => {
+    const patch = patchOf(values, stay, changed);
+    const body = extent === 'all' ? await ofAll(patch, changed, room.timeZone) : patch;
+    return acting.run('PATCH', pathOf(changed, extent), body, tagOf(changed, extent));
+  };
   const send = async () => {
     const stay = values.repeat ? askedSeries() : asked();
     if (!stay) return;
     const answer = reservation
-      ? await acting.run(
-          'PATCH',
-          `/v1/rooms/${room.room}/reservations/${reservation.reservation}`,
-          patchOf(values, stay, reservation),
-          `"${reservation.revision}"`,
-        )
+      ? await change(reservation, stay)
       : await acting.run('POST', `/v1/rooms/${room.room}/${values.repeat ? 'series' : 'reservations'}`, stay);
     if (!answer) return;
     const what = { room: room.name, when: showSpan(room.timeZone, span.from, span.to) };
@@ -104,6 +109,7 @@ export default function Book({ booking, close }) {
     setValues({ ...values, fromDate, from, toDate, to, opened });
     /** @type {any} */ (form.current?.querySelector('button.main'))?.focus();
   };
+  const misfits = acting.error instanceof Problem ? acting.error.members.misfits : undefined;
   const title = t(reservation ? 'book.change' : 'book.title', { room: room.name });
   return html`
     <${Dialog} title=${title} close=${close}>
@@ -135,6 +141,12 @@ export default function Book({ booking, close }) {
         <${Field} label=${t('book.for')} maxlength="200" ...${bound('reservedFor')} />
         ${
           !reservation &&
+          (person.value?.admin || person.value?.delegate) &&
+          html`<${Field} label=${t('book.owner')} maxlength="200" ...${bound('reservedBy')} />`
+        }
+        ${reservation?.series && html`<${ChooseExtent} extent=${extent} set=${setExtent} />`}
+        ${
+          !reservation &&
           html`<${Series}
           values=${values}
           bound=${bound}
@@ -144,6 +156,7 @@ export default function Book({ booking, close }) {
           asked=${askedSeries}
         />`
         }
+        ${reservation && misfits && html`<${Fit} misfits=${misfits} zone=${room.timeZone} />`}
         <${Outcome} acting=${acting} again=${send} field=${Boolean(field && errors[field])} />
         <${Alternatives} error=${acting.error} room=${room} span=${span} people=${Number(values.people)} take=${take} />
         <div class="buttons">

@@ -1,10 +1,11 @@
 // A reservation that repeats: its rule, and a preview of what doesn't fit.
 
 import { useState } from 'preact/hooks';
-import { command, newKey } from '../../lib/api.js';
+import { all, command, newKey } from '../../lib/api.js';
 import { html } from '../../lib/html.js';
 import { explain, Problem } from '../../lib/problem.js';
-import { dateOf, showSpan, weekdayOf } from '../../lib/time.js';
+import { person } from '../../lib/sign-in.js';
+import { dateOf, instantOf, minutesOf, rfc3339, showSpan, weekdayOf } from '../../lib/time.js';
 import { maybe, t } from '../../lib/words.js';
 import { fieldsOf } from '../field.js';
 
@@ -39,6 +40,33 @@ export const seriesOf = (values, span, zone, stay) => ({
   recurrence: ruleOf(values, span.from, zone),
   onConflict: values.skip ? 'skip' : 'refuse',
 });
+
+/**
+ * A change of all reservations of a series that have not begun: its times are those of the first of them. By the clock,
+ * that one moves as far as the one in the form.
+ *
+ * @param {Record<string, any>} patch
+ * @param {any} reservation The one in the form.
+ * @param {string} zone
+ */
+export async function ofAll(patch, reservation, zone) {
+  if (!patch.from && !patch.to) return patch;
+  const { user } = person.value ?? { user: '' };
+  const whose = reservation.reservedBy === user ? 'me' : `users/${encodeURIComponent(reservation.reservedBy)}`;
+  const now = Date.now();
+  const ahead = await all(`/v1/${whose}/reservations?from=${rfc3339(Math.floor(now / 60_000) * 60_000)}`);
+  const isOfIt = (/** @type {any} */ { series, room, from }) =>
+    series === reservation.series && room === reservation.room && Date.parse(from) > now;
+  const first = ahead.filter(isOfIt).sort((one, other) => Date.parse(one.from) - Date.parse(other.from))[0];
+  const shifted = (/** @type {'from' | 'to'} */ name) => {
+    const [old, present] = [Date.parse(reservation[name]), Date.parse(patch[name] ?? reservation[name])];
+    const days = Date.parse(dateOf(zone, present)) - Date.parse(dateOf(zone, old));
+    const minutes = days / 60_000 + minutesOf(zone, present) - minutesOf(zone, old);
+    const of = Date.parse(first[name]);
+    return rfc3339(instantOf(zone, dateOf(zone, of), minutesOf(zone, of) + minutes));
+  };
+  return first ? { ...patch, from: shifted('from'), to: shifted('to') } : patch;
+}
 
 /**
  * @param {object} properties
@@ -107,8 +135,8 @@ export function Series({ values, bound, set, room, error, asked }) {
   `;
 }
 
-/** @param {{fit?: any[], misfits: any[], zone: string}} properties */
-function Fit({ fit, misfits, zone }) {
+/** What fits and what does not. @param {{fit?: any[], misfits: any[], zone: string}} properties */
+export function Fit({ fit, misfits, zone }) {
   /** @param {any} occurrence */
   const when = ({ from, to }) => showSpan(zone, Date.parse(from), Date.parse(to));
   /** @param {any} misfit */

@@ -12,6 +12,7 @@ import { t } from '../../lib/words.js';
  * @property {string} people
  * @property {string} title
  * @property {string} reservedFor
+ * @property {string} reservedBy The owner, if that is not the caller.
  * @property {string} repeat Empty, or how often it repeats.
  * @property {string} times How many there are, with the first one.
  * @property {boolean} skip Whether those that don't fit are left out.
@@ -32,6 +33,7 @@ export function valuesOf({ room, from, to, people, reservation }) {
     people: String(reservation?.people ?? people ?? 1),
     title: reservation?.title ?? '',
     reservedFor: reservation?.reservedFor ?? '',
+    reservedBy: '',
     repeat: '',
     times: '10',
     skip: false,

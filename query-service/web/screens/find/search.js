@@ -34,21 +34,38 @@ const AT_ONCE = 5;
  */
 export async function search(wanted, most, signal) {
   if (wanted.at) return { found: await searchAt(wanted, wanted.at), isWhole: true };
-  const parameters = new URLSearchParams({ people: String(wanted.people) });
-  if (wanted.kind) parameters.set('kind', wanted.kind);
-  const rooms = (await all(`/v1/rooms?${parameters}`, { signal })).sort(bySize);
+  const { date, until, minutes, people, kind } = wanted;
+  const from = Math.max(instantOf(ownZone, date), Math.ceil(Date.now() / MINUTE) * MINUTE);
+  const to = instantOf(ownZone, addDays(until, 1));
+  if (from + minutes * MINUTE > to) return { found: [], isWhole: true };
+  const range = `from=${rfc3339(from)}&to=${rfc3339(to)}`;
+  const ofKind = kind ? `&kind=${encodeURIComponent(kind)}` : '';
+  // All rules count, those of the caller's roles too.
+  const path = `/v1/availability?${range}&duration=${minutes}&people=${people}${ofKind}`;
+  const rooms = (await all(path, { signal })).sort(bySize);
   /** @type {Found[]} */
   const found = [];
-  let next = 0;
-  while (next < rooms.length && found.length < most) {
-    const some = rooms.slice(next, next + AT_ONCE);
-    next += some.length;
-    const spans = await Promise.all(some.map((room) => spansOf(room, wanted, signal)));
-    some.forEach((room, index) => {
-      if (spans[index].length) found.push({ room, spans: spans[index] });
-    });
+  for (let next = 0; next < Math.min(most, rooms.length); next += AT_ONCE) {
+    const some = rooms.slice(next, Math.min(most, next + AT_ONCE));
+    const places = await Promise.all(some.map((room) => placesOf(room, range, minutes, signal)));
+    found.push(...places.filter(({ spans }) => spans.length));
   }
-  return { found, isWhole: next >= rooms.length };
+  return { found, isWhole: rooms.length <= most };
+}
+
+/**
+ * The room with the times of its free time: of a free day, the service names only the earliest one.
+ *
+ * @param {any} room
+ * @param {string} range
+ * @param {number} minutes
+ * @param {AbortSignal} signal
+ * @returns {Promise<Found>}
+ */
+async function placesOf(room, range, minutes, signal) {
+  const free = await all(`/v1/rooms/${room.room}/free?${range}`, { signal });
+  const spans = free.flatMap(({ from, to }) => placesIn({ from: Date.parse(from), to: Date.parse(to) }, room, minutes));
+  return { room, spans };
 }
 
 /** @param {import('../../lib/rooms.js').Room} one @param {import('../../lib/rooms.js').Room} other */
@@ -69,29 +86,6 @@ async function searchAt({ people, minutes, date, until, kind }, at) {
     }
   }
   return [...found.values()].sort((one, other) => bySize(one.room, other.room));
-}
-
-/** @param {import('../../lib/rooms.js').Room} room @param {Wanted} wanted @param {AbortSignal} signal */
-async function spansOf(room, { date, until, minutes }, signal) {
-  const length = lengthIn(room, minutes);
-  if (!length) return [];
-  const from = Math.max(instantOf(room.timeZone, date), Math.floor(Date.now() / MINUTE) * MINUTE);
-  const to = instantOf(room.timeZone, addDays(until, 1));
-  if (from >= to) return [];
-  const path = `/v1/rooms/${room.room}/free?from=${rfc3339(from)}&to=${rfc3339(to)}`;
-  const free = await all(path, { signal });
-  return free.flatMap((span) => placesIn({ from: Date.parse(span.from), to: Date.parse(span.to) }, room, length));
-}
-
-/**
- * Minutes of the stay in this room: whole slots, and its shortest stay at least. 0 where the room has no such stays.
- *
- * @param {import('../../lib/rooms.js').Room} room
- * @param {number} minutes
- */
-export function lengthIn({ slotMinutes = 1, minMinutes = 0, maxMinutes = Number.POSITIVE_INFINITY }, minutes) {
-  const length = Math.ceil(Math.max(minutes, minMinutes) / slotMinutes) * slotMinutes;
-  return length <= maxMinutes ? length : 0;
 }
 
 /**

@@ -38,6 +38,7 @@ export function Card({ reservation, room, now, isConfirming, edit }) {
       <p class="quiet-text">
         ${t('mine.people', { count: reservation.people })}
         ${reservation.reservedFor && html` · ${reservation.reservedFor}`}
+        ${reservation.bookedBy && html` · ${t('mine.bookedBy', { user: reservation.bookedBy })}`}
         ${isRunning && html` · <strong>${t('mine.running')}</strong>`}
         ${isConfirming && html` · <strong>${t('book.confirming')}</strong>`}
       </p>
