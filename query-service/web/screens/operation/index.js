@@ -4,12 +4,11 @@ import { config } from '../../lib/config.js';
 import { html } from '../../lib/html.js';
 import { useLoaded } from '../../lib/loading.js';
 import { explain } from '../../lib/problem.js';
-import { roomOf } from '../../lib/rooms.js';
 import { address } from '../../lib/router.js';
 import { person } from '../../lib/sign-in.js';
 import { ownZone, showInstant } from '../../lib/time.js';
 import { language, t } from '../../lib/words.js';
-import { ask, metricsOf, readinessOf } from './ask.js';
+import { ask, metricsOf, readinessOf, withNames } from './ask.js';
 import { RollBack } from './roll-back.js';
 
 /** Metrics that tell what waits, with the service that has them. */
@@ -142,20 +141,8 @@ function Relay({ relay }) {
   `;
 }
 
-/**
- * Rooms that wait for an operator, with their names where there are any.
- *
- * @param {string} at
- * @param {AbortSignal} signal
- */
-async function roomsIn(at, signal) {
-  const { items } = await ask(at, signal);
-  const named = items.map(async (/** @type {any} */ item) => {
-    const room = await roomOf(item.room).catch(() => null);
-    return { ...item, name: room?.name ?? item.room };
-  });
-  return Promise.all(named);
-}
+/** Rooms that wait for an operator. @param {string} at @param {AbortSignal} signal */
+const roomsIn = async (at, signal) => withNames((await ask(at, signal)).items);
 
 /** @param {{rooms: any[] | undefined, command: string}} properties */
 function WaitingRooms({ rooms, command }) {

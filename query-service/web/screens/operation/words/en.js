@@ -27,7 +27,20 @@ export default {
   generations: 'Generations of read models',
   generation: { number: 'Number', state: 'State', madeAt: 'Made', until: 'Shows the moment' },
   rollBack: 'Take back what somebody did',
-  rollBackHelp:
-    'This is done on the command line. With --dry-run it shows what it would take back, and changes nothing. In the embedded default, stop the program first and write room-reservations for command-service.',
+  rollBackHelp: 'This shows what would be taken back, and changes nothing.',
+  rollBackBy: 'What',
+  selection: {
+    actor: 'What a user did',
+    correlation: 'What requests or an import did',
+    room: 'What was done in a room',
+  },
+  value: { actor: 'User', correlation: 'Correlation id', room: 'Room’s id' },
+  preview: 'Preview',
+  planned: { one: 'One change would be taken back.', other: '{count} changes would be taken back.' },
+  left: { one: 'One would be left.', other: '{count} would be left.' },
+  more: { one: 'One more is not shown.', other: '{count} more are not shown.' },
+  planOf: { committed: 'Committed', change: 'Change', room: 'Room', outcome: 'What becomes of it' },
+  rollBackCommand:
+    'It is done on the command line. In the embedded default, stop the program first and write room-reservations for command-service.',
   since: 'Since',
 };

@@ -27,7 +27,20 @@ export default {
   generations: '읽기 모델의 세대',
   generation: { number: '번호', state: '상태', madeAt: '만든 때', until: '보여 주는 시점' },
   rollBack: '누군가 한 일을 되돌리기',
-  rollBackHelp:
-    '명령줄에서 합니다. --dry-run은 무엇을 되돌릴지 보여 주고 아무것도 바꾸지 않습니다. 내장 기본 구성에서는 먼저 프로그램을 멈추고 command-service 대신 room-reservations를 쓰세요.',
+  rollBackHelp: '되돌릴 내용을 보여 줄 뿐, 아무것도 바꾸지 않습니다.',
+  rollBackBy: '무엇을',
+  selection: {
+    actor: '사용자가 한 일',
+    correlation: '요청이나 가져오기가 한 일',
+    room: '방에서 일어난 일',
+  },
+  value: { actor: '사용자', correlation: '상관 ID', room: '방 ID' },
+  preview: '미리 보기',
+  planned: { other: '변경 {count}건을 되돌립니다.' },
+  left: { other: '{count}건은 그대로 둡니다.' },
+  more: { other: '{count}건은 표시되지 않았습니다.' },
+  planOf: { committed: '기록된 때', change: '변경', room: '방', outcome: '처리' },
+  rollBackCommand:
+    '되돌리기는 명령줄에서 합니다. 내장형에서는 먼저 프로그램을 멈추고 command-service 대신 room-reservations 를 쓰세요.',
   since: '언제부터',
 };

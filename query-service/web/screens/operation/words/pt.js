@@ -27,7 +27,20 @@ export default {
   generations: 'Gerações dos modelos de leitura',
   generation: { number: 'Número', state: 'Estado', madeAt: 'Criada', until: 'Mostra o momento' },
   rollBack: 'Desfazer o que alguém fez',
-  rollBackHelp:
-    'Faz-se na linha de comandos. Com --dry-run mostra o que desfaria, e nada muda. Na versão incorporada, pare primeiro o programa e escreva room-reservations em vez de command-service.',
+  rollBackHelp: 'Mostra o que seria desfeito, e não muda nada.',
+  rollBackBy: 'O quê',
+  selection: {
+    actor: 'O que um utilizador fez',
+    correlation: 'O que pedidos ou uma importação fizeram',
+    room: 'O que se fez numa sala',
+  },
+  value: { actor: 'Utilizador', correlation: 'Id de correlação', room: 'Id da sala' },
+  preview: 'Pré-visualizar',
+  planned: { one: 'Uma alteração seria desfeita.', other: '{count} alterações seriam desfeitas.' },
+  left: { one: 'Uma ficaria.', other: '{count} ficariam.' },
+  more: { one: 'Mais uma não é mostrada.', other: 'Mais {count} não são mostradas.' },
+  planOf: { committed: 'Registado', change: 'Alteração', room: 'Sala', outcome: 'O que lhe acontece' },
+  rollBackCommand:
+    'Faz-se na linha de comandos. Na versão embutida, pare primeiro o programa e escreva room-reservations em vez de command-service.',
   since: 'Desde',
 };
