@@ -11,7 +11,7 @@ declare! {
     /// How people sign in to the page.
     pub KEYS:
     /// The page's client id at the OpenID provider `JWT_ISSUER`, which then signs people in (authorization code with PKCE).
-    /// Without it, people choose a user, which needs `DEV_HEADERS`.
+    /// Without it, people choose a user with `DEV_HEADERS`, and else paste a token.
     PAGE_CLIENT_ID: String = Key::optional();
     /// The scopes that the page asks the provider for.
     PAGE_SCOPE: String = Key::default("openid offline_access");
@@ -31,6 +31,8 @@ pub struct Page {
 pub enum SignIn {
     /// They choose a user, on this machine alone.
     Development,
+    /// They paste a token, which the page keeps until it is left.
+    Token,
     /// At an OpenID provider.
     Oidc {
         /// The provider.
@@ -43,11 +45,11 @@ pub enum SignIn {
 }
 
 impl SignIn {
-    /// Reads the settings. `None` where nobody could sign in.
+    /// Reads the settings. `None` after a mistake.
     pub fn read(settings: &mut Settings, auth: &AuthSettings) -> Option<Self> {
         let scope = settings.read(&PAGE_SCOPE);
         let Some(client_id) = settings.read(&PAGE_CLIENT_ID) else {
-            return auth.dev_headers.then_some(Self::Development);
+            return Some(if auth.dev_headers { Self::Development } else { Self::Token });
         };
         let issuer = auth.rules.issuer.clone();
         if issuer.is_none() {

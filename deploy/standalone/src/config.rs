@@ -54,8 +54,8 @@ pub(crate) struct Config {
     pub(crate) watchdog: Duration,
     /// How mails are sent, if they are.
     pub(crate) post: Option<Post>,
-    /// How people sign in to the page. `None`: there is no page.
-    pub(crate) sign_in: Option<SignIn>,
+    /// How people sign in to the page.
+    pub(crate) sign_in: SignIn,
     /// Ages at which idempotency keys are deleted.
     pub(crate) keys_kept: KeysKept,
 }
@@ -106,7 +106,7 @@ impl Config {
                 time_zones,
                 watchdog: watchdog?,
                 post,
-                sign_in,
+                sign_in: sign_in?,
                 keys_kept: keys_kept?,
             })
         })

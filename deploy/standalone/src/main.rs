@@ -135,7 +135,7 @@ async fn serve() -> anyhow::Result<ExitCode> {
                 config.post.is_some(),
             )),
             post: config.post,
-            page: sign_in.map(|sign_in| Page { commands, sign_in }),
+            page: Some(Page { commands, sign_in }),
             calendars: Arc::new(MemoryCalendars::default()),
             stack: query_service::service::Stack::InProcess(events),
             feed: Arc::new(feed::StoreFeed(store)),

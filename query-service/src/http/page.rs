@@ -49,7 +49,7 @@ async fn index(request: HttpRequest, page: Data<Page>) -> Result<HttpResponse, P
         SignIn::Oidc { issuer, .. } => {
             reqwest::Url::parse(issuer).map(|url| url.origin().ascii_serialization())
         }
-        SignIn::Development => Ok(String::new()),
+        SignIn::Development | SignIn::Token => Ok(String::new()),
     };
     let issuer = issuer.unwrap_or_default();
     let policy = format!(
@@ -118,16 +118,15 @@ struct PageConfig {
 
 async fn settings(request: HttpRequest, page: Data<Page>) -> Json<PageConfig> {
     let commands = commands(&page, &request).as_str().trim_end_matches('/').to_owned();
+    let of_any = |auth| PageConfig { commands, auth, issuer: None, client_id: None, scope: None };
     Json(match page.sign_in.clone() {
-        SignIn::Development => {
-            PageConfig { commands, auth: "development", issuer: None, client_id: None, scope: None }
-        }
+        SignIn::Development => of_any("development"),
+        SignIn::Token => of_any("token"),
         SignIn::Oidc { issuer, client_id, scope } => PageConfig {
-            commands,
-            auth: "oidc",
             issuer: Some(issuer),
             client_id: Some(client_id),
             scope: Some(scope),
+            ..of_any("oidc")
         },
     })
 }

@@ -146,6 +146,18 @@ fn addresses_name_services_of_the_file_and_the_ports_on_which_they_listen() {
 }
 
 #[test]
+fn the_page_finds_the_command_service_which_lets_it_in() {
+    let compose = compose();
+    let port = |service: &str| compose.services[service].ports[0].trim_start_matches("127.0.0.1:").to_owned();
+    let outside = |service: &str| port(service).rsplit_once(':').unwrap().0.to_owned();
+    let of_page = text(&compose.services["query-service"].environment["PAGE_COMMANDS_URL"]);
+    assert_eq!(of_page, format!("http://127.0.0.1:{}", outside("command-service")));
+    let origins = text(&compose.services["command-service"].environment["CORS_ORIGINS"]);
+    let page = outside("query-service");
+    assert_eq!(origins, format!("http://127.0.0.1:{page},http://localhost:{page}"));
+}
+
+#[test]
 fn mysql_keeps_its_binary_logs_for_a_day_in_containers_and_natively() {
     for file in ["docker-compose.yml", "deploy/servers/mysql.cnf"] {
         let text = read(file);
