@@ -5,14 +5,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-if ! command -v npm >/dev/null; then
-    if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
-        echo "check.sh: needs Node: apt-get install nodejs npm" >&2
-        exit 1
-    fi
-    apt-get update -qq && apt-get install -qq --yes --no-install-recommends nodejs npm >&2
-fi
-if [[ ! node_modules/.package-lock.json -nt package-lock.json ]]; then
-    PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --loglevel=error >&2
-fi
+# shellcheck source=deploy/page-tests/prepare.sh
+. ./prepare.sh
 npm run --silent check

@@ -8,14 +8,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-if [[ -z ${CHROMIUM:-} ]] && ! command -v chromium >/dev/null; then
-    if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
-        echo "run.sh: needs Chromium: apt-get install chromium, or set CHROMIUM" >&2
-        exit 1
-    fi
-    apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium >&2
-fi
-./check.sh
+# shellcheck source=deploy/page-tests/prepare.sh
+. ./prepare.sh browser
+npm run --silent check
 
 if [[ -z ${STANDALONE:-} ]]; then
     # shellcheck source=deploy/compiling.sh

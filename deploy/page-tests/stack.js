@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 const BINARY = process.env.STANDALONE ?? new URL('../../target/debug/standalone', import.meta.url).pathname;
 
 /** A port that nobody listens on. */
-const freePort = () =>
+export const freePort = () =>
   new Promise((resolve, reject) => {
     const server = createServer();
     server.on('error', reject);
@@ -22,6 +22,9 @@ const freePort = () =>
   });
 
 export class Stack {
+  /** Where the embedded default logs to. @type {'inherit' | 'ignore'} */
+  static log = 'inherit';
+
   /** @param {Record<string, string>} [variables] @param {(starting: Stack) => Promise<void>} [before] Called when the ports are known. */
   static async start(variables = {}, before = async () => {}) {
     const stack = new Stack();
@@ -44,15 +47,26 @@ export class Stack {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     stack.ended = new Promise((resolve) => stack.process.once('exit', resolve));
-    const [line] = await Promise.race([
-      once(createInterface(stack.process.stdout), 'line'),
-      stack.ended.then(() => []),
-    ]);
-    if (!line) throw new Error('the services did not start');
-    return Object.assign(stack, JSON.parse(line));
+    stack.lines = createInterface(stack.process.stdout);
+    return Object.assign(stack, JSON.parse(await stack.line()));
   }
 
+  /** The next line of the program that runs both services. */
+  async line() {
+    const [line] = await Promise.race([once(this.lines, 'line'), this.ended.then(() => [])]);
+    if (!line) throw new Error('the services ended');
+    return line;
+  }
+
+  /** Has the program that runs both services do this. @param {string} what `stop`, `start` or `command-service ARGUMENTS` */
+  async tell(what) {
+    this.process.stdin.write(`${what}\n`);
+    await this.line();
+  }
+
+  /** Starts it, and waits until it is ready. */
   async up() {
+    if (this.lines) return this.tell('start');
     this.process = spawn(BINARY, [], {
       env: {
         PATH: process.env.PATH,
@@ -61,7 +75,7 @@ export class Stack {
         DATA_DIR: join(this.folder, 'data'),
         ...this.variables,
       },
-      stdio: ['ignore', 'ignore', 'inherit'],
+      stdio: ['ignore', 'ignore', Stack.log],
     });
     this.ended = new Promise((resolve) => this.process.once('exit', resolve));
     for (;;) {
@@ -73,12 +87,13 @@ export class Stack {
   }
 
   async down() {
+    if (this.lines) return this.tell('stop');
     this.process.kill('SIGTERM');
     await this.ended;
   }
 
   async end() {
-    if (!this.folder) {
+    if (this.lines) {
       this.process.stdin.end();
       await this.ended;
       return;

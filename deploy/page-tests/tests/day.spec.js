@@ -1,5 +1,6 @@
 // The day: what is shown, other zones, days of 23 and 25 hours, live changes, and cuts.
 
+import { loadOf, scriptingOf } from '../timing.js';
 import { ahead, expect, free, test } from './fixtures.js';
 
 const day = ahead(5);
@@ -122,49 +123,20 @@ test('sixty rooms of a day take little scripting', async ({ stack, as }) => {
   await stack.room('Few', { kind: 'few' });
   const page = await as('ann', { hash: `#/day?date=${day}&kind=few` });
   await expect(free(page, 'Few', '10:00')).toBeVisible();
-  const session = await page.context().newCDPSession(page);
-  await session.send('Performance.enable');
-  const scripting = async () => {
-    const { metrics } = await session.send('Performance.getMetrics');
-    return metrics.find(({ name }) => name === 'ScriptDuration').value * 1000;
-  };
-  // Without the tools of the test, which would count too.
-  const show = (kind) =>
-    page.evaluate(async (chosen) => {
-      const select = document.getElementById('day-kind');
-      select.value = chosen;
-      select.dispatchEvent(new Event('change', { bubbles: true }));
-      await new Promise((resolve) => setTimeout(resolve, 500));
-    }, kind);
   // Other programs of the machine make it longer, never shorter.
-  let least = Number.POSITIVE_INFINITY;
-  for (let time = 0; time < 5; time += 1) {
-    const before = await scripting();
-    await show('many');
-    least = Math.min(least, (await scripting()) - before);
-    await show('few');
-  }
-  await show('many');
+  const least = Math.min(...(await scriptingOf(page, page.url(), 5)));
   await expect(page.getByRole('rowheader', { name: /^Many/ })).toHaveCount(60);
   console.log(`scripting of 60 rooms: ${least.toFixed(1)} ms`);
-  // 40 to 47 ms on a quiet machine with two cores, and several times that on a busy one.
+  // measure.sh measures it on a quiet machine. A busy one takes several times that.
   expect(least).toBeLessThan(300);
 });
 
-test('nothing shifts while the day loads', async ({ stack, as }) => {
+test('nothing shifts while the day loads, and its files are within their budget', async ({ stack, as }) => {
   await stack.room('Still', { kind: 'still' });
   const page = await as('ann', { hash: `#/day?date=${day}&kind=still` });
   await expect(free(page, 'Still', '10:00')).toBeVisible();
-  const shifts = () =>
-    page.evaluate(async () => {
-      const entries = await new Promise((resolve) => {
-        new PerformanceObserver((list) => resolve(list.getEntries())).observe({ type: 'layout-shift', buffered: true });
-        setTimeout(() => resolve([]), 500);
-      });
-      return entries.filter(({ hadRecentInput }) => !hadRecentInput).map(({ value }) => value);
-    });
-  await page.reload();
-  await expect(free(page, 'Still', '10:00')).toBeVisible();
-  // None on a quiet machine. Browsers call less than 0.1 good.
-  expect((await shifts()).reduce((sum, value) => sum + value, 0)).toBeLessThan(0.1);
+  const { shift, bytes } = await loadOf(page.context(), page.url());
+  expect(shift).toBe(0);
+  // The page's weight, as the browser got it.
+  if (!process.env.FROM_SOURCES) expect(bytes).toBeLessThanOrEqual(35 * 1024);
 });

@@ -51,19 +51,30 @@ enum Trial {
         cases: u32,
     },
     /// Start one of each service on the servers that the environment names, print their addresses as JSON, and end with
-    /// standard input. Tests of the page use it.
+    /// standard input. A line there is a command, which is printed when it is done: `stop` and `start` both services, or
+    /// `command-service ARGUMENTS`. Tests of the page use it.
     Serve,
 }
 
 /// Serves until standard input ends.
 async fn serve() -> anyhow::Result<bool> {
-    let stack = Stack::real(1).await;
+    let mut stack = Stack::real(1).await;
     let (commands, page) = stack.urls();
     println!("{}", serde_json::json!({"commands": commands, "page": page}));
-    let (ended, end) = tokio::sync::oneshot::channel();
+    let (sent, mut lines) = tokio::sync::mpsc::unbounded_channel();
     // A task that blocks would keep the process from ending by a signal.
-    std::thread::spawn(move || ended.send(std::io::copy(&mut std::io::stdin(), &mut std::io::sink())));
-    end.await??;
+    std::thread::spawn(move || {
+        std::io::stdin().lines().map_while(Result::ok).try_for_each(|line| sent.send(line))
+    });
+    while let Some(line) = lines.recv().await {
+        match line.split(' ').collect::<Vec<_>>().as_slice() {
+            ["stop"] => stack.stop().await,
+            ["start"] => stack.start().await,
+            ["command-service", arguments @ ..] => stack.operate(arguments).await,
+            _ => anyhow::bail!("{line:?} is no command"),
+        }
+        println!("{line}");
+    }
     Ok(true)
 }
 

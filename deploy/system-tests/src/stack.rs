@@ -245,7 +245,21 @@ impl Stack {
         mysql::forget_last_event(&self.namespace().database_url(), room).await.unwrap();
     }
 
-    async fn start(&mut self) {
+    /// Ends all services, as an operator does.
+    pub async fn stop(&mut self) {
+        for server in self.commands.iter_mut().chain(&mut self.queries) {
+            server.stop().await;
+        }
+    }
+
+    /// Runs a command of the first command service.
+    pub async fn operate(&self, arguments: &[&str]) {
+        let output = self.commands.first().unwrap().command(arguments).output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Starts all services and waits until they are ready.
+    pub async fn start(&mut self) {
         for server in self.commands.iter_mut().chain(&mut self.queries) {
             server.start(&[]);
         }
