@@ -18,17 +18,20 @@ const MOST = 5;
  * @param {import('../../lib/rooms.js').Room} properties.room
  * @param {{from: number, to: number}} properties.span
  * @param {number} properties.people
+ * @param {boolean} properties.isChange A change stays in its room: another command moves.
  * @param {(instead: Instead) => void} properties.take
  */
-export function Alternatives({ error, room, span, people, take }) {
+export function Alternatives({ error, room, span, people, isChange, take }) {
   const [offered, setOffered] = useState(/** @type {Instead[]} */ ([]));
-  const conflict = error instanceof Problem && error.status === 409 ? error.members : null;
+  // A series that doesn't fit has its own list.
+  const isConflict = error instanceof Problem && error.status === 409 && !error.members.misfits;
+  const conflict = isConflict ? error.members : null;
   useEffect(() => {
     setOffered([]);
     if (!conflict) return undefined;
     let isCurrent = true;
     find(conflict, room, span, people).then(
-      (found) => isCurrent && setOffered(found),
+      (found) => isCurrent && setOffered(found.filter((instead) => !isChange || instead.room.room === room.room)),
       () => {},
     );
     return () => {

@@ -158,7 +158,14 @@ export default function Book({ booking, close }) {
         }
         ${reservation && misfits && html`<${Fit} misfits=${misfits} zone=${room.timeZone} />`}
         <${Outcome} acting=${acting} again=${send} field=${Boolean(field && errors[field])} />
-        <${Alternatives} error=${acting.error} room=${room} span=${span} people=${Number(values.people)} take=${take} />
+        <${Alternatives}
+          error=${acting.error}
+          room=${room}
+          span=${span}
+          people=${Number(values.people)}
+          isChange=${Boolean(reservation)}
+          take=${take}
+        />
         <div class="buttons">
           <button class="main" disabled=${acting.isBusy || acting.step === 'unknown'}>
             ${t(acting.isBusy ? 'book.sending' : reservation ? 'book.save' : 'book.submit')}
