@@ -36,6 +36,20 @@ impl Rig {
         Ok(Self { short, rounds, servers, folder, binaries: binaries.into() })
     }
 
+    /// The same with the services of another build, those in the folder that `BENCHMARKS_BEFORE` names. None without it.
+    pub(crate) fn of_the_build_before(&self) -> Result<Option<Self>> {
+        let Some(binaries) = std::env::var_os("BENCHMARKS_BEFORE") else { return Ok(None) };
+        let folder = TempDir::new()?;
+        DevKey::ensure(folder.path())?;
+        Ok(Some(Self {
+            short: self.short,
+            rounds: self.rounds,
+            servers: self.servers.clone(),
+            folder,
+            binaries: binaries.into(),
+        }))
+    }
+
     /// One number for a full run, another for a short run.
     pub(crate) const fn size(&self, full: u64, short: u64) -> u64 {
         if self.short { short } else { full }

@@ -24,6 +24,7 @@ mod sweep;
 mod unknown_ids;
 mod visible;
 mod visible_bare;
+mod visible_before;
 mod visible_highest;
 mod zero_payload;
 
@@ -117,6 +118,11 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
         name: "visible-bare",
         about: "from commit to visible in MongoDB, against bare clients that write one after the other",
         run: |rig| Box::pin(visible_bare::against_the_bare_chain(rig)),
+    },
+    Benchmark {
+        name: "visible-before",
+        about: "processor time from command to visible, against the build in the folder BENCHMARKS_BEFORE, if it is set",
+        run: |rig| Box::pin(visible_before::against_the_build_before(rig)),
     },
     Benchmark {
         name: "checkpoints",
