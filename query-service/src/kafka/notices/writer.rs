@@ -38,6 +38,9 @@ impl Writer {
             // A writer that died with an open transaction holds readers up for this long, if no other comes.
             .set("transaction.timeout.ms", "10000")
             .set("linger.ms", "0")
+            // A broker refuses the next transaction until it has ended the last one, some milliseconds after the commit. The
+            // usual pause of 100 ms would make every transaction wait.
+            .set("retry.backoff.ms", "5")
             .create()?;
         producer.init_transactions(TIMEOUT)?;
         let highest = read_to_the_end(settings, topic, partition)?;
