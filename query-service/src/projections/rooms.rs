@@ -36,5 +36,6 @@ pub(super) fn form(decoded: &DecodedEvent, room: &Room, retired: bool) -> RoomDo
         settings: room.settings.clone(),
         retired,
         version: decoded.version,
+        recorded_at: decoded.recorded_at,
     }
 }

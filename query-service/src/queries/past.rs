@@ -59,7 +59,14 @@ impl PastRoom {
     ) -> Result<Option<Remembered<(RoomDoc, Version)>>, QueryError> {
         // An exact version is read first, so that all events up to it are there.
         let asked = match self.at {
-            AsOf::Moment(_) => None,
+            // Settings change seldom: mostly the room was then what it is now, and no entry has to be found.
+            AsOf::Moment(at) => match models.room(self.room).await? {
+                Some(room) if room.recorded_at <= at => {
+                    let (version, recorded_at) = (room.version, room.recorded_at);
+                    return Ok(Some(Remembered { value: (room, version), recorded_at }));
+                }
+                _ => None,
+            },
             AsOf::Number(_) => match version_of(models, self.room, self.at).await? {
                 None => return Ok(None),
                 found => found,

@@ -1,7 +1,7 @@
 //! Rooms as queries see them.
 
 use serde::{Deserialize, Serialize};
-use shared_events::{RoomId, RoomSettings, Version, names::sort_key};
+use shared_events::{RoomId, RoomSettings, Timestamp, Version, names::sort_key};
 
 /// A room: the form that its latest own event gave it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub struct RoomDoc {
     pub retired: bool,
     /// The version of the room's stream that gave it this form. Later versions changed reservations only.
     pub version: Version,
+    /// When that version was recorded.
+    pub recorded_at: Timestamp,
 }
 
 /// A kind and how many of its rooms are not retired.

@@ -117,6 +117,7 @@ fn append_room(stored: &mut RawDocumentBuf, room: &RoomDoc) -> Result<(), StoreE
         .map_err(|error| StoreError::Unreadable { collection: "rooms", reason: error.to_string() })?;
     stored.append(cstr!("revision"), i64::from(room.revision));
     stored.append(cstr!("retired"), room.retired);
+    stored.append(cstr!("recordedAt"), moment(room.recorded_at));
     stored.append(cstr!("settings"), settings);
     Ok(())
 }

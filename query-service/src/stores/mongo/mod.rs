@@ -43,7 +43,7 @@ use super::StoreError;
 
 /// The form of the documents that this program reads and writes. Another form is another generation: programs of
 /// either show their own.
-pub const FORM: u32 = 3;
+pub const FORM: u32 = 4;
 
 /// The collection of events that operators left out: read models that are made again leave them out too.
 const DROPPED: &str = "dropped_events";

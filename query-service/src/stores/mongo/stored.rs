@@ -191,6 +191,7 @@ impl<'a> Stored<'a> {
             settings: deserialize_from_slice(settings.as_bytes()).map_err(|_| self.unreadable("settings"))?,
             retired: self.flag("retired")?,
             version,
+            recorded_at: self.moment("recordedAt")?,
         })
     }
 
