@@ -13,7 +13,10 @@ use shared_events::{RoomId, Version};
 
 use super::{
     MongoReadModels,
+    checkpoints::plain_advances,
     documents::{Guarded, PackedUsage, history_id, usage_id},
+    joint_writes::SMALL_BATCH,
+    ordered_writes::{OrderedWrites, Written},
     queries::all,
     stored::{to_history, to_usage},
     usage_behind::{RoomUsage, Unwritten},
@@ -21,7 +24,7 @@ use super::{
 use crate::{
     projections::usage,
     read_models::{Checkpoint, HistoryDoc, UsageDoc, UsageKey},
-    stores::{Checkpoints, Owns, StoreError, batch::Span},
+    stores::{Applied, Checkpoints, Owns, StoreError, batch::Span},
 };
 
 /// Entries of a room that are read at a time.
@@ -188,9 +191,13 @@ impl MongoReadModels {
         }
         let documents: Vec<Guarded> =
             unwritten.iter().flat_map(|room| &room.documents).map(PackedUsage::guarded).collect();
-        self.usage.keep_newer(documents.iter()).await?;
         let spans = unwritten.iter().map(|Unwritten { room, span, .. }| (*room, *span)).collect();
-        let applied = self.usage_positions.advance(&spans).await?;
+        let applied = if self.write_usage_at_once(&documents, &spans).await? {
+            Applied::all(&spans)
+        } else {
+            self.usage.keep_newer(documents.iter()).await?;
+            self.usage_positions.advance(&spans).await?
+        };
         for (room, _) in applied.advanced {
             if let Some(span) = spans.get(&room) {
                 self.usage_behind.written(room, *span);
@@ -202,6 +209,23 @@ impl MongoReadModels {
         }
         self.usage_behind.make_room();
         Ok(())
+    }
+
+    /// Writes few documents, then the usage positions, by one command. `false` if not all is written.
+    async fn write_usage_at_once(
+        &self,
+        documents: &[Guarded],
+        spans: &BTreeMap<RoomId, Span>,
+    ) -> Result<bool, StoreError> {
+        if documents.len().max(spans.len()) > SMALL_BATCH {
+            return Ok(false);
+        }
+        let mut command = OrderedWrites::default();
+        command.keep_newer(&self.usage, documents.iter());
+        for statement in plain_advances(spans)? {
+            command.update(&self.usage_positions.0, &statement)?;
+        }
+        Ok(matches!(command.run(&self.connection.client).await?, Written::All))
     }
 
     /// Folds the usage of those rooms of an owner whose usage position is behind their checkpoint.
