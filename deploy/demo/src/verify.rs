@@ -1,6 +1,9 @@
 //! Reads everything back through the query API and compares it with the record.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    error::Error,
+};
 
 use anyhow::{bail, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -58,6 +61,7 @@ struct Booked {
     kind: String,
     reservations: u64,
     cancelled: u64,
+    cancellation_rate: Option<f64>,
     made: u64,
     lead_minutes: Option<i64>,
 }
@@ -87,7 +91,7 @@ pub(crate) async fn verify(api: &Api, record: &Record) -> anyhow::Result<String>
     let ranges = statistics(api, record, span, &windows).await?;
     Ok(format!(
         "{reservations} reservations in {} schedules without overlap, history and reservations of {users} users, \
-         popularity and busiest times of {ranges} ranges",
+         popularity, busiest times and bookings of {ranges} ranges",
         record.rooms.len()
     ))
 }
@@ -284,9 +288,8 @@ async fn popular_rooms(api: &Api, record: &Record, range: Stay, kind: Option<&st
         .collect();
     for item in &items {
         // The rooms are always open.
-        let shown = item.occupancy * as_number(range.to - range.from)?;
-        let rounded = 0.00005 * as_number(range.to - range.from)? + 0.001;
-        let differs = (shown - as_number(item.minutes)?).abs() > rounded;
+        let open = as_number(range.to - range.from)?;
+        let differs = (item.occupancy * open - as_number(item.minutes)?).abs() > ROUNDED * open;
         ensure!(
             !differs,
             "{of}: {} has {} minutes, but an occupancy of {}",
@@ -299,8 +302,11 @@ async fn popular_rooms(api: &Api, record: &Record, range: Stay, kind: Option<&st
     same(&of, expected, items.collect())
 }
 
-fn as_number(minutes: Minute) -> anyhow::Result<f64> {
-    Ok(f64::from(u32::try_from(minutes)?))
+/// How far a share of the API, which has four digits, may be from the exact one.
+const ROUNDED: f64 = 0.000_05 + 1e-9;
+
+fn as_number(count: impl TryInto<u32, Error: Error + Send + Sync + 'static>) -> anyhow::Result<f64> {
+    Ok(f64::from(count.try_into()?))
 }
 
 async fn bookings(api: &Api, record: &Record, range: Stay, kind: Option<&str>) -> anyhow::Result<()> {
@@ -308,13 +314,27 @@ async fn bookings(api: &Api, record: &Record, range: Stay, kind: Option<&str>) -
     let mut query = vec![("from", from.as_str()), ("to", &to)];
     query.extend(kind.map(|kind| ("kind", kind)));
     let items: Vec<Booked> = api.list(&["v1", "statistics", "kinds"], &query).await?;
+    let of = format!("bookings of {kind:?} from {from} to {to}");
+    for item in &items {
+        let all = as_number(item.reservations + item.cancelled)?;
+        let rate = item.cancellation_rate.unwrap_or_default();
+        let is_right = item.cancellation_rate.is_some() == (all > 0.0)
+            && (rate * all - as_number(item.cancelled)?).abs() <= ROUNDED * all;
+        ensure!(
+            is_right,
+            "{of}: of {} and {} cancelled, {} has a cancellation rate of {:?}",
+            item.reservations,
+            item.cancelled,
+            item.kind,
+            item.cancellation_rate
+        );
+    }
     let shown =
         items.into_iter().map(|it| (it.kind, it.reservations, it.cancelled, it.made, it.lead_minutes));
     let expected = recount::bookings(record, range, kind).into_iter().map(|(kind, counted)| {
         let lead = (counted.lead_ms / 60_000).checked_div(i64::try_from(counted.made)?);
         anyhow::Ok((kind, counted.reservations, counted.cancelled, counted.made, lead))
     });
-    let of = format!("bookings of {kind:?} from {from} to {to}");
     same(&of, expected.collect::<anyhow::Result<_>>()?, shown.collect())
 }
 
