@@ -31,7 +31,7 @@ pub use event::Event;
 pub use ids::{ClosureId, ReservationId, RoomId, SeriesId, UserId};
 pub use opening_hours::{OpenDay, OpeningHours, OpeningSpan};
 pub use partitioner::partition_of;
-pub use reservation_events::{Place, Reservation};
+pub use reservation_events::{Offsets, Place, Reservation};
 pub use room_events::{MaxAhead, Room, RoomSettings};
 pub use time::{Interval, Minute, Timestamp};
 pub use time_zone::TimeZone;

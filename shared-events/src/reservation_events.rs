@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{ReservationId, RoomId, SeriesId, UserId},
     time::{Interval, Minute},
-    time_zone::TimeZone,
+    time_zone::{TimeZone, UtcOffset},
 };
 
 /// A reservation with all its values after a change.
@@ -26,6 +26,10 @@ pub struct Reservation {
     pub from: Minute,
     /// First minute after the stay.
     pub to: Minute,
+    /// What clocks in its zone showed at both ends, by the rules with which the interval was last set. `None` if it was set before
+    /// events had this, or by an older build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offsets: Option<Offsets>,
     /// The time in which no other stay fits, if it is more than the stay: with the buffers that the room had when the interval
     /// was last set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,9 +71,10 @@ impl Reservation {
         self.busy.unwrap_or(self.interval())
     }
 
-    /// Sets the stay and its busy interval, which holds the stay.
-    pub fn set_interval(&mut self, stay: Interval, busy: Interval) {
-        (self.from, self.to) = (stay.from, stay.to);
+    /// Sets the stay, its busy interval, which holds the stay, and the zone in which its minutes count.
+    pub fn set_interval(&mut self, stay: Interval, busy: Interval, time_zone: TimeZone) {
+        (self.from, self.to, self.time_zone) = (stay.from, stay.to, time_zone);
+        self.offsets = Some(Offsets::of(stay, time_zone));
         self.busy = (busy != stay).then_some(busy);
     }
 
@@ -77,6 +82,24 @@ impl Reservation {
     #[must_use]
     pub const fn place(&self) -> Place {
         Place { room: self.room, time_zone: self.time_zone, from: self.from, to: self.to }
+    }
+}
+
+/// The leads of clocks over UTC at both ends of a stay.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Offsets {
+    /// At the first minute.
+    pub from: UtcOffset,
+    /// At the first minute after the stay.
+    pub to: UtcOffset,
+}
+
+impl Offsets {
+    /// By the rules of this process.
+    #[must_use]
+    pub fn of(stay: Interval, zone: TimeZone) -> Self {
+        let offset = |at: Minute| zone.0.utc_offset(at.to_utc());
+        Self { from: offset(stay.from), to: offset(stay.to) }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::time_zone::TimeZone;
+use crate::time_zone::{TimeZone, UtcOffset};
 
 /// A whole minute in UTC from 1970-01-01T00:00Z on. In JSON: `2026-01-31T09:00:00Z`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -199,7 +199,8 @@ macro_rules! text_serde {
         }
     )*};
 }
-text_serde!(Minute: "an RFC 3339 time in whole minutes", Timestamp: "an RFC 3339 time", TimeZone: "an IANA time zone");
+text_serde!(Minute: "an RFC 3339 time in whole minutes", Timestamp: "an RFC 3339 time", TimeZone: "an IANA time zone",
+    UtcOffset: "an offset from UTC");
 
 /// The half-open interval `[from, to)`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]

@@ -10,7 +10,10 @@ use std::{
     sync::OnceLock,
 };
 
-use chrono::{Datelike, FixedOffset, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, Offset, Timelike};
+use chrono::{
+    DateTime, Datelike, FixedOffset, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta,
+    TimeZone as _, Timelike, Utc,
+};
 use jiff::{
     civil,
     tz::{self, AmbiguousOffset, TimeZoneDatabase},
@@ -152,9 +155,15 @@ impl Tz {
         &self.0.name
     }
 
+    /// The lead of its clocks over UTC at a moment.
+    #[must_use]
+    pub fn utc_offset(self, at: DateTime<Utc>) -> UtcOffset {
+        UtcOffset(self.offset_from_utc_datetime(&at.naive_utc()).fixed.local_minus_utc())
+    }
+
     fn offset(self, offset: tz::Offset) -> ZoneOffset {
         // No zone is a day or more away from UTC.
-        let fixed = FixedOffset::east_opt(offset.seconds()).unwrap_or_else(|| chrono::Utc.fix());
+        let fixed = FixedOffset::east_opt(offset.seconds()).unwrap_or_else(|| Utc.fix());
         ZoneOffset { zone: self, fixed }
     }
 }
@@ -189,6 +198,68 @@ impl fmt::Debug for Tz {
 impl fmt::Display for Tz {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// The lead of clocks over UTC, less than a day. In JSON: `+01:00`, or `-00:44:30` if it has seconds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UtcOffset(i32);
+
+/// The error of a text that is not an offset from UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an offset from UTC of less than a day, such as +01:00")]
+pub struct InvalidOffset;
+
+impl UtcOffset {
+    /// This many seconds.
+    ///
+    /// # Errors
+    /// If that is a day or more.
+    pub const fn from_seconds(seconds: i32) -> Result<Self, InvalidOffset> {
+        if seconds.unsigned_abs() < 24 * 60 * 60 { Ok(Self(seconds)) } else { Err(InvalidOffset) }
+    }
+
+    /// In seconds.
+    #[must_use]
+    pub const fn seconds(self) -> i32 {
+        self.0
+    }
+
+    /// The date and time that such clocks show at a moment.
+    #[must_use]
+    pub fn local(self, at: DateTime<Utc>) -> NaiveDateTime {
+        at.naive_utc() + TimeDelta::seconds(self.0.into())
+    }
+}
+
+impl fmt::Display for UtcOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sign, seconds) = if self.0 < 0 { ('-', -self.0) } else { ('+', self.0) };
+        write!(f, "{sign}{:02}:{:02}", seconds / 3600, seconds / 60 % 60)?;
+        if seconds % 60 > 0 { write!(f, ":{:02}", seconds % 60) } else { Ok(()) }
+    }
+}
+
+impl FromStr for UtcOffset {
+    type Err = InvalidOffset;
+    fn from_str(text: &str) -> Result<Self, InvalidOffset> {
+        let (sign, clock) = match text.split_at_checked(1) {
+            Some(("+", clock)) => (1, clock),
+            Some(("-", clock)) => (-1, clock),
+            _ => return Err(InvalidOffset),
+        };
+        let number = |part: &str| {
+            let is_number = part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+            if is_number { part.parse::<i32>().map_err(|_| InvalidOffset) } else { Err(InvalidOffset) }
+        };
+        let parts = clock.split(':').map(number).collect::<Result<Vec<_>, _>>()?;
+        match parts.as_slice() {
+            [hours, minutes @ 0..60] => Self::from_seconds(sign * (hours * 3600 + minutes * 60)),
+            [hours, minutes @ 0..60, seconds @ 0..60] => {
+                Self::from_seconds(sign * (hours * 3600 + minutes * 60 + seconds))
+            }
+            _ => Err(InvalidOffset),
+        }
     }
 }
 

@@ -37,7 +37,7 @@ impl CancelReservation {
         }
         let stay = Interval { to: next_minute, ..before.interval() };
         let (mut reservation, previous) = (after, before.place());
-        reservation.set_interval(stay, settings.busy_after_change(before, stay));
+        reservation.set_interval(stay, settings.busy_after_change(before, stay), before.time_zone);
         Ok(Decision::event(room.id(), ReservationRescheduled { reservation, previous }))
     }
 }

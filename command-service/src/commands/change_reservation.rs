@@ -59,8 +59,7 @@ impl ChangeReservation {
             }
             let busy = settings.busy_after_change(before, after.interval());
             check_free(room, busy, &added(before.busy_interval(), busy), Some(before.id))?;
-            after.set_interval(after.interval(), busy);
-            after.time_zone = settings.time_zone;
+            after.set_interval(after.interval(), busy, settings.time_zone);
         }
         after.revision += 1;
         let event = ReservationRescheduled { reservation: after, previous: before.place() };

@@ -53,8 +53,8 @@ impl ChangeSeries {
             match check_change(command, settings, before, &after) {
                 Ok(()) => {
                     if stay != before.interval() {
-                        after.set_interval(stay, settings.busy_after_change(before, stay));
-                        after.time_zone = settings.time_zone;
+                        let busy = settings.busy_after_change(before, stay);
+                        after.set_interval(stay, busy, settings.time_zone);
                     }
                     after.revision += 1;
                     let added = added(before.busy_interval(), after.busy_interval());

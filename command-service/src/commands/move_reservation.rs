@@ -44,13 +44,8 @@ impl MoveReservation {
         check_ahead(command, new, settings, &before.reserved_by, stay, None)?;
         let busy = settings.busy(stay);
         check_free(new, busy, &[busy], None)?;
-        let mut after = Reservation {
-            revision: before.revision + 1,
-            room: new.id(),
-            time_zone: settings.time_zone,
-            ..before.clone()
-        };
-        after.set_interval(stay, busy);
+        let mut after = Reservation { revision: before.revision + 1, room: new.id(), ..before.clone() };
+        after.set_interval(stay, busy, settings.time_zone);
         let previous = before.place();
         let out = ReservationMovedOut { reservation: after.clone(), previous };
         let into = ReservationMovedIn { reservation: after, previous };

@@ -85,6 +85,7 @@ impl Stay {
             time_zone: settings.time_zone,
             from: interval.from,
             to: interval.to,
+            offsets: None,
             busy: None,
             people: self.people,
             title: self.title.clone(),
@@ -93,7 +94,7 @@ impl Stay {
             booked_by: self.reserved_by.as_ref().filter(|owner| *owner != actor).map(|_| actor.clone()),
             series: None,
         };
-        reservation.set_interval(interval, settings.busy(interval));
+        reservation.set_interval(interval, settings.busy(interval), settings.time_zone);
         reservation
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use shared_events::{
-    Event, Interval, Minute, Reservation, ReservationId, Room, RoomId, RoomSettings, Timestamp, UserId,
-    Version,
+    Event, Interval, Minute, Offsets, Reservation, ReservationId, Room, RoomId, RoomSettings, Timestamp,
+    UserId, Version,
     reservation_events::{
         ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
         ReservationRescheduled,
@@ -282,13 +282,14 @@ pub(super) fn room_retired(n: u128, revision: u32) -> NewEvent {
 
 /// Ana's reservation number `n`, made in room 1.
 pub(super) fn reservation(n: u128, from: &str, to: &str) -> Reservation {
-    Reservation {
+    decided(Reservation {
         id: ReservationId::made_in(room_id(1), Uuid::from_u128(n << 64)),
         revision: 1,
         room: room_id(1),
         time_zone: "Europe/Lisbon".parse().unwrap(),
         from: minute(from),
         to: minute(to),
+        offsets: None,
         busy: None,
         people: 2,
         title: None,
@@ -296,7 +297,13 @@ pub(super) fn reservation(n: u128, from: &str, to: &str) -> Reservation {
         reserved_by: UserId::new("ana").unwrap(),
         booked_by: None,
         series: None,
-    }
+    })
+}
+
+/// The reservation with the offsets of its zone.
+fn decided(reservation: Reservation) -> Reservation {
+    let offsets = Offsets::of(reservation.interval(), reservation.time_zone);
+    Reservation { offsets: Some(offsets), ..reservation }
 }
 
 pub(super) fn made(reservation: &Reservation) -> NewEvent {
@@ -325,7 +332,7 @@ pub(super) fn cancelled(before: &Reservation) -> NewEvent {
 pub(super) fn after(before: &Reservation, change: impl FnOnce(&mut Reservation)) -> Reservation {
     let mut after = Reservation { revision: before.revision + 1, ..before.clone() };
     change(&mut after);
-    after
+    decided(after)
 }
 
 /// The rejection that names this reservation.

@@ -184,6 +184,7 @@ mod tests {
             time_zone: "UTC".parse().unwrap(),
             from: Minute::from_epoch_minutes(100).unwrap(),
             to: Minute::from_epoch_minutes(110).unwrap(),
+            offsets: None,
             busy: None,
             people: 1,
             title: None,

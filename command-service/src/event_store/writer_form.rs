@@ -17,7 +17,8 @@ impl WriterForm {
     /// The form to which an event belongs.
     #[must_use]
     pub fn of(event: &Event) -> Self {
-        // An older build would lose these fields with the next change.
+        // An older build would lose these fields with the next change. It loses `offsets` too, which belong to the first form:
+        // without them, nobody knows what the clocks showed, and nothing else depends on them.
         if event.reservation().is_some_and(|about| about.booked_by.is_some() || about.series.is_some()) {
             return Self(3);
         }

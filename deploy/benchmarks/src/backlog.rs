@@ -69,15 +69,16 @@ pub(crate) fn reservation_made(
     at: i64,
 ) -> Result<RawEvent> {
     let ([from, to], [before, after]) = (stay, buffers);
-    let stay = interval(from, to);
+    let (stay, time_zone) = (interval(from, to), "Europe/Lisbon".parse()?);
     let user = UserId::new(format!("user-{}@example.com", version % 1000))?;
     let mut reservation = Reservation {
         id: ReservationId::made_in(room, new_id()),
         revision: 1,
         room,
-        time_zone: "Europe/Lisbon".parse()?,
+        time_zone,
         from: stay.from,
         to: stay.to,
+        offsets: None,
         busy: None,
         people: 4,
         title: Some("Planning of the quarter".to_owned()),
@@ -86,7 +87,7 @@ pub(crate) fn reservation_made(
         booked_by: None,
         series: None,
     };
-    reservation.set_interval(stay, interval(from - before, to + after));
+    reservation.set_interval(stay, interval(from - before, to + after), time_zone);
     stored(room, version, ReservationMade { reservation }.into(), user, at)
 }
 

@@ -3,8 +3,8 @@
 
 use anyhow::{Context, Result};
 use shared_events::{
-    DecodedEvent, Event, Interval, Metadata, Minute, Reservation, ReservationId, RoomId, RoomSettings,
-    TimeZone, Timestamp, UserId,
+    DecodedEvent, Event, Interval, Metadata, Minute, Offsets, Reservation, ReservationId, RoomId,
+    RoomSettings, TimeZone, Timestamp, UserId,
     reservation_events::{
         ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut,
         ReservationRescheduled,
@@ -153,6 +153,7 @@ impl EventGenerator {
             time_zone: state.zone,
             from: stay.from,
             to: stay.to,
+            offsets: Some(Offsets::of(stay, state.zone)),
             busy: None,
             people,
             title: TITLES.get(title).map(|title| (*title).to_owned()),

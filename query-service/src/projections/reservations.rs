@@ -70,6 +70,7 @@ mod tests {
             time_zone: "UTC".parse().unwrap(),
             from: at(100 + i64::from(revision)),
             to: at(200),
+            offsets: None,
             busy: None,
             people: revision,
             title: None,

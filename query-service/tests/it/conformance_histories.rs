@@ -252,14 +252,15 @@ impl History {
         let unique =
             0x0199_0000_0000_7000_8000_0000_0000_0000 + ((self.all.len() as u128 * 7919 % 1009) << 40);
         let title = TITLES[usize::from(step.other)];
-        let reservation = Reservation {
+        let mut reservation = Reservation {
             id: ReservationId::made_in(state.id, Uuid::from_u128(unique)),
             revision: 1,
             room: state.id,
             time_zone: state.settings.time_zone,
             from: stay.from,
             to: stay.to,
-            busy: (busy != stay).then_some(busy),
+            offsets: None,
+            busy: None,
             people: 1 + u32::from(step.length % 7),
             title: (!title.is_empty()).then(|| title.into()),
             reserved_for: (step.user == 1).then(|| "$$NOW".into()),
@@ -267,6 +268,7 @@ impl History {
             booked_by: (step.other == 1 && step.user != 2).then(|| UserId::new(USERS[2]).unwrap()),
             series: (step.other == 2).then(|| SeriesId(Uuid::from_u128(unique))),
         };
+        reservation.set_interval(stay, busy, state.settings.time_zone);
         self.all.insert(reservation.id);
         self.live.insert(reservation.id, reservation.clone());
         self.append(room, USERS[usize::from(step.user)], ReservationMade { reservation });
@@ -278,8 +280,7 @@ impl History {
         if step.other == 0 {
             reservation.people += 1;
         } else if self.is_free(previous.room, self.busy(room, stay), Some(reservation.id)) {
-            reservation.set_interval(stay, self.busy(room, stay));
-            reservation.time_zone = self.rooms[room].settings.time_zone;
+            reservation.set_interval(stay, self.busy(room, stay), self.rooms[room].settings.time_zone);
         } else {
             return;
         }
@@ -295,15 +296,8 @@ impl History {
             return;
         }
         let previous = held.place();
-        let reservation = Reservation {
-            revision: held.revision + 1,
-            room: target.id,
-            time_zone: target.settings.time_zone,
-            from: stay.from,
-            to: stay.to,
-            busy: (busy != stay).then_some(busy),
-            ..held
-        };
+        let mut reservation = Reservation { revision: held.revision + 1, room: target.id, ..held };
+        reservation.set_interval(stay, busy, target.settings.time_zone);
         self.live.insert(reservation.id, reservation.clone());
         let actor = USERS[usize::from(step.user)];
         self.append(room, actor, ReservationMovedOut { reservation: reservation.clone(), previous });

@@ -109,6 +109,7 @@ impl Stream {
             time_zone: self.settings.time_zone,
             from: hour(from_hour),
             to: hour(to_hour),
+            offsets: None,
             busy: None,
             people: 2,
             title: Some("$5 lunch $$x".to_owned()),

@@ -102,6 +102,7 @@ async fn a_page_of_schedules_has_fewer_rooms_if_they_are_full() {
                 time_zone: stream.settings.time_zone,
                 from,
                 to: from.plus(1).unwrap(),
+                offsets: None,
                 busy: None,
                 people: 1,
                 title: None,

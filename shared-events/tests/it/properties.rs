@@ -8,9 +8,9 @@ use proptest::{
 };
 use serde_json::json;
 use shared_events::{
-    Closure, ClosureId, ConsistencyToken, DecodedEvent, Event, Interval, MaxAhead, Metadata, Minute, OpenDay,
-    OpeningHours, OpeningSpan, Place, RawEvent, Reservation, ReservationId, Room, RoomId, RoomSettings,
-    SeriesId, TimeZone, Timestamp, UserId, Version,
+    Closure, ClosureId, ConsistencyToken, DecodedEvent, Event, Interval, MaxAhead, Metadata, Minute, Offsets,
+    OpenDay, OpeningHours, OpeningSpan, Place, RawEvent, Reservation, ReservationId, Room, RoomId,
+    RoomSettings, SeriesId, TimeZone, Timestamp, UserId, Version,
     closure_events::{ClosureAdded, ClosureLifted, Hit},
     envelope::parse_id,
     event::EVENT_TYPES,
@@ -20,7 +20,7 @@ use shared_events::{
         ReservationRescheduled, ReservationRestored,
     },
     room_events::{RoomChanged, RoomRegistered, RoomRetired},
-    time_zone::Database,
+    time_zone::{Database, UtcOffset},
     upcasting::decode,
 };
 use uuid::Uuid;
@@ -138,7 +138,8 @@ fn room() -> BoxedStrategy<Room> {
 
 fn reservation() -> BoxedStrategy<Reservation> {
     let texts = (option::of(any::<String>()), option::of(any::<String>()), user_id());
-    let later = (option::of(user_id()), option::of(any::<u128>()), option::of(interval()));
+    let later =
+        (option::of(user_id()), option::of(any::<u128>()), option::of(interval()), option::of(offsets()));
     (any::<u128>(), room_id(), interval(), time_zone(), any::<(u32, u32)>(), texts, later)
         .prop_map(
             |(
@@ -148,7 +149,7 @@ fn reservation() -> BoxedStrategy<Reservation> {
                 time_zone,
                 (revision, people),
                 texts,
-                (booked_by, series, busy),
+                (booked_by, series, busy, offsets),
             )| {
                 let (title, reserved_for, user) = texts;
                 Reservation {
@@ -158,6 +159,7 @@ fn reservation() -> BoxedStrategy<Reservation> {
                     time_zone,
                     from,
                     to,
+                    offsets,
                     busy,
                     people,
                     title,
@@ -169,6 +171,11 @@ fn reservation() -> BoxedStrategy<Reservation> {
             },
         )
         .boxed()
+}
+
+fn offsets() -> impl Strategy<Value = Offsets> {
+    let offset = || (-86_399..86_400).prop_map(|seconds| UtcOffset::from_seconds(seconds).unwrap());
+    (offset(), offset()).prop_map(|(from, to)| Offsets { from, to })
 }
 
 fn place() -> impl Strategy<Value = Place> {

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use shared_events::{
-    Interval, OpeningHours, OpeningSpan, RoomSettings, TimeZone,
+    Interval, Offsets, OpeningHours, OpeningSpan, RoomSettings, TimeZone,
     room_rules::BrokenRule,
-    time_zone::{Database, NotChosen, Source, Tz},
+    time_zone::{Database, NotChosen, Source, Tz, UtcOffset},
 };
 
 fn shown(zone: &str, time: &str) -> String {
@@ -84,6 +84,50 @@ fn clocks_of_the_past_are_those_of_the_former_database() {
             .filter(|time| time.with_timezone(&old).naive_local() != time.with_timezone(&zone).naive_local());
         // Later releases correct the past: Tijuana until 1976.
         assert!(differs.count() <= 150, "{old}");
+    }
+}
+
+#[test]
+fn offsets_tell_what_clocks_show_at_both_ends() {
+    for (zone, from, to, offsets, shown) in [
+        // Clocks go back in between.
+        (
+            "Europe/Lisbon",
+            "2026-10-24T22:30:00Z",
+            "2026-10-25T03:00:00Z",
+            r#"{"from":"+01:00","to":"+00:00"}"#,
+            ["2026-10-24T23:30:00", "2026-10-25T03:00:00"],
+        ),
+        (
+            "Asia/Kathmandu",
+            "2026-07-01T09:00:00Z",
+            "2026-07-01T10:00:00Z",
+            r#"{"from":"+05:45","to":"+05:45"}"#,
+            ["2026-07-01T14:45:00", "2026-07-01T15:45:00"],
+        ),
+        (
+            "Africa/Monrovia",
+            "1971-07-01T09:00:00Z",
+            "1973-07-01T10:00:00Z",
+            r#"{"from":"-00:44:30","to":"+00:00"}"#,
+            ["1971-07-01T08:15:30", "1973-07-01T10:00:00"],
+        ),
+    ] {
+        let stay = Interval { from: from.parse().unwrap(), to: to.parse().unwrap() };
+        let found = Offsets::of(stay, zone.parse().unwrap());
+        assert_eq!(serde_json::to_string(&found).unwrap(), offsets);
+        assert_eq!(serde_json::from_str::<Offsets>(offsets).unwrap(), found);
+        let local = [found.from.local(stay.from.to_utc()), found.to.local(stay.to.to_utc())];
+        assert_eq!(local.map(|local| local.format("%Y-%m-%dT%H:%M:%S").to_string()), shown);
+    }
+}
+
+#[test]
+fn a_text_that_is_no_offset_is_refused() {
+    for text in
+        ["", "+", "01:00", "+1:00", "+01:60", "+24:00", "+01", "+01:00:60", "+01:00:00:00", "Z", "+0a:00"]
+    {
+        assert!(text.parse::<UtcOffset>().is_err(), "{text}");
     }
 }
 

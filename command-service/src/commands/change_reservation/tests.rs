@@ -1,4 +1,4 @@
-use shared_events::{OpeningHours, RoomSettings, room_rules::BrokenRule};
+use shared_events::{Offsets, OpeningHours, RoomSettings, room_rules::BrokenRule, time_zone::UtcOffset};
 
 use super::*;
 use crate::{
@@ -168,6 +168,25 @@ fn changed_rules_do_not_touch_a_reservation_whose_time_stays() {
     let when = given([room(1), made(&tomorrow()), strict])
         .when(change(|change| change.title = Some(Some("Talk".into()))));
     when.then([rescheduled(&tomorrow(), &titled)]);
+}
+
+#[test]
+fn only_a_new_interval_is_told_by_the_clocks_of_now() {
+    // Set by rules of the zone that have changed since.
+    let ahead = UtcOffset::from_seconds(7200).unwrap();
+    let offsets = Some(Offsets { from: ahead, to: ahead });
+    let before = Reservation { offsets, ..tomorrow() };
+    let titled = Reservation { revision: 2, title: Some("Talk".into()), ..before.clone() };
+    let title = change(|change| change.title = Some(Some("Talk".into())));
+    holding(&before).when(title).then([rescheduled(&before, &titled)]);
+    let longer = after(&before, |after| after.to = minute("2026-06-02T13:00"));
+    assert_ne!(longer.offsets, before.offsets);
+    let later = change(|change| change.to = Some(minute("2026-06-02T13:00")));
+    holding(&before).when(later).then([rescheduled(&before, &longer)]);
+    // One of an older build.
+    let unknown = Reservation { offsets: None, ..tomorrow() };
+    let same = change(|change| change.to = Some(tomorrow().to));
+    holding(&unknown).when(same).unchanged(room_id(1), Some(unknown.id), 1);
 }
 
 #[test]

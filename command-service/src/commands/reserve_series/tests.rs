@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use shared_events::{Event, OpenDay, OpeningHours, OpeningSpan, UserId, room_rules::BrokenRule};
+use shared_events::{Event, Offsets, OpenDay, OpeningHours, OpeningSpan, UserId, room_rules::BrokenRule};
 
 use super::*;
 use crate::{
@@ -51,6 +51,10 @@ fn every_occurrence_is_a_reservation_of_the_series_with_an_id_of_its_own() {
     assert_eq!((made.len(), decision.occurrences.len(), decision.skipped.len()), (400, 400, 0));
     let expected = SeriesId(ReservationId::made_in(room_id(1), COMMAND).0);
     assert!(made.iter().all(|made| made.series == Some(expected) && made.revision == 1 && made.people == 2));
+    assert!(
+        made.iter().all(|made| made.offsets == Some(Offsets::of(made.interval(), made.time_zone))),
+        "each by the clocks of its own day"
+    );
     assert_eq!(decision.series, expected);
     let ids: HashSet<_> = made.iter().map(|made| made.id).collect();
     assert_eq!(ids.len(), 400);

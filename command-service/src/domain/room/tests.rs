@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 use shared_events::{
-    Closure, OpeningHours, OpeningSpan, UserId,
+    Closure, Offsets, OpeningHours, OpeningSpan, UserId,
     closure_events::ClosureAdded,
     reservation_events::{ReservationCancelled, ReservationMade, ReservationMovedIn, ReservationMovedOut},
     room_events::{RoomChanged, RoomRegistered},
@@ -30,6 +30,7 @@ fn reservation(n: u128, from: i64, to: i64) -> Reservation {
         time_zone: "UTC".parse().unwrap(),
         from: at(from),
         to: at(to),
+        offsets: Some(Offsets::of(span(from, to), "UTC".parse().unwrap())),
         busy: None,
         people: 3,
         title: Some("Talk".into()),

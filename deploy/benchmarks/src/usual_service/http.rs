@@ -106,6 +106,7 @@ async fn reserve(
         time_zone: "Europe/Lisbon".parse().map_err(unavailable)?,
         from: stay.from,
         to: stay.to,
+        offsets: None,
         busy: None,
         people: stay.people,
         title: stay.title.clone(),

@@ -10,7 +10,9 @@ use mongodb::bson::{
     serialize_to_raw_document_buf,
     spec::BinarySubtype,
 };
-use shared_events::{Closure, Minute, Place, Reservation, RoomId, Timestamp, Version, names::sort_key};
+use shared_events::{
+    Closure, Minute, Offsets, Place, Reservation, RoomId, Timestamp, Version, names::sort_key,
+};
 use uuid::Uuid;
 
 use super::packing::{pack, pack_people, unpack, unpack_people};
@@ -132,6 +134,10 @@ fn append_place(stored: &mut RawDocumentBuf, place: Place) {
 fn append_values(stored: &mut RawDocumentBuf, reservation: &Reservation) {
     stored.append(cstr!("revision"), i64::from(reservation.revision));
     append_place(stored, reservation.place());
+    if let Some(Offsets { from, to }) = reservation.offsets {
+        stored.append(cstr!("fromOffset"), from.seconds());
+        stored.append(cstr!("toOffset"), to.seconds());
+    }
     if let Some(busy) = reservation.busy {
         stored.append(cstr!("busyFrom"), date(busy.from));
         stored.append(cstr!("busyTo"), date(busy.to));

@@ -4,8 +4,8 @@ use mongodb::bson::{
     Bson, RawBsonRef, RawDocument, deserialize_from_slice, raw::RawBinaryRef, spec::BinarySubtype,
 };
 use shared_events::{
-    Closure, ClosureId, Interval, Minute, Place, Reservation, ReservationId, RoomId, SeriesId, TimeZone,
-    Timestamp, UserId, Version,
+    Closure, ClosureId, Interval, Minute, Offsets, Place, Reservation, ReservationId, RoomId, SeriesId,
+    TimeZone, Timestamp, UserId, Version, time_zone::UtcOffset,
 };
 use uuid::Uuid;
 
@@ -164,6 +164,12 @@ impl<'a> Stored<'a> {
         Ok(Interval { from: self.minute("busyFrom")?, to: self.minute("busyTo")? })
     }
 
+    fn offsets(&self) -> Result<Offsets, StoreError> {
+        let offset =
+            |name: &str| UtcOffset::from_seconds(self.integer(name)?).map_err(|_| self.unreadable(name));
+        Ok(Offsets { from: offset("fromOffset")?, to: offset("toOffset")? })
+    }
+
     fn values(&self, id: Uuid) -> Result<Reservation, StoreError> {
         let Place { room, time_zone, from, to } = self.place()?;
         Ok(Reservation {
@@ -173,6 +179,7 @@ impl<'a> Stored<'a> {
             time_zone,
             from,
             to,
+            offsets: if self.has("fromOffset") { Some(self.offsets()?) } else { None },
             busy: if self.has("busyFrom") { Some(self.busy()?) } else { None },
             people: self.integer("people")?,
             title: self.optional_text("title")?,
