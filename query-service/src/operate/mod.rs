@@ -9,6 +9,7 @@ mod drop_generation;
 mod erase;
 mod generations;
 mod lag;
+mod moved_local_times;
 mod parked;
 mod rebuild;
 mod repair;
@@ -62,6 +63,10 @@ pub enum Operate {
     ///
     /// Run again, it goes on where it was interrupted.
     Rebuild(rebuild::Arguments),
+    /// Lists stays of a zone whose local time changed with the rules of the zone after it was set.
+    ///
+    /// Ends with 1 if there are any. Stays that were set before events told the local time are counted as unknown.
+    MovedLocalTimes(moved_local_times::Arguments),
     /// Lists the generations of read models.
     Generations(Format),
     /// Shows the generation of read models that was live before.
@@ -99,6 +104,7 @@ impl Operate {
             Self::Lag(format) => lag::show(&LiveGeneration::of(servers).await?.kafka, format).await,
             Self::Verify(arguments) => arguments.run(&servers).await,
             Self::Rebuild(arguments) => arguments.run(&servers).await,
+            Self::MovedLocalTimes(arguments) => arguments.run(&LiveGeneration::of(servers).await?).await,
             Self::Generations(format) => generations::list(&servers, format).await,
             Self::Rollback(format) => rollback::run(&servers, format).await,
             Self::DropGeneration(arguments) => arguments.run(&servers).await,

@@ -14,8 +14,8 @@ use std::{
 
 use async_trait::async_trait;
 use shared_events::{
-    ClosureId, DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, RoomSettings, Timestamp,
-    UserId, Version,
+    ClosureId, DecodedEvent, Erasures, Interval, Minute, ReservationId, RoomId, RoomSettings, TimeZone,
+    Timestamp, UserId, Version,
 };
 use uuid::Uuid;
 
@@ -225,6 +225,15 @@ pub trait Queries: Checkpoints + Past {
         &self,
         user: &UserId,
         after: Minute,
+        limit: usize,
+    ) -> Result<Vec<ReservationDoc>, StoreError>;
+
+    /// Live reservations of a zone that end after a minute, by id. Reads all reservations.
+    async fn live_in_zone(
+        &self,
+        zone: TimeZone,
+        from: Minute,
+        after: Option<ReservationId>,
         limit: usize,
     ) -> Result<Vec<ReservationDoc>, StoreError>;
 

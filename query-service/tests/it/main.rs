@@ -39,6 +39,7 @@ mod mongo_indexes;
 mod mongo_joint_writes;
 mod mongo_usage;
 mod mongo_writes;
+mod moved_local_times;
 mod notices;
 mod notifications;
 mod notify;

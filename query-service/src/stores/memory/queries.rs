@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use shared_events::{
-    ClosureId, Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version, names::sort_key,
+    ClosureId, Interval, Minute, ReservationId, RoomId, TimeZone, Timestamp, UserId, Version, names::sort_key,
 };
 use uuid::Uuid;
 
@@ -203,6 +203,27 @@ impl Queries for MemoryReadModels {
         };
         let mut found: Vec<_> = documents.reservations.values().filter(wanted).cloned().collect();
         found.sort_by_key(|doc| (doc.reservation.to, doc.reservation.id));
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn live_in_zone(
+        &self,
+        zone: TimeZone,
+        from: Minute,
+        after: Option<ReservationId>,
+        limit: usize,
+    ) -> Result<Vec<ReservationDoc>, StoreError> {
+        let documents = self.read();
+        let wanted = |doc: &&ReservationDoc| {
+            let reservation = &doc.reservation;
+            doc.is_live()
+                && reservation.time_zone == zone
+                && reservation.to > from
+                && after.is_none_or(|after| reservation.id > after)
+        };
+        let mut found: Vec<_> = documents.reservations.values().filter(wanted).cloned().collect();
+        found.sort_by_key(|doc| doc.reservation.id);
         found.truncate(limit);
         Ok(found)
     }

@@ -14,7 +14,7 @@ use mongodb::{
     options::Hint,
 };
 use shared_events::{
-    ClosureId, Interval, Minute, ReservationId, RoomId, Timestamp, UserId, Version, names::sort_key,
+    ClosureId, Interval, Minute, ReservationId, RoomId, TimeZone, Timestamp, UserId, Version, names::sort_key,
 };
 
 use super::{
@@ -230,6 +230,22 @@ impl Queries for MongoReadModels {
         let wanted =
             doc! { "form.user": user.as_str(), "form.live": false, "form.to": { "$gt": date(after) } };
         let found = self.reservations.collection.find(wanted).sort(doc! { "form.to": 1, "_id": 1 });
+        all(found.limit(bound(limit)).await?, to_reservation).await
+    }
+
+    async fn live_in_zone(
+        &self,
+        zone: TimeZone,
+        from: Minute,
+        after: Option<ReservationId>,
+        limit: usize,
+    ) -> Result<Vec<ReservationDoc>, StoreError> {
+        let mut wanted =
+            doc! { "form.live": true, "form.timeZone": zone.0.name(), "form.to": { "$gt": date(from) } };
+        if let Some(after) = after {
+            wanted.insert("_id", doc! { "$gt": uuid(after.0) });
+        }
+        let found = self.reservations.collection.find(wanted).sort(doc! { "_id": 1 });
         all(found.limit(bound(limit)).await?, to_reservation).await
     }
 
