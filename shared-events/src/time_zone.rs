@@ -161,6 +161,20 @@ impl Tz {
         UtcOffset(self.offset_from_utc_datetime(&at.naive_utc()).fixed.local_minus_utc())
     }
 
+    /// The changes of that lead after one moment and before another: when each is, and the lead from then on.
+    #[must_use]
+    pub fn changes(self, after: DateTime<Utc>, before: DateTime<Utc>) -> Vec<(DateTime<Utc>, UtcOffset)> {
+        let mut last = self.utc_offset(after);
+        let from = jiff::Timestamp::from_second(after.timestamp()).unwrap_or_default();
+        let moments = self.0.rules.following(from).map(|change| {
+            let at = DateTime::from_timestamp(change.timestamp().as_second(), 0);
+            (at.unwrap_or(DateTime::<Utc>::MAX_UTC), UtcOffset(change.offset().seconds()))
+        });
+        let within = moments.take_while(|(at, _)| *at < before);
+        // Others change the name of the time alone.
+        within.filter(|(_, offset)| std::mem::replace(&mut last, *offset) != *offset).collect()
+    }
+
     fn offset(self, offset: tz::Offset) -> ZoneOffset {
         // No zone is a day or more away from UTC.
         let fixed = FixedOffset::east_opt(offset.seconds()).unwrap_or_else(|| Utc.fix());

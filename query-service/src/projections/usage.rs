@@ -82,7 +82,8 @@ fn hours(place: Place, month: Month) -> impl Iterator<Item = Hour> {
     })
 }
 
-/// Counts, in a room's usage, those of its entries up to a version that are after its usage position.
+/// Counts, in a room's usage, those of its entries up to a version that are after its usage position. A document that was
+/// counted by other rules of its zone stays as it is.
 pub fn count_up_to(documents: &mut RoomDocuments, version: Version) {
     if documents.counted >= version {
         return;
@@ -91,12 +92,16 @@ pub fn count_up_to(documents: &mut RoomDocuments, version: Version) {
     for entry in documents.history.range(after).map(|(_, entry)| entry) {
         for key in touches(entry) {
             let stored = documents.usage.remove(&key.place());
-            documents.usage.insert(key.place(), fold(stored, key, entry));
+            let counted = match stored {
+                Some(other) if other.rules != key.rules() => other,
+                stored => fold(stored, key, entry),
+            };
+            documents.usage.insert(key.place(), counted);
         }
     }
 }
 
-/// The document of `key` after the event.
+/// The document of `key` after the event. A stored one is counted by the rules of this process.
 #[must_use]
 pub fn fold(stored: Option<UsageDoc>, key: UsageKey, entry: &HistoryDoc) -> UsageDoc {
     let mut doc = stored.unwrap_or_else(|| UsageDoc::empty(key));

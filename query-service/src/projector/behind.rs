@@ -17,7 +17,8 @@ const CATCH_UP_EVERY: Duration = Duration::from_secs(30);
 /// Gauge: seconds for which usage could not be written.
 pub const USAGE_BEHIND: &str = "projector_usage_behind_seconds";
 
-/// Writes usage until it is stopped, and folds again what an earlier owner has not written. The projector writes the last
+/// Writes usage until it is stopped, and folds again what an earlier owner has not written, or has counted by other rules of time
+/// zones. The projector writes the last
 /// usage of a partition before it gives the partition away.
 pub async fn write_usage(projector: &Projector, stop: CancellationToken) {
     let (mut partitions, mut compared) = (Vec::new(), Instant::now());
@@ -31,6 +32,15 @@ pub async fn write_usage(projector: &Projector, stop: CancellationToken) {
             if compares {
                 let owns =
                     |room| projector.partition_of(room).is_some_and(|partition| owned.contains(&partition));
+                if owned != partitions {
+                    let rooms = store.forget_outdated_usage(&owns).await?;
+                    if rooms > 0 {
+                        tracing::info!(
+                            rooms,
+                            "usage that was counted by other rules of time zones is folded again"
+                        );
+                    }
+                }
                 let rooms = store.catch_up_usage(&owns).await?;
                 if rooms > 0 {
                     tracing::info!(rooms, "usage that was not written is folded again");

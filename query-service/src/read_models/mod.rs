@@ -11,6 +11,7 @@ pub mod of_room;
 pub mod requests;
 pub mod reservation;
 pub mod room;
+pub mod rules;
 pub mod usage;
 
 pub use checkpoint::{Checkpoint, DroppedEvent, Parked, ParkedMessage};
@@ -20,4 +21,5 @@ pub use of_room::{Compared, Difference, RoomDocuments};
 pub use requests::{Outcome, Request, RequestedAction};
 pub use reservation::{ReservationDoc, Status};
 pub use room::{KindCount, RoomDoc};
+pub use rules::Rules;
 pub use usage::{UsageDoc, UsageKey};

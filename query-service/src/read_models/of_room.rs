@@ -180,5 +180,6 @@ fn json(doc: &impl Serialize) -> String {
 fn in_short(usage: &UsageDoc) -> String {
     let (version, minutes, starts) = (usage.version, usage.all_minutes(), usage.starts(0..usage.stays.len()));
     let people = usage.people_from(|_| true);
-    format!("counted to version {version}: {minutes} minutes, {starts} starts of {people} people")
+    let rules = usage.rules.as_str();
+    format!("counted to version {version} at {rules}: {minutes} minutes, {starts} starts of {people} people")
 }

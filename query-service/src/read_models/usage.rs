@@ -9,7 +9,7 @@ use std::{
 use chrono::{Datelike, Days, NaiveDate};
 use shared_events::{Interval, Minute, RoomId, TimeZone, Version};
 
-use super::local_time::local_hour;
+use super::{local_time::local_hour, rules::Rules};
 
 /// Days in the longest month.
 pub const DAYS: usize = 31;
@@ -109,6 +109,12 @@ pub struct UsageKey {
 }
 
 impl UsageKey {
+    /// The rules of its zone in this process.
+    #[must_use]
+    pub fn rules(self) -> Rules {
+        Rules::of(self.zone, self.month.about())
+    }
+
     /// Its place among the documents of its room: local month, then zone.
     #[must_use]
     pub fn place(self) -> (Month, String) {
@@ -137,6 +143,8 @@ pub struct People {
 pub struct UsageDoc {
     /// Its key.
     pub key: UsageKey,
+    /// The rules of its zone by which it is counted. Events are added only by the same ones.
+    pub rules: Rules,
     /// The last version of the room's stream that is counted: events up to it are skipped.
     pub version: Version,
     /// Reserved minutes of each hour: [`DAYS`] times [`HOURS`] values, up to 120 in an hour that the clocks show twice.
@@ -154,7 +162,14 @@ impl UsageDoc {
     #[must_use]
     pub fn empty(key: UsageKey) -> Self {
         let table = || vec![0; DAYS * HOURS];
-        Self { key, version: Version::NONE, minutes: table(), stays: table(), people: BTreeMap::new() }
+        Self {
+            key,
+            rules: key.rules(),
+            version: Version::NONE,
+            minutes: table(),
+            stays: table(),
+            people: BTreeMap::new(),
+        }
     }
 
     /// Reserved minutes of all its hours.

@@ -67,6 +67,12 @@ pub trait ProjectionStore: Checkpoints + Parking + Repair + Requests + ErasureLi
         Ok(())
     }
 
+    /// Forgets the usage of an owner's rooms that was counted by other rules of time zones than those of this process. Returns
+    /// the number of these rooms. [`catch_up_usage`](Self::catch_up_usage) folds it again.
+    async fn forget_outdated_usage(&self, _owns: &Owns<'_>) -> Result<usize, StoreError> {
+        Ok(0)
+    }
+
     /// Folds the events that usage lacks, of those rooms whose usage position is behind their checkpoint. Returns the
     /// number of these rooms. [`write_usage`](Self::write_usage) stores what is folded.
     async fn catch_up_usage(&self, _owns: &Owns<'_>) -> Result<usize, StoreError> {

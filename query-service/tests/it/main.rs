@@ -57,4 +57,5 @@ mod schedules;
 mod statistics;
 mod store_double;
 mod subscriptions;
+mod usage_rules;
 mod verify;

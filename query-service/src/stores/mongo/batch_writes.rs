@@ -60,6 +60,10 @@ impl ProjectionStore for MongoReadModels {
         self.write_unwritten_usage(Some(Instant::now())).await
     }
 
+    async fn forget_outdated_usage(&self, owns: &Owns<'_>) -> Result<usize, StoreError> {
+        self.forget_usage_of_other_rules(owns).await
+    }
+
     async fn catch_up_usage(&self, owns: &Owns<'_>) -> Result<usize, StoreError> {
         self.catch_up_with_checkpoints(owns).await
     }

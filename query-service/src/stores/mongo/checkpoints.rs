@@ -153,11 +153,16 @@ impl RoomVersions {
         Ok(applied)
     }
 
-    /// Forgets a room.
-    pub(super) async fn forget(&self, room: RoomId) -> Result<(), StoreError> {
-        let (version, parked) = paths(room);
-        let nothing = doc! { version: "", parked: "" };
-        self.0.collection.update_one(doc! { "_id": group(room) }, doc! { "$unset": nothing }).await?;
+    /// Forgets rooms.
+    pub(super) async fn forget(&self, rooms: &[RoomId]) -> Result<(), StoreError> {
+        let mut groups: BTreeMap<i64, Document> = BTreeMap::new();
+        for room in rooms {
+            let (version, parked) = paths(*room);
+            groups.entry(group(*room)).or_default().extend([(version, "".into()), (parked, "".into())]);
+        }
+        for (group, nothing) in groups {
+            self.0.collection.update_one(doc! { "_id": group }, doc! { "$unset": nothing }).await?;
+        }
         Ok(())
     }
 

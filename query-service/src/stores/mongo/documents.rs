@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::packing::{pack, pack_people, unpack, unpack_people};
 use crate::{
     read_models::{
-        Change, ClosureDoc, HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, UsageDoc,
+        Change, ClosureDoc, HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, Rules, UsageDoc,
         UsageKey,
         history::{Part, weeks},
         usage::{DAYS, HOURS},
@@ -284,6 +284,7 @@ pub(super) fn from_history(entry: &HistoryDoc) -> Result<RawDocumentBuf, StoreEr
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PackedUsage {
     pub(super) key: UsageKey,
+    pub(super) rules: Rules,
     pub(super) version: Version,
     pub(super) minutes: Vec<u8>,
     pub(super) stays: Vec<u8>,
@@ -294,6 +295,7 @@ impl PackedUsage {
     pub(super) fn pack(usage: &UsageDoc) -> Self {
         Self {
             key: usage.key,
+            rules: usage.rules.clone(),
             version: usage.version,
             minutes: pack(&usage.minutes),
             stays: pack(&usage.stays),
@@ -305,6 +307,7 @@ impl PackedUsage {
         let table = |packed| unpack(packed, DAYS * HOURS).ok_or_else(|| unreadable_table(self.key));
         Ok(UsageDoc {
             key: self.key,
+            rules: self.rules.clone(),
             version: self.version,
             minutes: table(&self.minutes)?,
             stays: table(&self.stays)?,
@@ -312,11 +315,17 @@ impl PackedUsage {
         })
     }
 
+    /// Whether it is counted by the rules of this process.
+    pub(super) fn is_current(&self) -> bool {
+        self.rules == self.key.rules()
+    }
+
     pub(super) fn guarded(&self) -> Guarded {
         let mut guarded = Guarded::new(usage_id(self.key).as_str(), cstr!("version"), self.version);
         guarded.form.append(cstr!("room"), raw_uuid(&self.key.room.0));
         guarded.form.append(cstr!("month"), self.key.month.code());
         guarded.form.append(cstr!("zone"), self.key.zone.0.name());
+        guarded.form.append(cstr!("rules"), self.rules.as_str());
         guarded.form.append(cstr!("minutes"), raw_bytes(&self.minutes));
         guarded.form.append(cstr!("stays"), raw_bytes(&self.stays));
         guarded.form.append(cstr!("people"), raw_bytes(&self.people));

@@ -410,7 +410,7 @@ fn keeping_busy(rooms: &[RoomId], during: Interval) -> Document {
     }
 }
 
-fn ids(rooms: &[RoomId]) -> Vec<Bson> {
+pub(super) fn ids(rooms: &[RoomId]) -> Vec<Bson> {
     rooms.iter().map(|room| uuid(room.0)).collect()
 }
 

@@ -14,7 +14,7 @@ use crate::stores::{Repair, StoreError};
 #[async_trait]
 impl Repair for MongoReadModels {
     async fn forget_checkpoint(&self, room: RoomId) -> Result<(), StoreError> {
-        self.checkpoints.forget(room).await
+        self.checkpoints.forget(&[room]).await
     }
 
     /// Finds documents by indexes only, because the partition waits. The usage position
@@ -36,6 +36,6 @@ impl Repair for MongoReadModels {
         let entries =
             doc! { "$gte": history_id(room, Version::NONE), "$lte": history_id(room, u64::MAX.into()) };
         self.history.collection.delete_many(doc! { "_id": entries }).await?;
-        self.usage_positions.forget(room).await
+        self.usage_positions.forget(&[room]).await
     }
 }

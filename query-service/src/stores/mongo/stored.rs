@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::documents::{FORM, PackedUsage, ROOM_ID};
 use crate::{
     read_models::{
-        Change, ClosureDoc, HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, Status,
+        Change, ClosureDoc, HistoryDoc, HistoryKind, ParkedMessage, ReservationDoc, RoomDoc, Rules, Status,
         UsageKey, usage::Month,
     },
     stores::StoreError,
@@ -215,12 +215,23 @@ impl<'a> Stored<'a> {
     }
 
     fn usage_key(&self) -> Result<UsageKey, StoreError> {
-        Ok(UsageKey {
-            room: RoomId(self.uuid("room")?),
-            zone: self.zone("zone")?,
-            month: Month::of_code(self.integer("month")?).ok_or_else(|| self.unreadable("month"))?,
-        })
+        Ok(UsageKey { room: RoomId(self.uuid("room")?), zone: self.zone("zone")?, month: self.month()? })
     }
+
+    fn month(&self) -> Result<Month, StoreError> {
+        Month::of_code(self.integer("month")?).ok_or_else(|| self.unreadable("month"))
+    }
+
+    /// Older documents have none.
+    fn rules(&self) -> Result<Rules, StoreError> {
+        Ok(Rules::stored(if self.has("rules") { self.str("rules")? } else { "" }))
+    }
+}
+
+/// A zone, a month, and rules by which usage of both is counted.
+pub(super) fn to_rules(doc: &RawDocument) -> Result<(TimeZone, Month, Rules), StoreError> {
+    let group = Stored::read("usage", doc)?.part("_id")?;
+    Ok((group.zone("zone")?, group.month()?, group.rules()?))
 }
 
 fn to_integer<T: TryFrom<i64>>(value: RawBsonRef<'_>) -> Option<T> {
@@ -297,6 +308,7 @@ pub(super) fn to_usage(doc: &RawDocument) -> Result<PackedUsage, StoreError> {
     let form = Stored::read("usage", doc)?.form()?;
     Ok(PackedUsage {
         key: form.usage_key()?,
+        rules: form.rules()?,
         version: form.version()?,
         minutes: form.bytes("minutes")?.to_vec(),
         stays: form.bytes("stays")?.to_vec(),

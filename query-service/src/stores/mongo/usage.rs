@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream, try_join};
-use mongodb::bson::doc;
+use mongodb::bson::{RawDocumentBuf, doc};
 use shared_events::{RoomId, Version};
 
 use super::{
@@ -17,13 +17,13 @@ use super::{
     documents::{Guarded, PackedUsage, history_id, usage_id},
     joint_writes::SMALL_BATCH,
     ordered_writes::{OrderedWrites, Written},
-    queries::all,
-    stored::{to_history, to_usage},
+    queries::{all, ids},
+    stored::{to_history, to_rules, to_usage},
     usage_behind::{RoomUsage, Unwritten},
 };
 use crate::{
     projections::usage,
-    read_models::{Checkpoint, HistoryDoc, UsageDoc, UsageKey},
+    read_models::{Checkpoint, HistoryDoc, Rules, UsageDoc, UsageKey},
     stores::{Applied, Checkpoints, Owns, StoreError, batch::Span},
 };
 
@@ -111,7 +111,8 @@ impl MongoReadModels {
         let stored = self.usage_positions.checkpoints(&rooms).await?;
         positions.extend(stored.into_iter().map(|(room, position)| (room, position.version)));
         let keys: Vec<UsageKey> = missing.iter().chain(&unknown).flat_map(|it| &it.keys).copied().collect();
-        for document in self.stored_usage(&keys).await? {
+        let (documents, mut outdated) = self.stored_usage(&keys).await?;
+        for document in documents {
             known.entry(document.key.room).or_default().push(document);
         }
         let position = |room: &RoomId| positions.get(room).copied().unwrap_or_default();
@@ -121,6 +122,7 @@ impl MongoReadModels {
             .map(|(room, version, documents)| self.fold_again(room, position(&room), version, documents))
             .collect();
         let again: Vec<_> = stream::iter(again).buffer_unordered(ROOMS_AT_ONCE).try_collect().await?;
+        outdated.extend(again.iter().filter(|(_, usage)| usage.is_none()).map(|(room, _)| *room));
 
         // Read after the documents: an older copy that was restored meanwhile has earlier versions.
         let rooms: Vec<RoomId> = missing.iter().chain(&unknown).map(|before| before.room).collect();
@@ -129,15 +131,19 @@ impl MongoReadModels {
         let at = |versions: &HashMap<RoomId, Checkpoint>, room| {
             versions.get(room).map(|it: &Checkpoint| it.version).unwrap_or_default()
         };
+        // It is folded again from the first event on, with the next batch or when usage is caught up.
+        self.forget_usage(&outdated).await?;
         let mut behind = BTreeSet::new();
         for Before { room, version, .. } in missing.iter().chain(&unknown) {
-            if at(&checkpoints, room) < *version || at(&reached, room) < position(room) {
+            let is_older = at(&checkpoints, room) < *version || at(&reached, room) < position(room);
+            if is_older || outdated.contains(room) {
                 self.usage_behind.forget(*room);
                 known.remove(room);
                 behind.insert(*room);
             }
         }
         for (room, usage) in again.into_iter().filter(|(room, _)| !behind.contains(room)) {
+            let Some(usage) = usage else { continue };
             known.insert(room, usage.documents.clone());
             self.usage_behind.begin(room, usage);
         }
@@ -145,14 +151,14 @@ impl MongoReadModels {
     }
 
     /// The usage of a room up to a version: some of its stored documents, which reach the usage position, and the later
-    /// entries.
+    /// entries. `None` if another one of these documents was counted by other rules of its zone.
     async fn fold_again(
         &self,
         room: RoomId,
         position: Version,
         version: Version,
         documents: Vec<PackedUsage>,
-    ) -> Result<(RoomId, RoomUsage), StoreError> {
+    ) -> Result<(RoomId, Option<RoomUsage>), StoreError> {
         let mut known =
             RoomUsage { folded_to: position, written_to: position, documents, recent: true, due: None };
         while known.folded_to < version {
@@ -164,22 +170,82 @@ impl MongoReadModels {
             let touched = by_key(&entries);
             let lacks = |key: &UsageKey| !known.documents.iter().any(|document| document.key == *key);
             let missing: Vec<UsageKey> = touched.keys().copied().filter(lacks).collect();
-            known.put(self.stored_usage(&missing).await?);
+            let (stored, outdated) = self.stored_usage(&missing).await?;
+            if !outdated.is_empty() {
+                return Ok((room, None));
+            }
+            known.put(stored);
             let folded = touched.into_iter().map(|(key, entries)| fold(&known.documents, key, entries));
             let folded: Vec<_> = folded.collect::<Result<_, _>>()?;
             known.put(folded);
         }
         // Entries may lack at the end: an operator left their events out.
         known.folded_to = version;
-        Ok((room, known))
+        Ok((room, Some(known)))
     }
 
-    async fn stored_usage(&self, keys: &[UsageKey]) -> Result<Vec<PackedUsage>, StoreError> {
+    /// The stored documents with these keys, and the rooms of those that were counted by other rules of their zone. These are left
+    /// out: a fold never mixes two.
+    async fn stored_usage(
+        &self,
+        keys: &[UsageKey],
+    ) -> Result<(Vec<PackedUsage>, BTreeSet<RoomId>), StoreError> {
         if keys.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), BTreeSet::new()));
         }
         let ids: Vec<String> = keys.iter().map(|key| usage_id(*key)).collect();
-        all(self.usage.collection.find(doc! { "_id": { "$in": ids } }).await?, to_usage).await
+        let found = all(self.usage.collection.find(doc! { "_id": { "$in": ids } }).await?, to_usage).await?;
+        let (current, others): (Vec<_>, Vec<_>) = found.into_iter().partition(PackedUsage::is_current);
+        Ok((current, others.into_iter().map(|document| document.key.room).collect()))
+    }
+
+    /// Forgets the usage of an owner's rooms with a document that was counted by other rules of its zone.
+    pub(super) async fn forget_usage_of_other_rules(&self, owns: &Owns<'_>) -> Result<usize, StoreError> {
+        let by_rules =
+            doc! { "_id": { "zone": "$form.zone", "month": "$form.month", "rules": "$form.rules" } };
+        let groups = self.usage.collection.aggregate([doc! { "$group": by_rules }]);
+        let groups = all(groups.with_type::<RawDocumentBuf>().await?, to_rules).await?;
+        let mut rooms = BTreeSet::new();
+        for (zone, month, rules) in groups {
+            if rules != Rules::of(zone, month.about()) {
+                let of_group = doc! {
+                    "form.zone": zone.0.name(),
+                    "form.month": month.code(),
+                    "form.rules": stored_rules(&rules),
+                };
+                let found = all(self.usage.collection.find(of_group).await?, to_usage).await?;
+                rooms.extend(found.iter().map(|document| document.key.room).filter(|room| owns(*room)));
+            }
+        }
+        let all: Vec<RoomId> = rooms.iter().copied().collect();
+        for part in all.chunks(LAGGING_AT_ONCE) {
+            self.forget_usage(&part.iter().copied().collect()).await?;
+        }
+        Ok(rooms.len())
+    }
+
+    /// Forgets the usage positions of rooms, then their documents that were counted by other rules of their zone. The other
+    /// documents are folds of all events up to their versions, and stay.
+    async fn forget_usage(&self, rooms: &BTreeSet<RoomId>) -> Result<(), StoreError> {
+        if rooms.is_empty() {
+            return Ok(());
+        }
+        let _nobody_writes_usage = self.usage_behind.writing.lock().await;
+        let rooms: Vec<RoomId> = rooms.iter().copied().collect();
+        rooms.iter().for_each(|room| self.usage_behind.forget(*room));
+        self.usage_positions.forget(&rooms).await?;
+        let of_rooms = doc! { "form.room": { "$in": ids(&rooms) } };
+        let found = all(self.usage.collection.find(of_rooms).await?, to_usage).await?;
+        let mut by_rules: HashMap<Option<&str>, Vec<String>> = HashMap::new();
+        for document in found.iter().filter(|document| !document.is_current()) {
+            by_rules.entry(stored_rules(&document.rules)).or_default().push(usage_id(document.key));
+        }
+        for (rules, ids) in by_rules {
+            // Another owner may have written some again.
+            let same = doc! { "_id": { "$in": ids }, "form.rules": rules };
+            self.usage.collection.delete_many(same).await?;
+        }
+        Ok(())
     }
 
     /// Writes what is folded, or what of it is due, then the usage positions. A room whose position another owner has moved is forgotten.
@@ -250,6 +316,11 @@ impl MongoReadModels {
         }
         Ok(rooms)
     }
+}
+
+/// Rules as a condition: documents that were stored before they had rules have no such field.
+fn stored_rules(rules: &Rules) -> Option<&str> {
+    Some(rules.as_str()).filter(|text| !text.is_empty())
 }
 
 /// The documents that entries touch, each with its entries.
