@@ -41,7 +41,7 @@ const ROOMS: usize = 500;
 const CONNECTIONS: usize = 64;
 pub(super) const WARM_UP_SECONDS: u64 = 1;
 /// Events per second of both sides, and of ours alone.
-const MANY: u64 = 500;
+pub(super) const MANY: u64 = 500;
 const RATES: [u64; 2] = [50, MANY];
 pub(super) const MOST: u64 = 2000;
 /// The limit of our p99 at that rate.

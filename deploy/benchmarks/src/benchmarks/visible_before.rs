@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use super::visible::{Latencies, MOST, Ours, WARM_UP_SECONDS, each};
+use super::visible::{Latencies, MANY, MOST, Ours, WARM_UP_SECONDS, each};
 use crate::{
     figures::{Finding, Series, Target, number},
     machine,
@@ -18,36 +18,46 @@ pub(crate) async fn against_the_build_before(rig: &Rig) -> Result<Vec<Finding>> 
     let seconds = rig.size(8, 3);
     let mut ours = Ours::start(rig).await?;
     let mut theirs = Ours::start(&before).await.context("the build before does not start")?;
-    let (mut our_latencies, mut their_latencies) = (Vec::new(), Vec::new());
+    let (mut our_runs, mut their_runs) = (Runs::default(), Runs::default());
     let (our_cost, their_cost) = alternate(
         rig.rounds,
-        async |_| cost(&mut ours, seconds, &mut our_latencies).await,
-        async |_| cost(&mut theirs, seconds, &mut their_latencies).await,
+        async |_| cost(&mut ours, seconds, &mut our_runs).await,
+        async |_| cost(&mut theirs, seconds, &mut their_runs).await,
     )
     .await?;
     ours.target.check().await?;
     theirs.target.check().await?;
-    let p99 = |who: &str, runs: &[Latencies]| {
-        Series::new(&format!("{who}, p99 from commit to visible at {MOST}/s"), "ms", each(runs, 0.99))
-    };
     let of = |who: &str| format!("{who}, all processes, from request to visible at {MOST}/s");
-    Ok(vec![
-        Finding::new(
-            "visible-before",
-            "the build before usage was written behind",
-            Target::AtMost(0.6),
-            0.45,
-            Series::new(&of("this build"), "µs/event", our_cost),
-            Series::new(&of("the build before"), "µs/event", their_cost),
-        )
-        .with(p99("this build", &our_latencies))
-        .with(p99("the build before", &their_latencies)),
-    ])
+    let mut finding = Finding::new(
+        "visible-before",
+        "the build before usage was written behind",
+        Target::AtMost(0.6),
+        0.45,
+        Series::new(&of("this build"), "µs/event", our_cost),
+        Series::new(&of("the build before"), "µs/event", their_cost),
+    );
+    for (who, runs) in [("this build", &our_runs), ("the build before", &their_runs)] {
+        for (rate, runs) in [(MANY, &runs.many), (MOST, &runs.most)] {
+            for (name, quantile) in [("p50", 0.5), ("p99", 0.99)] {
+                let name = format!("{who}, {name} from commit to visible at {rate}/s");
+                finding = finding.with(Series::new(&name, "ms", each(runs, quantile)));
+            }
+        }
+    }
+    Ok(vec![finding])
+}
+
+/// Latencies of one build at both rates.
+#[derive(Default)]
+struct Runs {
+    many: Vec<Latencies>,
+    most: Vec<Latencies>,
 }
 
 /// Microseconds of processor time of each event at the highest steady rate.
-async fn cost(side: &mut Ours, seconds: u64, latencies: &mut Vec<Latencies>) -> Result<f64> {
+async fn cost(side: &mut Ours, seconds: u64, runs: &mut Runs) -> Result<f64> {
+    runs.many.push(side.run(MANY, seconds).await?);
     let before = machine::busy_seconds()?;
-    latencies.push(side.run(MOST, seconds).await?);
+    runs.most.push(side.run(MOST, seconds).await?);
     Ok((machine::busy_seconds()? - before) / number(MOST * (seconds + WARM_UP_SECONDS)) * 1e6)
 }
