@@ -160,12 +160,83 @@ fn a_time_that_clocks_show_twice_is_the_earlier_one() {
 }
 
 mod properties {
-    use proptest::prelude::*;
+    use proptest::{prelude::*, sample::select};
     use shared_events::time_zone::Database;
 
     use super::*;
 
+    /// Zones, and a time before a change of their clocks.
+    const CHANGES: [(&str, &str); 20] = [
+        ("Atlantic/Azores", "2027-03-28T01:00:00Z"),
+        ("Atlantic/Azores", "2026-10-25T01:00:00Z"),
+        ("Africa/Cairo", "2026-04-23T22:00:00Z"),
+        ("Africa/Cairo", "2026-10-29T21:00:00Z"),
+        ("Asia/Beirut", "2026-03-28T22:00:00Z"),
+        ("America/Santiago", "2026-09-06T04:00:00Z"),
+        ("America/Santiago", "2026-04-05T03:00:00Z"),
+        ("America/Havana", "2026-03-08T05:00:00Z"),
+        ("America/Havana", "2025-11-02T05:00:00Z"),
+        ("Australia/Lord_Howe", "2026-10-03T15:30:00Z"),
+        ("Australia/Lord_Howe", "2026-04-04T15:00:00Z"),
+        ("Pacific/Apia", "2011-12-30T10:00:00Z"),
+        ("Asia/Kathmandu", "1985-12-31T18:30:00Z"),
+        ("Africa/Casablanca", "2025-04-06T02:00:00Z"),
+        ("Africa/Casablanca", "2025-02-23T02:00:00Z"),
+        ("America/Vancouver", "2026-03-08T10:00:00Z"),
+        ("America/St_Johns", "2026-03-08T05:30:00Z"),
+        ("America/St_Johns", "2009-11-01T02:31:00Z"),
+        ("Europe/Lisbon", "2026-03-29T01:00:00Z"),
+        ("Europe/Lisbon", "2026-10-25T01:00:00Z"),
+    ];
+
+    fn shown(minute: i64, zone: Tz) -> NaiveDateTime {
+        let time = DateTime::from_timestamp(minute * 60, 0).unwrap();
+        time.with_timezone(&zone).naive_local()
+    }
+
+    /// The first minute at which clocks show a time, looked for minute by minute; where they skip it, the first one after.
+    fn looked_for(time: NaiveDateTime, zone: Tz) -> i64 {
+        let about = time.and_utc().timestamp() / 60;
+        let minutes = about - 15 * 60..about + 15 * 60;
+        let is_first_after = |minute: &i64| shown(*minute, zone) > time && shown(*minute - 1, zone) < time;
+        let same = minutes.clone().find(|minute| shown(*minute, zone) == time);
+        same.or_else(|| minutes.clone().find(is_first_after)).unwrap()
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn each_occurrence_is_from_when_clocks_first_show_its_begin_to_when_they_first_show_its_end(
+            (zone_name, change) in select(CHANGES.as_slice()),
+            before in 0_i64..3 * 1440,
+            minutes in prop_oneof![1_i64..200, 200_i64..1440],
+        ) {
+            let zone = zone(zone_name);
+            let change: Minute = change.parse().unwrap();
+            let first = Interval { from: change.plus(-before).unwrap(), to: change.plus(minutes - before).unwrap() };
+            let rule: Recurrence = "FREQ=DAILY;COUNT=5".parse().unwrap();
+            let [from, to] = [first.from, first.to].map(|minute| shown(minute.epoch_minutes(), zone));
+            let mut expected = vec![(first.from.epoch_minutes(), first.to.epoch_minutes())];
+            for day in 1..5 {
+                let [from, to] = [from, to].map(|time| looked_for(time + TimeDelta::days(day), zone));
+                // Clocks skip all of it.
+                if from < to {
+                    expected.push((from, to));
+                }
+            }
+            let overlap = expected.windows(2).any(|pair| pair[1].0 < pair[0].1);
+            match rule.occurrences(first, zone, &BTreeSet::new()) {
+                Ok(found) => {
+                    let minutes = |found: &Interval| (found.from.epoch_minutes(), found.to.epoch_minutes());
+                    prop_assert_eq!(found.iter().map(minutes).collect::<Vec<_>>(), expected);
+                }
+                Err(error) => prop_assert!(
+                    overlap && matches!(error, InvalidRecurrence::Overlapping { .. }),
+                    "{} of {:?}", error, expected
+                ),
+            }
+        }
         #[test]
         fn occurrences_that_do_not_overlap_by_the_clock_never_overlap(
             zone in proptest::sample::select(Database::get().zones().collect::<Vec<_>>()),
