@@ -1,5 +1,7 @@
 //! A client of both services.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, bail};
 use reqwest::{
     Client, Method, RequestBuilder, Response, Url,
@@ -10,6 +12,9 @@ use serde_json::{Value, json};
 
 use crate::plan::{Kind, Minute, ZONE};
 
+/// The longest time until queries show what was imported.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// 60 days in minutes.
 const LONGEST_STAY: u32 = 60 * 24 * 60;
 
@@ -97,16 +102,22 @@ impl Api {
             "name": name, "kind": kind.name, "capacity": kind.capacity,
             "timeZone": ZONE.name(), "maxMinutes": LONGEST_STAY,
         });
-        let request = self
-            .request(Method::POST, &self.command_url, &["v1", "rooms"])?
-            .header("Idempotency-Key", format!("hotel-bookings/room/{}", name.replace(' ', "-")))
-            .json(&body);
-        send(request)
-            .await
-            .with_context(|| format!("registering room {name}"))?
-            .json()
-            .await
-            .map_err(Into::into)
+        let key = format!("hotel-bookings/room/{}", name.replace(' ', "-"));
+        self.register(&key, &body).await.with_context(|| format!("registering room {name}"))
+    }
+
+    /// Registers a room with these settings.
+    pub(crate) async fn register(&self, key: &str, settings: &Value) -> anyhow::Result<Registered> {
+        let request = self.request(Method::POST, &self.command_url, &["v1", "rooms"])?;
+        let request = request.header("Idempotency-Key", key).json(settings);
+        Ok(send(request).await?.json().await?)
+    }
+
+    /// Closes rooms. The answer has a line for each.
+    pub(crate) async fn close(&self, key: &str, closure: &Value) -> anyhow::Result<Vec<Value>> {
+        let request = self.request(Method::POST, &self.command_url, &["v1", "closures"])?;
+        let answer = send(request.header("Idempotency-Key", key).json(closure)).await?.text().await?;
+        answer.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
     }
 
     /// Starts an import. The answer arrives while the request is sent.
@@ -171,6 +182,23 @@ impl Api {
                 Some(next) => cursor = Some(next),
                 None => return Ok(items),
             }
+        }
+    }
+
+    /// The same, once the list has so many items, or after a while without.
+    pub(crate) async fn list_until<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        items: usize,
+    ) -> anyhow::Result<Vec<T>> {
+        let begin = Instant::now();
+        loop {
+            let found = self.list(path, query).await?;
+            if found.len() >= items || begin.elapsed() > PATIENCE {
+                return Ok(found);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 

@@ -6,6 +6,7 @@ mod plan;
 mod record;
 mod recount;
 mod replay;
+mod timetable;
 mod verify;
 
 use std::time::Instant;
@@ -21,6 +22,10 @@ pub struct Arguments {
     /// Read everything back through the query API and compare it with an independent recount.
     #[arg(long)]
     verify: bool,
+    /// Import a university's timetable instead: series over changes of clocks, holidays and buffers. Every occurrence is compared
+    /// with what another program expanded.
+    #[arg(long, conflicts_with = "verify")]
+    timetable: bool,
     /// The command service.
     #[arg(long, default_value = "http://127.0.0.1:8081")]
     command_url: String,
@@ -36,6 +41,9 @@ pub struct Arguments {
 /// replay changes nothing.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let api = Api::new(&arguments.command_url, &arguments.query_url, arguments.token.as_deref())?;
+    if arguments.timetable {
+        return timetable::replay(&api).await;
+    }
     let bookings = bookings::read()?;
     let kinds = plan::kinds(&bookings)?;
     let commands = plan::commands(&bookings)?;
