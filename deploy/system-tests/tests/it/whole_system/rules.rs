@@ -14,7 +14,7 @@ on_both_stacks! {
 }
 
 /// A zone, and a time near to a change of its clocks.
-const CHANGES: [(&str, &str); 12] = [
+const CHANGES: [(&str, &str); 17] = [
     ("Atlantic/Azores", "2027-03-28T01:00:00Z"),
     ("Africa/Cairo", "2027-04-29T22:00:00Z"),
     ("Asia/Beirut", "2027-03-27T22:00:00Z"),
@@ -27,6 +27,12 @@ const CHANGES: [(&str, &str); 12] = [
     ("America/Vancouver", "2027-03-14T10:00:00Z"),
     ("America/St_Johns", "2027-03-14T05:30:00Z"),
     ("Europe/Lisbon", "2027-10-31T01:00:00Z"),
+    // The other way.
+    ("Atlantic/Azores", "2027-10-31T01:00:00Z"),
+    ("Africa/Cairo", "2027-10-28T21:00:00Z"),
+    ("America/Santiago", "2027-04-04T03:00:00Z"),
+    ("Australia/Lord_Howe", "2027-04-03T15:00:00Z"),
+    ("America/St_Johns", "2027-11-07T04:30:00Z"),
 ];
 
 type Stay = (DateTime<Utc>, DateTime<Utc>);
@@ -127,7 +133,13 @@ async fn times_that_are_found_and_others_that_are_offered_can_be_booked(client: 
 /// Rooms with random rules.
 async fn rooms(client: &Client, random: &mut Random, zone: &str, kind: &str) -> Vec<Room> {
     let span = |opens: &str, closes: &str| json!({"opens": opens, "closes": closes});
-    let days = [span("00:00", "24:00"), span("08:00", "18:00"), span("00:30", "05:00")];
+    let days = [
+        span("00:00", "24:00"),
+        span("08:00", "18:00"),
+        span("00:30", "05:00"),
+        span("21:00", "25:30"),
+        json!([span("01:00", "03:00"), span("22:00", "26:00")]),
+    ];
     let mut rooms = Vec::new();
     while rooms.len() < 5 {
         let name = unique("room");
