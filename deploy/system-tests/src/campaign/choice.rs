@@ -5,7 +5,7 @@ use super::{
     inflict::IN_THE_STAYS,
     operation::{Operation, Repeated},
     record::{Stay, YEAR_BEGINS},
-    workload::Rooms,
+    rooms::Rooms,
 };
 use crate::Random;
 

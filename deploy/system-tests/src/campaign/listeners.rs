@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{
     learnt::{Known, Listener},
     load_generator::Load,
-    workload::Rooms,
+    rooms::Rooms,
 };
 use crate::{EventStream, Random, Told};
 

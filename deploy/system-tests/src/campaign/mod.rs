@@ -19,8 +19,10 @@ mod probe;
 mod proxy;
 mod record;
 mod report;
+mod rooms;
 mod schedule;
 pub(crate) mod servers;
+mod stay;
 mod workload;
 mod world;
 
@@ -42,8 +44,9 @@ use self::{
     probe::{PROBE_ROOMS, Prober},
     record::{Clock, Record},
     report::{Inflicted, mark_alone, seconds},
+    rooms::Rooms,
     schedule::{Episode, Fault, Planned, Schedule, Target},
-    workload::{Rooms, WARM_UP, Workload},
+    workload::{WARM_UP, Workload},
     world::World,
 };
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::record::Stay;
+use super::stay::Stay;
 
 /// The rules of a room that its callers meet.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
