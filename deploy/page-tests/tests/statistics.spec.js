@@ -13,6 +13,9 @@ test.beforeAll(async ({ stack }) => {
   const two = await stack.room('=Count two', { kind: 'counted', ...IN_UTC });
   await stack.reserve(one, `${day}T09:00:00Z`, `${day}T12:00:00Z`);
   await stack.reserve(two, `${day}T09:00:00Z`, `${day}T10:00:00Z`);
+  // Statistics count a moment later.
+  const counted = `/v1/statistics/popular-rooms?from=${day}T00:00:00Z&to=${ahead(4)}T00:00:00Z&kind=counted`;
+  await expect.poll(async () => (await stack.query(counted)).items.length).toBe(2);
 });
 
 const popular = (page) => page.getByRole('region', { name: 'Popular rooms' }).getByRole('row');
