@@ -12,7 +12,7 @@ use utoipa::{
     openapi::{
         Content, Ref, RefOr, Required, Response, ResponseBuilder,
         path::{Parameter, ParameterIn},
-        schema::{ArrayBuilder, ObjectBuilder, Schema, Type},
+        schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type},
     },
 };
 
@@ -158,7 +158,8 @@ component! {
             ("room", id()),
             ("after", place("The events after this version; 0 means all.")),
         ]);
-        let up_to = place("The events up to this version, which is waited for; without it, up to the head.");
+        let up_to = place("The events up to this version, which is waited for; without it or with null, up to the head.")
+            .schema_type(SchemaType::Array(vec![Type::Integer, Type::Null]));
         let items = ArrayBuilder::new()
             .items(closed(range.property("upTo", up_to)))
             .min_items(Some(1))
