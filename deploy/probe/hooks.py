@@ -18,6 +18,7 @@ CHANCE = random.Random(os.environ["PROBE_SEED"])
 ROOMS = os.environ["PROBE_ROOMS"].split(",")
 KINDS = os.environ["PROBE_KINDS"].split(",")
 RESERVATIONS = [tuple(pair.split("/")) for pair in os.environ["PROBE_RESERVATIONS"].split(",")]
+DAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 ZONES = ["UTC", "Europe/Lisbon", "America/St_Johns", "Pacific/Chatham", "Asia/Kathmandu"]
 
 
@@ -44,6 +45,7 @@ def before_call(context, case, kwargs):
         whole_minutes(values)
     possible(body)
     past(query)
+    one_of_several(case.path, query, body)
     if "at" in body:
         imported(body)
     if "level" in body:
@@ -55,6 +57,8 @@ def before_call(context, case, kwargs):
     # Sequences of requests take values from other answers, which are not entity tags.
     if "If-Match" in headers and not re.fullmatch(r'\*|(W/)?"[ !#-~]*"', headers["If-Match"]):
         headers["If-Match"] = "*"
+    if "If-None-Match" in headers and case.method != "GET":
+        headers["If-None-Match"] = "*"
     if "Idempotency-Key" in headers and CHANCE.random() < 0.9:
         # The service refuses a key used for another request.
         headers["Idempotency-Key"] = str(uuid.UUID(int=CHANCE.getrandbits(128)))
@@ -74,7 +78,7 @@ def after_call(context, case, response):
         effect = json.loads(response.content)
         if "reservation" in effect:
             RESERVATIONS.append((effect["room"], effect["reservation"]))
-        else:
+        elif "room" in effect:
             ROOMS.append(effect["room"])
 
 
@@ -97,6 +101,24 @@ def past(query):
         query.pop("revision", None)
 
 
+def one_of_several(path, query, body):
+    """Values that rule one another out, or hang on one another."""
+    if "kind" in query:
+        query.pop("kinds", None)
+    if path.endswith("/roll-back"):
+        for name in ("actor", "correlation", "room"):
+            query.pop(name, None)
+        query["room"] = CHANCE.choice(ROOMS)
+    if "upTo" in query:
+        query["after"], query["upTo"] = "0", "7"
+    if path.endswith("/closures"):
+        for name in ("kind", "rooms", "all"):
+            body.pop(name, None)
+        body["rooms"] = [CHANCE.choice(ROOMS)]
+    if "recurrence" in body:
+        body["recurrence"] = CHANCE.choice(["FREQ=DAILY;COUNT=3", "FREQ=WEEKLY;BYDAY=MO,WE;COUNT=4"])
+
+
 def possible(body):
     """Valid settings and numbers of a room or a stay."""
     if "timeZone" in body:
@@ -108,8 +130,8 @@ def possible(body):
         body["minMinutes"], body["maxMinutes"] = 15, CHANCE.choice([15, 60, None])
     # Rooms open on some day, long enough for the limits.
     if isinstance(body.get("openingHours"), dict):
-        body["openingHours"].setdefault("monday", {})
-        for day in body["openingHours"]:
+        # A merge patch names all days.
+        for day in DAYS:
             span = {"opens": "07:30", "closes": CHANCE.choice(["19:00", "24:00", "26:00", "02:00"])}
             two = [{"opens": "07:30", "closes": "12:00"}, {"opens": "12:30", "closes": "02:00"}]
             body["openingHours"][day] = CHANCE.choice([span, [span], two])
