@@ -68,8 +68,8 @@ fn no_overlap(run: &Run) {
     }
 }
 
-/// A reservation after an event in its room keeps its buffers, takes no closed time, leaves its owner with no more ahead than
-/// the room allows, and says whose it is.
+/// Holds a reservation after an event against the rules of its room. It keeps its buffers and takes no closed time. Its owner
+/// has no more ahead than the room allows. It says whose it is.
 fn reservation(
     run: &Run,
     command: &Command,
