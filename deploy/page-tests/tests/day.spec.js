@@ -1,7 +1,7 @@
 // The day: what is shown, other zones, days of 23 and 25 hours, live changes, and cuts.
 
 import { loadOf, scriptingOf } from '../timing.js';
-import { ahead, expect, free, test } from './fixtures.js';
+import { ahead, expect, free, NEXT_YEAR, test } from './fixtures.js';
 
 const day = ahead(5);
 
@@ -32,12 +32,18 @@ test('opening hours, reservations and the past are told apart by their names', a
   await expect(page.getByRole('heading', { name: /Times in Azores \(below them your clock, Lisbon\)/ })).toBeVisible();
 });
 
-for (const [date, hours] of [
-  ['2027-03-28', 23],
-  ['2027-10-31', 25],
-  ['2027-06-01', 24],
+/** The last Sunday of a month of 31 days: in March and October clocks change. @param {string} month */
+const lastSunday = (month) => {
+  const last = new Date(`${NEXT_YEAR}-${month}-31T00:00:00Z`);
+  return `${NEXT_YEAR}-${month}-${31 - last.getUTCDay()}`;
+};
+
+for (const [name, date, hours] of [
+  ['the last Sunday of March', lastSunday('03'), 23],
+  ['the last Sunday of October', lastSunday('10'), 25],
+  ['a day of June', `${NEXT_YEAR}-06-01`, 24],
 ]) {
-  test(`${date} has ${hours} hours in Lisbon, and a booking keeps the instant that was chosen`, async ({
+  test(`${name} has ${hours} hours in Lisbon, and a booking keeps the instant that was chosen`, async ({
     stack,
     as,
   }) => {
@@ -58,7 +64,7 @@ for (const [date, hours] of [
 
 test('a room in Kathmandu shows its own hours and the reader’s below', async ({ stack, as }) => {
   await stack.room('Everest', { timeZone: 'Asia/Kathmandu', kind: 'far' });
-  const page = await as('ann', { hash: `#/day?date=2027-06-01&kind=far` });
+  const page = await as('ann', { hash: `#/day?date=${NEXT_YEAR}-06-01&kind=far` });
   // 05:45 ahead of UTC; Lisbon is one hour ahead in June.
   await expect(page.getByRole('columnheader', { name: /^0:00\s*19:15$/ })).toBeVisible();
   await free(page, 'Everest', '10:00').click();

@@ -12,8 +12,14 @@ const fromSources = (context) =>
     return route.fulfill({ path: new URL(`../../../query-service/web/${file}`, import.meta.url).pathname });
   });
 
+/** All dates are those of one moment: midnight may come between two tests. */
+const START = Date.now();
+
 /** A date some days ahead, in UTC. @param {number} days */
-export const ahead = (days) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+export const ahead = (days) => new Date(START + days * 86_400_000).toISOString().slice(0, 10);
+
+/** The next year: the whole of it lies ahead. */
+export const NEXT_YEAR = new Date(START).getUTCFullYear() + 1;
 
 export const test = base.extend({
   /** Whether both services run on real servers. */
