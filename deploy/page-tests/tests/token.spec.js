@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { Stack } from '../stack.js';
+import { ahead, free } from './fixtures.js';
 
 /** @type {Stack} */
 let stack;
@@ -58,6 +59,38 @@ test('a token signs in, is kept nowhere, and a wrong one is told at its field', 
   expect(kept).not.toContain('eyJ');
   await page.reload();
   await expect(page.getByLabel('Token', { exact: true })).toBeVisible();
+});
+
+test('a delegate books for somebody, who sees by whom and is not asked for whom', async ({ page }) => {
+  const registered = await fetch(`${stack.commands}/v1/rooms`, {
+    method: 'POST',
+    headers: {
+      Authorization: `Bearer ${tokenOf('root', 600, ['admin'])}`,
+      'Content-Type': 'application/json',
+      'Idempotency-Key': crypto.randomUUID(),
+    },
+    body: JSON.stringify({ name: 'Delegated', kind: 'delegated', capacity: 8, timeZone: 'Europe/Lisbon' }),
+  });
+  expect(registered.status).toBe(201);
+  await page.goto(`${stack.page}/#/day?date=${ahead(3)}&kind=delegated`);
+  await enter(page, tokenOf('dora', 600, ['delegate']));
+  await free(page, 'Delegated', '10:00').click();
+  const form = page.getByRole('dialog', { name: 'Book Delegated' });
+  await form.getByLabel('Title').fill('Visit');
+  await form.getByLabel(/^On behalf of/).fill('olga');
+  await form.getByRole('button', { name: 'Book' }).click();
+  await expect(form).toBeHidden();
+  await page.getByRole('button', { name: 'Sign out dora' }).click();
+
+  await enter(page, tokenOf('olga', 600));
+  await expect(page.getByRole('gridcell', { name: /Visit, reserved by olga$/ })).toBeVisible();
+  await free(page, 'Delegated', '9:00').click();
+  await expect(form.getByLabel('Title')).toBeVisible();
+  await expect(form.getByLabel(/^On behalf of/)).toHaveCount(0);
+  await form.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('link', { name: 'My reservations' }).click();
+  const card = page.getByRole('listitem').filter({ has: page.getByRole('heading', { name: 'Visit' }) });
+  await expect(card).toContainText('booked by dora');
 });
 
 test('when the token ends, the page asks for another one', async ({ page }) => {
