@@ -41,9 +41,12 @@ impl ChangeSeries {
         let (mut changes, mut misfits) = (Vec::new(), Vec::new());
         for before in &members {
             let misfit = |stay: Interval, why| Misfit { from: stay.from, to: stay.to, why };
-            let Some(stay) = shift.of(before.interval(), zone) else {
-                misfits.push(misfit(before.interval(), Why::SkippedByClocks));
-                continue;
+            let stay = match shift.of(before.interval(), zone) {
+                Ok(stay) => stay,
+                Err(why) => {
+                    misfits.push(misfit(before.interval(), why));
+                    continue;
+                }
             };
             let mut after = self.values.applied_to(before);
             (after.from, after.to) = (stay.from, stay.to);
@@ -108,22 +111,29 @@ struct Shift {
 }
 
 impl Shift {
-    /// The stay afterwards. `None` if clocks skip all of it.
-    fn of(&self, before: Interval, zone: Tz) -> Option<Interval> {
+    /// The stay afterwards, or why there is none.
+    fn of(&self, before: Interval, zone: Tz) -> Result<Interval, Why> {
         if let Some((first, after)) = self.first
             && first == before
         {
-            return Some(after);
+            return Ok(after);
         }
         let moved = |minute: Minute, by: TimeDelta| {
             if by.is_zero() {
-                Some(minute)
-            } else {
-                Minute::from_utc(shifted(shown(minute, zone), by, zone)?).ok()
+                return Ok(minute);
             }
+            let moved = shifted(shown(minute, zone), by, zone).ok_or(Why::OutOfRange)?;
+            Minute::from_utc(moved).map_err(|_| Why::OutOfRange)
         };
         let after = Interval { from: moved(before.from, self.from)?, to: moved(before.to, self.to)? };
-        (after.from < after.to).then_some(after)
+        let wanted = |minute: Minute, by| shown(minute, zone).checked_add_signed(by);
+        if after.from < after.to {
+            Ok(after)
+        } else if after.from == after.to && wanted(before.from, self.from) < wanted(before.to, self.to) {
+            Err(Why::SkippedByClocks)
+        } else {
+            Err(Why::NothingLeft)
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     values::{InvalidInterval, InvalidSetting},
 };
 
-/// An occurrence of a series that can't be reserved.
+/// An occurrence of a series that can't be reserved. One that a change leaves without a time has the time that it has now.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Misfit {
     /// First minute.
@@ -46,6 +46,10 @@ pub enum Why {
     InThePast,
     /// Clocks skip all of it.
     SkippedByClocks,
+    /// A change would let it end when it begins, or before.
+    NothingLeft,
+    /// A change would move it beyond the year 9999.
+    OutOfRange,
 }
 
 impl Why {

@@ -94,7 +94,8 @@ struct ShownOccurrence {
     to: Minute,
 }
 
-/// An occurrence that doesn't fit.
+/// An occurrence that doesn't fit. If its new time is none (`skippedByClocks`, `nothingLeft`, `outOfRange`), `from` and `to` are
+/// those that it has now.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Misfit)]
 #[serde(rename_all = "camelCase")]
@@ -125,7 +126,9 @@ pub(super) struct ShownMisfit {
     limit: Option<u32>,
 }
 
-/// Why an occurrence doesn't fit.
+/// Why an occurrence doesn't fit: `overlap` (a reservation is in the way), `rule` (it breaks a rule of the room), `closed`,
+/// `inThePast`, `skippedByClocks` (clocks skip all of it), and of a change `nothingLeft` (it would end when it begins, or before)
+/// and `outOfRange` (it would lie beyond the year 9999).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = MisfitReason)]
 #[serde(rename_all = "camelCase")]
@@ -140,6 +143,10 @@ enum Reason {
     InThePast,
     /// Clocks skip all of it.
     SkippedByClocks,
+    /// The change would let it end when it begins, or before.
+    NothingLeft,
+    /// The change would move it beyond the year 9999.
+    OutOfRange,
 }
 
 impl From<&Misfit> for ShownMisfit {
@@ -163,6 +170,8 @@ impl From<&Misfit> for ShownMisfit {
             Why::Closed { closure } => Self { closure: Some(*closure), ..plain(Reason::Closed) },
             Why::InThePast => plain(Reason::InThePast),
             Why::SkippedByClocks => plain(Reason::SkippedByClocks),
+            Why::NothingLeft => plain(Reason::NothingLeft),
+            Why::OutOfRange => plain(Reason::OutOfRange),
         }
     }
 }

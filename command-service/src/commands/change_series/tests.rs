@@ -145,6 +145,35 @@ fn one_that_does_not_fit_refuses_all() {
 }
 
 #[test]
+fn a_member_that_a_change_leaves_without_a_time_says_why() {
+    let refused = |members: [Reservation; 2], to: (&str, &str), why| {
+        let when = holding(&members).when(change(None, to_time(to.0, to.1)));
+        let misfit = Misfit { from: members[1].from, to: members[1].to, why };
+        when.rejected(Rejection::Series { of: 2, misfits: vec![misfit] });
+    };
+    let first = || member(1, "2026-06-02T10:00", "2026-06-02T12:00");
+    // The second one was shortened alone: to what the change takes away, and to less.
+    for end in ["11:00", "10:30"] {
+        let shortened = member(2, "2026-06-03T10:00", &format!("2026-06-03T{end}"));
+        refused([first(), shortened], ("2026-06-02T10:00", "2026-06-02T11:00"), Why::NothingLeft);
+    }
+    // It begins when Lisbon's clocks show a quarter past one for the second time. Half past one is the first time.
+    let twice = member(2, "2026-10-25T01:15", "2026-10-25T02:30");
+    refused([first(), twice], ("2026-06-02T10:00", "2026-06-02T11:00"), Why::NothingLeft);
+    // Lisbon's clocks skip the hour from one on.
+    let members = [
+        member(1, "2027-03-27T10:00", "2027-03-27T10:30"),
+        member(2, "2027-03-28T09:00", "2027-03-28T09:30"),
+    ];
+    refused(members, ("2027-03-27T01:15", "2027-03-27T01:45"), Why::SkippedByClocks);
+    let members = [
+        member(1, "9999-12-30T10:00", "9999-12-30T12:00"),
+        member(2, "9999-12-31T10:00", "9999-12-31T12:00"),
+    ];
+    refused(members, ("9999-12-31T13:00", "9999-12-31T15:00"), Why::OutOfRange);
+}
+
+#[test]
 fn members_that_would_overlap_one_another_are_named() {
     let members = four();
     let when = holding(&members).when(change(None, to_time("2026-06-02T10:00", "2026-06-03T11:00")));

@@ -197,7 +197,7 @@ fn obstacle_of(told: &Value, room: &Room) -> Option<Obstacle> {
             Some(Obstacle::Reservations)
         }
         (Some("maxAhead.minutes"), _) if told["limit"].as_i64() == minutes => Some(Obstacle::Minutes),
-        (None, Some("skippedByClocks")) => Some(Obstacle::NoTime),
+        (None, Some("nothingLeft")) => Some(Obstacle::NoTime),
         _ => None,
     }
 }
