@@ -53,9 +53,9 @@ const AT_ONCE: usize = 100;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewClosure {
-    /// The rooms, at most 1,000.
+    /// The rooms, 1 to 1,000.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<uuid::Uuid>>, nullable = false, max_items = 1000)]
+    #[schema(value_type = Option<Vec<uuid::Uuid>>, nullable = false, min_items = 1, max_items = 1000)]
     rooms: Option<Vec<RoomId>>,
     /// The kind.
     #[serde(default)]

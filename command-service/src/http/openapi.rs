@@ -3,7 +3,10 @@
 use service_kit::http::{admin_metrics, description, log_level};
 use utoipa::{
     Modify, OpenApi,
-    openapi::{RefOr, schema::Schema},
+    openapi::{
+        RefOr,
+        schema::{ArrayItems, ObjectBuilder, Schema},
+    },
 };
 
 use super::{
@@ -13,8 +16,11 @@ use super::{
     commands::{self, CommandLine, LineAnswer},
     erasures, event, event_batch, feed, feed_schemas,
     import::{self, ImportOutcome},
-    reservations, roll_back, rooms, schemas, series,
+    reservations, roll_back, rooms,
+    schemas::{self, text},
+    series,
 };
+use crate::domain::values::MAX_TEXT_CHARS;
 
 /// A text without control characters, and with a visible one unless it is empty. The characters that are named are those of
 /// [`is_blank`](shared_events::names::is_blank) below U+10000.
@@ -107,7 +113,8 @@ pub fn document() -> Result<String, serde_json::Error> {
     document.to_pretty_json().map(|json| json + "\n")
 }
 
-/// Adds patterns to texts: no control characters, and in names at least one visible character.
+/// Adds patterns to texts: no control characters, and in names at least one visible character. Attributes and roles are names
+/// without commas.
 struct Texts;
 
 impl Modify for Texts {
@@ -116,18 +123,24 @@ impl Modify for Texts {
         for schema in schemas {
             let RefOr::T(Schema::Object(object)) = schema else { continue };
             for (name, property) in &mut object.properties {
-                if let RefOr::T(Schema::Object(text)) = property
-                    && text.max_length.is_some()
-                    && text.pattern.is_none()
-                {
-                    let pattern = if matches!(name.as_str(), "name" | "kind" | "building" | "floor") {
-                        NAME
-                    } else {
-                        TEXT
-                    };
-                    text.pattern = Some(pattern.to_owned());
+                match property {
+                    RefOr::T(Schema::Object(text)) if text.max_length.is_some() && text.pattern.is_none() => {
+                        let is_name = matches!(name.as_str(), "name" | "kind" | "building" | "floor");
+                        text.pattern = Some(if is_name { NAME } else { TEXT }.to_owned());
+                    }
+                    RefOr::T(Schema::Array(list)) if matches!(name.as_str(), "attributes" | "bookableBy") => {
+                        list.items = ArrayItems::RefOrSchema(Box::new(Schema::from(word()).into()));
+                    }
+                    _ => {}
                 }
             }
         }
     }
+}
+
+/// An attribute or a role.
+fn word() -> ObjectBuilder {
+    // A comma is in no class of characters, as control characters are in none.
+    let pattern = NAME.replace(r"\x00-\x1f", r",\x00-\x1f");
+    text().min_length(Some(1)).max_length(Some(MAX_TEXT_CHARS)).pattern(Some(pattern))
 }

@@ -341,7 +341,8 @@ pub(super) fn opening_hours() -> Schema {
     };
     let day = || {
         let spans = ArrayBuilder::new().items(span()).max_items(Some(OpenDay::MOST_SPANS));
-        OneOfBuilder::new().item(span()).item(spans)
+        let closed_day = ObjectBuilder::new().schema_type(Type::Null);
+        OneOfBuilder::new().item(span()).item(spans).item(closed_day)
     };
     let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
     let hours = days.into_iter().fold(ObjectBuilder::new(), |hours, name| hours.property(name, day()));
@@ -349,8 +350,8 @@ pub(super) fn opening_hours() -> Schema {
     closed(hours)
         .schema_type(kinds)
         .description(Some(
-            "Open time per weekday: a span, or a list of spans in order. A missing day is closed; null is always open. Answers \
-             have lists if a day has several spans or one that goes past midnight.",
+            "Open time per weekday: a span, or a list of spans in order. A day that is missing or null is closed; null in place \
+             of the object is always open. Answers have lists if a day has several spans or one that goes past midnight.",
         ))
         .into()
 }

@@ -35,3 +35,20 @@ fn every_operation_says_what_can_go_wrong() {
     }
     assert_eq!(operations, 35);
 }
+
+#[test]
+fn attributes_and_roles_are_described_as_names_without_commas() {
+    let document: Value = serde_json::from_str(OPENAPI).unwrap();
+    let schemas = &document["components"]["schemas"];
+    let pattern = schemas["RegisterRoom"]["properties"]["name"]["pattern"].as_str().unwrap();
+    let without_commas = pattern.replace(r"\x00-\x1f", r",\x00-\x1f");
+    for schema in ["RegisterRoom", "ChangeRoom"] {
+        for list in ["attributes", "bookableBy"] {
+            let word = &schemas[schema]["properties"][list]["items"];
+            let lengths = (&word["minLength"], &word["maxLength"]);
+            assert_eq!(lengths, (&Value::from(1), &Value::from(200)), "{schema} {list}");
+            assert_eq!(word["pattern"], without_commas, "{schema} {list}");
+        }
+    }
+    assert_eq!(schemas["NewClosure"]["properties"]["rooms"]["minItems"], 1);
+}
