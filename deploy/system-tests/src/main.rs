@@ -2,8 +2,9 @@
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use system_tests::{Stack, campaign, openapi};
+use system_tests::{Server, Stack, campaign, kafka, openapi};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Trials of the whole system that take longer than a test.
@@ -51,9 +52,21 @@ enum Trial {
         cases: u32,
     },
     /// Start one of each service on the servers that the environment names, print their addresses as JSON, and end with
-    /// standard input. A line there is a command, which is printed when it is done: `stop` and `start` both services, or
-    /// `command-service ARGUMENTS`. Tests of the page use it.
+    /// standard input. A line there is a command, which is printed when it is done. Tests of the page use it.
+    ///
+    /// - `stop` and `start` both services.
+    /// - `command-service ARGUMENTS` and `query-service ARGUMENTS`: an operator's command.
+    /// - `limit-messages BYTES`: Kafka refuses larger messages.
+    /// - `garble ROOM VERSION`: sends what looks like this event of the room and can't be read.
     Serve,
+}
+
+/// Runs a command of the first of these services.
+async fn operate(services: &[Server], arguments: &[&str]) -> anyhow::Result<()> {
+    let service = services.first().context("there is no such service")?;
+    let output = service.command(arguments).output().await?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }
 
 /// Serves until standard input ends.
@@ -70,7 +83,16 @@ async fn serve() -> anyhow::Result<bool> {
         match line.split(' ').collect::<Vec<_>>().as_slice() {
             ["stop"] => stack.stop().await,
             ["start"] => stack.start().await,
-            ["command-service", arguments @ ..] => stack.operate(arguments).await,
+            ["command-service", arguments @ ..] => operate(&stack.commands, arguments).await?,
+            ["query-service", arguments @ ..] => operate(&stack.queries, arguments).await?,
+            ["limit-messages", bytes] => {
+                let (brokers, topic) = stack.topic();
+                kafka::limit_messages(brokers, topic, bytes.parse()?).await?;
+            }
+            ["garble", room, version] => {
+                let (brokers, topic) = stack.topic();
+                kafka::send_garbled(brokers, topic, room, version.parse()?).await?;
+            }
             _ => anyhow::bail!("{line:?} is no command"),
         }
         println!("{line}");

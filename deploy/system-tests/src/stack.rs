@@ -252,12 +252,6 @@ impl Stack {
         }
     }
 
-    /// Runs a command of the first command service.
-    pub async fn operate(&self, arguments: &[&str]) {
-        let output = self.commands.first().unwrap().command(arguments).output().await.unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-
     /// Starts all services and waits until they are ready.
     pub async fn start(&mut self) {
         for server in self.commands.iter_mut().chain(&mut self.queries) {

@@ -97,6 +97,13 @@ pub async fn send(
     send_record(&producer, FutureRecord::to(topic).key(key).payload(payload).headers(headers)).await
 }
 
+/// Sends what looks like an event of a room and can't be read.
+pub async fn send_garbled(brokers: &str, topic: &str, room: &str, version: u64) -> Result<()> {
+    let id = format!("{room}:{version}");
+    let headers = [("ce_id", id.as_str()), ("ce_type", "reservations.reservation-made.v1")];
+    send(brokers, topic, room, &headers, b"{not json").await
+}
+
 /// Sends a message over TLS with a user's name and password. The authority is in a file.
 pub async fn send_as(
     brokers: &str,

@@ -22,10 +22,8 @@ async fn a_room_that_a_foreign_message_parked_is_listed_shown_and_redriven() {
     let _ = client.get(&format!("/v1/rooms/{}", room.id)).after(&room.token).send().await.expect(200);
     assert_eq!(query_service(&stack, &["parked", "list"]).await, (0, json!([])));
     // Somebody else writes into the topic, what looks like the room's next event.
-    let id = format!("{}:2", room.id);
-    let headers = [("ce_id", id.as_str()), ("ce_type", "reservations.reservation-made.v1")];
     let (brokers, topic) = stack.topic();
-    kafka::send(brokers, topic, &room.id, &headers, b"{not json").await.unwrap();
+    kafka::send_garbled(brokers, topic, &room.id, 2).await.unwrap();
     let parked = loop {
         let (code, list) = query_service(&stack, &["parked", "list"]).await;
         assert_eq!(code, 0);
