@@ -55,10 +55,10 @@ function Everything() {
       ${relay.data && html`<${Relay} relay=${relay.data} />`}
     <//>
     <${Part} name="held" loaded=${held}>
-      <${WaitingRooms} rooms=${held.data} command="command-service release-room ROOM --reason TEXT" />
+      <${WaitingRooms} rooms=${held.data} command=${(/** @type {string} */ room) => `command-service release-room ${room} --reason TEXT`} />
     <//>
     <${Part} name="parked" loaded=${parked}>
-      <${WaitingRooms} rooms=${parked.data} command="query-service parked redrive ROOM" />
+      <${WaitingRooms} rooms=${parked.data} command=${(/** @type {string} */ room) => `query-service parked redrive ${room}`} />
     <//>
     <${Part} name="generations" loaded=${generations}>
       ${generations.data && html`<${Generations} generations=${generations.data} />`}
@@ -144,7 +144,7 @@ function Relay({ relay }) {
 /** Rooms that wait for an operator. @param {string} at @param {AbortSignal} signal */
 const roomsIn = async (at, signal) => withNames((await ask(at, signal)).items);
 
-/** @param {{rooms: any[] | undefined, command: string}} properties */
+/** @param {{rooms: any[] | undefined, command: (room: string) => string}} properties */
 function WaitingRooms({ rooms, command }) {
   if (!rooms) return null;
   if (!rooms.length) return html`<p>${t('operation.noneWaits')}</p>`;
@@ -155,12 +155,12 @@ function WaitingRooms({ rooms, command }) {
           <li key=${room}>
             <a href=${address('week', { room })}>${name}</a>, ${t('operation.waitsAt', { number: version ?? position })}
             ${since && html`, ${showInstant(ownZone, Date.parse(since))}`}<br />
-            <span class="quiet-text">${reason}</span>
+            <span class="quiet-text">${reason}</span><br />
+            <span class="quiet-text">${t('operation.byCommand')}</span> <code>${command(room)}</code>
           </li>
         `,
       )}
     </ul>
-    <p class="quiet-text">${t('operation.byCommand')} <code>${command}</code></p>
   `;
 }
 
