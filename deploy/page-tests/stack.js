@@ -58,7 +58,7 @@ export class Stack {
     return line;
   }
 
-  /** Has the program that runs both services do this. @param {string} what `stop`, `start` or `command-service ARGUMENTS` */
+  /** Has the program that runs both services do this. @param {string} what See `system-tests serve --help`. */
   async tell(what) {
     this.process.stdin.write(`${what}\n`);
     await this.line();
@@ -102,8 +102,8 @@ export class Stack {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  /** Sends a command as a user; the answer must be good. */
-  async command(method, path, body, { user = 'root', admin = true } = {}) {
+  /** Sends a command as a user; the answer must be good. Without `wait`, queries may not show the effect yet. */
+  async command(method, path, body, { user = 'root', admin = true, wait = true } = {}) {
     const answer = await fetch(this.commands + path, {
       method,
       headers: {
@@ -116,7 +116,7 @@ export class Stack {
     });
     const data = await answer.json();
     if (!answer.ok) throw new Error(`${method} ${path}: ${JSON.stringify(data)}`);
-    await this.query('/v1/rooms?limit=1', { token: answer.headers.get('Consistency-Token') });
+    if (wait) await this.query('/v1/rooms?limit=1', { token: answer.headers.get('Consistency-Token') });
     return data;
   }
 
@@ -138,7 +138,8 @@ export class Stack {
   }
 
   /** Reserves an hour; the effect. */
-  reserve(room, from, to, { user = 'ben', title, people = 2 } = {}) {
-    return this.command('POST', `/v1/rooms/${room}/reservations`, { from, to, people, title }, { user, admin: false });
+  reserve(room, from, to, { user = 'ben', title, people = 2, wait = true } = {}) {
+    const body = { from, to, people, title };
+    return this.command('POST', `/v1/rooms/${room}/reservations`, body, { user, admin: false, wait });
   }
 }

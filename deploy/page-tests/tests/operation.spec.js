@@ -54,6 +54,41 @@ test('the relay’s mode is shown, where it is another one', async ({ isReal, st
   await expect(part(page, 'Relay')).toContainText(/Place in the binary log\s*\S+:\d+/);
 });
 
+test('a room that the relay holds and one that is parked are shown with the way on, until an operator goes it', async ({
+  isReal,
+  stack,
+  as,
+}) => {
+  test.skip(!isReal, 'the embedded default has no topic');
+  const page = await as('root', { hash: '#/operation', admin: true });
+  /** Looks until both parts have these texts. */
+  const shows = (held, parked) =>
+    expect(async () => {
+      await page.getByRole('button', { name: 'Refresh' }).click();
+      await expect(part(page, 'Held rooms')).toContainText(held, { timeout: 500 });
+      await expect(part(page, 'Parked rooms')).toContainText(parked, { timeout: 500 });
+    }).toPass();
+  const [held, parked] = [await stack.room('Refused'), await stack.room('Garbled')];
+  const hour = [`${ahead(3)}T10:00:00Z`, `${ahead(3)}T11:00:00Z`];
+  await stack.tell(`garble ${parked} 2`);
+  await shows('None.', 'Garbled');
+  await stack.tell('limit-messages 1000');
+  await stack.reserve(held, ...hour, { title: '\u{1F35C}'.repeat(200), wait: false });
+  await shows('Refused', 'Garbled');
+  await expect(part(page, 'Held rooms')).toContainText(/at event \d+/);
+  await expect(part(page, 'Held rooms').locator('code')).toHaveText(
+    `command-service release-room ${held} --reason TEXT`,
+  );
+  await expect(part(page, 'Parked rooms')).toContainText('at event 2');
+  await expect(part(page, 'Parked rooms').locator('code')).toHaveText(`query-service parked redrive ${parked}`);
+
+  await stack.tell('limit-messages 1048588');
+  await stack.reserve(parked, ...hour, { wait: false });
+  await stack.tell(`command-service release-room ${held} --reason larger-messages`);
+  await stack.tell(`query-service parked redrive ${parked}`);
+  await shows('None.', 'None.');
+});
+
 test('a service that does not answer is told, and the others are shown', async ({ stack, as }) => {
   const page = await as('root', { admin: true });
   await page.route(`${stack.commands}/**`, (route) => route.abort('connectionrefused'));
