@@ -14,7 +14,7 @@ use crate::{
 const IN_TIME_MS: f64 = 100.0;
 /// The first rates per second, and how much each is above the one before.
 const OURS_FROM: u64 = 1000;
-const THEIRS_FROM: u64 = 250;
+const THEIRS_FROM: u64 = 100;
 const STEP: (u64, u64) = (5, 4);
 
 pub(crate) async fn highest_rate(rig: &Rig) -> Result<Vec<Finding>> {
@@ -24,6 +24,8 @@ pub(crate) async fn highest_rate(rig: &Rig) -> Result<Vec<Finding>> {
     theirs.warm_up().await?;
     theirs.rest().await?;
     let mut ours = Ours::start(rig).await?;
+    // Warm, as theirs are.
+    ours.run(OURS_FROM, seconds).await?;
     let (our_rates, their_rates) = alternate(
         rig.rounds,
         async |_| climb(OURS_FROM, async |rate| ours.run(rate, seconds).await).await,
