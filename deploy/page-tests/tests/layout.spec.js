@@ -62,6 +62,21 @@ for (const [name, prepare] of Object.entries(SCREENS)) {
   });
 }
 
+test('on a narrow screen no word of a table breaks, and rooms of long names are told apart', async ({ stack, as }) => {
+  for (const number of [1, 2]) await stack.room(`Long hotel name 00${number}`, { kind: 'narrow' });
+  const narrow = { viewport: { width: 360, height: 640 } };
+  const page = await as('root', { hash: '#/admin', admin: true, ...narrow });
+  const heading = page.getByRole('columnheader', { name: 'People' });
+  await expect(heading).toBeVisible();
+  expect((await heading.boundingBox())?.height).toBeLessThan(50);
+  await page.goto(`${stack.page}/#/day?date=${day}&kind=narrow`);
+  const name = page.getByRole('rowheader', { name: /002/ });
+  await expect(name).toBeVisible();
+  expect(
+    await name.evaluate((cell) => [cell.scrollWidth - cell.clientWidth, cell.scrollHeight - cell.clientHeight]),
+  ).toEqual([0, 0]);
+});
+
 test('nothing moves where the reader wants no motion', async ({ as }) => {
   for (const [reducedMotion, name] of [
     ['reduce', 'none'],

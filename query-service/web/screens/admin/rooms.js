@@ -59,13 +59,15 @@ export function Rooms() {
                   <td>${room.kind}</td>
                   <td>${room.capacity}</td>
                   <td>${room.timeZone}</td>
-                  <td class="buttons">
-                    <button type="button" onClick=${() => setOpen({ what: 'form', room })}>
-                      ${t('mine.change')}<span class="visually-hidden"> ${room.name}</span>
-                    </button>
-                    <button type="button" class="bad" onClick=${() => setOpen({ what: 'retire', room })}>
-                      ${t('admin.retire')}<span class="visually-hidden"> ${room.name}</span>
-                    </button>
+                  <td>
+                    <div class="buttons">
+                      <button type="button" onClick=${() => setOpen({ what: 'form', room })}>
+                        ${t('mine.change')}<span class="visually-hidden"> ${room.name}</span>
+                      </button>
+                      <button type="button" class="bad" onClick=${() => setOpen({ what: 'retire', room })}>
+                        ${t('admin.retire')}<span class="visually-hidden"> ${room.name}</span>
+                      </button>
+                    </div>
                   </td>
                 </tr>
               `,
