@@ -45,6 +45,15 @@ test('a closure is made, seen by all, refuses a booking in words, and is lifted'
   await expect(cell(ann, '11:00 to 12:00, reserved')).toBeVisible();
 });
 
+test('the form shows which room or kind it would close before one is chosen', async ({ stack, as }) => {
+  await stack.room('Closed first', { kind: 'closed first' });
+  const page = await as('root', { hash: '#/admin?part=closures', admin: true });
+  const chosen = (label) => page.getByLabel(label, { exact: true }).locator('option:checked');
+  await expect(chosen('Room')).toHaveText(/\S/);
+  await page.getByLabel('What', { exact: true }).selectOption('A kind of rooms');
+  await expect(chosen('Kind')).toHaveText(/\S/);
+});
+
 looks('closures', async (as, options) => {
   const page = await as('root', { hash: '#/admin', admin: true, ...options, ...UTC });
   await page.getByRole('link', { name: 'Closures', exact: true }).click();

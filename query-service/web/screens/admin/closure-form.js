@@ -78,7 +78,7 @@ export function ClosureForm({ rooms, made }) {
           html`
             <div class="field">
               <label for="closure-room">${t('day.room')}</label>
-              <select ...${bound('room')}>
+              <select ...${bound('room')} value=${room?.room ?? ''}>
                 ${rooms.map((one) => html`<option value=${one.room}>${one.name}</option>`)}
               </select>
             </div>
@@ -89,7 +89,7 @@ export function ClosureForm({ rooms, made }) {
           html`
             <div class="field">
               <label for="closure-kind">${t('day.kind')}</label>
-              <select ...${bound('kind')}>
+              <select ...${bound('kind')} value=${values.kind || (kinds[0] ?? '')}>
                 ${kinds.map((kind) => html`<option value=${kind}>${kind}</option>`)}
               </select>
             </div>

@@ -22,7 +22,8 @@ const AT_ONCE = 5;
  */
 
 export function Closures() {
-  const loaded = useLoaded(load, []);
+  const rooms = useLoaded((signal) => roomsOf({ signal }), []);
+  const loaded = useLoaded((signal) => load(rooms.data, signal), [rooms.data]);
   const [error, setError] = useState(/** @type {unknown} */ (null));
   const [busy, setBusy] = useState('');
   /** @param {Closure} closure */
@@ -47,10 +48,10 @@ export function Closures() {
   return html`
     <section aria-labelledby="admin-closures">
       <h2 id="admin-closures">${t('admin.part.closures')}</h2>
-      <${Trouble} error=${loaded.error} />
+      <${Trouble} error=${rooms.error ?? loaded.error} />
       ${error && html`<p class="trouble" role="alert">${explain(error)}</p>`}
       <ul class="admin-list" aria-busy=${loaded.loading}>
-        ${(loaded.data?.closures ?? []).map(
+        ${(loaded.data ?? []).map(
           (closure) => html`
             <li key=${closure.closure}>
               <b>${closure.reason}</b>, ${showSpan(closure.zone, Date.parse(closure.from), Date.parse(closure.to))}<br />
@@ -62,13 +63,13 @@ export function Closures() {
           `,
         )}
       </ul>
-      ${loaded.data && !loaded.data.closures.length && html`<p>${t('admin.noClosures')}</p>`}
+      ${loaded.data?.length === 0 && html`<p>${t('admin.noClosures')}</p>`}
       ${
-        loaded.data &&
-        loaded.data.rooms.length > MOST_ROOMS &&
+        rooms.data &&
+        rooms.data.length > MOST_ROOMS &&
         html`<p class="quiet-text">${t('admin.someRooms', { count: MOST_ROOMS })}</p>`
       }
-      <${ClosureForm} rooms=${loaded.data?.rooms ?? []} made=${made} />
+      <${ClosureForm} rooms=${rooms.data ?? []} made=${made} />
     </section>
   `;
 }
@@ -79,9 +80,14 @@ async function visible(lines) {
   if (token) await query('/v1/rooms?limit=1', { token, wait: 10 }).catch(() => null);
 }
 
-/** Closures of the year ahead, with the names of their rooms. @param {AbortSignal} signal */
-async function load(signal) {
-  const rooms = await roomsOf({ signal });
+/**
+ * Closures of the year ahead, with the names of their rooms.
+ *
+ * @param {import('../../lib/rooms.js').Room[] | undefined} rooms
+ * @param {AbortSignal} signal
+ */
+async function load(rooms, signal) {
+  if (!rooms) return undefined;
   /** @type {Map<string, Closure>} */
   const closures = new Map();
   const from = Math.floor(Date.now() / 60_000) * 60_000;
@@ -98,6 +104,5 @@ async function load(signal) {
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  const sorted = [...closures.values()].sort((one, other) => (one.from < other.from ? -1 : 1));
-  return { rooms, closures: sorted };
+  return [...closures.values()].sort((one, other) => (one.from < other.from ? -1 : 1));
 }
