@@ -64,6 +64,20 @@ test('what others book appears by itself', async ({ stack, as }) => {
   await expect(dayOf(page, 'Wed').getByText(/12:00 – 13:00/)).toBeVisible({ timeout: 2_000 });
 });
 
+test('a whole day is told as one, for a stay too, and so are the days of a rule', async ({ stack, as }) => {
+  const long = await stack.room('Long', { kind: 'long', ...IN_UTC, maxMinutes: 60 * 1440 });
+  const until = new Date(Date.parse(`${tuesday}T00:00:00Z`) + 2 * 86_400_000).toISOString().slice(0, 10);
+  await stack.reserve(long, `${tuesday}T12:00:00Z`, `${until}T12:00:00Z`);
+  const page = await as('lee', { hash: `#/week?room=${long}&date=${tuesday}`, ...UTC });
+  await expect(dayOf(page, 'Tue').getByRole('listitem')).toHaveText([
+    /^0?0:00 – 12:00\s+Free$/,
+    /^12:00 – 0?0:00\s+Reserved$/,
+  ]);
+  await expect(dayOf(page, 'Wed').getByRole('listitem')).toHaveText([/^All day\s+Reserved$/]);
+  await expect(dayOf(page, 'Fri').getByRole('listitem')).toHaveText([/^All day\s+Free$/]);
+  await expect(page.getByText('The longest stay is 60 days.')).toBeVisible();
+});
+
 test('the day leads to the week of a room, and the weeks follow one another', async ({ as }) => {
   const page = await as('ann', { hash: `#/day?date=${tuesday}&kind=week`, ...UTC });
   await page.getByRole('link', { name: 'Week' }).click();

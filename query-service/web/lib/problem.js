@@ -1,5 +1,6 @@
 // What went wrong, and how to say it.
 
+import { showMinutes } from './time.js';
 import { maybe, t } from './words.js';
 
 /** A refusal or failure that a service answered (RFC 9457). */
@@ -35,11 +36,13 @@ export function explain(error) {
   if (error instanceof Lost) return t('problem.lost');
   if (!(error instanceof Problem)) return t('problem.internal');
   const { slug, members } = error;
-  if (slug === 'rule') {
-    return maybe(`rule.${members.rule}`, { limit: members.limit, count: members.limit }) ?? error.message;
-  }
+  if (slug === 'rule') return ruleText(members.rule, members.limit) ?? error.message;
   return maybe(`problem.${slug}`) ?? error.message;
 }
+
+/** A rule of a room in words. @param {string} rule @param {number} limit */
+export const ruleText = (rule, limit) =>
+  maybe(`rule.${rule}`, { limit: rule.endsWith('Minutes') ? showMinutes(limit) : limit, count: limit });
 
 /**
  * The form's field that a refusal is about. A broken rule names its setting.

@@ -148,6 +148,12 @@ export const showSpan = (zone, from, to) =>
     minute: '2-digit',
   }).formatRange(from, to);
 
+/** Minutes in words; whole days as days. @param {number} minutes */
+export function showMinutes(minutes) {
+  const [count, unit] = minutes % 1440 ? [minutes, 'minute'] : [minutes / 1440, 'day'];
+  return new Intl.NumberFormat(locale.value, { style: 'unit', unit, unitDisplay: 'long' }).format(count);
+}
+
 /** The zone's name, such as "Lisbon". @param {string} zone */
 export const showZone = (zone) => zone.split('/').pop()?.replaceAll('_', ' ') ?? zone;
 

@@ -55,9 +55,9 @@ export default {
   },
   rule: {
     capacity: { one: 'The room takes one person.', other: 'The room takes at most {limit} people.' },
-    slotMinutes: 'Times in this room are multiples of {limit} minutes.',
-    minMinutes: 'The shortest stay is {limit} minutes.',
-    maxMinutes: 'The longest stay is {limit} minutes.',
+    slotMinutes: 'Times in this room are multiples of {limit}.',
+    minMinutes: 'The shortest stay is {limit}.',
+    maxMinutes: 'The longest stay is {limit}.',
     maxDaysAhead: { one: 'At most one day ahead.', other: 'At most {limit} days ahead.' },
     openingHours: 'The room is not open then.',
     bookableBy: 'You may not book this room.',

@@ -55,9 +55,9 @@ export default {
   },
   rule: {
     capacity: { other: '이 방의 정원은 {limit}명입니다.' },
-    slotMinutes: '이 방은 {limit}분 단위로 예약합니다.',
-    minMinutes: '최소 {limit}분부터 예약합니다.',
-    maxMinutes: '최대 {limit}분까지 예약합니다.',
+    slotMinutes: '이 방은 {limit} 단위로 예약합니다.',
+    minMinutes: '최소 {limit}부터 예약합니다.',
+    maxMinutes: '최대 {limit}까지 예약합니다.',
     maxDaysAhead: { other: '{limit}일 전부터 예약할 수 있습니다.' },
     openingHours: '그 시간에는 방이 열려 있지 않습니다.',
     bookableBy: '이 방은 예약할 수 없습니다.',

@@ -55,9 +55,9 @@ export default {
   },
   rule: {
     capacity: { one: 'A sala leva uma pessoa.', other: 'A sala leva no máximo {limit} pessoas.' },
-    slotMinutes: 'Os horários desta sala são múltiplos de {limit} minutos.',
-    minMinutes: 'A estadia mínima é de {limit} minutos.',
-    maxMinutes: 'A estadia máxima é de {limit} minutos.',
+    slotMinutes: 'Os horários desta sala são múltiplos de {limit}.',
+    minMinutes: 'A estadia mínima é de {limit}.',
+    maxMinutes: 'A estadia máxima é de {limit}.',
     maxDaysAhead: { one: 'No máximo um dia antes.', other: 'No máximo {limit} dias antes.' },
     openingHours: 'A sala não está aberta nessa altura.',
     bookableBy: 'Não pode reservar esta sala.',

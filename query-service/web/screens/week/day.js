@@ -2,7 +2,7 @@
 
 import { book } from '../../lib/booking.js';
 import { html } from '../../lib/html.js';
-import { dateOf, showDate, showTime } from '../../lib/time.js';
+import { dateOf, dayOf, showDate, showTime } from '../../lib/time.js';
 import { t } from '../../lib/words.js';
 import { stepOf } from '../day/cells.js';
 import { spanAt } from './entries.js';
@@ -21,6 +21,7 @@ const MOST_HOURS = 1;
  */
 export function WeekDay({ room, date, entries, now }) {
   const isToday = dateOf(room.timeZone, now) === date;
+  const day = dayOf(room.timeZone, date);
   return html`
     <section class=${isToday ? 'week-day today' : 'week-day'} aria-labelledby=${`week-${date}`}>
       <h2 id=${`week-${date}`}>
@@ -28,18 +29,18 @@ export function WeekDay({ room, date, entries, now }) {
         ${isToday && html` <small>${t('day.today')}</small>`}
       </h2>
       <ul>
-        ${entries.map((entry) => html`<${Item} key=${entry.kind + entry.from} room=${room} entry=${entry} />`)}
+        ${entries.map((entry) => html`<${Item} key=${entry.kind + entry.from} room=${room} day=${day} entry=${entry} />`)}
       </ul>
     </section>
   `;
 }
 
-/** @param {{room: import('../../lib/rooms.js').Room, entry: Entry}} properties */
-function Item({ room, entry }) {
+/** @param {{room: import('../../lib/rooms.js').Room, day: {from: number, to: number}, entry: Entry}} properties */
+function Item({ room, day, entry }) {
   const { kind, from, to, reservation } = entry;
   const hours = (to - from) / 3_600_000;
   const shown = kind === 'closed' || kind === 'past' ? Math.min(hours, MOST_HOURS) : hours;
-  const isAllDay = hours >= 23 && (kind === 'closed' || kind === 'free' || kind === 'past');
+  const isAllDay = from <= day.from && day.to <= to;
   const times = isAllDay ? t('week.allDay') : `${showTime(room.timeZone, from)} – ${showTime(room.timeZone, to)}`;
   const content = html`<span class="week-time">${times}</span> ${textOf(entry)}`;
   /** @param {MouseEvent} event */

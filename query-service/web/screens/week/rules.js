@@ -1,6 +1,7 @@
 // The rules of a room, in words.
 
 import { html } from '../../lib/html.js';
+import { ruleText } from '../../lib/problem.js';
 import { t } from '../../lib/words.js';
 
 /** @param {{room: any}} properties */
@@ -11,9 +12,7 @@ export function Rules({ room }) {
     room.kind,
     [room.building, room.floor].filter(Boolean).join(', '),
     (room.attributes ?? []).join(', '),
-    ...limits
-      .filter((rule) => room[rule] !== undefined)
-      .map((rule) => t(`rule.${rule}`, { limit: room[rule], count: room[rule] })),
+    ...limits.filter((rule) => room[rule] !== undefined).map((rule) => ruleText(rule, room[rule])),
     room.bufferBefore && t('week.bufferBefore', { minutes: room.bufferBefore }),
     room.bufferAfter && t('week.bufferAfter', { minutes: room.bufferAfter }),
     room.bookableBy && t('week.bookableBy', { roles: room.bookableBy.join(', ') }),
