@@ -7,7 +7,7 @@ import { explain } from '../../lib/problem.js';
 import { address } from '../../lib/router.js';
 import { person } from '../../lib/sign-in.js';
 import { ownZone, showInstant } from '../../lib/time.js';
-import { language, t } from '../../lib/words.js';
+import { locale, t } from '../../lib/words.js';
 import { ask, metricsOf, readinessOf, withNames } from './ask.js';
 import { RollBack } from './roll-back.js';
 
@@ -107,7 +107,7 @@ const Services = ({ services }) => html`
       return html`
         <div key=${name}>
           <dt>${t(`operation.metric.${name}`)}</dt>
-          <dd>${value === undefined ? '–' : new Intl.NumberFormat(language.value).format(value)}</dd>
+          <dd>${value === undefined ? '–' : new Intl.NumberFormat(locale.value).format(value)}</dd>
         </div>
       `;
     })}

@@ -2,7 +2,7 @@
 
 import { html } from '../../lib/html.js';
 import { showDate } from '../../lib/time.js';
-import { language, t } from '../../lib/words.js';
+import { locale, t } from '../../lib/words.js';
 import { Download } from './csv.js';
 import { showNumber } from './numbers.js';
 
@@ -79,4 +79,4 @@ const dayText = (day) =>
 
 /** @param {number} hour */
 const hourText = (hour) =>
-  new Intl.DateTimeFormat(language.value, { hour: 'numeric', timeZone: 'UTC' }).format(hour * 3_600_000);
+  new Intl.DateTimeFormat(locale.value, { hour: 'numeric', timeZone: 'UTC' }).format(hour * 3_600_000);

@@ -1,10 +1,10 @@
 // Numbers in words.
 
-import { language, t } from '../../lib/words.js';
+import { locale, t } from '../../lib/words.js';
 
 /** @param {number} number @param {number} [digits] After the point. */
 export const showNumber = (number, digits = 0) =>
-  new Intl.NumberFormat(language.value, { maximumFractionDigits: digits }).format(number);
+  new Intl.NumberFormat(locale.value, { maximumFractionDigits: digits }).format(number);
 
 /** Minutes as hours. @param {number} minutes */
 export const showHours = (minutes) => t('statistics.hours', { hours: showNumber(minutes / 60, 1) });

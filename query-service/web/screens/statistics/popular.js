@@ -2,7 +2,7 @@
 
 import { html } from '../../lib/html.js';
 import { address } from '../../lib/router.js';
-import { language, t } from '../../lib/words.js';
+import { locale, t } from '../../lib/words.js';
 import { Download } from './csv.js';
 import { showHours, showNumber } from './numbers.js';
 
@@ -62,4 +62,4 @@ export function Popular({ rooms, name }) {
 
 /** @param {number} share */
 const percent = (share) =>
-  new Intl.NumberFormat(language.value, { style: 'percent', maximumFractionDigits: 1 }).format(share);
+  new Intl.NumberFormat(locale.value, { style: 'percent', maximumFractionDigits: 1 }).format(share);
