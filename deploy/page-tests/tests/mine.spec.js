@@ -51,6 +51,12 @@ test('a reservation is changed, moved, cancelled and restored, and its history s
   await expect(card(page, 'Long talk')).toContainText('Old');
 });
 
+test('somebody new is told that there is nothing yet', async ({ as }) => {
+  const page = await as('nobody', { hash: '#/mine' });
+  await expect(page.getByText('You have no reservations ahead.')).toBeVisible();
+  await expect(page.getByText('Nothing yet.')).toBeVisible();
+});
+
 test('a change that another one overtook is refused, and the form shows how it is now', async ({ stack, as }) => {
   const room = await stack.room('Stale');
   const { reservation } = await stack.reserve(room, `${day}T12:00:00Z`, `${day}T13:00:00Z`, {

@@ -30,7 +30,7 @@ test('a subscription is made, shows its key once, and is told of a reservation',
   const there = await endpoint();
   const room = await stack.room('Notified');
   const page = await as('nina', { hash: '#/notifications' });
-  await expect(page.getByText('You are told of nothing yet.')).toBeVisible();
+  await expect(page.getByText('You get no notifications yet.')).toBeVisible();
   await page.getByLabel(/^Reminder/).fill('30');
   await subscribe(page, there.url);
   await expect(page.getByRole('heading', { name: 'My reservations' })).toBeVisible();
@@ -63,7 +63,7 @@ test('a subscription is tested, disabled, enabled and deleted', async ({ as }) =
   await expect(page.getByText('Enabled', { exact: true })).toBeVisible();
   await page.getByRole('button', { name: 'Delete' }).click();
   await page.getByRole('button', { name: 'Really delete' }).click();
-  await expect(page.getByText('You are told of nothing yet.')).toBeVisible();
+  await expect(page.getByText('You get no notifications yet.')).toBeVisible();
   there.end();
 });
 

@@ -79,7 +79,7 @@ export default {
     zone: '{zone} 시간',
     own: '아래는 내 시계, {zone}',
     noRooms: '맞는 방이 없습니다.',
-    help: '화살표로 이동, Shift와 화살표로 시간 선택, Enter로 예약, Page Up과 Page Down으로 날짜를 바꿉니다.',
+    help: '빈 시간을 누르거나 끌어서 예약합니다. 키보드: 화살표로 이동, Shift와 화살표로 시간 선택, Enter로 예약, Page Up과 Page Down으로 날짜를 바꿉니다.',
     free: '{room}, {from}부터 {to}까지, 비어 있음',
     chosen: '{room}, {from}부터 {to}까지, 선택됨',
     busy: '{room}, {from}부터 {to}까지, 예약됨',

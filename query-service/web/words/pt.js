@@ -79,7 +79,7 @@ export default {
     zone: 'Horas em {zone}',
     own: 'por baixo o seu relógio, {zone}',
     noRooms: 'Nenhuma sala serve.',
-    help: 'As setas movem, Shift com setas escolhe mais tempo, Enter reserva, Page Up e Page Down mudam o dia.',
+    help: 'Clique num horário livre, ou arraste sobre mais tempo. Teclas: as setas movem, Shift com setas escolhe mais tempo, Enter reserva, Page Up e Page Down mudam o dia.',
     free: '{room}, {from} a {to}, livre',
     chosen: '{room}, {from} a {to}, escolhido',
     busy: '{room}, {from} a {to}, reservado',

@@ -21,6 +21,7 @@ export function Happened({ changes, confirmed }) {
     <section>
       <h2>${t('mine.did')}</h2>
       <${Trouble} error=${loaded.error} />
+      ${loaded.data?.entries.length === 0 && html`<p>${t('mine.nothing')}</p>`}
       <ol class="mine-happened">
         ${loaded.data?.entries.map(
           (entry) => html`

@@ -44,6 +44,7 @@ export default function Mine({ parameters }) {
       ${t('mine.past')}
     </label>
     <${Trouble} error=${mine.error} />
+    ${mine.data?.length === 0 && html`<p>${t('mine.none')}</p>`}
     <ul class="mine-list" aria-busy=${mine.loading}>
       ${(mine.data ?? []).map(
         ({ reservation, room }) => html`
@@ -61,7 +62,6 @@ export default function Mine({ parameters }) {
         `,
       )}
     </ul>
-    ${mine.data?.length === 0 && html`<p>${t('mine.none')}</p>`}
     <${Happened} changes=${changes} confirmed=${confirmed.value} />
     <${Calendars} />
   `;

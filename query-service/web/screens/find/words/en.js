@@ -12,7 +12,7 @@ export default {
   searching: 'Searching…',
   found: { one: 'One room is free', other: '{count} rooms are free' },
   foundSome: { one: 'One room is free, and maybe more', other: '{count} rooms are free, and maybe more' },
-  nothing: 'Nothing is free, and nothing that comes close.',
+  nothing: 'Nothing is free, and nothing comes close.',
   nothingBut: 'Nothing fits. This comes close:',
   otherTime: 'At another time',
   otherKind: 'Another kind of room',

@@ -28,9 +28,11 @@ export default {
   by: 'by {user}',
   bookedBy: 'booked by {user}',
   did: 'What happened',
+  nothing: 'Nothing yet.',
   people: { one: '1 person', other: '{count} people' },
   calendar: 'Calendar for other programs',
-  calendarHelp: 'Whoever knows the address can read your reservations. It is shown once.',
+  calendarHelp:
+    'A calendar program reads your reservations at a secret address. Whoever knows it can read them, and it is shown once.',
   calendarMake: 'New address',
   calendarDelete: 'Delete',
   calendarSince: 'made {when}',

@@ -28,9 +28,11 @@ export default {
   by: '{user}',
   bookedBy: '{user} 님이 예약함',
   did: '지난 일',
+  nothing: '아직 없습니다.',
   people: { other: '{count}명' },
   calendar: '다른 프로그램용 캘린더',
-  calendarHelp: '주소를 아는 사람은 누구나 내 예약을 읽을 수 있습니다. 주소는 한 번만 보입니다.',
+  calendarHelp:
+    '캘린더 프로그램이 비밀 주소에서 내 예약을 읽습니다. 주소를 아는 사람은 누구나 읽을 수 있으며, 한 번만 보입니다.',
   calendarMake: '새 주소',
   calendarDelete: '삭제',
   calendarSince: '{when} 만듦',

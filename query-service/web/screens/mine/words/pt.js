@@ -28,9 +28,11 @@ export default {
   by: 'por {user}',
   bookedBy: 'reservada por {user}',
   did: 'O que aconteceu',
+  nothing: 'Ainda nada.',
   people: { one: '1 pessoa', other: '{count} pessoas' },
   calendar: 'Calendário para outros programas',
-  calendarHelp: 'Quem souber o endereço pode ler as suas reservas. É mostrado uma vez.',
+  calendarHelp:
+    'Um programa de calendário lê as suas reservas num endereço secreto. Quem o souber pode lê-las, e é mostrado uma vez.',
   calendarMake: 'Novo endereço',
   calendarDelete: 'Apagar',
   calendarSince: 'criado {when}',

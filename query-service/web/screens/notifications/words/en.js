@@ -1,8 +1,8 @@
 export default {
   title: 'Notifications',
-  calendars: 'The address of your calendar is under',
+  calendars: 'For a calendar program, take the address under',
   notHere: 'This service sends no notifications.',
-  none: 'You are told of nothing yet.',
+  none: 'You get no notifications yet.',
   aboutMine: 'My reservations',
   aboutRoom: 'All reservations of {room}',
   aboutKind: 'All reservations of rooms of the kind {kind}',

@@ -1,6 +1,6 @@
 export default {
   title: '알림',
-  calendars: '캘린더 주소는 여기에 있습니다:',
+  calendars: '캘린더 프로그램의 주소는 여기에 있습니다:',
   notHere: '이 서비스는 알림을 보내지 않습니다.',
   none: '아직 받는 알림이 없습니다.',
   aboutMine: '내 예약',

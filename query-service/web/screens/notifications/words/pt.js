@@ -1,6 +1,6 @@
 export default {
   title: 'Notificações',
-  calendars: 'O endereço do seu calendário está em',
+  calendars: 'Para um programa de calendário, use o endereço em',
   notHere: 'Este serviço não envia notificações.',
   none: 'Ainda não recebe notificações.',
   aboutMine: 'As minhas reservas',

@@ -1,5 +1,5 @@
 export default {
-  title: '{room} as of then',
+  title: '{room} as it was',
   date: 'From day',
   days: 'Days shown',
   countOfDays: { one: '1 day', other: '{count} days' },
