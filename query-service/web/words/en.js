@@ -79,7 +79,7 @@ export default {
     zone: 'Times in {zone}',
     own: 'below them your clock, {zone}',
     noRooms: 'No room fits.',
-    help: 'Click a free time, or drag over a longer one. Keys: arrows move, Shift with arrows chooses more, Enter books, Page Up and Page Down change the day.',
+    help: 'Click or drag over free time. Arrows move, Shift with arrows chooses more, Enter books, Page Up and Page Down change the day.',
     free: '{room}, {from} to {to}, free',
     chosen: '{room}, {from} to {to}, chosen',
     busy: '{room}, {from} to {to}, reserved',
