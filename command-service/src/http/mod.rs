@@ -18,7 +18,7 @@ use shared_events::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    event_store::{ErasureList, EventLog, Outbox, RollBacks, RoomDirectory},
+    event_store::{ErasureList, EventLog, EventStore, Outbox, RollBacks, RoomDirectory},
     writer::Writer,
 };
 
@@ -95,6 +95,21 @@ pub struct Backend {
     pub rooms: Arc<dyn RoomDirectory>,
     /// The kept plans of roll-backs.
     pub roll_backs: Arc<dyn RollBacks>,
+}
+
+impl Backend {
+    /// All roles of one store, behind its writer.
+    #[must_use]
+    pub fn new(writer: Writer, store: Arc<dyn EventStore>) -> Self {
+        Self {
+            writer,
+            log: Arc::clone(&store) as _,
+            erasures: Arc::clone(&store) as _,
+            outbox: Arc::clone(&store) as _,
+            rooms: Arc::clone(&store) as _,
+            roll_backs: store,
+        }
+    }
 }
 
 /// Holds the [`Backend`] while commands are accepted. HTTP starts before the event store is reached. Clones share the gate.

@@ -137,14 +137,7 @@ impl Work {
         let Self { clock, writer: options, relay, keys_kept, gate, lifecycle } = self;
         let (committed, handed) = handoff();
         let (writer, writing) = writer(Arc::clone(&store).into(), clock.clone(), committed, &options);
-        gate.open(Backend {
-            writer,
-            log: Arc::clone(&store) as _,
-            erasures: Arc::clone(&store) as _,
-            outbox: Arc::clone(&store) as _,
-            rooms: Arc::clone(&store) as _,
-            roll_backs: Arc::clone(&store) as _,
-        });
+        gate.open(Backend::new(writer, Arc::clone(&store)));
         let (written, relayed) = (CancellationToken::new(), CancellationToken::new());
         let ended = written.clone();
         lifecycle.spawn_infallible("writer", async move {

@@ -1,13 +1,8 @@
 //! Many commands in one request, over real HTTP.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use command_service::{
-    event_store::EventStore,
-    http::Backend,
-    outbox::handoff,
-    writer::{Options, writer},
-};
+use command_service::writer::Options;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -232,26 +227,8 @@ async fn each_line_needs_the_role_of_its_command() {
 /// A service whose writer begins when the second value is polled.
 pub(crate) async fn waiting(options: &Options) -> (TestService, impl Future<Output = ()> + Send + use<>) {
     let service = TestService::start_closed(TestStore::mysql().await);
-    let writing = other_writer(&service, options).await;
+    let writing = service.writer(options).await;
     (service, writing)
-}
-
-/// Gives the service another writer, which begins when it is polled.
-pub(crate) async fn other_writer(
-    service: &TestService,
-    options: &Options,
-) -> impl Future<Output = ()> + Send + use<> {
-    let store: Arc<dyn EventStore> = service.store.open(None).await;
-    let (writer, writing) = writer(Arc::clone(&store).into(), service.clock.clone(), handoff().0, options);
-    service.gate.open(Backend {
-        writer,
-        log: Arc::clone(&store) as _,
-        erasures: Arc::clone(&store) as _,
-        outbox: Arc::clone(&store) as _,
-        rooms: Arc::clone(&store) as _,
-        roll_backs: store,
-    });
-    writing
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -260,7 +237,7 @@ async fn a_line_restores_the_revision_that_an_earlier_line_makes() {
         let room = service.room("Blue", json!({})).await;
         let id = service.reserve("ann", &room, 10, 11).await.expect(201).text("reservation");
         let path = format!("/v1/rooms/{room}/reservations/{id}");
-        let writing = other_writer(&service, &Options::default()).await;
+        let writing = service.writer(&Options::default()).await;
         let patch = |people: u32| json!({"method": "PATCH", "path": path, "body": {"people": people}});
         let restore = post("1", &format!("{path}/restore"), json!({"revision": 2}));
         let sent = request(&service, "ann", file(&[patch(3), patch(4), restore])).send().await.unwrap();

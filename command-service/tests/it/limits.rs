@@ -1,13 +1,8 @@
 //! The limits of this service. service-kit tests those of connections.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use command_service::{
-    event_store::EventStore,
-    http::Backend,
-    outbox::handoff,
-    writer::{Options, writer},
-};
+use command_service::writer::Options;
 use futures_util::future::select_all;
 use reqwest::Method;
 use serde_json::json;
@@ -21,18 +16,9 @@ use crate::{
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_too_many_is_told_when_to_come_back_and_those_that_wait_are_carried_out() {
     let service = TestService::start_closed(TestStore::mysql().await);
-    let store: Arc<dyn EventStore> = service.store.open(None).await;
     let options = Options { queue_capacity: 2, ..Options::default() };
-    let (writer, writing) = writer(Arc::clone(&store).into(), service.clock.clone(), handoff().0, &options);
-    service.gate.open(Backend {
-        writer,
-        log: Arc::clone(&store) as _,
-        erasures: Arc::clone(&store) as _,
-        outbox: Arc::clone(&store) as _,
-        rooms: Arc::clone(&store) as _,
-        roll_backs: store,
-    });
-    // Nobody takes from the queue yet.
+    // It takes nothing from the queue yet.
+    let writing = service.writer(&options).await;
     let commands = ["Red", "Green", "Blue"].map(|name| {
         let room = json!({"name": name, "kind": "meeting", "capacity": 4, "timeZone": "UTC"});
         Box::pin(send(keyed(service.admin(Method::POST, "/v1/rooms")).json(&room)))
@@ -51,19 +37,8 @@ async fn a_command_too_many_is_told_when_to_come_back_and_those_that_wait_are_ca
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_the_store_does_not_take_in_time_is_answered_and_not_carried_out() {
-    let service = TestService::start_closed(TestStore::mysql().await);
-    let store: Arc<dyn EventStore> = service.store.open(None).await;
     let options = Options { deadline: Duration::from_secs(1), ..Options::default() };
-    let (writer, writing) = writer(Arc::clone(&store).into(), service.clock.clone(), handoff().0, &options);
-    let writing = tokio::spawn(writing);
-    service.gate.open(Backend {
-        writer,
-        log: Arc::clone(&store) as _,
-        erasures: Arc::clone(&store) as _,
-        outbox: Arc::clone(&store) as _,
-        rooms: Arc::clone(&store) as _,
-        roll_backs: store,
-    });
+    let service = TestService::start_closed(TestStore::mysql().await).open_with(&options).await;
     // What holds up all appends.
     let mut holds_up = service.store.database().connect().await;
     holds_up.execute("START TRANSACTION").await.unwrap();
@@ -74,5 +49,4 @@ async fn a_command_that_the_store_does_not_take_in_time_is_answered_and_not_carr
     holds_up.execute("ROLLBACK").await.unwrap();
     assert_eq!(service.heads().await, json!([]));
     service.stop().await;
-    writing.await.unwrap();
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use command_service::{
-    event_store::EventStore,
     http::{Api, Backend, Gate, OPENAPI, configure},
     outbox::handoff,
     writer::{Options, writer},
@@ -116,18 +115,16 @@ impl TestService {
 
     /// The same with these settings of the writer.
     pub(crate) async fn open_with(self, options: &Options) -> Self {
-        let store: Arc<dyn EventStore> = self.store.open(None).await;
-        let (writer, task) = writer(Arc::clone(&store).into(), self.clock.clone(), handoff().0, options);
-        let writing = tokio::spawn(task);
-        self.gate.open(Backend {
-            writer,
-            log: Arc::clone(&store) as _,
-            erasures: Arc::clone(&store) as _,
-            outbox: Arc::clone(&store) as _,
-            rooms: Arc::clone(&store) as _,
-            roll_backs: store,
-        });
+        let writing = tokio::spawn(self.writer(options).await);
         Self { writing, ..self }
+    }
+
+    /// Lets commands wait for a writer that begins when it is polled.
+    pub(crate) async fn writer(&self, options: &Options) -> impl Future<Output = ()> + Send + use<> {
+        let store = self.store.open(None).await;
+        let (writer, writing) = writer(Arc::clone(&store).into(), self.clock.clone(), handoff().0, options);
+        self.gate.open(Backend::new(writer, store));
+        writing
     }
 
     pub(crate) fn ask_to_end(&self) {
