@@ -1,4 +1,4 @@
-//! Work beside commands: old idempotency keys are swept, the outbox is measured.
+//! Work beside commands: old idempotency keys are swept, the outbox and the writer's queue are measured.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +12,10 @@ use service_kit::{
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::event_store::{Backlog, IdempotencyKeys, KeyKind, Outbox, StoreError};
+use crate::{
+    event_store::{Backlog, IdempotencyKeys, KeyKind, Outbox, StoreError},
+    http::Gate,
+};
 
 declare! {
     /// The settings of housekeeping.
@@ -46,7 +49,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_ROWS: u32 = 200;
 /// Pause between two statements. Sweeps some 4,000 keys a second: 300 million a day.
 const SWEEP_PAUSE: Duration = Duration::from_millis(50);
-/// Interval between measurements of the outbox.
+/// Interval between measurements.
 const MEASURE_EVERY: Duration = Duration::from_secs(2);
 
 /// Deletes old keys, a few at a time, until `stop`.
@@ -112,6 +115,17 @@ pub async fn measure_outbox(
                 component.failing(error.to_string());
             }
         }
+        if stop.run_until_cancelled(sleep(MEASURE_EVERY)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Measures the writer's queue until `stop`.
+pub async fn measure_queue(gate: Gate, stop: CancellationToken) {
+    metrics::describe_gauge!("command_queue_commands", "Commands that wait for the writer.");
+    loop {
+        metrics::gauge!("command_queue_commands").set(u32::try_from(gate.waiting()).unwrap_or(u32::MAX));
         if stop.run_until_cancelled(sleep(MEASURE_EVERY)).await.is_none() {
             return;
         }

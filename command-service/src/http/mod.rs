@@ -138,6 +138,12 @@ impl Gate {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = State::Closed;
     }
 
+    /// The number of commands that wait for the writer.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.backend().map_or(0, |backend| backend.writer.waiting())
+    }
+
     /// The backend, while the gate is open.
     ///
     /// # Errors

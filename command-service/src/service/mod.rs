@@ -26,7 +26,7 @@ pub use servers::Servers;
 
 use crate::{
     event_store::{Buckets, EventStore},
-    housekeeping::{KeysKept, measure_outbox, sweep_keys},
+    housekeeping::{KeysKept, measure_outbox, measure_queue, sweep_keys},
     http::{Api, Backend, Gate, OPENAPI, configure},
     in_process::InProcessLog,
     outbox::{AssignedBuckets, Publisher, Relay, RelayOptions, assignment, handoff},
@@ -153,7 +153,9 @@ impl Work {
         });
         let keys = Arc::clone(&store) as _;
         lifecycle.spawn_infallible("sweep", sweep_keys(keys, keys_kept, lifecycle.soft()));
-        lifecycle.spawn_infallible("measure", measure_outbox(store, clock, component, lifecycle.soft()));
+        let measured = measure_outbox(store, clock, component, lifecycle.soft());
+        lifecycle.spawn_infallible("measure outbox", measured);
+        lifecycle.spawn_infallible("measure queue", measure_queue(gate, lifecycle.soft()));
         relayed
     }
 }

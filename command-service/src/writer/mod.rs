@@ -306,6 +306,11 @@ impl Writer {
         self.recalling(submission, deadline, reply, &Mutex::new(())).await
     }
 
+    /// The number of commands in the queue.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
     /// The command with what a decision needs beside the room's state.
     async fn informed(&self, mut submission: Submission, deadline: Instant) -> Result<Submission, Failure> {
         let Command { actor, action, .. } = &mut submission.command;

@@ -1,12 +1,18 @@
 //! Many commands in one request, over real HTTP.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use command_service::writer::Options;
+use command_service::{
+    http::Backend,
+    outbox::handoff,
+    writer::{Options, WriterStore, writer},
+};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use shared_events::Version;
 
 use crate::{
+    hooked_store::WatchedIndex,
     test_service::{Answer, TestService, send, stay},
     test_store::TestStore,
 };
@@ -233,21 +239,23 @@ pub(crate) async fn waiting(options: &Options) -> (TestService, impl Future<Outp
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_restores_the_revision_that_an_earlier_line_makes() {
-    for service in both().await {
+    for store in TestStore::both().await {
+        let opened = store.open(None).await;
+        let index = WatchedIndex::over(&opened);
+        let watched = WriterStore { index: Arc::clone(&index) as _, ..Arc::clone(&opened).into() };
+        let service = TestService::start_closed(store);
+        let (writer, writing) = writer(watched, service.clock.clone(), handoff().0, &Options::default());
+        service.gate.open(Backend::new(writer, opened));
+        let writing = tokio::spawn(writing);
         let room = service.room("Blue", json!({})).await;
         let id = service.reserve("ann", &room, 10, 11).await.expect(201).text("reservation");
         let path = format!("/v1/rooms/{room}/reservations/{id}");
-        let writing = service.writer(&Options::default()).await;
         let patch = |people: u32| json!({"method": "PATCH", "path": path, "body": {"people": people}});
         let restore = post("1", &format!("{path}/restore"), json!({"revision": 2}));
-        let sent = request(&service, "ann", file(&[patch(3), patch(4), restore])).send().await.unwrap();
-        // Enough to read the revision, if it were read now.
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let writing = tokio::spawn(writing);
-        let text = sent.text().await.unwrap();
-        let answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let answers = many(&service, "ann", &[patch(3), patch(4), restore]).await;
         let revisions: Vec<_> = answers.iter().map(|answer| answer["body"]["revision"].as_u64()).collect();
         assert_eq!(revisions, [Some(2), Some(3), Some(4)], "{answers:?}");
+        assert_eq!(index.first.get(), Some(&Version::from(4)), "the revision is read once it is made");
         service.stop().await;
         writing.await.unwrap();
     }

@@ -1,7 +1,5 @@
 //! Many commands in one request: what bounds such requests, and how they end early.
 
-use std::time::Duration;
-
 use chrono::TimeDelta;
 use command_service::{
     commands::{Action, RegisterRoom},
@@ -122,8 +120,7 @@ async fn what_is_queued_is_carried_out_when_the_client_goes_and_the_rest_is_not_
     let lines = new_rooms(1, 1_000);
     let response = request(&service, "root", file(&lines)).header("X-Roles", "admin").send().await.unwrap();
     assert_eq!(response.status().as_u16(), 200);
-    // 100 lines are queued, and wait.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    eventually("100 lines wait", async || service.gate.waiting() == 100).await;
     drop(response);
     let writing = tokio::spawn(writing);
     let again = request(&service, "root", file(&lines)).header("X-Roles", "admin");
@@ -156,28 +153,20 @@ async fn a_client_that_takes_no_answer_holds_up_itself_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lines_are_refused_once_the_token_has_expired() {
-    let service = TestService::start().await;
-    let room = service.room("Blue", json!({})).await;
-    let heads = service.heads().await;
-    let lines = [reserve("1", &room, 10)];
-    let (to_send, body) = tokio::sync::mpsc::unbounded_channel::<String>();
-    let body = futures_util::stream::unfold(body, |mut body| async move {
-        body.recv().await.map(|text| (Ok::<_, std::io::Error>(text), body))
-    });
+async fn lines_that_were_not_begun_are_refused_once_the_token_has_expired() {
+    let (service, writing) = waiting(&Options::default()).await;
     let request = service.request(Method::POST, "/v1/commands").bearer_auth(service.token());
-    let request = request.header("content-type", MEDIA_TYPE).body(reqwest::Body::wrap_stream(body));
-    let answer = tokio::spawn(request.send());
-    to_send.send(file(&lines)).unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let request = request.header("content-type", MEDIA_TYPE).body(file(&new_rooms(1, 150)));
+    let answer = tokio::spawn(answered(request));
+    eventually("100 lines wait", async || service.gate.waiting() == 100).await;
     // Clocks may be 30 s apart.
     service.clock.advance(TimeDelta::seconds(3630));
-    drop(to_send);
-    let text = answer.await.unwrap().unwrap().text().await.unwrap();
-    let answer: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!((&answer["status"], kind(&answer)), (&json!(401), "unauthenticated"));
-    assert_eq!(service.heads().await, heads);
+    let writing = tokio::spawn(writing);
+    let answers = answer.await.unwrap();
+    assert_eq!(statuses(&answers), [vec![201; 100], vec![401; 50]].concat());
+    assert_eq!(kind(&answers[100]), "unauthenticated");
     service.stop().await;
+    writing.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

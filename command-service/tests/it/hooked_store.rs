@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -25,24 +25,33 @@ pub(crate) struct HookedLog {
     pub(crate) before_read: Mutex<Option<BoxFuture<'static, ()>>>,
     /// Happens after the read of a single event of a stream.
     pub(crate) after_one: Mutex<Option<BoxFuture<'static, ()>>>,
+    /// Happens after the read of heads.
+    pub(crate) after_heads: Mutex<Option<BoxFuture<'static, ()>>>,
     /// The number of events that [`EventLog::load`] has read.
     pub(crate) loaded: AtomicUsize,
 }
 
 impl HookedLog {
     pub(crate) fn over(store: &Arc<dyn EventStore>, before_read: BoxFuture<'static, ()>) -> Arc<Self> {
-        let hooked = Self::after_one(store, Box::pin(async {}));
-        *hooked.before_read.lock().unwrap() = Some(before_read);
-        hooked
+        Arc::new(Self { before_read: Mutex::new(Some(before_read)), ..Self::without_hooks(store) })
     }
 
     pub(crate) fn after_one(store: &Arc<dyn EventStore>, after_one: BoxFuture<'static, ()>) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new(Self { after_one: Mutex::new(Some(after_one)), ..Self::without_hooks(store) })
+    }
+
+    pub(crate) fn after_heads(store: &Arc<dyn EventStore>, after_heads: BoxFuture<'static, ()>) -> Arc<Self> {
+        Arc::new(Self { after_heads: Mutex::new(Some(after_heads)), ..Self::without_hooks(store) })
+    }
+
+    fn without_hooks(store: &Arc<dyn EventStore>) -> Self {
+        Self {
             store: Arc::clone(store),
-            before_read: Mutex::new(None),
-            after_one: Mutex::new(Some(after_one)),
+            before_read: Mutex::default(),
+            after_one: Mutex::default(),
+            after_heads: Mutex::default(),
             loaded: AtomicUsize::new(0),
-        })
+        }
     }
 
     async fn hook(&self) {
@@ -66,7 +75,12 @@ impl EventLog for HookedLog {
         self.store.events_at(positions).await
     }
     async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Version)>> {
-        self.store.heads(rooms).await
+        let heads = self.store.heads(rooms).await;
+        let hook = self.after_heads.lock().unwrap().take();
+        if let Some(hook) = hook {
+            hook.await;
+        }
+        heads
     }
     async fn all_heads(&self, after: Option<RoomId>, limit: u32) -> Result<Vec<(RoomId, Version)>> {
         self.store.all_heads(after, limit).await
@@ -92,6 +106,8 @@ pub(crate) struct WatchedIndex {
     running: AtomicUsize,
     /// The most at one time.
     pub(crate) most: AtomicUsize,
+    /// The room's version at the first look-up.
+    pub(crate) first: OnceLock<Version>,
 }
 
 impl WatchedIndex {
@@ -101,6 +117,7 @@ impl WatchedIndex {
             gate: tokio::sync::RwLock::default(),
             running: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
+            first: OnceLock::new(),
         })
     }
 }
@@ -110,9 +127,10 @@ impl ReservationIndex for WatchedIndex {
     async fn look_up(&self, room: RoomId, reservation: ReservationId, limit: u32) -> Result<LookUp> {
         self.most.fetch_max(self.running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         drop(self.gate.read().await);
-        let found = self.store.look_up(room, reservation, limit).await;
+        let found = self.store.look_up(room, reservation, limit).await?;
+        self.first.get_or_init(|| found.since.last().map_or(found.indexed, |(version, _)| *version));
         self.running.fetch_sub(1, Ordering::SeqCst);
-        found
+        Ok(found)
     }
     async fn index(&self, room: RoomId, last: &[(ReservationId, Version)], up_to: Version) -> Result<()> {
         self.store.index(room, last, up_to).await

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use command_service::writer::Options;
+use command_service::{housekeeping::measure_queue, writer::Options};
 use futures_util::future::select_all;
 use reqwest::Method;
 use serde_json::json;
 use sqlx::Executor;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
+    commands::waiting,
+    servers::eventually,
     test_service::{TestService, keyed, send},
     test_store::TestStore,
 };
@@ -31,6 +34,23 @@ async fn a_command_too_many_is_told_when_to_come_back_and_those_that_wait_are_ca
         let _ = answer.expect(201);
     }
     assert_eq!(service.heads().await.as_array().unwrap().len(), 2);
+    service.stop().await;
+    writing.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metrics_show_how_many_commands_wait() {
+    let (service, writing) = waiting(&Options::default()).await;
+    let room = json!({"name": "Red", "kind": "meeting", "capacity": 4, "timeZone": "UTC"});
+    let command = tokio::spawn(send(keyed(service.admin(Method::POST, "/v1/rooms")).json(&room)));
+    eventually("a command waits", async || service.gate.waiting() == 1).await;
+    let stop = CancellationToken::new();
+    stop.cancel();
+    measure_queue(service.gate.clone(), stop).await;
+    let metrics = service.request(Method::GET, "/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("\ncommand_queue_commands 1\n"), "{metrics}");
+    let writing = tokio::spawn(writing);
+    let _ = command.await.unwrap().expect(201);
     service.stop().await;
     writing.await.unwrap();
 }

@@ -1,13 +1,23 @@
 //! The feed as readers use it that were told of new events, on both stores.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use command_service::{
+    http::Backend,
+    outbox::handoff,
+    writer::{Options, writer},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use service_kit::ids;
 use shared_events::UserId;
+use tokio::sync::oneshot;
 
 use crate::{
+    hooked_store::HookedLog,
     samples::{event, events, new_room},
     test_service::{Answer, TestService, send},
     test_store::TestStore,
@@ -152,7 +162,15 @@ async fn a_batch_answers_each_stream_by_itself_and_query_is_its_twin() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_waits_for_a_version_that_is_not_visible_yet() {
-    for service in on_both().await {
+    for store in TestStore::both().await {
+        let opened = store.open(None).await;
+        let (looks, looked) = oneshot::channel();
+        let log = HookedLog::after_heads(&opened, Box::pin(async { looks.send(()).unwrap() }));
+        let service = TestService::start_closed(store);
+        let (writer, writing) =
+            writer(Arc::clone(&opened).into(), service.clock.clone(), handoff().0, &Options::default());
+        service.gate.open(Backend { log, ..Backend::new(writer, opened) });
+        let writing = tokio::spawn(writing);
         let room = room_with(&service, "Blue", 1).await;
         let wait = async |up_to: u64, prefer: &str| {
             let question = json!({"items": [{"room": room, "after": 2, "upTo": up_to}]});
@@ -160,7 +178,7 @@ async fn a_batch_waits_for_a_version_that_is_not_visible_yet() {
             send(request.json(&question)).await
         };
         let later = async {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            looked.await.unwrap();
             service.reserve("ann", &room, 5, 6).await.expect(201)
         };
         let (answer, _) = tokio::join!(wait(3, "wait=10"), later);
@@ -173,6 +191,7 @@ async fn a_batch_waits_for_a_version_that_is_not_visible_yet() {
         assert_eq!(versions(item), (vec![], Some(3)));
         assert_eq!(wait(3, "wait=soon").await.problem(), (400, "invalid-value", "Prefer"));
         service.stop().await;
+        writing.await.unwrap();
     }
 }
 
