@@ -15,3 +15,4 @@ mod room_rules_by_clock;
 mod schema;
 mod time_zones;
 mod upcasting;
+mod whole_days_by_clock;
