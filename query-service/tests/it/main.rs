@@ -8,6 +8,7 @@
 )]
 
 mod audit;
+mod busiest_by_clock;
 mod calendars;
 mod calendars_program;
 mod conformance;
