@@ -48,7 +48,9 @@ enum Task {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    exit_code(NAME, run(Arguments::parse().task).await, 1)
+    let task = Arguments::parse().task;
+    let on_error = if matches!(task, Task::Operate(_)) { 2 } else { 1 };
+    exit_code(NAME, run(task).await, on_error)
 }
 
 async fn run(task: Task) -> anyhow::Result<ExitCode> {
@@ -59,7 +61,7 @@ async fn run(task: Task) -> anyhow::Result<ExitCode> {
     match task {
         Task::Serve => return serve(Config::read(settings)?).await,
         Task::Notify => return notify(Config::read(settings)?).await,
-        Task::Operate(command) => return Ok(exit_code(NAME, command.run(settings).await, 2)),
+        Task::Operate(command) => return Ok(command.run(settings).await?.into()),
         Task::Openapi => print!("{}", http::document()?),
         Task::Health => probe::ready_by(settings).await?,
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use anyhow::Context;
 use serde::Serialize;
 use service_kit::report::{Format, Verdict};
 use shared_events::{TimeZone, Timestamp, time_zone::Database};
@@ -16,8 +17,9 @@ use crate::queries::{
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The zone of the reservations, such as America/Vancouver.
+    // Read later: arguments are parsed before the database of time zones is chosen.
     #[arg(long)]
-    zone: TimeZone,
+    zone: String,
     #[command(flatten)]
     format: Format,
 }
@@ -34,7 +36,8 @@ struct Report {
 impl Arguments {
     /// Prints the stays. As wanted is: none has moved.
     pub(super) async fn run(self, live: &LiveGeneration) -> anyhow::Result<Verdict> {
-        let times = MovedLocalTimes { zone: self.zone }
+        let zone: TimeZone = self.zone.parse().with_context(|| format!("--zone {}", self.zone))?;
+        let times = MovedLocalTimes { zone }
             .run(&live.models, Timestamp::from_epoch_millis(live.clock.now_ms()))
             .await?;
         let report = Report { time_zones: Database::get().version(), times };

@@ -1,10 +1,13 @@
 //! Stays whose local time changed with the rules of their zone.
 
+use std::{path::Path, process::Output};
+
 use query_service::{
     queries::{
         MovedLocalTimes,
         moved_local_times::{LocalTimes, MovedStay, Shown},
     },
+    read_models::generation::FIRST,
     stores::{ProjectionStore, Queries, memory::MemoryReadModels},
 };
 use service_kit::ids;
@@ -16,7 +19,10 @@ use shared_events::{
 
 use crate::{
     conformance::feed,
+    crash::program,
     events::{Stream, decoded},
+    feed_double::{FeedDouble, FeedServer},
+    kafka_consumer::Topic,
     mongo_database::TestDatabase,
 };
 
@@ -86,5 +92,40 @@ async fn stays_that_clocks_show_at_another_time_than_when_they_were_set_are_list
         feed(projected, &events, 200).await;
         let now = FROM.parse::<Minute>().unwrap().start();
         assert_eq!(MovedLocalTimes { zone }.run(models, now).await.unwrap(), expected);
+    }
+}
+
+#[tokio::test]
+async fn the_command_lists_them_by_the_rules_in_use_and_its_exit_status_tells_whether_there_are_any() {
+    let (mongo, topic) = (TestDatabase::create().await, Topic::named_anew(2));
+    let server = FeedServer::start(FeedDouble::of(&[])).await;
+    let generations = mongo.generations();
+    generations.ensure_first(FROM.parse::<Minute>().unwrap().start()).await.unwrap();
+    let stream = Stream::new("Blue");
+    let zone: TimeZone = "America/Vancouver".parse().unwrap();
+    let made = ReservationMade { reservation: stay(&stream, zone, 9_000, Some([5, 5])) };
+    let events = [stream.events[0].clone().decode().unwrap(), decoded(stream.room, 2, 1, "ann", made.into())];
+    feed(&generations.models(FIRST).await.unwrap(), &events, 2).await;
+    let run = async |zone: &str, folder: Option<&Path>| -> Output {
+        let mut command = program(&mongo, &topic, &server);
+        command.args(["moved-local-times", "--zone", zone]).envs(folder.map(|folder| ("TIME_ZONES", folder)));
+        command.output().await.unwrap()
+    };
+    let told = |output: &Output, status: i32, text: &str| {
+        let printed = [&output.stdout[..], &output.stderr].concat();
+        let printed = String::from_utf8_lossy(&printed);
+        assert!(
+            output.status.code() == Some(status) && printed.contains(text),
+            "{}: {printed}",
+            output.status
+        );
+    };
+    told(&run("America/Vancouver", None).await, 1, " 1 moved, 0 as they were set, 0 unknown");
+    told(&run("Europe/Lisbon", None).await, 0, " 0 moved, 0 as they were set, 0 unknown");
+    told(&run("europe/lisbon", None).await, 2, "--zone europe/lisbon: not an IANA time zone");
+    told(&run("Europe/Lisbon", Some(Path::new("/nowhere"))).await, 2, "TIME_ZONES: /nowhere");
+    let system = Path::new("/usr/share/zoneinfo");
+    if system.join("tzdata.zi").exists() {
+        told(&run("America/Vancouver", Some(system)).await, 1, " 1 moved, 0 as they were set, 0 unknown");
     }
 }
