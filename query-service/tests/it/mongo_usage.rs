@@ -97,6 +97,23 @@ async fn an_older_copy_that_was_restored_under_a_live_owner_is_filled_from_where
 }
 
 #[tokio::test]
+async fn usage_that_an_older_copy_lacks_though_its_checkpoint_is_the_latest_is_folded_again() {
+    let (server, events) = one_room(45).await;
+    let (begin, end) = events.split_at(events.len() / 2);
+    let owner = server.models("level_").await;
+    feed(&owner, begin, 7).await;
+    assert_eq!(owner.apply(end).await.unwrap().conflicts, vec![]);
+    // No later event comes, and the owner goes on.
+    let copy = copy(&server, "level_").await;
+    owner.write_usage().await.unwrap();
+    assert_eq!(owner.catch_up_usage(&|_| true).await.unwrap(), 0, "all is written");
+    restore(&server, "level_", copy).await;
+    assert_eq!(owner.catch_up_usage(&|_| true).await.unwrap(), 1);
+    owner.write_usage().await.unwrap();
+    assert_eq!(server.dump("level_").await, server.dump("clean_").await);
+}
+
+#[tokio::test]
 async fn an_owner_that_comes_back_after_another_one_wrote_adds_nothing_twice_and_leaves_nothing_out() {
     let (server, events) = one_room(43).await;
     let (ours, theirs) = (server.models("both_").await, server.models("both_").await);

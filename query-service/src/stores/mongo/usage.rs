@@ -296,10 +296,15 @@ impl MongoReadModels {
 
     /// Folds the usage of those rooms of an owner whose usage position is behind their checkpoint.
     pub(super) async fn catch_up_with_checkpoints(&self, owns: &Owns<'_>) -> Result<usize, StoreError> {
+        // Before the positions are read: those can only be later, unless an older copy of the database was restored.
+        let written = self.usage_behind.positions();
         let (positions, checkpoints) = try_join!(self.usage_positions.all(), self.checkpoints.all())?;
         let mut lagging = Vec::new();
         for (room, checkpoint) in checkpoints {
             let position = positions.get(&room).map(|position| position.version).unwrap_or_default();
+            if written.get(&room).is_some_and(|written| position < *written) {
+                self.usage_behind.forget(room);
+            }
             if position < checkpoint.version
                 && owns(room)
                 && !self.usage_behind.covers(room, checkpoint.version)

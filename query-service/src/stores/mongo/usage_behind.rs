@@ -146,6 +146,11 @@ impl UsageBehind {
         self.state().rooms.get(&room).is_some_and(|known| known.folded_to >= version)
     }
 
+    /// The usage positions of the rooms that are known.
+    pub(super) fn positions(&self) -> HashMap<RoomId, Version> {
+        self.state().rooms.iter().map(|(room, known)| (*room, known.written_to)).collect()
+    }
+
     /// Moves the usage position of a room whose documents are written.
     pub(super) fn written(&self, room: RoomId, span: Span) {
         self.state().replace(room, |known| {
