@@ -24,6 +24,14 @@ pub(crate) struct Live {
     pub(crate) series: Option<Uuid>,
 }
 
+/// A closure of some rooms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Closed {
+    pub(crate) closure: Uuid,
+    pub(crate) rooms: Vec<Uuid>,
+    pub(crate) stay: Stay,
+}
+
 /// The state that callers share.
 #[derive(Debug, Default)]
 pub(crate) struct Board {
@@ -31,7 +39,7 @@ pub(crate) struct Board {
     /// With the revisions at which they were cancelled. The one who takes it is the only one to restore it.
     pub(crate) cancelled: Vec<(Live, u64)>,
     /// Closures. The one who takes it is the only one to lift it.
-    pub(crate) closures: Vec<Uuid>,
+    pub(crate) closures: Vec<Closed>,
     pub(crate) recent: Vec<Done>,
 }
 
@@ -81,8 +89,10 @@ impl Board {
             Operation::Restore { .. } => {
                 self.made(done.reservation, done.room, None, [""; 2], None);
             }
-            Operation::Close { .. } => {
-                self.closures.extend(done.closure.as_ref().and_then(|closed| closed.closure));
+            Operation::Close { rooms, stay, .. } => {
+                let closure = done.closure.as_ref().and_then(|closed| closed.closure);
+                let closed = closure.map(|closure| Closed { closure, rooms: rooms.clone(), stay: *stay });
+                self.closures.extend(closed);
             }
             Operation::Register { .. }
             | Operation::Reschedule { .. }

@@ -1,7 +1,7 @@
 //! What a caller does next. Callers change and cancel the same reservations.
 
 use super::{
-    board::{Board, Live},
+    board::{Board, Closed, Live},
     inflict::IN_THE_STAYS,
     operation::{Operation, Repeated},
     record::{Stay, YEAR_BEGINS},
@@ -58,6 +58,7 @@ pub(crate) fn next(random: &mut Random, caller: Caller, rooms: &Rooms, board: &m
                 owner: Some(caller.other(random)),
             }),
             14..18 => in_the_stays(random, caller, rooms, board),
+            18..28 => contested(random, board),
             _ => None,
         };
         if let Some(special) = special {
@@ -150,7 +151,7 @@ fn of_series(random: &mut Random, board: &Board) -> Option<Operation> {
 fn closure(random: &mut Random, rooms: &Rooms, board: &mut Board) -> Operation {
     let open = board.closures.len();
     if open > 0 && random.chance(if open > CLOSURES { 80 } else { 30 }) {
-        let closure = board.closures.swap_remove(random.index(open));
+        let Closed { closure, .. } = board.closures.swap_remove(random.index(open));
         return Operation::Lift { closure };
     }
     let Stay { from, .. } = stay(random);
@@ -163,6 +164,22 @@ fn closure(random: &mut Random, rooms: &Rooms, board: &mut Board) -> Operation {
     some.sort_unstable();
     some.dedup();
     Operation::Close { kind: None, rooms: some, stay }
+}
+
+/// Reserves a room when another stay or a closure is in the way, or its buffers, as far as the caller knows. While there are few
+/// reservations, hardly any other request is refused.
+fn contested(random: &mut Random, board: &Board) -> Option<Operation> {
+    let (room, Stay { from, to }) = if random.chance(40) && !board.closures.is_empty() {
+        let Closed { rooms, stay, .. } = &board.closures[random.index(board.closures.len())];
+        (rooms[random.index(rooms.len())], *stay)
+    } else {
+        let live = board.live.get(random.index(board.live.len().max(1)))?;
+        (live.room, live.stay?)
+    };
+    // From right before it to right after it.
+    let begins = i64::try_from(random.between(0, 8)).unwrap() * 15 - 60;
+    let from = (from + begins).clamp(YEAR_BEGINS, to);
+    Some(Operation::Reserve { room, stay: Stay { from, to: from + 60 }, owner: None })
 }
 
 /// Makes or cancels a stay that runs while a clock is in the middle of the stays: it is ended then.
