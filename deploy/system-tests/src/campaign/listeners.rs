@@ -137,10 +137,14 @@ impl Client {
             // Queried while the stream is open: what comes later is told.
             let rooms: Vec<Uuid> = unread.iter().copied().collect();
             for room in rooms {
+                let sent = self.load.clock.now();
                 let Some(version) = self.version(room).await else { return };
+                let read_at = (sent, self.load.clock.now());
                 let mut listener = lock(&self.known);
                 let known = listener.rooms.entry(room).or_default();
-                known.read = known.read.max(version);
+                if version >= known.read {
+                    (known.read, known.read_at) = (version, read_at);
+                }
                 drop(listener);
                 unread.remove(&room);
             }

@@ -87,7 +87,7 @@ pub(crate) fn check(record: &Record, evidence: &Evidence, allowed: &Allowed) -> 
     streams::check(record, evidence, &allowed.past, &mut findings);
     topic::check(record, evidence, &mut findings);
     read_models::check(evidence, &mut findings);
-    listeners::check(record, evidence, &mut findings);
+    listeners::check(record, evidence, &allowed.stale, &mut findings);
     tokens::check(record, &allowed.stale, &mut findings);
     findings.0
 }

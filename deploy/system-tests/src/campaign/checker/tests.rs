@@ -309,7 +309,7 @@ fn an_older_copy_excuses_that_nothing_is_shown_but_no_other_answer() {
 #[test]
 fn a_version_that_a_live_stream_left_out_is_found_unless_a_reset_covers_it() {
     let mut trial = Trial::right();
-    let known = Known { told: [3, 5].into(), read: 2 };
+    let known = Known { told: [3, 5].into(), read: 2, read_at: (0, 0) };
     let mut listener = Listener { rooms: [(A, known)].into(), ..Listener::default() };
     trial.record.listeners = vec![listener.clone()];
     trial.breaks(&["a live stream tells every version"]);
@@ -321,6 +321,25 @@ fn a_version_that_a_live_stream_left_out_is_found_unless_a_reset_covers_it() {
     listener.wrong.push("401".to_owned());
     trial.record.listeners = vec![listener];
     trial.breaks(&["a live stream tells what happened", "a live stream tells what was asked for"]);
+}
+
+#[test]
+fn a_version_that_an_older_copy_hid_from_a_client_of_a_live_stream_is_accepted_and_no_later_one() {
+    let rule = "a live stream tells every version";
+    for (told, read_at, is_right) in [
+        (vec![4, 5], (10, 20), true),
+        (vec![], (10, 20), true),
+        (vec![3, 5], (10, 20), false),
+        (vec![4, 5], (31, 40), false),
+    ] {
+        let mut trial = Trial::right();
+        let known = Known { told: told.iter().copied().collect(), read: 2, read_at };
+        trial.record.listeners = vec![Listener { rooms: [(A, known)].into(), ..Listener::default() }];
+        let allowed = Allowed { stale: vec![(15, 30)], past: Vec::new() };
+        let found = check(&trial.record, &trial.evidence, &allowed);
+        let is_found = found.iter().any(|violation| violation.rule == rule);
+        assert_eq!(is_found, !is_right, "{told:?} {read_at:?}");
+    }
 }
 
 #[test]
