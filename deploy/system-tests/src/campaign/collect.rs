@@ -19,6 +19,8 @@ use crate::{kafka, mongo, mysql};
 /// The longest time from the last fault until everything is visible.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// What statistics count, in the order of [`Counts`](super::evidence::Counts).
+const MEASURES: [&str; 3] = ["minutes", "reservations", "people"];
 /// The range of all stays.
 const YEAR: &str = "from=2031-01-01T00:00:00Z&to=2032-01-01T00:00:00Z";
 
@@ -124,14 +126,17 @@ async fn shown(instance: usize, url: &str, streams: &BTreeMap<Uuid, Vec<Event>>)
     kinds.dedup();
     for kind in kinds {
         for room in list(url, &format!("/v1/statistics/popular-rooms?{YEAR}&kind={kind}")).await? {
-            let tally = (number(&room, "minutes")?, room["reservations"].as_u64().context("no count")?);
-            shown.popular.insert(id(&room, "room")?, tally);
+            let [minutes, reservations, people] = MEASURES.map(|measure| number(&room, measure));
+            shown.popular.insert(id(&room, "room")?, [minutes?, reservations?, people?]);
         }
-        for hour in list(url, &format!("/v1/statistics/busiest-times?{YEAR}&kind={kind}")).await? {
-            let minutes = number(&hour, "minutes")?;
-            if minutes > 0 {
-                let at = (kind.to_owned(), number(&hour, "weekday")?, number(&hour, "hour")?);
-                shown.busiest.insert(at, minutes);
+        for (place, measure) in MEASURES.iter().enumerate() {
+            let path = format!("/v1/statistics/busiest-times?{YEAR}&kind={kind}&measure={measure}");
+            for hour in list(url, &path).await? {
+                let count = number(&hour, measure)?;
+                if count > 0 {
+                    let at = (kind.to_owned(), number(&hour, "weekday")?, number(&hour, "hour")?);
+                    shown.busiest.entry(at).or_default()[place] = count;
+                }
             }
         }
     }
@@ -157,6 +162,8 @@ fn stay(value: &Value) -> Result<Scheduled> {
         user: value["reservedBy"].as_str().context("no owner")?.to_owned(),
         booker: value["bookedBy"].as_str().map(str::to_owned),
         series: value.get("series").map(|_| id(value, "series")).transpose()?,
+        title: value["title"].as_str().unwrap_or_default().to_owned(),
+        people: number(value, "people")?,
     })
 }
 

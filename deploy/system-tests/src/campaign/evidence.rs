@@ -38,6 +38,8 @@ pub(crate) struct Reservation {
     /// Who made it for the owner.
     pub(crate) booker: Option<String>,
     pub(crate) series: Option<Uuid>,
+    pub(crate) title: String,
+    pub(crate) people: i64,
 }
 
 /// A closure of a room, when it was added or lifted.
@@ -148,6 +150,8 @@ fn reservation(value: &Value) -> Result<Reservation> {
         user: value["reservedBy"].as_str().context("no user")?.to_owned(),
         booker: value["bookedBy"].as_str().map(str::to_owned),
         series: value.get("series").map(|_| id(value, "series")).transpose()?,
+        title: value["title"].as_str().unwrap_or_default().to_owned(),
+        people: value["people"].as_i64().context("no people")?,
     })
 }
 
@@ -171,7 +175,12 @@ pub(crate) struct Scheduled {
     pub(crate) user: String,
     pub(crate) booker: Option<String>,
     pub(crate) series: Option<Uuid>,
+    pub(crate) title: String,
+    pub(crate) people: i64,
 }
+
+/// Reserved minutes, reservations, and their people.
+pub(crate) type Counts = [i64; 3];
 
 /// The answers of one query service.
 #[derive(Debug, Clone, Default)]
@@ -183,10 +192,10 @@ pub(crate) struct Shown {
     pub(crate) schedules: BTreeMap<Uuid, Vec<Scheduled>>,
     /// Live closures of each room, by id.
     pub(crate) closures: BTreeMap<Uuid, Vec<(Uuid, Stay)>>,
-    /// Reserved minutes and number of reservations by room.
-    pub(crate) popular: BTreeMap<Uuid, (i64, u64)>,
-    /// Reserved minutes by kind, weekday (Monday = 1) and hour.
-    pub(crate) busiest: BTreeMap<(String, i64, i64), i64>,
+    /// By room.
+    pub(crate) popular: BTreeMap<Uuid, Counts>,
+    /// By kind, weekday (Monday = 1) and hour. A reservation and its people count once for each date and hour.
+    pub(crate) busiest: BTreeMap<(String, i64, i64), Counts>,
 }
 
 /// All evidence.

@@ -7,6 +7,9 @@ use uuid::Uuid;
 
 use super::stay::Stay;
 
+/// The capacity of the rooms.
+const MOST_PEOPLE: i64 = 8;
+
 /// The rules of a room that its callers meet.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Rules {
@@ -188,7 +191,8 @@ impl Operation {
     pub(crate) fn request(&self, key: &str) -> (Method, String, Option<Value>) {
         match self {
             Self::Register { name, kind, rules } => {
-                let mut body = json!({"name": name, "kind": kind, "capacity": 8, "timeZone": "UTC"});
+                let mut body =
+                    json!({"name": name, "kind": kind, "capacity": MOST_PEOPLE, "timeZone": "UTC"});
                 let Rules { buffers: [before, after], most: [reservations, minutes] } = rules;
                 for (setting, minutes) in [("bufferBefore", before), ("bufferAfter", after)] {
                     if *minutes > 0 {
@@ -250,7 +254,12 @@ impl Operation {
 }
 
 fn stay(stay: &Stay, key: &str) -> Value {
-    json!({"from": stay.begins(), "to": stay.ends(), "people": 2, "title": key})
+    json!({"from": stay.begins(), "to": stay.ends(), "people": people(key), "title": key})
+}
+
+/// The people for whom a command with this key asks.
+pub(crate) fn people(key: &str) -> i64 {
+    1 + key.bytes().map(i64::from).sum::<i64>() % MOST_PEOPLE
 }
 
 fn of_series(room: Uuid, series: Uuid, following: Option<Uuid>) -> String {

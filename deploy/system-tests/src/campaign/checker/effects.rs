@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Findings, Span, closures, name, refusals::depends_on, series, within};
 use crate::campaign::{
     evidence::{Event, Evidence, Kind, Reservation},
-    operation::{Operation, Repeated},
+    operation::{Operation, Repeated, people},
     record::{Command, Done, Known, Outcome, Record},
 };
 
@@ -205,13 +205,34 @@ fn matches_operation(command: &Command, event: &Event, revisions: &Revisions<'_>
         Operation::CancelSeries { room, .. } => event.room == *room && event.kind == Kind::Cancelled,
         Operation::Close { .. } | Operation::Lift { .. } => false,
     };
-    matches && keeps_people(event, revisions) && event.actor == command.user
+    matches
+        && keeps_people(event, revisions)
+        && has_values(command, event, revisions)
+        && event.actor == command.user
 }
 
 /// Whether a reservation is its owner's, and says who made it for another.
 fn is_booked(made: &Reservation, user: &str, owner: Option<&str>) -> bool {
     let owner = owner.unwrap_or(user);
     made.user == owner && made.booker.as_deref() == Some(user).filter(|user| *user != owner)
+}
+
+/// Title and number of people are those that the command asks for, or stay as they were.
+fn has_values(command: &Command, event: &Event, revisions: &Revisions<'_>) -> bool {
+    let Some(about) = &event.reservation else { return true };
+    let revision = match &command.operation {
+        Operation::Reserve { .. }
+        | Operation::ReserveKind { .. }
+        | Operation::ReserveSeries(_)
+        | Operation::Reschedule { .. }
+        | Operation::ChangeSeries { .. } => {
+            return about.title == command.key && about.people == people(&command.key);
+        }
+        Operation::Restore { revision, .. } => *revision,
+        _ => about.revision.saturating_sub(1),
+    };
+    let was = revisions.get(&(about.id, revision)).and_then(|was| was.reservation.as_ref());
+    was.is_none_or(|was| (&was.title, was.people) == (&about.title, about.people))
 }
 
 /// No later change gives a reservation another owner, booker or series.

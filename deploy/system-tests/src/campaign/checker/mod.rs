@@ -17,6 +17,8 @@ mod rule_tests;
 mod tests;
 #[cfg(test)]
 mod trial;
+#[cfg(test)]
+mod value_tests;
 
 use std::fmt;
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Findings, closures};
 use crate::{
-    campaign::evidence::{Event, Evidence, Kind, Reservation, Scheduled, Shown},
+    campaign::evidence::{Counts, Event, Evidence, Kind, Reservation, Scheduled, Shown},
     mongo::{HistoryDoc, ReservationDoc},
 };
 
@@ -115,27 +115,34 @@ const fn what(kind: Kind) -> Option<&'static str> {
 }
 
 fn scheduled(live: &Reservation) -> Scheduled {
-    let Reservation { id, revision, stay, busy, user, booker, series, .. } = live.clone();
-    Scheduled { id, revision, stay, busy, user, booker, series }
+    let Reservation { id, revision, stay, busy, user, booker, series, title, people, .. } = live.clone();
+    Scheduled { id, revision, stay, busy, user, booker, series, title, people }
+}
+
+fn add(counts: &mut Counts, more: Counts) {
+    for (count, more) in counts.iter_mut().zip(more) {
+        *count += more;
+    }
 }
 
 fn compare_shown(evidence: &Evidence, last: &HashMap<Uuid, &Event>, shown: &Shown, findings: &mut Findings) {
     let who = format!("query-service {}", shown.instance);
     let closures = closures::left(evidence);
     let mut schedules: BTreeMap<Uuid, Vec<Scheduled>> = BTreeMap::new();
-    let mut popular: BTreeMap<Uuid, (i64, u64)> = BTreeMap::new();
-    let mut busiest: BTreeMap<(String, i64, i64), i64> = BTreeMap::new();
+    let mut popular: BTreeMap<Uuid, Counts> = BTreeMap::new();
+    let mut busiest: BTreeMap<(String, i64, i64), Counts> = BTreeMap::new();
     let live = last.values().filter(|event| event.kind != Kind::Cancelled);
     for live in live.filter_map(|event| event.reservation.as_ref()) {
         let stay = live.stay;
         schedules.entry(live.room).or_default().push(scheduled(live));
-        let tally = popular.entry(live.room).or_default();
-        *tally = (tally.0 + stay.minutes(), tally.1 + 1);
+        add(popular.entry(live.room).or_default(), [stay.minutes(), 1, live.people]);
         let kind = evidence.streams.get(&live.room).and_then(|events| events.first()?.room_kind.clone());
         for minute in stay.from..stay.to {
             let time = chrono::DateTime::from_timestamp(minute * 60, 0).unwrap();
             let (weekday, hour) = (i64::from(time.weekday().number_from_monday()), i64::from(time.hour()));
-            *busiest.entry((kind.clone().unwrap_or_default(), weekday, hour)).or_default() += 1;
+            let enters = i64::from(minute == stay.from || time.minute() == 0);
+            let counts = busiest.entry((kind.clone().unwrap_or_default(), weekday, hour)).or_default();
+            add(counts, [1, enters, enters * live.people]);
         }
     }
     for (room, events) in &evidence.streams {
@@ -161,16 +168,16 @@ fn compare_shown(evidence: &Evidence, last: &HashMap<Uuid, &Event>, shown: &Show
             format!("{who}, room {room}: {closed:?} are {told:?}")
         });
         let (counted, told) = (popular.get(room), shown.popular.get(room));
-        findings.check(counted == told, "reserved minutes are counted once", || {
+        findings.check(counted == told, "a room's minutes, reservations and people are counted once", || {
             format!("{who}, room {room}: {counted:?} are {told:?}")
         });
     }
     findings.check(
         busiest == shown.busiest,
-        "reserved minutes of weekdays and hours are counted once",
+        "minutes, reservations and people of weekdays and hours are counted once",
         || {
             let wrong: Vec<_> =
-                busiest.iter().filter(|(at, minutes)| shown.busiest.get(at) != Some(minutes)).collect();
+                busiest.iter().filter(|(at, counts)| shown.busiest.get(at) != Some(counts)).collect();
             format!("{who}: {wrong:?} are not shown so")
         },
     );

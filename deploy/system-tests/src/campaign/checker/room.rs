@@ -199,6 +199,8 @@ impl Room {
                     user,
                     booker: None,
                     series: None,
+                    title: String::new(),
+                    people: 0,
                 });
             }
             (stay, obstacles)

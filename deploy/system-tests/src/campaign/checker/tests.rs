@@ -261,11 +261,11 @@ fn a_reservation_without_its_last_change_is_found() {
 #[test]
 fn minutes_that_are_counted_twice_are_found() {
     let mut trial = Trial::right();
-    trial.evidence.shown[0].popular.insert(A, (120, 2));
-    trial.evidence.shown[0].busiest.insert(("double".to_owned(), 3, 1), 180);
+    trial.evidence.shown[0].popular.insert(A, [120, 2, 2]);
+    trial.evidence.shown[0].busiest.insert(("double".to_owned(), 3, 1), [180, 3, 3]);
     trial.breaks(&[
-        "reserved minutes are counted once",
-        "reserved minutes of weekdays and hours are counted once",
+        "a room's minutes, reservations and people are counted once",
+        "minutes, reservations and people of weekdays and hours are counted once",
     ]);
 }
 

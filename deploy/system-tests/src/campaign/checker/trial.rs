@@ -9,7 +9,7 @@ use super::{Allowed, Violation, check};
 use crate::{
     campaign::{
         evidence::{Closure, Event, Evidence, Kind, Reservation, Scheduled, Shown},
-        operation::{Operation, Rules},
+        operation::{Operation, Rules, people},
         record::{
             Attempt, Command, Done, OfClosure, OfSeries, Outcome, Query, Record, RoomLine, Stay, View,
             YEAR_BEGINS,
@@ -54,9 +54,14 @@ impl Trial {
         key: &str,
         about: Option<(Uuid, u64, Uuid, Stay)>,
     ) -> u64 {
+        let rules = self.rules;
+        let asked_for = matches!(kind, Kind::Made | Kind::Rescheduled);
+        let (title, people) = about
+            .and_then(|(id, ..)| self.latest(id))
+            .filter(|_| !asked_for)
+            .map_or_else(|| (key.to_owned(), people(key)), |was| (was.title.clone(), was.people));
         let stream = self.evidence.streams.entry(room).or_default();
         let version = u64::try_from(stream.len()).unwrap() + 1;
-        let rules = self.rules;
         let reservation = about.map(|(id, revision, room, stay)| Reservation {
             id,
             revision,
@@ -66,6 +71,8 @@ impl Trial {
             user: "ann".to_owned(),
             booker: None,
             series: None,
+            title,
+            people,
         });
         let event = Event {
             room,
@@ -91,6 +98,12 @@ impl Trial {
         });
         stream.push(event);
         version
+    }
+
+    /// The latest form of a reservation.
+    fn latest(&self, id: Uuid) -> Option<&Reservation> {
+        let all = self.evidence.streams.values().flatten().filter_map(|event| event.reservation.as_ref());
+        all.filter(|about| about.id == id).max_by_key(|about| about.revision)
     }
 
     pub(super) fn command(&mut self, key: &str, operation: Operation, outcome: Outcome) {
@@ -228,23 +241,22 @@ impl Trial {
             entry(B, 4, "moved", MOVED, 2),
             entry(A, 5, "changed", STAYS, 2),
         ];
+        let [stays, moved] = ["reschedule", "moved"].map(people);
         // The first of January 2031 is a Wednesday.
         self.evidence.shown = vec![Shown {
             instance: 0,
             rooms: BTreeMap::from([(A, (5, "double".to_owned())), (B, (4, "double".to_owned()))]),
-            schedules: BTreeMap::from([
-                (A, vec![self.scheduled(STAYS, hour(1))]),
-                (B, vec![self.scheduled(MOVED, hour(1))]),
-            ]),
+            schedules: BTreeMap::from([(A, vec![self.scheduled(STAYS)]), (B, vec![self.scheduled(MOVED)])]),
             closures: BTreeMap::from([(A, Vec::new()), (B, Vec::new())]),
-            popular: BTreeMap::from([(A, (60, 1)), (B, (60, 1))]),
-            busiest: BTreeMap::from([(("double".to_owned(), 3, 1), 120)]),
+            popular: BTreeMap::from([(A, [60, 1, stays]), (B, [60, 1, moved])]),
+            busiest: BTreeMap::from([(("double".to_owned(), 3, 1), [120, 2, stays + moved])]),
         }];
     }
 
-    fn scheduled(&self, id: Uuid, stay: Stay) -> Scheduled {
-        let user = "ann".to_owned();
-        Scheduled { id, revision: 2, stay, busy: self.rules.busy(stay), user, booker: None, series: None }
+    fn scheduled(&self, id: Uuid) -> Scheduled {
+        let Reservation { revision, stay, busy, user, booker, series, title, people, .. } =
+            self.latest(id).unwrap().clone();
+        Scheduled { id, revision, stay, busy, user, booker, series, title, people }
     }
 
     /// Adds or lifts a closure in a room. Its event names these hits.
