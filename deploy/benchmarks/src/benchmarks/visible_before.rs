@@ -43,21 +43,38 @@ pub(crate) async fn against_the_build_before(rig: &Rig) -> Result<Vec<Finding>> 
                 finding = finding.with(Series::new(&name, "ms", each(runs, quantile)));
             }
         }
+        for (at, (program, _)) in machine::PROGRAMS.iter().enumerate() {
+            for (rate, costs) in [(MANY, &runs.cost_of_many), (MOST, &runs.cost_of_most)] {
+                let values = costs.iter().filter_map(|cost| cost.get(at)).copied().collect();
+                finding =
+                    finding.with(Series::new(&format!("{who}, {program} at {rate}/s"), "µs/event", values));
+            }
+        }
     }
     Ok(vec![finding])
 }
 
-/// Latencies of one build at both rates.
+/// Latencies of one build at both rates, and microseconds of processor time of each event by program.
 #[derive(Default)]
 struct Runs {
     many: Vec<Latencies>,
     most: Vec<Latencies>,
+    cost_of_many: Vec<Vec<f64>>,
+    cost_of_most: Vec<Vec<f64>>,
 }
 
 /// Microseconds of processor time of each event at the highest steady rate.
 async fn cost(side: &mut Ours, seconds: u64, runs: &mut Runs) -> Result<f64> {
+    let each_of = |rate: u64, used: f64| used / number(rate * (seconds + WARM_UP_SECONDS)) * 1e6;
+    let programs_since = |before: &[f64], rate| -> Result<Vec<f64>> {
+        let now = machine::seconds_of_programs()?;
+        Ok(now.iter().zip(before).map(|(now, before)| each_of(rate, now - before)).collect())
+    };
+    let before = machine::seconds_of_programs()?;
     runs.many.push(side.run(MANY, seconds).await?);
-    let before = machine::busy_seconds()?;
+    runs.cost_of_many.push(programs_since(&before, MANY)?);
+    let (all, before) = (machine::busy_seconds()?, machine::seconds_of_programs()?);
     runs.most.push(side.run(MOST, seconds).await?);
-    Ok((machine::busy_seconds()? - before) / number(MOST * (seconds + WARM_UP_SECONDS)) * 1e6)
+    runs.cost_of_most.push(programs_since(&before, MOST)?);
+    Ok(each_of(MOST, machine::busy_seconds()? - all))
 }
