@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use shared_events::{Interval, RoomId, Timestamp, Version};
 
-use super::{Booker, Page, PageRequest, QueryError, ROOMS_AT_ONCE, seen_of};
+use super::{Booker, Page, PageRequest, QueryError, rooms_by_name::RoomsByName, seen_of};
 use crate::{
     progress::Progress,
     read_models::{ClosureDoc, RoomDoc, reservation::with_buffers},
@@ -41,14 +41,13 @@ impl Availability {
         now: Timestamp,
         page: &PageRequest,
     ) -> Result<Page<AvailableRoom>, QueryError> {
-        let after: Option<(RoomId, String)> = page.after(self)?;
-        let mut after = after.map(|(id, name)| (name, id));
+        let mut all = RoomsByName::new(&self.filter, page.after(self)?);
         let mut available = Vec::new();
         let is_over = self.stay.to.start() <= now;
-        while !is_over && available.len() < page.to_read() {
-            let rooms = models.rooms_by_name(&self.filter, after.as_ref(), ROOMS_AT_ONCE).await?;
-            let complete = rooms.len() < ROOMS_AT_ONCE;
-            after = rooms.last().map(|room| (room.settings.name.clone(), room.room));
+        while !is_over
+            && available.len() < page.to_read()
+            && let Some(rooms) = all.next(models).await?
+        {
             let mut fitting: Vec<RoomDoc> = rooms.into_iter().filter(|room| self.fits(room, now)).collect();
             let ahead = self.booker.ahead(models, now, &fitting).await?;
             fitting.retain(|room| self.booker.keeps_quota(&ahead, room, self.stay));
@@ -69,9 +68,6 @@ impl Availability {
                 let version = seen.get(&room.room).copied().unwrap_or_default().version;
                 AvailableRoom { room, version }
             }));
-            if complete {
-                break;
-            }
         }
         Ok(page.page(self, available, |found| (found.room.room, found.room.settings.name.clone())))
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use shared_events::{Closure, ClosureId, RoomId, Version};
 
-use super::{QueryError, ROOMS_AT_ONCE};
+use super::{QueryError, rooms_by_name::RoomsByName};
 use crate::stores::{Queries, RoomFilter};
 
 /// A closure, and the rooms that have it or lack it.
@@ -41,15 +41,9 @@ impl ClosureOfRooms {
             let known: HashSet<RoomId> = docs.iter().map(|doc| doc.closure.room).collect();
             let kinds = closure.kind.iter().cloned().collect();
             let filter = RoomFilter { kinds, ..RoomFilter::default() };
-            let mut after = None;
-            loop {
-                let rooms = models.rooms_by_name(&filter, after.as_ref(), ROOMS_AT_ONCE).await?;
-                let complete = rooms.len() < ROOMS_AT_ONCE;
-                after = rooms.last().map(|room| (room.settings.name.clone(), room.room));
+            let mut all = RoomsByName::new(&filter, None);
+            while let Some(rooms) = all.next(models).await? {
                 lacking.extend(rooms.into_iter().map(|room| room.room).filter(|room| !known.contains(room)));
-                if complete {
-                    break;
-                }
             }
             lacking.sort_unstable();
         }

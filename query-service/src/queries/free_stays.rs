@@ -5,7 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use shared_events::{Interval, RoomId, RoomSettings, Timestamp, Version};
 
 use super::{
-    Booker, Page, PageRequest, QueryError, ROOMS_AT_ONCE, free::free_between, schedules::read, seen_of,
+    Booker, Page, PageRequest, QueryError, free::free_between, rooms_by_name::RoomsByName, schedules::read,
+    seen_of,
 };
 use crate::{
     progress::Progress,
@@ -53,14 +54,13 @@ impl FreeStays {
         now: Timestamp,
         page: &PageRequest,
     ) -> Result<Page<RoomWithTimes>, QueryError> {
-        let after: Option<(RoomId, String)> = page.after(self)?;
-        let mut after = after.map(|(id, name)| (name, id));
+        let mut all = RoomsByName::new(&self.filter, page.after(self)?);
         let mut found = Vec::new();
         let is_over = self.during.to.start() <= now;
-        while !is_over && found.len() < page.to_read() {
-            let rooms = models.rooms_by_name(&self.filter, after.as_ref(), ROOMS_AT_ONCE).await?;
-            let complete = rooms.len() < ROOMS_AT_ONCE;
-            after = rooms.last().map(|room| (room.settings.name.clone(), room.room));
+        while !is_over
+            && found.len() < page.to_read()
+            && let Some(rooms) = all.next(models).await?
+        {
             let rooms: Vec<RoomDoc> = rooms.into_iter().filter(|room| self.may_fit(&room.settings)).collect();
             let ahead = self.booker.ahead(models, now, &rooms).await?;
             let mut rooms = VecDeque::from(rooms);
@@ -86,9 +86,6 @@ impl FreeStays {
                     let version = seen.get(&room.room).copied().unwrap_or_default().version;
                     (!times.is_empty()).then_some(RoomWithTimes { room, version, times })
                 }));
-            }
-            if complete {
-                break;
             }
         }
         Ok(page.page(self, found, |found| (found.room.room, found.room.settings.name.clone())))

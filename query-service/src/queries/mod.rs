@@ -18,6 +18,7 @@ pub mod past;
 pub mod popular_rooms;
 pub mod reservations;
 pub mod rooms;
+mod rooms_by_name;
 pub mod schedule;
 pub mod schedules;
 mod statistics;
