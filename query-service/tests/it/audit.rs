@@ -17,7 +17,7 @@ use tracing_subscriber::{
 
 use crate::{
     events::{DAY, Stream},
-    http::{TestService, range},
+    test_service::{TestService, range},
 };
 
 /// Another person, whose values an administrator reads.

@@ -17,9 +17,9 @@ use shared_events::{RoomId, Timestamp, UserId};
 use crate::{
     events::Stream,
     feed_double::FeedDouble,
-    http::{Answer, TestService},
     mongo_database::url,
     notify_world::NotifyDatabase,
+    test_service::{Answer, TestService},
 };
 
 /// The properties of each event of a calendar, with unfolded lines.

@@ -5,7 +5,7 @@ use shared_events::{MaxAhead, Reservation, reservation_events::ReservationMade};
 
 use crate::{
     events::{DAY, Stream},
-    http::{Answer, TestService},
+    test_service::{Answer, TestService},
 };
 
 fn room(name: &str, kind: &str, place: (&str, &str), attributes: &[&str], roles: &[&str]) -> Stream {

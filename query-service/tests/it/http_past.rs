@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     events::{DAY, Stream},
-    http::{TestService, range},
+    test_service::{TestService, range},
 };
 
 /// The time at which [`Stream`] records a version, in milliseconds since 1970.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     events::Stream,
-    http::{TestService, token},
+    test_service::{TestService, token},
 };
 
 #[tokio::test]

@@ -19,10 +19,10 @@ use crate::{
     conformance::all_pages,
     events::{DAY, Stream},
     feed_double::FeedDouble,
-    http::{TestService, range},
     mongo_database::TestDatabase,
     pipelines::{messages, new_pipeline},
     store_double::Store,
+    test_service::{TestService, range},
 };
 
 const NAMES: [&str; 8] =

@@ -58,5 +58,6 @@ mod schedules;
 mod statistics;
 mod store_double;
 mod subscriptions;
+mod test_service;
 mod usage_rules;
 mod verify;

@@ -3,7 +3,7 @@
 use query_service::http::OPENAPI;
 use reqwest::{StatusCode, header::HeaderMap};
 
-use crate::{events::Stream, http::TestService};
+use crate::{events::Stream, test_service::TestService};
 
 struct Served {
     status: StatusCode,

@@ -13,7 +13,7 @@ use shared_events::{Minute, Reservation, ReservationId, UserId, reservation_even
 use crate::{
     conformance::feed,
     events::{DAY, Stream, decoded},
-    http::{TestService, token},
+    test_service::{TestService, token},
 };
 
 fn in_zone(name: &str, kind: &str, zone: &str) -> Stream {

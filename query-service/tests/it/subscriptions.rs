@@ -6,9 +6,9 @@ use shared_events::Timestamp;
 
 use crate::{
     events::Stream,
-    http::{Answer, TestService},
     pipelines::until,
     receiver::{Behaviour, Receiver},
+    test_service::{Answer, TestService},
 };
 
 /// The time of the service's clock.
