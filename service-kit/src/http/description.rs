@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use utoipa::{
-    PartialSchema, ToSchema,
+    IntoResponses, PartialSchema, ToSchema,
     openapi::{
         Components, Content, Header, HttpMethod, OpenApi, PathItem, Ref, RefOr, Response, ResponseBuilder,
         Server,
@@ -142,6 +142,22 @@ pub const TOO_MANY: (&str, &str) =
     ("429", "Too many requests of the caller, or of the address of an unknown caller; see `Retry-After`.");
 /// The problem of a service with a defect.
 pub const DEFECT: (&str, &str) = ("500", "A defect of the service.");
+
+/// The problems of what this crate answers administrators.
+pub(crate) enum AdminFailed {}
+
+impl IntoResponses for AdminFailed {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[
+            NOBODY,
+            ("403", "Not an administrator."),
+            METHOD,
+            ("429", "Too many requests of an unknown caller."),
+            DEFECT,
+            ("503", "Not available, or the process has no logs of its own."),
+        ])
+    }
+}
 
 /// Responses with problems, from status and description, with their headers.
 #[must_use]

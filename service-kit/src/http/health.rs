@@ -47,7 +47,7 @@ fn ready_or_not(parts: Data<HttpParts>) -> Ready<HttpResponse> {
     })
 }
 
-fn metrics(parts: Data<HttpParts>) -> Ready<HttpResponse> {
+pub(super) fn metrics(parts: Data<HttpParts>) -> Ready<HttpResponse> {
     let answer = HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4"))
         .body(parts.metrics.render());

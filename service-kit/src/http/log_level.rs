@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::context::RequestContext;
+use super::description::AdminFailed;
 use super::endpoint::endpoint;
 use super::headers::no_conditions;
 use super::json::Json;
@@ -40,11 +41,7 @@ pub struct Shown {
     get, path = "/v1/admin/log-level", tag = "administration", operation_id = "logLevel",
     responses(
         (status = 200, description = "The level in force.", body = Shown),
-        (status = 401, description = "The request has no valid token.", content_type = "application/problem+json", body = Problem),
-        (status = 403, description = "Not an administrator.", content_type = "application/problem+json", body = Problem),
-        (status = 429, description = "Too many requests of an unknown caller.", content_type = "application/problem+json", body = Problem),
-        (status = 500, description = "A defect of the service.", content_type = "application/problem+json", body = Problem),
-        (status = 503, description = "The process has no logs of its own.", content_type = "application/problem+json", body = Problem),
+        AdminFailed,
     )
 )]
 pub async fn show(caller: Caller) -> Result<HttpResponse, Problem> {
@@ -60,14 +57,10 @@ pub async fn show(caller: Caller) -> Result<HttpResponse, Problem> {
     request_body = Shown,
     responses(
         (status = 200, description = "The new level.", body = Shown),
+        AdminFailed,
         (status = 400, description = "The level is invalid, or the body can't be read.", content_type = "application/problem+json", body = Problem),
-        (status = 401, description = "The request has no valid token.", content_type = "application/problem+json", body = Problem),
-        (status = 403, description = "Not an administrator.", content_type = "application/problem+json", body = Problem),
         (status = 413, description = "The body has more than 65536 bytes.", content_type = "application/problem+json", body = Problem),
         (status = 415, description = "The body is not of the media type.", content_type = "application/problem+json", body = Problem),
-        (status = 429, description = "Too many requests of an unknown caller.", content_type = "application/problem+json", body = Problem),
-        (status = 500, description = "A defect of the service.", content_type = "application/problem+json", body = Problem),
-        (status = 503, description = "The process has no logs of its own.", content_type = "application/problem+json", body = Problem),
     )
 )]
 pub async fn change(
