@@ -7,10 +7,7 @@ use shared_events::{
 };
 use utoipa::ToSchema;
 
-use crate::{
-    queries::ClosedRooms,
-    read_models::{KindCount, ReservationDoc, RoomDoc, Status},
-};
+use crate::read_models::{KindCount, ReservationDoc, RoomDoc, Status};
 
 /// A page of a list.
 #[derive(Serialize, ToSchema)]
@@ -378,47 +375,6 @@ pub(super) struct Closed {
 impl From<Closure> for Closed {
     fn from(Closure { id, from, to, reason, .. }: Closure) -> Self {
         Self { closure: id, from, to, reason }
-    }
-}
-
-/// A closure in all its rooms.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ClosureOfRooms {
-    #[serde(flatten)]
-    closed: Closed,
-    /// The kind whose rooms it closes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<String>,
-    /// Whether it closes all rooms.
-    all: bool,
-    /// The rooms that it closes, by id.
-    rooms: Vec<ClosedRoom>,
-    /// The rooms in which it was lifted, by id.
-    #[schema(value_type = Vec<Uuid>)]
-    lifted: Vec<RoomId>,
-    /// The rooms of the kind, or of all, that never had it, by id: registered or given the kind since, or not reached. The request
-    /// that made the closure, sent again, closes them too. Empty for a closure of named rooms.
-    #[schema(value_type = Vec<Uuid>)]
-    lacking: Vec<RoomId>,
-}
-
-/// A room that is closed.
-#[derive(Serialize, ToSchema)]
-pub(super) struct ClosedRoom {
-    #[schema(value_type = Uuid)]
-    room: RoomId,
-    /// The version of the room's stream that closed it.
-    #[schema(value_type = u64)]
-    version: Version,
-}
-
-impl From<ClosedRooms> for ClosureOfRooms {
-    fn from(found: ClosedRooms) -> Self {
-        let (kind, all) = (found.closure.kind.clone(), found.closure.all);
-        let rooms = found.closed.into_iter().map(|(room, version)| ClosedRoom { room, version }).collect();
-        let (lifted, lacking) = (found.lifted, found.lacking);
-        Self { closed: found.closure.into(), kind, all, rooms, lifted, lacking }
     }
 }
 
