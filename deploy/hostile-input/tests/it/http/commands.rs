@@ -201,14 +201,7 @@ async fn ask_in_lines(uri: &str, lines: &[&[u8]], mut check: impl FnMut(&Value))
     let (writer, task) = writer(Arc::clone(&store).into(), clock.clone(), handoff().0, &Options::default());
     let writing = tokio::spawn(task);
     let gate = Gate::default();
-    gate.open(Backend {
-        writer,
-        log: Arc::clone(&store) as _,
-        erasures: Arc::clone(&store) as _,
-        outbox: Arc::clone(&store) as _,
-        rooms: Arc::clone(&store) as _,
-        roll_backs: store,
-    });
+    gate.open(Backend::new(writer, store));
     let api = Api::new(gate.clone(), clock.clone(), CancellationToken::new());
     let app = init_service(app(&parts(&clock), endpoints(true, configure(api)))).await;
     // Outside of what spans lines, so that one line stays one.
