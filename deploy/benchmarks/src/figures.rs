@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::processor::{Costs, PROGRAMS};
+
 /// A count as a figure, exact up to 2^53.
 #[expect(clippy::cast_precision_loss, reason = "no count here is that high")]
 pub(crate) const fn number(of: u64) -> f64 {
@@ -92,6 +94,19 @@ pub(crate) struct Finding {
     pub(crate) met: bool,
     /// The figures behind the ratio: ours, theirs, then others.
     pub(crate) figures: Vec<Series>,
+    /// Of the programs that worked on either side.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) costs: Vec<Cost>,
+}
+
+/// Processor time that a program used for an event, in microseconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Cost {
+    pub(crate) program: String,
+    pub(crate) ours: Spread,
+    /// None if the other side is a fixed limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) theirs: Option<Spread>,
 }
 
 impl Finding {
@@ -133,12 +148,28 @@ impl Finding {
             aim,
             met: target.is_met_by(ratio.median),
             figures,
+            costs: Vec::new(),
         }
     }
 
     /// Adds a figure behind the ratio.
     pub(crate) fn with(mut self, series: Series) -> Self {
         self.figures.push(series);
+        self
+    }
+
+    /// Adds the processor time of each round. The other side has none if it is a fixed limit.
+    pub(crate) fn with_costs(mut self, ours: &[Costs], theirs: &[Costs]) -> Self {
+        for (at, (program, _)) in PROGRAMS.iter().enumerate() {
+            let of = |side: &[Costs]| -> Vec<f64> {
+                side.iter().filter_map(|costs| costs.get(at)).copied().collect()
+            };
+            let (ours, theirs) = (of(ours), of(theirs));
+            if ours.iter().chain(&theirs).any(|cost| *cost > 0.0) {
+                let theirs = (!theirs.is_empty()).then(|| Spread::of(&theirs));
+                self.costs.push(Cost { program: (*program).to_owned(), ours: Spread::of(&ours), theirs });
+            }
+        }
         self
     }
 
@@ -169,6 +200,22 @@ mod tests {
         assert_eq!(finding.ratio, Spread { min: 1.0, median: 3.0, max: 4.0 });
         assert!(finding.met);
         assert!(!Target::AtMost(2.9).is_met_by(finding.ratio.median));
+    }
+
+    #[test]
+    fn costs_name_the_programs_that_worked() {
+        let mut ours = [0.0; PROGRAMS.len()];
+        ours[1] = 7.0;
+        let mut theirs = [0.0; PROGRAMS.len()];
+        theirs[5] = 9.0;
+        let series = Series::new("p99", "ms", vec![1.0]);
+        let finding = Finding::within("b", "10 ms", series, 10.0, 0.5).with_costs(&[ours], &[theirs]);
+        let shown: Vec<_> = finding
+            .costs
+            .iter()
+            .map(|cost| (cost.program.as_str(), cost.ours.median, cost.theirs.map(|of| of.median)))
+            .collect();
+        assert_eq!(shown, [("MySQL", 7.0, Some(0.0)), ("Kafka Connect", 0.0, Some(9.0))]);
     }
 
     #[test]

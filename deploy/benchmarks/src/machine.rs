@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use service_kit::clock::Clock;
 
@@ -47,49 +47,6 @@ pub(crate) async fn describe(rig: &Rig) -> Result<Machine> {
         date: Clock::system().now().format("%Y-%m-%d").to_string(),
         short: rig.short,
     })
-}
-
-/// Linux counts in hundredths of a second for every program (`USER_HZ`).
-const TICKS: f64 = 100.0;
-
-/// Programs of the system, and a word that only their command lines have.
-pub(crate) const PROGRAMS: [(&str, &str); 6] = [
-    ("MongoDB", "mongod"),
-    ("MySQL", "mysqld"),
-    ("Kafka", "kafka.Kafka"),
-    ("command-service", "command-service"),
-    ("query-service", "query-service"),
-    ("load and look-out", "benchmarks"),
-];
-
-/// Processor time that each of these programs has used so far, in their order. Processes that ended count no more.
-pub(crate) fn seconds_of_programs() -> Result<[f64; PROGRAMS.len()]> {
-    let mut seconds = [0.0; PROGRAMS.len()];
-    for entry in std::fs::read_dir("/proc")? {
-        let process = entry?.path();
-        let read =
-            |name| std::fs::read(process.join(name)).map(|text| String::from_utf8_lossy(&text).into_owned());
-        // A process may end meanwhile, and most entries are no processes.
-        let (Ok(command), Ok(stat)) = (read("cmdline"), read("stat")) else { continue };
-        let Some(at) = PROGRAMS.iter().position(|(_, word)| command.contains(word)) else { continue };
-        // After the name, which may contain anything, the twelfth and thirteenth field.
-        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
-        let ticks: f64 = fields.filter_map(|text| text.parse::<f64>().ok()).sum();
-        if let Some(sum) = seconds.get_mut(at) {
-            *sum += ticks / TICKS;
-        }
-    }
-    Ok(seconds)
-}
-
-/// Processor time that all processes of the machine have used since its start, the benchmark's own among them.
-pub(crate) fn busy_seconds() -> Result<f64> {
-    let text = std::fs::read_to_string("/proc/stat")?;
-    let line = text.lines().next().context("an empty /proc/stat")?;
-    let ticks = |at: usize| line.split_whitespace().nth(at).and_then(|text| text.parse::<f64>().ok());
-    // user, nice, system, irq, softirq; not idle, iowait and steal
-    let busy: Option<f64> = [1, 2, 3, 6, 7].into_iter().map(ticks).sum();
-    Ok(busy.context("an unknown form of /proc/stat")? / TICKS)
 }
 
 impl fmt::Display for Machine {

@@ -16,6 +16,7 @@ mod machine;
 mod mongo;
 mod mysql;
 mod peer_documents;
+mod processor;
 mod publish;
 mod report;
 mod rig;

@@ -13,8 +13,9 @@ use plotters::{
 };
 
 use crate::{
-    figures::{Finding, Target},
+    figures::{Finding, Spread, Target},
     machine::Machine,
+    processor::PROGRAMS,
     report::{self, Entry, shown},
 };
 
@@ -65,7 +66,32 @@ fn is_one_of_many(finding: &Finding) -> bool {
 }
 
 fn all(entries: &[Entry]) -> Result<String> {
-    Ok(format!("# All results\n\n{}", rows(entries, |_| true)?))
+    Ok(format!("# All results\n\n{}{}", rows(entries, |_| true)?, costs(entries)))
+}
+
+/// A table of the processor time of each program, by benchmark.
+fn costs(entries: &[Entry]) -> String {
+    let mut text = format!(
+        "\n## Processor time\n\nMicroseconds for an event, ours / theirs, medians of the rounds: of all processes of a program \
+         together. For `statistics`, for a query. For `visible-highest`, at the highest rate of each side. A dash \
+         means that the program did not work.\n\n| benchmark |{}\n| --- |{}\n",
+        PROGRAMS.map(|(program, _)| format!(" {program} |")).concat(),
+        " --- |".repeat(PROGRAMS.len())
+    );
+    for Entry { finding, .. } in entries.iter().filter(|entry| !entry.finding.costs.is_empty()) {
+        let cells = PROGRAMS.map(|(program, _)| {
+            let cost = finding.costs.iter().find(|cost| cost.program == program);
+            let of = |spread: Option<Spread>| {
+                spread
+                    .filter(|spread| spread.median > 0.0)
+                    .map_or_else(|| "–".to_owned(), |spread| shown(spread.median))
+            };
+            let (ours, theirs) = (of(cost.map(|cost| cost.ours)), of(cost.and_then(|cost| cost.theirs)));
+            format!(" {ours} / {theirs} |")
+        });
+        text.push_str(&format!("| `{}` |{}\n", finding.benchmark, cells.concat()));
+    }
+    text
 }
 
 fn table(entries: &[Entry]) -> Result<String> {

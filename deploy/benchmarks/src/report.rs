@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    figures::{Finding, Series, Target},
+    figures::{Cost, Finding, Series, Target},
     machine::Machine,
 };
 
@@ -96,6 +96,10 @@ fn table(findings: &[Finding]) -> String {
                 shown(spread.median),
                 shown(spread.max)
             );
+        }
+        for Cost { program, ours, theirs } in &finding.costs {
+            let theirs = theirs.map_or_else(String::new, |of| format!(", theirs {}", shown(of.median)));
+            let _ = writeln!(text, "    {program}: ours {}{theirs} µs/event", shown(ours.median));
         }
     }
     text

@@ -12,7 +12,7 @@ use service_kit::{clock::Clock, dev_key::DevKey};
 use system_tests::{Namespace, Process, ServerUrls, free_port, unique};
 use tempfile::TempDir;
 
-use crate::figures::number;
+use crate::{figures::number, processor};
 
 /// The servers and the size of the run.
 #[derive(Debug)]
@@ -166,13 +166,7 @@ impl Service {
 
     /// Seconds of processor time of all its threads.
     pub(crate) fn processor_seconds(&self) -> Result<f64> {
-        /// Linux counts in hundredths on all common systems (`getconf CLK_TCK`).
-        const TICKS: f64 = 100.0;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        // The name in parentheses may hold spaces: count the fields after it.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |at: usize| -> Result<f64> { Ok(fields.get(at).context("no such field")?.parse()?) };
-        Ok((ticks(11)? + ticks(12)?) / TICKS)
+        processor::seconds_of(Path::new(&format!("/proc/{}", self.process.id())))
     }
 
     /// Sends SIGTERM, and waits for a success.

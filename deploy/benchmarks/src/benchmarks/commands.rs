@@ -11,6 +11,7 @@ use crate::{
     figures::{Finding, Series, Target, number},
     load::{Outcome, Pace},
     mysql::limit,
+    processor::Meter,
     rig::Rig,
     rounds::alternate,
     usual_service,
@@ -82,7 +83,7 @@ pub(crate) async fn against_the_limit(rig: &Rig) -> Result<Vec<Finding>> {
     for writers in WRITERS {
         for group in GROUPS {
             let during = Duration::from_millis(rig.size(1500, 700));
-            let rate = limit::insert(&url, writers, group, during, &sample).await?;
+            let rate = limit::insert(&url, writers, group, during, &sample).await?.rate;
             eprintln!("  {writers} writers, {group} rows: {rate:.0}/s");
             if rate > best.0 {
                 best = (rate, writers, group);
@@ -90,26 +91,29 @@ pub(crate) async fn against_the_limit(rig: &Rig) -> Result<Vec<Finding>> {
         }
     }
     let (_, writers, group) = best;
-    let (mut cpu, mut relaying) = (Vec::new(), Vec::new());
+    let mut relaying = Vec::new();
     let mut many = CommandTarget::ours(rig, ROOMS, Relaying::Off).await?;
     let (mut of_many, mut of_bare) = (Vec::new(), Vec::new());
+    let (mut our_costs, mut costs_of_many, mut bare_costs) = (Vec::new(), Vec::new(), Vec::new());
     let (our_rates, their_rates) = alternate(
         rig.rounds,
         async |_| {
-            let before = ours.service.processor_seconds()?;
+            let meter = Meter::start()?;
             let outcome = load(rig, &mut ours).await?;
-            let used = ours.service.processor_seconds()? - before;
+            our_costs.push(meter.for_each_of(outcome.sent)?);
             let ours_rate = outcome.rate;
-            cpu.push(used / number(outcome.sent) * 1e6);
-            let length = seconds(rig).as_secs_f64();
+            let (length, meter) = (seconds(rig).as_secs_f64(), Meter::start()?);
             let outcome = many.reserve_many(LINES, BULKS, Pace::Closed, 0.5, length).await?;
+            costs_of_many.push(meter.for_each_of(outcome.sent * LINES)?);
             of_many.push(outcome.rate * number(LINES));
             Ok(ours_rate)
         },
         async |_| {
-            let rate = limit::insert(&url, writers, group, seconds(rig), &sample).await?;
-            of_bare.push(rate);
-            Ok(rate)
+            let meter = Meter::start()?;
+            let inserted = limit::insert(&url, writers, group, seconds(rig), &sample).await?;
+            bare_costs.push(meter.for_each_of(inserted.events)?);
+            of_bare.push(inserted.rate);
+            Ok(inserted.rate)
         },
     )
     .await?;
@@ -129,7 +133,8 @@ pub(crate) async fn against_the_limit(rig: &Rig) -> Result<Vec<Finding>> {
             0.75,
             Series::new(&format!("command-service, {LINES} commands a request"), "commands/s", of_many),
             Series::new(&bare, "commands/s", of_bare),
-        ),
+        )
+        .with_costs(&costs_of_many, &bare_costs),
         Finding::new(
             "commands-limit",
             "bare multi-row inserts",
@@ -138,7 +143,7 @@ pub(crate) async fn against_the_limit(rig: &Rig) -> Result<Vec<Finding>> {
             Series::new("command-service", "commands/s", our_rates),
             Series::new(&bare, "commands/s", their_rates),
         )
-        .with(Series::new("command-service, processor time", "µs/command", cpu))
+        .with_costs(&our_costs, &bare_costs)
         .with(Series::new("command-service, relaying to Kafka meanwhile", "commands/s", relaying)),
     ])
 }

@@ -32,7 +32,7 @@ pub(crate) async fn one_index(rig: &Rig) -> Result<Vec<Finding>> {
     let pool = fill(&two.database_url(), Indexes::Two, multiple).await?;
     let sample = Sample { payload: vec![b'p'; 400], metadata: vec![b'm'; 150] };
     let insert = async |namespace: &Namespace| {
-        limit::insert(&namespace.database_url(), 1, GROUP, during, &sample).await
+        Ok(limit::insert(&namespace.database_url(), 1, GROUP, during, &sample).await?.rate)
     };
     let (ours, theirs) =
         alternate(rig.rounds, async |_| insert(&one).await, async |_| insert(&two).await).await?;

@@ -20,6 +20,7 @@ use crate::{
         bare::{self, Documents, FORMS, Form},
         heads, read_models, until_level,
     },
+    processor::{Costs, Meter},
     rig::Rig,
     rounds::alternate,
 };
@@ -36,9 +37,7 @@ pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
     kafka::create_topic(&rig.servers.brokers, &source.name).await?;
     let recorded = events.iter().map(DecodedEvent::encode).collect::<Result<Vec<_>, _>>()?;
     Filler::new(&rig.servers.brokers)?.events(&source.name, recorded.into_iter())?;
-    let mut cpu = Vec::new();
-    let first = project(rig, &source, &events, &mut cpu).await?.1;
-    cpu.clear();
+    let first = project(rig, &source, &events).await?.models;
     let finding = against_inserts(
         rig,
         &events,
@@ -46,10 +45,18 @@ pub(crate) async fn backlog(rig: &Rig) -> Result<Vec<Finding>> {
         Target::AtLeast(0.7),
         "projector",
         "query-service, all read models",
-        async || Ok(project(rig, &source, &events, &mut cpu).await?.0),
+        async || project(rig, &source, &events).await,
     )
     .await?;
-    Ok(vec![finding.with(Series::new("query-service, processor time", "µs/event", cpu))])
+    Ok(vec![finding])
+}
+
+/// Read models that show all events.
+pub(crate) struct Filled {
+    /// Events per second.
+    pub(crate) rate: f64,
+    pub(crate) costs: Costs,
+    pub(crate) models: Namespace,
 }
 
 /// Compares the rate of `ours` with that of the driver alone, which inserts the final documents of `first` in its
@@ -61,17 +68,27 @@ pub(crate) async fn against_inserts(
     target: Target,
     benchmark: &str,
     our_name: &str,
-    mut ours: impl AsyncFnMut() -> Result<f64>,
+    mut ours: impl AsyncFnMut() -> Result<Filled>,
 ) -> Result<Finding> {
     check(rig, &first, events).await?;
     let documents = bare::stored(&rig.servers.mongodb, &first.name).await?;
     drop(first);
     let form = best_form(rig, &documents).await?;
-    let count = number(u64::try_from(events.len())?);
+    let count = u64::try_from(events.len())?;
+    let (mut our_costs, mut their_costs) = (Vec::new(), Vec::new());
     let (ours, theirs) = alternate(
         rig.rounds,
-        async |_| ours().await,
-        async |_| Ok(count / insert(rig, &documents, form, 1).await?),
+        async |_| {
+            let filled = ours().await?;
+            our_costs.push(filled.costs);
+            Ok(filled.rate)
+        },
+        async |_| {
+            let meter = Meter::start()?;
+            let seconds = insert(rig, &documents, form, 1).await?;
+            their_costs.push(meter.for_each_of(count)?);
+            Ok(number(count) / seconds)
+        },
     )
     .await?;
     let their_name = format!("driver alone, {} rows a command, {} in flight", form.rows, form.in_flight);
@@ -82,26 +99,23 @@ pub(crate) async fn against_inserts(
         0.85,
         Series::new(our_name, "events/s", ours),
         Series::new(&their_name, "events/s", theirs),
-    ))
+    )
+    .with_costs(&our_costs, &their_costs))
 }
 
-/// Runs a query service on the topic until everything is visible. Returns events per second.
-pub(crate) async fn project(
-    rig: &Rig,
-    source: &Namespace,
-    events: &[DecodedEvent],
-    cpu: &mut Vec<f64>,
-) -> Result<(f64, Namespace)> {
+/// Runs a query service on the topic until everything is visible.
+pub(crate) async fn project(rig: &Rig, source: &Namespace, events: &[DecodedEvent]) -> Result<Filled> {
     let namespace = rig.namespace("projected").await?;
     let models = read_models(&rig.servers.mongodb, &namespace.name).await?;
     // There is no feed to read the erased persons from.
     models.keep_erasures(None, &Arc::default()).await?;
     let more = [("KAFKA_TOPIC", source.name.as_str()), ("WATCHDOG_SECONDS", "86400")];
+    let meter = Meter::start()?;
     let service = rig.query_service(&namespace, NO_FEED, &more)?;
     let rate = until_level(&models, &heads(events), PATIENCE).await?;
-    cpu.push(service.processor_seconds()? / number(u64::try_from(events.len())?) * 1e6);
+    let costs = meter.for_each_of(u64::try_from(events.len())?)?;
     service.stop().await?;
-    Ok((rate, namespace))
+    Ok(Filled { rate, costs, models: namespace })
 }
 
 /// The fastest form for an eighth of the documents.

@@ -20,6 +20,7 @@ use crate::{
     figures::{Finding, Series, Target},
     kafka::{self, Filler},
     peer_documents::{Document, KEYS},
+    processor::{Costs, Meter},
     rig::Rig,
     rounds::alternate,
 };
@@ -43,36 +44,46 @@ pub(crate) async fn against_the_sink(rig: &Rig) -> Result<Vec<Finding>> {
     spawn_blocking(move || filler.documents(&topic, (0..documents).map(Document))).await??;
     let worker = Worker::start(rig).await?;
     // The first drain after a start is slower than the next ones.
-    let warm = sink(rig, &worker, &theirs, "warm", documents).await?;
+    let (warm, _) = sink(rig, &worker, &theirs, "warm", documents).await?;
     eprintln!("  sink connector, warming up: {warm:.0}/s");
+    let (mut our_costs, mut their_costs) = (Vec::new(), Vec::new());
     let (our_rates, their_rates) = alternate(
         rig.rounds,
         async |_| {
-            let (rate, models) = project(rig, &ours, &events, &mut Vec::new()).await?;
-            check(rig, &models, &events).await?;
+            let filled = project(rig, &ours, &events).await?;
+            check(rig, &filled.models, &events).await?;
+            our_costs.push(filled.costs);
+            Ok(filled.rate)
+        },
+        async |round| {
+            let (rate, costs) = sink(rig, &worker, &theirs, &format!("round{round}"), documents).await?;
+            their_costs.push(costs);
             Ok(rate)
         },
-        async |round| sink(rig, &worker, &theirs, &format!("round{round}"), documents).await,
     )
     .await?;
-    Ok(vec![Finding::new(
-        "projector-sink",
-        "MongoDB sink connector, tuned and warm",
-        Target::AtLeast(2.0),
-        3.0,
-        Series::new("query-service, all read models", "events/s", our_rates),
-        Series::new("sink connector, one document an event", "events/s", their_rates),
-    )])
+    Ok(vec![
+        Finding::new(
+            "projector-sink",
+            "MongoDB sink connector, tuned and warm",
+            Target::AtLeast(2.0),
+            3.0,
+            Series::new("query-service, all read models", "events/s", our_rates),
+            Series::new("sink connector, one document an event", "events/s", their_rates),
+        )
+        .with_costs(&our_costs, &their_costs),
+    ])
 }
 
-/// The rate of a sink connector with an empty collection.
+/// The rate of a sink connector with an empty collection, and what it cost.
 async fn sink(
     rig: &Rig,
     worker: &Worker,
     namespace: &Namespace,
     collection: &str,
     events: u64,
-) -> Result<f64> {
+) -> Result<(f64, Costs)> {
+    let meter = Meter::start()?;
     let sink = Sink::start(rig, worker, namespace, collection, Tuning::Rate).await?;
     let mut drain = Drain::new(0, events, PATIENCE);
     let drained = loop {
@@ -81,7 +92,8 @@ async fn sink(
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     };
+    let costs = meter.for_each_of(events)?;
     ensure!(sink.documents.recount().await? == events, "the collection is not complete");
     sink.end().await?;
-    Ok(drained.rate())
+    Ok((drained.rate(), costs))
 }

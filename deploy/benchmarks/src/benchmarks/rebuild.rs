@@ -8,7 +8,7 @@ use shared_events::{DecodedEvent, Timestamp};
 
 use system_tests::Namespace;
 
-use super::projector::against_inserts;
+use super::projector::{Filled, against_inserts};
 use crate::{
     command_target::{Relaying, start},
     event_generator::{self, Shape},
@@ -16,6 +16,7 @@ use crate::{
     kafka,
     mongo::{heads, read_models, until_level},
     mysql,
+    processor::Meter,
     rig::{Rig, Service},
 };
 
@@ -35,10 +36,10 @@ pub(crate) async fn from_the_feed(rig: &Rig) -> Result<Vec<Finding>> {
         let at = recorded.get(&(event.room, event.version.get())).context("an event is not stored")?;
         event.recorded_at = Timestamp::from_epoch_millis(*at);
     }
-    let first = fill(rig, &source, &commands, &events).await?.1;
+    let first = fill(rig, &source, &commands, &events).await?.models;
     let name = "query-service from the feed, all read models";
     let finding = against_inserts(rig, &events, first, Target::AtLeast(0.7), "rebuild", name, async || {
-        Ok(fill(rig, &source, &commands, &events).await?.0)
+        fill(rig, &source, &commands, &events).await
     });
     Ok(vec![finding.await?])
 }
@@ -55,18 +56,15 @@ async fn store(rig: &Rig, namespace: &Namespace, events: &[DecodedEvent]) -> Res
     start(rig, namespace, Relaying::Off).await
 }
 
-/// Runs a query service until everything is visible. Returns events per second.
-async fn fill(
-    rig: &Rig,
-    source: &Namespace,
-    commands: &Service,
-    events: &[DecodedEvent],
-) -> Result<(f64, Namespace)> {
+/// Runs a query service until everything is visible.
+async fn fill(rig: &Rig, source: &Namespace, commands: &Service, events: &[DecodedEvent]) -> Result<Filled> {
     let namespace = rig.namespace("rebuilt").await?;
     let models = read_models(&rig.servers.mongodb, &namespace.name).await?;
     let more = [("KAFKA_TOPIC", source.name.as_str()), ("WATCHDOG_SECONDS", "1")];
+    let meter = Meter::start()?;
     let service = rig.query_service(&namespace, &commands.url(), &more)?;
     let rate = until_level(&models, &heads(events), PATIENCE).await?;
+    let costs = meter.for_each_of(u64::try_from(events.len())?)?;
     service.stop().await?;
-    Ok((rate, namespace))
+    Ok(Filled { rate, costs, models: namespace })
 }

@@ -13,6 +13,7 @@ use crate::{
     command_target::CommandTarget,
     figures::{Finding, Series, Target, number},
     load::Pace,
+    processor::{Costs, Meter},
     rig::{Rig, Service},
     rounds::alternate,
 };
@@ -53,8 +54,10 @@ impl System {
         Ok(Self { sent: vec![0; targets.len()], targets, queries })
     }
 
-    /// Makes reservations for a time and waits until all are visible. Returns commands per second over the whole time.
-    async fn run(&mut self, rig: &Rig, seconds: f64) -> Result<f64> {
+    /// Makes reservations for a time and waits until all are visible. Returns commands per second over the whole time, and adds
+    /// what they cost.
+    async fn run(&mut self, rig: &Rig, seconds: f64, costs: &mut Vec<Costs>) -> Result<f64> {
+        let meter = Meter::start()?;
         let connections = CONNECTIONS / self.targets.len();
         let started = Instant::now();
         let loads =
@@ -67,7 +70,9 @@ impl System {
             target.until_visible(rig, PATIENCE).await?;
         }
         let all: u64 = outcomes.iter().map(|outcome| outcome.sent).sum();
-        Ok(number(all) / started.elapsed().as_secs_f64())
+        let elapsed = started.elapsed().as_secs_f64();
+        costs.push(meter.for_each_of(all)?);
+        Ok(number(all) / elapsed)
     }
 
     async fn check(self, source: Mode) -> Result<()> {
@@ -102,18 +107,19 @@ async fn of(rig: &Rig, name: &str, source: Mode) -> Result<Vec<Finding>> {
     let mut two = System::start(rig, 2, source).await?;
     let mut one = System::start(rig, 1, source).await?;
     let mut processor: Vec<Vec<f64>> = vec![Vec::new(); 2];
+    let (mut costs_of_two, mut costs_of_one) = (Vec::new(), Vec::new());
     let (our_rates, their_rates) = alternate(
         rig.rounds,
         async |_| {
             let before: Vec<f64> =
                 two.queries.iter().map(Service::processor_seconds).collect::<Result<_>>()?;
-            let rate = two.run(rig, seconds).await?;
+            let rate = two.run(rig, seconds, &mut costs_of_two).await?;
             for ((query, before), used) in two.queries.iter().zip(before).zip(&mut processor) {
                 used.push(query.processor_seconds()? - before);
             }
             Ok(rate)
         },
-        async |_| one.run(rig, seconds).await,
+        async |_| one.run(rig, seconds, &mut costs_of_one).await,
     )
     .await?;
     let sent: Vec<f64> = two.sent.iter().map(|sent| number(*sent)).collect();
@@ -128,6 +134,7 @@ async fn of(rig: &Rig, name: &str, source: Mode) -> Result<Vec<Finding>> {
         Series::new("two of each, commands until visible", "commands/s", our_rates),
         Series::new("one of each, commands until visible", "commands/s", their_rates),
     )
+    .with_costs(&costs_of_two, &costs_of_one)
     .with(Series::new("share of each command service", "%", share));
     for (query, used) in processor.into_iter().enumerate() {
         finding = finding.with(Series::new(

@@ -8,6 +8,7 @@ use crate::{
     command_target::{CommandTarget, Relaying},
     figures::{Finding, Series, Target},
     load::{Load, Pace, Requests},
+    processor::{Costs, Meter},
     rig::Rig,
     rounds::alternate,
 };
@@ -44,31 +45,37 @@ pub(crate) async fn beside_commands(rig: &Rig) -> Result<Vec<Finding>> {
         seconds,
         requests: Requests::Get { paths: paths.collect(), token: rig.token("admin", &["admin"])? },
     };
-    let p99 = async || {
+    let p99 = async |costs: &mut Vec<Costs>| {
+        let meter = Meter::start()?;
         let outcome = statistics.run().await?;
+        costs.push(meter.for_each_of(outcome.sent)?);
         outcome.all_succeeded()?;
         outcome.latency_ms(99.0)
     };
+    let (mut costs_with, mut costs_without) = (Vec::new(), Vec::new());
     let (with, without) = alternate(
         rig.rounds,
         async |_| {
             let commands = target.reserve(CONNECTIONS, Pace::Open(COMMANDS), 0.0, seconds + 0.5);
-            let (commands, p99) = tokio::join!(commands, p99());
+            let (commands, p99) = tokio::join!(commands, p99(&mut costs_with));
             commands?;
             p99
         },
-        async |_| p99().await,
+        async |_| p99(&mut costs_without).await,
     )
     .await?;
     target.until_visible(rig, PATIENCE).await?;
     target.check().await?;
     query.stop().await?;
-    Ok(vec![Finding::new(
-        "statistics",
-        "the same with nothing beside",
-        Target::AtMost(1.5),
-        1.2,
-        Series::new(&format!("statistics beside {COMMANDS} commands/s, p99"), "ms", with),
-        Series::new("statistics alone, p99", "ms", without),
-    )])
+    Ok(vec![
+        Finding::new(
+            "statistics",
+            "the same with nothing beside",
+            Target::AtMost(1.5),
+            1.2,
+            Series::new(&format!("statistics beside {COMMANDS} commands/s, p99"), "ms", with),
+            Series::new("statistics alone, p99", "ms", without),
+        )
+        .with_costs(&costs_with, &costs_without),
+    ])
 }

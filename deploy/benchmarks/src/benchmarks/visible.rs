@@ -28,8 +28,9 @@ use crate::{
     },
     figures::{Finding, Series, Target, number},
     load::{Pace, new_histogram},
-    machine, mysql,
+    mysql,
     peer_documents::Document,
+    processor::{Costs, Meter, busy_seconds},
     rig::{Rig, Service},
     visibility_probe::{Schedule, VisibilityProbe},
 };
@@ -70,8 +71,23 @@ impl Latencies {
     }
 }
 
-/// Runs by rate.
-type Runs = BTreeMap<u64, Vec<Latencies>>;
+/// Runs of one side by rate, and what an event cost in each.
+#[derive(Default)]
+struct Runs {
+    latencies: BTreeMap<u64, Vec<Latencies>>,
+    costs: BTreeMap<u64, Vec<Costs>>,
+}
+
+impl Runs {
+    fn add(&mut self, rate: u64, run: Latencies, costs: Costs) {
+        self.latencies.entry(rate).or_default().push(run);
+        self.costs.entry(rate).or_default().push(costs);
+    }
+
+    fn take(&mut self, rate: u64) -> (Vec<Latencies>, Vec<Costs>) {
+        (self.latencies.remove(&rate).unwrap_or_default(), self.costs.remove(&rate).unwrap_or_default())
+    }
+}
 
 pub(crate) async fn from_commit(rig: &Rig) -> Result<Vec<Finding>> {
     let seconds = rig.size(8, 3);
@@ -90,24 +106,27 @@ pub(crate) async fn from_commit(rig: &Rig) -> Result<Vec<Finding>> {
     let mut theirs = Theirs::start(rig, &worker, Tuning::Latency).await?;
     theirs.warm_up().await?;
     let mut ours = Ours::start(rig).await?;
-    let (mut our_runs, mut their_runs): (Runs, Runs) = (Runs::new(), Runs::new());
+    let (mut our_runs, mut their_runs) = (Runs::default(), Runs::default());
     let mut cost = Vec::new();
+    let events = |rate: u64| rate * (seconds + WARM_UP_SECONDS);
     for round in 0..rig.rounds {
         for turn in 0..2 {
             if (round + turn).is_multiple_of(2) {
                 theirs.rest().await?;
                 for rate in RATES.into_iter().chain([MOST]) {
-                    let before = machine::busy_seconds()?;
-                    our_runs.entry(rate).or_default().push(ours.run(rate, seconds).await?);
+                    let (before, meter) = (busy_seconds()?, Meter::start()?);
+                    let run = ours.run(rate, seconds).await?;
+                    our_runs.add(rate, run, meter.for_each_of(events(rate))?);
                     if rate == MOST {
-                        let events = number(rate * (seconds + WARM_UP_SECONDS));
-                        cost.push((machine::busy_seconds()? - before) / events * 1e6);
+                        cost.push((busy_seconds()? - before) / number(events(rate)) * 1e6);
                     }
                 }
             } else {
                 theirs.wake().await?;
                 for rate in RATES {
-                    their_runs.entry(rate).or_default().push(theirs.run(rate, seconds).await?);
+                    let meter = Meter::start()?;
+                    let run = theirs.run(rate, seconds).await?;
+                    their_runs.add(rate, run, meter.for_each_of(events(rate))?);
                 }
             }
         }
@@ -118,8 +137,7 @@ pub(crate) async fn from_commit(rig: &Rig) -> Result<Vec<Finding>> {
     ours.target.check().await?;
     let mut findings = Vec::new();
     for rate in RATES {
-        let (our_runs, their_runs) =
-            (our_runs.remove(&rate).unwrap_or_default(), their_runs.remove(&rate).unwrap_or_default());
+        let ((our_runs, our_costs), (their_runs, their_costs)) = (our_runs.take(rate), their_runs.take(rate));
         let against = "Debezium and sink connector, tuned for latency";
         let mut finding = |name: &str, quantile: f64, target: Target, aim: f64| {
             let of = |who: &str, runs: &[Latencies]| {
@@ -138,6 +156,7 @@ pub(crate) async fn from_commit(rig: &Rig) -> Result<Vec<Finding>> {
                 of("ours", &our_runs),
                 of("theirs", &their_runs),
             )
+            .with_costs(&our_costs, &their_costs)
             .with(sent("ours", &our_runs))
             .with(sent("theirs", &their_runs));
             for (_, tuning, latencies) in as_they_come.iter().filter(|(at, ..)| *at == rate) {
@@ -150,12 +169,13 @@ pub(crate) async fn from_commit(rig: &Rig) -> Result<Vec<Finding>> {
         finding("p50", 0.5, Target::AtMost(median), aim);
         finding("p99", 0.99, Target::AtMost(0.6), 0.4);
     }
-    let runs = our_runs.remove(&MOST).unwrap_or_default();
+    let (runs, costs) = our_runs.take(MOST);
     let of_most = |name: &str, quantile| {
         let values = each(&runs, quantile);
         Series::new(&format!("ours, {name} at 2000/s"), "ms", values)
     };
-    let mut finding = Finding::within("visible-2000-p99", "50 ms", of_most("p99", 0.99), LIMIT_MS, 0.4);
+    let mut finding = Finding::within("visible-2000-p99", "50 ms", of_most("p99", 0.99), LIMIT_MS, 0.4)
+        .with_costs(&costs, &[]);
     for (name, quantile) in [("p50", 0.5), ("p90", 0.9), ("p99.9", 0.999), ("max", 1.0)] {
         finding = finding.with(of_most(name, quantile));
     }
@@ -174,7 +194,7 @@ fn milliseconds(latencies: &Histogram<u64>, quantile: f64) -> f64 {
 }
 
 fn short(runs: &Runs) -> String {
-    let last = runs.iter().filter_map(|(rate, runs)| Some((rate, runs.last()?)));
+    let last = runs.latencies.iter().filter_map(|(rate, runs)| Some((rate, runs.last()?)));
     let texts = last.map(|(rate, run)| {
         let of = |quantile| run.at(quantile);
         format!("{rate}/s p50 {:.1} p99 {:.1} ms", of(0.5), of(0.99))

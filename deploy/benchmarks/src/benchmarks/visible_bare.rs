@@ -24,6 +24,7 @@ use crate::{
         read_models,
     },
     mysql::limit::{Transactions, sample},
+    processor::Meter,
     rig::Rig,
     rounds::alternate,
     visibility_probe::{Schedule, VisibilityProbe},
@@ -38,14 +39,20 @@ pub(crate) async fn against_the_bare_chain(rig: &Rig) -> Result<Vec<Finding>> {
     let mut theirs = BareChain::start(rig, &ours).await?;
     theirs.run(2).await?;
     let (mut all, mut all_of_theirs) = (Vec::new(), Vec::new());
+    let (mut our_costs, mut their_costs) = (Vec::new(), Vec::new());
+    let events = RATE * (seconds + WARM_UP_SECONDS);
     alternate(
         rig.rounds,
         async |_| {
+            let meter = Meter::start()?;
             all.push(ours.run(RATE, seconds).await?);
+            our_costs.push(meter.for_each_of(events)?);
             Ok(all.last().map_or(0.0, |run| run.at(0.5)))
         },
         async |_| {
+            let meter = Meter::start()?;
             all_of_theirs.push(theirs.run(seconds).await?);
+            their_costs.push(meter.for_each_of(events)?);
             Ok(all_of_theirs.last().map_or(0.0, |run| run.at(0.5)))
         },
     )
@@ -63,6 +70,7 @@ pub(crate) async fn against_the_bare_chain(rig: &Rig) -> Result<Vec<Finding>> {
             of("ours", &all),
             of("bare chain", &all_of_theirs),
         )
+        .with_costs(&our_costs, &their_costs)
     };
     Ok(vec![finding("p50", 0.5, Target::AtMost(1.25), 1.1), finding("p99", 0.99, Target::AtMost(1.5), 1.3)])
 }

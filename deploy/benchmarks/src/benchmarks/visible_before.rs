@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use super::visible::{Latencies, MANY, MOST, Ours, WARM_UP_SECONDS, each};
 use crate::{
     figures::{Finding, Series, Target, number},
-    machine,
+    processor::{Costs, Meter, PROGRAMS, busy_seconds},
     rig::Rig,
     rounds::alternate,
 };
@@ -43,38 +43,31 @@ pub(crate) async fn against_the_build_before(rig: &Rig) -> Result<Vec<Finding>> 
                 finding = finding.with(Series::new(&name, "ms", each(runs, quantile)));
             }
         }
-        for (at, (program, _)) in machine::PROGRAMS.iter().enumerate() {
-            for (rate, costs) in [(MANY, &runs.cost_of_many), (MOST, &runs.cost_of_most)] {
-                let values = costs.iter().filter_map(|cost| cost.get(at)).copied().collect();
-                finding =
-                    finding.with(Series::new(&format!("{who}, {program} at {rate}/s"), "µs/event", values));
-            }
+        for (at, (program, _)) in PROGRAMS.iter().enumerate() {
+            let values = runs.costs_of_many.iter().filter_map(|costs| costs.get(at)).copied().collect();
+            finding = finding.with(Series::new(&format!("{who}, {program} at {MANY}/s"), "µs/event", values));
         }
     }
-    Ok(vec![finding])
+    Ok(vec![finding.with_costs(&our_runs.costs_of_most, &their_runs.costs_of_most)])
 }
 
-/// Latencies of one build at both rates, and microseconds of processor time of each event by program.
+/// Latencies of one build at both rates, and what an event cost.
 #[derive(Default)]
 struct Runs {
     many: Vec<Latencies>,
     most: Vec<Latencies>,
-    cost_of_many: Vec<Vec<f64>>,
-    cost_of_most: Vec<Vec<f64>>,
+    costs_of_many: Vec<Costs>,
+    costs_of_most: Vec<Costs>,
 }
 
 /// Microseconds of processor time of each event at the highest steady rate.
 async fn cost(side: &mut Ours, seconds: u64, runs: &mut Runs) -> Result<f64> {
-    let each_of = |rate: u64, used: f64| used / number(rate * (seconds + WARM_UP_SECONDS)) * 1e6;
-    let programs_since = |before: &[f64], rate| -> Result<Vec<f64>> {
-        let now = machine::seconds_of_programs()?;
-        Ok(now.iter().zip(before).map(|(now, before)| each_of(rate, now - before)).collect())
-    };
-    let before = machine::seconds_of_programs()?;
+    let events = |rate: u64| rate * (seconds + WARM_UP_SECONDS);
+    let meter = Meter::start()?;
     runs.many.push(side.run(MANY, seconds).await?);
-    runs.cost_of_many.push(programs_since(&before, MANY)?);
-    let (all, before) = (machine::busy_seconds()?, machine::seconds_of_programs()?);
+    runs.costs_of_many.push(meter.for_each_of(events(MANY))?);
+    let (all, meter) = (busy_seconds()?, Meter::start()?);
     runs.most.push(side.run(MOST, seconds).await?);
-    runs.cost_of_most.push(programs_since(&before, MOST)?);
-    Ok(each_of(MOST, machine::busy_seconds()? - all))
+    runs.costs_of_most.push(meter.for_each_of(events(MOST))?);
+    Ok((busy_seconds()? - all) / number(events(MOST)) * 1e6)
 }

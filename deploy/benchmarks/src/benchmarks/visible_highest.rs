@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 
-use super::visible::{Latencies, Ours, Theirs};
+use super::visible::{Latencies, Ours, Theirs, WARM_UP_SECONDS};
 use crate::{
     connect::{Worker, settings::Tuning},
     figures::{Finding, Series, Target, number},
+    processor::{Costs, Meter},
     rig::Rig,
     rounds::alternate,
 };
@@ -26,12 +27,14 @@ pub(crate) async fn highest_rate(rig: &Rig) -> Result<Vec<Finding>> {
     theirs.warm_up().await?;
     theirs.rest().await?;
     let mut ours = Ours::start(rig).await?;
+    let (mut our_costs, mut their_costs) = (Vec::new(), Vec::new());
     let (our_rates, their_rates) = alternate(
         rig.rounds,
-        async |_| climb(OURS_FROM, async |rate| ours.run(rate, seconds).await).await,
+        async |_| climb(OURS_FROM, seconds, &mut our_costs, async |rate| ours.run(rate, seconds).await).await,
         async |_| {
             theirs.wake().await?;
-            let highest = climb(THEIRS_FROM, async |rate| theirs.run(rate, seconds).await).await?;
+            let run = async |rate| theirs.run(rate, seconds).await;
+            let highest = climb(THEIRS_FROM, seconds, &mut their_costs, run).await?;
             theirs.rest().await?;
             Ok(highest)
         },
@@ -41,34 +44,46 @@ pub(crate) async fn highest_rate(rig: &Rig) -> Result<Vec<Finding>> {
     theirs.verify().await?;
     ours.target.check().await?;
     let of = |who: &str| format!("{who}, highest rate with p99 below {IN_TIME_MS} ms");
-    Ok(vec![Finding::new(
-        "visible-highest",
-        "Debezium and sink connector, tuned for latency",
-        Target::AtLeast(3.0),
-        5.0,
-        Series::new(&of("ours"), "events/s", our_rates),
-        Series::new(&of("theirs"), "events/s", their_rates),
-    )])
+    Ok(vec![
+        Finding::new(
+            "visible-highest",
+            "Debezium and sink connector, tuned for latency",
+            Target::AtLeast(3.0),
+            5.0,
+            Series::new(&of("ours"), "events/s", our_rates),
+            Series::new(&of("theirs"), "events/s", their_rates),
+        )
+        .with_costs(&our_costs, &their_costs),
+    ])
 }
 
 /// Raises the rate until events are not visible in time, in two runs one after the other. Returns the last rate at which they
-/// were; 0 if none was. A first run only settles what the other side disturbed.
-async fn climb(from: u64, mut run: impl AsyncFnMut(u64) -> Result<Latencies>) -> Result<f64> {
-    let (mut rate, mut highest) = (from, 0);
-    run(from).await?;
-    loop {
-        let mut p99 = run(rate).await?.at(0.99);
+/// were, 0 if none was, and adds what that run cost. A first run only settles what the other side disturbed.
+async fn climb(
+    from: u64,
+    seconds: u64,
+    costs: &mut Vec<Costs>,
+    mut run: impl AsyncFnMut(u64) -> Result<Latencies>,
+) -> Result<f64> {
+    let mut measured = async |rate: u64| {
+        let meter = Meter::start()?;
+        let p99 = run(rate).await?.at(0.99);
+        anyhow::Ok((p99, meter.for_each_of(rate * (seconds + WARM_UP_SECONDS))?))
+    };
+    let (mut rate, mut highest) = (from, None);
+    measured(from).await?;
+    while rate <= HIGHEST_TRIED {
+        let (mut p99, mut cost) = measured(rate).await?;
         if p99 > IN_TIME_MS {
-            p99 = run(rate).await?.at(0.99);
+            (p99, cost) = measured(rate).await?;
         }
         eprintln!("    {rate}/s: p99 {p99:.1} ms");
         if p99 > IN_TIME_MS {
-            return Ok(number(highest));
+            break;
         }
-        highest = rate;
+        highest = Some((rate, cost));
         rate = rate * STEP.0 / STEP.1;
-        if rate > HIGHEST_TRIED {
-            return Ok(number(highest));
-        }
     }
+    costs.extend(highest.map(|(_, cost)| cost));
+    Ok(highest.map_or(0.0, |(rate, _)| number(rate)))
 }

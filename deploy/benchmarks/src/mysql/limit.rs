@@ -31,15 +31,23 @@ pub(crate) async fn sample(database_url: &str) -> Result<Sample> {
     Ok(Sample { payload, metadata })
 }
 
+/// What bare clients inserted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inserted {
+    pub(crate) events: u64,
+    /// Events per second.
+    pub(crate) rate: f64,
+}
+
 /// Inserts events with outbox rows and idempotency records. Each writer commits `group` events in one transaction.
-/// Returns events per second. The tables must exist.
+/// The tables must exist.
 pub(crate) async fn insert(
     database_url: &str,
     writers: usize,
     group: usize,
     during: Duration,
     sample: &Sample,
-) -> Result<f64> {
+) -> Result<Inserted> {
     let written = Arc::new(AtomicU64::new(0));
     let started = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
@@ -57,7 +65,8 @@ pub(crate) async fn insert(
     while let Some(task) = tasks.join_next().await {
         task??;
     }
-    Ok(number(written.load(Ordering::Relaxed)) / started.elapsed().as_secs_f64())
+    let events = written.load(Ordering::Relaxed);
+    Ok(Inserted { events, rate: number(events) / started.elapsed().as_secs_f64() })
 }
 
 /// The median time of one transaction with the rows of one command, in milliseconds.
