@@ -210,6 +210,18 @@ everything_is_there() {
     ok "found ${#RESERVED[@]} reservations, the last one new"
 }
 
+# The page, and what a browser asks before it sends commands to the other service.
+look_at_page() {
+    local file
+    file="$(request 200 GET "$QUERIES/" | grep -o '/page/[^"]*/main.js' | head -n 1)"
+    header content-security-policy | grep -qF "connect-src 'self' $COMMANDS" || die "the page may not ask for commands"
+    request 200 GET "$QUERIES$file" >/dev/null
+    request 204 OPTIONS "$COMMANDS/v1/rooms" --header "Origin: $QUERIES" --header 'Access-Control-Request-Method: POST' \
+        --header 'Access-Control-Request-Headers: authorization, content-type, idempotency-key' >/dev/null
+    [[ "$(header access-control-allow-origin)" == "$QUERIES" ]] || die "the command service does not take commands of the page"
+    ok "the page is there, and may send commands"
+}
+
 # --- the running system -----------------------------------------------------------------------------------------------
 container() { "${COMPOSE[@]}" ps --all --quiet "$1"; }
 
@@ -282,6 +294,7 @@ comes_up_from_nothing() {
     register_room
     reserve
     ok "reserved, queried with the token, and the overlap refused"
+    look_at_page
     for name in "${SERVICES[@]}"; do look_at_container "$name"; done
 
     step "the demo, with Prometheus beside it"
