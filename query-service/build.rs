@@ -60,7 +60,7 @@ fn collect(folder: &Path, prefix: &str, files: &mut Vec<(String, Vec<u8>)>) -> i
             collect(&entry.path(), &format!("{path}/"), files)?;
         } else if media_type(&path).is_some() && path != "index.html" {
             let bytes = fs::read(entry.path())?;
-            let is_ours = path.ends_with(".js") && !path.starts_with("vendor/");
+            let is_ours = !path.starts_with("vendor/") && (path.ends_with(".js") || path.ends_with(".css"));
             let bytes = if is_ours { without_comments(&String::from_utf8_lossy(&bytes)) } else { bytes };
             files.push((path, bytes));
         }
@@ -68,12 +68,12 @@ fn collect(folder: &Path, prefix: &str, files: &mut Vec<(String, Vec<u8>)>) -> i
     Ok(())
 }
 
-/// A module without its whole-line comments and its indentation, a fifth of what a browser would load. A comment
-/// beside code stays.
-fn without_comments(module: &str) -> Vec<u8> {
-    let mut kept = String::with_capacity(module.len());
+/// A module or style without its whole-line comments, its types and its indentation, a fifth of what a browser would
+/// load. Another comment beside code stays.
+fn without_comments(source: &str) -> Vec<u8> {
+    let mut kept = String::with_capacity(source.len());
     let mut in_comment = false;
-    for line in module.lines() {
+    for line in source.lines() {
         let text = line.trim_start();
         let begins = !in_comment && text.starts_with("/*");
         let rest = match text.split_once("*/") {
@@ -83,12 +83,27 @@ fn without_comments(module: &str) -> Vec<u8> {
             _ => line,
         };
         in_comment = (in_comment || begins) && !text.contains("*/");
-        if !rest.trim().is_empty() {
-            kept.push_str(rest.trim());
+        let rest = without_types(rest.trim());
+        if !rest.is_empty() {
+            kept.push_str(&rest);
             kept.push('\n');
         }
     }
     kept.into_bytes()
+}
+
+/// A line without the types within it: `/** @type {any} */ `.
+fn without_types(line: &str) -> String {
+    let mut kept = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, (_, after))) =
+        rest.split_once("/** @").and_then(|(before, comment)| Some((before, comment.split_once("*/")?)))
+    {
+        kept.push_str(before);
+        rest = after.trim_start();
+    }
+    kept.push_str(rest);
+    kept
 }
 
 fn media_type(path: &str) -> Option<&'static str> {

@@ -1,9 +1,11 @@
-// Sends a form's command: once, however often one clicks, and honest about what is not known.
+// Sends a form's command: once, however often one clicks, and honest about what is not known. A query with its token tells
+// when others see its effect.
 
 import { useRef, useState } from 'preact/hooks';
-import { command, newKey } from './api.js';
+import { command, newKey, query } from './api.js';
+import { confirmed, confirming } from './confirming.js';
 import { html } from './html.js';
-import { explain, isTemporary, Lost } from './problem.js';
+import { explain, isTemporary, Lost, Problem } from './problem.js';
 import { t } from './words.js';
 
 /**
@@ -57,4 +59,32 @@ export function Outcome({ acting, again, field = false }) {
   }
   // Where a field shows the error, it is not said twice.
   return acting.error && !field ? html`<p class="trouble" role="alert">${explain(acting.error)}</p>` : null;
+}
+
+/** Seconds that one query waits. */
+const WAIT = 10;
+
+/**
+ * Waits until queries show a command's effect.
+ *
+ * @param {import('./confirming.js').Confirming} effect
+ * @returns {Promise<any>} The reservation as queries show it.
+ */
+export async function confirm(effect) {
+  confirming.value = [...confirming.value, effect];
+  try {
+    for (;;) {
+      try {
+        const { data } = await query(`/v1/reservations/${effect.reservation}`, { token: effect.token, wait: WAIT });
+        return data;
+      } catch (error) {
+        // It has taken effect; only seeing it takes longer.
+        if (error instanceof Problem && error.status < 500 && error.status !== 429) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+      }
+    }
+  } finally {
+    confirming.value = confirming.value.filter((other) => other !== effect);
+    confirmed.value = { room: effect.room };
+  }
 }

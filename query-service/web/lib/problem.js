@@ -43,18 +43,3 @@ export function explain(error) {
 /** A rule of a room in words. @param {string} rule @param {number} limit */
 export const ruleText = (rule, limit) =>
   maybe(`rule.${rule}`, { limit: rule.endsWith('Minutes') ? showMinutes(limit) : limit, count: limit });
-
-/**
- * The form's field that a refusal is about. A broken rule names its setting.
- *
- * @param {unknown} error
- * @returns {string | undefined}
- */
-export function fieldOf(error) {
-  if (!(error instanceof Problem)) return undefined;
-  if (error.slug === 'rule') {
-    return { capacity: 'people', minMinutes: 'to', maxMinutes: 'to' }[String(error.members.rule)] ?? 'from';
-  }
-  if (error.slug === 'in-the-past') return 'from';
-  return error.field;
-}

@@ -1,6 +1,7 @@
 // Labelled fields with their errors.
 
 import { html } from '../lib/html.js';
+import { Problem } from '../lib/problem.js';
 
 /**
  * The field component of a form. Ids of its fields begin with the form's name.
@@ -25,4 +26,19 @@ export function fieldsOf(form) {
       </div>
     `;
   };
+}
+
+/**
+ * The form's field that a refusal is about. A broken rule names its setting.
+ *
+ * @param {unknown} error
+ * @returns {string | undefined}
+ */
+export function fieldOf(error) {
+  if (!(error instanceof Problem)) return undefined;
+  if (error.slug === 'rule') {
+    return { capacity: 'people', minMinutes: 'to', maxMinutes: 'to' }[String(error.members.rule)] ?? 'from';
+  }
+  if (error.slug === 'in-the-past') return 'from';
+  return error.field;
 }

@@ -6,10 +6,10 @@ import { announce } from '../../lib/announce.js';
 import { query } from '../../lib/api.js';
 import { Dialog } from '../../lib/dialog.js';
 import { html } from '../../lib/html.js';
-import { explain, fieldOf, Problem } from '../../lib/problem.js';
+import { explain, Problem } from '../../lib/problem.js';
 import { showDate } from '../../lib/time.js';
 import { t } from '../../lib/words.js';
-import { fieldsOf } from '../field.js';
+import { fieldOf, fieldsOf } from '../field.js';
 import { DAYS } from './hours.js';
 import { check, LIMITS, LISTS, newRoom, patchOf, TEXTS, valuesOf } from './room-values.js';
 

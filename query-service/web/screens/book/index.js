@@ -1,18 +1,17 @@
 // The form of a reservation: a new one, or changes of one.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { Outcome, useCommand } from '../../lib/acting.js';
+import { confirm, Outcome, useCommand } from '../../lib/acting.js';
 import { announce } from '../../lib/announce.js';
 import { query } from '../../lib/api.js';
-import { confirm } from '../../lib/confirming.js';
 import { Dialog } from '../../lib/dialog.js';
 import { html } from '../../lib/html.js';
-import { explain, fieldOf, Problem } from '../../lib/problem.js';
+import { explain, Problem } from '../../lib/problem.js';
 import { address } from '../../lib/router.js';
 import { person } from '../../lib/sign-in.js';
 import { differsFromOwn, ownZone, rfc3339, showSpan, showZone } from '../../lib/time.js';
 import { t } from '../../lib/words.js';
-import { fieldsOf } from '../field.js';
+import { fieldOf, fieldsOf } from '../field.js';
 import { ChooseExtent, pathOf, tagOf } from '../series-extent.js';
 import { Alternatives } from './alternatives.js';
 import { Fit, ofAll, Series, seriesOf } from './series.js';

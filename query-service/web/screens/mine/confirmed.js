@@ -1,7 +1,7 @@
 // Follows a command until queries show it, and says so.
 
+import { confirm } from '../../lib/acting.js';
 import { announce } from '../../lib/announce.js';
-import { confirm } from '../../lib/confirming.js';
 import { t } from '../../lib/words.js';
 
 /**

@@ -3,10 +3,11 @@
 import { useState } from 'preact/hooks';
 import { announce } from '../../lib/announce.js';
 import { html } from '../../lib/html.js';
-import { explain, fieldOf } from '../../lib/problem.js';
+import { explain } from '../../lib/problem.js';
 import { address } from '../../lib/router.js';
 import { clockOf, dateOf, instantOf, minutesOfClock, ownZone, rfc3339, showInstant } from '../../lib/time.js';
 import { t } from '../../lib/words.js';
+import { fieldOf } from '../field.js';
 import { previewOf } from './ask.js';
 
 const DAY = 86_400_000;
