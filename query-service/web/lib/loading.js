@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { html } from './html.js';
 import { explain, isTemporary, Problem } from './problem.js';
+import { address } from './router.js';
 import { t } from './words.js';
 
 /**
@@ -58,6 +59,10 @@ export function useLoaded(load, inputs) {
 /** Says why something can't be shown or is not fresh. @param {{error: unknown}} properties */
 export function Trouble({ error }) {
   if (!error) return null;
-  const text = isTemporary(error) ? `${explain(error)} ${t('shell.retrying')}` : explain(error);
-  return html`<p class="trouble" role="alert">${text}</p>`;
+  if (isTemporary(error)) return html`<p class="trouble" role="alert">${explain(error)} ${t('shell.retrying')}</p>`;
+  const status = error instanceof Problem ? error.status : 0;
+  // Screens ask with what their address says. The services' words about it are for programs.
+  const text = status === 400 ? t('shell.wrongAddress') : explain(error);
+  const way = (status === 400 || status === 404) && html` <a href=${address('day')}>${t('shell.start')}</a>`;
+  return html`<p class="trouble" role="alert">${text}${way}</p>`;
 }

@@ -139,7 +139,7 @@ const known = new Map();
 export function roomOf(id) {
   let room = known.get(id);
   if (!room) {
-    room = query(`/v1/rooms/${id}`).then(({ data }) => data);
+    room = query(`/v1/rooms/${encodeURIComponent(id)}`).then(({ data }) => data);
     room.catch(() => known.delete(id));
     known.set(id, room);
   }

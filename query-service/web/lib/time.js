@@ -90,6 +90,12 @@ export const minutesOf = (zone, instant) => Math.floor((wall(zone, instant) % DA
 /** @param {string} date @param {number} days */
 export const addDays = (date, days) => new Date(midnightAsUtc(date) + days * DAY).toISOString().slice(0, 10);
 
+/** A date that an address has, if there is such a day. @param {string} [text] */
+export function dateIn(text = '') {
+  const isDate = /^[12]\d{3}-\d\d-\d\d$/.test(text) && !Number.isNaN(midnightAsUtc(text));
+  return isDate && addDays(text, 0) === text ? text : undefined;
+}
+
 /** The local day. @param {string} zone @param {string} date */
 export const dayOf = (zone, date) => ({ from: instantOf(zone, date), to: instantOf(zone, addDays(date, 1)) });
 

@@ -12,6 +12,8 @@ export default {
     disconnected: 'Not connected: changes by others don’t appear. Trying again…',
     newer: 'There is a newer version of this page.',
     reload: 'Reload',
+    wrongAddress: 'Something in this address is wrong.',
+    start: 'To today’s rooms',
     cannotStart: 'The service can’t be reached. Reload to try again.',
   },
   menu: {

@@ -12,6 +12,8 @@ export default {
     disconnected: '연결이 끊겼습니다. 다른 사람의 변경이 보이지 않습니다. 다시 시도하는 중…',
     newer: '이 페이지의 새 버전이 있습니다.',
     reload: '새로 고침',
+    wrongAddress: '이 주소에 잘못된 부분이 있습니다.',
+    start: '오늘의 방 보기',
     cannotStart: '서비스에 연결할 수 없습니다. 새로 고침해 주세요.',
   },
   menu: {

@@ -12,6 +12,8 @@ export default {
     disconnected: 'Sem ligação: as alterações de outros não aparecem. A tentar de novo…',
     newer: 'Há uma versão mais recente desta página.',
     reload: 'Recarregar',
+    wrongAddress: 'Algo neste endereço está errado.',
+    start: 'Ver as salas de hoje',
     cannotStart: 'Não é possível contactar o serviço. Recarregue para tentar de novo.',
   },
   menu: {

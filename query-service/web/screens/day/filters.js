@@ -12,7 +12,7 @@ import { t } from '../../lib/words.js';
  */
 export const fits = (room, { kind, people, building, attribute }) =>
   (!kind || room.kind === kind) &&
-  (!people || room.capacity >= Number(people)) &&
+  !(room.capacity < Number(people)) &&
   (!building || room.building === building) &&
   (!attribute || (room.attributes ?? []).includes(attribute));
 

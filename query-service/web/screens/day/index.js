@@ -10,7 +10,7 @@ import { Trouble, useLoaded } from '../../lib/loading.js';
 import { now } from '../../lib/now.js';
 import { scheduleOf, schedulesOf } from '../../lib/rooms.js';
 import { change } from '../../lib/router.js';
-import { addDays, dateOf, differsFromOwn, ownZone, showDate, showZone } from '../../lib/time.js';
+import { addDays, dateIn, dateOf, differsFromOwn, ownZone, showDate, showZone } from '../../lib/time.js';
 import { t } from '../../lib/words.js';
 import { cellsOf } from './cells.js';
 import { Filters, fits } from './filters.js';
@@ -21,7 +21,7 @@ const SHOWN = 100;
 
 /** @param {{parameters: Record<string, string>}} properties */
 export default function Day({ parameters }) {
-  const date = /^\d{4}-\d\d-\d\d$/.test(parameters.date ?? '') ? parameters.date : dateOf(ownZone, now.value);
+  const date = dateIn(parameters.date) ?? dateOf(ownZone, now.value);
   const [most, setMost] = useState(SHOWN);
   const loaded = useLoaded((signal) => schedulesOf(date, signal), [date]);
   /** Schedules that changed since all were loaded. */

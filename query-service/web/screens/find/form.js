@@ -4,12 +4,10 @@ import { useEffect, useState } from 'preact/hooks';
 import { html } from '../../lib/html.js';
 import { useLoaded } from '../../lib/loading.js';
 import { change } from '../../lib/router.js';
-import { addDays } from '../../lib/time.js';
+import { addDays, dateIn } from '../../lib/time.js';
 import { t } from '../../lib/words.js';
 import { kinds } from '../kinds.js';
 import { MOST_DAYS } from './search.js';
-
-const DATE = /^\d{4}-\d\d-\d\d$/;
 
 /**
  * What the address asks for, or `null` before a first search.
@@ -20,8 +18,8 @@ const DATE = /^\d{4}-\d\d-\d\d$/;
  */
 export function wantedOf({ people, minutes, date, until, kind, at }, today) {
   if (!minutes) return null;
-  const first = DATE.test(date ?? '') ? date : today;
-  const last = DATE.test(until ?? '') ? until : first;
+  const first = dateIn(date) ?? today;
+  const last = dateIn(until) ?? first;
   const longest = addDays(first, MOST_DAYS - 1);
   return {
     people: Math.max(1, Math.floor(Number(people)) || 1),
@@ -35,11 +33,11 @@ export function wantedOf({ people, minutes, date, until, kind, at }, today) {
 }
 
 /** @param {Record<string, string>} parameters @param {string} today */
-const valuesOf = ({ people = '1', minutes = '60', date, until = '', kind = '', at = '' }, today) => ({
+const valuesOf = ({ people = '1', minutes = '60', date, until, kind = '', at = '' }, today) => ({
   people,
   minutes,
-  date: date ?? today,
-  until,
+  date: dateIn(date) ?? today,
+  until: dateIn(until) ?? '',
   kind,
   at,
 });

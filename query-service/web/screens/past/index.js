@@ -7,7 +7,7 @@ import { now } from '../../lib/now.js';
 import { Problem } from '../../lib/problem.js';
 import { roomOf, roomsOf } from '../../lib/rooms.js';
 import { change } from '../../lib/router.js';
-import { addDays, dateOf, instantOf, ownZone, showInstant, showZone } from '../../lib/time.js';
+import { addDays, dateIn, dateOf, instantOf, ownZone, showInstant, showZone } from '../../lib/time.js';
 import { t } from '../../lib/words.js';
 import { compared } from './compared.js';
 import { Entries } from './entries.js';
@@ -20,8 +20,8 @@ const DAYS = [1, 7, 31];
 /** @param {{parameters: Record<string, string>}} properties */
 export default function Past({ parameters }) {
   const rooms = useLoaded((signal) => roomsOf({ signal }), []);
-  const id = parameters.room ?? rooms.data?.[0]?.room;
-  const date = /^\d{4}-\d\d-\d\d$/.test(parameters.date ?? '') ? parameters.date : dateOf(ownZone, now.value);
+  const id = parameters.room || rooms.data?.[0]?.room;
+  const date = dateIn(parameters.date) ?? dateOf(ownZone, now.value);
   const days = DAYS.includes(Number(parameters.days)) ? Number(parameters.days) : 7;
   const at = momentOf(parameters);
   const present = useLoaded((signal) => load(id, date, days, {}, signal), [id, date, days, confirmed.value]);
@@ -85,8 +85,11 @@ export default function Past({ parameters }) {
     <p class="quiet-text" role="status">
       ${version > 0 && t('past.version', { version })} ${recorded && t('past.recorded', { when: recorded })}
     </p>
-    <${Trouble} error=${present.error} />
-    ${isUnknown ? html`<p>${t('past.notThere')}</p>` : html`<${Trouble} error=${past.error} />`}
+    ${
+      isUnknown && !present.error
+        ? html`<p>${t('past.notThere')}</p>`
+        : html`<${Trouble} error=${present.error ?? past.error} />`
+    }
     ${
       room &&
       shown &&

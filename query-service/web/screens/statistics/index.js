@@ -4,7 +4,7 @@ import { all, query } from '../../lib/api.js';
 import { html } from '../../lib/html.js';
 import { Trouble, useLoaded } from '../../lib/loading.js';
 import { now } from '../../lib/now.js';
-import { addDays, dateOf, instantOf, ownZone, rfc3339, showDate } from '../../lib/time.js';
+import { addDays, dateIn, dateOf, instantOf, ownZone, rfc3339, showDate } from '../../lib/time.js';
 import { t } from '../../lib/words.js';
 import { Busiest } from './busiest.js';
 import { Choice } from './choice.js';
@@ -77,10 +77,9 @@ const SHORT = { day: 'numeric', month: 'short', year: 'numeric' };
  */
 
 /** What the address asks for: else the last thirty days. @param {Record<string, string>} parameters @param {string} today @returns {Period} */
-function periodOf({ from = '', until = '', kind = '', by, measure }, today) {
-  const isDate = (/** @type {string} */ date) => /^\d{4}-\d\d-\d\d$/.test(date);
-  const last = isDate(until) ? until : today;
-  const first = isDate(from) ? from : addDays(last, -29);
+function periodOf({ from, until, kind = '', by, measure }, today) {
+  const last = dateIn(until) ?? today;
+  const first = dateIn(from) ?? addDays(last, -29);
   const longest = addDays(first, MOST_DAYS - 2);
   return {
     from: first,

@@ -10,7 +10,17 @@ import { Trouble, useLoaded } from '../../lib/loading.js';
 import { now } from '../../lib/now.js';
 import { roomsOf, scheduleOf } from '../../lib/rooms.js';
 import { address, change } from '../../lib/router.js';
-import { addDays, dateOf, dayOf, differsFromOwn, ownZone, showDate, showZone, weekdayOf } from '../../lib/time.js';
+import {
+  addDays,
+  dateIn,
+  dateOf,
+  dayOf,
+  differsFromOwn,
+  ownZone,
+  showDate,
+  showZone,
+  weekdayOf,
+} from '../../lib/time.js';
 import { t } from '../../lib/words.js';
 import { WeekDay } from './day.js';
 import { entriesOf } from './entries.js';
@@ -19,20 +29,21 @@ import { Rules } from './rules.js';
 /** @param {{parameters: Record<string, string>}} properties */
 export default function Week({ parameters }) {
   const rooms = useLoaded((signal) => roomsOf({ signal }), []);
-  const id = parameters.room ?? rooms.data?.[0]?.room;
-  const date = /^\d{4}-\d\d-\d\d$/.test(parameters.date ?? '') ? parameters.date : dateOf(ownZone, now.value);
+  const id = parameters.room || rooms.data?.[0]?.room;
+  const date = dateIn(parameters.date) ?? dateOf(ownZone, now.value);
   const monday = addDays(date, -weekdayOf(date));
   const loaded = useLoaded((signal) => load(id, monday, signal), [id, monday, confirmed.value]);
   const schedule = loaded.data?.room.room === id ? loaded.data : null;
   const room = schedule?.room;
+  const watched = room?.room;
   useEffect(() => {
-    if (!id) return undefined;
+    if (!watched) return undefined;
     const changed = (/** @type {import('../../lib/live.js').Change} */ { type }) => {
       loaded.reload();
       if (type === 'busy-changed') announce(t('week.changed'));
     };
-    return watch({ rooms: [id] }, changed, loaded.reload);
-  }, [id]);
+    return watch({ rooms: [watched] }, changed, loaded.reload);
+  }, [watched]);
 
   const minute = Math.floor(now.value / 60_000) * 60_000;
   const dates = Array.from({ length: 7 }, (_, index) => addDays(monday, index));
@@ -106,7 +117,7 @@ export default function Week({ parameters }) {
  */
 async function load(id, monday, signal) {
   if (!id) return undefined;
-  const { data: room } = await query(`/v1/rooms/${id}`, { signal });
+  const { data: room } = await query(`/v1/rooms/${encodeURIComponent(id)}`, { signal });
   return scheduleOf(room, monday, { days: 7, signal });
 }
 
