@@ -172,20 +172,29 @@ test('a service that is not available changes nothing, says so, and the same for
   expect(items).toHaveLength(1);
 });
 
-test('an administrator books for somebody, who sees by whom', async ({ stack, as }) => {
-  await stack.room('Behalf', { kind: 'behalf' });
-  const root = await as('root', { hash: `#/day?date=${day}&kind=behalf`, admin: true });
-  await free(root, 'Behalf', '10:00').click();
-  const form = root.getByRole('dialog', { name: 'Book Behalf' });
-  await form.getByLabel('Title').fill('Visit');
-  await form.getByLabel(/^On behalf of/).fill('olga');
-  await form.getByRole('button', { name: 'Book' }).click();
-  await expect(root.getByRole('gridcell', { name: /Visit, reserved by olga$/ })).toBeVisible();
-  const olga = await as('olga', { hash: '#/mine' });
-  const card = olga.getByRole('listitem').filter({ has: olga.getByRole('heading', { name: 'Visit' }) });
-  await expect(card).toContainText('booked by root');
-  await olga.goto(`${stack.page}/#/day?date=${day}&kind=behalf`);
-  await free(olga, 'Behalf', '9:00').click();
-  await expect(olga.getByRole('dialog').getByLabel('Title')).toBeVisible();
-  await expect(olga.getByLabel(/^On behalf of/)).toHaveCount(0);
-});
+for (const [name, user, role] of [
+  ['an administrator', 'root', { admin: true }],
+  ['a delegate', 'dora', { delegate: true }],
+]) {
+  test(`${name} books for somebody, who sees by whom and is not asked for whom`, async ({ stack, as }) => {
+    const room = `Behalf ${user}`;
+    await stack.room(room, { kind: room });
+    const hash = `#/day?date=${day}&kind=${room}`;
+    const page = await as(user, { hash, ...role });
+    await free(page, room, '10:00').click();
+    const form = page.getByRole('dialog', { name: `Book ${room}` });
+    await form.getByLabel('Title').fill('Visit');
+    await form.getByLabel(/^On behalf of/).fill(`olga ${user}`);
+    await form.getByRole('button', { name: 'Book' }).click();
+    await expect(
+      page.getByRole('gridcell', { name: `${room}, 10:00 to 11:00, Visit, reserved by olga ${user}` }),
+    ).toBeVisible();
+    const olga = await as(`olga ${user}`, { hash: '#/mine' });
+    const card = olga.getByRole('listitem').filter({ has: olga.getByRole('heading', { name: 'Visit' }) });
+    await expect(card).toContainText(`booked by ${user}`);
+    await olga.goto(`${stack.page}/${hash}`);
+    await free(olga, room, '9:00').click();
+    await expect(olga.getByRole('dialog').getByLabel('Title')).toBeVisible();
+    await expect(olga.getByLabel(/^On behalf of/)).toHaveCount(0);
+  });
+}

@@ -36,7 +36,7 @@ export const test = base.extend({
   as: async ({ browser, stack }, use) => {
     const contexts = [];
     const faults = [];
-    await use(async (user, { admin = false, hash = '', ...options } = {}) => {
+    await use(async (user, { admin = false, delegate = false, hash = '', ...options } = {}) => {
       const context = await browser.newContext({ timezoneId: 'Europe/Lisbon', locale: 'en-GB', ...options });
       contexts.push(context);
       if (process.env.FROM_SOURCES) await fromSources(context);
@@ -51,6 +51,7 @@ export const test = base.extend({
       await page.goto(`${stack.page}/${hash}`);
       await page.getByLabel('Name', { exact: true }).fill(user);
       if (admin) await page.getByLabel('As administrator').check();
+      if (delegate) await page.getByLabel('As delegate').check();
       await page.getByRole('button', { name: 'Continue' }).click();
       return page;
     });

@@ -72,9 +72,10 @@ export async function credentials() {
     return token ? { Authorization: `Bearer ${token}` } : {};
   }
   if (!person.value) return {};
+  const { user, admin, delegate } = person.value;
+  const roles = [admin && 'admin', delegate && 'delegate'].filter(Boolean).join();
   // Headers hold bytes: those of UTF-8.
-  const user = String.fromCharCode(...new TextEncoder().encode(person.value.user));
-  return person.value.admin ? { 'X-User': user, 'X-Roles': 'admin' } : { 'X-User': user };
+  return { 'X-User': String.fromCharCode(...new TextEncoder().encode(user)), 'X-Roles': roles };
 }
 
 /** After a refusal: whether there is a new token to try again with. Without one, nobody is signed in any more. */

@@ -56,7 +56,7 @@ function Development() {
     event.preventDefault();
     const form = new FormData(/** @type {HTMLFormElement} */ (event.target));
     const user = String(form.get('user')).trim();
-    if (user) choose({ user, admin: form.has('admin') });
+    if (user) choose({ user, admin: form.has('admin'), delegate: form.has('delegate') });
   };
   return html`
     <p>${t('sign-in.development')}</p>
@@ -65,6 +65,7 @@ function Development() {
       <input id="user" name="user" list="suggested" required maxlength="200" autocomplete="username" />
       <datalist id="suggested">${SUGGESTED.map((user) => html`<option value=${user}></option>`)}</datalist>
       <label class="check"><input type="checkbox" name="admin" /> ${t('sign-in.admin')}</label>
+      <label class="check"><input type="checkbox" name="delegate" /> ${t('sign-in.delegate')}</label>
       <button class="main">${t('sign-in.enter')}</button>
     </form>
   `;
