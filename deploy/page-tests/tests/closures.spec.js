@@ -54,6 +54,26 @@ test('the form shows which room or kind it would close before one is chosen', as
   await expect(chosen('Kind')).toHaveText(/\S/);
 });
 
+test('while closures of many rooms are read, the screen says so', async ({ stack, as }) => {
+  await stack.room('Slow', { kind: 'slow' });
+  const page = await as('root', { hash: '#/admin', admin: true });
+  let answer = () => {};
+  const asked = new Promise((resolve) => {
+    answer = () => resolve(undefined);
+  });
+  await page.route('**/v1/rooms/*/schedule?**', async (route) => {
+    await asked;
+    await route.continue();
+  });
+  await page.getByRole('link', { name: 'Closures', exact: true }).click();
+  const loading = page.getByRole('status').filter({ hasText: 'Loading closures…' });
+  await expect(loading).toBeVisible();
+  await expect(page.getByText('No room is closed in the year ahead.')).toHaveCount(0);
+  answer();
+  await expect(page.getByText('No room is closed in the year ahead.')).toBeVisible();
+  await expect(loading).toHaveCount(0);
+});
+
 looks('closures', async (as, options) => {
   const page = await as('root', { hash: '#/admin', admin: true, ...options, ...UTC });
   await page.getByRole('link', { name: 'Closures', exact: true }).click();

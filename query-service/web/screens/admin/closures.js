@@ -24,6 +24,7 @@ const AT_ONCE = 5;
 export function Closures() {
   const rooms = useLoaded((signal) => roomsOf({ signal }), []);
   const loaded = useLoaded((signal) => load(rooms.data, signal), [rooms.data]);
+  const trouble = rooms.error ?? loaded.error;
   const [error, setError] = useState(/** @type {unknown} */ (null));
   const [busy, setBusy] = useState('');
   /** @param {Closure} closure */
@@ -48,8 +49,11 @@ export function Closures() {
   return html`
     <section aria-labelledby="admin-closures">
       <h2 id="admin-closures">${t('admin.part.closures')}</h2>
-      <${Trouble} error=${rooms.error ?? loaded.error} />
+      <${Trouble} error=${trouble} />
       ${error && html`<p class="trouble" role="alert">${explain(error)}</p>`}
+      <div role="status">
+        ${!loaded.data && !trouble && html`<p class="quiet-text">${t('admin.loadingClosures')}</p>`}
+      </div>
       <ul class="admin-list" aria-busy=${loaded.loading}>
         ${(loaded.data ?? []).map(
           (closure) => html`

@@ -34,6 +34,7 @@ export default {
   retireTitle: 'Retire {room}?',
   retireSure: 'Nobody can book it any more. This can’t be undone.',
   retired: '{room} is retired.',
+  loadingClosures: 'Loading closures…',
   noClosures: 'No room is closed in the year ahead.',
   someRooms: 'Closures of the first {count} rooms are shown.',
   lift: 'Lift',

@@ -34,6 +34,7 @@ export default {
   retireTitle: '{room}을(를) 폐지할까요?',
   retireSure: '더는 아무도 예약할 수 없습니다. 되돌릴 수 없습니다.',
   retired: '{room}을(를) 폐지했습니다.',
+  loadingClosures: '휴관을 불러오는 중…',
   noClosures: '앞으로 한 해 동안 닫는 방이 없습니다.',
   someRooms: '처음 {count}개 방의 휴관을 보여 줍니다.',
   lift: '취소',

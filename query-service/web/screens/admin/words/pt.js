@@ -34,6 +34,7 @@ export default {
   retireTitle: 'Retirar {room}?',
   retireSure: 'Ninguém poderá voltar a reservá-la. Não pode ser desfeito.',
   retired: '{room} foi retirada.',
+  loadingClosures: 'A carregar os encerramentos…',
   noClosures: 'Nenhuma sala está encerrada no próximo ano.',
   someRooms: 'São mostrados os encerramentos das primeiras {count} salas.',
   lift: 'Levantar',
