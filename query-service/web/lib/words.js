@@ -90,7 +90,10 @@ export function maybe(key, values = {}) {
   if (!pieces.has(key)) pieces.set(key, piecesOf(key));
   const known = pieces.get(key);
   const text = known && !Array.isArray(known) ? (known[plurals.select(Number(values.count))] ?? known.other) : known;
-  return text?.map((piece, index) => (index % 2 ? (values[piece] ?? `{${piece}}`) : piece)).join('');
+  if (!text) return undefined;
+  let [whole] = text;
+  for (let at = 1; at < text.length; at += 2) whole += (values[text[at]] ?? `{${text[at]}}`) + text[at + 1];
+  return whole;
 }
 
 /**

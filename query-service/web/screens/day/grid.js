@@ -37,8 +37,8 @@ export function Grid({ lines, zone, date, now, book, open, turn }) {
   };
   /** @param {number} line @param {number} index */
   const elementOf = (line, index) =>
-    /** @type {HTMLElement | null} */ (
-      grid.current?.querySelectorAll('[data-room]')[line]?.querySelector(`[data-index="${index}"]`)
+    /** @type {HTMLElement | undefined} */ (
+      grid.current?.querySelectorAll('[data-room]')[line]?.querySelectorAll('[role=gridcell]')[index]
     );
   /** @param {number} line @param {number} part */
   const indexAt = (line, part) => {
@@ -68,8 +68,8 @@ export function Grid({ lines, zone, date, now, book, open, turn }) {
 
   /** The cell that got the focus in any way has the tab stop, so no change of rows takes the focus away. @param {FocusEvent} event */
   const focused = (event) => {
-    const cell = /** @type {HTMLElement | null} */ (/** @type {HTMLElement} */ (event.target).closest('[data-index]'));
-    if (cell && cell.getAttribute('tabindex') !== '0') stopAt(lineOf(cell), Number(cell.dataset.index), false);
+    const cell = cellOf(event.target);
+    if (cell && cell.getAttribute('tabindex') !== '0') stopAt(lineOf(cell), indexOf(cell), false);
   };
 
   // Rows come and go: the tab stop stays with its room and time, as far as they are there.
@@ -111,10 +111,10 @@ export function Grid({ lines, zone, date, now, book, open, turn }) {
 
   /** @param {KeyboardEvent} event */
   const pressed = (event) => {
-    const cell = /** @type {HTMLElement} */ (event.target).closest('[data-index]');
+    const cell = cellOf(event.target);
     if (!cell || event.altKey || event.metaKey) return;
-    const line = lineOf(/** @type {HTMLElement} */ (cell));
-    const index = Number(/** @type {HTMLElement} */ (cell).dataset.index);
+    const line = lineOf(cell);
+    const index = indexOf(cell);
     const { cells } = lines[line];
     const aside = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const down = { ArrowUp: -1, ArrowDown: 1 }[event.key];
@@ -148,23 +148,20 @@ export function Grid({ lines, zone, date, now, book, open, turn }) {
   /** Where a mouse button went down. */
   const drag = useRef(/** @type {{line: number, first: number, moved: boolean} | null} */ (null));
   /** @param {PointerEvent} event */
-  const under = (event) =>
-    /** @type {HTMLElement | null} */ (
-      document.elementFromPoint(event.clientX, event.clientY)?.closest('[data-index]') ?? null
-    );
+  const under = (event) => cellOf(document.elementFromPoint(event.clientX, event.clientY));
   /** @param {PointerEvent} event */
   const grabbed = (event) => {
     const cell = under(event);
     // A finger scrolls.
     if (!cell || event.button !== 0 || event.pointerType === 'touch') return;
-    const [line, first] = [lineOf(cell), Number(cell.dataset.index)];
+    const [line, first] = [lineOf(cell), indexOf(cell)];
     if (lines[line].cells[first].kind === 'free') drag.current = { line, first, moved: false };
   };
   /** @param {PointerEvent} event */
   const dragged = (event) => {
     const cell = drag.current && under(event);
     if (!drag.current || !cell || lineOf(cell) !== drag.current.line) return;
-    const index = Number(cell.dataset.index);
+    const index = indexOf(cell);
     if (index === drag.current.first && !drag.current.moved) return;
     if (!drag.current.moved) grid.current?.setPointerCapture(event.pointerId);
     drag.current.moved = true;
@@ -181,14 +178,11 @@ export function Grid({ lines, zone, date, now, book, open, turn }) {
   };
   /** @param {MouseEvent} event */
   const clicked = (event) => {
-    const cell = /** @type {HTMLElement} */ (event.target).closest('[data-index]');
+    const cell = cellOf(event.target);
     const wasDrag = drag.current?.moved;
     drag.current = null;
     if (!cell || wasDrag) return;
-    const [line, index] = [
-      lineOf(/** @type {HTMLElement} */ (cell)),
-      Number(/** @type {HTMLElement} */ (cell).dataset.index),
-    ];
+    const [line, index] = [lineOf(cell), indexOf(cell)];
     stopAt(line, index, true);
     activate(line, index);
   };
@@ -229,6 +223,13 @@ export function Grid({ lines, zone, date, now, book, open, turn }) {
     </div>
   `;
 }
+
+/** The cell that an element is or is in. @param {EventTarget | null} element */
+const cellOf = (element) =>
+  /** @type {HTMLElement | undefined} */ (/** @type {Element | null} */ (element)?.closest('[role=gridcell]'));
+
+/** The place of a cell in its row. @param {HTMLElement} cell */
+const indexOf = (cell) => Array.from(cell.parentElement?.children ?? []).indexOf(cell);
 
 /**
  * An hour from a cell on, or what is free of it, or the room's shortest stay.

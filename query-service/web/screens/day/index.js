@@ -11,10 +11,12 @@ import { now } from '../../lib/now.js';
 import { scheduleOf, schedulesOf } from '../../lib/rooms.js';
 import { change } from '../../lib/router.js';
 import { addDays, dateIn, dateOf, differsFromOwn, ownZone, showDate, showZone } from '../../lib/time.js';
-import { t } from '../../lib/words.js';
+import { language, t } from '../../lib/words.js';
 import { cellsOf } from './cells.js';
 import { Filters, fits } from './filters.js';
 import { Grid } from './grid.js';
+
+/** @typedef {import('../../lib/rooms.js').Schedule} Schedule */
 
 /** Rooms that are shown at first, and with each "more". */
 const SHOWN = 100;
@@ -23,20 +25,59 @@ const SHOWN = 100;
 export default function Day({ parameters }) {
   const date = dateIn(parameters.date) ?? dateOf(ownZone, now.value);
   const [most, setMost] = useState(SHOWN);
-  const loaded = useLoaded((signal) => schedulesOf(date, signal), [date]);
-  /** Schedules that changed since all were loaded. */
+  const kept = useKept();
+  const loaded = useLoaded(
+    async (signal) => ({ of: date, schedules: (await schedulesOf(date, signal)).map(kept) }),
+    [date],
+  );
+  /** The day of the schedules: the one before until those of another day are there. */
+  const { of = date, schedules = [] } = loaded.data ?? {};
+  /** Schedules that changed since all were loaded, perhaps of other days. */
   const [fresh, setFresh] = useState(/** @type {Map<string, any>} */ (new Map()));
-  useEffect(() => setFresh(new Map()), [date]);
 
-  const all = (loaded.data ?? []).map((schedule) => newer(schedule, fresh.get(schedule.room.room)));
+  const all = schedules.map((schedule) => newer(schedule, fresh.get(schedule.room.room)));
   const fitting = all.filter(({ room }) => fits(room, parameters));
   const shown = fitting.slice(0, most);
-  useLive(shown, date, setFresh, loaded.reload);
+  useLive(shown, date, kept, setFresh, loaded.reload);
 
   /** @param {number} days */
   const turn = (days) => change({ date: addDays(date, days) });
   const minute = Math.floor(now.value / 60_000) * 60_000;
-  const groups = useGroups(shown, date, minute);
+  const groups = useGroups(shown, of, minute);
+  // Most changes of the screen are none of its grids.
+  const grids = useMemo(
+    () =>
+      groups.map(
+        ({ zone, lines }) => html`
+          <section key=${zone} class="day-group">
+            <h2>
+              ${t('day.zone', { zone: showZone(zone) })}
+              ${
+                differsFromOwn(zone, lines[0].schedule.from) &&
+                html` <small>(${t('day.own', { zone: showZone(ownZone) })})</small>`
+              }
+            </h2>
+            <${Grid}
+              lines=${lines}
+              zone=${zone}
+              date=${of}
+              now=${minute}
+              turn=${turn}
+              book=${(/** @type {any} */ { schedule }, /** @type {any} */ { from, to }) =>
+                book({ room: schedule.room, from, to, people: Number(parameters.people) || undefined })}
+              open=${(/** @type {any} */ line, /** @type {any} */ reservation) =>
+                book({
+                  room: line.schedule.room,
+                  from: Date.parse(reservation.from),
+                  to: Date.parse(reservation.to),
+                  reservation,
+                })}
+            />
+          </section>
+        `,
+      ),
+    [groups, date, parameters.people, language.value],
+  );
   return html`
     <h1>${t('day.title', { date: showDate(date) })}</h1>
     <div class="bar">
@@ -62,35 +103,7 @@ export default function Day({ parameters }) {
     }
     <${Trouble} error=${loaded.error} />
     <div class="day-groups" aria-busy=${loaded.loading}>
-      ${groups.map(
-        ({ zone, lines }) => html`
-          <section key=${zone} class="day-group">
-            <h2>
-              ${t('day.zone', { zone: showZone(zone) })}
-              ${
-                differsFromOwn(zone, lines[0].schedule.from) &&
-                html` <small>(${t('day.own', { zone: showZone(ownZone) })})</small>`
-              }
-            </h2>
-            <${Grid}
-              lines=${lines}
-              zone=${zone}
-              date=${date}
-              now=${minute}
-              turn=${turn}
-              book=${(/** @type {any} */ { schedule }, /** @type {any} */ { from, to }) =>
-                book({ room: schedule.room, from, to, people: Number(parameters.people) || undefined })}
-              open=${(/** @type {any} */ line, /** @type {any} */ reservation) =>
-                book({
-                  room: line.schedule.room,
-                  from: Date.parse(reservation.from),
-                  to: Date.parse(reservation.to),
-                  reservation,
-                })}
-            />
-          </section>
-        `,
-      )}
+      ${grids}
       ${loaded.data && !fitting.length && html`<p>${t('day.noRooms')}</p>`}
     </div>
     ${
@@ -100,11 +113,23 @@ export default function Day({ parameters }) {
   `;
 }
 
+/** Gives for a schedule its last copy, if that is the same: what did not change is not drawn again. */
+function useKept() {
+  const known = useRef(/** @type {Map<string, {schedule: Schedule, text: string}>} */ (new Map()));
+  return (/** @type {Schedule} */ schedule) => {
+    const text = JSON.stringify(schedule);
+    const last = known.current.get(schedule.room.room);
+    if (last?.text === text) return last.schedule;
+    known.current.set(schedule.room.room, { schedule, text });
+    return schedule;
+  };
+}
+
 /**
  * The newer one of a room's schedules of the same day: answers may come in another order than they were asked for.
  *
- * @param {import('../../lib/rooms.js').Schedule} schedule
- * @param {import('../../lib/rooms.js').Schedule | undefined} other
+ * @param {Schedule} schedule
+ * @param {Schedule | undefined} other
  */
 const newer = (schedule, other) =>
   other && other.from === schedule.from && other.version >= schedule.version ? other : schedule;
@@ -112,7 +137,7 @@ const newer = (schedule, other) =>
 /**
  * Rooms by time zone, most rooms first, with their cells. A schedule that did not change keeps its cells.
  *
- * @param {import('../../lib/rooms.js').Schedule[]} schedules
+ * @param {Schedule[]} schedules
  * @param {string} date
  * @param {number} minute
  */
@@ -138,12 +163,13 @@ function useGroups(schedules, date, minute) {
 /**
  * Loads rooms again when they change.
  *
- * @param {import('../../lib/rooms.js').Schedule[]} schedules
+ * @param {Schedule[]} schedules
  * @param {string} date
+ * @param {(schedule: Schedule) => Schedule} kept
  * @param {(change: (last: Map<string, any>) => Map<string, any>) => void} setFresh
  * @param {() => void} reload
  */
-function useLive(schedules, date, setFresh, reload) {
+function useLive(schedules, date, kept, setFresh, reload) {
   const ids = schedules.map(({ room }) => room.room).join();
   const again = useRef((/** @type {string} */ _id) => {});
   useEffect(() => {
@@ -158,7 +184,7 @@ function useLive(schedules, date, setFresh, reload) {
       newest.set(id, request);
       const { signal } = request;
       try {
-        const schedule = await scheduleOf(room, date, { signal });
+        const schedule = kept(await scheduleOf(room, date, { signal }));
         if (!signal.aborted) setFresh((last) => new Map(last).set(id, schedule));
       } catch {
         if (!signal.aborted) reload();

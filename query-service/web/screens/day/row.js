@@ -1,12 +1,10 @@
 // One room's day. Its cells are drawn again only when they change.
 
-import { h } from 'preact';
-import { useMemo } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { html } from '../../lib/html.js';
 import { address } from '../../lib/router.js';
 import { showTime } from '../../lib/time.js';
 import { t } from '../../lib/words.js';
-import { screens } from '../index.js';
 
 /**
  * @param {object} properties
@@ -17,47 +15,76 @@ import { screens } from '../index.js';
  * @param {string} properties.words The language: texts depend on it.
  */
 export function Row({ schedule, cells, chosen, date, words }) {
-  const { room, from, to } = schedule;
-  /** @param {{from: number, to: number}} span */
-  const place = (span) =>
-    `left:${((span.from - from) / (to - from)) * 100}%;width:${((span.to - span.from) / (to - from)) * 100}%`;
-  // Thousands of cells: elements without a template, and styles as one text.
-  const drawn = useMemo(
-    () =>
-      cells.map((cell, index) =>
-        h(
-          'div',
-          {
-            role: 'gridcell',
-            tabindex: '-1',
-            class: `day-cell ${cell.kind}`,
-            style: place(cell),
-            'data-index': index,
-            'aria-label': labelOf(room, cell),
-          },
-          textOf(cell),
-        ),
-      ),
-    [cells, words],
-  );
+  const { room } = schedule;
+  const track = useRef(/** @type {any} */ (null));
+  useLayoutEffect(() => draw(track.current, schedule, cells), [cells, words]);
   return html`
     <div role="row" class="day-row" data-room=${room.room}>
       <div role="rowheader" class="day-room">
-        <${Name} room=${room} date=${date} />
+        <a href=${address('week', { room: room.room, date })}>${room.name}</a>
         <span class="day-capacity">${t('day.capacity', { count: room.capacity })}</span>
       </div>
       <div class="day-track">
-        ${drawn} ${chosen && html`<div class="day-chosen" aria-hidden="true" style=${place(chosen)}></div>`}
+        <div ref=${track}></div>
+        ${chosen && html`<div class="day-chosen" aria-hidden="true" style=${placeOf(schedule, chosen)}></div>`}
       </div>
     </div>
   `;
 }
 
-/** The room's name; a link to its week. @param {{room: import('../../lib/rooms.js').Room, date: string}} properties */
-function Name({ room, date }) {
-  if (!screens.some(({ name }) => name === 'week')) return html`<b>${room.name}</b>`;
-  return html`<a href=${address('week', { room: room.room, date })}>${room.name}</a>`;
+/**
+ * What cells are copies of, by kind and place. To copy an element is much faster than to give each its style, and rooms of a day
+ * have cells at the same places.
+ *
+ * @type {Map<string, HTMLElement>}
+ */
+const models = new Map();
+
+/** @param {string} kind @param {string} place */
+function modelOf(kind, place) {
+  let model = models.get(kind + place);
+  if (!model) {
+    if (models.size >= 1000) models.clear();
+    model = document.createElement('div');
+    model.setAttribute('role', 'gridcell');
+    model.setAttribute('tabindex', '-1');
+    model.className = `day-cell ${kind}`;
+    model.style.cssText = place;
+    models.set(kind + place, model);
+  }
+  return model;
 }
+
+/**
+ * Draws the cells without templates, as a day has thousands. One that is there already becomes the new one in its place, and
+ * so keeps the focus.
+ *
+ * @param {HTMLElement} track
+ * @param {import('../../lib/rooms.js').Schedule} schedule
+ * @param {import('./cells.js').Cell[]} cells
+ */
+function draw(track, schedule, cells) {
+  const before = /** @type {HTMLElement[]} */ (Array.from(track.children));
+  cells.forEach((cell, index) => {
+    const model = modelOf(cell.kind, placeOf(schedule, cell));
+    let element = before[index];
+    if (element) {
+      element.className = model.className;
+      element.style.cssText = model.style.cssText;
+      element.textContent = '';
+    } else {
+      element = track.appendChild(/** @type {HTMLElement} */ (model.cloneNode()));
+    }
+    element.setAttribute('aria-label', labelOf(schedule.room, cell));
+    const text = textOf(cell);
+    if (text) element.textContent = text;
+  });
+  for (const element of before.slice(cells.length)) element.remove();
+}
+
+/** Styles of a span's place in the day. @param {import('../../lib/rooms.js').Schedule} schedule @param {{from: number, to: number}} span */
+const placeOf = ({ from, to }, span) =>
+  `left:${((span.from - from) / (to - from)) * 100}%;width:${((span.to - span.from) / (to - from)) * 100}%`;
 
 /** @param {import('./cells.js').Cell} cell */
 function textOf({ kind, reservation, reason }) {
@@ -67,12 +94,12 @@ function textOf({ kind, reservation, reason }) {
 }
 
 /** A sentence for those who don't see where the cell is. @param {import('../../lib/rooms.js').Room} room @param {import('./cells.js').Cell} cell */
-export function labelOf(room, { kind, from, to, reservation, reason }) {
+function labelOf(room, { kind, from, to, reservation, reason }) {
   return t(`day.${kind}`, {
     room: room.name,
     from: showTime(room.timeZone, from),
     to: showTime(room.timeZone, to),
-    title: reservation?.title ?? t('day.untitled'),
+    title: reservation ? (reservation.title ?? t('day.untitled')) : '',
     user: reservation?.reservedBy ?? '',
     reason: reason ?? '',
   });
