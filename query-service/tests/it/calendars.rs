@@ -41,8 +41,7 @@ fn entry(pairs: &[(&str, &dyn Display)]) -> BTreeMap<String, String> {
 }
 
 async fn call(service: &TestService, method: Method, user: &str, path: &str) -> Answer {
-    let url = format!("http://{}{path}", service.address);
-    service.send(service.client.request(method, url).header("X-User", user)).await
+    service.send(service.call(method, path).header("X-User", user)).await
 }
 
 /// Makes a calendar and returns its address.
@@ -129,7 +128,7 @@ async fn a_client_that_has_the_text_gets_304_until_something_changes() {
         assert_eq!((same.status().as_u16(), &same.headers()["etag"]), (304, &answer.headers()["etag"]));
         assert_eq!(same.text().await.unwrap(), "");
         reservation = stream.reschedule(&reservation, hour, hour + 1);
-        service.events.send(stream.events.last().unwrap().clone()).await.unwrap();
+        service.publish(stream.events.last().unwrap()).await;
         crate::pipelines::until("the change", async || ask().await.status() == 200).await;
     }
     service.stop().await;
@@ -218,8 +217,7 @@ async fn an_address_is_shown_once_and_its_owner_alone_can_end_it() {
         (Method::POST, "/v1/me/calendars"),
         (Method::DELETE, one.as_str()),
     ] {
-        let url = format!("http://{}{path}", service.address);
-        assert_eq!(service.send(service.client.request(method, url)).await.status, 401, "{path}");
+        assert_eq!(service.send(service.call(method, path)).await.status, 401, "{path}");
     }
     service.stop().await;
 }

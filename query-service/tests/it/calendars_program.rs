@@ -18,10 +18,10 @@ use crate::{
     events::Stream,
     feed_double::{FeedDouble, FeedServer},
     kafka_consumer::Topic,
-    live_client::client,
     mongo_database::{TestDatabase, url},
     notify_world::NotifyDatabase,
     pipelines::until,
+    test_service::client,
 };
 
 struct Scene {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::future::join_all;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use shared_events::RoomId;
 use uuid::Uuid;
@@ -73,7 +73,7 @@ async fn every_impossible_parameter_is_refused_by_name() {
     assert_eq!(service.get("ann", &unknown).await.problem().1, "unknown-room");
     assert_eq!(service.get("ann", &format!("{unknown}/free?{}", range())).await.problem().1, "unknown-room");
     assert_eq!(service.get("ann", "/v1/nothing").await.problem().0, 404);
-    let post = service.client.post(format!("http://{}/v1/rooms", service.address)).header("X-User", "ann");
+    let post = service.call(Method::POST, "/v1/rooms").header("X-User", "ann");
     assert_eq!(service.send(post).await.problem().1, "method-not-allowed");
     service.stop().await;
 }
@@ -129,9 +129,8 @@ async fn a_query_with_a_token_shows_the_write_or_says_that_it_cannot_yet() {
     let early = service.send(with(&token, "wait=0")).await;
     assert_eq!((early.problem().1, early.retry_after.as_deref()), ("not-yet-visible", Some("1")));
     let asked = service.send(with(&token, "wait=10"));
-    let written = service.events.send(stream.events[1].clone());
-    let (answer, sent) = tokio::join!(asked, written);
-    sent.unwrap();
+    let written = service.publish(&stream.events[1]);
+    let (answer, ()) = tokio::join!(asked, written);
     assert_eq!((answer.items().len(), answer.body["version"].as_u64()), (1, Some(2)));
     let of_token = service.send(with("AAAA", "wait=1")).await;
     assert_eq!(of_token.problem(), (400, "invalid-value", "Consistency-Token"));
@@ -157,7 +156,7 @@ async fn tokens_of_200_rooms_are_waited_for_together_and_one_room_too_many_is_to
     };
     let written = async {
         for event in streams.iter().flat_map(|stream| &stream.events[1..]) {
-            service.events.send(event.clone()).await.unwrap();
+            service.publish(event).await;
         }
     };
     let (answer, ()) = tokio::join!(service.send(query(&tokens)), written);
@@ -178,7 +177,7 @@ async fn administrators_are_shown_parked_rooms_and_generations() {
     good.reserve("ann", 1, 2);
     bad.events[1].payload = b"{\"reservation\":17}".to_vec();
     let service = TestService::of(&[&bad, &good]).await;
-    service.events.send(bad.events[1].clone()).await.unwrap();
+    service.publish(&bad.events[1]).await;
     let parked = || async { service.get_as_admin("/v1/admin/parked-rooms").await };
     until("the room is parked", async || !parked().await.items().is_empty()).await;
     let parked = parked().await;

@@ -51,7 +51,7 @@ async fn a_room_whose_version_grew_is_sent_again_though_its_revision_stayed() {
     let path = format!("/v1/rooms/{}", stream.room);
     let first = service.get("ann", &path).await;
     stream.reserve("ann", 9, 10);
-    service.events.send(stream.events[1].clone()).await.unwrap();
+    service.publish(&stream.events[1]).await;
     let request = service.request(&path).header("X-User", "ann").header("If-None-Match", first.etag.unwrap());
     let later = service.send(request.header("Consistency-Token", token(stream.room, 2))).await;
     assert_eq!((later.status, &later.body["version"]), (StatusCode::OK, &2.into()));
@@ -73,7 +73,7 @@ async fn a_condition_of_a_write_is_refused_where_nothing_has_a_revision() {
         (Method::DELETE, &subscription),
     ] {
         for name in ["If-Match", "If-None-Match", "If-Unmodified-Since"] {
-            let request = service.client.request(method.clone(), format!("http://{}{path}", service.address));
+            let request = service.call(method.clone(), path);
             let refused = service.send(request.header("X-User", "ann").header(name, "*")).await;
             assert_eq!(refused.problem(), (400, "invalid-value", name), "{method} {path}");
         }

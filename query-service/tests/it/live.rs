@@ -3,7 +3,12 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use query_service::{kafka::KafkaSettings, service::Stack, stores::mongo::MongoSettings};
+use query_service::{
+    kafka::KafkaSettings,
+    service::{Service, Stack},
+    stores::mongo::MongoSettings,
+};
+use reqwest::Method;
 use serde_json::Value;
 use service_kit::{
     auth::{Authenticator, TokenRules},
@@ -18,13 +23,11 @@ use crate::{
     events::Stream,
     feed_double::FeedDouble,
     kafka_consumer::Topic,
-    live_client::{Instance, Known, Listener, Told},
+    live_client::{Known, Listener, Told},
     mongo_database::{self, TestDatabase},
     pipelines::PATIENCE,
+    test_service::{STREAMS, TestService, parts},
 };
-
-/// Most streams of an instance.
-const STREAMS: usize = 40;
 
 #[expect(clippy::large_enum_variant, reason = "there is one of it in a test")]
 /// Where events come from, and where the services that read them are started.
@@ -45,18 +48,18 @@ impl Origin {
     }
 
     /// In process, the instance before ends with it.
-    pub(crate) async fn start(&mut self) -> Instance {
-        match self {
+    pub(crate) async fn start(&mut self) -> TestService {
+        let (stack, feed) = match self {
             Self::InProcess { feed, events } => {
                 let (sender, source) = mpsc::channel(16);
                 *events = Some(sender);
-                Instance::start(Stack::InProcess(source), feed.clone(), STREAMS).await
+                (Stack::InProcess(source), Arc::clone(feed))
             }
             Self::Servers { topic, database } => {
-                let stack = servers(topic.settings.clone(), database);
-                Instance::start(stack, FeedDouble::of(&[]), STREAMS).await
+                (servers(topic.settings.clone(), database), FeedDouble::of(&[]))
             }
-        }
+        };
+        TestService::start_ready(parts(stack, feed, Clock::system())).await
     }
 
     /// Publishes the last event of a stream.
@@ -299,9 +302,9 @@ async fn a_stream_that_cannot_be_is_refused_by_name_and_a_stream_too_many_gets_5
         );
     }
     assert_eq!(problem("colour=red", "ann").await.1, "unknown-field");
-    let nobody = crate::live_client::client().get(format!("{}/v1/events?mine=true", instance.url));
+    let nobody = instance.request("/v1/events?mine=true");
     assert_eq!(nobody.send().await.unwrap().status(), 401);
-    let head = crate::live_client::client().head(format!("{}/v1/events?mine=true", instance.url));
+    let head = instance.call(Method::HEAD, "/v1/events?mine=true");
     assert_eq!(head.header("X-User", "ann").send().await.unwrap().status(), 200, "and it ends");
     let mut listeners = Vec::new();
     for number in 0..STREAMS {
@@ -333,11 +336,10 @@ async fn a_stream_ends_with_its_token() {
     let (events, source) = mpsc::channel(16);
     let mut stream = Stream::new("Blue");
     let feed = FeedDouble::of(&[&stream]);
-    let stack = Stack::InProcess(source);
-    let instance = Instance::with(stack, feed, STREAMS, authenticator, clock.clone()).await;
+    let parts = Service { authenticator, ..parts(Stack::InProcess(source), feed, clock.clone()) };
+    let instance = TestService::start_ready(parts).await;
     let token = key.token("ann", &[], 1, &clock).unwrap();
-    let request =
-        crate::live_client::client().get(format!("{}/v1/events?room={}", instance.url, stream.room));
+    let request = instance.request(&format!("/v1/events?room={}", stream.room));
     let mut response = request.bearer_auth(&token).send().await.unwrap();
     assert_eq!(response.status(), 200);
     let greeting = response.chunk().await.unwrap().unwrap();

@@ -1,84 +1,10 @@
-//! A client of live streams, which comes back where it was cut, and a service to listen to.
+//! A client of live streams, which comes back where it was cut.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::collections::BTreeSet;
 
-use query_service::{
-    calendars::memory::MemoryCalendars,
-    feed::Feed,
-    projector::Limits,
-    service::{Service, Stack},
-};
 use serde_json::Value;
-use service_kit::{
-    auth::{Authenticator, TokenRules},
-    clock::Clock,
-    kit_settings::ServerSettings,
-    shutdown::{End, Lifecycle},
-    telemetry::Metrics,
-};
-use shared_events::RoomId;
 
-use crate::pipelines::{PATIENCE, until};
-
-/// A query service of its own.
-pub(crate) struct Instance {
-    pub(crate) url: String,
-    lifecycle: Lifecycle,
-}
-
-impl Instance {
-    pub(crate) async fn start(stack: Stack, feed: Arc<dyn Feed>, streams: usize) -> Self {
-        let clock = Clock::system();
-        let authenticator = Authenticator::new(None, TokenRules::default(), true, clock.clone());
-        Self::with(stack, feed, streams, authenticator, clock).await
-    }
-
-    pub(crate) async fn with(
-        stack: Stack,
-        feed: Arc<dyn Feed>,
-        streams: usize,
-        authenticator: Authenticator,
-        clock: Clock,
-    ) -> Self {
-        let lifecycle = Lifecycle::new(Duration::from_secs(10));
-        let service = Service {
-            calendars: Arc::new(MemoryCalendars::default()),
-            page: None,
-            notifications: None,
-            post: None,
-            feed,
-            stack,
-            authenticator,
-            server: ServerSettings { workers: 1, ..ServerSettings::on("127.0.0.1:0".parse().unwrap()) },
-            clock,
-            metrics: Metrics::install().unwrap(),
-            limits: Limits::default(),
-            watchdog: Duration::from_secs(60),
-            streams,
-        };
-        let url = format!("http://{}", service.start(&lifecycle).unwrap());
-        let http = client();
-        let ready = format!("{url}/health/ready");
-        until("ready", async || http.get(&ready).send().await.unwrap().status().is_success()).await;
-        Self { url, lifecycle }
-    }
-
-    pub(crate) async fn stop(self) {
-        self.lifecycle.stop();
-        assert_eq!(self.lifecycle.run().await, End::Orderly);
-    }
-
-    /// The version that queries show of a room.
-    pub(crate) async fn version(&self, room: RoomId) -> u64 {
-        let request = client().get(format!("{}/v1/rooms/{room}", self.url)).header("X-User", "ann");
-        let body: Value = request.send().await.unwrap().json().await.unwrap();
-        body["version"].as_u64().unwrap_or_default()
-    }
-}
-
-pub(crate) fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
-}
+use crate::{pipelines::PATIENCE, test_service::client};
 
 /// What a stream told.
 #[derive(Clone, PartialEq, Eq, Debug)]

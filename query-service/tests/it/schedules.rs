@@ -78,7 +78,7 @@ async fn all_rooms_schedules_come_in_pages_with_a_tag_and_show_what_a_token_name
     let with_tag = || service.request(&path).header("X-User", "ann").header("If-None-Match", &tag);
     assert_eq!(service.send(with_tag()).await.status, StatusCode::NOT_MODIFIED);
     streams[1].reserve("bob", 9, 10);
-    service.events.send(streams[1].events[1].clone()).await.unwrap();
+    service.publish(&streams[1].events[1]).await;
     let request = with_tag().header("Consistency-Token", token(streams[1].room, 2));
     let later = service.send(request).await;
     assert_eq!(later.items()[1]["reservations"].as_array().unwrap().len(), 1, "{}", later.body);

@@ -1,20 +1,19 @@
 //! Statistics over HTTP, though usage is written behind.
 
-use serde_json::Value;
 use shared_events::{ConsistencyToken, RoomId, Version};
 
 use crate::{
     events::{DAY, Stream},
     live::Origin,
-    live_client::{Instance, client},
+    test_service::TestService,
 };
 
 /// The minutes of the day that a statistic with a token shows.
-async fn minutes(instance: &Instance, room: RoomId, version: Version) -> u64 {
-    let url = format!("{}/v1/statistics/popular-rooms?from={DAY}T00:00:00Z&to={DAY}T23:00:00Z", instance.url);
+async fn minutes(instance: &TestService, room: RoomId, version: Version) -> u64 {
+    let path = format!("/v1/statistics/popular-rooms?from={DAY}T00:00:00Z&to={DAY}T23:00:00Z");
     let token = ConsistencyToken { rooms: vec![(room, version)] }.to_string();
-    let request = client().get(url).header("X-User", "ann").header("Consistency-Token", token);
-    let body: Value = request.send().await.unwrap().json().await.unwrap();
+    let request = instance.request(&path).header("X-User", "ann").header("Consistency-Token", token);
+    let body = instance.send(request).await.body;
     body["items"][0]["minutes"].as_u64().unwrap_or_else(|| panic!("{body}"))
 }
 

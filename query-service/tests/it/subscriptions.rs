@@ -22,8 +22,7 @@ struct User<'a> {
 
 impl User<'_> {
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = format!("http://{}/v1/subscriptions{path}", self.service.address);
-        let request = self.service.client.request(method, url);
+        let request = self.service.call(method, &format!("/v1/subscriptions{path}"));
         request.header("X-User", self.name).header("X-Roles", self.roles)
     }
 
@@ -69,7 +68,7 @@ async fn a_subscription_is_made_tested_rotated_disabled_and_deleted_and_an_event
     let event = room.events.last_mut().unwrap();
     let now: Timestamp = NOW.parse().unwrap();
     (event.recorded_at, event.metadata.time) = (now, now);
-    service.events.send(event.clone()).await.unwrap();
+    service.publish(event).await;
     until("the webhook", async || receiver.received().len() == 1).await;
     let received = receiver.received().remove(0);
     let message: Value = serde_json::from_str(&received.body).unwrap();
@@ -132,7 +131,7 @@ async fn a_subscription_is_its_users_alone_and_rooms_are_for_administrators() {
     assert_eq!(ann.subscribe(&of_room).await.problem().1, "forbidden");
     assert_eq!(root.subscribe(&of_room).await.body["room"], room.room.to_string());
     assert_eq!(ann.post(&format!("{path}/deliveries/any/redeliver")).await.problem().1, "unknown-delivery");
-    let nobody = service.client.get(format!("http://{}/v1/subscriptions", service.address));
+    let nobody = service.request("/v1/subscriptions");
     assert_eq!(service.send(nobody).await.status, 401);
     service.stop().await;
 }

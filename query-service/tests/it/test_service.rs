@@ -1,15 +1,16 @@
-//! The service over HTTP, composed as in the embedded default.
+//! The service over HTTP.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use query_service::{
     calendars::memory::MemoryCalendars,
+    feed::Feed,
     notifications::{Notifications, memory::MemoryNotifications},
     page::{Page, SignIn},
     projector::Limits,
     service::{Service, Stack},
 };
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use service_kit::{
     auth::{Authenticator, TokenRules},
@@ -27,11 +28,16 @@ use crate::{
     pipelines::until,
 };
 
+/// Most live streams of a service.
+pub(crate) const STREAMS: usize = 40;
+
+/// A running service.
 pub(crate) struct TestService {
-    pub(crate) address: SocketAddr,
-    pub(crate) events: mpsc::Sender<RawEvent>,
+    pub(crate) url: String,
     lifecycle: Lifecycle,
-    pub(crate) client: reqwest::Client,
+    client: reqwest::Client,
+    /// The way to the projector, if the service is fed by the test alone.
+    events: Option<mpsc::Sender<RawEvent>>,
 }
 
 pub(crate) struct Answer {
@@ -66,50 +72,47 @@ impl TestService {
         service
     }
 
+    /// The service composed as in the embedded default, not yet ready.
     pub(crate) fn starting(feed: Arc<FeedDouble>, rate: u32) -> Self {
         let (events, source) = mpsc::channel(16);
         let clock = Clock::standing_at("2031-01-01T00:00:00Z".parse().unwrap());
+        let notifications = Arc::new(MemoryNotifications::default());
+        let mut parts = parts(Stack::InProcess(source), feed, clock.clone());
+        parts.page =
+            Some(Page { commands: "http://127.0.0.1:8081".parse().unwrap(), sign_in: SignIn::Development });
+        parts.notifications = Some(Notifications::over(notifications, clock, true, true));
+        parts.server.rate_per_second = rate.try_into().unwrap();
+        Self { events: Some(events), ..Self::start(parts) }
+    }
+
+    pub(crate) fn start(parts: Service) -> Self {
         let lifecycle = Lifecycle::new(Duration::from_secs(10));
-        let service = Service {
-            calendars: Arc::new(MemoryCalendars::default()),
-            page: Some(Page {
-                commands: "http://127.0.0.1:8081".parse().unwrap(),
-                sign_in: SignIn::Development,
-            }),
-            notifications: Some(Notifications::over(
-                Arc::new(MemoryNotifications::default()),
-                clock.clone(),
-                true,
-                true,
-            )),
-            post: None,
-            feed,
-            stack: Stack::InProcess(source),
-            authenticator: Authenticator::new(None, TokenRules::default(), true, clock.clone()),
-            server: ServerSettings {
-                workers: 1,
-                rate_per_second: rate.try_into().unwrap(),
-                ..ServerSettings::on("127.0.0.1:0".parse().unwrap())
-            },
-            clock,
-            metrics: Metrics::install().unwrap(),
-            limits: Limits::default(),
-            watchdog: Duration::from_secs(60),
-            streams: 8,
-        };
-        let address = service.start(&lifecycle).unwrap();
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { address, events, lifecycle, client }
+        let url = format!("http://{}", parts.start(&lifecycle).unwrap());
+        Self { url, lifecycle, client: client(), events: None }
+    }
+
+    pub(crate) async fn start_ready(parts: Service) -> Self {
+        let service = Self::start(parts);
+        service.ready().await;
+        service
     }
 
     pub(crate) async fn ready(&self) {
-        let url = format!("http://{}/health/ready", self.address);
-        let answer = async || self.client.get(&url).send().await.unwrap();
+        let answer = async || self.request("/health/ready").send().await.unwrap();
         until("ready", async || answer().await.status().is_success()).await;
     }
 
+    /// Publishes an event.
+    pub(crate) async fn publish(&self, event: &RawEvent) {
+        self.events.as_ref().unwrap().send(event.clone()).await.unwrap();
+    }
+
+    pub(crate) fn call(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
     pub(crate) fn request(&self, path: &str) -> RequestBuilder {
-        self.client.get(format!("http://{}{path}", self.address))
+        self.call(Method::GET, path)
     }
 
     pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
@@ -129,10 +132,38 @@ impl TestService {
         self.send(self.request(path).header("X-User", "root").header("X-Roles", "admin")).await
     }
 
+    /// The version that queries show of a room.
+    pub(crate) async fn version(&self, room: RoomId) -> u64 {
+        self.get("ann", &format!("/v1/rooms/{room}")).await.body["version"].as_u64().unwrap_or_default()
+    }
+
     pub(crate) async fn stop(self) {
         self.lifecycle.stop();
         assert_eq!(self.lifecycle.run().await, End::Orderly);
     }
+}
+
+/// The parts of a service without a page and subscriptions. It believes in what callers call themselves.
+pub(crate) fn parts(stack: Stack, feed: Arc<dyn Feed>, clock: Clock) -> Service {
+    Service {
+        calendars: Arc::new(MemoryCalendars::default()),
+        page: None,
+        notifications: None,
+        post: None,
+        feed,
+        stack,
+        authenticator: Authenticator::new(None, TokenRules::default(), true, clock.clone()),
+        server: ServerSettings { workers: 1, ..ServerSettings::on("127.0.0.1:0".parse().unwrap()) },
+        clock,
+        metrics: Metrics::install().unwrap(),
+        limits: Limits::default(),
+        watchdog: Duration::from_secs(60),
+        streams: STREAMS,
+    }
+}
+
+pub(crate) fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 pub(crate) fn token(room: RoomId, version: u64) -> String {
