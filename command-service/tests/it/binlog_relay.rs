@@ -101,14 +101,13 @@ async fn instances_that_are_killed_anywhere_lose_and_misorder_nothing() {
     for round in 0..30_u64 {
         let mode = if round % 4 < 2 { Mode::Log } else { Mode::Table };
         rig.store.want_mode(mode).await.unwrap();
-        let instance = rig.instance();
+        // At another moment each time.
+        let instance = rig.instance_that_dies(round * 37 % 500);
         for _ in 0..round % 7 * 3 {
             version += 1;
             rig.commit(rooms.iter().map(|room| event(*room, version)).collect()).await;
         }
-        // At another moment each time.
-        tokio::time::sleep(std::time::Duration::from_millis(round * 37 % 500)).await;
-        instance.kill().await;
+        instance.dies().await;
     }
     let last = rig.instance();
     for room in rooms {

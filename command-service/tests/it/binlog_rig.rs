@@ -1,6 +1,6 @@
 //! Helpers of the tests of the binary log: a store, a log, and instances that relay.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use command_service::{
     binlog_relay::BinlogRelay,
@@ -9,14 +9,14 @@ use command_service::{
 };
 use service_kit::{clock::Clock, readiness::Readiness};
 use shared_events::{RawEvent, RoomId};
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     own_mysql::OwnMySql,
     relay_rig::{Log, commit, relay},
     samples::event,
-    servers::{Database, eventually},
+    servers::{Database, PATIENCE, eventually},
 };
 
 /// A store, a log, and instances that relay.
@@ -30,7 +30,7 @@ pub(crate) struct Rig {
 pub(crate) struct Instance {
     pub(crate) leads: BucketAssigner,
     stop: CancellationToken,
-    tasks: Vec<JoinHandle<()>>,
+    task: JoinHandle<()>,
     pub(crate) readiness: Readiness,
 }
 
@@ -60,18 +60,23 @@ impl Rig {
     }
 
     pub(crate) fn instance_with(&self, buckets: Buckets) -> Instance {
-        self.start(buckets, self.database.open())
+        self.start(buckets, self.database.open(), u64::MAX)
+    }
+
+    /// An instance that dies when it was polled so often: as by a kill, wherever it is.
+    pub(crate) fn instance_that_dies(&self, polls: u64) -> Instance {
+        self.start(Buckets::ALL, self.database.open(), polls)
     }
 
     /// An instance that uses another user of the database.
     pub(crate) fn instance_as(&self, user: &str, password: &str) -> Instance {
         let (_, place) = self.database.url.rsplit_once('@').unwrap();
         let url = format!("mysql://{user}:{password}@{place}");
-        self.start(Buckets::ALL, MySqlStore::open(url.as_str(), 4, None, None).unwrap())
+        self.start(Buckets::ALL, MySqlStore::open(url.as_str(), 4, None, None).unwrap(), u64::MAX)
     }
 
-    fn start(&self, buckets: Buckets, store: MySqlStore) -> Instance {
-        let (leads, _) = assignment(buckets);
+    fn start(&self, buckets: Buckets, store: MySqlStore, polls: u64) -> Instance {
+        let (leads, assigned) = assignment(buckets);
         let leadership = leads.leadership();
         let stop = CancellationToken::new();
         let clock = Clock::system();
@@ -79,19 +84,25 @@ impl Rig {
         let component = readiness.component("relay");
         let log = self.log.over_another_connection();
         let binlog = BinlogRelay::new(store, log, clock, component, leadership, None);
-        let (outbox, ended) =
-            (relay(Arc::new(self.database.open()), self.log.over_another_connection()), stop.clone());
-        let tasks = vec![
-            tokio::spawn(binlog.run(stop.clone())),
-            tokio::spawn(async move {
-                let mut outbox = outbox;
-                while !ended.is_cancelled() {
-                    outbox.step().await.unwrap();
-                    tokio::time::sleep(Duration::from_millis(5)).await;
+        let outbox = relay(Arc::new(self.database.open()), self.log.over_another_connection());
+        let (committed, handed) = handoff();
+        let relaying = stop.clone();
+        let works = async move {
+            let _open = committed;
+            tokio::join!(binlog.run(relaying.clone()), outbox.run(assigned, handed, relaying));
+        };
+        let task = tokio::spawn(async move {
+            let (mut works, mut left) = (pin!(works), polls);
+            poll_fn(|context| {
+                if left == 0 {
+                    return Poll::Ready(());
                 }
-            }),
-        ];
-        Instance { leads, stop, tasks, readiness }
+                left -= 1;
+                works.as_mut().poll(context)
+            })
+            .await;
+        });
+        Instance { leads, stop, task, readiness }
     }
 
     /// An instance that shares the work with others by leases, and has a log of its own.
@@ -167,19 +178,14 @@ impl Member {
 }
 
 impl Instance {
-    /// Ends as by a kill: wherever it is.
-    pub(crate) async fn kill(self) {
-        for task in self.tasks {
-            task.abort();
-            drop(task.await);
-        }
+    /// Waits until it has died.
+    pub(crate) async fn dies(self) {
+        assert!(timeout(PATIENCE, self.task).await.is_ok(), "it was not polled often enough");
     }
 
-    pub(crate) async fn stop(mut self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
-        for task in std::mem::take(&mut self.tasks) {
-            task.await.unwrap();
-        }
+        self.task.await.unwrap();
     }
 }
 

@@ -76,9 +76,9 @@ impl Running {
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
-    /// Whether the process has ended, by itself or by a signal.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
+    /// Waits until the process has ended, by itself or by a signal: its log ends with it.
+    pub(crate) async fn ended(&mut self) {
+        while self.log.recv().await.is_some() {}
     }
 
     async fn end(mut self) -> ExitStatus {
