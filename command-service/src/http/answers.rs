@@ -126,9 +126,14 @@ pub(super) struct ShownMisfit {
     limit: Option<u32>,
 }
 
-/// Why an occurrence doesn't fit: `overlap` (a reservation is in the way), `rule` (it breaks a rule of the room), `closed`,
-/// `inThePast`, `skippedByClocks` (clocks skip all of it), and of a change `nothingLeft` (it would end when it begins, or before)
-/// and `outOfRange` (it would lie beyond the year 9999).
+/// Why an occurrence doesn't fit:
+/// - `overlap`: a reservation is in the way;
+/// - `rule`: it breaks a rule of the room;
+/// - `closed`: the room is closed;
+/// - `inThePast`: it lies in the past;
+/// - `skippedByClocks`: clocks skip all of it;
+/// - `nothingLeft`: the change would let it end when it begins, or before;
+/// - `outOfRange`: the change would move it beyond the year 9999.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = MisfitReason)]
 #[serde(rename_all = "camelCase")]
