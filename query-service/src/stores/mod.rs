@@ -4,6 +4,7 @@ mod batch;
 pub mod memory;
 #[cfg(feature = "mongodb")]
 pub mod mongo;
+mod past;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -19,13 +20,11 @@ use shared_events::{
 };
 use uuid::Uuid;
 
-pub use self::batch::Applied;
+pub use self::{batch::Applied, past::Past};
 
 use crate::read_models::{
-    AsOf, Checkpoint, ClosureDoc, DroppedEvent, HistoryDoc, KindCount, Outcome, Parked, ParkedMessage,
-    Request, ReservationDoc, RoomDoc, RoomDocuments, UsageDoc,
-    history::{Booked, LastEntries},
-    usage::Month,
+    Checkpoint, ClosureDoc, DroppedEvent, HistoryDoc, KindCount, Outcome, Parked, ParkedMessage, Request,
+    ReservationDoc, RoomDoc, RoomDocuments, UsageDoc, history::Booked, usage::Month,
 };
 
 /// Checkpoints of rooms, for the projector and queries.
@@ -277,50 +276,6 @@ pub trait Queries: Checkpoints + Past {
         room: RoomId,
         reservations: &[ReservationId],
     ) -> Result<RoomDocuments, StoreError>;
-}
-
-/// Rooms and reservations of the past, from the events that made them.
-#[async_trait]
-pub trait Past: Send + Sync + 'static {
-    /// The version of the last event of a room that was recorded up to a moment, and when it was recorded.
-    async fn version_at(
-        &self,
-        room: RoomId,
-        at: Timestamp,
-    ) -> Result<Option<(Version, Timestamp)>, StoreError>;
-
-    /// The event of a room with this version.
-    async fn entry(&self, room: RoomId, version: Version) -> Result<Option<HistoryDoc>, StoreError>;
-
-    /// The last event up to a state that changed the room itself.
-    async fn last_change(&self, room: RoomId, at: AsOf<Version>) -> Result<Option<HistoryDoc>, StoreError>;
-
-    /// Of each reservation that had or got time in a room in these weeks, the last event up to a version that touched
-    /// one of these weeks.
-    async fn last_entries(
-        &self,
-        room: RoomId,
-        weeks: RangeInclusive<i64>,
-        version: Version,
-    ) -> Result<LastEntries, StoreError>;
-
-    /// The events of a room up to a version that are about closures, in order.
-    async fn closure_entries(&self, room: RoomId, version: Version) -> Result<Vec<HistoryDoc>, StoreError>;
-
-    /// The events of the last revision of a reservation that was recorded up to a moment. A move has two.
-    async fn last_revision(
-        &self,
-        reservation: ReservationId,
-        at: Timestamp,
-    ) -> Result<Vec<HistoryDoc>, StoreError>;
-
-    /// The events of a reservation from a revision on, by revision. A move has two.
-    async fn revisions(
-        &self,
-        reservation: ReservationId,
-        from: u32,
-        limit: usize,
-    ) -> Result<Vec<HistoryDoc>, StoreError>;
 }
 
 /// Conditions on the rooms of a list.

@@ -16,8 +16,9 @@ use query_service::{
 use shared_events::{DecodedEvent, Event, Interval, Minute, Timestamp, UserId};
 
 use crate::{
-    conformance_histories::{ANCHORS, History, USERS, fixed_steps, history, steps},
+    conformance_histories::{History, history},
     conformance_oracle::busiest_times,
+    conformance_steps::{ANCHORS, USERS, fixed_steps, steps},
     mongo_database::TestDatabase,
 };
 

@@ -6,7 +6,8 @@ use shared_events::{Interval, Minute};
 
 use crate::{
     conformance::{check_statistics, in_memory, interval, intervals},
-    conformance_histories::{ANCHORS, Step, ZONES, fixed_steps, history, steps},
+    conformance_histories::history,
+    conformance_steps::{ANCHORS, Step, ZONES, fixed_steps, steps},
 };
 
 fn made(room: u8, start: u16, length: u16, anchor: u8) -> Step {

@@ -15,6 +15,7 @@ mod conformance;
 mod conformance_histories;
 mod conformance_oracle;
 mod conformance_statistics;
+mod conformance_steps;
 mod consistency;
 mod crash;
 mod endpoints;

@@ -16,7 +16,8 @@ use shared_events::UserId;
 
 use crate::{
     conformance::{all_pages, feed, interval},
-    conformance_histories::{fixed_steps, history},
+    conformance_histories::history,
+    conformance_steps::fixed_steps,
     erasure::list,
     mongo_database::TestDatabase,
 };

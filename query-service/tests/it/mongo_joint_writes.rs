@@ -15,7 +15,8 @@ use shared_events::DecodedEvent;
 
 use crate::{
     conformance::{feed, settle},
-    conformance_histories::{fixed_steps, history},
+    conformance_histories::history,
+    conformance_steps::fixed_steps,
     mongo_database::TestDatabase,
     mongo_writes::of_room,
 };

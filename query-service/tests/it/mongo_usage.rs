@@ -23,7 +23,8 @@ use tokio::runtime::Handle;
 
 use crate::{
     conformance::{feed, settle},
-    conformance_histories::{fixed_steps, history},
+    conformance_histories::history,
+    conformance_steps::fixed_steps,
     events::Stream,
     feed_double::FeedDouble,
     mongo_database::{COLLECTIONS, TestDatabase, url},

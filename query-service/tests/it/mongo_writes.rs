@@ -20,7 +20,8 @@ use tokio::runtime::Handle;
 
 use crate::{
     conformance::{feed, settle},
-    conformance_histories::{History, fixed_steps, history},
+    conformance_histories::{History, history},
+    conformance_steps::fixed_steps,
     mongo_database::{TestDatabase, url},
     mongo_usage::go_on,
     store_double::Store,

@@ -10,7 +10,8 @@ use shared_events::{Closure, DecodedEvent, Event, Interval, ReservationId, RoomI
 
 use crate::{
     conformance::{all_pages, feed, in_memory, interval, intervals},
-    conformance_histories::{History, fixed_steps, history},
+    conformance_histories::{History, history},
+    conformance_steps::fixed_steps,
     mongo_database::TestDatabase,
     store_double::Store,
 };

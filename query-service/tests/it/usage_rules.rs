@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     conformance::{feed, settle},
-    conformance_histories::{Step, fixed_steps, history},
+    conformance_histories::history,
+    conformance_steps::{Step, fixed_steps},
     events::Stream,
     feed_double::FeedDouble,
     mongo_database::TestDatabase,

@@ -7,6 +7,7 @@ mod batch;
 mod batch_writes;
 mod checkpoints;
 mod commands;
+mod conditions;
 mod connection;
 mod documents;
 mod erasures;

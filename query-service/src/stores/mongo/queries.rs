@@ -19,6 +19,7 @@ use shared_events::{
 
 use super::{
     MongoReadModels,
+    conditions::{closures_during, ids, keeping_busy, overlapping},
     documents::{PARTS, date, history_id, moment, uuid},
     stored::{Stored, to_closure, to_history, to_reservation, to_room, to_usage},
 };
@@ -375,43 +376,6 @@ impl MongoReadModels {
         let found = self.reservations.collection.find(wanted);
         all(found.sort(doc! { "form.from": 1, "_id": 1 }).limit(bound(limit)).await?, to_reservation).await
     }
-}
-
-/// Live reservations of rooms that overlap an interval, found by the weeks that both touch.
-fn overlapping(rooms: &[RoomId], during: Interval) -> Document {
-    let weeks = weeks(during);
-    doc! {
-        "form.room": { "$in": ids(rooms) },
-        "form.live": true,
-        "form.weeks": { "$elemMatch": { "$gte": weeks.start(), "$lte": weeks.end() } },
-        "form.from": { "$lt": date(during.to) },
-        "form.to": { "$gt": date(during.from) },
-    }
-}
-
-/// Closures of rooms that overlap an interval, lifted ones too.
-fn closures_during(rooms: &[RoomId], during: Interval) -> Document {
-    doc! {
-        "form.room": { "$in": ids(rooms) },
-        "form.from": { "$lt": date(during.to) },
-        "form.to": { "$gt": date(during.from) },
-    }
-}
-
-/// Live reservations with buffers that keep rooms busy in an interval.
-fn keeping_busy(rooms: &[RoomId], during: Interval) -> Document {
-    let weeks = weeks(during);
-    doc! {
-        "form.room": { "$in": ids(rooms) },
-        "form.live": true,
-        "form.weeks": { "$elemMatch": { "$gte": weeks.start(), "$lte": weeks.end() } },
-        "form.busyFrom": { "$exists": true, "$lt": date(during.to) },
-        "form.busyTo": { "$gt": date(during.from) },
-    }
-}
-
-pub(super) fn ids(rooms: &[RoomId]) -> Vec<Bson> {
-    rooms.iter().map(|room| uuid(room.0)).collect()
 }
 
 pub(super) fn bound(limit: usize) -> i64 {

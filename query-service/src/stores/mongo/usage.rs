@@ -14,10 +14,11 @@ use shared_events::{RoomId, Version};
 use super::{
     MongoReadModels,
     checkpoints::plain_advances,
+    conditions::ids,
     documents::{Guarded, PackedUsage, history_id, usage_id},
     joint_writes::SMALL_BATCH,
     ordered_writes::{OrderedWrites, Written},
-    queries::{all, ids},
+    queries::all,
     stored::{to_history, to_rules, to_usage},
     usage_behind::{RoomUsage, Unwritten},
 };
