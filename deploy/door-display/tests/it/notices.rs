@@ -6,6 +6,11 @@ use reqwest::Method;
 use serde_json::json;
 use shared_events::{Metadata, notice::Notice};
 use system_tests::{Client, Stack, hour_of_year, kafka, until};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::TcpListener,
+    time::timeout,
+};
 
 use crate::reader::{Database, Reader, make_topic, tell};
 
@@ -94,7 +99,7 @@ async fn a_notice_that_comes_before_its_event_is_visible_is_not_lost() {
     .await;
     client.reserve(&room.id, &hour_of_year(1), &hour_of_year(2)).send().await.expect(201);
     // Far sooner than heads are compared, and without another notice.
-    tokio::time::timeout(Duration::from_secs(20), has(&database, &room.id, 2)).await.unwrap();
+    timeout(Duration::from_secs(20), has(&database, &room.id, 2)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -140,9 +145,25 @@ async fn readers_writers_and_the_feed_may_die_and_each_version_is_applied_once_i
     noticed(&stack, &room.id, last).await;
     stack.commands[0].kill();
     tell(&stack, &topic, [Notice { room: room.id.parse().unwrap(), version: (last + 1).into() }]);
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    asked_in_vain(stack.urls().0).await;
     stack.commands[0].start_ready(&[]).await;
     has(&database, &room.id, reserve(&client).await).await;
+}
+
+/// Takes the place of a dead feed until a reader asks it for events, and answers nothing.
+async fn asked_in_vain(url: &str) {
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    let listener = TcpListener::bind(address).await.unwrap();
+    let asked = async {
+        let mut request = String::new();
+        while !request.contains("/v1/events/query") {
+            request.clear();
+            let (connection, _) = listener.accept().await.unwrap();
+            // Query services ask for other things.
+            BufReader::new(connection).read_line(&mut request).await.unwrap();
+        }
+    };
+    assert!(timeout(Duration::from_secs(60), asked).await.is_ok(), "the reader does not ask");
 }
 
 /// Waits for the notice of a version. Returns the versions of the room's notices, in their order.
