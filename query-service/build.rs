@@ -12,8 +12,6 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 
-/// Where `index.html` gets the links that load the first screen's modules at once.
-const PRELOAD: &str = "<!-- PRELOAD -->";
 /// Begins the import map, whose hash the content security policy names.
 const IMPORT_MAP: &str = "<script type=\"importmap\">";
 
@@ -33,9 +31,8 @@ fn main() -> io::Result<()> {
         _ = write!(text, "{byte:02x}");
         text
     });
-    let first = first_modules(&files)?;
     let index = fs::read_to_string("web/index.html")?;
-    let index = index.replace(PRELOAD, &preload(&first)).replace("DIGEST", &digest);
+    let index = index.replace("DIGEST", &digest);
     let map = index.split_once(IMPORT_MAP).and_then(|(_, rest)| rest.split_once("</script>"));
     let (map, _) = map.ok_or_else(|| io::Error::other("web/index.html has no import map"))?;
     let hash = STANDARD.encode(Sha256::digest(map));
@@ -47,6 +44,7 @@ fn main() -> io::Result<()> {
         _ = writeln!(code, "    {},", file(&out, path, bytes)?);
     }
     code.push_str("];\n");
+    let first = first_modules(&files)?;
     _ = writeln!(code, "#[cfg(test)]\nconst FIRST_MODULES: &[&str] = &{first:?};");
     fs::write(out.join("page.rs"), code)
 }
@@ -150,11 +148,6 @@ fn resolved(from: &str, name: &str) -> String {
         }
     }
     parts.join("/")
-}
-
-/// Links to the modules of the first screen: else each import would wait for the one before it.
-fn preload(first: &[&str]) -> String {
-    first.iter().map(|path| format!("<link rel=\"modulepreload\" href=\"/page/DIGEST/{path}\" />")).collect()
 }
 
 /// The code of an embedded file.

@@ -199,6 +199,18 @@ mod tests {
     }
 
     #[test]
+    fn types_and_block_comments_of_ours_are_not_sent() {
+        let ours = FILES.iter().filter(|file| {
+            !file.path.starts_with("vendor/") && (file.path.ends_with(".js") || file.path.ends_with(".css"))
+        });
+        let commented: Vec<_> = ours
+            .filter(|file| std::str::from_utf8(file.plain).unwrap().contains("/*"))
+            .map(|file| file.path)
+            .collect();
+        assert!(commented.is_empty(), "{commented:?}");
+    }
+
+    #[test]
     fn all_addresses_of_the_first_document_exist() {
         let document = std::str::from_utf8(INDEX.plain).unwrap();
         let start = format!("/page/{DIGEST}/");
