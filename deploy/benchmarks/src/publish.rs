@@ -22,6 +22,8 @@ use crate::{
 /// Name of the subcommand that runs [`publish`].
 pub(crate) const SUBCOMMAND: &str = "publish";
 const RESULTS: &str = "results/results.json";
+/// Findings of a run for the sake of their costs.
+const COSTS: &str = "results/processor-time.json";
 const PICTURE: &str = "results/results.svg";
 const README: &str = "../../README.md";
 const ALL: &str = "results/README.md";
@@ -42,7 +44,7 @@ const DOUBLINGS: f64 = 4.0;
 pub(crate) fn publish() -> Result<()> {
     let entries = report::read(&path(RESULTS))?;
     draw(&entries, &path(PICTURE))?;
-    std::fs::write(path(ALL), all(&entries)?)?;
+    std::fs::write(path(ALL), all(&entries, &report::read(&path(COSTS))?)?)?;
     let readme = std::fs::read_to_string(path(README))?;
     std::fs::write(path(README), with_table(&readme, &entries)?)?;
     Ok(())
@@ -65,16 +67,17 @@ fn is_one_of_many(finding: &Finding) -> bool {
     finding.benchmark.contains(": ")
 }
 
-fn all(entries: &[Entry]) -> Result<String> {
-    Ok(format!("# All results\n\n{}{}", rows(entries, |_| true)?, costs(entries)))
+fn all(entries: &[Entry], costs: &[Entry]) -> Result<String> {
+    Ok(format!("# All results\n\n{}{}", rows(entries, |_| true)?, processor_time(costs)?))
 }
 
 /// A table of the processor time of each program, by benchmark.
-fn costs(entries: &[Entry]) -> String {
+fn processor_time(entries: &[Entry]) -> Result<String> {
+    let machine = &entries.first().context("there are no costs")?.machine;
     let mut text = format!(
-        "\n## Processor time\n\nMicroseconds for an event, ours / theirs, medians of the rounds: of all processes of a program \
-         together. For `statistics`, for a query. For `visible-highest`, at the highest rate of each side. A dash \
-         means that the program did not work.\n\n| benchmark |{}\n| --- |{}\n",
+        "\n## Processor time\n\n{machine}.\n\nMicroseconds for an event, ours / theirs, medians of the rounds: of all \
+         processes of a program together. For `statistics`, for a query. For `visible-highest`, at the highest rate of each \
+         side. A dash means that the program did not work.\n\n| benchmark |{}\n| --- |{}\n",
         PROGRAMS.map(|(program, _)| format!(" {program} |")).concat(),
         " --- |".repeat(PROGRAMS.len())
     );
@@ -91,7 +94,7 @@ fn costs(entries: &[Entry]) -> String {
         });
         text.push_str(&format!("| `{}` |{}\n", finding.benchmark, cells.concat()));
     }
-    text
+    Ok(text)
 }
 
 fn table(entries: &[Entry]) -> Result<String> {
@@ -194,7 +197,8 @@ mod tests {
             readme,
             "run: cargo run --release -p benchmarks -- publish"
         );
-        assert_eq!(all(&entries).unwrap(), std::fs::read_to_string(path(ALL)).unwrap());
+        let costs = report::read(&path(COSTS)).unwrap();
+        assert_eq!(all(&entries, &costs).unwrap(), std::fs::read_to_string(path(ALL)).unwrap());
     }
 
     #[test]
