@@ -11,6 +11,8 @@ mod audit;
 mod busiest_by_clock;
 mod calendars;
 mod calendars_program;
+#[path = "../../../shared-events/tests/it/clock_changes.rs"]
+mod clock_changes;
 mod conformance;
 mod conformance_histories;
 mod conformance_oracle;

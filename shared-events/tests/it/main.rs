@@ -7,6 +7,7 @@
 )]
 
 mod asyncapi;
+mod clock_changes;
 mod golden;
 mod properties;
 mod readme;

@@ -1,5 +1,8 @@
 use super::*;
 
+#[path = "../../../../shared-events/tests/it/clock_changes.rs"]
+mod clock_changes;
+
 fn zone(name: &str) -> Tz {
     name.parse().unwrap()
 }
@@ -163,31 +166,10 @@ mod properties {
     use proptest::{prelude::*, sample::select};
     use shared_events::time_zone::Database;
 
-    use super::*;
-
-    /// Zones, and a time before a change of their clocks.
-    const CHANGES: [(&str, &str); 20] = [
-        ("Atlantic/Azores", "2027-03-28T01:00:00Z"),
-        ("Atlantic/Azores", "2026-10-25T01:00:00Z"),
-        ("Africa/Cairo", "2026-04-23T22:00:00Z"),
-        ("Africa/Cairo", "2026-10-29T21:00:00Z"),
-        ("Asia/Beirut", "2026-03-28T22:00:00Z"),
-        ("America/Santiago", "2026-09-06T04:00:00Z"),
-        ("America/Santiago", "2026-04-05T03:00:00Z"),
-        ("America/Havana", "2026-03-08T05:00:00Z"),
-        ("America/Havana", "2025-11-02T05:00:00Z"),
-        ("Australia/Lord_Howe", "2026-10-03T15:30:00Z"),
-        ("Australia/Lord_Howe", "2026-04-04T15:00:00Z"),
-        ("Pacific/Apia", "2011-12-30T10:00:00Z"),
-        ("Asia/Kathmandu", "1985-12-31T18:30:00Z"),
-        ("Africa/Casablanca", "2025-04-06T02:00:00Z"),
-        ("Africa/Casablanca", "2025-02-23T02:00:00Z"),
-        ("America/Vancouver", "2026-03-08T10:00:00Z"),
-        ("America/St_Johns", "2026-03-08T05:30:00Z"),
-        ("America/St_Johns", "2009-11-01T02:31:00Z"),
-        ("Europe/Lisbon", "2026-03-29T01:00:00Z"),
-        ("Europe/Lisbon", "2026-10-25T01:00:00Z"),
-    ];
+    use super::{
+        clock_changes::{CHANGES, DAY},
+        *,
+    };
 
     fn shown(minute: i64, zone: Tz) -> NaiveDateTime {
         let time = DateTime::from_timestamp(minute * 60, 0).unwrap();
@@ -209,8 +191,8 @@ mod properties {
         #[test]
         fn each_occurrence_is_from_when_clocks_first_show_its_begin_to_when_they_first_show_its_end(
             (zone_name, change) in select(CHANGES.as_slice()),
-            before in 0_i64..3 * 1440,
-            minutes in prop_oneof![1_i64..200, 200_i64..1440],
+            before in 0..3 * DAY,
+            minutes in prop_oneof![1_i64..200, 200_i64..DAY],
         ) {
             let zone = zone(zone_name);
             let change: Minute = change.parse().unwrap();
