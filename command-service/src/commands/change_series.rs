@@ -72,13 +72,16 @@ impl ChangeSeries {
         }
         check_growth(command, room, settings, &changes)?;
         overlaps(room, &changes, &mut misfits)?;
-        if !misfits.is_empty() {
+        let refused = |mut misfits: Vec<Misfit>| {
             misfits.sort_by_key(|misfit| misfit.from);
-            return Err(Rejection::Series { of: members.len(), misfits }.into());
+            Rejection::Series { of: members.len(), misfits }
+        };
+        if !misfits.is_empty() {
+            return Err(refused(misfits).into());
         }
         let mut decision = SeriesDecision::new(self.room, self.series);
         decision.occurrences = changes.iter().map(|change| Occurrence::of(&change.after)).collect();
-        for Change { before, after, .. } in in_order(changes)? {
+        for Change { before, after, .. } in in_order(changes).map_err(refused)? {
             decision.push(ReservationRescheduled { reservation: after, previous: before.place() });
         }
         Ok(decision.decision())
@@ -193,38 +196,41 @@ fn overlaps(room: &Room, changes: &[Change<'_>], misfits: &mut Vec<Misfit>) -> C
     Ok(())
 }
 
-/// The changes in an order in which none takes time that another one still holds: from the last one on if they move later, from
-/// the first one on if they move earlier.
-fn in_order(changes: Vec<Change<'_>>) -> Result<Vec<Change<'_>>, Rejection> {
-    let backwards: Vec<usize> = (0..changes.len()).rev().collect();
-    let forwards: Vec<usize> = (0..changes.len()).collect();
-    let order = [backwards, forwards].into_iter().find(|order| never_overlaps(&changes, order));
-    // Only where clocks change can some move later and others earlier.
-    let order = order.ok_or_else(|| Rejection::Series {
-        of: changes.len(),
-        misfits: changes
-            .iter()
-            .map(|Change { before, after, .. }| {
-                let why = Why::Overlap { reservation: before.id };
-                Misfit { from: after.from, to: after.to, why }
-            })
-            .collect(),
-    })?;
-    let mut changes: Vec<Option<Change<'_>>> = changes.into_iter().map(Some).collect();
-    Ok(order.into_iter().filter_map(|at| changes.get_mut(at)?.take()).collect())
-}
-
-/// Whether no change in this order takes time that a later one still holds.
-fn never_overlaps(changes: &[Change<'_>], order: &[usize]) -> bool {
-    let mut held: BTreeMap<Minute, Minute> =
-        changes.iter().map(|change| change.before.busy_interval()).map(|busy| (busy.from, busy.to)).collect();
-    order.iter().filter_map(|at| changes.get(*at)).all(|Change { before, after, .. }| {
-        let busy = after.busy_interval();
-        held.remove(&before.busy_interval().from);
-        let is_free = held.range(..busy.to).next_back().is_none_or(|(_, to)| *to <= busy.from);
-        held.insert(busy.from, busy.to);
-        is_free
-    })
+/// The changes in an order in which none takes time that another one still holds. Usually that is from the last one on if they
+/// move later, and from the first one on if they move earlier. Where clocks change, some may move later and others earlier.
+///
+/// # Errors
+/// The changes that stand in the way of one another, so that no order is right.
+fn in_order(mut left: Vec<Change<'_>>) -> Result<Vec<Change<'_>>, Vec<Misfit>> {
+    let holds = |busy: Interval, by: &Change<'_>| (busy.from, (busy.to, by.before.id));
+    let mut held: BTreeMap<Minute, (Minute, ReservationId)> =
+        left.iter().map(|change| holds(change.before.busy_interval(), change)).collect();
+    let mut ordered = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        // Each pass goes the other way.
+        left.reverse();
+        let (mut blocked, mut misfits) = (Vec::new(), Vec::new());
+        let before = ordered.len();
+        for change in left {
+            let (was, busy) = (change.before.busy_interval(), change.after.busy_interval());
+            held.remove(&was.from);
+            let last = held.range(..busy.to).next_back();
+            if let Some((_, (_, reservation))) = last.filter(|(_, (to, _))| busy.from < *to) {
+                let (stay, why) = (change.after.interval(), Why::Overlap { reservation: *reservation });
+                misfits.push(Misfit { from: stay.from, to: stay.to, why });
+                held.extend([holds(was, &change)]);
+                blocked.push(change);
+            } else {
+                held.extend([holds(busy, &change)]);
+                ordered.push(change);
+            }
+        }
+        if ordered.len() == before {
+            return Err(misfits);
+        }
+        left = blocked;
+    }
+    Ok(ordered)
 }
 
 #[cfg(test)]

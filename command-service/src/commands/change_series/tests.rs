@@ -185,6 +185,39 @@ fn members_that_would_overlap_one_another_are_named() {
 }
 
 #[test]
+fn where_clocks_go_back_a_member_that_is_in_the_way_of_others_on_both_sides_moves_first() {
+    // Lisbon's clocks show 01:00 to 02:00 twice. The last one moves from the second time to the first, which is earlier.
+    let members = [
+        member(1, "2026-10-25T00:00", "2026-10-25T00:10"),
+        member(2, "2026-10-25T00:30", "2026-10-25T00:45"),
+        member(3, "2026-10-25T01:10", "2026-10-25T01:20"),
+    ];
+    let when = || holding(&members).when(change(None, to_time("2026-10-25T00:30", "2026-10-25T00:40")));
+    assert_eq!(days(when().decided().0), ["25T02:00", "25T00:30", "25T00:40"]);
+    no_version_overlaps(&members, when().decided().0);
+}
+
+#[test]
+fn members_that_would_have_to_change_places_name_each_other() {
+    // Where Lisbon's clocks go back, the first one moves later and the second one earlier.
+    let members = [
+        member(1, "2026-10-25T00:30", "2026-10-25T00:50"),
+        member(2, "2026-10-25T01:15", "2026-10-25T01:25"),
+    ];
+    let when = holding(&members).when(change(None, to_time("2026-10-25T00:50", "2026-10-25T02:10")));
+    let misfit = |from, to, other: &Reservation| Misfit {
+        from: minute(from),
+        to: minute(to),
+        why: Why::Overlap { reservation: other.id },
+    };
+    let misfits = vec![
+        misfit("2026-10-25T00:35", "2026-10-25T00:45", &members[0]),
+        misfit("2026-10-25T00:50", "2026-10-25T02:10", &members[1]),
+    ];
+    when.rejected(Rejection::Series { of: 2, misfits });
+}
+
+#[test]
 fn only_what_has_not_begun_changes_or_is_cancelled() {
     let members = four();
     let begun = "2026-06-03T10:00";
