@@ -38,17 +38,37 @@ fn every_operation_says_what_can_go_wrong() {
 
 #[test]
 fn attributes_and_roles_are_described_as_names_without_commas() {
-    let document: Value = serde_json::from_str(OPENAPI).unwrap();
-    let schemas = &document["components"]["schemas"];
-    let pattern = schemas["RegisterRoom"]["properties"]["name"]["pattern"].as_str().unwrap();
-    let without_commas = pattern.replace(r"\x00-\x1f", r",\x00-\x1f");
+    let schemas = schemas();
+    let name = schemas["RegisterRoom"]["properties"]["name"]["pattern"].as_str().unwrap();
     for schema in ["RegisterRoom", "ChangeRoom"] {
         for list in ["attributes", "bookableBy"] {
             let word = &schemas[schema]["properties"][list]["items"];
             let lengths = (&word["minLength"], &word["maxLength"]);
             assert_eq!(lengths, (&Value::from(1), &Value::from(200)), "{schema} {list}");
-            assert_eq!(word["pattern"], without_commas, "{schema} {list}");
+            // All classes of characters are those that a name may not have: here with the comma.
+            let pattern = word["pattern"].as_str().unwrap();
+            assert_eq!(pattern.replace(',', ""), name, "{schema} {list}");
+            assert_eq!(pattern.matches(',').count(), name.matches("[^").count(), "{schema} {list}");
         }
     }
+}
+
+#[test]
+fn a_closure_is_described_with_at_least_one_room_and_a_day_as_closed_if_it_is_null() {
+    let schemas = schemas();
     assert_eq!(schemas["NewClosure"]["properties"]["rooms"]["minItems"], 1);
+    for schema in ["RegisterRoom", "ChangeRoom"] {
+        let days = schemas[schema]["properties"]["openingHours"]["properties"].as_object().unwrap();
+        assert_eq!(days.len(), 7, "{schema}");
+        for (name, day) in days {
+            let kinds = day["oneOf"].as_array().unwrap().iter().map(|kind| &kind["type"]);
+            assert_eq!(kinds.collect::<Vec<_>>(), ["object", "array", "null"], "{schema} {name}");
+        }
+    }
+}
+
+/// The schemas that the handlers describe.
+fn schemas() -> Value {
+    let document: Value = serde_json::from_str(&document().unwrap()).unwrap();
+    document["components"]["schemas"].clone()
 }
