@@ -12,6 +12,7 @@ use crate::{
     conformance::{all_pages, feed, in_memory, interval, intervals},
     conformance_histories::{History, history},
     conformance_steps::fixed_steps,
+    events::{Stream, decoded},
     mongo_database::TestDatabase,
     store_double::Store,
 };
@@ -177,6 +178,30 @@ async fn at_each_of_200_moments_of_2000_random_commands_the_past_is_what_was_sho
 }
 
 #[tokio::test]
+async fn at_the_moment_of_a_change_the_room_is_changed_and_a_millisecond_before_it_is_not() {
+    let server = TestDatabase::create().await;
+    let mut stream = Stream::new("Blue");
+    stream.reserve("ann", 1, 2);
+    stream.change("Green");
+    stream.reserve("ann", 2, 3);
+    stream.change("Red");
+    let events: Vec<DecodedEvent> =
+        stream.events.iter().map(|event| event.clone().decode().unwrap()).collect();
+    let (memory, mongo) = (in_memory(&events).await, server.models("g1_").await);
+    feed(&mongo, &events, 64).await;
+    let first = events[0].recorded_at.epoch_millis();
+    // One event each millisecond.
+    let shown = [None, Some("Blue"), Some("Blue"), Some("Green"), Some("Green"), Some("Red"), Some("Red")];
+    for (at, expected) in (first - 1..).zip(shown) {
+        let query = PastRoom { room: stream.room, at: AsOf::Moment(Timestamp::from_epoch_millis(at)) };
+        for store in [&memory as &dyn Queries, &mongo] {
+            let past = query.run(store).await.unwrap().map(|past| past.value.0.settings.name);
+            assert_eq!(past.as_deref(), expected, "{} ms", at - first);
+        }
+    }
+}
+
+#[tokio::test]
 async fn revisions_tell_each_change_once_in_pages_of_any_size() {
     let server = TestDatabase::create().await;
     let (history, _) = recorded(600, 5);
@@ -225,7 +250,7 @@ async fn revisions_tell_each_change_once_in_pages_of_any_size() {
 async fn the_version_at_any_moment_of_a_long_stream_is_found() {
     let server = TestDatabase::create().await;
     let models = server.models("g1_").await;
-    let mut stream = crate::events::Stream::new("Blue");
+    let mut stream = Stream::new("Blue");
     let held = stream.reserve("ann", 1, 2);
     let mut events: Vec<DecodedEvent> = Vec::new();
     for raw in &stream.events {
@@ -240,7 +265,7 @@ async fn the_version_at_any_moment_of_a_long_stream_is_found() {
         let previous = before.place();
         before = reservation.clone();
         let event = shared_events::reservation_events::ReservationRescheduled { reservation, previous };
-        events.push(crate::events::decoded(stream.room, version, 0, "ann", event.into()));
+        events.push(decoded(stream.room, version, 0, "ann", event.into()));
     }
     for (at, event) in events.iter_mut().enumerate() {
         // Runs of equal times, of any length.
