@@ -85,20 +85,20 @@ pub(crate) fn busy_seconds() -> Result<f64> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
+
+    /// Nanoseconds that this thread has run, from a source of its own.
+    fn thread_nanos() -> u64 {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        text.split_whitespace().next().unwrap().parse().unwrap()
+    }
 
     #[test]
     fn the_meter_sees_what_this_program_uses() {
-        // A test's file is named after its crate.
-        let (meter, started) = (Meter::start().unwrap(), Instant::now());
-        let mut sum = 0_u64;
-        while started.elapsed().as_millis() < 300 {
-            sum = std::hint::black_box(sum.wrapping_add(1));
-        }
-        let costs = meter.for_each_of(10).unwrap();
-        let [.., benchmark] = costs;
-        assert!((1_000.0..=60_000.0).contains(&benchmark), "{benchmark} µs for each of ten events");
+        // A test's file is named after its crate. Other processes of that name may count too.
+        let (meter, begin) = (Meter::start().unwrap(), thread_nanos());
+        while thread_nanos() - begin < 200_000_000 {}
+        let [.., micros] = meter.for_each_of(10).unwrap();
+        assert!(micros >= 18_000.0, "{micros} µs for each of ten events that took 200 ms");
     }
 }

@@ -216,7 +216,7 @@ mod tests {
         let start = format!("/page/{DIGEST}/");
         let named: Vec<_> =
             document.split(&start).skip(1).map(|rest| rest.split('"').next().unwrap_or_default()).collect();
-        assert!(named.len() > 10, "{named:?}");
+        assert!(named.contains(&"main.js"), "{named:?}");
         for name in named {
             assert!(FILES.iter().any(|file| file.path == name), "{name}");
         }
