@@ -153,24 +153,30 @@ async fn until_services_follow(servers: &Servers, live: u32, next: u32) -> anyho
     let mut told = false;
     loop {
         let [live, next] = [live, next].map(|number| servers.kafka.of_generation(number));
-        let members = tokio::task::spawn_blocking(move || [groups::members(&live), groups::members(&next)]);
-        let [live, next] = members.await?;
-        let why = "the consumer groups can't be read";
-        let (live, next) = (live.context(why)?, next.context(why)?);
-        if next.count >= live.count && next.settled {
-            eprintln!("{} services feed the new generation", next.count);
-            return Ok(next.count);
+        let members = move || anyhow::Ok((groups::members(&live)?, groups::members(&next)?));
+        let members = tokio::task::spawn_blocking(members).await?;
+        let is_late = begun.elapsed() >= PATIENCE;
+        match members {
+            Ok((live, next)) if next.count >= live.count && next.settled => {
+                eprintln!("{} services feed the new generation", next.count);
+                return Ok(next.count);
+            }
+            Ok((live, next)) => {
+                if !told {
+                    eprintln!("waiting for {} services to feed the new generation", live.count);
+                    told = true;
+                }
+                ensure!(
+                    !is_late,
+                    "{} of {} services feed the new generation: run this again when all do",
+                    next.count,
+                    live.count
+                );
+            }
+            // A broker that was busy for a moment answers the next time.
+            Err(error) if is_late => return Err(error).context("the consumer groups can't be read"),
+            Err(_) => {}
         }
-        if !told {
-            eprintln!("waiting for {} services to feed the new generation", live.count);
-            told = true;
-        }
-        ensure!(
-            begun.elapsed() < PATIENCE,
-            "{} of {} services feed the new generation: run this again when all do",
-            next.count,
-            live.count
-        );
         tokio::time::sleep(POLL).await;
     }
 }
