@@ -1,5 +1,6 @@
 //! Queries about the past give what queries about the present gave then.
 
+use futures_util::{StreamExt as _, stream};
 use query_service::{
     progress::Progress,
     queries::{PageRequest, PastReservation, PastRoom, PastSchedule, Revisions, Schedule},
@@ -111,41 +112,48 @@ async fn schedule_of(models: &dyn Queries, query: PastSchedule) -> (Vec<Reservat
     (all_pages(async |page| Ok(query.run(models, &page).await?.unwrap().value.page)).await, closures)
 }
 
+/// Moments that are asked for at a time. They do not depend on one another.
+const AT_A_TIME: usize = 8;
+
 /// Asserts that the past is as it was seen, by time and by number.
 async fn is_as_seen(models: &dyn Queries, seen: &[Seen], history: &History) {
-    for Seen { at, rooms, reservations } in seen {
-        for SeenRoom { room, version, form, schedules } in rooms {
-            for (as_of, shown) in [
-                (AsOf::Moment(*at), form.version),
-                (AsOf::Number(form.version), form.version),
-                (AsOf::Number(*version), *version),
-            ] {
-                let past = PastRoom { room: *room, at: as_of }.run(models).await.unwrap().unwrap();
-                assert_eq!(past.value, (form.clone(), shown), "{room} {as_of:?}");
-                assert!(past.recorded_at < *at);
-            }
-            for as_of in [AsOf::Moment(*at), AsOf::Number(*version)] {
-                for (during, live) in schedules {
-                    let query = PastSchedule { room: *room, during: *during, at: as_of };
-                    assert_eq!(&schedule_of(models, query).await, live, "{query:?}");
-                }
+    stream::iter(seen)
+        .for_each_concurrent(AT_A_TIME, |moment| moment_is_as_seen(models, moment, history))
+        .await;
+}
+
+async fn moment_is_as_seen(models: &dyn Queries, seen: &Seen, history: &History) {
+    let Seen { at, rooms, reservations } = seen;
+    for SeenRoom { room, version, form, schedules } in rooms {
+        for (as_of, shown) in [
+            (AsOf::Moment(*at), form.version),
+            (AsOf::Number(form.version), form.version),
+            (AsOf::Number(*version), *version),
+        ] {
+            let past = PastRoom { room: *room, at: as_of }.run(models).await.unwrap().unwrap();
+            assert_eq!(past.value, (form.clone(), shown), "{room} {as_of:?}");
+            assert!(past.recorded_at < *at);
+        }
+        for as_of in [AsOf::Moment(*at), AsOf::Number(*version)] {
+            for (during, live) in schedules {
+                let query = PastSchedule { room: *room, during: *during, at: as_of };
+                assert_eq!(&schedule_of(models, query).await, live, "{query:?}");
             }
         }
-        let unknown = history.room_ids().into_iter().filter(|id| rooms.iter().all(|seen| seen.room != *id));
-        for room in unknown {
-            let query = PastRoom { room, at: AsOf::Moment(*at) };
-            assert_eq!(query.run(models).await.unwrap(), None, "{query:?}");
-        }
-        for (reservation, then) in reservations {
-            let by_time = PastReservation { reservation: *reservation, at: AsOf::Moment(*at) };
-            let past = by_time.run(models).await.unwrap().map(|shown| shown.value);
-            assert_eq!(&past, then, "{by_time:?}");
-            if let Some(then) = then {
-                let at = AsOf::Number(then.reservation.revision);
-                let past =
-                    PastReservation { reservation: *reservation, at }.run(models).await.unwrap().unwrap();
-                assert_eq!(&past.value, then);
-            }
+    }
+    let unknown = history.room_ids().into_iter().filter(|id| rooms.iter().all(|seen| seen.room != *id));
+    for room in unknown {
+        let query = PastRoom { room, at: AsOf::Moment(*at) };
+        assert_eq!(query.run(models).await.unwrap(), None, "{query:?}");
+    }
+    for (reservation, then) in reservations {
+        let by_time = PastReservation { reservation: *reservation, at: AsOf::Moment(*at) };
+        let past = by_time.run(models).await.unwrap().map(|shown| shown.value);
+        assert_eq!(&past, then, "{by_time:?}");
+        if let Some(then) = then {
+            let at = AsOf::Number(then.reservation.revision);
+            let past = PastReservation { reservation: *reservation, at }.run(models).await.unwrap().unwrap();
+            assert_eq!(&past.value, then);
         }
     }
 }
