@@ -4,8 +4,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::figures::number;
-
 /// Linux counts in hundredths of a second for every program (`USER_HZ`).
 const TICKS: f64 = 100.0;
 
@@ -38,9 +36,10 @@ impl Meter {
     /// What each program used since the start for each of these events. A process that has ended counts no more: ask
     /// before it is stopped.
     pub(crate) fn for_each_of(&self, events: u64) -> Result<Costs> {
+        let events = f64::from(u32::try_from(events)?);
         let mut costs = seconds_of_programs()?;
         for (cost, before) in costs.iter_mut().zip(self.before) {
-            *cost = (*cost - before).max(0.0) / number(events) * 1e6;
+            *cost = (*cost - before).max(0.0) / events * 1e6;
         }
         Ok(costs)
     }
