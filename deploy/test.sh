@@ -135,8 +135,6 @@ grouped cargo test "${ARGUMENTS[@]}" --no-run "${BUILD[@]}"
 
 start_servers
 
-# Tests wait for servers more than they compute.
-export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$((2 * $(nproc)))}"
 STATUS=0
 # shellcheck disable=SC2016 # the inner bash expands them
 grouped bash -c 'set -o pipefail; summary=$1; shift; cargo test "$@" 2>&1 | tee "$summary"' test \
