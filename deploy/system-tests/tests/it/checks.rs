@@ -28,12 +28,7 @@ fn run(deny: &str) -> Vec<String> {
         fs::create_dir_all(copy.parent().unwrap()).unwrap();
         fs::copy(root().join(file), copy).unwrap();
     }
-    for other in [
-        "deploy/openapi/check.sh",
-        "deploy/benchmarks/run.sh",
-        "deploy/page-tests/check.sh",
-        "deploy/page-tests/run.sh",
-    ] {
+    for other in ["deploy/openapi/check.sh", "deploy/page-tests/check.sh", "deploy/page-tests/run.sh"] {
         script(&folder.path().join(other), "");
     }
     let programs = folder.path().join("programs");
