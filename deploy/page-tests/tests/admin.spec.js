@@ -46,12 +46,17 @@ test('a room is made with its rules, changed and retired', async ({ stack, as })
   await change.getByLabel('Shortest stay (minutes)').fill('');
   await change.getByRole('button', { name: 'Save' }).click();
   await expect(change).toBeHidden();
-  const { openingHours, minMinutes, capacity } = await shown();
-  expect({ openingHours, minMinutes, capacity }).toEqual({
-    openingHours: { tuesday: { opens: '09:00', closes: '17:00' } },
-    minMinutes: undefined,
-    capacity: 6,
-  });
+  // The form closes before queries show the change.
+  await expect
+    .poll(async () => {
+      const { openingHours, minMinutes, capacity } = await shown();
+      return { openingHours, minMinutes, capacity };
+    })
+    .toEqual({
+      openingHours: { tuesday: { opens: '09:00', closes: '17:00' } },
+      minMinutes: undefined,
+      capacity: 6,
+    });
 
   await page.getByRole('button', { name: 'Retire Ruled' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Retire' }).click();
@@ -71,8 +76,12 @@ test('a room that somebody else changed is not overwritten: the form shows how i
   await form.getByLabel('Kind').fill('other');
   await form.getByRole('button', { name: 'Save' }).click();
   await expect(form).toBeHidden();
-  const { kind, capacity } = await stack.query(`/v1/rooms/${room}`);
-  expect([kind, capacity]).toEqual(['other', 99]);
+  await expect
+    .poll(async () => {
+      const { kind, capacity } = await stack.query(`/v1/rooms/${room}`);
+      return [kind, capacity];
+    })
+    .toEqual(['other', 99]);
 });
 
 looks('rooms and closures', async (as, options) => {
