@@ -44,8 +44,6 @@ fn main() -> io::Result<()> {
         _ = writeln!(code, "    {},", file(&out, path, bytes)?);
     }
     code.push_str("];\n");
-    let first = first_modules(&files)?;
-    _ = writeln!(code, "#[cfg(test)]\nconst FIRST_MODULES: &[&str] = &{first:?};");
     fs::write(out.join("page.rs"), code)
 }
 
@@ -113,41 +111,6 @@ fn media_type(path: &str) -> Option<&'static str> {
         "txt" => "text/plain; charset=utf-8",
         _ => return None,
     })
-}
-
-/// The modules that the first screen needs: what `main.js` and the day import, and what those import.
-fn first_modules(files: &[(String, Vec<u8>)]) -> io::Result<Vec<&str>> {
-    let is_vendored = |path: &&str| path.starts_with("vendor/") && path.ends_with(".js");
-    let mut first: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).filter(is_vendored).collect();
-    let mut left = vec!["main.js".to_owned(), "screens/day/index.js".to_owned()];
-    while let Some(wanted) = left.pop() {
-        let found = files.iter().find(|(path, _)| *path == wanted);
-        let (path, module) = found.ok_or_else(|| io::Error::other(format!("web/{wanted} is missing")))?;
-        if first.contains(&path.as_str()) {
-            continue;
-        }
-        first.push(path);
-        // A static import ends with `from './NAME.js';`. Other names are vendored.
-        let module = String::from_utf8_lossy(module);
-        let imports = module.split(" from '").skip(1).filter_map(|rest| rest.split('\'').next());
-        left.extend(imports.filter(|name| name.starts_with('.')).map(|name| resolved(path, name)));
-    }
-    first.sort_unstable();
-    Ok(first)
-}
-
-/// The path of a module that another one imports by a relative name.
-fn resolved(from: &str, name: &str) -> String {
-    let mut parts: Vec<&str> = from.split('/').collect();
-    parts.pop();
-    for part in name.split('/') {
-        match part {
-            "." => {}
-            ".." => _ = parts.pop(),
-            _ => parts.push(part),
-        }
-    }
-    parts.join("/")
 }
 
 /// The code of an embedded file.

@@ -1,6 +1,6 @@
 // Rooms of one time zone by time: a grid with one tab stop. Arrows move, Shift extends, Enter books; a mouse drags.
 
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { announce } from '../../lib/announce.js';
 import { html } from '../../lib/html.js';
 import { showTime, showZone } from '../../lib/time.js';
@@ -187,6 +187,24 @@ export function Grid({ lines, zone, date, now, book, open, turn }) {
     activate(line, index);
   };
 
+  /** Rows as they were drawn last: one that did not change is not drawn again. @type {WeakMap<Line, {chosen: any, row: any}>} */
+  const rows = useMemo(() => new WeakMap(), [date, language.value]);
+  /** @param {Line} line */
+  const rowOf = (line) => {
+    const { schedule, cells } = line;
+    const { room } = schedule.room;
+    const here = chosen?.room === room ? chosen : null;
+    let known = rows.get(line);
+    if (!known || known.chosen !== here) {
+      const row = html`
+        <${Row} key=${room} schedule=${schedule} cells=${cells} date=${date} chosen=${here} words=${language.value} />
+      `;
+      known = { chosen: here, row };
+      rows.set(line, known);
+    }
+    return known.row;
+  };
+
   const day = lines[0]?.schedule;
   const part = day ? (now - day.from) / (day.to - day.from) : -1;
   const shown = part >= 0 && part < 1 ? `${part * 100}%` : '-4px';
@@ -207,18 +225,7 @@ export function Grid({ lines, zone, date, now, book, open, turn }) {
         onClick=${clicked}
       >
         ${day && html`<${Hours} day=${day} zone=${zone} />`}
-        ${lines.map(
-          ({ schedule, cells }) => html`
-            <${Row}
-              key=${schedule.room.room}
-              schedule=${schedule}
-              cells=${cells}
-              date=${date}
-              chosen=${chosen?.room === schedule.room.room ? chosen : null}
-              words=${language.value}
-            />
-          `,
-        )}
+        ${lines.map(rowOf)}
       </div>
     </div>
   `;

@@ -21,6 +21,9 @@ import { Grid } from './grid.js';
 /** Rooms that are shown at first, and with each "more". */
 const SHOWN = 100;
 
+/** Rooms that are drawn in one task. The browser paints and answers between two tasks. */
+const AT_ONCE = 8;
+
 /** @param {{parameters: Record<string, string>}} properties */
 export default function Day({ parameters }) {
   const date = dateIn(parameters.date) ?? dateOf(ownZone, now.value);
@@ -43,7 +46,7 @@ export default function Day({ parameters }) {
   /** @param {number} days */
   const turn = (days) => change({ date: addDays(date, days) });
   const minute = Math.floor(now.value / 60_000) * 60_000;
-  const groups = useGroups(shown, of, minute);
+  const groups = useGroups(shown, of, minute, useDrawn(shown.length));
   // Most changes of the screen are none of its grids.
   const grids = useMemo(
     () =>
@@ -134,30 +137,51 @@ function useKept() {
 const newer = (schedule, other) =>
   other && other.from === schedule.from && other.version >= schedule.version ? other : schedule;
 
+/** How many of so many rooms are drawn now: more with each task, until all are. @param {number} wanted */
+function useDrawn(wanted) {
+  const [drawn, setDrawn] = useState(AT_ONCE);
+  useEffect(() => {
+    if (drawn >= wanted) return undefined;
+    const timer = setTimeout(() => setDrawn(drawn + AT_ONCE));
+    return () => clearTimeout(timer);
+  }, [drawn, wanted]);
+  return Math.min(drawn, wanted);
+}
+
 /**
- * Rooms by time zone, most rooms first, with their cells. A schedule that did not change keeps its cells.
+ * Rooms by time zone, most rooms first, and the cells of the first ones. A schedule that did not change keeps its cells.
  *
  * @param {Schedule[]} schedules
  * @param {string} date
  * @param {number} minute
+ * @param {number} drawn Rooms that get cells.
  */
-function useGroups(schedules, date, minute) {
+function useGroups(schedules, date, minute, drawn) {
   const known = useMemo(() => new WeakMap(), [date, minute, confirming.value]);
+  /** @param {Schedule} schedule @returns {import('./grid.js').Line} */
+  const lineOf = (schedule) => {
+    let line = known.get(schedule);
+    if (!line) {
+      line = { schedule, cells: cellsOf(schedule, date, minute, confirming.value) };
+      known.set(schedule, line);
+    }
+    return line;
+  };
   return useMemo(() => {
-    /** @type {Map<string, import('./grid.js').Line[]>} */
+    /** @type {Map<string, Schedule[]>} */
     const zones = new Map();
     for (const schedule of schedules) {
-      let line = known.get(schedule);
-      if (!line) {
-        line = { schedule, cells: cellsOf(schedule, date, minute, confirming.value) };
-        known.set(schedule, line);
-      }
       const zone = schedule.room.timeZone;
-      zones.set(zone, [...(zones.get(zone) ?? []), line]);
+      zones.set(zone, [...(zones.get(zone) ?? []), schedule]);
     }
-    const groups = [...zones].map(([zone, lines]) => ({ zone, lines }));
-    return groups.sort((one, other) => other.lines.length - one.lines.length);
-  }, [known, ...schedules, schedules.length]);
+    let left = drawn;
+    const groups = [...zones].sort(([, one], [, other]) => other.length - one.length);
+    return groups.flatMap(([zone, all]) => {
+      const lines = all.slice(0, left).map(lineOf);
+      left -= lines.length;
+      return lines.length ? [{ zone, lines }] : [];
+    });
+  }, [known, drawn, ...schedules, schedules.length]);
 }
 
 /**
