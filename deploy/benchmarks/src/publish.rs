@@ -94,7 +94,16 @@ fn processor_time(entries: &[Entry]) -> Result<String> {
         });
         text.push_str(&format!("| `{}` |{}\n", finding.benchmark, cells.concat()));
     }
+    text.push_str(&elsewhere(entries.iter(), machine));
     Ok(text)
+}
+
+/// Says which results are of another machine than the table's.
+fn elsewhere<'a>(entries: impl Iterator<Item = &'a Entry>, table: &Machine) -> String {
+    entries
+        .filter(|entry| (entry.machine.cores, &entry.machine.processor) != (table.cores, &table.processor))
+        .map(|entry| format!("\n`{}` is of another machine: {}.\n", entry.finding.benchmark, entry.machine))
+        .collect()
 }
 
 fn table(entries: &[Entry]) -> Result<String> {
@@ -125,6 +134,7 @@ fn rows(entries: &[Entry], wanted: impl Fn(&Finding) -> bool) -> Result<String> 
             finding.target
         ));
     }
+    text.push_str(&elsewhere(entries.iter().filter(|entry| wanted(&entry.finding)), &machine));
     Ok(text)
 }
 

@@ -19,6 +19,8 @@ const THEIRS_FROM: u64 = 100;
 const STEP: (u64, u64) = (5, 4);
 /// No higher rate is tried: the writers of the peers' rows have few connections.
 const HIGHEST_TRIED: u64 = 6000;
+/// Nor a lower one.
+const LOWEST_TRIED: u64 = 20;
 
 pub(crate) async fn highest_rate(rig: &Rig) -> Result<Vec<Finding>> {
     let seconds = rig.size(5, 3);
@@ -57,8 +59,8 @@ pub(crate) async fn highest_rate(rig: &Rig) -> Result<Vec<Finding>> {
     ])
 }
 
-/// Raises the rate until events are not visible in time, in two runs one after the other. Returns the last rate at which they
-/// were, 0 if none was, and adds what that run cost. A first run only settles what the other side disturbed.
+/// Looks for the highest rate at which events are visible in time: up from the first rate while they are, else down until they
+/// are. Returns it, 0 if there is none, and adds what its run cost. A first run only settles what the other side disturbed.
 async fn climb(
     from: u64,
     seconds: u64,
@@ -70,20 +72,33 @@ async fn climb(
         let p99 = run(rate).await?.at(0.99);
         anyhow::Ok((p99, meter.for_each_of(rate * (seconds + WARM_UP_SECONDS))?))
     };
-    let (mut rate, mut highest) = (from, None);
     measured(from).await?;
-    while rate <= HIGHEST_TRIED {
+    // The rate and what it cost, if it was in time in one of two runs.
+    let mut in_time = async |rate: u64| {
         let (mut p99, mut cost) = measured(rate).await?;
         if p99 > IN_TIME_MS {
             (p99, cost) = measured(rate).await?;
         }
         eprintln!("    {rate}/s: p99 {p99:.1} ms");
-        if p99 > IN_TIME_MS {
+        anyhow::Ok((p99 <= IN_TIME_MS).then_some((rate, cost)))
+    };
+    let mut rate = from;
+    let mut highest = in_time(rate).await?;
+    let up = highest.is_some();
+    let (times, by) = if up { STEP } else { (STEP.1, STEP.0) };
+    loop {
+        rate = rate * times / by;
+        if !(LOWEST_TRIED..=HIGHEST_TRIED).contains(&rate) {
             break;
         }
-        highest = Some((rate, cost));
-        rate = rate * STEP.0 / STEP.1;
+        let found = in_time(rate).await?;
+        let is_last = found.is_some() != up;
+        highest = found.or(highest);
+        if is_last {
+            break;
+        }
     }
+    let rate = highest.as_ref().map_or(0.0, |(rate, _)| number(*rate));
     costs.extend(highest.map(|(_, cost)| cost));
-    Ok(highest.map_or(0.0, |(rate, _)| number(rate)))
+    Ok(rate)
 }
