@@ -138,9 +138,14 @@ test('sixty rooms of a day take little scripting', async ({ stack, as }) => {
 });
 
 test('nothing shifts while the day loads, and its files are within their budget', async ({ stack, as }) => {
-  await stack.room('Still', { kind: 'still' });
+  // More than are drawn at once, most of them in the second zone.
+  for (let number = 10; number < 34; number += 1) {
+    const timeZone = number < 20 ? 'Europe/London' : 'Europe/Lisbon';
+    await stack.room(`Still ${number}`, { kind: 'still', timeZone });
+  }
   const page = await as('ann', { hash: `#/day?date=${day}&kind=still` });
-  await expect(free(page, 'Still', '10:00')).toBeVisible();
+  await expect(free(page, 'Still 20', '10:00')).toBeVisible();
+  await expect(page.getByRole('rowheader', { name: /^Still/ })).toHaveCount(24);
   const { shift, bytes } = await loadOf(page.context(), page.url());
   expect(shift).toBe(0);
   // The page's weight, as the browser got it.
