@@ -66,6 +66,8 @@ for (const category of onlyCategories) {
   const scores = runs.map((lhr) => scoreOf(lhr, category));
   show(`Lighthouse: ${category}, median of ${LIGHTHOUSES}`, middle(scores), `≥ 95   (${scores.join(', ')})`);
 }
+const blocking = runs.map((lhr) => lhr.audits['total-blocking-time'].numericValue);
+show(`Lighthouse: blocking time, median of ${LIGHTHOUSES}`, milliseconds(middle(blocking)), '');
 const [lhr] = runs;
 if (process.env.FAULTS) {
   const faults = Object.values(lhr.audits).filter(({ score }) => score !== null && score < 0.9);
