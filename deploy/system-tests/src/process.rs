@@ -67,6 +67,8 @@ impl Process {
     /// Waits until the service at an address is ready. Returns the time since the start of the process.
     pub async fn until_ready(&mut self, url: &str) -> Result<Duration> {
         let http = readiness_client()?;
+        // A process that has long been running may have lost its readiness just now.
+        let start = Instant::now();
         loop {
             let missing = match http.get(format!("{url}/health/ready")).send().await {
                 Ok(answer) if answer.status().is_success() => return Ok(self.started.elapsed()),
@@ -76,7 +78,7 @@ impl Process {
             if let Some(status) = self.ended()? {
                 bail!("{} ended with {status}:\n{}", self.program, self.log_tail());
             }
-            let waits = self.started.elapsed() < PATIENCE;
+            let waits = start.elapsed() < PATIENCE;
             ensure!(waits, "{} is not ready: {missing}\n{}", self.program, self.log_tail());
             tokio::time::sleep(PAUSE).await;
         }
