@@ -7,6 +7,7 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod binlog_held;
 mod binlog_modes;
 mod binlog_relay;
 mod binlog_rig;
