@@ -5,6 +5,14 @@ import { looks } from './looks.js';
 
 const part = (page, name) => page.getByRole('region', { name, exact: true });
 
+/** Refreshes until each part of these names has its text. */
+const shows = (page, parts) =>
+  expect(async () => {
+    await page.getByRole('button', { name: 'Refresh' }).click();
+    for (const [name, text] of Object.entries(parts))
+      await expect(part(page, name)).toContainText(text, { timeout: 500 });
+  }).toPass();
+
 test('readiness, lag, relay, waiting rooms and generations are shown', async ({ isReal, as }) => {
   const page = await as('root', { hash: '#/operation', admin: true });
   await expect(part(page, 'Services').getByText('Ready', { exact: true })).toHaveCount(2);
@@ -16,12 +24,7 @@ test('readiness, lag, relay, waiting rooms and generations are shown', async ({ 
   // Also where /metrics is on an address that the page can't reach.
   await expect(part(page, 'Services')).toContainText(/Events not delivered yet\s*\d/);
   // The embedded default has no topic. A service that just started counts what is in its topic after some seconds.
-  if (isReal) {
-    await expect(async () => {
-      await page.getByRole('button', { name: 'Refresh' }).click();
-      await expect(part(page, 'Services')).toContainText(/Messages not projected yet\s*\d/, { timeout: 500 });
-    }).toPass();
-  }
+  if (isReal) await shows(page, { Services: /Messages not projected yet\s*\d/ });
 });
 
 test('what would be taken back is shown before it is done, and how to do it', async ({ stack, as }) => {
@@ -66,20 +69,13 @@ test('a room that the relay holds and one that is parked are shown with the way 
 }) => {
   test.skip(!isReal, 'the embedded default has no topic');
   const page = await as('root', { hash: '#/operation', admin: true });
-  /** Looks until both parts have these texts. */
-  const shows = (held, parked) =>
-    expect(async () => {
-      await page.getByRole('button', { name: 'Refresh' }).click();
-      await expect(part(page, 'Held rooms')).toContainText(held, { timeout: 500 });
-      await expect(part(page, 'Parked rooms')).toContainText(parked, { timeout: 500 });
-    }).toPass();
   const [held, parked] = [await stack.room('Refused'), await stack.room('Garbled')];
   const hour = [`${ahead(3)}T10:00:00Z`, `${ahead(3)}T11:00:00Z`];
   await stack.tell(`garble ${parked} 2`);
-  await shows('None.', 'Garbled');
+  await shows(page, { 'Held rooms': 'None.', 'Parked rooms': 'Garbled' });
   await stack.tell('limit-messages 1000');
   await stack.reserve(held, ...hour, { title: '\u{1F35C}'.repeat(200), wait: false });
-  await shows('Refused', 'Garbled');
+  await shows(page, { 'Held rooms': 'Refused', 'Parked rooms': 'Garbled' });
   await expect(part(page, 'Held rooms')).toContainText(/at event \d+/);
   await expect(part(page, 'Held rooms').locator('code')).toHaveText(
     `command-service release-room ${held} --reason TEXT`,
@@ -91,7 +87,7 @@ test('a room that the relay holds and one that is parked are shown with the way 
   await stack.reserve(parked, ...hour, { wait: false });
   await stack.tell(`command-service release-room ${held} --reason larger-messages`);
   await stack.tell(`query-service parked redrive ${parked}`);
-  await shows('None.', 'None.');
+  await shows(page, { 'Held rooms': 'None.', 'Parked rooms': 'None.' });
 });
 
 test('a service that does not answer is told, and the others are shown', async ({ stack, as }) => {
