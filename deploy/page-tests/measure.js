@@ -61,14 +61,13 @@ const runs = [];
 for (let time = 0; time < LIGHTHOUSES; time += 1) {
   runs.push((await lighthouse(address, /** @type {any} */ ({ ...flags, onlyCategories }))).lhr);
 }
-const scoreOf = (lhr, category) => Math.round(lhr.categories[category].score * 100);
-for (const category of onlyCategories) {
-  const scores = runs.map((lhr) => scoreOf(lhr, category));
-  show(`Lighthouse: ${category}, median of ${LIGHTHOUSES}`, middle(scores), `≥ 95   (${scores.join(', ')})`);
+const [lhr] = runs;
+for (const { id, title } of Object.values(lhr.categories)) {
+  const scores = runs.map(({ categories }) => Math.round(categories[id].score * 100));
+  show(`Lighthouse: ${title}, median of ${LIGHTHOUSES}`, middle(scores), `≥ 95   (${scores.join(', ')})`);
 }
 const blocking = runs.map((lhr) => lhr.audits['total-blocking-time'].numericValue);
 show(`Lighthouse: blocking time, median of ${LIGHTHOUSES}`, milliseconds(middle(blocking)), '');
-const [lhr] = runs;
 if (process.env.FAULTS) {
   const faults = Object.values(lhr.audits).filter(({ score }) => score !== null && score < 0.9);
   for (const { id, displayValue, details } of faults)
